@@ -1,0 +1,60 @@
+//! How long to wait before the next try: doubling from a first pause to a limit, jittered, reset by success.
+//!
+//! Chance comes in as a value, so that tests are exact.
+//!
+//! Does not: sleep, and does not count tries for its owner.
+
+use std::time::Duration;
+
+/// A bounded, jittered exponential back-off.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    first: Duration,
+    limit: Duration,
+    failures: u32,
+}
+
+impl Backoff {
+    /// Pauses that begin at `first` and never pass `limit`.
+    pub const fn new(first: Duration, limit: Duration) -> Self {
+        Self { first, limit, failures: 0 }
+    }
+
+    /// Another failure: the pause before the next try. `jitter` from 0 to 1 picks a point in the upper
+    /// half of the pause, so that a thousand devices do not return at once.
+    pub fn on_failure(&mut self, jitter: f64) -> Duration {
+        let whole = self
+            .first
+            .saturating_mul(1_u32.checked_shl(self.failures.min(31)).unwrap_or(u32::MAX))
+            .min(self.limit);
+        self.failures = self.failures.saturating_add(1);
+        whole.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+    }
+
+    /// It worked: the next failure waits the first pause again.
+    pub fn on_success(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_to_the_limit_and_start_over_after_success() {
+        let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
+        let full: Vec<u128> = (0..8).map(|_| backoff.on_failure(1.0).as_millis()).collect();
+        assert_eq!(full, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+        backoff.on_success();
+        assert_eq!(backoff.on_failure(0.0), Duration::from_millis(125));
+    }
+
+    #[test]
+    fn ten_thousand_failures_do_not_overflow() {
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
+        for _ in 0..10_000 {
+            assert!(backoff.on_failure(2.0) <= Duration::from_secs(10));
+        }
+    }
+}

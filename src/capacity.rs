@@ -1,0 +1,53 @@
+//! Names every bound of the program in one place: how much may wait, how long, how large.
+//!
+//! Each constant says where its number comes from. What happens when a bound is reached is decided
+//! by the part that owns the queue, and counted there.
+//!
+//! Does not: hold defaults of the configuration; those belong to the `Options` of each feature.
+
+use std::time::Duration;
+
+/// Access units that may wait between GStreamer's thread and the network: 4 s at 24 frames/s.
+pub const ACCESS_UNITS: usize = 96;
+/// Bytes of access units that may wait there; 8 MiB are 4 s at 16 Mbit/s.
+pub const ACCESS_UNIT_BYTES: usize = 8 << 20;
+/// Pieces handed to one POST that the transport has not taken yet. One, so that the bounded queue
+/// before it is the only place where media waits.
+pub const POST_PIECES: usize = 1;
+/// Segments in flight before the orchestrator counts as too slow (go-livepeer `ai_live_video.go`).
+pub const SEGMENTS_IN_FLIGHT: usize = 3;
+/// Segments that the trickle server keeps (go-livepeer `trickle/`).
+pub const SEGMENTS_KEPT: u64 = 5;
+/// Events that the parts may have under way to the agent's loop.
+pub const EVENTS: usize = 64;
+/// Chunks of returned media that may wait for one output.
+pub const OUTPUT_CHUNKS: usize = 256;
+/// Control messages that may wait for the control channel.
+pub const CONTROL_MESSAGES: usize = 8;
+/// The largest JSON body read from a peer.
+pub const JSON_BODY: usize = 1 << 20;
+/// The largest event read from an events channel.
+pub const EVENT_BODY: usize = 256 << 10;
+/// The largest gRPC message read from a peer.
+pub const GRPC_MESSAGE: usize = 1 << 20;
+/// The largest response head read from a peer on a stream.
+pub const RESPONSE_HEAD: usize = 32 << 10;
+/// The largest segment read from a peer; a 2 s segment at 40 Mbit/s is 10 MB.
+pub const SEGMENT_BODY: u64 = 64 << 20;
+/// Peers whose TLS settings (and session tickets) are kept.
+pub const TLS_PEERS: usize = 32;
+/// Certificates that stay pinned.
+pub const PINS: usize = 256;
+/// Candidate orchestrators of one selection.
+pub const CANDIDATES: usize = 64;
+
+/// Time to resolve, connect and finish the TLS handshake.
+pub const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// Time for a whole request and answer with a short body.
+pub const CALL_TIME: Duration = Duration::from_secs(15);
+/// Time for `POST /live-video-to-video`: the answer can take long while a model loads.
+pub const JOB_START_TIME: Duration = Duration::from_secs(90);
+/// A chunk that the transport does not take within this time fails its segment (Python gateway).
+pub const CHUNK_TIME: Duration = Duration::from_secs(5);
+/// The whole graceful stop: segment ended, channel deleted, job closed.
+pub const STOP_TIME: Duration = Duration::from_millis(1500);

@@ -1,0 +1,9 @@
+//! Sockets: connections for streams, calls with short bodies.
+//!
+//! Does not: retry; its callers know whether that makes sense.
+
+mod call;
+mod connect;
+
+pub use call::{Answer, Call, CallError, Client};
+pub use connect::{Alpn, ConnectError, Connector, Stream};

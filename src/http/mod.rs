@@ -1,0 +1,12 @@
+//! HTTP for all features: addresses, one policy of trust for every TLS connection, and two ways to
+//! speak: [`io::Connector`] makes connections for streams (hyper, h2), [`io::Client`] makes calls
+//! with short bodies (ureq).
+//!
+//! Does not: know any endpoint of the network; features do.
+
+pub mod io;
+mod tls;
+mod url;
+
+pub use tls::{CaVerdict, Distrust, Fingerprint, Judge, TlsPeer};
+pub use url::{Authority, Scheme, Url, UrlError};

@@ -1,0 +1,213 @@
+//! Decides whether a peer's certificate is believed: one verifier for gRPC, HTTP and trickle.
+//!
+//! The verifier first asks the certificate authorities of the system, then puts the question to a
+//! [`Judge`], which knows the policy for this host and port. Whatever the judge says about the
+//! certificate, the peer must still prove that it holds the private key: signatures are always checked,
+//! else a copied public certificate would defeat a pin.
+//!
+//! Does not: store pins (`orchestrator::trust` does), and does not open sockets.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
+
+use crate::http::url::Authority;
+
+/// The SHA-256 of a certificate in DER form.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    /// The fingerprint of a certificate.
+    pub fn of(certificate: &[u8]) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        Self(bytes)
+    }
+
+    /// Reads 64 hexadecimal digits, with or without colons, as `openssl x509 -fingerprint -sha256` prints.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: Vec<u8> = text
+            .chars()
+            .filter(|c| *c != ':')
+            .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
+            .collect::<Option<_>>()?;
+        if digits.len() != 64 {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = pair.iter().fold(0, |value, digit| value << 4 | digit);
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What the certificate authorities of the system say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaVerdict {
+    /// The chain ends at a known authority and the name fits.
+    Valid,
+    /// It does not; the reason as rustls words it.
+    Invalid(String),
+    /// It might, but the certificate is not valid at this machine's time.
+    WrongTime(String),
+}
+
+/// Why a certificate was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Distrust {
+    /// No authority vouches for it, and the policy asks for one.
+    NoAuthority(String),
+    /// The policy pins another certificate.
+    Pinned {
+        /// The certificate that the policy asks for.
+        wanted: Fingerprint,
+        /// The certificate that the peer showed.
+        seen: Fingerprint,
+    },
+    /// The certificate is not valid at this machine's time: perhaps its clock is wrong.
+    WrongTime(String),
+}
+
+impl fmt::Display for Distrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAuthority(reason) => write!(
+                f,
+                "certificate is not signed by a known authority ({reason}); pin it, or use trust = \"tofu\""
+            ),
+            Self::Pinned { wanted, seen } => {
+                write!(f, "certificate {seen} is not the pinned one {wanted}")
+            }
+            Self::WrongTime(reason) => {
+                write!(f, "certificate is not valid now ({reason}); check this machine's clock")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Distrust {}
+
+/// Knows the policy of trust and judges certificates by it.
+pub trait Judge: fmt::Debug + Send + Sync {
+    /// Whether `peer` may show the certificate `seen`.
+    fn judge(&self, peer: &Authority, seen: &Fingerprint, ca: &CaVerdict) -> Result<(), Distrust>;
+}
+
+/// A rustls verifier for one peer.
+#[derive(Debug)]
+pub struct TlsPeer {
+    peer: Authority,
+    judge: Arc<dyn Judge>,
+    ca: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl TlsPeer {
+    /// A verifier that asks `ca` (the system's authorities; `None` where there are none), then `judge`.
+    pub fn new(
+        peer: Authority,
+        judge: Arc<dyn Judge>,
+        ca: Option<Arc<WebPkiServerVerifier>>,
+        provider: Arc<CryptoProvider>,
+    ) -> Self {
+        Self { peer, judge, ca, provider }
+    }
+}
+
+impl ServerCertVerifier for TlsPeer {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict = match &self.ca {
+            None => CaVerdict::Invalid("this machine has no list of authorities".to_owned()),
+            Some(ca) => match ca.verify_server_cert(
+                end_entity,
+                intermediates,
+                server_name,
+                ocsp_response,
+                now,
+            ) {
+                Ok(_) => CaVerdict::Valid,
+                Err(error) if is_about_time(&error) => CaVerdict::WrongTime(error.to_string()),
+                Err(error) => CaVerdict::Invalid(error.to_string()),
+            },
+        };
+        match self.judge.judge(&self.peer, &Fingerprint::of(end_entity), &verdict) {
+            Ok(()) => Ok(ServerCertVerified::assertion()),
+            Err(distrust) => Err(CertificateError::Other(OtherError(Arc::new(distrust))).into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn is_about_time(error: &rustls::Error) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_the_sha256_and_reads_back() {
+        let print = Fingerprint::of(b"abc");
+        let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(print.to_string(), hex);
+        assert_eq!(Fingerprint::parse(hex), Some(print));
+        assert_eq!(Fingerprint::parse(&hex.to_uppercase()), Some(print));
+        assert_eq!(Fingerprint::parse(&hex[1..]), None);
+        assert_eq!(Fingerprint::parse(&hex.replace('b', "g")), None);
+    }
+}

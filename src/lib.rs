@@ -1,0 +1,94 @@
+//! livepeer-edge: an embedded gateway agent for the Livepeer network.
+//!
+//! It captures camera video with GStreamer, opens a live video job on an orchestrator, pushes the video
+//! to the job's trickle channel, and brings the processed video and the events back. Keys and signatures
+//! stay with a remote signer.
+//!
+//! # The picture
+//!
+//! ```text
+//!            device                                    │            network
+//!                                                      │
+//!  camera ─▶ encoder ─▶ appsink                        │
+//!                          │ access units              │
+//!                          ▼                           │
+//!               queue (drops to a key frame)           │
+//!                          │                           │
+//!                          ▼                           │
+//!         segmenter ─▶ TS muxer ─▶ Piece ─▶ publisher ─┼─▶ POST publish/{seq} ─┐
+//!                                                      │                       ▼
+//!                 parameters ─▶ control publisher ─────┼─▶ POST control/{seq}  orchestrator
+//!                 log, commands ◀─ events subscriber ◀─┼── GET  events/{seq}   │
+//!  file, stdout ◀─ fan-out ◀────── output subscriber ◀─┼── GET  output/{seq} ◀─┘
+//!                                                      │
+//!        session: GetOrchestrator, job start, trust ───┼─▶ gRPC, HTTPS
+//!                                       payments  ─────┼─▶ remote signer ─▶ orchestrator
+//! ```
+//!
+//! # Where to start reading
+//!
+//! Follow one frame. Out: `media::io::capture` takes it from GStreamer's thread into `media::queue`;
+//! `media::segmenter` decides where it stands, `media::ts::mux` packs it, and it leaves as a
+//! [`segment::Piece`]; `trickle::publication` decides on the answers of the network,
+//! `trickle::io::publisher` does what it says. Back: `trickle::io::subscriber`, told by
+//! `trickle::subscription`, then `media::io::playback`. Above them `job` says what has to run, and
+//! `agent` carries it out.
+//!
+//! # Code map
+//!
+//! Floors: a module imports from lower floors only, never sideways on F1. *Pure* files touch no socket,
+//! file, thread, clock or GStreamer; only a file named `io.rs` or below `io/` does. `tests/tidy.rs` keeps
+//! both.
+//!
+//! | floor | module | what it is | what always holds |
+//! |---|---|---|---|
+//! | F6 | `main` | arguments, configuration, logger, runtime, command, exit code | prints an error chain once |
+//! | F5 | `cli` | a file for each command | exit codes: 0 done, 1 failed, 2 wrong usage or configuration |
+//! | F5 | `sandbox` | an orchestrator and its echo app in one process (feature `sandbox`) | no other module uses it, save `cli` |
+//! | F4 | `agent` | builds the parts, owns threads, queues, shutdown; one event loop | the end of a part is an event; no detached task |
+//! | F4 | `config` | layers of configuration to one [`config::Config`] | all problems at once, with file and line |
+//! | F3 | `job` | [`job::LiveVideoJob`]: state machine and start of a job | a started job is always stopped |
+//! | F2 | `session` | [`session::OrchestratorSession`]: one orchestrator, its info, its trust | the info is kept byte for byte |
+//! | F1 | `media` | camera to access unit to TS to segment | knows no HTTP; a segment decodes alone |
+//! | F1 | `trickle` | numbered segments over HTTP, both ways | knows no video; no seq is sent twice |
+//! | F1 | `orchestrator` | `GetOrchestrator` on the wire, capabilities, trust | unknown fields survive |
+//! | F0 | `http`, `segment`, `backoff`, `fault`, `capacity`, `secret` | what all floors share | bounds have names in [`capacity`] |
+//!
+//! # Why the muxer is ours
+//!
+//! GStreamer's `mpegtsmux` writes no PAT and PMT at natural key frames (hardware encoders, passthrough), so
+//! a segment cut there does not decode; repairing that means rewriting its tables and continuity counters.
+//! It leaves the PES length open, which shows each frame one frame late to a reader that waits for the
+//! next one, and with audio it may hold video back. `media::ts::mux` is a pure function of access units: every
+//! segment starts with its tables, counters are right over the whole channel, and media lost in the
+//! queue is lost before it is numbered.
+//!
+//! # Threads and queues
+//!
+//! | thread | does | waits on |
+//! |---|---|---|
+//! | `main` | the current-thread runtime: all sockets, segmenting, muxing, decisions | events |
+//! | GStreamer's | capture, convert, encode; never waits for us | its own queues |
+//! | blocking (at most 2, end when idle) | ureq calls, name look-ups | the network, with a time limit |
+//! | `output` | writes returned video to a file or stdout | its queue |
+//!
+//! | queue | bound | when full |
+//! |---|---|---|
+//! | access units | [`capacity::ACCESS_UNITS`], [`capacity::ACCESS_UNIT_BYTES`] | drops to the newest key frame, counted |
+//! | pieces of a POST | [`capacity::POST_PIECES`] | media waits in the queue above; 5 s fail the segment |
+//! | output chunks | [`capacity::OUTPUT_CHUNKS`] | drops to the next segment, counted |
+//! | events to the loop | [`capacity::EVENTS`] | the part waits |
+//!
+//! # Glossary
+//!
+//! *Access unit*: one encoded frame. *Segment*: access units from a key frame to the next one, a
+//! numbered (*seq*) body on a *channel*. *Channel*: a trickle URL, which is a credential. *Piece*: what is
+//! written at once. *Job*: one live video session on one orchestrator, known by its *manifest id*.
+//! *Capability*: pipeline and model an orchestrator offers. *Payment*: tickets made by the *signer*, opaque here.
+
+pub mod backoff;
+pub mod capacity;
+pub mod fault;
+pub mod http;
+pub mod secret;
+pub mod segment;
