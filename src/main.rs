@@ -1,1 +1,3 @@
+//! The program: arguments, configuration, logger, runtime, command, exit code.
+
 fn main() {}

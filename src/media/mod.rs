@@ -1,0 +1,7 @@
+//! Camera to access unit to TS to segment.
+//!
+//! Does not: know HTTP.
+
+mod options;
+
+pub use options::{CameraFormat, Encoder, Options, Source, Speed, Video};

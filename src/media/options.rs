@@ -1,0 +1,110 @@
+//! What to capture and how to encode it, as values that cannot be wrong.
+//!
+//! Defaults fit the network's runners: they drop frames above 24 frames/s, scale to 512×512 by
+//! themselves, and want a key frame every 1–2 s (field-facts, ai-runner), so more only costs uplink.
+//!
+//! Does not: read configuration files (`config` does), and does not know GStreamer.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that capture needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Where frames come from.
+    pub source: Source,
+    /// Their shape and rate.
+    pub video: Video,
+    /// How they become H.264.
+    pub encoder: Encoder,
+}
+
+/// Where frames come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Source {
+    /// A moving pattern with the frame number and the clock burnt in.
+    #[default]
+    Test,
+    /// Anything GStreamer can decode, paced in real time.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Start over at its end.
+        repeat: bool,
+    },
+    /// A camera of the kernel's video4linux.
+    V4l2 {
+        /// The device, best by `/dev/v4l/by-id/…`: `/dev/videoN` changes on replug.
+        device: PathBuf,
+        /// What the camera is asked for.
+        format: CameraFormat,
+    },
+    /// The user's own GStreamer fragment; it ends in raw video or H.264.
+    Pipeline {
+        /// The fragment, as for `gst-launch-1.0`, without a sink.
+        fragment: String,
+    },
+}
+
+/// What a camera is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CameraFormat {
+    /// H.264 if the camera has it, else MJPEG, else raw video.
+    #[default]
+    Auto,
+    /// H.264, passed through.
+    H264,
+    /// MJPEG, decoded here.
+    Mjpeg,
+    /// Raw video.
+    Raw,
+}
+
+/// Shape, rate and length. Ranges are checked where the configuration is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Video {
+    /// Pixels across; even, 64 to 3840.
+    pub width: u32,
+    /// Pixels down; even, 64 to 2160.
+    pub height: u32,
+    /// Frames per second, 1 to 60.
+    pub fps: u32,
+    /// Bits per second of H.264, 100 000 to 50 000 000.
+    pub bitrate: u32,
+    /// Length of a segment, 1 to 10 s: one GOP.
+    pub segment: Duration,
+}
+
+impl Default for Video {
+    fn default() -> Self {
+        Self {
+            width: 1280,
+            height: 720,
+            fps: 24,
+            bitrate: 2_000_000,
+            segment: Duration::from_secs(2),
+        }
+    }
+}
+
+/// How frames become H.264.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Encoder {
+    /// The GStreamer element; `None` lets the agent choose.
+    pub element: Option<String>,
+    /// Effort of a software encoder.
+    pub speed: Speed,
+}
+
+/// Effort of a software encoder, named as x264 names it; 720p30 moving picture costs 0.12, 0.24 and
+/// 0.40 CPU-seconds per second on x86-64 (tech-facts).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Speed {
+    /// The cheapest; more bits for the same picture.
+    Ultrafast,
+    /// The network's reference setting (Python gateway).
+    #[default]
+    Superfast,
+    /// Twice the cost of superfast.
+    Veryfast,
+}
