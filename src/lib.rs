@@ -91,5 +91,6 @@ pub mod capacity;
 pub mod fault;
 pub mod http;
 pub mod media;
+pub mod orchestrator;
 pub mod secret;
 pub mod segment;

@@ -137,15 +137,16 @@ impl Url {
         if host.is_empty() {
             return Err(malformed());
         }
-        // A port that http::Uri could not read (`host:`, `host:99999`) must not become the default.
-        let port = match (authority.port_u16(), authority.port().is_some()) {
-            (Some(0), _) | (None, true) => return Err(malformed()),
-            (Some(port), _) => port,
-            (None, false) if authority.as_str().ends_with(':') => return Err(malformed()),
-            (None, false) => default_port.unwrap_or(match scheme {
+        // http::Uri shows a port that it cannot read (`host:`, `host:99999`) as none at all.
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => default_port.unwrap_or(match scheme {
                 Scheme::Http => 80,
                 Scheme::Https => 443,
             }),
+            rest => rest
+                .and_then(|rest| rest.strip_prefix(':')?.parse().ok())
+                .filter(|port| *port != 0)
+                .ok_or_else(malformed)?,
         };
         Ok(Self {
             scheme,

@@ -204,33 +204,32 @@ fn sort(call: &Call, error: ureq::Error) -> CallError {
     let url = call.url.clone();
     let peer = url.authority();
     if let ureq::Error::Timeout(kind) = &error {
-        return match kind {
-            ureq::Timeout::Connect | ureq::Timeout::Resolve => {
-                CallError::Connect(ConnectError::Timeout(peer.clone()))
-            }
-            _ => CallError::Timeout(url, call.time),
+        return if matches!(kind, ureq::Timeout::Connect | ureq::Timeout::Resolve) {
+            CallError::Connect(ConnectError::Timeout(peer.clone()))
+        } else {
+            CallError::Timeout(url, call.time)
         };
     }
     if let ureq::Error::BodyExceedsLimit(_) = error {
         return CallError::TooLarge(url, call.limit);
     }
-    match error {
-        ureq::Error::HostNotFound => CallError::Connect(ConnectError::Resolve(
-            peer.clone(),
-            io::Error::from(io::ErrorKind::NotFound),
-        )),
-        ureq::Error::Io(error) => match error.kind() {
-            io::ErrorKind::ConnectionRefused
+    if let ureq::Error::HostNotFound = error {
+        let error = io::Error::from(io::ErrorKind::NotFound);
+        return CallError::Connect(ConnectError::Resolve(peer.clone(), error));
+    }
+    let ureq::Error::Io(error) = error else { return CallError::Broken(url, error.to_string()) };
+    if matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
             | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable => {
-                CallError::Connect(ConnectError::Connect(peer.clone(), error))
-            }
-            _ => match error.downcast::<ConnectError>() {
-                Ok(error) => CallError::Connect(error),
-                Err(error) => CallError::Broken(url, error.to_string()),
-            },
-        },
-        other => CallError::Broken(url, other.to_string()),
+            | io::ErrorKind::NetworkUnreachable
+    ) {
+        return CallError::Connect(ConnectError::Connect(peer.clone(), error));
+    }
+    // What our own TLS link met travels through ureq inside an I/O error.
+    match error.downcast::<ConnectError>() {
+        Ok(error) => CallError::Connect(error),
+        Err(error) => CallError::Broken(url, error.to_string()),
     }
 }
 

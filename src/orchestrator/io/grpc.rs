@@ -1,0 +1,215 @@
+//! One unary gRPC call over HTTP/2: `net.Orchestrator/GetOrchestrator`.
+//!
+//! A connection is made for the call and closed after it: calls are minutes apart.
+//!
+//! Does not: understand the info; it comes back as the bytes that arrived.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::client::SendRequest;
+use http::{HeaderMap, Request};
+use prost::Message;
+
+use crate::capacity::{CALL_TIME, CONNECT_TIME, GRPC_MESSAGE};
+use crate::fault::Fault;
+use crate::http::Url;
+use crate::http::io::{Alpn, ConnectError, Connector};
+use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
+
+/// Why an orchestrator gave no info.
+#[derive(Debug)]
+pub enum InfoError {
+    /// No connection.
+    Connect(ConnectError),
+    /// No answer within the time limit.
+    Timeout(Url, Duration),
+    /// HTTP/2 broke, or what came back is no gRPC.
+    Broken(Url, String),
+    /// The orchestrator answered with a gRPC error.
+    Refused {
+        /// The orchestrator.
+        url: Url,
+        /// The gRPC status, by the gRPC specification.
+        status: u32,
+        /// The orchestrator's words.
+        message: String,
+    },
+    /// The message is longer than [`GRPC_MESSAGE`].
+    TooLarge(Url),
+    /// The message is no `OrchestratorInfo`.
+    NoInfo(Url, String),
+}
+
+impl InfoError {
+    /// What comes next.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Connect(error) => error.fault(),
+            Self::Timeout(..) | Self::Broken(..) => Fault::Retry,
+            Self::Refused { .. } | Self::TooLarge(_) | Self::NoInfo(..) => Fault::NextPeer,
+        }
+    }
+}
+
+impl fmt::Display for InfoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(error) => error.fmt(f),
+            Self::Timeout(url, time) => write!(f, "{url}: no answer within {} s", time.as_secs()),
+            Self::Broken(url, reason) => {
+                write!(f, "{url}: no gRPC answer, so perhaps no orchestrator: {reason}")
+            }
+            Self::Refused { url, status, message } => {
+                write!(f, "{url}: orchestrator refused with gRPC status {status}: {message}")
+            }
+            Self::TooLarge(url) => write!(f, "{url}: info is longer than {GRPC_MESSAGE} bytes"),
+            Self::NoInfo(url, reason) => {
+                write!(f, "{url}: answer is no orchestrator info: {reason}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for InfoError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Connect(error) => error.source(),
+            Self::Timeout(..)
+            | Self::Broken(..)
+            | Self::Refused { .. }
+            | Self::TooLarge(_)
+            | Self::NoInfo(..) => None,
+        }
+    }
+}
+
+/// Asks the orchestrator at `url` for its info. Both the bytes that came and what they say are
+/// returned: the bytes are what a signer wants.
+pub async fn fetch_info(
+    connector: &Connector,
+    url: &Url,
+    request: &OrchestratorRequest,
+) -> Result<(Bytes, OrchestratorInfo), InfoError> {
+    let stream = connector.connect(url, Alpn::Http2).await.map_err(InfoError::Connect)?;
+    let exchange = async {
+        let (sender, connection) = h2::client::Builder::new()
+            .max_header_list_size(16 << 10)
+            .initial_window_size(64 << 10)
+            .handshake::<_, Bytes>(stream)
+            .await
+            .map_err(|error| broken(url, &error))?;
+        // The connection is driven here, beside the call, and ends with it.
+        tokio::select! {
+            message = call(url, sender, request) => message,
+            end = connection => Err(InfoError::Broken(
+                url.clone(),
+                end.err().map_or_else(|| "connection closed".to_owned(), |e| e.to_string()),
+            )),
+        }
+    };
+    let bytes = tokio::time::timeout(CALL_TIME, exchange)
+        .await
+        .unwrap_or_else(|_| Err(InfoError::Timeout(url.clone(), CALL_TIME)))?;
+    let info = OrchestratorInfo::decode(bytes.clone())
+        .map_err(|error| InfoError::NoInfo(url.clone(), error.to_string()))?;
+    Ok((bytes, info))
+}
+
+fn broken(url: &Url, error: &h2::Error) -> InfoError {
+    InfoError::Broken(url.clone(), error.to_string())
+}
+
+async fn call(
+    url: &Url,
+    sender: SendRequest<Bytes>,
+    message: &OrchestratorRequest,
+) -> Result<Bytes, InfoError> {
+    let uri =
+        format!("{}://{}/net.Orchestrator/GetOrchestrator", url.scheme().as_str(), url.authority());
+    let request = Request::post(uri)
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", format!("{}S", (CALL_TIME + CONNECT_TIME).as_secs()))
+        .body(())
+        .map_err(|error| InfoError::Broken(url.clone(), error.to_string()))?;
+    let mut sender = sender.ready().await.map_err(|error| broken(url, &error))?;
+    let (response, mut body) =
+        sender.send_request(request, false).map_err(|error| broken(url, &error))?;
+    let length = u32::try_from(message.encoded_len()).unwrap_or(u32::MAX);
+    let mut frame = BytesMut::with_capacity(5 + message.encoded_len());
+    frame.put_u8(0);
+    frame.put_u32(length);
+    frame.put(message.encode_to_vec().as_slice());
+    body.send_data(frame.freeze(), true).map_err(|error| broken(url, &error))?;
+    let (head, mut body) = response.await.map_err(|error| broken(url, &error))?.into_parts();
+    if head.status != 200 {
+        return Err(InfoError::Broken(url.clone(), format!("HTTP status {}", head.status)));
+    }
+    grpc_status(url, &head.headers)?;
+    let mut received = BytesMut::new();
+    while let Some(chunk) = body.data().await {
+        let chunk = chunk.map_err(|error| broken(url, &error))?;
+        if received.len() + chunk.len() > GRPC_MESSAGE + 5 {
+            return Err(InfoError::TooLarge(url.clone()));
+        }
+        received.extend_from_slice(&chunk);
+        body.flow_control().release_capacity(chunk.len()).map_err(|error| broken(url, &error))?;
+    }
+    let trailers =
+        poll_fn(|cx| body.poll_trailers(cx)).await.map_err(|error| broken(url, &error))?;
+    if let Some(trailers) = &trailers {
+        grpc_status(url, trailers)?;
+    }
+    unframe(received.freeze())
+        .ok_or_else(|| InfoError::Broken(url.clone(), "message is cut or compressed".to_owned()))
+}
+
+/// An error if `headers` carry a gRPC status other than 0.
+fn grpc_status(url: &Url, headers: &HeaderMap) -> Result<(), InfoError> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    match text("grpc-status").map(|status| status.parse::<u32>().unwrap_or(u32::MAX)) {
+        None | Some(0) => Ok(()),
+        Some(status) => Err(InfoError::Refused {
+            url: url.clone(),
+            status,
+            message: readable(text("grpc-message").unwrap_or("no reason given")),
+        }),
+    }
+}
+
+/// A peer's words, without control characters and not endless.
+fn readable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// The message in one gRPC frame: flag 0, length, bytes.
+fn unframe(frame: Bytes) -> Option<Bytes> {
+    let (head, body) = frame.split_first_chunk::<5>()?;
+    let [0, length @ ..] = head else { return None };
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    (body.len() == length).then(|| frame.slice(5..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(frame: &'static [u8], expected: Option<&'static [u8]>) {
+        assert_eq!(unframe(Bytes::from_static(frame)), expected.map(Bytes::from_static));
+    }
+
+    #[test]
+    fn frames_are_read_whole_or_not_at_all() {
+        check(b"\0\0\0\0\x02ab", Some(b"ab"));
+        check(b"\0\0\0\0\0", Some(b""));
+        check(b"\0\0\0\0\x03ab", None);
+        check(b"\0\0\0\0\x01ab", None);
+        check(b"\x01\0\0\0\x02ab", None);
+        check(b"\0\0\0", None);
+        check(b"", None);
+    }
+}
