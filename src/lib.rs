@@ -94,3 +94,4 @@ pub mod media;
 pub mod orchestrator;
 pub mod secret;
 pub mod segment;
+pub mod session;

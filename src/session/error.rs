@@ -1,0 +1,74 @@
+//! Why there is no session with an orchestrator.
+//!
+//! Does not: retry.
+
+use std::fmt;
+
+use crate::fault::Fault;
+use crate::http::io::CallError;
+use crate::http::{Url, UrlError};
+use crate::orchestrator::io::InfoError;
+
+/// Why there is no session, or why a call in it failed.
+#[derive(Debug)]
+pub enum SessionError {
+    /// The orchestrator gave no info.
+    Info(InfoError),
+    /// A call brought no answer.
+    Call(CallError),
+    /// The info names no usable base URL for calls.
+    Transcoder {
+        /// The orchestrator.
+        orchestrator: Url,
+        /// What is wrong with the URL.
+        reason: UrlError,
+    },
+    /// The info sends calls over plain HTTP to another machine.
+    PlainHttp {
+        /// The orchestrator.
+        orchestrator: Url,
+    },
+    /// The info has no auth token, without which no job starts.
+    NoToken(Url),
+}
+
+impl SessionError {
+    /// What comes next.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Info(error) => error.fault(),
+            Self::Call(error) => error.fault(),
+            Self::Transcoder { .. } | Self::PlainHttp { .. } | Self::NoToken(_) => Fault::NextPeer,
+        }
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Info(error) => error.fmt(f),
+            Self::Call(error) => error.fmt(f),
+            Self::Transcoder { orchestrator, .. } => {
+                write!(f, "{orchestrator}: orchestrator names no usable address for calls")
+            }
+            Self::PlainHttp { orchestrator } => write!(
+                f,
+                "{orchestrator}: orchestrator asks for calls over plain HTTP, which is refused"
+            ),
+            Self::NoToken(orchestrator) => {
+                write!(f, "{orchestrator}: orchestrator gave no auth token, so no job can start")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SessionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Info(error) => error.source(),
+            Self::Call(error) => error.source(),
+            Self::Transcoder { reason, .. } => Some(reason),
+            Self::PlainHttp { .. } | Self::NoToken(_) => None,
+        }
+    }
+}

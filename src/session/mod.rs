@@ -1,0 +1,15 @@
+//! One orchestrator: its info, its trust, its credentials. Enough for every kind of job.
+//!
+//! ```text
+//! candidate URL ──open()──▶ OrchestratorSession ──post("/live-video-to-video")──▶ job
+//!                             │ info: bytes as they came
+//!                             └ transcoder: base URL of all HTTP calls
+//! ```
+//!
+//! Does not: choose among orchestrators or start jobs.
+
+mod error;
+mod io;
+
+pub use error::SessionError;
+pub use io::{Network, OrchestratorSession};
