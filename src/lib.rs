@@ -95,3 +95,4 @@ pub mod orchestrator;
 pub mod secret;
 pub mod segment;
 pub mod session;
+pub mod stop;
