@@ -84,6 +84,11 @@ pub enum Distrust {
         /// The certificate that the peer showed.
         seen: Fingerprint,
     },
+    /// The policy pins certificates, but none for this peer.
+    NotPinned {
+        /// The certificate that the peer showed.
+        seen: Fingerprint,
+    },
     /// The certificate is not valid at this machine's time: perhaps its clock is wrong.
     WrongTime(String),
 }
@@ -97,6 +102,9 @@ impl fmt::Display for Distrust {
             ),
             Self::Pinned { wanted, seen } => {
                 write!(f, "certificate {seen} is not the pinned one {wanted}")
+            }
+            Self::NotPinned { seen } => {
+                write!(f, "no certificate is pinned for it; it shows {seen}")
             }
             Self::WrongTime(reason) => {
                 write!(f, "certificate is not valid now ({reason}); check this machine's clock")

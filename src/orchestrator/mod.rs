@@ -2,8 +2,10 @@
 //!
 //! Does not: start jobs or choose among orchestrators.
 
+mod capabilities;
 pub mod io;
 pub mod proto;
 mod trust;
 
-pub use trust::{Judgement, OnChange, Policy, Trust, TrustOptions};
+pub use capabilities::{LIVE_VIDEO_TO_VIDEO, live_video};
+pub use trust::{Judgement, OnChange, Trust, TrustOptions};

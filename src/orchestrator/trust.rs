@@ -7,7 +7,7 @@
 //! | `ca` | accept | refuse | refuse | refuse |
 //! | `tofu`, follow | accept | pin | accept | changed: the new one is pinned, with a warning |
 //! | `tofu`, refuse | accept | pin | accept | refuse |
-//! | `pin` | by fingerprint only | refuse | accept | refuse |
+//! | `pin` | refuse, unless pinned | refuse | accept | refuse |
 //! | `insecure` | accept | accept | accept | accept |
 //!
 //! Does not: read or write the state directory (`io::PinFile` does), and does not check signatures: the
@@ -18,18 +18,26 @@ use std::collections::BTreeMap;
 use crate::capacity::PINS;
 use crate::http::{Authority, CaVerdict, Distrust, Fingerprint};
 
-/// How certificates of orchestrators are believed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Policy {
+/// Which certificates of orchestrators are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustOptions {
+    /// What an authority of this system vouches for, or the certificate seen first at this host and port.
+    Tofu {
+        /// What happens when that certificate changes.
+        on_change: OnChange,
+    },
     /// Only what an authority of this system vouches for.
     Ca,
-    /// That, or the certificate seen first at this host and port.
-    #[default]
-    Tofu,
-    /// Only these certificates, whatever an authority says.
-    Pin(Vec<Fingerprint>),
-    /// Everything. Loud at every start.
+    /// Only these, by the orchestrator's host and port, whatever an authority says.
+    Pin(BTreeMap<Authority, Fingerprint>),
+    /// Any. Loud at every start.
     Insecure,
+}
+
+impl Default for TrustOptions {
+    fn default() -> Self {
+        Self::Tofu { on_change: OnChange::Follow }
+    }
 }
 
 /// What happens under `tofu` when a pinned certificate changes.
@@ -40,15 +48,6 @@ pub enum OnChange {
     Follow,
     /// The connection is refused until the pin is forgotten.
     Refuse,
-}
-
-/// The user's choice.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TrustOptions {
-    /// How certificates are believed.
-    pub policy: Policy,
-    /// What happens when one changes.
-    pub on_change: OnChange,
 }
 
 /// What is to be done with a certificate.
@@ -83,34 +82,31 @@ impl Trust {
 
     /// Judges the certificate `seen` at `peer`.
     pub fn judge(&self, peer: &Authority, seen: &Fingerprint, ca: &CaVerdict) -> Judgement {
-        match (&self.options.policy, ca) {
-            (Policy::Insecure, _) | (Policy::Ca | Policy::Tofu, CaVerdict::Valid) => {
-                Judgement::Accept
-            }
-            (Policy::Ca, CaVerdict::Invalid(reason)) => {
+        match (&self.options, ca) {
+            (TrustOptions::Insecure, _)
+            | (TrustOptions::Ca | TrustOptions::Tofu { .. }, CaVerdict::Valid) => Judgement::Accept,
+            (TrustOptions::Ca, CaVerdict::Invalid(reason)) => {
                 Judgement::Refuse(Distrust::NoAuthority(reason.clone()))
             }
-            (Policy::Ca, CaVerdict::WrongTime(reason)) => {
+            (TrustOptions::Ca, CaVerdict::WrongTime(reason)) => {
                 Judgement::Refuse(Distrust::WrongTime(reason.clone()))
             }
-            (Policy::Pin(pins), _) if pins.contains(seen) => Judgement::Accept,
-            (Policy::Pin(pins), _) => Judgement::Refuse(match pins.first() {
-                Some(wanted) => Distrust::Pinned { wanted: *wanted, seen: *seen },
-                None => Distrust::NoAuthority("no certificate is pinned".to_owned()),
-            }),
-            (Policy::Tofu, CaVerdict::Invalid(_) | CaVerdict::WrongTime(_)) => {
-                self.judge_by_pin(peer, seen)
-            }
-        }
-    }
-
-    fn judge_by_pin(&self, peer: &Authority, seen: &Fingerprint) -> Judgement {
-        match (self.pins.get(&peer.to_string()), self.options.on_change) {
-            (None, _) => Judgement::Pin,
-            (Some(pinned), _) if pinned == seen => Judgement::Accept,
-            (Some(pinned), OnChange::Follow) => Judgement::Changed { pinned: *pinned },
-            (Some(pinned), OnChange::Refuse) => {
-                Judgement::Refuse(Distrust::Pinned { wanted: *pinned, seen: *seen })
+            (TrustOptions::Pin(pins), _) => match pins.get(peer) {
+                Some(wanted) if wanted == seen => Judgement::Accept,
+                Some(wanted) => {
+                    Judgement::Refuse(Distrust::Pinned { wanted: *wanted, seen: *seen })
+                }
+                None => Judgement::Refuse(Distrust::NotPinned { seen: *seen }),
+            },
+            (TrustOptions::Tofu { on_change }, CaVerdict::Invalid(_) | CaVerdict::WrongTime(_)) => {
+                match (self.pins.get(&peer.to_string()), on_change) {
+                    (None, _) => Judgement::Pin,
+                    (Some(pinned), _) if pinned == seen => Judgement::Accept,
+                    (Some(pinned), OnChange::Follow) => Judgement::Changed { pinned: *pinned },
+                    (Some(pinned), OnChange::Refuse) => {
+                        Judgement::Refuse(Distrust::Pinned { wanted: *pinned, seen: *seen })
+                    }
+                }
             }
         }
     }
@@ -144,52 +140,53 @@ mod tests {
     const NEW: Fingerprint = Fingerprint([2; 32]);
 
     #[track_caller]
-    fn check(
-        policy: Policy,
-        on_change: OnChange,
-        pinned: Option<Fingerprint>,
-        ca: bool,
-        expected: Judgement,
-    ) {
-        let url = Url::parse("https://orch:8935").unwrap();
-        let mut trust = Trust::new(TrustOptions { policy, on_change }, BTreeMap::new());
+    fn check(options: TrustOptions, pinned: Option<Fingerprint>, ca: bool, expected: Judgement) {
+        let mut trust = Trust::new(options, BTreeMap::new());
         if let Some(pinned) = pinned {
-            trust.pin(url.authority(), pinned);
+            trust.pin(&peer(), pinned);
         }
         let ca = if ca { CaVerdict::Valid } else { CaVerdict::Invalid("self-signed".into()) };
-        assert_eq!(trust.judge(url.authority(), &NEW, &ca), expected);
+        assert_eq!(trust.judge(&peer(), &NEW, &ca), expected);
+    }
+
+    fn peer() -> Authority {
+        Url::parse("https://orch:8935").unwrap().authority().clone()
     }
 
     #[test]
     fn the_table_holds() {
         use Judgement::{Accept, Changed, Pin, Refuse};
-        use OnChange::{Follow, Refuse as No};
+        use TrustOptions::{Ca, Insecure};
+        let follow = || TrustOptions::Tofu { on_change: OnChange::Follow };
+        let refuse = || TrustOptions::Tofu { on_change: OnChange::Refuse };
+        let pin = |print| TrustOptions::Pin(BTreeMap::from([(peer(), print)]));
         let unknown = || Refuse(Distrust::NoAuthority("self-signed".into()));
         let other = || Refuse(Distrust::Pinned { wanted: OLD, seen: NEW });
-        check(Policy::Ca, Follow, None, true, Accept);
-        check(Policy::Ca, Follow, None, false, unknown());
-        check(Policy::Ca, Follow, Some(NEW), false, unknown());
-        check(Policy::Tofu, Follow, Some(OLD), true, Accept);
-        check(Policy::Tofu, Follow, None, false, Pin);
-        check(Policy::Tofu, Follow, Some(NEW), false, Accept);
-        check(Policy::Tofu, Follow, Some(OLD), false, Changed { pinned: OLD });
-        check(Policy::Tofu, No, Some(OLD), false, other());
-        check(Policy::Tofu, No, None, false, Pin);
-        check(Policy::Pin(vec![NEW]), Follow, None, false, Accept);
-        check(Policy::Pin(vec![OLD]), Follow, None, true, other());
-        check(Policy::Insecure, No, Some(OLD), false, Accept);
+        check(Ca, None, true, Accept);
+        check(Ca, None, false, unknown());
+        check(Ca, Some(NEW), false, unknown());
+        check(follow(), Some(OLD), true, Accept);
+        check(follow(), None, false, Pin);
+        check(follow(), Some(NEW), false, Accept);
+        check(follow(), Some(OLD), false, Changed { pinned: OLD });
+        check(refuse(), Some(OLD), false, other());
+        check(refuse(), None, false, Pin);
+        check(pin(NEW), None, false, Accept);
+        check(pin(OLD), None, true, other());
+        check(
+            TrustOptions::Pin(BTreeMap::new()),
+            None,
+            true,
+            Refuse(Distrust::NotPinned { seen: NEW }),
+        );
+        check(Insecure, Some(OLD), false, Accept);
     }
 
     #[test]
     fn a_wrong_clock_is_told_apart_from_a_wrong_certificate() {
-        let url = Url::parse("https://orch:8935").unwrap();
-        let trust = Trust::new(
-            TrustOptions { policy: Policy::Ca, ..TrustOptions::default() },
-            BTreeMap::new(),
-        );
-        let ca = CaVerdict::WrongTime("expired".into());
+        let trust = Trust::new(TrustOptions::Ca, BTreeMap::new());
         assert_eq!(
-            trust.judge(url.authority(), &NEW, &ca),
+            trust.judge(&peer(), &NEW, &CaVerdict::WrongTime("expired".into())),
             Judgement::Refuse(Distrust::WrongTime("expired".into()))
         );
     }

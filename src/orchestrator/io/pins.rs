@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::capacity::PINS;
 use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge};
-use crate::orchestrator::trust::{Judgement, Policy, Trust, TrustOptions};
+use crate::orchestrator::trust::{Judgement, Trust, TrustOptions};
 
 /// The largest file of pins that is read: [`PINS`] lines of at most 320 bytes.
 const FILE_LIMIT: u64 = PINS as u64 * 320;
@@ -35,7 +35,7 @@ struct Inner {
 impl PinFile {
     /// Trust by `options`, with the pins kept in `directory`; with none, pins last as long as the process.
     pub fn open(options: TrustOptions, directory: Option<&Path>) -> Self {
-        if options.policy == Policy::Insecure {
+        if options == TrustOptions::Insecure {
             log::warn!(
                 "trust = \"insecure\": certificates of orchestrators are NOT checked; anybody on the way can read and change the video"
             );
@@ -152,10 +152,7 @@ mod tests {
         let path = directory.join("certificates");
         let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"torn line\n\xff\xfe").unwrap();
-        let refuse = TrustOptions {
-            on_change: crate::orchestrator::OnChange::Refuse,
-            ..TrustOptions::default()
-        };
+        let refuse = TrustOptions::Tofu { on_change: crate::orchestrator::OnChange::Refuse };
         let second = PinFile::open(refuse, Some(&directory));
         second.judge(url.authority(), &old, &ca).unwrap();
         let refused = second.judge(url.authority(), &new, &ca).unwrap_err();
