@@ -96,3 +96,4 @@ pub mod secret;
 pub mod segment;
 pub mod session;
 pub mod stop;
+pub mod trickle;

@@ -1,0 +1,163 @@
+//! Holds the address of a channel and never shows it: whoever has the URL may read and write the channel.
+//!
+//! Does not: open connections.
+
+use std::fmt;
+
+use crate::http::{Authority, Scheme, Url, UrlError};
+use crate::segment::Seq;
+
+/// What a channel is for, as it is named in logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Carries our media to the orchestrator.
+    Publish,
+    /// Brings the processed media back.
+    Subscribe,
+    /// Carries parameters and keep-alives to the orchestrator.
+    Control,
+    /// Brings events back.
+    Events,
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Publish => "publish",
+            Self::Subscribe => "subscribe",
+            Self::Control => "control",
+            Self::Events => "events",
+        })
+    }
+}
+
+/// A channel's URL. `Debug` and `Display` show its purpose, scheme, host and port only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Channel {
+    url: Url,
+    purpose: Purpose,
+}
+
+impl Channel {
+    /// Reads the URL that a peer gave for a channel: with scheme, without query. Slashes at its end are
+    /// dropped, as the server has no channel under such a path.
+    pub fn parse(text: &str, purpose: Purpose) -> Result<Self, ChannelError> {
+        let failed = |reason| ChannelError { purpose, reason };
+        if !text.contains("://") {
+            return Err(failed("it has no scheme"));
+        }
+        let url = Url::parse_base(text, 443).map_err(|error| {
+            failed(match error {
+                UrlError::Malformed(_) => "it is no URL",
+                UrlError::Scheme(_) => "its scheme is neither http nor https",
+                UrlError::UserInfo => "it holds a user name or password",
+                UrlError::Query(_) => "it has a query or a fragment",
+            })
+        })?;
+        if url.path() == "/" {
+            return Err(failed("it has no path"));
+        }
+        Ok(Self { url, purpose })
+    }
+
+    /// What the channel is for.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Host and port.
+    pub fn authority(&self) -> &Authority {
+        self.url.authority()
+    }
+
+    /// With or without TLS.
+    pub fn scheme(&self) -> Scheme {
+        self.url.scheme()
+    }
+
+    /// The whole URL, for the wire only.
+    pub fn expose(&self) -> &Url {
+        &self.url
+    }
+
+    /// The path of a segment.
+    pub(super) fn segment_path(&self, seq: Seq) -> String {
+        format!("{}/{seq}", self.url.path())
+    }
+
+    /// The path that tells the next seq to write.
+    pub(super) fn next_path(&self) -> String {
+        format!("{}/next", self.url.path())
+    }
+
+    /// The path of the segment that is being written now.
+    pub(super) fn live_path(&self) -> String {
+        format!("{}/-2", self.url.path())
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, purpose } = self;
+        write!(f, "{purpose} channel at {}://{}", url.scheme().as_str(), url.authority())
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Channel({self})")
+    }
+}
+
+/// Why a text is no channel. The text itself stays hidden.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelError {
+    purpose: Purpose,
+    reason: &'static str,
+}
+
+impl fmt::Display for ChannelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the peer's URL of the {} channel is unusable: {}", self.purpose, self.reason)
+    }
+}
+
+impl std::error::Error for ChannelError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let channel = Channel::parse(text, Purpose::Publish);
+        let paths = channel.as_ref().map(|c| c.segment_path(Seq(7))).map_err(|e| e.reason);
+        assert_eq!(paths, expected.map(str::to_owned));
+    }
+
+    #[test]
+    fn a_channel_is_a_whole_url_without_query() {
+        check("https://o.example:8935/ai/trickle/abc", Ok("/ai/trickle/abc/7"));
+        check("http://127.0.0.1:1/ai/trickle/abc//", Ok("/ai/trickle/abc/7"));
+        check("o.example:8935/ai/trickle/abc", Err("it has no scheme"));
+        check("https://o.example:8935", Err("it has no path"));
+        check("https://o.example:8935/", Err("it has no path"));
+        check("ftp://o.example/abc", Err("its scheme is neither http nor https"));
+        check("https://u:p@o.example/abc", Err("it holds a user name or password"));
+        check("https://o.example/abc?t=1", Err("it has a query or a fragment"));
+        check("https://o example/abc", Err("it is no URL"));
+        check("", Err("it has no scheme"));
+    }
+
+    #[test]
+    fn a_channel_never_shows_its_path() {
+        let channel = Channel::parse("https://o.example:8935/ai/trickle/hunter2", Purpose::Events);
+        let channel = channel.expect("a channel");
+        assert_eq!(channel.to_string(), "events channel at https://o.example:8935");
+        assert_eq!(format!("{channel:?}"), "Channel(events channel at https://o.example:8935)");
+        assert_eq!(channel.next_path(), "/ai/trickle/hunter2/next");
+        assert_eq!(channel.live_path(), "/ai/trickle/hunter2/-2");
+        let error = Channel::parse("https://o example/hunter2", Purpose::Events).expect_err("no");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+}

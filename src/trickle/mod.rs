@@ -1,0 +1,41 @@
+//! Trickle: numbered segments on a channel, over HTTP/1.1, both ways (protocol.md, section 1).
+//!
+//! [`Publication`] and [`Subscription`] decide what every answer of the network means; they are pure.
+//! [`io::Publisher`] and [`io::Subscriber`] own the connections and do what they say.
+//!
+//! ```text
+//! Pieces ─▶ io::Publisher ─▶ POST {channel}/{seq} … GET {channel}/{seq} ─▶ io::Subscriber ─▶ SegmentSink
+//!               │ ▲                                                            │ ▲
+//!               ▼ │                                                            ▼ │
+//!           Publication                                                   Subscription
+//! ```
+//!
+//! Does not: know what a segment holds, create channels, or start over on another one; that is the
+//! job's to decide.
+
+mod channel;
+mod error;
+pub mod io;
+mod publication;
+mod subscription;
+mod wire;
+
+pub use channel::{Channel, ChannelError, Purpose};
+pub use error::{End, LinkError, TrickleError};
+pub use publication::{Decision, Progress, Publication, Why};
+pub use subscription::{Ask, Step, Subscription};
+pub use wire::{Answer, first_seq};
+
+use std::time::Duration;
+
+/// Tries in a row to reach the peer, both ways (Python gateway, subscriber).
+pub const TRIES: u32 = 5;
+/// Segments lost in a row that end a publication (Python gateway).
+pub const LOST_IN_A_ROW: u32 = 3;
+/// The pause when the segment asked for is still far ahead of the writer (go-livepeer subscriber).
+pub const AHEAD_PAUSE: Duration = Duration::from_millis(250);
+
+/// The pause before the next try: 300 to 500 ms, by `jitter` from 0 to 1 (Python gateway).
+fn retry_pause(jitter: f64) -> Duration {
+    Duration::from_millis(300) + Duration::from_millis(200).mul_f64(jitter.clamp(0.0, 1.0))
+}

@@ -1,0 +1,324 @@
+//! Decides how a publication goes on after each answer or break: which seq is next, what is lost, when it is over.
+//!
+//! A seq belongs to one upload from its first byte on and is never used again, as the server appends what
+//! comes for it a second time. A pre-connected POST that has sent no byte has used nothing: its seq may be
+//! asked for again, so that there are no gaps.
+//!
+//! | told | nothing sent | under way | body ended |
+//! |---|---|---|---|
+//! | any answer with `Lp-Trickle-Closed`, 404 | end | end | end |
+//! | 200 | seq is burnt, go on | lost: reset | complete |
+//! | other status | the same seq after a pause, 5 tries | lost: reset | lost: close it |
+//! | broken | the same seq after a pause, 5 tries | lost: reset | lost: close it |
+//!
+//! 3 lost (or burnt) in a row are the end, and so is a segment that begins while
+//! [`SEGMENTS_IN_FLIGHT`] are without an answer.
+//!
+//! Does not: wait, send, or look at the clock.
+
+use std::time::Duration;
+
+use heapless::Vec;
+
+use crate::capacity::SEGMENTS_IN_FLIGHT;
+use crate::segment::Seq;
+use crate::trickle::{Answer, LOST_IN_A_ROW, TRIES, retry_pause};
+
+/// How far the upload of a segment has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// No byte of the body is on its way.
+    Unsent,
+    /// Between the first byte and the end of the body.
+    Open,
+    /// The body is complete; the answer is awaited.
+    Ended,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// Nothing special.
+    Proceed,
+    /// The segment under way is lost: go on at the next unused seq, at a key frame, with
+    /// `Lp-Trickle-Reset: 1`.
+    Reset,
+    /// The fate of a finished segment is unknown: DELETE it, so that no reader hangs on it.
+    Close(Seq),
+    /// The peer could not be reached: pre-connect again after this pause.
+    RetryAfter(Duration),
+    /// It is over.
+    End(Why),
+}
+
+/// Why a publication is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The channel was closed.
+    Closed,
+    /// There is no such channel.
+    Missing,
+    /// Too many segments were lost in a row.
+    Lost,
+    /// The peer does not keep up.
+    TooSlow,
+    /// The peer refuses POSTs with this status.
+    Refused(u16),
+    /// No connection, several times in a row.
+    Unreachable,
+}
+
+/// The state of one publication.
+#[derive(Debug)]
+pub struct Publication {
+    /// The next seq without a byte.
+    next: Seq,
+    /// Whether the next POST carries `Lp-Trickle-Reset`.
+    reset: bool,
+    in_flight: Vec<Seq, SEGMENTS_IN_FLIGHT>,
+    lost_in_a_row: u32,
+    tries: u32,
+}
+
+impl Publication {
+    /// A publication whose first seq is what `GET {channel}/next` told. Its first POST resets, so that
+    /// readers do not hang on what an earlier publisher left open.
+    pub fn resolved(latest: Seq) -> Self {
+        Self { next: latest, reset: true, in_flight: Vec::new(), lost_in_a_row: 0, tries: 0 }
+    }
+
+    /// The seq to pre-connect, and whether its POST carries `Lp-Trickle-Reset: 1`.
+    pub fn upcoming(&self) -> (Seq, bool) {
+        (self.next, self.reset)
+    }
+
+    /// Segments that have begun and are not answered.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Whether one more segment would be too many.
+    pub fn is_full(&self) -> bool {
+        self.in_flight.is_full()
+    }
+
+    /// A segment begins: the upcoming seq is its own from now on.
+    pub fn take_seq(&mut self) -> Result<Seq, Why> {
+        let seq = self.next;
+        self.in_flight.push(seq).map_err(|_| Why::TooSlow)?;
+        self.next = seq.next();
+        self.reset = false;
+        Ok(seq)
+    }
+
+    /// A final answer came. `jitter` from 0 to 1 spreads the next try.
+    pub fn on_answer(
+        &mut self,
+        seq: Seq,
+        answer: &Answer,
+        progress: Progress,
+        jitter: f64,
+    ) -> Decision {
+        self.in_flight.retain(|s| *s != seq);
+        if answer.closed {
+            return Decision::End(Why::Closed);
+        }
+        match (answer.status, progress) {
+            (404, _) => Decision::End(Why::Missing),
+            (200, Progress::Ended) => {
+                self.lost_in_a_row = 0;
+                self.tries = 0;
+                Decision::Proceed
+            }
+            (200, Progress::Unsent) => {
+                // Somebody closed this seq, or it was written before.
+                if seq == self.next {
+                    self.next = seq.next();
+                }
+                self.lose(Decision::Proceed)
+            }
+            (200, Progress::Open) => self.lose_open(),
+            (status, Progress::Unsent) => self.try_again(seq, Why::Refused(status), jitter),
+            (_, Progress::Open) => self.lose_open(),
+            (_, Progress::Ended) => self.lose(Decision::Close(seq)),
+        }
+    }
+
+    /// The connection broke, or did not take a chunk or give an answer in time. `jitter` as above.
+    pub fn on_broken(&mut self, seq: Seq, progress: Progress, jitter: f64) -> Decision {
+        self.in_flight.retain(|s| *s != seq);
+        match progress {
+            Progress::Unsent => self.try_again(seq, Why::Unreachable, jitter),
+            Progress::Open => self.lose_open(),
+            Progress::Ended => self.lose(Decision::Close(seq)),
+        }
+    }
+
+    fn lose_open(&mut self) -> Decision {
+        self.reset = true;
+        self.lose(Decision::Reset)
+    }
+
+    fn lose(&mut self, then: Decision) -> Decision {
+        self.lost_in_a_row += 1;
+        if self.lost_in_a_row < LOST_IN_A_ROW { then } else { Decision::End(Why::Lost) }
+    }
+
+    fn try_again(&mut self, seq: Seq, why: Why, jitter: f64) -> Decision {
+        if seq.next() == self.next {
+            // Taken, but not a byte of it left: it is still the next one.
+            self.next = seq;
+            self.reset = true;
+        }
+        self.tries += 1;
+        if self.tries < TRIES {
+            Decision::RetryAfter(retry_pause(jitter))
+        } else {
+            Decision::End(why)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use Decision::{Close, End, Proceed, Reset, RetryAfter};
+    use Progress::{Ended, Open, Unsent};
+
+    const MIDDLE: Decision = RetryAfter(Duration::from_millis(400));
+
+    /// What is told to a publication that began at seq 7; `upcoming` and `in_flight` afterwards.
+    #[derive(Debug, Clone, Copy)]
+    enum Told {
+        Take,
+        TakeTooMany,
+        Answer(u64, u16, Progress, Decision),
+        Closed(u64, Progress, Decision),
+        Broken(u64, Progress, Decision),
+    }
+    use Told::{Answer as A, Broken as B, Closed as C, Take as T, TakeTooMany};
+
+    #[track_caller]
+    fn check(story: &[Told], upcoming: (u64, bool), in_flight: usize) {
+        let mut publication = Publication::resolved(Seq(7));
+        for told in story {
+            let answer = |status, closed| Answer { status, seq: None, latest: None, closed };
+            let (got, expected) = match *told {
+                T => {
+                    let seq = publication.upcoming().0;
+                    assert_eq!(publication.take_seq(), Ok(seq));
+                    continue;
+                }
+                TakeTooMany => {
+                    assert!(publication.is_full());
+                    assert_eq!(publication.take_seq(), Err(Why::TooSlow));
+                    continue;
+                }
+                A(seq, status, progress, expected) => {
+                    let answer = answer(status, false);
+                    (publication.on_answer(Seq(seq), &answer, progress, 0.5), expected)
+                }
+                C(seq, progress, expected) => {
+                    let answer = answer(200, true);
+                    (publication.on_answer(Seq(seq), &answer, progress, 0.5), expected)
+                }
+                B(seq, progress, expected) => {
+                    (publication.on_broken(Seq(seq), progress, 0.5), expected)
+                }
+            };
+            assert_eq!(got, expected, "{told:?} in {story:?}");
+        }
+        assert_eq!(publication.upcoming(), (Seq(upcoming.0), upcoming.1), "{story:?}");
+        assert_eq!(publication.in_flight(), in_flight, "{story:?}");
+    }
+
+    #[test]
+    fn the_first_post_resets_and_the_others_do_not() {
+        check(&[], (7, true), 0);
+        check(&[T], (8, false), 1);
+        check(&[T, A(7, 200, Ended, Proceed), T], (9, false), 1);
+    }
+
+    #[test]
+    fn an_early_answer_ends_the_channel_or_the_segment() {
+        check(&[T, C(8, Unsent, End(Why::Closed))], (8, false), 1);
+        check(&[T, C(7, Open, End(Why::Closed))], (8, false), 0);
+        check(&[T, C(7, Ended, End(Why::Closed))], (8, false), 0);
+        check(&[T, A(7, 404, Open, End(Why::Missing))], (8, false), 0);
+        check(&[A(7, 404, Unsent, End(Why::Missing))], (7, true), 0);
+        check(&[T, A(7, 200, Open, Reset)], (8, true), 0);
+        check(&[T, A(7, 500, Open, Reset)], (8, true), 0);
+        check(&[T, A(7, 500, Ended, Close(Seq(7)))], (8, false), 0);
+    }
+
+    #[test]
+    fn a_broken_upload_never_uses_its_seq_again() {
+        check(&[T, B(7, Open, Reset)], (8, true), 0);
+        check(&[T, T, B(7, Ended, Close(Seq(7)))], (9, false), 1);
+        check(&[T, B(7, Open, Reset), B(8, Unsent, MIDDLE), T], (9, false), 1);
+    }
+
+    #[test]
+    fn a_seq_without_a_byte_is_asked_for_again() {
+        check(&[B(7, Unsent, MIDDLE), B(7, Unsent, MIDDLE)], (7, true), 0);
+        check(&[T, B(8, Unsent, MIDDLE)], (8, false), 1);
+        check(&[T, B(7, Unsent, MIDDLE)], (7, true), 0);
+        check(&[T, T, B(7, Unsent, MIDDLE)], (9, false), 1);
+    }
+
+    #[test]
+    fn a_burnt_seq_is_skipped_and_leaves_the_segment_under_way_alone() {
+        check(&[T, A(8, 200, Unsent, Proceed), A(7, 200, Ended, Proceed)], (9, false), 0);
+        check(
+            &[
+                A(7, 200, Unsent, Proceed),
+                A(8, 200, Unsent, Proceed),
+                A(9, 200, Unsent, End(Why::Lost)),
+            ],
+            (10, true),
+            0,
+        );
+    }
+
+    #[test]
+    fn five_tries_without_a_byte_are_the_end() {
+        let tried = [B(7, Unsent, MIDDLE); 4];
+        check(&[&tried[..], &[B(7, Unsent, End(Why::Unreachable))]].concat(), (7, true), 0);
+        check(&[&tried[..], &[A(7, 503, Unsent, End(Why::Refused(503)))]].concat(), (7, true), 0);
+        let recovered = [T, A(7, 200, Ended, Proceed), B(8, Unsent, MIDDLE)];
+        check(&[&tried[..], &recovered].concat(), (8, false), 0);
+    }
+
+    #[test]
+    fn three_lost_in_a_row_are_the_end_but_one_good_one_starts_over() {
+        let two = [T, B(7, Open, Reset), T, A(8, 200, Open, Reset)];
+        check(&[&two[..], &[T, A(9, 500, Open, End(Why::Lost))]].concat(), (10, true), 0);
+        check(&[&two[..], &[T, B(9, Ended, End(Why::Lost))]].concat(), (10, false), 0);
+        let good = [T, A(9, 200, Ended, Proceed), T, B(10, Open, Reset)];
+        check(&[&two[..], &good].concat(), (11, true), 0);
+    }
+
+    #[test]
+    fn a_fourth_segment_in_flight_is_too_many() {
+        check(&[T, T, T, TakeTooMany], (10, false), 3);
+        check(&[T, T, T, A(7, 200, Ended, Proceed), T], (11, false), 3);
+    }
+
+    #[test]
+    fn pauses_lie_between_300_and_500_ms() {
+        for (jitter, ms) in [(0.0, 300), (1.0, 500), (-3.0, 300), (7.0, 500)] {
+            let mut publication = Publication::resolved(Seq(0));
+            let decision = publication.on_broken(Seq(0), Unsent, jitter);
+            assert_eq!(decision, RetryAfter(Duration::from_millis(ms)));
+        }
+    }
+
+    #[test]
+    fn the_last_seq_of_all_does_not_wrap() {
+        let mut publication = Publication::resolved(Seq(u64::MAX));
+        assert_eq!(publication.take_seq(), Ok(Seq(u64::MAX)));
+        assert_eq!(publication.upcoming().0, Seq(u64::MAX));
+    }
+}
