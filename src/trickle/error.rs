@@ -33,11 +33,13 @@ impl fmt::Display for End {
 #[derive(Debug)]
 pub enum LinkError {
     /// No connection.
-    Connect(ConnectError),
+    Connect(Box<ConnectError>),
     /// The connection broke, or what came back is no HTTP.
     Broken(hyper::Error),
     /// Not within the time limit.
     Timeout,
+    /// A segment is larger than this many bytes.
+    TooLarge(u64),
 }
 
 impl LinkError {
@@ -47,6 +49,7 @@ impl LinkError {
             Self::Connect(error) => error.fault(),
             Self::Broken(error) if error.is_parse() => Fault::NextPeer,
             Self::Broken(_) | Self::Timeout => Fault::Retry,
+            Self::TooLarge(_) => Fault::NextPeer,
         }
     }
 }
@@ -58,6 +61,7 @@ impl fmt::Display for LinkError {
             Self::Broken(error) if error.is_parse() => f.write_str("the answer is no HTTP"),
             Self::Broken(_) => f.write_str("the connection broke"),
             Self::Timeout => f.write_str("the peer does not take or give data in time"),
+            Self::TooLarge(limit) => write!(f, "a segment is larger than {limit} bytes"),
         }
     }
 }
@@ -67,7 +71,7 @@ impl std::error::Error for LinkError {
         match self {
             Self::Connect(error) => error.source(),
             Self::Broken(error) => Some(error),
-            Self::Timeout => None,
+            Self::Timeout | Self::TooLarge(_) => None,
         }
     }
 }

@@ -1,0 +1,85 @@
+//! A bounded queue of messages, each a segment of its own: what a control channel publishes.
+//!
+//! Does not: resend; a message whose segment was lost is lost, and counted by the publisher.
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::capacity::CONTROL_MESSAGES;
+use crate::segment::{Piece, Pieces, Place};
+
+/// A queue of [`CONTROL_MESSAGES`] messages. The publication ends when every sender is gone.
+pub fn messages() -> (MessageSender, Messages) {
+    let (sender, receiver) = mpsc::channel(CONTROL_MESSAGES);
+    (MessageSender(sender), Messages(receiver))
+}
+
+/// A message was not queued; here it is again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotSent {
+    /// The queue is full: the channel does not take messages as fast.
+    Full(Bytes),
+    /// The publication has ended.
+    Ended(Bytes),
+}
+
+/// Puts messages into the queue.
+#[derive(Debug, Clone)]
+pub struct MessageSender(mpsc::Sender<Bytes>);
+
+impl MessageSender {
+    /// Queues `message`, if there is room.
+    pub fn try_send(&self, message: Bytes) -> Result<(), NotSent> {
+        self.0.try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(message) => NotSent::Full(message),
+            mpsc::error::TrySendError::Closed(message) => NotSent::Ended(message),
+        })
+    }
+
+    /// Queues `message` as soon as there is room. Cancel safe: a dropped future queues nothing.
+    pub async fn send(&self, message: Bytes) -> Result<(), NotSent> {
+        self.0.send(message).await.map_err(|error| NotSent::Ended(error.0))
+    }
+}
+
+/// The queue's other end, for a [`Publisher`](super::Publisher).
+#[derive(Debug)]
+pub struct Messages(mpsc::Receiver<Bytes>);
+
+impl Pieces for Messages {
+    async fn next(&mut self) -> Option<Piece> {
+        let bytes = self.0.recv().await?;
+        Some(Piece { place: Place::Whole, bytes })
+    }
+
+    fn resync(&mut self) {
+        // Every message stands alone.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_queue_is_bounded_and_says_so() {
+        let (sender, mut queue) = messages();
+        for n in 0..CONTROL_MESSAGES {
+            assert_eq!(sender.try_send(Bytes::from(vec![u8::try_from(n).unwrap()])), Ok(()));
+        }
+        let one = Bytes::from_static(b"one too many");
+        assert_eq!(sender.try_send(one.clone()), Err(NotSent::Full(one.clone())));
+        let first = queue.next().await.expect("a message");
+        assert_eq!(first, Piece { place: Place::Whole, bytes: Bytes::from_static(&[0]) });
+        assert_eq!(sender.send(one.clone()).await, Ok(()));
+        drop(queue);
+        assert_eq!(sender.try_send(one.clone()), Err(NotSent::Ended(one)));
+    }
+
+    #[tokio::test]
+    async fn the_queue_ends_with_its_last_sender() {
+        let (sender, mut queue) = messages();
+        drop(sender);
+        assert_eq!(queue.next().await, None);
+    }
+}

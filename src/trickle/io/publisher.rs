@@ -1,0 +1,171 @@
+//! Publishes pieces as numbered segments on one channel: asks for the first seq, uploads, closes the channel.
+//!
+//! ```text
+//! GET /next ──▶ upload (see `upload`) ──▶ last answers ──▶ DELETE {channel}
+//! ```
+//!
+//! Does not: create the channel, or start over after an end.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use http::{HeaderValue, Method};
+
+use crate::capacity::CHUNK_TIME;
+use crate::fault::Fault;
+use crate::http::io::Connector;
+use crate::segment::Pieces;
+use crate::trickle::io::jitter;
+use crate::trickle::io::link::{Link, Route};
+use crate::trickle::io::post::Body;
+use crate::trickle::io::upload::{Stop, Upload};
+use crate::trickle::{
+    Answer, Channel, End, LinkError, Publication, TRIES, TrickleError, Why, first_seq, retry_pause,
+};
+
+/// What a publisher has done so far; read by others while it runs.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Segments that the peer has answered as complete.
+    pub segments: AtomicU64,
+    /// Bytes handed to the transport.
+    pub bytes: AtomicU64,
+    /// Segments lost.
+    pub lost: AtomicU64,
+    /// Segments begun and not answered.
+    pub in_flight: AtomicU64,
+    /// From the first piece of the last complete segment to its answer, in microseconds.
+    pub last_upload_micros: AtomicU64,
+}
+
+/// The time limits of a publisher.
+#[derive(Debug, Clone, Copy)]
+pub struct PublishTimes {
+    /// A piece not taken by the transport within this time fails its segment.
+    pub chunk: Duration,
+    /// An answer not given within this time after the end of the body fails its segment. Three
+    /// segments of 2 s without an answer are too many anyway.
+    pub answer: Duration,
+    /// The whole graceful end: last answers, DELETE of the channel.
+    pub stop: Duration,
+}
+
+impl Default for PublishTimes {
+    fn default() -> Self {
+        Self {
+            chunk: CHUNK_TIME,
+            answer: Duration::from_secs(10),
+            stop: Duration::from_millis(1200),
+        }
+    }
+}
+
+/// Publishes on one channel.
+#[derive(Debug)]
+pub struct Publisher {
+    pub(super) route: Arc<Route>,
+    pub(super) mime: HeaderValue,
+    pub(super) counters: Arc<Counters>,
+    pub(super) times: PublishTimes,
+}
+
+impl Publisher {
+    /// A publisher of segments of type `mime` (`video/mp2t`, `application/json`) on `channel`.
+    pub fn new(
+        connector: Arc<Connector>,
+        channel: Channel,
+        mime: HeaderValue,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let route = Arc::new(Route { connector, channel });
+        Self { route, mime, counters, times: PublishTimes::default() }
+    }
+
+    /// The same publisher with other time limits.
+    #[must_use]
+    pub fn with_times(self, times: PublishTimes) -> Self {
+        Self { times, ..self }
+    }
+
+    /// Publishes until `pieces` end, `shutdown` is there, the channel is gone, or the peer fails. Then the
+    /// segment under way is ended and the channel deleted, all within [`PublishTimes::stop`].
+    pub async fn run(
+        self,
+        pieces: impl Pieces,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<End, TrickleError> {
+        let mut shutdown = pin!(shutdown);
+        let channel = self.route.channel.clone();
+        let (publication, spare) = match self.resolve(shutdown.as_mut()).await {
+            Ok(Some(resolved)) => resolved,
+            Ok(None) => return Ok(End::Finished),
+            Err(Unresolved::NoSeq) => return Err(TrickleError::NoSeq(channel)),
+            Err(Unresolved::Why(why, cause)) => return TrickleError::judge(why, channel, cause),
+        };
+        log::info!("{channel}: first segment is {}", publication.upcoming().0);
+        let mut upload = Upload::new(self, pieces, publication, spare);
+        let stop = upload.run(shutdown).await;
+        let cause = upload.finish(&stop).await;
+        match stop {
+            Stop::Finished => Ok(End::Finished),
+            Stop::Over(why) => TrickleError::judge(why, channel, cause),
+            Stop::Fatal(error) => Err(TrickleError::Unreachable(channel, Some(error))),
+        }
+    }
+
+    /// Asks for the first seq. `None` if we are to stop before it is known.
+    async fn resolve(
+        &self,
+        mut shutdown: Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> Result<Option<(Publication, Option<Link>)>, Unresolved> {
+        for tried in 1.. {
+            let asked = tokio::select! {
+                biased;
+                () = &mut shutdown => return Ok(None),
+                asked = tokio::time::timeout(self.times.answer, self.ask_next()) => asked,
+            };
+            let (why, cause) = match asked.unwrap_or(Err(LinkError::Timeout)) {
+                Ok((answer, ..)) if answer.closed => {
+                    return Err(Unresolved::Why(Why::Closed, None));
+                }
+                Ok((answer, body, spare)) => match answer.status {
+                    200 => {
+                        let first = first_seq(&answer, &body).ok_or(Unresolved::NoSeq)?;
+                        return Ok(Some((Publication::resolved(first), spare)));
+                    }
+                    404 => return Err(Unresolved::Why(Why::Missing, None)),
+                    status => (Why::Refused(status), None),
+                },
+                Err(error) => (Why::Unreachable, Some(error)),
+            };
+            let hopeless = cause.as_ref().is_some_and(|error| error.fault() != Fault::Retry);
+            if hopeless || tried >= TRIES {
+                return Err(Unresolved::Why(why, cause));
+            }
+            log::debug!("{}: next segment not known after {tried} tries", self.route.channel);
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return Ok(None),
+                () = tokio::time::sleep(retry_pause(jitter())) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn ask_next(&self) -> Result<(Answer, Vec<u8>, Option<Link>), LinkError> {
+        let path = self.route.channel.next_path();
+        let request = self.route.request(Method::GET, &path, Body::None);
+        let (link, response) = self.route.exchange(None, request).await?;
+        let (head, body) = response.into_parts();
+        let (body, spare) = link.finish(body).await;
+        Ok((Answer::new(head.status.as_u16(), &head.headers), body, spare))
+    }
+}
+
+/// Why the first seq is not known.
+enum Unresolved {
+    NoSeq,
+    Why(Why, Option<LinkError>),
+}
