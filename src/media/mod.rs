@@ -3,5 +3,8 @@
 //! Does not: know HTTP.
 
 mod options;
+pub mod queue;
+pub mod segmenter;
+pub mod ts;
 
 pub use options::{CameraFormat, Encoder, Options, Source, Speed, Video};

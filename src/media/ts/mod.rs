@@ -1,0 +1,22 @@
+//! MPEG transport stream, both ways, for one H.264 stream: [`Muxer`] writes it, [`Reader`] checks it.
+//!
+//! Numbers of the format are those of ISO/IEC 13818-1 (H.222.0).
+//!
+//! Does not: carry audio yet; its PID and its row in the PMT are where [`mux`] says so.
+
+mod crc;
+pub mod mux;
+pub mod nal;
+pub mod read;
+mod ticks;
+
+pub use mux::{AccessUnit, Muxer};
+pub use read::{Reader, Report, Unit};
+pub use ticks::Ticks;
+
+/// Bytes of a packet.
+pub const PACKET: usize = 188;
+/// The first byte of each packet.
+pub const SYNC: u8 = 0x47;
+/// Stream type of H.264 in a PMT.
+pub const H264: u8 = 0x1b;

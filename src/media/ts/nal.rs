@@ -1,0 +1,114 @@
+//! Finds the NAL units of an H.264 byte stream (Annex B) by their start codes and says what they are.
+//!
+//! [`Scanner`] takes the stream in chunks of any size; [`types`] and [`is_idr`] take it whole.
+//!
+//! Does not: parse what is inside a NAL unit.
+
+/// What a NAL unit is (H.264, table 7-1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nal {
+    /// A slice, or a part of one, of a picture that is not an IDR picture: types 1 to 4.
+    Slice,
+    /// A slice of an IDR picture: decoding can begin here.
+    Idr,
+    /// Supplemental information.
+    Sei,
+    /// Sequence parameters.
+    Sps,
+    /// Picture parameters.
+    Pps,
+    /// The mark at the start of an access unit.
+    Delimiter,
+    /// Another type.
+    Other(u8),
+}
+
+impl Nal {
+    /// What the first byte of a NAL unit says.
+    pub const fn from_header(header: u8) -> Self {
+        match header & 0x1f {
+            1..=4 => Self::Slice,
+            5 => Self::Idr,
+            6 => Self::Sei,
+            7 => Self::Sps,
+            8 => Self::Pps,
+            9 => Self::Delimiter,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// Finds NAL units in a stream that comes in chunks; keeps three bytes of it.
+#[derive(Debug, Clone)]
+pub struct Scanner {
+    last: u32,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self { last: u32::MAX }
+    }
+}
+
+impl Scanner {
+    /// Takes one byte; the NAL unit whose header it is, if it is one.
+    pub fn step(&mut self, byte: u8) -> Option<Nal> {
+        let begins = self.last & 0x00ff_ffff == 1;
+        self.last = (self.last << 8) | u32::from(byte);
+        begins.then(|| Nal::from_header(byte))
+    }
+}
+
+/// The NAL units of `bytes`, in order.
+pub fn types(bytes: &[u8]) -> impl Iterator<Item = Nal> + '_ {
+    let mut scanner = Scanner::default();
+    bytes.iter().filter_map(move |&byte| scanner.step(byte))
+}
+
+/// Whether the access unit is an IDR picture; reads up to its first slice only.
+pub fn is_idr(access_unit: &[u8]) -> bool {
+    types(access_unit).find(|nal| matches!(nal, Nal::Slice | Nal::Idr)) == Some(Nal::Idr)
+}
+
+/// Whether the access unit begins with its delimiter, as a transport stream demands.
+pub fn has_delimiter(access_unit: &[u8]) -> bool {
+    // A start code has 3 or 4 bytes, so the header of the first NAL unit is among the first 5.
+    types(access_unit.get(..5).unwrap_or(access_unit)).next() == Some(Nal::Delimiter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(bytes: &[u8], expected: &[Nal]) {
+        assert_eq!(types(bytes).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn nal_units_are_found_by_both_start_codes() {
+        check(
+            &[0, 0, 0, 1, 0x09, 0xf0, 0, 0, 1, 0x67, 3, 0, 0, 1, 0x68, 0, 0, 1, 0x65],
+            &[Nal::Delimiter, Nal::Sps, Nal::Pps, Nal::Idr],
+        );
+        check(&[0, 0, 1, 0x41, 0, 0, 3, 1, 0, 0, 1, 0x1c], &[Nal::Slice, Nal::Other(28)]);
+        check(&[0, 0, 1], &[]);
+        check(&[0, 1, 0x65], &[]);
+        check(&[], &[]);
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_first_slice() {
+        assert!(is_idr(&[0, 0, 1, 0x67, 9, 0, 0, 1, 0x65, 1]));
+        assert!(!is_idr(&[0, 0, 1, 0x67, 9, 0, 0, 1, 0x41, 1, 0, 0, 1, 0x65]));
+        assert!(!is_idr(&[0, 0, 1, 0x67]));
+    }
+
+    #[test]
+    fn a_delimiter_counts_only_in_front() {
+        assert!(has_delimiter(&[0, 0, 1, 9]));
+        assert!(has_delimiter(&[0, 0, 0, 1, 9, 0xf0]));
+        assert!(!has_delimiter(&[0, 0, 0, 1, 0x67, 0, 0, 1, 9]));
+        assert!(!has_delimiter(&[0]));
+    }
+}
