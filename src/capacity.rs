@@ -11,6 +11,8 @@ use std::time::Duration;
 pub const ACCESS_UNITS: usize = 96;
 /// Bytes of access units that may wait there; 8 MiB are 4 s at 16 Mbit/s.
 pub const ACCESS_UNIT_BYTES: usize = 8 << 20;
+/// Frames whose way through the encoder and the network is timed: 10 s at 24 frames/s.
+pub const FRAME_STAMPS: usize = 256;
 /// Pieces handed to one POST that the transport has not taken yet. One, so that the bounded queue
 /// before it is the only place where media waits.
 pub const POST_PIECES: usize = 1;

@@ -2,9 +2,18 @@
 //!
 //! Does not: know HTTP.
 
+pub mod burn;
+pub mod encoder;
+mod error;
 mod options;
+pub mod packages;
+pub mod pipeline;
 pub mod queue;
 pub mod segmenter;
+pub mod source;
+pub mod stamps;
+pub mod timeline;
 pub mod ts;
 
+pub use error::MediaError;
 pub use options::{CameraFormat, Encoder, Options, Source, Speed, Video};

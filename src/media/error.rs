@@ -1,0 +1,215 @@
+//! Everything that can go wrong with media, a variant for each cause, and what to do about it.
+//!
+//! Does not: know GStreamer's errors; `io::diagnosis` turns them into these.
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::fault::Fault;
+use crate::media::encoder::ROWS;
+use crate::media::packages::package;
+
+/// Why there is no media.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaError {
+    /// GStreamer does not start.
+    Gstreamer(String),
+    /// GStreamer has no such element.
+    MissingElement(String),
+    /// An encoder that this program cannot drive.
+    UnknownEncoder(String),
+    /// The file is not there.
+    NoSuchFile(PathBuf),
+    /// The camera is not there.
+    NoSuchDevice(PathBuf),
+    /// There is something else at the device's path.
+    NotACamera(PathBuf),
+    /// The file or device may not be opened.
+    Denied(PathBuf),
+    /// The camera is in use.
+    Busy(PathBuf),
+    /// The camera offers nothing of the format asked for.
+    NotOffered {
+        /// The camera.
+        device: PathBuf,
+        /// The format.
+        wanted: &'static str,
+    },
+    /// The user's pipeline fragment is no pipeline.
+    Fragment(String),
+    /// What comes out of the source is neither raw video nor H.264.
+    UnusableCaps(String),
+    /// Nothing here decodes the input.
+    NoDecoder(String),
+    /// The input is broken.
+    Decode(String),
+    /// The input ended before its first frame.
+    NoFrames,
+    /// An element of the running pipeline failed.
+    Element {
+        /// Which.
+        element: String,
+        /// What it says.
+        detail: String,
+    },
+    /// The output cannot be written.
+    Write {
+        /// The file, or `-`.
+        path: PathBuf,
+        /// What the system says.
+        detail: String,
+    },
+    /// The system gives no thread.
+    Thread(String),
+}
+
+impl MediaError {
+    /// What comes next.
+    pub fn fault(&self) -> Fault {
+        match self {
+            // A camera may come back, a process may let go of it, a stream may recover.
+            Self::NoSuchDevice(_)
+            | Self::Busy(_)
+            | Self::Decode(_)
+            | Self::Element { .. }
+            | Self::Thread(_) => Fault::Retry,
+            Self::Gstreamer(_)
+            | Self::MissingElement(_)
+            | Self::UnknownEncoder(_)
+            | Self::NoSuchFile(_)
+            | Self::NotACamera(_)
+            | Self::Denied(_)
+            | Self::NotOffered { .. }
+            | Self::Fragment(_)
+            | Self::UnusableCaps(_)
+            | Self::NoDecoder(_)
+            | Self::NoFrames
+            | Self::Write { .. } => Fault::GiveUp,
+        }
+    }
+}
+
+impl fmt::Display for MediaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gstreamer(detail) => write!(f, "cannot start GStreamer: {detail}"),
+            Self::MissingElement(element) => match package(element) {
+                Some(package) => {
+                    write!(f, "GStreamer has no element {element:?}: install the package {package}")
+                }
+                None => write!(
+                    f,
+                    "GStreamer has no element {element:?}: install the plugin that has it"
+                ),
+            },
+            Self::UnknownEncoder(element) => {
+                write!(f, "unknown encoder {element:?}, known are:")?;
+                ROWS.iter().try_for_each(|row| write!(f, " {}", row.element))
+            }
+            Self::NoSuchFile(path) => write!(f, "no file {}", path.display()),
+            Self::NoSuchDevice(device) => {
+                write!(f, "no camera at {}: is it plugged in?", device.display())
+            }
+            Self::NotACamera(device) => write!(f, "{} is not a camera", device.display()),
+            Self::Denied(path) if path.starts_with("/dev") => {
+                write!(f, "not allowed to open {}: add the user to the group video", path.display())
+            }
+            Self::Denied(path) => write!(f, "not allowed to open {}", path.display()),
+            Self::Busy(device) => {
+                write!(f, "the camera {} is in use by another program", device.display())
+            }
+            Self::NotOffered { device, wanted } => {
+                write!(
+                    f,
+                    "the camera {} offers no {wanted}: choose another format",
+                    device.display()
+                )
+            }
+            Self::Fragment(detail) => write!(f, "the pipeline fragment is not valid: {detail}"),
+            Self::UnusableCaps(caps) => {
+                write!(f, "the source gives {caps}, but raw video or H.264 is needed")
+            }
+            Self::NoDecoder(detail) => write!(
+                f,
+                "nothing here decodes the input ({detail}): install gstreamer1.0-libav or the plugin for it"
+            ),
+            Self::Decode(detail) => write!(f, "the input cannot be decoded: {detail}"),
+            Self::NoFrames => f.write_str("the input ended without a single frame of video"),
+            Self::Element { element, detail } => write!(f, "{element} failed: {detail}"),
+            Self::Write { path, detail } if path.as_os_str() == "-" => {
+                write!(f, "cannot write to standard output: {detail}")
+            }
+            Self::Write { path, detail } => write!(f, "cannot write {}: {detail}", path.display()),
+            Self::Thread(name) => write!(f, "the system gives no thread for {name}"),
+        }
+    }
+}
+
+impl Error for MediaError {}
+
+/// `text` in one line, without the user name and password of any URL in it.
+pub(super) fn presentable(text: &str) -> String {
+    let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut out = String::with_capacity(one_line.len());
+    let mut rest = one_line.as_str();
+    while let Some((before, behind)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let authority = behind.find(['/', ' ', '"', '\'']).unwrap_or(behind.len());
+        let user_info = behind.get(..authority).and_then(|authority| authority.rfind('@'));
+        rest = match user_info {
+            Some(at) => {
+                out.push_str("***");
+                behind.get(at..).unwrap_or_default()
+            }
+            None => behind,
+        };
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(error: &MediaError, expected: &str) {
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn texts_name_the_thing_and_the_remedy() {
+        check(
+            &MediaError::MissingElement("x264enc".into()),
+            "GStreamer has no element \"x264enc\": install the package gstreamer1.0-plugins-ugly",
+        );
+        check(
+            &MediaError::UnknownEncoder("foo".into()),
+            "unknown encoder \"foo\", known are: x264enc",
+        );
+        check(
+            &MediaError::Denied("/dev/video0".into()),
+            "not allowed to open /dev/video0: add the user to the group video",
+        );
+        check(&MediaError::Denied("/root/a.mp4".into()), "not allowed to open /root/a.mp4");
+        check(
+            &MediaError::Write { path: "-".into(), detail: "broken pipe".into() },
+            "cannot write to standard output: broken pipe",
+        );
+    }
+
+    #[test]
+    fn credentials_in_urls_are_not_shown() {
+        assert_eq!(
+            presentable("could not open\n rtsp://me:pw@cam/1"),
+            "could not open rtsp://***@cam/1"
+        );
+        assert_eq!(
+            presentable("a://b@c \"d://e:f@g/h@i\" j://k"),
+            "a://***@c \"d://***@g/h@i\" j://k"
+        );
+        assert_eq!(presentable("x://a:p@q@host/"), "x://***@host/");
+        assert_eq!(presentable("://"), "://");
+    }
+}

@@ -1,0 +1,71 @@
+//! Which Debian package holds a GStreamer element, for error texts that help.
+//!
+//! From the packages of Debian 12; Raspberry Pi OS and Ubuntu use the same names.
+//!
+//! Does not: list every element; those this program uses and those that users of cameras meet.
+
+/// The Debian package of `element`, if it is in the table.
+pub fn package(element: &str) -> Option<&'static str> {
+    PACKAGES.iter().find(|(_, elements)| elements.contains(&element)).map(|(package, _)| *package)
+}
+
+const PACKAGES: &[(&str, &[&str])] = &[
+    (
+        "libgstreamer1.0-0",
+        &["capsfilter", "fakesink", "filesrc", "identity", "queue", "tee", "typefind"],
+    ),
+    (
+        "gstreamer1.0-plugins-base",
+        &[
+            "appsink",
+            "appsrc",
+            "decodebin",
+            "uridecodebin",
+            "videoconvert",
+            "videorate",
+            "videoscale",
+            "videotestsrc",
+        ],
+    ),
+    (
+        "gstreamer1.0-plugins-good",
+        &[
+            "jpegdec",
+            "rtph264depay",
+            "rtspsrc",
+            "udpsrc",
+            "v4l2h264enc",
+            "v4l2src",
+            "videobalance",
+            "videocrop",
+            "videoflip",
+        ],
+    ),
+    (
+        "gstreamer1.0-plugins-bad",
+        &["h264parse", "openh264enc", "srtsrc", "tsdemux", "vah264enc", "nvh264enc"],
+    ),
+    ("gstreamer1.0-plugins-ugly", &["x264enc"]),
+    ("gstreamer1.0-libav", &["avdec_h264", "avdec_h265", "avdec_aac"]),
+    ("gstreamer1.0-libcamera", &["libcamerasrc"]),
+    ("gstreamer1.0-vaapi", &["vaapih264enc"]),
+    ("gstreamer1.0-x", &["clockoverlay", "textoverlay", "timeoverlay", "ximagesink"]),
+    ("nvidia-l4t-gstreamer", &["nvarguscamerasrc", "nvv4l2h264enc", "nvvidconv"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_have_one_package() {
+        assert_eq!(package("x264enc"), Some("gstreamer1.0-plugins-ugly"));
+        assert_eq!(package("h264parse"), Some("gstreamer1.0-plugins-bad"));
+        assert_eq!(package("unheardof"), None);
+        let mut all: Vec<_> = PACKAGES.iter().flat_map(|(_, elements)| *elements).collect();
+        let before = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), before);
+    }
+}

@@ -1,0 +1,68 @@
+//! Remembers when frames entered the encoder, by their PTS in the channel, to measure how long they travel.
+//!
+//! The encoder sees a frame before its PTS in the channel is decided, so a stamp is noted by running
+//! time and gets its PTS when the access unit comes out. The oldest stamps make room for new ones.
+//!
+//! Does not: read the clock.
+
+use std::time::{Duration, Instant};
+
+use heapless::Deque;
+
+use crate::capacity::FRAME_STAMPS;
+use crate::media::ts::Ticks;
+
+/// The last frames' stamps.
+#[derive(Debug, Default)]
+pub struct Stamps {
+    frames: Deque<Stamp, FRAME_STAMPS>,
+}
+
+#[derive(Debug)]
+struct Stamp {
+    running: Duration,
+    entered: Instant,
+    pts: Option<Ticks>,
+}
+
+impl Stamps {
+    /// A frame with this running time enters the encoder.
+    pub fn on_frame(&mut self, running: Duration, entered: Instant) {
+        if self.frames.is_full() {
+            self.frames.pop_front();
+        }
+        let _ = self.frames.push_back(Stamp { running, entered, pts: None });
+    }
+
+    /// It came out, and has this PTS in the channel.
+    pub fn on_encoded(&mut self, running: Duration, pts: Ticks) {
+        if let Some(stamp) = self.frames.iter_mut().rev().find(|stamp| stamp.running == running) {
+            stamp.pts = Some(pts);
+        }
+    }
+
+    /// When the frame with this PTS entered; `None` when it is unknown or long ago.
+    pub fn entered(&self, pts: Ticks) -> Option<Instant> {
+        self.frames.iter().rev().find(|stamp| stamp.pts == Some(pts)).map(|stamp| stamp.entered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_found_by_its_pts_until_it_is_old() {
+        let start = Instant::now();
+        let mut stamps = Stamps::default();
+        for n in 0..FRAME_STAMPS as u64 + 10 {
+            let time = Duration::from_millis(n);
+            stamps.on_frame(time, start + time);
+            assert_eq!(stamps.entered(Ticks::new(n)), None);
+            stamps.on_encoded(time, Ticks::new(n));
+            assert_eq!(stamps.entered(Ticks::new(n)), Some(start + time));
+        }
+        assert_eq!(stamps.entered(Ticks::new(9)), None);
+        assert_eq!(stamps.entered(Ticks::new(10)), Some(start + Duration::from_millis(10)));
+    }
+}

@@ -1,0 +1,131 @@
+//! Maps GStreamer's running time to the PTS and DTS of a channel, which only ever rise.
+//!
+//! A pipeline that starts over, a camera that resets its clock, a file that repeats: running time goes
+//! back, media time goes on one frame after the last. A running time that leaps ahead (a camera
+//! that paused) is kept, for media time is real time.
+//!
+//! Does not: reorder; access units come in decoding order.
+
+use std::time::Duration;
+
+use crate::media::ts::Ticks;
+
+/// Where a channel's time begins: 1 s, so that the clock reference, which leads, is above zero too.
+pub const ORIGIN: Duration = Duration::from_secs(1);
+/// The step taken before two frames have shown theirs: 24 frames/s.
+const FIRST_STEP: u64 = 41_666_667;
+/// The longest step repeated where time goes back.
+const LONGEST_STEP: u64 = 1_000_000_000;
+/// Nanoseconds that differ by less may fall on the same tick of 90 kHz.
+const TICK: u64 = 11_112;
+
+/// The times of an access unit in its channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// When it is shown.
+    pub pts: Ticks,
+    /// When it is decoded; above that of the unit before it.
+    pub dts: Ticks,
+}
+
+/// The mapping of one channel.
+#[derive(Debug, Clone)]
+pub struct Timeline {
+    /// Where the next unit goes if it is the first, or if time goes back.
+    next: u64,
+    step: u64,
+    /// The last unit: where it was in running time, where in media time.
+    last: Option<(u64, u64)>,
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Self::beginning_at(ORIGIN)
+    }
+}
+
+impl Timeline {
+    /// A timeline whose first access unit has this DTS.
+    pub fn beginning_at(first: Duration) -> Self {
+        Self { next: nanos(first), step: FIRST_STEP, last: None }
+    }
+
+    /// The times of the next access unit, from its PTS and DTS in running time. Without a DTS it is
+    /// decoded when it is shown, which holds for streams without B-frames.
+    pub fn place(&mut self, pts: Duration, dts: Option<Duration>) -> Times {
+        let pts = nanos(pts);
+        let dts = dts.map_or(pts, nanos).min(pts);
+        let media = match self.last {
+            Some((running, media)) if dts >= running.saturating_add(TICK) => {
+                self.step = (dts - running).min(LONGEST_STEP);
+                media.saturating_add(dts - running)
+            }
+            _ => self.next,
+        };
+        self.last = Some((dts, media));
+        self.next = media.saturating_add(self.step);
+        Times { pts: ticks(media.saturating_add(pts - dts)), dts: ticks(media) }
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn ticks(nanos: u64) -> Ticks {
+    Ticks::from_duration(Duration::from_nanos(nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Running times of DTS, ms, and the DTS they get, ticks.
+    #[track_caller]
+    fn check(running: &[u64], expected: &[u64]) {
+        let mut timeline = Timeline::default();
+        let placed: Vec<u64> = running
+            .iter()
+            .map(|ms| timeline.place(Duration::from_millis(*ms), None).dts.value())
+            .collect();
+        assert_eq!(placed, expected);
+    }
+
+    #[test]
+    fn time_begins_at_the_origin_wherever_the_pipeline_is() {
+        check(&[0, 40, 80], &[90_000, 93_600, 97_200]);
+        check(&[7000, 7040], &[90_000, 93_600]);
+    }
+
+    #[test]
+    fn time_that_goes_back_goes_on_by_the_last_step() {
+        check(&[0, 40, 0, 40], &[90_000, 93_600, 97_200, 100_800]);
+        check(&[0, 50, 50, 100], &[90_000, 94_500, 99_000, 103_500]);
+        check(&[9000, 0], &[90_000, 93_750]);
+        check(&[0, 10_000, 0], &[90_000, 990_000, 1_080_000]);
+    }
+
+    #[test]
+    fn a_pause_of_the_camera_is_kept() {
+        check(&[0, 40, 5000], &[90_000, 93_600, 540_000]);
+    }
+
+    #[test]
+    fn pts_keeps_its_distance_and_is_never_before_dts() {
+        let mut timeline = Timeline::default();
+        let ms = Duration::from_millis;
+        let times = timeline.place(ms(80), Some(ms(0)));
+        assert_eq!((times.dts.value(), times.pts.value()), (90_000, 97_200));
+        let times = timeline.place(ms(40), Some(ms(50)));
+        assert_eq!(times.dts, times.pts);
+    }
+
+    #[test]
+    fn the_largest_times_do_no_harm() {
+        let mut timeline = Timeline::beginning_at(Duration::MAX);
+        for time in [Duration::MAX, Duration::ZERO, Duration::MAX] {
+            let _ = timeline.place(time, Some(Duration::ZERO));
+            let _ = timeline.place(time, None);
+        }
+    }
+}
