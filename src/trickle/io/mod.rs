@@ -4,6 +4,7 @@
 //! [`Subscription`](super::Subscription) do.
 
 mod documents;
+mod flight;
 mod link;
 mod messages;
 mod post;

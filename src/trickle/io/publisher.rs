@@ -6,7 +6,6 @@
 //!
 //! Does not: create the channel, or start over after an end.
 
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -17,10 +16,11 @@ use crate::capacity::CHUNK_TIME;
 use crate::fault::Fault;
 use crate::http::io::Connector;
 use crate::segment::Pieces;
+use crate::stop::Stop;
 use crate::trickle::io::jitter;
 use crate::trickle::io::link::{Link, Route};
 use crate::trickle::io::post::Body;
-use crate::trickle::io::upload::{Stop, Upload};
+use crate::trickle::io::upload::{Ending, Upload};
 use crate::trickle::{
     Answer, Channel, End, LinkError, Publication, TRIES, TrickleError, Why, first_seq, retry_pause,
 };
@@ -89,16 +89,11 @@ impl Publisher {
         Self { times, ..self }
     }
 
-    /// Publishes until `pieces` end, `shutdown` is there, the channel is gone, or the peer fails. Then the
+    /// Publishes until `pieces` end, `stop` is there, the channel is gone, or the peer fails. Then the
     /// segment under way is ended and the channel deleted, all within [`PublishTimes::stop`].
-    pub async fn run(
-        self,
-        pieces: impl Pieces,
-        shutdown: impl Future<Output = ()> + Send,
-    ) -> Result<End, TrickleError> {
-        let mut shutdown = pin!(shutdown);
+    pub async fn run(self, pieces: impl Pieces, mut stop: Stop) -> Result<End, TrickleError> {
         let channel = self.route.channel.clone();
-        let (publication, spare) = match self.resolve(shutdown.as_mut()).await {
+        let (publication, spare) = match self.resolve(&mut stop).await {
             Ok(Some(resolved)) => resolved,
             Ok(None) => return Ok(End::Finished),
             Err(Unresolved::NoSeq) => return Err(TrickleError::NoSeq(channel)),
@@ -106,24 +101,24 @@ impl Publisher {
         };
         log::info!("{channel}: first segment is {}", publication.upcoming().0);
         let mut upload = Upload::new(self, pieces, publication, spare);
-        let stop = upload.run(shutdown).await;
-        let cause = upload.finish(&stop).await;
-        match stop {
-            Stop::Finished => Ok(End::Finished),
-            Stop::Over(why) => TrickleError::judge(why, channel, cause),
-            Stop::Fatal(error) => Err(TrickleError::Unreachable(channel, Some(error))),
+        let ending = upload.run(&mut stop).await;
+        let cause = upload.finish(&ending).await;
+        match ending {
+            Ending::Finished => Ok(End::Finished),
+            Ending::Over(why) => TrickleError::judge(why, channel, cause),
+            Ending::Fatal(error) => Err(TrickleError::Unreachable(channel, Some(error))),
         }
     }
 
     /// Asks for the first seq. `None` if we are to stop before it is known.
     async fn resolve(
         &self,
-        mut shutdown: Pin<&mut (impl Future<Output = ()> + Send)>,
+        stop: &mut Stop,
     ) -> Result<Option<(Publication, Option<Link>)>, Unresolved> {
         for tried in 1.. {
             let asked = tokio::select! {
                 biased;
-                () = &mut shutdown => return Ok(None),
+                () = stop.wait() => return Ok(None),
                 asked = tokio::time::timeout(self.times.answer, self.ask_next()) => asked,
             };
             let (why, cause) = match asked.unwrap_or(Err(LinkError::Timeout)) {
@@ -147,7 +142,7 @@ impl Publisher {
             log::debug!("{}: next segment not known after {tried} tries", self.route.channel);
             tokio::select! {
                 biased;
-                () = &mut shutdown => return Ok(None),
+                () = stop.wait() => return Ok(None),
                 () = tokio::time::sleep(retry_pause(jitter())) => {}
             }
         }

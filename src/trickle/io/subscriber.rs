@@ -7,7 +7,7 @@
 //! Does not: keep what it reads; the sink does.
 
 use std::future::{Future, pending, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use crate::capacity::SEGMENT_BODY;
 use crate::fault::Fault;
 use crate::http::io::Connector;
 use crate::segment::Seq;
+use crate::stop::Stop;
 use crate::trickle::io::jitter;
 use crate::trickle::io::link::{Link, Route, Task};
 use crate::trickle::io::post::Body;
@@ -85,13 +86,12 @@ impl Subscriber {
         Self { times, ..self }
     }
 
-    /// Reads segments into `sink` until `shutdown` is there, the channel ends, or the peer fails.
+    /// Reads segments into `sink` until `stop` is there, the channel ends, or the peer fails.
     pub async fn run(
         self,
         mut sink: impl SegmentSink,
-        shutdown: impl Future<Output = ()> + Send,
+        mut stop: Stop,
     ) -> Result<End, TrickleError> {
-        let shutdown = pin!(shutdown);
         let mut download = Download {
             route: self.route,
             times: self.times,
@@ -101,7 +101,7 @@ impl Subscriber {
         };
         tokio::select! {
             biased;
-            () = shutdown => Ok(End::Finished),
+            () = stop.wait() => Ok(End::Finished),
             end = download.run(&mut sink) => end,
         }
     }

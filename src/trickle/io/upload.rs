@@ -1,11 +1,5 @@
 //! Carries the pieces of one publication: one POST for each segment, the next one always connected beforehand.
 //!
-//! ```text
-//!             first piece          next Begin            answer
-//!  ahead ────────────────▶ current ──────────▶ ended ──────────────▶ (its connection is spare)
-//!  (head sent, no byte)                        (body complete)
-//! ```
-//!
 //! There are at most 1 ahead, 1 current and 2 ended POSTs, each with a connection of its own; a spare
 //! one serves the next POST ahead. Any of them may be answered at any time, and is heard at once. One piece
 //! is in hand, [`POST_PIECES`](crate::capacity::POST_PIECES) are in the body; all else waits where the
@@ -13,11 +7,9 @@
 //!
 //! Does not: decide what answers mean; [`Publication`] does.
 
-use std::future::{pending, poll_fn};
-use std::pin::Pin;
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -26,32 +18,26 @@ use tokio::sync::mpsc::OwnedPermit;
 
 use crate::fault::Fault;
 use crate::segment::{Piece, Pieces, Place, Seq};
+use crate::stop::Stop;
+use crate::trickle::io::flight::{Flight, Stage};
 use crate::trickle::io::jitter;
 use crate::trickle::io::link::{Link, Task};
 use crate::trickle::io::post::{Body, Outcome, Post};
 use crate::trickle::io::publisher::Publisher;
-use crate::trickle::{Decision, LinkError, Progress, Publication, Why};
+use crate::trickle::{Answer, Decision, LinkError, Progress, Publication, Why};
 
 /// The time for the DELETE of a segment whose fate is unknown.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
-/// Why an upload stopped.
+/// Why an upload ends.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum Ending {
     /// We stopped it, or there are no more pieces.
     Finished,
     /// The publication is over.
     Over(Why),
     /// The peer cannot be used at all.
     Fatal(LinkError),
-}
-
-/// Where a POST stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Ahead,
-    Current,
-    Ended,
 }
 
 /// The piece in hand.
@@ -73,7 +59,7 @@ enum Hand {
 
 /// What happens to an upload.
 enum Event {
-    Shutdown,
+    Stop,
     /// A POST came to its end; it is no longer in its place.
     Answered(Stage, Post, Outcome),
     /// A time limit may have passed.
@@ -90,10 +76,7 @@ pub(super) struct Upload<P> {
     pieces: P,
     publication: Publication,
     hand: Hand,
-    ahead: Option<Post>,
-    current: Option<Post>,
-    /// Oldest first.
-    ended: Vec<Post>,
+    flight: Flight,
     spare: Option<Link>,
     /// No pre-connect before this time.
     retry_at: Option<Instant>,
@@ -115,9 +98,7 @@ impl<P: Pieces> Upload<P> {
             pieces,
             publication,
             hand: Hand::Empty,
-            ahead: None,
-            current: None,
-            ended: Vec::new(),
+            flight: Flight::default(),
             spare,
             retry_at: None,
             closing: None,
@@ -126,20 +107,17 @@ impl<P: Pieces> Upload<P> {
     }
 
     /// Uploads until there is a reason to stop.
-    pub(super) async fn run(
-        &mut self,
-        mut shutdown: Pin<&mut (impl Future<Output = ()> + Send)>,
-    ) -> Stop {
+    pub(super) async fn run(&mut self, stop: &mut Stop) -> Ending {
         loop {
             if let Err(why) = self.arrange() {
-                return Stop::Over(why);
+                return Ending::Over(why);
             }
-            let event = self.next_event(shutdown.as_mut()).await;
-            let stop = self.on(event);
+            let event = self.next_event(stop).await;
+            let ending = self.on(event);
             let in_flight = u64::try_from(self.publication.in_flight()).unwrap_or(u64::MAX);
             self.publisher.counters.in_flight.store(in_flight, Ordering::Relaxed);
-            if let Some(stop) = stop {
-                return stop;
+            if let Some(ending) = ending {
+                return ending;
             }
         }
     }
@@ -149,10 +127,10 @@ impl<P: Pieces> Upload<P> {
         self.preconnect();
         let Hand::Opener { whole, bytes } = &mut self.hand else { return Ok(()) };
         let (whole, bytes) = (*whole, std::mem::take(bytes));
-        self.end_current();
+        self.flight.end_current();
         // Messages may come in bursts and wait; media that does would be late.
         let may_begin = !(whole && self.publication.is_full());
-        let Some(mut post) = self.ahead.take_if(|_| may_begin) else {
+        let Some(mut post) = self.flight.ahead.take_if(|_| may_begin) else {
             self.hand = Hand::Opener { whole, bytes };
             return Ok(());
         };
@@ -160,7 +138,7 @@ impl<P: Pieces> Upload<P> {
         log::debug!("{}: segment {seq} begins", self.publisher.route.channel);
         let now = Instant::now();
         post.began = now;
-        self.current = Some(post);
+        self.flight.current = Some(post);
         self.hand = Hand::Chunk { whole, bytes, since: now };
         self.preconnect();
         Ok(())
@@ -170,24 +148,18 @@ impl<P: Pieces> Upload<P> {
     /// loss, has sent nothing and is dropped, which closes its socket.
     fn preconnect(&mut self) {
         let (seq, reset) = self.publication.upcoming();
-        self.ahead.take_if(|post| (post.seq, post.reset) != (seq, reset));
-        if self.ahead.is_none() && self.retry_at.is_none() {
+        self.flight.ahead.take_if(|post| (post.seq, post.reset) != (seq, reset));
+        if self.flight.ahead.is_none() && self.retry_at.is_none() {
             let Publisher { route, mime, .. } = &self.publisher;
             let spare = self.spare.take();
-            self.ahead = Some(Post::start(Arc::clone(route), mime.clone(), spare, seq, reset));
+            self.flight.ahead =
+                Some(Post::start(Arc::clone(route), mime.clone(), spare, seq, reset));
         }
     }
 
-    fn end_current(&mut self) {
-        if let Some(mut post) = self.current.take() {
-            post.end();
-            self.ended.push(post);
-        }
-    }
-
-    async fn next_event(&mut self, shutdown: Pin<&mut (impl Future<Output = ()> + Send)>) -> Event {
+    async fn next_event(&mut self, stop: &mut Stop) -> Event {
         let deadline = self.deadline();
-        let room = match (&self.hand, &self.current) {
+        let room = match (&self.hand, &self.flight.current) {
             (Hand::Chunk { .. }, Some(post)) => post.room(),
             _ => None,
         };
@@ -197,11 +169,11 @@ impl<P: Pieces> Upload<P> {
                 None => pending().await,
             }
         };
-        let Self { pieces, hand, ahead, current, ended, .. } = self;
+        let Self { pieces, hand, flight, .. } = self;
         tokio::select! {
             biased;
-            () = shutdown => Event::Shutdown,
-            event = poll_fn(|cx| poll_posts(ahead, current, ended, cx)) => event,
+            () = stop.wait() => Event::Stop,
+            (stage, post, outcome) = flight.outcome() => Event::Answered(stage, post, outcome),
             () = sleep_until(deadline) => Event::Deadline,
             room = room => Event::Room(room),
             piece = pieces.next(), if matches!(hand, Hand::Empty) => Event::Piece(piece),
@@ -215,13 +187,13 @@ impl<P: Pieces> Upload<P> {
             Hand::Chunk { since, .. } => Some(*since + times.chunk),
             Hand::Empty | Hand::Opener { .. } => None,
         };
-        let answer = self.ended.first().map(|post| post.ended + times.answer);
+        let answer = self.flight.ended.first().map(|post| post.ended + times.answer);
         [self.retry_at, chunk, answer].into_iter().flatten().min()
     }
 
-    fn on(&mut self, event: Event) -> Option<Stop> {
+    fn on(&mut self, event: Event) -> Option<Ending> {
         match event {
-            Event::Shutdown | Event::Piece(None) => Some(Stop::Finished),
+            Event::Stop | Event::Piece(None) => Some(Ending::Finished),
             Event::Answered(stage, post, outcome) => {
                 self.spare = outcome.spare.or(self.spare.take());
                 self.on_outcome(stage, &post, outcome.result)
@@ -235,7 +207,7 @@ impl<P: Pieces> Upload<P> {
                 self.hand = match place {
                     Place::Begin => Hand::Opener { whole: false, bytes },
                     Place::Whole => Hand::Opener { whole: true, bytes },
-                    Place::Continue if self.current.is_some() => {
+                    Place::Continue if self.flight.current.is_some() => {
                         Hand::Chunk { whole: false, bytes, since: Instant::now() }
                     }
                     // The rest of a segment that was lost.
@@ -258,19 +230,19 @@ impl<P: Pieces> Upload<P> {
             permit.send(bytes);
         }
         if whole {
-            self.end_current();
+            self.flight.end_current();
         }
     }
 
-    fn on_deadline(&mut self, now: Instant) -> Option<Stop> {
+    fn on_deadline(&mut self, now: Instant) -> Option<Ending> {
         let times = self.publisher.times;
         self.retry_at.take_if(|at| *at <= now);
-        if self.ended.first().is_some_and(|post| post.ended + times.answer <= now) {
-            let post = self.ended.remove(0);
+        if self.flight.ended.first().is_some_and(|post| post.ended + times.answer <= now) {
+            let post = self.flight.ended.remove(0);
             return self.on_outcome(Stage::Ended, &post, Err(LinkError::Timeout));
         }
         if matches!(&self.hand, Hand::Chunk { since, .. } if *since + times.chunk <= now) {
-            let post = self.current.take()?;
+            let post = self.flight.current.take()?;
             return self.on_outcome(Stage::Current, &post, Err(LinkError::Timeout));
         }
         None
@@ -281,13 +253,9 @@ impl<P: Pieces> Upload<P> {
         &mut self,
         stage: Stage,
         post: &Post,
-        result: Result<crate::trickle::Answer, LinkError>,
-    ) -> Option<Stop> {
-        let progress = match stage {
-            _ if !post.is_taken() => Progress::Unsent,
-            Stage::Ahead | Stage::Current => Progress::Open,
-            Stage::Ended => Progress::Ended,
-        };
+        result: Result<Answer, LinkError>,
+    ) -> Option<Ending> {
+        let progress = stage.progress(post);
         let channel = &self.publisher.route.channel;
         let counters = &self.publisher.counters;
         let seq = post.seq;
@@ -298,7 +266,7 @@ impl<P: Pieces> Upload<P> {
                 log::debug!("{channel}: segment {seq} answered {} ({progress:?})", answer.status);
                 self.publication.on_answer(seq, &answer, progress, jitter())
             }
-            Err(error) if error.fault() != Fault::Retry => return Some(Stop::Fatal(error)),
+            Err(error) if error.fault() != Fault::Retry => return Some(Ending::Fatal(error)),
             Err(error) => {
                 log::debug!("{channel}: segment {seq} broke ({progress:?}): {error}");
                 self.cause = Some(error);
@@ -320,13 +288,13 @@ impl<P: Pieces> Upload<P> {
         self.obey(decision)
     }
 
-    fn obey(&mut self, decision: Decision) -> Option<Stop> {
+    fn obey(&mut self, decision: Decision) -> Option<Ending> {
         match decision {
             // The reset itself is part of the upcoming POST.
             Decision::Proceed | Decision::Reset => {}
             Decision::Close(seq) => self.closing = Some(self.close_segment(seq)),
             Decision::RetryAfter(pause) => self.retry_at = Some(Instant::now() + pause),
-            Decision::End(why) => return Some(Stop::Over(why)),
+            Decision::End(why) => return Some(Ending::Over(why)),
         }
         None
     }
@@ -343,20 +311,20 @@ impl<P: Pieces> Upload<P> {
 
     /// Ends the segment under way, waits for the last answers and deletes the channel, each in half of the
     /// time. Tells the last thing that went wrong before.
-    pub(super) async fn finish(mut self, stop: &Stop) -> Option<LinkError> {
-        self.ahead = None;
+    pub(super) async fn finish(mut self, ending: &Ending) -> Option<LinkError> {
+        self.flight.ahead = None;
         self.closing = None;
         let half = self.publisher.times.stop / 2;
-        match stop {
-            Stop::Finished => {
-                self.end_current();
+        match ending {
+            Ending::Finished => {
+                self.flight.end_current();
                 let _ = tokio::time::timeout(half, self.last_answers()).await;
             }
-            Stop::Over(Why::Closed | Why::Missing) | Stop::Fatal(_) => return self.cause,
-            Stop::Over(Why::Lost | Why::TooSlow | Why::Refused(_) | Why::Unreachable) => {}
+            Ending::Over(Why::Closed | Why::Missing) | Ending::Fatal(_) => return self.cause,
+            Ending::Over(Why::Lost | Why::TooSlow | Why::Refused(_) | Why::Unreachable) => {}
         }
-        self.current = None;
-        self.ended.clear();
+        self.flight.current = None;
+        self.flight.ended.clear();
         let route = &self.publisher.route;
         let request = route.request(Method::DELETE, route.channel.expose().path(), Body::None);
         let deleted = tokio::time::timeout(half, route.exchange(self.spare.take(), request)).await;
@@ -366,35 +334,13 @@ impl<P: Pieces> Upload<P> {
     }
 
     async fn last_answers(&mut self) {
-        while !self.ended.is_empty() {
-            let Self { ahead, current, ended, .. } = self;
-            let event = poll_fn(|cx| poll_posts(ahead, current, ended, cx)).await;
+        while !self.flight.ended.is_empty() {
+            let (stage, post, outcome) = self.flight.outcome().await;
+            self.spare = outcome.spare.or(self.spare.take());
             // What it decides does not matter any more; what it counts does.
-            let _ = self.on(event);
+            let _ = self.on_outcome(stage, &post, outcome.result);
         }
     }
-}
-
-fn poll_posts(
-    ahead: &mut Option<Post>,
-    current: &mut Option<Post>,
-    ended: &mut Vec<Post>,
-    cx: &mut Context<'_>,
-) -> Poll<Event> {
-    for (stage, place) in [(Stage::Ahead, ahead), (Stage::Current, current)] {
-        if let Some(mut post) = place.take() {
-            match post.poll_outcome(cx) {
-                Poll::Ready(outcome) => return Poll::Ready(Event::Answered(stage, post, outcome)),
-                Poll::Pending => *place = Some(post),
-            }
-        }
-    }
-    for index in 0..ended.len() {
-        if let Some(Poll::Ready(outcome)) = ended.get_mut(index).map(|post| post.poll_outcome(cx)) {
-            return Poll::Ready(Event::Answered(Stage::Ended, ended.remove(index), outcome));
-        }
-    }
-    Poll::Pending
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -1,0 +1,77 @@
+//! The POSTs of one publication that are under way, each in its place.
+//!
+//! ```text
+//!             first piece          next Begin            answer
+//!  ahead ────────────────▶ current ──────────▶ ended ──────────────▶ (its connection is spare)
+//!  (head sent, no byte)                        (body complete)
+//! ```
+//!
+//! Does not: start them, or decide which one moves on.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use crate::trickle::Progress;
+use crate::trickle::io::post::{Outcome, Post};
+
+/// Where a POST stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Ahead,
+    Current,
+    Ended,
+}
+
+impl Stage {
+    /// How far the upload of a POST in this stage has come.
+    pub(super) fn progress(self, post: &Post) -> Progress {
+        match self {
+            _ if !post.is_taken() => Progress::Unsent,
+            Self::Ahead | Self::Current => Progress::Open,
+            Self::Ended => Progress::Ended,
+        }
+    }
+}
+
+/// The POSTs under way: at most 1 ahead, 1 current, and as many ended ones as may be in flight.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    pub(super) ahead: Option<Post>,
+    pub(super) current: Option<Post>,
+    /// Oldest first.
+    pub(super) ended: Vec<Post>,
+}
+
+impl Flight {
+    /// Ends the body of the current POST, if there is one.
+    pub(super) fn end_current(&mut self) {
+        if let Some(mut post) = self.current.take() {
+            post.end();
+            self.ended.push(post);
+        }
+    }
+
+    /// Waits until any of the POSTs comes to its end, and takes it out of its place. Cancel safe.
+    pub(super) async fn outcome(&mut self) -> (Stage, Post, Outcome) {
+        poll_fn(|cx| self.poll_outcome(cx)).await
+    }
+
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<(Stage, Post, Outcome)> {
+        for (stage, place) in [(Stage::Ahead, &mut self.ahead), (Stage::Current, &mut self.current)]
+        {
+            if let Some(mut post) = place.take() {
+                match post.poll_outcome(cx) {
+                    Poll::Ready(outcome) => return Poll::Ready((stage, post, outcome)),
+                    Poll::Pending => *place = Some(post),
+                }
+            }
+        }
+        for index in 0..self.ended.len() {
+            let polled = self.ended.get_mut(index).map(|post| post.poll_outcome(cx));
+            if let Some(Poll::Ready(outcome)) = polled {
+                return Poll::Ready((Stage::Ended, self.ended.remove(index), outcome));
+            }
+        }
+        Poll::Pending
+    }
+}
