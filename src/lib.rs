@@ -92,6 +92,8 @@ pub mod fault;
 pub mod http;
 pub mod media;
 pub mod orchestrator;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod secret;
 pub mod segment;
 pub mod session;

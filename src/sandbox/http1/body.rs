@@ -1,0 +1,175 @@
+//! Takes a request's body out of the bytes of its connection, piece by piece as they arrive.
+//!
+//! ```text
+//! Sized(n) ── n bytes ─▶ End
+//! Size ── "1f\r\n" ─▶ Chunk(n) ── n bytes ─▶ Crlf ── "\r\n" ─▶ Size
+//!   └──── "0\r\n" ──▶ Trailer ── empty line ─▶ End
+//! ```
+//!
+//! Does not: read from a socket, and does not bound the whole body; whoever keeps it does.
+
+use bytes::{Buf, BytesMut};
+
+/// The longest line between chunks: a size with its extensions, or a trailer.
+const LINE: usize = 4 << 10;
+
+/// The bytes are no chunked body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BadBody;
+
+/// Where in a body the connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// So many bytes are left of a body with `Content-Length`.
+    Sized(u64),
+    /// The size of a chunk is next.
+    Size,
+    /// So many bytes are left of a chunk.
+    Chunk(u64),
+    /// The line end after a chunk is next.
+    Crlf,
+    /// A trailer line is next.
+    Trailer,
+    /// There is no more.
+    End,
+}
+
+impl Body {
+    /// A body of `length` bytes.
+    pub(crate) fn sized(length: u64) -> Self {
+        if length == 0 { Self::End } else { Self::Sized(length) }
+    }
+
+    /// A body in chunks.
+    pub(crate) fn chunked() -> Self {
+        Self::Size
+    }
+
+    /// Moves what belongs to the body from `from` to `to`, as far as `from` reaches.
+    pub(crate) fn take(&mut self, from: &mut BytesMut, to: &mut BytesMut) -> Result<(), BadBody> {
+        while !from.is_empty() {
+            match self {
+                Self::Sized(left) => {
+                    *left -= move_up_to(*left, from, to);
+                    if *left == 0 {
+                        *self = Self::End;
+                    }
+                }
+                Self::Chunk(left) => {
+                    *left -= move_up_to(*left, from, to);
+                    if *left == 0 {
+                        *self = Self::Crlf;
+                    }
+                }
+                Self::Size => {
+                    let Some(line) = take_line(from)? else { return Ok(()) };
+                    *self = match chunk_size(&line)? {
+                        0 => Self::Trailer,
+                        size => Self::Chunk(size),
+                    };
+                }
+                Self::Crlf => {
+                    let Some(line) = take_line(from)? else { return Ok(()) };
+                    if !line.is_empty() {
+                        return Err(BadBody);
+                    }
+                    *self = Self::Size;
+                }
+                Self::Trailer => {
+                    let Some(line) = take_line(from)? else { return Ok(()) };
+                    if line.is_empty() {
+                        *self = Self::End;
+                    }
+                }
+                Self::End => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn move_up_to(limit: u64, from: &mut BytesMut, to: &mut BytesMut) -> u64 {
+    let length = usize::try_from(limit).unwrap_or(usize::MAX).min(from.len());
+    to.extend_from_slice(&from.split_to(length));
+    length as u64
+}
+
+/// The next line without its end; `None` when it is not whole yet.
+fn take_line(from: &mut BytesMut) -> Result<Option<BytesMut>, BadBody> {
+    match from.iter().take(LINE).position(|b| *b == b'\n') {
+        Some(end) => {
+            let mut line = from.split_to(end);
+            from.advance(1);
+            if line.last() == Some(&b'\r') {
+                line.truncate(line.len() - 1);
+            }
+            Ok(Some(line))
+        }
+        None if from.len() >= LINE => Err(BadBody),
+        None => Ok(None),
+    }
+}
+
+fn chunk_size(line: &[u8]) -> Result<u64, BadBody> {
+    let digits = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+    if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return Err(BadBody);
+    }
+    let text = std::str::from_utf8(digits).map_err(|_| BadBody)?;
+    u64::from_str_radix(text, 16).map_err(|_| BadBody)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whole body, rest of the connection, state at the end; the bytes arrive in pieces of `step`.
+    fn read(
+        mut body: Body,
+        bytes: &[u8],
+        step: usize,
+    ) -> Result<(Vec<u8>, Vec<u8>, Body), BadBody> {
+        let (mut from, mut to) = (BytesMut::new(), BytesMut::new());
+        for piece in bytes.chunks(step) {
+            from.extend_from_slice(piece);
+            body.take(&mut from, &mut to)?;
+        }
+        Ok((to.to_vec(), from.to_vec(), body))
+    }
+
+    #[track_caller]
+    fn check(body: Body, bytes: &str, expected: Result<(&str, &str, Body), BadBody>) {
+        for step in 1..=bytes.len() {
+            let read = read(body, bytes.as_bytes(), step);
+            let expected =
+                expected.map(|(a, b, end)| (a.as_bytes().to_vec(), b.as_bytes().to_vec(), end));
+            assert_eq!(read, expected, "in pieces of {step}");
+        }
+    }
+
+    #[test]
+    fn bodies_end_where_they_end() {
+        check(Body::sized(3), "abcGET /", Ok(("abc", "GET /", Body::End)));
+        check(Body::sized(9), "abc", Ok(("abc", "", Body::Sized(6))));
+        check(
+            Body::chunked(),
+            "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nGET",
+            Ok(("abcde", "GET", Body::End)),
+        );
+        check(
+            Body::chunked(),
+            "a;x=y\r\n0123456789\r\n0\r\nT: u\r\n\r\n",
+            Ok(("0123456789", "", Body::End)),
+        );
+        check(Body::chunked(), "3\r\nab", Ok(("ab", "", Body::Chunk(1))));
+    }
+
+    #[test]
+    fn nonsense_between_chunks_is_refused() {
+        check(Body::chunked(), "zz\r\n", Err(BadBody));
+        check(Body::chunked(), "\r\n", Err(BadBody));
+        check(Body::chunked(), "fffffffff\r\n", Err(BadBody));
+        check(Body::chunked(), "1\r\naX\r\n", Err(BadBody));
+        assert_eq!(read(Body::chunked(), &[b'1'; LINE], 100), Err(BadBody));
+    }
+}

@@ -1,0 +1,77 @@
+//! Makes the certificate: self-signed, P-256, one name, `IsCA`, as go-livepeer's.
+//!
+//! A change replaces the whole TLS setting, so that no old session can be resumed.
+//!
+//! Does not: keep keys on disk.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio_rustls::TlsAcceptor;
+
+use crate::http::Fingerprint;
+
+/// The TLS setting of now.
+pub(super) struct Tls {
+    host: String,
+    now: Mutex<(Arc<ServerConfig>, Fingerprint)>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("fingerprint", &self.fingerprint()).finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    /// A fresh certificate for `host`, a name or an IP address. The error says why there is none.
+    pub(super) fn new(host: &str) -> Result<Self, String> {
+        Ok(Self { host: host.to_owned(), now: Mutex::new(fresh(host)?) })
+    }
+
+    /// Another fresh one.
+    pub(super) fn change(&self) -> Result<(), String> {
+        let fresh = fresh(&self.host)?;
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// The certificate that is shown now.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// For the next connection.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        TlsAcceptor::from(Arc::clone(&now.0))
+    }
+}
+
+fn fresh(host: &str) -> Result<(Arc<ServerConfig>, Fingerprint), String> {
+    let (certificate, key) = self_signed(host).map_err(|error| error.to_string())?;
+    let fingerprint = Fingerprint::of(certificate.der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )
+        .map_err(|error| error.to_string())?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok((Arc::new(config), fingerprint))
+}
+
+fn self_signed(host: &str) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let mut params = CertificateParams::new(vec![host.to_owned()])?;
+    params.distinguished_name.push(DnType::OrganizationName, "Livepeer sandbox");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key)?;
+    Ok((certificate, key))
+}

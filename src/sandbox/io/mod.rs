@@ -1,0 +1,221 @@
+//! Starts a sandbox on its own thread and stops it.
+//!
+//! Its own thread and runtime keep its work apart from the agent's, so that latency and CPU of a demo
+//! are the agent's own.
+//!
+//! Does not: serve; `server` does.
+
+mod certificate;
+mod server;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::http::Fingerprint;
+use crate::sandbox::io::certificate::Tls;
+use crate::sandbox::world::World;
+use crate::sandbox::{Counters, Options, Record, Role, Trouble, Violations};
+
+/// The longest wait for the thread to end.
+const STOP: Duration = Duration::from_secs(2);
+
+/// Why a sandbox does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    Listen(SocketAddr, io::Error),
+    /// No certificate could be made for this host.
+    Certificate(String, String),
+    /// The system has no thread or event queue left.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "sandbox: {address} is in use; choose another port, or 0 for a free one")
+            }
+            Self::Listen(address, _) => write!(f, "sandbox: cannot listen on {address}"),
+            Self::Certificate(host, reason) => {
+                write!(f, "sandbox: no certificate for host `{host}`: {reason}")
+            }
+            Self::Thread(_) => f.write_str("sandbox: cannot start its thread"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Listen(_, error) | Self::Thread(error) => Some(error),
+            Self::Certificate(..) => None,
+        }
+    }
+}
+
+/// An orchestrator in one process.
+#[derive(Debug)]
+pub struct Sandbox;
+
+impl Sandbox {
+    /// Starts it. It listens when this returns.
+    pub fn start(options: Options) -> Result<Handle, StartError> {
+        let failed = |error| StartError::Listen(options.listen, error);
+        let listener = TcpListener::bind(options.listen).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let world = Arc::new(World::new(options, address));
+        let tls = Tls::new(&world.host())
+            .map_err(|reason| StartError::Certificate(world.host(), reason))?;
+        let tls = Arc::new(tls);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(StartError::Thread)?;
+        let (stop, stopped) = watch::channel(());
+        let (end, ended) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("sandbox".to_owned())
+            .spawn({
+                let (world, tls) = (Arc::clone(&world), Arc::clone(&tls));
+                move || {
+                    // Dropped at the end, however it comes.
+                    let _end: mpsc::Sender<()> = end;
+                    runtime.block_on(server::run(listener, world, tls, stopped));
+                    runtime.shutdown_timeout(STOP / 2);
+                }
+            })
+            .map_err(StartError::Thread)?;
+        log::info!("sandbox: listens on {address}, certificate {}", tls.fingerprint());
+        Ok(Handle { world, tls, stop: Some(stop), ended, thread: Some(thread) })
+    }
+}
+
+/// A running sandbox. Dropped, it is stopped.
+#[derive(Debug)]
+pub struct Handle {
+    world: Arc<World>,
+    tls: Arc<Tls>,
+    stop: Option<watch::Sender<()>>,
+    ended: mpsc::Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.world.address
+    }
+
+    /// The orchestrator's URL.
+    pub fn url(&self) -> String {
+        self.world.url(false)
+    }
+
+    /// The same for plain HTTP, if [`Options::plain_http`] allows it.
+    pub fn plain_url(&self) -> String {
+        self.world.url(true)
+    }
+
+    /// The certificate that it shows now.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.tls.fingerprint()
+    }
+
+    /// It shows another certificate from now on, as an orchestrator after a restart.
+    pub fn change_certificate(&self) -> Result<Fingerprint, StartError> {
+        self.tls.change().map_err(|reason| StartError::Certificate(self.world.host(), reason))?;
+        Ok(self.tls.fingerprint())
+    }
+
+    /// What its clients did wrong so far.
+    pub fn violations(&self) -> Violations {
+        self.world.lock().violations.clone()
+    }
+
+    /// What happened so far, in numbers.
+    pub fn counters(&self) -> Counters {
+        self.world.lock().record.counters
+    }
+
+    /// Looks at what it received.
+    pub fn look<T>(&self, at: impl FnOnce(&Record) -> T) -> T {
+        at(&self.world.lock().record)
+    }
+
+    /// Waits until what it received is as wanted; false when that takes longer than `limit`.
+    pub async fn until(&self, limit: Duration, mut wanted: impl FnMut(&Record) -> bool) -> bool {
+        let mut changes = self.world.changes();
+        let seen = async {
+            while !self.look(&mut wanted) {
+                if changes.changed().await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        tokio::time::timeout(limit, seen).await.unwrap_or(false)
+    }
+
+    /// Lets something go wrong the next time.
+    pub fn once(&self, trouble: Trouble) {
+        self.add(trouble, false);
+    }
+
+    /// Lets something go wrong from now on.
+    pub fn always(&self, trouble: Trouble) {
+        self.add(trouble, true);
+    }
+
+    /// Nothing more goes wrong.
+    pub fn clear_troubles(&self) {
+        self.world.lock().script.clear();
+    }
+
+    /// Makes a channel without a job and returns its URL, plain if [`Options::plain_http`] allows it.
+    pub fn create_channel(&self, name: &str, content_type: &str) -> String {
+        if self.world.create(name, content_type).is_err() {
+            log::warn!("sandbox: has too many channels already");
+        }
+        self.world.channel_url(self.world.options.plain_http, name)
+    }
+
+    /// Closes a channel without a job now; false if there is none.
+    pub fn delete_channel(&self, name: &str) -> bool {
+        self.world.delete(name)
+    }
+
+    /// Stops it: connections end at once. The same as dropping it.
+    pub fn stop(self) {}
+
+    fn add(&self, trouble: Trouble, for_good: bool) {
+        if !self.world.lock().script.add(trouble, for_good) {
+            log::warn!("sandbox: its script is full");
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // Nothing is ever sent: an error other than a timeout means that the thread has ended.
+        if self.ended.recv_timeout(STOP) != Err(mpsc::RecvTimeoutError::Timeout) {
+            let thread = self.thread.take().map(JoinHandle::join);
+            if matches!(thread, Some(Err(_))) {
+                log::error!("sandbox: its thread panicked");
+                // A fake that breaks must fail the test that uses it.
+                assert!(!cfg!(debug_assertions) || thread::panicking(), "the sandbox panicked");
+            }
+        } else {
+            log::warn!("sandbox: its thread does not end within {} s", STOP.as_secs());
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Accepts connections and serves them: TLS or plain, HTTP/2 for gRPC or HTTP/1.1 for all else.
+//!
+//! At most [`CONNECTIONS`] at a time; more wait in the system's queue. When the handle is dropped, every
+//! task ends at once.
+//!
+//! Does not: answer by itself; each route has its own part.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
+
+use crate::capacity::CONNECT_TIME;
+use crate::sandbox::http1::io::{Wire, WireError};
+use crate::sandbox::http1::{Answer, Head};
+use crate::sandbox::io::certificate::Tls;
+use crate::sandbox::record::{Request, Target};
+use crate::sandbox::route::Route;
+use crate::sandbox::script::Role;
+use crate::sandbox::trickle::io::{self as trickle, After};
+use crate::sandbox::world::World;
+
+/// Connections at a time.
+const CONNECTIONS: usize = 512;
+/// The first byte of a TLS handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// How long a connection without a request is kept (go-livepeer's servers keep them for minutes).
+const IDLE: Duration = Duration::from_secs(120);
+/// The longest body that is read away before its connection ends.
+const DRAIN_TIME: Duration = Duration::from_secs(60);
+/// What Go says to one who speaks plain HTTP to a TLS port.
+const NOT_PLAIN: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+/// A connection whose socket can be reached.
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Socket for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Socket for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+/// Serves until the sender of `stop` is dropped.
+pub(super) async fn run(
+    listener: TcpListener,
+    world: Arc<World>,
+    tls: Arc<Tls>,
+    mut stop: watch::Receiver<()>,
+) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return log::error!("sandbox: its socket fails: {error}"),
+    };
+    let mut tasks = JoinSet::new();
+    let mut sweep =
+        tokio::time::interval(world.options.timings.sweep.max(Duration::from_millis(1)));
+    loop {
+        tokio::select! {
+            biased;
+            _ = stop.changed() => break,
+            Some(ended) = tasks.join_next() => forward_panic(ended),
+            _ = sweep.tick() => {
+                let idle = world.options.timings.idle;
+                let swept = world.lock().channels.sweep(Instant::now(), idle);
+                if swept > 0 {
+                    log::info!("sandbox: closed {swept} idle channels");
+                    world.note();
+                }
+            }
+            accepted = listener.accept(), if tasks.len() < CONNECTIONS => match accepted {
+                Ok((tcp, _)) => {
+                    world.lock().record.counters.connections += 1;
+                    tasks.spawn(connection(tcp, Arc::clone(&world), Arc::clone(&tls)));
+                }
+                Err(error) => {
+                    log::warn!("sandbox: accept failed: {error}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+        }
+    }
+    tasks.shutdown().await;
+}
+
+/// A task that panics takes the sandbox with it: a broken fake must fail the test that uses it.
+fn forward_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        if let Ok(panic) = error.try_into_panic() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+async fn connection(tcp: TcpStream, world: Arc<World>, tls: Arc<Tls>) {
+    let mut first = [0];
+    let is_tls = match timeout(IDLE, tcp.peek(&mut first)).await {
+        Ok(Ok(1)) => first == [TLS_HANDSHAKE],
+        Ok(_) | Err(_) => return,
+    };
+    if tcp.set_nodelay(true).is_err() {
+        return;
+    }
+    if is_tls {
+        let Ok(Ok(stream)) = timeout(CONNECT_TIME, tls.acceptor().accept(tcp)).await else {
+            return log::debug!("sandbox: a TLS handshake failed");
+        };
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            log::debug!("sandbox: HTTP/2 is not served yet");
+        } else {
+            serve(stream, &world, false).await;
+        }
+    } else if world.options.plain_http {
+        serve(tcp, &world, true).await;
+    } else {
+        let mut wire = Wire::new(tcp, world.options.timings.linger);
+        if wire.write(NOT_PLAIN).await.is_ok() {
+            wire.close().await;
+        }
+    }
+}
+
+/// Answers requests on an HTTP/1.1 connection, one after the other.
+async fn serve<S: Socket>(stream: S, world: &World, plain: bool) {
+    let mut wire = Wire::new(stream, world.options.timings.linger);
+    loop {
+        let after = match timeout(IDLE, wire.head()).await {
+            Ok(Ok(Some(head))) => request(&mut wire, world, &head, plain).await,
+            Ok(Err(WireError::Malformed)) => {
+                let answer = Answer::new(400)
+                    .with("Content-Type", "text/plain; charset=utf-8")
+                    .close()
+                    .body("400 Bad Request");
+                wire.write(&answer.to_bytes()).await.map(|()| After::Close).map_err(WireError::from)
+            }
+            Ok(Ok(None)) | Ok(Err(_)) | Err(_) => return,
+        };
+        match after {
+            Ok(After::Next) => {}
+            Ok(After::Close) | Err(WireError::Ended | WireError::Malformed) => {
+                return wire.close().await;
+            }
+            Ok(After::DrainAndClose) => {
+                // Whether it ends, breaks, or is too long: the connection ends.
+                let _drained = timeout(DRAIN_TIME, wire.drain()).await;
+                return wire.close().await;
+            }
+            Ok(After::Reset) => return reset(&wire.into_stream()),
+            Ok(After::Stall) => return std::future::pending().await,
+            Err(WireError::Broken(error)) => {
+                return log::debug!("sandbox: a connection broke: {error}");
+            }
+        }
+    }
+}
+
+/// The connection is to end without a goodbye.
+fn reset<S: Socket>(stream: &S) {
+    if let Err(error) = stream.tcp().set_zero_linger() {
+        log::warn!("sandbox: a connection cannot be reset: {error}");
+    }
+}
+
+async fn request<S: Socket>(
+    wire: &mut Wire<S>,
+    world: &World,
+    head: &Head,
+    _plain: bool,
+) -> Result<After, WireError> {
+    let route = Route::of(&head.method, &head.path);
+    record(world, head, route);
+    let after = match route {
+        Route::Create(name) => trickle::create(wire, world, head, name).await,
+        Route::Delete(name) => trickle::delete(wire, world, name).await,
+        Route::Publish(name, index) => trickle::publish(wire, world, head, name, index).await,
+        Route::Subscribe { name, index, body } => {
+            trickle::subscribe(wire, world, name, index, body).await
+        }
+        Route::DeleteSegment(name, index) => {
+            trickle::delete_segment(wire, world, name, index).await
+        }
+        Route::Start | Route::Nothing => {
+            wire.answer(Answer::error(404, "404 page not found")).await.map(|()| After::Next)
+        }
+        Route::NotAllowed(allow) => {
+            let answer = Answer::new(405).with("Allow", allow).refusal("Method Not Allowed");
+            wire.answer(answer).await.map(|()| After::Next)
+        }
+    };
+    world.note();
+    after.map(|after| if head.close && after == After::Next { After::Close } else { after })
+}
+
+fn record(world: &World, head: &Head, route: Route<'_>) {
+    let target = match (route, route.channel()) {
+        (Route::Start, _) => Target::Start,
+        (_, Some((name, None))) => Target::Channel(Role::of(name)),
+        (_, Some((name, Some(index)))) => Target::Segment(Role::of(name), index.to_owned()),
+        (_, None) => Target::Other,
+    };
+    log::debug!("sandbox: {} {target:?}", head.method);
+    world.lock().record.add(Request {
+        at: Instant::now(),
+        method: head.method.clone(),
+        target,
+        body: Vec::new(),
+        headers: head.headers.clone(),
+    });
+    world.note();
+}

@@ -1,0 +1,72 @@
+//! How a sandbox is set up.
+//!
+//! Does not: read arguments; `cli` does.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How a sandbox is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The host that its URLs and its certificate name; `None` is the address it listens on.
+    pub host: Option<String>,
+    /// Plain HTTP is answered too, on the same port, with plain URLs.
+    pub plain_http: bool,
+    /// A POST to a channel that is not there makes it. Orchestrators do not do that.
+    pub autocreate: bool,
+    /// The models it offers; none means every model.
+    pub models: Vec<String>,
+    /// Jobs at a time; more are refused with 503.
+    pub capacity: u32,
+    /// How long the start of a job takes, as while a model loads.
+    pub start_delay: Duration,
+    /// Its clocks.
+    pub timings: Timings,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            host: None,
+            plain_http: false,
+            autocreate: false,
+            models: Vec::new(),
+            capacity: 4,
+            start_delay: Duration::ZERO,
+            timings: Timings::default(),
+        }
+    }
+}
+
+/// The clocks of a sandbox. The defaults are the real server's; tests shorten them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timings {
+    /// Between two `100 Continue` to a publisher that has sent no byte.
+    pub continue_every: Duration,
+    /// A channel without a new segment for longer is closed.
+    pub idle: Duration,
+    /// Between two looks for idle channels.
+    pub sweep: Duration,
+    /// From the end of our side of a connection to the end of the whole (Go's `net/http`).
+    pub linger: Duration,
+    /// Between two status events of a job.
+    pub status_every: Duration,
+    /// How long an auth token is valid.
+    pub token: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            continue_every: Duration::from_secs(10),
+            idle: Duration::from_secs(5 * 60),
+            sweep: Duration::from_secs(60),
+            linger: Duration::from_millis(500),
+            status_every: Duration::from_secs(5),
+            token: Duration::from_secs(30 * 60),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What the sandbox has received and done: the last requests, and counts since the start.
+//!
+//! Does not: print itself with secrets; `Debug` shows headers by name only.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Instant;
+
+use crate::sandbox::Role;
+
+/// Requests that are kept; older ones are forgotten.
+const REQUESTS: usize = 1024;
+/// Control messages that are kept.
+const CONTROLS: usize = 256;
+
+/// What a request was for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// `GetOrchestrator`.
+    Info,
+    /// The start of a live video job.
+    Start,
+    /// A channel as a whole.
+    Channel(Role),
+    /// A segment of a channel, as the path names it: a seq, `-1`, `-2`, or `next`.
+    Segment(Role, String),
+    /// Something that is not there.
+    Other,
+}
+
+/// A request as it came.
+#[derive(Clone)]
+pub struct Request {
+    /// When its head was read.
+    pub at: Instant,
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// What it was for.
+    pub target: Target,
+    /// The body, where it is short: the start of a job, `GetOrchestrator`.
+    pub body: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl Request {
+    /// The value of a header; names are compared without case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        write!(f, "{} {:?} {names:?}", self.method, self.target)
+    }
+}
+
+/// Counts since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Requests read.
+    pub requests: u64,
+    /// Jobs started.
+    pub jobs: u64,
+    /// Segments that arrived whole on the publish channels of jobs.
+    pub segments: u64,
+    /// Segments there that broke off.
+    pub truncated: u64,
+    /// Bytes of both.
+    pub bytes: u64,
+    /// Access units of video in them.
+    pub access_units: u64,
+    /// Segments written to output channels.
+    pub outputs: u64,
+    /// Events sent.
+    pub events: u64,
+    /// Parameter updates received.
+    pub updates: u64,
+    /// Control keep-alives received.
+    pub keep_alives: u64,
+    /// `100 Continue` sent to waiting publishers.
+    pub continues: u64,
+}
+
+/// The last requests and control messages, and the counts.
+#[derive(Debug, Default)]
+pub struct Record {
+    requests: VecDeque<Request>,
+    controls: VecDeque<String>,
+    /// Counts since the start.
+    pub counters: Counters,
+}
+
+impl Record {
+    /// The last requests, oldest first; at most 1024.
+    pub fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.requests.iter()
+    }
+
+    /// The last control messages, oldest first, as they came; at most 256.
+    pub fn controls(&self) -> impl Iterator<Item = &str> {
+        self.controls.iter().map(String::as_str)
+    }
+
+    pub(crate) fn add(&mut self, request: Request) {
+        self.counters.requests += 1;
+        if self.requests.len() == REQUESTS {
+            self.requests.pop_front();
+        }
+        self.requests.push_back(request);
+    }
+
+    pub(crate) fn add_control(&mut self, message: String) {
+        if self.controls.len() == CONTROLS {
+            self.controls.pop_front();
+        }
+        self.controls.push_back(message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_is_bounded_and_shows_no_secrets() {
+        let mut record = Record::default();
+        for _ in 0..REQUESTS + 10 {
+            record.add(Request {
+                at: Instant::now(),
+                method: "POST".to_owned(),
+                target: Target::Start,
+                body: Vec::new(),
+                headers: vec![("Livepeer-Payment".to_owned(), "hunter2".to_owned())],
+            });
+        }
+        assert_eq!(record.requests().count(), REQUESTS);
+        assert_eq!(record.counters.requests, REQUESTS as u64 + 10);
+        let request = record.requests().next().unwrap();
+        assert_eq!(request.header("livepeer-payment"), Some("hunter2"));
+        assert!(!format!("{record:?}").contains("hunter2"));
+        (0..CONTROLS + 1).for_each(|i| record.add_control(i.to_string()));
+        assert_eq!(record.controls().next(), Some("1"));
+    }
+}

@@ -1,0 +1,218 @@
+//! What goes wrong on purpose: a list of troubles, each for once or for good.
+//!
+//! Does not: carry them out; the part that is troubled asks for its trouble.
+
+use std::time::Duration;
+
+/// The most troubles that wait.
+const TROUBLES: usize = 64;
+
+/// What a job's channel is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Media from the gateway; a channel without a job counts as one.
+    Publish,
+    /// Media to the gateway.
+    Output,
+    /// Parameters from the gateway.
+    Control,
+    /// Events to the gateway.
+    Events,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Publish, Self::Output, Self::Control, Self::Events];
+
+    /// What the name of a job's channel ends in.
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Self::Publish => "",
+            Self::Output => "-out",
+            Self::Control => "-control",
+            Self::Events => "-events",
+        }
+    }
+
+    /// The role of a channel by its name.
+    pub(crate) fn of(name: &str) -> Self {
+        [Self::Output, Self::Control, Self::Events]
+            .into_iter()
+            .find(|role| name.ends_with(role.suffix()))
+            .unwrap_or(Self::Publish)
+    }
+}
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// `GetOrchestrator`.
+    Info(InfoTrouble),
+    /// `POST /live-video-to-video`.
+    Start(StartTrouble),
+    /// A segment that the gateway writes.
+    Post {
+        /// On which channel.
+        role: Role,
+        /// After so many bytes of the segment; 0 is before the first.
+        after: u64,
+        /// What happens then.
+        then: Break,
+    },
+    /// A segment that the gateway reads.
+    Get {
+        /// On which channel.
+        role: Role,
+        /// After so many bytes of the segment; 0 is instead of an answer.
+        after: u64,
+        /// What happens then.
+        then: Break,
+    },
+    /// The app writes nothing more to this channel (output or events).
+    Mute(Role),
+}
+
+/// What goes wrong with `GetOrchestrator`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InfoTrouble {
+    /// A gRPC status.
+    Refuse {
+        /// Its code.
+        code: u32,
+        /// Its message.
+        message: String,
+    },
+    /// A message that is no protobuf.
+    Garbage,
+    /// An info without an auth token.
+    NoToken,
+    /// The answer comes late.
+    Delay(Duration),
+    /// The connection is reset.
+    Reset,
+}
+
+/// What goes wrong with the start of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartTrouble {
+    /// This answer instead: a refusal, or with 200 one that is no JSON.
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        body: String,
+    },
+    /// The answer comes late.
+    Delay(Duration),
+    /// The connection is reset.
+    Reset,
+}
+
+/// What happens to a segment under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// The connection is reset.
+    Reset,
+    /// The server ends the connection without a word.
+    Close,
+    /// The server neither reads nor writes any more.
+    Stall,
+    /// The channel is deleted; the request goes on as it does then.
+    DeleteChannel,
+    /// The server answers with this status, before the body ends. (Nothing on a GET that has begun.)
+    Answer(u16),
+}
+
+/// The troubles to come.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    troubles: Vec<(Trouble, bool)>,
+}
+
+impl Script {
+    /// Adds a trouble: for the next time only, or for good. False if there are too many.
+    pub(crate) fn add(&mut self, trouble: Trouble, for_good: bool) -> bool {
+        let fits = self.troubles.len() < TROUBLES;
+        if fits {
+            self.troubles.push((trouble, for_good));
+        }
+        fits
+    }
+
+    /// All is well from now on.
+    pub(crate) fn clear(&mut self) {
+        self.troubles.clear();
+    }
+
+    /// The first trouble that `fits`; it is gone unless it is there for good.
+    pub(crate) fn take<T>(&mut self, fits: impl Fn(&Trouble) -> Option<T>) -> Option<T> {
+        let (at, found) =
+            self.troubles.iter().enumerate().find_map(|(at, (t, _))| Some((at, fits(t)?)))?;
+        if self.troubles.get(at).is_some_and(|(_, for_good)| !for_good) {
+            self.troubles.remove(at);
+        }
+        Some(found)
+    }
+
+    /// The trouble of a POST to a channel of this role.
+    pub(crate) fn post(&mut self, role: Role) -> Option<(u64, Break)> {
+        self.take(|t| match t {
+            Trouble::Post { role: on, after, then } if *on == role => Some((*after, *then)),
+            Trouble::Post { .. }
+            | Trouble::Get { .. }
+            | Trouble::Info(_)
+            | Trouble::Start(_)
+            | Trouble::Mute(_) => None,
+        })
+    }
+
+    /// The trouble of a GET on a channel of this role.
+    pub(crate) fn read(&mut self, role: Role) -> Option<(u64, Break)> {
+        self.take(|t| match t {
+            Trouble::Get { role: on, after, then } if *on == role => Some((*after, *then)),
+            Trouble::Post { .. }
+            | Trouble::Get { .. }
+            | Trouble::Info(_)
+            | Trouble::Start(_)
+            | Trouble::Mute(_) => None,
+        })
+    }
+
+    /// Whether the app is silent on channels of this role.
+    pub(crate) fn is_muted(&mut self, role: Role) -> bool {
+        self.take(|t| (*t == Trouble::Mute(role)).then_some(())).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_roles() {
+        for role in Role::ALL {
+            assert_eq!(Role::of(&format!("abc{}", role.suffix())), role);
+        }
+    }
+
+    #[test]
+    fn troubles_come_in_order_and_stay_if_told() {
+        let mut script = Script::default();
+        let post = |after| Trouble::Post { role: Role::Publish, after, then: Break::Reset };
+        assert!(script.add(post(1), false) && script.add(post(2), true));
+        assert_eq!(script.post(Role::Control), None);
+        assert_eq!(script.read(Role::Publish), None);
+        for after in [1, 2, 2] {
+            assert_eq!(script.post(Role::Publish), Some((after, Break::Reset)));
+        }
+        script.clear();
+        assert_eq!(script.post(Role::Publish), None);
+    }
+
+    #[test]
+    fn the_list_is_bounded() {
+        let mut script = Script::default();
+        let added = (0..TROUBLES + 5).filter(|_| script.add(Trouble::Mute(Role::Events), true));
+        assert_eq!(added.count(), TROUBLES);
+    }
+}

@@ -1,0 +1,414 @@
+//! One channel: which segments it keeps, which one a GET or POST means, and when it is idle.
+//!
+//! Segment n stands in slot n mod 5, so a new segment pushes out the one five before it. A GET at the
+//! leading edge makes the segment that it waits for; a POST then fills it. A segment lives on while
+//! somebody reads or writes it, also when its slot has gone to another.
+//!
+//! Does not: touch sockets or the clock; it hands out segments that can be waited for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::capacity::SEGMENTS_KEPT;
+
+/// The most bytes handed to a reader at once.
+const PART: usize = 1 << 20;
+
+/// Which segment a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Index {
+    /// This one.
+    Seq(u64),
+    /// `-1`: the next to be written.
+    Next,
+    /// `-2`: the one being written, or the first.
+    Current,
+    /// Less than that: the real server's handler panics.
+    Nonsense,
+}
+
+impl Index {
+    /// Reads the last part of a path.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Some(match text.parse::<i64>().ok()? {
+            -1 => Self::Next,
+            -2 => Self::Current,
+            seq => u64::try_from(seq).map_or(Self::Nonsense, Self::Seq),
+        })
+    }
+}
+
+/// The bytes of a segment, so far.
+#[derive(Debug, Default)]
+struct Body {
+    bytes: Vec<u8>,
+    /// Nobody need wait for more. (A publisher that has begun may still add some.)
+    closed: bool,
+    /// Its publisher has ended it properly.
+    complete: bool,
+}
+
+/// Some bytes of a segment, for a reader.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// The bytes; none only at the end.
+    pub(crate) bytes: Vec<u8>,
+    /// How the segment ended, if nothing follows.
+    pub(crate) end: Option<End>,
+}
+
+/// How a segment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Its publisher ended it properly.
+    Complete,
+    /// It was closed by somebody else, or pushed out.
+    Closed,
+}
+
+/// A numbered segment; its body can be waited for.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    /// Its number.
+    pub(crate) seq: u64,
+    body: watch::Sender<Body>,
+}
+
+impl Segment {
+    fn new(seq: u64) -> Arc<Self> {
+        Arc::new(Self { seq, body: watch::Sender::new(Body::default()) })
+    }
+
+    /// Waits for bytes behind the first `at`, or for the end. Cancel safe.
+    pub(crate) async fn after(&self, at: usize) -> Part {
+        let mut watch = self.body.subscribe();
+        // The sender lives in `self`, so there is always an answer.
+        let body = watch.wait_for(|body| body.closed || body.bytes.len() > at).await;
+        body.map_or(Part { bytes: Vec::new(), end: Some(End::Closed) }, |body| {
+            let rest = body.bytes.get(at..).unwrap_or_default();
+            let bytes = rest.get(..PART).unwrap_or(rest).to_vec();
+            let ended = body.closed && bytes.len() == rest.len();
+            let end = if body.complete { End::Complete } else { End::Closed };
+            Part { bytes, end: ended.then_some(end) }
+        })
+    }
+
+    /// Waits until it is closed. Cancel safe.
+    pub(crate) async fn closed(&self) {
+        let mut watch = self.body.subscribe();
+        // An error would mean that the segment is gone: closed all the more.
+        let _closed = watch.wait_for(|body| body.closed).await.is_ok();
+    }
+
+    /// Adds bytes, closed or not; false and nothing added above `limit` bytes in all.
+    pub(crate) fn write(&self, bytes: &[u8], limit: u64) -> bool {
+        self.body.send_if_modified(|body| {
+            let fits = (body.bytes.len() + bytes.len()) as u64 <= limit;
+            if fits {
+                body.bytes.extend_from_slice(bytes);
+            }
+            fits
+        })
+    }
+
+    /// Its publisher is done.
+    pub(crate) fn complete(&self) {
+        self.body.send_modify(|body| {
+            body.closed = true;
+            body.complete = true;
+        });
+    }
+
+    /// Nobody need wait any longer.
+    pub(crate) fn close(&self) {
+        self.body.send_if_modified(|body| !std::mem::replace(&mut body.closed, true));
+    }
+
+    /// Whether somebody has written to it.
+    pub(crate) fn is_begun(&self) -> bool {
+        !self.body.borrow().bytes.is_empty()
+    }
+
+    /// Whether it is closed.
+    #[cfg(test)]
+    fn is_closed(&self) -> bool {
+        self.body.borrow().closed
+    }
+}
+
+/// What a GET finds.
+#[derive(Debug)]
+pub(crate) enum Readable {
+    /// A segment, written or not.
+    Segment(Arc<Segment>),
+    /// Too old, or too far ahead.
+    Missing,
+}
+
+/// What the server's bug has made of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Closed,
+    /// After `DELETE channel/-1`: nobody gets an answer until the server restarts.
+    Wedged,
+}
+
+/// A channel.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    content_type: String,
+    next: u64,
+    written: Instant,
+    slots: [Option<Arc<Segment>>; SEGMENTS_KEPT as usize],
+    state: State,
+}
+
+impl Channel {
+    /// An empty channel for segments of this MIME type.
+    pub(crate) fn new(content_type: &str, now: Instant) -> Self {
+        Self {
+            content_type: content_type.to_owned(),
+            next: 0,
+            written: now,
+            slots: Default::default(),
+            state: State::Open,
+        }
+    }
+
+    /// The MIME type of its segments.
+    pub(crate) fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// The leading edge: the seq to write next.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether it has been closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// Whether the server's bug keeps it from ever answering again.
+    pub(crate) fn is_wedged(&self) -> bool {
+        self.state == State::Wedged
+    }
+
+    /// The segment that a GET means; `None` where the real server's handler panics. At the leading edge
+    /// it is made, and on a fresh channel the one after it too.
+    pub(crate) fn read(&mut self, index: Index) -> Option<Readable> {
+        let seq = match index {
+            Index::Seq(seq) => seq,
+            Index::Next => self.next,
+            Index::Current => self.next.saturating_sub(1),
+            Index::Nonsense => return None,
+        };
+        if let Some(segment) = self.find(seq) {
+            return Some(Readable::Segment(Arc::clone(segment)));
+        }
+        if seq == self.next || (self.next == 0 && seq == 1) {
+            return Some(Readable::Segment(self.place(seq)));
+        }
+        Some(Readable::Missing)
+    }
+
+    /// The segment that a POST means; `None` where the real server's handler panics. With `reset`, all
+    /// segments before it are closed.
+    pub(crate) fn write(&mut self, index: Index, reset: bool) -> Option<Arc<Segment>> {
+        let seq = match index {
+            Index::Seq(seq) => seq,
+            Index::Next => self.next,
+            Index::Current | Index::Nonsense => return None,
+        };
+        if reset {
+            self.slots.iter().flatten().filter(|s| s.seq < seq).for_each(|s| s.close());
+        }
+        Some(match self.find(seq) {
+            Some(segment) => Arc::clone(segment),
+            None => self.place(seq),
+        })
+    }
+
+    /// A publisher has begun this segment, or sent it to no avail: the leading edge follows it, also
+    /// backwards.
+    pub(crate) fn advance(&mut self, seq: u64, now: Instant) {
+        self.next = seq.saturating_add(1);
+        self.written = now;
+    }
+
+    /// Closes one segment; false if there is none with this seq.
+    pub(crate) fn close_segment(&mut self, seq: u64) -> bool {
+        self.find(seq).is_some_and(|segment| {
+            segment.close();
+            true
+        })
+    }
+
+    /// Closes the channel and all its segments.
+    pub(crate) fn close(&mut self) {
+        self.state = State::Closed;
+        for slot in &mut self.slots {
+            if let Some(segment) = slot.take() {
+                segment.close();
+            }
+        }
+    }
+
+    /// The real server has died with the lock of this channel in its hand.
+    pub(crate) fn wedge(&mut self) {
+        self.state = State::Wedged;
+    }
+
+    /// Whether no segment has begun for longer than `limit`.
+    pub(crate) fn is_idle(&self, now: Instant, limit: Duration) -> bool {
+        now.saturating_duration_since(self.written) > limit
+    }
+
+    fn find(&self, seq: u64) -> Option<&Arc<Segment>> {
+        self.slots.iter().flatten().find(|segment| segment.seq == seq)
+    }
+
+    fn place(&mut self, seq: u64) -> Arc<Segment> {
+        let segment = Segment::new(seq);
+        let slot = usize::try_from(seq % SEGMENTS_KEPT).unwrap_or_default();
+        if let Some(slot) = self.slots.get_mut(slot) {
+            if let Some(pushed_out) = slot.replace(Arc::clone(&segment)) {
+                pushed_out.close();
+            }
+        }
+        segment
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel() -> (Channel, Instant) {
+        let now = Instant::now();
+        (Channel::new("video/mp2t", now), now)
+    }
+
+    fn publish(channel: &mut Channel, seq: u64) -> Arc<Segment> {
+        let segment = channel.write(Index::Seq(seq), false).unwrap();
+        assert!(segment.write(b"x", 100));
+        channel.advance(seq, Instant::now());
+        segment.complete();
+        segment
+    }
+
+    /// The seq that a GET gets, `None` for 470.
+    #[track_caller]
+    fn check(channel: &mut Channel, index: Index, expected: Option<u64>) {
+        match channel.read(index).unwrap() {
+            Readable::Segment(segment) => assert_eq!(Some(segment.seq), expected, "{index:?}"),
+            Readable::Missing => assert_eq!(None, expected, "{index:?}"),
+        }
+    }
+
+    #[test]
+    fn paths_name_segments() {
+        assert_eq!(Index::parse("7"), Some(Index::Seq(7)));
+        assert_eq!(Index::parse("-1"), Some(Index::Next));
+        assert_eq!(Index::parse("-2"), Some(Index::Current));
+        assert_eq!(Index::parse("-3"), Some(Index::Nonsense));
+        assert_eq!(Index::parse("abc"), None);
+        assert_eq!(Index::parse("1.5"), None);
+    }
+
+    #[test]
+    fn a_fresh_channel_lets_two_be_waited_for_and_a_running_one_only_the_next() {
+        let (mut channel, _) = channel();
+        check(&mut channel, Index::Seq(2), None);
+        check(&mut channel, Index::Current, Some(0));
+        check(&mut channel, Index::Next, Some(0));
+        check(&mut channel, Index::Seq(1), Some(1));
+        for seq in 0..3 {
+            publish(&mut channel, seq);
+        }
+        check(&mut channel, Index::Current, Some(2));
+        check(&mut channel, Index::Next, Some(3));
+        check(&mut channel, Index::Seq(4), None);
+    }
+
+    #[test]
+    fn five_segments_are_kept_and_a_preconnect_takes_the_place_of_the_oldest() {
+        let (mut channel, _) = channel();
+        for seq in 0..7 {
+            publish(&mut channel, seq);
+        }
+        check(&mut channel, Index::Seq(1), None);
+        check(&mut channel, Index::Seq(2), Some(2));
+        let preconnected = channel.write(Index::Seq(7), false).unwrap();
+        check(&mut channel, Index::Seq(2), None);
+        check(&mut channel, Index::Seq(3), Some(3));
+        assert_eq!(channel.next(), 7);
+        assert!(!preconnected.is_closed());
+    }
+
+    #[test]
+    fn a_pushed_out_segment_is_closed() {
+        let (mut channel, _) = channel();
+        let abandoned = channel.write(Index::Seq(0), false).unwrap();
+        channel.advance(0, Instant::now());
+        for seq in 1..5 {
+            publish(&mut channel, seq);
+            assert!(!abandoned.is_closed());
+        }
+        publish(&mut channel, 5);
+        assert!(abandoned.is_closed() && !abandoned.body.borrow().complete);
+    }
+
+    #[test]
+    fn a_reset_closes_what_was_before() {
+        let (mut channel, _) = channel();
+        let abandoned = channel.write(Index::Seq(0), false).unwrap();
+        channel.advance(0, Instant::now());
+        let ahead = channel.write(Index::Seq(2), false).unwrap();
+        assert!(!channel.write(Index::Seq(1), true).unwrap().is_closed());
+        assert!(abandoned.is_closed());
+        assert!(!ahead.is_closed());
+    }
+
+    #[test]
+    fn a_seq_sent_again_rewinds_the_channel() {
+        let (mut channel, now) = channel();
+        publish(&mut channel, 0);
+        publish(&mut channel, 1);
+        assert!(channel.write(Index::Seq(0), false).unwrap().is_closed());
+        channel.advance(0, now);
+        assert_eq!(channel.next(), 1);
+    }
+
+    #[test]
+    fn closing_ends_every_segment() {
+        let (mut channel, _) = channel();
+        let waiting = channel.write(Index::Next, false).unwrap();
+        assert!(channel.close_segment(0) && !channel.close_segment(9));
+        channel.close();
+        assert!(channel.is_closed() && waiting.is_closed());
+    }
+
+    #[test]
+    fn only_the_first_byte_of_a_segment_counts_as_activity() {
+        let (mut channel, now) = channel();
+        let (limit, later) = (Duration::from_secs(300), now + Duration::from_secs(200));
+        channel.write(Index::Next, false).unwrap();
+        assert!(!channel.is_idle(now + limit, limit));
+        assert!(channel.is_idle(now + limit + Duration::from_millis(1), limit));
+        channel.advance(0, later);
+        assert!(!channel.is_idle(later + limit, limit));
+    }
+
+    #[test]
+    fn a_segment_does_not_grow_above_its_limit() {
+        let segment = Segment::new(0);
+        assert!(segment.write(b"abc", 4));
+        assert!(!segment.write(b"de", 4));
+        assert_eq!(segment.body.borrow().bytes, b"abc");
+    }
+}

@@ -1,0 +1,116 @@
+//! All channels by name, at most [`CHANNELS`] of them.
+//!
+//! Does not: make names; whoever creates a channel does.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::sandbox::trickle::Channel;
+
+/// The most channels of a sandbox: four for each job, and some for tests.
+const CHANNELS: usize = 256;
+
+/// There are as many channels as may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooMany;
+
+/// A channel that is in use at several places of one thread; it is locked for a moment, never over a wait.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared(Arc<Mutex<Channel>>);
+
+impl Shared {
+    /// The channel itself.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Channel> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The channels of a server.
+#[derive(Debug, Default)]
+pub(crate) struct Channels {
+    by_name: HashMap<String, Shared>,
+}
+
+impl Channels {
+    /// The channel of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<Shared> {
+        self.by_name.get(name).cloned()
+    }
+
+    /// The channel of this name, made if there is none.
+    pub(crate) fn create(
+        &mut self,
+        name: &str,
+        content_type: &str,
+        now: Instant,
+    ) -> Result<Shared, TooMany> {
+        if let Some(channel) = self.find(name) {
+            return Ok(channel);
+        }
+        if self.by_name.len() >= CHANNELS {
+            return Err(TooMany);
+        }
+        let channel = Shared(Arc::new(Mutex::new(Channel::new(content_type, now))));
+        self.by_name.insert(name.to_owned(), channel.clone());
+        Ok(channel)
+    }
+
+    /// Closes and forgets a channel; false if there is none.
+    pub(crate) fn delete(&mut self, name: &str) -> bool {
+        self.by_name.remove(name).is_some_and(|channel| {
+            channel.lock().close();
+            true
+        })
+    }
+
+    /// Closes and forgets the channels that have been idle for longer than `limit`: how many.
+    pub(crate) fn sweep(&mut self, now: Instant, limit: Duration) -> usize {
+        let before = self.by_name.len();
+        self.by_name.retain(|_, channel| {
+            let mut channel = channel.lock();
+            let idle = channel.is_idle(now, limit);
+            if idle {
+                channel.close();
+            }
+            !idle
+        });
+        before - self.by_name.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_made_once_found_and_deleted() {
+        let (mut channels, now) = (Channels::default(), Instant::now());
+        let channel = channels.create("a", "video/mp2t", now).unwrap();
+        channels.create("a", "other", now).unwrap();
+        assert_eq!(channels.find("a").unwrap().lock().content_type(), "video/mp2t");
+        assert!(channels.delete("a") && !channels.delete("a"));
+        assert!(channel.lock().is_closed() && channels.find("a").is_none());
+    }
+
+    #[test]
+    fn there_are_never_too_many() {
+        let (mut channels, now) = (Channels::default(), Instant::now());
+        for i in 0..CHANNELS {
+            channels.create(&i.to_string(), "", now).unwrap();
+        }
+        assert_eq!(channels.create("more", "", now).unwrap_err(), TooMany);
+        assert!(channels.create("0", "", now).is_ok());
+    }
+
+    #[test]
+    fn only_idle_channels_are_swept() {
+        let (mut channels, now) = (Channels::default(), Instant::now());
+        let idle = channels.create("idle", "", now).unwrap();
+        let busy = channels.create("busy", "", now).unwrap();
+        busy.lock().advance(0, now + Duration::from_secs(1));
+        assert_eq!(channels.sweep(now + Duration::from_secs(5), Duration::from_secs(4)), 1);
+        assert!(idle.lock().is_closed() && !busy.lock().is_closed());
+        assert!(channels.find("idle").is_none() && channels.find("busy").is_some());
+    }
+}

@@ -1,0 +1,378 @@
+//! Answers trickle requests on a connection: takes segments in, streams them out byte for byte as they
+//! arrive.
+//!
+//! Does not: choose segments; `channel` does.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep;
+
+use crate::capacity::SEGMENT_BODY;
+use crate::sandbox::http1::io::{Wire, WireError};
+use crate::sandbox::http1::{Answer, Head};
+use crate::sandbox::script::{Break, Role};
+use crate::sandbox::trickle::{Index, Readable, Segment, Shared, TooMany, answers};
+use crate::sandbox::world::World;
+
+/// What becomes of the connection after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// The next request.
+    Next,
+    /// It ends.
+    Close,
+    /// It ends when the body has ended, or been too long (Go).
+    DrainAndClose,
+    /// It is reset.
+    Reset,
+    /// Nothing more happens on it.
+    Stall,
+}
+
+type Outcome = Result<After, WireError>;
+
+/// `POST {channel}`.
+pub(crate) async fn create<S>(wire: &mut Wire<S>, world: &World, head: &Head, name: &str) -> Outcome
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let found = find_or_create(world, name, head.header("expect-content").unwrap_or_default());
+    let answer = match found {
+        Ok(Some(channel)) if is_wedged(&channel) => return Ok(After::Stall),
+        Ok(Some(_)) => answers::done(),
+        Ok(None) => answers::no_channel(),
+        Err(TooMany) => answers::too_much(),
+    };
+    reply(wire, answer).await
+}
+
+/// `DELETE {channel}`.
+pub(crate) async fn delete<S>(wire: &mut Wire<S>, world: &World, name: &str) -> Outcome
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if world.channel(name).as_ref().is_some_and(is_wedged) {
+        return Ok(After::Stall);
+    }
+    let deleted = world.delete(name);
+    reply(wire, if deleted { answers::done() } else { answers::nothing_to_delete() }).await
+}
+
+/// `DELETE {channel}/{seq}`.
+pub(crate) async fn delete_segment<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    name: &str,
+    index: &str,
+) -> Outcome
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(channel) = world.channel(name) else {
+        return reply(wire, answers::no_channel()).await;
+    };
+    if is_wedged(&channel) {
+        return Ok(After::Stall);
+    }
+    let answer = match Index::parse(index) {
+        None => answers::no_index(),
+        Some(Index::Seq(seq)) if channel.lock().close_segment(seq) => answers::done(),
+        Some(Index::Seq(_)) => answers::no_segment_to_delete(),
+        Some(Index::Next | Index::Current | Index::Nonsense) => {
+            channel.lock().wedge();
+            return Ok(After::Close);
+        }
+    };
+    reply(wire, answer).await
+}
+
+/// `GET {channel}/{seq}`, `GET {channel}/next`; without a body for HEAD.
+pub(crate) async fn subscribe<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    name: &str,
+    index: &str,
+    body: bool,
+) -> Outcome
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(channel) = world.channel(name) else {
+        return reply(wire, answers::no_channel()).await;
+    };
+    if is_wedged(&channel) {
+        return Ok(After::Stall);
+    }
+    if index == "next" {
+        let next = channel.lock().next();
+        return reply(wire, answers::next(next)).await;
+    }
+    let Some(wanted) = Index::parse(index) else {
+        return reply(wire, answers::no_index()).await;
+    };
+    let trouble = world.lock().script.read(Role::of(name));
+    if let Some((0, then)) = trouble {
+        if let Some(after) = break_off(wire, world, name, then).await? {
+            return Ok(after);
+        }
+    }
+    let (found, latest) = {
+        let mut channel = channel.lock();
+        (channel.read(wanted), channel.next())
+    };
+    match found {
+        None => Ok(After::Close),
+        Some(Readable::Missing) => reply(wire, answers::no_segment(index, latest)).await,
+        Some(Readable::Segment(segment)) => {
+            let reading = Reading { channel, segment, latest, body };
+            reading.stream(wire, world, name, trouble.filter(|(after, _)| *after > 0)).await
+        }
+    }
+}
+
+/// A segment on its way to a subscriber.
+struct Reading {
+    channel: Shared,
+    segment: std::sync::Arc<Segment>,
+    /// The leading edge when it was asked for.
+    latest: u64,
+    body: bool,
+}
+
+impl Reading {
+    async fn stream<S>(
+        self,
+        wire: &mut Wire<S>,
+        world: &World,
+        name: &str,
+        trouble: Option<(u64, Break)>,
+    ) -> Outcome
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut sent = 0;
+        loop {
+            let part = tokio::select! {
+                () = wire.gone() => return Ok(After::Close),
+                part = self.segment.after(sent) => part,
+            };
+            let (bytes, ended) = (part.bytes, part.end.is_some());
+            if sent == 0 && bytes.is_empty() {
+                let (latest, closed) = {
+                    let channel = self.channel.lock();
+                    (channel.next(), channel.is_closed())
+                };
+                return reply(wire, answers::empty_segment(self.segment.seq, latest, closed)).await;
+            }
+            wire.write(&self.framed(sent == 0, &bytes, ended)).await?;
+            sent += bytes.len();
+            if ended || !self.body {
+                return Ok(After::Next);
+            }
+            if let Some((after, then)) = trouble {
+                if sent as u64 >= after && then != Break::DeleteChannel {
+                    return Ok(after_break(then));
+                }
+                if sent as u64 >= after {
+                    world.delete(name);
+                }
+            }
+        }
+    }
+
+    /// Head, chunk and end, as far as they are due, for one write.
+    fn framed(&self, first: bool, bytes: &[u8], ended: bool) -> Vec<u8> {
+        let mut out = Vec::with_capacity(bytes.len() + 256);
+        if first {
+            let content_type = self.channel.lock().content_type().to_owned();
+            let head = answers::segment(&content_type, self.segment.seq, self.latest, self.body);
+            out.extend_from_slice(&head.to_bytes());
+        }
+        if self.body {
+            if !bytes.is_empty() {
+                out.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+                out.extend_from_slice(bytes);
+                out.extend_from_slice(b"\r\n");
+            }
+            if ended {
+                out.extend_from_slice(b"0\r\n\r\n");
+            }
+        }
+        out
+    }
+}
+
+/// `POST {channel}/{seq}`.
+pub(crate) async fn publish<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    head: &Head,
+    name: &str,
+    index: &str,
+) -> Outcome
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let content_type = head.header("content-type").unwrap_or_default();
+    let channel = match find_or_create(world, name, content_type) {
+        Ok(Some(channel)) if is_wedged(&channel) => return Ok(After::Stall),
+        Ok(Some(channel)) => channel,
+        Ok(None) => return refuse(wire, answers::no_channel_to_publish()).await,
+        Err(TooMany) => return refuse(wire, answers::too_much()).await,
+    };
+    let Some(wanted) = Index::parse(index) else {
+        return reply(wire, answers::no_index()).await;
+    };
+    let reset = head.header("lp-trickle-reset").is_some_and(|value| !value.is_empty());
+    let Some(segment) = channel.lock().write(wanted, reset) else {
+        return Ok(After::Close);
+    };
+    world.check_seq(name, &channel, &segment);
+    // Readers whose segment this has pushed out learn of the leading edge as it is now.
+    tokio::task::yield_now().await;
+    let mut trouble = world.lock().script.post(Role::of(name));
+    if let Some((0, then)) = trouble {
+        if let Some(after) = break_off(wire, world, name, then).await? {
+            return Ok(after);
+        }
+        trouble = None;
+    }
+    if head.expects_continue() {
+        wire.write(&Answer::new(100).to_bytes()).await?;
+    }
+    let Some(first) = first_piece(wire, world, &segment).await? else {
+        // Closed before its first byte, by somebody else or by its own empty body.
+        let closed = {
+            let mut channel = channel.lock();
+            if !channel.is_closed() {
+                channel.advance(segment.seq, Instant::now());
+            }
+            channel.is_closed()
+        };
+        segment.close();
+        wire.write(&answers::not_wanted(segment.seq, closed).to_bytes()).await?;
+        return Ok(After::Close);
+    };
+    channel.lock().advance(segment.seq, Instant::now());
+    world.note();
+    let mut piece = Some(first);
+    let mut received = 0;
+    while let Some(bytes) = piece {
+        received += bytes.len() as u64;
+        if !segment.write(&bytes, SEGMENT_BODY) {
+            return refuse(wire, answers::too_much()).await;
+        }
+        if let Some((_, then)) = trouble.take_if(|(after, _)| received >= *after) {
+            if let Some(after) = break_off(wire, world, name, then).await? {
+                return Ok(after);
+            }
+        }
+        piece = next_piece(wire).await?;
+    }
+    segment.complete();
+    reply(wire, answers::published(segment.seq)).await
+}
+
+/// The first bytes of a body; `None` if there are none, or the segment is closed before. While the publisher
+/// waits, it is told to go on.
+async fn first_piece<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    segment: &Segment,
+) -> Result<Option<Bytes>, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        tokio::select! {
+            biased;
+            () = segment.closed() => return Ok(None),
+            piece = next_piece(wire) => return piece,
+            () = sleep(world.options.timings.continue_every) => {
+                wire.write(&Answer::new(100).to_bytes()).await?;
+                world.lock().record.counters.continues += 1;
+                world.note();
+            }
+        }
+    }
+}
+
+/// The next bytes of a body; a body that breaks off is told so.
+async fn next_piece<S>(wire: &mut Wire<S>) -> Result<Option<Bytes>, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match wire.piece().await {
+        Err(error @ (WireError::Ended | WireError::Malformed)) => {
+            wire.write(&answers::broken_body().to_bytes()).await?;
+            Err(error)
+        }
+        piece => piece,
+    }
+}
+
+async fn reply<S>(wire: &mut Wire<S>, answer: Answer) -> Outcome
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let closes = answer.closes();
+    wire.answer(answer).await?;
+    Ok(if closes { After::Close } else { After::Next })
+}
+
+/// Answers before the body, which is then read away.
+async fn refuse<S>(wire: &mut Wire<S>, answer: Answer) -> Outcome
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    wire.write(&answer.to_bytes()).await?;
+    Ok(After::DrainAndClose)
+}
+
+/// Does what the script says; `None` when the request goes on.
+async fn break_off<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    name: &str,
+    then: Break,
+) -> Result<Option<After>, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match then {
+        Break::DeleteChannel => {
+            world.delete(name);
+            Ok(None)
+        }
+        Break::Answer(status) => {
+            let answer = Answer::new(status).close().refusal("as the script says");
+            refuse(wire, answer).await.map(Some)
+        }
+        Break::Reset | Break::Close | Break::Stall => Ok(Some(after_break(then))),
+    }
+}
+
+fn after_break(then: Break) -> After {
+    match then {
+        Break::Reset => After::Reset,
+        Break::Stall => After::Stall,
+        Break::Close | Break::DeleteChannel | Break::Answer(_) => After::Close,
+    }
+}
+
+fn find_or_create(
+    world: &World,
+    name: &str,
+    content_type: &str,
+) -> Result<Option<Shared>, TooMany> {
+    match world.channel(name) {
+        None if world.options.autocreate => world.create(name, content_type).map(Some),
+        found => Ok(found),
+    }
+}
+
+fn is_wedged(channel: &Shared) -> bool {
+    channel.lock().is_wedged()
+}
