@@ -224,6 +224,8 @@ struct Replay {
     connections: HashMap<(String, SocketAddr), Connection>,
     /// Which server a name spoke to last.
     last: HashMap<String, SocketAddr>,
+    /// Who sent last.
+    sender: Option<String>,
     /// Writes a long segment while the sweep takes its time.
     writer: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
@@ -266,6 +268,10 @@ impl Replay {
         match &line.event {
             Event::Send(bytes) if fails => self.connection(who).send_until_broken(bytes),
             Event::Send(bytes) => {
+                // What was sent on another connection is to arrive before this.
+                if self.sender.replace(who.to_owned()).is_some_and(|last| last != who) {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
                 if bytes.windows(8).any(|w| w == b"HTTP/1.1") {
                     let server = self.servers.address(bytes);
                     let key = (who.to_owned(), server);
@@ -367,6 +373,7 @@ fn the_sandbox_answers_as_the_real_server() {
         servers: Servers::start(),
         connections: HashMap::new(),
         last: HashMap::new(),
+        sender: None,
         writer: None,
     };
     let cases = cases();
