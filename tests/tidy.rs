@@ -1,0 +1,607 @@
+//! Keeps the rules of the house that no compiler knows: floors, purity, headers, length, names.
+//!
+//! Each rule is a function from a source text to its complaints, so that its self-test can show that
+//! a bad sample is caught. The floors are read from the code map in `src/lib.rs`: what stands there
+//! is what holds.
+//!
+//! Does not: replace rustfmt, clippy or rustdoc; what a lint can say, a lint says.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// Lines a file may have without its tests.
+const LONGEST_FILE: usize = 400;
+
+/// What only `io` may use. A path ends a match only where an identifier ends.
+const IMPURE: &[&str] = &[
+    "std::fs",
+    "std::net::TcpStream",
+    "std::net::TcpListener",
+    "std::net::UdpSocket",
+    "std::net::ToSocketAddrs",
+    "std::thread",
+    "std::process",
+    "std::env",
+    "std::io::stdin",
+    "std::io::stdout",
+    "std::io::stderr",
+    "Instant::now",
+    "SystemTime::now",
+    "UNIX_EPOCH.elapsed",
+    "tokio::net",
+    "tokio::spawn",
+    "tokio::task",
+    "tokio::time",
+    "tokio::signal",
+    "tokio::fs",
+    "gstreamer",
+    "gstreamer_app",
+    "hyper::client",
+    "h2::client",
+    "h2::server",
+    "ureq",
+    "tokio_rustls",
+];
+
+/// Modules that act by their nature: they are the shell around the pure parts.
+const SHELLS: &[&str] = &["main", "cli", "agent", "sandbox"];
+
+/// Single files that may be impure without being named `io`, each with its reason.
+const IMPURE_FILES: &[(&str, &str)] = &[];
+
+/// Words that name a role where a thing should be named.
+const BANNED_WORDS: &[&str] = &[
+    "Manager",
+    "Helper",
+    "Helpers",
+    "Util",
+    "Utils",
+    "Handler",
+    "Processor",
+    "Data",
+    "Base",
+    "Common",
+];
+
+// ---------------------------------------------------------------------------------------------
+// The rules
+// ---------------------------------------------------------------------------------------------
+
+/// Module -> floor, from the table in `src/lib.rs`.
+fn code_map(lib: &str) -> BTreeMap<String, u8> {
+    let mut floors = BTreeMap::new();
+    for line in lib.lines() {
+        let cells: Vec<&str> = line.trim_start_matches("//!").split('|').map(str::trim).collect();
+        let [_, floor, modules, ..] = cells.as_slice() else { continue };
+        let Some(floor) = floor.strip_prefix('F').and_then(|f| f.parse().ok()) else { continue };
+        for module in modules.split(',') {
+            floors.insert(module.trim().trim_matches('`').to_owned(), floor);
+        }
+    }
+    floors
+}
+
+/// Imports go down; sideways too, but not on F1; `sandbox` is for `cli` alone.
+fn floor_complaints(module: &str, code: &str, floors: &BTreeMap<String, u8>) -> Vec<String> {
+    let Some(&own) = floors.get(module) else {
+        return vec![format!("module `{module}` is missing in the code map of src/lib.rs")];
+    };
+    let mut complaints = Vec::new();
+    for target in imported_modules(code) {
+        let Some(&floor) = floors.get(&target).filter(|_| target != module) else { continue };
+        if floor > own {
+            complaints.push(format!("`{module}` (F{own}) looks up to `{target}` (F{floor})"));
+        } else if floor == own && own == 1 {
+            complaints.push(format!("`{module}` and `{target}` are both on F1"));
+        } else if target == "sandbox" && module != "cli" {
+            complaints.push(format!("`{module}` uses the sandbox"));
+        }
+    }
+    complaints
+}
+
+/// The modules named behind `crate::` (or the crate's own name, for `main.rs`), groups included.
+fn imported_modules(code: &str) -> Vec<String> {
+    let mut modules = Vec::new();
+    for root in ["crate::", "livepeer_edge::"] {
+        for (at, _) in code.match_indices(root) {
+            let rest = &code[at + root.len()..];
+            match rest.strip_prefix('{') {
+                None => modules.push(first_word(rest)),
+                Some(group) => modules.extend(group_heads(group)),
+            }
+        }
+    }
+    modules.retain(|module| !module.is_empty());
+    modules
+}
+
+/// The first word of each part of `{a::b, c::{d, e}}`, told without its opening brace.
+fn group_heads(group: &str) -> Vec<String> {
+    let (mut depth, mut start, mut heads) = (0, 0, Vec::new());
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                heads.push(first_word(group[start..at].trim()));
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    heads
+}
+
+/// A pure file names nothing of [`IMPURE`], directly or in a group of a `use`.
+fn purity_complaints(path: &str, code: &str) -> Vec<String> {
+    let module = module_of(path);
+    let is_io = path.ends_with("/io.rs") || path.contains("/io/");
+    if is_io
+        || SHELLS.contains(&module.as_str())
+        || IMPURE_FILES.iter().any(|(file, _)| *file == path)
+    {
+        return Vec::new();
+    }
+    let code = flatten_uses(code);
+    IMPURE
+        .iter()
+        .filter(|name| mentions(&code, name))
+        .map(|name| format!("`{name}` belongs into io.rs or below io/"))
+        .collect()
+}
+
+/// `//!` first; the header's last paragraph says what the file does not do.
+fn header_complaints(path: &str, text: &str) -> Vec<String> {
+    let header: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
+    if header.is_empty() {
+        return vec!["the file must open with `//!`".to_owned()];
+    }
+    let last = header.rsplit(|line| line.trim() == "//!").next().unwrap_or_default();
+    let is_closed = last.first().is_some_and(|line| line.starts_with("//! Does not:"));
+    // The crate's own header is the architecture.
+    if is_closed || path == "src/lib.rs" {
+        Vec::new()
+    } else {
+        vec!["the header's last paragraph must start with `//! Does not:`".to_owned()]
+    }
+}
+
+/// Files stay short, tests not counted.
+fn length_complaints(text: &str, limit: usize) -> Vec<String> {
+    let code = without_prose(text);
+    let line_of = |at: usize| code[..at].matches('\n').count();
+    let tests: Vec<Range<usize>> =
+        test_items(&code).into_iter().map(|i| line_of(i.start)..line_of(i.end - 1) + 1).collect();
+    let is_shipped = |line: &usize| !tests.iter().any(|range| range.contains(line));
+    let lines = (0..text.lines().count()).filter(is_shipped).count();
+    if lines > limit {
+        return vec![format!("{lines} lines without tests; {limit} are allowed: split the file")];
+    }
+    Vec::new()
+}
+
+/// No type or module named after a role, no `get_`.
+fn name_complaints(path: &str, code: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let stem = Path::new(path).file_stem().map(|s| s.to_string_lossy().into_owned());
+    let names = declared(code).into_iter().chain(stem.map(|stem| ("mod", stem)));
+    for (keyword, name) in names {
+        let words = if keyword == "mod" { snake_words(&name) } else { camel_words(&name) };
+        if keyword == "fn" {
+            if name.starts_with("get_") {
+                complaints.push(format!("fn `{name}`: leave out `get_`"));
+            }
+        } else if let Some(word) = words.iter().find(|w| BANNED_WORDS.contains(&w.as_str())) {
+            complaints.push(format!("`{name}`: `{word}` names a role; name the thing"));
+        }
+    }
+    complaints
+}
+
+/// No path of the machine this was written on.
+fn place_complaints(text: &str) -> Vec<String> {
+    let place = concat!("/wo", "rk/");
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| line.contains(place))
+        .map(|(at, _)| format!("line {}: a path of somebody's machine", at + 1))
+        .collect()
+}
+
+// ---------------------------------------------------------------------------------------------
+// Reading source texts
+// ---------------------------------------------------------------------------------------------
+
+/// The text with comments, strings and characters blanked, of equal length and lines.
+fn without_prose(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let prose = prose_length(rest, out.chars().next_back());
+        if prose == 0 {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        } else {
+            out.extend(rest[..prose].chars().map(|c| if c == '\n' { c } else { ' ' }));
+            rest = &rest[prose..];
+        }
+    }
+    out
+}
+
+/// How many bytes at the start of `rest` are a comment, a string or a character.
+fn prose_length(rest: &str, before: Option<char>) -> usize {
+    let inside_word = before.is_some_and(is_word);
+    let until = |end: &str, from: usize| {
+        rest[from..].find(end).map_or(rest.len(), |at| from + at + end.len())
+    };
+    if rest.starts_with("//") {
+        return rest.find('\n').unwrap_or(rest.len());
+    }
+    if rest.starts_with("/*") {
+        return until("*/", 2);
+    }
+    let prefix = if inside_word { 0 } else { rest.find(|c| !"bcr".contains(c)).unwrap_or(0) };
+    let literal = &rest[prefix..];
+    if rest[..prefix].contains('r') {
+        let hashes = literal.find(|c| c != '#').unwrap_or(0);
+        if literal[hashes..].starts_with('"') {
+            return until(&format!("\"{}", "#".repeat(hashes)), prefix + hashes + 1);
+        }
+        return 0;
+    }
+    if literal.starts_with('"') {
+        return prefix + quoted_length(literal, '"');
+    }
+    // A lifetime is no character: 'a' ends within an escape or one character, 'a does not.
+    if let Some(inner) = literal.strip_prefix('\'') {
+        let is_char = inner.starts_with('\\') || inner.chars().nth(1) == Some('\'');
+        return if is_char { prefix + quoted_length(literal, '\'') } else { 0 };
+    }
+    0
+}
+
+fn quoted_length(literal: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in literal.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    literal.len()
+}
+
+/// The items under `#[cfg(test)]` or `#[cfg(all(test, …))]`, attribute included, in a text without prose.
+fn test_items(code: &str) -> Vec<Range<usize>> {
+    let mut items: Vec<Range<usize>> = Vec::new();
+    for attribute in ["#[cfg(test)]", "#[cfg(all(test,"] {
+        for (start, _) in code.match_indices(attribute) {
+            let body = code[start..].find(']').map_or(code.len(), |at| start + at + 1);
+            items.push(start..(item_end(code, body) + 1).min(code.len()));
+        }
+    }
+    items
+}
+
+/// Where the item that begins at `from` ends: at its `;`, or at its closing brace.
+fn item_end(code: &str, from: usize) -> usize {
+    let mut depth = 0usize;
+    for (at, c) in code[from..].char_indices() {
+        match c {
+            ';' if depth == 0 => return from + at,
+            '{' => depth += 1,
+            '}' if depth <= 1 => return from + at,
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    code.len()
+}
+
+/// Shipped code alone: no prose, nothing under `#[cfg(test)]`.
+fn shipped(text: &str) -> String {
+    let mut code = without_prose(text);
+    for item in test_items(&code) {
+        let blank: String =
+            code[item.clone()].chars().map(|c| if c == '\n' { c } else { ' ' }).collect();
+        code.replace_range(item, &blank);
+    }
+    code
+}
+
+/// The code with each `use a::{b, c::d};` spelled out once more as `a::b; a::c::d;`.
+fn flatten_uses(code: &str) -> String {
+    let mut flat = code.to_owned();
+    for (at, _) in code.match_indices("use ") {
+        let Some(end) = code[at..].find(';') else { continue };
+        let tree: String = code[at + 4..at + end].split_whitespace().collect::<Vec<_>>().join("");
+        flatten_tree("", &tree, &mut flat);
+    }
+    flat
+}
+
+fn flatten_tree(prefix: &str, tree: &str, out: &mut String) {
+    let Some((head, group)) = tree.split_once('{') else {
+        out.push_str(&format!("\n{prefix}{tree};"));
+        return;
+    };
+    let inner = group.strip_suffix('}').unwrap_or(group);
+    let (mut depth, mut start) = (0, 0);
+    for (at, c) in inner.char_indices().chain([(inner.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                flatten_tree(&format!("{prefix}{head}"), &inner[start..at], out);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether `name` stands in `code` as a path of its own.
+fn mentions(code: &str, name: &str) -> bool {
+    code.match_indices(name).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        let after = code[at + name.len()..].chars().next();
+        !before.is_some_and(|c| is_word(c) || (c == ':' && !name.contains("::now")))
+            && !after.is_some_and(is_word)
+            // A crate's name alone may be a field or a word; only its path counts.
+            && (name.contains("::") || code[at + name.len()..].starts_with("::"))
+    })
+}
+
+/// Declared types, modules and functions, each with its keyword.
+fn declared(code: &str) -> Vec<(&'static str, String)> {
+    let mut names = Vec::new();
+    for keyword in ["struct", "enum", "trait", "type", "mod", "fn"] {
+        for (at, _) in code.match_indices(keyword) {
+            let rest = &code[at + keyword.len()..];
+            let starts = !code[..at].chars().next_back().is_some_and(is_word);
+            if starts && rest.starts_with(' ') {
+                names.push((keyword, first_word(rest.trim_start())));
+            }
+        }
+    }
+    names
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|c| is_word(*c)).collect()
+}
+
+fn camel_words(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for c in name.chars() {
+        match words.last_mut() {
+            Some(word) if !c.is_uppercase() => word.push(c),
+            _ => words.push(c.to_string()),
+        }
+    }
+    words
+}
+
+fn snake_words(name: &str) -> Vec<String> {
+    let capital = |word: &str| {
+        let mut chars = word.chars();
+        chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    };
+    name.split('_').map(capital).collect()
+}
+
+/// `src/media/io/mod.rs` -> `media`.
+fn module_of(path: &str) -> String {
+    let rest = path.strip_prefix("src/").unwrap_or(path);
+    rest.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Files below `folder` whose name ends so, as paths from the root, sorted.
+fn files(folder: &str, ends: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries.map(|entry| entry.expect("a readable folder").path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+            } else if entry.to_string_lossy().ends_with(ends) {
+                found.push(relative(&entry));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn relative(path: &Path) -> String {
+    path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(PathBuf::from(path))).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// Files of tests beside the code: `tests.rs` or below `tests/`.
+fn is_test_file(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/")
+}
+
+// ---------------------------------------------------------------------------------------------
+// The house
+// ---------------------------------------------------------------------------------------------
+
+#[track_caller]
+fn assert_clean(paths: &[String], rule: impl Fn(&str, &str) -> Vec<String>) {
+    assert!(!paths.is_empty(), "nothing to look at");
+    let complaints: Vec<String> = paths
+        .iter()
+        .flat_map(|path| {
+            let complaints = rule(path, &read(path));
+            complaints.into_iter().map(move |complaint| format!("{path}: {complaint}"))
+        })
+        .collect();
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+fn shipped_files() -> Vec<String> {
+    files("src", ".rs").into_iter().filter(|path| !is_test_file(path)).collect()
+}
+
+#[test]
+fn imports_go_down() {
+    let floors = code_map(&read("src/lib.rs"));
+    assert!(floors.len() > 10, "the code map of src/lib.rs was not read: {floors:?}");
+    let paths: Vec<String> = shipped_files().into_iter().filter(|p| p != "src/lib.rs").collect();
+    assert_clean(&paths, |path, text| floor_complaints(&module_of(path), &shipped(text), &floors));
+}
+
+#[test]
+fn only_io_acts() {
+    assert_clean(&shipped_files(), |path, text| purity_complaints(path, &shipped(text)));
+}
+
+#[test]
+fn every_file_says_what_it_does_and_does_not() {
+    assert_clean(&shipped_files(), header_complaints);
+}
+
+#[test]
+fn files_are_short() {
+    assert_clean(&shipped_files(), |_, text| length_complaints(text, LONGEST_FILE));
+}
+
+#[test]
+fn main_is_very_short() {
+    assert_clean(&["src/main.rs".to_owned()], |_, text| length_complaints(text, 100));
+}
+
+#[test]
+fn names_name_things() {
+    assert_clean(&files("src", ".rs"), |path, text| name_complaints(path, &without_prose(text)));
+}
+
+#[test]
+fn nothing_names_a_place_on_somebodys_machine() {
+    let mut paths: Vec<String> = ["README.md", "Cargo.toml"].map(str::to_owned).into();
+    for folder in ["src", "tests", "cross", "systemd", ".ci"] {
+        paths.extend(files(folder, "").into_iter().filter(|p| root().join(p).is_file()));
+    }
+    paths.retain(|path| fs::read_to_string(root().join(path)).is_ok());
+    assert_clean(&paths, |_, text| place_complaints(text));
+}
+
+#[test]
+fn exceptions_exist() {
+    for (path, reason) in IMPURE_FILES {
+        assert!(root().join(path).is_file(), "{path} is gone: take it out ({reason})");
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Each rule catches its bad sample, and lets a good one pass
+// ---------------------------------------------------------------------------------------------
+
+#[track_caller]
+fn check(complaints: Vec<String>, expected: &[&str]) {
+    assert_eq!(complaints.len(), expected.len(), "{complaints:?}");
+    for (complaint, part) in complaints.iter().zip(expected) {
+        assert!(complaint.contains(part), "{complaint:?} does not say {part:?}");
+    }
+}
+
+#[test]
+fn a_climb_is_caught() {
+    let lib = "//! | F1 | `media` | x |\n//! | F1 | `trickle` | x |\n//! | F5 | `cli` | x |\n\
+               //! | F5 | `sandbox` | x |\n//! | F4 | `agent` | x |\n//! | F0 | `http`, `fault` | x |";
+    let floors = code_map(lib);
+    assert_eq!(floors.len(), 7);
+    let of = |module: &str, code: &str| floor_complaints(module, &shipped(code), &floors);
+    check(of("media", "use crate::fault::Fault; use crate::media::x;"), &[]);
+    check(of("media", "use crate::trickle::Seq;"), &["both on F1"]);
+    check(of("http", "fn f() { crate::agent::run() }"), &["looks up"]);
+    check(of("http", "use crate::{fault::Fault, media::{A, B}, agent};"), &["looks up"; 2]);
+    check(of("http", "use crate::fault::Fault;"), &[]);
+    check(
+        of("http", "/// As [`crate::agent`] says\n#[cfg(test)]\nmod t { use crate::agent; }"),
+        &[],
+    );
+    check(of("cli", "use crate::sandbox::Sandbox;"), &[]);
+    check(of("agent", "use crate::sandbox::Sandbox;"), &["looks up"]);
+    check(of("new", ""), &["missing in the code map"]);
+}
+
+#[test]
+fn impurity_is_caught() {
+    let of = |path: &str, code: &str| purity_complaints(path, &shipped(code));
+    check(of("src/media/a.rs", "let now = Instant::now();"), &["Instant::now"]);
+    check(of("src/media/a.rs", "let now = std::time::Instant::now();"), &["Instant::now"]);
+    check(of("src/media/a.rs", "use std::{fmt, fs, time::Duration};"), &["std::fs"]);
+    check(of("src/media/a.rs", "use std::net::{IpAddr, TcpStream};"), &["TcpStream"]);
+    check(
+        of("src/media/a.rs", "use gstreamer as gst;\nuse gstreamer::prelude::*;"),
+        &["gstreamer"],
+    );
+    check(of("src/media/a.rs", "use std::net::IpAddr; let gstreamer = 1;"), &[]);
+    check(of("src/media/a.rs", "// std::fs\nlet s = \"std::fs \\\" std::fs\"; let c = '\"';"), &[]);
+    check(of("src/media/a.rs", "#[cfg(test)]\nmod tests { use std::fs; }"), &[]);
+    check(of("src/media/a.rs", "#[cfg(test)]\nuse std::net::IpAddr;\nuse std::fs;"), &["std::fs"]);
+    check(of("src/media/io/a.rs", "use std::fs;"), &[]);
+    check(of("src/config/io.rs", "use std::fs;"), &[]);
+    check(of("src/cli/run.rs", "use std::fs;"), &[]);
+}
+
+#[test]
+fn a_missing_header_is_caught() {
+    let of = |text: &str| header_complaints("src/a.rs", text);
+    check(of("//! Does it.\n//!\n//! Does not: more.\n\nuse x;"), &[]);
+    check(of("//! Does it.\n//!\n//! Does not: more,\n//! nor less.\nuse x;"), &[]);
+    check(of("use x;"), &["open with"]);
+    check(of("// Does it.\n//! Does not: more."), &["open with"]);
+    check(of("//! Does it.\n\nuse x;"), &["Does not:"]);
+    check(of("//! Does not: more.\n//!\n//! And more."), &["Does not:"]);
+}
+
+#[test]
+fn a_long_file_is_caught() {
+    check(length_complaints(&"x\n".repeat(401), 400), &["401 lines"]);
+    check(length_complaints(&"x\n".repeat(400), 400), &[]);
+    let tested = format!("{}#[cfg(test)]\nmod t {{\n{}}}\n", "x\n".repeat(400), "y\n".repeat(300));
+    check(length_complaints(&tested, 400), &[]);
+    check(length_complaints(&format!("{tested}z\n"), 400), &["401 lines"]);
+}
+
+#[test]
+fn a_role_in_a_name_is_caught() {
+    let of = |code: &str| name_complaints("src/media/queue.rs", code);
+    check(of("pub struct CameraManager;"), &["Manager"]);
+    check(of("enum HttpUtil {}"), &["Util"]);
+    check(of("pub(crate) mod helpers;"), &["Helpers"]);
+    check(of("fn get_camera() {}"), &["get_"]);
+    check(of("struct Managerial; struct Database; fn get() {} fn parse_base() {}"), &[]);
+    check(name_complaints("src/media/utils.rs", ""), &["Utils"]);
+}
+
+#[test]
+fn a_place_is_caught() {
+    check(place_complaints(concat!("ok\ncd /wo", "rk/src")), &["line 2"]);
+    check(place_complaints("network/path and work/it"), &[]);
+}
