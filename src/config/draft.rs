@@ -1,0 +1,151 @@
+//! The values of all keys while they are collected, and the rules between them.
+//!
+//! Does not: check single values; their keys' rows do.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use log::LevelFilter;
+
+use super::options::{JobOptions, OnChange, Output, TrustOptions};
+use super::problem::Complaint;
+use super::{Config, Purpose};
+use crate::http::{Authority, Fingerprint, Url};
+use crate::media::{self, CameraFormat, Encoder, Source, Video};
+
+/// What has been said so far; at the start, the defaults.
+#[derive(Debug)]
+pub struct Draft {
+    pub(super) source: DraftSource,
+    pub(super) video: Video,
+    pub(super) encoder: Encoder,
+    pub(super) orchestrators: Vec<Url>,
+    pub(super) trust: TrustKind,
+    pub(super) on_change: OnChange,
+    pub(super) pins: BTreeMap<Authority, Fingerprint>,
+    pub(super) job: JobOptions,
+    pub(super) output: Output,
+    pub(super) log: LevelFilter,
+    pub(super) state_directory: Option<PathBuf>,
+}
+
+/// `[source]` as written: what another kind of source needs may stand there too, so that a layer
+/// above can change the kind alone.
+#[derive(Debug, Default)]
+pub(super) struct DraftSource {
+    pub(super) kind: SourceKind,
+    pub(super) path: Option<PathBuf>,
+    pub(super) repeat: bool,
+    pub(super) device: Option<PathBuf>,
+    pub(super) format: CameraFormat,
+    pub(super) fragment: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum SourceKind {
+    #[default]
+    Test,
+    File,
+    V4l2,
+    Pipeline,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TrustKind {
+    Tofu,
+    Ca,
+    Pin,
+    Insecure,
+}
+
+/// A key and what the rules have against it.
+pub(super) type Objection = (&'static str, Complaint);
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self {
+            source: DraftSource::default(),
+            video: Video::default(),
+            encoder: Encoder::default(),
+            orchestrators: Vec::new(),
+            trust: TrustKind::Tofu,
+            on_change: OnChange::default(),
+            pins: BTreeMap::new(),
+            job: JobOptions::default(),
+            output: Output::default(),
+            log: LevelFilter::Info,
+            state_directory: None,
+        }
+    }
+}
+
+impl Draft {
+    /// The configuration, or every objection.
+    pub(super) fn finish(self, purpose: Purpose) -> Result<Config, Vec<Objection>> {
+        let mut objections = Vec::new();
+        let source = self.source.finish().map_err(|objection| objections.push(objection)).ok();
+        if purpose == Purpose::Run {
+            if self.orchestrators.is_empty() {
+                objections.push(missing("orchestrator.urls", "a job needs an orchestrator"));
+            }
+            if self.job.model.is_empty() {
+                objections.push(missing("job.model", "a job needs a model"));
+            }
+        }
+        let trust = match self.trust {
+            TrustKind::Tofu => TrustOptions::Tofu { on_change: self.on_change },
+            TrustKind::Ca => TrustOptions::Ca,
+            TrustKind::Insecure => TrustOptions::Insecure,
+            TrustKind::Pin => {
+                let unpinned =
+                    self.orchestrators.iter().find(|url| !self.pins.contains_key(url.authority()));
+                if let Some(url) = unpinned {
+                    let reason =
+                        format!("trust = \"pin\" needs a fingerprint for {}", url.authority());
+                    objections.push(missing("orchestrator.pins", &reason));
+                }
+                TrustOptions::Pin(self.pins.clone())
+            }
+        };
+        if self.trust != TrustKind::Pin && !self.pins.is_empty() {
+            let reason = "would not be used; set orchestrator.trust = \"pin\", or leave it out";
+            objections.push(("orchestrator.pins", Complaint::Wrong(reason.to_owned())));
+        }
+        match source {
+            Some(source) if objections.is_empty() => Ok(Config {
+                media: media::Options { source, video: self.video, encoder: self.encoder },
+                orchestrators: self.orchestrators,
+                trust,
+                job: self.job,
+                output: self.output,
+                state_directory: self.state_directory,
+                log: self.log,
+            }),
+            _ => Err(objections),
+        }
+    }
+}
+
+impl DraftSource {
+    fn finish(self) -> Result<Source, Objection> {
+        match self.kind {
+            SourceKind::Test => Ok(Source::Test),
+            SourceKind::File => self
+                .path
+                .map(|path| Source::File { path, repeat: self.repeat })
+                .ok_or_else(|| missing("source.path", "source.kind = \"file\" needs it")),
+            SourceKind::V4l2 => self
+                .device
+                .map(|device| Source::V4l2 { device, format: self.format })
+                .ok_or_else(|| missing("source.device", "source.kind = \"v4l2\" needs it")),
+            SourceKind::Pipeline => self
+                .fragment
+                .map(|fragment| Source::Pipeline { fragment })
+                .ok_or_else(|| missing("source.fragment", "source.kind = \"pipeline\" needs it")),
+        }
+    }
+}
+
+fn missing(key: &'static str, reason: &str) -> Objection {
+    (key, Complaint::Missing { reason: reason.to_owned() })
+}

@@ -1,0 +1,94 @@
+//! Reads the layers: the file and the environment.
+//!
+//! Does not: judge them; [`super::resolve`] does.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::keys::ENVIRONMENT_PREFIX;
+use super::{Config, Layers, Problem, Purpose, resolve};
+
+/// The largest file that is read. A whole example file is a hundredth of it.
+const FILE_BYTES: u64 = 1 << 20;
+
+/// Variables of others that say where state is kept.
+const STATE_VARIABLES: [&str; 3] = ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"];
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum Error {
+    /// The file can't be read.
+    Read(PathBuf, io::Error),
+    /// The file is no configuration: too long.
+    TooLong(PathBuf),
+    /// An environment variable is no UTF-8.
+    NotText(String),
+    /// It was read, and is wrong. At least one problem.
+    Wrong(Vec<Problem>),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(path, _) => write!(f, "cannot read configuration {}", path.display()),
+            Self::TooLong(path) => {
+                write!(f, "{} is longer than {FILE_BYTES} bytes: no configuration", path.display())
+            }
+            Self::NotText(name) => write!(f, "environment variable {name} is not UTF-8"),
+            Self::Wrong(problems) => {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                f.write_str(&lines.join("\n"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read(_, error) => Some(error),
+            Self::TooLong(_) | Self::NotText(_) | Self::Wrong(_) => None,
+        }
+    }
+}
+
+/// The configuration from a file, if there is one, this process's environment, and the command
+/// line's keys and values.
+pub fn load(
+    file: Option<&Path>,
+    arguments: Vec<(String, String)>,
+    purpose: Purpose,
+) -> Result<Config, Error> {
+    let file = match file {
+        Some(path) => Some((path.display().to_string(), read(path)?)),
+        None => None,
+    };
+    let layers = Layers { file, environment: environment()?, arguments };
+    resolve(&layers, purpose).map_err(Error::Wrong)
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    let failed = |error| Error::Read(path.to_owned(), error);
+    let mut text = String::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(FILE_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > FILE_BYTES {
+        return Err(Error::TooLong(path.to_owned()));
+    }
+    Ok(text)
+}
+
+fn environment() -> Result<BTreeMap<String, String>, Error> {
+    let ours = |name: &str| name.starts_with(ENVIRONMENT_PREFIX) || STATE_VARIABLES.contains(&name);
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| ours(name))
+        .map(|(name, value)| match value.into_string() {
+            Ok(value) => Ok((name, value)),
+            Err(_) => Err(Error::NotText(name)),
+        })
+        .collect()
+}

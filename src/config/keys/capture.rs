@@ -1,0 +1,158 @@
+//! The keys of capture: `[source]`, `[video]`, `[encoder]`.
+//!
+//! Does not: hold the defaults themselves; `media::Options` does, and a test compares.
+
+use std::time::Duration;
+
+use super::{Initial, Key, Takes, filled};
+use crate::config::draft::SourceKind;
+use crate::media::{CameraFormat, Speed};
+
+pub(super) static KEYS: &[Key] = &[
+    Key {
+        name: "source.kind",
+        initial: Initial::Is(r#""test""#),
+        what: "Where frames come from: a moving test pattern, a file, a camera, or your own GStreamer pipeline.",
+        takes: Takes::OneOf(&[
+            ("test", |d| d.source.kind = SourceKind::Test),
+            ("file", |d| d.source.kind = SourceKind::File),
+            ("v4l2", |d| d.source.kind = SourceKind::V4l2),
+            ("pipeline", |d| d.source.kind = SourceKind::Pipeline),
+        ]),
+    },
+    Key {
+        name: "source.path",
+        initial: Initial::Unset { means: "none", example: r#""/srv/video.mp4""# },
+        what: "The file of `source.kind = \"file\"`: anything GStreamer can decode, paced in real time.",
+        takes: Takes::Text {
+            kind: "path of a file",
+            keep: |d, text| filled(text).map(|path| d.source.path = Some(path.into())),
+        },
+    },
+    Key {
+        name: "source.repeat",
+        initial: Initial::Is("false"),
+        what: "Start the file over at its end.",
+        takes: Takes::Flag(|d, on| d.source.repeat = on),
+    },
+    Key {
+        name: "source.device",
+        initial: Initial::Unset {
+            means: "none",
+            example: r#""/dev/v4l/by-id/usb-camera-video-index0""#,
+        },
+        what: "The camera of `source.kind = \"v4l2\"`. Best below /dev/v4l/by-id: /dev/videoN changes on replug.",
+        takes: Takes::Text {
+            kind: "path of a device",
+            keep: |d, text| filled(text).map(|path| d.source.device = Some(path.into())),
+        },
+    },
+    Key {
+        name: "source.format",
+        initial: Initial::Is(r#""auto""#),
+        what: "What the camera is asked for: H.264 is passed through, MJPEG is decoded here; auto takes the first it has of H.264, MJPEG, raw.",
+        takes: Takes::OneOf(&[
+            ("auto", |d| d.source.format = CameraFormat::Auto),
+            ("h264", |d| d.source.format = CameraFormat::H264),
+            ("mjpeg", |d| d.source.format = CameraFormat::Mjpeg),
+            ("raw", |d| d.source.format = CameraFormat::Raw),
+        ]),
+    },
+    Key {
+        name: "source.fragment",
+        initial: Initial::Unset { means: "none", example: r#""videotestsrc is-live=true""# },
+        what: "The pipeline of `source.kind = \"pipeline\"`, as for gst-launch-1.0, without a sink; it ends in raw video or H.264.",
+        takes: Takes::Text {
+            kind: "GStreamer pipeline",
+            keep: |d, text| filled(text).map(|text| d.source.fragment = Some(text.to_owned())),
+        },
+    },
+    Key {
+        name: "video.width",
+        initial: Initial::Is("1280"),
+        what: "Pixels across. The network's runners scale to 512×512 by themselves: more mostly costs uplink.",
+        takes: Takes::Whole {
+            from: 64,
+            to: 3840,
+            step: 2,
+            unit: "pixels",
+            keep: |d, n| d.video.width = n,
+        },
+    },
+    Key {
+        name: "video.height",
+        initial: Initial::Is("720"),
+        what: "Pixels down.",
+        takes: Takes::Whole {
+            from: 64,
+            to: 2160,
+            step: 2,
+            unit: "pixels",
+            keep: |d, n| d.video.height = n,
+        },
+    },
+    Key {
+        name: "video.fps",
+        initial: Initial::Is("24"),
+        what: "Frames per second. The network's runners drop what is above 24.",
+        takes: Takes::Whole {
+            from: 1,
+            to: 60,
+            step: 1,
+            unit: "frames/s",
+            keep: |d, n| d.video.fps = n,
+        },
+    },
+    Key {
+        name: "video.bitrate",
+        initial: Initial::Is(r#""2 Mbit/s""#),
+        what: "Size of the encoded video: bit/s as a number, or a text with bit/s, kbit/s or Mbit/s.",
+        takes: Takes::BitRate { from: 100_000, to: 50_000_000, keep: |d, n| d.video.bitrate = n },
+    },
+    Key {
+        name: "video.segment",
+        initial: Initial::Is(r#""2s""#),
+        what: "Length of a segment, which is also the distance of key frames.",
+        takes: Takes::Time {
+            from: Duration::from_secs(1),
+            to: Duration::from_secs(10),
+            keep: |d, time| d.video.segment = time,
+        },
+    },
+    Key {
+        name: "encoder.element",
+        initial: Initial::Is(r#""auto""#),
+        what: "The GStreamer element that encodes, such as x264enc; auto lets the agent choose.",
+        takes: Takes::Text {
+            kind: "auto or the name of a GStreamer element",
+            keep: |d, text| {
+                d.encoder.element = element(text)?;
+                Ok(())
+            },
+        },
+    },
+    Key {
+        name: "encoder.speed",
+        initial: Initial::Is(r#""superfast""#),
+        what: "Effort of a software encoder: a slower one needs fewer bits and more CPU.",
+        takes: Takes::OneOf(&[
+            ("ultrafast", |d| d.encoder.speed = Speed::Ultrafast),
+            ("superfast", |d| d.encoder.speed = Speed::Superfast),
+            ("veryfast", |d| d.encoder.speed = Speed::Veryfast),
+        ]),
+    },
+];
+
+/// `None` for auto. Only what can be the name of an element goes into a pipeline's description.
+fn element(text: &str) -> Result<Option<String>, String> {
+    match text {
+        "auto" => Ok(None),
+        "" => Err("must not be empty; use auto".to_owned()),
+        name if name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) => {
+            Ok(Some(name.to_owned()))
+        }
+        _ => {
+            Err("is no name of a GStreamer element; use auto, or a name such as x264enc".to_owned())
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The keys of the network: `[orchestrator]`, `[job]`.
+//!
+//! Does not: hold credentials; those never stand in a configuration.
+
+use super::{Initial, Key, Takes, filled};
+use crate::config::draft::TrustKind;
+use crate::config::options::OnChange;
+use crate::config::peers;
+
+pub(super) static KEYS: &[Key] = &[
+    Key {
+        name: "orchestrator.urls",
+        initial: Initial::Unset {
+            means: "required by `run`",
+            example: r#"["https://orchestrator.example:8935"]"#,
+        },
+        what: "Orchestrators that may run the job, the preferred one first. Without a scheme and a port: https, 8935.",
+        takes: Takes::Texts { kind: "https URLs", keep: peers::keep_urls },
+    },
+    Key {
+        name: "orchestrator.trust",
+        initial: Initial::Is(r#""tofu""#),
+        what: "Which certificates are believed: of a known authority or the first one seen (tofu), of an authority only (ca), those in orchestrator.pins (pin), or any (insecure: everyone on the way can watch and pretend).",
+        takes: Takes::OneOf(&[
+            ("tofu", |d| d.trust = TrustKind::Tofu),
+            ("ca", |d| d.trust = TrustKind::Ca),
+            ("pin", |d| d.trust = TrustKind::Pin),
+            ("insecure", |d| d.trust = TrustKind::Insecure),
+        ]),
+    },
+    Key {
+        name: "orchestrator.on-change",
+        initial: Initial::Is(r#""follow""#),
+        what: "With tofu, what a changed certificate means: trust the new one with a warning (orchestrators make a new one at every start), or refuse it.",
+        takes: Takes::OneOf(&[
+            ("follow", |d| d.on_change = OnChange::Follow),
+            ("refuse", |d| d.on_change = OnChange::Refuse),
+        ]),
+    },
+    Key {
+        name: "orchestrator.pins",
+        initial: Initial::Unset {
+            means: "none",
+            example: r#"{ "orchestrator.example:8935" = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF" }"#,
+        },
+        what: "With pin: the SHA-256 of each orchestrator's certificate, as `openssl x509 -fingerprint -sha256` prints it.",
+        takes: Takes::Table {
+            kind: "table of host:port = SHA-256 fingerprint",
+            keep: peers::keep_pins,
+        },
+    },
+    Key {
+        name: "job.model",
+        initial: Initial::Unset { means: "required by `run`", example: r#""streamdiffusion""# },
+        what: "The model that processes the video.",
+        takes: Takes::Text {
+            kind: "model id",
+            keep: |d, text| filled(text).map(|text| d.job.model = text.to_owned()),
+        },
+    },
+    Key {
+        name: "job.params",
+        initial: Initial::Is("{}"),
+        what: "Parameters of the model, sent as JSON when the job starts.",
+        takes: Takes::Table {
+            kind: "table (as environment variable or argument: a JSON object)",
+            keep: |d, table| {
+                d.job.params = table.clone();
+                Ok(())
+            },
+        },
+    },
+    Key {
+        name: "job.stream-id",
+        initial: Initial::Unset { means: "the orchestrator chooses", example: r#""front-door""# },
+        what: "The stream's name in the orchestrator's logs and events.",
+        takes: Takes::Text {
+            kind: "text",
+            keep: |d, text| filled(text).map(|text| d.job.stream_id = Some(text.to_owned())),
+        },
+    },
+];

@@ -1,0 +1,57 @@
+//! Layers of configuration to one [`Config`]: defaults < file < environment < arguments.
+//!
+//! The way of a value: [`io::load`] reads the layers, [`resolve`] takes each of their entries to its
+//! row in [`keys::KEYS`], which checks it and keeps it in a draft; the draft, judged as a whole, becomes
+//! a [`Config`] or the list of every problem. The table is the only place that knows a key: help
+//! texts, the example file and the README's table are written from it ([`document`]).
+//!
+//! Does not: look whether devices, files or peers are there; the parts that use them do.
+
+pub mod document;
+mod draft;
+pub mod io;
+pub mod keys;
+mod options;
+mod peers;
+mod problem;
+mod quantity;
+mod resolve;
+mod toml;
+
+pub use io::Error;
+pub use options::{JobOptions, OnChange, Output, TrustOptions};
+pub use problem::{Complaint, Origin, Problem};
+pub use resolve::{Layers, resolve};
+
+use std::path::PathBuf;
+
+use crate::http::Url;
+use crate::media;
+
+/// Everything that a run needs to know, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// What to capture and how to encode it.
+    pub media: media::Options,
+    /// Where jobs may run, in order of preference. Empty only for [`Purpose::Demo`].
+    pub orchestrators: Vec<Url>,
+    /// Which certificates of orchestrators are believed.
+    pub trust: TrustOptions,
+    /// What to run there.
+    pub job: JobOptions,
+    /// Where the returned video goes.
+    pub output: Output,
+    /// Where state is kept between runs; `None` if nothing says where, then nothing is kept.
+    pub state_directory: Option<PathBuf>,
+    /// What is worth a line.
+    pub log: log::LevelFilter,
+}
+
+/// What the configuration is for; it decides what must not be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A job on the network: needs an orchestrator and a model.
+    Run,
+    /// A job on the sandbox, which brings its own orchestrator and takes any model.
+    Demo,
+}

@@ -1,0 +1,138 @@
+//! A TOML text to its entries: key, value, line; and what is no TOML in it.
+//!
+//! Does not: know which keys exist.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::Complaint;
+
+/// One `key = value`.
+#[derive(Debug, PartialEq)]
+pub(super) struct Entry {
+    /// `section.name`; without a dot if it stands outside of a section, or is one.
+    pub(super) key: String,
+    /// The value, or why there is none.
+    pub(super) value: Result<Value, Complaint>,
+    /// The line, from 1.
+    pub(super) line: usize,
+}
+
+/// What is no TOML: lines, and why.
+pub(super) type Unreadable = BTreeMap<usize, Complaint>;
+
+/// The entries in the order of their lines. An entry whose value can't be read has the error instead
+/// of the parser's guess. Where an error stands anywhere else (a broken section, a key given twice)
+/// nobody knows which entry belongs where, and all that is known are the errors.
+pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Unreadable> {
+    let line_of = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut syntax = Unreadable::new();
+    for error in errors {
+        let line = line_of(error.span().map_or(0, |span| span.start));
+        syntax.entry(line).or_insert_with(|| Complaint::Syntax(error.message().to_owned()));
+    }
+    let (mut entries, mut placed) = (Vec::new(), 0);
+    let mut push = |key: String, name: &Spanned<_>, value| {
+        let line = line_of(name.span().start);
+        let value = syntax.get(&line).cloned().map_or_else(|| json(value), Err);
+        placed += usize::from(syntax.contains_key(&line));
+        entries.push(Entry { key, value, line });
+    };
+    for (section, value) in document.get_ref() {
+        match value.get_ref().as_table().filter(|table| !table.is_empty()) {
+            None => push(section.get_ref().to_string(), section, value),
+            Some(table) => {
+                for (name, value) in table {
+                    push(format!("{}.{}", section.get_ref(), name.get_ref()), name, value);
+                }
+            }
+        }
+    }
+    if placed < syntax.len() {
+        return Err(syntax);
+    }
+    entries.sort_by_key(|entry| entry.line);
+    Ok(entries)
+}
+
+fn json(value: &Spanned<DeValue<'_>>) -> Result<Value, Complaint> {
+    let no = |found: &str, allowed: &str| Complaint::NotAllowed {
+        found: found.to_owned(),
+        allowed: allowed.to_owned(),
+    };
+    Ok(match value.get_ref() {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Boolean(on) => Value::Bool(*on),
+        DeValue::Datetime(time) => Value::String(time.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_err(|_| no(number.as_str(), "whole numbers of 64 bits"))?
+            .into(),
+        DeValue::Float(number) => {
+            let finite = number.as_str().parse().ok().and_then(serde_json::Number::from_f64);
+            Value::Number(finite.ok_or_else(|| no(number.as_str(), "finite numbers"))?)
+        }
+        DeValue::Array(values) => Value::Array(values.iter().map(json).collect::<Result<_, _>>()?),
+        DeValue::Table(table) => Value::Object(
+            table
+                .iter()
+                .map(|(name, value)| Ok((name.get_ref().to_string(), json(value)?)))
+                .collect::<Result<Map<_, _>, Complaint>>()?,
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&[(&str, &str, usize)], &[usize]>) {
+        let shown = |entry: Entry| {
+            let value = entry.value.map_or("?".to_owned(), |value| value.to_string());
+            (entry.key, value, entry.line)
+        };
+        let found = entries(text)
+            .map(|entries| entries.into_iter().map(shown).collect::<Vec<_>>())
+            .map_err(|syntax| syntax.into_keys().collect::<Vec<_>>());
+        let owned =
+            |(key, value, line): &(&str, &str, usize)| ((*key).into(), (*value).into(), *line);
+        let expected = expected.map(|e| e.iter().map(owned).collect()).map_err(<[usize]>::to_vec);
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn each_entry_has_its_line() {
+        check("", Ok(&[]));
+        check("\n[a]\nb = 1\n\nc = [1, 'x']\n", Ok(&[("a.b", "1", 3), ("a.c", "[1,\"x\"]", 5)]));
+        check("a.b = true\nc = 2\n", Ok(&[("a.b", "true", 1), ("c", "2", 2)]));
+        check("[a]\nb = { c = 1.5, d = 0xff }", Ok(&[("a.b", "{\"c\":1.5,\"d\":255}", 2)]));
+        check("[a]\n[a.b]\nc = 1", Ok(&[("a.b", "{\"c\":1}", 2)]));
+        check("[a]", Ok(&[("a", "{}", 1)]));
+        check("[a]\r\nb = 1_000\r\nc = 2", Ok(&[("a.b", "1000", 2), ("a.c", "2", 3)]));
+        check("[a]\nwhen = 2026-01-02", Ok(&[("a.when", "\"2026-01-02\"", 2)]));
+    }
+
+    #[test]
+    fn what_json_cannot_say_is_refused_where_it_stands() {
+        check("[a]\nb = 99999999999999999999\nc = nan", Ok(&[("a.b", "?", 2), ("a.c", "?", 3)]));
+        check("[a]\nb = { c = [inf] }", Ok(&[("a.b", "?", 2)]));
+    }
+
+    #[test]
+    fn every_syntax_error_is_reported_and_the_rest_is_read() {
+        let expected = [("a.b", "?", 2), ("a.c", "2", 3), ("a.d", "?", 4)];
+        check("[a]\nb = \nc = 2\nd = 'x\n", Ok(&expected));
+    }
+
+    #[test]
+    fn a_broken_structure_leaves_the_errors_alone() {
+        check("[a\nb = 1\n[c]\nd = ", Err(&[1, 4]));
+        check("[a]\nb = 1\nb = 2", Err(&[3]));
+        check("[a]\n[a]\nb = 2", Err(&[2]));
+        check("\0", Err(&[1]));
+    }
+}

@@ -1,0 +1,475 @@
+//! Configuration from layers to `Config`: what is accepted, every way to be wrong, and that what is
+//! written about it is true.
+//!
+//! Does not: start anything with it.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use livepeer_edge::config::keys::{Initial, Takes, keys};
+use livepeer_edge::config::{
+    Config, Error, Layers, OnChange, Output, Problem, Purpose, TrustOptions, document, io, resolve,
+};
+use livepeer_edge::media::{CameraFormat, Source, Speed};
+
+const EXAMPLE: &str = "systemd/livepeer-edge.toml";
+
+fn layers(file: &str, environment: &[(&str, &str)], arguments: &[(&str, &str)]) -> Layers {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Layers {
+        file: Some(("camera.toml".to_owned(), file.to_owned())),
+        environment: environment.iter().map(owned).collect(),
+        arguments: arguments.iter().map(owned).collect(),
+    }
+}
+
+fn shown(problems: &[Problem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[track_caller]
+fn good(file: &str) -> Config {
+    resolve(&layers(file, &[], &[]), Purpose::Demo).unwrap_or_else(|p| panic!("{:#?}", shown(&p)))
+}
+
+/// The problems of a file for a run on the network.
+#[track_caller]
+fn check(file: &str, expected: &[&str]) {
+    let whole = format!("orchestrator.urls = ['o.example']\njob.model = 'm'\n{file}");
+    let problems = resolve(&layers(&whole, &[], &[]), Purpose::Run).err().unwrap_or_default();
+    assert_eq!(shown(&problems), expected, "{file}");
+}
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+// ---------------------------------------------------------------------------------------------
+// What is accepted
+// ---------------------------------------------------------------------------------------------
+
+#[test]
+fn every_key_is_kept() {
+    let config = good(
+        r#"
+        [source]
+        kind = "v4l2"
+        device = "/dev/video3"
+        format = "mjpeg"
+        [video]
+        width = 640
+        height = 480
+        fps = 15
+        bitrate = "800 kbit/s"
+        segment = "1500ms"
+        [encoder]
+        element = "openh264enc"
+        speed = "veryfast"
+        [orchestrator]
+        urls = ["https://a.example:1234", "B.example/base/"]
+        trust = "tofu"
+        on-change = "refuse"
+        [job]
+        model = "noop"
+        params = { width = 512, nested = { list = [1, 2.5, "x"] } }
+        stream-id = "front-door"
+        [output]
+        path = "-"
+        [log]
+        level = "debug"
+        [state]
+        directory = "/var/lib/edge"
+        "#,
+    );
+    assert_eq!(
+        config.media.source,
+        Source::V4l2 { device: "/dev/video3".into(), format: CameraFormat::Mjpeg }
+    );
+    let video = &config.media.video;
+    assert_eq!((video.width, video.height, video.fps, video.bitrate), (640, 480, 15, 800_000));
+    assert_eq!(video.segment, Duration::from_millis(1500));
+    assert_eq!(config.media.encoder.element.as_deref(), Some("openh264enc"));
+    assert_eq!(config.media.encoder.speed, Speed::Veryfast);
+    let urls: Vec<String> = config.orchestrators.iter().map(ToString::to_string).collect();
+    assert_eq!(urls, ["https://a.example:1234", "https://b.example:8935/base"]);
+    assert_eq!(config.trust, TrustOptions::Tofu { on_change: OnChange::Refuse });
+    assert_eq!(config.job.model, "noop");
+    let params = serde_json::json!({"width": 512, "nested": {"list": [1, 2.5, "x"]}});
+    assert_eq!(serde_json::Value::Object(config.job.params), params);
+    assert_eq!(config.job.stream_id.as_deref(), Some("front-door"));
+    assert_eq!(config.output, Output::Stdout);
+    assert_eq!(config.log, log::LevelFilter::Debug);
+    assert_eq!(config.state_directory, Some(PathBuf::from("/var/lib/edge")));
+}
+
+#[test]
+fn every_word_of_a_choice_is_accepted() {
+    for key in keys() {
+        let Takes::OneOf(words) = key.takes else { continue };
+        for (word, _) in words {
+            let layers = layers("", &[], &[(key.name, word)]);
+            let problems = resolve(&layers, Purpose::Demo).err().unwrap_or_default();
+            let about_it = problems.iter().any(|p| p.key == key.name);
+            assert!(!about_it, "{} = {word}: {:?}", key.name, shown(&problems));
+        }
+    }
+}
+
+#[test]
+fn a_file_and_a_pipeline_are_sources() {
+    let file = good("[source]\nkind = 'file'\npath = 'a.mp4'\nrepeat = true");
+    assert_eq!(file.media.source, Source::File { path: "a.mp4".into(), repeat: true });
+    let pipeline = good("[source]\nkind = 'pipeline'\nfragment = 'videotestsrc'\npath = 'unused'");
+    assert_eq!(pipeline.media.source, Source::Pipeline { fragment: "videotestsrc".into() });
+}
+
+#[test]
+fn pins_are_kept_by_host_and_port() {
+    let print = "ab".repeat(32);
+    let config = good(&format!(
+        "[orchestrator]\ntrust = 'pin'\nurls = ['https://o.example:8935']\npins = {{ 'O.example' = '{print}' }}"
+    ));
+    let TrustOptions::Pin(pins) = config.trust else { panic!("{:?}", config.trust) };
+    let pins: Vec<String> = pins.iter().map(|(host, print)| format!("{host} {print}")).collect();
+    assert_eq!(pins, [format!("o.example:8935 {print}")]);
+}
+
+#[test]
+fn a_higher_layer_wins() {
+    let file = "[video]\nfps = 10\nwidth = 320\nheight = 240";
+    let environment = [("LIVEPEER_EDGE_VIDEO_FPS", "11"), ("LIVEPEER_EDGE_VIDEO_WIDTH", "640")];
+    let arguments = [("video.fps", "12")];
+    let config = resolve(&layers(file, &environment, &arguments), Purpose::Demo).expect("right");
+    let video = &config.media.video;
+    assert_eq!((video.fps, video.width, video.height), (12, 640, 240));
+    assert_eq!(video.bitrate, 2_000_000, "the default");
+}
+
+#[test]
+fn texts_of_environment_and_arguments_need_no_toml() {
+    let environment = [
+        ("LIVEPEER_EDGE_ORCHESTRATOR_URLS", "a.example, b.example,"),
+        ("LIVEPEER_EDGE_SOURCE_REPEAT", "true"),
+        ("LIVEPEER_EDGE_VIDEO_BITRATE", "1500000"),
+        ("LIVEPEER_EDGE_JOB_STREAM_ID", "7"),
+    ];
+    let arguments = [("job.params", r#"{"prompt": "a cat"}"#), ("video.segment", "1s")];
+    let config = resolve(&layers("", &environment, &arguments), Purpose::Demo).expect("right");
+    assert_eq!(config.orchestrators.len(), 2);
+    assert_eq!(config.media.video.bitrate, 1_500_000);
+    assert_eq!(config.media.video.segment, Duration::from_secs(1));
+    assert_eq!(config.job.params["prompt"], "a cat");
+    assert_eq!(config.job.stream_id.as_deref(), Some("7"));
+}
+
+#[test]
+fn state_goes_where_the_system_wants_it() {
+    #[track_caller]
+    fn check(environment: &[(&str, &str)], expected: Option<&str>) {
+        let config = resolve(&layers("", environment, &[]), Purpose::Demo).expect("right");
+        assert_eq!(config.state_directory, expected.map(PathBuf::from));
+    }
+    let home = ("HOME", "/home/pi");
+    check(&[home], Some("/home/pi/.local/state/livepeer-edge"));
+    check(&[home, ("XDG_STATE_HOME", "/state")], Some("/state/livepeer-edge"));
+    check(&[home, ("XDG_STATE_HOME", "relative")], Some("/home/pi/.local/state/livepeer-edge"));
+    check(&[home, ("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")], Some("/var/lib/a"));
+    check(&[home, ("LIVEPEER_EDGE_STATE_DIRECTORY", "/mine")], Some("/mine"));
+    check(&[("HOME", "")], None);
+    check(&[], None);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Every way to be wrong
+// ---------------------------------------------------------------------------------------------
+
+#[test]
+fn all_problems_are_reported_at_once_with_line_key_and_allowed_values() {
+    let file = "\
+[source]
+kind = \"webcam\"
+repeat = 1
+[video]
+fps = 90
+width = 641
+bitrate = \"2 MB/s\"
+segment = 2
+colour = \"red\"
+[orchestrator]
+urls = [\"ftp://o.example\"]
+[sorce]
+kind = \"test\"
+";
+    let environment = [("LIVEPEER_EDGE_VIDEO_HEIGHT", "tall"), ("LIVEPEER_EDGE_LOG_LEVL", "info")];
+    let arguments = [("encoder.speed", "slow"), ("encoder.sped", "slow")];
+    let problems =
+        resolve(&layers(file, &environment, &arguments), Purpose::Run).expect_err("wrong");
+    let expected = [
+        "camera.toml: job.model: missing; a job needs a model",
+        "camera.toml:2: source.kind: found \"webcam\"; allowed: test, file, v4l2, pipeline",
+        "camera.toml:3: source.repeat: found 1; allowed: true, false",
+        "camera.toml:5: video.fps: found 90; allowed: 1 to 60 frames/s",
+        "camera.toml:6: video.width: found 641; allowed: even, 64 to 3840 pixels",
+        "camera.toml:7: video.bitrate: found \"2 MB/s\"; allowed: 100 kbit/s to 50 Mbit/s",
+        "camera.toml:8: video.segment: found 2; allowed: 1 s to 10 s, with its unit",
+        "camera.toml:9: video.colour: no such key; known: video.width, video.height, video.fps, \
+         video.bitrate, video.segment",
+        "camera.toml:11: orchestrator.urls: scheme `ftp` is not supported; use https",
+        "camera.toml:13: sorce.kind: no such key; known: source, video, encoder, orchestrator, job, \
+         output, log, state",
+        "$LIVEPEER_EDGE_LOG_LEVL: no such key; known: log.level",
+        "$LIVEPEER_EDGE_VIDEO_HEIGHT: video.height: found \"tall\"; allowed: even, 64 to 2160 pixels",
+        "--encoder.sped: no such key; known: encoder.element, encoder.speed",
+        "--encoder.speed: found \"slow\"; allowed: ultrafast, superfast, veryfast",
+    ];
+    assert_eq!(shown(&problems), expected);
+}
+
+#[test]
+fn bounds_are_inclusive() {
+    check("[video]\nfps = 1\nwidth = 64\nheight = 2160\nbitrate = 100000\nsegment = '10s'", &[]);
+    check("[video]\nfps = 0", &["camera.toml:4: video.fps: found 0; allowed: 1 to 60 frames/s"]);
+    check("[video]\nfps = -1", &["camera.toml:4: video.fps: found -1; allowed: 1 to 60 frames/s"]);
+    check(
+        "[video]\nfps = 24.0",
+        &["camera.toml:4: video.fps: found 24.0; allowed: 1 to 60 frames/s"],
+    );
+    check(
+        "[video]\nfps = \"24\"",
+        &["camera.toml:4: video.fps: found \"24\"; allowed: 1 to 60 frames/s"],
+    );
+    check(
+        "[video]\nfps = 4294967320",
+        &["camera.toml:4: video.fps: found 4294967320; allowed: 1 to 60 frames/s"],
+    );
+    check(
+        "[video]\nbitrate = 50000001\nsegment = '999ms'",
+        &[
+            "camera.toml:4: video.bitrate: found 50000001; allowed: 100 kbit/s to 50 Mbit/s",
+            "camera.toml:5: video.segment: found \"999ms\"; allowed: 1 s to 10 s, with its unit",
+        ],
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_reported_with_its_line() {
+    check(
+        "[video]\nfps =\nwidth = 3",
+        &[
+            "camera.toml:4: video.fps: not TOML: string values must be quoted, expected literal string",
+            "camera.toml:5: video.width: found 3; allowed: even, 64 to 3840 pixels",
+        ],
+    );
+    check("[video]\nfps = 1\nfps = 2", &["camera.toml:5: not TOML: duplicate key"]);
+    check("[video\nfps = 1", &["camera.toml:3: not TOML: unclosed table, expected `]`"]);
+}
+
+#[test]
+fn a_source_needs_what_its_kind_needs() {
+    check(
+        "source.kind = 'file'",
+        &["camera.toml: source.path: missing; source.kind = \"file\" needs it"],
+    );
+    check(
+        "source.kind = 'v4l2'",
+        &["camera.toml: source.device: missing; source.kind = \"v4l2\" needs it"],
+    );
+    check(
+        "source.kind = 'pipeline'",
+        &["camera.toml: source.fragment: missing; source.kind = \"pipeline\" needs it"],
+    );
+    // A wrong value is one problem, not two.
+    check("[source]\nkind = 'file'\npath = ''", &["camera.toml:5: source.path: must not be empty"]);
+}
+
+#[test]
+fn texts_that_cannot_be_names_are_refused() {
+    check(
+        "encoder.element = 'x264enc ! fakesink'",
+        &[
+            "camera.toml:3: encoder.element: is no name of a GStreamer element; use auto, or a name such as \
+         x264enc",
+        ],
+    );
+    check("job.stream-id = ' '", &["camera.toml:3: job.stream-id: must not be empty"]);
+    check(
+        "output.path = \"a\\u0000b\"",
+        &["camera.toml:3: output.path: must not hold a NUL character"],
+    );
+    check(
+        "source.path = ['a']",
+        &["camera.toml:3: source.path: found a list; allowed: path of a file"],
+    );
+}
+
+#[test]
+fn trust_is_all_or_nothing() {
+    let print = "ab".repeat(32);
+    check(
+        "orchestrator.trust = 'pin'",
+        &[
+            "camera.toml: orchestrator.pins: missing; trust = \"pin\" needs a fingerprint for o.example:8935",
+        ],
+    );
+    check(
+        &format!(
+            "orchestrator.trust = 'pin'\norchestrator.pins = {{ 'other.example' = '{print}' }}"
+        ),
+        &[
+            "camera.toml:4: orchestrator.pins: missing; trust = \"pin\" needs a fingerprint for o.example:8935",
+        ],
+    );
+    check(
+        &format!("orchestrator.pins = {{ 'o.example' = '{print}' }}"),
+        &[
+            "camera.toml:3: orchestrator.pins: would not be used; set orchestrator.trust = \"pin\", or leave it out",
+        ],
+    );
+    check(
+        "[orchestrator.pins]\n'o.example' = 'ab:cd'",
+        &[
+            "camera.toml:3: orchestrator.pins: \"o.example\": not a SHA-256 fingerprint of 64 hexadecimal digits",
+        ],
+    );
+}
+
+#[test]
+fn a_run_needs_an_orchestrator_and_a_model_a_demo_does_not() {
+    let nothing = Layers::default();
+    let problems = resolve(&nothing, Purpose::Run).expect_err("missing");
+    assert_eq!(
+        shown(&problems),
+        [
+            "configuration: orchestrator.urls: missing; a job needs an orchestrator",
+            "configuration: job.model: missing; a job needs a model",
+        ]
+    );
+    assert!(resolve(&nothing, Purpose::Demo).is_ok());
+}
+
+#[test]
+fn orchestrators_speak_tls() {
+    let layers = layers("orchestrator.urls = ['http://o.example:80']", &[], &[]);
+    let problems = resolve(&layers, Purpose::Demo).expect_err("wrong");
+    assert_eq!(
+        shown(&problems),
+        [
+            "camera.toml:1: orchestrator.urls: http://o.example:80: orchestrators speak TLS only; use https",
+        ]
+    );
+}
+
+#[test]
+fn credentials_in_a_url_are_refused_and_not_repeated() {
+    for bad in ["https://me:hunter2@o.example", "https://o.example/?token=hunter2"] {
+        let layers = layers(&format!("orchestrator.urls = ['{bad}']"), &[], &[]);
+        let problems = shown(&resolve(&layers, Purpose::Demo).expect_err("wrong"));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(!problems[0].contains("hunter2"), "{problems:?}");
+    }
+}
+
+#[test]
+fn variables_of_others_with_our_prefix_do_no_harm() {
+    let environment =
+        [("LIVEPEER_EDGE_SERVICE_HOST", "10.0.0.1"), ("LIVEPEER_EDGE_PORT", "tcp://x")];
+    assert!(resolve(&layers("", &environment, &[]), Purpose::Demo).is_ok());
+}
+
+#[test]
+fn hostile_texts_give_problems_and_never_a_panic() {
+    let example = document::example().replace("\n#", "\n");
+    for end in 0..example.len() {
+        if example.is_char_boundary(end) && end % 7 == 0 {
+            let _ = resolve(&layers(&example[..end], &[], &[]), Purpose::Run);
+        }
+    }
+    for text in
+        ["\0", "=", "[[video]]", "video = 3", "[video.fps]\na = 1", "\u{feff}a", "''.'' = 1"]
+    {
+        assert!(resolve(&layers(text, &[], &[]), Purpose::Demo).is_err(), "{text:?}");
+    }
+    let deep = format!("job.params = {{ a = {}{} }}", "[".repeat(5_000), "]".repeat(5_000));
+    assert!(resolve(&layers(&deep, &[], &[]), Purpose::Demo).is_err());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = io::load(Some(Path::new("/nowhere/camera.toml")), Vec::new(), Purpose::Demo);
+    let error = error.expect_err("no such file");
+    assert_eq!(error.to_string(), "cannot read configuration /nowhere/camera.toml");
+    assert!(std::error::Error::source(&error).is_some());
+    let endless = io::load(Some(Path::new("/dev/zero")), Vec::new(), Purpose::Demo);
+    assert!(matches!(endless, Err(Error::TooLong(_))), "{endless:?}");
+}
+
+// ---------------------------------------------------------------------------------------------
+// What is written about it is true
+// ---------------------------------------------------------------------------------------------
+
+#[test]
+fn the_defaults_in_the_table_are_those_of_the_code() {
+    let defaults: String = keys()
+        .filter_map(|key| match key.initial {
+            Initial::Is(value) => Some(format!("{} = {value}\n", key.name)),
+            Initial::Unset { .. } => None,
+        })
+        .collect();
+    assert_eq!(good(&defaults), good(""));
+    assert_eq!(good("").media, livepeer_edge::media::Options::default());
+}
+
+#[test]
+fn the_example_file_is_the_defaults_and_its_comments_parse() {
+    let example = read(EXAMPLE);
+    assert_eq!(good(&example), good(""));
+    // `# text` explains, `#key = value` is a value.
+    let lines = example.lines().map(|line| match line.strip_prefix('#') {
+        Some(value) if !value.starts_with(' ') => value,
+        _ => line,
+    });
+    let all: String = lines.map(|line| format!("{line}\n")).collect();
+    let named: BTreeMap<&str, bool> =
+        keys().map(|key| (key.name, all.contains(&format!("\n{} = ", key.short())))).collect();
+    assert!(named.values().all(|is_there| *is_there), "{named:?}");
+    let problems = resolve(&layers(&all, &[], &[]), Purpose::Run).err().unwrap_or_default();
+    // Only trust = "tofu" and an example pin contradict each other.
+    assert_eq!(problems.iter().map(|p| p.key.as_str()).collect::<Vec<_>>(), ["orchestrator.pins"]);
+}
+
+#[test]
+fn variables_of_keys_are_unique() {
+    let variables: BTreeMap<String, &str> = keys().map(|key| (key.variable(), key.name)).collect();
+    assert_eq!(variables.len(), keys().count());
+}
+
+/// `UPDATE_DOCS=1 cargo test --test config` writes what this compares.
+#[track_caller]
+fn assert_written(path: &str, expected: &str) {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        std::fs::write(path, expected).expect("a writable checkout");
+    }
+    assert_eq!(
+        read(path),
+        expected,
+        "{path} is out of step; UPDATE_DOCS=1 cargo test --test config"
+    );
+}
+
+#[test]
+fn the_example_file_is_written_from_the_table() {
+    assert_written(EXAMPLE, &document::example());
+}
+
+#[test]
+fn the_readme_table_is_written_from_the_table() {
+    let (begin, end) = ("<!-- keys: begin -->\n", "<!-- keys: end -->");
+    let readme = read("README.md");
+    let (head, rest) = readme.split_once(begin).expect("the begin mark");
+    let (_, tail) = rest.split_once(end).expect("the end mark");
+    assert_written("README.md", &format!("{head}{begin}{}{end}{tail}", document::markdown()));
+}
