@@ -88,6 +88,7 @@
 
 pub mod backoff;
 pub mod capacity;
+pub mod cli;
 pub mod config;
 pub mod fault;
 pub mod http;

@@ -2,4 +2,69 @@
 //!
 //! Does not: hold logic; the commands do.
 
-fn main() {}
+use std::process::ExitCode;
+use std::time::Duration;
+
+use livepeer_edge::cli::{self, Command, Error, Settings, Shutdown, help, logger};
+use livepeer_edge::config::{self, Config, Purpose};
+
+/// Threads for blocking calls: one for ureq, one for name look-ups.
+const BLOCKING_THREADS: usize = 2;
+/// How long an idle one of them stays.
+const BLOCKING_IDLE: Duration = Duration::from_secs(10);
+/// How long a blocking call may hold up the exit: a stuck name look-up can't be interrupted.
+const EXIT_TIME: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            logger::print_error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn start() -> Result<(), Error> {
+    match cli::parse(std::env::args_os().skip(1))? {
+        Command::Help(topic) => cli::print(&help::text(topic)),
+        Command::Version => cli::print(&help::version()),
+        Command::CheckConfig(settings) => cli::check_config(settings)?,
+        Command::Run(settings) => {
+            let config = configure(settings, Purpose::Run)?;
+            run(|shutdown| cli::run::run(config, shutdown))?;
+        }
+        #[cfg(feature = "sandbox")]
+        Command::Demo { time, settings } => {
+            let config = configure(settings, Purpose::Demo)?;
+            run(|shutdown| cli::demo::run(config, time, shutdown))?;
+        }
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox { listen } => {
+            logger::init(log::LevelFilter::Info);
+            run(|shutdown| cli::sandbox::run(listen, shutdown))?;
+        }
+        #[cfg(not(feature = "sandbox"))]
+        Command::Demo { .. } | Command::Sandbox { .. } => {}
+    }
+    Ok(())
+}
+
+fn configure(settings: Settings, purpose: Purpose) -> Result<Config, Error> {
+    let config = config::io::load(settings.file.as_deref(), settings.keys, purpose)?;
+    logger::init(config.log);
+    Ok(config)
+}
+
+/// Runs a command on this thread until its end or a signal.
+fn run(command: impl AsyncFnOnce(Shutdown) -> Result<(), Error>) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(BLOCKING_IDLE)
+        .build()
+        .map_err(Error::Start)?;
+    let result = runtime.block_on(cli::until_stopped(command));
+    runtime.shutdown_timeout(EXIT_TIME);
+    result
+}

@@ -21,6 +21,7 @@ pub fn example() -> String {
             section = key.section();
             text.push_str(&format!("\n[{section}]\n"));
         }
+        text.push('\n');
         for line in wrapped(key.what, WIDTH - 2) {
             text.push_str(&format!("# {line}\n"));
         }

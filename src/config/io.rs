@@ -38,10 +38,13 @@ impl fmt::Display for Error {
                 write!(f, "{} is longer than {FILE_BYTES} bytes: no configuration", path.display())
             }
             Self::NotText(name) => write!(f, "environment variable {name} is not UTF-8"),
-            Self::Wrong(problems) => {
-                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                f.write_str(&lines.join("\n"))
-            }
+            Self::Wrong(problems) => match problems.as_slice() {
+                [problem] => fmt::Display::fmt(problem, f),
+                problems => {
+                    write!(f, "{} problems in the configuration", problems.len())?;
+                    problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))
+                }
+            },
         }
     }
 }

@@ -1,0 +1,144 @@
+//! The commands: their table, and what a command line comes to.
+//!
+//! Does not: read arguments; `parse` does, by this table.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Run the job of a configuration until a signal.
+    Run(Settings),
+    /// Run a job on a sandbox in this process.
+    Demo {
+        /// How long; `None` until a signal.
+        time: Option<Duration>,
+        /// The configuration.
+        settings: Settings,
+    },
+    /// Run an orchestrator for others to build against.
+    Sandbox {
+        /// Where it listens.
+        listen: SocketAddr,
+    },
+    /// Print the problems of a configuration.
+    CheckConfig(Settings),
+    /// Print help.
+    Help(Topic),
+    /// Print the version.
+    Version,
+}
+
+/// Where a configuration comes from, apart from the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// The file.
+    pub file: Option<PathBuf>,
+    /// Keys and values of the command line, in their order.
+    pub keys: Vec<(String, String)>,
+}
+
+/// What help is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// The program.
+    Program,
+    /// One command, by its name.
+    Command(&'static str),
+    /// The configuration: a complete example file.
+    Config,
+}
+
+/// A command as help shows it and arguments are read.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// Its argument without dashes, if it takes one.
+    pub operand: Option<&'static str>,
+    /// Its options.
+    pub flags: &'static [Flag],
+    /// Whether it takes every key of the configuration as `--section.key VALUE`.
+    pub takes_keys: bool,
+    /// What it does, in one or two sentences.
+    pub what: &'static str,
+}
+
+/// An option with a value.
+#[derive(Debug)]
+pub struct Flag {
+    /// Its name without dashes.
+    pub name: &'static str,
+    /// What its value is called.
+    pub value: &'static str,
+    /// What it means.
+    pub what: &'static str,
+}
+
+const CONFIG: Flag = Flag { name: "config", value: "FILE", what: "The configuration, in TOML." };
+
+/// The commands of this build.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().filter(|row| cfg!(feature = "sandbox") || !NEED_SANDBOX.contains(&row.name))
+}
+
+/// Commands that a build without the feature `sandbox` does not have.
+pub(super) const NEED_SANDBOX: [&str; 2] = ["demo", "sandbox"];
+
+static ROWS: [Row; 5] = [
+    Row {
+        name: "run",
+        operand: None,
+        flags: &[CONFIG],
+        takes_keys: true,
+        what: "Captures the camera, runs the job, brings the video back. Ends at SIGINT or SIGTERM.",
+    },
+    Row {
+        name: "demo",
+        operand: None,
+        flags: &[
+            CONFIG,
+            Flag { name: "seconds", value: "N", what: "How long, 1 to 86400; else until Ctrl-C." },
+            Flag {
+                name: "source",
+                value: "SOURCE",
+                what: "test, file:PATH, v4l2:DEVICE or pipeline:FRAGMENT.",
+            },
+            Flag {
+                name: "output",
+                value: "FILE",
+                what: "Gets the returned video, as MPEG-TS; - for standard output.",
+            },
+        ],
+        takes_keys: true,
+        what: "Runs the whole way on this machine: agent and orchestrator in one process, over real \
+               sockets. Exit code 1 if anything was lost or violated.",
+    },
+    Row {
+        name: "sandbox",
+        operand: None,
+        flags: &[Flag {
+            name: "listen",
+            value: "ADDRESS",
+            what: "IP address and port; 127.0.0.1:8935 if not given.",
+        }],
+        takes_keys: false,
+        what: "Runs an orchestrator that echoes the video, for people who build against it.",
+    },
+    Row {
+        name: "check-config",
+        operand: Some("FILE"),
+        flags: &[],
+        takes_keys: true,
+        what: "Says whether a configuration is right, and if not, everything that is wrong with it.",
+    },
+    Row {
+        name: "help",
+        operand: Some("TOPIC"),
+        flags: &[],
+        takes_keys: false,
+        what: "Explains a command; `help config` prints a complete configuration file.",
+    },
+];

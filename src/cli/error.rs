@@ -1,0 +1,70 @@
+//! Why a command ended, and with which exit code.
+//!
+//! Does not: say it; `main` prints an error with its causes, once.
+
+use std::fmt;
+use std::io;
+
+use super::parse::UsageError;
+use crate::config;
+
+/// Why a command ended before its end.
+#[derive(Debug)]
+pub enum Error {
+    /// The command line is wrong.
+    Usage(UsageError),
+    /// The configuration is wrong or can't be read.
+    Config(config::Error),
+    /// The system has no runtime for us, or no signals.
+    Start(io::Error),
+    /// A second signal came before the end of a graceful stop.
+    StoppedAtOnce,
+    /// A command that is not written yet.
+    Unwritten(&'static str),
+}
+
+impl Error {
+    /// 2 for wrong usage and configuration, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Config(_) => 2,
+            Self::Start(_) | Self::StoppedAtOnce | Self::Unwritten(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(error) => fmt::Display::fmt(error, f),
+            Self::Config(error) => fmt::Display::fmt(error, f),
+            Self::Start(_) => f.write_str("cannot start"),
+            Self::StoppedAtOnce => f.write_str("stopped at once by a second signal"),
+            Self::Unwritten(name) => write!(f, "`{name}` is not written yet"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // These two speak for themselves; their causes are ours.
+            Self::Usage(error) => error.source(),
+            Self::Config(error) => error.source(),
+            Self::Start(error) => Some(error),
+            Self::StoppedAtOnce | Self::Unwritten(_) => None,
+        }
+    }
+}
+
+impl From<UsageError> for Error {
+    fn from(error: UsageError) -> Self {
+        Self::Usage(error)
+    }
+}
+
+impl From<config::Error> for Error {
+    fn from(error: config::Error) -> Self {
+        Self::Config(error)
+    }
+}

@@ -1,0 +1,427 @@
+//! Arguments to a [`Command`], by the table of commands.
+//!
+//! Does not: check values of configuration keys; the configuration does, with all other problems.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lexopt::Arg;
+
+use super::command::{Command, Flag, NEED_SANDBOX, Row, Settings, Topic, rows};
+
+/// Where the sandbox listens if nothing is said: an orchestrator's port, for this machine only.
+const SANDBOX_ADDRESS: &str = "127.0.0.1:8935";
+
+/// The longest demo, in seconds: a day.
+const LONGEST_DEMO: u32 = 86_400;
+
+/// What is wrong with a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsageError {
+    /// No command at all.
+    NoCommand,
+    /// A command that does not exist.
+    UnknownCommand(String),
+    /// A command that this build does not have.
+    NoSandbox(&'static str),
+    /// An option that the command does not take.
+    UnknownOption(&'static Row, String),
+    /// An argument that the command does not take.
+    UnknownArgument(&'static Row, String),
+    /// The command's argument is missing.
+    NoOperand(&'static Row),
+    /// An option without its value.
+    NoValue(String),
+    /// An option that takes no value, with one.
+    NeedlessValue(String),
+    /// An option given twice.
+    Twice(&'static str),
+    /// A value that is not allowed.
+    NotAllowed {
+        /// The option.
+        option: &'static str,
+        /// The value.
+        found: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// A text that is not UTF-8.
+    NotText(String),
+}
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Row {}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = || rows().map(|row| row.name).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::NoCommand => write!(f, "no command; use one of: {}", names()),
+            Self::UnknownCommand(name) => {
+                write!(f, "unknown command `{name}`; use one of: {}", names())
+            }
+            Self::NoSandbox(name) => {
+                write!(f, "`{name}` is not in this build; build it with the feature `sandbox`")
+            }
+            Self::UnknownOption(row, name) => {
+                write!(f, "`{}` has no option {name}; it takes: {}", row.name, options(row))
+            }
+            Self::UnknownArgument(row, text) => {
+                write!(f, "`{}` does not take `{text}`; it takes: {}", row.name, options(row))
+            }
+            Self::NoOperand(row) => {
+                let operand = row.operand.unwrap_or_default();
+                write!(f, "{operand} is missing; use livepeer-edge {} {operand}", row.name)
+            }
+            Self::NoValue(option) => write!(f, "{option} needs a value"),
+            Self::NeedlessValue(option) => write!(f, "{option} takes no value"),
+            Self::Twice(option) => write!(f, "--{option} is given twice"),
+            Self::NotAllowed { option, found, allowed } => {
+                write!(f, "--{option}: found `{found}`; allowed: {allowed}")
+            }
+            Self::NotText(option) => write!(f, "{option}: the value is not UTF-8"),
+        }
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+fn options(row: &Row) -> String {
+    let mut options: Vec<String> = row.operand.map(str::to_owned).into_iter().collect();
+    options.extend(row.flags.iter().map(|flag| format!("--{} {}", flag.name, flag.value)));
+    if row.takes_keys {
+        options.push("--section.key VALUE".to_owned());
+    }
+    options.push("--help".to_owned());
+    options.join(", ")
+}
+
+/// What the arguments, without the program's own name, ask for.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let row = match parser.next().map_err(plain)? {
+        None => return Err(UsageError::NoCommand),
+        Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Command::Help(Topic::Program)),
+        Some(Arg::Long("version") | Arg::Short('V')) => return Ok(Command::Version),
+        Some(Arg::Value(name)) => find(&name.to_string_lossy())?,
+        Some(option @ (Arg::Long(_) | Arg::Short(_))) => {
+            return Err(UsageError::UnknownCommand(shown(&option)));
+        }
+    };
+    match Said::read(row, &mut parser)? {
+        Some(said) => said.command(),
+        None => Ok(Command::Help(Topic::Command(row.name))),
+    }
+}
+
+fn find(name: &str) -> Result<&'static Row, UsageError> {
+    if let Some(row) = rows().find(|row| row.name == name) {
+        return Ok(row);
+    }
+    Err(match NEED_SANDBOX.iter().find(|needs| **needs == name) {
+        Some(name) => UsageError::NoSandbox(name),
+        None => UsageError::UnknownCommand(name.to_owned()),
+    })
+}
+
+/// What was said behind a command.
+struct Said {
+    row: &'static Row,
+    operand: Option<OsString>,
+    flags: Vec<(&'static str, OsString)>,
+    keys: Vec<(String, String)>,
+}
+
+impl Said {
+    /// Reads to the end; `None` if help was asked for.
+    fn read(row: &'static Row, parser: &mut lexopt::Parser) -> Result<Option<Self>, UsageError> {
+        let mut said = Self { row, operand: None, flags: Vec::new(), keys: Vec::new() };
+        while let Some(argument) = parser.next().map_err(plain)? {
+            match argument {
+                Arg::Long("help") | Arg::Short('h') => return Ok(None),
+                Arg::Long(name) if row.takes_keys && name.contains('.') => {
+                    let name = name.to_owned();
+                    let value = text(&name, parser.value().map_err(plain)?)?;
+                    said.keys.push((name, value));
+                }
+                Arg::Long(name) => {
+                    let Some(Flag { name, .. }) = row.flags.iter().find(|flag| flag.name == name)
+                    else {
+                        return Err(UsageError::UnknownOption(row, shown(&argument)));
+                    };
+                    if said.flags.iter().any(|(given, _)| given == name) {
+                        return Err(UsageError::Twice(name));
+                    }
+                    said.flags.push((name, parser.value().map_err(plain)?));
+                }
+                Arg::Short(_) => return Err(UsageError::UnknownOption(row, shown(&argument))),
+                Arg::Value(value) if row.operand.is_some() && said.operand.is_none() => {
+                    said.operand = Some(value);
+                }
+                Arg::Value(value) => {
+                    let value = value.to_string_lossy().into_owned();
+                    return Err(UsageError::UnknownArgument(row, value));
+                }
+            }
+        }
+        Ok(Some(said))
+    }
+
+    fn command(mut self) -> Result<Command, UsageError> {
+        match self.row.name {
+            "run" => Ok(Command::Run(self.settings()?)),
+            "demo" => {
+                let time = self.take_text("seconds")?.map(|text| seconds(&text)).transpose()?;
+                Ok(Command::Demo { time, settings: self.settings()? })
+            }
+            "sandbox" => {
+                let text = self.take_text("listen")?.unwrap_or_else(|| SANDBOX_ADDRESS.to_owned());
+                let listen: Result<SocketAddr, _> = text.parse();
+                let listen = listen.map_err(|_| UsageError::NotAllowed {
+                    option: "listen",
+                    found: text,
+                    allowed: "IP address and port, such as 127.0.0.1:8935 or [::]:8935",
+                })?;
+                Ok(Command::Sandbox { listen })
+            }
+            "check-config" => {
+                let file = self.operand.take().ok_or(UsageError::NoOperand(self.row))?;
+                let settings = self.settings()?;
+                Ok(Command::CheckConfig(Settings { file: Some(file.into()), ..settings }))
+            }
+            _ => match self.operand.as_ref().map(|topic| topic.to_string_lossy()) {
+                None => Ok(Command::Help(Topic::Program)),
+                Some(topic) if topic == "config" => Ok(Command::Help(Topic::Config)),
+                Some(topic) => Ok(Command::Help(Topic::Command(find(&topic)?.name))),
+            },
+        }
+    }
+
+    /// The configuration's file and keys. Short options come before the keys in full: these win.
+    fn settings(mut self) -> Result<Settings, UsageError> {
+        let mut keys = Vec::new();
+        if let Some(source) = self.take_text("source")? {
+            keys.extend(source_keys(&source)?);
+        }
+        if let Some(path) = self.take_text("output")? {
+            keys.push(("output.path".to_owned(), path));
+        }
+        let file = self.take("config").map(Into::into);
+        keys.append(&mut self.keys);
+        Ok(Settings { file, keys })
+    }
+
+    fn take(&mut self, name: &str) -> Option<OsString> {
+        let at = self.flags.iter().position(|(given, _)| *given == name)?;
+        Some(self.flags.swap_remove(at).1)
+    }
+
+    fn take_text(&mut self, name: &str) -> Result<Option<String>, UsageError> {
+        self.take(name).map(|value| text(name, value)).transpose()
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, UsageError> {
+    let number = text.parse().ok().filter(|n| (1..=LONGEST_DEMO).contains(n));
+    number.map(|n| Duration::from_secs(u64::from(n))).ok_or_else(|| UsageError::NotAllowed {
+        option: "seconds",
+        found: text.to_owned(),
+        allowed: "1 to 86400",
+    })
+}
+
+/// `file:PATH` and so on, as keys of the configuration.
+fn source_keys(text: &str) -> Result<Vec<(String, String)>, UsageError> {
+    let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
+    let key = match (kind, rest.filter(|rest| !rest.is_empty())) {
+        ("test", None) if rest.is_none() => None,
+        ("file", Some(path)) => Some(("source.path", path)),
+        ("v4l2", Some(device)) => Some(("source.device", device)),
+        ("pipeline", Some(fragment)) => Some(("source.fragment", fragment)),
+        _ => {
+            return Err(UsageError::NotAllowed {
+                option: "source",
+                found: text.to_owned(),
+                allowed: "test, file:PATH, v4l2:DEVICE, pipeline:FRAGMENT",
+            });
+        }
+    };
+    let keys = [("source.kind", kind)].into_iter().chain(key);
+    Ok(keys.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+}
+
+fn text(option: &str, value: OsString) -> Result<String, UsageError> {
+    value.into_string().map_err(|_| UsageError::NotText(format!("--{option}")))
+}
+
+fn shown(argument: &Arg<'_>) -> String {
+    match argument {
+        Arg::Long(name) => format!("--{name}"),
+        Arg::Short(name) => format!("-{name}"),
+        Arg::Value(value) => value.to_string_lossy().into_owned(),
+    }
+}
+
+/// The two errors that the reader of arguments itself can meet here.
+fn plain(error: lexopt::Error) -> UsageError {
+    match error {
+        lexopt::Error::UnexpectedValue { option, .. } => UsageError::NeedlessValue(option),
+        lexopt::Error::MissingValue { option } => UsageError::NoValue(option.unwrap_or_default()),
+        lexopt::Error::UnexpectedOption(_)
+        | lexopt::Error::UnexpectedArgument(_)
+        | lexopt::Error::ParsingFailed { .. }
+        | lexopt::Error::NonUnicodeValue(_)
+        | lexopt::Error::Custom(_) => UsageError::NoValue(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: Result<Command, &str>) {
+        let found = parse(line.split_whitespace().map(OsString::from));
+        assert_eq!(found.map_err(|e| e.to_string()), expected.map_err(str::to_owned), "{line}");
+    }
+
+    fn settings(file: Option<&str>, keys: &[(&str, &str)]) -> Settings {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Settings { file: file.map(Into::into), keys: keys.iter().map(owned).collect() }
+    }
+
+    #[test]
+    fn a_run_takes_a_file_and_keys() {
+        check("run", Ok(Command::Run(Settings::default())));
+        check("run --config a.toml", Ok(Command::Run(settings(Some("a.toml"), &[]))));
+        check("run --config=a.toml", Ok(Command::Run(settings(Some("a.toml"), &[]))));
+        let keys = [("video.fps", "12"), ("log.level", "debug")];
+        check("run --video.fps 12 --log.level=debug", Ok(Command::Run(settings(None, &keys))));
+    }
+
+    #[test]
+    #[cfg(feature = "sandbox")]
+    fn a_demo_has_short_forms() {
+        let demo = |time: Option<u64>, keys: &[(&str, &str)]| {
+            let time = time.map(Duration::from_secs);
+            Ok(Command::Demo { time, settings: settings(None, keys) })
+        };
+        check("demo", demo(None, &[]));
+        check("demo --seconds 10 --output o.ts", demo(Some(10), &[("output.path", "o.ts")]));
+        check("demo --output -", demo(None, &[("output.path", "-")]));
+        check("demo --source test", demo(None, &[("source.kind", "test")]));
+        let file = [("source.kind", "file"), ("source.path", "C:a.mp4"), ("source.repeat", "true")];
+        check("demo --source.repeat true --source file:C:a.mp4", demo(None, &file));
+        let camera = [("source.kind", "v4l2"), ("source.device", "/dev/video0")];
+        check("demo --source v4l2:/dev/video0", demo(None, &camera));
+        let own = [("source.kind", "pipeline"), ("source.fragment", "videotestsrc")];
+        check("demo --source pipeline:videotestsrc", demo(None, &own));
+    }
+
+    #[test]
+    #[cfg(feature = "sandbox")]
+    fn a_sandbox_listens_on_loopback_by_itself() {
+        let sandbox =
+            |text: &str| Ok(Command::Sandbox { listen: text.parse().expect("an address") });
+        check("sandbox", sandbox("127.0.0.1:8935"));
+        check("sandbox --listen [::]:1", sandbox("[::]:1"));
+    }
+
+    #[test]
+    #[cfg(not(feature = "sandbox"))]
+    fn a_build_without_the_sandbox_says_so() {
+        let expected = "`demo` is not in this build; build it with the feature `sandbox`";
+        check("demo --seconds 1", Err(expected));
+    }
+
+    #[test]
+    fn help_is_everywhere() {
+        check("--help", Ok(Command::Help(Topic::Program)));
+        check("-h", Ok(Command::Help(Topic::Program)));
+        check("help", Ok(Command::Help(Topic::Program)));
+        check("help config", Ok(Command::Help(Topic::Config)));
+        check("help run", Ok(Command::Help(Topic::Command("run"))));
+        check("run --config a.toml --help", Ok(Command::Help(Topic::Command("run"))));
+        check("--version", Ok(Command::Version));
+        check("-V", Ok(Command::Version));
+    }
+
+    #[test]
+    fn a_check_needs_a_file() {
+        check("check-config a.toml", Ok(Command::CheckConfig(settings(Some("a.toml"), &[]))));
+        check("check-config", Err("FILE is missing; use livepeer-edge check-config FILE"));
+        check(
+            "check-config a b",
+            Err("`check-config` does not take `b`; it takes: FILE, --section.key VALUE, --help"),
+        );
+    }
+
+    #[test]
+    fn wrong_usage_says_what_is_right() {
+        check(
+            "run a.toml",
+            Err(
+                "`run` does not take `a.toml`; it takes: --config FILE, --section.key VALUE, --help",
+            ),
+        );
+        check(
+            "run --confg a",
+            Err(
+                "`run` has no option --confg; it takes: --config FILE, --section.key VALUE, --help",
+            ),
+        );
+        check(
+            "run -c a",
+            Err("`run` has no option -c; it takes: --config FILE, --section.key VALUE, --help"),
+        );
+        check("run --config", Err("--config needs a value"));
+        check("run --video.fps", Err("--video.fps needs a value"));
+        check("run --help=yes", Ok(Command::Help(Topic::Command("run"))));
+        check("run --config a --config b", Err("--config is given twice"));
+        check(
+            "help --video.fps 3",
+            Err("`help` has no option --video.fps; it takes: TOPIC, --help"),
+        );
+    }
+
+    #[test]
+    #[cfg(feature = "sandbox")]
+    fn wrong_values_say_what_is_allowed() {
+        let names = "run, demo, sandbox, check-config, help";
+        check("", Err(&format!("no command; use one of: {names}")));
+        check("rum", Err(&format!("unknown command `rum`; use one of: {names}")));
+        check("--config a", Err(&format!("unknown command `--config`; use one of: {names}")));
+        check("help me", Err(&format!("unknown command `me`; use one of: {names}")));
+        for bad in ["0", "-1", "86401", "ten", "1.5"] {
+            let expected = format!("--seconds: found `{bad}`; allowed: 1 to 86400");
+            check(&format!("demo --seconds {bad}"), Err(&expected));
+        }
+        for bad in ["webcam", "file", "file:", "test:", "v4l2"] {
+            let allowed = "test, file:PATH, v4l2:DEVICE, pipeline:FRAGMENT";
+            let expected = format!("--source: found `{bad}`; allowed: {allowed}");
+            check(&format!("demo --source {bad}"), Err(&expected));
+        }
+        for bad in ["localhost:1", "8935", "127.0.0.1"] {
+            let allowed = "IP address and port, such as 127.0.0.1:8935 or [::]:8935";
+            let expected = format!("--listen: found `{bad}`; allowed: {allowed}");
+            check(&format!("sandbox --listen {bad}"), Err(&expected));
+        }
+    }
+
+    #[test]
+    fn a_path_may_be_any_bytes_a_key_may_not() {
+        use std::os::unix::ffi::OsStringExt;
+        let bytes = || OsString::from_vec(vec![0xff]);
+        let line = |flag: &str| [OsString::from("run"), flag.into(), bytes()];
+        let run = Settings { file: Some(bytes().into()), keys: Vec::new() };
+        assert_eq!(parse(line("--config")), Ok(Command::Run(run)));
+        assert_eq!(parse(line("--output.path")), Err(UsageError::NotText("--output.path".into())));
+    }
+}
