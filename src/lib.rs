@@ -52,7 +52,7 @@
 //! | F1 | `media` | camera to access unit to TS to segment | knows no HTTP; a segment decodes alone |
 //! | F1 | `trickle` | numbered segments over HTTP, both ways | knows no video; no seq is sent twice |
 //! | F1 | `orchestrator` | `GetOrchestrator` on the wire, capabilities, trust | unknown fields survive |
-//! | F0 | `http`, `segment`, `backoff`, `fault`, `capacity`, `secret` | what all floors share | bounds have names in [`capacity`] |
+//! | F0 | `http`, `segment`, `backoff`, `fault`, `capacity`, `secret`, `stop` | what all floors share | bounds have names in [`capacity`] |
 //!
 //! # Why the muxer is ours
 //!

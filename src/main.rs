@@ -5,8 +5,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use livepeer_edge::cli::{self, Command, Error, Settings, Shutdown, help, logger};
+use livepeer_edge::cli::{self, Command, Error, Settings, help, logger};
 use livepeer_edge::config::{self, Config, Purpose};
+use livepeer_edge::stop::Stop;
 
 /// Threads for blocking calls: one for ureq, one for name look-ups.
 const BLOCKING_THREADS: usize = 2;
@@ -32,17 +33,17 @@ fn start() -> Result<(), Error> {
         Command::CheckConfig(settings) => cli::check_config(settings)?,
         Command::Run(settings) => {
             let config = configure(settings, Purpose::Run)?;
-            run(|shutdown| cli::run::run(config, shutdown))?;
+            run(|stop| cli::run::run(config, stop))?;
         }
         #[cfg(feature = "sandbox")]
         Command::Demo { time, settings } => {
             let config = configure(settings, Purpose::Demo)?;
-            run(|shutdown| cli::demo::run(config, time, shutdown))?;
+            run(|stop| cli::demo::run(config, time, stop))?;
         }
         #[cfg(feature = "sandbox")]
         Command::Sandbox { listen } => {
             logger::init(log::LevelFilter::Info);
-            run(|shutdown| cli::sandbox::run(listen, shutdown))?;
+            run(|stop| cli::sandbox::run(listen, stop))?;
         }
         #[cfg(not(feature = "sandbox"))]
         Command::Demo { .. } | Command::Sandbox { .. } => {}
@@ -57,7 +58,7 @@ fn configure(settings: Settings, purpose: Purpose) -> Result<Config, Error> {
 }
 
 /// Runs a command on this thread until its end or a signal.
-fn run(command: impl AsyncFnOnce(Shutdown) -> Result<(), Error>) -> Result<(), Error> {
+fn run(command: impl AsyncFnOnce(Stop) -> Result<(), Error>) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use livepeer_edge::config::keys::{Initial, Takes, keys};
 use livepeer_edge::config::{
-    Config, Error, Layers, OnChange, Output, Problem, Purpose, TrustOptions, document, io, resolve,
+    Config, Error, Layers, Output, Problem, Purpose, document, io, resolve,
 };
 use livepeer_edge::media::{CameraFormat, Source, Speed};
+use livepeer_edge::orchestrator::{OnChange, TrustOptions};
 
 const EXAMPLE: &str = "systemd/livepeer-edge.toml";
 

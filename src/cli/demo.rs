@@ -4,15 +4,12 @@
 
 use std::time::Duration;
 
-use super::{Error, Shutdown};
+use super::Error;
 use crate::config::Config;
+use crate::stop::Stop;
 
-/// Runs for `time`, or until `shutdown`.
+/// Runs for `time`, or until `stop`.
 #[expect(clippy::unused_async, reason = "not written yet")]
-pub async fn run(
-    _config: Config,
-    _time: Option<Duration>,
-    _shutdown: Shutdown,
-) -> Result<(), Error> {
+pub async fn run(_config: Config, _time: Option<Duration>, _stop: Stop) -> Result<(), Error> {
     Err(Error::Unwritten("demo"))
 }

@@ -15,13 +15,13 @@ mod parse;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
-mod stop;
+mod signals;
 
 pub use check_config::check_config;
 pub use command::{Command, Flag, Row, Settings, Topic, rows};
 pub use error::Error;
 pub use parse::{UsageError, parse};
-pub use stop::{Shutdown, until_stopped};
+pub use signals::until_stopped;
 
 use std::io::{self, Write};
 

@@ -2,11 +2,12 @@
 //!
 //! Does not: exist yet.
 
-use super::{Error, Shutdown};
+use super::Error;
 use crate::config::Config;
+use crate::stop::Stop;
 
-/// Runs until `shutdown`, or until something fails.
+/// Runs until `stop`, or until something fails.
 #[expect(clippy::unused_async, reason = "not written yet")]
-pub async fn run(_config: Config, _shutdown: Shutdown) -> Result<(), Error> {
+pub async fn run(_config: Config, _stop: Stop) -> Result<(), Error> {
     Err(Error::Unwritten("run"))
 }

@@ -4,10 +4,11 @@
 
 use std::net::SocketAddr;
 
-use super::{Error, Shutdown};
+use super::Error;
+use crate::stop::Stop;
 
-/// Runs until `shutdown`.
+/// Runs until `stop`.
 #[expect(clippy::unused_async, reason = "not written yet")]
-pub async fn run(_listen: SocketAddr, _shutdown: Shutdown) -> Result<(), Error> {
+pub async fn run(_listen: SocketAddr, _stop: Stop) -> Result<(), Error> {
     Err(Error::Unwritten("sandbox"))
 }

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 
 use log::LevelFilter;
 
-use super::options::{JobOptions, OnChange, Output, TrustOptions};
+use super::options::{JobOptions, Output};
 use super::problem::Complaint;
 use super::{Config, Purpose};
 use crate::http::{Authority, Fingerprint, Url};
 use crate::media::{self, CameraFormat, Encoder, Source, Video};
+use crate::orchestrator::{OnChange, TrustOptions};
 
 /// What has been said so far; at the start, the defaults.
 #[derive(Debug)]

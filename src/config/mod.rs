@@ -1,7 +1,7 @@
 //! Layers of configuration to one [`Config`]: defaults < file < environment < arguments.
 //!
 //! The way of a value: [`io::load`] reads the layers, [`resolve`] takes each of their entries to its
-//! row in [`keys::KEYS`], which checks it and keeps it in a draft; the draft, judged as a whole, becomes
+//! row in [`keys::keys`], which checks it and keeps it in a draft; the draft, judged as a whole, becomes
 //! a [`Config`] or the list of every problem. The table is the only place that knows a key: help
 //! texts, the example file and the README's table are written from it ([`document`]).
 //!
@@ -19,7 +19,7 @@ mod resolve;
 mod toml;
 
 pub use io::Error;
-pub use options::{JobOptions, OnChange, Output, TrustOptions};
+pub use options::{JobOptions, Output};
 pub use problem::{Complaint, Origin, Problem};
 pub use resolve::{Layers, resolve};
 
@@ -27,6 +27,7 @@ use std::path::PathBuf;
 
 use crate::http::Url;
 use crate::media;
+use crate::orchestrator::TrustOptions;
 
 /// Everything that a run needs to know, checked.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,8 +4,8 @@
 
 use super::{Initial, Key, Takes, filled};
 use crate::config::draft::TrustKind;
-use crate::config::options::OnChange;
 use crate::config::peers;
+use crate::orchestrator::OnChange;
 
 pub(super) static KEYS: &[Key] = &[
     Key {

@@ -11,16 +11,13 @@ use std::pin::pin;
 
 use tokio::select;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 use super::Error;
-
-/// Tells a part to stop: its sender is dropped. `shutdown.changed().await` then returns an error.
-pub type Shutdown = watch::Receiver<()>;
+use crate::stop::Stop;
 
 /// Runs `command` with the signals of this process.
 pub async fn until_stopped(
-    command: impl AsyncFnOnce(Shutdown) -> Result<(), Error>,
+    command: impl AsyncFnOnce(Stop) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let open = |kind| signal(kind).map_err(Error::Start);
     let mut interrupt = open(SignalKind::interrupt())?;
@@ -35,16 +32,16 @@ pub async fn until_stopped(
 }
 
 async fn run(
-    command: impl AsyncFnOnce(Shutdown) -> Result<(), Error>,
+    command: impl AsyncFnOnce(Stop) -> Result<(), Error>,
     mut next_signal: impl AsyncFnMut() -> &'static str,
 ) -> Result<(), Error> {
-    let (stop, shutdown) = watch::channel(());
-    let mut command = pin!(command(shutdown));
+    let (stopper, stop) = Stop::new();
+    let mut command = pin!(command(stop));
     select! {
         result = &mut command => return result,
         name = next_signal() => log::info!("{name}: stopping; the next one stops at once"),
     }
-    drop(stop);
+    drop(stopper);
     select! {
         result = command => result,
         _ = next_signal() => Err(Error::StoppedAtOnce),
@@ -58,15 +55,15 @@ mod tests {
 
     use super::*;
 
-    async fn gracefully(mut shutdown: Shutdown) -> Result<(), Error> {
-        assert!(shutdown.changed().await.is_err());
+    async fn gracefully(mut stop: Stop) -> Result<(), Error> {
+        stop.wait().await;
         Ok(())
     }
 
     /// Signals that come as soon as somebody waits for them, `count` of them.
     async fn check(
         count: u32,
-        command: impl AsyncFnOnce(Shutdown) -> Result<(), Error>,
+        command: impl AsyncFnOnce(Stop) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let left = Cell::new(count);
         run(command, async || {
@@ -87,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_signal_drops_the_sender_and_waits_for_the_end() {
+    async fn the_first_signal_stops_and_waits_for_the_end() {
         assert!(check(1, gracefully).await.is_ok());
     }
 

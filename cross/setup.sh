@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Installs what building, running and testing livepeer-edge needs, and only what is missing.
+#
+#   cross/setup.sh [--go]      --go: also Go, for the tests against the real trickle server
+#
+# For Debian, Raspberry Pi OS and Ubuntu; as root or through sudo. Elsewhere it names what to install.
+# Rust itself is not installed: https://rustup.rs, or Debian 13's cargo, rustfmt and rust-clippy.
+set -euo pipefail
+
+packages=(
+  gcc libc6-dev pkg-config                              # the linker, and C for the crypto library
+  libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev  # to build against
+  gstreamer1.0-plugins-base                             # test picture, conversion, decoding
+  gstreamer1.0-plugins-good                             # cameras, MJPEG, files
+  gstreamer1.0-plugins-bad                              # H.264 parser, hardware encoders
+  gstreamer1.0-plugins-ugly                             # x264
+  gstreamer1.0-libav                                    # decoders
+  ffmpeg                                                # ffprobe, a second opinion in the tests
+)
+if [[ ${1-} == --go ]] && ! command -v go >/dev/null; then
+  packages+=(golang-go ca-certificates)
+fi
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+as_root() {
+  if [[ $(id -u) == 0 ]]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    say "root is needed for: $*"
+    return 1
+  fi
+}
+
+# Other programs may hold apt's lock for a while; on a fresh device they do.
+apt() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -q "$@"
+}
+
+is_installed() {
+  [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+if command -v apt-get >/dev/null; then
+  missing=()
+  for package in "${packages[@]}"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  # Debian's own Rust comes in parts.
+  if command -v cargo >/dev/null && ! command -v rustup >/dev/null; then
+    cargo fmt --version >/dev/null 2>&1 || missing+=(rustfmt)
+    cargo clippy --version >/dev/null 2>&1 || missing+=(rust-clippy)
+  fi
+  if ((${#missing[@]})); then
+    say "installing ${missing[*]}"
+    apt update
+    apt install --yes --no-install-recommends "${missing[@]}"
+  fi
+elif ! pkg-config --exists gstreamer-1.0 gstreamer-app-1.0; then
+  say "no apt here; install what these packages of Debian hold: ${packages[*]}"
+  exit 1
+fi
+
+if ! command -v cargo >/dev/null; then
+  say "Rust is missing: see https://rustup.rs, or on Debian 13: apt install cargo rustfmt rust-clippy"
+  exit 1
+fi
+if command -v rustup >/dev/null; then
+  cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+  cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+fi
+say "ready"

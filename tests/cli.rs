@@ -1,0 +1,113 @@
+//! The binary as a user meets it: what it prints where, and its exit codes.
+//!
+//! Does not: run jobs.
+#![allow(clippy::expect_used, reason = "a test may panic")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn edge(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_livepeer-edge"))
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .output()
+        .expect("the binary runs")
+}
+
+/// Runs and compares exit code, standard output and standard error (by their beginnings).
+#[track_caller]
+fn check(arguments: &[&str], code: i32, out: &str, err: &str) {
+    let output = edge(arguments, &[]);
+    let stdout = String::from_utf8(output.stdout).expect("UTF-8");
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
+    assert!(stdout.starts_with(out) && stdout.is_empty() == out.is_empty(), "{stdout:?}");
+    assert!(stderr.starts_with(err) && stderr.is_empty() == err.is_empty(), "{stderr:?}");
+}
+
+/// A configuration file of its own for each test.
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).expect("a writable target directory");
+    path
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    check(&["--version"], 0, "livepeer-edge 0.", "");
+    check(&["--help"], 0, "livepeer-edge 0.", "");
+    check(&["run", "--help"], 0, "livepeer-edge run [--config FILE]", "");
+    check(&["help", "config"], 0, "# Configuration of livepeer-edge.", "");
+}
+
+#[test]
+fn wrong_usage_is_one_line_and_exit_code_2() {
+    for arguments in [&[][..], &["rum"], &["run", "--confg", "a"], &["check-config"]] {
+        let output = edge(arguments, &[]);
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1, "{stderr:?}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_right_configuration_is_ok() {
+    let right = file("right.toml", "[orchestrator]\nurls = ['o.example']\n[job]\nmodel = 'm'\n");
+    let right = right.to_str().expect("UTF-8");
+    check(&["check-config", right], 0, &format!("{right}: ok\n"), "");
+}
+
+#[test]
+fn one_problem_is_one_line_and_many_are_all_shown() {
+    let one =
+        file("one.toml", "[orchestrator]\nurls = ['o.example']\n[job]\nmodle = 'm'\nmodel = 'm'");
+    let one = one.to_str().expect("UTF-8");
+    check(
+        &["check-config", one],
+        2,
+        "",
+        &format!("error: {one}:4: job.modle: no such key; known: "),
+    );
+    let many = file("many.toml", "[video]\nfps = 90\nwidth = 'wide'\n");
+    let many = many.to_str().expect("UTF-8");
+    let output = edge(&["run", "--config", many], &[("LIVEPEER_EDGE_LOG_LEVEL", "loud")]);
+    assert_eq!(output.status.code(), Some(2));
+    let expected = format!(
+        "error: 5 problems in the configuration\n\
+         {many}: orchestrator.urls: missing; a job needs an orchestrator\n\
+         {many}: job.model: missing; a job needs a model\n\
+         {many}:2: video.fps: found 90; allowed: 1 to 60 frames/s\n\
+         {many}:3: video.width: found \"wide\"; allowed: even, 64 to 3840 pixels\n\
+         $LIVEPEER_EDGE_LOG_LEVEL: log.level: found \"loud\"; allowed: error, warn, info, debug, trace\n"
+    );
+    assert_eq!(String::from_utf8(output.stderr).expect("UTF-8"), expected);
+}
+
+#[test]
+fn a_missing_file_is_named_with_its_cause_once() {
+    let expected = "error: cannot read configuration /nowhere/a.toml: No such file or directory";
+    check(&["run", "--config", "/nowhere/a.toml"], 2, "", expected);
+}
+
+#[test]
+fn the_journal_gets_priorities_and_only_the_journal() {
+    // The variable of another stream: standard error here is a pipe of ours.
+    let output = edge(&["rum"], &[("JOURNAL_STREAM", "8:1")]);
+    assert!(output.stderr.starts_with(b"error: "), "{output:?}");
+
+    use std::os::unix::fs::MetadataExt;
+    let log = file("journal", "");
+    let journal = std::fs::File::create(&log).expect("a file");
+    let meta = journal.metadata().expect("its numbers");
+    let status = Command::new(env!("CARGO_BIN_EXE_livepeer-edge"))
+        .arg("rum")
+        .env("JOURNAL_STREAM", format!("{}:{}", meta.dev(), meta.ino()))
+        .stderr(journal)
+        .status()
+        .expect("the binary runs");
+    assert_eq!(status.code(), Some(2));
+    let text = std::fs::read_to_string(&log).expect("the log");
+    assert!(text.starts_with("<3>error: unknown command `rum`"), "{text:?}");
+}
