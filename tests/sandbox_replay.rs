@@ -10,6 +10,13 @@
 //!
 //! Does not: test what the recording does not show; `sandbox_faults` and the tables of `channel` do.
 #![cfg(feature = "sandbox")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may panic and print"
+)]
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
@@ -103,10 +110,16 @@ fn mend(name: &str, lines: &mut Vec<Line>) {
     // two sends of the same millisecond.
     while let Some(at) = (1..lines.len()).find(|at| {
         let (before, line) = (&lines[at - 1], &lines[*at]);
-        let caused = match line.event {
-            Event::Fin => matches!(before.event, Event::Receive(_) | Event::ReceiveFin),
-            Event::SendUntilBroken => before.event == Event::ReceiveFin,
-            _ => false,
+        let caused = match &before.event {
+            Event::Receive(_) => line.event == Event::Fin,
+            Event::ReceiveFin => matches!(line.event, Event::Fin | Event::SendUntilBroken),
+            Event::Send(_)
+            | Event::SendFails
+            | Event::SendUntilBroken
+            | Event::Reset
+            | Event::Fin
+            | Event::Sweep
+            | Event::Remark => false,
         };
         let raced = matches!(before.event, Event::Send(_))
             && name.starts_with("minus_post")

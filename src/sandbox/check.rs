@@ -1,9 +1,14 @@
-//! Checks what a gateway publishes.
+//! Checks what a gateway publishes: each segment stands alone, time and counters go on over all of them.
 //!
-//! Does not: touch channels or sockets.
+//! Two readers look at the same bytes: one is new for each segment, as a decoder that starts there; one reads
+//! on over all of them, as the app behind the channel does. A segment that broke off, or a seq that is
+//! missing, excuses a jump of the continuity counters, but not of time.
+//!
+//! Does not: decode pictures, and does not know audio: the first access unit of a segment is taken for video.
 
 use std::fmt;
 
+use crate::media::ts::{Reader, Report, SYNC, Ticks, Unit};
 use crate::sandbox::Role;
 
 /// Violations that are listed one by one; all are counted.
@@ -19,6 +24,72 @@ pub enum Violation {
         /// The seq.
         seq: u64,
     },
+    /// A segment does not begin with PAT and PMT.
+    NoTables {
+        /// The segment.
+        seq: u64,
+    },
+    /// The first picture of a segment is no IDR with its parameter sets.
+    NoKey {
+        /// The segment.
+        seq: u64,
+    },
+    /// A segment without a picture.
+    NoVideo {
+        /// The segment.
+        seq: u64,
+    },
+    /// An access unit without a time.
+    NoTime {
+        /// Its segment.
+        seq: u64,
+    },
+    /// A time that is not later than the one before it.
+    TimeBack {
+        /// The segment.
+        seq: u64,
+        /// `PTS` or `DTS`.
+        stamp: &'static str,
+        /// The time before, in ticks of 90 kHz.
+        before: u64,
+        /// The time that came.
+        now: u64,
+    },
+    /// A continuity counter that jumped.
+    Continuity {
+        /// The segment.
+        seq: u64,
+        /// The stream or table.
+        pid: u16,
+        /// The counter that should have come.
+        expected: u8,
+        /// The counter that came.
+        found: u8,
+    },
+    /// A packet, table or header that is broken, or an access unit that is cut short.
+    Damaged {
+        /// The segment.
+        seq: u64,
+        /// The stream or table.
+        pid: u16,
+    },
+    /// Packets that no table announced before them.
+    Stray {
+        /// The segment.
+        seq: u64,
+        /// Theirs.
+        pid: u16,
+    },
+    /// Bytes that are no packets.
+    LostSync {
+        /// The segment.
+        seq: u64,
+    },
+    /// A control message that is no JSON object.
+    BadControl {
+        /// The segment.
+        seq: u64,
+    },
 }
 
 impl fmt::Display for Violation {
@@ -27,6 +98,23 @@ impl fmt::Display for Violation {
             Self::ReusedSeq { role, seq } => {
                 write!(f, "{role:?} channel: seq {seq} was sent again")
             }
+            Self::NoTables { seq } => write!(f, "segment {seq} does not begin with PAT and PMT"),
+            Self::NoKey { seq } => {
+                write!(f, "segment {seq} does not begin with an IDR picture with SPS and PPS")
+            }
+            Self::NoVideo { seq } => write!(f, "segment {seq} has no picture"),
+            Self::NoTime { seq } => write!(f, "segment {seq} has an access unit without PTS"),
+            Self::TimeBack { seq, stamp, before, now } => {
+                write!(f, "segment {seq}: {stamp} {now} after {before}")
+            }
+            Self::Continuity { seq, pid, expected, found } => write!(
+                f,
+                "segment {seq}: continuity counter of PID {pid} is {found} instead of {expected}"
+            ),
+            Self::Damaged { seq, pid } => write!(f, "segment {seq}: PID {pid} is damaged"),
+            Self::Stray { seq, pid } => write!(f, "segment {seq}: PID {pid} is in no table"),
+            Self::LostSync { seq } => write!(f, "segment {seq}: bytes that are no packets"),
+            Self::BadControl { seq } => write!(f, "control message {seq} is no JSON object"),
         }
     }
 }
@@ -50,10 +138,320 @@ impl Violations {
     }
 
     pub(crate) fn add(&mut self, violation: Violation) {
-        log::warn!("sandbox: {violation}");
         self.count += 1;
         if self.list.len() < LISTED {
+            log::warn!("sandbox: {violation}");
             self.list.push(violation);
         }
+    }
+}
+
+/// What a segment has shown of itself so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Nothing,
+    /// Something else than a PAT, which has been said.
+    Torn,
+    Pat,
+    Tables,
+    Picture,
+}
+
+/// The last times of a stream.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    pid: u16,
+    pts: Ticks,
+    dts: Ticks,
+}
+
+/// Looks at the segments of one channel, in order.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    seq: Option<u64>,
+    whole: Reader,
+    alone: Reader,
+    shown: Shown,
+    /// How many of the first bytes have been seen.
+    bytes: usize,
+    units: u64,
+    /// At most as many streams as a reader follows.
+    times: Vec<Times>,
+}
+
+impl Checker {
+    /// Before the first segment.
+    pub(crate) fn new() -> Self {
+        Self {
+            seq: None,
+            whole: Reader::new(),
+            alone: Reader::new(),
+            shown: Shown::Nothing,
+            bytes: 0,
+            units: 0,
+            times: Vec::new(),
+        }
+    }
+
+    /// Access units so far.
+    pub(crate) fn units(&self) -> u64 {
+        self.units
+    }
+
+    /// A segment begins.
+    pub(crate) fn begin(&mut self, seq: u64) {
+        if self.seq.is_none_or(|last| last.wrapping_add(1) != seq) {
+            self.whole = Reader::new();
+        }
+        self.seq = Some(seq);
+        self.alone = Reader::new();
+        self.shown = Shown::Nothing;
+        self.bytes = 0;
+    }
+
+    /// More bytes of it.
+    pub(crate) fn push(&mut self, bytes: &[u8], found: &mut impl FnMut(Violation)) {
+        let seq = self.seq.unwrap_or_default();
+        for &byte in bytes.iter().take(3_usize.saturating_sub(self.bytes)) {
+            // The first packet is the PAT's: PID 0 in the 13 bits behind the sync byte.
+            let fits = match self.bytes {
+                0 => byte == SYNC,
+                1 => byte & 0x1f == 0,
+                _ => byte == 0,
+            };
+            self.bytes += 1;
+            if !fits && self.shown == Shown::Nothing {
+                self.shown = Shown::Torn;
+                found(Violation::NoTables { seq });
+            }
+        }
+        let mut reports = Vec::new();
+        self.alone.push(bytes, &mut |report| reports.push(report));
+        self.judge(seq, &reports, found);
+        self.whole.push(bytes, &mut |report| {
+            if let Report::Gap { pid, expected, found: counter } = report {
+                found(Violation::Continuity { seq, pid, expected, found: counter });
+            }
+        });
+    }
+
+    /// It ends, properly or because it broke off.
+    pub(crate) fn end(&mut self, complete: bool, found: &mut impl FnMut(Violation)) {
+        let seq = self.seq.unwrap_or_default();
+        if !complete {
+            self.seq = None;
+            return;
+        }
+        let mut reports = Vec::new();
+        self.alone.flush(&mut |report| reports.push(report));
+        self.judge(seq, &reports, found);
+        if self.shown != Shown::Picture {
+            found(Violation::NoVideo { seq });
+        }
+        self.whole.flush(&mut |_| {});
+    }
+
+    fn judge(&mut self, seq: u64, reports: &[Report], found: &mut impl FnMut(Violation)) {
+        for report in reports {
+            match report {
+                Report::Pat if self.shown == Shown::Nothing => self.shown = Shown::Pat,
+                Report::Pmt if self.shown == Shown::Pat => self.shown = Shown::Tables,
+                Report::Unit(unit) => self.unit(seq, unit, found),
+                Report::Damaged { pid } => found(Violation::Damaged { seq, pid: *pid }),
+                Report::Stray { pid } => found(Violation::Stray { seq, pid: *pid }),
+                Report::LostSync => found(Violation::LostSync { seq }),
+                // The other reader sees gaps, also those between segments.
+                Report::Pat | Report::Pmt | Report::Gap { .. } => {}
+            }
+        }
+    }
+
+    fn unit(&mut self, seq: u64, unit: &Unit, found: &mut impl FnMut(Violation)) {
+        self.units += 1;
+        match self.shown {
+            Shown::Picture | Shown::Torn => {}
+            Shown::Nothing | Shown::Pat => found(Violation::NoTables { seq }),
+            Shown::Tables if unit.is_key && unit.has_parameters => {}
+            Shown::Tables => found(Violation::NoKey { seq }),
+        }
+        self.shown = Shown::Picture;
+        if unit.cut_short {
+            found(Violation::Damaged { seq, pid: unit.pid });
+        }
+        let Some(pts) = unit.pts else { return found(Violation::NoTime { seq }) };
+        let now = Times { pid: unit.pid, pts, dts: unit.dts.unwrap_or(pts) };
+        let Some(last) = self.times.iter_mut().find(|times| times.pid == unit.pid) else {
+            return self.times.push(now);
+        };
+        for (stamp, before, now) in [("PTS", last.pts, now.pts), ("DTS", last.dts, now.dts)] {
+            if now.since(before) <= 0 {
+                let (before, now) = (before.value(), now.value());
+                found(Violation::TimeBack { seq, stamp, before, now });
+            }
+        }
+        *last = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::ts::{AccessUnit, Muxer};
+
+    const SPS: &[u8] = &[0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1e, 0xd9];
+    const PPS: &[u8] = &[0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80];
+    const IDR: &[u8] = &[0, 0, 0, 1, 0x65, 0x88, 0x84, 0x21];
+    const DELTA: &[u8] = &[0, 0, 0, 1, 0x41, 0x9a, 0x02];
+    const FRAME: u64 = 3750;
+
+    /// A publisher that can do wrong.
+    #[derive(Default)]
+    struct Publisher {
+        muxer: Muxer,
+        frames: u64,
+    }
+
+    impl Publisher {
+        fn frame(&mut self, parts: &[&[u8]], begins: bool, at: u64) -> Vec<u8> {
+            let bytes = [parts.concat(), vec![7; 400]].concat();
+            let at = Ticks::new(90_000 + at * FRAME);
+            let unit = AccessUnit { bytes: &bytes, pts: at, dts: at, is_key: begins };
+            self.muxer.mux(&unit, begins).to_vec()
+        }
+
+        /// A good segment of three frames.
+        fn segment(&mut self) -> Vec<u8> {
+            let mut bytes = self.frame(&[SPS, PPS, IDR], true, self.frames);
+            for i in 1..3 {
+                bytes.extend(self.frame(&[DELTA], false, self.frames + i));
+            }
+            self.frames += 3;
+            bytes
+        }
+    }
+
+    /// Checks segments (seq, bytes, whether they are complete) and compares what was found.
+    #[track_caller]
+    fn check(segments: &[(u64, Vec<u8>, bool)], expected: &[Violation]) {
+        for step in [1, 188, 1000, usize::MAX] {
+            let (mut checker, mut found) = (Checker::new(), Vec::new());
+            for (seq, bytes, complete) in segments {
+                checker.begin(*seq);
+                for piece in bytes.chunks(step) {
+                    checker.push(piece, &mut |v| found.push(v));
+                }
+                checker.end(*complete, &mut |v| found.push(v));
+            }
+            assert_eq!(found, expected, "in pieces of {step}");
+        }
+    }
+
+    #[test]
+    fn good_segments_pass() {
+        let mut publisher = Publisher::default();
+        let segments: Vec<_> = (0..4).map(|seq| (seq, publisher.segment(), true)).collect();
+        check(&segments, &[]);
+    }
+
+    #[test]
+    fn a_segment_without_tables_is_found() {
+        let mut publisher = Publisher::default();
+        let first = publisher.segment();
+        let second = publisher.segment()[2 * 188..].to_vec();
+        let found = [
+            Violation::NoTables { seq: 1 },
+            Violation::Stray { seq: 1, pid: 0x100 },
+            Violation::NoVideo { seq: 1 },
+        ];
+        check(&[(0, first, true), (1, second, true)], &found);
+    }
+
+    #[test]
+    fn a_segment_without_a_key_frame_or_its_parameters_is_found() {
+        for parts in [&[DELTA][..], &[IDR], &[SPS, IDR]] {
+            let bytes = Publisher::default().frame(parts, true, 0);
+            check(&[(0, bytes, true)], &[Violation::NoKey { seq: 0 }]);
+        }
+    }
+
+    #[test]
+    fn a_segment_without_pictures_is_found() {
+        let tables = Publisher::default().segment()[..2 * 188].to_vec();
+        check(&[(3, tables, true)], &[Violation::NoVideo { seq: 3 }]);
+    }
+
+    #[test]
+    fn time_that_stands_or_goes_back_is_found() {
+        let mut publisher = Publisher::default();
+        let first = publisher.segment();
+        publisher.frames -= 1;
+        let second = publisher.segment();
+        let at = 90_000 + 2 * FRAME;
+        let found =
+            ["PTS", "DTS"].map(|stamp| Violation::TimeBack { seq: 1, stamp, before: at, now: at });
+        check(&[(0, first, true), (1, second, true)], &found);
+    }
+
+    #[test]
+    fn lost_packets_are_found_within_and_between_segments() {
+        let mut publisher = Publisher::default();
+        let whole = publisher.segment();
+        let without_third = [&whole[..3 * 188], &whole[4 * 188..]].concat();
+        let (mut checker, mut found) = (Checker::new(), Vec::new());
+        checker.begin(0);
+        checker.push(&without_third, &mut |v| found.push(v));
+        let gap = Violation::Continuity { seq: 0, pid: 0x100, expected: 1, found: 2 };
+        assert!(found.contains(&gap), "{found:?}");
+        assert!(found.contains(&Violation::Damaged { seq: 0, pid: 0x100 }), "{found:?}");
+
+        let mut other = Publisher::default();
+        let fresh = {
+            other.frames = 3;
+            other.segment()
+        };
+        let (mut checker, mut found) = (Checker::new(), Vec::new());
+        for (seq, bytes) in [(0, &whole), (1, &fresh)] {
+            checker.begin(seq);
+            checker.push(bytes, &mut |v| found.push(v));
+            checker.end(true, &mut |v| found.push(v));
+        }
+        assert!(!found.is_empty());
+        assert!(
+            found.iter().all(|v| matches!(v, Violation::Continuity { seq: 1, .. })),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn what_the_network_lost_is_no_violation() {
+        let mut publisher = Publisher::default();
+        let broken = publisher.segment()[..700].to_vec();
+        check(&[(0, broken, false), (1, publisher.segment(), true)], &[]);
+        let mut publisher = Publisher::default();
+        let first = publisher.segment();
+        let _lost = publisher.segment();
+        check(&[(0, first, true), (2, publisher.segment(), true)], &[]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_stream_are_found() {
+        let (mut checker, mut found) = (Checker::new(), Vec::new());
+        checker.begin(0);
+        checker.push(b"this is not a transport stream", &mut |v| found.push(v));
+        checker.end(true, &mut |v| found.push(v));
+        let expected = [
+            Violation::NoTables { seq: 0 },
+            Violation::LostSync { seq: 0 },
+            Violation::NoVideo { seq: 0 },
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn all_are_counted_and_some_listed() {
+        let mut violations = Violations::default();
+        (0..LISTED as u64 + 7).for_each(|seq| violations.add(Violation::NoKey { seq }));
+        assert_eq!(violations.count(), LISTED as u64 + 7);
+        assert_eq!(violations.list().len(), LISTED);
     }
 }

@@ -7,7 +7,7 @@
 //!                                    └─▶ trickle::io: POST and GET of segments
 //!                                            │ ▲
 //!                            publish, control ▼ │ output, events
-//!                                         io::echo, the app of a job ──▶ check
+//!                                         io::app, the echo app of a job ──▶ check
 //! ```
 //!
 //! It listens with a fresh self-signed certificate, hands out auth tokens and wants them back, answers trickle as
@@ -17,12 +17,16 @@
 //! Does not: take payments yet, and does not trust or verify its clients.
 
 mod check;
+mod echo;
 mod http1;
 mod io;
+mod offer;
 mod options;
 mod record;
 mod route;
 mod script;
+mod start;
+mod token;
 mod trickle;
 mod world;
 

@@ -113,6 +113,14 @@ impl Record {
         self.requests.push_back(request);
     }
 
+    /// The body of the last start of a job, once it has come.
+    pub(crate) fn add_start_body(&mut self, body: &[u8]) {
+        let start = self.requests.iter_mut().rev().find(|r| r.target == Target::Start);
+        if let Some(request) = start {
+            request.body = body.to_vec();
+        }
+    }
+
     pub(crate) fn add_control(&mut self, message: String) {
         if self.controls.len() == CONTROLS {
             self.controls.pop_front();

@@ -68,7 +68,7 @@ pub enum Trouble {
         /// What happens then.
         then: Break,
     },
-    /// The app writes nothing more to this channel (output or events).
+    /// The app leaves out one segment of this channel (output or events); for good, all of them.
     Mute(Role),
 }
 

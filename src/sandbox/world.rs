@@ -1,4 +1,4 @@
-//! Everything the parts of a sandbox share: its options, channels, script, and record.
+//! Everything the parts of a sandbox share: its options, channels, jobs, script, and record.
 //!
 //! One lock, held for a moment and never over a wait. The outside reads through [`crate::sandbox::Handle`].
 //!
@@ -8,13 +8,19 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::sandbox::check::{Violation, Violations};
+use crate::sandbox::offer::{NoCapacity, Offer};
 use crate::sandbox::record::Record;
 use crate::sandbox::script::{Role, Script};
+use crate::sandbox::start::Job;
+use crate::sandbox::token::Tokens;
 use crate::sandbox::trickle::{Channels, Segment, Shared, TooMany};
-use crate::sandbox::{Options, route};
+use crate::sandbox::{Options, route, token};
+
+/// Jobs that may wait for their app to be started.
+const JOBS: usize = 16;
 
 /// What changes while a sandbox runs.
 #[derive(Debug, Default)]
@@ -23,6 +29,8 @@ pub(crate) struct State {
     pub(crate) script: Script,
     pub(crate) record: Record,
     pub(crate) violations: Violations,
+    /// The manifest ids of the jobs that run.
+    pub(crate) jobs: Vec<String>,
 }
 
 /// A sandbox from the inside.
@@ -30,14 +38,25 @@ pub(crate) struct State {
 pub(crate) struct World {
     pub(crate) options: Options,
     pub(crate) address: SocketAddr,
+    pub(crate) tokens: Tokens,
+    apps: mpsc::Sender<Job>,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
 
 impl World {
-    /// A fresh world that listens on `address`.
-    pub(crate) fn new(options: Options, address: SocketAddr) -> Self {
-        Self { options, address, state: Mutex::default(), changed: watch::Sender::new(()) }
+    /// A fresh world that listens on `address`, and the jobs that will need an app.
+    pub(crate) fn new(options: Options, address: SocketAddr) -> (Self, mpsc::Receiver<Job>) {
+        let (apps, jobs) = mpsc::channel(JOBS);
+        let world = Self {
+            options,
+            address,
+            tokens: Tokens::new(&token::random()),
+            apps,
+            state: Mutex::default(),
+            changed: watch::Sender::new(()),
+        };
+        (world, jobs)
     }
 
     /// The state; hold it for a moment only.
@@ -92,6 +111,29 @@ impl World {
         let deleted = self.lock().channels.delete(name);
         self.note();
         deleted
+    }
+
+    /// Looks at what is on offer now.
+    pub(crate) fn offer<T>(&self, url: &str, look: impl FnOnce(Offer<'_>) -> T) -> T {
+        let in_use = u32::try_from(self.lock().jobs.len()).unwrap_or(u32::MAX);
+        look(Offer { url, models: &self.options.models, capacity: self.options.capacity, in_use })
+    }
+
+    /// Whether a job with this model can start.
+    pub(crate) fn admit(&self, model: &str) -> Result<(), NoCapacity> {
+        self.offer("", |offer| offer.admit(model))
+    }
+
+    /// A job begins; its app is started soon.
+    pub(crate) fn begin(&self, job: Job) -> Result<(), NoCapacity> {
+        let manifest = job.manifest.clone();
+        self.apps.try_send(job).map_err(|_| NoCapacity)?;
+        let mut state = self.lock();
+        state.jobs.push(manifest);
+        state.record.counters.jobs += 1;
+        drop(state);
+        self.note();
+        Ok(())
     }
 
     /// A publisher wants to write this segment: nobody may have written it before.

@@ -5,8 +5,11 @@
 //!
 //! Does not: serve; `server` does.
 
+mod app;
 mod certificate;
+mod grpc;
 mod server;
+mod start;
 
 use std::fmt;
 use std::io;
@@ -16,12 +19,11 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::http::Fingerprint;
 use crate::sandbox::io::certificate::Tls;
 use crate::sandbox::world::World;
 use crate::sandbox::{Counters, Options, Record, Role, Trouble, Violations};
+use crate::stop::{Stop, Stopper};
 
 /// The longest wait for the thread to end.
 const STOP: Duration = Duration::from_secs(2);
@@ -72,7 +74,8 @@ impl Sandbox {
         let listener = TcpListener::bind(options.listen).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let world = Arc::new(World::new(options, address));
+        let (world, jobs) = World::new(options, address);
+        let world = Arc::new(world);
         let tls = Tls::new(&world.host())
             .map_err(|reason| StartError::Certificate(world.host(), reason))?;
         let tls = Arc::new(tls);
@@ -80,7 +83,7 @@ impl Sandbox {
             .enable_all()
             .build()
             .map_err(StartError::Thread)?;
-        let (stop, stopped) = watch::channel(());
+        let (stopper, stop) = Stop::new();
         let (end, ended) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("sandbox".to_owned())
@@ -89,13 +92,13 @@ impl Sandbox {
                 move || {
                     // Dropped at the end, however it comes.
                     let _end: mpsc::Sender<()> = end;
-                    runtime.block_on(server::run(listener, world, tls, stopped));
+                    runtime.block_on(server::run(listener, world, tls, jobs, stop));
                     runtime.shutdown_timeout(STOP / 2);
                 }
             })
             .map_err(StartError::Thread)?;
         log::info!("sandbox: listens on {address}, certificate {}", tls.fingerprint());
-        Ok(Handle { world, tls, stop: Some(stop), ended, thread: Some(thread) })
+        Ok(Handle { world, tls, stopper: Some(stopper), ended, thread: Some(thread) })
     }
 }
 
@@ -104,7 +107,7 @@ impl Sandbox {
 pub struct Handle {
     world: Arc<World>,
     tls: Arc<Tls>,
-    stop: Option<watch::Sender<()>>,
+    stopper: Option<Stopper>,
     ended: mpsc::Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
@@ -193,6 +196,17 @@ impl Handle {
         self.world.delete(name)
     }
 
+    /// The manifest ids of the jobs that run.
+    pub fn manifests(&self) -> Vec<String> {
+        self.world.lock().jobs.clone()
+    }
+
+    /// Closes the channels of this role of all jobs now: how many. A closed publish channel ends its job.
+    pub fn close_channels(&self, role: Role) -> usize {
+        let names = self.manifests().into_iter().map(|m| format!("{m}{}", role.suffix()));
+        names.filter(|name| self.world.delete(name)).count()
+    }
+
     /// Stops it: connections end at once. The same as dropping it.
     pub fn stop(self) {}
 
@@ -205,7 +219,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        drop(self.stopper.take());
         // Nothing is ever sent: an error other than a timeout means that the thread has ended.
         if self.ended.recv_timeout(STOP) != Err(mpsc::RecvTimeoutError::Timeout) {
             let thread = self.thread.take().map(JoinHandle::join);

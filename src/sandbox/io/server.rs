@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
@@ -20,11 +20,14 @@ use crate::capacity::CONNECT_TIME;
 use crate::sandbox::http1::io::{Wire, WireError};
 use crate::sandbox::http1::{Answer, Head};
 use crate::sandbox::io::certificate::Tls;
+use crate::sandbox::io::{app, grpc, start};
 use crate::sandbox::record::{Request, Target};
 use crate::sandbox::route::Route;
 use crate::sandbox::script::Role;
+use crate::sandbox::start::Job;
 use crate::sandbox::trickle::io::{self as trickle, After};
 use crate::sandbox::world::World;
+use crate::stop::Stop;
 
 /// Connections at a time.
 const CONNECTIONS: usize = 512;
@@ -55,12 +58,13 @@ impl Socket for TlsStream<TcpStream> {
     }
 }
 
-/// Serves until the sender of `stop` is dropped.
+/// Serves until `stop`.
 pub(super) async fn run(
     listener: TcpListener,
     world: Arc<World>,
     tls: Arc<Tls>,
-    mut stop: watch::Receiver<()>,
+    mut jobs: mpsc::Receiver<Job>,
+    mut stop: Stop,
 ) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -72,7 +76,7 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             biased;
-            _ = stop.changed() => break,
+            () = stop.wait() => break,
             Some(ended) = tasks.join_next() => forward_panic(ended),
             _ = sweep.tick() => {
                 let idle = world.options.timings.idle;
@@ -81,6 +85,9 @@ pub(super) async fn run(
                     log::info!("sandbox: closed {swept} idle channels");
                     world.note();
                 }
+            }
+            Some(job) = jobs.recv() => {
+                tasks.spawn(app::run(job, Arc::clone(&world)));
             }
             accepted = listener.accept(), if tasks.len() < CONNECTIONS => match accepted {
                 Ok((tcp, _)) => {
@@ -120,7 +127,9 @@ async fn connection(tcp: TcpStream, world: Arc<World>, tls: Arc<Tls>) {
             return log::debug!("sandbox: a TLS handshake failed");
         };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            log::debug!("sandbox: HTTP/2 is not served yet");
+            if let Err(error) = grpc::serve(stream, world).await {
+                log::debug!("sandbox: a gRPC connection broke: {error}");
+            }
         } else {
             serve(stream, &world, false).await;
         }
@@ -179,7 +188,7 @@ async fn request<S: Socket>(
     wire: &mut Wire<S>,
     world: &World,
     head: &Head,
-    _plain: bool,
+    plain: bool,
 ) -> Result<After, WireError> {
     let route = Route::of(&head.method, &head.path);
     record(world, head, route);
@@ -193,7 +202,8 @@ async fn request<S: Socket>(
         Route::DeleteSegment(name, index) => {
             trickle::delete_segment(wire, world, name, index).await
         }
-        Route::Start | Route::Nothing => {
+        Route::Start => start::start(wire, world, head, plain).await,
+        Route::Nothing => {
             wire.answer(Answer::error(404, "404 page not found")).await.map(|()| After::Next)
         }
         Route::NotAllowed(allow) => {

@@ -1,0 +1,263 @@
+//! The app behind a job, its decisions: which effect it is asked for, and what its events say.
+//!
+//! An effect is a chain of GStreamer elements that change pictures. It comes over the network, so only
+//! elements that can do nothing else are allowed ([`ELEMENTS`]).
+//!
+//! Does not: run effects, or touch channels.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+/// Effects by name.
+const NAMED: &[(&str, &str)] = &[
+    ("gray", "videobalance saturation=0.0"),
+    ("edge", "edgetv"),
+    ("flip", "videoflip method=horizontal-flip"),
+    ("invert", "coloreffects preset=xpro"),
+];
+
+/// Elements that an effect may be made of.
+const ELEMENTS: &[&str] = &[
+    "agingtv",
+    "alpha",
+    "bulge",
+    "coloreffects",
+    "dicetv",
+    "edgetv",
+    "exclusion",
+    "fisheye",
+    "gamma",
+    "gaussianblur",
+    "identity",
+    "mirror",
+    "optv",
+    "pinch",
+    "quarktv",
+    "radioactv",
+    "revtv",
+    "rippletv",
+    "rotate",
+    "shagadelictv",
+    "solarize",
+    "sphere",
+    "square",
+    "streaktv",
+    "stretch",
+    "timeoverlay",
+    "tunnel",
+    "twirl",
+    "vertigotv",
+    "videobalance",
+    "videobox",
+    "videoconvert",
+    "videocrop",
+    "videoflip",
+    "videomedian",
+    "videoscale",
+    "warptv",
+    "waterripple",
+];
+/// The longest effect.
+const LENGTH: usize = 512;
+
+/// What the app does with the video.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Effect {
+    /// Nothing: the bytes come back as they came.
+    #[default]
+    None,
+    /// A GStreamer fragment, from raw video to raw video.
+    Fragment(String),
+}
+
+/// Why an effect is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BadEffect(pub(crate) String);
+
+/// A message on the control channel.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Control {
+    /// `{"keep":"alive"}`.
+    KeepAlive,
+    /// New parameters.
+    Update(Map<String, Value>),
+}
+
+impl Control {
+    /// Reads a message; `None` if it is no JSON object.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let object: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+        let keep_alive = object.get("keep").is_some_and(|value| value == "alive");
+        Some(if keep_alive { Self::KeepAlive } else { Self::Update(object) })
+    }
+}
+
+/// The effect that parameters ask for; `None` when they say nothing of it.
+pub(crate) fn wanted(params: &Map<String, Value>) -> Result<Option<Effect>, BadEffect> {
+    match params.get("effect") {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(Effect::None)),
+        Some(Value::String(text)) => effect(text.trim()).map(Some),
+        Some(other) => Err(BadEffect(format!("`effect` must be a text, not {other}"))),
+    }
+}
+
+fn effect(text: &str) -> Result<Effect, BadEffect> {
+    if text.is_empty() || text == "none" {
+        return Ok(Effect::None);
+    }
+    if let Some((_, fragment)) = NAMED.iter().find(|(name, _)| *name == text) {
+        return Ok(Effect::Fragment((*fragment).to_owned()));
+    }
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || " =!-_.".contains(c);
+    if text.len() > LENGTH || !text.chars().all(is_plain) {
+        return Err(BadEffect("effect has characters that no effect needs".to_owned()));
+    }
+    for element in text.split('!') {
+        let mut words = element.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        if !ELEMENTS.contains(&name) {
+            return Err(BadEffect(format!("`{name}` is no effect that may be used here")));
+        }
+        // A second word without a value would be another element.
+        if let Some(word) = words.find(|word| !word.contains('=')) {
+            return Err(BadEffect(format!("`{word}` is no property=value")));
+        }
+    }
+    Ok(Effect::Fragment(text.to_owned()))
+}
+
+/// Frames per second, counted between two looks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rate {
+    count: u64,
+}
+
+impl Rate {
+    /// The rate since the last look, `elapsed` ago.
+    pub(crate) fn look(&mut self, count: u64, elapsed: Duration) -> f64 {
+        let new = count.saturating_sub(self.count);
+        self.count = count;
+        if elapsed.is_zero() {
+            0.0
+        } else {
+            (new as f64 / elapsed.as_secs_f64() * 10.0).round() / 10.0
+        }
+    }
+}
+
+/// What a status event tells.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Status<'a> {
+    /// Time since 1970.
+    pub(crate) now: Duration,
+    /// Frames per second that came in.
+    pub(crate) input_fps: f64,
+    /// Frames per second that went out.
+    pub(crate) output_fps: f64,
+    /// The parameters in force.
+    pub(crate) params: &'a Value,
+    /// What went wrong last.
+    pub(crate) error: Option<&'a str>,
+}
+
+impl Status<'_> {
+    /// The event, as the network's runner words it.
+    pub(crate) fn to_json(&self) -> String {
+        let state = if self.input_fps > 0.0 { "ONLINE" } else { "DEGRADED_INPUT" };
+        json!({
+            "type": "status",
+            "timestamp": self.now.as_millis() as u64,
+            "state": state,
+            "input_status": { "fps": self.input_fps },
+            "inference_status": {
+                "fps": self.output_fps,
+                "last_params": self.params,
+                "last_error": self.error,
+            },
+        })
+        .to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(params: Value, expected: Result<Option<&str>, ()>) {
+        let found = wanted(params.as_object().unwrap()).map_err(|_| ());
+        let expected = expected.map(|effect| {
+            effect.map(|text| match text {
+                "" => Effect::None,
+                text => Effect::Fragment(text.to_owned()),
+            })
+        });
+        assert_eq!(found, expected, "{params}");
+    }
+
+    #[test]
+    fn parameters_choose_an_effect() {
+        check(json!({}), Ok(None));
+        check(json!({"prompt": "a cat"}), Ok(None));
+        check(json!({"effect": null}), Ok(Some("")));
+        check(json!({"effect": "none"}), Ok(Some("")));
+        check(json!({"effect": "edge"}), Ok(Some("edgetv")));
+        let chain = "videoflip method=horizontal-flip ! gamma gamma=2.0";
+        check(json!({"effect": chain}), Ok(Some(chain)));
+    }
+
+    #[test]
+    fn an_effect_can_do_nothing_but_change_pictures() {
+        for bad in [
+            "filesink location=x",
+            "videoflip ! filesink location=x",
+            "videoflip filesink location=x",
+            "videoflip name=a a. ! filesink",
+            "( videoflip )",
+            "videoflip ! ",
+            "videoflip method=\"a b\"",
+            "identity ! shell",
+        ] {
+            check(json!({ "effect": bad }), Err(()));
+        }
+        check(json!({"effect": 7}), Err(()));
+        check(json!({"effect": "a".repeat(LENGTH + 1)}), Err(()));
+    }
+
+    #[test]
+    fn control_messages_are_told_apart() {
+        assert_eq!(Control::parse(br#"{"keep":"alive"}"#), Some(Control::KeepAlive));
+        let Some(Control::Update(params)) = Control::parse(br#"{"a":1}"#) else { panic!() };
+        assert_eq!(params["a"], 1);
+        for bad in ["", "[]", "1", "{", "\"keep\""] {
+            assert_eq!(Control::parse(bad.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn rates_are_counted_between_looks() {
+        let mut rate = Rate::default();
+        assert_eq!(rate.look(0, Duration::ZERO), 0.0);
+        assert_eq!(rate.look(48, Duration::from_secs(2)), 24.0);
+        assert_eq!(rate.look(48, Duration::from_secs(2)), 0.0);
+    }
+
+    #[test]
+    fn a_status_is_worded_as_the_runner_words_it() {
+        let status = Status {
+            now: Duration::from_millis(1234),
+            input_fps: 24.0,
+            output_fps: 23.9,
+            params: &json!({"effect": "edge"}),
+            error: None,
+        };
+        let event: Value = serde_json::from_str(&status.to_json()).unwrap();
+        assert_eq!(event["type"], "status");
+        assert_eq!(event["timestamp"], 1234);
+        assert_eq!(event["state"], "ONLINE");
+        assert_eq!(event["inference_status"]["fps"], 23.9);
+        assert_eq!(event["inference_status"]["last_params"]["effect"], "edge");
+    }
+}

@@ -1,0 +1,198 @@
+//! Answers `net.Orchestrator/GetOrchestrator` on an HTTP/2 connection.
+//!
+//! Does not: offer another method; they are answered with status 12, unimplemented.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::{HeaderMap, HeaderValue, Request as HttpRequest, Response};
+use prost::Message;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::capacity::GRPC_MESSAGE;
+use crate::orchestrator::proto::OrchestratorRequest;
+use crate::sandbox::offer::NoCapacity;
+use crate::sandbox::record::{Request, Target};
+use crate::sandbox::script::{InfoTrouble, Trouble};
+use crate::sandbox::token;
+use crate::sandbox::world::World;
+
+const METHOD: &str = "/net.Orchestrator/GetOrchestrator";
+/// Calls at a time on one connection.
+const CALLS: u32 = 16;
+/// Go's errors come with the status "unknown".
+const UNKNOWN: u32 = 2;
+const INVALID_ARGUMENT: u32 = 3;
+const RESOURCE_EXHAUSTED: u32 = 8;
+const UNIMPLEMENTED: u32 = 12;
+
+/// A gRPC error: status and message.
+struct Refused(u32, String);
+
+/// Serves a connection until it ends.
+pub(super) async fn serve<S>(stream: S, world: Arc<World>) -> Result<(), h2::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut connection = h2::server::Builder::new()
+        .max_concurrent_streams(CALLS)
+        .max_header_list_size(16 << 10)
+        .handshake::<_, Bytes>(stream)
+        .await?;
+    let mut calls = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(accepted) => {
+                    let (request, respond) = accepted?;
+                    calls.spawn(call(request, respond, Arc::clone(&world)));
+                }
+                None => return Ok(()),
+            },
+            Some(ended) = calls.join_next() => match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => log::debug!("sandbox: a gRPC call broke: {error}"),
+                Err(error) => if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                },
+            },
+        }
+    }
+}
+
+async fn call(
+    request: HttpRequest<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    world: Arc<World>,
+) -> Result<(), h2::Error> {
+    let is_info = request.uri().path() == METHOD;
+    let (head, mut body) = request.into_parts();
+    let message = read(&mut body).await?;
+    record(&world, &head, is_info, message.as_deref());
+    let troubles = if is_info { troubles(&world) } else { Vec::new() };
+    let mut token = true;
+    for trouble in troubles {
+        match trouble {
+            InfoTrouble::Delay(delay) => sleep(delay).await,
+            InfoTrouble::NoToken => token = false,
+            InfoTrouble::Refuse { code, message } => {
+                return refuse(&mut respond, &Refused(code, message));
+            }
+            InfoTrouble::Garbage => return answer(&mut respond, b"\xff\xffno protobuf"),
+            InfoTrouble::Reset => {
+                respond.send_reset(Reason::INTERNAL_ERROR);
+                return Ok(());
+            }
+        }
+    }
+    let info = match (is_info, message) {
+        (false, _) => Err(Refused(UNIMPLEMENTED, "unknown service or method".to_owned())),
+        (true, None) => Err(Refused(RESOURCE_EXHAUSTED, "message is too long".to_owned())),
+        (true, Some(message)) => info(&world, &message, token),
+    };
+    match info {
+        Ok(info) => answer(&mut respond, &info),
+        Err(refused) => refuse(&mut respond, &refused),
+    }
+}
+
+fn info(world: &World, message: &[u8], token: bool) -> Result<Vec<u8>, Refused> {
+    let bad = |reason: &str| Refused(INVALID_ARGUMENT, reason.to_owned());
+    // A flag that says "not compressed", and the length.
+    let (prefix, message) = message.split_first_chunk::<5>().ok_or_else(|| bad("no message"))?;
+    let [0, length @ ..] = *prefix else { return Err(bad("compression is not supported")) };
+    if u32::from_be_bytes(length) as usize != message.len() {
+        return Err(bad("message length does not fit"));
+    }
+    let request = OrchestratorRequest::decode(message).map_err(|e| bad(&e.to_string()))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let validity = world.options.timings.token;
+    let token = token.then(|| world.tokens.make(&token::random_id(), now, validity));
+    world
+        .offer(&world.url(false), |offer| offer.info(&request, token))
+        .map(|info| info.encode_to_vec())
+        .map_err(|NoCapacity| Refused(UNKNOWN, "insufficient capacity".to_owned()))
+}
+
+/// The whole body, `None` if it is too long.
+async fn read(body: &mut RecvStream) -> Result<Option<BytesMut>, h2::Error> {
+    let mut whole = BytesMut::new();
+    while let Some(part) = body.data().await {
+        let part = part?;
+        body.flow_control().release_capacity(part.len())?;
+        if whole.len() + part.len() > GRPC_MESSAGE {
+            return Ok(None);
+        }
+        whole.extend_from_slice(&part);
+    }
+    Ok(Some(whole))
+}
+
+fn record(world: &World, head: &http::request::Parts, is_info: bool, body: Option<&[u8]>) {
+    let header = |(name, value): (&http::HeaderName, &HeaderValue)| {
+        (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    world.lock().record.add(Request {
+        at: Instant::now(),
+        method: head.method.to_string(),
+        target: if is_info { Target::Info } else { Target::Other },
+        body: body.unwrap_or_default().to_vec(),
+        headers: head.headers.iter().map(header).collect(),
+    });
+    world.note();
+}
+
+/// All troubles of this call, in order: a delay may stand before another one.
+fn troubles(world: &World) -> Vec<InfoTrouble> {
+    let script = &mut world.lock().script;
+    let mut next = |delay: bool| {
+        script.take(|trouble| match trouble {
+            Trouble::Info(trouble) if matches!(trouble, InfoTrouble::Delay(_)) == delay => {
+                Some(trouble.clone())
+            }
+            Trouble::Info(_)
+            | Trouble::Start(_)
+            | Trouble::Post { .. }
+            | Trouble::Get { .. }
+            | Trouble::Mute(_) => None,
+        })
+    };
+    [next(true), next(false)].into_iter().flatten().collect()
+}
+
+fn answer(respond: &mut SendResponse<Bytes>, message: &[u8]) -> Result<(), h2::Error> {
+    let mut stream = respond.send_response(head(), false)?;
+    let mut framed = BytesMut::with_capacity(5 + message.len());
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    framed.put_slice(message);
+    stream.send_data(framed.freeze(), false)?;
+    stream.send_trailers(status(0, ""))
+}
+
+fn refuse(respond: &mut SendResponse<Bytes>, refused: &Refused) -> Result<(), h2::Error> {
+    let mut response = head();
+    response.headers_mut().extend(status(refused.0, &refused.1));
+    respond.send_response(response, true).map(drop)
+}
+
+fn head() -> Response<()> {
+    let mut response = Response::new(());
+    let content_type = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
+    response
+}
+
+fn status(code: u32, message: &str) -> HeaderMap {
+    let mut status = HeaderMap::new();
+    status.insert("grpc-status", HeaderValue::from(code));
+    if let Ok(message) = HeaderValue::from_str(message) {
+        status.insert("grpc-message", message);
+    }
+    status
+}

@@ -1,0 +1,77 @@
+//! Answers `POST /live-video-to-video`: makes the job's channels and hands it to its app.
+//!
+//! Does not: decide who may start a job; `start` does.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep;
+
+use crate::capacity::JSON_BODY;
+use crate::sandbox::http1::io::{Wire, WireError};
+use crate::sandbox::http1::{Answer, Head};
+use crate::sandbox::script::{Role, StartTrouble, Trouble};
+use crate::sandbox::start::{self, Job, Refusal};
+use crate::sandbox::trickle::io::After;
+use crate::sandbox::world::World;
+
+/// `POST /live-video-to-video`.
+pub(super) async fn start<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    head: &Head,
+    plain: bool,
+) -> Result<After, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(body) = wire.whole(JSON_BODY).await? else {
+        wire.write(&Answer::new(413).close().refusal("request is too long").to_bytes()).await?;
+        return Ok(After::DrainAndClose);
+    };
+    world.lock().record.add_start_body(&body);
+    world.note();
+    sleep(world.options.start_delay).await;
+    let answer = match trouble(world) {
+        Some(StartTrouble::Reset) => return Ok(After::Reset),
+        Some(StartTrouble::Answer { status, body }) => {
+            Answer::new(status).with("Content-Type", "text/plain; charset=utf-8").body(body)
+        }
+        Some(StartTrouble::Delay(delay)) => {
+            sleep(delay).await;
+            grant(world, head, &body, plain)
+        }
+        None => grant(world, head, &body, plain),
+    };
+    log::debug!("sandbox: job start answered {}", answer.status());
+    wire.answer(answer).await?;
+    Ok(After::Next)
+}
+
+fn trouble(world: &World) -> Option<StartTrouble> {
+    world.lock().script.take(|trouble| match trouble {
+        Trouble::Start(trouble) => Some(trouble.clone()),
+        Trouble::Info(_) | Trouble::Post { .. } | Trouble::Get { .. } | Trouble::Mute(_) => None,
+    })
+}
+
+fn grant(world: &World, head: &Head, body: &[u8], plain: bool) -> Answer {
+    match begin(world, head, body) {
+        Ok(job) => job.answer(|name| world.channel_url(plain, name)),
+        Err(refusal) => refusal.answer(),
+    }
+}
+
+fn begin(world: &World, head: &Head, body: &[u8]) -> Result<Job, Refusal> {
+    let wish = start::read(body)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    start::check_credential(head.header("livepeer-segment"), &world.tokens, now)?;
+    world.admit(&wish.model_id).map_err(|_| Refusal::NoCapacity)?;
+    let job = Job::new(wish);
+    for role in Role::ALL {
+        let made = world.create(&job.channel(role), start::content_type(role));
+        made.map_err(|_| Refusal::NoCapacity)?;
+    }
+    world.begin(job.clone()).map_err(|_| Refusal::NoCapacity)?;
+    Ok(job)
+}

@@ -1,0 +1,168 @@
+//! The start of a live video job: what is asked, whether it is granted, and the answer.
+//!
+//! Protocol.md, section 5. The checks come in this order: JSON (400), credentials (403), capacity (503).
+//! Payments will stand between the last two (402).
+//!
+//! Does not: make channels.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use prost::Message;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::orchestrator::proto::SegData;
+use crate::sandbox::http1::Answer;
+use crate::sandbox::token::{BadToken, Tokens};
+use crate::sandbox::{Role, token};
+
+/// What a gateway asks for. Other keys are ignored.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Wish {
+    /// The model.
+    pub(crate) model_id: String,
+    /// What the pipeline is told.
+    #[serde(default)]
+    pub(crate) params: Value,
+}
+
+/// Why a job does not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The body is no JSON of this shape; the reason.
+    BadJson(String),
+    /// The `Livepeer-Segment` header is missing or not base64 of a `SegData`.
+    NoCredential,
+    /// Its token is not one of ours.
+    Forged,
+    /// Its token is too old.
+    Expired,
+    /// There is no such model, or no room.
+    NoCapacity,
+}
+
+impl Refusal {
+    /// As an answer.
+    pub(crate) fn answer(&self) -> Answer {
+        match self {
+            Self::BadJson(reason) => Answer::error(400, reason),
+            Self::NoCredential => Answer::error(403, "missing or malformed segment credentials"),
+            Self::Forged => Answer::error(403, "auth token is not valid"),
+            Self::Expired => Answer::error(403, "auth token has expired"),
+            Self::NoCapacity => Answer::error(503, "insufficient capacity"),
+        }
+    }
+}
+
+/// Reads the body of a start.
+pub(crate) fn read(body: &[u8]) -> Result<Wish, Refusal> {
+    serde_json::from_slice(body).map_err(|error| Refusal::BadJson(error.to_string()))
+}
+
+/// Checks the `Livepeer-Segment` header of an off-chain call; `now` is the time since 1970.
+pub(crate) fn check_credential(
+    header: Option<&str>,
+    tokens: &Tokens,
+    now: Duration,
+) -> Result<(), Refusal> {
+    let bytes = STANDARD.decode(header.unwrap_or_default()).map_err(|_| Refusal::NoCredential)?;
+    let segment = SegData::decode(bytes.as_slice()).map_err(|_| Refusal::NoCredential)?;
+    let token = segment.auth_token.ok_or(Refusal::NoCredential)?;
+    tokens.check(&token, now).map_err(|bad| match bad {
+        BadToken::Forged => Refusal::Forged,
+        BadToken::Expired => Refusal::Expired,
+    })
+}
+
+/// A job that has started.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Job {
+    /// Its id, and the name of its publish channel.
+    pub(crate) manifest: String,
+    /// What the app is told at first.
+    pub(crate) params: Value,
+}
+
+impl Job {
+    /// A job with a fresh id.
+    pub(crate) fn new(wish: Wish) -> Self {
+        Self { manifest: token::random_id(), params: wish.params }
+    }
+
+    /// The name of one of its channels.
+    pub(crate) fn channel(&self, role: Role) -> String {
+        format!("{}{}", self.manifest, role.suffix())
+    }
+
+    /// What the gateway is told; `url` makes the URL of a channel.
+    pub(crate) fn answer(&self, url: impl Fn(&str) -> String) -> Answer {
+        let of = |role| url(&self.channel(role));
+        let body = json!({
+            "manifest_id": self.manifest,
+            "publish_url": of(Role::Publish),
+            "subscribe_url": of(Role::Output),
+            "control_url": of(Role::Control),
+            "events_url": of(Role::Events),
+        });
+        Answer::new(200).with("Content-Type", "application/json").body(body.to_string())
+    }
+}
+
+/// The MIME type of the segments of a channel.
+pub(crate) fn content_type(role: Role) -> &'static str {
+    match role {
+        Role::Publish | Role::Output => "video/MP2T",
+        Role::Control | Role::Events => "application/json",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_are_read_leniently_but_not_wrongly() {
+        let wish = read(br#"{"model_id":"m","params":{"a":1},"stream_id":"s","new":[]}"#).unwrap();
+        assert_eq!((wish.model_id.as_str(), &wish.params["a"]), ("m", &json!(1)));
+        assert_eq!(read(br#"{"model_id":"m"}"#).unwrap().params, Value::Null);
+        for bad in ["", "{}", "[]", r#"{"model_id":3}"#, "<html>"] {
+            assert!(matches!(read(bad.as_bytes()), Err(Refusal::BadJson(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn credentials_must_be_ours_and_fresh() {
+        let (tokens, now) = (Tokens::new(&[1; 32]), Duration::from_secs(1_800_000_000));
+        let check = |header: Option<&str>, now| check_credential(header, &tokens, now);
+        let header = |auth_token| {
+            STANDARD.encode(SegData { auth_token, ..SegData::default() }.encode_to_vec())
+        };
+        let hour = Duration::from_secs(3600);
+        let good = header(Some(tokens.make("s", now, hour)));
+        assert_eq!(check(Some(&good), now), Ok(()));
+        assert_eq!(check(Some(&good), now + hour), Err(Refusal::Expired));
+        let forged = header(Some(Tokens::new(&[2; 32]).make("s", now, hour)));
+        assert_eq!(check(Some(&forged), now), Err(Refusal::Forged));
+        for none in [None, Some(""), Some("%%%"), Some("AAAA"), Some(header(None).as_str())] {
+            assert_eq!(check(none, now), Err(Refusal::NoCredential), "{none:?}");
+        }
+    }
+
+    #[test]
+    fn the_answer_names_every_channel() {
+        let job = Job { manifest: "m".to_owned(), params: Value::Null };
+        let bytes = job.answer(|name| format!("https://o/{name}")).to_bytes();
+        let text = String::from_utf8(bytes).unwrap();
+        let body: Value = serde_json::from_str(text.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        let expected = json!({
+            "manifest_id": "m",
+            "publish_url": "https://o/m",
+            "subscribe_url": "https://o/m-out",
+            "control_url": "https://o/m-control",
+            "events_url": "https://o/m-events",
+        });
+        assert_eq!(body, expected);
+    }
+}

@@ -1,0 +1,98 @@
+//! Auth tokens: handed out with the info, wanted back with every call, forged by nobody.
+//!
+//! A token is an HMAC over its session id and expiration, as on go-livepeer, so nothing has to be kept.
+//!
+//! Does not: read the clock.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::orchestrator::proto::AuthToken;
+
+/// Makes and checks tokens with a key of its own.
+pub(crate) struct Tokens {
+    key: hmac::Key,
+}
+
+/// Why a token is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BadToken {
+    /// It was not made here, or was changed.
+    Forged,
+    /// Its time is over.
+    Expired,
+}
+
+impl Tokens {
+    /// Tokens under a key made of 32 random bytes.
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
+    }
+
+    /// A token for `session` that is valid for `validity` from `now` on (time since 1970).
+    pub(crate) fn make(&self, session: &str, now: Duration, validity: Duration) -> AuthToken {
+        let expiration = i64::try_from(now.saturating_add(validity).as_secs()).unwrap_or(i64::MAX);
+        let tag = hmac::sign(&self.key, &content(session, expiration));
+        AuthToken {
+            token: Bytes::copy_from_slice(tag.as_ref()),
+            session_id: session.to_owned(),
+            expiration,
+        }
+    }
+
+    /// Whether a token came from here and is still valid.
+    pub(crate) fn check(&self, token: &AuthToken, now: Duration) -> Result<(), BadToken> {
+        hmac::verify(&self.key, &content(&token.session_id, token.expiration), &token.token)
+            .map_err(|_| BadToken::Forged)?;
+        match u64::try_from(token.expiration) {
+            Ok(expiration) if now.as_secs() < expiration => Ok(()),
+            Ok(_) | Err(_) => Err(BadToken::Expired),
+        }
+    }
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens(***)")
+    }
+}
+
+/// N random bytes; zeros if the system has none, which a sandbox can live with.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    if SystemRandom::new().fill(&mut bytes).is_err() {
+        log::warn!("sandbox: the system gives no random bytes");
+    }
+    bytes
+}
+
+/// A fresh id of 8 hexadecimal digits.
+pub(crate) fn random_id() -> String {
+    random::<4>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn content(session: &str, expiration: i64) -> Vec<u8> {
+    format!("{session}|{expiration}").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_own_fresh_tokens_are_good() {
+        let (now, half_hour) = (Duration::from_secs(1_800_000_000), Duration::from_secs(1800));
+        let tokens = Tokens::new(&[7; 32]);
+        let token = tokens.make("abc", now, half_hour);
+        assert_eq!(tokens.check(&token, now), Ok(()));
+        assert_eq!(tokens.check(&token, now + half_hour - Duration::from_secs(1)), Ok(()));
+        assert_eq!(tokens.check(&token, now + half_hour), Err(BadToken::Expired));
+        let later = AuthToken { expiration: token.expiration + 1, ..token.clone() };
+        assert_eq!(tokens.check(&later, now), Err(BadToken::Forged));
+        assert_eq!(Tokens::new(&[8; 32]).check(&token, now), Err(BadToken::Forged));
+        assert_eq!(tokens.check(&AuthToken::default(), now), Err(BadToken::Forged));
+    }
+}

@@ -1,0 +1,242 @@
+//! A client for the tests of the sandbox: hand-written HTTP/1.1 and raw h2 over TLS that trusts everybody.
+//!
+//! Does not: share anything with the crate's own clients but the connection.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may panic and print"
+)]
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use livepeer_edge::http::io::{Alpn, Connector, Stream};
+use livepeer_edge::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
+use livepeer_edge::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
+use livepeer_edge::sandbox::Handle;
+use prost::Message;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// The longest wait for anything.
+pub(crate) const LIMIT: Duration = Duration::from_secs(5);
+
+/// Trusts everybody and remembers whom.
+#[derive(Debug, Default)]
+pub(crate) struct Trusting {
+    pub(crate) seen: Mutex<Option<Fingerprint>>,
+}
+
+impl Judge for Trusting {
+    fn judge(&self, _: &Authority, seen: &Fingerprint, _: &CaVerdict) -> Result<(), Distrust> {
+        *self.seen.lock().unwrap() = Some(*seen);
+        Ok(())
+    }
+}
+
+/// A connection, and the certificate that came with it.
+pub(crate) async fn connect(sandbox: &Handle, alpn: Alpn) -> (Stream, Fingerprint) {
+    let judge = Arc::new(Trusting::default());
+    let connector = Connector::new(judge.clone());
+    let url = Url::parse_base(&sandbox.url(), 0).unwrap();
+    let stream = connector.connect(&url, alpn).await.unwrap();
+    let seen = judge.seen.lock().unwrap().unwrap();
+    (stream, seen)
+}
+
+/// An HTTP/1.1 answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// An HTTP/1.1 connection.
+pub(crate) struct Client {
+    stream: Stream,
+    unread: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) async fn connect(sandbox: &Handle) -> Self {
+        Self { stream: connect(sandbox, Alpn::Http1).await.0, unread: Vec::new() }
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.bytes(text.as_bytes()).await;
+    }
+
+    pub(crate) async fn bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    /// The head of a POST in chunks.
+    pub(crate) async fn post(&mut self, channel: &str, seq: u64, headers: &str) {
+        self.send(&format!(
+            "POST /ai/trickle/{channel}/{seq} HTTP/1.1\r\nHost: x\r\nContent-Type: video/mp2t\r\n\
+             Transfer-Encoding: chunked\r\n{headers}\r\n"
+        ))
+        .await;
+    }
+
+    pub(crate) async fn chunk(&mut self, bytes: &[u8]) {
+        let mut framed = format!("{:x}\r\n", bytes.len()).into_bytes();
+        framed.extend_from_slice(bytes);
+        framed.extend_from_slice(b"\r\n");
+        self.bytes(&framed).await;
+    }
+
+    pub(crate) async fn end(&mut self) {
+        self.send("0\r\n\r\n").await;
+    }
+
+    /// Reads on; false at the end.
+    async fn more(&mut self) -> bool {
+        let read = timeout(LIMIT, self.stream.read_buf(&mut self.unread)).await;
+        read.expect("no answer").unwrap_or(0) > 0
+    }
+
+    /// The server must end or break the connection, without another byte.
+    pub(crate) async fn broken(&mut self) {
+        assert!(!self.more().await, "{}", String::from_utf8_lossy(&self.unread));
+    }
+
+    /// The server must be silent for a while.
+    pub(crate) async fn silent(&mut self, time: Duration) {
+        let read = timeout(time, self.stream.read_buf(&mut self.unread)).await;
+        assert!(read.is_err(), "{read:?} {}", String::from_utf8_lossy(&self.unread));
+    }
+
+    async fn up_to(&mut self, end: &[u8]) -> Vec<u8> {
+        loop {
+            if let Some(at) = self.unread.windows(end.len()).position(|w| w == end) {
+                let rest = self.unread.split_off(at + end.len());
+                return std::mem::replace(&mut self.unread, rest);
+            }
+            assert!(self.more().await, "ended: {}", String::from_utf8_lossy(&self.unread));
+        }
+    }
+
+    async fn exactly(&mut self, length: usize) -> Vec<u8> {
+        while self.unread.len() < length {
+            assert!(self.more().await, "ended: {}", String::from_utf8_lossy(&self.unread));
+        }
+        let rest = self.unread.split_off(length);
+        std::mem::replace(&mut self.unread, rest)
+    }
+
+    /// The head of the next answer.
+    pub(crate) async fn head(&mut self) -> String {
+        String::from_utf8(self.up_to(b"\r\n\r\n").await).unwrap()
+    }
+
+    /// The next chunk of a body; an empty one is the end.
+    pub(crate) async fn next_chunk(&mut self) -> Vec<u8> {
+        let line = String::from_utf8(self.up_to(b"\r\n").await).unwrap();
+        let length = usize::from_str_radix(line.trim(), 16).unwrap();
+        let mut chunk = self.exactly(length + 2).await;
+        chunk.truncate(length);
+        chunk
+    }
+
+    /// The next answer, with its whole body.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        let head = self.head().await;
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut body = Vec::new();
+        if head.contains("Transfer-Encoding: chunked") {
+            loop {
+                match self.next_chunk().await {
+                    chunk if chunk.is_empty() => break,
+                    chunk => body.extend(chunk),
+                }
+            }
+        } else if let Some((_, rest)) = head.split_once("Content-Length: ") {
+            let length = rest.lines().next().unwrap().trim().parse().unwrap();
+            body = self.exactly(length).await;
+        }
+        Answer { status, head, body }
+    }
+}
+
+/// One request on a connection of its own.
+pub(crate) async fn call(sandbox: &Handle, request: &str) -> Answer {
+    let mut client = Client::connect(sandbox).await;
+    client.send(request).await;
+    client.answer().await
+}
+
+/// The orchestrator's info, or gRPC status and message.
+pub(crate) async fn info(sandbox: &Handle) -> Result<OrchestratorInfo, (u32, String)> {
+    let request = OrchestratorRequest::default();
+    info_from(sandbox, "/net.Orchestrator/GetOrchestrator", &request).await
+}
+
+/// A unary gRPC call.
+pub(crate) async fn info_from(
+    sandbox: &Handle,
+    method: &str,
+    request: &OrchestratorRequest,
+) -> Result<OrchestratorInfo, (u32, String)> {
+    let (stream, _) = connect(sandbox, Alpn::Http2).await;
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let answer = timeout(LIMIT, unary(client, method, request)).await.expect("no answer");
+    connection.abort();
+    answer
+}
+
+async fn unary(
+    client: h2::client::SendRequest<Bytes>,
+    method: &str,
+    request: &OrchestratorRequest,
+) -> Result<OrchestratorInfo, (u32, String)> {
+    let head = http::Request::post(format!("https://x{method}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())
+        .unwrap();
+    let mut client = client.ready().await.unwrap();
+    let (answer, mut body) = client.send_request(head, false).unwrap();
+    let message = request.encode_to_vec();
+    let mut framed = BytesMut::new();
+    framed.put_u8(0);
+    framed.put_u32(message.len() as u32);
+    framed.put_slice(&message);
+    body.send_data(framed.freeze(), true).unwrap();
+    let reset = |_: h2::Error| (99, "reset".to_owned());
+    let answer = answer.await.map_err(reset)?;
+    let status = |headers: &http::HeaderMap| {
+        let status = headers.get("grpc-status")?.to_str().unwrap().parse::<u32>().unwrap();
+        let message = headers.get("grpc-message").map(|m| m.to_str().unwrap().to_owned());
+        Some((status, message.unwrap_or_default()))
+    };
+    if let Some(status) = status(answer.headers()) {
+        return Err(status);
+    }
+    let mut body = answer.into_body();
+    let mut message = Vec::new();
+    while let Some(part) = body.data().await {
+        message.extend_from_slice(&part.map_err(reset)?);
+    }
+    let trailers = body.trailers().await.map_err(reset)?.expect("trailers");
+    assert_eq!(status(&trailers), Some((0, String::new())));
+    assert_eq!(message[..5], [&[0][..], &(message.len() as u32 - 5).to_be_bytes()].concat());
+    OrchestratorInfo::decode(&message[5..]).map_err(|_| (0, "no protobuf".to_owned()))
+}
