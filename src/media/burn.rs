@@ -4,6 +4,8 @@
 //!
 //! Does not: draw letters, or colour; it writes luma only.
 
+use std::time::Duration;
+
 /// Pixels of a glyph across and down, before scaling; a column between two stays dark.
 const GLYPH: (usize, usize) = (5, 7);
 const DARK: u8 = 16;
@@ -39,6 +41,18 @@ impl Luma<'_> {
             }
         }
     }
+}
+
+/// Number of the frame, and the time of day in UTC.
+pub fn caption(frame: u64, since_epoch: Duration) -> String {
+    let seconds = since_epoch.as_secs() % 86_400;
+    format!(
+        "#{frame:06} {:02}:{:02}:{:02}.{:03}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+        since_epoch.subsec_millis()
+    )
 }
 
 fn is_lit(text: &str, line: usize, column: usize) -> bool {
@@ -100,6 +114,14 @@ mod tests {
                 ".............  ",
                 "               ",
             ]
+        );
+    }
+
+    #[test]
+    fn the_caption_has_number_and_time_of_day() {
+        assert_eq!(
+            caption(7, Duration::from_millis(86_400_000 + 45_296_007)),
+            "#000007 12:34:56.007"
         );
     }
 

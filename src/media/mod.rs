@@ -5,6 +5,7 @@
 pub mod burn;
 pub mod encoder;
 mod error;
+pub mod io;
 mod options;
 pub mod packages;
 pub mod pipeline;

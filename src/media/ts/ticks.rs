@@ -31,6 +31,11 @@ impl Ticks {
         self.0
     }
 
+    /// The time from zero, without the wraps before it.
+    pub const fn as_duration(self) -> Duration {
+        Duration::from_nanos(self.0 * 100_000 / 9)
+    }
+
     /// This time plus `ticks`.
     #[must_use]
     pub const fn plus(self, ticks: u64) -> Self {
@@ -51,8 +56,7 @@ impl Ticks {
 
     /// The time from `earlier` to this one; `None` when this one is earlier.
     pub fn duration_since(self, earlier: Self) -> Option<Duration> {
-        let ticks = u64::try_from(self.since(earlier)).ok()?;
-        Some(Duration::from_nanos(ticks * 100_000 / 9))
+        u64::try_from(self.since(earlier)).ok().map(|ticks| Self(ticks).as_duration())
     }
 }
 

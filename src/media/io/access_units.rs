@@ -1,0 +1,344 @@
+//! From a pipeline's sink to pieces of segments: the queue between GStreamer's thread and the network.
+//!
+//! GStreamer's thread takes a short lock, puts the buffer by reference into the queue and goes on. The
+//! reader segments and muxes on the runtime; only there is a buffer's memory read as a whole.
+//!
+//! The queue outlives readers: when a publisher goes and another comes, capture does not stop, and media
+//! time goes on.
+//!
+//! Does not: build pipelines, or know what is upstream.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use tokio::sync::Notify;
+
+use crate::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
+use crate::media::MediaError;
+use crate::media::encoder::KeyRequest;
+use crate::media::pipeline::{ENCODER, PARSER, UNITS};
+use crate::media::queue::Queue;
+use crate::media::segmenter::{Placement, Segmenter};
+use crate::media::stamps::Stamps;
+use crate::media::timeline::{Timeline, Times};
+use crate::media::ts::{self, Muxer, Ticks, nal};
+use crate::segment::{Piece, Pieces, Place};
+
+/// The access units of one channel, between the pipeline and whoever reads them. Clones share them.
+#[derive(Clone)]
+pub struct AccessUnits(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    arrived: Notify,
+    times_frames: AtomicBool,
+    captured: AtomicU64,
+    encoded: AtomicU64,
+    segments: AtomicU64,
+    bytes: AtomicU64,
+}
+
+struct State {
+    queue: Queue<Unit, ACCESS_UNITS>,
+    timeline: Timeline,
+    stamps: Stamps,
+    sink: Option<Sink>,
+    is_closed: bool,
+}
+
+struct Unit {
+    buffer: gst::Buffer,
+    times: Times,
+    is_key: bool,
+}
+
+/// The way back to the encoder.
+#[derive(Clone)]
+struct Sink {
+    appsink: glib::WeakRef<gst_app::AppSink>,
+    encoder: Option<glib::WeakRef<gst::Element>>,
+    key: KeyRequest,
+}
+
+/// How many so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Frames that went into the encoder, or into the parser when H.264 is passed through.
+    pub captured: u64,
+    /// Access units that came out.
+    pub encoded: u64,
+    /// Access units dropped because the reader was too slow, was not there, or started over.
+    pub dropped: u64,
+    /// Segments begun.
+    pub segments: u64,
+    /// Bytes of transport stream.
+    pub bytes: u64,
+}
+
+impl AccessUnits {
+    /// No access units yet; media time begins at the [origin](crate::media::timeline::ORIGIN).
+    pub fn new() -> Self {
+        let state = State {
+            queue: Queue::new(ACCESS_UNIT_BYTES),
+            timeline: Timeline::default(),
+            stamps: Stamps::default(),
+            sink: None,
+            is_closed: false,
+        };
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
+            arrived: Notify::new(),
+            times_frames: AtomicBool::new(false),
+            captured: AtomicU64::new(0),
+            encoded: AtomicU64::new(0),
+            segments: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }))
+    }
+
+    /// The access units as pieces of segments of about this length, from the newest key on. One reader
+    /// at a time: two would share the units among them.
+    pub fn pieces(&self, segment: Duration) -> SegmentPieces {
+        let mut pieces = SegmentPieces {
+            units: self.clone(),
+            segmenter: Segmenter::new(segment),
+            muxer: Muxer::new(),
+        };
+        // What waited while nobody read is old.
+        if !self.0.lock().queue.is_empty() {
+            pieces.resync();
+        }
+        pieces
+    }
+
+    /// How many so far.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            captured: self.0.captured.load(Ordering::Relaxed),
+            encoded: self.0.encoded.load(Ordering::Relaxed),
+            dropped: self.0.lock().queue.dropped(),
+            segments: self.0.segments.load(Ordering::Relaxed),
+            bytes: self.0.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Notes from now on when each frame enters the encoder, for [`AccessUnits::entered`].
+    pub fn time_frames(&self) {
+        self.0.times_frames.store(true, Ordering::Relaxed);
+    }
+
+    /// When the frame with this PTS entered the encoder, if it is one of the last
+    /// [`FRAME_STAMPS`](crate::capacity::FRAME_STAMPS) and was timed.
+    pub fn entered(&self, pts: Ticks) -> Option<Instant> {
+        self.0.lock().stamps.entered(pts)
+    }
+
+    /// Asks the encoder for a key as soon as can be.
+    pub fn request_key(&self) {
+        let sink = self.0.lock().sink.clone();
+        if let Some(sink) = sink {
+            sink.request_key();
+        }
+    }
+
+    /// Takes what comes out of the pipeline or bin, whose elements have the names in
+    /// [`pipeline`](crate::media::pipeline).
+    pub(super) fn attach(&self, bin: &gst::Bin, key: KeyRequest) -> Result<(), MediaError> {
+        let appsink = bin.by_name(UNITS).and_then(|sink| sink.downcast::<gst_app::AppSink>().ok());
+        let (Some(appsink), Some(parser)) = (appsink, bin.by_name(PARSER)) else {
+            return Err(MediaError::Gstreamer(format!("the pipeline lacks {UNITS} or {PARSER}")));
+        };
+        let encoder = bin.by_name(ENCODER);
+        if let Some(pad) = encoder.as_ref().unwrap_or(&parser).static_pad("sink") {
+            let units = self.clone();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+                units.on_frame(pad, info.buffer());
+                gst::PadProbeReturn::Ok
+            });
+        }
+        let units = self.clone();
+        let callbacks =
+            gst_app::AppSinkCallbacks::builder().new_sample(move |sink| units.on_sample(sink));
+        appsink.set_callbacks(callbacks.build());
+        self.0.lock().sink = Some(Sink {
+            appsink: appsink.downgrade(),
+            encoder: encoder.map(|encoder| encoder.downgrade()),
+            key,
+        });
+        Ok(())
+    }
+
+    /// Lets media time begin here. For the first access unit only.
+    pub(super) fn begin_at(&self, time: Duration) {
+        self.0.lock().timeline = Timeline::beginning_at(time);
+    }
+
+    /// There will be no more; readers get what waits, then `None`.
+    pub(super) fn close(&self) {
+        self.0.lock().is_closed = true;
+        self.0.arrived.notify_one();
+    }
+
+    /// Access units that came out so far.
+    pub(super) fn encoded(&self) -> u64 {
+        self.0.encoded.load(Ordering::Relaxed)
+    }
+
+    /// A frame enters the encoder.
+    fn on_frame(&self, pad: &gst::Pad, buffer: Option<&gst::Buffer>) {
+        self.0.captured.fetch_add(1, Ordering::Relaxed);
+        if !self.0.times_frames.load(Ordering::Relaxed) {
+            return;
+        }
+        let now = Instant::now();
+        let segment = pad.sticky_event::<gst::event::Segment>(0);
+        let running = segment.zip(buffer.and_then(|buffer| buffer.pts()));
+        if let Some(running) = running.and_then(|(event, pts)| running_time(event.segment(), pts)) {
+            self.0.lock().stamps.on_frame(running, now);
+        }
+    }
+
+    /// An access unit comes out.
+    fn on_sample(&self, sink: &gst_app::AppSink) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let (Some(buffer), Some(segment)) = (sample.buffer_owned(), sample.segment()) else {
+            return Ok(gst::FlowSuccess::Ok);
+        };
+        let decode_time = buffer.dts().and_then(|dts| running_time(segment, dts));
+        let show_time = buffer.pts().and_then(|pts| running_time(segment, pts));
+        let Some(pts) = show_time.or(decode_time) else {
+            log::trace!("an access unit without a time is dropped");
+            return Ok(gst::FlowSuccess::Ok);
+        };
+        // The parser takes pictures of I slices only for keys too, but decoding can begin at IDR only.
+        let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)
+            && buffer.map_readable().is_ok_and(|map| nal::is_idr(&map));
+        self.0.encoded.fetch_add(1, Ordering::Relaxed);
+        let bytes = buffer.size();
+        let mut state = self.0.lock();
+        let times = state.timeline.place(pts, decode_time);
+        state.stamps.on_encoded(pts, times.pts);
+        state.queue.push(Unit { buffer, times, is_key }, is_key, bytes);
+        drop(state);
+        self.0.arrived.notify_one();
+        Ok(gst::FlowSuccess::Ok)
+    }
+}
+
+impl Default for AccessUnits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for AccessUnits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AccessUnits").field(&self.counts()).finish()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No invariant spans a panic here: each change is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink {
+    fn request_key(&self) {
+        match self.key {
+            KeyRequest::Never => {}
+            KeyRequest::Signal(signal) => {
+                let encoder = self.encoder.as_ref().and_then(glib::WeakRef::upgrade);
+                if let Some(encoder) = encoder {
+                    encoder.emit_by_name::<()>(signal, &[]);
+                }
+            }
+            KeyRequest::Event => {
+                let Some(appsink) = self.appsink.upgrade() else { return };
+                let request =
+                    gst::Structure::builder("GstForceKeyUnit").field("all-headers", true).build();
+                // Nobody upstream heeds it: the next natural key has to do.
+                let _ = appsink.send_event(gst::event::CustomUpstream::new(request));
+            }
+        }
+    }
+}
+
+/// Access units as pieces of segments.
+#[derive(Debug)]
+pub struct SegmentPieces {
+    units: AccessUnits,
+    segmenter: Segmenter,
+    muxer: Muxer,
+}
+
+impl Pieces for SegmentPieces {
+    async fn next(&mut self) -> Option<Piece> {
+        let shared = Arc::clone(&self.units.0);
+        loop {
+            let (popped, is_closed) = {
+                let mut state = shared.lock();
+                (state.queue.pop(), state.is_closed)
+            };
+            match popped {
+                Some(popped) => {
+                    if popped.after_loss {
+                        self.segmenter.on_loss();
+                    }
+                    if let Some(piece) = self.pack(&popped.item) {
+                        return Some(piece);
+                    }
+                }
+                None if is_closed => return None,
+                // A permit is kept if one arrives before this waits.
+                None => shared.arrived.notified().await,
+            }
+        }
+    }
+
+    fn resync(&mut self) {
+        self.segmenter.on_loss();
+        let is_empty = {
+            let mut state = self.units.0.lock();
+            state.queue.resync();
+            state.queue.is_empty()
+        };
+        if is_empty {
+            self.units.request_key();
+        }
+    }
+}
+
+impl SegmentPieces {
+    /// No future, and no wait, between taking a unit and giving it out: that makes `next` cancel safe.
+    fn pack(&mut self, unit: &Unit) -> Option<Piece> {
+        let place = match self.segmenter.place(unit.is_key, unit.times.dts) {
+            Placement::Begin => Place::Begin,
+            Placement::Continue => Place::Continue,
+            Placement::Discard => return None,
+        };
+        let Ok(map) = unit.buffer.map_readable() else {
+            self.segmenter.on_loss();
+            return None;
+        };
+        let begins = place == Place::Begin;
+        let Times { pts, dts } = unit.times;
+        let access_unit = ts::AccessUnit { bytes: &map, pts, dts, is_key: unit.is_key };
+        let bytes = self.muxer.mux(&access_unit, begins);
+        let shared = &self.units.0;
+        shared.segments.fetch_add(u64::from(begins), Ordering::Relaxed);
+        shared.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Some(Piece { place, bytes })
+    }
+}
+
+fn running_time(segment: &gst::Segment, time: gst::ClockTime) -> Option<Duration> {
+    segment.downcast_ref::<gst::ClockTime>()?.to_running_time(time).map(Duration::from)
+}

@@ -1,0 +1,245 @@
+//! Captures: builds the pipeline of the configured source, runs it, and hands out its access units.
+//!
+//! Does not: restart by itself; whoever owns it decides by [`Capture::ended`].
+
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use crate::media::burn::{self, Luma};
+use crate::media::encoder::{self, KeyRequest, Row};
+use crate::media::io::access_units::{AccessUnits, Counts, SegmentPieces};
+use crate::media::io::running::{self, End, Ending, Running, Watch};
+use crate::media::io::{camera, diagnosis};
+use crate::media::source::{self, DECODE, Form, PACED, SOURCE, TAIL};
+use crate::media::{MediaError, Options, Source, pipeline};
+
+/// A source that is being captured. Dropping it stops it, which blocks for at most
+/// [`PIPELINE_STOP_TIME`](crate::capacity::PIPELINE_STOP_TIME); [`Capture::stop`] does not block.
+#[derive(Debug)]
+pub struct Capture {
+    units: AccessUnits,
+    running: Running,
+    ending: Ending,
+    options: Options,
+}
+
+impl Capture {
+    /// Starts capturing. Blocks while the source is opened.
+    pub fn start(options: &Options) -> Result<Self, MediaError> {
+        Self::resume(options, AccessUnits::new())
+    }
+
+    /// Starts capturing into `units`, where media time goes on after an earlier capture.
+    pub fn resume(options: &Options, units: AccessUnits) -> Result<Self, MediaError> {
+        diagnosis::init()?;
+        let row = encoder_row(options)?;
+        let choice = match &options.source {
+            Source::V4l2 { device, format } => {
+                Some(camera::choose(device, *format, &options.video)?)
+            }
+            Source::File { path, .. } => {
+                let absent = || MediaError::NoSuchFile(path.clone());
+                File::open(path).map_err(|error| diagnosis::of_open(&error, path, absent))?;
+                None
+            }
+            Source::Test | Source::Pipeline { .. } => None,
+        };
+        let head = source::head(&options.source, &options.video, choice.as_ref());
+        log::debug!("the source gives {:?}", head.form);
+        let description =
+            match pipeline::tail(head.form, &options.video, row, options.encoder.speed) {
+                Some(tail) => format!("{} ! {tail}", head.text),
+                None => head.text,
+            };
+        let ending = Ending::new();
+        let built = running::parse(&description, &options.source)?;
+        prepare(&built, &options.source)?;
+        match head.form {
+            Form::Negotiated => attach_when_negotiated(&built, options, row, &units, &ending)?,
+            Form::Shaped | Form::Raw => units.attach(built.upcast_ref(), row.key)?,
+            Form::H264 => units.attach(built.upcast_ref(), KeyRequest::Event)?,
+        }
+        let running = Running::start(built, watch(&options.source, &units, &ending))?;
+        Ok(Self { units, running, ending, options: options.clone() })
+    }
+
+    /// The captured video as pieces of segments.
+    pub fn pieces(&self) -> SegmentPieces {
+        self.units.pieces(self.options.video.segment)
+    }
+
+    /// What capture and its readers share: counts, times of frames, and the channel's media time.
+    pub fn access_units(&self) -> &AccessUnits {
+        &self.units
+    }
+
+    /// How many frames and bytes so far.
+    pub fn counts(&self) -> Counts {
+        self.units.counts()
+    }
+
+    /// Waits for the end of the source, or its failure. Cancel safe; ready at once when it has ended.
+    pub async fn ended(&self) -> End {
+        self.ending.wait().await
+    }
+
+    /// Stops capturing, in a bounded time also when a driver is stuck.
+    pub async fn stop(self) {
+        self.running.stop().await;
+        self.units.close();
+    }
+}
+
+/// The encoder's row, if the element is there at all.
+pub(super) fn encoder_row(options: &Options) -> Result<&'static Row, MediaError> {
+    let wanted = options.encoder.element.as_deref();
+    let row = encoder::row(wanted)
+        .ok_or_else(|| MediaError::UnknownEncoder(wanted.unwrap_or_default().to_owned()))?;
+    match gst::ElementFactory::find(row.element) {
+        Some(_) => Ok(row),
+        None => Err(MediaError::MissingElement(row.element.to_owned())),
+    }
+}
+
+/// What to do with the pipeline's messages.
+pub(super) fn watch(
+    source: &Source,
+    units: &AccessUnits,
+    ending: &Ending,
+) -> Watch<impl Fn() -> bool + Send + Sync + use<>, impl Fn() + Send + Sync + use<>> {
+    let (counted, closed) = (units.clone(), units.clone());
+    let seen = AtomicU64::new(units.encoded());
+    Watch {
+        source: source.clone(),
+        had_media: move || {
+            let encoded = counted.encoded();
+            seen.swap(encoded, Ordering::Relaxed) < encoded
+        },
+        on_end: move || closed.close(),
+        ending: ending.clone(),
+    }
+}
+
+/// Sets what is no part of the description, and links what appears only when data flow.
+fn prepare(pipeline: &gst::Pipeline, source: &Source) -> Result<(), MediaError> {
+    let element = |name: &str| {
+        pipeline
+            .by_name(name)
+            .ok_or_else(|| MediaError::Gstreamer(format!("the pipeline lacks {name}")))
+    };
+    match source {
+        Source::File { path, .. } => {
+            element(SOURCE)?.set_property("location", path.to_string_lossy().as_ref());
+            let paced = element(PACED)?;
+            // Not left to the description: its links are made once, and a file that repeats needs them again.
+            let link = move |_: &gst::Element, pad: &gst::Pad| {
+                if let Some(sink) = paced.static_pad("sink").filter(|sink| !sink.is_linked()) {
+                    let _ = pad.link(&sink);
+                }
+            };
+            element(DECODE)?.connect_pad_added(link);
+        }
+        Source::V4l2 { device, .. } => {
+            element(SOURCE)?.set_property("device", device.to_string_lossy().as_ref());
+        }
+        Source::Test => {
+            if let Some(pad) = element(SOURCE)?.static_pad("src") {
+                burn_in(&pad);
+            }
+        }
+        Source::Pipeline { .. } => {}
+    }
+    Ok(())
+}
+
+/// Draws frame number and clock into each picture that passes.
+fn burn_in(pad: &gst::Pad) {
+    let frames = AtomicU64::new(0);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let size = pad.current_caps().and_then(|caps| {
+            let caps = caps.structure(0)?;
+            let side =
+                |name| caps.get::<i32>(name).ok().and_then(|side| usize::try_from(side).ok());
+            side("width").zip(side("height"))
+        });
+        let frame = frames.fetch_add(1, Ordering::Relaxed) + 1;
+        let map = info.buffer_mut().and_then(|buffer| buffer.make_mut().map_writable().ok());
+        if let (Some((width, height)), Some(mut map)) = (size, map) {
+            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            // GStreamer's I420: luma first, rows padded to 4 bytes.
+            let stride = width.next_multiple_of(4);
+            Luma { rows: &mut map, stride, width, height }
+                .write(&burn::caption(frame, since_epoch));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Builds the rest of the pipeline when the fragment's caps are known.
+fn attach_when_negotiated(
+    pipeline: &gst::Pipeline,
+    options: &Options,
+    row: &'static Row,
+    units: &AccessUnits,
+    ending: &Ending,
+) -> Result<(), MediaError> {
+    let lacks = || MediaError::Fragment(format!("it has no element {TAIL}"));
+    let pad = pipeline.by_name(TAIL).and_then(|tail| tail.static_pad("src")).ok_or_else(lacks)?;
+    let (pipeline, options) = (pipeline.downgrade(), options.clone());
+    let (units, ending) = (units.clone(), ending.clone());
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+        let Some(event) = info.event().filter(|_| !pad.is_linked()) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let built = match event.view() {
+            gst::EventView::Caps(caps) => match pipeline.upgrade() {
+                Some(pipeline) => attach_tail(&pipeline, pad, caps.caps(), &options, row, &units),
+                None => Ok(()),
+            },
+            // Without a sink, nobody else tells of the end.
+            gst::EventView::Eos(_) => Err(MediaError::NoFrames),
+            _ => Ok(()),
+        };
+        if let Err(error) = built {
+            ending.set(End::Failed(error));
+            units.close();
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+fn attach_tail(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    caps: &gst::CapsRef,
+    options: &Options,
+    row: &'static Row,
+    units: &AccessUnits,
+) -> Result<(), MediaError> {
+    let (form, key) = match caps.structure(0).map(|caps| caps.name().as_str()) {
+        Some("video/x-raw") => (Form::Raw, row.key),
+        Some("video/x-h264") => (Form::H264, KeyRequest::Event),
+        _ => return Err(MediaError::UnusableCaps(caps.to_string())),
+    };
+    let text = pipeline::tail(form, &options.video, row, options.encoder.speed).unwrap_or_default();
+    let mut context = gst::ParseContext::new();
+    let flags = gst::ParseFlags::FATAL_ERRORS;
+    let tail = gst::parse::bin_from_description_full(&text, true, Some(&mut context), flags)
+        .map_err(|error| {
+            diagnosis::of_description(&error, &context.missing_elements(), &Source::Test)
+        })?
+        .downcast::<gst::Bin>()
+        .map_err(|element| MediaError::Gstreamer(format!("{} is no bin", element.name())))?;
+    let failed = |what: &dyn std::fmt::Display| MediaError::Gstreamer(what.to_string());
+    units.attach(&tail, key)?;
+    pipeline.add(&tail).map_err(|error| failed(&error))?;
+    tail.sync_state_with_parent().map_err(|error| failed(&error))?;
+    let sink = tail.static_pad("sink").ok_or_else(|| failed(&"the encoder has no input"))?;
+    pad.link(&sink).map_err(|error| failed(&error))?;
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! Turns GStreamer's errors into ours, by their codes.
+//!
+//! Does not: read error texts to decide; they are passed on for people.
+
+use std::io;
+use std::path::Path;
+
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+
+use crate::media::error::presentable;
+use crate::media::{MediaError, Source};
+
+/// Starts GStreamer, once for the process.
+pub(super) fn init() -> Result<(), MediaError> {
+    gst::init().map_err(|error| MediaError::Gstreamer(presentable(error.message())))
+}
+
+/// Why a description does not parse; `missing` are the elements that GStreamer did not find.
+pub(super) fn of_description(
+    error: &glib::Error,
+    missing: &[String],
+    source: &Source,
+) -> MediaError {
+    match (missing.first(), source) {
+        (Some(element), _) => MediaError::MissingElement(element.clone()),
+        (None, Source::Pipeline { .. }) => MediaError::Fragment(presentable(error.message())),
+        (None, Source::Test | Source::File { .. } | Source::V4l2 { .. }) => {
+            MediaError::Gstreamer(presentable(error.message()))
+        }
+    }
+}
+
+/// Why a running pipeline failed.
+pub(super) fn of_message(message: &gst::message::Error, source: &Source) -> MediaError {
+    let error = message.error();
+    let detail = detail(&error, message.debug().as_deref());
+    if let Source::V4l2 { device, .. } = source {
+        if error.matches(gst::ResourceError::Busy) {
+            return MediaError::Busy(device.clone());
+        }
+        if error.matches(gst::ResourceError::NotFound) {
+            return MediaError::NoSuchDevice(device.clone());
+        }
+    }
+    match error.kind::<gst::StreamError>() {
+        Some(gst::StreamError::CodecNotFound) => return MediaError::NoDecoder(detail),
+        Some(
+            gst::StreamError::Decode
+            | gst::StreamError::Demux
+            | gst::StreamError::TypeNotFound
+            | gst::StreamError::WrongType
+            | gst::StreamError::Format,
+        ) => return MediaError::Decode(detail),
+        _ => {}
+    }
+    if error.matches(gst::CoreError::MissingPlugin) {
+        return MediaError::NoDecoder(detail);
+    }
+    let element = message.src().map_or_else(|| "the pipeline".into(), name);
+    MediaError::Element { element, detail }
+}
+
+/// Why a file or device cannot be opened.
+pub(super) fn of_open(
+    error: &io::Error,
+    path: &Path,
+    absent: impl FnOnce() -> MediaError,
+) -> MediaError {
+    match error.kind() {
+        io::ErrorKind::NotFound => absent(),
+        io::ErrorKind::PermissionDenied => MediaError::Denied(path.into()),
+        io::ErrorKind::ResourceBusy => MediaError::Busy(path.into()),
+        _ => MediaError::Element { element: path.display().to_string(), detail: error.to_string() },
+    }
+}
+
+/// What users know an element by: its type, not the name it got in the pipeline.
+fn name(object: &gst::Object) -> String {
+    let factory = object.downcast_ref::<gst::Element>().and_then(|element| element.factory());
+    factory.map_or_else(|| object.name().into(), |factory| factory.name().into())
+}
+
+/// The message, and the last line of the debug text, which says more.
+fn detail(error: &glib::Error, debug: Option<&str>) -> String {
+    let last = debug.and_then(|debug| debug.lines().last()).filter(|last| !last.trim().is_empty());
+    match last {
+        Some(last) => presentable(&format!("{} ({last})", error.message().trim_end_matches('.'))),
+        None => presentable(error.message()),
+    }
+}

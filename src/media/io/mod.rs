@@ -1,0 +1,17 @@
+//! The side of media that acts: GStreamer, files, threads, clocks.
+//!
+//! Does not: decide; what it does is decided in the pure files above.
+
+mod access_units;
+mod camera;
+mod capture;
+mod diagnosis;
+mod playback;
+mod running;
+mod transform;
+
+pub use access_units::{AccessUnits, Counts, SegmentPieces};
+pub use capture::Capture;
+pub use playback::{Output, Target};
+pub use running::End;
+pub use transform::Transform;

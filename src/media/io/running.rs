@@ -1,0 +1,216 @@
+//! A pipeline that runs: started, watched over its bus, and stopped within a bounded time.
+//!
+//! ```text
+//! start ──▶ running ──▶ ended (end of stream, or the first error)
+//!              │ end of stream, and it repeats: READY, PLAYING
+//!              └──◀──┘
+//! ```
+//!
+//! There is no main loop: the bus's sync handler sees each message on the thread that posts it, keeps the
+//! first that ends the pipeline, and drops all.
+//!
+//! Does not: know what the pipeline is for.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use tokio::sync::{oneshot, watch};
+
+use crate::capacity::PIPELINE_STOP_TIME;
+use crate::media::io::diagnosis;
+use crate::media::{MediaError, Source};
+
+/// How a pipeline ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Its input came to its end.
+    EndOfStream,
+    /// It failed.
+    Failed(MediaError),
+}
+
+/// The end of a pipeline: set once, seen by all who wait for it.
+#[derive(Debug, Clone)]
+pub(super) struct Ending(watch::Sender<Option<End>>);
+
+impl Ending {
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(None))
+    }
+
+    /// The pipeline has ended so, unless it had ended before.
+    pub(super) fn set(&self, end: End) {
+        self.0.send_if_modified(|known| {
+            let is_first = known.is_none();
+            known.get_or_insert(end);
+            is_first
+        });
+    }
+
+    fn known(&self) -> Option<End> {
+        self.0.borrow().clone()
+    }
+
+    /// Waits for the end. Cancel safe.
+    pub(super) async fn wait(&self) -> End {
+        let mut watched = self.0.subscribe();
+        let end = watched.wait_for(Option::is_some).await.ok().and_then(|end| end.clone());
+        // The sender lives as long as `self`, so there always is an end here.
+        end.unwrap_or(End::EndOfStream)
+    }
+}
+
+/// A pipeline that was started; dropping it stops it.
+#[derive(Debug)]
+pub(super) struct Running {
+    pipeline: gst::Pipeline,
+    stopped: Arc<Mutex<bool>>,
+}
+
+/// What to do with the messages of a pipeline.
+pub(super) struct Watch<I, E> {
+    /// For its errors: what the pipeline reads.
+    pub(super) source: Source,
+    /// Whether media came since this was asked last.
+    pub(super) had_media: I,
+    /// Called at its end, perhaps more than once.
+    pub(super) on_end: E,
+    /// Where its end is kept.
+    pub(super) ending: Ending,
+}
+
+/// Parses a description; the elements' paths are not in it.
+pub(super) fn parse(description: &str, source: &Source) -> Result<gst::Pipeline, MediaError> {
+    let mut context = gst::ParseContext::new();
+    let flags = gst::ParseFlags::FATAL_ERRORS;
+    let element = gst::parse::launch_full(description, Some(&mut context), flags)
+        .map_err(|error| diagnosis::of_description(&error, &context.missing_elements(), source))?;
+    // A description of a single element gives that element.
+    element.downcast::<gst::Pipeline>().or_else(|element| {
+        let pipeline = gst::Pipeline::new();
+        pipeline.add(&element).map_err(|error| MediaError::Gstreamer(error.to_string()))?;
+        Ok(pipeline)
+    })
+}
+
+impl Running {
+    /// Starts `pipeline`. Blocks while devices are opened.
+    pub(super) fn start<I, E>(
+        pipeline: gst::Pipeline,
+        watch: Watch<I, E>,
+    ) -> Result<Self, MediaError>
+    where
+        I: Fn() -> bool + Send + Sync + 'static,
+        E: Fn() + Send + Sync + 'static,
+    {
+        let running = Self { pipeline, stopped: Arc::default() };
+        let ending = watch.ending.clone();
+        running.watch(watch);
+        match running.pipeline.set_state(gst::State::Playing) {
+            Ok(_) => Ok(running),
+            Err(_) => match ending.known() {
+                Some(End::Failed(error)) => Err(error),
+                Some(End::EndOfStream) | None => {
+                    Err(MediaError::Gstreamer("the pipeline does not start".into()))
+                }
+            },
+        }
+    }
+
+    fn watch<I, E>(&self, watch: Watch<I, E>)
+    where
+        I: Fn() -> bool + Send + Sync + 'static,
+        E: Fn() + Send + Sync + 'static,
+    {
+        let Some(bus) = self.pipeline.bus() else { return };
+        let pipeline = self.pipeline.downgrade();
+        let stopped = Arc::clone(&self.stopped);
+        let repeats = matches!(watch.source, Source::File { repeat: true, .. });
+        let has_ended = AtomicBool::new(false);
+        bus.set_sync_handler(move |_, message| {
+            use gst::MessageView::{Eos, Error};
+            let end = match message.view() {
+                Eos(_) if !(watch.had_media)() => Some(End::Failed(MediaError::NoFrames)),
+                Eos(_) if repeats => {
+                    start_over(&pipeline, &stopped);
+                    None
+                }
+                Eos(_) => Some(End::EndOfStream),
+                Error(error) => Some(End::Failed(diagnosis::of_message(error, &watch.source))),
+                _ => None,
+            };
+            if let Some(end) = end {
+                watch.ending.set(end);
+                if !has_ended.swap(true, Ordering::Relaxed) {
+                    (watch.on_end)();
+                }
+            }
+            gst::BusSyncReply::Drop
+        });
+    }
+
+    /// Stops the pipeline, and waits a bounded time for it.
+    pub(super) async fn stop(self) {
+        let (tell, told) = oneshot::channel();
+        if self.halt(move || {
+            let _ = tell.send(());
+        }) && tokio::time::timeout(PIPELINE_STOP_TIME, told).await.is_err()
+        {
+            left_behind();
+        }
+    }
+
+    /// Sets the pipeline to NULL on a thread of its own: a stuck driver must not hold up the process. False
+    /// if that was done before.
+    fn halt(&self, then: impl FnOnce() + Send + 'static) -> bool {
+        let pipeline = self.pipeline.clone();
+        let stopped = Arc::clone(&self.stopped);
+        let halt = move || {
+            let mut stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
+            *stopped = true;
+            // A failure leaves nothing to be done.
+            let _ = pipeline.set_state(gst::State::Null);
+            then();
+        };
+        if self.stopped.try_lock().is_ok_and(|stopped| *stopped) {
+            return false;
+        }
+        thread::Builder::new().name("media-stop".into()).spawn(halt).is_ok()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let (tell, told) = mpsc::channel();
+        if self.halt(move || {
+            let _ = tell.send(());
+        }) && told.recv_timeout(PIPELINE_STOP_TIME).is_err()
+        {
+            left_behind();
+        }
+    }
+}
+
+fn left_behind() {
+    log::warn!(
+        "the pipeline does not stop within {PIPELINE_STOP_TIME:?}: left to the end of the process"
+    );
+}
+
+/// Plays from the start again. Not by a seek, which some formats do not know, and not on this thread,
+/// which is the pipeline's own.
+fn start_over(pipeline: &gst::glib::WeakRef<gst::Pipeline>, stopped: &Arc<Mutex<bool>>) {
+    let Some(pipeline) = pipeline.upgrade() else { return };
+    let stopped = Arc::clone(stopped);
+    pipeline.call_async(move |pipeline| {
+        let stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*stopped {
+            // A failure posts its message, which ends the pipeline.
+            let _ = pipeline.set_state(gst::State::Ready);
+            let _ = pipeline.set_state(gst::State::Playing);
+        }
+    });
+}

@@ -1,0 +1,121 @@
+//! Changes a transport stream: decode, a GStreamer effect, encode, with the times of the input.
+//!
+//! Does not: carry audio over.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+
+use crate::capacity::ACCESS_UNIT_BYTES;
+use crate::media::io::access_units::{AccessUnits, SegmentPieces};
+use crate::media::io::running::{self, End, Ending, Running};
+use crate::media::io::{capture, diagnosis};
+use crate::media::pipeline::INPUT;
+use crate::media::ts::{Reader, Report};
+use crate::media::{MediaError, Options, Source, pipeline};
+
+/// A stream that is being changed.
+#[derive(Debug)]
+pub struct Transform {
+    input: gst_app::AppSrc,
+    units: AccessUnits,
+    running: Running,
+    ending: Ending,
+    segment: Duration,
+    /// Reads along until the first key, whose time the output begins with.
+    first_key: Option<Box<Reader>>,
+    drops: bool,
+    dropped: u64,
+}
+
+impl Transform {
+    /// Starts a pipeline with `effect`, elements from raw video to raw video as for `gst-launch-1.0`;
+    /// the source in `options` is not used.
+    pub fn start(effect: &str, options: &Options) -> Result<Self, MediaError> {
+        diagnosis::init()?;
+        let row = capture::encoder_row(options)?;
+        // libav where it is: it holds no frame back. Else whatever decodes here.
+        let has_libav = gst::ElementFactory::find("avdec_h264").is_some();
+        let decoder = if has_libav { "avdec_h264" } else { "decodebin" };
+        let description =
+            pipeline::transform(decoder, effect, &options.video, row, options.encoder.speed);
+        let source = Source::Pipeline { fragment: effect.to_owned() };
+        let built = running::parse(&description, &source)?;
+        let units = AccessUnits::new();
+        units.attach(built.upcast_ref(), row.key)?;
+        let input = built
+            .by_name(INPUT)
+            .and_then(|input| input.downcast::<gst_app::AppSrc>().ok())
+            .ok_or_else(|| MediaError::Gstreamer(format!("the pipeline lacks {INPUT}")))?;
+        let ending = Ending::new();
+        let running = Running::start(built, capture::watch(&source, &units, &ending))?;
+        Ok(Self {
+            input,
+            units,
+            running,
+            ending,
+            segment: options.video.segment,
+            first_key: Some(Box::default()),
+            drops: false,
+            dropped: 0,
+        })
+    }
+
+    /// Hands over the next bytes of the stream; `begins` says that a segment begins with them. Never
+    /// blocks: what the pipeline has no room for is dropped up to the next segment.
+    pub fn push(&mut self, bytes: Bytes, begins: bool) {
+        self.drops &= !begins;
+        self.drops |= self.input.current_level_bytes() > ACCESS_UNIT_BYTES as u64;
+        if self.drops {
+            self.dropped += 1;
+            return;
+        }
+        self.read_along(&bytes);
+        // It fails when the pipeline has ended, which `ended` tells.
+        let _ = self.input.push_buffer(gst::Buffer::from_slice(bytes));
+    }
+
+    /// Chunks of input dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// There is no more input; the pieces end when all is through.
+    pub fn finish(&self) {
+        let _ = self.input.end_of_stream();
+    }
+
+    /// The changed stream as pieces of segments.
+    pub fn pieces(&self) -> SegmentPieces {
+        self.units.pieces(self.segment)
+    }
+
+    /// Waits for the end of the stream, or a failure. Cancel safe.
+    pub async fn ended(&self) -> End {
+        self.ending.wait().await
+    }
+
+    /// Stops, in a bounded time.
+    pub async fn stop(self) {
+        self.running.stop().await;
+        self.units.close();
+    }
+
+    /// Finds the time of the first key before the pipeline can have decoded it.
+    fn read_along(&mut self, bytes: &[u8]) {
+        let Some(reader) = &mut self.first_key else { return };
+        let mut first = None;
+        reader.push(bytes, &mut |report| {
+            if let (Report::Unit(unit), None) = (report, first) {
+                first = unit.dts.or(unit.pts).filter(|_| unit.is_key);
+            }
+        });
+        if let Some(dts) = first {
+            self.first_key = None;
+            self.units.begin_at(dts.as_duration());
+        }
+    }
+}

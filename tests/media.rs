@@ -1,0 +1,517 @@
+//! Captures from each kind of source and holds every segment to the rules: it decodes alone, the channel
+//! goes on without a gap, no frame is lost or doubled.
+//!
+//! Does not: touch the network.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use livepeer_edge::media::io::{Capture, End, Output, Target, Transform};
+use livepeer_edge::media::ts::{Reader, Report, Unit};
+use livepeer_edge::media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
+use livepeer_edge::segment::{Pieces, Place};
+
+/// A test that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn small() -> Options {
+    Options {
+        source: Source::Test,
+        video: Video {
+            width: 320,
+            height: 180,
+            fps: 24,
+            bitrate: 400_000,
+            segment: Duration::from_secs(1),
+        },
+        encoder: Encoder { element: None, speed: Speed::Ultrafast },
+    }
+}
+
+/// The user's fragment, throttled so that a reader on a busy machine keeps up.
+fn fragment(fragment: &str) -> Options {
+    Options { source: Source::Pipeline { fragment: fragment.into() }, ..small() }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(LIMIT, future).await.expect("it hangs") })
+}
+
+/// All segments until there are no more, or until `most` are complete.
+async fn segments(pieces: &mut impl Pieces, most: usize) -> Vec<Vec<u8>> {
+    let mut segments: Vec<Vec<u8>> = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        assert_eq!(piece.bytes.len() % 188, 0);
+        if piece.place == Place::Begin {
+            if segments.len() == most {
+                break;
+            }
+            segments.push(Vec::new());
+        }
+        segments
+            .last_mut()
+            .expect("the first piece begins a segment")
+            .extend_from_slice(&piece.bytes);
+    }
+    segments
+}
+
+fn read(bytes: &[u8]) -> Vec<Report> {
+    let mut reports = Vec::new();
+    let mut reader = Reader::new();
+    reader.push(bytes, &mut |report| reports.push(report));
+    reader.flush(&mut |report| reports.push(report));
+    reports
+}
+
+/// Holds the channel to the rules and gives its access units.
+#[track_caller]
+fn check_channel(segments: &[Vec<u8>]) -> Vec<Unit> {
+    let mut units = Vec::new();
+    for (n, segment) in segments.iter().enumerate() {
+        let reports = read(segment);
+        let [Report::Pat, Report::Pmt, Report::Unit(first), ..] = reports[..] else {
+            panic!("segment {n} begins {:?}", &reports[..reports.len().min(4)])
+        };
+        assert!(first.is_key && first.has_parameters, "segment {n}: {first:?}");
+    }
+    for report in read(&segments.concat()) {
+        match report {
+            Report::Pat | Report::Pmt => {}
+            Report::Unit(unit) => units.push(unit),
+            fault => panic!("{fault:?}"),
+        }
+    }
+    let times: Vec<i64> =
+        units.windows(2).map(|two| two[1].dts.unwrap().since(two[0].dts.unwrap())).collect();
+    assert!(times.iter().all(|step| *step > 0), "DTS rise: {times:?}");
+    assert!(
+        units.iter().all(|unit| unit.pts.unwrap().since(unit.dts.unwrap()) >= 0 && !unit.cut_short)
+    );
+    units
+}
+
+/// The DTS steps are one frame's each.
+#[track_caller]
+fn check_steps(units: &[Unit], fps: i64) {
+    for two in units.windows(2) {
+        let step = two[1].dts.unwrap().since(two[0].dts.unwrap());
+        assert!((step - 90_000 / fps).abs() <= 2, "a step of {step} ticks at {fps} frames/s");
+    }
+}
+
+/// Frames that a decoder finds in this segment alone.
+fn decoded_alone(segment: &[u8]) -> usize {
+    gst::init().unwrap();
+    let description = "appsrc name=in format=bytes caps=video/mpegts,systemstream=true,packetsize=188 \
+                       ! tsdemux ! h264parse ! avdec_h264 ! appsink name=out sync=false";
+    let pipeline = gst::parse::launch(description).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let input = pipeline.by_name("in").unwrap().downcast::<gst_app::AppSrc>().unwrap();
+    let output = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    input.push_buffer(gst::Buffer::from_slice(segment.to_vec())).unwrap();
+    input.end_of_stream().unwrap();
+    let mut frames = 0;
+    while output.try_pull_sample(gst::ClockTime::from_seconds(10)).is_some() {
+        frames += 1;
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+    frames
+}
+
+/// Every segment decodes alone, to as many frames as it has access units: none lost, none doubled.
+#[track_caller]
+fn check_decodes_alone(segments: &[Vec<u8>]) {
+    for (n, segment) in segments.iter().enumerate() {
+        let units = read(segment).iter().filter(|report| matches!(report, Report::Unit(_))).count();
+        assert_eq!(decoded_alone(segment), units, "segment {n}");
+    }
+}
+
+fn temporary(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("livepeer-edge-{}-{name}", std::process::id()))
+}
+
+/// Runs a pipeline to its end.
+fn run(description: &str) {
+    gst::init().unwrap();
+    let pipeline = gst::parse::launch(description).unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let message =
+        pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(20), &ends);
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert_eq!(
+        message.map(|message| message.type_()),
+        Some(gst::MessageType::Eos),
+        "{description}"
+    );
+}
+
+#[test]
+fn the_test_source_gives_segments_that_stand_alone() {
+    let (segments, counts, units) = block_on(async {
+        let capture = Capture::start(&small()).unwrap();
+        capture.access_units().time_frames();
+        let mut pieces = capture.pieces();
+        let segments = segments(&mut pieces, 4).await;
+        let units = check_channel(&segments);
+        let last = units.last().unwrap().pts.unwrap();
+        assert!(capture.access_units().entered(last).is_some(), "its way is timed");
+        let counts = capture.counts();
+        capture.stop().await;
+        (segments, counts, units)
+    });
+    assert_eq!(segments.len(), 4);
+    assert_eq!(units.len(), 4 * 24);
+    check_steps(&units, 24);
+    check_decodes_alone(&segments);
+    assert_eq!(counts.dropped, 0);
+    assert!(counts.captured >= counts.encoded && counts.encoded > 96, "{counts:?}");
+    assert_eq!(counts.segments, 5);
+}
+
+#[test]
+fn a_fragment_of_raw_video_is_encoded_whole() {
+    let options = fragment(
+        "videotestsrc num-buffers=150 pattern=smpte horizontal-speed=4 ! video/x-raw,framerate=24/1 \
+         ! identity sleep-time=3000",
+    );
+    block_on(async {
+        let capture = Capture::start(&options).unwrap();
+        let segments = segments(&mut capture.pieces(), usize::MAX).await;
+        assert_eq!(capture.ended().await, End::EndOfStream);
+        let units = check_channel(&segments);
+        assert_eq!((segments.len(), units.len()), (7, 150));
+        check_steps(&units, 24);
+        check_decodes_alone(&segments);
+        let counts = capture.counts();
+        assert_eq!((counts.captured, counts.encoded, counts.dropped), (150, 150, 0));
+        let bytes: usize = segments.iter().map(Vec::len).sum();
+        assert_eq!((counts.segments, counts.bytes), (7, bytes as u64));
+    });
+}
+
+#[test]
+fn h264_passes_through_with_natural_keys_only() {
+    // A key every half second, in a packing that needs the parser, without delimiters.
+    let options = fragment(
+        "videotestsrc num-buffers=120 ! video/x-raw,format=I420,width=320,height=180,framerate=24/1 \
+         ! identity sleep-time=3000 ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=12 \
+         aud=false option-string=scenecut=0 ! video/x-h264,stream-format=avc",
+    );
+    block_on(async {
+        let capture = Capture::start(&options).unwrap();
+        let segments = segments(&mut capture.pieces(), usize::MAX).await;
+        let units = check_channel(&segments);
+        assert_eq!((segments.len(), units.len()), (5, 120));
+        assert_eq!(units.iter().filter(|unit| unit.is_key).count(), 10);
+        check_steps(&units, 24);
+        check_decodes_alone(&segments);
+    });
+}
+
+/// A file of 60 frames at 24 frames/s, with sound, under a name that a description could not hold.
+fn film(name: &str) -> PathBuf {
+    let path = temporary(name);
+    let plain = temporary("film.mkv");
+    let plain = plain.with_extension(format!("{}.mkv", name.len()));
+    run(&format!(
+        "matroskamux name=mux ! filesink location={} \
+         videotestsrc num-buffers=60 ! video/x-raw,width=320,height=240,framerate=24/1 \
+         ! x264enc speed-preset=ultrafast ! h264parse ! mux. \
+         audiotestsrc num-buffers=100 ! audioconvert ! avenc_aac ! aacparse ! mux.",
+        plain.display()
+    ));
+    std::fs::rename(plain, &path).unwrap();
+    path
+}
+
+#[test]
+fn a_file_is_paced_and_comes_whole() {
+    let path = film("a \"film\" ! 'x'.mkv");
+    let options = Options { source: Source::File { path: path.clone(), repeat: false }, ..small() };
+    let began = std::time::Instant::now();
+    block_on(async {
+        let capture = Capture::start(&options).unwrap();
+        let segments = segments(&mut capture.pieces(), usize::MAX).await;
+        assert_eq!(capture.ended().await, End::EndOfStream);
+        let units = check_channel(&segments);
+        assert_eq!((segments.len(), units.len()), (3, 60));
+        check_steps(&units, 24);
+        check_decodes_alone(&segments);
+    });
+    assert!(began.elapsed() >= Duration::from_millis(2300), "paced: {:?}", began.elapsed());
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_file_that_repeats_goes_on_in_time() {
+    let path = film("repeated.mkv");
+    let options = Options { source: Source::File { path: path.clone(), repeat: true }, ..small() };
+    block_on(async {
+        let capture = Capture::start(&options).unwrap();
+        // 2.5 s of film: the second and third round are in it. Each round begins with a key, which the
+        // segmenter need not cut at.
+        let segments = segments(&mut capture.pieces(), 6).await;
+        let units = check_channel(&segments);
+        check_steps(&units, 24);
+        check_decodes_alone(&segments);
+        assert!(units.len() > 120, "{}", units.len());
+        capture.stop().await;
+    });
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_clip_in_422_is_transcoded() {
+    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/clips/real-720p-422-aac.ts");
+    if !clip.exists() {
+        println!("skipped: {} is absent", clip.display());
+        return;
+    }
+    let options = Options { source: Source::File { path: clip, repeat: false }, ..small() };
+    block_on(async {
+        let capture = Capture::start(&options).unwrap();
+        let segments = segments(&mut capture.pieces(), 3).await;
+        let units = check_channel(&segments);
+        check_steps(&units, 24);
+        check_decodes_alone(&segments);
+        capture.stop().await;
+    });
+}
+
+#[test]
+fn a_reader_that_starts_over_gets_a_key_at_once() {
+    let mut options = small();
+    options.video.segment = Duration::from_secs(10);
+    block_on(async {
+        let capture = Capture::start(&options).unwrap();
+        let mut pieces = capture.pieces();
+        let first = pieces.next().await.unwrap();
+        assert_eq!(first.place, Place::Begin);
+        for _ in 0..5 {
+            assert_eq!(pieces.next().await.unwrap().place, Place::Continue);
+        }
+        let began = std::time::Instant::now();
+        pieces.resync();
+        let next = pieces.next().await.unwrap();
+        assert_eq!(next.place, Place::Begin);
+        // The next natural key would come after 10 s.
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(
+            matches!(read(&next.bytes)[..], [Report::Pat, Report::Pmt, Report::Unit(unit)] if unit.is_key)
+        );
+        capture.stop().await;
+    });
+}
+
+#[test]
+fn a_reader_that_comes_late_begins_at_the_newest_key() {
+    let options = fragment(
+        "videotestsrc num-buffers=300 ! video/x-raw,framerate=24/1 ! identity sleep-time=1000",
+    );
+    block_on(async {
+        let capture = Capture::start(&options).unwrap();
+        assert_eq!(capture.ended().await, End::EndOfStream);
+        let segments = segments(&mut capture.pieces(), usize::MAX).await;
+        let units = check_channel(&segments);
+        // 300 frames are 12 GOPs of 24 and one of 12.
+        assert_eq!((segments.len(), units.len()), (1, 12));
+        assert_eq!(capture.counts().dropped, 288);
+    });
+}
+
+#[test]
+fn media_time_goes_on_over_captures() {
+    let options = fragment(
+        "videotestsrc num-buffers=48 ! video/x-raw,framerate=24/1 ! identity sleep-time=1000",
+    );
+    block_on(async {
+        let first = Capture::start(&options).unwrap();
+        let mut all = segments(&mut first.pieces(), usize::MAX).await;
+        let second = Capture::resume(&options, first.access_units().clone()).unwrap();
+        all.extend(segments(&mut second.pieces(), usize::MAX).await);
+        // Two muxers, as for two jobs: their counters start anew, their times do not.
+        let dts: Vec<_> =
+            all.iter().flat_map(|segment| read(segment)).filter_map(unit_of).collect();
+        assert_eq!(dts.len(), 96);
+        check_steps(&dts, 24);
+    });
+}
+
+fn unit_of(report: Report) -> Option<Unit> {
+    if let Report::Unit(unit) = report { Some(unit) } else { None }
+}
+
+#[track_caller]
+fn check_start_fails(options: &Options, expected: &MediaError) {
+    let error = Capture::start(options).map(drop).expect_err("it must not start");
+    assert_eq!(&error, expected);
+}
+
+#[test]
+fn bad_input_is_named() {
+    let with = |source| Options { source, ..small() };
+    check_start_fails(
+        &with(Source::File { path: "/no/such/film.mp4".into(), repeat: false }),
+        &MediaError::NoSuchFile("/no/such/film.mp4".into()),
+    );
+    let v4l2 = |device: &str| Source::V4l2 { device: device.into(), format: CameraFormat::Auto };
+    check_start_fails(
+        &with(v4l2("/dev/video99")),
+        &MediaError::NoSuchDevice("/dev/video99".into()),
+    );
+    check_start_fails(&with(v4l2("/dev/null")), &MediaError::NotACamera("/dev/null".into()));
+    check_start_fails(
+        &with(v4l2("/etc/hostname")),
+        &MediaError::NotACamera("/etc/hostname".into()),
+    );
+    check_start_fails(
+        &fragment("nosuchelement ! identity"),
+        &MediaError::MissingElement("nosuchelement".into()),
+    );
+    let unknown = Encoder { element: Some("x265enc".into()), speed: Speed::Ultrafast };
+    check_start_fails(
+        &Options { encoder: unknown, ..small() },
+        &MediaError::UnknownEncoder("x265enc".into()),
+    );
+    for broken in [
+        "videotestsrc !",
+        "videotestsrc ! ! identity",
+        "",
+        "videotestsrc ! fakesink",
+        "\"",
+        "videotestsrc pattern=nonsense",
+    ] {
+        let error = Capture::start(&fragment(broken)).map(drop).expect_err(broken);
+        assert!(matches!(error, MediaError::Fragment(_)), "{broken:?}: {error:?}");
+    }
+}
+
+#[track_caller]
+fn check_ends(options: &Options, expected: impl Fn(&End) -> bool) {
+    block_on(async {
+        let capture = Capture::start(options).unwrap();
+        assert_eq!(capture.pieces().next().await, None);
+        let end = capture.ended().await;
+        assert!(expected(&end), "{end:?}");
+    });
+}
+
+#[test]
+fn input_without_video_ends_with_its_reason() {
+    let text = temporary("text.mp4");
+    std::fs::write(&text, "this is no film\n".repeat(1000)).unwrap();
+    let file = |path: &Path| Options {
+        source: Source::File { path: path.into(), repeat: true },
+        ..small()
+    };
+    check_ends(&file(&text), |end| {
+        matches!(end, End::Failed(MediaError::Decode(_) | MediaError::NoDecoder(_)))
+    });
+    let empty = temporary("empty.mp4");
+    std::fs::write(&empty, "").unwrap();
+    check_ends(&file(&empty), |end| matches!(end, End::Failed(MediaError::Decode(_))));
+    let sound = temporary("sound.mkv");
+    run(&format!(
+        "audiotestsrc num-buffers=20 ! avenc_aac ! matroskamux ! filesink location={}",
+        sound.display()
+    ));
+    check_ends(&file(&sound), |end| matches!(end, End::Failed(_)));
+    for path in [text, empty, sound] {
+        std::fs::remove_file(path).unwrap();
+    }
+    check_ends(&fragment("videotestsrc num-buffers=0"), |end| {
+        *end == End::Failed(MediaError::NoFrames)
+    });
+    check_ends(&fragment("audiotestsrc"), |end| {
+        matches!(end, End::Failed(MediaError::Element { .. }))
+    });
+}
+
+#[test]
+fn a_transform_keeps_times_and_frames() {
+    let source = fragment(
+        "videotestsrc num-buffers=96 pattern=smpte horizontal-speed=4 ! video/x-raw,framerate=24/1 \
+         ! identity sleep-time=5000",
+    );
+    block_on(async {
+        let capture = Capture::start(&source).unwrap();
+        let mut pieces = capture.pieces();
+        let mut transform = Transform::start("videobalance saturation=0.0", &small()).unwrap();
+        let mut returned = transform.pieces();
+        let mut muxed = Vec::new();
+        let feed = async {
+            while let Some(piece) = pieces.next().await {
+                muxed.extend_from_slice(&piece.bytes);
+                transform.push(piece.bytes, piece.place == Place::Begin);
+            }
+            transform.finish();
+        };
+        let ((), segments) = tokio::join!(feed, segments(&mut returned, usize::MAX));
+        assert_eq!(transform.ended().await, End::EndOfStream);
+        assert_eq!(transform.dropped(), 0);
+        let got = check_channel(&segments);
+        check_decodes_alone(&segments);
+        let pts = |units: &[Unit]| units.iter().map(|unit| unit.pts.unwrap()).collect::<Vec<_>>();
+        let sent: Vec<Unit> = read(&muxed).into_iter().filter_map(unit_of).collect();
+        assert_eq!(pts(&got), pts(&sent));
+    });
+}
+
+#[test]
+fn a_wrong_effect_is_named() {
+    let start =
+        |effect| Transform::start(effect, &small()).map(drop).expect_err("it must not start");
+    assert_eq!(start("nosucheffect"), MediaError::MissingElement("nosucheffect".into()));
+    assert!(matches!(start("videobalance !"), MediaError::Fragment(_)));
+}
+
+#[test]
+fn an_output_gets_all_bytes_in_order() {
+    let path = temporary("out.ts");
+    block_on(async {
+        let mut output = Output::open(&Target::File(path.clone())).unwrap();
+        for n in 0..100_u8 {
+            output.push(Bytes::from(vec![n; 1000]), n == 0);
+        }
+        output.close(LIMIT).await.unwrap();
+    });
+    let written = std::fs::read(&path).unwrap();
+    assert_eq!(written.len(), 100_000);
+    assert!(
+        written
+            .chunks(1000)
+            .enumerate()
+            .all(|(n, chunk)| chunk.iter().all(|byte| *byte == n as u8))
+    );
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn an_output_that_cannot_be_written_says_so_and_blocks_nobody() {
+    let missing = Target::File("/no/such/directory/out.ts".into());
+    let error = Output::open(&missing).map(drop).expect_err("there is no directory");
+    assert!(
+        matches!(error, MediaError::Write { path, .. } if path == Path::new("/no/such/directory/out.ts"))
+    );
+    block_on(async {
+        let mut output = Output::open(&Target::File("/dev/full".into())).unwrap();
+        output.push(Bytes::from_static(&[0; 188]), true);
+        let error = output.failed().await;
+        assert!(
+            matches!(&error, MediaError::Write { path, .. } if path == Path::new("/dev/full")),
+            "{error}"
+        );
+        output.push(Bytes::from_static(&[0; 188]), true);
+        output.push(Bytes::from_static(&[0; 188]), false);
+        assert_eq!(output.dropped(), 2);
+        assert_eq!(output.close(LIMIT).await, Err(error));
+    });
+}
