@@ -71,7 +71,7 @@ pub fn head(source: &Source, video: &Video, choice: Option<&CameraChoice>) -> He
         },
         Source::File { .. } => Head {
             text: format!(
-                "filesrc name={SOURCE} ! decodebin name={DECODE} expose-all-streams=false caps=video/x-raw \
+                "filesrc name={SOURCE} ! decodebin name={DECODE} expose-all-streams=false caps=video/x-raw(ANY) \
                  identity name={PACED} sync=true"
             ),
             form: Form::Raw,
@@ -166,7 +166,7 @@ mod tests {
             &Source::File { path: "a \"b\" ! c.mp4".into(), repeat: false },
             None,
             "filesrc name=edge_source ! decodebin name=edge_decode expose-all-streams=false \
-             caps=video/x-raw identity name=edge_paced sync=true",
+             caps=video/x-raw(ANY) identity name=edge_paced sync=true",
             Form::Raw,
         );
         check(

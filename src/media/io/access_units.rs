@@ -179,6 +179,11 @@ impl AccessUnits {
         self.0.lock().timeline = Timeline::beginning_at(time);
     }
 
+    /// There will be some, perhaps again.
+    pub(super) fn open(&self) {
+        self.0.lock().is_closed = false;
+    }
+
     /// There will be no more; readers get what waits, then `None`.
     pub(super) fn close(&self) {
         self.0.lock().is_closed = true;

@@ -63,6 +63,7 @@ impl Capture {
             Form::Shaped | Form::Raw => units.attach(built.upcast_ref(), row.key)?,
             Form::H264 => units.attach(built.upcast_ref(), KeyRequest::Event)?,
         }
+        units.open();
         let running = Running::start(built, watch(&options.source, &units, &ending))?;
         Ok(Self { units, running, ending, options: options.clone() })
     }

@@ -23,7 +23,9 @@ pub(super) fn of_description(
     missing: &[String],
     source: &Source,
 ) -> MediaError {
-    match (missing.first(), source) {
+    // The list may hold elements that are there, but have a wrong property.
+    let missing = missing.first().filter(|_| error.matches(gst::ParseError::NoSuchElement));
+    match (missing, source) {
         (Some(element), _) => MediaError::MissingElement(element.clone()),
         (None, Source::Pipeline { .. }) => MediaError::Fragment(presentable(error.message())),
         (None, Source::Test | Source::File { .. } | Source::V4l2 { .. }) => {
