@@ -48,7 +48,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 fn start(options: &Options) -> (Capture, SegmentPieces) {
     let units = AccessUnits::new();
     let pieces = units.pieces(options.video.segment);
-    (Capture::resume(options, units).unwrap(), pieces)
+    (Capture::start(options, units).unwrap(), pieces)
 }
 
 /// All segments until there are no more, or until `most` are complete.
@@ -165,7 +165,7 @@ fn run(description: &str) {
 #[test]
 fn the_test_source_gives_segments_that_stand_alone() {
     let (segments, counts, units) = block_on(async {
-        let capture = Capture::start(&small()).unwrap();
+        let capture = Capture::start(&small(), AccessUnits::new()).unwrap();
         capture.access_units().time_frames();
         let mut pieces = capture.pieces();
         let segments = segments(&mut pieces, 4).await;
@@ -264,7 +264,7 @@ fn a_file_that_repeats_goes_on_in_time() {
     let path = film("repeated.mkv");
     let options = Options { source: Source::File { path: path.clone(), repeat: true }, ..small() };
     block_on(async {
-        let capture = Capture::start(&options).unwrap();
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
         // 2.5 s of film: the second and third round are in it. Each round begins with a key, which the
         // segmenter need not cut at.
         let segments = segments(&mut capture.pieces(), 6).await;
@@ -300,7 +300,7 @@ fn a_reader_that_starts_over_gets_a_key_at_once() {
     let mut options = small();
     options.video.segment = Duration::from_secs(10);
     block_on(async {
-        let capture = Capture::start(&options).unwrap();
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
         let mut pieces = capture.pieces();
         let first = pieces.next().await.unwrap();
         assert_eq!(first.place, Place::Begin);
@@ -326,7 +326,7 @@ fn a_reader_that_comes_late_begins_at_the_newest_key() {
         "videotestsrc num-buffers=300 ! video/x-raw,framerate=24/1 ! identity sleep-time=1000",
     );
     block_on(async {
-        let capture = Capture::start(&options).unwrap();
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
         assert_eq!(capture.ended().await, End::EndOfStream);
         let segments = segments(&mut capture.pieces(), usize::MAX).await;
         let units = check_channel(&segments);
@@ -345,7 +345,7 @@ fn media_time_goes_on_over_captures() {
         let (first, mut pieces) = start(&options);
         let mut all = segments(&mut pieces, usize::MAX).await;
         let mut pieces = first.pieces();
-        let _second = Capture::resume(&options, first.access_units().clone()).unwrap();
+        let _second = Capture::start(&options, first.access_units().clone()).unwrap();
         all.extend(segments(&mut pieces, usize::MAX).await);
         // Two muxers, as for two jobs: their counters start anew, their times do not.
         let dts: Vec<_> =
@@ -361,7 +361,8 @@ fn unit_of(report: Report) -> Option<Unit> {
 
 #[track_caller]
 fn check_start_fails(options: &Options, expected: &MediaError) {
-    let error = Capture::start(options).map(drop).expect_err("it must not start");
+    let error =
+        Capture::start(options, AccessUnits::new()).map(drop).expect_err("it must not start");
     assert_eq!(&error, expected);
 }
 
@@ -400,7 +401,8 @@ fn bad_input_is_named() {
         "\"",
         "videotestsrc pattern=nonsense",
     ] {
-        let error = Capture::start(&fragment(broken)).map(drop).expect_err(broken);
+        let error =
+            Capture::start(&fragment(broken), AccessUnits::new()).map(drop).expect_err(broken);
         assert!(matches!(error, MediaError::Fragment(_)), "{broken:?}: {error:?}");
     }
 }
@@ -408,7 +410,7 @@ fn bad_input_is_named() {
 #[track_caller]
 fn check_ends(options: &Options, expected: impl Fn(&End) -> bool) {
     block_on(async {
-        let capture = Capture::start(options).unwrap();
+        let capture = Capture::start(options, AccessUnits::new()).unwrap();
         assert_eq!(capture.pieces().next().await, None);
         let end = capture.ended().await;
         assert!(expected(&end), "{end:?}");

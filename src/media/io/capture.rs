@@ -28,13 +28,16 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Starts capturing. Blocks while the source is opened.
-    pub fn start(options: &Options) -> Result<Self, MediaError> {
-        Self::resume(options, AccessUnits::new())
+    /// Opens the source and lets frames come at once.
+    pub fn start(options: &Options, units: AccessUnits) -> Result<Self, MediaError> {
+        let capture = Self::open(options, units)?;
+        capture.play();
+        Ok(capture)
     }
 
-    /// Starts capturing into `units`, where media time goes on after an earlier capture.
-    pub fn resume(options: &Options, units: AccessUnits) -> Result<Self, MediaError> {
+    /// Opens the source, which may block, and readies the pipeline; frames come once it [plays](Self::play).
+    /// They go into `units`, where media time goes on after an earlier capture.
+    pub fn open(options: &Options, units: AccessUnits) -> Result<Self, MediaError> {
         diagnosis::init()?;
         let row = encoder_row(options)?;
         let choice = match &options.source {
@@ -64,8 +67,13 @@ impl Capture {
             Form::H264 => units.attach(built.upcast_ref(), KeyRequest::Event)?,
         }
         units.open();
-        let running = Running::start(built, watch(&options.source, &units, &ending))?;
+        let running = Running::open(built, watch(&options.source, &units, &ending))?;
         Ok(Self { units, running, ending, options: options.clone() })
+    }
+
+    /// Lets frames come. Does not block; what goes wrong is told by [`Capture::ended`].
+    pub fn play(&self) {
+        self.running.play(&self.ending);
     }
 
     /// The captured video as pieces of segments.

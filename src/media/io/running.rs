@@ -1,9 +1,9 @@
-//! A pipeline that runs: started, watched over its bus, and stopped within a bounded time.
+//! A pipeline that runs: opened, played, watched over its bus, and stopped within a bounded time.
 //!
 //! ```text
-//! start ──▶ running ──▶ ended (end of stream, or the first error)
-//!              │ end of stream, and it repeats: READY, PLAYING
-//!              └──◀──┘
+//! open ──▶ ready ──play──▶ running ──▶ ended (end of stream, or the first error)
+//!                            │ end of stream, and it repeats: READY, PLAYING
+//!                            └──◀──┘
 //! ```
 //!
 //! There is no main loop: the bus's sync handler sees each message on the thread that posts it, keeps the
@@ -63,7 +63,7 @@ impl Ending {
     }
 }
 
-/// A pipeline that was started; dropping it stops it.
+/// A pipeline that was opened; dropping it stops it.
 #[derive(Debug)]
 pub(super) struct Running {
     pipeline: gst::Pipeline,
@@ -97,8 +97,9 @@ pub(super) fn parse(description: &str, source: &Source) -> Result<gst::Pipeline,
 }
 
 impl Running {
-    /// Starts `pipeline`. Blocks while devices are opened.
-    pub(super) fn start<I, E>(
+    /// Readies `pipeline`: opens its devices, which blocks, but lets no media flow before
+    /// [`play`](Self::play).
+    pub(super) fn open<I, E>(
         pipeline: gst::Pipeline,
         watch: Watch<I, E>,
     ) -> Result<Self, MediaError>
@@ -109,15 +110,23 @@ impl Running {
         let running = Self { pipeline, stopped: Arc::default() };
         let ending = watch.ending.clone();
         running.watch(watch);
-        match running.pipeline.set_state(gst::State::Playing) {
-            Ok(_) => Ok(running),
-            Err(_) => match ending.known() {
-                Some(End::Failed(error)) => Err(error),
-                Some(End::EndOfStream) | None => {
-                    Err(MediaError::Gstreamer("the pipeline does not start".into()))
-                }
-            },
+        match (running.pipeline.set_state(gst::State::Ready), ending.known()) {
+            (Ok(_), _) => Ok(running),
+            (Err(_), Some(End::Failed(error))) => Err(error),
+            (Err(_), Some(End::EndOfStream) | None) => Err(does_not_start()),
         }
+    }
+
+    /// Lets media flow. Does not block; a failure is the pipeline's end.
+    pub(super) fn play(&self, ending: &Ending) {
+        let (stopped, ending) = (Arc::clone(&self.stopped), ending.clone());
+        self.pipeline.call_async(move |pipeline| {
+            let stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
+            if !*stopped && pipeline.set_state(gst::State::Playing).is_err() {
+                // Mostly an error message came before, and is the end already.
+                ending.set(End::Failed(does_not_start()));
+            }
+        });
     }
 
     fn watch<I, E>(&self, watch: Watch<I, E>)
@@ -192,6 +201,10 @@ impl Drop for Running {
             left_behind();
         }
     }
+}
+
+fn does_not_start() -> MediaError {
+    MediaError::Gstreamer("the pipeline does not start".into())
 }
 
 fn left_behind() {

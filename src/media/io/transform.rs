@@ -51,7 +51,8 @@ impl Transform {
             .and_then(|input| input.downcast::<gst_app::AppSrc>().ok())
             .ok_or_else(|| MediaError::Gstreamer(format!("the pipeline lacks {INPUT}")))?;
         let ending = Ending::new();
-        let running = Running::start(built, capture::watch(&source, &units, &ending))?;
+        let running = Running::open(built, capture::watch(&source, &units, &ending))?;
+        running.play(&ending);
         Ok(Self {
             input,
             units,
