@@ -99,6 +99,13 @@ impl Route {
         Ok((link, response))
     }
 
+    /// Deletes the channel. What comes of it is only logged: an unused channel is swept by the server.
+    pub(super) async fn delete_channel(&self, spare: Option<Link>, within: Duration) {
+        let request = self.request(Method::DELETE, self.channel.expose().path(), Body::None);
+        let deleted = tokio::time::timeout(within, self.exchange(spare, request)).await;
+        log::debug!("{}: deleted: {}", self.channel, matches!(deleted, Ok(Ok(_))));
+    }
+
     async fn open(&self) -> Result<Link, LinkError> {
         let stream = self
             .connector

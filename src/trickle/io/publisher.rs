@@ -110,6 +110,12 @@ impl Publisher {
         }
     }
 
+    /// Deletes the channel without publishing, within half of [`PublishTimes::stop`]: for a job that
+    /// nobody wants any more.
+    pub async fn delete(self) {
+        self.route.delete_channel(None, self.times.stop / 2).await;
+    }
+
     /// Asks for the first seq. `None` if we are to stop before it is known.
     async fn resolve(
         &self,

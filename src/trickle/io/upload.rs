@@ -325,10 +325,7 @@ impl<P: Pieces> Upload<P> {
         }
         self.flight.current = None;
         self.flight.ended.clear();
-        let route = &self.publisher.route;
-        let request = route.request(Method::DELETE, route.channel.expose().path(), Body::None);
-        let deleted = tokio::time::timeout(half, route.exchange(self.spare.take(), request)).await;
-        log::debug!("{}: deleted: {}", route.channel, matches!(deleted, Ok(Ok(_))));
+        self.publisher.route.delete_channel(self.spare.take(), half).await;
         self.publisher.counters.in_flight.store(0, Ordering::Relaxed);
         self.cause
     }
