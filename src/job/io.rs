@@ -1,0 +1,70 @@
+//! Starts a live video job in a session.
+//!
+//! Does not: move media or keep the job alive.
+
+use crate::capacity::JOB_START_TIME;
+use crate::http::io::Answer;
+use crate::job::wire::{start_answer, start_request};
+use crate::job::{Channels, JobError, JobOptions};
+use crate::session::OrchestratorSession;
+
+/// Longest piece of a peer's words in an error.
+const WORDS: usize = 200;
+
+/// A job that an orchestrator has started: its channels exist and wait for video.
+#[derive(Debug)]
+pub struct LiveVideoJob {
+    session: OrchestratorSession,
+    channels: Channels,
+}
+
+impl LiveVideoJob {
+    /// Starts a job in `session` (`POST /live-video-to-video`). The answer may take long while a model
+    /// loads, at most [`JOB_START_TIME`].
+    pub async fn start(
+        session: OrchestratorSession,
+        options: &JobOptions,
+    ) -> Result<Self, JobError> {
+        let answer = session
+            .post_json("/live-video-to-video", start_request(options), JOB_START_TIME)
+            .await
+            .map_err(JobError::Session)?;
+        let url = session.url().clone();
+        match answer.status {
+            200 => {}
+            503 => return Err(JobError::NoCapacity(url, words(&answer))),
+            status @ (402 | 403) => return Err(JobError::Payment(url, status, words(&answer))),
+            status => return Err(JobError::Refused(url, status, words(&answer))),
+        }
+        let channels = start_answer(&answer.body, url.authority())
+            .map_err(|reason| JobError::Nonsense(url, reason))?;
+        Ok(Self { session, channels })
+    }
+
+    /// The session that the job runs in.
+    pub fn session(&self) -> &OrchestratorSession {
+        &self.session
+    }
+
+    /// The job's channels.
+    pub fn channels(&self) -> &Channels {
+        &self.channels
+    }
+}
+
+/// A peer's words about its refusal: the `message` of a JSON error, or the text, in one line.
+fn words(answer: &Answer) -> String {
+    let text = String::from_utf8_lossy(&answer.body);
+    let json: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
+    let message = json
+        .as_ref()
+        .and_then(|json| {
+            json.pointer("/error/message")
+                .or_else(|| json.pointer("/error"))
+                .and_then(|m| m.as_str())
+        })
+        .unwrap_or(text.trim());
+    let clean: String =
+        message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS).collect();
+    if clean.is_empty() { "no reason given".to_owned() } else { clean }
+}

@@ -1,0 +1,18 @@
+//! A live video job: its start on an orchestrator, its channels, and the machine that keeps it going.
+//!
+//! [`LiveVideoJob::start`] asks for the job; what has to run then, and when it is over, is decided by
+//! [`Machine`], which is told what happened and answers with commands that only `agent` carries out.
+//!
+//! Does not: move media.
+
+mod error;
+mod io;
+mod machine;
+mod options;
+mod wire;
+
+pub use error::{JobError, Loss, NoneLeft, Rejection};
+pub use io::LiveVideoJob;
+pub use machine::{Command, Commands, Event, Machine, Outcome};
+pub use options::JobOptions;
+pub use wire::{Channels, JobEvent, KEEP_ALIVE};

@@ -1,0 +1,230 @@
+//! What the start of a job and its events look like on the wire (protocol.md, section 5).
+//!
+//! Lenient with what a peer adds, strict on what the job needs.
+//!
+//! Does not: call anybody.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::http::{Authority, Scheme};
+use crate::job::JobOptions;
+use crate::trickle::{Channel, Purpose};
+
+/// The control message that keeps a job alive; sent every 10 s (protocol.md, section 5).
+pub const KEEP_ALIVE: &str = r#"{"keep":"alive"}"#;
+
+/// Longest manifest id that is believed.
+const MANIFEST_ID: usize = 256;
+
+#[derive(Serialize)]
+struct StartRequest<'a> {
+    model_id: &'a str,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    params: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_id: Option<&'a str>,
+}
+
+/// The body of `POST /live-video-to-video`.
+pub(super) fn start_request(options: &JobOptions) -> Vec<u8> {
+    let request = StartRequest {
+        model_id: &options.model,
+        params: &options.params,
+        stream_id: options.stream_id.as_deref(),
+    };
+    // Strings and JSON values always serialise.
+    serde_json::to_vec(&request).unwrap_or_default()
+}
+
+/// The channels of a job. Their URLs are credentials.
+#[derive(Debug, Clone)]
+pub struct Channels {
+    /// The orchestrator's id of the job.
+    pub manifest_id: String,
+    /// Where our video goes.
+    pub publish: Channel,
+    /// Where the processed video comes from.
+    pub output: Option<Channel>,
+    /// Where parameters and keep-alives go.
+    pub control: Option<Channel>,
+    /// Where events come from.
+    pub events: Option<Channel>,
+}
+
+#[derive(Deserialize)]
+struct StartAnswer {
+    manifest_id: Option<String>,
+    publish_url: Option<String>,
+    subscribe_url: Option<String>,
+    control_url: Option<String>,
+    events_url: Option<String>,
+}
+
+/// Reads the answer to `POST /live-video-to-video` that came from `peer`; an error says what is wrong with it.
+pub(super) fn start_answer(body: &[u8], peer: &Authority) -> Result<Channels, String> {
+    let answer: StartAnswer =
+        serde_json::from_slice(body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => "its JSON has other types than a job's".to_owned(),
+            serde_json::error::Category::Io
+            | serde_json::error::Category::Syntax
+            | serde_json::error::Category::Eof => "it is no JSON".to_owned(),
+        })?;
+    let manifest_id = answer
+        .manifest_id
+        .filter(|id| !id.is_empty() && id.len() <= MANIFEST_ID && !id.contains(char::is_control))
+        .ok_or("`manifest_id` is missing or unusable")?;
+    let channel = |key: &str, purpose, url: Option<String>| {
+        url.filter(|url| !url.is_empty()).map(|url| channel(key, purpose, &url, peer)).transpose()
+    };
+    Ok(Channels {
+        manifest_id,
+        publish: channel("publish_url", Purpose::Publish, answer.publish_url)?
+            .ok_or("`publish_url` is missing")?,
+        output: channel("subscribe_url", Purpose::Subscribe, answer.subscribe_url)?,
+        control: channel("control_url", Purpose::Control, answer.control_url)?,
+        events: channel("events_url", Purpose::Events, answer.events_url)?,
+    })
+}
+
+/// A channel URL, without a word of it in the error: it is a credential.
+fn channel(key: &str, purpose: Purpose, url: &str, peer: &Authority) -> Result<Channel, String> {
+    let channel = Channel::parse(url, purpose).map_err(|error| format!("`{key}`: {error}"))?;
+    if channel.scheme() == Scheme::Http && !channel.authority().is_loopback() {
+        return Err(format!("`{key}` is plain HTTP, which is refused (job of {peer})"));
+    }
+    Ok(channel)
+}
+
+/// An event of a job, as far as every pipeline words it alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobEvent {
+    /// Its name: `status`, `error`, …
+    pub kind: String,
+    /// All of it.
+    pub body: Map<String, Value>,
+}
+
+impl JobEvent {
+    /// Reads one segment of the events channel: the event itself, or one wrapped as
+    /// `{"queue_event_type":…,"event":{…}}`.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let Value::Object(mut body) = serde_json::from_slice(bytes).ok()? else { return None };
+        if body.contains_key("queue_event_type") {
+            if let Some(Value::Object(event)) = body.remove("event") {
+                body = event;
+            }
+        }
+        let kind = body
+            .get("type")
+            .and_then(Value::as_str)
+            .unwrap_or("unnamed")
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(64)
+            .collect();
+        Some(Self { kind, body })
+    }
+}
+
+impl fmt::Display for JobEvent {
+    /// One line for the log, of bounded length, without anything that may be a URL.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        for (key, value) in self.body.iter().filter(|(key, _)| *key != "type").take(8) {
+            let text = value.to_string();
+            let shown: String =
+                text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(120).collect();
+            let key: String = key.chars().filter(|c| !c.is_control()).take(32).collect();
+            write!(f, " {key}={}", if text.contains("://") { "***" } else { &shown })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Url;
+
+    #[test]
+    fn an_event_in_the_log_is_short_and_shows_no_url() {
+        let text = r#"{"type":"status","fps":20,"urls":["https://o/s3cret"],"long":"LONG"}"#;
+        let event = JobEvent::parse(text.replace("LONG", &"x".repeat(9999)).as_bytes()).unwrap();
+        let line = event.to_string();
+        assert!(line.starts_with("status fps=20 long=\"xxx"), "{line}");
+        assert!(line.contains("urls=***") && line.len() < 400, "{line}");
+    }
+
+    fn answer(body: &str) -> Result<Channels, String> {
+        let peer = Url::parse("https://orch:8935").unwrap();
+        start_answer(body.as_bytes(), peer.authority())
+    }
+
+    #[test]
+    fn the_request_holds_what_is_known_and_nothing_else() {
+        let mut options = JobOptions { model: "noop".into(), ..JobOptions::default() };
+        assert_eq!(start_request(&options), br#"{"model_id":"noop"}"#);
+        options.params.insert("effect".into(), "gray".into());
+        options.stream_id = Some("door".into());
+        assert_eq!(
+            start_request(&options),
+            br#"{"model_id":"noop","params":{"effect":"gray"},"stream_id":"door"}"#
+        );
+    }
+
+    #[test]
+    fn a_whole_answer_gives_four_channels() {
+        let channels = answer(
+            r#"{"manifest_id":"m1","publish_url":"https://o:1/ai/trickle/m1","subscribe_url":"https://o:1/ai/trickle/m1-out",
+                "control_url":"https://o:1/ai/trickle/m1-control","events_url":"https://o:1/ai/trickle/m1-events","more":1}"#,
+        )
+        .unwrap();
+        assert_eq!(channels.manifest_id, "m1");
+        assert!(
+            channels.output.is_some() && channels.control.is_some() && channels.events.is_some()
+        );
+    }
+
+    #[track_caller]
+    fn refused(body: &str, reason: &str) {
+        let error = answer(body).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_job_is_refused_without_showing_a_url() {
+        refused("<html>", "no JSON");
+        refused("", "no JSON");
+        refused("[1]", "other types");
+        refused(r#"{"manifest_id":1}"#, "other types");
+        refused("{}", "manifest_id");
+        refused(r#"{"manifest_id":"a\nb","publish_url":"https://o/s3cret"}"#, "manifest_id");
+        refused(r#"{"manifest_id":"m"}"#, "publish_url");
+        refused(r#"{"manifest_id":"m","publish_url":"ftp://o/s3cret"}"#, "publish_url");
+        refused(r#"{"manifest_id":"m","publish_url":"http://o/s3cret"}"#, "plain HTTP");
+        refused(
+            r#"{"manifest_id":"m","publish_url":"https://o/x","control_url":"s3cret"}"#,
+            "control_url",
+        );
+    }
+
+    #[track_caller]
+    fn event(text: &str, kind: Option<&str>) {
+        assert_eq!(JobEvent::parse(text.as_bytes()).map(|e| e.kind).as_deref(), kind);
+    }
+
+    #[test]
+    fn events_are_read_bare_or_wrapped() {
+        event(r#"{"type":"status","inference_status":{"fps":20}}"#, Some("status"));
+        event(r#"{"queue_event_type":"ai_stream_events","event":{"type":"error"}}"#, Some("error"));
+        event(r#"{"queue_event_type":"x"}"#, Some("unnamed"));
+        event(r#"{"type":7}"#, Some("unnamed"));
+        event("[]", None);
+        event("{", None);
+        event("", None);
+    }
+}
