@@ -1,0 +1,64 @@
+//! Everything that can happen to a running agent, in one closed list.
+//!
+//! Does not: decide; `job::Machine` does.
+
+use crate::job::{JobError, JobEvent, LiveVideoJob};
+use crate::media::io::End as CaptureEnd;
+use crate::session::{OrchestratorSession, SessionError};
+use crate::trickle::{End as ChannelEnd, TrickleError};
+
+/// A part that runs while a job is live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    /// Our video to the orchestrator.
+    Publisher,
+    /// The processed video back.
+    Output,
+    /// The job's events.
+    Events,
+    /// Parameters and keep-alives.
+    Control,
+}
+
+impl Part {
+    /// The name of its channel.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Publisher => "publish",
+            Self::Output => "output",
+            Self::Events => "events",
+            Self::Control => "control",
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// An orchestrator was asked for a session.
+    Opened(Result<OrchestratorSession, SessionError>),
+    /// An orchestrator was asked for the job.
+    Started(Result<LiveVideoJob, JobError>),
+    /// A part has ended.
+    PartEnded(Part, Result<ChannelEnd, TrickleError>),
+    /// A task panicked; what it said.
+    Panicked(String),
+    /// Capture has ended.
+    CaptureEnded(CaptureEnd),
+    /// Capture was stopped by us.
+    CaptureStopped,
+    /// A segment of processed video has begun.
+    Output,
+    /// An event came from the job.
+    Job(JobEvent),
+    /// Somebody asked to stop.
+    Stop,
+    /// The machine's time has come.
+    Timeout,
+    /// A step of the close has taken as long as it may.
+    CloseTimeout,
+    /// Every part has ended.
+    Closed,
+    /// The job wants a sign of life.
+    KeepAlive,
+}

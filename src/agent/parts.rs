@@ -1,0 +1,127 @@
+//! Starts the parts of a live job, each as a task whose end is an event, and ends them in order.
+//!
+//! Order of the end, so that no frame on its way is lost: capture stops, so the publisher finishes its
+//! segment and deletes its channel, the orchestrator returns what it still has and closes the output
+//! channel; then the others are stopped.
+//!
+//! Does not: decide that it is time to end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::agent::event::{Event, Part};
+use crate::agent::fanout::{Fanout, OutputSink};
+use crate::job::{Channels, JobEvent, KEEP_ALIVE};
+use crate::segment::Pieces;
+use crate::session::Network;
+use crate::status::Status;
+use crate::stop::{Stop, Stopper};
+use crate::trickle::Channel;
+use crate::trickle::io::{Counters, Documents, MessageSender, Publisher, Subscriber, messages};
+
+/// The MIME type of media segments.
+const MPEG_TS: HeaderValue = HeaderValue::from_static("video/mp2t");
+/// The MIME type of control messages.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What the parts of a live job are held by: dropped, it stops them all.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    _stopper: Option<Stopper>,
+    control: Option<MessageSender>,
+}
+
+/// What every part needs.
+pub(super) struct Ground<'a> {
+    pub(super) network: &'a Network,
+    pub(super) status: &'a Status,
+    pub(super) events: &'a mpsc::Sender<Event>,
+    pub(super) tasks: &'a mut JoinSet<Event>,
+}
+
+impl Parts {
+    /// Starts the parts for `channels`; video comes from `pieces`, what returns goes to `outputs`.
+    pub(super) fn start(
+        ground: Ground<'_>,
+        channels: &Channels,
+        pieces: impl Pieces + 'static,
+        outputs: Vec<Box<dyn OutputSink>>,
+    ) -> Self {
+        let Ground { network, status, events, tasks } = ground;
+        let (stopper, stop) = Stop::new();
+        let counters = Arc::clone(&status.publish);
+        let run = video_publisher(network, channels, counters).run(pieces, stop.clone());
+        tasks.spawn(async move { Event::PartEnded(Part::Publisher, run.await) });
+
+        if let Some(channel) = &channels.output {
+            let sink = Fanout::new(outputs, Arc::clone(&status.returned), events.clone());
+            let run = subscriber(network, channel).run(sink, stop.clone());
+            tasks.spawn(async move { Event::PartEnded(Part::Output, run.await) });
+        }
+        if let Some(channel) = &channels.events {
+            let (documents, arrived) = Documents::new();
+            let run = subscriber(network, channel).run(documents, stop.clone());
+            let forward = forward(arrived, events.clone());
+            tasks.spawn(async move {
+                let (end, ()) = tokio::join!(run, forward);
+                Event::PartEnded(Part::Events, end)
+            });
+        }
+        let control = channels.control.as_ref().map(|channel| {
+            let (sender, pieces) = messages();
+            let run = publisher(network, channel, JSON, Arc::default()).run(pieces, stop);
+            tasks.spawn(async move { Event::PartEnded(Part::Control, run.await) });
+            sender
+        });
+        Self { _stopper: Some(stopper), control }
+    }
+
+    /// Sends a sign of life on the control channel.
+    pub(super) fn keep_alive(&self) {
+        if let Some(control) = &self.control {
+            if control.try_send(Bytes::from_static(KEEP_ALIVE.as_bytes())).is_err() {
+                log::debug!("control channel is busy: a keep-alive is left out");
+            }
+        }
+    }
+}
+
+/// The publisher of a job's video.
+pub(super) fn video_publisher(
+    network: &Network,
+    channels: &Channels,
+    counters: Arc<Counters>,
+) -> Publisher {
+    publisher(network, &channels.publish, MPEG_TS, counters)
+}
+
+fn publisher(
+    network: &Network,
+    channel: &Channel,
+    mime: HeaderValue,
+    counters: Arc<Counters>,
+) -> Publisher {
+    Publisher::new(Arc::clone(&network.connector), channel.clone(), mime, counters)
+}
+
+fn subscriber(network: &Network, channel: &Channel) -> Subscriber {
+    Subscriber::new(Arc::clone(&network.connector), channel.clone())
+}
+
+/// Hands events on to the loop until the channel ends.
+async fn forward(mut arrived: mpsc::Receiver<Bytes>, events: mpsc::Sender<Event>) {
+    while let Some(document) = arrived.recv().await {
+        match JobEvent::parse(&document) {
+            Some(event) => {
+                if events.send(Event::Job(event)).await.is_err() {
+                    return;
+                }
+            }
+            None => log::debug!("an event of {} bytes is no JSON object; left out", document.len()),
+        }
+    }
+}

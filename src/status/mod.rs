@@ -1,0 +1,54 @@
+//! The one place where counters and states are found: shared cells that the parts write and anybody reads.
+//!
+//! Writing is an atomic store, so the snapshot costs nothing while nobody reads.
+//!
+//! Does not: measure, print or serve; commands do.
+
+mod latency;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::media::io::AccessUnits;
+use crate::trickle::io::Counters;
+
+pub use latency::Latency;
+
+/// Every counter of a running agent.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// The captured video, with what capture counts.
+    pub media: AccessUnits,
+    /// What the publisher counts.
+    pub publish: Arc<Counters>,
+    /// What came back.
+    pub returned: Arc<Returned>,
+}
+
+/// What came back from the orchestrator.
+#[derive(Debug, Default)]
+pub struct Returned {
+    /// Segments of processed video.
+    pub segments: AtomicU64,
+    /// Bytes of processed video.
+    pub bytes: AtomicU64,
+    /// Events.
+    pub events: AtomicU64,
+}
+
+impl Returned {
+    /// One segment more.
+    pub fn add_segment(&self) {
+        self.segments.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// `bytes` bytes more.
+    pub fn add_bytes(&self, bytes: usize) {
+        self.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// One event more.
+    pub fn add_event(&self) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+    }
+}
