@@ -86,12 +86,14 @@
 //! written at once. *Job*: one live video session on one orchestrator, known by its *manifest id*.
 //! *Capability*: pipeline and model an orchestrator offers. *Payment*: tickets made by the *signer*, opaque here.
 
+pub mod agent;
 pub mod backoff;
 pub mod capacity;
 pub mod cli;
 pub mod config;
 pub mod fault;
 pub mod http;
+pub mod job;
 pub mod media;
 pub mod orchestrator;
 #[cfg(feature = "sandbox")]
@@ -99,5 +101,6 @@ pub mod sandbox;
 pub mod secret;
 pub mod segment;
 pub mod session;
+pub mod status;
 pub mod stop;
 pub mod trickle;

@@ -6,7 +6,11 @@ use std::fmt;
 use std::io;
 
 use super::parse::UsageError;
+use crate::agent::AgentError;
 use crate::config;
+use crate::media::MediaError;
+#[cfg(feature = "sandbox")]
+use crate::sandbox::StartError;
 
 /// Why a command ended before its end.
 #[derive(Debug)]
@@ -19,8 +23,16 @@ pub enum Error {
     Start(io::Error),
     /// A second signal came before the end of a graceful stop.
     StoppedAtOnce,
-    /// A command that is not written yet.
-    Unwritten(&'static str),
+    /// The agent ended without having been asked to.
+    Agent(AgentError),
+    /// The returned video cannot be written.
+    Output(MediaError),
+    /// The sandbox does not start.
+    #[cfg(feature = "sandbox")]
+    Sandbox(StartError),
+    /// A demo lost or violated something.
+    #[cfg(feature = "sandbox")]
+    Demo(String),
 }
 
 impl Error {
@@ -28,7 +40,9 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Config(_) => 2,
-            Self::Start(_) | Self::StoppedAtOnce | Self::Unwritten(_) => 1,
+            Self::Start(_) | Self::StoppedAtOnce | Self::Agent(_) | Self::Output(_) => 1,
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(_) | Self::Demo(_) => 1,
         }
     }
 }
@@ -40,7 +54,12 @@ impl fmt::Display for Error {
             Self::Config(error) => fmt::Display::fmt(error, f),
             Self::Start(_) => f.write_str("cannot start"),
             Self::StoppedAtOnce => f.write_str("stopped at once by a second signal"),
-            Self::Unwritten(name) => write!(f, "`{name}` is not written yet"),
+            Self::Agent(error) => fmt::Display::fmt(error, f),
+            Self::Output(error) => fmt::Display::fmt(error, f),
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(error) => fmt::Display::fmt(error, f),
+            #[cfg(feature = "sandbox")]
+            Self::Demo(faults) => write!(f, "demo: {faults}"),
         }
     }
 }
@@ -52,7 +71,13 @@ impl std::error::Error for Error {
             Self::Usage(error) => error.source(),
             Self::Config(error) => error.source(),
             Self::Start(error) => Some(error),
-            Self::StoppedAtOnce | Self::Unwritten(_) => None,
+            Self::Agent(error) => error.source(),
+            Self::Output(error) => error.source(),
+            Self::StoppedAtOnce => None,
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(error) => error.source(),
+            #[cfg(feature = "sandbox")]
+            Self::Demo(_) => None,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod demo;
 mod error;
 pub mod help;
 pub mod logger;
+mod output;
 mod parse;
 pub mod run;
 #[cfg(feature = "sandbox")]
@@ -23,9 +24,26 @@ pub use error::Error;
 pub use parse::{UsageError, parse};
 pub use signals::until_stopped;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// Writes to standard output. A reader that left is no failure.
 pub fn print(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Rewrites the progress line on standard error; an empty one ends it. Where nobody watches, a line each.
+#[cfg(feature = "sandbox")]
+fn print_progress(line: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = match (stderr.is_terminal(), line.is_empty()) {
+        (true, false) => write!(stderr, "\r{line}\x1b[K"),
+        (false, true) => Ok(()),
+        (_, _) => writeln!(stderr, "{line}"),
+    };
+}
+
+/// Writes a report to standard error, as standard output may carry video.
+#[cfg(feature = "sandbox")]
+fn report(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -229,7 +229,7 @@ impl Said {
 }
 
 fn seconds(text: &str) -> Result<Duration, UsageError> {
-    let number = text.parse().ok().filter(|n| (1..=LONGEST_DEMO).contains(n));
+    let number = text.parse::<u32>().ok().filter(|n| (1..=LONGEST_DEMO).contains(n));
     number.map(|n| Duration::from_secs(u64::from(n))).ok_or_else(|| UsageError::NotAllowed {
         option: "seconds",
         found: text.to_owned(),

@@ -1,13 +1,23 @@
 //! `run`: the job of a configuration, until a signal.
 //!
-//! Does not: exist yet.
+//! Does not: come back from a lost job; it ends with the reason.
 
 use super::Error;
+use super::output::Outlet;
+use crate::agent::{Agent, Options};
 use crate::config::Config;
+use crate::session::Network;
+use crate::status::Status;
 use crate::stop::Stop;
 
-/// Runs until `stop`, or until something fails.
-#[expect(clippy::unused_async, reason = "not written yet")]
-pub async fn run(_config: Config, _stop: Stop) -> Result<(), Error> {
-    Err(Error::Unwritten("run"))
+/// Runs until `stop`, the end of the input, or until something fails.
+pub async fn run(config: Config, stop: Stop) -> Result<(), Error> {
+    let network = Network::new(config.trust, config.state_directory.as_deref());
+    let outlet = Outlet::open(&config.output)?;
+    let options =
+        Options { media: config.media, job: config.job, orchestrators: config.orchestrators };
+    let agent = Agent::new(options, network, Status::default(), outlet.sinks());
+    let ended = agent.run(stop).await.map_err(Error::Agent);
+    let closed = outlet.close().await;
+    ended.and(closed)
 }

@@ -79,8 +79,8 @@ mod tests {
     #[tokio::test]
     async fn a_command_that_ends_is_not_disturbed() {
         assert!(check(0, async |_| Ok(())).await.is_ok());
-        let failed = check(0, async |_| Err(Error::Unwritten("x"))).await;
-        assert!(matches!(failed, Err(Error::Unwritten("x"))));
+        let failed = check(0, async |_| Err(Error::StoppedAtOnce)).await;
+        assert!(matches!(failed, Err(Error::StoppedAtOnce)));
     }
 
     #[tokio::test]

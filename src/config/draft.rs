@@ -7,10 +7,11 @@ use std::path::PathBuf;
 
 use log::LevelFilter;
 
-use super::options::{JobOptions, Output};
+use super::options::Output;
 use super::problem::Complaint;
 use super::{Config, Purpose};
 use crate::http::{Authority, Fingerprint, Url};
+use crate::job::JobOptions;
 use crate::media::{self, CameraFormat, Encoder, Source, Video};
 use crate::orchestrator::{OnChange, TrustOptions};
 

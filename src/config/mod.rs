@@ -19,13 +19,14 @@ mod resolve;
 mod toml;
 
 pub use io::Error;
-pub use options::{JobOptions, Output};
+pub use options::Output;
 pub use problem::{Complaint, Origin, Problem};
 pub use resolve::{Layers, resolve};
 
 use std::path::PathBuf;
 
 use crate::http::Url;
+use crate::job::JobOptions;
 use crate::media;
 use crate::orchestrator::TrustOptions;
 

@@ -4,17 +4,6 @@
 
 use std::path::PathBuf;
 
-/// The live video job.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct JobOptions {
-    /// The model's id; empty only where the sandbox takes any.
-    pub model: String,
-    /// The pipeline's parameters at the start, sent as they are.
-    pub params: serde_json::Map<String, serde_json::Value>,
-    /// The stream's id as the orchestrator shall know it; `None` lets the orchestrator choose.
-    pub stream_id: Option<String>,
-}
-
 /// Where the returned video goes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Output {

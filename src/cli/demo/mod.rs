@@ -1,0 +1,115 @@
+//! `demo`: agent and sandbox in one process, over real sockets, with a report.
+//!
+//! The sandbox has its own thread and runtime, so the agent's latency is what it would be with an orchestrator
+//! elsewhere, less the network.
+//!
+//! Does not: touch the network beyond this machine, or keep certificates.
+
+mod probe;
+mod report;
+mod usage;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::output::Outlet;
+use super::{Error, print_progress};
+use crate::agent::{Agent, Options};
+use crate::config::Config;
+use crate::http::Url;
+use crate::job::JobOptions;
+use crate::orchestrator::TrustOptions;
+use crate::sandbox::{Options as SandboxOptions, Sandbox};
+use crate::session::Network;
+use crate::status::Status;
+use crate::stop::Stop;
+use probe::{Probe, Seen};
+use report::{Counts, Report};
+
+/// The model where the configuration names none; the sandbox takes any.
+const MODEL: &str = "echo";
+
+/// Runs for `time`, or until `stop`, and reports.
+pub async fn run(config: Config, time: Option<Duration>, mut stop: Stop) -> Result<(), Error> {
+    let started = Instant::now();
+    let sandbox = Sandbox::start(SandboxOptions::default()).map_err(Error::Sandbox)?;
+    let orchestrator =
+        Url::parse_base(&sandbox.url(), 443).map_err(|_| Error::Demo("no sandbox".into()))?;
+    let status = Status::default();
+    status.media.time_frames();
+    let outlet = Outlet::open(&config.output)?;
+    let (probe, seen) = Probe::new(status.media.clone(), Instant::now);
+    let mut outputs = outlet.sinks();
+    outputs.push(Box::new(probe));
+
+    let model = if config.job.model.is_empty() { MODEL.into() } else { config.job.model.clone() };
+    let options = Options {
+        media: config.media,
+        job: JobOptions { model, ..config.job },
+        orchestrators: vec![orchestrator],
+    };
+    let network = Network::new(TrustOptions::default(), None);
+    let (stopper, agent_stop) = Stop::new();
+    let mut agent =
+        std::pin::pin!(Agent::new(options, network, status.clone(), outputs).run(agent_stop));
+
+    let mut stopper = Some(stopper);
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut before = Counts::default();
+    let result = loop {
+        tokio::select! {
+            result = &mut agent => break result,
+            () = stop.wait(), if stopper.is_some() => stopper = None,
+            () = sleep(time, started), if stopper.is_some() => stopper = None,
+            _ = ticks.tick() => {
+                let now = count(&status, &seen);
+                print_progress(&now.line(&before, started.elapsed()));
+                before = now;
+            }
+        }
+    };
+    print_progress("");
+    result.map_err(Error::Agent)?;
+    outlet.close().await?;
+    let report = Report {
+        counts: count(&status, &seen),
+        published: sandbox.counters().access_units,
+        violations: sandbox.violations(),
+        elapsed: started.elapsed(),
+        cpu: read("/proc/self/stat").as_deref().and_then(usage::cpu),
+        peak_kib: read("/proc/self/status").and_then(|text| usage::status(&text, "VmHWM")),
+    };
+    super::report(&report.to_string());
+    report.verdict().map_err(Error::Demo)
+}
+
+/// Sleeps until the demo is over; for ever if it has no end.
+async fn sleep(time: Option<Duration>, started: Instant) {
+    match time {
+        Some(time) => tokio::time::sleep_until((started + time).into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn count(status: &Status, seen: &Arc<Mutex<Seen>>) -> Counts {
+    use std::sync::atomic::Ordering::Relaxed;
+    let media = status.media.counts();
+    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    Counts {
+        captured: media.captured,
+        dropped: media.dropped,
+        segments: status.publish.segments.load(Relaxed),
+        lost: status.publish.lost.load(Relaxed),
+        sent: media.bytes,
+        returned: seen.frames,
+        out_of_order: seen.out_of_order,
+        latency: [50, 95, 99].map(|percent| seen.latency.percentile(percent)),
+    }
+}
+
+fn read(path: &str) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}

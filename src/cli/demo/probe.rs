@@ -1,0 +1,71 @@
+//! Watches the returned video: counts its access units and tells how long each was on its way.
+//!
+//! Does not: judge the stream; the sandbox's checker judged it when it was published.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::agent::OutputSink;
+use crate::media::io::AccessUnits;
+use crate::media::ts::{Reader, Report, Ticks};
+use crate::status::Latency;
+
+/// What the probe has seen.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Access units that came back whole.
+    pub(super) frames: u64,
+    /// Access units that came back before an earlier one.
+    pub(super) out_of_order: u64,
+    /// From the encoder's input to the last byte here.
+    pub(super) latency: Latency,
+}
+
+/// An output that only watches.
+pub(super) struct Probe {
+    seen: Arc<Mutex<Seen>>,
+    units: AccessUnits,
+    reader: Reader,
+    last: Option<Ticks>,
+    now: fn() -> Instant,
+}
+
+impl Probe {
+    /// A probe that asks `units` when a frame went into the encoder, and `now` for the time.
+    pub(super) fn new(units: AccessUnits, now: fn() -> Instant) -> (Self, Arc<Mutex<Seen>>) {
+        let seen = Arc::<Mutex<Seen>>::default();
+        let probe = Self { seen: Arc::clone(&seen), units, reader: Reader::new(), last: None, now };
+        (probe, seen)
+    }
+
+    fn watch(&mut self, push: impl FnOnce(&mut Reader, &mut dyn FnMut(Report))) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (units, last, now) = (&self.units, &mut self.last, self.now);
+        push(&mut self.reader, &mut |report| {
+            let Report::Unit(unit) = report else { return };
+            let Some(pts) = unit.pts.filter(|_| !unit.cut_short) else { return };
+            if last.is_some_and(|last| pts.since(last) <= 0) {
+                seen.out_of_order += 1;
+            }
+            *last = Some(pts);
+            seen.frames += 1;
+            if let Some(entered) = units.entered(pts) {
+                seen.latency.add(now().saturating_duration_since(entered));
+            }
+        });
+    }
+}
+
+impl OutputSink for Probe {
+    fn begin(&mut self) {}
+
+    fn bytes(&mut self, bytes: &Bytes) {
+        self.watch(|reader, report| reader.push(bytes, &mut |r| report(r)));
+    }
+
+    fn end(&mut self, _complete: bool) {
+        self.watch(|reader, report| reader.flush(&mut |r| report(r)));
+    }
+}
