@@ -66,8 +66,11 @@ const BANNED_WORDS: &[&str] = &[
     "Common",
 ];
 
-/// Names of the wire protocol stay as they are there.
-const PROTOCOL_NAMES: &[&str] = &["SegData"];
+/// Names that others gave, each with who did.
+const FOREIGN_NAMES: &[(&str, &str)] = &[
+    ("SegData", "a message of the wire protocol"),
+    ("Data", "the associated type of http_body::Body"),
+];
 
 // ---------------------------------------------------------------------------------------------
 // The rules
@@ -196,7 +199,7 @@ fn name_complaints(path: &str, code: &str) -> Vec<String> {
     let stem = Path::new(path).file_stem().map(|s| s.to_string_lossy().into_owned());
     let names = declared(code).into_iter().chain(stem.map(|stem| ("mod", stem)));
     for (keyword, name) in names {
-        if PROTOCOL_NAMES.contains(&name.as_str()) {
+        if FOREIGN_NAMES.iter().any(|(foreign, _)| *foreign == name) {
             continue;
         }
         let words = if keyword == "mod" { snake_words(&name) } else { camel_words(&name) };
@@ -513,6 +516,19 @@ fn nothing_names_a_place_on_somebodys_machine() {
     }
     paths.retain(|path| fs::read_to_string(root().join(path)).is_ok());
     assert_clean(&paths, |_, text| place_complaints(text));
+}
+
+#[test]
+fn the_readme_and_ci_run_the_same_test_command() {
+    use std::os::unix::fs::PermissionsExt;
+    assert!(read("README.md").contains("\ncross/setup.sh && cross/test.sh\n"));
+    let ci = read(".ci/run");
+    assert!(ci.contains("\ncross/setup.sh --go\n") && ci.contains("cross/test.sh\n"), "{ci}");
+    for script in ["cross/setup.sh", "cross/test.sh", ".ci/run"] {
+        let mode = fs::metadata(root().join(script)).expect(script).permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{script} must be executable");
+        assert!(read(script).contains("\nset -euo pipefail\n"), "{script}");
+    }
 }
 
 #[test]

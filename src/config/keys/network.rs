@@ -14,7 +14,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "required by `run`",
             example: r#"["https://orchestrator.example:8935"]"#,
         },
-        what: "Orchestrators that may run the job, the preferred one first. Without a scheme and a port: https, 8935.",
+        what: "Orchestrators that may run the job, the preferred one first. Without a scheme: https, on port 8935 if it names none.",
         takes: Takes::Texts { kind: "https URLs", keep: peers::keep_urls },
     },
     Key {
