@@ -42,6 +42,24 @@ pub const TLS_PEERS: usize = 32;
 pub const PINS: usize = 256;
 /// Candidate orchestrators of one selection.
 pub const CANDIDATES: usize = 64;
+/// Candidates asked for their info at once (protocol.md, section 8).
+pub const CANDIDATES_AT_ONCE: usize = 5;
+/// Runners kept of one orchestrator in a discovery list.
+pub const RUNNERS: usize = 64;
+/// Capabilities kept of one orchestrator in a discovery list.
+pub const CAPABILITIES: usize = 256;
+/// The longest name of a model, app or GPU that is kept.
+pub const NAME_BYTES: usize = 256;
+/// The longest access token.
+pub const TOKEN_BYTES: usize = 16 << 10;
+/// The longest secret: what go's HTTP server takes of headers is 1 MiB, proxies take 8 KiB.
+pub const SECRET_BYTES: usize = 8 << 10;
+/// Signers of one list.
+pub const SIGNERS: usize = 8;
+/// The largest payment or `state` of a signer; 100 tickets, its most, are about 20 KiB.
+pub const PAYMENT_BYTES: usize = 256 << 10;
+/// Characters of a peer's message that are shown.
+pub const MESSAGE_CHARS: usize = 200;
 
 /// Time to resolve, connect and finish the TLS handshake.
 pub const CONNECT_TIME: Duration = Duration::from_secs(5);

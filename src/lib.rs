@@ -51,8 +51,9 @@
 //! | F2 | `session` | `session::OrchestratorSession`: one orchestrator, its info, its trust | the info is kept byte for byte |
 //! | F1 | `media` | camera to access unit to TS to segment | knows no HTTP; a segment decodes alone |
 //! | F1 | `trickle` | numbered segments over HTTP, both ways | knows no video; no seq is sent twice |
-//! | F1 | `orchestrator` | `GetOrchestrator` on the wire, capabilities, trust | unknown fields survive |
-//! | F0 | `http`, `segment`, `backoff`, `fault`, `capacity`, `secret`, `stop` | what all floors share | bounds have names in [`capacity`] |
+//! | F1 | `orchestrator` | `GetOrchestrator` and discovery on the wire, capabilities, trust | unknown fields survive |
+//! | F1 | `payment` | signer and schedule of one session's payments | the info is opaque bytes; `state` goes back in order |
+//! | F0 | `http`, `segment`, `backoff`, `fault`, `capacity`, `price`, `secret`, `stop` | what all floors share | bounds have names in [`capacity`] |
 //!
 //! # Why the muxer is ours
 //!
@@ -96,6 +97,8 @@ pub mod http;
 pub mod job;
 pub mod media;
 pub mod orchestrator;
+pub mod payment;
+pub mod price;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod secret;

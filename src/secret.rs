@@ -1,8 +1,11 @@
-//! A text that never shows itself: payments, credentials, signer headers.
+//! A text that never shows itself: payments, credentials, signer headers; and where such a text is kept.
 //!
 //! Does not: wipe memory; the process ends with its secrets.
 
 use std::fmt;
+use std::path::PathBuf;
+
+pub mod io;
 
 /// A secret text. `Debug` and `Display` print `***`; [`Secret::expose`] is the only way to it, so
 /// that each use can be found by name.
@@ -35,6 +38,30 @@ impl fmt::Debug for Secret {
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
+    }
+}
+
+/// Where a secret is kept, so that it can be read again when it changes. Never the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// Given once: by an access token.
+    Given(Secret),
+    /// A file that holds nothing else.
+    File(PathBuf),
+    /// A file in `$CREDENTIALS_DIRECTORY` (systemd's `LoadCredential=`).
+    Credential(String),
+    /// An environment variable.
+    Environment(String),
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(_) => f.write_str("given secret"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Credential(name) => write!(f, "credential {name}"),
+            Self::Environment(name) => write!(f, "environment variable {name}"),
+        }
     }
 }
 

@@ -1,0 +1,93 @@
+//! What kind of payment a session makes, and which price unit goes with it.
+//!
+//! | kind | `type` on the wire | price unit | the first pays for | repeated |
+//! |---|---|---|---|---|
+//! | lv2v | `lv2v` | 720p-pixel-seconds | 60 s ahead | while media flows |
+//! | live | `live` | seconds | 10 s ahead | while media flows |
+//! | fixed | `fixed` | fixed | the call | no |
+//! | pixels | none, `inPixels` instead | – | the request | no |
+//!
+//! Numbers: go-livepeer `server/remote_signer.go`.
+//!
+//! Does not: decide when to pay; the schedule does.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::price::Unit;
+
+/// What is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Live video, by the pixel.
+    Lv2v,
+    /// A runner's session, by the second.
+    Live,
+    /// A runner's call, once.
+    Fixed,
+    /// A batch request of this many pixels, once.
+    Pixels(NonZeroU32),
+}
+
+impl Kind {
+    /// The kind that goes with a runner's price.
+    pub fn of_unit(unit: Unit) -> Self {
+        match unit {
+            Unit::Seconds => Self::Live,
+            Unit::PixelSeconds720p => Self::Lv2v,
+            Unit::Fixed => Self::Fixed,
+        }
+    }
+
+    /// The unit that a maximum price must have; `None` where the signer takes no maximum.
+    pub fn unit(self) -> Option<Unit> {
+        match self {
+            Self::Lv2v => Some(Unit::PixelSeconds720p),
+            Self::Live => Some(Unit::Seconds),
+            Self::Fixed => Some(Unit::Fixed),
+            Self::Pixels(_) => None,
+        }
+    }
+
+    /// The `type` of a request to the signer.
+    pub fn wire_type(self) -> Option<&'static str> {
+        match self {
+            Self::Lv2v => Some("lv2v"),
+            Self::Live => Some("live"),
+            Self::Fixed => Some("fixed"),
+            Self::Pixels(_) => None,
+        }
+    }
+
+    /// The `inPixels` of a request to the signer.
+    pub fn pixels(self) -> Option<u32> {
+        match self {
+            Self::Pixels(pixels) => Some(pixels.get()),
+            Self::Lv2v | Self::Live | Self::Fixed => None,
+        }
+    }
+
+    /// The time that the first payment pays for; `None` for what is paid once.
+    pub fn preload(self) -> Option<Duration> {
+        match self {
+            Self::Lv2v => Some(Duration::from_secs(60)),
+            Self::Live => Some(Duration::from_secs(10)),
+            Self::Fixed | Self::Pixels(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_and_kinds_belong_together() {
+        for unit in [Unit::Seconds, Unit::PixelSeconds720p, Unit::Fixed] {
+            assert_eq!(Kind::of_unit(unit).unit(), Some(unit));
+        }
+        let pixels = Kind::Pixels(NonZeroU32::MIN);
+        assert_eq!((pixels.wire_type(), pixels.pixels(), pixels.preload()), (None, Some(1), None));
+        assert_eq!((Kind::Lv2v.wire_type(), Kind::Lv2v.pixels()), (Some("lv2v"), None));
+    }
+}

@@ -1,0 +1,32 @@
+//! The payments of one session: what is asked of the remote signer, when, and what its answers mean.
+//!
+//! ```text
+//!              schedule: when?          session: what?             io: over sockets
+//!  media ───▶ Pay ──────────────▶ request (terms, state) ───▶ POST signer /generate-live-payment
+//!                                 new state ◀──────────────── payment
+//!             on_paid ◀────────── new terms ◀──────────────── POST orchestrator /payment
+//! ```
+//!
+//! Keys stay with the signer. An `OrchestratorInfo` is opaque bytes here, tickets are opaque text, and the
+//! signer's `state` goes back as it came, in order.
+//!
+//! Does not: know video, or fetch infos from orchestrators; its owner hands fresh terms in.
+
+mod challenge;
+mod error;
+pub mod io;
+mod kind;
+mod message;
+mod schedule;
+mod session;
+mod wire;
+
+pub use challenge::{Challenge, refresh_request};
+pub use error::{PaymentError, Refusal};
+pub use kind::Kind;
+pub use message::clean;
+pub use schedule::{Covers, Decision, Schedule};
+pub use session::{Made, Origin, PaymentSession, SessionOptions, Verdict};
+pub use wire::{
+    Payment, PaymentHeaders, PaymentRequest, Signature, State, Terms, WireError, info_of_result,
+};

@@ -1,0 +1,273 @@
+//! What a session asks of the signer, and what it keeps of the answers: terms, manifest id, `state`.
+//!
+//! ```text
+//!            on_payment                 on_payment
+//!   Opening ────────────▶ Running(state) ──────┐
+//!      ▲                        │ ▲            │
+//!      │  on_refused: another   │ └────────────┘
+//!      └── origin cannot read ──┘
+//!          the state
+//! ```
+//!
+//! Whoever makes the call borrows the session exclusively until the answer is in, so there is one call at
+//! a time and states go back in order. A signer that knows another identity than the one that made a
+//! state (a changed credential, another signer of the list) refuses it with 400 or 500; then, once, the
+//! session opens anew, which costs the first payment again. A state that is merely old is never dropped.
+//!
+//! Does not: decide when to pay, or send anything.
+
+use bytes::Bytes;
+
+use crate::payment::{Kind, Payment, PaymentError, PaymentHeaders, PaymentRequest, State, Terms};
+use crate::price::MaxPrice;
+
+/// What is configured for the payments of a session.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// The application's name, for the signer.
+    pub app: Option<String>,
+    /// The most that the signer may agree to.
+    pub max_price: Option<MaxPrice>,
+    /// The bytes of the `Capabilities` that the job needs.
+    pub capabilities: Option<Bytes>,
+}
+
+/// Who made a state: which signer of the list, under which credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Its place in the list.
+    pub signer: usize,
+    /// Counts the changes of the credential.
+    pub credential: u64,
+}
+
+/// A payment, ready to be sent to the orchestrator.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The headers that carry it.
+    pub headers: PaymentHeaders,
+    /// Whether it opens the session, and so pays ahead.
+    pub opens: bool,
+}
+
+/// What a refusal leaves to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// Ask again at once: the session starts anew, without the state that was refused.
+    Anew,
+    /// The refusal stands.
+    Stands,
+}
+
+#[derive(Debug)]
+enum Account {
+    Opening,
+    Running { state: State, origin: Origin },
+}
+
+/// The payments of one job or runner session with one orchestrator.
+#[derive(Debug)]
+pub struct PaymentSession {
+    kind: Kind,
+    terms: Terms,
+    manifest_id: Option<String>,
+    options: SessionOptions,
+    account: Account,
+}
+
+impl PaymentSession {
+    /// A session that has paid nothing yet. `manifest_id` is known for runners, and not for an LV2V job.
+    pub fn new(
+        kind: Kind,
+        terms: Terms,
+        manifest_id: Option<String>,
+        options: SessionOptions,
+    ) -> Result<Self, PaymentError> {
+        if let Some(max) = options.max_price.filter(|max| Some(max.price().unit()) != kind.unit()) {
+            return Err(PaymentError::MaxPriceUnit(max, kind.unit()));
+        }
+        Ok(Self { kind, terms, manifest_id, options, account: Account::Opening })
+    }
+
+    /// How this session is paid.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What the orchestrator asks to be paid for.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// The id of the job, if it is known.
+    pub fn manifest_id(&self) -> Option<&str> {
+        self.manifest_id.as_deref()
+    }
+
+    /// The job has started and this is its id; it stays.
+    pub fn started(&mut self, manifest_id: &str) -> Result<(), PaymentError> {
+        match &self.manifest_id {
+            Some(known) if known != manifest_id => Err(PaymentError::ManifestChanged),
+            Some(_) => Ok(()),
+            None => {
+                self.manifest_id = Some(manifest_id.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// The orchestrator's fresh terms: from a refresh, or from its answer to a payment.
+    pub fn renew(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
+    /// What the signer is to be asked now.
+    pub fn request(&self) -> Result<PaymentRequest<'_>, PaymentError> {
+        let state = match &self.account {
+            Account::Opening => None,
+            Account::Running { .. } if self.manifest_id.is_none() => {
+                return Err(PaymentError::NoManifest);
+            }
+            Account::Running { state, .. } => Some(state),
+        };
+        Ok(PaymentRequest {
+            terms: &self.terms,
+            kind: self.kind,
+            manifest_id: self.manifest_id.as_deref(),
+            state,
+            app: self.options.app.as_deref(),
+            max_price: self.options.max_price.as_ref(),
+            capabilities: self.options.capabilities.as_ref(),
+        })
+    }
+
+    /// The signer, as `origin`, made a payment.
+    pub fn on_payment(&mut self, payment: Payment, origin: Origin) -> Made {
+        let opens = matches!(self.account, Account::Opening);
+        self.account = Account::Running { state: payment.state, origin };
+        Made { headers: payment.headers, opens }
+    }
+
+    /// The signer, as `origin`, refused with `status`.
+    pub fn on_refused(&mut self, status: u16, origin: Origin) -> Verdict {
+        match &self.account {
+            Account::Running { origin: maker, .. }
+                if *maker != origin && matches!(status, 400 | 500) =>
+            {
+                self.account = Account::Opening;
+                Verdict::Anew
+            }
+            Account::Running { .. } | Account::Opening => Verdict::Stands,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORIGIN: Origin = Origin { signer: 0, credential: 0 };
+    const NEW_CREDENTIAL: Origin = Origin { credential: 1, ..ORIGIN };
+    const OTHER_SIGNER: Origin = Origin { signer: 1, ..ORIGIN };
+
+    fn payment(state: &str) -> Payment {
+        let body =
+            format!(r#"{{"payment":"cA==","segCreds":"cw==","state":{{"State":"{state}"}}}}"#);
+        Payment::parse(body.as_bytes()).unwrap()
+    }
+
+    fn session(kind: Kind) -> PaymentSession {
+        let terms = Terms::Params("dA==".into());
+        PaymentSession::new(kind, terms, None, SessionOptions::default()).unwrap()
+    }
+
+    fn body(session: &PaymentSession) -> String {
+        String::from_utf8(session.request().unwrap().to_json().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn states_go_back_in_order_and_the_first_payment_opens() {
+        let mut session = session(Kind::Lv2v);
+        assert_eq!(body(&session), r#"{"orchestrator":"dA==","type":"lv2v"}"#);
+        assert!(session.on_payment(payment("one"), ORIGIN).opens);
+        session.started("m").unwrap();
+        assert!(body(&session).contains(r#""ManifestID":"m","state":{"State":"one"}"#));
+        assert!(!session.on_payment(payment("two"), ORIGIN).opens);
+        session.renew(Terms::Params("bmV3".into()));
+        let expected =
+            r#"{"orchestrator":"bmV3","type":"lv2v","ManifestID":"m","state":{"State":"two"}}"#;
+        assert_eq!(body(&session), expected);
+    }
+
+    #[test]
+    fn a_later_payment_needs_the_manifest_id_and_it_stays() {
+        let mut session = session(Kind::Lv2v);
+        let _ = session.on_payment(payment("one"), ORIGIN);
+        assert!(matches!(session.request(), Err(PaymentError::NoManifest)));
+        session.started("m").unwrap();
+        session.started("m").unwrap();
+        assert!(matches!(session.started("n"), Err(PaymentError::ManifestChanged)));
+        assert_eq!(session.manifest_id(), Some("m"));
+    }
+
+    #[track_caller]
+    fn check(status: u16, origin: Origin, expected: Verdict) {
+        let mut session = session(Kind::Live);
+        assert_eq!(session.on_refused(status, origin), Verdict::Stands, "nothing to drop yet");
+        let _ = session.on_payment(payment("one"), ORIGIN);
+        session.started("m").unwrap();
+        assert_eq!(session.on_refused(status, origin), expected, "{status}");
+        assert_eq!(body(&session).contains("state"), expected == Verdict::Stands);
+        assert_eq!(session.on_refused(status, origin), Verdict::Stands, "once");
+    }
+
+    #[test]
+    fn a_state_that_another_origin_cannot_read_is_dropped_once() {
+        for origin in [NEW_CREDENTIAL, OTHER_SIGNER] {
+            check(500, origin, Verdict::Anew);
+            check(400, origin, Verdict::Anew);
+        }
+    }
+
+    #[test]
+    fn a_state_is_kept_through_everything_else() {
+        for status in [400, 401, 402, 403, 429, 480, 481, 482, 483, 500, 502, 503] {
+            check(status, ORIGIN, Verdict::Stands);
+        }
+        for status in [401, 403, 429, 480, 481, 482, 483, 502, 503, 504] {
+            check(status, NEW_CREDENTIAL, Verdict::Stands);
+        }
+    }
+
+    #[test]
+    fn after_a_new_start_the_manifest_id_stays_and_the_payment_opens() {
+        let mut session = session(Kind::Lv2v);
+        let _ = session.on_payment(payment("one"), ORIGIN);
+        session.started("m").unwrap();
+        assert_eq!(session.on_refused(500, NEW_CREDENTIAL), Verdict::Anew);
+        assert_eq!(body(&session), r#"{"orchestrator":"dA==","type":"lv2v","ManifestID":"m"}"#);
+        assert!(session.on_payment(payment("two"), NEW_CREDENTIAL).opens);
+    }
+
+    #[track_caller]
+    fn check_unit(kind: Kind, max: &str, fits: bool) {
+        let options = SessionOptions { max_price: max.parse().ok(), ..SessionOptions::default() };
+        let session = PaymentSession::new(kind, Terms::Params("dA==".into()), None, options);
+        assert_eq!(session.is_ok(), fits, "{kind:?} {max}");
+    }
+
+    #[test]
+    fn a_maximum_price_must_be_of_the_kinds_unit() {
+        let pixels = Kind::Pixels(9.try_into().unwrap());
+        for (max, kind) in [
+            ("1 wei per second", Kind::Live),
+            ("1 wei per 720p-pixel-second", Kind::Lv2v),
+            ("1 wei per call", Kind::Fixed),
+        ] {
+            for other in [Kind::Live, Kind::Lv2v, Kind::Fixed, pixels] {
+                check_unit(other, max, other == kind);
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Reads secrets from where they are kept: a file, the service manager's credentials, the environment.
+//!
+//! Does not: keep what it read, or read without being asked.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::capacity::SECRET_BYTES;
+use crate::secret::{Secret, SecretSource};
+
+/// The variable in which the service manager names its directory of credentials (systemd.exec).
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+/// Why there is no secret. It names the place, never what is there.
+#[derive(Debug)]
+pub enum SecretError {
+    /// The file cannot be read.
+    File(PathBuf, io::Error),
+    /// The environment has no such variable, or not as text.
+    Environment(String),
+    /// There is no directory of credentials: this is not run by a service manager that has any.
+    NoCredentials(String),
+    /// Nothing is there, or more than [`SECRET_BYTES`], or no text.
+    Content(SecretSource),
+    /// It cannot be the value of this header.
+    Header(HeaderName),
+}
+
+impl fmt::Display for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, _) => write!(f, "{}: secret cannot be read", path.display()),
+            Self::Environment(name) => {
+                write!(f, "environment variable {name} is not set; it is to hold a secret")
+            }
+            Self::NoCredentials(name) => write!(
+                f,
+                "credential {name}: {CREDENTIALS_DIRECTORY} is not set; use LoadCredential= or a file"
+            ),
+            Self::Content(source) => {
+                write!(f, "{source}: a secret is one line of text, at most {SECRET_BYTES} bytes")
+            }
+            Self::Header(name) => write!(f, "header {name}: the secret is no header value"),
+        }
+    }
+}
+
+impl std::error::Error for SecretError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File(_, error) => Some(error),
+            Self::Environment(_) | Self::NoCredentials(_) | Self::Content(_) | Self::Header(_) => {
+                None
+            }
+        }
+    }
+}
+
+/// The secret as it is now. White space around it is dropped: editors end files with a new line.
+pub fn read(source: &SecretSource) -> Result<Secret, SecretError> {
+    let text = match source {
+        SecretSource::Given(secret) => return Ok(secret.clone()),
+        SecretSource::Environment(name) => {
+            std::env::var(name).map_err(|_| SecretError::Environment(name.clone()))?
+        }
+        SecretSource::File(path) => read_file(path, source)?,
+        SecretSource::Credential(name) => {
+            let directory = std::env::var_os(CREDENTIALS_DIRECTORY)
+                .ok_or_else(|| SecretError::NoCredentials(name.clone()))?;
+            read_file(&Path::new(&directory).join(name), source)?
+        }
+    };
+    let text = text.trim();
+    if text.is_empty() || text.len() > SECRET_BYTES || text.contains(['\n', '\r', '\0']) {
+        return Err(SecretError::Content(source.clone()));
+    }
+    Ok(Secret::new(text))
+}
+
+/// All of these headers with the values that they have now, each marked sensitive.
+pub fn read_headers(
+    sources: &[(HeaderName, SecretSource)],
+) -> Result<HeaderMap<HeaderValue>, SecretError> {
+    let mut headers = HeaderMap::new();
+    for (name, source) in sources {
+        let mut value = HeaderValue::from_str(read(source)?.expose())
+            .map_err(|_| SecretError::Header(name.clone()))?;
+        value.set_sensitive(true);
+        headers.insert(name.clone(), value);
+    }
+    Ok(headers)
+}
+
+fn read_file(path: &Path, source: &SecretSource) -> Result<String, SecretError> {
+    let failed = |error| SecretError::File(path.to_owned(), error);
+    // Opening a pipe would wait for its writer.
+    if !path.metadata().map_err(failed)?.is_file() {
+        return Err(SecretError::Content(source.clone()));
+    }
+    let mut text = String::new();
+    let limit = u64::try_from(SECRET_BYTES).unwrap_or(u64::MAX).saturating_add(8);
+    match File::open(path).map_err(failed)?.take(limit).read_to_string(&mut text) {
+        Ok(_) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(SecretError::Content(source.clone()))
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that is gone when the test is over.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, content: &[u8]) -> Self {
+            let path = std::env::temp_dir().join(format!("secret-{}-{name}", std::process::id()));
+            std::fs::write(&path, content).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[track_caller]
+    fn check(name: &str, content: &[u8], expected: Option<&str>) {
+        let file = Scratch::new(name, content);
+        let secret = read(&SecretSource::File(file.0.clone()));
+        assert_eq!(secret.as_ref().ok().map(Secret::expose), expected, "{secret:?}");
+    }
+
+    #[test]
+    fn a_secret_is_one_line_of_bounded_text() {
+        check("plain", b"Bearer abc", Some("Bearer abc"));
+        check("newline", b"  Bearer abc\r\n", Some("Bearer abc"));
+        check("longest", &[b'x'; SECRET_BYTES], Some("x".repeat(SECRET_BYTES).as_str()));
+        check("too-long", &[b'x'; SECRET_BYTES + 1], None);
+        check("empty", b"\n", None);
+        check("two-lines", b"a\nb", None);
+        check("no-text", &[0xff, 0xfe], None);
+    }
+
+    #[test]
+    fn an_error_names_the_place_and_not_the_secret() {
+        let file = Scratch::new("header", "hunter2\u{7f}".as_bytes());
+        let source = SecretSource::File(file.0.clone());
+        let error = read_headers(&[(http::header::AUTHORIZATION, source)]).unwrap_err();
+        assert_eq!(error.to_string(), "header authorization: the secret is no header value");
+        let gone = SecretSource::File("/nowhere/key".into());
+        assert_eq!(read(&gone).unwrap_err().to_string(), "/nowhere/key: secret cannot be read");
+        let unset = SecretSource::Environment("LIVEPEER_EDGE_NOT_SET".into());
+        assert!(matches!(read(&unset), Err(SecretError::Environment(_))));
+    }
+
+    #[test]
+    fn headers_never_show_their_values() {
+        let sources =
+            [(http::header::AUTHORIZATION, SecretSource::Given(Secret::new("Bearer hunter2")))];
+        let headers = read_headers(&sources).unwrap();
+        assert_eq!(headers[http::header::AUTHORIZATION], "Bearer hunter2");
+        assert!(!format!("{headers:?} {sources:?}").contains("hunter2"));
+    }
+}
