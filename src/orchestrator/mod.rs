@@ -1,11 +1,16 @@
-//! What an orchestrator says on the wire: its info, what it offers, whether its certificate is believed.
+//! What an orchestrator says on the wire: its info, what it offers, whether its certificate is believed; and
+//! how orchestrators are found.
 //!
 //! Does not: start jobs or choose among orchestrators.
 
 mod capabilities;
+mod discovery;
 pub mod io;
 pub mod proto;
+mod token;
 mod trust;
 
-pub use capabilities::{LIVE_VIDEO_TO_VIDEO, live_video};
+pub use capabilities::{Capability, CapabilityError, Fit, Pipeline, live_video};
+pub use discovery::{DiscoveryList, Entry, Gpu, ListError, Mode, Runner, list_url};
+pub use token::{Endpoints, Found, Headers, TokenError};
 pub use trust::{Judgement, OnChange, Trust, TrustOptions};

@@ -171,10 +171,8 @@ impl PaymentError {
 
     /// The time that the peer asks us to wait.
     pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Refused { retry_after, .. } => *retry_after,
-            _ => None,
-        }
+        let Self::Refused { retry_after, .. } = self else { return None };
+        *retry_after
     }
 
     /// What comes next.

@@ -495,7 +495,7 @@ mod tests {
         assert_eq!(Signature::parse(&body(&address, "0x")), field("signature"));
         assert_eq!(Signature::parse(&body(&"é".repeat(20), &signature)), field("address"));
         assert_eq!(Signature::parse(b"{}"), field("address"));
-        assert_eq!(Signature::parse(b"[]").is_err(), true);
+        assert!(Signature::parse(b"[]").is_err());
     }
 
     #[test]

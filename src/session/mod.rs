@@ -10,6 +10,7 @@
 
 mod error;
 mod io;
+pub mod selection;
 
 pub use error::SessionError;
 pub use io::{Network, OrchestratorSession};

@@ -128,7 +128,7 @@ impl Signers {
         }
     }
 
-    /// The first answer that a signer gives which is not down, or what the last one says that is.
+    /// The first answer of a signer that is not down, or else what the first of them says.
     async fn ask(&self, path: &str, body: Vec<u8>) -> Result<(Origin, Answer), PaymentError> {
         let (headers, Origin { signer: first, credential }) = {
             let known = self.known();
@@ -143,7 +143,8 @@ impl Signers {
             match self.client.call(call).await {
                 Ok(answer) if answer.status >= 500 => {
                     log::debug!("signer {} is down: status {}", url.authority(), answer.status);
-                    last = Ok((origin, answer));
+                    // The one that was asked first knows the session best.
+                    last = last.or(Ok((origin, answer)));
                 }
                 Ok(answer) => {
                     if signer != first {

@@ -1,146 +1,22 @@
-//! Signers and orchestrators by script, over real sockets on loopback.
+//! Payments over real sockets on loopback, with signers and orchestrators by script.
+//!
+//! Does not: check what the pure files decide; their own tests do.
 
-use std::sync::{Arc, Mutex};
+mod peer;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 
+use self::peer::{Peer, Reply, Request, client, nobody};
 use super::*;
 use crate::fault::Fault;
-use crate::http::io::{Client, Connector};
-use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
+use crate::http::Url;
 use crate::payment::{Kind, PaymentError, PaymentSession, Refusal, SessionOptions, Terms};
 use crate::secret::{Secret, SecretSource};
-
-#[derive(Debug)]
-struct Nobody;
-
-impl Judge for Nobody {
-    fn judge(&self, _: &Authority, _: &Fingerprint, _: &CaVerdict) -> Result<(), Distrust> {
-        Err(Distrust::NoAuthority("there is no TLS in this test".into()))
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Request {
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Request {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    fn path(&self) -> &str {
-        self.head.split(' ').nth(1).unwrap()
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
-
-/// Status, further header lines, body.
-type Reply = (u16, &'static str, Vec<u8>);
-
-/// An HTTP server that answers as it is told and keeps what it was asked.
-struct Peer {
-    url: Url,
-    seen: Arc<Mutex<Vec<Request>>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Peer {
-    async fn start(answer: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self::serve(listener, answer)
-    }
-
-    /// Answers these in turn, then the last for ever.
-    async fn script(replies: Vec<Reply>) -> Self {
-        let mut replies = replies.into_iter();
-        let mut last = (599, "", Vec::new());
-        Self::start(move |_| {
-            last = replies.next().unwrap_or_else(|| last.clone());
-            last.clone()
-        })
-        .await
-    }
-
-    fn serve(
-        listener: TcpListener,
-        answer: impl FnMut(&Request) -> Reply + Send + 'static,
-    ) -> Self {
-        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let answer = Arc::new(Mutex::new(answer));
-        let kept = Arc::clone(&seen);
-        let task = tokio::spawn(async move {
-            while let Ok((mut socket, _)) = listener.accept().await {
-                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
-                tokio::spawn(async move {
-                    while let Some(request) = read(&mut socket).await {
-                        kept.lock().unwrap().push(request.clone());
-                        let (status, headers, body) = (*answer.lock().unwrap())(&request);
-                        let length = body.len();
-                        let head = format!(
-                            "HTTP/1.1 {status} x\r\nContent-Length: {length}\r\n{headers}\r\n"
-                        );
-                        socket.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
-                    }
-                });
-            }
-        });
-        Self { url, seen, task }
-    }
-
-    fn seen(&self) -> Vec<Request> {
-        self.seen.lock().unwrap().clone()
-    }
-}
-
-async fn read(socket: &mut TcpStream) -> Option<Request> {
-    let mut bytes = Vec::new();
-    let end = loop {
-        if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
-            break end + 4;
-        }
-        if socket.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    };
-    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    let mut request = Request { head, body: bytes[end..].to_vec() };
-    let length: usize = request.header("content-length").map_or(0, |text| text.parse().unwrap());
-    while request.body.len() < length {
-        assert_ne!(socket.read_buf(&mut request.body).await.unwrap(), 0, "a body cut off");
-    }
-    Some(request)
-}
-
-/// An address at which nobody listens.
-async fn nobody() -> Url {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
-}
-
-fn client() -> Client {
-    Client::new(Arc::new(Connector::new(Arc::new(Nobody))))
-}
 
 fn signers(urls: &[&Url]) -> Arc<Signers> {
     let secret = SecretSource::Given(Secret::new("Bearer hunter2"));
@@ -241,6 +117,21 @@ async fn the_next_signer_takes_over_from_one_that_is_down_and_keeps_the_session(
     let seen = up.seen();
     assert_eq!(seen[0].json()["state"], Value::Null);
     assert_eq!(seen[1].json()["state"]["State"], "one");
+}
+
+#[tokio::test]
+async fn a_session_outlives_trouble_at_all_signers() {
+    let broken = || refusal(500, "broken");
+    let one = Peer::script(vec![payment("one"), broken(), payment("two")]).await;
+    let two = Peer::script(vec![broken()]).await;
+    let signers = signers(&[&one.url, &two.url]);
+    let mut session = session(Kind::Live);
+    assert!(signers.payment(&mut session).await.unwrap().opens);
+    let error = signers.payment(&mut session).await.unwrap_err();
+    assert!(matches!(error, PaymentError::Refused { status: 500, .. }), "{error}");
+    assert!(!signers.payment(&mut session).await.unwrap().opens, "nothing was dropped");
+    assert_eq!((one.seen().len(), two.seen().len()), (3, 1));
+    assert_eq!(one.seen()[2].json()["state"]["State"], "one");
 }
 
 #[tokio::test]
