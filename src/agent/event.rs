@@ -36,9 +36,9 @@ impl Part {
 #[derive(Debug)]
 pub(super) enum Event {
     /// An orchestrator was asked for a session.
-    Opened(Result<OrchestratorSession, SessionError>),
+    Opened(Result<Box<OrchestratorSession>, SessionError>),
     /// An orchestrator was asked for the job.
-    Started(Result<LiveVideoJob, JobError>),
+    Started(Result<Box<LiveVideoJob>, JobError>),
     /// A part has ended.
     PartEnded(Part, Result<ChannelEnd, TrickleError>),
     /// A task panicked; what it said.

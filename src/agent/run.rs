@@ -89,8 +89,8 @@ pub struct Agent {
 /// What the loop holds at the orchestrator.
 enum Held {
     Nothing,
-    Session(OrchestratorSession),
-    Job { job: LiveVideoJob, parts: Parts },
+    Session(Box<OrchestratorSession>),
+    Job { job: Box<LiveVideoJob>, parts: Parts },
 }
 
 /// How far the end of a job has come.
@@ -273,7 +273,7 @@ impl Loop {
         self.machine.on(told, Instant::now())
     }
 
-    fn on_started(&mut self, job: LiveVideoJob) -> Option<job::Event> {
+    fn on_started(&mut self, job: Box<LiveVideoJob>) -> Option<job::Event> {
         let channels = job.channels();
         log::info!(
             "{}: job {} started, model {}",
@@ -326,14 +326,15 @@ impl Loop {
                 let network = self.network.clone();
                 let wanted = live_video(&self.options.job.model);
                 self.tasks.spawn(async move {
-                    Event::Opened(OrchestratorSession::open(&network, &url, Some(wanted)).await)
+                    let opened = OrchestratorSession::open(&network, &url, Some(wanted)).await;
+                    Event::Opened(opened.map(Box::new))
                 });
             }
             Command::Start => {
                 if let Held::Session(session) = std::mem::replace(&mut self.held, Held::Nothing) {
                     let options = self.options.job.clone();
                     self.tasks.spawn(async move {
-                        Event::Started(LiveVideoJob::start(session, &options).await)
+                        Event::Started(LiveVideoJob::start(*session, &options).await.map(Box::new))
                     });
                 }
             }

@@ -9,7 +9,7 @@
 //!             header 4 │ PCR 8 │ PES header 19 │ (AUD) data  header 4 │ data 184  header 4 │ stuffing │ data
 //! ```
 //!
-//! Audio (later) takes [`AUDIO_PID`], a second row in [`pmt`] and a counter of its own; the PCR stays
+//! Audio (later) takes [`AUDIO_PID`], a second row in the PMT and a counter of its own; the PCR stays
 //! with video.
 //!
 //! Does not: cut segments (the segmenter does), and does not look into the pictures.
