@@ -2,7 +2,7 @@
 //!
 //! GStreamer's text elements are in a package that brings X11; thirteen glyphs are less.
 //!
-//! Does not: draw letters, or colour; it writes luma only.
+//! Does not: draw letters.
 
 use std::time::Duration;
 
@@ -10,34 +10,43 @@ use std::time::Duration;
 const GLYPH: (usize, usize) = (5, 7);
 const DARK: u8 = 16;
 const LIGHT: u8 = 235;
+const COLOURLESS: u8 = 128;
 
-/// A picture's luma, one byte per pixel.
+/// A picture in I420 as GStreamer lays it out: a plane of luma, two of colour of half the size, rows padded
+/// to 4 bytes.
 #[derive(Debug)]
-pub struct Luma<'a> {
-    /// Its rows, `stride` bytes apart.
-    pub rows: &'a mut [u8],
-    /// Bytes from a row to the next.
-    pub stride: usize,
+pub struct Picture<'a> {
+    /// All three planes.
+    pub bytes: &'a mut [u8],
     /// Pixels across.
     pub width: usize,
     /// Pixels down.
     pub height: usize,
 }
 
-impl Luma<'_> {
+impl Picture<'_> {
     /// Writes `text` on a dark bar at the top left, as large as lets 32 glyphs fit across. Characters
     /// without a glyph stay dark, what does not fit is cut off.
     pub fn write(&mut self, text: &str) {
         let scale = (self.width / (32 * (GLYPH.0 + 1))).max(1);
-        let bar = (text.len() * (GLYPH.0 + 1) + 1) * scale;
-        let height = ((GLYPH.1 + 2) * scale).min(self.height);
-        for (y, row) in self.rows.chunks_mut(self.stride.max(1)).take(height).enumerate() {
-            let width = self.width.min(bar).min(row.len());
-            let line = (y / scale).checked_sub(1);
-            for (x, pixel) in row.iter_mut().take(width).enumerate() {
-                let column = (x / scale).checked_sub(1);
+        let bar_width = ((text.len() * (GLYPH.0 + 1) + 1) * scale).min(self.width);
+        let bar_height = ((GLYPH.1 + 2) * scale).min(self.height);
+
+        let stride = self.width.next_multiple_of(4).max(4);
+        let colour_stride = self.width.div_ceil(2).next_multiple_of(4).max(4);
+        let (luma, colour) = self
+            .bytes
+            .split_at_mut((stride * self.height.next_multiple_of(2)).min(self.bytes.len()));
+        for (y, row) in luma.chunks_mut(stride).take(bar_height).enumerate() {
+            for (x, pixel) in row.iter_mut().take(bar_width).enumerate() {
+                let (line, column) = ((y / scale).checked_sub(1), (x / scale).checked_sub(1));
                 let lit = line.zip(column).is_some_and(|(line, column)| is_lit(text, line, column));
                 *pixel = if lit { LIGHT } else { DARK };
+            }
+        }
+        for plane in colour.chunks_mut((colour_stride * self.height.div_ceil(2)).max(1)) {
+            for row in plane.chunks_mut(colour_stride).take(bar_height.div_ceil(2)) {
+                row.iter_mut().take(bar_width.div_ceil(2)).for_each(|pixel| *pixel = COLOURLESS);
             }
         }
     }
@@ -87,32 +96,40 @@ const fn glyph(character: u8) -> [u8; 7] {
 mod tests {
     use super::*;
 
-    fn draw(width: usize, height: usize, stride: usize, text: &str) -> Vec<String> {
-        let mut rows = vec![100; stride * height];
-        Luma { rows: &mut rows, stride, width, height }.write(text);
+    fn draw(width: usize, height: usize, text: &str) -> Vec<String> {
+        let (stride, colour_stride) =
+            (width.next_multiple_of(4), width.div_ceil(2).next_multiple_of(4));
+        let luma_len = stride * height.next_multiple_of(2);
+        let mut bytes = vec![100; luma_len + 2 * colour_stride * height.div_ceil(2)];
+        Picture { bytes: &mut bytes, width, height }.write(text);
+        let (luma, colour) = bytes.split_at(luma_len);
+        assert!(luma.iter().all(|pixel| [100, DARK, LIGHT].contains(pixel)));
+        assert!(colour.iter().all(|pixel| [100, COLOURLESS].contains(pixel)));
+        let (u, v) = colour.split_at(colour.len() / 2);
+        assert_eq!(u, v);
         let shown = |pixel: &u8| match *pixel {
             DARK => '.',
             LIGHT => '@',
             _ => ' ',
         };
-        rows.chunks(stride).map(|row| row.iter().map(shown).collect()).collect()
+        luma.chunks(stride.max(1)).map(|row| row.iter().map(shown).collect()).collect()
     }
 
     #[test]
     fn digits_are_legible() {
         assert_eq!(
-            draw(14, 10, 15, "17"),
+            draw(14, 10, "17"),
             [
-                ".............  ",
-                "...@...@@@@@.  ",
-                "..@@.......@.  ",
-                "...@......@..  ",
-                "...@.....@...  ",
-                "...@....@....  ",
-                "...@....@....  ",
-                "..@@@...@....  ",
-                ".............  ",
-                "               ",
+                ".............   ",
+                "...@...@@@@@.   ",
+                "..@@.......@.   ",
+                "...@......@..   ",
+                "...@.....@...   ",
+                "...@....@....   ",
+                "...@....@....   ",
+                "..@@@...@....   ",
+                ".............   ",
+                "                ",
             ]
         );
     }
@@ -127,19 +144,15 @@ mod tests {
 
     #[test]
     fn small_pictures_and_long_texts_are_cut() {
-        for (width, height, stride) in
-            [(0, 0, 1), (1, 1, 1), (7, 3, 8), (64, 64, 64), (300, 5, 300)]
-        {
-            assert_eq!(
-                draw(width, height, stride, "#123456 12:34:56.789 and more than fits").len(),
-                height
-            );
+        for (width, height) in [(0, 0), (1, 1), (7, 3), (64, 64), (300, 5)] {
+            let rows = draw(width, height, "#123456 12:34:56.789 and more than fits");
+            assert!(rows.len() <= height.next_multiple_of(2));
         }
     }
 
     #[test]
     fn a_wide_picture_has_large_digits() {
-        let rows = draw(1280, 60, 1280, "1");
+        let rows = draw(1280, 60, "1");
         assert_eq!(rows[6].find('@'), Some(18), "6 times as large");
         assert_eq!(rows.iter().filter(|row| row.contains('.')).count(), 54);
     }

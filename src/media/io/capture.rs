@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::media::burn::{self, Luma};
+use crate::media::burn::{self, Picture};
 use crate::media::encoder::{self, KeyRequest, Row};
 use crate::media::io::access_units::{AccessUnits, Counts, SegmentPieces};
 use crate::media::io::running::{self, End, Ending, Running, Watch};
@@ -179,10 +179,7 @@ fn burn_in(pad: &gst::Pad) {
         let map = info.buffer_mut().and_then(|buffer| buffer.make_mut().map_writable().ok());
         if let (Some((width, height)), Some(mut map)) = (size, map) {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            // GStreamer's I420: luma first, rows padded to 4 bytes.
-            let stride = width.next_multiple_of(4);
-            Luma { rows: &mut map, stride, width, height }
-                .write(&burn::caption(frame, since_epoch));
+            Picture { bytes: &mut map, width, height }.write(&burn::caption(frame, since_epoch));
         }
         gst::PadProbeReturn::Ok
     });
@@ -204,13 +201,12 @@ fn attach_when_negotiated(
         let Some(event) = info.event().filter(|_| !pad.is_linked()) else {
             return gst::PadProbeReturn::Ok;
         };
-        let built = match event.view() {
-            gst::EventView::Caps(caps) => match pipeline.upgrade() {
-                Some(pipeline) => attach_tail(&pipeline, pad, caps.caps(), &options, row, &units),
-                None => Ok(()),
-            },
+        let built = match (event.view(), pipeline.upgrade()) {
+            (gst::EventView::Caps(caps), Some(pipeline)) => {
+                attach_tail(&pipeline, pad, caps.caps(), &options, row, &units)
+            }
             // Without a sink, nobody else tells of the end.
-            gst::EventView::Eos(_) => Err(MediaError::NoFrames),
+            (gst::EventView::Eos(_), _) => Err(MediaError::NoFrames),
             _ => Ok(()),
         };
         if let Err(error) = built {

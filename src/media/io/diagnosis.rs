@@ -12,6 +12,15 @@ use gstreamer::prelude::*;
 use crate::media::error::presentable;
 use crate::media::{MediaError, Source};
 
+/// Errors that the input is to blame for.
+const BROKEN_INPUT: [gst::StreamError; 5] = [
+    gst::StreamError::Decode,
+    gst::StreamError::Demux,
+    gst::StreamError::TypeNotFound,
+    gst::StreamError::WrongType,
+    gst::StreamError::Format,
+];
+
 /// Starts GStreamer, once for the process.
 pub(super) fn init() -> Result<(), MediaError> {
     gst::init().map_err(|error| MediaError::Gstreamer(presentable(error.message())))
@@ -46,19 +55,13 @@ pub(super) fn of_message(message: &gst::message::Error, source: &Source) -> Medi
             return MediaError::NoSuchDevice(device.clone());
         }
     }
-    match error.kind::<gst::StreamError>() {
-        Some(gst::StreamError::CodecNotFound) => return MediaError::NoDecoder(detail),
-        Some(
-            gst::StreamError::Decode
-            | gst::StreamError::Demux
-            | gst::StreamError::TypeNotFound
-            | gst::StreamError::WrongType
-            | gst::StreamError::Format,
-        ) => return MediaError::Decode(detail),
-        _ => {}
-    }
-    if error.matches(gst::CoreError::MissingPlugin) {
+    if error.matches(gst::CoreError::MissingPlugin)
+        || error.matches(gst::StreamError::CodecNotFound)
+    {
         return MediaError::NoDecoder(detail);
+    }
+    if BROKEN_INPUT.iter().any(|broken| error.matches(*broken)) {
+        return MediaError::Decode(detail);
     }
     let element = message.src().map_or_else(|| "the pipeline".into(), name);
     MediaError::Element { element, detail }

@@ -140,16 +140,17 @@ impl Running {
         let repeats = matches!(watch.source, Source::File { repeat: true, .. });
         let has_ended = AtomicBool::new(false);
         bus.set_sync_handler(move |_, message| {
-            use gst::MessageView::{Eos, Error};
-            let end = match message.view() {
-                Eos(_) if !(watch.had_media)() => Some(End::Failed(MediaError::NoFrames)),
-                Eos(_) if repeats => {
-                    start_over(&pipeline, &stopped);
-                    None
-                }
-                Eos(_) => Some(End::EndOfStream),
-                Error(error) => Some(End::Failed(diagnosis::of_message(error, &watch.source))),
-                _ => None,
+            let end = if let gst::MessageView::Error(error) = message.view() {
+                Some(End::Failed(diagnosis::of_message(error, &watch.source)))
+            } else if message.type_() != gst::MessageType::Eos {
+                None
+            } else if !(watch.had_media)() {
+                Some(End::Failed(MediaError::NoFrames))
+            } else if repeats {
+                start_over(&pipeline, &stopped);
+                None
+            } else {
+                Some(End::EndOfStream)
             };
             if let Some(end) = end {
                 watch.ending.set(end);
