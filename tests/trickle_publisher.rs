@@ -1,0 +1,484 @@
+//! The publisher against a peer that answers as the real server does, and against worse ones.
+//!
+//! The answers are those of `fixtures/trickle-transcripts.txt`.
+//!
+//! Does not: test what answers mean; the machine's own tables do.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod trickle_raw;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use livepeer_edge::fault::Fault;
+use livepeer_edge::segment::{Pieces, Place};
+use livepeer_edge::stop::{Stop, Stopper};
+use livepeer_edge::trickle::io::{Counters, PublishTimes, Publisher, messages};
+use livepeer_edge::trickle::{End, Purpose, TrickleError};
+use tokio::task::JoinHandle;
+
+use trickle_raw::{Feeder, Peer, Raw, connector, feed, soon};
+
+const DONE: &str = "HTTP/1.1 200 OK\r\nLp-Trickle-Seq: 0\r\nContent-Length: 0\r\n\r\n";
+const EARLY: &str =
+    "HTTP/1.1 200 OK\r\nConnection: close\r\nLp-Trickle-Seq: 0\r\nContent-Length: 0\r\n\r\n";
+const CLOSED: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nLp-Trickle-Closed: terminated\r\nLp-Trickle-Seq: 8\r\nContent-Length: 0\r\n\r\n";
+const MISSING: &str = "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 17\r\n\r\nStream not found\n";
+const SERVER_ERROR: &str = "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 13\r\nConnection: close\r\n\r\nServer error\n";
+
+type Running = JoinHandle<Result<End, TrickleError>>;
+
+fn quick() -> PublishTimes {
+    PublishTimes {
+        chunk: Duration::from_millis(400),
+        answer: Duration::from_millis(1500),
+        stop: Duration::from_millis(600),
+    }
+}
+
+/// A publisher under test, with its peer.
+struct Bench {
+    raw: Raw,
+    running: Running,
+    stopper: Stopper,
+    counters: Arc<Counters>,
+}
+
+impl Bench {
+    async fn new(pieces: impl Pieces + 'static) -> Self {
+        let raw = Raw::new().await;
+        let counters = Arc::new(Counters::default());
+        let channel = raw.channel(Purpose::Publish);
+        let mime = HeaderValue::from_static("video/mp2t");
+        let publisher =
+            Publisher::new(connector(), channel, mime, Arc::clone(&counters)).with_times(quick());
+        let (stopper, stop) = Stop::new();
+        let running = tokio::spawn(publisher.run(pieces, stop));
+        Self { raw, running, stopper, counters }
+    }
+
+    /// Up to the POST of seq 7, which was pre-connected on the connection of `/next`.
+    async fn ready(pieces: impl Pieces + 'static) -> (Self, Peer) {
+        let bench = Self::new(pieces).await;
+        let mut peer = bench.raw.accept().await;
+        assert!(peer.head().await.starts_with("get /ai/trickle/ch/next http/1.1\r\n"));
+        peer.send("HTTP/1.1 200 OK\r\nLp-Trickle-Latest: 7\r\nContent-Length: 1\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n7").await;
+        check_post(&mut peer, 7, true).await;
+        (bench, peer)
+    }
+
+    /// Up to the first piece of seq 7, with 8 pre-connected on another connection.
+    async fn under_way() -> (Self, Feeder, Peer, Peer) {
+        let (feeder, pieces) = feed();
+        let (bench, mut peer) = Self::ready(pieces).await;
+        feeder.begin("seven").await;
+        let mut ahead = bench.raw.accept().await;
+        check_post(&mut ahead, 8, false).await;
+        assert_eq!(peer.chunk().await.as_deref(), Some(&b"seven"[..]));
+        (bench, feeder, peer, ahead)
+    }
+
+    async fn end(self) -> Result<End, TrickleError> {
+        soon("the publisher's end", self.running).await.expect("no panic")
+    }
+
+    /// Waits until the publisher has heard so many final answers.
+    #[track_caller]
+    fn answered(&self, segments: u64) -> impl Future<Output = ()> {
+        soon("an answer to be heard", async move {
+            while self.count().0 < segments {
+                tokio::task::yield_now().await;
+            }
+        })
+    }
+
+    fn count(&self) -> (u64, u64, u64) {
+        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { segments, lost, in_flight, .. } = &*self.counters;
+        (read(segments), read(lost), read(in_flight))
+    }
+}
+
+async fn check_post(peer: &mut Peer, seq: u64, reset: bool) {
+    let head = peer.head().await;
+    assert!(head.starts_with(&format!("post /ai/trickle/ch/{seq} http/1.1\r\n")), "{head}");
+    assert!(head.contains("\r\ntransfer-encoding: chunked\r\n"), "{head}");
+    assert!(head.contains("\r\ncontent-type: video/mp2t\r\n"), "{head}");
+    assert!(head.contains("\r\nhost: 127.0.0.1:"), "{head}");
+    assert_eq!(head.contains("\r\nlp-trickle-reset: 1\r\n"), reset, "{head}");
+}
+
+#[tokio::test]
+async fn pieces_are_chunks_and_connections_take_turns() {
+    let (bench, feeder, mut a, mut b) = Bench::under_way().await;
+    feeder.go_on("seven again").await;
+    assert_eq!(a.chunk().await.as_deref(), Some(&b"seven again"[..]));
+    feeder.begin("eight").await;
+    assert_eq!(a.chunk().await, None);
+    assert_eq!(b.chunk().await.as_deref(), Some(&b"eight"[..]));
+    // The answer is still due, so 9 needs a third connection.
+    let mut c = bench.raw.accept().await;
+    check_post(&mut c, 9, false).await;
+    a.send(DONE).await;
+    bench.answered(1).await;
+    feeder.begin("nine").await;
+    assert_eq!(b.chunk().await, None);
+    assert_eq!(c.chunk().await.as_deref(), Some(&b"nine"[..]));
+    // The first connection was answered and serves again.
+    check_post(&mut a, 10, false).await;
+    b.send(DONE).await;
+    drop(feeder);
+    assert_eq!(c.chunk().await, None);
+    c.send(DONE).await;
+    assert!(a.closed().await.is_empty(), "an unused pre-connect sends nothing");
+    let delete = c.head().await;
+    assert!(delete.starts_with("delete /ai/trickle/ch http/1.1\r\n"), "{delete}");
+    c.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(bench.count().1, 0);
+    let counters = Arc::clone(&bench.counters);
+    assert!(matches!(bench.end().await, Ok(End::Finished)));
+    assert_eq!(counters.segments.load(Ordering::Relaxed), 3);
+    assert_eq!(counters.bytes.load(Ordering::Relaxed), 25);
+    assert!(counters.last_upload_micros.load(Ordering::Relaxed) > 0);
+}
+
+#[tokio::test]
+async fn an_early_404_without_fin_ends_at_once_while_nothing_flows() {
+    let (_feeder, pieces) = feed();
+    let (bench, mut peer) = Bench::ready(pieces).await;
+    let began = Instant::now();
+    peer.send(MISSING).await;
+    assert!(matches!(bench.end().await, Ok(End::Missing)));
+    assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
+    assert!(peer.closed().await.is_empty(), "we close, and send nothing more");
+}
+
+#[tokio::test]
+async fn a_channel_closed_on_the_pre_connect_ends_the_segment_under_way() {
+    let (bench, _feeder, mut a, mut b) = Bench::under_way().await;
+    b.send(CLOSED).await;
+    assert!(matches!(bench.end().await, Ok(End::Closed)));
+    assert!(a.closed().await.is_empty(), "half a segment gets no last chunk");
+}
+
+#[tokio::test]
+async fn three_hundred_provisional_answers_are_no_answer() {
+    let (feeder, pieces) = feed();
+    let (bench, mut peer) = Bench::ready(pieces).await;
+    for _ in 0..301 {
+        peer.send("HTTP/1.1 100 Continue\r\n\r\n").await;
+    }
+    assert!(peer.is_silent().await);
+    feeder.begin("late").await;
+    assert_eq!(peer.chunk().await.as_deref(), Some(&b"late"[..]));
+    let _ahead = bench.raw.accept().await;
+    drop(feeder);
+    assert_eq!(peer.chunk().await, None);
+    peer.send(DONE).await;
+    assert!(peer.head().await.starts_with("delete /ai/trickle/ch "));
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(matches!(bench.end().await, Ok(End::Finished)));
+}
+
+/// The current segment is lost: what follows is 8 with a reset, on a new connection.
+async fn check_goes_on(bench: Bench, mut feeder: Feeder, mut ahead: Peer) {
+    feeder.resynced().await;
+    assert!(ahead.closed().await.is_empty(), "the pre-connect without the reset is dropped");
+    let mut next = bench.raw.accept().await;
+    check_post(&mut next, 8, true).await;
+    feeder.go_on("rest of seven").await;
+    assert!(next.is_silent().await, "the rest of a lost segment is dropped");
+    feeder.begin("eight").await;
+    assert_eq!(next.chunk().await.as_deref(), Some(&b"eight"[..]));
+    let mut after = bench.raw.accept().await;
+    check_post(&mut after, 9, false).await;
+    assert_eq!(bench.count(), (0, 1, 1));
+}
+
+#[tokio::test]
+async fn an_early_200_loses_the_segment() {
+    let (bench, feeder, mut a, b) = Bench::under_way().await;
+    a.send(EARLY).await;
+    check_goes_on(bench, feeder, b).await;
+}
+
+#[tokio::test]
+async fn an_early_500_loses_the_segment() {
+    let (bench, feeder, mut a, b) = Bench::under_way().await;
+    a.send(SERVER_ERROR).await;
+    check_goes_on(bench, feeder, b).await;
+}
+
+#[tokio::test]
+async fn a_reset_connection_loses_the_segment() {
+    let (bench, feeder, a, b) = Bench::under_way().await;
+    a.reset();
+    check_goes_on(bench, feeder, b).await;
+}
+
+#[tokio::test]
+async fn a_half_closed_connection_loses_the_segment() {
+    let (bench, feeder, mut a, b) = Bench::under_way().await;
+    tokio::io::AsyncWriteExt::shutdown(&mut a.socket).await.expect("half closed");
+    check_goes_on(bench, feeder, b).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_stops_reading_loses_the_segment_after_the_chunk_time() {
+    let (bench, feeder, a, b) = Bench::under_way().await;
+    let began = Instant::now();
+    let megabyte = Bytes::from(vec![0; 1 << 20]);
+    let filled = async {
+        // As much as the kernel holds; the publisher takes no more than that.
+        for _ in 0..64 {
+            feeder.give(Place::Continue, megabyte.clone()).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_millis(350), filled).await.is_err());
+    check_goes_on(bench, feeder, b).await;
+    assert!(began.elapsed() >= Duration::from_millis(400));
+    drop(a);
+}
+
+#[tokio::test]
+async fn a_burnt_pre_connect_is_passed_over() {
+    let (bench, feeder, mut a, mut b) = Bench::under_way().await;
+    b.send(EARLY).await;
+    let mut c = bench.raw.accept().await;
+    check_post(&mut c, 9, false).await;
+    feeder.go_on("more").await;
+    assert_eq!(a.chunk().await.as_deref(), Some(&b"more"[..]));
+    feeder.begin("nine").await;
+    assert_eq!(a.chunk().await, None);
+    assert_eq!(c.chunk().await.as_deref(), Some(&b"nine"[..]));
+}
+
+#[tokio::test]
+async fn a_broken_pre_connect_is_made_again_for_the_same_seq() {
+    let (bench, feeder, mut a, b) = Bench::under_way().await;
+    b.reset();
+    let mut again = bench.raw.accept().await;
+    check_post(&mut again, 8, false).await;
+    feeder.begin("eight").await;
+    assert_eq!(a.chunk().await, None);
+    assert_eq!(again.chunk().await.as_deref(), Some(&b"eight"[..]));
+    assert_eq!(bench.count().1, 0);
+}
+
+#[tokio::test]
+async fn a_spare_connection_that_the_peer_closed_is_replaced() {
+    let (bench, feeder, mut a, mut b) = Bench::under_way().await;
+    feeder.begin("eight").await;
+    assert_eq!(a.chunk().await, None);
+    let _c = bench.raw.accept().await;
+    a.send(DONE).await;
+    bench.answered(1).await;
+    assert_eq!(b.chunk().await.as_deref(), Some(&b"eight"[..]));
+    drop(a);
+    feeder.begin("nine").await;
+    let mut d = bench.raw.accept().await;
+    check_post(&mut d, 10, false).await;
+    assert_eq!(bench.count().1, 0);
+}
+
+#[tokio::test]
+async fn three_lost_segments_in_a_row_are_an_error() {
+    let (bench, mut feeder, mut peer, _ahead) = Bench::under_way().await;
+    for seq in 8..10 {
+        peer.send(EARLY).await;
+        feeder.resynced().await;
+        peer = bench.raw.accept().await;
+        check_post(&mut peer, seq, true).await;
+        feeder.begin("again").await;
+        let _ahead = bench.raw.accept().await;
+        assert_eq!(peer.chunk().await.as_deref(), Some(&b"again"[..]));
+    }
+    peer.send(EARLY).await;
+    let error = bench.end().await.expect_err("lost");
+    assert!(matches!(error, TrickleError::Lost(..)));
+    assert_eq!(error.fault(), Fault::Retry);
+    let text = error.to_string();
+    assert!(text.starts_with("publish channel at http://127.0.0.1:"), "{text}");
+    assert!(text.ends_with(": 3 segments in a row lost"), "{text}");
+}
+
+#[tokio::test]
+async fn a_fourth_segment_without_an_answer_is_too_many() {
+    let (bench, feeder, mut a, mut b) = Bench::under_way().await;
+    feeder.begin("eight").await;
+    let mut c = bench.raw.accept().await;
+    feeder.begin("nine").await;
+    let _d = bench.raw.accept().await;
+    assert_eq!((a.chunk().await, b.chunk().await.is_some()), (None, true));
+    check_post(&mut c, 9, false).await;
+    assert_eq!(c.chunk().await.as_deref(), Some(&b"nine"[..]));
+    assert_eq!(bench.count(), (0, 0, 3));
+    feeder.begin("ten").await;
+    let mut delete = bench.raw.accept().await;
+    assert!(delete.head().await.starts_with("delete /ai/trickle/ch "));
+    delete.send(DONE).await;
+    let error = bench.end().await.expect_err("too slow");
+    assert!(matches!(error, TrickleError::TooSlow(_)));
+    assert_eq!(error.fault(), Fault::NextPeer);
+}
+
+#[tokio::test]
+async fn a_segment_without_an_answer_is_closed_and_the_next_flows_on() {
+    let (bench, feeder, mut a, mut b) = Bench::under_way().await;
+    feeder.begin("eight").await;
+    assert_eq!(a.chunk().await, None);
+    let _c = bench.raw.accept().await;
+    let mut delete = bench.raw.accept().await;
+    assert!(delete.head().await.starts_with("delete /ai/trickle/ch/7 http/1.1\r\n"));
+    assert_eq!(b.chunk().await.as_deref(), Some(&b"eight"[..]));
+    feeder.go_on("more of eight").await;
+    assert_eq!(b.chunk().await.as_deref(), Some(&b"more of eight"[..]));
+    assert_eq!(bench.count(), (0, 1, 1));
+}
+
+#[tokio::test]
+async fn messages_are_whole_segments_and_wait_for_room() {
+    let (sender, queue) = messages();
+    let (bench, mut peer) = Bench::ready(queue).await;
+    for n in 0..6 {
+        sender.try_send(Bytes::from(format!("{{\"n\":{n}}}"))).expect("room");
+    }
+    let mut waiting = Vec::new();
+    for seq in 7..10 {
+        assert_eq!(peer.chunk().await, Some(format!("{{\"n\":{}}}", seq - 7).into_bytes()));
+        assert_eq!(peer.chunk().await, None, "a message ends at once");
+        waiting.push(peer);
+        peer = bench.raw.accept().await;
+        check_post(&mut peer, seq + 1, false).await;
+    }
+    assert!(peer.is_silent().await, "a fourth one waits for an answer");
+    waiting[0].send(DONE).await;
+    assert_eq!(peer.chunk().await.as_deref(), Some(&b"{\"n\":3}"[..]));
+    check_post(&mut waiting[0], 11, false).await;
+    assert_eq!(bench.count().1, 0);
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_segment_and_deletes_the_channel() {
+    let (bench, _feeder, mut a, mut b) = Bench::under_way().await;
+    drop(bench.stopper);
+    assert_eq!(a.chunk().await, None);
+    assert!(b.closed().await.is_empty());
+    a.send(DONE).await;
+    let delete = a.head().await;
+    assert!(delete.starts_with("delete /ai/trickle/ch http/1.1\r\n"), "{delete}");
+    a.send(DONE).await;
+    assert!(matches!(bench.running.await.expect("no panic"), Ok(End::Finished)));
+    let (segments, in_flight) = (&bench.counters.segments, &bench.counters.in_flight);
+    assert_eq!((segments.load(Ordering::Relaxed), in_flight.load(Ordering::Relaxed)), (1, 0));
+}
+
+#[tokio::test]
+async fn a_stop_takes_no_longer_than_it_may_with_a_dead_peer() {
+    let (bench, _feeder, _a, _b) = Bench::under_way().await;
+    let began = Instant::now();
+    drop(bench.stopper);
+    assert!(matches!(bench.running.await.expect("no panic"), Ok(End::Finished)));
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(550) && took < Duration::from_millis(900), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_dropped_publisher_leaves_half_a_segment_half() {
+    let (bench, _feeder, mut a, mut b) = Bench::under_way().await;
+    bench.running.abort();
+    assert!(a.closed().await.is_empty(), "no last chunk");
+    assert!(b.closed().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_http_is_the_peers_fault() {
+    let (bench, _feeder, mut a, _b) = Bench::under_way().await;
+    a.send("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n").await;
+    let error = bench.end().await.expect_err("garbage");
+    assert_eq!(error.fault(), Fault::NextPeer);
+    let source = std::error::Error::source(&error).expect("a cause").to_string();
+    assert_eq!(source, "the answer is no HTTP");
+}
+
+#[tokio::test]
+async fn endless_headers_are_bounded() {
+    for line in ["X-More: and more\r\n", "X"] {
+        let (bench, _feeder, mut a, _b) = Bench::under_way().await;
+        a.send("HTTP/1.1 200 OK\r\n").await;
+        let mut sent = 0;
+        let block = line.repeat(1024 / line.len());
+        let peer = async {
+            while tokio::io::AsyncWriteExt::write_all(&mut a.socket, block.as_bytes()).await.is_ok()
+            {
+                sent += block.len();
+                tokio::task::yield_now().await;
+            }
+        };
+        let (end, ()) = tokio::join!(bench.end(), peer);
+        assert_eq!(end.expect_err("endless").fault(), Fault::NextPeer);
+        assert!(sent < 16 << 20, "{sent}");
+    }
+}
+
+/// Answers `/next` so many times; tells how it ended, and after how long.
+async fn answer_next(answer: &str, times: usize) -> (Result<End, TrickleError>, Duration) {
+    let (_feeder, pieces) = feed();
+    let bench = Bench::new(pieces).await;
+    let began = Instant::now();
+    for _ in 0..times {
+        let mut peer = bench.raw.accept().await;
+        assert!(peer.head().await.starts_with("get /ai/trickle/ch/next "));
+        peer.send(answer).await;
+    }
+    (bench.end().await, began.elapsed())
+}
+
+#[tokio::test]
+async fn without_a_first_seq_there_is_no_publication() {
+    let (end, _) = answer_next(MISSING, 1).await;
+    assert!(matches!(end, Ok(End::Missing)), "{end:?}");
+    let (end, _) = answer_next(CLOSED, 1).await;
+    assert!(matches!(end, Ok(End::Closed)), "{end:?}");
+    for body in ["<html>", "-1", "", "18446744073709551615"] {
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let (end, _) = answer_next(&answer, 1).await;
+        assert!(matches!(end, Err(TrickleError::NoSeq(_))), "{end:?}");
+    }
+    let (end, _) = answer_next("HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", 1).await;
+    assert!(matches!(end, Err(TrickleError::NoSeq(_))), "{end:?}");
+    let (end, _) = answer_next("nonsense\r\n\r\n", 1).await;
+    assert_eq!(end.expect_err("garbage").fault(), Fault::NextPeer);
+}
+
+#[tokio::test]
+async fn a_peer_that_refuses_or_is_gone_is_tried_five_times() {
+    let (end, took) = answer_next(SERVER_ERROR, 5).await;
+    assert!(matches!(end, Err(TrickleError::Refused(_, 500))), "{end:?}");
+    assert!(took >= Duration::from_millis(1200) && took < Duration::from_millis(2600), "{took:?}");
+
+    let channel = Raw::new().await.channel(Purpose::Publish);
+    let counters = Arc::new(Counters::default());
+    let publisher =
+        Publisher::new(connector(), channel, HeaderValue::from_static("video/mp2t"), counters);
+    let (_feeder, pieces) = feed();
+    let (_stopper, stop) = Stop::new();
+    let error = soon("the end", publisher.run(pieces, stop)).await.expect_err("nobody there");
+    assert!(error.to_string().ends_with("no answer in 5 tries"), "{error}");
+    let source = std::error::Error::source(&error).expect("a cause").to_string();
+    assert!(source.ends_with("connection refused; nothing listens on this port"), "{source}");
+}
+
+#[tokio::test]
+async fn a_stop_is_heard_while_the_first_seq_is_awaited() {
+    let (_feeder, pieces) = feed();
+    let bench = Bench::new(pieces).await;
+    let mut peer = bench.raw.accept().await;
+    peer.head().await;
+    drop(bench.stopper);
+    let end = soon("the end", bench.running).await.expect("no panic");
+    assert!(matches!(end, Ok(End::Finished)));
+}
