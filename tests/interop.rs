@@ -1,0 +1,140 @@
+//! Publisher and subscriber against the real trickle server of go-livepeer, over HTTP and HTTPS.
+//!
+//! `tests/interop/` is a small Go program around its package `trickle`; it is built here, outside the tree.
+//! Where Go or the module cannot be had the test says `skipped: <reason>` and passes, unless
+//! `LIVEPEER_EDGE_INTEROP=required` is set.
+//!
+//! Does not: test the sandbox; it goes through the same scenarios elsewhere.
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+mod trickle_raw;
+mod trickle_scenarios;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use trickle_scenarios::Mortal;
+
+const CHANNELS: &str = "exact,idle,deleted,early,broken,restart,death";
+
+/// Builds the server, or says why not.
+fn build() -> Result<PathBuf, String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+    // Go completes go.mod and go.sum; that must not happen in the tree.
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop");
+    fs::create_dir_all(&place).expect("a directory");
+    for file in ["go.mod", "main.go"] {
+        fs::copy(source.join(file), place.join(file)).expect("a copy");
+    }
+    let server = place.join("trickle-server");
+    let built = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&server)
+        .arg(".")
+        .current_dir(&place)
+        .env("GOFLAGS", "-mod=mod")
+        .stdin(Stdio::null())
+        .output();
+    match built {
+        Err(error) => Err(format!("Go is not there ({error}); install golang-go")),
+        Ok(output) if output.status.success() => Ok(server),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
+            Err(format!("the Go module cannot be had: {text}"))
+        }
+    }
+}
+
+/// The real server in a process of its own.
+struct GoServer {
+    program: PathBuf,
+    secure: bool,
+    base: String,
+    process: Child,
+}
+
+impl GoServer {
+    fn start(program: &Path, secure: bool) -> Self {
+        let (process, base) = Self::spawn(program, secure, "127.0.0.1:0");
+        Self { program: program.to_owned(), secure, base, process }
+    }
+
+    fn spawn(program: &Path, secure: bool, listen: &str) -> (Child, String) {
+        let mut process = Command::new(program)
+            .args(["-channels", CHANNELS, "-listen", listen])
+            .arg(format!("-tls={secure}"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a server");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("its output");
+        BufReader::new(stdout).read_line(&mut line).expect("its address");
+        assert!(line.starts_with("http"), "the server did not start");
+        (process, line.trim().to_owned())
+    }
+
+    fn end(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for GoServer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Mortal for GoServer {
+    fn base(&self) -> String {
+        self.base.clone()
+    }
+
+    async fn kill(&mut self) {
+        self.end();
+    }
+
+    async fn restart(&mut self) {
+        let address = self.base.split('/').nth(2).expect("an address").to_owned();
+        let (process, base) = Self::spawn(&self.program, self.secure, &address);
+        assert_eq!(base, self.base);
+        self.process = process;
+    }
+}
+
+async fn everything(program: &Path, secure: bool) {
+    let server = GoServer::start(program, secure);
+    let base = server.base();
+    let (mut mortal, mut doomed) =
+        (GoServer::start(program, secure), GoServer::start(program, secure));
+    // 42 ms between pieces make 20 s.
+    tokio::join!(
+        trickle_scenarios::byte_exact(&base, "exact", Duration::from_millis(42)),
+        trickle_scenarios::idle_pre_connect(&base, "idle", Duration::from_secs(25)),
+        trickle_scenarios::deleted_in_mid_segment(&base, "deleted"),
+        trickle_scenarios::deleted_while_pre_connected(&base, "early"),
+        trickle_scenarios::reset_after_a_broken_upload(&base, "broken"),
+        trickle_scenarios::killed_and_restarted(&mut mortal, "restart"),
+        trickle_scenarios::killed_for_good(&mut doomed, "death"),
+    );
+}
+
+#[tokio::test]
+async fn the_real_server_and_we_understand_each_other() {
+    match build() {
+        Ok(program) => {
+            tokio::join!(everything(&program, false), everything(&program, true));
+        }
+        Err(reason) => {
+            eprintln!("skipped: {reason}");
+            let required = std::env::var("LIVEPEER_EDGE_INTEROP").is_ok_and(|v| v == "required");
+            assert!(!required, "LIVEPEER_EDGE_INTEROP=required, but: {reason}");
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! What publisher and subscriber must do together with a whole trickle server, whichever it is.
+//!
+//! Each scenario takes the base URL of a server's channels and the name of a channel that exists there, fresh
+//! and its own, so that they may run side by side.
+//!
+//! Does not: start a server.
+#![allow(dead_code, reason = "not every server is put through all of it")]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method};
+use livepeer_edge::http::Url;
+use livepeer_edge::http::io::{Call, Client, Connector};
+use livepeer_edge::segment::{Piece, Pieces, Place, Seq};
+use livepeer_edge::stop::{Stop, Stopper};
+use livepeer_edge::trickle::io::{Counters, Publisher, SegmentSink, Subscriber};
+use livepeer_edge::trickle::{Channel, End, Purpose, TrickleError};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::trickle_raw::connector;
+
+/// The longest that a scenario waits for anything but media time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(PATIENCE, future).await;
+    waited.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+/// The bytes of piece `index` of segment `seq`: recognisable, and about as long as a frame at 2 Mbit/s.
+fn piece_bytes(seq: u64, index: usize) -> Bytes {
+    let length = if index == 0 { 40_000 } else { 4_000 + index * 137 % 6_000 };
+    let head = format!("<{seq}/{index}>");
+    let fill = usize::try_from(seq).unwrap_or(0) * 31 + index * 7;
+    let body = (head.len()..length).map(|at| u8::try_from((fill + at * at) % 251).unwrap_or(0));
+    head.bytes().chain(body).collect()
+}
+
+fn segment_bytes(seq: u64, pieces: usize) -> Vec<u8> {
+    (0..pieces).flat_map(|index| piece_bytes(seq, index)).collect()
+}
+
+/// Segments at a steady pace.
+struct Paced {
+    pace: tokio::time::Interval,
+    segments: u64,
+    pieces: usize,
+    at: (u64, usize),
+}
+
+impl Paced {
+    fn new(pace: Duration, segments: u64, pieces: usize) -> Self {
+        Self { pace: tokio::time::interval(pace), segments, pieces, at: (0, 0) }
+    }
+}
+
+impl Pieces for Paced {
+    async fn next(&mut self) -> Option<Piece> {
+        self.pace.tick().await;
+        let (seq, index) = self.at;
+        if seq == self.segments {
+            return None;
+        }
+        self.at = if index + 1 < self.pieces { (seq, index + 1) } else { (seq + 1, 0) };
+        let place = if index == 0 { Place::Begin } else { Place::Continue };
+        Some(Piece { place, bytes: piece_bytes(seq, index) })
+    }
+
+    fn resync(&mut self) {
+        panic!("segment {:?} was lost", self.at);
+    }
+}
+
+/// Pieces that the scenario gives one by one.
+struct Given {
+    pieces: mpsc::Receiver<Piece>,
+    resyncs: watch::Sender<u32>,
+}
+
+struct Giver {
+    pieces: mpsc::Sender<Piece>,
+    resyncs: watch::Receiver<u32>,
+}
+
+fn given() -> (Giver, Given) {
+    let (give, take) = mpsc::channel(1);
+    let (tell, told) = watch::channel(0);
+    (Giver { pieces: give, resyncs: told }, Given { pieces: take, resyncs: tell })
+}
+
+impl Giver {
+    async fn give(&self, place: Place, bytes: Bytes) {
+        let given = soon("a piece to be taken", self.pieces.send(Piece { place, bytes })).await;
+        given.expect("a publisher");
+    }
+
+    /// A whole segment; its end is told by the next one.
+    async fn segment(&self, seq: u64, pieces: usize) {
+        for index in 0..pieces {
+            let place = if index == 0 { Place::Begin } else { Place::Continue };
+            self.give(place, piece_bytes(seq, index)).await;
+        }
+    }
+}
+
+impl Pieces for Given {
+    async fn next(&mut self) -> Option<Piece> {
+        self.pieces.recv().await
+    }
+
+    fn resync(&mut self) {
+        self.resyncs.send_modify(|times| *times += 1);
+    }
+}
+
+/// What came back: by seq, the bytes, and whether the segment came to its end.
+type Copies = BTreeMap<u64, (Vec<u8>, bool)>;
+
+/// Keeps everything, and tells that there is more.
+struct Keeper {
+    copies: watch::Sender<Copies>,
+    at: u64,
+}
+
+impl SegmentSink for Keeper {
+    fn begin(&mut self, seq: Seq, _content_type: &str) {
+        self.at = seq.0;
+        self.copies.send_modify(|copies| {
+            assert!(copies.insert(seq.0, (Vec::new(), false)).is_none(), "{seq} came twice");
+        });
+    }
+
+    fn bytes(&mut self, bytes: &Bytes) {
+        self.copies.send_modify(|copies| {
+            copies.entry(self.at).or_default().0.extend_from_slice(bytes);
+        });
+    }
+
+    fn end(&mut self, complete: bool) {
+        self.copies.send_modify(|copies| copies.entry(self.at).or_default().1 = complete);
+    }
+}
+
+/// A publisher and a subscriber on one channel.
+struct Pair {
+    connector: Arc<Connector>,
+    base: String,
+    name: String,
+}
+
+type Running = JoinHandle<Result<End, TrickleError>>;
+
+impl Pair {
+    fn new(base: &str, name: &str) -> Self {
+        Self { connector: connector(), base: base.to_owned(), name: name.to_owned() }
+    }
+
+    fn channel(&self, base: &str, purpose: Purpose) -> Channel {
+        Channel::parse(&format!("{base}/{}", self.name), purpose).expect("a channel")
+    }
+
+    fn publish(
+        &self,
+        base: &str,
+        pieces: impl Pieces + 'static,
+    ) -> (Running, Stopper, Arc<Counters>) {
+        let counters = Arc::new(Counters::default());
+        let mime = HeaderValue::from_static("video/MP2T");
+        let publisher = Publisher::new(
+            Arc::clone(&self.connector),
+            self.channel(base, Purpose::Publish),
+            mime,
+            Arc::clone(&counters),
+        );
+        let (stopper, stop) = Stop::new();
+        (tokio::spawn(publisher.run(pieces, stop)), stopper, counters)
+    }
+
+    fn subscribe(&self) -> (Running, Stopper, watch::Receiver<Copies>) {
+        let (copies, kept) = watch::channel(Copies::new());
+        let channel = self.channel(&self.base, Purpose::Subscribe);
+        let subscriber = Subscriber::new(Arc::clone(&self.connector), channel);
+        let (stopper, stop) = Stop::new();
+        (tokio::spawn(subscriber.run(Keeper { copies, at: 0 }, stop)), stopper, kept)
+    }
+
+    /// Deletes the channel, as an orchestrator does that ends a job.
+    async fn delete(&self) {
+        let url = Url::parse(&format!("{}/{}", self.base, self.name)).expect("a URL");
+        let call = Call { method: Method::DELETE, ..Call::get(url) };
+        let answer = Client::new(Arc::clone(&self.connector)).call(call).await.expect("an answer");
+        assert_eq!(answer.status, 200);
+    }
+}
+
+async fn finished(what: &str, running: Running) -> Result<End, TrickleError> {
+    soon(what, running).await.expect("no panic")
+}
+
+async fn until(kept: &mut watch::Receiver<Copies>, what: &str, test: impl FnMut(&Copies) -> bool) {
+    soon(what, kept.wait_for(test)).await.expect("a subscriber");
+}
+
+fn has(copies: &Copies, seq: u64, bytes: &[u8]) -> bool {
+    copies.get(&seq).is_some_and(|copy| copy.0 == bytes)
+}
+
+/// 10 segments of 48 pieces, 20 s of video at 24 frames/s, arrive byte by byte as they were sent; with
+/// `pace` between two pieces.
+pub(crate) async fn byte_exact(base: &str, name: &str, pace: Duration) {
+    let pair = Pair::new(base, name);
+    let (subscriber, _hold, kept) = pair.subscribe();
+    let (publisher, _stopper, counters) = pair.publish(base, Paced::new(pace, 10, 48));
+    let end = publisher.await.expect("no panic");
+    assert!(matches!(end, Ok(End::Finished)), "{end:?}");
+    // The publisher deleted the channel.
+    let end = finished("the subscriber's end", subscriber).await;
+    assert!(matches!(end, Ok(End::Closed)), "{end:?}");
+    let copies = kept.borrow();
+    assert_eq!(copies.keys().copied().collect::<Vec<u64>>(), (0..10).collect::<Vec<u64>>());
+    for (seq, (bytes, complete)) in copies.iter() {
+        assert!(*complete && *bytes == segment_bytes(*seq, 48), "segment {seq} differs");
+    }
+    assert_eq!(counters.segments.load(Ordering::Relaxed), 10);
+    assert_eq!(counters.lost.load(Ordering::Relaxed), 0);
+}
+
+/// A pre-connected POST stays open without a byte for `idle`, whatever provisional answers come.
+pub(crate) async fn idle_pre_connect(base: &str, name: &str, idle: Duration) {
+    let pair = Pair::new(base, name);
+    let (subscriber, _hold, mut kept) = pair.subscribe();
+    let (giver, pieces) = given();
+    let (publisher, _stopper, counters) = pair.publish(base, pieces);
+    // Time is what this scenario is about.
+    tokio::time::sleep(idle).await;
+    giver.segment(0, 3).await;
+    until(&mut kept, "segment 0", |copies| has(copies, 0, &segment_bytes(0, 3))).await;
+    tokio::time::sleep(idle / 2).await;
+    giver.segment(1, 3).await;
+    until(&mut kept, "segment 1", |copies| has(copies, 1, &segment_bytes(1, 3))).await;
+    drop(giver);
+    let end = finished("the publisher's end", publisher).await;
+    assert!(matches!(end, Ok(End::Finished)), "{end:?}");
+    let end = finished("the subscriber's end", subscriber).await;
+    assert!(matches!(end, Ok(End::Closed)), "{end:?}");
+    assert_eq!(counters.lost.load(Ordering::Relaxed), 0);
+}
+
+/// The channel is deleted while a segment is being written: both ends hear of it at once.
+pub(crate) async fn deleted_in_mid_segment(base: &str, name: &str) {
+    let pair = Pair::new(base, name);
+    let (subscriber, _hold, mut kept) = pair.subscribe();
+    let (giver, pieces) = given();
+    let (publisher, _stopper, _) = pair.publish(base, pieces);
+    giver.segment(0, 5).await;
+    until(&mut kept, "segment 0", |copies| has(copies, 0, &segment_bytes(0, 5))).await;
+    pair.delete().await;
+    let deleted = Instant::now();
+    let end = finished("the publisher's end", publisher).await;
+    assert!(matches!(end, Ok(End::Closed)), "{end:?}");
+    let end = finished("the subscriber's end", subscriber).await;
+    assert!(matches!(end, Ok(End::Closed)), "{end:?}");
+    assert!(deleted.elapsed() < Duration::from_secs(1), "{:?}", deleted.elapsed());
+}
+
+/// The channel is deleted before there is any media.
+pub(crate) async fn deleted_while_pre_connected(base: &str, name: &str) {
+    let pair = Pair::new(base, name);
+    // A GET -2 that waits shows that the channel is there; the POST's head has no sign of its own.
+    let (subscriber, _hold, _kept) = pair.subscribe();
+    let (_giver, pieces) = given();
+    let (publisher, _stopper, _) = pair.publish(base, pieces);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    pair.delete().await;
+    let deleted = Instant::now();
+    let end = finished("the publisher's end", publisher).await;
+    assert!(matches!(end, Ok(End::Closed)), "{end:?}");
+    let end = finished("the subscriber's end", subscriber).await;
+    assert!(matches!(end, Ok(End::Closed)), "{end:?}");
+    assert!(deleted.elapsed() < Duration::from_secs(1), "{:?}", deleted.elapsed());
+}
+
+/// The publisher's connections break in mid-segment: readers get over it at once, the next segment has the
+/// next seq and is whole.
+pub(crate) async fn reset_after_a_broken_upload(base: &str, name: &str) {
+    let pair = Pair::new(base, name);
+    let cut = Cut::new(base).await;
+    let (subscriber, _hold, mut kept) = pair.subscribe();
+    let (mut giver, pieces) = given();
+    let (publisher, _stopper, counters) = pair.publish(&cut.base, pieces);
+    giver.segment(0, 4).await;
+    until(&mut kept, "half of segment 0", |copies| has(copies, 0, &segment_bytes(0, 4))).await;
+    cut.now();
+    soon("a resync", giver.resyncs.wait_for(|times| *times == 1)).await.expect("a publisher");
+    giver.give(Place::Continue, Bytes::from_static(b"the rest of a lost segment")).await;
+    giver.segment(1, 4).await;
+    until(&mut kept, "segment 1", |copies| has(copies, 1, &segment_bytes(1, 4))).await;
+    giver.segment(2, 4).await;
+    until(&mut kept, "segment 2", |copies| has(copies, 2, &segment_bytes(2, 4))).await;
+    assert!(has(&kept.borrow(), 0, &segment_bytes(0, 4)), "nothing is appended to a lost segment");
+    assert_eq!(counters.lost.load(Ordering::Relaxed), 1);
+    drop(giver);
+    let end = finished("the publisher's end", publisher).await;
+    assert!(matches!(end, Ok(End::Finished)), "{end:?}");
+    let end = finished("the subscriber's end", subscriber).await;
+    assert!(matches!(end, Ok(End::Closed)), "{end:?}");
+}
+
+/// A server that can be killed and started again at the same address, with the same channels, empty.
+pub(crate) trait Mortal {
+    /// The base URL of the channels.
+    fn base(&self) -> String;
+    /// Ends it without a good-bye.
+    async fn kill(&mut self);
+    /// Starts it again.
+    async fn restart(&mut self);
+}
+
+/// The server dies in mid-segment and is back half a second later: the publisher goes on at the next seq, and
+/// the subscriber reads it.
+pub(crate) async fn killed_and_restarted(server: &mut impl Mortal, name: &str) {
+    let base = server.base();
+    let pair = Pair::new(&base, name);
+    let (subscriber, _hold, mut kept) = pair.subscribe();
+    let (mut giver, pieces) = given();
+    let (publisher, _stopper, _) = pair.publish(&base, pieces);
+    giver.segment(0, 4).await;
+    giver.segment(1, 4).await;
+    until(&mut kept, "segment 1", |copies| has(copies, 1, &segment_bytes(1, 4))).await;
+    server.kill().await;
+    soon("a resync", giver.resyncs.wait_for(|times| *times == 1)).await.expect("a publisher");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.restart().await;
+    giver.segment(2, 4).await;
+    until(&mut kept, "segment 2", |copies| has(copies, 2, &segment_bytes(2, 4))).await;
+    drop(giver);
+    let end = finished("the publisher's end", publisher).await;
+    assert!(matches!(end, Ok(End::Finished)), "{end:?}");
+    let end = finished("the subscriber's end", subscriber).await;
+    assert!(matches!(end, Ok(End::Closed)), "{end:?}");
+    assert!(kept.borrow().get(&1).is_some_and(|copy| !copy.1), "segment 1 was torn");
+}
+
+/// The server dies for good: both ends say so within a few seconds.
+pub(crate) async fn killed_for_good(server: &mut impl Mortal, name: &str) {
+    let base = server.base();
+    let pair = Pair::new(&base, name);
+    let (subscriber, _hold, mut kept) = pair.subscribe();
+    let (giver, pieces) = given();
+    let (publisher, _stopper, _) = pair.publish(&base, pieces);
+    giver.segment(0, 4).await;
+    until(&mut kept, "segment 0", |copies| has(copies, 0, &segment_bytes(0, 4))).await;
+    server.kill().await;
+    let killed = Instant::now();
+    let end = finished("the publisher's end", publisher).await;
+    assert!(matches!(end, Err(TrickleError::Unreachable(..))), "{end:?}");
+    let end = finished("the subscriber's end", subscriber).await;
+    assert!(matches!(end, Err(TrickleError::Unreachable(..))), "{end:?}");
+    assert!(killed.elapsed() < Duration::from_secs(4), "{:?}", killed.elapsed());
+}
+
+/// Stands between a publisher and a server, and breaks all connections when told.
+struct Cut {
+    base: String,
+    cut: watch::Sender<u32>,
+    _serving: Serving,
+}
+
+struct Serving(JoinHandle<()>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Cut {
+    async fn new(base: &str) -> Self {
+        let url = Url::parse(base).expect("a URL");
+        let server = url.authority().to_string();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (cut, cuts) = watch::channel(0);
+        let serving = Serving(tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(&server).await.expect("a server");
+                tokio::spawn(carry(client, server, cuts.clone()));
+            }
+        }));
+        let base = base.replacen(&url.authority().to_string(), &address.to_string(), 1);
+        Self { base, cut, _serving: serving }
+    }
+
+    fn now(&self) {
+        self.cut.send_modify(|cuts| *cuts += 1);
+    }
+}
+
+/// Carries bytes both ways until there are no more, or the cut: then both sides get an RST.
+async fn carry(mut client: TcpStream, mut server: TcpStream, mut cuts: watch::Receiver<u32>) {
+    cuts.mark_unchanged();
+    let nodelay = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
+    nodelay.expect("no delay");
+    let is_cut = tokio::select! {
+        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => false,
+        _ = cuts.changed() => true,
+    };
+    if is_cut {
+        for socket in [client, server] {
+            #[allow(deprecated, reason = "with 0 it does not block, which is why it is deprecated")]
+            let _ = socket.set_linger(Some(Duration::ZERO));
+        }
+    }
+}
