@@ -298,10 +298,12 @@ pub(crate) async fn reset_after_a_broken_upload(base: &str, name: &str) {
     giver.segment(0, 4).await;
     until(&mut kept, "half of segment 0", |copies| has(copies, 0, &segment_bytes(0, 4))).await;
     cut.now();
+    let broken = Instant::now();
     soon("a resync", giver.resyncs.wait_for(|times| *times == 1)).await.expect("a publisher");
     giver.give(Place::Continue, Bytes::from_static(b"the rest of a lost segment")).await;
     giver.segment(1, 4).await;
     until(&mut kept, "segment 1", |copies| has(copies, 1, &segment_bytes(1, 4))).await;
+    assert!(broken.elapsed() < Duration::from_secs(2), "{:?}", broken.elapsed());
     giver.segment(2, 4).await;
     until(&mut kept, "segment 2", |copies| has(copies, 2, &segment_bytes(2, 4))).await;
     assert!(has(&kept.borrow(), 0, &segment_bytes(0, 4)), "nothing is appended to a lost segment");
