@@ -210,7 +210,7 @@ impl Checker {
     }
 
     /// More bytes of it.
-    pub(crate) fn push(&mut self, bytes: &[u8], found: &mut impl FnMut(Violation)) {
+    pub(crate) fn push(&mut self, bytes: &[u8], found: &mut dyn FnMut(Violation)) {
         let seq = self.seq.unwrap_or_default();
         for &byte in bytes.iter().take(3_usize.saturating_sub(self.bytes)) {
             // The first packet is the PAT's: PID 0 in the 13 bits behind the sync byte.
@@ -236,7 +236,7 @@ impl Checker {
     }
 
     /// It ends, properly or because it broke off.
-    pub(crate) fn end(&mut self, complete: bool, found: &mut impl FnMut(Violation)) {
+    pub(crate) fn end(&mut self, complete: bool, found: &mut dyn FnMut(Violation)) {
         let seq = self.seq.unwrap_or_default();
         if !complete {
             self.seq = None;
@@ -251,7 +251,7 @@ impl Checker {
         self.whole.flush(&mut |_| {});
     }
 
-    fn judge(&mut self, seq: u64, reports: &[Report], found: &mut impl FnMut(Violation)) {
+    fn judge(&mut self, seq: u64, reports: &[Report], found: &mut dyn FnMut(Violation)) {
         for report in reports {
             match report {
                 Report::Pat if self.shown == Shown::Nothing => self.shown = Shown::Pat,
@@ -266,7 +266,7 @@ impl Checker {
         }
     }
 
-    fn unit(&mut self, seq: u64, unit: &Unit, found: &mut impl FnMut(Violation)) {
+    fn unit(&mut self, seq: u64, unit: &Unit, found: &mut dyn FnMut(Violation)) {
         self.units += 1;
         match self.shown {
             Shown::Picture | Shown::Torn => {}

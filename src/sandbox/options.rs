@@ -5,6 +5,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::media::Video;
+
 /// How a sandbox is set up.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -22,6 +24,8 @@ pub struct Options {
     pub capacity: u32,
     /// How long the start of a job takes, as while a model loads.
     pub start_delay: Duration,
+    /// The shape of video that comes out of an effect.
+    pub effect_video: Video,
     /// Its clocks.
     pub timings: Timings,
 }
@@ -36,6 +40,7 @@ impl Default for Options {
             models: Vec::new(),
             capacity: 4,
             start_delay: Duration::ZERO,
+            effect_video: Video::default(),
             timings: Timings::default(),
         }
     }

@@ -1,19 +1,21 @@
-//! Runs the app of one job: follows its publish and control channels, writes output and events.
+//! Runs the app of one job: its video, its parameters, and its events.
 //!
-//! Bytes go to the output channel as they arrive, and are checked after that, so that the check costs no
-//! latency. When the publish channel is closed, the app closes the others and ends.
+//! When the publish channel is closed, the app closes the others and ends.
 //!
-//! Does not: decide what an effect or a violation is; `echo` and `check` do.
+//! Does not: touch the video (`video` does), or decide what a message means (`echo` does).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
+use tokio::sync::mpsc;
 
-use crate::capacity::{EVENT_BODY, SEGMENT_BODY};
+use crate::capacity::EVENT_BODY;
+use crate::media;
 use crate::sandbox::Role;
-use crate::sandbox::check::{Checker, Violation};
+use crate::sandbox::check::Violation;
 use crate::sandbox::echo::{self, Control, Effect, Rate, Status};
+use crate::sandbox::io::video::{self, Video};
 use crate::sandbox::start::Job;
 use crate::sandbox::trickle::{End, Index, Readable, Segment, Shared};
 use crate::sandbox::world::World;
@@ -29,7 +31,7 @@ struct State {
 }
 
 /// The app of one job.
-struct App {
+pub(super) struct App {
     job: Job,
     world: Arc<World>,
     state: Mutex<State>,
@@ -59,7 +61,8 @@ impl App {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_muted(&self, role: Role) -> bool {
+    /// Whether the script wants silence on channels of this role.
+    pub(super) fn is_muted(&self, role: Role) -> bool {
         self.world.lock().script.is_muted(role)
     }
 
@@ -88,61 +91,57 @@ impl App {
         else {
             return;
         };
-        let mut checker = Checker::new();
-        let mut seq = 0;
-        while let Some(segment) = follow(&publish, seq) {
-            self.segment(&segment, &output, &mut checker).await;
-            seq = segment.seq.saturating_add(1);
+        let (announce, changed) = mpsc::channel(1);
+        tokio::select! {
+            () = Video::new(self, output.clone(), announce).run(&publish) => {}
+            () = video::outputs(self, &output, changed) => {}
         }
     }
 
-    /// One segment, as its bytes arrive.
-    async fn segment(&self, segment: &Segment, output: &Shared, checker: &mut Checker) {
-        let mut found = |violation: Violation| {
-            self.world.lock().violations.add(violation);
-            self.world.note();
-        };
-        let mut copy: Option<Arc<Segment>> = None;
-        let mut at = 0;
-        let end = loop {
-            let part = segment.after(at).await;
-            if !part.bytes.is_empty() {
-                if at == 0 {
-                    checker.begin(segment.seq);
-                    copy = (!self.is_muted(Role::Output)).then(|| begin(output)).flatten();
-                }
-                if let Some(copy) = &copy {
-                    copy.write(&part.bytes, SEGMENT_BODY);
-                    // Subscribers take it before it is checked.
-                    tokio::task::yield_now().await;
-                }
-                checker.push(&part.bytes, &mut found);
-                at += part.bytes.len();
-            }
-            if let Some(end) = part.end {
-                break end;
-            }
-        };
-        if let Some(copy) = copy {
-            copy.complete();
-            self.world.lock().record.counters.outputs += 1;
-        }
-        if at > 0 {
-            checker.end(end == End::Complete, &mut found);
-            self.count(checker.units(), at as u64, end);
-        }
+    /// The effect that is wanted now.
+    pub(super) fn effect(&self) -> Effect {
+        self.lock().effect.clone()
     }
 
-    fn count(&self, units: u64, bytes: u64, end: End) {
-        let new = {
-            let mut state = self.lock();
-            let new = units - state.input_frames;
-            state.input_frames = units;
-            state.output_frames = units;
-            new
-        };
+    /// The shape of changed video.
+    pub(super) fn video(&self) -> media::Video {
+        self.world.options.effect_video.clone()
+    }
+
+    /// The effect cannot run; the video goes on without.
+    pub(super) fn effect_failed(&self, reason: String) {
+        log::warn!("sandbox: job {}: effect failed: {reason}", self.job.manifest);
+        let mut state = self.lock();
+        state.effect = Effect::None;
+        state.error = Some(reason);
+    }
+
+    /// The gateway did something wrong.
+    pub(super) fn found(&self, violation: Violation) {
+        self.world.lock().violations.add(violation);
+        self.world.note();
+    }
+
+    /// More frames went out.
+    pub(super) fn count_frames(&self, frames: u64) {
+        self.lock().output_frames += frames;
+    }
+
+    /// Another segment went out.
+    pub(super) fn count_output(&self) {
+        self.world.lock().record.counters.outputs += 1;
+        self.world.note();
+    }
+
+    /// More access units came in.
+    pub(super) fn count_units(&self, units: u64) {
+        self.lock().input_frames += units;
+        self.world.lock().record.counters.access_units += units;
+    }
+
+    /// Another segment came in.
+    pub(super) fn count_segment(&self, bytes: u64, end: End) {
         let counters = &mut self.world.lock().record.counters;
-        counters.access_units += new;
         counters.bytes += bytes;
         match end {
             End::Complete => counters.segments += 1,
@@ -199,7 +198,7 @@ impl App {
             if self.is_muted(Role::Events) {
                 continue;
             }
-            if let Some(segment) = begin(&channel) {
+            if let Some(segment) = video::begin(&channel) {
                 segment.write(event.as_bytes(), EVENT_BODY as u64);
                 segment.complete();
                 self.world.lock().record.counters.events += 1;
@@ -212,7 +211,7 @@ impl App {
 
 /// The next segment of a channel to read, from `seq` on: jumps to the newest when that is gone. `None` at
 /// the channel's end.
-fn follow(channel: &Shared, seq: u64) -> Option<Arc<Segment>> {
+pub(super) fn follow(channel: &Shared, seq: u64) -> Option<Arc<Segment>> {
     let mut channel = channel.lock();
     if channel.is_closed() {
         return None;
@@ -223,17 +222,6 @@ fn follow(channel: &Shared, seq: u64) -> Option<Arc<Segment>> {
         }
     }
     None
-}
-
-/// The next segment of a channel to write.
-fn begin(channel: &Shared) -> Option<Arc<Segment>> {
-    let mut channel = channel.lock();
-    if channel.is_closed() {
-        return None;
-    }
-    let segment = channel.write(Index::Next, false)?;
-    channel.advance(segment.seq, Instant::now());
-    Some(segment)
 }
 
 /// A whole message; `None` for one that is empty, too long, or broke off.

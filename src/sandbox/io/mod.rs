@@ -10,6 +10,7 @@ mod certificate;
 mod grpc;
 mod server;
 mod start;
+mod video;
 
 use std::fmt;
 use std::io;

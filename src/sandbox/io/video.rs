@@ -1,0 +1,230 @@
+//! Brings the video of a job from its publish channel to its output channel, unchanged or through an effect.
+//!
+//! ```text
+//! unchanged  publish ── bytes as they arrive ───────────────▶ output
+//! effect     publish ──▶ Transform ──▶ Changed (written by `outputs`) ──▶ output
+//! ```
+//!
+//! The effect changes between two segments: what is in the old one comes out before the next begins. An
+//! effect that fails is told in the next event, and the video goes on unchanged. Unchanged bytes are
+//! checked after they are handed on, so that the check costs no latency.
+//!
+//! Does not: choose effects or judge segments; `echo` and `check` do.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::capacity::SEGMENT_BODY;
+use crate::media;
+use crate::media::io::{End as PipelineEnd, SegmentPieces, Transform};
+use crate::sandbox::check::{Checker, Violation};
+use crate::sandbox::echo::Effect;
+use crate::sandbox::io::app::{App, follow};
+use crate::sandbox::script::Role;
+use crate::sandbox::trickle::{End, Index, Segment, Shared};
+use crate::segment::{Piece, Pieces, Place};
+
+/// How long an effect may take to give out what is in it.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// The pieces of an effect that has started; `done` is dropped when all are written.
+pub(super) struct Changed {
+    pieces: SegmentPieces,
+    done: oneshot::Sender<()>,
+}
+
+/// An effect that runs.
+struct Running {
+    transform: Transform,
+    /// Ends when all its pieces are written.
+    done: oneshot::Receiver<()>,
+}
+
+/// The video of one job.
+pub(super) struct Video<'a> {
+    app: &'a App,
+    output: Shared,
+    checker: Checker,
+    effect: Effect,
+    running: Option<Running>,
+    changed: mpsc::Sender<Changed>,
+}
+
+impl<'a> Video<'a> {
+    /// The video of `app`; effects that start are announced to `changed`.
+    pub(super) fn new(app: &'a App, output: Shared, changed: mpsc::Sender<Changed>) -> Self {
+        let (checker, effect) = (Checker::new(), Effect::None);
+        Self { app, output, checker, effect, running: None, changed }
+    }
+
+    /// Follows the publish channel to its end.
+    pub(super) async fn run(mut self, publish: &Shared) {
+        let mut seq = 0;
+        while let Some(segment) = follow(publish, seq) {
+            self.segment(&segment).await;
+            seq = segment.seq.saturating_add(1);
+        }
+        self.stop().await;
+    }
+
+    /// One segment, as its bytes arrive.
+    async fn segment(&mut self, segment: &Segment) {
+        let mut copy: Option<Arc<Segment>> = None;
+        let mut at = 0;
+        let end = loop {
+            let part = segment.after(at).await;
+            if !part.bytes.is_empty() {
+                if at == 0 {
+                    self.checker.begin(segment.seq);
+                    self.choose().await;
+                    copy = self
+                        .running
+                        .is_none()
+                        .then(|| self.app.begin_output(&self.output))
+                        .flatten();
+                }
+                self.hand_on(&part.bytes, at == 0, copy.as_deref()).await;
+                at += part.bytes.len();
+            }
+            if let Some(end) = part.end {
+                break end;
+            }
+        };
+        if let Some(copy) = copy {
+            copy.complete();
+            self.app.count_output();
+        }
+        if at > 0 {
+            self.check(|checker, found| checker.end(end == End::Complete, found));
+            self.app.count_segment(at as u64, end);
+        }
+    }
+
+    async fn hand_on(&mut self, bytes: &[u8], begins: bool, copy: Option<&Segment>) {
+        match (&mut self.running, copy) {
+            (Some(running), _) => running.transform.push(Bytes::copy_from_slice(bytes), begins),
+            (None, Some(copy)) => {
+                copy.write(bytes, SEGMENT_BODY);
+            }
+            (None, None) => {}
+        }
+        // Who waits for these bytes gets them before they are checked.
+        tokio::task::yield_now().await;
+        let units = self.check(|checker, found| checker.push(bytes, found));
+        if copy.is_some() {
+            self.app.count_frames(units);
+        }
+    }
+
+    /// Lets the checker look: how many access units it has seen.
+    fn check(&mut self, look: impl FnOnce(&mut Checker, &mut dyn FnMut(Violation))) -> u64 {
+        let (app, before) = (self.app, self.checker.units());
+        look(&mut self.checker, &mut |violation| app.found(violation));
+        let units = self.checker.units() - before;
+        app.count_units(units);
+        units
+    }
+
+    /// Starts or stops an effect, when the parameters ask for another one or it has failed.
+    async fn choose(&mut self) {
+        if let Some(reason) = self.failure().await {
+            self.app.effect_failed(reason);
+        }
+        let wanted = self.app.effect();
+        if wanted == self.effect {
+            return;
+        }
+        self.stop().await;
+        self.effect = wanted;
+        let Effect::Fragment(fragment) = &self.effect else { return };
+        let options = media::Options { video: self.app.video(), ..media::Options::default() };
+        match Transform::start(fragment, &options) {
+            Ok(transform) => {
+                let (done, is_done) = oneshot::channel();
+                let changed = Changed { pieces: transform.pieces(), done };
+                // There is room: the effect before it has ended.
+                let _announced = self.changed.try_send(changed).is_ok();
+                self.running = Some(Running { transform, done: is_done });
+            }
+            Err(error) => {
+                self.app.effect_failed(error.to_string());
+                self.effect = Effect::None;
+            }
+        }
+    }
+
+    /// Why the effect does not run any more, if it should.
+    async fn failure(&self) -> Option<String> {
+        let running = self.running.as_ref()?;
+        tokio::select! {
+            biased;
+            end = running.transform.ended() => Some(match end {
+                PipelineEnd::Failed(error) => error.to_string(),
+                PipelineEnd::EndOfStream => "the effect has ended by itself".to_owned(),
+            }),
+            () = std::future::ready(()) => None,
+        }
+    }
+
+    /// Lets the effect give out what is in it, and stops it.
+    async fn stop(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        running.transform.finish();
+        let drained = timeout(DRAIN, running.transform.ended()).await;
+        if drained.is_err() {
+            log::debug!("sandbox: an effect does not end within {} s", DRAIN.as_secs());
+        }
+        running.transform.stop().await;
+        // An error is what ends this: the writer drops its end.
+        let _written = timeout(DRAIN, running.done).await;
+    }
+}
+
+/// Writes what comes out of effects to the output channel, one effect after the other. Goes on for ever.
+pub(super) async fn outputs(app: &App, output: &Shared, mut changed: mpsc::Receiver<Changed>) {
+    while let Some(Changed { mut pieces, done }) = changed.recv().await {
+        let mut segment: Option<Arc<Segment>> = None;
+        while let Some(Piece { place, bytes }) = pieces.next().await {
+            if place != Place::Continue {
+                end(app, segment.take());
+                segment = app.begin_output(output);
+            }
+            if let Some(segment) = &segment {
+                segment.write(&bytes, SEGMENT_BODY);
+                app.count_frames(1);
+            }
+        }
+        end(app, segment);
+        drop(done);
+    }
+    std::future::pending().await
+}
+
+fn end(app: &App, segment: Option<Arc<Segment>>) {
+    if let Some(segment) = segment {
+        segment.complete();
+        app.count_output();
+    }
+}
+
+/// The next segment of a channel to write.
+pub(super) fn begin(channel: &Shared) -> Option<Arc<Segment>> {
+    let mut channel = channel.lock();
+    if channel.is_closed() {
+        return None;
+    }
+    let segment = channel.write(Index::Next, false)?;
+    channel.advance(segment.seq, Instant::now());
+    Some(segment)
+}
+
+impl App {
+    /// The next segment of the output channel, unless the script wants silence.
+    fn begin_output(&self, output: &Shared) -> Option<Arc<Segment>> {
+        if self.is_muted(Role::Output) { None } else { begin(output) }
+    }
+}

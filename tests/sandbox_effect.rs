@@ -1,0 +1,175 @@
+//! Video that comes back changed: decoded, through an effect, encoded, and seen to be different.
+//!
+//! Does not: test every effect; the table in `echo` says which are let through.
+#![cfg(feature = "sandbox")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod sandbox_client;
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use livepeer_edge::media::Video;
+use livepeer_edge::media::ts::{Reader, Report};
+use livepeer_edge::orchestrator::proto::SegData;
+use livepeer_edge::sandbox::{Handle, Options, Sandbox, Timings};
+use prost::Message;
+use sandbox_client::{Client, LIMIT, call, info};
+use serde_json::{Value, json};
+
+const FRAMES: usize = 24;
+
+/// Runs a pipeline that ends in `appsink name=out` and begins, when there is `input`, in `appsrc name=in`.
+fn run(description: &str, input: Option<&[u8]>) -> Vec<Vec<u8>> {
+    gst::init().unwrap();
+    let pipeline = gst::parse::launch(description).unwrap().downcast::<gst::Pipeline>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    if let Some(input) = input {
+        let source = pipeline.by_name("in").unwrap().downcast::<gst_app::AppSrc>().unwrap();
+        source.push_buffer(gst::Buffer::from_slice(input.to_vec())).unwrap();
+        source.end_of_stream().unwrap();
+    }
+    let sink = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
+    let mut buffers = Vec::new();
+    while let Ok(sample) = sink.pull_sample() {
+        buffers.push(sample.buffer().unwrap().map_readable().unwrap().to_vec());
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+    buffers
+}
+
+/// One second of a bright picture, in a transport stream.
+fn segment() -> Vec<u8> {
+    let description = format!(
+        "videotestsrc pattern=white num-buffers={FRAMES} \
+         ! video/x-raw,format=I420,width=320,height=240,framerate=24/1 \
+         ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=24 \
+         ! h264parse config-interval=-1 ! mpegtsmux ! appsink name=out sync=false"
+    );
+    run(&description, None).concat()
+}
+
+/// The mean brightness of each picture.
+fn brightness(stream: &[u8]) -> Vec<u64> {
+    let description = "appsrc name=in caps=video/mpegts,systemstream=true,packetsize=188 \
+         ! tsdemux ! h264parse ! avdec_h264 ! videoconvert ! video/x-raw,format=GRAY8 \
+         ! appsink name=out sync=false";
+    let mean = |p: &Vec<u8>| p.iter().map(|b| u64::from(*b)).sum::<u64>() / p.len() as u64;
+    run(description, Some(stream)).iter().map(mean).collect()
+}
+
+fn start() -> Handle {
+    let timings = Timings { status_every: Duration::from_millis(20), ..Timings::default() };
+    let effect_video = Video { width: 320, height: 240, ..Video::default() };
+    Sandbox::start(Options { timings, effect_video, ..Options::default() }).unwrap()
+}
+
+async fn job(sandbox: &Handle, params: Value) -> String {
+    let auth_token = info(sandbox).await.unwrap().auth_token;
+    let credential = STANDARD.encode(SegData { auth_token, ..SegData::default() }.encode_to_vec());
+    let body = json!({ "model_id": "m", "params": params }).to_string();
+    let request = format!(
+        "POST /live-video-to-video HTTP/1.1\r\nLivepeer-Segment: {credential}\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    call(sandbox, &request).await.json()["manifest_id"].as_str().unwrap().to_owned()
+}
+
+async fn publish(sandbox: &Handle, channel: &str, seq: u64, body: &[u8]) {
+    let mut client = Client::connect(sandbox).await;
+    client.post(channel, seq, "").await;
+    for chunk in body.chunks(4000) {
+        client.chunk(chunk).await;
+    }
+    client.end().await;
+    assert_eq!(client.answer().await.status, 200);
+}
+
+/// All that comes out of the job's output channel, from `seq` to its end.
+async fn output(sandbox: &Handle, job: &str, mut seq: u64) -> Vec<u8> {
+    let mut whole = Vec::new();
+    loop {
+        let get = format!("GET /ai/trickle/{job}-out/{seq} HTTP/1.1\r\n\r\n");
+        let answer = call(sandbox, &get).await;
+        if answer.status == 404 || answer.head.contains("Closed") {
+            return whole;
+        }
+        assert_eq!(answer.status, 200, "{}", answer.head);
+        whole.extend(answer.body);
+        seq += 1;
+    }
+}
+
+#[tokio::test]
+async fn an_effect_changes_every_picture() {
+    let sandbox = start();
+    let segment = segment();
+    let job = job(&sandbox, json!({ "effect": "videobalance brightness=-1.0" })).await;
+    publish(&sandbox, &job, 0, &segment).await;
+    let delete = format!("DELETE /ai/trickle/{job} HTTP/1.1\r\n\r\n");
+    let (changed, deleted) = tokio::join!(output(&sandbox, &job, 0), call(&sandbox, &delete));
+    assert_eq!(deleted.status, 200);
+    let bright = brightness(&segment);
+    assert!(bright.len() == FRAMES && bright.iter().all(|b| *b > 200), "{bright:?}");
+    let dark = brightness(&changed);
+    assert!(dark.len() >= FRAMES - 1, "{} pictures came back", dark.len());
+    assert!(dark.iter().all(|b| *b < 40), "{dark:?}");
+    let mut keys = Vec::new();
+    let mut reader = Reader::new();
+    let mut report = |report| {
+        if let Report::Unit(unit) = report {
+            keys.push(unit.is_key && unit.has_parameters);
+        }
+    };
+    reader.push(&changed, &mut report);
+    reader.flush(&mut report);
+    assert!(keys[0], "the first picture is no key");
+}
+
+#[tokio::test]
+async fn a_parameter_update_starts_an_effect_with_the_next_segment() {
+    let sandbox = start();
+    let segment = segment();
+    let job = job(&sandbox, Value::Null).await;
+    publish(&sandbox, &job, 0, &segment).await;
+    assert!(sandbox.until(LIMIT, |r| r.counters.outputs == 1).await);
+    let update = br#"{"effect":"videobalance brightness=-1.0"}"#;
+    publish(&sandbox, &format!("{job}-control"), 0, update).await;
+    assert!(sandbox.until(LIMIT, |r| r.counters.updates == 1).await);
+    publish(&sandbox, &job, 1, &segment).await;
+    let get = format!("GET /ai/trickle/{job}-out/0 HTTP/1.1\r\n\r\n");
+    assert_eq!(call(&sandbox, &get).await.body, segment);
+    let delete = format!("DELETE /ai/trickle/{job} HTTP/1.1\r\n\r\n");
+    let (changed, _) = tokio::join!(output(&sandbox, &job, 1), call(&sandbox, &delete));
+    assert!(brightness(&changed).iter().all(|b| *b < 40));
+}
+
+#[tokio::test]
+async fn an_effect_that_cannot_run_is_told_and_the_video_goes_on() {
+    for (effect, word) in
+        [("filesink location=x", "filesink"), ("videoflip method=upside-down-and-back", "upside")]
+    {
+        let sandbox = start();
+        let segment = segment();
+        let job = job(&sandbox, json!({ "effect": effect })).await;
+        publish(&sandbox, &job, 0, &segment).await;
+        let get = format!("GET /ai/trickle/{job}-out/0 HTTP/1.1\r\n\r\n");
+        assert_eq!(call(&sandbox, &get).await.body, segment);
+        let events = sandbox.counters().events;
+        assert!(sandbox.until(LIMIT, |r| r.counters.events > events + 1).await);
+        let event = format!("GET /ai/trickle/{job}-events/-2 HTTP/1.1\r\n\r\n");
+        let event = call(&sandbox, &event).await.json();
+        let error = event["inference_status"]["last_error"].as_str().unwrap();
+        assert!(error.contains(word), "{error}");
+    }
+}
