@@ -69,8 +69,8 @@ pub const CALL_TIME: Duration = Duration::from_secs(15);
 pub const JOB_START_TIME: Duration = Duration::from_secs(90);
 /// A chunk that the transport does not take within this time fails its segment (Python gateway).
 pub const CHUNK_TIME: Duration = Duration::from_secs(5);
-/// Time for a pipeline to stop; a driver that takes longer is left behind.
-pub const PIPELINE_STOP_TIME: Duration = Duration::from_millis(500);
+/// Time for a pipeline to stop; a driver that takes longer is left behind. Within [`END_TIME`].
+pub const PIPELINE_STOP_TIME: Duration = Duration::from_millis(300);
 /// After capture has stopped: for the last segment to go out and the last processed video to come back.
 pub const DRAIN_TIME: Duration = Duration::from_millis(1000);
 /// After that: for every part to end, its channel deleted. Both together stay below 2 s.

@@ -2,6 +2,14 @@
 //! goes on without a gap, no frame is lost or doubled.
 //!
 //! Does not: touch the network.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic, and say what it skips"
+)]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +18,7 @@ use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use livepeer_edge::capacity::OUTPUT_CHUNKS;
 use livepeer_edge::media::io::{
     AccessUnits, Capture, End, Output, SegmentPieces, Target, Transform,
 };
@@ -446,6 +455,20 @@ fn input_without_video_ends_with_its_reason() {
 }
 
 #[test]
+fn a_stuck_element_does_not_hold_up_the_stop() {
+    block_on(async {
+        let stuck = "videotestsrc is-live=true ! identity sleep-time=20000000";
+        let (capture, mut pieces) = start(&fragment(stuck));
+        let began = std::time::Instant::now();
+        capture.stop().await;
+        assert_eq!(pieces.next().await, None);
+        let (capture, _) = start(&fragment(stuck));
+        drop(capture);
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    });
+}
+
+#[test]
 fn a_transform_keeps_times_and_frames() {
     let source = fragment(
         "videotestsrc num-buffers=96 pattern=smpte horizontal-speed=4 ! video/x-raw,framerate=24/1 \
@@ -523,4 +546,38 @@ fn an_output_that_cannot_be_written_says_so_and_blocks_nobody() {
         assert_eq!(output.dropped(), 2);
         assert_eq!(output.close(LIMIT).await, Err(error));
     });
+}
+
+#[test]
+fn an_output_that_stalls_loses_whole_segments() {
+    let path = temporary("out.fifo");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    block_on(async {
+        let mut output = Output::open(&Target::File(path.clone())).unwrap();
+        // Segments of 100 chunks; nobody reads, so the third one finds the queue full.
+        for n in 0..300_u32 {
+            output.push(Bytes::copy_from_slice(&n.to_be_bytes()), n % 100 == 0);
+        }
+        assert_eq!(output.dropped(), 300 - OUTPUT_CHUNKS as u64);
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::read(path).unwrap()
+        });
+        while output.written() < 4 * OUTPUT_CHUNKS as u64 {
+            tokio::task::yield_now().await;
+        }
+        output.push(Bytes::copy_from_slice(&301_u32.to_be_bytes()), false);
+        output.push(Bytes::copy_from_slice(&400_u32.to_be_bytes()), true);
+        assert_eq!(output.dropped(), 301 - OUTPUT_CHUNKS as u64);
+        output.close(LIMIT).await.unwrap();
+        let numbers: Vec<u32> = reader
+            .join()
+            .unwrap()
+            .chunks(4)
+            .map(|chunk| u32::from_be_bytes(chunk.try_into().unwrap()))
+            .collect();
+        assert_eq!(numbers, (0..OUTPUT_CHUNKS as u32).chain([400]).collect::<Vec<_>>());
+    });
+    std::fs::remove_file(path).unwrap();
 }

@@ -73,11 +73,15 @@ pub(super) fn of_open(
     path: &Path,
     absent: impl FnOnce() -> MediaError,
 ) -> MediaError {
-    match error.kind() {
-        io::ErrorKind::NotFound => absent(),
-        io::ErrorKind::PermissionDenied => MediaError::Denied(path.into()),
-        io::ErrorKind::ResourceBusy => MediaError::Busy(path.into()),
-        _ => MediaError::Element { element: path.display().to_string(), detail: error.to_string() },
+    let kind = error.kind();
+    if kind == io::ErrorKind::NotFound {
+        absent()
+    } else if kind == io::ErrorKind::PermissionDenied {
+        MediaError::Denied(path.into())
+    } else if kind == io::ErrorKind::ResourceBusy {
+        MediaError::Busy(path.into())
+    } else {
+        MediaError::Element { element: path.display().to_string(), detail: error.to_string() }
     }
 }
 

@@ -5,8 +5,10 @@
 //!
 //! Does not: decode or show video; a player reads the transport stream.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,10 +39,18 @@ impl Target {
         }
     }
 
+    fn waits_for_its_reader(&self) -> bool {
+        match self {
+            Self::File(path) => fs::metadata(path).is_ok_and(|known| known.file_type().is_fifo()),
+            Self::Stdout => false,
+        }
+    }
+
     fn open(&self) -> io::Result<Box<dyn Write + Send>> {
         Ok(match self {
             Self::File(path) => Box::new(File::create(path)?),
-            Self::Stdout => Box::new(io::stdout()),
+            // Not through `io::stdout()`, which keeps back what follows the last line break.
+            Self::Stdout => Box::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
         })
     }
 }
@@ -68,21 +78,25 @@ impl Output {
         let path = target.path();
         let failed =
             |error: io::Error| MediaError::Write { path: path.clone(), detail: error.to_string() };
-        let mut sink = target.open().map_err(&failed)?;
+        // A named pipe opens when its reader comes: that is for the thread to wait for.
+        let sink =
+            if target.waits_for_its_reader() { None } else { Some(target.open().map_err(failed)?) };
         let (queue, chunks) = mpsc::sync_channel::<Bytes>(OUTPUT_CHUNKS);
         let (report, state) = watch::channel(Writing::Open);
         let written = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&written);
-        let path = target.path();
+        let (path, target) = (target.path(), target.clone());
         let write = move || {
-            let result = chunks.iter().try_for_each(|chunk| {
-                sink.write_all(&chunk)?;
-                counted.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                Ok(())
+            let result = sink.map_or_else(|| target.open(), Ok).and_then(|mut sink| {
+                for chunk in &chunks {
+                    sink.write_all(&chunk)?;
+                    counted.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                }
+                sink.flush()
             });
             // The queue closes here, so that what still comes is counted as dropped.
             drop(chunks);
-            let _ = report.send(match result.and_then(|()| sink.flush()) {
+            let _ = report.send(match result {
                 Ok(()) => Writing::Flushed,
                 Err(error) => {
                     Writing::Failed(MediaError::Write { path, detail: error.to_string() })

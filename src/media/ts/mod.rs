@@ -7,7 +7,10 @@
 mod crc;
 pub mod mux;
 pub mod nal;
+mod packet;
+mod pes;
 pub mod read;
+mod section;
 mod ticks;
 
 pub use mux::{AccessUnit, Muxer};

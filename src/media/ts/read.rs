@@ -11,24 +11,17 @@
 
 use heapless::Vec;
 
-use super::crc::crc32;
-use super::nal::{Nal, Scanner};
+use super::packet::{Arrival, PAT_PID};
+use super::pes::Stream;
+use super::section::{Table, programs, streams};
 use super::{H264, PACKET, SYNC, Ticks};
 
 /// Programs whose maps are followed; more are ignored.
-const PROGRAMS: usize = 4;
+pub(super) const PROGRAMS: usize = 4;
 /// Streams of all programs that are followed; more are ignored.
-const STREAMS: usize = 16;
+pub(super) const STREAMS: usize = 16;
 /// PIDs that are reported as stray; more are passed over in silence.
 const STRAYS: usize = 16;
-/// The longest section of a PAT or PMT.
-const SECTION: usize = 1024;
-/// What is kept of a PES header: up to its PTS and DTS; it may announce 255 bytes behind its first 9.
-const PES_HEADER: usize = 9 + 10;
-const PAT_PID: u16 = 0;
-/// PIDs from 1 to here hold tables of no use here (the standard's own, DVB's, libav's SDT).
-const LAST_SERVICE_PID: u16 = 0x1f;
-const NULL_PID: u16 = 0x1fff;
 
 /// What was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,31 +157,11 @@ impl Reader {
     }
 
     fn packet(&mut self, packet: &[u8; PACKET], report: &mut impl FnMut(Report)) {
-        let [_, high, low, flags, rest @ ..] = packet;
-        let pid = u16::from_be_bytes([high & 0x1f, *low]);
-        if pid == NULL_PID || (pid != PAT_PID && pid <= LAST_SERVICE_PID) {
-            return;
+        match Arrival::read(packet) {
+            Ok(Some(arrival)) => self.arrived(&arrival, report),
+            Ok(None) => {}
+            Err(pid) => report(Report::Damaged { pid }),
         }
-        let [adaptation_len, adaptation_flags, ..] = *rest;
-        let (has_adaptation, has_payload) = (flags & 0x20 != 0, flags & 0x10 != 0);
-        let payload = match (has_payload, has_adaptation) {
-            (false, _) => Some(&[][..]),
-            (true, false) => Some(&rest[..]),
-            (true, true) => rest.get(1 + usize::from(adaptation_len)..),
-        };
-        let (Some(payload), false) = (payload, high & 0x80 != 0) else {
-            report(Report::Damaged { pid });
-            return;
-        };
-        let arrival = Arrival {
-            pid,
-            starts: high & 0x40 != 0,
-            continuity: has_payload.then_some(flags & 0x0f),
-            // The stream itself says that its counter starts anew here.
-            excused: has_adaptation && adaptation_len > 0 && adaptation_flags & 0x80 != 0,
-            payload,
-        };
-        self.arrived(&arrival, report);
     }
 
     fn arrived(&mut self, arrival: &Arrival<'_>, report: &mut impl FnMut(Report)) {
@@ -221,223 +194,6 @@ impl Reader {
             report(Report::Stray { pid });
         }
     }
-}
-
-/// A packet, taken apart.
-struct Arrival<'a> {
-    pid: u16,
-    starts: bool,
-    /// `None` for a packet without payload, which does not count.
-    continuity: Option<u8>,
-    excused: bool,
-    payload: &'a [u8],
-}
-
-/// The counter in the packets of one PID; it holds what must come next.
-#[derive(Debug, Clone, Default)]
-struct Continuity(Option<u8>);
-
-impl Continuity {
-    /// Whether the packet follows the one before it.
-    fn follows(&mut self, arrival: &Arrival<'_>, report: &mut impl FnMut(Report)) -> bool {
-        let Some(found) = arrival.continuity else { return true };
-        match self.0.replace((found + 1) & 0x0f) {
-            Some(expected) if expected != found && !arrival.excused => {
-                report(Report::Gap { pid: arrival.pid, expected, found });
-                false
-            }
-            _ => true,
-        }
-    }
-}
-
-/// Puts the sections of a PAT or PMT together.
-#[derive(Debug, Clone, Default)]
-struct Table {
-    continuity: Continuity,
-    section: Vec<u8, SECTION>,
-    is_open: bool,
-}
-
-impl Table {
-    /// A complete section with a good CRC, if the packet completes one.
-    fn take(&mut self, arrival: &Arrival<'_>, report: &mut impl FnMut(Report)) -> Option<&[u8]> {
-        self.is_open &= self.continuity.follows(arrival, report);
-        let mut payload = arrival.payload;
-        if arrival.starts {
-            let (&pointer, behind) = payload.split_first()?;
-            payload = behind.get(usize::from(pointer)..)?;
-            self.section.clear();
-            self.is_open = true;
-        }
-        if !self.is_open {
-            return None;
-        }
-        let room = self.section.capacity() - self.section.len();
-        let _ = self.section.extend_from_slice(payload.get(..room).unwrap_or(payload));
-        let &[_, high, low, ..] = self.section.as_slice() else { return None };
-        let len = 3 + usize::from(u16::from_be_bytes([high & 0x0f, low]));
-        if self.section.len() < len && self.section.len() < SECTION {
-            return None;
-        }
-        self.is_open = false;
-        let whole = self.section.get(..len).filter(|section| crc32(section) == 0);
-        if whole.is_none() {
-            report(Report::Damaged { pid: arrival.pid });
-        }
-        whole
-    }
-}
-
-/// The PIDs of program maps in a PAT.
-fn programs(section: &[u8]) -> Vec<u16, PROGRAMS> {
-    let rows = section.get(8..section.len().saturating_sub(4)).unwrap_or_default();
-    rows.chunks_exact(4)
-        .filter_map(|row| match *row {
-            [0, 0, ..] => None, // the network's own table
-            [_, _, high, low] => Some(u16::from_be_bytes([high & 0x1f, low])),
-            _ => None,
-        })
-        .take(PROGRAMS)
-        .collect()
-}
-
-/// PID and type of the streams in a PMT.
-fn streams(section: &[u8]) -> Vec<(u16, u8), STREAMS> {
-    let mut found = Vec::new();
-    let body = section.get(10..section.len().saturating_sub(4)).unwrap_or_default();
-    let mut rest = behind_descriptors(body);
-    while let &[kind, high, low, ref descriptors @ ..] = rest {
-        let _ = found.push((u16::from_be_bytes([high & 0x1f, low]), kind));
-        rest = behind_descriptors(descriptors);
-    }
-    found
-}
-
-/// What follows a list of descriptors with its 12-bit length before it.
-fn behind_descriptors(bytes: &[u8]) -> &[u8] {
-    match *bytes {
-        [high, low, ref rest @ ..] => {
-            rest.get(usize::from(u16::from_be_bytes([high & 0x0f, low]))..).unwrap_or_default()
-        }
-        _ => &[],
-    }
-}
-
-/// Puts the PES packets of one stream together, counting instead of keeping.
-#[derive(Debug, Clone)]
-struct Stream {
-    pid: u16,
-    is_h264: bool,
-    continuity: Continuity,
-    pes: Pes,
-}
-
-#[derive(Debug, Clone)]
-enum Pes {
-    /// Between PES packets, or in a broken one.
-    Idle,
-    /// The header is not complete.
-    Header { kept: Vec<u8, PES_HEADER>, seen: usize, gap: bool },
-    /// Its data come; `left` of them when it said how many.
-    Data { unit: Unit, left: Option<usize>, scanner: Scanner, sps: bool, pps: bool },
-}
-
-impl Stream {
-    fn new(pid: u16, is_h264: bool) -> Self {
-        Self { pid, is_h264, continuity: Continuity::default(), pes: Pes::Idle }
-    }
-
-    fn take(&mut self, arrival: &Arrival<'_>, report: &mut impl FnMut(Report)) {
-        if !self.continuity.follows(arrival, report) {
-            match &mut self.pes {
-                Pes::Idle => {}
-                Pes::Header { gap, .. } => *gap = true,
-                Pes::Data { unit, .. } => unit.cut_short = true,
-            }
-        }
-        if arrival.starts && arrival.continuity.is_some() {
-            self.close(report);
-            self.pes = Pes::Header { kept: Vec::new(), seen: 0, gap: false };
-        }
-        self.payload(arrival.payload, report);
-    }
-
-    fn payload(&mut self, mut payload: &[u8], report: &mut impl FnMut(Report)) {
-        if let Pes::Header { kept, seen, gap } = &mut self.pes {
-            while header_len(kept).is_none_or(|len| *seen < len) {
-                let Some((&byte, rest)) = payload.split_first() else { return };
-                let _ = kept.push(byte); // what is behind the stamps is counted only
-                *seen += 1;
-                payload = rest;
-            }
-            match open(self.pid, kept, *seen, *gap) {
-                Some(opened) => self.pes = opened,
-                None => {
-                    self.pes = Pes::Idle;
-                    report(Report::Damaged { pid: self.pid });
-                }
-            }
-        }
-        if let Pes::Data { unit, left, scanner, sps, pps } = &mut self.pes {
-            let taken = payload.get(..left.unwrap_or(usize::MAX)).unwrap_or(payload);
-            unit.bytes = unit.bytes.saturating_add(taken.len());
-            if self.is_h264 {
-                for nal in taken.iter().filter_map(|&byte| scanner.step(byte)) {
-                    unit.is_key |= nal == Nal::Idr;
-                    *sps |= nal == Nal::Sps;
-                    *pps |= nal == Nal::Pps;
-                }
-                unit.has_parameters = *sps && *pps;
-            }
-            if let Some(left) = left {
-                *left -= taken.len();
-                if *left == 0 {
-                    report(Report::Unit(*unit));
-                    self.pes = Pes::Idle;
-                }
-            }
-        }
-    }
-
-    /// The PES packet under way has ended, complete or not.
-    fn close(&mut self, report: &mut impl FnMut(Report)) {
-        match std::mem::replace(&mut self.pes, Pes::Idle) {
-            Pes::Idle => {}
-            Pes::Header { .. } => report(Report::Damaged { pid: self.pid }),
-            Pes::Data { unit, left, .. } => {
-                report(Report::Unit(Unit { cut_short: unit.cut_short || left.is_some(), ..unit }));
-            }
-        }
-    }
-}
-
-/// The whole length of a PES header, once enough of it is there to tell.
-fn header_len(header: &[u8]) -> Option<usize> {
-    header.get(8).map(|&announced| 9 + usize::from(announced))
-}
-
-/// Reads a PES header of `whole` bytes by its first ones; `None` when it is none.
-fn open(pid: u16, header: &[u8], whole: usize, cut_short: bool) -> Option<Pes> {
-    let &[0, 0, 1, _, high, low, marks, flags, _, ref stamps @ ..] = header else { return None };
-    if marks & 0xc0 != 0x80 {
-        return None;
-    }
-    let left = match u16::from_be_bytes([high, low]) {
-        0 => None,
-        // The length counts from the byte behind it.
-        len => Some(usize::from(len).checked_sub(whole.saturating_sub(6))?),
-    };
-    let pts = (flags & 0x80 != 0).then(|| stamp(stamps.get(..5)?)).flatten();
-    let dts = (flags & 0x40 != 0).then(|| stamp(stamps.get(5..10)?)).flatten();
-    let unit = Unit { pid, pts, dts, bytes: 0, is_key: false, has_parameters: false, cut_short };
-    Some(Pes::Data { unit, left, scanner: Scanner::default(), sps: false, pps: false })
-}
-
-fn stamp(bytes: &[u8]) -> Option<Ticks> {
-    let &[a, b, c, d, e] = bytes else { return None };
-    let [a, b, c, d, e] = [a, b, c, d, e].map(u64::from);
-    Some(Ticks::new((a & 0x0e) << 29 | b << 22 | (c & 0xfe) << 14 | d << 7 | e >> 1))
 }
 
 #[cfg(test)]

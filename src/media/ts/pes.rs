@@ -1,0 +1,129 @@
+//! Puts the PES packets of one stream together, counting their bytes instead of keeping them.
+//!
+//! Does not: decide what is a fault.
+
+use heapless::Vec;
+
+use super::Ticks;
+use super::nal::{Nal, Scanner};
+use super::packet::{Arrival, Continuity};
+use super::read::{Report, Unit};
+
+/// What is kept of a PES header: up to its PTS and DTS; it may announce 255 bytes behind its first 9.
+const PES_HEADER: usize = 9 + 10;
+
+/// One stream of a program.
+#[derive(Debug, Clone)]
+pub(super) struct Stream {
+    pub(super) pid: u16,
+    pub(super) is_h264: bool,
+    continuity: Continuity,
+    pes: Pes,
+}
+
+#[derive(Debug, Clone)]
+enum Pes {
+    /// Between PES packets, or in a broken one.
+    Idle,
+    /// The header is not complete.
+    Header { kept: Vec<u8, PES_HEADER>, seen: usize, gap: bool },
+    /// Its data come; `left` of them when it said how many.
+    Body { unit: Unit, left: Option<usize>, scanner: Scanner, sps: bool, pps: bool },
+}
+
+impl Stream {
+    pub(super) fn new(pid: u16, is_h264: bool) -> Self {
+        Self { pid, is_h264, continuity: Continuity::default(), pes: Pes::Idle }
+    }
+
+    pub(super) fn take(&mut self, arrival: &Arrival<'_>, report: &mut impl FnMut(Report)) {
+        if !self.continuity.follows(arrival, report) {
+            match &mut self.pes {
+                Pes::Idle => {}
+                Pes::Header { gap, .. } => *gap = true,
+                Pes::Body { unit, .. } => unit.cut_short = true,
+            }
+        }
+        if arrival.starts && arrival.continuity.is_some() {
+            self.close(report);
+            self.pes = Pes::Header { kept: Vec::new(), seen: 0, gap: false };
+        }
+        self.payload(arrival.payload, report);
+    }
+
+    fn payload(&mut self, mut payload: &[u8], report: &mut impl FnMut(Report)) {
+        if let Pes::Header { kept, seen, gap } = &mut self.pes {
+            while header_len(kept).is_none_or(|len| *seen < len) {
+                let Some((&byte, rest)) = payload.split_first() else { return };
+                let _ = kept.push(byte); // what is behind the stamps is counted only
+                *seen += 1;
+                payload = rest;
+            }
+            match open(self.pid, kept, *seen, *gap) {
+                Some(opened) => self.pes = opened,
+                None => {
+                    self.pes = Pes::Idle;
+                    report(Report::Damaged { pid: self.pid });
+                }
+            }
+        }
+        if let Pes::Body { unit, left, scanner, sps, pps } = &mut self.pes {
+            let taken = payload.get(..left.unwrap_or(usize::MAX)).unwrap_or(payload);
+            unit.bytes = unit.bytes.saturating_add(taken.len());
+            if self.is_h264 {
+                for nal in taken.iter().filter_map(|&byte| scanner.step(byte)) {
+                    unit.is_key |= nal == Nal::Idr;
+                    *sps |= nal == Nal::Sps;
+                    *pps |= nal == Nal::Pps;
+                }
+                unit.has_parameters = *sps && *pps;
+            }
+            if let Some(left) = left {
+                *left -= taken.len();
+                if *left == 0 {
+                    report(Report::Unit(*unit));
+                    self.pes = Pes::Idle;
+                }
+            }
+        }
+    }
+
+    /// The PES packet under way has ended, complete or not.
+    pub(super) fn close(&mut self, report: &mut impl FnMut(Report)) {
+        match std::mem::replace(&mut self.pes, Pes::Idle) {
+            Pes::Idle => {}
+            Pes::Header { .. } => report(Report::Damaged { pid: self.pid }),
+            Pes::Body { unit, left, .. } => {
+                report(Report::Unit(Unit { cut_short: unit.cut_short || left.is_some(), ..unit }));
+            }
+        }
+    }
+}
+
+/// The whole length of a PES header, once enough of it is there to tell.
+fn header_len(header: &[u8]) -> Option<usize> {
+    header.get(8).map(|&announced| 9 + usize::from(announced))
+}
+
+/// Reads a PES header of `whole` bytes by its first ones; `None` when it is none.
+fn open(pid: u16, header: &[u8], whole: usize, cut_short: bool) -> Option<Pes> {
+    let &[0, 0, 1, _, high, low, marks, flags, _, ref stamps @ ..] = header else { return None };
+    if marks & 0xc0 != 0x80 {
+        return None;
+    }
+    let left = match u16::from_be_bytes([high, low]) {
+        0 => None,
+        // The length counts from the byte behind it.
+        len => Some(usize::from(len).checked_sub(whole.saturating_sub(6))?),
+    };
+    let pts = (flags & 0x80 != 0).then(|| stamp(stamps.get(..5)?)).flatten();
+    let dts = (flags & 0x40 != 0).then(|| stamp(stamps.get(5..10)?)).flatten();
+    let unit = Unit { pid, pts, dts, bytes: 0, is_key: false, has_parameters: false, cut_short };
+    Some(Pes::Body { unit, left, scanner: Scanner::default(), sps: false, pps: false })
+}
+
+fn stamp(bytes: &[u8]) -> Option<Ticks> {
+    let &[a, b, c, d, e] = bytes else { return None };
+    let [a, b, c, d, e] = [a, b, c, d, e].map(u64::from);
+    Some(Ticks::new((a & 0x0e) << 29 | b << 22 | (c & 0xfe) << 14 | d << 7 | e >> 1))
+}
