@@ -46,6 +46,7 @@
 //! | F5 | `cli` | a file for each command | exit codes: 0 done, 1 failed, 2 wrong usage or configuration |
 //! | F5 | `sandbox` | an orchestrator and its echo app in one process (feature `sandbox`) | no other module uses it, save `cli` |
 //! | F4 | `agent` | builds the parts, owns threads, queues, shutdown; one event loop | the end of a part is an event; no detached task |
+//! | F4 | `status` | counters and states of all parts, in one place | costs nothing while nobody reads |
 //! | F4 | `config` | layers of configuration to one `config::Config` | all problems at once, with file and line |
 //! | F3 | `job` | `job::LiveVideoJob`: state machine and start of a job | a started job is always stopped |
 //! | F2 | `session` | `session::OrchestratorSession`: one orchestrator, its info, its trust | the info is kept byte for byte |

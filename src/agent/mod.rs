@@ -13,10 +13,12 @@
 //!
 //! Does not: decide when to go on or give up; the machine does.
 
+mod error;
 mod event;
 mod fanout;
 mod parts;
 mod run;
 
+pub use error::AgentError;
 pub use fanout::{Fanout, OutputSink};
-pub use run::{Agent, AgentError, Options};
+pub use run::{Agent, Options};

@@ -2,7 +2,6 @@
 //!
 //! Does not: know how a part works inside.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,14 +9,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::agent::AgentError;
 use crate::agent::event::{Event, Part};
 use crate::agent::fanout::OutputSink;
 use crate::agent::parts::{Ground, Parts, video_publisher};
 use crate::capacity::{DRAIN_TIME, END_TIME, EVENTS};
+use crate::fault::chain;
 use crate::http::Url;
-use crate::job::{
-    self, Command, Commands, JobOptions, LiveVideoJob, Loss, Machine, NoneLeft, Outcome,
-};
+use crate::job::{self, Command, Commands, JobOptions, LiveVideoJob, Loss, Machine, Outcome};
 use crate::media::MediaError;
 use crate::media::io::{Capture, End as CaptureEnd};
 use crate::orchestrator::live_video;
@@ -38,44 +37,6 @@ pub struct Options {
     pub job: JobOptions,
     /// The orchestrators to try, in this order.
     pub orchestrators: Vec<Url>,
-}
-
-/// Why an agent ended without having been asked to.
-#[derive(Debug)]
-pub enum AgentError {
-    /// Capture did not start, or broke.
-    Capture(MediaError),
-    /// No orchestrator took the job.
-    NoneLeft(NoneLeft),
-    /// The job was lost.
-    Lost {
-        /// The orchestrator it ran on.
-        orchestrator: Option<Url>,
-        /// What happened.
-        loss: Loss,
-    },
-}
-
-impl fmt::Display for AgentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Capture(error) => error.fmt(f),
-            Self::NoneLeft(none) => none.fmt(f),
-            Self::Lost { orchestrator: Some(url), loss } => {
-                write!(f, "{url}: the job was lost: {loss}")
-            }
-            Self::Lost { orchestrator: None, loss } => write!(f, "the job was lost: {loss}"),
-        }
-    }
-}
-
-impl std::error::Error for AgentError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Capture(error) => error.source(),
-            Self::NoneLeft(_) | Self::Lost { .. } => None,
-        }
-    }
 }
 
 /// An agent, ready to run.
@@ -417,16 +378,4 @@ async fn at(time: Option<Instant>) {
         Some(time) => tokio::time::sleep_until(time.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

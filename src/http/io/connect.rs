@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -18,11 +19,11 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::capacity::{CONNECT_TIME, TLS_PEERS};
+use crate::capacity::{CONNECT_TIME, SEND_BUFFER, TLS_PEERS};
 use crate::fault::Fault;
 use crate::http::{Authority, Distrust, Judge, Scheme, TlsPeer, Url};
 
@@ -160,7 +161,7 @@ impl Connector {
             .await
             .map_err(|error| ConnectError::Resolve(peer.clone(), error))?;
         for address in addresses {
-            match TcpStream::connect(address).await {
+            match connect_to(address).await {
                 Ok(stream) => {
                     tcp = Some(stream);
                     break;
@@ -240,6 +241,14 @@ impl Connector {
             })
             .clone()
     }
+}
+
+/// A TCP connection whose send buffer is small, so that media waits in our own queue, where it can grow
+/// stale in sight, and not in the kernel's.
+async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.connect(address).await
 }
 
 /// A connection, with or without TLS.

@@ -1,0 +1,47 @@
+//! Why an agent ended without having been asked to.
+//!
+//! Does not: decide that it ends; `job::Machine` does.
+
+use std::fmt;
+
+use crate::http::Url;
+use crate::job::{Loss, NoneLeft};
+use crate::media::MediaError;
+
+/// Why an agent ended without having been asked to.
+#[derive(Debug)]
+pub enum AgentError {
+    /// Capture did not start, or broke.
+    Capture(MediaError),
+    /// No orchestrator took the job.
+    NoneLeft(NoneLeft),
+    /// The job was lost.
+    Lost {
+        /// The orchestrator it ran on.
+        orchestrator: Option<Url>,
+        /// What happened.
+        loss: Loss,
+    },
+}
+
+impl fmt::Display for AgentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capture(error) => error.fmt(f),
+            Self::NoneLeft(none) => none.fmt(f),
+            Self::Lost { orchestrator: Some(url), loss } => {
+                write!(f, "{url}: the job was lost: {loss}")
+            }
+            Self::Lost { orchestrator: None, loss } => write!(f, "the job was lost: {loss}"),
+        }
+    }
+}
+
+impl std::error::Error for AgentError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Capture(error) => error.source(),
+            Self::NoneLeft(_) | Self::Lost { .. } => None,
+        }
+    }
+}
