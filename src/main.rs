@@ -12,7 +12,7 @@ use livepeer_edge::stop::Stop;
 /// Threads for blocking calls: one for ureq, one for name look-ups.
 const BLOCKING_THREADS: usize = 2;
 /// How long an idle one of them stays.
-const BLOCKING_IDLE: Duration = Duration::from_secs(10);
+const BLOCKING_IDLE: Duration = Duration::from_secs(1);
 /// How long a blocking call may hold up the exit: a stuck name look-up can't be interrupted.
 const EXIT_TIME: Duration = Duration::from_millis(100);
 
