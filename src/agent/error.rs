@@ -5,14 +5,17 @@
 use std::fmt;
 
 use crate::http::Url;
-use crate::job::{Loss, NoneLeft};
+use crate::job::Loss;
 use crate::media::MediaError;
+use crate::session::selection::NoneLeft;
 
 /// Why an agent ended without having been asked to.
 #[derive(Debug)]
 pub enum AgentError {
     /// Capture did not start, or broke.
     Capture(MediaError),
+    /// Nobody could be found to ask; the reason in one line.
+    FindFailed(String),
     /// No orchestrator took the job.
     NoneLeft(NoneLeft),
     /// The job was lost.
@@ -28,6 +31,7 @@ impl fmt::Display for AgentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Capture(error) => error.fmt(f),
+            Self::FindFailed(reason) => write!(f, "no orchestrator found: {reason}"),
             Self::NoneLeft(none) => none.fmt(f),
             Self::Lost { orchestrator: Some(url), loss } => {
                 write!(f, "{url}: the job was lost: {loss}")
@@ -41,7 +45,7 @@ impl std::error::Error for AgentError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Capture(error) => error.source(),
-            Self::NoneLeft(_) | Self::Lost { .. } => None,
+            Self::FindFailed(_) | Self::NoneLeft(_) | Self::Lost { .. } => None,
         }
     }
 }

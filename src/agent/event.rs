@@ -2,8 +2,12 @@
 //!
 //! Does not: decide; `job::Machine` does.
 
+use std::time::Duration;
+
+use crate::http::Url;
 use crate::job::{JobError, JobEvent, LiveVideoJob};
 use crate::media::io::End as CaptureEnd;
+use crate::payment::io::Turn;
 use crate::session::{OrchestratorSession, SessionError};
 use crate::trickle::{End as ChannelEnd, TrickleError};
 
@@ -35,12 +39,20 @@ impl Part {
 /// What happened.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// An orchestrator was asked for a session.
-    Opened(Result<Box<OrchestratorSession>, SessionError>),
+    /// It is known who may take the job.
+    Found(Vec<Url>),
+    /// An orchestrator was asked for a session, and took this long.
+    Opened(Url, Duration, Result<Box<OrchestratorSession>, SessionError>),
+    /// The task that asked an orchestrator broke; how.
+    AskFailed(Url, String),
     /// An orchestrator was asked for the job.
     Started(Result<Box<LiveVideoJob>, JobError>),
     /// A part has ended.
     PartEnded(Part, Result<ChannelEnd, TrickleError>),
+    /// How a payment went.
+    Payment(Turn),
+    /// Nothing pays any more.
+    PayerEnded,
     /// A task panicked; what it said.
     Panicked(String),
     /// Capture has ended.
@@ -51,6 +63,8 @@ pub(super) enum Event {
     Output,
     /// An event came from the job.
     Job(JobEvent),
+    /// The credentials are to be read again.
+    Reread,
     /// Somebody asked to stop.
     Stop,
     /// The machine's time has come.

@@ -2,7 +2,7 @@
 //!
 //! Does not: block; an output that cannot keep up drops by itself and counts it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -22,20 +22,27 @@ pub trait OutputSink: Send {
     fn end(&mut self, complete: bool);
 }
 
-/// All outputs of a job.
-pub struct Fanout {
-    outputs: Vec<Box<dyn OutputSink>>,
+/// The outputs, which outlive each job.
+pub(super) type Outputs = Arc<Mutex<Vec<Box<dyn OutputSink>>>>;
+
+/// All outputs, for one job.
+pub(super) struct Fanout {
+    outputs: Outputs,
     returned: Arc<Returned>,
     events: mpsc::Sender<Event>,
 }
 
 impl Fanout {
     pub(super) fn new(
-        outputs: Vec<Box<dyn OutputSink>>,
+        outputs: Outputs,
         returned: Arc<Returned>,
         events: mpsc::Sender<Event>,
     ) -> Self {
         Self { outputs, returned, events }
+    }
+
+    fn each(&self, tell: impl FnMut(&mut Box<dyn OutputSink>)) {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().for_each(tell);
     }
 }
 
@@ -44,15 +51,15 @@ impl SegmentSink for Fanout {
         self.returned.add_segment();
         // A full queue holds other events, so the loop is awake: a lost sign of life harms nothing.
         let _ = self.events.try_send(Event::Output);
-        self.outputs.iter_mut().for_each(|output| output.begin());
+        self.each(|output| output.begin());
     }
 
     fn bytes(&mut self, bytes: &Bytes) {
         self.returned.add_bytes(bytes.len());
-        self.outputs.iter_mut().for_each(|output| output.bytes(bytes));
+        self.each(|output| output.bytes(bytes));
     }
 
     fn end(&mut self, complete: bool) {
-        self.outputs.iter_mut().for_each(|output| output.end(complete));
+        self.each(|output| output.end(complete));
     }
 }

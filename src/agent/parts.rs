@@ -10,14 +10,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::agent::event::{Event, Part};
-use crate::agent::fanout::{Fanout, OutputSink};
-use crate::job::{Channels, JobEvent, KEEP_ALIVE};
+use crate::agent::fanout::{Fanout, Outputs};
+use crate::agent::flow::Flow;
+use crate::http::Url;
+use crate::job::{Channels, JobEvent, KEEP_ALIVE, LiveVideoJob};
+use crate::payment::io::Payer;
 use crate::segment::Pieces;
-use crate::session::Network;
+use crate::session::{InfoAgain, Network};
 use crate::status::Status;
 use crate::stop::{Stop, Stopper};
 use crate::trickle::Channel;
@@ -44,15 +47,24 @@ pub(super) struct Ground<'a> {
 }
 
 impl Parts {
-    /// Starts the parts for `channels`; video comes from `pieces`, what returns goes to `outputs`.
+    /// Starts the parts of `job`; video comes from `pieces`, what returns goes to `outputs`.
     pub(super) fn start(
         ground: Ground<'_>,
-        channels: &Channels,
+        job: &mut LiveVideoJob,
         pieces: impl Pieces + 'static,
-        outputs: Vec<Box<dyn OutputSink>>,
+        outputs: Outputs,
     ) -> Self {
         let Ground { network, status, events, tasks } = ground;
         let (stopper, stop) = Stop::new();
+        let (pieces, media) = Flow::new(pieces);
+        if let Some((payer, url)) = job.take_payer() {
+            let pay = pay(payer, url, media, stop.clone(), events.clone());
+            tasks.spawn(async move {
+                pay.await;
+                Event::PayerEnded
+            });
+        }
+        let channels = job.channels();
         let counters = Arc::clone(&status.publish);
         let run = video_publisher(network, channels, counters).run(pieces, stop.clone());
         tasks.spawn(async move { Event::PartEnded(Part::Publisher, run.await) });
@@ -110,6 +122,28 @@ fn publisher(
 
 fn subscriber(network: &Network, channel: &Channel) -> Subscriber {
     Subscriber::new(Arc::clone(&network.connector), channel.clone())
+}
+
+/// Pays as long as media flows, and tells the loop how each payment went.
+async fn pay(
+    payer: Payer<InfoAgain>,
+    url: Url,
+    media: watch::Receiver<()>,
+    mut stop: Stop,
+    events: mpsc::Sender<Event>,
+) {
+    let (tell, mut turns) = mpsc::channel(1);
+    let forward = async {
+        while let Some(turn) = turns.recv().await {
+            if events.send(Event::Payment(turn)).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.wait() => {}
+        ((), ()) = async { tokio::join!(payer.run(url, media, tell), forward) } => {}
+    }
 }
 
 /// Hands events on to the loop until the channel ends.

@@ -1,25 +1,29 @@
-//! The event loop of a running agent.
+//! The event loop of a running agent: waits for the next event, and tells the machine in its words.
 //!
-//! Does not: know how a part works inside.
+//! Does not: know how a part works inside; what the machine wants is done in `act`.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::agent::AgentError;
 use crate::agent::event::{Event, Part};
-use crate::agent::fanout::OutputSink;
-use crate::agent::parts::{Ground, Parts, video_publisher};
-use crate::capacity::{DRAIN_TIME, END_TIME, EVENTS};
+use crate::agent::fanout::Outputs;
+use crate::agent::parts::Parts;
+use crate::agent::{Agent, AgentError, Options};
+use crate::capacity::EVENTS;
 use crate::fault::chain;
 use crate::http::Url;
-use crate::job::{self, Command, Commands, JobOptions, LiveVideoJob, Loss, Machine, Outcome};
+use crate::job::{self, LiveVideoJob, Loss, Machine, Outcome};
 use crate::media::MediaError;
 use crate::media::io::{Capture, End as CaptureEnd};
-use crate::orchestrator::live_video;
+use crate::orchestrator::{Capability, Pipeline};
+use crate::payment::io::{Outcome as PaymentOutcome, Turn};
+use crate::session::selection::Offer;
 use crate::session::{Network, OrchestratorSession};
 use crate::status::Status;
 use crate::stop::Stop;
@@ -28,35 +32,15 @@ use crate::trickle::{End as ChannelEnd, TrickleError};
 /// How often a job wants a sign of life (protocol.md, section 5).
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
 
-/// What an agent is to do.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// What to capture.
-    pub media: crate::media::Options,
-    /// What to ask of the orchestrator.
-    pub job: JobOptions,
-    /// The orchestrators to try, in this order.
-    pub orchestrators: Vec<Url>,
-}
+/// What comes with an offer: the session that is open.
+pub(super) type With = Box<OrchestratorSession>;
 
-/// An agent, ready to run.
-pub struct Agent {
-    options: Options,
-    network: Network,
-    status: Status,
-    outputs: Vec<Box<dyn OutputSink>>,
-}
-
-/// What the loop holds at the orchestrator.
-enum Held {
-    Nothing,
-    Session(Box<OrchestratorSession>),
-    Job { job: Box<LiveVideoJob>, parts: Parts },
-}
+/// What a machine wants done.
+pub(super) type Commands = job::Commands<With>;
 
 /// How far the end of a job has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Closing {
+pub(super) enum Closing {
     /// It has not begun.
     No,
     /// Capture has stopped; what is on its way may still go out and come back, until then.
@@ -65,66 +49,64 @@ enum Closing {
     Ending(Instant),
 }
 
-impl Agent {
-    /// An agent that counts in `status` and hands what comes back to `outputs`.
-    pub fn new(
-        options: Options,
-        network: Network,
-        status: Status,
-        outputs: Vec<Box<dyn OutputSink>>,
-    ) -> Self {
-        Self { options, network, status, outputs }
-    }
-
-    /// Runs until `stop`, the end of the input, or a failure. The camera is opened at once, so that what
-    /// is wrong with it is said before a job costs anything; it gives frames once a job is live.
-    pub async fn run(self, stop: Stop) -> Result<(), AgentError> {
-        let capture = self.open_capture().await?;
-        let (events, arrived) = mpsc::channel(EVENTS);
-        let (machine, commands) = Machine::new(self.options.orchestrators.clone());
-        let running = Loop {
-            options: self.options,
-            network: self.network,
-            status: self.status,
-            outputs: self.outputs,
-            machine,
-            capture: Some(capture),
-            held: Held::Nothing,
-            tasks: JoinSet::new(),
-            events,
-            closing: Closing::No,
-            failure: None,
-            orchestrator: None,
-        };
-        running.run(commands, arrived, stop).await
-    }
-
-    /// Opens the camera off this thread: a driver may take its time.
-    async fn open_capture(&self) -> Result<Capture, AgentError> {
-        let (options, units) = (self.options.media.clone(), self.status.media.clone());
-        tokio::task::spawn_blocking(move || Capture::open(&options, units))
-            .await
-            .unwrap_or_else(|error| Err(MediaError::Gstreamer(error.to_string())))
-            .map_err(AgentError::Capture)
-    }
+/// What is live.
+pub(super) struct Held {
+    pub(super) job: Box<LiveVideoJob>,
+    pub(super) parts: Parts,
 }
 
 /// The loop's own state.
-struct Loop {
-    options: Options,
-    network: Network,
-    status: Status,
-    outputs: Vec<Box<dyn OutputSink>>,
-    machine: Machine,
-    capture: Option<Capture>,
-    held: Held,
-    tasks: JoinSet<Event>,
-    events: mpsc::Sender<Event>,
-    closing: Closing,
+pub(super) struct Loop {
+    pub(super) options: Options,
+    pub(super) capability: Capability,
+    pub(super) network: Network,
+    pub(super) status: Status,
+    pub(super) outputs: Outputs,
+    machine: Machine<With>,
+    pub(super) capture: Option<Capture>,
+    /// Those who are being asked for an offer, by the task that asks.
+    pub(super) asked: HashMap<tokio::task::Id, Url>,
+    pub(super) asks: JoinSet<Event>,
+    /// The start of a job, then its parts.
+    pub(super) tasks: JoinSet<Event>,
+    pub(super) held: Option<Held>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) closing: Closing,
     /// What broke capture, kept whole for the error chain.
-    failure: Option<MediaError>,
-    /// The orchestrator asked last.
-    orchestrator: Option<Url>,
+    capture_failure: Option<MediaError>,
+    /// Why the job is not paid, while it is not.
+    pub(super) payment_trouble: Option<String>,
+    /// Where the job was started last.
+    pub(super) orchestrator: Option<Url>,
+}
+
+/// Runs `agent` with its open `capture` until `stop`, the end of the input, or a failure.
+pub(super) async fn run(agent: Agent, capture: Capture, stop: Stop) -> Result<(), AgentError> {
+    let (events, arrived) = mpsc::channel(EVENTS);
+    let (machine, commands) = Machine::new(agent.options.rules, agent.options.recovery);
+    let capability = Capability {
+        pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO,
+        model: agent.options.job.model.clone(),
+    };
+    let running = Loop {
+        options: agent.options,
+        capability,
+        network: agent.network,
+        status: agent.status,
+        outputs: Arc::new(Mutex::new(agent.outputs)),
+        machine,
+        capture: Some(capture),
+        asked: HashMap::new(),
+        held: None,
+        asks: JoinSet::new(),
+        tasks: JoinSet::new(),
+        events,
+        closing: Closing::No,
+        capture_failure: None,
+        payment_trouble: None,
+        orchestrator: None,
+    };
+    running.run(commands, arrived, stop).await
 }
 
 impl Loop {
@@ -136,6 +118,7 @@ impl Loop {
     ) -> Result<(), AgentError> {
         let mut keep_alive = interval(KEEP_ALIVE_EVERY);
         keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut hangup = signal(SignalKind::hangup()).ok();
         let mut stopping = false;
         let mut commands = first;
         loop {
@@ -150,19 +133,19 @@ impl Loop {
                     stopping = true;
                     Event::Stop
                 }
+                () = hung_up(&mut hangup) => Event::Reread,
                 event = self.next(&mut arrived, &mut keep_alive) => event,
             };
             commands = self.on(event);
         }
     }
 
-    /// Waits for the next event beside a stop.
+    /// Waits for the next event beside signals.
     async fn next(
         &mut self,
         arrived: &mut mpsc::Receiver<Event>,
         keep_alive: &mut Interval,
     ) -> Event {
-        let live = matches!(self.held, Held::Job { .. }) && self.closing == Closing::No;
         let closes_at = match self.closing {
             Closing::No => None,
             Closing::Draining(_) | Closing::Ending(_) if self.tasks.is_empty() => {
@@ -170,42 +153,63 @@ impl Loop {
             }
             Closing::Draining(by) | Closing::Ending(by) => Some(by),
         };
+        let is_live = self.held.is_some() && self.closing == Closing::No;
         tokio::select! {
             Some(ended) = self.tasks.join_next() => match ended {
                 Ok(event) => event,
                 Err(error) => Event::Panicked(error.to_string()),
             },
+            Some(ended) = self.asks.join_next_with_id() => match ended {
+                Ok((id, event)) => {
+                    self.asked.remove(&id);
+                    event
+                }
+                Err(error) => match self.asked.remove(&error.id()) {
+                    Some(url) => Event::AskFailed(url, error.to_string()),
+                    None => Event::Panicked(error.to_string()),
+                },
+            },
             Some(event) = arrived.recv() => event,
-            end = ended(self.capture.as_ref()), if live => Event::CaptureEnded(end),
+            end = ended(self.capture.as_ref()) => Event::CaptureEnded(end),
             () = at(self.machine.poll_timeout()) => Event::Timeout,
             () = at(closes_at) => Event::CloseTimeout,
-            _ = keep_alive.tick(), if live => Event::KeepAlive,
+            _ = keep_alive.tick(), if is_live => Event::KeepAlive,
         }
     }
 
-    /// Tells the machine what happened, in its words.
+    /// Tells the machine what happened.
     fn on(&mut self, event: Event) -> Commands {
-        let told = match event {
-            Event::Opened(Ok(session)) => {
-                self.held = Held::Session(session);
-                job::Event::Opened
+        match self.translate(event) {
+            Some(told) => self.machine.on(told, Instant::now(), jitter()),
+            None => Commands::new(),
+        }
+    }
+
+    /// What happened in the machine's words, if it is its business.
+    fn translate(&mut self, event: Event) -> Option<job::Event<With>> {
+        Some(match event {
+            Event::Found(urls) => job::Event::Found(urls),
+            Event::Opened(url, answer_time, Ok(with)) => {
+                let offer = Offer::of_info(with.info(), &self.capability);
+                job::Event::Offered { url, offer, answer_time, with }
             }
-            Event::Opened(Err(error)) => job::Event::OpenFailed(chain(&error)),
-            Event::Started(Ok(job)) => match self.on_started(job) {
-                Some(told) => told,
-                None => return Commands::new(),
-            },
-            Event::Started(Err(error)) => job::Event::StartFailed(chain(&error)),
-            Event::PartEnded(part, end) => match self.on_part_ended(part, &end) {
-                Some(loss) => job::Event::Lost(loss),
-                None => return Commands::new(),
-            },
+            Event::Opened(url, _, Err(error)) => job::Event::NoAnswer(url, told(&error)),
+            Event::AskFailed(url, reason) => job::Event::NoAnswer(url, reason),
+            Event::Started(Ok(job)) => return self.on_started(job),
+            Event::Started(Err(error)) => job::Event::StartFailed(told(&error)),
+            Event::PartEnded(part, end) => job::Event::Lost(self.on_part_ended(part, &end)?),
+            Event::Payment(turn) => job::Event::Lost(self.on_payment(turn)?),
             Event::Panicked(what) => job::Event::Lost(Loss::Part("a part of the agent", what)),
-            Event::CaptureEnded(CaptureEnd::EndOfStream) => job::Event::CaptureDone,
-            Event::CaptureEnded(CaptureEnd::Failed(error)) => {
-                let reason = chain(&error);
-                self.failure = Some(error);
-                job::Event::CaptureFailed(reason)
+            Event::CaptureEnded(end) => {
+                self.stop_capture();
+                match end {
+                    CaptureEnd::EndOfStream => job::Event::CaptureDone,
+                    CaptureEnd::Failed(error) => {
+                        let reason = chain(&error);
+                        self.capture_failure = Some(error);
+                        job::Event::CaptureFailed(reason)
+                    }
+                }
             }
             Event::Output => job::Event::Output,
             Event::Job(event) => {
@@ -218,42 +222,27 @@ impl Loop {
                 job::Event::Stop
             }
             Event::Timeout => job::Event::Timeout,
+            Event::Closed => {
+                self.closing = Closing::No;
+                self.held = None;
+                job::Event::Closed
+            }
             Event::CloseTimeout => {
                 self.on_close_timeout();
-                return Commands::new();
+                return None;
             }
-            Event::Closed => job::Event::Closed,
-            Event::CaptureStopped => return Commands::new(),
             Event::KeepAlive => {
-                if let Held::Job { parts, .. } = &mut self.held {
-                    parts.keep_alive();
+                if let Some(held) = &self.held {
+                    held.parts.keep_alive();
                 }
-                return Commands::new();
+                return None;
             }
-        };
-        self.machine.on(told, Instant::now())
-    }
-
-    fn on_started(&mut self, job: Box<LiveVideoJob>) -> Option<job::Event> {
-        let channels = job.channels();
-        log::info!(
-            "{}: job {} started, model {}",
-            job.session().url(),
-            channels.manifest_id,
-            self.options.job.model
-        );
-        if self.closing != Closing::No {
-            // The answer came after all, but nobody wants the job any more.
-            let publisher = video_publisher(&self.network, channels, Arc::default());
-            self.tasks.spawn(async move {
-                publisher.delete().await;
-                Event::PartEnded(Part::Publisher, Ok(ChannelEnd::Finished))
-            });
-            return None;
-        }
-        let (has_output, has_events) = (channels.output.is_some(), channels.events.is_some());
-        self.held = Held::Job { job, parts: Parts::default() };
-        Some(job::Event::Started { has_output, has_events })
+            Event::Reread => {
+                self.reread();
+                return None;
+            }
+            Event::PayerEnded | Event::CaptureStopped => return None,
+        })
     }
 
     /// What the end of a part means for the job, if it means anything.
@@ -274,79 +263,49 @@ impl Loop {
             return None;
         }
         // A publisher finishes when capture does, which is an event of its own.
-        let expected = matches!((part, end), (Part::Publisher, Ok(ChannelEnd::Finished)));
-        (!expected).then_some(Loss::Channel(part.name(), how))
-    }
-
-    /// Does what the machine wants; the outcome, if that is the end of the loop.
-    fn carry_out(&mut self, command: Command, keep_alive: &mut Interval) -> Option<Outcome> {
-        match command {
-            Command::Open(url) => {
-                log::info!("{url}: asking for a session");
-                self.orchestrator = Some(url.clone());
-                let network = self.network.clone();
-                let wanted = live_video(&self.options.job.model);
-                self.tasks.spawn(async move {
-                    let opened = OrchestratorSession::open(&network, &url, Some(wanted)).await;
-                    Event::Opened(opened.map(Box::new))
-                });
-            }
-            Command::Start => {
-                if let Held::Session(session) = std::mem::replace(&mut self.held, Held::Nothing) {
-                    let options = self.options.job.clone();
-                    self.tasks.spawn(async move {
-                        Event::Started(LiveVideoJob::start(*session, &options).await.map(Box::new))
-                    });
-                }
-            }
-            Command::Run => self.run_parts(keep_alive),
-            Command::Close => {
-                if let Some(capture) = self.capture.take() {
-                    self.tasks.spawn(async move {
-                        capture.stop().await;
-                        Event::CaptureStopped
-                    });
-                }
-                self.closing = Closing::Draining(Instant::now() + DRAIN_TIME);
-            }
-            Command::Finish(outcome) => return Some(outcome),
+        if matches!((part, end), (Part::Publisher, Ok(ChannelEnd::Finished))) {
+            return None;
         }
-        None
+        Some(match (&self.payment_trouble, end) {
+            (Some(why), Ok(ChannelEnd::Closed | ChannelEnd::Missing)) => {
+                Loss::Unpaid(how, why.clone())
+            }
+            (_, _) => Loss::Channel(part.name(), how),
+        })
     }
 
-    fn run_parts(&mut self, keep_alive: &mut Interval) {
-        let Held::Job { job, parts } = &mut self.held else { return };
-        let ground = Ground {
-            network: &self.network,
-            status: &self.status,
-            events: &self.events,
-            tasks: &mut self.tasks,
-        };
-        let Some(capture) = &self.capture else { return };
-        let outputs = std::mem::take(&mut self.outputs);
-        *parts = Parts::start(ground, job.channels(), capture.pieces(), outputs);
-        keep_alive.reset();
-        capture.play();
-    }
-
-    fn on_close_timeout(&mut self) {
-        match self.closing {
-            Closing::No => {}
-            Closing::Draining(_) => self.end_parts(),
-            Closing::Ending(_) => {
-                log::warn!("the orchestrator does not answer; leaving without it");
-                self.tasks.abort_all();
-                // They end as cancelled, one event each, and the set is empty.
-                self.closing = Closing::Ending(Instant::now() + END_TIME);
+    /// What the turn of the payer means for the job, if it means anything.
+    fn on_payment(&mut self, turn: Turn) -> Option<Loss> {
+        self.status.payment.set(turn.paid_for);
+        match turn.outcome {
+            PaymentOutcome::NotYet => None,
+            PaymentOutcome::Paid | PaymentOutcome::Skipped => {
+                if self.payment_trouble.take().is_some() {
+                    log::info!("payments go on");
+                }
+                None
+            }
+            PaymentOutcome::Later(error) => {
+                let why = chain(&error);
+                if self.payment_trouble.as_ref() != Some(&why) {
+                    let left = turn.paid_for.unwrap_or_default().as_secs();
+                    log::warn!("no payment: {why}; paid for about {left} s more, tried again");
+                    self.payment_trouble = Some(why);
+                }
+                None
+            }
+            PaymentOutcome::Leave(error) | PaymentOutcome::Failed(error) => {
+                Some(Loss::Payment(chain(&error)))
             }
         }
     }
 
-    /// Tells every part to end.
-    fn end_parts(&mut self) {
-        if let Closing::Draining(_) = self.closing {
-            self.closing = Closing::Ending(Instant::now() + END_TIME);
-            self.held = Held::Nothing;
+    fn reread(&mut self) {
+        let Some(payments) = &self.network.payments else { return };
+        match payments.signers.reread() {
+            Ok(true) => {}
+            Ok(false) => log::info!("the signer's credential is the same as before"),
+            Err(error) => log::warn!("{}; the old one stays", chain(&error)),
         }
     }
 
@@ -354,13 +313,32 @@ impl Loop {
         let orchestrator = self.orchestrator.take();
         match outcome {
             Outcome::Done => Ok(()),
+            Outcome::FindFailed(reason) => Err(AgentError::FindFailed(reason)),
             Outcome::NoneLeft(none) => Err(AgentError::NoneLeft(none)),
             Outcome::Lost(loss) => Err(AgentError::Lost { orchestrator, loss }),
-            Outcome::Capture(reason) => Err(match self.failure.take() {
+            Outcome::Capture(reason) => Err(match self.capture_failure.take() {
                 Some(error) => AgentError::Capture(error),
                 None => AgentError::Lost { orchestrator, loss: Loss::Part("capture", reason) },
             }),
         }
+    }
+}
+
+/// An error in one line, logged where it is met.
+fn told(error: &dyn std::error::Error) -> String {
+    let line = chain(error);
+    log::info!("{line}");
+    line
+}
+
+/// Waits for a SIGHUP; for ever where there are none.
+async fn hung_up(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => match signal.recv().await {
+            Some(()) => {}
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
     }
 }
 
@@ -378,4 +356,11 @@ async fn at(time: Option<Instant>) {
         Some(time) => tokio::time::sleep_until(time.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// A number from 0 to 1 that differs from device to device and from time to time.
+pub(super) fn jitter() -> f64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let random = RandomState::new().build_hasher().finish();
+    f64::from(u16::try_from(random & 0xffff).unwrap_or_default()) / f64::from(u16::MAX)
 }

@@ -12,10 +12,14 @@ use crate::stop::Stop;
 
 /// Runs until `stop`, the end of the input, or until something fails.
 pub async fn run(config: Config, stop: Stop) -> Result<(), Error> {
-    let network = Network::new(config.trust, config.state_directory.as_deref());
+    let network = Network::new(config.trust, config.state_directory.as_deref(), None);
     let outlet = Outlet::open(&config.output)?;
-    let options =
-        Options { media: config.media, job: config.job, orchestrators: config.orchestrators };
+    let options = Options {
+        media: config.media,
+        job: config.job,
+        orchestrators: config.orchestrators,
+        ..Options::default()
+    };
     let agent = Agent::new(options, network, Status::default(), outlet.sinks());
     let ended = agent.run(stop).await.map_err(Error::Agent);
     let closed = outlet.close().await;

@@ -1,4 +1,4 @@
-//! Why a job does not start, why it is lost, and why no orchestrator is left.
+//! Why a job does not start, and why it is lost.
 //!
 //! Does not: decide what comes next; `Machine` does, by [`JobError::fault`].
 
@@ -78,6 +78,26 @@ pub enum Loss {
     NoEvent(Duration),
     /// A part of the agent itself broke.
     Part(&'static str, String),
+    /// The orchestrator is not to be paid any more, or cannot be; why.
+    Payment(String),
+    /// The orchestrator closed a job that was not paid; how it closed, and why it was not.
+    Unpaid(String, String),
+    /// The session is over at the orchestrator, as it says.
+    SessionOver(String),
+}
+
+impl Loss {
+    /// Whether this loss alone asks for another orchestrator or session, also where losses end the agent.
+    pub fn asks_for_another(&self) -> bool {
+        match self {
+            Self::Payment(_) | Self::SessionOver(_) => true,
+            Self::Channel(..)
+            | Self::NoOutput(_)
+            | Self::NoEvent(_)
+            | Self::Part(..)
+            | Self::Unpaid(..) => false,
+        }
+    }
 }
 
 impl fmt::Display for Loss {
@@ -89,34 +109,11 @@ impl fmt::Display for Loss {
             }
             Self::NoEvent(time) => write!(f, "no event for {} s", time.as_secs()),
             Self::Part(name, how) => write!(f, "{name} broke: {how}"),
-        }
-    }
-}
-
-/// A candidate and why it was not used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection {
-    /// The orchestrator.
-    pub url: Url,
-    /// The reason, in one line that names it.
-    pub reason: String,
-}
-
-/// No orchestrator is left; each with its reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoneLeft(pub Vec<Rejection>);
-
-impl fmt::Display for NoneLeft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_slice() {
-            [] => f.write_str("no orchestrator is known; name one in `orchestrator.urls`"),
-            [only] => f.write_str(&only.reason),
-            all => {
-                write!(f, "none of {} orchestrators took the job", all.len())?;
-                all.iter().try_for_each(|r| write!(f, "; {}", r.reason))
+            Self::Payment(why) => write!(f, "left for its payment: {why}"),
+            Self::Unpaid(how, why) => {
+                write!(f, "the orchestrator closed the unpaid job ({how}); not paid because {why}")
             }
+            Self::SessionOver(why) => write!(f, "the session is over: {why}"),
         }
     }
 }
-
-impl std::error::Error for NoneLeft {}

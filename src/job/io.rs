@@ -3,10 +3,12 @@
 //! Does not: move media or keep the job alive.
 
 use crate::capacity::JOB_START_TIME;
+use crate::http::Url;
 use crate::http::io::Answer;
 use crate::job::wire::{start_answer, start_request};
 use crate::job::{Channels, JobError, JobOptions};
-use crate::session::OrchestratorSession;
+use crate::payment::io::Payer;
+use crate::session::{InfoAgain, OrchestratorSession};
 
 /// Longest piece of a peer's words in an error.
 const WORDS: usize = 200;
@@ -19,14 +21,17 @@ pub struct LiveVideoJob {
 }
 
 impl LiveVideoJob {
-    /// Starts a job in `session` (`POST /live-video-to-video`). The answer may take long while a model
+    /// Starts a job in `session` (`POST /live-video-to-video`) with its first payment. The answer may take long while a model
     /// loads, at most [`JOB_START_TIME`].
     pub async fn start(
-        session: OrchestratorSession,
+        mut session: OrchestratorSession,
         options: &JobOptions,
+        jitter: f64,
     ) -> Result<Self, JobError> {
+        let credentials = session.credentials(jitter).await.map_err(JobError::Session)?;
+        let body = start_request(options);
         let answer = session
-            .post_json("/live-video-to-video", start_request(options), JOB_START_TIME)
+            .post_json("/live-video-to-video", body, &credentials, JOB_START_TIME)
             .await
             .map_err(JobError::Session)?;
         let url = session.url().clone();
@@ -38,7 +43,14 @@ impl LiveVideoJob {
         }
         let channels = start_answer(&answer.body, url.authority())
             .map_err(|reason| JobError::Nonsense(url, reason))?;
+        session.started(&channels.manifest_id).map_err(JobError::Session)?;
         Ok(Self { session, channels })
+    }
+
+    /// What goes on paying for the job, and where; none off-chain.
+    pub fn take_payer(&mut self) -> Option<(Payer<InfoAgain>, Url)> {
+        let url = self.session.payment_url();
+        self.session.take_payer().map(|payer| (payer, url))
     }
 
     /// The session that the job runs in.

@@ -1,221 +1,316 @@
 //! Decides what has to run for a live video job: told what happened, it answers with commands.
 //!
 //! ```text
-//!          new()              Opened                Started
-//! ┌──────────────────┐ ok  ┌──────────┐  ok     ┌──────────┐
-//! │ Opening(nth)     ├────▶│ Starting ├────────▶│   Live   │
-//! └──┬───────────▲───┘     └────┬─────┘         └────┬─────┘
-//!    │ failed    │ next         │ refused            │ lost, capture over, stop
-//!    └───────────┴──────────────┘                    ▼
-//!    │ none left, stop                          ┌──────────┐ Closed ┌───────┐
-//!    └─────────────────────────────────────────▶│ Closing  ├───────▶│ Ended │
-//!                                               └──────────┘        └───────┘
+//!          Found                Try                  Started
+//! ┌─────────┐    ┌───────────┐ Start ┌──────────┐  ok    ┌──────┐
+//! │ Finding ├───▶│ Selecting ├──────▶│ Starting ├───────▶│ Live │
+//! └─────────┘    └──┬─────▲──┘       └──┬───────┘  Run   └──┬───┘
+//!      ▲ wait over  │     │ refused     │                   │ lost, input over, stop
+//! ┌────┴────┐       │     ├─────────────┘                   ▼
+//! │ Waiting │◀──────┤     │ go on there or elsewhere   ┌─────────┐ Closed ┌───────┐
+//! └─────────┘ none  │     └────────────────────────────┤ Closing ├───────▶│ Ended │
+//!             left  └──────────────────────────────────┴─────────┴───────▶└───────┘
 //! ```
 //!
+//! | what is lost | `Recovery::Exit` | `Recovery::Retry` |
+//! |---|---|---|
+//! | a price or payment that asks for another orchestrator, a session that is over | next candidate | next candidate |
+//! | anything else of a live job | end | next candidate |
+//! | no candidate left | end | wait, find again |
+//!
+//! An orchestrator that was left is suspended for a while; the good ones that were not tried are spares.
 //! Health (protocol.md, section 5): while live, an output segment and an event are due every 30 s.
 //!
-//! Does not: carry anything out, and does not read the clock.
+//! Does not: carry anything out, read the clock, or know what came with an offer.
+
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "an event that a state does not expect comes late or twice, and changes nothing"
+)]
 
 use std::time::{Duration, Instant};
 
-use heapless::Vec as Bounded;
-
+use crate::backoff::Backoff;
 use crate::http::Url;
-use crate::job::{Loss, NoneLeft, Rejection};
+use crate::job::{Command, Commands, Event, Loss, Outcome};
+use crate::session::selection::{Candidate, Rounds, Rules, Step, Suspensions};
 
 /// No output segment for this long while video goes in: the job is dead (go-livepeer `ai_live_video.go`).
 const OUTPUT_DUE: Duration = Duration::from_secs(30);
 /// No event for this long: the job is dead (protocol.md, section 5).
 const EVENT_DUE: Duration = Duration::from_secs(30);
+/// The longest wait for the candidates that were asked together; connecting and answering have limits of
+/// their own below it.
+const ASK_TIME: Duration = Duration::from_secs(20);
+/// After the first good offer, how long the others may still make theirs.
+const OFFER_TIME: Duration = Duration::from_millis(300);
+/// How long an orchestrator that was left is kept away from, unless there is no other.
+const SUSPENSION: Duration = Duration::from_secs(30 * 60);
+/// Pauses between two searches: short, for a peer that comes back should be met within 2 s.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The orchestrator that was asked has answered, and its session is open.
-    Opened,
-    /// It has not; the reason in one line that names it.
-    OpenFailed(String),
-    /// The job has started and its channels exist. Which of the two health rules apply is known now.
-    Started {
-        /// The job has an output channel.
-        has_output: bool,
-        /// The job has an events channel.
-        has_events: bool,
-    },
-    /// The orchestrator refused the job; the reason in one line that names it.
-    StartFailed(String),
-    /// A segment of processed video came back.
-    Output,
-    /// An event came.
-    JobEvent,
-    /// The job cannot go on.
-    Lost(Loss),
-    /// Capture came to its end: nothing is left to send.
-    CaptureDone,
-    /// Capture broke; the reason in one line.
-    CaptureFailed(String),
-    /// Somebody asked to stop.
-    Stop,
-    /// All parts of the job have ended and it is closed at the orchestrator.
-    Closed,
-    /// The time that [`Machine::poll_timeout`] named has come.
-    Timeout,
+/// What a loss leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recovery {
+    /// The end, with the reason: somebody is there to read it.
+    #[default]
+    Exit,
+    /// Another orchestrator, or the same one later.
+    Retry,
 }
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub enum Command {
-    /// Open a session with this orchestrator.
-    Open(Url),
-    /// Start the job in the session that was opened.
-    Start,
-    /// Run the job's parts: capture, publisher, output, events, control.
-    Run,
-    /// End the job's parts and close the job; answer with [`Event::Closed`].
-    Close,
-    /// Leave the loop.
-    Finish(Outcome),
-}
-
-/// How it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// As was asked: a stop, or the end of the input.
-    Done,
-    /// No orchestrator took the job.
-    NoneLeft(NoneLeft),
-    /// The job was lost.
-    Lost(Loss),
-    /// Capture broke; the reason in one line.
-    Capture(String),
-}
-
-/// At most this many commands follow one event.
-pub type Commands = Bounded<Command, 2>;
 
 #[derive(Debug)]
-enum State {
-    Opening { nth: usize },
-    Starting { nth: usize },
-    Live { output_due: Option<Instant>, event_due: Option<Instant> },
-    Closing { outcome: Outcome },
+enum State<T> {
+    Finding,
+    Selecting { rounds: Rounds<T>, until: Instant, had_offer: bool },
+    Starting { rounds: Rounds<T>, url: Url },
+    Live { rounds: Rounds<T>, url: Url, output_due: Option<Instant>, event_due: Option<Instant> },
+    Closing { then: Then<T> },
+    Waiting { until: Instant },
     Ended,
 }
 
-/// The state machine of one job.
 #[derive(Debug)]
-pub struct Machine {
-    candidates: Vec<Url>,
-    rejections: Vec<Rejection>,
-    state: State,
+enum Then<T> {
+    Finish(Outcome),
+    GoOn { rounds: Rounds<T>, left: Url, why: String },
 }
 
-impl Machine {
-    /// A machine for these candidates, asked in this order, and what to do first.
-    pub fn new(candidates: Vec<Url>) -> (Self, Commands) {
-        let mut machine =
-            Self { candidates, rejections: Vec::new(), state: State::Opening { nth: 0 } };
-        let commands = machine.open(0);
-        (machine, commands)
+/// The state machine of one job, on one orchestrator after the other.
+#[derive(Debug)]
+pub struct Machine<T> {
+    rules: Rules,
+    recovery: Recovery,
+    suspensions: Suspensions,
+    backoff: Backoff,
+    state: State<T>,
+}
+
+impl<T> Machine<T> {
+    /// A machine, and what to do first.
+    pub fn new(rules: Rules, recovery: Recovery) -> (Self, Commands<T>) {
+        let machine = Self {
+            rules,
+            recovery,
+            suspensions: Suspensions::default(),
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            state: State::Finding,
+        };
+        (machine, one(Command::Find))
     }
 
-    /// What to do now that `event` has happened.
-    pub fn on(&mut self, event: Event, now: Instant) -> Commands {
-        match (&mut self.state, event) {
-            (State::Opening { nth }, Event::Opened) => {
-                self.state = State::Starting { nth: *nth };
-                one(Command::Start)
+    /// What to do now that `event` has happened. `jitter` from 0 to 1 spreads pauses.
+    pub fn on(&mut self, event: Event<T>, now: Instant, jitter: f64) -> Commands<T> {
+        let (state, commands) = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Finding => self.finding(event, now, jitter),
+            State::Selecting { rounds, until, had_offer } => {
+                self.selecting(event, rounds, (until, had_offer), now, jitter)
             }
-            (State::Opening { nth }, Event::OpenFailed(reason))
-            | (State::Starting { nth }, Event::StartFailed(reason)) => {
-                let nth = *nth;
-                self.reject(nth, reason);
-                self.open(nth + 1)
+            State::Starting { rounds, url } => self.starting(event, rounds, url, now, jitter),
+            State::Live { rounds, url, output_due, event_due } => {
+                self.live(event, rounds, url, [output_due, event_due], now)
             }
-            (State::Starting { .. }, Event::Started { has_output, has_events }) => {
-                self.state = State::Live {
-                    output_due: has_output.then_some(now + OUTPUT_DUE),
-                    event_due: has_events.then_some(now + EVENT_DUE),
-                };
-                one(Command::Run)
-            }
-            (State::Live { output_due, .. }, Event::Output) => {
-                *output_due = output_due.map(|_| now + OUTPUT_DUE);
-                Commands::new()
-            }
-            (State::Live { event_due, .. }, Event::JobEvent) => {
-                *event_due = event_due.map(|_| now + EVENT_DUE);
-                Commands::new()
-            }
-            (State::Live { output_due, event_due }, Event::Timeout) => {
-                let loss = if output_due.is_some_and(|due| due <= now) {
-                    Loss::NoOutput(OUTPUT_DUE)
-                } else if event_due.is_some_and(|due| due <= now) {
-                    Loss::NoEvent(EVENT_DUE)
-                } else {
-                    return Commands::new();
-                };
-                self.close(Outcome::Lost(loss))
-            }
-            (State::Live { .. } | State::Starting { .. }, Event::Lost(loss)) => {
-                self.close(Outcome::Lost(loss))
-            }
-            (State::Live { .. }, Event::CaptureDone) => self.close(Outcome::Done),
-            (State::Live { .. }, Event::CaptureFailed(reason)) => {
-                self.close(Outcome::Capture(reason))
-            }
-            (State::Opening { .. }, Event::Stop) => {
-                self.state = State::Ended;
-                one(Command::Finish(Outcome::Done))
-            }
-            (State::Starting { .. } | State::Live { .. }, Event::Stop) => self.close(Outcome::Done),
-            (State::Closing { outcome }, Event::Closed) => {
-                let outcome = outcome.clone();
-                self.state = State::Ended;
-                one(Command::Finish(outcome))
-            }
-            // What comes late, or twice, changes nothing.
-            _ => Commands::new(),
-        }
+            State::Closing { then } => self.closing(event, then, now, jitter),
+            State::Waiting { until } => match event {
+                Event::Timeout if until <= now => (State::Finding, one(Command::Find)),
+                Event::Stop | Event::CaptureDone => finish(Outcome::Done),
+                Event::CaptureFailed(reason) => finish(Outcome::Capture(reason)),
+                _ => (State::Waiting { until }, Commands::new()),
+            },
+            State::Ended => (State::Ended, Commands::new()),
+        };
+        self.state = state;
+        commands
     }
 
     /// When [`Event::Timeout`] is due, if it is.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
-            State::Live { output_due, event_due } => {
+            State::Selecting { until, .. } | State::Waiting { until } => Some(*until),
+            State::Live { output_due, event_due, .. } => {
                 [*output_due, *event_due].into_iter().flatten().min()
             }
-            State::Opening { .. }
-            | State::Starting { .. }
-            | State::Closing { .. }
-            | State::Ended => None,
+            State::Finding | State::Starting { .. } | State::Closing { .. } | State::Ended => None,
         }
     }
 
-    fn open(&mut self, nth: usize) -> Commands {
-        let Some(url) = self.candidates.get(nth) else {
-            self.state = State::Ended;
-            let rejections = std::mem::take(&mut self.rejections);
-            return one(Command::Finish(Outcome::NoneLeft(NoneLeft(rejections))));
-        };
-        self.state = State::Opening { nth };
-        one(Command::Open(url.clone()))
-    }
-
-    fn reject(&mut self, nth: usize, reason: String) {
-        if let Some(url) = self.candidates.get(nth) {
-            self.rejections.push(Rejection { url: url.clone(), reason });
+    fn finding(&mut self, event: Event<T>, now: Instant, jitter: f64) -> (State<T>, Commands<T>) {
+        match event {
+            Event::Found(urls) => {
+                let rounds = Rounds::new(self.rules, urls, &self.suspensions, now);
+                self.select(rounds, now, jitter)
+            }
+            Event::FindFailed(reason) => self.give_up(Outcome::FindFailed(reason), now, jitter),
+            Event::Stop | Event::CaptureDone => finish(Outcome::Done),
+            Event::CaptureFailed(reason) => finish(Outcome::Capture(reason)),
+            _ => (State::Finding, Commands::new()),
         }
     }
 
-    fn close(&mut self, outcome: Outcome) -> Commands {
-        self.state = State::Closing { outcome };
-        one(Command::Close)
+    fn selecting(
+        &mut self,
+        event: Event<T>,
+        mut rounds: Rounds<T>,
+        (mut until, mut had_offer): (Instant, bool),
+        now: Instant,
+        jitter: f64,
+    ) -> (State<T>, Commands<T>) {
+        match event {
+            Event::Offered { url, offer, answer_time, with } => {
+                let is_good = rounds.on_offer(&url, offer, answer_time, with).is_none();
+                if is_good && !had_offer {
+                    until = until.min(now + OFFER_TIME);
+                }
+                had_offer |= is_good;
+            }
+            Event::NoAnswer(url, reason) => rounds.on_no_answer(&url, &reason),
+            Event::Timeout if until <= now => rounds.on_deadline(),
+            Event::Stop | Event::CaptureDone => return finish(Outcome::Done),
+            Event::CaptureFailed(reason) => return finish(Outcome::Capture(reason)),
+            _ => {}
+        }
+        match self.select(rounds, now, jitter) {
+            // Still waiting for the same ones: their time goes on.
+            (State::Selecting { rounds, .. }, commands) if commands.is_empty() => {
+                (State::Selecting { rounds, until, had_offer }, commands)
+            }
+            other => other,
+        }
+    }
+
+    fn starting(
+        &mut self,
+        event: Event<T>,
+        mut rounds: Rounds<T>,
+        url: Url,
+        now: Instant,
+        jitter: f64,
+    ) -> (State<T>, Commands<T>) {
+        match event {
+            Event::Started { has_output, has_events } => {
+                self.backoff.on_success();
+                let live = State::Live {
+                    rounds,
+                    url,
+                    output_due: has_output.then_some(now + OUTPUT_DUE),
+                    event_due: has_events.then_some(now + EVENT_DUE),
+                };
+                (live, one(Command::Run))
+            }
+            Event::StartFailed(reason) => {
+                rounds.on_failed(&url, &reason);
+                self.select(rounds, now, jitter)
+            }
+            // A job that is being started may be there already: it is closed, not forgotten.
+            Event::Lost(loss) => self.lost(loss, rounds, url, now),
+            Event::CaptureFailed(reason) => close(Outcome::Capture(reason)),
+            Event::Stop | Event::CaptureDone => close(Outcome::Done),
+            _ => (State::Starting { rounds, url }, Commands::new()),
+        }
+    }
+
+    fn live(
+        &mut self,
+        event: Event<T>,
+        rounds: Rounds<T>,
+        url: Url,
+        [mut output_due, mut event_due]: [Option<Instant>; 2],
+        now: Instant,
+    ) -> (State<T>, Commands<T>) {
+        let is_over = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        match event {
+            Event::Output => output_due = output_due.map(|_| now + OUTPUT_DUE),
+            Event::JobEvent => event_due = event_due.map(|_| now + EVENT_DUE),
+            Event::Timeout if is_over(output_due) => {
+                return self.lost(Loss::NoOutput(OUTPUT_DUE), rounds, url, now);
+            }
+            Event::Timeout if is_over(event_due) => {
+                return self.lost(Loss::NoEvent(EVENT_DUE), rounds, url, now);
+            }
+            Event::Lost(loss) => return self.lost(loss, rounds, url, now),
+            Event::CaptureDone | Event::Stop => return close(Outcome::Done),
+            Event::CaptureFailed(reason) => return close(Outcome::Capture(reason)),
+            _ => {}
+        }
+        (State::Live { rounds, url, output_due, event_due }, Commands::new())
+    }
+
+    fn closing(
+        &mut self,
+        event: Event<T>,
+        then: Then<T>,
+        now: Instant,
+        jitter: f64,
+    ) -> (State<T>, Commands<T>) {
+        match (event, then) {
+            (Event::Closed, Then::Finish(outcome)) => finish(outcome),
+            (Event::Closed, Then::GoOn { mut rounds, left, why }) => {
+                rounds.on_failed(&left, &why);
+                self.select(rounds, now, jitter)
+            }
+            // The parts are ending already; only what comes after them changes.
+            (Event::Stop | Event::CaptureDone, Then::GoOn { .. }) => close(Outcome::Done),
+            (Event::CaptureFailed(reason), Then::GoOn { .. }) => close(Outcome::Capture(reason)),
+            (_, then) => (State::Closing { then }, Commands::new()),
+        }
+    }
+
+    fn select(
+        &mut self,
+        mut rounds: Rounds<T>,
+        now: Instant,
+        jitter: f64,
+    ) -> (State<T>, Commands<T>) {
+        let waiting = |rounds, until| State::Selecting { rounds, until, had_offer: false };
+        match rounds.step() {
+            Step::Ask(urls) => (waiting(rounds, now + ASK_TIME), one(Command::Ask(urls))),
+            Step::Wait => (waiting(rounds, now + ASK_TIME), Commands::new()),
+            Step::Try(Candidate { url, answer, .. }) => {
+                let start = one(Command::Start(url.clone(), answer));
+                (State::Starting { rounds, url }, start)
+            }
+            Step::None(none) => self.give_up(Outcome::NoneLeft(none), now, jitter),
+        }
+    }
+
+    /// Nobody takes the job now.
+    fn give_up(&mut self, outcome: Outcome, now: Instant, jitter: f64) -> (State<T>, Commands<T>) {
+        match self.recovery {
+            Recovery::Exit => finish(outcome),
+            Recovery::Retry => {
+                let until = now + self.backoff.on_failure(jitter);
+                (State::Waiting { until }, Commands::new())
+            }
+        }
+    }
+
+    fn lost(
+        &mut self,
+        loss: Loss,
+        rounds: Rounds<T>,
+        url: Url,
+        now: Instant,
+    ) -> (State<T>, Commands<T>) {
+        if self.recovery == Recovery::Exit && !loss.asks_for_another() {
+            return close(Outcome::Lost(loss));
+        }
+        self.suspensions.suspend(url.authority().clone(), now + SUSPENSION);
+        let then = Then::GoOn { rounds, left: url, why: loss.to_string() };
+        (State::Closing { then }, one(Command::Close { for_good: false }))
     }
 }
 
-fn one(command: Command) -> Commands {
+fn finish<T>(outcome: Outcome) -> (State<T>, Commands<T>) {
+    (State::Ended, one(Command::Finish(outcome)))
+}
+
+fn close<T>(outcome: Outcome) -> (State<T>, Commands<T>) {
+    let then = Then::Finish(outcome);
+    (State::Closing { then }, one(Command::Close { for_good: true }))
+}
+
+fn one<T>(command: Command<T>) -> Commands<T> {
     let mut commands = Commands::new();
     // A fresh list has room for one.
     let _ = commands.push(command);
@@ -225,60 +320,94 @@ fn one(command: Command) -> Commands {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orchestrator::Fit;
+    use crate::session::selection::Offer;
+
+    const SOME: f64 = 1.0;
 
     fn urls(n: usize) -> Vec<Url> {
         (0..n).map(|i| Url::parse(&format!("https://o{i}:8935")).unwrap()).collect()
     }
 
-    /// A live machine with both health rules.
-    fn live(now: Instant) -> Machine {
-        let (mut machine, _) = Machine::new(urls(1));
-        let _ = machine.on(Event::Opened, now);
-        let run = machine.on(Event::Started { has_output: true, has_events: true }, now);
-        assert_eq!(run.as_slice(), [Command::Run]);
-        machine
+    fn offered(url: &Url) -> Event<u32> {
+        let offer = Offer { fit: Fit::Has { warm: true, free: Some(1) }, price: Ok(None) };
+        Event::Offered { url: url.clone(), offer, answer_time: Duration::ZERO, with: 7 }
+    }
+
+    fn at(start: Instant, s: u64) -> Instant {
+        start + Duration::from_secs(s)
     }
 
     #[track_caller]
-    fn check(machine: &mut Machine, event: Event, now: Instant, expected: &[Command]) {
-        assert_eq!(machine.on(event, now).as_slice(), expected);
+    fn check(
+        machine: &mut Machine<u32>,
+        event: Event<u32>,
+        now: Instant,
+        expected: &[Command<u32>],
+    ) {
+        assert_eq!(machine.on(event, now, SOME).as_slice(), expected);
+    }
+
+    /// A machine with `n` good candidates, live on the first, with both health rules.
+    fn live(n: usize, recovery: Recovery, now: Instant) -> Machine<u32> {
+        let (mut machine, first) = Machine::new(Rules::default(), recovery);
+        assert_eq!(first.as_slice(), [Command::Find]);
+        check(&mut machine, Event::Found(urls(n)), now, &[Command::Ask(urls(n))]);
+        for url in &urls(n)[1..] {
+            check(&mut machine, offered(url), now, &[]);
+        }
+        let start = machine.on(offered(&urls(n)[0]), now, SOME);
+        let [Command::Start(url, 7)] = start.as_slice() else { panic!("{start:?}") };
+        assert!(urls(n).contains(url));
+        let started = Event::Started { has_output: true, has_events: true };
+        check(&mut machine, started, now, &[Command::Run]);
+        machine
+    }
+
+    fn gone() -> Loss {
+        Loss::Channel("publish", "gone".into())
     }
 
     #[test]
     fn every_candidate_is_tried_and_named_when_none_is_left() {
         let now = Instant::now();
-        let (mut machine, first) = Machine::new(urls(2));
-        assert_eq!(first.as_slice(), [Command::Open(urls(2).remove(0))]);
-        let next = [Command::Open(urls(2).remove(1))];
-        check(&mut machine, Event::OpenFailed("o0: refused".into()), now, &next);
-        check(&mut machine, Event::Opened, now, &[Command::Start]);
-        let commands = machine.on(Event::StartFailed("o1: no capacity".into()), now);
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit);
+        check(&mut machine, Event::Found(urls(2)), now, &[Command::Ask(urls(2))]);
+        check(&mut machine, Event::NoAnswer(urls(2).remove(0), "refused".into()), now, &[]);
+        let o1 = urls(2).remove(1);
+        check(&mut machine, offered(&o1), now, &[Command::Start(o1.clone(), 7)]);
+        let commands = machine.on(Event::StartFailed("no capacity".into()), now, SOME);
         let [Command::Finish(Outcome::NoneLeft(none))] = commands.as_slice() else {
             panic!("{commands:?}")
         };
         let text = none.to_string();
-        assert!(text.contains("o0: refused") && text.contains("o1: no capacity"), "{text}");
+        assert!(text.contains("o0:8935: refused") && text.contains("o1:8935: no cap"), "{text}");
     }
 
     #[test]
-    fn no_candidate_at_all_ends_at_once() {
-        let (_, commands) = Machine::new(Vec::new());
-        assert!(matches!(commands.as_slice(), [Command::Finish(Outcome::NoneLeft(_))]));
+    fn a_slow_candidate_is_not_waited_for_once_there_is_a_good_one() {
+        let now = Instant::now();
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit);
+        check(&mut machine, Event::Found(urls(2)), now, &[Command::Ask(urls(2))]);
+        assert_eq!(machine.poll_timeout(), Some(now + ASK_TIME));
+        check(&mut machine, offered(&urls(2)[1]), now, &[]);
+        assert_eq!(machine.poll_timeout(), Some(now + OFFER_TIME));
+        let start = [Command::Start(urls(2).remove(1), 7)];
+        check(&mut machine, Event::Timeout, now + OFFER_TIME, &start);
     }
 
     #[test]
     fn a_started_job_is_closed_whatever_happens() {
         let now = Instant::now();
-        let loss = Loss::Channel("publish", "gone".into());
         let table = [
             (Event::Stop, Outcome::Done),
             (Event::CaptureDone, Outcome::Done),
             (Event::CaptureFailed("camera".into()), Outcome::Capture("camera".into())),
-            (Event::Lost(loss.clone()), Outcome::Lost(loss)),
+            (Event::Lost(gone()), Outcome::Lost(gone())),
         ];
         for (event, outcome) in table {
-            let mut machine = live(now);
-            check(&mut machine, event, now, &[Command::Close]);
+            let mut machine = live(1, Recovery::Exit, now);
+            check(&mut machine, event, now, &[Command::Close { for_good: true }]);
             check(&mut machine, Event::Stop, now, &[]);
             check(&mut machine, Event::Closed, now, &[Command::Finish(outcome)]);
             check(&mut machine, Event::Closed, now, &[]);
@@ -288,33 +417,82 @@ mod tests {
     #[test]
     fn a_stop_while_a_job_starts_closes_it_too() {
         let now = Instant::now();
-        let (mut machine, _) = Machine::new(urls(1));
-        check(&mut machine, Event::Opened, now, &[Command::Start]);
-        check(&mut machine, Event::Stop, now, &[Command::Close]);
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry);
+        let url = urls(1).remove(0);
+        check(&mut machine, Event::Found(urls(1)), now, &[Command::Ask(urls(1))]);
+        check(&mut machine, offered(&url), now, &[Command::Start(url.clone(), 7)]);
+        check(&mut machine, Event::Stop, now, &[Command::Close { for_good: true }]);
         check(&mut machine, Event::Closed, now, &[Command::Finish(Outcome::Done)]);
     }
 
     #[test]
     fn silence_for_30_s_is_a_loss_and_every_sign_of_life_moves_it() {
         let start = Instant::now();
-        let at = |s| start + Duration::from_secs(s);
-        let mut machine = live(start);
-        assert_eq!(machine.poll_timeout(), Some(at(30)));
-        check(&mut machine, Event::Output, at(20), &[]);
-        check(&mut machine, Event::JobEvent, at(25), &[]);
-        assert_eq!(machine.poll_timeout(), Some(at(50)));
-        check(&mut machine, Event::Timeout, at(49), &[]);
-        check(&mut machine, Event::Timeout, at(50), &[Command::Close]);
+        let mut machine = live(1, Recovery::Exit, start);
+        assert_eq!(machine.poll_timeout(), Some(at(start, 30)));
+        check(&mut machine, Event::Output, at(start, 20), &[]);
+        check(&mut machine, Event::JobEvent, at(start, 25), &[]);
+        assert_eq!(machine.poll_timeout(), Some(at(start, 50)));
+        check(&mut machine, Event::Timeout, at(start, 49), &[]);
+        check(&mut machine, Event::Timeout, at(start, 50), &[Command::Close { for_good: true }]);
         let lost = Outcome::Lost(Loss::NoOutput(OUTPUT_DUE));
-        check(&mut machine, Event::Closed, at(50), &[Command::Finish(lost)]);
+        check(&mut machine, Event::Closed, at(start, 50), &[Command::Finish(lost)]);
+    }
+
+    #[test]
+    fn a_price_that_rose_moves_on_to_the_spare_even_where_losses_end() {
+        let now = Instant::now();
+        let mut machine = live(2, Recovery::Exit, now);
+        let loss = Loss::Payment("price too high".into());
+        check(&mut machine, Event::Lost(loss), now, &[Command::Close { for_good: false }]);
+        let commands = machine.on(Event::Closed, now, SOME);
+        assert!(matches!(commands.as_slice(), [Command::Start(_, 7)]), "{commands:?}");
+    }
+
+    #[test]
+    fn the_only_orchestrator_is_met_again_after_a_pause() {
+        let start = Instant::now();
+        let mut machine = live(1, Recovery::Retry, start);
+        check(&mut machine, Event::Lost(gone()), start, &[Command::Close { for_good: false }]);
+        check(&mut machine, Event::Closed, start, &[]);
+        let until = start + FIRST_PAUSE;
+        assert_eq!(machine.poll_timeout(), Some(until));
+        check(&mut machine, Event::Timeout, start, &[]);
+        check(&mut machine, Event::Timeout, until, &[Command::Find]);
+        check(&mut machine, Event::Found(urls(1)), until, &[Command::Ask(urls(1))]);
+    }
+
+    #[test]
+    fn pauses_grow_to_their_limit_and_a_stop_ends_them() {
+        let mut now = Instant::now();
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry);
+        for _ in 0..1000 {
+            check(&mut machine, Event::FindFailed("no network".into()), now, &[]);
+            let until = machine.poll_timeout().unwrap();
+            assert!(until <= now + LONGEST_PAUSE);
+            now = until;
+            check(&mut machine, Event::Timeout, now, &[Command::Find]);
+        }
+        check(&mut machine, Event::Stop, now, &[Command::Finish(Outcome::Done)]);
+    }
+
+    #[test]
+    fn a_stop_during_a_swap_stops_for_good() {
+        let now = Instant::now();
+        let mut machine = live(2, Recovery::Retry, now);
+        check(&mut machine, Event::Lost(gone()), now, &[Command::Close { for_good: false }]);
+        check(&mut machine, Event::Stop, now, &[Command::Close { for_good: true }]);
+        check(&mut machine, Event::Closed, now, &[Command::Finish(Outcome::Done)]);
     }
 
     #[test]
     fn a_job_without_an_output_channel_owes_no_output() {
         let now = Instant::now();
-        let (mut machine, _) = Machine::new(urls(1));
-        let _ = machine.on(Event::Opened, now);
-        let _ = machine.on(Event::Started { has_output: false, has_events: false }, now);
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit);
+        let url = urls(1).remove(0);
+        let _ = machine.on(Event::Found(urls(1)), now, SOME);
+        let _ = machine.on(offered(&url), now, SOME);
+        let _ = machine.on(Event::Started { has_output: false, has_events: false }, now, SOME);
         assert_eq!(machine.poll_timeout(), None);
     }
 }

@@ -5,14 +5,16 @@
 //!
 //! Does not: move media.
 
+mod command;
 mod error;
 mod io;
 mod machine;
 mod options;
 mod wire;
 
-pub use error::{JobError, Loss, NoneLeft, Rejection};
+pub use command::{Command, Commands, Event, Outcome};
+pub use error::{JobError, Loss};
 pub use io::LiveVideoJob;
-pub use machine::{Command, Commands, Event, Machine, Outcome};
+pub use machine::{Machine, Recovery};
 pub use options::JobOptions;
 pub use wire::{Channels, JobEvent, KEEP_ALIVE};

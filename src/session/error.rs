@@ -8,6 +8,8 @@ use crate::fault::Fault;
 use crate::http::io::CallError;
 use crate::http::{Url, UrlError};
 use crate::orchestrator::io::InfoError;
+use crate::payment::PaymentError;
+use crate::payment::io::Outcome;
 
 /// Why there is no session, or why a call in it failed.
 #[derive(Debug)]
@@ -28,6 +30,10 @@ pub enum SessionError {
         /// The orchestrator.
         orchestrator: Url,
     },
+    /// There is no payment.
+    Payment(PaymentError),
+    /// The orchestrator needs no payment yet, and takes no job without one.
+    NothingDue,
     /// The info has no auth token, without which no job starts.
     NoToken(Url),
 }
@@ -38,7 +44,19 @@ impl SessionError {
         match self {
             Self::Info(error) => error.fault(),
             Self::Call(error) => error.fault(),
+            Self::Payment(error) => error.fault(),
+            Self::NothingDue => Fault::Retry,
             Self::Transcoder { .. } | Self::PlainHttp { .. } | Self::NoToken(_) => Fault::NextPeer,
+        }
+    }
+
+    /// What keeps a first payment from being made.
+    pub(super) fn of_outcome(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Later(error) | Outcome::Leave(error) | Outcome::Failed(error) => {
+                Self::Payment(error)
+            }
+            Outcome::NotYet | Outcome::Paid | Outcome::Skipped => Self::NothingDue,
         }
     }
 }
@@ -48,6 +66,8 @@ impl fmt::Display for SessionError {
         match self {
             Self::Info(error) => error.fmt(f),
             Self::Call(error) => error.fmt(f),
+            Self::Payment(error) => error.fmt(f),
+            Self::NothingDue => f.write_str("the signer makes no first payment"),
             Self::Transcoder { orchestrator, .. } => {
                 write!(f, "{orchestrator}: orchestrator names no usable address for calls")
             }
@@ -67,8 +87,9 @@ impl std::error::Error for SessionError {
         match self {
             Self::Info(error) => error.source(),
             Self::Call(error) => error.source(),
+            Self::Payment(error) => error.source(),
             Self::Transcoder { reason, .. } => Some(reason),
-            Self::PlainHttp { .. } | Self::NoToken(_) => None,
+            Self::PlainHttp { .. } | Self::NoToken(_) | Self::NothingDue => None,
         }
     }
 }

@@ -1,62 +1,102 @@
-//! Opens a session with an orchestrator and makes calls in it.
+//! Opens a session with an orchestrator, pays for it, and makes calls in it.
 //!
 //! Does not: decide which orchestrator, and does not read what a job's answer says.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
 use prost::Message;
 
 use crate::http::io::{Answer, Call, Client, Connector};
 use crate::http::{Scheme, Url};
-use crate::orchestrator::TrustOptions;
 use crate::orchestrator::io::{PinFile, fetch_info};
-use crate::orchestrator::proto::{Capabilities, OrchestratorInfo, OrchestratorRequest, SegData};
+use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
+use crate::orchestrator::{Capability, TrustOptions};
+use crate::payment::io::{FreshTerms, Payer, Signers};
+use crate::payment::{
+    Kind, PaymentError, PaymentHeaders, PaymentSession, SessionOptions as PaymentOptions, Terms,
+};
 use crate::session::SessionError;
 
-const PAYMENT: HeaderName = HeaderName::from_static("livepeer-payment");
-const SEGMENT: HeaderName = HeaderName::from_static("livepeer-segment");
-
-/// How orchestrators are reached: connections and calls under one policy of trust.
+/// How orchestrators are reached, and how they are paid.
 #[derive(Debug, Clone)]
 pub struct Network {
     /// Connections for streams.
     pub connector: Arc<Connector>,
     /// Calls with short bodies.
     pub client: Client,
+    /// Who pays; off-chain, nobody does.
+    pub payments: Option<Payments>,
+}
+
+/// Who pays, and what is configured for it.
+#[derive(Debug, Clone)]
+pub struct Payments {
+    /// The signers.
+    pub signers: Arc<Signers>,
+    /// What every session tells them.
+    pub options: PaymentOptions,
 }
 
 impl Network {
     /// A network under `trust`, with pins kept in `state`, if there is such a directory.
-    pub fn new(trust: TrustOptions, state: Option<&Path>) -> Self {
+    pub fn new(trust: TrustOptions, state: Option<&Path>, payments: Option<Payments>) -> Self {
         let connector = Arc::new(Connector::new(Arc::new(PinFile::open(trust, state))));
-        Self { client: Client::new(Arc::clone(&connector)), connector }
+        Self { client: Client::new(Arc::clone(&connector)), connector, payments }
+    }
+}
+
+/// Asks the orchestrator again for its info, when what it asked to be paid for has expired.
+#[derive(Debug)]
+pub struct InfoAgain {
+    connector: Arc<Connector>,
+    url: Url,
+    request: OrchestratorRequest,
+}
+
+impl FreshTerms for InfoAgain {
+    async fn fresh_terms(&mut self) -> Result<Terms, String> {
+        match fetch_info(&self.connector, &self.url, &self.request).await {
+            Ok((bytes, _)) => Ok(Terms::Info(bytes)),
+            Err(error) => Err(crate::fault::chain(&error)),
+        }
     }
 }
 
 /// One orchestrator that has answered.
-#[derive(Debug)]
 pub struct OrchestratorSession {
     network: Network,
     url: Url,
     transcoder: Url,
     bytes: Bytes,
     info: OrchestratorInfo,
+    payer: Option<Payer<InfoAgain>>,
+}
+
+impl fmt::Debug for OrchestratorSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrchestratorSession").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 impl OrchestratorSession {
-    /// Asks the orchestrator at `url` for its info, off-chain, for work that needs `capabilities`.
+    /// Asks the orchestrator at `url` for its info, for work that needs `capability`; where somebody pays,
+    /// with the signer's proof of who that is.
     pub async fn open(
         network: &Network,
         url: &Url,
-        capabilities: Option<Capabilities>,
+        capability: &Capability,
     ) -> Result<Self, SessionError> {
-        let request = OrchestratorRequest { capabilities, ..OrchestratorRequest::default() };
+        let mut request =
+            OrchestratorRequest { capabilities: Some(capability.request()), ..Default::default() };
+        if let Some(payments) = &network.payments {
+            let payer = payments.signers.signature().await.map_err(SessionError::Payment)?;
+            request.address = payer.address();
+            request.sig = payer.signature();
+        }
         let (bytes, info) =
             fetch_info(&network.connector, url, &request).await.map_err(SessionError::Info)?;
         let transcoder = Url::parse_base(&info.transcoder, url.authority().port())
@@ -65,7 +105,15 @@ impl OrchestratorSession {
             return Err(SessionError::PlainHttp { orchestrator: url.clone() });
         }
         log::debug!("{url}: info of {} bytes, calls go to {transcoder}", bytes.len());
-        Ok(Self { network: network.clone(), url: url.clone(), transcoder, bytes, info })
+        let again =
+            InfoAgain { connector: Arc::clone(&network.connector), url: url.clone(), request };
+        let payer = match &network.payments {
+            Some(payments) => {
+                Some(payer(network, payments, &bytes, again).map_err(SessionError::Payment)?)
+            }
+            None => None,
+        };
+        Ok(Self { network: network.clone(), url: url.clone(), transcoder, bytes, info, payer })
     }
 
     /// The orchestrator as the configuration or discovery names it.
@@ -88,29 +136,61 @@ impl OrchestratorSession {
         &self.info
     }
 
-    /// Posts a JSON body to `path` with the session's credentials, and returns the answer whatever its
-    /// status.
+    /// Where the orchestrator takes payments.
+    pub fn payment_url(&self) -> Url {
+        self.transcoder.join("/payment")
+    }
+
+    /// The credentials for the call that starts a job: the first payment, or off-chain the auth token.
+    pub async fn credentials(&mut self, jitter: f64) -> Result<PaymentHeaders, SessionError> {
+        match &mut self.payer {
+            Some(payer) => {
+                payer.open(Instant::now(), jitter).await.map_err(SessionError::of_outcome)
+            }
+            None => {
+                let token = self.info.auth_token.as_ref();
+                token
+                    .and_then(|token| PaymentHeaders::offchain(&token.encode_to_vec()).ok())
+                    .ok_or_else(|| SessionError::NoToken(self.url.clone()))
+            }
+        }
+    }
+
+    /// The job has started and has this id: payments are booked under it.
+    pub fn started(&mut self, manifest_id: &str) -> Result<(), SessionError> {
+        match &mut self.payer {
+            Some(payer) => payer.opened(manifest_id, Instant::now()).map_err(SessionError::Payment),
+            None => Ok(()),
+        }
+    }
+
+    /// What goes on paying for the job; there is one at most, and none off-chain.
+    pub fn take_payer(&mut self) -> Option<Payer<InfoAgain>> {
+        self.payer.take()
+    }
+
+    /// Posts a JSON body to `path` with `credentials`, and returns the answer whatever its status.
     pub async fn post_json(
         &self,
         path: &str,
         body: Vec<u8>,
+        credentials: &PaymentHeaders,
         time: Duration,
     ) -> Result<Answer, SessionError> {
-        let call = Call::post_json(self.transcoder.join(path), body)
-            .header(PAYMENT, HeaderValue::from_static(""))
-            .header(SEGMENT, self.offchain_segment()?)
-            .within(time);
+        let mut call = Call::post_json(self.transcoder.join(path), body).within(time);
+        credentials.insert_into(&mut call.headers);
         self.network.client.call(call).await.map_err(SessionError::Call)
     }
+}
 
-    /// Off-chain, the credential is the auth token alone.
-    fn offchain_segment(&self) -> Result<HeaderValue, SessionError> {
-        let no_token = || SessionError::NoToken(self.url.clone());
-        let auth_token = Some(self.info.auth_token.clone().ok_or_else(no_token)?);
-        let segment = SegData { auth_token, ..SegData::default() };
-        let mut value = HeaderValue::try_from(STANDARD.encode(segment.encode_to_vec()))
-            .map_err(|_| no_token())?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
+fn payer(
+    network: &Network,
+    payments: &Payments,
+    info: &Bytes,
+    again: InfoAgain,
+) -> Result<Payer<InfoAgain>, PaymentError> {
+    let terms = Terms::Info(info.clone());
+    let session = PaymentSession::new(Kind::Lv2v, terms, None, payments.options.clone())?;
+    let (signers, client) = (Arc::clone(&payments.signers), network.client.clone());
+    Ok(Payer::new(signers, client, session, None, again, Instant::now()))
 }

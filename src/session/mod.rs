@@ -1,8 +1,9 @@
 //! One orchestrator: its info, its trust, its credentials. Enough for every kind of job.
 //!
 //! ```text
-//! candidate URL ──open()──▶ OrchestratorSession ──post("/live-video-to-video")──▶ job
+//! candidate URL ──open()──▶ OrchestratorSession ──post_json("/live-video-to-video")──▶ job
 //!                             │ info: bytes as they came
+//!                             │ payer: pays for it as long as media flows
 //!                             └ transcoder: base URL of all HTTP calls
 //! ```
 //!
@@ -13,4 +14,4 @@ mod io;
 pub mod selection;
 
 pub use error::SessionError;
-pub use io::{Network, OrchestratorSession};
+pub use io::{InfoAgain, Network, OrchestratorSession, Payments};

@@ -107,6 +107,18 @@ pub struct Rejection {
     pub reason: Reason,
 }
 
+impl fmt::Display for Rejection {
+    /// The reason, behind the candidate unless it names it itself.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (candidate, reason) = (self.candidate.authority().to_string(), self.reason.to_string());
+        if reason.contains(&candidate) {
+            f.write_str(&reason)
+        } else {
+            write!(f, "{candidate}: {reason}")
+        }
+    }
+}
+
 /// No candidate is left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NoneLeft {
@@ -121,9 +133,12 @@ impl fmt::Display for NoneLeft {
         if self.rejected.is_empty() {
             return f.write_str("no orchestrator is known; name one, or a discovery endpoint");
         }
+        if let ([only], 0) = (self.rejected.as_slice(), self.beyond) {
+            return only.fmt(f);
+        }
         write!(f, "none of {} orchestrators can take the job", self.rejected.len())?;
-        for (at, Rejection { candidate, reason }) in self.rejected.iter().enumerate() {
-            write!(f, "{} {}: {reason}", if at == 0 { ":" } else { ";" }, candidate.authority())?;
+        for (at, rejection) in self.rejected.iter().enumerate() {
+            write!(f, "{} {rejection}", if at == 0 { ":" } else { ";" })?;
         }
         match self.beyond {
             0 => Ok(()),

@@ -8,6 +8,7 @@ mod latency;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::media::io::AccessUnits;
 use crate::trickle::io::Counters;
@@ -23,6 +24,24 @@ pub struct Status {
     pub publish: Arc<Counters>,
     /// What came back.
     pub returned: Arc<Returned>,
+    /// What is paid.
+    pub payment: Arc<Paid>,
+}
+
+/// The time that is paid for, by our own estimate: seconds plus one, and 0 where nothing is paid by time.
+#[derive(Debug, Default)]
+pub struct Paid(AtomicU64);
+
+impl Paid {
+    /// So long from now; `None` where nothing is paid by time.
+    pub fn set(&self, time: Option<Duration>) {
+        self.0.store(time.map_or(0, |time| time.as_secs().saturating_add(1)), Ordering::Relaxed);
+    }
+
+    /// What was set last.
+    pub fn seconds(&self) -> Option<u64> {
+        self.0.load(Ordering::Relaxed).checked_sub(1)
+    }
 }
 
 /// What came back from the orchestrator.

@@ -49,8 +49,9 @@ pub async fn run(config: Config, time: Option<Duration>, mut stop: Stop) -> Resu
         media: config.media,
         job: JobOptions { model, ..config.job },
         orchestrators: vec![orchestrator],
+        ..Options::default()
     };
-    let network = Network::new(TrustOptions::default(), None);
+    let network = Network::new(TrustOptions::default(), None, None);
     let (stopper, agent_stop) = Stop::new();
     let mut agent =
         std::pin::pin!(Agent::new(options, network, status.clone(), outputs).run(agent_stop));

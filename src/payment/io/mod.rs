@@ -7,5 +7,5 @@ mod signers;
 #[cfg(test)]
 mod tests;
 
-pub use payer::{FreshTerms, Outcome, Payer, Told};
+pub use payer::{FreshTerms, Outcome, Payer, Told, Turn};
 pub use signers::{SignerOptions, Signers};

@@ -55,6 +55,15 @@ pub enum Outcome {
     Failed(PaymentError),
 }
 
+/// One turn of a payer, as its owner is told.
+#[derive(Debug)]
+pub struct Turn {
+    /// How it went.
+    pub outcome: Outcome,
+    /// The time that is paid for already, by our own estimate; `None` for what is paid once.
+    pub paid_for: Option<Duration>,
+}
+
 /// Pays one session.
 pub struct Payer<F> {
     signers: Arc<Signers>,
@@ -136,12 +145,12 @@ impl<F: FreshTerms> Payer<F> {
     }
 
     /// Pays at `url` until the session ends or the sender of `media` is dropped. Each change of `media` says
-    /// that media flows. Every outcome but `NotYet` goes to `outcomes`; `Leave` and `Failed` are the last.
+    /// that media flows. Every outcome but `NotYet` goes to `turns`; `Leave` and `Failed` are the last.
     pub async fn run(
         mut self,
         url: Url,
         mut media: watch::Receiver<()>,
-        outcomes: mpsc::Sender<Outcome>,
+        turns: mpsc::Sender<Turn>,
     ) {
         loop {
             let due = self.poll_timeout();
@@ -157,7 +166,8 @@ impl<F: FreshTerms> Payer<F> {
             let outcome = self.turn(&url, told, now, chance()).await;
             let last = matches!(outcome, Outcome::Leave(_) | Outcome::Failed(_));
             let news = !matches!(outcome, Outcome::NotYet);
-            if (news && outcomes.send(outcome).await.is_err()) || last {
+            let turn = Turn { outcome, paid_for: self.paid_for(now) };
+            if (news && turns.send(turn).await.is_err()) || last {
                 return;
             }
         }

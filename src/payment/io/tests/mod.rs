@@ -361,7 +361,7 @@ async fn a_running_payer_pays_and_ends_with_its_session() {
     let (outcomes, mut told) = mpsc::channel(1);
     let payer = payer(&signer, Kind::Fixed, vec![], Instant::now());
     let task = tokio::spawn(payer.run(orchestrator.url.clone(), flows, outcomes));
-    assert!(matches!(told.recv().await, Some(Outcome::Paid)));
+    assert!(matches!(told.recv().await, Some(Turn { outcome: Outcome::Paid, .. })));
     media.send(()).unwrap();
     drop(media);
     task.await.unwrap();
@@ -375,6 +375,6 @@ async fn a_running_payer_leaves_when_the_price_is_too_high() {
     let (outcomes, mut told) = mpsc::channel(1);
     let payer = payer(&signer, Kind::Lv2v, vec![], Instant::now());
     let task = tokio::spawn(payer.run(signer.url.clone(), flows, outcomes));
-    assert!(matches!(told.recv().await, Some(Outcome::Leave(_))));
+    assert!(matches!(told.recv().await, Some(Turn { outcome: Outcome::Leave(_), .. })));
     task.await.unwrap();
 }

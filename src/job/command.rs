@@ -1,0 +1,97 @@
+//! What is said to the machine of a job, and what it answers.
+//!
+//! Does not: decide.
+
+use std::time::Duration;
+
+use heapless::Vec as Bounded;
+
+use crate::http::Url;
+use crate::job::Loss;
+use crate::session::selection::{NoneLeft, Offer};
+
+/// What happened. `T` is what came with an offer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event<T> {
+    /// These may take the job.
+    Found(Vec<Url>),
+    /// Nobody could be found; the reason in one line.
+    FindFailed(String),
+    /// One that was asked offers this.
+    Offered {
+        /// Who.
+        url: Url,
+        /// What.
+        offer: Offer,
+        /// How long the answer took.
+        answer_time: Duration,
+        /// What came with it.
+        with: T,
+    },
+    /// One that was asked gave no usable answer; the reason in one line.
+    NoAnswer(Url, String),
+    /// The job has started and its channels exist. Which of the two health rules apply is known now.
+    Started {
+        /// The job has an output channel.
+        has_output: bool,
+        /// The job has an events channel.
+        has_events: bool,
+    },
+    /// The orchestrator refused the job; the reason in one line that names it.
+    StartFailed(String),
+    /// A segment of processed video came back.
+    Output,
+    /// An event came.
+    JobEvent,
+    /// The job cannot go on.
+    Lost(Loss),
+    /// Capture came to its end: nothing is left to send.
+    CaptureDone,
+    /// Capture broke; the reason in one line.
+    CaptureFailed(String),
+    /// Somebody asked to stop.
+    Stop,
+    /// All parts of the job have ended and it is closed at the orchestrator.
+    Closed,
+    /// The time that [`Machine::poll_timeout`](super::Machine::poll_timeout) named has come.
+    Timeout,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq)]
+#[must_use]
+pub enum Command<T> {
+    /// Find out who may take the job.
+    Find,
+    /// Ask these, all at once, what they offer.
+    Ask(Vec<Url>),
+    /// Start the job there.
+    Start(Url, T),
+    /// Run the job's parts: publisher, output, events, control, payments.
+    Run,
+    /// End the job's parts and close the job; answer with [`Event::Closed`].
+    Close {
+        /// Nothing comes after it: capture stops first.
+        for_good: bool,
+    },
+    /// Leave the loop.
+    Finish(Outcome),
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// As was asked: a stop, or the end of the input.
+    Done,
+    /// Nobody could be found; the reason in one line.
+    FindFailed(String),
+    /// No orchestrator took the job.
+    NoneLeft(NoneLeft),
+    /// The job was lost.
+    Lost(Loss),
+    /// Capture broke; the reason in one line.
+    Capture(String),
+}
+
+/// At most this many commands follow one event.
+pub type Commands<T> = Bounded<Command<T>, 2>;
