@@ -54,7 +54,7 @@
 //! | F1 | `trickle` | numbered segments over HTTP, both ways | knows no video; no seq is sent twice |
 //! | F1 | `orchestrator` | `GetOrchestrator` and discovery on the wire, capabilities, trust | unknown fields survive |
 //! | F1 | `payment` | signer and schedule of one session's payments | the info is opaque bytes; `state` goes back in order |
-//! | F0 | `http`, `segment`, `backoff`, `fault`, `capacity`, `price`, `secret`, `stop` | what all floors share | bounds have names in [`capacity`] |
+//! | F0 | `http`, `segment`, `backoff`, `fault`, `capacity`, `price`, `secret`, `stop`, `trouble`, `clock`, `swap_limit` | what all floors share | bounds have names in [`capacity`] |
 //!
 //! # Why the muxer is ours
 //!
@@ -92,6 +92,7 @@ pub mod agent;
 pub mod backoff;
 pub mod capacity;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod fault;
 pub mod http;
@@ -107,4 +108,6 @@ pub mod segment;
 pub mod session;
 pub mod status;
 pub mod stop;
+pub mod swap_limit;
 pub mod trickle;
+pub mod trouble;
