@@ -6,11 +6,22 @@
 //! | no later key, and the new item is none | the new item is dropped, and all up to the next key |
 //! | no later key, and the new item is one | all that waits is dropped, the new item stays |
 //!
-//! So what comes out can always be decoded, and old video makes room for new.
+//! | what is to come out has waited too long, and the newest key | then |
+//! |---|---|
+//! | has not | all before that key is dropped |
+//! | has too, or there is none | all that waits is dropped, and all up to the next key, which is asked for |
 //!
-//! Does not: lock or wait; its owner does.
+//! So what comes out can always be decoded, old video makes room for new, and a link that returns after a
+//! minute carries the present and no burst of the past.
+//!
+//! Does not: lock, wait, or read the clock; its owner does.
+
+use std::time::{Duration, Instant};
 
 use heapless::Deque;
+
+/// How long media may wait, if nobody says otherwise: later than that, a live picture is none.
+pub const MAX_LATENCY: Duration = Duration::from_secs(1);
 
 /// A queue of `N` items and a number of bytes.
 #[derive(Debug)]
@@ -18,9 +29,11 @@ pub struct Queue<T, const N: usize> {
     waiting: Deque<Entry<T>, N>,
     bytes: usize,
     bytes_limit: usize,
-    /// Items were lost behind the last one in the queue; only a key may follow.
-    awaits_key: bool,
-    dropped: u64,
+    max_latency: Duration,
+    /// Items were lost behind the last one in the queue, for this; only a key may follow.
+    awaits_key: Option<Reason>,
+    wants_key: bool,
+    dropped: Dropped,
 }
 
 #[derive(Debug)]
@@ -28,6 +41,7 @@ struct Entry<T> {
     item: T,
     bytes: usize,
     is_key: bool,
+    pushed: Instant,
     after_loss: bool,
 }
 
@@ -40,54 +54,120 @@ pub struct Popped<T> {
     pub after_loss: bool,
 }
 
+/// Why items are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    Full,
+    Stale,
+    Resync,
+}
+
+/// Items dropped so far, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dropped {
+    /// There was no room: nobody took them.
+    pub full: u64,
+    /// They had waited too long: the link is narrower than the video, or was gone.
+    pub stale: u64,
+    /// What they belonged to was lost on the network, or nobody was there to send them.
+    pub resync: u64,
+}
+
+impl Dropped {
+    /// For whatever reason.
+    pub fn total(&self) -> u64 {
+        self.full + self.stale + self.resync
+    }
+
+    fn add(&mut self, reason: Reason) {
+        match reason {
+            Reason::Full => self.full += 1,
+            Reason::Stale => self.stale += 1,
+            Reason::Resync => self.resync += 1,
+        }
+    }
+}
+
 impl<T, const N: usize> Queue<T, N> {
-    /// An empty queue for up to `bytes_limit` bytes.
-    pub fn new(bytes_limit: usize) -> Self {
-        Self { waiting: Deque::new(), bytes: 0, bytes_limit, awaits_key: false, dropped: 0 }
+    /// An empty queue for up to `bytes_limit` bytes, in which nothing waits longer than `max_latency`.
+    pub fn new(bytes_limit: usize, max_latency: Duration) -> Self {
+        Self {
+            waiting: Deque::new(),
+            bytes: 0,
+            bytes_limit,
+            max_latency,
+            awaits_key: None,
+            wants_key: false,
+            dropped: Dropped::default(),
+        }
+    }
+
+    /// From now on, nothing waits longer than this.
+    pub fn set_max_latency(&mut self, max_latency: Duration) {
+        self.max_latency = max_latency;
     }
 
     /// Puts `item` at the end, or makes room, or drops it.
-    pub fn push(&mut self, item: T, is_key: bool, bytes: usize) {
-        if self.awaits_key && !is_key {
-            self.dropped += 1;
+    pub fn push(&mut self, item: T, is_key: bool, bytes: usize, now: Instant) {
+        if let Some(reason) = self.awaits_key.filter(|_| !is_key) {
+            self.dropped.add(reason);
             return;
         }
         if !self.has_room(bytes) {
-            self.drop_to_newest_key();
+            self.drop_to_newest_key(Reason::Full);
         }
         if !self.has_room(bytes) && is_key {
-            self.clear();
+            self.clear(Reason::Full);
         }
-        let after_loss = self.awaits_key;
-        let entry = Entry { item, bytes, is_key, after_loss };
+        let after_loss = self.awaits_key.is_some();
+        let entry = Entry { item, bytes, is_key, pushed: now, after_loss };
         if self.has_room(bytes) && self.waiting.push_back(entry).is_ok() {
             self.bytes += bytes;
-            self.awaits_key = false;
+            self.awaits_key = None;
         } else {
-            self.dropped += 1;
-            self.awaits_key = true;
+            self.dropped.add(Reason::Full);
+            self.awaits_key = Some(Reason::Full);
         }
     }
 
-    /// Takes the first item.
-    pub fn pop(&mut self) -> Option<Popped<T>> {
-        let entry = self.waiting.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(entry.bytes);
+    /// Takes the first item that has not waited too long.
+    pub fn pop(&mut self, now: Instant) -> Option<Popped<T>> {
+        if self.age(now) > self.max_latency {
+            self.drop_to_newest_key(Reason::Stale);
+            if self.age(now) > self.max_latency {
+                self.clear(Reason::Stale);
+                self.wants_key = true;
+            }
+        }
+        let entry = self.take_first()?;
         Some(Popped { item: entry.item, after_loss: entry.after_loss })
     }
 
     /// What went before is worthless: drops all up to the newest key, or everything and what comes up to the
     /// next key.
     pub fn resync(&mut self) {
-        self.drop_to_newest_key();
+        self.drop_to_newest_key(Reason::Resync);
         match self.waiting.front_mut() {
             Some(first) if first.is_key => first.after_loss = true,
-            _ => self.clear(),
+            _ => {
+                self.clear(Reason::Resync);
+                self.wants_key = true;
+            }
         }
     }
 
+    /// Whether a key is to be asked for, because nothing can come out before the next one. Tells it once.
+    pub fn take_key_request(&mut self) -> bool {
+        std::mem::take(&mut self.wants_key)
+    }
+
+    /// How long the first item has waited; zero if none waits.
+    pub fn age(&self, now: Instant) -> Duration {
+        self.waiting.front().map_or(Duration::ZERO, |first| now.duration_since(first.pushed))
+    }
+
     /// Items dropped so far.
-    pub fn dropped(&self) -> u64 {
+    pub fn dropped(&self) -> Dropped {
         self.dropped
     }
 
@@ -105,7 +185,13 @@ impl<T, const N: usize> Queue<T, N> {
         !self.waiting.is_full() && bytes <= self.bytes_limit.saturating_sub(self.bytes)
     }
 
-    fn drop_to_newest_key(&mut self) {
+    fn take_first(&mut self) -> Option<Entry<T>> {
+        let entry = self.waiting.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(entry.bytes);
+        Some(entry)
+    }
+
+    fn drop_to_newest_key(&mut self, reason: Reason) {
         let newest = self
             .waiting
             .iter()
@@ -114,7 +200,7 @@ impl<T, const N: usize> Queue<T, N> {
             .map(|(at, _)| at)
             .last();
         for _ in 0..newest.unwrap_or(0) {
-            self.drop_first();
+            self.drop_first(reason);
         }
         if let (Some(1..), Some(first)) = (newest, self.waiting.front_mut()) {
             first.after_loss = true;
@@ -122,16 +208,16 @@ impl<T, const N: usize> Queue<T, N> {
     }
 
     /// Drops all that waits; the next must be a key.
-    fn clear(&mut self) {
+    fn clear(&mut self, reason: Reason) {
         while !self.waiting.is_empty() {
-            self.drop_first();
+            self.drop_first(reason);
         }
-        self.awaits_key = true;
+        self.awaits_key = Some(reason);
     }
 
-    fn drop_first(&mut self) {
-        if self.pop().is_some() {
-            self.dropped += 1;
+    fn drop_first(&mut self, reason: Reason) {
+        if self.take_first().is_some() {
+            self.dropped.add(reason);
         }
     }
 }
@@ -141,26 +227,44 @@ mod tests {
     use super::*;
 
     /// Pushes `pushed` (upper case = key) into a queue of 4 items or 40 bytes, 10 bytes each; `<` pops first,
-    /// `!` resyncs. What comes out in the end, `/` where something is missing before it.
+    /// `!` resyncs, `.` lets 100 ms pass; 250 ms are too long. What comes out in the end, `/` where something
+    /// is missing before it; whether a key is to be asked for.
     #[track_caller]
-    fn check(pushed: &str, expected: &str, dropped: u64) {
-        let mut queue = Queue::<char, 4>::new(40);
+    fn story(pushed: &str, expected: &str, dropped: Dropped, wants_key: bool) {
+        let mut queue = Queue::<char, 4>::new(40, Duration::from_millis(250));
+        let mut now = Instant::now();
         for item in pushed.chars() {
             match item {
-                '<' => drop(queue.pop()),
+                '<' => drop(queue.pop(now)),
                 '!' => queue.resync(),
-                item => queue.push(item, item.is_uppercase(), 10),
+                '.' => now += Duration::from_millis(100),
+                item => queue.push(item, item.is_uppercase(), 10, now),
             }
             assert!(queue.len() <= 4 && queue.bytes <= 40 && queue.bytes == 10 * queue.len());
         }
         let mut out = String::new();
-        while let Some(popped) = queue.pop() {
+        while let Some(popped) = queue.pop(now) {
             out.extend(popped.after_loss.then_some('/'));
             out.push(popped.item);
         }
-        assert_eq!(out, expected);
-        assert_eq!(queue.dropped(), dropped);
-        assert!(queue.is_empty());
+        assert_eq!((out.as_str(), queue.dropped()), (expected, dropped));
+        assert_eq!((queue.take_key_request(), queue.take_key_request()), (wants_key, false));
+        assert!(queue.is_empty() && queue.age(now).is_zero());
+    }
+
+    #[track_caller]
+    fn check(pushed: &str, expected: &str, full: u64) {
+        story(pushed, expected, Dropped { full, ..Dropped::default() }, false);
+    }
+
+    #[track_caller]
+    fn check_stale(pushed: &str, expected: &str, stale: u64, wants_key: bool) {
+        story(pushed, expected, Dropped { stale, ..Dropped::default() }, wants_key);
+    }
+
+    #[track_caller]
+    fn check_resync(pushed: &str, expected: &str, resync: u64, wants_key: bool) {
+        story(pushed, expected, Dropped { resync, ..Dropped::default() }, wants_key);
     }
 
     #[test]
@@ -192,28 +296,53 @@ mod tests {
 
     #[test]
     fn a_resync_keeps_the_newest_key() {
-        check("AabB!c", "/Bc", 3);
-        check("A!b", "/Ab", 0);
-        check("A<ab!cdB", "/B", 4);
-        check("!aB", "/B", 1);
+        check_resync("AabB!c", "/Bc", 3, false);
+        check_resync("A!b", "/Ab", 0, false);
+        check_resync("A<ab!cdB", "/B", 4, true);
+        check_resync("!aB", "/B", 1, true);
+    }
+
+    #[test]
+    fn what_waited_too_long_makes_way_for_the_newest_key() {
+        check_stale("A.a.B.", "/B", 2, false);
+        check_stale("A.a.b", "Aab", 0, false);
+        check_stale("AaB...C.", "/C", 3, false);
+        check_stale("A.a.B.b<", "b", 2, false);
+    }
+
+    #[test]
+    fn without_a_fresh_key_all_goes_and_one_is_asked_for() {
+        check_stale("A.a.b.", "", 3, true);
+        check_stale("A...b", "", 2, true);
+        check_stale("A...<bcBd", "/Bd", 3, true);
+        check_stale("A<a...<b.B<", "", 2, true);
+    }
+
+    #[test]
+    fn each_drop_has_one_reason() {
+        let dropped = Dropped { full: 4, stale: 2, resync: 3 };
+        story("AabB!<", "", Dropped { resync: 3, ..Dropped::default() }, false);
+        story("AabB!<CcdeDf...", "", dropped, true);
+        assert_eq!(dropped.total(), 9);
     }
 
     #[test]
     fn bytes_count_as_well_as_items() {
-        let mut queue = Queue::<u8, 8>::new(100);
-        queue.push(1, true, 60);
-        queue.push(2, false, 30);
-        queue.push(3, false, 20);
-        assert_eq!((queue.len(), queue.dropped()), (2, 1));
-        queue.push(4, true, 101);
+        let mut queue = Queue::<u8, 8>::new(100, MAX_LATENCY);
+        let now = Instant::now();
+        queue.push(1, true, 60, now);
+        queue.push(2, false, 30, now);
+        queue.push(3, false, 20, now);
+        assert_eq!((queue.len(), queue.dropped().full), (2, 1));
+        queue.push(4, true, 101, now);
         assert_eq!(
-            (queue.len(), queue.dropped()),
+            (queue.len(), queue.dropped().full),
             (0, 4),
             "one that never fits leaves nothing behind"
         );
-        queue.push(5, false, 1);
-        queue.push(6, true, 100);
-        assert_eq!(queue.pop(), Some(Popped { item: 6, after_loss: true }));
-        assert_eq!(queue.dropped(), 5);
+        queue.push(5, false, 1, now);
+        queue.push(6, true, 100, now);
+        assert_eq!(queue.pop(now), Some(Popped { item: 6, after_loss: true }));
+        assert_eq!(queue.dropped().full, 5);
     }
 }

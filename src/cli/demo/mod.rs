@@ -101,7 +101,7 @@ fn count(status: &Status, seen: &Arc<Mutex<Seen>>) -> Counts {
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     Counts {
         captured: media.captured,
-        dropped: media.dropped,
+        dropped: media.dropped.total(),
         segments: status.publish.segments.load(Relaxed),
         lost: status.publish.lost.load(Relaxed),
         sent: media.bytes,

@@ -23,7 +23,7 @@ use crate::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
 use crate::media::MediaError;
 use crate::media::encoder::KeyRequest;
 use crate::media::pipeline::{ENCODER, PARSER, UNITS};
-use crate::media::queue::Queue;
+use crate::media::queue::{Dropped, MAX_LATENCY, Queue};
 use crate::media::segmenter::{Placement, Segmenter};
 use crate::media::stamps::Stamps;
 use crate::media::timeline::{Timeline, Times};
@@ -73,8 +73,8 @@ pub struct Counts {
     pub captured: u64,
     /// Access units that came out.
     pub encoded: u64,
-    /// Access units dropped because the reader was too slow, was not there, or started over.
-    pub dropped: u64,
+    /// Access units dropped before the network, by reason.
+    pub dropped: Dropped,
     /// Segments begun.
     pub segments: u64,
     /// Bytes of transport stream.
@@ -85,7 +85,7 @@ impl AccessUnits {
     /// No access units yet; media time begins at the [origin](crate::media::timeline::ORIGIN).
     pub fn new() -> Self {
         let state = State {
-            queue: Queue::new(ACCESS_UNIT_BYTES),
+            queue: Queue::new(ACCESS_UNIT_BYTES, MAX_LATENCY),
             timeline: Timeline::default(),
             stamps: Stamps::default(),
             sink: None,
@@ -137,6 +137,16 @@ impl AccessUnits {
     /// [`FRAME_STAMPS`](crate::capacity::FRAME_STAMPS) and was timed.
     pub fn entered(&self, pts: Ticks) -> Option<Instant> {
         self.0.lock().stamps.entered(pts)
+    }
+
+    /// How long the access unit that is sent next has waited; zero if none waits.
+    pub fn age(&self) -> Duration {
+        self.0.lock().queue.age(Instant::now())
+    }
+
+    /// From now on, no access unit is sent that has waited longer than this.
+    pub fn set_max_latency(&self, max_latency: Duration) {
+        self.0.lock().queue.set_max_latency(max_latency);
     }
 
     /// Asks the encoder for a key as soon as can be.
@@ -229,7 +239,7 @@ impl AccessUnits {
         let mut state = self.0.lock();
         let times = state.timeline.place(pts, decode_time);
         state.stamps.on_encoded(pts, times.pts);
-        state.queue.push(Unit { buffer, times, is_key }, is_key, bytes);
+        state.queue.push(Unit { buffer, times, is_key }, is_key, bytes, Instant::now());
         drop(state);
         self.0.arrived.notify_one();
         Ok(gst::FlowSuccess::Ok)
@@ -288,10 +298,15 @@ impl Pieces for SegmentPieces {
     async fn next(&mut self) -> Option<Piece> {
         let shared = Arc::clone(&self.units.0);
         loop {
-            let (popped, is_closed) = {
+            let (popped, is_closed, wants_key) = {
                 let mut state = shared.lock();
-                (state.queue.pop(), state.is_closed)
+                let popped = state.queue.pop(Instant::now());
+                (popped, state.is_closed, state.queue.take_key_request())
             };
+            if wants_key {
+                self.segmenter.on_loss();
+                self.units.request_key();
+            }
             match popped {
                 Some(popped) => {
                     if popped.after_loss {
@@ -310,12 +325,12 @@ impl Pieces for SegmentPieces {
 
     fn resync(&mut self) {
         self.segmenter.on_loss();
-        let is_empty = {
+        let wants_key = {
             let mut state = self.units.0.lock();
             state.queue.resync();
-            state.queue.is_empty()
+            state.queue.take_key_request()
         };
-        if is_empty {
+        if wants_key {
             self.units.request_key();
         }
     }
