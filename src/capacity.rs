@@ -64,6 +64,8 @@ pub const SIGNERS: usize = 8;
 pub const PAYMENT_BYTES: usize = 256 << 10;
 /// Characters of a peer's message that are shown.
 pub const MESSAGE_CHARS: usize = 200;
+/// Characters of the status that the service manager shows: a line of a wide terminal.
+pub const STATUS_CHARS: usize = 200;
 
 /// Time to resolve, connect and finish the TLS handshake.
 pub const CONNECT_TIME: Duration = Duration::from_secs(5);

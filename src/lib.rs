@@ -48,6 +48,7 @@
 //! | F4 | `agent` | builds the parts, owns threads, queues, shutdown; one event loop | the end of a part is an event; no detached task |
 //! | F4 | `status` | counters and states of all parts, in one place | costs nothing while nobody reads |
 //! | F4 | `config` | layers of configuration to one `config::Config` | all problems at once, with file and line |
+//! | F4 | `service` | ready, status, watchdog, stopping for systemd | the watchdog is fed only while frames move or a stated wait goes on |
 //! | F3 | `job` | `job::LiveVideoJob`: state machine and start of a job | a started job is always stopped |
 //! | F2 | `session` | `session::OrchestratorSession`: one orchestrator, its info, its trust | the info is kept byte for byte |
 //! | F1 | `media` | camera to access unit to TS to segment | knows no HTTP; a segment decodes alone |
@@ -106,6 +107,7 @@ pub mod rate;
 pub mod sandbox;
 pub mod secret;
 pub mod segment;
+pub mod service;
 pub mod session;
 pub mod status;
 pub mod stop;

@@ -1,0 +1,275 @@
+//! Talks to the service manager over the datagram socket that it names in `$NOTIFY_SOCKET`.
+//!
+//! A datagram that cannot be sent is left out and said once at debug level: the program works without.
+//! Nothing here waits.
+//!
+//! Does not: read the status of the service, or start and stop others.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::{Duration, Instant};
+
+use crate::service::message::Message;
+use crate::service::{Feed, Watchdog};
+
+/// Where the service manager listens: a path, or `@` and an abstract name.
+const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+/// The limit of the watchdog, in microseconds.
+const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
+/// The process that the limit is for; none means this one.
+const WATCHDOG_PID: &str = "WATCHDOG_PID";
+
+/// This program as a service.
+#[derive(Debug, Default)]
+pub struct Service {
+    socket: Option<NotifySocket>,
+    watchdog: Option<Watchdog>,
+    status: String,
+}
+
+#[derive(Debug)]
+struct NotifySocket {
+    socket: UnixDatagram,
+    address: SocketAddr,
+    failed: bool,
+}
+
+impl Service {
+    /// The service that the environment describes; without a service manager, one that tells nobody.
+    pub fn from_environment(now: Instant) -> Self {
+        Self::of(|name| std::env::var_os(name), std::process::id(), now)
+    }
+
+    fn of(variable: impl Fn(&str) -> Option<OsString>, pid: u32, now: Instant) -> Self {
+        let socket = variable(NOTIFY_SOCKET).filter(|name| !name.is_empty()).and_then(|name| {
+            NotifySocket::at(&name).map_err(|error| log::warn!("${NOTIFY_SOCKET}: {error}")).ok()
+        });
+        let number = |name| variable(name)?.to_str()?.parse::<u64>().ok();
+        let is_ours = variable(WATCHDOG_PID).is_none() || number(WATCHDOG_PID) == Some(pid.into());
+        let limit = number(WATCHDOG_USEC).filter(|limit| *limit > 0 && is_ours);
+        let watchdog = socket.as_ref().and(limit);
+        let watchdog = watchdog.map(|limit| Watchdog::new(Duration::from_micros(limit), now));
+        Self { socket, watchdog, status: String::new() }
+    }
+
+    /// The start is over. Once a job's last part is up, or what is missing is only waited for.
+    pub fn ready(&mut self) {
+        self.tell(Message::Ready);
+    }
+
+    /// What is going on, as one line of `systemctl status`. Never an address of a channel.
+    pub fn status(&mut self, text: &str) {
+        if self.status != text {
+            text.clone_into(&mut self.status);
+            self.tell(Message::Status(text));
+        }
+    }
+
+    /// Frames moved.
+    pub fn alive(&mut self, now: Instant) {
+        let feed = self.watchdog.as_mut().map(|watchdog| watchdog.on_progress(now));
+        self.feed(feed);
+    }
+
+    /// Nothing is going to move before `until`, for a reason that the program can name.
+    pub fn wait(&mut self, until: Instant, now: Instant) {
+        let feed = self.watchdog.as_mut().map(|watchdog| watchdog.on_wait(until, now));
+        self.feed(feed);
+    }
+
+    /// The time of [`Self::poll_timeout`] may have come.
+    pub fn tick(&mut self, now: Instant) {
+        let feed = self.watchdog.as_mut().map(|watchdog| watchdog.on_tick(now));
+        self.feed(feed);
+    }
+
+    /// When [`Self::tick`] is wanted next; `None` without a watchdog.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.watchdog.as_ref().map(Watchdog::poll_timeout)
+    }
+
+    /// The end has begun.
+    pub fn stopping(&mut self) {
+        self.tell(Message::Stopping);
+    }
+
+    fn feed(&mut self, feed: Option<Feed>) {
+        match feed {
+            Some(Feed::Now) => self.tell(Message::Watchdog),
+            Some(Feed::No) | None => {}
+        }
+    }
+
+    fn tell(&mut self, message: Message<'_>) {
+        if let Some(socket) = &mut self.socket {
+            socket.tell(message);
+        }
+    }
+}
+
+impl NotifySocket {
+    fn at(name: &OsString) -> io::Result<Self> {
+        let address = match name.as_bytes() {
+            [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+            _ => SocketAddr::from_pathname(name)?,
+        };
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, address, failed: false })
+    }
+
+    fn tell(&mut self, message: Message<'_>) {
+        let sent = self.socket.send_to_addr(message.text().as_bytes(), &self.address);
+        if let Err(error) = sent {
+            if !self.failed {
+                log::debug!("the service manager cannot be told: {error}");
+            }
+            self.failed = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    fn service(variables: &[(&str, &str)], now: Instant) -> Service {
+        let of = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        Service::of(of, 7, now)
+    }
+
+    /// A service manager's socket, gone with its test.
+    struct Listener {
+        socket: UnixDatagram,
+        path: PathBuf,
+    }
+
+    impl Listener {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("{name}.{}", std::process::id()));
+            let _ = std::fs::remove_file(&path);
+            let socket = UnixDatagram::bind(&path).expect("a socket");
+            socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+            Self { socket, path }
+        }
+
+        /// Sent datagrams are in the socket's queue already.
+        fn heard(&self) -> Vec<String> {
+            self.socket.set_nonblocking(true).expect("a socket");
+            let mut texts = Vec::new();
+            let mut buffer = [0; 4096];
+            while let Ok(length) = self.socket.recv(&mut buffer) {
+                texts.push(String::from_utf8(buffer[..length].to_vec()).expect("UTF-8"));
+            }
+            texts
+        }
+    }
+
+    impl Drop for Listener {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
+    #[test]
+    fn a_whole_life_is_told_in_order() {
+        let listener = Listener::new("edge-notify");
+        let path = listener.path.to_str().expect("UTF-8");
+        let now = Instant::now();
+        let limit = LIMIT.as_micros().to_string();
+        let variables = [(NOTIFY_SOCKET, path), (WATCHDOG_USEC, &limit), (WATCHDOG_PID, "7")];
+        let mut service = service(&variables, now);
+        service.status("opening the camera");
+        service.status("opening the camera");
+        assert_eq!(service.poll_timeout(), Some(now));
+        service.wait(now + LIMIT, now);
+        service.ready();
+        service.status("live");
+        let later = now + LIMIT / 3;
+        assert_eq!(service.poll_timeout(), Some(later));
+        service.alive(later);
+        service.tick(later + LIMIT / 3);
+        service.stopping();
+        let expected = [
+            "STATUS=opening the camera",
+            "WATCHDOG=1",
+            "READY=1",
+            "STATUS=live",
+            "WATCHDOG=1",
+            "STOPPING=1",
+        ];
+        assert_eq!(listener.heard(), expected);
+    }
+
+    #[test]
+    fn an_abstract_name_is_heard() {
+        let name = format!("edge-notify-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).expect("a name");
+        let socket = UnixDatagram::bind_addr(&address).expect("a socket");
+        service(&[(NOTIFY_SOCKET, &format!("@{name}"))], Instant::now()).ready();
+        socket.set_nonblocking(true).expect("a socket");
+        let mut buffer = [0; 64];
+        let length = socket.recv(&mut buffer).expect("a datagram");
+        assert_eq!(&buffer[..length], b"READY=1");
+    }
+
+    #[test]
+    fn only_our_watchdog_is_fed() {
+        #[track_caller]
+        fn check(variables: &[(&str, &str)], expected: bool) {
+            let mut all = vec![(NOTIFY_SOCKET, "/nowhere/notify")];
+            all.extend(variables);
+            let service = service(&all, Instant::now());
+            assert_eq!(service.poll_timeout().is_some(), expected, "{variables:?}");
+        }
+        check(&[], false);
+        check(&[(WATCHDOG_USEC, "30000000")], true);
+        check(&[(WATCHDOG_USEC, "30000000"), (WATCHDOG_PID, "7")], true);
+        check(&[(WATCHDOG_USEC, "30000000"), (WATCHDOG_PID, "8")], false);
+        check(&[(WATCHDOG_USEC, "30000000"), (WATCHDOG_PID, "")], false);
+        check(&[(WATCHDOG_USEC, "0")], false);
+        check(&[(WATCHDOG_USEC, "soon")], false);
+    }
+
+    #[test]
+    fn without_a_service_manager_nothing_happens() {
+        let variables: [&[(&str, &str)]; 4] = [
+            &[(WATCHDOG_USEC, "30000000")],
+            &[(NOTIFY_SOCKET, "")],
+            &[(NOTIFY_SOCKET, "/nowhere/notify")],
+            &[(NOTIFY_SOCKET, "@\u{0}")],
+        ];
+        for variables in variables {
+            let now = Instant::now();
+            let mut service = service(variables, now);
+            service.ready();
+            service.status("live");
+            service.alive(now);
+            service.stopping();
+        }
+        let _ = Service::default().poll_timeout();
+    }
+
+    #[test]
+    fn a_manager_that_does_not_read_does_not_hold_us_up() {
+        let listener = Listener::new("edge-notify-full");
+        let path = listener.path.to_str().expect("UTF-8");
+        let mut service = service(&[(NOTIFY_SOCKET, path)], Instant::now());
+        // More than a socket's queue holds (net.unix.max_dgram_qlen is 10 to 512).
+        for nth in 0..2000 {
+            service.status(&nth.to_string());
+        }
+        assert!(service.socket.as_ref().is_some_and(|socket| socket.failed));
+        assert_eq!(listener.heard().first().map(String::as_str), Some("STATUS=0"));
+    }
+}

@@ -1,0 +1,62 @@
+//! The messages of `sd_notify(3)`: one assignment a line.
+//!
+//! Does not: send them.
+
+use crate::capacity::STATUS_CHARS;
+
+/// What the service manager can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Message<'a> {
+    /// The start is over.
+    Ready,
+    /// What is going on, for `systemctl status`.
+    Status(&'a str),
+    /// The watchdog's food.
+    Watchdog,
+    /// The end has begun.
+    Stopping,
+}
+
+impl Message<'_> {
+    /// The text of the datagram.
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Ready => "READY=1".to_owned(),
+            Self::Status(text) => format!("STATUS={}", one_line(text)),
+            Self::Watchdog => "WATCHDOG=1".to_owned(),
+            Self::Stopping => "STOPPING=1".to_owned(),
+        }
+    }
+}
+
+/// The text without what would end the assignment or disturb a terminal, in a bounded length.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(STATUS_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(message: Message<'_>, expected: &str) {
+        assert_eq!(message.text(), expected);
+    }
+
+    #[test]
+    fn each_message_is_one_assignment() {
+        check(Message::Ready, "READY=1");
+        check(Message::Watchdog, "WATCHDOG=1");
+        check(Message::Stopping, "STOPPING=1");
+        check(Message::Status("live at o.example:8935"), "STATUS=live at o.example:8935");
+        check(Message::Status(""), "STATUS=");
+    }
+
+    #[test]
+    fn a_status_cannot_smuggle_another_assignment() {
+        check(Message::Status("a\nWATCHDOG=1\r\x1b[2Jb"), "STATUS=a WATCHDOG=1  [2Jb");
+        let long = "ü".repeat(1000);
+        let expected = format!("STATUS={}", "ü".repeat(STATUS_CHARS));
+        check(Message::Status(&long), &expected);
+    }
+}
