@@ -16,6 +16,7 @@ packages=(
   gstreamer1.0-plugins-ugly                             # x264
   gstreamer1.0-libav                                    # decoders
   ffmpeg                                                # ffprobe, a second opinion in the tests
+  systemd                                               # systemd-analyze, which judges the units
 )
 if [[ ${1-} == --go ]] && ! command -v go >/dev/null; then
   packages+=(golang-go ca-certificates)

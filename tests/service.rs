@@ -1,0 +1,186 @@
+//! The units as systemd judges them, and what the service's log looks like.
+//!
+//! Where systemd-analyze is missing, the tests that need it say that they were skipped.
+//!
+//! Does not: start a service; `cross/device.sh` boots a whole device.
+#![allow(clippy::expect_used, clippy::print_stderr, reason = "a test may panic and print")]
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_livepeer-edge");
+const UNITS: [&str; 2] = ["livepeer-edge.service", "livepeer-edge@.service"];
+/// The exposure that is allowed, in tenths, on systemd's scale of 0 to 100.
+const EXPOSURE: u32 = 20;
+
+fn read(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A folder of its own for a test.
+fn folder(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&path).expect("a writable target directory");
+    path
+}
+
+/// Runs systemd-analyze; `None` if it is not there.
+fn analyze(arguments: &[&str], unit: &Path) -> Option<Output> {
+    let output = Command::new("systemd-analyze")
+        .args(arguments)
+        .arg(unit)
+        .env("SYSTEMD_COLORS", "0")
+        .output();
+    if let Err(error) = &output {
+        eprintln!("skipped: systemd-analyze: {error}; cross/setup.sh installs it");
+    }
+    output.ok()
+}
+
+#[track_caller]
+fn assert_silent(output: &Output, what: &str) {
+    let said = [output.stdout.as_slice(), &output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.is_empty(), "{what}: {}: {said}", output.status);
+}
+
+/// The unit, with this build as its program, and perhaps a drop-in.
+fn verified(unit: &str, test: &str, drop_in: Option<&str>) -> Option<Output> {
+    let folder = folder(test);
+    let path = folder.join(unit);
+    fs::write(&path, read(unit).replace("/usr/bin/livepeer-edge", BINARY)).expect("a unit");
+    if let Some(drop_in) = drop_in {
+        let beside = folder.join(format!("{unit}.d"));
+        fs::create_dir_all(&beside).expect("a folder");
+        fs::write(beside.join(drop_in), read(drop_in)).expect("a drop-in");
+    }
+    analyze(&["verify", "--man=no"], &path)
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_units() {
+    for unit in UNITS {
+        let Some(output) = verified(unit, "units", None) else { return };
+        assert_silent(&output, unit);
+    }
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_drop_ins() {
+    for unit in UNITS {
+        let Some(output) = verified(unit, "units-jetson", Some("jetson.conf")) else { return };
+        assert_silent(&output, unit);
+    }
+    let Some(version) = Command::new("systemd-analyze").arg("--version").output().ok() else {
+        return;
+    };
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    let version = version.split_whitespace().nth(1).and_then(|n| n.parse::<u32>().ok());
+    if version.is_none_or(|version| version < 254) {
+        eprintln!("skipped: restart-steps.conf needs systemd 254, this is {version:?}");
+        return;
+    }
+    for unit in UNITS {
+        let steps = verified(unit, "units-steps", Some("restart-steps.conf"));
+        assert_silent(&steps.expect("systemd-analyze, as above"), unit);
+    }
+}
+
+#[test]
+fn the_units_are_hardened() {
+    for unit in UNITS {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(unit);
+        let threshold = format!("--threshold={EXPOSURE}");
+        let Some(output) = analyze(&["security", "--offline=true", &threshold], &path) else {
+            return;
+        };
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("Overall exposure level"), "{unit}: nothing was judged: {output:?}");
+        assert!(output.status.success(), "{unit}: {said}");
+    }
+}
+
+#[test]
+fn the_units_differ_in_the_instance_alone() {
+    let [default, instance] = UNITS.map(read);
+    let settings = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.starts_with(['#', '[']) && !line.is_empty());
+        lines.filter(|line| !line.starts_with("Description=")).map(str::to_owned).collect()
+    };
+    let generic = instance
+        .replace("livepeer-edge-%i", "livepeer-edge")
+        .replace("/etc/livepeer-edge/%i.toml", "/etc/livepeer-edge/livepeer-edge.toml");
+    assert_eq!(settings(&default), settings(&generic));
+    assert!(
+        !generic.contains("=/var/lib") && generic.matches("%i").count() == 1,
+        "the description"
+    );
+}
+
+#[test]
+fn every_device_has_its_reason() {
+    for unit in UNITS {
+        let text = read(unit);
+        let lines: Vec<&str> = text.lines().collect();
+        let allowed = lines.windows(2).filter(|pair| pair.last().is_some_and(is_allowance));
+        let unexplained: Vec<_> = allowed
+            .filter(|pair| !pair.first().is_some_and(|line| line.starts_with("# ")))
+            .collect();
+        assert!(text.contains("\nDeviceAllow=char-video4linux rw\n"), "{unit}");
+        assert!(unexplained.is_empty(), "{unit}: {unexplained:?}");
+    }
+    fn is_allowance(line: &&str) -> bool {
+        line.starts_with("DeviceAllow=")
+    }
+}
+
+#[test]
+fn a_start_that_fails_is_one_readable_line_in_the_journal() {
+    let folder = folder("service-journal");
+    let configuration = folder.join("camera.toml");
+    let text = "[source]\nkind = 'v4l2'\ndevice = '/dev/nowhere'\n\
+                [orchestrator]\nurls = ['127.0.0.1:1']\n[job]\nmodel = 'm'\n";
+    fs::write(&configuration, text).expect("a configuration");
+    let lines = journal(&folder.join("log"), &["run", "--config", &path_text(&configuration)]);
+    let errors: Vec<_> = lines.iter().filter(|line| line.starts_with("<3>")).collect();
+    assert!(!errors.is_empty(), "{lines:?}");
+    assert!(errors.iter().any(|line| line.contains("/dev/nowhere")), "{errors:?}");
+    assert!(lines.len() <= 10, "{lines:?}");
+
+    // The package's own configuration: nothing is set yet.
+    let lines = journal(&folder.join("log"), &["run"]);
+    assert!(lines.iter().any(|line| line.contains("orchestrator.urls")), "{lines:?}");
+    assert!(lines.len() <= 5, "{lines:?}");
+}
+
+/// What a failing run writes to a journal; each line has a priority and no time.
+fn journal(log: &Path, arguments: &[&str]) -> Vec<String> {
+    let file = File::create(log).expect("a file");
+    let meta = file.metadata().expect("its numbers");
+    let status = Command::new(BINARY)
+        .args(arguments)
+        .env("JOURNAL_STREAM", format!("{}:{}", meta.dev(), meta.ino()))
+        .env("STATE_DIRECTORY", log.with_extension("state"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(file)
+        .status()
+        .expect("the binary runs");
+    assert!(!status.success());
+    let lines: Vec<String> =
+        fs::read_to_string(log).expect("a log").lines().map(str::to_owned).collect();
+    for line in &lines {
+        let (priority, text) = line.split_once('>').expect("a priority");
+        assert!(["<3", "<4", "<6", "<7"].contains(&priority), "{line}");
+        let time = text.get(..5).is_some_and(|head| head.starts_with("20") && head.ends_with('-'));
+        assert!(!time, "the journal has the time itself: {line}");
+    }
+    lines
+}
+
+fn path_text(path: &Path) -> String {
+    path.to_str().expect("UTF-8").to_owned()
+}
