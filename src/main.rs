@@ -31,6 +31,7 @@ fn start() -> Result<(), Error> {
         Command::Help(topic) => cli::print(&help::text(topic)),
         Command::Version => cli::print(&help::version()),
         Command::CheckConfig(settings) => cli::check_config(settings)?,
+        Command::Setup { settings, replace } => cli::setup(settings, replace)?,
         Command::Run(settings) => {
             let config = configure(settings, Purpose::Run)?;
             run(|stop| cli::run::run(config, stop))?;

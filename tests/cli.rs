@@ -111,3 +111,36 @@ fn the_journal_gets_priorities_and_only_the_journal() {
     let text = std::fs::read_to_string(&log).expect("the log");
     assert!(text.starts_with("<3>error: unknown command `rum`"), "{text:?}");
 }
+
+#[test]
+fn a_setup_writes_what_a_run_accepts_and_spares_what_is_there() {
+    let path = file("setup.toml", "# nothing is set\n[video]\n#fps = 3\n");
+    let path = path.to_str().expect("UTF-8");
+    let options = ["--source", "test", "--orchestrator.urls", "o.example", "--job.model", "m"];
+    let setup = [&["setup", "--config", path][..], &options].concat();
+    check(&setup, 0, &format!("{path} is written. To use it:\n  livepeer-edge run --config"), "");
+    check(&["check-config", path], 0, &format!("{path}: ok\n"), "");
+    let written = std::fs::read_to_string(path).expect("the file");
+    let expected = "\n[source]\nkind = \"test\"\n\n[orchestrator]\nurls = [\"o.example\"]\n\n[job]\nmodel = \"m\"\n";
+    assert!(written.starts_with("# ") && written.ends_with(expected), "{written}");
+
+    check(&setup, 1, "", &format!("error: {path} is a configuration already; `--existing"));
+    let anew = [&setup[..], &["--existing", "replace", "--video.fps", "12"]].concat();
+    check(&anew, 0, path, "");
+    let rewritten = std::fs::read_to_string(path).expect("the file");
+    assert!(rewritten.contains("fps = 12"), "{rewritten}");
+}
+
+#[test]
+fn a_setup_without_what_it_needs_writes_nothing() {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("setup-missing.toml");
+    let _ = std::fs::remove_file(&path);
+    let text = path.to_str().expect("UTF-8");
+    check(&["setup", "--config", text], 2, "", "error: 2 problems in the configuration\n");
+    let wrong = ["setup", "--config", text, "--orchestrator.urls", "o", "--job.modle", "m"];
+    check(&wrong, 2, "", "error: 2 problems in the configuration\n");
+    assert!(!path.exists());
+    let nowhere = ["setup", "--config", "/proc/nowhere/a.toml", "--source", "test"];
+    let nowhere = [&nowhere[..], &["--orchestrator.urls", "o", "--job.model", "m"]].concat();
+    check(&nowhere, 1, "", "error: cannot write /proc/nowhere/a.toml: ");
+}

@@ -25,6 +25,13 @@ pub enum Command {
     },
     /// Print the problems of a configuration.
     CheckConfig(Settings),
+    /// Write a first configuration.
+    Setup {
+        /// Where to, and what is known already.
+        settings: Settings,
+        /// Whether a configuration that is there may go.
+        replace: bool,
+    },
     /// Print help.
     Help(Topic),
     /// Print the version.
@@ -49,6 +56,8 @@ pub enum Topic {
     Command(&'static str),
     /// The configuration: a complete example file.
     Config,
+    /// The manual page, for packages.
+    Man,
 }
 
 /// A command as help shows it and arguments are read.
@@ -77,6 +86,11 @@ pub struct Flag {
     pub what: &'static str,
 }
 
+const SOURCE: Flag = Flag {
+    name: "source",
+    value: "SOURCE",
+    what: "test, file:PATH, v4l2:DEVICE or pipeline:FRAGMENT.",
+};
 const CONFIG: Flag = Flag { name: "config", value: "FILE", what: "The configuration, in TOML." };
 
 /// The commands of this build.
@@ -87,7 +101,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 /// Commands that a build without the feature `sandbox` does not have.
 pub(super) const NEED_SANDBOX: [&str; 2] = ["demo", "sandbox"];
 
-static ROWS: [Row; 5] = [
+static ROWS: [Row; 6] = [
     Row {
         name: "run",
         operand: None,
@@ -101,11 +115,7 @@ static ROWS: [Row; 5] = [
         flags: &[
             CONFIG,
             Flag { name: "seconds", value: "N", what: "How long, 1 to 86400; else until Ctrl-C." },
-            Flag {
-                name: "source",
-                value: "SOURCE",
-                what: "test, file:PATH, v4l2:DEVICE or pipeline:FRAGMENT.",
-            },
+            SOURCE,
             Flag {
                 name: "output",
                 value: "FILE",
@@ -126,6 +136,26 @@ static ROWS: [Row; 5] = [
         }],
         takes_keys: false,
         what: "Runs an orchestrator that echoes the video, for people who build against it.",
+    },
+    Row {
+        name: "setup",
+        operand: None,
+        flags: &[
+            Flag {
+                name: "config",
+                value: "FILE",
+                what: "Where to write; /etc/livepeer-edge/livepeer-edge.toml if not given.",
+            },
+            SOURCE,
+            Flag { name: "output", value: "FILE", what: "Gets the returned video, as MPEG-TS." },
+            Flag {
+                name: "existing",
+                value: "WORD",
+                what: "keep (by itself) or replace a configuration that is there.",
+            },
+        ],
+        takes_keys: true,
+        what: "Writes a first configuration. At a terminal it asks for what the options do not say.",
     },
     Row {
         name: "check-config",

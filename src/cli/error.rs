@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 
 use super::parse::UsageError;
+use super::setup::SetupError;
 use crate::agent::AgentError;
 use crate::config;
 use crate::media::MediaError;
@@ -25,6 +26,8 @@ pub enum Error {
     StoppedAtOnce,
     /// The agent ended without having been asked to.
     Agent(AgentError),
+    /// No first configuration was written.
+    Setup(SetupError),
     /// The returned video cannot be written.
     Output(MediaError),
     /// The sandbox does not start.
@@ -40,7 +43,11 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Config(_) => 2,
-            Self::Start(_) | Self::StoppedAtOnce | Self::Agent(_) | Self::Output(_) => 1,
+            Self::Start(_)
+            | Self::StoppedAtOnce
+            | Self::Agent(_)
+            | Self::Output(_)
+            | Self::Setup(_) => 1,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) | Self::Demo(_) => 1,
         }
@@ -56,6 +63,7 @@ impl fmt::Display for Error {
             Self::StoppedAtOnce => f.write_str("stopped at once by a second signal"),
             Self::Agent(error) => fmt::Display::fmt(error, f),
             Self::Output(error) => fmt::Display::fmt(error, f),
+            Self::Setup(error) => fmt::Display::fmt(error, f),
             #[cfg(feature = "sandbox")]
             Self::Sandbox(error) => fmt::Display::fmt(error, f),
             #[cfg(feature = "sandbox")]
@@ -73,6 +81,7 @@ impl std::error::Error for Error {
             Self::Start(error) => Some(error),
             Self::Agent(error) => error.source(),
             Self::Output(error) => error.source(),
+            Self::Setup(error) => error.source(),
             Self::StoppedAtOnce => None,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(error) => error.source(),

@@ -3,6 +3,7 @@
 //! Does not: print.
 
 use super::command::{Row, Topic, rows};
+use super::man;
 use crate::config::document;
 
 /// The text on a topic.
@@ -10,6 +11,7 @@ pub fn text(topic: Topic) -> String {
     match topic {
         Topic::Program => program(),
         Topic::Config => document::example(),
+        Topic::Man => man::page(),
         Topic::Command(name) => {
             rows().find(|row| row.name == name).map(command).unwrap_or_default()
         }
@@ -58,7 +60,8 @@ fn command(row: &Row) -> String {
     text
 }
 
-fn usage(row: &Row) -> String {
+/// The command with its operand and options, in one line.
+pub(super) fn usage(row: &Row) -> String {
     let mut words = vec![row.name.to_owned()];
     words.extend(row.operand.map(str::to_owned));
     words.extend(row.flags.iter().map(|flag| format!("[--{} {}]", flag.name, flag.value)));

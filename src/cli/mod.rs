@@ -11,20 +11,25 @@ pub mod demo;
 mod error;
 pub mod help;
 pub mod logger;
+mod man;
 mod output;
 mod parse;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+mod setup;
 mod signals;
 
 pub use check_config::check_config;
 pub use command::{Command, Flag, Row, Settings, Topic, rows};
 pub use error::Error;
 pub use parse::{UsageError, parse};
+pub use setup::{SetupError, setup};
 pub use signals::until_stopped;
 
-use std::io::{self, IsTerminal, Write};
+#[cfg(feature = "sandbox")]
+use std::io::IsTerminal;
+use std::io::{self, Write};
 
 /// Writes to standard output. A reader that left is no failure.
 pub fn print(text: &str) {

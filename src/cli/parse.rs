@@ -191,6 +191,21 @@ impl Said {
                 })?;
                 Ok(Command::Sandbox { listen })
             }
+            "setup" => {
+                let existing = self.take_text("existing")?;
+                let replace = match existing.as_deref() {
+                    None | Some("keep") => false,
+                    Some("replace") => true,
+                    Some(found) => {
+                        return Err(UsageError::NotAllowed {
+                            option: "existing",
+                            found: found.to_owned(),
+                            allowed: "keep, replace",
+                        });
+                    }
+                };
+                Ok(Command::Setup { settings: self.settings()?, replace })
+            }
             "check-config" => {
                 let file = self.operand.take().ok_or(UsageError::NoOperand(self.row))?;
                 let settings = self.settings()?;
@@ -199,6 +214,7 @@ impl Said {
             _ => match self.operand.as_ref().map(|topic| topic.to_string_lossy()) {
                 None => Ok(Command::Help(Topic::Program)),
                 Some(topic) if topic == "config" => Ok(Command::Help(Topic::Config)),
+                Some(topic) if topic == "man" => Ok(Command::Help(Topic::Man)),
                 Some(topic) => Ok(Command::Help(Topic::Command(find(&topic)?.name))),
             },
         }
@@ -238,7 +254,7 @@ fn seconds(text: &str) -> Result<Duration, UsageError> {
 }
 
 /// `file:PATH` and so on, as keys of the configuration.
-fn source_keys(text: &str) -> Result<Vec<(String, String)>, UsageError> {
+pub(super) fn source_keys(text: &str) -> Result<Vec<(String, String)>, UsageError> {
     let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
     let key = match (kind, rest.filter(|rest| !rest.is_empty())) {
         ("test", None) if rest.is_none() => None,
@@ -347,6 +363,7 @@ mod tests {
         check("-h", Ok(Command::Help(Topic::Program)));
         check("help", Ok(Command::Help(Topic::Program)));
         check("help config", Ok(Command::Help(Topic::Config)));
+        check("help man", Ok(Command::Help(Topic::Man)));
         check("help run", Ok(Command::Help(Topic::Command("run"))));
         check("run --config a.toml --help", Ok(Command::Help(Topic::Command("run"))));
         check("--version", Ok(Command::Version));
@@ -361,6 +378,20 @@ mod tests {
             "check-config a b",
             Err("`check-config` does not take `b`; it takes: FILE, --section.key VALUE, --help"),
         );
+    }
+
+    #[test]
+    fn a_setup_keeps_what_is_there_by_itself() {
+        let setup = |file: Option<&str>, keys: &[(&str, &str)], replace| {
+            Ok(Command::Setup { settings: settings(file, keys), replace })
+        };
+        check("setup", setup(None, &[], false));
+        check("setup --existing keep", setup(None, &[], false));
+        check("setup --existing replace --config a.toml", setup(Some("a.toml"), &[], true));
+        let keys = [("source.kind", "test"), ("output.path", "a.ts"), ("job.model", "m")];
+        check("setup --source test --output a.ts --job.model m", setup(None, &keys, false));
+        let refused = "--existing: found `yes`; allowed: keep, replace";
+        check("setup --existing yes", Err(refused));
     }
 
     #[test]
@@ -394,7 +425,7 @@ mod tests {
     #[test]
     #[cfg(feature = "sandbox")]
     fn wrong_values_say_what_is_allowed() {
-        let names = "run, demo, sandbox, check-config, help";
+        let names = "run, demo, sandbox, setup, check-config, help";
         check("", Err(&format!("no command; use one of: {names}")));
         check("rum", Err(&format!("unknown command `rum`; use one of: {names}")));
         check("--config a", Err(&format!("unknown command `--config`; use one of: {names}")));

@@ -41,7 +41,7 @@ pub fn example() -> String {
 pub fn help() -> String {
     let width = keys().map(|key| key.name.len()).max().unwrap_or_default();
     keys()
-        .map(|key| format!("  --{:width$}  {}; {}\n", key.name, key.takes.allowed(), default(key)))
+        .map(|key| format!("  --{:width$}  {}; {}\n", key.name, key.takes.allowed(), initial(key)))
         .collect()
 }
 
@@ -65,7 +65,8 @@ pub fn markdown() -> String {
     table
 }
 
-fn default(key: &Key) -> String {
+/// What a key is without being set, in words.
+pub fn initial(key: &Key) -> String {
     match key.initial {
         Initial::Is(value) => format!("default {value}"),
         Initial::Unset { means, .. } => means.to_owned(),

@@ -17,6 +17,7 @@ mod problem;
 mod quantity;
 mod resolve;
 mod toml;
+pub mod write;
 
 pub use io::Error;
 pub use options::Output;

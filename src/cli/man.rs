@@ -1,0 +1,148 @@
+//! The manual page, from the table of commands and the table of keys, for man(1).
+//!
+//! Does not: print.
+
+use super::command::{Row, rows};
+use super::help::usage;
+use crate::config::document;
+use crate::config::keys::keys;
+
+/// `livepeer-edge.1`.
+pub(super) fn page() -> String {
+    let mut page = Page::default();
+    page.raw(concat!(
+        ".TH LIVEPEER\\-EDGE 1 \"\" \"livepeer\\-edge ",
+        env!("CARGO_PKG_VERSION"),
+        "\" \"User Commands\""
+    ));
+    page.section("NAME");
+    page.text(concat!("livepeer-edge - ", env!("CARGO_PKG_DESCRIPTION")));
+    page.section("SYNOPSIS");
+    for row in rows() {
+        page.term(&format!("livepeer-edge {}", usage(row)), "");
+    }
+    page.section("COMMANDS");
+    rows().for_each(|row| command(&mut page, row));
+    page.section("CONFIGURATION");
+    page.text(
+        "A file in TOML, the environment and the command line set the same keys; the command line is \
+         strongest, then the environment, the file, the default. A key stands in the file as its second \
+         part in the section of its first part, in the environment as LIVEPEER_EDGE_ and its name in \
+         capitals with _ for . and -, on the command line as --section.key VALUE. `livepeer-edge help \
+         config` prints a complete file.",
+    );
+    for key in keys() {
+        let limits = format!("Allowed: {}; {}.", key.takes.allowed(), document::initial(key));
+        page.term(key.name, &format!("{} {limits}", key.what));
+    }
+    page.section("FILES");
+    for (path, what) in FILES {
+        page.term(path, what);
+    }
+    page.section("EXIT STATUS");
+    for (code, what) in [("0", "Done."), ("1", "Failed."), ("2", "Wrong usage or configuration.")] {
+        page.term(code, what);
+    }
+    page.section("SEE ALSO");
+    page.raw(".BR systemctl (1),\n.BR journalctl (1),\n.BR gst\\-inspect\\-1.0 (1)");
+    page.0
+}
+
+const FILES: [(&str, &str); 5] = [
+    ("/etc/livepeer-edge/livepeer-edge.toml", "Configuration of livepeer-edge.service."),
+    ("/etc/livepeer-edge/NAME.toml", "Configuration of the instance livepeer-edge@NAME.service."),
+    (
+        "/etc/credstore/livepeer-edge.NAME, /etc/credstore/livepeer-edge-INSTANCE.NAME",
+        "Secrets of the services, for root alone: orchestrator-token, signer-headers, api-token.",
+    ),
+    ("/var/lib/livepeer-edge", "What the service keeps: certificates seen first."),
+    (
+        "/dev/livepeer-edge/NAME",
+        "A camera that a rule of udev gave the property LIVEPEER_EDGE=NAME; its instance starts when it \
+         appears.",
+    ),
+];
+
+fn command(page: &mut Page, row: &Row) {
+    page.term(&usage(row), row.what);
+    if !row.flags.is_empty() {
+        page.raw(".RS");
+        for flag in row.flags {
+            page.term(&format!("--{} {}", flag.name, flag.value), flag.what);
+        }
+        page.raw(".RE");
+    }
+}
+
+/// Text in the language of man(7).
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    /// A line of the language itself.
+    fn raw(&mut self, line: &str) {
+        self.0.push_str(line);
+        self.0.push('\n');
+    }
+
+    fn section(&mut self, name: &str) {
+        self.raw(&format!(".SH {name}"));
+    }
+
+    fn text(&mut self, text: &str) {
+        self.raw(&escaped(text));
+    }
+
+    fn term(&mut self, term: &str, text: &str) {
+        self.raw(".TP");
+        self.raw(&format!("\\fB{}\\fR", escaped(term)));
+        if !text.is_empty() {
+            self.text(text);
+        }
+    }
+}
+
+/// So that nothing in it is a command of the language, and dashes can be copied.
+fn escaped(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-");
+    match text.starts_with(['.', '\'']) {
+        true => format!("\\&{text}"),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_taken_for_a_command_of_the_language() {
+        #[track_caller]
+        fn check(text: &str, expected: &str) {
+            assert_eq!(escaped(text), expected);
+        }
+        check("a --b", "a \\-\\-b");
+        check(".a", "\\&.a");
+        check("'a", "\\&'a");
+        check("a\\b", "a\\eb");
+    }
+
+    #[test]
+    fn every_command_flag_and_key_is_in_it() {
+        let page = page();
+        for row in rows() {
+            assert!(page.contains(&escaped(row.what)), "{}", row.name);
+            for flag in row.flags {
+                assert!(page.contains(&escaped(flag.what)), "{} --{}", row.name, flag.name);
+            }
+        }
+        for key in keys() {
+            assert!(page.contains(&format!("\\fB{}\\fR\n", escaped(key.name))), "{}", key.name);
+        }
+        let known = [".TH", ".SH", ".TP", ".RS", ".RE", ".BR"];
+        let commands = page.lines().filter(|line| line.starts_with(['.', '\'']));
+        for line in commands {
+            assert!(known.iter().any(|name| line.starts_with(name)), "{line}");
+        }
+    }
+}

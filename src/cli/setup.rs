@@ -1,0 +1,353 @@
+//! `setup`: writes a first configuration from options, and from at most four questions where a person is.
+//!
+//! | asked | unless given by | without a person |
+//! |---|---|---|
+//! | which camera | `--source`, a key of `[source]` | the first one found, else the test picture |
+//! | which orchestrators | `--orchestrator.urls` | has to be given |
+//! | which model | `--job.model` | has to be given |
+//! | where the processed video goes | `--output`, `--output.path` | nowhere |
+//!
+//! A configuration that sets anything is not overwritten without being told.
+//!
+//! Does not: start or stop the service; it says how.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use super::parse::source_keys;
+use super::{Error, Settings, print};
+use crate::config::{self, Layers, Problem, Purpose, resolve, write};
+
+/// Where the service of the package reads its configuration.
+const DIRECTORY: &str = "/etc/livepeer-edge";
+/// Without its extension, the file of the default instance.
+const DEFAULT: &str = "livepeer-edge";
+/// Where the system names cameras so that they keep their names, the best first.
+const CAMERAS: [&str; 2] = ["/dev/v4l/by-id", "/dev/v4l/by-path"];
+
+/// What stands above the settings.
+const HEAD: &str = "\
+# Configuration of livepeer-edge, written by `livepeer-edge setup`.
+# Every key, with its default: livepeer-edge help config
+# Whether a change is right: livepeer-edge check-config FILE
+";
+
+/// Why there is no new configuration.
+#[derive(Debug)]
+pub enum SetupError {
+    /// There is one, and nobody said that it may go.
+    Exists(PathBuf),
+    /// The questions were left.
+    Left,
+    /// It cannot be written.
+    Write(PathBuf, io::Error),
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exists(path) => {
+                let path = path.display();
+                write!(f, "{path} is a configuration already; `--existing replace` writes it anew")
+            }
+            Self::Left => f.write_str("not all questions were answered; nothing was written"),
+            Self::Write(path, error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                write!(f, "not allowed to write {}; try it with sudo", path.display())
+            }
+            Self::Write(path, _) => write!(f, "cannot write {}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for SetupError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Write(_, error) => Some(error),
+            Self::Exists(_) | Self::Left => None,
+        }
+    }
+}
+
+/// Writes the configuration to the file of `settings`, or to the service's own.
+pub fn setup(settings: Settings, replace: bool) -> Result<(), Error> {
+    let path =
+        settings.file.unwrap_or_else(|| Path::new(DIRECTORY).join(DEFAULT).with_extension("toml"));
+    if !replace && is_somebodys(&path) {
+        return Err(Error::Setup(SetupError::Exists(path)));
+    }
+    let cameras = cameras();
+    let stdin = io::stdin();
+    let keys = if stdin.is_terminal() {
+        let mut person = Person { answers: stdin.lock(), screen: io::stderr().lock() };
+        person.fill(settings.keys, &cameras).map_err(Error::Setup)?
+    } else {
+        fill_alone(settings.keys, &cameras)
+    };
+    let text = write::file(HEAD, &keys);
+    let layers =
+        Layers { file: Some((path.display().to_string(), text.clone())), ..Layers::default() };
+    // Of the command line too: a key that does not exist is not in the text.
+    let problems = problems(&keys, Purpose::Run).or_else(|| resolve(&layers, Purpose::Run).err());
+    if let Some(problems) = problems {
+        return Err(Error::Config(config::Error::Wrong(problems)));
+    }
+    store(&path, &text).map_err(|error| Error::Setup(SetupError::Write(path.clone(), error)))?;
+    print(&format!("{} is written. To use it:\n  {}\n", path.display(), next_step(&path)));
+    Ok(())
+}
+
+/// Whether somebody may miss what is there.
+fn is_somebodys(path: &Path) -> bool {
+    match fs::read_to_string(path) {
+        Ok(text) => !write::is_blank(&text),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+/// Whole or not at all, also when the power goes.
+fn store(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        fs::create_dir_all(directory)?;
+    }
+    let new = path.with_extension("toml.new");
+    let mut file = File::create(&new)?;
+    let stored = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let stored = stored.and_then(|()| fs::rename(&new, path));
+    if stored.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    stored
+}
+
+fn next_step(path: &Path) -> String {
+    let name = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+    match path.parent() == Some(Path::new(DIRECTORY)) {
+        true if name == DEFAULT => "sudo systemctl restart livepeer-edge".to_owned(),
+        true => format!("sudo systemctl enable --now livepeer-edge@{name}"),
+        false => format!("livepeer-edge run --config {}", path.display()),
+    }
+}
+
+/// The cameras of this device, as sources.
+fn cameras() -> Vec<String> {
+    let listed = CAMERAS.iter().map(|directory| {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path().display().to_string());
+        // A camera's first node gives the picture; the others give metadata.
+        let mut cameras: Vec<_> = paths.filter(|path| path.ends_with("-video-index0")).collect();
+        cameras.sort();
+        cameras.iter().map(|path| format!("v4l2:{path}")).collect::<Vec<_>>()
+    });
+    listed.into_iter().find(|cameras| !cameras.is_empty()).unwrap_or_default()
+}
+
+/// What is wrong with these settings.
+fn problems(keys: &[(String, String)], purpose: Purpose) -> Option<Vec<Problem>> {
+    resolve(&Layers { arguments: keys.to_vec(), ..Layers::default() }, purpose).err()
+}
+
+fn is_given(keys: &[(String, String)], start: &str) -> bool {
+    keys.iter().any(|(name, _)| name.starts_with(start))
+}
+
+/// The first camera, where nobody can choose.
+fn fill_alone(mut keys: Vec<(String, String)>, cameras: &[String]) -> Vec<(String, String)> {
+    if !is_given(&keys, "source.") {
+        let camera = cameras.first().and_then(|camera| source_keys(camera).ok());
+        keys.extend(camera.unwrap_or_default());
+    }
+    keys
+}
+
+/// Somebody at a terminal.
+struct Person<R, W> {
+    answers: R,
+    screen: W,
+}
+
+impl<R: BufRead, W: Write> Person<R, W> {
+    /// Asks for what is not given.
+    fn fill(
+        &mut self,
+        mut keys: Vec<(String, String)>,
+        cameras: &[String],
+    ) -> Result<Vec<(String, String)>, SetupError> {
+        if !is_given(&keys, "source.") {
+            keys.extend(self.camera(cameras)?);
+        }
+        let questions = [
+            ("orchestrator.urls", "Orchestrators, parted by commas", None),
+            ("job.model", "Model", None),
+            ("output.path", "File for the processed video, or nothing", Some("")),
+        ];
+        for (key, question, otherwise) in questions {
+            if !is_given(&keys, key) {
+                let read = |answer: &str| Ok(vec![(key.to_owned(), answer.to_owned())]);
+                keys.extend(self.ask(question, otherwise, read)?);
+            }
+        }
+        Ok(keys)
+    }
+
+    fn camera(&mut self, cameras: &[String]) -> Result<Vec<(String, String)>, SetupError> {
+        self.say("Cameras:\n");
+        for (nth, camera) in cameras.iter().enumerate() {
+            self.say(&format!("  {}  {camera}\n", nth + 1));
+        }
+        self.say("  or another one: v4l2:DEVICE, file:PATH, pipeline:FRAGMENT, test\n");
+        let first = cameras.first().map_or("test", |_| "1");
+        self.ask("Camera", Some(first), |answer| {
+            let nth = answer.parse::<usize>().ok().and_then(|n| cameras.get(n.checked_sub(1)?));
+            source_keys(nth.map_or(answer, String::as_str)).map_err(|error| error.to_string())
+        })
+    }
+
+    /// Asks until the answer is right.
+    fn ask(
+        &mut self,
+        question: &str,
+        otherwise: Option<&str>,
+        read: impl Fn(&str) -> Result<Vec<(String, String)>, String>,
+    ) -> Result<Vec<(String, String)>, SetupError> {
+        loop {
+            let hint = otherwise.filter(|otherwise| !otherwise.is_empty());
+            let hint = hint.map(|otherwise| format!(" [{otherwise}]")).unwrap_or_default();
+            self.say(&format!("{question}{hint}: "));
+            let mut line = String::new();
+            if self.answers.read_line(&mut line).map_or(true, |length| length == 0) {
+                return Err(SetupError::Left);
+            }
+            let answer = match (line.trim(), otherwise) {
+                ("", None) => continue,
+                ("", Some(otherwise)) => otherwise,
+                (answer, _) => answer,
+            };
+            let right = read(answer).and_then(|keys| match problems(&keys, Purpose::Demo) {
+                None => Ok(keys),
+                Some(problems) => Err(problems.iter().map(|p| format!("{p}\n")).collect()),
+            });
+            match right {
+                Ok(keys) => return Ok(keys),
+                Err(what) => self.say(&format!("{}\n", what.trim_end())),
+            }
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        let _ = self.screen.write_all(text.as_bytes()).and_then(|()| self.screen.flush());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(keys: &[(&str, &str)]) -> Vec<(String, String)> {
+        keys.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    /// What a person gets to see who answers so, and what is set then; `None` if they leave.
+    fn talk(
+        given: &[(&str, &str)],
+        cameras: &[&str],
+        answers: &str,
+    ) -> (String, Option<Vec<(String, String)>>) {
+        let cameras: Vec<String> = cameras.iter().map(|camera| (*camera).to_owned()).collect();
+        let mut screen = Vec::new();
+        let mut person = Person { answers: answers.as_bytes(), screen: &mut screen };
+        let keys = person.fill(owned(given), &cameras).ok();
+        (String::from_utf8(screen).expect("UTF-8"), keys)
+    }
+
+    #[track_caller]
+    fn check(
+        given: &[(&str, &str)],
+        cameras: &[&str],
+        answers: &str,
+        expected: Option<&[(&str, &str)]>,
+    ) {
+        let (screen, keys) = talk(given, cameras, answers);
+        assert_eq!(keys, expected.map(owned), "{screen}");
+    }
+
+    const CAMERA: [&str; 2] = ["v4l2:/dev/v4l/by-id/a", "v4l2:/dev/v4l/by-id/b"];
+
+    #[test]
+    fn four_answers_are_a_configuration() {
+        check(
+            &[],
+            &CAMERA,
+            "2\no.example, p.example:1\nnoop\n/srv/out.ts\n",
+            Some(&[
+                ("source.kind", "v4l2"),
+                ("source.device", "/dev/v4l/by-id/b"),
+                ("orchestrator.urls", "o.example, p.example:1"),
+                ("job.model", "noop"),
+                ("output.path", "/srv/out.ts"),
+            ]),
+        );
+    }
+
+    #[test]
+    fn the_first_camera_and_no_output_are_taken_without_an_answer() {
+        let rest = [("orchestrator.urls", "o.example"), ("job.model", "noop"), ("output.path", "")];
+        let camera = [("source.kind", "v4l2"), ("source.device", "/dev/v4l/by-id/a")];
+        check(&[], &CAMERA, "\no.example\nnoop\n\n", Some(&[&camera[..], &rest[..]].concat()));
+        let test = [("source.kind", "test")];
+        check(&[], &[], "\no.example\nnoop\n\n", Some(&[&test[..], &rest[..]].concat()));
+    }
+
+    #[test]
+    fn what_is_given_is_not_asked() {
+        let given = [
+            ("source.kind", "test"),
+            ("job.model", "noop"),
+            ("orchestrator.urls", "o.example"),
+            ("output.path", "-"),
+        ];
+        let (screen, keys) = talk(&given, &CAMERA, "");
+        assert_eq!((screen.as_str(), keys), ("", Some(owned(&given))));
+    }
+
+    #[test]
+    fn a_wrong_answer_is_explained_and_asked_again() {
+        let given = [("source.kind", "test"), ("job.model", "noop"), ("output.path", "")];
+        let (screen, keys) = talk(&given, &[], "\nhttp://o.example\no.example\n");
+        assert!(screen.contains("orchestrator.urls: "), "{screen}");
+        assert_eq!(screen.matches("Orchestrators").count(), 3);
+        let answered = keys.and_then(|keys| keys.last().cloned());
+        assert_eq!(answered, Some(("orchestrator.urls".into(), "o.example".into())));
+        let (screen, _) = talk(&[], &CAMERA, "3\nwebcam\n1\n");
+        assert_eq!(screen.matches("allowed: test, file:PATH").count(), 2, "{screen}");
+    }
+
+    #[test]
+    fn who_leaves_gets_nothing() {
+        check(&[], &CAMERA, "", None);
+        check(&[], &CAMERA, "1\no.example\n", None);
+    }
+
+    #[test]
+    fn alone_takes_the_first_camera() {
+        let cameras = CAMERA.map(str::to_owned);
+        let expected = owned(&[("source.kind", "v4l2"), ("source.device", "/dev/v4l/by-id/a")]);
+        assert_eq!(fill_alone(Vec::new(), &cameras), expected);
+        assert_eq!(fill_alone(Vec::new(), &[]), Vec::new());
+        let given = owned(&[("source.kind", "test")]);
+        assert_eq!(fill_alone(given.clone(), &cameras), given);
+    }
+
+    #[test]
+    fn the_next_step_fits_the_file() {
+        #[track_caller]
+        fn check(path: &str, expected: &str) {
+            assert_eq!(next_step(Path::new(path)), expected);
+        }
+        check("/etc/livepeer-edge/livepeer-edge.toml", "sudo systemctl restart livepeer-edge");
+        let instance = "sudo systemctl enable --now livepeer-edge@front";
+        check("/etc/livepeer-edge/front.toml", instance);
+        check("camera.toml", "livepeer-edge run --config camera.toml");
+    }
+}

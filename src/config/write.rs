@@ -1,0 +1,119 @@
+//! Writes a configuration file from keys and values as arguments give them, and tells whether a file says
+//! anything yet.
+//!
+//! Does not: judge values; [`super::resolve`] does.
+
+use serde_json::Value;
+
+use super::keys::{Key, key, keys};
+use super::toml::entries;
+
+/// The file in which these keys are set and no other; of a key that is given twice, the last one.
+/// Keys that do not exist are left out.
+pub fn file(head: &str, settings: &[(String, String)]) -> String {
+    let given = |wanted: &Key| settings.iter().rfind(|(name, _)| name == wanted.name);
+    let mut text = head.to_owned();
+    let mut section = "";
+    for (key, (_, value)) in keys().filter_map(|key| Some((key, given(key)?))) {
+        if key.section() != section {
+            section = key.section();
+            text.push_str(&format!("\n[{section}]\n"));
+        }
+        text.push_str(&format!("{} = {}\n", key.short(), toml(&key.takes.read_text(value))));
+    }
+    text
+}
+
+/// Whether a file sets nothing: only comments and empty sections.
+pub fn is_blank(text: &str) -> bool {
+    let is_section = |name: &str| !name.contains('.') && key(name).is_none();
+    let empty = Value::Object(serde_json::Map::new());
+    entries(text).is_ok_and(|entries| {
+        entries.iter().all(|entry| is_section(&entry.key) && entry.value.as_ref() == Ok(&empty))
+    })
+}
+
+/// A value in TOML.
+fn toml(value: &Value) -> String {
+    let joined = |parts: Vec<String>| parts.join(", ");
+    match value {
+        // TOML has no null, and no key takes one.
+        Value::Null => "\"\"".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => quoted(text),
+        Value::Array(list) => format!("[{}]", joined(list.iter().map(toml).collect())),
+        Value::Object(table) if table.is_empty() => "{}".to_owned(),
+        Value::Object(table) => {
+            let part =
+                |(name, value): (&String, &Value)| format!("{} = {}", quoted(name), toml(value));
+            format!("{{ {} }}", joined(table.iter().map(part).collect()))
+        }
+    }
+}
+
+/// A basic string of TOML: JSON's, but for DEL.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string().replace('\u{7f}', "\\u007F")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Layers, Purpose, resolve};
+
+    fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+        settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn sections_stand_in_the_order_of_the_table() {
+        let settings = owned(&[
+            ("output.path", "a.ts"),
+            ("video.fps", "12"),
+            ("orchestrator.urls", "a.example, b.example"),
+            ("video.fps", "15"),
+            ("video.width", "640"),
+            ("no.such", "key"),
+        ]);
+        let expected = "# head\n\n[video]\nwidth = 640\nfps = 15\n\n[orchestrator]\n\
+                        urls = [\"a.example\", \"b.example\"]\n\n[output]\npath = \"a.ts\"\n";
+        assert_eq!(file("# head\n", &settings), expected);
+    }
+
+    /// What is written reads as what was given.
+    #[track_caller]
+    fn check(settings: &[(&str, &str)]) {
+        let arguments = owned(settings);
+        let written = file("", &arguments);
+        let given = resolve(&Layers { arguments, ..Layers::default() }, Purpose::Demo);
+        let layers =
+            Layers { file: Some(("a.toml".to_owned(), written.clone())), ..Layers::default() };
+        assert!(given.is_ok(), "{given:?}");
+        assert_eq!(resolve(&layers, Purpose::Demo), given, "{written}");
+    }
+
+    #[test]
+    fn what_is_written_reads_as_what_was_given() {
+        check(&[]);
+        check(&[("video.bitrate", "800 kbit/s"), ("video.segment", "1500ms")]);
+        check(&[("video.bitrate", "800000"), ("source.repeat", "true")]);
+        check(&[
+            ("source.kind", "file"),
+            ("source.path", "/a b/\"quoted\" \\ \u{7f}\t\u{1} ü.mp4"),
+        ]);
+        check(&[("orchestrator.urls", "o.example,https://p.example:1234")]);
+        check(&[("job.params", r#"{"prompt": "a \"b\"", "n": [1, -2.5, true, {"x y": {}}]}"#)]);
+    }
+
+    #[test]
+    fn a_file_of_comments_is_blank() {
+        assert!(is_blank(""));
+        assert!(is_blank("# fps = 3\n\n[video]\n#fps = 3\n"));
+        assert!(is_blank(&crate::config::document::example()));
+        assert!(!is_blank("[video]\nfps = 3"));
+        assert!(!is_blank("[vido]\nfps = 3"));
+        assert!(!is_blank("a = 1"));
+        assert!(!is_blank("no toml"));
+    }
+}
