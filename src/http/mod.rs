@@ -5,8 +5,10 @@
 //! Does not: know any endpoint of the network; features do.
 
 pub mod io;
+mod service;
 mod tls;
 mod url;
 
+pub use service::ServiceTrust;
 pub use tls::{CaVerdict, Distrust, Fingerprint, Judge, TlsPeer};
 pub use url::{Authority, Scheme, Url, UrlError};

@@ -77,6 +77,8 @@ pub enum CaVerdict {
 pub enum Distrust {
     /// No authority vouches for it, and the policy asks for one.
     NoAuthority(String),
+    /// No authority vouches for a signer or a discovery endpoint.
+    NoService(String),
     /// The policy pins another certificate.
     Pinned {
         /// The certificate that the policy asks for.
@@ -99,6 +101,10 @@ impl fmt::Display for Distrust {
             Self::NoAuthority(reason) => write!(
                 f,
                 "certificate is not signed by a known authority ({reason}); pin it, or use trust = \"tofu\""
+            ),
+            Self::NoService(reason) => write!(
+                f,
+                "certificate is not signed by a known authority ({reason}); give its services.pins or services.ca-file"
             ),
             Self::Pinned { wanted, seen } => {
                 write!(f, "certificate {seen} is not the pinned one {wanted}")

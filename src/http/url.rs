@@ -170,6 +170,12 @@ impl Url {
         if self.path.is_empty() { "/" } else { &self.path }
     }
 
+    /// Scheme, host and port alone.
+    #[must_use]
+    pub fn origin(&self) -> Self {
+        Self { scheme: self.scheme, authority: self.authority.clone(), path: String::new() }
+    }
+
     /// This URL with `rest` (which begins with `/`) behind its path.
     pub fn join(&self, rest: &str) -> Self {
         let base = self.path.trim_end_matches('/');

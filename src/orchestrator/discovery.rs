@@ -94,6 +94,15 @@ pub struct Gpu {
     pub vram_mb: Option<u64>,
 }
 
+/// What is looked for: any of these.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Pipelines with their models.
+    pub capabilities: Vec<Capability>,
+    /// Applications of runners.
+    pub apps: Vec<String>,
+}
+
 /// Why there is no list at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListError {
@@ -145,6 +154,22 @@ impl DiscoveryList {
         Ok(list)
     }
 
+    /// A list that says nothing of these orchestrators but where they are.
+    pub fn named(urls: &[Url]) -> Self {
+        let entry = |url: &Url| Entry {
+            address: url.clone(),
+            capabilities: Vec::new(),
+            runners: Vec::new(),
+        };
+        Self { entries: urls.iter().take(CANDIDATES).map(entry).collect(), ..Self::default() }
+    }
+
+    /// The orchestrators that may offer `wanted`, in their order.
+    pub fn candidates(&self, wanted: &Capability) -> Vec<Url> {
+        let fitting = self.entries.iter().filter(|entry| entry.may_offer(wanted));
+        fitting.map(|entry| entry.address.clone()).collect()
+    }
+
     /// The list without what changes from minute to minute, for the state directory: the same orchestrators
     /// give the same bytes.
     pub fn to_json(&self) -> Vec<u8> {
@@ -168,14 +193,10 @@ impl Runner {
     }
 }
 
-/// Where to ask `endpoint` for a list of what offers any of `capabilities` and runs any of `apps`.
-pub fn list_url(
-    endpoint: &Url,
-    capabilities: &[Capability],
-    apps: &[&str],
-) -> Result<Url, UrlError> {
-    let caps = capabilities.iter().map(|capability| ("caps", capability.to_string()));
-    let apps = apps.iter().map(|app| ("app", (*app).to_owned()));
+/// Where to ask `endpoint` for a list of what is `wanted`.
+pub fn list_url(endpoint: &Url, wanted: &Wanted) -> Result<Url, UrlError> {
+    let caps = wanted.capabilities.iter().map(|capability| ("caps", capability.to_string()));
+    let apps = wanted.apps.iter().map(|app| ("app", app.clone()));
     let mut text = endpoint.to_string();
     for (key, value) in caps.chain(apps) {
         text.push(if text.contains('?') { '&' } else { '?' });
@@ -402,7 +423,8 @@ mod tests {
         let capabilities: Vec<Capability> =
             capabilities.iter().map(|c| c.parse().unwrap()).collect();
         let endpoint = Url::parse(endpoint).unwrap();
-        let url = list_url(&endpoint, &capabilities, apps).unwrap();
+        let apps = apps.iter().map(|app| (*app).to_owned()).collect();
+        let url = list_url(&endpoint, &Wanted { capabilities, apps }).unwrap();
         assert_eq!(url.to_string(), expected);
     }
 

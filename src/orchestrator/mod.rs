@@ -11,6 +11,6 @@ mod token;
 mod trust;
 
 pub use capabilities::{Capability, CapabilityError, Fit, Pipeline, live_video};
-pub use discovery::{DiscoveryList, Entry, Gpu, ListError, Mode, Runner, list_url};
+pub use discovery::{DiscoveryList, Entry, Gpu, ListError, Mode, Runner, Wanted, list_url};
 pub use token::{Endpoints, Found, Headers, TokenError};
 pub use trust::{Judgement, OnChange, Trust, TrustOptions};

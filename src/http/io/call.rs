@@ -103,6 +103,17 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The same without what stands behind the host: for URLs that are credentials.
+    #[must_use]
+    pub fn without_path(self) -> Self {
+        match self {
+            Self::Connect(error) => Self::Connect(error),
+            Self::Timeout(url, time) => Self::Timeout(url.origin(), time),
+            Self::TooLarge(url, limit) => Self::TooLarge(url.origin(), limit),
+            Self::Broken(url, reason) => Self::Broken(url.origin(), reason),
+        }
+    }
+
     /// What comes next.
     pub fn fault(&self) -> Fault {
         match self {
@@ -168,6 +179,11 @@ impl Client {
         tokio::task::spawn_blocking(move || call_blocking(&agent, &call))
             .await
             .unwrap_or_else(|error| Err(CallError::Broken(url, error.to_string())))
+    }
+
+    /// Makes `call` on this thread, which must be one that may wait.
+    pub fn call_blocking(&self, call: &Call) -> Result<Answer, CallError> {
+        call_blocking(&self.agent, call)
     }
 }
 

@@ -25,6 +25,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::capacity::{CONNECT_TIME, SEND_BUFFER, TLS_PEERS};
 use crate::fault::Fault;
+use crate::http::io::authorities;
 use crate::http::{Authority, Distrust, Judge, Scheme, TlsPeer, Url};
 
 /// The protocol offered in the TLS handshake.
@@ -145,6 +146,13 @@ impl Connector {
         }
     }
 
+    /// Connections that `judge` decides about, with `roots` in the place of this system's authorities.
+    pub(super) fn with_authorities(judge: Arc<dyn Judge>, roots: RootCertStore) -> Self {
+        let connector = Self::new(judge);
+        let _ = connector.authorities.set(connector.verifier(roots));
+        connector
+    }
+
     /// Opens a connection for a stream to the host and port of `url`.
     pub async fn connect(&self, url: &Url, alpn: Alpn) -> Result<Stream, ConnectError> {
         tokio::time::timeout(CONNECT_TIME, self.connect_once(url, alpn))
@@ -226,20 +234,14 @@ impl Connector {
         Ok((config, name))
     }
 
-    /// The authorities of this system, read when the first TLS connection is made.
+    /// The authorities, read when the first TLS connection is made.
     fn authorities(&self) -> Option<Arc<WebPkiServerVerifier>> {
-        self.authorities
-            .get_or_init(|| {
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                WebPkiServerVerifier::builder_with_provider(
-                    Arc::new(roots),
-                    Arc::clone(&self.provider),
-                )
-                .build()
-                .ok()
-            })
-            .clone()
+        self.authorities.get_or_init(|| self.verifier(authorities::system())).clone()
+    }
+
+    fn verifier(&self, roots: RootCertStore) -> Option<Arc<WebPkiServerVerifier>> {
+        let provider = Arc::clone(&self.provider);
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Does not: retry; its callers know whether that makes sense.
 
+mod authorities;
 mod call;
 mod connect;
 
+pub use authorities::{CaFileError, service_client};
 pub use call::{Answer, Call, CallError, Client};
 pub use connect::{Alpn, ConnectError, Connector, Stream};

@@ -1,9 +1,12 @@
-//! Sockets and files of the orchestrator floor: gRPC, and the file of pins.
+//! Sockets and files of the orchestrator floor: gRPC, discovery, and the file of pins.
 //!
 //! Does not: decide; the pure files beside it do.
 
+mod discovery;
 mod grpc;
+mod kept;
 mod pins;
 
+pub use discovery::{FindError, Finder, Listed, Way};
 pub use grpc::{InfoError, fetch_info};
 pub use pins::PinFile;

@@ -1,0 +1,92 @@
+//! Reads certificate authorities: those of the system, or those of a file that take their place.
+//!
+//! Does not: judge certificates by them.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::http::ServiceTrust;
+use crate::http::io::{Client, Connector};
+
+/// A file of authorities cannot be used.
+#[derive(Debug)]
+pub struct CaFileError {
+    path: PathBuf,
+    reason: String,
+}
+
+impl fmt::Display for CaFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: no certificate authorities in PEM form: {}",
+            self.path.display(),
+            self.reason
+        )
+    }
+}
+
+impl std::error::Error for CaFileError {}
+
+/// Makes calls to signers and discovery endpoints under their own policy of trust.
+pub fn service_client(trust: ServiceTrust) -> Result<Client, CaFileError> {
+    let roots = trust.ca_file.as_deref().map(read).transpose()?;
+    let judge = Arc::new(trust);
+    let connector = match roots {
+        Some(roots) => Connector::with_authorities(judge, roots),
+        None => Connector::new(judge),
+    };
+    Ok(Client::new(Arc::new(connector)))
+}
+
+/// The authorities of this system.
+pub(super) fn system() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+fn read(path: &Path) -> Result<RootCertStore, CaFileError> {
+    let failed = |reason: String| CaFileError { path: path.to_owned(), reason };
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|e| failed(e.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        let certificate = certificate.map_err(|e| failed(e.to_string()))?;
+        roots.add(certificate).map_err(|e| failed(e.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(failed("it holds none".to_owned()));
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, content: &[u8], reason: &str) {
+        let path = std::env::temp_dir().join(format!("ca-{}-{name}", std::process::id()));
+        std::fs::write(&path, content).unwrap();
+        let trust = ServiceTrust { ca_file: Some(path.clone()), ..ServiceTrust::default() };
+        let error = service_client(trust).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert!(error.contains(name) && error.contains(reason), "{error}");
+    }
+
+    #[test]
+    fn a_file_without_authorities_is_refused() {
+        check("empty", b"", "holds none");
+        check("text", b"hello\n", "holds none");
+        check("torn", b"-----BEGIN CERTIFICATE-----\nAAAA\n", "");
+        check("no-der", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "");
+        let trust =
+            ServiceTrust { ca_file: Some("/nowhere/ca.pem".into()), ..ServiceTrust::default() };
+        assert!(service_client(trust).unwrap_err().to_string().starts_with("/nowhere/ca.pem: "));
+    }
+}

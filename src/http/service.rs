@@ -1,0 +1,69 @@
+//! Decides whether the certificate of a signer or of a discovery endpoint is believed.
+//!
+//! | for this host and port | accepted |
+//! |---|---|
+//! | a pin is given | the pinned certificate only, whatever an authority says |
+//! | no pin | what an authority vouches for: one of an own file, or else one of the system |
+//!
+//! Unlike orchestrators, these see our credentials, so nothing is trusted on first use and no setting
+//! accepts just anything.
+//!
+//! Does not: read the file of authorities; `io` does.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge};
+
+/// Which signers and discovery endpoints are believed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServiceTrust {
+    /// The certificates that alone are accepted, by host and port.
+    pub pins: BTreeMap<Authority, Fingerprint>,
+    /// A PEM file of authorities that take the place of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Judge for ServiceTrust {
+    fn judge(&self, peer: &Authority, seen: &Fingerprint, ca: &CaVerdict) -> Result<(), Distrust> {
+        match (self.pins.get(peer), ca) {
+            (Some(wanted), _) if wanted == seen => Ok(()),
+            (Some(wanted), _) => Err(Distrust::Pinned { wanted: *wanted, seen: *seen }),
+            (None, CaVerdict::Valid) => Ok(()),
+            (None, CaVerdict::Invalid(reason)) => Err(Distrust::NoService(reason.clone())),
+            (None, CaVerdict::WrongTime(reason)) => Err(Distrust::WrongTime(reason.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Url;
+
+    const OURS: Fingerprint = Fingerprint([1; 32]);
+    const OTHER: Fingerprint = Fingerprint([2; 32]);
+
+    #[track_caller]
+    fn check(pin: Option<Fingerprint>, ca: CaVerdict, expected: Result<(), Distrust>) {
+        let peer = Url::parse("https://signer.example:8081").unwrap().authority().clone();
+        let pins = pin.map(|print| (peer.clone(), print)).into_iter().collect();
+        let trust = ServiceTrust { pins, ca_file: None };
+        assert_eq!(trust.judge(&peer, &OURS, &ca), expected);
+    }
+
+    #[test]
+    fn the_table_holds() {
+        let unknown = || CaVerdict::Invalid("unknown issuer".into());
+        let expired = || CaVerdict::WrongTime("expired".into());
+        let pinned = || Err(Distrust::Pinned { wanted: OTHER, seen: OURS });
+        check(None, CaVerdict::Valid, Ok(()));
+        check(None, unknown(), Err(Distrust::NoService("unknown issuer".into())));
+        check(None, expired(), Err(Distrust::WrongTime("expired".into())));
+        check(Some(OURS), CaVerdict::Valid, Ok(()));
+        check(Some(OURS), unknown(), Ok(()));
+        check(Some(OURS), expired(), Ok(()));
+        check(Some(OTHER), CaVerdict::Valid, pinned());
+        check(Some(OTHER), unknown(), pinned());
+    }
+}

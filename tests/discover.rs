@@ -1,0 +1,180 @@
+//! Discovery over real sockets: every way, every refusal, and the list that outlives its endpoint.
+//!
+//! Does not: ask orchestrators for their infos.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod peer;
+
+use std::path::Path;
+
+use livepeer_edge::http::io::{Client, service_client};
+use livepeer_edge::http::{ServiceTrust, Url};
+use livepeer_edge::orchestrator::io::{FindError, Finder, Listed, Way};
+use livepeer_edge::orchestrator::{Endpoints, Headers, Wanted};
+use livepeer_edge::secret::{Secret, SecretSource};
+use peer::{Body, Peer, Reply, Scratch, body, json, nobody, text};
+use serde_json::json as value;
+
+fn client() -> Client {
+    service_client(ServiceTrust::default()).expect("no file is needed")
+}
+
+fn wanted() -> Wanted {
+    Wanted {
+        capabilities: vec!["live-video-to-video/noop".parse().expect("a capability")],
+        apps: vec!["livepeer-example/echo".into()],
+    }
+}
+
+fn finder(endpoints: Endpoints, directory: Option<&Path>) -> Finder {
+    Finder::new(client(), endpoints, wanted(), directory, false)
+}
+
+fn at(discovery: &Url) -> Endpoints {
+    Endpoints { discovery: Some(discovery.join("/list")), ..Endpoints::default() }
+}
+
+fn header(name: &'static str, value: &str) -> Headers {
+    let source = SecretSource::Given(Secret::new(value));
+    vec![(http::HeaderName::from_static(name), source)]
+}
+
+fn one(host: &str) -> Reply {
+    json(200, &value!([{ "address": host }]))
+}
+
+fn hosts(listed: &Listed) -> Vec<&str> {
+    listed.list.entries.iter().map(|entry| entry.address.authority().host()).collect()
+}
+
+#[tokio::test]
+async fn the_ways_are_gone_in_their_order() {
+    let discovery = Peer::start(|_| one("d")).await;
+    let signer = Peer::start(|_| one("s")).await;
+    let second = Peer::start(|_| one("t")).await;
+    let mut finder = finder(
+        Endpoints {
+            orchestrators: vec![Url::parse("https://n:8935").expect("a URL")],
+            signers: vec![signer.url.clone(), second.url.clone()],
+            signer_headers: header("authorization", "Bearer s"),
+            discovery: Some(Url::parse(&format!("{}/list?key=1", discovery.url)).expect("a URL")),
+            discovery_headers: header("x-key", "d"),
+        },
+        None,
+    );
+    let mut found = Vec::new();
+    while let Some(listed) = finder.next().await {
+        let listed = listed.expect("a list");
+        found.push((listed.way.clone(), hosts(&listed).join(",")));
+    }
+    let peer = |peer: &Peer| peer.url.authority().clone();
+    assert_eq!(
+        found,
+        [
+            (Way::Named, "n".to_owned()),
+            (Way::Discovery(peer(&discovery)), "d".to_owned()),
+            (Way::Signer(peer(&signer)), "s".to_owned()),
+        ]
+    );
+    let query = "caps=live-video-to-video/noop&app=livepeer-example/echo";
+    assert_eq!(discovery.lines(), [format!("GET /list?key=1&{query}")]);
+    assert_eq!(discovery.seen()[0].header("x-key"), Some("d"));
+    assert_eq!(discovery.seen()[0].header("authorization"), None);
+    assert_eq!(signer.lines(), [format!("GET /discover-orchestrators?{query}")]);
+    assert_eq!(signer.seen()[0].header("authorization"), Some("Bearer s"));
+    assert!(second.lines().is_empty(), "a second signer says the same");
+}
+
+#[track_caller]
+fn check(error: FindError, expected: &str) {
+    let text = error.to_string();
+    assert!(text.contains(expected), "{text}");
+    assert!(!text.contains("list?") && !text.contains("hunter2"), "{text}");
+}
+
+#[tokio::test]
+async fn every_refusal_has_its_words_and_shows_no_url() {
+    type Refusal = (fn() -> Reply, &'static str);
+    let table: [Refusal; 9] = [
+        (|| text(503, ""), "no list of orchestrators yet"),
+        (|| text(401, "hunter2"), "refuses the credential (401)"),
+        (|| text(403, ""), "refuses the credential (403)"),
+        (|| text(404, ""), "gave status 404"),
+        (|| text(302, ""), "gave status 302"),
+        (|| text(200, "<html>"), "no JSON list"),
+        (|| text(200, "{}"), "no JSON list"),
+        (|| text(200, &" ".repeat(2 << 20)), "longer than"),
+        (|| body(Body::Hangup), "no HTTP answer"),
+    ];
+    for (reply, expected) in table {
+        let peer = Peer::start(move |_| reply()).await;
+        let endpoint = Url::parse(&format!("{}/list?key=hunter2", peer.url)).expect("a URL");
+        let endpoints = Endpoints { discovery: Some(endpoint), ..Endpoints::default() };
+        let mut finder = finder(endpoints, None);
+        check(finder.next().await.expect("a way").expect_err("no list"), expected);
+        assert!(finder.next().await.is_none());
+    }
+    let mut finder = finder(at(&nobody().await), None);
+    check(finder.next().await.expect("a way").expect_err("no list"), "connection refused");
+}
+
+#[tokio::test]
+async fn plain_http_stays_on_this_machine_unless_allowed() {
+    let far = Url::parse("http://192.0.2.1:1").expect("a URL");
+    let refused = finder(at(&far), None).next().await.expect("a way").expect_err("no list");
+    assert!(matches!(refused, FindError::PlainHttp(_)));
+}
+
+#[tokio::test]
+async fn a_credential_that_is_not_there_is_named() {
+    let source = SecretSource::Environment("LIVEPEER_EDGE_NOT_SET".into());
+    let headers = vec![(http::header::AUTHORIZATION, source)];
+    let endpoints = Endpoints { discovery_headers: headers, ..at(&nobody().await) };
+    let error = finder(endpoints, None).next().await.expect("a way").expect_err("no list");
+    assert!(error.to_string().contains("LIVEPEER_EDGE_NOT_SET"), "{error}");
+}
+
+#[tokio::test]
+async fn the_last_good_list_serves_while_its_endpoint_is_down() {
+    let scratch = Scratch::new("kept");
+    let mut replies = vec![text(500, ""), text(200, "[]"), text(500, ""), one("a")];
+    let discovery = Peer::start(move |_| replies.pop().unwrap_or_else(|| text(500, ""))).await;
+    let new = || finder(at(&discovery.url), Some(&scratch.0));
+
+    let good = new().next().await.expect("a way").expect("a list");
+    assert_eq!(hosts(&good), ["a"]);
+
+    let mut down = new();
+    assert!(down.next().await.expect("a way").is_err());
+    let kept = down.next().await.expect("the kept one").expect("a list");
+    assert_eq!((kept.way.clone(), hosts(&kept)), (Way::Kept, vec!["a"]));
+    assert!(down.next().await.is_none());
+
+    let mut empty = new();
+    let listed = empty.next().await.expect("a way").expect("a list");
+    assert!(listed.list.entries.is_empty());
+    assert!(empty.next().await.is_none(), "an empty list is an answer");
+
+    let mut down = new();
+    assert!(down.next().await.expect("a way").is_err());
+    let kept = down.next().await.expect("an empty list does not replace a good one");
+    assert_eq!(hosts(&kept.expect("a list")), ["a"]);
+
+    let mut other = finder(at(&nobody().await), Some(&scratch.0));
+    assert!(other.next().await.expect("a way").is_err());
+    assert!(other.next().await.is_none(), "the list is another endpoint's");
+}
+
+#[tokio::test]
+async fn a_list_from_a_later_way_makes_the_kept_one_needless() {
+    let scratch = Scratch::new("later");
+    let mut replies = vec![text(500, ""), one("a")];
+    let discovery = Peer::start(move |_| replies.pop().expect("two calls")).await;
+    finder(at(&discovery.url), Some(&scratch.0)).next().await.expect("a way").expect("a list");
+    let signer = Peer::start(|_| one("s")).await;
+    let endpoints = Endpoints { signers: vec![signer.url.clone()], ..at(&discovery.url) };
+    let mut finder = finder(endpoints, Some(&scratch.0));
+    assert!(finder.next().await.expect("a way").is_err());
+    assert_eq!(hosts(&finder.next().await.expect("a way").expect("a list")), ["s"]);
+    assert!(finder.next().await.is_none());
+}

@@ -1,0 +1,218 @@
+//! An HTTP server that answers by script and keeps what it was asked.
+//!
+//! Does not: know the protocol; each test says what its peers answer.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use livepeer_edge::http::Url;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    /// Method and path, as `POST /a`.
+    pub(crate) fn line(&self) -> String {
+        self.head.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("a JSON body")
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+pub(crate) enum Body {
+    Whole(Vec<u8>),
+    /// Sent chunk by chunk, as they come; the answer ends with the sender.
+    Chunks(mpsc::UnboundedReceiver<Vec<u8>>),
+    /// The connection is closed without an answer.
+    Hangup,
+    /// There never is an answer.
+    Silence,
+}
+
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) kind: &'static str,
+    pub(crate) body: Body,
+}
+
+/// An answer with a JSON body.
+pub(crate) fn json(status: u16, body: &Value) -> Reply {
+    text(status, &body.to_string())
+}
+
+pub(crate) fn text(status: u16, body: &str) -> Reply {
+    Reply { status, kind: "application/json", body: Body::Whole(body.as_bytes().to_vec()) }
+}
+
+pub(crate) fn body(body: Body) -> Reply {
+    Reply { status: 200, kind: "text/event-stream", body }
+}
+
+pub(crate) struct Peer {
+    pub(crate) url: Url,
+    seen: Arc<Mutex<Vec<Request>>>,
+    count: watch::Receiver<usize>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Peer {
+    pub(crate) async fn start(answer: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::serve(listener, answer)
+    }
+
+    /// A listener first, for peers that name their own address.
+    pub(crate) async fn bind() -> (TcpListener, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        (listener, base)
+    }
+
+    pub(crate) fn serve(
+        listener: TcpListener,
+        answer: impl FnMut(&Request) -> Reply + Send + 'static,
+    ) -> Self {
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (counter, count) = watch::channel(0);
+        let counter = Arc::new(counter);
+        let answer = Arc::new(Mutex::new(answer));
+        let kept = Arc::clone(&seen);
+        let task = tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let (kept, answer, counter) =
+                    (Arc::clone(&kept), Arc::clone(&answer), Arc::clone(&counter));
+                tokio::spawn(async move {
+                    while let Some(request) = read(&mut socket).await {
+                        kept.lock().expect("a sound lock").push(request.clone());
+                        let reply = (*answer.lock().expect("a sound lock"))(&request);
+                        counter.send_modify(|count| *count += 1);
+                        if write(&mut socket, reply).await.is_none() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { url: Url::parse_base(&base, 80).expect("a URL"), seen, count, task }
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Request> {
+        self.seen.lock().expect("a sound lock").clone()
+    }
+
+    /// Methods and paths in their order.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.seen().iter().map(Request::line).collect()
+    }
+
+    /// Waits until a request with this line has come.
+    pub(crate) async fn asked(&self, line: &str) {
+        let mut count = self.count.clone();
+        let wait = async {
+            while !self.lines().iter().any(|seen| seen == line) {
+                count.changed().await.expect("the peer lives");
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, wait).await;
+        waited.unwrap_or_else(|_| panic!("{line} did not come: {:?}", self.lines()));
+    }
+}
+
+async fn read(socket: &mut TcpStream) -> Option<Request> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
+            break end + 4;
+        }
+        if socket.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let head = String::from_utf8(bytes[..end].to_vec()).expect("a head in ASCII");
+    let mut request = Request { head, body: bytes[end..].to_vec() };
+    let length = request.header("content-length").map_or(0, |text| text.parse().expect("a number"));
+    while request.body.len() < length {
+        if socket.read_buf(&mut request.body).await.ok()? == 0 {
+            return None;
+        }
+    }
+    Some(request)
+}
+
+async fn write(socket: &mut TcpStream, reply: Reply) -> Option<()> {
+    let Reply { status, kind, body } = reply;
+    match body {
+        Body::Whole(body) => {
+            let length = body.len();
+            let length =
+                if status == 204 { String::new() } else { format!("Content-Length: {length}\r\n") };
+            let head = format!("HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\n{length}\r\n");
+            socket.write_all(&[head.as_bytes(), &body].concat()).await.ok()
+        }
+        Body::Chunks(mut chunks) => {
+            let head = format!(
+                "HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            );
+            socket.write_all(head.as_bytes()).await.ok()?;
+            while let Some(chunk) = chunks.recv().await {
+                let head = format!("{:x}\r\n", chunk.len());
+                socket.write_all(&[head.as_bytes(), &chunk, b"\r\n"].concat()).await.ok()?;
+            }
+            socket.write_all(b"0\r\n\r\n").await.ok()
+        }
+        Body::Hangup => None,
+        Body::Silence => std::future::pending().await,
+    }
+}
+
+/// An address at which nobody listens.
+pub(crate) async fn nobody() -> Url {
+    let (listener, base) = Peer::bind().await;
+    drop(listener);
+    Url::parse(&base).expect("a URL")
+}
+
+/// A directory that is gone when the test is over.
+pub(crate) struct Scratch(pub(crate) PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        let name = format!("{name}-{}", std::process::id());
+        Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
