@@ -163,7 +163,7 @@ async fn a_publisher_is_told_to_go_on_over_tls() {
     for _ in 0..3 {
         assert_eq!(client.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
     }
-    assert!(sandbox.counters().continues >= 3);
+    assert!(sandbox.until(LIMIT, |record| record.counters.continues >= 3).await);
 }
 
 #[test]

@@ -281,7 +281,8 @@ pub(crate) async fn deleted_while_pre_connected(base: &str, name: &str) {
     pair.delete().await;
     let deleted = Instant::now();
     let end = finished("the publisher's end", publisher).await;
-    assert!(matches!(end, Ok(End::Closed)), "{end:?}");
+    // On a busy machine its POST may come after the channel has gone.
+    assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
     let end = finished("the subscriber's end", subscriber).await;
     assert!(matches!(end, Ok(End::Closed)), "{end:?}");
     assert!(deleted.elapsed() < Duration::from_secs(1), "{:?}", deleted.elapsed());
