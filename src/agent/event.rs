@@ -73,6 +73,8 @@ pub(super) enum Event {
     CloseTimeout,
     /// Every part has ended.
     Closed,
+    /// The service manager wants to hear something.
+    Look,
     /// The job wants a sign of life.
     KeepAlive,
 }

@@ -20,6 +20,7 @@ mod fanout;
 mod flow;
 mod parts;
 mod run;
+mod watch;
 
 pub use error::AgentError;
 pub use fanout::OutputSink;

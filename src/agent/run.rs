@@ -14,6 +14,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::agent::event::{Event, Part};
 use crate::agent::fanout::Outputs;
 use crate::agent::parts::Parts;
+use crate::agent::watch::Watch;
 use crate::agent::{Agent, AgentError, Options};
 use crate::capacity::EVENTS;
 use crate::fault::chain;
@@ -78,6 +79,7 @@ pub(super) struct Loop {
     pub(super) payment_trouble: Option<String>,
     /// Where the job was started last.
     pub(super) orchestrator: Option<Url>,
+    watch: Watch,
 }
 
 /// Runs `agent` with its open `capture` until `stop`, the end of the input, or a failure.
@@ -105,6 +107,7 @@ pub(super) async fn run(agent: Agent, capture: Capture, stop: Stop) -> Result<()
         capture_failure: None,
         payment_trouble: None,
         orchestrator: None,
+        watch: Watch::new(Instant::now()),
     };
     running.run(commands, arrived, stop).await
 }
@@ -127,6 +130,8 @@ impl Loop {
                     return self.finish(outcome);
                 }
             }
+            let stage = self.machine.stage();
+            self.watch.look(stage, self.orchestrator.as_ref(), &self.status, Instant::now());
             let event = tokio::select! {
                 biased;
                 () = stop.wait(), if !stopping => {
@@ -173,6 +178,7 @@ impl Loop {
             end = ended(self.capture.as_ref()) => Event::CaptureEnded(end),
             () = at(self.machine.poll_timeout()) => Event::Timeout,
             () = at(closes_at) => Event::CloseTimeout,
+            () = at(self.watch.poll_timeout()) => Event::Look,
             _ = keep_alive.tick(), if is_live => Event::KeepAlive,
         }
     }
@@ -241,7 +247,7 @@ impl Loop {
                 self.reread();
                 return None;
             }
-            Event::PayerEnded | Event::CaptureStopped => return None,
+            Event::PayerEnded | Event::CaptureStopped | Event::Look => return None,
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Does not: decide.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use heapless::Vec as Bounded;
 
@@ -55,6 +55,31 @@ pub enum Event<T> {
     Closed,
     /// The time that [`Machine::poll_timeout`](super::Machine::poll_timeout) named has come.
     Timeout,
+}
+
+/// How far a job has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It is being found out who may take the job.
+    Finding,
+    /// Orchestrators are asked.
+    Selecting {
+        /// They have until then.
+        until: Instant,
+    },
+    /// One of them was asked for the job.
+    Starting,
+    /// The job runs.
+    Live,
+    /// Nobody took the job; there is a next try.
+    Waiting {
+        /// It begins then.
+        until: Instant,
+    },
+    /// The job is being closed here, to go on elsewhere.
+    Leaving,
+    /// The job is being closed, or all is over.
+    Ending,
 }
 
 /// What is to be done.

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
 use crate::http::Url;
-use crate::job::{Command, Commands, Event, Loss, Outcome};
+use crate::job::{Command, Commands, Event, Loss, Outcome, Stage};
 use crate::session::selection::{Candidate, Rounds, Rules, Step, Suspensions};
 
 /// No output segment for this long while video goes in: the job is dead (go-livepeer `ai_live_video.go`).
@@ -132,6 +132,19 @@ impl<T> Machine<T> {
                 [*output_due, *event_due].into_iter().flatten().min()
             }
             State::Finding | State::Starting { .. } | State::Closing { .. } | State::Ended => None,
+        }
+    }
+
+    /// How far the job has come, for those who look from outside.
+    pub fn stage(&self) -> Stage {
+        match &self.state {
+            State::Finding => Stage::Finding,
+            State::Selecting { until, .. } => Stage::Selecting { until: *until },
+            State::Starting { .. } => Stage::Starting,
+            State::Live { .. } => Stage::Live,
+            State::Waiting { until } => Stage::Waiting { until: *until },
+            State::Closing { then: Then::GoOn { .. } } => Stage::Leaving,
+            State::Closing { then: Then::Finish(_) } | State::Ended => Stage::Ending,
         }
     }
 

@@ -12,7 +12,7 @@ mod machine;
 mod options;
 mod wire;
 
-pub use command::{Command, Commands, Event, Outcome};
+pub use command::{Command, Commands, Event, Outcome, Stage};
 pub use error::{JobError, Loss};
 pub use io::LiveVideoJob;
 pub use machine::{Machine, Recovery};

@@ -1,0 +1,95 @@
+//! Tells the service manager how far the job has come, and that it is alive.
+//!
+//! | stage | ready | status | watchdog |
+//! |---|---|---|---|
+//! | finding, selecting, starting | not yet | who is asked | a stated wait, with its limit |
+//! | live | yes | where | fed when a segment went out or came back |
+//! | waiting | yes | for what | a stated wait, to its end |
+//! | leaving, ending | as before | stopping, at the end | as before |
+//!
+//! Does not: decide whether the agent is well; `service::Watchdog` does.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use crate::capacity::{CALL_TIME, CONNECT_TIME, JOB_START_TIME};
+use crate::http::Url;
+use crate::job::Stage;
+use crate::service::Service;
+use crate::status::Status;
+
+/// What the service manager was told.
+#[derive(Debug)]
+pub(super) struct Watch {
+    service: Service,
+    is_ready: bool,
+    stage: Option<Stage>,
+    /// Segments out and back when last looked at.
+    moved: u64,
+}
+
+impl Watch {
+    pub(super) fn new(now: Instant) -> Self {
+        let service = Service::from_environment(now);
+        Self { service, is_ready: false, stage: None, moved: 0 }
+    }
+
+    /// When it wants to look next.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.service.poll_timeout()
+    }
+
+    /// Something happened, or the time of [`Self::poll_timeout`] has come.
+    pub(super) fn look(&mut self, stage: Stage, at: Option<&Url>, status: &Status, now: Instant) {
+        let is_new = self.stage.replace(stage) != Some(stage);
+        let place = at.map(|url| url.authority().to_string()).unwrap_or_default();
+        match stage {
+            Stage::Finding if is_new => {
+                self.service.status("looking for orchestrators");
+                self.service.wait(now + CALL_TIME, now);
+            }
+            Stage::Selecting { until } if is_new => {
+                self.service.status("asking orchestrators");
+                self.service.wait(until, now);
+            }
+            Stage::Starting if is_new => {
+                self.service.status(&format!("starting the job at {place}"));
+                self.service.wait(now + CONNECT_TIME + JOB_START_TIME, now);
+            }
+            Stage::Waiting { until } if is_new => {
+                self.ready();
+                self.service.status("no orchestrator takes the job; trying again");
+                self.service.wait(until, now);
+            }
+            Stage::Ending if is_new => {
+                self.service.status("stopping");
+                self.service.stopping();
+            }
+            Stage::Live => {
+                if is_new {
+                    self.ready();
+                    self.service.status(&format!("live at {place}"));
+                    self.service.alive(now);
+                }
+                let moved =
+                    status.publish.segments.load(Relaxed) + status.returned.segments.load(Relaxed);
+                if std::mem::replace(&mut self.moved, moved) != moved {
+                    self.service.alive(now);
+                }
+            }
+            Stage::Finding
+            | Stage::Selecting { .. }
+            | Stage::Starting
+            | Stage::Waiting { .. }
+            | Stage::Leaving
+            | Stage::Ending => {}
+        }
+        self.service.tick(now);
+    }
+
+    fn ready(&mut self) {
+        if !std::mem::replace(&mut self.is_ready, true) {
+            self.service.ready();
+        }
+    }
+}
