@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 const NAMED: &[(&str, &str)] = &[
     ("gray", "videobalance saturation=0.0"),
     ("edge", "edgetv"),
-    ("flip", "videoflip method=horizontal-flip"),
+    // Not `method`, which GStreamer 1.22.0 takes and then forgets.
+    ("flip", "videoflip video-direction=horiz"),
     ("invert", "coloreffects preset=xpro"),
 ];
 

@@ -1,0 +1,254 @@
+//! `demo` as a user runs it: every frame comes back, in order, in segments that decode alone, whatever the
+//! source; the summary says so.
+//!
+//! Does not: measure speed; on a busy machine a figure proves nothing.
+#![cfg(feature = "sandbox")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod edge;
+mod stream;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use edge::{Ended, SMALL, run, temporary};
+use livepeer_edge::media::burn::{self, Picture};
+use stream::{Segment, decode, make, segments};
+
+/// Ticks of 90 kHz between two frames at 24 frames/s.
+const STEP: u64 = 3750;
+
+/// The summary of a demo.
+#[derive(Debug)]
+struct Summary {
+    captured: u64,
+    published: u64,
+    returned: u64,
+    dropped: u64,
+    segments: u64,
+}
+
+/// The figures at the end of standard error, all of which are there and make sense.
+#[track_caller]
+fn summary(ended: &Ended) -> Summary {
+    let row = |name: &str| {
+        let line = ended.stderr.lines().find(|line| line.starts_with(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("no {name} in:\n{}", ended.stderr))
+    };
+    let figures = |name: &str| -> Vec<f64> {
+        let words = row(name).split([' ', ',']);
+        words.filter_map(|word| word.parse().ok()).collect()
+    };
+    let [captured, published, returned, dropped] = figures("frames")[..] else {
+        panic!("{}", row("frames"))
+    };
+    let [segments, lost] = figures("segments")[..] else { panic!("{}", row("segments")) };
+    assert_eq!((figures("violations"), lost), (vec![0.0], 0.0), "{}", ended.stderr);
+    let [p50, p95, p99] = figures("latency")[..] else { panic!("{}", row("latency")) };
+    assert!(0.0 < p50 && p50 <= p95 && p95 <= p99, "{}", row("latency"));
+    assert!(figures("CPU")[0] > 0.0 && figures("memory")[0] > 0.0, "{}", ended.stderr);
+    let [captured, published, returned, dropped, segments] =
+        [captured, published, returned, dropped, segments].map(|figure| figure as u64);
+    Summary { captured, published, returned, dropped, segments }
+}
+
+/// Runs a demo to a file, whose stream must be as the summary says.
+#[track_caller]
+fn demo(arguments: &[&str]) -> (Summary, Vec<Segment>, PathBuf) {
+    let path = temporary("out.ts");
+    let output = ["demo", "--output", path.to_str().unwrap()];
+    let ended = run(&[&output, arguments].concat()).with_code(0);
+    assert_eq!(ended.stdout, b"");
+    let summary = summary(&ended);
+    assert_eq!((summary.returned, summary.dropped), (summary.published, 0), "{summary:?}");
+    let stream = std::fs::read(&path).unwrap();
+    let segments = segments(&stream);
+    let units: usize = segments.iter().map(|segment| segment.units.len()).sum();
+    assert_eq!(units as u64, summary.returned);
+    check_ffprobe(&path, units);
+    (summary, segments, path)
+}
+
+/// libav reads it without a word, and finds a PTS and a rising DTS in each packet.
+#[track_caller]
+fn check_ffprobe(path: &PathBuf, units: usize) {
+    let probe = |entries: &str| {
+        let arguments = ["-v", "error", "-of", "csv=p=0", "-show_entries", entries];
+        let output = Command::new("ffprobe").args(arguments).arg(path).output().expect("ffprobe");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shape = probe("stream=codec_name,width,height");
+    assert!(shape.starts_with("h264,1280,720\n"), "{shape}");
+    let packets = probe("packet=pts,dts");
+    let dts: Vec<u64> = packets
+        .split_whitespace()
+        .map(|line| match line.split(',').map(str::parse).collect::<Vec<_>>()[..] {
+            [Ok::<u64, _>(pts), Ok(dts), ..] if pts >= dts => dts,
+            _ => panic!("{line}"),
+        })
+        .collect();
+    assert_eq!(dts.len(), units);
+    assert!(dts.windows(2).all(|two| two[0] < two[1]), "{dts:?}");
+}
+
+/// Each segment decodes alone to all of its pictures: none lost, none doubled.
+#[track_caller]
+fn check_decodes_alone(segments: &[Segment]) -> Vec<stream::Picture> {
+    let mut pictures = Vec::new();
+    for (n, segment) in segments.iter().enumerate() {
+        let decoded = decode(&segment.bytes);
+        assert_eq!(decoded.len(), segment.units.len(), "segment {n}");
+        assert!(decoded.iter().all(|p| (p.width, p.height) == (1280, 720)), "segment {n}");
+        pictures.extend(decoded);
+    }
+    pictures
+}
+
+/// Decoding times, and the number of frame steps between each two.
+#[track_caller]
+fn steps(segments: &[Segment]) -> Vec<u64> {
+    let units: Vec<_> = segments.iter().flat_map(|segment| &segment.units).collect();
+    assert!(units.iter().all(|unit| unit.pts >= unit.dts));
+    let step = |two: &[&stream::Unit]| {
+        let ticks = two[1].dts.checked_sub(two[0].dts).expect("DTS rises");
+        let frames = (ticks + STEP / 2) / STEP;
+        assert!(frames > 0 && ticks.abs_diff(frames * STEP) <= 2, "{ticks} ticks");
+        frames
+    };
+    units.windows(2).map(step).collect()
+}
+
+/// The frame number burnt into a picture: the one whose caption looks most like it.
+fn number(picture: &stream::Picture, around: u64) -> u64 {
+    let rows = 54;
+    let difference = |number: u64| {
+        let mut bytes = vec![0; picture.width * rows * 3 / 2];
+        let text = burn::caption(number, Duration::ZERO);
+        let mut drawn = Picture { bytes: &mut bytes, width: picture.width, height: rows };
+        drawn.write(text.split(' ').next().unwrap());
+        // The caption without its clock, 7 glyphs of 36 pixels.
+        let row = |y: usize| (0..7 * 36).map(move |x| y * picture.width + x);
+        (0..rows)
+            .flat_map(row)
+            .map(|at| u64::from(bytes[at].abs_diff(picture.luma[at])))
+            .sum::<u64>()
+    };
+    (around.saturating_sub(4)..around + 40).min_by_key(|number| difference(*number)).unwrap()
+}
+
+/// A film of `frames` frames at 720p24, a key each second.
+fn film(name: &str, frames: u32) -> PathBuf {
+    let plain = temporary("film.mp4");
+    make(&format!(
+        "videotestsrc num-buffers={frames} pattern=smpte horizontal-speed=4 \
+         ! video/x-raw,format=I420,width=1280,height=720,framerate=24/1 \
+         ! x264enc tune=zerolatency speed-preset=ultrafast bitrate=1000 key-int-max=24 \
+         option-string=scenecut=0 ! h264parse ! mp4mux ! filesink location={}",
+        plain.display()
+    ));
+    let path = temporary(name);
+    std::fs::rename(plain, &path).unwrap();
+    path
+}
+
+#[test]
+fn the_test_picture_comes_back_frame_by_frame() {
+    let (summary, segments, _) = demo(&["--seconds", "4"]);
+    assert_eq!((segments.len() as u64, summary.segments), (2, 2), "{summary:?}");
+    // A machine too busy may skip frames before the encoder; time and picture must agree on which.
+    let (steps, pictures) = (steps(&segments), check_decodes_alone(&segments));
+    let mut last = number(&pictures[0], 0);
+    for (step, picture) in steps.iter().zip(&pictures[1..]) {
+        let next = number(picture, last + step);
+        assert_eq!(next, last + step);
+        last = next;
+    }
+}
+
+#[test]
+fn a_film_comes_back_whole_and_ends_the_demo() {
+    let film = film("a film, 'so' to say.mp4", 72);
+    let (summary, segments, _) = demo(&["--source", &format!("file:{}", film.display())]);
+    assert_eq!((summary.captured, summary.returned), (72, 72), "{summary:?}");
+    assert_eq!(steps(&segments), [1; 71]);
+    check_decodes_alone(&segments);
+}
+
+#[test]
+fn raw_video_of_a_fragment_comes_back_whole() {
+    let fragment = "pipeline:videotestsrc num-buffers=72 ! video/x-raw,framerate=24/1 \
+                    ! identity sync=true";
+    let (summary, segments, _) = demo(&["--source", fragment]);
+    assert_eq!((summary.captured, summary.returned), (72, 72), "{summary:?}");
+    assert_eq!(steps(&segments), [1; 71]);
+    check_decodes_alone(&segments);
+}
+
+#[test]
+fn h264_of_a_fragment_passes_with_its_natural_keys_only() {
+    // Nothing here makes a key when asked to: a segment begins where the film has one.
+    let film = film("keys.mp4", 120);
+    let fragment =
+        format!("pipeline:filesrc location={} ! qtdemux ! identity sync=true", film.display());
+    let (summary, segments, path) = demo(&["--source", &fragment]);
+    assert_eq!((summary.captured, summary.returned), (120, 120), "{summary:?}");
+    assert_eq!(segments.iter().map(|s| s.units.len()).collect::<Vec<_>>(), [48, 48, 24]);
+    assert_eq!(steps(&segments), [1; 119]);
+    check_decodes_alone(&segments);
+    // Passed through, not encoded again: the pictures of the film are there bit by bit.
+    let hash = |path: &PathBuf| {
+        let arguments = ["-v", "error", "-f", "framemd5", "-"];
+        let output =
+            Command::new("ffmpeg").arg("-i").arg(path).args(arguments).output().expect("ffmpeg");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let hashes = text.lines().filter(|line| !line.starts_with('#'));
+        hashes.map(|line| line.rsplit(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(hash(&path), hash(&film));
+}
+
+#[test]
+fn an_effect_changes_every_picture() {
+    // Light on the left, dark on the right; the effect swaps them.
+    let fragment = "pipeline:videotestsrc num-buffers=72 pattern=smpte ! video/x-raw,framerate=24/1 \
+                    ! identity sync=true";
+    let lighter_left = |picture: &stream::Picture| {
+        let rows = picture.luma.chunks(picture.width).take(picture.height / 2);
+        let sum = |pixels: &[u8]| pixels.iter().map(|p| u64::from(*p)).sum::<u64>();
+        let halves = rows.map(|row| row.split_at(row.len() / 2));
+        let (left, right) =
+            halves.fold((0, 0), |(l, r), (left, right)| (l + sum(left), r + sum(right)));
+        left > right
+    };
+    let (_, plain, _) = demo(&["--source", fragment]);
+    let (summary, flipped, _) =
+        demo(&["--source", fragment, "--job.params", r#"{"effect":"flip"}"#]);
+    assert_eq!((summary.captured, summary.returned), (72, 72), "{summary:?}");
+    steps(&flipped);
+    assert!(check_decodes_alone(&plain[..1]).iter().all(lighter_left));
+    assert!(!check_decodes_alone(&flipped).iter().any(lighter_left));
+}
+
+#[test]
+fn standard_output_gets_the_stream_and_nothing_else() {
+    let arguments = ["demo", "--seconds", "2", "--output", "-", "--log.level", "trace"];
+    let ended = run(&[&arguments[..], &SMALL].concat()).with_code(0);
+    let returned = summary(&ended).returned;
+    let units: usize = segments(&ended.stdout).iter().map(|segment| segment.units.len()).sum();
+    assert_eq!(units as u64, returned);
+}
+
+#[test]
+fn what_is_wrong_with_the_input_fails_the_demo() {
+    let ended = run(&["demo", "--source", "file:/no/such/film.mp4"]).with_code(1);
+    assert_eq!(ended.error(), "error: no file /no/such/film.mp4");
+    let ended = run(&["demo", "--output", "/no/such/place/out.ts"]).with_code(1);
+    assert!(ended.error().starts_with("error: cannot write /no/such/place/out.ts: "));
+}

@@ -1,0 +1,184 @@
+//! The built program as a child process: started, heard while it runs, signalled, waited for.
+//!
+//! Waiting is for what the program says or for its end, never for time; limits only end a test that hangs.
+//!
+//! Does not: outlive its test; dropped, it is killed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// A test that waits longer hangs.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// The arguments of a small job, so that a test costs little.
+pub(crate) const SMALL: [&str; 8] = [
+    "--video.width",
+    "320",
+    "--video.height",
+    "180",
+    "--video.segment",
+    "1s",
+    "--encoder.speed",
+    "ultrafast",
+];
+
+/// A running program.
+pub(crate) struct Edge {
+    child: Child,
+    lines: Receiver<String>,
+    stdout: Option<JoinHandle<Vec<u8>>>,
+    stderr: String,
+    state: PathBuf,
+    /// When it was started.
+    pub(crate) began: Instant,
+}
+
+/// A program that has ended.
+pub(crate) struct Ended {
+    /// Its exit code; none if a signal killed it.
+    pub(crate) code: Option<i32>,
+    /// All it wrote to standard output.
+    pub(crate) stdout: Vec<u8>,
+    /// All it wrote to standard error.
+    pub(crate) stderr: String,
+}
+
+impl Edge {
+    /// Starts the program with `arguments`, and with a state directory of its own.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    /// The same, with these environment variables.
+    pub(crate) fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let state = temporary("state");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_livepeer-edge"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LIVEPEER_EDGE_")) {
+            command.env_remove(name);
+        }
+        let mut child = command
+            .args(arguments)
+            .env("STATE_DIRECTORY", &state)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let began = Instant::now();
+        let (say, lines) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).all(|line| say.send(line).is_ok());
+        });
+        let mut out = child.stdout.take().unwrap();
+        let stdout = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            out.read_to_end(&mut bytes).expect("standard output can be read");
+            bytes
+        });
+        Self { child, lines, stdout: Some(stdout), stderr: String::new(), state, began }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it says something that holds `part`, and gives that line.
+    #[track_caller]
+    pub(crate) fn hear(&mut self, part: &str) -> String {
+        let by = Instant::now() + LIMIT;
+        loop {
+            match self.lines.recv_timeout(by.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.stderr += &format!("{line}\n");
+                    if line.contains(part) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("no {part:?} in:\n{}", self.stderr),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("ended without {part:?}:\n{}", self.stderr)
+                }
+            }
+        }
+    }
+
+    /// Sends it a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill is there");
+        assert!(sent.success(), "{name} to {id}");
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ended {
+        let by = Instant::now() + LIMIT;
+        loop {
+            match self.lines.recv_timeout(by.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.stderr += &format!("{line}\n"),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.stderr),
+            }
+        }
+        let code = self.child.wait().expect("its exit code").code();
+        let stdout = self.stdout.take().unwrap().join().unwrap();
+        Ended { code, stdout, stderr: std::mem::take(&mut self.stderr) }
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        // Both fail when it has ended, as it should have.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.state);
+    }
+}
+
+/// Runs the program to its end.
+#[track_caller]
+pub(crate) fn run(arguments: &[&str]) -> Ended {
+    Edge::start(arguments).end()
+}
+
+impl Ended {
+    /// Asserts the exit code.
+    #[track_caller]
+    pub(crate) fn with_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        self
+    }
+
+    /// The one line on standard error that says why it ended; the others are the log's.
+    #[track_caller]
+    pub(crate) fn error(&self) -> &str {
+        let mut errors = self.stderr.lines().filter(|line| line.starts_with("error: "));
+        let (Some(error), None) = (errors.next(), errors.next()) else {
+            panic!("not one error in:\n{}", self.stderr)
+        };
+        assert_eq!(self.stderr.lines().last(), Some(error), "nothing follows it");
+        error
+    }
+}
+
+/// A path that nobody else uses, in the target directory.
+pub(crate) fn temporary(name: &str) -> PathBuf {
+    static NTH: AtomicU32 = AtomicU32::new(0);
+    let nth = NTH.fetch_add(1, Ordering::Relaxed);
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{nth}-{name}", std::process::id()))
+}
