@@ -15,7 +15,7 @@ const NAMED: &[(&str, &str)] = &[
     ("edge", "edgetv"),
     // Not `method`, which GStreamer 1.22.0 takes and then forgets.
     ("flip", "videoflip video-direction=horiz"),
-    ("invert", "coloreffects preset=xpro"),
+    ("invert", "coloreffects preset=xray"),
 ];
 
 /// Elements that an effect may be made of.

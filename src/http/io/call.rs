@@ -279,7 +279,7 @@ impl<In: Transport> Link<In> for TlsLink {
         socket.set_timeout(details.timeout);
         while tls.is_handshaking() {
             tls.complete_io(&mut socket)
-                .map_err(|error| carry(ConnectError::from_tls(peer, error)))?;
+                .map_err(|error| carry(ConnectError::from_tls(peer, Alpn::Http1, error)))?;
         }
         let buffers = LazyBuffers::new(BUFFER, BUFFER);
         Ok(Some(Either::B(TlsTransport { buffers, stream: StreamOwned::new(tls, socket) })))

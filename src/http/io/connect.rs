@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription, ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -68,7 +68,7 @@ impl ConnectError {
     }
 
     /// Sorts an error that came out of a TLS handshake.
-    pub(super) fn from_tls(peer: &Authority, error: io::Error) -> Self {
+    pub(super) fn from_tls(peer: &Authority, alpn: Alpn, error: io::Error) -> Self {
         let peer = peer.clone();
         let Some(tls) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) else {
             // A peer that closes or resets while we say hello usually speaks something else.
@@ -85,6 +85,10 @@ impl ConnectError {
         }
         if let rustls::Error::InvalidMessage(_) = tls {
             return Self::NotTls(peer);
+        }
+        let refused = rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol);
+        if *tls == refused && alpn == Alpn::Http2 {
+            return Self::NoHttp2(peer);
         }
         Self::Tls(peer, tls.to_string())
     }
@@ -188,7 +192,7 @@ impl Connector {
         let stream = TlsConnector::from(config)
             .connect(name, tcp)
             .await
-            .map_err(|error| ConnectError::from_tls(peer, error))?;
+            .map_err(|error| ConnectError::from_tls(peer, alpn, error))?;
         if alpn == Alpn::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Err(ConnectError::NoHttp2(peer.clone()));
         }
