@@ -11,7 +11,7 @@
 )]
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -174,6 +174,11 @@ impl Ended {
         assert_eq!(self.stderr.lines().last(), Some(error), "nothing follows it");
         error
     }
+}
+
+/// Says something past the test runner, which keeps what passing tests print to itself.
+pub(crate) fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 /// A path that nobody else uses, in the target directory.

@@ -9,8 +9,12 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use rcgen::{CertificateParams, KeyPair};
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A port that nothing listens on.
@@ -48,19 +52,47 @@ pub(crate) fn closing() -> u16 {
 
 /// A web server with TLS that offers these protocols.
 pub(crate) fn tls(alpn: &'static [&'static [u8]]) -> u16 {
+    let (certificate, key) = self_signed();
+    serve_tls(vec![certificate], &key, alpn)
+}
+
+/// A fresh certificate for this machine, and its key.
+pub(crate) fn self_signed() -> (CertificateDer<'static>, KeyPair) {
     let key = KeyPair::generate().unwrap();
-    let names = vec!["localhost".to_owned()];
-    let certificate = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
-    let mut config =
-        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-            )
-            .unwrap();
+    (names().self_signed(&key).unwrap().into(), key)
+}
+
+/// An authority as PEM, and a certificate that it signed for this machine, with its key.
+pub(crate) fn signed() -> (String, CertificateDer<'static>, KeyPair) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().unwrap();
+    let authority = STANDARD.encode(params.self_signed(&authority_key).unwrap().der());
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{authority}\n-----END CERTIFICATE-----\n");
+    let authority = Issuer::new(params, authority_key);
+    let key = KeyPair::generate().unwrap();
+    (pem, names().signed_by(&key, &authority).unwrap().into(), key)
+}
+
+fn names() -> CertificateParams {
+    CertificateParams::new(["localhost", "127.0.0.1"].map(str::to_owned)).unwrap()
+}
+
+/// A web server with TLS that shows this certificate, whether or not the key is the certificate's own.
+pub(crate) fn serve_tls(
+    certificates: Vec<CertificateDer<'static>>,
+    key: &KeyPair,
+    alpn: &'static [&'static [u8]],
+) -> u16 {
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    let shown = Shown(Arc::new(CertifiedKey::new(certificates, key)));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(shown));
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     let config = Arc::new(config);
     serve(move |stream| {
@@ -71,4 +103,13 @@ pub(crate) fn tls(alpn: &'static [&'static [u8]]) -> u16 {
         stream.conn.send_close_notify();
         let _ = stream.flush();
     })
+}
+
+#[derive(Debug)]
+struct Shown(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
 }

@@ -1,0 +1,247 @@
+//! Whom the program trusts, over each of its three ways to the network alike: gRPC, JSON calls, trickle
+//! streams; and that hosts may be names or IP addresses.
+//!
+//! Does not: test the policy's table; `orchestrator::trust` does.
+#![cfg(feature = "sandbox")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod edge;
+mod peers;
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use edge::{Edge, LIMIT, SMALL, temporary};
+use livepeer_edge::capacity::CALL_TIME;
+use livepeer_edge::fault::chain;
+use livepeer_edge::http::io::Call;
+use livepeer_edge::http::{Fingerprint, Url};
+use livepeer_edge::orchestrator::{OnChange, TrustOptions};
+use livepeer_edge::sandbox::{Handle, Options, Sandbox};
+use livepeer_edge::segment::Seq;
+use livepeer_edge::session::{Network, OrchestratorSession};
+use livepeer_edge::stop::Stop;
+use livepeer_edge::trickle::io::{SegmentSink, Subscriber};
+use livepeer_edge::trickle::{Channel, Purpose};
+use peers::{self_signed, serve_tls, signed};
+
+const TOFU: TrustOptions = TrustOptions::Tofu { on_change: OnChange::Follow };
+const STRICT: TrustOptions = TrustOptions::Tofu { on_change: OnChange::Refuse };
+
+fn sandbox() -> Handle {
+    Sandbox::start(Options::default()).unwrap()
+}
+
+fn url(sandbox: &Handle) -> Url {
+    Url::parse(&sandbox.url()).unwrap()
+}
+
+fn pin(sandbox: &Handle, print: Fingerprint) -> TrustOptions {
+    TrustOptions::Pin(BTreeMap::from([(url(sandbox).authority().clone(), print)]))
+}
+
+struct Nothing;
+
+impl SegmentSink for Nothing {
+    fn begin(&mut self, _: Seq, _: &str) {}
+    fn bytes(&mut self, _: &Bytes) {}
+    fn end(&mut self, _: bool) {}
+}
+
+/// The three ways, one after the other, each in a network of its own; its name with what went wrong.
+async fn ways(trust: &TrustOptions, state: Option<&Path>, url: &Url) -> [Option<String>; 3] {
+    let network = || Network::new(trust.clone(), state);
+    let session = OrchestratorSession::open(&network(), url, None).await;
+    let call = network().client.call(Call::get(url.join("/nothing")).within(CALL_TIME)).await;
+    // There is no such channel, which ends the subscription without an error.
+    let channel = Channel::parse(&format!("{url}/ai/trickle/x"), Purpose::Events).unwrap();
+    let (_hold, stop) = Stop::new();
+    let subscriber = Subscriber::new(Arc::clone(&network().connector), channel);
+    let stream = subscriber.run(Nothing, stop).await;
+    [
+        session.err().map(|error| chain(&error)),
+        call.err().map(|error| chain(&error)),
+        stream.err().map(|error| chain(&error)),
+    ]
+}
+
+/// Each way leads there.
+#[track_caller]
+fn check_trusts(ways: [Option<String>; 3]) {
+    assert_eq!(ways, [None, None, None]);
+}
+
+/// No way leads there, and each says this.
+#[track_caller]
+fn check_refuses(ways: [Option<String>; 3], url: &Url, words: &str) {
+    for way in ways {
+        let way = way.unwrap_or_else(|| panic!("trusted, but {words:?} was expected"));
+        assert!(way.contains(&url.authority().to_string()) && way.contains(words), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_pinned_at_first_sight_whatever_the_way() {
+    let (sandbox, state) = (sandbox(), temporary("pins"));
+    let url = url(&sandbox);
+    check_trusts(ways(&STRICT, Some(&state), &url).await);
+    let (old, new) = (sandbox.fingerprint(), sandbox.change_certificate().unwrap());
+    let pins = || std::fs::read_to_string(state.join("certificates")).unwrap();
+    assert_eq!(pins(), format!("{} {old}\n", url.authority()));
+
+    let words = format!("certificate {new} is not the pinned one {old}");
+    check_refuses(ways(&STRICT, Some(&state), &url).await, &url, &words);
+    assert_eq!(pins(), format!("{} {old}\n", url.authority()));
+    check_trusts(ways(&TOFU, Some(&state), &url).await);
+    assert_eq!(pins(), format!("{} {new}\n", url.authority()));
+    check_trusts(ways(&STRICT, Some(&state), &url).await);
+}
+
+#[tokio::test]
+async fn one_network_follows_a_change_between_its_ways() {
+    let sandbox = sandbox();
+    let (url, network) = (url(&sandbox), Network::new(TOFU, None));
+    let call = || network.client.call(Call::get(url.join("/nothing")));
+    OrchestratorSession::open(&network, &url, None).await.unwrap();
+    assert_eq!(call().await.unwrap().status, 404);
+    sandbox.change_certificate().unwrap();
+    assert_eq!(call().await.unwrap().status, 404);
+    OrchestratorSession::open(&network, &url, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pin_lets_in_one_certificate_only() {
+    let sandbox = sandbox();
+    let url = url(&sandbox);
+    let print = sandbox.fingerprint();
+    check_trusts(ways(&pin(&sandbox, print), None, &url).await);
+    let other = Fingerprint([7; 32]);
+    let words = format!("certificate {print} is not the pinned one {other}");
+    check_refuses(ways(&pin(&sandbox, other), None, &url).await, &url, &words);
+    let nobody = TrustOptions::Pin(BTreeMap::new());
+    let words = format!("no certificate is pinned for it; it shows {print}");
+    check_refuses(ways(&nobody, None, &url).await, &url, &words);
+}
+
+#[tokio::test]
+async fn an_authority_must_vouch_where_that_is_asked_for() {
+    let sandbox = sandbox();
+    let url = url(&sandbox);
+    let words = "certificate is not signed by a known authority (";
+    check_refuses(ways(&TrustOptions::Ca, None, &url).await, &url, words);
+}
+
+#[tokio::test]
+async fn nobody_is_refused_where_nothing_is_checked() {
+    let sandbox = sandbox();
+    let url = url(&sandbox);
+    check_trusts(ways(&TrustOptions::Insecure, None, &url).await);
+    sandbox.change_certificate().unwrap();
+    check_trusts(ways(&TrustOptions::Insecure, None, &url).await);
+}
+
+#[tokio::test]
+async fn a_copied_certificate_without_its_key_is_never_trusted() {
+    let (certificate, _) = self_signed();
+    let (_, other_key) = self_signed();
+    let print = Fingerprint::of(&certificate);
+    let port = serve_tls(vec![certificate], &other_key, &[]);
+    let url = Url::parse(&format!("https://127.0.0.1:{port}")).unwrap();
+    let pinned = TrustOptions::Pin(BTreeMap::from([(url.authority().clone(), print)]));
+    for trust in [pinned, TOFU, TrustOptions::Insecure] {
+        check_refuses(ways(&trust, None, &url).await, &url, "TLS failed: invalid peer certificate");
+    }
+}
+
+#[tokio::test]
+async fn hosts_are_names_and_addresses_of_both_kinds() {
+    for (listen, host) in [
+        ("127.0.0.1:0", None),
+        ("127.0.0.1:0", Some("localhost")),
+        ("127.0.0.1:0", Some("LocalHost")),
+        ("[::1]:0", None),
+    ] {
+        let listen: SocketAddr = listen.parse().unwrap();
+        if TcpListener::bind(listen).is_err() {
+            edge::say(&format!("skipped: this machine has no {}", listen.ip()));
+            continue;
+        }
+        let host = host.map(str::to_owned);
+        let sandbox = Sandbox::start(Options { listen, host, ..Options::default() }).unwrap();
+        let pinned = pin(&sandbox, sandbox.fingerprint());
+        check_trusts(ways(&pinned, None, &url(&sandbox)).await);
+    }
+}
+
+/// Starts a job with a state directory that others use too.
+fn start(urls: &str, state: &Path, more: &[&str]) -> Edge {
+    let job = ["run", "--orchestrator.urls", urls, "--job.model", "m"];
+    let state = ["--state.directory", state.to_str().unwrap()];
+    Edge::start(&[&job[..], &SMALL, &state, more].concat())
+}
+
+#[test]
+fn an_authority_of_this_system_is_known() {
+    let (authority, certificate, key) = signed();
+    let file = temporary("authorities.pem");
+    std::fs::write(&file, authority).unwrap();
+    let port = serve_tls(vec![certificate], &key, &[]);
+    let job = |authorities: &Path| {
+        let url = format!("https://127.0.0.1:{port}");
+        let arguments = ["run", "--orchestrator.urls", &url, "--job.model", "m"];
+        let more = ["--orchestrator.trust", "ca"];
+        let environment = [("SSL_CERT_FILE", authorities.to_str().unwrap())];
+        Edge::start_with(&[&arguments[..], &SMALL, &more].concat(), &environment).end().with_code(1)
+    };
+    assert!(job(&file).error().contains(": does not speak HTTP/2"), "TLS is fine");
+    let unknown = job(Path::new("/dev/null"));
+    assert!(unknown.error().contains(": not trusted: certificate is not signed by a known"));
+}
+
+#[tokio::test]
+async fn a_change_is_followed_with_a_warning_also_while_a_job_runs() {
+    let (sandbox, state) = (sandbox(), temporary("pins"));
+    let old = sandbox.fingerprint();
+    let mut edge = start(&sandbox.url(), &state, &[]);
+    let line = edge.hear(" seen first, pinned");
+    assert!(line.starts_with("INFO ") && line.contains(&old.to_string()), "{line}");
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
+    let new = sandbox.change_certificate().unwrap();
+    let line = edge.hear("certificate changed from ");
+    assert!(line.starts_with("WARN "), "{line}");
+    assert!(line.ends_with(&format!("from {old} to {new}; following it")), "{line}");
+    let before = sandbox.counters().segments;
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= before + 3).await);
+    edge.signal("TERM");
+    edge.end().with_code(0);
+    assert_eq!((sandbox.counters().jobs, sandbox.violations().list()), (1, &[][..]));
+
+    // The next run knows the new one, and refuses a third.
+    let third = sandbox.change_certificate().unwrap();
+    let refuse = ["--orchestrator.on-change", "refuse"];
+    let ended = start(&sandbox.url(), &state, &refuse).end().with_code(1);
+    let authority = sandbox.address();
+    let words =
+        format!("error: {authority}: not trusted: certificate {third} is not the pinned one {new}");
+    assert_eq!(ended.error(), words);
+}
+
+#[tokio::test]
+async fn trusting_everybody_is_said_loudly() {
+    let (sandbox, state) = (sandbox(), temporary("pins"));
+    let mut edge = start(&sandbox.url(), &state, &["--orchestrator.trust", "insecure"]);
+    let line = edge.hear("insecure");
+    assert!(line.starts_with("WARN ") && line.contains("NOT checked"), "{line}");
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
+    edge.signal("TERM");
+    edge.end().with_code(0);
+    assert!(!state.exists(), "nothing is pinned");
+}

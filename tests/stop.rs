@@ -1,0 +1,170 @@
+//! Signals: the first ends the segment, deletes the channel and closes the job, and the program leaves with 0
+//! in a short time, whatever the peer does; the second ends it at once.
+//!
+//! Does not: test what a stop does inside; the parts' own tests do.
+#![cfg(feature = "sandbox")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod edge;
+mod peers;
+mod stream;
+
+use std::time::{Duration, Instant};
+
+use edge::{Edge, Ended, LIMIT, SMALL, say, temporary};
+use livepeer_edge::sandbox::{Handle, Options, Role, Sandbox, Target};
+
+/// From the signal to the end.
+const STOP: Duration = Duration::from_secs(2);
+
+fn start(url: &str, more: &[&str]) -> Edge {
+    let job = ["run", "--orchestrator.urls", url, "--job.model", "m", "--log.level", "debug"];
+    Edge::start(&[&job[..], &SMALL, more].concat())
+}
+
+fn sandbox(start_delay: Duration) -> Handle {
+    Sandbox::start(Options { start_delay, ..Options::default() }).unwrap()
+}
+
+/// Sends a signal and waits for the end, which must come with 0 and in time.
+#[track_caller]
+fn stop(edge: Edge, signal: &str) -> Ended {
+    let since = Instant::now();
+    edge.signal(signal);
+    let ended = edge.end().with_code(0);
+    let time = since.elapsed();
+    say(&format!("{signal}: left after {time:?}"));
+    assert!(time < STOP, "{time:?}\n{}", ended.stderr);
+    assert!(!ended.stderr.contains("error: "), "{}", ended.stderr);
+    ended
+}
+
+/// An orchestrator in a process of its own, and its URL.
+fn other_process() -> (Edge, String) {
+    let mut sandbox = Edge::start(&["sandbox", "--listen", "127.0.0.1:0"]);
+    let line = sandbox.hear("orchestrator at ");
+    let (_, rest) = line.split_once("orchestrator at ").unwrap();
+    let url = rest.split(',').next().unwrap().to_owned();
+    (sandbox, url)
+}
+
+async fn check_healthy(signal: &str) {
+    let sandbox = sandbox(Duration::ZERO);
+    let output = temporary("out.ts");
+    let edge = start(&sandbox.url(), &["--output.path", output.to_str().unwrap()]);
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
+    let ended = stop(edge, signal);
+
+    let counters = sandbox.counters();
+    assert_eq!((counters.jobs, counters.truncated), (1, 0));
+    assert_eq!((sandbox.violations().list(), sandbox.manifests()), (&[][..], Vec::new()));
+    let deleted = |role| {
+        let target = Target::Channel(role);
+        sandbox.look(|record| record.requests().any(|r| r.method == "DELETE" && r.target == target))
+    };
+    assert!(deleted(Role::Publish), "{}", ended.stderr);
+    // What was under way came back too.
+    let segments = stream::segments(&std::fs::read(&output).unwrap());
+    assert_eq!(segments.len() as u64, counters.segments);
+    let units: usize = segments.iter().map(|segment| segment.units.len()).sum();
+    assert_eq!(units as u64, counters.access_units);
+}
+
+#[tokio::test]
+async fn sigterm_ends_the_segment_and_closes_the_job() {
+    check_healthy("TERM").await;
+}
+
+#[tokio::test]
+async fn sigint_ends_the_segment_and_closes_the_job() {
+    check_healthy("INT").await;
+}
+
+#[test]
+fn a_frozen_peer_does_not_hold_up_the_stop() {
+    for signal in ["TERM", "INT"] {
+        let (sandbox, url) = other_process();
+        let mut edge = start(&url, &[]);
+        edge.hear("segment 0 answered 200");
+        sandbox.signal("STOP");
+        stop(edge, signal);
+    }
+}
+
+#[test]
+fn a_peer_that_died_does_not_hold_up_the_stop() {
+    let (sandbox, url) = other_process();
+    let mut edge = start(&url, &[]);
+    edge.hear("segment 0 answered 200");
+    drop(sandbox);
+    stop(edge, "TERM");
+}
+
+#[test]
+fn a_stop_while_connecting_does_not_wait_for_the_peer() {
+    let mut edge = start(&format!("https://127.0.0.1:{}", peers::silent()), &[]);
+    edge.hear("asking for a session");
+    stop(edge, "INT");
+}
+
+#[tokio::test]
+async fn a_stop_while_the_job_starts_does_not_wait_for_long() {
+    let sandbox = sandbox(Duration::from_secs(60));
+    let edge = start(&sandbox.url(), &[]);
+    let asked = |record: &livepeer_edge::sandbox::Record| {
+        record.requests().any(|request| request.target == Target::Start)
+    };
+    assert!(sandbox.until(LIMIT, asked).await);
+    stop(edge, "TERM");
+}
+
+#[tokio::test]
+async fn a_job_that_starts_after_the_stop_is_closed() {
+    let sandbox = sandbox(Duration::from_millis(300));
+    let edge = start(&sandbox.url(), &[]);
+    let asked = |record: &livepeer_edge::sandbox::Record| {
+        record.requests().any(|request| request.target == Target::Start)
+    };
+    assert!(sandbox.until(LIMIT, asked).await);
+    stop(edge, "TERM");
+    assert_eq!((sandbox.counters().jobs, sandbox.manifests()), (1, Vec::new()));
+}
+
+#[test]
+fn the_second_signal_does_not_wait() {
+    let (sandbox, url) = other_process();
+    let mut edge = start(&url, &[]);
+    edge.hear("segment 0 answered 200");
+    sandbox.signal("STOP");
+    edge.signal("TERM");
+    edge.hear("SIGTERM: stopping; the next one stops at once");
+    let since = Instant::now();
+    edge.signal("INT");
+    let ended = edge.end().with_code(1);
+    assert!(since.elapsed() < Duration::from_millis(700), "{:?}", since.elapsed());
+    assert_eq!(ended.error(), "error: stopped at once by a second signal");
+}
+
+#[test]
+fn a_demo_without_an_end_ends_with_its_summary() {
+    let mut edge = Edge::start(&[&["demo"][..], &SMALL].concat());
+    edge.hear(" 1 segments ");
+    let ended = stop(edge, "INT");
+    assert!(ended.stderr.contains("\nviolations  0\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_sandbox_stops_with_its_counts() {
+    let (sandbox, url) = other_process();
+    let mut edge = start(&url, &[]);
+    edge.hear("segment 0 answered 200");
+    stop(edge, "TERM");
+    let ended = stop(sandbox, "TERM");
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(last.contains("1 jobs, ") && last.ends_with(" 0 violations"), "{last}");
+}
