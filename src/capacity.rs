@@ -20,6 +20,8 @@ pub const POST_PIECES: usize = 1;
 pub const SEGMENTS_IN_FLIGHT: usize = 3;
 /// Segments that the trickle server keeps (go-livepeer `trickle/`).
 pub const SEGMENTS_KEPT: u64 = 5;
+/// Verdicts on encoders that are kept; each is one element at one size.
+pub const ENCODER_VERDICTS: usize = 32;
 /// Events that the parts may have under way to the agent's loop.
 pub const EVENTS: usize = 64;
 /// Chunks of returned media that may wait for one output.
@@ -75,6 +77,9 @@ pub const CALL_TIME: Duration = Duration::from_secs(15);
 pub const JOB_START_TIME: Duration = Duration::from_secs(90);
 /// A chunk that the transport does not take within this time fails its segment (Python gateway).
 pub const CHUNK_TIME: Duration = Duration::from_secs(5);
+/// Time for an encoder to encode a few frames before it is chosen. The slowest software encoder here needs
+/// 0.2 s, and hardware less; the device's owner waits for it once.
+pub const TRIAL_TIME: Duration = Duration::from_secs(1);
 /// Time for a pipeline to stop; a driver that takes longer is left behind. Within [`END_TIME`].
 pub const PIPELINE_STOP_TIME: Duration = Duration::from_millis(300);
 /// After capture has stopped: for the last segment to go out and the last processed video to come back.

@@ -41,6 +41,7 @@ fn small() -> Options {
             segment: Duration::from_secs(1),
         },
         encoder: Encoder { element: None, speed: Speed::Ultrafast },
+        state_directory: None,
     }
 }
 

@@ -115,7 +115,12 @@ impl Draft {
         }
         match source {
             Some(source) if objections.is_empty() => Ok(Config {
-                media: media::Options { source, video: self.video, encoder: self.encoder },
+                media: media::Options {
+                    source,
+                    video: self.video,
+                    encoder: self.encoder,
+                    state_directory: self.state_directory.clone(),
+                },
                 orchestrators: self.orchestrators,
                 trust,
                 job: self.job,

@@ -1,18 +1,25 @@
 //! The encoders this program can drive: a row for each, with what its element calls things.
 //!
-//! A further encoder is a further row; nothing else knows their properties.
+//! A further encoder is a further row; nothing else knows their properties. Sources: the documentation and
+//! code of GStreamer 1.16 to 1.26, of NVIDIA's L4T plugins and of gstreamer-rockchip; what of it was
+//! measured on a device, and by whom, stands beside it.
 //!
-//! Does not: try them, and does not choose by what the machine has; the on-device choice goes down [`ROWS`].
+//! Does not: try them, or choose; `choice` goes down [`ROWS`].
 
+use crate::media::level::level;
 use crate::media::{Speed, Video};
 
-/// How an element is told the bitrate.
+/// How an element is told the bitrate. All of them can be told while frames flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BitrateUnit {
-    /// Bits per second.
-    Bits,
-    /// 1000 bits per second.
-    Kilobits,
+pub enum Bitrate {
+    /// A property, in bit/s.
+    Bits(&'static str),
+    /// A property, in 1000 bit/s.
+    Kilobits(&'static str),
+    /// One of the kernel's controls, which are set all at once: bitrate and GOP together. Setting them again
+    /// while frames flow leaves no gap (measured by others on a Pi 4). From GStreamer 1.30 the element has
+    /// the properties `bitrate` and `gop-size` instead, whose defaults would win.
+    Controls,
 }
 
 /// How an element is asked for a key frame out of turn.
@@ -20,10 +27,19 @@ pub enum BitrateUnit {
 pub enum KeyRequest {
     /// It heeds the event `GstForceKeyUnit`.
     Event,
-    /// It has an action signal of this name.
+    /// It ignores the event, but has an action signal of this name.
     Signal(&'static str),
     /// It cannot be asked; its own keys have to do.
     Never,
+}
+
+/// What encodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A part of the chip made for it. Whether it is there shows only when frames come out.
+    Hardware,
+    /// The processor.
+    Software,
 }
 
 /// One encoder.
@@ -31,73 +47,276 @@ pub enum KeyRequest {
 pub struct Row {
     /// The GStreamer element.
     pub element: &'static str,
-    /// Its properties that never change, as in a pipeline description.
+    /// What encodes.
+    pub kind: Kind,
+    /// Properties that never change, as in a pipeline description.
     pub fixed: &'static str,
+    /// Further ones, name and value, which not every release or driver has.
+    pub optional: &'static [(&'static str, &'static str)],
     /// The property that takes a [`Speed`], if it has one.
     pub speed: Option<&'static str>,
-    /// The property that takes the bitrate; it can be set while frames flow.
-    pub bitrate: &'static str,
-    /// In what unit.
-    pub bitrate_unit: BitrateUnit,
-    /// The property that takes the frames from a key to the next.
-    pub gop: &'static str,
+    /// How it is told the bitrate.
+    pub bitrate: Bitrate,
+    /// The properties that take the frames from a key to the next.
+    pub gop: &'static [&'static str],
     /// How to ask for a key.
     pub key: KeyRequest,
+    /// Raw formats that it takes as they are, the best first.
+    pub formats: &'static [&'static str],
+    /// What carries frames into memory of its own, as in a pipeline description.
+    pub upload: Option<&'static str>,
+    /// Whether it takes frames of another size while frames flow.
+    pub resizes: bool,
     /// Caps behind it.
     pub caps: &'static str,
+    /// Whether these must name the level, without which it dies on its first frame.
+    pub needs_level: bool,
 }
 
-/// All encoders, best first.
-pub const ROWS: &[Row] = &[Row {
-    element: "x264enc",
-    // zerolatency: no look-ahead, no B-frames, slices instead of frames per thread. Keys only where we
-    // want them: no scene cuts. vbv-buf-capacity in ms: keeps a key frame from holding up the link.
-    fixed: "tune=zerolatency bframes=0 byte-stream=true vbv-buf-capacity=600 option-string=scenecut=0",
-    speed: Some("speed-preset"),
-    bitrate: "bitrate",
-    bitrate_unit: BitrateUnit::Kilobits,
-    gop: "key-int-max",
-    key: KeyRequest::Event,
-    // Main: every decoder has it.
-    caps: "video/x-h264,profile=main",
-}];
+/// All encoders, in the order in which they are tried.
+pub const ROWS: &[Row] = &[
+    // Raspberry Pi 3, 4, Zero 2, CM4. `repeat_sequence_header`: parameters before each key. Its device cannot
+    // be named: a second one is another element, v4l2video<N>h264enc, and gets a row when somebody has one.
+    Row {
+        element: "v4l2h264enc",
+        kind: Kind::Hardware,
+        fixed: "",
+        optional: &[],
+        speed: None,
+        bitrate: Bitrate::Controls,
+        gop: &["gop-size"],
+        key: KeyRequest::Never,
+        // No converter in front saves 14 to 20 CPU points on a Pi 4 (measured by others).
+        formats: &["I420", "NV12", "YUY2"],
+        upload: None,
+        resizes: false,
+        caps: "video/x-h264",
+        needs_level: true,
+    },
+    // Jetson, without the Orin Nano, which has no encoder.
+    Row {
+        element: "nvv4l2h264enc",
+        kind: Kind::Hardware,
+        fixed: "insert-sps-pps=true control-rate=1",
+        optional: &[("insert-vui", "true"), ("maxperf-enable", "true"), ("preset-level", "1")],
+        speed: None,
+        bitrate: Bitrate::Bits("bitrate"),
+        gop: &["iframeinterval", "idrinterval"],
+        key: KeyRequest::Signal("force-IDR"),
+        formats: &["NV12", "I420", "YUY2"],
+        upload: Some("nvvidconv ! video/x-raw(memory:NVMM),format=NV12"),
+        resizes: false,
+        caps: "video/x-h264,stream-format=byte-stream",
+        needs_level: false,
+    },
+    // Rockchip. A new size needs a new start.
+    Row {
+        element: "mpph264enc",
+        kind: Kind::Hardware,
+        fixed: "rc-mode=cbr",
+        optional: &[("header-mode", "each-idr")],
+        speed: None,
+        bitrate: Bitrate::Bits("bps"),
+        gop: &["gop"],
+        key: KeyRequest::Event,
+        formats: &["NV12", "I420", "YUY2"],
+        upload: None,
+        resizes: false,
+        caps: "video/x-h264,stream-format=byte-stream",
+        needs_level: false,
+    },
+    // x86: NVIDIA, then Intel and AMD over VA (rank none: nothing else finds it), its predecessor, Intel alone.
+    Row {
+        element: "nvh264enc",
+        kind: Kind::Hardware,
+        fixed: "rc-mode=cbr",
+        optional: &[("zerolatency", "true"), ("bframes", "0")],
+        speed: None,
+        bitrate: Bitrate::Kilobits("bitrate"),
+        gop: &["gop-size"],
+        key: KeyRequest::Event,
+        formats: &["NV12"],
+        upload: None,
+        resizes: false,
+        caps: "video/x-h264,profile=main,stream-format=byte-stream",
+        needs_level: false,
+    },
+    Row {
+        element: "vah264enc",
+        kind: Kind::Hardware,
+        fixed: "b-frames=0",
+        // The driver decides which of its properties there are.
+        optional: &[("rate-control", "cbr")],
+        speed: None,
+        bitrate: Bitrate::Kilobits("bitrate"),
+        gop: &["key-int-max"],
+        key: KeyRequest::Event,
+        formats: &["NV12"],
+        upload: None,
+        resizes: false,
+        caps: "video/x-h264,profile=main,stream-format=byte-stream",
+        needs_level: false,
+    },
+    Row {
+        element: "vaapih264enc",
+        kind: Kind::Hardware,
+        fixed: "rate-control=cbr",
+        optional: &[("max-bframes", "0")],
+        speed: None,
+        bitrate: Bitrate::Kilobits("bitrate"),
+        gop: &["keyframe-period"],
+        key: KeyRequest::Event,
+        formats: &["NV12", "I420"],
+        upload: None,
+        resizes: false,
+        caps: "video/x-h264,profile=main,stream-format=byte-stream",
+        needs_level: false,
+    },
+    Row {
+        element: "qsvh264enc",
+        kind: Kind::Hardware,
+        fixed: "rate-control=cbr b-frames=0",
+        optional: &[("low-latency", "true")],
+        speed: None,
+        bitrate: Bitrate::Kilobits("bitrate"),
+        gop: &["gop-size"],
+        key: KeyRequest::Event,
+        formats: &["NV12"],
+        upload: None,
+        resizes: false,
+        caps: "video/x-h264,profile=main,stream-format=byte-stream",
+        needs_level: false,
+    },
+    // Raspberry Pi 5, Orin Nano, and anything else.
+    Row {
+        element: "x264enc",
+        kind: Kind::Software,
+        // zerolatency: no look-ahead, no B-frames, slices instead of frames per thread. Keys only where we
+        // want them: no scene cuts. vbv-buf-capacity in ms: keeps a key frame from holding up the link.
+        fixed: "tune=zerolatency bframes=0 byte-stream=true vbv-buf-capacity=600 option-string=scenecut=0",
+        optional: &[],
+        speed: Some("speed-preset"),
+        bitrate: Bitrate::Kilobits("bitrate"),
+        gop: &["key-int-max"],
+        key: KeyRequest::Event,
+        formats: &["I420", "NV12"],
+        upload: None,
+        resizes: true,
+        // Main: every decoder has it.
+        caps: "video/x-h264,profile=main",
+        needs_level: false,
+    },
+    Row {
+        element: "openh264enc",
+        kind: Kind::Software,
+        fixed: "usage-type=camera complexity=low rate-control=bitrate scene-change-detection=false",
+        optional: &[],
+        speed: None,
+        bitrate: Bitrate::Bits("bitrate"),
+        gop: &["gop-size"],
+        key: KeyRequest::Event,
+        formats: &["I420"],
+        upload: None,
+        resizes: true,
+        caps: "video/x-h264,stream-format=byte-stream",
+        needs_level: false,
+    },
+];
 
-/// The row of the wanted element, or the first; `None` when the element has no row.
-pub fn row(wanted: Option<&str>) -> Option<&'static Row> {
-    match wanted {
-        Some(element) => ROWS.iter().find(|row| row.element == element),
-        None => ROWS.first(),
+/// The element to install where there is none.
+pub const SOFTWARE: &str = "x264enc";
+
+/// The row of this element, if it has one.
+pub fn row(element: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.element == element)
+}
+
+/// The element of a row as this machine has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Element {
+    /// Its row.
+    pub row: &'static Row,
+    has: Vec<&'static str>,
+}
+
+/// Where it has this property, it is not told by [`Bitrate::Controls`].
+const BITRATE: &str = "bitrate";
+/// The kernel's controls that hold always: parameters before each key.
+const CONTROLS: &str = "controls,repeat_sequence_header=1";
+
+impl Element {
+    /// The element of `row`; `has` tells which properties it has.
+    pub fn new(row: &'static Row, has: impl Fn(&str) -> bool) -> Self {
+        let asked = row.optional.iter().map(|(name, _)| name).chain(row.gop).chain([&BITRATE]);
+        Self { row, has: asked.copied().filter(|name| has(name)).collect() }
     }
-}
 
-impl Row {
+    fn has(&self, property: &str) -> bool {
+        self.has.contains(&property)
+    }
+
     /// The element with its properties and the caps behind it, as a pipeline description; one GOP is
     /// one segment.
     pub fn describe(&self, name: &str, video: &Video, speed: Speed) -> String {
-        let speed = match (self.speed, speed) {
-            (None, _) => String::new(),
-            (Some(property), Speed::Ultrafast) => format!(" {property}=ultrafast"),
-            (Some(property), Speed::Superfast) => format!(" {property}=superfast"),
-            (Some(property), Speed::Veryfast) => format!(" {property}=veryfast"),
-        };
-        let bitrate = self.bitrate_value(video.bitrate);
-        format!(
-            "{} name={name} {}{speed} {}={bitrate} {}={} ! {}",
-            self.element,
-            self.fixed,
-            self.bitrate,
-            self.gop,
-            gop(video),
-            self.caps
-        )
+        let row = self.row;
+        let mut text = String::new();
+        if let Some(upload) = row.upload {
+            text.push_str(&format!("{upload} ! "));
+        }
+        text.push_str(&format!("{} name={name}", row.element));
+        if !row.fixed.is_empty() {
+            text.push_str(&format!(" {}", row.fixed));
+        }
+        for (property, value) in row.optional.iter().filter(|(property, _)| self.has(property)) {
+            text.push_str(&format!(" {property}={value}"));
+        }
+        if let Some(property) = row.speed {
+            text.push_str(&format!(" {property}={}", word(speed)));
+        }
+        let (property, value) = self.bitrate(video, video.bitrate);
+        let controls = row.bitrate == Bitrate::Controls;
+        if controls && self.has(BITRATE) {
+            text.push_str(&format!(" extra-controls=\"{CONTROLS}\""));
+        }
+        text.push_str(&format!(" {property}={}", quoted(&value)));
+        for property in row.gop.iter().filter(|property| !controls || self.has(property)) {
+            text.push_str(&format!(" {property}={}", gop(video)));
+        }
+        text.push_str(&format!(" ! {}", row.caps));
+        if row.needs_level {
+            text.push_str(&format!(",level=(string){}", level(video)));
+        }
+        text
     }
 
-    /// The property's value for a bitrate in bit/s.
-    pub fn bitrate_value(&self, bits: u32) -> u32 {
-        match self.bitrate_unit {
-            BitrateUnit::Bits => bits,
-            BitrateUnit::Kilobits => (bits / 1000).max(1),
+    /// The property, and its value, that make the bitrate of a running encoder `bits` per second.
+    pub fn bitrate(&self, video: &Video, bits: u32) -> (&'static str, String) {
+        match self.row.bitrate {
+            Bitrate::Bits(property) => (property, bits.to_string()),
+            Bitrate::Kilobits(property) => (property, (bits / 1000).max(1).to_string()),
+            Bitrate::Controls if self.has(BITRATE) => (BITRATE, bits.to_string()),
+            Bitrate::Controls => (
+                "extra-controls",
+                // With a period of 1 the driver makes every frame a key.
+                format!(
+                    "{CONTROLS},video_bitrate={bits},h264_i_frame_period={}",
+                    gop(video).max(2)
+                ),
+            ),
         }
+    }
+}
+
+/// `value` as a description takes it.
+fn quoted(value: &str) -> String {
+    if value.contains(',') { format!("\"{value}\"") } else { value.to_owned() }
+}
+
+fn word(speed: Speed) -> &'static str {
+    match speed {
+        Speed::Ultrafast => "ultrafast",
+        Speed::Superfast => "superfast",
+        Speed::Veryfast => "veryfast",
     }
 }
 
@@ -113,28 +332,141 @@ mod tests {
 
     use super::*;
 
+    /// The description of an element that has, of the optional properties, these.
+    #[track_caller]
+    fn check(element: &str, has: &[&str], expected: &str) {
+        let element = Element::new(row(element).unwrap(), |property| has.contains(&property));
+        assert_eq!(element.describe("e", &Video::default(), Speed::Superfast), expected);
+    }
+
     #[test]
-    fn the_description_is_exact() {
-        let row = row(None).unwrap();
-        assert_eq!(
-            row.describe("e", &Video::default(), Speed::Superfast),
+    fn every_description_is_exact() {
+        check(
+            "v4l2h264enc",
+            &[],
+            "v4l2h264enc name=e extra-controls=\"controls,repeat_sequence_header=1,video_bitrate=2000000,\
+             h264_i_frame_period=48\" ! video/x-h264,level=(string)3.1",
+        );
+        check(
+            "v4l2h264enc",
+            &["bitrate", "gop-size"],
+            "v4l2h264enc name=e extra-controls=\"controls,repeat_sequence_header=1\" bitrate=2000000 \
+             gop-size=48 ! video/x-h264,level=(string)3.1",
+        );
+        check(
+            "nvv4l2h264enc",
+            &["insert-vui", "maxperf-enable", "preset-level"],
+            "nvvidconv ! video/x-raw(memory:NVMM),format=NV12 ! nvv4l2h264enc name=e insert-sps-pps=true \
+             control-rate=1 insert-vui=true maxperf-enable=true preset-level=1 bitrate=2000000 \
+             iframeinterval=48 idrinterval=48 ! video/x-h264,stream-format=byte-stream",
+        );
+        check(
+            "nvv4l2h264enc",
+            &["preset-level"],
+            "nvvidconv ! video/x-raw(memory:NVMM),format=NV12 ! nvv4l2h264enc name=e insert-sps-pps=true \
+             control-rate=1 preset-level=1 bitrate=2000000 iframeinterval=48 idrinterval=48 \
+             ! video/x-h264,stream-format=byte-stream",
+        );
+        check(
+            "mpph264enc",
+            &["header-mode"],
+            "mpph264enc name=e rc-mode=cbr header-mode=each-idr bps=2000000 gop=48 \
+             ! video/x-h264,stream-format=byte-stream",
+        );
+        check(
+            "nvh264enc",
+            &["zerolatency", "bframes"],
+            "nvh264enc name=e rc-mode=cbr zerolatency=true bframes=0 bitrate=2000 gop-size=48 \
+             ! video/x-h264,profile=main,stream-format=byte-stream",
+        );
+        check(
+            "vah264enc",
+            &["rate-control"],
+            "vah264enc name=e b-frames=0 rate-control=cbr bitrate=2000 key-int-max=48 \
+             ! video/x-h264,profile=main,stream-format=byte-stream",
+        );
+        check(
+            "vaapih264enc",
+            &["max-bframes"],
+            "vaapih264enc name=e rate-control=cbr max-bframes=0 bitrate=2000 keyframe-period=48 \
+             ! video/x-h264,profile=main,stream-format=byte-stream",
+        );
+        check(
+            "qsvh264enc",
+            &["low-latency"],
+            "qsvh264enc name=e rate-control=cbr b-frames=0 low-latency=true bitrate=2000 gop-size=48 \
+             ! video/x-h264,profile=main,stream-format=byte-stream",
+        );
+        check(
+            "x264enc",
+            &[],
             "x264enc name=e tune=zerolatency bframes=0 byte-stream=true vbv-buf-capacity=600 \
              option-string=scenecut=0 speed-preset=superfast bitrate=2000 key-int-max=48 \
-             ! video/x-h264,profile=main"
+             ! video/x-h264,profile=main",
         );
+        check(
+            "openh264enc",
+            &[],
+            "openh264enc name=e usage-type=camera complexity=low rate-control=bitrate \
+             scene-change-detection=false bitrate=2000000 gop-size=48 \
+             ! video/x-h264,stream-format=byte-stream",
+        );
+    }
+
+    #[test]
+    fn size_rate_and_length_are_in_it() {
         let video = Video {
             fps: 15,
             segment: Duration::from_millis(1500),
             bitrate: 500,
             ..Video::default()
         };
-        let text = row.describe("e", &video, Speed::Ultrafast);
+        let x264 = Element::new(row("x264enc").unwrap(), |_| false);
+        let text = x264.describe("e", &video, Speed::Ultrafast);
         assert!(text.contains("speed-preset=ultrafast bitrate=1 key-int-max=22 !"), "{text}");
+
+        let video = Video { width: 1920, height: 1080, fps: 30, bitrate: 4_000_000, ..video };
+        let pi = Element::new(row("v4l2h264enc").unwrap(), |_| false);
+        let text = pi.describe("e", &video, Speed::Ultrafast);
+        assert!(
+            text.ends_with("h264_i_frame_period=45\" ! video/x-h264,level=(string)4"),
+            "{text}"
+        );
+    }
+
+    #[track_caller]
+    fn check_bitrate(element: &str, has: &[&str], expected: (&str, &str)) {
+        let element = Element::new(row(element).unwrap(), |property| has.contains(&property));
+        let (property, value) = element.bitrate(&Video::default(), 1_234_567);
+        assert_eq!((property, value.as_str()), expected);
     }
 
     #[test]
-    fn only_elements_with_a_row_are_known() {
-        assert_eq!(row(Some("x264enc")), row(None));
-        assert_eq!(row(Some("x265enc")), None);
+    fn a_new_bitrate_is_told_in_the_elements_words() {
+        check_bitrate("x264enc", &[], ("bitrate", "1234"));
+        check_bitrate("openh264enc", &[], ("bitrate", "1234567"));
+        check_bitrate("mpph264enc", &[], ("bps", "1234567"));
+        check_bitrate("nvv4l2h264enc", &[], ("bitrate", "1234567"));
+        check_bitrate("v4l2h264enc", &["bitrate"], ("bitrate", "1234567"));
+        check_bitrate(
+            "v4l2h264enc",
+            &[],
+            (
+                "extra-controls",
+                "controls,repeat_sequence_header=1,video_bitrate=1234567,h264_i_frame_period=48",
+            ),
+        );
+    }
+
+    #[test]
+    fn the_table_holds_together() {
+        let first_software = ROWS.iter().position(|row| row.kind == Kind::Software).unwrap();
+        assert!(ROWS[first_software..].iter().all(|row| row.kind == Kind::Software));
+        for row in ROWS {
+            assert_eq!(ROWS.iter().filter(|other| other.element == row.element).count(), 1);
+            assert!(!row.formats.is_empty(), "{}", row.element);
+        }
+        assert!(row(SOFTWARE).is_some());
+        assert_eq!(row("x265enc"), None);
     }
 }

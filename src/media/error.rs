@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::media::encoder::ROWS;
@@ -19,6 +20,20 @@ pub enum MediaError {
     MissingElement(String),
     /// An encoder that this program cannot drive.
     UnknownEncoder(String),
+    /// No encoder of this machine works.
+    NoEncoder {
+        /// Which were tried, and what became of each.
+        tried: Vec<(&'static str, String)>,
+    },
+    /// The encoder failed.
+    Encoder {
+        /// Which.
+        element: String,
+        /// What it says.
+        detail: String,
+    },
+    /// No frame has come from the source for so long, and it does not say why.
+    Stalled(Duration),
     /// The file is not there.
     NoSuchFile(PathBuf),
     /// The camera is not there.
@@ -73,6 +88,9 @@ impl MediaError {
             | Self::Busy(_)
             | Self::Decode(_)
             | Self::Element { .. }
+            | Self::Encoder { .. }
+            | Self::NoEncoder { .. }
+            | Self::Stalled(_)
             | Self::Thread(_) => Fault::Retry,
             Self::Gstreamer(_)
             | Self::MissingElement(_)
@@ -107,6 +125,16 @@ impl fmt::Display for MediaError {
                 write!(f, "unknown encoder {element:?}, known are:")?;
                 ROWS.iter().try_for_each(|row| write!(f, " {}", row.element))
             }
+            Self::NoEncoder { tried } => {
+                f.write_str("no encoder works here:")?;
+                tried.iter().enumerate().try_for_each(|(n, (element, why))| {
+                    write!(f, "{} {element}: {why}", if n == 0 { "" } else { ";" })
+                })
+            }
+            Self::Encoder { element, detail } => {
+                write!(f, "the encoder {element} failed: {detail}")
+            }
+            Self::Stalled(after) => write!(f, "no frame came from the source for {after:?}"),
             Self::NoSuchFile(path) => write!(f, "no file {}", path.display()),
             Self::NoSuchDevice(device) => {
                 write!(f, "no camera at {}: is it plugged in?", device.display())
@@ -186,7 +214,14 @@ mod tests {
         );
         check(
             &MediaError::UnknownEncoder("foo".into()),
-            "unknown encoder \"foo\", known are: x264enc",
+            "unknown encoder \"foo\", known are: v4l2h264enc nvv4l2h264enc mpph264enc nvh264enc vah264enc \
+             vaapih264enc qsvh264enc x264enc openh264enc",
+        );
+        check(
+            &MediaError::NoEncoder {
+                tried: vec![("v4l2h264enc", "no frame".into()), ("x264enc", "too slow".into())],
+            },
+            "no encoder works here: v4l2h264enc: no frame; x264enc: too slow",
         );
         check(
             &MediaError::Denied("/dev/video0".into()),

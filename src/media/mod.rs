@@ -3,18 +3,22 @@
 //! Does not: know HTTP.
 
 pub mod burn;
+pub mod choice;
 pub mod encoder;
 mod error;
 pub mod io;
+pub mod level;
 mod options;
 pub mod packages;
 pub mod pipeline;
 pub mod queue;
 pub mod segmenter;
 pub mod source;
+pub mod stall;
 pub mod stamps;
 pub mod timeline;
 pub mod ts;
+pub mod verdicts;
 
 pub use error::MediaError;
 pub use options::{CameraFormat, Encoder, Options, Source, Speed, Video};

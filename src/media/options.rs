@@ -17,6 +17,8 @@ pub struct Options {
     pub video: Video,
     /// How they become H.264.
     pub encoder: Encoder,
+    /// Where it is kept which encoders work on this machine; without it they are tried at each start.
+    pub state_directory: Option<PathBuf>,
 }
 
 /// Where frames come from.
@@ -90,7 +92,7 @@ impl Default for Video {
 /// How frames become H.264.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Encoder {
-    /// The GStreamer element; `None` lets the agent choose.
+    /// The GStreamer element; `None` takes the first that works.
     pub element: Option<String>,
     /// Effort of a software encoder.
     pub speed: Speed,

@@ -43,7 +43,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ),
     (
         "gstreamer1.0-plugins-bad",
-        &["h264parse", "openh264enc", "srtsrc", "tsdemux", "vah264enc", "nvh264enc"],
+        &["h264parse", "nvh264enc", "openh264enc", "qsvh264enc", "srtsrc", "tsdemux", "vah264enc"],
     ),
     ("gstreamer1.0-plugins-ugly", &["x264enc"]),
     ("gstreamer1.0-libav", &["avdec_h264", "avdec_h265", "avdec_aac"]),

@@ -2,14 +2,14 @@
 //! access units.
 //!
 //! ```text
-//! shaped ─────────────▶ encoder ─▶ parser ─▶ sink
-//! raw    ─▶ shaping ──▶ encoder ─▶ parser ─▶ sink
-//! H.264  ────────────────────────▶ parser ─▶ sink
+//! shaped, in a format the encoder takes ─▶ encoder ─▶ parser ─▶ sink
+//! raw ─▶ rate, format and size ──────────▶ encoder ─▶ parser ─▶ sink
+//! H.264 ────────────────────────────────────────────▶ parser ─▶ sink
 //! ```
 //!
 //! Does not: run it.
 
-use crate::media::encoder::Row;
+use crate::media::encoder::Element;
 use crate::media::source::{self, Form};
 use crate::media::{Speed, Video};
 
@@ -22,17 +22,38 @@ pub const UNITS: &str = "edge_units";
 /// The name of the source into which a transport stream is pushed.
 pub const INPUT: &str = "edge_input";
 
+/// Frames of a trial: some encoders die on the first, some hold a few back.
+pub const TRIAL_FRAMES: u64 = 8;
+/// The name of the filter whose caps are the size of the picture.
+pub const SHAPE: &str = "edge_shape";
+
 /// What stands behind a source of this form; nothing while the form is not known.
-pub fn tail(form: Form, video: &Video, row: &Row, speed: Speed) -> Option<String> {
-    // Frames that are too many go before they cost anything.
-    let shaping = || format!("videorate ! videoconvert ! videoscale ! {}", source::shaped(video));
-    let encode = || row.describe(ENCODER, video, speed);
+pub fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Option<String> {
+    let encode = || format!("{} ! {}", element.describe(ENCODER, video, speed), finish());
+    let formats = element.row.formats;
     match form {
-        Form::Shaped => Some(format!("{} ! {}", encode(), finish())),
-        Form::Raw => Some(format!("{} ! {} ! {}", shaping(), encode(), finish())),
+        Form::Shaped(format) if formats.contains(&format) => Some(if element.row.resizes {
+            // Costs nothing while the size stays.
+            format!("videoscale ! {} ! {}", shape(format, video), encode())
+        } else {
+            encode()
+        }),
+        Form::Shaped(_) | Form::Raw => {
+            let format = formats.first().copied().unwrap_or(source::FORMAT);
+            // Frames that are too many go before they cost anything.
+            Some(format!(
+                "videorate ! videoconvert ! videoscale ! {} ! {}",
+                shape(format, video),
+                encode()
+            ))
+        }
         Form::H264 => Some(finish()),
         Form::Negotiated => None,
     }
+}
+
+fn shape(format: &str, video: &Video) -> String {
+    format!("capsfilter name={SHAPE} caps=\"{}\"", source::shaped(format, video))
 }
 
 /// From H.264 of any packing to access units: parameters before each key, Annex B. The sink pulls
@@ -46,11 +67,28 @@ fn finish() -> String {
 
 /// A pipeline that decodes a transport stream, applies `effect` (elements from raw video to raw video)
 /// and encodes again.
-pub fn transform(decoder: &str, effect: &str, video: &Video, row: &Row, speed: Speed) -> String {
-    let tail = tail(Form::Raw, video, row, speed).unwrap_or_default();
+pub fn transform(
+    decoder: &str,
+    effect: &str,
+    video: &Video,
+    element: &Element,
+    speed: Speed,
+) -> String {
+    let tail = tail(Form::Raw, video, element, speed).unwrap_or_default();
     format!(
         "appsrc name={INPUT} is-live=true format=bytes caps=video/mpegts,systemstream=true,packetsize=188 \
          ! tsdemux ! h264parse ! {decoder} ! videoconvert ! {effect} ! {tail}"
+    )
+}
+
+/// A pipeline that encodes a few frames and ends.
+pub fn trial(video: &Video, element: &Element, speed: Speed) -> String {
+    let format = element.row.formats.first().copied().unwrap_or(source::FORMAT);
+    format!(
+        "videotestsrc num-buffers={TRIAL_FRAMES} ! {} ! {} ! {}",
+        source::shaped(format, video),
+        element.describe(ENCODER, video, speed),
+        finish()
     )
 }
 
@@ -63,37 +101,99 @@ mod tests {
         ! video/x-h264,stream-format=byte-stream,alignment=au \
         ! appsink name=edge_units sync=false async=false enable-last-sample=false max-buffers=4";
 
+    fn element(name: &str) -> Element {
+        Element::new(encoder::row(name).unwrap(), |_| false)
+    }
+
+    fn describe(name: &str) -> String {
+        element(name).describe(ENCODER, &Video::default(), Speed::Superfast)
+    }
+
     #[track_caller]
-    fn check(form: Form, expected: Option<String>) {
-        let row = encoder::row(None).unwrap();
-        assert_eq!(tail(form, &Video::default(), row, Speed::Superfast), expected);
+    fn check(form: Form, name: &str, expected: Option<String>) {
+        assert_eq!(tail(form, &Video::default(), &element(name), Speed::Superfast), expected);
+    }
+
+    fn shaped(format: &str) -> String {
+        format!(
+            "capsfilter name=edge_shape caps=\"video/x-raw,format={format},width=1280,height=720,\
+             framerate=24/1,pixel-aspect-ratio=1/1\""
+        )
     }
 
     #[test]
-    fn descriptions_are_exact() {
-        let encode =
-            encoder::row(None).unwrap().describe(ENCODER, &Video::default(), Speed::Superfast);
-        check(Form::H264, Some(FINISH.into()));
-        check(Form::Shaped, Some(format!("{encode} ! {FINISH}")));
-        check(
-            Form::Raw,
-            Some(format!(
-                "videorate ! videoconvert ! videoscale \
-                 ! video/x-raw,format=I420,width=1280,height=720,framerate=24/1,pixel-aspect-ratio=1/1 \
-                 ! {encode} ! {FINISH}"
-            )),
+    fn h264_goes_to_the_parser() {
+        check(Form::H264, "x264enc", Some(FINISH.into()));
+        check(Form::Negotiated, "x264enc", None);
+    }
+
+    #[test]
+    fn a_format_the_encoder_takes_is_not_converted() {
+        for (name, format) in [
+            ("v4l2h264enc", "I420"),
+            ("v4l2h264enc", "NV12"),
+            ("v4l2h264enc", "YUY2"),
+            ("nvv4l2h264enc", "I420"),
+            ("nvv4l2h264enc", "NV12"),
+            ("mpph264enc", "I420"),
+            ("mpph264enc", "NV12"),
+            ("nvh264enc", "NV12"),
+            ("vah264enc", "NV12"),
+            ("vaapih264enc", "I420"),
+            ("qsvh264enc", "NV12"),
+        ] {
+            check(Form::Shaped(format), name, Some(format!("{} ! {FINISH}", describe(name))));
+        }
+        for (name, format) in [("x264enc", "I420"), ("x264enc", "NV12"), ("openh264enc", "I420")] {
+            let expected =
+                format!("videoscale ! {} ! {} ! {FINISH}", shaped(format), describe(name));
+            check(Form::Shaped(format), name, Some(expected));
+        }
+    }
+
+    #[test]
+    fn another_format_becomes_the_encoders_best() {
+        for (name, from, to) in [
+            ("x264enc", "YUY2", "I420"),
+            ("openh264enc", "NV12", "I420"),
+            ("nvh264enc", "I420", "NV12"),
+            ("vah264enc", "I420", "NV12"),
+            ("vaapih264enc", "YUY2", "NV12"),
+            ("qsvh264enc", "I420", "NV12"),
+            ("nvv4l2h264enc", "RGB", "NV12"),
+            ("mpph264enc", "RGB", "NV12"),
+            ("v4l2h264enc", "RGB", "I420"),
+        ] {
+            let expected = format!(
+                "videorate ! videoconvert ! videoscale ! {} ! {} ! {FINISH}",
+                shaped(to),
+                describe(name)
+            );
+            check(Form::Shaped(from), name, Some(expected.clone()));
+            check(Form::Raw, name, Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_trial_encodes_what_the_encoder_takes_best() {
+        let text = trial(&Video::default(), &element("vah264enc"), Speed::Superfast);
+        assert_eq!(
+            text,
+            format!(
+                "videotestsrc num-buffers=8 ! video/x-raw,format=NV12,width=1280,height=720,\
+                 framerate=24/1,pixel-aspect-ratio=1/1 ! {} ! {FINISH}",
+                describe("vah264enc")
+            )
         );
-        check(Form::Negotiated, None);
     }
 
     #[test]
     fn a_transform_decodes_before_its_effect() {
-        let row = encoder::row(None).unwrap();
         let text = transform(
             "avdec_h264",
             "videoflip method=clockwise",
             &Video::default(),
-            row,
+            &element("x264enc"),
             Speed::Ultrafast,
         );
         assert!(text.starts_with(

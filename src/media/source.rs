@@ -26,8 +26,8 @@ pub const TAIL: &str = "edge_tail";
 /// What comes out of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Raw video, already I420 in the wanted shape and rate.
-    Shaped,
+    /// Raw video of this format, already in the wanted shape and rate.
+    Shaped(&'static str),
     /// Raw video of any shape.
     Raw,
     /// H.264.
@@ -54,6 +54,8 @@ pub struct CameraChoice {
     pub caps: String,
 }
 
+/// The raw format that every encoder has a way from.
+pub const FORMAT: &str = "I420";
 /// Room for frames between a live source and the encoder: 3, then the oldest is dropped, so that a slow
 /// encoder costs frames and not delay.
 const LIVE_QUEUE: &str =
@@ -65,9 +67,9 @@ pub fn head(source: &Source, video: &Video, choice: Option<&CameraChoice>) -> He
         Source::Test => Head {
             text: format!(
                 "videotestsrc name={SOURCE} is-live=true pattern=smpte horizontal-speed=4 ! {} ! {LIVE_QUEUE}",
-                shaped(video)
+                shaped(FORMAT, video)
             ),
-            form: Form::Shaped,
+            form: Form::Shaped(FORMAT),
         },
         Source::File { .. } => Head {
             text: format!(
@@ -107,9 +109,9 @@ fn camera(choice: Option<&CameraChoice>) -> Head {
 
 /// The caps of raw video as the encoder gets it. The format is always fixed: x264 would otherwise take
 /// 4:4:4, which most decoders refuse.
-pub fn shaped(video: &Video) -> String {
+pub fn shaped(format: &str, video: &Video) -> String {
     format!(
-        "video/x-raw,format=I420,width={},height={},framerate={}/1,pixel-aspect-ratio=1/1",
+        "video/x-raw,format={format},width={},height={},framerate={}/1,pixel-aspect-ratio=1/1",
         video.width, video.height, video.fps
     )
 }
@@ -160,7 +162,7 @@ mod tests {
             "videotestsrc name=edge_source is-live=true pattern=smpte horizontal-speed=4 \
              ! video/x-raw,format=I420,width=1280,height=720,framerate=24/1,pixel-aspect-ratio=1/1 \
              ! queue leaky=downstream max-size-buffers=3 max-size-bytes=0 max-size-time=0",
-            Form::Shaped,
+            Form::Shaped("I420"),
         );
         check(
             &Source::File { path: "a \"b\" ! c.mp4".into(), repeat: false },

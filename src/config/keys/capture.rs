@@ -122,7 +122,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "encoder.element",
         initial: Initial::Is(r#""auto""#),
-        what: "The GStreamer element that encodes, such as x264enc; auto lets the agent choose.",
+        what: "The GStreamer element that encodes, such as x264enc; auto takes the first that works here, tried with real frames, hardware before software.",
         takes: Takes::Text {
             kind: "auto or the name of a GStreamer element",
             keep: |d, text| {

@@ -42,6 +42,10 @@ struct Shared {
     encoded: AtomicU64,
     segments: AtomicU64,
     bytes: AtomicU64,
+    epoch: Instant,
+    /// When the last frame went in, and the last unit came out: nanoseconds from `epoch`, 0 for never.
+    last_in: AtomicU64,
+    last_out: AtomicU64,
 }
 
 struct State {
@@ -99,6 +103,9 @@ impl AccessUnits {
             encoded: AtomicU64::new(0),
             segments: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            epoch: Instant::now(),
+            last_in: AtomicU64::new(0),
+            last_out: AtomicU64::new(0),
         }))
     }
 
@@ -205,13 +212,24 @@ impl AccessUnits {
         self.0.encoded.load(Ordering::Relaxed)
     }
 
+    /// When the last frame went into the encoder, or the parser.
+    pub(super) fn last_in(&self) -> Option<Instant> {
+        self.0.instant(&self.0.last_in)
+    }
+
+    /// When the last access unit came out.
+    pub(super) fn last_out(&self) -> Option<Instant> {
+        self.0.instant(&self.0.last_out)
+    }
+
     /// A frame enters the encoder.
     fn on_frame(&self, pad: &gst::Pad, buffer: Option<&gst::Buffer>) {
         self.0.captured.fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
+        self.0.last_in.store(self.0.nanos(now), Ordering::Relaxed);
         if !self.0.times_frames.load(Ordering::Relaxed) {
             return;
         }
-        let now = Instant::now();
         let segment = pad.sticky_event::<gst::event::Segment>(0);
         let running = segment.zip(buffer.and_then(|buffer| buffer.pts()));
         if let Some(running) = running.and_then(|(event, pts)| running_time(event.segment(), pts)) {
@@ -235,6 +253,7 @@ impl AccessUnits {
         let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)
             && buffer.map_readable().is_ok_and(|map| nal::is_idr(&map));
         self.0.encoded.fetch_add(1, Ordering::Relaxed);
+        self.0.last_out.store(self.0.nanos(Instant::now()), Ordering::Relaxed);
         let bytes = buffer.size();
         let mut state = self.0.lock();
         let times = state.timeline.place(pts, decode_time);
@@ -259,6 +278,17 @@ impl fmt::Debug for AccessUnits {
 }
 
 impl Shared {
+    fn nanos(&self, at: Instant) -> u64 {
+        u64::try_from(at.duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX).max(1)
+    }
+
+    fn instant(&self, nanos: &AtomicU64) -> Option<Instant> {
+        match nanos.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(self.epoch + Duration::from_nanos(nanos)),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // No invariant spans a panic here: each change is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

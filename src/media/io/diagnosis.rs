@@ -10,6 +10,7 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use crate::media::error::presentable;
+use crate::media::pipeline::ENCODER;
 use crate::media::{MediaError, Source};
 
 /// Errors that the input is to blame for.
@@ -55,6 +56,9 @@ pub(super) fn of_message(message: &gst::message::Error, source: &Source) -> Medi
             return MediaError::NoSuchDevice(device.clone());
         }
     }
+    if let Some(encoder) = message.src().and_then(encoder_of) {
+        return MediaError::Encoder { element: name(&encoder), detail };
+    }
     if error.matches(gst::CoreError::MissingPlugin)
         || error.matches(gst::StreamError::CodecNotFound)
     {
@@ -83,6 +87,15 @@ pub(super) fn of_open(
     } else {
         MediaError::Element { element: path.display().to_string(), detail: error.to_string() }
     }
+}
+
+/// The encoder, if `object` is it or a part of it.
+fn encoder_of(object: &gst::Object) -> Option<gst::Object> {
+    let mut object = object.clone();
+    while object.name() != ENCODER {
+        object = object.parent()?;
+    }
+    Some(object)
 }
 
 /// What users know an element by: its type, not the name it got in the pipeline.

@@ -6,9 +6,11 @@ mod access_units;
 mod camera;
 mod capture;
 mod diagnosis;
+mod encoders;
 mod playback;
 mod running;
 mod transform;
+mod trial;
 
 pub use access_units::{AccessUnits, Counts, SegmentPieces};
 pub use capture::Capture;

@@ -50,7 +50,8 @@ impl Ending {
         });
     }
 
-    fn known(&self) -> Option<End> {
+    /// The end, if there is one.
+    pub(super) fn known(&self) -> Option<End> {
         self.0.borrow().clone()
     }
 
@@ -127,6 +128,11 @@ impl Running {
                 ending.set(End::Failed(does_not_start()));
             }
         });
+    }
+
+    /// Its pipeline.
+    pub(super) fn pipeline(&self) -> &gst::Pipeline {
+        &self.pipeline
     }
 
     fn watch<I, E>(&self, watch: Watch<I, E>)

@@ -12,7 +12,7 @@ use gstreamer_app as gst_app;
 use crate::capacity::ACCESS_UNIT_BYTES;
 use crate::media::io::access_units::{AccessUnits, SegmentPieces};
 use crate::media::io::running::{self, End, Ending, Running};
-use crate::media::io::{capture, diagnosis};
+use crate::media::io::{capture, diagnosis, encoders};
 use crate::media::pipeline::INPUT;
 use crate::media::ts::{Reader, Report};
 use crate::media::{MediaError, Options, Source, pipeline};
@@ -36,22 +36,22 @@ impl Transform {
     /// the source in `options` is not used.
     pub fn start(effect: &str, options: &Options) -> Result<Self, MediaError> {
         diagnosis::init()?;
-        let row = capture::encoder_row(options)?;
+        let element = encoders::software(options)?;
         // libav where it is: it holds no frame back. Else whatever decodes here.
         let has_libav = gst::ElementFactory::find("avdec_h264").is_some();
         let decoder = if has_libav { "avdec_h264" } else { "decodebin" };
         let description =
-            pipeline::transform(decoder, effect, &options.video, row, options.encoder.speed);
+            pipeline::transform(decoder, effect, &options.video, &element, options.encoder.speed);
         let source = Source::Pipeline { fragment: effect.to_owned() };
         let built = running::parse(&description, &source)?;
         let units = AccessUnits::new();
-        units.attach(built.upcast_ref(), row.key)?;
+        units.attach(built.upcast_ref(), element.row.key)?;
         let input = built
             .by_name(INPUT)
             .and_then(|input| input.downcast::<gst_app::AppSrc>().ok())
             .ok_or_else(|| MediaError::Gstreamer(format!("the pipeline lacks {INPUT}")))?;
         let ending = Ending::new();
-        let running = Running::open(built, capture::watch(&source, &units, &ending))?;
+        let running = Running::open(built, capture::watching(&source, &units, &ending))?;
         running.play(&ending);
         Ok(Self {
             input,

@@ -1,0 +1,188 @@
+//! Chooses the encoder: the first that works, by what is known, else by trial.
+//!
+//! | known | answer |
+//! |---|---|
+//! | works | taken |
+//! | nothing | tried; taken if frames come out |
+//! | failed not long ago | passed over; tried again if no other works |
+//!
+//! Does not: try; whoever asks brings the trial.
+
+use crate::media::encoder::{Element, Kind};
+use crate::media::verdicts::Verdict;
+
+/// An encoder that may be chosen.
+#[derive(Debug)]
+pub struct Candidate {
+    /// It.
+    pub element: Element,
+    /// What is known.
+    pub known: Option<Verdict>,
+}
+
+/// What was chosen.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The encoder; none if none works.
+    pub element: Option<Element>,
+    /// Those before it, and why not.
+    pub refused: Vec<(&'static str, String)>,
+    /// The trials that were made: what came of each.
+    pub tried: Vec<(&'static str, Result<(), String>)>,
+}
+
+/// Goes down the candidates, best first.
+pub fn choose(
+    candidates: Vec<Candidate>,
+    mut trial: impl FnMut(&Element) -> Result<(), String>,
+) -> Choice {
+    let mut choice = Choice { element: None, refused: Vec::new(), tried: Vec::new() };
+    let mut passed_over = Vec::new();
+    for Candidate { element, known } in candidates {
+        match known {
+            Some(Verdict::Works) => {
+                choice.element = Some(element);
+                return choice;
+            }
+            Some(Verdict::Fails { why, .. }) => {
+                choice.refused.push((element.row.element, why));
+                passed_over.push(element);
+            }
+            None => {
+                if choice.take(element, &mut trial) {
+                    return choice;
+                }
+            }
+        }
+    }
+    for element in passed_over {
+        choice.refused.retain(|(name, _)| *name != element.row.element);
+        if choice.take(element, &mut trial) {
+            break;
+        }
+    }
+    choice
+}
+
+impl Choice {
+    /// Takes `element` if it passes its trial.
+    fn take(
+        &mut self,
+        element: Element,
+        trial: &mut impl FnMut(&Element) -> Result<(), String>,
+    ) -> bool {
+        let name = element.row.element;
+        let result = trial(&element);
+        self.tried.push((name, result.clone()));
+        match result {
+            Ok(()) => self.element = Some(element),
+            Err(why) => self.refused.push((name, why)),
+        }
+        self.element.is_some()
+    }
+
+    /// What was chosen and why, in a line for the log.
+    pub fn reason(&self) -> String {
+        let Some(element) = &self.element else { return "no encoder works here".to_owned() };
+        let name = element.row.element;
+        let kind = match element.row.kind {
+            Kind::Hardware => "hardware",
+            Kind::Software => "software",
+        };
+        let how = if self.tried.iter().any(|(tried, _)| *tried == name) {
+            "frames came out of it"
+        } else {
+            "it worked before"
+        };
+        let mut text = format!("encoder {name} ({kind}): {how}");
+        for (refused, why) in &self.refused {
+            text.push_str(&format!("; not {refused}: {why}"));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::media::encoder::{self, ROWS};
+
+    fn candidate(name: &str, known: Option<Verdict>) -> Candidate {
+        Candidate { element: Element::new(encoder::row(name).unwrap(), |_| false), known }
+    }
+
+    fn failed() -> Option<Verdict> {
+        Some(Verdict::Fails { until: Duration::ZERO, why: "failed before".into() })
+    }
+
+    /// Candidates, those of them that pass a trial, the one chosen, the trials made, the reason.
+    #[track_caller]
+    fn check(
+        candidates: Vec<Candidate>,
+        pass: &[&str],
+        chosen: Option<&str>,
+        trials: &[&str],
+        reason: &str,
+    ) {
+        let choice = choose(candidates, |element| {
+            let passes = pass.contains(&element.row.element);
+            if passes { Ok(()) } else { Err("no frame".to_owned()) }
+        });
+        assert_eq!(choice.element.as_ref().map(|element| element.row.element), chosen);
+        let tried: Vec<_> = choice.tried.iter().map(|(name, _)| *name).collect();
+        assert_eq!(tried, trials);
+        assert_eq!(choice.reason(), reason);
+    }
+
+    #[test]
+    fn the_first_that_works_is_taken() {
+        let all = || ROWS.iter().map(|row| candidate(row.element, None)).collect::<Vec<_>>();
+        check(
+            all(),
+            &["v4l2h264enc", "x264enc"],
+            Some("v4l2h264enc"),
+            &["v4l2h264enc"],
+            "encoder v4l2h264enc (hardware): frames came out of it",
+        );
+        check(
+            vec![candidate("v4l2h264enc", None), candidate("x264enc", None)],
+            &["x264enc"],
+            Some("x264enc"),
+            &["v4l2h264enc", "x264enc"],
+            "encoder x264enc (software): frames came out of it; not v4l2h264enc: no frame",
+        );
+        check(vec![candidate("x264enc", None)], &[], None, &["x264enc"], "no encoder works here");
+        check(vec![], &[], None, &[], "no encoder works here");
+    }
+
+    #[test]
+    fn what_is_known_is_not_tried() {
+        check(
+            vec![candidate("v4l2h264enc", Some(Verdict::Works)), candidate("x264enc", None)],
+            &[],
+            Some("v4l2h264enc"),
+            &[],
+            "encoder v4l2h264enc (hardware): it worked before",
+        );
+        check(
+            vec![candidate("v4l2h264enc", failed()), candidate("x264enc", Some(Verdict::Works))],
+            &[],
+            Some("x264enc"),
+            &[],
+            "encoder x264enc (software): it worked before; not v4l2h264enc: failed before",
+        );
+    }
+
+    #[test]
+    fn one_that_failed_is_tried_again_before_there_is_none() {
+        check(
+            vec![candidate("v4l2h264enc", failed()), candidate("x264enc", None)],
+            &["v4l2h264enc"],
+            Some("v4l2h264enc"),
+            &["x264enc", "v4l2h264enc"],
+            "encoder v4l2h264enc (hardware): frames came out of it; not x264enc: no frame",
+        );
+    }
+}

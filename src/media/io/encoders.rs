@@ -1,0 +1,145 @@
+//! The encoders of this machine: finds them, tries them, and remembers in a file what became of each.
+//!
+//! The file is written only when it changes, whole and at once: a power cut leaves the old one.
+//!
+//! Does not: decide; `choice` does.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use crate::media::choice::{Candidate, choose};
+use crate::media::encoder::{self, Element, Kind, ROWS, Row, SOFTWARE};
+use crate::media::io::trial::trial;
+use crate::media::verdicts::{AFTER_TRIAL, Case, Verdict, Verdicts};
+use crate::media::{MediaError, Options};
+
+/// A verdict is a line of some 80 bytes.
+const FILE_BYTES: u64 = 64 << 10;
+
+/// The encoder that `options` name, or the first that works. May block while it tries them, each for at
+/// most [`TRIAL_TIME`](crate::capacity::TRIAL_TIME).
+pub(super) fn encoder(options: &Options) -> Result<Element, MediaError> {
+    if let Some(wanted) = options.encoder.element.as_deref() {
+        let row =
+            encoder::row(wanted).ok_or_else(|| MediaError::UnknownEncoder(wanted.to_owned()))?;
+        return present(row).ok_or_else(|| MediaError::MissingElement(row.element.to_owned()));
+    }
+    let memory = Memory::of(options);
+    let mut verdicts = memory.read();
+    let now = since_1970();
+    let case = |element: &str| memory.case(element, options);
+    let candidates: Vec<Candidate> = ROWS
+        .iter()
+        .filter_map(present)
+        .map(|element| {
+            let known = verdicts.on(&case(element.row.element), now).cloned();
+            Candidate { element, known }
+        })
+        .collect();
+    if candidates.is_empty() {
+        return Err(MediaError::MissingElement(SOFTWARE.to_owned()));
+    }
+    let choice =
+        choose(candidates, |element| trial(element, &options.video, options.encoder.speed));
+    log::info!("{}", choice.reason());
+    for (element, result) in &choice.tried {
+        let verdict = match result {
+            Ok(()) => Verdict::Works,
+            Err(why) => Verdict::Fails { until: now + AFTER_TRIAL, why: why.clone() },
+        };
+        verdicts.note(case(element), verdict);
+    }
+    if !choice.tried.is_empty() {
+        memory.write(&verdicts);
+    }
+    choice.element.ok_or(MediaError::NoEncoder { tried: choice.refused })
+}
+
+/// The first software encoder there is; for video that is no camera's. Does not block.
+pub(super) fn software(options: &Options) -> Result<Element, MediaError> {
+    if options.encoder.element.is_some() {
+        return encoder(options);
+    }
+    ROWS.iter()
+        .filter(|row| row.kind == Kind::Software)
+        .find_map(present)
+        .ok_or_else(|| MediaError::MissingElement(SOFTWARE.to_owned()))
+}
+
+/// The encoder failed while it worked on `options`, after so long: the next choice shall know.
+pub(super) fn on_failure(options: &Options, element: &str, worked: Duration, why: &str) {
+    if options.encoder.element.is_some() {
+        return;
+    }
+    let memory = Memory::of(options);
+    let mut verdicts = memory.read();
+    verdicts.on_failure(memory.case(element, options), worked, why, since_1970());
+    memory.write(&verdicts);
+}
+
+/// The row's element, if this machine has it.
+pub(super) fn present(row: &'static Row) -> Option<Element> {
+    let element = gst::ElementFactory::make(row.element).build().ok()?;
+    Some(Element::new(row, |property| element.has_property(property)))
+}
+
+/// Where verdicts are kept, if anywhere.
+struct Memory {
+    file: Option<PathBuf>,
+    gstreamer: String,
+}
+
+impl Memory {
+    fn of(options: &Options) -> Self {
+        let (major, minor, micro, _) = gst::version();
+        Self {
+            file: options.state_directory.as_deref().map(|directory| directory.join("encoders")),
+            gstreamer: format!("{major}.{minor}.{micro}"),
+        }
+    }
+
+    fn case(&self, element: &str, options: &Options) -> Case {
+        Case::new(element, &self.gstreamer, &options.video)
+    }
+
+    fn read(&self) -> Verdicts {
+        let Some(file) = &self.file else { return Verdicts::default() };
+        let is_short = fs::metadata(file).is_ok_and(|known| known.len() <= FILE_BYTES);
+        match is_short.then(|| fs::read(file)) {
+            Some(Ok(bytes)) => Verdicts::parse(&String::from_utf8_lossy(&bytes)),
+            // Not there at the first start; anything else costs a trial.
+            Some(Err(_)) | None => Verdicts::default(),
+        }
+    }
+
+    fn write(&self, verdicts: &Verdicts) {
+        let Some(file) = &self.file else { return };
+        if self.read().text() == verdicts.text() {
+            return;
+        }
+        if let Err(error) = replace(file, &verdicts.text()) {
+            log::warn!("{}: cannot keep which encoders work ({error})", file.display());
+        }
+    }
+}
+
+/// Writes a new file beside the old one, and puts it in its place.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&new, path)
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

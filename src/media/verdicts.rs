@@ -1,0 +1,241 @@
+//! What is known of this machine's encoders: which worked, which failed, at what size.
+//!
+//! A line each, in a file that a person can read:
+//!
+//! ```text
+//! v4l2h264enc 1.22.0 1280x720@24 works
+//! nvh264enc 1.22.0 1280x720@24 fails 1790000000 no frame came
+//! ```
+//!
+//! A failure holds until a time, in seconds since 1970: a device may have been in use by another program. A
+//! clock that was set back since makes it void.
+//!
+//! Does not: read or write the file, and does not ask the clock.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::capacity::ENCODER_VERDICTS;
+use crate::media::Video;
+
+/// How long it holds that an encoder failed its trial.
+pub const AFTER_TRIAL: Duration = Duration::from_secs(24 * 3600);
+/// How long it holds that an encoder failed early at work, though it had passed its trial.
+pub const AFTER_FAILURE: Duration = Duration::from_secs(3600);
+/// An encoder that worked so long before it failed is tried anew instead: those of the Pi were seen to stop
+/// after 11 to 13 hours, and go on when restarted.
+pub const EARLY: Duration = Duration::from_secs(600);
+
+/// What a verdict is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// The encoder.
+    pub element: String,
+    /// GStreamer's version: an update makes encoders come and go.
+    pub gstreamer: String,
+    /// Pixels across and down, frames per second.
+    pub shape: (u32, u32, u32),
+}
+
+impl Case {
+    /// `element` at the size of `video`.
+    pub fn new(element: &str, gstreamer: &str, video: &Video) -> Self {
+        Self {
+            element: element.to_owned(),
+            gstreamer: gstreamer.to_owned(),
+            shape: (video.width, video.height, video.fps),
+        }
+    }
+}
+
+/// What became of an encoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Frames came out.
+    Works,
+    /// It failed.
+    Fails {
+        /// Until when it is passed over, since 1970.
+        until: Duration,
+        /// What it said.
+        why: String,
+    },
+}
+
+/// All that is known; the oldest verdicts make room for new ones.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verdicts(VecDeque<(Case, Verdict)>);
+
+impl Verdicts {
+    /// Reads the file's text; lines that make no sense are left out.
+    pub fn parse(text: &str) -> Self {
+        let mut verdicts = Self::default();
+        for (case, verdict) in text.lines().filter_map(line) {
+            verdicts.note(case, verdict);
+        }
+        verdicts
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> String {
+        let line = |(case, verdict): &(Case, Verdict)| {
+            let Case { element, gstreamer, shape: (width, height, fps) } = case;
+            let verdict = match verdict {
+                Verdict::Works => "works".to_owned(),
+                Verdict::Fails { until, why } => format!("fails {} {why}", until.as_secs()),
+            };
+            format!("{element} {gstreamer} {width}x{height}@{fps} {verdict}\n")
+        };
+        self.0.iter().map(line).collect()
+    }
+
+    /// The verdict that holds `now`, since 1970.
+    pub fn on(&self, case: &Case, now: Duration) -> Option<&Verdict> {
+        let (_, verdict) = self.0.iter().find(|(known, _)| known == case)?;
+        let holds = match verdict {
+            Verdict::Works => true,
+            Verdict::Fails { until, .. } => now < *until && *until <= now + AFTER_TRIAL,
+        };
+        holds.then_some(verdict)
+    }
+
+    /// Keeps a verdict in place of an earlier one.
+    pub fn note(&mut self, case: Case, verdict: Verdict) {
+        self.forget(&case);
+        if self.0.len() == ENCODER_VERDICTS {
+            self.0.pop_front();
+        }
+        self.0.push_back((case, verdict));
+    }
+
+    /// Forgets what is known, so that the encoder is tried anew.
+    pub fn forget(&mut self, case: &Case) {
+        self.0.retain(|(known, _)| known != case);
+    }
+
+    /// An encoder failed at work, after so long.
+    pub fn on_failure(&mut self, case: Case, worked: Duration, why: &str, now: Duration) {
+        if worked < EARLY {
+            let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+            self.note(case, Verdict::Fails { until: now + AFTER_FAILURE, why });
+        } else {
+            self.forget(&case);
+        }
+    }
+}
+
+fn line(text: &str) -> Option<(Case, Verdict)> {
+    let mut words = text.splitn(6, ' ');
+    let (element, gstreamer) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let (size, fps) = words.next()?.split_once('@')?;
+    let (width, height) = size.split_once('x')?;
+    let shape = (width.parse().ok()?, height.parse().ok()?, fps.parse().ok()?);
+    let verdict = match words.next()? {
+        "works" => Verdict::Works,
+        "fails" => Verdict::Fails {
+            until: Duration::from_secs(words.next()?.parse().ok()?),
+            why: words.next().unwrap_or_default().to_owned(),
+        },
+        _ => return None,
+    };
+    Some((Case { element, gstreamer, shape }, verdict))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1_790_000_000);
+
+    fn case(element: &str) -> Case {
+        Case::new(element, "1.22.0", &Video::default())
+    }
+
+    fn fails(until: Duration) -> Verdict {
+        Verdict::Fails { until, why: "no frame came".into() }
+    }
+
+    #[test]
+    fn the_text_comes_back() {
+        let mut verdicts = Verdicts::default();
+        verdicts.note(case("v4l2h264enc"), fails(NOW));
+        verdicts.note(case("x264enc"), Verdict::Works);
+        let text = verdicts.text();
+        assert_eq!(
+            text,
+            "v4l2h264enc 1.22.0 1280x720@24 fails 1790000000 no frame came\n\
+             x264enc 1.22.0 1280x720@24 works\n"
+        );
+        assert_eq!(Verdicts::parse(&text), verdicts);
+    }
+
+    #[test]
+    fn torn_and_foreign_lines_are_left_out() {
+        let good = "a 1.1.1 2x2@1 works\n";
+        for bad in [
+            "",
+            " ",
+            "a",
+            "a b c d",
+            "a 1 2x2 works",
+            "a 1 2x2@1",
+            "a 1 x2@1 works",
+            "a 1 2x2@1 maybe",
+            "a 1 2x2@1 fails",
+            "a 1 2x2@1 fails soon",
+            "a 1 2x99999999999@1 works",
+            "\u{fffd}\0",
+        ] {
+            assert_eq!(Verdicts::parse(&format!("{bad}\n{good}{bad}")).text(), good, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_verdict_holds_for_its_case_only() {
+        let mut verdicts = Verdicts::default();
+        verdicts.note(case("x264enc"), Verdict::Works);
+        assert_eq!(verdicts.on(&case("x264enc"), NOW), Some(&Verdict::Works));
+        let other = Video { width: 640, ..Video::default() };
+        assert_eq!(verdicts.on(&Case::new("x264enc", "1.22.0", &other), NOW), None);
+        assert_eq!(verdicts.on(&Case::new("x264enc", "1.24.0", &Video::default()), NOW), None);
+        assert_eq!(verdicts.on(&case("vah264enc"), NOW), None);
+    }
+
+    #[test]
+    fn a_failure_holds_for_its_time() {
+        let mut verdicts = Verdicts::default();
+        verdicts.note(case("a"), fails(NOW + AFTER_TRIAL));
+        assert!(verdicts.on(&case("a"), NOW).is_some());
+        assert!(verdicts.on(&case("a"), NOW + AFTER_TRIAL).is_none());
+        let before = NOW - Duration::from_secs(1);
+        assert!(verdicts.on(&case("a"), before).is_none(), "the clock was set back");
+    }
+
+    #[test]
+    fn an_early_failure_at_work_is_held_against_it_and_a_late_one_is_not() {
+        let mut verdicts = Verdicts::default();
+        verdicts.note(case("a"), Verdict::Works);
+        verdicts.on_failure(case("a"), EARLY / 2, "it\n stopped", NOW);
+        let until = NOW + AFTER_FAILURE;
+        assert_eq!(
+            verdicts.on(&case("a"), NOW),
+            Some(&Verdict::Fails { until, why: "it stopped".into() })
+        );
+        verdicts.note(case("a"), Verdict::Works);
+        verdicts.on_failure(case("a"), EARLY, "it stopped", NOW);
+        assert_eq!(verdicts.on(&case("a"), NOW), None);
+    }
+
+    #[test]
+    fn the_oldest_make_room() {
+        let mut verdicts = Verdicts::default();
+        for n in 0..=ENCODER_VERDICTS {
+            verdicts.note(case(&n.to_string()), Verdict::Works);
+        }
+        assert_eq!(verdicts.0.len(), ENCODER_VERDICTS);
+        assert_eq!(verdicts.on(&case("0"), NOW), None);
+        verdicts.note(case("1"), Verdict::Works);
+        assert_eq!(verdicts.0.len(), ENCODER_VERDICTS);
+        assert!(verdicts.on(&case("2"), NOW).is_some());
+    }
+}

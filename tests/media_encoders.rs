@@ -1,0 +1,341 @@
+//! Chooses encoders among fakes that fail as real ones do, changes a running one, and notices when frames
+//! stay away.
+//!
+//! Does not: need a device.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod media_fakes;
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use livepeer_edge::media::io::{AccessUnits, Capture, End, SegmentPieces};
+use livepeer_edge::media::ts::{Reader, Report};
+use livepeer_edge::media::{Encoder, MediaError, Options, Source, Speed, Video};
+use livepeer_edge::segment::{Pieces, Place};
+
+/// A test that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    media_fakes::register();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(LIMIT, future).await.expect("it hangs") })
+}
+
+/// A directory of its own for each test, which goes with it.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("le-encoders-{}-{name}", std::process::id()));
+        Self(path)
+    }
+
+    fn verdicts(&self) -> String {
+        std::fs::read_to_string(self.0.join("encoders")).unwrap_or_default()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn options(directory: &Directory, width: u32, height: u32) -> Options {
+    Options {
+        source: Source::Test,
+        video: Video {
+            width,
+            height,
+            bitrate: 400_000,
+            segment: Duration::from_secs(1),
+            ..Video::default()
+        },
+        encoder: Encoder { element: None, speed: Speed::Ultrafast },
+        state_directory: Some(directory.0.clone()),
+    }
+}
+
+fn with(element: &str, options: Options) -> Options {
+    let encoder = Encoder { element: Some(element.into()), ..options.encoder };
+    Options { encoder, ..options }
+}
+
+/// The next segment, whole.
+async fn segment(pieces: &mut SegmentPieces, open: &mut Vec<u8>) -> Vec<u8> {
+    loop {
+        let piece = pieces.next().await.expect("more");
+        if piece.place == Place::Begin && !open.is_empty() {
+            return std::mem::replace(open, piece.bytes.to_vec());
+        }
+        open.extend_from_slice(&piece.bytes);
+    }
+}
+
+/// The sizes of the pictures in these segments, each once in a row.
+fn sizes(bytes: Vec<u8>) -> Vec<(i32, i32)> {
+    let description = "appsrc name=in format=bytes caps=video/mpegts,systemstream=true,packetsize=188 \
+                       ! tsdemux ! h264parse ! avdec_h264 ! appsink name=out sync=false";
+    let pipeline = gst::parse::launch(description).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let input = pipeline.by_name("in").unwrap().downcast::<gst_app::AppSrc>().unwrap();
+    let output = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    input.push_buffer(gst::Buffer::from_slice(bytes)).unwrap();
+    input.end_of_stream().unwrap();
+    let mut sizes = Vec::new();
+    while let Some(sample) = output.try_pull_sample(gst::ClockTime::from_seconds(10)) {
+        let caps = sample.caps().unwrap().structure(0).unwrap();
+        sizes.push((caps.get("width").unwrap(), caps.get("height").unwrap()));
+    }
+    sizes.dedup();
+    pipeline.set_state(gst::State::Null).unwrap();
+    sizes
+}
+
+fn keys(segment: &[u8]) -> (usize, usize) {
+    let (mut units, mut keys) = (0, 0);
+    let mut reader = Reader::new();
+    let mut report = |report| {
+        if let Report::Unit(unit) = report {
+            units += 1;
+            keys += usize::from(unit.is_key);
+        }
+    };
+    reader.push(segment, &mut report);
+    reader.flush(&mut report);
+    (units, keys)
+}
+
+#[test]
+fn the_fake_of_the_pi_dies_without_a_level() {
+    media_fakes::register();
+    let play = |caps: &str| {
+        let description = format!(
+            "videotestsrc num-buffers=3 ! video/x-raw,format=I420,width=320,height=240 \
+             ! v4l2h264enc extra-controls=\"controls,repeat_sequence_header=1,video_bitrate=400000,\
+             h264_i_frame_period=24\" ! {caps} ! fakesink"
+        );
+        let pipeline = gst::parse::launch(&description).unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+        let message =
+            pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(10), &ends);
+        pipeline.set_state(gst::State::Null).unwrap();
+        message.map(|message| message.type_())
+    };
+    assert_eq!(play("video/x-h264"), Some(gst::MessageType::Error));
+    assert_eq!(play("video/x-h264,level=(string)2.1"), Some(gst::MessageType::Eos));
+}
+
+#[test]
+fn auto_takes_the_first_that_encodes_and_remembers_it() {
+    let directory = Directory::new("first");
+    let options = options(&directory, 320, 192);
+    block_on(async {
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+        let (mut pieces, mut open) = (capture.pieces(), Vec::new());
+        let first = segment(&mut pieces, &mut open).await;
+        assert_eq!(keys(&first), (24, 1));
+        assert_eq!(sizes(first), [(320, 192)]);
+
+        // It does not heed a request; its own keys have to do, and nothing breaks.
+        let ignored = media_fakes::PI_IGNORED.load(Ordering::Relaxed);
+        capture.access_units().request_key();
+        assert_eq!(media_fakes::PI_IGNORED.load(Ordering::Relaxed), ignored, "it is not asked");
+        assert_eq!(keys(&segment(&mut pieces, &mut open).await), (24, 1));
+
+        assert!(capture.set_bitrate(150_000));
+        let controls = media_fakes::PI_CONTROLS.lock().unwrap().clone();
+        assert!(controls.contains("video_bitrate=(int)150000"), "{controls}");
+        assert!(controls.contains("h264_i_frame_period=(int)24"), "{controls}");
+        assert!(!capture.set_size(160, 96), "its size stays");
+        capture.stop().await;
+
+        let text = directory.verdicts();
+        assert!(
+            text.starts_with("v4l2h264enc ") && text.ends_with(" 320x192@24 works\n"),
+            "{text}"
+        );
+        let modified =
+            || std::fs::metadata(directory.0.join("encoders")).unwrap().modified().unwrap();
+        let (opened, written) = (media_fakes::PI_OPENED.load(Ordering::Relaxed), modified());
+        let capture = Capture::open(&options, AccessUnits::new()).unwrap();
+        capture.stop().await;
+        let now = media_fakes::PI_OPENED.load(Ordering::Relaxed);
+        assert_eq!((now, modified()), (opened, written), "neither tried nor written again");
+    });
+}
+
+#[test]
+fn auto_goes_down_to_software_and_says_why() {
+    let directory = Directory::new("fallback");
+    // No multiple of 32: the Pi's dies on frame 1. Low: the Rockchip's stops after 3 frames.
+    let options = options(&directory, 144, 80);
+    block_on(async {
+        let began = Instant::now();
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+        let (mut pieces, mut open) = (capture.pieces(), Vec::new());
+        assert_eq!(keys(&segment(&mut pieces, &mut open).await), (24, 1));
+        capture.stop().await;
+    });
+    let text = directory.verdicts();
+    let lines: Vec<Vec<&str>> =
+        text.lines().map(|line| line.splitn(6, ' ').collect::<Vec<_>>()).collect();
+    let what = |n: usize| (lines[n][0], lines[n][2], lines[n][3]);
+    assert_eq!(what(0), ("v4l2h264enc", "144x80@24", "fails"));
+    assert!(lines[0][5].contains("Failed to process frame"), "{text}");
+    assert_eq!(what(1), ("nvv4l2h264enc", "144x80@24", "fails"));
+    assert!(lines[1][5].contains("Cannot identify device"), "{text}");
+    assert_eq!(what(2), ("mpph264enc", "144x80@24", "fails"));
+    assert!(lines[2][5].contains("3 of 8 frames came out"), "{text}");
+    assert_eq!(what(3), ("x264enc", "144x80@24", "works"));
+    assert_eq!(lines.len(), 4, "{text}");
+}
+
+#[test]
+fn an_encoder_that_stops_silently_is_noticed_and_passed_over() {
+    let directory = Directory::new("silent");
+    let options = options(&directory, 176, 144);
+    let first = with("mpph264enc", options.clone());
+    block_on(async {
+        // Named by the user, nothing is held against it.
+        let capture = Capture::start(&first, AccessUnits::new()).unwrap();
+        assert!(matches!(capture.ended().await, End::Failed(MediaError::Encoder { .. })));
+        capture.stop().await;
+        assert_eq!(directory.verdicts(), "");
+
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+        let began = Instant::now();
+        let end = capture.ended().await;
+        let End::Failed(MediaError::Encoder { element, detail }) = &end else { panic!("{end:?}") };
+        assert_eq!(element, "mpph264enc");
+        assert!(detail.starts_with("frames go in, but none came out for 2"), "{detail}");
+        // 20 frames, then 2 s.
+        assert!((2500..4500).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+        assert_eq!(capture.ended().await, end);
+        capture.stop().await;
+        let text = directory.verdicts();
+        assert!(text.contains("176x144@24 fails") && text.contains("mpph264enc"), "{text}");
+
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+        let (mut pieces, mut open) = (capture.pieces(), Vec::new());
+        assert_eq!(keys(&segment(&mut pieces, &mut open).await), (24, 1));
+        capture.stop().await;
+        assert!(directory.verdicts().contains("x264enc"), "{}", directory.verdicts());
+    });
+}
+
+#[test]
+fn a_camera_that_stops_silently_is_noticed() {
+    let directory = Directory::new("camera");
+    let options = Options {
+        source: Source::Pipeline { fragment: "fakecamera".into() },
+        ..with("x264enc", options(&directory, 160, 96))
+    };
+    block_on(async {
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+        let began = Instant::now();
+        let end = capture.ended().await;
+        let End::Failed(MediaError::Stalled(after)) = end else { panic!("{end:?}") };
+        assert!((2000..2500).contains(&after.as_millis()), "{after:?}");
+        assert!((2000..4500).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+        // Readers get what waited, then the end.
+        let mut pieces = capture.pieces();
+        while pieces.next().await.is_some() {}
+        capture.stop().await;
+    });
+}
+
+/// Bytes of a segment of noise at the first bitrate, and at a lower one.
+#[track_caller]
+fn check_bitrate(element: &str) {
+    let directory = Directory::new(element);
+    let mut options = with(element, options(&directory, 320, 192));
+    options.source = Source::Pipeline {
+        fragment: "videotestsrc is-live=true pattern=zone-plate kx2=20 ky2=20 kt=1".into(),
+    };
+    options.video.bitrate = 3_000_000;
+    block_on(async {
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+        let (mut pieces, mut open) = (capture.pieces(), Vec::new());
+        segment(&mut pieces, &mut open).await;
+        let before = segment(&mut pieces, &mut open).await.len();
+        assert!(capture.set_bitrate(600_000));
+        segment(&mut pieces, &mut open).await;
+        segment(&mut pieces, &mut open).await;
+        let after = segment(&mut pieces, &mut open).await.len();
+        // 600 kbit/s are 75 000 bytes in a second.
+        let is_near = (60_000..100_000).contains(&after) && after * 3 < before * 2;
+        assert!(is_near, "{element}: {before} bytes, then {after}");
+        capture.stop().await;
+    });
+}
+
+#[test]
+fn the_bitrate_changes_while_frames_flow() {
+    check_bitrate("x264enc");
+    check_bitrate("openh264enc");
+}
+
+#[test]
+fn passed_through_h264_has_no_bitrate_of_ours() {
+    let directory = Directory::new("through");
+    let options = Options {
+        source: Source::Pipeline {
+            fragment: "videotestsrc is-live=true ! x264enc tune=zerolatency".into(),
+        },
+        ..with("x264enc", options(&directory, 160, 96))
+    };
+    block_on(async {
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+        assert!(capture.pieces().next().await.is_some());
+        assert!(!capture.set_bitrate(100_000) && !capture.set_size(80, 48));
+        capture.stop().await;
+    });
+}
+
+#[test]
+fn the_size_changes_while_frames_flow() {
+    for element in ["x264enc", "openh264enc"] {
+        let directory = Directory::new(&format!("size-{element}"));
+        let options = with(element, options(&directory, 320, 192));
+        block_on(async {
+            let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+            let (mut pieces, mut open) = (capture.pieces(), Vec::new());
+            let mut all = segment(&mut pieces, &mut open).await;
+            assert!(capture.set_size(160, 96));
+            for _ in 0..2 {
+                let next = segment(&mut pieces, &mut open).await;
+                // It decodes alone, whatever its size.
+                assert!(!sizes(next.clone()).is_empty());
+                all.extend(next);
+            }
+            assert_eq!(sizes(all), [(320, 192), (160, 96)], "{element}");
+            capture.stop().await;
+        });
+    }
+}
+
+#[test]
+fn the_fake_of_the_orin_is_refused_at_once() {
+    let directory = Directory::new("orin");
+    media_fakes::register();
+    let options = with("nvv4l2h264enc", options(&directory, 160, 96));
+    let error =
+        Capture::start(&options, AccessUnits::new()).map(drop).expect_err("it is not there");
+    let MediaError::Encoder { element, detail } = &error else { panic!("{error:?}") };
+    assert_eq!(element, "nvv4l2h264enc");
+    assert!(detail.contains("Cannot identify device"), "{detail}");
+}
