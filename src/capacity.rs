@@ -75,6 +75,10 @@ pub const CONNECT_TIME: Duration = Duration::from_secs(5);
 pub const CALL_TIME: Duration = Duration::from_secs(15);
 /// Time for `POST /live-video-to-video`: the answer can take long while a model loads.
 pub const JOB_START_TIME: Duration = Duration::from_secs(90);
+/// Time for a single-shot runner to compute before its answer begins.
+pub const SINGLE_SHOT_TIME: Duration = Duration::from_secs(600);
+/// The largest file sent to a single-shot runner; it is sent twice where it has to be paid.
+pub const CALL_BODY: u64 = 32 << 20;
 /// A chunk that the transport does not take within this time fails its segment (Python gateway).
 pub const CHUNK_TIME: Duration = Duration::from_secs(5);
 /// Time for an encoder to encode a few frames before it is chosen. The slowest software encoder here needs

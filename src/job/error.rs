@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::http::Url;
+use crate::job::runner::RunnerError;
 use crate::session::SessionError;
 
 /// Why a job does not start.
@@ -20,6 +21,8 @@ pub enum JobError {
     Payment(Url, u16, String),
     /// The orchestrator answered with another status.
     Refused(Url, u16, String),
+    /// A runner or a scope does not do it.
+    Runner(Box<RunnerError>),
     /// The answer makes no job.
     Nonsense(Url, String),
 }
@@ -29,6 +32,7 @@ impl JobError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Session(error) => error.fault(),
+            Self::Runner(error) => error.fault(),
             Self::NoCapacity(..) | Self::Payment(..) | Self::Refused(..) | Self::Nonsense(..) => {
                 Fault::NextPeer
             }
@@ -40,6 +44,7 @@ impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Session(error) => error.fmt(f),
+            Self::Runner(error) => error.fmt(f),
             Self::NoCapacity(url, words) => {
                 write!(f, "{url}: orchestrator has no capacity for this model (503): {words}")
             }
@@ -60,6 +65,7 @@ impl std::error::Error for JobError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Session(error) => error.source(),
+            Self::Runner(error) => error.source(),
             Self::NoCapacity(..) | Self::Payment(..) | Self::Refused(..) | Self::Nonsense(..) => {
                 None
             }

@@ -10,6 +10,8 @@ mod error;
 mod io;
 mod machine;
 mod options;
+pub mod runner;
+mod scope;
 mod wire;
 
 pub use command::{Command, Commands, Event, Outcome, Stage};
@@ -17,4 +19,5 @@ pub use error::{JobError, Loss};
 pub use io::LiveVideoJob;
 pub use machine::{Machine, Recovery};
 pub use options::JobOptions;
+pub use scope::{ScopeChannels, ScopeJob};
 pub use wire::{Channels, JobEvent, KEEP_ALIVE};

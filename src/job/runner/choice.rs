@@ -1,0 +1,222 @@
+//! Chooses among the runners of discovery lists.
+//!
+//! | a runner | is |
+//! |---|---|
+//! | of another application | no candidate, and not named |
+//! | of another mode, on another GPU, full, too expensive, on plain HTTP | rejected, with its reason |
+//! | else | a candidate: capacity known to be free first, then the price, then the list's order |
+//!
+//! One that does not say its mode may be tried: its answer will tell.
+//!
+//! Does not: ask anybody.
+
+use std::cmp::Ordering;
+use std::time::{Duration, Instant};
+
+use super::error::RunnerError;
+use super::follow::follow;
+use crate::http::Url;
+use crate::orchestrator::{DiscoveryList, Fit, Mode, Runner};
+use crate::price::MaxPrice;
+use crate::session::selection::{Offer, Rounds, Rules, Step, Suspensions};
+
+/// What a runner must be like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunnerOptions {
+    /// The application.
+    pub app: String,
+    /// The GPU's name, if one is wanted.
+    pub gpu: Option<String>,
+    /// The most that it may cost.
+    pub max_price: Option<MaxPrice>,
+}
+
+/// The runners that are worth a try, and why the others are not.
+#[derive(Debug)]
+pub struct Runners {
+    app: String,
+    rounds: Rounds<Runner>,
+    /// Those with the application, the best first, each with what speaks against it.
+    known: Vec<(Runner, Option<String>)>,
+}
+
+impl Runners {
+    /// Sorts the runners of `list` that run the application in `mode`.
+    pub fn new(
+        list: &DiscoveryList,
+        options: &RunnerOptions,
+        mode: Mode,
+        suspensions: &Suspensions,
+        now: Instant,
+    ) -> Self {
+        let mut known = Vec::new();
+        for entry in &list.entries {
+            for runner in entry.runners.iter().filter(|runner| runner.app == options.app) {
+                let reason = unfit(runner, &entry.address, options, mode);
+                known.push((runner.clone(), reason));
+            }
+        }
+        known.sort_by(|(a, _), (b, _)| better_first(a, b));
+        let rules = Rules { max_price: options.max_price, needs_price: false };
+        let urls = known.iter().map(|(runner, _)| runner.url.clone());
+        let rounds = Rounds::new(rules, urls, suspensions, now);
+        Self { app: options.app.clone(), rounds, known }
+    }
+
+    /// The best one that has not been tried; `Err` names every one with its reason.
+    pub fn best(&mut self) -> Result<Runner, RunnerError> {
+        loop {
+            match self.rounds.step() {
+                Step::Try(candidate) => return Ok(candidate.answer),
+                Step::None(_) if self.known.is_empty() => {
+                    return Err(RunnerError::NoRunner(self.app.clone()));
+                }
+                Step::None(none) => return Err(RunnerError::NoneLeft(none)),
+                // The list has said already what is asked here.
+                Step::Ask(urls) => urls.iter().for_each(|url| self.answer(url)),
+                Step::Wait => self.rounds.on_deadline(),
+            }
+        }
+    }
+
+    /// This one did not take the job.
+    pub fn on_failed(&mut self, runner: &Runner, reason: &str) {
+        self.rounds.on_failed(&runner.url, reason);
+    }
+
+    fn answer(&mut self, url: &Url) {
+        let Some(place) = self.known.iter().position(|(runner, _)| runner.url == *url) else {
+            return;
+        };
+        let Some((runner, reason)) = self.known.get(place) else { return };
+        match reason {
+            Some(reason) => self.rounds.on_no_answer(url, reason),
+            None => {
+                let place = Duration::from_millis(u64::try_from(place).unwrap_or(u64::MAX));
+                let _ = self.rounds.on_offer(url, offer(runner), place, runner.clone());
+            }
+        }
+    }
+}
+
+/// Free capacity known, then the price of an hour; what costs nothing comes first.
+fn better_first(a: &Runner, b: &Runner) -> Ordering {
+    let cheaper = match (&a.price, &b.price) {
+        (Some(a), Some(b)) => a.cheaper_first(b),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    };
+    a.free.is_none().cmp(&b.free.is_none()).then(cheaper)
+}
+
+fn offer(runner: &Runner) -> Offer {
+    let fit = match runner.free {
+        Some(0) => Fit::Full,
+        free => Fit::Has { warm: true, free },
+    };
+    Offer { fit, price: Ok(runner.price) }
+}
+
+/// Why a runner that has the application cannot be used.
+fn unfit(
+    runner: &Runner,
+    orchestrator: &Url,
+    options: &RunnerOptions,
+    mode: Mode,
+) -> Option<String> {
+    if let Err(stray) = follow(orchestrator, runner.url.clone()) {
+        return Some(format!("its URL {stray}"));
+    }
+    if let Some(other) = runner.mode.filter(|other| *other != mode) {
+        return Some(format!("its mode is {}, not {}", other.as_str(), mode.as_str()));
+    }
+    let wanted = options.gpu.as_deref()?;
+    match &runner.gpu {
+        Some(gpu) if gpu.name == wanted => None,
+        Some(gpu) => Some(format!("its GPU is {}, not {wanted}", gpu.name)),
+        None => Some(format!("it names no GPU; {wanted} is wanted")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn runner(host: &str, change: &Value) -> Value {
+        let mut runner = json!({
+            "url": format!("https://{host}:8935/apps/r/session"), "app": "echo", "mode": "persistent",
+            "capacity": 2, "capacity_available": 1, "gpu": {"name": "L40S"},
+            "price_info": {"price": 10, "currency": "wei", "unit": "seconds"}
+        });
+        for (key, value) in change.as_object().unwrap() {
+            runner[key] = value.clone();
+        }
+        json!({"address": format!("https://{host}:8935"), "runners": [runner]})
+    }
+
+    fn options(gpu: Option<&str>) -> RunnerOptions {
+        RunnerOptions {
+            app: "echo".into(),
+            gpu: gpu.map(str::to_owned),
+            max_price: "12 wei per second".parse().ok(),
+        }
+    }
+
+    /// The hosts tried in their order, and why nobody is left.
+    fn tried(entries: Vec<Value>, options: &RunnerOptions) -> (Vec<String>, String) {
+        let list = DiscoveryList::parse(json!(entries).to_string().as_bytes()).unwrap();
+        let now = Instant::now();
+        let mut runners =
+            Runners::new(&list, options, Mode::Persistent, &Suspensions::default(), now);
+        let mut hosts = Vec::new();
+        loop {
+            match runners.best() {
+                Ok(runner) => {
+                    hosts.push(runner.url.authority().host().to_owned());
+                    runners.on_failed(&runner, "busy");
+                }
+                Err(none) => return (hosts, none.to_string()),
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(change: Value, reason: &str) {
+        let (hosts, none) = tried(vec![runner("a", &change)], &options(Some("L40S")));
+        assert!(none.contains(reason), "{none}");
+        assert_eq!(hosts.is_empty(), reason != "busy", "{none}");
+    }
+
+    #[test]
+    fn each_unfit_runner_has_its_reason() {
+        check(json!({}), "busy");
+        check(json!({"mode": null}), "busy");
+        check(json!({"capacity_available": null, "capacity": null}), "busy");
+        check(json!({"price_info": null}), "busy");
+        check(json!({"mode": "single-shot"}), "its mode is single-shot, not persistent");
+        check(json!({"gpu": {"name": "T4"}}), "its GPU is T4, not L40S");
+        check(json!({"gpu": null}), "it names no GPU; L40S is wanted");
+        check(json!({"capacity_available": 0}), "no capacity left");
+        check(json!({"url": "http://a:1/s"}), "plain HTTP");
+        check(json!({"url": "https://127.0.0.1:1/s"}), "this machine");
+        let price = |price: u32, unit: &str| json!({"price_info": {"price": price, "currency": "wei", "unit": unit}});
+        check(price(13, "seconds"), "over max-price");
+        check(price(1, "fixed"), "cannot be compared");
+        check(json!({"app": "other"}), "no runner of app `echo` is known");
+    }
+
+    #[test]
+    fn free_capacity_then_the_price_decides_over_the_whole_list() {
+        let price = |price: u32| json!({"price_info": {"price": price, "currency": "wei", "unit": "seconds"}});
+        let mut entries: Vec<Value> =
+            (1..=9).map(|n| runner(&format!("h{n}"), &price(12 - n))).collect();
+        entries.push(runner(
+            "unsaid",
+            &json!({"capacity": null, "capacity_available": null, "price_info": null}),
+        ));
+        entries.push(runner("free", &json!({"price_info": null})));
+        let (hosts, _) = tried(entries, &options(None));
+        assert_eq!(hosts, ["free", "h9", "h8", "h7", "h6", "h5", "h4", "h3", "h2", "h1", "unsaid"]);
+    }
+}

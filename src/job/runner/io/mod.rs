@@ -1,0 +1,18 @@
+//! Sockets of runners: their lists, reservations, applications, payments, and the stop that never fails to come.
+//!
+//! Does not: decide; the pure files beside it do.
+
+mod call;
+mod find;
+mod job;
+mod open;
+mod payments;
+mod session;
+
+pub use call::{CallOptions, Single};
+pub use find::find_runners;
+pub use job::RunnerJob;
+pub use open::Ground;
+pub use payments::{Payments, RunnerTerms};
+
+pub(in crate::job) use open::{Ask, Opened, Reply, open};

@@ -1,0 +1,152 @@
+//! Asks for something that may have to be paid first, until it is granted or refused.
+//!
+//! Does not: know what is asked for; whoever implements [`Ask`] does.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::payments::Payments;
+use crate::http::Url;
+use crate::http::io::Answer;
+use crate::job::runner::{Next, Reservation, RunnerError, Step};
+use crate::payment::io::Signers;
+use crate::payment::{Challenge, Kind, PaymentHeaders, SessionOptions, clean};
+use crate::session::Network;
+
+const PAYER: HeaderName = HeaderName::from_static("livepeer-payer-address");
+
+/// What a job on a runner stands on.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// How orchestrators and runners are reached, and which are trusted.
+    pub network: Network,
+    /// Who pays; `None` where nothing is paid.
+    pub signers: Option<Arc<Signers>>,
+    /// What the signer is told of each session.
+    pub payment: SessionOptions,
+}
+
+/// Something that may have to be paid before it is granted.
+pub(in crate::job) trait Ask: Send {
+    /// What is granted.
+    type Granted: Send;
+
+    /// Whether it takes so long to be granted that further payments fall due meanwhile.
+    const PAYS_MEANWHILE: bool = false;
+
+    /// Asks once, with these headers: the payer's address, and the payment if one is made.
+    fn ask(
+        &mut self,
+        headers: HeaderMap<HeaderValue>,
+    ) -> impl Future<Output = Result<Reply<Self::Granted>, RunnerError>> + Send;
+
+    /// The next call carries a payment: it may be granted under this id even if no answer comes back.
+    fn on_paid(&mut self, _manifest_id: &str) {}
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(in crate::job) enum Reply<G> {
+    /// A status from 200 to 299.
+    Granted(G),
+    /// Another one.
+    Refused(Answer),
+}
+
+/// What was granted, and how it is paid on.
+#[derive(Debug)]
+pub(in crate::job) struct Opened<G> {
+    pub(in crate::job) granted: G,
+    /// `None` where nothing more has to be paid.
+    pub(in crate::job) payments: Option<Payments>,
+}
+
+/// Asks `peer` until it grants or refuses. `kind` goes with its price.
+pub(in crate::job) async fn open<A: Ask>(
+    ground: &Ground,
+    peer: &Url,
+    step: Step,
+    kind: Option<Kind>,
+    ask: &mut A,
+) -> Result<Opened<A::Granted>, RunnerError> {
+    let mut common = HeaderMap::new();
+    if let Some(signers) = &ground.signers {
+        let payer = signers.signature().await.map_err(RunnerError::NotPaid)?.payer();
+        if let Ok(payer) = HeaderValue::try_from(payer) {
+            common.insert(PAYER, payer);
+        }
+    }
+    let mut reservation = Reservation::default();
+    let mut headers = common.clone();
+    let mut payments: Option<Payments> = None;
+    loop {
+        let sent = headers.clone();
+        let asked = ask.ask(headers);
+        let reply = match payments.as_mut().filter(|_| A::PAYS_MEANWHILE) {
+            Some(payments) => payments.during(asked).await??,
+            None => asked.await?,
+        };
+        let answer = match reply {
+            Reply::Granted(granted) => {
+                let payments = payments.filter(Payments::go_on);
+                return Ok(Opened { granted, payments });
+            }
+            Reply::Refused(answer) => answer,
+        };
+        headers = common.clone();
+        payments = None;
+        let next = match reservation.on_answer(answer.status) {
+            Next::Pay => match challenged(ground, peer, kind, &answer.body, ask).await? {
+                Some((mut paid, payment)) => {
+                    payment.insert_into(&mut headers);
+                    paid.opened(Instant::now())?;
+                    payments = Some(paid);
+                    reservation.on_payment();
+                    continue;
+                }
+                None => reservation.on_expired(),
+            },
+            next @ (Next::Accepted | Next::AskAgain | Next::Refused | Next::NoEnd) => next,
+        };
+        match next {
+            Next::AskAgain => {
+                log::debug!("{}: terms of the {step} have expired", peer.authority());
+            }
+            Next::NoEnd => return Err(RunnerError::NoEnd(peer.authority().clone())),
+            Next::Refused | Next::Accepted | Next::Pay => {
+                return Err(RunnerError::Refused {
+                    step,
+                    peer: peer.authority().clone(),
+                    status: answer.status,
+                    message: clean(&answer.body, &sent),
+                });
+            }
+        }
+    }
+}
+
+/// Has the signer answer a challenge; `None` where it finds the challenge expired.
+async fn challenged<A: Ask>(
+    ground: &Ground,
+    peer: &Url,
+    kind: Option<Kind>,
+    body: &[u8],
+    ask: &mut A,
+) -> Result<Option<(Payments, PaymentHeaders)>, RunnerError> {
+    let at = || peer.authority().clone();
+    let signers = ground.signers.as_ref().ok_or_else(|| RunnerError::NeedsSigner(at()))?;
+    let kind = kind.ok_or_else(|| RunnerError::NoPrice(at()))?;
+    let challenge = Challenge::parse(body).map_err(|error| RunnerError::Challenge(at(), error))?;
+    let id = challenge.manifest_id.clone();
+    let mut payments = Payments::new(ground, signers, peer, kind, challenge).await?;
+    match payments.open(peer, Instant::now()).await? {
+        Some(headers) => {
+            ask.on_paid(&id);
+            Ok(Some((payments, headers)))
+        }
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,196 @@
+//! The payments of a session on a runner: the first goes with the reservation, further ones to its payment URL.
+//!
+//! Fresh terms come from `/refresh-payment` of the orchestrator. Before the session exists there is nothing to
+//! refresh: then the reservation itself is repeated for a fresh challenge.
+//!
+//! Does not: decide when to pay; the schedule of `payment` does.
+
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use tokio::sync::{mpsc, watch};
+
+use super::open::Ground;
+use crate::http::Url;
+use crate::http::io::{Call, Client};
+use crate::job::runner::wire::is_id;
+use crate::job::runner::{RunnerError, follow};
+use crate::payment::io::{FreshTerms, Outcome, Payer, Signers, Told};
+use crate::payment::{
+    Challenge, Kind, PaymentError, PaymentHeaders, PaymentSession, Terms, WireError,
+    refresh_request,
+};
+
+/// A single payment needs no jitter: nobody else waits for the same signer to come back.
+const JITTER: f64 = 0.5;
+
+/// The payments of a session.
+#[derive(Debug)]
+pub struct Payments {
+    payer: Payer<RunnerTerms>,
+    kind: Kind,
+    manifest_id: String,
+    url: Url,
+    exists: Arc<AtomicBool>,
+}
+
+impl Payments {
+    /// Payments for the challenge of `peer`, whose URLs are judged here.
+    pub(super) async fn new(
+        ground: &Ground,
+        signers: &Arc<Signers>,
+        peer: &Url,
+        kind: Kind,
+        challenge: Challenge,
+    ) -> Result<Self, RunnerError> {
+        let judged = |name: &'static str, url: &Option<Url>| match url.clone() {
+            None => Ok(None),
+            Some(url) => follow(peer, url)
+                .map(Some)
+                .map_err(|stray| RunnerError::Stray(peer.authority().clone(), name, stray)),
+        };
+        let orchestrator = judged("orchestrator", &challenge.orchestrator)?;
+        let payment_url = judged("payment_url", &challenge.payment_url)?;
+        let manifest_id = challenge.manifest_id.clone();
+        let url = match payment_url {
+            Some(url) => url,
+            None if is_id(&manifest_id) => peer.join(&format!("/{manifest_id}/payment")),
+            None => {
+                let field = WireError::Field("payment_url");
+                return Err(RunnerError::Challenge(peer.authority().clone(), field));
+            }
+        };
+        let sender = signers.signature().await.map_err(RunnerError::NotPaid)?.payer();
+        let options = ground.payment.clone();
+        let session =
+            PaymentSession::new(kind, challenge.terms.clone(), Some(manifest_id.clone()), options);
+        let interval = challenge.interval;
+        let exists = Arc::new(AtomicBool::new(false));
+        let terms = RunnerTerms {
+            client: ground.network.client.clone(),
+            url: orchestrator.unwrap_or_else(|| peer.origin()).join("/refresh-payment"),
+            sender,
+            challenge,
+            exists: Arc::clone(&exists),
+        };
+        let payer = Payer::new(
+            Arc::clone(signers),
+            ground.network.client.clone(),
+            session.map_err(RunnerError::NotPaid)?,
+            interval,
+            terms,
+            Instant::now(),
+        );
+        Ok(Self { payer, kind, manifest_id, url, exists })
+    }
+
+    /// The first payment; `None` where the challenge has expired.
+    pub(super) async fn open(
+        &mut self,
+        peer: &Url,
+        now: Instant,
+    ) -> Result<Option<PaymentHeaders>, RunnerError> {
+        match self.payer.open(now, JITTER).await {
+            Ok(headers) => Ok(Some(headers)),
+            Err(Outcome::Later(PaymentError::NoFreshTerms(_))) => Ok(None),
+            Err(Outcome::Later(error) | Outcome::Leave(error) | Outcome::Failed(error)) => {
+                Err(RunnerError::NotPaid(error))
+            }
+            Err(Outcome::Skipped | Outcome::NotYet | Outcome::Paid) => {
+                Err(RunnerError::NothingToPay(peer.authority().clone()))
+            }
+        }
+    }
+
+    /// The first payment is on its way: from here on there is a session.
+    pub(super) fn opened(&mut self, now: Instant) -> Result<(), RunnerError> {
+        self.exists.store(true, Ordering::Relaxed);
+        self.payer.opened(&self.manifest_id, now).map_err(RunnerError::NotPaid)
+    }
+
+    /// Whether there is more to pay than the first payment.
+    pub(super) fn go_on(&self) -> bool {
+        self.kind.preload().is_some()
+    }
+
+    /// Pays while `work` goes on, as if media flowed. A payment under way is not cut off by the end of the
+    /// work, because its tickets count once.
+    pub(super) async fn during<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, RunnerError> {
+        let mut work = pin!(work);
+        loop {
+            let outcome = {
+                let now = tokio::time::Instant::now().into_std();
+                let mut turn = pin!(self.payer.turn(&self.url, Told::Media, now, JITTER));
+                tokio::select! {
+                    biased;
+                    done = &mut work => {
+                        let _ = turn.await;
+                        return Ok(done);
+                    }
+                    outcome = &mut turn => outcome,
+                }
+            };
+            match outcome {
+                Outcome::NotYet | Outcome::Paid | Outcome::Skipped => {}
+                Outcome::Later(error) => log::warn!("no payment, to be tried again: {error}"),
+                Outcome::Leave(error) | Outcome::Failed(error) => {
+                    return Err(RunnerError::NotPaid(error));
+                }
+            }
+            let due = self.payer.poll_timeout();
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                () = at(due) => {}
+            }
+        }
+    }
+
+    /// Pays until the session ends or the sender of `media` is dropped; see [`Payer::run`].
+    pub async fn run(self, media: watch::Receiver<()>, outcomes: mpsc::Sender<Outcome>) {
+        self.payer.run(self.url, media, outcomes).await;
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => pending().await,
+    }
+}
+
+/// The orchestrator's `/refresh-payment`.
+#[derive(Debug)]
+pub struct RunnerTerms {
+    client: Client,
+    url: Url,
+    sender: String,
+    challenge: Challenge,
+    exists: Arc<AtomicBool>,
+}
+
+impl FreshTerms for RunnerTerms {
+    async fn fresh_terms(&mut self) -> Result<Terms, String> {
+        if !self.exists.load(Ordering::Relaxed) {
+            return Err("there is no session yet".to_owned());
+        }
+        let body = refresh_request(&self.sender, &self.challenge.manifest_id);
+        let answer = self.client.call(Call::post_json(self.url.clone(), body)).await;
+        let answer = answer.map_err(|error| error.without_path().to_string())?;
+        // A challenge: some orchestrators send it with the status that challenges have.
+        if !matches!(answer.status, 200..=299 | 402) {
+            return Err(format!("{}: status {}", self.url.authority(), answer.status));
+        }
+        self.challenge = self
+            .challenge
+            .refreshed(&answer.body)
+            .map_err(|error| format!("{}: {error}", self.url.authority()))?;
+        Ok(self.challenge.terms.clone())
+    }
+}

@@ -1,0 +1,132 @@
+//! Decides what follows each answer while a runner is asked for something that may have to be paid first.
+//!
+//! ```text
+//!            402, 480              payment made
+//!   Bare ────────────▶ Challenged ────────────▶ Paying ──2xx──▶ accepted
+//!    │ ▲                    │                     │ │
+//!    │ └──signer 480────────┘                     │ └ 402: its challenge is a fresh one
+//!    │ └─────────────────────480──────────────────┘
+//!    │ 2xx: accepted, free of charge              at most 3 fresh challenges in all
+//! ```
+//!
+//! | answer of the runner | means | next |
+//! |---|---|---|
+//! | 2xx | accepted | go on |
+//! | 402 | a challenge | pay it |
+//! | 480 | the terms have expired | ask again without payment for a fresh challenge |
+//! | 503, 409, 404 | no capacity, in use, gone | next runner |
+//! | 481, 403, 400, others | refused | next runner |
+//!
+//! Does not: ask the runner or the signer; `io` does. What the signer's answers mean, `payment` says.
+
+/// Challenges after the first one (protocol.md, sections 4 and 6).
+const FRESH_CHALLENGES: u8 = 3;
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Next {
+    /// It is granted.
+    Accepted,
+    /// The body is a challenge: have the signer answer it, and ask again with the payment.
+    Pay,
+    /// Ask again without a payment, for a fresh challenge.
+    AskAgain,
+    /// Not with this runner: it has refused.
+    Refused,
+    /// Not with this runner: challenge follows challenge.
+    NoEnd,
+}
+
+/// One runner, asked until it accepts or refuses.
+#[derive(Debug, Default)]
+pub struct Reservation {
+    fresh: u8,
+    has_paid: bool,
+}
+
+impl Reservation {
+    /// The runner answered with `status`.
+    pub fn on_answer(&mut self, status: u16) -> Next {
+        match status {
+            200..=299 => Next::Accepted,
+            402 if self.has_paid => self.again(Next::Pay),
+            402 => Next::Pay,
+            480 => self.again(Next::AskAgain),
+            _ => Next::Refused,
+        }
+    }
+
+    /// The signer made a payment for the challenge.
+    pub fn on_payment(&mut self) {
+        self.has_paid = true;
+    }
+
+    /// The signer finds the challenge expired.
+    pub fn on_expired(&mut self) -> Next {
+        self.again(Next::AskAgain)
+    }
+
+    fn again(&mut self, next: Next) -> Next {
+        if self.fresh >= FRESH_CHALLENGES {
+            return Next::NoEnd;
+        }
+        self.fresh += 1;
+        self.has_paid = false;
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, bare: Next, paid: Next) {
+        let mut reservation = Reservation::default();
+        assert_eq!(reservation.on_answer(status), bare, "{status} to the first call");
+        let mut reservation = Reservation::default();
+        assert_eq!(reservation.on_answer(402), Next::Pay);
+        reservation.on_payment();
+        assert_eq!(reservation.on_answer(status), paid, "{status} to a payment");
+    }
+
+    #[test]
+    fn every_status_has_its_meaning() {
+        use Next::{Accepted, AskAgain, Pay, Refused};
+        for status in [200, 201, 204] {
+            check(status, Accepted, Accepted);
+        }
+        check(402, Pay, Pay);
+        check(480, AskAgain, AskAgain);
+        for status in [301, 400, 401, 403, 404, 409, 429, 481, 482, 483, 500, 502, 503] {
+            check(status, Refused, Refused);
+        }
+    }
+
+    #[test]
+    fn the_signer_may_want_three_fresh_challenges() {
+        let mut reservation = Reservation::default();
+        for _ in 0..3 {
+            assert_eq!(reservation.on_answer(402), Next::Pay);
+            assert_eq!(reservation.on_expired(), Next::AskAgain);
+        }
+        assert_eq!(reservation.on_answer(402), Next::Pay);
+        assert_eq!(reservation.on_expired(), Next::NoEnd);
+    }
+
+    #[test]
+    fn challenges_without_end_are_left() {
+        let mut reservation = Reservation::default();
+        for _ in 0..4 {
+            assert_eq!(reservation.on_answer(402), Next::Pay);
+            reservation.on_payment();
+        }
+        assert_eq!(reservation.on_answer(402), Next::NoEnd);
+        let mut reservation = Reservation::default();
+        for _ in 0..3 {
+            assert_eq!(reservation.on_answer(480), Next::AskAgain);
+        }
+        assert_eq!(reservation.on_answer(480), Next::NoEnd);
+    }
+}
