@@ -67,7 +67,7 @@ fn ground(signer: Option<&Peer>) -> Ground {
         Arc::new(Signers::new(client, options).expect("a signer"))
     });
     Ground {
-        network: Network::new(TrustOptions::Ca, None),
+        network: Network::new(TrustOptions::Ca, None, None),
         signers,
         payment: SessionOptions { app: Some("edge".into()), ..SessionOptions::default() },
     }
@@ -412,7 +412,7 @@ async fn pay(job: &mut RunnerJob, count: usize) -> Vec<Outcome> {
     let collect = async {
         media.send_replace(());
         while all.len() < count {
-            all.push(came.recv().await.expect("an outcome"));
+            all.push(came.recv().await.expect("an outcome").outcome);
         }
         drop(media);
     };
@@ -609,7 +609,7 @@ async fn orchestrators_are_asked_for_the_runners_that_a_list_does_not_name() {
         named.orchestrator.url.clone(),
     ]);
     list.entries[3].runners.push(named.runner.clone());
-    let network = Network::new(TrustOptions::Ca, None);
+    let network = Network::new(TrustOptions::Ca, None, None);
     let mut rejected: Vec<String> = find_runners(&network, &mut list)
         .await
         .iter()

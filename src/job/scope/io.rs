@@ -72,14 +72,15 @@ impl Ask for Scope {
         headers: HeaderMap<HeaderValue>,
     ) -> Result<Reply<ScopeChannels>, RunnerError> {
         let Self { session, body, pays } = self;
-        let url = session.url();
+        let url = &session.url().clone();
         let reply = if *pays {
             let mut call = Call::post_json(calls(session)?.join(PATH), body.clone());
             call.headers.extend(headers);
             let call = session.network().client.call(call.within(JOB_START_TIME)).await;
             call.map_err(|error| RunnerError::NoAnswer(Step::Scope, error.without_path()))?
         } else {
-            let call = session.post_json(PATH, body.clone(), JOB_START_TIME).await;
+            let credentials = session.credentials(0.0).await.map_err(RunnerError::Session)?;
+            let call = session.post_json(PATH, body.clone(), &credentials, JOB_START_TIME).await;
             call.map_err(RunnerError::Session)?
         };
         if !matches!(reply.status, 200..=299) {

@@ -18,7 +18,7 @@ use crate::http::Url;
 use crate::http::io::{Call, Client};
 use crate::job::runner::wire::is_id;
 use crate::job::runner::{RunnerError, follow};
-use crate::payment::io::{FreshTerms, Outcome, Payer, Signers, Told};
+use crate::payment::io::{FreshTerms, Outcome, Payer, Signers, Told, Turn};
 use crate::payment::{
     Challenge, Kind, PaymentError, PaymentHeaders, PaymentSession, Terms, WireError,
     refresh_request,
@@ -153,8 +153,8 @@ impl Payments {
     }
 
     /// Pays until the session ends or the sender of `media` is dropped; see [`Payer::run`].
-    pub async fn run(self, media: watch::Receiver<()>, outcomes: mpsc::Sender<Outcome>) {
-        self.payer.run(self.url, media, outcomes).await;
+    pub async fn run(self, media: watch::Receiver<()>, turns: mpsc::Sender<Turn>) {
+        self.payer.run(self.url, media, turns).await;
     }
 }
 
