@@ -24,7 +24,7 @@ use livepeer_edge::capacity::CALL_TIME;
 use livepeer_edge::fault::chain;
 use livepeer_edge::http::io::Call;
 use livepeer_edge::http::{Fingerprint, Url};
-use livepeer_edge::orchestrator::{OnChange, TrustOptions};
+use livepeer_edge::orchestrator::{Capability, OnChange, Pipeline, TrustOptions};
 use livepeer_edge::sandbox::{Handle, Options, Sandbox};
 use livepeer_edge::segment::Seq;
 use livepeer_edge::session::{Network, OrchestratorSession};
@@ -56,10 +56,14 @@ impl SegmentSink for Nothing {
     fn end(&mut self, _: bool) {}
 }
 
+fn capability() -> Capability {
+    Capability { pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO, model: "any".to_owned() }
+}
+
 /// The three ways, one after the other, each in a network of its own; its name with what went wrong.
 async fn ways(trust: &TrustOptions, state: Option<&Path>, url: &Url) -> [Option<String>; 3] {
-    let network = || Network::new(trust.clone(), state);
-    let session = OrchestratorSession::open(&network(), url, None).await;
+    let network = || Network::new(trust.clone(), state, None);
+    let session = OrchestratorSession::open(&network(), url, &capability()).await;
     let call = network().client.call(Call::get(url.join("/nothing")).within(CALL_TIME)).await;
     // There is no such channel, which ends the subscription without an error.
     let channel = Channel::parse(&format!("{url}/ai/trickle/x"), Purpose::Events).unwrap();
@@ -108,13 +112,13 @@ async fn a_certificate_is_pinned_at_first_sight_whatever_the_way() {
 #[tokio::test]
 async fn one_network_follows_a_change_between_its_ways() {
     let sandbox = sandbox();
-    let (url, network) = (url(&sandbox), Network::new(TOFU, None));
+    let (url, network) = (url(&sandbox), Network::new(TOFU, None, None));
     let call = || network.client.call(Call::get(url.join("/nothing")));
-    OrchestratorSession::open(&network, &url, None).await.unwrap();
+    OrchestratorSession::open(&network, &url, &capability()).await.unwrap();
     assert_eq!(call().await.unwrap().status, 404);
     sandbox.change_certificate().unwrap();
     assert_eq!(call().await.unwrap().status, 404);
-    OrchestratorSession::open(&network, &url, None).await.unwrap();
+    OrchestratorSession::open(&network, &url, &capability()).await.unwrap();
 }
 
 #[tokio::test]
