@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Builds the release binary for a device, without Docker: by recipe.sh in a chroot of Debian 11, with the
+# Rust of this machine. What comes out runs from glibc 2.31 on, which is checked.
+#
+#   cross/build.sh amd64|arm64|armhf [CARGO OPTION...]    such as --no-default-features
+#
+# The last line is the path of the binary: livepeer-edge-ARCH in the work folder, livepeer-edge-ARCH-sandbox
+# if it holds the sandbox. Needs root, mmdebstrap and a mirror of Debian.
+set -euo pipefail
+source "$(dirname "$0")/ground.sh"
+
+of_architecture "${1:?usage: build.sh amd64|arm64|armhf [CARGO OPTION...]}"
+need_root
+in_own_mounts "$@"
+shift
+command -v cargo >/dev/null || skip "cargo is missing: https://rustup.rs"
+[[ $(dpkg --print-architecture) == amd64 ]] || skip "the compilers' chroot is for an amd64 machine"
+
+# --- the place: as the Dockerfile makes it ------------------------------------------------------------
+place=$work/compile-$arch
+make_tree "$place" bullseye --variant=minbase --include=ca-certificates \
+  --customize-hook="upload '$project/cross/recipe.sh' /recipe.sh" \
+  --customize-hook="chroot \"\$1\" sh /recipe.sh $arch" >&2
+# The Dockerfile says which variables point cargo there.
+declare -A dockerfiles=([arm64]=Dockerfile.aarch64 [armhf]=Dockerfile.armv7)
+variables=()
+if [[ -n ${dockerfiles[$arch]-} ]]; then
+  mapfile -t variables < <(sed -n 's/^ENV //p' "$project/cross/${dockerfiles[$arch]}")
+fi
+
+# --- Rust: the machine's own, with std for the target; or a nightly that compiles std ------------------
+cd "$project"
+rust=$(rustc --print sysroot)
+std=()
+if [[ ! -d $rust/lib/rustlib/$target ]]; then
+  rustup target add "$target" >&2 || true
+fi
+if [[ ! -d $rust/lib/rustlib/$target ]]; then
+  rust=$(rustc +nightly --print sysroot) || skip "no std for $target here: rustup target add $target"
+  library=$rust/lib/rustlib/src/rust/library
+  if [[ ! -d $library ]]; then
+    # Debian has the source too; it fits as long as it is the nightly's version.
+    make_tree "$work/rust-src" forky --variant=extract --include=rust-src >&2
+    library=$(echo "$work"/rust-src/usr/src/rustc-*/library)
+    [[ -d $library ]] || skip "no source of std: rustup component add rust-src --toolchain nightly"
+  fi
+  say "no std for $target here; compiling it from $library with $("$rust/bin/rustc" --version)"
+  std=('-Zbuild-std=std,panic_abort')
+fi
+cargo fetch --locked --quiet
+if ((${#std[@]})); then
+  # std's own dependencies
+  "$rust/bin/cargo" fetch --locked --quiet --manifest-path "$library/sysroot/Cargo.toml"
+fi
+
+# --- build -------------------------------------------------------------------------------------------
+output=$work/build-$arch
+mkdir -p "$output" "$place"/{rust,project,output,std,cargo/registry}
+mount --bind -o ro "$rust" "$place/rust"
+mount --bind -o ro "$project" "$place/project"
+mount --bind "$output" "$place/output"
+mount --bind "${CARGO_HOME:-$HOME/.cargo}/registry" "$place/cargo/registry"
+[[ -z ${library-} ]] || mount --bind -o ro "$library" "$place/std"
+enter "$place" env "${variables[@]}" ${library:+__CARGO_TESTS_ONLY_SRC_ROOT=/std} \
+  CARGO_HOME=/cargo CARGO_TERM_COLOR=never PATH=/rust/bin:/usr/bin:/bin \
+  sh -c 'cd /project && exec nice cargo "$@"' sh build "${std[@]}" \
+  --release --locked --offline --target "$target" --target-dir /output "$@" >&2
+
+# --- what must hold ----------------------------------------------------------------------------------
+binary=$output/$target/release/livepeer-edge
+glibc=$(readelf --version-info --wide "$binary" | grep -oE 'GLIBC_[0-9.]+' | sort --unique --version-sort | tail -1)
+say "$(stat --format='%s bytes' "$binary"), newest symbol $glibc, needs:" \
+  "$(readelf --dynamic --wide "$binary" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | paste -sd ' ')"
+[[ $(printf '%s\n' "$glibc" GLIBC_2.31 | sort --version-sort | tail -1) == GLIBC_2.31 ]] ||
+  fail "$glibc is newer than the glibc of Debian 11 and Ubuntu 20.04"
+result=$work/livepeer-edge-$arch-sandbox
+if [[ " $* " == *" --no-default-features "* ]]; then
+  result=${result%-sandbox}
+  (($(stat --format=%s "$binary") <= 4 << 20)) || fail "the binary is larger than 4 MiB"
+fi
+cp "$binary" "$result"
+printf '%s\n' "$result"

@@ -1,0 +1,86 @@
+# shellcheck shell=bash disable=SC2034
+# What the scripts of this folder stand on: names of architectures, the work folder, how they speak.
+# To be sourced, with `set -euo pipefail` on.
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Trees, images, packages: everything that is made, and may be deleted at any time.
+work=${EDGE_WORK:-$project/target/edge}
+# The archive that trees come from; a nearer mirror, or archive.debian.org for what has left it.
+mirror=${EDGE_MIRROR:-http://deb.debian.org/debian}
+script=$(basename "$0" .sh)
+
+say() { printf '%s: %s\n' "$script" "$*" >&2; }
+fail() {
+  say "failed: $*"
+  exit 1
+}
+# Something that this machine can't give; 77 tells a caller that nothing was proven.
+skip() {
+  say "skipped: $*"
+  exit 77
+}
+
+# need PROGRAM PACKAGE: a program of this machine.
+need() {
+  command -v "$1" >/dev/null || skip "$1 is missing: apt install $2"
+}
+need_root() {
+  [[ $(id -u) == 0 ]] || skip "root is needed, for chroots and their mounts"
+}
+
+# of_architecture ARCH: sets `arch` (Debian's name), `target` (Rust's), `triplet` (gcc's), `emulator`.
+of_architecture() {
+  arch=$1
+  case $arch in
+    amd64) target=x86_64-unknown-linux-gnu triplet=x86_64-linux-gnu emulator=qemu-x86_64 ;;
+    arm64) target=aarch64-unknown-linux-gnu triplet=aarch64-linux-gnu emulator=qemu-aarch64 ;;
+    armhf) target=armv7-unknown-linux-gnueabihf triplet=arm-linux-gnueabihf emulator=qemu-arm ;;
+    *) fail "unknown architecture $arch; known: amd64, arm64, armhf" ;;
+  esac
+}
+
+# Whether this machine runs programs of `arch`, itself or by qemu-user; registers qemu if it is there.
+need_emulator() {
+  [[ $arch == "$(dpkg --print-architecture)" ]] && return
+  need "$emulator-static" qemu-user-static
+  local formats=/proc/sys/fs/binfmt_misc
+  [[ -e $formats/register ]] || mount -t binfmt_misc binfmt "$formats" ||
+    skip "this kernel has no binfmt_misc, so nothing runs $arch"
+  [[ -e $formats/$emulator ]] || /usr/lib/systemd/systemd-binfmt "/usr/lib/binfmt.d/$emulator.conf"
+  [[ -e $formats/$emulator ]] || skip "the kernel did not take $emulator"
+}
+
+# in_own_mounts "$@": runs this script again where its mounts are its own and end with it.
+in_own_mounts() {
+  [[ ${EDGE_MOUNTS-} == own ]] || EDGE_MOUNTS=own exec unshare --mount "$0" "$@"
+  unset EDGE_MOUNTS
+}
+
+# make_tree TREE SUITE OPTION...: a tree by mmdebstrap, whole or not at all.
+make_tree() {
+  local tree=$1 suite=$2
+  shift 2
+  need mmdebstrap mmdebstrap
+  need_root
+  [[ -e $tree ]] && return
+  say "making $tree of Debian $suite"
+  rm -rf "$tree.part"
+  mkdir -p "$work"
+  nice mmdebstrap --quiet --components=main \
+    --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Check-Valid-Until "false"' \
+    --aptopt='Acquire::Retries "3"' "$@" "$suite" "$tree.part" "deb $mirror $suite main"
+  mv "$tree.part" "$tree"
+}
+
+# enter TREE COMMAND...: runs a command in a tree with the kernel's file systems, with a clean environment.
+# Only behind `in_own_mounts`.
+enter() {
+  local tree=$1
+  shift
+  mkdir -p "$tree/proc" "$tree/sys" "$tree/dev" "$tree/tmp" "$tree/root"
+  mountpoint -q "$tree/proc" || mount -t proc proc "$tree/proc"
+  mountpoint -q "$tree/sys" || mount --bind /sys "$tree/sys"
+  mountpoint -q "$tree/dev" || mount --bind /dev "$tree/dev"
+  chroot "$tree" env -i HOME=/root LANG=C.UTF-8 \
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+}

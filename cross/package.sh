@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Makes what is handed out for an architecture: the Debian package, a tarball with the same files, the list
+# of all that went in (SBOM, CycloneDX), and the checksums of all of these.
+#
+#   cross/package.sh amd64|arm64|armhf
+#
+# They are put into the work folder's packages/. Needs what build.sh and run.sh need; cargo-deb and
+# cargo-cyclonedx are installed into the work folder if they are missing.
+set -euo pipefail
+source "$(dirname "$0")/ground.sh"
+
+of_architecture "${1:?usage: package.sh amd64|arm64|armhf}"
+need_root
+need_emulator
+cd "$project"
+
+export PATH=$work/tools/bin:$PATH
+for tool in cargo-deb cargo-cyclonedx; do
+  command -v "$tool" >/dev/null || cargo install --quiet --locked --root "$work/tools" "$tool" ||
+    skip "$tool cannot be installed here"
+done
+
+binary=$(cross/build.sh "$arch" --no-default-features)
+version=$(cross/run.sh "$arch" "$binary" --version)
+version=${version#* }
+built=$work/build-$arch/$target/release
+cmp "$binary" "$built/livepeer-edge"
+# As this very binary knows its commands and keys.
+cross/run.sh "$arch" "$binary" help man >"$built/livepeer-edge.1"
+
+packages=$work/packages
+mkdir -p "$packages"
+rm -f "$packages"/*"$arch"*
+# --- the Debian package -------------------------------------------------------------------------------
+variant=()
+[[ $arch == amd64 ]] || variant=(--variant board)
+CARGO_TARGET_DIR=$work/build-$arch cargo deb --quiet --locked --no-build --no-strip \
+  --target "$target" "${variant[@]}" --output "$packages/livepeer-edge_${version}_$arch.deb"
+# --- the tarball, the same bytes for the same sources -------------------------------------------------
+name=livepeer-edge-$version-linux-$arch
+unpacked=$work/$name
+rm -rf "$unpacked"
+mkdir -p "$unpacked"
+cp "$binary" "$unpacked/livepeer-edge"
+cp "$built/livepeer-edge.1" LICENSE README.md "$unpacked"
+cp -r systemd "$unpacked"
+rm -r "$unpacked/systemd/package"
+tar --create --xz --file "$packages/$name.tar.xz" --directory "$work" --sort=name --owner=0 --group=0 \
+  --numeric-owner --mtime="@$(git log -1 --format=%ct 2>/dev/null || echo 0)" "$name"
+rm -r "$unpacked"
+# --- what went in -------------------------------------------------------------------------------------
+cargo cyclonedx --quiet --format json --spec-version 1.5 --no-default-features --target "$target" \
+  --override-filename "$name.cdx"
+mv "$name.cdx.json" "$packages/"
+# ------------------------------------------------------------------------------------------------------
+(cd "$packages" && sha256sum -- *.deb *.tar.xz *.cdx.json >SHA256SUMS)
+say "in $packages:"
+(cd "$packages" && ls -l -- *"$arch"*) >&2
+printf '%s\n' "$packages/livepeer-edge_${version}_$arch.deb"

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Runs a program built for a device on this machine: in a tree of that architecture's Debian with its real
+# GStreamer, under qemu-user if need be.
+#
+#   cross/run.sh ARCH [BINARY [ARGUMENT...]]     livepeer-edge-ARCH of build.sh, if none is named
+#   cross/run.sh ARCH --check                    --version and a demo of 5 s; 0 violations
+#
+# EDGE_SUITE names another release than bookworm. Needs root, mmdebstrap and a mirror of Debian.
+set -euo pipefail
+source "$(dirname "$0")/ground.sh"
+
+of_architecture "${1:?usage: run.sh amd64|arm64|armhf [BINARY [ARGUMENT...]]}"
+need_root
+need_emulator
+in_own_mounts "$@"
+shift
+suite=${EDGE_SUITE:-bookworm}
+tree=$work/run-$suite-$arch
+
+# Unpacked alone, without running a package's scripts: enough to run programs in, and quick.
+make_tree "$tree" "$suite" --variant=extract --architectures="$arch" \
+  --include=libc6,libgcc-s1,coreutils,ca-certificates,libgstreamer1.0-0,libgstreamer-plugins-base1.0-0 \
+  --include=gstreamer1.0-plugins-base,gstreamer1.0-plugins-good,gstreamer1.0-plugins-bad \
+  --include=gstreamer1.0-plugins-ugly,gstreamer1.0-tools >&2
+# What those scripts would have written.
+[[ -e $tree/etc/hosts ]] || echo '127.0.0.1 localhost' >"$tree/etc/hosts"
+[[ -e $tree/etc/nsswitch.conf ]] || echo 'hosts: files dns' >"$tree/etc/nsswitch.conf"
+
+run() {
+  local binary=$1
+  shift
+  [[ -x $binary ]] || fail "$binary is not there: cross/build.sh $arch makes it"
+  touch "$tree/program"
+  mount --bind "$(realpath "$binary")" "$tree/program"
+  enter "$tree" XDG_CACHE_HOME=/root/.cache /program "$@"
+}
+
+if [[ ${1-} != --check ]]; then
+  run "${1:-$work/livepeer-edge-$arch}" "${@:2}"
+  exit
+fi
+
+version=$(run "$work/livepeer-edge-$arch" --version)
+[[ $version == "livepeer-edge "* ]] || fail "--version says: $version"
+say "$version, $suite $arch"
+# GStreamer lists its plugins the first time, which takes longer under qemu than the whole demo.
+enter "$tree" XDG_CACHE_HOME=/root/.cache gst-inspect-1.0 x264enc >/dev/null
+binary=$work/livepeer-edge-$arch-sandbox
+report=$(run "$binary" demo --seconds 5 --video.width 320 --video.height 240 --video.fps 10 \
+  --video.bitrate 300000 --encoder.speed ultrafast 2>&1) || fail "demo: $report"
+printf '%s\n' "$report" >&2
+grep -qx 'violations  0' <<<"$report" || fail 'the demo does not say that there were 0 violations'

@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# Tests the Debian package where nothing of ours ever was, in a clean chroot: install by one apt command,
+# run, upgrade, remove, purge.
+#
+#   cross/test-deb.sh amd64|arm64|armhf
+#
+# The package is package.sh's. A sandbox for the run comes from build.sh ARCH. EDGE_SUITE names another
+# release than bookworm. Needs root, mmdebstrap, a mirror of Debian and, for a foreign ARCH, qemu-user.
+set -euo pipefail
+source "$(dirname "$0")/ground.sh"
+
+of_architecture "${1:?usage: test-deb.sh amd64|arm64|armhf}"
+need_root
+need_emulator
+in_own_mounts "$@"
+suite=${EDGE_SUITE:-bookworm}
+mapfile -t packages < <(compgen -G "$work/packages/livepeer-edge_*_$arch.deb")
+[[ ${#packages[@]} == 1 ]] || fail "one package is needed: cross/package.sh $arch"
+package=${packages[0]}
+sandbox=$work/livepeer-edge-$arch-sandbox
+[[ -x $sandbox ]] || fail "the sandbox is needed: cross/build.sh $arch"
+
+# --- a clean place, thrown away at the end --------------------------------------------------------------
+base=$work/clean-$suite-$arch
+# With systemd, whose tools judge the installed units; its unit files are there as on a device.
+make_tree "$base" "$suite" --variant=apt --architectures="$arch" --include=systemd,ca-certificates
+tree=$work/test-$suite-$arch
+rm -rf "$tree"
+mkdir -p "$tree" "$work/overlay-$arch"
+mount -t tmpfs tmpfs "$work/overlay-$arch"
+mkdir "$work/overlay-$arch/"{upper,work}
+mount -t overlay overlay -o "lowerdir=$base,upperdir=$work/overlay-$arch/upper,workdir=$work/overlay-$arch/work" "$tree"
+cp /etc/resolv.conf "$tree/etc/resolv.conf"
+cp "$package" "$tree/tmp/first.deb"
+cp "$sandbox" "$tree/tmp/sandbox"
+# Debian's way to say that nothing is to be started here.
+printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d"
+chmod +x "$tree/usr/sbin/policy-rc.d"
+
+in_tree() { enter "$tree" DEBIAN_FRONTEND=noninteractive HTTP_PROXY="${HTTP_PROXY-}" "$@"; }
+check() {
+  local what=$1
+  shift
+  if "$@" >"$work/test-$arch.log" 2>&1; then
+    say "ok: $what"
+  else
+    cat "$work/test-$arch.log" >&2
+    fail "$what"
+  fi
+}
+is_gone() { ! compgen -G "$tree$1" >/dev/null; }
+ours() {
+  find "$tree" -xdev \( -path "$tree/proc" -o -path "$tree/sys" -o -path "$tree/dev" -o -path "$tree/tmp" \
+    -o -path "$tree/var/log" -o -path "$tree/var/cache/apt" \) -prune -o -name '*livepeer*' -print
+}
+configuration=$tree/etc/livepeer-edge/livepeer-edge.toml
+
+# --- install --------------------------------------------------------------------------------------------
+in_tree apt-get -q update >/dev/null
+# Recommends too, as on a device; a reinstall must not ask.
+check "one apt command installs it" in_tree apt-get -q install --yes /tmp/first.deb
+check "it runs" in_tree livepeer-edge --version
+check "every file is as packaged" in_tree dpkg --verify livepeer-edge
+check "the configuration is a conffile" in_tree sh -c \
+  'dpkg-query --show --showformat="\${Conffiles}" livepeer-edge | grep -q /etc/livepeer-edge/livepeer-edge.toml'
+check "copyright is there" test -s "$tree/usr/share/doc/livepeer-edge/copyright"
+check "the manual page is there" test -s "$tree/usr/share/man/man1/livepeer-edge.1.gz"
+check "the service is enabled" test -L "$tree/etc/systemd/system/multi-user.target.wants/livepeer-edge.service"
+units_are_silent() {
+  local said
+  said=$(in_tree systemd-analyze verify --man=no livepeer-edge.service livepeer-edge@front.service 2>&1) || said+=failed
+  echo "$said"
+  [[ -z $said ]]
+}
+check "systemd finds nothing wrong with the installed units" units_are_silent
+check "the units' groups exist" in_tree getent group video render audio
+
+says_what_is_missing() {
+  local said code=0
+  said=$(in_tree livepeer-edge run --config /etc/livepeer-edge/livepeer-edge.toml 2>&1) || code=$?
+  echo "$code: $said"
+  [[ $code == 2 && $said == *"orchestrator.urls: missing"* ]]
+}
+check "the package's configuration fails readably" says_what_is_missing
+
+# --- a configuration, and video on its way --------------------------------------------------------------
+check "setup writes the configuration" in_tree livepeer-edge setup --source test \
+  --orchestrator.urls 127.0.0.1:18935 --job.model noop --output /tmp/out.ts \
+  --video.width 320 --video.height 240 --video.fps 10 --video.bitrate 300000 --encoder.speed ultrafast
+publishes() {
+  local sandbox code=0
+  in_tree /tmp/sandbox sandbox --listen 127.0.0.1:18935 >"$tree/tmp/sandbox.log" 2>&1 &
+  sandbox=$!
+  for ((n = 0; n < 100; n++)); do
+    grep -q 'orchestrator at' "$tree/tmp/sandbox.log" && break
+    sleep 0.1
+  done
+  in_tree timeout --signal=INT --kill-after=10 "${1}" livepeer-edge run \
+    --config /etc/livepeer-edge/livepeer-edge.toml --state.directory /tmp/state || code=$?
+  # `timeout` is the parent of what is inside; the sandbox ends by a signal to itself.
+  pkill --signal INT --parent "$sandbox" 2>/dev/null || kill -INT "$sandbox" || true
+  wait "$sandbox" || true
+  cat "$tree/tmp/sandbox.log"
+  ls -l "$tree/tmp/out.ts"
+  # 124: the time was up, as it should be.
+  [[ $code == 124 && -s $tree/tmp/out.ts ]] && grep -q ' 0 violations' "$tree/tmp/sandbox.log"
+}
+# GStreamer lists its plugins at the first run, which takes long under qemu.
+limit=10
+[[ $arch == "$(dpkg --print-architecture)" ]] || limit=90
+check "it captures, publishes and gets video back within $limit s of a valid configuration" publishes "$limit"
+
+# --- upgrade --------------------------------------------------------------------------------------------
+rm -rf "$tree/tmp/next"
+dpkg-deb --raw-extract "$package" "$tree/tmp/next"
+sed -i 's/^Version: .*/&+next/' "$tree/tmp/next/DEBIAN/control"
+dpkg-deb --build --root-owner-group -Zgzip "$tree/tmp/next" "$tree/tmp/next.deb" >/dev/null
+cp "$configuration" "$tree/tmp/before.toml"
+check "it upgrades without a question" in_tree apt-get -q install --yes /tmp/next.deb </dev/null
+check "the new version is there" in_tree sh -c 'dpkg-query --show livepeer-edge | grep -q +next'
+check "the configuration is kept" cmp "$configuration" "$tree/tmp/before.toml"
+check "the service is still enabled" test -L "$tree/etc/systemd/system/multi-user.target.wants/livepeer-edge.service"
+
+# --- remove, purge --------------------------------------------------------------------------------------
+mkdir -p "$tree/var/lib/private/livepeer-edge" "$tree/var/lib/private/livepeer-edge-front"
+ln -s private/livepeer-edge "$tree/var/lib/livepeer-edge"
+echo '# mine' >"$tree/etc/livepeer-edge/front.toml"
+check "it is removed" in_tree apt-get -q remove --yes livepeer-edge
+check "the program is gone" is_gone "/usr/bin/livepeer-edge"
+check "the units are gone" is_gone "/usr/lib/systemd/system/livepeer-edge*"
+check "the configuration is still there" cmp "$configuration" "$tree/tmp/before.toml"
+check "it is purged" in_tree apt-get -q purge --yes livepeer-edge
+check "the configuration is gone" is_gone "/etc/livepeer-edge/livepeer-edge.toml"
+check "what the owner wrote stays" test -s "$tree/etc/livepeer-edge/front.toml"
+rm -r "$tree/etc/livepeer-edge"
+left=$(ours)
+[[ -z $left ]] || fail "left behind: $left"
+say "ok: nothing else is left behind"
+say "passed: $suite $arch, $(basename "$package")"
