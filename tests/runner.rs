@@ -20,14 +20,13 @@ use livepeer_edge::http::ServiceTrust;
 use livepeer_edge::http::io::service_client;
 use livepeer_edge::job::JobError;
 use livepeer_edge::job::runner::{
-    Api, CallOptions, Ground, RunnerError, RunnerJob, RunnerOptions, Runners, Single, Stray,
-    find_runners,
+    Api, CallOptions, RunnerError, RunnerJob, RunnerOptions, Runners, Single, Stray, find_runners,
 };
 use livepeer_edge::orchestrator::{DiscoveryList, Mode, Runner, TrustOptions};
 use livepeer_edge::payment::io::{Outcome, SignerOptions, Signers};
 use livepeer_edge::payment::{PaymentError, SessionOptions};
-use livepeer_edge::session::Network;
 use livepeer_edge::session::selection::Suspensions;
+use livepeer_edge::session::{Network, Payments};
 use peer::{Body, Peer, Reply, Request, body, json, nobody, text};
 use serde_json::{Map, Value, json as value};
 use tokio::net::TcpListener;
@@ -60,17 +59,17 @@ async fn signer<const N: usize>(statuses: [u16; N]) -> Peer {
     .await
 }
 
-fn ground(signer: Option<&Peer>) -> Ground {
-    let signers = signer.map(|signer| {
+fn network(signer: Option<&Peer>) -> Network {
+    let payments = signer.map(|signer| {
         let options = SignerOptions { urls: vec![signer.url.clone()], ..SignerOptions::default() };
         let client = service_client(ServiceTrust::default()).expect("no file is needed");
-        Arc::new(Signers::new(client, options).expect("a signer"))
+        let signers = Arc::new(Signers::new(client, options).expect("a signer"));
+        Payments {
+            signers,
+            options: SessionOptions { app: Some("edge".into()), ..SessionOptions::default() },
+        }
     });
-    Ground {
-        network: Network::new(TrustOptions::Ca, None, None),
-        signers,
-        payment: SessionOptions { app: Some("edge".into()), ..SessionOptions::default() },
-    }
+    Network::new(TrustOptions::Ca, None, payments)
 }
 
 /// A runner of app `echo` that answers by `change` first, and where that is `None` as it should.
@@ -102,8 +101,8 @@ impl World {
         Self { orchestrator, runner }
     }
 
-    async fn start(&self, ground: &Ground) -> Result<RunnerJob, JobError> {
-        RunnerJob::start(ground, self.runner.clone(), Api::echo(), &params()).await
+    async fn start(&self, network: &Network) -> Result<RunnerJob, JobError> {
+        RunnerJob::start(network, self.runner.clone(), Api::echo(), &params()).await
     }
 
     fn count(&self, line: &str) -> usize {
@@ -172,7 +171,7 @@ fn runner_error(error: JobError) -> RunnerError {
 #[tokio::test]
 async fn a_free_job_is_reserved_started_updated_and_stopped() {
     let world = World::new(None, |_| None).await;
-    let mut job = world.start(&ground(None)).await.expect("a job");
+    let mut job = world.start(&network(None)).await.expect("a job");
     assert_eq!(job.channels().manifest_id, "s1");
     assert_eq!(job.channels().publish.expose().path(), "/t/s3cret");
     assert!(job.take_payments().is_none());
@@ -193,7 +192,7 @@ async fn a_challenge_is_paid_and_the_same_request_sent_again() {
     {
         let signer = signer([]).await;
         let world = World::new(Some(unit), |_| None).await;
-        let mut job = world.start(&ground(Some(&signer))).await.expect("a job");
+        let mut job = world.start(&network(Some(&signer))).await.expect("a job");
         assert_eq!(job.take_payments().is_some(), goes_on, "{unit}");
         job.stop().await;
         assert_eq!(world.orchestrator.lines(), [RESERVE, RESERVE, START, STOP]);
@@ -215,14 +214,14 @@ async fn a_challenge_is_paid_and_the_same_request_sent_again() {
 async fn an_expired_challenge_is_asked_for_again_three_times_at_most() {
     let signer_480 = signer([480, 480, 480]).await;
     let world = World::new(Some("seconds"), |_| None).await;
-    let job = world.start(&ground(Some(&signer_480))).await.expect("a job");
+    let job = world.start(&network(Some(&signer_480))).await.expect("a job");
     job.stop().await;
     assert_eq!(world.count(RESERVE), 5);
     assert_eq!(world.count(REFRESH), 0, "there is no session to refresh yet");
 
     let signer_480 = signer([480, 480, 480, 480]).await;
     let world = World::new(Some("seconds"), |_| None).await;
-    let error = world.start(&ground(Some(&signer_480))).await.expect_err("no job");
+    let error = world.start(&network(Some(&signer_480))).await.expect_err("no job");
     assert!(matches!(runner_error(error), RunnerError::NoEnd(_)));
     assert_eq!(world.orchestrator.lines(), [RESERVE; 4], "nothing was paid, nothing to stop");
 }
@@ -243,7 +242,7 @@ async fn every_refusal_of_the_signer_has_its_end() {
     ] {
         let signer = signer([status]).await;
         let world = World::new(Some("seconds"), |_| None).await;
-        let error = world.start(&ground(Some(&signer))).await.expect_err("no job");
+        let error = world.start(&network(Some(&signer))).await.expect_err("no job");
         assert_eq!(error.fault(), fault, "{status}: {error}");
         assert_eq!(world.orchestrator.lines(), [RESERVE], "{status}");
     }
@@ -262,28 +261,28 @@ async fn every_status_of_a_reservation_has_its_words_and_leaves_nothing_behind()
         (302, "no success"),
     ] {
         let world = World::new(None, move |_| Some(text(status, "busy now"))).await;
-        let error = world.start(&ground(None)).await.expect_err("no job");
+        let error = world.start(&network(None)).await.expect_err("no job");
         let line = error.to_string();
         assert!(line.contains(words) && line.contains("busy now"), "{line}");
         assert_eq!(error.fault(), Fault::NextPeer);
         assert_eq!(world.orchestrator.lines(), [RESERVE]);
     }
     let world = World::new(None, |_| Some(text(480, ""))).await;
-    assert!(world.start(&ground(None)).await.is_err());
+    assert!(world.start(&network(None)).await.is_err());
     assert_eq!(world.orchestrator.lines(), [RESERVE; 4]);
 }
 
 #[tokio::test]
 async fn a_demand_for_payment_that_cannot_be_met_is_named() {
     let world = World::new(Some("seconds"), |_| None).await;
-    let error = runner_error(world.start(&ground(None)).await.expect_err("no job"));
+    let error = runner_error(world.start(&network(None)).await.expect_err("no job"));
     assert!(matches!(error, RunnerError::NeedsSigner(_)), "{error}");
 
     let signer = signer([]).await;
-    let ground = ground(Some(&signer));
+    let network = network(Some(&signer));
     let mut free = World::new(Some("seconds"), |_| None).await;
     free.runner.price = None;
-    let error = runner_error(free.start(&ground).await.expect_err("no job"));
+    let error = runner_error(free.start(&network).await.expect_err("no job"));
     assert!(matches!(error, RunnerError::NoPrice(_)), "{error}");
 
     for (key, url, stray) in [
@@ -296,13 +295,13 @@ async fn a_demand_for_payment_that_cannot_be_met_is_named() {
             Some(json(402, &challenge))
         })
         .await;
-        let error = runner_error(world.start(&ground).await.expect_err("no job"));
+        let error = runner_error(world.start(&network).await.expect_err("no job"));
         assert!(matches!(&error, RunnerError::Stray(_, k, s) if *k == key && *s == stray));
         assert!(!error.to_string().contains("s3cret"), "{error}");
     }
     for body in ["", "{}", "[]", "<html>", r#"{"payment_params":"x","manifest_id":""}"#] {
         let world = World::new(Some("seconds"), move |_| Some(text(402, body))).await;
-        let error = runner_error(world.start(&ground).await.expect_err("no job"));
+        let error = runner_error(world.start(&network).await.expect_err("no job"));
         assert!(matches!(error, RunnerError::Challenge(..)), "{error}");
     }
     assert!(!signer.lines().contains(&SIGN.to_owned()), "nothing was paid");
@@ -326,7 +325,7 @@ async fn a_session_whose_app_does_not_start_is_stopped() {
     ];
     for (answer, words) in answers {
         let world = World::new(None, move |r| r.line().ends_with("/echo").then(answer)).await;
-        let error = world.start(&ground(None)).await.expect_err("no job").to_string();
+        let error = world.start(&network(None)).await.expect_err("no job").to_string();
         assert!(error.contains(words), "{error}");
         assert!(!error.contains("s3cret") && !error.contains("/s1/"), "{error}");
         assert_eq!(world.orchestrator.lines(), [RESERVE, START, STOP]);
@@ -340,7 +339,7 @@ async fn a_session_with_an_unusable_app_url_is_stopped() {
         (request.line() == RESERVE).then(|| json(200, &answer))
     })
     .await;
-    let error = world.start(&ground(None)).await.expect_err("no job").to_string();
+    let error = world.start(&network(None)).await.expect_err("no job").to_string();
     assert!(error.contains("plain HTTP") && !error.contains("s3cret"), "{error}");
     assert_eq!(world.orchestrator.lines(), [RESERVE, STOP]);
 }
@@ -352,7 +351,7 @@ async fn a_paid_reservation_without_an_answer_is_stopped() {
         request.header("livepeer-payment").is_some().then(|| body(Body::Hangup))
     })
     .await;
-    let error = world.start(&ground(Some(&signer))).await.expect_err("no job");
+    let error = world.start(&network(Some(&signer))).await.expect_err("no job");
     assert!(error.to_string().starts_with("reservation: "), "{error}");
     assert_eq!(world.orchestrator.lines(), [RESERVE, RESERVE, STOP]);
 }
@@ -360,7 +359,7 @@ async fn a_paid_reservation_without_an_answer_is_stopped() {
 #[tokio::test]
 async fn a_job_that_is_dropped_is_stopped() {
     let world = World::new(None, |_| None).await;
-    drop(world.start(&ground(None)).await.expect("a job"));
+    drop(world.start(&network(None)).await.expect("a job"));
     world.orchestrator.asked(STOP).await;
     assert_eq!(world.count(STOP), 1);
 }
@@ -368,7 +367,7 @@ async fn a_job_that_is_dropped_is_stopped() {
 #[tokio::test]
 async fn a_job_is_stopped_when_the_task_that_holds_it_panics_or_is_aborted() {
     let world = World::new(None, |_| None).await;
-    let job = world.start(&ground(None)).await.expect("a job");
+    let job = world.start(&network(None)).await.expect("a job");
     let task = tokio::spawn(async move {
         let _held = job;
         panic!("a part panics");
@@ -378,9 +377,9 @@ async fn a_job_is_stopped_when_the_task_that_holds_it_panics_or_is_aborted() {
 
     let silent = World::new(None, |r| r.line().ends_with("/echo").then(|| body(Body::Silence)));
     let silent = silent.await;
-    let (ground, runner) = (ground(None), silent.runner.clone());
+    let (network, runner) = (network(None), silent.runner.clone());
     let starting = tokio::spawn(async move {
-        RunnerJob::start(&ground, runner, Api::echo(), &params()).await.map(drop)
+        RunnerJob::start(&network, runner, Api::echo(), &params()).await.map(drop)
     });
     silent.orchestrator.asked(START).await;
     starting.abort();
@@ -393,7 +392,7 @@ async fn a_stop_is_tried_twice_and_a_session_that_is_gone_is_stopped() {
         let world =
             World::new(None, move |r| r.line().ends_with("/stop").then(|| text(status, "")));
         let world = world.await;
-        world.start(&ground(None)).await.expect("a job").stop().await;
+        world.start(&network(None)).await.expect("a job").stop().await;
         assert_eq!(world.count(STOP), count, "{status}");
     }
 }
@@ -425,7 +424,7 @@ async fn pay(job: &mut RunnerJob, count: usize) -> Vec<Outcome> {
 async fn a_session_is_paid_by_the_interval_of_its_challenge() {
     let signer = signer([]).await;
     let world = World::new(Some("seconds"), |_| None).await;
-    let mut job = world.start(&ground(Some(&signer))).await.expect("a job");
+    let mut job = world.start(&network(Some(&signer))).await.expect("a job");
     let outcomes = pay(&mut job, 1).await;
     assert!(matches!(outcomes[..], [Outcome::Paid]), "{outcomes:?}");
     job.stop().await;
@@ -453,7 +452,7 @@ async fn a_challenge_without_a_payment_url_is_paid_below_the_runner() {
         let wanted = request.line() == RESERVE && request.header("livepeer-payment").is_none();
         wanted.then(|| json(402, &bare))
     });
-    let mut job = world.start(&ground(Some(&signer))).await.expect("a job");
+    let mut job = world.start(&network(Some(&signer))).await.expect("a job");
     assert!(matches!(pay(&mut job, 1).await[..], [Outcome::Paid]));
     assert_eq!(world.count(PAYMENT), 1);
     job.stop().await;
@@ -469,7 +468,7 @@ async fn expired_terms_are_refreshed_at_the_orchestrator() {
     let world = World::serve(listener, &base, Some("seconds"), move |request| {
         (request.line() == REFRESH).then(|| json(200, &fresh))
     });
-    let mut job = world.start(&ground(Some(&signer))).await.expect("a job");
+    let mut job = world.start(&network(Some(&signer))).await.expect("a job");
     assert!(matches!(pay(&mut job, 1).await[..], [Outcome::Paid]));
     job.stop().await;
     let seen = world.orchestrator.seen();
@@ -485,7 +484,7 @@ async fn expired_terms_are_refreshed_at_the_orchestrator() {
 async fn a_session_that_is_gone_ends_its_payments() {
     let signer = signer([]).await;
     let world = World::new(Some("seconds"), |r| (r.line() == PAYMENT).then(|| text(404, ""))).await;
-    let mut job = world.start(&ground(Some(&signer))).await.expect("a job");
+    let mut job = world.start(&network(Some(&signer))).await.expect("a job");
     let outcomes = pay(&mut job, 1).await;
     let [Outcome::Failed(PaymentError::NotAccepted { status: 404, .. })] = outcomes[..] else {
         panic!("{outcomes:?}")
@@ -504,13 +503,13 @@ async fn what_falls_due_while_the_app_starts_is_paid() {
         let slow = request.line() == START;
         slow.then(|| body(Body::Chunks(chunks.take().expect("one start"))))
     });
-    let ground = ground(Some(&signer));
+    let network = network(Some(&signer));
     let finish = async {
         world.orchestrator.asked(PAYMENT).await;
         end.send(answer).expect("the start waits");
         drop(end);
     };
-    let (job, ()) = tokio::join!(world.start(&ground), finish);
+    let (job, ()) = tokio::join!(world.start(&network), finish);
     job.expect("a job").stop().await;
     assert!(world.count(PAYMENT) >= 1);
 }
@@ -524,7 +523,7 @@ async fn a_start_whose_payment_fails_for_good_is_given_up_and_stopped() {
         _ => None,
     })
     .await;
-    let error = world.start(&ground(Some(&signer))).await.expect_err("no job");
+    let error = world.start(&network(Some(&signer))).await.expect_err("no job");
     assert!(matches!(runner_error(error), RunnerError::NotPaid(_)));
     assert_eq!(world.count(STOP), 1);
 }
@@ -548,7 +547,7 @@ async fn a_job_goes_to_the_next_runner_and_every_one_is_named_at_the_end() {
     let broken = World::new(None, |r| r.line().ends_with("/echo").then(|| text(500, ""))).await;
     let good = World::new(None, |_| None).await;
     let dead = nobody().await;
-    let ground = ground(None);
+    let network = network(None);
     let mut list = DiscoveryList::named(&[
         dead.clone(),
         full.orchestrator.url.clone(),
@@ -559,14 +558,15 @@ async fn a_job_goes_to_the_next_runner_and_every_one_is_named_at_the_end() {
         entry.runners.push(world.runner.clone());
     }
     list.entries[0].runners.push(runner(dead.to_string().trim_end_matches('/'), None));
-    let job = RunnerJob::start_on_any(&ground, &mut runners(&list), &Api::echo(), &params()).await;
+    let job = RunnerJob::start_on_any(&network, &mut runners(&list), &Api::echo(), &params()).await;
     let job = job.expect("a job");
     assert_eq!(job.runner().url, good.runner.url);
     job.stop().await;
     assert_eq!(broken.orchestrator.lines(), [RESERVE, START, STOP]);
 
     list.entries.pop();
-    let none = RunnerJob::start_on_any(&ground, &mut runners(&list), &Api::echo(), &params()).await;
+    let none =
+        RunnerJob::start_on_any(&network, &mut runners(&list), &Api::echo(), &params()).await;
     let text = none.expect_err("nobody").to_string();
     for words in ["connection refused", "no capacity (503: full)", "start of the app refused"] {
         assert!(text.contains(words), "{text}");
@@ -583,8 +583,8 @@ async fn a_signer_that_is_down_is_no_reason_to_try_every_runner() {
     for (entry, world) in list.entries.iter_mut().zip([&first, &second]) {
         entry.runners.push(world.runner.clone());
     }
-    let ground = ground(Some(&signer));
-    let error = RunnerJob::start_on_any(&ground, &mut runners(&list), &Api::echo(), &params())
+    let network = network(Some(&signer));
+    let error = RunnerJob::start_on_any(&network, &mut runners(&list), &Api::echo(), &params())
         .await
         .expect_err("no job");
     assert_eq!(error.fault(), Fault::Retry);
@@ -642,7 +642,7 @@ async fn an_answer_is_handed_on_as_it_comes() {
     let mut chunks = Some(chunks);
     let world =
         World::new(None, move |_| Some(body(Body::Chunks(chunks.take().expect("one call"))))).await;
-    let mut call = Single::start(&ground(None), &world.runner, data()).await.expect("an answer");
+    let mut call = Single::start(&network(None), &world.runner, data()).await.expect("an answer");
     assert_eq!(call.content_type().expect("a type"), "text/event-stream");
     for event in ["data: 1\n\n", "data: 2\n\n"] {
         send.send(event.as_bytes().to_vec()).expect("the reader waits");
@@ -667,8 +667,8 @@ async fn a_call_is_paid_before_and_while_it_answers() {
         granted.then(|| body(Body::Chunks(chunks.take().expect("one answer"))))
     })
     .await;
-    let ground = ground(Some(&signer));
-    let mut call = Single::start(&ground, &world.runner, data()).await.expect("an answer");
+    let network = network(Some(&signer));
+    let mut call = Single::start(&network, &world.runner, data()).await.expect("an answer");
     assert_eq!(world.orchestrator.lines(), [RESERVE; 3]);
     assert!(world.orchestrator.seen().iter().all(|r| r.body == b"hello"));
     let finish = async {
@@ -688,14 +688,14 @@ async fn a_call_that_fails_says_why() {
         let text = error.to_string();
         assert!(text.contains(words) && !text.contains("/apps/"), "{text}");
     }
-    let ground = ground(None);
+    let network = network(None);
     let world = World::new(None, |_| Some(text(503, r#"{"error":{"message":"full"}}"#))).await;
-    let error = Single::start(&ground, &world.runner, data()).await.expect_err("no answer");
+    let error = Single::start(&network, &world.runner, data()).await.expect_err("no answer");
     check(&error, "call refused: no capacity (503: full)");
     let world = World::new(None, |_| Some(body(Body::Hangup))).await;
-    let error = Single::start(&ground, &world.runner, data()).await.expect_err("no answer");
+    let error = Single::start(&network, &world.runner, data()).await.expect_err("no answer");
     check(&error, "no HTTP answer");
     let gone = runner(nobody().await.to_string().trim_end_matches('/'), None);
-    let error = Single::start(&ground, &gone, data()).await.expect_err("no answer");
+    let error = Single::start(&network, &gone, data()).await.expect_err("no answer");
     check(&error, "connection refused");
 }

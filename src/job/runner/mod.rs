@@ -24,7 +24,7 @@ pub use api::{Api, ApiError, Pointer, Update};
 pub use choice::{RunnerOptions, Runners};
 pub use error::{RunnerError, Step};
 pub use follow::{Stray, follow};
-pub use io::{CallOptions, Ground, Payments, RunnerJob, RunnerTerms, Single, find_runners};
+pub use io::{CallOptions, RunnerJob, RunnerPayments, RunnerTerms, Single, find_runners};
 pub use reservation::{Next, Reservation};
 
 pub(in crate::job) use io::{Ask, Opened, Reply, open};

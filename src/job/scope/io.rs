@@ -11,7 +11,7 @@ use crate::capacity::JOB_START_TIME;
 use crate::http::Url;
 use crate::http::io::Call;
 use crate::job::JobError;
-use crate::job::runner::{Ask, Ground, Opened, Payments, Reply, RunnerError, Step, open};
+use crate::job::runner::{Ask, Opened, Reply, RunnerError, RunnerPayments, Step, open};
 use crate::payment::Kind;
 use crate::session::{OrchestratorSession, SessionError};
 
@@ -22,20 +22,18 @@ const PATH: &str = "/scope";
 pub struct ScopeJob {
     session: OrchestratorSession,
     channels: ScopeChannels,
-    payments: Option<Payments>,
+    payments: Option<RunnerPayments>,
 }
 
 impl ScopeJob {
     /// Starts a scope in `session` (`POST /scope`), and pays it if the orchestrator asks for that.
     pub async fn start(
-        ground: &Ground,
         session: OrchestratorSession,
         params: &Map<String, Value>,
     ) -> Result<Self, JobError> {
-        let peer = session.url().clone();
-        let pays = ground.signers.is_some();
-        let mut scope = Scope { session, body: request(params), pays };
-        let opened = open(ground, &peer, Step::Scope, Some(Kind::Lv2v), &mut scope).await;
+        let (network, peer) = (session.network().clone(), session.url().clone());
+        let mut scope = Scope { session, body: request(params) };
+        let opened = open(&network, &peer, Step::Scope, Some(Kind::Lv2v), &mut scope).await;
         let Opened { granted: channels, payments } =
             opened.map_err(|error| JobError::Runner(Box::new(error)))?;
         Ok(Self { session: scope.session, channels, payments })
@@ -53,7 +51,7 @@ impl ScopeJob {
 
     /// Its payments, to be run while media flows; `None` where nothing more has to be paid, or if they
     /// were taken before.
-    pub fn take_payments(&mut self) -> Option<Payments> {
+    pub fn take_payments(&mut self) -> Option<RunnerPayments> {
         self.payments.take()
     }
 }
@@ -61,7 +59,6 @@ impl ScopeJob {
 struct Scope {
     session: OrchestratorSession,
     body: Vec<u8>,
-    pays: bool,
 }
 
 impl Ask for Scope {
@@ -71,22 +68,21 @@ impl Ask for Scope {
         &mut self,
         headers: HeaderMap<HeaderValue>,
     ) -> Result<Reply<ScopeChannels>, RunnerError> {
-        let Self { session, body, pays } = self;
-        let url = &session.url().clone();
-        let reply = if *pays {
-            let mut call = Call::post_json(calls(session)?.join(PATH), body.clone());
-            call.headers.extend(headers);
-            let call = session.network().client.call(call.within(JOB_START_TIME)).await;
-            call.map_err(|error| RunnerError::NoAnswer(Step::Scope, error.without_path()))?
-        } else {
-            let credentials = session.credentials(0.0).await.map_err(RunnerError::Session)?;
-            let call = session.post_json(PATH, body.clone(), &credentials, JOB_START_TIME).await;
-            call.map_err(RunnerError::Session)?
-        };
+        let url = self.session.url().clone();
+        let mut call = Call::post_json(calls(&self.session)?.join(PATH), self.body.clone());
+        call.headers.extend(headers);
+        // Off-chain, the auth token is the credential; else what the orchestrator asks to be paid.
+        if self.session.network().payments.is_none() {
+            let credentials = self.session.credentials(0.0).await.map_err(RunnerError::Session)?;
+            credentials.insert_into(&mut call.headers);
+        }
+        let reply = self.session.network().client.call(call.within(JOB_START_TIME)).await;
+        let reply =
+            reply.map_err(|error| RunnerError::NoAnswer(Step::Scope, error.without_path()))?;
         if !matches!(reply.status, 200..=299) {
             return Ok(Reply::Refused(reply));
         }
-        let channels = answer(&reply.body, url).map_err(|reason| {
+        let channels = answer(&reply.body, &url).map_err(|reason| {
             RunnerError::Nonsense(Step::Scope, url.authority().clone(), reason)
         })?;
         Ok(Reply::Granted(channels))

@@ -15,14 +15,15 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
-use super::open::{Ask, Ground, Opened, Reply, open};
-use super::payments::Payments;
+use super::open::{Ask, Opened, Reply, open};
+use super::payments::RunnerPayments;
 use crate::capacity::{JSON_BODY, RESPONSE_HEAD, SINGLE_SHOT_TIME};
 use crate::http::Url;
 use crate::http::io::{Alpn, Answer, CallError, Connector};
 use crate::job::runner::{RunnerError, Step};
 use crate::orchestrator::Runner;
 use crate::payment::Kind;
+use crate::session::Network;
 
 /// Header lines in an answer.
 const HEADER_LINES: usize = 128;
@@ -44,21 +45,21 @@ pub struct Single {
     peer: Url,
     answer: Incoming,
     content_type: Option<HeaderValue>,
-    payments: Option<Payments>,
+    payments: Option<RunnerPayments>,
     _connection: Connection,
 }
 
 impl Single {
     /// Calls `runner`. It may compute for [`SINGLE_SHOT_TIME`] before its answer begins.
     pub async fn start(
-        ground: &Ground,
+        network: &Network,
         runner: &Runner,
         options: CallOptions,
     ) -> Result<Self, RunnerError> {
-        let connector = Arc::clone(&ground.network.connector);
+        let connector = Arc::clone(&network.connector);
         let mut request = Send { connector, url: runner.url.clone(), options };
         let kind = runner.price.map(|price| Kind::of_unit(price.unit()));
-        let opened = open(ground, &runner.url, Step::Call, kind, &mut request).await?;
+        let opened = open(network, &runner.url, Step::Call, kind, &mut request).await?;
         let Opened { granted: (content_type, answer, connection), payments } = opened;
         let peer = runner.url.origin();
         Ok(Self { peer, answer, content_type, payments, _connection: connection })

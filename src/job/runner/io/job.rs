@@ -1,15 +1,15 @@
 //! A job on a runner: reserved, started, and stopped whatever happens.
 //!
 //! Does not: move media. What falls due while the application starts is paid here; from then on the job's
-//! owner runs its [`Payments`].
+//! owner runs its [`RunnerPayments`].
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Map, Value};
 
-use super::open::{Ask, Ground, Opened, Reply, open};
-use super::payments::Payments;
+use super::open::{Ask, Opened, Reply, open};
+use super::payments::RunnerPayments;
 use super::session::Held;
 use crate::capacity::{CALL_TIME, JOB_START_TIME};
 use crate::fault::Fault;
@@ -20,6 +20,7 @@ use crate::job::runner::{Api, RunnerError, Runners, Step};
 use crate::job::{Channels, JobError};
 use crate::orchestrator::Runner;
 use crate::payment::{Kind, clean};
+use crate::session::Network;
 
 /// A job that runs on a runner: its channels exist and wait for video.
 ///
@@ -32,7 +33,7 @@ pub struct RunnerJob {
     api: Api,
     channels: Channels,
     update: Option<Url>,
-    payments: Option<Payments>,
+    payments: Option<RunnerPayments>,
     session: Held,
 }
 
@@ -40,17 +41,17 @@ impl RunnerJob {
     /// Reserves a session on `runner` and starts its application with `params`. The answer may take long
     /// while a model loads, at most [`JOB_START_TIME`].
     pub async fn start(
-        ground: &Ground,
+        network: &Network,
         runner: Runner,
         api: Api,
         params: &Map<String, Value>,
     ) -> Result<Self, JobError> {
-        start(ground, runner, api, params).await.map_err(|error| JobError::Runner(Box::new(error)))
+        start(network, runner, api, params).await.map_err(|error| JobError::Runner(Box::new(error)))
     }
 
     /// Starts on the best of `runners` that takes the job.
     pub async fn start_on_any(
-        ground: &Ground,
+        network: &Network,
         runners: &mut Runners,
         api: &Api,
         params: &Map<String, Value>,
@@ -58,7 +59,7 @@ impl RunnerJob {
         loop {
             let runner = runners.best().map_err(|error| JobError::Runner(Box::new(error)))?;
             log::info!("{}: asking for a session of app {}", runner.url.authority(), runner.app);
-            match start(ground, runner.clone(), api.clone(), params).await {
+            match start(network, runner.clone(), api.clone(), params).await {
                 Ok(job) => return Ok(job),
                 Err(error) if error.fault() == Fault::NextPeer => {
                     log::info!("{error}");
@@ -81,7 +82,7 @@ impl RunnerJob {
 
     /// Its payments, to be run while media flows; `None` where nothing more has to be paid, or if they
     /// were taken before.
-    pub fn take_payments(&mut self) -> Option<Payments> {
+    pub fn take_payments(&mut self) -> Option<RunnerPayments> {
         self.payments.take()
     }
 
@@ -101,16 +102,16 @@ impl RunnerJob {
 }
 
 async fn start(
-    ground: &Ground,
+    network: &Network,
     runner: Runner,
     api: Api,
     params: &Map<String, Value>,
 ) -> Result<RunnerJob, RunnerError> {
-    let client = ground.network.client.clone();
+    let client = network.client.clone();
     let session = Held::nothing(client.clone(), runner.url.clone());
     let mut reserve = Reserve { client: client.clone(), url: runner.url.clone(), session };
     let kind = runner.price.map(|price| Kind::of_unit(price.unit()));
-    let opened = open(ground, &runner.url, Step::Reserve, kind, &mut reserve).await;
+    let opened = open(network, &runner.url, Step::Reserve, kind, &mut reserve).await;
     let mut session = reserve.session;
     let Opened { granted, mut payments } = match opened {
         Ok(opened) => opened,
@@ -137,7 +138,7 @@ async fn launch(
     api: &Api,
     params: &Map<String, Value>,
     session: &SessionAnswer,
-    payments: Option<&mut Payments>,
+    payments: Option<&mut RunnerPayments>,
 ) -> Result<AppAnswer, RunnerError> {
     let url = session.app_url.join(&api.start);
     let started = post(client, url, params, JOB_START_TIME, Step::Start);

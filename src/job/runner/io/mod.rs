@@ -12,7 +12,6 @@ mod session;
 pub use call::{CallOptions, Single};
 pub use find::find_runners;
 pub use job::RunnerJob;
-pub use open::Ground;
-pub use payments::{Payments, RunnerTerms};
+pub use payments::{RunnerPayments, RunnerTerms};
 
 pub(in crate::job) use open::{Ask, Opened, Reply, open};

@@ -3,31 +3,18 @@
 //! Does not: know what is asked for; whoever implements [`Ask`] does.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::payments::Payments;
+use super::payments::RunnerPayments;
 use crate::http::Url;
 use crate::http::io::Answer;
 use crate::job::runner::{Next, Reservation, RunnerError, Step};
-use crate::payment::io::Signers;
-use crate::payment::{Challenge, Kind, PaymentHeaders, SessionOptions, clean};
+use crate::payment::{Challenge, Kind, PaymentHeaders, clean};
 use crate::session::Network;
 
 const PAYER: HeaderName = HeaderName::from_static("livepeer-payer-address");
-
-/// What a job on a runner stands on.
-#[derive(Debug, Clone)]
-pub struct Ground {
-    /// How orchestrators and runners are reached, and which are trusted.
-    pub network: Network,
-    /// Who pays; `None` where nothing is paid.
-    pub signers: Option<Arc<Signers>>,
-    /// What the signer is told of each session.
-    pub payment: SessionOptions,
-}
 
 /// Something that may have to be paid before it is granted.
 pub(in crate::job) trait Ask: Send {
@@ -61,27 +48,27 @@ pub(in crate::job) enum Reply<G> {
 pub(in crate::job) struct Opened<G> {
     pub(in crate::job) granted: G,
     /// `None` where nothing more has to be paid.
-    pub(in crate::job) payments: Option<Payments>,
+    pub(in crate::job) payments: Option<RunnerPayments>,
 }
 
 /// Asks `peer` until it grants or refuses. `kind` goes with its price.
 pub(in crate::job) async fn open<A: Ask>(
-    ground: &Ground,
+    network: &Network,
     peer: &Url,
     step: Step,
     kind: Option<Kind>,
     ask: &mut A,
 ) -> Result<Opened<A::Granted>, RunnerError> {
     let mut common = HeaderMap::new();
-    if let Some(signers) = &ground.signers {
-        let payer = signers.signature().await.map_err(RunnerError::NotPaid)?.payer();
+    if let Some(paid) = &network.payments {
+        let payer = paid.signers.signature().await.map_err(RunnerError::NotPaid)?.payer();
         if let Ok(payer) = HeaderValue::try_from(payer) {
             common.insert(PAYER, payer);
         }
     }
     let mut reservation = Reservation::default();
     let mut headers = common.clone();
-    let mut payments: Option<Payments> = None;
+    let mut payments: Option<RunnerPayments> = None;
     loop {
         let sent = headers.clone();
         let asked = ask.ask(headers);
@@ -91,7 +78,7 @@ pub(in crate::job) async fn open<A: Ask>(
         };
         let answer = match reply {
             Reply::Granted(granted) => {
-                let payments = payments.filter(Payments::go_on);
+                let payments = payments.filter(RunnerPayments::go_on);
                 return Ok(Opened { granted, payments });
             }
             Reply::Refused(answer) => answer,
@@ -99,7 +86,7 @@ pub(in crate::job) async fn open<A: Ask>(
         headers = common.clone();
         payments = None;
         let next = match reservation.on_answer(answer.status) {
-            Next::Pay => match challenged(ground, peer, kind, &answer.body, ask).await? {
+            Next::Pay => match challenged(network, peer, kind, &answer.body, ask).await? {
                 Some((mut paid, payment)) => {
                     payment.insert_into(&mut headers);
                     paid.opened(Instant::now())?;
@@ -130,18 +117,18 @@ pub(in crate::job) async fn open<A: Ask>(
 
 /// Has the signer answer a challenge; `None` where it finds the challenge expired.
 async fn challenged<A: Ask>(
-    ground: &Ground,
+    network: &Network,
     peer: &Url,
     kind: Option<Kind>,
     body: &[u8],
     ask: &mut A,
-) -> Result<Option<(Payments, PaymentHeaders)>, RunnerError> {
+) -> Result<Option<(RunnerPayments, PaymentHeaders)>, RunnerError> {
     let at = || peer.authority().clone();
-    let signers = ground.signers.as_ref().ok_or_else(|| RunnerError::NeedsSigner(at()))?;
+    let paid = network.payments.as_ref().ok_or_else(|| RunnerError::NeedsSigner(at()))?;
     let kind = kind.ok_or_else(|| RunnerError::NoPrice(at()))?;
     let challenge = Challenge::parse(body).map_err(|error| RunnerError::Challenge(at(), error))?;
     let id = challenge.manifest_id.clone();
-    let mut payments = Payments::new(ground, signers, peer, kind, challenge).await?;
+    let mut payments = RunnerPayments::new(network, paid, peer, kind, challenge).await?;
     match payments.open(peer, Instant::now()).await? {
         Some(headers) => {
             ask.on_paid(&id);

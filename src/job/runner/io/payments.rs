@@ -13,23 +13,23 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
-use super::open::Ground;
 use crate::http::Url;
 use crate::http::io::{Call, Client};
 use crate::job::runner::wire::is_id;
 use crate::job::runner::{RunnerError, follow};
-use crate::payment::io::{FreshTerms, Outcome, Payer, Signers, Told, Turn};
+use crate::payment::io::{FreshTerms, Outcome, Payer, Told, Turn};
 use crate::payment::{
     Challenge, Kind, PaymentError, PaymentHeaders, PaymentSession, Terms, WireError,
     refresh_request,
 };
+use crate::session::{Network, Payments};
 
 /// A single payment needs no jitter: nobody else waits for the same signer to come back.
 const JITTER: f64 = 0.5;
 
 /// The payments of a session.
 #[derive(Debug)]
-pub struct Payments {
+pub struct RunnerPayments {
     payer: Payer<RunnerTerms>,
     kind: Kind,
     manifest_id: String,
@@ -37,11 +37,11 @@ pub struct Payments {
     exists: Arc<AtomicBool>,
 }
 
-impl Payments {
+impl RunnerPayments {
     /// Payments for the challenge of `peer`, whose URLs are judged here.
     pub(super) async fn new(
-        ground: &Ground,
-        signers: &Arc<Signers>,
+        network: &Network,
+        paid: &Payments,
         peer: &Url,
         kind: Kind,
         challenge: Challenge,
@@ -63,22 +63,22 @@ impl Payments {
                 return Err(RunnerError::Challenge(peer.authority().clone(), field));
             }
         };
-        let sender = signers.signature().await.map_err(RunnerError::NotPaid)?.payer();
-        let options = ground.payment.clone();
+        let sender = paid.signers.signature().await.map_err(RunnerError::NotPaid)?.payer();
+        let options = paid.options.clone();
         let session =
             PaymentSession::new(kind, challenge.terms.clone(), Some(manifest_id.clone()), options);
         let interval = challenge.interval;
         let exists = Arc::new(AtomicBool::new(false));
         let terms = RunnerTerms {
-            client: ground.network.client.clone(),
+            client: network.client.clone(),
             url: orchestrator.unwrap_or_else(|| peer.origin()).join("/refresh-payment"),
             sender,
             challenge,
             exists: Arc::clone(&exists),
         };
         let payer = Payer::new(
-            Arc::clone(signers),
-            ground.network.client.clone(),
+            Arc::clone(&paid.signers),
+            network.client.clone(),
             session.map_err(RunnerError::NotPaid)?,
             interval,
             terms,
@@ -153,8 +153,8 @@ impl Payments {
     }
 
     /// Pays until the session ends or the sender of `media` is dropped; see [`Payer::run`].
-    pub async fn run(self, media: watch::Receiver<()>, turns: mpsc::Sender<Turn>) {
-        self.payer.run(self.url, media, turns).await;
+    pub async fn run(self, media: watch::Receiver<()>, outcomes: mpsc::Sender<Turn>) {
+        self.payer.run(self.url, media, outcomes).await;
     }
 }
 
