@@ -3,17 +3,18 @@
 //! Does not: decide.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use serde_json::{Map, Value};
 use tokio::time::Interval;
 
 use crate::agent::event::{Event, Part};
 use crate::agent::parts::{Ground, Parts, video_publisher};
-use crate::agent::run::{Closing, Held, Loop, With, jitter};
+use crate::agent::run::{Closing, Held, Loop, jitter};
+use crate::agent::work::{Job, With};
 use crate::capacity::{DRAIN_TIME, END_TIME};
 use crate::http::Url;
-use crate::job::{self, Command, LiveVideoJob, Outcome};
-use crate::session::OrchestratorSession;
+use crate::job::{self, Command, Outcome};
 use crate::trickle::End as ChannelEnd;
 
 impl Loop {
@@ -25,8 +26,9 @@ impl Loop {
     ) -> Option<Outcome> {
         match command {
             Command::Find => {
-                let urls = self.options.orchestrators.clone();
-                self.tasks.spawn(async move { Event::Found(urls) });
+                let (work, network) = (self.options.work.clone(), self.network.clone());
+                let find = work.find(self.options.finding.clone(), network);
+                self.asks.spawn(async move { Event::Found(find.await) });
             }
             Command::Ask(urls) => urls.into_iter().for_each(|url| self.ask(url)),
             Command::Start(url, session) => self.start(url, session),
@@ -39,47 +41,51 @@ impl Loop {
                 self.closing = Closing::Draining(Instant::now());
                 self.end_parts();
             }
+            Command::SlowDown(pause) => log::warn!(
+                "jobs are lost too often: the input or the model is probably at fault; next one in {} s",
+                pause.as_secs()
+            ),
             Command::Finish(outcome) => return Some(outcome),
         }
         None
     }
 
     fn ask(&mut self, url: Url) {
+        let (work, network) = (self.options.work.clone(), self.network.clone());
+        if let Some(known) = self.runners.remove(&url) {
+            let offered = work.offered_by(known);
+            self.asks.spawn(async move { Event::Asked(url, Duration::ZERO, offered) });
+            return;
+        }
         log::info!("{url}: asking for a session");
-        let (network, capability) = (self.network.clone(), self.capability.clone());
-        let asked = url.clone();
-        let task = self.asks.spawn(async move {
-            let began = Instant::now();
-            let opened = OrchestratorSession::open(&network, &url, &capability).await;
-            Event::Opened(url, began.elapsed(), opened.map(Box::new))
+        self.asks.spawn(async move {
+            let (time, offered) = work.ask(&network, &url).await;
+            Event::Asked(url, time, offered)
         });
-        self.asked.insert(task.id(), asked);
     }
 
-    fn start(&mut self, url: Url, session: With) {
+    fn start(&mut self, url: Url, with: With) {
         self.orchestrator = Some(url);
         self.payment_trouble = None;
-        let options = self.options.job.clone();
-        self.tasks.spawn(async move {
-            let started = LiveVideoJob::start(*session, &options, jitter()).await;
-            Event::Started(started.map(Box::new))
-        });
+        let (params, network) = (self.options.work.params(), self.network.clone());
+        self.tasks
+            .spawn(async move { Event::Started(with.start(params, network, jitter()).await) });
     }
 
     /// The job is there. `None` if nobody wants it any more.
-    pub(super) fn on_started(&mut self, job: Box<LiveVideoJob>) -> Option<job::Event<With>> {
+    pub(super) fn on_started(&mut self, job: Job) -> Option<job::Event<With>> {
         let channels = job.channels();
         log::info!(
-            "{}: job {} started, model {}",
-            job.session().url(),
+            "{}: job {} started, {}",
+            job.place().authority(),
             channels.manifest_id,
-            self.options.job.model
+            self.options.work.name()
         );
         if self.closing != Closing::No {
             // The answer came after all.
             let publisher = video_publisher(&self.network, channels, Arc::default());
             self.tasks.spawn(async move {
-                publisher.delete().await;
+                tokio::join!(publisher.delete(), job.stop());
                 Event::PartEnded(Part::Publisher, Ok(ChannelEnd::Finished))
             });
             return None;
@@ -87,6 +93,28 @@ impl Loop {
         let (has_output, has_events) = (channels.output.is_some(), channels.events.is_some());
         self.held = Some(Held { job, parts: Parts::default() });
         Some(job::Event::Started { has_output, has_events })
+    }
+
+    /// Other parameters: for the job that is live, and for every one that starts from now on.
+    pub(super) fn set_params(&mut self, params: Map<String, Value>) {
+        if let Some(held) = &self.held {
+            match held.job.update(&params) {
+                Some(update) => {
+                    self.tasks.spawn(async move { Event::Updated(update.await) });
+                }
+                None => {
+                    let message = serde_json::to_vec(&params).unwrap_or_default();
+                    if held.parts.control(message.into()) {
+                        log::info!("parameters sent");
+                    } else {
+                        log::warn!(
+                            "parameters not sent: there is no control channel, or it is busy"
+                        );
+                    }
+                }
+            }
+        }
+        self.options.work.set_params(params);
     }
 
     fn run_parts(&mut self, keep_alive: &mut Interval) {
@@ -130,7 +158,13 @@ impl Loop {
     pub(super) fn end_parts(&mut self) {
         if let Closing::Draining(_) = self.closing {
             self.closing = Closing::Ending(Instant::now() + END_TIME);
-            self.held = None;
+            if let Some(Held { job, parts }) = self.held.take() {
+                drop(parts);
+                self.tasks.spawn(async move {
+                    job.stop().await;
+                    Event::JobStopped
+                });
+            }
         }
     }
 }

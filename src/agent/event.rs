@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
+use crate::agent::work::{Candidates, Job, With};
 use crate::http::Url;
-use crate::job::{JobError, JobEvent, LiveVideoJob};
+use crate::job::{JobError, JobEvent};
 use crate::media::io::End as CaptureEnd;
 use crate::payment::io::Turn;
-use crate::session::{OrchestratorSession, SessionError};
+use crate::session::selection::Offer;
 use crate::trickle::{End as ChannelEnd, TrickleError};
 
 /// A part that runs while a job is live.
@@ -39,14 +42,16 @@ impl Part {
 /// What happened.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// It is known who may take the job.
-    Found(Vec<Url>),
-    /// An orchestrator was asked for a session, and took this long.
-    Opened(Url, Duration, Result<Box<OrchestratorSession>, SessionError>),
-    /// The task that asked an orchestrator broke; how.
-    AskFailed(Url, String),
-    /// An orchestrator was asked for the job.
-    Started(Result<Box<LiveVideoJob>, JobError>),
+    /// It is known who may take the job, or why nobody is.
+    Found(Result<Candidates, String>),
+    /// A candidate was asked for its offer, and took this long.
+    Asked(Url, Duration, Result<(Offer, With), String>),
+    /// A candidate was asked for the job.
+    Started(Result<Job, JobError>),
+    /// There are other parameters.
+    Params(Map<String, Value>),
+    /// The app of a runner was told of them.
+    Updated(Result<(), JobError>),
     /// A part has ended.
     PartEnded(Part, Result<ChannelEnd, TrickleError>),
     /// How a payment went.
@@ -55,6 +60,8 @@ pub(super) enum Event {
     PayerEnded,
     /// A task panicked; what it said.
     Panicked(String),
+    /// The job is closed at the orchestrator.
+    JobStopped,
     /// Capture has ended.
     CaptureEnded(CaptureEnd),
     /// Capture was stopped by us.
@@ -63,8 +70,6 @@ pub(super) enum Event {
     Output,
     /// An event came from the job.
     Job(JobEvent),
-    /// The credentials are to be read again.
-    Reread,
     /// Somebody asked to stop.
     Stop,
     /// The machine's time has come.

@@ -18,15 +18,19 @@ mod error;
 mod event;
 mod fanout;
 mod flow;
+mod notify;
 mod parts;
 mod run;
-mod watch;
+mod work;
 
 pub use error::AgentError;
 pub use fanout::OutputSink;
+pub use work::{Finding, Work};
 
-use crate::http::Url;
-use crate::job::{JobOptions, Recovery};
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+use crate::job::Recovery;
 use crate::media::MediaError;
 use crate::media::io::Capture;
 use crate::session::Network;
@@ -35,14 +39,14 @@ use crate::status::Status;
 use crate::stop::Stop;
 
 /// What an agent is to do.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// What to capture.
     pub media: crate::media::Options,
-    /// What to ask of the orchestrator.
-    pub job: JobOptions,
-    /// The orchestrators that may take the job, in order of preference.
-    pub orchestrators: Vec<Url>,
+    /// What to run.
+    pub work: Work,
+    /// Where candidates are found.
+    pub finding: Finding,
     /// What they must keep to.
     pub rules: Rules,
     /// What a lost job leads to.
@@ -55,6 +59,7 @@ pub struct Agent {
     network: Network,
     status: Status,
     outputs: Vec<Box<dyn OutputSink>>,
+    params: Option<watch::Receiver<Map<String, Value>>>,
 }
 
 impl Agent {
@@ -65,7 +70,13 @@ impl Agent {
         status: Status,
         outputs: Vec<Box<dyn OutputSink>>,
     ) -> Self {
-        Self { options, network, status, outputs }
+        Self { options, network, status, outputs, params: None }
+    }
+
+    /// The same agent, which takes other parameters while it runs, each time `params` changes.
+    #[must_use]
+    pub fn with_params(self, params: watch::Receiver<Map<String, Value>>) -> Self {
+        Self { params: Some(params), ..self }
     }
 
     /// Runs until `stop`, the end of the input, or a failure. The camera is opened at once, so that what

@@ -16,11 +16,10 @@ use tokio::task::JoinSet;
 use crate::agent::event::{Event, Part};
 use crate::agent::fanout::{Fanout, Outputs};
 use crate::agent::flow::Flow;
-use crate::http::Url;
-use crate::job::{Channels, JobEvent, KEEP_ALIVE, LiveVideoJob};
-use crate::payment::io::Payer;
+use crate::agent::work::{Job, Payments};
+use crate::job::{Channels, JobEvent, KEEP_ALIVE};
 use crate::segment::Pieces;
-use crate::session::{InfoAgain, Network};
+use crate::session::Network;
 use crate::status::Status;
 use crate::stop::{Stop, Stopper};
 use crate::trickle::Channel;
@@ -50,15 +49,15 @@ impl Parts {
     /// Starts the parts of `job`; video comes from `pieces`, what returns goes to `outputs`.
     pub(super) fn start(
         ground: Ground<'_>,
-        job: &mut LiveVideoJob,
+        job: &mut Job,
         pieces: impl Pieces + 'static,
         outputs: Outputs,
     ) -> Self {
         let Ground { network, status, events, tasks } = ground;
         let (stopper, stop) = Stop::new();
         let (pieces, media) = Flow::new(pieces);
-        if let Some((payer, url)) = job.take_payer() {
-            let pay = pay(payer, url, media, stop.clone(), events.clone());
+        if let Some(payments) = job.take_payments() {
+            let pay = pay(payments, media, stop.clone(), events.clone());
             tasks.spawn(async move {
                 pay.await;
                 Event::PayerEnded
@@ -94,11 +93,14 @@ impl Parts {
 
     /// Sends a sign of life on the control channel.
     pub(super) fn keep_alive(&self) {
-        if let Some(control) = &self.control {
-            if control.try_send(Bytes::from_static(KEEP_ALIVE.as_bytes())).is_err() {
-                log::debug!("control channel is busy: a keep-alive is left out");
-            }
+        if !self.control(Bytes::from_static(KEEP_ALIVE.as_bytes())) {
+            log::debug!("no keep-alive: there is no control channel, or it is busy");
         }
+    }
+
+    /// Sends `message` on the control channel; false if there is none, or it is busy.
+    pub(super) fn control(&self, message: Bytes) -> bool {
+        self.control.as_ref().is_some_and(|control| control.try_send(message).is_ok())
     }
 }
 
@@ -126,8 +128,7 @@ fn subscriber(network: &Network, channel: &Channel) -> Subscriber {
 
 /// Pays as long as media flows, and tells the loop how each payment went.
 async fn pay(
-    payer: Payer<InfoAgain>,
-    url: Url,
+    payments: Payments,
     media: watch::Receiver<()>,
     mut stop: Stop,
     events: mpsc::Sender<Event>,
@@ -142,7 +143,7 @@ async fn pay(
     };
     tokio::select! {
         () = stop.wait() => {}
-        ((), ()) = async { tokio::join!(payer.run(url, media, tell), forward) } => {}
+        ((), ()) = async { tokio::join!(payments.run(media, tell), forward) } => {}
     }
 }
 

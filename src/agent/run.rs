@@ -6,35 +6,32 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::agent::event::{Event, Part};
 use crate::agent::fanout::Outputs;
+use crate::agent::notify::Watch;
 use crate::agent::parts::Parts;
-use crate::agent::watch::Watch;
+use crate::agent::work::{Job, With};
 use crate::agent::{Agent, AgentError, Options};
 use crate::capacity::EVENTS;
 use crate::fault::chain;
 use crate::http::Url;
-use crate::job::{self, LiveVideoJob, Loss, Machine, Outcome};
+use crate::job::runner::Known;
+use crate::job::{self, Loss, Machine, Outcome};
 use crate::media::MediaError;
 use crate::media::io::{Capture, End as CaptureEnd};
-use crate::orchestrator::{Capability, Pipeline};
 use crate::payment::io::{Outcome as PaymentOutcome, Turn};
-use crate::session::selection::Offer;
-use crate::session::{Network, OrchestratorSession};
+use crate::session::Network;
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::trickle::{End as ChannelEnd, TrickleError};
 
 /// How often a job wants a sign of life (protocol.md, section 5).
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
-
-/// What comes with an offer: the session that is open.
-pub(super) type With = Box<OrchestratorSession>;
 
 /// What a machine wants done.
 pub(super) type Commands = job::Commands<With>;
@@ -52,21 +49,22 @@ pub(super) enum Closing {
 
 /// What is live.
 pub(super) struct Held {
-    pub(super) job: Box<LiveVideoJob>,
+    pub(super) job: Job,
     pub(super) parts: Parts,
 }
 
 /// The loop's own state.
 pub(super) struct Loop {
     pub(super) options: Options,
-    pub(super) capability: Capability,
     pub(super) network: Network,
     pub(super) status: Status,
     pub(super) outputs: Outputs,
     machine: Machine<With>,
     pub(super) capture: Option<Capture>,
-    /// Those who are being asked for an offer, by the task that asks.
-    pub(super) asked: HashMap<tokio::task::Id, Url>,
+    /// The runners that were found, not asked yet.
+    pub(super) runners: HashMap<Url, Known>,
+    /// Where other parameters come from.
+    params: Option<watch::Receiver<Map<String, Value>>>,
     pub(super) asks: JoinSet<Event>,
     /// The start of a job, then its parts.
     pub(super) tasks: JoinSet<Event>,
@@ -86,19 +84,15 @@ pub(super) struct Loop {
 pub(super) async fn run(agent: Agent, capture: Capture, stop: Stop) -> Result<(), AgentError> {
     let (events, arrived) = mpsc::channel(EVENTS);
     let (machine, commands) = Machine::new(agent.options.rules, agent.options.recovery);
-    let capability = Capability {
-        pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO,
-        model: agent.options.job.model.clone(),
-    };
     let running = Loop {
         options: agent.options,
-        capability,
         network: agent.network,
         status: agent.status,
         outputs: Arc::new(Mutex::new(agent.outputs)),
         machine,
         capture: Some(capture),
-        asked: HashMap::new(),
+        runners: HashMap::new(),
+        params: agent.params,
         held: None,
         asks: JoinSet::new(),
         tasks: JoinSet::new(),
@@ -121,7 +115,6 @@ impl Loop {
     ) -> Result<(), AgentError> {
         let mut keep_alive = interval(KEEP_ALIVE_EVERY);
         keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut hangup = signal(SignalKind::hangup()).ok();
         let mut stopping = false;
         let mut commands = first;
         loop {
@@ -138,7 +131,6 @@ impl Loop {
                     stopping = true;
                     Event::Stop
                 }
-                () = hung_up(&mut hangup) => Event::Reread,
                 event = self.next(&mut arrived, &mut keep_alive) => event,
             };
             commands = self.on(event);
@@ -164,16 +156,11 @@ impl Loop {
                 Ok(event) => event,
                 Err(error) => Event::Panicked(error.to_string()),
             },
-            Some(ended) = self.asks.join_next_with_id() => match ended {
-                Ok((id, event)) => {
-                    self.asked.remove(&id);
-                    event
-                }
-                Err(error) => match self.asked.remove(&error.id()) {
-                    Some(url) => Event::AskFailed(url, error.to_string()),
-                    None => Event::Panicked(error.to_string()),
-                },
+            Some(ended) = self.asks.join_next() => match ended {
+                Ok(event) => event,
+                Err(error) => Event::Panicked(error.to_string()),
             },
+            params = changed(&mut self.params) => Event::Params(params),
             Some(event) = arrived.recv() => event,
             end = ended(self.capture.as_ref()) => Event::CaptureEnded(end),
             () = at(self.machine.poll_timeout()) => Event::Timeout,
@@ -194,15 +181,24 @@ impl Loop {
     /// What happened in the machine's words, if it is its business.
     fn translate(&mut self, event: Event) -> Option<job::Event<With>> {
         Some(match event {
-            Event::Found(urls) => job::Event::Found(urls),
-            Event::Opened(url, answer_time, Ok(with)) => {
-                let offer = Offer::of_info(with.info(), &self.capability);
+            Event::Found(Ok(found)) => {
+                self.runners = found.runners;
+                job::Event::Found(found.urls)
+            }
+            Event::Found(Err(reason)) => job::Event::FindFailed(reason),
+            Event::Asked(url, answer_time, Ok((offer, with))) => {
                 job::Event::Offered { url, offer, answer_time, with }
             }
-            Event::Opened(url, _, Err(error)) => job::Event::NoAnswer(url, told(&error)),
-            Event::AskFailed(url, reason) => job::Event::NoAnswer(url, reason),
+            Event::Asked(url, _, Err(reason)) => {
+                log::info!("{reason}");
+                job::Event::NoAnswer(url, reason)
+            }
             Event::Started(Ok(job)) => return self.on_started(job),
-            Event::Started(Err(error)) => job::Event::StartFailed(told(&error)),
+            Event::Started(Err(error)) => {
+                let reason = chain(&error);
+                log::info!("{reason}");
+                job::Event::StartFailed(reason)
+            }
             Event::PartEnded(part, end) => job::Event::Lost(self.on_part_ended(part, &end)?),
             Event::Payment(turn) => job::Event::Lost(self.on_payment(turn)?),
             Event::Panicked(what) => job::Event::Lost(Loss::Part("a part of the agent", what)),
@@ -243,11 +239,21 @@ impl Loop {
                 }
                 return None;
             }
-            Event::Reread => {
-                self.reread();
+            Event::Params(params) => {
+                self.set_params(params);
                 return None;
             }
-            Event::PayerEnded | Event::CaptureStopped | Event::Look => return None,
+            Event::Updated(Ok(())) => {
+                log::info!("parameters sent");
+                return None;
+            }
+            Event::Updated(Err(error)) => {
+                log::warn!("parameters not sent: {}", chain(&error));
+                return None;
+            }
+            Event::PayerEnded | Event::JobStopped | Event::CaptureStopped | Event::Look => {
+                return None;
+            }
         })
     }
 
@@ -276,8 +282,15 @@ impl Loop {
             (Some(why), Ok(ChannelEnd::Closed | ChannelEnd::Missing)) => {
                 Loss::Unpaid(how, why.clone())
             }
+            (None, Ok(ChannelEnd::Closed | ChannelEnd::Missing)) if self.is_on_runner() => {
+                Loss::SessionOver(how)
+            }
             (_, _) => Loss::Channel(part.name(), how),
         })
+    }
+
+    fn is_on_runner(&self) -> bool {
+        matches!(self.held, Some(Held { job: Job::Runner(_), .. }))
     }
 
     /// What the turn of the payer means for the job, if it means anything.
@@ -306,15 +319,6 @@ impl Loop {
         }
     }
 
-    fn reread(&mut self) {
-        let Some(payments) = &self.network.payments else { return };
-        match payments.signers.reread() {
-            Ok(true) => {}
-            Ok(false) => log::info!("the signer's credential is the same as before"),
-            Err(error) => log::warn!("{}; the old one stays", chain(&error)),
-        }
-    }
-
     fn finish(mut self, outcome: Outcome) -> Result<(), AgentError> {
         let orchestrator = self.orchestrator.take();
         match outcome {
@@ -330,22 +334,14 @@ impl Loop {
     }
 }
 
-/// An error in one line, logged where it is met.
-fn told(error: &dyn std::error::Error) -> String {
-    let line = chain(error);
-    log::info!("{line}");
-    line
-}
-
-/// Waits for a SIGHUP; for ever where there are none.
-async fn hung_up(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => match signal.recv().await {
-            Some(()) => {}
-            None => std::future::pending().await,
-        },
-        None => std::future::pending().await,
+/// Waits for other parameters; for ever where none can come.
+async fn changed(params: &mut Option<watch::Receiver<Map<String, Value>>>) -> Map<String, Value> {
+    if let Some(params) = params {
+        if params.changed().await.is_ok() {
+            return params.borrow_and_update().clone();
+        }
     }
+    std::future::pending().await
 }
 
 /// Waits for the end of capture; without one, for ever.

@@ -9,6 +9,7 @@ use super::parse::UsageError;
 use super::setup::SetupError;
 use crate::agent::AgentError;
 use crate::config;
+use crate::http::io::CaFileError;
 use crate::media::MediaError;
 #[cfg(feature = "sandbox")]
 use crate::sandbox::StartError;
@@ -28,6 +29,8 @@ pub enum Error {
     Agent(AgentError),
     /// No first configuration was written.
     Setup(SetupError),
+    /// The authorities for services cannot be read.
+    CaFile(CaFileError),
     /// The returned video cannot be written.
     Output(MediaError),
     /// The sandbox does not start.
@@ -46,6 +49,7 @@ impl Error {
             Self::Start(_)
             | Self::StoppedAtOnce
             | Self::Agent(_)
+            | Self::CaFile(_)
             | Self::Output(_)
             | Self::Setup(_) => 1,
             #[cfg(feature = "sandbox")]
@@ -62,6 +66,7 @@ impl fmt::Display for Error {
             Self::Start(_) => f.write_str("cannot start"),
             Self::StoppedAtOnce => f.write_str("stopped at once by a second signal"),
             Self::Agent(error) => fmt::Display::fmt(error, f),
+            Self::CaFile(error) => fmt::Display::fmt(error, f),
             Self::Output(error) => fmt::Display::fmt(error, f),
             Self::Setup(error) => fmt::Display::fmt(error, f),
             #[cfg(feature = "sandbox")]
@@ -80,6 +85,7 @@ impl std::error::Error for Error {
             Self::Config(error) => error.source(),
             Self::Start(error) => Some(error),
             Self::Agent(error) => error.source(),
+            Self::CaFile(error) => error.source(),
             Self::Output(error) => error.source(),
             Self::Setup(error) => error.source(),
             Self::StoppedAtOnce => None,

@@ -99,6 +99,9 @@ pub enum Command<T> {
         /// Nothing comes after it: capture stops first.
         for_good: bool,
     },
+    /// Say that jobs are lost too often, so that the input or the model is probably at fault, and that the
+    /// next one starts after this pause.
+    SlowDown(Duration),
     /// Leave the loop.
     Finish(Outcome),
 }

@@ -34,6 +34,7 @@ use crate::backoff::Backoff;
 use crate::http::Url;
 use crate::job::{Command, Commands, Event, Loss, Outcome, Stage};
 use crate::session::selection::{Candidate, Rounds, Rules, Step, Suspensions};
+use crate::swap_limit::{Pace, SwapLimit};
 
 /// No output segment for this long while video goes in: the job is dead (go-livepeer `ai_live_video.go`).
 const OUTPUT_DUE: Duration = Duration::from_secs(30);
@@ -75,6 +76,7 @@ enum State<T> {
 enum Then<T> {
     Finish(Outcome),
     GoOn { rounds: Rounds<T>, left: Url, why: String },
+    Pause { until: Instant },
 }
 
 /// The state machine of one job, on one orchestrator after the other.
@@ -84,6 +86,7 @@ pub struct Machine<T> {
     recovery: Recovery,
     suspensions: Suspensions,
     backoff: Backoff,
+    swaps: SwapLimit,
     state: State<T>,
 }
 
@@ -95,6 +98,7 @@ impl<T> Machine<T> {
             recovery,
             suspensions: Suspensions::default(),
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            swaps: SwapLimit::default(),
             state: State::Finding,
         };
         (machine, one(Command::Find))
@@ -109,7 +113,7 @@ impl<T> Machine<T> {
             }
             State::Starting { rounds, url } => self.starting(event, rounds, url, now, jitter),
             State::Live { rounds, url, output_due, event_due } => {
-                self.live(event, rounds, url, [output_due, event_due], now)
+                self.live(event, rounds, url, [output_due, event_due], (now, jitter))
             }
             State::Closing { then } => self.closing(event, then, now, jitter),
             State::Waiting { until } => match event {
@@ -143,7 +147,7 @@ impl<T> Machine<T> {
             State::Starting { .. } => Stage::Starting,
             State::Live { .. } => Stage::Live,
             State::Waiting { until } => Stage::Waiting { until: *until },
-            State::Closing { then: Then::GoOn { .. } } => Stage::Leaving,
+            State::Closing { then: Then::GoOn { .. } | Then::Pause { .. } } => Stage::Leaving,
             State::Closing { then: Then::Finish(_) } | State::Ended => Stage::Ending,
         }
     }
@@ -216,7 +220,7 @@ impl<T> Machine<T> {
                 self.select(rounds, now, jitter)
             }
             // A job that is being started may be there already: it is closed, not forgotten.
-            Event::Lost(loss) => self.lost(loss, rounds, url, now),
+            Event::Lost(loss) => self.lost(loss, rounds, url, now, jitter),
             Event::CaptureFailed(reason) => close(Outcome::Capture(reason)),
             Event::Stop | Event::CaptureDone => close(Outcome::Done),
             _ => (State::Starting { rounds, url }, Commands::new()),
@@ -229,19 +233,19 @@ impl<T> Machine<T> {
         rounds: Rounds<T>,
         url: Url,
         [mut output_due, mut event_due]: [Option<Instant>; 2],
-        now: Instant,
+        (now, jitter): (Instant, f64),
     ) -> (State<T>, Commands<T>) {
         let is_over = |due: Option<Instant>| due.is_some_and(|due| due <= now);
         match event {
             Event::Output => output_due = output_due.map(|_| now + OUTPUT_DUE),
             Event::JobEvent => event_due = event_due.map(|_| now + EVENT_DUE),
             Event::Timeout if is_over(output_due) => {
-                return self.lost(Loss::NoOutput(OUTPUT_DUE), rounds, url, now);
+                return self.lost(Loss::NoOutput(OUTPUT_DUE), rounds, url, now, jitter);
             }
             Event::Timeout if is_over(event_due) => {
-                return self.lost(Loss::NoEvent(EVENT_DUE), rounds, url, now);
+                return self.lost(Loss::NoEvent(EVENT_DUE), rounds, url, now, jitter);
             }
-            Event::Lost(loss) => return self.lost(loss, rounds, url, now),
+            Event::Lost(loss) => return self.lost(loss, rounds, url, now, jitter),
             Event::CaptureDone | Event::Stop => return close(Outcome::Done),
             Event::CaptureFailed(reason) => return close(Outcome::Capture(reason)),
             _ => {}
@@ -260,11 +264,22 @@ impl<T> Machine<T> {
             (Event::Closed, Then::Finish(outcome)) => finish(outcome),
             (Event::Closed, Then::GoOn { mut rounds, left, why }) => {
                 rounds.on_failed(&left, &why);
-                self.select(rounds, now, jitter)
+                match self.select(rounds, now, jitter) {
+                    // There was a job a moment ago: look again, whatever a search that fails leads to.
+                    (State::Ended | State::Waiting { .. }, _) => {
+                        (State::Finding, one(Command::Find))
+                    }
+                    other => other,
+                }
             }
+            (Event::Closed, Then::Pause { until }) => (State::Waiting { until }, Commands::new()),
             // The parts are ending already; only what comes after them changes.
-            (Event::Stop | Event::CaptureDone, Then::GoOn { .. }) => close(Outcome::Done),
-            (Event::CaptureFailed(reason), Then::GoOn { .. }) => close(Outcome::Capture(reason)),
+            (Event::Stop | Event::CaptureDone, Then::GoOn { .. } | Then::Pause { .. }) => {
+                close(Outcome::Done)
+            }
+            (Event::CaptureFailed(reason), Then::GoOn { .. } | Then::Pause { .. }) => {
+                close(Outcome::Capture(reason))
+            }
             (_, then) => (State::Closing { then }, Commands::new()),
         }
     }
@@ -304,13 +319,22 @@ impl<T> Machine<T> {
         rounds: Rounds<T>,
         url: Url,
         now: Instant,
+        jitter: f64,
     ) -> (State<T>, Commands<T>) {
         if self.recovery == Recovery::Exit && !loss.asks_for_another() {
             return close(Outcome::Lost(loss));
         }
         self.suspensions.suspend(url.authority().clone(), now + SUSPENSION);
-        let then = Then::GoOn { rounds, left: url, why: loss.to_string() };
-        (State::Closing { then }, one(Command::Close { for_good: false }))
+        let mut commands = one(Command::Close { for_good: false });
+        let then = match self.swaps.on_swap(now, jitter) {
+            Pace::AtOnce => Then::GoOn { rounds, left: url, why: loss.to_string() },
+            Pace::After(pause) => {
+                // There is room for a second one.
+                let _ = commands.push(Command::SlowDown(pause));
+                Then::Pause { until: now + pause }
+            }
+        };
+        (State::Closing { then }, commands)
     }
 }
 
@@ -467,12 +491,33 @@ mod tests {
         let start = Instant::now();
         let mut machine = live(1, Recovery::Retry, start);
         check(&mut machine, Event::Lost(gone()), start, &[Command::Close { for_good: false }]);
-        check(&mut machine, Event::Closed, start, &[]);
+        check(&mut machine, Event::Closed, start, &[Command::Find]);
+        check(&mut machine, Event::Found(urls(1)), start, &[Command::Ask(urls(1))]);
+        let refused = Event::NoAnswer(urls(1).remove(0), "refused".into());
+        check(&mut machine, refused, start, &[]);
         let until = start + FIRST_PAUSE;
         assert_eq!(machine.poll_timeout(), Some(until));
         check(&mut machine, Event::Timeout, start, &[]);
         check(&mut machine, Event::Timeout, until, &[Command::Find]);
-        check(&mut machine, Event::Found(urls(1)), until, &[Command::Ask(urls(1))]);
+    }
+
+    #[test]
+    fn a_job_that_is_lost_again_and_again_slows_down() {
+        let now = Instant::now();
+        let mut machine = live(1, Recovery::Retry, now);
+        for lost in 1..=3 {
+            let commands = machine.on(Event::Lost(gone()), now, SOME);
+            let [Command::Close { for_good: false }, slow @ ..] = commands.as_slice() else {
+                panic!("{commands:?}")
+            };
+            assert_eq!(matches!(slow, [Command::SlowDown(_)]), lost == 3, "{slow:?}");
+            let next = machine.on(Event::Closed, now, SOME);
+            assert_eq!(next.as_slice() == [Command::Find], lost < 3, "{next:?}");
+            let _ = machine.on(Event::Found(urls(1)), now, SOME);
+            let _ = machine.on(offered(&urls(1)[0]), now, SOME);
+            let _ = machine.on(Event::Started { has_output: true, has_events: true }, now, SOME);
+        }
+        assert!(machine.poll_timeout() > Some(now));
     }
 
     #[test]

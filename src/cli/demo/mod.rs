@@ -16,13 +16,15 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::output::Outlet;
 use super::{Error, print_progress};
-use crate::agent::{Agent, Options};
+use crate::agent::{Agent, Finding, Options, Work};
 use crate::config::Config;
-use crate::http::Url;
-use crate::job::JobOptions;
-use crate::orchestrator::TrustOptions;
+use crate::http::io::service_client;
+use crate::http::{ServiceTrust, Url};
+use crate::job::{JobOptions, Recovery};
+use crate::orchestrator::{Endpoints, TrustOptions};
 use crate::sandbox::{Options as SandboxOptions, Sandbox};
 use crate::session::Network;
+use crate::session::selection::Rules;
 use crate::status::Status;
 use crate::stop::Stop;
 use probe::{Probe, Seen};
@@ -45,11 +47,18 @@ pub async fn run(config: Config, time: Option<Duration>, mut stop: Stop) -> Resu
     outputs.push(Box::new(probe));
 
     let model = if config.job.model.is_empty() { MODEL.into() } else { config.job.model.clone() };
+    let finding = Finding {
+        services: service_client(ServiceTrust::default()).map_err(Error::CaFile)?,
+        endpoints: Endpoints { orchestrators: vec![orchestrator], ..Endpoints::default() },
+        state_directory: None,
+        allow_plain_http: false,
+    };
     let options = Options {
         media: config.media,
-        job: JobOptions { model, ..config.job },
-        orchestrators: vec![orchestrator],
-        ..Options::default()
+        work: Work::LiveVideo(JobOptions { model, ..config.job }),
+        finding,
+        rules: Rules::default(),
+        recovery: Recovery::Exit,
     };
     let network = Network::new(TrustOptions::default(), None, None);
     let (stopper, agent_stop) = Stop::new();

@@ -31,13 +31,38 @@ pub struct RunnerOptions {
     pub max_price: Option<MaxPrice>,
 }
 
+/// A runner with the wanted application.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The runner.
+    pub runner: Runner,
+    /// What it offers, or what speaks against it.
+    pub offer: Result<Offer, String>,
+}
+
+/// The runners of `list` with the application, the best first.
+pub fn known_runners(list: &DiscoveryList, options: &RunnerOptions, mode: Mode) -> Vec<Known> {
+    let mut known = Vec::new();
+    for entry in &list.entries {
+        for runner in entry.runners.iter().filter(|runner| runner.app == options.app) {
+            let offer = match unfit(runner, &entry.address, options, mode) {
+                Some(reason) => Err(reason),
+                None => Ok(offer(runner)),
+            };
+            known.push(Known { runner: runner.clone(), offer });
+        }
+    }
+    known.sort_by(|a, b| better_first(&a.runner, &b.runner));
+    known
+}
+
 /// The runners that are worth a try, and why the others are not.
 #[derive(Debug)]
 pub struct Runners {
     app: String,
     rounds: Rounds<Runner>,
-    /// Those with the application, the best first, each with what speaks against it.
-    known: Vec<(Runner, Option<String>)>,
+    /// Those with the application, the best first.
+    known: Vec<Known>,
 }
 
 impl Runners {
@@ -49,16 +74,9 @@ impl Runners {
         suspensions: &Suspensions,
         now: Instant,
     ) -> Self {
-        let mut known = Vec::new();
-        for entry in &list.entries {
-            for runner in entry.runners.iter().filter(|runner| runner.app == options.app) {
-                let reason = unfit(runner, &entry.address, options, mode);
-                known.push((runner.clone(), reason));
-            }
-        }
-        known.sort_by(|(a, _), (b, _)| better_first(a, b));
+        let known = known_runners(list, options, mode);
         let rules = Rules { max_price: options.max_price, needs_price: false };
-        let urls = known.iter().map(|(runner, _)| runner.url.clone());
+        let urls = known.iter().map(|known| known.runner.url.clone());
         let rounds = Rounds::new(rules, urls, suspensions, now);
         Self { app: options.app.clone(), rounds, known }
     }
@@ -85,15 +103,15 @@ impl Runners {
     }
 
     fn answer(&mut self, url: &Url) {
-        let Some(place) = self.known.iter().position(|(runner, _)| runner.url == *url) else {
+        let Some(place) = self.known.iter().position(|known| known.runner.url == *url) else {
             return;
         };
-        let Some((runner, reason)) = self.known.get(place) else { return };
-        match reason {
-            Some(reason) => self.rounds.on_no_answer(url, reason),
-            None => {
+        let Some(Known { runner, offer }) = self.known.get(place) else { return };
+        match offer {
+            Err(reason) => self.rounds.on_no_answer(url, reason),
+            Ok(offer) => {
                 let place = Duration::from_millis(u64::try_from(place).unwrap_or(u64::MAX));
-                let _ = self.rounds.on_offer(url, offer(runner), place, runner.clone());
+                let _ = self.rounds.on_offer(url, offer.clone(), place, runner.clone());
             }
         }
     }

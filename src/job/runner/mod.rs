@@ -21,7 +21,7 @@ mod reservation;
 mod wire;
 
 pub use api::{Api, ApiError, Pointer, Update};
-pub use choice::{RunnerOptions, Runners};
+pub use choice::{Known, RunnerOptions, Runners, known_runners};
 pub use error::{RunnerError, Step};
 pub use follow::{Stray, follow};
 pub use io::{CallOptions, RunnerJob, RunnerPayments, RunnerTerms, Single, find_runners};

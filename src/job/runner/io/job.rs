@@ -87,12 +87,18 @@ impl RunnerJob {
     }
 
     /// Changes the application's parameters.
-    pub async fn update(&self, params: &Map<String, Value>) -> Result<(), JobError> {
-        let failed = |error| JobError::Runner(Box::new(error));
-        let url = self.update.clone();
-        let url = url.ok_or_else(|| failed(RunnerError::NoUpdate(self.api.update.clone())))?;
-        let answer = post(&self.client, url, params, CALL_TIME, Step::Update).await;
-        answer.map(drop).map_err(failed)
+    pub fn update(
+        &self,
+        params: &Map<String, Value>,
+    ) -> impl Future<Output = Result<(), JobError>> + Send + use<> {
+        let (client, params) = (self.client.clone(), params.clone());
+        let url = self.update.clone().ok_or_else(|| RunnerError::NoUpdate(self.api.update.clone()));
+        async move {
+            let failed = |error| JobError::Runner(Box::new(error));
+            let answer =
+                post(&client, url.map_err(failed)?, &params, CALL_TIME, Step::Update).await;
+            answer.map(drop).map_err(failed)
+        }
     }
 
     /// Stops the session.
