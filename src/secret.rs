@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 pub mod io;
 
@@ -54,6 +55,37 @@ pub enum SecretSource {
     Environment(String),
 }
 
+/// A text that names no place of a secret. It does not show: it may be the secret itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSource;
+
+impl fmt::Display for NoSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "names no place of a secret; write file:/path, credential:NAME or env:VARIABLE, never the secret itself",
+        )
+    }
+}
+
+impl std::error::Error for NoSource {}
+
+impl FromStr for SecretSource {
+    type Err = NoSource;
+
+    fn from_str(text: &str) -> Result<Self, NoSource> {
+        let (kind, rest) = text.split_once(':').ok_or(NoSource)?;
+        let is_name = !rest.is_empty() && !rest.contains(['/', '=', '\0']);
+        match kind {
+            "file" if rest.starts_with('/') && !rest.contains('\0') => Ok(Self::File(rest.into())),
+            "credential" if is_name && rest != ".." && rest != "." => {
+                Ok(Self::Credential(rest.to_owned()))
+            }
+            "env" if is_name => Ok(Self::Environment(rest.to_owned())),
+            _ => Err(NoSource),
+        }
+    }
+}
+
 impl fmt::Display for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -68,6 +100,29 @@ impl fmt::Display for SecretSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_names_its_kind() {
+        let check = |text: &str, expected| assert_eq!(text.parse(), expected, "{text}");
+        check("file:/run/key", Ok(SecretSource::File("/run/key".into())));
+        check("credential:signer", Ok(SecretSource::Credential("signer".into())));
+        check("env:KEY", Ok(SecretSource::Environment("KEY".into())));
+        for wrong in [
+            "",
+            "hunter2",
+            "Bearer abc",
+            "file:key",
+            "file:",
+            "env:",
+            "env:A=B",
+            "credential:",
+            "credential:../key",
+            "credential:..",
+            "token:abc",
+        ] {
+            check(wrong, Err(NoSource));
+        }
+    }
 
     #[test]
     fn a_secret_never_shows_itself() {

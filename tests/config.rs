@@ -12,8 +12,10 @@ use livepeer_edge::config::keys::{Initial, Takes, keys};
 use livepeer_edge::config::{
     Config, Error, Layers, Output, Problem, Purpose, document, io, resolve,
 };
+use livepeer_edge::job::runner::Update;
 use livepeer_edge::media::{CameraFormat, Source, Speed};
 use livepeer_edge::orchestrator::{OnChange, TrustOptions};
+use livepeer_edge::secret::SecretSource;
 
 const EXAMPLE: &str = "systemd/livepeer-edge.toml";
 
@@ -220,7 +222,7 @@ kind = \"test\"
          video.bitrate, video.segment",
         "camera.toml:11: orchestrator.urls: scheme `ftp` is not supported; use https",
         "camera.toml:13: sorce.kind: no such key; known: source, video, encoder, orchestrator, job, \
-         output, log, state",
+         access, discovery, signer, services, payment, runner, output, log, state",
         "$LIVEPEER_EDGE_LOG_LEVL: no such key; known: log.level",
         "$LIVEPEER_EDGE_VIDEO_HEIGHT: video.height: found \"tall\"; allowed: even, 64 to 2160 pixels",
         "--encoder.sped: no such key; known: encoder.element, encoder.speed",
@@ -352,6 +354,108 @@ fn a_run_needs_an_orchestrator_and_a_model_a_demo_does_not() {
 }
 
 #[test]
+fn a_way_to_orchestrators_takes_the_place_of_their_names() {
+    for way in [
+        "access.token = 'env:TOKEN'",
+        "discovery.url = 'd.example/list?x=1'",
+        "signer.urls = ['s.example']",
+    ] {
+        let layers = layers(&format!("{way}\njob.model = 'm'"), &[], &[]);
+        assert!(resolve(&layers, Purpose::Run).is_ok(), "{way}");
+        assert!(resolve(&layers, Purpose::Find).is_ok(), "{way}");
+    }
+    assert!(resolve(&Layers::default(), Purpose::Local).is_ok());
+    let problems = resolve(&Layers::default(), Purpose::Find).expect_err("missing");
+    assert_eq!(problems.len(), 1);
+    let runner = layers("signer.urls = ['s.example']\nrunner.app = 'echo'", &[], &[]);
+    assert!(resolve(&runner, Purpose::Run).is_ok(), "an app takes the place of a model");
+}
+
+#[test]
+fn access_and_runner_are_kept() {
+    let config = good(
+        r#"
+        access.token = "file:/run/token"
+        discovery.url = "https://d.example/list?key=1"
+        discovery.headers = { x-key = "env:KEY" }
+        signer.urls = ["s.example", "http://127.0.0.1:8081"]
+        signer.headers = { Authorization = "credential:signer" }
+        services.ca-file = "/etc/ca.pem"
+        services.pins = { 's.example' = 'PRINT' }
+        payment.max-price = "1200 wei per second"
+        payment.app = "door"
+        [runner]
+        app = "livepeer-example/echo"
+        gpu = "NVIDIA L40S"
+        output = "/result"
+        update = "answer:/update"
+        "#
+        .replace("PRINT", &"ab".repeat(32))
+        .as_str(),
+    );
+    let access = &config.access;
+    assert_eq!(access.token, Some(SecretSource::File("/run/token".into())));
+    assert_eq!(access.discovery.as_ref().expect("a URL").path(), "/list?key=1");
+    assert_eq!(access.discovery_headers[0].1, SecretSource::Environment("KEY".into()));
+    let signers: Vec<String> = access.signers.iter().map(ToString::to_string).collect();
+    assert_eq!(signers, ["https://s.example:443", "http://127.0.0.1:8081"]);
+    assert_eq!(access.signer_headers[0].0, "authorization");
+    assert_eq!(access.services.pins.keys().next().expect("a pin").to_string(), "s.example:443");
+    assert_eq!(access.max_price.expect("a price").to_string(), "1200 wei per second");
+    let runner = config.runner.expect("a runner");
+    assert_eq!(runner.options.gpu.as_deref(), Some("NVIDIA L40S"));
+    assert_eq!(runner.options.max_price, access.max_price);
+    assert_eq!(
+        (runner.api.start.as_str(), runner.api.publish.to_string()),
+        ("/echo", "/in".into())
+    );
+    assert_eq!(runner.api.output.expect("a pointer").to_string(), "/result");
+    assert!(matches!(runner.api.update, Some(Update::Answer(_))));
+}
+
+#[test]
+fn a_profile_of_ones_own_says_all_itself() {
+    let config = good("runner = { app = 'a', profile = 'own', start = '/go', publish = '/p' }");
+    let api = config.runner.expect("a runner").api;
+    assert_eq!((api.output, api.update), (None, None));
+    let layers = layers("runner = { app = 'a', profile = 'own' }", &[], &[]);
+    let problems = shown(&resolve(&layers, Purpose::Demo).expect_err("missing"));
+    assert_eq!(problems.len(), 2, "{problems:?}");
+}
+
+#[test]
+fn wrong_access_is_named_and_no_secret_is_repeated() {
+    for (file, words) in [
+        ("access.token = 'hunter2'", "access.token: names no place of a secret"),
+        (
+            "signer.headers = { authorization = 'Bearer hunter2' }",
+            "\"authorization\" names no place",
+        ),
+        ("signer.headers = { 'a b' = 'env:X' }", "is no name of a header"),
+        ("signer.urls = ['https://me:hunter2@s.example']", "must not hold a user name"),
+        ("signer.urls = ['https://s.example?hunter2']", "must not have a query"),
+        ("discovery.url = 'ftp://d.example/?hunter2'", "scheme `ftp`"),
+        ("signer.urls = ['http://s.example']", "s.example:80 is another machine on plain HTTP"),
+        ("discovery.url = 'http://d.example/?hunter2'", "d.example:80 is another machine"),
+        ("services.pins = { 's.example' = 'ab' }", "not a SHA-256"),
+        ("payment.max-price = '5'", "is no price"),
+        ("payment.max-price = '5 usd per call'", "only wei is known"),
+        ("runner.start = '/../stop'", "is no path"),
+        ("runner.publish = 'in'", "is no JSON pointer"),
+        ("runner.update = 'update'", "is no path"),
+        ("job.model = 'm'\nrunner.app = 'a'", "not both"),
+    ] {
+        let layers = layers(file, &[], &[]);
+        let problems = shown(&resolve(&layers, Purpose::Demo).expect_err(file));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(words), "{problems:?}");
+        assert!(!problems[0].contains("hunter2"), "{problems:?}");
+    }
+    let open = "signer.urls = ['http://s.example']\nservices.allow-plain-http = true";
+    assert!(good(open).access.allow_plain_http);
+}
+
+#[test]
 fn orchestrators_speak_tls() {
     let layers = layers("orchestrator.urls = ['http://o.example:80']", &[], &[]);
     let problems = resolve(&layers, Purpose::Demo).expect_err("wrong");
@@ -437,8 +541,9 @@ fn the_example_file_is_the_defaults_and_its_comments_parse() {
         keys().map(|key| (key.name, all.contains(&format!("\n{} = ", key.short())))).collect();
     assert!(named.values().all(|is_there| *is_there), "{named:?}");
     let problems = resolve(&layers(&all, &[], &[]), Purpose::Run).err().unwrap_or_default();
-    // Only trust = "tofu" and an example pin contradict each other.
-    assert_eq!(problems.iter().map(|p| p.key.as_str()).collect::<Vec<_>>(), ["orchestrator.pins"]);
+    // Only these contradict each other: trust = "tofu" and a pin, a model and an app of a runner.
+    let keys: Vec<&str> = problems.iter().map(|p| p.key.as_str()).collect();
+    assert_eq!(keys, ["orchestrator.pins", "runner.app"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use log::LevelFilter;
 
+use super::access::{Access, DraftRunner};
 use super::options::Output;
 use super::problem::Complaint;
 use super::{Config, Purpose};
@@ -25,7 +26,9 @@ pub struct Draft {
     pub(super) trust: TrustKind,
     pub(super) on_change: OnChange,
     pub(super) pins: BTreeMap<Authority, Fingerprint>,
+    pub(super) access: Access,
     pub(super) job: JobOptions,
+    pub(super) runner: DraftRunner,
     pub(super) output: Output,
     pub(super) log: LevelFilter,
     pub(super) state_directory: Option<PathBuf>,
@@ -73,7 +76,9 @@ impl Default for Draft {
             trust: TrustKind::Tofu,
             on_change: OnChange::default(),
             pins: BTreeMap::new(),
+            access: Access::default(),
             job: JobOptions::default(),
+            runner: DraftRunner::default(),
             output: Output::default(),
             log: LevelFilter::Info,
             state_directory: None,
@@ -86,14 +91,20 @@ impl Draft {
     pub(super) fn finish(self, purpose: Purpose) -> Result<Config, Vec<Objection>> {
         let mut objections = Vec::new();
         let source = self.source.finish().map_err(|objection| objections.push(objection)).ok();
-        if purpose == Purpose::Run {
-            if self.orchestrators.is_empty() {
-                objections.push(missing("orchestrator.urls", "a job needs an orchestrator"));
-            }
-            if self.job.model.is_empty() {
-                objections.push(missing("job.model", "a job needs a model"));
-            }
+        let is_reached = !self.orchestrators.is_empty() || self.access.finds_orchestrators();
+        if matches!(purpose, Purpose::Run | Purpose::Find) && !is_reached {
+            objections.push(missing("orchestrator.urls", "a job needs an orchestrator"));
         }
+        if purpose == Purpose::Run && self.job.model.is_empty() && !self.runner.is_wanted() {
+            objections.push(missing("job.model", "a job needs a model"));
+        }
+        if !self.job.model.is_empty() && self.runner.is_wanted() {
+            let reason = "a job has a model (job.model) or an app of a runner, not both";
+            objections.push(("runner.app", Complaint::Wrong(reason.to_owned())));
+        }
+        self.access.object(&mut objections);
+        let max_price = self.access.max_price;
+        let runner = self.runner.finish(max_price).map_err(|found| objections.extend(found)).ok();
         let trust = match self.trust {
             TrustKind::Tofu => TrustOptions::Tofu { on_change: self.on_change },
             TrustKind::Ca => TrustOptions::Ca,
@@ -113,8 +124,8 @@ impl Draft {
             let reason = "would not be used; set orchestrator.trust = \"pin\", or leave it out";
             objections.push(("orchestrator.pins", Complaint::Wrong(reason.to_owned())));
         }
-        match source {
-            Some(source) if objections.is_empty() => Ok(Config {
+        match source.zip(runner) {
+            Some((source, runner)) if objections.is_empty() => Ok(Config {
                 media: media::Options {
                     source,
                     video: self.video,
@@ -123,7 +134,9 @@ impl Draft {
                 },
                 orchestrators: self.orchestrators,
                 trust,
+                access: self.access,
                 job: self.job,
+                runner,
                 output: self.output,
                 state_directory: self.state_directory,
                 log: self.log,
@@ -153,6 +166,6 @@ impl DraftSource {
     }
 }
 
-fn missing(key: &'static str, reason: &str) -> Objection {
+pub(super) fn missing(key: &'static str, reason: &str) -> Objection {
     (key, Complaint::Missing { reason: reason.to_owned() })
 }

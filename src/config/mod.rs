@@ -7,6 +7,7 @@
 //!
 //! Does not: look whether devices, files or peers are there; the parts that use them do.
 
+mod access;
 pub mod document;
 mod draft;
 pub mod io;
@@ -19,6 +20,7 @@ mod resolve;
 mod toml;
 pub mod write;
 
+pub use access::{Access, OnRunner};
 pub use io::Error;
 pub use options::Output;
 pub use problem::{Complaint, Origin, Problem};
@@ -36,12 +38,16 @@ use crate::orchestrator::TrustOptions;
 pub struct Config {
     /// What to capture and how to encode it.
     pub media: media::Options,
-    /// Where jobs may run, in order of preference. Empty only for [`Purpose::Demo`].
+    /// Where jobs may run, in order of preference. Empty where they are found in another way.
     pub orchestrators: Vec<Url>,
     /// Which certificates of orchestrators are believed.
     pub trust: TrustOptions,
+    /// How orchestrators are found, and how they are paid.
+    pub access: Access,
     /// What to run there.
     pub job: JobOptions,
+    /// The runner it is to run on; `None` for a model of an orchestrator.
+    pub runner: Option<OnRunner>,
     /// Where the returned video goes.
     pub output: Output,
     /// Where state is kept between runs; `None` if nothing says where, then nothing is kept.
@@ -53,8 +59,12 @@ pub struct Config {
 /// What the configuration is for; it decides what must not be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A job on the network: needs an orchestrator and a model.
+    /// A job on the network: needs a way to an orchestrator, and a model or an application.
     Run,
+    /// A question to the network: needs a way to an orchestrator.
+    Find,
+    /// A question to this device: needs nothing.
+    Local,
     /// A job on the sandbox, which brings its own orchestrator and takes any model.
     Demo,
 }

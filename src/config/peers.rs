@@ -1,4 +1,5 @@
-//! Reads the addresses of orchestrators and their pinned certificates.
+//! Reads the addresses of orchestrators, signers and discovery endpoints, their pinned certificates, and where
+//! their credentials are kept.
 //!
 //! Does not: reach anybody.
 
@@ -8,10 +9,16 @@ use serde_json::{Map, Value};
 
 use super::draft::Draft;
 use crate::capacity;
-use crate::http::{Fingerprint, Scheme, Url};
+use crate::http::{Authority, Fingerprint, Scheme, Url};
+use crate::orchestrator::Headers;
+use crate::secret::NoSource;
 
 /// The port of an orchestrator whose address names none (go-livepeer's default).
 const ORCHESTRATOR_PORT: u16 = 8935;
+/// The port of a signer whose address names none: that of https.
+const SIGNER_PORT: u16 = 443;
+/// Headers for one endpoint.
+const HEADERS: usize = 16;
 
 /// Keeps a list of orchestrators.
 pub(super) fn keep_urls(draft: &mut Draft, texts: &[&str]) -> Result<(), String> {
@@ -22,8 +29,60 @@ pub(super) fn keep_urls(draft: &mut Draft, texts: &[&str]) -> Result<(), String>
     Ok(())
 }
 
-/// Keeps a table of host and port to fingerprint.
+/// Keeps a list of signers.
+pub(super) fn keep_signers(draft: &mut Draft, texts: &[&str]) -> Result<(), String> {
+    if texts.len() > capacity::SIGNERS {
+        return Err(format!("{} addresses; at most {}", texts.len(), capacity::SIGNERS));
+    }
+    let signer = |text: &&str| Url::parse_base(text, SIGNER_PORT).map_err(|e| e.to_string());
+    draft.access.signers = texts.iter().map(signer).collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+/// Keeps the discovery endpoint: a whole URL, which may have a query of its own.
+pub(super) fn keep_discovery(draft: &mut Draft, text: &str) -> Result<(), String> {
+    let text = text.trim();
+    let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    draft.access.discovery = Some(Url::parse(&whole).map_err(|error| error.to_string())?);
+    Ok(())
+}
+
+/// Reads a table of header name to the place of its value.
+pub(super) fn headers(table: &Map<String, Value>) -> Result<Headers, String> {
+    if table.len() > HEADERS {
+        return Err(format!("{} headers; at most {HEADERS}", table.len()));
+    }
+    let mut headers = Headers::new();
+    for (name, source) in table {
+        let shown = name.escape_debug();
+        let source = source.as_str().ok_or(NoSource).and_then(str::parse);
+        let source = source.map_err(|error| format!("\"{shown}\" {error}"))?;
+        let name = name.parse().map_err(|_| format!("\"{shown}\" is no name of a header"))?;
+        headers.push((name, source));
+    }
+    Ok(headers)
+}
+
+/// Keeps the pinned certificates of signers and discovery endpoints.
+pub(super) fn keep_service_pins(
+    draft: &mut Draft,
+    table: &Map<String, Value>,
+) -> Result<(), String> {
+    draft.access.services.pins =
+        pins(table, |host| Url::parse_base(host, SIGNER_PORT).map_err(|error| error.to_string()))?;
+    Ok(())
+}
+
+/// Keeps the pinned certificates of orchestrators.
 pub(super) fn keep_pins(draft: &mut Draft, table: &Map<String, Value>) -> Result<(), String> {
+    draft.pins = pins(table, orchestrator)?;
+    Ok(())
+}
+
+fn pins(
+    table: &Map<String, Value>,
+    peer: impl Fn(&str) -> Result<Url, String>,
+) -> Result<BTreeMap<Authority, Fingerprint>, String> {
     if table.len() > capacity::PINS {
         return Err(format!("{} pins; at most {}", table.len(), capacity::PINS));
     }
@@ -35,10 +94,9 @@ pub(super) fn keep_pins(draft: &mut Draft, table: &Map<String, Value>) -> Result
                 host.escape_debug()
             )
         })?;
-        pins.insert(orchestrator(host)?.authority().clone(), print);
+        pins.insert(peer(host)?.authority().clone(), print);
     }
-    draft.pins = pins;
-    Ok(())
+    Ok(pins)
 }
 
 fn orchestrator(text: &str) -> Result<Url, String> {

@@ -7,9 +7,11 @@
 //! Does not: judge keys against each other; the draft does.
 
 mod accept;
+mod access;
 mod capture;
 mod device;
 mod network;
+mod runner;
 
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ pub const ENVIRONMENT_PREFIX: &str = "LIVEPEER_EDGE_";
 
 /// Every key, in the order in which a person would fill them in; a section's keys stand together.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    [capture::KEYS, network::KEYS, device::KEYS].into_iter().flatten()
+    [capture::KEYS, network::KEYS, access::KEYS, runner::KEYS, device::KEYS].into_iter().flatten()
 }
 
 /// The key of this name.

@@ -20,6 +20,7 @@ mod io;
 mod reservation;
 mod wire;
 
+pub(crate) use api::path;
 pub use api::{Api, ApiError, Pointer, Update};
 pub use choice::{Known, RunnerOptions, Runners, known_runners};
 pub use error::{RunnerError, Step};

@@ -1,0 +1,142 @@
+//! How the network is reached and paid: options that several features share, and the runner a job runs on.
+//!
+//! Credentials never stand here, only the places where they are kept.
+//!
+//! Does not: read credentials or tokens.
+
+use super::draft::{Objection, missing};
+use super::problem::Complaint;
+use crate::http::{Scheme, ServiceTrust, Url};
+use crate::job::runner::{Api, Pointer, RunnerOptions, Update};
+use crate::orchestrator::{Endpoints, Headers, TokenError};
+use crate::price::MaxPrice;
+use crate::secret::{Secret, SecretSource};
+
+/// How orchestrators are found, and how they are paid.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Access {
+    /// Where an access token is kept.
+    pub token: Option<SecretSource>,
+    /// A list of orchestrators.
+    pub discovery: Option<Url>,
+    /// Headers for that.
+    pub discovery_headers: Headers,
+    /// Remote signers, the preferred one first.
+    pub signers: Vec<Url>,
+    /// Headers for them.
+    pub signer_headers: Headers,
+    /// Which certificates of signers and of the discovery endpoint are believed.
+    pub services: ServiceTrust,
+    /// Allows plain HTTP to signers and discovery endpoints on other machines.
+    pub allow_plain_http: bool,
+    /// The application's name, for the signer.
+    pub app: Option<String>,
+    /// The most that may be paid.
+    pub max_price: Option<MaxPrice>,
+}
+
+impl Access {
+    /// Where everything is: by the token, if there is one, and these.
+    pub fn endpoints(
+        &self,
+        orchestrators: &[Url],
+        token: Option<&Secret>,
+    ) -> Result<Endpoints, TokenError> {
+        let given = Endpoints {
+            orchestrators: orchestrators.to_vec(),
+            signers: self.signers.clone(),
+            signer_headers: self.signer_headers.clone(),
+            discovery: self.discovery.clone(),
+            discovery_headers: self.discovery_headers.clone(),
+        };
+        match token {
+            None => Ok(given),
+            Some(token) => Ok(Endpoints::from_token(token)?.or(given)),
+        }
+    }
+
+    /// Whether orchestrators can be found without being named.
+    pub(super) fn finds_orchestrators(&self) -> bool {
+        self.token.is_some() || self.discovery.is_some() || !self.signers.is_empty()
+    }
+
+    pub(super) fn object(&self, objections: &mut Vec<Objection>) {
+        let open = |url: &&Url| url.scheme() == Scheme::Http && !url.authority().is_loopback();
+        let signer = self.signers.iter().find(open).map(|url| ("signer.urls", url));
+        let discovery = self.discovery.iter().find(open).map(|url| ("discovery.url", url));
+        for (key, url) in signer.into_iter().chain(discovery).filter(|_| !self.allow_plain_http) {
+            let reason = format!(
+                "{} is another machine on plain HTTP; use https, or set services.allow-plain-http = true",
+                url.authority()
+            );
+            objections.push((key, Complaint::Wrong(reason)));
+        }
+    }
+}
+
+/// A job on a runner.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OnRunner {
+    /// Which runner.
+    pub options: RunnerOptions,
+    /// How its application is called.
+    pub api: Api,
+}
+
+/// `[runner]` as written.
+#[derive(Debug, Default)]
+pub(super) struct DraftRunner {
+    pub(super) app: Option<String>,
+    pub(super) gpu: Option<String>,
+    pub(super) is_own: bool,
+    pub(super) start: Option<String>,
+    pub(super) publish: Option<Pointer>,
+    pub(super) output: Option<Pointer>,
+    pub(super) control: Option<Pointer>,
+    pub(super) events: Option<Pointer>,
+    pub(super) update: Option<Update>,
+}
+
+impl DraftRunner {
+    pub(super) fn is_wanted(&self) -> bool {
+        self.app.is_some()
+    }
+
+    /// The runner, if one is wanted. What is said of its API goes over the profile.
+    pub(super) fn finish(
+        self,
+        max_price: Option<MaxPrice>,
+    ) -> Result<Option<OnRunner>, Vec<Objection>> {
+        let Some(app) = self.app else { return Ok(None) };
+        let options = RunnerOptions { app, gpu: self.gpu, max_price };
+        let api = if self.is_own {
+            let why = "runner.profile = \"own\" needs it";
+            match (self.start, self.publish) {
+                (Some(start), Some(publish)) => Api {
+                    start,
+                    publish,
+                    output: self.output,
+                    control: self.control,
+                    events: self.events,
+                    update: self.update,
+                },
+                (start, publish) => {
+                    let start = start.is_none().then(|| missing("runner.start", why));
+                    let publish = publish.is_none().then(|| missing("runner.publish", why));
+                    return Err(start.into_iter().chain(publish).collect());
+                }
+            }
+        } else {
+            let echo = Api::echo();
+            Api {
+                start: self.start.unwrap_or(echo.start),
+                publish: self.publish.unwrap_or(echo.publish),
+                output: self.output.or(echo.output),
+                control: self.control.or(echo.control),
+                events: self.events.or(echo.events),
+                update: self.update.or(echo.update),
+            }
+        };
+        Ok(Some(OnRunner { options, api }))
+    }
+}

@@ -1,0 +1,129 @@
+//! The keys of finding and paying: `[access]`, `[discovery]`, `[signer]`, `[services]`, `[payment]`.
+//!
+//! Does not: hold credentials; only the places where they are kept stand in a configuration.
+
+use super::{Initial, Key, Takes, filled};
+use crate::config::peers;
+
+const PLACE: &str = "file:/path, credential:NAME or env:VARIABLE";
+
+pub(super) static KEYS: &[Key] = &[
+    Key {
+        name: "access.token",
+        initial: Initial::Unset { means: "none", example: r#""credential:access-token""# },
+        what: "Where an access token is kept: all settings of the connection in one text. What it says wins over the keys beside it.",
+        takes: Takes::Text {
+            kind: PLACE,
+            keep: |d, text| {
+                d.access.token = Some(text.parse().map_err(text_of)?);
+                Ok(())
+            },
+        },
+    },
+    Key {
+        name: "discovery.url",
+        initial: Initial::Unset {
+            means: "none",
+            example: r#""https://discovery.example/orchestrators""#,
+        },
+        what: "A list of orchestrators. It is asked where orchestrator.urls names none; where it is not set, the signer is asked.",
+        takes: Takes::Text { kind: "https URL", keep: peers::keep_discovery },
+    },
+    Key {
+        name: "discovery.headers",
+        initial: Initial::Unset {
+            means: "none",
+            example: r#"{ authorization = "credential:discovery" }"#,
+        },
+        what: "Headers for the discovery endpoint, by the places where their values are kept.",
+        takes: Takes::Table {
+            kind: "table of header = file:/path, credential:NAME or env:VARIABLE",
+            keep: |d, table| {
+                d.access.discovery_headers = peers::headers(table)?;
+                Ok(())
+            },
+        },
+    },
+    Key {
+        name: "signer.urls",
+        initial: Initial::Unset {
+            means: "nothing is paid",
+            example: r#"["https://signer.example"]"#,
+        },
+        what: "Remote signers of one key, the preferred one first. Without a scheme: https, on port 443 if it names none.",
+        takes: Takes::Texts { kind: "https URLs", keep: peers::keep_signers },
+    },
+    Key {
+        name: "signer.headers",
+        initial: Initial::Unset {
+            means: "none",
+            example: r#"{ authorization = "credential:signer" }"#,
+        },
+        what: "Headers for the signers, by the places where their values are kept.",
+        takes: Takes::Table {
+            kind: "table of header = file:/path, credential:NAME or env:VARIABLE",
+            keep: |d, table| {
+                d.access.signer_headers = peers::headers(table)?;
+                Ok(())
+            },
+        },
+    },
+    Key {
+        name: "services.ca-file",
+        initial: Initial::Unset {
+            means: "the authorities of this system",
+            example: r#""/etc/livepeer-edge/ca.pem""#,
+        },
+        what: "The authorities that vouch for signers and the discovery endpoint, in PEM.",
+        takes: Takes::Text {
+            kind: "path of a file",
+            keep: |d, text| filled(text).map(|path| d.access.services.ca_file = Some(path.into())),
+        },
+    },
+    Key {
+        name: "services.pins",
+        initial: Initial::Unset {
+            means: "none",
+            example: r#"{ "signer.example:443" = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF" }"#,
+        },
+        what: "The SHA-256 of the certificates of signers and the discovery endpoint; those named here are believed by nothing else.",
+        takes: Takes::Table {
+            kind: "table of host:port = SHA-256 fingerprint",
+            keep: peers::keep_service_pins,
+        },
+    },
+    Key {
+        name: "services.allow-plain-http",
+        initial: Initial::Is("false"),
+        what: "Allow http:// to signers and discovery endpoints on other machines: everyone on the way can read the credentials.",
+        takes: Takes::Flag(|d, on| d.access.allow_plain_http = on),
+    },
+    Key {
+        name: "payment.max-price",
+        initial: Initial::Unset {
+            means: "no limit but the signer's",
+            example: r#""1200 wei per second""#,
+        },
+        what: "The most that a job may cost; what costs more, or is paid by another unit, is not taken.",
+        takes: Takes::Text {
+            kind: "number with wei per second, wei per 720p-pixel-second or wei per call",
+            keep: |d, text| {
+                d.access.max_price = Some(text.parse().map_err(text_of)?);
+                Ok(())
+            },
+        },
+    },
+    Key {
+        name: "payment.app",
+        initial: Initial::Unset { means: "none", example: r#""front-door""# },
+        what: "What the signer is told this is for.",
+        takes: Takes::Text {
+            kind: "text",
+            keep: |d, text| filled(text).map(|text| d.access.app = Some(text.to_owned())),
+        },
+    },
+];
+
+fn text_of(error: impl ToString) -> String {
+    error.to_string()
+}
