@@ -33,12 +33,12 @@ fn start() -> Result<(), Error> {
         Command::CheckConfig(settings) => cli::check_config(settings)?,
         Command::Setup { settings, replace } => cli::setup(settings, replace)?,
         Command::Run(settings) => {
-            let config = configure(settings, Purpose::Run)?;
-            run(|stop| cli::run::run(config, stop))?;
+            let config = configure(&settings, Purpose::Run)?;
+            run(|stop| cli::run::run(config, settings, stop))?;
         }
         #[cfg(feature = "sandbox")]
         Command::Demo { time, settings } => {
-            let config = configure(settings, Purpose::Demo)?;
+            let config = configure(&settings, Purpose::Demo)?;
             run(|stop| cli::demo::run(config, time, stop))?;
         }
         #[cfg(feature = "sandbox")]
@@ -52,8 +52,8 @@ fn start() -> Result<(), Error> {
     Ok(())
 }
 
-fn configure(settings: Settings, purpose: Purpose) -> Result<Config, Error> {
-    let config = config::io::load(settings.file.as_deref(), settings.keys, purpose)?;
+fn configure(settings: &Settings, purpose: Purpose) -> Result<Config, Error> {
+    let config = config::io::load(settings.file.as_deref(), settings.keys.clone(), purpose)?;
     logger::init(config.log);
     Ok(config)
 }

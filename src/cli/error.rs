@@ -11,8 +11,11 @@ use crate::agent::AgentError;
 use crate::config;
 use crate::http::io::CaFileError;
 use crate::media::MediaError;
+use crate::orchestrator::TokenError;
+use crate::payment::PaymentError;
 #[cfg(feature = "sandbox")]
 use crate::sandbox::StartError;
+use crate::secret::io::SecretError;
 
 /// Why a command ended before its end.
 #[derive(Debug)]
@@ -29,6 +32,12 @@ pub enum Error {
     Agent(AgentError),
     /// No first configuration was written.
     Setup(SetupError),
+    /// A credential cannot be read.
+    Secret(SecretError),
+    /// The access token makes no sense.
+    Token(TokenError),
+    /// Nothing can be paid.
+    Payment(PaymentError),
     /// The authorities for services cannot be read.
     CaFile(CaFileError),
     /// The returned video cannot be written.
@@ -49,6 +58,9 @@ impl Error {
             Self::Start(_)
             | Self::StoppedAtOnce
             | Self::Agent(_)
+            | Self::Secret(_)
+            | Self::Token(_)
+            | Self::Payment(_)
             | Self::CaFile(_)
             | Self::Output(_)
             | Self::Setup(_) => 1,
@@ -66,6 +78,9 @@ impl fmt::Display for Error {
             Self::Start(_) => f.write_str("cannot start"),
             Self::StoppedAtOnce => f.write_str("stopped at once by a second signal"),
             Self::Agent(error) => fmt::Display::fmt(error, f),
+            Self::Secret(error) => fmt::Display::fmt(error, f),
+            Self::Token(error) => fmt::Display::fmt(error, f),
+            Self::Payment(error) => fmt::Display::fmt(error, f),
             Self::CaFile(error) => fmt::Display::fmt(error, f),
             Self::Output(error) => fmt::Display::fmt(error, f),
             Self::Setup(error) => fmt::Display::fmt(error, f),
@@ -85,6 +100,9 @@ impl std::error::Error for Error {
             Self::Config(error) => error.source(),
             Self::Start(error) => Some(error),
             Self::Agent(error) => error.source(),
+            Self::Secret(error) => error.source(),
+            Self::Token(error) => error.source(),
+            Self::Payment(error) => error.source(),
             Self::CaFile(error) => error.source(),
             Self::Output(error) => error.source(),
             Self::Setup(error) => error.source(),

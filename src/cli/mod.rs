@@ -4,6 +4,7 @@
 //!
 //! Does not: know how anything works; each command hands a checked configuration to the parts below.
 
+mod access;
 mod check_config;
 mod command;
 #[cfg(feature = "sandbox")]

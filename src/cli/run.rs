@@ -1,39 +1,74 @@
 //! `run`: the job of a configuration, until a signal.
 //!
-//! Does not: come back from a lost job; it ends with the reason.
+//! SIGHUP reads the configuration and the credentials again: changed `job.params` go to the running job, and
+//! a changed credential pays from then on. A configuration that is broken by then is reported, and the one
+//! before it stays.
+//!
+//! Does not: come back from every loss; what `job::Machine` cannot go on with is the end, with its reason.
 
-use super::Error;
+use serde_json::{Map, Value};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::access::{access, options};
 use super::output::Outlet;
-use crate::agent::{Agent, Finding, Options, Work};
-use crate::config::Config;
-use crate::http::ServiceTrust;
-use crate::http::io::service_client;
+use super::{Error, Settings};
+use crate::agent::Agent;
+use crate::config::{Config, Purpose, io::load};
+use crate::fault::chain;
 use crate::job::Recovery;
-use crate::orchestrator::Endpoints;
-use crate::session::Network;
-use crate::session::selection::Rules;
+use crate::session::Payments;
 use crate::status::Status;
 use crate::stop::Stop;
 
-/// Runs until `stop`, the end of the input, or until something fails.
-pub async fn run(config: Config, stop: Stop) -> Result<(), Error> {
-    let network = Network::new(config.trust, config.state_directory.as_deref(), None);
+/// Runs until `stop`, the end of the input, or until something fails. `settings` are where `config` came
+/// from.
+pub async fn run(config: Config, settings: Settings, stop: Stop) -> Result<(), Error> {
+    let reached = access(&config)?;
     let outlet = Outlet::open(&config.output)?;
-    let finding = Finding {
-        services: service_client(ServiceTrust::default()).map_err(Error::CaFile)?,
-        endpoints: Endpoints { orchestrators: config.orchestrators, ..Endpoints::default() },
-        state_directory: config.state_directory,
-        allow_plain_http: false,
+    let (tell, params) = watch::channel(config.job.params.clone());
+    let payments = reached.network.payments.clone();
+    let options = options(config, reached.finding, Recovery::Exit);
+    let agent = Agent::new(options, reached.network, Status::default(), outlet.sinks());
+    let ended = tokio::select! {
+        ended = agent.with_params(params).run(stop) => ended.map_err(Error::Agent),
+        error = reload(&settings, payments.as_ref(), &tell) => Err(error),
     };
-    let options = Options {
-        media: config.media,
-        work: Work::LiveVideo(config.job),
-        finding,
-        rules: Rules::default(),
-        recovery: Recovery::Exit,
-    };
-    let agent = Agent::new(options, network, Status::default(), outlet.sinks());
-    let ended = agent.run(stop).await.map_err(Error::Agent);
     let closed = outlet.close().await;
     ended.and(closed)
+}
+
+/// Reads everything again at each SIGHUP.
+async fn reload(
+    settings: &Settings,
+    payments: Option<&Payments>,
+    params: &watch::Sender<Map<String, Value>>,
+) -> Error {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return Error::Start(error),
+    };
+    while hangup.recv().await.is_some() {
+        match load(settings.file.as_deref(), settings.keys.clone(), Purpose::Run) {
+            Ok(new) => {
+                let changed = params.send_if_modified(|old| {
+                    let changed = *old != new.job.params;
+                    *old = new.job.params;
+                    changed
+                });
+                if !changed {
+                    log::info!("SIGHUP: job.params are the same as before");
+                }
+            }
+            Err(error) => {
+                log::warn!("SIGHUP: the configuration before it stays: {}", chain(&error))
+            }
+        }
+        match payments.map(|payments| payments.signers.reread()) {
+            Some(Ok(false)) => log::info!("SIGHUP: the signer's credential is the same as before"),
+            Some(Err(error)) => log::warn!("SIGHUP: the old one stays: {}", chain(&error)),
+            Some(Ok(true)) | None => {}
+        }
+    }
+    std::future::pending().await
 }
