@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use crate::backoff::Backoff;
 use crate::http::Url;
 use crate::job::{Command, Commands, Event, Loss, Outcome, Stage};
-use crate::session::selection::{Candidate, Rounds, Rules, Step, Suspensions};
+use crate::session::selection::{Candidate, NoneLeft, Rounds, Rules, Step, Suspensions};
 use crate::swap_limit::{Pace, SwapLimit};
 
 /// No output segment for this long while video goes in: the job is dead (go-livepeer `ai_live_video.go`).
@@ -115,7 +115,7 @@ impl<T> Machine<T> {
             State::Live { rounds, url, output_due, event_due } => {
                 self.live(event, rounds, url, [output_due, event_due], (now, jitter))
             }
-            State::Closing { then } => self.closing(event, then, now, jitter),
+            State::Closing { then } => Self::closing(event, then, now),
             State::Waiting { until } => match event {
                 Event::Timeout if until <= now => (State::Finding, one(Command::Find)),
                 Event::Stop | Event::CaptureDone => finish(Outcome::Done),
@@ -253,24 +253,13 @@ impl<T> Machine<T> {
         (State::Live { rounds, url, output_due, event_due }, Commands::new())
     }
 
-    fn closing(
-        &mut self,
-        event: Event<T>,
-        then: Then<T>,
-        now: Instant,
-        jitter: f64,
-    ) -> (State<T>, Commands<T>) {
+    fn closing(event: Event<T>, then: Then<T>, now: Instant) -> (State<T>, Commands<T>) {
         match (event, then) {
             (Event::Closed, Then::Finish(outcome)) => finish(outcome),
             (Event::Closed, Then::GoOn { mut rounds, left, why }) => {
                 rounds.on_failed(&left, &why);
-                match self.select(rounds, now, jitter) {
-                    // There was a job a moment ago: look again, whatever a search that fails leads to.
-                    (State::Ended | State::Waiting { .. }, _) => {
-                        (State::Finding, one(Command::Find))
-                    }
-                    other => other,
-                }
+                // There was a job a moment ago: where no spare is left, look again.
+                next_of(rounds, now).unwrap_or_else(|_| (State::Finding, one(Command::Find)))
             }
             (Event::Closed, Then::Pause { until }) => (State::Waiting { until }, Commands::new()),
             // The parts are ending already; only what comes after them changes.
@@ -284,21 +273,10 @@ impl<T> Machine<T> {
         }
     }
 
-    fn select(
-        &mut self,
-        mut rounds: Rounds<T>,
-        now: Instant,
-        jitter: f64,
-    ) -> (State<T>, Commands<T>) {
-        let waiting = |rounds, until| State::Selecting { rounds, until, had_offer: false };
-        match rounds.step() {
-            Step::Ask(urls) => (waiting(rounds, now + ASK_TIME), one(Command::Ask(urls))),
-            Step::Wait => (waiting(rounds, now + ASK_TIME), Commands::new()),
-            Step::Try(Candidate { url, answer, .. }) => {
-                let start = one(Command::Start(url.clone(), answer));
-                (State::Starting { rounds, url }, start)
-            }
-            Step::None(none) => self.give_up(Outcome::NoneLeft(none), now, jitter),
+    fn select(&mut self, rounds: Rounds<T>, now: Instant, jitter: f64) -> (State<T>, Commands<T>) {
+        match next_of(rounds, now) {
+            Ok(next) => next,
+            Err(none) => self.give_up(Outcome::NoneLeft(none), now, jitter),
         }
     }
 
@@ -336,6 +314,20 @@ impl<T> Machine<T> {
         };
         (State::Closing { then }, commands)
     }
+}
+
+/// Where `rounds` go on; who is out, where they do not.
+fn next_of<T>(mut rounds: Rounds<T>, now: Instant) -> Result<(State<T>, Commands<T>), NoneLeft> {
+    let waiting = |rounds| State::Selecting { rounds, until: now + ASK_TIME, had_offer: false };
+    Ok(match rounds.step() {
+        Step::Ask(urls) => (waiting(rounds), one(Command::Ask(urls))),
+        Step::Wait => (waiting(rounds), Commands::new()),
+        Step::Try(Candidate { url, answer, .. }) => {
+            let start = one(Command::Start(url.clone(), answer));
+            (State::Starting { rounds, url }, start)
+        }
+        Step::None(none) => return Err(none),
+    })
 }
 
 fn finish<T>(outcome: Outcome) -> (State<T>, Commands<T>) {
