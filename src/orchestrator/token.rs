@@ -302,11 +302,12 @@ mod tests {
             discovery_headers: given("d"),
         };
         let (d, s) = (given("d"), given("s"));
+        let (named, at) = ([url("a")], [url("d"), url("s1"), url("s2")]);
         let expected = [
-            Found::Named(&[url("a")]),
-            Found::Discovery(&url("d"), &d),
-            Found::Signer(&url("s1"), &s),
-            Found::Signer(&url("s2"), &s),
+            Found::Named(&named),
+            Found::Discovery(&at[0], &d),
+            Found::Signer(&at[1], &s),
+            Found::Signer(&at[2], &s),
         ];
         assert_eq!(all.ways(), expected);
         assert_eq!(Endpoints::default().ways(), []);

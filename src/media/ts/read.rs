@@ -135,7 +135,7 @@ impl Reader {
                 self.seek();
             } else if self.in_sync {
                 let Some(packet) = self.pending.first_chunk::<PACKET>().copied() else { return };
-                self.pending.drain(..PACKET);
+                self.drop_front(PACKET);
                 self.packet(&packet, report);
             } else {
                 match self.pending.get(PACKET) {
@@ -151,9 +151,15 @@ impl Reader {
     fn seek(&mut self) {
         let next = self.pending.iter().skip(1).position(|&byte| byte == SYNC);
         match next {
-            Some(behind_first) => drop(self.pending.drain(..=behind_first)),
+            Some(behind_first) => self.drop_front(behind_first + 1),
             None => self.pending.clear(),
         }
+    }
+
+    fn drop_front(&mut self, count: usize) {
+        // A part of what fits does fit.
+        let rest = self.pending.get(count..).unwrap_or_default();
+        self.pending = Vec::from_slice(rest).unwrap_or_default();
     }
 
     fn packet(&mut self, packet: &[u8; PACKET], report: &mut impl FnMut(Report)) {
