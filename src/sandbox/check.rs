@@ -90,6 +90,12 @@ pub enum Violation {
         /// The segment.
         seq: u64,
     },
+    /// The signer got a state older than the last one of its session.
+    OldState,
+    /// The signer got a state again whose answer was delivered.
+    ReusedState,
+    /// The signer got a call while another one of the same session was under way.
+    StatesAtOnce,
 }
 
 impl fmt::Display for Violation {
@@ -115,6 +121,9 @@ impl fmt::Display for Violation {
             Self::Stray { seq, pid } => write!(f, "segment {seq}: PID {pid} is in no table"),
             Self::LostSync { seq } => write!(f, "segment {seq}: bytes that are no packets"),
             Self::BadControl { seq } => write!(f, "control message {seq} is no JSON object"),
+            Self::OldState => f.write_str("a payment was asked for with an old state"),
+            Self::ReusedState => f.write_str("a payment was asked for twice with the same state"),
+            Self::StatesAtOnce => f.write_str("two payments of a session were asked for at once"),
         }
     }
 }

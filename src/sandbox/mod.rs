@@ -8,23 +8,29 @@
 //!                                            │ ▲
 //!                            publish, control ▼ │ output, events
 //!                                         io::app, the echo app of a job ──▶ check
+//!
+//!             another port, TLS or plain
+//!   http/1.1 ─▶ signer::io ──▶ signer: signatures and payments; money: what they are worth
 //! ```
 //!
 //! It listens with a fresh self-signed certificate, hands out auth tokens and wants them back, answers trickle as
 //! the Go server does, returns the video of a job unchanged or transformed, and lists what a gateway does
-//! wrong. On the script of a test it does wrong itself. All of it is bounded.
+//! wrong. Where it has a price, it checks signatures, wants to be paid, and ends the jobs of those who do not
+//! pay. On the script of a test it does wrong itself. All of it is bounded.
 //!
-//! Does not: take payments yet, and does not trust or verify its clients.
+//! Does not: use keys or money that are worth anything.
 
 mod check;
 mod echo;
 mod http1;
 mod io;
+mod money;
 mod offer;
 mod options;
 mod record;
 mod route;
 mod script;
+mod signer;
 mod start;
 mod token;
 mod trickle;
@@ -32,6 +38,7 @@ mod world;
 
 pub use check::{Violation, Violations};
 pub use io::{Handle, Sandbox, StartError};
-pub use options::{Options, Timings};
+pub use money::{Account, Ledger, Refused};
+pub use options::{Credential, Options, SignerOptions, Timings};
 pub use record::{Counters, Record, Request, Target};
-pub use script::{Break, InfoTrouble, Role, StartTrouble, Trouble};
+pub use script::{Break, CallTrouble, Endpoint, InfoTrouble, Role, StartTrouble, Trouble};

@@ -1,6 +1,6 @@
 //! What the orchestrator offers: the info it answers with, and whom it refuses.
 //!
-//! Does not: ask for payment yet: there is no price, and there are no ticket parameters.
+//! Does not: ask for payment; the world adds price and ticket parameters where there is a price.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +21,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) url: &'a str,
     /// The models; none means every model.
     pub(crate) models: &'a [String],
+    /// They are loaded.
+    pub(crate) warm: bool,
     /// Jobs at a time.
     pub(crate) capacity: u32,
     /// Jobs now.
@@ -60,7 +62,7 @@ impl Offer<'_> {
     fn capabilities(&self, asked: &[String]) -> Capabilities {
         let models = if self.models.is_empty() { asked } else { self.models };
         let model = ModelConstraint {
-            warm: true,
+            warm: self.warm,
             capacity: self.capacity,
             capacity_in_use: self.in_use,
             ..ModelConstraint::default()
@@ -114,7 +116,7 @@ mod tests {
         expected: Option<&[&str]>,
     ) {
         let models: Vec<String> = models.iter().map(|m| (*m).to_owned()).collect();
-        let offer = Offer { url: "https://o:1", models: &models, capacity: 2, in_use };
+        let offer = Offer { url: "https://o:1", models: &models, warm: true, capacity: 2, in_use };
         let info = offer.info(request, None).ok();
         let offered = info.map(|info| {
             assert_eq!(info.transcoder, "https://o:1");

@@ -2,6 +2,7 @@
 //!
 //! Does not: read arguments; `cli` does.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -26,6 +27,16 @@ pub struct Options {
     pub start_delay: Duration,
     /// The shape of video that comes out of an effect.
     pub effect_video: Video,
+    /// Its models are loaded.
+    pub warm: bool,
+    /// What live video costs, in wei per pixel. `None` is free, and asks for no signature.
+    pub price: Option<u32>,
+    /// The time that one ticket pays for. A ticket worth more than a payment makes signers answer 482.
+    pub ticket: Duration,
+    /// A signer on a port of its own.
+    pub signer: Option<SignerOptions>,
+    /// More entries of the list of orchestrators that the signer serves, each a JSON text, sound or not.
+    pub listed: Vec<String>,
     /// Its clocks.
     pub timings: Timings,
 }
@@ -41,8 +52,49 @@ impl Default for Options {
             capacity: 4,
             start_delay: Duration::ZERO,
             effect_video: Video::default(),
+            warm: true,
+            price: None,
+            ticket: Duration::from_secs(5),
+            signer: None,
+            listed: Vec::new(),
             timings: Timings::default(),
         }
+    }
+}
+
+/// How its signer is set up. It answers TLS and plain HTTP on the same port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignerOptions {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The header that every call needs, such as `Authorization`.
+    pub header: Option<String>,
+    /// The values that it may have.
+    pub credentials: Vec<Credential>,
+}
+
+impl Default for SignerOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            header: None,
+            credentials: Vec::new(),
+        }
+    }
+}
+
+/// A credential that the signer knows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// The header's value.
+    pub value: String,
+    /// Whose it is. A session goes on under another value only if it is the same owner's.
+    pub owner: String,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").field("owner", &self.owner).finish_non_exhaustive()
     }
 }
 
@@ -59,8 +111,12 @@ pub struct Timings {
     pub linger: Duration,
     /// Between two status events of a job.
     pub status_every: Duration,
-    /// How long an auth token is valid.
+    /// How long an auth token is valid. Signers want a fresh one in its last tenth.
     pub token: Duration,
+    /// How long ticket parameters are good.
+    pub terms: Duration,
+    /// Between two debits of a job that costs something.
+    pub debit: Duration,
 }
 
 impl Default for Timings {
@@ -72,6 +128,8 @@ impl Default for Timings {
             linger: Duration::from_millis(500),
             status_every: Duration::from_secs(5),
             token: Duration::from_secs(30 * 60),
+            terms: Duration::from_secs(20 * 60),
+            debit: Duration::from_secs(5),
         }
     }
 }

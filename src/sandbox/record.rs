@@ -6,12 +6,15 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
 
-use crate::sandbox::Role;
+use crate::sandbox::{Endpoint, Role};
 
 /// Requests that are kept; older ones are forgotten.
 const REQUESTS: usize = 1024;
 /// Control messages that are kept.
 const CONTROLS: usize = 256;
+
+/// Bytes of a body that are kept.
+const BODY: usize = 64 << 10;
 
 /// What a request was for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub enum Target {
     Info,
     /// The start of a live video job.
     Start,
+    /// Another call, to the orchestrator or the signer.
+    Call(Endpoint),
     /// A channel as a whole.
     Channel(Role),
     /// A segment of a channel, as the path names it: a seq, `-1`, `-2`, or `next`.
@@ -37,7 +42,7 @@ pub struct Request {
     pub method: String,
     /// What it was for.
     pub target: Target,
-    /// The body, where it is short: the start of a job, `GetOrchestrator`.
+    /// The body of a start, a call or `GetOrchestrator`, up to 64 KiB of it.
     pub body: Vec<u8>,
     pub(crate) headers: Vec<(String, String)>,
 }
@@ -105,8 +110,9 @@ impl Record {
         self.controls.iter().map(String::as_str)
     }
 
-    pub(crate) fn add(&mut self, request: Request) {
+    pub(crate) fn add(&mut self, mut request: Request) {
         self.counters.requests += 1;
+        request.body.truncate(BODY);
         if self.requests.len() == REQUESTS {
             self.requests.pop_front();
         }
@@ -117,7 +123,7 @@ impl Record {
     pub(crate) fn add_start_body(&mut self, body: &[u8]) {
         let start = self.requests.iter_mut().rev().find(|r| r.target == Target::Start);
         if let Some(request) = start {
-            request.body = body.to_vec();
+            request.body = body.get(..BODY).unwrap_or(body).to_vec();
         }
     }
 

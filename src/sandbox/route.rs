@@ -10,6 +10,8 @@ pub(crate) const TRICKLE: &str = "/ai/trickle/";
 pub(crate) enum Route<'a> {
     /// Start a live video job.
     Start,
+    /// Pay for one.
+    Payment,
     /// Make a channel.
     Create(&'a str),
     /// Close a channel.
@@ -42,7 +44,8 @@ impl<'a> Route<'a> {
         }
         match (path, method) {
             ("/live-video-to-video", "POST") => Self::Start,
-            ("/live-video-to-video", _) => Self::NotAllowed("POST"),
+            ("/payment", "POST") => Self::Payment,
+            ("/live-video-to-video" | "/payment", _) => Self::NotAllowed("POST"),
             _ => Self::Nothing,
         }
     }
@@ -74,7 +77,7 @@ impl<'a> Route<'a> {
             Self::Publish(name, index)
             | Self::Subscribe { name, index, .. }
             | Self::DeleteSegment(name, index) => Some((name, Some(index))),
-            Self::Start | Self::NotAllowed(_) | Self::Nothing => None,
+            Self::Start | Self::Payment | Self::NotAllowed(_) | Self::Nothing => None,
         }
     }
 }
@@ -92,6 +95,7 @@ mod tests {
     fn paths_lead_where_the_real_server_leads_them() {
         check("POST", "/live-video-to-video", Route::Start);
         check("GET", "/live-video-to-video", Route::NotAllowed("POST"));
+        check("POST", "/payment", Route::Payment);
         check("POST", "/ai/trickle/a", Route::Create("a"));
         check("DELETE", "/ai/trickle/a?x", Route::Delete("a"));
         check("GET", "/ai/trickle/a", Route::NotAllowed("DELETE, POST"));

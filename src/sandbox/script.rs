@@ -7,6 +7,21 @@ use std::time::Duration;
 /// The most troubles that wait.
 const TROUBLES: usize = 64;
 
+/// A call over HTTP that is answered whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// The signer's `POST /sign-orchestrator-info`.
+    SignInfo,
+    /// The signer's `POST /generate-live-payment`.
+    MakePayment,
+    /// The signer's `GET /discover-orchestrators`.
+    Discover,
+    /// `POST /live-video-to-video`.
+    Start,
+    /// `POST /payment`.
+    Payment,
+}
+
 /// What a job's channel is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -50,6 +65,8 @@ pub enum Trouble {
     Info(InfoTrouble),
     /// `POST /live-video-to-video`.
     Start(StartTrouble),
+    /// Any other call.
+    Call(Endpoint, CallTrouble),
     /// A segment that the gateway writes.
     Post {
         /// On which channel.
@@ -86,6 +103,10 @@ pub enum InfoTrouble {
     Garbage,
     /// An info without an auth token.
     NoToken,
+    /// An info whose ticket parameters have expired already. (Nothing where no price is asked.)
+    OldTerms,
+    /// An info whose auth token has expired already.
+    OldToken,
     /// The answer comes late.
     Delay(Duration),
     /// The connection is reset.
@@ -106,6 +127,35 @@ pub enum StartTrouble {
     Delay(Duration),
     /// The connection is reset.
     Reset,
+}
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallTrouble {
+    /// This answer instead, with its reason as JSON.
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// The value of `Retry-After`.
+        retry_after: Option<String>,
+    },
+    /// The answer comes late.
+    Delay(Duration),
+    /// The call is carried out, and the connection is reset instead of an answer.
+    Lost,
+    /// The connection is reset before anything is done.
+    Reset,
+    /// Status 200 with a body that is neither JSON nor protobuf.
+    Garbage,
+    /// Status 200 with a JSON body of so many bytes.
+    Huge(usize),
+}
+
+impl CallTrouble {
+    /// A status without more.
+    pub fn status(status: u16) -> Self {
+        Self::Answer { status, retry_after: None }
+    }
 }
 
 /// What happens to a segment under way.
@@ -156,25 +206,25 @@ impl Script {
 
     /// The trouble of a POST to a channel of this role.
     pub(crate) fn post(&mut self, role: Role) -> Option<(u64, Break)> {
-        self.take(|t| match t {
-            Trouble::Post { role: on, after, then } if *on == role => Some((*after, *then)),
-            Trouble::Post { .. }
-            | Trouble::Get { .. }
-            | Trouble::Info(_)
-            | Trouble::Start(_)
-            | Trouble::Mute(_) => None,
+        self.take(|trouble| {
+            let Trouble::Post { role: on, after, then } = trouble else { return None };
+            (*on == role).then_some((*after, *then))
         })
     }
 
     /// The trouble of a GET on a channel of this role.
     pub(crate) fn read(&mut self, role: Role) -> Option<(u64, Break)> {
-        self.take(|t| match t {
-            Trouble::Get { role: on, after, then } if *on == role => Some((*after, *then)),
-            Trouble::Post { .. }
-            | Trouble::Get { .. }
-            | Trouble::Info(_)
-            | Trouble::Start(_)
-            | Trouble::Mute(_) => None,
+        self.take(|trouble| {
+            let Trouble::Get { role: on, after, then } = trouble else { return None };
+            (*on == role).then_some((*after, *then))
+        })
+    }
+
+    /// The trouble of a call.
+    pub(crate) fn call(&mut self, endpoint: Endpoint) -> Option<CallTrouble> {
+        self.take(|trouble| {
+            let Trouble::Call(on, trouble) = trouble else { return None };
+            (*on == endpoint).then(|| trouble.clone())
         })
     }
 

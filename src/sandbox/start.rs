@@ -1,7 +1,7 @@
 //! The start of a live video job: what is asked, whether it is granted, and the answer.
 //!
-//! Protocol.md, section 5. The checks come in this order: JSON (400), credentials (403), capacity (503).
-//! Payments will stand between the last two (402).
+//! The checks come in go-livepeer's order (`server/ai_http.go`): JSON (400), capacity (503), payment (402),
+//! credentials (403), tickets and balance (400).
 //!
 //! Does not: make channels.
 
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::orchestrator::proto::SegData;
 use crate::sandbox::http1::Answer;
+use crate::sandbox::money::credentials::Unpaid;
 use crate::sandbox::token::{BadToken, Tokens};
 use crate::sandbox::{Role, token};
 
@@ -41,17 +42,20 @@ pub(crate) enum Refusal {
     Expired,
     /// There is no such model, or no room.
     NoCapacity,
+    /// It is not paid as it should be.
+    Unpaid(Unpaid),
 }
 
 impl Refusal {
-    /// As an answer.
-    pub(crate) fn answer(&self) -> Answer {
+    /// Its status and reason.
+    pub(crate) fn reason(&self) -> (u16, &str) {
         match self {
-            Self::BadJson(reason) => Answer::error(400, reason),
-            Self::NoCredential => Answer::error(403, "missing or malformed segment credentials"),
-            Self::Forged => Answer::error(403, "auth token is not valid"),
-            Self::Expired => Answer::error(403, "auth token has expired"),
-            Self::NoCapacity => Answer::error(503, "insufficient capacity"),
+            Self::BadJson(reason) => (400, reason),
+            Self::NoCredential => (403, "missing or malformed segment credentials"),
+            Self::Forged => (403, "auth token is not valid"),
+            Self::Expired => (403, "auth token has expired"),
+            Self::NoCapacity => (503, "insufficient capacity"),
+            Self::Unpaid(unpaid) => (unpaid.status, &unpaid.reason),
         }
     }
 }

@@ -4,20 +4,28 @@
 //!
 //! Does not: act by itself.
 
+mod list;
+mod money;
+
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
 
 use crate::sandbox::check::{Violation, Violations};
+use crate::sandbox::money::{Ledger, Till};
 use crate::sandbox::offer::{NoCapacity, Offer};
+use crate::sandbox::options::SignerOptions;
 use crate::sandbox::record::Record;
 use crate::sandbox::script::{Role, Script};
+use crate::sandbox::signer::Order;
 use crate::sandbox::start::Job;
 use crate::sandbox::token::Tokens;
 use crate::sandbox::trickle::{Channels, Segment, Shared, TooMany};
 use crate::sandbox::{Options, route, token};
+
+pub(crate) use money::Terms;
 
 /// Jobs that may wait for their app to be started.
 const JOBS: usize = 16;
@@ -31,6 +39,14 @@ pub(crate) struct State {
     pub(crate) violations: Violations,
     /// The manifest ids of the jobs that run.
     pub(crate) jobs: Vec<String>,
+    pub(crate) ledger: Ledger,
+    /// What live video costs now, in wei per pixel.
+    pub(crate) price: Option<u32>,
+    pub(crate) signer: SignerOptions,
+    pub(crate) order: Order,
+    pub(crate) listed: Vec<String>,
+    /// How far the clock was put forward.
+    ahead: Duration,
 }
 
 /// A sandbox from the inside.
@@ -38,7 +54,10 @@ pub(crate) struct State {
 pub(crate) struct World {
     pub(crate) options: Options,
     pub(crate) address: SocketAddr,
+    /// Where the signer listens, if there is one.
+    pub(crate) signer: Option<SocketAddr>,
     pub(crate) tokens: Tokens,
+    pub(crate) till: Till,
     apps: mpsc::Sender<Job>,
     state: Mutex<State>,
     changed: watch::Sender<()>,
@@ -46,14 +65,26 @@ pub(crate) struct World {
 
 impl World {
     /// A fresh world that listens on `address`, and the jobs that will need an app.
-    pub(crate) fn new(options: Options, address: SocketAddr) -> (Self, mpsc::Receiver<Job>) {
+    pub(crate) fn new(
+        options: Options,
+        address: SocketAddr,
+        signer: Option<SocketAddr>,
+    ) -> (Self, mpsc::Receiver<Job>) {
         let (apps, jobs) = mpsc::channel(JOBS);
+        let state = State {
+            price: options.price,
+            signer: options.signer.clone().unwrap_or_default(),
+            listed: options.listed.clone(),
+            ..State::default()
+        };
         let world = Self {
+            signer,
+            till: Till::new(&token::random()),
             options,
             address,
             tokens: Tokens::new(&token::random()),
             apps,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             changed: watch::Sender::new(()),
         };
         (world, jobs)
@@ -62,6 +93,21 @@ impl World {
     /// The state; hold it for a moment only.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time since 1970 by the sandbox's clock.
+    pub(crate) fn now(&self) -> Duration {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        now.saturating_add(self.lock().ahead)
+    }
+
+    /// Puts the clock forward; what is due then is debited at once.
+    pub(crate) fn advance(&self, time: Duration) {
+        {
+            let mut state = self.lock();
+            state.ahead = state.ahead.saturating_add(time);
+        }
+        self.debit();
     }
 
     /// Something happened that somebody may wait for.
@@ -74,7 +120,7 @@ impl World {
         self.changed.subscribe()
     }
 
-    /// The host and port in URLs and certificate.
+    /// The host in URLs and certificate.
     pub(crate) fn host(&self) -> String {
         match &self.options.host {
             Some(host) => host.clone(),
@@ -85,10 +131,15 @@ impl World {
 
     /// The base of all URLs.
     pub(crate) fn url(&self, plain: bool) -> String {
+        self.url_at(plain, self.address.port())
+    }
+
+    /// The same for another port.
+    pub(crate) fn url_at(&self, plain: bool, port: u16) -> String {
         let host = self.host();
         let host = if host.contains(':') { format!("[{host}]") } else { host };
         let scheme = if plain { "http" } else { "https" };
-        format!("{scheme}://{host}:{}", self.address.port())
+        format!("{scheme}://{host}:{port}")
     }
 
     /// The URL of a channel.
@@ -116,7 +167,13 @@ impl World {
     /// Looks at what is on offer now.
     pub(crate) fn offer<T>(&self, url: &str, look: impl FnOnce(Offer<'_>) -> T) -> T {
         let in_use = u32::try_from(self.lock().jobs.len()).unwrap_or(u32::MAX);
-        look(Offer { url, models: &self.options.models, capacity: self.options.capacity, in_use })
+        look(Offer {
+            url,
+            models: &self.options.models,
+            warm: self.options.warm,
+            capacity: self.options.capacity,
+            in_use,
+        })
     }
 
     /// Whether a job with this model can start.
@@ -138,6 +195,7 @@ impl World {
 
     /// A publisher wants to write this segment: nobody may have written it before.
     pub(crate) fn check_seq(&self, name: &str, channel: &Shared, segment: &Segment) {
+        self.lock().ledger.moved(name);
         let (next, closed) = {
             let channel = channel.lock();
             (channel.next(), channel.is_closed())

@@ -40,11 +40,16 @@ impl Judge for Trusting {
 
 /// A connection, and the certificate that came with it.
 pub(crate) async fn connect(sandbox: &Handle, alpn: Alpn) -> (Stream, Fingerprint) {
+    connect_to(&sandbox.url(), alpn).await
+}
+
+/// The same to any URL; certificates come with TLS only.
+pub(crate) async fn connect_to(url: &str, alpn: Alpn) -> (Stream, Fingerprint) {
     let judge = Arc::new(Trusting::default());
     let connector = Connector::new(judge.clone());
-    let url = Url::parse_base(&sandbox.url(), 0).unwrap();
+    let url = Url::parse_base(url, 0).unwrap();
     let stream = connector.connect(&url, alpn).await.unwrap();
-    let seen = judge.seen.lock().unwrap().unwrap();
+    let seen = judge.seen.lock().unwrap().unwrap_or(Fingerprint::of(b"none"));
     (stream, seen)
 }
 
@@ -77,6 +82,10 @@ impl Client {
         Self { stream: connect(sandbox, Alpn::Http1).await.0, unread: Vec::new() }
     }
 
+    pub(crate) async fn connect_to(url: &str) -> Self {
+        Self { stream: connect_to(url, Alpn::Http1).await.0, unread: Vec::new() }
+    }
+
     pub(crate) async fn send(&mut self, text: &str) {
         self.bytes(text.as_bytes()).await;
     }
@@ -84,6 +93,16 @@ impl Client {
     pub(crate) async fn bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
+    }
+
+    /// A POST with a whole body.
+    pub(crate) async fn post_body(&mut self, path: &str, headers: &str, body: &[u8]) {
+        let length = body.len();
+        self.send(&format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\n\r\n"
+        ))
+        .await;
+        self.bytes(body).await;
     }
 
     /// The head of a POST in chunks.
@@ -182,6 +201,13 @@ pub(crate) async fn call(sandbox: &Handle, request: &str) -> Answer {
     client.answer().await
 }
 
+/// The same to any URL, with a body; `headers` are whole lines.
+pub(crate) async fn post(url: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+    let mut client = Client::connect_to(url).await;
+    client.post_body(path, headers, body).await;
+    client.answer().await
+}
+
 /// The orchestrator's info, or gRPC status and message.
 pub(crate) async fn info(sandbox: &Handle) -> Result<OrchestratorInfo, (u32, String)> {
     let request = OrchestratorRequest::default();
@@ -194,6 +220,16 @@ pub(crate) async fn info_from(
     method: &str,
     request: &OrchestratorRequest,
 ) -> Result<OrchestratorInfo, (u32, String)> {
+    let bytes = info_bytes(sandbox, method, request).await?;
+    OrchestratorInfo::decode(bytes.as_slice()).map_err(|_| (0, "no protobuf".to_owned()))
+}
+
+/// The same, byte for byte.
+pub(crate) async fn info_bytes(
+    sandbox: &Handle,
+    method: &str,
+    request: &OrchestratorRequest,
+) -> Result<Vec<u8>, (u32, String)> {
     let (stream, _) = connect(sandbox, Alpn::Http2).await;
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);
@@ -206,7 +242,7 @@ async fn unary(
     client: h2::client::SendRequest<Bytes>,
     method: &str,
     request: &OrchestratorRequest,
-) -> Result<OrchestratorInfo, (u32, String)> {
+) -> Result<Vec<u8>, (u32, String)> {
     let head = http::Request::post(format!("https://x{method}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
@@ -238,5 +274,5 @@ async fn unary(
     let trailers = body.trailers().await.map_err(reset)?.expect("trailers");
     assert_eq!(status(&trailers), Some((0, String::new())));
     assert_eq!(message[..5], [&[0][..], &(message.len() as u32 - 5).to_be_bytes()].concat());
-    OrchestratorInfo::decode(&message[5..]).map_err(|_| (0, "no protobuf".to_owned()))
+    Ok(message.split_off(5))
 }

@@ -51,7 +51,11 @@ pub(super) async fn run(job: Job, world: Arc<World>) {
     for role in Role::ALL {
         app.world.delete(&app.job.channel(role));
     }
-    app.world.lock().jobs.retain(|manifest| *manifest != app.job.manifest);
+    {
+        let mut state = app.world.lock();
+        state.jobs.retain(|manifest| *manifest != app.job.manifest);
+        state.ledger.end(&app.job.manifest);
+    }
     app.world.note();
     log::info!("sandbox: job {} has ended", app.job.manifest);
 }

@@ -16,6 +16,7 @@ use crate::http::Fingerprint;
 /// The TLS setting of now.
 pub(super) struct Tls {
     host: String,
+    alpn: &'static [&'static [u8]],
     now: Mutex<(Arc<ServerConfig>, Fingerprint)>,
 }
 
@@ -26,14 +27,15 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// A fresh certificate for `host`, a name or an IP address. The error says why there is none.
-    pub(super) fn new(host: &str) -> Result<Self, String> {
-        Ok(Self { host: host.to_owned(), now: Mutex::new(fresh(host)?) })
+    /// A fresh certificate for `host`, a name or an IP address, and the protocols that are spoken. The error says
+    /// why there is none.
+    pub(super) fn new(host: &str, alpn: &'static [&'static [u8]]) -> Result<Self, String> {
+        Ok(Self { host: host.to_owned(), alpn, now: Mutex::new(fresh(host, alpn)?) })
     }
 
     /// Another fresh one.
     pub(super) fn change(&self) -> Result<(), String> {
-        let fresh = fresh(&self.host)?;
+        let fresh = fresh(&self.host, self.alpn)?;
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -50,7 +52,7 @@ impl Tls {
     }
 }
 
-fn fresh(host: &str) -> Result<(Arc<ServerConfig>, Fingerprint), String> {
+fn fresh(host: &str, alpn: &[&[u8]]) -> Result<(Arc<ServerConfig>, Fingerprint), String> {
     let (certificate, key) = self_signed(host).map_err(|error| error.to_string())?;
     let fingerprint = Fingerprint::of(certificate.der());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -63,7 +65,7 @@ fn fresh(host: &str) -> Result<(Arc<ServerConfig>, Fingerprint), String> {
             PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         )
         .map_err(|error| error.to_string())?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     Ok((Arc::new(config), fingerprint))
 }
 

@@ -3,7 +3,7 @@
 //! Does not: offer another method; they are answered with status 12, unimplemented.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::server::SendResponse;
@@ -19,8 +19,7 @@ use crate::orchestrator::proto::OrchestratorRequest;
 use crate::sandbox::offer::NoCapacity;
 use crate::sandbox::record::{Request, Target};
 use crate::sandbox::script::{InfoTrouble, Trouble};
-use crate::sandbox::token;
-use crate::sandbox::world::World;
+use crate::sandbox::world::{Terms, World};
 
 const METHOD: &str = "/net.Orchestrator/GetOrchestrator";
 /// Calls at a time on one connection.
@@ -75,11 +74,13 @@ async fn call(
     let message = read(&mut body).await?;
     record(&world, &head, is_info, message.as_deref());
     let troubles = if is_info { troubles(&world) } else { Vec::new() };
-    let mut token = true;
+    let mut terms = Terms::default();
     for trouble in troubles {
         match trouble {
             InfoTrouble::Delay(delay) => sleep(delay).await,
-            InfoTrouble::NoToken => token = false,
+            InfoTrouble::NoToken => terms.token = false,
+            InfoTrouble::OldToken => terms.token_age = world.options.timings.token,
+            InfoTrouble::OldTerms => terms.age = world.options.timings.terms,
             InfoTrouble::Refuse { code, message } => {
                 return refuse(&mut respond, &Refused(code, message));
             }
@@ -93,7 +94,7 @@ async fn call(
     let info = match (is_info, message) {
         (false, _) => Err(Refused(UNIMPLEMENTED, "unknown service or method".to_owned())),
         (true, None) => Err(Refused(RESOURCE_EXHAUSTED, "message is too long".to_owned())),
-        (true, Some(message)) => info(&world, &message, token),
+        (true, Some(message)) => info(&world, &message, &terms),
     };
     match info {
         Ok(info) => answer(&mut respond, &info),
@@ -101,7 +102,7 @@ async fn call(
     }
 }
 
-fn info(world: &World, message: &[u8], token: bool) -> Result<Vec<u8>, Refused> {
+fn info(world: &World, message: &[u8], terms: &Terms) -> Result<Vec<u8>, Refused> {
     let bad = |reason: &str| Refused(INVALID_ARGUMENT, reason.to_owned());
     // A flag that says "not compressed", and the length.
     let (prefix, message) = message.split_first_chunk::<5>().ok_or_else(|| bad("no message"))?;
@@ -110,12 +111,9 @@ fn info(world: &World, message: &[u8], token: bool) -> Result<Vec<u8>, Refused> 
         return Err(bad("message length does not fit"));
     }
     let request = OrchestratorRequest::decode(message).map_err(|e| bad(&e.to_string()))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let validity = world.options.timings.token;
-    let token = token.then(|| world.tokens.make(&token::random_id(), now, validity));
+    world.check_payer(&request).map_err(|reason| Refused(UNKNOWN, reason.to_owned()))?;
     world
-        .offer(&world.url(false), |offer| offer.info(&request, token))
-        .map(|info| info.encode_to_vec())
+        .info(&request, terms)
         .map_err(|NoCapacity| Refused(UNKNOWN, "insufficient capacity".to_owned()))
 }
 
@@ -151,15 +149,9 @@ fn record(world: &World, head: &http::request::Parts, is_info: bool, body: Optio
 fn troubles(world: &World) -> Vec<InfoTrouble> {
     let script = &mut world.lock().script;
     let mut next = |delay: bool| {
-        script.take(|trouble| match trouble {
-            Trouble::Info(trouble) if matches!(trouble, InfoTrouble::Delay(_)) == delay => {
-                Some(trouble.clone())
-            }
-            Trouble::Info(_)
-            | Trouble::Start(_)
-            | Trouble::Post { .. }
-            | Trouble::Get { .. }
-            | Trouble::Mute(_) => None,
+        script.take(|trouble| {
+            let Trouble::Info(trouble) = trouble else { return None };
+            (matches!(trouble, InfoTrouble::Delay(_)) == delay).then(|| trouble.clone())
         })
     };
     [next(true), next(false)].into_iter().flatten().collect()

@@ -6,8 +6,10 @@
 //! Does not: serve; `server` does.
 
 mod app;
+pub(crate) mod call;
 mod certificate;
 mod grpc;
+mod pay;
 mod server;
 mod start;
 mod video;
@@ -23,7 +25,7 @@ use std::time::Duration;
 use crate::http::Fingerprint;
 use crate::sandbox::io::certificate::Tls;
 use crate::sandbox::world::World;
-use crate::sandbox::{Counters, Options, Record, Role, Trouble, Violations};
+use crate::sandbox::{Counters, Credential, Ledger, Options, Record, Role, Trouble, Violations};
 use crate::stop::{Stop, Stopper};
 
 /// The longest wait for the thread to end.
@@ -71,15 +73,18 @@ pub struct Sandbox;
 impl Sandbox {
     /// Starts it. It listens when this returns.
     pub fn start(options: Options) -> Result<Handle, StartError> {
-        let failed = |error| StartError::Listen(options.listen, error);
-        let listener = TcpListener::bind(options.listen).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let (world, jobs) = World::new(options, address);
+        let (orchestrator, address) = listen(options.listen)?;
+        let signer = options.signer.as_ref().map(|signer| listen(signer.listen)).transpose()?;
+        let (signer, signer_address) = signer.unzip();
+        let (world, jobs) = World::new(options, address, signer_address);
         let world = Arc::new(world);
-        let tls = Tls::new(&world.host())
-            .map_err(|reason| StartError::Certificate(world.host(), reason))?;
-        let tls = Arc::new(tls);
+        let certificate = |alpn| {
+            Tls::new(&world.host(), alpn)
+                .map(Arc::new)
+                .map_err(|reason| StartError::Certificate(world.host(), reason))
+        };
+        let tls = certificate(&[b"h2", b"http/1.1"])?;
+        let signer_tls = certificate(&[b"http/1.1"])?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -89,18 +94,28 @@ impl Sandbox {
         let thread = thread::Builder::new()
             .name("sandbox".to_owned())
             .spawn({
-                let (world, tls) = (Arc::clone(&world), Arc::clone(&tls));
+                let world = Arc::clone(&world);
+                let (tls, signer_tls) = (Arc::clone(&tls), Arc::clone(&signer_tls));
+                let ports = server::Ports { orchestrator, tls, signer, signer_tls };
                 move || {
                     // Dropped at the end, however it comes.
                     let _end: mpsc::Sender<()> = end;
-                    runtime.block_on(server::run(listener, world, tls, jobs, stop));
+                    runtime.block_on(server::run(ports, world, jobs, stop));
                     runtime.shutdown_timeout(STOP / 2);
                 }
             })
             .map_err(StartError::Thread)?;
         log::info!("sandbox: listens on {address}, certificate {}", tls.fingerprint());
-        Ok(Handle { world, tls, stopper: Some(stopper), ended, thread: Some(thread) })
+        Ok(Handle { world, tls, signer_tls, stopper: Some(stopper), ended, thread: Some(thread) })
     }
+}
+
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Listen(address, error);
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 /// A running sandbox. Dropped, it is stopped.
@@ -108,6 +123,7 @@ impl Sandbox {
 pub struct Handle {
     world: Arc<World>,
     tls: Arc<Tls>,
+    signer_tls: Arc<Tls>,
     stopper: Option<Stopper>,
     ended: mpsc::Receiver<()>,
     thread: Option<JoinHandle<()>>,
@@ -157,9 +173,15 @@ impl Handle {
 
     /// Waits until what it received is as wanted; false when that takes longer than `limit`.
     pub async fn until(&self, limit: Duration, mut wanted: impl FnMut(&Record) -> bool) -> bool {
+        self.wait(limit, || self.look(&mut wanted)).await
+    }
+
+    /// Waits until something else about it is as wanted, which is asked whenever something happens there; false
+    /// when that takes longer than `limit`.
+    pub async fn wait(&self, limit: Duration, mut wanted: impl FnMut() -> bool) -> bool {
         let mut changes = self.world.changes();
         let seen = async {
-            while !self.look(&mut wanted) {
+            while !wanted() {
                 if changes.changed().await.is_err() {
                     return false;
                 }
@@ -182,6 +204,47 @@ impl Handle {
     /// Nothing more goes wrong.
     pub fn clear_troubles(&self) {
         self.world.lock().script.clear();
+    }
+
+    /// The signer's URL for plain HTTP; `None` if there is no signer.
+    pub fn signer_url(&self) -> Option<String> {
+        self.world.signer.map(|address| self.world.url_at(true, address.port()))
+    }
+
+    /// The signer's URL for TLS, on the same port.
+    pub fn signer_tls_url(&self) -> Option<String> {
+        self.world.signer.map(|address| self.world.url_at(false, address.port()))
+    }
+
+    /// The certificate that the signer shows.
+    pub fn signer_fingerprint(&self) -> Fingerprint {
+        self.signer_tls.fingerprint()
+    }
+
+    /// The signer knows these credentials from now on, and no others.
+    pub fn accept_credentials(&self, credentials: Vec<Credential>) {
+        self.world.lock().signer.credentials = credentials;
+    }
+
+    /// What was paid, what it cost, and what was refused, so far.
+    pub fn ledger(&self) -> Ledger {
+        self.world.lock().ledger.clone()
+    }
+
+    /// Live video costs this from now on, in wei per pixel. A job that runs keeps its price, but the signer sees
+    /// the new one in the answer to its next payment.
+    pub fn set_price(&self, wei: Option<u32>) {
+        self.world.lock().price = wei;
+    }
+
+    /// Puts the clock of tokens, tickets and debits forward; what is due then is debited at once.
+    pub fn advance(&self, time: Duration) {
+        self.world.advance(time);
+    }
+
+    /// The list of orchestrators has these further entries from now on, each a JSON text, sound or not.
+    pub fn list(&self, entries: Vec<String>) {
+        self.world.lock().listed = entries;
     }
 
     /// Makes a channel without a job and returns its URL, plain if [`Options::plain_http`] allows it.

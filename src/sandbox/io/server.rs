@@ -20,10 +20,11 @@ use crate::capacity::CONNECT_TIME;
 use crate::sandbox::http1::io::{Wire, WireError};
 use crate::sandbox::http1::{Answer, Head};
 use crate::sandbox::io::certificate::Tls;
-use crate::sandbox::io::{app, grpc, start};
+use crate::sandbox::io::{app, grpc, pay, start};
 use crate::sandbox::record::{Request, Target};
 use crate::sandbox::route::Route;
 use crate::sandbox::script::Role;
+use crate::sandbox::signer::io as signer;
 use crate::sandbox::start::Job;
 use crate::sandbox::trickle::io::{self as trickle, After};
 use crate::sandbox::world::World;
@@ -40,6 +41,31 @@ const DRAIN_TIME: Duration = Duration::from_secs(60);
 /// What Go says to one who speaks plain HTTP to a TLS port.
 const NOT_PLAIN: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+/// Whom a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Orchestrator,
+    Signer,
+}
+
+/// Where a sandbox listens, and the certificates that it shows there.
+pub(super) struct Ports {
+    pub(super) orchestrator: TcpListener,
+    pub(super) tls: Arc<Tls>,
+    pub(super) signer: Option<TcpListener>,
+    pub(super) signer_tls: Arc<Tls>,
+}
+
+impl Ports {
+    fn listen(
+        &self,
+    ) -> std::io::Result<(tokio::net::TcpListener, Option<tokio::net::TcpListener>)> {
+        let listen =
+            |listener: &TcpListener| tokio::net::TcpListener::from_std(listener.try_clone()?);
+        Ok((listen(&self.orchestrator)?, self.signer.as_ref().map(listen).transpose()?))
+    }
+}
 
 /// A connection whose socket can be reached.
 trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -60,19 +86,19 @@ impl Socket for TlsStream<TcpStream> {
 
 /// Serves until `stop`.
 pub(super) async fn run(
-    listener: TcpListener,
+    ports: Ports,
     world: Arc<World>,
-    tls: Arc<Tls>,
     mut jobs: mpsc::Receiver<Job>,
     mut stop: Stop,
 ) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
+    let (orchestrator, signer) = match ports.listen() {
+        Ok(listeners) => listeners,
         Err(error) => return log::error!("sandbox: its socket fails: {error}"),
     };
     let mut tasks = JoinSet::new();
-    let mut sweep =
-        tokio::time::interval(world.options.timings.sweep.max(Duration::from_millis(1)));
+    let mut sweep = every(world.options.timings.sweep);
+    // More often than debits are due, so that none comes much too late.
+    let mut debit = every(world.options.timings.debit / 5);
     loop {
         tokio::select! {
             biased;
@@ -86,22 +112,52 @@ pub(super) async fn run(
                     world.note();
                 }
             }
+            _ = debit.tick() => world.debit(),
             Some(job) = jobs.recv() => {
                 tasks.spawn(app::run(job, Arc::clone(&world)));
             }
-            accepted = listener.accept(), if tasks.len() < CONNECTIONS => match accepted {
-                Ok((tcp, _)) => {
-                    world.lock().record.counters.connections += 1;
-                    tasks.spawn(connection(tcp, Arc::clone(&world), Arc::clone(&tls)));
+            accepted = accept(&orchestrator, signer.as_ref()), if tasks.len() < CONNECTIONS => {
+                match accepted {
+                    Ok((tcp, port)) => {
+                        world.lock().record.counters.connections += 1;
+                        let tls = match port {
+                            Port::Orchestrator => &ports.tls,
+                            Port::Signer => &ports.signer_tls,
+                        };
+                        tasks.spawn(connection(tcp, Arc::clone(&world), Arc::clone(tls), port));
+                    }
+                    Err(error) => {
+                        log::warn!("sandbox: accept failed: {error}");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
                 }
-                Err(error) => {
-                    log::warn!("sandbox: accept failed: {error}");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
+            }
         }
     }
     tasks.shutdown().await;
+}
+
+/// The next connection, and the port that it came to.
+async fn accept(
+    orchestrator: &tokio::net::TcpListener,
+    signer: Option<&tokio::net::TcpListener>,
+) -> std::io::Result<(TcpStream, Port)> {
+    let signer = async {
+        match signer {
+            Some(signer) => signer.accept().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        accepted = orchestrator.accept() => accepted.map(|(tcp, _)| (tcp, Port::Orchestrator)),
+        accepted = signer => accepted.map(|(tcp, _)| (tcp, Port::Signer)),
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(period.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks
 }
 
 /// A task that panics takes the sandbox with it: a broken fake must fail the test that uses it.
@@ -113,7 +169,7 @@ fn forward_panic(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-async fn connection(tcp: TcpStream, world: Arc<World>, tls: Arc<Tls>) {
+async fn connection(tcp: TcpStream, world: Arc<World>, tls: Arc<Tls>, port: Port) {
     let mut first = [0];
     let is_tls = match timeout(IDLE, tcp.peek(&mut first)).await {
         Ok(Ok(1)) => first == [TLS_HANDSHAKE],
@@ -131,10 +187,10 @@ async fn connection(tcp: TcpStream, world: Arc<World>, tls: Arc<Tls>) {
                 log::debug!("sandbox: a gRPC connection broke: {error}");
             }
         } else {
-            serve(stream, &world, false).await;
+            serve(stream, &world, port, false).await;
         }
-    } else if world.options.plain_http {
-        serve(tcp, &world, true).await;
+    } else if world.options.plain_http || port == Port::Signer {
+        serve(tcp, &world, port, true).await;
     } else {
         let mut wire = Wire::new(tcp, world.options.timings.linger);
         if wire.write(NOT_PLAIN).await.is_ok() {
@@ -144,11 +200,18 @@ async fn connection(tcp: TcpStream, world: Arc<World>, tls: Arc<Tls>) {
 }
 
 /// Answers requests on an HTTP/1.1 connection, one after the other.
-async fn serve<S: Socket>(stream: S, world: &World, plain: bool) {
+async fn serve<S: Socket>(stream: S, world: &World, port: Port, plain: bool) {
     let mut wire = Wire::new(stream, world.options.timings.linger);
     loop {
         let after = match timeout(IDLE, wire.head()).await {
-            Ok(Ok(Some(head))) => request(&mut wire, world, &head, plain).await,
+            Ok(Ok(Some(head))) => {
+                let after = match port {
+                    Port::Orchestrator => request(&mut wire, world, &head, plain).await,
+                    Port::Signer => signer::request(&mut wire, world, &head).await,
+                };
+                world.note();
+                after.map(|a| if head.close && a == After::Next { After::Close } else { a })
+            }
             Ok(Err(WireError::Malformed)) => {
                 let answer = Answer::new(400)
                     .with("Content-Type", "text/plain; charset=utf-8")
@@ -192,7 +255,7 @@ async fn request<S: Socket>(
 ) -> Result<After, WireError> {
     let route = Route::of(&head.method, &head.path);
     record(world, head, route);
-    let after = match route {
+    match route {
         Route::Create(name) => trickle::create(wire, world, head, name).await,
         Route::Delete(name) => trickle::delete(wire, world, name).await,
         Route::Publish(name, index) => trickle::publish(wire, world, head, name, index).await,
@@ -203,6 +266,7 @@ async fn request<S: Socket>(
             trickle::delete_segment(wire, world, name, index).await
         }
         Route::Start => start::start(wire, world, head, plain).await,
+        Route::Payment => pay::pay(wire, world, head).await,
         Route::Nothing => {
             wire.answer(Answer::error(404, "404 page not found")).await.map(|()| After::Next)
         }
@@ -210,13 +274,13 @@ async fn request<S: Socket>(
             let answer = Answer::new(405).with("Allow", allow).refusal("Method Not Allowed");
             wire.answer(answer).await.map(|()| After::Next)
         }
-    };
-    world.note();
-    after.map(|after| if head.close && after == After::Next { After::Close } else { after })
+    }
 }
 
 fn record(world: &World, head: &Head, route: Route<'_>) {
     let target = match (route, route.channel()) {
+        // Calls record themselves, with their bodies.
+        (Route::Payment, _) => return,
         (Route::Start, _) => Target::Start,
         (_, Some((name, None))) => Target::Channel(Role::of(name)),
         (_, Some((name, Some(index)))) => Target::Segment(Role::of(name), index.to_owned()),

@@ -2,15 +2,14 @@
 //!
 //! Does not: decide who may start a job; `start` does.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use crate::capacity::JSON_BODY;
+use crate::price::Unit;
 use crate::sandbox::http1::io::{Wire, WireError};
 use crate::sandbox::http1::{Answer, Head};
-use crate::sandbox::script::{Role, StartTrouble, Trouble};
+use crate::sandbox::script::{Endpoint, Role, StartTrouble, Trouble};
 use crate::sandbox::start::{self, Job, Refusal};
 use crate::sandbox::trickle::io::After;
 use crate::sandbox::world::World;
@@ -49,29 +48,45 @@ where
 }
 
 fn trouble(world: &World) -> Option<StartTrouble> {
-    world.lock().script.take(|trouble| match trouble {
-        Trouble::Start(trouble) => Some(trouble.clone()),
-        Trouble::Info(_) | Trouble::Post { .. } | Trouble::Get { .. } | Trouble::Mute(_) => None,
+    world.lock().script.take(|trouble| {
+        let Trouble::Start(trouble) = trouble else { return None };
+        Some(trouble.clone())
     })
 }
 
 fn grant(world: &World, head: &Head, body: &[u8], plain: bool) -> Answer {
     match begin(world, head, body) {
         Ok(job) => job.answer(|name| world.channel_url(plain, name)),
-        Err(refusal) => refusal.answer(),
+        Err(refusal) => {
+            let (status, reason) = refusal.reason();
+            world.lock().ledger.refuse(Endpoint::Start, status, reason);
+            Answer::error(status, reason)
+        }
     }
 }
 
 fn begin(world: &World, head: &Head, body: &[u8]) -> Result<Job, Refusal> {
     let wish = start::read(body)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    start::check_credential(head.header("livepeer-segment"), &world.tokens, now)?;
     world.admit(&wish.model_id).map_err(|_| Refusal::NoCapacity)?;
     let job = Job::new(wish);
+    let price = world.live_price();
+    match &price {
+        None => {
+            start::check_credential(head.header("livepeer-segment"), &world.tokens, world.now())?
+        }
+        Some(price) => {
+            world.take_payment(head, price, Some(&job.manifest)).map_err(Refusal::Unpaid)?;
+        }
+    }
     for role in Role::ALL {
         let made = world.create(&job.channel(role), start::content_type(role));
         made.map_err(|_| Refusal::NoCapacity)?;
     }
     world.begin(job.clone()).map_err(|_| Refusal::NoCapacity)?;
+    if let Some(price) = price {
+        let now = world.now();
+        let rate = (Unit::PixelSeconds720p, &price);
+        world.lock().ledger.begin(&job.manifest, rate, true, now);
+    }
     Ok(job)
 }

@@ -1,0 +1,98 @@
+//! A call that is answered whole: takes its body in, lets the script spoil it, or has it carried out.
+//!
+//! Does not: carry it out; the part that it is for does.
+
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep;
+
+use crate::capacity::JSON_BODY;
+use crate::sandbox::http1::io::{Wire, WireError};
+use crate::sandbox::http1::{Answer, Head};
+use crate::sandbox::record::{Request, Target};
+use crate::sandbox::script::{CallTrouble, Endpoint};
+use crate::sandbox::trickle::io::After;
+use crate::sandbox::world::World;
+
+/// Takes in the body of a call and records it. `None` if it is too long; it is answered then.
+pub(crate) async fn receive<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    head: &Head,
+    endpoint: Endpoint,
+) -> Result<Option<Vec<u8>>, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let body = wire.whole(JSON_BODY).await?;
+    log::debug!("sandbox: {} {endpoint:?}", head.method);
+    world.lock().record.add(Request {
+        at: Instant::now(),
+        method: head.method.clone(),
+        target: Target::Call(endpoint),
+        body: body.clone().unwrap_or_default(),
+        headers: head.headers.clone(),
+    });
+    world.note();
+    if body.is_none() {
+        wire.write(&Answer::new(413).close().refusal("request is too long").to_bytes()).await?;
+    }
+    Ok(body)
+}
+
+/// Answers a call that was taken in with what `carry_out` says; it is told whether its answer will go out.
+pub(crate) async fn respond<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    endpoint: Endpoint,
+    carry_out: impl FnOnce(bool) -> Answer,
+) -> Result<After, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let trouble = world.lock().script.call(endpoint);
+    let answer = match trouble {
+        None => carry_out(true),
+        Some(CallTrouble::Delay(delay)) => {
+            tokio::select! {
+                () = sleep(delay) => carry_out(true),
+                () = wire.gone() => return Ok(After::Close),
+            }
+        }
+        Some(CallTrouble::Lost) => {
+            let lost = carry_out(false);
+            log::debug!("sandbox: an answer with status {} is lost", lost.status());
+            return Ok(After::Reset);
+        }
+        Some(CallTrouble::Reset) => return Ok(After::Reset),
+        Some(CallTrouble::Garbage) => {
+            Answer::new(200).with("Content-Type", "text/html").body("<html>\u{fffd}</html>")
+        }
+        Some(CallTrouble::Huge(bytes)) => {
+            json(Answer::new(200), &format!("{{\"error\":\"{}\"}}", "x".repeat(bytes)))
+        }
+        Some(CallTrouble::Answer { status, retry_after }) => {
+            let answer = Answer::new(status);
+            let answer = match retry_after {
+                Some(value) => answer.with("Retry-After", value),
+                None => answer,
+            };
+            json(answer, &reason("as the script says"))
+        }
+    };
+    log::debug!("sandbox: {endpoint:?} answered {}", answer.status());
+    world.note();
+    wire.answer(answer).await?;
+    Ok(After::Next)
+}
+
+/// The body of an answer in JSON.
+pub(crate) fn json(answer: Answer, text: &str) -> Answer {
+    answer.with("Content-Type", "application/json").body(text)
+}
+
+/// A refusal in JSON, as go-livepeer writes it.
+pub(crate) fn reason(message: &str) -> String {
+    serde_json::json!({ "error": { "message": message } }).to_string()
+}

@@ -1,0 +1,123 @@
+//! Reads the two headers of a paid call, `Livepeer-Payment` and `Livepeer-Segment`.
+//!
+//! A payment that cannot be read is answered 402; credentials that are missing, forged, or by another payer
+//! than the payment's are answered 403 (go-livepeer `server/segment_rpc.go`).
+//!
+//! Does not: look at the tickets; the till does.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use prost::Message;
+
+use crate::orchestrator::proto::{AuthToken, SegData};
+use crate::sandbox::money::key::{self, Matter, PAYER};
+use crate::sandbox::money::wire::Payment;
+use crate::sandbox::token::{BadToken, Tokens};
+
+/// Why a call is refused: a status and a reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unpaid {
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+}
+
+impl Unpaid {
+    pub(crate) fn new(status: u16, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into() }
+    }
+}
+
+/// What the two headers say.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Credentials {
+    pub(crate) payment: Payment,
+    /// What the payment is booked under.
+    pub(crate) manifest: String,
+    pub(crate) token: AuthToken,
+}
+
+/// Reads both headers; `now` is the time since 1970.
+pub(crate) fn read(
+    payment: Option<&str>,
+    segment: Option<&str>,
+    tokens: &Tokens,
+    now: Duration,
+) -> Result<Credentials, Unpaid> {
+    let payment = STANDARD.decode(payment.unwrap_or_default()).ok();
+    let payment = payment.and_then(|bytes| Payment::decode(bytes.as_slice()).ok());
+    let payment = payment.ok_or_else(|| Unpaid::new(402, "payment is malformed"))?;
+    let forbidden = |reason: &str| Unpaid::new(403, reason);
+    let segment = STANDARD.decode(segment.unwrap_or_default()).ok().filter(|s| !s.is_empty());
+    let segment = segment.and_then(|bytes| SegData::decode(bytes.as_slice()).ok());
+    let segment = segment.ok_or_else(|| forbidden("missing or malformed segment credentials"))?;
+    let is_signed = key::verify(Matter::Segment, &content(&segment), &segment.sig);
+    if payment.sender != PAYER[..] || !is_signed {
+        return Err(forbidden("segment sig check failed"));
+    }
+    let token = segment.auth_token.ok_or_else(|| forbidden("missing auth token"))?;
+    tokens.check(&token, now).map_err(|bad| match bad {
+        BadToken::Forged => forbidden("auth token is not valid"),
+        BadToken::Expired => forbidden("auth token has expired"),
+    })?;
+    let manifest = String::from_utf8(segment.manifest_id.to_vec());
+    let manifest = manifest.map_err(|_| forbidden("manifest id is no text"))?;
+    Ok(Credentials { payment, manifest, token })
+}
+
+/// The bytes of a segment's credentials that are signed.
+pub(crate) fn content(segment: &SegData) -> Vec<u8> {
+    SegData { sig: Bytes::new(), ..segment.clone() }.encode_to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1_800_000_000);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn payment() -> Payment {
+        Payment { sender: Bytes::copy_from_slice(&PAYER), ..Payment::default() }
+    }
+
+    fn segment(tokens: &Tokens) -> SegData {
+        signed(SegData {
+            manifest_id: Bytes::from_static(b"m"),
+            auth_token: Some(tokens.make("s", NOW, HOUR)),
+            ..SegData::default()
+        })
+    }
+
+    fn signed(segment: SegData) -> SegData {
+        SegData { sig: key::sign(Matter::Segment, &content(&segment)).into(), ..segment }
+    }
+
+    #[track_caller]
+    fn check(payment: &str, segment: &str, now: Duration, status: Result<&str, u16>) {
+        let read = read(Some(payment), Some(segment), &Tokens::new(&[1; 32]), now);
+        assert_eq!(read.as_ref().map(|c| c.manifest.as_str()).map_err(|u| u.status), status);
+    }
+
+    #[test]
+    fn only_what_the_payer_signed_is_taken() {
+        let tokens = Tokens::new(&[1; 32]);
+        let text = |segment: &SegData| STANDARD.encode(segment.encode_to_vec());
+        let (pay, good) = (STANDARD.encode(payment().encode_to_vec()), segment(&tokens));
+        check(&pay, &text(&good), NOW, Ok("m"));
+        check("%", &text(&good), NOW, Err(402));
+        check("AAAA", &text(&good), NOW, Err(402));
+        check("", &text(&good), NOW, Err(403));
+        check(&pay, "", NOW, Err(403));
+        check(&pay, "%", NOW, Err(403));
+        check(&pay, &text(&SegData { sig: Bytes::new(), ..good.clone() }), NOW, Err(403));
+        let other = SegData { manifest_id: Bytes::from_static(b"n"), ..good.clone() };
+        check(&pay, &text(&other), NOW, Err(403));
+        check(&pay, &text(&good), NOW + HOUR, Err(403));
+        check(&pay, &text(&segment(&Tokens::new(&[2; 32]))), NOW, Err(403));
+        check(&pay, &text(&signed(SegData { auth_token: None, ..good })), NOW, Err(403));
+        assert_eq!(read(None, None, &tokens, NOW).unwrap_err().status, 403);
+    }
+}

@@ -1,0 +1,330 @@
+//! The orchestrator's books: what was paid for each job, what its time has cost, and what was refused.
+//!
+//! Bounded: the oldest closed accounts, nonces and refusals are forgotten first.
+//!
+//! Does not: close channels; the world does, for the jobs that [`Ledger::debit`] names.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::orchestrator::proto::PriceInfo;
+use crate::price::Unit;
+use crate::sandbox::Endpoint;
+use crate::sandbox::money::Rate;
+
+/// Accounts that are kept.
+const ACCOUNTS: usize = 128;
+/// Ticket parameters whose nonces are remembered.
+const NONCES: usize = 4096;
+/// Refusals that are listed.
+const REFUSED: usize = 100;
+
+/// What was paid for one job or session, and what it has cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// The manifest id that payments are booked under.
+    pub manifest: String,
+    /// The job or session runs.
+    pub is_open: bool,
+    /// Payments with tickets in them.
+    pub payments: u64,
+    /// What they are worth, in wei.
+    pub paid: u128,
+    /// Debits so far.
+    pub debits: u64,
+    /// What they took, in wei.
+    pub debited: u128,
+    /// It ended because it was not paid.
+    pub is_unpaid: bool,
+    /// The price that it began with.
+    pub(crate) price: Option<PriceInfo>,
+    rate: Option<Rate>,
+    debited_until: Duration,
+    /// Time counts only while media moves, and it has moved.
+    moved: Option<bool>,
+}
+
+impl Account {
+    /// What is left, in wei.
+    pub fn balance(&self) -> u128 {
+        self.paid.saturating_sub(self.debited)
+    }
+
+    /// The time that was paid for; zero where no job has begun, or it is paid once.
+    pub fn time_paid(&self) -> Duration {
+        self.rate.map(|rate| rate.time(self.paid)).unwrap_or_default()
+    }
+
+    /// The time that was debited.
+    pub fn time_debited(&self) -> Duration {
+        self.rate.map(|rate| rate.time(self.debited)).unwrap_or_default()
+    }
+}
+
+/// A call that was refused, other than by script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What was called.
+    pub endpoint: Endpoint,
+    /// The status of the answer.
+    pub status: u16,
+    /// The reason in it.
+    pub reason: String,
+}
+
+/// The books.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ledger {
+    accounts: Vec<Account>,
+    refused: VecDeque<Refused>,
+    /// Ticket parameters and the next nonce that is new.
+    nonces: VecDeque<(Vec<u8>, u32)>,
+}
+
+impl Ledger {
+    /// The accounts, oldest first.
+    pub fn accounts(&self) -> &[Account] {
+        &self.accounts
+    }
+
+    /// The account of a job.
+    pub fn account(&self, manifest: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.manifest == manifest)
+    }
+
+    /// Payments with tickets in them, of all accounts.
+    pub fn payments(&self) -> u64 {
+        self.accounts.iter().map(|account| account.payments).sum()
+    }
+
+    /// Debits of all accounts.
+    pub fn debits(&self) -> u64 {
+        self.accounts.iter().map(|account| account.debits).sum()
+    }
+
+    /// The time that was paid for, of all accounts.
+    pub fn time_paid(&self) -> Duration {
+        self.accounts.iter().map(Account::time_paid).sum()
+    }
+
+    /// Jobs and sessions that run and are paid for.
+    pub fn open(&self) -> usize {
+        self.accounts.iter().filter(|account| account.is_open).count()
+    }
+
+    /// The last calls that were refused, oldest first; at most 100.
+    pub fn refused(&self) -> impl Iterator<Item = &Refused> {
+        self.refused.iter()
+    }
+
+    pub(crate) fn refuse(&mut self, endpoint: Endpoint, status: u16, reason: &str) {
+        if self.refused.len() == REFUSED {
+            self.refused.pop_front();
+        }
+        self.refused.push_back(Refused { endpoint, status, reason: reason.to_owned() });
+    }
+
+    /// Takes tickets from `nonce` on as new; false if one of them has been here before.
+    pub(crate) fn is_new(&mut self, rand_hash: &[u8], nonce: u32, tickets: u32) -> bool {
+        let next = nonce.saturating_add(tickets);
+        if let Some((_, known)) = self.nonces.iter_mut().find(|(hash, _)| hash == rand_hash) {
+            let is_new = nonce >= *known;
+            *known = (*known).max(next);
+            return is_new;
+        }
+        if self.nonces.len() == NONCES {
+            self.nonces.pop_front();
+        }
+        self.nonces.push_back((rand_hash.to_vec(), next));
+        true
+    }
+
+    /// Books a payment.
+    pub(crate) fn credit(&mut self, manifest: &str, wei: u128) {
+        if wei > 0 {
+            let account = self.at(manifest);
+            account.paid = account.paid.saturating_add(wei);
+            account.payments += 1;
+        }
+    }
+
+    /// What is left of an account.
+    pub(crate) fn balance(&self, manifest: &str) -> u128 {
+        self.account(manifest).map(Account::balance).unwrap_or_default()
+    }
+
+    /// A job begins, and costs `price` per `unit` from `now` on. It is debited when media has moved, or, unless
+    /// `while_moving`, always.
+    pub(crate) fn begin(
+        &mut self,
+        manifest: &str,
+        (unit, price): (Unit, &PriceInfo),
+        while_moving: bool,
+        now: Duration,
+    ) {
+        let account = self.at(manifest);
+        account.is_open = true;
+        account.price = Some(price.clone());
+        account.rate = Rate::of(unit, price);
+        account.debited_until = now;
+        account.moved = while_moving.then_some(false);
+    }
+
+    /// Media moves.
+    pub(crate) fn moved(&mut self, manifest: &str) {
+        let account = self.accounts.iter_mut().find(|account| account.manifest == manifest);
+        if let Some(moved) = account.and_then(|account| account.moved.as_mut()) {
+            *moved = true;
+        }
+    }
+
+    /// The job has ended.
+    pub(crate) fn end(&mut self, manifest: &str) {
+        if let Some(account) = self.accounts.iter_mut().find(|a| a.manifest == manifest) {
+            account.is_open = false;
+        }
+    }
+
+    /// Takes the cost of the time since the last debit from every open account, where at least `every` has
+    /// passed. The manifest ids of those that cannot pay it: their jobs are to end.
+    pub(crate) fn debit(&mut self, now: Duration, every: Duration) -> Vec<String> {
+        let mut unpaid = Vec::new();
+        for account in self.accounts.iter_mut().filter(|account| account.is_open) {
+            let Some(rate) = account.rate else { continue };
+            let time = now.saturating_sub(account.debited_until);
+            if time < every || account.moved == Some(false) {
+                continue;
+            }
+            let fee = rate.wei(time);
+            if fee > account.balance() {
+                account.is_open = false;
+                account.is_unpaid = true;
+                unpaid.push(account.manifest.clone());
+                continue;
+            }
+            account.debited += fee;
+            account.debits += 1;
+            account.debited_until = now;
+            account.moved = account.moved.map(|_| false);
+        }
+        unpaid
+    }
+
+    fn at(&mut self, manifest: &str) -> &mut Account {
+        let found = self.accounts.iter().position(|account| account.manifest == manifest);
+        let at = found.unwrap_or_else(|| {
+            if self.accounts.len() >= ACCOUNTS {
+                let closed = self.accounts.iter().position(|account| !account.is_open);
+                self.accounts.remove(closed.unwrap_or_default());
+            }
+            self.accounts.push(Account::new(manifest));
+            self.accounts.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "found or just pushed")]
+        &mut self.accounts[at]
+    }
+}
+
+impl Account {
+    fn new(manifest: &str) -> Self {
+        Self {
+            manifest: manifest.to_owned(),
+            is_open: false,
+            payments: 0,
+            paid: 0,
+            debits: 0,
+            debited: 0,
+            is_unpaid: false,
+            price: None,
+            rate: None,
+            debited_until: Duration::ZERO,
+            moved: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(5);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Begins at 2 wei per second.
+    fn begin(ledger: &mut Ledger, manifest: &str, while_moving: bool, at: u64) {
+        let price = PriceInfo { price_per_unit: 2, pixels_per_unit: 1, ..PriceInfo::default() };
+        ledger.begin(manifest, (Unit::Seconds, &price), while_moving, seconds(at));
+    }
+
+    #[test]
+    fn time_is_debited_until_nothing_is_left() {
+        let mut ledger = Ledger::default();
+        ledger.credit("m", 20);
+        begin(&mut ledger, "m", false, 100);
+        assert_eq!(ledger.debit(seconds(104), EVERY), [""; 0]);
+        assert_eq!(ledger.debits(), 0, "too early");
+        assert_eq!(ledger.debit(seconds(106), EVERY), [""; 0]);
+        assert_eq!((ledger.balance("m"), ledger.debits()), (8, 1));
+        ledger.credit("m", 2);
+        assert_eq!(ledger.debit(seconds(111), EVERY), [""; 0]);
+        assert_eq!((ledger.balance("m"), ledger.open()), (0, 1));
+        assert_eq!(ledger.debit(seconds(116), EVERY), ["m"]);
+        let account = ledger.account("m").unwrap();
+        assert!(account.is_unpaid && !account.is_open);
+        assert_eq!((account.time_paid(), account.time_debited()), (seconds(11), seconds(11)));
+        assert_eq!(ledger.debit(seconds(999), EVERY), [""; 0], "once");
+    }
+
+    #[test]
+    fn time_without_media_waits_for_media() {
+        let mut ledger = Ledger::default();
+        begin(&mut ledger, "m", true, 100);
+        assert_eq!(ledger.debit(seconds(200), EVERY), [""; 0]);
+        ledger.moved("m");
+        ledger.moved("other");
+        ledger.credit("m", 210);
+        assert_eq!(ledger.debit(seconds(205), EVERY), [""; 0]);
+        assert_eq!(ledger.balance("m"), 0, "all of it counts then");
+        assert_eq!(ledger.debit(seconds(300), EVERY), [""; 0]);
+        ledger.moved("m");
+        assert_eq!(ledger.debit(seconds(300), EVERY), ["m"]);
+    }
+
+    #[test]
+    fn what_ended_or_is_paid_once_costs_no_more() {
+        let mut ledger = Ledger::default();
+        begin(&mut ledger, "ended", false, 0);
+        ledger.end("ended");
+        let fixed = (Unit::Fixed, &PriceInfo::default());
+        ledger.begin("once", fixed, false, seconds(0));
+        assert_eq!(ledger.debit(seconds(999), EVERY), [""; 0]);
+        assert_eq!((ledger.open(), ledger.debits()), (1, 0));
+    }
+
+    #[test]
+    fn no_ticket_counts_twice() {
+        let mut ledger = Ledger::default();
+        assert!(
+            ledger.is_new(b"a", 0, 3) && ledger.is_new(b"a", 3, 1) && ledger.is_new(b"b", 0, 1)
+        );
+        assert!(!ledger.is_new(b"a", 3, 1) && !ledger.is_new(b"a", 0, 9));
+        assert!(ledger.is_new(b"a", 9, 1));
+    }
+
+    #[test]
+    fn the_books_are_bounded() {
+        let mut ledger = Ledger::default();
+        begin(&mut ledger, "open", false, 0);
+        for i in 0..5000_u32 {
+            ledger.credit(&i.to_string(), 1);
+            ledger.refuse(Endpoint::Payment, 400, "no");
+            assert!(ledger.is_new(&i.to_be_bytes(), 0, 1));
+        }
+        assert_eq!((ledger.accounts().len(), ledger.refused().count()), (ACCOUNTS, REFUSED));
+        assert_eq!(ledger.nonces.len(), NONCES);
+        assert!(ledger.account("open").is_some());
+    }
+}

@@ -1,0 +1,109 @@
+//! The parts of payments that a gateway hands on without a look: ticket parameters, tickets, the seal.
+//!
+//! These messages are the sandbox's own. They hold what go-livepeer's hold (`net.TicketParams`,
+//! `net.Payment`), as far as it is checked here.
+//!
+//! An `OrchestratorInfo` ends in a seal: a field that no gateway knows, with a signature over all bytes
+//! before it. A gateway that decodes the info and encodes it again loses or breaks it, and the signer says so.
+//!
+//! Does not: check anything but the seal.
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::orchestrator::proto::PriceInfo;
+use crate::sandbox::money::key::{self, Matter, SIGNATURE};
+
+/// Field 2047, a length-delimited one: its key and its length, both varints.
+const SEAL: [u8; 3] = [0xfa, 0x7f, SIGNATURE as u8];
+
+/// What a ticket must be made from; an orchestrator proves its own by `tag`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct TicketParams {
+    /// The orchestrator's address.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) recipient: Bytes,
+    /// What a ticket is worth in the mean, in wei.
+    #[prost(uint64, tag = "2")]
+    pub(crate) value: u64,
+    /// Tells these parameters from all others.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(crate) rand_hash: Bytes,
+    /// Until when they are good, in ms since 1970.
+    #[prost(uint64, tag = "6")]
+    pub(crate) expires: u64,
+    /// The orchestrator's proof.
+    #[prost(bytes = "bytes", tag = "9")]
+    pub(crate) tag: Bytes,
+}
+
+/// Tickets.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Payment {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) params: Option<TicketParams>,
+    /// The payer's address.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) sender: Bytes,
+    /// The nonce of the first ticket; each further one has the next.
+    #[prost(uint32, tag = "3")]
+    pub(crate) nonce: u32,
+    /// How many.
+    #[prost(uint32, tag = "4")]
+    pub(crate) tickets: u32,
+    /// The price that the payer agrees to.
+    #[prost(message, optional, tag = "5")]
+    pub(crate) expected_price: Option<PriceInfo>,
+    /// Over all of that.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub(crate) signature: Bytes,
+}
+
+impl Payment {
+    /// The bytes that are signed.
+    pub(crate) fn content(&self) -> Vec<u8> {
+        Self { signature: Bytes::new(), ..self.clone() }.encode_to_vec()
+    }
+}
+
+/// The info has lost its seal, or was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Changed;
+
+/// Seals the bytes of an info.
+pub(crate) fn seal(mut info: Vec<u8>) -> Vec<u8> {
+    let signature = key::sign(Matter::Info, &info);
+    info.extend_from_slice(&SEAL);
+    info.extend_from_slice(&signature);
+    info
+}
+
+/// Whether an info is byte for byte as it was sealed.
+pub(crate) fn check_seal(info: &[u8]) -> Result<(), Changed> {
+    let (rest, signature) = info.split_last_chunk::<SIGNATURE>().ok_or(Changed)?;
+    let content = rest.strip_suffix(&SEAL).ok_or(Changed)?;
+    if key::verify(Matter::Info, content, signature) { Ok(()) } else { Err(Changed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orchestrator::proto::OrchestratorInfo;
+
+    #[test]
+    fn a_seal_survives_forwarding_but_no_encoding() {
+        let info = OrchestratorInfo { transcoder: "https://o:1".into(), ..Default::default() };
+        let sealed = seal(info.encode_to_vec());
+        assert_eq!(check_seal(&sealed), Ok(()));
+        // It is still an info.
+        let read = OrchestratorInfo::decode(sealed.as_slice()).unwrap();
+        assert_eq!(read, info);
+        assert_eq!(check_seal(&read.encode_to_vec()), Err(Changed));
+        for at in 0..sealed.len() {
+            let mut flipped = sealed.clone();
+            flipped[at] ^= 1;
+            assert_eq!(check_seal(&flipped), Err(Changed), "{at}");
+            assert_eq!(check_seal(&sealed[..at]), Err(Changed), "{at}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a payment has to cover, and how many tickets that takes.
+//!
+//! | kind | the first covers | a later one |
+//! |---|---|---|
+//! | lv2v | 60 s of 1280 × 720 × 30 pixels/s | the time since the one before |
+//! | live | 10 s | the time since the one before, in whole seconds, rounded up |
+//! | fixed | one unit | one unit |
+//! | pixels | the pixels | the pixels |
+//!
+//! The balance has to reach what is due, and at least one ticket's value; where it does already, there is
+//! nothing to sign (482). More than 100 tickets at once are refused (400).
+//!
+//! Does not: make tickets.
+
+use std::time::Duration;
+
+use crate::orchestrator::proto::PriceInfo;
+use crate::price::{Price, Unit};
+use crate::sandbox::money::{fee, pixels};
+use crate::sandbox::signer::Refusal;
+use crate::sandbox::signer::request::{Kind, Wanted};
+use crate::sandbox::signer::state::State;
+
+const PRELOAD_LV2V: Duration = Duration::from_secs(60);
+const PRELOAD_LIVE: Duration = Duration::from_secs(10);
+/// The most tickets of a payment.
+const TICKETS: u128 = 100;
+
+/// A payment before it is signed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Bill {
+    /// Tickets to make.
+    pub(super) tickets: u32,
+    /// What is left then, in wei.
+    pub(super) balance: u64,
+}
+
+/// The bill for `wanted`, at `now`.
+pub(super) fn make(
+    wanted: &Wanted,
+    state: &State,
+    now: Duration,
+    refresh_before: Duration,
+) -> Result<Bill, Refusal> {
+    if is_expired(wanted, now, refresh_before) {
+        let refusal = Refusal::new(480, "refresh session for remote signer");
+        return Err(Refusal { orchestrator: Some(wanted.orchestrator.clone()), ..refusal });
+    }
+    let units = units(wanted.kind, state, now);
+    if let Some(max) = &wanted.max_price {
+        let asked = price(wanted.kind, &wanted.price);
+        if asked.is_none_or(|asked| asked.partial_cmp(max).is_none_or(|order| order.is_gt())) {
+            return Err(Refusal::new(481, "orchestrator price exceeds maximum price"));
+        }
+    }
+    if has_doubled(&state.first_price(), &wanted.price) {
+        return Err(Refusal::new(481, "Orchestrator price has more than doubled"));
+    }
+    let value = u128::from(wanted.params.value);
+    let due = fee(&state.first_price(), units).filter(|_| value > 0);
+    let due = due.ok_or_else(|| Refusal::bad("ticket or price is worth nothing"))?;
+    let balance = u128::from(state.balance);
+    let tickets = due.max(value).saturating_sub(balance).div_ceil(value);
+    match u32::try_from(tickets) {
+        Ok(0) => Err(Refusal::new(482, "no tickets")),
+        Ok(count) if tickets <= TICKETS => {
+            let left = balance + tickets * value - due;
+            let left = u64::try_from(left).map_err(|_| Refusal::bad("balance is too large"))?;
+            Ok(Bill { tickets: count, balance: left })
+        }
+        _ => Err(Refusal::bad(format!("numTickets {tickets} exceeds maximum of {TICKETS}"))),
+    }
+}
+
+fn is_expired(wanted: &Wanted, now: Duration, refresh_before: Duration) -> bool {
+    let token = Duration::from_secs(u64::try_from(wanted.token.expiration).unwrap_or_default());
+    let is_token_old = now + refresh_before >= token;
+    is_token_old || now.as_millis() >= u128::from(wanted.params.expires)
+}
+
+fn units(kind: Kind, state: &State, now: Duration) -> u128 {
+    let since = now.saturating_sub(state.last);
+    // Two calls at the same instant count as a first one, as they do there.
+    let is_first = state.is_first() || since.is_zero();
+    match kind {
+        Kind::Lv2v => pixels(if is_first { PRELOAD_LV2V } else { since }),
+        Kind::Live => {
+            let time = if is_first { PRELOAD_LIVE } else { since };
+            time.as_nanos().div_ceil(Duration::from_secs(1).as_nanos())
+        }
+        Kind::Fixed => 1,
+        Kind::Pixels(pixels) => u128::from(pixels),
+    }
+}
+
+/// The price in the unit of this kind; `None` where it cannot be said exactly.
+fn price(kind: Kind, price: &PriceInfo) -> Option<Price> {
+    let unit = match kind {
+        Kind::Lv2v | Kind::Pixels(_) => {
+            return Price::per_pixels(price.price_per_unit, price.pixels_per_unit).ok();
+        }
+        Kind::Live => Unit::Seconds,
+        Kind::Fixed => Unit::Fixed,
+    };
+    let is_whole = price.pixels_per_unit == 1;
+    is_whole.then(|| Price::parse(&price.price_per_unit.to_string(), unit).ok())?
+}
+
+fn has_doubled(first: &PriceInfo, now: &PriceInfo) -> bool {
+    let cross = |a: i64, b: i64| i128::from(a) * i128::from(b);
+    cross(now.price_per_unit, first.pixels_per_unit)
+        > 2 * cross(first.price_per_unit, now.pixels_per_unit)
+}

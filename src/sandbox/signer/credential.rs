@@ -1,0 +1,47 @@
+//! Who calls the signer, by a header that it wants to see.
+//!
+//! As the proxies in front of real signers do: without it 401, with a wrong one 403.
+//!
+//! Does not: read other headers.
+
+use crate::sandbox::options::SignerOptions;
+use crate::sandbox::signer::Refusal;
+
+/// Who the value of the wanted header belongs to; empty where none is wanted.
+pub(crate) fn identity(options: &SignerOptions, value: Option<&str>) -> Result<String, Refusal> {
+    let Some(header) = &options.header else { return Ok(String::new()) };
+    let Some(value) = value else {
+        return Err(Refusal::new(401, format!("missing header {header}")));
+    };
+    let known = options.credentials.iter().find(|credential| credential.value == value);
+    known.map(|credential| credential.owner.clone()).ok_or_else(|| {
+        // As careless as some servers are: a gateway must not print what it is told.
+        Refusal::new(403, format!("unknown credential {value}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::Credential;
+
+    #[test]
+    fn known_credentials_are_let_in() {
+        let credential = |value: &str| Credential { value: value.into(), owner: "me".into() };
+        let mut options = SignerOptions {
+            header: Some("Authorization".into()),
+            credentials: vec![credential("Bearer a"), credential("Bearer b")],
+            ..SignerOptions::default()
+        };
+        let check = |options: &SignerOptions, value, expected: Result<&str, u16>| {
+            let found = identity(options, value);
+            assert_eq!(found.as_deref().map_err(|refusal| refusal.status), expected);
+        };
+        check(&options, Some("Bearer b"), Ok("me"));
+        check(&options, Some("Bearer c"), Err(403));
+        check(&options, Some(""), Err(403));
+        check(&options, None, Err(401));
+        options.header = None;
+        check(&options, None, Ok(""));
+    }
+}

@@ -1,0 +1,134 @@
+//! Answers the signer's calls on a connection of its port.
+//!
+//! Does not: decide what to sign; the rest of `signer` does.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::sandbox::check::Violation;
+use crate::sandbox::http1::io::{Wire, WireError};
+use crate::sandbox::http1::{Answer, Head};
+use crate::sandbox::io::call::{json, reason, receive, respond};
+use crate::sandbox::script::Endpoint;
+use crate::sandbox::signer::{self, Caller, Disorder, Refusal};
+use crate::sandbox::token;
+use crate::sandbox::trickle::io::After;
+use crate::sandbox::world::World;
+
+/// Answers one request.
+pub(crate) async fn request<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    head: &Head,
+) -> Result<After, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (path, query) = head.path.split_once('?').unwrap_or((&head.path, ""));
+    let endpoint = match (path, head.method.as_str()) {
+        ("/sign-orchestrator-info", "POST") => Endpoint::SignInfo,
+        ("/generate-live-payment", "POST") => Endpoint::MakePayment,
+        ("/discover-orchestrators", "GET") => Endpoint::Discover,
+        ("/sign-orchestrator-info" | "/generate-live-payment" | "/discover-orchestrators", _) => {
+            wire.answer(Answer::new(405).refusal("Method Not Allowed")).await?;
+            return Ok(After::Next);
+        }
+        _ => {
+            wire.answer(Answer::error(404, "404 page not found")).await?;
+            return Ok(After::Next);
+        }
+    };
+    let Some(body) = receive(wire, world, head, endpoint).await? else {
+        return Ok(After::DrainAndClose);
+    };
+    if endpoint == Endpoint::MakePayment {
+        return pay(wire, world, head, &body).await;
+    }
+    respond(wire, world, endpoint, |_| {
+        let is_sign = endpoint == Endpoint::SignInfo;
+        let body = identity(world, head).map(|_| {
+            if is_sign { signer::sign_info().to_string() } else { world.orchestrators(query) }
+        });
+        answer(world, endpoint, body)
+    })
+    .await
+}
+
+async fn pay<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    head: &Head,
+    body: &[u8],
+) -> Result<After, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    const ENDPOINT: Endpoint = Endpoint::MakePayment;
+    let place = signer::place(body);
+    let disorder = place.as_ref().and_then(|(id, at)| world.lock().order.begin(id, *at).err());
+    if let Some(disorder) = disorder {
+        let violation = match disorder {
+            Disorder::Old => Violation::OldState,
+            Disorder::Again => Violation::ReusedState,
+            Disorder::AtOnce => Violation::StatesAtOnce,
+        };
+        let message = violation.to_string();
+        world.lock().violations.add(violation);
+        // A state that comes again is signed again: the orchestrator has seen the tickets.
+        if disorder != Disorder::Again {
+            let refusal = Refusal { status: 400, message, orchestrator: None };
+            wire.answer(answer(world, ENDPOINT, Err(refusal))).await?;
+            return Ok(After::Next);
+        }
+    }
+    let mut made = None;
+    let after = respond(wire, world, ENDPOINT, |is_delivered| {
+        let signed = sign(world, head, body);
+        made = signed.as_ref().ok().map(|signed| (signed.place.clone(), is_delivered));
+        answer(world, ENDPOINT, signed.map(|signed| signed.body.to_string()))
+    })
+    .await;
+    match (made, place) {
+        (Some(((id, at), is_delivered)), _) => {
+            let is_delivered = is_delivered && after.is_ok();
+            world.lock().order.end(&id, Some(at), is_delivered);
+        }
+        (None, Some((id, _))) => world.lock().order.end(&id, None, true),
+        (None, None) => {}
+    }
+    after
+}
+
+fn sign(world: &World, head: &Head, body: &[u8]) -> Result<signer::Signed, Refusal> {
+    let identity = identity(world, head)?;
+    let caller = Caller {
+        identity: &identity,
+        now: world.now(),
+        refresh_before: world.options.timings.token / 10,
+        id: &token::random_id(),
+    };
+    signer::pay(body, caller)
+}
+
+fn identity(world: &World, head: &Head) -> Result<String, Refusal> {
+    let state = world.lock();
+    let value = state.signer.header.as_deref().and_then(|name| head.header(name));
+    signer::identity(&state.signer, value)
+}
+
+fn answer(world: &World, endpoint: Endpoint, result: Result<String, Refusal>) -> Answer {
+    match result {
+        Ok(body) => json(Answer::new(200), &body),
+        Err(refusal) => {
+            // 482 is no fault of anybody's.
+            if refusal.status != 482 {
+                world.lock().ledger.refuse(endpoint, refusal.status, &refusal.message);
+            }
+            let answer = Answer::new(refusal.status);
+            let answer = match &refusal.orchestrator {
+                Some(url) => answer.with("Livepeer-Orchestrator-URL", url),
+                None => answer,
+            };
+            json(answer, &reason(&refusal.message))
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A remote signer that signs with the sandbox's fixed key, and keeps nothing from one call to the next.
+//!
+//! It makes the checks of the real one (go-livepeer `server/remote_signer.go`), in its order; the first that
+//! fails answers. Two more are ours: the `OrchestratorInfo` must come byte for byte as it was made (its seal),
+//! and states must come in order. The real signer cannot see the latter, but the orchestrator then refuses
+//! the tickets.
+//!
+//! ```text
+//!   credential ─▶ Wanted (request) ─▶ State (state) ─▶ Bill (bill) ─▶ payment, segment, next state
+//!    401, 403        400                400, 500       400, 480-482
+//! ```
+//!
+//! Does not: hold money or keys that are worth anything.
+
+mod bill;
+mod credential;
+pub(crate) mod io;
+mod order;
+mod request;
+mod state;
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use prost::Message;
+use serde_json::{Value, json};
+
+use crate::orchestrator::proto::SegData;
+use crate::sandbox::money::credentials::content;
+use crate::sandbox::money::key::{self, Matter, PAYER};
+use crate::sandbox::money::wire::Payment;
+
+pub(crate) use credential::identity;
+pub(crate) use order::{Disorder, Order};
+use request::Wanted;
+use state::State;
+
+/// Why there is no payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) message: String,
+    /// With 480: whom to ask for fresh terms.
+    pub(crate) orchestrator: Option<String>,
+}
+
+impl Refusal {
+    fn new(status: u16, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), orchestrator: None }
+    }
+
+    fn bad(message: impl Into<String>) -> Self {
+        Self::new(400, message)
+    }
+}
+
+/// What a call comes with besides its body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    /// Who the credential belongs to; empty where none is asked for.
+    pub(crate) identity: &'a str,
+    /// The time since 1970.
+    pub(crate) now: Duration,
+    /// Auth tokens count as expired so long before their end.
+    pub(crate) refresh_before: Duration,
+    /// A fresh id.
+    pub(crate) id: &'a str,
+}
+
+/// A payment that was made.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    /// The body of the answer.
+    pub(crate) body: Value,
+    /// The session that it belongs to, and its place there.
+    pub(crate) place: (String, u64),
+}
+
+/// The answer to `POST /sign-orchestrator-info`.
+pub(crate) fn sign_info() -> Value {
+    json!({
+        "address": key::hex(&PAYER),
+        "signature": key::hex(&key::sign(Matter::Address, &PAYER)),
+    })
+}
+
+/// The session of a request and its place there: that of the payment before it. `None` for the first one, and
+/// for one that is nonsense.
+pub(crate) fn place(body: &[u8]) -> Option<(String, u64)> {
+    let state = Wanted::read(body).ok()?.state?;
+    State::open(&state).ok().map(|state| (state.id, state.sequence))
+}
+
+/// The answer to `POST /generate-live-payment`.
+pub(crate) fn pay(body: &[u8], caller: Caller<'_>) -> Result<Signed, Refusal> {
+    let wanted = Wanted::read(body)?;
+    let state = match &wanted.state {
+        Some(signed) => State::open(signed)?.follow(&wanted)?,
+        None => State::begin(&wanted, caller.id),
+    };
+    let manifest = match (&wanted.manifest_id, &wanted.state) {
+        (Some(manifest), _) => manifest.clone(),
+        (None, Some(_)) => return Err(Refusal::bad("missing manifestID")),
+        (None, None) => caller.id.to_owned(),
+    };
+    let bill = bill::make(&wanted, &state, caller.now, caller.refresh_before)?;
+    let nonce = if state.tickets_of == wanted.params.rand_hash[..] { state.nonce } else { 0 };
+    let payment = Payment {
+        params: Some(wanted.params),
+        sender: Bytes::copy_from_slice(&PAYER),
+        nonce,
+        tickets: bill.tickets,
+        expected_price: Some(wanted.price),
+        signature: Bytes::new(),
+    };
+    let signature = key::sign(Matter::Tickets, &payment.content()).into();
+    let payment = Payment { signature, ..payment };
+    let segment = SegData {
+        manifest_id: Bytes::from(manifest),
+        capabilities: wanted.capabilities,
+        auth_token: Some(wanted.token),
+        ..SegData::default()
+    };
+    let sig = key::sign(Matter::Segment, &content(&segment)).into();
+    let segment = SegData { sig, ..segment };
+    let next = state.owned_by(caller.identity)?.paid(&bill, caller.now, &payment);
+    Ok(Signed {
+        body: json!({
+            "payment": STANDARD.encode(payment.encode_to_vec()),
+            "segCreds": STANDARD.encode(segment.encode_to_vec()),
+            "state": next.seal(),
+        }),
+        place: (next.id, next.sequence),
+    })
+}
+
+#[cfg(test)]
+mod tests;

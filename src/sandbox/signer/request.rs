@@ -1,0 +1,177 @@
+//! Reads the body of `POST /generate-live-payment`, and checks what can be checked without the state.
+//!
+//! Does not: compare it with an earlier one; `state` does.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use prost::Message;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::orchestrator::proto::{AuthToken, Capabilities, OrchestratorInfo, PriceInfo};
+use crate::price::{Price, Unit};
+use crate::sandbox::money::wire::{TicketParams, check_seal};
+use crate::sandbox::signer::Refusal;
+
+/// The most pixels of a request: more than a day of live video.
+const PIXELS: i64 = 1 << 42;
+
+/// How a payment is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `lv2v`: the time, in pixels of live video.
+    Lv2v,
+    /// `live`: the time, in seconds.
+    Live,
+    /// `fixed`: the call.
+    Fixed,
+    /// `inPixels`.
+    Pixels(u64),
+}
+
+impl Kind {
+    /// Its `type`; empty where `inPixels` stands for one.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Lv2v => "lv2v",
+            Self::Live => "live",
+            Self::Fixed => "fixed",
+            Self::Pixels(_) => "",
+        }
+    }
+
+    fn unit(self) -> Option<Unit> {
+        match self {
+            Self::Lv2v => Some(Unit::PixelSeconds720p),
+            Self::Live => Some(Unit::Seconds),
+            Self::Fixed => Some(Unit::Fixed),
+            Self::Pixels(_) => None,
+        }
+    }
+}
+
+/// A state as it came.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignedState {
+    #[serde(rename = "State")]
+    pub(super) state: String,
+    #[serde(rename = "Sig")]
+    pub(super) signature: String,
+}
+
+/// What a gateway wants.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) kind: Kind,
+    pub(super) orchestrator: String,
+    pub(super) address: Vec<u8>,
+    pub(super) price: PriceInfo,
+    pub(super) params: TicketParams,
+    pub(super) token: AuthToken,
+    pub(super) manifest_id: Option<String>,
+    pub(super) state: Option<SignedState>,
+    pub(super) app: Option<String>,
+    pub(super) max_price: Option<Price>,
+    pub(super) capabilities: Option<Capabilities>,
+}
+
+#[derive(Deserialize)]
+struct Json {
+    #[serde(default)]
+    orchestrator: String,
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default, rename = "inPixels")]
+    pixels: i64,
+    #[serde(default, rename = "ManifestID")]
+    manifest_id: Option<String>,
+    #[serde(default)]
+    state: Option<SignedState>,
+    #[serde(default)]
+    app: Option<String>,
+    #[serde(default, rename = "maxPrice")]
+    max_price: Option<MaxPrice>,
+    #[serde(default)]
+    capabilities: String,
+}
+
+#[derive(Deserialize)]
+struct MaxPrice {
+    price: Box<RawValue>,
+    currency: String,
+    unit: String,
+}
+
+impl Wanted {
+    /// Reads and checks a body.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
+        let json: Json = serde_json::from_slice(body).map_err(|e| Refusal::bad(e.to_string()))?;
+        let bytes = decode("orchestrator", &json.orchestrator)?;
+        if bytes.is_empty() {
+            return Err(Refusal::bad("missing orchestrator"));
+        }
+        let info = OrchestratorInfo::decode(bytes.as_slice())
+            .map_err(|_| Refusal::bad("orchestrator is no OrchestratorInfo"))?;
+        let is_positive = |price: &PriceInfo| price.price_per_unit > 0 && price.pixels_per_unit > 0;
+        let price = info.price_info.filter(is_positive);
+        let price = price.ok_or_else(|| Refusal::bad("missing or zero priceInfo"))?;
+        let params = info.ticket_params.filter(|params| !params.is_empty());
+        let params =
+            params.ok_or_else(|| Refusal::bad("missing ticketParams in OrchestratorInfo"))?;
+        let params = TicketParams::decode(params)
+            .map_err(|_| Refusal::bad("failed to derive ticket params from OrchestratorInfo"))?;
+        check_seal(&bytes)
+            .map_err(|_| Refusal::bad("OrchestratorInfo is not byte for byte as it was made"))?;
+        let token = info.auth_token.ok_or_else(|| Refusal::bad("missing auth token"))?;
+        let kind = kind(&json.kind, json.pixels)?;
+        let max_price = json.max_price.as_ref().map(|max| max.read(kind)).transpose()?;
+        let capabilities = decode("capabilities", &json.capabilities)?;
+        let capabilities = match capabilities.as_slice() {
+            [] => None,
+            bytes => Some(
+                Capabilities::decode(bytes)
+                    .map_err(|_| Refusal::bad("capabilities are no Capabilities"))?,
+            ),
+        };
+        Ok(Self {
+            kind,
+            orchestrator: info.transcoder,
+            address: info.address.to_vec(),
+            price,
+            params,
+            token,
+            manifest_id: json.manifest_id.filter(|id| !id.is_empty()),
+            state: json.state,
+            app: json.app,
+            max_price,
+            capabilities,
+        })
+    }
+}
+
+fn kind(name: &str, pixels: i64) -> Result<Kind, Refusal> {
+    match name {
+        "lv2v" => Ok(Kind::Lv2v),
+        "live" => Ok(Kind::Live),
+        "fixed" => Ok(Kind::Fixed),
+        "" if (1..=PIXELS).contains(&pixels) => Ok(Kind::Pixels(pixels.unsigned_abs())),
+        "" => Err(Refusal::bad("missing billable unit or job type")),
+        _ => Err(Refusal::bad("invalid job type")),
+    }
+}
+
+fn decode(name: &str, text: &str) -> Result<Vec<u8>, Refusal> {
+    STANDARD.decode(text).map_err(|_| Refusal::bad(format!("{name} is no base64")))
+}
+
+impl MaxPrice {
+    fn read(&self, kind: Kind) -> Result<Price, Refusal> {
+        if self.currency != "wei" {
+            return Err(Refusal::bad("maxPrice must be in wei"));
+        }
+        let unit = Unit::from_wire(&self.unit).filter(|unit| Some(*unit) == kind.unit());
+        let unit = unit.ok_or_else(|| Refusal::bad("unit of maxPrice does not fit the type"))?;
+        Price::parse(self.price.get(), unit).map_err(|error| Refusal::bad(error.to_string()))
+    }
+}

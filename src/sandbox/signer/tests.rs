@@ -1,0 +1,288 @@
+//! The signer's checks, one by one, with a clock and ids of our own.
+//!
+//! Does not: use sockets.
+
+use super::*;
+use crate::orchestrator::proto::{AuthToken, OrchestratorInfo, PriceInfo};
+use crate::sandbox::money::Till;
+use crate::sandbox::money::key::ORCHESTRATOR;
+use crate::sandbox::money::wire::seal;
+
+const NOW: Duration = Duration::from_secs(1_800_000_000);
+/// Two wei a second, a ticket for 5 s.
+const LIVE_TICKET: u64 = 10;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn till() -> Till {
+    Till::new(&[1; 32])
+}
+
+/// An info with its parts as given; terms and token are good for an hour.
+fn info(wei: i64, ticket: u64, random: u8) -> OrchestratorInfo {
+    let params = till().terms(ticket, NOW + seconds(3600), [random; 32]);
+    OrchestratorInfo {
+        transcoder: "https://o:1".to_owned(),
+        ticket_params: Some(params.encode_to_vec().into()),
+        price_info: Some(PriceInfo {
+            price_per_unit: wei,
+            pixels_per_unit: 1,
+            ..PriceInfo::default()
+        }),
+        address: Bytes::copy_from_slice(&ORCHESTRATOR),
+        auth_token: Some(AuthToken {
+            token: Bytes::from_static(b"t"),
+            session_id: "s".to_owned(),
+            expiration: (NOW + seconds(3600)).as_secs().cast_signed(),
+        }),
+        ..OrchestratorInfo::default()
+    }
+}
+
+fn sealed(info: &OrchestratorInfo) -> Value {
+    json!(STANDARD.encode(seal(info.encode_to_vec())))
+}
+
+fn live() -> Value {
+    json!({ "orchestrator": sealed(&info(2, LIVE_TICKET, 7)), "type": "live", "ManifestID": "m" })
+}
+
+fn ask(body: &Value, now: Duration) -> Result<Signed, Refusal> {
+    ask_as(body, now, "")
+}
+
+fn ask_as(body: &Value, now: Duration, identity: &str) -> Result<Signed, Refusal> {
+    let caller = Caller { identity, now, refresh_before: seconds(180), id: "fresh" };
+    pay(body.to_string().as_bytes(), caller)
+}
+
+/// The tickets and the manifest id of a payment.
+#[track_caller]
+fn opened(signed: &Signed) -> (Payment, String) {
+    let bytes = |key: &str| STANDARD.decode(signed.body[key].as_str().unwrap()).unwrap();
+    let payment = Payment::decode(bytes("payment").as_slice()).unwrap();
+    assert!(key::verify(Matter::Tickets, &payment.content(), &payment.signature));
+    let segment = SegData::decode(bytes("segCreds").as_slice()).unwrap();
+    assert!(key::verify(Matter::Segment, &content(&segment), &segment.sig));
+    (payment, String::from_utf8(segment.manifest_id.to_vec()).unwrap())
+}
+
+#[track_caller]
+fn refused(body: &Value, status: u16, message: &str) {
+    let refusal = ask(body, NOW).unwrap_err();
+    assert_eq!(refusal.status, status, "{refusal:?}");
+    assert!(refusal.message.contains(message), "{refusal:?}");
+}
+
+/// A first request, with one key changed.
+#[track_caller]
+fn check(key: &str, value: Value, status: u16, message: &str) {
+    let mut body = live();
+    body[key] = value;
+    refused(&body, status, message);
+}
+
+/// A first request, with its info changed.
+#[track_caller]
+fn check_info(change: impl FnOnce(&mut OrchestratorInfo), status: u16, message: &str) {
+    let mut info = info(2, LIVE_TICKET, 7);
+    change(&mut info);
+    check("orchestrator", sealed(&info), status, message);
+}
+
+#[test]
+fn the_first_payment_pays_ahead_and_later_ones_for_the_time_since() {
+    let mut body = live();
+    let first = ask(&body, NOW).unwrap();
+    let (payment, manifest) = opened(&first);
+    // 10 s are 20 wei.
+    assert_eq!((payment.tickets, payment.nonce, manifest.as_str()), (2, 0, "m"));
+    assert_eq!(first.place, ("fresh".to_owned(), 0));
+    body["state"] = first.body["state"].clone();
+    let second = ask(&body, NOW + seconds(11)).unwrap();
+    let (payment, _) = opened(&second);
+    // 22 wei, rounded up to tickets; 8 are left.
+    assert_eq!((payment.tickets, payment.nonce), (3, 2));
+    body["state"] = second.body["state"].clone();
+    let (payment, _) = opened(&ask(&body, NOW + seconds(16)).unwrap());
+    assert_eq!((payment.tickets, payment.nonce), (1, 5), "10 wei at least, and 8 are there");
+    let signed = ask(&body, NOW + seconds(15)).unwrap();
+    assert_eq!(opened(&signed).0.tickets, 1);
+}
+
+#[test]
+fn live_video_pays_60_s_ahead_by_the_pixel() {
+    let ticket = 1280 * 720 * 30 * 5;
+    let body = json!({ "orchestrator": sealed(&info(1, ticket, 7)), "type": "lv2v" });
+    let first = ask(&body, NOW).unwrap();
+    let (payment, manifest) = opened(&first);
+    assert_eq!((payment.tickets, manifest.as_str()), (12, "fresh"), "an id of its own");
+    let mut body = body;
+    body["state"] = first.body["state"].clone();
+    refused(&body, 400, "missing manifestID");
+    body["ManifestID"] = json!("m");
+    let (payment, manifest) = opened(&ask(&body, NOW + seconds(5)).unwrap());
+    assert_eq!((payment.tickets, manifest.as_str()), (1, "m"));
+    let refusal = ask(&body, NOW + seconds(506)).unwrap_err();
+    assert_eq!(refusal.status, 400, "more than 100 tickets: {refusal:?}");
+}
+
+#[test]
+fn nothing_is_signed_while_the_balance_lasts() {
+    let mut body = live();
+    body["orchestrator"] = sealed(&info(2, 100, 7));
+    let first = ask(&body, NOW).unwrap();
+    assert_eq!(opened(&first).0.tickets, 1);
+    body["state"] = first.body["state"].clone();
+    // 80 are left, less than a ticket.
+    let second = ask(&body, NOW + seconds(5)).unwrap();
+    body["state"] = second.body["state"].clone();
+    // 170 are left: enough for 85 s.
+    for later in [6, 50, 90] {
+        assert_eq!(ask(&body, NOW + seconds(later)).unwrap_err().status, 482, "{later}");
+    }
+    assert!(ask(&body, NOW + seconds(91)).is_ok());
+}
+
+#[test]
+fn fixed_and_pixels_pay_what_they_say() {
+    let fixed = json!({ "orchestrator": sealed(&info(30, 10, 7)), "type": "fixed" });
+    assert_eq!(opened(&ask(&fixed, NOW).unwrap()).0.tickets, 3);
+    let pixels = json!({ "orchestrator": sealed(&info(2, 10, 7)), "inPixels": 21 });
+    assert_eq!(opened(&ask(&pixels, NOW).unwrap()).0.tickets, 5);
+}
+
+#[test]
+fn a_request_that_makes_no_sense_is_refused() {
+    for body in [json!([]), json!(null), json!("text"), json!({ "orchestrator": 7 })] {
+        assert_eq!(ask(&body, NOW).unwrap_err().status, 400, "{body}");
+    }
+    check("orchestrator", json!(""), 400, "missing orchestrator");
+    check("orchestrator", json!("%"), 400, "no base64");
+    check("orchestrator", json!("AAAA"), 400, "no OrchestratorInfo");
+    check("type", json!("byoc"), 400, "invalid job type");
+    check("type", json!(""), 400, "missing billable unit");
+    check("capabilities", json!("%"), 400, "no base64");
+    check("capabilities", json!("AAAA"), 400, "no Capabilities");
+    check_info(|info| info.price_info = None, 400, "priceInfo");
+    check_info(|info| info.price_info.as_mut().unwrap().price_per_unit = 0, 400, "priceInfo");
+    check_info(|info| info.ticket_params = None, 400, "ticketParams");
+    check_info(|info| info.auth_token = None, 400, "auth token");
+}
+
+#[test]
+fn an_info_that_was_decoded_on_its_way_is_refused() {
+    let changed = json!(STANDARD.encode(info(2, LIVE_TICKET, 7).encode_to_vec()));
+    check("orchestrator", changed, 400, "byte for byte");
+}
+
+#[test]
+fn expired_terms_are_to_be_fetched_anew() {
+    for (late, status) in [(3419, None), (3420, Some(480)), (3600, Some(480))] {
+        let refused = ask(&live(), NOW + seconds(late)).err();
+        assert_eq!(refused.as_ref().map(|refusal| refusal.status), status, "{late}");
+        if let Some(refusal) = refused {
+            assert_eq!(refusal.orchestrator.as_deref(), Some("https://o:1"));
+        }
+    }
+    let old = till().terms(10, NOW, [7; 32]).encode_to_vec();
+    check_info(|info| info.ticket_params = Some(old.into()), 480, "refresh");
+}
+
+#[test]
+fn a_price_has_limits() {
+    let max = |price: Value, unit: &str| json!({ "price": price, "currency": "wei", "unit": unit });
+    check("maxPrice", max(json!(1.5), "seconds"), 481, "exceeds maximum");
+    check("maxPrice", max(json!(2), "720p-pixel-seconds"), 400, "unit");
+    check("maxPrice", max(json!(2), "fixed"), 400, "unit");
+    check("maxPrice", max(json!(2), "hours"), 400, "unit");
+    check("maxPrice", max(json!("2"), "seconds"), 400, "price");
+    let usd = json!({ "price": 2, "currency": "usd", "unit": "seconds" });
+    check("maxPrice", usd, 400, "wei");
+    let mut body = live();
+    body["maxPrice"] = max(json!(2.0), "seconds");
+    let first = ask(&body, NOW).unwrap();
+    body["state"] = first.body["state"].clone();
+    body["maxPrice"] = Value::Null;
+    body["orchestrator"] = sealed(&info(4, LIVE_TICKET, 7));
+    assert!(ask(&body, NOW + seconds(5)).is_ok());
+    body["orchestrator"] = sealed(&info(5, LIVE_TICKET, 7));
+    refused(&body, 481, "more than doubled");
+}
+
+/// A later request, with one key changed.
+#[track_caller]
+fn check_later(key: &str, value: Value, message: &str) {
+    let mut body = live();
+    body["app"] = json!("a");
+    body["state"] = ask(&body, NOW).unwrap().body["state"].clone();
+    body[key] = value;
+    refused(&body, 400, message);
+}
+
+#[test]
+fn a_state_belongs_to_its_session() {
+    check_later("app", Value::Null, "app mismatch");
+    check_later("app", json!("b"), "app mismatch");
+    check_later("type", json!("fixed"), "job type mismatch");
+    check_later("ManifestID", Value::Null, "missing manifestID");
+    check_later("ManifestID", json!(""), "missing manifestID");
+    check_later("state", json!({ "State": "e30=", "Sig": "" }), "invalid sig");
+    check_later("state", json!({ "State": "%", "Sig": "" }), "invalid state");
+    check_later("state", json!({ "State": "e30=" }), "missing field");
+    let other = OrchestratorInfo {
+        address: Bytes::from_static(b"another-orchestrator"),
+        ..info(2, LIVE_TICKET, 7)
+    };
+    check_later("orchestrator", sealed(&other), "orchestratorAddress mismatch");
+}
+
+#[test]
+fn a_state_that_was_touched_is_refused() {
+    let mut body = live();
+    let state = ask(&body, NOW).unwrap().body["state"].clone();
+    let bytes = STANDARD.decode(state["State"].as_str().unwrap()).unwrap();
+    for at in (0..bytes.len()).step_by(7) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        body["state"] = json!({ "State": STANDARD.encode(flipped), "Sig": state["Sig"] });
+        refused(&body, 400, "invalid sig");
+    }
+}
+
+#[test]
+fn a_state_belongs_to_the_owner_of_the_credential() {
+    let mut body = live();
+    body["state"] = ask_as(&body, NOW, "me").unwrap().body["state"].clone();
+    assert!(ask_as(&body, NOW + seconds(5), "me").is_ok());
+    let refusal = ask_as(&body, NOW + seconds(5), "you").unwrap_err();
+    assert_eq!((refusal.status, refusal.message.as_str()), (500, "remote signer auth ID changed"));
+}
+
+#[test]
+fn fresh_terms_start_the_nonces_anew() {
+    let mut body = live();
+    body["state"] = ask(&body, NOW).unwrap().body["state"].clone();
+    body["orchestrator"] = sealed(&info(2, LIVE_TICKET, 8));
+    assert_eq!(opened(&ask(&body, NOW + seconds(5)).unwrap()).0.nonce, 0);
+}
+
+#[test]
+fn the_place_of_a_request_is_its_states() {
+    let mut body = live();
+    assert_eq!(place(body.to_string().as_bytes()), None);
+    body["state"] = ask(&body, NOW).unwrap().body["state"].clone();
+    assert_eq!(place(body.to_string().as_bytes()), Some(("fresh".to_owned(), 0)));
+    let second = ask(&body, NOW + seconds(5)).unwrap();
+    assert_eq!(second.place, ("fresh".to_owned(), 1));
+    assert_eq!(place(b"nonsense"), None);
+}
+
+#[test]
+fn the_signature_is_as_long_as_a_real_one() {
+    let signed = sign_info();
+    let length = |key: &str| signed[key].as_str().unwrap().len();
+    assert_eq!((length("address"), length("signature")), (42, 132));
+}

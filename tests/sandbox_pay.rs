@@ -1,0 +1,511 @@
+//! The sandbox as a signer and as an orchestrator that wants to be paid: over real sockets, with a gateway made
+//! by hand, every check of both is made to bite.
+//!
+//! Does not: test runners; `sandbox_runner` does.
+#![cfg(feature = "sandbox")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may panic and print"
+)]
+
+mod sandbox_client;
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use livepeer_edge::http::io::Alpn;
+use livepeer_edge::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest, PaymentResult};
+use livepeer_edge::sandbox::{
+    CallTrouble, Credential, Endpoint, Handle, InfoTrouble, Ledger, Options, Sandbox,
+    SignerOptions, Target, Timings, Trouble, Violation,
+};
+use prost::Message;
+use sandbox_client::{Answer, Client, LIMIT, call, connect_to, info_bytes, post};
+use serde_json::{Value, json};
+
+const GET_ORCHESTRATOR: &str = "/net.Orchestrator/GetOrchestrator";
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Ten wei per pixel, and a signer.
+fn paying() -> Options {
+    Options {
+        price: Some(10),
+        signer: Some(SignerOptions::default()),
+        // Only the tests put the clock forward.
+        timings: Timings { debit: seconds(5), ..Timings::default() },
+        ..Options::default()
+    }
+}
+
+/// A gateway that does all by hand.
+struct Gateway {
+    sandbox: Handle,
+    request: Value,
+    manifest: String,
+}
+
+/// The two headers of a payment.
+#[derive(Clone)]
+struct Paid(String);
+
+impl Gateway {
+    async fn new(options: Options) -> Self {
+        let sandbox = Sandbox::start(options).unwrap();
+        let info = Self::info(&sandbox).await.unwrap();
+        let request = json!({ "orchestrator": STANDARD.encode(info), "type": "lv2v" });
+        Self { sandbox, request, manifest: String::new() }
+    }
+
+    /// The info, with the signature that the signer gives.
+    async fn info(sandbox: &Handle) -> Result<Vec<u8>, (u32, String)> {
+        let url = sandbox.signer_url().unwrap();
+        let signed = post(&url, "/sign-orchestrator-info", "", b"{}").await.json();
+        let bytes = |key: &str| {
+            let text = &signed[key].as_str().unwrap()[2..];
+            let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+            Bytes::from((0..text.len()).step_by(2).map(byte).collect::<Vec<u8>>())
+        };
+        let request = OrchestratorRequest {
+            address: bytes("address"),
+            sig: bytes("signature"),
+            ..OrchestratorRequest::default()
+        };
+        info_bytes(sandbox, GET_ORCHESTRATOR, &request).await
+    }
+
+    async fn refresh(&mut self) {
+        let info = Self::info(&self.sandbox).await.unwrap();
+        self.request["orchestrator"] = json!(STANDARD.encode(info));
+    }
+
+    async fn ask(&self) -> Answer {
+        let url = self.sandbox.signer_url().unwrap();
+        post(&url, "/generate-live-payment", "", self.request.to_string().as_bytes()).await
+    }
+
+    /// A payment of the signer, whose state goes into the next request.
+    async fn sign(&mut self) -> Paid {
+        let answer = self.ask().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let json = answer.json();
+        self.request["state"] = json["state"].clone();
+        let text = |key: &str| json[key].as_str().unwrap().to_owned();
+        let (payment, segment) = (text("payment"), text("segCreds"));
+        Paid(format!("Livepeer-Payment: {payment}\r\nLivepeer-Segment: {segment}\r\n"))
+    }
+
+    async fn start(&mut self, paid: &Paid) -> Answer {
+        let body = br#"{"model_id":"m"}"#;
+        let answer = post(&self.sandbox.url(), "/live-video-to-video", &paid.0, body).await;
+        if answer.status == 200 {
+            self.manifest = answer.json()["manifest_id"].as_str().unwrap().to_owned();
+            self.request["ManifestID"] = json!(self.manifest);
+        }
+        answer
+    }
+
+    /// A gateway whose job runs.
+    async fn running(options: Options) -> Self {
+        let mut gateway = Self::new(options).await;
+        let paid = gateway.sign().await;
+        assert_eq!(gateway.start(&paid).await.status, 200);
+        gateway
+    }
+
+    async fn pay(&self, paid: &Paid) -> Answer {
+        post(&self.sandbox.url(), "/payment", &paid.0, b"").await
+    }
+
+    /// Pays, and takes the fresh info.
+    async fn turn(&mut self) {
+        let paid = self.sign().await;
+        let answer = self.pay(&paid).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let info = PaymentResult::decode(answer.body.as_slice()).unwrap().info.unwrap();
+        self.request["orchestrator"] = json!(STANDARD.encode(info));
+    }
+
+    /// A segment of media begins.
+    async fn media(&self, seq: u64) {
+        let mut client = Client::connect(&self.sandbox).await;
+        client.post(&self.manifest, seq, "").await;
+        client.chunk(b"x").await;
+        client.end().await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+
+    fn ledger(&self) -> Ledger {
+        self.sandbox.ledger()
+    }
+
+    /// The status and the reason of the last refusal.
+    fn refusal(&self) -> (Endpoint, u16, String) {
+        let ledger = self.ledger();
+        let last = ledger.refused().last().expect("a refusal").clone();
+        (last.endpoint, last.status, last.reason)
+    }
+}
+
+#[tokio::test]
+async fn a_paid_hour_goes_by() {
+    let mut gateway = Gateway::running(paying()).await;
+    let paid = gateway.ledger().account(&gateway.manifest).unwrap().time_paid();
+    assert_eq!(paid, seconds(60));
+    let mut refreshed = 0;
+    for turn in 0..120 {
+        if turn % 20 == 0 {
+            gateway.media(turn / 20).await;
+        }
+        gateway.sandbox.advance(seconds(30));
+        loop {
+            match gateway.ask().await.status {
+                // The token is in its last minutes.
+                480 => {
+                    refreshed += 1;
+                    gateway.refresh().await;
+                }
+                482 => break,
+                _ => break gateway.turn().await,
+            }
+        }
+    }
+    gateway.media(6).await;
+    gateway.sandbox.advance(seconds(5));
+    let ledger = gateway.ledger();
+    let account = ledger.account(&gateway.manifest).unwrap();
+    assert!(account.is_open && !account.is_unpaid);
+    assert!(account.time_debited() >= seconds(3600), "{:?}", account.time_debited());
+    let ahead = account.time_paid() - account.time_debited();
+    assert!((50..=70).contains(&ahead.as_secs()), "{ahead:?}");
+    assert!((2..=3).contains(&refreshed), "{refreshed}");
+    assert_eq!(ledger.refused().filter(|refused| refused.status != 480).count(), 0);
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_paid_ends() {
+    let gateway = Gateway::running(paying()).await;
+    let mut waiting = Client::connect(&gateway.sandbox).await;
+    let out = format!("GET /ai/trickle/{}-out/0 HTTP/1.1\r\nHost: x\r\n\r\n", gateway.manifest);
+    waiting.send(&out).await;
+    gateway.sandbox.advance(seconds(600));
+    assert_eq!(gateway.ledger().open(), 1, "no media, no debit");
+    let gateway = Gateway::running(paying()).await;
+    gateway.media(0).await;
+    gateway.sandbox.advance(seconds(58));
+    assert_eq!((gateway.ledger().open(), gateway.ledger().debits()), (1, 1));
+    gateway.media(1).await;
+    let mut waiting = Client::connect(&gateway.sandbox).await;
+    let out = format!("GET /ai/trickle/{}-events/-1 HTTP/1.1\r\nHost: x\r\n\r\n", gateway.manifest);
+    waiting.send(&out).await;
+    gateway.sandbox.advance(seconds(5));
+    assert!(waiting.answer().await.head.contains("Lp-Trickle-Closed: terminated"));
+    for suffix in ["", "-out", "-control", "-events"] {
+        let next = format!("/ai/trickle/{}{suffix}/next", gateway.manifest);
+        let next = format!("GET {next} HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_eq!(call(&gateway.sandbox, &next).await.status, 404, "{suffix}");
+    }
+    assert!(gateway.ledger().account(&gateway.manifest).unwrap().is_unpaid);
+    assert!(gateway.sandbox.wait(LIMIT, || gateway.sandbox.manifests().is_empty()).await);
+}
+
+#[tokio::test]
+async fn debits_come_by_themselves() {
+    let mut options = paying();
+    options.timings.debit = Duration::from_millis(20);
+    let gateway = Gateway::running(options).await;
+    gateway.media(0).await;
+    assert!(gateway.sandbox.wait(LIMIT, || gateway.ledger().debits() > 0).await);
+}
+
+#[tokio::test]
+async fn the_info_is_for_those_who_sign() {
+    let gateway = Gateway::new(paying()).await;
+    let sandbox = &gateway.sandbox;
+    let bytes = Gateway::info(sandbox).await.unwrap();
+    let info = OrchestratorInfo::decode(bytes.as_slice()).unwrap();
+    let price = info.price_info.clone().unwrap();
+    assert_eq!((price.price_per_unit, price.pixels_per_unit), (10, 1));
+    assert!(info.ticket_params.is_some() && info.auth_token.is_some());
+    assert_eq!(info.address.len(), 20);
+    assert_ne!(info.encode_to_vec(), bytes, "a field that no gateway knows");
+    for (address, sig) in [(0, 0), (20, 65), (20, 0)] {
+        let request = OrchestratorRequest {
+            address: vec![1; address].into(),
+            sig: vec![1; sig].into(),
+            ..OrchestratorRequest::default()
+        };
+        let refused = info_bytes(sandbox, GET_ORCHESTRATOR, &request).await.unwrap_err();
+        assert_eq!(refused, (2, "orchestrator req sig check failed".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_start_must_be_paid() {
+    let mut gateway = Gateway::new(paying()).await;
+    for (headers, status) in [
+        ("", 403),
+        ("Livepeer-Payment: %\r\n", 402),
+        ("Livepeer-Payment: \r\nLivepeer-Segment: AAAA\r\n", 403),
+    ] {
+        let paid = Paid(headers.to_owned());
+        assert_eq!(gateway.start(&paid).await.status, status, "{headers}");
+        assert_eq!(gateway.refusal().0, Endpoint::Start);
+    }
+    let paid = gateway.sign().await;
+    // The credentials alone pay nothing; another payment's credentials are as good.
+    let half = Paid(paid.0.lines().nth(1).unwrap().to_owned() + "\r\n");
+    assert_eq!(gateway.start(&half).await.status, 403);
+    assert_eq!(gateway.start(&paid).await.status, 200);
+    assert_eq!(gateway.start(&paid).await.status, 400);
+    assert_eq!(gateway.refusal().2, "invalid ticket senderNonce");
+    assert_eq!((gateway.ledger().open(), gateway.sandbox.manifests().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_payment_that_comes_again_is_refused() {
+    let mut gateway = Gateway::running(paying()).await;
+    gateway.sandbox.advance(seconds(5));
+    let paid = gateway.sign().await;
+    assert_eq!(gateway.pay(&paid).await.status, 200);
+    assert_eq!(gateway.pay(&paid).await.status, 400);
+    assert_eq!(gateway.refusal().2, "invalid ticket senderNonce");
+    assert_eq!(gateway.ledger().payments(), 2);
+    assert_eq!(gateway.pay(&Paid(String::new())).await.status, 403);
+    assert_eq!(gateway.pay(&Paid("Livepeer-Payment: AAAA\r\n".into())).await.status, 402);
+}
+
+#[tokio::test]
+async fn a_payment_for_another_id_pays_for_nothing() {
+    let mut gateway = Gateway::running(paying()).await;
+    gateway.sandbox.advance(seconds(5));
+    let job = std::mem::replace(&mut gateway.request["ManifestID"], json!("other"));
+    gateway.turn().await;
+    let ledger = gateway.ledger();
+    assert_eq!(ledger.account(job.as_str().unwrap()).unwrap().payments, 1);
+    let other = ledger.account("other").unwrap();
+    assert!(other.payments == 1 && !other.is_open);
+}
+
+#[tokio::test]
+async fn old_tickets_and_tokens_are_refused() {
+    let mut gateway = Gateway::running(paying()).await;
+    gateway.sandbox.advance(seconds(5));
+    let paid = gateway.sign().await;
+    gateway.sandbox.advance(seconds(20 * 60));
+    assert_eq!(gateway.pay(&paid).await.status, 400);
+    assert_eq!(gateway.refusal().2, "ticket params are expired");
+    gateway.sandbox.advance(seconds(10 * 60));
+    assert_eq!(gateway.pay(&paid).await.status, 403);
+    assert_eq!(gateway.refusal().2, "auth token has expired");
+}
+
+#[tokio::test]
+async fn infos_expire_on_script() {
+    for trouble in [InfoTrouble::OldTerms, InfoTrouble::OldToken] {
+        let mut gateway = Gateway::new(paying()).await;
+        gateway.sandbox.once(Trouble::Info(trouble.clone()));
+        gateway.refresh().await;
+        let answer = gateway.ask().await;
+        assert_eq!(answer.status, 480, "{trouble:?}");
+        let url = format!("Livepeer-Orchestrator-URL: {}", gateway.sandbox.url());
+        assert!(answer.head.contains(&url), "{}", answer.head);
+        gateway.refresh().await;
+        assert_eq!(gateway.ask().await.status, 200, "{trouble:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_price_that_rises_too_far_is_refused_by_the_signer() {
+    let mut gateway = Gateway::running(paying()).await;
+    gateway.sandbox.set_price(Some(21));
+    gateway.sandbox.advance(seconds(5));
+    gateway.turn().await;
+    gateway.sandbox.advance(seconds(5));
+    assert_eq!(gateway.ask().await.status, 481);
+    assert!(gateway.refusal().2.contains("doubled"));
+}
+
+#[tokio::test]
+async fn an_info_must_reach_the_signer_byte_for_byte() {
+    let mut gateway = Gateway::running(paying()).await;
+    let bytes = STANDARD.decode(gateway.request["orchestrator"].as_str().unwrap()).unwrap();
+    let again = OrchestratorInfo::decode(bytes.as_slice()).unwrap().encode_to_vec();
+    gateway.request["orchestrator"] = json!(STANDARD.encode(again));
+    assert_eq!(gateway.ask().await.status, 400);
+    assert!(gateway.refusal().2.contains("byte for byte"));
+}
+
+#[tokio::test]
+async fn states_must_come_in_order() {
+    let mut gateway = Gateway::running(paying()).await;
+    let first = gateway.request["state"].clone();
+    let terms = gateway.request["orchestrator"].clone();
+    gateway.sandbox.advance(seconds(5));
+    gateway.turn().await;
+    assert_eq!(gateway.sandbox.violations().count(), 0);
+    let newest = gateway.request.clone();
+    gateway.request["state"] = first.clone();
+    gateway.request["orchestrator"] = terms;
+    // Signed again, as by a signer that keeps nothing; but the orchestrator has seen these tickets.
+    let paid = gateway.sign().await;
+    assert_eq!(gateway.pay(&paid).await.status, 400);
+    assert_eq!(gateway.refusal().2, "invalid ticket senderNonce");
+    assert_eq!(gateway.sandbox.violations().list(), [Violation::ReusedState]);
+    gateway.request = newest;
+    gateway.sandbox.advance(seconds(5));
+    gateway.turn().await;
+    gateway.request["state"] = first;
+    assert_eq!(gateway.ask().await.status, 400);
+    assert_eq!(gateway.sandbox.violations().list().last(), Some(&Violation::OldState));
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_may_be_asked_for_again() {
+    let mut gateway = Gateway::running(paying()).await;
+    gateway.sandbox.advance(seconds(5));
+    gateway.sandbox.once(Trouble::Call(Endpoint::MakePayment, CallTrouble::Lost));
+    let mut client = Client::connect_to(&gateway.sandbox.signer_url().unwrap()).await;
+    let body = gateway.request.to_string();
+    client.post_body("/generate-live-payment", "", body.as_bytes()).await;
+    client.broken().await;
+    gateway.turn().await;
+    assert_eq!(gateway.sandbox.violations().count(), 0);
+    // A payment whose answer was lost has arrived.
+    gateway.sandbox.advance(seconds(5));
+    let paid = gateway.sign().await;
+    gateway.sandbox.once(Trouble::Call(Endpoint::Payment, CallTrouble::Lost));
+    let mut client = Client::connect(&gateway.sandbox).await;
+    client.post_body("/payment", &paid.0, b"").await;
+    client.broken().await;
+    assert_eq!(gateway.ledger().payments(), 3);
+    assert_eq!(gateway.pay(&paid).await.status, 400);
+}
+
+#[tokio::test]
+async fn calls_of_a_session_come_one_at_a_time() {
+    let gateway = Gateway::running(paying()).await;
+    gateway.sandbox.advance(seconds(5));
+    gateway.sandbox.once(Trouble::Call(Endpoint::MakePayment, CallTrouble::Delay(seconds(60))));
+    let body = gateway.request.to_string();
+    let mut slow = Client::connect_to(&gateway.sandbox.signer_url().unwrap()).await;
+    slow.post_body("/generate-live-payment", "", body.as_bytes()).await;
+    let asked = |r: &livepeer_edge::sandbox::Record| {
+        r.requests().filter(|r| r.target == Target::Call(Endpoint::MakePayment)).count() == 2
+    };
+    assert!(gateway.sandbox.until(LIMIT, asked).await);
+    assert_eq!(gateway.ask().await.status, 400);
+    assert_eq!(gateway.sandbox.violations().list(), [Violation::StatesAtOnce]);
+    // One that gave up is not under way any more.
+    drop(slow);
+    let limit = tokio::time::Instant::now() + LIMIT;
+    while gateway.ask().await.status != 200 {
+        assert!(tokio::time::Instant::now() < limit);
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_wanted_on_every_call() {
+    let credential =
+        |value: &str, owner: &str| Credential { value: value.into(), owner: owner.into() };
+    let mut options = paying();
+    options.signer = Some(SignerOptions {
+        header: Some("Authorization".to_owned()),
+        credentials: vec![credential("Bearer a", "me"), credential("Bearer b", "me")],
+        ..SignerOptions::default()
+    });
+    let sandbox = Sandbox::start(options).unwrap();
+    let url = sandbox.signer_url().unwrap();
+    for path in ["/sign-orchestrator-info", "/generate-live-payment"] {
+        assert_eq!(post(&url, path, "", b"{}").await.status, 401, "{path}");
+        let wrong = "Authorization: Bearer z\r\n";
+        assert_eq!(post(&url, path, wrong, b"{}").await.status, 403, "{path}");
+        let right = post(&url, path, "authorization: Bearer a\r\n", b"{}").await.status;
+        assert_eq!(right, if path.starts_with("/sign") { 200 } else { 400 });
+    }
+    let list = "GET /discover-orchestrators HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut client = Client::connect_to(&url).await;
+    client.send(list).await;
+    assert_eq!(client.answer().await.status, 401);
+    sandbox.accept_credentials(vec![credential("Bearer c", "me")]);
+    let old = post(&url, "/sign-orchestrator-info", "Authorization: Bearer a\r\n", b"{}").await;
+    assert_eq!(old.status, 403);
+}
+
+#[tokio::test]
+async fn the_signer_answers_what_the_script_says() {
+    let gateway = Gateway::new(paying()).await;
+    let sandbox = &gateway.sandbox;
+    let once = |trouble| sandbox.once(Trouble::Call(Endpoint::MakePayment, trouble));
+    for status in [400, 401, 402, 403, 404, 429, 480, 481, 482, 483, 500, 502, 503] {
+        once(CallTrouble::status(status));
+        assert_eq!(gateway.ask().await.status, status);
+    }
+    once(CallTrouble::Answer { status: 429, retry_after: Some("7".to_owned()) });
+    let answer = gateway.ask().await;
+    assert!(answer.head.contains("Retry-After: 7\r\n"), "{}", answer.head);
+    assert!(answer.json()["error"]["message"].is_string());
+    once(CallTrouble::Garbage);
+    assert!(serde_json::from_slice::<Value>(&gateway.ask().await.body).is_err());
+    once(CallTrouble::Huge(2 << 20));
+    assert!(gateway.ask().await.body.len() > 2 << 20);
+    once(CallTrouble::Delay(Duration::from_millis(1)));
+    assert_eq!(gateway.ask().await.status, 200);
+    once(CallTrouble::Reset);
+    let mut client = Client::connect_to(&sandbox.signer_url().unwrap()).await;
+    client.post_body("/generate-live-payment", "", b"{}").await;
+    client.broken().await;
+    assert_eq!(gateway.ledger().refused().count(), 0, "the script is nobody's fault");
+    assert_eq!(gateway.ask().await.status, 200, "all is well again");
+}
+
+#[tokio::test]
+async fn the_signer_speaks_tls_and_plain_on_one_port() {
+    let sandbox = Sandbox::start(paying()).unwrap();
+    let (_, seen) = connect_to(&sandbox.signer_tls_url().unwrap(), Alpn::Http1).await;
+    assert_eq!(seen, sandbox.signer_fingerprint());
+    assert_ne!(seen, sandbox.fingerprint());
+    let tls = sandbox.signer_tls_url().unwrap();
+    assert_eq!(post(&tls, "/sign-orchestrator-info", "", b"").await.status, 200);
+    for (path, status) in [("/", 404), ("/payment", 404), ("/discover-orchestrators", 405)] {
+        assert_eq!(post(&tls, path, "", b"").await.status, status, "{path}");
+    }
+    let long = vec![b'x'; (1 << 20) + 1];
+    assert_eq!(post(&tls, "/generate-live-payment", "", &long).await.status, 413);
+    assert_eq!(Sandbox::start(Options::default()).unwrap().signer_url(), None);
+}
+
+#[tokio::test]
+async fn the_list_of_orchestrators_can_be_asked_for_by_capability() {
+    let mut options = paying();
+    options.models = vec!["a".to_owned(), "b".to_owned()];
+    options.listed = vec![r#"{"address":7}"#.to_owned()];
+    let sandbox = Sandbox::start(options).unwrap();
+    let url = sandbox.signer_url().unwrap();
+    let list = async |query: &str| {
+        let mut client = Client::connect_to(&url).await;
+        client
+            .send(&format!("GET /discover-orchestrators{query} HTTP/1.1\r\nHost: x\r\n\r\n"))
+            .await;
+        client.answer().await.json().as_array().unwrap().clone()
+    };
+    let all = list("").await;
+    assert_eq!(all.len(), 2);
+    assert_eq!(all[0]["address"], sandbox.url());
+    assert_eq!(all[0]["capabilities"][1], "live-video-to-video/b");
+    let two = "?caps=live-video-to-video/z&caps=live-video-to-video/b";
+    assert_eq!(list(two).await.len(), 2);
+    assert_eq!(list("?caps=live-video-to-video/z").await.len(), 1);
+    sandbox.list(vec!["{".to_owned()]);
+    sandbox.once(Trouble::Call(Endpoint::Discover, CallTrouble::status(503)));
+    let mut client = Client::connect_to(&url).await;
+    client.send("GET /discover-orchestrators HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 503);
+}
