@@ -225,7 +225,7 @@ fn an_orchestrator_that_is_not_there_is_named() {
         &format!("https://127.0.0.1:{port}"),
         &format!("127.0.0.1:{port}: connection refused; nothing listens on this port"),
     );
-    check("https://nowhere.invalid:8935", "nowhere.invalid: the name has no address; ");
+    check("https://nowhere.invalid:8935", "nowhere.invalid:8935: the name has no address; ");
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn when_all_fail_each_is_named_with_its_reason() {
     let port = peers::nobody();
     let urls = format!("https://127.0.0.1:{port},{}", full.url());
     let expected = format!(
-        "error: none of 2 orchestrators took the job; 127.0.0.1:{port}: connection refused; \
+        "error: none of 2 orchestrators can take the job: 127.0.0.1:{port}: connection refused; \
          nothing listens on this port; {}: orchestrator has no capacity for this model (503): full",
         full.url()
     );

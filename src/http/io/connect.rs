@@ -98,7 +98,7 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resolve(peer, _) => {
-                write!(f, "{}: the name has no address; check it and the DNS server", peer.host())
+                write!(f, "{peer}: the name has no address; check it and the DNS server")
             }
             Self::Connect(peer, error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 write!(f, "{peer}: connection refused; nothing listens on this port")
