@@ -84,6 +84,8 @@ pub const CHUNK_TIME: Duration = Duration::from_secs(5);
 /// Time for an encoder to encode a few frames before it is chosen. The slowest software encoder here needs
 /// 0.2 s, and hardware less; the device's owner waits for it once.
 pub const TRIAL_TIME: Duration = Duration::from_secs(1);
+/// Time for the encoder to give out what it holds at a stop: 3 frames at 24 frames/s, and some more.
+pub const ENCODER_TIME: Duration = Duration::from_millis(150);
 /// Time for a pipeline to stop; a driver that takes longer is left behind. Within [`END_TIME`].
 pub const PIPELINE_STOP_TIME: Duration = Duration::from_millis(300);
 /// After capture has stopped: for the last segment to go out and the last processed video to come back.

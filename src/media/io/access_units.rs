@@ -1,12 +1,16 @@
-//! From a pipeline's sink to pieces of segments: the queue between GStreamer's thread and the network.
+//! From a pipeline's sink to the queue between GStreamer's thread and the network.
 //!
 //! GStreamer's thread takes a short lock, puts the buffer by reference into the queue and goes on. The
-//! reader segments and muxes on the runtime; only there is a buffer's memory read as a whole.
+//! reader, in `pieces`, segments and muxes on the runtime; only there is a buffer's memory read as a whole.
 //!
 //! The queue outlives readers: when a publisher goes and another comes, capture does not stop, and media
 //! time goes on.
 //!
 //! Does not: build pipelines, or know what is upstream.
+
+mod pieces;
+
+pub use pieces::SegmentPieces;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,11 +28,10 @@ use crate::media::MediaError;
 use crate::media::encoder::KeyRequest;
 use crate::media::pipeline::{ENCODER, PARSER, UNITS};
 use crate::media::queue::{Dropped, MAX_LATENCY, Queue};
-use crate::media::segmenter::{Placement, Segmenter};
 use crate::media::stamps::Stamps;
 use crate::media::timeline::{Timeline, Times};
-use crate::media::ts::{self, Muxer, Ticks, nal};
-use crate::segment::{Piece, Pieces, Place};
+use crate::media::ts::{Ticks, nal};
+use crate::segment::Pieces;
 
 /// The access units of one channel, between the pipeline and whoever reads them. Clones share them.
 #[derive(Clone)]
@@ -37,6 +40,7 @@ pub struct AccessUnits(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     arrived: Notify,
+    emptied: Notify,
     times_frames: AtomicBool,
     captured: AtomicU64,
     encoded: AtomicU64,
@@ -53,6 +57,9 @@ struct State {
     timeline: Timeline,
     stamps: Stamps,
     sink: Option<Sink>,
+    /// Frames that went into the encoder and have not come out yet.
+    inside: u64,
+    takes_frames: bool,
     is_closed: bool,
 }
 
@@ -93,11 +100,14 @@ impl AccessUnits {
             timeline: Timeline::default(),
             stamps: Stamps::default(),
             sink: None,
+            inside: 0,
+            takes_frames: true,
             is_closed: false,
         };
         Self(Arc::new(Shared {
             state: Mutex::new(state),
             arrived: Notify::new(),
+            emptied: Notify::new(),
             times_frames: AtomicBool::new(false),
             captured: AtomicU64::new(0),
             encoded: AtomicU64::new(0),
@@ -112,11 +122,7 @@ impl AccessUnits {
     /// The access units as pieces of segments of about this length, from the newest key on. One reader
     /// at a time: two would share the units among them.
     pub fn pieces(&self, segment: Duration) -> SegmentPieces {
-        let mut pieces = SegmentPieces {
-            units: self.clone(),
-            segmenter: Segmenter::new(segment),
-            muxer: Muxer::new(),
-        };
+        let mut pieces = SegmentPieces::new(self.clone(), segment);
         // What waited while nobody read is old.
         if !self.0.lock().queue.is_empty() {
             pieces.resync();
@@ -175,8 +181,7 @@ impl AccessUnits {
         if let Some(pad) = encoder.as_ref().unwrap_or(&parser).static_pad("sink") {
             let units = self.clone();
             pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-                units.on_frame(pad, info.buffer());
-                gst::PadProbeReturn::Ok
+                units.on_frame(pad, info.buffer())
             });
         }
         let units = self.clone();
@@ -198,7 +203,24 @@ impl AccessUnits {
 
     /// There will be some, perhaps again.
     pub(super) fn open(&self) {
-        self.0.lock().is_closed = false;
+        let mut state = self.0.lock();
+        (state.inside, state.takes_frames, state.is_closed) = (0, true, false);
+    }
+
+    /// Lets no more frames into the encoder, and waits until what is inside has come out. Cancel safe.
+    pub(super) async fn empty(&self) {
+        loop {
+            // It hears of what happens from here on, also before it waits.
+            let emptied = self.0.emptied.notified();
+            {
+                let mut state = self.0.lock();
+                state.takes_frames = false;
+                if state.inside == 0 {
+                    return;
+                }
+            }
+            emptied.await;
+        }
     }
 
     /// There will be no more; readers get what waits, then `None`.
@@ -222,19 +244,27 @@ impl AccessUnits {
         self.0.instant(&self.0.last_out)
     }
 
-    /// A frame enters the encoder.
-    fn on_frame(&self, pad: &gst::Pad, buffer: Option<&gst::Buffer>) {
-        self.0.captured.fetch_add(1, Ordering::Relaxed);
+    /// A frame comes to the encoder.
+    fn on_frame(&self, pad: &gst::Pad, buffer: Option<&gst::Buffer>) -> gst::PadProbeReturn {
         let now = Instant::now();
+        {
+            let mut state = self.0.lock();
+            if !state.takes_frames {
+                return gst::PadProbeReturn::Drop;
+            }
+            state.inside += 1;
+        }
+        self.0.captured.fetch_add(1, Ordering::Relaxed);
         self.0.last_in.store(self.0.nanos(now), Ordering::Relaxed);
         if !self.0.times_frames.load(Ordering::Relaxed) {
-            return;
+            return gst::PadProbeReturn::Ok;
         }
         let segment = pad.sticky_event::<gst::event::Segment>(0);
         let running = segment.zip(buffer.and_then(|buffer| buffer.pts()));
         if let Some(running) = running.and_then(|(event, pts)| running_time(event.segment(), pts)) {
             self.0.lock().stamps.on_frame(running, now);
         }
+        gst::PadProbeReturn::Ok
     }
 
     /// An access unit comes out.
@@ -259,6 +289,10 @@ impl AccessUnits {
         let times = state.timeline.place(pts, decode_time);
         state.stamps.on_encoded(pts, times.pts);
         state.queue.push(Unit { buffer, times, is_key }, is_key, bytes, Instant::now());
+        state.inside = state.inside.saturating_sub(1);
+        if state.inside == 0 {
+            self.0.emptied.notify_waiters();
+        }
         drop(state);
         self.0.arrived.notify_one();
         Ok(gst::FlowSuccess::Ok)
@@ -313,79 +347,6 @@ impl Sink {
                 let _ = appsink.send_event(gst::event::CustomUpstream::new(request));
             }
         }
-    }
-}
-
-/// Access units as pieces of segments.
-#[derive(Debug)]
-pub struct SegmentPieces {
-    units: AccessUnits,
-    segmenter: Segmenter,
-    muxer: Muxer,
-}
-
-impl Pieces for SegmentPieces {
-    async fn next(&mut self) -> Option<Piece> {
-        let shared = Arc::clone(&self.units.0);
-        loop {
-            let (popped, is_closed, wants_key) = {
-                let mut state = shared.lock();
-                let popped = state.queue.pop(Instant::now());
-                (popped, state.is_closed, state.queue.take_key_request())
-            };
-            if wants_key {
-                self.segmenter.on_loss();
-                self.units.request_key();
-            }
-            match popped {
-                Some(popped) => {
-                    if popped.after_loss {
-                        self.segmenter.on_loss();
-                    }
-                    if let Some(piece) = self.pack(&popped.item) {
-                        return Some(piece);
-                    }
-                }
-                None if is_closed => return None,
-                // A permit is kept if one arrives before this waits.
-                None => shared.arrived.notified().await,
-            }
-        }
-    }
-
-    fn resync(&mut self) {
-        self.segmenter.on_loss();
-        let wants_key = {
-            let mut state = self.units.0.lock();
-            state.queue.resync();
-            state.queue.take_key_request()
-        };
-        if wants_key {
-            self.units.request_key();
-        }
-    }
-}
-
-impl SegmentPieces {
-    /// No future, and no wait, between taking a unit and giving it out: that makes `next` cancel safe.
-    fn pack(&mut self, unit: &Unit) -> Option<Piece> {
-        let place = match self.segmenter.place(unit.is_key, unit.times.dts) {
-            Placement::Begin => Place::Begin,
-            Placement::Continue => Place::Continue,
-            Placement::Discard => return None,
-        };
-        let Ok(map) = unit.buffer.map_readable() else {
-            self.segmenter.on_loss();
-            return None;
-        };
-        let begins = place == Place::Begin;
-        let Times { pts, dts } = unit.times;
-        let access_unit = ts::AccessUnit { bytes: &map, pts, dts, is_key: unit.is_key };
-        let bytes = self.muxer.mux(&access_unit, begins);
-        let shared = &self.units.0;
-        shared.segments.fetch_add(u64::from(begins), Ordering::Relaxed);
-        shared.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        Some(Piece { place, bytes })
     }
 }
 

@@ -10,6 +10,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use tokio::sync::watch;
 
+use crate::capacity::ENCODER_TIME;
 use crate::media::burn::{self, Picture};
 use crate::media::encoder::{Element, KeyRequest};
 use crate::media::io::access_units::{AccessUnits, Counts, SegmentPieces};
@@ -205,8 +206,10 @@ impl Capture {
         let _ = tokio::task::spawn_blocking(note).await;
     }
 
-    /// Stops capturing, in a bounded time also when a driver is stuck.
+    /// Stops capturing, in a bounded time also when a driver is stuck. What is in the encoder comes out first.
     pub async fn stop(self) {
+        // An encoder that keeps frames until more come in never empties.
+        let _ = tokio::time::timeout(ENCODER_TIME, self.units.empty()).await;
         self.running.stop().await;
         self.units.close();
     }

@@ -1,0 +1,92 @@
+//! The reader of access units: takes them from the queue and gives them out as pieces of segments.
+//!
+//! Does not: wait for the network; whoever reads the pieces does.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::{AccessUnits, Unit};
+use crate::media::segmenter::{Placement, Segmenter};
+use crate::media::timeline::Times;
+use crate::media::ts::{self, Muxer};
+use crate::segment::{Piece, Pieces, Place};
+
+/// Access units as pieces of segments.
+#[derive(Debug)]
+pub struct SegmentPieces {
+    units: AccessUnits,
+    segmenter: Segmenter,
+    muxer: Muxer,
+}
+
+impl SegmentPieces {
+    pub(super) fn new(units: AccessUnits, segment: Duration) -> Self {
+        Self { units, segmenter: Segmenter::new(segment), muxer: Muxer::new() }
+    }
+}
+
+impl Pieces for SegmentPieces {
+    async fn next(&mut self) -> Option<Piece> {
+        let shared = Arc::clone(&self.units.0);
+        loop {
+            let (popped, is_closed, wants_key) = {
+                let mut state = shared.lock();
+                let popped = state.queue.pop(Instant::now());
+                (popped, state.is_closed, state.queue.take_key_request())
+            };
+            if wants_key {
+                self.segmenter.on_loss();
+                self.units.request_key();
+            }
+            match popped {
+                Some(popped) => {
+                    if popped.after_loss {
+                        self.segmenter.on_loss();
+                    }
+                    if let Some(piece) = self.pack(&popped.item) {
+                        return Some(piece);
+                    }
+                }
+                None if is_closed => return None,
+                // A permit is kept if one arrives before this waits.
+                None => shared.arrived.notified().await,
+            }
+        }
+    }
+
+    fn resync(&mut self) {
+        self.segmenter.on_loss();
+        let wants_key = {
+            let mut state = self.units.0.lock();
+            state.queue.resync();
+            state.queue.take_key_request()
+        };
+        if wants_key {
+            self.units.request_key();
+        }
+    }
+}
+
+impl SegmentPieces {
+    /// No future, and no wait, between taking a unit and giving it out: that makes `next` cancel safe.
+    fn pack(&mut self, unit: &Unit) -> Option<Piece> {
+        let place = match self.segmenter.place(unit.is_key, unit.times.dts) {
+            Placement::Begin => Place::Begin,
+            Placement::Continue => Place::Continue,
+            Placement::Discard => return None,
+        };
+        let Ok(map) = unit.buffer.map_readable() else {
+            self.segmenter.on_loss();
+            return None;
+        };
+        let begins = place == Place::Begin;
+        let Times { pts, dts } = unit.times;
+        let access_unit = ts::AccessUnit { bytes: &map, pts, dts, is_key: unit.is_key };
+        let bytes = self.muxer.mux(&access_unit, begins);
+        let shared = &self.units.0;
+        shared.segments.fetch_add(u64::from(begins), Ordering::Relaxed);
+        shared.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Some(Piece { place, bytes })
+    }
+}
