@@ -161,8 +161,11 @@ fn film(name: &str, frames: u32) -> PathBuf {
 
 #[test]
 fn the_test_picture_comes_back_frame_by_frame() {
-    let (summary, segments, _) = demo(&["--seconds", "4"]);
+    let (summary, segments, _) = demo(&["--seconds", "3"]);
     assert_eq!((segments.len() as u64, summary.segments), (2, 2), "{summary:?}");
+    // Time runs from the first frame on, so that a slow start costs none.
+    let time: u64 = steps(&segments).iter().sum();
+    assert!((70..=74).contains(&time), "{time} frame steps in 3 s");
     // A machine too busy may skip frames before the encoder; time and picture must agree on which.
     let (steps, pictures) = (steps(&segments), check_decodes_alone(&segments));
     let mut last = number(&pictures[0], 0);
@@ -244,6 +247,13 @@ fn standard_output_gets_the_stream_and_nothing_else() {
     let returned = summary(&ended).returned;
     let units: usize = segments(&ended.stdout).iter().map(|segment| segment.units.len()).sum();
     assert_eq!(units as u64, returned);
+}
+
+#[test]
+fn a_source_without_a_frame_fails_the_demo() {
+    let stuck = "pipeline:videotestsrc is-live=true ! identity sleep-time=60000000";
+    let ended = run(&["demo", "--seconds", "1", "--source", stuck]).with_code(1);
+    assert!(ended.error().starts_with("error: "), "{}", ended.error());
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::http::io::service_client;
 use crate::http::{ServiceTrust, Url};
 use crate::job::{JobOptions, Recovery};
+use crate::media::io::AccessUnits;
 use crate::orchestrator::{Endpoints, TrustOptions};
 use crate::sandbox::{Options as SandboxOptions, Sandbox};
 use crate::session::Network;
@@ -32,8 +33,10 @@ use report::{Counts, Report};
 
 /// The model where the configuration names none; the sandbox takes any.
 const MODEL: &str = "echo";
+/// The longest wait for the first frame.
+const START_TIME: Duration = Duration::from_secs(10);
 
-/// Runs for `time`, or until `stop`, and reports.
+/// Runs for `time` from the first frame on, or until `stop`, and reports.
 pub async fn run(config: Config, time: Option<Duration>, mut stop: Stop) -> Result<(), Error> {
     let started = Instant::now();
     let sandbox = Sandbox::start(SandboxOptions::default()).map_err(Error::Sandbox)?;
@@ -65,6 +68,7 @@ pub async fn run(config: Config, time: Option<Duration>, mut stop: Stop) -> Resu
     let mut agent =
         std::pin::pin!(Agent::new(options, network, status.clone(), outputs).run(agent_stop));
 
+    let mut over = std::pin::pin!(over(time, status.media.clone()));
     let mut stopper = Some(stopper);
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -73,7 +77,7 @@ pub async fn run(config: Config, time: Option<Duration>, mut stop: Stop) -> Resu
         tokio::select! {
             result = &mut agent => break result,
             () = stop.wait(), if stopper.is_some() => stopper = None,
-            () = sleep(time, started), if stopper.is_some() => stopper = None,
+            () = &mut over, if stopper.is_some() => stopper = None,
             _ = ticks.tick() => {
                 let now = count(&status, &seen);
                 print_progress(&now.line(&before, started.elapsed()));
@@ -96,12 +100,12 @@ pub async fn run(config: Config, time: Option<Duration>, mut stop: Stop) -> Resu
     report.verdict().map_err(Error::Demo)
 }
 
-/// Sleeps until the demo is over; for ever if it has no end.
-async fn sleep(time: Option<Duration>, started: Instant) {
-    match time {
-        Some(time) => tokio::time::sleep_until((started + time).into()).await,
-        None => std::future::pending().await,
-    }
+/// Waits until the demo is over. What comes before the first frame does not count: on a new machine
+/// GStreamer looks through all its plugins.
+async fn over(time: Option<Duration>, units: AccessUnits) {
+    let Some(time) = time else { return std::future::pending().await };
+    let _ = tokio::time::timeout(START_TIME, units.began()).await;
+    tokio::time::sleep(time).await;
 }
 
 fn count(status: &Status, seen: &Arc<Mutex<Seen>>) -> Counts {

@@ -40,7 +40,7 @@ pub struct AccessUnits(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     arrived: Notify,
-    emptied: Notify,
+    came_out: Notify,
     times_frames: AtomicBool,
     captured: AtomicU64,
     encoded: AtomicU64,
@@ -107,7 +107,7 @@ impl AccessUnits {
         Self(Arc::new(Shared {
             state: Mutex::new(state),
             arrived: Notify::new(),
-            emptied: Notify::new(),
+            came_out: Notify::new(),
             times_frames: AtomicBool::new(false),
             captured: AtomicU64::new(0),
             encoded: AtomicU64::new(0),
@@ -150,6 +150,18 @@ impl AccessUnits {
     /// [`FRAME_STAMPS`](crate::capacity::FRAME_STAMPS) and was timed.
     pub fn entered(&self, pts: Ticks) -> Option<Instant> {
         self.0.lock().stamps.entered(pts)
+    }
+
+    /// Waits for the first access unit. Cancel safe; ready at once when there has been one.
+    pub async fn began(&self) {
+        loop {
+            // It hears of what happens from here on, also before it waits.
+            let came_out = self.0.came_out.notified();
+            if self.encoded() > 0 {
+                return;
+            }
+            came_out.await;
+        }
     }
 
     /// How long the access unit that is sent next has waited; zero if none waits.
@@ -210,8 +222,7 @@ impl AccessUnits {
     /// Lets no more frames into the encoder, and waits until what is inside has come out. Cancel safe.
     pub(super) async fn empty(&self) {
         loop {
-            // It hears of what happens from here on, also before it waits.
-            let emptied = self.0.emptied.notified();
+            let came_out = self.0.came_out.notified();
             {
                 let mut state = self.0.lock();
                 state.takes_frames = false;
@@ -219,7 +230,7 @@ impl AccessUnits {
                     return;
                 }
             }
-            emptied.await;
+            came_out.await;
         }
     }
 
@@ -290,10 +301,8 @@ impl AccessUnits {
         state.stamps.on_encoded(pts, times.pts);
         state.queue.push(Unit { buffer, times, is_key }, is_key, bytes, Instant::now());
         state.inside = state.inside.saturating_sub(1);
-        if state.inside == 0 {
-            self.0.emptied.notify_waiters();
-        }
         drop(state);
+        self.0.came_out.notify_waiters();
         self.0.arrived.notify_one();
         Ok(gst::FlowSuccess::Ok)
     }
