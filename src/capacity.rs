@@ -66,6 +66,8 @@ pub const SIGNERS: usize = 8;
 pub const PAYMENT_BYTES: usize = 256 << 10;
 /// Characters of a peer's message that are shown.
 pub const MESSAGE_CHARS: usize = 200;
+/// What the service manager is asked for beyond the end of a wait while the agent starts.
+pub const START_MARGIN: Duration = Duration::from_secs(30);
 /// Characters of the status that the service manager shows: a line of a wide terminal.
 pub const STATUS_CHARS: usize = 200;
 

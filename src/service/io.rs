@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
+use crate::capacity::START_MARGIN;
 use crate::service::message::Message;
 use crate::service::{Feed, Watchdog};
 
@@ -28,6 +29,7 @@ pub struct Service {
     socket: Option<NotifySocket>,
     watchdog: Option<Watchdog>,
     status: String,
+    is_starting: bool,
 }
 
 #[derive(Debug)]
@@ -52,11 +54,12 @@ impl Service {
         let limit = number(WATCHDOG_USEC).filter(|limit| *limit > 0 && is_ours);
         let watchdog = socket.as_ref().and(limit);
         let watchdog = watchdog.map(|limit| Watchdog::new(Duration::from_micros(limit), now));
-        Self { socket, watchdog, status: String::new() }
+        Self { socket, watchdog, status: String::new(), is_starting: true }
     }
 
     /// The start is over. Once a job's last part is up, or what is missing is only waited for.
     pub fn ready(&mut self) {
+        self.is_starting = false;
         self.tell(Message::Ready);
     }
 
@@ -74,8 +77,13 @@ impl Service {
         self.feed(feed);
     }
 
-    /// Nothing is going to move before `until`, for a reason that the program can name.
+    /// Nothing is going to move before `until`, for a reason that the program can name. A start gets that
+    /// much more time.
     pub fn wait(&mut self, until: Instant, now: Instant) {
+        if self.is_starting {
+            let time = until.saturating_duration_since(now) + START_MARGIN;
+            self.tell(Message::Extend(time));
+        }
         let feed = self.watchdog.as_mut().map(|watchdog| watchdog.on_wait(until, now));
         self.feed(feed);
     }
@@ -194,6 +202,7 @@ mod tests {
         assert_eq!(service.poll_timeout(), Some(now));
         service.wait(now + LIMIT, now);
         service.ready();
+        service.wait(now + LIMIT, now);
         service.status("live");
         let later = now + LIMIT / 3;
         assert_eq!(service.poll_timeout(), Some(later));
@@ -202,6 +211,7 @@ mod tests {
         service.stopping();
         let expected = [
             "STATUS=opening the camera",
+            "EXTEND_TIMEOUT_USEC=60000000",
             "WATCHDOG=1",
             "READY=1",
             "STATUS=live",

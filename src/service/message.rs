@@ -2,6 +2,8 @@
 //!
 //! Does not: send them.
 
+use std::time::Duration;
+
 use crate::capacity::STATUS_CHARS;
 
 /// What the service manager can be told.
@@ -9,6 +11,8 @@ use crate::capacity::STATUS_CHARS;
 pub(super) enum Message<'a> {
     /// The start is over.
     Ready,
+    /// The start, or what else has a limit, takes this much longer, from now on.
+    Extend(Duration),
     /// What is going on, for `systemctl status`.
     Status(&'a str),
     /// The watchdog's food.
@@ -22,6 +26,7 @@ impl Message<'_> {
     pub(super) fn text(self) -> String {
         match self {
             Self::Ready => "READY=1".to_owned(),
+            Self::Extend(time) => format!("EXTEND_TIMEOUT_USEC={}", time.as_micros()),
             Self::Status(text) => format!("STATUS={}", one_line(text)),
             Self::Watchdog => "WATCHDOG=1".to_owned(),
             Self::Stopping => "STOPPING=1".to_owned(),
@@ -48,6 +53,7 @@ mod tests {
         check(Message::Ready, "READY=1");
         check(Message::Watchdog, "WATCHDOG=1");
         check(Message::Stopping, "STOPPING=1");
+        check(Message::Extend(Duration::from_millis(1500)), "EXTEND_TIMEOUT_USEC=1500000");
         check(Message::Status("live at o.example:8935"), "STATUS=live at o.example:8935");
         check(Message::Status(""), "STATUS=");
     }
