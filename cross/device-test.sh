@@ -64,6 +64,8 @@ result - "user $(ps -o user= -p "$pid"), $(grep -E '^(NoNewPrivs|Seccomp|CapEff)
 result - "$(systemd-analyze security --no-pager $unit | tail -n 1 | sed 's/[^ -~]//g')"
 result - "memory: $(sed -n 's/^VmRSS:\s*//p' "/proc/$pid/status") resident, $(($(show MemoryCurrent) / 1024)) kB of its group"
 
+check "it is handed the credential that is there, and starts without the others" \
+  [ "$(ls /run/credentials/$unit.service)" = api-token ]
 check "the instance of the named camera was started by udev" until_true 300 flows /run/front/out.ts
 check "instances have users of their own" \
   [ "$(ps -o user= -p "$pid")" != "$(ps -o user= -p "$(systemctl show livepeer-edge@front -p MainPID --value)")" ]
@@ -95,7 +97,7 @@ result - "memory: $(sed -n 's/^VmRSS:\s*//p' "/proc/$(show MainPID)/status") res
 
 # --- the journal -------------------------------------------------------------------------------------------
 journal=$(journalctl --boot --unit "$unit" --unit livepeer-edge@front --output cat)
-no_secrets() { ! grep -E '/ai/trickle/|Livepeer-(Payment|Segment)|[A-Za-z0-9+/]{120,}' <<<"$journal"; }
+no_secrets() { ! grep -E '/ai/trickle/|secret-of-the-test|Livepeer-(Payment|Segment)|[A-Za-z0-9+/]{120,}' <<<"$journal"; }
 check "the journal holds no address of a channel and no payment" no_secrets
 result - "$(wc -l <<<"$journal") lines of two services in the journal, $(journalctl --boot -u $unit -p warning -o cat | wc -l) of them warnings of the first"
 journalctl --boot --unit "$unit" --output short-monotonic --no-pager | tail -n 25

@@ -74,6 +74,10 @@ SUBSYSTEM=="video4linux", ATTR{name}=="vivid-000-vid-cap", SYMLINK+="first-camer
 SUBSYSTEM=="video4linux", ATTR{name}=="vivid-001-vid-cap", ENV{LIVEPEER_EDGE}="front"
 RULES
 
+install -d -m 700 "$tree/etc/credstore"
+echo secret-of-the-test >"$tree/etc/credstore/livepeer-edge.api-token"
+chmod 600 "$tree/etc/credstore/livepeer-edge.api-token"
+
 # --- the test's own parts ------------------------------------------------------------------------------------
 install -m 755 "$sandbox" "$tree/usr/local/bin/edge-sandbox"
 echo edge >"$tree/etc/hostname"
