@@ -27,6 +27,7 @@ built=$work/build-$arch/$target/release
 cmp "$binary" "$built/livepeer-edge"
 # As this very binary knows its commands and keys.
 cross/run.sh "$arch" "$binary" help man >"$built/livepeer-edge.1"
+gzip --best --no-name --keep --force "$built/livepeer-edge.1"
 
 packages=$work/packages
 mkdir -p "$packages"
