@@ -49,7 +49,7 @@
 //! | F4 | `status` | counters and states of all parts, in one place | costs nothing while nobody reads |
 //! | F4 | `config` | layers of configuration to one `config::Config` | all problems at once, with file and line |
 //! | F4 | `service` | ready, status, watchdog, stopping for systemd | the watchdog is fed only while frames move or a stated wait goes on |
-//! | F3 | `job` | `job::LiveVideoJob`: state machine and start of a job | a started job is always stopped |
+//! | F3 | `job` | `job::LiveVideoJob`, `job::runner::RunnerJob`, `job::ScopeJob`: state machine and start of a job | a started job is always stopped |
 //! | F2 | `session` | `session::OrchestratorSession`: one orchestrator, its info, its trust | the info is kept byte for byte |
 //! | F1 | `media` | camera to access unit to TS to segment | knows no HTTP; a segment decodes alone |
 //! | F1 | `trickle` | numbered segments over HTTP, both ways | knows no video; no seq is sent twice |
@@ -73,6 +73,7 @@
 //! | `main` | the current-thread runtime: all sockets, segmenting, muxing, decisions | events |
 //! | GStreamer's | capture, convert, encode; never waits for us | its own queues |
 //! | blocking (at most 2, end when idle) | ureq calls, name look-ups | the network, with a time limit |
+//! | `stop-session` | stops a runner's session that nobody stopped: the last resort, for a second at most | the network |
 //! | `output` | writes returned video to a file or stdout | its queue |
 //!
 //! | queue | bound | when full |

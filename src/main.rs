@@ -32,6 +32,18 @@ fn start() -> Result<(), Error> {
         Command::Version => cli::print(&help::version()),
         Command::CheckConfig(settings) => cli::check_config(settings)?,
         Command::Setup { settings, replace } => cli::setup(settings, replace)?,
+        Command::Discover { json, settings } => {
+            let config = configure(&settings, Purpose::Find)?;
+            run(|stop| cli::discover::run(config, json, stop))?;
+        }
+        Command::Call { data, content_type, settings } => {
+            let config = configure(&settings, Purpose::Find)?;
+            run(async |stop| cli::call::run(config, &data, &content_type, stop).await)?;
+        }
+        Command::Trust { forget, settings } => {
+            let config = configure(&settings, Purpose::Local)?;
+            cli::trust(&config, forget.as_deref())?;
+        }
         Command::Run(settings) => {
             let config = configure(&settings, Purpose::Run)?;
             run(|stop| cli::run::run(config, settings, stop))?;

@@ -12,7 +12,7 @@ use livepeer_edge::http::{ServiceTrust, Url};
 use livepeer_edge::orchestrator::io::{FindError, Finder, Listed, Way};
 use livepeer_edge::orchestrator::{Endpoints, Headers, Wanted};
 use livepeer_edge::secret::{Secret, SecretSource};
-use peer::{Body, Peer, Reply, Scratch, body, json, nobody, text};
+use peer::{Body, Peer, Reply, Scratch, body, edge, json, nobody, text};
 use serde_json::json as value;
 
 fn client() -> Client {
@@ -177,4 +177,122 @@ async fn a_list_from_a_later_way_makes_the_kept_one_needless() {
     assert!(finder.next().await.expect("a way").is_err());
     assert_eq!(hosts(&finder.next().await.expect("a way").expect("a list")), ["s"]);
     assert!(finder.next().await.is_none());
+}
+
+// ---------------------------------------------------------------------------------------------
+// The commands
+// ---------------------------------------------------------------------------------------------
+
+/// An orchestrator of one free runner, and a list that names it beside a dead one.
+async fn market() -> (Peer, Peer) {
+    let (listener, base) = Peer::bind().await;
+    let runner = value!({
+        "url": format!("{base}/apps/r/session"), "app": "echo", "mode": "persistent", "capacity": 2,
+        "capacity_used": 1, "price_info": { "price": 10, "currency": "wei", "unit": "seconds" }
+    });
+    let own = value!([{ "runners": [runner] }]);
+    let orchestrator = Peer::serve(listener, move |request| match request.line().as_str() {
+        "GET /discovery" => json(200, &own),
+        _ => body(Body::Hangup),
+    });
+    let list =
+        value!([{ "address": base }, { "address": nobody().await.to_string() }, { "address": 7 }]);
+    (orchestrator, Peer::start(move |_| json(200, &list)).await)
+}
+
+#[tokio::test]
+async fn discover_shows_offers_and_rejections_to_programs() {
+    let scratch = Scratch::new("json");
+    let (orchestrator, list) = market().await;
+    let url = list.url.to_string();
+    let (code, out, err) = edge(&scratch, &["discover", "--json", "--discovery.url", &url]).await;
+    assert_eq!(code, Some(0), "{err}");
+    let found: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(
+        found["offers"],
+        value!([{
+            "address": orchestrator.url.to_string(), "app": "echo", "mode": "persistent",
+            "price": "10 wei per second", "wei_per_hour": "36000",
+            "eth_per_hour": "0.000000000000036", "capacity": 2, "free": 1, "certificate": "plain"
+        }])
+    );
+    let reason = found["rejected"][0]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("connection refused"), "{reason}");
+    assert_eq!(
+        (found["rejected"].as_array().expect("a list").len(), &found["malformed"]),
+        (1, &value!(1))
+    );
+}
+
+#[tokio::test]
+async fn discover_applies_the_rules_of_the_configuration() {
+    let scratch = Scratch::new("rules");
+    let (_orchestrator, list) = market().await;
+    let url = list.url.to_string();
+    let arguments =
+        ["discover", "--discovery.url", &url, "--payment.max-price", "9 wei per second"];
+    let (code, out, err) = edge(&scratch, &arguments).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("ADDRESS"), "{out}");
+    let (_, rejected) = out.split_once("Rejected:").expect("rejections");
+    assert!(rejected.contains("over max-price 9 wei per second"), "{out}");
+}
+
+#[tokio::test]
+async fn discover_without_any_list_fails_and_says_why() {
+    let scratch = Scratch::new("none");
+    let url = nobody().await.to_string();
+    let (code, out, err) = edge(&scratch, &["discover", "--discovery.url", &url]).await;
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("connection refused"), "{err}");
+    let (code, _, err) = edge(&scratch, &["discover"]).await;
+    assert_eq!(code, Some(2), "{err}");
+}
+
+#[cfg(feature = "sandbox")]
+#[tokio::test]
+async fn discover_asks_orchestrators_and_pins_nothing() {
+    let scratch = Scratch::new("sandbox");
+    let options = livepeer_edge::sandbox::Options {
+        models: vec!["noop".into()],
+        ..livepeer_edge::sandbox::Options::default()
+    };
+    let sandbox = livepeer_edge::sandbox::Sandbox::start(options).expect("a sandbox");
+    let url = sandbox.url().to_string();
+    let arguments = ["discover", "--json", "--orchestrator.urls", &url];
+    let (code, out, err) = edge(&scratch, &arguments).await;
+    assert_eq!(code, Some(0), "{err}");
+    let found: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let offer = &found["offers"][0];
+    assert_eq!(
+        (&offer["model"], &offer["certificate"]),
+        (&value!("noop"), &value!("new")),
+        "{out}"
+    );
+    assert!(offer["answer_ms"].is_u64(), "{out}");
+    let (_, pins, _) = edge(&scratch, &["trust", "list"]).await;
+    assert_eq!(pins, "");
+    let arguments = ["discover", "--orchestrator.urls", &url, "--job.model", "other"];
+    let (_, out, _) = edge(&scratch, &arguments).await;
+    assert!(out.contains("-: orchestrator refused with gRPC status 2"), "{out}");
+    let arguments = ["discover", "--orchestrator.urls", &url, "--orchestrator.trust", "ca"];
+    let (_, out, _) = edge(&scratch, &arguments).await;
+    assert!(out.contains("Rejected:") && out.contains("not signed by a known authority"), "{out}");
+}
+
+#[tokio::test]
+async fn pins_are_shown_and_forgotten() {
+    let scratch = Scratch::new("pins");
+    std::fs::create_dir_all(&scratch.0).expect("a directory");
+    let (a, b) = ("ab".repeat(32), "cd".repeat(32));
+    let lines = format!("[::1]:8935 {a}\no.example:1 {a}\no.example:2 {b}\n");
+    std::fs::write(scratch.0.join("certificates"), &lines).expect("a file");
+    assert_eq!(edge(&scratch, &["trust", "list"]).await, (Some(0), lines, String::new()));
+    let (code, out, _) = edge(&scratch, &["trust", "forget", "o.example"]).await;
+    assert_eq!((code, out.as_str()), (Some(0), "o.example:1 forgotten\no.example:2 forgotten\n"));
+    let (code, _, err) = edge(&scratch, &["trust", "forget", "o.example"]).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("no certificate is pinned for `o.example`"), "{err}");
+    let left = std::fs::read_to_string(scratch.0.join("certificates")).expect("the file");
+    assert_eq!(left, format!("[::1]:8935 {a}\n"));
 }

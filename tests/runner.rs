@@ -27,7 +27,7 @@ use livepeer_edge::payment::io::{Outcome, SignerOptions, Signers};
 use livepeer_edge::payment::{PaymentError, SessionOptions};
 use livepeer_edge::session::selection::Suspensions;
 use livepeer_edge::session::{Network, Payments};
-use peer::{Body, Peer, Reply, Request, body, json, nobody, text};
+use peer::{Body, Peer, Reply, Request, Scratch, body, edge, json, nobody, text};
 use serde_json::{Map, Value, json as value};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -698,4 +698,53 @@ async fn a_call_that_fails_says_why() {
     let gone = runner(nobody().await.to_string().trim_end_matches('/'), None);
     let error = Single::start(&network, &gone, data()).await.expect_err("no answer");
     check(&error, "connection refused");
+}
+
+/// A list that names the runner of `world` as a single-shot one.
+async fn list_of(world: &World) -> Peer {
+    let list = value!([{ "address": world.orchestrator.url.to_string(), "runners": [{
+        "url": world.runner.url.to_string(), "app": "echo", "mode": "single-shot",
+        "price_info": { "price": 5, "currency": "wei", "unit": "fixed" }
+    }]}]);
+    Peer::start(move |_| json(200, &list)).await
+}
+
+#[tokio::test]
+async fn the_command_pays_sends_and_prints() {
+    let scratch = Scratch::new("call");
+    std::fs::create_dir_all(&scratch.0).expect("a directory");
+    let data = scratch.0.join("data.txt");
+    std::fs::write(&data, "hello").expect("a file");
+    let signer = signer([]).await;
+    let world = World::new(Some("fixed"), |request| {
+        let paid = request.header("livepeer-payment").is_some();
+        paid.then(|| text(200, &format!("{}!", String::from_utf8_lossy(&request.body))))
+    })
+    .await;
+    let list = list_of(&world).await;
+    let (list, signer_url) = (list.url.to_string(), signer.url.to_string());
+    let data = data.to_str().expect("UTF-8");
+    let common = ["--discovery.url", &list, "--signer.urls", &signer_url];
+    let call = ["call", "--app", "echo", "--data", data, "--type", "text/plain"];
+    let (code, out, err) = edge(&scratch, &[&call[..], &common[..]].concat()).await;
+    assert_eq!((code, out.as_str()), (Some(0), "hello!"), "{err}");
+    assert!(!err.contains("cGF5"), "{err}");
+    assert_eq!(signer.seen().pop().expect("a payment").json()["type"], "fixed");
+
+    let limit = ["--payment.max-price", "4 wei per call"];
+    let (code, out, err) = edge(&scratch, &[&call[..], &common[..], &limit[..]].concat()).await;
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("over max-price"), "{err}");
+    let other = ["call", "--app", "other", "--data", data];
+    let (code, _, err) = edge(&scratch, &[&other[..], &common[..]].concat()).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("no runner of app `other` is known"), "{err}");
+    let (code, _, err) = edge(&scratch, &["call", "--data", data, "--discovery.url", &list]).await;
+    assert_eq!(code, Some(2));
+    assert!(err.contains("no app to call"), "{err}");
+    let (code, _, err) =
+        edge(&scratch, &["call", "--app", "echo", "--data", "/nowhere", "--discovery.url", &list])
+            .await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("cannot read /nowhere"), "{err}");
 }

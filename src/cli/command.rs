@@ -32,6 +32,29 @@ pub enum Command {
         /// Whether a configuration that is there may go.
         replace: bool,
     },
+    /// Show the orchestrators and runners that can be found.
+    Discover {
+        /// As JSON, for programs.
+        json: bool,
+        /// The configuration.
+        settings: Settings,
+    },
+    /// Call a single-shot runner.
+    Call {
+        /// The file that is sent; `-` for standard input.
+        data: PathBuf,
+        /// Its type.
+        content_type: String,
+        /// The configuration.
+        settings: Settings,
+    },
+    /// Show or forget the pinned certificates.
+    Trust {
+        /// The one to forget, by host or host and port; `None` to show all.
+        forget: Option<String>,
+        /// The configuration.
+        settings: Settings,
+    },
     /// Print help.
     Help(Topic),
     /// Print the version.
@@ -65,7 +88,7 @@ pub enum Topic {
 pub struct Row {
     /// Its name.
     pub name: &'static str,
-    /// Its argument without dashes, if it takes one.
+    /// Its arguments without dashes, if it takes any: so many words, so many arguments.
     pub operand: Option<&'static str>,
     /// Its options.
     pub flags: &'static [Flag],
@@ -75,15 +98,22 @@ pub struct Row {
     pub what: &'static str,
 }
 
-/// An option with a value.
+/// An option.
 #[derive(Debug)]
 pub struct Flag {
     /// Its name without dashes.
     pub name: &'static str,
-    /// What its value is called.
+    /// What its value is called; empty if it takes none.
     pub value: &'static str,
     /// What it means.
     pub what: &'static str,
+}
+
+impl Flag {
+    /// The option as it is written: `--config FILE`, `--json`.
+    pub fn usage(&self) -> String {
+        format!("--{} {}", self.name, self.value).trim_end().to_owned()
+    }
 }
 
 const SOURCE: Flag = Flag {
@@ -101,7 +131,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 /// Commands that a build without the feature `sandbox` does not have.
 pub(super) const NEED_SANDBOX: [&str; 2] = ["demo", "sandbox"];
 
-static ROWS: [Row; 6] = [
+static ROWS: [Row; 9] = [
     Row {
         name: "run",
         operand: None,
@@ -163,6 +193,38 @@ static ROWS: [Row; 6] = [
         flags: &[],
         takes_keys: true,
         what: "Says whether a configuration is right, and if not, everything that is wrong with it.",
+    },
+    Row {
+        name: "discover",
+        operand: None,
+        flags: &[CONFIG, Flag { name: "json", value: "", what: "Prints JSON, for programs." }],
+        takes_keys: true,
+        what: "Shows the orchestrators and runners that can be found: what they offer, at which price, \
+               and why some are out of the question.",
+    },
+    Row {
+        name: "call",
+        operand: None,
+        flags: &[
+            CONFIG,
+            Flag { name: "app", value: "NAME", what: "The app of the runner; else runner.app." },
+            Flag { name: "data", value: "FILE", what: "What is sent; - for standard input." },
+            Flag {
+                name: "type",
+                value: "TYPE",
+                what: "The type of what is sent; application/json if not given.",
+            },
+        ],
+        takes_keys: true,
+        what: "Calls a single-shot runner, pays it, and writes its answer to standard output as it comes.",
+    },
+    Row {
+        name: "trust",
+        operand: Some("list|forget HOST"),
+        flags: &[CONFIG],
+        takes_keys: true,
+        what: "Shows the certificates that are pinned, or forgets those of a host or of host:port. \
+               An agent that runs goes on with what it knows.",
     },
     Row {
         name: "help",

@@ -5,17 +5,17 @@
 use std::fmt;
 use std::io;
 
+use super::call::CallError;
 use super::parse::UsageError;
+use super::reach::ReachError;
 use super::setup::SetupError;
+use super::trust::TrustError;
 use crate::agent::AgentError;
 use crate::config;
-use crate::http::io::CaFileError;
 use crate::media::MediaError;
-use crate::orchestrator::TokenError;
-use crate::payment::PaymentError;
+use crate::orchestrator::io::FindError;
 #[cfg(feature = "sandbox")]
 use crate::sandbox::StartError;
-use crate::secret::io::SecretError;
 
 /// Why a command ended before its end.
 #[derive(Debug)]
@@ -26,20 +26,22 @@ pub enum Error {
     Config(config::Error),
     /// The system has no runtime for us, or no signals.
     Start(io::Error),
+    /// A signal came before there was an answer.
+    Interrupted,
     /// A second signal came before the end of a graceful stop.
     StoppedAtOnce,
     /// The agent ended without having been asked to.
     Agent(AgentError),
+    /// The network cannot be reached as configured.
+    Reach(ReachError),
+    /// No list of orchestrators was found.
+    Discover(FindError),
+    /// A call has no whole answer.
+    Call(CallError),
+    /// No pin was shown or forgotten.
+    Trust(TrustError),
     /// No first configuration was written.
     Setup(SetupError),
-    /// A credential cannot be read.
-    Secret(SecretError),
-    /// The access token makes no sense.
-    Token(TokenError),
-    /// Nothing can be paid.
-    Payment(PaymentError),
-    /// The authorities for services cannot be read.
-    CaFile(CaFileError),
     /// The returned video cannot be written.
     Output(MediaError),
     /// The sandbox does not start.
@@ -55,13 +57,16 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Config(_) => 2,
+            // Nothing was tried: what was said makes no call.
+            Self::Call(CallError::NoApp | CallError::Type(_)) => 2,
             Self::Start(_)
+            | Self::Reach(_)
+            | Self::Discover(_)
+            | Self::Call(_)
+            | Self::Trust(_)
+            | Self::Interrupted
             | Self::StoppedAtOnce
             | Self::Agent(_)
-            | Self::Secret(_)
-            | Self::Token(_)
-            | Self::Payment(_)
-            | Self::CaFile(_)
             | Self::Output(_)
             | Self::Setup(_) => 1,
             #[cfg(feature = "sandbox")]
@@ -76,12 +81,13 @@ impl fmt::Display for Error {
             Self::Usage(error) => fmt::Display::fmt(error, f),
             Self::Config(error) => fmt::Display::fmt(error, f),
             Self::Start(_) => f.write_str("cannot start"),
+            Self::Interrupted => f.write_str("interrupted before the end of the answer"),
             Self::StoppedAtOnce => f.write_str("stopped at once by a second signal"),
+            Self::Reach(error) => fmt::Display::fmt(error, f),
+            Self::Discover(error) => fmt::Display::fmt(error, f),
+            Self::Call(error) => fmt::Display::fmt(error, f),
+            Self::Trust(error) => fmt::Display::fmt(error, f),
             Self::Agent(error) => fmt::Display::fmt(error, f),
-            Self::Secret(error) => fmt::Display::fmt(error, f),
-            Self::Token(error) => fmt::Display::fmt(error, f),
-            Self::Payment(error) => fmt::Display::fmt(error, f),
-            Self::CaFile(error) => fmt::Display::fmt(error, f),
             Self::Output(error) => fmt::Display::fmt(error, f),
             Self::Setup(error) => fmt::Display::fmt(error, f),
             #[cfg(feature = "sandbox")]
@@ -99,14 +105,14 @@ impl std::error::Error for Error {
             Self::Usage(error) => error.source(),
             Self::Config(error) => error.source(),
             Self::Start(error) => Some(error),
+            Self::Reach(error) => error.source(),
+            Self::Discover(error) => error.source(),
+            Self::Call(error) => error.source(),
+            Self::Trust(error) => error.source(),
             Self::Agent(error) => error.source(),
-            Self::Secret(error) => error.source(),
-            Self::Token(error) => error.source(),
-            Self::Payment(error) => error.source(),
-            Self::CaFile(error) => error.source(),
             Self::Output(error) => error.source(),
             Self::Setup(error) => error.source(),
-            Self::StoppedAtOnce => None,
+            Self::Interrupted | Self::StoppedAtOnce => None,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(error) => error.source(),
             #[cfg(feature = "sandbox")]

@@ -51,7 +51,7 @@ fn command(row: &Row) -> String {
         text.push('\n');
     }
     for flag in row.flags {
-        let name = format!("--{} {}", flag.name, flag.value);
+        let name = flag.usage();
         text.push_str(&format!("  {name:20}{}\n", flag.what));
     }
     if row.takes_keys {
@@ -64,7 +64,7 @@ fn command(row: &Row) -> String {
 pub(super) fn usage(row: &Row) -> String {
     let mut words = vec![row.name.to_owned()];
     words.extend(row.operand.map(str::to_owned));
-    words.extend(row.flags.iter().map(|flag| format!("[--{} {}]", flag.name, flag.value)));
+    words.extend(row.flags.iter().map(|flag| format!("[{}]", flag.usage())));
     if row.takes_keys {
         words.push("[--section.key VALUE]...".to_owned());
     }

@@ -68,7 +68,7 @@ fn command(page: &mut Page, row: &Row) {
     if !row.flags.is_empty() {
         page.raw(".RS");
         for flag in row.flags {
-            page.term(&format!("--{} {}", flag.name, flag.value), flag.what);
+            page.term(&flag.usage(), flag.what);
         }
         page.raw(".RE");
     }

@@ -4,29 +4,34 @@
 //!
 //! Does not: know how anything works; each command hands a checked configuration to the parts below.
 
-mod access;
+pub mod call;
 mod check_config;
 mod command;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+pub mod discover;
 mod error;
 pub mod help;
 pub mod logger;
 mod man;
 mod output;
 mod parse;
+mod reach;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 mod setup;
 mod signals;
+mod trust;
 
 pub use check_config::check_config;
 pub use command::{Command, Flag, Row, Settings, Topic, rows};
 pub use error::Error;
 pub use parse::{UsageError, parse};
+pub use reach::ReachError;
 pub use setup::{SetupError, setup};
 pub use signals::until_stopped;
+pub use trust::{TrustError, trust};
 
 #[cfg(feature = "sandbox")]
 use std::io::IsTerminal;

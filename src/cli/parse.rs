@@ -14,6 +14,9 @@ use super::command::{Command, Flag, NEED_SANDBOX, Row, Settings, Topic, rows};
 /// Where the sandbox listens if nothing is said: an orchestrator's port, for this machine only.
 const SANDBOX_ADDRESS: &str = "127.0.0.1:8935";
 
+/// What a single-shot runner is sent if nothing is said.
+const CALL_TYPE: &str = "application/json";
+
 /// The longest demo, in seconds: a day.
 const LONGEST_DEMO: u32 = 86_400;
 
@@ -32,6 +35,8 @@ pub enum UsageError {
     UnknownArgument(&'static Row, String),
     /// The command's argument is missing.
     NoOperand(&'static Row),
+    /// An option is missing without which the command has nothing to do.
+    NoFlag(&'static Row, &'static str),
     /// An option without its value.
     NoValue(String),
     /// An option that takes no value, with one.
@@ -80,6 +85,9 @@ impl fmt::Display for UsageError {
                 let operand = row.operand.unwrap_or_default();
                 write!(f, "{operand} is missing; use livepeer-edge {} {operand}", row.name)
             }
+            Self::NoFlag(row, name) => {
+                write!(f, "--{name} is missing; `{}` takes: {}", row.name, options(row))
+            }
             Self::NoValue(option) => write!(f, "{option} needs a value"),
             Self::NeedlessValue(option) => write!(f, "{option} takes no value"),
             Self::Twice(option) => write!(f, "--{option} is given twice"),
@@ -95,7 +103,7 @@ impl std::error::Error for UsageError {}
 
 fn options(row: &Row) -> String {
     let mut options: Vec<String> = row.operand.map(str::to_owned).into_iter().collect();
-    options.extend(row.flags.iter().map(|flag| format!("--{} {}", flag.name, flag.value)));
+    options.extend(row.flags.iter().map(|flag| flag.usage()));
     if row.takes_keys {
         options.push("--section.key VALUE".to_owned());
     }
@@ -134,7 +142,7 @@ fn find(name: &str) -> Result<&'static Row, UsageError> {
 /// What was said behind a command.
 struct Said {
     row: &'static Row,
-    operand: Option<OsString>,
+    operands: Vec<OsString>,
     flags: Vec<(&'static str, OsString)>,
     keys: Vec<(String, String)>,
 }
@@ -142,7 +150,7 @@ struct Said {
 impl Said {
     /// Reads to the end; `None` if help was asked for.
     fn read(row: &'static Row, parser: &mut lexopt::Parser) -> Result<Option<Self>, UsageError> {
-        let mut said = Self { row, operand: None, flags: Vec::new(), keys: Vec::new() };
+        let mut said = Self { row, operands: Vec::new(), flags: Vec::new(), keys: Vec::new() };
         while let Some(argument) = parser.next().map_err(plain)? {
             match argument {
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
@@ -152,19 +160,22 @@ impl Said {
                     said.keys.push((name, value));
                 }
                 Arg::Long(name) => {
-                    let Some(Flag { name, .. }) = row.flags.iter().find(|flag| flag.name == name)
+                    let Some(Flag { name, value, .. }) =
+                        row.flags.iter().find(|flag| flag.name == name)
                     else {
                         return Err(UsageError::UnknownOption(row, shown(&argument)));
                     };
                     if said.flags.iter().any(|(given, _)| given == name) {
                         return Err(UsageError::Twice(name));
                     }
-                    said.flags.push((name, parser.value().map_err(plain)?));
+                    let value = match *value {
+                        "" => OsString::new(),
+                        _ => parser.value().map_err(plain)?,
+                    };
+                    said.flags.push((name, value));
                 }
                 Arg::Short(_) => return Err(UsageError::UnknownOption(row, shown(&argument))),
-                Arg::Value(value) if row.operand.is_some() && said.operand.is_none() => {
-                    said.operand = Some(value);
-                }
+                Arg::Value(value) if said.operands.len() < words(row) => said.operands.push(value),
                 Arg::Value(value) => {
                     let value = value.to_string_lossy().into_owned();
                     return Err(UsageError::UnknownArgument(row, value));
@@ -207,11 +218,25 @@ impl Said {
                 Ok(Command::Setup { settings: self.settings()?, replace })
             }
             "check-config" => {
-                let file = self.operand.take().ok_or(UsageError::NoOperand(self.row))?;
+                let file = self.operands.pop().ok_or(UsageError::NoOperand(self.row))?;
                 let settings = self.settings()?;
                 Ok(Command::CheckConfig(Settings { file: Some(file.into()), ..settings }))
             }
-            _ => match self.operand.as_ref().map(|topic| topic.to_string_lossy()) {
+            "discover" => {
+                let json = self.take("json").is_some();
+                Ok(Command::Discover { json, settings: self.settings()? })
+            }
+            "call" => {
+                let data = self.take("data").ok_or(UsageError::NoFlag(self.row, "data"))?.into();
+                let content_type = self.take_text("type")?;
+                let content_type = content_type.unwrap_or_else(|| CALL_TYPE.to_owned());
+                Ok(Command::Call { data, content_type, settings: self.settings()? })
+            }
+            "trust" => {
+                let forget = self.forget()?;
+                Ok(Command::Trust { forget, settings: self.settings()? })
+            }
+            _ => match self.operands.first().map(|topic| topic.to_string_lossy()) {
                 None => Ok(Command::Help(Topic::Program)),
                 Some(topic) if topic == "config" => Ok(Command::Help(Topic::Config)),
                 Some(topic) if topic == "man" => Ok(Command::Help(Topic::Man)),
@@ -220,11 +245,28 @@ impl Said {
         }
     }
 
+    /// The host to forget.
+    fn forget(&self) -> Result<Option<String>, UsageError> {
+        let words: Vec<_> = self.operands.iter().map(|word| word.to_string_lossy()).collect();
+        match words.as_slice() {
+            [list] if list == "list" => Ok(None),
+            [forget, host] if forget == "forget" => Ok(Some(host.clone().into_owned())),
+            [list, rest] if list == "list" => {
+                Err(UsageError::UnknownArgument(self.row, rest.clone().into_owned()))
+            }
+            [] | [_] => Err(UsageError::NoOperand(self.row)),
+            [other, ..] => Err(UsageError::UnknownArgument(self.row, other.clone().into_owned())),
+        }
+    }
+
     /// The configuration's file and keys. Short options come before the keys in full: these win.
     fn settings(mut self) -> Result<Settings, UsageError> {
         let mut keys = Vec::new();
         if let Some(source) = self.take_text("source")? {
             keys.extend(source_keys(&source)?);
+        }
+        if let Some(app) = self.take_text("app")? {
+            keys.push(("runner.app".to_owned(), app));
         }
         if let Some(path) = self.take_text("output")? {
             keys.push(("output.path".to_owned(), path));
@@ -242,6 +284,11 @@ impl Said {
     fn take_text(&mut self, name: &str) -> Result<Option<String>, UsageError> {
         self.take(name).map(|value| text(name, value)).transpose()
     }
+}
+
+/// How many arguments without dashes a command takes.
+fn words(row: &Row) -> usize {
+    row.operand.map_or(0, |operand| operand.split(' ').count())
 }
 
 fn seconds(text: &str) -> Result<Duration, UsageError> {
@@ -358,6 +405,35 @@ mod tests {
     }
 
     #[test]
+    fn the_network_is_asked_shown_and_forgotten() {
+        let plain = || settings(None, &[]);
+        check("discover", Ok(Command::Discover { json: false, settings: plain() }));
+        let found = settings(Some("a"), &[]);
+        check("discover --json --config a", Ok(Command::Discover { json: true, settings: found }));
+        check("discover --json=yes", Err("--json takes no value"));
+        let call = |kind: &str, keys: &[(&str, &str)]| {
+            let (data, content_type) = ("d".into(), kind.to_owned());
+            Ok(Command::Call { data, content_type, settings: settings(None, keys) })
+        };
+        check("call --app e --data d", call("application/json", &[("runner.app", "e")]));
+        check("call --data d --type text/plain", call("text/plain", &[]));
+        let takes =
+            "--config FILE, --app NAME, --data FILE, --type TYPE, --section.key VALUE, --help";
+        check("call --app e", Err(&format!("--data is missing; `call` takes: {takes}")));
+        check("trust list", Ok(Command::Trust { forget: None, settings: plain() }));
+        let forget = Some("[::1]:8935".to_owned());
+        check("trust forget [::1]:8935", Ok(Command::Trust { forget, settings: plain() }));
+        let missing =
+            || Err("list|forget HOST is missing; use livepeer-edge trust list|forget HOST");
+        check("trust", missing());
+        check("trust forget", missing());
+        let takes = "list|forget HOST, --config FILE, --section.key VALUE, --help";
+        check("trust list a", Err(&format!("`trust` does not take `a`; it takes: {takes}")));
+        check("trust drop a", Err(&format!("`trust` does not take `drop`; it takes: {takes}")));
+        check("trust forget a b", Err(&format!("`trust` does not take `b`; it takes: {takes}")));
+    }
+
+    #[test]
     fn help_is_everywhere() {
         check("--help", Ok(Command::Help(Topic::Program)));
         check("-h", Ok(Command::Help(Topic::Program)));
@@ -425,7 +501,7 @@ mod tests {
     #[test]
     #[cfg(feature = "sandbox")]
     fn wrong_values_say_what_is_allowed() {
-        let names = "run, demo, sandbox, setup, check-config, help";
+        let names = "run, demo, sandbox, setup, check-config, discover, call, trust, help";
         check("", Err(&format!("no command; use one of: {names}")));
         check("rum", Err(&format!("unknown command `rum`; use one of: {names}")));
         check("--config a", Err(&format!("unknown command `--config`; use one of: {names}")));

@@ -10,32 +10,52 @@ use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::access::{access, options};
 use super::output::Outlet;
+use super::reach::Reach;
 use super::{Error, Settings};
-use crate::agent::Agent;
+use crate::agent::{Agent, Finding, Options, Work};
 use crate::config::{Config, Purpose, io::load};
 use crate::fault::chain;
 use crate::job::Recovery;
-use crate::session::Payments;
+use crate::session::selection::Rules;
+use crate::session::{Network, Payments};
 use crate::status::Status;
 use crate::stop::Stop;
 
 /// Runs until `stop`, the end of the input, or until something fails. `settings` are where `config` came
 /// from.
 pub async fn run(config: Config, settings: Settings, stop: Stop) -> Result<(), Error> {
-    let reached = access(&config)?;
+    let reach = Reach::new(&config).map_err(Error::Reach)?;
+    let (payments, finding) = (reach.payments.clone(), reach.finding(&config));
+    let state = config.state_directory.as_deref();
+    let network = Network::new(config.trust.clone(), state, payments.clone());
     let outlet = Outlet::open(&config.output)?;
     let (tell, params) = watch::channel(config.job.params.clone());
-    let payments = reached.network.payments.clone();
-    let options = options(config, reached.finding, Recovery::Exit);
-    let agent = Agent::new(options, reached.network, Status::default(), outlet.sinks());
+    let options = options(config, finding);
+    let agent = Agent::new(options, network, Status::default(), outlet.sinks());
     let ended = tokio::select! {
         ended = agent.with_params(params).run(stop) => ended.map_err(Error::Agent),
         error = reload(&settings, payments.as_ref(), &tell) => Err(error),
     };
     let closed = outlet.close().await;
     ended.and(closed)
+}
+
+/// What the agent is to do.
+fn options(config: Config, finding: Finding) -> Options {
+    let is_paid = !finding.endpoints.signers.is_empty();
+    let work = match config.runner {
+        Some(runner) => {
+            Work::Runner { options: runner.options, api: runner.api, params: config.job.params }
+        }
+        None => Work::LiveVideo(config.job),
+    };
+    let rules = Rules {
+        max_price: config.access.max_price,
+        // A runner may cost nothing; an orchestrator that is to be paid has to say what.
+        needs_price: is_paid && matches!(work, Work::LiveVideo(_)),
+    };
+    Options { media: config.media, work, finding, rules, recovery: Recovery::Exit }
 }
 
 /// Reads everything again at each SIGHUP.

@@ -98,7 +98,8 @@ impl Draft {
         if purpose == Purpose::Run && self.job.model.is_empty() && !self.runner.is_wanted() {
             objections.push(missing("job.model", "a job needs a model"));
         }
-        if !self.job.model.is_empty() && self.runner.is_wanted() {
+        let is_job = matches!(purpose, Purpose::Run | Purpose::Demo);
+        if is_job && !self.job.model.is_empty() && self.runner.is_wanted() {
             let reason = "a job has a model (job.model) or an app of a runner, not both";
             objections.push(("runner.app", Complaint::Wrong(reason.to_owned())));
         }

@@ -216,3 +216,20 @@ impl Drop for Scratch {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// Runs the program with a configuration directory and home of its own; exit code, standard output and error.
+pub(crate) async fn edge(scratch: &Scratch, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+    let state = scratch.0.display().to_string();
+    let run = move || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_livepeer-edge"))
+            .args(arguments)
+            .env_clear()
+            .env("STATE_DIRECTORY", state)
+            .output()
+            .expect("the binary runs")
+    };
+    let output = tokio::task::spawn_blocking(run).await.expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::output::Outlet;
+use super::reach::ReachError;
 use super::{Error, print_progress};
 use crate::agent::{Agent, Finding, Options, Work};
 use crate::config::Config;
@@ -51,7 +52,8 @@ pub async fn run(config: Config, time: Option<Duration>, mut stop: Stop) -> Resu
 
     let model = if config.job.model.is_empty() { MODEL.into() } else { config.job.model.clone() };
     let finding = Finding {
-        services: service_client(ServiceTrust::default()).map_err(Error::CaFile)?,
+        services: service_client(ServiceTrust::default())
+            .map_err(|error| Error::Reach(ReachError::Authorities(error)))?,
         endpoints: Endpoints { orchestrators: vec![orchestrator], ..Endpoints::default() },
         state_directory: None,
         allow_plain_http: false,

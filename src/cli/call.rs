@@ -1,0 +1,165 @@
+//! `call`: one request to a single-shot runner, its answer on standard output as it comes.
+//!
+//! Does not: understand the answer, or try another runner once an answer has begun.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use http::HeaderValue;
+
+use super::Error;
+use super::reach::Reach;
+use crate::capacity::CALL_BODY;
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::job::runner::{CallOptions, RunnerError, RunnerOptions, Runners, Single, find_runners};
+use crate::orchestrator::{Mode, Wanted};
+use crate::session::Network;
+use crate::session::selection::Suspensions;
+use crate::stop::Stop;
+
+/// Why a call has no whole answer.
+#[derive(Debug)]
+pub enum CallError {
+    /// Nothing says which app is called.
+    NoApp,
+    /// What is to be sent cannot be read.
+    Read(PathBuf, io::Error),
+    /// What is to be sent is longer than [`CALL_BODY`].
+    TooLong(PathBuf),
+    /// The type of what is sent is none.
+    Type(String),
+    /// No runner answered, or its answer broke off.
+    Runner(RunnerError),
+    /// The answer cannot be written.
+    Write(io::Error),
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoApp => f.write_str("no app to call; use --app NAME"),
+            Self::Read(path, _) => write!(f, "cannot read {}", path.display()),
+            Self::TooLong(path) => {
+                write!(f, "{} is longer than {CALL_BODY} bytes", path.display())
+            }
+            Self::Type(text) => write!(f, "--type: `{}` is no type", text.escape_debug()),
+            Self::Runner(error) => error.fmt(f),
+            Self::Write(_) => f.write_str("cannot write the answer"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read(_, error) | Self::Write(error) => Some(error),
+            Self::Runner(error) => error.source(),
+            Self::NoApp | Self::TooLong(_) | Self::Type(_) => None,
+        }
+    }
+}
+
+/// Calls the app of the configuration with what stands in `data`.
+pub async fn run(
+    config: Config,
+    data: &Path,
+    content_type: &str,
+    mut stop: Stop,
+) -> Result<(), Error> {
+    let failed = |error| Error::Call(error);
+    let runner = config.runner.as_ref().ok_or(failed(CallError::NoApp))?;
+    let kind = HeaderValue::try_from(content_type);
+    let kind = kind.map_err(|_| failed(CallError::Type(content_type.to_owned())))?;
+    let options = CallOptions { body: read(data).map_err(failed)?.into(), content_type: kind };
+    let reach = Reach::new(&config).map_err(Error::Reach)?;
+    let trust = config.trust.clone();
+    let network = Network::new(trust, config.state_directory.as_deref(), reach.payments.clone());
+    let called = async {
+        let mut answer = call(&config, &reach, &network, &runner.options, options).await?;
+        copy(&mut answer).await
+    };
+    tokio::select! {
+        biased;
+        () = stop.wait() => Err(Error::Interrupted),
+        called = called => called.map_err(failed),
+    }
+}
+
+/// The answer of the best runner that gives one, way by way.
+async fn call(
+    config: &Config,
+    reach: &Reach,
+    network: &Network,
+    options: &RunnerOptions,
+    call: CallOptions,
+) -> Result<Single, CallError> {
+    let wanted = Wanted { capabilities: Vec::new(), apps: vec![options.app.clone()] };
+    let mut finder = reach.finder(config, wanted);
+    let mut last = RunnerError::NoRunner(options.app.clone());
+    while let Some(listed) = finder.next().await {
+        let mut list = match listed {
+            Ok(listed) => listed.list,
+            Err(error) => {
+                log::warn!("{}", crate::fault::chain(&error));
+                continue;
+            }
+        };
+        let _ = find_runners(network, &mut list).await;
+        let suspensions = Suspensions::default();
+        let mut runners =
+            Runners::new(&list, options, Mode::SingleShot, &suspensions, Instant::now());
+        loop {
+            let runner = match runners.best() {
+                Ok(runner) => runner,
+                Err(error) => {
+                    last = error;
+                    break;
+                }
+            };
+            log::info!("{}: calling app {}", runner.url.authority(), runner.app);
+            match Single::start(network, &runner, call.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if error.fault() == Fault::NextPeer => {
+                    log::info!("{error}");
+                    runners.on_failed(&runner, &crate::fault::chain(&error));
+                }
+                Err(error) => return Err(CallError::Runner(error)),
+            }
+        }
+    }
+    Err(CallError::Runner(last))
+}
+
+async fn copy(answer: &mut Single) -> Result<(), CallError> {
+    let mut stdout = io::stdout();
+    while let Some(piece) = answer.next().await.map_err(CallError::Runner)? {
+        match stdout.write_all(&piece).and_then(|()| stdout.flush()) {
+            Ok(()) => {}
+            // The reader has what it wanted.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(CallError::Write(error)),
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CallError> {
+    let failed = |error| CallError::Read(path.to_owned(), error);
+    let mut bytes = Vec::new();
+    let read = match path.as_os_str() == "-" {
+        true => io::stdin().lock().take(CALL_BODY + 1).read_to_end(&mut bytes),
+        false => {
+            let file = File::open(path).map_err(failed)?;
+            file.take(CALL_BODY + 1).read_to_end(&mut bytes)
+        }
+    };
+    read.map_err(failed)?;
+    if bytes.len() as u64 > CALL_BODY {
+        return Err(CallError::TooLong(path.to_owned()));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,186 @@
+//! `discover`: the orchestrators and runners that can be found, what they offer, and why some are out.
+//!
+//! All ways are gone, and everybody found is asked, five at a time. Nothing is started, paid or pinned.
+//!
+//! Does not: choose; `run` does that by the same rules.
+
+mod print;
+mod rows;
+mod survey;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use self::rows::{Row, Sought, of_info, of_runners};
+use self::survey::Survey;
+use super::reach::Reach;
+use super::{Error, print};
+use crate::capacity::{CANDIDATES, CANDIDATES_AT_ONCE};
+use crate::config::Config;
+use crate::fault::chain;
+use crate::http::Url;
+use crate::http::io::{Client, Connector};
+use crate::job::runner::find_runners;
+use crate::orchestrator::io::{FindError, PinFile, fetch_info};
+use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
+use crate::orchestrator::{Capability, DiscoveryList, Pipeline, Wanted};
+use crate::session::Network;
+use crate::session::selection::Rules;
+use crate::stop::Stop;
+
+/// Prints what is found.
+pub async fn run(config: Config, json: bool, mut stop: Stop) -> Result<(), Error> {
+    let text = async {
+        let reach = Reach::new(&config).map_err(Error::Reach)?;
+        let found = find(&config, &reach).await.map_err(Error::Discover)?;
+        let (rows, malformed) = ask(&config, &reach, found).await;
+        let text = if json { print::json } else { print::table };
+        Ok::<_, Error>(text(&rows, malformed))
+    };
+    tokio::select! {
+        biased;
+        () = stop.wait() => Err(Error::Interrupted),
+        text = text => {
+            print(&text?);
+            Ok(())
+        }
+    }
+}
+
+fn capability(config: &Config) -> Option<Capability> {
+    let model = Some(config.job.model.clone()).filter(|model| !model.is_empty());
+    model.map(|model| Capability { pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO, model })
+}
+
+/// One list of all ways; an error only if no way brought any.
+async fn find(config: &Config, reach: &Reach) -> Result<DiscoveryList, FindError> {
+    let app = config.runner.as_ref().map(|runner| runner.options.app.clone());
+    let wanted = Wanted {
+        capabilities: capability(config).into_iter().collect(),
+        apps: app.into_iter().collect(),
+    };
+    let mut finder = reach.finder(config, wanted);
+    let mut all: Option<DiscoveryList> = None;
+    let mut failed = None;
+    while let Some(listed) = finder.next().await {
+        match listed {
+            Err(error) => {
+                log::warn!("{}", chain(&error));
+                failed = failed.or(Some(error));
+            }
+            Ok(listed) => {
+                let all = all.get_or_insert_default();
+                all.malformed += listed.list.malformed;
+                all.beyond += listed.list.beyond;
+                for entry in listed.list.entries {
+                    let is_new = !all.entries.iter().any(|known| known.address == entry.address);
+                    match is_new && all.entries.len() < CANDIDATES {
+                        true => all.entries.push(entry),
+                        false => all.beyond += usize::from(is_new),
+                    }
+                }
+            }
+        }
+    }
+    match (all, failed) {
+        (None, Some(error)) => Err(error),
+        (all, _) => Ok(all.unwrap_or_default()),
+    }
+}
+
+/// Asks everybody in the list, and makes rows of what they say.
+async fn ask(config: &Config, reach: &Reach, mut list: DiscoveryList) -> (Vec<Row>, usize) {
+    let pins = PinFile::open(config.trust.clone(), config.state_directory.as_deref()).pins();
+    let survey = Arc::new(Survey::new(config.trust.clone(), pins));
+    let connector = Arc::new(Connector::new(survey.clone()));
+    let client = Client::new(Arc::clone(&connector));
+    let network = Network { connector, client, payments: reach.payments.clone() };
+    let sought = Sought {
+        model: capability(config),
+        app: config.runner.as_ref().map(|runner| runner.options.app.clone()),
+        gpu: config.runner.as_ref().and_then(|runner| runner.options.gpu.clone()),
+        rules: Rules { max_price: config.access.max_price, needs_price: reach.payments.is_some() },
+    };
+    let request = request(&network, sought.model.as_ref()).await;
+    let urls = list.entries.iter().map(|entry| entry.address.clone()).collect();
+    let infos = infos(&network, urls, &request).await;
+    let silent = find_runners(&network, &mut list).await;
+    let mut rows = Vec::new();
+    for (entry, info) in list.entries.iter().zip(infos) {
+        let mut bare = Row::bare(&entry.address, survey.of(&entry.address));
+        let runners = of_runners(&bare, entry, &sought);
+        match info {
+            Ok((info, time)) => {
+                bare.answer_time = Some(time);
+                // Where an app is sought, an orchestrator's models are of no interest.
+                if sought.app.is_none() {
+                    rows.extend(of_info(&bare, &info, &sought));
+                }
+            }
+            // One that has runners need not have models.
+            Err(_) if !entry.runners.is_empty() => {}
+            Err(reason) => rows.push(Row { rejected: Some(reason), ..bare }),
+        }
+        rows.extend(runners);
+    }
+    for rejection in silent {
+        log::info!("{}: {}", rejection.candidate.authority(), rejection.reason);
+    }
+    (rows, list.malformed)
+}
+
+/// What orchestrators are asked. Without the signer's proof of who pays they tell all but ticket terms.
+async fn request(network: &Network, model: Option<&Capability>) -> OrchestratorRequest {
+    let mut request = OrchestratorRequest {
+        capabilities: model.map(Capability::request),
+        ..OrchestratorRequest::default()
+    };
+    if let Some(payments) = &network.payments {
+        match payments.signers.signature().await {
+            Ok(payer) => (request.address, request.sig) = (payer.address(), payer.signature()),
+            Err(error) => log::warn!("{}", chain(&error)),
+        }
+    }
+    request
+}
+
+/// A reason that stands behind the address already.
+fn without_address(reason: &str, url: &Url) -> String {
+    let addresses = [format!("{url}: "), format!("{}: ", url.authority())];
+    let bare = addresses.iter().find_map(|address| reason.strip_prefix(address));
+    bare.unwrap_or(reason).to_owned()
+}
+
+type Info = Result<(OrchestratorInfo, Duration), String>;
+
+/// The infos of `urls` in their order, five asked at a time.
+async fn infos(network: &Network, urls: Vec<Url>, request: &OrchestratorRequest) -> Vec<Info> {
+    let silent = || Err("it was not asked".to_owned());
+    let mut infos: Vec<Info> = urls.iter().map(|_| silent()).collect();
+    let mut waiting: VecDeque<(usize, Url)> = urls.into_iter().enumerate().collect();
+    let mut asked = JoinSet::new();
+    loop {
+        while asked.len() < CANDIDATES_AT_ONCE {
+            let Some((at, url)) = waiting.pop_front() else { break };
+            let (connector, request) = (Arc::clone(&network.connector), request.clone());
+            asked.spawn(async move {
+                let begin = Instant::now();
+                let info = fetch_info(&connector, &url, &request).await;
+                let info = info.map(|(_, info)| (info, begin.elapsed()));
+                (at, info.map_err(|error| without_address(&chain(&error), &url)))
+            });
+        }
+        match asked.join_next().await {
+            None => return infos,
+            Some(Ok((at, info))) => {
+                if let Some(place) = infos.get_mut(at) {
+                    *place = info;
+                }
+            }
+            Some(Err(error)) => log::warn!("a question to an orchestrator broke: {error}"),
+        }
+    }
+}

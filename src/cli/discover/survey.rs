@@ -1,0 +1,128 @@
+//! Judges certificates as the agent would, and remembers what it saw instead of pinning it.
+//!
+//! Does not: change what is pinned: looking around is no use.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Scheme, Url};
+use crate::orchestrator::{Judgement, Trust, TrustOptions};
+
+/// What a certificate is to the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Certificate {
+    /// An authority vouches for it.
+    Authority,
+    /// It is the pinned one.
+    Pinned,
+    /// It would be pinned.
+    New,
+    /// It would take the place of the pinned one.
+    Changed,
+    /// It would be refused.
+    Refused,
+    /// Nobody looks at it.
+    Unchecked,
+    /// There is none: plain HTTP.
+    Plain,
+    /// It was not seen.
+    Unseen,
+}
+
+impl fmt::Display for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Authority => "authority",
+            Self::Pinned => "pinned",
+            Self::New => "new",
+            Self::Changed => "changed",
+            Self::Refused => "refused",
+            Self::Unchecked => "unchecked",
+            Self::Plain => "plain",
+            Self::Unseen => "-",
+        })
+    }
+}
+
+/// A judge that remembers.
+#[derive(Debug)]
+pub(super) struct Survey {
+    options: TrustOptions,
+    trust: Trust,
+    seen: Mutex<BTreeMap<Authority, Certificate>>,
+}
+
+impl Survey {
+    pub(super) fn new(options: TrustOptions, pins: BTreeMap<String, Fingerprint>) -> Self {
+        let trust = Trust::new(options.clone(), pins);
+        Self { options, trust, seen: Mutex::default() }
+    }
+
+    /// What was seen at `url`.
+    pub(super) fn of(&self, url: &Url) -> Certificate {
+        if url.scheme() == Scheme::Http {
+            return Certificate::Plain;
+        }
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(url.authority()).copied().unwrap_or(Certificate::Unseen)
+    }
+}
+
+impl Judge for Survey {
+    fn judge(&self, peer: &Authority, seen: &Fingerprint, ca: &CaVerdict) -> Result<(), Distrust> {
+        let judgement = self.trust.judge(peer, seen, ca);
+        let certificate = match (&judgement, &self.options, ca) {
+            (Judgement::Refuse(_), _, _) => Certificate::Refused,
+            (Judgement::Pin, _, _) => Certificate::New,
+            (Judgement::Changed { .. }, _, _) => Certificate::Changed,
+            (Judgement::Accept, TrustOptions::Insecure, _) => Certificate::Unchecked,
+            (Judgement::Accept, TrustOptions::Pin(_), _) => Certificate::Pinned,
+            (Judgement::Accept, _, CaVerdict::Valid) => Certificate::Authority,
+            (Judgement::Accept, _, _) => Certificate::Pinned,
+        };
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(peer.clone(), certificate);
+        match judgement {
+            Judgement::Refuse(distrust) => Err(distrust),
+            Judgement::Accept | Judgement::Pin | Judgement::Changed { .. } => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orchestrator::OnChange;
+
+    const OLD: Fingerprint = Fingerprint([1; 32]);
+    const NEW: Fingerprint = Fingerprint([2; 32]);
+
+    #[track_caller]
+    fn check(options: TrustOptions, pinned: Option<Fingerprint>, ca: bool, expected: Certificate) {
+        let url = Url::parse("https://o.example:8935").unwrap();
+        let pins = pinned.map(|print| ("o.example:8935".to_owned(), print));
+        let survey = Survey::new(options, pins.into_iter().collect());
+        assert_eq!(survey.of(&url), Certificate::Unseen);
+        let ca = if ca { CaVerdict::Valid } else { CaVerdict::Invalid("self-signed".into()) };
+        let refused = survey.judge(url.authority(), &NEW, &ca).is_err();
+        assert_eq!((survey.of(&url), refused), (expected, expected == Certificate::Refused));
+    }
+
+    #[test]
+    fn a_certificate_is_what_the_agent_would_make_of_it() {
+        let follow = || TrustOptions::Tofu { on_change: OnChange::Follow };
+        let refuse = || TrustOptions::Tofu { on_change: OnChange::Refuse };
+        let url = Url::parse("https://o.example:8935").unwrap();
+        let pin = TrustOptions::Pin([(url.authority().clone(), NEW)].into());
+        check(follow(), None, true, Certificate::Authority);
+        check(follow(), None, false, Certificate::New);
+        check(follow(), Some(NEW), false, Certificate::Pinned);
+        check(follow(), Some(OLD), false, Certificate::Changed);
+        check(refuse(), Some(OLD), false, Certificate::Refused);
+        check(TrustOptions::Ca, None, false, Certificate::Refused);
+        check(pin, None, true, Certificate::Pinned);
+        check(TrustOptions::Insecure, None, true, Certificate::Unchecked);
+        let plain = Url::parse("http://127.0.0.1:1").unwrap();
+        assert_eq!(Survey::new(follow(), BTreeMap::new()).of(&plain), Certificate::Plain);
+    }
+}

@@ -1,0 +1,119 @@
+//! What a configuration comes to on the network: endpoints, signers, and how both are trusted.
+//!
+//! Does not: find orchestrators; [`Reach::finder`] does when it is asked.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::agent::Finding;
+use crate::config::Config;
+use crate::http::io::{CaFileError, Client, service_client};
+use crate::orchestrator::io::Finder;
+use crate::orchestrator::{Capability, Endpoints, Pipeline, TokenError, Wanted};
+use crate::payment::io::{SignerOptions, Signers};
+use crate::payment::{PaymentError, SessionOptions};
+use crate::secret::io::{SecretError, read};
+use crate::session::Payments;
+
+/// Why the network cannot be reached as configured.
+#[derive(Debug)]
+pub enum ReachError {
+    /// The access token cannot be read.
+    NoToken(SecretError),
+    /// The access token is no such.
+    Token(TokenError),
+    /// The authorities of the services cannot be read.
+    Authorities(CaFileError),
+    /// The signers cannot be used.
+    Signers(PaymentError),
+}
+
+impl fmt::Display for ReachError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoToken(error) => error.fmt(f),
+            Self::Token(error) => error.fmt(f),
+            Self::Authorities(error) => error.fmt(f),
+            Self::Signers(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ReachError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoToken(error) => error.source(),
+            Self::Signers(error) => error.source(),
+            Self::Token(_) | Self::Authorities(_) => None,
+        }
+    }
+}
+
+/// What a configuration comes to on the network.
+pub(super) struct Reach {
+    pub(super) endpoints: Endpoints,
+    /// Who pays; `None` where no signer is configured.
+    pub(super) payments: Option<Payments>,
+    pub(super) services: Client,
+}
+
+impl Reach {
+    /// Reads the token, the authorities and the credentials that the configuration names.
+    pub(super) fn new(config: &Config) -> Result<Self, ReachError> {
+        let access = &config.access;
+        let token = access.token.as_ref().map(read).transpose().map_err(ReachError::NoToken)?;
+        let endpoints =
+            access.endpoints(&config.orchestrators, token.as_ref()).map_err(ReachError::Token)?;
+        let services = service_client(access.services.clone()).map_err(ReachError::Authorities)?;
+        let payments = match endpoints.signers.is_empty() {
+            true => None,
+            false => {
+                let options = SignerOptions {
+                    urls: endpoints.signers.clone(),
+                    headers: endpoints.signer_headers.clone(),
+                    allow_plain_http: access.allow_plain_http,
+                };
+                let signers =
+                    Signers::new(services.clone(), options).map_err(ReachError::Signers)?;
+                let (app, max_price) = (access.app.clone(), access.max_price);
+                let options = SessionOptions { app, max_price, capabilities: asked(config) };
+                Some(Payments { signers: Arc::new(signers), options })
+            }
+        };
+        Ok(Self { endpoints, payments, services })
+    }
+
+    /// Where candidates for a job are found.
+    pub(super) fn finding(&self, config: &Config) -> Finding {
+        Finding {
+            services: self.services.clone(),
+            endpoints: self.endpoints.clone(),
+            state_directory: config.state_directory.clone(),
+            allow_plain_http: config.access.allow_plain_http,
+        }
+    }
+
+    /// The ways to what is `wanted`.
+    pub(super) fn finder(&self, config: &Config, wanted: Wanted) -> Finder {
+        Finder::new(
+            self.services.clone(),
+            self.endpoints.clone(),
+            wanted,
+            config.state_directory.as_deref(),
+            config.access.allow_plain_http,
+        )
+    }
+}
+
+/// What the signer is told that a live video job needs; nothing of a runner.
+fn asked(config: &Config) -> Option<Bytes> {
+    if config.runner.is_some() {
+        return None;
+    }
+    let capability =
+        Capability { pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO, model: config.job.model.clone() };
+    Some(capability.request().encode_to_vec().into())
+}

@@ -1,0 +1,85 @@
+//! `trust`: shows the certificates that are pinned, and forgets them.
+//!
+//! Does not: reach anybody, or tell an agent that runs.
+
+use std::fmt;
+
+use super::{Error, print};
+use crate::config::Config;
+use crate::orchestrator::TrustOptions;
+use crate::orchestrator::io::PinFile;
+
+/// Why nothing was shown or forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustError {
+    /// No state directory, so nothing is kept.
+    NoDirectory,
+    /// Nothing is pinned for this host.
+    NotPinned(String),
+}
+
+impl fmt::Display for TrustError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDirectory => {
+                f.write_str("no certificates are kept, as nothing says where; set state.directory")
+            }
+            Self::NotPinned(host) => {
+                write!(f, "no certificate is pinned for `{host}`; `trust list` shows all")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TrustError {}
+
+/// Prints the pins, or forgets those of a host.
+pub fn trust(config: &Config, forget: Option<&str>) -> Result<(), Error> {
+    let directory = config.state_directory.as_deref();
+    let directory = directory.ok_or(Error::Trust(TrustError::NoDirectory))?;
+    let file = PinFile::open(TrustOptions::default(), Some(directory));
+    let pins = file.pins();
+    let Some(host) = forget else {
+        pins.iter().for_each(|(peer, print_of)| print(&format!("{peer} {print_of}\n")));
+        return Ok(());
+    };
+    let of_host: Vec<&String> = pins.keys().filter(|peer| is_of(peer, host)).collect();
+    if of_host.is_empty() {
+        return Err(Error::Trust(TrustError::NotPinned(host.to_owned())));
+    }
+    for peer in of_host {
+        file.forget(peer);
+        print(&format!("{peer} forgotten\n"));
+    }
+    Ok(())
+}
+
+/// Whether a pin's `host:port` is that of `host`, which may leave out the port.
+fn is_of(peer: &str, host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    let of_any_port = |host: &str| {
+        peer.strip_prefix(host)
+            .and_then(|rest| rest.strip_prefix(':'))
+            .is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    peer == host || of_any_port(&host) || of_any_port(&format!("[{host}]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_stands_for_all_its_ports() {
+        let check = |peer: &str, host: &str, expected| assert_eq!(is_of(peer, host), expected);
+        check("o.example:8935", "o.example:8935", true);
+        check("o.example:8935", "O.example", true);
+        check("o.example:8935", "o.example:893", false);
+        check("o.example:8935", "example", false);
+        check("o.example:8935", "o", false);
+        check("[::1]:8935", "[::1]", true);
+        check("[::1]:8935", "::1", true);
+        check("[::1]:8935", "[::1]:8935", true);
+        check("[::1:2]:8935", "::1", false);
+    }
+}
