@@ -21,8 +21,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use edge::{Edge, LIMIT, SMALL, temporary};
 use livepeer_edge::capacity::CALL_TIME;
-use livepeer_edge::fault::chain;
-use livepeer_edge::http::io::Call;
+use livepeer_edge::fault::{Fault, chain};
+use livepeer_edge::http::io::{Alpn, Call};
 use livepeer_edge::http::{Fingerprint, Url};
 use livepeer_edge::orchestrator::{Capability, OnChange, Pipeline, TrustOptions};
 use livepeer_edge::sandbox::{Handle, Options, Sandbox};
@@ -163,6 +163,18 @@ async fn a_copied_certificate_without_its_key_is_never_trusted() {
     for trust in [pinned, TOFU, TrustOptions::Insecure] {
         check_refuses(ways(&trust, None, &url).await, &url, "TLS failed: invalid peer certificate");
     }
+}
+
+#[tokio::test]
+async fn a_peer_that_hangs_up_may_come_back_and_one_that_speaks_otherwise_may_not() {
+    let fault = async |port: u16| {
+        let network = Network::new(TOFU, None, None);
+        let url = Url::parse(&format!("https://127.0.0.1:{port}")).unwrap();
+        network.connector.connect(&url, Alpn::Http1).await.map(drop).unwrap_err().fault()
+    };
+    assert_eq!(fault(peers::nobody()).await, Fault::Retry);
+    assert_eq!(fault(peers::closing()).await, Fault::Retry);
+    assert_eq!(fault(peers::plain_http()).await, Fault::NextPeer);
 }
 
 #[tokio::test]

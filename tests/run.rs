@@ -194,7 +194,7 @@ fn a_missing_camera_or_film_is_named_before_anything_is_asked_for() {
     ] {
         let place = if key == "file" { "--source.path" } else { "--source.device" };
         let ended = run_job(&url, &["--source.kind", key, place, path]).with_code(1);
-        assert_eq!(ended.stderr.trim_end(), expected);
+        assert_eq!(ended.error(), expected);
     }
     assert_eq!(sandbox.counters().requests, 0);
 }
@@ -233,7 +233,7 @@ fn a_port_that_speaks_something_else_is_named() {
     let url = |port| format!("https://127.0.0.1:{port}");
     let starts = |port, words: &str| check(&url(port), &format!("127.0.0.1:{port}: {words}"));
     starts(peers::plain_http(), "does not speak TLS on this port; check the port");
-    starts(peers::closing(), "does not speak TLS on this port; check the port");
+    starts(peers::closing(), "closes the connection instead of speaking TLS; check the port");
     starts(peers::silent(), "no connection within 5 s");
     let no_http2 = "does not speak HTTP/2, so it is no orchestrator; check the port";
     starts(peers::tls(&[]), no_http2);

@@ -50,6 +50,8 @@ pub enum ConnectError {
     Distrust(Authority, Distrust),
     /// The peer does not speak TLS on this port.
     NotTls(Authority),
+    /// The peer closes the connection while TLS begins: it speaks something else, or has just died.
+    HungUp(Authority),
     /// TLS failed for another reason.
     Tls(Authority, String),
     /// The peer has TLS, but not HTTP/2.
@@ -60,7 +62,9 @@ impl ConnectError {
     /// What comes next.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Resolve(..) | Self::Connect(..) | Self::Timeout(_) => Fault::Retry,
+            Self::Resolve(..) | Self::Connect(..) | Self::Timeout(_) | Self::HungUp(_) => {
+                Fault::Retry
+            }
             Self::Distrust(..) | Self::NotTls(_) | Self::Tls(..) | Self::NoHttp2(_) => {
                 Fault::NextPeer
             }
@@ -71,9 +75,8 @@ impl ConnectError {
     pub(super) fn from_tls(peer: &Authority, alpn: Alpn, error: io::Error) -> Self {
         let peer = peer.clone();
         let Some(tls) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) else {
-            // A peer that closes or resets while we say hello usually speaks something else.
             return if error.kind() == io::ErrorKind::UnexpectedEof {
-                Self::NotTls(peer)
+                Self::HungUp(peer)
             } else {
                 Self::Connect(peer, error)
             };
@@ -111,6 +114,9 @@ impl fmt::Display for ConnectError {
             Self::NotTls(peer) => {
                 write!(f, "{peer}: does not speak TLS on this port; check the port")
             }
+            Self::HungUp(peer) => {
+                write!(f, "{peer}: closes the connection instead of speaking TLS; check the port")
+            }
             Self::Tls(peer, reason) => write!(f, "{peer}: TLS failed: {reason}"),
             Self::NoHttp2(peer) => {
                 write!(f, "{peer}: does not speak HTTP/2, so it is no orchestrator; check the port")
@@ -125,7 +131,11 @@ impl std::error::Error for ConnectError {
             Self::Connect(_, error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
             Self::Resolve(_, error) | Self::Connect(_, error) => Some(error),
             Self::Distrust(_, distrust) => Some(distrust),
-            Self::Timeout(_) | Self::NotTls(_) | Self::Tls(..) | Self::NoHttp2(_) => None,
+            Self::Timeout(_)
+            | Self::NotTls(_)
+            | Self::HungUp(_)
+            | Self::Tls(..)
+            | Self::NoHttp2(_) => None,
         }
     }
 }
