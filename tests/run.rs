@@ -312,6 +312,19 @@ fn when_all_fail_each_is_named_with_its_reason() {
 }
 
 #[tokio::test]
+async fn an_output_that_cannot_be_written_is_told_at_once_and_does_not_stop_the_job() {
+    let sandbox = sandbox();
+    let mut edge = Edge::start(&job(&sandbox.url(), &["--output.path", "/dev/full"]));
+    let line = edge.hear("cannot write /dev/full: No space left on device");
+    assert!(line.starts_with("WARN "), "{line}");
+    let before = sandbox.counters().segments;
+    assert!(sandbox.until(edge::LIMIT, |record| record.counters.segments > before + 1).await);
+    edge.signal("TERM");
+    let ended = edge.end().with_code(1);
+    assert!(ended.error().starts_with("error: cannot write /dev/full: "), "{}", ended.error());
+}
+
+#[tokio::test]
 async fn a_job_that_is_lost_ends_with_its_reason() {
     let sandbox = sandbox();
     let edge = Edge::start(&job(&sandbox.url(), &[]));

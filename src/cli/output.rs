@@ -44,7 +44,10 @@ impl Outlet {
             Some(output) => {
                 let output = output.into_inner().unwrap_or_else(PoisonError::into_inner);
                 if output.dropped() > 0 {
-                    log::warn!("output: {} chunks dropped, it was too slow", output.dropped());
+                    log::warn!(
+                        "output: {} chunks of returned video were dropped",
+                        output.dropped()
+                    );
                 }
                 output.close(CLOSE_TIME).await.map_err(Error::Output)
             }

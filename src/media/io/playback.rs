@@ -99,7 +99,9 @@ impl Output {
             let _ = report.send(match result {
                 Ok(()) => Writing::Flushed,
                 Err(error) => {
-                    Writing::Failed(MediaError::Write { path, detail: error.to_string() })
+                    let error = MediaError::Write { path, detail: error.to_string() };
+                    log::warn!("{error}; returned video is dropped from here on");
+                    Writing::Failed(error)
                 }
             });
         };
@@ -116,8 +118,14 @@ impl Output {
         if !self.drops {
             match self.queue.try_send(bytes) {
                 Ok(()) => return,
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.drops = true,
+                Err(TrySendError::Full(_)) if self.dropped == 0 => {
+                    log::warn!(
+                        "the output is too slow; returned video is dropped to the next segment"
+                    );
+                }
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
             }
+            self.drops = true;
         }
         self.dropped += 1;
     }
