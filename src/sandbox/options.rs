@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::media::Video;
+use crate::sandbox::RunnerOptions;
 
 /// How a sandbox is set up.
 #[derive(Debug, Clone)]
@@ -35,10 +36,14 @@ pub struct Options {
     pub ticket: Duration,
     /// A signer on a port of its own.
     pub signer: Option<SignerOptions>,
+    /// Live runners.
+    pub runners: Vec<RunnerOptions>,
     /// More entries of the list of orchestrators that the signer serves, each a JSON text, sound or not.
     pub listed: Vec<String>,
     /// Its clocks.
     pub timings: Timings,
+    /// The clock of tokens, tickets and debits stands still until it is put forward.
+    pub is_frozen: bool,
 }
 
 impl Default for Options {
@@ -56,8 +61,10 @@ impl Default for Options {
             price: None,
             ticket: Duration::from_secs(5),
             signer: None,
+            runners: Vec::new(),
             listed: Vec::new(),
             timings: Timings::default(),
+            is_frozen: false,
         }
     }
 }

@@ -70,6 +70,10 @@ pub struct Counters {
     pub requests: u64,
     /// Jobs started.
     pub jobs: u64,
+    /// Runner sessions reserved, those of single shots included.
+    pub reserved: u64,
+    /// Of these, stopped by the gateway.
+    pub stopped: u64,
     /// Segments that arrived whole on the publish channels of jobs.
     pub segments: u64,
     /// Segments there that broke off.

@@ -2,16 +2,58 @@
 //!
 //! Does not: answer.
 
+use crate::sandbox::script::Endpoint;
+
 /// Where trickle channels live, as on go-livepeer.
 pub(crate) const TRICKLE: &str = "/ai/trickle/";
+
+/// A call that is answered whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call<'a> {
+    /// Pay for a live video job.
+    Payment,
+    /// Ask for fresh terms of a session.
+    Refresh,
+    /// Start a scope.
+    Scope,
+    /// List the runners.
+    Discovery,
+    /// Reserve a runner.
+    Reserve(usize),
+    /// End its session.
+    Stop(usize, &'a str),
+    /// Pay for its session.
+    SessionPayment(usize, &'a str),
+    /// Call the app of a session: session and path.
+    App(usize, &'a str, &'a str),
+    /// Call a single-shot runner.
+    Single(usize),
+}
+
+impl Call<'_> {
+    /// What it is called by in scripts and records.
+    pub(crate) fn endpoint(self) -> Endpoint {
+        match self {
+            Self::Payment => Endpoint::Payment,
+            Self::Refresh => Endpoint::Refresh,
+            Self::Scope => Endpoint::Scope,
+            Self::Discovery => Endpoint::Discovery,
+            Self::Reserve(_) => Endpoint::Reserve,
+            Self::Stop(..) => Endpoint::Stop,
+            Self::SessionPayment(..) => Endpoint::SessionPayment,
+            Self::App(..) => Endpoint::App,
+            Self::Single(_) => Endpoint::Single,
+        }
+    }
+}
 
 /// A part of the orchestrator, by method and path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route<'a> {
     /// Start a live video job.
     Start,
-    /// Pay for one.
-    Payment,
+    /// A call of a job's payments, of runners, or of a scope.
+    Call(Call<'a>),
     /// Make a channel.
     Create(&'a str),
     /// Close a channel.
@@ -44,10 +86,34 @@ impl<'a> Route<'a> {
         }
         match (path, method) {
             ("/live-video-to-video", "POST") => Self::Start,
-            ("/payment", "POST") => Self::Payment,
-            ("/live-video-to-video" | "/payment", _) => Self::NotAllowed("POST"),
-            _ => Self::Nothing,
+            ("/payment", "POST") => Self::Call(Call::Payment),
+            ("/refresh-payment", "POST") => Self::Call(Call::Refresh),
+            ("/scope", "POST") => Self::Call(Call::Scope),
+            ("/discovery", "GET") => Self::Call(Call::Discovery),
+            ("/live-video-to-video" | "/payment" | "/refresh-payment" | "/scope", _) => {
+                Self::NotAllowed("POST")
+            }
+            ("/discovery", _) => Self::NotAllowed("GET"),
+            _ => Self::runner(method, path).unwrap_or(Self::Nothing),
         }
+    }
+
+    /// `/apps/r{number}/…`.
+    fn runner(method: &str, path: &'a str) -> Option<Self> {
+        let (runner, rest) = path.strip_prefix("/apps/r")?.split_once('/')?;
+        let runner = runner.parse().ok()?;
+        let mut parts = rest.splitn(4, '/');
+        let call = match (parts.next()?, parts.next(), parts.next(), parts.next()) {
+            ("session", None, ..) => Call::Reserve(runner),
+            ("session", Some(id), Some("stop"), None) => Call::Stop(runner, id),
+            ("session", Some(id), Some("payment"), None) => Call::SessionPayment(runner, id),
+            ("session", Some(id), Some("app"), path) => {
+                Call::App(runner, id, path.unwrap_or_default())
+            }
+            ("app", None | Some(""), ..) => Call::Single(runner),
+            _ => return None,
+        };
+        Some(if method == "POST" { Self::Call(call) } else { Self::NotAllowed("POST") })
     }
 
     fn trickle(method: &str, rest: &'a str) -> Self {
@@ -77,7 +143,7 @@ impl<'a> Route<'a> {
             Self::Publish(name, index)
             | Self::Subscribe { name, index, .. }
             | Self::DeleteSegment(name, index) => Some((name, Some(index))),
-            Self::Start | Self::Payment | Self::NotAllowed(_) | Self::Nothing => None,
+            Self::Start | Self::Call(_) | Self::NotAllowed(_) | Self::Nothing => None,
         }
     }
 }
@@ -95,7 +161,19 @@ mod tests {
     fn paths_lead_where_the_real_server_leads_them() {
         check("POST", "/live-video-to-video", Route::Start);
         check("GET", "/live-video-to-video", Route::NotAllowed("POST"));
-        check("POST", "/payment", Route::Payment);
+        check("POST", "/payment", Route::Call(Call::Payment));
+        check("POST", "/refresh-payment", Route::Call(Call::Refresh));
+        check("GET", "/discovery", Route::Call(Call::Discovery));
+        check("POST", "/discovery", Route::NotAllowed("GET"));
+        check("POST", "/apps/r1/session", Route::Call(Call::Reserve(1)));
+        check("POST", "/apps/r1/session/a/stop", Route::Call(Call::Stop(1, "a")));
+        check("POST", "/apps/r1/session/a/payment", Route::Call(Call::SessionPayment(1, "a")));
+        check("POST", "/apps/r1/session/a/app/x/y", Route::Call(Call::App(1, "a", "x/y")));
+        check("POST", "/apps/r1/app", Route::Call(Call::Single(1)));
+        check("GET", "/apps/r1/session", Route::NotAllowed("POST"));
+        for path in ["/apps/r1", "/apps/x/session", "/apps/r1/session/a/b", "/apps/r-1/app"] {
+            check("POST", path, Route::Nothing);
+        }
         check("POST", "/ai/trickle/a", Route::Create("a"));
         check("DELETE", "/ai/trickle/a?x", Route::Delete("a"));
         check("GET", "/ai/trickle/a", Route::NotAllowed("DELETE, POST"));

@@ -20,6 +20,22 @@ pub enum Endpoint {
     Start,
     /// `POST /payment`.
     Payment,
+    /// `POST /refresh-payment`.
+    Refresh,
+    /// `POST /scope`.
+    Scope,
+    /// The orchestrator's `GET /discovery`.
+    Discovery,
+    /// `POST /apps/…/session`.
+    Reserve,
+    /// `POST /apps/…/session/…/stop`.
+    Stop,
+    /// `POST /apps/…/session/…/payment`.
+    SessionPayment,
+    /// `POST /apps/…/session/…/app/…`.
+    App,
+    /// `POST /apps/…/app`, of a single-shot runner.
+    Single,
 }
 
 /// What a job's channel is for.

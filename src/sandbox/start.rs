@@ -87,12 +87,14 @@ pub(crate) struct Job {
     pub(crate) manifest: String,
     /// What the app is told at first.
     pub(crate) params: Value,
+    /// What its first event says, before its status.
+    pub(crate) announce: Option<Value>,
 }
 
 impl Job {
     /// A job with a fresh id.
     pub(crate) fn new(wish: Wish) -> Self {
-        Self { manifest: token::random_id(), params: wish.params }
+        Self { manifest: token::random_id(), params: wish.params, announce: None }
     }
 
     /// The name of one of its channels.
@@ -156,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_answer_names_every_channel() {
-        let job = Job { manifest: "m".to_owned(), params: Value::Null };
+        let job = Job { manifest: "m".to_owned(), params: Value::Null, announce: None };
         let bytes = job.answer(|name| format!("https://o/{name}")).to_bytes();
         let text = String::from_utf8(bytes).unwrap();
         let body: Value = serde_json::from_str(text.split("\r\n\r\n").nth(1).unwrap()).unwrap();

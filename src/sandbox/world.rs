@@ -6,11 +6,14 @@
 
 mod list;
 mod money;
+mod sessions;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 
 use crate::sandbox::check::{Violation, Violations};
@@ -18,6 +21,7 @@ use crate::sandbox::money::{Ledger, Till};
 use crate::sandbox::offer::{NoCapacity, Offer};
 use crate::sandbox::options::SignerOptions;
 use crate::sandbox::record::Record;
+use crate::sandbox::runner::Sessions;
 use crate::sandbox::script::{Role, Script};
 use crate::sandbox::signer::Order;
 use crate::sandbox::start::Job;
@@ -26,9 +30,20 @@ use crate::sandbox::trickle::{Channels, Segment, Shared, TooMany};
 use crate::sandbox::{Options, route, token};
 
 pub(crate) use money::Terms;
+pub(crate) use sessions::Admission;
 
 /// Jobs that may wait for their app to be started.
 const JOBS: usize = 16;
+/// Updates that may wait for an app.
+const UPDATES: usize = 8;
+
+/// An app that is to be started.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) job: Job,
+    /// New parameters that do not come over a control channel.
+    pub(crate) updates: mpsc::Receiver<Map<String, Value>>,
+}
 
 /// What changes while a sandbox runs.
 #[derive(Debug, Default)]
@@ -39,6 +54,9 @@ pub(crate) struct State {
     pub(crate) violations: Violations,
     /// The manifest ids of the jobs that run.
     pub(crate) jobs: Vec<String>,
+    /// Where the apps that run take updates.
+    updates: HashMap<String, mpsc::Sender<Map<String, Value>>>,
+    pub(crate) sessions: Sessions,
     pub(crate) ledger: Ledger,
     /// What live video costs now, in wei per pixel.
     pub(crate) price: Option<u32>,
@@ -58,7 +76,8 @@ pub(crate) struct World {
     pub(crate) signer: Option<SocketAddr>,
     pub(crate) tokens: Tokens,
     pub(crate) till: Till,
-    apps: mpsc::Sender<Job>,
+    began: Duration,
+    apps: mpsc::Sender<Launch>,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
@@ -69,7 +88,7 @@ impl World {
         options: Options,
         address: SocketAddr,
         signer: Option<SocketAddr>,
-    ) -> (Self, mpsc::Receiver<Job>) {
+    ) -> (Self, mpsc::Receiver<Launch>) {
         let (apps, jobs) = mpsc::channel(JOBS);
         let state = State {
             price: options.price,
@@ -80,6 +99,7 @@ impl World {
         let world = Self {
             signer,
             till: Till::new(&token::random()),
+            began: system_time(),
             options,
             address,
             tokens: Tokens::new(&token::random()),
@@ -97,7 +117,7 @@ impl World {
 
     /// The time since 1970 by the sandbox's clock.
     pub(crate) fn now(&self) -> Duration {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = if self.options.is_frozen { self.began } else { system_time() };
         now.saturating_add(self.lock().ahead)
     }
 
@@ -184,13 +204,41 @@ impl World {
     /// A job begins; its app is started soon.
     pub(crate) fn begin(&self, job: Job) -> Result<(), NoCapacity> {
         let manifest = job.manifest.clone();
-        self.apps.try_send(job).map_err(|_| NoCapacity)?;
+        self.launch(job)?;
         let mut state = self.lock();
         state.jobs.push(manifest);
         state.record.counters.jobs += 1;
         drop(state);
         self.note();
         Ok(())
+    }
+
+    /// The app of a job is started soon.
+    pub(crate) fn launch(&self, job: Job) -> Result<(), NoCapacity> {
+        let (updates, taken) = mpsc::channel(UPDATES);
+        let manifest = job.manifest.clone();
+        self.apps.try_send(Launch { job, updates: taken }).map_err(|_| NoCapacity)?;
+        self.lock().updates.insert(manifest, updates);
+        Ok(())
+    }
+
+    /// New parameters for the app of a job; false if there is none, or it is too slow.
+    pub(crate) fn update(&self, manifest: &str, params: Map<String, Value>) -> bool {
+        let updates = self.lock().updates.get(manifest).cloned();
+        updates.is_some_and(|updates| updates.try_send(params).is_ok())
+    }
+
+    /// The app of a job has ended.
+    pub(crate) fn app_ended(&self, manifest: &str) {
+        let mut state = self.lock();
+        state.jobs.retain(|job| job != manifest);
+        state.updates.remove(manifest);
+        // A session stays, and costs, until it is stopped.
+        if state.sessions.runner(manifest).is_none() {
+            state.ledger.end(manifest);
+        }
+        drop(state);
+        self.note();
     }
 
     /// A publisher wants to write this segment: nobody may have written it before.
@@ -206,4 +254,8 @@ impl World {
             self.note();
         }
     }
+}
+
+fn system_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -18,7 +18,7 @@ use crate::sandbox::echo::{self, Control, Effect, Rate, Status};
 use crate::sandbox::io::video::{self, Video};
 use crate::sandbox::start::Job;
 use crate::sandbox::trickle::{End, Index, Readable, Segment, Shared};
-use crate::sandbox::world::World;
+use crate::sandbox::world::{Launch, World};
 
 /// What the parts of an app share.
 #[derive(Debug, Default)]
@@ -37,8 +37,9 @@ pub(super) struct App {
     state: Mutex<State>,
 }
 
-/// Runs the app of `job` until its publish channel is closed.
-pub(super) async fn run(job: Job, world: Arc<World>) {
+/// Runs the app of a job until its publish channel is closed.
+pub(super) async fn run(launch: Launch, world: Arc<World>) {
+    let Launch { job, updates } = launch;
     let params = job.params.as_object().cloned().unwrap_or_default();
     let app = App { job, world, state: Mutex::default() };
     app.update(params);
@@ -47,16 +48,12 @@ pub(super) async fn run(job: Job, world: Arc<World>) {
         () = app.media() => {}
         () = app.control() => {}
         () = app.events() => {}
+        () = app.updates(updates) => {}
     }
     for role in Role::ALL {
         app.world.delete(&app.job.channel(role));
     }
-    {
-        let mut state = app.world.lock();
-        state.jobs.retain(|manifest| *manifest != app.job.manifest);
-        state.ledger.end(&app.job.manifest);
-    }
-    app.world.note();
+    app.world.app_ended(&app.job.manifest);
     log::info!("sandbox: job {} has ended", app.job.manifest);
 }
 
@@ -178,11 +175,24 @@ impl App {
         std::future::pending().await
     }
 
-    /// A status event at once and then from time to time.
+    /// Parameters that come with a call. Goes on for ever.
+    async fn updates(&self, mut updates: mpsc::Receiver<Map<String, Value>>) {
+        while let Some(params) = updates.recv().await {
+            self.update(params);
+            self.world.lock().record.counters.updates += 1;
+            self.world.note();
+        }
+        std::future::pending().await
+    }
+
+    /// What is to be announced, then a status event at once and then from time to time.
     async fn events(&self) {
         let (mut input, mut output) = (Rate::default(), Rate::default());
         let mut ticks = tokio::time::interval(self.world.options.timings.status_every);
         let mut last = Instant::now();
+        if let (Some(channel), Some(event)) = (self.channel(Role::Events), &self.job.announce) {
+            self.send_event(&channel, &event.to_string());
+        }
         while let Some(channel) = self.channel(Role::Events) {
             ticks.tick().await;
             let now = Instant::now();
@@ -202,14 +212,18 @@ impl App {
             if self.is_muted(Role::Events) {
                 continue;
             }
-            if let Some(segment) = video::begin(&channel) {
-                segment.write(event.as_bytes(), EVENT_BODY as u64);
-                segment.complete();
-                self.world.lock().record.counters.events += 1;
-                self.world.note();
-            }
+            self.send_event(&channel, &event);
         }
         std::future::pending().await
+    }
+
+    fn send_event(&self, channel: &Shared, event: &str) {
+        if let Some(segment) = video::begin(channel) {
+            segment.write(event.as_bytes(), EVENT_BODY as u64);
+            segment.complete();
+            self.world.lock().record.counters.events += 1;
+            self.world.note();
+        }
     }
 }
 

@@ -7,9 +7,11 @@
 
 mod app;
 pub(crate) mod call;
+mod calls;
 mod certificate;
 mod grpc;
-mod pay;
+mod runner;
+mod scope;
 mod server;
 mod start;
 mod video;
@@ -263,6 +265,19 @@ impl Handle {
     /// The manifest ids of the jobs that run.
     pub fn manifests(&self) -> Vec<String> {
         self.world.lock().jobs.clone()
+    }
+
+    /// The ids of the runner sessions that are reserved and neither stopped nor lost.
+    pub fn sessions(&self) -> Vec<String> {
+        self.world.lock().sessions.ids().map(str::to_owned).collect()
+    }
+
+    /// Loses all runner sessions, as when their runner dies: how many. Their channels close, and they are not
+    /// found any more.
+    pub fn lose_sessions(&self) -> usize {
+        let lost = self.sessions();
+        lost.iter().for_each(|id| self.world.end(id));
+        lost.len()
     }
 
     /// Closes the channels of this role of all jobs now: how many. A closed publish channel ends its job.

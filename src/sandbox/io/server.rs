@@ -20,14 +20,13 @@ use crate::capacity::CONNECT_TIME;
 use crate::sandbox::http1::io::{Wire, WireError};
 use crate::sandbox::http1::{Answer, Head};
 use crate::sandbox::io::certificate::Tls;
-use crate::sandbox::io::{app, grpc, pay, start};
+use crate::sandbox::io::{app, calls, grpc, start};
 use crate::sandbox::record::{Request, Target};
 use crate::sandbox::route::Route;
 use crate::sandbox::script::Role;
 use crate::sandbox::signer::io as signer;
-use crate::sandbox::start::Job;
 use crate::sandbox::trickle::io::{self as trickle, After};
-use crate::sandbox::world::World;
+use crate::sandbox::world::{Launch, World};
 use crate::stop::Stop;
 
 /// Connections at a time.
@@ -88,7 +87,7 @@ impl Socket for TlsStream<TcpStream> {
 pub(super) async fn run(
     ports: Ports,
     world: Arc<World>,
-    mut jobs: mpsc::Receiver<Job>,
+    mut jobs: mpsc::Receiver<Launch>,
     mut stop: Stop,
 ) {
     let (orchestrator, signer) = match ports.listen() {
@@ -113,8 +112,8 @@ pub(super) async fn run(
                 }
             }
             _ = debit.tick() => world.debit(),
-            Some(job) = jobs.recv() => {
-                tasks.spawn(app::run(job, Arc::clone(&world)));
+            Some(launch) = jobs.recv() => {
+                tasks.spawn(app::run(launch, Arc::clone(&world)));
             }
             accepted = accept(&orchestrator, signer.as_ref()), if tasks.len() < CONNECTIONS => {
                 match accepted {
@@ -266,7 +265,7 @@ async fn request<S: Socket>(
             trickle::delete_segment(wire, world, name, index).await
         }
         Route::Start => start::start(wire, world, head, plain).await,
-        Route::Payment => pay::pay(wire, world, head).await,
+        Route::Call(call) => calls::answer(wire, world, head, call).await,
         Route::Nothing => {
             wire.answer(Answer::error(404, "404 page not found")).await.map(|()| After::Next)
         }
@@ -280,7 +279,7 @@ async fn request<S: Socket>(
 fn record(world: &World, head: &Head, route: Route<'_>) {
     let target = match (route, route.channel()) {
         // Calls record themselves, with their bodies.
-        (Route::Payment, _) => return,
+        (Route::Call(_), _) => return,
         (Route::Start, _) => Target::Start,
         (_, Some((name, None))) => Target::Channel(Role::of(name)),
         (_, Some((name, Some(index)))) => Target::Segment(Role::of(name), index.to_owned()),

@@ -56,6 +56,17 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// The 20 bytes of an address as `hex` writes them.
+pub(crate) fn address(text: &str) -> Option<[u8; 20]> {
+    let digits =
+        text.strip_prefix("0x").filter(|digits| digits.is_ascii() && digits.len() == 40)?;
+    let mut address = [0; 20];
+    for (at, byte) in address.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(address)
+}
+
 fn tag(matter: Matter, bytes: &[u8]) -> hmac::Tag {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA512, SECRET));
     context.update(match matter {
@@ -81,5 +92,13 @@ mod tests {
         assert!(!verify(Matter::State, &PAYER, &signature));
         assert!(!verify(Matter::Address, &ORCHESTRATOR, &signature));
         assert!(!verify(Matter::Address, &PAYER, &signature[..64]));
+    }
+
+    #[test]
+    fn addresses_are_read_as_they_are_written() {
+        assert_eq!(address(&hex(&PAYER)), Some(PAYER));
+        for bad in ["", "0x", "0x12", &hex(&PAYER)[2..], &"0xzz".repeat(11), &hex(&[7; 21])] {
+            assert_eq!(address(bad), None, "{bad}");
+        }
     }
 }

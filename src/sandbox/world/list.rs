@@ -1,46 +1,59 @@
-//! The list of orchestrators that the signer serves, and any discovery endpoint.
+//! The lists of orchestrators and runners.
 //!
 //! Does not: check the entries that were added; they may be nonsense on purpose.
 
 use serde_json::{Value, json};
 
+use crate::sandbox::runner::answers::listed;
 use crate::sandbox::world::World;
 
 /// Before the model of a capability.
 const PIPELINE: &str = "live-video-to-video/";
 
 impl World {
-    /// The list for `caps=pipeline/model&caps=…`, any of which fits; for an empty query all entries.
+    /// The orchestrator's own list; `None` where there are no runners.
+    pub(crate) fn own_runners(&self) -> Option<String> {
+        let runners = self.runners();
+        let own = json!([{ "address": self.url(false), "runners": runners }]);
+        (!runners.is_empty()).then(|| own.to_string())
+    }
+
+    /// The signer's list, for `caps=pipeline/model&caps=…&app=…`, any of which fits; for an empty query all
+    /// entries.
     pub(crate) fn orchestrators(&self, query: &str) -> String {
-        let wanted: Vec<&str> = query
-            .split('&')
-            .filter_map(|pair| pair.strip_prefix("caps="))
-            .filter(|wanted| !wanted.is_empty())
-            .collect();
-        let has = |name: &str| wanted.is_empty() || wanted.contains(&name);
-        let models = &self.options.models;
-        let offered: Vec<String> = match models.as_slice() {
+        let asked = |key: &str| {
+            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            let values = pairs.filter(|(name, value)| *name == key && !value.is_empty());
+            values.map(|(_, value)| value.to_owned()).collect::<Vec<String>>()
+        };
+        let (caps, apps) = (asked("caps"), asked("app"));
+        let offered: Vec<String> = match self.options.models.as_slice() {
             // It has every model.
-            [] => wanted
-                .iter()
-                .filter(|wanted| wanted.starts_with(PIPELINE))
-                .map(|wanted| (*wanted).to_owned())
-                .collect(),
+            [] => caps.iter().filter(|cap| cap.starts_with(PIPELINE)).cloned().collect(),
             models => models.iter().map(|model| format!("{PIPELINE}{model}")).collect(),
         };
-        let fits = if models.is_empty() {
-            wanted.is_empty() || !offered.is_empty()
-        } else {
-            offered.iter().any(|name| has(name))
-        };
+        let has_app = |app: &String| self.options.runners.iter().any(|runner| runner.app == *app);
+        let fits = (caps.is_empty() && apps.is_empty())
+            || caps.iter().any(|cap| offered.contains(cap))
+            || apps.iter().any(has_app);
         let own = json!({
             "address": self.url(false),
             "score": 1,
             "capabilities": offered,
+            "runners": self.runners(),
         });
-        let own = fits.then(|| Value::to_string(&own));
+        let own = fits.then(|| own.to_string());
         let listed = self.lock().listed.clone();
         let entries: Vec<String> = own.into_iter().chain(listed).collect();
         format!("[{}]", entries.join(","))
+    }
+
+    fn runners(&self) -> Vec<Value> {
+        let state = self.lock();
+        let base = self.url(false);
+        let runners = self.options.runners.iter().enumerate();
+        runners
+            .map(|(place, runner)| listed(&base, place, runner, state.sessions.of(place)))
+            .collect()
     }
 }

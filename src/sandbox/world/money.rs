@@ -163,15 +163,19 @@ impl World {
         let now = self.now();
         let unpaid = self.lock().ledger.debit(now, self.options.timings.debit);
         for manifest in unpaid {
-            log::warn!("sandbox: job {manifest} is not paid for, so it ends");
+            log::warn!("sandbox: {manifest} is not paid for, so it ends");
             self.end(&manifest);
         }
         self.note();
     }
 
-    /// Ends a job: its channels close, and then its app goes.
+    /// Ends a job or session: its channels close, and then its app goes.
     pub(crate) fn end(&self, manifest: &str) {
-        self.lock().ledger.end(manifest);
+        {
+            let mut state = self.lock();
+            state.ledger.end(manifest);
+            state.sessions.release(manifest);
+        }
         for role in Role::ALL {
             self.delete(&format!("{manifest}{}", role.suffix()));
         }

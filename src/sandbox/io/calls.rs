@@ -1,0 +1,90 @@
+//! Answers the orchestrator's calls: payments, runners, scopes.
+//!
+//! Does not: decide who may do what; the world does.
+
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::price::Unit;
+use crate::sandbox::http1::io::{Wire, WireError};
+use crate::sandbox::http1::{Answer, Head};
+use crate::sandbox::io::call::{json, receive, respond};
+use crate::sandbox::io::{runner, scope};
+use crate::sandbox::money::credentials::Unpaid;
+use crate::sandbox::route::Call;
+use crate::sandbox::trickle::io::After;
+use crate::sandbox::world::World;
+
+/// What comes of a call: an answer, or a refusal that is booked.
+pub(super) type Outcome = Result<Answer, Unpaid>;
+
+/// Answers a call.
+pub(super) async fn answer<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    head: &Head,
+    call: Call<'_>,
+) -> Result<After, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let endpoint = call.endpoint();
+    let Some(body) = receive(wire, world, head, endpoint).await? else {
+        return Ok(After::DrainAndClose);
+    };
+    let mut shot = None;
+    let after = respond(wire, world, endpoint, |_| {
+        let outcome = match call {
+            Call::Payment => pay(world, head),
+            Call::Refresh => world.refresh(&body).map(|body| told(200, &body)),
+            Call::Scope => scope::start(world, head, &body),
+            Call::Discovery => list(world),
+            Call::Reserve(runner) => runner::reserve(world, head, runner),
+            Call::Stop(runner, id) => runner::stop(world, runner, id),
+            Call::SessionPayment(runner, id) => world.pay_session(runner, id, head).map(paid),
+            Call::App(runner, id, path) => runner::app(world, runner, id, path, &body),
+            Call::Single(runner) => {
+                runner::single(world, head, runner, &body).map(|(answer, events)| {
+                    shot = events;
+                    answer
+                })
+            }
+        };
+        outcome.unwrap_or_else(|unpaid| {
+            world.lock().ledger.refuse(endpoint, unpaid.status, &unpaid.reason);
+            Answer::error(unpaid.status, &unpaid.reason)
+        })
+    })
+    .await;
+    match shot {
+        Some(shot) => runner::events(wire, world, shot, after).await,
+        None => after,
+    }
+}
+
+/// An answer in JSON.
+pub(super) fn told(status: u16, body: &Value) -> Answer {
+    json(Answer::new(status), &body.to_string())
+}
+
+/// As on go-livepeer, a payment is booked under the manifest id that its credentials name, whether there is
+/// such a job or not: one that names a wrong id pays for nothing.
+fn pay(world: &World, head: &Head) -> Outcome {
+    let credentials = world.credentials(head)?;
+    let price = world.live_price();
+    if let Some(price) = &price {
+        world.book(&credentials, price, &credentials.manifest)?;
+    }
+    Ok(paid(world.payment_result(credentials.token, price, Unit::PixelSeconds720p)))
+}
+
+fn paid(result: Vec<u8>) -> Answer {
+    Answer::new(200).with("Content-Type", "application/octet-stream").body(result)
+}
+
+fn list(world: &World) -> Outcome {
+    match world.own_runners() {
+        Some(list) => Ok(json(Answer::new(200), &list)),
+        None => Err(Unpaid::new(404, "live runners are not supported")),
+    }
+}

@@ -1,0 +1,151 @@
+//! Answers the calls of runners and of the echo app behind them.
+//!
+//! The app is that of every job. `POST {app_url}/echo` starts it and names its two channels,
+//! `POST {app_url}/update` changes its parameters.
+//!
+//! Does not: make a runner of its own for each session.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep;
+
+use crate::sandbox::echo;
+use crate::sandbox::http1::io::{Wire, WireError};
+use crate::sandbox::http1::{Answer, Head};
+use crate::sandbox::io::call::json as body;
+use crate::sandbox::io::calls::{Outcome, told};
+use crate::sandbox::money::credentials::Unpaid;
+use crate::sandbox::runner::{Shot, answers};
+use crate::sandbox::script::Role;
+use crate::sandbox::start::{self, Job};
+use crate::sandbox::trickle::io::After;
+use crate::sandbox::world::{Admission, World};
+
+/// Events that a single-shot runner still has to send.
+pub(super) struct Shots {
+    session: String,
+    count: u32,
+    gap: Duration,
+}
+
+/// `POST /apps/…/session`.
+pub(super) fn reserve(world: &World, head: &Head, runner: usize) -> Outcome {
+    let admission = admit(world, head, runner)?;
+    if let Admission::Challenged(challenge) = &admission {
+        return Ok(told(402, challenge));
+    }
+    let id = world.reserve(runner, &admission)?;
+    Ok(told(200, &answers::session(&world.url(false), runner, &id)))
+}
+
+/// `POST /apps/…/session/…/stop`.
+pub(super) fn stop(world: &World, runner: usize, id: &str) -> Outcome {
+    world.lock().sessions.check(runner, id)?;
+    world.end(id);
+    world.lock().record.counters.stopped += 1;
+    Ok(Answer::new(204))
+}
+
+/// `POST {app_url}/…`.
+pub(super) fn app(world: &World, runner: usize, id: &str, path: &str, message: &[u8]) -> Outcome {
+    world.lock().sessions.check(runner, id)?;
+    let bad = |reason: String| Unpaid::new(400, reason);
+    let params = answers::parameters(message).map_err(bad)?;
+    if let Err(echo::BadEffect(reason)) = echo::wanted(&params) {
+        return Err(bad(reason));
+    }
+    match path {
+        "echo" if world.lock().sessions.run(id) => {
+            let job =
+                Job { manifest: id.to_owned(), params: Value::Object(params), announce: None };
+            for role in [Role::Publish, Role::Output] {
+                let made = world.create(&job.channel(role), start::content_type(role));
+                made.map_err(|_| Unpaid::new(503, "too many channels"))?;
+            }
+            let url = |role| world.channel_url(false, &job.channel(role));
+            let answer = json!({ "in": url(Role::Publish), "out": url(Role::Output) });
+            world.launch(job).map_err(|_| Unpaid::new(503, "too many apps"))?;
+            Ok(told(200, &answer))
+        }
+        "echo" => Err(Unpaid::new(409, "the app runs already")),
+        "update" if world.update(id, params) => Ok(told(200, &json!({}))),
+        "update" => Err(Unpaid::new(409, "the app does not run")),
+        _ => Err(Unpaid::new(404, "404 page not found")),
+    }
+}
+
+/// `POST /apps/…/app`: the answer, or its head and the events that follow it.
+pub(super) fn single(
+    world: &World,
+    head: &Head,
+    runner: usize,
+    message: &[u8],
+) -> Result<(Answer, Option<Shots>), Unpaid> {
+    let Some(shot) = &world.runner(runner)?.shot else {
+        return Err(Unpaid::new(400, "runner is not single-shot"));
+    };
+    let admission = admit(world, head, runner)?;
+    if let Admission::Challenged(challenge) = &admission {
+        return Ok((told(402, challenge), None));
+    }
+    let session = world.reserve(runner, &admission)?;
+    match shot {
+        Shot::Plain => {
+            let echo = serde_json::from_slice(message)
+                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(message).into_owned()));
+            world.end(&session);
+            Ok((body(Answer::new(200), &json!({ "echo": echo }).to_string()), None))
+        }
+        Shot::Events { count, gap } => {
+            let head = Answer::new(200)
+                .with("Content-Type", "text/event-stream")
+                .with("Transfer-Encoding", "chunked");
+            Ok((head, Some(Shots { session, count: *count, gap: *gap })))
+        }
+    }
+}
+
+/// Sends the events after the head of an answer, as long as the session is paid and the caller is there.
+pub(super) async fn events<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    shots: Shots,
+    after: Result<After, WireError>,
+) -> Result<After, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let after = match after {
+        Ok(After::Next) => send(wire, world, &shots).await,
+        Ok(after) => Ok(after),
+        Err(error) => Err(error),
+    };
+    world.end(&shots.session);
+    after
+}
+
+async fn send<S>(wire: &mut Wire<S>, world: &World, shots: &Shots) -> Result<After, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    for n in 0..shots.count {
+        tokio::select! {
+            () = sleep(shots.gap) => {}
+            () = wire.gone() => return Ok(After::Close),
+        }
+        if world.lock().sessions.runner(&shots.session).is_none() {
+            return Ok(After::Reset);
+        }
+        let event = format!("data: {{\"n\":{n}}}\n\n");
+        wire.write(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).await?;
+    }
+    wire.write(b"0\r\n\r\n").await?;
+    Ok(After::Next)
+}
+
+fn admit(world: &World, head: &Head, runner: usize) -> Result<Admission, Unpaid> {
+    let price = world.runner(runner)?.price();
+    world.admission(head, price.as_ref(), |id| world.session_payment_url(runner, id))
+}

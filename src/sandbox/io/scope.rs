@@ -1,0 +1,61 @@
+//! Answers `POST /scope`: a job that begins with its control and events channels.
+//!
+//! Its first event names the channels for media: `{"type":"channels","in":…,"out":…}`. That is the sandbox's
+//! own; each model says it in its way.
+//!
+//! Does not: ask for an auth token where nothing is paid; the real one does not either.
+
+use serde_json::json;
+
+use crate::price::Unit;
+use crate::sandbox::http1::Head;
+use crate::sandbox::io::calls::{Outcome, told};
+use crate::sandbox::money::credentials::Unpaid;
+use crate::sandbox::script::Role;
+use crate::sandbox::start::{self, Job};
+use crate::sandbox::world::{Admission, World};
+
+/// `POST /scope`.
+pub(super) fn start(world: &World, head: &Head, body: &[u8]) -> Outcome {
+    let refused = |refusal: start::Refusal| {
+        let (status, reason) = refusal.reason();
+        Unpaid::new(status, reason)
+    };
+    let wish = start::read(body).map_err(refused)?;
+    let price = world.live_price().map(|price| (Unit::PixelSeconds720p, price));
+    let payment_url = |_: &str| format!("{}/payment", world.url(false));
+    let (manifest, paid) = match world.admission(head, price.as_ref(), payment_url)? {
+        Admission::Challenged(challenge) => return Ok(told(402, &challenge)),
+        Admission::Free(id) => (id, None),
+        Admission::Paid(paid) => (paid.manifest.clone(), Some(paid)),
+    };
+    if let (Some(paid), Some((_, price))) = (paid, &price) {
+        world.book(&paid, price, &manifest)?;
+    }
+    let full = || Unpaid::new(503, "insufficient capacity");
+    world.admit("scope").map_err(|_| full())?;
+    let url = |role: Role| world.channel_url(false, &format!("{manifest}{}", role.suffix()));
+    let job = Job {
+        manifest: manifest.clone(),
+        params: wish.params,
+        announce: Some(json!({
+            "type": "channels",
+            "in": url(Role::Publish),
+            "out": url(Role::Output),
+        })),
+    };
+    for role in Role::ALL {
+        world.create(&job.channel(role), start::content_type(role)).map_err(|_| full())?;
+    }
+    let answer = json!({
+        "manifest_id": manifest,
+        "control_url": url(Role::Control),
+        "events_url": url(Role::Events),
+    });
+    world.begin(job).map_err(|_| full())?;
+    if let Some((unit, price)) = price {
+        let now = world.now();
+        world.lock().ledger.begin(&manifest, (unit, &price), false, now);
+    }
+    Ok(told(200, &answer))
+}

@@ -1,0 +1,120 @@
+//! Who has reserved which runner.
+//!
+//! Does not: ask for payment.
+
+use crate::sandbox::runner::RunnerOptions;
+
+/// Why there is no session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoSession {
+    /// There is no such runner or session: 404.
+    Unknown,
+    /// The runner has no room: 503.
+    Full,
+    /// There is such a session already: 409.
+    Taken,
+}
+
+impl NoSession {
+    /// Its status and reason.
+    pub(crate) fn reason(self) -> (u16, &'static str) {
+        match self {
+            Self::Unknown => (404, "not found"),
+            Self::Full => (503, "runner has no capacity"),
+            Self::Taken => (409, "session exists already"),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Session {
+    id: String,
+    runner: usize,
+    /// Its app was started.
+    runs: bool,
+}
+
+/// The sessions of all runners; never more than these have room for.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    open: Vec<Session>,
+}
+
+impl Sessions {
+    /// The ids of those that are open.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.open.iter().map(|session| session.id.as_str())
+    }
+
+    /// How many sessions a runner has.
+    pub(crate) fn of(&self, runner: usize) -> u32 {
+        let count = self.open.iter().filter(|session| session.runner == runner).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Opens a session.
+    pub(crate) fn reserve(
+        &mut self,
+        runners: &[RunnerOptions],
+        runner: usize,
+        id: &str,
+    ) -> Result<(), NoSession> {
+        let options = runners.get(runner).ok_or(NoSession::Unknown)?;
+        if self.ids().any(|open| open == id) {
+            return Err(NoSession::Taken);
+        }
+        if self.of(runner) >= options.capacity {
+            return Err(NoSession::Full);
+        }
+        self.open.push(Session { id: id.to_owned(), runner, runs: false });
+        Ok(())
+    }
+
+    /// Whether the runner has this session.
+    pub(crate) fn check(&self, runner: usize, id: &str) -> Result<(), NoSession> {
+        let is_open = self.open.iter().any(|open| open.runner == runner && open.id == id);
+        if is_open { Ok(()) } else { Err(NoSession::Unknown) }
+    }
+
+    /// The runner of a session.
+    pub(crate) fn runner(&self, id: &str) -> Option<usize> {
+        self.open.iter().find(|open| open.id == id).map(|open| open.runner)
+    }
+
+    /// The app of a session is started; false if it was before.
+    pub(crate) fn run(&mut self, id: &str) -> bool {
+        let session = self.open.iter_mut().find(|open| open.id == id);
+        session.is_some_and(|session| !std::mem::replace(&mut session.runs, true))
+    }
+
+    /// Closes a session; false if there is none.
+    pub(crate) fn release(&mut self, id: &str) -> bool {
+        let before = self.open.len();
+        self.open.retain(|open| open.id != id);
+        self.open.len() < before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runner_has_room_for_so_many() {
+        let runners =
+            [RunnerOptions { capacity: 2, ..RunnerOptions::default() }, RunnerOptions::default()];
+        let mut sessions = Sessions::default();
+        let mut reserve = |runner, id| sessions.reserve(&runners, runner, id);
+        assert_eq!(reserve(0, "a"), Ok(()));
+        assert_eq!(reserve(0, "b"), Ok(()));
+        assert_eq!(reserve(0, "c"), Err(NoSession::Full));
+        assert_eq!(reserve(1, "a"), Err(NoSession::Taken));
+        assert_eq!(reserve(1, "c"), Ok(()));
+        assert_eq!(reserve(2, "d"), Err(NoSession::Unknown));
+        assert_eq!((sessions.of(0), sessions.runner("c")), (2, Some(1)));
+        assert_eq!(sessions.check(1, "a"), Err(NoSession::Unknown));
+        assert!(sessions.run("a") && !sessions.run("a") && !sessions.run("z"));
+        assert!(sessions.release("a") && !sessions.release("a"));
+        assert_eq!(sessions.reserve(&runners, 0, "e"), Ok(()));
+    }
+}

@@ -1,0 +1,158 @@
+//! The world's dealings with runners: challenges, reservations, payments of sessions.
+//!
+//! Does not: answer; `io` does.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::orchestrator::proto::{OrchestratorInfo, PriceInfo};
+use crate::price::Unit;
+use crate::sandbox::http1::Head;
+use crate::sandbox::money::credentials::{Credentials, Unpaid};
+use crate::sandbox::money::key;
+use crate::sandbox::runner::{NoSession, RunnerOptions, answers};
+use crate::sandbox::token;
+use crate::sandbox::world::World;
+
+/// The header that says who will pay.
+const PAYER: &str = "livepeer-payer-address";
+
+/// What a caller has to do before anything else.
+pub(crate) enum Admission {
+    /// Pay what this challenge asks for.
+    Challenged(Value),
+    /// Nothing: it is free, under this fresh id.
+    Free(String),
+    /// Nothing: it has paid, so these are its credentials.
+    Paid(Box<Credentials>),
+}
+
+impl From<NoSession> for Unpaid {
+    fn from(reason: NoSession) -> Self {
+        let (status, reason) = reason.reason();
+        Self::new(status, reason)
+    }
+}
+
+impl World {
+    /// A runner by its number.
+    pub(crate) fn runner(&self, runner: usize) -> Result<&RunnerOptions, Unpaid> {
+        Ok(self.options.runners.get(runner).ok_or(NoSession::Unknown)?)
+    }
+
+    /// Whether a call with these headers has to pay first. `payment_url` makes the URL for further payments of
+    /// an id.
+    pub(crate) fn admission(
+        &self,
+        head: &Head,
+        price: Option<&(Unit, PriceInfo)>,
+        payment_url: impl Fn(&str) -> String,
+    ) -> Result<Admission, Unpaid> {
+        let Some(price) = price else { return Ok(Admission::Free(token::random_id())) };
+        let has = |name| head.header(name).is_some_and(|value| !value.is_empty());
+        if has("livepeer-payment") || has("livepeer-segment") {
+            return self.credentials(head).map(|paid| Admission::Paid(Box::new(paid)));
+        }
+        let payer = head.header(PAYER).and_then(key::address);
+        payer.ok_or_else(|| Unpaid::new(402, "invalid live runner payment signer address"))?;
+        let id = token::random_id();
+        Ok(Admission::Challenged(self.challenge(&id, price, &payment_url(&id))))
+    }
+
+    /// A challenge to pay for `id`.
+    pub(crate) fn challenge(
+        &self,
+        id: &str,
+        (unit, price): &(Unit, PriceInfo),
+        payment_url: &str,
+    ) -> Value {
+        let base = self.url(false);
+        let auth_token = self.tokens.make(id, self.now(), self.options.timings.token);
+        let info = OrchestratorInfo {
+            transcoder: base.clone(),
+            auth_token: Some(auth_token),
+            ..OrchestratorInfo::default()
+        };
+        let params = STANDARD.encode(self.priced(info, price.clone(), *unit, Duration::ZERO));
+        answers::challenge(&base, &params, id, payment_url, self.options.timings.debit)
+    }
+
+    /// Where the payments of a session go.
+    pub(crate) fn session_payment_url(&self, runner: usize, id: &str) -> String {
+        format!("{}{}/session/{id}/payment", self.url(false), answers::path(runner))
+    }
+
+    /// Reserves a runner for those who were admitted; the id of the session.
+    pub(crate) fn reserve(&self, runner: usize, admission: &Admission) -> Result<String, Unpaid> {
+        let (id, credentials) = match admission {
+            Admission::Challenged(_) => return Err(Unpaid::new(402, "not paid yet")),
+            Admission::Free(id) => (id.clone(), None),
+            Admission::Paid(paid) if paid.manifest != paid.token.session_id => {
+                return Err(Unpaid::new(403, "mismatched manifest and auth token"));
+            }
+            Admission::Paid(paid) => (paid.manifest.clone(), Some(paid)),
+        };
+        let price = self.runner(runner)?.price();
+        self.lock().sessions.reserve(&self.options.runners, runner, &id)?;
+        if let (Some(paid), Some((unit, price))) = (credentials, price) {
+            if let Err(unpaid) = self.book(paid, &price, &id) {
+                self.lock().sessions.release(&id);
+                return Err(unpaid);
+            }
+            let now = self.now();
+            self.lock().ledger.begin(&id, (unit, &price), false, now);
+        }
+        self.lock().record.counters.reserved += 1;
+        self.note();
+        Ok(id)
+    }
+
+    /// Takes a payment for a session; the answer's body.
+    pub(crate) fn pay_session(
+        &self,
+        runner: usize,
+        id: &str,
+        head: &Head,
+    ) -> Result<Vec<u8>, Unpaid> {
+        self.lock().sessions.check(runner, id)?;
+        let credentials = self.credentials(head)?;
+        if credentials.manifest != id {
+            return Err(Unpaid::new(403, "mismatched session and payment manifest"));
+        }
+        let (unit, price) = match self.runner(runner)?.price() {
+            Some((Unit::Fixed, _)) => {
+                return Err(Unpaid::new(409, "a fixed price is paid once"));
+            }
+            Some(price) => price,
+            None => return Err(Unpaid::new(409, "nothing has to be paid")),
+        };
+        self.book(&credentials, &price, id)?;
+        Ok(self.payment_result(credentials.token, Some(price), unit))
+    }
+
+    /// Fresh terms for a session or scope that runs.
+    pub(crate) fn refresh(&self, body: &[u8]) -> Result<Value, Unpaid> {
+        let json: Value =
+            serde_json::from_slice(body).map_err(|error| Unpaid::new(400, error.to_string()))?;
+        let text = |key: &str| json.get(key).and_then(Value::as_str).unwrap_or_default();
+        key::address(text("sender")).ok_or_else(|| Unpaid::new(400, "invalid sender"))?;
+        let id = text("manifest_id");
+        let runner = self.lock().sessions.runner(id);
+        let scope = self.lock().ledger.account(id).is_some_and(|account| account.is_open);
+        match runner {
+            Some(runner) => {
+                let price = self.runner(runner)?.price();
+                let price = price.ok_or_else(|| Unpaid::new(409, "nothing has to be paid"))?;
+                Ok(self.challenge(id, &price, &self.session_payment_url(runner, id)))
+            }
+            None => {
+                let price = self.live_price().filter(|_| scope).ok_or(NoSession::Unknown)?;
+                let price = (Unit::PixelSeconds720p, price);
+                Ok(self.challenge(id, &price, &format!("{}/payment", self.url(false))))
+            }
+        }
+    }
+}
