@@ -281,10 +281,10 @@ pub(crate) async fn deleted_while_pre_connected(base: &str, name: &str) {
     pair.delete().await;
     let deleted = Instant::now();
     let end = finished("the publisher's end", publisher).await;
-    // On a busy machine its POST may come after the channel has gone.
+    // On a busy machine their requests may come after the channel has gone.
     assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
     let end = finished("the subscriber's end", subscriber).await;
-    assert!(matches!(end, Ok(End::Closed)), "{end:?}");
+    assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
     assert!(deleted.elapsed() < Duration::from_secs(1), "{:?}", deleted.elapsed());
 }
 
