@@ -1,0 +1,178 @@
+//! Paid jobs, as users run them: the built program against the sandbox's signer, paying orchestrator and runners.
+//!
+//! Does not: test the schedule by every status; `payment::schedule` has a table for that.
+#![cfg(feature = "sandbox")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod edge;
+
+use std::time::Duration;
+
+use edge::{Edge, SMALL};
+use livepeer_edge::price::Unit;
+use livepeer_edge::sandbox::{
+    CallTrouble, Credential, Endpoint, Handle, Options, RunnerOptions, Sandbox, SignerOptions,
+    Timings, Trouble,
+};
+
+/// What a test waits for at most.
+const LIMIT: Duration = Duration::from_secs(40);
+/// A credential, to be looked for where it must not be.
+const SECRET: &str = "Bearer hunter2-hunter2";
+
+fn sandbox(change: impl FnOnce(&mut Options)) -> Handle {
+    let credentials = vec![Credential { value: SECRET.to_owned(), owner: "me".to_owned() }];
+    let signer = SignerOptions {
+        header: Some("Authorization".to_owned()),
+        credentials,
+        ..SignerOptions::default()
+    };
+    let mut options = Options { price: Some(10), signer: Some(signer), ..Options::default() };
+    change(&mut options);
+    Sandbox::start(options).unwrap()
+}
+
+/// Runs a job at these orchestrators, paid by the signer of the first.
+fn run(at: &[&Handle], more: &[&str]) -> Edge {
+    let urls: Vec<String> = at.iter().map(|sandbox| sandbox.url()).collect();
+    let (urls, signer) = (urls.join(","), at[0].signer_url().unwrap());
+    let mut arguments = vec!["run", "--log.level", "trace"];
+    arguments.extend(["--orchestrator.urls", &urls, "--signer.urls", &signer]);
+    arguments.extend(["--signer.headers", r#"{"Authorization":"env:SIGNER_KEY"}"#]);
+    arguments.extend(SMALL);
+    arguments.extend(more);
+    Edge::start_with(&arguments, &[("SIGNER_KEY", SECRET)])
+}
+
+fn runners() -> Vec<RunnerOptions> {
+    vec![RunnerOptions { price: Some((Unit::Seconds, 10)), ..RunnerOptions::default() }]
+}
+
+fn model(at: &[&Handle]) -> Edge {
+    run(at, &["--job.model", "any"])
+}
+
+/// Ends it by a signal, and looks for secrets in all that it said.
+#[track_caller]
+fn stop(edge: Edge) {
+    edge.signal("TERM");
+    let ended = edge.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    shows_no_secret(&ended.stderr);
+}
+
+#[track_caller]
+fn shows_no_secret(said: &str) {
+    for secret in ["hunter2", "/ai/trickle/", "Livepeer-Payment: ", "livepeer-payment: "] {
+        assert!(!said.contains(secret), "{secret:?} in:\n{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_paid_while_video_flows() {
+    let sandbox = sandbox(|_| {});
+    let edge = model(&[&sandbox]);
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 7).await);
+    let ledger = sandbox.ledger();
+    assert!(ledger.payments() >= 2, "{ledger:?}");
+    assert!(ledger.time_paid() >= Duration::from_secs(60), "{ledger:?}");
+    assert_eq!(ledger.refused().count(), 0, "{ledger:?}");
+    assert_eq!(sandbox.violations().count(), 0);
+    stop(edge);
+}
+
+#[tokio::test]
+async fn a_price_that_rises_moves_the_job_to_the_next_orchestrator() {
+    let (first, second) = (sandbox(|_| {}), sandbox(|_| {}));
+    let edge = model(&[&first, &second]);
+    let mut jobs = (0, 0);
+    for _ in 0..400 {
+        jobs = (first.counters().jobs, second.counters().jobs);
+        if jobs != (0, 0) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    first.once(Trouble::Call(Endpoint::MakePayment, CallTrouble::status(481)));
+    let next = if jobs.0 > 0 { &second } else { &first };
+    assert!(next.until(LIMIT, |record| record.counters.segments >= 2).await);
+    assert_eq!((first.counters().jobs, second.counters().jobs), (1, 1));
+    stop(edge);
+}
+
+#[tokio::test]
+async fn terms_that_have_expired_are_asked_for_again() {
+    let sandbox = sandbox(|_| {});
+    let edge = model(&[&sandbox]);
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
+    sandbox.once(Trouble::Call(Endpoint::MakePayment, CallTrouble::status(480)));
+    let before = sandbox.ledger().payments();
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 9).await);
+    assert!(sandbox.ledger().payments() > before, "{:?}", sandbox.ledger());
+    assert_eq!(sandbox.counters().jobs, 1);
+    stop(edge);
+}
+
+#[tokio::test]
+async fn a_signer_that_is_down_leaves_no_gap_in_the_video() {
+    let sandbox = sandbox(|_| {});
+    let mut edge = model(&[&sandbox]);
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
+    sandbox.always(Trouble::Call(Endpoint::MakePayment, CallTrouble::Reset));
+    edge.hear("no payment: ");
+    let before = sandbox.counters().segments;
+    // 30 s is half of what the first payment pays for ahead.
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= before + 29).await);
+    sandbox.clear_troubles();
+    edge.hear("payments go on");
+    assert_eq!((sandbox.counters().jobs, sandbox.violations().count()), (1, 0));
+    stop(edge);
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_paid_is_closed_and_reported_as_such() {
+    let second = Duration::from_secs(1);
+    let sandbox = sandbox(|options| {
+        options.timings = Timings { debit: second / 4, ..Timings::default() };
+    });
+    let mut edge = model(&[&sandbox]);
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
+    sandbox.always(Trouble::Call(Endpoint::MakePayment, CallTrouble::status(403)));
+    edge.hear("no payment: ");
+    // The minute that was paid ahead is over.
+    sandbox.advance(Duration::from_secs(120));
+    let ended = edge.end();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("closed the unpaid job"), "{}", ended.stderr);
+    shows_no_secret(&ended.stderr);
+}
+
+#[tokio::test]
+async fn a_session_on_a_runner_is_reserved_paid_and_stopped() {
+    let sandbox = sandbox(|options| options.runners = runners());
+    let edge = run(&[&sandbox], &["--runner.app", "echo"]);
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 7).await);
+    assert_eq!(sandbox.sessions().len(), 1);
+    assert!(sandbox.ledger().payments() >= 2, "{:?}", sandbox.ledger());
+    stop(edge);
+    assert!(sandbox.until(LIMIT, |_| true).await);
+    assert_eq!(sandbox.sessions(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_lost_session_is_reserved_again() {
+    let sandbox = sandbox(|options| options.runners = runners());
+    let edge = run(&[&sandbox], &["--runner.app", "echo"]);
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 2).await);
+    let before = sandbox.counters().segments;
+    assert_eq!(sandbox.lose_sessions(), 1);
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= before + 3).await);
+    assert_eq!(sandbox.sessions().len(), 1);
+    stop(edge);
+    assert_eq!(sandbox.sessions(), Vec::<String>::new());
+}
