@@ -1,0 +1,325 @@
+//! Puts the adaptive bitrate, the queue and a model of TCP on links of many kinds, and checks what must hold.
+//!
+//! `cargo test --test rate -- --nocapture --test-threads 1` prints the curves. What is promised of a link is part of
+//! its test.
+//!
+//! Does not: touch the network.
+#![allow(clippy::indexing_slicing, clippy::print_stdout, reason = "a test may panic and print")]
+
+mod seeded;
+mod uplink;
+
+use std::time::{Duration, Instant};
+
+use livepeer_edge::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
+use livepeer_edge::media::queue::{MAX_LATENCY, Queue};
+use livepeer_edge::rate::{Bounds, Controller, Picture, READING_EVERY, Reading, Upload};
+
+use seeded::Random;
+use uplink::{Link, Tcp, saturated};
+
+const FULL: Picture = Picture { width: 1280, height: 720, fps: 24 };
+const BOUNDS: Bounds = Bounds { least: 150_000, most: 2_000_000 };
+const SEGMENT: f64 = 2.0;
+const SEEDS: u64 = 4;
+
+/// A frame on its way: when it was captured, and whether it begins a segment.
+#[derive(Clone, Copy)]
+struct Frame {
+    captured: f64,
+    bytes: usize,
+    is_key: bool,
+}
+
+/// What happened in a quarter of a second.
+#[derive(Clone, Copy, Default)]
+struct Moment {
+    bitrate: f64,
+    fps: u32,
+    height: u32,
+    /// The longest way of a frame that arrived, in seconds; of one under way, if none did.
+    latency: f64,
+    dropped: u64,
+}
+
+/// A segment on its way.
+struct Segment {
+    began: f64,
+    captured: f64,
+    starts_at: u64,
+    /// Where it ends and when the next one was captured, once that is known.
+    ends: Option<(u64, f64)>,
+    /// When its body was ended.
+    ended: f64,
+}
+
+/// Runs the agent's way from encoder to network over `link`, and samples it every quarter of a second.
+fn run(link: &Link, seed: u64) -> Vec<Moment> {
+    let start = Instant::now();
+    let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
+    let mut random = Random::new(seed);
+    let mut controller = Controller::new(BOUNDS, FULL);
+    let mut queue = Queue::<Frame, ACCESS_UNITS>::new(ACCESS_UNIT_BYTES, MAX_LATENCY);
+    let mut tcp = Tcp::new(link, seed);
+    let (mut next_frame, mut last_key, mut key_wanted) = (0.0, -SEGMENT, false);
+    let mut handed = 0_u64;
+    let mut under_way: Vec<(u64, f64)> = Vec::new();
+    let mut segments: Vec<Segment> = Vec::new();
+    let (mut moments, mut latency) = (Vec::new(), 0.0_f64);
+    let mut ms = 0_u64;
+    let mut mood = 1.0_f64;
+    while (ms as f64) < link.length() * 1000.0 {
+        ms += 1;
+        let now = ms as f64 / 1000.0;
+        let setting = controller.setting();
+        if now >= next_frame {
+            next_frame += 1.0 / f64::from(setting.picture.fps);
+            let is_key = key_wanted || now - last_key >= SEGMENT;
+            let frames = SEGMENT * f64::from(setting.picture.fps);
+            let mean = f64::from(setting.bitrate) / 8.0 / f64::from(setting.picture.fps);
+            let weight = if is_key { 4.0 } else { (frames - 4.0) / (frames - 1.0) };
+            mood = (mood + random.between(-0.02, 0.02)).clamp(0.95, 1.05);
+            let bytes = (mean * weight * mood * random.between(0.8, 1.2)) as usize;
+            if is_key {
+                (last_key, key_wanted) = (now, false);
+            }
+            queue.push(Frame { captured: now, bytes, is_key }, is_key, bytes, at(now));
+        }
+        while tcp.buffered() < BOUNDS.send_buffer() {
+            let popped = queue.pop(at(now));
+            key_wanted |= queue.take_key_request();
+            let Some(popped) = popped else { break };
+            let frame = popped.item;
+            let began = segments.last().map_or(-SEGMENT, |segment| segment.captured);
+            if popped.after_loss || frame.is_key && frame.captured - began >= SEGMENT * 0.9 {
+                if let Some(last) = segments.last_mut() {
+                    last.ends = Some((handed, frame.captured));
+                    last.ended = now;
+                }
+                let captured = frame.captured;
+                segments.push(Segment {
+                    began: now,
+                    captured,
+                    starts_at: handed,
+                    ends: None,
+                    ended: now,
+                });
+                tcp.begin_segment();
+            }
+            handed += frame.bytes as u64;
+            tcp.hand(frame.bytes);
+            under_way.push((handed, frame.captured));
+        }
+        tcp.step();
+        let arrived = now - link.round_trip / 2.0;
+        under_way.retain(|(end, captured)| {
+            let here = tcp.delivered() >= *end;
+            latency = latency.max(if here { arrived - captured } else { 0.0 });
+            !here
+        });
+        if let Some(done) = segments.first().and_then(|s| s.ends).filter(|e| tcp.delivered() >= e.0)
+        {
+            let segment = segments.remove(0);
+            let upload = Upload {
+                handed_in: Duration::from_secs_f64(segment.ended - segment.began),
+                answered_in: Duration::from_secs_f64(now - segment.ended),
+                bytes: done.0 - segment.starts_at,
+            };
+            let _ = controller.on_upload(upload, at(now));
+        }
+        if ms.is_multiple_of(READING_EVERY.as_millis() as u64) {
+            let oldest = segments.first().filter(|segment| segment.ends.is_some());
+            let unanswered = oldest.map_or(0.0, |segment| now - segment.ended);
+            let unanswered = Duration::from_secs_f64(unanswered);
+            let reading = Reading { queue_age: queue.age(at(now)), unanswered, handed };
+            let _ = controller.on_reading(reading, at(now));
+            let waiting = under_way.first().map_or(0.0, |(_, captured)| now - captured);
+            let setting = controller.setting();
+            moments.push(Moment {
+                bitrate: f64::from(setting.bitrate),
+                fps: setting.picture.fps,
+                height: setting.picture.height,
+                latency: latency.max(waiting),
+                dropped: queue.dropped().total(),
+            });
+            latency = 0.0;
+        }
+    }
+    moments
+}
+
+/// The moments from one second to another.
+fn span(moments: &[Moment], from: f64, to: f64) -> &[Moment] {
+    &moments[(from * 4.0) as usize..((to * 4.0) as usize).min(moments.len())]
+}
+
+fn mean(moments: &[Moment]) -> f64 {
+    moments.iter().map(|moment| moment.bitrate).sum::<f64>() / moments.len() as f64
+}
+
+/// The lowest and highest bitrate, as parts of the mean; over 5 s, since a dip of two seconds that empties a
+/// queue swings nothing.
+fn swing(moments: &[Moment]) -> (f64, f64) {
+    let part = |five: &[Moment]| mean(five) / mean(moments) - 1.0;
+    let parts = moments.windows(20).map(part);
+    (parts.clone().fold(f64::MAX, f64::min), parts.fold(f64::MIN, f64::max))
+}
+
+/// The latency that 95 of 100 moments do not pass.
+fn latency(moments: &[Moment]) -> f64 {
+    let mut latencies: Vec<f64> = moments.iter().map(|moment| moment.latency).collect();
+    latencies.sort_by(f64::total_cmp);
+    latencies[latencies.len() * 95 / 100]
+}
+
+fn print_curve(link: &Link, moments: &[Moment]) {
+    println!(
+        "\n{}: round trip {:.0} ms, loss {} %",
+        link.name,
+        link.round_trip * 1000.0,
+        link.loss * 100.0
+    );
+    println!("   s   link kbit/s   bitrate kbit/s   picture    latency s   dropped");
+    for (nth, five) in moments.chunks(20).enumerate() {
+        let last = five[five.len() - 1];
+        println!(
+            "{:4} {:13.0} {:16.0}   {:>4}p@{:<3} {:11.2} {:9}",
+            5 * (nth + 1),
+            link.rate_at(5.0 * (nth + 1) as f64 - 0.01) / 1000.0,
+            mean(five) / 1000.0,
+            last.height,
+            last.fps,
+            five.iter().map(|moment| moment.latency).fold(0.0, f64::max),
+            last.dropped,
+        );
+    }
+}
+
+/// Quarters of a second, in steps of (seconds, bits per second).
+fn steps(parts: &[(usize, f64)]) -> Vec<f64> {
+    parts.iter().flat_map(|(seconds, rate)| vec![*rate; seconds * 4]).collect()
+}
+
+/// What holds on a link once the bitrate has settled.
+struct Promise {
+    /// The least part of what TCP gets through the link that is used.
+    share: f64,
+    /// Seconds that 95 of 100 moments are not later.
+    late: f64,
+    /// How far 5 s are from the mean.
+    swing: f64,
+}
+
+/// What was asked for.
+const WHOLE: Promise = Promise { share: 0.7, late: 1.0, swing: 0.2 };
+
+/// From `from` to `to` the link is the same and the bitrate has settled.
+#[track_caller]
+fn check_settled(link: &Link, carries: f64, settled: &[Moment], promise: &Promise) {
+    let (share, late) = (mean(settled) / carries, latency(settled));
+    let (low, high) = swing(settled);
+    println!(
+        "{}: {:.0} of {:.0} kbit/s, {:.0} %; {:+.0} to {:+.0} %; {late:.2} s late",
+        link.name,
+        mean(settled) / 1000.0,
+        carries / 1000.0,
+        share * 100.0,
+        low * 100.0,
+        high * 100.0
+    );
+    assert!(share >= promise.share, "{}: uses {share:.2} of the link", link.name);
+    assert!(late < promise.late, "{}: {late:.2} s late", link.name);
+    let swings = high.max(-low);
+    assert!(swings <= promise.swing, "{}: swings by {swings:.2}", link.name);
+}
+
+/// Runs `link` with several seeds: the promise holds from one second to another.
+#[track_caller]
+fn check(link: &Link, from: f64, to: f64, promise: &Promise) {
+    let carries = saturated(link, from, to).min(f64::from(BOUNDS.most));
+    for seed in 1..=SEEDS {
+        let moments = run(link, seed);
+        if seed == 1 {
+            print_curve(link, &moments);
+        }
+        check_settled(link, carries, span(&moments, from, to), promise);
+    }
+}
+
+/// 20 s after the link narrows all holds; 60 s after it widens, most of it is used.
+#[test]
+fn a_link_that_narrows_and_widens() {
+    let rate = steps(&[(20, 4e6), (90, 1e6), (90, 4e6)]);
+    let link = Link { name: "steps", rate, round_trip: 0.05, loss: 0.0, buffer: 64 << 10 };
+    check(&link, 40.0, 110.0, &WHOLE);
+    for seed in 1..=SEEDS {
+        let after_a_minute = mean(span(&run(&link, seed), 168.0, 170.0));
+        assert!(after_a_minute >= 0.7 * f64::from(BOUNDS.most), "{after_a_minute}");
+    }
+}
+
+#[test]
+fn a_deep_buffer() {
+    let rate = steps(&[(20, 4e6), (100, 1e6)]);
+    let link = Link { name: "deep buffer", rate, round_trip: 0.04, loss: 0.0, buffer: 512 << 10 };
+    check(&link, 40.0, 120.0, &WHOLE);
+}
+
+/// A seventh of the bitrate it starts with: this takes a minute to settle, not 20 s.
+#[test]
+fn a_very_narrow_link() {
+    let rate = steps(&[(160, 3e5)]);
+    let link = Link { name: "300 kbit/s", rate, round_trip: 0.1, loss: 0.0, buffer: 64 << 10 };
+    check(&link, 60.0, 160.0, &WHOLE);
+}
+
+/// One connection gets half of this link through, now more and now less, for seconds. Following that keeps it
+/// from both latency and steadiness that other links have.
+#[test]
+fn a_narrow_long_lossy_link() {
+    let rate = steps(&[(160, 1e6)]);
+    let link = Link { name: "far, lossy", rate, round_trip: 0.3, loss: 0.01, buffer: 64 << 10 };
+    check(&link, 40.0, 160.0, &Promise { share: 0.7, late: 1.4, swing: 0.35 });
+}
+
+/// Rates around 3 Mbit/s that change four times a second, with holes.
+#[test]
+fn a_wireless_room() {
+    let mut random = Random::new(11);
+    let mut quarter = || match random.below(40) {
+        0 => 1e5,
+        _ => random.between(1e6, 5e6),
+    };
+    let rate = (0..480).map(|_| quarter()).collect();
+    let link = Link { name: "Wi-Fi", rate, round_trip: 0.02, loss: 0.002, buffer: 128 << 10 };
+    check(&link, 20.0, 120.0, &Promise { share: 0.7, late: 1.0, swing: f64::MAX });
+}
+
+/// A rate that wanders between 0.3 and 3 Mbit/s, behind a deep buffer.
+#[test]
+fn a_mobile_network() {
+    let mut random = Random::new(12);
+    let mut rate = 1e6;
+    let mut wander = |_| {
+        rate = f64::clamp(rate * random.between(0.88, 1.13), 3e5, 3e6);
+        rate
+    };
+    let rate = (0..480).map(&mut wander).collect();
+    let link = Link { name: "LTE", rate, round_trip: 0.08, loss: 0.0, buffer: 512 << 10 };
+    check(&link, 20.0, 120.0, &Promise { share: 0.5, late: 2.0, swing: f64::MAX });
+}
+
+/// The link goes for ten seconds: the latency is back at once, the bitrate within 20 s.
+#[test]
+fn a_link_that_is_gone_for_a_while() {
+    let rate = steps(&[(30, 4e6), (10, 0.0), (60, 4e6)]);
+    let link = Link { name: "gone", rate, round_trip: 0.05, loss: 0.0, buffer: 64 << 10 };
+    for seed in 1..=SEEDS {
+        let moments = run(&link, seed);
+        if seed == 1 {
+            print_curve(&link, &moments);
+        }
+        assert!(latency(span(&moments, 44.0, 100.0)) < 1.0);
+        assert!(mean(span(&moments, 60.0, 62.0)) >= 0.7 * f64::from(BOUNDS.most));
+    }
+}
