@@ -20,4 +20,4 @@ pub use io::LiveVideoJob;
 pub use machine::{Machine, Recovery};
 pub use options::JobOptions;
 pub use scope::{ScopeChannels, ScopeJob};
-pub use wire::{Channels, JobEvent, KEEP_ALIVE};
+pub use wire::{Channels, JobEvent, KEEP_ALIVE, start_answer};

@@ -64,7 +64,7 @@ struct StartAnswer {
 }
 
 /// Reads the answer to `POST /live-video-to-video` that came from `peer`; an error says what is wrong with it.
-pub(super) fn start_answer(body: &[u8], peer: &Authority) -> Result<Channels, String> {
+pub fn start_answer(body: &[u8], peer: &Authority) -> Result<Channels, String> {
     let answer: StartAnswer =
         serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => "its JSON has other types than a job's".to_owned(),

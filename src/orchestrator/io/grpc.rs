@@ -185,8 +185,8 @@ fn readable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-/// The message in one gRPC frame: flag 0, length, bytes.
-fn unframe(frame: Bytes) -> Option<Bytes> {
+/// The message in one gRPC frame: flag 0, length, bytes. `None` where it is cut, longer, or compressed.
+pub fn unframe(frame: Bytes) -> Option<Bytes> {
     let (head, body) = frame.split_first_chunk::<5>()?;
     let [0, length @ ..] = head else { return None };
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
