@@ -1,0 +1,385 @@
+//! Puts the machines that decide on sequences of events by chance, thousands of them, the same in every run, and
+//! checks what must hold in each of their states.
+//!
+//! Does not: check single decisions; the unit tests beside the machines do.
+#![allow(clippy::indexing_slicing, reason = "a test may panic")]
+
+mod seeded;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use livepeer_edge::http::Url;
+use livepeer_edge::job::{Command, Commands, Event, Loss, Machine, Recovery};
+use livepeer_edge::orchestrator::Fit;
+use livepeer_edge::segment::Seq;
+use livepeer_edge::session::selection::{Offer, Rules};
+use livepeer_edge::trickle::{Answer, Decision, Progress, Publication, Why};
+
+use seeded::Random;
+
+const SEQUENCES: u64 = 3000;
+
+// ---------------------------------------------------------------------------------------------
+// A publication, with POSTs as the publisher has them
+// ---------------------------------------------------------------------------------------------
+
+/// The POSTs of one publication.
+struct Posts {
+    publication: Publication,
+    ahead: Option<(Seq, bool)>,
+    /// With bytes of its body on the way, or without.
+    current: Option<(Seq, bool)>,
+    ended: Vec<Seq>,
+    /// Every seq of which a byte was sent.
+    sent: BTreeSet<Seq>,
+}
+
+impl Posts {
+    fn new(first: Seq) -> Self {
+        Self {
+            publication: Publication::resolved(first),
+            ahead: None,
+            current: None,
+            ended: Vec::new(),
+            sent: BTreeSet::new(),
+        }
+    }
+
+    /// One step by chance: why it is over, if it is.
+    fn step(&mut self, random: &mut Random) -> Option<Why> {
+        let upcoming = self.publication.upcoming();
+        if self.ahead.is_none_or(|ahead| ahead != upcoming) {
+            self.ahead = Some(upcoming);
+        }
+        let decision = match random.below(10) {
+            0..=2 => return self.begin(),
+            3..=4 => {
+                self.send();
+                return None;
+            }
+            5 => self.answer_ahead(random),
+            6 => self.answer_current(random),
+            _ => self.answer_ended(random),
+        };
+        match decision? {
+            Decision::End(why) => Some(why),
+            Decision::Close(seq) => {
+                assert!(self.sent.contains(&seq), "only what was sent is closed");
+                None
+            }
+            Decision::Reset => {
+                assert!(self.publication.upcoming().1, "the next POST resets");
+                None
+            }
+            Decision::Proceed | Decision::RetryAfter(_) => None,
+        }
+    }
+
+    /// The next segment begins; the one before it is complete.
+    fn begin(&mut self) -> Option<Why> {
+        if let Some((seq, _)) = self.current.take() {
+            self.ended.push(seq);
+        }
+        let (seq, _) = self.ahead.take()?;
+        match self.publication.take_seq() {
+            Ok(taken) => {
+                assert_eq!(taken, seq, "the POST that is connected is the one that begins");
+                self.current = Some((seq, false));
+                None
+            }
+            Err(why) => Some(why),
+        }
+    }
+
+    /// The first byte of the current segment leaves.
+    fn send(&mut self) {
+        if let Some((seq, has_bytes @ false)) = &mut self.current {
+            assert!(self.sent.insert(*seq), "{seq} is sent twice");
+            *has_bytes = true;
+        }
+    }
+
+    fn answer_ahead(&mut self, random: &mut Random) -> Option<Decision> {
+        let (seq, _) = self.ahead.take()?;
+        Some(self.outcome(seq, Progress::Unsent, random))
+    }
+
+    fn answer_current(&mut self, random: &mut Random) -> Option<Decision> {
+        let (seq, has_bytes) = self.current.take()?;
+        let progress = if has_bytes { Progress::Open } else { Progress::Unsent };
+        Some(self.outcome(seq, progress, random))
+    }
+
+    fn answer_ended(&mut self, random: &mut Random) -> Option<Decision> {
+        if self.ended.is_empty() {
+            return None;
+        }
+        let seq = self.ended.remove(random.below(self.ended.len()));
+        let has_bytes = self.sent.contains(&seq);
+        let progress = if has_bytes { Progress::Ended } else { Progress::Unsent };
+        Some(self.outcome(seq, progress, random))
+    }
+
+    fn outcome(&mut self, seq: Seq, progress: Progress, random: &mut Random) -> Decision {
+        if random.chance(0.15) {
+            return self.publication.on_broken(seq, progress, random.unit());
+        }
+        let good = random.chance(0.8);
+        let status = if good { 200 } else { *random.pick(&[200, 400, 404, 470, 500, 503]) };
+        let closed = random.chance(0.01);
+        let answer = Answer { status, seq: None, latest: None, closed };
+        self.publication.on_answer(seq, &answer, progress, random.unit())
+    }
+
+    fn check(&self) {
+        let (upcoming, _) = self.publication.upcoming();
+        let mut open: Vec<Seq> = self.ended.clone();
+        open.extend(self.current.map(|(seq, _)| seq));
+        assert_eq!(self.publication.in_flight(), open.len(), "each segment is in flight once");
+        for seq in &self.sent {
+            assert!(*seq < upcoming, "{seq} was sent, and is to be sent again");
+        }
+        let distinct: BTreeSet<&Seq> = open.iter().collect();
+        assert_eq!(distinct.len(), open.len(), "two open segments have one seq: {open:?}");
+        assert!(!open.contains(&upcoming), "an open segment has the seq of the next one");
+    }
+}
+
+#[test]
+fn no_seq_is_sent_twice_and_every_publication_can_go_on_or_ends() {
+    let mut ends = 0;
+    for seed in 0..SEQUENCES {
+        let mut random = Random::new(seed);
+        let mut posts = Posts::new(Seq(random.below(9) as u64));
+        let mut over = None;
+        for _ in 0..200 {
+            over = posts.step(&mut random);
+            if over.is_some() {
+                ends += 1;
+                break;
+            }
+            posts.check();
+        }
+        if over.is_none() {
+            can_go_on(posts);
+        }
+    }
+    assert!(ends > 100, "the sequences are too kind: {ends} ends");
+}
+
+/// From any state, a peer that answers well has every further segment.
+fn can_go_on(mut posts: Posts) {
+    let good = Answer { status: 200, seq: None, latest: None, closed: false };
+    for _ in 0..5 {
+        for seq in std::mem::take(&mut posts.ended) {
+            if posts.sent.contains(&seq) {
+                let decision = posts.publication.on_answer(seq, &good, Progress::Ended, 0.5);
+                assert_eq!(decision, Decision::Proceed);
+            } else {
+                // It ended without a byte: its connection breaks, and it may end the publication.
+                let _ = posts.publication.on_broken(seq, Progress::Unsent, 0.5);
+            }
+        }
+        posts.ahead = Some(posts.publication.upcoming());
+        assert_eq!(posts.begin(), None);
+        posts.send();
+        posts.check();
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// A job's machine, with a shell that does what it says
+// ---------------------------------------------------------------------------------------------
+
+/// What the shell holds at an orchestrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Nothing,
+    /// The start was asked for; the job may be there.
+    Starting,
+    Live,
+    Closing,
+}
+
+/// A machine and the world around it.
+struct World {
+    machine: Machine<u32>,
+    now: Instant,
+    finding: bool,
+    asked: Vec<Url>,
+    held: Held,
+    closed: u32,
+    finished: bool,
+}
+
+impl World {
+    fn new(recovery: Recovery) -> Self {
+        let (machine, first) = Machine::new(Rules::default(), recovery);
+        let mut world = Self {
+            machine,
+            now: Instant::now(),
+            finding: false,
+            asked: Vec::new(),
+            held: Held::Nothing,
+            closed: 0,
+            finished: false,
+        };
+        world.obey(first);
+        world
+    }
+
+    fn tell(&mut self, event: Event<u32>, jitter: f64) {
+        let commands = self.machine.on(event, self.now, jitter);
+        self.obey(commands);
+    }
+
+    fn obey(&mut self, commands: Commands<u32>) {
+        for command in commands {
+            assert!(!self.finished, "{command:?} after the end");
+            match command {
+                Command::Find => {
+                    assert_eq!(self.held, Held::Nothing, "a job is left behind");
+                    (self.finding, self.asked) = (true, Vec::new());
+                }
+                Command::Ask(urls) => {
+                    assert!(!urls.is_empty() && self.held == Held::Nothing);
+                    self.asked = urls;
+                }
+                Command::Start(..) => {
+                    assert_eq!(self.held, Held::Nothing, "two jobs at once");
+                    (self.held, self.asked) = (Held::Starting, Vec::new());
+                }
+                Command::Run => {
+                    assert_eq!(self.held, Held::Live, "only what has started runs");
+                }
+                Command::Close { .. } => {
+                    assert_ne!(self.held, Held::Nothing, "nothing to close");
+                    self.held = Held::Closing;
+                }
+                Command::SlowDown(pause) => {
+                    assert!(pause <= Duration::from_secs(60), "it never stops for good");
+                }
+                Command::Finish(_) => {
+                    assert_eq!(self.held, Held::Nothing, "a job is lost");
+                    self.finished = true;
+                }
+            }
+        }
+    }
+
+    /// What answers to a command that is open, if one is.
+    fn answer(&mut self, random: &mut Random) -> Option<Event<u32>> {
+        if self.finding {
+            self.finding = false;
+            let urls = (0..random.below(4)).map(url).collect();
+            let failed = random.chance(0.2);
+            return Some(if failed { Event::FindFailed(words()) } else { Event::Found(urls) });
+        }
+        match self.held {
+            Held::Starting if random.chance(0.3) => {
+                self.held = Held::Nothing;
+                Some(Event::StartFailed(words()))
+            }
+            Held::Starting => {
+                self.held = Held::Live;
+                let (has_output, has_events) = (random.chance(0.8), random.chance(0.8));
+                Some(Event::Started { has_output, has_events })
+            }
+            Held::Closing => {
+                self.held = Held::Nothing;
+                self.closed += 1;
+                Some(Event::Closed)
+            }
+            Held::Nothing | Held::Live => {
+                let url = self.asked.pop()?;
+                if random.chance(0.3) {
+                    return Some(Event::NoAnswer(url, words()));
+                }
+                let fits = [Fit::Has { warm: true, free: Some(1) }, Fit::NoModel, Fit::Unsaid];
+                let offer = Offer { fit: *random.pick(&fits), price: Ok(None) };
+                Some(Event::Offered { url, offer, answer_time: Duration::ZERO, with: 1 })
+            }
+        }
+    }
+
+    /// Whether anything will come without anybody asking for it.
+    fn awaits_something(&self) -> bool {
+        let is_open = self.finding
+            || !self.asked.is_empty()
+            || matches!(self.held, Held::Starting | Held::Live | Held::Closing);
+        is_open || self.machine.poll_timeout().is_some()
+    }
+}
+
+fn url(n: usize) -> Url {
+    Url::parse(&format!("https://o{n}:8935")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn words() -> String {
+    "by chance".to_owned()
+}
+
+/// What may happen at any time, asked for or not.
+fn anything(random: &mut Random) -> Event<u32> {
+    let losses = [
+        Loss::Channel("publish", words()),
+        Loss::Part("capture", words()),
+        Loss::Payment(words()),
+        Loss::SessionOver(words()),
+    ];
+    let offer = Offer { fit: Fit::Unsaid, price: Ok(None) };
+    match random.below(8) {
+        0 => Event::Output,
+        1 => Event::JobEvent,
+        2 => Event::NoAnswer(url(9), words()),
+        3 => Event::Offered { url: url(9), offer, answer_time: Duration::ZERO, with: 9 },
+        _ => Event::Lost(random.pick(&losses).clone()),
+    }
+}
+
+#[test]
+fn every_started_job_is_closed_and_no_state_is_without_a_way_out() {
+    let (mut jobs, mut ends) = (0, 0);
+    for seed in 0..SEQUENCES {
+        let mut random = Random::new(seed);
+        let recovery = *random.pick(&[Recovery::Exit, Recovery::Retry]);
+        let mut world = World::new(recovery);
+        for _ in 0..100 {
+            if world.finished {
+                ends += 1;
+                break;
+            }
+            assert!(world.awaits_something(), "nothing will ever happen again");
+            world.now += Duration::from_millis(random.below(20_000) as u64);
+            let jitter = random.unit();
+            let event = match random.below(20) {
+                0..=12 => world.answer(&mut random).unwrap_or(Event::Timeout),
+                13..=15 => Event::Timeout,
+                16..=18 => anything(&mut random),
+                _ if random.chance(0.2) => Event::CaptureFailed(words()),
+                _ if random.chance(0.2) => Event::CaptureDone,
+                _ => Event::JobEvent,
+            };
+            world.tell(event, jitter);
+        }
+        stops(&mut world, &mut random);
+        jobs += world.closed;
+    }
+    assert!(jobs > 1000 && ends > 100, "the sequences are too kind: {jobs} jobs, {ends} ends");
+}
+
+/// From any state, a stop ends it once what is open has been closed.
+fn stops(world: &mut World, random: &mut Random) {
+    world.tell(Event::Stop, 0.5);
+    for _ in 0..3 {
+        if world.finished {
+            return;
+        }
+        assert_eq!(world.held, Held::Closing, "a stop closes the job, and waits for nothing else");
+        if let Some(event) = world.answer(random) {
+            world.tell(event, 0.5);
+        }
+    }
+    assert!(world.finished, "it was told to stop and did not end");
+}
