@@ -127,7 +127,7 @@ fn run(link: &Link, seed: u64) -> Vec<Moment> {
             };
             let _ = controller.on_upload(upload, at(now));
         }
-        if ms.is_multiple_of(READING_EVERY.as_millis() as u64) {
+        if ms % READING_EVERY.as_millis() as u64 == 0 {
             let oldest = segments.first().filter(|segment| segment.ends.is_some());
             let unanswered = oldest.map_or(0.0, |segment| now - segment.ended);
             let unanswered = Duration::from_secs_f64(unanswered);

@@ -21,6 +21,8 @@ const KEPT: usize = 13;
 pub struct Reading {
     /// How long the access unit that goes next has waited; zero if none waits.
     pub queue_age: Duration,
+    /// How long the answer to the oldest complete segment has been awaited; zero if none is awaited.
+    pub unanswered: Duration,
     /// Bytes handed to the transport so far.
     pub handed: u64,
 }
@@ -54,6 +56,16 @@ impl Readings {
         self.kept.back().map_or(Duration::ZERO, |(_, reading)| reading.queue_age)
     }
 
+    /// Bytes handed to the transport so far.
+    pub(super) fn handed(&self) -> u64 {
+        self.kept.back().map_or(0, |(_, reading)| reading.handed)
+    }
+
+    /// How long an answer has been awaited.
+    pub(super) fn unanswered(&self) -> Duration {
+        self.kept.back().map_or(Duration::ZERO, |(_, reading)| reading.unanswered)
+    }
+
     /// Bits per second that went out over all readings kept, or since the queue is not empty.
     pub(super) fn throughput(&self, while_queued: bool) -> Option<f64> {
         let (last_at, last) = self.kept.back()?;
@@ -85,7 +97,8 @@ mod tests {
         for (age, bytes) in readings {
             now += READING_EVERY;
             handed += bytes;
-            kept.add(Reading { queue_age: Duration::from_millis(*age), handed }, now);
+            let queue_age = Duration::from_millis(*age);
+            kept.add(Reading { queue_age, unanswered: Duration::ZERO, handed }, now);
         }
         assert_eq!(kept.standing(now).as_millis(), standing);
         let kbit = |while_queued| kept.throughput(while_queued).map(|bits| bits / 1000.0);

@@ -1,7 +1,7 @@
 //! The last uploads of segments: whether delay grows where the queue is not seen, in the transport and on the way.
 //!
-//! A segment of live video takes as long as it is, plus what its last byte takes to arrive and its answer
-//! to return. The least *extra* of late is the path itself; what is above it waits somewhere.
+//! The answer to a segment comes when its last byte has arrived, so from the end of its body it takes what
+//! the path takes. The least of late is the path itself; what is above it waits somewhere.
 //!
 //! Does not: decide what follows.
 
@@ -13,22 +13,19 @@ use super::readings::float;
 
 /// Uploads that are kept: half a minute of segments of 2 s.
 const KEPT: usize = 16;
+/// No path is believed to take longer: what was late from the first segment on has nothing to compare with.
+/// A satellite's, 600 ms, then counts as a delay of 300 ms, which does little harm.
+const LONGEST_PATH: Duration = Duration::from_millis(300);
 
 /// How one segment went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upload {
-    /// From its first byte handed over to its answer.
-    pub took: Duration,
-    /// Its length in media time.
-    pub length: Duration,
+    /// From its first byte handed to the transport to the end of its body.
+    pub handed_in: Duration,
+    /// From there to its answer.
+    pub answered_in: Duration,
     /// Its size.
     pub bytes: u64,
-}
-
-impl Upload {
-    fn extra(&self) -> Duration {
-        self.took.saturating_sub(self.length)
-    }
 }
 
 /// The last uploads.
@@ -46,21 +43,34 @@ impl Uploads {
         let _ = self.kept.push_back(upload);
     }
 
-    /// How much more than the path needs both of the last two uploads took.
-    pub(super) fn standing(&self) -> Duration {
-        let path = self.kept.iter().map(Upload::extra).min().unwrap_or_default();
-        match self.last_two() {
-            Some((before, last)) => before.extra().min(last.extra()).saturating_sub(path),
-            None => Duration::ZERO,
-        }
+    /// How much more than the path needs both of the last two uploads took, or the one that is unanswered for
+    /// so long takes already.
+    pub(super) fn standing(&self, unanswered: Duration) -> Duration {
+        let both = self.last_two().map(|(before, last)| before.answered_in.min(last.answered_in));
+        both.unwrap_or_default().max(unanswered).saturating_sub(self.path())
+    }
+
+    /// What the path itself needs, as far as it was seen of late.
+    pub(super) fn path(&self) -> Duration {
+        let least = self.kept.iter().map(|upload| upload.answered_in).min();
+        least.unwrap_or_default().min(LONGEST_PATH)
+    }
+
+    /// Whether the last upload was later than the one before.
+    pub(super) fn is_growing(&self) -> bool {
+        self.last_two().is_some_and(|(before, last)| last.answered_in > before.answered_in)
     }
 
     /// Bits per second that the path carried during the last upload, from how the delay grew in it.
     pub(super) fn throughput(&self) -> Option<f64> {
         let (before, last) = self.last_two()?;
-        let length =
-            last.length.as_secs_f64() + last.extra().as_secs_f64() - before.extra().as_secs_f64();
-        (length > 0.1).then(|| float(8 * last.bytes) / length)
+        let time = (last.handed_in + last.answered_in).saturating_sub(before.answered_in);
+        (time >= last.handed_in / 2).then(|| float(8 * last.bytes) / time.as_secs_f64().max(0.1))
+    }
+
+    /// How long the last segment took to be handed over.
+    pub(super) fn handed_in(&self) -> Option<Duration> {
+        self.kept.back().map(|upload| upload.handed_in)
     }
 
     fn last_two(&self) -> Option<(&Upload, &Upload)> {
@@ -74,15 +84,22 @@ impl Uploads {
 mod tests {
     use super::*;
 
-    /// Segments of 2 s and 250 kB that took so many ms: what stands, in ms, and throughput in kbit/s.
-    #[track_caller]
-    fn check(took: &[u64], standing: u128, throughput: Option<f64>) {
+    /// Segments of 250 kB, handed over in 2 s and answered in so many ms.
+    fn uploads(answered: &[u64]) -> Uploads {
         let mut uploads = Uploads::default();
-        for ms in took {
-            let took = Duration::from_millis(*ms);
-            uploads.add(Upload { took, length: Duration::from_secs(2), bytes: 250_000 });
+        for ms in answered {
+            let answered_in = Duration::from_millis(*ms);
+            let handed_in = Duration::from_secs(2);
+            uploads.add(Upload { handed_in, answered_in, bytes: 250_000 });
         }
-        assert_eq!(uploads.standing().as_millis(), standing);
+        uploads
+    }
+
+    /// What stands after such segments, in ms, and their throughput in kbit/s.
+    #[track_caller]
+    fn check(answered: &[u64], standing: u128, throughput: Option<f64>) {
+        let uploads = uploads(answered);
+        assert_eq!(uploads.standing(Duration::ZERO).as_millis(), standing);
         let found = uploads.throughput().map(|bits| (bits / 1000.0).round());
         assert_eq!(found, throughput);
     }
@@ -90,19 +107,30 @@ mod tests {
     #[test]
     fn the_path_itself_is_no_delay() {
         check(&[], 0, None);
-        check(&[2300], 0, None);
-        check(&[2300, 2300, 2300], 0, Some(1000.0));
+        check(&[300], 0, None);
+        check(&[300, 300, 300], 0, Some(1000.0));
     }
 
     #[test]
     fn one_late_segment_is_an_accident_and_two_are_a_queue() {
-        check(&[2300, 3300], 0, Some(667.0));
-        check(&[2300, 3300, 3500], 1000, Some(909.0));
-        check(&[2300, 3300, 3500, 2400], 100, Some(2222.0));
+        check(&[300, 1300], 0, Some(667.0));
+        check(&[300, 1300, 1500], 1000, Some(909.0));
+        check(&[300, 1300, 1500, 600], 300, Some(1818.0));
+    }
+
+    #[test]
+    fn a_segment_that_is_late_already_is_not_waited_for() {
+        let late = uploads(&[200]).standing(Duration::from_secs(2));
+        assert_eq!(late, Duration::from_millis(1800));
+    }
+
+    #[test]
+    fn what_was_late_from_the_first_segment_on_is_late() {
+        check(&[5000, 5000], 4700, Some(1000.0));
     }
 
     #[test]
     fn a_segment_that_comes_out_of_a_queue_tells_nothing() {
-        check(&[9000, 2000], 0, None);
+        check(&[9000, 2000], 1700, None);
     }
 }
