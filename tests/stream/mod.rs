@@ -174,7 +174,8 @@ pub(crate) fn decode(stream: &[u8]) -> Vec<Picture> {
     input.push_buffer(gst::Buffer::from_slice(stream.to_vec())).unwrap();
     input.end_of_stream().unwrap();
     let mut pictures = Vec::new();
-    while let Ok(sample) = output.pull_sample() {
+    // A pipeline that fails gives no end of stream.
+    while let Some(sample) = output.try_pull_sample(gst::ClockTime::from_seconds(20)) {
         let caps = sample.caps().unwrap().structure(0).unwrap();
         let size = |name| usize::try_from(caps.get::<i32>(name).unwrap()).unwrap();
         let luma = sample.buffer().unwrap().map_readable().unwrap().to_vec();
