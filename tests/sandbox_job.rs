@@ -194,7 +194,7 @@ async fn events_tell_the_state_and_control_changes_it() {
     let timings = Timings { status_every, ..Timings::default() };
     let sandbox = start(Options { timings, ..Options::default() });
     let job = job(&sandbox, json!({ "prompt": "a cat" })).await;
-    let event = format!("GET /ai/trickle/{job}-events/0 HTTP/1.1\r\nHost: x\r\n\r\n");
+    let event = format!("GET /ai/trickle/{job}-events/-2 HTTP/1.1\r\nHost: x\r\n\r\n");
     let event = call(&sandbox, &event).await.json();
     assert_eq!(event["type"], "status");
     assert_eq!(event["inference_status"]["last_params"]["prompt"], "a cat");
