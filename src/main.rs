@@ -54,9 +54,9 @@ fn start() -> Result<(), Error> {
             run(|stop| cli::demo::run(config, time, stop))?;
         }
         #[cfg(feature = "sandbox")]
-        Command::Sandbox { listen } => {
+        Command::Sandbox { listen, signer, paying } => {
             logger::init(log::LevelFilter::Info);
-            run(|stop| cli::sandbox::run(listen, stop))?;
+            run(|stop| cli::sandbox::run(listen, signer, paying, stop))?;
         }
         #[cfg(not(feature = "sandbox"))]
         Command::Demo { .. } | Command::Sandbox { .. } => {}

@@ -13,17 +13,24 @@
 
 mod sandbox_client;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use livepeer_edge::http::io::Alpn;
+use livepeer_edge::http::io::{Alpn, service_client};
+use livepeer_edge::http::{ServiceTrust, Url};
+use livepeer_edge::job::{JobOptions, LiveVideoJob};
+use livepeer_edge::orchestrator::TrustOptions;
 use livepeer_edge::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest, PaymentResult};
+use livepeer_edge::payment::SessionOptions;
+use livepeer_edge::payment::io::{Outcome, SignerOptions as PeerOptions, Signers, Told};
 use livepeer_edge::sandbox::{
     CallTrouble, Credential, Endpoint, Handle, InfoTrouble, Ledger, Options, Record, Role, Sandbox,
     SignerOptions, Target, Timings, Trouble, Violation,
 };
+use livepeer_edge::session::{Network, OrchestratorSession, Payments};
 use prost::Message;
 use sandbox_client::{Answer, Client, LIMIT, call, connect_to, info_bytes, post};
 use serde_json::{Value, json};
@@ -515,4 +522,52 @@ async fn the_list_of_orchestrators_can_be_asked_for_by_capability() {
     let mut client = Client::connect_to(&url).await;
     client.send("GET /discover-orchestrators HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(client.answer().await.status, 503);
+}
+
+/// The crate's own session with a paying sandbox.
+async fn own(sandbox: &Handle) -> LiveVideoJob {
+    let signer = Url::parse_base(&sandbox.signer_url().unwrap(), 0).unwrap();
+    let client = service_client(ServiceTrust::default()).unwrap();
+    let options = PeerOptions { urls: vec![signer], ..PeerOptions::default() };
+    let payments = Payments {
+        signers: Arc::new(Signers::new(client, options).unwrap()),
+        options: SessionOptions { app: Some("a".to_owned()), ..SessionOptions::default() },
+    };
+    let network = Network::new(TrustOptions::default(), None, Some(payments));
+    let url = Url::parse_base(&sandbox.url(), 0).unwrap();
+    let capability = "live-video-to-video/m".parse().unwrap();
+    let session = OrchestratorSession::open(&network, &url, &capability).await.unwrap();
+    let options = JobOptions { model: "m".to_owned(), ..JobOptions::default() };
+    LiveVideoJob::start(session, &options, 0.5).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_agents_own_payments_pass_every_check() {
+    let sandbox = Sandbox::start(paying()).unwrap();
+    let mut job = own(&sandbox).await;
+    let manifest = job.channels().manifest_id.clone();
+    let (mut payer, url) = job.take_payer().unwrap();
+    let mut now = Instant::now();
+    // An hour, with payments as sparse as they may be.
+    for _ in 0..72 {
+        now += seconds(50);
+        sandbox.advance(seconds(50));
+        let outcome = payer.turn(&url, Told::Media, now, 0.5).await;
+        assert!(matches!(outcome, Outcome::Paid), "{outcome:?}");
+    }
+    let ledger = sandbox.ledger();
+    let account = ledger.account(&manifest).unwrap();
+    assert_eq!((account.payments, account.is_open), (73, true));
+    assert!(account.time_paid() >= seconds(3660), "{:?}", account.time_paid());
+    let other: Vec<_> = ledger.refused().filter(|refused| refused.status != 480).collect();
+    assert!(other.is_empty(), "{other:?}");
+    assert_eq!(sandbox.violations().count(), 0);
+    // The price rises, and the agent goes elsewhere.
+    sandbox.set_price(Some(21));
+    for last in [false, true] {
+        now += seconds(5);
+        sandbox.advance(seconds(5));
+        let outcome = payer.turn(&url, Told::Media, now, 0.5).await;
+        assert_eq!(matches!(outcome, Outcome::Leave(_)), last, "{outcome:?}");
+    }
 }

@@ -12,15 +12,23 @@
 
 mod sandbox_client;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use livepeer_edge::http::io::service_client;
+use livepeer_edge::http::{ServiceTrust, Url};
+use livepeer_edge::job::runner::{Api, CallOptions, RunnerJob, Single};
 use livepeer_edge::orchestrator::proto::PaymentResult;
+use livepeer_edge::orchestrator::{DiscoveryList, TrustOptions};
+use livepeer_edge::payment::SessionOptions;
+use livepeer_edge::payment::io::{SignerOptions as PeerOptions, Signers};
 use livepeer_edge::price::Unit;
 use livepeer_edge::sandbox::{
     CallTrouble, Endpoint, Handle, Options, RunnerOptions, Sandbox, Shot, SignerOptions, Trouble,
 };
+use livepeer_edge::session::{Network, Payments};
 use prost::Message;
 use sandbox_client::{Answer, Client, LIMIT, call, post};
 use serde_json::{Value, json};
@@ -465,4 +473,60 @@ async fn runners_go_wrong_as_told() {
     client.broken().await;
     assert_eq!((gateway.sandbox.sessions().len(), gateway.sandbox.counters().reserved), (1, 1));
     assert_eq!(gateway.sandbox.ledger().refused().count(), 0, "the script is nobody's fault");
+}
+
+/// The crate's own network with the sandbox's signer, and the sandbox's list.
+async fn own(sandbox: &Handle) -> (Network, DiscoveryList) {
+    let signer = Url::parse_base(&sandbox.signer_url().unwrap(), 0).unwrap();
+    let client = service_client(ServiceTrust::default()).unwrap();
+    let options = PeerOptions { urls: vec![signer], ..PeerOptions::default() };
+    let payments = Payments {
+        signers: Arc::new(Signers::new(client, options).unwrap()),
+        options: SessionOptions::default(),
+    };
+    let network = Network::new(TrustOptions::default(), None, Some(payments));
+    let list = get(sandbox, "/discovery").await.body;
+    (network, DiscoveryList::parse(&list).unwrap())
+}
+
+fn priced(unit: Unit, shot: Option<Shot>) -> Options {
+    options(RunnerOptions { price: Some((unit, 10)), shot, ..RunnerOptions::default() })
+}
+
+#[tokio::test]
+async fn the_agents_own_runner_job_passes_every_check() {
+    for unit in [Unit::Seconds, Unit::PixelSeconds720p, Unit::Fixed] {
+        let sandbox = Sandbox::start(priced(unit, None)).unwrap();
+        let (network, list) = own(&sandbox).await;
+        let runner = list.entries[0].runners[0].clone();
+        let mode = json!({ "mode": "passthrough" }).as_object().unwrap().clone();
+        let job = RunnerJob::start(&network, runner, Api::echo(), &mode).await.unwrap();
+        assert_eq!(sandbox.sessions(), [job.channels().manifest_id.clone()]);
+        job.update(&mode).await.unwrap();
+        assert_eq!((sandbox.ledger().payments(), sandbox.ledger().open()), (1, 1), "{unit:?}");
+        job.stop().await;
+        assert_eq!((sandbox.sessions().len(), sandbox.counters().stopped), (0, 1));
+        assert_eq!(sandbox.ledger().refused().count(), 0, "{:?}", sandbox.ledger());
+        assert_eq!(sandbox.violations().count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_agents_own_call_passes_every_check() {
+    let events = Shot::Events { count: 2, gap: Duration::from_millis(1) };
+    let sandbox = Sandbox::start(priced(Unit::Seconds, Some(events))).unwrap();
+    let (network, list) = own(&sandbox).await;
+    let options = CallOptions {
+        body: "{}".into(),
+        content_type: http::HeaderValue::from_static("application/json"),
+    };
+    let mut call = Single::start(&network, &list.entries[0].runners[0], options).await.unwrap();
+    assert_eq!(call.content_type().unwrap(), "text/event-stream");
+    let mut text = Vec::new();
+    while let Some(piece) = call.next().await.unwrap() {
+        text.extend_from_slice(&piece);
+    }
+    assert_eq!(text, b"data: {\"n\":0}\n\ndata: {\"n\":1}\n\n");
+    assert!(sandbox.wait(LIMIT, || sandbox.sessions().is_empty()).await);
+    assert_eq!(sandbox.ledger().refused().count(), 0, "{:?}", sandbox.ledger());
 }

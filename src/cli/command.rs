@@ -22,6 +22,10 @@ pub enum Command {
     Sandbox {
         /// Where it listens.
         listen: SocketAddr,
+        /// Where its signer listens, if it has one.
+        signer: Option<SocketAddr>,
+        /// It wants to be paid.
+        paying: bool,
     },
     /// Print the problems of a configuration.
     CheckConfig(Settings),
@@ -159,13 +163,26 @@ static ROWS: [Row; 9] = [
     Row {
         name: "sandbox",
         operand: None,
-        flags: &[Flag {
-            name: "listen",
-            value: "ADDRESS",
-            what: "IP address and port; 127.0.0.1:8935 if not given.",
-        }],
+        flags: &[
+            Flag {
+                name: "listen",
+                value: "ADDRESS",
+                what: "IP address and port; 127.0.0.1:8935 if not given.",
+            },
+            Flag {
+                name: "signer",
+                value: "ADDRESS",
+                what: "Runs a signer too, here. Its key is known to everybody and worth nothing.",
+            },
+            Flag {
+                name: "paying",
+                value: "",
+                what: "Wants to be paid for jobs and runners, by such a signer.",
+            },
+        ],
         takes_keys: false,
-        what: "Runs an orchestrator that echoes the video, for people who build against it.",
+        what: "Runs an orchestrator that echoes the video, and its runners, for people who build against \
+               them.",
     },
     Row {
         name: "setup",

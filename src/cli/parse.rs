@@ -193,14 +193,12 @@ impl Said {
                 Ok(Command::Demo { time, settings: self.settings()? })
             }
             "sandbox" => {
-                let text = self.take_text("listen")?.unwrap_or_else(|| SANDBOX_ADDRESS.to_owned());
-                let listen: Result<SocketAddr, _> = text.parse();
-                let listen = listen.map_err(|_| UsageError::NotAllowed {
-                    option: "listen",
-                    found: text,
-                    allowed: "IP address and port, such as 127.0.0.1:8935 or [::]:8935",
-                })?;
-                Ok(Command::Sandbox { listen })
+                let listen =
+                    self.take_text("listen")?.unwrap_or_else(|| SANDBOX_ADDRESS.to_owned());
+                let listen = address("listen", listen)?;
+                let signer = self.take_text("signer")?;
+                let signer = signer.map(|text| address("signer", text)).transpose()?;
+                Ok(Command::Sandbox { listen, signer, paying: self.take("paying").is_some() })
             }
             "setup" => {
                 let existing = self.take_text("existing")?;
@@ -289,6 +287,14 @@ impl Said {
 /// How many arguments without dashes a command takes.
 fn words(row: &Row) -> usize {
     row.operand.map_or(0, |operand| operand.split(' ').count())
+}
+
+fn address(option: &'static str, text: String) -> Result<SocketAddr, UsageError> {
+    text.parse().map_err(|_| UsageError::NotAllowed {
+        option,
+        found: text,
+        allowed: "IP address and port, such as 127.0.0.1:8935 or [::]:8935",
+    })
 }
 
 fn seconds(text: &str) -> Result<Duration, UsageError> {
@@ -391,9 +397,17 @@ mod tests {
     #[test]
     #[cfg(feature = "sandbox")]
     fn a_sandbox_listens_on_loopback_by_itself() {
+        let at = |text: &str| text.parse().expect("an address");
         let sandbox =
-            |text: &str| Ok(Command::Sandbox { listen: text.parse().expect("an address") });
+            |listen: &str| Ok(Command::Sandbox { listen: at(listen), signer: None, paying: false });
         check("sandbox", sandbox("127.0.0.1:8935"));
+        let paying = Command::Sandbox {
+            listen: at("127.0.0.1:8935"),
+            signer: Some(at("127.0.0.1:7936")),
+            paying: true,
+        };
+        check("sandbox --paying --signer 127.0.0.1:7936", Ok(paying));
+        check("sandbox --paying=yes", Err("--paying takes no value"));
         check("sandbox --listen [::]:1", sandbox("[::]:1"));
     }
 
@@ -519,6 +533,8 @@ mod tests {
             let allowed = "IP address and port, such as 127.0.0.1:8935 or [::]:8935";
             let expected = format!("--listen: found `{bad}`; allowed: {allowed}");
             check(&format!("sandbox --listen {bad}"), Err(&expected));
+            let expected = format!("--signer: found `{bad}`; allowed: {allowed}");
+            check(&format!("sandbox --signer {bad}"), Err(&expected));
         }
     }
 
