@@ -171,7 +171,8 @@ impl<'a> Tcp<'a> {
         } else {
             self.window += 1.0 / self.window;
         }
-        while let Some(packet) = self.flight.pop_front_if(|packet| packet.acked) {
+        while self.flight.front().is_some_and(|packet| packet.acked) {
+            let Some(packet) = self.flight.pop_front() else { break };
             self.first += 1;
             self.delivered += packet.bytes as u64;
             self.buffered -= packet.bytes;
