@@ -22,6 +22,8 @@ pub const SEGMENTS_IN_FLIGHT: usize = 3;
 pub const SEGMENTS_KEPT: u64 = 5;
 /// Verdicts on encoders that are kept; each is one element at one size.
 pub const ENCODER_VERDICTS: usize = 32;
+/// Ways to use one camera that are looked at; the longest list seen of a USB camera has about 150.
+pub const CAMERA_MODES: usize = 1024;
 /// Events that the parts may have under way to the agent's loop.
 pub const EVENTS: usize = 64;
 /// Chunks of returned media that may wait for one output.
@@ -88,6 +90,9 @@ pub const CHUNK_TIME: Duration = Duration::from_secs(5);
 pub const TRIAL_TIME: Duration = Duration::from_secs(1);
 /// Time for the encoder to give out what it holds at a stop: 3 frames at 24 frames/s, and some more.
 pub const ENCODER_TIME: Duration = Duration::from_millis(150);
+/// Time for a camera to show its first frames when it is tried: Argus needs 2 to 3 s, a camera of the network
+/// some more to answer and to come to its second key.
+pub const CAMERA_TIME: Duration = Duration::from_secs(10);
 /// Time for a pipeline to stop; a driver that takes longer is left behind. Within [`END_TIME`].
 pub const PIPELINE_STOP_TIME: Duration = Duration::from_millis(300);
 /// After capture has stopped: for the last segment to go out and the last processed video to come back.

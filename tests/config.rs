@@ -13,7 +13,7 @@ use livepeer_edge::config::{
     Config, Error, Layers, Output, Problem, Purpose, document, io, resolve,
 };
 use livepeer_edge::job::runner::Update;
-use livepeer_edge::media::{CameraFormat, Source, Speed};
+use livepeer_edge::media::{CameraFormat, Flip, Rotate, Source, Speed};
 use livepeer_edge::orchestrator::{OnChange, TrustOptions};
 use livepeer_edge::secret::SecretSource;
 
@@ -130,6 +130,55 @@ fn a_file_and_a_pipeline_are_sources() {
 }
 
 #[test]
+fn every_camera_is_a_source() {
+    let source = |text: &str| good(&format!("[source]\n{text}")).media.source;
+    assert_eq!(source("kind = 'auto'"), Source::Auto);
+    assert_eq!(source("kind = 'libcamera'"), Source::Libcamera { camera: None });
+    let named = Source::Libcamera { camera: Some("imx219".into()) };
+    assert_eq!(source("kind = 'libcamera'\ndevice = 'imx219'"), named);
+    assert_eq!(source("kind = 'nvargus'"), Source::NvArgus { sensor: 0 });
+    assert_eq!(source("kind = 'nvargus'\ndevice = '1'"), Source::NvArgus { sensor: 1 });
+    let rtsp = |credential| Source::Rtsp {
+        url: "rtsp://cam:554/a?b".into(),
+        credential,
+        format: CameraFormat::Raw,
+    };
+    let camera = "kind = 'rtsp'\nurl = 'rtsp://cam:554/a?b'\nformat = 'raw'";
+    assert_eq!(source(camera), rtsp(None));
+    let file = SecretSource::File("/etc/camera".into());
+    assert_eq!(source(&format!("{camera}\ncredential-file = '/etc/camera'")), rtsp(Some(file)));
+    let name = SecretSource::Credential("camera".into());
+    assert_eq!(source(&format!("{camera}\ncredential = 'camera'")), rtsp(Some(name)));
+    let turned = good("[video]\nrotate = '90'\nflip = 'vertical'\ncrop = true").media.video;
+    assert_eq!((turned.rotate, turned.flip, turned.crop), (Rotate::Quarter, Flip::Vertical, true));
+}
+
+#[test]
+fn a_camera_that_is_described_wrongly_is_refused_without_showing_its_secret() {
+    let source = |text: &str, expected: &[&str]| check(&format!("[source]\n{text}"), expected);
+    source("kind = 'rtsp'", &["camera.toml: source.url: missing; source.kind = \"rtsp\" needs it"]);
+    source(
+        "url = 'rtsp://user:hunter2@cam/1'",
+        &["camera.toml:4: source.url: must not hold user and password; use source.credential or \
+           source.credential-file"],
+    );
+    for url in ["cam/1", "http://cam/1", "rtsp://", "rtsp:///1", "rtsp://a b/", ""] {
+        source(
+            &format!("url = '{url}'"),
+            &["camera.toml:4: source.url: is no rtsp:// or rtsps:// URL"],
+        );
+    }
+    source(
+        "kind = 'rtsp'\nurl = 'rtsp://cam/1'\ncredential = 'a'\ncredential-file = 'b'",
+        &["camera.toml:7: source.credential-file: and source.credential exclude each other"],
+    );
+    source(
+        "kind = 'nvargus'\ndevice = '/dev/video0'",
+        &["camera.toml:5: source.device: of source.kind = \"nvargus\" is a number, such as \"0\""],
+    );
+}
+
+#[test]
 fn pins_are_kept_by_host_and_port() {
     let print = "ab".repeat(32);
     let config = good(&format!(
@@ -212,14 +261,15 @@ kind = \"test\"
         resolve(&layers(file, &environment, &arguments), Purpose::Run).expect_err("wrong");
     let expected = [
         "camera.toml: job.model: missing; a job needs a model",
-        "camera.toml:2: source.kind: found \"webcam\"; allowed: test, file, v4l2, pipeline",
+        "camera.toml:2: source.kind: found \"webcam\"; allowed: test, auto, file, v4l2, libcamera, \
+         nvargus, rtsp, pipeline",
         "camera.toml:3: source.repeat: found 1; allowed: true, false",
         "camera.toml:5: video.fps: found 90; allowed: 1 to 60 frames/s",
         "camera.toml:6: video.width: found 641; allowed: even, 64 to 3840 pixels",
         "camera.toml:7: video.bitrate: found \"2 MB/s\"; allowed: 100 kbit/s to 50 Mbit/s",
         "camera.toml:8: video.segment: found 2; allowed: 1 s to 10 s, with its unit",
         "camera.toml:9: video.colour: no such key; known: video.width, video.height, video.fps, \
-         video.bitrate, video.segment",
+         video.bitrate, video.segment, video.rotate, video.flip, video.crop",
         "camera.toml:11: orchestrator.urls: scheme `ftp` is not supported; use https",
         "camera.toml:13: sorce.kind: no such key; known: source, video, encoder, orchestrator, job, \
          access, discovery, signer, services, payment, runner, output, log, state",

@@ -39,6 +39,7 @@ fn small() -> Options {
             fps: 24,
             bitrate: 400_000,
             segment: Duration::from_secs(1),
+            ..Video::default()
         },
         encoder: Encoder { element: None, speed: Speed::Ultrafast },
         state_directory: None,

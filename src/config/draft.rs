@@ -15,6 +15,7 @@ use crate::http::{Authority, Fingerprint, Url};
 use crate::job::JobOptions;
 use crate::media::{self, CameraFormat, Encoder, Source, Video};
 use crate::orchestrator::{OnChange, TrustOptions};
+use crate::secret::SecretSource;
 
 /// What has been said so far; at the start, the defaults.
 #[derive(Debug)]
@@ -44,14 +45,21 @@ pub(super) struct DraftSource {
     pub(super) device: Option<PathBuf>,
     pub(super) format: CameraFormat,
     pub(super) fragment: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) credential: Option<String>,
+    pub(super) credential_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum SourceKind {
     #[default]
     Test,
+    Auto,
     File,
     V4l2,
+    Libcamera,
+    NvArgus,
+    Rtsp,
     Pipeline,
 }
 
@@ -151,6 +159,7 @@ impl DraftSource {
     fn finish(self) -> Result<Source, Objection> {
         match self.kind {
             SourceKind::Test => Ok(Source::Test),
+            SourceKind::Auto => Ok(Source::Auto),
             SourceKind::File => self
                 .path
                 .map(|path| Source::File { path, repeat: self.repeat })
@@ -159,6 +168,37 @@ impl DraftSource {
                 .device
                 .map(|device| Source::V4l2 { device, format: self.format })
                 .ok_or_else(|| missing("source.device", "source.kind = \"v4l2\" needs it")),
+            SourceKind::Libcamera => Ok(Source::Libcamera {
+                camera: self.device.map(|name| name.to_string_lossy().into_owned()),
+            }),
+            SourceKind::NvArgus => match self.device {
+                None => Ok(Source::NvArgus { sensor: 0 }),
+                Some(number) => number
+                    .to_str()
+                    .and_then(|number| number.parse().ok())
+                    .map(|sensor| Source::NvArgus { sensor })
+                    .ok_or_else(|| {
+                        let reason = "of source.kind = \"nvargus\" is a number, such as \"0\"";
+                        ("source.device", Complaint::Wrong(reason.to_owned()))
+                    }),
+            },
+            SourceKind::Rtsp => {
+                let credential = match (self.credential, self.credential_file) {
+                    (Some(_), Some(_)) => {
+                        let reason = "and source.credential exclude each other";
+                        return Err((
+                            "source.credential-file",
+                            Complaint::Wrong(reason.to_owned()),
+                        ));
+                    }
+                    (Some(name), None) => Some(SecretSource::Credential(name)),
+                    (None, file) => file.map(SecretSource::File),
+                };
+                let url = self
+                    .url
+                    .ok_or_else(|| missing("source.url", "source.kind = \"rtsp\" needs it"))?;
+                Ok(Source::Rtsp { url, credential, format: self.format })
+            }
             SourceKind::Pipeline => self
                 .fragment
                 .map(|fragment| Source::Pipeline { fragment })

@@ -36,6 +36,31 @@ pub enum MediaError {
     Stalled(Duration),
     /// The file is not there.
     NoSuchFile(PathBuf),
+    /// There is no camera that can be used.
+    NoCamera {
+        /// Those that were tried, and what is wrong with each.
+        tried: Vec<(String, String)>,
+    },
+    /// Several cameras have this in their names.
+    SeveralDevices {
+        /// What was asked for.
+        name: PathBuf,
+        /// They.
+        found: Vec<PathBuf>,
+    },
+    /// The camera of the network does not answer, or ends the connection.
+    Unreachable {
+        /// Its host.
+        host: String,
+        /// What the system says.
+        detail: String,
+    },
+    /// The camera of the network refuses user and password, or wants some.
+    Unauthorized(String),
+    /// The camera's user and password cannot be read.
+    Credential(String),
+    /// The camera ended its stream.
+    StreamEnded,
     /// The camera is not there.
     NoSuchDevice(PathBuf),
     /// There is something else at the device's path.
@@ -90,12 +115,18 @@ impl MediaError {
             | Self::Element { .. }
             | Self::Encoder { .. }
             | Self::NoEncoder { .. }
+            | Self::NoCamera { .. }
+            | Self::Unreachable { .. }
+            | Self::StreamEnded
             | Self::Stalled(_)
             | Self::Thread(_) => Fault::Retry,
             Self::Gstreamer(_)
             | Self::MissingElement(_)
             | Self::UnknownEncoder(_)
             | Self::NoSuchFile(_)
+            | Self::SeveralDevices { .. }
+            | Self::Unauthorized(_)
+            | Self::Credential(_)
             | Self::NotACamera(_)
             | Self::Denied(_)
             | Self::NotOffered { .. }
@@ -127,15 +158,33 @@ impl fmt::Display for MediaError {
             }
             Self::NoEncoder { tried } => {
                 f.write_str("no encoder works here:")?;
-                tried.iter().enumerate().try_for_each(|(n, (element, why))| {
-                    write!(f, "{} {element}: {why}", if n == 0 { "" } else { ";" })
-                })
+                list(f, tried)
             }
             Self::Encoder { element, detail } => {
                 write!(f, "the encoder {element} failed: {detail}")
             }
             Self::Stalled(after) => write!(f, "no frame came from the source for {after:?}"),
             Self::NoSuchFile(path) => write!(f, "no file {}", path.display()),
+            Self::NoCamera { tried } if tried.is_empty() => {
+                f.write_str("no camera is there: is it plugged in?")
+            }
+            Self::NoCamera { tried } => {
+                f.write_str("no camera can be used:")?;
+                list(f, tried)
+            }
+            Self::SeveralDevices { name, found } => {
+                write!(f, "several cameras have {:?} in their names:", name.display().to_string())?;
+                found.iter().try_for_each(|path| write!(f, " {}", path.display()))
+            }
+            Self::Unreachable { host, detail } => {
+                write!(f, "the camera {host} cannot be received: {detail}")
+            }
+            Self::Unauthorized(host) => write!(
+                f,
+                "the camera {host} refuses user and password: set source.credential or source.credential-file"
+            ),
+            Self::Credential(reason) => write!(f, "the camera's credential: {reason}"),
+            Self::StreamEnded => f.write_str("the camera ended its stream"),
             Self::NoSuchDevice(device) => {
                 write!(f, "no camera at {}: is it plugged in?", device.display())
             }
@@ -175,6 +224,12 @@ impl fmt::Display for MediaError {
 }
 
 impl Error for MediaError {}
+
+fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, tried: &[(T, String)]) -> fmt::Result {
+    tried.iter().enumerate().try_for_each(|(n, (what, why))| {
+        write!(f, "{} {what}: {why}", if n == 0 { "" } else { ";" })
+    })
+}
 
 /// `text` in one line, without the user name and password of any URL in it.
 pub(super) fn presentable(text: &str) -> String {

@@ -6,8 +6,11 @@ pub mod burn;
 pub mod choice;
 pub mod encoder;
 mod error;
+pub mod gop;
 pub mod io;
 pub mod level;
+pub mod modes;
+pub mod names;
 mod options;
 pub mod packages;
 pub mod pipeline;
@@ -21,4 +24,4 @@ pub mod ts;
 pub mod verdicts;
 
 pub use error::MediaError;
-pub use options::{CameraFormat, Encoder, Options, Source, Speed, Video};
+pub use options::{CameraFormat, Encoder, Flip, Options, Rotate, Source, Speed, Video};

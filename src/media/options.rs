@@ -8,6 +8,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::secret::SecretSource;
+
 /// Everything that capture needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
@@ -24,6 +26,8 @@ pub struct Options {
 /// Where frames come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Source {
+    /// The first camera that can be used: of the Pi's or Jetson's camera port, then of USB.
+    Auto,
     /// A moving pattern with the frame number and the clock burnt in.
     #[default]
     Test,
@@ -36,9 +40,29 @@ pub enum Source {
     },
     /// A camera of the kernel's video4linux.
     V4l2 {
-        /// The device, best by `/dev/v4l/by-id/…`: `/dev/videoN` changes on replug.
+        /// The device, best by `/dev/v4l/by-id/…` or a part of its name there, such as a serial number:
+        /// `/dev/videoN` changes on replug.
         device: PathBuf,
         /// What the camera is asked for.
+        format: CameraFormat,
+    },
+    /// A camera of libcamera: the Raspberry Pi's camera port.
+    Libcamera {
+        /// Its name, as `devices` shows it; `None` for the first.
+        camera: Option<String>,
+    },
+    /// A camera of NVIDIA's Argus: the Jetson's camera port.
+    NvArgus {
+        /// Its number.
+        sensor: u32,
+    },
+    /// A camera of the network.
+    Rtsp {
+        /// Its address, without user and password.
+        url: String,
+        /// Where `user:password` is kept, if it asks for one.
+        credential: Option<SecretSource>,
+        /// H.264 passes it through, raw encodes it anew, auto decides by what comes.
         format: CameraFormat,
     },
     /// The user's own GStreamer fragment; it ends in raw video or H.264.
@@ -46,6 +70,20 @@ pub enum Source {
         /// The fragment, as for `gst-launch-1.0`, without a sink.
         fragment: String,
     },
+}
+
+impl Source {
+    /// Whether it is a device that gives pictures for as long as it is there.
+    pub fn is_camera(&self) -> bool {
+        match self {
+            Self::Auto
+            | Self::V4l2 { .. }
+            | Self::Libcamera { .. }
+            | Self::NvArgus { .. }
+            | Self::Rtsp { .. } => true,
+            Self::Test | Self::File { .. } | Self::Pipeline { .. } => false,
+        }
+    }
 }
 
 /// What a camera is asked for.
@@ -75,6 +113,45 @@ pub struct Video {
     pub bitrate: u32,
     /// Length of a segment, 1 to 10 s: one GOP.
     pub segment: Duration,
+    /// How far the picture is turned, clockwise.
+    pub rotate: Rotate,
+    /// How it is mirrored, once turned.
+    pub flip: Flip,
+    /// Cut to the shape of `width` × `height`; else it gets bars.
+    pub crop: bool,
+}
+
+impl Video {
+    /// Whether the picture is changed beyond its size, for which it must be raw.
+    pub fn is_turned(&self) -> bool {
+        self.crop || self.rotate != Rotate::None || self.flip != Flip::None
+    }
+}
+
+/// How far a picture is turned, clockwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rotate {
+    /// Not at all.
+    #[default]
+    None,
+    /// By 90 degrees.
+    Quarter,
+    /// By 180 degrees.
+    Half,
+    /// By 270 degrees.
+    ThreeQuarters,
+}
+
+/// How a picture is mirrored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Flip {
+    /// Not at all.
+    #[default]
+    None,
+    /// Left becomes right.
+    Horizontal,
+    /// Up becomes down.
+    Vertical,
 }
 
 impl Default for Video {
@@ -85,6 +162,9 @@ impl Default for Video {
             fps: 24,
             bitrate: 2_000_000,
             segment: Duration::from_secs(2),
+            rotate: Rotate::None,
+            flip: Flip::None,
+            crop: false,
         }
     }
 }

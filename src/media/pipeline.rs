@@ -2,16 +2,16 @@
 //! access units.
 //!
 //! ```text
-//! shaped, in a format the encoder takes ─▶ encoder ─▶ parser ─▶ sink
-//! raw ─▶ rate, format and size ──────────▶ encoder ─▶ parser ─▶ sink
-//! H.264 ────────────────────────────────────────────▶ parser ─▶ sink
+//! shaped, in a format the encoder takes ───▶ encoder ─▶ parser ─▶ sink
+//! raw ─▶ rate, turning, format and size ───▶ encoder ─▶ parser ─▶ sink
+//! H.264 ──────────────────────────────────────────────▶ parser ─▶ sink
 //! ```
 //!
 //! Does not: run it.
 
 use crate::media::encoder::Element;
 use crate::media::source::{self, Form};
-use crate::media::{Speed, Video};
+use crate::media::{Flip, Rotate, Speed, Video};
 
 /// The name of the encoder.
 pub const ENCODER: &str = "edge_encoder";
@@ -29,27 +29,37 @@ pub const SHAPE: &str = "edge_shape";
 
 /// What stands behind a source of this form; nothing while the form is not known.
 pub fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Option<String> {
-    let encode = || format!("{} ! {}", element.describe(ENCODER, video, speed), finish());
-    let formats = element.row.formats;
+    let encode = format!("{} ! {}", element.describe(ENCODER, video, speed), finish());
+    let best = element.row.formats.first().copied().unwrap_or(source::FORMAT);
+    // Frames that are too many go before they cost anything.
+    let reshape = || {
+        let turning = source::turning(video);
+        let shape = shape(best, video);
+        format!("videorate ! {turning}videoconvert ! videoscale ! {shape} ! {encode}")
+    };
     match form {
-        Form::Shaped(format) if formats.contains(&format) => Some(if element.row.resizes {
-            // Costs nothing while the size stays.
-            format!("videoscale ! {} ! {}", shape(format, video), encode())
-        } else {
-            encode()
-        }),
-        Form::Shaped(_) | Form::Raw => {
-            let format = formats.first().copied().unwrap_or(source::FORMAT);
-            // Frames that are too many go before they cost anything.
-            Some(format!(
-                "videorate ! videoconvert ! videoscale ! {} ! {}",
-                shape(format, video),
-                encode()
-            ))
-        }
         Form::H264 => Some(finish()),
         Form::Negotiated => None,
+        Form::Nvmm if element.row.upload.is_some() && !video.is_turned() => Some(encode),
+        Form::Nvmm if !video.is_turned() => {
+            Some(format!("nvvidconv ! {} ! {encode}", source::shaped(best, video)))
+        }
+        Form::Nvmm => Some(format!("nvvidconv ! video/x-raw,format={best} ! {}", reshape())),
+        Form::Shaped(format) if element.row.formats.contains(&format) && !video.is_turned() => {
+            Some(if element.row.resizes {
+                // Costs nothing while the size stays.
+                format!("videoscale ! {} ! {encode}", shape(format, video))
+            } else {
+                encode
+            })
+        }
+        Form::Shaped(_) | Form::Raw => Some(reshape()),
     }
+}
+
+/// What stands behind H.264 that passes through.
+pub fn passed_through() -> String {
+    finish()
 }
 
 fn shape(format: &str, video: &Video) -> String {
@@ -74,7 +84,9 @@ pub fn transform(
     element: &Element,
     speed: Speed,
 ) -> String {
-    let tail = tail(Form::Raw, video, element, speed).unwrap_or_default();
+    // The picture was turned before it came here.
+    let upright = Video { rotate: Rotate::None, flip: Flip::None, crop: false, ..video.clone() };
+    let tail = tail(Form::Raw, &upright, element, speed).unwrap_or_default();
     format!(
         "appsrc name={INPUT} is-live=true format=bytes caps=video/mpegts,systemstream=true,packetsize=188 \
          ! tsdemux ! h264parse ! {decoder} ! videoconvert ! {effect} ! {tail}"
@@ -172,6 +184,40 @@ mod tests {
             check(Form::Shaped(from), name, Some(expected.clone()));
             check(Form::Raw, name, Some(expected));
         }
+    }
+
+    #[test]
+    fn frames_in_nvidias_memory_stay_there_if_they_can() {
+        check(
+            Form::Nvmm,
+            "nvv4l2h264enc",
+            Some(format!("{} ! {FINISH}", describe("nvv4l2h264enc"))),
+        );
+        check(
+            Form::Nvmm,
+            "x264enc",
+            Some(format!(
+                "nvvidconv ! video/x-raw,format=I420,width=1280,height=720,framerate=24/1,\
+                 pixel-aspect-ratio=1/1 ! {} ! {FINISH}",
+                describe("x264enc")
+            )),
+        );
+    }
+
+    #[test]
+    fn a_picture_is_turned_before_it_is_scaled() {
+        let video = Video { rotate: Rotate::Quarter, crop: true, ..Video::default() };
+        let turned = "videorate ! videoconvert ! videoflip video-direction=90r \
+                      ! aspectratiocrop aspect-ratio=1280/720 ! videoconvert ! videoscale";
+        let rest = format!("{} ! {} ! {FINISH}", shaped("I420"), describe("x264enc"));
+        let text = |form| tail(form, &video, &element("x264enc"), Speed::Superfast).unwrap();
+        assert_eq!(text(Form::Shaped("I420")), format!("{turned} ! {rest}"));
+        assert_eq!(text(Form::Raw), format!("{turned} ! {rest}"));
+        assert_eq!(
+            text(Form::Nvmm),
+            format!("nvvidconv ! video/x-raw,format=I420 ! {turned} ! {rest}")
+        );
+        assert_eq!(text(Form::H264), FINISH);
     }
 
     #[test]

@@ -7,17 +7,23 @@
 //! |---|---|---|
 //! | test | `videotestsrc`, live | raw video as wanted |
 //! | file | decoded, paced by the clock | raw video of any shape |
-//! | v4l2 | as the camera's offer was chosen | H.264, or raw video of any shape |
+//! | v4l2 | in the mode that was picked | H.264, or raw video |
+//! | libcamera | `libcamerasrc` with full caps | raw video as wanted |
+//! | nvargus | `nvarguscamerasrc` with full caps | raw video as wanted, in NVIDIA's memory |
+//! | rtsp | over TCP; passed on or decoded, as was decided | H.264, or raw video of any shape |
 //! | pipeline | the user's fragment | what its caps say when they come |
 //!
-//! Does not: ask devices; [`camera_choices`] is a list for `io` to try against the camera's offer.
+//! Does not: ask devices; `io` does, and brings what was [decided](Decided).
 
-use crate::media::{CameraFormat, Source, Video};
+use crate::media::modes::Mode;
+use crate::media::{CameraFormat, Flip, Rotate, Source, Video};
 
 /// The name of the element with the path, the device, or the test picture.
 pub const SOURCE: &str = "edge_source";
 /// The name of the element with dynamic pads that is linked to [`PACED`] when its video appears.
 pub const DECODE: &str = "edge_decode";
+/// The name of the element that is linked to the video of a network camera when it appears.
+pub const RECEIVED: &str = "edge_received";
 /// The name of the element behind [`DECODE`].
 pub const PACED: &str = "edge_paced";
 /// The name of the last element of the user's fragment.
@@ -30,6 +36,8 @@ pub enum Form {
     Shaped(&'static str),
     /// Raw video of any shape.
     Raw,
+    /// Raw video in the wanted shape and rate, in memory of NVIDIA's converter and encoder.
+    Nvmm,
     /// H.264.
     H264,
     /// Raw video or H.264: known by the caps behind [`TAIL`] when they come.
@@ -45,13 +53,15 @@ pub struct Head {
     pub form: Form,
 }
 
-/// One way to ask a camera for video.
+/// What the device said, as far as its description depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CameraChoice {
-    /// What it gives.
-    pub format: CameraFormat,
-    /// The caps that ask for it.
-    pub caps: String,
+pub enum Decided {
+    /// Nothing was to be decided.
+    Nothing,
+    /// The mode of a video4linux camera.
+    Mode(Mode),
+    /// Whether the H.264 of a network camera passes through.
+    PassThrough(bool),
 }
 
 /// The raw format that every encoder has a way from.
@@ -61,50 +71,102 @@ pub const FORMAT: &str = "I420";
 const LIVE_QUEUE: &str =
     "queue leaky=downstream max-size-buffers=3 max-size-bytes=0 max-size-time=0";
 
-/// The beginning of the pipeline of `source`; for a camera, of `choice`.
-pub fn head(source: &Source, video: &Video, choice: Option<&CameraChoice>) -> Head {
+/// The beginning of the pipeline of `source`.
+pub fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
+    let live = |form, text: String| Head { text: format!("{text} ! {LIVE_QUEUE}"), form };
+    let Video { width, height, fps, .. } = video;
+    let size = format!("width={width},height={height},framerate={fps}/1");
     match source {
-        Source::Test => Head {
-            text: format!(
-                "videotestsrc name={SOURCE} is-live=true pattern=smpte horizontal-speed=4 ! {} ! {LIVE_QUEUE}",
+        // What is found stands for it.
+        Source::Auto | Source::Test => live(
+            Form::Shaped(FORMAT),
+            format!(
+                "videotestsrc name={SOURCE} is-live=true pattern=smpte horizontal-speed=4 ! {}",
                 shaped(FORMAT, video)
             ),
-            form: Form::Shaped(FORMAT),
-        },
+        ),
         Source::File { .. } => Head {
-            text: format!(
-                "filesrc name={SOURCE} ! decodebin name={DECODE} expose-all-streams=false caps=video/x-raw(ANY) \
-                 identity name={PACED} sync=true"
-            ),
+            text: format!("filesrc name={SOURCE} ! {} identity name={PACED} sync=true", decode()),
             form: Form::Raw,
         },
-        Source::V4l2 { .. } => camera(choice),
+        Source::V4l2 { .. } => camera(decided, video),
+        // Without full caps it negotiates what no encoder takes.
+        Source::Libcamera { .. } => live(
+            Form::Shaped("NV12"),
+            format!(
+                "libcamerasrc name={SOURCE} ! video/x-raw,format=NV12,{size},colorimetry=bt709,\
+                 interlace-mode=progressive"
+            ),
+        ),
+        Source::NvArgus { sensor } => live(
+            Form::Nvmm,
+            format!(
+                "nvarguscamerasrc name={SOURCE} sensor-id={sensor} ! video/x-raw(memory:NVMM),format=NV12,{size}"
+            ),
+        ),
+        Source::Rtsp { .. } => match decided {
+            Decided::PassThrough(true) => {
+                Head { text: format!("{} {}", receive(), depay()), form: Form::H264 }
+            }
+            Decided::PassThrough(false) | Decided::Nothing | Decided::Mode(_) => Head {
+                text: format!(
+                    "{} identity name={RECEIVED} ! {} {LIVE_QUEUE} name={PACED}",
+                    receive(),
+                    decode()
+                ),
+                form: Form::Raw,
+            },
+        },
         Source::Pipeline { fragment } => Head {
             text: format!(
-                "{fragment} ! capsfilter name={TAIL} caps=\"video/x-h264; \
-                 video/x-raw,width={},height={},framerate={}/1; video/x-raw\"",
-                video.width, video.height, video.fps
+                "{fragment} ! capsfilter name={TAIL} caps=\"video/x-h264; video/x-raw,{size}; video/x-raw\""
             ),
             form: Form::Negotiated,
         },
     }
 }
 
-fn camera(choice: Option<&CameraChoice>) -> Head {
+/// A pipeline that receives H.264 from a network camera, to be measured.
+pub fn measured(sink: &str) -> String {
+    format!(
+        "{} {} ! h264parse ! video/x-h264,stream-format=byte-stream,alignment=au ! appsink name={sink} sync=false max-buffers=4",
+        receive(),
+        depay()
+    )
+}
+
+/// A camera of the network, over TCP: over UDP the loss of a packet breaks a picture. Times in µs; 200 ms are
+/// kept to put packets in order.
+fn receive() -> String {
+    format!("rtspsrc name={SOURCE} protocols=tcp latency=200 timeout=5000000 tcp-timeout=5000000")
+}
+
+fn depay() -> String {
+    format!("rtph264depay name={RECEIVED}")
+}
+
+/// Its links are made when its pads appear.
+fn decode() -> String {
+    format!("decodebin name={DECODE} expose-all-streams=false caps=video/x-raw(ANY)")
+}
+
+fn camera(decided: &Decided, video: &Video) -> Head {
     let from = format!("v4l2src name={SOURCE}");
-    let (text, form) = match choice {
-        Some(CameraChoice { format: CameraFormat::H264, caps }) => {
-            (format!("{from} ! {caps}"), Form::H264)
-        }
-        Some(CameraChoice { format: CameraFormat::Mjpeg, caps }) => {
-            (format!("{from} ! {caps} ! {LIVE_QUEUE} ! jpegdec"), Form::Raw)
-        }
-        Some(CameraChoice { format: CameraFormat::Raw | CameraFormat::Auto, caps }) => {
-            (format!("{from} ! {caps} ! {LIVE_QUEUE}"), Form::Raw)
-        }
-        None => (format!("{from} ! {LIVE_QUEUE}"), Form::Raw),
+    let Decided::Mode(mode) = decided else {
+        return Head { text: format!("{from} ! {LIVE_QUEUE}"), form: Form::Raw };
     };
-    Head { text, form }
+    let caps = mode.caps();
+    match mode.format {
+        CameraFormat::H264 => Head { text: format!("{from} ! {caps}"), form: Form::H264 },
+        // Not v4l2jpegdec, which stalls for ever on a Pi 4 (field-facts).
+        CameraFormat::Mjpeg => {
+            Head { text: format!("{from} ! {caps} ! {LIVE_QUEUE} ! jpegdec"), form: Form::Raw }
+        }
+        CameraFormat::Raw | CameraFormat::Auto => Head {
+            text: format!("{from} ! {caps} ! {LIVE_QUEUE}"),
+            form: mode.shaped(video).map_or(Form::Raw, Form::Shaped),
+        },
+    }
 }
 
 /// The caps of raw video as the encoder gets it. The format is always fixed: x264 would otherwise take
@@ -116,64 +178,92 @@ pub fn shaped(format: &str, video: &Video) -> String {
     )
 }
 
-/// What to ask a camera for, best first: the format in the wanted size and rate, then in another rate,
-/// then in another size. H.264 of another size is taken only when H.264 is demanded, for it cannot be scaled.
-pub fn camera_choices(format: CameraFormat, video: &Video) -> Vec<CameraChoice> {
-    let size = format!(",width={},height={}", video.width, video.height);
-    let size_and_rate = format!("{size},framerate={}/1", video.fps);
-    let ways = |format, media: &str, any_size: bool| {
-        [Some(size_and_rate.as_str()), Some(size.as_str()), any_size.then_some("")]
-            .into_iter()
-            .flatten()
-            .map(|fields| CameraChoice { format, caps: format!("{media}{fields}") })
-            .collect::<Vec<_>>()
+/// The elements that turn and cut the picture, with a converter before them, which costs nothing where none is
+/// needed; empty when it stays as it is.
+pub fn turning(video: &Video) -> String {
+    let direction = match (video.rotate, video.flip) {
+        (Rotate::None, Flip::None) => None,
+        (Rotate::Quarter, Flip::None) => Some("90r"),
+        (Rotate::Half, Flip::None) => Some("180"),
+        (Rotate::ThreeQuarters, Flip::None) => Some("90l"),
+        (Rotate::None, Flip::Horizontal) | (Rotate::Half, Flip::Vertical) => Some("horiz"),
+        (Rotate::None, Flip::Vertical) | (Rotate::Half, Flip::Horizontal) => Some("vert"),
+        // Over the diagonal from the upper left, and over the other one.
+        (Rotate::Quarter, Flip::Horizontal) | (Rotate::ThreeQuarters, Flip::Vertical) => {
+            Some("ul-lr")
+        }
+        (Rotate::Quarter, Flip::Vertical) | (Rotate::ThreeQuarters, Flip::Horizontal) => {
+            Some("ur-ll")
+        }
     };
-    let h264 = |any_size| ways(CameraFormat::H264, "video/x-h264", any_size);
-    let mjpeg = || ways(CameraFormat::Mjpeg, "image/jpeg", true);
-    let raw = || ways(CameraFormat::Raw, "video/x-raw", true);
-    match format {
-        CameraFormat::Auto => [h264(false), mjpeg(), raw()].concat(),
-        CameraFormat::H264 => h264(true),
-        CameraFormat::Mjpeg => mjpeg(),
-        CameraFormat::Raw => raw(),
+    let mut text = String::new();
+    if video.is_turned() {
+        text.push_str("videoconvert ! ");
     }
+    if let Some(direction) = direction {
+        text.push_str(&format!("videoflip video-direction={direction} ! "));
+    }
+    if video.crop {
+        text.push_str(&format!("aspectratiocrop aspect-ratio={}/{} ! ", video.width, video.height));
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::modes::Rate;
+
+    const QUEUE: &str =
+        "queue leaky=downstream max-size-buffers=3 max-size-bytes=0 max-size-time=0";
 
     #[track_caller]
-    fn check(source: &Source, choice: Option<&CameraChoice>, text: &str, form: Form) {
-        let head = head(source, &Video::default(), choice);
+    fn check(source: &Source, decided: &Decided, text: &str, form: Form) {
+        let head = head(source, &Video::default(), decided);
         assert_eq!(head.text, text);
         assert_eq!(head.form, form);
-    }
-
-    fn choice(format: CameraFormat, caps: &str) -> CameraChoice {
-        CameraChoice { format, caps: caps.into() }
     }
 
     #[test]
     fn descriptions_are_exact() {
         check(
             &Source::Test,
-            None,
-            "videotestsrc name=edge_source is-live=true pattern=smpte horizontal-speed=4 \
-             ! video/x-raw,format=I420,width=1280,height=720,framerate=24/1,pixel-aspect-ratio=1/1 \
-             ! queue leaky=downstream max-size-buffers=3 max-size-bytes=0 max-size-time=0",
+            &Decided::Nothing,
+            &format!(
+                "videotestsrc name=edge_source is-live=true pattern=smpte horizontal-speed=4 \
+                 ! video/x-raw,format=I420,width=1280,height=720,framerate=24/1,pixel-aspect-ratio=1/1 \
+                 ! {QUEUE}"
+            ),
             Form::Shaped("I420"),
         );
         check(
             &Source::File { path: "a \"b\" ! c.mp4".into(), repeat: false },
-            None,
+            &Decided::Nothing,
             "filesrc name=edge_source ! decodebin name=edge_decode expose-all-streams=false \
              caps=video/x-raw(ANY) identity name=edge_paced sync=true",
             Form::Raw,
         );
         check(
+            &Source::Libcamera { camera: None },
+            &Decided::Nothing,
+            &format!(
+                "libcamerasrc name=edge_source ! video/x-raw,format=NV12,width=1280,height=720,\
+                 framerate=24/1,colorimetry=bt709,interlace-mode=progressive ! {QUEUE}"
+            ),
+            Form::Shaped("NV12"),
+        );
+        check(
+            &Source::NvArgus { sensor: 1 },
+            &Decided::Nothing,
+            &format!(
+                "nvarguscamerasrc name=edge_source sensor-id=1 ! video/x-raw(memory:NVMM),format=NV12,\
+                 width=1280,height=720,framerate=24/1 ! {QUEUE}"
+            ),
+            Form::Nvmm,
+        );
+        check(
             &Source::Pipeline { fragment: "videotestsrc ! timeoverlay".into() },
-            None,
+            &Decided::Nothing,
             "videotestsrc ! timeoverlay ! capsfilter name=edge_tail caps=\"video/x-h264; \
              video/x-raw,width=1280,height=720,framerate=24/1; video/x-raw\"",
             Form::Negotiated,
@@ -181,51 +271,102 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_is_asked_for_what_it_offers() {
-        let camera = Source::V4l2 { device: "/dev/video0".into(), format: CameraFormat::Auto };
+    fn a_network_camera_is_passed_on_or_decoded() {
+        let source = Source::Rtsp {
+            url: "rtsp://camera/1".into(),
+            credential: None,
+            format: CameraFormat::Auto,
+        };
         check(
-            &camera,
-            Some(&choice(CameraFormat::H264, "video/x-h264,width=1280,height=720")),
-            "v4l2src name=edge_source ! video/x-h264,width=1280,height=720",
+            &source,
+            &Decided::PassThrough(true),
+            "rtspsrc name=edge_source protocols=tcp latency=200 timeout=5000000 tcp-timeout=5000000 \
+             rtph264depay name=edge_received",
             Form::H264,
         );
         check(
-            &camera,
-            Some(&choice(CameraFormat::Mjpeg, "image/jpeg")),
-            "v4l2src name=edge_source ! image/jpeg \
-             ! queue leaky=downstream max-size-buffers=3 max-size-bytes=0 max-size-time=0 ! jpegdec",
+            &source,
+            &Decided::PassThrough(false),
+            &format!(
+                "rtspsrc name=edge_source protocols=tcp latency=200 timeout=5000000 tcp-timeout=5000000 \
+                 identity name=edge_received ! decodebin name=edge_decode expose-all-streams=false \
+                 caps=video/x-raw(ANY) {QUEUE} name=edge_paced"
+            ),
             Form::Raw,
         );
-        check(
-            &camera,
-            Some(&choice(CameraFormat::Raw, "video/x-raw")),
-            "v4l2src name=edge_source ! video/x-raw \
-             ! queue leaky=downstream max-size-buffers=3 max-size-bytes=0 max-size-time=0",
-            Form::Raw,
+        assert_eq!(
+            measured("s"),
+            "rtspsrc name=edge_source protocols=tcp latency=200 timeout=5000000 tcp-timeout=5000000 \
+             rtph264depay name=edge_received ! h264parse \
+             ! video/x-h264,stream-format=byte-stream,alignment=au ! appsink name=s sync=false max-buffers=4"
         );
     }
 
     #[test]
-    fn choices_go_from_the_cheapest_to_the_last_resort() {
-        let caps = |format| {
-            let choices = camera_choices(format, &Video::default());
-            choices.into_iter().map(|choice| choice.caps).collect::<Vec<_>>()
+    fn a_camera_is_asked_for_the_mode_that_was_picked() {
+        let camera = Source::V4l2 { device: "/dev/video0".into(), format: CameraFormat::Auto };
+        let mode = |format, raw: &str, fps| {
+            let (width, height, raw) = (1280, 720, raw.to_owned());
+            Decided::Mode(Mode { format, raw, width, height, rate: Rate::whole(fps) })
         };
-        assert_eq!(
-            caps(CameraFormat::Auto),
-            [
-                "video/x-h264,width=1280,height=720,framerate=24/1",
-                "video/x-h264,width=1280,height=720",
-                "image/jpeg,width=1280,height=720,framerate=24/1",
-                "image/jpeg,width=1280,height=720",
-                "image/jpeg",
-                "video/x-raw,width=1280,height=720,framerate=24/1",
-                "video/x-raw,width=1280,height=720",
-                "video/x-raw",
-            ]
+        let from = "v4l2src name=edge_source";
+        let size = "width=1280,height=720";
+        check(
+            &camera,
+            &mode(CameraFormat::H264, "", 24),
+            &format!("{from} ! video/x-h264,{size},framerate=24/1"),
+            Form::H264,
         );
-        assert_eq!(caps(CameraFormat::H264).last().map(String::as_str), Some("video/x-h264"));
-        assert_eq!(caps(CameraFormat::Mjpeg).len(), 3);
-        assert_eq!(caps(CameraFormat::Raw).len(), 3);
+        check(
+            &camera,
+            &mode(CameraFormat::Mjpeg, "", 30),
+            &format!("{from} ! image/jpeg,{size},framerate=30/1 ! {QUEUE} ! jpegdec"),
+            Form::Raw,
+        );
+        for (fps, form) in [(24, Form::Shaped("YUY2")), (30, Form::Raw)] {
+            check(
+                &camera,
+                &mode(CameraFormat::Raw, "YUY2", fps),
+                &format!("{from} ! video/x-raw,format=YUY2,{size},framerate={fps}/1 ! {QUEUE}"),
+                form,
+            );
+        }
+    }
+
+    #[track_caller]
+    fn check_turning(rotate: Rotate, flip: Flip, crop: bool, expected: &str) {
+        let video = Video { rotate, flip, crop, ..Video::default() };
+        assert_eq!(turning(&video), expected);
+    }
+
+    #[test]
+    fn a_picture_is_turned_then_mirrored_then_cut() {
+        check_turning(Rotate::None, Flip::None, false, "");
+        check_turning(
+            Rotate::None,
+            Flip::None,
+            true,
+            "videoconvert ! aspectratiocrop aspect-ratio=1280/720 ! ",
+        );
+        check_turning(
+            Rotate::Quarter,
+            Flip::Horizontal,
+            true,
+            "videoconvert ! videoflip video-direction=ul-lr ! aspectratiocrop aspect-ratio=1280/720 ! ",
+        );
+        let direction = |rotate, flip, name: &str| {
+            let text = format!("videoconvert ! videoflip video-direction={name} ! ");
+            check_turning(rotate, flip, false, &text);
+        };
+        direction(Rotate::Quarter, Flip::None, "90r");
+        direction(Rotate::Half, Flip::None, "180");
+        direction(Rotate::ThreeQuarters, Flip::None, "90l");
+        direction(Rotate::None, Flip::Horizontal, "horiz");
+        direction(Rotate::None, Flip::Vertical, "vert");
+        direction(Rotate::Half, Flip::Horizontal, "vert");
+        direction(Rotate::Half, Flip::Vertical, "horiz");
+        direction(Rotate::Quarter, Flip::Vertical, "ur-ll");
+        direction(Rotate::ThreeQuarters, Flip::Horizontal, "ur-ll");
+        direction(Rotate::ThreeQuarters, Flip::Vertical, "ul-lr");
     }
 }

@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use super::{Initial, Key, Takes, filled};
 use crate::config::draft::SourceKind;
-use crate::media::{CameraFormat, Speed};
+use crate::media::{CameraFormat, Flip, Rotate, Speed};
 
 pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.kind",
         initial: Initial::Is(r#""test""#),
-        what: "Where frames come from: a moving test pattern, a file, a camera, or your own GStreamer pipeline.",
+        what: "Where frames come from: a moving test pattern, the first camera that can be used (of the Pi's or Jetson's camera port, then of USB), a file, a camera of video4linux, of the Pi's camera port (libcamera), of the Jetson's (nvargus), of the network (rtsp), or your own GStreamer pipeline.",
         takes: Takes::OneOf(&[
             ("test", |d| d.source.kind = SourceKind::Test),
+            ("auto", |d| d.source.kind = SourceKind::Auto),
             ("file", |d| d.source.kind = SourceKind::File),
             ("v4l2", |d| d.source.kind = SourceKind::V4l2),
+            ("libcamera", |d| d.source.kind = SourceKind::Libcamera),
+            ("nvargus", |d| d.source.kind = SourceKind::NvArgus),
+            ("rtsp", |d| d.source.kind = SourceKind::Rtsp),
             ("pipeline", |d| d.source.kind = SourceKind::Pipeline),
         ]),
     },
@@ -41,22 +45,49 @@ pub(super) static KEYS: &[Key] = &[
             means: "none",
             example: r#""/dev/v4l/by-id/usb-camera-video-index0""#,
         },
-        what: "The camera of `source.kind = \"v4l2\"`. Best below /dev/v4l/by-id: /dev/videoN changes on replug.",
+        what: "The camera, as `livepeer-edge devices` shows it. Of v4l2: a path below /dev/v4l/by-id, or a part of its name there, such as the serial number; /dev/videoN changes on replug. Of libcamera: its name. Of nvargus: its number.",
         takes: Takes::Text {
-            kind: "path of a device",
+            kind: "path, name or number of a device",
             keep: |d, text| filled(text).map(|path| d.source.device = Some(path.into())),
         },
     },
     Key {
         name: "source.format",
         initial: Initial::Is(r#""auto""#),
-        what: "What the camera is asked for: H.264 is passed through, MJPEG is decoded here; auto takes the first it has of H.264, MJPEG, raw.",
+        what: "What the camera is asked for: H.264 passes through, MJPEG is decoded here; auto takes the best it offers in the wanted size and rate. Of rtsp, auto lets H.264 pass through if its keys are at most 2 s apart and it has no B-frames; raw always encodes anew.",
         takes: Takes::OneOf(&[
             ("auto", |d| d.source.format = CameraFormat::Auto),
             ("h264", |d| d.source.format = CameraFormat::H264),
             ("mjpeg", |d| d.source.format = CameraFormat::Mjpeg),
             ("raw", |d| d.source.format = CameraFormat::Raw),
         ]),
+    },
+    Key {
+        name: "source.url",
+        initial: Initial::Unset { means: "none", example: r#""rtsp://192.168.1.20:554/stream1""# },
+        what: "The camera of `source.kind = \"rtsp\"`, received over TCP. Without user and password: those have their own keys.",
+        takes: Takes::Text {
+            kind: "rtsp or rtsps URL",
+            keep: |d, text| rtsp_url(text).map(|url| d.source.url = Some(url.to_owned())),
+        },
+    },
+    Key {
+        name: "source.credential",
+        initial: Initial::Unset { means: "none", example: r#""camera""# },
+        what: "The name under which systemd's LoadCredential= holds user:password of the rtsp camera.",
+        takes: Takes::Text {
+            kind: "name of a credential",
+            keep: |d, text| filled(text).map(|name| d.source.credential = Some(name.to_owned())),
+        },
+    },
+    Key {
+        name: "source.credential-file",
+        initial: Initial::Unset { means: "none", example: r#""/etc/livepeer-edge/camera""# },
+        what: "Instead: a file with user:password of the rtsp camera, and nothing else.",
+        takes: Takes::Text {
+            kind: "path of a file",
+            keep: |d, text| filled(text).map(|path| d.source.credential_file = Some(path.into())),
+        },
     },
     Key {
         name: "source.fragment",
@@ -120,6 +151,33 @@ pub(super) static KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "video.rotate",
+        initial: Initial::Is(r#""none""#),
+        what: "How far the picture is turned, clockwise, in degrees. A camera's own H.264 cannot be turned, and is then not asked for.",
+        takes: Takes::OneOf(&[
+            ("none", |d| d.video.rotate = Rotate::None),
+            ("90", |d| d.video.rotate = Rotate::Quarter),
+            ("180", |d| d.video.rotate = Rotate::Half),
+            ("270", |d| d.video.rotate = Rotate::ThreeQuarters),
+        ]),
+    },
+    Key {
+        name: "video.flip",
+        initial: Initial::Is(r#""none""#),
+        what: "How the picture is mirrored, once turned.",
+        takes: Takes::OneOf(&[
+            ("none", |d| d.video.flip = Flip::None),
+            ("horizontal", |d| d.video.flip = Flip::Horizontal),
+            ("vertical", |d| d.video.flip = Flip::Vertical),
+        ]),
+    },
+    Key {
+        name: "video.crop",
+        initial: Initial::Is("false"),
+        what: "Cut the picture to the shape of width × height, as a model with square pictures likes it; else it gets bars.",
+        takes: Takes::Flag(|d, on| d.video.crop = on),
+    },
+    Key {
         name: "encoder.element",
         initial: Initial::Is(r#""auto""#),
         what: "The GStreamer element that encodes, such as x264enc; auto takes the first that works here, tried with real frames, hardware before software.",
@@ -142,6 +200,22 @@ pub(super) static KEYS: &[Key] = &[
         ]),
     },
 ];
+
+/// The text, if it is the address of a camera and holds no credential.
+fn rtsp_url(text: &str) -> Result<&str, String> {
+    let behind = text.strip_prefix("rtsp://").or_else(|| text.strip_prefix("rtsps://"));
+    let authority = behind.and_then(|behind| behind.split(['/', '?']).next());
+    match authority {
+        Some(authority) if authority.contains('@') => {
+            Err("must not hold user and password; use source.credential or source.credential-file"
+                .to_owned())
+        }
+        Some(authority) if !authority.is_empty() && !text.contains(|c: char| c.is_whitespace()) => {
+            filled(text)
+        }
+        _ => Err("is no rtsp:// or rtsps:// URL".to_owned()),
+    }
+}
 
 /// `None` for auto. Only what can be the name of an element goes into a pipeline's description.
 fn element(text: &str) -> Result<Option<String>, String> {

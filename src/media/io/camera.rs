@@ -1,24 +1,62 @@
-//! Asks a video4linux camera what it offers, and picks the first choice of the list that fits.
+//! Finds video4linux cameras, asks one what it offers, and picks the mode.
 //!
 //! Does not: keep the camera; it is closed again before the pipeline opens it.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use crate::capacity::CAMERA_MODES;
 use crate::media::io::diagnosis;
-use crate::media::source::{CameraChoice, camera_choices};
+use crate::media::modes::{Mode, Rate, pick};
+use crate::media::names::{Found, by_preference, find};
 use crate::media::{CameraFormat, MediaError, Source, Video};
 
-/// How to ask the camera at `device` for video.
+/// Where nodes and names of cameras are.
+const DIRECTORIES: [&str; 3] = ["/dev/v4l/by-id", "/dev/v4l/by-path", "/dev"];
+
+/// The nodes that may be cameras, those with lasting names first, each camera once.
+pub(super) fn cameras() -> Vec<PathBuf> {
+    let mut seen = Vec::new();
+    let mut once = |path: &PathBuf| {
+        let node = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        let is_new = !seen.contains(&node);
+        seen.push(node);
+        is_new
+    };
+    by_preference(paths()).into_iter().filter(|path| once(path)).collect()
+}
+
+fn paths() -> Vec<PathBuf> {
+    let list = |directory| fs::read_dir(directory).into_iter().flatten().flatten();
+    DIRECTORIES.into_iter().flat_map(list).map(|entry| entry.path()).collect()
+}
+
+/// The path of the camera that was named, and its best mode.
 pub(super) fn choose(
-    device: &Path,
+    name: &Path,
     format: CameraFormat,
     video: &Video,
-) -> Result<CameraChoice, MediaError> {
+) -> Result<(PathBuf, Mode), MediaError> {
+    let device = match find(name, &paths()) {
+        Found::One(device) => device,
+        Found::None => return Err(MediaError::NoSuchDevice(name.into())),
+        Found::Several(found) => {
+            return Err(MediaError::SeveralDevices { name: name.into(), found });
+        }
+    };
+    let modes = modes(&device, video)?;
+    match pick(&modes, format, video) {
+        Some(mode) => Ok((device, mode.clone())),
+        None => Err(MediaError::NotOffered { device, wanted: words(format) }),
+    }
+}
+
+/// What the camera at `device` offers. Where it leaves a side or a rate open, that of `video`, or the nearest.
+pub(super) fn modes(device: &Path, video: &Video) -> Result<Vec<Mode>, MediaError> {
     let absent = || MediaError::NoSuchDevice(device.into());
     let metadata =
         fs::metadata(device).map_err(|error| diagnosis::of_open(&error, device, absent))?;
@@ -26,18 +64,12 @@ pub(super) fn choose(
         return Err(MediaError::NotACamera(device.into()));
     }
     File::open(device).map_err(|error| diagnosis::of_open(&error, device, absent))?;
-
-    let offer = offer(device, format)?;
-    camera_choices(format, video)
-        .into_iter()
-        .find(|choice| {
-            choice.caps.parse::<gst::Caps>().is_ok_and(|caps| caps.can_intersect(&offer))
-        })
-        .ok_or_else(|| MediaError::NotOffered { device: device.into(), wanted: words(format) })
+    let offer = offer(device)?;
+    Ok(modes_in(&offer, video))
 }
 
 /// The caps of the opened device.
-fn offer(device: &Path, format: CameraFormat) -> Result<gst::Caps, MediaError> {
+fn offer(device: &Path) -> Result<gst::Caps, MediaError> {
     let camera = gst::ElementFactory::make("v4l2src")
         .property("device", device.to_string_lossy().as_ref())
         .build()
@@ -56,8 +88,8 @@ fn offer(device: &Path, format: CameraFormat) -> Result<gst::Caps, MediaError> {
             Some(gst::MessageView::Error(error))
                 if error.error().matches(gst::ResourceError::Busy) =>
             {
-                let source = Source::V4l2 { device: device.into(), format };
-                diagnosis::of_message(error, &source)
+                let format = CameraFormat::Auto;
+                diagnosis::of_message(error, &Source::V4l2 { device: device.into(), format })
             }
             // It is there, may be opened, and is not busy: then it is no camera.
             _ => MediaError::NotACamera(device.into()),
@@ -65,11 +97,147 @@ fn offer(device: &Path, format: CameraFormat) -> Result<gst::Caps, MediaError> {
     }
 }
 
+/// The modes in caps.
+pub(super) fn modes_in(caps: &gst::CapsRef, video: &Video) -> Vec<Mode> {
+    let mut modes = Vec::new();
+    for (structure, features) in caps.iter_with_features() {
+        let format = match structure.name().as_str() {
+            "video/x-h264" => CameraFormat::H264,
+            "image/jpeg" => CameraFormat::Mjpeg,
+            "video/x-raw" => CameraFormat::Raw,
+            _ => continue,
+        };
+        if !features.is_equal(gst::CAPS_FEATURES_MEMORY_SYSTEM_MEMORY.as_ref()) {
+            continue;
+        }
+        let raws = match format {
+            CameraFormat::Raw => words_in(structure, "format"),
+            CameraFormat::Auto | CameraFormat::H264 | CameraFormat::Mjpeg => vec![String::new()],
+        };
+        for width in sides(structure, "width", video.width) {
+            for height in sides(structure, "height", video.height) {
+                for rate in rates(structure, video.fps) {
+                    modes.extend(raws.iter().map(|raw| {
+                        let raw = raw.clone();
+                        Mode { format, raw, width, height, rate }
+                    }));
+                }
+            }
+        }
+        // A device that lists more is broken, or hostile.
+        modes.truncate(CAMERA_MODES);
+    }
+    modes
+}
+
+/// The values of a field: itself, or those of its list.
+fn values(structure: &gst::StructureRef, field: &str) -> Vec<gst::glib::SendValue> {
+    let Ok(value) = structure.value(field) else { return Vec::new() };
+    match value.get::<gst::List>() {
+        Ok(list) => list.iter().take(CAMERA_MODES).cloned().collect(),
+        Err(_) => vec![value.clone()],
+    }
+}
+
+fn words_in(structure: &gst::StructureRef, field: &str) -> Vec<String> {
+    values(structure, field).iter().filter_map(|value| value.get::<String>().ok()).collect()
+}
+
+fn sides(structure: &gst::StructureRef, field: &str, wanted: u32) -> Vec<u32> {
+    let side = |value: &gst::glib::SendValue| {
+        let side = match value.get::<gst::IntRange<i32>>() {
+            Ok(range) => {
+                i32::try_from(wanted).ok()?.clamp(range.min(), range.max().max(range.min()))
+            }
+            Err(_) => value.get::<i32>().ok()?,
+        };
+        u32::try_from(side).ok().filter(|side| *side > 0)
+    };
+    values(structure, field).iter().filter_map(side).collect()
+}
+
+fn rates(structure: &gst::StructureRef, wanted: u32) -> Vec<Rate> {
+    let rate = |value: &gst::glib::SendValue| {
+        let rate = match value.get::<gst::FractionRange>() {
+            Ok(range) => {
+                let wanted = gst::Fraction::new(i32::try_from(wanted).ok()?, 1);
+                wanted.clamp(range.min(), range.max().max(range.min()))
+            }
+            Err(_) => value.get::<gst::Fraction>().ok()?,
+        };
+        let frames = u32::try_from(rate.numer()).ok().filter(|frames| *frames > 0)?;
+        let seconds = u32::try_from(rate.denom()).ok().filter(|seconds| *seconds > 0)?;
+        Some(Rate { frames, seconds })
+    };
+    values(structure, "framerate").iter().filter_map(rate).collect()
+}
+
 fn words(format: CameraFormat) -> &'static str {
     match format {
-        CameraFormat::Auto => "H.264, MJPEG or raw video",
+        CameraFormat::Auto => "MJPEG, raw video, or H.264 of the wanted size",
         CameraFormat::H264 => "H.264",
         CameraFormat::Mjpeg => "MJPEG",
         CameraFormat::Raw => "raw video",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(caps: &str, expected: &[&str]) {
+        gst::init().unwrap();
+        let caps = caps.parse::<gst::Caps>().unwrap();
+        let modes = modes_in(&caps, &Video::default());
+        assert_eq!(modes.iter().map(Mode::caps).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn lists_are_taken_apart() {
+        check(
+            "video/x-raw,format=YUY2,width=640,height=480,framerate={30/1,15/2}; \
+             image/jpeg,width=1280,height=720,framerate=30/1",
+            &[
+                "video/x-raw,format=YUY2,width=640,height=480,framerate=30/1",
+                "video/x-raw,format=YUY2,width=640,height=480,framerate=15/2",
+                "image/jpeg,width=1280,height=720,framerate=30/1",
+            ],
+        );
+        check(
+            "video/x-raw,format={NV12,YUY2},width={320,640},height=240,framerate=30/1",
+            &[
+                "video/x-raw,format=NV12,width=320,height=240,framerate=30/1",
+                "video/x-raw,format=YUY2,width=320,height=240,framerate=30/1",
+                "video/x-raw,format=NV12,width=640,height=240,framerate=30/1",
+                "video/x-raw,format=YUY2,width=640,height=240,framerate=30/1",
+            ],
+        );
+    }
+
+    #[test]
+    fn of_ranges_the_nearest_is_taken() {
+        check(
+            "video/x-h264,width=[32,1920],height=[32,1080],framerate=[0/1,30/1]",
+            &["video/x-h264,width=1280,height=720,framerate=24/1"],
+        );
+        check(
+            "image/jpeg,width=[16,640],height=[16,480],framerate=[1/1,10/1]",
+            &["image/jpeg,width=640,height=480,framerate=10/1"],
+        );
+    }
+
+    #[test]
+    fn what_is_no_mode_is_left_out() {
+        check(
+            "audio/x-raw; video/x-bayer,width=640,height=480,framerate=30/1; \
+             video/x-raw(memory:DMABuf),format=YUY2,width=640,height=480,framerate=30/1; \
+             video/x-raw,format=YUY2,width=640,height=480; \
+             video/x-raw,format=YUY2,width=640,height=480,framerate=0/1; \
+             video/x-raw,width=640,height=480,framerate=30/1",
+            &[],
+        );
+        check("ANY", &[]);
+        check("EMPTY", &[]);
     }
 }

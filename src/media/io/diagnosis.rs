@@ -10,6 +10,7 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use crate::media::error::presentable;
+use crate::media::io::rtsp::host;
 use crate::media::pipeline::ENCODER;
 use crate::media::{MediaError, Source};
 
@@ -38,9 +39,16 @@ pub(super) fn of_description(
     match (missing, source) {
         (Some(element), _) => MediaError::MissingElement(element.clone()),
         (None, Source::Pipeline { .. }) => MediaError::Fragment(presentable(error.message())),
-        (None, Source::Test | Source::File { .. } | Source::V4l2 { .. }) => {
-            MediaError::Gstreamer(presentable(error.message()))
-        }
+        (
+            None,
+            Source::Auto
+            | Source::Test
+            | Source::File { .. }
+            | Source::V4l2 { .. }
+            | Source::Libcamera { .. }
+            | Source::NvArgus { .. }
+            | Source::Rtsp { .. },
+        ) => MediaError::Gstreamer(presentable(error.message())),
     }
 }
 
@@ -54,6 +62,14 @@ pub(super) fn of_message(message: &gst::message::Error, source: &Source) -> Medi
         }
         if error.matches(gst::ResourceError::NotFound) {
             return MediaError::NoSuchDevice(device.clone());
+        }
+    }
+    if let Source::Rtsp { url, .. } = source {
+        if error.matches(gst::ResourceError::NotAuthorized) {
+            return MediaError::Unauthorized(host(url));
+        }
+        if error.is::<gst::ResourceError>() {
+            return MediaError::Unreachable { host: host(url), detail };
         }
     }
     if let Some(encoder) = message.src().and_then(encoder_of) {

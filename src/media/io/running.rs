@@ -155,6 +155,9 @@ impl Running {
             } else if repeats {
                 start_over(&pipeline, &stopped);
                 None
+            } else if watch.source.is_camera() {
+                // Cameras have no end; this one went away.
+                Some(End::Failed(MediaError::StreamEnded))
             } else {
                 Some(End::EndOfStream)
             };

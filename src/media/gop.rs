@@ -1,0 +1,147 @@
+//! Measures a stream of H.264 to say whether it may pass through as it is: keys at most two seconds apart, and
+//! no B-frames.
+//!
+//! With keys further apart a segment would be too long for the network's runners; B-frames need times that
+//! go back, which receivers of RTP straighten out. So they are known by their slices, not by their times.
+//!
+//! Does not: watch the stream later on; some cameras stretch their GOP when nothing moves, and are better
+//! told not to.
+
+use std::time::Duration;
+
+/// The longest distance of keys (field-facts, ai-runner), and a frame of 24/s for the camera's clock.
+pub const LONGEST: Duration = Duration::from_millis(2042);
+
+/// What a stream is good for.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fitness {
+    /// It may pass through.
+    Passes,
+    /// It has B-frames.
+    HasBFrames,
+    /// Its keys are too far apart.
+    LongGop,
+}
+
+/// A measurement under way.
+#[derive(Debug, Clone, Default)]
+pub struct Gop {
+    first_key: Option<Duration>,
+}
+
+impl Gop {
+    /// The next access unit, with the time at which it is shown; an answer as soon as there is one.
+    pub fn on_unit(&mut self, is_key: bool, has_b: bool, shown: Duration) -> Option<Fitness> {
+        if has_b {
+            return Some(Fitness::HasBFrames);
+        }
+        // What comes before the first key cannot be judged.
+        let Some(first) = self.first_key else {
+            self.first_key = is_key.then_some(shown);
+            return None;
+        };
+        if shown.saturating_sub(first) > LONGEST {
+            return Some(Fitness::LongGop);
+        }
+        is_key.then_some(Fitness::Passes)
+    }
+}
+
+/// Whether a picture in Annex B has slices of type B.
+pub fn has_b_slices(access_unit: &[u8]) -> bool {
+    let starts = access_unit.windows(3).enumerate().filter(|(_, bytes)| *bytes == [0, 0, 1]);
+    starts.map(|(at, _)| access_unit.get(at + 3..).unwrap_or_default()).any(|nal| {
+        let Some((header, slice)) = nal.split_first() else { return false };
+        // Slices of a picture that is no IDR, whole or its first partition (H.264, 7.3.3).
+        matches!(header & 0x1f, 1 | 2) && slice_type(slice).is_some_and(|kind| kind % 5 == 1)
+    })
+}
+
+/// The second number of a slice header; the first says where the slice begins.
+fn slice_type(slice: &[u8]) -> Option<u32> {
+    let mut bits = slice.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+    unsigned(&mut bits)?;
+    unsigned(&mut bits)
+}
+
+/// A number in Exp-Golomb code (H.264, 9.1).
+fn unsigned(bits: &mut impl Iterator<Item = u8>) -> Option<u32> {
+    let mut zeros = 0;
+    while bits.next()? == 0 {
+        zeros += 1;
+        if zeros > 20 {
+            return None; // more macroblocks than any picture has
+        }
+    }
+    let mut number = 1_u32;
+    for _ in 0..zeros {
+        number = number << 1 | u32::from(bits.next()?);
+    }
+    Some(number - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Times in ms; keys have an exclamation mark, pictures with slices of type B a b.
+    #[track_caller]
+    fn check(units: &str, expected: Option<Fitness>) {
+        let mut gop = Gop::default();
+        let answer = units.split_whitespace().find_map(|unit| {
+            let shown = unit.trim_end_matches(['!', 'b']).parse().unwrap();
+            gop.on_unit(unit.ends_with('!'), unit.ends_with('b'), Duration::from_millis(shown))
+        });
+        assert_eq!(answer, expected);
+    }
+
+    #[test]
+    fn a_short_gop_without_b_frames_passes() {
+        check("0! 40 80 1000!", Some(Fitness::Passes));
+        check("40 80 120! 160 2120!", Some(Fitness::Passes));
+        check("0! 0!", Some(Fitness::Passes));
+        check("500! 0!", Some(Fitness::Passes));
+    }
+
+    #[test]
+    fn a_long_gop_is_known_before_its_end() {
+        check("0! 40 2000 2043", Some(Fitness::LongGop));
+        check("0! 2043!", Some(Fitness::LongGop));
+    }
+
+    #[test]
+    fn b_frames_are_known_at_once() {
+        check("0! 120 120b 240", Some(Fitness::HasBFrames));
+        check("0b", Some(Fitness::HasBFrames));
+    }
+
+    #[test]
+    fn it_takes_a_gop_to_know() {
+        check("", None);
+        check("0 40 80", None);
+        check("0! 40 80", None);
+    }
+
+    #[track_caller]
+    fn check_slices(bytes: &[u8], expected: bool) {
+        assert_eq!(has_b_slices(bytes), expected, "{bytes:x?}");
+        for end in 0..bytes.len() {
+            let _ = has_b_slices(&bytes[..end]);
+        }
+    }
+
+    #[test]
+    fn slices_of_type_b_are_found() {
+        // First macroblock 0 is the bit 1; then the type: 0 is 1, 1 is 010, 5 is 00110, 6 is 00111.
+        check_slices(&[0, 0, 0, 1, 0x41, 0b1010_0000, 0], true);
+        check_slices(&[0, 0, 1, 0x01, 0b1001_1100, 0], true);
+        check_slices(&[0, 0, 1, 0x41, 0b1100_0000, 0], false);
+        check_slices(&[0, 0, 1, 0x41, 0b1001_1000, 0], false);
+        check_slices(&[0, 0, 1, 0x65, 0b1010_0000, 0], false);
+        // A second slice, which begins at macroblock 40: 40 + 1 in 11 bits.
+        check_slices(&[0, 0, 1, 0x41, 0xc0, 0, 0, 1, 0x41, 0b0000_0101, 0b0010_1000], true);
+        check_slices(&[0, 0, 1, 0x41, 0, 0, 0, 0, 0], false);
+        check_slices(&[], false);
+    }
+}

@@ -1,0 +1,118 @@
+//! Finds what a source is on this machine: `auto` becomes a camera, a camera becomes a mode.
+//!
+//! | order | camera | usable if |
+//! |---|---|---|
+//! | 1 | libcamera: the Pi's camera port | a frame comes |
+//! | 2 | NVIDIA Argus: the Jetson's camera port | a frame comes |
+//! | 3 | video4linux, by its lasting name, then by its number | it opens and offers a mode |
+//!
+//! The camera port comes first, as nobody plugs a camera in there without meaning it.
+//!
+//! Does not: build pipelines.
+
+use std::fs::File;
+use std::sync::mpsc;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use crate::capacity::CAMERA_TIME;
+use crate::media::io::running::{self, End, Ending, Running, Watch};
+use crate::media::io::{camera, diagnosis, prepare, rtsp};
+use crate::media::source::{self, Decided};
+use crate::media::{CameraFormat, MediaError, Options, Source, Video};
+
+/// A source on this machine.
+pub(super) struct Known {
+    /// What it is: never [`Source::Auto`], and a path where a name was.
+    pub(super) source: Source,
+    /// What its device said.
+    pub(super) decided: Decided,
+}
+
+/// Looks for the source of `options`. May block for some seconds.
+pub(super) fn find(options: &Options) -> Result<Known, MediaError> {
+    let decided = match &options.source {
+        Source::Auto => return first(&options.video),
+        Source::V4l2 { device, format } => return v4l2(device, *format, &options.video),
+        Source::File { path, .. } => {
+            let absent = || MediaError::NoSuchFile(path.clone());
+            File::open(path).map_err(|error| diagnosis::of_open(&error, path, absent))?;
+            Decided::Nothing
+        }
+        Source::Rtsp { .. } => rtsp::decide(&options.source, &options.video)?,
+        Source::Test
+        | Source::Libcamera { .. }
+        | Source::NvArgus { .. }
+        | Source::Pipeline { .. } => Decided::Nothing,
+    };
+    Ok(Known { source: options.source.clone(), decided })
+}
+
+fn v4l2(name: &std::path::Path, format: CameraFormat, video: &Video) -> Result<Known, MediaError> {
+    let (device, mode) = camera::choose(name, format, video)?;
+    log::debug!("camera {}: {}", device.display(), mode.caps());
+    Ok(Known { source: Source::V4l2 { device, format }, decided: Decided::Mode(mode) })
+}
+
+/// The first camera that can be used.
+fn first(video: &Video) -> Result<Known, MediaError> {
+    let mut tried = Vec::new();
+    let ports = [
+        ("libcamerasrc", Source::Libcamera { camera: None }),
+        ("nvarguscamerasrc", Source::NvArgus { sensor: 0 }),
+    ];
+    for (element, source) in ports {
+        if gst::ElementFactory::find(element).is_none() {
+            continue;
+        }
+        match gives_a_frame(&source, video) {
+            Ok(()) => {
+                log::info!("camera {element}: a frame came");
+                return Ok(Known { source, decided: Decided::Nothing });
+            }
+            Err(error) => tried.push((element.to_owned(), error.to_string())),
+        }
+    }
+    for device in camera::cameras() {
+        match v4l2(&device, CameraFormat::Auto, video) {
+            Ok(known) => {
+                log::info!("camera {}", device.display());
+                return Ok(known);
+            }
+            Err(error) => tried.push((device.display().to_string(), error.to_string())),
+        }
+    }
+    Err(MediaError::NoCamera { tried })
+}
+
+/// Whether a frame comes out of `source` within [`CAMERA_TIME`].
+fn gives_a_frame(source: &Source, video: &Video) -> Result<(), MediaError> {
+    const SINK: &str = "edge_units";
+    let head = source::head(source, video, &Decided::Nothing);
+    let built = running::parse(&format!("{} ! fakesink name={SINK}", head.text), source)?;
+    prepare::prepare(&built, source)?;
+    let (tell, told) = mpsc::channel();
+    if let Some(pad) = built.by_name(SINK).and_then(|sink| sink.static_pad("sink")) {
+        let tell = tell.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            let _ = tell.send(());
+            gst::PadProbeReturn::Remove
+        });
+    }
+    let ending = Ending::new();
+    let on_end = move || {
+        let _ = tell.send(());
+    };
+    let watch =
+        Watch { source: source.clone(), had_media: || true, on_end, ending: ending.clone() };
+    let running = Running::open(built, watch)?;
+    running.play(&ending);
+    let came = told.recv_timeout(CAMERA_TIME);
+    drop(running);
+    match (came, ending.known()) {
+        (_, Some(End::Failed(error))) => Err(error),
+        (Ok(()), None | Some(End::EndOfStream)) => Ok(()),
+        (Err(_), _) => Err(MediaError::Stalled(CAMERA_TIME)),
+    }
+}

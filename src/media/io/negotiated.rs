@@ -1,0 +1,78 @@
+//! Builds the rest of a pipeline when the caps of the user's fragment are known.
+//!
+//! Does not: know sources whose form is known before.
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use crate::media::encoder::{Element, KeyRequest};
+use crate::media::io::access_units::AccessUnits;
+use crate::media::io::diagnosis;
+use crate::media::io::running::{End, Ending};
+use crate::media::source::{Form, TAIL};
+use crate::media::{MediaError, Options, Source, pipeline};
+
+/// Builds the rest of the pipeline when the fragment's caps are known.
+pub(super) fn attach_when_negotiated(
+    pipeline: &gst::Pipeline,
+    options: &Options,
+    element: &Element,
+    units: &AccessUnits,
+    ending: &Ending,
+) -> Result<(), MediaError> {
+    let lacks = || MediaError::Fragment(format!("it has no element {TAIL}"));
+    let pad = pipeline.by_name(TAIL).and_then(|tail| tail.static_pad("src")).ok_or_else(lacks)?;
+    let (pipeline, options, element) = (pipeline.downgrade(), options.clone(), element.clone());
+    let (units, ending) = (units.clone(), ending.clone());
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+        let Some(event) = info.event().filter(|_| !pad.is_linked()) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let built = match (event.view(), pipeline.upgrade()) {
+            (gst::EventView::Caps(caps), Some(pipeline)) => {
+                attach_tail(&pipeline, pad, caps.caps(), &options, &element, &units)
+            }
+            // Without a sink, nobody else tells of the end.
+            (gst::EventView::Eos(_), _) => Err(MediaError::NoFrames),
+            _ => Ok(()),
+        };
+        if let Err(error) = built {
+            ending.set(End::Failed(error));
+            units.close();
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+fn attach_tail(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    caps: &gst::CapsRef,
+    options: &Options,
+    element: &Element,
+    units: &AccessUnits,
+) -> Result<(), MediaError> {
+    let (form, key) = match caps.structure(0).map(|caps| caps.name().as_str()) {
+        Some("video/x-raw") => (Form::Raw, element.row.key),
+        Some("video/x-h264") => (Form::H264, KeyRequest::Event),
+        _ => return Err(MediaError::UnusableCaps(caps.to_string())),
+    };
+    let text =
+        pipeline::tail(form, &options.video, element, options.encoder.speed).unwrap_or_default();
+    let mut context = gst::ParseContext::new();
+    let flags = gst::ParseFlags::FATAL_ERRORS;
+    let tail = gst::parse::bin_from_description_full(&text, true, Some(&mut context), flags)
+        .map_err(|error| {
+            diagnosis::of_description(&error, &context.missing_elements(), &Source::Test)
+        })?
+        .downcast::<gst::Bin>()
+        .map_err(|element| MediaError::Gstreamer(format!("{} is no bin", element.name())))?;
+    let failed = |what: &dyn std::fmt::Display| MediaError::Gstreamer(what.to_string());
+    units.attach(&tail, key)?;
+    pipeline.add(&tail).map_err(|error| failed(&error))?;
+    tail.sync_state_with_parent().map_err(|error| failed(&error))?;
+    let sink = tail.static_pad("sink").ok_or_else(|| failed(&"the encoder has no input"))?;
+    pad.link(&sink).map_err(|error| failed(&error))?;
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Gives a parsed pipeline what its description does not hold: paths, addresses, the test picture, and links
+//! that are made when data flow.
+//!
+//! Does not: open or play it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use crate::media::burn::{self, Picture};
+use crate::media::io::rtsp;
+use crate::media::source::{DECODE, PACED, SOURCE};
+use crate::media::{MediaError, Source};
+
+/// Sets what is no part of the description, and links what appears only when data flow.
+pub(super) fn prepare(pipeline: &gst::Pipeline, source: &Source) -> Result<(), MediaError> {
+    let element = |name: &str| {
+        pipeline
+            .by_name(name)
+            .ok_or_else(|| MediaError::Gstreamer(format!("the pipeline lacks {name}")))
+    };
+    match source {
+        Source::File { path, .. } => {
+            element(SOURCE)?.set_property("location", path.to_string_lossy().as_ref());
+            link_decoded(pipeline);
+        }
+        Source::V4l2 { device, .. } => {
+            element(SOURCE)?.set_property("device", device.to_string_lossy().as_ref());
+        }
+        Source::Libcamera { camera: Some(camera) } => {
+            element(SOURCE)?.set_property("camera-name", camera);
+        }
+        Source::Rtsp { .. } => {
+            rtsp::receive(pipeline, source, |_| {})?;
+            link_decoded(pipeline);
+        }
+        Source::Test => {
+            if let Some(pad) = element(SOURCE)?.static_pad("src") {
+                burn_in(&pad);
+            }
+        }
+        Source::Auto
+        | Source::Libcamera { camera: None }
+        | Source::NvArgus { .. }
+        | Source::Pipeline { .. } => {}
+    }
+    Ok(())
+}
+
+/// Links the decoder's video when it appears, if there is a decoder. Not left to the description: its links
+/// are made once, and a file that repeats needs them again.
+fn link_decoded(pipeline: &gst::Pipeline) {
+    let (Some(decode), Some(paced)) = (pipeline.by_name(DECODE), pipeline.by_name(PACED)) else {
+        return;
+    };
+    decode.connect_pad_added(move |_, pad| {
+        if let Some(sink) = paced.static_pad("sink").filter(|sink| !sink.is_linked()) {
+            let _ = pad.link(&sink);
+        }
+    });
+}
+
+/// Draws frame number and clock into each picture that passes.
+fn burn_in(pad: &gst::Pad) {
+    let frames = AtomicU64::new(0);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let size = pad.current_caps().and_then(|caps| {
+            let caps = caps.structure(0)?;
+            let side =
+                |name| caps.get::<i32>(name).ok().and_then(|side| usize::try_from(side).ok());
+            side("width").zip(side("height"))
+        });
+        let frame = frames.fetch_add(1, Ordering::Relaxed) + 1;
+        let map = info.buffer_mut().and_then(|buffer| buffer.make_mut().map_writable().ok());
+        if let (Some((width, height)), Some(mut map)) = (size, map) {
+            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Picture { bytes: &mut map, width, height }.write(&burn::caption(frame, since_epoch));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
