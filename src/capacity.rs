@@ -22,6 +22,8 @@ pub const SEGMENTS_IN_FLIGHT: usize = 3;
 pub const SEGMENTS_KEPT: u64 = 5;
 /// Verdicts on encoders that are kept; each is one element at one size.
 pub const ENCODER_VERDICTS: usize = 32;
+/// Frames of audio that may wait for the next picture: 0.64 s of 20 ms each.
+pub const AUDIO_FRAMES: usize = 32;
 /// Ways to use one camera that are looked at; the longest list seen of a USB camera has about 150.
 pub const CAMERA_MODES: usize = 1024;
 /// Events that the parts may have under way to the agent's loop.

@@ -42,7 +42,7 @@ fn small() -> Options {
             ..Video::default()
         },
         encoder: Encoder { element: None, speed: Speed::Ultrafast },
-        state_directory: None,
+        ..Options::default()
     }
 }
 

@@ -64,6 +64,7 @@ fn options(directory: &Directory, width: u32, height: u32) -> Options {
         },
         encoder: Encoder { element: None, speed: Speed::Ultrafast },
         state_directory: Some(directory.0.clone()),
+        ..Options::default()
     }
 }
 

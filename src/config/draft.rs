@@ -13,7 +13,7 @@ use super::problem::Complaint;
 use super::{Config, Purpose};
 use crate::http::{Authority, Fingerprint, Url};
 use crate::job::JobOptions;
-use crate::media::{self, CameraFormat, Encoder, Source, Video};
+use crate::media::{self, Audio, AudioCodec, CameraFormat, Encoder, Microphone, Source, Video};
 use crate::orchestrator::{OnChange, TrustOptions};
 use crate::secret::SecretSource;
 
@@ -23,6 +23,7 @@ pub struct Draft {
     pub(super) source: DraftSource,
     pub(super) video: Video,
     pub(super) encoder: Encoder,
+    pub(super) audio: DraftAudio,
     pub(super) orchestrators: Vec<Url>,
     pub(super) trust: TrustKind,
     pub(super) on_change: OnChange,
@@ -48,6 +49,28 @@ pub(super) struct DraftSource {
     pub(super) url: Option<String>,
     pub(super) credential: Option<String>,
     pub(super) credential_file: Option<PathBuf>,
+}
+
+/// `[audio]` as written.
+#[derive(Debug)]
+pub(super) struct DraftAudio {
+    pub(super) microphone: Option<Microphone>,
+    pub(super) device: Option<String>,
+    pub(super) codec: AudioCodec,
+    pub(super) bitrate: u32,
+}
+
+impl Default for DraftAudio {
+    fn default() -> Self {
+        Self { microphone: None, device: None, codec: AudioCodec::default(), bitrate: 64_000 }
+    }
+}
+
+impl DraftAudio {
+    fn finish(self) -> Option<Audio> {
+        let Self { microphone, device, codec, bitrate } = self;
+        microphone.map(|microphone| Audio { microphone, device, codec, bitrate })
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -80,6 +103,7 @@ impl Default for Draft {
             source: DraftSource::default(),
             video: Video::default(),
             encoder: Encoder::default(),
+            audio: DraftAudio::default(),
             orchestrators: Vec::new(),
             trust: TrustKind::Tofu,
             on_change: OnChange::default(),
@@ -98,6 +122,11 @@ impl Draft {
     /// The configuration, or every objection.
     pub(super) fn finish(self, purpose: Purpose) -> Result<Config, Vec<Objection>> {
         let mut objections = Vec::new();
+        let audio = self.audio.finish();
+        if audio.is_some() && matches!(self.source.kind, SourceKind::File) {
+            let reason = "goes with a camera; a file has no clock for it";
+            objections.push(("audio.kind", Complaint::Wrong(reason.to_owned())));
+        }
         let source = self.source.finish().map_err(|objection| objections.push(objection)).ok();
         let is_reached = !self.orchestrators.is_empty() || self.access.finds_orchestrators();
         if matches!(purpose, Purpose::Run | Purpose::Find) && !is_reached {
@@ -139,6 +168,7 @@ impl Draft {
                     source,
                     video: self.video,
                     encoder: self.encoder,
+                    audio,
                     state_directory: self.state_directory.clone(),
                 },
                 orchestrators: self.orchestrators,

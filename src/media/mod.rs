@@ -2,6 +2,7 @@
 //!
 //! Does not: know HTTP.
 
+pub mod audio;
 pub mod burn;
 pub mod choice;
 pub mod encoder;
@@ -24,4 +25,7 @@ pub mod ts;
 pub mod verdicts;
 
 pub use error::MediaError;
-pub use options::{CameraFormat, Encoder, Flip, Options, Rotate, Source, Speed, Video};
+pub use options::{
+    Audio, AudioCodec, CameraFormat, Encoder, Flip, Microphone, Options, Rotate, Source, Speed,
+    Video,
+};

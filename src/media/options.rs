@@ -19,6 +19,8 @@ pub struct Options {
     pub video: Video,
     /// How they become H.264.
     pub encoder: Encoder,
+    /// What is heard with them.
+    pub audio: Option<Audio>,
     /// Where it is kept which encoders work on this machine; without it they are tried at each start.
     pub state_directory: Option<PathBuf>,
 }
@@ -98,6 +100,42 @@ pub enum CameraFormat {
     Mjpeg,
     /// Raw video.
     Raw,
+}
+
+/// What is heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audio {
+    /// Where it comes from.
+    pub microphone: Microphone,
+    /// The device, as its system names it; `None` for the system's default.
+    pub device: Option<String>,
+    /// How it is encoded.
+    pub codec: AudioCodec,
+    /// Bits per second, 16 000 to 320 000.
+    pub bitrate: u32,
+}
+
+/// Where sound comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Microphone {
+    /// The kernel's own sound system.
+    Alsa,
+    /// PulseAudio.
+    Pulse,
+    /// PipeWire.
+    Pipewire,
+    /// A tick each second.
+    Test,
+}
+
+/// How audio is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AudioCodec {
+    /// Opus: better at low bitrates, and with less delay.
+    #[default]
+    Opus,
+    /// AAC, for readers that know no Opus.
+    Aac,
 }
 
 /// Shape, rate and length. Ranges are checked where the configuration is read.

@@ -31,11 +31,14 @@ pub const SHAPE: &str = "edge_shape";
 pub fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Option<String> {
     let encode = format!("{} ! {}", element.describe(ENCODER, video, speed), finish());
     let best = element.row.formats.first().copied().unwrap_or(source::FORMAT);
-    // Frames that are too many go before they cost anything.
+    // Frames that are too many go before they cost anything. None are made up before the first one: a camera
+    // may take seconds to begin.
     let reshape = || {
         let turning = source::turning(video);
         let shape = shape(best, video);
-        format!("videorate ! {turning}videoconvert ! videoscale ! {shape} ! {encode}")
+        format!(
+            "videorate skip-to-first=true ! {turning}videoconvert ! videoscale ! {shape} ! {encode}"
+        )
     };
     match form {
         Form::H264 => Some(finish()),
@@ -177,7 +180,7 @@ mod tests {
             ("v4l2h264enc", "RGB", "I420"),
         ] {
             let expected = format!(
-                "videorate ! videoconvert ! videoscale ! {} ! {} ! {FINISH}",
+                "videorate skip-to-first=true ! videoconvert ! videoscale ! {} ! {} ! {FINISH}",
                 shaped(to),
                 describe(name)
             );
@@ -207,7 +210,7 @@ mod tests {
     #[test]
     fn a_picture_is_turned_before_it_is_scaled() {
         let video = Video { rotate: Rotate::Quarter, crop: true, ..Video::default() };
-        let turned = "videorate ! videoconvert ! videoflip video-direction=90r \
+        let turned = "videorate skip-to-first=true ! videoconvert ! videoflip video-direction=90r \
                       ! aspectratiocrop aspect-ratio=1280/720 ! videoconvert ! videoscale";
         let rest = format!("{} ! {} ! {FINISH}", shaped("I420"), describe("x264enc"));
         let text = |form| tail(form, &video, &element("x264enc"), Speed::Superfast).unwrap();
@@ -244,7 +247,7 @@ mod tests {
         );
         assert!(text.starts_with(
             "appsrc name=edge_input is-live=true format=bytes caps=video/mpegts,systemstream=true,packetsize=188 \
-             ! tsdemux ! h264parse ! avdec_h264 ! videoconvert ! videoflip method=clockwise ! videorate ! "
+             ! tsdemux ! h264parse ! avdec_h264 ! videoconvert ! videoflip method=clockwise ! videorate skip-to-first=true ! "
         ));
         assert!(text.ends_with(FINISH));
     }

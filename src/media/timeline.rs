@@ -66,6 +66,13 @@ impl Timeline {
         self.next = media.saturating_add(self.step);
         Times { pts: ticks(media.saturating_add(pts - dts)), dts: ticks(media) }
     }
+
+    /// The time of something else with this running time, such as audio; `None` before the first unit.
+    pub fn at(&self, running: Duration) -> Option<Ticks> {
+        let (last, media) = self.last?;
+        let at = (media.saturating_add(nanos(running))).checked_sub(last)?;
+        Some(ticks(at))
+    }
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -118,6 +125,22 @@ mod tests {
         assert_eq!((times.dts.value(), times.pts.value()), (90_000, 97_200));
         let times = timeline.place(ms(40), Some(ms(50)));
         assert_eq!(times.dts, times.pts);
+    }
+
+    #[test]
+    fn other_things_keep_their_distance_to_the_last_unit() {
+        let ms = Duration::from_millis;
+        let mut timeline = Timeline::default();
+        assert_eq!(timeline.at(ms(0)), None);
+        let _ = timeline.place(ms(7000), None);
+        let value = |timeline: &Timeline, at| timeline.at(ms(at)).map(Ticks::value);
+        assert_eq!(value(&timeline, 7000), Some(90_000));
+        assert_eq!(value(&timeline, 7100), Some(99_000));
+        assert_eq!(value(&timeline, 6500), Some(45_000));
+        assert_eq!(value(&timeline, 5999), None, "before the channel");
+        // Time that goes back takes the other things along.
+        let _ = timeline.place(ms(1000), None);
+        assert_eq!(value(&timeline, 1000), Some(93_750));
     }
 
     #[test]

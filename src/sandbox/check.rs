@@ -202,7 +202,7 @@ impl Checker {
         }
     }
 
-    /// Access units so far.
+    /// Access units of video so far.
     pub(crate) fn units(&self) -> u64 {
         self.units
     }
@@ -276,14 +276,16 @@ impl Checker {
     }
 
     fn unit(&mut self, seq: u64, unit: &Unit, found: &mut dyn FnMut(Violation)) {
-        self.units += 1;
-        match self.shown {
-            Shown::Picture | Shown::Torn => {}
-            Shown::Nothing | Shown::Pat => found(Violation::NoTables { seq }),
-            Shown::Tables if unit.is_key && unit.has_parameters => {}
-            Shown::Tables => found(Violation::NoKey { seq }),
+        if unit.is_video {
+            self.units += 1;
+            match self.shown {
+                Shown::Picture | Shown::Torn => {}
+                Shown::Nothing | Shown::Pat => found(Violation::NoTables { seq }),
+                Shown::Tables if unit.is_key && unit.has_parameters => {}
+                Shown::Tables => found(Violation::NoKey { seq }),
+            }
+            self.shown = Shown::Picture;
         }
-        self.shown = Shown::Picture;
         if unit.cut_short {
             found(Violation::Damaged { seq, pid: unit.pid });
         }

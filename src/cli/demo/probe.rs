@@ -45,7 +45,7 @@ impl Probe {
         let (units, last, now) = (&self.units, &mut self.last, self.now);
         push(&mut self.reader, &mut |report| {
             let Report::Unit(unit) = report else { return };
-            let Some(pts) = unit.pts.filter(|_| !unit.cut_short) else { return };
+            let Some(pts) = unit.pts.filter(|_| unit.is_video && !unit.cut_short) else { return };
             if last.is_some_and(|last| pts.since(last) <= 0) {
                 seen.out_of_order += 1;
             }

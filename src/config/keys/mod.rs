@@ -8,6 +8,7 @@
 
 mod accept;
 mod access;
+mod audio;
 mod capture;
 mod device;
 mod network;
@@ -24,7 +25,9 @@ pub const ENVIRONMENT_PREFIX: &str = "LIVEPEER_EDGE_";
 
 /// Every key, in the order in which a person would fill them in; a section's keys stand together.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    [capture::KEYS, network::KEYS, access::KEYS, runner::KEYS, device::KEYS].into_iter().flatten()
+    [capture::KEYS, audio::KEYS, network::KEYS, access::KEYS, runner::KEYS, device::KEYS]
+        .into_iter()
+        .flatten()
 }
 
 /// The key of this name.

@@ -8,7 +8,9 @@
 //!
 //! Does not: build pipelines, or know what is upstream.
 
+mod heard;
 mod pieces;
+mod sink;
 
 pub use pieces::SegmentPieces;
 
@@ -18,19 +20,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
-use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use heard::Heard;
+use sink::Sink;
 use tokio::sync::Notify;
 
 use crate::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
-use crate::media::MediaError;
+use crate::media::audio::FRAMES;
 use crate::media::encoder::KeyRequest;
 use crate::media::pipeline::{ENCODER, PARSER, UNITS};
 use crate::media::queue::{Dropped, MAX_LATENCY, Queue};
 use crate::media::stamps::Stamps;
 use crate::media::timeline::{Timeline, Times};
 use crate::media::ts::{Ticks, nal};
+use crate::media::{AudioCodec, MediaError};
 use crate::segment::Pieces;
 
 /// The access units of one channel, between the pipeline and whoever reads them. Clones share them.
@@ -57,6 +61,7 @@ struct State {
     timeline: Timeline,
     stamps: Stamps,
     sink: Option<Sink>,
+    heard: Heard,
     /// Frames that went into the encoder and have not come out yet.
     inside: u64,
     takes_frames: bool,
@@ -67,14 +72,8 @@ struct Unit {
     buffer: gst::Buffer,
     times: Times,
     is_key: bool,
-}
-
-/// The way back to the encoder.
-#[derive(Clone)]
-struct Sink {
-    appsink: glib::WeakRef<gst_app::AppSink>,
-    encoder: Option<glib::WeakRef<gst::Element>>,
-    key: KeyRequest,
+    /// What was heard before it came.
+    audio: Vec<(Ticks, gst::Buffer)>,
 }
 
 /// How many so far.
@@ -100,6 +99,7 @@ impl AccessUnits {
             timeline: Timeline::default(),
             stamps: Stamps::default(),
             sink: None,
+            heard: Heard::default(),
             inside: 0,
             takes_frames: true,
             is_closed: false,
@@ -208,6 +208,31 @@ impl AccessUnits {
         Ok(())
     }
 
+    /// Takes what comes out of a microphone's pipeline.
+    pub(super) fn attach_audio(&self, bin: &gst::Bin, codec: AudioCodec) -> Result<(), MediaError> {
+        let appsink = bin.by_name(FRAMES).and_then(|sink| sink.downcast::<gst_app::AppSink>().ok());
+        let lacks = || MediaError::Gstreamer(format!("the pipeline lacks {FRAMES}"));
+        let units = self.clone();
+        let on_sample = move |sink: &gst_app::AppSink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            if let (Some(buffer), Some(segment)) = (sample.buffer_owned(), sample.segment()) {
+                if let Some(running) = buffer.pts().and_then(|pts| running_time(segment, pts)) {
+                    units.0.lock().heard.push(running, buffer);
+                }
+            }
+            Ok(gst::FlowSuccess::Ok)
+        };
+        let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(on_sample);
+        appsink.ok_or_else(lacks)?.set_callbacks(callbacks.build());
+        self.0.lock().heard = Heard::new(Some(codec));
+        Ok(())
+    }
+
+    /// There is no audio, or no more.
+    pub(super) fn end_audio(&self) {
+        self.0.lock().heard = Heard::default();
+    }
+
     /// Lets media time begin here. For the first access unit only.
     pub(super) fn begin_at(&self, time: Duration) {
         self.0.lock().timeline = Timeline::beginning_at(time);
@@ -295,11 +320,12 @@ impl AccessUnits {
             && buffer.map_readable().is_ok_and(|map| nal::is_idr(&map));
         self.0.encoded.fetch_add(1, Ordering::Relaxed);
         self.0.last_out.store(self.0.nanos(Instant::now()), Ordering::Relaxed);
-        let bytes = buffer.size();
         let mut state = self.0.lock();
         let times = state.timeline.place(pts, decode_time);
         state.stamps.on_encoded(pts, times.pts);
-        state.queue.push(Unit { buffer, times, is_key }, is_key, bytes, Instant::now());
+        let audio = state.take_heard();
+        let bytes = buffer.size() + audio.iter().map(|(_, frame)| frame.size()).sum::<usize>();
+        state.queue.push(Unit { buffer, times, is_key, audio }, is_key, bytes, Instant::now());
         state.inside = state.inside.saturating_sub(1);
         drop(state);
         self.0.came_out.notify_waiters();
@@ -320,6 +346,12 @@ impl fmt::Debug for AccessUnits {
     }
 }
 
+impl State {
+    fn take_heard(&mut self) -> Vec<(Ticks, gst::Buffer)> {
+        self.heard.take(&self.timeline)
+    }
+}
+
 impl Shared {
     fn nanos(&self, at: Instant) -> u64 {
         u64::try_from(at.duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX).max(1)
@@ -335,27 +367,6 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No invariant spans a panic here: each change is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sink {
-    fn request_key(&self) {
-        match self.key {
-            KeyRequest::Never => {}
-            KeyRequest::Signal(signal) => {
-                let encoder = self.encoder.as_ref().and_then(glib::WeakRef::upgrade);
-                if let Some(encoder) = encoder {
-                    encoder.emit_by_name::<()>(signal, &[]);
-                }
-            }
-            KeyRequest::Event => {
-                let Some(appsink) = self.appsink.upgrade() else { return };
-                let request =
-                    gst::Structure::builder("GstForceKeyUnit").field("all-headers", true).build();
-                // Nobody upstream heeds it: the next natural key has to do.
-                let _ = appsink.send_event(gst::event::CustomUpstream::new(request));
-            }
-        }
     }
 }
 

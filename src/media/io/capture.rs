@@ -13,6 +13,7 @@ use crate::capacity::ENCODER_TIME;
 use crate::media::encoder::{Element, KeyRequest};
 use crate::media::io::access_units::{AccessUnits, Counts, SegmentPieces};
 use crate::media::io::find::{self, Known};
+use crate::media::io::microphone::Hearing;
 use crate::media::io::negotiated::attach_when_negotiated;
 use crate::media::io::running::{self, End, Ending, Running, Watch};
 use crate::media::io::{diagnosis, encoders, prepare};
@@ -27,6 +28,7 @@ use crate::media::{MediaError, Options, Source, Video};
 pub struct Capture {
     units: AccessUnits,
     running: Running,
+    hearing: Option<Hearing>,
     ending: Ending,
     options: Options,
     element: Option<Element>,
@@ -78,10 +80,16 @@ impl Capture {
             None => units.attach(built.upcast_ref(), KeyRequest::Event)?,
         }
         units.open();
+        units.end_audio();
         let running = Running::open(built, watching(&source, &units, &ending))?;
+        let hearing = options.audio.as_ref().and_then(|audio| {
+            let opened = Hearing::open(audio, &units);
+            // Pictures without sound are better than neither.
+            opened.map_err(|error| log::warn!("no sound: {error}")).ok()
+        });
         let (options, played) = (options.clone(), watch::Sender::new(None));
         let judged = AtomicBool::new(false);
-        Ok(Self { units, running, ending, options, element, played, judged })
+        Ok(Self { units, running, hearing, ending, options, element, played, judged })
     }
 
     /// Lets frames come. Does not block; what goes wrong is told by [`Capture::ended`].
@@ -91,6 +99,9 @@ impl Capture {
             played.get_or_insert_with(Instant::now);
             is_first
         });
+        if let Some(hearing) = &self.hearing {
+            hearing.play_with(self.running.pipeline());
+        }
         self.running.play(&self.ending);
     }
 
@@ -207,6 +218,9 @@ impl Capture {
 
     /// Stops capturing, in a bounded time also when a driver is stuck. What is in the encoder comes out first.
     pub async fn stop(self) {
+        if let Some(hearing) = self.hearing {
+            hearing.stop().await;
+        }
         // An encoder that keeps frames until more come in never empties.
         let _ = tokio::time::timeout(ENCODER_TIME, self.units.empty()).await;
         self.running.stop().await;

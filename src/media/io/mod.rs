@@ -8,6 +8,7 @@ mod capture;
 mod diagnosis;
 mod encoders;
 mod find;
+mod microphone;
 mod negotiated;
 mod playback;
 mod prepare;

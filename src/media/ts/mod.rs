@@ -1,9 +1,11 @@
-//! MPEG transport stream, both ways, for one H.264 stream: [`Muxer`] writes it, [`Reader`] checks it.
+//! MPEG transport stream, both ways, for one H.264 stream and its audio: [`Muxer`] writes it, [`Reader`]
+//! checks it.
 //!
 //! Numbers of the format are those of ISO/IEC 13818-1 (H.222.0).
 //!
-//! Does not: carry audio yet; its PID and its row in the PMT are where [`mux`] says so.
+//! Does not: encode or decode.
 
+pub mod audio;
 mod crc;
 pub mod mux;
 pub mod nal;
@@ -13,6 +15,7 @@ pub mod read;
 mod section;
 mod ticks;
 
+pub use audio::AudioFrame;
 pub use mux::{AccessUnit, Muxer};
 pub use read::{Reader, Report, Unit};
 pub use ticks::Ticks;

@@ -9,22 +9,21 @@
 //!             header 4 │ PCR 8 │ PES header 19 │ (AUD) data  header 4 │ data 184  header 4 │ stuffing │ data
 //! ```
 //!
-//! Audio (later) takes [`AUDIO_PID`], a second row in the PMT and a counter of its own; the PCR stays
-//! with video.
+//! Audio follows the access unit it came with, under its own PID and counter; the PCR stays with video.
 //!
 //! Does not: cut segments (the segmenter does), and does not look into the pictures.
 
 use bytes::Bytes;
 
+use super::audio::{self, AudioFrame};
 use super::crc::crc32;
 use super::{H264, PACKET, SYNC, Ticks, nal};
+use crate::media::AudioCodec;
 
 /// Where the program map is.
 pub const PMT_PID: u16 = 0x1000;
 /// Where the video is.
 pub const VIDEO_PID: u16 = 0x100;
-/// Where audio will be.
-pub const AUDIO_PID: u16 = 0x101;
 /// How far the clock reference runs ahead of the DTS of its access unit: 100 ms. A reader paced by the
 /// clock has one access unit on the wire per frame period, and must have it whole before its DTS; 100 ms is
 /// the longest gap between two references that the standard allows, so it covers every rate from 10 frames/s.
@@ -60,14 +59,18 @@ pub struct Muxer {
     pat: Continuity,
     pmt: Continuity,
     video: Continuity,
+    audio: Continuity,
+    codec: Option<AudioCodec>,
+    /// That of the program map, 5 bits.
+    version: u8,
 }
 
 /// The counter in the packets of one PID: the value of the next packet.
 #[derive(Debug, Clone, Copy, Default)]
-struct Continuity(u8);
+pub(super) struct Continuity(u8);
 
 impl Continuity {
-    fn take(&mut self) -> u8 {
+    pub(super) fn take(&mut self) -> u8 {
         let now = self.0;
         self.0 = (now + 1) & 0x0f;
         now
@@ -80,20 +83,44 @@ impl Muxer {
         Self::default()
     }
 
+    /// Says from the next segment on what audio there is.
+    pub fn carry(&mut self, codec: Option<AudioCodec>) {
+        if self.codec != codec {
+            self.codec = codec;
+            self.version = (self.version + 1) & 0x1f;
+        }
+    }
+
     /// Packs one access unit, behind PAT and PMT when it begins a segment: a multiple of 188 bytes in
     /// one allocation of exactly that size.
     #[must_use]
     pub fn mux(&mut self, unit: &AccessUnit<'_>, begins_segment: bool) -> Bytes {
+        self.mux_with_audio(unit, &[], begins_segment)
+    }
+
+    /// The same, with the audio that came with the access unit behind it; none goes in while none is
+    /// [carried](Self::carry).
+    #[must_use]
+    pub fn mux_with_audio(
+        &mut self,
+        unit: &AccessUnit<'_>,
+        audio: &[AudioFrame<'_>],
+        begins_segment: bool,
+    ) -> Bytes {
         let delimiter: &[u8] = if nal::has_delimiter(unit.bytes) { &[] } else { &DELIMITER };
         let counted = PES_COUNTED + delimiter.len() + unit.bytes.len();
         let behind_first =
             (PES_HEADER + delimiter.len() + unit.bytes.len()).saturating_sub(PAYLOAD - CLOCK);
-        let packets = 1 + behind_first.div_ceil(PAYLOAD) + if begins_segment { 2 } else { 0 };
+        let in_audio = self.codec.map_or(0, |codec| {
+            audio.iter().map(|frame| audio::packets(codec, frame)).sum::<usize>()
+        });
+        let tables = if begins_segment { 2 } else { 0 };
+        let packets = tables + 1 + behind_first.div_ceil(PAYLOAD) + in_audio;
 
         let mut out = Vec::with_capacity(packets * PACKET);
         if begins_segment {
             table(&mut out, PAT_PID, self.pat.take(), &pat());
-            table(&mut out, PMT_PID, self.pmt.take(), &pmt());
+            table(&mut out, PMT_PID, self.pmt.take(), &pmt(self.codec, self.version));
         }
         let head = pes_header(counted, unit.pts, unit.dts);
         self.first(&mut out, unit, [&head, delimiter]);
@@ -102,6 +129,10 @@ impl Muxer {
             header(&mut out, VIDEO_PID, false, part.len() < PAYLOAD, self.video.take());
             stuff(&mut out, PAYLOAD - part.len());
             out.extend_from_slice(part);
+        }
+        for (codec, frame) in self.codec.iter().flat_map(|codec| audio.iter().map(|f| (*codec, f)))
+        {
+            audio::write(&mut out, codec, frame, &mut self.audio);
         }
         debug_assert_eq!(out.len(), packets * PACKET);
         Bytes::from(out)
@@ -124,14 +155,14 @@ impl Muxer {
 }
 
 /// The four bytes before each packet's content; `start` marks the first packet of a PES packet or section.
-fn header(out: &mut Vec<u8>, pid: u16, start: bool, adaptation: bool, continuity: u8) {
+pub(super) fn header(out: &mut Vec<u8>, pid: u16, start: bool, adaptation: bool, continuity: u8) {
     let [high, low] = pid.to_be_bytes();
     let control = if adaptation { 0x30 } else { 0x10 };
     out.extend_from_slice(&[SYNC, high | if start { 0x40 } else { 0 }, low, control | continuity]);
 }
 
 /// An adaptation field of `len` bytes that says nothing; it fills up a packet.
-fn stuff(out: &mut Vec<u8>, len: usize) {
+pub(super) fn stuff(out: &mut Vec<u8>, len: usize) {
     if let Some(counted) = len.checked_sub(1) {
         out.push(counted as u8);
         if let Some(filler) = counted.checked_sub(1) {
@@ -156,7 +187,7 @@ fn pes_header(counted: usize, pts: Ticks, dts: Ticks) -> [u8; PES_HEADER] {
 }
 
 /// 33 bits in groups of 3, 15 and 15, each followed by a marker bit, behind a four-bit prefix.
-fn stamp(prefix: u8, time: Ticks) -> [u8; 5] {
+pub(super) fn stamp(prefix: u8, time: Ticks) -> [u8; 5] {
     let time = time.value();
     [
         prefix | ((time >> 29) as u8 & 0x0e) | 1,
@@ -185,30 +216,18 @@ fn pat() -> [u8; 12] {
     [0x00, 0xb0, 13, 0, 1, 0xc1, 0, 0, program, number, 0xe0 | high, low]
 }
 
-/// One stream, H.264 at [`VIDEO_PID`], which carries the clock.
-fn pmt() -> [u8; 17] {
+/// One stream, H.264 at [`VIDEO_PID`], which carries the clock, and audio if there is any.
+fn pmt(codec: Option<AudioCodec>, version: u8) -> Vec<u8> {
     let [program, number] = PROGRAM.to_be_bytes();
     let [high, low] = VIDEO_PID.to_be_bytes();
-    // Table 2, 18 bytes behind the length; clock PID; no descriptors; one row of type, PID, no descriptors.
-    [
-        0x02,
-        0xb0,
-        18,
-        program,
-        number,
-        0xc1,
-        0,
-        0,
-        0xe0 | high,
-        low,
-        0xf0,
-        0,
-        H264,
-        0xe0 | high,
-        low,
-        0xf0,
-        0,
-    ]
+    let audio = codec.map(audio::row).unwrap_or_default();
+    // Behind the length: program, version in force, section 0 of 0, clock PID, no descriptors; a row of type,
+    // PID and no descriptors; the CRC.
+    let len = 9 + 5 + audio.len() + 4;
+    let mut section = vec![0x02, 0xb0, len as u8, program, number, 0xc1 | version << 1, 0, 0];
+    section.extend_from_slice(&[0xe0 | high, low, 0xf0, 0, H264, 0xe0 | high, low, 0xf0, 0]);
+    section.extend_from_slice(&audio);
+    section
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl Stream {
                 *seen += 1;
                 payload = rest;
             }
-            match open(self.pid, kept, *seen, *gap) {
+            match open((self.pid, self.is_h264), kept, *seen, *gap) {
                 Some(opened) => self.pes = opened,
                 None => {
                     self.pes = Pes::Idle;
@@ -106,7 +106,7 @@ fn header_len(header: &[u8]) -> Option<usize> {
 }
 
 /// Reads a PES header of `whole` bytes by its first ones; `None` when it is none.
-fn open(pid: u16, header: &[u8], whole: usize, cut_short: bool) -> Option<Pes> {
+fn open((pid, is_video): (u16, bool), header: &[u8], whole: usize, cut_short: bool) -> Option<Pes> {
     let &[0, 0, 1, _, high, low, marks, flags, _, ref stamps @ ..] = header else { return None };
     if marks & 0xc0 != 0x80 {
         return None;
@@ -118,7 +118,8 @@ fn open(pid: u16, header: &[u8], whole: usize, cut_short: bool) -> Option<Pes> {
     };
     let pts = (flags & 0x80 != 0).then(|| stamp(stamps.get(..5)?)).flatten();
     let dts = (flags & 0x40 != 0).then(|| stamp(stamps.get(5..10)?)).flatten();
-    let unit = Unit { pid, pts, dts, bytes: 0, is_key: false, has_parameters: false, cut_short };
+    let unit =
+        Unit { pid, is_video, pts, dts, bytes: 0, is_key: false, has_parameters: false, cut_short };
     Some(Pes::Body { unit, left, scanner: Scanner::default(), sps: false, pps: false })
 }
 

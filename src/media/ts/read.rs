@@ -60,6 +60,8 @@ pub enum Report {
 pub struct Unit {
     /// Its stream.
     pub pid: u16,
+    /// Whether that is H.264; else it is audio, or something unknown.
+    pub is_video: bool,
     /// When it is shown; `None` when the stream does not say.
     pub pts: Option<Ticks>,
     /// When it is decoded; `None` when the stream does not say, which means with `pts`.

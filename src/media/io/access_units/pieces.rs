@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{AccessUnits, Unit};
 use crate::media::segmenter::{Placement, Segmenter};
 use crate::media::timeline::Times;
-use crate::media::ts::{self, Muxer};
+use crate::media::ts::{self, AudioFrame, Muxer};
 use crate::segment::{Piece, Pieces, Place};
 
 /// Access units as pieces of segments.
@@ -83,8 +83,18 @@ impl SegmentPieces {
         let begins = place == Place::Begin;
         let Times { pts, dts } = unit.times;
         let access_unit = ts::AccessUnit { bytes: &map, pts, dts, is_key: unit.is_key };
-        let bytes = self.muxer.mux(&access_unit, begins);
         let shared = &self.units.0;
+        if begins {
+            self.muxer.carry(shared.lock().heard.codec());
+        }
+        let heard: Vec<_> = unit
+            .audio
+            .iter()
+            .filter_map(|(pts, frame)| Some((*pts, frame.map_readable().ok()?)))
+            .collect();
+        let frames: Vec<AudioFrame<'_>> =
+            heard.iter().map(|(pts, bytes)| AudioFrame { bytes, pts: *pts }).collect();
+        let bytes = self.muxer.mux_with_audio(&access_unit, &frames, begins);
         shared.segments.fetch_add(u64::from(begins), Ordering::Relaxed);
         shared.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Some(Piece { place, bytes })

@@ -1,0 +1,84 @@
+//! The pipeline of a microphone: one channel at 48 kHz, encoded in frames that come with the pictures.
+//!
+//! It is a pipeline of its own beside the camera's, on the same clock, so that a microphone that fails or
+//! stalls never touches the pictures. It gives no clock itself: the pictures' clock counts.
+//!
+//! Does not: run it.
+
+use crate::media::{Audio, AudioCodec, Microphone};
+
+/// The name of the element with the device.
+pub const MICROPHONE: &str = "edge_microphone";
+/// The name of the sink, whose buffers are frames of audio.
+pub const FRAMES: &str = "edge_frames";
+
+/// The encoders of AAC, best first.
+pub const AAC_ENCODERS: [&str; 3] = ["fdkaacenc", "avenc_aac", "voaacenc"];
+
+/// The element that gives sound, and its property for the device, if it has one.
+pub fn source(microphone: Microphone) -> (&'static str, Option<&'static str>) {
+    match microphone {
+        Microphone::Alsa => ("alsasrc", Some("device")),
+        Microphone::Pulse => ("pulsesrc", Some("device")),
+        Microphone::Pipewire => ("pipewiresrc", Some("target-object")),
+        Microphone::Test => ("audiotestsrc", None),
+    }
+}
+
+/// The description; `aac` is the encoder to use for AAC.
+pub fn describe(audio: &Audio, aac: &str) -> String {
+    let (element, _) = source(audio.microphone);
+    let fixed = match audio.microphone {
+        Microphone::Alsa | Microphone::Pulse => " provide-clock=false",
+        Microphone::Pipewire => "",
+        Microphone::Test => " is-live=true wave=ticks",
+    };
+    let encode = match audio.codec {
+        AudioCodec::Opus => format!("opusenc bitrate={} frame-size=20", audio.bitrate),
+        AudioCodec::Aac => format!(
+            "{aac} bitrate={} ! aacparse ! audio/mpeg,mpegversion=4,stream-format=adts",
+            audio.bitrate
+        ),
+    };
+    // What the encoder has no time for is lost, not late.
+    format!(
+        "{element} name={MICROPHONE}{fixed} ! queue leaky=downstream max-size-time=200000000 \
+         max-size-buffers=0 max-size-bytes=0 ! audioconvert ! audioresample \
+         ! audio/x-raw,rate=48000,channels=1 ! {encode} \
+         ! appsink name={FRAMES} sync=false async=false enable-last-sample=false max-buffers=8"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(microphone: Microphone, codec: AudioCodec, front: &str, encode: &str) {
+        let audio = Audio { microphone, device: None, codec, bitrate: 64_000 };
+        assert_eq!(
+            describe(&audio, "avenc_aac"),
+            format!(
+                "{front} ! queue leaky=downstream max-size-time=200000000 max-size-buffers=0 \
+                 max-size-bytes=0 ! audioconvert ! audioresample ! audio/x-raw,rate=48000,channels=1 \
+                 ! {encode} ! appsink name=edge_frames sync=false async=false \
+                 enable-last-sample=false max-buffers=8"
+            )
+        );
+    }
+
+    #[test]
+    fn descriptions_are_exact() {
+        let opus = "opusenc bitrate=64000 frame-size=20";
+        let aac =
+            "avenc_aac bitrate=64000 ! aacparse ! audio/mpeg,mpegversion=4,stream-format=adts";
+        let alsa = "alsasrc name=edge_microphone provide-clock=false";
+        check(Microphone::Alsa, AudioCodec::Opus, alsa, opus);
+        check(Microphone::Alsa, AudioCodec::Aac, alsa, aac);
+        let pulse = "pulsesrc name=edge_microphone provide-clock=false";
+        check(Microphone::Pulse, AudioCodec::Opus, pulse, opus);
+        check(Microphone::Pipewire, AudioCodec::Opus, "pipewiresrc name=edge_microphone", opus);
+        let test = "audiotestsrc name=edge_microphone is-live=true wave=ticks";
+        check(Microphone::Test, AudioCodec::Aac, test, aac);
+    }
+}

@@ -1,0 +1,56 @@
+//! Frames of audio that wait for the next picture, with which they leave: video never waits for them.
+//!
+//! Full, the oldest makes room: pictures stay away, and sound without them is not sent.
+//!
+//! Does not: encode; a microphone's pipeline does.
+
+use std::time::Duration;
+
+use gstreamer as gst;
+use heapless::Deque;
+
+use crate::capacity::AUDIO_FRAMES;
+use crate::media::AudioCodec;
+use crate::media::timeline::Timeline;
+use crate::media::ts::Ticks;
+
+/// What was heard since the last picture.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    codec: Option<AudioCodec>,
+    waiting: Deque<(Duration, gst::Buffer), AUDIO_FRAMES>,
+    last: Option<Ticks>,
+}
+
+impl Heard {
+    /// Nothing yet, but audio in this encoding will come.
+    pub(super) fn new(codec: Option<AudioCodec>) -> Self {
+        Self { codec, ..Self::default() }
+    }
+
+    /// What audio there is.
+    pub(super) fn codec(&self) -> Option<AudioCodec> {
+        self.codec
+    }
+
+    /// A frame with this running time.
+    pub(super) fn push(&mut self, running: Duration, frame: gst::Buffer) {
+        if self.waiting.is_full() {
+            self.waiting.pop_front();
+        }
+        let _ = self.waiting.push_back((running, frame));
+    }
+
+    /// All that waits, with its times in the channel, which only rise.
+    pub(super) fn take(&mut self, timeline: &Timeline) -> Vec<(Ticks, gst::Buffer)> {
+        let mut taken = Vec::new();
+        while let Some((running, frame)) = self.waiting.pop_front() {
+            let Some(pts) = timeline.at(running) else { continue };
+            if self.last.is_none_or(|last| pts.since(last) > 0) {
+                self.last = Some(pts);
+                taken.push((pts, frame));
+            }
+        }
+        taken
+    }
+}

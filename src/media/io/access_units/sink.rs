@@ -1,0 +1,40 @@
+//! The way back from the sink to the encoder: a key is asked for.
+//!
+//! Does not: decide when.
+
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+
+use crate::media::encoder::KeyRequest;
+
+/// The way back to the encoder.
+#[derive(Clone)]
+pub(super) struct Sink {
+    pub(super) appsink: glib::WeakRef<gst_app::AppSink>,
+    pub(super) encoder: Option<glib::WeakRef<gst::Element>>,
+    pub(super) key: KeyRequest,
+}
+
+impl Sink {
+    /// Asks the encoder for a key as soon as can be, in its own way.
+    pub(super) fn request_key(&self) {
+        match self.key {
+            KeyRequest::Never => {}
+            KeyRequest::Signal(signal) => {
+                let encoder = self.encoder.as_ref().and_then(glib::WeakRef::upgrade);
+                if let Some(encoder) = encoder {
+                    encoder.emit_by_name::<()>(signal, &[]);
+                }
+            }
+            KeyRequest::Event => {
+                let Some(appsink) = self.appsink.upgrade() else { return };
+                let request =
+                    gst::Structure::builder("GstForceKeyUnit").field("all-headers", true).build();
+                // Nobody upstream heeds it: the next natural key has to do.
+                let _ = appsink.send_event(gst::event::CustomUpstream::new(request));
+            }
+        }
+    }
+}

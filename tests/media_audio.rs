@@ -1,0 +1,415 @@
+//! Sends sound with the pictures: readers of others decode it, it is in sync, and a microphone that fails
+//! takes nothing with it.
+//!
+//! Does not: need a sound card or a camera; fakes note when they gave what.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::Command;
+use std::sync::{Mutex, Once};
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer::subclass::prelude::*;
+use gstreamer_app as gst_app;
+use livepeer_edge::media::io::{AccessUnits, Capture};
+use livepeer_edge::media::ts::audio::AUDIO_PID;
+use livepeer_edge::media::ts::mux::VIDEO_PID;
+use livepeer_edge::media::ts::{Reader, Report};
+use livepeer_edge::media::{Audio, AudioCodec, Encoder, Microphone, Options, Source, Speed, Video};
+use livepeer_edge::segment::{Pieces, Place};
+
+/// A test that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Sound may be so far from the picture it belongs to.
+const APART: f64 = 0.040;
+
+/// When each fake gave its first buffer, in running time.
+static FIRST: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
+
+fn note_first(name: String, info: &gst::PadProbeInfo<'_>) {
+    let at = info.buffer().unwrap().pts().unwrap().nseconds() as f64 / 1e9;
+    FIRST.lock().unwrap().entry(name).or_insert(at);
+}
+
+glib::wrapper! {
+    pub struct FakeCamera(ObjectSubclass<camera::FakeCamera>) @extends gst::Bin, gst::Element, gst::Object;
+}
+
+/// Notes when its first picture was taken, under the name it has as a device.
+mod camera {
+    use std::sync::{Mutex, OnceLock};
+
+    use super::*;
+
+    #[derive(Default)]
+    pub struct FakeCamera {
+        device: Mutex<String>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for FakeCamera {
+        const NAME: &'static str = "FakeCameraWithNotes";
+        type Type = super::FakeCamera;
+        type ParentType = gst::Bin;
+    }
+
+    impl ObjectImpl for FakeCamera {
+        fn properties() -> &'static [glib::ParamSpec] {
+            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
+            PROPERTIES
+                .get_or_init(|| vec![glib::ParamSpecString::builder("device").write_only().build()])
+        }
+
+        fn set_property(&self, _: usize, value: &glib::Value, _: &glib::ParamSpec) {
+            *self.device.lock().unwrap() = value.get().unwrap();
+        }
+
+        fn constructed(&self) {
+            self.parent_constructed();
+            let source = gst::ElementFactory::make("videotestsrc")
+                .property("is-live", true)
+                .build()
+                .unwrap();
+            let pad = source.static_pad("src").unwrap();
+            let bin = self.obj().downgrade();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                let device = bin.upgrade().unwrap().imp().device.lock().unwrap().clone();
+                note_first(format!("{device} seen"), info);
+                gst::PadProbeReturn::Ok
+            });
+            self.obj().add(&source).unwrap();
+            self.obj().add_pad(&gst::GhostPad::with_target(&pad).unwrap()).unwrap();
+        }
+    }
+
+    impl GstObjectImpl for FakeCamera {}
+
+    impl ElementImpl for FakeCamera {
+        fn pad_templates() -> &'static [gst::PadTemplate] {
+            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
+            TEMPLATES.get_or_init(|| {
+                let caps = gst::Caps::builder("video/x-raw").build();
+                let (direction, presence) = (gst::PadDirection::Src, gst::PadPresence::Always);
+                vec![gst::PadTemplate::new("src", direction, presence, &caps).unwrap()]
+            })
+        }
+    }
+
+    impl BinImpl for FakeCamera {}
+}
+
+glib::wrapper! {
+    pub struct FakeAlsa(ObjectSubclass<alsa::FakeAlsa>) @extends gst::Bin, gst::Element, gst::Object;
+}
+
+/// Ticks each second of its own; "absent" does not open, "dying" fails after a second.
+mod alsa {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Mutex, OnceLock};
+
+    use super::*;
+
+    #[derive(Default)]
+    pub struct FakeAlsa {
+        device: Mutex<String>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for FakeAlsa {
+        const NAME: &'static str = "FakeAlsaSource";
+        type Type = super::FakeAlsa;
+        type ParentType = gst::Bin;
+    }
+
+    impl ObjectImpl for FakeAlsa {
+        fn properties() -> &'static [glib::ParamSpec] {
+            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
+            PROPERTIES.get_or_init(|| {
+                vec![
+                    glib::ParamSpecString::builder("device").write_only().build(),
+                    glib::ParamSpecBoolean::builder("provide-clock").write_only().build(),
+                ]
+            })
+        }
+
+        fn set_property(&self, _: usize, value: &glib::Value, property: &glib::ParamSpec) {
+            if property.name() == "device" {
+                *self.device.lock().unwrap() = value.get().unwrap();
+            }
+        }
+
+        fn constructed(&self) {
+            self.parent_constructed();
+            let ticks = gst::ElementFactory::make("audiotestsrc")
+                .property("is-live", true)
+                .property_from_str("wave", "ticks")
+                .property("samplesperbuffer", 441)
+                .build()
+                .unwrap();
+            let pad = ticks.static_pad("src").unwrap();
+            let (bin, buffers) = (self.obj().downgrade(), AtomicU32::new(0));
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                let bin = bin.upgrade().unwrap();
+                let device = bin.imp().device.lock().unwrap().clone();
+                note_first(format!("{device} heard"), info);
+                if device == "dying" && buffers.fetch_add(1, Ordering::Relaxed) == 100 {
+                    gst::element_error!(bin, gst::ResourceError::Read, ["Device disappeared"]);
+                }
+                gst::PadProbeReturn::Ok
+            });
+            self.obj().add(&ticks).unwrap();
+            self.obj().add_pad(&gst::GhostPad::with_target(&pad).unwrap()).unwrap();
+        }
+    }
+
+    impl GstObjectImpl for FakeAlsa {}
+
+    impl ElementImpl for FakeAlsa {
+        fn pad_templates() -> &'static [gst::PadTemplate] {
+            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
+            TEMPLATES.get_or_init(|| {
+                let caps = gst::Caps::builder("audio/x-raw").build();
+                let (direction, presence) = (gst::PadDirection::Src, gst::PadPresence::Always);
+                vec![gst::PadTemplate::new("src", direction, presence, &caps).unwrap()]
+            })
+        }
+
+        fn change_state(
+            &self,
+            transition: gst::StateChange,
+        ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+            let is_absent = *self.device.lock().unwrap() == "absent";
+            if is_absent && transition == gst::StateChange::NullToReady {
+                gst::element_imp_error!(self, gst::ResourceError::NotFound, ["No such device"]);
+                return Err(gst::StateChangeError);
+            }
+            self.parent_change_state(transition)
+        }
+    }
+
+    impl BinImpl for FakeAlsa {}
+}
+
+fn register() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        gst::init().unwrap();
+        let camera = FakeCamera::static_type();
+        gst::Element::register(None, "fakecamera", gst::Rank::NONE, camera).unwrap();
+        gst::Element::register(None, "alsasrc", gst::Rank::NONE, FakeAlsa::static_type()).unwrap();
+    });
+}
+
+fn options(device: &str, codec: AudioCodec) -> Options {
+    let (microphone, device, bitrate) = (Microphone::Alsa, Some(device.to_owned()), 64_000);
+    Options {
+        source: Source::Pipeline {
+            fragment: format!("fakecamera device={}", device.as_deref().unwrap()),
+        },
+        audio: Some(Audio { microphone, device, codec, bitrate }),
+        video: Video {
+            width: 160,
+            height: 120,
+            bitrate: 300_000,
+            segment: Duration::from_secs(1),
+            ..Video::default()
+        },
+        encoder: Encoder { element: Some("x264enc".into()), speed: Speed::Ultrafast },
+        ..Options::default()
+    }
+}
+
+/// The first segments of a capture.
+fn capture(options: &Options, most: usize) -> Vec<Vec<u8>> {
+    register();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let work = async {
+        let units = AccessUnits::new();
+        let mut pieces = units.pieces(options.video.segment);
+        let capture = Capture::start(options, units).unwrap();
+        let mut segments: Vec<Vec<u8>> = Vec::new();
+        loop {
+            let piece = pieces.next().await.expect("more");
+            if piece.place == Place::Begin {
+                if segments.len() == most {
+                    break;
+                }
+                segments.push(Vec::new());
+            }
+            segments.last_mut().unwrap().extend_from_slice(&piece.bytes);
+        }
+        capture.stop().await;
+        segments
+    };
+    runtime.block_on(async { tokio::time::timeout(LIMIT, work).await.expect("it hangs") })
+}
+
+/// The times of pictures and of frames of audio, in seconds; nothing else may be there.
+#[track_caller]
+fn times(bytes: &[u8]) -> (Vec<f64>, Vec<f64>) {
+    let (mut pictures, mut audio) = (Vec::new(), Vec::new());
+    let mut reader = Reader::new();
+    let mut report = |report| match report {
+        Report::Pat | Report::Pmt => {}
+        Report::Unit(unit) => {
+            let at = unit.pts.unwrap().as_duration().as_secs_f64();
+            match unit.pid {
+                VIDEO_PID => pictures.push(at),
+                AUDIO_PID => audio.push(at),
+                pid => panic!("PID {pid}"),
+            }
+        }
+        Report::Gap { .. } | Report::Damaged { .. } | Report::Stray { .. } | Report::LostSync => {
+            panic!("{report:?}")
+        }
+    };
+    reader.push(bytes, &mut report);
+    reader.flush(&mut report);
+    (pictures, audio)
+}
+
+/// The times at which ticks are heard after the first picture, as GStreamer decodes both.
+fn ticks(bytes: Vec<u8>, decoder: &str) -> Vec<f64> {
+    let description = format!(
+        "appsrc name=in format=bytes caps=video/mpegts,systemstream=true,packetsize=188 ! tsdemux name=d \
+         d. ! h264parse ! queue max-size-buffers=0 max-size-bytes=0 max-size-time=0 ! appsink name=seen sync=false \
+         d. ! {decoder} ! queue max-size-buffers=0 max-size-bytes=0 max-size-time=0 ! audioconvert \
+         ! audio/x-raw,format=S16LE,channels=1,rate=48000 ! appsink name=heard sync=false"
+    );
+    let pipeline = gst::parse::launch(&description).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let sink = |name| pipeline.by_name(name).unwrap().downcast::<gst_app::AppSink>().unwrap();
+    let (seen, heard) = (sink("seen"), sink("heard"));
+    let input = pipeline.by_name("in").unwrap().downcast::<gst_app::AppSrc>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    input.push_buffer(gst::Buffer::from_slice(bytes)).unwrap();
+    input.end_of_stream().unwrap();
+    let next = |sink: &gst_app::AppSink| {
+        let sample = sink.try_pull_sample(gst::ClockTime::from_seconds(10))?;
+        let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+        let at = segment.to_running_time(sample.buffer()?.pts()?)?;
+        Some((at.nseconds() as f64 / 1e9, sample))
+    };
+    let (first, _) = next(&seen).expect("a picture");
+    let (mut found, mut last): (Vec<f64>, f64) = (Vec::new(), -1.0);
+    while let Some((at, sample)) = next(&heard) {
+        let map = sample.buffer().unwrap().map_readable().unwrap();
+        for (n, pair) in map.chunks_exact(2).enumerate() {
+            let level = i16::from_le_bytes([pair[0], pair[1]]);
+            let now = at + n as f64 / 48_000.0;
+            if level.unsigned_abs() > 2000 {
+                if now - last > 0.5 {
+                    found.push(now - first);
+                }
+                last = now;
+            }
+        }
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+    found
+}
+
+/// Ticks are heard with the pictures that were taken when they were made.
+#[track_caller]
+fn check_ticks(found: &[f64], device: &str) {
+    assert!(found.len() >= 3, "{found:?}");
+    let first = FIRST.lock().unwrap();
+    let made = first[&format!("{device} heard")] - first[&format!("{device} seen")];
+    for at in found {
+        let apart = at - made - (at - made).round();
+        assert!(apart.abs() <= APART, "ticks at {found:?} were made at {made} and each second on");
+    }
+}
+
+#[track_caller]
+fn check_sound(codec: AudioCodec, decoder: &str, name: &str) {
+    let segments = capture(&options(name, codec), 4);
+    let all = segments.concat();
+    let (pictures, audio) = times(&all);
+    assert_eq!(pictures.len(), 96, "sound costs no picture");
+    assert!(audio.windows(2).all(|two| two[0] < two[1]), "{audio:?}");
+    let span = |times: &[f64]| times.last().unwrap() - times[0];
+    assert!(span(&audio) > span(&pictures) - 0.3, "{} s of sound", span(&audio));
+    for (n, segment) in segments.iter().enumerate() {
+        let (pictures, audio) = times(segment);
+        assert!(audio.len() >= 30, "segment {n} has {} frames of audio", audio.len());
+        // It lies beside its pictures: nobody has to keep much of one to wait for the other.
+        let near = |at: &f64| *at > pictures[0] - 0.5 && *at < pictures.last().unwrap() + 0.5;
+        assert!(audio.iter().all(near), "segment {n}: {pictures:?} {audio:?}");
+    }
+    check_ticks(&ticks(all.clone(), decoder), name);
+    check_libav(&all, name);
+}
+
+/// What libav finds, and when; skipped where it is not installed.
+#[track_caller]
+fn check_libav(bytes: &[u8], codec: &str) {
+    let path = std::env::temp_dir().join(format!("le-audio-{}-{codec}.ts", std::process::id()));
+    std::fs::write(&path, bytes).unwrap();
+    let probed = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(&path)
+        .args(["-map", "0:v", "-map", "0:a", "-f", "framecrc", "-"])
+        .output();
+    let listed = Command::new("ffprobe")
+        .args(["-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0"])
+        .arg(&path)
+        .output();
+    std::fs::remove_file(&path).unwrap();
+    let (Ok(probed), Ok(listed)) = (probed, listed) else {
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "skipped: ffmpeg is not installed").unwrap();
+        return;
+    };
+    let errors = String::from_utf8_lossy(&probed.stderr);
+    assert!(probed.status.success() && errors.is_empty(), "{errors}");
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    assert!(listed.contains("h264") && listed.contains(codec), "{listed}");
+}
+
+#[test]
+fn opus_is_decoded_by_others_and_in_sync() {
+    check_sound(AudioCodec::Opus, "opusdec", "opus");
+}
+
+#[test]
+fn aac_is_decoded_by_others_and_in_sync() {
+    check_sound(AudioCodec::Aac, "aacparse ! avdec_aac", "aac");
+}
+
+#[test]
+fn a_test_tick_is_a_microphone_too() {
+    let mut options = options("tick", AudioCodec::Opus);
+    options.source = Source::Test;
+    let audio = options.audio.unwrap();
+    options.audio = Some(Audio { microphone: Microphone::Test, device: None, ..audio });
+    let (pictures, audio) = times(&capture(&options, 2).concat());
+    assert!(pictures.len() == 48 && audio.len() > 60, "{} and {}", pictures.len(), audio.len());
+}
+
+#[test]
+fn a_microphone_that_is_not_there_costs_the_sound_only() {
+    let segments = capture(&options("absent", AudioCodec::Opus), 2);
+    let (pictures, audio) = times(&segments.concat());
+    assert_eq!((pictures.len(), audio.len()), (48, 0));
+}
+
+#[test]
+fn a_microphone_that_dies_takes_nothing_with_it() {
+    let segments = capture(&options("dying", AudioCodec::Opus), 4);
+    let (pictures, audio) = times(&segments.concat());
+    assert_eq!(pictures.len(), 96);
+    let (last, end) = (audio.last().unwrap(), pictures.last().unwrap());
+    assert!(audio.len() > 30 && last + 2.0 < *end, "sound to {last} of {end}");
+    // The last segment's map has no row for it.
+    let pmt = |segment: &[u8]| segment[188 + 5 + 2];
+    assert!(pmt(&segments[3]) < pmt(&segments[0]));
+}
