@@ -32,6 +32,10 @@ fn start() -> Result<(), Error> {
         Command::Version => cli::print(&help::version()),
         Command::CheckConfig(settings) => cli::check_config(settings)?,
         Command::Setup { settings, replace } => cli::setup(settings, replace)?,
+        Command::Devices { json, settings } => {
+            let config = configure(&settings, Purpose::Local)?;
+            cli::devices(&config, json)?;
+        }
         Command::Discover { json, settings } => {
             let config = configure(&settings, Purpose::Find)?;
             run(|stop| cli::discover::run(config, json, stop))?;

@@ -42,6 +42,23 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
+fn devices_are_listed_for_people_and_for_programs() {
+    let output = edge(&["devices", "--video.width", "320", "--video.height", "240"], &[]);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(output.status.success());
+    assert!(
+        text.starts_with("Cameras (") && text.contains("tried at 320x240, 24 frames/s:"),
+        "{text}"
+    );
+    assert!(text.contains("  x264enc        works (software)"), "{text}");
+    let output = edge(&["devices", "--json"], &[]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for list in ["cameras", "encoders", "microphones"] {
+        assert!(json[list].is_array(), "{list}: {json}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_one_line_and_exit_code_2() {
     for arguments in [&[][..], &["rum"], &["run", "--confg", "a"], &["check-config"]] {
         let output = edge(arguments, &[]);

@@ -146,9 +146,9 @@ fn every_camera_is_a_source() {
     let camera = "kind = 'rtsp'\nurl = 'rtsp://cam:554/a?b'\nformat = 'raw'";
     assert_eq!(source(camera), rtsp(None));
     let file = SecretSource::File("/etc/camera".into());
-    assert_eq!(source(&format!("{camera}\ncredential-file = '/etc/camera'")), rtsp(Some(file)));
+    assert_eq!(source(&format!("{camera}\ncredential = 'file:/etc/camera'")), rtsp(Some(file)));
     let name = SecretSource::Credential("camera".into());
-    assert_eq!(source(&format!("{camera}\ncredential = 'camera'")), rtsp(Some(name)));
+    assert_eq!(source(&format!("{camera}\ncredential = 'credential:camera'")), rtsp(Some(name)));
     let turned = good("[video]\nrotate = '90'\nflip = 'vertical'\ncrop = true").media.video;
     assert_eq!((turned.rotate, turned.flip, turned.crop), (Rotate::Quarter, Flip::Vertical, true));
 }
@@ -159,8 +159,7 @@ fn a_camera_that_is_described_wrongly_is_refused_without_showing_its_secret() {
     source("kind = 'rtsp'", &["camera.toml: source.url: missing; source.kind = \"rtsp\" needs it"]);
     source(
         "url = 'rtsp://user:hunter2@cam/1'",
-        &["camera.toml:4: source.url: must not hold user and password; use source.credential or \
-           source.credential-file"],
+        &["camera.toml:4: source.url: must not hold user and password; use source.credential"],
     );
     for url in ["cam/1", "http://cam/1", "rtsp://", "rtsp:///1", "rtsp://a b/", ""] {
         source(
@@ -168,10 +167,6 @@ fn a_camera_that_is_described_wrongly_is_refused_without_showing_its_secret() {
             &["camera.toml:4: source.url: is no rtsp:// or rtsps:// URL"],
         );
     }
-    source(
-        "kind = 'rtsp'\nurl = 'rtsp://cam/1'\ncredential = 'a'\ncredential-file = 'b'",
-        &["camera.toml:7: source.credential-file: and source.credential exclude each other"],
-    );
     source(
         "kind = 'nvargus'\ndevice = '/dev/video0'",
         &["camera.toml:5: source.device: of source.kind = \"nvargus\" is a number, such as \"0\""],

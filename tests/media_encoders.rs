@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use livepeer_edge::media::io::{AccessUnits, Capture, End, SegmentPieces};
+use livepeer_edge::media::devices::EncoderVerdict;
+use livepeer_edge::media::io::{AccessUnits, Capture, End, SegmentPieces, devices};
 use livepeer_edge::media::ts::{Reader, Report};
 use livepeer_edge::media::{Encoder, MediaError, Options, Source, Speed, Video};
 use livepeer_edge::segment::{Pieces, Place};
@@ -327,6 +328,24 @@ fn the_size_changes_while_frames_flow() {
             capture.stop().await;
         });
     }
+}
+
+#[test]
+fn every_encoder_is_listed_with_its_verdict() {
+    let directory = Directory::new("devices");
+    media_fakes::register();
+    let found = devices(&options(&directory, 352, 288)).unwrap();
+    let verdict = |element: &str| {
+        found.encoders.iter().find(|encoder| encoder.element == element).unwrap().verdict.clone()
+    };
+    assert_eq!(verdict("v4l2h264enc"), EncoderVerdict::Works);
+    assert!(
+        matches!(verdict("nvv4l2h264enc"), EncoderVerdict::Fails(why) if why.contains("identify"))
+    );
+    assert_eq!(verdict("x264enc"), EncoderVerdict::Works);
+    assert!(matches!(verdict("vaapih264enc"), EncoderVerdict::Absent(Some("gstreamer1.0-vaapi"))));
+    assert_eq!(found.encoder().map(|encoder| encoder.element), Some("v4l2h264enc"));
+    assert_eq!(directory.verdicts(), "", "looking changes nothing");
 }
 
 #[test]

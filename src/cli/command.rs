@@ -36,6 +36,13 @@ pub enum Command {
         /// Whether a configuration that is there may go.
         replace: bool,
     },
+    /// Show the cameras, encoders and microphones of this machine.
+    Devices {
+        /// As JSON, for programs.
+        json: bool,
+        /// The configuration.
+        settings: Settings,
+    },
     /// Show the orchestrators and runners that can be found.
     Discover {
         /// As JSON, for programs.
@@ -123,7 +130,7 @@ impl Flag {
 const SOURCE: Flag = Flag {
     name: "source",
     value: "SOURCE",
-    what: "test, file:PATH, v4l2:DEVICE or pipeline:FRAGMENT.",
+    what: "test, auto, libcamera, nvargus, file:PATH, v4l2:DEVICE, rtsp://HOST/PATH or pipeline:FRAGMENT.",
 };
 const CONFIG: Flag = Flag { name: "config", value: "FILE", what: "The configuration, in TOML." };
 
@@ -135,7 +142,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 /// Commands that a build without the feature `sandbox` does not have.
 pub(super) const NEED_SANDBOX: [&str; 2] = ["demo", "sandbox"];
 
-static ROWS: [Row; 9] = [
+static ROWS: [Row; 10] = [
     Row {
         name: "run",
         operand: None,
@@ -210,6 +217,14 @@ static ROWS: [Row; 9] = [
         flags: &[],
         takes_keys: true,
         what: "Says whether a configuration is right, and if not, everything that is wrong with it.",
+    },
+    Row {
+        name: "devices",
+        operand: None,
+        flags: &[CONFIG, Flag { name: "json", value: "", what: "Prints JSON, for programs." }],
+        takes_keys: true,
+        what: "Shows the cameras, encoders and microphones of this machine, by the names that the \
+               configuration takes, and tries each.",
     },
     Row {
         name: "discover",

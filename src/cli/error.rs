@@ -40,6 +40,8 @@ pub enum Error {
     Call(CallError),
     /// No pin was shown or forgotten.
     Trust(TrustError),
+    /// This machine's devices cannot be looked for.
+    Devices(MediaError),
     /// No first configuration was written.
     Setup(SetupError),
     /// The returned video cannot be written.
@@ -68,6 +70,7 @@ impl Error {
             | Self::StoppedAtOnce
             | Self::Agent(_)
             | Self::Output(_)
+            | Self::Devices(_)
             | Self::Setup(_) => 1,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) | Self::Demo(_) => 1,
@@ -88,7 +91,7 @@ impl fmt::Display for Error {
             Self::Call(error) => fmt::Display::fmt(error, f),
             Self::Trust(error) => fmt::Display::fmt(error, f),
             Self::Agent(error) => fmt::Display::fmt(error, f),
-            Self::Output(error) => fmt::Display::fmt(error, f),
+            Self::Output(error) | Self::Devices(error) => fmt::Display::fmt(error, f),
             Self::Setup(error) => fmt::Display::fmt(error, f),
             #[cfg(feature = "sandbox")]
             Self::Sandbox(error) => fmt::Display::fmt(error, f),
@@ -110,7 +113,7 @@ impl std::error::Error for Error {
             Self::Call(error) => error.source(),
             Self::Trust(error) => error.source(),
             Self::Agent(error) => error.source(),
-            Self::Output(error) => error.source(),
+            Self::Output(error) | Self::Devices(error) => error.source(),
             Self::Setup(error) => error.source(),
             Self::Interrupted | Self::StoppedAtOnce => None,
             #[cfg(feature = "sandbox")]

@@ -9,6 +9,7 @@ mod check_config;
 mod command;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+mod devices;
 pub mod discover;
 mod error;
 pub mod help;
@@ -26,6 +27,7 @@ mod trust;
 
 pub use check_config::check_config;
 pub use command::{Command, Flag, Row, Settings, Topic, rows};
+pub use devices::devices;
 pub use error::Error;
 pub use parse::{UsageError, parse};
 pub use reach::ReachError;

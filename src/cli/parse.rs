@@ -220,6 +220,10 @@ impl Said {
                 let settings = self.settings()?;
                 Ok(Command::CheckConfig(Settings { file: Some(file.into()), ..settings }))
             }
+            "devices" => {
+                let json = self.take("json").is_some();
+                Ok(Command::Devices { json, settings: self.settings()? })
+            }
             "discover" => {
                 let json = self.take("json").is_some();
                 Ok(Command::Discover { json, settings: self.settings()? })
@@ -310,20 +314,26 @@ fn seconds(text: &str) -> Result<Duration, UsageError> {
 pub(super) fn source_keys(text: &str) -> Result<Vec<(String, String)>, UsageError> {
     let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
     let key = match (kind, rest.filter(|rest| !rest.is_empty())) {
-        ("test", None) if rest.is_none() => None,
+        ("test" | "auto" | "libcamera" | "nvargus", None) if rest.is_none() => None,
         ("file", Some(path)) => Some(("source.path", path)),
         ("v4l2", Some(device)) => Some(("source.device", device)),
+        ("rtsp" | "rtsps", Some(_)) => return Ok(rtsp_keys(text)),
         ("pipeline", Some(fragment)) => Some(("source.fragment", fragment)),
         _ => {
             return Err(UsageError::NotAllowed {
                 option: "source",
                 found: text.to_owned(),
-                allowed: "test, file:PATH, v4l2:DEVICE, pipeline:FRAGMENT",
+                allowed: "test, auto, libcamera, nvargus, file:PATH, v4l2:DEVICE, rtsp://HOST/PATH, pipeline:FRAGMENT",
             });
         }
     };
     let keys = [("source.kind", kind)].into_iter().chain(key);
     Ok(keys.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+}
+
+fn rtsp_keys(url: &str) -> Vec<(String, String)> {
+    let keys = [("source.kind", "rtsp"), ("source.url", url)];
+    keys.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
 fn text(option: &str, value: OsString) -> Result<String, UsageError> {
@@ -390,6 +400,9 @@ mod tests {
         check("demo --source.repeat true --source file:C:a.mp4", demo(None, &file));
         let camera = [("source.kind", "v4l2"), ("source.device", "/dev/video0")];
         check("demo --source v4l2:/dev/video0", demo(None, &camera));
+        check("demo --source auto", demo(None, &[("source.kind", "auto")]));
+        let network = [("source.kind", "rtsp"), ("source.url", "rtsps://cam/1")];
+        check("demo --source rtsps://cam/1", demo(None, &network));
         let own = [("source.kind", "pipeline"), ("source.fragment", "videotestsrc")];
         check("demo --source pipeline:videotestsrc", demo(None, &own));
     }
@@ -421,6 +434,7 @@ mod tests {
     #[test]
     fn the_network_is_asked_shown_and_forgotten() {
         let plain = || settings(None, &[]);
+        check("devices", Ok(Command::Devices { json: false, settings: plain() }));
         check("discover", Ok(Command::Discover { json: false, settings: plain() }));
         let found = settings(Some("a"), &[]);
         check("discover --json --config a", Ok(Command::Discover { json: true, settings: found }));
@@ -515,7 +529,7 @@ mod tests {
     #[test]
     #[cfg(feature = "sandbox")]
     fn wrong_values_say_what_is_allowed() {
-        let names = "run, demo, sandbox, setup, check-config, discover, call, trust, help";
+        let names = "run, demo, sandbox, setup, check-config, devices, discover, call, trust, help";
         check("", Err(&format!("no command; use one of: {names}")));
         check("rum", Err(&format!("unknown command `rum`; use one of: {names}")));
         check("--config a", Err(&format!("unknown command `--config`; use one of: {names}")));
@@ -525,7 +539,7 @@ mod tests {
             check(&format!("demo --seconds {bad}"), Err(&expected));
         }
         for bad in ["webcam", "file", "file:", "test:", "v4l2"] {
-            let allowed = "test, file:PATH, v4l2:DEVICE, pipeline:FRAGMENT";
+            let allowed = "test, auto, libcamera, nvargus, file:PATH, v4l2:DEVICE, rtsp://HOST/PATH, pipeline:FRAGMENT";
             let expected = format!("--source: found `{bad}`; allowed: {allowed}");
             check(&format!("demo --source {bad}"), Err(&expected));
         }

@@ -320,7 +320,7 @@ mod tests {
         let answered = keys.and_then(|keys| keys.last().cloned());
         assert_eq!(answered, Some(("orchestrator.urls".into(), "o.example".into())));
         let (screen, _) = talk(&[], &CAMERA, "3\nwebcam\n1\n");
-        assert_eq!(screen.matches("allowed: test, file:PATH").count(), 2, "{screen}");
+        assert_eq!(screen.matches("allowed: test, auto").count(), 2, "{screen}");
     }
 
     #[test]

@@ -47,8 +47,7 @@ pub(super) struct DraftSource {
     pub(super) format: CameraFormat,
     pub(super) fragment: Option<String>,
     pub(super) url: Option<String>,
-    pub(super) credential: Option<String>,
-    pub(super) credential_file: Option<PathBuf>,
+    pub(super) credential: Option<SecretSource>,
 }
 
 /// `[audio]` as written.
@@ -213,21 +212,10 @@ impl DraftSource {
                     }),
             },
             SourceKind::Rtsp => {
-                let credential = match (self.credential, self.credential_file) {
-                    (Some(_), Some(_)) => {
-                        let reason = "and source.credential exclude each other";
-                        return Err((
-                            "source.credential-file",
-                            Complaint::Wrong(reason.to_owned()),
-                        ));
-                    }
-                    (Some(name), None) => Some(SecretSource::Credential(name)),
-                    (None, file) => file.map(SecretSource::File),
-                };
                 let url = self
                     .url
                     .ok_or_else(|| missing("source.url", "source.kind = \"rtsp\" needs it"))?;
-                Ok(Source::Rtsp { url, credential, format: self.format })
+                Ok(Source::Rtsp { url, credential: self.credential, format: self.format })
             }
             SourceKind::Pipeline => self
                 .fragment

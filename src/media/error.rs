@@ -179,10 +179,9 @@ impl fmt::Display for MediaError {
             Self::Unreachable { host, detail } => {
                 write!(f, "the camera {host} cannot be received: {detail}")
             }
-            Self::Unauthorized(host) => write!(
-                f,
-                "the camera {host} refuses user and password: set source.credential or source.credential-file"
-            ),
+            Self::Unauthorized(host) => {
+                write!(f, "the camera {host} refuses user and password: set source.credential")
+            }
             Self::Credential(reason) => write!(f, "the camera's credential: {reason}"),
             Self::StreamEnded => f.write_str("the camera ended its stream"),
             Self::NoSuchDevice(device) => {

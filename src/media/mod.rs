@@ -5,6 +5,7 @@
 pub mod audio;
 pub mod burn;
 pub mod choice;
+pub mod devices;
 pub mod encoder;
 mod error;
 pub mod gop;

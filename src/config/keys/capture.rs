@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Initial, Key, Takes, filled};
 use crate::config::draft::SourceKind;
 use crate::media::{CameraFormat, Flip, Rotate, Speed};
+use crate::secret::NoSource;
 
 pub(super) static KEYS: &[Key] = &[
     Key {
@@ -73,20 +74,14 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         name: "source.credential",
-        initial: Initial::Unset { means: "none", example: r#""camera""# },
-        what: "The name under which systemd's LoadCredential= holds user:password of the rtsp camera.",
+        initial: Initial::Unset { means: "none", example: r#""credential:camera""# },
+        what: "Where user:password of the rtsp camera is kept.",
         takes: Takes::Text {
-            kind: "name of a credential",
-            keep: |d, text| filled(text).map(|name| d.source.credential = Some(name.to_owned())),
-        },
-    },
-    Key {
-        name: "source.credential-file",
-        initial: Initial::Unset { means: "none", example: r#""/etc/livepeer-edge/camera""# },
-        what: "Instead: a file with user:password of the rtsp camera, and nothing else.",
-        takes: Takes::Text {
-            kind: "path of a file",
-            keep: |d, text| filled(text).map(|path| d.source.credential_file = Some(path.into())),
+            kind: "file:/path, credential:NAME or env:VARIABLE",
+            keep: |d, text| {
+                d.source.credential = Some(text.parse().map_err(|e: NoSource| e.to_string())?);
+                Ok(())
+            },
         },
     },
     Key {
@@ -207,8 +202,7 @@ fn rtsp_url(text: &str) -> Result<&str, String> {
     let authority = behind.and_then(|behind| behind.split(['/', '?']).next());
     match authority {
         Some(authority) if authority.contains('@') => {
-            Err("must not hold user and password; use source.credential or source.credential-file"
-                .to_owned())
+            Err("must not hold user and password; use source.credential".to_owned())
         }
         Some(authority) if !authority.is_empty() && !text.contains(|c: char| c.is_whitespace()) => {
             filled(text)

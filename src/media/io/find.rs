@@ -87,7 +87,7 @@ fn first(video: &Video) -> Result<Known, MediaError> {
 }
 
 /// Whether a frame comes out of `source` within [`CAMERA_TIME`].
-fn gives_a_frame(source: &Source, video: &Video) -> Result<(), MediaError> {
+pub(super) fn gives_a_frame(source: &Source, video: &Video) -> Result<(), MediaError> {
     const SINK: &str = "edge_units";
     let head = source::head(source, video, &Decided::Nothing);
     let built = running::parse(&format!("{} ! fakesink name={SINK}", head.text), source)?;

@@ -5,6 +5,7 @@
 mod access_units;
 mod camera;
 mod capture;
+mod devices;
 mod diagnosis;
 mod encoders;
 mod find;
@@ -19,6 +20,7 @@ mod trial;
 
 pub use access_units::{AccessUnits, Counts, SegmentPieces};
 pub use capture::Capture;
+pub use devices::devices;
 pub use playback::{Output, Target};
 pub use running::End;
 pub use transform::Transform;

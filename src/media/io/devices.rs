@@ -1,0 +1,153 @@
+//! Looks for cameras, encoders and microphones, and tries what can be tried.
+//!
+//! Through GStreamer and the names that the kernel gives; a system that does not answer is left out.
+//!
+//! Does not: keep what it finds; the next capture looks for itself.
+
+use std::fs;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use crate::capacity::CAMERA_TIME;
+use crate::media::devices::{CameraFound, Devices, EncoderFound, EncoderVerdict, MicrophoneFound};
+use crate::media::encoder::ROWS;
+use crate::media::io::trial::trial;
+use crate::media::io::{camera, diagnosis, encoders, find};
+use crate::media::modes::pick;
+use crate::media::packages::package;
+use crate::media::{CameraFormat, MediaError, Options, Source, Video};
+
+/// All that this machine has, tried at the size in `options`. Blocks for some seconds.
+pub fn devices(options: &Options) -> Result<Devices, MediaError> {
+    diagnosis::init()?;
+    let listed = listed();
+    Ok(Devices {
+        cameras: cameras(&listed, &options.video),
+        encoders: ROWS
+            .iter()
+            .map(|row| EncoderFound {
+                element: row.element,
+                kind: row.kind,
+                verdict: match encoders::present(row) {
+                    None => EncoderVerdict::Absent(package(row.element)),
+                    Some(element) => match trial(&element, &options.video, options.encoder.speed) {
+                        Ok(()) => EncoderVerdict::Works,
+                        Err(why) => EncoderVerdict::Fails(why),
+                    },
+                },
+            })
+            .collect(),
+        microphones: listed.iter().filter_map(microphone).collect(),
+    })
+}
+
+/// What GStreamer's own lists say of a device: the element for it, its name there, its name for people.
+struct Listed {
+    element: String,
+    device: Option<String>,
+    name: String,
+}
+
+/// The lists, asked for on a thread of its own: a sound server that hangs must not hold this up.
+fn listed() -> Vec<Listed> {
+    let (tell, told) = mpsc::channel();
+    let ask = move || {
+        let monitor = gst::DeviceMonitor::new();
+        let filters =
+            ["Audio/Source", "Video/Source"].map(|class| monitor.add_filter(Some(class), None));
+        if filters.iter().any(Option::is_some) && monitor.start().is_ok() {
+            let _ = tell.send(monitor.devices().iter().filter_map(of_device).collect());
+            monitor.stop();
+        }
+    };
+    if thread::Builder::new().name("devices".into()).spawn(ask).is_err() {
+        return Vec::new();
+    }
+    told.recv_timeout(CAMERA_TIME).unwrap_or_default()
+}
+
+fn of_device(device: &gst::Device) -> Option<Listed> {
+    let element = device.create_element(None).ok()?;
+    let factory = element.factory()?.name().to_string();
+    let property = match factory.as_str() {
+        "libcamerasrc" => "camera-name",
+        "pipewiresrc" => "target-object",
+        _ => "device",
+    };
+    // What monitors the sound of others is no microphone.
+    let class = device.properties().and_then(|all| all.get::<String>("device.class").ok());
+    if class.as_deref() == Some("monitor") {
+        return None;
+    }
+    let is_audio = device.has_classes("Audio/Source");
+    if factory == "pipewiresrc" && !is_audio {
+        return None;
+    }
+    let device_name = element
+        .has_property(property)
+        .then(|| element.property_value(property).get::<Option<String>>().ok().flatten())
+        .flatten();
+    Some(Listed { element: factory, device: device_name, name: device.display_name().into() })
+}
+
+fn microphone(listed: &Listed) -> Option<MicrophoneFound> {
+    let kind = match listed.element.as_str() {
+        "alsasrc" => "alsa",
+        "pulsesrc" => "pulse",
+        "pipewiresrc" => "pipewire",
+        _ => return None,
+    };
+    Some(MicrophoneFound { kind, device: listed.device.clone(), name: listed.name.clone() })
+}
+
+fn cameras(listed: &[Listed], video: &Video) -> Vec<CameraFound> {
+    let mut cameras = Vec::new();
+    for camera in listed.iter().filter(|camera| camera.element == "libcamerasrc") {
+        let source = Source::Libcamera { camera: camera.device.clone() };
+        cameras.push(CameraFound {
+            kind: "libcamera",
+            device: camera.device.clone().unwrap_or_default(),
+            name: Some(camera.name.clone()),
+            modes: tried(&source, video),
+            taken: None,
+        });
+    }
+    if gst::ElementFactory::find("nvarguscamerasrc").is_some() {
+        cameras.push(CameraFound {
+            kind: "nvargus",
+            device: "0".into(),
+            name: None,
+            modes: tried(&Source::NvArgus { sensor: 0 }, video),
+            taken: None,
+        });
+    }
+    cameras.extend(camera::cameras().iter().map(|device| v4l2(device, video)));
+    cameras
+}
+
+fn tried(source: &Source, video: &Video) -> Result<Vec<crate::media::modes::Mode>, String> {
+    find::gives_a_frame(source, video).map(|()| Vec::new()).map_err(|error| error.to_string())
+}
+
+fn v4l2(device: &Path, video: &Video) -> CameraFound {
+    let modes = camera::modes(device, video).map_err(|error| error.to_string());
+    let taken = modes.as_ref().ok().and_then(|modes| pick(modes, CameraFormat::Auto, video));
+    CameraFound {
+        kind: "v4l2",
+        device: device.display().to_string(),
+        name: kernel_name(device),
+        taken: taken.cloned(),
+        modes,
+    }
+}
+
+/// What the kernel calls the camera.
+fn kernel_name(device: &Path) -> Option<String> {
+    let node = fs::canonicalize(device).ok()?;
+    let name = Path::new("/sys/class/video4linux").join(node.file_name()?).join("name");
+    fs::read_to_string(name).ok().map(|name| name.trim().to_owned())
+}
