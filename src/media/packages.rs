@@ -19,7 +19,11 @@ const PACKAGES: &[(&str, &[&str])] = &[
         &[
             "appsink",
             "appsrc",
+            "audioconvert",
+            "audioresample",
+            "audiotestsrc",
             "decodebin",
+            "opusenc",
             "uridecodebin",
             "videoconvert",
             "videorate",
@@ -30,6 +34,8 @@ const PACKAGES: &[(&str, &[&str])] = &[
     (
         "gstreamer1.0-plugins-good",
         &[
+            "aacparse",
+            "aspectratiocrop",
             "jpegdec",
             "rtph264depay",
             "rtspsrc",
@@ -46,7 +52,10 @@ const PACKAGES: &[(&str, &[&str])] = &[
         &["h264parse", "nvh264enc", "openh264enc", "qsvh264enc", "srtsrc", "tsdemux", "vah264enc"],
     ),
     ("gstreamer1.0-plugins-ugly", &["x264enc"]),
-    ("gstreamer1.0-libav", &["avdec_h264", "avdec_h265", "avdec_aac"]),
+    ("gstreamer1.0-libav", &["avdec_h264", "avdec_h265", "avdec_aac", "avenc_aac"]),
+    ("gstreamer1.0-alsa", &["alsasrc"]),
+    ("gstreamer1.0-pulseaudio", &["pulsesrc"]),
+    ("gstreamer1.0-pipewire", &["pipewiresrc"]),
     ("gstreamer1.0-libcamera", &["libcamerasrc"]),
     ("gstreamer1.0-vaapi", &["vaapih264enc"]),
     ("gstreamer1.0-x", &["clockoverlay", "textoverlay", "timeoverlay", "ximagesink"]),
