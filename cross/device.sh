@@ -165,7 +165,10 @@ boot() {
       wait "$device" 2>/dev/null || true
       return
     fi
-    kill -0 "$device" 2>/dev/null || break
+    if ! kill -0 "$device" 2>/dev/null; then
+      tail -n 30 "$log" >&2
+      fail "the device ended after $second s; its console is in $log"
+    fi
   done
   kill -KILL "$device" 2>/dev/null || true
   tail -n 30 "$log" >&2
