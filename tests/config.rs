@@ -15,6 +15,7 @@ use livepeer_edge::config::{
 use livepeer_edge::job::runner::Update;
 use livepeer_edge::media::{CameraFormat, Flip, Rotate, Source, Speed};
 use livepeer_edge::orchestrator::{OnChange, TrustOptions};
+use livepeer_edge::rate::Bounds;
 use livepeer_edge::secret::SecretSource;
 
 const EXAMPLE: &str = "systemd/livepeer-edge.toml";
@@ -264,7 +265,7 @@ kind = \"test\"
         "camera.toml:7: video.bitrate: found \"2 MB/s\"; allowed: 100 kbit/s to 50 Mbit/s",
         "camera.toml:8: video.segment: found 2; allowed: 1 s to 10 s, with its unit",
         "camera.toml:9: video.colour: no such key; known: video.width, video.height, video.fps, \
-         video.bitrate, video.segment, video.rotate, video.flip, video.crop",
+         video.bitrate, video.min-bitrate, video.max-bitrate, video.max-latency, video.segment, video.rotate, video.flip, video.crop",
         "camera.toml:11: orchestrator.urls: scheme `ftp` is not supported; use https",
         "camera.toml:13: sorce.kind: no such key; known: source, video, encoder, audio, orchestrator, job, \
          access, discovery, signer, services, payment, runner, output, log, state",
@@ -298,6 +299,26 @@ fn bounds_are_inclusive() {
         &[
             "camera.toml:4: video.bitrate: found 50000001; allowed: 100 kbit/s to 50 Mbit/s",
             "camera.toml:5: video.segment: found \"999ms\"; allowed: 1 s to 10 s, with its unit",
+        ],
+    );
+}
+
+#[test]
+fn the_bitrate_stays_between_its_bounds() {
+    let bounds = |file: &str| {
+        let media = good(file).media;
+        let Bounds { least, start, most } = media.bitrates.bounds(media.video.bitrate);
+        [least, start, most]
+    };
+    assert_eq!(bounds(""), [250_000, 2_000_000, 2_000_000]);
+    assert_eq!(bounds("[video]\nbitrate = 300_000"), [100_000, 300_000, 300_000]);
+    let all = "[video]\nbitrate = 3_000_000\nmin-bitrate = 50_000\nmax-bitrate = 5_000_000";
+    assert_eq!(bounds(all), [50_000, 3_000_000, 5_000_000]);
+    check(
+        "[video]\nmin-bitrate = 2_000_001\nmax-bitrate = 1_999_999",
+        &[
+            "camera.toml:4: video.min-bitrate: must not be more than video.bitrate",
+            "camera.toml:5: video.max-bitrate: must not be less than video.bitrate",
         ],
     );
 }

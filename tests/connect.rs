@@ -213,7 +213,7 @@ fn an_authority_of_this_system_is_known() {
     let job = |authorities: &Path| {
         let url = format!("https://127.0.0.1:{port}");
         let arguments = ["run", "--orchestrator.urls", &url, "--job.model", "m"];
-        let more = ["--orchestrator.trust", "ca"];
+        let more = ["--orchestrator.trust", "ca", "--job.on-loss", "exit"];
         let environment = [("SSL_CERT_FILE", authorities.to_str().unwrap())];
         Edge::start_with(&[&arguments[..], &SMALL, &more].concat(), &environment).end().with_code(1)
     };
@@ -242,7 +242,7 @@ async fn a_change_is_followed_with_a_warning_also_while_a_job_runs() {
 
     // The next run knows the new one, and refuses a third.
     let third = sandbox.change_certificate().unwrap();
-    let refuse = ["--orchestrator.on-change", "refuse"];
+    let refuse = ["--orchestrator.on-change", "refuse", "--job.on-loss", "exit"];
     let ended = start(&sandbox.url(), &state, &refuse).end().with_code(1);
     let authority = sandbox.address();
     let words =

@@ -19,7 +19,7 @@ use seeded::Random;
 use uplink::{Link, Tcp, saturated};
 
 const FULL: Picture = Picture { width: 1280, height: 720, fps: 24 };
-const BOUNDS: Bounds = Bounds { least: 150_000, most: 2_000_000 };
+const BOUNDS: Bounds = Bounds { least: 150_000, start: 2_000_000, most: 2_000_000 };
 const SEGMENT: f64 = 2.0;
 const SEEDS: u64 = 4;
 

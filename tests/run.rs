@@ -39,7 +39,8 @@ fn sandbox() -> Handle {
 
 /// The arguments of a small job on these orchestrators.
 fn job<'a>(urls: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let job = ["run", "--orchestrator.urls", urls, "--job.model", "m"];
+    // What goes wrong is to be the end here; what follows it otherwise is in `tests/lasting.rs`.
+    let job = ["run", "--job.on-loss", "exit", "--orchestrator.urls", urls, "--job.model", "m"];
     [&job[..], &SMALL, more].concat()
 }
 

@@ -4,7 +4,7 @@
 //! a changed credential pays from then on. A configuration that is broken by then is reported, and the one
 //! before it stays.
 //!
-//! Does not: come back from every loss; what `job::Machine` cannot go on with is the end, with its reason.
+//! Does not: decide what a loss leads to; `job::Machine` does.
 
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,7 +16,6 @@ use super::{Error, Settings};
 use crate::agent::{Agent, Finding, Options, Work};
 use crate::config::{Config, Purpose, io::load};
 use crate::fault::chain;
-use crate::job::Recovery;
 use crate::session::selection::Rules;
 use crate::session::{Network, Payments};
 use crate::status::Status;
@@ -55,7 +54,7 @@ fn options(config: Config, finding: Finding) -> Options {
         // A runner may cost nothing; an orchestrator that is to be paid has to say what.
         needs_price: is_paid && matches!(work, Work::LiveVideo(_)),
     };
-    Options { media: config.media, work, finding, rules, recovery: Recovery::Exit }
+    Options { media: config.media, work, finding, rules, recovery: config.recovery }
 }
 
 /// Reads everything again at each SIGHUP.

@@ -12,8 +12,11 @@ use super::options::Output;
 use super::problem::Complaint;
 use super::{Config, Purpose};
 use crate::http::{Authority, Fingerprint, Url};
-use crate::job::JobOptions;
-use crate::media::{self, Audio, AudioCodec, CameraFormat, Encoder, Microphone, Source, Video};
+use crate::job::{JobOptions, Recovery};
+use crate::media::{
+    self, Audio, AudioCodec, Bitrates, CameraFormat, Encoder, MaxLatency, Microphone, OnCameraLoss,
+    Source, Video,
+};
 use crate::orchestrator::{OnChange, TrustOptions};
 use crate::secret::SecretSource;
 
@@ -24,12 +27,16 @@ pub struct Draft {
     pub(super) video: Video,
     pub(super) encoder: Encoder,
     pub(super) audio: DraftAudio,
+    pub(super) bitrates: Bitrates,
+    pub(super) max_latency: MaxLatency,
+    pub(super) on_camera_loss: OnCameraLoss,
     pub(super) orchestrators: Vec<Url>,
     pub(super) trust: TrustKind,
     pub(super) on_change: OnChange,
     pub(super) pins: BTreeMap<Authority, Fingerprint>,
     pub(super) access: Access,
     pub(super) job: JobOptions,
+    pub(super) recovery: Recovery,
     pub(super) runner: DraftRunner,
     pub(super) output: Output,
     pub(super) log: LevelFilter,
@@ -103,12 +110,17 @@ impl Default for Draft {
             video: Video::default(),
             encoder: Encoder::default(),
             audio: DraftAudio::default(),
+            bitrates: Bitrates::default(),
+            max_latency: MaxLatency::default(),
+            on_camera_loss: OnCameraLoss::default(),
             orchestrators: Vec::new(),
             trust: TrustKind::Tofu,
             on_change: OnChange::default(),
             pins: BTreeMap::new(),
             access: Access::default(),
             job: JobOptions::default(),
+            // Somebody in the field has nobody to start it again.
+            recovery: Recovery::Retry,
             runner: DraftRunner::default(),
             output: Output::default(),
             log: LevelFilter::Info,
@@ -125,6 +137,15 @@ impl Draft {
         if audio.is_some() && matches!(self.source.kind, SourceKind::File) {
             let reason = "goes with a camera; a file has no clock for it";
             objections.push(("audio.kind", Complaint::Wrong(reason.to_owned())));
+        }
+        let Bitrates { least, most } = self.bitrates;
+        if least.is_some_and(|least| least > self.video.bitrate) {
+            let reason = "must not be more than video.bitrate";
+            objections.push(("video.min-bitrate", Complaint::Wrong(reason.to_owned())));
+        }
+        if most.is_some_and(|most| most < self.video.bitrate) {
+            let reason = "must not be less than video.bitrate";
+            objections.push(("video.max-bitrate", Complaint::Wrong(reason.to_owned())));
         }
         let source = self.source.finish().map_err(|objection| objections.push(objection)).ok();
         let is_reached = !self.orchestrators.is_empty() || self.access.finds_orchestrators();
@@ -168,12 +189,16 @@ impl Draft {
                     video: self.video,
                     encoder: self.encoder,
                     audio,
+                    bitrates: self.bitrates,
+                    max_latency: self.max_latency,
+                    on_camera_loss: self.on_camera_loss,
                     state_directory: self.state_directory.clone(),
                 },
                 orchestrators: self.orchestrators,
                 trust,
                 access: self.access,
                 job: self.job,
+                recovery: self.recovery,
                 runner,
                 output: self.output,
                 state_directory: self.state_directory,

@@ -29,7 +29,7 @@ pub use resolve::{Layers, resolve};
 use std::path::PathBuf;
 
 use crate::http::Url;
-use crate::job::JobOptions;
+use crate::job::{JobOptions, Recovery};
 use crate::media;
 use crate::orchestrator::TrustOptions;
 
@@ -46,6 +46,8 @@ pub struct Config {
     pub access: Access,
     /// What to run there.
     pub job: JobOptions,
+    /// What a lost job leads to.
+    pub recovery: Recovery,
     /// The runner it is to run on; `None` for a model of an orchestrator.
     pub runner: Option<OnRunner>,
     /// Where the returned video goes.

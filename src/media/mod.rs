@@ -27,6 +27,6 @@ pub mod verdicts;
 
 pub use error::MediaError;
 pub use options::{
-    Audio, AudioCodec, CameraFormat, Encoder, Flip, Microphone, Options, Rotate, Source, Speed,
-    Video,
+    Audio, AudioCodec, Bitrates, CameraFormat, Encoder, Flip, MaxLatency, Microphone, OnCameraLoss,
+    Options, Rotate, Source, Speed, Video,
 };

@@ -8,6 +8,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::media::queue::MAX_LATENCY;
+use crate::rate::Bounds;
 use crate::secret::SecretSource;
 
 /// Everything that capture needs to know.
@@ -21,8 +23,56 @@ pub struct Options {
     pub encoder: Encoder,
     /// What is heard with them.
     pub audio: Option<Audio>,
+    /// How far the bitrate follows the link.
+    pub bitrates: Bitrates,
+    /// No access unit is sent that has waited longer.
+    pub max_latency: MaxLatency,
+    /// What a job does while the camera is gone.
+    pub on_camera_loss: OnCameraLoss,
     /// Where it is kept which encoders work on this machine; without it they are tried at each start.
     pub state_directory: Option<PathBuf>,
+}
+
+/// How far the bitrate may go from [`Video::bitrate`], where it begins, as the link changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bitrates {
+    /// The least, in bit/s; `None` for an eighth of where it begins, and 100 000 at least.
+    pub least: Option<u32>,
+    /// The most, in bit/s; `None` for where it begins.
+    pub most: Option<u32>,
+}
+
+impl Bitrates {
+    /// The least that is worth a picture, if nobody says otherwise.
+    const LEAST: u32 = 100_000;
+
+    /// The bounds around `start`.
+    pub fn bounds(&self, start: u32) -> Bounds {
+        let least = self.least.unwrap_or((start / 8).max(Self::LEAST)).min(start);
+        Bounds { least, start, most: self.most.unwrap_or(start).max(start) }
+    }
+}
+
+/// The longest time that an access unit waits for the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxLatency(pub Duration);
+
+impl Default for MaxLatency {
+    fn default() -> Self {
+        Self(MAX_LATENCY)
+    }
+}
+
+/// What a job does while the camera is gone. It ends when the camera stays away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnCameraLoss {
+    /// It goes on without video.
+    #[default]
+    Hold,
+    /// It goes on with a black picture.
+    Slate,
+    /// It ends at once.
+    Stop,
 }
 
 /// Where frames come from.

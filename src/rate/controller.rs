@@ -66,7 +66,9 @@ const UP_EVERY: Duration = Duration::from_secs(1);
 pub struct Bounds {
     /// The least; below it the picture is worth nothing.
     pub least: u32,
-    /// The most; also what it starts with.
+    /// What it starts with.
+    pub start: u32,
+    /// The most.
     pub most: u32,
 }
 
@@ -117,20 +119,21 @@ enum Phase {
 }
 
 impl Controller {
-    /// A controller that starts with the most bits and the full picture.
+    /// A controller that starts with the full picture.
     pub fn new(bounds: Bounds, full: Picture) -> Self {
-        let most = f64::from(bounds.most.max(bounds.least));
+        let start = bounds.start.min(bounds.most).max(bounds.least);
+        let first = f64::from(start);
         Self {
             bounds,
             ladder: Ladder::below(full),
             readings: Readings::default(),
             uploads: Uploads::default(),
-            link: most,
-            bitrate: most,
+            link: first,
+            bitrate: first,
             phase: Phase::Climbing { progress: PLATEAU },
             last_reading: None,
             gone_at: None,
-            told: Setting { bitrate: bounds.most.max(bounds.least), picture: full },
+            told: Setting { bitrate: start, picture: full },
             told_at: None,
         }
     }
@@ -304,7 +307,7 @@ mod tests {
     use crate::rate::READING_EVERY;
 
     const FULL: Picture = Picture { width: 1280, height: 720, fps: 24 };
-    const BOUNDS: Bounds = Bounds { least: 100_000, most: 2_000_000 };
+    const BOUNDS: Bounds = Bounds { least: 100_000, start: 2_000_000, most: 2_000_000 };
 
     /// A controller and its time.
     struct Run {
@@ -402,7 +405,7 @@ mod tests {
 
     #[test]
     fn bounds_that_contradict_each_other_are_one_bitrate() {
-        let mut controller = Controller::new(Bounds { least: 5, most: 4 }, FULL);
+        let mut controller = Controller::new(Bounds { least: 5, start: 4, most: 4 }, FULL);
         let reading =
             Reading { queue_age: Duration::from_secs(9), unanswered: Duration::ZERO, handed: 0 };
         let _ = controller.on_reading(reading, Instant::now());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Initial, Key, Takes, filled};
 use crate::config::draft::SourceKind;
-use crate::media::{CameraFormat, Flip, Rotate, Speed};
+use crate::media::{CameraFormat, Flip, MaxLatency, OnCameraLoss, Rotate, Speed};
 use crate::secret::NoSource;
 
 pub(super) static KEYS: &[Key] = &[
@@ -94,6 +94,16 @@ pub(super) static KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "source.on-camera-loss",
+        initial: Initial::Is(r#""hold""#),
+        what: "While the camera is gone it is looked for, and the job goes on for up to 60 s: without video (hold) or with a black picture (slate); or it ends at once (stop). When the camera is back, so is the video.",
+        takes: Takes::OneOf(&[
+            ("hold", |d| d.on_camera_loss = OnCameraLoss::Hold),
+            ("slate", |d| d.on_camera_loss = OnCameraLoss::Slate),
+            ("stop", |d| d.on_camera_loss = OnCameraLoss::Stop),
+        ]),
+    },
+    Key {
         name: "video.width",
         initial: Initial::Is("1280"),
         what: "Pixels across. The network's runners scale to 512×512 by themselves: more mostly costs uplink.",
@@ -134,6 +144,39 @@ pub(super) static KEYS: &[Key] = &[
         initial: Initial::Is(r#""2 Mbit/s""#),
         what: "Size of the encoded video: bit/s as a number, or a text with bit/s, kbit/s or Mbit/s.",
         takes: Takes::BitRate { from: 100_000, to: 50_000_000, keep: |d, n| d.video.bitrate = n },
+    },
+    Key {
+        name: "video.min-bitrate",
+        initial: Initial::Unset {
+            means: "an eighth of video.bitrate, at least 100 kbit/s",
+            example: r#""300 kbit/s""#,
+        },
+        what: "The bitrate follows the link, down to this. Set it to video.bitrate for one that never changes.",
+        takes: Takes::BitRate {
+            from: 50_000,
+            to: 50_000_000,
+            keep: |d, n| d.bitrates.least = Some(n),
+        },
+    },
+    Key {
+        name: "video.max-bitrate",
+        initial: Initial::Unset { means: "video.bitrate", example: r#""4 Mbit/s""# },
+        what: "The bitrate begins at video.bitrate and climbs up to this where the link carries it.",
+        takes: Takes::BitRate {
+            from: 100_000,
+            to: 50_000_000,
+            keep: |d, n| d.bitrates.most = Some(n),
+        },
+    },
+    Key {
+        name: "video.max-latency",
+        initial: Initial::Is(r#""1s""#),
+        what: "Video that has waited longer than this for the network is dropped, up to the newest key frame.",
+        takes: Takes::Time {
+            from: Duration::from_millis(200),
+            to: Duration::from_secs(4),
+            keep: |d, time| d.max_latency = MaxLatency(time),
+        },
     },
     Key {
         name: "video.segment",

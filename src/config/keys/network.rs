@@ -5,6 +5,7 @@
 use super::{Initial, Key, Takes, filled};
 use crate::config::draft::TrustKind;
 use crate::config::peers;
+use crate::job::Recovery;
 use crate::orchestrator::OnChange;
 
 pub(super) static KEYS: &[Key] = &[
@@ -78,5 +79,14 @@ pub(super) static KEYS: &[Key] = &[
             kind: "text",
             keep: |d, text| filled(text).map(|text| d.job.stream_id = Some(text.to_owned())),
         },
+    },
+    Key {
+        name: "job.on-loss",
+        initial: Initial::Is(r#""retry""#),
+        what: "When the job is lost: go on with another orchestrator, or with the same one as soon as it is back (retry), or end with exit code 1 and the reason (exit). With exit, a lost camera is the end too.",
+        takes: Takes::OneOf(&[
+            ("retry", |d| d.recovery = Recovery::Retry),
+            ("exit", |d| d.recovery = Recovery::Exit),
+        ]),
     },
 ];
