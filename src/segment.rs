@@ -35,6 +35,8 @@ pub enum Place {
     Continue,
     /// A segment of its own in one piece: nothing follows (control messages).
     Whole,
+    /// No bytes: the segment that has begun is complete, and the next one is not there yet.
+    End,
 }
 
 /// A part of a segment that is written to the network at once: one access unit, or one message.

@@ -59,7 +59,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// A capture and its reader, who is there before the first frame: a late one begins at the newest key.
 fn start(options: &Options) -> (Capture, SegmentPieces) {
     let units = AccessUnits::new();
-    let pieces = units.pieces(options.video.segment);
+    let pieces = units.pieces();
     (Capture::start(options, units).unwrap(), pieces)
 }
 
@@ -206,6 +206,65 @@ fn the_test_source_gives_segments_that_stand_alone() {
     assert_eq!(counts.dropped.total(), 0);
     assert!(counts.captured >= counts.encoded && counts.encoded > 80, "{counts:?}");
     assert_eq!(counts.segments, 5);
+}
+
+#[test]
+fn a_capture_that_fails_is_followed_by_another_with_a_segment_of_its_own() {
+    let mortal = fragment(
+        "videotestsrc is-live=true ! video/x-raw,width=64,height=64,framerate=24/1 \
+         ! identity error-after=30",
+    );
+    block_on(async {
+        let units = AccessUnits::new();
+        units.await_next(true);
+        let mut pieces = units.pieces();
+        let mut segments: Vec<Vec<u8>> = Vec::new();
+        for options in [&mortal, &mortal, &small()] {
+            let before = segments.len();
+            let capture = Capture::start(options, units.clone()).unwrap();
+            loop {
+                let piece = pieces.next().await.unwrap();
+                match piece.place {
+                    Place::Begin => segments.push(piece.bytes.to_vec()),
+                    Place::End => break,
+                    _ => segments.last_mut().unwrap().extend_from_slice(&piece.bytes),
+                }
+                if segments.len() == before + 3 {
+                    // It is stopped in mid-segment, and what it gives until then goes out.
+                    units.await_next(false);
+                    break;
+                }
+            }
+            assert!(segments.len() > before);
+            capture.stop().await;
+        }
+        while let Some(piece) = pieces.next().await {
+            if piece.place == Place::Continue {
+                segments.last_mut().unwrap().extend_from_slice(&piece.bytes);
+            }
+        }
+        // Media time rises over all of them, and each begins with a key and its tables.
+        check_channel(&segments);
+        check_decodes_alone(&segments);
+    });
+}
+
+#[test]
+fn what_an_older_capture_still_gives_is_dropped() {
+    block_on(async {
+        let units = AccessUnits::new();
+        units.await_next(true);
+        let older = Capture::start(&small(), units.clone()).unwrap();
+        older.began().await;
+        let newer = Capture::start(&small(), units.clone()).unwrap();
+        newer.began().await;
+        let mut pieces = units.pieces();
+        older.stop().await;
+        let segments = segments(&mut pieces, 3).await;
+        // Nothing of the older one is between, and its end does not end a segment.
+        check_live_steps(&check_channel(&segments), 24);
+        newer.stop().await;
+    });
 }
 
 #[test]

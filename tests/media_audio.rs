@@ -234,7 +234,7 @@ fn capture(options: &Options, most: usize) -> Vec<Vec<u8>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let work = async {
         let units = AccessUnits::new();
-        let mut pieces = units.pieces(options.video.segment);
+        let mut pieces = units.pieces();
         let capture = Capture::start(options, units).unwrap();
         let mut segments: Vec<Vec<u8>> = Vec::new();
         loop {

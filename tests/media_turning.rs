@@ -28,7 +28,7 @@ fn picture(fragment: &str, video: Video) -> (Vec<u8>, usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let bytes = runtime.block_on(async {
         let units = AccessUnits::new();
-        let mut pieces = units.pieces(options.video.segment);
+        let mut pieces = units.pieces();
         let capture = Capture::start(&options, units).unwrap();
         let mut bytes = Vec::new();
         let whole = async {

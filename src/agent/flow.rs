@@ -24,7 +24,7 @@ impl<P> Flow<P> {
 impl<P: Pieces> Pieces for Flow<P> {
     async fn next(&mut self) -> Option<Piece> {
         let piece = self.pieces.next().await;
-        if piece.as_ref().is_some_and(|piece| piece.place != Place::Continue) {
+        if piece.as_ref().is_some_and(|piece| matches!(piece.place, Place::Begin | Place::Whole)) {
             self.media.send_replace(());
         }
         piece

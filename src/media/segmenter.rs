@@ -49,6 +49,11 @@ impl Segmenter {
         Self { wanted, state: State::AwaitKey }
     }
 
+    /// Segments of about `wanted` from the next key on.
+    pub fn set_wanted(&mut self, wanted: Duration) {
+        self.wanted = wanted;
+    }
+
     /// An access unit, with its DTS.
     pub fn place(&mut self, is_key: bool, at: Ticks) -> Placement {
         match (self.state, is_key) {
@@ -63,6 +68,11 @@ impl Segmenter {
                 Placement::Begin
             }
         }
+    }
+
+    /// No access unit follows for a while: whether a segment was under way, which is complete now.
+    pub fn on_pause(&mut self) -> bool {
+        matches!(std::mem::replace(&mut self.state, State::AwaitKey), State::InSegment { .. })
     }
 
     /// Access units before the next one are lost, or the segment under way is.

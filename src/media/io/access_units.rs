@@ -8,10 +8,12 @@
 //!
 //! Does not: build pipelines, or know what is upstream.
 
+mod feed;
 mod heard;
 mod pieces;
 mod sink;
 
+pub(super) use feed::Feed;
 pub use pieces::SegmentPieces;
 
 use std::fmt;
@@ -28,13 +30,11 @@ use tokio::sync::Notify;
 
 use crate::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
 use crate::media::audio::FRAMES;
-use crate::media::encoder::KeyRequest;
-use crate::media::pipeline::{ENCODER, PARSER, UNITS};
 use crate::media::queue::{Dropped, MAX_LATENCY, Queue};
 use crate::media::stamps::Stamps;
 use crate::media::timeline::{Timeline, Times};
-use crate::media::ts::{Ticks, nal};
-use crate::media::{AudioCodec, MediaError};
+use crate::media::ts::Ticks;
+use crate::media::{AudioCodec, MediaError, Video};
 use crate::segment::Pieces;
 
 /// The access units of one channel, between the pipeline and whoever reads them. Clones share them.
@@ -50,10 +50,6 @@ struct Shared {
     encoded: AtomicU64,
     segments: AtomicU64,
     bytes: AtomicU64,
-    epoch: Instant,
-    /// When the last frame went in, and the last unit came out: nanoseconds from `epoch`, 0 for never.
-    last_in: AtomicU64,
-    last_out: AtomicU64,
 }
 
 struct State {
@@ -62,9 +58,15 @@ struct State {
     stamps: Stamps,
     sink: Option<Sink>,
     heard: Heard,
-    /// Frames that went into the encoder and have not come out yet.
-    inside: u64,
-    takes_frames: bool,
+    /// The capture that was opened last, and the one that gives the access units.
+    newest: u64,
+    feed: u64,
+    /// A capture that ends is followed by another one.
+    awaits_next: bool,
+    /// The length of segments.
+    segment: Duration,
+    /// What follows is not there yet: the segment under way is complete.
+    has_paused: bool,
     is_closed: bool,
 }
 
@@ -100,8 +102,11 @@ impl AccessUnits {
             stamps: Stamps::default(),
             sink: None,
             heard: Heard::default(),
-            inside: 0,
-            takes_frames: true,
+            newest: 0,
+            feed: 0,
+            awaits_next: false,
+            segment: Video::default().segment,
+            has_paused: false,
             is_closed: false,
         };
         Self(Arc::new(Shared {
@@ -113,16 +118,13 @@ impl AccessUnits {
             encoded: AtomicU64::new(0),
             segments: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            epoch: Instant::now(),
-            last_in: AtomicU64::new(0),
-            last_out: AtomicU64::new(0),
         }))
     }
 
-    /// The access units as pieces of segments of about this length, from the newest key on. One reader
-    /// at a time: two would share the units among them.
-    pub fn pieces(&self, segment: Duration) -> SegmentPieces {
-        let mut pieces = SegmentPieces::new(self.clone(), segment);
+    /// The access units as pieces of segments, from the newest key on. One reader at a time: two would share
+    /// the units among them.
+    pub fn pieces(&self) -> SegmentPieces {
+        let mut pieces = SegmentPieces::new(self.clone());
         // What waited while nobody read is old.
         if !self.0.lock().queue.is_empty() {
             pieces.resync();
@@ -154,14 +156,25 @@ impl AccessUnits {
 
     /// Waits for the first access unit. Cancel safe; ready at once when there has been one.
     pub async fn began(&self) {
+        self.more_than(0).await;
+    }
+
+    /// Waits until more than `count` access units came out in all. Cancel safe.
+    pub async fn more_than(&self, count: u64) {
         loop {
             // It hears of what happens from here on, also before it waits.
             let came_out = self.0.came_out.notified();
-            if self.encoded() > 0 {
+            if self.encoded() > count {
                 return;
             }
             came_out.await;
         }
+    }
+
+    /// Whether a capture that fails or is stopped is followed by another one, so that readers wait for it.
+    /// Else they get what waits, then `None`.
+    pub fn await_next(&self, awaits: bool) {
+        self.0.lock().awaits_next = awaits;
     }
 
     /// How long the access unit that is sent next has waited; zero if none waits.
@@ -180,32 +193,6 @@ impl AccessUnits {
         if let Some(sink) = sink {
             sink.request_key();
         }
-    }
-
-    /// Takes what comes out of the pipeline or bin, whose elements have the names in
-    /// [`pipeline`](crate::media::pipeline).
-    pub(super) fn attach(&self, bin: &gst::Bin, key: KeyRequest) -> Result<(), MediaError> {
-        let appsink = bin.by_name(UNITS).and_then(|sink| sink.downcast::<gst_app::AppSink>().ok());
-        let (Some(appsink), Some(parser)) = (appsink, bin.by_name(PARSER)) else {
-            return Err(MediaError::Gstreamer(format!("the pipeline lacks {UNITS} or {PARSER}")));
-        };
-        let encoder = bin.by_name(ENCODER);
-        if let Some(pad) = encoder.as_ref().unwrap_or(&parser).static_pad("sink") {
-            let units = self.clone();
-            pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-                units.on_frame(pad, info.buffer())
-            });
-        }
-        let units = self.clone();
-        let callbacks =
-            gst_app::AppSinkCallbacks::builder().new_sample(move |sink| units.on_sample(sink));
-        appsink.set_callbacks(callbacks.build());
-        self.0.lock().sink = Some(Sink {
-            appsink: appsink.downgrade(),
-            encoder: encoder.map(|encoder| encoder.downgrade()),
-            key,
-        });
-        Ok(())
     }
 
     /// Takes what comes out of a microphone's pipeline.
@@ -238,99 +225,38 @@ impl AccessUnits {
         self.0.lock().timeline = Timeline::beginning_at(time);
     }
 
-    /// There will be some, perhaps again.
-    pub(super) fn open(&self) {
-        let mut state = self.0.lock();
-        (state.inside, state.takes_frames, state.is_closed) = (0, true, false);
-    }
-
-    /// Lets no more frames into the encoder, and waits until what is inside has come out. Cancel safe.
-    pub(super) async fn empty(&self) {
-        loop {
-            let came_out = self.0.came_out.notified();
-            {
-                let mut state = self.0.lock();
-                state.takes_frames = false;
-                if state.inside == 0 {
-                    return;
-                }
-            }
-            came_out.await;
-        }
-    }
-
-    /// There will be no more; readers get what waits, then `None`.
-    pub(super) fn close(&self) {
-        self.0.lock().is_closed = true;
-        self.0.arrived.notify_one();
-    }
-
     /// Access units that came out so far.
-    pub(super) fn encoded(&self) -> u64 {
+    pub fn encoded(&self) -> u64 {
         self.0.encoded.load(Ordering::Relaxed)
     }
 
-    /// When the last frame went into the encoder, or the parser.
-    pub(super) fn last_in(&self) -> Option<Instant> {
-        self.0.instant(&self.0.last_in)
-    }
-
-    /// When the last access unit came out.
-    pub(super) fn last_out(&self) -> Option<Instant> {
-        self.0.instant(&self.0.last_out)
-    }
-
-    /// A frame comes to the encoder.
-    fn on_frame(&self, pad: &gst::Pad, buffer: Option<&gst::Buffer>) -> gst::PadProbeReturn {
-        let now = Instant::now();
-        {
-            let mut state = self.0.lock();
-            if !state.takes_frames {
-                return gst::PadProbeReturn::Drop;
-            }
-            state.inside += 1;
-        }
-        self.0.captured.fetch_add(1, Ordering::Relaxed);
-        self.0.last_in.store(self.0.nanos(now), Ordering::Relaxed);
-        if !self.0.times_frames.load(Ordering::Relaxed) {
-            return gst::PadProbeReturn::Ok;
-        }
-        let segment = pad.sticky_event::<gst::event::Segment>(0);
-        let running = segment.zip(buffer.and_then(|buffer| buffer.pts()));
-        if let Some(running) = running.and_then(|(event, pts)| running_time(event.segment(), pts)) {
-            self.0.lock().stamps.on_frame(running, now);
-        }
-        gst::PadProbeReturn::Ok
-    }
-
-    /// An access unit comes out.
-    fn on_sample(&self, sink: &gst_app::AppSink) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-        let (Some(buffer), Some(segment)) = (sample.buffer_owned(), sample.segment()) else {
-            return Ok(gst::FlowSuccess::Ok);
-        };
-        let decode_time = buffer.dts().and_then(|dts| running_time(segment, dts));
-        let show_time = buffer.pts().and_then(|pts| running_time(segment, pts));
-        let Some(pts) = show_time.or(decode_time) else {
-            log::trace!("an access unit without a time is dropped");
-            return Ok(gst::FlowSuccess::Ok);
-        };
-        // The parser takes pictures of I slices only for keys too, but decoding can begin at IDR only.
-        let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)
-            && buffer.map_readable().is_ok_and(|map| nal::is_idr(&map));
-        self.0.encoded.fetch_add(1, Ordering::Relaxed);
-        self.0.last_out.store(self.0.nanos(Instant::now()), Ordering::Relaxed);
+    /// Another capture will give some, in segments of about this length: its number.
+    fn open(&self, segment: Duration) -> u64 {
         let mut state = self.0.lock();
-        let times = state.timeline.place(pts, decode_time);
-        state.stamps.on_encoded(pts, times.pts);
-        let audio = state.take_heard();
-        let bytes = buffer.size() + audio.iter().map(|(_, frame)| frame.size()).sum::<usize>();
-        state.queue.push(Unit { buffer, times, is_key, audio }, is_key, bytes, Instant::now());
-        state.inside = state.inside.saturating_sub(1);
+        state.is_closed = false;
+        state.segment = segment;
+        state.newest += 1;
+        state.newest
+    }
+
+    /// The capture with this number has ended before its time, or was stopped.
+    fn leave(&self, number: u64) {
+        let mut state = self.0.lock();
+        if !state.awaits_next {
+            state.is_closed = true;
+        } else if state.feed <= number {
+            state.has_paused = true;
+        }
         drop(state);
-        self.0.came_out.notify_waiters();
         self.0.arrived.notify_one();
-        Ok(gst::FlowSuccess::Ok)
+    }
+
+    /// The capture with this number was the last one: readers get what waits, then `None`.
+    fn close(&self, number: u64) {
+        let mut state = self.0.lock();
+        state.is_closed |= number == state.newest;
+        drop(state);
+        self.0.arrived.notify_one();
     }
 }
 
@@ -347,23 +273,18 @@ impl fmt::Debug for AccessUnits {
 }
 
 impl State {
+    /// The capture with this number gives an access unit: whether it counts.
+    fn begin_feed(&mut self, number: u64) -> bool {
+        self.feed = self.feed.max(number);
+        self.feed == number
+    }
+
     fn take_heard(&mut self) -> Vec<(Ticks, gst::Buffer)> {
         self.heard.take(&self.timeline)
     }
 }
 
 impl Shared {
-    fn nanos(&self, at: Instant) -> u64 {
-        u64::try_from(at.duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX).max(1)
-    }
-
-    fn instant(&self, nanos: &AtomicU64) -> Option<Instant> {
-        match nanos.load(Ordering::Relaxed) {
-            0 => None,
-            nanos => Some(self.epoch + Duration::from_nanos(nanos)),
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // No invariant spans a panic here: each change is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

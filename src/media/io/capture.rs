@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::capacity::ENCODER_TIME;
 use crate::media::encoder::{Element, KeyRequest};
-use crate::media::io::access_units::{AccessUnits, Counts, SegmentPieces};
+use crate::media::io::access_units::{AccessUnits, Counts, Feed, SegmentPieces};
 use crate::media::io::find::{self, Known};
 use crate::media::io::microphone::Hearing;
 use crate::media::io::negotiated::attach_when_negotiated;
@@ -26,7 +26,7 @@ use crate::media::{MediaError, Options, Source, Video};
 /// [`PIPELINE_STOP_TIME`](crate::capacity::PIPELINE_STOP_TIME); [`Capture::stop`] does not block.
 #[derive(Debug)]
 pub struct Capture {
-    units: AccessUnits,
+    feed: Feed,
     running: Running,
     hearing: Option<Hearing>,
     ending: Ending,
@@ -69,19 +69,19 @@ impl Capture {
             Some(tail) => format!("{} ! {tail}", head.text),
             None => head.text,
         };
-        let ending = Ending::new();
+        let (feed, ending) = (Feed::new(&units, options.video.segment), Ending::new());
         let built = running::parse(&description, &source)?;
         prepare::prepare(&built, &source)?;
         match &element {
             Some(element) if head.form == Form::Negotiated => {
-                attach_when_negotiated(&built, options, element, &units, &ending)?;
+                attach_when_negotiated(&built, options, element, &feed, &ending)?;
             }
-            Some(element) => units.attach(built.upcast_ref(), element.row.key)?,
-            None => units.attach(built.upcast_ref(), KeyRequest::Event)?,
+            Some(element) => feed.attach(built.upcast_ref(), element.row.key)?,
+            None => feed.attach(built.upcast_ref(), KeyRequest::Event)?,
         }
-        units.open();
+        units.set_max_latency(options.max_latency.0);
         units.end_audio();
-        let running = Running::open(built, watching(&source, &units, &ending))?;
+        let running = Running::open(built, watching(&source, &feed, &ending))?;
         let hearing = options.audio.as_ref().and_then(|audio| {
             let opened = Hearing::open(audio, &units);
             // Pictures without sound are better than neither.
@@ -89,7 +89,7 @@ impl Capture {
         });
         let (options, played) = (options.clone(), watch::Sender::new(None));
         let judged = AtomicBool::new(false);
-        Ok(Self { units, running, hearing, ending, options, element, played, judged })
+        Ok(Self { feed, running, hearing, ending, options, element, played, judged })
     }
 
     /// Lets frames come. Does not block; what goes wrong is told by [`Capture::ended`].
@@ -137,19 +137,24 @@ impl Capture {
         true
     }
 
+    /// Waits for its first access unit. Cancel safe; ready at once when there has been one.
+    pub async fn began(&self) {
+        self.feed.began().await;
+    }
+
     /// The captured video as pieces of segments.
     pub fn pieces(&self) -> SegmentPieces {
-        self.units.pieces(self.options.video.segment)
+        self.feed.units().pieces()
     }
 
     /// What capture and its readers share: counts, times of frames, and the channel's media time.
     pub fn access_units(&self) -> &AccessUnits {
-        &self.units
+        self.feed.units()
     }
 
     /// How many frames and bytes so far.
     pub fn counts(&self) -> Counts {
-        self.units.counts()
+        self.feed.units().counts()
     }
 
     /// Waits for the end of the source, its failure, or for frames that stay away. Cancel safe; ready at
@@ -160,7 +165,7 @@ impl Capture {
             end = self.ending.wait() => end,
             error = self.stalled() => {
                 self.ending.set(End::Failed(error));
-                self.units.close();
+                self.feed.leave();
                 self.ending.wait().await
             }
         };
@@ -182,7 +187,7 @@ impl Capture {
         let limits = Limits::new(self.options.video.fps);
         loop {
             let seen =
-                Seen { played, last_in: self.units.last_in(), last_out: self.units.last_out() };
+                Seen { played, last_in: self.feed.last_in(), last_out: self.feed.last_out() };
             match limits.judge(seen, Instant::now()) {
                 Judgement::Wait(until) => tokio::time::sleep_until(until.into()).await,
                 Judgement::Stalled { at, after } => return self.stall(at, after),
@@ -222,27 +227,30 @@ impl Capture {
             hearing.stop().await;
         }
         // An encoder that keeps frames until more come in never empties.
-        let _ = tokio::time::timeout(ENCODER_TIME, self.units.empty()).await;
+        let _ = tokio::time::timeout(ENCODER_TIME, self.feed.empty()).await;
         self.running.stop().await;
-        self.units.close();
+        self.feed.leave();
     }
 }
 
 /// What to do with the pipeline's messages.
 pub(super) fn watching(
     source: &Source,
-    units: &AccessUnits,
+    feed: &Feed,
     ending: &Ending,
 ) -> Watch<impl Fn() -> bool + Send + Sync + use<>, impl Fn() + Send + Sync + use<>> {
-    let (counted, closed) = (units.clone(), units.clone());
-    let seen = AtomicU64::new(units.encoded());
+    let (counted, closed, ended) = (feed.clone(), feed.clone(), ending.clone());
+    let seen = AtomicU64::new(feed.given());
     Watch {
         source: source.clone(),
         had_media: move || {
-            let encoded = counted.encoded();
-            seen.swap(encoded, Ordering::Relaxed) < encoded
+            let given = counted.given();
+            seen.swap(given, Ordering::Relaxed) < given
         },
-        on_end: move || closed.close(),
+        on_end: move || match ended.known() {
+            Some(End::EndOfStream) => closed.close(),
+            Some(End::Failed(_)) | None => closed.leave(),
+        },
         ending: ending.clone(),
     }
 }

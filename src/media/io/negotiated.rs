@@ -6,7 +6,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use crate::media::encoder::{Element, KeyRequest};
-use crate::media::io::access_units::AccessUnits;
+use crate::media::io::access_units::Feed;
 use crate::media::io::diagnosis;
 use crate::media::io::running::{End, Ending};
 use crate::media::source::{Form, TAIL};
@@ -17,20 +17,20 @@ pub(super) fn attach_when_negotiated(
     pipeline: &gst::Pipeline,
     options: &Options,
     element: &Element,
-    units: &AccessUnits,
+    feed: &Feed,
     ending: &Ending,
 ) -> Result<(), MediaError> {
     let lacks = || MediaError::Fragment(format!("it has no element {TAIL}"));
     let pad = pipeline.by_name(TAIL).and_then(|tail| tail.static_pad("src")).ok_or_else(lacks)?;
     let (pipeline, options, element) = (pipeline.downgrade(), options.clone(), element.clone());
-    let (units, ending) = (units.clone(), ending.clone());
+    let (feed, ending) = (feed.clone(), ending.clone());
     pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
         let Some(event) = info.event().filter(|_| !pad.is_linked()) else {
             return gst::PadProbeReturn::Ok;
         };
         let built = match (event.view(), pipeline.upgrade()) {
             (gst::EventView::Caps(caps), Some(pipeline)) => {
-                attach_tail(&pipeline, pad, caps.caps(), &options, &element, &units)
+                attach_tail(&pipeline, pad, caps.caps(), &options, &element, &feed)
             }
             // Without a sink, nobody else tells of the end.
             (gst::EventView::Eos(_), _) => Err(MediaError::NoFrames),
@@ -38,7 +38,7 @@ pub(super) fn attach_when_negotiated(
         };
         if let Err(error) = built {
             ending.set(End::Failed(error));
-            units.close();
+            feed.close();
         }
         gst::PadProbeReturn::Ok
     });
@@ -51,7 +51,7 @@ fn attach_tail(
     caps: &gst::CapsRef,
     options: &Options,
     element: &Element,
-    units: &AccessUnits,
+    feed: &Feed,
 ) -> Result<(), MediaError> {
     let (form, key) = match caps.structure(0).map(|caps| caps.name().as_str()) {
         Some("video/x-raw") => (Form::Raw, element.row.key),
@@ -69,7 +69,7 @@ fn attach_tail(
         .downcast::<gst::Bin>()
         .map_err(|element| MediaError::Gstreamer(format!("{} is no bin", element.name())))?;
     let failed = |what: &dyn std::fmt::Display| MediaError::Gstreamer(what.to_string());
-    units.attach(&tail, key)?;
+    feed.attach(&tail, key)?;
     pipeline.add(&tail).map_err(|error| failed(&error))?;
     tail.sync_state_with_parent().map_err(|error| failed(&error))?;
     let sink = tail.static_pad("sink").ok_or_else(|| failed(&"the encoder has no input"))?;

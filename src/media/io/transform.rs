@@ -2,15 +2,13 @@
 //!
 //! Does not: carry audio over.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use crate::capacity::ACCESS_UNIT_BYTES;
-use crate::media::io::access_units::{AccessUnits, SegmentPieces};
+use crate::media::io::access_units::{AccessUnits, Feed, SegmentPieces};
 use crate::media::io::running::{self, End, Ending, Running};
 use crate::media::io::{capture, diagnosis, encoders};
 use crate::media::pipeline::INPUT;
@@ -21,10 +19,9 @@ use crate::media::{MediaError, Options, Source, pipeline};
 #[derive(Debug)]
 pub struct Transform {
     input: gst_app::AppSrc,
-    units: AccessUnits,
+    feed: Feed,
     running: Running,
     ending: Ending,
-    segment: Duration,
     /// Reads along until the first key, whose time the output begins with.
     first_key: Option<Box<Reader>>,
     drops: bool,
@@ -44,21 +41,20 @@ impl Transform {
             pipeline::transform(decoder, effect, &options.video, &element, options.encoder.speed);
         let source = Source::Pipeline { fragment: effect.to_owned() };
         let built = running::parse(&description, &source)?;
-        let units = AccessUnits::new();
-        units.attach(built.upcast_ref(), element.row.key)?;
+        let feed = Feed::new(&AccessUnits::new(), options.video.segment);
+        feed.attach(built.upcast_ref(), element.row.key)?;
         let input = built
             .by_name(INPUT)
             .and_then(|input| input.downcast::<gst_app::AppSrc>().ok())
             .ok_or_else(|| MediaError::Gstreamer(format!("the pipeline lacks {INPUT}")))?;
         let ending = Ending::new();
-        let running = Running::open(built, capture::watching(&source, &units, &ending))?;
+        let running = Running::open(built, capture::watching(&source, &feed, &ending))?;
         running.play(&ending);
         Ok(Self {
             input,
-            units,
+            feed,
             running,
             ending,
-            segment: options.video.segment,
             first_key: Some(Box::default()),
             drops: false,
             dropped: 0,
@@ -91,7 +87,7 @@ impl Transform {
 
     /// The changed stream as pieces of segments.
     pub fn pieces(&self) -> SegmentPieces {
-        self.units.pieces(self.segment)
+        self.feed.units().pieces()
     }
 
     /// Waits for the end of the stream, or a failure. Cancel safe.
@@ -102,7 +98,7 @@ impl Transform {
     /// Stops, in a bounded time.
     pub async fn stop(self) {
         self.running.stop().await;
-        self.units.close();
+        self.feed.close();
     }
 
     /// Finds the time of the first key before the pipeline can have decoded it.
@@ -116,7 +112,7 @@ impl Transform {
         });
         if let Some(dts) = first {
             self.first_key = None;
-            self.units.begin_at(dts.as_duration());
+            self.feed.units().begin_at(dts.as_duration());
         }
     }
 }

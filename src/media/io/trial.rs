@@ -8,7 +8,7 @@ use gstreamer::prelude::*;
 
 use crate::capacity::TRIAL_TIME;
 use crate::media::encoder::{Element, Kind};
-use crate::media::io::access_units::AccessUnits;
+use crate::media::io::access_units::{AccessUnits, Feed};
 use crate::media::io::running::{self, End, Ending, Running, Watch};
 use crate::media::pipeline::{self, TRIAL_FRAMES};
 use crate::media::{MediaError, Source, Speed, Video};
@@ -17,13 +17,13 @@ use crate::media::{MediaError, Source, Speed, Video};
 /// wrong with the encoder.
 pub(super) fn trial(element: &Element, video: &Video, speed: Speed) -> Result<(), String> {
     let description = pipeline::trial(video, element, speed);
-    let units = AccessUnits::new();
+    let feed = Feed::new(&AccessUnits::new(), video.segment);
     let ending = Ending::new();
     let (tell, told) = mpsc::channel();
-    let counted = units.clone();
+    let counted = feed.clone();
     let watch = Watch {
         source: Source::Test,
-        had_media: move || counted.encoded() > 0,
+        had_media: move || counted.given() > 0,
         on_end: move || {
             let _ = tell.send(());
         },
@@ -31,12 +31,12 @@ pub(super) fn trial(element: &Element, video: &Video, speed: Speed) -> Result<()
     };
     let said = |error: MediaError| error.to_string();
     let built = running::parse(&description, &Source::Test).map_err(said)?;
-    units.attach(built.upcast_ref(), element.row.key).map_err(said)?;
+    feed.attach(built.upcast_ref(), element.row.key).map_err(said)?;
     let running = Running::open(built, watch).map_err(said)?;
     running.play(&ending);
     let ended = told.recv_timeout(TRIAL_TIME).is_ok();
     drop(running);
-    let frames = units.encoded();
+    let frames = feed.given();
     match ending.known() {
         Some(End::Failed(error)) => Err(said(error)),
         Some(End::EndOfStream) if frames == TRIAL_FRAMES => Ok(()),

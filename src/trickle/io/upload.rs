@@ -212,6 +212,10 @@ impl<P: Pieces> Upload<P> {
                     }
                     // The rest of a segment that was lost.
                     Place::Continue => Hand::Empty,
+                    Place::End => {
+                        self.flight.end_current();
+                        Hand::Empty
+                    }
                 };
                 None
             }

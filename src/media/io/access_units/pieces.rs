@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use bytes::Bytes;
 
 use super::{AccessUnits, Unit};
 use crate::media::segmenter::{Placement, Segmenter};
@@ -21,8 +23,9 @@ pub struct SegmentPieces {
 }
 
 impl SegmentPieces {
-    pub(super) fn new(units: AccessUnits, segment: Duration) -> Self {
-        Self { units, segmenter: Segmenter::new(segment), muxer: Muxer::new() }
+    pub(super) fn new(units: AccessUnits) -> Self {
+        let segmenter = Segmenter::new(units.0.lock().segment);
+        Self { units, segmenter, muxer: Muxer::new() }
     }
 }
 
@@ -30,10 +33,12 @@ impl Pieces for SegmentPieces {
     async fn next(&mut self) -> Option<Piece> {
         let shared = Arc::clone(&self.units.0);
         loop {
-            let (popped, is_closed, wants_key) = {
+            let (popped, is_closed, has_paused, wants_key) = {
                 let mut state = shared.lock();
+                self.segmenter.set_wanted(state.segment);
                 let popped = state.queue.pop(Instant::now());
-                (popped, state.is_closed, state.queue.take_key_request())
+                let has_paused = popped.is_none() && std::mem::take(&mut state.has_paused);
+                (popped, state.is_closed, has_paused, state.queue.take_key_request())
             };
             if wants_key {
                 self.segmenter.on_loss();
@@ -49,6 +54,9 @@ impl Pieces for SegmentPieces {
                     }
                 }
                 None if is_closed => return None,
+                None if has_paused && self.segmenter.on_pause() => {
+                    return Some(Piece { place: Place::End, bytes: Bytes::new() });
+                }
                 // A permit is kept if one arrives before this waits.
                 None => shared.arrived.notified().await,
             }

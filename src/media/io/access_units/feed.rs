@@ -1,0 +1,214 @@
+//! One capture's way into the access units: takes what its pipeline gives, and knows what is inside of it.
+//!
+//! Several captures may feed the same units one after the other. The newest that gives an access unit has them
+//! to itself from then on: what an older one still gives, perhaps out of a driver that was stuck, is dropped.
+//!
+//! Does not: build pipelines, or know what is upstream.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use tokio::sync::Notify;
+
+use super::sink::Sink;
+use super::{AccessUnits, Unit, running_time};
+use crate::media::MediaError;
+use crate::media::encoder::KeyRequest;
+use crate::media::pipeline::{ENCODER, PARSER, UNITS};
+use crate::media::ts::nal;
+
+/// What one capture gives. Clones share it.
+#[derive(Debug, Clone)]
+pub(in crate::media::io) struct Feed(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    units: AccessUnits,
+    /// Later captures have higher ones.
+    number: u64,
+    takes_frames: AtomicBool,
+    /// Frames that went into the encoder.
+    frames: AtomicU64,
+    /// Access units that came out.
+    given: AtomicU64,
+    came_out: Notify,
+    /// When the last frame went in, and the last unit came out: nanoseconds from `epoch`, 0 for never.
+    last_in: AtomicU64,
+    last_out: AtomicU64,
+    epoch: Instant,
+}
+
+impl Feed {
+    /// A way into `units`, which will be parted in segments of about this length.
+    pub(in crate::media::io) fn new(units: &AccessUnits, segment: Duration) -> Self {
+        let number = units.open(segment);
+        Self(Arc::new(Inner {
+            units: units.clone(),
+            number,
+            takes_frames: AtomicBool::new(true),
+            frames: AtomicU64::new(0),
+            given: AtomicU64::new(0),
+            came_out: Notify::new(),
+            last_in: AtomicU64::new(0),
+            last_out: AtomicU64::new(0),
+            epoch: Instant::now(),
+        }))
+    }
+
+    /// Where it leads to.
+    pub(in crate::media::io) fn units(&self) -> &AccessUnits {
+        &self.0.units
+    }
+
+    /// Takes what comes out of the pipeline or bin, whose elements have the names in
+    /// [`pipeline`](crate::media::pipeline).
+    pub(in crate::media::io) fn attach(
+        &self,
+        bin: &gst::Bin,
+        key: KeyRequest,
+    ) -> Result<(), MediaError> {
+        let appsink = bin.by_name(UNITS).and_then(|sink| sink.downcast::<gst_app::AppSink>().ok());
+        let (Some(appsink), Some(parser)) = (appsink, bin.by_name(PARSER)) else {
+            return Err(MediaError::Gstreamer(format!("the pipeline lacks {UNITS} or {PARSER}")));
+        };
+        let encoder = bin.by_name(ENCODER);
+        if let Some(pad) = encoder.as_ref().unwrap_or(&parser).static_pad("sink") {
+            let feed = self.clone();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+                feed.on_frame(pad, info.buffer())
+            });
+        }
+        let feed = self.clone();
+        let callbacks =
+            gst_app::AppSinkCallbacks::builder().new_sample(move |sink| feed.on_sample(sink));
+        appsink.set_callbacks(callbacks.build());
+        self.0.units.0.lock().sink = Some(Sink {
+            appsink: appsink.downgrade(),
+            encoder: encoder.map(|encoder| encoder.downgrade()),
+            key,
+        });
+        Ok(())
+    }
+
+    /// Access units that came out so far.
+    pub(in crate::media::io) fn given(&self) -> u64 {
+        self.0.given.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the first access unit. Cancel safe; ready at once when there has been one.
+    pub(in crate::media::io) async fn began(&self) {
+        loop {
+            // It hears of what happens from here on, also before it waits.
+            let came_out = self.0.came_out.notified();
+            if self.given() > 0 {
+                return;
+            }
+            came_out.await;
+        }
+    }
+
+    /// Lets no more frames into the encoder, and waits until what is inside has come out. Cancel safe.
+    pub(in crate::media::io) async fn empty(&self) {
+        self.0.takes_frames.store(false, Ordering::Relaxed);
+        loop {
+            let came_out = self.0.came_out.notified();
+            if self.0.frames.load(Ordering::Relaxed) <= self.given() {
+                return;
+            }
+            came_out.await;
+        }
+    }
+
+    /// When the last frame went into the encoder, or the parser.
+    pub(in crate::media::io) fn last_in(&self) -> Option<Instant> {
+        self.0.instant(&self.0.last_in)
+    }
+
+    /// When the last access unit came out.
+    pub(in crate::media::io) fn last_out(&self) -> Option<Instant> {
+        self.0.instant(&self.0.last_out)
+    }
+
+    /// There will be no more; readers get what waits, then `None`.
+    pub(in crate::media::io) fn close(&self) {
+        self.0.units.close(self.0.number);
+    }
+
+    /// It has ended before its time, or was stopped: what it gave is complete.
+    pub(in crate::media::io) fn leave(&self) {
+        self.0.units.leave(self.0.number);
+    }
+
+    /// A frame comes to the encoder.
+    fn on_frame(&self, pad: &gst::Pad, buffer: Option<&gst::Buffer>) -> gst::PadProbeReturn {
+        let now = Instant::now();
+        if !self.0.takes_frames.load(Ordering::Relaxed) {
+            return gst::PadProbeReturn::Drop;
+        }
+        let shared = &self.0.units.0;
+        self.0.frames.fetch_add(1, Ordering::Relaxed);
+        self.0.last_in.store(self.0.nanos(now), Ordering::Relaxed);
+        shared.captured.fetch_add(1, Ordering::Relaxed);
+        if !shared.times_frames.load(Ordering::Relaxed) {
+            return gst::PadProbeReturn::Ok;
+        }
+        let segment = pad.sticky_event::<gst::event::Segment>(0);
+        let running = segment.zip(buffer.and_then(|buffer| buffer.pts()));
+        if let Some(running) = running.and_then(|(event, pts)| running_time(event.segment(), pts)) {
+            shared.lock().stamps.on_frame(running, now);
+        }
+        gst::PadProbeReturn::Ok
+    }
+
+    /// An access unit comes out.
+    fn on_sample(&self, sink: &gst_app::AppSink) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let (Some(buffer), Some(segment)) = (sample.buffer_owned(), sample.segment()) else {
+            return Ok(gst::FlowSuccess::Ok);
+        };
+        let decode_time = buffer.dts().and_then(|dts| running_time(segment, dts));
+        let show_time = buffer.pts().and_then(|pts| running_time(segment, pts));
+        let Some(pts) = show_time.or(decode_time) else {
+            log::trace!("an access unit without a time is dropped");
+            return Ok(gst::FlowSuccess::Ok);
+        };
+        // The parser takes pictures of I slices only for keys too, but decoding can begin at IDR only.
+        let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)
+            && buffer.map_readable().is_ok_and(|map| nal::is_idr(&map));
+        let now = Instant::now();
+        self.0.last_out.store(self.0.nanos(now), Ordering::Relaxed);
+        let shared = &self.0.units.0;
+        let mut state = shared.lock();
+        if state.begin_feed(self.0.number) {
+            let times = state.timeline.place(pts, decode_time);
+            state.stamps.on_encoded(pts, times.pts);
+            let audio = state.take_heard();
+            let bytes = buffer.size() + audio.iter().map(|(_, frame)| frame.size()).sum::<usize>();
+            state.queue.push(Unit { buffer, times, is_key, audio }, is_key, bytes, now);
+        }
+        drop(state);
+        self.0.given.fetch_add(1, Ordering::Relaxed);
+        shared.encoded.fetch_add(1, Ordering::Relaxed);
+        self.0.came_out.notify_waiters();
+        shared.came_out.notify_waiters();
+        shared.arrived.notify_one();
+        Ok(gst::FlowSuccess::Ok)
+    }
+}
+
+impl Inner {
+    fn nanos(&self, at: Instant) -> u64 {
+        u64::try_from(at.duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX).max(1)
+    }
+
+    fn instant(&self, nanos: &AtomicU64) -> Option<Instant> {
+        match nanos.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(self.epoch + Duration::from_nanos(nanos)),
+        }
+    }
+}
