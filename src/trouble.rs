@@ -92,10 +92,10 @@ impl fmt::Display for Line {
                 write!(f, "{what} ({before} more times since the last line)")
             }
             Self::Still { lasted, tries, last } => {
-                write!(f, "still in trouble for {}, {tries} tries, last: {last}", Span(*lasted))
+                write!(f, "still in trouble for {}, {}, last: {last}", Span(*lasted), Tries(*tries))
             }
             Self::Over { lasted, tries } => {
-                write!(f, "trouble is over after {}, {tries} tries", Span(*lasted))
+                write!(f, "trouble is over after {}, {}", Span(*lasted), Tries(*tries))
             }
         }
     }
@@ -110,6 +110,18 @@ impl fmt::Display for Span {
             s @ 0..=99 => write!(f, "{s} s"),
             s @ 100..=5999 => write!(f, "{} min", s / 60),
             s => write!(f, "{} h {} min", s / 3600, s / 60 % 60),
+        }
+    }
+}
+
+/// A number of tries as people say it.
+struct Tries(u64);
+
+impl fmt::Display for Tries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 try"),
+            tries => write!(f, "{tries} tries"),
         }
     }
 }
@@ -200,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_first_is_told_then_it_is_counted_and_its_end_is_told() {
-        check("..x..", &["2: no route to o:8935", "3: trouble is over after 1 s, 1 tries"]);
+        check("..x..", &["2: no route to o:8935", "3: trouble is over after 1 s, 1 try"]);
         check(
             "xxxxxxxxxxxx .",
             &[
@@ -248,17 +260,17 @@ mod tests {
             "x.x.x.x.x.x.x.",
             &[
                 "0: no route to o:8935",
-                "1: trouble is over after 1 s, 1 tries",
+                "1: trouble is over after 1 s, 1 try",
                 "10: no route to o:8935 (4 more times since the last line)",
-                "11: trouble is over after 1 s, 1 tries",
+                "11: trouble is over after 1 s, 1 try",
             ],
         );
     }
 
     #[test]
     fn after_a_calm_time_it_is_a_new_one() {
-        let twice = ["0: no route to o:8935", "1: trouble is over after 1 s, 1 tries"];
-        let new = ["1804: no route to o:8935", "1805: trouble is over after 1 s, 1 tries"];
+        let twice = ["0: no route to o:8935", "1: trouble is over after 1 s, 1 try"];
+        let new = ["1804: no route to o:8935", "1805: trouble is over after 1 s, 1 try"];
         check("x.x. 1800 x.", &[twice, new].concat());
     }
 

@@ -161,7 +161,7 @@ fn auto_takes_the_first_that_encodes_and_remembers_it() {
         let controls = media_fakes::PI_CONTROLS.lock().unwrap().clone();
         assert!(controls.contains("video_bitrate=(int)150000"), "{controls}");
         assert!(controls.contains("h264_i_frame_period=(int)24"), "{controls}");
-        assert!(!capture.set_size(160, 96), "its size stays");
+        assert!(!capture.set_picture(160, 96, 24), "its size stays");
         capture.stop().await;
 
         let text = directory.verdicts();
@@ -303,13 +303,13 @@ fn passed_through_h264_has_no_bitrate_of_ours() {
     block_on(async {
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();
         assert!(capture.pieces().next().await.is_some());
-        assert!(!capture.set_bitrate(100_000) && !capture.set_size(80, 48));
+        assert!(!capture.set_bitrate(100_000) && !capture.set_picture(80, 48, 24));
         capture.stop().await;
     });
 }
 
 #[test]
-fn the_size_changes_while_frames_flow() {
+fn size_and_rate_change_while_frames_flow() {
     for element in ["x264enc", "openh264enc"] {
         let directory = Directory::new(&format!("size-{element}"));
         let options = with(element, options(&directory, 320, 192));
@@ -317,7 +317,7 @@ fn the_size_changes_while_frames_flow() {
             let capture = Capture::start(&options, AccessUnits::new()).unwrap();
             let (mut pieces, mut open) = (capture.pieces(), Vec::new());
             let mut all = segment(&mut pieces, &mut open).await;
-            assert!(capture.set_size(160, 96));
+            assert!(capture.set_picture(160, 96, 24));
             for _ in 0..2 {
                 let next = segment(&mut pieces, &mut open).await;
                 // It decodes alone, whatever its size.
@@ -325,6 +325,13 @@ fn the_size_changes_while_frames_flow() {
                 all.extend(next);
             }
             assert_eq!(sizes(all), [(320, 192), (160, 96)], "{element}");
+            // Fewer frames, and a key as often as before.
+            assert!(capture.set_picture(160, 96, 12));
+            for _ in 0..2 {
+                segment(&mut pieces, &mut open).await;
+            }
+            let slow = segment(&mut pieces, &mut open).await;
+            assert_eq!(keys(&slow), (12, 1), "{element}");
             capture.stop().await;
         });
     }

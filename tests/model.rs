@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use livepeer_edge::http::Url;
-use livepeer_edge::job::{Command, Commands, Event, Loss, Machine, Recovery};
+use livepeer_edge::job::{Command, Commands, Event, Loss, Machine, Recovery, Stage};
 use livepeer_edge::orchestrator::Fit;
 use livepeer_edge::segment::Seq;
 use livepeer_edge::session::selection::{Offer, Rules};
@@ -215,7 +215,7 @@ struct World {
 
 impl World {
     fn new(recovery: Recovery) -> Self {
-        let (machine, first) = Machine::new(Rules::default(), recovery);
+        let (machine, first) = Machine::new(Rules::default(), recovery, Duration::from_secs(60));
         let mut world = Self {
             machine,
             now: Instant::now(),
@@ -243,7 +243,7 @@ impl World {
                     (self.finding, self.asked) = (true, Vec::new());
                 }
                 Command::Ask(urls) => {
-                    assert!(!urls.is_empty() && self.held == Held::Nothing);
+                    assert!(!urls.is_empty() && matches!(self.held, Held::Nothing | Held::Live));
                     self.asked = urls;
                 }
                 Command::Start(..) => {
@@ -256,6 +256,11 @@ impl World {
                 Command::Close { .. } => {
                     assert_ne!(self.held, Held::Nothing, "nothing to close");
                     self.held = Held::Closing;
+                }
+                Command::Left(_) => assert_eq!(self.held, Held::Closing, "what was left is closed"),
+                Command::TryLater(_) => {
+                    assert_eq!(self.held, Held::Nothing, "a job is left behind");
+                    assert!(self.machine.poll_timeout().is_some(), "it would never try again");
                 }
                 Command::SlowDown(pause) => {
                     assert!(pause <= Duration::from_secs(60), "it never stops for good");
@@ -308,7 +313,8 @@ impl World {
         let is_open = self.finding
             || !self.asked.is_empty()
             || matches!(self.held, Held::Starting | Held::Live | Held::Closing);
-        is_open || self.machine.poll_timeout().is_some()
+        // A camera comes back one day.
+        is_open || self.machine.poll_timeout().is_some() || self.machine.stage() == Stage::Dark
     }
 }
 
@@ -329,7 +335,11 @@ fn anything(random: &mut Random) -> Event<u32> {
         Loss::SessionOver(words()),
     ];
     let offer = Offer { fit: Fit::Unsaid, price: Ok(None) };
-    match random.below(8) {
+    match random.below(14) {
+        8 | 9 => Event::CameraLost,
+        10 | 11 => Event::CameraBack,
+        12 => Event::Reachable,
+        13 if random.chance(0.3) => Event::Replace(Rules::default()),
         0 => Event::Output,
         1 => Event::JobEvent,
         2 => Event::NoAnswer(url(9), words()),

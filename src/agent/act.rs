@@ -2,19 +2,25 @@
 //!
 //! Does not: decide.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
+use tokio::task::JoinSet;
 use tokio::time::Interval;
 
 use crate::agent::event::{Event, Part};
 use crate::agent::parts::{Ground, Parts, video_publisher};
-use crate::agent::run::{Closing, Held, Loop, jitter};
+
+use crate::agent::run::{Closing, Held, Loop};
+use crate::agent::wait::jitter;
 use crate::agent::work::{Job, With};
+use crate::agent::{Change, Options, Place};
 use crate::capacity::{DRAIN_TIME, END_TIME};
 use crate::http::Url;
-use crate::job::{self, Command, Outcome};
+use crate::http::io::{PROBED, until_reachable};
+use crate::job::{self, Command, Outcome, Recovery};
+use crate::orchestrator::Endpoints;
 use crate::trickle::End as ChannelEnd;
 
 impl Loop {
@@ -34,6 +40,7 @@ impl Loop {
             Command::Start(url, session) => self.start(url, session),
             Command::Run => self.run_parts(keep_alive),
             Command::Close { for_good: true } => {
+                self.is_leaving = true;
                 self.stop_capture();
                 self.closing = Closing::Draining(Instant::now() + DRAIN_TIME);
             }
@@ -41,10 +48,24 @@ impl Loop {
                 self.closing = Closing::Draining(Instant::now());
                 self.end_parts();
             }
-            Command::SlowDown(pause) => log::warn!(
-                "jobs are lost too often: the input or the model is probably at fault; next one in {} s",
-                pause.as_secs()
-            ),
+            Command::Left(loss) => {
+                let place = self.orchestrator.as_ref().map(|url| format!("{url}: "));
+                let place = place.unwrap_or_default();
+                self.job_trouble
+                    .on_failure(&format!("{place}the job was lost: {loss}"), Instant::now());
+            }
+            Command::SlowDown(pause) => {
+                let text = format!(
+                    "jobs are lost too often: the input or the model is probably at fault; next one in {} s",
+                    pause.as_secs()
+                );
+                self.job_trouble.on_failure(&text, Instant::now());
+            }
+            Command::TryLater(why) => {
+                let why = self.explain(why).to_string();
+                self.job_trouble.on_failure(&why, Instant::now());
+                self.await_reach();
+            }
             Command::Finish(outcome) => return Some(outcome),
         }
         None
@@ -52,12 +73,13 @@ impl Loop {
 
     fn ask(&mut self, url: Url) {
         let (work, network) = (self.options.work.clone(), self.network.clone());
-        if let Some(known) = self.runners.remove(&url) {
+        if let Some(known) = self.runners.get(&url).cloned() {
             let offered = work.offered_by(known);
             self.asks.spawn(async move { Event::Asked(url, Duration::ZERO, offered) });
             return;
         }
-        log::info!("{url}: asking for a session");
+        let level = if self.held.is_some() { log::Level::Debug } else { self.job_trouble.level() };
+        log::log!(level, "{url}: asking for a session");
         self.asks.spawn(async move {
             let (time, offered) = work.ask(&network, &url).await;
             Event::Asked(url, time, offered)
@@ -75,7 +97,8 @@ impl Loop {
     /// The job is there. `None` if nobody wants it any more.
     pub(super) fn on_started(&mut self, job: Job) -> Option<job::Event<With>> {
         let channels = job.channels();
-        log::info!(
+        log::log!(
+            self.job_trouble.level(),
             "{}: job {}… started, {}",
             job.place().authority(),
             // Not the whole of it: with the orchestrator's address it makes the channels' addresses.
@@ -119,7 +142,7 @@ impl Loop {
     }
 
     fn run_parts(&mut self, keep_alive: &mut Interval) {
-        let (Some(held), Some(capture)) = (&mut self.held, &self.capture) else { return };
+        let Some(held) = &mut self.held else { return };
         let ground = Ground {
             network: &self.network,
             status: &self.status,
@@ -127,18 +150,69 @@ impl Loop {
             tasks: &mut self.tasks,
         };
         let outputs = Arc::clone(&self.outputs);
-        held.parts = Parts::start(ground, &mut held.job, capture.pieces(), outputs);
+        let pieces = self.status.media.pieces();
+        held.parts = Parts::start(ground, &mut held.job, pieces, outputs);
         keep_alive.reset();
-        capture.play();
+        if let Some(capture) = &self.capture {
+            capture.play();
+        }
+    }
+
+    /// Looks out for peers that cannot be reached now, and so can take no job before they can.
+    fn await_reach(&mut self) {
+        let Endpoints { orchestrators, signers, .. } = &self.options.finding.endpoints;
+        let known = self.machine.known().iter().chain(orchestrators).chain(signers);
+        let mut peers: Vec<Url> = Vec::new();
+        for url in known.chain(&self.options.finding.endpoints.discovery) {
+            if peers.len() < PROBED && !peers.iter().any(|peer| peer.authority() == url.authority())
+            {
+                peers.push(url.clone());
+            }
+        }
+        self.probes = JoinSet::new();
+        self.probes.spawn(async move {
+            until_reachable(peers).await;
+            Event::Reachable
+        });
+    }
+
+    /// What is to be done has changed.
+    pub(super) fn on_change(&mut self, change: Change) -> Option<job::Event<With>> {
+        match change {
+            Change::Params(params) => self.set_params(params),
+            Change::Media(media) => return Some(self.set_media(*media)),
+            Change::Recovery(recovery) => {
+                self.options.recovery = recovery;
+                self.status.media.await_next(recovery == Recovery::Retry);
+                return Some(job::Event::Recover(recovery));
+            }
+            Change::Outputs(outputs) => {
+                *self.outputs.lock().unwrap_or_else(PoisonError::into_inner) = outputs;
+            }
+            Change::Place(place) => {
+                let Place { work, finding, rules, network } = *place;
+                self.options = Options { work, finding, rules, ..self.options.clone() };
+                self.network = network;
+                // Answers to what was asked before are none any more.
+                self.asks = JoinSet::new();
+                return Some(job::Event::Replace(rules));
+            }
+        }
+        None
     }
 
     /// Stops capture for good, beside everything else.
     pub(super) fn stop_capture(&mut self) {
-        if let Some(capture) = self.capture.take() {
-            self.tasks.spawn(async move {
-                capture.stop().await;
-                Event::CaptureStopped
-            });
+        self.status.media.await_next(false);
+        let slate = self.slate.take();
+        match self.capture.take().or(slate) {
+            Some(capture) => {
+                self.tasks.spawn(async move {
+                    capture.stop().await;
+                    Event::CaptureStopped
+                });
+            }
+            None => self.status.media.end(),
         }
     }
 

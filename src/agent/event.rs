@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
+use crate::agent::Change;
 use crate::agent::work::{Candidates, Job, With};
 use crate::http::Url;
 use crate::job::{JobError, JobEvent};
-use crate::media::io::End as CaptureEnd;
+use crate::media::MediaError;
+use crate::media::io::{Capture, End as CaptureEnd};
 use crate::payment::io::Turn;
 use crate::session::selection::Offer;
 use crate::trickle::{End as ChannelEnd, TrickleError};
@@ -48,8 +48,6 @@ pub(super) enum Event {
     Asked(Url, Duration, Result<(Offer, With), String>),
     /// A candidate was asked for the job.
     Started(Result<Job, JobError>),
-    /// There are other parameters.
-    Params(Map<String, Value>),
     /// The app of a runner was told of them.
     Updated(Result<(), JobError>),
     /// A part has ended.
@@ -64,8 +62,24 @@ pub(super) enum Event {
     JobStopped,
     /// Capture has ended.
     CaptureEnded(CaptureEnd),
-    /// Capture was stopped by us.
+    /// Capture was stopped by us, for good.
     CaptureStopped,
+    /// A camera that was lost has stopped.
+    CameraStopped,
+    /// It is time to open it again.
+    CameraDue,
+    /// It was opened, or not.
+    CameraOpened(Result<Capture, MediaError>),
+    /// It gave its first frame.
+    CameraFrame,
+    /// The slate in its place was opened, or not.
+    SlateOpened(Result<Capture, MediaError>),
+    /// The way to the network is to be looked at.
+    Reading,
+    /// A peer that could not be reached can be reached again.
+    Reachable,
+    /// There is another configuration.
+    Change(Change),
     /// A segment of processed video has begun.
     Output,
     /// An event came from the job.

@@ -14,13 +14,18 @@
 //! Does not: decide when to go on or give up; the machine does.
 
 mod act;
+mod camera;
 mod error;
 mod event;
 mod fanout;
 mod flow;
 mod notify;
+mod pace;
 mod parts;
+mod recapture;
 mod run;
+mod say;
+mod wait;
 mod work;
 
 pub use error::AgentError;
@@ -28,11 +33,9 @@ pub use fanout::OutputSink;
 pub use work::{Finding, Work};
 
 use serde_json::{Map, Value};
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 
 use crate::job::Recovery;
-use crate::media::MediaError;
-use crate::media::io::Capture;
 use crate::session::Network;
 use crate::session::selection::Rules;
 use crate::status::Status;
@@ -53,13 +56,52 @@ pub struct Options {
     pub recovery: Recovery,
 }
 
+/// A change of what an agent is to do, while it runs.
+pub enum Change {
+    /// Other parameters: for the job that is live, and for every one that starts from now on.
+    Params(Map<String, Value>),
+    /// Another camera, another shape; the job goes on.
+    Media(Box<crate::media::Options>),
+    /// Another job, or other places to find one; the camera goes on.
+    Place(Box<Place>),
+    /// What a lost job leads to.
+    Recovery(Recovery),
+    /// Other outputs.
+    Outputs(Vec<Box<dyn OutputSink>>),
+}
+
+/// What to run, and where.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// What to run.
+    pub work: Work,
+    /// Where candidates are found.
+    pub finding: Finding,
+    /// What they must keep to.
+    pub rules: Rules,
+    /// How they are reached.
+    pub network: Network,
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Params(_) => "parameters",
+            Self::Media(_) => "camera",
+            Self::Place(_) => "job",
+            Self::Recovery(_) => "recovery",
+            Self::Outputs(_) => "outputs",
+        })
+    }
+}
+
 /// An agent, ready to run.
 pub struct Agent {
     options: Options,
     network: Network,
     status: Status,
     outputs: Vec<Box<dyn OutputSink>>,
-    params: Option<watch::Receiver<Map<String, Value>>>,
+    changes: Option<mpsc::Receiver<Change>>,
 }
 
 impl Agent {
@@ -70,32 +112,25 @@ impl Agent {
         status: Status,
         outputs: Vec<Box<dyn OutputSink>>,
     ) -> Self {
-        Self { options, network, status, outputs, params: None }
+        Self { options, network, status, outputs, changes: None }
     }
 
-    /// The same agent, which takes other parameters while it runs, each time `params` changes.
+    /// The same agent, which takes these changes while it runs.
     #[must_use]
-    pub fn with_params(self, params: watch::Receiver<Map<String, Value>>) -> Self {
-        Self { params: Some(params), ..self }
+    pub fn with_changes(self, changes: mpsc::Receiver<Change>) -> Self {
+        Self { changes: Some(changes), ..self }
     }
 
     /// Runs until `stop`, the end of the input, or a failure. The camera is opened at once, so that what
     /// is wrong with it is said before a job costs anything; it gives frames once a job is live.
     pub async fn run(self, mut stop: Stop) -> Result<(), AgentError> {
+        self.status.media.await_next(self.options.recovery == Recovery::Retry);
+        let open = recapture::open(self.options.media.clone(), self.status.media.clone());
         let capture = tokio::select! {
             biased;
             () = stop.wait() => return Ok(()),
-            capture = self.open_capture() => capture?,
+            capture = open => capture.map_err(AgentError::Capture)?,
         };
         run::run(self, capture, stop).await
-    }
-
-    /// Opens the camera off this thread: a driver may take its time.
-    async fn open_capture(&self) -> Result<Capture, AgentError> {
-        let (options, units) = (self.options.media.clone(), self.status.media.clone());
-        tokio::task::spawn_blocking(move || Capture::open(&options, units))
-            .await
-            .unwrap_or_else(|error| Err(MediaError::Gstreamer(error.to_string())))
-            .map_err(AgentError::Capture)
     }
 }

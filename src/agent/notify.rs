@@ -4,7 +4,9 @@
 //! |---|---|---|---|
 //! | finding, selecting, starting | not yet | who is asked | a stated wait, with its limit |
 //! | live | yes | where | fed when a segment went out or came back |
+//! | live, but the camera is gone | yes | so | a stated wait, for as long as the job is held |
 //! | waiting | yes | for what | a stated wait, to its end |
+//! | dark | yes | the camera is gone | a stated wait for each try to open it |
 //! | leaving, ending | as before | stopping, at the end | as before |
 //!
 //! Does not: decide whether the agent is well; `service::Watchdog` does.
@@ -24,6 +26,8 @@ pub(super) struct Watch {
     service: Service,
     is_ready: bool,
     stage: Option<Stage>,
+    /// The job went on without a camera when last looked at.
+    was_held: bool,
     /// Segments out and back when last looked at.
     moved: u64,
 }
@@ -31,7 +35,7 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(now: Instant) -> Self {
         let service = Service::from_environment(now);
-        Self { service, is_ready: false, stage: None, moved: 0 }
+        Self { service, is_ready: false, stage: None, was_held: false, moved: 0 }
     }
 
     /// When it wants to look next.
@@ -40,8 +44,17 @@ impl Watch {
     }
 
     /// Something happened, or the time of [`Self::poll_timeout`] has come.
-    pub(super) fn look(&mut self, stage: Stage, at: Option<&Url>, status: &Status, now: Instant) {
-        let is_new = self.stage.replace(stage) != Some(stage);
+    pub(super) fn look(
+        &mut self,
+        stage: Stage,
+        held_until: Option<Instant>,
+        at: Option<&Url>,
+        status: &Status,
+        now: Instant,
+    ) {
+        let is_held = held_until.is_some();
+        let was_held = std::mem::replace(&mut self.was_held, is_held);
+        let is_new = self.stage.replace(stage) != Some(stage) || was_held != is_held;
         let place = at.map(|url| url.authority().to_string()).unwrap_or_default();
         match stage {
             Stage::Finding if is_new => {
@@ -61,6 +74,10 @@ impl Watch {
                 self.service.status("no orchestrator takes the job; trying again");
                 self.service.wait(until, now);
             }
+            Stage::Dark if is_new => {
+                self.ready();
+                self.service.status("the camera is gone; the job goes on when it is back");
+            }
             Stage::Ending if is_new => {
                 self.service.status("stopping");
                 self.service.stopping();
@@ -68,8 +85,17 @@ impl Watch {
             Stage::Live => {
                 if is_new {
                     self.ready();
-                    self.service.status(&format!("live at {place}"));
-                    self.service.alive(now);
+                    match held_until {
+                        None => {
+                            self.service.status(&format!("live at {place}"));
+                            self.service.alive(now);
+                        }
+                        Some(until) => {
+                            let text = format!("live at {place}, but the camera is gone");
+                            self.service.status(&text);
+                            self.service.wait(until, now);
+                        }
+                    }
                 }
                 let moved =
                     status.publish.segments.load(Relaxed) + status.returned.segments.load(Relaxed);
@@ -81,10 +107,16 @@ impl Watch {
             | Stage::Selecting { .. }
             | Stage::Starting
             | Stage::Waiting { .. }
+            | Stage::Dark
             | Stage::Leaving
             | Stage::Ending => {}
         }
         self.service.tick(now);
+    }
+
+    /// Nothing is going to move before `until`, for a reason that the agent can name.
+    pub(super) fn wait(&mut self, until: Instant, now: Instant) {
+        self.service.wait(until, now);
     }
 
     fn ready(&mut self) {

@@ -6,24 +6,27 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::agent::camera::Camera;
 use crate::agent::event::{Event, Part};
 use crate::agent::fanout::Outputs;
 use crate::agent::notify::Watch;
+use crate::agent::pace::Pace;
 use crate::agent::parts::Parts;
+use crate::agent::say::Say;
+use crate::agent::wait::{at, began, changed, ended, hold, jitter};
 use crate::agent::work::{Job, With};
-use crate::agent::{Agent, AgentError, Options};
+use crate::agent::{Agent, AgentError, Change, Options};
 use crate::capacity::EVENTS;
 use crate::fault::chain;
 use crate::http::Url;
 use crate::job::runner::Known;
 use crate::job::{self, Loss, Machine, Outcome};
 use crate::media::MediaError;
-use crate::media::io::{Capture, End as CaptureEnd};
+use crate::media::io::Capture;
 use crate::payment::io::{Outcome as PaymentOutcome, Turn};
 use crate::session::Network;
 use crate::status::Status;
@@ -59,31 +62,46 @@ pub(super) struct Loop {
     pub(super) network: Network,
     pub(super) status: Status,
     pub(super) outputs: Outputs,
-    machine: Machine<With>,
+    pub(super) machine: Machine<With>,
     pub(super) capture: Option<Capture>,
-    /// The runners that were found, not asked yet.
+    pub(super) camera: Camera,
+    /// What stands for the camera while it is gone.
+    pub(super) slate: Option<Capture>,
+    pub(super) is_opening_slate: bool,
+    /// Cameras that are opened and stopped beside the job.
+    pub(super) lens: JoinSet<Event>,
+    pub(super) pace: Pace,
+    /// The runners that were found.
     pub(super) runners: HashMap<Url, Known>,
-    /// Where other parameters come from.
-    params: Option<watch::Receiver<Map<String, Value>>>,
+    changes: Option<mpsc::Receiver<Change>>,
     pub(super) asks: JoinSet<Event>,
+    /// The look-out for peers that cannot be reached.
+    pub(super) probes: JoinSet<Event>,
     /// The start of a job, then its parts.
     pub(super) tasks: JoinSet<Event>,
     pub(super) held: Option<Held>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) closing: Closing,
+    /// The end has begun.
+    pub(super) is_leaving: bool,
     /// What broke capture, kept whole for the error chain.
-    capture_failure: Option<MediaError>,
+    pub(super) capture_failure: Option<MediaError>,
+    pub(super) camera_trouble: Say,
+    pub(super) job_trouble: Say,
     /// Why the job is not paid, while it is not.
     pub(super) payment_trouble: Option<String>,
     /// Where the job was started last.
     pub(super) orchestrator: Option<Url>,
-    watch: Watch,
+    pub(super) watch: Watch,
 }
 
 /// Runs `agent` with its open `capture` until `stop`, the end of the input, or a failure.
 pub(super) async fn run(agent: Agent, capture: Capture, stop: Stop) -> Result<(), AgentError> {
     let (events, arrived) = mpsc::channel(EVENTS);
-    let (machine, commands) = Machine::new(agent.options.rules, agent.options.recovery);
+    let hold = hold(&agent.options.media);
+    let (machine, commands) = Machine::new(agent.options.rules, agent.options.recovery, hold);
+    let now = Instant::now();
+    let pace = Pace::new(&agent.options.media, now);
     let running = Loop {
         options: agent.options,
         network: agent.network,
@@ -91,17 +109,26 @@ pub(super) async fn run(agent: Agent, capture: Capture, stop: Stop) -> Result<()
         outputs: Arc::new(Mutex::new(agent.outputs)),
         machine,
         capture: Some(capture),
+        camera: Camera::new(now),
+        slate: None,
+        is_opening_slate: false,
+        lens: JoinSet::new(),
+        pace,
         runners: HashMap::new(),
-        params: agent.params,
+        changes: agent.changes,
         held: None,
         asks: JoinSet::new(),
+        probes: JoinSet::new(),
         tasks: JoinSet::new(),
         events,
         closing: Closing::No,
+        is_leaving: false,
         capture_failure: None,
+        camera_trouble: Say::new("the camera is back"),
+        job_trouble: Say::new("the job runs again"),
         payment_trouble: None,
         orchestrator: None,
-        watch: Watch::new(Instant::now()),
+        watch: Watch::new(now),
     };
     running.run(commands, arrived, stop).await
 }
@@ -123,8 +150,9 @@ impl Loop {
                     return self.finish(outcome);
                 }
             }
-            let stage = self.machine.stage();
-            self.watch.look(stage, self.orchestrator.as_ref(), &self.status, Instant::now());
+            let (stage, held) = (self.machine.stage(), self.machine.held_until());
+            let now = Instant::now();
+            self.watch.look(stage, held, self.orchestrator.as_ref(), &self.status, now);
             let event = tokio::select! {
                 biased;
                 () = stop.wait(), if !stopping => {
@@ -160,9 +188,14 @@ impl Loop {
                 Ok(event) => event,
                 Err(error) => Event::Panicked(error.to_string()),
             },
-            params = changed(&mut self.params) => Event::Params(params),
+            Some(done) = self.lens.join_next() => done.unwrap_or(Event::CameraStopped),
+            change = changed(&mut self.changes) => Event::Change(change),
             Some(event) = arrived.recv() => event,
             end = ended(self.capture.as_ref()) => Event::CaptureEnded(end),
+            Some(_) = self.probes.join_next() => Event::Reachable,
+            () = began(self.capture.as_ref()), if self.camera.is_proving() => Event::CameraFrame,
+            () = at(self.camera.poll_timeout()), if !self.is_leaving => Event::CameraDue,
+            () = at(self.pace.poll_timeout()), if is_live => Event::Reading,
             () = at(self.machine.poll_timeout()) => Event::Timeout,
             () = at(closes_at) => Event::CloseTimeout,
             () = at(self.watch.poll_timeout()) => Event::Look,
@@ -190,30 +223,47 @@ impl Loop {
                 job::Event::Offered { url, offer, answer_time, with }
             }
             Event::Asked(url, _, Err(reason)) => {
-                log::info!("{reason}");
+                log::log!(self.job_trouble.level(), "{reason}");
                 job::Event::NoAnswer(url, reason)
             }
             Event::Started(Ok(job)) => return self.on_started(job),
             Event::Started(Err(error)) => {
                 let reason = chain(&error);
-                log::info!("{reason}");
+                log::log!(self.job_trouble.level(), "{reason}");
                 job::Event::StartFailed(reason)
             }
             Event::PartEnded(part, end) => job::Event::Lost(self.on_part_ended(part, &end)?),
             Event::Payment(turn) => job::Event::Lost(self.on_payment(turn)?),
             Event::Panicked(what) => job::Event::Lost(Loss::Part("a part of the agent", what)),
-            Event::CaptureEnded(end) => {
-                self.stop_capture();
-                match end {
-                    CaptureEnd::EndOfStream => job::Event::CaptureDone,
-                    CaptureEnd::Failed(error) => {
-                        let reason = chain(&error);
-                        self.capture_failure = Some(error);
-                        job::Event::CaptureFailed(reason)
-                    }
-                }
+            Event::CaptureEnded(end) => return self.on_capture_ended(end),
+            Event::CameraFrame => self.on_camera_frame(),
+            Event::CameraStopped => {
+                self.camera.on_stopped(Instant::now(), jitter());
+                return None;
             }
-            Event::Output => job::Event::Output,
+            Event::CameraDue => {
+                self.open_camera();
+                return None;
+            }
+            Event::CameraOpened(opened) => {
+                self.on_camera_opened(opened);
+                return None;
+            }
+            Event::SlateOpened(opened) => {
+                self.on_slate_opened(opened);
+                return None;
+            }
+            Event::Reading => {
+                let capture = self.capture.as_ref().or(self.slate.as_ref());
+                self.pace.read(&self.status, capture, Instant::now());
+                return None;
+            }
+            Event::Reachable => job::Event::Reachable,
+            Event::Output => {
+                // A job counts as good once something comes back.
+                self.job_trouble.on_success(Instant::now());
+                job::Event::Output
+            }
             Event::Job(event) => {
                 self.status.returned.add_event();
                 log::debug!("event {event}");
@@ -239,10 +289,7 @@ impl Loop {
                 }
                 return None;
             }
-            Event::Params(params) => {
-                self.set_params(params);
-                return None;
-            }
+            Event::Change(change) => return self.on_change(change),
             Event::Updated(Ok(())) => {
                 log::info!("parameters sent");
                 return None;
@@ -320,49 +367,21 @@ impl Loop {
     }
 
     fn finish(mut self, outcome: Outcome) -> Result<(), AgentError> {
-        let orchestrator = self.orchestrator.take();
+        if outcome == Outcome::Done { Ok(()) } else { Err(self.explain(outcome)) }
+    }
+
+    /// An outcome that nobody asked for, as an error.
+    pub(super) fn explain(&mut self, outcome: Outcome) -> AgentError {
+        let orchestrator = self.orchestrator.clone();
         match outcome {
-            Outcome::Done => Ok(()),
-            Outcome::FindFailed(reason) => Err(AgentError::FindFailed(reason)),
-            Outcome::NoneLeft(none) => Err(AgentError::NoneLeft(none)),
-            Outcome::Lost(loss) => Err(AgentError::Lost { orchestrator, loss }),
-            Outcome::Capture(reason) => Err(match self.capture_failure.take() {
+            Outcome::FindFailed(reason) => AgentError::FindFailed(reason),
+            Outcome::NoneLeft(none) => AgentError::NoneLeft(none),
+            Outcome::Lost(loss) => AgentError::Lost { orchestrator, loss },
+            Outcome::Done => AgentError::FindFailed("stopped".to_owned()),
+            Outcome::Capture(reason) => match self.capture_failure.take() {
                 Some(error) => AgentError::Capture(error),
                 None => AgentError::Lost { orchestrator, loss: Loss::Part("capture", reason) },
-            }),
+            },
         }
     }
-}
-
-/// Waits for other parameters; for ever where none can come.
-async fn changed(params: &mut Option<watch::Receiver<Map<String, Value>>>) -> Map<String, Value> {
-    if let Some(params) = params {
-        if params.changed().await.is_ok() {
-            return params.borrow_and_update().clone();
-        }
-    }
-    std::future::pending().await
-}
-
-/// Waits for the end of capture; without one, for ever.
-async fn ended(capture: Option<&Capture>) -> CaptureEnd {
-    match capture {
-        Some(capture) => capture.ended().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Sleeps until then; without a time, for ever.
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// A number from 0 to 1 that differs from device to device and from time to time.
-pub(super) fn jitter() -> f64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    let random = RandomState::new().build_hasher().finish();
-    f64::from(u16::try_from(random & 0xffff).unwrap_or_default()) / f64::from(u16::MAX)
 }

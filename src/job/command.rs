@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use heapless::Vec as Bounded;
 
 use crate::http::Url;
-use crate::job::Loss;
-use crate::session::selection::{NoneLeft, Offer};
+use crate::job::{Loss, Recovery};
+use crate::session::selection::{NoneLeft, Offer, Rules};
 
 /// What happened. `T` is what came with an offer.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,8 +47,20 @@ pub enum Event<T> {
     Lost(Loss),
     /// Capture came to its end: nothing is left to send.
     CaptureDone,
-    /// Capture broke; the reason in one line.
+    /// Capture broke for good; the reason in one line.
     CaptureFailed(String),
+    /// The camera gives no frames any more, and is looked for.
+    CameraLost,
+    /// It gives frames again.
+    CameraBack,
+    /// A peer that could not be reached can be reached again.
+    Reachable,
+    /// From now on a loss leads to this.
+    Recover(Recovery),
+    /// From now on a job goes on without a camera for this long.
+    Hold(Duration),
+    /// From now on other candidates are looked for, which must keep to these rules.
+    Replace(Rules),
     /// Somebody asked to stop.
     Stop,
     /// All parts of the job have ended and it is closed at the orchestrator.
@@ -76,6 +88,8 @@ pub enum Stage {
         /// It begins then.
         until: Instant,
     },
+    /// The camera has been gone for too long for a job.
+    Dark,
     /// The job is being closed here, to go on elsewhere.
     Leaving,
     /// The job is being closed, or all is over.
@@ -88,7 +102,7 @@ pub enum Stage {
 pub enum Command<T> {
     /// Find out who may take the job.
     Find,
-    /// Ask these, all at once, what they offer.
+    /// Ask these, all at once, what they offer. While a job is live, as spares.
     Ask(Vec<Url>),
     /// Start the job there.
     Start(Url, T),
@@ -99,9 +113,13 @@ pub enum Command<T> {
         /// Nothing comes after it: capture stops first.
         for_good: bool,
     },
+    /// Say that this job was lost, and that the next one is looked for.
+    Left(Loss),
     /// Say that jobs are lost too often, so that the input or the model is probably at fault, and that the
     /// next one starts after this pause.
     SlowDown(Duration),
+    /// Say why there is no job now. The next try comes by itself, or with [`Event::Reachable`].
+    TryLater(Outcome),
     /// Leave the loop.
     Finish(Outcome),
 }
@@ -122,4 +140,4 @@ pub enum Outcome {
 }
 
 /// At most this many commands follow one event.
-pub type Commands<T> = Bounded<Command<T>, 2>;
+pub type Commands<T> = Bounded<Command<T>, 3>;

@@ -9,7 +9,10 @@
 //! ┌────┴────┐       │     ├─────────────┘                   ▼
 //! │ Waiting │◀──────┤     │ go on there or elsewhere   ┌─────────┐ Closed ┌───────┐
 //! └─────────┘ none  │     └────────────────────────────┤ Closing ├───────▶│ Ended │
-//!             left  └──────────────────────────────────┴─────────┴───────▶└───────┘
+//!             left  └──────────────────────────────────┴────┬────┴───────▶└───────┘
+//!                                  ┌──────┐  camera gone    │
+//!                       Finding ◀──┤ Dark │◀────────────────┘
+//!                             back └──────┘
 //! ```
 //!
 //! | what is lost | `Recovery::Exit` | `Recovery::Retry` |
@@ -18,7 +21,9 @@
 //! | anything else of a live job | end | next candidate |
 //! | no candidate left | end | wait, find again |
 //!
-//! An orchestrator that was left is suspended for a while; the good ones that were not tried are spares.
+//! An orchestrator that was left is suspended for a while; the good ones that were not tried are spares. While
+//! a job is live they are asked again now and then, as what they offer grows old; that costs nothing.
+//! A camera that is gone leaves the job as it is for `hold`; then the job is closed until the camera is back.
 //! Health (protocol.md, section 5): while live, an output segment and an event are due every 30 s.
 //!
 //! Does not: carry anything out, read the clock, or know what came with an offer.
@@ -30,19 +35,19 @@
 
 use std::time::{Duration, Instant};
 
+mod live;
+mod state;
+
+use live::Live;
+use state::{State, Then, close, darken, finish, next_of, one};
+
 use crate::backoff::Backoff;
+use crate::capacity::CANDIDATES;
 use crate::http::Url;
 use crate::job::{Command, Commands, Event, Loss, Outcome, Stage};
-use crate::session::selection::{Candidate, NoneLeft, Rounds, Rules, Step, Suspensions};
+use crate::session::selection::{Rounds, Rules, Suspensions};
 use crate::swap_limit::{Pace, SwapLimit};
 
-/// No output segment for this long while video goes in: the job is dead (go-livepeer `ai_live_video.go`).
-const OUTPUT_DUE: Duration = Duration::from_secs(30);
-/// No event for this long: the job is dead (protocol.md, section 5).
-const EVENT_DUE: Duration = Duration::from_secs(30);
-/// The longest wait for the candidates that were asked together; connecting and answering have limits of
-/// their own below it.
-const ASK_TIME: Duration = Duration::from_secs(20);
 /// After the first good offer, how long the others may still make theirs.
 const OFFER_TIME: Duration = Duration::from_millis(300);
 /// How long an orchestrator that was left is kept away from, unless there is no other.
@@ -61,24 +66,6 @@ pub enum Recovery {
     Retry,
 }
 
-#[derive(Debug)]
-enum State<T> {
-    Finding,
-    Selecting { rounds: Rounds<T>, until: Instant, had_offer: bool },
-    Starting { rounds: Rounds<T>, url: Url },
-    Live { rounds: Rounds<T>, url: Url, output_due: Option<Instant>, event_due: Option<Instant> },
-    Closing { then: Then<T> },
-    Waiting { until: Instant },
-    Ended,
-}
-
-#[derive(Debug)]
-enum Then<T> {
-    Finish(Outcome),
-    GoOn { rounds: Rounds<T>, left: Url, why: String },
-    Pause { until: Instant },
-}
-
 /// The state machine of one job, on one orchestrator after the other.
 #[derive(Debug)]
 pub struct Machine<T> {
@@ -87,18 +74,27 @@ pub struct Machine<T> {
     suspensions: Suspensions,
     backoff: Backoff,
     swaps: SwapLimit,
+    /// Who may take the job, as was found last.
+    known: Vec<Url>,
+    /// How long a job goes on without a camera.
+    hold: Duration,
+    /// Until when it does, while the camera is gone.
+    held_until: Option<Instant>,
     state: State<T>,
 }
 
 impl<T> Machine<T> {
-    /// A machine, and what to do first.
-    pub fn new(rules: Rules, recovery: Recovery) -> (Self, Commands<T>) {
+    /// A machine, and what to do first. A job goes on without a camera for `hold`.
+    pub fn new(rules: Rules, recovery: Recovery, hold: Duration) -> (Self, Commands<T>) {
         let machine = Self {
             rules,
             recovery,
             suspensions: Suspensions::default(),
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             swaps: SwapLimit::default(),
+            known: Vec::new(),
+            hold,
+            held_until: None,
             state: State::Finding,
         };
         (machine, one(Command::Find))
@@ -106,18 +102,37 @@ impl<T> Machine<T> {
 
     /// What to do now that `event` has happened. `jitter` from 0 to 1 spreads pauses.
     pub fn on(&mut self, event: Event<T>, now: Instant, jitter: f64) -> Commands<T> {
+        match &event {
+            Event::CameraLost => {
+                self.held_until.get_or_insert(now + self.hold);
+            }
+            Event::CameraBack => self.held_until = None,
+            Event::Recover(recovery) => self.recovery = *recovery,
+            Event::Hold(hold) => self.hold = *hold,
+            _ => {}
+        }
+        let is_dark = self.held_until.is_some_and(|until| until <= now);
         let (state, commands) = match std::mem::replace(&mut self.state, State::Ended) {
+            state if is_dark && matches!(event, Event::Timeout | Event::CameraLost) => {
+                darken(state)
+            }
+            state if matches!(event, Event::Replace(_)) => self.replace(event, state, now),
             State::Finding => self.finding(event, now, jitter),
             State::Selecting { rounds, until, had_offer } => {
                 self.selecting(event, rounds, (until, had_offer), now, jitter)
             }
             State::Starting { rounds, url } => self.starting(event, rounds, url, now, jitter),
-            State::Live { rounds, url, output_due, event_due } => {
-                self.live(event, rounds, url, [output_due, event_due], (now, jitter))
-            }
+            State::Live(live) => self.live(event, live, now, jitter),
             State::Closing { then } => Self::closing(event, then, now),
+            State::Dark => match event {
+                Event::CameraBack => (State::Finding, one(Command::Find)),
+                Event::Stop | Event::CaptureDone => finish(Outcome::Done),
+                Event::CaptureFailed(reason) => finish(Outcome::Capture(reason)),
+                _ => (State::Dark, Commands::new()),
+            },
             State::Waiting { until } => match event {
                 Event::Timeout if until <= now => (State::Finding, one(Command::Find)),
+                Event::Reachable => (State::Finding, one(Command::Find)),
                 Event::Stop | Event::CaptureDone => finish(Outcome::Done),
                 Event::CaptureFailed(reason) => finish(Outcome::Capture(reason)),
                 _ => (State::Waiting { until }, Commands::new()),
@@ -130,13 +145,23 @@ impl<T> Machine<T> {
 
     /// When [`Event::Timeout`] is due, if it is.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match &self.state {
+        let own = match &self.state {
             State::Selecting { until, .. } | State::Waiting { until } => Some(*until),
-            State::Live { output_due, event_due, .. } => {
-                [*output_due, *event_due].into_iter().flatten().min()
-            }
-            State::Finding | State::Starting { .. } | State::Closing { .. } | State::Ended => None,
-        }
+            State::Live(live) => live.poll_timeout(),
+            State::Finding | State::Starting { .. } => None,
+            State::Closing { .. } | State::Dark | State::Ended => return None,
+        };
+        [own, self.held_until].into_iter().flatten().min()
+    }
+
+    /// Who may take the job, as was found last.
+    pub fn known(&self) -> &[Url] {
+        &self.known
+    }
+
+    /// The camera is gone, and the job goes on without it until then.
+    pub fn held_until(&self) -> Option<Instant> {
+        self.held_until
     }
 
     /// How far the job has come, for those who look from outside.
@@ -145,9 +170,12 @@ impl<T> Machine<T> {
             State::Finding => Stage::Finding,
             State::Selecting { until, .. } => Stage::Selecting { until: *until },
             State::Starting { .. } => Stage::Starting,
-            State::Live { .. } => Stage::Live,
+            State::Live(_) => Stage::Live,
+            State::Dark => Stage::Dark,
             State::Waiting { until } => Stage::Waiting { until: *until },
-            State::Closing { then: Then::GoOn { .. } | Then::Pause { .. } } => Stage::Leaving,
+            State::Closing { then: Then::GoOn { .. } | Then::Pause { .. } | Then::Dark } => {
+                Stage::Leaving
+            }
             State::Closing { then: Then::Finish(_) } | State::Ended => Stage::Ending,
         }
     }
@@ -155,6 +183,8 @@ impl<T> Machine<T> {
     fn finding(&mut self, event: Event<T>, now: Instant, jitter: f64) -> (State<T>, Commands<T>) {
         match event {
             Event::Found(urls) => {
+                self.known.clone_from(&urls);
+                self.known.truncate(CANDIDATES);
                 let rounds = Rounds::new(self.rules, urls, &self.suspensions, now);
                 self.select(rounds, now, jitter)
             }
@@ -207,20 +237,20 @@ impl<T> Machine<T> {
         match event {
             Event::Started { has_output, has_events } => {
                 self.backoff.on_success();
-                let live = State::Live {
-                    rounds,
-                    url,
-                    output_due: has_output.then_some(now + OUTPUT_DUE),
-                    event_due: has_events.then_some(now + EVENT_DUE),
-                };
-                (live, one(Command::Run))
+                let mut live = Live::new(rounds, url, [has_output, has_events], now);
+                if self.held_until.is_some() {
+                    live.on_camera_lost();
+                }
+                (State::Live(live), one(Command::Run))
             }
             Event::StartFailed(reason) => {
                 rounds.on_failed(&url, &reason);
                 self.select(rounds, now, jitter)
             }
             // A job that is being started may be there already: it is closed, not forgotten.
-            Event::Lost(loss) => self.lost(loss, rounds, url, now, jitter),
+            Event::Lost(loss) => {
+                self.lost(loss, Live::new(rounds, url, [false; 2], now), now, jitter)
+            }
             Event::CaptureFailed(reason) => close(Outcome::Capture(reason)),
             Event::Stop | Event::CaptureDone => close(Outcome::Done),
             _ => (State::Starting { rounds, url }, Commands::new()),
@@ -230,43 +260,75 @@ impl<T> Machine<T> {
     fn live(
         &mut self,
         event: Event<T>,
-        rounds: Rounds<T>,
-        url: Url,
-        [mut output_due, mut event_due]: [Option<Instant>; 2],
-        (now, jitter): (Instant, f64),
+        mut live: Live<T>,
+        now: Instant,
+        jitter: f64,
     ) -> (State<T>, Commands<T>) {
-        let is_over = |due: Option<Instant>| due.is_some_and(|due| due <= now);
         match event {
-            Event::Output => output_due = output_due.map(|_| now + OUTPUT_DUE),
-            Event::JobEvent => event_due = event_due.map(|_| now + EVENT_DUE),
-            Event::Timeout if is_over(output_due) => {
-                return self.lost(Loss::NoOutput(OUTPUT_DUE), rounds, url, now, jitter);
+            Event::Lost(loss) => return self.lost(loss, live, now, jitter),
+            Event::Timeout => {
+                if let Some(loss) = live.overdue(now) {
+                    return self.lost(loss, live, now, jitter);
+                }
+                let urls = live.spares_to_ask(&self.known, self.rules, &self.suspensions, now);
+                let commands =
+                    if urls.is_empty() { Commands::new() } else { one(Command::Ask(urls)) };
+                return (State::Live(live), commands);
             }
-            Event::Timeout if is_over(event_due) => {
-                return self.lost(Loss::NoEvent(EVENT_DUE), rounds, url, now, jitter);
-            }
-            Event::Lost(loss) => return self.lost(loss, rounds, url, now, jitter),
             Event::CaptureDone | Event::Stop => return close(Outcome::Done),
             Event::CaptureFailed(reason) => return close(Outcome::Capture(reason)),
-            _ => {}
+            other => live.on(other, now),
         }
-        (State::Live { rounds, url, output_due, event_due }, Commands::new())
+        (State::Live(live), Commands::new())
+    }
+
+    /// Other candidates are looked for: what runs is closed first.
+    fn replace(
+        &mut self,
+        event: Event<T>,
+        state: State<T>,
+        now: Instant,
+    ) -> (State<T>, Commands<T>) {
+        if let Event::Replace(rules) = event {
+            (self.rules, self.suspensions) = (rules, Suspensions::default());
+        }
+        match state {
+            State::Finding | State::Selecting { .. } | State::Waiting { .. } => {
+                (State::Finding, one(Command::Find))
+            }
+            State::Starting { .. } | State::Live(_) => {
+                let then = Then::Pause { until: now };
+                (State::Closing { then }, one(Command::Close { for_good: false }))
+            }
+            State::Closing { then: Then::GoOn { .. } } => {
+                (State::Closing { then: Then::Pause { until: now } }, Commands::new())
+            }
+            state @ (State::Closing { .. } | State::Dark | State::Ended) => {
+                (state, Commands::new())
+            }
+        }
     }
 
     fn closing(event: Event<T>, then: Then<T>, now: Instant) -> (State<T>, Commands<T>) {
         match (event, then) {
             (Event::Closed, Then::Finish(outcome)) => finish(outcome),
             (Event::Closed, Then::GoOn { mut rounds, left, why }) => {
+                // Who was asked for a spare and has not said anything yet is not waited for.
+                if rounds.has_good() {
+                    rounds.on_deadline();
+                }
                 rounds.on_failed(&left, &why);
                 // There was a job a moment ago: where no spare is left, look again.
                 next_of(rounds, now).unwrap_or_else(|_| (State::Finding, one(Command::Find)))
             }
             (Event::Closed, Then::Pause { until }) => (State::Waiting { until }, Commands::new()),
-            // The parts are ending already; only what comes after them changes.
-            (Event::Stop | Event::CaptureDone, Then::GoOn { .. } | Then::Pause { .. }) => {
-                close(Outcome::Done)
+            (Event::Closed, Then::Dark) => (State::Dark, Commands::new()),
+            (Event::CameraBack, Then::Dark) => {
+                (State::Closing { then: Then::Pause { until: now } }, Commands::new())
             }
-            (Event::CaptureFailed(reason), Then::GoOn { .. } | Then::Pause { .. }) => {
+            // The parts are ending already; only what comes after them changes.
+            (Event::Stop | Event::CaptureDone, then) if then.goes_on() => close(Outcome::Done),
+            (Event::CaptureFailed(reason), then) if then.goes_on() => {
                 close(Outcome::Capture(reason))
             }
             (_, then) => (State::Closing { then }, Commands::new()),
@@ -286,7 +348,7 @@ impl<T> Machine<T> {
             Recovery::Exit => finish(outcome),
             Recovery::Retry => {
                 let until = now + self.backoff.on_failure(jitter);
-                (State::Waiting { until }, Commands::new())
+                (State::Waiting { until }, one(Command::TryLater(outcome)))
             }
         }
     }
@@ -294,8 +356,7 @@ impl<T> Machine<T> {
     fn lost(
         &mut self,
         loss: Loss,
-        rounds: Rounds<T>,
-        url: Url,
+        Live { rounds, url, .. }: Live<T>,
         now: Instant,
         jitter: f64,
     ) -> (State<T>, Commands<T>) {
@@ -304,10 +365,11 @@ impl<T> Machine<T> {
         }
         self.suspensions.suspend(url.authority().clone(), now + SUSPENSION);
         let mut commands = one(Command::Close { for_good: false });
+        // There is room for three.
+        let _ = commands.push(Command::Left(loss.clone()));
         let then = match self.swaps.on_swap(now, jitter) {
             Pace::AtOnce => Then::GoOn { rounds, left: url, why: loss.to_string() },
             Pace::After(pause) => {
-                // There is room for a second one.
                 let _ = commands.push(Command::SlowDown(pause));
                 Then::Pause { until: now + pause }
             }
@@ -316,43 +378,16 @@ impl<T> Machine<T> {
     }
 }
 
-/// Where `rounds` go on; who is out, where they do not.
-fn next_of<T>(mut rounds: Rounds<T>, now: Instant) -> Result<(State<T>, Commands<T>), NoneLeft> {
-    let waiting = |rounds| State::Selecting { rounds, until: now + ASK_TIME, had_offer: false };
-    Ok(match rounds.step() {
-        Step::Ask(urls) => (waiting(rounds), one(Command::Ask(urls))),
-        Step::Wait => (waiting(rounds), Commands::new()),
-        Step::Try(Candidate { url, answer, .. }) => {
-            let start = one(Command::Start(url.clone(), answer));
-            (State::Starting { rounds, url }, start)
-        }
-        Step::None(none) => return Err(none),
-    })
-}
-
-fn finish<T>(outcome: Outcome) -> (State<T>, Commands<T>) {
-    (State::Ended, one(Command::Finish(outcome)))
-}
-
-fn close<T>(outcome: Outcome) -> (State<T>, Commands<T>) {
-    let then = Then::Finish(outcome);
-    (State::Closing { then }, one(Command::Close { for_good: true }))
-}
-
-fn one<T>(command: Command<T>) -> Commands<T> {
-    let mut commands = Commands::new();
-    // A fresh list has room for one.
-    let _ = commands.push(command);
-    commands
-}
-
 #[cfg(test)]
 mod tests {
+    use super::live::{NO_SPARE, OUTPUT_DUE, SPARES_EVERY};
+    use super::state::ASK_TIME;
     use super::*;
     use crate::orchestrator::Fit;
     use crate::session::selection::Offer;
 
     const SOME: f64 = 1.0;
+    const HOLD: Duration = Duration::from_secs(60);
 
     fn urls(n: usize) -> Vec<Url> {
         (0..n).map(|i| Url::parse(&format!("https://o{i}:8935")).unwrap()).collect()
@@ -379,7 +414,7 @@ mod tests {
 
     /// A machine with `n` good candidates, live on the first, with both health rules.
     fn live(n: usize, recovery: Recovery, now: Instant) -> Machine<u32> {
-        let (mut machine, first) = Machine::new(Rules::default(), recovery);
+        let (mut machine, first) = Machine::new(Rules::default(), recovery, HOLD);
         assert_eq!(first.as_slice(), [Command::Find]);
         check(&mut machine, Event::Found(urls(n)), now, &[Command::Ask(urls(n))]);
         for url in &urls(n)[1..] {
@@ -397,10 +432,24 @@ mod tests {
         Loss::Channel("publish", "gone".into())
     }
 
+    /// Loses a job that was live, and goes on.
+    #[track_caller]
+    fn lose(machine: &mut Machine<u32>, now: Instant) {
+        let left = [Command::Close { for_good: false }, Command::Left(gone())];
+        check(machine, Event::Lost(gone()), now, &left);
+    }
+
+    /// There is no job for now.
+    #[track_caller]
+    fn try_later(machine: &mut Machine<u32>, event: Event<u32>, now: Instant) {
+        let commands = machine.on(event, now, SOME);
+        assert!(matches!(commands.as_slice(), [Command::TryLater(_)]), "{commands:?}");
+    }
+
     #[test]
     fn every_candidate_is_tried_and_named_when_none_is_left() {
         let now = Instant::now();
-        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit);
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit, HOLD);
         check(&mut machine, Event::Found(urls(2)), now, &[Command::Ask(urls(2))]);
         check(&mut machine, Event::NoAnswer(urls(2).remove(0), "refused".into()), now, &[]);
         let o1 = urls(2).remove(1);
@@ -416,7 +465,7 @@ mod tests {
     #[test]
     fn a_slow_candidate_is_not_waited_for_once_there_is_a_good_one() {
         let now = Instant::now();
-        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit);
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit, HOLD);
         check(&mut machine, Event::Found(urls(2)), now, &[Command::Ask(urls(2))]);
         assert_eq!(machine.poll_timeout(), Some(now + ASK_TIME));
         check(&mut machine, offered(&urls(2)[1]), now, &[]);
@@ -446,7 +495,7 @@ mod tests {
     #[test]
     fn a_stop_while_a_job_starts_closes_it_too() {
         let now = Instant::now();
-        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry);
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
         let url = urls(1).remove(0);
         check(&mut machine, Event::Found(urls(1)), now, &[Command::Ask(urls(1))]);
         check(&mut machine, offered(&url), now, &[Command::Start(url.clone(), 7)]);
@@ -458,6 +507,8 @@ mod tests {
     fn silence_for_30_s_is_a_loss_and_every_sign_of_life_moves_it() {
         let start = Instant::now();
         let mut machine = live(1, Recovery::Exit, start);
+        // There is nobody to be asked for a spare.
+        check(&mut machine, Event::Timeout, at(start, 20), &[]);
         assert_eq!(machine.poll_timeout(), Some(at(start, 30)));
         check(&mut machine, Event::Output, at(start, 20), &[]);
         check(&mut machine, Event::JobEvent, at(start, 25), &[]);
@@ -473,7 +524,8 @@ mod tests {
         let now = Instant::now();
         let mut machine = live(2, Recovery::Exit, now);
         let loss = Loss::Payment("price too high".into());
-        check(&mut machine, Event::Lost(loss), now, &[Command::Close { for_good: false }]);
+        let left = [Command::Close { for_good: false }, Command::Left(loss.clone())];
+        check(&mut machine, Event::Lost(loss), now, &left);
         let commands = machine.on(Event::Closed, now, SOME);
         assert!(matches!(commands.as_slice(), [Command::Start(_, 7)]), "{commands:?}");
     }
@@ -482,11 +534,10 @@ mod tests {
     fn the_only_orchestrator_is_met_again_after_a_pause() {
         let start = Instant::now();
         let mut machine = live(1, Recovery::Retry, start);
-        check(&mut machine, Event::Lost(gone()), start, &[Command::Close { for_good: false }]);
+        lose(&mut machine, start);
         check(&mut machine, Event::Closed, start, &[Command::Find]);
         check(&mut machine, Event::Found(urls(1)), start, &[Command::Ask(urls(1))]);
-        let refused = Event::NoAnswer(urls(1).remove(0), "refused".into());
-        check(&mut machine, refused, start, &[]);
+        try_later(&mut machine, Event::NoAnswer(urls(1).remove(0), "refused".into()), start);
         let until = start + FIRST_PAUSE;
         assert_eq!(machine.poll_timeout(), Some(until));
         check(&mut machine, Event::Timeout, start, &[]);
@@ -499,7 +550,9 @@ mod tests {
         let mut machine = live(1, Recovery::Retry, now);
         for lost in 1..=3 {
             let commands = machine.on(Event::Lost(gone()), now, SOME);
-            let [Command::Close { for_good: false }, slow @ ..] = commands.as_slice() else {
+            let [Command::Close { for_good: false }, Command::Left(_), slow @ ..] =
+                commands.as_slice()
+            else {
                 panic!("{commands:?}")
             };
             assert_eq!(matches!(slow, [Command::SlowDown(_)]), lost == 3, "{slow:?}");
@@ -515,9 +568,9 @@ mod tests {
     #[test]
     fn pauses_grow_to_their_limit_and_a_stop_ends_them() {
         let mut now = Instant::now();
-        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry);
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
         for _ in 0..1000 {
-            check(&mut machine, Event::FindFailed("no network".into()), now, &[]);
+            try_later(&mut machine, Event::FindFailed("no network".into()), now);
             let until = machine.poll_timeout().unwrap();
             assert!(until <= now + LONGEST_PAUSE);
             now = until;
@@ -530,19 +583,112 @@ mod tests {
     fn a_stop_during_a_swap_stops_for_good() {
         let now = Instant::now();
         let mut machine = live(2, Recovery::Retry, now);
-        check(&mut machine, Event::Lost(gone()), now, &[Command::Close { for_good: false }]);
+        lose(&mut machine, now);
         check(&mut machine, Event::Stop, now, &[Command::Close { for_good: true }]);
         check(&mut machine, Event::Closed, now, &[Command::Finish(Outcome::Done)]);
     }
 
     #[test]
+    fn a_peer_that_can_be_reached_again_ends_the_pause() {
+        let now = Instant::now();
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+        try_later(&mut machine, Event::FindFailed("no network".into()), now);
+        check(&mut machine, Event::Reachable, now, &[Command::Find]);
+        check(&mut machine, Event::Reachable, now, &[]);
+    }
+
+    #[test]
+    fn spares_are_asked_again_while_a_job_is_live() {
+        let start = Instant::now();
+        let mut machine = live(2, Recovery::Retry, start);
+        assert_eq!(machine.known(), urls(2));
+        // Signs of life keep the job; the one good spare is good for ten minutes.
+        let mut now = start;
+        while now + Duration::from_secs(20) < start + SPARES_EVERY {
+            now += Duration::from_secs(20);
+            check(&mut machine, Event::Output, now, &[]);
+            check(&mut machine, Event::JobEvent, now, &[]);
+            check(&mut machine, Event::Timeout, now, &[]);
+        }
+        let due = start + SPARES_EVERY;
+        assert_eq!(machine.poll_timeout(), Some(due));
+        let commands = machine.on(Event::Timeout, due, SOME);
+        let [Command::Ask(asked)] = commands.as_slice() else { panic!("{commands:?}") };
+        let [spare] = asked.as_slice() else { panic!("{asked:?}") };
+        check(&mut machine, Event::NoAnswer(spare.clone(), "refused".into()), due, &[]);
+        check(&mut machine, Event::Output, due, &[]);
+        check(&mut machine, Event::JobEvent, due, &[]);
+        // Without a spare it is asked sooner.
+        let later = due + Duration::from_secs(20);
+        check(&mut machine, Event::Timeout, later, &[Command::Ask(vec![spare.clone()])]);
+        check(&mut machine, offered(spare), later, &[]);
+        lose(&mut machine, later);
+        check(&mut machine, Event::Closed, later, &[Command::Start(spare.clone(), 7)]);
+        assert!(NO_SPARE < SPARES_EVERY);
+    }
+
+    #[test]
+    fn a_job_is_held_while_the_camera_is_gone_and_owes_nothing() {
+        let start = Instant::now();
+        let mut machine = live(1, Recovery::Retry, start);
+        check(&mut machine, Event::CameraLost, start, &[]);
+        check(&mut machine, Event::Timeout, at(start, 59), &[]);
+        check(&mut machine, Event::CameraBack, at(start, 59), &[]);
+        // What is due counts from its return.
+        check(&mut machine, Event::Timeout, at(start, 80), &[]);
+        let commands = machine.on(Event::Timeout, at(start, 89), SOME);
+        assert!(matches!(commands[1], Command::Left(Loss::NoOutput(_))), "{commands:?}");
+    }
+
+    #[test]
+    fn a_camera_that_stays_away_costs_the_job_until_it_is_back() {
+        let start = Instant::now();
+        let close = [Command::Close { for_good: false }];
+        let mut machine = live(1, Recovery::Retry, start);
+        check(&mut machine, Event::CameraLost, start, &[]);
+        check(&mut machine, Event::CameraLost, at(start, 30), &[]);
+        assert_eq!(machine.held_until(), Some(at(start, 60)));
+        check(&mut machine, Event::Timeout, at(start, 60), &close);
+        check(&mut machine, Event::Closed, at(start, 61), &[]);
+        assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
+        check(&mut machine, Event::CameraBack, at(start, 600), &[Command::Find]);
+
+        // Back before the job is closed, it begins again at once.
+        let mut machine = live(1, Recovery::Retry, start);
+        machine.on(Event::Hold(Duration::ZERO), start, SOME).clear();
+        check(&mut machine, Event::CameraLost, start, &close);
+        check(&mut machine, Event::CameraBack, start, &[]);
+        check(&mut machine, Event::Closed, start, &[]);
+        check(&mut machine, Event::Timeout, start, &[Command::Find]);
+
+        // While nobody is found, it is not looked for either.
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+        check(&mut machine, Event::CameraLost, start, &[]);
+        check(&mut machine, Event::Timeout, at(start, 60), &[]);
+        assert_eq!(machine.stage(), Stage::Dark);
+        check(&mut machine, Event::Stop, at(start, 61), &[Command::Finish(Outcome::Done)]);
+    }
+
+    #[test]
+    fn another_configuration_closes_the_job_before_it_looks_elsewhere() {
+        let now = Instant::now();
+        let mut machine = live(2, Recovery::Retry, now);
+        let replace = || Event::Replace(Rules::default());
+        check(&mut machine, replace(), now, &[Command::Close { for_good: false }]);
+        check(&mut machine, replace(), now, &[]);
+        check(&mut machine, Event::Closed, now, &[]);
+        check(&mut machine, Event::Timeout, now, &[Command::Find]);
+        check(&mut machine, replace(), now, &[Command::Find]);
+    }
+
+    #[test]
     fn a_job_without_an_output_channel_owes_no_output() {
         let now = Instant::now();
-        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit);
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit, HOLD);
         let url = urls(1).remove(0);
         let _ = machine.on(Event::Found(urls(1)), now, SOME);
         let _ = machine.on(offered(&url), now, SOME);
         let _ = machine.on(Event::Started { has_output: false, has_events: false }, now, SOME);
-        assert_eq!(machine.poll_timeout(), None);
+        assert_eq!(machine.poll_timeout(), Some(now + Duration::from_secs(20)), "for spares only");
     }
 }

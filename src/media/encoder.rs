@@ -279,14 +279,22 @@ impl Element {
             text.push_str(&format!(" extra-controls=\"{CONTROLS}\""));
         }
         text.push_str(&format!(" {property}={}", quoted(&value)));
-        for property in row.gop.iter().filter(|property| !controls || self.has(property)) {
-            text.push_str(&format!(" {property}={}", gop(video)));
+        for (property, value) in self.gop(video) {
+            text.push_str(&format!(" {property}={value}"));
         }
         text.push_str(&format!(" ! {}", row.caps));
         if row.needs_level {
             text.push_str(&format!(",level=(string){}", level(video)));
         }
         text
+    }
+
+    /// The properties, and their values, that make one GOP one segment.
+    pub fn gop(&self, video: &Video) -> impl Iterator<Item = (&'static str, String)> {
+        let controls = self.row.bitrate == Bitrate::Controls;
+        let names = self.row.gop.iter().filter(move |property| !controls || self.has(property));
+        let frames = gop(video).to_string();
+        names.map(move |property| (*property, frames.clone()))
     }
 
     /// The property, and its value, that make the bitrate of a running encoder `bits` per second.

@@ -50,8 +50,11 @@ pub fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Optio
         Form::Nvmm => Some(format!("nvvidconv ! video/x-raw,format={best} ! {}", reshape())),
         Form::Shaped(format) if element.row.formats.contains(&format) && !video.is_turned() => {
             Some(if element.row.resizes {
-                // Costs nothing while the size stays.
-                format!("videoscale ! {} ! {encode}", shape(format, video))
+                // Costs nothing while rate and size stay.
+                format!(
+                    "videorate drop-only=true ! videoscale ! {} ! {encode}",
+                    shape(format, video)
+                )
             } else {
                 encode
             })
@@ -160,8 +163,11 @@ mod tests {
             check(Form::Shaped(format), name, Some(format!("{} ! {FINISH}", describe(name))));
         }
         for (name, format) in [("x264enc", "I420"), ("x264enc", "NV12"), ("openh264enc", "I420")] {
-            let expected =
-                format!("videoscale ! {} ! {} ! {FINISH}", shaped(format), describe(name));
+            let expected = format!(
+                "videorate drop-only=true ! videoscale ! {} ! {} ! {FINISH}",
+                shaped(format),
+                describe(name)
+            );
             check(Form::Shaped(format), name, Some(expected));
         }
     }

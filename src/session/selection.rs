@@ -25,7 +25,7 @@ use crate::orchestrator::{Capability, Fit};
 use crate::price::{MaxPrice, Price, PriceError};
 
 /// What a candidate must keep to.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Rules {
     /// The most that it may cost.
     pub max_price: Option<MaxPrice>,
@@ -289,6 +289,16 @@ impl<T> Rounds<T> {
     pub fn on_failed(&mut self, url: &Url, reason: &str) {
         let reason = Reason::NotStarted(cut(reason));
         self.rejected.push(Rejection { candidate: url.clone(), reason });
+    }
+
+    /// Whether some were asked and have not answered yet.
+    pub fn is_asking(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// Whether one that fits is left.
+    pub fn has_good(&self) -> bool {
+        !self.good.is_empty()
     }
 
     /// Those that are out so far.

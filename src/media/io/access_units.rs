@@ -230,6 +230,12 @@ impl AccessUnits {
         self.0.encoded.load(Ordering::Relaxed)
     }
 
+    /// There will be no more: readers get what waits, then `None`.
+    pub fn end(&self) {
+        self.0.lock().is_closed = true;
+        self.0.arrived.notify_one();
+    }
+
     /// Another capture will give some, in segments of about this length: its number.
     fn open(&self, segment: Duration) -> u64 {
         let mut state = self.0.lock();

@@ -119,21 +119,29 @@ impl Capture {
         true
     }
 
-    /// Encodes pictures of this size from now on; both sides even. False when the encoder takes no other
-    /// size while frames flow, or there is none.
-    ///
-    /// The frame rate stays: encoders count their keys in frames, and segments would grow longer.
-    pub fn set_size(&self, width: u32, height: u32) -> bool {
-        let resizes = self.element.as_ref().is_some_and(|element| element.row.resizes);
-        let shape = self.running.pipeline().by_name(SHAPE).filter(|_| resizes);
-        let format = shape.as_ref().and_then(|shape| {
-            let caps = shape.property::<gst::Caps>("caps");
-            caps.structure(0)?.get::<String>("format").ok()
-        });
-        let (Some(shape), Some(format)) = (shape, format) else { return false };
-        let video = Video { width, height, ..self.options.video.clone() };
-        shape.set_property_from_str("caps", &source::shaped(&format, &video));
-        log::debug!("encodes {width}x{height}");
+    /// Encodes pictures of this size and rate from now on; both sides even. False when the encoder takes no
+    /// others while frames flow, or there is none.
+    pub fn set_picture(&self, width: u32, height: u32, fps: u32) -> bool {
+        let Some(element) = self.element.as_ref().filter(|element| element.row.resizes) else {
+            return false;
+        };
+        let pipeline = self.running.pipeline();
+        let (shape, encoder) = (pipeline.by_name(SHAPE), pipeline.by_name(ENCODER));
+        let (Some(shape), Some(encoder)) = (shape, encoder) else { return false };
+        let old = shape.property::<gst::Caps>("caps");
+        let format = old.structure(0).and_then(|caps| caps.get::<String>("format").ok());
+        let Some(format) = format else { return false };
+        let video = Video { width, height, fps, ..self.options.video.clone() };
+        let caps = source::shaped(&format, &video);
+        if caps.parse::<gst::Caps>().is_ok_and(|new| new == old) {
+            return true;
+        }
+        // Keys are counted in frames. The encoder begins anew with the caps, and takes the count with them.
+        for (property, value) in element.gop(&video) {
+            encoder.set_property_from_str(property, &value);
+        }
+        shape.set_property_from_str("caps", &caps);
+        log::debug!("encodes {width}x{height} at {fps} frames/s");
         true
     }
 

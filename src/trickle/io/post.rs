@@ -103,6 +103,8 @@ pub(super) struct Post {
     pub(super) began: Instant,
     /// When its body was ended.
     pub(super) ended: Instant,
+    /// Bytes of its body so far.
+    pub(super) bytes: u64,
     writer: Option<mpsc::Sender<Bytes>>,
     mark: Arc<Mark>,
     task: Task<Outcome>,
@@ -145,7 +147,7 @@ impl Post {
             }
         });
         let now = Instant::now();
-        Self { seq, reset, began: now, ended: now, writer: Some(writer), mark, task }
+        Self { seq, reset, began: now, ended: now, bytes: 0, writer: Some(writer), mark, task }
     }
 
     /// Waits until the body takes a piece. `None` once the body was ended.

@@ -6,15 +6,17 @@
 //!
 //! Does not: create the channel, or start over after an end.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use heapless::Deque;
 use http::{HeaderValue, Method};
 
 use crate::capacity::CHUNK_TIME;
 use crate::fault::Fault;
 use crate::http::io::Connector;
+use crate::rate;
 use crate::segment::Pieces;
 use crate::stop::Stop;
 use crate::trickle::io::jitter;
@@ -38,6 +40,42 @@ pub struct Counters {
     pub in_flight: AtomicU64,
     /// From the first piece of the last complete segment to its answer, in microseconds.
     pub last_upload_micros: AtomicU64,
+    uploads: Mutex<Uploads>,
+}
+
+/// The last uploads, for the one who sets the bitrate by them.
+#[derive(Debug, Default)]
+struct Uploads {
+    complete: Deque<rate::Upload, 8>,
+    /// When the body of the oldest segment without an answer was complete.
+    unanswered: Option<Instant>,
+}
+
+impl Counters {
+    /// How the segments went that were answered since this was asked last; only the latest are kept.
+    pub fn take_uploads(&self) -> impl Iterator<Item = rate::Upload> {
+        std::mem::take(&mut self.uploads.lock().unwrap_or_else(PoisonError::into_inner).complete)
+            .into_iter()
+    }
+
+    /// How long the answer to the oldest complete segment has been awaited; zero if none is awaited.
+    pub fn unanswered(&self, now: Instant) -> Duration {
+        let uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.unanswered.map_or(Duration::ZERO, |since| now.duration_since(since))
+    }
+
+    pub(super) fn on_upload(&self, upload: rate::Upload) {
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        if uploads.complete.is_full() {
+            uploads.complete.pop_front();
+        }
+        // There is room.
+        let _ = uploads.complete.push_back(upload);
+    }
+
+    pub(super) fn set_unanswered(&self, since: Option<Instant>) {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).unanswered = since;
+    }
 }
 
 /// The time limits of a publisher.
@@ -99,7 +137,7 @@ impl Publisher {
             Err(Unresolved::NoSeq) => return Err(TrickleError::NoSeq(channel)),
             Err(Unresolved::Why(why, cause)) => return TrickleError::judge(why, channel, cause),
         };
-        log::info!("{channel}: first segment is {}", publication.upcoming().0);
+        log::debug!("{channel}: first segment is {}", publication.upcoming().0);
         let mut upload = Upload::new(self, pieces, publication, spare);
         let ending = upload.run(&mut stop).await;
         let cause = upload.finish(&ending).await;

@@ -17,6 +17,7 @@ use http::Method;
 use tokio::sync::mpsc::OwnedPermit;
 
 use crate::fault::Fault;
+use crate::rate;
 use crate::segment::{Piece, Pieces, Place, Seq};
 use crate::stop::Stop;
 use crate::trickle::io::flight::{Flight, Stage};
@@ -116,6 +117,8 @@ impl<P: Pieces> Upload<P> {
             let ending = self.on(event);
             let in_flight = u64::try_from(self.publication.in_flight()).unwrap_or(u64::MAX);
             self.publisher.counters.in_flight.store(in_flight, Ordering::Relaxed);
+            let unanswered = self.flight.ended.first().map(|post| post.ended);
+            self.publisher.counters.set_unanswered(unanswered);
             if let Some(ending) = ending {
                 return ending;
             }
@@ -231,6 +234,9 @@ impl<P: Pieces> Upload<P> {
         if let Some(permit) = permit {
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             self.publisher.counters.bytes.fetch_add(length, Ordering::Relaxed);
+            if let Some(post) = &mut self.flight.current {
+                post.bytes += length;
+            }
             permit.send(bytes);
         }
         if whole {
@@ -281,8 +287,11 @@ impl<P: Pieces> Upload<P> {
             let micros = u64::try_from(post.began.elapsed().as_micros()).unwrap_or(u64::MAX);
             counters.segments.fetch_add(1, Ordering::Relaxed);
             counters.last_upload_micros.store(micros, Ordering::Relaxed);
+            let (handed_in, answered_in) = (post.ended - post.began, post.ended.elapsed());
+            counters.on_upload(rate::Upload { handed_in, answered_in, bytes: post.bytes });
         } else if stage != Stage::Ahead {
-            log::warn!("{channel}: segment {seq} is lost");
+            // Counted; whether it means anything, the publication decides.
+            log::debug!("{channel}: segment {seq} is lost");
             counters.lost.fetch_add(1, Ordering::Relaxed);
         }
         if stage == Stage::Current {
@@ -316,6 +325,8 @@ impl<P: Pieces> Upload<P> {
     /// Ends the segment under way, waits for the last answers and deletes the channel, each in half of the
     /// time. Tells the last thing that went wrong before.
     pub(super) async fn finish(mut self, ending: &Ending) -> Option<LinkError> {
+        self.publisher.counters.in_flight.store(0, Ordering::Relaxed);
+        self.publisher.counters.set_unanswered(None);
         self.flight.ahead = None;
         self.closing = None;
         let half = self.publisher.times.stop / 2;
@@ -330,7 +341,6 @@ impl<P: Pieces> Upload<P> {
         self.flight.current = None;
         self.flight.ended.clear();
         self.publisher.route.delete_channel(self.spare.take(), half).await;
-        self.publisher.counters.in_flight.store(0, Ordering::Relaxed);
         self.cause
     }
 
