@@ -54,10 +54,12 @@ cp /etc/resolv.conf "$tree/etc/resolv.conf"
 in_tree() { enter "$tree" DEBIAN_FRONTEND=noninteractive "$@"; }
 in_tree apt-get -q update >/dev/null
 in_tree apt-get -q install --yes /root/edge.deb >/dev/null || fail "the package does not install"
+without_anything "$tree"
 configure() {
   local name=$1 device=$2
   in_tree livepeer-edge setup --config "/etc/livepeer-edge/$name.toml" --source "v4l2:$device" \
     --orchestrator.urls 127.0.0.1:8935 --job.model noop --output "/run/$name/out.ts" \
+    --signer.urls http://127.0.0.1:8936 --signer.headers '{"Authorization": "credential:signer-headers"}' \
     --video.width 320 --video.height 240 --video.fps 5 --video.bitrate 200000 --encoder.speed ultrafast
   # An output that is no disk, so that the disk can be watched.
   local unit=livepeer-edge
@@ -75,8 +77,10 @@ SUBSYSTEM=="video4linux", ATTR{name}=="vivid-001-vid-cap", ENV{LIVEPEER_EDGE}="f
 RULES
 
 install -d -m 700 "$tree/etc/credstore"
-echo secret-of-the-test >"$tree/etc/credstore/livepeer-edge.api-token"
-chmod 600 "$tree/etc/credstore/livepeer-edge.api-token"
+for name in livepeer-edge livepeer-edge-front; do
+  echo secret-of-the-test >"$tree/etc/credstore/$name.signer-headers"
+  chmod 600 "$tree/etc/credstore/$name.signer-headers"
+done
 
 # --- the test's own parts ------------------------------------------------------------------------------------
 install -m 755 "$sandbox" "$tree/usr/local/bin/edge-sandbox"
@@ -89,7 +93,7 @@ echo 0123456789abcdef0123456789abcdef >"$tree/etc/machine-id"
 in_tree passwd --delete root >/dev/null
 cat >"$tree/etc/systemd/system/edge-sandbox.service" <<'UNIT'
 [Service]
-ExecStart=/usr/local/bin/edge-sandbox sandbox --listen 127.0.0.1:8935
+ExecStart=/usr/local/bin/edge-sandbox sandbox --listen 127.0.0.1:8935 --signer 127.0.0.1:8936 --paying
 [Install]
 WantedBy=multi-user.target
 UNIT
@@ -107,6 +111,7 @@ TimeoutStartSec=infinity
 WantedBy=graphical.target
 UNIT
 cp "$project/cross/device-test.sh" "$tree/usr/local/bin/device-test"
+cp "$project/cross/inside.sh" "$tree/usr/local/lib/inside.sh"
 echo "QUIET=$quiet" >"$tree/etc/default/device-test"
 ln -sf /lib/systemd/system/graphical.target "$tree/etc/systemd/system/default.target"
 in_tree systemctl --quiet enable edge-sandbox.service device-test.service 2>/dev/null

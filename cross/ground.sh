@@ -84,3 +84,13 @@ enter() {
   chroot "$tree" env -i HOME=/root LANG=C.UTF-8 \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
+
+# without_anything TREE: configurations of instances that have nothing to work with, for inside.sh.
+without_anything() {
+  local folder=$1/etc/livepeer-edge job="[job]\nmodel = 'noop'\n"
+  # As the package brings it.
+  cp "$folder/livepeer-edge.toml" "$folder/fresh.toml"
+  printf "[source]\nkind = 'v4l2'\ndevice = '/dev/nowhere'\n[orchestrator]\nurls = ['127.0.0.1:8935']\n$job" \
+    >"$folder/no-camera.toml"
+  printf "[source]\nkind = 'test'\n[orchestrator]\nurls = ['orchestrator.example:8935']\n$job" >"$folder/no-network.toml"
+}

@@ -3,7 +3,7 @@
 # GStreamer, under qemu-user if need be.
 #
 #   cross/run.sh ARCH [BINARY [ARGUMENT...]]     livepeer-edge-ARCH of build.sh, if none is named
-#   cross/run.sh ARCH --check                    --version and a demo of 5 s; 0 violations
+#   cross/run.sh ARCH --check                    --version, devices and a demo of 5 s; 0 violations
 #
 # EDGE_SUITE names another release than bookworm. Needs root, mmdebstrap and a mirror of Debian.
 set -euo pipefail
@@ -44,9 +44,18 @@ version=$(run "$work/livepeer-edge-$arch" --version)
 [[ $version == "livepeer-edge "* ]] || fail "--version says: $version"
 say "$version, $suite $arch"
 # GStreamer lists its plugins the first time, which takes longer under qemu than the whole demo.
+begin=$SECONDS
 enter "$tree" XDG_CACHE_HOME=/root/.cache gst-inspect-1.0 x264enc >/dev/null
-binary=$work/livepeer-edge-$arch-sandbox
-report=$(run "$binary" demo --seconds 5 --video.width 320 --video.height 240 --video.fps 10 \
-  --video.bitrate 300000 --encoder.speed ultrafast 2>&1) || fail "demo: $report"
+say "GStreamer's plugins were listed within $((SECONDS - begin)) s"
+# Small, as nothing is accelerated here.
+small=(--video.width 320 --video.height 240 --video.fps 10 --video.bitrate 300000 --encoder.speed ultrafast)
+begin=$SECONDS
+devices=$(run "$work/livepeer-edge-$arch" devices "${small[@]}" 2>&1) || fail "devices: $devices"
+printf '%s\n' "$devices" >&2
+grep -qE '^ +x264enc +works' <<<"$devices" || fail 'devices does not say that x264enc works'
+say "devices: $((SECONDS - begin)) s"
+begin=$SECONDS
+report=$(run "$work/livepeer-edge-$arch-sandbox" demo --seconds 5 "${small[@]}" 2>&1) || fail "demo: $report"
 printf '%s\n' "$report" >&2
 grep -qx 'violations  0' <<<"$report" || fail 'the demo does not say that there were 0 violations'
+say "demo: $((SECONDS - begin)) s"

@@ -60,6 +60,18 @@ in_tree apt-get -q update >/dev/null
 # Recommends too, as on a device; a reinstall must not ask.
 check "one apt command installs it" in_tree apt-get -q install --yes /tmp/first.deb
 check "it runs" in_tree livepeer-edge --version
+# What the program is linked to comes from packages that it names.
+libraries_are_named() {
+  local library owner depends
+  depends=$(in_tree dpkg-query --show --showformat='${Depends}' livepeer-edge)
+  echo "$depends"
+  for library in $(readelf --dynamic --wide "$tree/usr/bin/livepeer-edge" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p'); do
+    owner=$(in_tree dpkg --search "*/$library" | sed 's/:.*//' | sort --unique | head -n 1)
+    echo "$library: $owner"
+    grep -qE "(^|[,|] )$owner($|[ ,])" <<<"$depends" || return 1
+  done
+}
+check "every library it is linked to is a dependency" libraries_are_named
 check "every file is as packaged" in_tree dpkg --verify livepeer-edge
 check "the configuration is a conffile" in_tree sh -c \
   'dpkg-query --show --showformat="\${Conffiles}" livepeer-edge | grep -q /etc/livepeer-edge/livepeer-edge.toml'
@@ -87,28 +99,42 @@ check "the package's configuration fails readably" says_what_is_missing
 check "setup writes the configuration" in_tree livepeer-edge setup --source test \
   --orchestrator.urls 127.0.0.1:18935 --job.model noop --output /tmp/out.ts \
   --video.width 320 --video.height 240 --video.fps 10 --video.bitrate 300000 --encoder.speed ultrafast
+# Ends the program that a background `in_tree` runs, as systemd would.
+end() {
+  pkill --signal TERM --parent "$1" || true
+  wait "$1"
+}
+took=
+# publishes SECONDS: sets `took`, from the start of the agent to the first byte of returned video.
 publishes() {
-  local sandbox code=0
+  local sandbox agent begin ended=0
+  # As on a device that never ran GStreamer.
+  rm -rf "$tree/root/.cache"
   in_tree /tmp/sandbox sandbox --listen 127.0.0.1:18935 >"$tree/tmp/sandbox.log" 2>&1 &
   sandbox=$!
-  for ((n = 0; n < 100; n++)); do
+  for ((n = 0; n < 300; n++)); do
     grep -q 'orchestrator at' "$tree/tmp/sandbox.log" && break
     sleep 0.1
   done
-  in_tree timeout --signal=INT --kill-after=10 "${1}" livepeer-edge run \
-    --config /etc/livepeer-edge/livepeer-edge.toml --state.directory /tmp/state || code=$?
-  # `timeout` is the parent of what is inside; the sandbox ends by a signal to itself.
-  pkill --signal INT --parent "$sandbox" 2>/dev/null || kill -INT "$sandbox" || true
-  wait "$sandbox" || true
+  begin=$(date +%s%N)
+  in_tree livepeer-edge run --config /etc/livepeer-edge/livepeer-edge.toml --state.directory /tmp/state &
+  agent=$!
+  for ((n = 0; n < $1 * 10; n++)); do
+    [[ -s $tree/tmp/out.ts ]] && took=$((($(date +%s%N) - begin) / 1000000)) && break
+    sleep 0.1
+  done
+  sleep 3
+  end "$agent" || ended=$?
+  end "$sandbox" || true
   cat "$tree/tmp/sandbox.log"
   ls -l "$tree/tmp/out.ts"
-  # 124: the time was up, as it should be.
-  [[ $code == 124 && -s $tree/tmp/out.ts ]] && grep -q ' 0 violations' "$tree/tmp/sandbox.log"
+  [[ -n $took && $ended == 0 ]] && grep -q ' 0 violations' "$tree/tmp/sandbox.log"
 }
 # GStreamer lists its plugins at the first run, which takes long under qemu.
 limit=10
 [[ $arch == "$(dpkg --print-architecture)" ]] || limit=90
 check "it captures, publishes and gets video back within $limit s of a valid configuration" publishes "$limit"
+say "    after $took ms"
 
 # --- upgrade --------------------------------------------------------------------------------------------
 rm -rf "$tree/tmp/next"
