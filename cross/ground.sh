@@ -72,6 +72,21 @@ make_tree() {
   mv "$tree.part" "$tree"
 }
 
+# clean_tree SUITE: sets `tree`, a Debian of `arch` in which nothing of ours ever was; what is written there
+# is thrown away at the end. Only behind `in_own_mounts`.
+clean_tree() {
+  local base=$work/clean-$1-$arch layers=$work/overlay-$arch
+  # With systemd, whose tools judge the installed units; its unit files are there as on a device.
+  make_tree "$base" "$1" --variant=apt --architectures="$arch" --include=systemd,ca-certificates
+  tree=$work/test-$1-$arch
+  rm -rf "$tree"
+  mkdir -p "$tree" "$layers"
+  mount -t tmpfs tmpfs "$layers"
+  mkdir "$layers/upper" "$layers/work"
+  mount -t overlay overlay -o "lowerdir=$base,upperdir=$layers/upper,workdir=$layers/work" "$tree"
+  cp /etc/resolv.conf "$tree/etc/resolv.conf"
+}
+
 # enter TREE COMMAND...: runs a command in a tree with the kernel's file systems, with a clean environment.
 # Only behind `in_own_mounts`.
 enter() {

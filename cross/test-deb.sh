@@ -20,17 +20,7 @@ package=${packages[0]}
 sandbox=$work/livepeer-edge-$arch-sandbox
 [[ -x $sandbox ]] || fail "the sandbox is needed: cross/build.sh $arch"
 
-# --- a clean place, thrown away at the end --------------------------------------------------------------
-base=$work/clean-$suite-$arch
-# With systemd, whose tools judge the installed units; its unit files are there as on a device.
-make_tree "$base" "$suite" --variant=apt --architectures="$arch" --include=systemd,ca-certificates
-tree=$work/test-$suite-$arch
-rm -rf "$tree"
-mkdir -p "$tree" "$work/overlay-$arch"
-mount -t tmpfs tmpfs "$work/overlay-$arch"
-mkdir "$work/overlay-$arch/"{upper,work}
-mount -t overlay overlay -o "lowerdir=$base,upperdir=$work/overlay-$arch/upper,workdir=$work/overlay-$arch/work" "$tree"
-cp /etc/resolv.conf "$tree/etc/resolv.conf"
+clean_tree "$suite"
 cp "$package" "$tree/tmp/first.deb"
 cp "$sandbox" "$tree/tmp/sandbox"
 # Debian's way to say that nothing is to be started here.

@@ -1,0 +1,69 @@
+#!/bin/bash
+# Runs inside of the container that booted.sh boots: installs the package with one command, looks how soon
+# it captures, and what it says when it can't.
+source /usr/local/lib/inside.sh
+source /usr/local/lib/without-anything.sh
+out=/var/lib/livepeer-edge/out.ts
+
+result - "$(systemctl --version | head -n 1)"
+# --- a fresh install ------------------------------------------------------------------------------------
+DEBIAN_FRONTEND=noninteractive apt-get -q install --yes /root/edge.deb </dev/null >/root/install.log 2>&1 ||
+  { result FAILED "one apt command installs it"; tail -n 20 /root/install.log; }
+check "the service is enabled" systemctl --quiet is-enabled $unit
+check "without a configuration it stays down, and its status says why" says 'orchestrator.urls: missing'
+result - "  $(show ActiveState), $(show NRestarts) restarts, $(lines) lines in the journal"
+systemctl status --no-pager $unit
+check "systemd finds nothing wrong with the units" units_are_silent
+for one in livepeer-edge livepeer-edge@front; do
+  result - "$one: $(systemd-analyze security --no-pager $one 2>/dev/null | tail -n 1 | sed 's/[^ -~]//g; s/^ *//')"
+done
+
+# --- a valid configuration ------------------------------------------------------------------------------
+systemd-run --quiet --unit edge-sandbox edge-sandbox sandbox
+listens() { journalctl --boot --unit edge-sandbox --output cat | grep -q 'orchestrator at'; }
+check "a sandbox listens" until_true 30 listens
+livepeer-edge setup --source test --orchestrator.urls 127.0.0.1:8935 --job.model noop --output $out \
+  --video.width 640 --video.height 360 --existing replace || result FAILED "setup does not write the configuration"
+# `date` tells it to the millisecond, which SECONDS does not.
+begin=$(date +%s%N)
+systemctl restart --no-block $unit
+until (($(size $out) > 0)) || (($(date +%s%N) - begin > 60000000000)); do sleep 0.1; done
+waited=$((($(date +%s%N) - begin) / 1000000))
+check "the first video is back $waited ms after the start with a valid configuration" \
+  [ "$waited" -le 10000 -a "$(size $out)" -gt 0 ]
+check "it captures and gets video back" until_true 30 flows $out
+check "systemd was told that it is ready" [ "$(show ActiveState)/$(show SubState)" = active/running ]
+result - "status: $(show StatusText)"
+pid=$(show MainPID)
+result - "$(grep -E '^(NoNewPrivs|Seccomp|CapEff):' "/proc/$pid/status" | tr -s '\t\n' ' ')"
+result - "memory: $(sed -n 's/^VmRSS:\s*//p' "/proc/$pid/status") resident"
+
+# --- a hanging agent, and an end ------------------------------------------------------------------------
+before=$pid
+kill -STOP "$before"
+check "a hanging agent is restarted" until_true 120 is_restarted
+check "  by the watchdog" tells 'Watchdog timeout'
+check "  and video comes back" until_true 60 flows $out
+begin=$(date +%s%N)
+systemctl stop $unit
+check "it stops within 5 s: $((($(date +%s%N) - begin) / 1000000)) ms, $(show Result)" [ "$(show Result)" = success ]
+systemctl start $unit
+
+# --- the same, upgraded and removed, with a real systemd --------------------------------------------------
+before=$(show MainPID)
+DEBIAN_FRONTEND=noninteractive apt-get -q reinstall --yes /root/edge.deb </dev/null >>/root/install.log 2>&1
+check "another version restarts what runs" until_true 60 is_restarted
+check "  and keeps the configuration" grep -q '127.0.0.1:8935' /etc/livepeer-edge/livepeer-edge.toml
+check "  and video comes back" until_true 60 flows $out
+
+# --- nothing to work with -------------------------------------------------------------------------------
+has_nothing 120
+journal_has_priorities
+journalctl --boot --unit $unit --output short-monotonic --no-pager | tail -n 30
+
+# --- removed ----------------------------------------------------------------------------------------------
+DEBIAN_FRONTEND=noninteractive apt-get -q purge --yes livepeer-edge >>/root/install.log 2>&1 ||
+  { result FAILED "it is purged"; tail -n 20 /root/install.log; }
+gone() { [[ $(show LoadState) == not-found && ! -e /var/lib/private/livepeer-edge ]] && ! ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q bin/livepeer-edge; }
+check "after a purge nothing runs and no state is left" gone
+echo BOOTED-TEST-END

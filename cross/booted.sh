@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# The package under a real systemd, at this machine's full speed: a container without network and camera is
+# booted, and the package installed there as its owner would. What needs a kernel of its own, such as a
+# camera, is in device.sh.
+#
+#   cross/booted.sh
+#
+# The package is package.sh's, the sandbox build.sh's, both of this machine's architecture. EDGE_SUITE names
+# another release than bookworm. Takes 5 minutes. Needs root, mmdebstrap, a mirror of Debian and
+# systemd-nspawn.
+set -euo pipefail
+source "$(dirname "$0")/ground.sh"
+
+of_architecture "$(dpkg --print-architecture)"
+need_root
+need systemd-nspawn systemd-container
+need script bsdutils
+in_own_mounts "$@"
+suite=${EDGE_SUITE:-bookworm}
+mapfile -t packages < <(compgen -G "$work/packages/livepeer-edge_*_$arch.deb")
+[[ ${#packages[@]} == 1 ]] || fail "one package is needed: cross/package.sh $arch"
+sandbox=$work/livepeer-edge-$arch-sandbox
+[[ -x $sandbox ]] || fail "the sandbox is needed: cross/build.sh $arch"
+
+# --- the tree -------------------------------------------------------------------------------------------
+clean_tree "$suite"
+cp "${packages[0]}" "$tree/root/edge.deb"
+install -m 755 "$sandbox" "$tree/usr/local/bin/edge-sandbox"
+in_tree() { enter "$tree" DEBIAN_FRONTEND=noninteractive HTTP_PROXY="${HTTP_PROXY-}" "$@"; }
+# The container has no network: what the package needs is brought there before.
+in_tree apt-get -q update >/dev/null
+in_tree apt-get -q install --yes --download-only /root/edge.deb >/dev/null
+for mounted in proc sys dev; do umount "$tree/$mounted"; done
+
+cp "$project/cross/inside.sh" "$tree/usr/local/lib/inside.sh"
+declare -f without_anything >"$tree/usr/local/lib/without-anything.sh"
+install -m 755 "$project/cross/booted-test.sh" "$tree/usr/local/bin/booted-test"
+cat >"$tree/etc/systemd/system/booted-test.service" <<'UNIT'
+[Unit]
+After=multi-user.target
+[Service]
+Type=oneshot
+ExecStart=/usr/local/bin/booted-test
+ExecStopPost=systemctl --no-block poweroff
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/console
+TimeoutStartSec=infinity
+UNIT
+mkdir -p "$tree/etc/systemd/system/graphical.target.wants"
+ln -s ../booted-test.service "$tree/etc/systemd/system/graphical.target.wants/booted-test.service"
+ln -sf /lib/systemd/system/graphical.target "$tree/etc/systemd/system/default.target"
+# Else the container would mount what is written there.
+: >"$tree/etc/fstab"
+echo 0123456789abcdef0123456789abcdef >"$tree/etc/machine-id"
+
+# --- boot -----------------------------------------------------------------------------------------------
+if [[ ! -d /run/systemd/system ]]; then
+  # This machine was booted without systemd: the container gets the places that one would have made.
+  mount -t tmpfs tmpfs /run
+  umount --recursive /sys/fs/cgroup 2>/dev/null || umount --recursive --lazy /sys/fs/cgroup
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  mkdir -p /sys/fs/cgroup/livepeer-edge-test
+  echo $$ >/sys/fs/cgroup/livepeer-edge-test/cgroup.procs
+fi
+log=$work/booted-$suite.log
+# The console has to be a terminal.
+timeout --kill-after=10 900 script --quiet --return --command "systemd-nspawn --quiet --directory='$tree' --boot --private-network \
+  --register=no --keep-unit --machine=edge" /dev/null </dev/null >"$log" 2>&1 || say "the container ended with $?"
+grep -qa BOOTED-TEST-END "$log" || {
+  tail -n 30 "$log" >&2
+  fail "the test did not come to its end; the console is in $log"
+}
+grep -hao 'RESULT .*' "$log" | tr -d '\r' | sed 's/^RESULT /  /' >&2
+grep -qa 'RESULT FAILED' "$log" && fail "see the lines above; the console is in $log"
+say "passed: $suite $arch, $(basename "${packages[0]}")"
