@@ -34,6 +34,8 @@ pub const OUTPUT_CHUNKS: usize = 256;
 pub const CONTROL_MESSAGES: usize = 8;
 /// The largest JSON body read from a peer.
 pub const JSON_BODY: usize = 1 << 20;
+/// Values in a JSON text of a peer that is read as a tree; each may take 600 bytes where its text takes 8.
+pub const JSON_VALUES: usize = 16 << 10;
 /// The largest event read from an events channel.
 pub const EVENT_BODY: usize = 256 << 10;
 /// The largest gRPC message read from a peer.
@@ -70,6 +72,10 @@ pub const SIGNERS: usize = 8;
 pub const PAYMENT_BYTES: usize = 256 << 10;
 /// Characters of a peer's message that are shown.
 pub const MESSAGE_CHARS: usize = 200;
+/// Characters of a line of the log, whatever is in it.
+pub const LINE_CHARS: usize = 1000;
+/// The longest URL: a channel's has 150 bytes, one with a token in its query some 2 KiB.
+pub const URL_BYTES: usize = 8 << 10;
 /// What the service manager is asked for beyond the end of a wait while the agent starts.
 pub const START_MARGIN: Duration = Duration::from_secs(30);
 /// Characters of the status that the service manager shows: a line of a wide terminal.

@@ -4,6 +4,8 @@
 //! Only this program's lines follow the configured level. Libraries speak from warnings on, because
 //! what they log below may hold URLs and headers, which are credentials here.
 //!
+//! What peers say is made harmless where it comes in; here every line is made so once more, whatever is in it.
+//!
 //! Does not: write files; on a device, the journal limits what the disk gets.
 
 use std::io::{self, Write};
@@ -13,17 +15,23 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
 
 use super::Error;
+use crate::capacity::LINE_CHARS;
+use crate::fault::chain;
+use crate::words;
 
+/// Characters of a line of the last error: 64 orchestrators, each with its reason.
+const ERROR_CHARS: usize = 32 << 10;
 const OURS: &str = "livepeer_edge";
 
 /// Starts logging. Call it once.
 pub fn init(level: LevelFilter) {
+    log::set_max_level(level);
     let started = if is_journal() {
-        log::set_max_level(level);
-        log::set_boxed_logger(Box::new(Journal { level }))
+        log::set_boxed_logger(Box::new(Lines(Journal { level })))
     } else {
         let libraries = level.min(LevelFilter::Warn);
-        SimpleLogger::new().with_level(libraries).with_module_level(OURS, level).init()
+        let plain = SimpleLogger::new().with_level(libraries).with_module_level(OURS, level);
+        log::set_boxed_logger(Box::new(Lines(plain)))
     };
     // It fails only if there is a logger already: then that one is used.
     let _ = started;
@@ -31,12 +39,10 @@ pub fn init(level: LevelFilter) {
 
 /// Prints why the program ends, with its causes, once.
 pub fn print_error(error: &Error) {
-    let mut text = format!("error: {error}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
+    let text = format!("error: {}", chain(error));
+    // The problems of a configuration have a line each.
+    let shown: Vec<String> = text.lines().map(|line| words::line(line, ERROR_CHARS)).collect();
+    let text = shown.join("\n");
     let lines = if is_journal() { with_priority(Level::Error, &text) } else { format!("{text}\n") };
     let _ = io::stderr().lock().write_all(lines.as_bytes());
 }
@@ -49,6 +55,28 @@ fn is_journal() -> bool {
     stderr.is_ok_and(|stderr| stream == format!("{}:{}", stderr.dev(), stderr.ino()))
 }
 
+/// Makes each message one harmless line of bounded length.
+struct Lines<L>(L);
+
+impl<L: Log> Log for Lines<L> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.0.enabled(record.metadata()) {
+            let line = words::line(&record.args().to_string(), LINE_CHARS);
+            let metadata = record.metadata().clone();
+            self.0.log(&Record::builder().metadata(metadata).args(format_args!("{line}")).build());
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+/// What the journal of systemd reads.
 struct Journal {
     level: LevelFilter,
 }
@@ -92,6 +120,38 @@ mod tests {
     fn every_line_has_its_priority() {
         assert_eq!(with_priority(Level::Warn, "a\nb"), "<4>a\n<4>b\n");
         assert_eq!(with_priority(Level::Trace, "a"), "<7>a\n");
+    }
+
+    #[test]
+    fn a_message_is_one_harmless_line() {
+        struct Seen(std::sync::Mutex<Vec<String>>);
+
+        impl Log for Seen {
+            fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+                metadata.level() <= Level::Info
+            }
+
+            fn log(&self, record: &Record<'_>) {
+                assert_eq!((record.target(), record.level()), ("t", Level::Info));
+                self.0.lock().unwrap().push(record.args().to_string());
+            }
+
+            fn flush(&self) {}
+        }
+
+        let lines = Lines(Seen(Vec::new().into()));
+        let long = "x".repeat(1 << 20);
+        for (level, text) in [
+            (Level::Info, "a\u{1b}[2Jb\nERROR c"),
+            (Level::Debug, "not shown"),
+            (Level::Info, &long),
+        ] {
+            let args = format_args!("{text}");
+            lines.log(&Record::builder().target("t").level(level).args(args).build());
+        }
+        let seen = lines.0.0.into_inner().unwrap();
+        assert_eq!(seen[0], "a [2Jb ERROR c");
+        assert_eq!((seen.len(), seen[1].chars().count()), (2, LINE_CHARS));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
 use crate::http::url::Authority;
+use crate::words;
 
 /// The SHA-256 of a certificate in DER form.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -167,8 +168,10 @@ impl ServerCertVerifier for TlsPeer {
                 now,
             ) {
                 Ok(_) => CaVerdict::Valid,
-                Err(error) if is_about_time(&error) => CaVerdict::WrongTime(error.to_string()),
-                Err(error) => CaVerdict::Invalid(error.to_string()),
+                Err(error) if is_about_time(&error) => {
+                    CaVerdict::WrongTime(words::shown(&error.to_string()))
+                }
+                Err(error) => CaVerdict::Invalid(words::shown(&error.to_string())),
             },
         };
         match self.judge.judge(&self.peer, &Fingerprint::of(end_entity), &verdict) {

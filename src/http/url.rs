@@ -6,6 +6,12 @@
 
 use std::fmt;
 
+use crate::capacity::URL_BYTES;
+use crate::words;
+
+/// The longest name of a host (RFC 1035).
+const HOST_BYTES: usize = 255;
+
 /// The two schemes of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -119,6 +125,9 @@ impl Url {
 
     fn parse_with(text: &str, default_port: Option<u16>) -> Result<Self, UrlError> {
         let malformed = || UrlError::Malformed(without_query(text));
+        if text.len() > URL_BYTES {
+            return Err(malformed());
+        }
         if text.contains('#') {
             return Err(UrlError::Query(without_query(text)));
         }
@@ -126,7 +135,7 @@ impl Url {
         let scheme = match uri.scheme_str() {
             Some("http") => Scheme::Http,
             Some("https") => Scheme::Https,
-            Some(other) => return Err(UrlError::Scheme(other.to_owned())),
+            Some(other) => return Err(UrlError::Scheme(words::shown(other))),
             None => return Err(malformed()),
         };
         let authority = uri.authority().ok_or_else(malformed)?;
@@ -134,7 +143,7 @@ impl Url {
             return Err(UrlError::UserInfo);
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() {
+        if host.is_empty() || host.len() > HOST_BYTES {
             return Err(malformed());
         }
         // http::Uri shows a port that it cannot read (`host:`, `host:99999`) as none at all.
@@ -197,7 +206,7 @@ impl fmt::Display for Url {
 fn without_query(text: &str) -> String {
     let text = text.split(['?', '#']).next().unwrap_or_default();
     let text = text.rsplit('@').next().unwrap_or_default();
-    text.chars().take(200).collect()
+    words::shown(text)
 }
 
 #[cfg(test)]
@@ -235,6 +244,22 @@ mod tests {
         assert_eq!(base.join("/b/c").to_string(), "https://h:1/a/b/c");
         assert_eq!(base.join("b").path(), "/a/b");
         assert_eq!(Url::parse("https://h:1").expect("a URL").path(), "/");
+    }
+
+    #[test]
+    fn a_url_is_bounded_and_an_error_of_it_is_one_line() {
+        let long = |host: usize, path: usize| {
+            Url::parse(&format!("https://{}/{}", "h".repeat(host), "p".repeat(path)))
+        };
+        assert!(long(255, 1000).is_ok());
+        for (host, path) in [(256, 1), (1, URL_BYTES), (1 << 20, 1)] {
+            let error = long(host, path).expect_err("refused").to_string();
+            assert!(error.chars().count() < 300, "{error}");
+        }
+        for bad in ["https://h\u{1b}[2J\r\nINFO all is well", "\u{202e}https://h"] {
+            let error = Url::parse(bad).expect_err("refused").to_string();
+            assert!(!error.contains(words::is_harmful), "{error:?}");
+        }
     }
 
     #[test]

@@ -9,9 +9,10 @@ use crate::job::wire::{start_answer, start_request};
 use crate::job::{Channels, JobError, JobOptions};
 use crate::payment::io::Payer;
 use crate::session::{InfoAgain, OrchestratorSession};
+use crate::words;
 
-/// Longest piece of a peer's words in an error.
-const WORDS: usize = 200;
+/// The largest body that is looked at for the words of a refusal; go-livepeer's have 100 bytes.
+const REFUSAL: usize = 16 << 10;
 
 /// A job that an orchestrator has started: its channels exist and wait for video.
 #[derive(Debug)]
@@ -37,9 +38,9 @@ impl LiveVideoJob {
         let url = session.url().clone();
         match answer.status {
             200 => {}
-            503 => return Err(JobError::NoCapacity(url, words(&answer))),
-            status @ (402 | 403) => return Err(JobError::Payment(url, status, words(&answer))),
-            status => return Err(JobError::Refused(url, status, words(&answer))),
+            503 => return Err(JobError::NoCapacity(url, reason(&answer))),
+            status @ (402 | 403) => return Err(JobError::Payment(url, status, reason(&answer))),
+            status => return Err(JobError::Refused(url, status, reason(&answer))),
         }
         let channels = start_answer(&answer.body, url.authority())
             .map_err(|reason| JobError::Nonsense(url, reason))?;
@@ -65,9 +66,10 @@ impl LiveVideoJob {
 }
 
 /// A peer's words about its refusal: the `message` of a JSON error, or the text, in one line.
-fn words(answer: &Answer) -> String {
-    let text = String::from_utf8_lossy(&answer.body);
-    let json: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
+fn reason(answer: &Answer) -> String {
+    let body = answer.body.get(..REFUSAL).unwrap_or(&answer.body);
+    let text = String::from_utf8_lossy(body);
+    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let message = json
         .as_ref()
         .and_then(|json| {
@@ -76,7 +78,6 @@ fn words(answer: &Answer) -> String {
                 .and_then(|m| m.as_str())
         })
         .unwrap_or(text.trim());
-    let clean: String =
-        message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS).collect();
-    if clean.is_empty() { "no reason given".to_owned() } else { clean }
+    let shown = words::shown(message);
+    if shown.is_empty() { "no reason given".to_owned() } else { shown }
 }

@@ -15,6 +15,7 @@ use crate::http::Url;
 use crate::job::Channels;
 use crate::job::runner::channel;
 use crate::trickle::{Channel, Purpose};
+use crate::words::is_harmful;
 
 pub use io::ScopeJob;
 
@@ -73,8 +74,7 @@ fn request(params: &Map<String, Value>) -> Vec<u8> {
 fn answer(body: &[u8], peer: &Url) -> Result<ScopeChannels, String> {
     let answer: Answer =
         serde_json::from_slice(body).map_err(|_| "it is not the JSON of a job".to_owned())?;
-    let is_id =
-        |id: &String| !id.is_empty() && id.len() <= NAME_BYTES && !id.contains(char::is_control);
+    let is_id = |id: &String| !id.is_empty() && id.len() <= NAME_BYTES && !id.contains(is_harmful);
     let manifest_id =
         answer.manifest_id.filter(is_id).ok_or("`manifest_id` is missing or unusable")?;
     let named = |key: &str, url: Option<String>, purpose| {

@@ -9,9 +9,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::capacity::JSON_VALUES;
 use crate::http::{Authority, Scheme};
 use crate::job::JobOptions;
 use crate::trickle::{Channel, Purpose};
+use crate::words::{is_harmful, line};
 
 /// The control message that keeps a job alive; sent every 10 s (protocol.md, section 5).
 pub const KEEP_ALIVE: &str = r#"{"keep":"alive"}"#;
@@ -74,7 +76,7 @@ pub fn start_answer(body: &[u8], peer: &Authority) -> Result<Channels, String> {
         })?;
     let manifest_id = answer
         .manifest_id
-        .filter(|id| !id.is_empty() && id.len() <= MANIFEST_ID && !id.contains(char::is_control))
+        .filter(|id| !id.is_empty() && id.len() <= MANIFEST_ID && !id.contains(is_harmful))
         .ok_or("`manifest_id` is missing or unusable")?;
     let channel = |key: &str, purpose, url: Option<String>| {
         url.filter(|url| !url.is_empty()).map(|url| channel(key, purpose, &url, peer)).transpose()
@@ -111,6 +113,9 @@ impl JobEvent {
     /// Reads one segment of the events channel: the event itself, or one wrapped as
     /// `{"queue_event_type":…,"event":{…}}`.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
+        if !is_small(bytes) {
+            return None;
+        }
         let Value::Object(mut body) = serde_json::from_slice(bytes).ok()? else { return None };
         if body.contains_key("queue_event_type") {
             if let Some(Value::Object(event)) = body.remove("event") {
@@ -122,11 +127,17 @@ impl JobEvent {
             .and_then(Value::as_str)
             .unwrap_or("unnamed")
             .chars()
-            .filter(|c| !c.is_control())
+            .filter(|c| !is_harmful(*c))
             .take(64)
             .collect();
         Some(Self { kind, body })
     }
+}
+
+/// Whether a JSON text has at most [`JSON_VALUES`] values: each but the first stands behind a bracket or comma.
+pub(in crate::job) fn is_small(json: &[u8]) -> bool {
+    let before_a_value = |byte: &&u8| matches!(**byte, b'[' | b'{' | b',');
+    json.iter().filter(before_a_value).take(JSON_VALUES).count() < JSON_VALUES
 }
 
 impl fmt::Display for JobEvent {
@@ -135,10 +146,8 @@ impl fmt::Display for JobEvent {
         write!(f, "{}", self.kind)?;
         for (key, value) in self.body.iter().filter(|(key, _)| *key != "type").take(8) {
             let text = value.to_string();
-            let shown: String =
-                text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(120).collect();
-            let key: String = key.chars().filter(|c| !c.is_control()).take(32).collect();
-            write!(f, " {key}={}", if text.contains("://") { "***" } else { &shown })?;
+            let shown = if text.contains("://") { "***".to_owned() } else { line(&text, 120) };
+            write!(f, " {}={shown}", line(key, 32))?;
         }
         Ok(())
     }
@@ -224,6 +233,8 @@ mod tests {
         event(r#"{"queue_event_type":"x"}"#, Some("unnamed"));
         event(r#"{"type":7}"#, Some("unnamed"));
         event("[]", None);
+        event(&format!(r#"{{"type":"big","x":[{}0]}}"#, "0,".repeat(JSON_VALUES - 4)), Some("big"));
+        event(&format!(r#"{{"type":"big","x":[{}0]}}"#, "0,".repeat(JSON_VALUES)), None);
         event("{", None);
         event("", None);
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::capacity::{JSON_BODY, NAME_BYTES, PAYMENT_BYTES};
 use crate::http::Url;
@@ -52,7 +53,7 @@ struct Json {
     #[serde(default)]
     payment_url: Option<String>,
     #[serde(default)]
-    payment_interval_ms: Option<serde_json::Value>,
+    payment_interval_ms: Option<Box<RawValue>>,
 }
 
 impl Challenge {
@@ -97,7 +98,8 @@ impl Json {
 
     fn interval(&self) -> Option<Duration> {
         let (least, most) = INTERVAL;
-        let ms = self.payment_interval_ms.as_ref()?.as_u64().filter(|ms| *ms > 0)?;
+        let ms = serde_json::from_str(self.payment_interval_ms.as_ref()?.get()).ok()?;
+        let ms = Some(ms).filter(|ms| *ms > 0)?;
         Some(Duration::from_millis(ms).clamp(least, most))
     }
 }

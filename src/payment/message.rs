@@ -9,11 +9,12 @@ use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 
 use crate::capacity::MESSAGE_CHARS;
+use crate::words::is_harmful;
 
 /// The longest word shown: an Ethereum address has 42 characters, tokens have more.
 const WORD_CHARS: usize = 48;
-/// How much of a body that is no JSON is looked at.
-const TEXT_BYTES: usize = 4 << 10;
+/// How much of a body is looked at.
+const TEXT_BYTES: usize = 16 << 10;
 
 /// The message in an error body, `{"error":{"message":"…"}}` or plain text, in which no value of `sent`
 /// shows any more.
@@ -29,8 +30,7 @@ pub fn clean(body: &[u8], sent: &HeaderMap<HeaderValue>) -> String {
         }
     }
     let mut line = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty())
-    {
+    for word in text.split(|c: char| c.is_whitespace() || is_harmful(c)).filter(|w| !w.is_empty()) {
         let word = if word.chars().count() > WORD_CHARS { "***" } else { word };
         if line.chars().count() + 1 + word.chars().count() > MESSAGE_CHARS {
             line.push_str(" …");
@@ -57,9 +57,10 @@ enum Message {
 }
 
 fn message(body: &[u8]) -> String {
+    let body = body.get(..TEXT_BYTES).unwrap_or(body);
     match serde_json::from_slice::<Body>(body) {
         Ok(Body { error: Message::Object { message } | Message::Text(message) }) => message,
-        Err(_) => String::from_utf8_lossy(body.get(..TEXT_BYTES).unwrap_or(body)).into_owned(),
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
     }
 }
 

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::capacity::STATUS_CHARS;
+use crate::words;
 
 /// What the service manager can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,16 +28,12 @@ impl Message<'_> {
         match self {
             Self::Ready => "READY=1".to_owned(),
             Self::Extend(time) => format!("EXTEND_TIMEOUT_USEC={}", time.as_micros()),
-            Self::Status(text) => format!("STATUS={}", one_line(text)),
+            // A line break would end the assignment.
+            Self::Status(text) => format!("STATUS={}", words::line(text, STATUS_CHARS)),
             Self::Watchdog => "WATCHDOG=1".to_owned(),
             Self::Stopping => "STOPPING=1".to_owned(),
         }
     }
-}
-
-/// The text without what would end the assignment or disturb a terminal, in a bounded length.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(STATUS_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -62,7 +59,7 @@ mod tests {
     fn a_status_cannot_smuggle_another_assignment() {
         check(Message::Status("a\nWATCHDOG=1\r\x1b[2Jb"), "STATUS=a WATCHDOG=1  [2Jb");
         let long = "ü".repeat(1000);
-        let expected = format!("STATUS={}", "ü".repeat(STATUS_CHARS));
+        let expected = format!("STATUS={}…", "ü".repeat(STATUS_CHARS - 1));
         check(Message::Status(&long), &expected);
     }
 }

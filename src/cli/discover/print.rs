@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::rows::{Offers, Row};
 use crate::price::Price;
+use crate::words::is_harmful;
 
 /// Wei of one ETH, as a power of ten.
 const ETH_DIGITS: usize = 18;
@@ -109,7 +110,7 @@ fn name(row: &Row) -> String {
 
 /// A peer's word, without what would move a terminal's cursor.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars().map(|c| if is_harmful(c) { '?' } else { c }).collect()
 }
 
 fn object(row: &Row) -> Map<String, Value> {

@@ -23,6 +23,7 @@ use crate::capacity::{CALL_TIME, CONNECT_TIME, JSON_BODY};
 use crate::fault::Fault;
 use crate::http::Url;
 use crate::http::io::{Alpn, ConnectError, Connector};
+use crate::words;
 
 /// ureq's buffers in each direction; its default is 128 KiB for each connection.
 const BUFFER: usize = 16 << 10;
@@ -233,7 +234,8 @@ fn sort(call: &Call, error: ureq::Error) -> CallError {
         let error = io::Error::from(io::ErrorKind::NotFound);
         return CallError::Connect(ConnectError::Resolve(peer.clone(), error));
     }
-    let ureq::Error::Io(error) = error else { return CallError::Broken(url, error.to_string()) };
+    let broken = |url, reason: &str| CallError::Broken(url, words::shown(reason));
+    let ureq::Error::Io(error) = error else { return broken(url, &error.to_string()) };
     if matches!(
         error.kind(),
         io::ErrorKind::ConnectionRefused
@@ -245,7 +247,7 @@ fn sort(call: &Call, error: ureq::Error) -> CallError {
     // What our own TLS link met travels through ureq inside an I/O error.
     match error.downcast::<ConnectError>() {
         Ok(error) => CallError::Connect(error),
-        Err(error) => CallError::Broken(url, error.to_string()),
+        Err(error) => broken(url, &error.to_string()),
     }
 }
 

@@ -27,6 +27,7 @@ use crate::capacity::{CONNECT_TIME, SEND_BUFFER, TLS_PEERS};
 use crate::fault::Fault;
 use crate::http::io::authorities;
 use crate::http::{Authority, Distrust, Judge, Scheme, TlsPeer, Url};
+use crate::words;
 
 /// The protocol offered in the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,7 +94,8 @@ impl ConnectError {
         if *tls == refused && alpn == Alpn::Http2 {
             return Self::NoHttp2(peer);
         }
-        Self::Tls(peer, tls.to_string())
+        // It may quote names out of the certificate.
+        Self::Tls(peer, words::shown(&tls.to_string()))
     }
 }
 

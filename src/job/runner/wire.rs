@@ -12,6 +12,7 @@ use super::follow::{follow, follow_text};
 use crate::capacity::NAME_BYTES;
 use crate::http::Url;
 use crate::job::Channels;
+use crate::job::wire::is_small;
 use crate::trickle::{Channel, Purpose};
 
 /// A session on a runner.
@@ -33,8 +34,12 @@ struct SessionJson {
 
 /// The id in the answer to a reservation, whatever else is wrong with it.
 pub(super) fn session_id(body: &[u8]) -> Option<String> {
-    let json: Value = serde_json::from_slice(body).ok()?;
-    json.get("session_id")?.as_str().filter(|id| is_id(id)).map(str::to_owned)
+    #[derive(Deserialize)]
+    struct Id {
+        session_id: String,
+    }
+    let json: Id = serde_json::from_slice(body).ok()?;
+    Some(json.session_id).filter(|id| is_id(id))
 }
 
 /// Reads the 200 to a reservation; the text of an error says what is wrong with it.
@@ -72,6 +77,9 @@ pub(super) fn app_answer(
     session: &SessionAnswer,
     peer: &Url,
 ) -> Result<AppAnswer, String> {
+    if !is_small(body) {
+        return Err("it is too large".to_owned());
+    }
     let answer: Value = serde_json::from_slice(body).map_err(|_| "it is no JSON".to_owned())?;
     let channel = |pointer: &Pointer, purpose| match pointer.text(&answer) {
         None => Ok(None),

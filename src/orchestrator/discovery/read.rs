@@ -12,6 +12,7 @@ use super::{Entry, Gpu, Mode, Runner};
 use crate::capacity::{CAPABILITIES, NAME_BYTES, RUNNERS};
 use crate::http::Url;
 use crate::price::{Price, PriceError, Unit};
+use crate::words::is_harmful;
 
 /// The port of an orchestrator that names none (protocol.md, "words").
 pub(super) const DEFAULT_PORT: u16 = 8935;
@@ -89,7 +90,7 @@ impl EntryJson<'_> {
             None => malformed += 1,
         });
         let address = match json.address {
-            Some(_) => Url::parse_base(&name(json.address)?, DEFAULT_PORT).ok()?,
+            Some(_) => short(Url::parse_base(&name(json.address)?, DEFAULT_PORT).ok()?)?,
             // An orchestrator that speaks of itself need not say where it is.
             None => {
                 let runner = &runners.first()?.url;
@@ -128,7 +129,7 @@ struct RunnerJson<'a> {
 impl RunnerJson<'_> {
     fn read(item: &RawValue) -> Option<Runner> {
         let json: RunnerJson<'_> = serde_json::from_str(item.get()).ok()?;
-        let url = Url::parse(&name(json.url)?).ok().filter(|url| !url.path().contains('?'))?;
+        let url = short(Url::parse(&name(json.url)?).ok()?).filter(|u| !u.path().contains('?'))?;
         let capacity = number(json.capacity);
         let used = number(json.capacity_used);
         let left = capacity.zip(used).map(|(capacity, used)| capacity.saturating_sub(used));
@@ -192,12 +193,18 @@ fn each<'a>(list: Option<&'a RawValue>, item: impl FnMut(&'a RawValue)) {
     }
 }
 
-/// A text that is neither empty nor too long to be a name.
+/// A text that is neither empty nor too long to be a name, nor harmful to a terminal.
 fn name(raw: Option<&RawValue>) -> Option<String> {
     let raw = raw.filter(|raw| raw.get().len() <= 2 * NAME_BYTES)?;
     let text: String = serde_json::from_str(raw.get()).ok()?;
     let text = text.trim();
-    (!text.is_empty() && text.len() <= NAME_BYTES).then(|| text.to_owned())
+    let is_name = !text.is_empty() && text.len() <= NAME_BYTES && !text.contains(is_harmful);
+    is_name.then(|| text.to_owned())
+}
+
+/// A URL that is still short enough when it is written whole, so that a list that is kept reads back.
+fn short(url: Url) -> Option<Url> {
+    (url.to_string().len() <= NAME_BYTES).then_some(url)
 }
 
 fn number(raw: Option<&RawValue>) -> Option<u64> {

@@ -18,6 +18,7 @@ use crate::fault::Fault;
 use crate::http::Url;
 use crate::http::io::{Alpn, ConnectError, Connector};
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
+use crate::words;
 
 /// Why an orchestrator gave no info.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ pub async fn fetch_info(
             message = call(url, sender, request) => message,
             end = connection => Err(InfoError::Broken(
                 url.clone(),
-                end.err().map_or_else(|| "connection closed".to_owned(), |e| e.to_string()),
+                end.err().map_or_else(|| "connection closed".to_owned(), |e| words::shown(&e.to_string())),
             )),
         }
     };
@@ -118,8 +119,9 @@ pub async fn fetch_info(
     Ok((bytes, info))
 }
 
+/// The text of an error may hold what the peer said at its farewell.
 fn broken(url: &Url, error: &h2::Error) -> InfoError {
-    InfoError::Broken(url.clone(), error.to_string())
+    InfoError::Broken(url.clone(), words::shown(&error.to_string()))
 }
 
 async fn call(
@@ -175,14 +177,39 @@ fn grpc_status(url: &Url, headers: &HeaderMap) -> Result<(), InfoError> {
         Some(status) => Err(InfoError::Refused {
             url: url.clone(),
             status,
-            message: readable(text("grpc-message").unwrap_or("no reason given")),
+            message: headers
+                .get("grpc-message")
+                .map_or_else(|| "no reason given".to_owned(), |value| message(value.as_bytes())),
         }),
     }
 }
 
-/// A peer's words, without control characters and not endless.
-fn readable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
+/// The words of a `grpc-message`, which the gRPC specification has percent-encoded; what is no encoding stays
+/// as it is.
+fn message(encoded: &[u8]) -> String {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded;
+    while let Some((&first, more)) = rest.split_first() {
+        let decoded = match rest {
+            [b'%', high, low, ..] => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        rest = match decoded {
+            Some((high, low)) => {
+                bytes.push(high << 4 | low);
+                rest.get(3..).unwrap_or_default()
+            }
+            None => {
+                bytes.push(first);
+                more
+            }
+        };
+    }
+    words::shown(&String::from_utf8_lossy(&bytes))
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 /// The message in one gRPC frame: flag 0, length, bytes. `None` where it is cut, longer, or compressed.
@@ -200,6 +227,22 @@ mod tests {
     #[track_caller]
     fn check(frame: &'static [u8], expected: Option<&'static [u8]>) {
         assert_eq!(unframe(Bytes::from_static(frame)), expected.map(Bytes::from_static));
+    }
+
+    #[test]
+    fn a_message_is_decoded_and_harmless() {
+        #[track_caller]
+        fn check(encoded: &[u8], expected: &str) {
+            assert_eq!(message(encoded), expected);
+        }
+        check(b"insufficient capacity", "insufficient capacity");
+        check(b"no%20such%20model%3A%20a%2Fb", "no such model: a/b");
+        check(b"d%C3%A9j%c3%a0 100%", "d\u{e9}j\u{e0} 100%");
+        check(b"50%zz %4 %", "50%zz %4 %");
+        check(b"%0d%0aINFO all%1b[2J well%00", "  INFO all [2J well ");
+        check(b"%E2%80%AE%ff", " \u{fffd}");
+        check("d\u{e9}".as_bytes(), "d\u{e9}");
+        assert_eq!(message(&b"%41".repeat(5000)).chars().count(), crate::capacity::MESSAGE_CHARS);
     }
 
     #[test]
