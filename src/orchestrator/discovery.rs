@@ -376,6 +376,25 @@ mod tests {
     }
 
     #[test]
+    fn what_grows_too_long_when_it_is_written_whole_is_left_out() {
+        // Written whole, it is longer by `https://` and `:8935`.
+        for (path, expected) in [(NAME_BYTES - 15, 1), (NAME_BYTES - 14, 0), (NAME_BYTES - 2, 0)] {
+            let list = parse(&json!([{"address": format!("h/{}", "p".repeat(path))}]));
+            assert_eq!((list.entries.len(), list.malformed), (expected, 1 - expected), "{path}");
+            assert_eq!(DiscoveryList::parse(&list.to_json()).unwrap().to_json(), list.to_json());
+        }
+        let url = format!("https://h/{}", "p".repeat(NAME_BYTES - 10));
+        let list = parse(&json!([{"address": "h", "runners": [{"url": url, "app": "e"}]}]));
+        assert_eq!((list.entries[0].runners.len(), list.malformed), (0, 1));
+    }
+
+    #[test]
+    fn a_name_that_harms_a_terminal_is_left_out() {
+        let list = parse(&json!([{"address": "h", "capabilities": ["llm/a", "llm/\u{1b}[2Jb"]}]));
+        assert_eq!((list.entries[0].capabilities.len(), list.malformed), (1, 1));
+    }
+
+    #[test]
     fn what_is_no_list_is_an_error() {
         for body in ["", "{}", "null", "\"a\"", "[", "[1", "[1] 2", "<html>"] {
             assert!(
