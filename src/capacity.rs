@@ -38,9 +38,10 @@ pub const JSON_BODY: usize = 1 << 20;
 pub const JSON_VALUES: usize = 16 << 10;
 /// The largest event read from an events channel.
 pub const EVENT_BODY: usize = 256 << 10;
-/// The largest gRPC message read from a peer.
-pub const GRPC_MESSAGE: usize = 1 << 20;
-/// The largest response head read from a peer on a stream.
+/// The largest gRPC message read from a peer. An info with 100 models is 10 KiB; unpacked it may take 20 times its
+/// bytes, and those of [`CANDIDATES_AT_ONCE`] are held at a time.
+pub const GRPC_MESSAGE: usize = 256 << 10;
+/// The largest response head read from a peer.
 pub const RESPONSE_HEAD: usize = 32 << 10;
 /// The largest segment read from a peer; a 2 s segment at 40 Mbit/s is 10 MB.
 pub const SEGMENT_BODY: u64 = 64 << 20;
@@ -85,6 +86,8 @@ pub const STATUS_CHARS: usize = 200;
 pub const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// Time for a whole request and answer with a short body.
 pub const CALL_TIME: Duration = Duration::from_secs(15);
+/// Time for an answer with a short body from its first byte to its last, however long it may take to begin.
+pub const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// Time for `POST /live-video-to-video`: the answer can take long while a model loads.
 pub const JOB_START_TIME: Duration = Duration::from_secs(90);
 /// Time for a single-shot runner to compute before its answer begins.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use prost::Message;
 
+use crate::capacity::CALL_TIME;
 use crate::http::io::{Answer, Call, Client, Connector};
 use crate::http::{Scheme, Url};
 use crate::orchestrator::io::{PinFile, fetch_info};
@@ -59,7 +60,7 @@ pub struct InfoAgain {
 
 impl FreshTerms for InfoAgain {
     async fn fresh_terms(&mut self) -> Result<Terms, String> {
-        match fetch_info(&self.connector, &self.url, &self.request).await {
+        match fetch_info(&self.connector, &self.url, &self.request, CALL_TIME).await {
             Ok((bytes, _)) => Ok(Terms::Info(bytes)),
             Err(error) => Err(crate::fault::chain(&error)),
         }
@@ -97,8 +98,9 @@ impl OrchestratorSession {
             request.address = payer.address();
             request.sig = payer.signature();
         }
-        let (bytes, info) =
-            fetch_info(&network.connector, url, &request).await.map_err(SessionError::Info)?;
+        let (bytes, info) = fetch_info(&network.connector, url, &request, CALL_TIME)
+            .await
+            .map_err(SessionError::Info)?;
         let transcoder = Url::parse_base(&info.transcoder, url.authority().port())
             .map_err(|reason| SessionError::Transcoder { orchestrator: url.clone(), reason })?;
         if transcoder.scheme() == Scheme::Http && !transcoder.authority().is_loopback() {

@@ -40,6 +40,8 @@ pub enum LinkError {
     Timeout,
     /// A segment is larger than this many bytes.
     TooLarge(u64),
+    /// Interim answers (1xx) came faster than any server has reason to send them.
+    Flood,
 }
 
 impl LinkError {
@@ -49,7 +51,7 @@ impl LinkError {
             Self::Connect(error) => error.fault(),
             Self::Broken(error) if error.is_parse() => Fault::NextPeer,
             Self::Broken(_) | Self::Timeout => Fault::Retry,
-            Self::TooLarge(_) => Fault::NextPeer,
+            Self::TooLarge(_) | Self::Flood => Fault::NextPeer,
         }
     }
 }
@@ -62,6 +64,7 @@ impl fmt::Display for LinkError {
             Self::Broken(_) => f.write_str("the connection broke"),
             Self::Timeout => f.write_str("the peer does not take or give data in time"),
             Self::TooLarge(limit) => write!(f, "a segment is larger than {limit} bytes"),
+            Self::Flood => f.write_str("the peer floods us with interim answers"),
         }
     }
 }
@@ -71,7 +74,7 @@ impl std::error::Error for LinkError {
         match self {
             Self::Connect(error) => error.source(),
             Self::Broken(error) => Some(error),
-            Self::Timeout | Self::TooLarge(_) => None,
+            Self::Timeout | Self::TooLarge(_) | Self::Flood => None,
         }
     }
 }

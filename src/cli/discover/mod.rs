@@ -18,7 +18,7 @@ use self::rows::{Row, Sought, of_info, of_runners};
 use self::survey::Survey;
 use super::reach::Reach;
 use super::{Error, print};
-use crate::capacity::{CANDIDATES, CANDIDATES_AT_ONCE};
+use crate::capacity::{CALL_TIME, CANDIDATES, CANDIDATES_AT_ONCE};
 use crate::config::Config;
 use crate::fault::chain;
 use crate::http::Url;
@@ -168,7 +168,7 @@ async fn infos(network: &Network, urls: Vec<Url>, request: &OrchestratorRequest)
             let (connector, request) = (Arc::clone(&network.connector), request.clone());
             asked.spawn(async move {
                 let begin = Instant::now();
-                let info = fetch_info(&connector, &url, &request).await;
+                let info = fetch_info(&connector, &url, &request, CALL_TIME).await;
                 let info = info.map(|(_, info)| (info, begin.elapsed()));
                 (at, info.map_err(|error| without_address(&chain(&error), &url)))
             });

@@ -19,9 +19,10 @@ use ureq::unversioned::transport::{
     Transport, TransportAdapter,
 };
 
-use crate::capacity::{CALL_TIME, CONNECT_TIME, JSON_BODY};
+use crate::capacity::{ANSWER_TIME, CALL_TIME, CONNECT_TIME, JSON_BODY, RESPONSE_HEAD};
 use crate::fault::Fault;
 use crate::http::Url;
+use crate::http::io::pace::{PaceLink, TOO_SLOW};
 use crate::http::io::{Alpn, ConnectError, Connector};
 use crate::words;
 
@@ -165,11 +166,12 @@ impl Client {
             .timeout_resolve(Some(CONNECT_TIME))
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
+            .max_response_header_size(RESPONSE_HEAD)
             .max_idle_connections(4)
             .max_idle_connections_per_host(2)
             .user_agent(concat!("livepeer-edge/", env!("CARGO_PKG_VERSION")))
             .build();
-        let links = TcpConnector::default().chain(TlsLink { connector });
+        let links = TcpConnector::default().chain(TlsLink { connector }).chain(PaceLink);
         Self { agent: ureq::Agent::with_parts(config, links, DefaultResolver::default()) }
     }
 
@@ -221,10 +223,11 @@ fn sort(call: &Call, error: ureq::Error) -> CallError {
     let url = call.url.clone();
     let peer = url.authority();
     if let ureq::Error::Timeout(kind) = &error {
-        return if matches!(kind, ureq::Timeout::Connect | ureq::Timeout::Resolve) {
-            CallError::Connect(ConnectError::Timeout(peer.clone()))
-        } else {
-            CallError::Timeout(url, call.time)
+        let no_connection = matches!(kind, ureq::Timeout::Connect | ureq::Timeout::Resolve);
+        let time = if *kind == TOO_SLOW { ANSWER_TIME } else { call.time };
+        return match no_connection {
+            true => CallError::Connect(ConnectError::Timeout(peer.clone())),
+            false => CallError::Timeout(url, time),
         };
     }
     if let ureq::Error::BodyExceedsLimit(_) = error {

@@ -5,6 +5,7 @@
 mod authorities;
 mod call;
 mod connect;
+mod pace;
 mod reach;
 
 pub use authorities::{CaFileError, service_client};

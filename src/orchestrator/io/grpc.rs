@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -13,7 +14,7 @@ use h2::client::SendRequest;
 use http::{HeaderMap, Request};
 use prost::Message;
 
-use crate::capacity::{CALL_TIME, CONNECT_TIME, GRPC_MESSAGE};
+use crate::capacity::GRPC_MESSAGE;
 use crate::fault::Fault;
 use crate::http::Url;
 use crate::http::io::{Alpn, ConnectError, Connector};
@@ -87,33 +88,43 @@ impl std::error::Error for InfoError {
     }
 }
 
-/// Asks the orchestrator at `url` for its info. Both the bytes that came and what they say are
-/// returned: the bytes are what a signer wants.
+/// Asks the orchestrator at `url` for its info, which may take `time` once there is a connection. Both the bytes
+/// that came and what they say are returned: the bytes are what a signer wants.
 pub async fn fetch_info(
     connector: &Connector,
     url: &Url,
     request: &OrchestratorRequest,
+    time: Duration,
 ) -> Result<(Bytes, OrchestratorInfo), InfoError> {
     let stream = connector.connect(url, Alpn::Http2).await.map_err(InfoError::Connect)?;
     let exchange = async {
         let (sender, connection) = h2::client::Builder::new()
+            .enable_push(false)
             .max_header_list_size(16 << 10)
             .initial_window_size(64 << 10)
             .handshake::<_, Bytes>(stream)
             .await
             .map_err(|error| broken(url, &error))?;
         // The connection is driven here, beside the call, and ends with it.
+        let mut call = pin!(call(url, sender, request, time));
         tokio::select! {
-            message = call(url, sender, request) => message,
-            end = connection => Err(InfoError::Broken(
-                url.clone(),
-                end.err().map_or_else(|| "connection closed".to_owned(), |e| words::shown(&e.to_string())),
-            )),
+            message = &mut call => message,
+            end = connection => {
+                // What came before the end counts; without it, the end says more than the call's own error.
+                let end = end.err().map_or_else(|| "connection closed".to_owned(), |e| e.to_string());
+                let told = call.await;
+                match told {
+                    Err(InfoError::Broken(..)) => {
+                        Err(InfoError::Broken(url.clone(), words::shown(&end)))
+                    }
+                    told => told,
+                }
+            }
         }
     };
-    let bytes = tokio::time::timeout(CALL_TIME, exchange)
+    let bytes = tokio::time::timeout(time, exchange)
         .await
-        .unwrap_or_else(|_| Err(InfoError::Timeout(url.clone(), CALL_TIME)))?;
+        .unwrap_or_else(|_| Err(InfoError::Timeout(url.clone(), time)))?;
     let info = OrchestratorInfo::decode(bytes.clone())
         .map_err(|error| InfoError::NoInfo(url.clone(), error.to_string()))?;
     Ok((bytes, info))
@@ -128,13 +139,14 @@ async fn call(
     url: &Url,
     sender: SendRequest<Bytes>,
     message: &OrchestratorRequest,
+    time: Duration,
 ) -> Result<Bytes, InfoError> {
     let uri =
         format!("{}://{}/net.Orchestrator/GetOrchestrator", url.scheme().as_str(), url.authority());
     let request = Request::post(uri)
         .header("content-type", "application/grpc")
         .header("te", "trailers")
-        .header("grpc-timeout", format!("{}S", (CALL_TIME + CONNECT_TIME).as_secs()))
+        .header("grpc-timeout", format!("{}m", time.as_millis()))
         .body(())
         .map_err(|error| InfoError::Broken(url.clone(), error.to_string()))?;
     let mut sender = sender.ready().await.map_err(|error| broken(url, &error))?;

@@ -7,15 +7,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::capacity::RESPONSE_HEAD;
@@ -29,6 +30,8 @@ const SHORT_BODY: usize = 4 << 10;
 const SHORT_BODY_TIME: Duration = Duration::from_millis(250);
 /// Header lines in an answer; the real server sends at most 7.
 const HEADER_LINES: usize = 64;
+/// Interim answers to one request in a second.
+const INTERIMS: u32 = 1000;
 
 /// A task that ends with its owner. As a future it is `None` if the task did not come to its end.
 #[derive(Debug)]
@@ -82,9 +85,21 @@ impl Route {
     pub(super) async fn exchange(
         &self,
         spare: Option<Link>,
-        request: Request<Body>,
+        mut request: Request<Body>,
     ) -> Result<(Link, Response<Incoming>), LinkError> {
-        let mut request = request;
+        let flood = Flood::watch(&mut request);
+        tokio::select! {
+            biased;
+            () = flood.notified() => Err(LinkError::Flood),
+            answered = self.send(spare, request) => answered,
+        }
+    }
+
+    async fn send(
+        &self,
+        spare: Option<Link>,
+        mut request: Request<Body>,
+    ) -> Result<(Link, Response<Incoming>), LinkError> {
         if let Some(mut link) = spare {
             match link.requests.try_send_request(request).await {
                 Ok(response) => return Ok((link, response)),
@@ -123,6 +138,34 @@ impl Route {
             let _ = connection.await;
         });
         Ok(Link { requests, _connection: connection })
+    }
+}
+
+/// Counts the interim answers (1xx) to one request, as a peer that sends them without end could keep us busy as
+/// long as it likes. The real server sends one every 10 s to a publisher that waits.
+#[derive(Debug)]
+struct Flood {
+    second: Instant,
+    count: u32,
+}
+
+impl Flood {
+    /// Is notified when there are more than [`INTERIMS`] in a second.
+    fn watch(request: &mut Request<Body>) -> Arc<Notify> {
+        let flooded = Arc::new(Notify::new());
+        let (tell, seen) =
+            (Arc::clone(&flooded), Mutex::new(Self { second: Instant::now(), count: 0 }));
+        hyper::ext::on_informational(request, move |_| {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.second.elapsed() >= Duration::from_secs(1) {
+                *seen = Self { second: Instant::now(), count: 0 };
+            }
+            seen.count += 1;
+            if seen.count > INTERIMS {
+                tell.notify_one();
+            }
+        });
+        flooded
     }
 }
 

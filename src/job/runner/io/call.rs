@@ -70,15 +70,16 @@ impl Single {
         self.content_type.as_ref()
     }
 
-    /// The next piece of the answer; `None` at its end. The session is paid meanwhile.
+    /// The next piece of the answer, for which it may compute as long as for the first; `None` at its end. The
+    /// session is paid meanwhile.
     pub async fn next(&mut self) -> Result<Option<Bytes>, RunnerError> {
         loop {
-            let frame = self.answer.frame();
+            let frame = tokio::time::timeout(SINGLE_SHOT_TIME, self.answer.frame());
             let frame = match self.payments.as_mut() {
                 Some(payments) => payments.during(frame).await?,
                 None => frame.await,
             };
-            match frame {
+            match frame.map_err(|_| late(&self.peer))? {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(broken(&self.peer, error.to_string())),
                 // Trailers are no part of the answer's body.
@@ -130,12 +131,9 @@ impl Ask for Send {
         // What ends the connection shows in the answer too.
         let connection = Connection(tokio::spawn(async move { drop(connection.await) }));
         let request = request(url, options, headers);
-        let timeout = |_| {
-            RunnerError::NoAnswer(Step::Call, CallError::Timeout(url.origin(), SINGLE_SHOT_TIME))
-        };
         let response = tokio::time::timeout(SINGLE_SHOT_TIME, sender.send_request(request))
             .await
-            .map_err(timeout)?
+            .map_err(|_| late(url))?
             .map_err(|error| broken(url, error.to_string()))?;
         let (parts, body) = response.into_parts();
         if parts.status.is_success() {
@@ -168,6 +166,10 @@ fn request(
     headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
     headers.insert(header::CONTENT_TYPE, options.content_type.clone());
     request
+}
+
+fn late(url: &Url) -> RunnerError {
+    RunnerError::NoAnswer(Step::Call, CallError::Timeout(url.origin(), SINGLE_SHOT_TIME))
 }
 
 fn broken(url: &Url, reason: String) -> RunnerError {
