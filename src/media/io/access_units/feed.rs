@@ -147,7 +147,7 @@ impl Feed {
     fn on_frame(&self, pad: &gst::Pad, buffer: Option<&gst::Buffer>) -> gst::PadProbeReturn {
         let now = Instant::now();
         if !self.0.takes_frames.load(Ordering::Relaxed) {
-            return gst::PadProbeReturn::Drop;
+            return gst::PadProbeReturn::Handled;
         }
         let shared = &self.0.units.0;
         self.0.frames.fetch_add(1, Ordering::Relaxed);
