@@ -198,12 +198,32 @@ fn auto_goes_down_to_software_and_says_why() {
     let what = |n: usize| (lines[n][0], lines[n][2], lines[n][3]);
     assert_eq!(what(0), ("v4l2h264enc", "144x80@24", "fails"));
     assert!(lines[0][5].contains("Failed to process frame"), "{text}");
-    assert_eq!(what(1), ("nvv4l2h264enc", "144x80@24", "fails"));
-    assert!(lines[1][5].contains("Cannot identify device"), "{text}");
-    assert_eq!(what(2), ("mpph264enc", "144x80@24", "fails"));
-    assert!(lines[2][5].contains("3 of 8 frames came out"), "{text}");
-    assert_eq!(what(3), ("x264enc", "144x80@24", "works"));
-    assert_eq!(lines.len(), 4, "{text}");
+    assert_eq!(what(1), ("v4l2video12h264enc", "144x80@24", "fails"));
+    assert_eq!(what(2), ("nvv4l2h264enc", "144x80@24", "fails"));
+    assert!(lines[2][5].contains("Cannot identify device"), "{text}");
+    assert_eq!(what(3), ("mpph264enc", "144x80@24", "fails"));
+    assert!(lines[3][5].contains("3 of 8 frames came out"), "{text}");
+    assert_eq!(what(4), ("x264enc", "144x80@24", "works"));
+    assert_eq!(lines.len(), 5, "{text}");
+}
+
+#[test]
+fn a_further_encoder_of_the_kernel_is_found_and_may_be_named() {
+    let directory = Directory::new("further");
+    let options = options(&directory, 208, 144);
+    block_on(async {
+        for options in [options.clone(), with(media_fakes::FURTHER_PI, options)] {
+            let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+            let (mut pieces, mut open) = (capture.pieces(), Vec::new());
+            assert_eq!(keys(&segment(&mut pieces, &mut open).await), (24, 1));
+            assert!(capture.set_bitrate(250_000));
+            capture.stop().await;
+        }
+    });
+    let text = directory.verdicts();
+    let [first, second] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert!(first.starts_with("v4l2h264enc ") && first.contains(" fails "), "{text}");
+    assert!(second.starts_with("v4l2video12h264enc ") && second.ends_with(" works"), "{text}");
 }
 
 #[test]
@@ -351,7 +371,7 @@ fn every_encoder_is_listed_with_its_verdict() {
     );
     assert_eq!(verdict("x264enc"), EncoderVerdict::Works);
     assert!(matches!(verdict("vaapih264enc"), EncoderVerdict::Absent(Some("gstreamer1.0-vaapi"))));
-    assert_eq!(found.encoder().map(|encoder| encoder.element), Some("v4l2h264enc"));
+    assert_eq!(found.encoder().map(|encoder| encoder.element.as_str()), Some("v4l2h264enc"));
     assert_eq!(directory.verdicts(), "", "looking changes nothing");
 }
 

@@ -184,7 +184,11 @@ mod tests {
             taken: modes.as_ref().ok().and_then(|modes| modes.last().cloned()),
             modes,
         };
-        let encoder = |element, kind, verdict| EncoderFound { element, kind, verdict };
+        let encoder = |element: &str, kind, verdict| EncoderFound {
+            element: element.to_owned(),
+            kind,
+            verdict,
+        };
         let cam = camera("/dev/v4l/by-id/cam", Ok(modes));
         Devices {
             cameras: vec![

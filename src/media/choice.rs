@@ -26,9 +26,9 @@ pub struct Choice {
     /// The encoder; none if none works.
     pub element: Option<Element>,
     /// Those before it, and why not.
-    pub refused: Vec<(&'static str, String)>,
+    pub refused: Vec<(String, String)>,
     /// The trials that were made: what came of each.
-    pub tried: Vec<(&'static str, Result<(), String>)>,
+    pub tried: Vec<(String, Result<(), String>)>,
 }
 
 /// Goes down the candidates, best first.
@@ -45,7 +45,7 @@ pub fn choose(
                 return choice;
             }
             Some(Verdict::Fails { why, .. }) => {
-                choice.refused.push((element.row.element, why));
+                choice.refused.push((element.name.clone(), why));
                 passed_over.push(element);
             }
             None => {
@@ -56,7 +56,7 @@ pub fn choose(
         }
     }
     for element in passed_over {
-        choice.refused.retain(|(name, _)| *name != element.row.element);
+        choice.refused.retain(|(name, _)| *name != element.name);
         if choice.take(element, &mut trial) {
             break;
         }
@@ -71,9 +71,9 @@ impl Choice {
         element: Element,
         trial: &mut impl FnMut(&Element) -> Result<(), String>,
     ) -> bool {
-        let name = element.row.element;
+        let name = element.name.clone();
         let result = trial(&element);
-        self.tried.push((name, result.clone()));
+        self.tried.push((name.clone(), result.clone()));
         match result {
             Ok(()) => self.element = Some(element),
             Err(why) => self.refused.push((name, why)),
@@ -84,12 +84,12 @@ impl Choice {
     /// What was chosen and why, in a line for the log.
     pub fn reason(&self) -> String {
         let Some(element) = &self.element else { return "no encoder works here".to_owned() };
-        let name = element.row.element;
+        let name = element.name.as_str();
         let kind = match element.row.kind {
             Kind::Hardware => "hardware",
             Kind::Software => "software",
         };
-        let how = if self.tried.iter().any(|(tried, _)| *tried == name) {
+        let how = if self.tried.iter().any(|(tried, _)| tried == name) {
             "frames came out of it"
         } else {
             "it worked before"
@@ -130,8 +130,8 @@ mod tests {
             let passes = pass.contains(&element.row.element);
             if passes { Ok(()) } else { Err("no frame".to_owned()) }
         });
-        assert_eq!(choice.element.as_ref().map(|element| element.row.element), chosen);
-        let tried: Vec<_> = choice.tried.iter().map(|(name, _)| *name).collect();
+        assert_eq!(choice.element.as_ref().map(|element| element.name.as_str()), chosen);
+        let tried: Vec<_> = choice.tried.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(tried, trials);
         assert_eq!(choice.reason(), reason);
     }

@@ -35,7 +35,7 @@ pub struct CameraFound {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncoderFound {
     /// `encoder.element`.
-    pub element: &'static str,
+    pub element: String,
     /// What encodes.
     pub kind: Kind,
     /// What came of it.

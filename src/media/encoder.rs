@@ -76,7 +76,7 @@ pub struct Row {
 /// All encoders, in the order in which they are tried.
 pub const ROWS: &[Row] = &[
     // Raspberry Pi 3, 4, Zero 2, CM4. `repeat_sequence_header`: parameters before each key. Its device cannot
-    // be named: a second one is another element, v4l2video<N>h264enc, and gets a row when somebody has one.
+    // be named: that of a further one is in the element's name, see [`row`].
     Row {
         element: "v4l2h264enc",
         kind: Kind::Hardware,
@@ -226,8 +226,12 @@ pub const ROWS: &[Row] = &[
 /// The element to install where there is none.
 pub const SOFTWARE: &str = "x264enc";
 
-/// The row of this element, if it has one.
+/// The row of this element, if it has one. GStreamer calls the kernel's first encoder `v4l2h264enc`, and a
+/// further one by its node: `v4l2video12h264enc`.
 pub fn row(element: &str) -> Option<&'static Row> {
+    let node = element.strip_prefix("v4l2video").and_then(|rest| rest.strip_suffix("h264enc"));
+    let is_further = node.is_some_and(|n| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()));
+    let element = if is_further { KERNEL } else { element };
     ROWS.iter().find(|row| row.element == element)
 }
 
@@ -236,9 +240,13 @@ pub fn row(element: &str) -> Option<&'static Row> {
 pub struct Element {
     /// Its row.
     pub row: &'static Row,
+    /// What GStreamer calls it: mostly as its row does.
+    pub name: String,
     has: Vec<&'static str>,
 }
 
+/// The first encoder of the kernel.
+const KERNEL: &str = "v4l2h264enc";
 /// Where it has this property, it is not told by [`Bitrate::Controls`].
 const BITRATE: &str = "bitrate";
 /// The kernel's controls that hold always: parameters before each key.
@@ -247,8 +255,14 @@ const CONTROLS: &str = "controls,repeat_sequence_header=1";
 impl Element {
     /// The element of `row`; `has` tells which properties it has.
     pub fn new(row: &'static Row, has: impl Fn(&str) -> bool) -> Self {
+        Self::named(row.element, row, has)
+    }
+
+    /// The same under a name of its own.
+    pub fn named(name: &str, row: &'static Row, has: impl Fn(&str) -> bool) -> Self {
         let asked = row.optional.iter().map(|(name, _)| name).chain(row.gop).chain([&BITRATE]);
-        Self { row, has: asked.copied().filter(|name| has(name)).collect() }
+        let has = asked.copied().filter(|name| has(name)).collect();
+        Self { row, name: name.to_owned(), has }
     }
 
     fn has(&self, property: &str) -> bool {
@@ -263,7 +277,7 @@ impl Element {
         if let Some(upload) = row.upload {
             text.push_str(&format!("{upload} ! "));
         }
-        text.push_str(&format!("{} name={name}", row.element));
+        text.push_str(&format!("{} name={name}", self.name));
         if !row.fixed.is_empty() {
             text.push_str(&format!(" {}", row.fixed));
         }
@@ -419,6 +433,19 @@ mod tests {
              scene-change-detection=false bitrate=2000000 gop-size=48 \
              ! video/x-h264,stream-format=byte-stream",
         );
+    }
+
+    #[test]
+    fn a_further_encoder_of_the_kernel_is_driven_as_the_first() {
+        let name = "v4l2video12h264enc";
+        let further = Element::named(name, row(name).unwrap(), |_| false);
+        let first = Element::new(row("v4l2h264enc").unwrap(), |_| false);
+        let describe =
+            |element: &Element| element.describe("e", &Video::default(), Speed::Superfast);
+        assert_eq!(describe(&further), describe(&first).replacen("v4l2h264enc", name, 1));
+        for other in ["v4l2videoh264enc", "v4l2video1h265enc", "v4l2videoxh264enc", "v4l2video1"] {
+            assert_eq!(row(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub enum MediaError {
     /// No encoder of this machine works.
     NoEncoder {
         /// Which were tried, and what became of each.
-        tried: Vec<(&'static str, String)>,
+        tried: Vec<(String, String)>,
     },
     /// The encoder failed.
     Encoder {
@@ -273,7 +273,10 @@ mod tests {
         );
         check(
             &MediaError::NoEncoder {
-                tried: vec![("v4l2h264enc", "no frame".into()), ("x264enc", "too slow".into())],
+                tried: vec![
+                    ("v4l2h264enc".into(), "no frame".into()),
+                    ("x264enc".into(), "too slow".into()),
+                ],
             },
             "no encoder works here: v4l2h264enc: no frame; x264enc: too slow",
         );

@@ -4,6 +4,7 @@
 //! | element | as on a device |
 //! |---|---|
 //! | `v4l2h264enc` | dies on its first frame without a level in the caps behind it, or at a width that is no multiple of 32; ignores requests for keys; its bitrate is in `extra-controls` |
+//! | `v4l2video12h264enc` | a further one, which takes no width but 208 |
 //! | `nvv4l2h264enc`, `nvvidconv` | are there, and the encoder does not open: an Orin Nano |
 //! | `mpph264enc` | stops silently after [`SILENT_AFTER`] frames, or 3 when less than 100 pixels high |
 //! | `fakecamera` | a camera that stops silently after [`SILENT_AFTER`] frames |
@@ -18,6 +19,8 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer::subclass::prelude::*;
 
+/// The second encoder of the kernel.
+pub(crate) const FURTHER_PI: &str = "v4l2video12h264enc";
 /// Frames before silence; more than a trial has.
 pub(crate) const SILENT_AFTER: u64 = 20;
 
@@ -35,6 +38,7 @@ pub(crate) fn register() {
         gst::init().unwrap();
         let rank = gst::Rank::NONE;
         gst::Element::register(None, "v4l2h264enc", rank, Pi::static_type()).unwrap();
+        gst::Element::register(None, FURTHER_PI, rank, FurtherPi::static_type()).unwrap();
         gst::Element::register(None, "nvv4l2h264enc", rank, Orin::static_type()).unwrap();
         gst::Element::register(None, "nvvidconv", rank, Converter::static_type()).unwrap();
         gst::Element::register(None, "mpph264enc", rank, Rock::static_type()).unwrap();
@@ -44,6 +48,9 @@ pub(crate) fn register() {
 
 glib::wrapper! {
     pub struct Pi(ObjectSubclass<pi::Pi>) @extends gst::Bin, gst::Element, gst::Object;
+}
+glib::wrapper! {
+    pub struct FurtherPi(ObjectSubclass<further_pi::FurtherPi>) @extends gst::Bin, gst::Element, gst::Object;
 }
 glib::wrapper! {
     pub struct Orin(ObjectSubclass<orin::Orin>) @extends gst::Element, gst::Object;
@@ -115,6 +122,24 @@ fn side(pad: &gst::Pad, name: &str) -> i32 {
 mod pi {
     use super::*;
 
+    pub(super) fn properties() -> Vec<glib::ParamSpec> {
+        let controls = glib::ParamSpecBoxed::builder::<gst::Structure>("extra-controls");
+        vec![controls.write_only().build()]
+    }
+
+    /// Sets the kernel's controls, all of which have to be there.
+    pub(super) fn control(encoder: &gst::Element, value: &glib::Value) -> String {
+        let controls = value.get::<gst::Structure>().unwrap();
+        let bits = controls.get::<i32>("video_bitrate").unwrap();
+        let period = controls.get::<i32>("h264_i_frame_period").unwrap();
+        assert_eq!(controls.get::<i32>("repeat_sequence_header"), Ok(1));
+        encoder.set_property("bitrate", u32::try_from(bits / 1000).unwrap());
+        if encoder.current_state() == gst::State::Null {
+            encoder.set_property("key-int-max", u32::try_from(period).unwrap());
+        }
+        controls.to_string()
+    }
+
     #[derive(Default)]
     pub struct Pi {
         encoder: OnceLock<gst::Element>,
@@ -131,26 +156,11 @@ mod pi {
     impl ObjectImpl for Pi {
         fn properties() -> &'static [glib::ParamSpec] {
             static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
-            PROPERTIES.get_or_init(|| {
-                vec![
-                    glib::ParamSpecBoxed::builder::<gst::Structure>("extra-controls")
-                        .write_only()
-                        .build(),
-                ]
-            })
+            PROPERTIES.get_or_init(properties)
         }
 
         fn set_property(&self, _: usize, value: &glib::Value, _: &glib::ParamSpec) {
-            let controls = value.get::<gst::Structure>().unwrap();
-            let bits = controls.get::<i32>("video_bitrate").unwrap();
-            let period = controls.get::<i32>("h264_i_frame_period").unwrap();
-            assert_eq!(controls.get::<i32>("repeat_sequence_header"), Ok(1));
-            let encoder = self.encoder.get().unwrap();
-            encoder.set_property("bitrate", u32::try_from(bits / 1000).unwrap());
-            if encoder.current_state() == gst::State::Null {
-                encoder.set_property("key-int-max", u32::try_from(period).unwrap());
-            }
-            *PI_CONTROLS.lock().unwrap() = controls.to_string();
+            *PI_CONTROLS.lock().unwrap() = control(self.encoder.get().unwrap(), value);
         }
 
         fn constructed(&self) {
@@ -210,6 +220,59 @@ mod pi {
     }
 
     impl BinImpl for Pi {}
+}
+
+mod further_pi {
+    use super::*;
+
+    #[derive(Default)]
+    pub struct FurtherPi {
+        encoder: OnceLock<gst::Element>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for FurtherPi {
+        const NAME: &'static str = "FakeFurtherPiEncoder";
+        type Type = super::FurtherPi;
+        type ParentType = gst::Bin;
+    }
+
+    impl ObjectImpl for FurtherPi {
+        fn properties() -> &'static [glib::ParamSpec] {
+            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
+            PROPERTIES.get_or_init(pi::properties)
+        }
+
+        fn set_property(&self, _: usize, value: &glib::Value, _: &glib::ParamSpec) {
+            pi::control(self.encoder.get().unwrap(), value);
+        }
+
+        fn constructed(&self) {
+            self.parent_constructed();
+            let encoder = wrap(self.obj().upcast_ref());
+            let bin = self.obj().downgrade();
+            let probe = move |pad: &gst::Pad, _: &mut gst::PadProbeInfo| {
+                if side(pad, "width") == 208 {
+                    return gst::PadProbeReturn::Ok;
+                }
+                let bin = bin.upgrade().unwrap();
+                gst::element_error!(bin, gst::StreamError::Failed, ["Failed to process frame."]);
+                gst::PadProbeReturn::Handled
+            };
+            encoder.static_pad("sink").unwrap().add_probe(gst::PadProbeType::BUFFER, probe);
+            self.encoder.set(encoder).unwrap();
+        }
+    }
+
+    impl GstObjectImpl for FurtherPi {}
+
+    impl ElementImpl for FurtherPi {
+        fn pad_templates() -> &'static [gst::PadTemplate] {
+            plain_templates()
+        }
+    }
+
+    impl BinImpl for FurtherPi {}
 }
 
 mod orin {

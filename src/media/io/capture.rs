@@ -115,7 +115,7 @@ impl Capture {
             return false;
         }
         encoder.set_property_from_str(property, &value);
-        log::debug!("{}: {property}={value}", element.row.element);
+        log::debug!("{}: {property}={value}", element.name);
         true
     }
 
@@ -208,7 +208,7 @@ impl Capture {
         let encoder = self.running.pipeline().by_name(ENCODER).and(self.element.as_ref());
         match (at, encoder) {
             (Stall::Encoder, Some(element)) => MediaError::Encoder {
-                element: element.row.element.to_owned(),
+                element: element.name.clone(),
                 detail: format!("frames go in, but none came out for {after:?}"),
             },
             (Stall::Encoder | Stall::Source, _) => MediaError::Stalled(after),
@@ -221,11 +221,11 @@ impl Capture {
             return;
         }
         let worked = self.played.borrow().map_or(Duration::ZERO, |played| played.elapsed());
-        let Some(element) = self.element.as_ref().map(|element| element.row.element) else {
+        let Some(element) = self.element.as_ref().map(|element| element.name.clone()) else {
             return;
         };
         let options = self.options.clone();
-        let note = move || encoders::on_failure(&options, element, worked, &why);
+        let note = move || encoders::on_failure(&options, &element, worked, &why);
         let _ = tokio::task::spawn_blocking(note).await;
     }
 

@@ -6,43 +6,46 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::mpsc;
-use std::thread;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use crate::capacity::CAMERA_TIME;
 use crate::media::devices::{CameraFound, Devices, EncoderFound, EncoderVerdict, MicrophoneFound};
-use crate::media::encoder::ROWS;
+use crate::media::encoder::{Element, ROWS, Row};
+use crate::media::io::bounded::within;
 use crate::media::io::trial::trial;
 use crate::media::io::{camera, diagnosis, encoders, find};
 use crate::media::modes::pick;
 use crate::media::packages::package;
 use crate::media::{CameraFormat, MediaError, Options, Source, Video};
 
-/// All that this machine has, tried at the size in `options`. Blocks for some seconds.
+/// All that this machine has, tried at the size in `options`. Blocks for some seconds, and for a bounded time
+/// where drivers do not answer.
 pub fn devices(options: &Options) -> Result<Devices, MediaError> {
     diagnosis::init()?;
-    let listed = listed();
     Ok(Devices {
-        cameras: cameras(&listed, &options.video),
-        encoders: ROWS
-            .iter()
-            .map(|row| EncoderFound {
-                element: row.element,
-                kind: row.kind,
-                verdict: match encoders::present(row) {
-                    None => EncoderVerdict::Absent(package(row.element)),
-                    Some(element) => match trial(&element, &options.video, options.encoder.speed) {
-                        Ok(()) => EncoderVerdict::Works,
-                        Err(why) => EncoderVerdict::Fails(why),
-                    },
-                },
-            })
-            .collect(),
-        microphones: listed.iter().filter_map(microphone).collect(),
+        cameras: cameras(&listed("Video/Source"), &options.video),
+        encoders: ROWS.iter().flat_map(|row| encoder(row, options)).collect(),
+        microphones: listed("Audio/Source").iter().filter_map(microphone).collect(),
     })
+}
+
+/// What the elements of a row are good for.
+fn encoder(row: &'static Row, options: &Options) -> Vec<EncoderFound> {
+    let found = |element: &str, verdict| EncoderFound {
+        element: element.to_owned(),
+        kind: row.kind,
+        verdict,
+    };
+    let try_out = |element: &Element| match trial(element, &options.video, options.encoder.speed) {
+        Ok(()) => EncoderVerdict::Works,
+        Err(why) => EncoderVerdict::Fails(why),
+    };
+    match encoders::all(row).as_slice() {
+        [] => vec![found(row.element, EncoderVerdict::Absent(package(row.element)))],
+        all => all.iter().map(|element| found(&element.name, try_out(element))).collect(),
+    }
 }
 
 /// What GStreamer's own lists say of a device: the element for it, its name there, its name for people.
@@ -52,22 +55,18 @@ struct Listed {
     name: String,
 }
 
-/// The lists, asked for on a thread of its own: a sound server that hangs must not hold this up.
-fn listed() -> Vec<Listed> {
-    let (tell, told) = mpsc::channel();
+/// The devices of a class; none if its system, such as a sound server, does not answer.
+fn listed(class: &'static str) -> Vec<Listed> {
     let ask = move || {
         let monitor = gst::DeviceMonitor::new();
-        let filters =
-            ["Audio/Source", "Video/Source"].map(|class| monitor.add_filter(Some(class), None));
-        if filters.iter().any(Option::is_some) && monitor.start().is_ok() {
-            let _ = tell.send(monitor.devices().iter().filter_map(of_device).collect());
-            monitor.stop();
+        if monitor.add_filter(Some(class), None).is_none() || monitor.start().is_err() {
+            return Vec::new();
         }
+        let found = monitor.devices().iter().filter_map(of_device).collect();
+        monitor.stop();
+        found
     };
-    if thread::Builder::new().name("devices".into()).spawn(ask).is_err() {
-        return Vec::new();
-    }
-    told.recv_timeout(CAMERA_TIME).unwrap_or_default()
+    within(class, CAMERA_TIME, ask).unwrap_or_default()
 }
 
 fn of_device(device: &gst::Device) -> Option<Listed> {

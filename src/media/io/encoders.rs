@@ -27,19 +27,17 @@ pub(super) fn encoder(options: &Options) -> Result<Element, MediaError> {
     if let Some(wanted) = options.encoder.element.as_deref() {
         let row =
             encoder::row(wanted).ok_or_else(|| MediaError::UnknownEncoder(wanted.to_owned()))?;
-        return present(row).ok_or_else(|| MediaError::MissingElement(row.element.to_owned()));
+        return present(wanted, row).ok_or_else(|| MediaError::MissingElement(wanted.to_owned()));
     }
     let memory = Memory::of(options);
     let mut verdicts = memory.read();
     let now = since_1970();
     let case = |element: &str| memory.case(element, options);
+    let known = |element: &Element| verdicts.on(&case(&element.name), now).cloned();
     let candidates: Vec<Candidate> = ROWS
         .iter()
-        .filter_map(present)
-        .map(|element| {
-            let known = verdicts.on(&case(element.row.element), now).cloned();
-            Candidate { element, known }
-        })
+        .flat_map(all)
+        .map(|element| Candidate { known: known(&element), element })
         .collect();
     if candidates.is_empty() {
         return Err(MediaError::MissingElement(SOFTWARE.to_owned()));
@@ -67,7 +65,7 @@ pub(super) fn software(options: &Options) -> Result<Element, MediaError> {
     }
     ROWS.iter()
         .filter(|row| row.kind == Kind::Software)
-        .find_map(present)
+        .find_map(|row| present(row.element, row))
         .ok_or_else(|| MediaError::MissingElement(SOFTWARE.to_owned()))
 }
 
@@ -82,10 +80,20 @@ pub(super) fn on_failure(options: &Options, element: &str, worked: Duration, why
     memory.write(&verdicts);
 }
 
-/// The row's element, if this machine has it.
-pub(super) fn present(row: &'static Row) -> Option<Element> {
-    let element = gst::ElementFactory::make(row.element).build().ok()?;
-    Some(Element::new(row, |property| element.has_property(property)))
+/// The row's elements that this machine has: none or one, of the kernel's encoders perhaps more.
+pub(super) fn all(row: &'static Row) -> Vec<Element> {
+    let factories = gst::Registry::get().features(gst::ElementFactory::static_type());
+    let mut names: Vec<String> = factories.iter().map(|factory| factory.name().into()).collect();
+    names.retain(|name| encoder::row(name) == Some(row));
+    // The row's own first, then by the number in the name.
+    names.sort_by_key(|name| (name != row.element, name.len(), name.clone()));
+    names.iter().filter_map(|name| present(name, row)).collect()
+}
+
+/// The element of this name and row, if this machine has it.
+fn present(name: &str, row: &'static Row) -> Option<Element> {
+    let element = gst::ElementFactory::make(name).build().ok()?;
+    Some(Element::named(name, row, |property| element.has_property(property)))
 }
 
 /// Where verdicts are kept, if anywhere.

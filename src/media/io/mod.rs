@@ -3,6 +3,7 @@
 //! Does not: decide; what it does is decided in the pure files above.
 
 mod access_units;
+mod bounded;
 mod camera;
 mod capture;
 mod devices;

@@ -1,47 +1,64 @@
 //! Tries an encoder: a few frames of the wanted size have to come out of it in time.
 //!
+//! The source goes on until they have come, so that no encoder is flushed: OpenH264 would complain on
+//! standard error.
+//!
 //! Does not: remember; `encoders` does.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
+use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::capacity::TRIAL_TIME;
+use crate::capacity::{PIPELINE_STOP_TIME, TRIAL_TIME};
 use crate::media::encoder::{Element, Kind};
-use crate::media::io::access_units::{AccessUnits, Feed};
+use crate::media::io::bounded::within;
 use crate::media::io::running::{self, End, Ending, Running, Watch};
-use crate::media::pipeline::{self, TRIAL_FRAMES};
+use crate::media::pipeline::{self, TRIAL_FRAMES, UNITS};
 use crate::media::{MediaError, Source, Speed, Video};
 
-/// Blocks for at most [`TRIAL_TIME`], and a little more when the driver is stuck. The error says what is
+/// Blocks for at most [`TRIAL_TIME`], and as long again while the driver is opened. The error says what is
 /// wrong with the encoder.
 pub(super) fn trial(element: &Element, video: &Video, speed: Speed) -> Result<(), String> {
     let description = pipeline::trial(video, element, speed);
-    let feed = Feed::new(&AccessUnits::new(), video.segment);
-    let ending = Ending::new();
-    let (tell, told) = mpsc::channel();
-    let counted = feed.clone();
-    let watch = Watch {
-        source: Source::Test,
-        had_media: move || counted.given() > 0,
-        on_end: move || {
-            let _ = tell.send(());
-        },
-        ending: ending.clone(),
-    };
+    let kind = element.row.kind;
+    let limit = 2 * TRIAL_TIME + PIPELINE_STOP_TIME;
+    within(&element.name, limit, move || encode(&description, kind))
+        .unwrap_or_else(|| Err("its driver does not answer".to_owned()))
+}
+
+fn encode(description: &str, kind: Kind) -> Result<(), String> {
     let said = |error: MediaError| error.to_string();
-    let built = running::parse(&description, &Source::Test).map_err(said)?;
-    feed.attach(built.upcast_ref(), element.row.key).map_err(said)?;
+    let built = running::parse(description, &Source::Test).map_err(said)?;
+    let (tell, told) = mpsc::channel();
+    let frames = Arc::new(AtomicU64::new(0));
+    if let Some(pad) = built.by_name(UNITS).and_then(|sink| sink.static_pad("sink")) {
+        let (tell, frames) = (tell.clone(), Arc::clone(&frames));
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            if frames.fetch_add(1, Ordering::Relaxed) + 1 == TRIAL_FRAMES {
+                let _ = tell.send(());
+            }
+            // Nobody takes them from the sink.
+            gst::PadProbeReturn::Handled
+        });
+    }
+    let ending = Ending::new();
+    let on_end = move || {
+        let _ = tell.send(());
+    };
+    let watch = Watch { source: Source::Test, had_media: || true, on_end, ending: ending.clone() };
     let running = Running::open(built, watch).map_err(said)?;
     running.play(&ending);
-    let ended = told.recv_timeout(TRIAL_TIME).is_ok();
+    let has_ended = told.recv_timeout(TRIAL_TIME).is_ok();
     drop(running);
-    let frames = feed.given();
+    let frames = frames.load(Ordering::Relaxed).min(TRIAL_FRAMES);
     match ending.known() {
         Some(End::Failed(error)) => Err(said(error)),
-        Some(End::EndOfStream) if frames == TRIAL_FRAMES => Ok(()),
+        _ if frames == TRIAL_FRAMES => Ok(()),
         // The processor may be busy at a start, but it does not stop working.
-        None if !ended && frames > 0 && element.row.kind == Kind::Software => Ok(()),
+        None if !has_ended && frames > 0 && kind == Kind::Software => Ok(()),
         Some(End::EndOfStream) | None => {
             Err(format!("{frames} of {TRIAL_FRAMES} frames came out within {TRIAL_TIME:?}"))
         }
