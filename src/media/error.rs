@@ -67,6 +67,8 @@ pub enum MediaError {
     NotACamera(PathBuf),
     /// The file or device may not be opened.
     Denied(PathBuf),
+    /// The camera, or its driver, does not answer.
+    NoAnswer(PathBuf),
     /// The camera is in use.
     Busy(PathBuf),
     /// The camera offers nothing of the format asked for.
@@ -110,6 +112,7 @@ impl MediaError {
         match self {
             // A camera may come back, a process may let go of it, a stream may recover.
             Self::NoSuchDevice(_)
+            | Self::NoAnswer(_)
             | Self::Busy(_)
             | Self::Decode(_)
             | Self::Element { .. }
@@ -194,6 +197,9 @@ impl fmt::Display for MediaError {
             Self::Denied(path) => write!(f, "not allowed to open {}", path.display()),
             Self::Busy(device) => {
                 write!(f, "the camera {} is in use by another program", device.display())
+            }
+            Self::NoAnswer(device) => {
+                write!(f, "the camera {} does not answer: plug it in again", device.display())
             }
             Self::NotOffered { device, wanted } => {
                 write!(
@@ -285,6 +291,10 @@ mod tests {
             "not allowed to open /dev/video0: add the user to the group video",
         );
         check(&MediaError::Denied("/root/a.mp4".into()), "not allowed to open /root/a.mp4");
+        check(
+            &MediaError::NoAnswer("/dev/video0".into()),
+            "the camera /dev/video0 does not answer: plug it in again",
+        );
         check(
             &MediaError::Write { path: "-".into(), detail: "broken pipe".into() },
             "cannot write to standard output: broken pipe",

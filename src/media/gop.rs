@@ -4,9 +4,10 @@
 //! With keys further apart a segment would be too long for the network's runners; B-frames need times that
 //! go back, which receivers of RTP straighten out. So they are known by their slices, not by their times.
 //!
-//! Does not: watch the stream later on; some cameras stretch their GOP when nothing moves, and are better
+//! Does not: act on what changes later on; some cameras stretch their GOP when nothing moves, and are better
 //! told not to.
 
+use std::fmt;
 use std::time::Duration;
 
 /// The longest distance of keys (field-facts, ai-runner), and a frame of 24/s for the camera's clock.
@@ -22,6 +23,16 @@ pub enum Fitness {
     HasBFrames,
     /// Its keys are too far apart.
     LongGop,
+}
+
+impl fmt::Display for Fitness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Passes => "it may pass through",
+            Self::HasBFrames => "it has B-frames",
+            Self::LongGop => "its keys are more than 2 s apart",
+        })
+    }
 }
 
 /// A measurement under way.
@@ -45,6 +56,37 @@ impl Gop {
             return Some(Fitness::LongGop);
         }
         is_key.then_some(Fitness::Passes)
+    }
+}
+
+/// Watches a stream that passes through, for as long as it is fit for it.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    gop: Gop,
+    is_over: bool,
+}
+
+impl Watch {
+    /// The next access unit; an answer when the stream is not fit, once.
+    pub fn on_unit(&mut self, is_key: bool, has_b: bool, shown: Duration) -> Option<Fitness> {
+        if self.is_over {
+            return None;
+        }
+        match self.gop.on_unit(is_key, has_b, shown)? {
+            Fitness::Passes => {
+                self.gop = Gop { first_key: Some(shown) };
+                None
+            }
+            unfit @ (Fitness::HasBFrames | Fitness::LongGop) => {
+                self.is_over = true;
+                Some(unfit)
+            }
+        }
+    }
+
+    /// Whether it has answered.
+    pub fn is_over(&self) -> bool {
+        self.is_over
     }
 }
 
@@ -121,6 +163,29 @@ mod tests {
         check("", None);
         check("0 40 80", None);
         check("0! 40 80", None);
+    }
+
+    /// As above; the time of the unit that gives the answer, and how many answers there are.
+    #[track_caller]
+    fn check_watch(units: &str, expected: Option<(&str, Fitness)>) {
+        let mut watch = Watch::default();
+        let mut answers = Vec::new();
+        for unit in units.split_whitespace() {
+            let shown = Duration::from_millis(unit.trim_end_matches(['!', 'b']).parse().unwrap());
+            let answer = watch.on_unit(unit.ends_with('!'), unit.ends_with('b'), shown);
+            answers.extend(answer.map(|answer| (unit, answer)));
+        }
+        assert_eq!(answers, expected.into_iter().collect::<Vec<_>>());
+        assert_eq!(watch.is_over(), expected.is_some());
+    }
+
+    #[test]
+    fn a_stream_is_watched_until_it_is_not_fit() {
+        check_watch("", None);
+        check_watch("0! 1000! 2000 3000! 5042! 7000", None);
+        check_watch("0! 1000! 3043 3044 9000", Some(("3043", Fitness::LongGop)));
+        check_watch("0! 1000! 2000! 4100! 9000!", Some(("4100!", Fitness::LongGop)));
+        check_watch("0! 1000! 1040 1080b 1120b", Some(("1080b", Fitness::HasBFrames)));
     }
 
     #[track_caller]

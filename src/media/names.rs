@@ -4,6 +4,9 @@
 //! and `/dev/v4l/by-path` (the socket it is plugged into) last. A camera has several nodes, of which the one
 //! that ends in `index0` gives the pictures.
 //!
+//! Nodes of the Pi that are parts of its camera port, or of its codecs, offer pictures as cameras do, but none
+//! ever comes out of them; they are known by what the kernel calls them.
+//!
 //! Does not: look at the directories.
 
 use std::path::{Path, PathBuf};
@@ -62,6 +65,15 @@ pub fn by_preference(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     paths
 }
 
+/// What the kernel calls parts of the camera port: the image processors of the Pi 3 and 4 and of the Pi 5, the
+/// receiver of the Pi 5, which libcamera has to set up; and the codecs.
+const PARTS: [&str; 4] = ["bcm2835-isp", "bcm2835-codec", "pispbe", "rp1-cfe"];
+
+/// Whether a node that the kernel calls so may be a camera by itself.
+pub fn is_camera(kernel_name: &str) -> bool {
+    !PARTS.iter().any(|part| kernel_name.starts_with(part))
+}
+
 fn gives_pictures(path: &Path) -> bool {
     let file = path.file_name().map(|file| file.to_string_lossy()).unwrap_or_default();
     match file.rsplit_once("-video-index") {
@@ -111,6 +123,18 @@ mod tests {
         assert_eq!(find(Path::new("x"), &[]), Found::None);
         let Found::Several(both) = find(Path::new("C920"), &paths()) else { panic!() };
         assert_eq!(both.len(), 2);
+    }
+
+    #[test]
+    fn parts_of_the_pi_are_no_cameras() {
+        for part in
+            ["bcm2835-isp0-capture0", "bcm2835-codec-encode", "pispbe-output0", "rp1-cfe-csi2_ch0"]
+        {
+            assert!(!is_camera(part), "{part}");
+        }
+        for camera in ["HD Pro Webcam C920", "unicam-image", "vivid-000-vid-cap", ""] {
+            assert!(is_camera(camera), "{camera}");
+        }
     }
 
     #[test]

@@ -128,10 +128,17 @@ pub fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
 
 /// A pipeline that receives H.264 from a network camera, to be measured.
 pub fn measured(sink: &str) -> String {
+    format!("{} {} ! {}", receive(), depay(), to_be_measured(sink))
+}
+
+/// A pipeline that takes H.264 from a camera in this mode, to be measured.
+pub fn measured_in(mode: &Mode, sink: &str) -> String {
+    format!("v4l2src name={SOURCE} ! {} ! {}", mode.caps(), to_be_measured(sink))
+}
+
+fn to_be_measured(sink: &str) -> String {
     format!(
-        "{} {} ! h264parse ! video/x-h264,stream-format=byte-stream,alignment=au ! appsink name={sink} sync=false max-buffers=4",
-        receive(),
-        depay()
+        "h264parse ! video/x-h264,stream-format=byte-stream,alignment=au ! fakesink name={sink} sync=false"
     )
 }
 
@@ -298,7 +305,7 @@ mod tests {
             measured("s"),
             "rtspsrc name=edge_source protocols=tcp latency=200 timeout=5000000 tcp-timeout=5000000 \
              rtph264depay name=edge_received ! h264parse \
-             ! video/x-h264,stream-format=byte-stream,alignment=au ! appsink name=s sync=false max-buffers=4"
+             ! video/x-h264,stream-format=byte-stream,alignment=au ! fakesink name=s sync=false"
         );
     }
 
@@ -322,6 +329,14 @@ mod tests {
             &mode(CameraFormat::Mjpeg, "", 30),
             &format!("{from} ! image/jpeg,{size},framerate=30/1 ! {QUEUE} ! jpegdec"),
             Form::Raw,
+        );
+        let Decided::Mode(h264) = mode(CameraFormat::H264, "", 24) else { panic!() };
+        assert_eq!(
+            measured_in(&h264, "s"),
+            format!(
+                "{from} ! video/x-h264,{size},framerate=24/1 ! h264parse \
+                 ! video/x-h264,stream-format=byte-stream,alignment=au ! fakesink name=s sync=false"
+            )
         );
         for (fps, form) in [(24, Form::Shaped("YUY2")), (30, Form::Raw)] {
             check(

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::capacity::CAMERA_MODES;
+use crate::capacity::{CAMERA_MODES, CAMERA_TIME};
+use crate::media::io::bounded::within;
 use crate::media::io::diagnosis;
 use crate::media::modes::{Mode, Rate, pick};
-use crate::media::names::{Found, by_preference, find};
+use crate::media::names::{Found, by_preference, find, is_camera};
 use crate::media::{CameraFormat, MediaError, Source, Video};
 
 /// Where nodes and names of cameras are.
@@ -27,7 +28,15 @@ pub(super) fn cameras() -> Vec<PathBuf> {
         seen.push(node);
         is_new
     };
-    by_preference(paths()).into_iter().filter(|path| once(path)).collect()
+    let is_camera = |path: &PathBuf| kernel_name(path).is_none_or(|name| is_camera(&name));
+    by_preference(paths()).into_iter().filter(|path| once(path) && is_camera(path)).collect()
+}
+
+/// What the kernel calls the camera.
+pub(super) fn kernel_name(device: &Path) -> Option<String> {
+    let node = fs::canonicalize(device).ok()?;
+    let name = Path::new("/sys/class/video4linux").join(node.file_name()?).join("name");
+    fs::read_to_string(name).ok().map(|name| name.trim().to_owned())
 }
 
 fn paths() -> Vec<PathBuf> {
@@ -35,28 +44,35 @@ fn paths() -> Vec<PathBuf> {
     DIRECTORIES.into_iter().flat_map(list).map(|entry| entry.path()).collect()
 }
 
-/// The path of the camera that was named, and its best mode.
-pub(super) fn choose(
-    name: &Path,
-    format: CameraFormat,
-    video: &Video,
-) -> Result<(PathBuf, Mode), MediaError> {
-    let device = match find(name, &paths()) {
-        Found::One(device) => device,
-        Found::None => return Err(MediaError::NoSuchDevice(name.into())),
-        Found::Several(found) => {
-            return Err(MediaError::SeveralDevices { name: name.into(), found });
-        }
-    };
-    let modes = modes(&device, video)?;
-    match pick(&modes, format, video) {
-        Some(mode) => Ok((device, mode.clone())),
-        None => Err(MediaError::NotOffered { device, wanted: words(format) }),
+/// The path of the camera that was named.
+pub(super) fn path(name: &Path) -> Result<PathBuf, MediaError> {
+    match find(name, &paths()) {
+        Found::One(device) => Ok(device),
+        Found::None => Err(MediaError::NoSuchDevice(name.into())),
+        Found::Several(found) => Err(MediaError::SeveralDevices { name: name.into(), found }),
     }
 }
 
+/// The best of the modes of the camera at `device`.
+pub(super) fn best(
+    device: &Path,
+    modes: &[Mode],
+    format: CameraFormat,
+    video: &Video,
+) -> Result<Mode, MediaError> {
+    let none = || MediaError::NotOffered { device: device.into(), wanted: words(format) };
+    pick(modes, format, video).cloned().ok_or_else(none)
+}
+
 /// What the camera at `device` offers. Where it leaves a side or a rate open, that of `video`, or the nearest.
+/// Blocks for at most [`CAMERA_TIME`].
 pub(super) fn modes(device: &Path, video: &Video) -> Result<Vec<Mode>, MediaError> {
+    let (asked, wanted) = (device.to_owned(), video.clone());
+    within(&device.to_string_lossy(), CAMERA_TIME, move || ask(&asked, &wanted))
+        .unwrap_or_else(|| Err(MediaError::NoAnswer(device.into())))
+}
+
+fn ask(device: &Path, video: &Video) -> Result<Vec<Mode>, MediaError> {
     let absent = || MediaError::NoSuchDevice(device.into());
     let metadata =
         fs::metadata(device).map_err(|error| diagnosis::of_open(&error, device, absent))?;

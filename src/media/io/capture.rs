@@ -16,7 +16,7 @@ use crate::media::io::find::{self, Known};
 use crate::media::io::microphone::Hearing;
 use crate::media::io::negotiated::attach_when_negotiated;
 use crate::media::io::running::{self, End, Ending, Running, Watch};
-use crate::media::io::{diagnosis, encoders, prepare};
+use crate::media::io::{diagnosis, encoders, measure, prepare};
 use crate::media::pipeline::{self, ENCODER, SHAPE};
 use crate::media::source::{self, Form};
 use crate::media::stall::{Judgement, Limits, Seen, Stall};
@@ -77,7 +77,10 @@ impl Capture {
                 attach_when_negotiated(&built, options, element, &feed, &ending)?;
             }
             Some(element) => feed.attach(built.upcast_ref(), element.row.key)?,
-            None => feed.attach(built.upcast_ref(), KeyRequest::Event)?,
+            None => {
+                feed.attach(built.upcast_ref(), KeyRequest::Event)?;
+                measure::watch(built.upcast_ref());
+            }
         }
         units.set_max_latency(options.max_latency.0);
         units.end_audio();

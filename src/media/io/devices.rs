@@ -4,8 +4,8 @@
 //!
 //! Does not: keep what it finds; the next capture looks for itself.
 
-use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
+use std::thread;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -124,7 +124,13 @@ fn cameras(listed: &[Listed], video: &Video) -> Vec<CameraFound> {
             taken: None,
         });
     }
-    cameras.extend(camera::cameras().iter().map(|device| v4l2(device, video)));
+    cameras.extend(thread::scope(|scope| {
+        // All at once: one that does not answer holds up no other.
+        let ask = |device| scope.spawn(move || v4l2(device, video));
+        let devices = camera::cameras();
+        let asked: Vec<_> = devices.into_iter().map(ask).collect();
+        asked.into_iter().filter_map(|answer| answer.join().ok()).collect::<Vec<_>>()
+    }));
     cameras
 }
 
@@ -132,21 +138,14 @@ fn tried(source: &Source, video: &Video) -> Result<Vec<crate::media::modes::Mode
     find::gives_a_frame(source, video).map(|()| Vec::new()).map_err(|error| error.to_string())
 }
 
-fn v4l2(device: &Path, video: &Video) -> CameraFound {
-    let modes = camera::modes(device, video).map_err(|error| error.to_string());
+fn v4l2(device: PathBuf, video: &Video) -> CameraFound {
+    let modes = camera::modes(&device, video).map_err(|error| error.to_string());
     let taken = modes.as_ref().ok().and_then(|modes| pick(modes, CameraFormat::Auto, video));
     CameraFound {
         kind: "v4l2",
         device: device.display().to_string(),
-        name: kernel_name(device),
+        name: camera::kernel_name(&device),
         taken: taken.cloned(),
         modes,
     }
-}
-
-/// What the kernel calls the camera.
-fn kernel_name(device: &Path) -> Option<String> {
-    let node = fs::canonicalize(device).ok()?;
-    let name = Path::new("/sys/class/video4linux").join(node.file_name()?).join("name");
-    fs::read_to_string(name).ok().map(|name| name.trim().to_owned())
 }

@@ -8,18 +8,26 @@
 //!
 //! The camera port comes first, as nobody plugs a camera in there without meaning it.
 //!
+//! H.264 that nobody demanded is measured before it is taken, of the network's cameras as of others: it passes
+//! through with keys at most 2 s apart and without B-frames, else the camera is asked for another format.
+//!
 //! Does not: build pipelines.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::mpsc;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use crate::capacity::CAMERA_TIME;
+use crate::media::gop::Fitness;
+use crate::media::io::measure::Measurement;
 use crate::media::io::running::{self, End, Ending, Running, Watch};
 use crate::media::io::{camera, diagnosis, prepare, rtsp};
-use crate::media::source::{self, Decided};
+use crate::media::modes::{Mode, pick};
+use crate::media::pipeline::UNITS;
+use crate::media::source::{self, Decided, measured_in};
 use crate::media::{CameraFormat, MediaError, Options, Source, Video};
 
 /// A source on this machine.
@@ -49,10 +57,28 @@ pub(super) fn find(options: &Options) -> Result<Known, MediaError> {
     Ok(Known { source: options.source.clone(), decided })
 }
 
-fn v4l2(name: &std::path::Path, format: CameraFormat, video: &Video) -> Result<Known, MediaError> {
-    let (device, mode) = camera::choose(name, format, video)?;
-    log::debug!("camera {}: {}", device.display(), mode.caps());
-    Ok(Known { source: Source::V4l2 { device, format }, decided: Decided::Mode(mode) })
+fn v4l2(name: &Path, format: CameraFormat, video: &Video) -> Result<Known, MediaError> {
+    let device = camera::path(name)?;
+    let mut modes = camera::modes(&device, video)?;
+    let mut mode = camera::best(&device, &modes, format, video)?;
+    let source = Source::V4l2 { device, format };
+    if format == CameraFormat::Auto && mode.format == CameraFormat::H264 {
+        let unfit = measured(&source, &mode)?.filter(|fitness| *fitness != Fitness::Passes);
+        modes.retain(|mode| mode.format != CameraFormat::H264);
+        if let (Some(unfit), Some(other)) = (unfit, pick(&modes, format, video)) {
+            log::info!("camera {}: its H.264 is not taken: {unfit}", name.display());
+            mode = other.clone();
+        }
+    }
+    log::debug!("camera {}: {}", name.display(), mode.caps());
+    Ok(Known { source, decided: Decided::Mode(mode) })
+}
+
+/// What the H.264 that the camera gives in this mode is good for.
+fn measured(source: &Source, mode: &Mode) -> Result<Option<Fitness>, MediaError> {
+    let measurement = Measurement::new(&measured_in(mode, UNITS), source)?;
+    prepare::prepare(measurement.pipeline(), source)?;
+    measurement.run(source)
 }
 
 /// The first camera that can be used.
@@ -88,12 +114,11 @@ fn first(video: &Video) -> Result<Known, MediaError> {
 
 /// Whether a frame comes out of `source` within [`CAMERA_TIME`].
 pub(super) fn gives_a_frame(source: &Source, video: &Video) -> Result<(), MediaError> {
-    const SINK: &str = "edge_units";
     let head = source::head(source, video, &Decided::Nothing);
-    let built = running::parse(&format!("{} ! fakesink name={SINK}", head.text), source)?;
+    let built = running::parse(&format!("{} ! fakesink name={UNITS}", head.text), source)?;
     prepare::prepare(&built, source)?;
     let (tell, told) = mpsc::channel();
-    if let Some(pad) = built.by_name(SINK).and_then(|sink| sink.static_pad("sink")) {
+    if let Some(pad) = built.by_name(UNITS).and_then(|sink| sink.static_pad("sink")) {
         let tell = tell.clone();
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
             let _ = tell.send(());

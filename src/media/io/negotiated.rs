@@ -8,6 +8,7 @@ use gstreamer::prelude::*;
 use crate::media::encoder::{Element, KeyRequest};
 use crate::media::io::access_units::Feed;
 use crate::media::io::diagnosis;
+use crate::media::io::measure;
 use crate::media::io::running::{End, Ending};
 use crate::media::source::{Form, TAIL};
 use crate::media::{MediaError, Options, Source, pipeline};
@@ -70,6 +71,9 @@ fn attach_tail(
         .map_err(|element| MediaError::Gstreamer(format!("{} is no bin", element.name())))?;
     let failed = |what: &dyn std::fmt::Display| MediaError::Gstreamer(what.to_string());
     feed.attach(&tail, key)?;
+    if form == Form::H264 {
+        measure::watch(&tail);
+    }
     pipeline.add(&tail).map_err(|error| failed(&error))?;
     tail.sync_state_with_parent().map_err(|error| failed(&error))?;
     let sink = tail.static_pad("sink").ok_or_else(|| failed(&"the encoder has no input"))?;

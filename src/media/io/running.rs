@@ -19,7 +19,8 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use tokio::sync::{oneshot, watch};
 
-use crate::capacity::PIPELINE_STOP_TIME;
+use crate::capacity::{CAMERA_TIME, PIPELINE_STOP_TIME};
+use crate::media::io::bounded::within;
 use crate::media::io::diagnosis;
 use crate::media::{MediaError, Source};
 
@@ -98,8 +99,8 @@ pub(super) fn parse(description: &str, source: &Source) -> Result<gst::Pipeline,
 }
 
 impl Running {
-    /// Readies `pipeline`: opens its devices, which blocks, but lets no media flow before
-    /// [`play`](Self::play).
+    /// Readies `pipeline`: opens its devices, which blocks, of cameras for at most [`CAMERA_TIME`], but lets
+    /// no media flow before [`play`](Self::play).
     pub(super) fn open<I, E>(
         pipeline: gst::Pipeline,
         watch: Watch<I, E>,
@@ -109,12 +110,19 @@ impl Running {
         E: Fn() + Send + Sync + 'static,
     {
         let running = Self { pipeline, stopped: Arc::default() };
-        let ending = watch.ending.clone();
+        let (ending, source) = (watch.ending.clone(), watch.source.clone());
         running.watch(watch);
-        match (running.pipeline.set_state(gst::State::Ready), ending.known()) {
-            (Ok(_), _) => Ok(running),
-            (Err(_), Some(End::Failed(error))) => Err(error),
-            (Err(_), Some(End::EndOfStream) | None) => Err(does_not_start()),
+        let pipeline = running.pipeline.clone();
+        let ready = move || pipeline.set_state(gst::State::Ready);
+        let opened = match source.is_camera() {
+            true => within(&format!("{source:?}"), CAMERA_TIME, ready),
+            false => Some(ready()),
+        };
+        match (opened, ending.known()) {
+            (Some(Ok(_)), _) => Ok(running),
+            (_, Some(End::Failed(error))) => Err(error),
+            (None, _) => Err(MediaError::Stalled(CAMERA_TIME)),
+            (Some(Err(_)), Some(End::EndOfStream) | None) => Err(does_not_start()),
         }
     }
 

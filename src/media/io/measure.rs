@@ -1,0 +1,133 @@
+//! Listens to a camera's H.264 before it is used, to say whether it may pass through, and watches it while it
+//! does.
+//!
+//! Does not: know what a camera is told; whoever opens it does.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use crate::capacity::CAMERA_TIME;
+use crate::media::gop::{Fitness, Gop, Watch, has_b_slices};
+use crate::media::io::running::{self, End, Ending, Running};
+use crate::media::pipeline::{PARSER, UNITS};
+use crate::media::{MediaError, Source};
+
+/// A pipeline that receives a camera, to be measured.
+pub(super) struct Measurement {
+    pipeline: gst::Pipeline,
+    tell: Sender<Answer>,
+    told: Receiver<Answer>,
+    units: Arc<AtomicU64>,
+}
+
+enum Answer {
+    Fitness(Fitness),
+    NoH264,
+    Ended,
+}
+
+impl Measurement {
+    /// Of the H.264 that comes to the sink [`UNITS`] of this description.
+    pub(super) fn new(description: &str, source: &Source) -> Result<Self, MediaError> {
+        let pipeline = running::parse(description, source)?;
+        let (tell, told) = mpsc::channel();
+        let units = Arc::new(AtomicU64::new(0));
+        if let Some(pad) = pipeline.by_name(UNITS).and_then(|sink| sink.static_pad("sink")) {
+            let (judge, counted) = (tell.clone(), Arc::clone(&units));
+            let gop = Mutex::new(Gop::default());
+            each_unit(&pad, move |is_key, shown, bytes| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let mut gop = gop.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(fitness) = gop.on_unit(is_key, has_b_slices(bytes), shown) {
+                    let _ = judge.send(Answer::Fitness(fitness));
+                }
+                gst::PadProbeReturn::Ok
+            });
+        }
+        Ok(Self { pipeline, tell, told, units })
+    }
+
+    /// Its pipeline, to be told where the camera is.
+    pub(super) fn pipeline(&self) -> &gst::Pipeline {
+        &self.pipeline
+    }
+
+    /// To be called if there is no H.264 to measure.
+    pub(super) fn no_h264(&self) -> impl Fn() + Send + Sync + use<> {
+        let tell = self.tell.clone();
+        move || {
+            let _ = tell.send(Answer::NoH264);
+        }
+    }
+
+    /// Listens for at most [`CAMERA_TIME`]; `None` if there is no H.264.
+    pub(super) fn run(self, source: &Source) -> Result<Option<Fitness>, MediaError> {
+        let Self { pipeline, tell, told, units } = self;
+        let ending = Ending::new();
+        let on_end = move || {
+            let _ = tell.send(Answer::Ended);
+        };
+        let watch = running::Watch {
+            source: source.clone(),
+            had_media: || true,
+            on_end,
+            ending: ending.clone(),
+        };
+        let running = Running::open(pipeline, watch)?;
+        running.play(&ending);
+        let answer = told.recv_timeout(CAMERA_TIME);
+        drop(running);
+        match (answer, ending.known()) {
+            (Ok(Answer::Fitness(fitness)), _) => Ok(Some(fitness)),
+            (Ok(Answer::NoH264), _) => Ok(None),
+            (_, Some(End::Failed(error))) => Err(error),
+            // Pictures came, but no key in all that time.
+            (Err(_), _) if units.load(Ordering::Relaxed) > 0 => Ok(Some(Fitness::LongGop)),
+            (Err(RecvTimeoutError::Timeout), _) => Err(MediaError::Stalled(CAMERA_TIME)),
+            (Ok(Answer::Ended) | Err(RecvTimeoutError::Disconnected), _) => {
+                Err(MediaError::StreamEnded)
+            }
+        }
+    }
+}
+
+/// Warns, once, when H.264 that passes through `bin` is not fit for it: a camera may stretch its GOP when
+/// nothing moves, and a user may have asked for it.
+pub(super) fn watch(bin: &gst::Bin) {
+    let Some(pad) = bin.by_name(PARSER).and_then(|parser| parser.static_pad("src")) else { return };
+    let watch = Mutex::new(Watch::default());
+    each_unit(&pad, move |is_key, shown, bytes| {
+        let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch.is_over() {
+            return gst::PadProbeReturn::Remove;
+        }
+        if let Some(unfit) = watch.on_unit(is_key, has_b_slices(bytes), shown) {
+            log::warn!(
+                "H.264 passes through, but {unfit}: change it in the camera, or set source.format = \"raw\""
+            );
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Calls `look` with each access unit that passes: whether it is a key, when it is shown, its bytes.
+fn each_unit(
+    pad: &gst::Pad,
+    look: impl Fn(bool, Duration, &[u8]) -> gst::PadProbeReturn + Send + Sync + 'static,
+) {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let Some((buffer, pts)) = info.buffer().and_then(|b| Some((b, b.pts()?))) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        match buffer.map_readable() {
+            Ok(map) => look(is_key, Duration::from(pts), &map),
+            Err(_) => gst::PadProbeReturn::Ok,
+        }
+    });
+}

@@ -1,0 +1,193 @@
+//! Captures from fakes of cameras: which one `auto` takes, what of a camera passes through, and one whose driver
+//! hangs.
+//!
+//! Does not: need a camera.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod media_camera_fakes;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, Once};
+use std::time::{Duration, Instant};
+
+use livepeer_edge::media::io::{AccessUnits, Capture, devices};
+use livepeer_edge::media::ts::{Reader, Report};
+use livepeer_edge::media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
+use livepeer_edge::segment::{Pieces, Place};
+use media_camera_fakes::{B_FRAMES, FIT, HANGS, HUNG, LONG_GOP, OPENED, TAKEN, plug_in};
+
+/// A test that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The warnings so far.
+static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Warnings;
+
+impl log::Log for Warnings {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Warn
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            WARNINGS.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&Warnings).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+    });
+    media_camera_fakes::register();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(LIMIT, future).await.expect("it hangs") })
+}
+
+fn options(source: Source) -> Options {
+    Options {
+        source,
+        video: Video {
+            width: 320,
+            height: 240,
+            bitrate: 400_000,
+            segment: Duration::from_secs(1),
+            ..Video::default()
+        },
+        encoder: Encoder { element: Some("x264enc".into()), speed: Speed::Ultrafast },
+        ..Options::default()
+    }
+}
+
+fn usb(device: &str, format: CameraFormat) -> Options {
+    options(Source::V4l2 { device: device.into(), format })
+}
+
+/// The access units of the first two segments, and whether they passed through.
+fn capture(options: &Options) -> (usize, bool) {
+    block_on(async {
+        let capture = Capture::start(options, AccessUnits::new()).unwrap();
+        let mut pieces = capture.pieces();
+        let (mut reader, mut begun, mut units) = (Reader::new(), 0, 0);
+        let mut report = |report| units += usize::from(matches!(report, Report::Unit(_)));
+        loop {
+            let piece = pieces.next().await.expect("more");
+            begun += u32::from(piece.place == Place::Begin);
+            if begun == 3 {
+                break;
+            }
+            reader.push(&piece.bytes, &mut report);
+        }
+        reader.flush(&mut report);
+        // Only an encoder can be told a bitrate.
+        let passed = !capture.set_bitrate(300_000);
+        capture.stop().await;
+        (units, passed)
+    })
+}
+
+/// What the camera at `device` was asked for, one after the other.
+fn taken(device: &str) -> Vec<String> {
+    let taken = TAKEN.lock().unwrap();
+    taken.iter().filter(|(from, _)| from == device).map(|(_, media)| media.clone()).collect()
+}
+
+#[test]
+fn h264_of_a_camera_passes_through_if_it_is_fit() {
+    assert_eq!(capture(&usb(FIT, CameraFormat::Auto)), (48, true));
+    assert_eq!(taken(FIT), ["video/x-h264"; 2], "measured, then captured");
+}
+
+#[test]
+fn a_camera_whose_h264_has_b_frames_is_asked_for_mjpeg() {
+    let (units, passed) = capture(&usb(B_FRAMES, CameraFormat::Auto));
+    assert!(units > 40 && !passed, "{units} frames");
+    assert_eq!(taken(B_FRAMES), ["video/x-h264", "image/jpeg"]);
+}
+
+#[test]
+fn a_camera_whose_keys_are_far_apart_is_asked_for_mjpeg_unless_told_otherwise() {
+    let (units, passed) = capture(&usb(LONG_GOP, CameraFormat::Auto));
+    assert!(units > 40 && !passed, "{units} frames");
+    let raw = capture(&usb(LONG_GOP, CameraFormat::Raw));
+    assert!(raw.0 > 40 && !raw.1, "its 5 frames/s are doubled: {raw:?}");
+    assert_eq!(taken(LONG_GOP), ["video/x-h264", "image/jpeg", "video/x-raw"]);
+
+    // Who demands it gets it, and a warning, once.
+    let warned = || {
+        let warnings = WARNINGS.lock().unwrap();
+        warnings.iter().filter(|line| line.contains("keys are more than 2 s apart")).count()
+    };
+    block_on(async {
+        let options = usb(LONG_GOP, CameraFormat::H264);
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+        let mut pieces = capture.pieces();
+        while warned() == 0 {
+            assert!(pieces.next().await.is_some());
+        }
+        for _ in 0..30 {
+            assert!(pieces.next().await.is_some());
+        }
+        capture.stop().await;
+    });
+    assert_eq!(warned(), 1);
+    assert_eq!(taken(LONG_GOP).last().map(String::as_str), Some("video/x-h264"));
+}
+
+#[test]
+fn a_camera_that_hangs_holds_nothing_up() {
+    let open = || {
+        let options = usb(HANGS, CameraFormat::Auto);
+        block_on(async { Capture::open(&options, AccessUnits::new()).map(drop).unwrap_err() })
+    };
+    let began = Instant::now();
+    let expected = MediaError::NoAnswer(PathBuf::from(HANGS));
+    assert_eq!(open(), expected);
+    assert!(HUNG.load(Ordering::Relaxed), "its driver was asked");
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    // It is not asked again before it has answered.
+    let began = Instant::now();
+    assert_eq!(open(), expected);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn auto_takes_the_camera_port_first_and_says_what_was_wrong() {
+    let auto = options(Source::Auto);
+    let opened = || OPENED.lock().unwrap().clone();
+
+    plug_in(&["libcamerasrc", "nvarguscamerasrc"]);
+    let (units, passed) = capture(&auto);
+    assert!(units > 40 && !passed, "{units} frames");
+    assert_eq!(opened(), ["libcamerasrc"; 2], "tried, then captured");
+
+    plug_in(&["nvarguscamerasrc"]);
+    let (units, passed) = capture(&auto);
+    assert!(units > 40 && !passed, "{units} frames");
+    assert_eq!(opened(), ["libcamerasrc", "nvarguscamerasrc", "nvarguscamerasrc"]);
+    let found = block_on(async { devices(&auto).unwrap() });
+    let argus = found.cameras.iter().find(|camera| camera.kind == "nvargus").expect("it is there");
+    assert_eq!((argus.device.as_str(), argus.modes.clone()), ("0", Ok(Vec::new())));
+
+    plug_in(&[]);
+    if Path::new("/dev/video0").exists() {
+        return; // Then that camera is taken.
+    }
+    let error = block_on(async { Capture::open(&auto, AccessUnits::new()).map(drop).unwrap_err() });
+    assert_eq!(opened(), ["libcamerasrc", "nvarguscamerasrc"]);
+    let MediaError::NoCamera { tried } = &error else { panic!("{error:?}") };
+    let names: Vec<&str> = tried.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["libcamerasrc", "nvarguscamerasrc"]);
+    assert!(error.to_string().contains("Could not find any camera"), "{error}");
+}
