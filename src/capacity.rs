@@ -104,6 +104,8 @@ pub const ENCODER_TIME: Duration = Duration::from_millis(150);
 /// Time for a camera to show its first frames when it is tried: Argus needs 2 to 3 s, a camera of the network
 /// some more to answer and to come to its second key.
 pub const CAMERA_TIME: Duration = Duration::from_secs(10);
+/// Time for a microphone to open: a sound server answers at once, or not at all.
+pub const MICROPHONE_TIME: Duration = Duration::from_secs(2);
 /// Time for a pipeline to stop; a driver that takes longer is left behind. Within [`END_TIME`].
 pub const PIPELINE_STOP_TIME: Duration = Duration::from_millis(300);
 /// After capture has stopped: for the last segment to go out and the last processed video to come back.

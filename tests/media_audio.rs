@@ -111,16 +111,21 @@ glib::wrapper! {
     pub struct FakeAlsa(ObjectSubclass<alsa::FakeAlsa>) @extends gst::Bin, gst::Element, gst::Object;
 }
 
-/// Ticks each second of its own; "absent" does not open, "dying" fails after a second.
+/// Ticks each second of its own. "absent" does not open; "dying" fails after a second; "unplugged" does so too,
+/// then does not open once, then works; "silent" gives nothing after a second, and works when opened anew.
 mod alsa {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::{Mutex, OnceLock};
+
+    /// How often each device was opened.
+    static OPENED: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());
 
     use super::*;
 
     #[derive(Default)]
     pub struct FakeAlsa {
         device: Mutex<String>,
+        nth: AtomicU32,
     }
 
     #[glib::object_subclass]
@@ -160,11 +165,23 @@ mod alsa {
             pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
                 let bin = bin.upgrade().unwrap();
                 let device = bin.imp().device.lock().unwrap().clone();
-                note_first(format!("{device} heard"), info);
-                if device == "dying" && buffers.fetch_add(1, Ordering::Relaxed) == 100 {
-                    gst::element_error!(bin, gst::ResourceError::Read, ["Device disappeared"]);
+                let nth = bin.imp().nth.load(Ordering::Relaxed);
+                // Of the one that was opened last.
+                if nth > 1 {
+                    note_first(format!("{device} heard again"), info);
+                } else {
+                    note_first(format!("{device} heard"), info);
                 }
-                gst::PadProbeReturn::Ok
+                let is_over = buffers.fetch_add(1, Ordering::Relaxed) >= 100;
+                match (device.as_str(), nth) {
+                    ("dying", _) | ("unplugged", 1) if is_over => {
+                        let what = gst::ResourceError::Read;
+                        gst::element_error!(bin, what, ["Device disappeared"]);
+                        gst::PadProbeReturn::Ok
+                    }
+                    ("silent", 1) if is_over => gst::PadProbeReturn::Handled,
+                    _ => gst::PadProbeReturn::Ok,
+                }
             });
             self.obj().add(&ticks).unwrap();
             self.obj().add_pad(&gst::GhostPad::with_target(&pad).unwrap()).unwrap();
@@ -187,10 +204,15 @@ mod alsa {
             &self,
             transition: gst::StateChange,
         ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
-            let is_absent = *self.device.lock().unwrap() == "absent";
-            if is_absent && transition == gst::StateChange::NullToReady {
-                gst::element_imp_error!(self, gst::ResourceError::NotFound, ["No such device"]);
-                return Err(gst::StateChangeError);
+            if transition == gst::StateChange::NullToReady {
+                let device = self.device.lock().unwrap().clone();
+                let mut opened = OPENED.lock().unwrap();
+                let nth = opened.entry(device.clone()).and_modify(|n| *n += 1).or_insert(1);
+                self.nth.store(*nth, Ordering::Relaxed);
+                if device == "absent" || (device == "unplugged" && *nth == 2) {
+                    gst::element_imp_error!(self, gst::ResourceError::NotFound, ["No such device"]);
+                    return Err(gst::StateChangeError);
+                }
             }
             self.parent_change_state(transition)
         }
@@ -228,8 +250,12 @@ fn options(device: &str, codec: AudioCodec) -> Options {
     }
 }
 
-/// The first segments of a capture.
+/// The first segments of a capture whose end nobody waits for.
 fn capture(options: &Options, most: usize) -> Vec<Vec<u8>> {
+    capture_as(options, most, false)
+}
+
+fn capture_as(options: &Options, most: usize, is_kept: bool) -> Vec<Vec<u8>> {
     register();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let work = async {
@@ -238,7 +264,11 @@ fn capture(options: &Options, most: usize) -> Vec<Vec<u8>> {
         let capture = Capture::start(options, units).unwrap();
         let mut segments: Vec<Vec<u8>> = Vec::new();
         loop {
-            let piece = pieces.next().await.expect("more");
+            let piece = tokio::select! {
+                piece = pieces.next() => piece.expect("more"),
+                // As the agent does: what is lost comes back meanwhile.
+                end = capture.ended(), if is_kept => panic!("{end:?}"),
+            };
             if piece.place == Place::Begin {
                 if segments.len() == most {
                     break;
@@ -412,4 +442,40 @@ fn a_microphone_that_dies_takes_nothing_with_it() {
     // The last segment's map has no row for it.
     let pmt = |segment: &[u8]| segment[188 + 5 + 2];
     assert!(pmt(&segments[3]) < pmt(&segments[0]));
+}
+
+/// Sound of "unplugged" and "silent" goes away after a second and comes back, in sync; pictures never stop.
+#[track_caller]
+fn check_comes_back(name: &str) {
+    let segments = capture_as(&options(name, AudioCodec::Opus), 9, true);
+    let (pictures, audio) = times(&segments.concat());
+    assert_eq!(pictures.len(), 9 * 24);
+    assert!(pictures.windows(2).all(|two| two[1] - two[0] < 0.05), "{pictures:?}");
+    assert!(audio.windows(2).all(|two| two[0] < two[1]), "{audio:?}");
+    let longest = audio.windows(2).map(|two| two[1] - two[0]).fold(0.0, f64::max);
+    assert!(longest > 1.0, "it was away: {longest} s");
+    let frames: Vec<usize> = segments.iter().map(|segment| times(segment).1.len()).collect();
+    assert!(frames[0] >= 30 && frames[7..].iter().all(|frames| *frames >= 40), "{frames:?}");
+
+    // What came back is decoded alone, and counts from its own first picture.
+    let tail = segments[6..].concat();
+    let since = times(&tail).0[0] - pictures[0];
+    let found: Vec<f64> = ticks(tail, "opusdec").iter().map(|at| at + since).collect();
+    let first = FIRST.lock().unwrap();
+    let made = first[&format!("{name} heard again")] - first[&format!("{name} seen")];
+    assert!(found.len() >= 2, "{found:?}");
+    for at in &found {
+        let apart = at - made - (at - made).round();
+        assert!(apart.abs() <= APART, "ticks at {found:?} were made at {made} and each second on");
+    }
+}
+
+#[test]
+fn sound_comes_back_when_its_microphone_is_plugged_in_again() {
+    check_comes_back("unplugged");
+}
+
+#[test]
+fn sound_comes_back_from_a_microphone_that_stalled() {
+    check_comes_back("silent");
 }

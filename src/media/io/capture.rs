@@ -2,6 +2,8 @@
 //!
 //! Does not: restart by itself; whoever owns it decides by [`Capture::ended`].
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ use crate::capacity::ENCODER_TIME;
 use crate::media::encoder::{Element, KeyRequest};
 use crate::media::io::access_units::{AccessUnits, Counts, Feed, SegmentPieces};
 use crate::media::io::find::{self, Known};
-use crate::media::io::microphone::Hearing;
+use crate::media::io::listening::Listening;
 use crate::media::io::negotiated::attach_when_negotiated;
 use crate::media::io::running::{self, End, Ending, Running, Watch};
 use crate::media::io::{diagnosis, encoders, measure, prepare};
@@ -28,7 +30,7 @@ use crate::media::{MediaError, Options, Source, Video};
 pub struct Capture {
     feed: Feed,
     running: Running,
-    hearing: Option<Hearing>,
+    listening: Option<Listening>,
     ending: Ending,
     options: Options,
     element: Option<Element>,
@@ -85,14 +87,10 @@ impl Capture {
         units.set_max_latency(options.max_latency.0);
         units.end_audio();
         let running = Running::open(built, watching(&source, &feed, &ending))?;
-        let hearing = options.audio.as_ref().and_then(|audio| {
-            let opened = Hearing::open(audio, &units);
-            // Pictures without sound are better than neither.
-            opened.map_err(|error| log::warn!("no sound: {error}")).ok()
-        });
+        let listening = options.audio.as_ref().map(|audio| Listening::open(audio, &units));
         let (options, played) = (options.clone(), watch::Sender::new(None));
         let judged = AtomicBool::new(false);
-        Ok(Self { feed, running, hearing, ending, options, element, played, judged })
+        Ok(Self { feed, running, listening, ending, options, element, played, judged })
     }
 
     /// Lets frames come. Does not block; what goes wrong is told by [`Capture::ended`].
@@ -102,8 +100,8 @@ impl Capture {
             played.get_or_insert_with(Instant::now);
             is_first
         });
-        if let Some(hearing) = &self.hearing {
-            hearing.play_with(self.running.pipeline());
+        if let Some(listening) = &self.listening {
+            listening.play_with(self.running.pipeline());
         }
         self.running.play(&self.ending);
     }
@@ -169,7 +167,7 @@ impl Capture {
     }
 
     /// Waits for the end of the source, its failure, or for frames that stay away. Cancel safe; ready at
-    /// once when it has ended.
+    /// once when it has ended. While it is polled, a microphone that was lost is opened anew.
     pub async fn ended(&self) -> End {
         let end = tokio::select! {
             biased;
@@ -179,6 +177,7 @@ impl Capture {
                 self.feed.leave();
                 self.ending.wait().await
             }
+            never = self.keep_listening() => match never {},
         };
         if let End::Failed(MediaError::Encoder { detail, .. }) = &end {
             self.note_failure(detail.clone()).await;
@@ -186,15 +185,29 @@ impl Capture {
         end
     }
 
+    async fn keep_listening(&self) -> Infallible {
+        let Some(listening) = &self.listening else { return pending().await };
+        self.played().await;
+        listening.keep(self.running.pipeline()).await
+    }
+
+    /// Waits until it was let play: when.
+    async fn played(&self) -> Instant {
+        let mut watched = self.played.subscribe();
+        let played = watched.wait_for(Option::is_some).await.ok().and_then(|played| *played);
+        match played {
+            Some(played) => played,
+            None => pending().await,
+        }
+    }
+
     /// Waits until frames have stayed away for too long; only while it is polled.
     async fn stalled(&self) -> MediaError {
         if let Source::File { .. } = self.options.source {
             // Its pictures may stand as long as they like.
-            return std::future::pending().await;
+            return pending().await;
         }
-        let mut watched = self.played.subscribe();
-        let played = watched.wait_for(Option::is_some).await.ok().and_then(|played| *played);
-        let Some(played) = played else { return std::future::pending().await };
+        let played = self.played().await;
         let limits = Limits::new(self.options.video.fps);
         loop {
             let seen =
@@ -234,8 +247,8 @@ impl Capture {
 
     /// Stops capturing, in a bounded time also when a driver is stuck. What is in the encoder comes out first.
     pub async fn stop(self) {
-        if let Some(hearing) = self.hearing {
-            hearing.stop().await;
+        if let Some(listening) = self.listening {
+            listening.stop().await;
         }
         // An encoder that keeps frames until more come in never empties.
         let _ = tokio::time::timeout(ENCODER_TIME, self.feed.empty()).await;

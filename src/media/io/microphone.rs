@@ -1,27 +1,39 @@
-//! Listens to a microphone beside a camera, on the camera's clock.
+//! A microphone beside a camera: opened, played on the camera's clock, and watched.
 //!
-//! A microphone that is not there, or fails, costs a warning and the sound; the pictures go on.
-//!
-//! Does not: come back by itself; it is opened anew with the camera.
+//! Does not: come back by itself; `listening` opens it anew.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::media::audio::{AAC_ENCODERS, MICROPHONE, describe, source};
+use crate::media::audio::{AAC_ENCODERS, FRAMES, MICROPHONE, describe, source};
 use crate::media::io::access_units::AccessUnits;
 use crate::media::io::running::{self, End, Ending, Running, Watch};
+use crate::media::stall::{Judgement, Limits, Seen};
 use crate::media::{Audio, AudioCodec, MediaError, Source};
+
+/// Frames of audio last 20 ms.
+const RATE: u32 = 50;
 
 /// A microphone that was opened.
 #[derive(Debug)]
 pub(super) struct Hearing {
     running: Running,
     ending: Ending,
+    codec: AudioCodec,
+    /// Where its frames go, once it has been attached.
+    into: Arc<OnceLock<AccessUnits>>,
+    opened: Instant,
+    played: OnceLock<Instant>,
+    /// When the last frame came.
+    last: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Hearing {
-    /// Opens the microphone; what it hears leaves with the pictures in `units`.
-    pub(super) fn open(audio: &Audio, units: &AccessUnits) -> Result<Self, MediaError> {
+    /// Opens the microphone, which may block.
+    pub(super) fn open(audio: &Audio) -> Result<Self, MediaError> {
         let aac = match audio.codec {
             AudioCodec::Opus => "",
             AudioCodec::Aac => AAC_ENCODERS
@@ -39,39 +51,78 @@ impl Hearing {
                 microphone.set_property_from_str(property, device);
             }
         }
-        units.attach_audio(built.upcast_ref(), audio.codec)?;
-        let ending = Ending::new();
-        let (silent, told) = (units.clone(), ending.clone());
+        let last = Arc::new(Mutex::new(None));
+        if let Some(pad) = built.by_name(FRAMES).and_then(|sink| sink.static_pad("sink")) {
+            let last = Arc::clone(&last);
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+                *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                gst::PadProbeReturn::Ok
+            });
+        }
+        let (ending, into) = (Ending::new(), Arc::<OnceLock<AccessUnits>>::default());
+        let (told, silent) = (ending.clone(), Arc::clone(&into));
         let on_end = move || {
-            silent.end_audio();
+            // One that does not even open is spoken of by who opened it.
+            let Some(units) = silent.get() else { return };
+            units.end_audio();
             if let Some(End::Failed(error)) = told.known() {
                 log::warn!("no sound any more: {error}");
             }
         };
         let watch =
             Watch { source: Source::Test, had_media: || true, on_end, ending: ending.clone() };
-        match Running::open(built, watch) {
-            Ok(running) => Ok(Self { running, ending }),
-            Err(error) => {
-                units.end_audio();
-                Err(error)
-            }
-        }
+        let running = Running::open(built, watch)?;
+        let (codec, opened) = (audio.codec, Instant::now());
+        Ok(Self { running, ending, codec, into, opened, played: OnceLock::new(), last })
     }
 
-    /// Lets both begin at the same time of the same clock: what they give at one moment has one running time.
-    pub(super) fn play_with(&self, pictures: &gst::Pipeline) {
-        let clock = gst::SystemClock::obtain();
-        let now = clock.time();
-        for pipeline in [pictures, self.running.pipeline()] {
-            pipeline.use_clock(Some(&clock));
-            pipeline.set_start_time(gst::ClockTime::NONE);
-            pipeline.set_base_time(now);
-        }
+    /// What it hears leaves with the pictures in `units`.
+    pub(super) fn attach(&self, units: &AccessUnits) -> Result<(), MediaError> {
+        units.attach_audio(self.running.pipeline().upcast_ref(), self.codec)?;
+        let _ = self.into.set(units.clone());
+        Ok(())
+    }
+
+    /// Lets it play on the pictures' clock, from the time at which they began.
+    pub(super) fn play(&self, base: Option<gst::ClockTime>) {
+        on_clock(self.running.pipeline(), base);
+        let _ = self.played.set(Instant::now());
         self.running.play(&self.ending);
+    }
+
+    /// How it ended, or will.
+    pub(super) fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    /// Whether it has fallen silent.
+    pub(super) fn judge(&self, now: Instant) -> Judgement {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let played = *self.played.get().unwrap_or(&now);
+        Limits::new(RATE).judge(Seen { played, last_in: last, last_out: last }, now)
+    }
+
+    /// For how long it has been open.
+    pub(super) fn worked(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.opened)
     }
 
     pub(super) async fn stop(self) {
         self.running.stop().await;
+    }
+}
+
+/// Sets the clock that sound and pictures have in common, and gives the time at which the pictures begin.
+pub(super) fn clock(pictures: &gst::Pipeline) -> Option<gst::ClockTime> {
+    let now = gst::SystemClock::obtain().time();
+    on_clock(pictures, now.into());
+    now.into()
+}
+
+fn on_clock(pipeline: &gst::Pipeline, base: Option<gst::ClockTime>) {
+    pipeline.use_clock(Some(&gst::SystemClock::obtain()));
+    pipeline.set_start_time(gst::ClockTime::NONE);
+    if let Some(base) = base {
+        pipeline.set_base_time(base);
     }
 }

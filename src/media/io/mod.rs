@@ -10,6 +10,7 @@ mod devices;
 mod diagnosis;
 mod encoders;
 mod find;
+mod listening;
 mod measure;
 mod microphone;
 mod negotiated;

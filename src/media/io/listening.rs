@@ -1,0 +1,214 @@
+//! Keeps a microphone at work: opens it anew when it has failed, fallen silent, or was not there.
+//!
+//! ```text
+//!         ┌───────── failed, or no sound for 2 s ─────────┐
+//!         ▼                                               │
+//!       away ──pause──▶ opening ──▶ hears ────────────────┘
+//!         ▲                │
+//!         └── it fails ────┘──▶ given up: nothing that time cures
+//! ```
+//!
+//! All of it happens beside the pictures, which never wait.
+//!
+//! Does not: know what a microphone is in GStreamer; `microphone` does.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::mem::replace;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use tokio::sync::Notify;
+
+use crate::backoff::Backoff;
+use crate::capacity::MICROPHONE_TIME;
+use crate::fault::Fault;
+use crate::media::io::access_units::AccessUnits;
+use crate::media::io::bounded::within;
+use crate::media::io::microphone::{Hearing, clock};
+use crate::media::io::running::{End, Ending};
+use crate::media::stall::Judgement;
+use crate::media::{Audio, MediaError};
+
+/// A microphone that is plugged in again needs about a second to be there.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Sound that came for so long was no accident: the next pause is the first one again.
+const STEADY: Duration = Duration::from_secs(60);
+
+/// A microphone, whether it is there or not.
+#[derive(Debug)]
+pub(super) struct Listening {
+    audio: Audio,
+    units: AccessUnits,
+    state: Arc<Mutex<State>>,
+    backoff: Mutex<Backoff>,
+    opened: Arc<Notify>,
+}
+
+#[derive(Debug)]
+enum State {
+    Hears(Hearing),
+    Away { until: Instant },
+    Opening,
+    GivenUp,
+}
+
+enum Next {
+    Hear(Ending, Instant),
+    Wait(Instant),
+    Open,
+    Opened,
+    Never,
+}
+
+impl Listening {
+    /// Opens the microphone, if it is there; what it hears leaves with the pictures in `units`. Blocks for at
+    /// most [`MICROPHONE_TIME`].
+    pub(super) fn open(audio: &Audio, units: &AccessUnits) -> Self {
+        let listening = Self {
+            audio: audio.clone(),
+            units: units.clone(),
+            state: Arc::new(Mutex::new(State::Opening)),
+            backoff: Mutex::new(Backoff::new(FIRST_PAUSE, LONGEST_PAUSE)),
+            opened: Arc::default(),
+        };
+        let state = match hearing(audio, units) {
+            Ok(hearing) => State::Hears(hearing),
+            // Pictures without sound are better than neither.
+            Err(error) => {
+                log::warn!("no sound: {error}");
+                away(&error, listening.pause())
+            }
+        };
+        *lock(&listening.state) = state;
+        listening
+    }
+
+    /// Lets sound and `pictures` begin at the same time of the same clock: what they give at one moment has one
+    /// running time. It has to come before the pictures play.
+    pub(super) fn play_with(&self, pictures: &gst::Pipeline) {
+        let now = clock(pictures);
+        if let State::Hears(hearing) = &*lock(&self.state) {
+            hearing.play(now);
+        }
+    }
+
+    /// Keeps it at work beside `pictures`, for as long as this is polled. Cancel safe.
+    pub(super) async fn keep(&self, pictures: &gst::Pipeline) -> Infallible {
+        loop {
+            // It hears of what happens from here on, also before it waits.
+            let opened = self.opened.notified();
+            match self.next(Instant::now()) {
+                Next::Hear(ending, until) => {
+                    tokio::select! {
+                        _ = ending.wait() => {}
+                        () = tokio::time::sleep_until(until.into()) => {}
+                    }
+                }
+                Next::Wait(until) => tokio::time::sleep_until(until.into()).await,
+                Next::Open => {
+                    self.open_anew(pictures.base_time());
+                    opened.await;
+                }
+                Next::Opened => opened.await,
+                Next::Never => return pending().await,
+            }
+        }
+    }
+
+    fn next(&self, now: Instant) -> Next {
+        let mut state = lock(&self.state);
+        let error = match &*state {
+            State::Hears(hearing) => {
+                let lost = match (hearing.ending().known(), hearing.judge(now)) {
+                    (Some(End::Failed(error)), _) => error,
+                    (Some(End::EndOfStream), _) => MediaError::StreamEnded,
+                    (None, Judgement::Wait(until)) => {
+                        return Next::Hear(hearing.ending().clone(), until);
+                    }
+                    (None, Judgement::Stalled { after, .. }) => {
+                        self.units.end_audio();
+                        log::warn!(
+                            "no sound any more: the microphone has given none for {after:?}"
+                        );
+                        MediaError::Stalled(after)
+                    }
+                };
+                if hearing.worked(now) >= STEADY {
+                    lock(&self.backoff).on_success();
+                }
+                lost
+            }
+            State::Away { until } if now < *until => return Next::Wait(*until),
+            State::Away { .. } => {
+                *state = State::Opening;
+                return Next::Open;
+            }
+            State::Opening => return Next::Opened,
+            State::GivenUp => return Next::Never,
+        };
+        let lost = replace(&mut *state, away(&error, self.pause()));
+        // A stuck driver may take its time.
+        tokio::task::spawn_blocking(move || drop(lost));
+        Next::Wait(now)
+    }
+
+    /// Opens it on another thread, and lets it play from `base` on.
+    fn open_anew(&self, base: Option<gst::ClockTime>) {
+        let (audio, units, state) = (self.audio.clone(), self.units.clone(), self.state.clone());
+        let (opened, pause) = (Arc::clone(&self.opened), self.pause());
+        tokio::task::spawn_blocking(move || {
+            let next = match hearing(&audio, &units) {
+                Ok(hearing) => {
+                    log::info!("sound again");
+                    hearing.play(base);
+                    State::Hears(hearing)
+                }
+                Err(error) => {
+                    log::debug!("still no sound: {error}");
+                    away(&error, pause)
+                }
+            };
+            *lock(&state) = next;
+            opened.notify_waiters();
+        });
+    }
+
+    fn pause(&self) -> Duration {
+        // One device, one microphone: nobody else is to be spared.
+        lock(&self.backoff).on_failure(1.0)
+    }
+
+    /// Stops it, in a bounded time.
+    pub(super) async fn stop(self) {
+        let state = replace(&mut *lock(&self.state), State::GivenUp);
+        if let State::Hears(hearing) = state {
+            hearing.stop().await;
+        }
+    }
+}
+
+fn hearing(audio: &Audio, units: &AccessUnits) -> Result<Hearing, MediaError> {
+    let asked = audio.clone();
+    let hearing = within(&format!("{audio:?}"), MICROPHONE_TIME, move || Hearing::open(&asked))
+        .unwrap_or(Err(MediaError::Stalled(MICROPHONE_TIME)))?;
+    hearing.attach(units)?;
+    Ok(hearing)
+}
+
+fn away(error: &MediaError, pause: Duration) -> State {
+    match error.fault() {
+        Fault::GiveUp => State::GivenUp,
+        Fault::Retry | Fault::Refresh | Fault::NextPeer => {
+            State::Away { until: Instant::now() + pause }
+        }
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No invariant spans a panic here: each change is whole.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
