@@ -1,0 +1,141 @@
+//! Jobs that look alive and are not: silence, channels that close, losses in a row.
+//!
+//! Does not: let orchestrators die.
+
+use std::time::{Duration, Instant};
+
+use livepeer_edge::sandbox::{Break, Role, Trouble};
+
+use crate::rig::place::Place;
+use crate::rig::program::Program;
+use crate::rig::scene::Scene;
+use crate::rig::table::Row;
+use crate::rig::{ms, s, until, wait};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        fault: "video goes in, none comes out",
+        must: "started again after 30 s, with the reason",
+        seconds: 40,
+        play: |scene| silent(scene, Role::Output, &["no processed video for 30 s"]),
+    },
+    Row {
+        fault: "no event",
+        must: "started again after 30 s, with the reason",
+        seconds: 45,
+        play: |scene| silent(scene, Role::Events, &["no event for 30 s"]),
+    },
+    Row {
+        fault: "the publish channel is closed",
+        must: "started again at once, with the reason",
+        seconds: 8,
+        play: |scene| closed(scene, Role::Publish, "publish"),
+    },
+    Row {
+        fault: "the output channel is closed",
+        must: "started again at once, with the reason",
+        seconds: 8,
+        play: |scene| closed(scene, Role::Output, "output"),
+    },
+    Row {
+        fault: "the events channel is closed",
+        must: "started again at once, with the reason",
+        seconds: 8,
+        play: |scene| closed(scene, Role::Events, "events"),
+    },
+    Row {
+        fault: "the channel is not found (404)",
+        must: "started again at once, with the reason",
+        seconds: 8,
+        play: not_found,
+    },
+    Row {
+        fault: "a pre-connected segment is closed",
+        must: "goes on with the next segment, in the same job",
+        seconds: 8,
+        play: preconnect,
+    },
+    Row {
+        fault: "more than 2 losses in 3 min",
+        must: "slower and slower, the input or the model is named; never the end",
+        seconds: 40,
+        play: again_and_again,
+    },
+];
+
+/// A place that has the job of an agent.
+fn live(scene: &Scene) -> (Place, Program) {
+    let place = Place::new();
+    let agent = scene.agent(&[&place.url()], &[]);
+    assert!(place.more_frames(40, s(20)).is_some(), "the job is live");
+    (place, agent)
+}
+
+fn silent(scene: &mut Scene, role: Role, reason: &[&str]) {
+    let (place, agent) = live(scene);
+    let at = Instant::now();
+    place.always(Trouble::Mute(role));
+    let left = agent.hear(reason, at, s(45));
+    // The last sign of life was up to 5 s before.
+    scene.within("left after", left, s(32));
+    scene.at_least("s at least", left.unwrap_or_default().as_secs(), 24);
+    place.sandbox().clear_troubles();
+    let again = until(s(10), || place.jobs() == 2);
+    scene.by("started again after", at + left.unwrap_or_default(), again, s(2));
+    scene.at_most("violations", place.violations(), 0);
+}
+
+fn closed(scene: &mut Scene, role: Role, name: &str) {
+    let (place, agent) = live(scene);
+    let at = Instant::now();
+    assert_eq!(place.sandbox().close_channels(role), 1);
+    let again = until(s(15), || place.jobs() == 2);
+    scene.by("started again after", at, again, s(2));
+    let frame = place.next_frame(s(10));
+    scene.by("frames after", at, frame, s(3));
+    let reason = format!("{name} channel");
+    scene.holds("the reason is told", agent.has_said(&[&reason], at));
+    scene.at_most("violations", place.violations(), 0);
+}
+
+fn not_found(scene: &mut Scene) {
+    let (place, agent) = live(scene);
+    let at = Instant::now();
+    for _ in 0..3 {
+        place.once(Trouble::Post { role: Role::Publish, after: 0, then: Break::Answer(404) });
+    }
+    let again = until(s(15), || place.jobs() == 2);
+    scene.by("started again after", at, again, s(3));
+    scene.holds("the reason is told", agent.has_said(&["publish channel"], at));
+}
+
+fn preconnect(scene: &mut Scene) {
+    let (place, agent) = live(scene);
+    place.once(Trouble::Post { role: Role::Publish, after: 0, then: Break::Close });
+    let gap = place.longest_gap(s(5));
+    scene.within("longest gap", Some(gap), s(2));
+    scene.at_most("jobs", place.jobs(), 1);
+    scene.at_most("violations", place.violations(), 0);
+    drop(agent);
+}
+
+fn again_and_again(scene: &mut Scene) {
+    let (place, mut agent) = live(scene);
+    let began = Instant::now();
+    let mut pauses: Vec<Duration> = Vec::new();
+    while pauses.len() < 5 && began.elapsed() < s(60) {
+        let jobs = place.jobs();
+        let at = Instant::now();
+        place.sandbox().close_channels(Role::Publish);
+        let Some(next) = until(s(40), || place.jobs() > jobs) else { break };
+        pauses.push(next - at);
+        wait(ms(300));
+    }
+    let text: Vec<String> = pauses.iter().map(|p| format!("{:.1}", p.as_secs_f64())).collect();
+    scene.note(format!("pauses {} s", text.join(", ")));
+    scene.at_least("jobs after 5 losses", place.jobs(), 4);
+    let first = pauses.first().copied().unwrap_or_default();
+    scene.holds("slower from the third on", pauses.iter().skip(2).all(|p| *p > first + s(1)));
+    scene.holds("input or model named", agent.has_said(&["input", "model"], began));
+    scene.holds("the agent runs", agent.runs());
+}

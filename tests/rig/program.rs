@@ -1,0 +1,152 @@
+//! A program as a process: what it says with its time, what it holds, signals, its end.
+//!
+//! Does not: outlive its owner; dropped, it is killed, and what it said is kept in a file.
+
+use std::fmt::Write;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::until;
+
+/// A running program.
+pub(crate) struct Program {
+    child: Child,
+    said: Arc<Mutex<Vec<(Instant, String)>>>,
+    log: PathBuf,
+    /// When it was started.
+    pub(crate) began: Instant,
+}
+
+/// What a process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Holds {
+    /// Resident memory in KiB.
+    pub(crate) rss: u64,
+    pub(crate) threads: u64,
+    /// Open file descriptors.
+    pub(crate) fds: u64,
+}
+
+impl Program {
+    /// Starts `command`; what it says on standard error is kept in `log` at its end.
+    pub(crate) fn start(mut command: Command, log: PathBuf) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let heard = Arc::clone(&said);
+        thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .for_each(|line| heard.lock().unwrap().push((Instant::now(), line)));
+        });
+        Self { child, said, log, began: Instant::now() }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said since then.
+    pub(crate) fn said_since(&self, then: Instant) -> Vec<String> {
+        let said = self.said.lock().unwrap();
+        said.iter().filter(|(at, _)| *at >= then).map(|(_, line)| line.clone()).collect()
+    }
+
+    /// Whether it has said something since then that holds one of `parts`.
+    pub(crate) fn has_said(&self, parts: &[&str], then: Instant) -> bool {
+        self.when(parts, then).is_some()
+    }
+
+    /// When it first said something since then that holds one of `parts`.
+    pub(crate) fn when(&self, parts: &[&str], then: Instant) -> Option<Instant> {
+        let said = self.said.lock().unwrap();
+        let fits = |line: &str| parts.iter().any(|part| line.contains(part));
+        said.iter().find(|(at, line)| *at >= then && fits(line)).map(|(at, _)| *at)
+    }
+
+    /// Waits for such a line: how long after `then` it came.
+    pub(crate) fn hear(&self, parts: &[&str], then: Instant, limit: Duration) -> Option<Duration> {
+        until(limit, || self.has_said(parts, then))?;
+        self.when(parts, then).map(|at| at.duration_since(then))
+    }
+
+    /// Sends it a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
+        assert!(sent.success(), "{name} to {id}");
+    }
+
+    /// Its exit code, once it has ended; none if a signal killed it.
+    pub(crate) fn ended(&mut self) -> Option<Option<i32>> {
+        self.child.try_wait().unwrap().map(|status| status.code())
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.ended().is_none()
+    }
+
+    /// Waits for its end: its exit code.
+    pub(crate) fn end(&mut self, limit: Duration) -> Option<i32> {
+        until(limit, || !self.runs())?;
+        self.ended().flatten()
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(&mut self) {
+        // Both fail when it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// What it holds now.
+    pub(crate) fn holds(&self) -> Holds {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
+        let number = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+            line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default()
+        };
+        let fds = fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count);
+        Holds { rss: number("VmRSS:"), threads: number("Threads:"), fds: fds as u64 }
+    }
+
+    /// The threads whose name ends so, by their ids: the same ones later are the same threads.
+    pub(crate) fn threads(&self, name_end: &str) -> Vec<String> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        let mut ids: Vec<String> = tasks
+            .filter_map(|task| task.ok().map(|task| task.path()))
+            .filter(|task| {
+                let name = fs::read_to_string(task.join("comm")).unwrap_or_default();
+                name.trim_end().ends_with(name_end)
+            })
+            .map(|task| task.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        ids.sort();
+        ids
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+        let mut text = String::new();
+        for (at, line) in &*self.said.lock().unwrap() {
+            let time = at.duration_since(self.began).as_secs_f64();
+            writeln!(text, "{time:8.3} {line}").unwrap();
+        }
+        // What was seen counts; the file is for those who look for the reason.
+        let _ = fs::write(&self.log, text);
+    }
+}

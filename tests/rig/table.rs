@@ -1,0 +1,127 @@
+//! Plays rows, some at a time, and prints what was seen as a table.
+//!
+//! Arguments choose rows by parts of their names. `LONG=1` plays those of ten minutes too; `ROWS=n` plays n rows
+//! at a time.
+//!
+//! Does not: know a row.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
+
+use super::scene::{Scene, Verdict};
+
+/// Rows at a time, where nobody says otherwise: most of a row is waiting.
+const ROWS_AT_ONCE: usize = 4;
+
+/// A fault, what must be seen, and how it is played.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    /// The fault.
+    pub(crate) fault: &'static str,
+    /// What must be seen.
+    pub(crate) must: &'static str,
+    /// About how many seconds it takes: long ones are started first.
+    pub(crate) seconds: u32,
+    /// Plays it.
+    pub(crate) play: fn(&mut Scene),
+}
+
+/// Rows that take longer are for `LONG=1`.
+const LONGEST: u32 = 200;
+
+/// Plays `rows`, prints them as a table, and tells whether all passed. Logs are kept below `logs`.
+pub(crate) fn play(title: &str, rows: &[Row], logs: &str) -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let is_long = std::env::var("LONG").is_ok_and(|long| long == "1");
+    let at_once = std::env::var("ROWS").ok().and_then(|n| n.parse().ok()).unwrap_or(ROWS_AT_ONCE);
+    let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(logs);
+    let wanted = |row: &Row| match words.as_slice() {
+        [] => is_long || row.seconds <= LONGEST,
+        words => words.iter().any(|word| row.fault.contains(word.as_str())),
+    };
+    let mut order: Vec<usize> = (0..rows.len()).filter(|&at| wanted(&rows[at])).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(rows[at].seconds));
+    println!(
+        "{title}: {} of {} rows, {at_once} at a time; logs in {}",
+        order.len(),
+        rows.len(),
+        logs.display()
+    );
+    let began = Instant::now();
+    let queue = Mutex::new(VecDeque::from(order));
+    let done: Mutex<Vec<(usize, Verdict)>> = Mutex::default();
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                loop {
+                    let Some(at) = queue.lock().unwrap().pop_front() else { return };
+                    let verdict = play_one(&rows[at], &logs);
+                    println!("{} {}: {}", word(&verdict), rows[at].fault, text(&verdict));
+                    done.lock().unwrap().push((at, verdict));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap();
+    done.sort_by_key(|(at, _)| *at);
+    println!("\n| fault | what must be seen | measured | pass |\n|---|---|---|---|");
+    for (at, verdict) in &done {
+        let Row { fault, must, .. } = &rows[*at];
+        println!("| {fault} | {must} | {} | {} |", text(verdict), word(verdict));
+    }
+    let failed = done.iter().filter(|(_, verdict)| !verdict.passes()).count();
+    let skipped = done.iter().filter(|(_, verdict)| verdict.skipped.is_some()).count();
+    println!(
+        "\n{} rows in {} s: {} passed, {failed} failed, {skipped} skipped",
+        done.len(),
+        began.elapsed().as_secs(),
+        done.len() - failed - skipped
+    );
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Plays one row; a panic is a failure like others.
+fn play_one(row: &Row, logs: &Path) -> Verdict {
+    let played = thread::scope(|scope| {
+        let row = scope.spawn(|| {
+            let mut scene = Scene::new(row.fault, logs);
+            (row.play)(&mut scene);
+            scene.verdict()
+        });
+        row.join()
+    });
+    played.unwrap_or_else(|panic| {
+        let why = panic.downcast_ref::<String>().cloned();
+        let why = why.or_else(|| panic.downcast_ref::<&str>().map(|why| (*why).to_owned()));
+        let why = why.unwrap_or_default().lines().next().unwrap_or_default().to_owned();
+        Verdict { seen: vec![(format!("broke off: {why}"), false)], skipped: None }
+    })
+}
+
+impl Verdict {
+    fn passes(&self) -> bool {
+        self.seen.iter().all(|(_, is_so)| *is_so)
+    }
+}
+
+fn word(verdict: &Verdict) -> &'static str {
+    match (&verdict.skipped, verdict.passes()) {
+        (Some(_), _) => "skipped",
+        (None, true) => "yes",
+        (None, false) => "NO",
+    }
+}
+
+fn text(verdict: &Verdict) -> String {
+    let mark = |(text, is_so): &(String, bool)| match is_so {
+        true => text.clone(),
+        false => format!("**{text}**"),
+    };
+    let seen: Vec<String> =
+        verdict.skipped.iter().cloned().chain(verdict.seen.iter().map(mark)).collect();
+    seen.join("; ")
+}
