@@ -13,14 +13,18 @@
     reason = "a test may panic and print"
 )]
 
+mod camera;
 mod health;
+mod machine;
 mod orchestrator;
 #[path = "../rig/mod.rs"]
 mod rig;
+mod signer;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let rows = [orchestrator::ROWS, health::ROWS].concat();
+    let rows =
+        [orchestrator::ROWS, health::ROWS, signer::ROWS, camera::ROWS, machine::ROWS].concat();
     rig::table::play("faults", &rows, "faults")
 }

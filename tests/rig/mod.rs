@@ -10,6 +10,7 @@
 )]
 #![allow(dead_code, reason = "each check uses its part")]
 
+pub(crate) mod camera;
 pub(crate) mod place;
 pub(crate) mod program;
 pub(crate) mod scene;

@@ -1,0 +1,288 @@
+//! Cameras that go, stall, break and change, and what `source.on-camera-loss` makes of it.
+//!
+//! Does not: rename cameras; an emulated device has those (`cross/device.sh`).
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::rig::camera::Camera;
+use crate::rig::place::Place;
+use crate::rig::program::Program;
+use crate::rig::scene::Scene;
+use crate::rig::table::Row;
+use crate::rig::{ms, s, until, wait};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        fault: "camera gone for 10 s (hold)",
+        must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after its return",
+        seconds: 20,
+        play: |scene| gone(scene, 10),
+    },
+    Row {
+        fault: "camera gone for 45 s (hold)",
+        must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after its return",
+        seconds: 55,
+        play: |scene| gone(scene, 45),
+    },
+    Row {
+        fault: "camera stalls for 10 s without an error",
+        must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after it goes on",
+        seconds: 20,
+        play: stalled,
+    },
+    Row {
+        fault: "camera gone for 75 s (hold)",
+        must: "job kept for 60 s, then ended; frames in a new job ≤ 2 s after its return",
+        seconds: 85,
+        play: gone_for_long,
+    },
+    Row {
+        fault: "camera gone (slate)",
+        must: "a picture all the time; job kept; camera's frames ≤ 2 s after its return",
+        seconds: 25,
+        play: slate,
+    },
+    Row {
+        fault: "camera gone (stop)",
+        must: "job ended ≤ 5 s; a new one ≤ 2 s after its return",
+        seconds: 25,
+        play: stop,
+    },
+    Row {
+        fault: "camera away at the start",
+        must: "frames ≤ 2 s after it is plugged in",
+        seconds: 15,
+        play: away_at_the_start,
+    },
+    Row {
+        fault: "camera gone and back 100 times",
+        must: "no thread, no descriptor, ≤ 2 MiB more than after 10 times; job kept",
+        seconds: 190,
+        play: |scene| cycles(scene, 100),
+    },
+    Row {
+        fault: "GStreamer error every 3 s",
+        must: "pipeline built anew, no gap over 4 s; job kept",
+        seconds: 20,
+        play: |scene| breaks(scene, "! identity error-after=72"),
+    },
+    Row {
+        fault: "end of stream every 3 s",
+        must: "pipeline built anew, no gap over 4 s; job kept",
+        seconds: 20,
+        play: |scene| breaks(scene, "! identity eos-after=72"),
+    },
+    Row {
+        fault: "a film that starts over",
+        must: "no gap over 2 s; job kept",
+        seconds: 20,
+        play: film,
+    },
+    Row {
+        fault: "size and rate change in the stream",
+        must: "goes on from a key frame; job kept",
+        seconds: 20,
+        play: caps_change,
+    },
+];
+
+/// What may be said when frames stop.
+const NOTICED: &[&str] = &["WARN"];
+
+/// The job of a camera is live: with what becomes of it when the camera is lost.
+fn live<'a>(scene: &'a Scene, on_loss: &str) -> (Camera<'a>, Place, Program) {
+    let (camera, place) = (Camera::new(scene), Place::new());
+    let agent =
+        of_fragment(scene, &place, &camera.fragment(), &["--source.on-camera-loss", on_loss]);
+    assert!(place.more_frames(60, s(20)).is_some(), "the job is live");
+    (camera, place, agent)
+}
+
+fn of_fragment(scene: &Scene, place: &Place, fragment: &str, more: &[&str]) -> Program {
+    let source = ["--source.kind", "pipeline", "--source.fragment", fragment];
+    scene.agent(&[&place.url()], &[&source[..], more].concat())
+}
+
+/// What was seen in a row, told once its camera is done with the scene.
+#[derive(Default)]
+struct Seen {
+    noticed: Option<Duration>,
+    back: Option<Duration>,
+    jobs: u64,
+    violations: u64,
+}
+
+impl Seen {
+    fn tell(&self, scene: &mut Scene) {
+        scene.within("noticed after", self.noticed, s(3));
+        scene.within("frames after its return", self.back, s(2));
+        scene.at_most("jobs", self.jobs, 1);
+        scene.at_most("violations", self.violations, 0);
+    }
+}
+
+fn gone(scene: &mut Scene, seconds: u64) {
+    let seen = {
+        let (mut camera, place, agent) = live(scene, "hold");
+        let at = camera.pull_out();
+        let noticed = agent.hear(NOTICED, at, s(5));
+        wait(s(seconds).saturating_sub(at.elapsed()));
+        let back = camera.plug_in();
+        let frame = place.next_frame(s(20)).map(|frame| frame - back);
+        place.more_frames(48, s(5));
+        Seen { noticed, back: frame, jobs: place.jobs(), violations: place.violations() }
+    };
+    seen.tell(scene);
+}
+
+fn stalled(scene: &mut Scene) {
+    let seen = {
+        let (camera, place, agent) = live(scene, "hold");
+        let at = camera.stall();
+        let noticed = agent.hear(NOTICED, at, s(5));
+        wait(s(10).saturating_sub(at.elapsed()));
+        let back = camera.go_on();
+        let frame = place.next_frame(s(20)).map(|frame| frame - back);
+        place.more_frames(48, s(5));
+        Seen { noticed, back: frame, jobs: place.jobs(), violations: place.violations() }
+    };
+    seen.tell(scene);
+}
+
+fn gone_for_long(scene: &mut Scene) {
+    let (ended, frame, jobs) = {
+        let (mut camera, place, _agent) = live(scene, "hold");
+        let at = camera.pull_out();
+        let ended = until(s(75), || place.sandbox().manifests().is_empty()).map(|end| end - at);
+        wait(s(75).saturating_sub(at.elapsed()));
+        let back = camera.plug_in();
+        (ended, place.next_frame(s(20)).map(|frame| frame - back), place.jobs())
+    };
+    scene.within("job ended after", ended, s(66));
+    scene.at_least("s at least", ended.unwrap_or_default().as_secs(), 55);
+    scene.within("frames after its return", frame, s(2));
+    scene.at_most("jobs", jobs, 2);
+}
+
+fn slate(scene: &mut Scene) {
+    let (noticed, gap, jobs, violations) = {
+        let (mut camera, place, agent) = live(scene, "slate");
+        let at = camera.pull_out();
+        let gap = place.longest_gap(s(12));
+        let noticed = agent.hear(NOTICED, at, s(1));
+        camera.plug_in();
+        place.more_frames(72, s(10));
+        (noticed, gap, place.jobs(), place.violations())
+    };
+    scene.within("noticed after", noticed, s(3));
+    // The time in which it is noticed has no picture.
+    scene.within("longest gap", Some(gap), s(4));
+    scene.at_most("jobs", jobs, 1);
+    scene.at_most("violations", violations, 0);
+}
+
+fn stop(scene: &mut Scene) {
+    let (ended, frame, jobs) = {
+        let (mut camera, place, _agent) = live(scene, "stop");
+        let at = camera.pull_out();
+        let ended = until(s(10), || place.sandbox().manifests().is_empty()).map(|end| end - at);
+        wait(s(10).saturating_sub(at.elapsed()));
+        let back = camera.plug_in();
+        (ended, place.next_frame(s(20)).map(|frame| frame - back), place.jobs())
+    };
+    scene.within("job ended after", ended, s(5));
+    scene.within("frames after its return", frame, s(2));
+    scene.at_most("jobs", jobs, 2);
+}
+
+fn away_at_the_start(scene: &mut Scene) {
+    let (runs, frame) = {
+        let mut camera = Camera::new(scene);
+        let place = Place::new();
+        camera.pull_out();
+        let mut agent = of_fragment(scene, &place, &camera.fragment(), &[]);
+        wait(s(5));
+        let runs = agent.runs();
+        let back = camera.plug_in();
+        (runs, until(s(10), || place.frames() > 0).map(|frame| frame - back))
+    };
+    scene.holds("the agent runs", runs);
+    scene.within("frames after it is plugged in", frame, s(2));
+}
+
+fn cycles(scene: &mut Scene, times: u32) {
+    const WARM_UP: u32 = 10;
+    let (early, late, slowest, jobs, violations) = {
+        let (mut camera, place, agent) = live(scene, "hold");
+        let (mut early, mut slowest) = (agent.holds(), Some(Duration::ZERO));
+        for nth in 0..times {
+            camera.pull_out();
+            wait(ms(300));
+            let back = camera.plug_in();
+            let took = place.more_frames(4, s(10)).map(|frame| frame - back);
+            slowest = slowest.zip(took).map(|(a, b)| a.max(b));
+            if slowest.is_none() {
+                break;
+            }
+            if nth + 1 == WARM_UP {
+                early = agent.holds();
+            }
+        }
+        wait(s(2));
+        (early, agent.holds(), slowest, place.jobs(), place.violations())
+    };
+    scene.within("slowest return", slowest, s(2));
+    scene.at_most("threads more", late.threads.saturating_sub(early.threads), 0);
+    scene.at_most("descriptors more", late.fds.saturating_sub(early.fds), 0);
+    scene.at_most("KiB more", late.rss.saturating_sub(early.rss), 2048);
+    scene.at_most("jobs", jobs, 1);
+    scene.at_most("violations", violations, 0);
+}
+
+fn breaks(scene: &mut Scene, how: &str) {
+    let place = Place::new();
+    let source = "videotestsrc is-live=true ! video/x-raw,width=320,height=180,framerate=24/1";
+    let mut agent = of_fragment(scene, &place, &format!("{source} {how}"), &[]);
+    assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
+    steady(scene, &place, &mut agent, 4, 12);
+}
+
+fn film(scene: &mut Scene) {
+    let path = scene.path("film.mkv");
+    let source = "videotestsrc num-buffers=72 ! video/x-raw,width=320,height=180,framerate=24/1";
+    let encode = "x264enc speed-preset=ultrafast key-int-max=24 ! h264parse ! matroskamux";
+    let place = Place::new();
+    let mut make = Command::new("gst-launch-1.0");
+    make.args(format!("-q {source} ! {encode} ! filesink").split(' '));
+    make.arg(format!("location={}", path.display()));
+    assert!(make.status().unwrap().success(), "the film is made");
+    let arguments = ["--source.kind", "file", "--source.repeat", "true", "--source.path"];
+    let mut agent =
+        scene.agent(&[&place.url()], &[&arguments[..], &[path.to_str().unwrap()]].concat());
+    assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
+    steady(scene, &place, &mut agent, 2, 12);
+}
+
+fn caps_change(scene: &mut Scene) {
+    let place = Place::new();
+    let first = "videotestsrc num-buffers=120 ! video/x-raw,width=320,height=180,framerate=24/1";
+    let then = "videotestsrc ! video/x-raw,width=640,height=360,framerate=12/1";
+    // `concat` has no caps of its own, so they change in the middle of the stream; `clocksync` paces it.
+    let fragment = format!("{first} ! c. {then} ! c. concat name=c ! clocksync");
+    let mut agent = of_fragment(scene, &place, &fragment, &[]);
+    assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
+    steady(scene, &place, &mut agent, 4, 12);
+}
+
+/// Frames flow for some time, in one job.
+fn steady(scene: &mut Scene, place: &Place, agent: &mut Program, gap: u64, seconds: u64) {
+    let (began, before) = (Instant::now(), place.frames());
+    let longest = place.longest_gap(s(seconds));
+    let rate = (place.frames() - before) as f64 / began.elapsed().as_secs_f64();
+    scene.within("longest gap", Some(longest), s(gap));
+    scene.note(format!("{rate:.1} frames/s"));
+    scene.holds("the agent runs", agent.runs());
+    scene.at_most("jobs", place.jobs(), 1);
+    scene.at_most("violations", place.violations(), 0);
+}

@@ -1,0 +1,332 @@
+//! The machine itself: its clock, its disk, its configuration, the process, and what goes into its log.
+//!
+//! Does not: restart anything; systemd does, on an emulated device (`cross/device.sh`).
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use livepeer_edge::sandbox::Role;
+
+use crate::rig::place::Place;
+use crate::rig::program::Program;
+use crate::rig::scene::Scene;
+use crate::rig::table::Row;
+use crate::rig::{ms, s, until, wait};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        fault: "clock in 1970 at boot (tofu)",
+        must: "live ≤ 5 s: a pin needs no clock",
+        seconds: 15,
+        play: boots_in_1970_with_tofu,
+    },
+    Row {
+        fault: "clock in 1970 at boot (ca)",
+        must: "told as clock not synchronised; waits ≤ 60 s, then goes on as tofu, with a warning",
+        seconds: 75,
+        play: boots_in_1970_with_ca,
+    },
+    Row {
+        fault: "clock jumps by an hour, ahead and back",
+        must: "no gap over 1 s; job kept; a new job starts under either clock",
+        seconds: 30,
+        play: clock_jumps,
+    },
+    Row {
+        fault: "state directory cannot be written",
+        must: "live, and told",
+        seconds: 10,
+        play: |scene| state_at(scene, Path::new("/sys/livepeer-edge")),
+    },
+    Row {
+        fault: "disk of the state directory is full",
+        must: "live, and told",
+        seconds: 10,
+        play: full,
+    },
+    Row {
+        fault: "state files torn",
+        must: "live, and told; the file is set aside",
+        seconds: 10,
+        play: torn,
+    },
+    Row {
+        fault: "broken configuration at SIGHUP, then a good one",
+        must: "the last good one stays, the problem is told; then only what changed is restarted",
+        seconds: 20,
+        play: reload,
+    },
+    Row {
+        fault: "process hangs (SIGSTOP)",
+        must: "the watchdog is fed while frames move, and not while it hangs",
+        seconds: 20,
+        play: process_hangs,
+    },
+    Row {
+        fault: "no orchestrator for 30 s under a watchdog of 6 s",
+        must: "fed: a stated wait goes on",
+        seconds: 40,
+        play: fed_while_waiting,
+    },
+    Row {
+        fault: "outage of 2 min",
+        must: "few lines: by the law of src/trouble.rs one hour gives at most 60",
+        seconds: 130,
+        play: log_discipline,
+    },
+];
+
+/// The library that changes a program's clock, if it is installed (Debian's package `faketime`).
+fn faketime() -> Option<PathBuf> {
+    let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
+    folders.map(|lib| lib.join("faketime/libfaketime.so.1")).find(|path| path.exists())
+}
+
+/// A job whose clock is what the file says.
+fn under_clock(
+    scene: &Scene,
+    place: &Place,
+    clock: &str,
+    more: &[&str],
+) -> Option<(Program, PathBuf)> {
+    let (library, file) = (faketime()?, scene.path("clock"));
+    fs::write(&file, clock).unwrap();
+    let mut job = scene.job(&[&place.url()], more);
+    job.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &file);
+    // The monotonic clock goes on as before, as the kernel's does.
+    job.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    Some((scene.program("agent", job), file))
+}
+
+const NO_FAKETIME: &str = "needs the package faketime";
+const IN_1970: &str = "@1970-01-02 00:00:00";
+
+fn boots_in_1970_with_tofu(scene: &mut Scene) {
+    let place = Place::new();
+    let Some((agent, _)) = under_clock(scene, &place, IN_1970, &[]) else {
+        return scene.skip(NO_FAKETIME);
+    };
+    let live = until(s(70), || place.frames() > 0);
+    scene.by("live after", agent.began, live, s(5));
+}
+
+fn boots_in_1970_with_ca(scene: &mut Scene) {
+    let place = Place::new();
+    let more = ["--orchestrator.trust", "ca"];
+    let Some((mut agent, _)) = under_clock(scene, &place, IN_1970, &more) else {
+        return scene.skip(NO_FAKETIME);
+    };
+    let told =
+        agent.hear(&["clock not synchronised", "clock is not synchronised"], agent.began, s(15));
+    scene.within("told as the clock's fault after", told, s(10));
+    let live = until(s(75), || place.frames() > 0 || !agent.runs());
+    scene.holds("the agent runs", agent.runs());
+    scene.by("live after", agent.began, live.filter(|_| place.frames() > 0), s(70));
+    scene.holds("with a warning", agent.has_said(&["WARN"], agent.began));
+}
+
+fn clock_jumps(scene: &mut Scene) {
+    let place = Place::new();
+    let Some((agent, file)) = under_clock(scene, &place, "+0", &[]) else {
+        return scene.skip(NO_FAKETIME);
+    };
+    assert!(place.more_frames(48, s(20)).is_some(), "the job is live");
+    let mut gap = Duration::ZERO;
+    for clock in ["+1h", "-1h", "+0"] {
+        fs::write(&file, clock).unwrap();
+        gap = gap.max(place.longest_gap(s(4)));
+    }
+    scene.within("longest gap", Some(gap), s(1));
+    scene.at_most("jobs", place.jobs(), 1);
+    for (nth, clock) in ["+1h", "-1h"].into_iter().enumerate() {
+        fs::write(&file, clock).unwrap();
+        let at = Instant::now();
+        place.sandbox().close_channels(Role::Publish);
+        let again = until(s(10), || place.jobs() == nth as u64 + 2);
+        scene.by(&format!("a new job at {clock} after"), at, again, s(2));
+    }
+    scene.at_most("violations", place.violations(), 0);
+    drop(agent);
+}
+
+/// A job with its state there.
+fn state_at(scene: &mut Scene, directory: &Path) {
+    let place = Place::new();
+    let mut job = scene.job(&[&place.url()], &[]);
+    job.env("STATE_DIRECTORY", directory);
+    let agent = scene.program("agent", job);
+    lives(scene, &place, &agent);
+    let told = agent.has_said(&[&directory.display().to_string()], agent.began);
+    scene.holds("told with its path", told && agent.has_said(&["WARN"], agent.began));
+}
+
+fn lives(scene: &mut Scene, place: &Place, agent: &Program) {
+    let live = place.more_frames(48, s(20));
+    scene.by("2 s of frames after", agent.began, live, s(8));
+    scene.at_most("violations", place.violations(), 0);
+}
+
+fn full(scene: &mut Scene) {
+    let (place, disk) = (Place::new(), scene.path("disk"));
+    fs::create_dir_all(&disk).unwrap();
+    let job = scene.job(&[&place.url()], &[]);
+    // A disk of its own, full, in mounts of its own; the shell becomes the program.
+    let script = "mount -t tmpfs -o size=4k tmpfs \"$0\" || exit 77
+        head -c 8192 /dev/zero >\"$0/full\" 2>/dev/null
+        exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(&disk);
+    command.arg(job.get_program()).args(job.get_args()).env("STATE_DIRECTORY", &disk);
+    let mut agent = scene.program("agent", command);
+    wait(ms(500));
+    if agent.ended().is_some() {
+        return scene.skip("needs root, for a disk of its own");
+    }
+    lives(scene, &place, &agent);
+    let told = agent.has_said(&["space", "full"], agent.began);
+    scene.holds("told", told && agent.has_said(&["WARN"], agent.began));
+}
+
+fn torn(scene: &mut Scene) {
+    let (place, state) = (Place::new(), scene.path("state"));
+    fs::create_dir_all(&state).unwrap();
+    for file in ["certificates", "orchestrators", "encoders"] {
+        fs::write(state.join(file), b"127.0.0.1:8935 4f\xff\x00\x12\nx\n{\"").unwrap();
+    }
+    let agent = scene.agent(&[&place.url()], &[]);
+    lives(scene, &place, &agent);
+    let path = state.join("certificates").display().to_string();
+    scene.holds("told with its path", agent.has_said(&[&path], agent.began));
+    let mut aside = fs::read_dir(&state).unwrap().flatten();
+    let is_aside = aside.any(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        name.starts_with("certificates.")
+    });
+    scene.holds("set aside", is_aside);
+}
+
+fn reload(scene: &mut Scene) {
+    let (place, file) = (Place::new(), scene.path("camera.toml"));
+    let write = |prompt: &str, more: &str| {
+        let url = place.url();
+        let text = format!(
+            "[orchestrator]\nurls = [\"{url}\"]\n[job]\nmodel = \"m\"\nparams = {{ prompt = \"{prompt}\" }}\n\
+             [video]\nwidth = 320\nheight = 180\nsegment = \"1s\"\n{more}\n[encoder]\nspeed = \"ultrafast\"\n"
+        );
+        fs::write(&file, text).unwrap();
+    };
+    write("a cat", "");
+    let mut agent =
+        scene.program("agent", scene.edge(&["run", "--config", file.to_str().unwrap()]));
+    assert!(place.more_frames(40, s(20)).is_some(), "the job is live");
+
+    write("a cat", "fps = 900");
+    let at = Instant::now();
+    agent.signal("HUP");
+    let told = agent.hear(&["camera.toml:10: video.fps"], at, s(5));
+    scene.within("the problem is told with its line after", told, s(1));
+    let gap = place.longest_gap(s(3));
+    write("a dog", "");
+    agent.signal("HUP");
+    let at = Instant::now();
+    let updated = until(s(5), || place.sandbox().counters().updates == 1);
+    scene.by("new parameters after", at, updated, s(1));
+    let gap = gap.max(place.longest_gap(s(2)));
+    scene.within("longest gap", Some(gap), s(1));
+    scene.at_most("jobs", place.jobs(), 1);
+
+    write("a dog", "fps = 12");
+    agent.signal("HUP");
+    wait(s(3));
+    let (frames, since) = (place.frames(), Instant::now());
+    wait(s(4));
+    let rate = (place.frames() - frames) as f64 / since.elapsed().as_secs_f64();
+    scene.holds(
+        &format!("{rate:.0} frames/s where 12 are wanted now"),
+        (10.0..14.0).contains(&rate),
+    );
+    scene.holds("the agent runs", agent.runs());
+    scene.at_most("violations", place.violations(), 0);
+}
+
+/// A job under a service manager that listens at the socket that is returned.
+fn as_service(scene: &Scene, place: &Place, limit: Duration) -> (Program, UnixDatagram) {
+    let path =
+        std::env::temp_dir().join(format!("edge-{}-{}", std::process::id(), scene.slug().len()));
+    let _ = fs::remove_file(&path);
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let mut job = scene.job(&[&place.url()], &[]);
+    job.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", limit.as_micros().to_string());
+    (scene.program("agent", job), socket)
+}
+
+/// What the service manager was told meanwhile.
+fn told(socket: &UnixDatagram) -> String {
+    let mut text = String::new();
+    let mut message = [0; 1024];
+    while let Ok(length) = socket.recv(&mut message) {
+        text.push_str(&String::from_utf8_lossy(&message[..length]));
+        text.push('\n');
+    }
+    text
+}
+
+fn fed(socket: &UnixDatagram) -> u64 {
+    told(socket).matches("WATCHDOG=1").count() as u64
+}
+
+fn process_hangs(scene: &mut Scene) {
+    let place = Place::new();
+    let (mut agent, socket) = as_service(scene, &place, s(3));
+    assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
+    wait(s(1));
+    scene.holds("ready is told", told(&socket).contains("READY=1"));
+    wait(s(6));
+    scene.at_least("fed in 6 s", fed(&socket), 4);
+    agent.signal("STOP");
+    wait(ms(100));
+    fed(&socket);
+    wait(s(5));
+    scene.at_most("fed in 5 s while it hangs", fed(&socket), 0);
+    agent.signal("CONT");
+    wait(s(4));
+    scene.at_least("fed in 4 s after", fed(&socket), 2);
+    agent.signal("TERM");
+    scene.holds("ends with 0", agent.end(s(5)) == Some(0));
+    scene.holds("stopping is told", told(&socket).contains("STOPPING=1"));
+}
+
+fn fed_while_waiting(scene: &mut Scene) {
+    let mut place = Place::new();
+    let (mut agent, socket) = as_service(scene, &place, s(6));
+    assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
+    place.die();
+    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+    let end = Instant::now() + s(30);
+    while Instant::now() < end {
+        wait(ms(50));
+        if fed(&socket) > 0 {
+            last = Instant::now();
+        }
+        longest = longest.max(last.elapsed());
+    }
+    scene.within("longest time unfed", Some(longest), s(6));
+    scene.holds("the agent runs", agent.runs());
+}
+
+fn log_discipline(scene: &mut Scene) {
+    let mut place = Place::new();
+    let mut agent = scene.agent(&[&place.url()], &["--log.level", "info"]);
+    assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
+    let at = Instant::now();
+    place.die();
+    wait(s(120));
+    let lines = agent.said_since(at);
+    // The law: a line at once, then after pauses that double from 10 s; and what a change of state says.
+    scene.at_most("lines in 2 min", lines.len() as u64, 10);
+    scene.holds("the agent runs", agent.runs());
+}

@@ -1,0 +1,147 @@
+//! Signers that are down, refuse, or have no money left.
+//!
+//! Does not: test the schedule by every status; `payment::schedule` has a table for that.
+
+use std::time::Instant;
+
+use livepeer_edge::sandbox::{
+    CallTrouble, Credential, Endpoint, Options, SignerOptions, Target, Timings, Trouble,
+};
+
+use crate::rig::place::Place;
+use crate::rig::program::Program;
+use crate::rig::scene::Scene;
+use crate::rig::table::Row;
+use crate::rig::{ms, s, until, wait};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        fault: "signer down for 30 s",
+        must: "told; not a gap in the video",
+        seconds: 40,
+        play: down,
+    },
+    Row {
+        fault: "signer down until the paid time is over",
+        must: "job ends with the reason; few tries; frames ≤ 12 s after the signer's return",
+        seconds: 45,
+        play: |scene| unpaid(scene, CallTrouble::Reset, "closed the unpaid job"),
+    },
+    Row {
+        fault: "no balance until the paid time is over (483)",
+        must: "job ends with the reason; few tries; frames ≤ 12 s after there is some",
+        seconds: 45,
+        play: |scene| unpaid(scene, CallTrouble::status(483), "balance"),
+    },
+    Row {
+        fault: "the credential is not accepted any more",
+        must: "told as such; payments go on once it is",
+        seconds: 40,
+        play: credential,
+    },
+    Row {
+        fault: "wrong credential at the start",
+        must: "told as such; no exit, few tries",
+        seconds: 25,
+        play: wrong_at_the_start,
+    },
+];
+
+const SECRET: &str = "Bearer hunter2-hunter2";
+
+fn credentials() -> Vec<Credential> {
+    vec![Credential { value: SECRET.to_owned(), owner: "me".to_owned() }]
+}
+
+fn paid() -> Place {
+    let signer = SignerOptions {
+        header: Some("Authorization".to_owned()),
+        credentials: credentials(),
+        ..SignerOptions::default()
+    };
+    let timings = Timings { debit: ms(250), ..Timings::default() };
+    Place::with(Options { price: Some(10), signer: Some(signer), timings, ..Options::default() })
+}
+
+fn payer(scene: &Scene, place: &Place, secret: &str) -> Program {
+    let signer = place.sandbox().signer_url().unwrap();
+    let header = r#"{"Authorization":"env:SIGNER_KEY"}"#;
+    let mut job =
+        scene.job(&[&place.url()], &["--signer.urls", &signer, "--signer.headers", header]);
+    job.env("SIGNER_KEY", secret);
+    scene.program("agent", job)
+}
+
+fn live(scene: &Scene) -> (Place, Program) {
+    let place = paid();
+    let agent = payer(scene, &place, SECRET);
+    assert!(place.more_frames(40, s(20)).is_some(), "the job is live");
+    (place, agent)
+}
+
+fn down(scene: &mut Scene) {
+    let (place, agent) = live(scene);
+    let at = Instant::now();
+    place.always(Trouble::Call(Endpoint::MakePayment, CallTrouble::Reset));
+    let gap = place.longest_gap(s(30));
+    scene.holds("told", agent.has_said(&["no payment: "], at));
+    let back = Instant::now();
+    place.sandbox().clear_troubles();
+    scene.within("payments go on after", agent.hear(&["payments go on"], back, s(30)), s(15));
+    scene.within("longest gap", Some(gap), s(1));
+    scene.at_most("jobs", place.jobs(), 1);
+    scene.at_most("violations", place.violations(), 0);
+}
+
+/// Calls that cost the signer work.
+fn tries(place: &Place) -> usize {
+    [Endpoint::SignInfo, Endpoint::MakePayment]
+        .map(|endpoint| place.requests(&Target::Call(endpoint)))
+        .iter()
+        .sum()
+}
+
+fn unpaid(scene: &mut Scene, trouble: CallTrouble, reason: &str) {
+    let (place, mut agent) = live(scene);
+    let at = Instant::now();
+    place.always(Trouble::Call(Endpoint::MakePayment, trouble));
+    assert!(agent.hear(&["no payment: "], at, s(30)).is_some(), "the trouble is told");
+    let over = Instant::now();
+    place.sandbox().advance(s(120));
+    let ended = until(s(10), || place.sandbox().manifests().is_empty());
+    scene.by("job ended", over, ended, s(5));
+    wait(s(1));
+    scene.holds("the reason is told", agent.has_said(&[reason], at));
+    let before = tries(&place);
+    wait(s(15));
+    scene.at_most("tries in 15 s", (tries(&place) - before) as u64, 20);
+    scene.holds("the agent runs", agent.runs());
+    let back = Instant::now();
+    place.sandbox().clear_troubles();
+    let frame = place.next_frame(s(25));
+    scene.by("frames after", back, frame, s(12));
+    scene.at_most("violations", place.violations(), 0);
+}
+
+fn credential(scene: &mut Scene) {
+    let (place, agent) = live(scene);
+    let at = Instant::now();
+    place.sandbox().accept_credentials(Vec::new());
+    scene.within("told after", agent.hear(&["no payment: "], at, s(40)), s(30));
+    scene.holds("as a credential's fault", agent.has_said(&["credential"], at));
+    scene.holds("without showing it", !agent.has_said(&["hunter2"], agent.began));
+    let back = Instant::now();
+    place.sandbox().accept_credentials(credentials());
+    scene.within("payments go on after", agent.hear(&["payments go on"], back, s(40)), s(30));
+    scene.at_most("jobs", place.jobs(), 1);
+}
+
+fn wrong_at_the_start(scene: &mut Scene) {
+    let place = paid();
+    let mut agent = payer(scene, &place, "Bearer wrong");
+    wait(s(20));
+    scene.holds("told", agent.has_said(&["credential"], agent.began));
+    scene.at_most("tries in 20 s", tries(&place) as u64, 20);
+    scene.holds("the agent runs", agent.runs());
+    scene.at_most("jobs", place.jobs(), 0);
+}
