@@ -123,12 +123,9 @@ impl Capture {
     /// Encodes pictures of this size and rate from now on; both sides even. False when the encoder takes no
     /// others while frames flow, or there is none.
     pub fn set_picture(&self, width: u32, height: u32, fps: u32) -> bool {
-        let Some(element) = self.element.as_ref().filter(|element| element.row.resizes) else {
-            return false;
-        };
-        let pipeline = self.running.pipeline();
-        let (shape, encoder) = (pipeline.by_name(SHAPE), pipeline.by_name(ENCODER));
-        let (Some(shape), Some(encoder)) = (shape, encoder) else { return false };
+        let resizes = self.element.as_ref().is_some_and(|element| element.row.resizes);
+        let shape = self.running.pipeline().by_name(SHAPE).filter(|_| resizes);
+        let Some(shape) = shape else { return false };
         let old = shape.property::<gst::Caps>("caps");
         let format = old.structure(0).and_then(|caps| caps.get::<String>("format").ok());
         let Some(format) = format else { return false };
@@ -137,10 +134,8 @@ impl Capture {
         if caps.parse::<gst::Caps>().is_ok_and(|new| new == old) {
             return true;
         }
-        // Keys are counted in frames. The encoder begins anew with the caps, and takes the count with them.
-        for (property, value) in element.gop(&video) {
-            encoder.set_property_from_str(property, &value);
-        }
+        // Keys are counted in frames, and the count is fixed once the encoder runs.
+        self.feed.ask_for_keys(fps, video.segment);
         shape.set_property_from_str("caps", &caps);
         log::debug!("encodes {width}x{height} at {fps} frames/s");
         true

@@ -5,8 +5,8 @@
 //!
 //! Does not: build pipelines, or know what is upstream.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
@@ -40,6 +40,29 @@ struct Inner {
     last_in: AtomicU64,
     last_out: AtomicU64,
     epoch: Instant,
+    keys: Mutex<Keys>,
+}
+
+/// When to ask for a key, where the encoder counts its frames for another rate than it gets.
+#[derive(Debug, Default)]
+struct Keys {
+    /// From a frame to the next, and from a key to the next.
+    rhythm: Option<(Duration, Duration)>,
+    last: Option<Duration>,
+}
+
+impl Keys {
+    /// A frame was decoded then: whether the next one is to be a key.
+    fn asks(&mut self, is_key: bool, at: Duration) -> bool {
+        if is_key || self.last.is_none_or(|last| last > at) {
+            self.last = Some(at);
+        }
+        match (self.rhythm, self.last) {
+            // A frame is late or early by some microseconds.
+            (Some((frame, gop)), Some(last)) => at + frame * 3 / 2 > last + gop,
+            _ => false,
+        }
+    }
 }
 
 impl Feed {
@@ -56,6 +79,7 @@ impl Feed {
             last_in: AtomicU64::new(0),
             last_out: AtomicU64::new(0),
             epoch: Instant::now(),
+            keys: Mutex::default(),
         }))
     }
 
@@ -92,6 +116,12 @@ impl Feed {
             key,
         });
         Ok(())
+    }
+
+    /// From now on a key is asked for after so many frames of this rate; the encoder counts for another one.
+    pub(in crate::media::io) fn ask_for_keys(&self, fps: u32, gop: Duration) {
+        let frame = Duration::from_secs(1) / fps.max(1);
+        self.0.keys.lock().unwrap_or_else(PoisonError::into_inner).rhythm = Some((frame, gop));
     }
 
     /// Access units that came out so far.
@@ -179,6 +209,10 @@ impl Feed {
         // The parser takes pictures of I slices only for keys too, but decoding can begin at IDR only.
         let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)
             && buffer.map_readable().is_ok_and(|map| nal::is_idr(&map));
+        let asks = {
+            let mut keys = self.0.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            keys.asks(is_key, decode_time.unwrap_or(pts))
+        };
         let now = Instant::now();
         self.0.last_out.store(self.0.nanos(now), Ordering::Relaxed);
         let shared = &self.0.units.0;
@@ -196,6 +230,9 @@ impl Feed {
         self.0.came_out.notify_waiters();
         shared.came_out.notify_waiters();
         shared.arrived.notify_one();
+        if asks {
+            self.0.units.request_key();
+        }
         Ok(gst::FlowSuccess::Ok)
     }
 }
