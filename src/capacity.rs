@@ -45,12 +45,17 @@ pub const GRPC_MESSAGE: usize = 256 << 10;
 pub const RESPONSE_HEAD: usize = 32 << 10;
 /// The largest segment read from a peer; a 2 s segment at 40 Mbit/s is 10 MB.
 pub const SEGMENT_BODY: u64 = 64 << 20;
+/// Addresses of one name that are tried.
+pub const ADDRESSES: usize = 4;
 /// Peers whose TLS settings (and session tickets) are kept.
 pub const TLS_PEERS: usize = 32;
 /// The kernel's send buffer of a connection, in bytes (Linux doubles it for its own bookkeeping). Left to
-/// itself it grows to 4 MB on loopback, which is 16 s of video at 2 Mbit/s; this is 1 s, and carries 7 Mbit/s
-/// over a round trip of 300 ms.
+/// itself it grows to 4 MB on loopback, which is 16 s of video at 2 Mbit/s; this carries 7 Mbit/s over a round
+/// trip of 300 ms.
 pub const SEND_BUFFER: u32 = 256 << 10;
+/// Bytes that the kernel takes for a connection beyond what is on its way, so that media waits in our own queue,
+/// where it can grow stale in sight: a key frame at 2 Mbit/s.
+pub const UNSENT: u32 = 32 << 10;
 /// Certificates that stay pinned.
 pub const PINS: usize = 256;
 /// Candidate orchestrators of one selection.
@@ -84,6 +89,22 @@ pub const STATUS_CHARS: usize = 200;
 
 /// Time to resolve, connect and finish the TLS handshake.
 pub const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// Time for the first try to connect, before a second one within [`CONNECT_TIME`]: the kernel asks a silent
+/// peer again after 1 s, then 2, then 4, and a link that returns is to be met within 2 s.
+pub const FIRST_CONNECT_TIME: Duration = Duration::from_secs(2);
+/// Bytes sent that are not acknowledged within this time mean that the link is gone. A Wi-Fi that changes its
+/// access point takes less.
+pub const ACKNOWLEDGE_TIME: Duration = Duration::from_millis(2500);
+/// A connection on which nothing comes is asked for a sign of life after this time, and then every
+/// [`ALIVE_EVERY`]; [`ALIVE_TRIES`] without an answer are its end.
+pub const ALIVE_AFTER: Duration = Duration::from_secs(4);
+/// See [`ALIVE_AFTER`].
+pub const ALIVE_EVERY: Duration = Duration::from_secs(2);
+/// See [`ALIVE_AFTER`].
+pub const ALIVE_TRIES: u32 = 3;
+/// An orchestrator on which no segment got through for this long since the first one was lost is left. With
+/// [`ACKNOWLEDGE_TIME`] before that, it is left within 10 s.
+pub const LEAVE_TIME: Duration = Duration::from_secs(7);
 /// Time for a whole request and answer with a short body.
 pub const CALL_TIME: Duration = Duration::from_secs(15);
 /// Time for an answer with a short body from its first byte to its last, however long it may take to begin.

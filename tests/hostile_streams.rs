@@ -79,7 +79,7 @@ async fn publish(attacker: &Attacker) -> Result<End, TrickleError> {
     let (_hold, stop) = Stop::new();
     let mime = HeaderValue::from_static("video/mp2t");
     let channel = channel(attacker, Purpose::Publish);
-    let times = PublishTimes { chunk: TIME, answer: TIME, stop: TIME };
+    let times = PublishTimes { chunk: TIME, answer: TIME, stop: TIME, ..PublishTimes::default() };
     let publisher = Publisher::new(connector(), channel, mime, Arc::default()).with_times(times);
     publisher.run(Endless(0), stop).await
 }

@@ -123,7 +123,7 @@ impl Posts {
 
     fn outcome(&mut self, seq: Seq, progress: Progress, random: &mut Random) -> Decision {
         if random.chance(0.15) {
-            return self.publication.on_broken(seq, progress, random.unit());
+            return self.publication.on_broken(seq, progress, random.chance(0.2), random.unit());
         }
         let good = random.chance(0.8);
         let status = if good { 200 } else { *random.pick(&[200, 400, 404, 470, 500, 503]) };
@@ -178,7 +178,7 @@ fn can_go_on(mut posts: Posts) {
                 assert_eq!(decision, Decision::Proceed);
             } else {
                 // It ended without a byte: its connection breaks, and it may end the publication.
-                let _ = posts.publication.on_broken(seq, Progress::Unsent, 0.5);
+                let _ = posts.publication.on_broken(seq, Progress::Unsent, true, 0.5);
             }
         }
         posts.ahead = Some(posts.publication.upcoming());

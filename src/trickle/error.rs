@@ -45,6 +45,11 @@ pub enum LinkError {
 }
 
 impl LinkError {
+    /// Whether the host is there, but nobody listens any more.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.is_refused())
+    }
+
     /// What comes next.
     pub fn fault(&self) -> Fault {
         match self {

@@ -9,10 +9,12 @@
 //! | any answer with `Lp-Trickle-Closed`, 404 | end | end | end |
 //! | 200 | seq is burnt, go on | lost: reset | complete |
 //! | other status | the same seq after a pause, 5 tries | lost: reset | lost: close it |
-//! | broken | the same seq after a pause, 5 tries | lost: reset | lost: close it |
+//! | connection refused | the same seq after a pause, 3 tries | | |
+//! | broken | the same seq after a pause, until the owner has waited for long enough | lost: reset | lost: close it |
 //!
 //! 3 lost (or burnt) in a row are the end, and so is a segment that begins while
-//! [`SEGMENTS_IN_FLIGHT`] are without an answer.
+//! [`SEGMENTS_IN_FLIGHT`] are without an answer. A link that is gone may return; a process that is gone takes its
+//! channels with it.
 //!
 //! Does not: wait, send, or look at the clock.
 
@@ -23,6 +25,9 @@ use heapless::Vec;
 use crate::capacity::SEGMENTS_IN_FLIGHT;
 use crate::segment::Seq;
 use crate::trickle::{Answer, LOST_IN_A_ROW, TRIES, retry_pause};
+
+/// Connections in a row that were refused: with the pauses between them, 1 s.
+const REFUSALS: u32 = 3;
 
 /// How far the upload of a segment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,13 +84,21 @@ pub struct Publication {
     in_flight: Vec<Seq, SEGMENTS_IN_FLIGHT>,
     lost_in_a_row: u32,
     tries: u32,
+    refused: u32,
 }
 
 impl Publication {
     /// A publication whose first seq is what `GET {channel}/next` told. Its first POST resets, so that
     /// readers do not hang on what an earlier publisher left open.
     pub fn resolved(latest: Seq) -> Self {
-        Self { next: latest, reset: true, in_flight: Vec::new(), lost_in_a_row: 0, tries: 0 }
+        Self {
+            next: latest,
+            reset: true,
+            in_flight: Vec::new(),
+            lost_in_a_row: 0,
+            tries: 0,
+            refused: 0,
+        }
     }
 
     /// The seq to pre-connect, and whether its POST carries `Lp-Trickle-Reset: 1`.
@@ -128,7 +141,7 @@ impl Publication {
             (404, _) => Decision::End(Why::Missing),
             (200, Progress::Ended) => {
                 self.lost_in_a_row = 0;
-                self.tries = 0;
+                (self.tries, self.refused) = (0, 0);
                 Decision::Proceed
             }
             (200, Progress::Unsent) => {
@@ -145,11 +158,25 @@ impl Publication {
         }
     }
 
-    /// The connection broke, or did not take a chunk or give an answer in time. `jitter` as above.
-    pub fn on_broken(&mut self, seq: Seq, progress: Progress, jitter: f64) -> Decision {
+    /// The connection broke, or did not take a chunk or give an answer in time; or it was refused, as nobody
+    /// listens any more. `jitter` as above.
+    pub fn on_broken(
+        &mut self,
+        seq: Seq,
+        progress: Progress,
+        is_refused: bool,
+        jitter: f64,
+    ) -> Decision {
         self.in_flight.retain(|s| *s != seq);
         match progress {
-            Progress::Unsent => self.try_again(seq, Why::Unreachable, jitter),
+            Progress::Unsent if is_refused => {
+                self.refused += 1;
+                if self.refused >= REFUSALS {
+                    return Decision::End(Why::Unreachable);
+                }
+                self.again(seq, jitter)
+            }
+            Progress::Unsent => self.again(seq, jitter),
             Progress::Open => self.lose_open(),
             Progress::Ended => self.lose(Decision::Close(seq)),
         }
@@ -166,17 +193,17 @@ impl Publication {
     }
 
     fn try_again(&mut self, seq: Seq, why: Why, jitter: f64) -> Decision {
+        self.tries += 1;
+        if self.tries < TRIES { self.again(seq, jitter) } else { Decision::End(why) }
+    }
+
+    fn again(&mut self, seq: Seq, jitter: f64) -> Decision {
         if seq.next() == self.next {
             // Taken, but not a byte of it left: it is still the next one.
             self.next = seq;
             self.reset = true;
         }
-        self.tries += 1;
-        if self.tries < TRIES {
-            Decision::RetryAfter(retry_pause(jitter))
-        } else {
-            Decision::End(why)
-        }
+        Decision::RetryAfter(retry_pause(jitter))
     }
 }
 
@@ -197,8 +224,9 @@ mod tests {
         Answer(u64, u16, Progress, Decision),
         Closed(u64, Progress, Decision),
         Broken(u64, Progress, Decision),
+        Refused(u64, Decision),
     }
-    use Told::{Answer as A, Broken as B, Closed as C, Take as T, TakeTooMany};
+    use Told::{Answer as A, Broken as B, Closed as C, Refused as R, Take as T, TakeTooMany};
 
     #[track_caller]
     fn check(story: &[Told], upcoming: (u64, bool), in_flight: usize) {
@@ -225,8 +253,9 @@ mod tests {
                     (publication.on_answer(Seq(seq), &answer, progress, 0.5), expected)
                 }
                 B(seq, progress, expected) => {
-                    (publication.on_broken(Seq(seq), progress, 0.5), expected)
+                    (publication.on_broken(Seq(seq), progress, false, 0.5), expected)
                 }
+                R(seq, expected) => (publication.on_broken(Seq(seq), Unsent, true, 0.5), expected),
             };
             assert_eq!(got, expected, "{told:?} in {story:?}");
         }
@@ -283,9 +312,11 @@ mod tests {
     }
 
     #[test]
-    fn five_tries_without_a_byte_are_the_end() {
-        let tried = [B(7, Unsent, MIDDLE); 4];
-        check(&[&tried[..], &[B(7, Unsent, End(Why::Unreachable))]].concat(), (7, true), 0);
+    fn a_peer_that_refuses_is_left_soon_and_a_link_may_return_for_longer() {
+        let gone = [R(7, MIDDLE), R(7, MIDDLE), R(7, End(Why::Unreachable))];
+        check(&gone, (7, true), 0);
+        check(&[B(7, Unsent, MIDDLE); 100], (7, true), 0);
+        let tried = [A(7, 503, Unsent, MIDDLE); 4];
         check(&[&tried[..], &[A(7, 503, Unsent, End(Why::Refused(503)))]].concat(), (7, true), 0);
         let recovered = [T, A(7, 200, Ended, Proceed), B(8, Unsent, MIDDLE)];
         check(&[&tried[..], &recovered].concat(), (8, false), 0);
@@ -310,7 +341,7 @@ mod tests {
     fn pauses_lie_between_300_and_500_ms() {
         for (jitter, ms) in [(0.0, 300), (1.0, 500), (-3.0, 300), (7.0, 500)] {
             let mut publication = Publication::resolved(Seq(0));
-            let decision = publication.on_broken(Seq(0), Unsent, jitter);
+            let decision = publication.on_broken(Seq(0), Unsent, false, jitter);
             assert_eq!(decision, RetryAfter(Duration::from_millis(ms)));
         }
     }

@@ -18,12 +18,16 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig, RootCertStore};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::capacity::{CONNECT_TIME, SEND_BUFFER, TLS_PEERS};
+use crate::capacity::{
+    ACKNOWLEDGE_TIME, ADDRESSES, ALIVE_AFTER, ALIVE_EVERY, ALIVE_TRIES, CONNECT_TIME,
+    FIRST_CONNECT_TIME, SEND_BUFFER, TLS_PEERS, UNSENT,
+};
 use crate::fault::Fault;
 use crate::http::io::authorities;
 use crate::http::{Authority, Distrust, Judge, Scheme, TlsPeer, Url};
@@ -60,6 +64,11 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether the host is there, but nobody listens on the port.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Connect(_, error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+
     /// What comes next.
     pub fn fault(&self) -> Fault {
         match self {
@@ -184,13 +193,21 @@ impl Connector {
         let addresses = tokio::net::lookup_host((peer.host(), peer.port()))
             .await
             .map_err(|error| ConnectError::Resolve(peer.clone(), error))?;
-        for address in addresses {
-            match connect_to(address).await {
-                Ok(stream) => {
-                    tcp = Some(stream);
-                    break;
+        let addresses: Vec<SocketAddr> = addresses.take(ADDRESSES).collect();
+        'tries: for time in [FIRST_CONNECT_TIME, CONNECT_TIME] {
+            for address in &addresses {
+                match tokio::time::timeout(time, connect_to(*address)).await {
+                    Ok(Ok(stream)) => {
+                        tcp = Some(stream);
+                        break 'tries;
+                    }
+                    Ok(Err(error)) => last = Some(error),
+                    Err(_) => last = Some(io::ErrorKind::TimedOut.into()),
                 }
-                Err(error) => last = Some(error),
+            }
+            // Who refuses does so again.
+            if last.as_ref().is_some_and(|error| error.kind() != io::ErrorKind::TimedOut) {
+                break;
             }
         }
         let tcp = tcp.ok_or_else(|| {
@@ -266,7 +283,12 @@ impl Connector {
 async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.connect(address).await
+    let stream = socket.connect(address).await?;
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_notsent_lowat(UNSENT)?;
+    let alive = TcpKeepalive::new().with_time(ALIVE_AFTER).with_interval(ALIVE_EVERY);
+    socket.set_tcp_keepalive(&alive.with_retries(ALIVE_TRIES))?;
+    Ok(stream)
 }
 
 /// A connection, with or without TLS.
@@ -276,6 +298,20 @@ pub enum Stream {
     Plain(TcpStream),
     /// With TLS.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// From now on the connection breaks when what is sent is not acknowledged within [`ACKNOWLEDGE_TIME`]. For
+    /// one that is there to send: the kernel judges one that is silent by the same time.
+    pub fn expect_acknowledgement(&self) -> io::Result<()> {
+        let tcp = match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        };
+        let socket = SockRef::from(tcp);
+        socket.set_keepalive(false)?;
+        socket.set_tcp_user_timeout(Some(ACKNOWLEDGE_TIME))
+    }
 }
 
 impl AsyncRead for Stream {

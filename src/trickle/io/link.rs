@@ -62,6 +62,8 @@ impl<T> Drop for Task<T> {
 pub(super) struct Route {
     pub(super) connector: Arc<Connector>,
     pub(super) channel: Channel,
+    /// It is there to send: what is sent has to be acknowledged in time.
+    pub(super) sends: bool,
 }
 
 impl Route {
@@ -127,6 +129,10 @@ impl Route {
             .connect(self.channel.expose(), Alpn::Http1)
             .await
             .map_err(|error| LinkError::Connect(Box::new(error)))?;
+        if self.sends {
+            // Without it, a link that is gone is noticed later.
+            let _ = stream.expect_acknowledgement();
+        }
         let (requests, connection) = http1::Builder::new()
             .max_buf_size(RESPONSE_HEAD)
             .max_headers(HEADER_LINES)

@@ -103,6 +103,8 @@ pub(super) struct Post {
     pub(super) began: Instant,
     /// When its body was ended.
     pub(super) ended: Instant,
+    /// When it began to connect; `None` if it was given a connection.
+    pub(super) connects_since: Option<Instant>,
     /// Bytes of its body so far.
     pub(super) bytes: u64,
     writer: Option<mpsc::Sender<Bytes>>,
@@ -128,6 +130,8 @@ impl Post {
         if reset {
             request.headers_mut().insert(wire::RESET, HeaderValue::from_static("1"));
         }
+        let now = Instant::now();
+        let connects_since = spare.is_none().then_some(now);
         let task = Task::spawn({
             let mark = Arc::clone(&mark);
             async move {
@@ -146,8 +150,17 @@ impl Post {
                 Outcome { result: Ok(answer), spare }
             }
         });
-        let now = Instant::now();
-        Self { seq, reset, began: now, ended: now, bytes: 0, writer: Some(writer), mark, task }
+        Self {
+            seq,
+            reset,
+            began: now,
+            ended: now,
+            connects_since,
+            bytes: 0,
+            writer: Some(writer),
+            mark,
+            task,
+        }
     }
 
     /// Waits until the body takes a piece. `None` once the body was ended.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use heapless::Deque;
 use http::{HeaderValue, Method};
 
-use crate::capacity::CHUNK_TIME;
+use crate::capacity::{CHUNK_TIME, LEAVE_TIME};
 use crate::fault::Fault;
 use crate::http::io::Connector;
 use crate::rate;
@@ -86,6 +86,8 @@ pub struct PublishTimes {
     /// An answer not given within this time after the end of the body fails its segment. Three
     /// segments of 2 s without an answer are too many anyway.
     pub answer: Duration,
+    /// Since the first thing that went wrong, and nothing right after it.
+    pub leave: Duration,
     /// The whole graceful end: last answers, DELETE of the channel.
     pub stop: Duration,
 }
@@ -95,6 +97,7 @@ impl Default for PublishTimes {
         Self {
             chunk: CHUNK_TIME,
             answer: Duration::from_secs(10),
+            leave: LEAVE_TIME,
             stop: Duration::from_millis(1200),
         }
     }
@@ -117,7 +120,7 @@ impl Publisher {
         mime: HeaderValue,
         counters: Arc<Counters>,
     ) -> Self {
-        let route = Arc::new(Route { connector, channel });
+        let route = Arc::new(Route { connector, channel, sends: true });
         Self { route, mime, counters, times: PublishTimes::default() }
     }
 

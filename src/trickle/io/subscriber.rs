@@ -76,7 +76,7 @@ type Answered = Result<(Link, Response<Incoming>), LinkError>;
 impl Subscriber {
     /// A subscriber to `channel`.
     pub fn new(connector: Arc<Connector>, channel: Channel) -> Self {
-        let route = Arc::new(Route { connector, channel });
+        let route = Arc::new(Route { connector, channel, sends: false });
         Self { route, times: SubscribeTimes::default() }
     }
 

@@ -85,6 +85,8 @@ pub(super) struct Upload<P> {
     closing: Option<Task<()>>,
     /// The last thing that went wrong.
     cause: Option<LinkError>,
+    /// Since when something goes wrong and nothing right.
+    trouble: Option<Instant>,
 }
 
 impl<P: Pieces> Upload<P> {
@@ -104,6 +106,7 @@ impl<P: Pieces> Upload<P> {
             retry_at: None,
             closing: None,
             cause: None,
+            trouble: None,
         }
     }
 
@@ -191,7 +194,8 @@ impl<P: Pieces> Upload<P> {
             Hand::Empty | Hand::Opener { .. } => None,
         };
         let answer = self.flight.ended.first().map(|post| post.ended + times.answer);
-        [self.retry_at, chunk, answer].into_iter().flatten().min()
+        let leave = self.trouble.map(|since| since + times.leave);
+        [self.retry_at, chunk, answer, leave].into_iter().flatten().min()
     }
 
     fn on(&mut self, event: Event) -> Option<Ending> {
@@ -235,6 +239,9 @@ impl<P: Pieces> Upload<P> {
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             self.publisher.counters.bytes.fetch_add(length, Ordering::Relaxed);
             if let Some(post) = &mut self.flight.current {
+                // A connection that was made since then is a way to the peer.
+                let is_new = post.is_taken() && post.connects_since > self.trouble;
+                self.trouble.take_if(|_| is_new);
                 post.bytes += length;
             }
             permit.send(bytes);
@@ -246,6 +253,9 @@ impl<P: Pieces> Upload<P> {
 
     fn on_deadline(&mut self, now: Instant) -> Option<Ending> {
         let times = self.publisher.times;
+        if self.trouble.is_some_and(|since| since + times.leave <= now) {
+            return Some(Ending::Over(Why::Unreachable));
+        }
         self.retry_at.take_if(|at| *at <= now);
         if self.flight.ended.first().is_some_and(|post| post.ended + times.answer <= now) {
             let post = self.flight.ended.remove(0);
@@ -279,17 +289,22 @@ impl<P: Pieces> Upload<P> {
             Err(error) if error.fault() != Fault::Retry => return Some(Ending::Fatal(error)),
             Err(error) => {
                 log::debug!("{channel}: segment {seq} broke ({progress:?}): {error}");
+                let is_refused = error.is_refused();
                 self.cause = Some(error);
-                self.publication.on_broken(seq, progress, jitter())
+                self.publication.on_broken(seq, progress, is_refused, jitter())
             }
         };
         if complete {
+            self.trouble = None;
             let micros = u64::try_from(post.began.elapsed().as_micros()).unwrap_or(u64::MAX);
             counters.segments.fetch_add(1, Ordering::Relaxed);
             counters.last_upload_micros.store(micros, Ordering::Relaxed);
             let (handed_in, answered_in) = (post.ended - post.began, post.ended.elapsed());
             counters.on_upload(rate::Upload { handed_in, answered_in, bytes: post.bytes });
-        } else if stage != Stage::Ahead {
+        } else if stage != Stage::Ahead || !matches!(self.hand, Hand::Empty) {
+            self.trouble.get_or_insert_with(Instant::now);
+        }
+        if !complete && stage != Stage::Ahead {
             // Counted; whether it means anything, the publication decides.
             log::debug!("{channel}: segment {seq} is lost");
             counters.lost.fetch_add(1, Ordering::Relaxed);
