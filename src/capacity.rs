@@ -105,6 +105,11 @@ pub const ALIVE_TRIES: u32 = 3;
 /// An orchestrator on which no segment got through for this long since the first one was lost is left. With
 /// [`ACKNOWLEDGE_TIME`] before that, it is left within 10 s.
 pub const LEAVE_TIME: Duration = Duration::from_secs(7);
+/// With [`SEGMENTS_IN_FLIGHT`] segments, an answer that takes longer is that of an orchestrator which is too slow;
+/// a link that has just become narrow needs a few seconds until the bitrate follows.
+pub const SLOW_TIME: Duration = Duration::from_secs(5);
+/// The first picture of a segment waits no longer for its turn: that of the queue before it.
+pub const OPENER_TIME: Duration = Duration::from_secs(1);
 /// Time for a whole request and answer with a short body.
 pub const CALL_TIME: Duration = Duration::from_secs(15);
 /// Time for an answer with a short body from its first byte to its last, however long it may take to begin.

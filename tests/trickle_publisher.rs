@@ -36,6 +36,7 @@ fn quick() -> PublishTimes {
         chunk: Duration::from_millis(400),
         answer: Duration::from_millis(1500),
         stop: Duration::from_millis(600),
+        slow: Duration::from_millis(300),
         ..PublishTimes::default()
     }
 }

@@ -62,6 +62,7 @@ impl Loop {
                 self.job_trouble.on_failure(&text, Instant::now());
             }
             Command::TryLater(why) => {
+                self.look_at_clock();
                 let why = self.explain(why).to_string();
                 self.job_trouble.on_failure(&why, Instant::now());
                 self.await_reach();

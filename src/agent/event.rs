@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::agent::Change;
 use crate::agent::work::{Candidates, Job, With};
+use crate::clock::Look;
 use crate::http::Url;
 use crate::job::{JobError, JobEvent};
 use crate::media::MediaError;
@@ -76,6 +77,8 @@ pub(super) enum Event {
     SlateOpened(Result<Capture, MediaError>),
     /// The way to the network is to be looked at.
     Reading,
+    /// This machine's clock was looked at; whether a certificate was refused for its time.
+    Clock(Look, bool),
     /// A peer that could not be reached can be reached again.
     Reachable,
     /// There is another configuration.

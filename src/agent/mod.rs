@@ -15,6 +15,7 @@
 
 mod act;
 mod camera;
+mod daytime;
 mod error;
 mod event;
 mod fanout;

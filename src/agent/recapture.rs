@@ -26,10 +26,12 @@ impl Loop {
     /// Capture has ended by itself.
     pub(super) fn on_capture_ended<T>(&mut self, end: CaptureEnd) -> Option<job::Event<T>> {
         let error = match end {
-            CaptureEnd::EndOfStream => {
+            // A file has an end. So has a pipeline, but in the field it is a camera, and is wanted again.
+            CaptureEnd::EndOfStream if self.ends_with_its_source() => {
                 self.stop_capture();
                 return Some(job::Event::CaptureDone);
             }
+            CaptureEnd::EndOfStream => MediaError::StreamEnded,
             CaptureEnd::Failed(error) => error,
         };
         let reason = chain(&error);
@@ -42,7 +44,16 @@ impl Loop {
         self.camera_trouble.on_failure(&format!("the camera is lost: {reason}"), now);
         let gave_frames = self.camera.on_lost(now);
         self.release_camera();
-        gave_frames.then_some(job::Event::CameraLost)
+        if gave_frames {
+            return Some(job::Event::CameraLost);
+        }
+        self.show_slate();
+        None
+    }
+
+    fn ends_with_its_source(&self) -> bool {
+        self.options.recovery == Recovery::Exit
+            || matches!(self.options.media.source, Source::File { .. })
     }
 
     /// Other options: the camera is opened anew with them, if it has to be.

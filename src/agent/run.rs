@@ -21,6 +21,7 @@ use crate::agent::wait::{at, began, changed, ended, hold, jitter};
 use crate::agent::work::{Job, With};
 use crate::agent::{Agent, AgentError, Change, Options};
 use crate::capacity::EVENTS;
+use crate::clock::ClockDoubt;
 use crate::fault::chain;
 use crate::http::Url;
 use crate::job::runner::Known;
@@ -92,6 +93,9 @@ pub(super) struct Loop {
     pub(super) payment_trouble: Option<String>,
     /// Where the job was started last.
     pub(super) orchestrator: Option<Url>,
+    pub(super) clock: ClockDoubt,
+    /// The clock is not believed, and looked at again.
+    pub(super) waits_for_clock: bool,
     pub(super) watch: Watch,
 }
 
@@ -128,6 +132,8 @@ pub(super) async fn run(agent: Agent, capture: Capture, stop: Stop) -> Result<()
         job_trouble: Say::new("the job runs again"),
         payment_trouble: None,
         orchestrator: None,
+        clock: ClockDoubt::new(),
+        waits_for_clock: false,
         watch: Watch::new(now),
     };
     running.run(commands, arrived, stop).await
@@ -258,6 +264,10 @@ impl Loop {
                 self.pace.read(&self.status, capture, Instant::now());
                 return None;
             }
+            Event::Clock(look, was_refused) => {
+                self.on_clock(look, was_refused);
+                return None;
+            }
             Event::Reachable => job::Event::Reachable,
             Event::Output => {
                 // A job counts as good once something comes back.
@@ -284,6 +294,7 @@ impl Loop {
                 return None;
             }
             Event::KeepAlive => {
+                self.look_at_clock();
                 if let Some(held) = &self.held {
                     held.parts.keep_alive();
                 }

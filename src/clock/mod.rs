@@ -17,15 +17,13 @@
 //! |---|---|
 //! | vouched for by a time source | the certificate is at fault: not a matter of the clock |
 //! | not vouched for | wait for it, up to [`PATIENCE`] |
-//! | not vouched for, after that wait | go on without a clock: certificates are pinned as seen first |
+//! | not vouched for, after that wait | go on without a clock: a chain of certificates has to be good but for its time |
 //!
-//! Does not: set the clock, ask for the time (`io` does), or judge certificates (`orchestrator::trust` does).
+//! Does not: set the clock, ask for the time (`io` does), or judge certificates (`http::TlsPeer` does).
 
 pub mod io;
 
 use std::time::{Duration, Instant, SystemTime};
-
-use crate::http::Distrust;
 
 /// How long a clock is waited for: systemd-timesyncd needs some seconds once there is a network; a minute
 /// covers a slow Wi-Fi.
@@ -49,8 +47,7 @@ pub enum Step {
     Believe,
     /// Say "clock not synchronised", try no certificate, and look again then.
     Wait(Instant),
-    /// Go on without a clock: under the policy `ca`, treat a certificate with a wrong time as `tofu` does, with
-    /// a warning.
+    /// Go on without a clock: believe a chain of certificates that is good but for its time, with a warning.
     GoOnWithout,
 }
 
@@ -119,11 +116,6 @@ impl ClockDoubt {
         self.state = State::Waiting { until: now + PATIENCE };
         Step::Wait(now + LOOK_EVERY)
     }
-}
-
-/// Whether a certificate was refused for nothing but its time.
-pub fn is_about_time(distrust: &Distrust) -> bool {
-    matches!(distrust, Distrust::WrongTime(_))
 }
 
 fn is_before_build(wall: SystemTime) -> bool {
@@ -239,11 +231,5 @@ mod tests {
             assert_eq!(seconds(text, 7), expected, "{text}");
         }
         assert!(!is_before_build(SystemTime::now()), "this machine's clock, or BUILT, is wrong");
-    }
-
-    #[test]
-    fn only_a_wrong_time_is_about_time() {
-        assert!(is_about_time(&Distrust::WrongTime("expired".to_owned())));
-        assert!(!is_about_time(&Distrust::NoAuthority("expired".to_owned())));
     }
 }

@@ -10,5 +10,5 @@ mod tls;
 mod url;
 
 pub use service::ServiceTrust;
-pub use tls::{CaVerdict, Distrust, Fingerprint, Judge, TlsPeer};
+pub use tls::{CaVerdict, Distrust, Fingerprint, Judge, TlsPeer, WALL_CLOCK, WallClock};
 pub use url::{Authority, Scheme, Url, UrlError};

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -69,7 +70,7 @@ pub enum CaVerdict {
     Valid,
     /// It does not; the reason as rustls words it.
     Invalid(String),
-    /// It might, but the certificate is not valid at this machine's time.
+    /// It does, but a certificate is not valid at this machine's time.
     WrongTime(String),
 }
 
@@ -128,6 +129,70 @@ pub trait Judge: fmt::Debug + Send + Sync {
     fn judge(&self, peer: &Authority, seen: &Fingerprint, ca: &CaVerdict) -> Result<(), Distrust>;
 }
 
+/// This machine's clock, as far as certificates are concerned: there is one, whoever asks.
+pub static WALL_CLOCK: WallClock =
+    WallClock { is_disbelieved: AtomicBool::new(false), has_refused: AtomicBool::new(false) };
+
+/// Whether the time of day is believed. Nothing but certificates needs it.
+#[derive(Debug)]
+pub struct WallClock {
+    is_disbelieved: AtomicBool,
+    has_refused: AtomicBool,
+}
+
+impl WallClock {
+    /// Whether what a certificate says of its time counts for nothing now.
+    pub fn is_disbelieved(&self) -> bool {
+        self.is_disbelieved.load(Ordering::Relaxed)
+    }
+
+    /// From now on, a chain that is good but for its time is good, or not.
+    pub fn disbelieve(&self, is_disbelieved: bool) {
+        self.is_disbelieved.store(is_disbelieved, Ordering::Relaxed);
+    }
+
+    /// Whether a certificate was refused for its time since this was asked last.
+    pub fn take_refusal(&self) -> bool {
+        self.has_refused.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Times that are tried until a chain that is good but for its time is known as such: one for each certificate.
+const TIMES: usize = 4;
+
+/// What authorities say. A certificate whose time is wrong is looked at again at a time that it names, so that
+/// a wrong clock excuses nothing else.
+fn verdict<T>(
+    verify: impl Fn(UnixTime) -> Result<T, rustls::Error>,
+    mut now: UnixTime,
+) -> CaVerdict {
+    let mut wrong_time = None;
+    for _ in 0..TIMES {
+        let error = match (verify(now), wrong_time) {
+            (Ok(_), None) => return CaVerdict::Valid,
+            (Ok(_), Some(reason)) => return CaVerdict::WrongTime(reason),
+            (Err(error), before) => {
+                let reason = words::shown(&error.to_string());
+                let Some(time) = valid_time(&error) else { return CaVerdict::Invalid(reason) };
+                now = time;
+                before.unwrap_or(reason)
+            }
+        };
+        wrong_time = Some(error);
+    }
+    CaVerdict::Invalid("its certificates are not valid at the same time".to_owned())
+}
+
+/// A time at which the certificate that this error is about is valid, if it is about time.
+fn valid_time(error: &rustls::Error) -> Option<UnixTime> {
+    let rustls::Error::InvalidCertificate(error) = error else { return None };
+    match error {
+        CertificateError::NotValidYetContext { not_before, .. } => Some(*not_before),
+        CertificateError::ExpiredContext { not_after, .. } => Some(*not_after),
+        _ => None,
+    }
+}
+
 /// A rustls verifier for one peer.
 #[derive(Debug)]
 pub struct TlsPeer {
@@ -160,23 +225,25 @@ impl ServerCertVerifier for TlsPeer {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verdict = match &self.ca {
             None => CaVerdict::Invalid("this machine has no list of authorities".to_owned()),
-            Some(ca) => match ca.verify_server_cert(
-                end_entity,
-                intermediates,
-                server_name,
-                ocsp_response,
-                now,
-            ) {
-                Ok(_) => CaVerdict::Valid,
-                Err(error) if is_about_time(&error) => {
-                    CaVerdict::WrongTime(words::shown(&error.to_string()))
+            Some(ca) => {
+                let at = |now| {
+                    let name = server_name;
+                    ca.verify_server_cert(end_entity, intermediates, name, ocsp_response, now)
+                };
+                match verdict(at, now) {
+                    CaVerdict::WrongTime(_) if WALL_CLOCK.is_disbelieved() => CaVerdict::Valid,
+                    verdict => verdict,
                 }
-                Err(error) => CaVerdict::Invalid(words::shown(&error.to_string())),
-            },
+            }
         };
         match self.judge.judge(&self.peer, &Fingerprint::of(end_entity), &verdict) {
             Ok(()) => Ok(ServerCertVerified::assertion()),
-            Err(distrust) => Err(CertificateError::Other(OtherError(Arc::new(distrust))).into()),
+            Err(distrust) => {
+                if let Distrust::WrongTime(_) = distrust {
+                    WALL_CLOCK.has_refused.store(true, Ordering::Relaxed);
+                }
+                Err(CertificateError::Other(OtherError(Arc::new(distrust))).into())
+            }
         }
     }
 
@@ -201,16 +268,6 @@ impl ServerCertVerifier for TlsPeer {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
-}
-
-fn is_about_time(error: &rustls::Error) -> bool {
-    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    matches!(
-        error,
-        rustls::Error::InvalidCertificate(
-            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
-        )
-    )
 }
 
 #[cfg(test)]

@@ -12,8 +12,7 @@
 //! | connection refused | the same seq after a pause, 3 tries | | |
 //! | broken | the same seq after a pause, until the owner has waited for long enough | lost: reset | lost: close it |
 //!
-//! 3 lost (or burnt) in a row are the end, and so is a segment that begins while
-//! [`SEGMENTS_IN_FLIGHT`] are without an answer. A link that is gone may return; a process that is gone takes its
+//! 3 lost (or burnt) in a row are the end. While [`SEGMENTS_IN_FLIGHT`] are without an answer none begins. A link that is gone may return; a process that is gone takes its
 //! channels with it.
 //!
 //! Does not: wait, send, or look at the clock.

@@ -21,8 +21,11 @@ use crate::media::io::running::{self, End, Ending, Running, Watch};
 use crate::media::io::{diagnosis, encoders, measure, prepare};
 use crate::media::pipeline::{self, ENCODER, SHAPE};
 use crate::media::source::{self, Form};
-use crate::media::stall::{Judgement, Limits, Seen, Stall};
+use crate::media::stall::{self, Judgement, Limits, Seen, Stall};
 use crate::media::{MediaError, Options, Source, Video};
+
+/// No timer of ours is so late, unless the process was stopped or the machine slept.
+const OVERSLEPT: Duration = Duration::from_secs(1);
 
 /// A source that is being captured. Dropping it stops it, which blocks for at most
 /// [`PIPELINE_STOP_TIME`](crate::capacity::PIPELINE_STOP_TIME); [`Capture::stop`] does not block.
@@ -208,7 +211,13 @@ impl Capture {
             let seen =
                 Seen { played, last_in: self.feed.last_in(), last_out: self.feed.last_out() };
             match limits.judge(seen, Instant::now()) {
-                Judgement::Wait(until) => tokio::time::sleep_until(until.into()).await,
+                Judgement::Wait(until) => {
+                    tokio::time::sleep_until(until.into()).await;
+                    if until.elapsed() > OVERSLEPT {
+                        // The whole process stood still: what came meanwhile is only seen now.
+                        tokio::time::sleep(stall::LONG).await;
+                    }
+                }
                 Judgement::Stalled { at, after } => return self.stall(at, after),
             }
         }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use heapless::Deque;
 use http::{HeaderValue, Method};
 
-use crate::capacity::{CHUNK_TIME, LEAVE_TIME};
+use crate::capacity::{CHUNK_TIME, LEAVE_TIME, OPENER_TIME, SLOW_TIME};
 use crate::fault::Fault;
 use crate::http::io::Connector;
 use crate::rate;
@@ -86,6 +86,11 @@ pub struct PublishTimes {
     /// An answer not given within this time after the end of the body fails its segment. Three
     /// segments of 2 s without an answer are too many anyway.
     pub answer: Duration,
+    /// With as many segments in flight as may be, the oldest answer may take this long: the link may be narrow, but a
+    /// peer that is slow is left.
+    pub slow: Duration,
+    /// A picture that waits this long for a segment of its own is dropped for a newer one.
+    pub opener: Duration,
     /// Since the first thing that went wrong, and nothing right after it.
     pub leave: Duration,
     /// The whole graceful end: last answers, DELETE of the channel.
@@ -97,6 +102,8 @@ impl Default for PublishTimes {
         Self {
             chunk: CHUNK_TIME,
             answer: Duration::from_secs(10),
+            slow: SLOW_TIME,
+            opener: OPENER_TIME,
             leave: LEAVE_TIME,
             stop: Duration::from_millis(1200),
         }

@@ -49,6 +49,7 @@ enum Hand {
     Opener {
         whole: bool,
         bytes: Bytes,
+        since: Instant,
     },
     /// The current POST is to take it.
     Chunk {
@@ -131,13 +132,12 @@ impl<P: Pieces> Upload<P> {
     /// Brings the POSTs in line with what comes next.
     fn arrange(&mut self) -> Result<(), Why> {
         self.preconnect();
-        let Hand::Opener { whole, bytes } = &mut self.hand else { return Ok(()) };
-        let (whole, bytes) = (*whole, std::mem::take(bytes));
+        let Hand::Opener { whole, bytes, since } = &mut self.hand else { return Ok(()) };
+        let (whole, bytes, since) = (*whole, std::mem::take(bytes), *since);
         self.flight.end_current();
-        // Messages may come in bursts and wait; media that does would be late.
-        let may_begin = !(whole && self.publication.is_full());
+        let may_begin = !self.publication.is_full();
         let Some(mut post) = self.flight.ahead.take_if(|_| may_begin) else {
-            self.hand = Hand::Opener { whole, bytes };
+            self.hand = Hand::Opener { whole, bytes, since };
             return Ok(());
         };
         let seq = self.publication.take_seq()?;
@@ -191,11 +191,14 @@ impl<P: Pieces> Upload<P> {
         let times = &self.publisher.times;
         let chunk = match &self.hand {
             Hand::Chunk { since, .. } => Some(*since + times.chunk),
+            Hand::Opener { whole: false, since, .. } => Some(*since + times.opener),
             Hand::Empty | Hand::Opener { .. } => None,
         };
+        let oldest = self.flight.ended.first().filter(|_| self.publication.is_full());
+        let slow = oldest.map(|post| post.ended + times.slow);
         let answer = self.flight.ended.first().map(|post| post.ended + times.answer);
         let leave = self.trouble.map(|since| since + times.leave);
-        [self.retry_at, chunk, answer, leave].into_iter().flatten().min()
+        [self.retry_at, chunk, answer, slow, leave].into_iter().flatten().min()
     }
 
     fn on(&mut self, event: Event) -> Option<Ending> {
@@ -212,8 +215,8 @@ impl<P: Pieces> Upload<P> {
             }
             Event::Piece(Some(Piece { place, bytes })) => {
                 self.hand = match place {
-                    Place::Begin => Hand::Opener { whole: false, bytes },
-                    Place::Whole => Hand::Opener { whole: true, bytes },
+                    Place::Begin => Hand::Opener { whole: false, bytes, since: Instant::now() },
+                    Place::Whole => Hand::Opener { whole: true, bytes, since: Instant::now() },
                     Place::Continue if self.flight.current.is_some() => {
                         Hand::Chunk { whole: false, bytes, since: Instant::now() }
                     }
@@ -260,6 +263,16 @@ impl<P: Pieces> Upload<P> {
         if self.flight.ended.first().is_some_and(|post| post.ended + times.answer <= now) {
             let post = self.flight.ended.remove(0);
             return self.on_outcome(Stage::Ended, &post, Err(LinkError::Timeout));
+        }
+        let oldest = self.flight.ended.first().filter(|_| self.publication.is_full());
+        if oldest.is_some_and(|post| post.ended + times.slow <= now) {
+            return Some(Ending::Over(Why::TooSlow));
+        }
+        if matches!(&self.hand, Hand::Opener { whole: false, since, .. } if *since + times.opener <= now)
+        {
+            // The picture is old by now: the newest one begins the next segment.
+            self.hand = Hand::Empty;
+            self.pieces.resync();
         }
         if matches!(&self.hand, Hand::Chunk { since, .. } if *since + times.chunk <= now) {
             let post = self.flight.current.take()?;
