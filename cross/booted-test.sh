@@ -18,6 +18,9 @@ for one in livepeer-edge livepeer-edge@front; do
   result - "$one: $(systemd-analyze security --no-pager $one 2>/dev/null | tail -n 1 | sed 's/[^ -~]//g; s/^ *//')"
 done
 
+# The package's own configuration is kept for later.
+without_anything ""
+
 # --- a valid configuration ------------------------------------------------------------------------------
 systemd-run --quiet --unit edge-sandbox edge-sandbox sandbox
 listens() { journalctl --boot --unit edge-sandbox --output cat | grep -q 'orchestrator at'; }

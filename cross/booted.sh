@@ -6,7 +6,7 @@
 #   cross/booted.sh
 #
 # The package is package.sh's, the sandbox build.sh's, both of this machine's architecture. EDGE_SUITE names
-# another release than bookworm. Takes 5 minutes. Needs root, mmdebstrap, a mirror of Debian and
+# another release than bookworm. Takes 4 minutes. Needs root, mmdebstrap, a mirror of Debian and
 # systemd-nspawn.
 set -euo pipefail
 source "$(dirname "$0")/ground.sh"
@@ -28,11 +28,11 @@ cp "${packages[0]}" "$tree/root/edge.deb"
 install -m 755 "$sandbox" "$tree/usr/local/bin/edge-sandbox"
 in_tree() { enter "$tree" DEBIAN_FRONTEND=noninteractive HTTP_PROXY="${HTTP_PROXY-}" "$@"; }
 # The container has no network: what the package needs is brought there before.
-in_tree apt-get -q update >/dev/null
-in_tree apt-get -q install --yes --download-only /root/edge.deb >/dev/null
+in_tree apt-get -q -o Dpkg::Use-Pty=0 update >/dev/null
+in_tree apt-get -q -o Dpkg::Use-Pty=0 install --yes --download-only /root/edge.deb >/dev/null
 for mounted in proc sys dev; do umount "$tree/$mounted"; done
 
-cp "$project/cross/inside.sh" "$tree/usr/local/lib/inside.sh"
+install -m 644 "$project/cross/inside.sh" "$tree/usr/local/lib/inside.sh"
 declare -f without_anything >"$tree/usr/local/lib/without-anything.sh"
 install -m 755 "$project/cross/booted-test.sh" "$tree/usr/local/bin/booted-test"
 cat >"$tree/etc/systemd/system/booted-test.service" <<'UNIT'
@@ -42,9 +42,8 @@ After=multi-user.target
 Type=oneshot
 ExecStart=/usr/local/bin/booted-test
 ExecStopPost=systemctl --no-block poweroff
-StandardOutput=tty
-StandardError=tty
-TTYPath=/dev/console
+StandardOutput=file:/root/booted-test.log
+StandardError=inherit
 TimeoutStartSec=infinity
 UNIT
 mkdir -p "$tree/etc/systemd/system/graphical.target.wants"
@@ -67,10 +66,11 @@ log=$work/booted-$suite.log
 # The console has to be a terminal.
 timeout --kill-after=10 900 script --quiet --return --command "systemd-nspawn --quiet --directory='$tree' --boot --private-network \
   --register=no --keep-unit --machine=edge" /dev/null </dev/null >"$log" 2>&1 || say "the container ended with $?"
-grep -qa BOOTED-TEST-END "$log" || {
+cat "$tree/root/booted-test.log" "$tree/root/install.log" >>"$log" || true
+grep -qx BOOTED-TEST-END "$log" || {
   tail -n 30 "$log" >&2
-  fail "the test did not come to its end; the console is in $log"
+  fail "the test did not come to its end; see $log"
 }
-grep -hao 'RESULT .*' "$log" | tr -d '\r' | sed 's/^RESULT /  /' >&2
-grep -qa 'RESULT FAILED' "$log" && fail "see the lines above; the console is in $log"
+sed -n 's/^RESULT /  /p' "$log" >&2
+if grep -q '^RESULT FAILED' "$log"; then fail "see the lines above, and $log"; fi
 say "passed: $suite $arch, $(basename "${packages[0]}")"

@@ -52,8 +52,8 @@ mount -t overlay overlay -o "lowerdir=$base,upperdir=$layers/upper,workdir=$laye
 cp "${packages[0]}" "$tree/root/edge.deb"
 cp /etc/resolv.conf "$tree/etc/resolv.conf"
 in_tree() { enter "$tree" DEBIAN_FRONTEND=noninteractive "$@"; }
-in_tree apt-get -q update >/dev/null
-in_tree apt-get -q install --yes /root/edge.deb >/dev/null || fail "the package does not install"
+in_tree apt-get -q -o Dpkg::Use-Pty=0 update >/dev/null
+in_tree apt-get -q -o Dpkg::Use-Pty=0 install --yes /root/edge.deb >/dev/null || fail "the package does not install"
 without_anything "$tree"
 configure() {
   local name=$1 device=$2

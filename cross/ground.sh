@@ -85,6 +85,8 @@ clean_tree() {
   mkdir "$layers/upper" "$layers/work"
   mount -t overlay overlay -o "lowerdir=$base,upperdir=$layers/upper,workdir=$layers/work" "$tree"
   cp /etc/resolv.conf "$tree/etc/resolv.conf"
+  # With what a package recommends, as on a device.
+  sed -i '/Install-Recommends/d' "$tree/etc/apt/apt.conf.d/99mmdebstrap"
 }
 
 # enter TREE COMMAND...: runs a command in a tree with the kernel's file systems, with a clean environment.

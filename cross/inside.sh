@@ -41,7 +41,7 @@ is_the_same() { [[ $(show MainPID) == "$before" ]]; }
 
 # What the journal and `systemctl status` say of the unit.
 tells() { journalctl --boot --unit "$unit" --output cat | grep -q -- "$1"; }
-says() { systemctl status --no-pager --lines 10 "$unit" | grep -q -- "$1"; }
+says() { systemctl status --no-pager --full --lines 10 "$unit" | grep -q -- "$1"; }
 lines() { journalctl --boot --unit "$unit" --output cat | wc -l; }
 
 units_are_silent() {
@@ -53,17 +53,17 @@ units_are_silent() {
 # has_nothing SECONDS: starts instances that have nothing to work with, and looks after some time what they
 # have said. Their configurations are without_anything's.
 has_nothing() {
-  local seconds=$1 case each unit
+  local seconds=$1 one each unit
   systemctl start --no-block livepeer-edge@fresh livepeer-edge@no-camera livepeer-edge@no-network
   sleep "$seconds"
-  for case in 'fresh orchestrator.urls: missing' 'no-camera /dev/nowhere' 'no-network orchestrator.example'; do
-    unit=livepeer-edge@${case%% *}
-    check "$unit: its status says ${case#* }" says "${case#* }"
+  for one in 'fresh orchestrator.urls: missing' 'no-camera /dev/nowhere' 'no-network orchestrator.example'; do
+    unit=livepeer-edge@${one%% *}
+    check "$unit: its status says ${one#* }" says "${one#* }"
     each=$(($(lines) * 600 / seconds))
     # The limit is a line per second.
     check "  $(show ActiveState), $(show NRestarts) restarts in $seconds s; $each lines in the journal in 10 minutes" \
       [ "$each" -le 600 ]
-    systemctl status --no-pager --lines 8 "$unit"
+    systemctl status --no-pager --full --lines 8 "$unit"
   done
   systemctl stop 'livepeer-edge@no-*'
 }

@@ -46,9 +46,9 @@ ours() {
 configuration=$tree/etc/livepeer-edge/livepeer-edge.toml
 
 # --- install --------------------------------------------------------------------------------------------
-in_tree apt-get -q update >/dev/null
+in_tree apt-get -q -o Dpkg::Use-Pty=0 update >/dev/null
 # Recommends too, as on a device; a reinstall must not ask.
-check "one apt command installs it" in_tree apt-get -q install --yes /tmp/first.deb
+check "one apt command installs it" in_tree apt-get -q -o Dpkg::Use-Pty=0 install --yes /tmp/first.deb
 check "it runs" in_tree livepeer-edge --version
 # What the program is linked to comes from packages that it names.
 libraries_are_named() {
@@ -132,7 +132,7 @@ dpkg-deb --raw-extract "$package" "$tree/tmp/next"
 sed -i 's/^Version: .*/&+next/' "$tree/tmp/next/DEBIAN/control"
 dpkg-deb --build --root-owner-group -Zgzip "$tree/tmp/next" "$tree/tmp/next.deb" >/dev/null
 cp "$configuration" "$tree/tmp/before.toml"
-check "it upgrades without a question" in_tree apt-get -q install --yes /tmp/next.deb </dev/null
+check "it upgrades without a question" in_tree apt-get -q -o Dpkg::Use-Pty=0 install --yes /tmp/next.deb </dev/null
 check "the new version is there" in_tree sh -c 'dpkg-query --show livepeer-edge | grep -q +next'
 check "the configuration is kept" cmp "$configuration" "$tree/tmp/before.toml"
 check "the service is still enabled" test -L "$tree/etc/systemd/system/multi-user.target.wants/livepeer-edge.service"
@@ -141,11 +141,11 @@ check "the service is still enabled" test -L "$tree/etc/systemd/system/multi-use
 mkdir -p "$tree/var/lib/private/livepeer-edge" "$tree/var/lib/private/livepeer-edge-front"
 ln -s private/livepeer-edge "$tree/var/lib/livepeer-edge"
 echo '# mine' >"$tree/etc/livepeer-edge/front.toml"
-check "it is removed" in_tree apt-get -q remove --yes livepeer-edge
+check "it is removed" in_tree apt-get -q -o Dpkg::Use-Pty=0 remove --yes livepeer-edge
 check "the program is gone" is_gone "/usr/bin/livepeer-edge"
 check "the units are gone" is_gone "/usr/lib/systemd/system/livepeer-edge*"
 check "the configuration is still there" cmp "$configuration" "$tree/tmp/before.toml"
-check "it is purged" in_tree apt-get -q purge --yes livepeer-edge
+check "it is purged" in_tree apt-get -q -o Dpkg::Use-Pty=0 purge --yes livepeer-edge
 check "the configuration is gone" is_gone "/etc/livepeer-edge/livepeer-edge.toml"
 check "what the owner wrote stays" test -s "$tree/etc/livepeer-edge/front.toml"
 rm -r "$tree/etc/livepeer-edge"

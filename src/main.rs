@@ -3,10 +3,12 @@
 //! Does not: hold logic; the commands do.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use livepeer_edge::cli::{self, Command, Error, Settings, help, logger};
 use livepeer_edge::config::{self, Config, Purpose};
+use livepeer_edge::fault::chain;
+use livepeer_edge::service::Service;
 use livepeer_edge::stop::Stop;
 
 /// Threads for blocking calls: one for ureq, one for name look-ups.
@@ -21,6 +23,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             logger::print_error(&error);
+            // Until the next try, `systemctl status` shows no line of the journal, but this.
+            Service::from_environment(Instant::now()).status(&chain(&error));
             ExitCode::from(error.exit_code())
         }
     }

@@ -7,8 +7,10 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_livepeer-edge");
 const UNITS: [&str; 2] = ["livepeer-edge.service", "livepeer-edge@.service"];
@@ -154,6 +156,29 @@ fn a_start_that_fails_is_one_readable_line_in_the_journal() {
     let lines = journal(&folder.join("log"), &["run"]);
     assert!(lines.iter().any(|line| line.contains("orchestrator.urls")), "{lines:?}");
     assert!(lines.len() <= 5, "{lines:?}");
+}
+
+#[test]
+fn a_start_that_fails_stays_readable_until_the_next_one() {
+    let folder = folder("service-status");
+    let manager = folder.join("notify");
+    // Of an earlier run of this test.
+    let _ = fs::remove_file(&manager);
+    let socket = UnixDatagram::bind(&manager).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a limit");
+    let status = Command::new(BINARY)
+        .args(["run", "--config", "/nowhere/camera.toml"])
+        .env("NOTIFY_SOCKET", &manager)
+        .stderr(Stdio::null())
+        .status()
+        .expect("the binary runs");
+    assert_eq!(status.code(), Some(2));
+    let mut message = [0; 1024];
+    let length = socket.recv(&mut message).expect("a message to the service manager");
+    let message = String::from_utf8_lossy(message.get(..length).expect("what was received"));
+    assert!(message.starts_with("STATUS="), "{message}");
+    assert!(message.contains("/nowhere/camera.toml"), "{message}");
+    assert!(message.contains("No such file"), "{message}");
 }
 
 /// What a failing run writes to a journal; each line has a priority and no time.
