@@ -76,7 +76,8 @@ say "$(stat --format='%s bytes' "$binary"), newest symbol $glibc, needs:" \
 result=$work/livepeer-edge-$arch-sandbox
 if [[ " $* " == *" --no-default-features "* ]]; then
   result=${result%-sandbox}
-  (($(stat --format=%s "$binary") <= 4 << 20)) || fail "the binary is larger than 4 MiB"
+  # Boards are short of memory; a PC's code is larger too.
+  [[ $arch == amd64 ]] || (($(stat --format=%s "$binary") <= 4 << 20)) || fail "the binary is larger than 4 MiB"
 fi
 cp "$binary" "$result"
 printf '%s\n' "$result"
