@@ -74,10 +74,10 @@ has_nothing 180
 
 # --- a quiet time ------------------------------------------------------------------------------------------
 sync
-begin=$(wrote) disk=$(disk)
+begin=$(wrote) disk=$(disk) lines=$(journalctl --boot | wc -l)
 sleep "$QUIET"
 check "the agent writes nothing to the disk in $QUIET s" [ "$(wrote)" = "$begin" ]
-result - "the whole device wrote $(($(disk) - disk)) KiB to it"
+result - "the whole device wrote $(($(disk) - disk)) KiB to it, and $(($(journalctl --boot | wc -l) - lines)) lines to the journal"
 result - "memory: $(sed -n 's/^VmRSS:\s*//p' "/proc/$(show MainPID)/status") resident after all this"
 
 # --- the journal -------------------------------------------------------------------------------------------

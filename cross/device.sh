@@ -60,7 +60,8 @@ configure() {
   in_tree livepeer-edge setup --config "/etc/livepeer-edge/$name.toml" --source "v4l2:$device" \
     --orchestrator.urls 127.0.0.1:8935 --job.model noop --output "/run/$name/out.ts" \
     --signer.urls http://127.0.0.1:8936 --signer.headers '{"Authorization": "credential:signer-headers"}' \
-    --video.width 320 --video.height 240 --video.fps 5 --video.bitrate 200000 --encoder.speed ultrafast
+    --video.width 320 --video.height 240 --video.fps 5 --encoder.speed ultrafast \
+    --video.bitrate 200000 --video.min-bitrate 200000 --video.max-bitrate 200000 # an emulator is no link to follow
   # An output that is no disk, so that the disk can be watched.
   local unit=livepeer-edge
   [[ $name == livepeer-edge ]] || unit=livepeer-edge@$name

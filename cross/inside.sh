@@ -2,6 +2,9 @@
 # What tests inside of a booted system stand on: device-test.sh in an emulated device, booted-test.sh in a
 # container. To be sourced.
 
+# What goes to a log needs no colours and links.
+export SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0 SYSTEMD_PAGER=cat
+
 # The unit that is asked about.
 unit=livepeer-edge
 # Where its returned video goes.
