@@ -55,7 +55,7 @@
 //! | F1 | `trickle` | numbered segments over HTTP, both ways | knows no video; no seq is sent twice |
 //! | F1 | `orchestrator` | `GetOrchestrator` and discovery on the wire, capabilities, trust | unknown fields survive |
 //! | F1 | `payment` | signer and schedule of one session's payments | the info is opaque bytes; `state` goes back in order |
-//! | F0 | `http`, `segment`, `backoff`, `fault`, `capacity`, `price`, `secret`, `stop`, `trouble`, `clock`, `swap_limit`, `rate`, `words` | what all floors share | bounds have names in [`capacity`] |
+//! | F0 | `http`, `segment`, `backoff`, `fault`, `capacity`, `price`, `secret`, `stop`, `trouble`, `clock`, `swap_limit`, `rate`, `state_file`, `words` | what all floors share | bounds have names in [`capacity`] |
 //!
 //! # Why the muxer is ours
 //!
@@ -110,6 +110,7 @@ pub mod secret;
 pub mod segment;
 pub mod service;
 pub mod session;
+pub mod state_file;
 pub mod status;
 pub mod stop;
 pub mod swap_limit;

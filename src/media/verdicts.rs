@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::capacity::ENCODER_VERDICTS;
 use crate::media::Video;
+use crate::words;
 
 /// How long it holds that an encoder failed its trial.
 pub const AFTER_TRIAL: Duration = Duration::from_secs(24 * 3600);
@@ -67,13 +68,16 @@ pub enum Verdict {
 pub struct Verdicts(VecDeque<(Case, Verdict)>);
 
 impl Verdicts {
-    /// Reads the file's text; lines that make no sense are left out.
-    pub fn parse(text: &str) -> Self {
-        let mut verdicts = Self::default();
-        for (case, verdict) in text.lines().filter_map(line) {
-            verdicts.note(case, verdict);
+    /// Reads the file's text. Lines that make no sense are left out, and counted.
+    pub fn parse(text: &str) -> (Self, usize) {
+        let (mut verdicts, mut torn) = (Self::default(), 0);
+        for line in text.lines().map(line) {
+            match line {
+                Some((case, verdict)) => verdicts.note(case, verdict),
+                None => torn += 1,
+            }
         }
-        verdicts
+        (verdicts, torn)
     }
 
     /// The file's text.
@@ -82,7 +86,9 @@ impl Verdicts {
             let Case { element, gstreamer, shape: (width, height, fps) } = case;
             let verdict = match verdict {
                 Verdict::Works => "works".to_owned(),
-                Verdict::Fails { until, why } => format!("fails {} {why}", until.as_secs()),
+                Verdict::Fails { until, why } => {
+                    format!("fails {} {}", until.as_secs(), words::shown(why))
+                }
             };
             format!("{element} {gstreamer} {width}x{height}@{fps} {verdict}\n")
         };
@@ -166,7 +172,17 @@ mod tests {
             "v4l2h264enc 1.22.0 1280x720@24 fails 1790000000 no frame came\n\
              x264enc 1.22.0 1280x720@24 works\n"
         );
-        assert_eq!(Verdicts::parse(&text), verdicts);
+        assert_eq!(Verdicts::parse(&text), (verdicts, 0));
+    }
+
+    #[test]
+    fn a_reason_of_many_lines_does_not_tear_the_file() {
+        let mut verdicts = Verdicts::default();
+        let why = "it\nsaid\r".repeat(1000);
+        verdicts.note(case("a"), Verdict::Fails { until: NOW, why });
+        let text = verdicts.text();
+        assert!(text.len() < 300, "{text}");
+        assert_eq!(Verdicts::parse(&text).0.text(), text);
     }
 
     #[test]
@@ -186,7 +202,9 @@ mod tests {
             "a 1 2x99999999999@1 works",
             "\u{fffd}\0",
         ] {
-            assert_eq!(Verdicts::parse(&format!("{bad}\n{good}{bad}")).text(), good, "{bad:?}");
+            let (verdicts, torn) = Verdicts::parse(&format!("{bad}\n{good}{bad}"));
+            assert_eq!(verdicts.text(), good, "{bad:?}");
+            assert_eq!(torn, if bad.is_empty() { 1 } else { 2 }, "{bad:?}");
         }
     }
 

@@ -1,12 +1,7 @@
 //! The encoders of this machine: finds them, tries them, and remembers in a file what became of each.
 //!
-//! The file is written only when it changes, whole and at once: a power cut leaves the old one.
-//!
 //! Does not: decide; `choice` does.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gstreamer as gst;
@@ -17,6 +12,7 @@ use crate::media::encoder::{self, Element, Kind, ROWS, Row, SOFTWARE};
 use crate::media::io::trial::trial;
 use crate::media::verdicts::{AFTER_TRIAL, Case, Verdict, Verdicts};
 use crate::media::{MediaError, Options};
+use crate::state_file::io::StateFile;
 
 /// A verdict is a line of some 80 bytes.
 const FILE_BYTES: u64 = 64 << 10;
@@ -98,7 +94,7 @@ fn present(name: &str, row: &'static Row) -> Option<Element> {
 
 /// Where verdicts are kept, if anywhere.
 struct Memory {
-    file: Option<PathBuf>,
+    file: Option<StateFile>,
     gstreamer: String,
 }
 
@@ -106,7 +102,9 @@ impl Memory {
     fn of(options: &Options) -> Self {
         let (major, minor, micro, _) = gst::version();
         Self {
-            file: options.state_directory.as_deref().map(|directory| directory.join("encoders")),
+            file: options.state_directory.as_deref().map(|directory| {
+                StateFile::new(directory, "encoders", "knowledge of encoders", FILE_BYTES)
+            }),
             gstreamer: format!("{major}.{minor}.{micro}"),
         }
     }
@@ -115,37 +113,23 @@ impl Memory {
         Case::new(element, &self.gstreamer, &options.video)
     }
 
+    /// What is known; what is not costs a trial.
     fn read(&self) -> Verdicts {
         let Some(file) = &self.file else { return Verdicts::default() };
-        let is_short = fs::metadata(file).is_ok_and(|known| known.len() <= FILE_BYTES);
-        match is_short.then(|| fs::read(file)) {
-            Some(Ok(bytes)) => Verdicts::parse(&String::from_utf8_lossy(&bytes)),
-            // Not there at the first start; anything else costs a trial.
-            Some(Err(_)) | None => Verdicts::default(),
+        let bytes = file.read().unwrap_or_default();
+        let (verdicts, torn) = Verdicts::parse(&String::from_utf8_lossy(&bytes));
+        if torn > 0 {
+            file.set_aside(&format!("{torn} bad lines"));
+            self.write(&verdicts);
         }
+        verdicts
     }
 
     fn write(&self, verdicts: &Verdicts) {
-        let Some(file) = &self.file else { return };
-        if self.read().text() == verdicts.text() {
-            return;
-        }
-        if let Err(error) = replace(file, &verdicts.text()) {
-            log::warn!("{}: cannot keep which encoders work ({error})", file.display());
+        if let Some(file) = &self.file {
+            file.write(verdicts.text().as_bytes());
         }
     }
-}
-
-/// Writes a new file beside the old one, and puts it in its place.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)
 }
 
 fn since_1970() -> Duration {

@@ -1,18 +1,16 @@
 //! Keeps the last good discovery list in the state directory, for the time when discovery fails.
 //!
 //! The first line says where the list came from (as a hash: the URL may hold a credential), so that a list of
-//! another endpoint, or for another model, is never taken for it. The file is written whole, to a new file
-//! that then takes the old one's name, and only when something changed: flash memory wears out.
+//! another endpoint, or for another model, is never taken for it. A torn file is set aside.
 //!
 //! Does not: fetch lists.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::capacity::JSON_BODY;
 use crate::http::{Fingerprint, Url};
 use crate::orchestrator::DiscoveryList;
+use crate::state_file::io::StateFile;
 
 /// The largest file that is read: a list and its first line.
 const FILE_LIMIT: u64 = JSON_BODY as u64 + 128;
@@ -20,72 +18,47 @@ const FILE_LIMIT: u64 = JSON_BODY as u64 + 128;
 /// The file.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
-    path: PathBuf,
+    file: StateFile,
 }
 
 impl Kept {
     pub(super) fn new(directory: &Path) -> Self {
-        Self { path: directory.join("orchestrators") }
+        let what = "list of orchestrators";
+        Self { file: StateFile::new(directory, "orchestrators", what, FILE_LIMIT) }
     }
 
     /// The list kept from one of these URLs; nothing where it is of another, or cannot be read.
     pub(super) fn read(&self, from: &[Url]) -> Option<DiscoveryList> {
-        let bytes = read(&self.path)?;
-        let end = bytes.iter().position(|byte| *byte == b'\n')?;
-        let (line, list) = (bytes.get(..end)?, bytes.get(end + 1..)?);
-        if !from.iter().any(|url| name_of(url).as_bytes() == line) {
+        let bytes = self.file.read()?;
+        let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+        let (line, list) = bytes.split_at(end);
+        let Some(name) = std::str::from_utf8(line).ok().and_then(Fingerprint::parse) else {
+            self.file.set_aside("its first line");
             return None;
-        }
-        DiscoveryList::parse(list)
-            .inspect_err(|error| log::warn!("{}: {error}", self.path.display()))
-            .ok()
+        };
+        let list = DiscoveryList::parse(list)
+            .inspect_err(|error| self.file.set_aside(&error.to_string()))
+            .ok()?;
+        from.iter().any(|url| name_of(url) == name).then_some(list)
     }
 
     /// Keeps the list that came from this URL.
     pub(super) fn write(&self, from: &Url, list: &DiscoveryList) {
-        let mut bytes = name_of(from).into_bytes();
-        bytes.push(b'\n');
+        let mut bytes = format!("{}\n", name_of(from)).into_bytes();
         bytes.extend(list.to_json());
-        if read(&self.path).is_some_and(|old| old == bytes) {
-            return;
-        }
-        if let Err(error) = write(&self.path, &bytes) {
-            let path = self.path.display();
-            log::warn!("{path}: the list of orchestrators cannot be kept ({error})");
-        }
+        self.file.write(&bytes);
     }
 }
 
-fn name_of(url: &Url) -> String {
-    Fingerprint::of(url.to_string().as_bytes()).to_string()
-}
-
-fn read(path: &Path) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_LIMIT).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => Some(bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => {
-            log::warn!("{}: the list of orchestrators cannot be read ({error})", path.display());
-            None
-        }
-    }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)
+fn name_of(url: &Url) -> Fingerprint {
+    Fingerprint::of(url.to_string().as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
     use super::*;
 
     fn url(text: &str) -> Url {
@@ -121,37 +94,33 @@ mod tests {
         kept.write(&a, &list(&["x", "y"]));
         assert_eq!(kept.read(&[b.clone(), a]), Some(list(&["x", "y"])));
         assert_eq!(kept.read(&[b]), None);
-        assert!(!String::from_utf8(fs::read(&kept.path).unwrap()).unwrap().contains("hunter2"));
+        assert!(
+            !String::from_utf8(fs::read(directory.0.join("orchestrators")).unwrap())
+                .unwrap()
+                .contains("hunter2")
+        );
     }
 
     #[test]
-    fn the_same_list_is_not_written_again() {
-        use std::os::unix::fs::MetadataExt;
-        let directory = Scratch::new("same");
-        let kept = Kept::new(&directory.0);
-        let from = url("https://d/list");
-        let inode = || fs::metadata(&kept.path).unwrap().ino();
-        kept.write(&from, &list(&["x"]));
-        let first = inode();
-        kept.write(&from, &list(&["x"]));
-        assert_eq!(inode(), first);
-        kept.write(&from, &list(&["y"]));
-        assert_ne!(inode(), first);
-    }
-
-    #[test]
-    fn what_is_no_kept_list_is_none() {
+    fn a_torn_list_is_set_aside() {
         let directory = Scratch::new("torn");
-        fs::create_dir_all(&directory.0).unwrap();
         let kept = Kept::new(&directory.0);
         let from = url("https://d/list");
         let name = name_of(&from);
-        for content in
-            [String::new(), name.clone(), format!("{name}\n"), format!("{name}\n[1"), "[]".into()]
-        {
-            fs::write(&kept.path, content).unwrap();
+        kept.write(&from, &list(&["x", "y"]));
+        let path = directory.0.join("orchestrators");
+        let whole = fs::read(&path).unwrap();
+        let garbage = [&b"\0\xff\x1b"[..], b"[]", b"0123\n[]", b"\n\n\n"].map(<[u8]>::to_vec);
+        let cut = [0, 1, 63, 64, 65, whole.len() / 2 + 32, whole.len() - 1];
+        let cut = cut.map(|at| whole[..at].to_vec());
+        let more = [format!("{name}\n[1").into_bytes(), format!("{name}\n{{}}").into_bytes()];
+        for content in [&garbage[..], &cut, &more].concat() {
+            fs::write(&path, &content).unwrap();
             assert_eq!(kept.read(std::slice::from_ref(&from)), None);
+            assert_eq!(fs::read(path.with_extension("torn")).unwrap(), content);
+            assert!(!path.exists());
         }
-        Kept::new(Path::new("/proc/nowhere")).write(&from, &list(&["x"]));
+        kept.write(&from, &list(&["x"]));
+        assert_eq!(kept.read(&[from]), Some(list(&["x"])));
     }
 }

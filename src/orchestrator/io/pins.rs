@@ -1,35 +1,27 @@
 //! Keeps the pinned certificates in a file of the state directory, and judges by them.
 //!
-//! One line for each pin, `host:port fingerprint`. Written whole, to a new file that then takes the
-//! old one's name, and only when something changed. A file that cannot be read is no reason to stop: its
-//! bad lines are left out, and a directory that cannot be written is reported once.
+//! One line for each pin, `host:port fingerprint`. A torn file is set aside; the pins on its good lines are kept.
 //!
 //! Does not: know the policy; [`Trust`] does.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fmt::Write;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::capacity::PINS;
 use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge};
 use crate::orchestrator::trust::{Judgement, Trust, TrustOptions};
+use crate::state_file::io::StateFile;
 
-/// The largest file of pins that is read: [`PINS`] lines of at most 320 bytes.
-const FILE_LIMIT: u64 = PINS as u64 * 320;
+/// The largest file of pins that is read: [`PINS`] lines of at most 330 bytes.
+const FILE_LIMIT: u64 = PINS as u64 * 330;
 
 /// Trust, kept in a file.
 #[derive(Debug)]
 pub struct PinFile {
-    path: Option<PathBuf>,
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    trust: Trust,
-    write_failed: bool,
+    file: Option<StateFile>,
+    trust: Mutex<Trust>,
 }
 
 impl PinFile {
@@ -40,47 +32,40 @@ impl PinFile {
                 "trust = \"insecure\": certificates of orchestrators are NOT checked; anybody on the way can read and change the video"
             );
         }
-        let path = directory.map(|d| d.join("certificates"));
-        let pins = path.as_deref().map(read).unwrap_or_default();
-        let trust = Trust::new(options, pins);
-        Self { path, inner: Mutex::new(Inner { trust, write_failed: false }) }
+        let open = |directory| {
+            StateFile::new(directory, "certificates", "pinned certificates", FILE_LIMIT)
+        };
+        let file = directory.map(open);
+        let pins = file.as_ref().map(read).unwrap_or_default();
+        Self { file, trust: Mutex::new(Trust::new(options, pins)) }
     }
 
     /// The pins, by `host:port`.
     pub fn pins(&self) -> BTreeMap<String, Fingerprint> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).trust.pins().clone()
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner).pins().clone()
     }
 
     /// Forgets the pin of `peer` (`host:port`); whether there was one.
     pub fn forget(&self, peer: &str) -> bool {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = inner.trust.forget(peer);
+        let mut trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = trust.forget(peer);
         if known {
-            self.keep(&mut inner);
+            self.keep(&trust);
         }
         known
     }
 
-    fn keep(&self, inner: &mut Inner) {
-        let Some(path) = &self.path else { return };
-        match write(path, inner.trust.pins()) {
-            Ok(()) => inner.write_failed = false,
-            Err(error) if !inner.write_failed => {
-                inner.write_failed = true;
-                log::warn!(
-                    "{}: pinned certificates cannot be kept ({error}); they last until the agent stops",
-                    path.display()
-                );
-            }
-            Err(_) => {}
+    fn keep(&self, trust: &Trust) {
+        if let Some(file) = &self.file {
+            file.write(text(trust.pins()).as_bytes());
         }
     }
 }
 
 impl Judge for PinFile {
     fn judge(&self, peer: &Authority, seen: &Fingerprint, ca: &CaVerdict) -> Result<(), Distrust> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        match inner.trust.judge(peer, seen, ca) {
+        let mut trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
+        match trust.judge(peer, seen, ca) {
             Judgement::Accept => return Ok(()),
             Judgement::Refuse(distrust) => return Err(distrust),
             Judgement::Pin => log::info!("{peer}: certificate {seen} seen first, pinned"),
@@ -88,61 +73,50 @@ impl Judge for PinFile {
                 log::warn!("{peer}: certificate changed from {pinned} to {seen}; following it");
             }
         }
-        inner.trust.pin(peer, *seen);
-        self.keep(&mut inner);
+        trust.pin(peer, *seen);
+        self.keep(&trust);
         Ok(())
     }
 }
 
-fn read(path: &Path) -> BTreeMap<String, Fingerprint> {
-    match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return BTreeMap::new(),
-        Ok(meta) if meta.len() > FILE_LIMIT => {
-            log::warn!("{}: too long for pinned certificates, not read", path.display());
-            return BTreeMap::new();
-        }
-        Ok(_) | Err(_) => {}
-    }
-    let text = match fs::read(path) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) => {
-            log::warn!("{}: pinned certificates cannot be read ({error})", path.display());
-            return BTreeMap::new();
-        }
-    };
-    let mut pins = BTreeMap::new();
-    for line in text.lines() {
+fn read(file: &StateFile) -> BTreeMap<String, Fingerprint> {
+    let bytes = file.read().unwrap_or_default();
+    let (mut pins, mut torn) = (BTreeMap::new(), 0_usize);
+    for line in String::from_utf8_lossy(&bytes).lines() {
         match line.split_once(' ').and_then(|(p, f)| Some((p, Fingerprint::parse(f.trim())?))) {
             Some((peer, print)) if pins.len() < PINS => {
                 pins.insert(peer.to_owned(), print);
             }
             Some(_) => {}
-            None => log::warn!("{}: a line is torn and left out", path.display()),
+            None => torn += 1,
         }
+    }
+    if torn > 0 {
+        file.set_aside(&format!("{torn} bad lines, {} good ones", pins.len()));
+        file.write(text(&pins).as_bytes());
     }
     pins
 }
 
-fn write(path: &Path, pins: &BTreeMap<String, Fingerprint>) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let new = path.with_extension("new");
-    let mut file = fs::File::create(&new)?;
+fn text(pins: &BTreeMap<String, Fingerprint>) -> String {
+    let mut text = String::new();
     for (peer, print) in pins {
-        writeln!(file, "{peer} {print}")?;
+        // A text takes whatever is written to it.
+        let _ = writeln!(text, "{peer} {print}");
     }
-    file.sync_all()?;
-    fs::rename(&new, path)
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io::Write as _;
+
     use super::*;
     use crate::http::Url;
 
     #[test]
-    fn pins_outlive_the_process_and_torn_lines_are_left_out() {
+    fn pins_outlive_the_process_and_a_torn_file() {
         let directory = std::env::temp_dir().join(format!("le-pins-{}", std::process::id()));
         let url = Url::parse("https://[::1]:8935").unwrap();
         let (old, new) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
@@ -154,6 +128,9 @@ mod tests {
         file.write_all(b"torn line\n\xff\xfe").unwrap();
         let refuse = TrustOptions::Tofu { on_change: crate::orchestrator::OnChange::Refuse };
         let second = PinFile::open(refuse, Some(&directory));
+        let aside = fs::read(directory.join("certificates.torn")).unwrap();
+        assert!(aside.ends_with(b"torn line\n\xff\xfe"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("[::1]:8935 {old}\n"));
         second.judge(url.authority(), &old, &ca).unwrap();
         let refused = second.judge(url.authority(), &new, &ca).unwrap_err();
         assert_eq!(refused, Distrust::Pinned { wanted: old, seen: new });

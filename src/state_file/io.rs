@@ -1,0 +1,239 @@
+//! Reads a state file, and puts a new one in its place: whole, or not at all.
+//!
+//! Does not: fail; a state that cannot be kept is no reason to stop.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::Told;
+
+/// A file is opened anew wherever it is needed, so what was told of it is known to the process alone.
+static TOLD: Mutex<Told> = Mutex::new(Told::new());
+
+/// One of the files.
+#[derive(Debug, Clone)]
+pub struct StateFile {
+    path: PathBuf,
+    /// What stands in it, for the log.
+    what: &'static str,
+    /// The most that is read, in bytes.
+    limit: u64,
+}
+
+impl StateFile {
+    /// The file `name` in `directory`, neither of which has to exist. It holds `what`, in at most `limit` bytes.
+    pub fn new(directory: &Path, name: &str, what: &'static str, limit: u64) -> Self {
+        Self { path: directory.join(name), what, limit }
+    }
+
+    /// What stands in it; nothing where it is not there, cannot be read, or is too long.
+    pub fn read(&self) -> Option<Vec<u8>> {
+        match self.try_read() {
+            Ok(bytes) if bytes.len() as u64 > self.limit => {
+                self.set_aside("too long");
+                None
+            }
+            Ok(bytes) => Some(bytes),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                None
+            }
+            Err(error) => {
+                self.on_trouble(&format!("cannot be read ({error})"));
+                None
+            }
+        }
+    }
+
+    /// Puts `bytes` in the place of what stands in it, if that is something else.
+    pub fn write(&self, bytes: &[u8]) {
+        if self.try_read().is_ok_and(|old| old == bytes) {
+            return;
+        }
+        match self.replace(bytes) {
+            Ok(()) => {
+                let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+                if told.on_success(&self.path) {
+                    log::info!("{}: kept again", self.path.display());
+                }
+            }
+            Err(error) => self.on_trouble(&format!("cannot be kept ({error})")),
+        }
+    }
+
+    /// Puts the file out of the way, for a person to look at: it makes no sense, because of `why`. An older one
+    /// there is lost.
+    pub fn set_aside(&self, why: &str) {
+        let aside = self.path.with_extension("torn");
+        match fs::rename(&self.path, &aside) {
+            Ok(()) => log::warn!(
+                "{}: no {} ({why}); set aside as {}",
+                self.path.display(),
+                self.what,
+                aside.display()
+            ),
+            Err(error) => {
+                self.on_trouble(&format!("torn ({why}), and cannot be set aside ({error})"))
+            }
+        }
+    }
+
+    fn try_read(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(&self.path)?.take(self.limit + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes a new file beside the old one, and gives it its name: a power cut leaves one of the two.
+    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(directory) = self.path.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        let new = self.path.with_extension("new");
+        let written = File::create(&new).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&new, &self.path)
+        });
+        if written.is_err() {
+            // What there is of it takes the room that others may need.
+            let _ = fs::remove_file(&new);
+        }
+        written
+    }
+
+    fn on_trouble(&self, trouble: &str) {
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.on_trouble(&self.path) {
+            log::warn!("{}: {} {trouble}; going on without", self.path.display(), self.what);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const LIMIT: u64 = 100;
+
+    /// A directory that is gone when the test is over.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("state-{}-{name}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn file(&self) -> StateFile {
+            StateFile::new(&self.0, "file", "things", LIMIT)
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).unwrap();
+            let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+            let mut names: Vec<String> =
+                entries.map(|entry| name(entry).into_string().unwrap()).collect();
+            names.sort();
+            names
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Whether the log was told of trouble that is not over.
+    fn is_told(file: &StateFile) -> bool {
+        TOLD.lock().unwrap().0.contains(&file.path)
+    }
+
+    #[test]
+    fn it_reads_back_and_is_not_written_for_nothing() {
+        use std::os::unix::fs::MetadataExt;
+        let directory = Scratch::new("back");
+        let file = StateFile::new(&directory.0.join("made/for/it"), "file", "things", LIMIT);
+        assert_eq!(file.read(), None);
+        file.write(b"a");
+        assert_eq!(file.read().unwrap(), b"a");
+        let inode = || fs::metadata(&file.path).unwrap().ino();
+        let first = inode();
+        file.write(b"a");
+        assert_eq!(inode(), first);
+        file.write(b"b");
+        assert_ne!(inode(), first);
+        assert!(!is_told(&file));
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_old_file_and_no_half_one() {
+        let directory = Scratch::new("full");
+        let file = directory.file();
+        file.write(b"old");
+        symlink("/dev/full", directory.0.join("file.new")).unwrap();
+        file.write(b"new");
+        assert!(is_told(&file));
+        assert_eq!(file.read().unwrap(), b"old");
+        assert_eq!(directory.names(), ["file"]);
+        file.write(b"new");
+        assert!(!is_told(&file), "there is room again");
+        assert_eq!(file.read().unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_told_of_once() {
+        let directory = Scratch::new("place");
+        fs::write(directory.0.join("no-directory"), "").unwrap();
+        let file = StateFile::new(&directory.0.join("no-directory"), "file", "things", LIMIT);
+        assert_eq!(file.read(), None);
+        assert!(!is_told(&file), "there is nothing to read, which is no trouble yet");
+        file.write(b"a");
+        file.write(b"b");
+        assert!(is_told(&file));
+        assert_eq!(StateFile::new(Path::new("/proc/nowhere"), "f", "things", 9).read(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_state() {
+        let directory = Scratch::new("unread");
+        let file = directory.file();
+        fs::create_dir(&file.path).unwrap();
+        assert_eq!(file.read(), None);
+        assert!(is_told(&file));
+    }
+
+    #[test]
+    fn what_is_too_long_is_set_aside() {
+        let directory = Scratch::new("long");
+        let file = directory.file();
+        fs::write(&file.path, vec![b'a'; 100]).unwrap();
+        assert_eq!(file.read().unwrap().len(), 100);
+        fs::write(&file.path, vec![b'a'; 101]).unwrap();
+        assert_eq!(file.read(), None);
+        assert_eq!(directory.names(), ["file.torn"]);
+        assert_eq!(file.read(), None);
+        file.write(b"a");
+        fs::write(&file.path, vec![b'b'; 200]).unwrap();
+        assert_eq!(file.read(), None);
+        assert_eq!(fs::read(directory.0.join("file.torn")).unwrap(), vec![b'b'; 200]);
+    }
+
+    #[test]
+    fn what_cannot_be_set_aside_is_left_where_it_is() {
+        let directory = Scratch::new("stuck");
+        let file = directory.file();
+        fs::write(&file.path, "torn").unwrap();
+        fs::create_dir(directory.0.join("file.torn")).unwrap();
+        file.set_aside("for the test");
+        assert!(is_told(&file));
+        assert_eq!(directory.names(), ["file", "file.torn"]);
+    }
+}

@@ -1,0 +1,137 @@
+//! The state directory in trouble: nowhere to write, a full disk, torn files. The agent runs on without, says so
+//! once for each file, and sets aside what is torn.
+//!
+//! Does not: test each file's own format; its unit tests do.
+#![cfg(feature = "sandbox")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod edge;
+mod peer;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use edge::{Edge, Ended, LIMIT, SMALL, temporary};
+use livepeer_edge::sandbox::{Handle, Options, Sandbox};
+use peer::{Peer, json, text};
+use serde_json::json;
+
+const FILES: [&str; 3] = ["certificates", "encoders", "orchestrators"];
+
+fn start(state: &Path, discovery: &str) -> Edge {
+    let job = ["run", "--discovery.url", discovery, "--job.model", "m"];
+    let state = ["--state.directory", state.to_str().unwrap()];
+    Edge::start(&[&job[..], &SMALL, &state].concat())
+}
+
+/// A discovery endpoint that knows this orchestrator.
+async fn discovery(sandbox: &Handle) -> Peer {
+    let list = json!([{ "address": sandbox.url() }]);
+    Peer::start(move |_| json(200, &list)).await
+}
+
+/// Runs a job until it is live, or until its certificate has changed under it, and stops it.
+async fn run(state: &Path, changes: bool) -> Ended {
+    let sandbox = Sandbox::start(Options::default()).unwrap();
+    let discovery = discovery(&sandbox).await;
+    let mut edge = start(state, &discovery.url.to_string());
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments > 0).await);
+    if changes {
+        sandbox.change_certificate().unwrap();
+        edge.hear("certificate changed from");
+    }
+    edge.signal("TERM");
+    edge.end().with_code(0)
+}
+
+/// The warnings that name this file.
+fn warnings<'a>(ended: &'a Ended, file: &Path) -> Vec<&'a str> {
+    let name = format!(" {}: ", file.display());
+    ended.stderr.lines().filter(|l| l.starts_with("WARN") && l.contains(&name)).collect()
+}
+
+#[track_caller]
+fn check_told_once(ended: &Ended, state: &Path, file: &str, words: &str) {
+    let told = warnings(ended, &state.join(file));
+    let [line] = told[..] else { panic!("{file}: {told:?}:\n{}", ended.stderr) };
+    assert!(line.contains(words), "{line}");
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_written_is_told_of_once_for_each_file() {
+    let no_directory = temporary("no-directory");
+    fs::write(&no_directory, "").unwrap();
+    let state = no_directory.join("state");
+    let ended = run(&state, true).await;
+    for file in FILES {
+        check_told_once(&ended, &state, file, " cannot be kept (Not a directory");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_of_once_for_each_file() {
+    let state = temporary("full");
+    fs::create_dir_all(&state).unwrap();
+    for file in FILES {
+        // Whatever is written to the new file meets a full disk.
+        symlink("/dev/full", state.join(file).with_extension("new")).unwrap();
+    }
+    let ended = run(&state, true).await;
+    for file in FILES {
+        check_told_once(&ended, &state, file, " cannot be kept (No space left on device");
+    }
+    // There was room again when the certificate changed.
+    assert!(ended.stderr.contains("certificates: kept again"), "{}", ended.stderr);
+    assert!(state.join("certificates").is_file());
+}
+
+#[tokio::test]
+async fn torn_files_are_set_aside_and_made_anew() {
+    let state = temporary("torn");
+    run(&state, false).await;
+    let whole = FILES.map(|file| fs::read(state.join(file)).unwrap());
+    let tear = |name, whole: &[u8]| match name {
+        "garbage" => b"\0\xff\x1b[2J\n\n\xfe torn".to_vec(),
+        "half" => whole[..whole.len() / 2].to_vec(),
+        _ => Vec::new(),
+    };
+    for name in ["garbage", "half", "empty"] {
+        for (file, whole) in FILES.iter().zip(&whole) {
+            fs::write(state.join(file), tear(name, whole)).unwrap();
+            let _ = fs::remove_file(state.join(file).with_extension("torn"));
+        }
+        let ended = run(&state, false).await;
+        for (file, whole) in FILES.iter().zip(&whole) {
+            let aside = state.join(file).with_extension("torn");
+            // An empty file is nothing wrong, and the list is looked at when discovery fails.
+            if name != "empty" && *file != "orchestrators" {
+                check_told_once(&ended, &state, file, "; set aside as ");
+                assert_eq!(fs::read(aside).unwrap(), tear(name, whole));
+            } else {
+                assert!(warnings(&ended, &state.join(file)).is_empty() && !aside.exists());
+            }
+            assert!(!fs::read(state.join(file)).unwrap().is_empty(), "{name} {file}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_torn_list_is_no_list_when_discovery_fails() {
+    let down = Peer::start(|_| text(500, "")).await;
+    for torn in ["", "[", "\0\u{1b}[2J", "0123456789\n[]"] {
+        let state = temporary("list");
+        fs::create_dir_all(&state).unwrap();
+        fs::write(state.join("orchestrators"), torn).unwrap();
+        let edge = start(&state, &down.url.to_string());
+        let ended = tokio::task::spawn_blocking(|| edge.end()).await.unwrap().with_code(1);
+        check_told_once(&ended, &state, "orchestrators", "; set aside as ");
+        assert!(ended.error().contains("gave status 500"), "{}", ended.error());
+        assert_eq!(fs::read_to_string(state.join("orchestrators.torn")).unwrap(), torn);
+    }
+}
