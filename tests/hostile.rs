@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use attack::{Attacker, Begin, Part, bytes, drip, forever, frame, settings, status};
 use http::Method;
-use livepeer_edge::capacity::{JSON_BODY, MESSAGE_CHARS, RESPONSE_HEAD};
+use livepeer_edge::capacity::{CALL_TIME, JSON_BODY, MESSAGE_CHARS, RESPONSE_HEAD};
 use livepeer_edge::fault::{Fault, chain};
 use livepeer_edge::http::Url;
 use livepeer_edge::http::io::{Answer, Call, CallError};
@@ -54,25 +54,32 @@ fn check_line(error: &dyn std::error::Error, words: &str) {
 // Calls with short bodies: job start, discovery, signer, runner, payment
 // ---------------------------------------------------------------------------------------------
 
-/// Calls an attacker, and tells what came of it, and how much it sent.
-async fn call(begin: Begin, method: Method, parts: Vec<Part>) -> (Result<Answer, CallError>, u64) {
+/// Calls an attacker, and tells what came of it.
+async fn call(
+    begin: Begin,
+    method: Method,
+    time: Duration,
+    parts: Vec<Part>,
+) -> Result<Answer, CallError> {
     let attacker = Attacker::start(begin, parts);
     let address = if begin == Begin::Http { attacker.http() } else { attacker.https() };
-    let call = Call { method, ..Call::get(url(&address)) }.within(TIME);
+    let call = Call { method, ..Call::get(url(&address)) }.within(time);
     let client = network().client;
     let began = Instant::now();
     let answer = client.call(call).await;
-    assert!(began.elapsed() < TIME + SLACK, "{:?}", began.elapsed());
+    assert!(began.elapsed() < time + SLACK, "{:?}", began.elapsed());
     drop(client);
     let sent = tokio::task::spawn_blocking(move || attacker.ended()).await.unwrap();
     assert!(sent.bytes < BUFFERED, "{sent:?}");
-    (answer, sent.bytes)
+    answer
 }
 
 /// The attack leads to an error with these words, with and without TLS, for GET and POST.
 async fn check_call(words: &str, fault: Fault, parts: &[Part]) {
+    // Where the time is no part of the matter, a busy machine has enough of it.
+    let time = if words.starts_with("no answer within") { TIME } else { CALL_TIME };
     for (begin, method) in [(Begin::Http, Method::GET), (Begin::Https, Method::POST)] {
-        let error = call(begin, method, parts.to_vec()).await.0.unwrap_err();
+        let error = call(begin, method, time, parts.to_vec()).await.unwrap_err();
         check_line(&error, words);
         assert_eq!(error.fault(), fault, "{error}");
     }
@@ -162,7 +169,7 @@ async fn a_call_ends_at_wrong_lengths() {
     }
     // What comes behind the length is nobody's answer.
     let more = bytes(format!("{OK}Content-Length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\n\r\n"));
-    let answer = call(Begin::Http, Method::GET, vec![more]).await.0.unwrap();
+    let answer = call(Begin::Http, Method::GET, CALL_TIME, vec![more]).await.unwrap();
     assert_eq!(answer.body, b"abc");
 }
 
@@ -172,7 +179,7 @@ async fn a_call_gets_over_ten_thousand_100s_and_ends_at_more() {
     let last = bytes(format!("{OK}Content-Length: 2\r\n\r\nok"));
     for begin in [Begin::Http, Begin::Https] {
         let parts = vec![Part::Times(10_000, hundred.clone()), last.clone()];
-        assert_eq!(call(begin, Method::POST, parts).await.0.unwrap().body, b"ok");
+        assert_eq!(call(begin, Method::POST, CALL_TIME, parts).await.unwrap().body, b"ok");
     }
 }
 
@@ -199,13 +206,13 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
     for code in [301, 302, 303, 307, 308] {
         let location = format!("Location: {}/\r\nContent-Length: 0\r\n\r\n", other.http());
         let answer = bytes(format!("HTTP/1.1 {code} x\r\n{location}"));
-        let answer = call(Begin::Http, Method::POST, vec![answer]).await.0.unwrap();
+        let answer = call(Begin::Http, Method::POST, CALL_TIME, vec![answer]).await.unwrap();
         assert_eq!(answer.status, code);
     }
     // One that never ends.
     let endless = [bytes("HTTP/1.1 302 x\r\nLocation: /"), forever("a")];
     check_call("no HTTP answer", Fault::Retry, &endless).await;
-    assert!(std::panic::catch_unwind(move || other.port).is_ok());
+    assert!(other.is_untouched());
 }
 
 // ---------------------------------------------------------------------------------------------

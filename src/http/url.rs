@@ -5,6 +5,7 @@
 //! Does not: resolve names, and does not hide secrets: a trickle URL has its own type.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use crate::capacity::URL_BYTES;
 use crate::words;
@@ -142,8 +143,15 @@ impl Url {
         if authority.as_str().contains('@') {
             return Err(UrlError::UserInfo);
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() || host.len() > HOST_BYTES {
+        let host = match authority.host().strip_prefix('[') {
+            // Brackets stand around an IPv6 address, and nowhere else.
+            Some(rest) => rest
+                .strip_suffix(']')
+                .filter(|host| host.parse::<Ipv6Addr>().is_ok())
+                .ok_or_else(malformed)?,
+            None => authority.host(),
+        };
+        if host.contains(['[', ']']) || host.is_empty() || host.len() > HOST_BYTES {
             return Err(malformed());
         }
         // http::Uri shows a port that it cannot read (`host:`, `host:99999`) as none at all.
@@ -235,6 +243,11 @@ mod tests {
         check("https://h:99999", Err(UrlError::Malformed("https://h:99999".into())));
         check("https://h:", Err(UrlError::Malformed("https://h:".into())));
         check("https://h:0", Err(UrlError::Malformed("https://h:0".into())));
+        for bad in
+            ["https://h[]/h", "https://[h]:1", "https://[::1", "https://::1]", "https://[]:1"]
+        {
+            check(bad, Err(UrlError::Malformed(bad.into())));
+        }
         check("https://h h:1", Err(UrlError::Malformed("https://h h:1".into())));
     }
 

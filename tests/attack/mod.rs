@@ -119,6 +119,11 @@ impl Attacker {
         self.ended.recv_timeout(Duration::from_secs(20)).expect("the victim hangs up")
     }
 
+    /// Whether no connection has come and gone.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.ended.try_recv().is_err()
+    }
+
     pub(crate) fn http(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
