@@ -45,8 +45,6 @@ pub const GRPC_MESSAGE: usize = 256 << 10;
 pub const RESPONSE_HEAD: usize = 32 << 10;
 /// The largest segment read from a peer; a 2 s segment at 40 Mbit/s is 10 MB.
 pub const SEGMENT_BODY: u64 = 64 << 20;
-/// Addresses of one name that are tried.
-pub const ADDRESSES: usize = 4;
 /// Peers whose TLS settings (and session tickets) are kept.
 pub const TLS_PEERS: usize = 32;
 /// The kernel's send buffer of a connection, in bytes (Linux doubles it for its own bookkeeping). Left to
@@ -56,6 +54,13 @@ pub const SEND_BUFFER: u32 = 256 << 10;
 /// Bytes that the kernel takes for a connection beyond what is on its way, so that media waits in our own queue,
 /// where it can grow stale in sight: a key frame at 2 Mbit/s.
 pub const UNSENT: u32 = 32 << 10;
+/// Look-ups of names under way, each a thread; more than there are peers in use at a time.
+pub const LOOKUPS: usize = 16;
+/// Addresses of a name that are tried.
+pub const ADDRESSES: usize = 8;
+/// Calls with short bodies under way, each a thread: to the candidates asked together, and to the signer, a
+/// discovery endpoint and the running job beside them.
+pub const CALLS: usize = CANDIDATES_AT_ONCE + 3;
 /// Certificates that stay pinned.
 pub const PINS: usize = 256;
 /// Candidate orchestrators of one selection.

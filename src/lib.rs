@@ -72,7 +72,8 @@
 //! |---|---|---|
 //! | `main` | the current-thread runtime: all sockets, segmenting, muxing, decisions | events |
 //! | GStreamer's | capture, convert, encode; never waits for us | its own queues |
-//! | blocking (at most 2, end when idle) | ureq calls, name look-ups | the network, with a time limit |
+//! | blocking (at most [`capacity::CALLS`], end when idle) | ureq calls, short files | the network, with a time limit |
+//! | `lookup` (at most [`capacity::LOOKUPS`] for a policy of trust) | look up a name each | the name servers; whoever asks has a time limit |
 //! | `stop-session` | stops a runner's session that nobody stopped: the last resort, for a second at most | the network |
 //! | `output` | writes returned video to a file or stdout | its queue |
 //!

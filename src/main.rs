@@ -5,17 +5,16 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use livepeer_edge::capacity::CALLS;
 use livepeer_edge::cli::{self, Command, Error, Settings, help, logger};
 use livepeer_edge::config::{self, Config, Purpose};
 use livepeer_edge::fault::chain;
 use livepeer_edge::service::Service;
 use livepeer_edge::stop::Stop;
 
-/// Threads for blocking calls: one for ureq, one for name look-ups.
-const BLOCKING_THREADS: usize = 2;
 /// How long an idle one of them stays.
 const BLOCKING_IDLE: Duration = Duration::from_secs(1);
-/// How long a blocking call may hold up the exit: a stuck name look-up can't be interrupted.
+/// How long a blocking call may hold up the exit: it cannot be interrupted.
 const EXIT_TIME: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
@@ -82,7 +81,7 @@ fn configure(settings: &Settings, purpose: Purpose) -> Result<Config, Error> {
 fn run(command: impl AsyncFnOnce(Stop) -> Result<(), Error>) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
+        .max_blocking_threads(CALLS)
         .thread_keep_alive(BLOCKING_IDLE)
         .build()
         .map_err(Error::Start)?;

@@ -18,7 +18,6 @@ use crate::agent::work::{Job, With};
 use crate::agent::{Change, Options, Place};
 use crate::capacity::{DRAIN_TIME, END_TIME};
 use crate::http::Url;
-use crate::http::io::{PROBED, until_reachable};
 use crate::job::{self, Command, Outcome, Recovery};
 use crate::orchestrator::Endpoints;
 use crate::trickle::End as ChannelEnd;
@@ -165,14 +164,14 @@ impl Loop {
         let known = self.machine.known().iter().chain(orchestrators).chain(signers);
         let mut peers: Vec<Url> = Vec::new();
         for url in known.chain(&self.options.finding.endpoints.discovery) {
-            if peers.len() < PROBED && !peers.iter().any(|peer| peer.authority() == url.authority())
-            {
+            if !peers.iter().any(|peer| peer.authority() == url.authority()) {
                 peers.push(url.clone());
             }
         }
         self.probes = JoinSet::new();
+        let connector = Arc::clone(&self.network.connector);
         self.probes.spawn(async move {
-            until_reachable(peers).await;
+            connector.until_reachable(peers).await;
             Event::Reachable
         });
     }

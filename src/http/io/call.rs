@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rustls::{ClientConnection, StreamOwned};
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector as Link, Either, LazyBuffers, NextTimeout, TcpConnector,
     Transport, TransportAdapter,
@@ -171,8 +170,9 @@ impl Client {
             .max_idle_connections_per_host(2)
             .user_agent(concat!("livepeer-edge/", env!("CARGO_PKG_VERSION")))
             .build();
+        let lookups = connector.lookups();
         let links = TcpConnector::default().chain(TlsLink { connector }).chain(PaceLink);
-        Self { agent: ureq::Agent::with_parts(config, links, DefaultResolver::default()) }
+        Self { agent: ureq::Agent::with_parts(config, links, lookups) }
     }
 
     /// Makes `call` on a blocking thread. Every status is an answer; an error means that none came.
@@ -223,12 +223,15 @@ fn sort(call: &Call, error: ureq::Error) -> CallError {
     let url = call.url.clone();
     let peer = url.authority();
     if let ureq::Error::Timeout(kind) = &error {
-        let no_connection = matches!(kind, ureq::Timeout::Connect | ureq::Timeout::Resolve);
+        if *kind == ureq::Timeout::Resolve {
+            let error = io::Error::from(io::ErrorKind::TimedOut);
+            return CallError::Connect(ConnectError::Resolve(peer.clone(), error));
+        }
+        if *kind == ureq::Timeout::Connect {
+            return CallError::Connect(ConnectError::Timeout(peer.clone()));
+        }
         let time = if *kind == TOO_SLOW { ANSWER_TIME } else { call.time };
-        return match no_connection {
-            true => CallError::Connect(ConnectError::Timeout(peer.clone())),
-            false => CallError::Timeout(url, time),
-        };
+        return CallError::Timeout(url, time);
     }
     if let ureq::Error::BodyExceedsLimit(_) = error {
         return CallError::TooLarge(url, call.limit);

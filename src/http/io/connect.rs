@@ -21,15 +21,17 @@ use rustls::{AlertDescription, ClientConfig, RootCertStore};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::capacity::{
-    ACKNOWLEDGE_TIME, ADDRESSES, ALIVE_AFTER, ALIVE_EVERY, ALIVE_TRIES, CONNECT_TIME,
-    FIRST_CONNECT_TIME, SEND_BUFFER, TLS_PEERS, UNSENT,
+    ACKNOWLEDGE_TIME, ALIVE_AFTER, ALIVE_EVERY, ALIVE_TRIES, CONNECT_TIME, FIRST_CONNECT_TIME,
+    SEND_BUFFER, TLS_PEERS, UNSENT,
 };
 use crate::fault::Fault;
 use crate::http::io::authorities;
+use crate::http::io::lookup::Lookups;
 use crate::http::{Authority, Distrust, Judge, Scheme, TlsPeer, Url};
 use crate::words;
 
@@ -111,6 +113,10 @@ impl ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Resolve(peer, error) if error.kind() == io::ErrorKind::TimedOut => {
+                write!(f, "{peer}: no address of the name within ")?;
+                write!(f, "{} s; check the DNS server", CONNECT_TIME.as_secs())
+            }
             Self::Resolve(peer, _) => {
                 write!(f, "{peer}: the name has no address; check it and the DNS server")
             }
@@ -140,6 +146,7 @@ impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Connect(_, error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
+            Self::Resolve(_, error) if error.kind() == io::ErrorKind::TimedOut => None,
             Self::Resolve(_, error) | Self::Connect(_, error) => Some(error),
             Self::Distrust(_, distrust) => Some(distrust),
             Self::Timeout(_)
@@ -158,6 +165,7 @@ pub struct Connector {
     provider: Arc<CryptoProvider>,
     authorities: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
     configs: Mutex<HashMap<(Authority, Alpn), Arc<ClientConfig>>>,
+    lookups: Lookups,
 }
 
 impl Connector {
@@ -168,7 +176,13 @@ impl Connector {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             authorities: OnceLock::new(),
             configs: Mutex::new(HashMap::new()),
+            lookups: Lookups::new(),
         }
+    }
+
+    /// Look-ups of names, for calls too.
+    pub(super) fn lookups(&self) -> Lookups {
+        self.lookups.clone()
     }
 
     /// Connections that `judge` decides about, with `roots` in the place of this system's authorities.
@@ -180,39 +194,32 @@ impl Connector {
 
     /// Opens a connection for a stream to the host and port of `url`.
     pub async fn connect(&self, url: &Url, alpn: Alpn) -> Result<Stream, ConnectError> {
-        tokio::time::timeout(CONNECT_TIME, self.connect_once(url, alpn))
+        let (peer, by) = (url.authority(), Instant::now() + CONNECT_TIME);
+        let addresses = timeout_at(by, self.lookups.addresses(peer))
             .await
-            .unwrap_or_else(|_| Err(ConnectError::Timeout(url.authority().clone())))
+            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
+            .map_err(|error| ConnectError::Resolve(peer.clone(), error))?;
+        timeout_at(by, self.connect_to_one(&addresses, url, alpn, by))
+            .await
+            .unwrap_or_else(|_| Err(ConnectError::Timeout(peer.clone())))
     }
 
-    async fn connect_once(&self, url: &Url, alpn: Alpn) -> Result<Stream, ConnectError> {
+    async fn connect_to_one(
+        &self,
+        addresses: &[SocketAddr],
+        url: &Url,
+        alpn: Alpn,
+        by: Instant,
+    ) -> Result<Stream, ConnectError> {
         let peer = url.authority();
-        let failed = |error| ConnectError::Connect(peer.clone(), error);
-        let mut last = None;
-        let mut tcp = None;
-        let addresses = tokio::net::lookup_host((peer.host(), peer.port()))
-            .await
-            .map_err(|error| ConnectError::Resolve(peer.clone(), error))?;
-        let addresses: Vec<SocketAddr> = addresses.take(ADDRESSES).collect();
-        'tries: for time in [FIRST_CONNECT_TIME, CONNECT_TIME] {
-            for address in &addresses {
-                match tokio::time::timeout(time, connect_to(*address)).await {
-                    Ok(Ok(stream)) => {
-                        tcp = Some(stream);
-                        break 'tries;
-                    }
-                    Ok(Err(error)) => last = Some(error),
-                    Err(_) => last = Some(io::ErrorKind::TimedOut.into()),
-                }
+        let failed = |error: io::Error| {
+            if error.kind() == io::ErrorKind::TimedOut {
+                ConnectError::Timeout(peer.clone())
+            } else {
+                ConnectError::Connect(peer.clone(), error)
             }
-            // Who refuses does so again.
-            if last.as_ref().is_some_and(|error| error.kind() != io::ErrorKind::TimedOut) {
-                break;
-            }
-        }
-        let tcp = tcp.ok_or_else(|| {
-            failed(last.unwrap_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable)))
-        })?;
+        };
+        let tcp = connect_to_any(addresses, by).await.map_err(failed)?;
         tcp.set_nodelay(true).map_err(failed)?;
         if url.scheme() == Scheme::Http {
             return Ok(Stream::Plain(tcp));
@@ -226,6 +233,11 @@ impl Connector {
             return Err(ConnectError::NoHttp2(peer.clone()));
         }
         Ok(Stream::Tls(Box::new(stream)))
+    }
+
+    /// The addresses of `peer` now.
+    pub(super) async fn addresses(&self, peer: &Authority) -> io::Result<Vec<SocketAddr>> {
+        self.lookups.addresses(peer).await
     }
 
     /// The TLS settings for `peer` and the name to ask for.
@@ -276,6 +288,27 @@ impl Connector {
         let provider = Arc::clone(&self.provider);
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()
     }
+}
+
+/// A connection to the first of the addresses that answers. Each but the last gets half of the time that is left, as
+/// the way to one of them may be dead.
+async fn connect_to_any(addresses: &[SocketAddr], by: Instant) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    // The kernel asks a silent address again more and more seldom: an only one is tried twice.
+    let tries = addresses.len().max(2);
+    for (at, address) in addresses.iter().cycle().take(tries).enumerate() {
+        let left = by.saturating_duration_since(Instant::now());
+        if at >= addresses.len() && last.kind() != io::ErrorKind::TimedOut {
+            break;
+        }
+        let share = if at + 1 == tries { left } else { FIRST_CONNECT_TIME.min(left / 2) };
+        match timeout(share, connect_to(*address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::Error::from(io::ErrorKind::TimedOut),
+        }
+    }
+    Err(last)
 }
 
 /// A TCP connection whose send buffer is small, so that media waits in our own queue, where it can grow
@@ -369,5 +402,127 @@ impl AsyncWrite for Stream {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::http::io::lookup::Resolve;
+    use crate::http::io::{Call, Client};
+    use crate::http::{CaVerdict, Fingerprint};
+
+    #[derive(Debug)]
+    struct TrustAll;
+
+    impl Judge for TrustAll {
+        fn judge(&self, _: &Authority, _: &Fingerprint, _: &CaVerdict) -> Result<(), Distrust> {
+            Ok(())
+        }
+    }
+
+    /// A connector that finds addresses so.
+    fn connector(resolve: Resolve) -> Arc<Connector> {
+        let lookups = Lookups::by(resolve);
+        Arc::new(Connector { lookups, ..Connector::new(Arc::new(TrustAll)) })
+    }
+
+    fn url(host: &str) -> Url {
+        Url::parse(&format!("http://{host}:1")).unwrap()
+    }
+
+    async fn connect(connector: &Connector, host: &str) -> Result<SocketAddr, ConnectError> {
+        let Stream::Plain(stream) = connector.connect(&url(host), Alpn::Http1).await? else {
+            panic!("plain HTTP")
+        };
+        Ok(stream.peer_addr().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_name_that_moves_is_followed() {
+        static PLACES: OnceLock<[SocketAddr; 2]> = OnceLock::new();
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let listeners = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let places = PLACES.get_or_init(|| listeners.each_ref().map(|l| l.local_addr().unwrap()));
+        let connector = connector(|_, _| {
+            let nth = ASKED.fetch_add(1, Ordering::Relaxed);
+            Ok(vec![PLACES.get().unwrap()[nth % 2]])
+        });
+        for nth in [0, 1, 0] {
+            assert_eq!(connect(&connector, "moves.example").await.unwrap(), places[nth]);
+        }
+        // Calls alike, though they may keep a connection as long as its peer does.
+        for (listener, said) in listeners.into_iter().zip(["first", "second"]) {
+            thread::spawn(move || {
+                for mut stream in listener.incoming().map_while(Result::ok) {
+                    use std::io::{Read, Write};
+                    let _ = stream.read(&mut [0; 1000]);
+                    let length = said.len();
+                    let _ = write!(
+                        stream,
+                        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{said}"
+                    );
+                }
+            });
+        }
+        let client = Client::new(connector);
+        for expected in ["second", "first", "second"] {
+            let answer = client.call(Call::get(url("moves.example"))).await.unwrap();
+            assert_eq!(answer.body, expected.as_bytes());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_hangs_takes_its_time_alone() {
+        static PLACE: OnceLock<SocketAddr> = OnceLock::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        PLACE.set(listener.local_addr().unwrap()).unwrap();
+        let connector = connector(|host, _| {
+            if host.starts_with("hangs") {
+                thread::sleep(Duration::from_secs(60));
+            }
+            Ok(vec![*PLACE.get().unwrap()])
+        });
+        let client = Client::new(Arc::clone(&connector));
+        let began = Instant::now();
+        let stream = connect(&connector, "hangs.example");
+        let call = client.call(Call::get(url("hangs-too.example")));
+        let other = async {
+            connect(&connector, "other.example").await.unwrap();
+            began.elapsed()
+        };
+        let (stream, call, other) = tokio::join!(stream, call, other);
+        assert!(other < CONNECT_TIME / 2, "{other:?}");
+        assert!(began.elapsed() < CONNECT_TIME * 2, "{:?}", began.elapsed());
+        let words = "no address of the name within 5 s; check the DNS server";
+        assert_eq!(stream.unwrap_err().to_string(), format!("hangs.example:1: {words}"));
+        assert_eq!(call.unwrap_err().to_string(), format!("hangs-too.example:1: {words}"));
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_leaves_time_for_the_next() {
+        static PLACES: OnceLock<[SocketAddr; 2]> = OnceLock::new();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let dead = socket.listen(1).unwrap();
+        let good = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let places = [dead.local_addr().unwrap(), good.local_addr().unwrap()];
+        PLACES.set(places).unwrap();
+        // Nobody accepts, so that further connections to it hang.
+        let mut full = Vec::new();
+        let moment = Duration::from_millis(100);
+        while let Ok(stream) = timeout(moment, TcpStream::connect(places[0])).await {
+            full.push(stream.unwrap());
+        }
+        let connector = connector(|_, _| Ok(PLACES.get().unwrap().to_vec()));
+        let began = Instant::now();
+        assert_eq!(connect(&connector, "two.example").await.unwrap(), places[1]);
+        assert!(began.elapsed() < CONNECT_TIME, "{:?}", began.elapsed());
     }
 }

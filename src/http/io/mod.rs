@@ -5,10 +5,10 @@
 mod authorities;
 mod call;
 mod connect;
+mod lookup;
 mod pace;
 mod reach;
 
 pub use authorities::{CaFileError, service_client};
 pub use call::{Answer, Call, CallError, Client};
 pub use connect::{Alpn, ConnectError, Connector, Stream};
-pub use reach::{PROBED, until_reachable};

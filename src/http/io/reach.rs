@@ -12,37 +12,73 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::http::Url;
+use crate::http::io::Connector;
 
 /// Peers that are looked out for at most.
-pub const PROBED: usize = 8;
+const PROBED: usize = 8;
 /// Between two looks; below the 2 s within which a peer that is back is to be met.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// For one look, with a look-up of the name.
 const LOOK_TIME: Duration = Duration::from_secs(1);
 
-/// Waits until one of `peers` that cannot be reached now can be reached; for ever if all can be.
-pub async fn until_reachable(mut peers: Vec<Url>) {
-    let mut gone = Vec::new();
-    for peer in peers.drain(..) {
-        if !can_be_reached(&peer).await {
-            gone.push(peer);
+impl Connector {
+    /// Waits until one of `peers` that cannot be reached now can be reached; for ever if all can be.
+    pub async fn until_reachable(&self, peers: Vec<Url>) {
+        let mut gone = Vec::new();
+        for peer in peers.into_iter().take(PROBED) {
+            if !self.can_reach(&peer).await {
+                gone.push(peer);
+            }
         }
-    }
-    if gone.is_empty() {
-        return std::future::pending().await;
-    }
-    loop {
-        sleep(LOOK_EVERY).await;
-        for peer in &gone {
-            if can_be_reached(peer).await {
-                return;
+        if gone.is_empty() {
+            return std::future::pending().await;
+        }
+        loop {
+            sleep(LOOK_EVERY).await;
+            for peer in &gone {
+                if self.can_reach(peer).await {
+                    return;
+                }
             }
         }
     }
+
+    async fn can_reach(&self, peer: &Url) -> bool {
+        let connected = timeout(LOOK_TIME, async {
+            for address in self.addresses(peer.authority()).await.unwrap_or_default() {
+                if TcpStream::connect(address).await.is_ok() {
+                    return true;
+                }
+            }
+            false
+        });
+        connected.await.unwrap_or(false)
+    }
 }
 
-async fn can_be_reached(peer: &Url) -> bool {
-    let peer = peer.authority();
-    let connected = timeout(LOOK_TIME, TcpStream::connect((peer.host(), peer.port()))).await;
-    connected.is_ok_and(|connected| connected.is_ok())
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::http::ServiceTrust;
+
+    #[tokio::test]
+    async fn one_that_comes_is_noticed_and_one_that_is_there_is_not_waited_for() {
+        let connector = Connector::new(Arc::new(ServiceTrust::default()));
+        let there = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let away = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let [there_at, away_at] = [&there, &away].map(|listener| listener.local_addr().unwrap());
+        let url = |at| Url::parse(&format!("https://{at}")).unwrap();
+        drop(away);
+        let only_there = connector.until_reachable(vec![url(there_at)]);
+        assert!(timeout(Duration::from_millis(300), only_there).await.is_err());
+        let both = connector.until_reachable(vec![url(there_at), url(away_at)]);
+        let mut both = std::pin::pin!(both);
+        assert!(timeout(Duration::from_millis(300), &mut both).await.is_err());
+        let _back = TcpListener::bind(away_at).await.unwrap();
+        timeout(LOOK_EVERY * 4, both).await.expect("it is back");
+    }
 }
