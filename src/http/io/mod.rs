@@ -5,6 +5,7 @@
 mod authorities;
 mod call;
 mod connect;
+mod guarded;
 mod lookup;
 mod pace;
 mod reach;
@@ -12,3 +13,4 @@ mod reach;
 pub use authorities::{CaFileError, service_client};
 pub use call::{Answer, Call, CallError, Client};
 pub use connect::{Alpn, ConnectError, Connector, Stream};
+pub use guarded::{Allowance, Guarded};

@@ -17,9 +17,12 @@ use prost::Message;
 use crate::capacity::GRPC_MESSAGE;
 use crate::fault::Fault;
 use crate::http::Url;
-use crate::http::io::{Alpn, ConnectError, Connector};
+use crate::http::io::{Allowance, Alpn, ConnectError, Connector, Guarded};
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use crate::words;
+
+/// The most bytes that an orchestrator may send for one info, with all frames around it.
+const EXCHANGE: usize = 2 * GRPC_MESSAGE;
 
 /// Why an orchestrator gave no info.
 #[derive(Debug)]
@@ -97,6 +100,7 @@ pub async fn fetch_info(
     time: Duration,
 ) -> Result<(Bytes, OrchestratorInfo), InfoError> {
     let stream = connector.connect(url, Alpn::Http2).await.map_err(InfoError::Connect)?;
+    let stream = Guarded::new(stream, Allowance::new(EXCHANGE));
     let exchange = async {
         let (sender, connection) = h2::client::Builder::new()
             .enable_push(false)

@@ -16,11 +16,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::capacity::RESPONSE_HEAD;
-use crate::http::io::{Alpn, Connector};
+use crate::http::io::{Allowance, Alpn, Connector, Guarded};
 use crate::trickle::io::post::Body;
 use crate::trickle::{Channel, LinkError};
 
@@ -30,8 +29,10 @@ const SHORT_BODY: usize = 4 << 10;
 const SHORT_BODY_TIME: Duration = Duration::from_millis(250);
 /// Header lines in an answer; the real server sends at most 7.
 const HEADER_LINES: usize = 64;
-/// Interim answers to one request in a second.
+/// Interim answers to one request in a second. The real server sends one every 10 s to a publisher that waits.
 const INTERIMS: u32 = 1000;
+/// The most bytes that a connection may bring: segments have limits of their own.
+const ANYTHING: usize = usize::MAX;
 
 /// A task that ends with its owner. As a future it is `None` if the task did not come to its end.
 #[derive(Debug)]
@@ -89,31 +90,22 @@ impl Route {
         spare: Option<Link>,
         mut request: Request<Body>,
     ) -> Result<(Link, Response<Incoming>), LinkError> {
-        let flood = Flood::watch(&mut request);
-        tokio::select! {
-            biased;
-            () = flood.notified() => Err(LinkError::Flood),
-            answered = self.send(spare, request) => answered,
-        }
-    }
-
-    async fn send(
-        &self,
-        spare: Option<Link>,
-        mut request: Request<Body>,
-    ) -> Result<(Link, Response<Incoming>), LinkError> {
         if let Some(mut link) = spare {
+            link.watch(&mut request);
             match link.requests.try_send_request(request).await {
                 Ok(response) => return Ok((link, response)),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
-                    None => return Err(LinkError::Broken(error.into_error())),
+                    None => return Err(link.broken(error.into_error())),
                 },
             }
         }
         let mut link = self.open().await?;
-        let response = link.requests.send_request(request).await.map_err(LinkError::Broken)?;
-        Ok((link, response))
+        link.watch(&mut request);
+        match link.requests.send_request(request).await {
+            Ok(response) => Ok((link, response)),
+            Err(error) => Err(link.broken(error)),
+        }
     }
 
     /// Deletes the channel. What comes of it is only logged: an unused channel is swept by the server.
@@ -133,6 +125,8 @@ impl Route {
             // Without it, a link that is gone is noticed later.
             let _ = stream.expect_acknowledgement();
         }
+        let left = Allowance::new(ANYTHING);
+        let stream = Guarded::new(stream, left.clone());
         let (requests, connection) = http1::Builder::new()
             .max_buf_size(RESPONSE_HEAD)
             .max_headers(HEADER_LINES)
@@ -143,35 +137,7 @@ impl Route {
             // Its error reaches whoever waits for the answer.
             let _ = connection.await;
         });
-        Ok(Link { requests, _connection: connection })
-    }
-}
-
-/// Counts the interim answers (1xx) to one request, as a peer that sends them without end could keep us busy as
-/// long as it likes. The real server sends one every 10 s to a publisher that waits.
-#[derive(Debug)]
-struct Flood {
-    second: Instant,
-    count: u32,
-}
-
-impl Flood {
-    /// Is notified when there are more than [`INTERIMS`] in a second.
-    fn watch(request: &mut Request<Body>) -> Arc<Notify> {
-        let flooded = Arc::new(Notify::new());
-        let (tell, seen) =
-            (Arc::clone(&flooded), Mutex::new(Self { second: Instant::now(), count: 0 }));
-        hyper::ext::on_informational(request, move |_| {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if seen.second.elapsed() >= Duration::from_secs(1) {
-                *seen = Self { second: Instant::now(), count: 0 };
-            }
-            seen.count += 1;
-            if seen.count > INTERIMS {
-                tell.notify_one();
-            }
-        });
-        flooded
+        Ok(Link { requests, left, _connection: connection })
     }
 }
 
@@ -179,10 +145,35 @@ impl Flood {
 #[derive(Debug)]
 pub(super) struct Link {
     requests: http1::SendRequest<Body>,
+    /// What the peer may still send; nothing more after a flood.
+    left: Allowance,
     _connection: Task<()>,
 }
 
 impl Link {
+    /// Ends the connection if there are more than [`INTERIMS`] interim answers (1xx) in a second: a peer that sends
+    /// them without end could keep us busy as long as it likes.
+    fn watch(&self, request: &mut Request<Body>) {
+        self.left.set(ANYTHING);
+        let (left, seen) = (self.left.clone(), Mutex::new((Instant::now(), 0)));
+        hyper::ext::on_informational(request, move |_| {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let (second, count) = &mut *seen;
+            if second.elapsed() >= Duration::from_secs(1) {
+                (*second, *count) = (Instant::now(), 0);
+            }
+            *count += 1;
+            if *count > INTERIMS {
+                left.set(0);
+            }
+        });
+    }
+
+    /// Why no answer came.
+    fn broken(&self, error: hyper::Error) -> LinkError {
+        if self.left.is_spent() { LinkError::Flood } else { LinkError::Broken(error) }
+    }
+
     /// Reads the rest of a short answer and gives back the connection, if it can carry another request.
     pub(super) async fn finish(mut self, mut body: Incoming) -> (Vec<u8>, Option<Self>) {
         let mut bytes = Vec::new();
