@@ -228,6 +228,29 @@ async fn a_subscriber_ends_at_a_segment_that_is_too_large() {
 }
 
 #[tokio::test]
+async fn a_subscriber_is_not_kept_busy_by_segments_without_end() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let attacker = Attacker::answering(Begin::Http, move |_| {
+        let seq = count.fetch_add(1, Ordering::Relaxed);
+        let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n";
+        vec![bytes(format!("{head}Lp-Trickle-Seq: {seq}\r\n\r\n."))]
+    });
+    let (hold, stop) = Stop::new();
+    let subscriber = Subscriber::new(connector(), channel(&attacker, Purpose::Events));
+    let (began, time) = (Instant::now(), Duration::from_millis(500));
+    let over = async {
+        tokio::time::sleep(time).await;
+        drop(hold);
+    };
+    let (end, ()) = tokio::join!(subscriber.run(Count::default(), stop), over);
+    assert_eq!(end.unwrap(), End::Finished);
+    let most = 2 + began.elapsed().as_millis() / 5;
+    let asked = asked.load(Ordering::Relaxed);
+    assert!(asked > 10 && asked as u128 <= most, "{asked} times of {most}");
+}
+
+#[tokio::test]
 async fn a_subscriber_ends_at_a_body_that_drips_or_lies() {
     let chunked = format!("{OK}Transfer-Encoding: chunked\r\n\r\n");
     for parts in [

@@ -16,8 +16,8 @@ use std::time::Duration;
 use edge::{Edge, SMALL};
 use livepeer_edge::price::Unit;
 use livepeer_edge::sandbox::{
-    CallTrouble, Credential, Endpoint, Handle, Options, RunnerOptions, Sandbox, SignerOptions,
-    Timings, Trouble,
+    CallTrouble, Credential, Endpoint, Handle, Options, Record, RunnerOptions, Sandbox,
+    SignerOptions, Timings, Trouble,
 };
 
 /// What a test waits for at most.
@@ -90,16 +90,13 @@ async fn a_job_is_paid_while_video_flows() {
 async fn a_price_that_rises_moves_the_job_to_the_next_orchestrator() {
     let (first, second) = (sandbox(|_| {}), sandbox(|_| {}));
     let edge = model(&[&first, &second]);
-    let mut jobs = (0, 0);
-    for _ in 0..400 {
-        jobs = (first.counters().jobs, second.counters().jobs);
-        if jobs != (0, 0) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let has_job = |record: &Record| record.counters.jobs > 0;
+    let next = tokio::select! {
+        started = first.until(LIMIT, has_job) => started.then_some(&second),
+        started = second.until(LIMIT, has_job) => started.then_some(&first),
+    };
+    let next = next.expect("a job starts");
     first.once(Trouble::Call(Endpoint::MakePayment, CallTrouble::status(481)));
-    let next = if jobs.0 > 0 { &second } else { &first };
     assert!(next.until(LIMIT, |record| record.counters.segments >= 2).await);
     assert_eq!((first.counters().jobs, second.counters().jobs), (1, 1));
     stop(edge);

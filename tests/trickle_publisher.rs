@@ -20,7 +20,7 @@ use livepeer_edge::trickle::io::{Counters, PublishTimes, Publisher, messages};
 use livepeer_edge::trickle::{End, Purpose, TrickleError};
 use tokio::task::JoinHandle;
 
-use trickle_raw::{Feeder, Peer, Raw, connector, feed, soon};
+use trickle_raw::{Feeder, PATIENCE, Peer, Raw, connector, feed, soon};
 
 const DONE: &str = "HTTP/1.1 200 OK\r\nLp-Trickle-Seq: 0\r\nContent-Length: 0\r\n\r\n";
 const EARLY: &str =
@@ -154,7 +154,8 @@ async fn an_early_404_without_fin_ends_at_once_while_nothing_flows() {
     let began = Instant::now();
     peer.send(MISSING).await;
     assert!(matches!(bench.end().await, Ok(End::Missing)));
-    assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
+    // It would wait for ever for the end of the connection.
+    assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
     assert!(peer.closed().await.is_empty(), "we close, and send nothing more");
 }
 
@@ -385,7 +386,8 @@ async fn a_stop_takes_no_longer_than_it_may_with_a_dead_peer() {
     drop(bench.stopper);
     assert!(matches!(bench.running.await.expect("no panic"), Ok(End::Finished)));
     let took = began.elapsed();
-    assert!(took >= Duration::from_millis(550) && took < Duration::from_millis(900), "{took:?}");
+    // Twice the time on a busy machine; the answer itself may take 10 s.
+    assert!(took >= Duration::from_millis(550) && took < Duration::from_millis(1800), "{took:?}");
 }
 
 #[tokio::test]

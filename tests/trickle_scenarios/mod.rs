@@ -267,7 +267,7 @@ pub(crate) async fn deleted_in_mid_segment(base: &str, name: &str) {
     assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
     let end = finished("the subscriber's end", subscriber).await;
     assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
-    assert!(deleted.elapsed() < Duration::from_secs(1), "{:?}", deleted.elapsed());
+    assert!(deleted.elapsed() < Duration::from_secs(3), "{:?}", deleted.elapsed());
 }
 
 /// The channel is deleted before there is any media.
@@ -285,7 +285,7 @@ pub(crate) async fn deleted_while_pre_connected(base: &str, name: &str) {
     assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
     let end = finished("the subscriber's end", subscriber).await;
     assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
-    assert!(deleted.elapsed() < Duration::from_secs(1), "{:?}", deleted.elapsed());
+    assert!(deleted.elapsed() < Duration::from_secs(3), "{:?}", deleted.elapsed());
 }
 
 /// The publisher's connections break in mid-segment: readers get over it at once, the next segment has the

@@ -26,6 +26,10 @@ use crate::trickle::io::link::{Link, Route, Task};
 use crate::trickle::io::post::Body;
 use crate::trickle::{Answer, Ask, Channel, End, LinkError, Step, Subscription, TrickleError};
 
+/// The least time between two questions. Segments and events come much slower; a peer that answers each question with
+/// next to nothing must not keep us busy.
+const ASK_EVERY: Duration = Duration::from_millis(5);
+
 /// Takes the segments of a subscription. Called on the runtime's thread: it must not block.
 pub trait SegmentSink: Send {
     /// The first bytes of a segment are there. Segments without a byte never begin.
@@ -97,6 +101,7 @@ impl Subscriber {
             times: self.times,
             subscription: Subscription::new(),
             ahead: Ahead::Nothing,
+            next_ask: Instant::now(),
             spare: None,
         };
         tokio::select! {
@@ -134,6 +139,8 @@ struct Download {
     times: SubscribeTimes,
     subscription: Subscription,
     ahead: Ahead,
+    /// No question before this time.
+    next_ask: Instant,
     spare: Option<Link>,
 }
 
@@ -197,11 +204,14 @@ impl Download {
         let renew = self.times.renew;
         let ask = self.subscription.ask();
         let mut spare = self.spare.take();
+        let due = self.next_ask.max(Instant::now());
+        self.next_ask = due + ASK_EVERY;
         self.ahead = Ahead::Asked(Task::spawn(async move {
             let path = match ask {
                 Ask::Live => route.channel.live_path(),
                 Ask::Segment(seq) => route.channel.segment_path(seq),
             };
+            tokio::time::sleep_until(due.into()).await;
             loop {
                 let request = route.request(Method::GET, &path, Body::None);
                 let answer = route.exchange(spare.take(), request);
