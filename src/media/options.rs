@@ -78,7 +78,8 @@ pub enum OnCameraLoss {
 /// Where frames come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Source {
-    /// The first camera that can be used: of the Pi's or Jetson's camera port, then of USB.
+    /// The first camera that can be used: of the Pi's camera port, of the Jetson's, of video4linux by its
+    /// lasting name, then by its number.
     Auto,
     /// A moving pattern with the frame number and the clock burnt in.
     #[default]
@@ -141,7 +142,7 @@ impl Source {
 /// What a camera is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CameraFormat {
-    /// H.264 if the camera has it, else MJPEG, else raw video.
+    /// H.264 if the camera has it and it may [pass through](crate::media::gop), else MJPEG, else raw video.
     #[default]
     Auto,
     /// H.264, passed through.

@@ -9,7 +9,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "audio.kind",
         initial: Initial::Is(r#""none""#),
-        what: "Where sound comes from: nowhere, a microphone of ALSA, PulseAudio or PipeWire, or a test tick. A microphone that fails costs the sound, never the pictures.",
+        what: "Where sound comes from: nowhere, a microphone of ALSA, PulseAudio or PipeWire, or a test tick. A microphone that fails costs the sound, never the pictures, and is opened anew.",
         takes: Takes::OneOf(&[
             ("none", |d| d.audio.microphone = None),
             ("alsa", |d| d.audio.microphone = Some(Microphone::Alsa)),

@@ -13,7 +13,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.kind",
         initial: Initial::Is(r#""test""#),
-        what: "Where frames come from: a moving test pattern, the first camera that can be used (of the Pi's or Jetson's camera port, then of USB), a file, a camera of video4linux, of the Pi's camera port (libcamera), of the Jetson's (nvargus), of the network (rtsp), or your own GStreamer pipeline.",
+        what: "Where frames come from: a moving test pattern, the first camera that can be used (in this order: of the Pi's camera port, of the Jetson's, of video4linux by its lasting name, then by its number), a file, a camera of video4linux, of the Pi's camera port (libcamera), of the Jetson's (nvargus), of the network (rtsp), or your own GStreamer pipeline.",
         takes: Takes::OneOf(&[
             ("test", |d| d.source.kind = SourceKind::Test),
             ("auto", |d| d.source.kind = SourceKind::Auto),
@@ -55,7 +55,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.format",
         initial: Initial::Is(r#""auto""#),
-        what: "What the camera is asked for: H.264 passes through, MJPEG is decoded here; auto takes the best it offers in the wanted size and rate. Of rtsp, auto lets H.264 pass through if its keys are at most 2 s apart and it has no B-frames; raw always encodes anew.",
+        what: "What the camera is asked for: H.264 passes through, MJPEG is decoded here; auto takes the best it offers in the wanted size and rate, and lets H.264 pass through if its keys are at most 2 s apart and it has no B-frames, which is measured first. Of rtsp, raw always encodes anew.",
         takes: Takes::OneOf(&[
             ("auto", |d| d.source.format = CameraFormat::Auto),
             ("h264", |d| d.source.format = CameraFormat::H264),
