@@ -141,7 +141,7 @@ fn a_setup_writes_what_a_run_accepts_and_spares_what_is_there() {
     let expected = "\n[source]\nkind = \"test\"\n\n[orchestrator]\nurls = [\"o.example\"]\n\n[job]\nmodel = \"m\"\n";
     assert!(written.starts_with("# ") && written.ends_with(expected), "{written}");
 
-    check(&setup, 1, "", &format!("error: {path} is a configuration already; `--existing"));
+    check(&setup, 2, "", &format!("error: {path} is a configuration already; `--existing"));
     let anew = [&setup[..], &["--existing", "replace", "--video.fps", "12"]].concat();
     check(&anew, 0, path, "");
     let rewritten = std::fs::read_to_string(path).expect("the file");

@@ -119,7 +119,7 @@ fn as_json(found: &Devices) -> Value {
             "device": camera.device,
             "name": camera.name,
             "usable": camera.modes.is_ok(),
-            "reason": camera.modes.as_ref().err(),
+            "reason": camera.modes.as_ref().err().map(ToString::to_string),
             "modes": camera.modes.iter().flatten().map(mode_json).collect::<Vec<_>>(),
             "taken": camera.taken.as_ref().map(mode_json),
         })
@@ -163,6 +163,7 @@ fn mode_json(mode: &Mode) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::MediaError;
     use crate::media::modes::Rate;
 
     fn mode(format: CameraFormat, raw: &str, width: u32, frames: u32, seconds: u32) -> Mode {
@@ -177,7 +178,7 @@ mod tests {
             mode(CameraFormat::Raw, "YUY2", 640, 30, 1),
             mode(CameraFormat::Mjpeg, "", 854, 30_000, 1001),
         ];
-        let camera = |device: &str, modes: Result<Vec<Mode>, String>| CameraFound {
+        let camera = |device: &str, modes: Result<Vec<Mode>, MediaError>| CameraFound {
             kind: "v4l2",
             device: device.to_owned(),
             name: None,
@@ -193,7 +194,7 @@ mod tests {
         Devices {
             cameras: vec![
                 CameraFound { name: Some("Cam".to_owned()), ..cam },
-                camera("/dev/video9", Err("in use".to_owned())),
+                camera("/dev/video9", Err(MediaError::Busy("/dev/video9".into()))),
             ],
             encoders: vec![
                 encoder("v4l2h264enc", Kind::Hardware, EncoderVerdict::Fails("no frame".into())),
@@ -220,7 +221,7 @@ Cameras (source.kind, source.device):
             MJPEG 854x480        29.9
             taken: MJPEG 854x480 29.9
   v4l2      /dev/video9
-            not usable: in use
+            not usable: the camera /dev/video9 is in use by another program
 
 Encoders (encoder.element), tried at 1280x720, 24 frames/s:
   v4l2h264enc    fails: no frame
@@ -244,7 +245,8 @@ Microphones (audio.kind, audio.device):
         assert_eq!(json["cameras"][0]["modes"][1]["fps"], 7.5);
         assert_eq!(json["cameras"][0]["taken"]["format"], "MJPEG");
         assert_eq!(json["cameras"][1]["usable"], false);
-        assert_eq!(json["cameras"][1]["reason"], "in use");
+        let reason = "the camera /dev/video9 is in use by another program";
+        assert_eq!(json["cameras"][1]["reason"], reason);
         assert_eq!(json["encoders"][1]["verdict"], "absent");
         let taken = |n: usize| json["encoders"][n]["taken"] == true;
         assert_eq!([3, 4].map(taken), [true, false]);

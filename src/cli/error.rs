@@ -59,6 +59,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Config(_) => 2,
+            Self::Setup(SetupError::Exists(_) | SetupError::Left) => 2,
             // Nothing was tried: what was said makes no call.
             Self::Call(CallError::NoApp | CallError::Type(_)) => 2,
             Self::Start(_)
@@ -71,7 +72,7 @@ impl Error {
             | Self::Agent(_)
             | Self::Output(_)
             | Self::Devices(_)
-            | Self::Setup(_) => 1,
+            | Self::Setup(SetupError::Write(..)) => 1,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) | Self::Demo(_) => 1,
         }

@@ -1,10 +1,11 @@
-//! `setup`: writes a first configuration from options, and from at most four questions where a person is.
+//! `setup`: writes a first configuration from options, and from at most five questions where a person is.
 //!
 //! | asked | unless given by | without a person |
 //! |---|---|---|
-//! | which camera | `--source`, a key of `[source]` | the first one found, else the test picture |
+//! | which camera | `--source`, a key of `[source]` | the first that works when the agent starts |
 //! | which orchestrators | `--orchestrator.urls` | has to be given |
 //! | which model | `--job.model` | has to be given |
+//! | which signers | `--signer.urls` | none |
 //! | where the processed video goes | `--output`, `--output.path` | nowhere |
 //!
 //! A configuration that sets anything is not overwritten without being told.
@@ -19,13 +20,16 @@ use std::path::{Path, PathBuf};
 use super::parse::source_keys;
 use super::{Error, Settings, print};
 use crate::config::{self, Layers, Problem, Purpose, resolve, write};
+use crate::media::Video;
+use crate::media::devices::CameraFound;
+use crate::media::io::v4l2_cameras;
 
 /// Where the service of the package reads its configuration.
 const DIRECTORY: &str = "/etc/livepeer-edge";
 /// Without its extension, the file of the default instance.
 const DEFAULT: &str = "livepeer-edge";
-/// Where the system names cameras so that they keep their names, the best first.
-const CAMERAS: [&str; 2] = ["/dev/v4l/by-id", "/dev/v4l/by-path"];
+/// The source where nobody chooses one.
+const FIRST: &str = "auto";
 
 /// What stands above the settings.
 const HEAD: &str = "\
@@ -77,13 +81,12 @@ pub fn setup(settings: Settings, replace: bool) -> Result<(), Error> {
     if !replace && is_somebodys(&path) {
         return Err(Error::Setup(SetupError::Exists(path)));
     }
-    let cameras = cameras();
     let stdin = io::stdin();
     let keys = if stdin.is_terminal() {
         let mut person = Person { answers: stdin.lock(), screen: io::stderr().lock() };
-        person.fill(settings.keys, &cameras).map_err(Error::Setup)?
+        person.fill(settings.keys, cameras).map_err(Error::Setup)?
     } else {
-        fill_alone(settings.keys, &cameras)
+        fill_alone(settings.keys)
     };
     let text = write::file(HEAD, &keys);
     let layers =
@@ -130,17 +133,9 @@ fn next_step(path: &Path) -> String {
     }
 }
 
-/// The cameras of this device, as sources.
-fn cameras() -> Vec<String> {
-    let listed = CAMERAS.iter().map(|directory| {
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-        let paths = entries.map(|entry| entry.path().display().to_string());
-        // A camera's first node gives the picture; the others give metadata.
-        let mut cameras: Vec<_> = paths.filter(|path| path.ends_with("-video-index0")).collect();
-        cameras.sort();
-        cameras.iter().map(|path| format!("v4l2:{path}")).collect::<Vec<_>>()
-    });
-    listed.into_iter().find(|cameras| !cameras.is_empty()).unwrap_or_default()
+/// The cameras that can be named; none where GStreamer does not start, of which a run will say more.
+fn cameras() -> Vec<CameraFound> {
+    v4l2_cameras(&Video::default()).unwrap_or_default()
 }
 
 /// What is wrong with these settings.
@@ -152,11 +147,9 @@ fn is_given(keys: &[(String, String)], start: &str) -> bool {
     keys.iter().any(|(name, _)| name.starts_with(start))
 }
 
-/// The first camera, where nobody can choose.
-fn fill_alone(mut keys: Vec<(String, String)>, cameras: &[String]) -> Vec<(String, String)> {
+fn fill_alone(mut keys: Vec<(String, String)>) -> Vec<(String, String)> {
     if !is_given(&keys, "source.") {
-        let camera = cameras.first().and_then(|camera| source_keys(camera).ok());
-        keys.extend(camera.unwrap_or_default());
+        keys.push(("source.kind".to_owned(), FIRST.to_owned()));
     }
     keys
 }
@@ -172,35 +165,50 @@ impl<R: BufRead, W: Write> Person<R, W> {
     fn fill(
         &mut self,
         mut keys: Vec<(String, String)>,
-        cameras: &[String],
+        cameras: impl FnOnce() -> Vec<CameraFound>,
     ) -> Result<Vec<(String, String)>, SetupError> {
         if !is_given(&keys, "source.") {
-            keys.extend(self.camera(cameras)?);
+            keys.extend(self.camera(&cameras())?);
         }
         let questions = [
             ("orchestrator.urls", "Orchestrators, parted by commas", None),
             ("job.model", "Model", None),
+            ("signer.urls", "Signers that pay, parted by commas, or nothing", Some("")),
             ("output.path", "File for the processed video, or nothing", Some("")),
         ];
         for (key, question, otherwise) in questions {
             if !is_given(&keys, key) {
-                let read = |answer: &str| Ok(vec![(key.to_owned(), answer.to_owned())]);
+                let read = |answer: &str| {
+                    let given = Some(answer).filter(|answer| !answer.is_empty());
+                    Ok(given
+                        .map(|answer| (key.to_owned(), answer.to_owned()))
+                        .into_iter()
+                        .collect())
+                };
                 keys.extend(self.ask(question, otherwise, read)?);
             }
         }
         Ok(keys)
     }
 
-    fn camera(&mut self, cameras: &[String]) -> Result<Vec<(String, String)>, SetupError> {
+    fn camera(&mut self, cameras: &[CameraFound]) -> Result<Vec<(String, String)>, SetupError> {
         self.say("Cameras:\n");
         for (nth, camera) in cameras.iter().enumerate() {
-            self.say(&format!("  {}  {camera}\n", nth + 1));
+            let name = camera.name.as_deref().unwrap_or_default();
+            let line = format!("  {}     {} {name}", nth + 1, source(camera));
+            self.say(&format!("{}\n", line.trim_end()));
+            if let Err(why) = &camera.modes {
+                self.say(&format!("        not usable now: {why}\n"));
+            }
         }
-        self.say("  or another one: v4l2:DEVICE, file:PATH, pipeline:FRAGMENT, test\n");
-        let first = cameras.first().map_or("test", |_| "1");
-        self.ask("Camera", Some(first), |answer| {
+        self.say("  auto  the first that works: of the camera port, then of USB\n");
+        self.say("  or v4l2:DEVICE, rtsp://HOST/PATH, file:PATH, pipeline:FRAGMENT, test\n");
+        let works = cameras.iter().position(|camera| camera.taken.is_some());
+        let otherwise = works.map_or(FIRST.to_owned(), |nth| (nth + 1).to_string());
+        self.ask("Camera", Some(&otherwise), |answer| {
             let nth = answer.parse::<usize>().ok().and_then(|n| cameras.get(n.checked_sub(1)?));
-            source_keys(nth.map_or(answer, String::as_str)).map_err(|error| error.to_string())
+            let text = nth.map_or(answer.to_owned(), source);
+            source_keys(&text).map_err(|error| error.to_string())
         })
     }
 
@@ -217,6 +225,7 @@ impl<R: BufRead, W: Write> Person<R, W> {
             self.say(&format!("{question}{hint}: "));
             let mut line = String::new();
             if self.answers.read_line(&mut line).map_or(true, |length| length == 0) {
+                self.say("\n");
                 return Err(SetupError::Left);
             }
             let answer = match (line.trim(), otherwise) {
@@ -240,9 +249,15 @@ impl<R: BufRead, W: Write> Person<R, W> {
     }
 }
 
+fn source(camera: &CameraFound) -> String {
+    format!("{}:{}", camera.kind, camera.device)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::modes::{Mode, Rate};
+    use crate::media::{CameraFormat, MediaError};
 
     fn owned(keys: &[(&str, &str)]) -> Vec<(String, String)> {
         keys.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -251,20 +266,19 @@ mod tests {
     /// What a person gets to see who answers so, and what is set then; `None` if they leave.
     fn talk(
         given: &[(&str, &str)],
-        cameras: &[&str],
+        cameras: &[CameraFound],
         answers: &str,
     ) -> (String, Option<Vec<(String, String)>>) {
-        let cameras: Vec<String> = cameras.iter().map(|camera| (*camera).to_owned()).collect();
         let mut screen = Vec::new();
         let mut person = Person { answers: answers.as_bytes(), screen: &mut screen };
-        let keys = person.fill(owned(given), &cameras).ok();
+        let keys = person.fill(owned(given), || cameras.to_vec()).ok();
         (String::from_utf8(screen).expect("UTF-8"), keys)
     }
 
     #[track_caller]
     fn check(
         given: &[(&str, &str)],
-        cameras: &[&str],
+        cameras: &[CameraFound],
         answers: &str,
         expected: Option<&[(&str, &str)]>,
     ) {
@@ -272,31 +286,71 @@ mod tests {
         assert_eq!(keys, expected.map(owned), "{screen}");
     }
 
-    const CAMERA: [&str; 2] = ["v4l2:/dev/v4l/by-id/a", "v4l2:/dev/v4l/by-id/b"];
+    /// One that is in use, and one that works.
+    fn two() -> [CameraFound; 2] {
+        let mode = Mode {
+            format: CameraFormat::Mjpeg,
+            raw: String::new(),
+            width: 1280,
+            height: 720,
+            rate: Rate::whole(30),
+        };
+        let camera = |device: &str| CameraFound {
+            kind: "v4l2",
+            device: device.to_owned(),
+            name: None,
+            modes: Err(MediaError::Busy(device.into())),
+            taken: None,
+        };
+        let works = CameraFound {
+            name: Some("Webcam".into()),
+            modes: Ok(vec![mode.clone()]),
+            taken: Some(mode),
+            ..camera("/dev/v4l/by-id/b")
+        };
+        [camera("/dev/v4l/by-id/a"), works]
+    }
 
     #[test]
-    fn four_answers_are_a_configuration() {
+    fn five_answers_are_a_configuration() {
         check(
             &[],
-            &CAMERA,
-            "2\no.example, p.example:1\nnoop\n/srv/out.ts\n",
+            &two(),
+            "1\no.example, p.example:1\nnoop\nsigner.example\n/srv/out.ts\n",
             Some(&[
                 ("source.kind", "v4l2"),
-                ("source.device", "/dev/v4l/by-id/b"),
+                ("source.device", "/dev/v4l/by-id/a"),
                 ("orchestrator.urls", "o.example, p.example:1"),
                 ("job.model", "noop"),
+                ("signer.urls", "signer.example"),
                 ("output.path", "/srv/out.ts"),
             ]),
         );
     }
 
     #[test]
-    fn the_first_camera_and_no_output_are_taken_without_an_answer() {
-        let rest = [("orchestrator.urls", "o.example"), ("job.model", "noop"), ("output.path", "")];
-        let camera = [("source.kind", "v4l2"), ("source.device", "/dev/v4l/by-id/a")];
-        check(&[], &CAMERA, "\no.example\nnoop\n\n", Some(&[&camera[..], &rest[..]].concat()));
-        let test = [("source.kind", "test")];
-        check(&[], &[], "\no.example\nnoop\n\n", Some(&[&test[..], &rest[..]].concat()));
+    fn the_first_camera_that_works_is_taken_without_an_answer() {
+        let rest = [("orchestrator.urls", "o.example"), ("job.model", "noop")];
+        let camera = [("source.kind", "v4l2"), ("source.device", "/dev/v4l/by-id/b")];
+        check(&[], &two(), "\no.example\nnoop\n\n\n", Some(&[&camera[..], &rest[..]].concat()));
+        let auto = [("source.kind", "auto")];
+        check(&[], &[], "\no.example\nnoop\n\n\n", Some(&[&auto[..], &rest[..]].concat()));
+        check(&[], &two(), "auto\no.example\nnoop\n\n\n", Some(&[&auto[..], &rest[..]].concat()));
+    }
+
+    #[test]
+    fn the_screen_is_exact() {
+        let (screen, _) = talk(&[("output.path", "-")], &two(), "\no.example\nnoop\n\n");
+        assert_eq!(
+            screen,
+            "Cameras:\n  1     v4l2:/dev/v4l/by-id/a\n        \
+             not usable now: the camera /dev/v4l/by-id/a is in use by another program\n  \
+             2     v4l2:/dev/v4l/by-id/b Webcam\n  \
+             auto  the first that works: of the camera port, then of USB\n  \
+             or v4l2:DEVICE, rtsp://HOST/PATH, file:PATH, pipeline:FRAGMENT, test\n\
+             Camera [2]: Orchestrators, parted by commas: Model: \
+             Signers that pay, parted by commas, or nothing: "
+        );
     }
 
     #[test]
@@ -305,38 +359,45 @@ mod tests {
             ("source.kind", "test"),
             ("job.model", "noop"),
             ("orchestrator.urls", "o.example"),
+            ("signer.urls", "s.example"),
             ("output.path", "-"),
         ];
-        let (screen, keys) = talk(&given, &CAMERA, "");
-        assert_eq!((screen.as_str(), keys), ("", Some(owned(&given))));
+        let mut screen = Vec::new();
+        let mut person = Person { answers: &b""[..], screen: &mut screen };
+        let keys = person.fill(owned(&given), || unreachable!("no camera is looked for")).ok();
+        assert_eq!((screen.as_slice(), keys), (&b""[..], Some(owned(&given))));
     }
 
     #[test]
     fn a_wrong_answer_is_explained_and_asked_again() {
         let given = [("source.kind", "test"), ("job.model", "noop"), ("output.path", "")];
-        let (screen, keys) = talk(&given, &[], "\nhttp://o.example\no.example\n");
+        let (screen, keys) =
+            talk(&given, &[], "\nhttp://o.example\no.example\nhttp://s.example/?\ns\n");
         assert!(screen.contains("orchestrator.urls: "), "{screen}");
         assert_eq!(screen.matches("Orchestrators").count(), 3);
+        assert!(
+            screen.contains("signer.urls: ") && screen.matches("Signers").count() == 2,
+            "{screen}"
+        );
         let answered = keys.and_then(|keys| keys.last().cloned());
-        assert_eq!(answered, Some(("orchestrator.urls".into(), "o.example".into())));
-        let (screen, _) = talk(&[], &CAMERA, "3\nwebcam\n1\n");
+        assert_eq!(answered, Some(("signer.urls".into(), "s".into())));
+        let (screen, _) = talk(&[], &two(), "3\nwebcam\n1\n");
         assert_eq!(screen.matches("allowed: test, auto").count(), 2, "{screen}");
     }
 
     #[test]
     fn who_leaves_gets_nothing() {
-        check(&[], &CAMERA, "", None);
-        check(&[], &CAMERA, "1\no.example\n", None);
+        check(&[], &two(), "", None);
+        check(&[], &two(), "1\no.example\n", None);
+        let (screen, _) = talk(&[], &two(), "1\no.example\n");
+        assert!(screen.ends_with("Model: \n"), "the shell's prompt begins a line: {screen}");
     }
 
     #[test]
     fn alone_takes_the_first_camera() {
-        let cameras = CAMERA.map(str::to_owned);
-        let expected = owned(&[("source.kind", "v4l2"), ("source.device", "/dev/v4l/by-id/a")]);
-        assert_eq!(fill_alone(Vec::new(), &cameras), expected);
-        assert_eq!(fill_alone(Vec::new(), &[]), Vec::new());
+        assert_eq!(fill_alone(Vec::new()), owned(&[("source.kind", "auto")]));
         let given = owned(&[("source.kind", "test")]);
-        assert_eq!(fill_alone(given.clone(), &cameras), given);
+        assert_eq!(fill_alone(given.clone()), given);
     }
 
     #[test]

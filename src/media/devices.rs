@@ -2,6 +2,7 @@
 //!
 //! Does not: look for them.
 
+use crate::media::MediaError;
 use crate::media::encoder::Kind;
 use crate::media::modes::Mode;
 
@@ -26,7 +27,7 @@ pub struct CameraFound {
     /// What its maker calls it, if it says so.
     pub name: Option<String>,
     /// What it offers; nothing where only a frame was asked for. Or why it cannot be used.
-    pub modes: Result<Vec<Mode>, String>,
+    pub modes: Result<Vec<Mode>, MediaError>,
     /// The mode that would be taken.
     pub taken: Option<Mode>,
 }

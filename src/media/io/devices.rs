@@ -16,7 +16,7 @@ use crate::media::encoder::{Element, ROWS, Row};
 use crate::media::io::bounded::within;
 use crate::media::io::trial::trial;
 use crate::media::io::{camera, diagnosis, encoders, find};
-use crate::media::modes::pick;
+use crate::media::modes::{Mode, pick};
 use crate::media::packages::package;
 use crate::media::{CameraFormat, MediaError, Options, Source, Video};
 
@@ -124,22 +124,34 @@ fn cameras(listed: &[Listed], video: &Video) -> Vec<CameraFound> {
             taken: None,
         });
     }
-    cameras.extend(thread::scope(|scope| {
-        // All at once: one that does not answer holds up no other.
-        let ask = |device| scope.spawn(move || v4l2(device, video));
-        let devices = camera::cameras();
-        let asked: Vec<_> = devices.into_iter().map(ask).collect();
-        asked.into_iter().filter_map(|answer| answer.join().ok()).collect::<Vec<_>>()
-    }));
+    cameras.extend(all_v4l2(video));
     cameras
 }
 
-fn tried(source: &Source, video: &Video) -> Result<Vec<crate::media::modes::Mode>, String> {
-    find::gives_a_frame(source, video).map(|()| Vec::new()).map_err(|error| error.to_string())
+/// The cameras of video4linux alone: those with lasting names first. Blocks for at most [`CAMERA_TIME`].
+pub fn v4l2_cameras(video: &Video) -> Result<Vec<CameraFound>, MediaError> {
+    diagnosis::init()?;
+    Ok(all_v4l2(video))
+}
+
+fn all_v4l2(video: &Video) -> Vec<CameraFound> {
+    let mut cameras: Vec<CameraFound> = thread::scope(|scope| {
+        // All at once: one that does not answer holds up no other.
+        let ask = |device| scope.spawn(move || v4l2(device, video));
+        let asked: Vec<_> = camera::cameras().into_iter().map(ask).collect();
+        asked.into_iter().filter_map(|answer| answer.join().ok()).collect()
+    });
+    // Encoders have such nodes too.
+    cameras.retain(|camera| !matches!(camera.modes, Err(MediaError::NotACamera(_))));
+    cameras
+}
+
+fn tried(source: &Source, video: &Video) -> Result<Vec<Mode>, MediaError> {
+    find::gives_a_frame(source, video).map(|()| Vec::new())
 }
 
 fn v4l2(device: PathBuf, video: &Video) -> CameraFound {
-    let modes = camera::modes(&device, video).map_err(|error| error.to_string());
+    let modes = camera::modes(&device, video);
     let taken = modes.as_ref().ok().and_then(|modes| pick(modes, CameraFormat::Auto, video));
     CameraFound {
         kind: "v4l2",

@@ -23,7 +23,7 @@ mod trial;
 
 pub use access_units::{AccessUnits, Counts, SegmentPieces};
 pub use capture::Capture;
-pub use devices::devices;
+pub use devices::{devices, v4l2_cameras};
 pub use playback::{Output, Target};
 pub use running::End;
 pub use transform::Transform;

@@ -1,0 +1,107 @@
+//! `setup` at a terminal, which `script` makes: asks, explains, writes what a run accepts, and leaves nothing behind
+//! when it is left.
+//!
+//! Where script (Debian's bsdutils) is missing, the tests say that they were skipped.
+//!
+//! Does not: use the cameras of this machine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test may panic and print"
+)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_livepeer-edge");
+
+fn path(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_file(&path);
+    path
+}
+
+/// Answers each question when it is asked, and hangs up after the last answer. What the screen shows, and the
+/// exit code; `None` where there is no terminal to be had.
+fn talk(arguments: &str, answers: &[(&str, &str)]) -> Option<(String, Option<i32>)> {
+    let mut child: Child = Command::new("script")
+        .args(["-qec", &format!("'{BINARY}' setup {arguments}"), "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .inspect_err(|error| eprintln!("skipped: script: {error}; it is in bsdutils"))
+        .ok()?;
+    let mut keyboard = child.stdin.take().unwrap();
+    let mut screen = child.stdout.take().unwrap();
+    let (mut shown, mut from) = (String::new(), 0);
+    for (question, answer) in answers {
+        let mut byte = [0];
+        while !shown.get(from..).unwrap_or_default().ends_with(question) {
+            assert_eq!(screen.read(&mut byte).unwrap(), 1, "{question} is not asked: {shown}");
+            shown.push(char::from(byte[0]));
+        }
+        from = shown.len();
+        writeln!(keyboard, "{answer}").unwrap();
+    }
+    drop(keyboard);
+    let mut rest = Vec::new();
+    screen.read_to_end(&mut rest).unwrap();
+    shown.push_str(&String::from_utf8_lossy(&rest));
+    Some((shown, child.wait().unwrap().code()))
+}
+
+#[test]
+fn five_questions_make_a_configuration_that_is_right() {
+    let path = path("setup-asked.toml");
+    let Some((shown, code)) = talk(
+        &format!("--config '{}'", path.display()),
+        &[
+            ("]: ", "webcam"),
+            ("]: ", "test"),
+            ("commas: ", "http://o.example"),
+            ("commas: ", "o.example"),
+            ("Model: ", ""),
+            ("Model: ", "noop"),
+            ("nothing: ", ""),
+            ("nothing: ", "/tmp/processed.ts"),
+        ],
+    ) else {
+        return;
+    };
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("auto  the first that works"), "{shown}");
+    assert!(shown.contains("is written. To use it:"), "{shown}");
+    let text = fs::read_to_string(&path).unwrap();
+    let settings: Vec<&str> = text.lines().filter(|line| line.contains(" = ")).collect();
+    let expected = [
+        "kind = \"test\"",
+        "urls = [\"o.example\"]",
+        "model = \"noop\"",
+        "path = \"/tmp/processed.ts\"",
+    ];
+    assert_eq!(settings, expected);
+    let checked = Command::new(BINARY).arg("check-config").arg(&path).env_clear().output().unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+
+    // What is there stays, and nothing is asked.
+    let Some((shown, code)) = talk(&format!("--config '{}'", path.display()), &[]) else { return };
+    assert_eq!(code, Some(2), "{shown}");
+    assert!(shown.contains("--existing replace") && !shown.contains("Model"), "{shown}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn who_hangs_up_gets_no_configuration() {
+    let path = path("setup-left.toml");
+    let arguments = format!("--config '{}' --source test", path.display());
+    let Some((shown, code)) = talk(&arguments, &[("commas: ", "o.example")]) else { return };
+    assert_eq!(code, Some(2), "{shown}");
+    assert!(
+        shown.contains("error: not all questions were answered; nothing was written"),
+        "{shown}"
+    );
+    assert!(!path.exists());
+}
