@@ -248,14 +248,75 @@ fn an_encoder_that_stops_silently_is_noticed_and_passed_over() {
         assert!((2500..4500).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
         assert_eq!(capture.ended().await, end);
         capture.stop().await;
-        let text = directory.verdicts();
-        assert!(text.contains("176x144@24 fails") && text.contains("mpph264enc"), "{text}");
+        let verdict = |word: &str| {
+            let text = directory.verdicts();
+            let is_there = text.lines().any(|line| {
+                line.starts_with("mpph264enc ") && line.contains(&format!("176x144@24 {word} "))
+            });
+            assert!(is_there, "{word}: {text}");
+        };
+        verdict("stumbled");
 
+        // Once more, then the next of the list.
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+        assert!(matches!(capture.ended().await, End::Failed(MediaError::Encoder { .. })));
+        capture.stop().await;
+        verdict("fails");
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();
         let (mut pieces, mut open) = (capture.pieces(), Vec::new());
         assert_eq!(keys(&segment(&mut pieces, &mut open).await), (24, 1));
         capture.stop().await;
         assert!(directory.verdicts().contains("x264enc"), "{}", directory.verdicts());
+    });
+}
+
+#[test]
+fn what_cannot_be_kept_is_remembered_while_the_program_runs() {
+    // A file where the directory should be.
+    let directory = Directory::new("unwritable");
+    std::fs::write(&directory.0, "").unwrap();
+    let options = options(&directory, 176, 112);
+    block_on(async {
+        for _ in 0..2 {
+            let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+            assert!(matches!(capture.ended().await, End::Failed(MediaError::Encoder { .. })));
+            capture.stop().await;
+        }
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+        let (mut pieces, mut open) = (capture.pieces(), Vec::new());
+        assert_eq!(keys(&segment(&mut pieces, &mut open).await), (24, 1));
+        capture.stop().await;
+    });
+    std::fs::remove_file(&directory.0).unwrap();
+}
+
+#[test]
+fn an_encoder_that_worked_and_does_not_open_any_more_is_passed_over() {
+    let directory = Directory::new("updated");
+    let options = options(&directory, 240, 144);
+    media_fakes::register();
+    let (major, minor, micro, _) = gst::version();
+    let known = |element: &str, verdict: &str| {
+        format!("{element} {major}.{minor}.{micro} 240x144@24 {verdict}\n")
+    };
+    std::fs::create_dir_all(&directory.0).unwrap();
+    let before = [
+        known("v4l2h264enc", "fails 1 no frame"),
+        known("nvv4l2h264enc", "works"),
+        known("x264enc", "works"),
+    ];
+    std::fs::write(directory.0.join("encoders"), before.concat()).unwrap();
+    block_on(async {
+        let open = || Capture::open(&options, AccessUnits::new());
+        // The first is tried again, as its failure is long ago; the second is believed, twice.
+        for word in ["stumbled", "fails"] {
+            let error = open().map(drop).unwrap_err();
+            assert!(matches!(error, MediaError::Encoder { .. }), "{error:?}");
+            let text = directory.verdicts();
+            let line = text.lines().find(|line| line.starts_with("nvv4l2h264enc ")).unwrap();
+            assert!(line.contains(&format!(" {word} ")), "{text}");
+        }
+        open().unwrap().stop().await;
     });
 }
 

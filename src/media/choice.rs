@@ -2,9 +2,9 @@
 //!
 //! | known | answer |
 //! |---|---|
-//! | works | taken |
+//! | works, or has failed once since | taken |
 //! | nothing | tried; taken if frames come out |
-//! | failed not long ago | passed over; tried again if no other works |
+//! | failed not long ago, or twice | passed over; tried again if no other works |
 //!
 //! Does not: try; whoever asks brings the trial.
 
@@ -40,7 +40,7 @@ pub fn choose(
     let mut passed_over = Vec::new();
     for Candidate { element, known } in candidates {
         match known {
-            Some(Verdict::Works) => {
+            Some(Verdict::Works | Verdict::Stumbled { .. }) => {
                 choice.element = Some(element);
                 return choice;
             }
@@ -172,6 +172,18 @@ mod tests {
             Some("x264enc"),
             &[],
             "encoder x264enc (software): it worked before; not v4l2h264enc: failed before",
+        );
+    }
+
+    #[test]
+    fn one_that_failed_once_is_taken_again() {
+        let stumbled = Verdict::Stumbled { until: Duration::ZERO, why: "it stopped".into() };
+        check(
+            vec![candidate("v4l2h264enc", Some(stumbled)), candidate("x264enc", None)],
+            &[],
+            Some("v4l2h264enc"),
+            &[],
+            "encoder v4l2h264enc (hardware): it worked before",
         );
     }
 

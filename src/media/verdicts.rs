@@ -3,9 +3,13 @@
 //! A line each, in a file that a person can read:
 //!
 //! ```text
-//! v4l2h264enc 1.22.0 1280x720@24 works
+//! x264enc 1.22.0 1280x720@24 works
+//! v4l2h264enc 1.22.0 1280x720@24 stumbled 1790000000 frames go in, but none came out for 2s
 //! nvh264enc 1.22.0 1280x720@24 fails 1790000000 no frame came
 //! ```
+//!
+//! An encoder that fails at work has stumbled: it is taken again at once, as those of the Pi were seen to stop
+//! after 11 to 13 hours and go on when restarted. If it fails again before the time is up, it is passed over.
 //!
 //! A failure holds until a time, in seconds since 1970: a device may have been in use by another program. A
 //! clock that was set back since makes it void.
@@ -21,11 +25,8 @@ use crate::words;
 
 /// How long it holds that an encoder failed its trial.
 pub const AFTER_TRIAL: Duration = Duration::from_secs(24 * 3600);
-/// How long it holds that an encoder failed early at work, though it had passed its trial.
+/// How long it holds that an encoder failed at work, though it had passed its trial.
 pub const AFTER_FAILURE: Duration = Duration::from_secs(3600);
-/// An encoder that worked so long before it failed is tried anew instead: those of the Pi were seen to stop
-/// after 11 to 13 hours, and go on when restarted.
-pub const EARLY: Duration = Duration::from_secs(600);
 
 /// What a verdict is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,13 @@ impl Case {
 pub enum Verdict {
     /// Frames came out.
     Works,
+    /// It worked, and failed once at work.
+    Stumbled {
+        /// Until when another failure counts as the second one, since 1970.
+        until: Duration,
+        /// What it said.
+        why: String,
+    },
     /// It failed.
     Fails {
         /// Until when it is passed over, since 1970.
@@ -86,6 +94,9 @@ impl Verdicts {
             let Case { element, gstreamer, shape: (width, height, fps) } = case;
             let verdict = match verdict {
                 Verdict::Works => "works".to_owned(),
+                Verdict::Stumbled { until, why } => {
+                    format!("stumbled {} {}", until.as_secs(), words::shown(why))
+                }
                 Verdict::Fails { until, why } => {
                     format!("fails {} {}", until.as_secs(), words::shown(why))
                 }
@@ -100,7 +111,9 @@ impl Verdicts {
         let (_, verdict) = self.0.iter().find(|(known, _)| known == case)?;
         let holds = match verdict {
             Verdict::Works => true,
-            Verdict::Fails { until, .. } => now < *until && *until <= now + AFTER_TRIAL,
+            Verdict::Stumbled { until, .. } | Verdict::Fails { until, .. } => {
+                now < *until && *until <= now + AFTER_TRIAL
+            }
         };
         holds.then_some(verdict)
     }
@@ -119,15 +132,19 @@ impl Verdicts {
         self.0.retain(|(known, _)| known != case);
     }
 
-    /// An encoder failed at work, after so long.
-    pub fn on_failure(&mut self, case: Case, worked: Duration, why: &str, now: Duration) {
-        if worked < EARLY {
-            let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
-            self.note(case, Verdict::Fails { until: now + AFTER_FAILURE, why });
-        } else {
-            self.forget(&case);
-        }
+    /// An encoder failed at work.
+    pub fn on_failure(&mut self, case: Case, why: &str, now: Duration) {
+        let (until, why) = (now + AFTER_FAILURE, one_line(why));
+        let verdict = match self.on(&case, now) {
+            Some(Verdict::Stumbled { .. } | Verdict::Fails { .. }) => Verdict::Fails { until, why },
+            Some(Verdict::Works) | None => Verdict::Stumbled { until, why },
+        };
+        self.note(case, verdict);
     }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn line(text: &str) -> Option<(Case, Verdict)> {
@@ -136,12 +153,15 @@ fn line(text: &str) -> Option<(Case, Verdict)> {
     let (size, fps) = words.next()?.split_once('@')?;
     let (width, height) = size.split_once('x')?;
     let shape = (width.parse().ok()?, height.parse().ok()?, fps.parse().ok()?);
-    let verdict = match words.next()? {
+    let verdict = words.next()?;
+    let mut failure = || -> Option<(Duration, String)> {
+        let until = Duration::from_secs(words.next()?.parse().ok()?);
+        Some((until, words.next().unwrap_or_default().to_owned()))
+    };
+    let verdict = match verdict {
         "works" => Verdict::Works,
-        "fails" => Verdict::Fails {
-            until: Duration::from_secs(words.next()?.parse().ok()?),
-            why: words.next().unwrap_or_default().to_owned(),
-        },
+        "stumbled" => failure().map(|(until, why)| Verdict::Stumbled { until, why })?,
+        "fails" => failure().map(|(until, why)| Verdict::Fails { until, why })?,
         _ => return None,
     };
     Some((Case { element, gstreamer, shape }, verdict))
@@ -166,11 +186,14 @@ mod tests {
         let mut verdicts = Verdicts::default();
         verdicts.note(case("v4l2h264enc"), fails(NOW));
         verdicts.note(case("x264enc"), Verdict::Works);
+        let stumbled = Verdict::Stumbled { until: NOW, why: "it stopped".into() };
+        verdicts.note(case("mpph264enc"), stumbled);
         let text = verdicts.text();
         assert_eq!(
             text,
             "v4l2h264enc 1.22.0 1280x720@24 fails 1790000000 no frame came\n\
-             x264enc 1.22.0 1280x720@24 works\n"
+             x264enc 1.22.0 1280x720@24 works\n\
+             mpph264enc 1.22.0 1280x720@24 stumbled 1790000000 it stopped\n"
         );
         assert_eq!(Verdicts::parse(&text), (verdicts, 0));
     }
@@ -199,6 +222,7 @@ mod tests {
             "a 1 2x2@1 maybe",
             "a 1 2x2@1 fails",
             "a 1 2x2@1 fails soon",
+            "a 1 2x2@1 stumbled",
             "a 1 2x99999999999@1 works",
             "\u{fffd}\0",
         ] {
@@ -230,18 +254,32 @@ mod tests {
     }
 
     #[test]
-    fn an_early_failure_at_work_is_held_against_it_and_a_late_one_is_not() {
+    fn the_second_failure_at_work_within_its_time_is_held_against_it() {
         let mut verdicts = Verdicts::default();
         verdicts.note(case("a"), Verdict::Works);
-        verdicts.on_failure(case("a"), EARLY / 2, "it\n stopped", NOW);
+        verdicts.on_failure(case("a"), "it\n stopped", NOW);
         let until = NOW + AFTER_FAILURE;
-        assert_eq!(
-            verdicts.on(&case("a"), NOW),
-            Some(&Verdict::Fails { until, why: "it stopped".into() })
-        );
-        verdicts.note(case("a"), Verdict::Works);
-        verdicts.on_failure(case("a"), EARLY, "it stopped", NOW);
-        assert_eq!(verdicts.on(&case("a"), NOW), None);
+        let stumbled = |until| Verdict::Stumbled { until, why: "it stopped".into() };
+        assert_eq!(verdicts.on(&case("a"), NOW), Some(&stumbled(until)));
+
+        let later = until - Duration::from_secs(1);
+        verdicts.on_failure(case("a"), "it stopped", later);
+        let fails = Verdict::Fails { until: later + AFTER_FAILURE, why: "it stopped".into() };
+        assert_eq!(verdicts.on(&case("a"), later), Some(&fails));
+        verdicts.on_failure(case("a"), "it stopped", later);
+        assert_eq!(verdicts.on(&case("a"), later), Some(&fails));
+    }
+
+    #[test]
+    fn failures_far_apart_are_each_the_first() {
+        let mut verdicts = Verdicts::default();
+        for hours in 0..5 {
+            let now = NOW + hours * AFTER_FAILURE;
+            verdicts.on_failure(case("a"), "it stopped", now);
+            let is_stumbled =
+                matches!(verdicts.on(&case("a"), now), Some(Verdict::Stumbled { .. }));
+            assert!(is_stumbled, "{hours}");
+        }
     }
 
     #[test]

@@ -48,10 +48,15 @@ impl StateFile {
         }
     }
 
-    /// Puts `bytes` in the place of what stands in it, if that is something else.
-    pub fn write(&self, bytes: &[u8]) {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts `bytes` in the place of what stands in it, if that is something else; whether they are kept.
+    pub fn write(&self, bytes: &[u8]) -> bool {
         if self.try_read().is_ok_and(|old| old == bytes) {
-            return;
+            return true;
         }
         match self.replace(bytes) {
             Ok(()) => {
@@ -59,8 +64,12 @@ impl StateFile {
                 if told.on_success(&self.path) {
                     log::info!("{}: kept again", self.path.display());
                 }
+                true
             }
-            Err(error) => self.on_trouble(&format!("cannot be kept ({error})")),
+            Err(error) => {
+                self.on_trouble(&format!("cannot be kept ({error})"));
+                false
+            }
         }
     }
 

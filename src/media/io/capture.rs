@@ -89,7 +89,12 @@ impl Capture {
         }
         units.set_max_latency(options.max_latency.0);
         units.end_audio();
-        let running = Running::open(built, watching(&source, &feed, &ending))?;
+        let running =
+            Running::open(built, watching(&source, &feed, &ending)).inspect_err(|error| {
+                if let MediaError::Encoder { element, detail } = error {
+                    encoders::on_failure(options, element, detail);
+                }
+            })?;
         let listening = options.audio.as_ref().map(|audio| Listening::open(audio, &units));
         let (options, played) = (options.clone(), watch::Sender::new(None));
         let judged = AtomicBool::new(false);
@@ -240,12 +245,11 @@ impl Capture {
         if self.judged.swap(true, Ordering::Relaxed) {
             return;
         }
-        let worked = self.played.borrow().map_or(Duration::ZERO, |played| played.elapsed());
         let Some(element) = self.element.as_ref().map(|element| element.name.clone()) else {
             return;
         };
         let options = self.options.clone();
-        let note = move || encoders::on_failure(&options, &element, worked, &why);
+        let note = move || encoders::on_failure(&options, &element, &why);
         let _ = tokio::task::spawn_blocking(note).await;
     }
 

@@ -1,7 +1,12 @@
 //! The encoders of this machine: finds them, tries them, and remembers in a file what became of each.
 //!
+//! What cannot be written is kept for as long as the program runs.
+//!
 //! Does not: decide; `choice` does.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gstreamer as gst;
@@ -65,14 +70,14 @@ pub(super) fn software(options: &Options) -> Result<Element, MediaError> {
         .ok_or_else(|| MediaError::MissingElement(SOFTWARE.to_owned()))
 }
 
-/// The encoder failed while it worked on `options`, after so long: the next choice shall know.
-pub(super) fn on_failure(options: &Options, element: &str, worked: Duration, why: &str) {
+/// The encoder failed while it worked on `options`: the next choice shall know.
+pub(super) fn on_failure(options: &Options, element: &str, why: &str) {
     if options.encoder.element.is_some() {
         return;
     }
     let memory = Memory::of(options);
     let mut verdicts = memory.read();
-    verdicts.on_failure(memory.case(element, options), worked, why, since_1970());
+    verdicts.on_failure(memory.case(element, options), why, since_1970());
     memory.write(&verdicts);
 }
 
@@ -115,6 +120,10 @@ impl Memory {
 
     /// What is known; what is not costs a trial.
     fn read(&self) -> Verdicts {
+        let path = self.file.as_ref().map(|file| file.path().to_owned());
+        if let Some(text) = unwritten().get(&path) {
+            return Verdicts::parse(text).0;
+        }
         let Some(file) = &self.file else { return Verdicts::default() };
         let bytes = file.read().unwrap_or_default();
         let (verdicts, torn) = Verdicts::parse(&String::from_utf8_lossy(&bytes));
@@ -126,10 +135,20 @@ impl Memory {
     }
 
     fn write(&self, verdicts: &Verdicts) {
-        if let Some(file) = &self.file {
-            file.write(verdicts.text().as_bytes());
+        let text = verdicts.text();
+        let path = self.file.as_ref().map(|file| file.path().to_owned());
+        if self.file.as_ref().is_some_and(|file| file.write(text.as_bytes())) {
+            unwritten().remove(&path);
+        } else {
+            unwritten().insert(path, text);
         }
     }
+}
+
+/// What could not be written, by its file: one, as the program has one state directory.
+fn unwritten() -> MutexGuard<'static, BTreeMap<Option<PathBuf>, String>> {
+    static UNWRITTEN: Mutex<BTreeMap<Option<PathBuf>, String>> = Mutex::new(BTreeMap::new());
+    UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn since_1970() -> Duration {
