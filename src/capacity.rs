@@ -24,6 +24,8 @@ pub const SEGMENTS_KEPT: u64 = 5;
 pub const ENCODER_VERDICTS: usize = 32;
 /// Frames of audio that may wait for the next picture: 0.64 s of 20 ms each.
 pub const AUDIO_FRAMES: usize = 32;
+/// Cameras whose H.264 was measured; each is one at one address, in one mode.
+pub const CAMERAS_MEASURED: usize = 8;
 /// Ways to use one camera that are looked at; the longest list seen of a USB camera has about 150.
 pub const CAMERA_MODES: usize = 1024;
 /// Events that the parts may have under way to the agent's loop.

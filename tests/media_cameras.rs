@@ -107,6 +107,9 @@ fn taken(device: &str) -> Vec<String> {
 fn h264_of_a_camera_passes_through_if_it_is_fit() {
     assert_eq!(capture(&usb(FIT, CameraFormat::Auto)), (48, true));
     assert_eq!(taken(FIT), ["video/x-h264"; 2], "measured, then captured");
+    // One that comes back is not kept waiting.
+    assert_eq!(capture(&usb(FIT, CameraFormat::Auto)), (48, true));
+    assert_eq!(taken(FIT), ["video/x-h264"; 3], "captured again");
 }
 
 #[test]

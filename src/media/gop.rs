@@ -63,14 +63,22 @@ impl Gop {
 #[derive(Debug, Clone, Default)]
 pub struct Watch {
     gop: Gop,
+    last: Option<Duration>,
     is_over: bool,
 }
+
+/// A gap of the link or of the camera says nothing of its keys.
+const GAP: Duration = Duration::from_secs(1);
 
 impl Watch {
     /// The next access unit; an answer when the stream is not fit, once.
     pub fn on_unit(&mut self, is_key: bool, has_b: bool, shown: Duration) -> Option<Fitness> {
         if self.is_over {
             return None;
+        }
+        let last = self.last.replace(shown);
+        if last.is_some_and(|last| shown.saturating_sub(last) > GAP) {
+            self.gop = Gop::default();
         }
         match self.gop.on_unit(is_key, has_b, shown)? {
             Fitness::Passes => {
@@ -182,9 +190,10 @@ mod tests {
     #[test]
     fn a_stream_is_watched_until_it_is_not_fit() {
         check_watch("", None);
-        check_watch("0! 1000! 2000 3000! 5042! 7000", None);
-        check_watch("0! 1000! 3043 3044 9000", Some(("3043", Fitness::LongGop)));
-        check_watch("0! 1000! 2000! 4100! 9000!", Some(("4100!", Fitness::LongGop)));
+        check_watch("0! 1000! 2000 3000! 4000 5042! 6000", None);
+        check_watch("0! 1000! 2000 3000 3043 3044 4000", Some(("3043", Fitness::LongGop)));
+        check_watch("0! 1000! 2000! 3000 4000 4100! 5000!", Some(("4100!", Fitness::LongGop)));
+        check_watch("0! 1000! 5000 6000! 9000 10000 11000! 12000 13000", None);
         check_watch("0! 1000! 1040 1080b 1120b", Some(("1080b", Fitness::HasBFrames)));
     }
 

@@ -1,24 +1,42 @@
 //! Listens to a camera's H.264 before it is used, to say whether it may pass through, and watches it while it
 //! does.
 //!
+//! What was measured holds for an hour, so that a camera that comes back is not kept waiting, or until it turns
+//! out to be wrong.
+//!
 //! Does not: know what a camera is told; whoever opens it does.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use heapless::Deque;
 
-use crate::capacity::CAMERA_TIME;
+use crate::capacity::{CAMERA_TIME, CAMERAS_MEASURED};
 use crate::media::gop::{Fitness, Gop, Watch, has_b_slices};
 use crate::media::io::running::{self, End, Ending, Running};
 use crate::media::pipeline::{PARSER, UNITS};
 use crate::media::{MediaError, Source};
 
+/// How long a measurement holds.
+const HOLDS: Duration = Duration::from_secs(3600);
+
+/// What was measured, the oldest first.
+static KNOWN: Mutex<Deque<Known, CAMERAS_MEASURED>> = Mutex::new(Deque::new());
+
+struct Known {
+    description: String,
+    source: Source,
+    fitness: Option<Fitness>,
+    since: Instant,
+}
+
 /// A pipeline that receives a camera, to be measured.
 pub(super) struct Measurement {
+    description: String,
     pipeline: gst::Pipeline,
     tell: Sender<Answer>,
     told: Receiver<Answer>,
@@ -49,7 +67,7 @@ impl Measurement {
                 gst::PadProbeReturn::Ok
             });
         }
-        Ok(Self { pipeline, tell, told, units })
+        Ok(Self { description: description.to_owned(), pipeline, tell, told, units })
     }
 
     /// Its pipeline, to be told where the camera is.
@@ -65,9 +83,30 @@ impl Measurement {
         }
     }
 
-    /// Listens for at most [`CAMERA_TIME`]; `None` if there is no H.264.
+    /// Listens for at most [`CAMERA_TIME`], unless the answer is known; `None` if there is no H.264.
     pub(super) fn run(self, source: &Source) -> Result<Option<Fitness>, MediaError> {
-        let Self { pipeline, tell, told, units } = self;
+        let now = Instant::now();
+        let holds = |known: &&Known| {
+            let is_it = (&known.description, &known.source) == (&self.description, source);
+            is_it && now < known.since + HOLDS
+        };
+        let known = known().iter().rev().find(holds).map(|known| known.fitness);
+        if let Some(fitness) = known {
+            return Ok(fitness);
+        }
+        let description = self.description.clone();
+        let fitness = self.listen(source)?;
+        let mut known = self::known();
+        if known.is_full() {
+            known.pop_front();
+        }
+        let source = source.clone();
+        let _ = known.push_back(Known { description, source, fitness, since: now });
+        Ok(fitness)
+    }
+
+    fn listen(self, source: &Source) -> Result<Option<Fitness>, MediaError> {
+        let Self { pipeline, tell, told, units, .. } = self;
         let ending = Ending::new();
         let on_end = move || {
             let _ = tell.send(Answer::Ended);
@@ -98,21 +137,36 @@ impl Measurement {
 
 /// Warns, once, when H.264 that passes through `bin` is not fit for it: a camera may stretch its GOP when
 /// nothing moves, and a user may have asked for it.
-pub(super) fn watch(bin: &gst::Bin) {
+pub(super) fn watch(bin: &gst::Bin, source: &Source) {
     let Some(pad) = bin.by_name(PARSER).and_then(|parser| parser.static_pad("src")) else { return };
-    let watch = Mutex::new(Watch::default());
+    let (watch, source) = (Mutex::new(Watch::default()), source.clone());
     each_unit(&pad, move |is_key, shown, bytes| {
         let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.is_over() {
             return gst::PadProbeReturn::Remove;
         }
         if let Some(unfit) = watch.on_unit(is_key, has_b_slices(bytes), shown) {
+            forget(&source);
             log::warn!(
                 "H.264 passes through, but {unfit}: change it in the camera, or set source.format = \"raw\""
             );
         }
         gst::PadProbeReturn::Ok
     });
+}
+
+/// The camera is to be measured anew.
+fn forget(source: &Source) {
+    let mut known = known();
+    for _ in 0..known.len() {
+        let others = known.pop_front().filter(|known| known.source != *source);
+        let _ = others.map(|other| known.push_back(other));
+    }
+}
+
+fn known() -> MutexGuard<'static, Deque<Known, CAMERAS_MEASURED>> {
+    // No invariant spans a panic here: each change is whole.
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Calls `look` with each access unit that passes: whether it is a key, when it is shown, its bytes.
