@@ -74,6 +74,7 @@
 //! | GStreamer's | capture, convert, encode; never waits for us | its own queues |
 //! | blocking (at most [`capacity::CALLS`], end when idle) | ureq calls, short files | the network, with a time limit |
 //! | `lookup` (at most [`capacity::LOOKUPS`] for a policy of trust) | look up a name each | the name servers; whoever asks has a time limit |
+//! | `media-ask`, `media-stop`, `microphone` | ask, open and stop what may never answer: a driver, a sound server | it; whoever asked waits a bounded time |
 //! | `stop-session` | stops a runner's session that nobody stopped: the last resort, for a second at most | the network |
 //! | `output` | writes returned video to a file or stdout | its queue |
 //!

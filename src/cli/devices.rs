@@ -41,8 +41,9 @@ fn as_text(found: &Devices, video: &Video) -> String {
             EncoderVerdict::Works if is_taken => format!("works ({}), taken", kind(encoder)),
             EncoderVerdict::Works => format!("works ({})", kind(encoder)),
             EncoderVerdict::Fails(why) => format!("fails: {why}"),
-            EncoderVerdict::Absent(Some(package)) => format!("absent (package {package})"),
-            EncoderVerdict::Absent(None) => "absent".to_owned(),
+            EncoderVerdict::Absent(Some(package)) => format!("not installed (package {package})"),
+            EncoderVerdict::Absent(None) => "not installed".to_owned(),
+            EncoderVerdict::NotHere => "not on this machine".to_owned(),
         };
         text.push_str(&format!("  {:14} {verdict}\n", encoder.element));
     }
@@ -129,8 +130,9 @@ fn as_json(found: &Devices) -> Value {
             EncoderVerdict::Works => ("works", None),
             EncoderVerdict::Fails(why) => ("fails", Some(why.clone())),
             EncoderVerdict::Absent(package) => {
-                ("absent", package.map(|package| format!("package {package}")))
+                ("not installed", package.map(|package| format!("package {package}")))
             }
+            EncoderVerdict::NotHere => ("not on this machine", None),
         };
         json!({
             "element": encoder.element,
@@ -200,6 +202,7 @@ mod tests {
                 encoder("v4l2h264enc", Kind::Hardware, EncoderVerdict::Fails("no frame".into())),
                 encoder("vah264enc", Kind::Hardware, EncoderVerdict::Absent(Some("p"))),
                 encoder("nvv4l2h264enc", Kind::Hardware, EncoderVerdict::Absent(None)),
+                encoder("qsvh264enc", Kind::Hardware, EncoderVerdict::NotHere),
                 encoder("x264enc", Kind::Software, EncoderVerdict::Works),
                 encoder("openh264enc", Kind::Software, EncoderVerdict::Works),
             ],
@@ -225,8 +228,9 @@ Cameras (source.kind, source.device):
 
 Encoders (encoder.element), tried at 1280x720, 24 frames/s:
   v4l2h264enc    fails: no frame
-  vah264enc      absent (package p)
-  nvv4l2h264enc  absent
+  vah264enc      not installed (package p)
+  nvv4l2h264enc  not installed
+  qsvh264enc     not on this machine
   x264enc        works (software), taken
   openh264enc    works (software)
 
@@ -247,9 +251,10 @@ Microphones (audio.kind, audio.device):
         assert_eq!(json["cameras"][1]["usable"], false);
         let reason = "the camera /dev/video9 is in use by another program";
         assert_eq!(json["cameras"][1]["reason"], reason);
-        assert_eq!(json["encoders"][1]["verdict"], "absent");
+        assert_eq!(json["encoders"][1]["verdict"], "not installed");
+        assert_eq!(json["encoders"][3]["verdict"], "not on this machine");
         let taken = |n: usize| json["encoders"][n]["taken"] == true;
-        assert_eq!([3, 4].map(taken), [true, false]);
+        assert_eq!([4, 5].map(taken), [true, false]);
         assert_eq!(json["microphones"][0]["device"], "hw:1");
     }
 }

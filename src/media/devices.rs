@@ -52,6 +52,8 @@ pub enum EncoderVerdict {
     Fails(String),
     /// GStreamer has no such element; the package that has it, if it is known.
     Absent(Option<&'static str>),
+    /// The package is there, but this machine has no such encoder.
+    NotHere,
 }
 
 /// A microphone.

@@ -47,6 +47,8 @@ pub enum Kind {
 pub struct Row {
     /// The GStreamer element.
     pub element: &'static str,
+    /// The plugin that has it. Where this is there and the element is not, the machine has no such encoder.
+    pub plugin: &'static str,
     /// What encodes.
     pub kind: Kind,
     /// Properties that never change, as in a pipeline description.
@@ -79,6 +81,7 @@ pub const ROWS: &[Row] = &[
     // be named: that of a further one is in the element's name, see [`row`].
     Row {
         element: "v4l2h264enc",
+        plugin: "video4linux2",
         kind: Kind::Hardware,
         fixed: "",
         optional: &[],
@@ -96,6 +99,7 @@ pub const ROWS: &[Row] = &[
     // Jetson, without the Orin Nano, which has no encoder.
     Row {
         element: "nvv4l2h264enc",
+        plugin: "nvvideo4linux2",
         kind: Kind::Hardware,
         fixed: "insert-sps-pps=true control-rate=1",
         optional: &[("insert-vui", "true"), ("maxperf-enable", "true"), ("preset-level", "1")],
@@ -112,6 +116,7 @@ pub const ROWS: &[Row] = &[
     // Rockchip. A new size needs a new start.
     Row {
         element: "mpph264enc",
+        plugin: "rockchipmpp",
         kind: Kind::Hardware,
         fixed: "rc-mode=cbr",
         optional: &[("header-mode", "each-idr")],
@@ -128,6 +133,7 @@ pub const ROWS: &[Row] = &[
     // x86: NVIDIA, then Intel and AMD over VA (rank none: nothing else finds it), its predecessor, Intel alone.
     Row {
         element: "nvh264enc",
+        plugin: "nvcodec",
         kind: Kind::Hardware,
         fixed: "rc-mode=cbr",
         optional: &[("zerolatency", "true"), ("bframes", "0")],
@@ -143,6 +149,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         element: "vah264enc",
+        plugin: "va",
         kind: Kind::Hardware,
         fixed: "b-frames=0",
         // The driver decides which of its properties there are.
@@ -159,6 +166,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         element: "vaapih264enc",
+        plugin: "vaapi",
         kind: Kind::Hardware,
         fixed: "rate-control=cbr",
         optional: &[("max-bframes", "0")],
@@ -174,6 +182,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         element: "qsvh264enc",
+        plugin: "qsv",
         kind: Kind::Hardware,
         fixed: "rate-control=cbr b-frames=0",
         optional: &[("low-latency", "true")],
@@ -190,6 +199,7 @@ pub const ROWS: &[Row] = &[
     // Raspberry Pi 5, Orin Nano, and anything else.
     Row {
         element: "x264enc",
+        plugin: "x264",
         kind: Kind::Software,
         // zerolatency: no look-ahead, no B-frames, slices instead of frames per thread. Keys only where we
         // want them: no scene cuts. vbv-buf-capacity in ms: keeps a key frame from holding up the link.
@@ -208,6 +218,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         element: "openh264enc",
+        plugin: "openh264",
         kind: Kind::Software,
         fixed: "usage-type=camera complexity=low rate-control=bitrate scene-change-detection=false",
         optional: &[],

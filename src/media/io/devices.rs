@@ -43,7 +43,11 @@ fn encoder(row: &'static Row, options: &Options) -> Vec<EncoderFound> {
         Err(why) => EncoderVerdict::Fails(why),
     };
     match encoders::all(row).as_slice() {
-        [] => vec![found(row.element, EncoderVerdict::Absent(package(row.element)))],
+        [] => {
+            let is_installed = gst::Registry::get().find_plugin(row.plugin).is_some();
+            let absent = EncoderVerdict::Absent(package(row.element));
+            vec![found(row.element, if is_installed { EncoderVerdict::NotHere } else { absent })]
+        }
         all => all.iter().map(|element| found(&element.name, try_out(element))).collect(),
     }
 }

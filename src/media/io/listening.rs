@@ -16,6 +16,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::mem::replace;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
@@ -152,7 +153,7 @@ impl Listening {
         };
         let lost = replace(&mut *state, away(&error, self.pause()));
         // A stuck driver may take its time.
-        tokio::task::spawn_blocking(move || drop(lost));
+        let _ = aside(move || drop(lost));
         Next::Wait(now)
     }
 
@@ -160,7 +161,7 @@ impl Listening {
     fn open_anew(&self, base: Option<gst::ClockTime>) {
         let (audio, units, state) = (self.audio.clone(), self.units.clone(), self.state.clone());
         let (opened, pause) = (Arc::clone(&self.opened), self.pause());
-        tokio::task::spawn_blocking(move || {
+        let open = move || {
             let next = match hearing(&audio, &units) {
                 Ok(hearing) => {
                     log::info!("sound again");
@@ -174,7 +175,11 @@ impl Listening {
             };
             *lock(&state) = next;
             opened.notify_waiters();
-        });
+        };
+        if !aside(open) {
+            *lock(&self.state) = State::Away { until: Instant::now() + pause };
+            self.opened.notify_waiters();
+        }
     }
 
     fn pause(&self) -> Duration {
@@ -197,6 +202,11 @@ fn hearing(audio: &Audio, units: &AccessUnits) -> Result<Hearing, MediaError> {
         .unwrap_or(Err(MediaError::Stalled(MICROPHONE_TIME)))?;
     hearing.attach(units)?;
     Ok(hearing)
+}
+
+/// On a thread of its own: those of the runtime are few. False if the system gives none.
+fn aside(work: impl FnOnce() + Send + 'static) -> bool {
+    thread::Builder::new().name("microphone".into()).spawn(work).is_ok()
 }
 
 fn away(error: &MediaError, pause: Duration) -> State {
