@@ -112,7 +112,8 @@ glib::wrapper! {
 }
 
 /// Ticks each second of its own. "absent" does not open; "dying" fails after a second; "unplugged" does so too,
-/// then does not open once, then works; "silent" gives nothing after a second, and works when opened anew.
+/// then does not open once, then works; "silent" gives nothing after a second, and works when opened anew;
+/// "hung" never opens.
 mod alsa {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::{Mutex, OnceLock};
@@ -206,6 +207,11 @@ mod alsa {
         ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
             if transition == gst::StateChange::NullToReady {
                 let device = self.device.lock().unwrap().clone();
+                if device == "hung" {
+                    loop {
+                        std::thread::park();
+                    }
+                }
                 let mut opened = OPENED.lock().unwrap();
                 let nth = opened.entry(device.clone()).and_modify(|n| *n += 1).or_insert(1);
                 self.nth.store(*nth, Ordering::Relaxed);
@@ -430,6 +436,16 @@ fn a_microphone_that_is_not_there_costs_the_sound_only() {
     let segments = capture(&options("absent", AudioCodec::Opus), 2);
     let (pictures, audio) = times(&segments.concat());
     assert_eq!((pictures.len(), audio.len()), (48, 0));
+}
+
+#[test]
+fn a_microphone_that_hangs_costs_the_sound_only() {
+    let began = std::time::Instant::now();
+    let segments = capture_as(&options("hung", AudioCodec::Opus), 5, true);
+    let (pictures, audio) = times(&segments.concat());
+    assert_eq!((pictures.len(), audio.len()), (5 * 24, 0));
+    assert!(pictures.windows(2).all(|two| two[1] - two[0] < 0.05), "{pictures:?}");
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -20,7 +20,7 @@ use livepeer_edge::media::io::{AccessUnits, Capture, devices};
 use livepeer_edge::media::ts::{Reader, Report};
 use livepeer_edge::media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
 use livepeer_edge::segment::{Pieces, Place};
-use media_camera_fakes::{B_FRAMES, FIT, HANGS, HUNG, LONG_GOP, OPENED, TAKEN, plug_in};
+use media_camera_fakes::{B_FRAMES, FIT, HANGS, HUNG, IDRS, LONG_GOP, OPENED, TAKEN, plug_in};
 
 /// A test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -182,6 +182,31 @@ fn auto_takes_the_camera_port_first_and_says_what_was_wrong() {
     let found = block_on(async { devices(&auto).unwrap() });
     let argus = found.cameras.iter().find(|camera| camera.kind == "nvargus").expect("it is there");
     assert_eq!((argus.device.as_str(), argus.modes.clone()), ("0", Ok(Vec::new())));
+
+    // Its own encoder takes the pictures where they are, and gives a key when it is asked in its own way.
+    let jetson = Options {
+        source: Source::NvArgus { sensor: 0 },
+        encoder: Encoder { element: Some("nvv4l2h264enc".into()), speed: Speed::Ultrafast },
+        video: Video { segment: Duration::from_secs(10), ..auto.video.clone() },
+        ..Options::default()
+    };
+    block_on(async {
+        let capture = Capture::open(&jetson, AccessUnits::new()).unwrap();
+        capture.access_units().request_key();
+        assert_eq!(IDRS.load(Ordering::Relaxed), 0, "the first is a key anyhow");
+        capture.play();
+        let mut pieces = capture.pieces();
+        for place in [Place::Begin, Place::Continue, Place::Continue] {
+            assert_eq!(pieces.next().await.unwrap().place, place);
+        }
+        let began = Instant::now();
+        pieces.resync();
+        assert_eq!(pieces.next().await.unwrap().place, Place::Begin);
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        assert_eq!(IDRS.load(Ordering::Relaxed), 1);
+        assert!(capture.set_bitrate(300_000));
+        capture.stop().await;
+    });
 
     plug_in(&[]);
     if Path::new("/dev/video0").exists() {

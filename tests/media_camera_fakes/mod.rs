@@ -6,11 +6,12 @@
 //! | `v4l2src` | a USB camera with H.264, MJPEG, and slow raw video; the device says how its H.264 is: [`FIT`], [`LONG_GOP`], [`B_FRAMES`]; [`HANGS`] never opens |
 //! | `libcamerasrc` | a camera in the Pi's camera port, or none |
 //! | `nvarguscamerasrc`, `nvvidconv` | a camera in the Jetson's camera port, or none; pictures in memory of its own kind |
+//! | `nvv4l2h264enc` | the Jetson's encoder: takes that memory, ignores the event for a key, heeds the signal |
 //!
 //! Does not: need the devices; what opens them is a fake too.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, Once, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub(crate) static TAKEN: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 static PORTS: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 /// Camera ports that were opened.
 pub(crate) static OPENED: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+/// Keys that the Jetson's encoder was asked for by its signal.
+pub(crate) static IDRS: AtomicU32 = AtomicU32::new(0);
 /// Whether the driver of [`HANGS`] was reached.
 pub(crate) static HUNG: AtomicBool = AtomicBool::new(false);
 
@@ -52,6 +55,7 @@ pub(crate) fn register() {
         gst::Element::register(None, "libcamerasrc", rank, Libcamera::static_type()).unwrap();
         gst::Element::register(None, "nvarguscamerasrc", rank, Argus::static_type()).unwrap();
         gst::Element::register(None, "nvvidconv", rank, Converter::static_type()).unwrap();
+        gst::Element::register(None, "nvv4l2h264enc", rank, Encoder::static_type()).unwrap();
     });
 }
 
@@ -69,6 +73,9 @@ glib::wrapper! {
 }
 glib::wrapper! {
     pub struct Argus(ObjectSubclass<argus::Argus>) @extends gst::Bin, gst::Element, gst::Object;
+}
+glib::wrapper! {
+    pub struct Encoder(ObjectSubclass<encoder::Encoder>) @extends gst::Bin, gst::Element, gst::Object;
 }
 glib::wrapper! {
     pub struct Converter(ObjectSubclass<converter::Converter>) @extends gst::Element, gst::Object;
@@ -342,7 +349,9 @@ mod converter {
             let sink = gst::Pad::builder_from_template(sink)
                 .chain_function(move |_, _, buffer| out.push(buffer))
                 .event_function(move |_, _, event| {
-                    if event.type_() != gst::EventType::Caps {
+                    let wanted = told.peer_query_caps(None);
+                    let stays = wanted.can_intersect(&NVMM.parse::<gst::Caps>().unwrap());
+                    if event.type_() != gst::EventType::Caps || stays {
                         return told.push_event(event);
                     }
                     let caps = "video/x-raw,format=I420,width=320,height=240,framerate=24/1,\
@@ -368,7 +377,104 @@ mod converter {
 
         fn pad_templates() -> &'static [gst::PadTemplate] {
             static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
-            TEMPLATES.get_or_init(|| vec![template("sink", NVMM), template("src", "video/x-raw")])
+            TEMPLATES.get_or_init(|| {
+                vec![template("sink", NVMM), template("src", &format!("video/x-raw; {NVMM}"))]
+            })
         }
     }
+}
+
+mod encoder {
+    use super::*;
+
+    #[derive(Default)]
+    pub struct Encoder {
+        encoder: OnceLock<gst::Element>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Encoder {
+        const NAME: &'static str = "FakeJetsonEncoder";
+        type Type = super::Encoder;
+        type ParentType = gst::Bin;
+    }
+
+    impl ObjectImpl for Encoder {
+        fn properties() -> &'static [glib::ParamSpec] {
+            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
+            PROPERTIES.get_or_init(|| {
+                let number = |name| glib::ParamSpecUInt::builder(name).write_only().build();
+                vec![
+                    number("bitrate"),
+                    number("iframeinterval"),
+                    number("idrinterval"),
+                    number("control-rate"),
+                    glib::ParamSpecBoolean::builder("insert-sps-pps").write_only().build(),
+                ]
+            })
+        }
+
+        fn signals() -> &'static [glib::subclass::Signal] {
+            static SIGNALS: OnceLock<Vec<glib::subclass::Signal>> = OnceLock::new();
+            SIGNALS.get_or_init(|| {
+                let force = glib::subclass::Signal::builder("force-IDR")
+                    .action()
+                    .class_handler(|values| {
+                        IDRS.fetch_add(1, Ordering::Relaxed);
+                        let encoder = values[0].get::<super::Encoder>().unwrap();
+                        let request = gst::Structure::builder("GstForceKeyUnit")
+                            .field("all-headers", true)
+                            .build();
+                        let x264 = encoder.imp().encoder.get().unwrap().static_pad("src").unwrap();
+                        x264.send_event(gst::event::CustomUpstream::new(request));
+                        None
+                    })
+                    .build();
+                vec![force]
+            })
+        }
+
+        fn set_property(&self, _: usize, value: &glib::Value, property: &glib::ParamSpec) {
+            let encoder = self.encoder.get().unwrap();
+            match property.name() {
+                "bitrate" => encoder.set_property("bitrate", value.get::<u32>().unwrap() / 1000),
+                "idrinterval" => encoder.set_property("key-int-max", value.get::<u32>().unwrap()),
+                _ => {}
+            }
+        }
+
+        fn constructed(&self) {
+            self.parent_constructed();
+            let bin: gst::Bin = self.obj().clone().upcast();
+            Self::pad_templates().iter().for_each(|template| add_pad(&bin, template));
+            let inner = fill(
+                &bin,
+                "nvvidconv ! capsfilter caps=video/x-raw,format=I420 \
+                 ! x264enc name=x264 tune=zerolatency speed-preset=ultrafast byte-stream=true \
+                 option-string=scenecut=0 ! identity name=behind",
+            );
+            lead(&bin, &inner, "sink");
+            lead(&bin, &inner, "src");
+            // Requests for a key from behind do not reach it.
+            inner.by_name("behind").unwrap().static_pad("src").unwrap().add_probe(
+                gst::PadProbeType::EVENT_UPSTREAM,
+                |_, info| match info.event().map(|event| event.type_()) {
+                    Some(gst::EventType::CustomUpstream) => gst::PadProbeReturn::Handled,
+                    _ => gst::PadProbeReturn::Ok,
+                },
+            );
+            self.encoder.set(inner.by_name("x264").unwrap()).unwrap();
+        }
+    }
+
+    impl GstObjectImpl for Encoder {}
+
+    impl ElementImpl for Encoder {
+        fn pad_templates() -> &'static [gst::PadTemplate] {
+            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
+            TEMPLATES.get_or_init(|| vec![template("sink", NVMM), template("src", "video/x-h264")])
+        }
+    }
+
+    impl BinImpl for Encoder {}
 }

@@ -4,6 +4,7 @@
 
 use gstreamer as gst;
 use gstreamer::glib;
+use gstreamer::glib::subclass::SignalId;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
@@ -24,7 +25,9 @@ impl Sink {
             KeyRequest::Never => {}
             KeyRequest::Signal(signal) => {
                 let encoder = self.encoder.as_ref().and_then(glib::WeakRef::upgrade);
-                if let Some(encoder) = encoder {
+                let Some(encoder) = encoder.filter(|_| self.has_begun()) else { return };
+                // Not every release has it, and to emit what is not there ends the program.
+                if SignalId::lookup(signal, encoder.type_()).is_some() {
                     encoder.emit_by_name::<()>(signal, &[]);
                 }
             }
@@ -36,5 +39,11 @@ impl Sink {
                 let _ = appsink.send_event(gst::event::CustomUpstream::new(request));
             }
         }
+    }
+
+    /// Whether an access unit has come: the first one is a key anyhow, and an encoder may not be ready before.
+    fn has_begun(&self) -> bool {
+        let pad = self.appsink.upgrade().and_then(|sink| sink.static_pad("sink"));
+        pad.is_some_and(|pad| pad.has_current_caps())
     }
 }
