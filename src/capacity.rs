@@ -117,6 +117,9 @@ pub const LEAVE_TIME: Duration = Duration::from_secs(7);
 pub const SLOW_TIME: Duration = Duration::from_secs(5);
 /// The first picture of a segment waits no longer for its turn: that of the queue before it.
 pub const OPENER_TIME: Duration = Duration::from_secs(1);
+/// How long a connection that was used may be used again. Short: one that is older may lead over a link that
+/// is gone or from an address that we had, where a call hangs until its own limit.
+pub const REUSE_TIME: Duration = Duration::from_secs(2);
 /// Time for a whole request and answer with a short body.
 pub const CALL_TIME: Duration = Duration::from_secs(15);
 /// Time for an answer with a short body from its first byte to its last, however long it may take to begin.

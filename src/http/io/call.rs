@@ -18,7 +18,7 @@ use ureq::unversioned::transport::{
     Transport, TransportAdapter,
 };
 
-use crate::capacity::{ANSWER_TIME, CALL_TIME, CONNECT_TIME, JSON_BODY, RESPONSE_HEAD};
+use crate::capacity::{ANSWER_TIME, CALL_TIME, CONNECT_TIME, JSON_BODY, RESPONSE_HEAD, REUSE_TIME};
 use crate::fault::Fault;
 use crate::http::Url;
 use crate::http::io::pace::{PaceLink, TOO_SLOW};
@@ -168,6 +168,7 @@ impl Client {
             .max_response_header_size(RESPONSE_HEAD)
             .max_idle_connections(4)
             .max_idle_connections_per_host(2)
+            .max_idle_age(REUSE_TIME)
             .user_agent(concat!("livepeer-edge/", env!("CARGO_PKG_VERSION")))
             .build();
         let lookups = connector.lookups();
