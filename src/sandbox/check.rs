@@ -184,6 +184,7 @@ pub(crate) struct Checker {
     /// How many of the first bytes have been seen.
     bytes: usize,
     units: u64,
+    newest: Option<Ticks>,
     /// At most as many streams as a reader follows.
     times: Vec<Times>,
 }
@@ -198,6 +199,7 @@ impl Checker {
             shown: Shown::Nothing,
             bytes: 0,
             units: 0,
+            newest: None,
             times: Vec::new(),
         }
     }
@@ -205,6 +207,11 @@ impl Checker {
     /// Access units of video so far.
     pub(crate) fn units(&self) -> u64 {
         self.units
+    }
+
+    /// The PTS of the last one that has one.
+    pub(crate) fn newest(&self) -> Option<Ticks> {
+        self.newest
     }
 
     /// A segment begins.
@@ -290,6 +297,9 @@ impl Checker {
             found(Violation::Damaged { seq, pid: unit.pid });
         }
         let Some(pts) = unit.pts else { return found(Violation::NoTime { seq }) };
+        if unit.is_video {
+            self.newest = Some(pts);
+        }
         let now = Times { pid: unit.pid, pts, dts: unit.dts.unwrap_or(pts) };
         let Some(last) = self.times.iter_mut().find(|times| times.pid == unit.pid) else {
             return self.times.push(now);

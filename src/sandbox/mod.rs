@@ -41,6 +41,6 @@ pub use check::{Violation, Violations};
 pub use io::{Handle, Sandbox, StartError};
 pub use money::{Account, Ledger, Refused};
 pub use options::{Credential, Options, SignerOptions, Timings};
-pub use record::{Counters, Record, Request, Target};
+pub use record::{Counters, Newest, Record, Request, Target};
 pub use runner::{RunnerOptions, Shot};
 pub use script::{Break, CallTrouble, Endpoint, InfoTrouble, Role, StartTrouble, Trouble};

@@ -94,6 +94,15 @@ pub struct Counters {
     pub continues: u64,
 }
 
+/// The newest frame that arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Newest {
+    /// When it did.
+    pub at: Instant,
+    /// Its time, in ticks of 90 kHz.
+    pub pts: u64,
+}
+
 /// The last requests and control messages, and the counts.
 #[derive(Debug, Default)]
 pub struct Record {
@@ -101,6 +110,8 @@ pub struct Record {
     controls: VecDeque<String>,
     /// Counts since the start.
     pub counters: Counters,
+    /// The newest frame of any job.
+    pub newest: Option<Newest>,
 }
 
 impl Record {

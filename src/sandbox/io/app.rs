@@ -12,10 +12,12 @@ use tokio::sync::mpsc;
 
 use crate::capacity::EVENT_BODY;
 use crate::media;
+use crate::media::ts::Ticks;
 use crate::sandbox::Role;
 use crate::sandbox::check::Violation;
 use crate::sandbox::echo::{self, Control, Effect, Rate, Status};
 use crate::sandbox::io::video::{self, Video};
+use crate::sandbox::record::Newest;
 use crate::sandbox::start::Job;
 use crate::sandbox::trickle::{End, Index, Readable, Segment, Shared};
 use crate::sandbox::world::{Launch, World};
@@ -134,10 +136,17 @@ impl App {
         self.world.note();
     }
 
-    /// More access units came in.
-    pub(super) fn count_units(&self, units: u64) {
+    /// More access units came in, the last of them with this PTS.
+    pub(super) fn count_units(&self, units: u64, newest: Option<Ticks>) {
+        if units == 0 {
+            return;
+        }
         self.lock().input_frames += units;
-        self.world.lock().record.counters.access_units += units;
+        let record = &mut self.world.lock().record;
+        record.counters.access_units += units;
+        if let Some(pts) = newest {
+            record.newest = Some(Newest { at: Instant::now(), pts: pts.value() });
+        }
     }
 
     /// Another segment came in.

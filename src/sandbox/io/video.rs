@@ -125,7 +125,7 @@ impl<'a> Video<'a> {
         let (app, before) = (self.app, self.checker.units());
         look(&mut self.checker, &mut |violation| app.found(violation));
         let units = self.checker.units() - before;
-        app.count_units(units);
+        app.count_units(units, self.checker.newest());
         units
     }
 

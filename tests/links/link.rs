@@ -1,0 +1,163 @@
+//! An agent's way to the network: a namespace of its own, and a link to it that can be made bad.
+//!
+//! ```text
+//!  this process's namespace                        edgeN
+//!  orchestrators at 10.77.N.1 ── nearN ═ link.py ═ farN ── the agent at 10.77.N.2
+//! ```
+//!
+//! Does not: touch the machine's own network; all of it is in a namespace that `main` made, and ends with it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use livepeer_edge::sandbox::Options;
+
+use crate::rig::place::Place;
+use crate::rig::program::Program;
+use crate::rig::scene::Scene;
+
+/// What the link carried in a second.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Second {
+    /// When it was over.
+    pub(crate) at: Instant,
+    /// Bytes of packets from the agent.
+    pub(crate) bytes: u64,
+}
+
+/// The namespace of an agent, and the link to it.
+pub(crate) struct Link {
+    nth: u8,
+    process: Child,
+    control: ChildStdin,
+    seconds: Arc<Mutex<Vec<Second>>>,
+}
+
+/// Runs `ip` with these words.
+#[track_caller]
+pub(crate) fn ip(words: &str) {
+    let done = Command::new("ip").args(words.split_whitespace()).output().unwrap();
+    assert!(done.status.success(), "ip {words}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+impl Link {
+    /// A good link to a new namespace.
+    pub(crate) fn new() -> Self {
+        static NTH: AtomicU8 = AtomicU8::new(1);
+        let nth = NTH.fetch_add(1, Ordering::Relaxed);
+        let emulator = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/links/link.py");
+        let mut process = Command::new("python3")
+            .args([emulator, &format!("near{nth}"), &format!("far{nth}")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let control = process.stdin.take().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        let seconds = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&seconds);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let bytes = line.split(' ').next().unwrap().parse().unwrap();
+                told.lock().unwrap().push(Second { at: Instant::now(), bytes });
+            }
+        });
+        let link = Self { nth, process, control, seconds };
+        let space = link.namespace();
+        ip(&format!("netns add {space}"));
+        ip(&format!("link set far{nth} netns {space}"));
+        ip(&format!("addr add 10.77.{nth}.1/24 dev near{nth}"));
+        ip(&format!("link set near{nth} up"));
+        for words in ["link set lo up", &format!("link set far{nth} up")] {
+            ip(&format!("-n {space} {words}"));
+        }
+        link.give_address(2);
+        link
+    }
+
+    /// The namespace's name.
+    pub(crate) fn namespace(&self) -> String {
+        format!("edge{}", self.nth)
+    }
+
+    /// The address of a host on the network's side.
+    pub(crate) fn host(&self, last: u8) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(10, 77, self.nth, last))
+    }
+
+    /// One more address on the network's side.
+    pub(crate) fn add_host(&self, last: u8) -> IpAddr {
+        ip(&format!("addr add 10.77.{0}.{last}/24 dev near{0}", self.nth));
+        self.host(last)
+    }
+
+    /// The agent's side has this address, with a way to everywhere.
+    pub(crate) fn give_address(&self, last: u8) {
+        let (space, nth) = (self.namespace(), self.nth);
+        ip(&format!("-n {space} addr add 10.77.{nth}.{last}/24 dev far{nth}"));
+        ip(&format!("-n {space} route replace default via 10.77.{nth}.1 src 10.77.{nth}.{last}"));
+    }
+
+    /// It has that address no more.
+    pub(crate) fn take_address(&self, last: u8) {
+        let (space, nth) = (self.namespace(), self.nth);
+        ip(&format!("-n {space} addr del 10.77.{nth}.{last}/24 dev far{nth}"));
+    }
+
+    /// Where the agent asks for names: at that address, or nowhere but in `hosts`.
+    pub(crate) fn resolve_at(&self, server: IpAddr) {
+        let folder = format!("/etc/netns/{}", self.namespace());
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(format!("{folder}/resolv.conf"), format!("nameserver {server}\n")).unwrap();
+        fs::write(format!("{folder}/nsswitch.conf"), "hosts: files dns\n").unwrap();
+    }
+
+    /// Makes the link so, as `link.py` reads it: `rate=1000000 delay=0.15`.
+    pub(crate) fn make(&mut self, words: &str) -> Instant {
+        writeln!(self.control, "{words}").unwrap();
+        Instant::now()
+    }
+
+    /// An orchestrator on the network's side.
+    pub(crate) fn place(&self) -> Place {
+        let listen = SocketAddr::new(self.host(1), 0);
+        Place::with(Options { listen, ..Options::default() })
+    }
+
+    /// `job` as a program of the agent's side.
+    pub(crate) fn start(&self, scene: &Scene, job: &Command) -> Program {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace()]);
+        command.arg(job.get_program()).args(job.get_args());
+        for (name, value) in job.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        // As the units of systemd have it.
+        command.env("RES_OPTIONS", "timeout:1 attempts:2");
+        scene.program("agent", command)
+    }
+
+    /// What it carried from the agent since then, in each whole second.
+    pub(crate) fn seconds_since(&self, then: Instant) -> Vec<u64> {
+        let seconds = self.seconds.lock().unwrap();
+        let whole = seconds.iter().filter(|second| second.at >= then + Duration::from_secs(1));
+        whole.map(|second| second.bytes).collect()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

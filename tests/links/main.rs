@@ -1,0 +1,73 @@
+//! Real network trouble: lost links, changed addresses, names that do not resolve, uplinks too narrow for the video.
+//!
+//! `cargo test --release --test links -- --nocapture` plays it, as root; words behind choose rows, `LONG=1` plays the
+//! ten minutes too. Real TCP over real packets: the agent runs in a network namespace of its own, and a program
+//! between two TUN interfaces delays, drops and counts its packets.
+//!
+//! Does not: need `sch_netem` in the kernel, and does not touch the machine's own network.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may panic and print"
+)]
+
+mod link;
+mod lost;
+mod names;
+mod narrow;
+#[path = "../rig/mod.rs"]
+mod rig;
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+/// Set where this runs in its own namespaces already.
+const INSIDE: &str = "EDGE_LINKS_INSIDE";
+
+fn main() -> ExitCode {
+    if std::env::var_os(INSIDE).is_some() {
+        prepare();
+        let rows = [lost::ROWS, narrow::ROWS].concat();
+        return rig::table::play("links", &rows, "links");
+    }
+    if let Some(missing) = missing() {
+        println!("links: skipped: {missing}");
+        return ExitCode::SUCCESS;
+    }
+    let mut inside = Command::new("unshare");
+    inside.args(["--net", "--mount", "--kill-child", "--fork"]);
+    inside.arg(std::env::current_exe().unwrap()).args(std::env::args_os().skip(1));
+    let done = inside.env(INSIDE, "1").status().unwrap();
+    if done.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What this machine lacks.
+fn missing() -> Option<&'static str> {
+    let works = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    if !works("unshare", &["--net", "--mount", "true"]) {
+        return Some("needs root, for network namespaces of its own");
+    }
+    if !Path::new("/dev/net/tun").exists() {
+        return Some("needs /dev/net/tun");
+    }
+    if !works("ip", &["-V"]) || !works("python3", &["-V"]) {
+        return Some("needs iproute2 and python3");
+    }
+    None
+}
+
+/// Names of namespaces and their settings are this run's own.
+fn prepare() {
+    for folder in ["/run/netns", "/etc/netns"] {
+        std::fs::create_dir_all(folder).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "tmpfs", folder]).status();
+        assert!(mounted.unwrap().success(), "{folder}");
+    }
+    link::ip("link set lo up");
+}

@@ -1,0 +1,157 @@
+//! Uplinks that are narrower than the video, and wide again.
+//!
+//! Does not: choose bitrates; `rate` does, and `tests/rate.rs` simulates it on many links.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::link::Link;
+use crate::rig::place::Place;
+use crate::rig::scene::Scene;
+use crate::rig::table::Row;
+use crate::rig::{ms, s, wait};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        fault: "uplink of 1 Mbit/s, 300 ms round trip; then wide again",
+        must: "≥ 70 % of the link within 20 s, latency < 1 s, no ± 20 %; up again within 60 s",
+        seconds: 140,
+        play: |scene| narrow(scene, "rate=1000000 delay=0.15 loss=0"),
+    },
+    Row {
+        fault: "uplink of 1 Mbit/s, 300 ms round trip, 1 % loss; then wide again",
+        must: "≥ 70 % of what TCP can carry there within 20 s, latency < 1 s, no ± 20 %; up again within 60 s",
+        seconds: 160,
+        play: |scene| narrow(scene, "rate=1000000 delay=0.15 loss=0.01"),
+    },
+];
+
+/// Noise cannot be compressed: the encoder needs every bit that it may use.
+const NOISE: &str = "videotestsrc is-live=true pattern=snow ! \
+                     video/x-raw,width=640,height=360,framerate=24/1";
+/// What the job is to send at first.
+const BITRATE: &str = "2 Mbit/s";
+
+/// How late the newest frame of a place is, against the least late one.
+struct Lateness {
+    began: Instant,
+    least: f64,
+    last_pts: u64,
+}
+
+impl Lateness {
+    fn new() -> Self {
+        Self { began: Instant::now(), least: f64::MAX, last_pts: 0 }
+    }
+
+    /// The lateness of now in seconds: of the newest frame, or of the one that should have come since.
+    fn look(&mut self, place: &Place) -> Option<f64> {
+        let newest = place.sandbox().look(|record| record.newest)?;
+        let pts = newest.pts as f64 / 90_000.0;
+        if newest.pts < self.last_pts {
+            self.least = f64::MAX;
+        }
+        self.last_pts = newest.pts;
+        let arrived = newest.at.saturating_duration_since(self.began).as_secs_f64();
+        self.least = self.least.min(arrived - pts);
+        Some(self.began.elapsed().as_secs_f64() - pts - self.least)
+    }
+}
+
+fn narrow(scene: &mut Scene, how: &str) {
+    let mut link = Link::new();
+    let wide = "rate=20000000 delay=0.02 loss=0";
+    link.make(how);
+    let limit = bulk(scene, &link);
+    link.make(wide);
+    let place = link.place();
+    let source = ["--source.kind", "pipeline", "--source.fragment", NOISE];
+    let shape = ["--video.width", "640", "--video.height", "360", "--video.bitrate", BITRATE];
+    let job = scene.job(&[&place.url()], &[&source[..], &shape].concat());
+    let mut agent = link.start(scene, &job);
+    assert!(place.more_frames(48, s(20)).is_some(), "the job is live");
+    let mut lateness = Lateness::new();
+    let mut late = |seconds: u64| {
+        let (end, mut seen) = (Instant::now() + s(seconds), Vec::new());
+        while Instant::now() < end {
+            seen.extend(lateness.look(&place));
+            wait(ms(20));
+        }
+        seen
+    };
+    late(10);
+
+    link.make(how);
+    late(20);
+    let settled = Instant::now();
+    let mut latencies = late(40);
+    let rates = link.seconds_since(settled);
+    let mean = mean(&rates);
+    latencies.sort_by(f64::total_cmp);
+    let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize];
+    scene.at_least("kbit/s from 20 to 60 s", (mean / 1000.0) as u64, (limit * 0.7 / 1000.0) as u64);
+    scene.within("lateness p50", Some(Duration::from_secs_f64(at(0.5).max(0.0))), s(1));
+    scene.within("p95", Some(Duration::from_secs_f64(at(0.95).max(0.0))), s(1));
+    scene.at_most("oscillation %", swing(&rates, mean), 20);
+
+    let widened = link.make(wide);
+    late(40);
+    let again = Instant::now();
+    late(20);
+    let up = self::mean(&link.seconds_since(again));
+    scene.note(format!("widened for {} s", widened.elapsed().as_secs()));
+    scene.at_least("kbit/s then", (up / 1000.0) as u64, 1_700);
+    scene.holds("the agent runs", agent.runs());
+    scene.at_most("jobs", place.jobs(), 1);
+    scene.at_most("violations", place.violations(), 0);
+}
+
+/// Bits per second of these seconds.
+fn mean(seconds: &[u64]) -> f64 {
+    seconds.iter().sum::<u64>() as f64 * 8.0 / seconds.len().max(1) as f64
+}
+
+/// By how many per cent of the mean 5 s of them differ from it at most.
+fn swing(seconds: &[u64], mean: f64) -> u64 {
+    let mut window: VecDeque<u64> = VecDeque::new();
+    let mut most = 0.0_f64;
+    for &second in seconds {
+        window.push_back(second);
+        if window.len() == 5 {
+            let rate = window.iter().sum::<u64>() as f64 * 8.0 / 5.0;
+            most = most.max((rate - mean).abs() / mean);
+            window.pop_front();
+        }
+    }
+    (most * 100.0).round() as u64
+}
+
+/// What one connection that always has something to send gets through the link: bits of packets per second.
+fn bulk(scene: &mut Scene, link: &Link) -> f64 {
+    let listener = TcpListener::bind(SocketAddr::new(link.host(1), 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.write_all(b"go");
+        let mut sink = [0; 65536];
+        while stream.read(&mut sink).is_ok_and(|length| length > 0) {}
+    });
+    let sender = format!(
+        "import socket\ns = socket.create_connection(('{}', {port}))\nwhile True: s.sendall(bytes(65536))",
+        link.host(1)
+    );
+    let mut command = std::process::Command::new("ip");
+    command.args(["netns", "exec", &link.namespace(), "python3", "-c", &sender]);
+    let mut sender = scene.program("bulk", command);
+    wait(s(10));
+    let from = Instant::now();
+    wait(s(15));
+    let rate = mean(&link.seconds_since(from));
+    sender.kill();
+    wait(s(2));
+    scene.note(format!("TCP alone gets {:.0} kbit/s", rate / 1000.0));
+    rate
+}
