@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::rig::camera::Camera;
-use crate::rig::place::Place;
+use crate::rig::place::{Place, Wrong};
 use crate::rig::program::Program;
 use crate::rig::scene::Scene;
 use crate::rig::table::Row;
@@ -105,12 +105,11 @@ fn of_fragment(scene: &Scene, place: &Place, fragment: &str, more: &[&str]) -> P
 }
 
 /// What was seen in a row, told once its camera is done with the scene.
-#[derive(Default)]
 struct Seen {
     noticed: Option<Duration>,
     back: Option<Duration>,
     jobs: u64,
-    violations: u64,
+    violations: Wrong,
 }
 
 impl Seen {
@@ -118,7 +117,7 @@ impl Seen {
         scene.within("noticed after", self.noticed, s(3));
         scene.within("frames after its return", self.back, s(2));
         scene.at_most("jobs", self.jobs, 1);
-        scene.at_most("violations", self.violations, 0);
+        scene.right(&self.violations);
     }
 }
 
@@ -179,7 +178,7 @@ fn slate(scene: &mut Scene) {
     // The time in which it is noticed has no picture.
     scene.within("longest gap", Some(gap), s(4));
     scene.at_most("jobs", jobs, 1);
-    scene.at_most("violations", violations, 0);
+    scene.right(&violations);
 }
 
 fn stop(scene: &mut Scene) {
@@ -237,7 +236,7 @@ fn cycles(scene: &mut Scene, times: u32) {
     scene.at_most("descriptors more", late.fds.saturating_sub(early.fds), 0);
     scene.at_most("KiB more", late.rss.saturating_sub(early.rss), 2048);
     scene.at_most("jobs", jobs, 1);
-    scene.at_most("violations", violations, 0);
+    scene.right(&violations);
 }
 
 fn breaks(scene: &mut Scene, how: &str) {
@@ -284,5 +283,5 @@ fn steady(scene: &mut Scene, place: &Place, agent: &mut Program, gap: u64, secon
     scene.note(format!("{rate:.1} frames/s"));
     scene.holds("the agent runs", agent.runs());
     scene.at_most("jobs", place.jobs(), 1);
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
 }

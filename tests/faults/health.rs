@@ -82,7 +82,7 @@ fn silent(scene: &mut Scene, role: Role, reason: &[&str]) {
     place.sandbox().clear_troubles();
     let again = until(s(10), || place.jobs() == 2);
     scene.by("started again after", at + left.unwrap_or_default(), again, s(2));
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
 }
 
 fn closed(scene: &mut Scene, role: Role, name: &str) {
@@ -95,7 +95,7 @@ fn closed(scene: &mut Scene, role: Role, name: &str) {
     scene.by("frames after", at, frame, s(3));
     let reason = format!("{name} channel");
     scene.holds("the reason is told", agent.has_said(&[&reason], at));
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
 }
 
 fn not_found(scene: &mut Scene) {
@@ -115,7 +115,7 @@ fn preconnect(scene: &mut Scene) {
     let gap = place.longest_gap(s(5));
     scene.within("longest gap", Some(gap), s(2));
     scene.at_most("jobs", place.jobs(), 1);
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
     drop(agent);
 }
 

@@ -148,7 +148,7 @@ fn clock_jumps(scene: &mut Scene) {
         let again = until(s(10), || place.jobs() == nth as u64 + 2);
         scene.by(&format!("a new job at {clock} after"), at, again, s(2));
     }
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
     drop(agent);
 }
 
@@ -166,7 +166,7 @@ fn state_at(scene: &mut Scene, directory: &Path) {
 fn lives(scene: &mut Scene, place: &Place, agent: &Program) {
     let live = place.more_frames(48, s(20));
     scene.by("2 s of frames after", agent.began, live, s(8));
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
 }
 
 fn full(scene: &mut Scene) {
@@ -249,7 +249,7 @@ fn reload(scene: &mut Scene) {
         (10.0..14.0).contains(&rate),
     );
     scene.holds("the agent runs", agent.runs());
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
 }
 
 /// A job under a service manager that listens at the socket that is returned.

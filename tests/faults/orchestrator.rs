@@ -97,7 +97,7 @@ fn moved_to(scene: &mut Scene, place: &Place, from: Instant, limit: u64) {
     let live = until(s(limit + 10), || place.frames() > 0);
     scene.by("frames there after", from, live, s(limit));
     place.more_frames(48, s(10));
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
 }
 
 fn killed(scene: &mut Scene) {
@@ -122,7 +122,7 @@ fn refusing(scene: &mut Scene, then: Break) {
     let at = Instant::now();
     first.always(Trouble::Post { role: Role::Publish, after: 1_000, then });
     moved_to(scene, &second, at, 3);
-    scene.at_most("violations at the first", first.violations(), 0);
+    scene.right(&first.violations());
     drop(agent);
 }
 
@@ -139,7 +139,7 @@ fn away(scene: &mut Scene, seconds: u64) {
     let live = until(s(20), || only.frames() > 0);
     scene.by("frames after its return", back, live, s(2));
     only.more_frames(24, s(5));
-    scene.at_most("violations", only.violations(), 0);
+    scene.right(&only.violations());
     scene.at_most("memory grown by KiB", meanwhile.rss.saturating_sub(before.rss), 2048);
 }
 

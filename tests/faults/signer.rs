@@ -90,7 +90,7 @@ fn down(scene: &mut Scene) {
     scene.within("payments go on after", agent.hear(&["payments go on"], back, s(30)), s(15));
     scene.within("longest gap", Some(gap), s(1));
     scene.at_most("jobs", place.jobs(), 1);
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
 }
 
 /// Calls that cost the signer work.
@@ -120,7 +120,7 @@ fn unpaid(scene: &mut Scene, trouble: CallTrouble, reason: &str) {
     place.sandbox().clear_troubles();
     let frame = place.next_frame(s(25));
     scene.by("frames after", back, frame, s(12));
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
 }
 
 fn credential(scene: &mut Scene) {

@@ -42,7 +42,7 @@ pub(crate) struct Link {
 /// Runs `ip` with these words.
 #[track_caller]
 pub(crate) fn ip(words: &str) {
-    let done = Command::new("ip").args(words.split_whitespace()).output().unwrap();
+    let done = Command::new("ip").args(words.split(' ')).output().unwrap();
     assert!(done.status.success(), "ip {words}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
@@ -102,7 +102,12 @@ impl Link {
     pub(crate) fn give_address(&self, last: u8) {
         let (space, nth) = (self.namespace(), self.nth);
         ip(&format!("-n {space} addr add 10.77.{nth}.{last}/24 dev far{nth}"));
-        ip(&format!("-n {space} route replace default via 10.77.{nth}.1 src 10.77.{nth}.{last}"));
+        let from = format!("dev far{nth} src 10.77.{nth}.{last}");
+        // CUBIC is what devices have, whatever this machine prefers.
+        for to in [format!("10.77.{nth}.0/24 {from}"), format!("default via 10.77.{nth}.1 {from}")]
+        {
+            ip(&format!("-n {space} route replace {to} congctl cubic"));
+        }
     }
 
     /// It has that address no more.

@@ -90,7 +90,7 @@ fn lost(scene: &mut Scene, seconds: u64) {
     scene.at_most("frames in the first 3 s", place.frames() - frames, 5 * 24);
     scene.at_most("KiB more", meanwhile.rss.saturating_sub(before.rss), 2048);
     scene.holds("the agent runs", agent.runs());
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
 }
 
 fn new_address(scene: &mut Scene) {
@@ -104,7 +104,7 @@ fn new_address(scene: &mut Scene) {
     let live = until(s(30), || place.frames() > frames);
     scene.by("frames from the new one after", at, live, s(5));
     scene.holds("the agent runs", agent.runs());
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
 }
 
 fn other_network(scene: &mut Scene) {
@@ -117,7 +117,7 @@ fn other_network(scene: &mut Scene) {
     let live = until(s(30), || place.frames() > frames);
     scene.by("frames after the new one", at, live, s(2));
     scene.holds("the agent runs", agent.runs());
-    scene.at_most("violations", place.violations(), 0);
+    scene.right(&place.violations());
 }
 
 /// A live job at an orchestrator that is known by its name.
@@ -163,5 +163,5 @@ fn another_address(scene: &mut Scene) {
     let live = until(s(30), || moved.frames() > 0);
     scene.by("frames there after", at, live, s(5));
     scene.holds("the agent runs", agent.runs());
-    scene.at_most("violations", moved.violations(), 0);
+    scene.right(&moved.violations());
 }

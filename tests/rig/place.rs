@@ -15,6 +15,12 @@ pub(crate) struct Place {
     sandbox: Option<Handle>,
 }
 
+/// What clients did wrong at a place.
+pub(crate) struct Wrong {
+    pub(crate) count: u64,
+    pub(crate) first: Option<String>,
+}
+
 impl Place {
     /// One that runs, with the usual options.
     pub(crate) fn new() -> Self {
@@ -121,9 +127,13 @@ impl Place {
         body["params"].clone()
     }
 
-    /// What was done wrong there: none, or the first ones.
-    pub(crate) fn violations(&self) -> u64 {
-        self.sandbox().violations().count()
+    /// What was done wrong there, by number and by the first of it.
+    pub(crate) fn violations(&self) -> Wrong {
+        let violations = self.sandbox().violations();
+        Wrong {
+            count: violations.count(),
+            first: violations.list().first().map(ToString::to_string),
+        }
     }
 
     /// Requests of this kind so far.

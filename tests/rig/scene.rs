@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::place::Wrong;
 use super::program::Program;
 
 /// The arguments of a small job, so that many rows fit on a small machine.
@@ -118,6 +119,13 @@ impl Scene {
         let text =
             if limit == 0 { format!("{what} {is}") } else { format!("{what} {is} (≤ {limit})") };
         self.seen.push((text, is <= limit));
+    }
+
+    /// What was done wrong at a place: nothing.
+    pub(crate) fn right(&mut self, wrong: &Wrong) {
+        let Wrong { count, first } = wrong;
+        let first = first.as_ref().map(|first| format!(", first {first}")).unwrap_or_default();
+        self.seen.push((format!("violations {count}{first}"), *count == 0));
     }
 
     /// A number that must not be smaller.
