@@ -45,7 +45,9 @@ pub(super) fn encoder(options: &Options) -> Result<Element, MediaError> {
     }
     let choice =
         choose(candidates, |element| trial(element, &options.video, options.encoder.speed));
-    log::info!("{}", choice.reason());
+    // Without a trial it is the one of before: a camera that is gone is tried every second.
+    let level = if choice.tried.is_empty() { log::Level::Debug } else { log::Level::Info };
+    log::log!(level, "{}", choice.reason());
     for (element, result) in &choice.tried {
         let verdict = match result {
             Ok(()) => Verdict::Works,
