@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::program::Program;
 use super::scene::Scene;
-use super::{s, until};
+use super::{ms, s, until};
 
 /// The shape of its frames.
 const CAPS: &str = "video/x-raw,format=I420,width=320,height=180,framerate=24/1";
@@ -55,11 +55,12 @@ impl<'a> Camera<'a> {
 
     /// It is gone.
     pub(crate) fn pull_out(&mut self) -> Instant {
+        let at = Instant::now();
         if let Some(mut process) = self.process.take() {
             process.kill();
             self.clean(process.id());
         }
-        Instant::now()
+        at
     }
 
     /// It stalls without a word.
@@ -68,10 +69,15 @@ impl<'a> Camera<'a> {
         Instant::now()
     }
 
-    /// It goes on.
-    pub(crate) fn go_on(&self) -> Instant {
-        self.process.as_ref().unwrap().signal("CONT");
-        Instant::now()
+    /// It goes on. `shmsink` breaks if somebody opened it meanwhile and left: then it is plugged in anew.
+    pub(crate) fn go_on(&mut self) -> Instant {
+        let process = self.process.as_mut().unwrap();
+        process.signal("CONT");
+        if until(ms(300), || !process.runs()).is_none() {
+            return Instant::now();
+        }
+        self.pull_out();
+        self.plug_in()
     }
 
     /// What a process that was killed leaves behind.

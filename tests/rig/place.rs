@@ -58,6 +58,11 @@ impl Place {
         Instant::now()
     }
 
+    /// Whether it is there.
+    pub(crate) fn is_there(&self) -> bool {
+        self.sandbox.is_some()
+    }
+
     /// Its sandbox, while it is there.
     pub(crate) fn sandbox(&self) -> &Handle {
         self.sandbox.as_ref().unwrap()
