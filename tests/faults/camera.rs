@@ -32,6 +32,12 @@ pub(crate) const ROWS: &[Row] = &[
         play: stalled,
     },
     Row {
+        fault: "camera gone for 25 s, and opening it works",
+        must: "noticed ≤ 3 s; job kept; frames ≤ 2 s after its return",
+        seconds: 35,
+        play: silent,
+    },
+    Row {
         fault: "camera gone for 75 s (hold)",
         must: "job kept for 60 s, then ended; frames in a new job ≤ 2 s after its return",
         seconds: 85,
@@ -92,7 +98,15 @@ const NOTICED: &[&str] = &["WARN"];
 
 /// The job of a camera is live: with what becomes of it when the camera is lost.
 fn live<'a>(scene: &'a Scene, on_loss: &str) -> (Camera<'a>, Place, Program) {
-    let (camera, place) = (Camera::new(scene), Place::new());
+    live_with(scene, Camera::local(scene), on_loss)
+}
+
+fn live_with<'a>(
+    scene: &'a Scene,
+    camera: Camera<'a>,
+    on_loss: &str,
+) -> (Camera<'a>, Place, Program) {
+    let place = Place::new();
     let agent =
         of_fragment(scene, &place, &camera.fragment(), &["--source.on-camera-loss", on_loss]);
     assert!(place.more_frames(60, s(20)).is_some(), "the job is live");
@@ -137,11 +151,26 @@ fn gone(scene: &mut Scene, seconds: u64) {
 
 fn stalled(scene: &mut Scene) {
     let seen = {
-        let (mut camera, place, agent) = live(scene, "hold");
+        let (camera, place, agent) = live_with(scene, Camera::remote(scene), "hold");
         let at = camera.stall();
         let noticed = agent.hear(NOTICED, at, s(5));
         wait(s(10).saturating_sub(at.elapsed()));
         let back = camera.go_on();
+        let frame = place.next_frame(s(20)).map(|frame| frame - back);
+        place.more_frames(48, s(5));
+        Seen { noticed, back: frame, jobs: place.jobs(), violations: place.violations() }
+    };
+    seen.tell(scene);
+}
+
+/// The first look for frames may be due when the camera has just come back.
+fn silent(scene: &mut Scene) {
+    let seen = {
+        let (mut camera, place, agent) = live_with(scene, Camera::remote(scene), "hold");
+        let at = camera.pull_out();
+        let noticed = agent.hear(NOTICED, at, s(5));
+        wait(s(25).saturating_sub(at.elapsed()));
+        let back = camera.plug_in();
         let frame = place.next_frame(s(20)).map(|frame| frame - back);
         place.more_frames(48, s(5));
         Seen { noticed, back: frame, jobs: place.jobs(), violations: place.violations() }
@@ -197,7 +226,7 @@ fn stop(scene: &mut Scene) {
 
 fn away_at_the_start(scene: &mut Scene) {
     let (runs, frame) = {
-        let mut camera = Camera::new(scene);
+        let mut camera = Camera::local(scene);
         let place = Place::new();
         camera.pull_out();
         let mut agent = of_fragment(scene, &place, &camera.fragment(), &[]);

@@ -1,10 +1,14 @@
-//! A camera that is a process of its own: frames over shared memory, so that signals pull its plug.
+//! A camera that is a process of its own, so that signals pull its plug.
 //!
-//! SIGKILL is a camera that is gone, SIGSTOP one that stalls without an error.
+//! | made by | SIGKILL | SIGSTOP |
+//! |---|---|---|
+//! | [`Camera::local`], raw frames over shared memory | an error at once, and nothing to open | not to be used: `shmsink` breaks by it |
+//! | [`Camera::remote`], JPEG over UDP | silence, and opening works | the same |
 //!
-//! Does not: encode.
+//! Does not: encode H.264.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,48 +16,83 @@ use std::time::Instant;
 
 use super::program::Program;
 use super::scene::Scene;
-use super::{ms, s, until};
+use super::{s, until};
 
 /// The shape of its frames.
 const CAPS: &str = "video/x-raw,format=I420,width=320,height=180,framerate=24/1";
+/// What a reader of [`Camera::remote`] has to be told.
+const RTP: &str = "application/x-rtp,media=video,clock-rate=90000,encoding-name=JPEG,payload=26";
+
+enum Way {
+    Shared(PathBuf),
+    Udp(u16),
+}
 
 /// A camera, plugged in or not.
 pub(crate) struct Camera<'a> {
     scene: &'a Scene,
-    socket: PathBuf,
+    way: Way,
     process: Option<Program>,
 }
 
 impl<'a> Camera<'a> {
-    /// One that is plugged in.
-    pub(crate) fn new(scene: &'a Scene) -> Self {
+    /// One that says so when it is gone; plugged in.
+    pub(crate) fn local(scene: &'a Scene) -> Self {
         static NTH: AtomicU32 = AtomicU32::new(0);
         let nth = NTH.fetch_add(1, Ordering::Relaxed);
         // Not in the row's folder: the path of a socket is short.
-        let socket = std::env::temp_dir().join(format!("edge-camera-{}-{nth}", std::process::id()));
-        let mut camera = Self { scene, socket, process: None };
+        let name = format!("edge-camera-{}-{nth}", std::process::id());
+        Self::plugged_in(scene, Way::Shared(std::env::temp_dir().join(name)))
+    }
+
+    /// One that is silent when it is gone; plugged in.
+    pub(crate) fn remote(scene: &'a Scene) -> Self {
+        let free = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Self::plugged_in(scene, Way::Udp(free.local_addr().unwrap().port()))
+    }
+
+    fn plugged_in(scene: &'a Scene, way: Way) -> Self {
+        let mut camera = Self { scene, way, process: None };
         camera.plug_in();
         camera
     }
 
     /// The pipeline that reads it.
     pub(crate) fn fragment(&self) -> String {
-        let socket = self.socket.display();
-        format!("shmsrc socket-path={socket} is-live=true do-timestamp=true ! {CAPS}")
+        match &self.way {
+            Way::Shared(socket) => {
+                let socket = socket.display();
+                format!("shmsrc socket-path={socket} is-live=true do-timestamp=true ! {CAPS}")
+            }
+            Way::Udp(port) => format!(
+                "udpsrc address=127.0.0.1 port={port} caps={RTP} ! rtpjpegdepay ! jpegdec ! \
+                 videoconvert"
+            ),
+        }
     }
 
     /// It is back, and gives frames.
     pub(crate) fn plug_in(&mut self) -> Instant {
         let mut command = Command::new("gst-launch-1.0");
-        command.args(["-q", "videotestsrc", "is-live=true", "!", CAPS, "!", "shmsink"]);
-        command.arg(format!("socket-path={}", self.socket.display()));
-        command.args(["wait-for-connection=false", "sync=false", "shm-size=4000000"]);
+        command.args(["-q", "videotestsrc", "is-live=true", "!", CAPS, "!"]);
+        match &self.way {
+            Way::Shared(socket) => {
+                command.arg("shmsink").arg(format!("socket-path={}", socket.display()));
+                command.args(["wait-for-connection=false", "sync=false", "shm-size=4000000"]);
+            }
+            Way::Udp(port) => {
+                command.args(["jpegenc", "!", "rtpjpegpay", "!", "udpsink", "host=127.0.0.1"]);
+                command.arg(format!("port={port}"));
+            }
+        }
         self.process = Some(self.scene.program("camera", command));
-        assert!(until(s(20), || self.socket.exists()).is_some(), "the camera gives frames");
+        if let Way::Shared(socket) = &self.way {
+            assert!(until(s(20), || socket.exists()).is_some(), "the camera gives frames");
+        }
         Instant::now()
     }
 
-    /// It is gone.
+    /// It is gone: since when.
     pub(crate) fn pull_out(&mut self) -> Instant {
         let at = Instant::now();
         if let Some(mut process) = self.process.take() {
@@ -69,20 +108,16 @@ impl<'a> Camera<'a> {
         Instant::now()
     }
 
-    /// It goes on. `shmsink` breaks if somebody opened it meanwhile and left: then it is plugged in anew.
-    pub(crate) fn go_on(&mut self) -> Instant {
-        let process = self.process.as_mut().unwrap();
-        process.signal("CONT");
-        if until(ms(300), || !process.runs()).is_none() {
-            return Instant::now();
-        }
-        self.pull_out();
-        self.plug_in()
+    /// It goes on.
+    pub(crate) fn go_on(&self) -> Instant {
+        self.process.as_ref().unwrap().signal("CONT");
+        Instant::now()
     }
 
     /// What a process that was killed leaves behind.
     fn clean(&self, id: u32) {
-        let _ = fs::remove_file(&self.socket);
+        let Way::Shared(socket) = &self.way else { return };
+        let _ = fs::remove_file(socket);
         let shared = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
         let prefix = format!("shmpipe.{id:5}.");
         for file in shared.filter(|file| file.file_name().to_string_lossy().starts_with(&prefix)) {

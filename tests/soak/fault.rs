@@ -55,7 +55,7 @@ impl<'a> Stage<'a> {
         let signer = Some(SignerOptions::default());
         let signer = Place::with(Options { signer, ..paid() });
         let places = [Place::with(paid()), Place::with(paid())];
-        let (camera, config) = (Camera::new(scene), scene.path("soak.toml"));
+        let (camera, config) = (Camera::remote(scene), scene.path("soak.toml"));
         write(&config, 0);
         let at = signer.sandbox().signer_url().unwrap();
         let fragment = camera.fragment();
