@@ -241,6 +241,7 @@ fn away_at_the_start(scene: &mut Scene) {
 
 fn cycles(scene: &mut Scene, times: u32) {
     const WARM_UP: u32 = 10;
+    let mut memory = Vec::new();
     let (early, late, slowest, jobs, violations) = {
         let (mut camera, place, agent) = live(scene, "hold");
         let (mut early, mut slowest) = (agent.holds(), Some(Duration::ZERO));
@@ -256,11 +257,15 @@ fn cycles(scene: &mut Scene, times: u32) {
             if nth + 1 == WARM_UP {
                 early = agent.holds();
             }
+            if (nth + 1) % (times / 5) == 0 {
+                memory.push((agent.holds().rss / 1024).to_string());
+            }
         }
         wait(s(2));
         (early, agent.holds(), slowest, place.jobs(), place.violations())
     };
     scene.within("slowest return", slowest, s(2));
+    scene.note(format!("memory {} MiB", memory.join(", ")));
     scene.at_most("threads more", late.threads.saturating_sub(early.threads), 0);
     // A connection may be under way at the moment of the look.
     scene.at_most("descriptors more", late.fds.saturating_sub(early.fds), 1);
