@@ -187,7 +187,7 @@ fn auto_takes_the_camera_port_first_and_says_what_was_wrong() {
     let jetson = Options {
         source: Source::NvArgus { sensor: 0 },
         encoder: Encoder { element: Some("nvv4l2h264enc".into()), speed: Speed::Ultrafast },
-        video: Video { segment: Duration::from_secs(10), ..auto.video.clone() },
+        video: Video { segment: Duration::from_secs(10), ..auto.video },
         ..Options::default()
     };
     block_on(async {
