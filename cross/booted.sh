@@ -30,7 +30,7 @@ in_tree() { enter "$tree" DEBIAN_FRONTEND=noninteractive HTTP_PROXY="${HTTP_PROX
 # The container has no network: what the package needs is brought there before.
 in_tree apt-get -q -o Dpkg::Use-Pty=0 update >/dev/null
 in_tree apt-get -q -o Dpkg::Use-Pty=0 install --yes --download-only /root/edge.deb >/dev/null
-for mounted in proc sys dev; do umount "$tree/$mounted"; done
+for mounted in proc sys dev; do umount --recursive "$tree/$mounted"; done
 
 install -m 644 "$project/cross/inside.sh" "$tree/usr/local/lib/inside.sh"
 declare -f without_anything >"$tree/usr/local/lib/without-anything.sh"

@@ -148,7 +148,7 @@ for module in virtio_pci virtio_blk crc32c_generic ext4; do add_module "$module"
 chmod +x "$first/init"
 (cd "$first" && find . | cpio --create --format=newc --quiet | gzip -1) >"$work/device-$arch.initramfs"
 cp "$tree/boot/vmlinuz-$version" "$work/device-$arch.kernel"
-for mounted in proc sys dev; do umount "$tree/$mounted"; done
+for mounted in proc sys dev; do umount --recursive "$tree/$mounted"; done
 disk=$work/device-$arch.ext4
 rm -f "$disk"
 truncate --size 4G "$disk"

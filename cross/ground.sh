@@ -96,7 +96,7 @@ enter() {
   shift
   mkdir -p "$tree/proc" "$tree/sys" "$tree/dev" "$tree/tmp" "$tree/root"
   mountpoint -q "$tree/proc" || mount -t proc proc "$tree/proc"
-  mountpoint -q "$tree/sys" || mount --bind /sys "$tree/sys"
+  mountpoint -q "$tree/sys" || mount --rbind /sys "$tree/sys"
   mountpoint -q "$tree/dev" || mount --bind /dev "$tree/dev"
   chroot "$tree" env -i HOME=/root LANG=C.UTF-8 \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
@@ -104,7 +104,9 @@ enter() {
 
 # without_anything TREE: configurations of instances that have nothing to work with, for inside.sh.
 without_anything() {
-  local folder=$1/etc/livepeer-edge job="[job]\nmodel = 'noop'\n"
+  local folder=$1/etc/livepeer-edge
+  # Small, as an emulator is slow.
+  local job="[job]\nmodel = 'noop'\n[video]\nwidth = 320\nheight = 240\nfps = 5\n"
   # As the package brings it.
   cp "$folder/livepeer-edge.toml" "$folder/fresh.toml"
   printf "[source]\nkind = 'v4l2'\ndevice = '/dev/nowhere'\n[orchestrator]\nurls = ['127.0.0.1:8935']\n$job" \
