@@ -6,8 +6,9 @@ source /usr/local/lib/inside.sh
 
 # Bytes that the agent wrote to the disk, and KiB that the whole device did; a sector has 512 bytes.
 wrote() { sed -n 's/^write_bytes: //p' "/proc/$(show MainPID)/io"; }
-all_said() { journalctl --boot SYSLOG_IDENTIFIER=livepeer-edge --output cat | wc -l; }
 disk() { awk '{ print int($7 / 2) }' /sys/block/vda/stat; }
+# Lines of all instances in the journal.
+all_said() { journalctl --boot SYSLOG_IDENTIFIER=livepeer-edge --output cat | wc -l; }
 
 if until_true 900 flows $out; then
   took=
