@@ -15,14 +15,18 @@ mod peers;
 use std::time::{Duration, Instant};
 
 use attack::{Attacker, Begin, Part, bytes, drip, forever, frame, settings, status};
-use http::Method;
+use bytes::Bytes;
+use http::{HeaderValue, Method};
 use livepeer_edge::capacity::{CALL_TIME, JSON_BODY, MESSAGE_CHARS, RESPONSE_HEAD};
 use livepeer_edge::fault::{Fault, chain};
 use livepeer_edge::http::Url;
 use livepeer_edge::http::io::{Answer, Call, CallError};
-use livepeer_edge::orchestrator::TrustOptions;
-use livepeer_edge::orchestrator::io::{InfoError, fetch_info};
+use livepeer_edge::job::runner::{CallOptions, RunnerError, Single};
+use livepeer_edge::orchestrator::io::{Finder, InfoError, fetch_info};
 use livepeer_edge::orchestrator::proto::OrchestratorRequest;
+use livepeer_edge::orchestrator::{Endpoints, Runner, TrustOptions, Wanted};
+use livepeer_edge::payment::PaymentError;
+use livepeer_edge::payment::io::{SignerOptions, Signers};
 use livepeer_edge::session::Network;
 use livepeer_edge::words::is_harmful;
 
@@ -317,4 +321,108 @@ async fn a_refusal_is_decoded_and_harmless() {
     let words = "refused with gRPC status 14: no room  INFO all [2J is well";
     let headers = bytes(frame(1, END_HEADERS | 1, 1, &block));
     check_info(words, Fault::NextPeer, &[headers, Part::Silence]).await;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Single-shot runners, discovery, signers
+// ---------------------------------------------------------------------------------------------
+
+/// The attack is the answer to a call of a single-shot runner, with these words as the outcome.
+async fn check_single(words: &str, parts: &[Part]) {
+    let attacker = Attacker::start(Begin::Http, parts.to_vec());
+    let runner = Runner {
+        url: url(&attacker.http()).join("/apps/r/session"),
+        app: "r".to_owned(),
+        version: None,
+        mode: None,
+        capacity: None,
+        free: None,
+        gpu: None,
+        price: None,
+    };
+    let content_type = HeaderValue::from_static("application/json");
+    let options = CallOptions { body: Bytes::from_static(b"{}"), content_type };
+    let called = async {
+        let mut answer = Single::start(&network(), &runner, options).await?;
+        let mut length = 0;
+        while let Some(piece) = answer.next().await? {
+            length += piece.len();
+        }
+        Ok::<usize, RunnerError>(length)
+    };
+    let called = tokio::time::timeout(CALL_TIME, called).await.expect("it ends");
+    check_line(&called.expect_err("an attack"), words);
+}
+
+#[tokio::test]
+async fn a_single_shot_runner_that_attacks_is_left() {
+    let words = "no HTTP answer";
+    check_single(words, &[forever("HTTP/1.1 100 Continue\r\n\r\n")]).await;
+    check_single(words, &[bytes(OK), forever("X-Attack: a\r\n")]).await;
+    check_single(words, &[bytes("\0\x1b[2J\r\n\r\n"), Part::Silence]).await;
+    check_single(words, &[bytes(format!("{OK}Content-Length: 10\r\n\r\nshort"))]).await;
+    let chunked = bytes(format!("{OK}Transfer-Encoding: chunked\r\n\r\n"));
+    check_single(words, &[chunked, bytes("1;"), forever("x")]).await;
+    let refusal = bytes("HTTP/1.1 500 x\r\n\r\n");
+    check_single("it failed (500", &[refusal.clone(), forever("a")]).await;
+    check_single("it failed (500", &[refusal, bytes("\x1b[2J\r\nINFO all is well")]).await;
+}
+
+/// What attackers answer that costs no time.
+fn quick_attacks() -> Vec<Attacker> {
+    let chunked = bytes(format!("{OK}Transfer-Encoding: chunked\r\n\r\n"));
+    [
+        vec![bytes(OK), forever("X-Attack: a\r\n")],
+        vec![chunked, bytes("fffffff\r\n"), forever("[")],
+        vec![bytes(format!("{OK}\r\n{}", "[".repeat(200_000)))],
+        vec![bytes("HTTP/1.1 307 x\r\nLocation: http://127.0.0.1:9/\r\n\r\n")],
+        vec![bytes("\x1b[2J\r\n\r\n")],
+    ]
+    .into_iter()
+    .map(|parts| Attacker::start(Begin::Http, parts))
+    .collect()
+}
+
+#[tokio::test]
+async fn discovery_goes_on_to_the_next_way() {
+    let list = r#"[{"address":"https://good.example"}]"#;
+    let good = format!("{OK}Connection: close\r\nContent-Length: {}\r\n\r\n{list}", list.len());
+    let good = Attacker::start(Begin::Http, vec![bytes(good)]);
+    let attackers = quick_attacks();
+    let base = |attacker: &Attacker| Url::parse_base(&attacker.http(), 80).unwrap();
+    let signers = attackers.iter().chain([&good]).map(base).collect();
+    let endpoints =
+        Endpoints { discovery: Some(base(&attackers[0])), signers, ..Endpoints::default() };
+    let wanted = Wanted { capabilities: Vec::new(), apps: vec!["r".to_owned()] };
+    let mut finder = Finder::new(network().client, endpoints, wanted, None, false);
+    for _ in 0..=attackers.len() {
+        let error = finder.next().await.unwrap().unwrap_err();
+        check_line(&error, "127.0.0.1:");
+    }
+    let listed = finder.next().await.unwrap().unwrap();
+    assert_eq!(listed.list.entries[0].address.authority().host(), "good.example");
+}
+
+#[tokio::test]
+async fn the_next_signer_is_asked() {
+    let signature =
+        format!(r#"{{"address":"0x{}","signature":"0x{}"}}"#, "ab".repeat(20), "cd".repeat(65));
+    let length = signature.len();
+    let good = format!("{OK}Connection: close\r\nContent-Length: {length}\r\n\r\n{signature}");
+    let good = Attacker::start(Begin::Http, vec![bytes(good)]);
+    let attackers = quick_attacks();
+    for attacker in &attackers {
+        let base = |attacker: &Attacker| Url::parse_base(&attacker.http(), 80).unwrap();
+        let signers = |urls: Vec<Url>| {
+            let options = SignerOptions { urls, ..SignerOptions::default() };
+            Signers::new(network().client, options).unwrap()
+        };
+        let error = signers(vec![base(attacker)]).signature().await.unwrap_err();
+        check_line(&error, "127.0.0.1:");
+        // An answer of any other kind than "down" is an answer, so only what is none passes on.
+        if matches!(error, PaymentError::NoAnswer(_)) {
+            let signature = signers(vec![base(attacker), base(&good)]).signature().await.unwrap();
+            assert!(signature.payer().starts_with("0xabab"));
+        }
+    }
 }

@@ -7,13 +7,18 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
+use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http::io::Stream;
+
+/// Interim answers to one request in a second. A real trickle server sends one every 10 s to a publisher that waits.
+const INTERIMS: u32 = 1000;
 
 /// How many more bytes a peer may send, seen from both ends: by who reads, and by who knows what was worth it.
 #[derive(Debug, Clone)]
@@ -25,9 +30,23 @@ impl Allowance {
         Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
-    /// So many bytes from here on.
-    pub fn set(&self, bytes: usize) {
-        self.0.store(bytes, Ordering::Relaxed);
+    /// As much as the answer to `request` takes, which goes over this connection by HTTP/1.1; but nothing more once
+    /// there are over 1000 interim answers (1xx) in a second. A peer that sends them without end could keep us
+    /// busy as long as it likes.
+    pub fn end_at_flood<B>(&self, request: &mut Request<B>) {
+        self.0.store(usize::MAX, Ordering::Relaxed);
+        let (left, seen) = (self.clone(), Mutex::new((Instant::now(), 0)));
+        hyper::ext::on_informational(request, move |_| {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let (second, count) = &mut *seen;
+            if second.elapsed() >= Duration::from_secs(1) {
+                (*second, *count) = (Instant::now(), 0);
+            }
+            *count += 1;
+            if *count > INTERIMS {
+                left.0.store(0, Ordering::Relaxed);
+            }
+        });
     }
 
     /// Whether nothing is left of it.

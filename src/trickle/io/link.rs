@@ -7,9 +7,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::BodyExt;
@@ -29,10 +29,6 @@ const SHORT_BODY: usize = 4 << 10;
 const SHORT_BODY_TIME: Duration = Duration::from_millis(250);
 /// Header lines in an answer; the real server sends at most 7.
 const HEADER_LINES: usize = 64;
-/// Interim answers to one request in a second. The real server sends one every 10 s to a publisher that waits.
-const INTERIMS: u32 = 1000;
-/// The most bytes that a connection may bring: segments have limits of their own.
-const ANYTHING: usize = usize::MAX;
 
 /// A task that ends with its owner. As a future it is `None` if the task did not come to its end.
 #[derive(Debug)]
@@ -91,7 +87,7 @@ impl Route {
         mut request: Request<Body>,
     ) -> Result<(Link, Response<Incoming>), LinkError> {
         if let Some(mut link) = spare {
-            link.watch(&mut request);
+            link.left.end_at_flood(&mut request);
             match link.requests.try_send_request(request).await {
                 Ok(response) => return Ok((link, response)),
                 Err(mut error) => match error.take_message() {
@@ -101,7 +97,7 @@ impl Route {
             }
         }
         let mut link = self.open().await?;
-        link.watch(&mut request);
+        link.left.end_at_flood(&mut request);
         match link.requests.send_request(request).await {
             Ok(response) => Ok((link, response)),
             Err(error) => Err(link.broken(error)),
@@ -125,7 +121,8 @@ impl Route {
             // Without it, a link that is gone is noticed later.
             let _ = stream.expect_acknowledgement();
         }
-        let left = Allowance::new(ANYTHING);
+        // Segments have limits of their own.
+        let left = Allowance::new(usize::MAX);
         let stream = Guarded::new(stream, left.clone());
         let (requests, connection) = http1::Builder::new()
             .max_buf_size(RESPONSE_HEAD)
@@ -151,24 +148,6 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Ends the connection if there are more than [`INTERIMS`] interim answers (1xx) in a second: a peer that sends
-    /// them without end could keep us busy as long as it likes.
-    fn watch(&self, request: &mut Request<Body>) {
-        self.left.set(ANYTHING);
-        let (left, seen) = (self.left.clone(), Mutex::new((Instant::now(), 0)));
-        hyper::ext::on_informational(request, move |_| {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            let (second, count) = &mut *seen;
-            if second.elapsed() >= Duration::from_secs(1) {
-                (*second, *count) = (Instant::now(), 0);
-            }
-            *count += 1;
-            if *count > INTERIMS {
-                left.set(0);
-            }
-        });
-    }
-
     /// Why no answer came.
     fn broken(&self, error: hyper::Error) -> LinkError {
         if self.left.is_spent() { LinkError::Flood } else { LinkError::Broken(error) }

@@ -19,7 +19,7 @@ use super::open::{Ask, Opened, Reply, open};
 use super::payments::RunnerPayments;
 use crate::capacity::{JSON_BODY, RESPONSE_HEAD, SINGLE_SHOT_TIME};
 use crate::http::Url;
-use crate::http::io::{Alpn, Answer, CallError, Connector};
+use crate::http::io::{Allowance, Alpn, Answer, CallError, Connector, Guarded};
 use crate::job::runner::{RunnerError, Step};
 use crate::orchestrator::Runner;
 use crate::payment::Kind;
@@ -122,6 +122,8 @@ impl Ask for Send {
         let stream = connector.connect(url, Alpn::Http1).await;
         let stream =
             stream.map_err(|e| RunnerError::NoAnswer(Step::Call, CallError::Connect(e)))?;
+        let left = Allowance::new(usize::MAX);
+        let stream = Guarded::new(stream, left.clone());
         let (mut sender, connection) = http1::Builder::new()
             .max_headers(HEADER_LINES)
             .max_buf_size(RESPONSE_HEAD)
@@ -130,7 +132,8 @@ impl Ask for Send {
             .map_err(|error| broken(url, error.to_string()))?;
         // What ends the connection shows in the answer too.
         let connection = Connection(tokio::spawn(async move { drop(connection.await) }));
-        let request = request(url, options, headers);
+        let mut request = request(url, options, headers);
+        left.end_at_flood(&mut request);
         let response = tokio::time::timeout(SINGLE_SHOT_TIME, sender.send_request(request))
             .await
             .map_err(|_| late(url))?
