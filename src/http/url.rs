@@ -126,7 +126,8 @@ impl Url {
 
     fn parse_with(text: &str, default_port: Option<u16>) -> Result<Self, UrlError> {
         let malformed = || UrlError::Malformed(without_query(text));
-        if text.len() > URL_BYTES {
+        // A URL is ASCII (RFC 3986); `http::Uri` is not as strict.
+        if text.len() > URL_BYTES || !text.is_ascii() {
             return Err(malformed());
         }
         if text.contains('#') {
@@ -243,6 +244,11 @@ mod tests {
         check("https://h:99999", Err(UrlError::Malformed("https://h:99999".into())));
         check("https://h:", Err(UrlError::Malformed("https://h:".into())));
         check("https://h:0", Err(UrlError::Malformed("https://h:0".into())));
+        check(
+            "https://h/d\u{e9}j\u{e0}",
+            Err(UrlError::Malformed("https://h/d\u{e9}j\u{e0}".into())),
+        );
+        check("https://h/\u{9d}", Err(UrlError::Malformed("https://h/ ".into())));
         for bad in
             ["https://h[]/h", "https://[h]:1", "https://[::1", "https://::1]", "https://[]:1"]
         {
