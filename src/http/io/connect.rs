@@ -7,7 +7,6 @@
 //! Does not: keep connections; each belongs to whoever asked for it.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,7 +16,7 @@ use std::task::{Context, Poll};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -29,11 +28,9 @@ use crate::capacity::{
     ACKNOWLEDGE_TIME, ALIVE_AFTER, ALIVE_EVERY, ALIVE_TRIES, CONNECT_TIME, FIRST_CONNECT_TIME,
     SEND_BUFFER, TLS_PEERS, UNSENT,
 };
-use crate::fault::Fault;
-use crate::http::io::authorities;
 use crate::http::io::lookup::Lookups;
-use crate::http::{Authority, Distrust, Judge, Scheme, TlsPeer, Url};
-use crate::words;
+use crate::http::io::{ConnectError, authorities};
+use crate::http::{Authority, Judge, Scheme, TlsPeer, Url};
 
 /// The protocol offered in the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,120 +39,6 @@ pub enum Alpn {
     Http1,
     /// HTTP/2: gRPC.
     Http2,
-}
-
-/// Why there is no connection.
-#[derive(Debug)]
-pub enum ConnectError {
-    /// The name has no address.
-    Resolve(Authority, io::Error),
-    /// Nobody answers at the address, or the connection broke while it was made.
-    Connect(Authority, io::Error),
-    /// Not within the time limit.
-    Timeout(Authority),
-    /// The peer's certificate is refused.
-    Distrust(Authority, Distrust),
-    /// The peer does not speak TLS on this port.
-    NotTls(Authority),
-    /// The peer closes the connection while TLS begins: it speaks something else, or has just died.
-    HungUp(Authority),
-    /// TLS failed for another reason.
-    Tls(Authority, String),
-    /// The peer has TLS, but not HTTP/2.
-    NoHttp2(Authority),
-}
-
-impl ConnectError {
-    /// Whether the host is there, but nobody listens on the port.
-    pub fn is_refused(&self) -> bool {
-        matches!(self, Self::Connect(_, error) if error.kind() == io::ErrorKind::ConnectionRefused)
-    }
-
-    /// What comes next.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Resolve(..) | Self::Connect(..) | Self::Timeout(_) | Self::HungUp(_) => {
-                Fault::Retry
-            }
-            Self::Distrust(..) | Self::NotTls(_) | Self::Tls(..) | Self::NoHttp2(_) => {
-                Fault::NextPeer
-            }
-        }
-    }
-
-    /// Sorts an error that came out of a TLS handshake.
-    pub(super) fn from_tls(peer: &Authority, alpn: Alpn, error: io::Error) -> Self {
-        let peer = peer.clone();
-        let Some(tls) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) else {
-            return if error.kind() == io::ErrorKind::UnexpectedEof {
-                Self::HungUp(peer)
-            } else {
-                Self::Connect(peer, error)
-            };
-        };
-        if let rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) = tls {
-            if let Some(distrust) = other.0.downcast_ref::<Distrust>() {
-                return Self::Distrust(peer, distrust.clone());
-            }
-        }
-        if let rustls::Error::InvalidMessage(_) = tls {
-            return Self::NotTls(peer);
-        }
-        let refused = rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol);
-        if *tls == refused && alpn == Alpn::Http2 {
-            return Self::NoHttp2(peer);
-        }
-        // It may quote names out of the certificate.
-        Self::Tls(peer, words::shown(&tls.to_string()))
-    }
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Resolve(peer, error) if error.kind() == io::ErrorKind::TimedOut => {
-                write!(f, "{peer}: no address of the name within ")?;
-                write!(f, "{} s; check the DNS server", CONNECT_TIME.as_secs())
-            }
-            Self::Resolve(peer, _) => {
-                write!(f, "{peer}: the name has no address; check it and the DNS server")
-            }
-            Self::Connect(peer, error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                write!(f, "{peer}: connection refused; nothing listens on this port")
-            }
-            Self::Connect(peer, _) => write!(f, "{peer}: no connection"),
-            Self::Timeout(peer) => {
-                write!(f, "{peer}: no connection within {} s", CONNECT_TIME.as_secs())
-            }
-            Self::Distrust(peer, _) => write!(f, "{peer}: not trusted"),
-            Self::NotTls(peer) => {
-                write!(f, "{peer}: does not speak TLS on this port; check the port")
-            }
-            Self::HungUp(peer) => {
-                write!(f, "{peer}: closes the connection instead of speaking TLS; check the port")
-            }
-            Self::Tls(peer, reason) => write!(f, "{peer}: TLS failed: {reason}"),
-            Self::NoHttp2(peer) => {
-                write!(f, "{peer}: does not speak HTTP/2, so it is no orchestrator; check the port")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Connect(_, error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
-            Self::Resolve(_, error) if error.kind() == io::ErrorKind::TimedOut => None,
-            Self::Resolve(_, error) | Self::Connect(_, error) => Some(error),
-            Self::Distrust(_, distrust) => Some(distrust),
-            Self::Timeout(_)
-            | Self::NotTls(_)
-            | Self::HungUp(_)
-            | Self::Tls(..)
-            | Self::NoHttp2(_) => None,
-        }
-    }
 }
 
 /// Makes connections under one policy of trust.
@@ -414,6 +297,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::http::Distrust;
     use crate::http::io::lookup::Resolve;
     use crate::http::io::{Call, Client};
     use crate::http::{CaVerdict, Fingerprint};

@@ -5,6 +5,7 @@
 mod authorities;
 mod call;
 mod connect;
+mod connect_error;
 mod guarded;
 mod lookup;
 mod pace;
@@ -12,5 +13,6 @@ mod reach;
 
 pub use authorities::{CaFileError, service_client};
 pub use call::{Answer, Call, CallError, Client};
-pub use connect::{Alpn, ConnectError, Connector, Stream};
+pub use connect::{Alpn, Connector, Stream};
+pub use connect_error::ConnectError;
 pub use guarded::{Allowance, Guarded};
