@@ -24,8 +24,9 @@ use serde_json::json;
 
 const FILES: [&str; 3] = ["certificates", "encoders", "orchestrators"];
 
+/// A job that ends when nobody is found for it.
 fn start(state: &Path, discovery: &str) -> Edge {
-    let job = ["run", "--discovery.url", discovery, "--job.model", "m"];
+    let job = ["run", "--discovery.url", discovery, "--job.model", "m", "--job.on-loss", "exit"];
     let state = ["--state.directory", state.to_str().unwrap()];
     Edge::start(&[&job[..], &SMALL, &state].concat())
 }
