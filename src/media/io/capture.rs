@@ -271,7 +271,7 @@ pub(super) fn watching(
     feed: &Feed,
     ending: &Ending,
 ) -> Watch<impl Fn() -> bool + Send + Sync + use<>, impl Fn() + Send + Sync + use<>> {
-    let (counted, closed, ended) = (feed.clone(), feed.clone(), ending.clone());
+    let (counted, left) = (feed.clone(), feed.clone());
     let seen = AtomicU64::new(feed.given());
     Watch {
         source: source.clone(),
@@ -279,10 +279,7 @@ pub(super) fn watching(
             let given = counted.given();
             seen.swap(given, Ordering::Relaxed) < given
         },
-        on_end: move || match ended.known() {
-            Some(End::EndOfStream) => closed.close(),
-            Some(End::Failed(_)) | None => closed.leave(),
-        },
+        on_end: move || left.leave(),
         ending: ending.clone(),
     }
 }

@@ -1,0 +1,181 @@
+//! `run` after a loss: of the job, of its orchestrator, of the camera; and after a change of its configuration.
+//!
+//! Does not: measure; `tests/faults` does, at length.
+#![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod edge;
+
+use std::fs;
+use std::path::Path;
+
+use edge::{Edge, LIMIT, SMALL, temporary};
+use livepeer_edge::sandbox::{Handle, Options, Sandbox, Target};
+use serde_json::{Value, json};
+
+fn sandbox() -> Handle {
+    Sandbox::start(Options::default()).unwrap()
+}
+
+/// A small job on these orchestrators.
+fn start(at: &[&Handle], more: &[&str]) -> Edge {
+    let urls: Vec<String> = at.iter().map(|sandbox| sandbox.url()).collect();
+    let job = ["run", "--job.model", "m", "--orchestrator.urls", &urls.join(",")];
+    Edge::start(&[&job[..], &SMALL, more].concat())
+}
+
+/// Waits for so many segments that are complete.
+async fn segments(sandbox: &Handle, count: u64) {
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= count).await, "{count}");
+}
+
+/// The parameters with which jobs were started.
+fn params(sandbox: &Handle) -> Vec<Value> {
+    sandbox.look(|record| {
+        let starts = record.requests().filter(|request| request.target == Target::Start);
+        let params = |body: &[u8]| serde_json::from_slice::<Value>(body).unwrap()["params"].clone();
+        starts.map(|start| params(&start.body)).collect()
+    })
+}
+
+/// Ends it by a signal; nothing was done wrong anywhere.
+fn stop(edge: Edge, at: &[&Handle]) -> String {
+    edge.signal("TERM");
+    let ended = edge.end().with_code(0);
+    for sandbox in at {
+        assert_eq!((sandbox.violations().list(), sandbox.manifests().len()), (&[][..], 0));
+    }
+    ended.stderr
+}
+
+#[tokio::test]
+async fn a_lost_job_goes_on_at_the_spare_with_the_same_parameters() {
+    let (one, other) = (sandbox(), sandbox());
+    let mut edge = start(&[&one, &other], &["--job.params", r#"{"prompt":"a cat"}"#]);
+    let line = edge.hear("started, model m");
+    let is_first = line.contains(&one.address().to_string());
+    let (first, spare) = if is_first { (&one, &other) } else { (&other, &one) };
+    segments(first, 1).await;
+    assert!(first.delete_channel(&first.manifests()[0]));
+    let line = edge.hear("the job was lost: the ");
+    assert!(line.starts_with("WARN ") && line.contains(&first.address().to_string()), "{line}");
+    segments(spare, 2).await;
+    assert_eq!(params(spare), [json!({ "prompt": "a cat" })]);
+    edge.hear("the job runs again");
+    stop(edge, &[&one, &other]);
+}
+
+#[tokio::test]
+async fn the_only_orchestrator_gets_the_job_again() {
+    let only = sandbox();
+    let mut edge = start(&[&only], &[]);
+    for lost in 1..=2 {
+        segments(&only, 2 * lost).await;
+        assert!(only.delete_channel(&only.manifests()[0]));
+        edge.hear("the job ");
+    }
+    segments(&only, 6).await;
+    assert_eq!(only.counters().jobs, 3);
+    stop(edge, &[&only]);
+}
+
+#[tokio::test]
+async fn one_that_is_not_there_yet_is_met_when_it_comes() {
+    let address = {
+        let gone = sandbox();
+        gone.address()
+    };
+    let url = format!("https://{address}");
+    let job = ["run", "--job.model", "m", "--orchestrator.urls", &url];
+    let mut edge = Edge::start(&[&job[..], &SMALL].concat());
+    edge.hear("connection refused");
+    let back = Sandbox::start(Options { listen: address, ..Options::default() }).unwrap();
+    segments(&back, 1).await;
+    edge.hear("the job runs again");
+    stop(edge, &[&back]);
+}
+
+#[tokio::test]
+async fn a_camera_that_breaks_is_opened_again_and_the_job_goes_on() {
+    let only = sandbox();
+    let mortal = "videotestsrc is-live=true num-buffers=60 ! video/x-raw,width=320,height=180,framerate=24/1";
+    let more = ["--source.kind", "pipeline", "--source.fragment", mortal];
+    let mut edge = start(&[&only], &more);
+    let line = edge.hear("the camera is lost: ");
+    assert!(line.starts_with("WARN "), "{line}");
+    let line = edge.hear("the camera is back");
+    assert!(line.starts_with("INFO "), "{line}");
+    // A capture gives two segments and a half.
+    segments(&only, 7).await;
+    assert_eq!(only.counters().jobs, 1);
+    stop(edge, &[&only]);
+}
+
+#[tokio::test]
+async fn a_camera_that_is_gone_ends_the_job_at_once_where_that_is_wanted() {
+    let only = sandbox();
+    // It opens only once.
+    let file = temporary("once");
+    let fragment = format!(
+        "videotestsrc is-live=true num-buffers=60 ! video/x-raw,width=320,height=180,framerate=24/1 \
+         ! tee name=t ! queue ! filesink location={} t. ! queue",
+        file.display()
+    );
+    let more = ["--source.kind", "pipeline", "--source.on-camera-loss", "stop"];
+    let mut edge = start(&[&only], &[&more[..], &["--source.fragment", &fragment]].concat());
+    segments(&only, 1).await;
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    edge.hear("the camera is lost: ");
+    fs::remove_dir(&file).unwrap();
+    assert!(only.until(LIMIT, |record| record.counters.jobs == 2).await);
+    stop(edge, &[&only]);
+}
+
+fn write(file: &Path, at: &Handle, more: &str) {
+    let text = format!(
+        "[orchestrator]\nurls = [\"{}\"]\n[video]\nwidth = 320\nheight = 180\nsegment = \"1s\"\n\
+         [encoder]\nspeed = \"ultrafast\"\n[job]\nmodel = \"m\"\n{more}",
+        at.url()
+    );
+    fs::write(file, text).unwrap();
+}
+
+#[tokio::test]
+async fn a_new_configuration_restarts_what_changed_and_a_broken_one_nothing() {
+    let (one, other) = (sandbox(), sandbox());
+    let file = temporary("edge.toml");
+    write(&file, &one, "params = { prompt = \"a cat\" }\n");
+    let mut edge = Edge::start(&["run", "--config", file.to_str().unwrap()]);
+    segments(&one, 1).await;
+
+    edge.signal("HUP");
+    edge.hear("SIGHUP: the configuration is the same as before");
+    fs::write(&file, "[video]\nfps = 900\n").unwrap();
+    edge.signal("HUP");
+    let line = edge.hear("SIGHUP: the configuration before it stays: ");
+    assert!(line.starts_with("WARN ") && line.contains("video.fps"), "{line}");
+
+    write(&file, &one, "params = { prompt = \"a dog\" }\n");
+    edge.signal("HUP");
+    edge.hear("SIGHUP: parameters changed");
+    let sent = |c: &str| c.contains("a dog");
+    assert!(one.until(LIMIT, |record| record.controls().any(sent)).await);
+
+    let camera = "params = { prompt = \"a dog\" }\n[audio]\nkind = \"none\"\n[source]\nkind = \"pipeline\"\n\
+                  fragment = \"videotestsrc is-live=true ! video/x-raw,framerate=24/1\"\n";
+    write(&file, &one, camera);
+    edge.signal("HUP");
+    edge.hear("SIGHUP: camera changed");
+    let before = one.counters().segments;
+    segments(&one, before + 3).await;
+    assert_eq!(one.counters().jobs, 1, "the job goes on");
+
+    write(&file, &other, camera);
+    edge.signal("HUP");
+    edge.hear("SIGHUP: job changed");
+    segments(&other, 2).await;
+    assert_eq!(params(&other), [json!({ "prompt": "a dog" })]);
+    let said = stop(edge, &[&one, &other]);
+    assert!(!said.contains("the camera is lost"), "{said}");
+}
