@@ -132,6 +132,27 @@ async fn a_camera_that_is_gone_ends_the_job_at_once_where_that_is_wanted() {
     stop(edge, &[&only]);
 }
 
+#[tokio::test]
+async fn a_camera_that_is_not_there_yet_is_waited_for_without_a_job() {
+    let only = sandbox();
+    let file = temporary("not-yet");
+    fs::create_dir(&file).unwrap();
+    let fragment = format!(
+        "videotestsrc is-live=true ! video/x-raw,width=320,height=180,framerate=24/1 \
+         ! tee name=t ! queue ! filesink location={} t. ! queue",
+        file.display()
+    );
+    let more = ["--source.kind", "pipeline", "--source.fragment", &fragment];
+    let mut edge = start(&[&only], &more);
+    let line = edge.hear("the camera is lost: ");
+    assert!(line.contains("not-yet"), "{line}");
+    assert_eq!(only.counters().connections, 0);
+    fs::remove_dir(&file).unwrap();
+    edge.hear("the camera is back");
+    segments(&only, 2).await;
+    stop(edge, &[&only]);
+}
+
 fn write(file: &Path, at: &Handle, more: &str) {
     let text = format!(
         "[orchestrator]\nurls = [\"{}\"]\n[video]\nwidth = 320\nheight = 180\nsegment = \"1s\"\n\

@@ -20,6 +20,7 @@ mod error;
 mod event;
 mod fanout;
 mod flow;
+mod losses;
 mod notify;
 mod pace;
 mod parts;
@@ -36,7 +37,9 @@ pub use work::{Finding, Work};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
+use crate::fault::Fault;
 use crate::job::Recovery;
+use crate::media::MediaError;
 use crate::session::Network;
 use crate::session::selection::Rules;
 use crate::status::Status;
@@ -123,14 +126,22 @@ impl Agent {
     }
 
     /// Runs until `stop`, the end of the input, or a failure. The camera is opened at once, so that what
-    /// is wrong with it is said before a job costs anything; it gives frames once a job is live.
+    /// is wrong with it is said before a job costs anything; it gives frames once a job is live. One that is
+    /// not there, but may come, is waited for without a job, unless a loss is to be the end.
     pub async fn run(self, mut stop: Stop) -> Result<(), AgentError> {
         self.status.media.await_next(self.options.recovery == Recovery::Retry);
         let open = recapture::open(self.options.media.clone(), self.status.media.clone());
         let capture = tokio::select! {
             biased;
             () = stop.wait() => return Ok(()),
-            capture = open => capture.map_err(AgentError::Capture)?,
+            capture = open => capture,
+        };
+        let waits = |error: &MediaError| {
+            self.options.recovery == Recovery::Retry && error.fault() == Fault::Retry
+        };
+        let capture = match capture {
+            Err(error) if !waits(&error) => return Err(AgentError::Capture(error)),
+            capture => capture,
         };
         run::run(self, capture, stop).await
     }

@@ -28,6 +28,8 @@ pub(super) struct Watch {
     stage: Option<Stage>,
     /// The job went on without a camera when last looked at.
     was_held: bool,
+    /// Why the camera gives nothing, while it does not.
+    camera: String,
     /// Segments out and back when last looked at.
     moved: u64,
 }
@@ -35,7 +37,14 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(now: Instant) -> Self {
         let service = Service::from_environment(now);
-        Self { service, is_ready: false, stage: None, was_held: false, moved: 0 }
+        Self {
+            service,
+            is_ready: false,
+            stage: None,
+            was_held: false,
+            camera: String::new(),
+            moved: 0,
+        }
     }
 
     /// When it wants to look next.
@@ -74,9 +83,10 @@ impl Watch {
                 self.service.status("no orchestrator takes the job; trying again");
                 self.service.wait(until, now);
             }
-            Stage::Dark if is_new => {
+            Stage::Dark => {
                 self.ready();
-                self.service.status("the camera is gone; the job goes on when it is back");
+                let text = format!("waiting for the camera: {}", self.camera);
+                self.service.status(&text);
             }
             Stage::Ending if is_new => {
                 self.service.status("stopping");
@@ -91,7 +101,7 @@ impl Watch {
                             self.service.alive(now);
                         }
                         Some(until) => {
-                            let text = format!("live at {place}, but the camera is gone");
+                            let text = format!("live at {place}, without video: {}", self.camera);
                             self.service.status(&text);
                             self.service.wait(until, now);
                         }
@@ -107,7 +117,6 @@ impl Watch {
             | Stage::Selecting { .. }
             | Stage::Starting
             | Stage::Waiting { .. }
-            | Stage::Dark
             | Stage::Leaving
             | Stage::Ending => {}
         }
@@ -117,6 +126,11 @@ impl Watch {
     /// Nothing is going to move before `until`, for a reason that the agent can name.
     pub(super) fn wait(&mut self, until: Instant, now: Instant) {
         self.service.wait(until, now);
+    }
+
+    /// The camera gives nothing; why.
+    pub(super) fn on_camera(&mut self, why: &str) {
+        why.clone_into(&mut self.camera);
     }
 
     fn ready(&mut self) {

@@ -41,7 +41,7 @@ impl Loop {
             return Some(job::Event::CaptureFailed(reason));
         }
         let now = Instant::now();
-        self.camera_trouble.on_failure(&format!("the camera is lost: {reason}"), now);
+        self.on_no_camera(&reason, now);
         let gave_frames = self.camera.on_lost(now);
         self.release_camera();
         if gave_frames {
@@ -51,9 +51,29 @@ impl Loop {
         None
     }
 
+    /// There are no pictures, for this reason.
+    pub(super) fn on_no_camera(&mut self, reason: &str, now: Instant) {
+        self.camera_trouble.on_failure(&format!("the camera is lost: {reason}"), now);
+        self.watch.on_camera(reason);
+    }
+
     fn ends_with_its_source(&self) -> bool {
         self.options.recovery == Recovery::Exit
             || matches!(self.options.media.source, Source::File { .. })
+    }
+
+    /// The camera could not be opened at the start: it is waited for, and no job before.
+    pub(super) fn begin_without_camera(&mut self, reason: &str, now: Instant) {
+        self.on_no_camera(reason, now);
+        self.camera.on_lost(now);
+        self.camera.on_stopped(now, jitter());
+        let hold = hold(&self.options.media);
+        for event in
+            [job::Event::Hold(Duration::ZERO), job::Event::CameraLost, job::Event::Hold(hold)]
+        {
+            // None of them asks for anything: there is no job yet.
+            self.machine.on(event, now, 0.0).clear();
+        }
     }
 
     /// Other options: the camera is opened anew with them, if it has to be.
@@ -110,8 +130,7 @@ impl Loop {
             }
             Err(error) => {
                 let now = Instant::now();
-                let reason = format!("the camera is lost: {}", chain(&error));
-                self.camera_trouble.on_failure(&reason, now);
+                self.on_no_camera(&chain(&error), now);
                 self.camera.on_not_opened(now, jitter());
                 self.show_slate();
             }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::agent::camera::Camera;
-use crate::agent::event::{Event, Part};
+use crate::agent::event::Event;
 use crate::agent::fanout::Outputs;
 use crate::agent::notify::Watch;
 use crate::agent::pace::Pace;
@@ -28,11 +28,9 @@ use crate::job::runner::Known;
 use crate::job::{self, Loss, Machine, Outcome};
 use crate::media::MediaError;
 use crate::media::io::Capture;
-use crate::payment::io::{Outcome as PaymentOutcome, Turn};
 use crate::session::Network;
 use crate::status::Status;
 use crate::stop::Stop;
-use crate::trickle::{End as ChannelEnd, TrickleError};
 
 /// How often a job wants a sign of life (protocol.md, section 5).
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
@@ -99,20 +97,29 @@ pub(super) struct Loop {
     pub(super) watch: Watch,
 }
 
-/// Runs `agent` with its open `capture` until `stop`, the end of the input, or a failure.
-pub(super) async fn run(agent: Agent, capture: Capture, stop: Stop) -> Result<(), AgentError> {
+/// Runs `agent` with its open `capture`, or with one that is yet to be opened, until `stop`, the end of the input,
+/// or a failure.
+pub(super) async fn run(
+    agent: Agent,
+    capture: Result<Capture, MediaError>,
+    stop: Stop,
+) -> Result<(), AgentError> {
     let (events, arrived) = mpsc::channel(EVENTS);
     let hold = hold(&agent.options.media);
     let (machine, commands) = Machine::new(agent.options.rules, agent.options.recovery, hold);
     let now = Instant::now();
     let pace = Pace::new(&agent.options.media, now);
-    let running = Loop {
+    let (capture, missing) = match capture {
+        Ok(capture) => (Some(capture), None),
+        Err(error) => (None, Some(chain(&error))),
+    };
+    let mut running = Loop {
         options: agent.options,
         network: agent.network,
         status: agent.status,
         outputs: Arc::new(Mutex::new(agent.outputs)),
         machine,
-        capture: Some(capture),
+        capture,
         camera: Camera::new(now),
         slate: None,
         is_opening_slate: false,
@@ -136,7 +143,13 @@ pub(super) async fn run(agent: Agent, capture: Capture, stop: Stop) -> Result<()
         waits_for_clock: false,
         watch: Watch::new(now),
     };
-    running.run(commands, arrived, stop).await
+    match missing {
+        Some(reason) => {
+            running.begin_without_camera(&reason, now);
+            running.run(Commands::new(), arrived, stop).await
+        }
+        None => running.run(commands, arrived, stop).await,
+    }
 }
 
 impl Loop {
@@ -313,68 +326,6 @@ impl Loop {
                 return None;
             }
         })
-    }
-
-    /// What the end of a part means for the job, if it means anything.
-    fn on_part_ended(
-        &mut self,
-        part: Part,
-        end: &Result<ChannelEnd, TrickleError>,
-    ) -> Option<Loss> {
-        let how = match end {
-            Ok(end) => end.to_string(),
-            Err(error) => chain(error),
-        };
-        log::debug!("{} part ended: {how}", part.name());
-        if self.closing != Closing::No {
-            if part == Part::Output {
-                self.end_parts();
-            }
-            return None;
-        }
-        // A publisher finishes when capture does, which is an event of its own.
-        if matches!((part, end), (Part::Publisher, Ok(ChannelEnd::Finished))) {
-            return None;
-        }
-        Some(match (&self.payment_trouble, end) {
-            (Some(why), Ok(ChannelEnd::Closed | ChannelEnd::Missing)) => {
-                Loss::Unpaid(how, why.clone())
-            }
-            (None, Ok(ChannelEnd::Closed | ChannelEnd::Missing)) if self.is_on_runner() => {
-                Loss::SessionOver(how)
-            }
-            (_, _) => Loss::Channel(part.name(), how),
-        })
-    }
-
-    fn is_on_runner(&self) -> bool {
-        matches!(self.held, Some(Held { job: Job::Runner(_), .. }))
-    }
-
-    /// What the turn of the payer means for the job, if it means anything.
-    fn on_payment(&mut self, turn: Turn) -> Option<Loss> {
-        self.status.payment.set(turn.paid_for);
-        match turn.outcome {
-            PaymentOutcome::NotYet => None,
-            PaymentOutcome::Paid | PaymentOutcome::Skipped => {
-                if self.payment_trouble.take().is_some() {
-                    log::info!("payments go on");
-                }
-                None
-            }
-            PaymentOutcome::Later(error) => {
-                let why = chain(&error);
-                if self.payment_trouble.as_ref() != Some(&why) {
-                    let left = turn.paid_for.unwrap_or_default().as_secs();
-                    log::warn!("no payment: {why}; paid for about {left} s more, tried again");
-                    self.payment_trouble = Some(why);
-                }
-                None
-            }
-            PaymentOutcome::Leave(error) | PaymentOutcome::Failed(error) => {
-                Some(Loss::Payment(chain(&error)))
-            }
-        }
     }
 
     fn finish(mut self, outcome: Outcome) -> Result<(), AgentError> {

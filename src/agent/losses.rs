@@ -1,0 +1,69 @@
+//! What the end of a part, or a payment that was not made, means for the job.
+//!
+//! Does not: decide what a loss leads to; `job::Machine` does.
+
+use crate::agent::event::Part;
+use crate::agent::run::{Closing, Held, Loop};
+use crate::agent::work::Job;
+use crate::fault::chain;
+use crate::job::Loss;
+use crate::payment::io::{Outcome, Turn};
+use crate::trickle::{End, TrickleError};
+
+impl Loop {
+    /// What the end of a part means for the job, if it means anything.
+    pub(super) fn on_part_ended(
+        &mut self,
+        part: Part,
+        end: &Result<End, TrickleError>,
+    ) -> Option<Loss> {
+        let how = match end {
+            Ok(end) => end.to_string(),
+            Err(error) => chain(error),
+        };
+        log::debug!("{} part ended: {how}", part.name());
+        if self.closing != Closing::No {
+            if part == Part::Output {
+                self.end_parts();
+            }
+            return None;
+        }
+        // A publisher finishes when capture does, which is an event of its own.
+        if matches!((part, end), (Part::Publisher, Ok(End::Finished))) {
+            return None;
+        }
+        Some(match (&self.payment_trouble, end) {
+            (Some(why), Ok(End::Closed | End::Missing)) => Loss::Unpaid(how, why.clone()),
+            (None, Ok(End::Closed | End::Missing)) if self.is_on_runner() => Loss::SessionOver(how),
+            (_, _) => Loss::Channel(part.name(), how),
+        })
+    }
+
+    fn is_on_runner(&self) -> bool {
+        matches!(self.held, Some(Held { job: Job::Runner(_), .. }))
+    }
+
+    /// What the turn of the payer means for the job, if it means anything.
+    pub(super) fn on_payment(&mut self, turn: Turn) -> Option<Loss> {
+        self.status.payment.set(turn.paid_for);
+        match turn.outcome {
+            Outcome::NotYet => None,
+            Outcome::Paid | Outcome::Skipped => {
+                if self.payment_trouble.take().is_some() {
+                    log::info!("payments go on");
+                }
+                None
+            }
+            Outcome::Later(error) => {
+                let why = chain(&error);
+                if self.payment_trouble.as_ref() != Some(&why) {
+                    let left = turn.paid_for.unwrap_or_default().as_secs();
+                    log::warn!("no payment: {why}; paid for about {left} s more, tried again");
+                    self.payment_trouble = Some(why);
+                }
+                None
+            }
+            Outcome::Leave(error) | Outcome::Failed(error) => Some(Loss::Payment(chain(&error))),
+        }
+    }
+}
