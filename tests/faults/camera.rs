@@ -68,6 +68,12 @@ pub(crate) const ROWS: &[Row] = &[
         play: |scene| cycles(scene, 100),
     },
     Row {
+        fault: "encoder stops in silence, each time after 4 s",
+        must: "noticed ≤ 3 s, frames ≤ 2 s later; after 2 failures the next encoder; job kept",
+        seconds: 40,
+        play: encoder_stops,
+    },
+    Row {
         fault: "GStreamer error every 3 s",
         must: "pipeline built anew, no gap over 4 s; job kept",
         seconds: 20,
@@ -280,6 +286,33 @@ fn breaks(scene: &mut Scene, how: &str) {
     let mut agent = of_fragment(scene, &place, &format!("{source} {how}"), &[]);
     assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
     steady(scene, &place, &mut agent, 4, 12);
+}
+
+fn encoder_stops(scene: &mut Scene) {
+    let library = scene.path("silent.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/silent_encoder.c");
+    let mut compile = Command::new("cc");
+    compile.args(["-shared", "-fPIC", "-O1", source, "-ldl", "-o"]).arg(&library);
+    if !compile.status().is_ok_and(|status| status.success()) {
+        return scene.skip("needs a C compiler");
+    }
+    let place = Place::new();
+    let mut job = scene.job(&[&place.url()], &[]);
+    job.env("LD_PRELOAD", &library);
+    let mut agent = scene.program("agent", job);
+    assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
+    // Twice 2 s until it is noticed, and the way of a new pipeline.
+    let longest = place.longest_gap(s(25));
+    scene.within("longest gap", Some(longest), s(5));
+    let told = agent.said_since(agent.began);
+    let failed = told.iter().filter(|line| line.contains("none came out")).count() as u64;
+    scene.at_least("failures told", failed, 1);
+    scene.holds("the next encoder", agent.has_said(&["encoder openh264enc"], agent.began));
+    let steady = place.longest_gap(s(6));
+    scene.within("then longest gap", Some(steady), s(1));
+    scene.holds("the agent runs", agent.runs());
+    scene.at_most("jobs", place.jobs(), 1);
+    scene.right(&place.violations());
 }
 
 fn film(scene: &mut Scene) {

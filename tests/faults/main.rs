@@ -13,10 +13,15 @@
     reason = "a test may panic and print"
 )]
 
+#[path = "../attack/mod.rs"]
+mod attack;
 mod camera;
 mod health;
 mod machine;
 mod orchestrator;
+mod peer;
+#[path = "../peers/mod.rs"]
+mod peers;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod signer;
@@ -25,6 +30,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let rows =
-        [orchestrator::ROWS, health::ROWS, signer::ROWS, camera::ROWS, machine::ROWS].concat();
+        [orchestrator::ROWS, health::ROWS, signer::ROWS, camera::ROWS, machine::ROWS, peer::ROWS]
+            .concat();
     rig::table::play("faults", &rows, "faults")
 }
