@@ -34,6 +34,11 @@ impl Pace {
         *self = Self::new(options, Instant::now());
     }
 
+    /// What the transport may hold: more would hide from the readings what stands.
+    pub(super) fn send_buffer(options: &Options) -> usize {
+        options.bitrates.bounds(options.video.bitrate).send_buffer()
+    }
+
     /// When a reading is due, while media flows.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.controller.is_some().then_some(self.next)

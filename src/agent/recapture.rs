@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
 
 use crate::agent::event::Event;
+use crate::agent::pace::Pace;
 use crate::agent::run::Loop;
 use crate::agent::wait::{hold, jitter};
 use crate::fault::chain;
@@ -89,6 +90,7 @@ impl Loop {
         let is_same = live(old) == new;
         self.options.media = new;
         self.pace.restart(&self.options.media);
+        self.network.connector.set_send_buffer(Pace::send_buffer(&self.options.media));
         if !is_same && self.capture.is_some() {
             log::info!("the camera is opened again, with its new configuration");
             let now = Instant::now();

@@ -109,6 +109,7 @@ pub(super) async fn run(
     let (machine, commands) = Machine::new(agent.options.rules, agent.options.recovery, hold);
     let now = Instant::now();
     let pace = Pace::new(&agent.options.media, now);
+    agent.network.connector.set_send_buffer(Pace::send_buffer(&agent.options.media));
     let (capture, missing) = match capture {
         Ok(capture) => (Some(capture), None),
         Err(error) => (None, Some(chain(&error))),

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
@@ -49,6 +50,7 @@ pub struct Connector {
     authorities: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
     configs: Mutex<HashMap<(Authority, Alpn), Arc<ClientConfig>>>,
     lookups: Lookups,
+    send_buffer: AtomicU32,
 }
 
 impl Connector {
@@ -60,7 +62,15 @@ impl Connector {
             authorities: OnceLock::new(),
             configs: Mutex::new(HashMap::new()),
             lookups: Lookups::new(),
+            send_buffer: AtomicU32::new(SEND_BUFFER),
         }
+    }
+
+    /// The send buffer of connections from now on, in bytes, [`SEND_BUFFER`] at most: what is in it is neither
+    /// seen in the queue of media nor dropped when it is old.
+    pub fn set_send_buffer(&self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(SEND_BUFFER).min(SEND_BUFFER);
+        self.send_buffer.store(bytes, Ordering::Relaxed);
     }
 
     /// Look-ups of names, for calls too.
@@ -102,7 +112,8 @@ impl Connector {
                 ConnectError::Connect(peer.clone(), error)
             }
         };
-        let tcp = connect_to_any(addresses, by).await.map_err(failed)?;
+        let send_buffer = self.send_buffer.load(Ordering::Relaxed);
+        let tcp = connect_to_any(addresses, send_buffer, by).await.map_err(failed)?;
         tcp.set_nodelay(true).map_err(failed)?;
         if url.scheme() == Scheme::Http {
             return Ok(Stream::Plain(tcp));
@@ -175,7 +186,11 @@ impl Connector {
 
 /// A connection to the first of the addresses that answers. Each but the last gets half of the time that is left, as
 /// the way to one of them may be dead.
-async fn connect_to_any(addresses: &[SocketAddr], by: Instant) -> io::Result<TcpStream> {
+async fn connect_to_any(
+    addresses: &[SocketAddr],
+    send_buffer: u32,
+    by: Instant,
+) -> io::Result<TcpStream> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     // The kernel asks a silent address again more and more seldom: an only one is tried twice.
     let tries = addresses.len().max(2);
@@ -185,7 +200,7 @@ async fn connect_to_any(addresses: &[SocketAddr], by: Instant) -> io::Result<Tcp
             break;
         }
         let share = if at + 1 == tries { left } else { FIRST_CONNECT_TIME.min(left / 2) };
-        match timeout(share, connect_to(*address)).await {
+        match timeout(share, connect_to(*address, send_buffer)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = error,
             Err(_) => last = io::Error::from(io::ErrorKind::TimedOut),
@@ -196,9 +211,9 @@ async fn connect_to_any(addresses: &[SocketAddr], by: Instant) -> io::Result<Tcp
 
 /// A TCP connection whose send buffer is small, so that media waits in our own queue, where it can grow
 /// stale in sight, and not in the kernel's.
-async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+async fn connect_to(address: SocketAddr, send_buffer: u32) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_send_buffer_size(send_buffer)?;
     let stream = socket.connect(address).await?;
     let socket = SockRef::from(&stream);
     socket.set_tcp_notsent_lowat(UNSENT)?;
