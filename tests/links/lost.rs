@@ -61,7 +61,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 /// What may be said when nothing is acknowledged any more.
-const NOTICED: &[&str] = &["WARN", "too slow"];
+const NOTICED: &[&str] = &["WARN", "too slow", " broke ("];
 
 /// A live job over a link.
 fn live(scene: &Scene) -> (Link, Place, Program) {
