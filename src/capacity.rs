@@ -110,8 +110,9 @@ pub const ALIVE_EVERY: Duration = Duration::from_secs(2);
 /// See [`ALIVE_AFTER`].
 pub const ALIVE_TRIES: u32 = 3;
 /// An orchestrator on which no segment got through for this long since the first one was lost is left. With
-/// [`ACKNOWLEDGE_TIME`] before that, it is left within 10 s.
-pub const LEAVE_TIME: Duration = Duration::from_secs(7);
+/// [`ACKNOWLEDGE_TIME`] before that, and the end of its parts after it, another one has the video within 10 s;
+/// a link that is gone for 5 s keeps its job.
+pub const LEAVE_TIME: Duration = Duration::from_millis(4500);
 /// With [`SEGMENTS_IN_FLIGHT`] segments, an answer that takes longer is that of an orchestrator which is too slow;
 /// a link that has just become narrow needs a few seconds until the bitrate follows.
 pub const SLOW_TIME: Duration = Duration::from_secs(5);

@@ -2,10 +2,14 @@
 //!
 //! Does not: decide what a loss leads to; `job::Machine` does.
 
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
 use crate::agent::event::Part;
 use crate::agent::run::{Closing, Held, Loop};
 use crate::agent::work::Job;
 use crate::fault::chain;
+use crate::http::Url;
 use crate::job::Loss;
 use crate::payment::io::{Outcome, Turn};
 use crate::trickle::{End, TrickleError};
@@ -37,6 +41,21 @@ impl Loop {
             (None, Ok(End::Closed | End::Missing)) if self.is_on_runner() => Loss::SessionOver(how),
             (_, _) => Loss::Channel(part.name(), how),
         })
+    }
+
+    /// Says once that video does not get through, and once that it does.
+    pub(super) fn look_at_link(&mut self, now: Instant) {
+        let is_troubled = self.status.publish.is_troubled.load(Relaxed);
+        if is_troubled == self.link_trouble.is_on() {
+            return;
+        }
+        if is_troubled {
+            let place = self.orchestrator.as_ref().map(Url::authority);
+            let place = place.map(ToString::to_string).unwrap_or_default();
+            self.link_trouble.on_failure(&format!("{place}: no video gets through"), now);
+        } else {
+            self.link_trouble.on_success(now);
+        }
     }
 
     fn is_on_runner(&self) -> bool {

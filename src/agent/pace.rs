@@ -40,8 +40,8 @@ impl Pace {
     }
 
     /// When a reading is due, while media flows.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.controller.is_some().then_some(self.next)
+    pub(super) fn poll_timeout(&self) -> Instant {
+        self.next
     }
 
     /// Takes a reading, and sets the encoder of `capture` by it.

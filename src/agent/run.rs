@@ -87,6 +87,7 @@ pub(super) struct Loop {
     pub(super) capture_failure: Option<MediaError>,
     pub(super) camera_trouble: Say,
     pub(super) job_trouble: Say,
+    pub(super) link_trouble: Say,
     /// Why the job is not paid, while it is not.
     pub(super) payment_trouble: Option<String>,
     /// Where the job was started last.
@@ -138,6 +139,7 @@ pub(super) async fn run(
         capture_failure: None,
         camera_trouble: Say::new("the camera is back"),
         job_trouble: Say::new("the job runs again"),
+        link_trouble: Say::new("video gets through again"),
         payment_trouble: None,
         orchestrator: None,
         clock: ClockDoubt::new(),
@@ -215,7 +217,7 @@ impl Loop {
             Some(_) = self.probes.join_next() => Event::Reachable,
             () = began(self.capture.as_ref()), if self.camera.is_proving() => Event::CameraFrame,
             () = at(self.camera.poll_timeout()), if !self.is_leaving => Event::CameraDue,
-            () = at(self.pace.poll_timeout()), if is_live => Event::Reading,
+            () = at(Some(self.pace.poll_timeout())), if is_live => Event::Reading,
             () = at(self.machine.poll_timeout()) => Event::Timeout,
             () = at(closes_at) => Event::CloseTimeout,
             () = at(self.watch.poll_timeout()) => Event::Look,
@@ -275,7 +277,9 @@ impl Loop {
             }
             Event::Reading => {
                 let capture = self.capture.as_ref().or(self.slate.as_ref());
-                self.pace.read(&self.status, capture, Instant::now());
+                let now = Instant::now();
+                self.pace.read(&self.status, capture, now);
+                self.look_at_link(now);
                 return None;
             }
             Event::Clock(look, was_refused) => {

@@ -39,6 +39,11 @@ impl Say {
         line.is_some()
     }
 
+    /// Whether there is trouble.
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on
+    }
+
     /// The level of what is said of every try: worth a line only while there is no trouble.
     pub(super) fn level(&self) -> log::Level {
         if self.is_on { log::Level::Debug } else { log::Level::Info }

@@ -6,7 +6,7 @@
 //!
 //! Does not: create the channel, or start over after an end.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,8 @@ pub struct Counters {
     pub in_flight: AtomicU64,
     /// From the first piece of the last complete segment to its answer, in microseconds.
     pub last_upload_micros: AtomicU64,
+    /// Something goes wrong, and nothing right.
+    pub is_troubled: AtomicBool,
     uploads: Mutex<Uploads>,
 }
 

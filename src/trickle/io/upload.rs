@@ -123,6 +123,8 @@ impl<P: Pieces> Upload<P> {
             self.publisher.counters.in_flight.store(in_flight, Ordering::Relaxed);
             let unanswered = self.flight.ended.first().map(|post| post.ended);
             self.publisher.counters.set_unanswered(unanswered);
+            let is_troubled = self.trouble.is_some();
+            self.publisher.counters.is_troubled.store(is_troubled, Ordering::Relaxed);
             if let Some(ending) = ending {
                 return ending;
             }
@@ -355,6 +357,7 @@ impl<P: Pieces> Upload<P> {
     pub(super) async fn finish(mut self, ending: &Ending) -> Option<LinkError> {
         self.publisher.counters.in_flight.store(0, Ordering::Relaxed);
         self.publisher.counters.set_unanswered(None);
+        self.publisher.counters.is_troubled.store(false, Ordering::Relaxed);
         self.flight.ahead = None;
         self.closing = None;
         let half = self.publisher.times.stop / 2;
