@@ -24,6 +24,8 @@ pub const SEGMENTS_KEPT: u64 = 5;
 pub const ENCODER_VERDICTS: usize = 32;
 /// Frames of audio that may wait for the next picture: 0.64 s of 20 ms each.
 pub const AUDIO_FRAMES: usize = 32;
+/// Files of stored input: a day's in segments of 1 s, the shortest.
+pub const STORE_FILES: usize = 86_400;
 /// Cameras whose H.264 was measured; each is one at one address, in one mode.
 pub const CAMERAS_MEASURED: usize = 8;
 /// Ways to use one camera that are looked at; the longest list seen of a USB camera has about 150.
@@ -149,3 +151,5 @@ pub const PIPELINE_STOP_TIME: Duration = Duration::from_millis(300);
 pub const DRAIN_TIME: Duration = Duration::from_millis(1000);
 /// After that: for every part to end, its channel deleted. Both together stay below 2 s.
 pub const END_TIME: Duration = Duration::from_millis(500);
+/// For the store to write what it has yet, at the end: seconds of video are nothing to a disk that works.
+pub const STORE_TIME: Duration = Duration::from_millis(300);

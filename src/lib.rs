@@ -77,10 +77,12 @@
 //! | `media-ask`, `media-stop`, `microphone` | ask, open and stop what may never answer: a driver, a sound server | it; whoever asked waits a bounded time |
 //! | `stop-session` | stops a runner's session that nobody stopped: the last resort, for a second at most | the network |
 //! | `output` | writes returned video to a file or stdout | its queue |
+//! | `store` (none unless input is stored) | segments, muxes and writes input to a disk | its queue, the disk |
 //!
 //! | queue | bound | when full |
 //! |---|---|---|
 //! | access units | [`capacity::ACCESS_UNITS`], [`capacity::ACCESS_UNIT_BYTES`] | drops to the newest key frame, counted |
+//! | access units to the store | the same two | drops to the next key frame, counted |
 //! | pieces of a POST | [`capacity::POST_PIECES`] | media waits in the queue above; 5 s fail the segment |
 //! | output chunks | [`capacity::OUTPUT_CHUNKS`] | drops to the next segment, counted |
 //! | events to the loop | [`capacity::EVENTS`] | the part waits |

@@ -4,12 +4,14 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::media::encoder::ROWS;
 use crate::media::packages::package;
+use crate::media::store::advice;
 
 /// Why there is no media.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +104,15 @@ pub enum MediaError {
         /// What the system says.
         detail: String,
     },
+    /// Input cannot be stored.
+    Store {
+        /// The store's directory.
+        directory: PathBuf,
+        /// What to do depends on it.
+        kind: ErrorKind,
+        /// What the system says.
+        detail: String,
+    },
     /// The system gives no thread.
     Thread(String),
 }
@@ -122,6 +133,7 @@ impl MediaError {
             | Self::Unreachable { .. }
             | Self::StreamEnded
             | Self::Stalled(_)
+            | Self::Store { .. }
             | Self::Thread(_) => Fault::Retry,
             Self::Gstreamer(_)
             | Self::MissingElement(_)
@@ -223,6 +235,12 @@ impl fmt::Display for MediaError {
                 write!(f, "cannot write to standard output: {detail}")
             }
             Self::Write { path, detail } => write!(f, "cannot write {}: {detail}", path.display()),
+            Self::Store { directory, kind, detail } => write!(
+                f,
+                "cannot store input in {}: {detail}; {}",
+                directory.display(),
+                advice(*kind)
+            ),
             Self::Thread(name) => write!(f, "the system gives no thread for {name}"),
         }
     }
@@ -298,6 +316,14 @@ mod tests {
         check(
             &MediaError::Write { path: "-".into(), detail: "broken pipe".into() },
             "cannot write to standard output: broken pipe",
+        );
+        check(
+            &MediaError::Store {
+                directory: "/mnt/usb".into(),
+                kind: ErrorKind::StorageFull,
+                detail: "no space left".into(),
+            },
+            "cannot store input in /mnt/usb: no space left; make room there, or lower store.max-size",
         );
     }
 

@@ -21,6 +21,7 @@ pub mod segmenter;
 pub mod source;
 pub mod stall;
 pub mod stamps;
+pub mod store;
 pub mod timeline;
 pub mod ts;
 pub mod verdicts;
@@ -30,3 +31,4 @@ pub use options::{
     Audio, AudioCodec, Bitrates, CameraFormat, Encoder, Flip, MaxLatency, Microphone, OnCameraLoss,
     Options, Rotate, Source, Speed, Video,
 };
+pub use store::Store;

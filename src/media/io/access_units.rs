@@ -12,6 +12,8 @@ mod feed;
 mod heard;
 mod pieces;
 mod sink;
+mod storing;
+mod unit;
 
 pub(super) use feed::Feed;
 pub use pieces::SegmentPieces;
@@ -26,13 +28,17 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use heard::Heard;
 use sink::Sink;
-use tokio::sync::Notify;
+use storing::Storing;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
+use unit::Unit;
 
 use crate::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
 use crate::media::audio::FRAMES;
 use crate::media::queue::{Dropped, MAX_LATENCY, Queue};
 use crate::media::stamps::Stamps;
-use crate::media::timeline::{Timeline, Times};
+use crate::media::store::Store;
+use crate::media::timeline::Timeline;
 use crate::media::ts::Ticks;
 use crate::media::{AudioCodec, MediaError, Video};
 use crate::segment::Pieces;
@@ -58,6 +64,10 @@ struct State {
     stamps: Stamps,
     sink: Option<Sink>,
     heard: Heard,
+    /// Where they go too.
+    storing: Option<Storing>,
+    /// A store that still writes what it was given; the next one begins after it.
+    stored: Option<oneshot::Receiver<()>>,
     /// The capture that was opened last, and the one that gives the access units.
     newest: u64,
     feed: u64,
@@ -68,14 +78,6 @@ struct State {
     /// What follows is not there yet: the segment under way is complete.
     has_paused: bool,
     is_closed: bool,
-}
-
-struct Unit {
-    buffer: gst::Buffer,
-    times: Times,
-    is_key: bool,
-    /// What was heard before it came.
-    audio: Vec<(Ticks, gst::Buffer)>,
 }
 
 /// How many so far.
@@ -102,6 +104,8 @@ impl AccessUnits {
             stamps: Stamps::default(),
             sink: None,
             heard: Heard::default(),
+            storing: None,
+            stored: None,
             newest: 0,
             feed: 0,
             awaits_next: false,
@@ -195,6 +199,33 @@ impl AccessUnits {
         }
     }
 
+    /// Stores access units from now on, whether anybody reads them or not; or, without a store, no more.
+    pub fn set_store(&self, store: Option<&Store>) {
+        let mut state = self.0.lock();
+        if state.storing.as_ref().map(Storing::store) == store {
+            return;
+        }
+        let before = state.end_store();
+        let Some(store) = store else {
+            state.stored = before;
+            return;
+        };
+        match Storing::start(store.clone(), before) {
+            Ok(storing) => state.storing = Some(storing),
+            Err(error) => log::warn!("input is not stored: {error}"),
+        }
+    }
+
+    /// Stores no more, and waits until all that was to be is written, for at most `limit`.
+    pub async fn end_store(&self, limit: Duration) {
+        let stored = self.0.lock().end_store();
+        if let Some(stored) = stored {
+            if timeout(limit, stored).await.is_err() {
+                log::warn!("the store's disk is too slow: the last of the input is not stored");
+            }
+        }
+    }
+
     /// Takes what comes out of a microphone's pipeline.
     pub(super) fn attach_audio(&self, bin: &gst::Bin, codec: AudioCodec) -> Result<(), MediaError> {
         let appsink = bin.by_name(FRAMES).and_then(|sink| sink.downcast::<gst_app::AppSink>().ok());
@@ -248,6 +279,7 @@ impl AccessUnits {
     /// The capture with this number has ended before its time, or was stopped.
     fn leave(&self, number: u64) {
         let mut state = self.0.lock();
+        state.pause_store(number);
         if !state.awaits_next {
             state.is_closed = true;
         } else if state.feed <= number {
@@ -260,6 +292,7 @@ impl AccessUnits {
     /// The capture with this number was the last one: readers get what waits, then `None`.
     fn close(&self, number: u64) {
         let mut state = self.0.lock();
+        state.pause_store(number);
         state.is_closed |= number == state.newest;
         drop(state);
         self.0.arrived.notify_one();
@@ -283,6 +316,18 @@ impl State {
     fn begin_feed(&mut self, number: u64) -> bool {
         self.feed = self.feed.max(number);
         self.feed == number
+    }
+
+    /// Nothing more goes to the store: when that is closed, it has ended.
+    fn end_store(&mut self) -> Option<oneshot::Receiver<()>> {
+        self.storing.take().map(Storing::end).or_else(|| self.stored.take())
+    }
+
+    /// The capture with this number gives no more.
+    fn pause_store(&self, number: u64) {
+        if let Some(storing) = self.storing.as_ref().filter(|_| self.feed <= number) {
+            storing.pause();
+        }
     }
 
     fn take_heard(&mut self) -> Vec<(Ticks, gst::Buffer)> {

@@ -18,6 +18,7 @@ mod playback;
 mod prepare;
 mod rtsp;
 mod running;
+mod store;
 mod transform;
 mod trial;
 

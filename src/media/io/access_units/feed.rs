@@ -15,7 +15,8 @@ use gstreamer_app as gst_app;
 use tokio::sync::Notify;
 
 use super::sink::Sink;
-use super::{AccessUnits, Unit, running_time};
+use super::unit::Unit;
+use super::{AccessUnits, running_time};
 use crate::media::MediaError;
 use crate::media::encoder::KeyRequest;
 use crate::media::pipeline::{ENCODER, PARSER, UNITS};
@@ -221,8 +222,13 @@ impl Feed {
             let times = state.timeline.place(pts, decode_time);
             state.stamps.on_encoded(pts, times.pts);
             let audio = state.take_heard();
-            let bytes = buffer.size() + audio.iter().map(|(_, frame)| frame.size()).sum::<usize>();
-            state.queue.push(Unit { buffer, times, is_key, audio }, is_key, bytes, now);
+            let unit = Unit { buffer, times, is_key, audio };
+            let (codec, segment) = (state.heard.codec(), state.segment);
+            if let Some(storing) = &mut state.storing {
+                storing.push(&unit, codec, segment);
+            }
+            let bytes = unit.bytes();
+            state.queue.push(unit, is_key, bytes, now);
         }
         drop(state);
         self.0.given.fetch_add(1, Ordering::Relaxed);

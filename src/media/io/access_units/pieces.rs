@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{AccessUnits, Unit};
+use super::AccessUnits;
+use super::unit::Unit;
 use crate::media::segmenter::{Placement, Segmenter};
-use crate::media::timeline::Times;
-use crate::media::ts::{self, AudioFrame, Muxer};
+use crate::media::ts::Muxer;
 use crate::segment::{Piece, Pieces, Place};
 
 /// Access units as pieces of segments.
@@ -84,25 +84,15 @@ impl SegmentPieces {
             Placement::Continue => Place::Continue,
             Placement::Discard => return None,
         };
-        let Ok(map) = unit.buffer.map_readable() else {
-            self.segmenter.on_loss();
-            return None;
-        };
         let begins = place == Place::Begin;
-        let Times { pts, dts } = unit.times;
-        let access_unit = ts::AccessUnit { bytes: &map, pts, dts, is_key: unit.is_key };
         let shared = &self.units.0;
         if begins {
             self.muxer.carry(shared.lock().heard.codec());
         }
-        let heard: Vec<_> = unit
-            .audio
-            .iter()
-            .filter_map(|(pts, frame)| Some((*pts, frame.map_readable().ok()?)))
-            .collect();
-        let frames: Vec<AudioFrame<'_>> =
-            heard.iter().map(|(pts, bytes)| AudioFrame { bytes, pts: *pts }).collect();
-        let bytes = self.muxer.mux_with_audio(&access_unit, &frames, begins);
+        let Some(bytes) = unit.mux(&mut self.muxer, begins) else {
+            self.segmenter.on_loss();
+            return None;
+        };
         shared.segments.fetch_add(u64::from(begins), Ordering::Relaxed);
         shared.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Some(Piece { place, bytes })

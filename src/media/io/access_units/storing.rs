@@ -1,0 +1,231 @@
+//! From GStreamer's thread to the store's: a bounded queue, and behind it segments of the store's own.
+//!
+//! Full, the queue takes nothing before the next key; what is lost so is counted, and told of by the store's
+//! thread, for GStreamer's waits for no log. A loss ends the segment under way, which stays.
+//!
+//! Does not: touch the disk; `store` does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::unit::Unit;
+use crate::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
+use crate::media::io::store::Directory;
+use crate::media::segmenter::{Placement, Segmenter};
+use crate::media::store::Store;
+use crate::media::ts::Muxer;
+use crate::media::{AudioCodec, MediaError};
+use crate::trouble::Trouble;
+
+/// The way to a store.
+#[derive(Debug)]
+pub(super) struct Storing {
+    store: Store,
+    queue: SyncSender<Message>,
+    /// Bytes in it.
+    waiting: Arc<AtomicUsize>,
+    /// Access units lost since it took one.
+    lost: u64,
+    /// Its thread is gone.
+    ended: oneshot::Receiver<()>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Unit(Taken),
+    /// What follows is not there yet: the segment under way is complete.
+    Pause,
+}
+
+/// An access unit, and what holds for the segment that it may begin.
+#[derive(Debug)]
+struct Taken {
+    unit: Unit,
+    codec: Option<AudioCodec>,
+    segment: Duration,
+    /// Access units lost before it.
+    lost: u64,
+}
+
+impl Storing {
+    /// Starts the thread of `store`, which begins when the store `before` it has [ended](Self::end).
+    pub(super) fn start(
+        store: Store,
+        before: Option<oneshot::Receiver<()>>,
+    ) -> Result<Self, MediaError> {
+        let (queue, messages) = mpsc::sync_channel(ACCESS_UNITS);
+        let (ending, ended) = oneshot::channel::<()>();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let mut thread = Thread {
+            waiting: Arc::clone(&waiting),
+            segmenter: Segmenter::new(Duration::ZERO),
+            muxer: Muxer::new(),
+            directory: Directory::new(store.clone()),
+            loss: Trouble::new(),
+        };
+        let work = move || {
+            if let Some(before) = before {
+                let _ = before.blocking_recv();
+            }
+            thread.run(&messages);
+            drop(ending);
+        };
+        thread::Builder::new()
+            .name("store".into())
+            .spawn(work)
+            .map_err(|_| MediaError::Thread("store".into()))?;
+        Ok(Self { store, queue, waiting, lost: 0, ended })
+    }
+
+    /// What it stores, and where.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The next access unit. Never waits.
+    pub(super) fn push(&mut self, unit: &Unit, codec: Option<AudioCodec>, segment: Duration) {
+        let bytes = unit.bytes();
+        let has_room = self.waiting.load(Ordering::Relaxed) + bytes <= ACCESS_UNIT_BYTES;
+        if has_room && (self.lost == 0 || unit.is_key) {
+            let taken = Taken { unit: unit.clone(), codec, segment, lost: self.lost };
+            self.waiting.fetch_add(bytes, Ordering::Relaxed);
+            if self.queue.try_send(Message::Unit(taken)).is_ok() {
+                self.lost = 0;
+                return;
+            }
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        self.lost += 1;
+    }
+
+    /// No access unit follows for a while. If there is no room to say so, the next segment ends the one under way.
+    pub(super) fn pause(&self) {
+        let _ = self.queue.try_send(Message::Pause);
+    }
+
+    /// Lets the thread write what waits and end: it is closed when that is done.
+    pub(super) fn end(self) -> oneshot::Receiver<()> {
+        self.ended
+    }
+}
+
+/// What the store's thread has.
+struct Thread {
+    waiting: Arc<AtomicUsize>,
+    segmenter: Segmenter,
+    muxer: Muxer,
+    directory: Directory,
+    loss: Trouble,
+}
+
+impl Thread {
+    fn run(&mut self, messages: &Receiver<Message>) {
+        for message in messages {
+            match message {
+                Message::Unit(taken) => {
+                    self.waiting.fetch_sub(taken.unit.bytes(), Ordering::Relaxed);
+                    self.take(&taken);
+                }
+                Message::Pause if self.segmenter.on_pause() => self.directory.finish(),
+                Message::Pause => {}
+            }
+        }
+        self.directory.finish();
+    }
+
+    fn take(&mut self, taken: &Taken) {
+        let Taken { unit, codec, segment, lost } = taken;
+        if *lost > 0 {
+            self.segmenter.on_loss();
+            let what = format!("the store's disk is too slow: {lost} access units are not stored");
+            let now = Instant::now();
+            if let Some(line) = self.loss.on_failure(&what, now) {
+                log::warn!("{line}");
+            }
+            // A run of losses ends with the access unit that tells of it.
+            let _ = self.loss.on_success(now);
+        }
+        self.segmenter.set_wanted(*segment);
+        let at = unit.times.dts;
+        let begins = match self.segmenter.place(unit.is_key, at) {
+            Placement::Begin => true,
+            Placement::Continue => false,
+            Placement::Discard => return,
+        };
+        if begins {
+            self.muxer.carry(*codec);
+            self.directory.begin(at);
+        }
+        if self.directory.is_writing() {
+            match unit.mux(&mut self.muxer, begins) {
+                Some(bytes) => self.directory.write(&bytes, at),
+                None => self.segmenter.on_loss(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use gstreamer as gst;
+
+    use super::*;
+    use crate::media::store::Stored;
+    use crate::media::timeline::Times;
+    use crate::media::ts::Ticks;
+
+    /// The `n`th of ten pictures a second, the first of which is a key.
+    fn unit(n: u64, bytes: usize) -> Unit {
+        let at = Ticks::from_duration(Duration::from_millis(1000 + 100 * n));
+        Unit {
+            buffer: gst::Buffer::from_slice(vec![1; bytes]),
+            times: Times { pts: at, dts: at },
+            is_key: n % 10 == 0,
+            audio: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_full_queue_takes_nothing_before_the_next_key() {
+        gst::init().unwrap();
+        let directory = std::env::temp_dir().join(format!("storing-{}", std::process::id()));
+        let keep = Duration::from_secs(60);
+        let store = Store { directory: directory.clone(), keep, bytes: u64::MAX };
+        let (before, held) = oneshot::channel();
+        let mut storing = Storing::start(store, Some(held)).unwrap();
+        let push = |storing: &mut Storing, n, bytes| {
+            storing.push(&unit(n, bytes), None, Duration::from_secs(1));
+            storing.lost
+        };
+        // The thread waits for the one before it.
+        let room = ACCESS_UNITS as u64;
+        assert_eq!((0..room).map(|n| push(&mut storing, n, 10)).max(), Some(0));
+        assert_eq!(push(&mut storing, room, 10), 1);
+        drop(before);
+        while storing.waiting.load(Ordering::Relaxed) > 0 {
+            thread::yield_now();
+        }
+        assert_eq!(push(&mut storing, 109, 10), 2, "no key");
+        assert_eq!(push(&mut storing, 110, ACCESS_UNIT_BYTES + 1), 3, "more than all may have");
+        assert_eq!(push(&mut storing, 120, 10), 0);
+        assert_eq!(push(&mut storing, 121, 10), 0);
+        storing.pause();
+        storing.end().blocking_recv().unwrap_err();
+        let mut files: Vec<Stored> = fs::read_dir(&directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|name| Stored::read(&name, 0).unwrap())
+            .collect();
+        files.sort_unstable_by_key(|file| file.number);
+        let lengths: Vec<u64> = files.iter().map(|file| file.length).collect();
+        assert_eq!(lengths, [[1000; 9].as_slice(), &[600, 200]].concat());
+        fs::remove_dir_all(directory).unwrap();
+    }
+}

@@ -1,0 +1,374 @@
+//! Writes segments into the directory of a store, each as a file that gets its name when it is complete, and removes
+//! the oldest.
+//!
+//! What cannot be written costs the input of that time and nothing else: it is told of once, and tried again with
+//! growing pauses, from the directory's contents on, for its disk may be another one by then. Nothing is synced:
+//! a power cut costs the last seconds, and the card is spared.
+//!
+//! Does not: know what is in a segment, or where it begins.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::backoff::Backoff;
+use crate::capacity::{SEGMENT_BODY, STORE_FILES};
+use crate::media::MediaError;
+use crate::media::store::{PART, Ring, Store, Stored, digits};
+use crate::media::ts::Ticks;
+use crate::trouble::{Line, Trouble};
+
+/// The pauses after a failure: a disk that is full or gone mostly stays so.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// What goes to the disk at once: a tenth of a second at 5 Mbit/s.
+const WRITE: usize = 64 << 10;
+
+/// The directory of a store.
+#[derive(Debug)]
+pub(super) struct Directory {
+    store: Store,
+    state: State,
+    pauses: Backoff,
+    trouble: Trouble,
+    was_open: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not looked at yet, or not usable before then.
+    Closed {
+        until: Option<Instant>,
+    },
+    /// Between two segments.
+    Open(Ring),
+    Writing(Ring, Part),
+}
+
+/// The segment under way.
+#[derive(Debug)]
+struct Part {
+    file: BufWriter<File>,
+    /// By the clock, as [`digits`].
+    began: u64,
+    bytes: u64,
+    first: Ticks,
+    last: Ticks,
+    /// From the picture before the last to the last.
+    step: Duration,
+}
+
+impl Part {
+    /// How long its pictures last, in ms.
+    fn length(&self) -> u64 {
+        let length = self.last.duration_since(self.first).unwrap_or_default() + self.step;
+        u64::from(u32::try_from(length.as_millis()).unwrap_or(u32::MAX))
+    }
+}
+
+impl Directory {
+    /// That of `store`, which is touched by the first segment.
+    pub(super) fn new(store: Store) -> Self {
+        Self {
+            store,
+            state: State::Closed { until: None },
+            pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            trouble: Trouble::new(),
+            was_open: false,
+        }
+    }
+
+    /// Whether what is written goes anywhere.
+    pub(super) fn is_writing(&self) -> bool {
+        matches!(self.state, State::Writing(..))
+    }
+
+    /// A segment begins with a picture of this DTS; the one under way is complete.
+    pub(super) fn begin(&mut self, at: Ticks) {
+        self.finish();
+        let ring = match std::mem::replace(&mut self.state, State::Closed { until: None }) {
+            State::Open(ring) | State::Writing(ring, _) => Ok(ring),
+            State::Closed { until: Some(until) } if Instant::now() < until => {
+                self.state = State::Closed { until: Some(until) };
+                return;
+            }
+            State::Closed { .. } => self.open(),
+        };
+        let part = ring.and_then(|ring| {
+            let file = File::create(self.store.directory.join(PART))?;
+            let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let part = Part {
+                file: BufWriter::with_capacity(WRITE, file),
+                began: digits(clock.as_secs()),
+                bytes: 0,
+                first: at,
+                last: at,
+                step: Duration::ZERO,
+            };
+            Ok((ring, part))
+        });
+        match part {
+            Ok((ring, part)) => self.state = State::Writing(ring, part),
+            Err(error) => self.on_failure(&error),
+        }
+    }
+
+    /// What follows of the segment under way: a picture of this DTS.
+    pub(super) fn write(&mut self, bytes: &[u8], at: Ticks) {
+        let State::Writing(_, part) = &mut self.state else { return };
+        // A camera without keys gives a segment without an end.
+        if part.bytes + bytes.len() as u64 > SEGMENT_BODY.min(self.store.bytes) {
+            return self.finish();
+        }
+        part.bytes += bytes.len() as u64;
+        part.step = at.duration_since(part.last).unwrap_or_default();
+        part.last = at;
+        if let Err(error) = part.file.write_all(bytes) {
+            self.on_failure(&error);
+        }
+    }
+
+    /// The segment under way is complete.
+    pub(super) fn finish(&mut self) {
+        match std::mem::replace(&mut self.state, State::Closed { until: None }) {
+            State::Writing(ring, part) => match self.keep(ring, part) {
+                Ok(ring) => {
+                    self.state = State::Open(ring);
+                    self.on_success();
+                }
+                Err(error) => self.on_failure(&error),
+            },
+            state @ (State::Closed { .. } | State::Open(_)) => self.state = state,
+        }
+    }
+
+    /// Makes the last folder of its path only: one above it that is not there is a disk that is not mounted.
+    fn open(&mut self) -> io::Result<Ring> {
+        let directory = &self.store.directory;
+        match fs::create_dir(directory) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut found = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let stored = entry.file_name().to_str().and_then(|name| Stored::read(name, 0));
+            if let Some(stored) = stored.filter(|_| found.len() < 2 * STORE_FILES) {
+                found.push(Stored { bytes: entry.metadata()?.len(), ..stored });
+            }
+        }
+        let mut ring = Ring::new(&self.store, found);
+        self.remove_excess(&mut ring)?;
+        if !std::mem::replace(&mut self.was_open, true) {
+            let count = ring.len();
+            log::info!("input is stored in {}, where {count} files are", directory.display());
+        }
+        Ok(ring)
+    }
+
+    fn keep(&self, mut ring: Ring, part: Part) -> io::Result<Ring> {
+        let directory = &self.store.directory;
+        let (began, length, bytes) = (part.began, part.length(), part.bytes);
+        part.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let stored = Stored { number: ring.next_number(), began, length, bytes };
+        let name = stored.name();
+        fs::rename(directory.join(PART), directory.join(&name))?;
+        log::debug!("{name}: {bytes} bytes of input");
+        ring.push(stored);
+        self.remove_excess(&mut ring)?;
+        Ok(ring)
+    }
+
+    fn remove_excess(&self, ring: &mut Ring) -> io::Result<()> {
+        while let Some(old) = ring.pop() {
+            match fs::remove_file(self.store.directory.join(old.name())) {
+                // Somebody took it away.
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn on_success(&mut self) {
+        self.pauses.on_success();
+        if let Some(line) = self.trouble.on_success(Instant::now()) {
+            let directory = self.store.directory.display();
+            log::log!(line.level(), "input is stored in {directory} again: {line}");
+        }
+    }
+
+    fn on_failure(&mut self, error: &io::Error) {
+        let now = Instant::now();
+        // All devices have their own disks: no jitter.
+        self.state = State::Closed { until: Some(now + self.pauses.on_failure(1.0)) };
+        // What there is of it takes the room that others may need.
+        let _ = fs::remove_file(self.store.directory.join(PART));
+        let error = MediaError::Store {
+            directory: self.store.directory.clone(),
+            kind: error.kind(),
+            detail: error.to_string(),
+        };
+        match self.trouble.on_failure(&error.to_string(), now) {
+            Some(line @ Line::First { .. }) => log::warn!("{line}"),
+            // It was told, and so will its end be.
+            Some(_) | None => log::debug!("{error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A place that is gone when the test is over.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("store-{}-{name}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        /// A store of 3 s and 1 kB below it.
+        fn store(&self, name: &str) -> Directory {
+            let (directory, keep) = (self.0.join(name), Duration::from_secs(3));
+            Directory::new(Store { directory, keep, bytes: 1000 })
+        }
+
+        /// Numbers, lengths and sizes of its files, and the names of what else is there.
+        fn files(&self, name: &str) -> (Vec<(u64, u64, u64)>, Vec<String>) {
+            let (mut files, mut others) = (Vec::new(), Vec::new());
+            for entry in fs::read_dir(self.0.join(name)).unwrap().map(Result::unwrap) {
+                let name = entry.file_name().into_string().unwrap();
+                match Stored::read(&name, entry.metadata().unwrap().len()) {
+                    Some(file) => files.push((file.number, file.length, file.bytes)),
+                    None => others.push(name),
+                }
+            }
+            files.sort_unstable();
+            others.sort();
+            (files, others)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn at(ms: u64) -> Ticks {
+        Ticks::from_duration(Duration::from_millis(ms))
+    }
+
+    /// A segment of 1 s in two pictures, the first of which begins it.
+    fn write(directory: &mut Directory, second: u64, picture: &[u8]) {
+        for (n, ms) in [second * 1000, second * 1000 + 500].into_iter().enumerate() {
+            if n == 0 {
+                directory.begin(at(ms));
+            }
+            directory.write(picture, at(ms));
+        }
+    }
+
+    /// The pause after a failure is over.
+    fn wait(directory: &mut Directory) {
+        assert!(matches!(directory.state, State::Closed { until: Some(_) }));
+        directory.state = State::Closed { until: Some(Instant::now()) };
+    }
+
+    #[test]
+    fn whole_segments_stay_and_the_oldest_go() {
+        let scratch = Scratch::new("ring");
+        let mut directory = scratch.store("made");
+        write(&mut directory, 0, b"ab");
+        assert_eq!(scratch.files("made"), (vec![], vec![PART.to_owned()]));
+        (1..6).for_each(|second| write(&mut directory, second, b"abc"));
+        let complete = vec![(3, 1000, 6), (4, 1000, 6), (5, 1000, 6)];
+        assert_eq!(scratch.files("made"), (complete, vec![PART.to_owned()]));
+        directory.finish();
+        let complete = vec![(4, 1000, 6), (5, 1000, 6), (6, 1000, 6)];
+        assert_eq!(scratch.files("made"), (complete, vec![]));
+        directory.finish();
+        assert_eq!(scratch.files("made").0.len(), 3, "there is nothing to finish");
+    }
+
+    #[test]
+    fn a_run_goes_on_where_the_last_one_ended_and_leaves_the_files_of_others() {
+        let scratch = Scratch::new("runs");
+        let mut first = scratch.store("");
+        (0..2).for_each(|second| write(&mut first, second, b"ab"));
+        // Killed here: a part is left.
+        drop(first);
+        fs::write(scratch.0.join("holiday.ts"), "sun").unwrap();
+        fs::write(scratch.0.join("input-1.ts"), "mine").unwrap();
+        let mut second = scratch.store("");
+        (0..5).for_each(|second_of| write(&mut second, second_of, b"abc"));
+        second.finish();
+        let others = vec!["holiday.ts".to_owned(), "input-1.ts".to_owned()];
+        let files = vec![(4, 1000, 6), (5, 1000, 6), (6, 1000, 6)];
+        assert_eq!(scratch.files(""), (files, others));
+    }
+
+    #[test]
+    fn no_more_than_allowed_stays_even_of_one_segment() {
+        let scratch = Scratch::new("bytes");
+        let mut directory = scratch.store("");
+        (0..2).for_each(|second| write(&mut directory, second, &[0; 300]));
+        // No key for long.
+        (2..9).for_each(|second| directory.write(&[0; 300], at(second * 1000)));
+        assert!(!directory.is_writing());
+        assert_eq!(scratch.files(""), (vec![(2, 1500, 900)], vec![]));
+    }
+
+    #[test]
+    fn a_full_disk_costs_what_came_then() {
+        let scratch = Scratch::new("full");
+        let mut directory = scratch.store("");
+        symlink("/dev/full", scratch.0.join(PART)).unwrap();
+        write(&mut directory, 0, &[0; 100]);
+        assert!(directory.is_writing(), "it is in our own memory yet");
+        write(&mut directory, 1, b"ab");
+        assert!(!directory.is_writing());
+        assert_eq!(scratch.files(""), (vec![], vec![]));
+        write(&mut directory, 2, b"ab");
+        assert!(!directory.is_writing(), "the pause is not over");
+        wait(&mut directory);
+        write(&mut directory, 3, b"ab");
+        directory.finish();
+        assert_eq!(scratch.files(""), (vec![(1, 1000, 4)], vec![]));
+    }
+
+    #[test]
+    fn a_disk_that_is_not_mounted_is_used_once_it_is() {
+        let scratch = Scratch::new("mount");
+        let mut directory = scratch.store("usb/input");
+        write(&mut directory, 0, b"ab");
+        assert!(!directory.is_writing() && !scratch.0.join("usb").exists());
+        fs::create_dir(scratch.0.join("usb")).unwrap();
+        wait(&mut directory);
+        write(&mut directory, 1, b"ab");
+        directory.finish();
+        assert_eq!(scratch.files("usb/input").0.len(), 1);
+        // It is pulled out.
+        fs::remove_dir_all(scratch.0.join("usb")).unwrap();
+        write(&mut directory, 2, b"ab");
+        assert!(!directory.is_writing());
+    }
+
+    #[test]
+    fn a_file_is_no_directory() {
+        let scratch = Scratch::new("file");
+        fs::write(scratch.0.join("file"), "mine").unwrap();
+        let mut directory = scratch.store("file");
+        write(&mut directory, 0, b"ab");
+        assert!(!directory.is_writing());
+        assert_eq!(fs::read(scratch.0.join("file")).unwrap(), b"mine");
+    }
+}

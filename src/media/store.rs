@@ -1,0 +1,279 @@
+//! Decides what stays of the stored input: how its files are called, in which order they came, which have to go.
+//!
+//! A file is one segment: `input-00000042-20261121T080312Z-2000ms.ts`. The number says the order, for a clock may
+//! be wrong; the time is that of the segment's beginning by the clock, in UTC; the length is that of its
+//! pictures. So what an earlier run has left is counted like one's own, and a pause of the camera takes no room.
+//!
+//! Does not: touch files; `io::store` does.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::capacity::STORE_FILES;
+
+/// The name of the segment under way. It is no [`Stored`] file, and the next one takes its place.
+pub const PART: &str = "input.part";
+
+/// Where input is stored, and how much of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// A directory of its own.
+    pub directory: PathBuf,
+    /// The last so much stays, and at most one segment more.
+    pub keep: Duration,
+    /// At most so many bytes stay, beside the segment under way.
+    pub bytes: u64,
+}
+
+/// One file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Later ones have higher ones.
+    pub number: u64,
+    /// When it began, as the digits of `YYYYMMDDhhmmss` in UTC.
+    pub began: u64,
+    /// How long its pictures last, in ms.
+    pub length: u64,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl Stored {
+    /// The name of its file.
+    pub fn name(&self) -> String {
+        let Self { number, began, length, .. } = self;
+        let (day, time) = (began / 1_000_000, began % 1_000_000);
+        format!("input-{number:08}-{day:08}T{time:06}Z-{length}ms.ts")
+    }
+
+    /// The file of this name and size; `None` for one that is none of ours.
+    pub fn read(name: &str, bytes: u64) -> Option<Self> {
+        let mut parts = name.strip_prefix("input-")?.strip_suffix("ms.ts")?.split('-');
+        let (number, began, length) = (parts.next()?, parts.next()?, parts.next()?);
+        let (day, time) = began.strip_suffix('Z')?.split_once('T')?;
+        let began =
+            day.parse::<u32>().ok().map(u64::from)? * 1_000_000 + time.parse::<u64>().ok()?;
+        let length = length.parse::<u32>().ok()?.into();
+        let stored = Self { number: number.parse().ok()?, began, length, bytes };
+        (stored.name() == name).then_some(stored)
+    }
+}
+
+/// The files that are there, the oldest first.
+#[derive(Debug, Clone)]
+pub struct Ring {
+    files: VecDeque<Stored>,
+    /// Of all of them, in ms.
+    length: u64,
+    bytes: u64,
+    next: u64,
+    /// In ms.
+    keep: u64,
+    most: u64,
+}
+
+impl Ring {
+    /// The ring of `store`, in which these files were found, in any order.
+    pub fn new(store: &Store, mut found: Vec<Stored>) -> Self {
+        found.sort_unstable_by_key(|file| file.number);
+        let keep = u64::try_from(store.keep.as_millis()).unwrap_or(u64::MAX);
+        let files = VecDeque::new();
+        let mut ring = Self { files, length: 0, bytes: 0, next: 1, keep, most: store.bytes };
+        found.into_iter().for_each(|file| ring.push(file));
+        ring
+    }
+
+    /// The number of the next file.
+    pub fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// Files that are there.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether none is there.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// One more.
+    pub fn push(&mut self, file: Stored) {
+        self.length = self.length.saturating_add(file.length);
+        self.bytes = self.bytes.saturating_add(file.bytes);
+        self.next = self.next.max(file.number.saturating_add(1));
+        self.files.push_back(file);
+    }
+
+    /// The next one that has to go, which counts no more: without it there is enough, or with it too much.
+    #[must_use]
+    pub fn pop(&mut self) -> Option<Stored> {
+        let oldest = *self.files.front()?;
+        let is_enough = self.length.saturating_sub(oldest.length) >= self.keep;
+        if !is_enough && self.bytes <= self.most && self.files.len() <= STORE_FILES {
+            return None;
+        }
+        self.length = self.length.saturating_sub(oldest.length);
+        self.bytes = self.bytes.saturating_sub(oldest.bytes);
+        self.files.pop_front()
+    }
+}
+
+/// The digits of `YYYYMMDDhhmmss` in UTC, so many seconds after 1970 began.
+pub fn digits(seconds: u64) -> u64 {
+    // Years begin in March here, so that the day that some have more is their last one.
+    let days = seconds / 86_400 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let date = (era * 400 + year + carry) * 10_000 + month * 100 + day;
+    let time = seconds % 86_400;
+    date * 1_000_000 + time / 3600 * 10_000 + time / 60 % 60 * 100 + time % 60
+}
+
+/// What to do where input cannot be stored.
+pub fn advice(kind: ErrorKind) -> &'static str {
+    let row = ADVICE.iter().find(|(kinds, _)| kinds.contains(&kind));
+    row.map_or("check its disk, or name another one in store.directory", |(_, advice)| *advice)
+}
+
+const ADVICE: &[(&[ErrorKind], &str)] = &[
+    (
+        &[ErrorKind::StorageFull, ErrorKind::QuotaExceeded],
+        "make room there, or lower store.max-size",
+    ),
+    (&[ErrorKind::NotFound], "mount its disk, or make the directory above it"),
+    (&[ErrorKind::NotADirectory], "name a directory in store.directory"),
+    (
+        &[ErrorKind::ReadOnlyFilesystem],
+        "mount it for writing, or name it in ReadWritePaths= of the service",
+    ),
+    (&[ErrorKind::PermissionDenied], "let the agent's user write there"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(number: u64, length: u64, bytes: u64) -> Stored {
+        Stored { number, began: 20_261_121_080_312, length, bytes }
+    }
+
+    #[test]
+    fn a_name_says_all_and_reads_back() {
+        let stored = file(42, 2000, 7);
+        assert_eq!(stored.name(), "input-00000042-20261121T080312Z-2000ms.ts");
+        let early = Stored { began: digits(0), ..file(123_456_789, 0, 7) };
+        assert_eq!(early.name(), "input-123456789-19700101T000000Z-0ms.ts");
+        for stored in [stored, early, file(u64::MAX, u64::from(u32::MAX), 7)] {
+            assert_eq!(Stored::read(&stored.name(), 7), Some(stored));
+        }
+    }
+
+    #[test]
+    fn files_of_others_are_none() {
+        for name in [
+            "",
+            PART,
+            "holiday.ts",
+            "input-.ts",
+            "input-42-20261121T080312Z-2000ms.ts",
+            "input-00000042-20261121T080312-2000ms.ts",
+            "input-00000042-20261121T080312Z-2000ms.ts.part",
+            "input-00000042-20261121T080312Z-2000ms-1.ts",
+            "input-00000042-20261121T080312Z-02000ms.ts",
+            "input-00000042-20261121T+80312Z-2000ms.ts",
+            "input-99999999999999999999-20261121T080312Z-2000ms.ts",
+            "input-00000042-99999999999999999999T080312Z-2000ms.ts",
+            "Input-00000042-20261121T080312Z-2000ms.ts",
+        ] {
+            assert_eq!(Stored::read(name, 7), None, "{name}");
+        }
+    }
+
+    /// Adds files of these lengths (ms) and sizes to those found, and gives the numbers that had to go.
+    #[track_caller]
+    fn check(keep_s: u64, most: u64, found: &[Stored], added: &[(u64, u64)], expected: &[u64]) {
+        let store = Store { directory: "d".into(), keep: Duration::from_secs(keep_s), bytes: most };
+        let mut ring = Ring::new(&store, found.to_vec());
+        let mut gone = Vec::new();
+        let mut drain = |ring: &mut Ring| {
+            gone.extend(std::iter::from_fn(|| ring.pop()).map(|file| file.number));
+        };
+        drain(&mut ring);
+        for (length, bytes) in added {
+            ring.push(file(ring.next_number(), *length, *bytes));
+            drain(&mut ring);
+        }
+        assert_eq!(gone, expected);
+        let length: u64 = ring.files.iter().map(|file| file.length).sum();
+        let bytes: u64 = ring.files.iter().map(|file| file.bytes).sum();
+        assert_eq!((ring.length, ring.bytes), (length, bytes));
+        assert!(ring.bytes <= most);
+    }
+
+    #[test]
+    fn the_last_minutes_stay() {
+        check(6, 999, &[], &[(2000, 1); 3], &[]);
+        check(6, 999, &[], &[(2000, 1); 6], &[1, 2, 3]);
+        // Not a moment less: five seconds are kept by three of two.
+        check(5, 999, &[], &[(2000, 1); 6], &[1, 2, 3]);
+        // Nothing that lasts no time keeps the others from going.
+        check(2, 999, &[], &[(0, 1), (2000, 1), (0, 1)], &[1]);
+    }
+
+    #[test]
+    fn no_more_bytes_than_allowed_stay() {
+        check(600, 10, &[], &[(2000, 4), (2000, 4), (2000, 4), (2000, 10)], &[1, 2, 3]);
+        check(600, 10, &[], &[(2000, 11)], &[1]);
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_goes_first_and_in_its_order() {
+        let found = [file(30, 2000, 1), file(7, 2000, 1), file(9, 2000, 1)];
+        check(6, 999, &found, &[], &[]);
+        check(6, 999, &found, &[(2000, 1); 4], &[7, 9, 30, 31]);
+        check(2, 999, &found, &[], &[7, 9]);
+        check(600, 2, &found, &[], &[7]);
+        let last = [file(u64::MAX, 1, 1)];
+        assert_eq!(Ring::new(&store(), last.to_vec()).next_number(), u64::MAX);
+        assert_eq!(Ring::new(&store(), found.to_vec()).next_number(), 31);
+    }
+
+    #[test]
+    fn there_are_never_more_files_than_have_a_place() {
+        let mut ring = Ring::new(&store(), Vec::new());
+        for _ in 0..STORE_FILES {
+            ring.push(file(ring.next_number(), 0, 0));
+        }
+        assert_eq!(ring.pop(), None);
+        ring.push(file(ring.next_number(), 0, 0));
+        assert_eq!(ring.pop().map(|file| file.number), Some(1));
+        assert_eq!((ring.pop(), ring.len()), (None, STORE_FILES));
+    }
+
+    fn store() -> Store {
+        Store { directory: "d".into(), keep: Duration::from_secs(60), bytes: u64::MAX }
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        // `date -u -d @SECONDS +%Y%m%d%H%M%S`
+        for (seconds, expected) in [
+            (0, 19_700_101_000_000),
+            (951_782_399, 20_000_228_235_959),
+            (951_782_400, 20_000_229_000_000),
+            (951_868_800, 20_000_301_000_000),
+            (1_795_248_192, 20_261_121_080_312),
+            (4_107_542_400, 21_000_301_000_000),
+        ] {
+            assert_eq!(digits(seconds), expected, "{seconds}");
+        }
+    }
+}
