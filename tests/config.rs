@@ -82,6 +82,10 @@ fn every_key_is_kept() {
         stream-id = "front-door"
         [output]
         path = "-"
+        [store]
+        directory = "/mnt/usb/input"
+        minutes = 30
+        max-size = 200
         [log]
         level = "debug"
         [state]
@@ -105,6 +109,9 @@ fn every_key_is_kept() {
     assert_eq!(serde_json::Value::Object(config.job.params), params);
     assert_eq!(config.job.stream_id.as_deref(), Some("front-door"));
     assert_eq!(config.output, Output::Stdout);
+    let store = config.media.store.expect("a store");
+    assert_eq!(store.directory, PathBuf::from("/mnt/usb/input"));
+    assert_eq!((store.keep, store.bytes), (Duration::from_secs(1800), 200_000_000));
     assert_eq!(config.log, log::LevelFilter::Debug);
     assert_eq!(config.state_directory, Some(PathBuf::from("/var/lib/edge")));
 }
@@ -268,7 +275,7 @@ kind = \"test\"
          video.bitrate, video.min-bitrate, video.max-bitrate, video.max-latency, video.segment, video.rotate, video.flip, video.crop",
         "camera.toml:11: orchestrator.urls: scheme `ftp` is not supported; use https",
         "camera.toml:13: sorce.kind: no such key; known: source, video, encoder, audio, orchestrator, job, \
-         access, discovery, signer, services, payment, runner, output, log, state",
+         access, discovery, signer, services, payment, runner, output, store, log, state",
         "$LIVEPEER_EDGE_LOG_LEVL: no such key; known: log.level",
         "$LIVEPEER_EDGE_VIDEO_HEIGHT: video.height: found \"tall\"; allowed: even, 64 to 2160 pixels",
         "--encoder.sped: no such key; known: encoder.element, encoder.speed",

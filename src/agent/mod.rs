@@ -37,6 +37,7 @@ pub use work::{Finding, Work};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
+use crate::capacity::STORE_TIME;
 use crate::fault::Fault;
 use crate::job::Recovery;
 use crate::media::MediaError;
@@ -126,9 +127,12 @@ impl Agent {
     }
 
     /// Runs until `stop`, the end of the input, or a failure. The camera is opened at once, so that what
-    /// is wrong with it is said before a job costs anything; it gives frames once a job is live. One that is
-    /// not there, but may come, is waited for without a job, unless a loss is to be the end.
+    /// is wrong with it is said before a job costs anything; it gives frames once a job is live, or at once if
+    /// they are stored. One that is not there, but may come, is waited for without a job, unless a loss is to
+    /// be the end.
     pub async fn run(self, mut stop: Stop) -> Result<(), AgentError> {
+        let units = self.status.media.clone();
+        units.set_store(self.options.media.store.as_ref());
         self.status.media.await_next(self.options.recovery == Recovery::Retry);
         let open = recapture::open(self.options.media.clone(), self.status.media.clone());
         let capture = tokio::select! {
@@ -143,6 +147,11 @@ impl Agent {
             Err(error) if !waits(&error) => return Err(AgentError::Capture(error)),
             capture => capture,
         };
-        run::run(self, capture, stop).await
+        if let Ok(capture) = &capture {
+            recapture::play_for_the_store(capture, &self.options.media);
+        }
+        let result = run::run(self, capture, stop).await;
+        units.end_store(STORE_TIME).await;
+        result
     }
 }

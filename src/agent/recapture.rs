@@ -81,10 +81,12 @@ impl Loop {
     pub(super) fn set_media<T>(&mut self, new: Options) -> job::Event<T> {
         let (units, old) = (&self.status.media, &self.options.media);
         units.set_max_latency(new.max_latency.0);
+        units.set_store(new.store.as_ref());
         let live = |options: &Options| Options {
             bitrates: new.bitrates,
             max_latency: new.max_latency,
             on_camera_loss: new.on_camera_loss,
+            store: new.store.clone(),
             ..options.clone()
         };
         let is_same = live(old) == new;
@@ -96,6 +98,9 @@ impl Loop {
             let now = Instant::now();
             let _ = self.camera.on_lost(now);
             self.release_camera();
+        }
+        if let Some(capture) = &self.capture {
+            play_for_the_store(capture, &self.options.media);
         }
         job::Event::Hold(hold(&self.options.media))
     }
@@ -191,6 +196,13 @@ pub(super) async fn open(options: Options, units: AccessUnits) -> Result<Capture
     spawn_blocking(move || Capture::open(&options, units))
         .await
         .unwrap_or_else(|error| Err(MediaError::Gstreamer(error.to_string())))
+}
+
+/// Lets frames come before there is a job, if they are stored. A file is there anyway, and is for the job.
+pub(super) fn play_for_the_store(capture: &Capture, options: &Options) {
+    if options.store.is_some() && !matches!(options.source, Source::File { .. }) {
+        capture.play();
+    }
 }
 
 /// A black picture of the same shape, without sound.

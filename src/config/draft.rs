@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use log::LevelFilter;
 
@@ -15,7 +16,7 @@ use crate::http::{Authority, Fingerprint, Url};
 use crate::job::{JobOptions, Recovery};
 use crate::media::{
     self, Audio, AudioCodec, Bitrates, CameraFormat, Encoder, MaxLatency, Microphone, OnCameraLoss,
-    Source, Video,
+    Source, Store, Video,
 };
 use crate::orchestrator::{OnChange, TrustOptions};
 use crate::secret::SecretSource;
@@ -30,6 +31,7 @@ pub struct Draft {
     pub(super) bitrates: Bitrates,
     pub(super) max_latency: MaxLatency,
     pub(super) on_camera_loss: OnCameraLoss,
+    pub(super) store: DraftStore,
     pub(super) orchestrators: Vec<Url>,
     pub(super) trust: TrustKind,
     pub(super) on_change: OnChange,
@@ -79,6 +81,27 @@ impl DraftAudio {
     }
 }
 
+/// `[store]` as written.
+#[derive(Debug)]
+pub(super) struct DraftStore {
+    pub(super) directory: Option<PathBuf>,
+    pub(super) keep: Duration,
+    pub(super) bytes: u64,
+}
+
+impl Default for DraftStore {
+    fn default() -> Self {
+        Self { directory: None, keep: Duration::from_secs(600), bytes: 1_000_000_000 }
+    }
+}
+
+impl DraftStore {
+    fn finish(self) -> Option<Store> {
+        let Self { directory, keep, bytes } = self;
+        directory.map(|directory| Store { directory, keep, bytes })
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum SourceKind {
     #[default]
@@ -113,6 +136,7 @@ impl Default for Draft {
             bitrates: Bitrates::default(),
             max_latency: MaxLatency::default(),
             on_camera_loss: OnCameraLoss::default(),
+            store: DraftStore::default(),
             orchestrators: Vec::new(),
             trust: TrustKind::Tofu,
             on_change: OnChange::default(),
@@ -192,6 +216,7 @@ impl Draft {
                     bitrates: self.bitrates,
                     max_latency: self.max_latency,
                     on_camera_loss: self.on_camera_loss,
+                    store: self.store.finish(),
                     state_directory: self.state_directory.clone(),
                 },
                 orchestrators: self.orchestrators,

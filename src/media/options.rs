@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::media::queue::MAX_LATENCY;
+use crate::media::store::Store;
 use crate::rate::Bounds;
 use crate::secret::SecretSource;
 
@@ -29,6 +30,8 @@ pub struct Options {
     pub max_latency: MaxLatency,
     /// What a job does while the camera is gone.
     pub on_camera_loss: OnCameraLoss,
+    /// Where what is captured is kept too.
+    pub store: Option<Store>,
     /// Where it is kept which encoders work on this machine; without it they are tried at each start.
     pub state_directory: Option<PathBuf>,
 }

@@ -1,6 +1,8 @@
-//! The keys of the device itself: `[output]`, `[log]`, `[state]`.
+//! The keys of the device itself: `[output]`, `[store]`, `[log]`, `[state]`.
 //!
 //! Does not: create what they name.
+
+use std::time::Duration;
 
 use log::LevelFilter;
 
@@ -22,6 +24,42 @@ pub(super) static KEYS: &[Key] = &[
                 };
                 Ok(())
             },
+        },
+    },
+    Key {
+        name: "store.directory",
+        initial: Initial::Unset {
+            means: "nothing is stored",
+            example: r#""/var/lib/livepeer-edge/input""#,
+        },
+        what: "Where the last minutes of input are kept, whether a job runs or not: a directory of its own, with an MPEG-TS file for each segment. Every second of video is written to the disk: a USB disk lasts longer than an SD card.",
+        takes: Takes::Text {
+            kind: "path of a directory",
+            keep: |d, text| filled(text).map(|path| d.store.directory = Some(path.into())),
+        },
+    },
+    Key {
+        name: "store.minutes",
+        initial: Initial::Is("10"),
+        what: "How much of it is kept.",
+        takes: Takes::Whole {
+            from: 1,
+            to: 1440,
+            step: 1,
+            unit: "minutes",
+            keep: |d, n| d.store.keep = Duration::from_secs(60 * u64::from(n)),
+        },
+    },
+    Key {
+        name: "store.max-size",
+        initial: Initial::Is("1000"),
+        what: "The room that it may take, less if store.minutes need less: 10 minutes at 2 Mbit/s are 150 MB.",
+        takes: Takes::Whole {
+            from: 10,
+            to: 1_000_000,
+            step: 1,
+            unit: "MB",
+            keep: |d, n| d.store.bytes = 1_000_000 * u64::from(n),
         },
     },
     Key {
