@@ -46,6 +46,8 @@ const OLD: Duration = Duration::from_millis(500);
 const LATE: Duration = Duration::from_millis(200);
 /// What stands is to be gone within about this time.
 const DRAINED_WITHIN: Duration = Duration::from_secs(10);
+/// What takes as long as before after this time is no queue that drains.
+const DRAINED: Duration = Duration::from_secs(8);
 /// But the picture is not starved below this part of the link.
 const LEAST_SHARE: f64 = 0.4;
 /// The part of a lost link's last rate that is used when it returns.
@@ -54,6 +56,8 @@ const RETURN_SHARE: f64 = 0.5;
 const PROOF: f64 = 0.6;
 /// By one answer that is late, the link is not thought to be narrower than this part of what it was.
 const LEAST_BY_LATE: f64 = 0.6;
+/// What was measured is not doubted for so long because of late answers.
+const MEASURED_FOR: Duration = Duration::from_secs(20);
 /// Measurements that differ less are of the same link.
 const SAME_LINK: f64 = 0.3;
 /// What stands for so long is measured anew.
@@ -102,6 +106,9 @@ pub struct Controller {
     /// Bits per second that the link carried when it was last seen to be full.
     link: f64,
     bitrate: f64,
+    /// What went out when the queue was seen to stand last: no guess, for then the transport takes what the link
+    /// carries.
+    measured: Option<(f64, Instant)>,
     phase: Phase,
     last_reading: Option<Instant>,
     /// When nothing went out any more, the last time.
@@ -132,6 +139,7 @@ impl Controller {
             uploads: Uploads::default(),
             link: first,
             bitrate: first,
+            measured: None,
             phase: Phase::Climbing { progress: PLATEAU },
             last_reading: None,
             gone_at: None,
@@ -156,8 +164,9 @@ impl Controller {
         match self.phase {
             Phase::Climbing { .. } if is_queued || is_late => {
                 let queued = self.readings.throughput(true).filter(|_| is_queued);
+                self.note_measured(queued, now);
                 self.drain(
-                    queued.or_else(|| self.late_throughput().map(|late| self.doubted(late))),
+                    queued.or_else(|| self.late_throughput().map(|late| self.doubted(late, now))),
                     now,
                 );
             }
@@ -168,6 +177,7 @@ impl Controller {
                     *queued > 1.1 * best || now.duration_since(since) >= MEASURED_OVER
                 });
                 if queued.is_some() {
+                    self.note_measured(queued, now);
                     self.drain(queued, now);
                 }
             }
@@ -195,6 +205,11 @@ impl Controller {
             return None;
         }
         self.uploads.add(upload);
+        if matches!(self.phase, Phase::Draining { since, .. } if now.duration_since(since) >= DRAINED)
+        {
+            // Little is sent, and still it takes this long: that is the path.
+            self.uploads.relearn();
+        }
         let throughput = self.uploads.throughput();
         // While the bitrate is kept low, what went out says little, save that it could be more or is less.
         let tells = match self.phase {
@@ -204,7 +219,7 @@ impl Controller {
             }
         };
         if self.is_late() && tells {
-            self.drain(throughput.map(|late| self.doubted(late)), now);
+            self.drain(throughput.map(|late| self.doubted(late, now)), now);
         }
         self.tell(now)
     }
@@ -219,8 +234,18 @@ impl Controller {
     }
 
     /// What a late answer says, which may be late for other reasons than the link's width.
-    fn doubted(&self, throughput: f64) -> f64 {
-        if throughput < 1.0 { throughput } else { throughput.max(LEAST_BY_LATE * self.link) }
+    fn doubted(&self, throughput: f64, now: Instant) -> f64 {
+        if throughput < 1.0 {
+            return throughput;
+        }
+        let is_fresh = |at: Instant| now.duration_since(at) < MEASURED_FOR;
+        let measured = self.measured.filter(|(_, at)| is_fresh(*at)).map(|(bits, _)| bits);
+        throughput.max(measured.map_or(LEAST_BY_LATE * self.link, |bits| LEAST_BY_LATE * bits))
+    }
+
+    fn note_measured(&mut self, queued: Option<f64>, now: Instant) {
+        self.measured =
+            queued.filter(|bits| *bits >= 1.0).map(|bits| (bits, now)).or(self.measured);
     }
 
     /// What goes out, if the segment whose answer is late took its bytes with it.

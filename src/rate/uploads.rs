@@ -56,6 +56,21 @@ impl Uploads {
         least.unwrap_or_default().min(LONGEST_PATH)
     }
 
+    /// Forgets the path as it was, if the last three uploads took the same time on it.
+    pub(super) fn relearn(&mut self) {
+        let mut newest = self.kept.iter().rev().take(3).map(|upload| upload.answered_in);
+        let (Some(last), Some(second), Some(third)) = (newest.next(), newest.next(), newest.next())
+        else {
+            return;
+        };
+        let (least, most) = (last.min(second).min(third), last.max(second).max(third));
+        if most <= least + least / 4 {
+            while self.kept.len() > 3 {
+                self.kept.pop_front();
+            }
+        }
+    }
+
     /// Whether the last upload was later than the one before.
     pub(super) fn is_growing(&self) -> bool {
         self.last_two().is_some_and(|(before, last)| last.answered_in > before.answered_in)
