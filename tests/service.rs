@@ -144,7 +144,7 @@ fn a_start_that_fails_is_one_readable_line_in_the_journal() {
     let folder = folder("service-journal");
     let configuration = folder.join("camera.toml");
     let text = "[source]\nkind = 'v4l2'\ndevice = '/dev/nowhere'\n\
-                [orchestrator]\nurls = ['127.0.0.1:1']\n[job]\nmodel = 'm'\n";
+                [orchestrator]\nurls = ['127.0.0.1:1']\n[job]\nmodel = 'm'\non-loss = 'exit'\n";
     fs::write(&configuration, text).expect("a configuration");
     let lines = journal(&folder.join("log"), &["run", "--config", &path_text(&configuration)]);
     let errors: Vec<_> = lines.iter().filter(|line| line.starts_with("<3>")).collect();
