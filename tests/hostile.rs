@@ -2,6 +2,7 @@
 //! its time, at a bounded cost, with an error of one short line.
 //!
 //! Does not: test what sound peers answer.
+#![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

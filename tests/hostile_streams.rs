@@ -2,6 +2,7 @@
 //! bounded cost, with an error of one short line.
 //!
 //! Does not: test what a sound server answers.
+#![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
