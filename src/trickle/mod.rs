@@ -28,7 +28,8 @@ pub use wire::{Answer, first_seq};
 
 use std::time::Duration;
 
-/// Tries in a row to reach the peer, both ways (Python gateway, subscriber).
+/// Tries in a row to reach the peer (Python gateway, subscriber); a publisher counts those that were answered,
+/// and for the others time, as a link may return.
 pub const TRIES: u32 = 5;
 /// Segments lost in a row that end a publication (Python gateway).
 pub const LOST_IN_A_ROW: u32 = 3;
