@@ -79,17 +79,10 @@ impl Loop {
 
     /// Other options: the camera is opened anew with them, if it has to be.
     pub(super) fn set_media<T>(&mut self, new: Options) -> job::Event<T> {
-        let (units, old) = (&self.status.media, &self.options.media);
+        let units = &self.status.media;
         units.set_max_latency(new.max_latency.0);
         units.set_store(new.store.as_ref());
-        let live = |options: &Options| Options {
-            bitrates: new.bitrates,
-            max_latency: new.max_latency,
-            on_camera_loss: new.on_camera_loss,
-            store: new.store.clone(),
-            ..options.clone()
-        };
-        let is_same = live(old) == new;
+        let is_same = is_same_camera(&self.options.media, &new);
         self.options.media = new;
         self.pace.restart(&self.options.media);
         self.network.connector.set_send_buffer(Pace::send_buffer(&self.options.media));
@@ -129,6 +122,12 @@ impl Loop {
     pub(super) fn on_camera_opened(&mut self, opened: Result<Capture, MediaError>) {
         match opened {
             Ok(capture) if self.is_leaving => self.stop_off_the_loop(Some(capture)),
+            Ok(capture) if !is_same_camera(capture.options(), &self.options.media) => {
+                // The configuration has changed while it was opened.
+                let _ = self.camera.on_lost(Instant::now());
+                self.capture = Some(capture);
+                self.release_camera();
+            }
             Ok(capture) => {
                 capture.play();
                 self.camera.on_opened();
@@ -203,6 +202,18 @@ pub(super) fn play_for_the_store(capture: &Capture, options: &Options) {
     if options.store.is_some() && !matches!(options.source, Source::File { .. }) {
         capture.play();
     }
+}
+
+/// Whether `new` asks for nothing that a camera opened with `old` does not do already, or can be told.
+fn is_same_camera(old: &Options, new: &Options) -> bool {
+    let told = Options {
+        bitrates: new.bitrates,
+        max_latency: new.max_latency,
+        on_camera_loss: new.on_camera_loss,
+        store: new.store.clone(),
+        ..old.clone()
+    };
+    told == *new
 }
 
 /// A black picture of the same shape, without sound.

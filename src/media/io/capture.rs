@@ -114,6 +114,11 @@ impl Capture {
         self.running.play(&self.ending);
     }
 
+    /// What it was opened with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Sets the encoder's bitrate from now on, in bit/s. False when nothing here can be told: H.264 that is
     /// passed through has the bitrate that its camera gives it.
     pub fn set_bitrate(&self, bits: u32) -> bool {
