@@ -25,7 +25,7 @@ use crate::clock::ClockDoubt;
 use crate::fault::chain;
 use crate::http::Url;
 use crate::job::runner::Known;
-use crate::job::{self, Loss, Machine, Outcome};
+use crate::job::{self, Loss, Machine, Outcome, Stage};
 use crate::media::MediaError;
 use crate::media::io::Capture;
 use crate::session::Network;
@@ -173,6 +173,11 @@ impl Loop {
                 }
             }
             let (stage, held) = (self.machine.stage(), self.machine.held_until());
+            if stage == Stage::Dark {
+                // There is no job to show it to.
+                let slate = self.slate.take();
+                self.stop_off_the_loop(slate);
+            }
             let now = Instant::now();
             self.watch.look(stage, held, self.orchestrator.as_ref(), &self.status, now);
             let event = tokio::select! {
