@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::Interval;
 
 use crate::agent::event::{Event, Part};
+use crate::agent::pace::Pace;
 use crate::agent::parts::{Ground, Parts, video_publisher};
-
 use crate::agent::run::{Closing, Held, Loop};
 use crate::agent::wait::jitter;
 use crate::agent::work::{Job, With};
@@ -153,6 +153,8 @@ impl Loop {
         let pieces = self.status.media.pieces();
         held.parts = Parts::start(ground, &mut held.job, pieces, outputs);
         keep_alive.reset();
+        // Nobody is waited for any more.
+        self.probes = JoinSet::new();
         if let Some(capture) = &self.capture {
             capture.play();
         }
@@ -193,6 +195,8 @@ impl Loop {
                 let Place { work, finding, rules, network } = *place;
                 self.options = Options { work, finding, rules, ..self.options.clone() };
                 self.network = network;
+                let bytes = Pace::send_buffer(&self.options.media);
+                self.network.connector.set_send_buffer(bytes);
                 // Answers to what was asked before are none any more.
                 self.asks = JoinSet::new();
                 return Some(job::Event::Replace(rules));
@@ -204,15 +208,15 @@ impl Loop {
     /// Stops capture for good, beside everything else.
     pub(super) fn stop_capture(&mut self) {
         self.status.media.await_next(false);
-        let slate = self.slate.take();
-        match self.capture.take().or(slate) {
-            Some(capture) => {
-                self.tasks.spawn(async move {
-                    capture.stop().await;
-                    Event::CaptureStopped
-                });
-            }
-            None => self.status.media.end(),
+        let captures = [self.capture.take(), self.slate.take()];
+        if captures.iter().all(Option::is_none) {
+            self.status.media.end();
+        }
+        for capture in captures.into_iter().flatten() {
+            self.tasks.spawn(async move {
+                capture.stop().await;
+                Event::CaptureStopped
+            });
         }
     }
 
