@@ -101,7 +101,7 @@ fn capture(options: &Options) -> (bool, Vec<Unit>) {
         let mut pieces = capture.pieces();
         let (mut bytes, mut begun) = (Vec::new(), 0);
         loop {
-            let piece = pieces.next().await.expect("more");
+            let Some(piece) = pieces.next().await else { panic!("{:?}", capture.ended().await) };
             begun += u32::from(piece.place == Place::Begin);
             if begun == 3 {
                 break;
