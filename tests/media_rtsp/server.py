@@ -19,7 +19,8 @@ X264 = "x264enc speed-preset=ultrafast option-string=scenecut=0"
 PAY = "rtph264pay name=pay0 pt=96 config-interval=-1"
 STREAMS = {
     "/good": f"{PICTURE} ! {X264} tune=zerolatency key-int-max=24 ! {PAY}"
-    " audiotestsrc is-live=true ! alawenc ! rtppcmapay name=pay1 pt=8",
+    # The server takes the way of a stream that nobody asks for away, which is an error without the tee.
+    " audiotestsrc is-live=true ! alawenc ! rtppcmapay pt=8 ! tee allow-not-linked=true ! identity name=pay1",
     "/long": f"{PICTURE} ! {X264} tune=zerolatency key-int-max=240 ! {PAY}",
     "/bframes": f"{PICTURE} ! {X264} bframes=2 b-adapt=false rc-lookahead=4 key-int-max=24 ! video/x-h264,profile=main ! {PAY}",
     "/mjpeg": f"{PICTURE} ! jpegenc ! rtpjpegpay name=pay0 pt=26",
