@@ -50,6 +50,8 @@ pub(crate) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         gst::init().unwrap();
+        // Loaded later, by a look at the devices, the real one would take its place back.
+        let _ = gst::Plugin::load_by_name("video4linux2");
         let rank = gst::Rank::NONE;
         gst::Element::register(None, "v4l2src", rank, Usb::static_type()).unwrap();
         gst::Element::register(None, "libcamerasrc", rank, Libcamera::static_type()).unwrap();
