@@ -79,6 +79,7 @@ impl Link {
             ip(&format!("-n {space} {words}"));
         }
         link.give_address(2);
+        link.set_as_the_package_does();
         link
     }
 
@@ -90,6 +91,14 @@ impl Link {
     /// The address of a host on the network's side.
     pub(crate) fn host(&self, last: u8) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(10, 77, self.nth, last))
+    }
+
+    /// The kernel's settings of the package, for the agent's side.
+    fn set_as_the_package_does(&self) {
+        let settings = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/60-livepeer-edge.conf");
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace(), "sysctl", "-q", "-p", settings]);
+        assert!(command.status().unwrap().success(), "{settings}");
     }
 
     /// One more address on the network's side.
