@@ -56,8 +56,8 @@ pub const TLS_PEERS: usize = 32;
 /// trip of 300 ms.
 pub const SEND_BUFFER: u32 = 256 << 10;
 /// Bytes that the kernel takes for a connection beyond what is on its way, so that media waits in our own queue,
-/// where it can grow stale in sight: a key frame at 2 Mbit/s.
-pub const UNSENT: u32 = 32 << 10;
+/// where it can grow stale in sight: a key frame at 1 Mbit/s, and half a second at a quarter of that.
+pub const UNSENT: u32 = 16 << 10;
 /// Look-ups of names under way, each a thread; more than there are peers in use at a time.
 pub const LOOKUPS: usize = 16;
 /// Addresses of a name that are tried.

@@ -50,25 +50,30 @@ impl Uploads {
         both.unwrap_or_default().max(unanswered).saturating_sub(self.path())
     }
 
+    /// How much more than the path needs the last upload alone took.
+    pub(super) fn last_standing(&self, unanswered: Duration) -> Duration {
+        let last = self.kept.back().map(|upload| upload.answered_in).unwrap_or_default();
+        last.max(unanswered).saturating_sub(self.path())
+    }
+
     /// What the path itself needs, as far as it was seen of late.
     pub(super) fn path(&self) -> Duration {
         let least = self.kept.iter().map(|upload| upload.answered_in).min();
         least.unwrap_or_default().min(LONGEST_PATH)
     }
 
-    /// Forgets the path as it was, if the last three uploads took the same time on it.
-    pub(super) fn relearn(&mut self) {
-        let mut newest = self.kept.iter().rev().take(3).map(|upload| upload.answered_in);
-        let (Some(last), Some(second), Some(third)) = (newest.next(), newest.next(), newest.next())
-        else {
-            return;
-        };
-        let (least, most) = (last.min(second).min(third), last.max(second).max(third));
-        if most <= least + least / 4 {
-            while self.kept.len() > 3 {
+    /// Forgets the path as it was, if the last two uploads took the same time on it. Whether it is another one now.
+    pub(super) fn relearn(&mut self) -> bool {
+        let Some((before, last)) = self.last_two() else { return false };
+        let (least, most) =
+            (before.answered_in.min(last.answered_in), before.answered_in.max(last.answered_in));
+        let known = self.path();
+        if most <= least + least / 8 {
+            while self.kept.len() > 2 {
                 self.kept.pop_front();
             }
         }
+        self.path() > known
     }
 
     /// Whether the last upload was later than the one before.

@@ -23,8 +23,9 @@ pub(crate) struct Link {
     pub(crate) name: &'static str,
     /// Bits per second at a second.
     pub(crate) rate: Vec<f64>,
-    /// Seconds from a packet to its acknowledgement, without waiting.
-    pub(crate) round_trip: f64,
+    /// Seconds from a packet to its acknowledgement, without waiting; entries as those of `rate`, the last one
+    /// holds.
+    pub(crate) round_trip: Vec<f64>,
     /// The part of packets that is lost by chance.
     pub(crate) loss: f64,
     /// Bytes that wait before the link; more are lost.
@@ -35,6 +36,11 @@ impl Link {
     /// Bits per second at this time; entries of `rate` are a quarter of a second each.
     pub(crate) fn rate_at(&self, seconds: f64) -> f64 {
         self.rate[((seconds * 4.0) as usize).min(self.rate.len() - 1)]
+    }
+
+    /// The round trip at this time, in seconds.
+    pub(crate) fn round_trip_at(&self, seconds: f64) -> f64 {
+        self.round_trip[((seconds * 4.0) as usize).min(self.round_trip.len() - 1)]
     }
 
     /// How long the trace is, in seconds.
@@ -59,6 +65,8 @@ pub(crate) struct Tcp<'a> {
     /// Packets that may be under way.
     window: f64,
     threshold: f64,
+    /// It had more to send than the window let through; else the window does not grow (RFC 7661).
+    is_limited: bool,
     unsent: usize,
     buffered: usize,
     /// Number of the first packet in `flight`.
@@ -85,6 +93,7 @@ impl<'a> Tcp<'a> {
             now: 0.0,
             window: FRESH,
             threshold: f64::MAX,
+            is_limited: false,
             unsent: 0,
             buffered: 0,
             first: 0,
@@ -95,7 +104,7 @@ impl<'a> Tcp<'a> {
             waiting_bytes: 0,
             credit: 0.0,
             acks: VecDeque::new(),
-            last_round_trip: link.round_trip,
+            last_round_trip: link.round_trip_at(0.0),
             last_ack: 0.0,
             delivered: 0,
         }
@@ -119,7 +128,11 @@ impl<'a> Tcp<'a> {
 
     /// A new segment goes over a connection that has been idle.
     pub(crate) fn begin_segment(&mut self) {
-        self.window = self.window.min(FRESH);
+        if self.window > FRESH {
+            // Back to most of what it was it grows fast (RFC 2861).
+            self.threshold = self.threshold.max(0.75 * self.window);
+            self.window = FRESH;
+        }
     }
 
     /// A millisecond passes.
@@ -145,7 +158,8 @@ impl<'a> Tcp<'a> {
             self.waiting.pop_front();
             self.waiting_bytes -= bytes;
             if !self.random.chance(self.link.loss) {
-                self.acks.push_back((self.now + self.link.round_trip, number, order));
+                let at = self.now + self.link.round_trip_at(self.now);
+                self.acks.push_back((at, number, order));
             }
         }
         self.credit = self.credit.min(PACKET as f64);
@@ -166,6 +180,7 @@ impl<'a> Tcp<'a> {
         }
         if shrinks {
             self.shrink(0.7);
+        } else if !self.is_limited {
         } else if self.window < self.threshold {
             self.window += 1.0;
         } else {
@@ -204,7 +219,10 @@ impl<'a> Tcp<'a> {
             let again = self.flight.iter().position(|packet| packet.lost && !packet.acked);
             let at = match again {
                 Some(at) => at,
-                None if self.unsent == 0 => return,
+                None if self.unsent == 0 => {
+                    self.is_limited = false;
+                    return;
+                }
                 None => {
                     let bytes = self.unsent.min(PACKET);
                     self.unsent -= bytes;
@@ -222,6 +240,7 @@ impl<'a> Tcp<'a> {
                 self.waiting.push_back((self.first + at as u64, self.order, packet.bytes));
             }
         }
+        self.is_limited = true;
     }
 }
 
