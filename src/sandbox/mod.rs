@@ -13,7 +13,7 @@
 //!   http/1.1 ─▶ signer::io ──▶ signer: signatures and payments; money: what they are worth
 //! ```
 //!
-//! It listens with a fresh self-signed certificate, hands out auth tokens and wants them back, answers trickle as
+//! It listens with a fresh self-signed certificate, or with a given one, hands out auth tokens and wants them back, answers trickle as
 //! the Go server does, returns the video of a job unchanged or transformed, and lists what a gateway does
 //! wrong. Where it has a price, it checks signatures, wants to be paid, and ends the jobs of those who do not
 //! pay. On the script of a test it does wrong itself. All of it is bounded.
@@ -40,7 +40,7 @@ mod world;
 pub use check::{Violation, Violations};
 pub use io::{Handle, Sandbox, StartError};
 pub use money::{Account, Ledger, Refused};
-pub use options::{Credential, Options, SignerOptions, Timings};
+pub use options::{Certificate, Credential, Options, SignerOptions, Timings};
 pub use record::{Counters, Newest, Record, Request, Target};
 pub use runner::{RunnerOptions, Shot};
 pub use script::{Break, CallTrouble, Endpoint, InfoTrouble, Role, StartTrouble, Trouble};

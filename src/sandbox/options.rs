@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::http::Fingerprint;
 use crate::media::Video;
 use crate::sandbox::RunnerOptions;
 
@@ -16,6 +17,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The host that its URLs and its certificate name; `None` is the address it listens on.
     pub host: Option<String>,
+    /// The certificate that it shows until it changes; `None` is a fresh self-signed one.
+    pub certificate: Option<Certificate>,
     /// Plain HTTP is answered too, on the same port, with plain URLs.
     pub plain_http: bool,
     /// A POST to a channel that is not there makes it. Orchestrators do not do that.
@@ -51,6 +54,7 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             host: None,
+            certificate: None,
             plain_http: false,
             autocreate: false,
             models: Vec::new(),
@@ -66,6 +70,23 @@ impl Default for Options {
             timings: Timings::default(),
             is_frozen: false,
         }
+    }
+}
+
+/// A certificate, as an authority signs one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// In DER form.
+    pub der: Vec<u8>,
+    /// Its private key, in PKCS #8 DER form.
+    pub key: Vec<u8>,
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("fingerprint", &Fingerprint::of(&self.der))
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Makes the certificate: self-signed, P-256, one name, `IsCA`, as go-livepeer's.
+//! Shows the certificate: self-signed, P-256, one name, `IsCA`, as go-livepeer's, unless another one is given.
 //!
 //! A change replaces the whole TLS setting, so that no old session can be resumed.
 //!
@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::ServerConfig;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use crate::http::Fingerprint;
+use crate::sandbox::Certificate;
 
 /// The TLS setting of now.
 pub(super) struct Tls {
@@ -27,15 +28,20 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// A fresh certificate for `host`, a name or an IP address, and the protocols that are spoken. The error says
-    /// why there is none.
-    pub(super) fn new(host: &str, alpn: &'static [&'static [u8]]) -> Result<Self, String> {
-        Ok(Self { host: host.to_owned(), alpn, now: Mutex::new(fresh(host, alpn)?) })
+    /// The `given` certificate, or a fresh one for `host`, a name or an IP address; and the protocols that are
+    /// spoken. The error says why there is none.
+    pub(super) fn new(
+        host: &str,
+        given: Option<&Certificate>,
+        alpn: &'static [&'static [u8]],
+    ) -> Result<Self, String> {
+        let first = given.cloned().map_or_else(|| fresh(host), Ok)?;
+        Ok(Self { host: host.to_owned(), alpn, now: Mutex::new(showing(first, alpn)?) })
     }
 
-    /// Another fresh one.
+    /// A fresh one from now on.
     pub(super) fn change(&self) -> Result<(), String> {
-        let fresh = fresh(&self.host, self.alpn)?;
+        let fresh = showing(fresh(&self.host)?, self.alpn)?;
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -52,28 +58,31 @@ impl Tls {
     }
 }
 
-fn fresh(host: &str, alpn: &[&[u8]]) -> Result<(Arc<ServerConfig>, Fingerprint), String> {
-    let (certificate, key) = self_signed(host).map_err(|error| error.to_string())?;
-    let fingerprint = Fingerprint::of(certificate.der());
+fn showing(
+    Certificate { der, key }: Certificate,
+    alpn: &[&[u8]],
+) -> Result<(Arc<ServerConfig>, Fingerprint), String> {
+    let fingerprint = Fingerprint::of(&der);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-        )
+        .with_single_cert(vec![CertificateDer::from(der)], PrivatePkcs8KeyDer::from(key).into())
         .map_err(|error| error.to_string())?;
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     Ok((Arc::new(config), fingerprint))
 }
 
-fn self_signed(host: &str) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
+fn fresh(host: &str) -> Result<Certificate, String> {
+    self_signed(host).map_err(|error| error.to_string())
+}
+
+fn self_signed(host: &str) -> Result<Certificate, rcgen::Error> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let mut params = CertificateParams::new(vec![host.to_owned()])?;
     params.distinguished_name.push(DnType::OrganizationName, "Livepeer sandbox");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = params.self_signed(&key)?;
-    Ok((certificate, key))
+    Ok(Certificate { der: certificate.der().to_vec(), key: key.serialize_der() })
 }

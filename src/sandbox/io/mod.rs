@@ -76,17 +76,18 @@ impl Sandbox {
     /// Starts it. It listens when this returns.
     pub fn start(options: Options) -> Result<Handle, StartError> {
         let (orchestrator, address) = listen(options.listen)?;
+        let given = options.certificate.clone();
         let signer = options.signer.as_ref().map(|signer| listen(signer.listen)).transpose()?;
         let (signer, signer_address) = signer.unzip();
         let (world, jobs) = World::new(options, address, signer_address);
         let world = Arc::new(world);
-        let certificate = |alpn| {
-            Tls::new(&world.host(), alpn)
+        let showing = |given, alpn| {
+            Tls::new(&world.host(), given, alpn)
                 .map(Arc::new)
                 .map_err(|reason| StartError::Certificate(world.host(), reason))
         };
-        let tls = certificate(&[b"h2", b"http/1.1"])?;
-        let signer_tls = certificate(&[b"http/1.1"])?;
+        let tls = showing(given.as_ref(), &[b"h2", b"http/1.1"])?;
+        let signer_tls = showing(None, &[b"http/1.1"])?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
