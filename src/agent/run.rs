@@ -95,6 +95,8 @@ pub(super) struct Loop {
     pub(super) clock: ClockDoubt,
     /// The clock is not believed, and looked at again.
     pub(super) waits_for_clock: bool,
+    /// The look at it that is under way or due.
+    pub(super) clock_looks: JoinSet<Event>,
     pub(super) watch: Watch,
 }
 
@@ -144,6 +146,7 @@ pub(super) async fn run(
         orchestrator: None,
         clock: ClockDoubt::new(),
         waits_for_clock: false,
+        clock_looks: JoinSet::new(),
         watch: Watch::new(now),
     };
     match missing {
@@ -216,6 +219,7 @@ impl Loop {
                 Err(error) => Event::Panicked(error.to_string()),
             },
             Some(done) = self.lens.join_next() => done.unwrap_or(Event::CameraStopped),
+            Some(done) = self.clock_looks.join_next() => done.unwrap_or(Event::Look),
             change = changed(&mut self.changes) => Event::Change(change),
             Some(event) = arrived.recv() => event,
             end = ended(self.capture.as_ref()) => Event::CaptureEnded(end),
@@ -287,10 +291,7 @@ impl Loop {
                 self.look_at_link(now);
                 return None;
             }
-            Event::Clock(look, was_refused) => {
-                self.on_clock(look, was_refused);
-                return None;
-            }
+            Event::Clock(look, was_refused) => return self.on_clock(look, was_refused),
             Event::Reachable => job::Event::Reachable,
             Event::Output => {
                 // A job counts as good once something comes back.

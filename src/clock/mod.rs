@@ -30,6 +30,8 @@ use std::time::{Duration, Instant, SystemTime};
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at meanwhile.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked at once it is gone on without: it may come after all.
+pub const LOOK_SELDOM: Duration = Duration::from_secs(10);
 
 /// When this program was built, as seconds since 1970: no clock can honestly say an earlier time. Builds
 /// that set `SOURCE_DATE_EPOCH`, as packages do, have their own; others have that of this line,

@@ -53,7 +53,7 @@ pub enum Event<T> {
     CameraLost,
     /// It gives frames again.
     CameraBack,
-    /// A peer that could not be reached can be reached again.
+    /// A peer that could not be reached, or was refused for this machine's clock, may be asked again.
     Reachable,
     /// From now on a loss leads to this.
     Recover(Recovery),
