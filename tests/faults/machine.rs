@@ -1,14 +1,12 @@
-//! The machine itself: its clock, its disk, its configuration, the process, and what goes into its log.
+//! The machine itself: its disk, its configuration, the process, and what goes into its log.
 //!
-//! Does not: restart anything; systemd does, on an emulated device (`cross/device.sh`).
+//! Does not: restart anything; systemd does, on an emulated device (`cross/device.sh`). Its clock is in `clock`.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-
-use livepeer_edge::sandbox::Role;
 
 use crate::rig::place::Place;
 use crate::rig::program::Program;
@@ -17,24 +15,6 @@ use crate::rig::table::Row;
 use crate::rig::{ms, s, until, wait};
 
 pub(crate) const ROWS: &[Row] = &[
-    Row {
-        fault: "clock in 1970 at boot (tofu)",
-        must: "live ≤ 5 s: a pin needs no clock",
-        seconds: 15,
-        play: boots_in_1970_with_tofu,
-    },
-    Row {
-        fault: "clock in 1970 at boot (ca)",
-        must: "told as clock not synchronised; waits ≤ 60 s, then goes on as tofu, with a warning",
-        seconds: 75,
-        play: boots_in_1970_with_ca,
-    },
-    Row {
-        fault: "clock jumps by an hour, ahead and back",
-        must: "no gap over 1 s; job kept; a new job starts under either clock",
-        seconds: 30,
-        play: clock_jumps,
-    },
     Row {
         fault: "state directory cannot be written",
         must: "live, and told",
@@ -78,84 +58,6 @@ pub(crate) const ROWS: &[Row] = &[
         play: log_discipline,
     },
 ];
-
-/// The library that changes a program's clock, if it is installed (Debian's package `faketime`).
-fn faketime() -> Option<PathBuf> {
-    let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
-    folders.map(|lib| lib.join("faketime/libfaketime.so.1")).find(|path| path.exists())
-}
-
-/// A job whose clock is what the file says.
-fn under_clock(
-    scene: &Scene,
-    place: &Place,
-    clock: &str,
-    more: &[&str],
-) -> Option<(Program, PathBuf)> {
-    let (library, file) = (faketime()?, scene.path("clock"));
-    fs::write(&file, clock).unwrap();
-    let mut job = scene.job(&[&place.url()], more);
-    job.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &file);
-    // The monotonic clock goes on as before, as the kernel's does.
-    job.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    Some((scene.program("agent", job), file))
-}
-
-const NO_FAKETIME: &str = "needs the package faketime";
-const IN_1970: &str = "@1970-01-02 00:00:00";
-
-fn boots_in_1970_with_tofu(scene: &mut Scene) {
-    let place = Place::new();
-    let Some((agent, _)) = under_clock(scene, &place, IN_1970, &[]) else {
-        return scene.skip(NO_FAKETIME);
-    };
-    let live = until(s(70), || place.frames() > 0);
-    scene.by("live after", agent.began, live, s(5));
-}
-
-fn boots_in_1970_with_ca(scene: &mut Scene) {
-    let place = Place::new();
-    let more = ["--orchestrator.trust", "ca"];
-    let Some((mut agent, _)) = under_clock(scene, &place, IN_1970, &more) else {
-        return scene.skip(NO_FAKETIME);
-    };
-    let told =
-        agent.hear(&["clock not synchronised", "clock is not synchronised"], agent.began, s(15));
-    if agent.has_said(&["CaUsedAsEndEntity"], agent.began) {
-        // Such a certificate is refused before its time is looked at.
-        return scene
-            .skip("the sandbox's certificate is an authority's own, which `ca` never believes");
-    }
-    scene.within("told as the clock's fault after", told, s(10));
-    let live = until(s(75), || place.frames() > 0 || !agent.runs());
-    scene.holds("the agent runs", agent.runs());
-    scene.by("live after", agent.began, live.filter(|_| place.frames() > 0), s(70));
-    scene.holds("with a warning", agent.has_said(&["WARN"], agent.began));
-}
-
-fn clock_jumps(scene: &mut Scene) {
-    let place = Place::new();
-    let Some((agent, file)) = under_clock(scene, &place, "+0", &[]) else {
-        return scene.skip(NO_FAKETIME);
-    };
-    assert!(place.more_frames(48, s(20)).is_some(), "the job is live");
-    let mut gap = Duration::ZERO;
-    for clock in ["+1h", "-1h", "+0"] {
-        fs::write(&file, clock).unwrap();
-        gap = gap.max(place.longest_gap(s(4)));
-    }
-    scene.within("longest gap", Some(gap), s(1));
-    scene.at_most("jobs", place.jobs(), 1);
-    for (nth, clock) in ["+1h", "-1h"].into_iter().enumerate() {
-        fs::write(&file, clock).unwrap();
-        let at = Instant::now();
-        place.sandbox().close_channels(Role::Publish);
-        let again = until(s(10), || place.jobs() == nth as u64 + 2);
-        scene.by(&format!("a new job at {clock} after"), at, again, s(2));
-    }
-    scene.right(&place.violations());
-    drop(agent);
-}
 
 /// A job with its state there.
 fn state_at(scene: &mut Scene, directory: &Path) {

@@ -16,6 +16,7 @@
 #[path = "../attack/mod.rs"]
 mod attack;
 mod camera;
+mod clock;
 mod health;
 mod machine;
 mod orchestrator;
@@ -29,8 +30,15 @@ mod signer;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let rows =
-        [orchestrator::ROWS, health::ROWS, signer::ROWS, camera::ROWS, machine::ROWS, peer::ROWS]
-            .concat();
+    let rows = [
+        orchestrator::ROWS,
+        health::ROWS,
+        signer::ROWS,
+        camera::ROWS,
+        clock::ROWS,
+        machine::ROWS,
+        peer::ROWS,
+    ]
+    .concat();
     rig::table::play("faults", &rows, "faults")
 }

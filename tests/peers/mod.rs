@@ -11,11 +11,13 @@ use std::thread;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+const THIS_MACHINE: [&str; 2] = ["localhost", "127.0.0.1"];
 
 /// A port that nothing listens on.
 pub(crate) fn nobody() -> u16 {
@@ -59,23 +61,47 @@ pub(crate) fn tls(alpn: &'static [&'static [u8]]) -> u16 {
 /// A fresh certificate for this machine, and its key.
 pub(crate) fn self_signed() -> (CertificateDer<'static>, KeyPair) {
     let key = KeyPair::generate().unwrap();
-    (names().self_signed(&key).unwrap().into(), key)
+    let params = CertificateParams::new(THIS_MACHINE.map(str::to_owned)).unwrap();
+    (params.self_signed(&key).unwrap().into(), key)
 }
 
 /// An authority as PEM, and a certificate that it signed for this machine, with its key.
 pub(crate) fn signed() -> (String, CertificateDer<'static>, KeyPair) {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate().unwrap();
-    let authority = STANDARD.encode(params.self_signed(&authority_key).unwrap().der());
-    let pem = format!("-----BEGIN CERTIFICATE-----\n{authority}\n-----END CERTIFICATE-----\n");
-    let authority = Issuer::new(params, authority_key);
-    let key = KeyPair::generate().unwrap();
-    (pem, names().signed_by(&key, &authority).unwrap().into(), key)
+    let authority = Authority::new("an authority of the tests");
+    let (certificate, key) = authority.sign(&THIS_MACHINE);
+    (authority.pem(), certificate, key)
 }
 
-fn names() -> CertificateParams {
-    CertificateParams::new(["localhost", "127.0.0.1"].map(str::to_owned)).unwrap()
+/// An authority that signs certificates, and that nobody knows who was not told.
+pub(crate) struct Authority {
+    certificate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub(crate) fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().into();
+        Self { certificate, issuer: Issuer::new(params, key) }
+    }
+
+    /// Itself, for a list of authorities.
+    pub(crate) fn pem(&self) -> String {
+        let body = STANDARD.encode(&self.certificate);
+        format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
+    }
+
+    /// A certificate for these names and addresses, valid from the year 2026 on, and its key.
+    pub(crate) fn sign(&self, names: &[&str]) -> (CertificateDer<'static>, KeyPair) {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_before = date_time_ymd(2026, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().into(), key)
+    }
 }
 
 /// A web server with TLS that shows this certificate, whether or not the key is the certificate's own.

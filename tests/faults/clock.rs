@@ -1,0 +1,203 @@
+//! The machine's clock: wrong at boot, as where no battery keeps it, and jumping.
+//!
+//! Does not: run a time source; whether one has set the clock, `clock::io` reads.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use livepeer_edge::sandbox::{Certificate, Options, Role};
+
+use crate::peers::Authority;
+use crate::rig::place::Place;
+use crate::rig::program::Program;
+use crate::rig::scene::Scene;
+use crate::rig::table::Row;
+use crate::rig::{s, until, wait};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        fault: "clock in 1970 at boot (tofu)",
+        must: "live ≤ 5 s: a pin needs no clock",
+        seconds: 15,
+        play: boots_in_1970_with_tofu,
+    },
+    Row {
+        fault: "clock in 1970 at boot (ca)",
+        must: "told as clock not synchronised; waits 60 s for it, then goes on without, with a warning; who has another's name, or an unknown authority, is refused still",
+        seconds: 85,
+        play: boots_in_1970_with_ca,
+    },
+    Row {
+        fault: "clock in 1970 at boot (ca), and set after 20 s",
+        must: "live ≤ 3 s after it is set",
+        seconds: 30,
+        play: is_set_after_all,
+    },
+    Row {
+        fault: "clock jumps by an hour, ahead and back",
+        must: "no gap over 1 s; job kept; a new job starts under either clock",
+        seconds: 30,
+        play: clock_jumps,
+    },
+];
+
+/// The library that changes a program's clock, if it is installed (Debian's package `faketime`).
+fn faketime() -> Option<PathBuf> {
+    let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
+    folders.map(|lib| lib.join("faketime/libfaketime.so.1")).find(|path| path.exists())
+}
+
+/// Starts `job` under a clock that is what the file says.
+fn under_clock(scene: &Scene, mut job: Command, clock: &str) -> Option<(Program, PathBuf)> {
+    let (library, file) = (faketime()?, scene.path("clock"));
+    fs::write(&file, clock).unwrap();
+    job.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &file);
+    // The monotonic clock goes on as before, as the kernel's does.
+    job.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    Some((scene.program("agent", job), file))
+}
+
+const NOT_SYNCHRONISED: &str = "clock not synchronised: ";
+const GOES_ON: &str = "clock still not synchronised: going on without it";
+const NO_FAKETIME: &str = "needs the package faketime";
+const IN_1970: &str = "@1970-01-02 00:00:00";
+
+fn boots_in_1970_with_tofu(scene: &mut Scene) {
+    let place = Place::new();
+    let Some((agent, _)) = under_clock(scene, scene.job(&[&place.url()], &[]), IN_1970) else {
+        return scene.skip(NO_FAKETIME);
+    };
+    let live = until(s(70), || place.frames() > 0);
+    scene.by("live after", agent.began, live, s(5));
+}
+
+/// Places that show certificates of an authority of our own, which `authorities` holds, or of another.
+struct Places {
+    authorities: PathBuf,
+    good: Place,
+    /// Its certificate is another host's.
+    misnamed: Place,
+    /// Its certificate is an unknown authority's.
+    strange: Place,
+}
+
+impl Places {
+    fn new(scene: &Scene) -> Self {
+        let (known, unknown) = (Authority::new("known"), Authority::new("unknown"));
+        let authorities = scene.path("authorities.pem");
+        fs::write(&authorities, known.pem()).unwrap();
+        let place = |authority: &Authority, name| {
+            let (certificate, key) = authority.sign(&[name]);
+            let certificate = Certificate { der: certificate.to_vec(), key: key.serialize_der() };
+            Place::with(Options { certificate: Some(certificate), ..Options::default() })
+        };
+        Self {
+            authorities,
+            good: place(&known, "127.0.0.1"),
+            misnamed: place(&known, "elsewhere.example"),
+            strange: place(&unknown, "127.0.0.1"),
+        }
+    }
+
+    /// A job that believes authorities only, ours among them.
+    fn job(&self, scene: &Scene, urls: &[&str]) -> Command {
+        let mut job = scene.job(urls, &["--orchestrator.trust", "ca"]);
+        job.env("SSL_CERT_FILE", &self.authorities);
+        job
+    }
+}
+
+fn boots_in_1970_with_ca(scene: &mut Scene) {
+    let places = Places::new(scene);
+    let urls = [&places.misnamed, &places.strange, &places.good].map(Place::url);
+    let job = places.job(scene, &urls.each_ref().map(String::as_str));
+    let Some((mut agent, _)) = under_clock(scene, job, IN_1970) else {
+        return scene.skip(NO_FAKETIME);
+    };
+    let told = agent.hear(&[NOT_SYNCHRONISED], agent.began, s(15));
+    scene.within("told as the clock's fault after", told, s(5));
+    let live = until(s(95), || places.good.frames() > 0 || !agent.runs());
+    scene.holds("the agent runs", agent.runs());
+    let waited = live.map(|live| live.duration_since(agent.began).as_secs());
+    scene.at_least("seconds waited for the clock", waited.unwrap_or_default(), 60);
+    scene.by("live after", agent.began, live.filter(|_| places.good.frames() > 0), s(65));
+    let warned = agent.when(&[GOES_ON], agent.began);
+    let is_warning = agent
+        .said_since(agent.began)
+        .iter()
+        .any(|line| line.starts_with("WARN") && line.contains(GOES_ON));
+    scene.holds("with a warning", is_warning);
+    scene.holds("2 s of frames", places.good.more_frames(48, s(10)).is_some());
+    // From the warning on, no certificate was refused for its time.
+    let since = warned.unwrap_or(agent.began);
+    for (who, place, reason) in [
+        ("another's name", &places.misnamed, "not valid for name"),
+        ("an unknown authority", &places.strange, "UnknownIssuer"),
+    ] {
+        let address = place.address().to_string();
+        let refused = agent.said_since(since).iter().any(|line| {
+            line.contains(&address)
+                && line.contains("not signed by a known")
+                && line.contains(reason)
+        });
+        scene.holds(&format!("{who} is refused still"), refused);
+        scene.at_most("its jobs", place.jobs(), 0);
+    }
+    scene.right(&places.good.violations());
+}
+
+fn is_set_after_all(scene: &mut Scene) {
+    let places = Places::new(scene);
+    let mut job = places.job(scene, &[&places.good.url()]);
+    // What systemd says of the clock, where there is a systemd.
+    let bin = scene.path("bin");
+    fs::create_dir_all(&bin).unwrap();
+    let (timedatectl, said) = (bin.join("timedatectl"), bin.join("said"));
+    fs::write(&said, "no").unwrap();
+    fs::write(&timedatectl, format!("#!/bin/sh\ncat '{}'\n", said.display())).unwrap();
+    fs::set_permissions(&timedatectl, Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    job.env("PATH", format!("{}:{path}", bin.display()));
+    let Some((agent, clock)) = under_clock(scene, job, IN_1970) else {
+        return scene.skip(NO_FAKETIME);
+    };
+    let told = agent.hear(&[NOT_SYNCHRONISED], agent.began, s(15));
+    scene.within("told as the clock's fault after", told, s(5));
+    wait(s(20));
+    scene.at_most("frames before", places.good.frames(), 0);
+    let set = Instant::now();
+    fs::write(&clock, "+0").unwrap();
+    fs::write(&said, "yes").unwrap();
+    let live = until(s(20), || places.good.frames() > 0);
+    scene.by("live after", set, live, s(3));
+    scene.holds("told", agent.has_said(&["the clock is synchronised now"], set));
+    scene.holds("never gone on without", !agent.has_said(&[GOES_ON], agent.began));
+    scene.right(&places.good.violations());
+}
+
+fn clock_jumps(scene: &mut Scene) {
+    let place = Place::new();
+    let Some((agent, file)) = under_clock(scene, scene.job(&[&place.url()], &[]), "+0") else {
+        return scene.skip(NO_FAKETIME);
+    };
+    assert!(place.more_frames(48, s(20)).is_some(), "the job is live");
+    let mut gap = Duration::ZERO;
+    for clock in ["+1h", "-1h", "+0"] {
+        fs::write(&file, clock).unwrap();
+        gap = gap.max(place.longest_gap(s(4)));
+    }
+    scene.within("longest gap", Some(gap), s(1));
+    scene.at_most("jobs", place.jobs(), 1);
+    for (nth, clock) in ["+1h", "-1h"].into_iter().enumerate() {
+        fs::write(&file, clock).unwrap();
+        let at = Instant::now();
+        place.sandbox().close_channels(Role::Publish);
+        let again = until(s(10), || place.jobs() == nth as u64 + 2);
+        scene.by(&format!("a new job at {clock} after"), at, again, s(2));
+    }
+    scene.right(&place.violations());
+    drop(agent);
+}
