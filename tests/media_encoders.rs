@@ -384,7 +384,8 @@ fn passed_through_h264_has_no_bitrate_of_ours() {
     block_on(async {
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();
         assert!(capture.pieces().next().await.is_some());
-        assert!(!capture.set_bitrate(100_000) && !capture.set_picture(80, 48, 24));
+        assert!(!capture.encodes() && !capture.set_bitrate(100_000));
+        assert!(!capture.set_picture(80, 48, 24));
         capture.stop().await;
     });
 }

@@ -153,6 +153,7 @@ impl Loop {
         let pieces = self.status.media.pieces();
         held.parts = Parts::start(ground, &mut held.job, pieces, outputs);
         keep_alive.reset();
+        self.pace.on_new_publication();
         // Nobody is waited for any more.
         self.probes = JoinSet::new();
         if let Some(capture) = &self.capture {

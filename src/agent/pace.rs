@@ -16,6 +16,8 @@ pub(super) struct Pace {
     /// `None` where the bitrate is to stay as it is.
     controller: Option<Controller>,
     next: Instant,
+    /// The encoder was not there to take the last setting.
+    is_due: bool,
     /// What was said last in the log.
     told: u32,
 }
@@ -26,12 +28,19 @@ impl Pace {
         let video = &options.video;
         let full = Picture { width: video.width, height: video.height, fps: video.fps };
         let controller = (bounds.least < bounds.most).then(|| Controller::new(bounds, full));
-        Self { controller, next: now, told: bounds.start }
+        Self { controller, next: now, is_due: false, told: bounds.start }
     }
 
     /// Starts over with other options.
     pub(super) fn restart(&mut self, options: &Options) {
         *self = Self::new(options, Instant::now());
+    }
+
+    /// Another publication begins.
+    pub(super) fn on_new_publication(&mut self) {
+        if let Some(controller) = &mut self.controller {
+            controller.on_new_publication();
+        }
     }
 
     /// What the transport may hold: more would hide from the readings what stands.
@@ -58,10 +67,8 @@ impl Pace {
             handed: status.publish.bytes.load(Relaxed),
         };
         setting = controller.on_reading(reading, now).or(setting);
-        if setting.is_none() {
-            return;
-        }
-        if let Some(capture) = capture {
+        let is_new = setting.is_some() || self.is_due;
+        if let Some(capture) = capture.filter(|_| is_new) {
             self.apply(capture);
         }
     }
@@ -71,9 +78,13 @@ impl Pace {
         let Some(controller) = &self.controller else { return };
         let setting = controller.setting();
         let Picture { width, height, fps } = setting.picture;
-        if !capture.set_bitrate(setting.bitrate) {
+        if !capture.encodes() {
             // A camera's own H.264 has the bitrate that the camera gives it.
             self.controller = None;
+            return;
+        }
+        self.is_due = !capture.set_bitrate(setting.bitrate);
+        if self.is_due {
             return;
         }
         capture.set_picture(width, height, fps);
@@ -86,5 +97,39 @@ impl Pace {
                 setting.bitrate / 1000
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Source;
+    use crate::media::io::AccessUnits;
+
+    /// Sets the encoder behind a fragment of a pipeline before its first frame, and once it flows: whether the
+    /// bitrate goes on to be adapted.
+    #[track_caller]
+    fn check(fragment: &str, goes_on: bool) {
+        let source = Source::Pipeline { fragment: fragment.into() };
+        let options = Options { source, ..Options::default() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let capture = Capture::open(&options, AccessUnits::new()).unwrap();
+            let mut pace = Pace::new(&options, Instant::now());
+            pace.apply(&capture);
+            assert!(pace.controller.is_some() && pace.is_due, "nothing is known yet");
+            capture.play();
+            capture.began().await;
+            pace.read(&Status::default(), Some(&capture), Instant::now());
+            assert_eq!(pace.controller.is_some(), goes_on);
+            assert!(!pace.is_due || !goes_on);
+            capture.stop().await;
+        });
+    }
+
+    #[test]
+    fn an_encoder_that_comes_with_the_first_frame_is_told_then() {
+        check("videotestsrc is-live=true ! video/x-raw,width=160,height=120", true);
+        check("videotestsrc is-live=true ! x264enc tune=zerolatency", false);
     }
 }

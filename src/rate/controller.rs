@@ -38,6 +38,9 @@ const SHARE: f64 = 0.88;
 const PLATEAU: Duration = Duration::from_secs(12);
 /// And at one that was not measured, as it was gone or its path became another.
 const RETURN_PLATEAU: Duration = Duration::from_secs(3);
+/// And at one that fell below this part of what it was.
+const CLIFF: f64 = 0.5;
+const CLIFF_PLATEAU: Duration = Duration::from_secs(6);
 /// Behind the curve, a limit that is gone: doubled within this time.
 const DOUBLED_WITHIN: Duration = Duration::from_secs(18);
 /// Nothing that stands in the queue should be older: a key frame's way at the link's own rate.
@@ -236,6 +239,22 @@ impl Controller {
         self.tell(now)
     }
 
+    /// Another publication begins, perhaps to another peer: what stood in the last one says nothing of it.
+    pub fn on_new_publication(&mut self) {
+        self.readings = Readings::default();
+        self.uploads = Uploads::default();
+        self.gone_at = None;
+        let link = match self.phase {
+            Phase::Climbing { .. } => return,
+            Phase::Draining { before, .. } => self.link.max(before * RETURN_SHARE),
+            Phase::Gone => self.link,
+        };
+        self.link = link;
+        self.plateau = RETURN_PLATEAU;
+        self.phase = Phase::Climbing { progress: Duration::ZERO };
+        self.climb(Duration::ZERO);
+    }
+
     /// Whether segments take longer than the path needs, by more than chance.
     fn is_late(&self) -> bool {
         let by_chance = LATE.max(self.uploads.path() * 3 / 2);
@@ -289,7 +308,8 @@ impl Controller {
             return;
         }
         let is_same = (throughput - self.link).abs() < SAME_LINK * self.link;
-        self.plateau = PLATEAU;
+        // A fall so deep is mostly half the link's and half the transport's, which recovers.
+        self.plateau = if throughput < CLIFF * before { CLIFF_PLATEAU } else { PLATEAU };
         self.link = if is_same {
             let weight = if throughput > self.link { 0.5 } else { 0.25 };
             weight * throughput.max(SHARE * self.link) + (1.0 - weight) * self.link
@@ -427,6 +447,16 @@ mod tests {
         assert_eq!(run.read(30, 5000, 0), 1000);
         let back = [3, 20].map(|seconds| run.read(seconds, 0, 2000));
         assert!(matches!(back, [900..=1000, 1700..=2000]), "{back:?}");
+    }
+
+    #[test]
+    fn what_stood_in_another_publication_says_little() {
+        let mut run = Run::new();
+        run.read(10, 0, 2000);
+        assert_eq!(run.read(6, 3000, 150), 100, "hardly anything went out");
+        run.controller.on_new_publication();
+        let after = [1, 20].map(|seconds| run.read(seconds, 0, 2000));
+        assert!(matches!(after, [880..=1000, 1700..=2000]), "{after:?}");
     }
 
     #[test]

@@ -99,9 +99,9 @@ fn narrow(scene: &mut Scene, how: &str) {
     scene.at_most("oscillation %", swing(&rates, mean), 20);
 
     let widened = link.make(wide);
-    late(40);
+    late(50);
     let again = Instant::now();
-    late(20);
+    late(10);
     let up = self::mean(&link.seconds_since(again));
     scene.note(format!("widened for {} s", widened.elapsed().as_secs()));
     scene.at_least("kbit/s then", (up / 1000.0) as u64, 1_700);

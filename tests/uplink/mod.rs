@@ -180,11 +180,8 @@ impl<'a> Tcp<'a> {
         }
         if shrinks {
             self.shrink(0.7);
-        } else if !self.is_limited {
-        } else if self.window < self.threshold {
-            self.window += 1.0;
-        } else {
-            self.window += 1.0 / self.window;
+        } else if self.is_limited {
+            self.window += if self.window < self.threshold { 1.0 } else { 1.0 / self.window };
         }
         while self.flight.front().is_some_and(|packet| packet.acked) {
             let Some(packet) = self.flight.pop_front() else { break };

@@ -119,8 +119,15 @@ impl Capture {
         &self.options
     }
 
-    /// Sets the encoder's bitrate from now on, in bit/s. False when nothing here can be told: H.264 that is
-    /// passed through has the bitrate that its camera gives it.
+    /// Whether there is an encoder of ours, or may be one yet: H.264 that is passed through has the bitrate that its
+    /// camera gives it.
+    pub fn encodes(&self) -> bool {
+        let is_there = self.running.pipeline().by_name(ENCODER).is_some();
+        self.element.is_some() && (is_there || self.feed.last_out().is_none())
+    }
+
+    /// Sets the encoder's bitrate from now on, in bit/s. False when there is none to tell, or none yet: some sources
+    /// say only with their first frame what they give.
     pub fn set_bitrate(&self, bits: u32) -> bool {
         let encoder = self.running.pipeline().by_name(ENCODER);
         let (Some(element), Some(encoder)) = (&self.element, encoder) else { return false };
