@@ -38,9 +38,6 @@ const SHARE: f64 = 0.88;
 const PLATEAU: Duration = Duration::from_secs(12);
 /// And at one that was not measured, as it was gone or its path became another.
 const RETURN_PLATEAU: Duration = Duration::from_secs(3);
-/// And at one that fell below this part of what it was.
-const CLIFF: f64 = 0.5;
-const CLIFF_PLATEAU: Duration = Duration::from_secs(6);
 /// Behind the curve, a limit that is gone: doubled within this time.
 const DOUBLED_WITHIN: Duration = Duration::from_secs(18);
 /// Nothing that stands in the queue should be older: a key frame's way at the link's own rate.
@@ -308,8 +305,7 @@ impl Controller {
             return;
         }
         let is_same = (throughput - self.link).abs() < SAME_LINK * self.link;
-        // A fall so deep is mostly half the link's and half the transport's, which recovers.
-        self.plateau = if throughput < CLIFF * before { CLIFF_PLATEAU } else { PLATEAU };
+        self.plateau = PLATEAU;
         self.link = if is_same {
             let weight = if throughput > self.link { 0.5 } else { 0.25 };
             weight * throughput.max(SHARE * self.link) + (1.0 - weight) * self.link
