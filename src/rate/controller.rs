@@ -39,7 +39,7 @@ const PLATEAU: Duration = Duration::from_secs(12);
 /// And at one that was not measured, as it was gone or its path became another.
 const RETURN_PLATEAU: Duration = Duration::from_secs(3);
 /// Behind the curve, a limit that is gone: doubled within this time.
-const DOUBLED_WITHIN: Duration = Duration::from_secs(18);
+const DOUBLED_WITHIN: Duration = Duration::from_secs(16);
 /// Nothing that stands in the queue should be older: a key frame's way at the link's own rate.
 const STANDS: Duration = Duration::from_millis(150);
 /// Nothing at all in the queue should be older: half of what makes video stale.
