@@ -117,7 +117,7 @@ pub const ALIVE_TRIES: u32 = 3;
 pub const LEAVE_TIME: Duration = Duration::from_millis(4500);
 /// With [`SEGMENTS_IN_FLIGHT`] segments, an answer that takes longer is that of an orchestrator which is too slow;
 /// a link that has just become narrow needs a few seconds until the bitrate follows.
-pub const SLOW_TIME: Duration = Duration::from_secs(7);
+pub const SLOW_TIME: Duration = Duration::from_secs(6);
 /// The first picture of a segment waits no longer for its turn: that of the queue before it.
 pub const OPENER_TIME: Duration = Duration::from_secs(1);
 /// How long a connection that was used may be used again. Short: one that is older may lead over a link that
