@@ -16,7 +16,8 @@
 //!
 //! | seen | then |
 //! |---|---|
-//! | nothing goes out at all | the link is gone, not narrow: its last rate is kept, half of it is used |
+//! | nothing goes out at all | the link is gone, not narrow: half of its last rate is used, and soon more |
+//! | little is sent, and answers take as long as before | that is the path; half of what the link lost is given back |
 //! | the encoder makes much less than it may | the curve waits: more would prove nothing |
 //! | less goes out than the link was thought to carry, but not by much | it moves there in small steps: TCP has its moods |
 //!

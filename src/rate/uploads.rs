@@ -163,4 +163,16 @@ mod tests {
     fn a_segment_that_comes_out_of_a_queue_tells_nothing() {
         check(&[9000, 2000], 1700, None);
     }
+
+    #[test]
+    fn a_path_that_became_longer_is_learned_from_two_that_agree() {
+        let mut drained = uploads(&[40, 40, 900, 300, 310]);
+        assert!(drained.relearn());
+        assert_eq!(drained.standing(Duration::ZERO), Duration::ZERO);
+
+        let mut draining = uploads(&[40, 40, 900, 600, 400]);
+        assert!(!draining.relearn(), "it still goes down");
+        assert_eq!(draining.standing(Duration::ZERO).as_millis(), 360);
+        assert!(!uploads(&[40, 40]).relearn(), "the same path");
+    }
 }
