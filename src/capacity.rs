@@ -101,9 +101,9 @@ pub const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// Time for the first try to connect, before a second one within [`CONNECT_TIME`]: the kernel asks a silent
 /// peer again after 1 s, then 2, then 4, and a link that returns is to be met within 2 s.
 pub const FIRST_CONNECT_TIME: Duration = Duration::from_secs(2);
-/// Bytes sent that are not acknowledged within this time mean that the link is gone. A Wi-Fi that changes its
-/// access point takes less.
-pub const ACKNOWLEDGE_TIME: Duration = Duration::from_millis(2500);
+/// Bytes that are not acknowledged within this time after they were sent again mean that the link is gone, 3 s
+/// after it went. A Wi-Fi that changes its access point takes less.
+pub const ACKNOWLEDGE_TIME: Duration = Duration::from_millis(2300);
 /// A connection on which nothing comes is asked for a sign of life after this time, and then every
 /// [`ALIVE_EVERY`]; [`ALIVE_TRIES`] without an answer are its end.
 pub const ALIVE_AFTER: Duration = Duration::from_secs(4);
