@@ -55,6 +55,9 @@ const DRAINED: Duration = Duration::from_secs(4);
 const LEAST_SHARE: f64 = 0.4;
 /// The part of a lost link's last rate that is used when it returns.
 const RETURN_SHARE: f64 = 0.5;
+/// The part of the bitrate by which it rises within a second at most: the transport's window grows with what is
+/// sent, and a step that it is not up to stands like a queue.
+const STEEPEST: f64 = 0.12;
 /// The encoder must make this part of the bitrate for it to climb.
 const PROOF: f64 = 0.6;
 /// By one answer that is late, the link is not thought to be narrower than this part of what it was.
@@ -250,7 +253,7 @@ impl Controller {
         self.link = link;
         self.plateau = RETURN_PLATEAU;
         self.phase = Phase::Climbing { progress: Duration::ZERO };
-        self.climb(Duration::ZERO);
+        self.set(SHARE * self.link);
     }
 
     /// Whether segments take longer than the path needs, by more than chance.
@@ -327,7 +330,8 @@ impl Controller {
             *progress += elapsed;
         }
         let bitrate = self.link * curve(*progress, self.plateau);
-        self.set(bitrate);
+        let steepest = self.bitrate * (1.0 + STEEPEST * elapsed.as_secs_f64());
+        self.set(bitrate.min(steepest));
     }
 
     fn set(&mut self, bitrate: f64) {
