@@ -185,9 +185,7 @@ fn auto_goes_down_to_software_and_says_why() {
     // No multiple of 32: the Pi's dies on frame 1. Low: the Rockchip's stops after 3 frames.
     let options = options(&directory, 144, 80);
     block_on(async {
-        let began = Instant::now();
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();
-        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
         let (mut pieces, mut open) = (capture.pieces(), Vec::new());
         assert_eq!(keys(&segment(&mut pieces, &mut open).await), (24, 1));
         capture.stop().await;
@@ -202,8 +200,8 @@ fn auto_goes_down_to_software_and_says_why() {
     assert_eq!(what(2), ("nvv4l2h264enc", "144x80@24", "fails"));
     assert!(lines[2][5].contains("Cannot identify device"), "{text}");
     assert_eq!(what(3), ("mpph264enc", "144x80@24", "fails"));
-    assert!(lines[3][5].contains("3 of 8 frames came out"), "{text}");
-    assert_eq!(what(4), ("x264enc", "144x80@24", "works"));
+    assert!(lines[3][5].contains("3 of 8 frames came out within 1s"), "{text}");
+    assert_eq!(what(4), ("x264enc", "144x80@24", "works"), "{text}");
     assert_eq!(lines.len(), 5, "{text}");
 }
 

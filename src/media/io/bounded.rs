@@ -1,25 +1,26 @@
 //! Asks what may never answer, a driver or a sound server, on a thread of its own and for a bounded time.
 //!
 //! A thread whose driver hangs cannot be ended. So that there never is more than one for the same thing, it
-//! is not asked again before it has answered.
+//! is not asked again before it has answered. Who asks while another is still within its time waits for that one.
 //!
 //! Does not: tell what is wrong; nobody knows.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// What has not answered yet.
-static ASKED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// What has not answered yet, and until when it may.
+static ASKED: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
+static ANSWERED: Condvar = Condvar::new();
 
-/// The answer of `what`; `None` if it does not come within `limit`, or an earlier one is still awaited.
+/// The answer of `what`; `None` if it does not come within `limit`, or an earlier one is overdue.
 pub(super) fn within<T: Send + 'static>(
     what: &str,
     limit: Duration,
     ask: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    let asked = Asked::begin(what)?;
+    let asked = Asked::begin(what, limit)?;
     let (tell, told) = mpsc::sync_channel(1);
     let work = move || {
         let answer = ask();
@@ -34,21 +35,28 @@ pub(super) fn within<T: Send + 'static>(
 struct Asked(String);
 
 impl Asked {
-    fn begin(what: &str) -> Option<Self> {
+    /// Waits for an earlier one of this name until its time is up.
+    fn begin(what: &str, limit: Duration) -> Option<Self> {
         let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.insert(what.to_owned()).then(|| Self(what.to_owned()))
+        while let Some(due) = asked.get(what) {
+            let left = due.checked_duration_since(Instant::now())?;
+            asked = ANSWERED.wait_timeout(asked, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        asked.insert(what.to_owned(), Instant::now() + limit);
+        Some(Self(what.to_owned()))
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
         ASKED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        ANSWERED.notify_all();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::sync::Barrier;
 
     use super::*;
 
@@ -66,6 +74,22 @@ mod tests {
         while within("hangs", Duration::from_secs(60), || 3).is_none() {
             thread::yield_now();
         }
+    }
+
+    #[test]
+    fn who_is_within_its_time_is_waited_for() {
+        const ASK: usize = 8;
+        let all_are_there = Barrier::new(ASK);
+        let ask = || {
+            all_are_there.wait();
+            within("busy", Duration::from_secs(60), thread::yield_now)
+        };
+        thread::scope(|scope| {
+            let asking: Vec<_> = (0..ASK).map(|_| scope.spawn(ask)).collect();
+            for one in asking {
+                assert_eq!(one.join().unwrap(), Some(()));
+            }
+        });
     }
 
     #[test]
