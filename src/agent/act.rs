@@ -12,6 +12,7 @@ use tokio::time::Interval;
 use crate::agent::event::{Event, Part};
 use crate::agent::pace::Pace;
 use crate::agent::parts::{Ground, Parts, video_publisher};
+use crate::agent::probes::Probes;
 use crate::agent::run::{Closing, Held, Loop};
 use crate::agent::wait::jitter;
 use crate::agent::work::{Job, With};
@@ -33,6 +34,8 @@ impl Loop {
             Command::Find => {
                 let (work, network) = (self.options.work.clone(), self.network.clone());
                 let find = work.find(self.options.finding.clone(), network);
+                // Whoever has not answered yet may hang.
+                self.asks = JoinSet::new();
                 self.asks.spawn(async move { Event::Found(find.await) });
             }
             Command::Ask(urls) => urls.into_iter().for_each(|url| self.ask(url)),
@@ -155,7 +158,7 @@ impl Loop {
         keep_alive.reset();
         self.pace.on_new_publication();
         // Nobody is waited for any more.
-        self.probes = JoinSet::new();
+        self.probes = Probes::default();
         if let Some(capture) = &self.capture {
             capture.play();
         }
@@ -171,12 +174,7 @@ impl Loop {
                 peers.push(url.clone());
             }
         }
-        self.probes = JoinSet::new();
-        let connector = Arc::clone(&self.network.connector);
-        self.probes.spawn(async move {
-            connector.until_reachable(peers).await;
-            Event::Reachable
-        });
+        self.probes.look_out(peers, &self.network.connector);
     }
 
     /// What is to be done has changed.
@@ -200,6 +198,7 @@ impl Loop {
                 self.network.connector.set_send_buffer(bytes);
                 // Answers to what was asked before are none any more.
                 self.asks = JoinSet::new();
+                self.probes = Probes::default();
                 return Some(job::Event::Replace(rules));
             }
         }

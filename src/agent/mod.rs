@@ -24,6 +24,7 @@ mod losses;
 mod notify;
 mod pace;
 mod parts;
+mod probes;
 mod recapture;
 mod run;
 mod say;

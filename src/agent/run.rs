@@ -16,6 +16,7 @@ use crate::agent::fanout::Outputs;
 use crate::agent::notify::Watch;
 use crate::agent::pace::Pace;
 use crate::agent::parts::Parts;
+use crate::agent::probes::Probes;
 use crate::agent::say::Say;
 use crate::agent::wait::{at, began, changed, ended, hold, jitter};
 use crate::agent::work::{Job, With};
@@ -75,7 +76,7 @@ pub(super) struct Loop {
     changes: Option<mpsc::Receiver<Change>>,
     pub(super) asks: JoinSet<Event>,
     /// The look-out for peers that cannot be reached.
-    pub(super) probes: JoinSet<Event>,
+    pub(super) probes: Probes,
     /// The start of a job, then its parts.
     pub(super) tasks: JoinSet<Event>,
     pub(super) held: Option<Held>,
@@ -133,7 +134,7 @@ pub(super) async fn run(
         changes: agent.changes,
         held: None,
         asks: JoinSet::new(),
-        probes: JoinSet::new(),
+        probes: Probes::default(),
         tasks: JoinSet::new(),
         events,
         closing: Closing::No,
@@ -223,7 +224,7 @@ impl Loop {
             change = changed(&mut self.changes) => Event::Change(change),
             Some(event) = arrived.recv() => event,
             end = ended(self.capture.as_ref()) => Event::CaptureEnded(end),
-            Some(_) = self.probes.join_next() => Event::Reachable,
+            () = self.probes.found() => Event::Reachable,
             () = began(self.capture.as_ref()), if self.camera.is_proving() => Event::CameraFrame,
             () = at(self.camera.poll_timeout()), if !self.is_leaving => Event::CameraDue,
             () = at(Some(self.pace.poll_timeout())), if is_live => Event::Reading,

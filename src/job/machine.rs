@@ -80,6 +80,8 @@ pub struct Machine<T> {
     hold: Duration,
     /// Until when it does, while the camera is gone.
     held_until: Option<Instant>,
+    /// A peer that was gone came back while others were tried: if they fail, it is tried at once.
+    came_back: bool,
     state: State<T>,
 }
 
@@ -95,6 +97,7 @@ impl<T> Machine<T> {
             known: Vec::new(),
             hold,
             held_until: None,
+            came_back: false,
             state: State::Finding,
         };
         (machine, one(Command::Find))
@@ -189,6 +192,8 @@ impl<T> Machine<T> {
                 self.select(rounds, now, jitter)
             }
             Event::FindFailed(reason) => self.give_up(Outcome::FindFailed(reason), now, jitter),
+            // What was asked before may hang until its time is up.
+            Event::Reachable => (State::Finding, one(Command::Find)),
             Event::Stop | Event::CaptureDone => finish(Outcome::Done),
             Event::CaptureFailed(reason) => finish(Outcome::Capture(reason)),
             _ => (State::Finding, Commands::new()),
@@ -213,6 +218,8 @@ impl<T> Machine<T> {
             }
             Event::NoAnswer(url, reason) => rounds.on_no_answer(&url, &reason),
             Event::Timeout if until <= now => rounds.on_deadline(),
+            Event::Reachable if !had_offer => return (State::Finding, one(Command::Find)),
+            Event::Reachable => self.came_back = true,
             Event::Stop | Event::CaptureDone => return finish(Outcome::Done),
             Event::CaptureFailed(reason) => return finish(Outcome::Capture(reason)),
             _ => {}
@@ -237,6 +244,7 @@ impl<T> Machine<T> {
         match event {
             Event::Started { has_output, has_events } => {
                 self.backoff.on_success();
+                self.came_back = false;
                 let mut live = Live::new(rounds, url, [has_output, has_events], now);
                 if self.held_until.is_some() {
                     live.on_camera_lost();
@@ -253,6 +261,10 @@ impl<T> Machine<T> {
             }
             Event::CaptureFailed(reason) => close(Outcome::Capture(reason)),
             Event::Stop | Event::CaptureDone => close(Outcome::Done),
+            Event::Reachable => {
+                self.came_back = true;
+                (State::Starting { rounds, url }, Commands::new())
+            }
             _ => (State::Starting { rounds, url }, Commands::new()),
         }
     }
@@ -346,6 +358,9 @@ impl<T> Machine<T> {
     fn give_up(&mut self, outcome: Outcome, now: Instant, jitter: f64) -> (State<T>, Commands<T>) {
         match self.recovery {
             Recovery::Exit => finish(outcome),
+            Recovery::Retry if std::mem::take(&mut self.came_back) => {
+                (State::Finding, one(Command::Find))
+            }
             Recovery::Retry => {
                 let until = now + self.backoff.on_failure(jitter);
                 (State::Waiting { until }, one(Command::TryLater(outcome)))
@@ -594,7 +609,36 @@ mod tests {
         let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
         try_later(&mut machine, Event::FindFailed("no network".into()), now);
         check(&mut machine, Event::Reachable, now, &[Command::Find]);
-        check(&mut machine, Event::Reachable, now, &[]);
+    }
+
+    #[test]
+    fn a_peer_that_comes_back_while_it_is_asked_is_asked_again_at_once() {
+        let now = Instant::now();
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+        check(&mut machine, Event::Reachable, now, &[Command::Find]);
+        let asked = urls(1);
+        check(&mut machine, Event::Found(asked.clone()), now, &[Command::Ask(asked.clone())]);
+        check(&mut machine, Event::Reachable, now, &[Command::Find]);
+        check(&mut machine, Event::Found(asked.clone()), now, &[Command::Ask(asked.clone())]);
+        try_later(&mut machine, Event::NoAnswer(asked[0].clone(), "hung up".into()), now);
+    }
+
+    #[test]
+    fn a_peer_that_comes_back_while_another_is_tried_is_asked_once_more_if_that_fails() {
+        let now = Instant::now();
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+        for comes_back in [true, false] {
+            let asked = urls(1);
+            check(&mut machine, Event::Found(asked.clone()), now, &[Command::Ask(asked.clone())]);
+            let commands = machine.on(offered(&asked[0]), now, SOME);
+            assert!(matches!(commands.as_slice(), [Command::Start(..)]), "{commands:?}");
+            if !comes_back {
+                try_later(&mut machine, Event::StartFailed("refused".into()), now);
+                break;
+            }
+            check(&mut machine, Event::Reachable, now, &[]);
+            check(&mut machine, Event::StartFailed("refused".into()), now, &[Command::Find]);
+        }
     }
 
     #[test]
