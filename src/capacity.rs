@@ -47,6 +47,11 @@ pub const EVENT_BODY: usize = 256 << 10;
 pub const GRPC_MESSAGE: usize = 256 << 10;
 /// The largest response head read from a peer.
 pub const RESPONSE_HEAD: usize = 32 << 10;
+/// The same on a connection that is there to send, where hyper keeps as many bytes back that the connection does not
+/// take: seen nowhere, and not dropped when they are old. The least that hyper has.
+pub const SENDER_BUFFER: usize = 8 << 10;
+/// Bytes that TLS keeps back where the connection does not take them (rustls: 64 KiB, half a second of 1 Mbit/s).
+pub const TLS_BUFFER: usize = 8 << 10;
 /// The largest segment read from a peer; a 2 s segment at 40 Mbit/s is 10 MB.
 pub const SEGMENT_BODY: u64 = 64 << 20;
 /// Peers whose TLS settings (and session tickets) are kept.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use livepeer_edge::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
 use livepeer_edge::media::queue::{MAX_LATENCY, Queue};
-use livepeer_edge::rate::{Bounds, Controller, Picture, READING_EVERY, Reading, Upload};
+use livepeer_edge::rate::{Bounds, Controller, Picture, READING_EVERY, Reading};
 
 use seeded::Random;
 use uplink::{Link, Tcp, saturated};
@@ -42,17 +42,6 @@ struct Moment {
     dropped: u64,
 }
 
-/// A segment on its way.
-struct Segment {
-    began: f64,
-    captured: f64,
-    starts_at: u64,
-    /// Where it ends and when the next one was captured, once that is known.
-    ends: Option<(u64, f64)>,
-    /// When its body was ended.
-    ended: f64,
-}
-
 /// Runs the agent's way from encoder to network over `link`, and samples it every quarter of a second.
 fn run(link: &Link, seed: u64) -> Vec<Moment> {
     let start = Instant::now();
@@ -64,7 +53,7 @@ fn run(link: &Link, seed: u64) -> Vec<Moment> {
     let (mut next_frame, mut last_key, mut key_wanted) = (0.0, -SEGMENT, false);
     let mut handed = 0_u64;
     let mut under_way: Vec<(u64, f64)> = Vec::new();
-    let mut segments: Vec<Segment> = Vec::new();
+    let mut began = -SEGMENT;
     let (mut moments, mut latency) = (Vec::new(), 0.0_f64);
     let mut ms = 0_u64;
     let mut mood = 1.0_f64;
@@ -90,20 +79,8 @@ fn run(link: &Link, seed: u64) -> Vec<Moment> {
             key_wanted |= queue.take_key_request();
             let Some(popped) = popped else { break };
             let frame = popped.item;
-            let began = segments.last().map_or(-SEGMENT, |segment| segment.captured);
             if popped.after_loss || frame.is_key && frame.captured - began >= SEGMENT * 0.9 {
-                if let Some(last) = segments.last_mut() {
-                    last.ends = Some((handed, frame.captured));
-                    last.ended = now;
-                }
-                let captured = frame.captured;
-                segments.push(Segment {
-                    began: now,
-                    captured,
-                    starts_at: handed,
-                    ends: None,
-                    ended: now,
-                });
+                began = frame.captured;
                 tcp.begin_segment();
             }
             handed += frame.bytes as u64;
@@ -117,21 +94,13 @@ fn run(link: &Link, seed: u64) -> Vec<Moment> {
             latency = latency.max(if here { arrived - captured } else { 0.0 });
             !here
         });
-        if let Some(done) = segments.first().and_then(|s| s.ends).filter(|e| tcp.delivered() >= e.0)
-        {
-            let segment = segments.remove(0);
-            let upload = Upload {
-                handed_in: Duration::from_secs_f64(segment.ended - segment.began),
-                answered_in: Duration::from_secs_f64(now - segment.ended),
-                bytes: done.0 - segment.starts_at,
-            };
-            let _ = controller.on_upload(upload, at(now));
-        }
         if ms % READING_EVERY.as_millis() as u64 == 0 {
-            let oldest = segments.first().filter(|segment| segment.ends.is_some());
-            let unanswered = oldest.map_or(0.0, |segment| now - segment.ended);
-            let unanswered = Duration::from_secs_f64(unanswered);
-            let reading = Reading { queue_age: queue.age(at(now)), unanswered, handed };
+            let reading = Reading {
+                queue_age: queue.age(at(now)),
+                acknowledged: tcp.delivered(),
+                unsent: tcp.unsent() as u64,
+                round_trip: Some(Duration::from_secs_f64(tcp.round_trip())),
+            };
             let _ = controller.on_reading(reading, at(now));
             let waiting = under_way.first().map_or(0.0, |(_, captured)| now - captured);
             let setting = controller.setting();
@@ -295,7 +264,7 @@ fn a_narrow_long_lossy_link() {
     let rate = steps(&[(160, 1e6)]);
     let link =
         Link { name: "far, lossy", rate, round_trip: vec![0.3], loss: 0.01, buffer: 64 << 10 };
-    check(&link, 40.0, 160.0, &Promise { share: 0.7, late: 1.4, swing: 0.5 });
+    check(&link, 40.0, 160.0, &Promise { share: 0.6, late: 1.0, swing: 0.5 });
 }
 
 /// Rates around 3 Mbit/s that change four times a second, with holes.

@@ -57,17 +57,16 @@ impl Pace {
     pub(super) fn read(&mut self, status: &Status, capture: Option<&Capture>, now: Instant) {
         self.next = now + READING_EVERY;
         let Some(controller) = &mut self.controller else { return };
-        let mut setting = None;
-        for upload in status.publish.take_uploads() {
-            setting = controller.on_upload(upload, now).or(setting);
-        }
+        let flow = status.publish.flow();
         let reading = Reading {
             queue_age: status.media.age(),
-            unanswered: status.publish.unanswered(now),
-            handed: status.publish.bytes.load(Relaxed),
+            // Where nobody tells, what the transport took.
+            acknowledged: flow
+                .map_or_else(|| status.publish.bytes.load(Relaxed), |f| f.acknowledged),
+            unsent: flow.map_or(0, |flow| flow.unsent),
+            round_trip: flow.map(|flow| flow.round_trip),
         };
-        setting = controller.on_reading(reading, now).or(setting);
-        let is_new = setting.is_some() || self.is_due;
+        let is_new = controller.on_reading(reading, now).is_some() || self.is_due;
         if let Some(capture) = capture.filter(|_| is_new) {
             self.apply(capture);
         }

@@ -1,8 +1,8 @@
-//! Decides the bitrate after each reading of the queue and each upload of a segment.
+//! Decides the bitrate after each reading of the way to the network.
 //!
 //! ```text
-//!                 something stands: link := what goes out now
-//! ┌──────────┐ ─────────────────────────────────────────────▶ ┌──────────┐  nothing goes out  ┌──────┐
+//!                 something stands: link := what it carries
+//! ┌──────────┐ ─────────────────────────────────────────────▶ ┌──────────┐  nothing arrives   ┌──────┐
 //! │ Climbing │   along the curve, or so far below the link,   │ Draining ├───────────────────▶│ Gone │
 //! │          │   that what stands is emptied                  │          │◀───────────────────┤      │
 //! └──────────┘ ◀───────────────────────────────────────────── └──────────┘   something does   └──────┘
@@ -16,10 +16,10 @@
 //!
 //! | seen | then |
 //! |---|---|
-//! | nothing goes out at all | the link is gone, not narrow: half of its last rate is used, and soon more |
-//! | little is sent, and answers take as long as before | that is the path; half of what the link lost is given back |
+//! | nothing arrives at all | the link is gone, not narrow: half of its last rate is used, and soon more |
+//! | little is sent, and round trips stay as long | that is the path; a link that was not full meanwhile is what it was |
 //! | the encoder makes much less than it may | the curve waits: more would prove nothing |
-//! | less goes out than the link was thought to carry, but not by much | it moves there in small steps: TCP has its moods |
+//! | less is carried than the link was thought to, but not by much | it moves there by half: TCP has its moods |
 //!
 //! The numbers below were found on the links of `tests/rate.rs`.
 //!
@@ -29,26 +29,24 @@ use std::time::{Duration, Instant};
 
 use super::ladder::{Ladder, Picture};
 use super::readings::{Reading, Readings};
-use super::uploads::{Upload, Uploads};
 
 /// A key frame should fit.
 const LEAST_SEND_BUFFER: usize = 32 << 10;
 /// What of the measured link is used right after it was measured.
 const SHARE: f64 = 0.88;
 /// When the curve is back at the measured link.
-const PLATEAU: Duration = Duration::from_secs(12);
+const PLATEAU: Duration = Duration::from_secs(8);
 /// And at one that was not measured, as it was gone or its path became another.
 const RETURN_PLATEAU: Duration = Duration::from_secs(3);
 /// Behind the curve, a limit that is gone: doubled within this time.
 const DOUBLED_WITHIN: Duration = Duration::from_secs(16);
-/// Nothing that stands in the queue should be older: a key frame's way at the link's own rate.
+/// Nothing that stands should take longer: a key frame's way at the link's own rate, or half a round trip where that
+/// is more, as what was lost on a long path costs one.
 const STANDS: Duration = Duration::from_millis(150);
 /// Nothing at all in the queue should be older: half of what makes video stale.
 const OLD: Duration = Duration::from_millis(500);
-/// Segments should not take so much longer than the path itself needs.
-const LATE: Duration = Duration::from_millis(200);
 /// What stands is to be gone within about this time.
-const DRAINED_WITHIN: Duration = Duration::from_secs(10);
+const DRAINED_WITHIN: Duration = Duration::from_secs(5);
 /// What takes as long as before after this time is no queue that drains.
 const DRAINED: Duration = Duration::from_secs(4);
 /// But the picture is not starved below this part of the link.
@@ -60,14 +58,12 @@ const RETURN_SHARE: f64 = 0.5;
 const STEEPEST: f64 = 0.12;
 /// The encoder must make this part of the bitrate for it to climb.
 const PROOF: f64 = 0.6;
-/// By one answer that is late, the link is not thought to be narrower than this part of what it was.
-const LEAST_BY_LATE: f64 = 0.6;
-/// What was measured is not doubted for so long because of late answers.
-const MEASURED_FOR: Duration = Duration::from_secs(20);
 /// Measurements that differ less are of the same link.
 const SAME_LINK: f64 = 0.3;
 /// What stands for so long is measured anew.
 const MEASURED_OVER: Duration = Duration::from_secs(4);
+/// And after this time already, if less is carried than the encoder may make: so nothing drains.
+const MEASURED_LEAST: Duration = Duration::from_secs(1);
 /// The encoder is left alone for smaller changes.
 const STEP: f64 = 0.04;
 /// Upward, it is told no more often.
@@ -108,19 +104,13 @@ pub struct Controller {
     bounds: Bounds,
     ladder: Ladder,
     readings: Readings,
-    uploads: Uploads,
     /// Bits per second that the link carried when it was last seen to be full.
     link: f64,
     bitrate: f64,
-    /// What went out when the queue was seen to stand last: no guess, for then the transport takes what the link
-    /// carries.
-    measured: Option<(f64, Instant)>,
     phase: Phase,
     last_reading: Option<Instant>,
     /// When the curve is back at the link.
     plateau: Duration,
-    /// When nothing went out any more, the last time.
-    gone_at: Option<Instant>,
     told: Setting,
     told_at: Option<Instant>,
 }
@@ -129,8 +119,9 @@ pub struct Controller {
 enum Phase {
     /// Along the curve.
     Climbing { progress: Duration },
-    /// `best` was measured since then; the link was `before` when nothing stood yet, at `began`.
-    Draining { began: Instant, since: Instant, best: f64, before: f64 },
+    /// `best` was measured since then; the link was `before` when nothing stood yet, at `began`. The transport was
+    /// seen to be full since, or not.
+    Draining { began: Instant, since: Instant, best: f64, before: f64, was_full: bool },
     /// Nothing goes out.
     Gone,
 }
@@ -144,14 +135,11 @@ impl Controller {
             bounds,
             ladder: Ladder::below(full),
             readings: Readings::default(),
-            uploads: Uploads::default(),
             link: first,
             bitrate: first,
-            measured: None,
             phase: Phase::Climbing { progress: PLATEAU },
             plateau: PLATEAU,
             last_reading: None,
-            gone_at: None,
             told: Setting { bitrate: start, picture: full },
             told_at: None,
         }
@@ -166,76 +154,50 @@ impl Controller {
     pub fn on_reading(&mut self, reading: Reading, now: Instant) -> Option<Setting> {
         let elapsed = self.last_reading.map_or(Duration::ZERO, |last| now.duration_since(last));
         self.last_reading = Some(now);
-        let handed = self.readings.handed();
+        let acknowledged = self.readings.acknowledged();
         self.readings.add(reading, now);
-        let is_queued = self.readings.standing(now) > STANDS || reading.queue_age > OLD;
-        let is_late = self.is_late();
+        let path = self.readings.path(now).unwrap_or_default();
+        let is_queued =
+            self.readings.standing(now) > STANDS.max(path / 2) || reading.queue_age > OLD;
         match self.phase {
-            Phase::Climbing { .. } if is_queued || is_late => {
-                let queued = self.readings.throughput(true).filter(|_| is_queued);
-                self.note_measured(queued, now);
-                self.drain(
-                    queued.or_else(|| self.late_throughput().map(|late| self.doubted(late, now))),
-                    now,
-                );
+            Phase::Climbing { .. } if is_queued => {
+                self.drain(self.readings.carried_while_waiting(), now);
             }
             Phase::Climbing { .. } => self.climb(elapsed),
+            Phase::Draining { began, before, was_full, .. }
+                if now.duration_since(began) >= DRAINED && self.readings.relearn(now) =>
+            {
+                // Little is sent, and still it takes this long: that is the path.
+                if !was_full {
+                    self.link = before;
+                }
+                self.plateau = RETURN_PLATEAU;
+                self.phase = Phase::Climbing { progress: Duration::ZERO };
+                self.climb(Duration::ZERO);
+            }
             Phase::Draining { since, best, .. } if is_queued => {
-                // A link that has just narrowed loses much at first: what it carries in its best moment counts.
-                let queued = self.readings.throughput(true).filter(|queued| {
-                    *queued > 1.1 * best || now.duration_since(since) >= MEASURED_OVER
-                });
-                if queued.is_some() {
-                    self.note_measured(queued, now);
-                    self.drain(queued, now);
+                let carried = self.readings.carried_while_waiting();
+                if let Some(carried) = carried.filter(|bits| self.tells(*bits, best, since, now)) {
+                    self.drain(Some(carried), now);
                 }
             }
-            Phase::Draining { .. } if is_late => {}
             Phase::Draining { .. } => {
                 self.phase = Phase::Climbing { progress: Duration::ZERO };
                 self.climb(Duration::ZERO);
             }
-            Phase::Gone if reading.handed != handed => {
+            Phase::Gone if reading.acknowledged != acknowledged => {
                 // What is measured from here on is the link that returned.
                 self.readings = Readings::default();
                 self.readings.add(reading, now);
-                self.phase =
-                    Phase::Draining { began: now, since: now, best: 0.0, before: self.link };
+                self.phase = Phase::Draining {
+                    began: now,
+                    since: now,
+                    best: 0.0,
+                    before: self.link,
+                    was_full: true,
+                };
             }
-            Phase::Gone => self.gone_at = Some(now),
-        }
-        self.tell(now)
-    }
-
-    /// A segment was answered: a new setting for the encoder, if there is one.
-    pub fn on_upload(&mut self, upload: Upload, now: Instant) -> Option<Setting> {
-        let time = upload.handed_in + upload.answered_in;
-        if self.gone_at.is_some_and(|at| now.duration_since(at) <= time) {
-            // It waited for a link that was gone: that says nothing of its width.
-            return None;
-        }
-        self.uploads.add(upload);
-        match self.phase {
-            Phase::Draining { began, before, .. }
-                if now.duration_since(began) >= DRAINED && self.uploads.relearn() =>
-            {
-                // Little is sent, and still it takes this long: that is the path, and the link was not as narrow
-                // as it looked.
-                self.link = (self.link + before) / 2.0;
-                self.plateau = RETURN_PLATEAU;
-            }
-            Phase::Draining { .. } | Phase::Climbing { .. } | Phase::Gone => {}
-        }
-        let throughput = self.uploads.throughput();
-        // While the bitrate is kept low, what went out says little, save that it could be more or is less.
-        let tells = match self.phase {
-            Phase::Climbing { .. } => true,
-            Phase::Draining { .. } | Phase::Gone => {
-                self.uploads.is_growing() || throughput.is_some_and(|bits| bits > self.link)
-            }
-        };
-        if self.is_late() && tells {
-            self.drain(throughput.map(|late| self.doubted(late, now)), now);
+            Phase::Gone => {}
         }
         self.tell(now)
     }
@@ -243,8 +205,6 @@ impl Controller {
     /// Another publication begins, perhaps to another peer: what stood in the last one says nothing of it.
     pub fn on_new_publication(&mut self) {
         self.readings = Readings::default();
-        self.uploads = Uploads::default();
-        self.gone_at = None;
         let link = match self.phase {
             Phase::Climbing { .. } => return,
             Phase::Draining { before, .. } => self.link.max(before * RETURN_SHARE),
@@ -256,76 +216,47 @@ impl Controller {
         self.set(SHARE * self.link);
     }
 
-    /// Whether segments take longer than the path needs, by more than chance.
-    fn is_late(&self) -> bool {
-        let by_chance = LATE.max(self.uploads.path() * 3 / 2);
-        // Where the bitrate grows fast, a small sign is enough: little is lost if it means nothing.
-        let is_fast =
-            matches!(self.phase, Phase::Climbing { progress } if progress > 2 * self.plateau);
-        let unanswered = self.readings.unanswered();
-        match is_fast {
-            true => self.uploads.last_standing(unanswered) > by_chance / 2,
-            false => self.uploads.standing(unanswered) > by_chance,
-        }
+    /// Whether what is carried now says more of the link than the `best` that was measured `since` then. A link that
+    /// has just narrowed loses much at first: what it carries in its best moment counts.
+    fn tells(&self, carried: f64, best: f64, since: Instant, now: Instant) -> bool {
+        let since = now.duration_since(since);
+        carried > 1.1 * best
+            || since >= MEASURED_OVER
+            || since >= MEASURED_LEAST && carried < self.bitrate
     }
 
-    /// What a late answer says, which may be late for other reasons than the link's width.
-    fn doubted(&self, throughput: f64, now: Instant) -> f64 {
-        if throughput < 1.0 {
-            return throughput;
-        }
-        let is_fresh = |at: Instant| now.duration_since(at) < MEASURED_FOR;
-        let measured = self.measured.filter(|(_, at)| is_fresh(*at)).map(|(bits, _)| bits);
-        throughput.max(measured.map_or(LEAST_BY_LATE * self.link, |bits| LEAST_BY_LATE * bits))
-    }
-
-    fn note_measured(&mut self, queued: Option<f64>, now: Instant) {
-        self.measured =
-            queued.filter(|bits| *bits >= 1.0).map(|bits| (bits, now)).or(self.measured);
-    }
-
-    /// What goes out, if the segment whose answer is late took its bytes with it.
-    fn late_throughput(&self) -> Option<f64> {
-        let handed_in = self.uploads.handed_in()?.as_secs_f64();
-        let late = self.uploads.standing(self.readings.unanswered()).as_secs_f64();
-        self.readings.throughput(false).map(|made| made * handed_in / (handed_in + late))
-    }
-
-    /// Something stands, and so many bits per second go out meanwhile.
-    fn drain(&mut self, throughput: Option<f64>, now: Instant) {
-        let (began, before) = match self.phase {
-            Phase::Climbing { .. } | Phase::Gone => (now, self.link),
-            Phase::Draining { began, before, .. } => (began, before),
+    /// Something stands, and so many bits per second are carried meanwhile.
+    fn drain(&mut self, carried: Option<f64>, now: Instant) {
+        let (began, before, was_full) = match self.phase {
+            Phase::Climbing { .. } | Phase::Gone => (now, self.link, false),
+            Phase::Draining { began, before, was_full, .. } => (began, before, was_full),
         };
-        let best = throughput.unwrap_or_default();
-        self.phase = Phase::Draining { began, since: now, best, before };
-        let Some(throughput) = throughput else { return };
-        if throughput < 1.0 {
+        let was_full = was_full || self.readings.is_full();
+        let best = carried.unwrap_or_default();
+        self.phase = Phase::Draining { began, since: now, best, before, was_full };
+        let Some(carried) = carried else { return };
+        if carried < 1.0 {
             self.phase = Phase::Gone;
-            self.gone_at = Some(now);
             self.link = self.within(before * RETURN_SHARE);
             self.plateau = RETURN_PLATEAU;
             self.set(self.link);
             return;
         }
-        let is_same = (throughput - self.link).abs() < SAME_LINK * self.link;
-        self.plateau = PLATEAU;
-        self.link = if is_same {
-            let weight = if throughput > self.link { 0.5 } else { 0.25 };
-            weight * throughput.max(SHARE * self.link) + (1.0 - weight) * self.link
-        } else {
-            throughput
+        let is_same = (carried - self.link).abs() < SAME_LINK * self.link;
+        // What fell far may be the transport that recovers from many losses: that is looked at soon.
+        (self.link, self.plateau) = match is_same {
+            true => ((self.link + carried) / 2.0, PLATEAU),
+            false => (carried, RETURN_PLATEAU),
         };
         self.link = self.within(self.link);
-        let stands = self.readings.age().max(self.uploads.standing(self.readings.unanswered()));
-        let drain = stands.as_secs_f64() / DRAINED_WITHIN.as_secs_f64();
-        self.set(self.link * (SHARE - drain).max(LEAST_SHARE));
+        let drain = self.readings.wait().as_secs_f64() / DRAINED_WITHIN.as_secs_f64();
+        self.set(self.link.min(carried) * (SHARE - drain).max(LEAST_SHARE));
     }
 
     /// Nothing stands, and so much time has passed.
     fn climb(&mut self, elapsed: Duration) {
         let Phase::Climbing { progress } = &mut self.phase else { return };
-        let made = self.readings.throughput(false).unwrap_or_default();
+        let made = self.readings.carried().unwrap_or_default();
         if made >= PROOF * self.bitrate {
             *progress += elapsed;
         }
@@ -388,23 +319,26 @@ mod tests {
     struct Run {
         controller: Controller,
         now: Instant,
-        handed: u64,
+        reading: Reading,
     }
 
     impl Run {
         fn new() -> Self {
-            Self { controller: Controller::new(BOUNDS, FULL), now: Instant::now(), handed: 0 }
+            let round_trip = Some(Duration::from_millis(50));
+            Self {
+                controller: Controller::new(BOUNDS, FULL),
+                now: Instant::now(),
+                reading: Reading { round_trip, ..Reading::default() },
+            }
         }
 
-        /// Readings for so many seconds: a queue of this age, kbit/s that go out. The last bitrate, in kbit/s.
+        /// Readings for so many seconds: a queue of this age, kbit/s that are carried. The last bitrate, in kbit/s.
         fn read(&mut self, seconds: u64, age_ms: u64, kbits: u64) -> u32 {
+            self.reading.queue_age = Duration::from_millis(age_ms);
             for _ in 0..seconds * 4 {
                 self.now += READING_EVERY;
-                self.handed += kbits * 1000 / 8 / 4;
-                let queue_age = Duration::from_millis(age_ms);
-                let reading =
-                    Reading { queue_age, unanswered: Duration::ZERO, handed: self.handed };
-                let _ = self.controller.on_reading(reading, self.now);
+                self.reading.acknowledged += kbits * 1000 / 8 / 4;
+                let _ = self.controller.on_reading(self.reading, self.now);
                 let Setting { bitrate, .. } = self.controller.setting();
                 assert!((BOUNDS.least..=BOUNDS.most).contains(&bitrate));
             }
@@ -426,7 +360,7 @@ mod tests {
 
     #[test]
     fn the_more_stands_the_lower_it_goes_but_not_to_nothing() {
-        assert_eq!(Run::new().read(3, 3000, 1000), 580);
+        assert_eq!(Run::new().read(3, 1500, 1000), 580);
         assert_eq!(Run::new().read(3, 9000, 1000), 400);
     }
 
@@ -434,7 +368,9 @@ mod tests {
     fn an_empty_queue_lets_it_climb_slowly_by_the_limit_and_fast_behind_it() {
         let mut run = Run::new();
         run.read(2, 400, 1000);
-        let after = [3, 17, 10, 10, 20].map(|seconds| run.read(seconds, 0, 1900));
+        assert!(run.read(6, 0, 1900) > 1000, "a link that fell far is tried soon");
+        run.read(2, 400, 1000);
+        let after = [3, 9, 8, 10, 20].map(|seconds| run.read(seconds, 0, 1900));
         assert!(
             matches!(after, [880..=940, 970..=1010, 1300..=1500, 1850..=2000, 2000]),
             "{after:?}"
@@ -469,17 +405,36 @@ mod tests {
     }
 
     #[test]
-    fn late_segments_take_it_down_though_the_queue_is_empty() {
+    fn what_waits_behind_the_queue_counts_too() {
         let mut run = Run::new();
         run.read(10, 0, 2000);
-        for ms in [100, 900, 1700] {
-            let answered_in = Duration::from_millis(ms);
-            let upload = Upload { handed_in: Duration::from_secs(2), answered_in, bytes: 350_000 };
-            let _ = run.controller.on_upload(upload, run.now);
-        }
-        // 1000 kbit/s were measured, but not believed at once.
-        let bitrate = run.controller.setting().bitrate / 1000;
-        assert!((930..=990).contains(&bitrate), "{bitrate}");
+        run.reading.unsent = 40_000;
+        let in_the_kernel = run.read(2, 0, 1000);
+        assert!((800..=880).contains(&in_the_kernel), "{in_the_kernel}");
+
+        let mut run = Run::new();
+        run.read(10, 0, 2000);
+        run.reading.round_trip = Some(Duration::from_millis(450));
+        let on_the_way = run.read(2, 0, 1000);
+        assert!((800..=880).contains(&on_the_way), "{on_the_way}");
+    }
+
+    #[test]
+    fn a_path_that_became_longer_is_no_queue() {
+        let mut run = Run::new();
+        run.read(10, 0, 2000);
+        run.reading.round_trip = Some(Duration::from_millis(350));
+        let after = [3, 20].map(|seconds| run.read(seconds, 0, 1700));
+        assert!(matches!(after, [1200..=1750, 1900..=2000]), "{after:?}");
+    }
+
+    #[test]
+    fn without_the_kernel_the_queue_alone_tells() {
+        let mut run = Run::new();
+        run.reading.round_trip = None;
+        assert_eq!(run.read(20, 0, 2000), 2000);
+        let bitrate = run.read(2, 400, 1000);
+        assert!((800..=880).contains(&bitrate), "{bitrate}");
     }
 
     #[test]
@@ -492,8 +447,7 @@ mod tests {
     #[test]
     fn bounds_that_contradict_each_other_are_one_bitrate() {
         let mut controller = Controller::new(Bounds { least: 5, start: 4, most: 4 }, FULL);
-        let reading =
-            Reading { queue_age: Duration::from_secs(9), unanswered: Duration::ZERO, handed: 0 };
+        let reading = Reading { queue_age: Duration::from_secs(9), ..Reading::default() };
         let _ = controller.on_reading(reading, Instant::now());
         assert_eq!(controller.setting().bitrate, 5);
     }

@@ -81,6 +81,7 @@ pub(crate) struct Tcp<'a> {
     credit: f64,
     acks: VecDeque<(f64, u64, u64)>,
     last_round_trip: f64,
+    smoothed: f64,
     last_ack: f64,
     delivered: u64,
 }
@@ -105,6 +106,7 @@ impl<'a> Tcp<'a> {
             credit: 0.0,
             acks: VecDeque::new(),
             last_round_trip: link.round_trip_at(0.0),
+            smoothed: link.round_trip_at(0.0),
             last_ack: 0.0,
             delivered: 0,
         }
@@ -113,6 +115,16 @@ impl<'a> Tcp<'a> {
     /// Bytes handed in and not acknowledged.
     pub(crate) fn buffered(&self) -> usize {
         self.buffered
+    }
+
+    /// Bytes handed in and not sent.
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent
+    }
+
+    /// What round trips took of late, in seconds.
+    pub(crate) fn round_trip(&self) -> f64 {
+        self.smoothed
     }
 
     /// Bytes that arrived, in order.
@@ -171,6 +183,7 @@ impl<'a> Tcp<'a> {
         let Some(packet) = self.flight.get_mut(at).filter(|packet| !packet.acked) else { return };
         packet.acked = true;
         self.last_round_trip = self.now - packet.sent;
+        self.smoothed += (self.last_round_trip - self.smoothed) / 8.0;
         let mut shrinks = false;
         for packet in &mut self.flight {
             if !packet.acked && !packet.lost && packet.order + 3 <= order {

@@ -27,7 +27,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::capacity::{
     ACKNOWLEDGE_TIME, ALIVE_AFTER, ALIVE_EVERY, ALIVE_TRIES, CONNECT_TIME, FIRST_CONNECT_TIME,
-    SEND_BUFFER, TLS_PEERS, UNSENT,
+    SEND_BUFFER, TLS_BUFFER, TLS_PEERS, UNSENT,
 };
 use crate::http::io::lookup::Lookups;
 use crate::http::io::{ConnectError, authorities};
@@ -120,7 +120,7 @@ impl Connector {
         }
         let (config, name) = self.tls(peer, alpn)?;
         let stream = TlsConnector::from(config)
-            .connect(name, tcp)
+            .connect_with(name, tcp, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)))
             .await
             .map_err(|error| ConnectError::from_tls(peer, alpn, error))?;
         if alpn == Alpn::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
@@ -235,13 +235,17 @@ impl Stream {
     /// From now on the connection breaks when what is sent is not acknowledged within [`ACKNOWLEDGE_TIME`]. For
     /// one that is there to send: the kernel judges one that is silent by the same time.
     pub fn expect_acknowledgement(&self) -> io::Result<()> {
-        let tcp = match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
-        };
-        let socket = SockRef::from(tcp);
+        let socket = SockRef::from(self.tcp());
         socket.set_keepalive(false)?;
         socket.set_tcp_user_timeout(Some(ACKNOWLEDGE_TIME))
+    }
+
+    /// The connection below TLS.
+    pub(super) fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
     }
 }
 

@@ -18,8 +18,8 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
-use crate::capacity::RESPONSE_HEAD;
-use crate::http::io::{Allowance, Alpn, Connector, Guarded};
+use crate::capacity::{RESPONSE_HEAD, SENDER_BUFFER};
+use crate::http::io::{Allowance, Alpn, Connector, Gauge, Gauges, Guarded};
 use crate::trickle::io::post::Body;
 use crate::trickle::{Channel, LinkError};
 
@@ -59,8 +59,8 @@ impl<T> Drop for Task<T> {
 pub(super) struct Route {
     pub(super) connector: Arc<Connector>,
     pub(super) channel: Channel,
-    /// It is there to send: what is sent has to be acknowledged in time.
-    pub(super) sends: bool,
+    /// It is there to send: what is sent has to be acknowledged in time, and is looked at.
+    pub(super) sends: Option<Arc<Gauges>>,
 }
 
 impl Route {
@@ -117,15 +117,16 @@ impl Route {
             .connect(self.channel.expose(), Alpn::Http1)
             .await
             .map_err(|error| LinkError::Connect(Box::new(error)))?;
-        if self.sends {
+        let gauge = self.sends.as_ref().and_then(|gauges| {
             // Without it, a link that is gone is noticed later.
             let _ = stream.expect_acknowledgement();
-        }
+            gauges.add(&stream).ok()
+        });
         // Segments have limits of their own.
         let left = Allowance::new(usize::MAX);
         let stream = Guarded::new(stream, left.clone());
         let (requests, connection) = http1::Builder::new()
-            .max_buf_size(RESPONSE_HEAD)
+            .max_buf_size(if self.sends.is_some() { SENDER_BUFFER } else { RESPONSE_HEAD })
             .max_headers(HEADER_LINES)
             .handshake(TokioIo::new(stream))
             .await
@@ -134,7 +135,7 @@ impl Route {
             // Its error reaches whoever waits for the answer.
             let _ = connection.await;
         });
-        Ok(Link { requests, left, _connection: connection })
+        Ok(Link { requests, left, _gauge: gauge, _connection: connection })
     }
 }
 
@@ -144,6 +145,7 @@ pub(super) struct Link {
     requests: http1::SendRequest<Body>,
     /// What the peer may still send; nothing more after a flood.
     left: Allowance,
+    _gauge: Option<Gauge>,
     _connection: Task<()>,
 }
 

@@ -6,17 +6,15 @@
 //!
 //! Does not: create the channel, or start over after an end.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use heapless::Deque;
 use http::{HeaderValue, Method};
 
 use crate::capacity::{CHUNK_TIME, LEAVE_TIME, OPENER_TIME, SLOW_TIME};
 use crate::fault::Fault;
-use crate::http::io::Connector;
-use crate::rate;
+use crate::http::io::{Connector, Flow, Gauges};
 use crate::segment::Pieces;
 use crate::stop::Stop;
 use crate::trickle::io::jitter;
@@ -42,41 +40,13 @@ pub struct Counters {
     pub last_upload_micros: AtomicU64,
     /// Something goes wrong, and nothing right.
     pub is_troubled: AtomicBool,
-    uploads: Mutex<Uploads>,
-}
-
-/// The last uploads, for the one who sets the bitrate by them.
-#[derive(Debug, Default)]
-struct Uploads {
-    complete: Deque<rate::Upload, 8>,
-    /// When the body of the oldest segment without an answer was complete.
-    unanswered: Option<Instant>,
+    pub(super) gauges: Arc<Gauges>,
 }
 
 impl Counters {
-    /// How the segments went that were answered since this was asked last; only the latest are kept.
-    pub fn take_uploads(&self) -> impl Iterator<Item = rate::Upload> {
-        std::mem::take(&mut self.uploads.lock().unwrap_or_else(PoisonError::into_inner).complete)
-            .into_iter()
-    }
-
-    /// How long the answer to the oldest complete segment has been awaited; zero if none is awaited.
-    pub fn unanswered(&self, now: Instant) -> Duration {
-        let uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        uploads.unanswered.map_or(Duration::ZERO, |since| now.duration_since(since))
-    }
-
-    pub(super) fn on_upload(&self, upload: rate::Upload) {
-        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        if uploads.complete.is_full() {
-            uploads.complete.pop_front();
-        }
-        // There is room.
-        let _ = uploads.complete.push_back(upload);
-    }
-
-    pub(super) fn set_unanswered(&self, since: Option<Instant>) {
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).unanswered = since;
+    /// What the kernel knows of the connections; `None` if it does not tell.
+    pub fn flow(&self) -> Option<Flow> {
+        self.gauges.read()
     }
 }
 
@@ -129,7 +99,8 @@ impl Publisher {
         mime: HeaderValue,
         counters: Arc<Counters>,
     ) -> Self {
-        let route = Arc::new(Route { connector, channel, sends: true });
+        let sends = Some(Arc::clone(&counters.gauges));
+        let route = Arc::new(Route { connector, channel, sends });
         Self { route, mime, counters, times: PublishTimes::default() }
     }
 

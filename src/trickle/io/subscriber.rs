@@ -80,7 +80,7 @@ type Answered = Result<(Link, Response<Incoming>), LinkError>;
 impl Subscriber {
     /// A subscriber to `channel`.
     pub fn new(connector: Arc<Connector>, channel: Channel) -> Self {
-        let route = Arc::new(Route { connector, channel, sends: false });
+        let route = Arc::new(Route { connector, channel, sends: None });
         Self { route, times: SubscribeTimes::default() }
     }
 

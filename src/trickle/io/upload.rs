@@ -17,7 +17,6 @@ use http::Method;
 use tokio::sync::mpsc::OwnedPermit;
 
 use crate::fault::Fault;
-use crate::rate;
 use crate::segment::{Piece, Pieces, Place, Seq};
 use crate::stop::Stop;
 use crate::trickle::io::flight::{Flight, Stage};
@@ -121,8 +120,6 @@ impl<P: Pieces> Upload<P> {
             let ending = self.on(event);
             let in_flight = u64::try_from(self.publication.in_flight()).unwrap_or(u64::MAX);
             self.publisher.counters.in_flight.store(in_flight, Ordering::Relaxed);
-            let unanswered = self.flight.ended.first().map(|post| post.ended);
-            self.publisher.counters.set_unanswered(unanswered);
             let is_troubled = self.trouble.is_some();
             self.publisher.counters.is_troubled.store(is_troubled, Ordering::Relaxed);
             if let Some(ending) = ending {
@@ -314,8 +311,6 @@ impl<P: Pieces> Upload<P> {
             let micros = u64::try_from(post.began.elapsed().as_micros()).unwrap_or(u64::MAX);
             counters.segments.fetch_add(1, Ordering::Relaxed);
             counters.last_upload_micros.store(micros, Ordering::Relaxed);
-            let (handed_in, answered_in) = (post.ended - post.began, post.ended.elapsed());
-            counters.on_upload(rate::Upload { handed_in, answered_in, bytes: post.bytes });
         } else if stage != Stage::Ahead || !matches!(self.hand, Hand::Empty) {
             self.trouble.get_or_insert_with(Instant::now);
         }
@@ -356,7 +351,6 @@ impl<P: Pieces> Upload<P> {
     /// time. Tells the last thing that went wrong before.
     pub(super) async fn finish(mut self, ending: &Ending) -> Option<LinkError> {
         self.publisher.counters.in_flight.store(0, Ordering::Relaxed);
-        self.publisher.counters.set_unanswered(None);
         self.publisher.counters.is_troubled.store(false, Ordering::Relaxed);
         self.flight.ahead = None;
         self.closing = None;
