@@ -71,7 +71,11 @@ fn soak(scene: &Scene, time: Duration, seed: u64) -> Result<Figures, String> {
         let name = stage.play(&mut chance);
         let over = Instant::now();
         let took = recovered(&mut stage, over, &name)?;
-        println!("{at:6} s  {name}: frames {:.2} s after it was over", took.as_secs_f64());
+        let rss = stage.agent.holds().rss;
+        println!(
+            "{at:6} s {rss} KiB  {name}: frames {:.2} s after it was over",
+            took.as_secs_f64()
+        );
         figures.recovered(&name, took);
         stage.check()?;
     }
