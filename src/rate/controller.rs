@@ -35,7 +35,7 @@ const LEAST_SEND_BUFFER: usize = 32 << 10;
 /// What of the measured link is used right after it was measured.
 const SHARE: f64 = 0.88;
 /// When the curve is back at the measured link.
-const PLATEAU: Duration = Duration::from_secs(8);
+const PLATEAU: Duration = Duration::from_secs(6);
 /// And at one that was not measured, as it was gone or its path became another.
 const RETURN_PLATEAU: Duration = Duration::from_secs(3);
 /// Behind the curve, a limit that is gone: doubled within this time.
@@ -159,6 +159,9 @@ impl Controller {
         let path = self.readings.path(now).unwrap_or_default();
         let is_queued =
             self.readings.standing(now) > STANDS.max(path / 2) || reading.queue_age > OLD;
+        if let Phase::Draining { was_full, .. } = &mut self.phase {
+            *was_full |= self.readings.is_full();
+        }
         match self.phase {
             Phase::Climbing { .. } if is_queued => {
                 self.drain(self.readings.carried_while_waiting(), now);
@@ -243,11 +246,8 @@ impl Controller {
             return;
         }
         let is_same = (carried - self.link).abs() < SAME_LINK * self.link;
-        // What fell far may be the transport that recovers from many losses: that is looked at soon.
-        (self.link, self.plateau) = match is_same {
-            true => ((self.link + carried) / 2.0, PLATEAU),
-            false => (carried, RETURN_PLATEAU),
-        };
+        self.plateau = PLATEAU;
+        self.link = if is_same { (self.link + carried) / 2.0 } else { carried };
         self.link = self.within(self.link);
         let drain = self.readings.wait().as_secs_f64() / DRAINED_WITHIN.as_secs_f64();
         self.set(self.link.min(carried) * (SHARE - drain).max(LEAST_SHARE));
@@ -368,11 +368,9 @@ mod tests {
     fn an_empty_queue_lets_it_climb_slowly_by_the_limit_and_fast_behind_it() {
         let mut run = Run::new();
         run.read(2, 400, 1000);
-        assert!(run.read(6, 0, 1900) > 1000, "a link that fell far is tried soon");
-        run.read(2, 400, 1000);
-        let after = [3, 9, 8, 10, 20].map(|seconds| run.read(seconds, 0, 1900));
+        let after = [3, 5, 8, 10, 15].map(|seconds| run.read(seconds, 0, 1900));
         assert!(
-            matches!(after, [880..=940, 970..=1010, 1300..=1500, 1850..=2000, 2000]),
+            matches!(after, [900..=960, 970..=1010, 1200..=1400, 1850..=2000, 2000]),
             "{after:?}"
         );
     }
@@ -426,6 +424,18 @@ mod tests {
         run.reading.round_trip = Some(Duration::from_millis(350));
         let after = [3, 20].map(|seconds| run.read(seconds, 0, 1700));
         assert!(matches!(after, [1200..=1750, 1900..=2000]), "{after:?}");
+    }
+
+    #[test]
+    fn a_link_that_got_narrow_with_its_path_stays_narrow() {
+        let mut run = Run::new();
+        run.read(10, 0, 2000);
+        run.reading.round_trip = Some(Duration::from_millis(350));
+        run.reading.unsent = 40_000;
+        run.read(2, 0, 1000);
+        run.reading.unsent = 0;
+        let after = [6, 6].map(|seconds| run.read(seconds, 0, 850));
+        assert!(matches!(after, [750..=1000, 850..=1250]), "{after:?}");
     }
 
     #[test]

@@ -44,7 +44,9 @@ pub struct Reading {
 struct Kept {
     at: Instant,
     reading: Reading,
-    /// How long a bit waits.
+    /// How long a bit waits before it is sent.
+    backlog: Duration,
+    /// The same until it arrives.
     wait: Duration,
 }
 
@@ -61,23 +63,22 @@ impl Readings {
         if self.kept.is_full() {
             self.kept.pop_front();
         }
-        let kept = Kept { at: now, reading, wait: Duration::ZERO };
+        let (backlog, wait) = (Duration::ZERO, Duration::ZERO);
+        let kept = Kept { at: now, reading, backlog, wait };
         // There is room.
         let _ = self.kept.push_back(kept);
-        let wait = self.wait_of(&reading, now);
+        let backlog = self.backlog_of(&reading);
+        let on_the_way = reading.round_trip.zip(self.path(now));
+        let on_the_way = on_the_way.map(|(took, path)| took.saturating_sub(path));
         if let Some(last) = self.kept.back_mut() {
-            last.wait = wait;
+            (last.backlog, last.wait) = (backlog, backlog + on_the_way.unwrap_or_default());
         }
     }
 
-    fn wait_of(&self, reading: &Reading, now: Instant) -> Duration {
+    fn backlog_of(&self, reading: &Reading) -> Duration {
         let rate = self.carried().unwrap_or_default();
         let unsent = if rate > 0.0 { float(8 * reading.unsent) / rate } else { 0.0 };
-        let on_the_way = reading.round_trip.zip(self.path(now));
-        let on_the_way = on_the_way.map(|(took, path)| took.saturating_sub(path));
-        reading.queue_age
-            + Duration::from_secs_f64(unsent.min(STANDING.as_secs_f64()))
-            + on_the_way.unwrap_or_default()
+        reading.queue_age + Duration::from_secs_f64(unsent.min(STANDING.as_secs_f64()))
     }
 
     /// What the path itself needs for a round trip.
@@ -132,7 +133,7 @@ impl Readings {
 
     /// Whether the transport takes less than it is given.
     pub(super) fn is_full(&self) -> bool {
-        self.kept.back().is_some_and(|kept| kept.reading.queue_age > SHORT)
+        self.kept.back().is_some_and(|kept| kept.backlog > SHORT)
     }
 
     /// Bits per second that the peer acknowledged of late.

@@ -46,6 +46,8 @@ struct Known {
     /// Bytes acknowledged over connections that are closed now, and over those that are not.
     acknowledged: u64,
     kernel: Option<Socket>,
+    /// What was told last.
+    told: Option<Flow>,
 }
 
 #[derive(Debug)]
@@ -72,10 +74,11 @@ impl Gauges {
         Ok(Gauge(gauge))
     }
 
-    /// What is known now; `None` if the kernel does not tell, or there is no connection.
+    /// What is known now. Without a connection nothing more is acknowledged. `None` if the kernel has told nothing
+    /// so far.
     pub fn read(&self) -> Option<Flow> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Known { connections, acknowledged, kernel } = &mut *known;
+        let Known { connections, acknowledged, kernel, told } = &mut *known;
         connections.retain(|connection| connection.gauge.strong_count() > 0);
         if kernel.is_none() {
             *kernel = Some(ask_kernel().ok()?);
@@ -85,15 +88,20 @@ impl Gauges {
         let mut unsent = 0;
         for connection in connections {
             let Some(info) = info(kernel, connection.ends) else { continue };
-            *acknowledged += info.bytes_acked.saturating_sub(connection.acknowledged);
-            connection.acknowledged = connection.acknowledged.max(info.bytes_acked);
+            // What came out of order waits for what was lost, but has arrived.
+            let arrived = info.bytes_acked + u64::from(info.sacked) * u64::from(info.snd_mss);
+            *acknowledged += arrived.saturating_sub(connection.acknowledged);
+            connection.acknowledged = connection.acknowledged.max(arrived);
             unsent += u64::from(info.notsent_bytes);
             if latest.as_ref().is_none_or(|latest| info.last_ack_recv < latest.last_ack_recv) {
                 latest = Some(info);
             }
         }
-        let round_trip = Duration::from_micros(latest?.rtt.into());
-        Some(Flow { acknowledged: *acknowledged, unsent, round_trip })
+        let round_trip = latest.map(|latest| Duration::from_micros(latest.rtt.into()));
+        if let Some(round_trip) = round_trip.or(told.map(|told| told.round_trip)) {
+            *told = Some(Flow { acknowledged: *acknowledged, unsent, round_trip });
+        }
+        *told
     }
 }
 
@@ -178,7 +186,8 @@ mod tests {
             assert!(flow.round_trip > Duration::ZERO);
             acknowledged = flow.acknowledged;
         }
-        assert_eq!(gauges.read(), None, "both are closed");
+        let flow = gauges.read().expect("both are closed, and nothing is forgotten");
+        assert_eq!((flow.acknowledged, flow.unsent), (acknowledged, 0));
     }
 
     #[tokio::test]
