@@ -21,7 +21,7 @@
 //! | the encoder makes much less than it may | the curve waits: more would prove nothing |
 //! | less is carried than the link was thought to, but not by much | it moves there by half: TCP has its moods |
 //!
-//! The numbers below were found on the links of `tests/rate.rs`.
+//! The numbers below were found on the links of `tests/rate.rs`, and on those of `tests/links`.
 //!
 //! Does not: drop what waits; the queue does.
 
@@ -122,7 +122,7 @@ enum Phase {
     /// `best` was measured since then; the link was `before` when nothing stood yet, at `began`. The transport was
     /// seen to be full since, or not.
     Draining { began: Instant, since: Instant, best: f64, before: f64, was_full: bool },
-    /// Nothing goes out.
+    /// Nothing arrives.
     Gone,
 }
 

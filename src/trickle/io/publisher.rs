@@ -44,7 +44,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// What the kernel knows of the connections; `None` if it does not tell.
+    /// What the kernel knows of the connections; `None` if it has told nothing so far.
     pub fn flow(&self) -> Option<Flow> {
         self.gauges.read()
     }
