@@ -30,11 +30,8 @@ use crate::capacity::{
     SEND_BUFFER, TLS_BUFFER, TLS_PEERS, UNSENT,
 };
 use crate::http::io::lookup::Lookups;
-use crate::http::io::{ConnectError, authorities};
+use crate::http::io::{ConnectError, authorities, congestion};
 use crate::http::{Authority, Judge, Scheme, TlsPeer, Url};
-
-/// How the kernel decides how fast to send: BBR goes by what arrives, and takes no chance loss for a full link.
-const CONGESTION: &[u8] = b"bbr";
 
 /// The protocol offered in the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -220,8 +217,7 @@ async fn connect_to(address: SocketAddr, send_buffer: u32) -> io::Result<TcpStre
     let stream = socket.connect(address).await?;
     let socket = SockRef::from(&stream);
     socket.set_tcp_notsent_lowat(UNSENT)?;
-    // Where the kernel has no such, its own choice holds.
-    let _ = socket.set_tcp_congestion(CONGESTION);
+    congestion::choose(&stream);
     let alive = TcpKeepalive::new().with_time(ALIVE_AFTER).with_interval(ALIVE_EVERY);
     socket.set_tcp_keepalive(&alive.with_retries(ALIVE_TRIES))?;
     Ok(stream)

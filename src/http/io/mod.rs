@@ -4,6 +4,7 @@
 
 mod authorities;
 mod call;
+mod congestion;
 mod connect;
 mod connect_error;
 mod gauge;
@@ -14,6 +15,7 @@ mod reach;
 
 pub use authorities::{CaFileError, service_client};
 pub use call::{Answer, Call, CallError, Client};
+pub use congestion::Congestion;
 pub use connect::{Alpn, Connector, Stream};
 pub use connect_error::ConnectError;
 pub use gauge::{Flow, Gauge, Gauges};

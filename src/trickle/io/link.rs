@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
 use crate::capacity::{RESPONSE_HEAD, SENDER_BUFFER};
-use crate::http::io::{Allowance, Alpn, Connector, Gauge, Gauges, Guarded};
+use crate::http::io::{Allowance, Alpn, Congestion, Connector, Gauge, Gauges, Guarded};
 use crate::trickle::io::post::Body;
 use crate::trickle::{Channel, LinkError};
 
@@ -87,6 +87,10 @@ impl Route {
         mut request: Request<Body>,
     ) -> Result<(Link, Response<Incoming>), LinkError> {
         if let Some(mut link) = spare {
+            if let Some(congestion) = &link.congestion {
+                // Without it, the segment goes at the pace of the last one.
+                let _ = congestion.forget();
+            }
             link.left.end_at_flood(&mut request);
             match link.requests.try_send_request(request).await {
                 Ok(response) => return Ok((link, response)),
@@ -117,6 +121,7 @@ impl Route {
             .connect(self.channel.expose(), Alpn::Http1)
             .await
             .map_err(|error| LinkError::Connect(Box::new(error)))?;
+        let congestion = self.sends.as_ref().and_then(|_| Congestion::of(&stream).ok());
         let gauge = self.sends.as_ref().and_then(|gauges| {
             // Without it, a link that is gone is noticed later.
             let _ = stream.expect_acknowledgement();
@@ -135,7 +140,7 @@ impl Route {
             // Its error reaches whoever waits for the answer.
             let _ = connection.await;
         });
-        Ok(Link { requests, left, _gauge: gauge, _connection: connection })
+        Ok(Link { requests, left, congestion, _gauge: gauge, _connection: connection })
     }
 }
 
@@ -145,6 +150,7 @@ pub(super) struct Link {
     requests: http1::SendRequest<Body>,
     /// What the peer may still send; nothing more after a flood.
     left: Allowance,
+    congestion: Option<Congestion>,
     _gauge: Option<Gauge>,
     _connection: Task<()>,
 }
