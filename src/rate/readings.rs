@@ -76,9 +76,12 @@ impl Readings {
     }
 
     fn backlog_of(&self, reading: &Reading) -> Duration {
-        let rate = self.carried().unwrap_or_default();
-        let unsent = if rate > 0.0 { float(8 * reading.unsent) / rate } else { 0.0 };
-        reading.queue_age + Duration::from_secs_f64(unsent.min(STANDING.as_secs_f64()))
+        let most = STANDING.as_secs_f64();
+        let unsent = match self.carried() {
+            Some(rate) if reading.unsent > 0 => (float(8 * reading.unsent) / rate).min(most),
+            _ => 0.0,
+        };
+        reading.queue_age + Duration::from_secs_f64(unsent)
     }
 
     /// What the path itself needs for a round trip.
@@ -144,6 +147,12 @@ impl Readings {
     /// The same since something waits.
     pub(super) fn carried_while_waiting(&self) -> Option<f64> {
         self.rate(|kept| kept.wait > SHORT)
+    }
+
+    /// The same over the last second.
+    pub(super) fn carried_of_late(&self) -> Option<f64> {
+        let last = self.kept.back()?;
+        self.rate(|kept| last.at.duration_since(kept.at) <= STANDING)
     }
 
     fn rate(&self, counts: impl Fn(&Kept) -> bool) -> Option<f64> {
@@ -238,11 +247,15 @@ mod tests {
 
     #[test]
     fn what_stops_has_carried_nothing() {
-        Run::new().add(12, 0, 1000, 0, 20).add(13, 500, 0, 9000, 20).check(
-            500,
-            Some(0.0),
-            Some(0.0),
-        );
+        let run = Run::new().add(12, 0, 1000, 0, 20).add(13, 500, 0, 0, 20);
+        run.check(500, Some(0.0), Some(0.0));
+    }
+
+    #[test]
+    fn what_is_not_sent_at_all_waits_for_a_second() {
+        let run = Run::new().add(12, 0, 1000, 0, 20).add(13, 500, 0, 9000, 20);
+        run.check(1500, Some(0.0), Some(0.0));
+        Run::new().add(1, 0, 0, 9000, 20).check(0, None, None);
     }
 
     /// Whether the path is learned after round trips of so many ms, two seconds each.
