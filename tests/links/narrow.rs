@@ -18,13 +18,13 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         fault: "uplink of 1 Mbit/s, 300 ms round trip; then wide again",
         must: "≥ 70 % of the link within 20 s, latency < 1 s, no ± 20 %; up again within 60 s",
-        seconds: 170,
+        seconds: 130,
         play: |scene| narrow(scene, "rate=1000000 delay=0.15 loss=0"),
     },
     Row {
         fault: "uplink of 1 Mbit/s, 300 ms round trip, 1 % loss; then wide again",
-        must: "≥ 70 % of what TCP can carry there within 20 s, latency < 1 s, no ± 20 % or what TCP swings there; up again within 60 s",
-        seconds: 190,
+        must: "the same; without BBR ≥ 70 % of what TCP can carry there, no ± 20 % or what TCP swings there",
+        seconds: 130,
         play: |scene| narrow(scene, "rate=1000000 delay=0.15 loss=0.01"),
     },
 ];
@@ -32,6 +32,8 @@ pub(crate) const ROWS: &[Row] = &[
 /// Noise cannot be compressed: the encoder needs every bit that it may use.
 const NOISE: &str = "videotestsrc is-live=true pattern=snow ! \
                      video/x-raw,width=640,height=360,framerate=24/1";
+/// What the link carries when it is narrow, in bits per second.
+const LINK: f64 = 1e6;
 /// What the job is to send at first.
 const BITRATE: &str = "2 Mbit/s";
 
@@ -64,8 +66,12 @@ impl Lateness {
 fn narrow(scene: &mut Scene, how: &str) {
     let mut link = Link::new();
     let wide = "rate=20000000 delay=0.02 loss=0";
-    link.make(how);
-    let (limit, swings) = bulk(scene, &link);
+    let (limit, swings) = if has_bbr() {
+        (LINK, 20)
+    } else {
+        link.make(how);
+        bulk(scene, &link)
+    };
     link.make(wide);
     let place = link.place();
     let source = ["--source.kind", "pipeline", "--source.fragment", NOISE];
@@ -96,7 +102,7 @@ fn narrow(scene: &mut Scene, how: &str) {
     scene.at_least("kbit/s from 20 to 60 s", (mean / 1000.0) as u64, (limit * 0.7 / 1000.0) as u64);
     scene.within("lateness p50", Some(Duration::from_secs_f64(at(0.5).max(0.0))), s(1));
     scene.within("p95", Some(Duration::from_secs_f64(at(0.95).max(0.0))), s(1));
-    scene.at_most("oscillation %", swing(&rates, mean), swings.max(20));
+    scene.at_most("oscillation %", swing(&rates, mean), swings);
 
     let widened = link.make(wide);
     late(50);
@@ -108,6 +114,12 @@ fn narrow(scene: &mut Scene, how: &str) {
     scene.holds("the agent runs", agent.runs());
     scene.at_most("jobs", place.jobs(), 1);
     scene.right(&place.violations());
+}
+
+/// Whether connections can be made to send by BBR.
+fn has_bbr() -> bool {
+    let known = "/proc/sys/net/ipv4/tcp_available_congestion_control";
+    std::fs::read_to_string(known).is_ok_and(|known| known.split_whitespace().any(|n| n == "bbr"))
 }
 
 /// Bits per second of these seconds.
@@ -157,5 +169,5 @@ fn bulk(scene: &mut Scene, link: &Link) -> (f64, u64) {
     sender.kill();
     wait(s(2));
     scene.note(format!("TCP alone gets {:.0} kbit/s and swings by {swings} %", rate / 1000.0));
-    (rate, swings)
+    (rate, swings.max(20))
 }
