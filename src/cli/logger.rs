@@ -146,8 +146,9 @@ mod tests {
             (Level::Debug, "not shown"),
             (Level::Info, &long),
         ] {
-            let args = format_args!("{text}");
-            lines.log(&Record::builder().target("t").level(level).args(args).build());
+            let mut record = Record::builder();
+            let record = record.target("t").level(level);
+            lines.log(&record.args(format_args!("{text}")).build());
         }
         let seen = lines.0.0.into_inner().unwrap();
         assert_eq!(seen[0], "a [2Jb ERROR c");

@@ -6,6 +6,7 @@
 
 pub mod io;
 mod service;
+mod sock_diag;
 mod tls;
 mod url;
 

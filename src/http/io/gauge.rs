@@ -11,19 +11,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
-use netlink_packet_sock_diag::inet::nlas::{Nla, TcpInfo};
-use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
-use netlink_packet_sock_diag::{AF_INET, AF_INET6, IPPROTO_TCP, SockDiagMessage};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr as NetlinkAddr};
 
 use crate::http::io::Stream;
+use crate::http::sock_diag::{TcpInfo, request, tcp_info};
 
 /// An answer is some 500 bytes.
 const ANSWER: usize = 4096;
-/// Of the kernel's identifiers of a socket, the one that says: find it by its addresses.
-const BY_ADDRESS: [u8; 8] = [0xff; 8];
 
 /// What is known of all connections together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,15 +84,16 @@ impl Gauges {
         for connection in connections {
             let Some(info) = info(kernel, connection.ends) else { continue };
             // What came out of order waits for what was lost, but has arrived.
-            let arrived = info.bytes_acked + u64::from(info.sacked) * u64::from(info.snd_mss);
+            let arrived = info.acknowledged + u64::from(info.sacked) * u64::from(info.packet);
             *acknowledged += arrived.saturating_sub(connection.acknowledged);
             connection.acknowledged = connection.acknowledged.max(arrived);
-            unsent += u64::from(info.notsent_bytes);
-            if latest.as_ref().is_none_or(|latest| info.last_ack_recv < latest.last_ack_recv) {
+            unsent += u64::from(info.unsent);
+            if latest.as_ref().is_none_or(|latest| info.acknowledged_ago < latest.acknowledged_ago)
+            {
                 latest = Some(info);
             }
         }
-        let round_trip = latest.map(|latest| Duration::from_micros(latest.rtt.into()));
+        let round_trip = latest.map(|latest| Duration::from_micros(latest.round_trip.into()));
         if let Some(round_trip) = round_trip.or(told.map(|told| told.round_trip)) {
             *told = Some(Flow { acknowledged: *acknowledged, unsent, round_trip });
         }
@@ -115,42 +111,10 @@ fn ask_kernel() -> io::Result<Socket> {
 
 /// What the kernel says of the connection between these ends.
 fn info(kernel: &Socket, [local, peer]: [SocketAddr; 2]) -> Option<TcpInfo> {
-    let (family, interface_id) = match local {
-        SocketAddr::V4(_) => (AF_INET, 0),
-        SocketAddr::V6(local) => (AF_INET6, local.scope_id()),
-    };
-    let request = InetRequest {
-        family,
-        protocol: IPPROTO_TCP,
-        extensions: ExtensionFlags::INFO,
-        states: StateFlags::all(),
-        socket_id: SocketId {
-            source_port: local.port(),
-            destination_port: peer.port(),
-            source_address: local.ip(),
-            destination_address: peer.ip(),
-            interface_id,
-            cookie: BY_ADDRESS,
-        },
-    };
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST;
-    let message = SockDiagMessage::InetRequest(request);
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(message));
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    kernel.send(&bytes, 0).ok()?;
+    kernel.send(&request(local, peer), 0).ok()?;
     let mut answer = Vec::with_capacity(ANSWER);
     kernel.recv(&mut answer, 0).ok()?;
-    let answer = NetlinkMessage::<SockDiagMessage>::deserialize(&answer).ok()?;
-    let NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(answer)) = answer.payload else {
-        return None;
-    };
-    answer
-        .nlas
-        .into_iter()
-        .find_map(|nla| if let Nla::TcpInfo(info) = nla { Some(info) } else { None })
+    tcp_info(&answer)
 }
 
 #[cfg(test)]
@@ -162,6 +126,10 @@ mod tests {
 
     async fn pair() -> (Stream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        connected(listener).await
+    }
+
+    async fn connected(listener: TcpListener) -> (Stream, TcpStream) {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         (Stream::Plain(stream), listener.accept().await.unwrap().0)
     }
@@ -202,6 +170,21 @@ mod tests {
         }
         let flow = gauges.read().expect("the kernel tells");
         assert!(flow.unsent > 0 && flow.acknowledged < written, "{flow:?} of {written}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_of_ipv6_is_found_too() {
+        // Where there is none, there is nothing to look at.
+        let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
+        let (mut stream, mut peer) = connected(listener).await;
+        let gauges = Gauges::default();
+        let _gauge = gauges.add(&stream).unwrap();
+        stream.write_all(&[7; 1000]).await.unwrap();
+        peer.read_exact(&mut [0; 1000]).await.unwrap();
+        peer.write_all(b"!").await.unwrap();
+        stream.read_exact(&mut [0]).await.unwrap();
+        let flow = gauges.read().expect("the kernel tells");
+        assert!((1000..=1001).contains(&flow.acknowledged), "{flow:?}");
     }
 
     #[test]

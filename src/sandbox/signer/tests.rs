@@ -35,7 +35,7 @@ fn info(wei: i64, ticket: u64, random: u8) -> OrchestratorInfo {
         auth_token: Some(AuthToken {
             token: Bytes::from_static(b"t"),
             session_id: "s".to_owned(),
-            expiration: (NOW + seconds(3600)).as_secs().cast_signed(),
+            expiration: i64::try_from((NOW + seconds(3600)).as_secs()).unwrap(),
         }),
         ..OrchestratorInfo::default()
     }
