@@ -14,7 +14,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 /// Bytes of a request.
-pub(super) const REQUEST: usize = 72;
+const REQUEST: usize = 72;
 /// Both ways (linux/sock_diag.h).
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 /// linux/netlink.h.
@@ -47,7 +47,7 @@ pub(super) struct TcpInfo {
 }
 
 /// The question for the connection between these ends.
-pub(super) fn request(local: SocketAddr, peer: SocketAddr) -> [u8; REQUEST] {
+pub(super) fn request(local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
     let (family, interface) = match local {
         SocketAddr::V4(_) => (AF_INET, 0),
         SocketAddr::V6(local) => (AF_INET6, local.scope_id()),
@@ -69,7 +69,7 @@ pub(super) fn request(local: SocketAddr, peer: SocketAddr) -> [u8; REQUEST] {
     request.extend(interface.to_ne_bytes());
     // It is to be found by its ends, not by the kernel's number for it.
     request.extend([0xff; 8]);
-    request.try_into().unwrap_or([0; REQUEST])
+    request
 }
 
 /// An address in four words.
@@ -174,6 +174,7 @@ mod tests {
     fn a_request_names_both_ends() {
         let [local, peer] = ["10.1.2.3:1027", "[2001:db8::1]:443"].map(|end| end.parse().unwrap());
         let request = request(local, peer);
+        assert_eq!(request.len(), REQUEST);
         assert_eq!(request[..4], 72_u32.to_ne_bytes());
         assert_eq!(request[16..20], [AF_INET, IPPROTO_TCP, 2, 0]);
         assert_eq!(request[24..28], [4, 3, 1, 187]);

@@ -134,6 +134,15 @@ mod tests {
         (Stream::Plain(stream), listener.accept().await.unwrap().0)
     }
 
+    /// So many bytes arrive at the peer.
+    async fn carry(stream: &mut Stream, peer: &mut TcpStream, bytes: usize) {
+        stream.write_all(&vec![7; bytes]).await.unwrap();
+        peer.read_exact(&mut vec![0; bytes]).await.unwrap();
+        // The peer's kernel has said so, as soon as its answer is here.
+        peer.write_all(b"!").await.unwrap();
+        stream.read_exact(&mut [0]).await.unwrap();
+    }
+
     #[tokio::test]
     async fn what_peers_acknowledged_is_counted_over_all_connections() {
         let gauges = Gauges::default();
@@ -142,11 +151,7 @@ mod tests {
         for _ in 0..2 {
             let (mut stream, mut peer) = pair().await;
             let _gauge = gauges.add(&stream).unwrap();
-            stream.write_all(&[7; 50_000]).await.unwrap();
-            peer.read_exact(&mut [0; 50_000]).await.unwrap();
-            // The peer's kernel has said so, as soon as its answer is here.
-            peer.write_all(b"!").await.unwrap();
-            stream.read_exact(&mut [0]).await.unwrap();
+            carry(&mut stream, &mut peer, 50_000).await;
             let flow = gauges.read().expect("the kernel tells");
             // The connection's beginning counts as a byte.
             assert!((50_000..=50_001).contains(&(flow.acknowledged - acknowledged)), "{flow:?}");
@@ -179,10 +184,7 @@ mod tests {
         let (mut stream, mut peer) = connected(listener).await;
         let gauges = Gauges::default();
         let _gauge = gauges.add(&stream).unwrap();
-        stream.write_all(&[7; 1000]).await.unwrap();
-        peer.read_exact(&mut [0; 1000]).await.unwrap();
-        peer.write_all(b"!").await.unwrap();
-        stream.read_exact(&mut [0]).await.unwrap();
+        carry(&mut stream, &mut peer, 1000).await;
         let flow = gauges.read().expect("the kernel tells");
         assert!((1000..=1001).contains(&flow.acknowledged), "{flow:?}");
     }

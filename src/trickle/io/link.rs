@@ -150,6 +150,7 @@ pub(super) struct Link {
     requests: http1::SendRequest<Body>,
     /// What the peer may still send; nothing more after a flood.
     left: Allowance,
+    /// Of one that sends.
     congestion: Option<Congestion>,
     _gauge: Option<Gauge>,
     _connection: Task<()>,
