@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use edge::{Edge, LIMIT, SMALL, temporary};
-use livepeer_edge::sandbox::{Handle, Options, Sandbox, Target};
+use livepeer_edge::sandbox::{Handle, Options, Request, Sandbox, Target};
 use serde_json::{Value, json};
 
 fn sandbox() -> Handle {
@@ -150,6 +150,37 @@ async fn a_camera_that_is_not_there_yet_is_waited_for_without_a_job() {
     fs::remove_dir(&file).unwrap();
     edge.hear("the camera is back");
     segments(&only, 2).await;
+    stop(edge, &[&only]);
+}
+
+#[tokio::test]
+async fn a_new_configuration_with_a_camera_that_does_not_open_costs_no_further_job() {
+    let only = sandbox();
+    let (file, blocked) = (temporary("edge-no-camera.toml"), temporary("blocked"));
+    fs::create_dir(&blocked).unwrap();
+    let camera = |more: &str| {
+        format!(
+            "[audio]\nkind = \"none\"\n[source]\nkind = \"pipeline\"\non-camera-loss = \"stop\"\n\
+             fragment = \"videotestsrc is-live=true ! video/x-raw,framerate=24/1{more}\"\n"
+        )
+    };
+    write(&file, &only, &camera(""));
+    let mut edge = Edge::start(&["run", "--config", file.to_str().unwrap()]);
+    segments(&only, 1).await;
+
+    let location = blocked.display();
+    let tee = format!(" ! tee name=t ! queue ! filesink location={location} t. ! queue");
+    write(&file, &only, &camera(&tee));
+    edge.signal("HUP");
+    edge.hear("the camera is lost: ");
+    let is_end = |request: &Request| request.method == "DELETE";
+    assert!(only.until(LIMIT, |record| record.requests().any(is_end)).await, "the job ends");
+    fs::remove_dir(&blocked).unwrap();
+    edge.hear("the camera is back");
+    assert!(only.until(LIMIT, |record| record.counters.jobs == 2).await);
+    let before = only.counters().segments;
+    segments(&only, before + 2).await;
+    assert_eq!(only.counters().jobs, 2, "no job was started without a camera");
     stop(edge, &[&only]);
 }
 

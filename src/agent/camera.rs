@@ -24,13 +24,23 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Frames for so long mean that the camera works.
 const CALM: Duration = Duration::from_secs(10);
 
-/// How it is with the camera.
+/// The state of the camera. The rest of the agent asks here, and nowhere else, whether there is one.
 #[derive(Debug, Clone)]
 pub(super) struct Camera {
     state: State,
     pauses: Backoff,
-    /// When it was lost, while it is.
-    lost: Option<Instant>,
+    gap: Gap,
+}
+
+/// Why there are no frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    /// There are frames.
+    None,
+    /// The camera is opened again on purpose; it counts as lost only if that fails.
+    Planned,
+    /// The camera has been lost since then.
+    Lost { since: Instant },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +56,18 @@ impl Camera {
     /// A camera that was opened.
     pub(super) fn new(now: Instant) -> Self {
         let pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        Self { state: State::Playing { since: now }, pauses, lost: None }
+        Self { state: State::Playing { since: now }, pauses, gap: Gap::None }
     }
 
-    /// It gives no frames: it is to be stopped. Whether it did give some until now.
+    /// The camera has to be opened again with another configuration. The caller stops it.
+    pub(super) fn reopen(&mut self) {
+        if self.gap == Gap::None {
+            self.gap = Gap::Planned;
+        }
+        self.state = State::Stopping;
+    }
+
+    /// It gives no frames: the caller stops it. Returns whether it gave frames until now.
     pub(super) fn on_lost(&mut self, now: Instant) -> bool {
         let played = if let State::Playing { since } = self.state {
             Some(now.duration_since(since))
@@ -59,7 +77,7 @@ impl Camera {
         if played >= Some(CALM) {
             self.pauses.on_success();
         }
-        self.lost.get_or_insert(now);
+        self.lose(now);
         self.state = State::Stopping;
         played.is_some()
     }
@@ -74,6 +92,7 @@ impl Camera {
     /// It could not be opened.
     pub(super) fn on_not_opened(&mut self, now: Instant, jitter: f64) {
         if self.state == State::Opening {
+            self.lose(now);
             self.rest(now, jitter);
         }
     }
@@ -86,7 +105,10 @@ impl Camera {
     /// It gave a frame: for how long it had been lost.
     pub(super) fn on_frame(&mut self, now: Instant) -> Duration {
         self.state = State::Playing { since: now };
-        self.lost.take().map_or(Duration::ZERO, |lost| now.duration_since(lost))
+        match std::mem::replace(&mut self.gap, Gap::None) {
+            Gap::Lost { since } => now.duration_since(since),
+            Gap::None | Gap::Planned => Duration::ZERO,
+        }
     }
 
     /// Whether it is to be opened now.
@@ -111,9 +133,15 @@ impl Camera {
         self.state == State::Proving
     }
 
-    /// Whether it gives no frames.
+    /// Whether there is no camera. False while it is opened again on purpose.
     pub(super) fn is_lost(&self) -> bool {
-        self.lost.is_some()
+        matches!(self.gap, Gap::Lost { .. })
+    }
+
+    fn lose(&mut self, now: Instant) {
+        if !self.is_lost() {
+            self.gap = Gap::Lost { since: now };
+        }
     }
 
     fn rest(&mut self, now: Instant, jitter: f64) {
@@ -125,7 +153,7 @@ impl Camera {
 mod tests {
     use super::*;
 
-    /// `l` lost, `s` stopped, `o` opened, `n` not opened, `f` a frame; a number waits so many ms, and `!` until it is
+    /// `r` opened again on purpose, `l` lost, `s` stopped, `o` opened, `n` not opened, `f` a frame; a number waits so many ms, and `!` until it is
     /// to be opened, which it must be.
     #[track_caller]
     fn check(story: &str, waits: &[u128], is_lost: bool) {
@@ -134,6 +162,7 @@ mod tests {
         let mut waited = Vec::new();
         for word in story.split_whitespace() {
             match word {
+                "r" => camera.reopen(),
                 "l" => drop(camera.on_lost(now)),
                 "s" => camera.on_stopped(now, 1.0),
                 "o" => camera.on_opened(),
@@ -167,6 +196,16 @@ mod tests {
     #[test]
     fn one_that_opens_and_gives_no_frames_is_no_camera() {
         check("l s ! o l s ! o l s ! o", &[100, 200, 400], true);
+    }
+
+    #[test]
+    fn one_that_is_opened_again_on_purpose_is_lost_once_that_fails() {
+        check("r s ! o f", &[100], false);
+        check("r s !", &[100], false);
+        check("r s ! n ! n", &[100, 200], true);
+        check("r s ! o l", &[100], true);
+        check("l r s ! o", &[100], true);
+        check("r s ! n ! o f", &[100, 200], false);
     }
 
     #[test]

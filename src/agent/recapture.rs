@@ -45,11 +45,20 @@ impl Loop {
         self.on_no_camera(&reason, now);
         let gave_frames = self.camera.on_lost(now);
         self.release_camera();
-        if gave_frames {
-            return Some(job::Event::CameraLost);
+        if !gave_frames {
+            self.show_slate();
         }
-        self.show_slate();
         None
+    }
+
+    /// What the machine does not know yet of the camera. Called after every event, so that no path can forget
+    /// to report a lost camera.
+    pub(super) fn camera_event<T>(&self) -> Option<job::Event<T>> {
+        match (self.camera.is_lost(), self.machine.is_without_camera()) {
+            (true, false) => Some(job::Event::CameraLost),
+            (false, true) => Some(job::Event::CameraBack),
+            (true, true) | (false, false) => None,
+        }
     }
 
     /// There are no pictures, for this reason.
@@ -63,18 +72,11 @@ impl Loop {
             || matches!(self.options.media.source, Source::File { .. })
     }
 
-    /// The camera could not be opened at the start: it is waited for, and no job before.
+    /// The camera could not be opened at the start. The agent waits for it, and starts no job before.
     pub(super) fn begin_without_camera(&mut self, reason: &str, now: Instant) {
         self.on_no_camera(reason, now);
         self.camera.on_lost(now);
         self.camera.on_stopped(now, jitter());
-        let hold = hold(&self.options.media);
-        for event in
-            [job::Event::Hold(Duration::ZERO), job::Event::CameraLost, job::Event::Hold(hold)]
-        {
-            // None of them asks for anything: there is no job yet.
-            self.machine.on(event, now, 0.0).clear();
-        }
     }
 
     /// Other options: the camera is opened anew with them, if it has to be.
@@ -88,8 +90,7 @@ impl Loop {
         self.network.connector.set_send_buffer(Pace::send_buffer(&self.options.media));
         if !is_same && self.capture.is_some() {
             log::info!("the camera is opened again, with its new configuration");
-            let now = Instant::now();
-            let _ = self.camera.on_lost(now);
+            self.camera.reopen();
             self.release_camera();
         }
         if let Some(capture) = &self.capture {
@@ -124,7 +125,7 @@ impl Loop {
             Ok(capture) if self.is_leaving => self.stop_off_the_loop(Some(capture)),
             Ok(capture) if !is_same_camera(capture.options(), &self.options.media) => {
                 // The configuration has changed while it was opened.
-                let _ = self.camera.on_lost(Instant::now());
+                self.camera.reopen();
                 self.capture = Some(capture);
                 self.release_camera();
             }
@@ -144,7 +145,7 @@ impl Loop {
     }
 
     /// The camera gives frames again.
-    pub(super) fn on_camera_frame<T>(&mut self) -> job::Event<T> {
+    pub(super) fn on_camera_frame(&mut self) {
         let now = Instant::now();
         let lost = self.camera.on_frame(now);
         if !self.camera_trouble.on_success(now) {
@@ -152,7 +153,6 @@ impl Loop {
         }
         let slate = self.slate.take();
         self.stop_off_the_loop(slate);
-        job::Event::CameraBack
     }
 
     /// Shows a black picture in place of the camera, if a job is live and that is wanted.

@@ -150,13 +150,10 @@ pub(super) async fn run(
         clock_looks: JoinSet::new(),
         watch: Watch::new(now),
     };
-    match missing {
-        Some(reason) => {
-            running.begin_without_camera(&reason, now);
-            running.run(Commands::new(), arrived, stop).await
-        }
-        None => running.run(commands, arrived, stop).await,
+    if let Some(reason) = missing {
+        running.begin_without_camera(&reason, now);
     }
+    running.run(commands, arrived, stop).await
 }
 
 impl Loop {
@@ -169,12 +166,19 @@ impl Loop {
         let mut keep_alive = interval(KEEP_ALIVE_EVERY);
         keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stopping = false;
-        let mut commands = first;
+        let mut commands = match self.camera_event() {
+            Some(event) => self.machine.on(event, Instant::now(), jitter()),
+            None => first,
+        };
         loop {
             for command in commands {
                 if let Some(outcome) = self.carry_out(command, &mut keep_alive) {
                     return self.finish(outcome);
                 }
+            }
+            if let Some(event) = self.camera_event() {
+                commands = self.machine.on(event, Instant::now(), jitter());
+                continue;
             }
             let (stage, held) = (self.machine.stage(), self.machine.held_until());
             if stage == Stage::Dark {
@@ -268,7 +272,10 @@ impl Loop {
             Event::Payment(turn) => job::Event::Lost(self.on_payment(turn)?),
             Event::Panicked(what) => job::Event::Lost(Loss::Part("a part of the agent", what)),
             Event::CaptureEnded(end) => return self.on_capture_ended(end),
-            Event::CameraFrame => self.on_camera_frame(),
+            Event::CameraFrame => {
+                self.on_camera_frame();
+                return None;
+            }
             Event::CameraStopped => {
                 self.camera.on_stopped(Instant::now(), jitter());
                 return None;

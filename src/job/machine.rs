@@ -23,7 +23,7 @@
 //!
 //! An orchestrator that was left is suspended for a while; the good ones that were not tried are spares. While
 //! a job is live they are asked again now and then, as what they offer grows old; that costs nothing.
-//! A camera that is gone leaves the job as it is for `hold`; then the job is closed until the camera is back.
+//! Without a camera no job is started. A job that runs is kept for `hold`, then closed until the camera is back.
 //! Health (protocol.md, section 5): while live, an output segment and an event are due every 30 s.
 //!
 //! Does not: carry anything out, read the clock, or know what came with an offer.
@@ -114,11 +114,12 @@ impl<T> Machine<T> {
             Event::Hold(hold) => self.hold = *hold,
             _ => {}
         }
-        let is_dark = self.held_until.is_some_and(|until| until <= now);
+        let hold_is_over = self.held_until.is_some_and(|until| until <= now);
         let (state, commands) = match std::mem::replace(&mut self.state, State::Ended) {
-            state if is_dark && matches!(event, Event::Timeout | Event::CameraLost) => {
+            state if matches!(event, Event::CameraLost) && (hold_is_over || !state.has_job()) => {
                 darken(state)
             }
+            state if matches!(event, Event::Timeout) && hold_is_over => darken(state),
             state if matches!(event, Event::Replace(_)) => self.replace(event, state, now),
             State::Finding => self.finding(event, now, jitter),
             State::Selecting { rounds, until, had_offer } => {
@@ -142,7 +143,13 @@ impl<T> Machine<T> {
             },
             State::Ended => (State::Ended, Commands::new()),
         };
-        self.state = state;
+        self.state = match state {
+            // What was to come after the close would be a job without a camera.
+            State::Closing { then } if self.is_without_camera() && then.goes_on() => {
+                State::Closing { then: Then::Dark }
+            }
+            state => state,
+        };
         commands
     }
 
@@ -162,6 +169,11 @@ impl<T> Machine<T> {
         &self.known
     }
 
+    /// Whether the camera is gone, as far as the machine was told.
+    pub fn is_without_camera(&self) -> bool {
+        self.held_until.is_some()
+    }
+
     /// The camera is gone, and the job goes on without it until then.
     pub fn held_until(&self) -> Option<Instant> {
         self.held_until
@@ -169,18 +181,7 @@ impl<T> Machine<T> {
 
     /// How far the job has come, for those who look from outside.
     pub fn stage(&self) -> Stage {
-        match &self.state {
-            State::Finding => Stage::Finding,
-            State::Selecting { until, .. } => Stage::Selecting { until: *until },
-            State::Starting { .. } => Stage::Starting,
-            State::Live(_) => Stage::Live,
-            State::Dark => Stage::Dark,
-            State::Waiting { until } => Stage::Waiting { until: *until },
-            State::Closing { then: Then::GoOn { .. } | Then::Pause { .. } | Then::Dark } => {
-                Stage::Leaving
-            }
-            State::Closing { then: Then::Finish(_) } | State::Ended => Stage::Ending,
-        }
+        self.state.stage()
     }
 
     fn finding(&mut self, event: Event<T>, now: Instant, jitter: f64) -> (State<T>, Commands<T>) {
@@ -251,6 +252,7 @@ impl<T> Machine<T> {
                 }
                 (State::Live(live), one(Command::Run))
             }
+            Event::StartFailed(_) if self.is_without_camera() => (State::Dark, Commands::new()),
             Event::StartFailed(reason) => {
                 rounds.on_failed(&url, &reason);
                 self.select(rounds, now, jitter)
@@ -704,13 +706,39 @@ mod tests {
         check(&mut machine, Event::CameraBack, start, &[]);
         check(&mut machine, Event::Closed, start, &[]);
         check(&mut machine, Event::Timeout, start, &[Command::Find]);
+    }
 
-        // While nobody is found, it is not looked for either.
+    #[test]
+    fn no_job_is_started_while_there_is_no_camera() {
+        let now = Instant::now();
+        // Nobody was asked yet.
         let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
-        check(&mut machine, Event::CameraLost, start, &[]);
-        check(&mut machine, Event::Timeout, at(start, 60), &[]);
+        check(&mut machine, Event::CameraLost, now, &[]);
         assert_eq!(machine.stage(), Stage::Dark);
-        check(&mut machine, Event::Stop, at(start, 61), &[Command::Finish(Outcome::Done)]);
+        check(&mut machine, Event::Found(urls(1)), now, &[]);
+        check(&mut machine, Event::CameraBack, now, &[Command::Find]);
+
+        // A job is being started: it may start, but no other one after it.
+        for next in [Event::StartFailed("no capacity".into()), Event::Lost(gone())] {
+            let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+            let _ = machine.on(Event::Found(urls(1)), now, SOME);
+            let _ = machine.on(offered(&urls(1)[0]), now, SOME);
+            check(&mut machine, Event::CameraLost, now, &[]);
+            let _ = machine.on(next, now, SOME);
+            let _ = machine.on(Event::Closed, now, SOME);
+            assert_eq!(machine.stage(), Stage::Dark);
+        }
+
+        // A job is lost, or replaced, while the camera is gone: the next one waits for the camera.
+        for end in [Event::Lost(gone()), Event::Replace(Rules::default())] {
+            let mut machine = live(2, Recovery::Retry, now);
+            check(&mut machine, Event::CameraLost, now, &[]);
+            let commands = machine.on(end, now, SOME);
+            assert_eq!(commands.first(), Some(&Command::Close { for_good: false }));
+            check(&mut machine, Event::Closed, now, &[]);
+            assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
+            check(&mut machine, Event::Stop, now, &[Command::Finish(Outcome::Done)]);
+        }
     }
 
     #[test]

@@ -40,6 +40,12 @@ pub(crate) const ROWS: &[Row] = &[
         play: reload,
     },
     Row {
+        fault: "SIGHUP to a camera that does not open for 90 s",
+        must: "job kept for 60 s, then ended; no job without a camera; frames ≤ 2 s after it opens",
+        seconds: 110,
+        play: reload_without_camera,
+    },
+    Row {
         fault: "process hangs (SIGSTOP)",
         must: "the watchdog is fed while frames move, and not while it hangs",
         seconds: 20,
@@ -155,6 +161,39 @@ fn reload(scene: &mut Scene) {
         &format!("{rate:.0} frames/s where 12 are wanted now"),
         (10.0..14.0).contains(&rate),
     );
+    scene.holds("the agent runs", agent.runs());
+    scene.right(&place.violations());
+}
+
+fn reload_without_camera(scene: &mut Scene) {
+    let (place, file, blocked) = (Place::new(), scene.path("camera.toml"), scene.path("blocked"));
+    fs::create_dir(&blocked).unwrap();
+    let write = |more: &str| {
+        let url = place.url();
+        let text = format!(
+            "[orchestrator]\nurls = [\"{url}\"]\n[job]\nmodel = \"m\"\n[video]\nwidth = 320\nheight = 180\n\
+             segment = \"1s\"\n[encoder]\nspeed = \"ultrafast\"\n[audio]\nkind = \"none\"\n[source]\n\
+             kind = \"pipeline\"\nfragment = \"videotestsrc is-live=true{more}\"\n"
+        );
+        fs::write(&file, text).unwrap();
+    };
+    write("");
+    let mut agent =
+        scene.program("agent", scene.edge(&["run", "--config", file.to_str().unwrap()]));
+    assert!(place.more_frames(40, s(20)).is_some(), "the job is live");
+
+    // A pipeline that opens only once its file can be written.
+    write(&format!(" ! tee name=t ! queue ! filesink location={} t. ! queue", blocked.display()));
+    let at = Instant::now();
+    agent.signal("HUP");
+    let ended = until(s(80), || place.sandbox().manifests().is_empty()).map(|end| end - at);
+    scene.within("job ended after", ended, s(66));
+    scene.at_least("s at least", ended.unwrap_or_default().as_secs(), 55);
+    wait(s(90).saturating_sub(at.elapsed()));
+    scene.at_most("jobs without a camera", place.jobs() - 1, 0);
+    fs::remove_dir(&blocked).unwrap();
+    let back = Instant::now();
+    scene.by("frames after it opens", back, place.next_frame(s(20)), s(2));
     scene.holds("the agent runs", agent.runs());
     scene.right(&place.violations());
 }

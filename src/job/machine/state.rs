@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::live::Live;
 use crate::http::Url;
-use crate::job::{Command, Commands, Outcome};
+use crate::job::{Command, Commands, Outcome, Stage};
 use crate::session::selection::{Candidate, NoneLeft, Rounds, Step};
 
 /// The longest wait for the candidates that were asked together; connecting and answering have limits of
@@ -23,6 +23,29 @@ pub(super) enum State<T> {
     Waiting { until: Instant },
     Dark,
     Ended,
+}
+
+impl<T> State<T> {
+    /// Whether there is a job, or one is being started.
+    pub(super) fn has_job(&self) -> bool {
+        matches!(self, Self::Starting { .. } | Self::Live(_))
+    }
+
+    /// How far the job has come, for those who look from outside.
+    pub(super) fn stage(&self) -> Stage {
+        match self {
+            Self::Finding => Stage::Finding,
+            Self::Selecting { until, .. } => Stage::Selecting { until: *until },
+            Self::Starting { .. } => Stage::Starting,
+            Self::Live(_) => Stage::Live,
+            Self::Dark => Stage::Dark,
+            Self::Waiting { until } => Stage::Waiting { until: *until },
+            Self::Closing { then: Then::GoOn { .. } | Then::Pause { .. } | Then::Dark } => {
+                Stage::Leaving
+            }
+            Self::Closing { then: Then::Finish(_) } | Self::Ended => Stage::Ending,
+        }
+    }
 }
 
 #[derive(Debug)]
