@@ -43,9 +43,10 @@ fn start() -> Result<(), Error> {
             let config = configure(&settings, Purpose::Find)?;
             run(|stop| cli::discover::run(config, json, stop))?;
         }
-        Command::Call { data, content_type, settings } => {
+        Command::Call { data, content_type, path, settings } => {
             let config = configure(&settings, Purpose::Find)?;
-            run(async |stop| cli::call::run(config, &data, &content_type, stop).await)?;
+            let call = cli::call::Wish { data, content_type, path };
+            run(|stop| cli::call::run(config, call, stop))?;
         }
         Command::Trust { forget, settings } => {
             let config = configure(&settings, Purpose::Local)?;

@@ -342,7 +342,7 @@ async fn check_single(words: &str, parts: &[Part]) {
         price: None,
     };
     let content_type = HeaderValue::from_static("application/json");
-    let options = CallOptions { body: Bytes::from_static(b"{}"), content_type };
+    let options = CallOptions { path: None, body: Bytes::from_static(b"{}"), content_type };
     let called = async {
         let mut answer = Single::start(&network(), &runner, options).await?;
         let mut length = 0;

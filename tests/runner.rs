@@ -27,7 +27,7 @@ use livepeer_edge::payment::io::{Outcome, SignerOptions, Signers};
 use livepeer_edge::payment::{PaymentError, SessionOptions};
 use livepeer_edge::session::selection::Suspensions;
 use livepeer_edge::session::{Network, Payments};
-use peer::{Body, Peer, Reply, Request, Scratch, body, edge, json, nobody, text};
+use peer::{Body, Peer, Reply, Request, Scratch, body, edge, json, moved, nobody, text};
 use serde_json::{Map, Value, json as value};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -631,6 +631,7 @@ async fn orchestrators_are_asked_for_the_runners_that_a_list_does_not_name() {
 
 fn data() -> CallOptions {
     CallOptions {
+        path: None,
         body: Bytes::from_static(b"hello"),
         content_type: HeaderValue::from_static("text/plain"),
     }
@@ -679,6 +680,68 @@ async fn a_call_is_paid_before_and_while_it_answers() {
     let (piece, ()) = tokio::join!(call.next(), finish);
     assert_eq!(piece.expect("no error").expect("a piece"), "done");
     assert!(call.next().await.expect("no error").is_none());
+}
+
+#[tokio::test]
+async fn a_redirect_of_the_same_peer_is_followed_with_everything_the_call_has() {
+    for status in [301, 307, 308] {
+        let signer = signer([]).await;
+        let world = World::new(Some("fixed"), move |request| {
+            let paid = request.header("livepeer-payment").is_some();
+            match request.line().as_str() {
+                // The mux answers before anybody asks for a payment.
+                RESERVE => Some(moved(status, "/apps/r/session/")),
+                "POST /apps/r/session/" if paid => Some(text(200, "done")),
+                _ => {
+                    let host = request.header("host").expect("a host");
+                    Some(json(402, &challenge(&format!("http://{host}"))))
+                }
+            }
+        })
+        .await;
+        let network = network(Some(&signer));
+        let mut call = Single::start(&network, &world.runner, data()).await.expect("an answer");
+        assert_eq!(call.next().await.expect("no error").expect("a piece"), "done");
+        let moved_to = "POST /apps/r/session/";
+        assert_eq!(world.orchestrator.lines(), [RESERVE, moved_to, moved_to]);
+        assert!(world.orchestrator.seen().iter().all(|r| r.body == b"hello"));
+        let paid = signer.lines().iter().filter(|line| *line == SIGN).count();
+        assert_eq!(paid, 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_payment_goes_with_its_redirect_and_is_made_once() {
+    let signer = signer([]).await;
+    let world = World::new(Some("fixed"), |request| {
+        let paid = request.header("livepeer-payment").is_some();
+        match request.line().as_str() {
+            RESERVE if paid => Some(moved(308, "/elsewhere")),
+            "POST /elsewhere" if paid => Some(text(200, "done")),
+            _ => None,
+        }
+    })
+    .await;
+    Single::start(&network(Some(&signer)), &world.runner, data()).await.expect("an answer");
+    assert_eq!(world.orchestrator.lines(), [RESERVE, RESERVE, "POST /elsewhere"]);
+    assert_eq!(signer.lines().iter().filter(|line| *line == SIGN).count(), 1);
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_place_gets_neither_data_nor_payment() {
+    let other = Peer::start(|_| text(200, "mine")).await;
+    let elsewhere = other.url.join("/apps/r/app/").to_string();
+    let world = World::new(None, move |_| Some(moved(307, &elsewhere))).await;
+    let error =
+        Single::start(&network(None), &world.runner, data()).await.expect_err("another place");
+    assert!(error.to_string().contains("the call is redirected to another host"), "{error}");
+    assert_eq!(error.fault(), Fault::NextPeer);
+    assert_eq!(other.lines().len(), 0);
+
+    let world = World::new(None, |_| Some(moved(307, "/again"))).await;
+    let error = Single::start(&network(None), &world.runner, data()).await.expect_err("no end");
+    assert!(error.to_string().contains("again and again"), "{error}");
+    assert_eq!(world.orchestrator.lines().len(), 5);
 }
 
 #[tokio::test]
@@ -735,6 +798,10 @@ async fn the_command_pays_sends_and_prints() {
     let (code, out, err) = edge(&scratch, &[&call[..], &common[..], &limit[..]].concat()).await;
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(err.contains("over max-price"), "{err}");
+    let astray = ["call", "--app", "echo", "--path", "predict", "--data", data];
+    let (code, _, err) = edge(&scratch, &[&astray[..], &common[..]].concat()).await;
+    assert_eq!(code, Some(2));
+    assert!(err.contains("--path: `predict` is no path; write one such as /v1/images"), "{err}");
     let other = ["call", "--app", "other", "--data", data];
     let (code, _, err) = edge(&scratch, &[&other[..], &common[..]].concat()).await;
     assert_eq!(code, Some(1));

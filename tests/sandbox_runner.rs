@@ -34,7 +34,7 @@ use sandbox_client::{Answer, Client, LIMIT, call, post};
 use serde_json::{Value, json};
 
 const RESERVE: &str = "/apps/r0/session";
-const SINGLE: &str = "/apps/r0/app";
+const SINGLE: &str = "/apps/r0/app/";
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -370,6 +370,30 @@ async fn single_shots_answer_and_hold_nothing() {
 }
 
 #[tokio::test]
+async fn an_app_is_served_below_its_slash_and_at_its_own_path() {
+    let shot = RunnerOptions {
+        shot: Some(Shot::Plain),
+        path: "v1/say".to_owned(),
+        price: Some((Unit::Fixed, 10)),
+        ..RunnerOptions::default()
+    };
+    let mut gateway = Gateway::new(options(shot)).await;
+    let answer = gateway.post("/apps/r0/app?a=b", "").await;
+    assert_eq!(answer.status, 307);
+    assert!(answer.head.contains("Location: /apps/r0/app/?a=b\r\n"), "{}", answer.head);
+    assert_eq!(gateway.sandbox.ledger().payments(), 0);
+    // The app is asked once the session is paid.
+    gateway.challenge(SINGLE).await;
+    let paid = gateway.sign("fixed").await;
+    assert_eq!(gateway.post(SINGLE, &paid).await.status, 404);
+    assert_eq!((gateway.sandbox.ledger().payments(), gateway.sandbox.sessions().len()), (1, 0));
+    let path = "/apps/r0/app/v1/say";
+    gateway.challenge(path).await;
+    let paid = gateway.sign("fixed").await;
+    assert_eq!(gateway.post(path, &paid).await.json(), json!({ "echo": {} }));
+}
+
+#[tokio::test]
 async fn a_paid_single_shot_wants_the_same_dance() {
     let runner = RunnerOptions {
         shot: Some(Shot::Plain),
@@ -517,6 +541,7 @@ async fn the_agents_own_call_passes_every_check() {
     let sandbox = Sandbox::start(priced(Unit::Seconds, Some(events))).unwrap();
     let (network, list) = own(&sandbox).await;
     let options = CallOptions {
+        path: None,
         body: "{}".into(),
         content_type: http::HeaderValue::from_static("application/json"),
     };
@@ -529,4 +554,24 @@ async fn the_agents_own_call_passes_every_check() {
     assert_eq!(text, b"data: {\"n\":0}\n\ndata: {\"n\":1}\n\n");
     assert!(sandbox.wait(LIMIT, || sandbox.sessions().is_empty()).await);
     assert_eq!(sandbox.ledger().refused().count(), 0, "{:?}", sandbox.ledger());
+}
+
+#[tokio::test]
+async fn the_agents_own_call_reaches_the_path_that_it_names_and_pays_once() {
+    let mut setup = priced(Unit::Fixed, Some(Shot::Plain));
+    setup.runners[0].path = "v1/say".to_owned();
+    let sandbox = Sandbox::start(setup).unwrap();
+    let (network, list) = own(&sandbox).await;
+    let runner = &list.entries[0].runners[0];
+    let call = |path: Option<&str>| CallOptions {
+        path: path.map(str::to_owned),
+        body: "{}".into(),
+        content_type: http::HeaderValue::from_static("application/json"),
+    };
+    let mut answer = Single::start(&network, runner, call(Some("/v1/say"))).await.unwrap();
+    assert_eq!(answer.next().await.unwrap().unwrap(), "{\"echo\":{}}");
+    assert_eq!(sandbox.ledger().payments(), 1);
+    // Without a path it is the app's root, which the mux names by a redirect.
+    let error = Single::start(&network, runner, call(None)).await.unwrap_err();
+    assert!(error.to_string().contains("404 page not found"), "{error}");
 }

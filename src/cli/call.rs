@@ -15,11 +15,14 @@ use super::reach::Reach;
 use crate::capacity::CALL_BODY;
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::job::runner::{CallOptions, RunnerError, RunnerOptions, Runners, Single, find_runners};
+use crate::job::runner::{
+    CallOptions, RunnerError, RunnerOptions, Runners, Single, call_path, find_runners,
+};
 use crate::orchestrator::{Mode, Wanted};
 use crate::session::Network;
 use crate::session::selection::Suspensions;
 use crate::stop::Stop;
+use crate::words;
 
 /// Why a call has no whole answer.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub enum CallError {
     TooLong(PathBuf),
     /// The type of what is sent is none.
     Type(String),
+    /// The path is none.
+    Path(String),
     /// No runner answered, or its answer broke off.
     Runner(RunnerError),
     /// The answer cannot be written.
@@ -47,6 +52,10 @@ impl fmt::Display for CallError {
                 write!(f, "{} is longer than {CALL_BODY} bytes", path.display())
             }
             Self::Type(text) => write!(f, "--type: `{}` is no type", text.escape_debug()),
+            Self::Path(text) => {
+                let text = words::shown(text);
+                write!(f, "--path: `{text}` is no path; write one such as /v1/images")
+            }
             Self::Runner(error) => error.fmt(f),
             Self::Write(_) => f.write_str("cannot write the answer"),
         }
@@ -58,23 +67,37 @@ impl std::error::Error for CallError {
         match self {
             Self::Read(_, error) | Self::Write(error) => Some(error),
             Self::Runner(error) => error.source(),
-            Self::NoApp | Self::TooLong(_) | Self::Type(_) => None,
+            Self::NoApp | Self::TooLong(_) | Self::Type(_) | Self::Path(_) => None,
         }
     }
 }
 
-/// Calls the app of the configuration with what stands in `data`.
-pub async fn run(
-    config: Config,
-    data: &Path,
-    content_type: &str,
-    mut stop: Stop,
-) -> Result<(), Error> {
+/// What the command line says of a call.
+#[derive(Debug)]
+pub struct Wish {
+    /// The file that is sent; `-` for standard input.
+    pub data: PathBuf,
+    /// Its type.
+    pub content_type: String,
+    /// The path below the runner's URL.
+    pub path: Option<String>,
+}
+
+impl Wish {
+    fn options(self) -> Result<CallOptions, CallError> {
+        let Self { data, content_type, path } = self;
+        let content_type = HeaderValue::try_from(content_type.as_str())
+            .map_err(|_| CallError::Type(content_type))?;
+        let path = path.map(|text| call_path(&text).map_err(|_| CallError::Path(text)));
+        Ok(CallOptions { path: path.transpose()?, body: read(&data)?.into(), content_type })
+    }
+}
+
+/// Calls the app of the configuration.
+pub async fn run(config: Config, wish: Wish, mut stop: Stop) -> Result<(), Error> {
     let failed = |error| Error::Call(error);
     let runner = config.runner.as_ref().ok_or(failed(CallError::NoApp))?;
-    let kind = HeaderValue::try_from(content_type);
-    let kind = kind.map_err(|_| failed(CallError::Type(content_type.to_owned())))?;
-    let options = CallOptions { body: read(data).map_err(failed)?.into(), content_type: kind };
+    let options = wish.options().map_err(failed)?;
     let reach = Reach::new(&config).map_err(Error::Reach)?;
     let trust = config.trust.clone();
     let network = Network::new(trust, config.state_directory.as_deref(), reach.payments.clone());

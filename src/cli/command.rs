@@ -56,6 +56,8 @@ pub enum Command {
         data: PathBuf,
         /// Its type.
         content_type: String,
+        /// The path below the runner's URL.
+        path: Option<String>,
         /// The configuration.
         settings: Settings,
     },
@@ -240,6 +242,11 @@ static ROWS: [Row; 10] = [
         flags: &[
             CONFIG,
             Flag { name: "app", value: "NAME", what: "The app of the runner; else runner.app." },
+            Flag {
+                name: "path",
+                value: "PATH",
+                what: "The path of the app that is called, such as /v1/images; its root if not given.",
+            },
             Flag { name: "data", value: "FILE", what: "What is sent; - for standard input." },
             Flag {
                 name: "type",

@@ -61,7 +61,7 @@ impl Error {
             Self::Usage(_) | Self::Config(_) => 2,
             Self::Setup(SetupError::Exists(_) | SetupError::Left) => 2,
             // Nothing was tried: what was said makes no call.
-            Self::Call(CallError::NoApp | CallError::Type(_)) => 2,
+            Self::Call(CallError::NoApp | CallError::Type(_) | CallError::Path(_)) => 2,
             Self::Start(_)
             | Self::Reach(_)
             | Self::Discover(_)

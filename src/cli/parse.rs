@@ -232,7 +232,8 @@ impl Said {
                 let data = self.take("data").ok_or(UsageError::NoFlag(self.row, "data"))?.into();
                 let content_type = self.take_text("type")?;
                 let content_type = content_type.unwrap_or_else(|| CALL_TYPE.to_owned());
-                Ok(Command::Call { data, content_type, settings: self.settings()? })
+                let path = self.take_text("path")?;
+                Ok(Command::Call { data, content_type, path, settings: self.settings()? })
             }
             "trust" => {
                 let forget = self.forget()?;
@@ -441,12 +442,19 @@ mod tests {
         check("discover --json=yes", Err("--json takes no value"));
         let call = |kind: &str, keys: &[(&str, &str)]| {
             let (data, content_type) = ("d".into(), kind.to_owned());
-            Ok(Command::Call { data, content_type, settings: settings(None, keys) })
+            Ok(Command::Call { data, content_type, path: None, settings: settings(None, keys) })
         };
         check("call --app e --data d", call("application/json", &[("runner.app", "e")]));
         check("call --data d --type text/plain", call("text/plain", &[]));
-        let takes =
-            "--config FILE, --app NAME, --data FILE, --type TYPE, --section.key VALUE, --help";
+        let below = Command::Call {
+            data: "d".into(),
+            content_type: "application/json".to_owned(),
+            path: Some("/v1/x?y".to_owned()),
+            settings: plain(),
+        };
+        check("call --path /v1/x?y --data d", Ok(below));
+        let takes = "--config FILE, --app NAME, --path PATH, --data FILE, --type TYPE, \
+                     --section.key VALUE, --help";
         check("call --app e", Err(&format!("--data is missing; `call` takes: {takes}")));
         check("trust list", Ok(Command::Trust { forget: None, settings: plain() }));
         let forget = Some("[::1]:8935".to_owned());

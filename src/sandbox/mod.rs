@@ -18,6 +18,13 @@
 //! wrong. Where it has a price, it checks signatures, wants to be paid, and ends the jobs of those who do not
 //! pay. On the script of a test it does wrong itself. All of it is bounded.
 //!
+//! What it does because the real peers do (go-livepeer 176aa41, ai-runner 50a742c):
+//!
+//! | it | as |
+//! |---|---|
+//! | answers `…/app` with 307 to `…/app/`, before it asks for a payment | go-livepeer `server/ai_http.go:104` and `:105`: the pattern `…/app/{app_path...}` in a Go mux |
+//! | serves an app at its own path below `…/app/` alone, and says so once the session is paid | go-livepeer `server/ai_http.go:755` to `:808`, and `:841` |
+//!
 //! Does not: use keys or money that are worth anything.
 
 mod check;

@@ -26,8 +26,8 @@ pub(crate) enum Call<'a> {
     SessionPayment(usize, &'a str),
     /// Call the app of a session: session and path.
     App(usize, &'a str, &'a str),
-    /// Call a single-shot runner.
-    Single(usize),
+    /// Call the app of a single-shot runner: its path.
+    Single(usize, &'a str),
 }
 
 impl Call<'_> {
@@ -42,7 +42,7 @@ impl Call<'_> {
             Self::Stop(..) => Endpoint::Stop,
             Self::SessionPayment(..) => Endpoint::SessionPayment,
             Self::App(..) => Endpoint::App,
-            Self::Single(_) => Endpoint::Single,
+            Self::Single(..) => Endpoint::Single,
         }
     }
 }
@@ -71,6 +71,8 @@ pub(crate) enum Route<'a> {
     },
     /// Close a segment.
     DeleteSegment(&'a str, &'a str),
+    /// The path and its query, with a slash behind the path.
+    Moved(&'a str, Option<&'a str>),
     /// The path exists, the method does not; the ones that do.
     NotAllowed(&'static str),
     /// Nothing is there.
@@ -80,7 +82,10 @@ pub(crate) enum Route<'a> {
 impl<'a> Route<'a> {
     /// Finds the part.
     pub(crate) fn of(method: &str, path: &'a str) -> Self {
-        let path = path.split('?').next().unwrap_or_default();
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
         if let Some(rest) = path.strip_prefix(TRICKLE) {
             return Self::trickle(method, rest);
         }
@@ -94,7 +99,19 @@ impl<'a> Route<'a> {
                 Self::NotAllowed("POST")
             }
             ("/discovery", _) => Self::NotAllowed("GET"),
+            _ if Self::is_app(path) => Self::Moved(path, query),
             _ => Self::runner(method, path).unwrap_or(Self::Nothing),
+        }
+    }
+
+    /// The root of an app without its slash.
+    fn is_app(path: &str) -> bool {
+        let parts: Vec<&str> = path.split('/').skip(1).take(6).collect();
+        match parts.as_slice() {
+            ["apps", runner, "app"] | ["apps", runner, "session", _, "app"] => {
+                runner.strip_prefix('r').is_some_and(|number| number.parse::<usize>().is_ok())
+            }
+            _ => false,
         }
     }
 
@@ -102,15 +119,20 @@ impl<'a> Route<'a> {
     fn runner(method: &str, path: &'a str) -> Option<Self> {
         let (runner, rest) = path.strip_prefix("/apps/r")?.split_once('/')?;
         let runner = runner.parse().ok()?;
+        if let Some(path) = rest.strip_prefix("app/") {
+            let call = Call::Single(runner, path);
+            return Some(if method == "POST" {
+                Self::Call(call)
+            } else {
+                Self::NotAllowed("POST")
+            });
+        }
         let mut parts = rest.splitn(4, '/');
         let call = match (parts.next()?, parts.next(), parts.next(), parts.next()) {
             ("session", None, ..) => Call::Reserve(runner),
             ("session", Some(id), Some("stop"), None) => Call::Stop(runner, id),
             ("session", Some(id), Some("payment"), None) => Call::SessionPayment(runner, id),
-            ("session", Some(id), Some("app"), path) => {
-                Call::App(runner, id, path.unwrap_or_default())
-            }
-            ("app", None | Some(""), ..) => Call::Single(runner),
+            ("session", Some(id), Some("app"), Some(path)) => Call::App(runner, id, path),
             _ => return None,
         };
         Some(if method == "POST" { Self::Call(call) } else { Self::NotAllowed("POST") })
@@ -143,7 +165,9 @@ impl<'a> Route<'a> {
             Self::Publish(name, index)
             | Self::Subscribe { name, index, .. }
             | Self::DeleteSegment(name, index) => Some((name, Some(index))),
-            Self::Start | Self::Call(_) | Self::NotAllowed(_) | Self::Nothing => None,
+            Self::Start | Self::Call(_) | Self::Moved(..) | Self::NotAllowed(_) | Self::Nothing => {
+                None
+            }
         }
     }
 }
@@ -169,7 +193,12 @@ mod tests {
         check("POST", "/apps/r1/session/a/stop", Route::Call(Call::Stop(1, "a")));
         check("POST", "/apps/r1/session/a/payment", Route::Call(Call::SessionPayment(1, "a")));
         check("POST", "/apps/r1/session/a/app/x/y", Route::Call(Call::App(1, "a", "x/y")));
-        check("POST", "/apps/r1/app", Route::Call(Call::Single(1)));
+        check("POST", "/apps/r1/app/", Route::Call(Call::Single(1, "")));
+        check("POST", "/apps/r1/app/v1/x?y", Route::Call(Call::Single(1, "v1/x")));
+        check("POST", "/apps/r1/app", Route::Moved("/apps/r1/app", None));
+        check("GET", "/apps/r1/app?a=b", Route::Moved("/apps/r1/app", Some("a=b")));
+        let session = "/apps/r1/session/a/app";
+        check("POST", session, Route::Moved(session, None));
         check("GET", "/apps/r1/session", Route::NotAllowed("POST"));
         for path in ["/apps/r1", "/apps/x/session", "/apps/r1/session/a/b", "/apps/r-1/app"] {
             check("POST", path, Route::Nothing);

@@ -34,7 +34,7 @@ pub enum Endpoint {
     SessionPayment,
     /// `POST /apps/…/session/…/app/…`.
     App,
-    /// `POST /apps/…/app`, of a single-shot runner.
+    /// `POST /apps/…/app/…`, of a single-shot runner.
     Single,
 }
 

@@ -54,6 +54,8 @@ pub(crate) enum Body {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) kind: &'static str,
+    /// Where it redirects to.
+    pub(crate) location: Option<String>,
     pub(crate) body: Body,
 }
 
@@ -63,11 +65,17 @@ pub(crate) fn json(status: u16, body: &Value) -> Reply {
 }
 
 pub(crate) fn text(status: u16, body: &str) -> Reply {
-    Reply { status, kind: "application/json", body: Body::Whole(body.as_bytes().to_vec()) }
+    let body = Body::Whole(body.as_bytes().to_vec());
+    Reply { status, kind: "application/json", location: None, body }
+}
+
+/// A redirect.
+pub(crate) fn moved(status: u16, location: &str) -> Reply {
+    Reply { location: Some(location.to_owned()), ..text(status, "") }
 }
 
 pub(crate) fn body(body: Body) -> Reply {
-    Reply { status: 200, kind: "text/event-stream", body }
+    Reply { status: 200, kind: "text/event-stream", location: None, body }
 }
 
 pub(crate) struct Peer {
@@ -169,13 +177,15 @@ async fn read(socket: &mut TcpStream) -> Option<Request> {
 }
 
 async fn write(socket: &mut TcpStream, reply: Reply) -> Option<()> {
-    let Reply { status, kind, body } = reply;
+    let Reply { status, kind, location, body } = reply;
+    let location = location.map(|to| format!("Location: {to}\r\n")).unwrap_or_default();
     match body {
         Body::Whole(body) => {
             let length = body.len();
             let length =
                 if status == 204 { String::new() } else { format!("Content-Length: {length}\r\n") };
-            let head = format!("HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\n{length}\r\n");
+            let head =
+                format!("HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\n{location}{length}\r\n");
             socket.write_all(&[head.as_bytes(), &body].concat()).await.ok()
         }
         Body::Chunks(mut chunks) => {

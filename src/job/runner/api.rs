@@ -94,6 +94,14 @@ pub(crate) fn path(text: &str) -> Result<String, ApiError> {
     }
 }
 
+/// A path under the URL of a single-shot runner, perhaps with a query.
+pub(crate) fn call_path(text: &str) -> Result<String, ApiError> {
+    let (before, query) = text.split_once('?').unwrap_or((text, ""));
+    path(before)?;
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+    if query.bytes().all(plain) { Ok(text.to_owned()) } else { Err(ApiError::Path) }
+}
+
 /// The API of an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Api {
@@ -160,5 +168,15 @@ mod tests {
             assert_eq!(wrong.parse::<Update>(), Err(ApiError::Path), "{wrong}");
         }
         assert_eq!("answer:u".parse::<Update>(), Err(ApiError::Pointer));
+    }
+
+    #[test]
+    fn a_call_takes_a_path_and_a_query() {
+        for good in ["/", "/v1/images", "/v1/images/", "/predict?seed=1&name=%20/.."] {
+            assert_eq!(call_path(good), Ok(good.to_owned()));
+        }
+        for wrong in ["", "predict", "?a", "/a b", "/../stop", "/%2e%2e/stop", "/a#b", "/a?b#c"] {
+            assert_eq!(call_path(wrong), Err(ApiError::Path), "{wrong}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use std::fmt;
 
 use super::api::Update;
 use super::follow::Stray;
+use super::moved::Elsewhere;
 use crate::fault::Fault;
 use crate::http::Authority;
 use crate::http::io::CallError;
@@ -82,6 +83,8 @@ pub enum RunnerError {
     Challenge(Authority, WireError),
     /// Its challenge has this URL, which is not followed.
     Stray(Authority, &'static str, Stray),
+    /// It redirects the request, which is not followed.
+    Redirected(Step, Authority, Elsewhere),
     /// Challenge follows challenge.
     NoEnd(Authority),
     /// It asks for a payment, and the signer sees no need of one.
@@ -110,6 +113,7 @@ impl RunnerError {
             | Self::NoPrice(_)
             | Self::Challenge(..)
             | Self::Stray(..)
+            | Self::Redirected(..)
             | Self::NoEnd(_)
             | Self::NothingToPay(_) => Fault::NextPeer,
         }
@@ -143,6 +147,7 @@ impl fmt::Display for RunnerError {
             Self::Stray(peer, name, stray) => {
                 write!(f, "{peer}: demand for payment: `{name}` {stray}")
             }
+            Self::Redirected(step, peer, elsewhere) => write!(f, "{peer}: the {step} {elsewhere}"),
             Self::NoEnd(peer) => {
                 write!(f, "{peer}: answers payments with ever new demands for payment")
             }
@@ -186,6 +191,7 @@ impl std::error::Error for RunnerError {
             | Self::NoPrice(_)
             | Self::Challenge(..)
             | Self::Stray(..)
+            | Self::Redirected(..)
             | Self::NoEnd(_)
             | Self::NothingToPay(_)
             | Self::NoUpdate(_) => None,

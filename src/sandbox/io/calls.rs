@@ -43,8 +43,8 @@ where
             Call::Stop(runner, id) => runner::stop(world, runner, id),
             Call::SessionPayment(runner, id) => world.pay_session(runner, id, head).map(paid),
             Call::App(runner, id, path) => runner::app(world, runner, id, path, &body),
-            Call::Single(runner) => {
-                runner::single(world, head, runner, &body).map(|(answer, events)| {
+            Call::Single(runner, path) => {
+                runner::single(world, head, runner, path, &body).map(|(answer, events)| {
                     shot = events;
                     answer
                 })

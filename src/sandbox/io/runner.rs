@@ -76,14 +76,17 @@ pub(super) fn app(world: &World, runner: usize, id: &str, path: &str, message: &
     }
 }
 
-/// `POST /apps/…/app`: the answer, or its head and the events that follow it.
+/// `POST /apps/…/app/…`: the answer, or its head and the events that follow it. The session is reserved and paid
+/// before the app says that it has no such path.
 pub(super) fn single(
     world: &World,
     head: &Head,
     runner: usize,
+    path: &str,
     message: &[u8],
 ) -> Result<(Answer, Option<Shots>), Unpaid> {
-    let Some(shot) = &world.runner(runner)?.shot else {
+    let options = world.runner(runner)?;
+    let Some(shot) = &options.shot else {
         return Err(Unpaid::new(400, "runner is not single-shot"));
     };
     let admission = admit(world, head, runner)?;
@@ -91,6 +94,10 @@ pub(super) fn single(
         return Ok((told(402, challenge), None));
     }
     let session = world.reserve(runner, &admission)?;
+    if path != options.path {
+        world.end(&session);
+        return Err(Unpaid::new(404, "404 page not found"));
+    }
     match shot {
         Shot::Plain => {
             let echo = serde_json::from_slice(message)

@@ -266,6 +266,11 @@ async fn request<S: Socket>(
         }
         Route::Start => start::start(wire, world, head, plain).await,
         Route::Call(call) => calls::answer(wire, world, head, call).await,
+        Route::Moved(path, query) => {
+            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+            let answer = Answer::new(307).with("Location", format!("{path}/{query}"));
+            wire.answer(answer).await.map(|()| After::Next)
+        }
         Route::Nothing => {
             wire.answer(Answer::error(404, "404 page not found")).await.map(|()| After::Next)
         }

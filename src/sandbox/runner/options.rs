@@ -14,6 +14,8 @@ pub struct RunnerOptions {
     pub app: String,
     /// What it answers if it is `single-shot`; `None` for a `persistent` one.
     pub shot: Option<Shot>,
+    /// The path that a single-shot app serves, without the slash before it; nothing for its root.
+    pub path: String,
     /// What it costs, in wei per unit; `None` is free.
     pub price: Option<(Unit, u32)>,
     /// Sessions at a time; more are refused with 503.
@@ -38,7 +40,14 @@ pub enum Shot {
 
 impl Default for RunnerOptions {
     fn default() -> Self {
-        Self { app: "echo".to_owned(), shot: None, price: None, capacity: 1, gpu: None }
+        Self {
+            app: "echo".to_owned(),
+            shot: None,
+            path: String::new(),
+            price: None,
+            capacity: 1,
+            gpu: None,
+        }
     }
 }
 

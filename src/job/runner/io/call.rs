@@ -20,6 +20,7 @@ use super::payments::RunnerPayments;
 use crate::capacity::{JSON_BODY, RESPONSE_HEAD, SINGLE_SHOT_TIME};
 use crate::http::Url;
 use crate::http::io::{Allowance, Alpn, Answer, CallError, Connector, Guarded};
+use crate::job::runner::moved::{Move, Moves};
 use crate::job::runner::{RunnerError, Step};
 use crate::orchestrator::Runner;
 use crate::payment::Kind;
@@ -33,6 +34,8 @@ const REFUSAL_TIME: Duration = Duration::from_secs(15);
 /// What is sent to a single-shot runner.
 #[derive(Debug, Clone)]
 pub struct CallOptions {
+    /// The path below the runner's URL, with its query; `None` for that URL as it was listed.
+    pub path: Option<String>,
     /// The body.
     pub body: Bytes,
     /// Its type.
@@ -57,7 +60,11 @@ impl Single {
         options: CallOptions,
     ) -> Result<Self, RunnerError> {
         let connector = Arc::clone(&network.connector);
-        let mut request = Send { connector, url: runner.url.clone(), options };
+        let url = match &options.path {
+            Some(path) => runner.url.join(path),
+            None => runner.url.clone(),
+        };
+        let mut request = Send { connector, url, moves: Moves::default(), options };
         let kind = runner.price.map(|price| Kind::of_unit(price.unit()));
         let opened = open(network, &runner.url, Step::Call, kind, &mut request).await?;
         let Opened { granted: (content_type, answer, connection), payments } = opened;
@@ -105,12 +112,14 @@ impl Drop for Connection {
 /// `POST {runner url}` with the data.
 struct Send {
     connector: Arc<Connector>,
+    /// Where it is made now; a redirect holds for the calls after it.
     url: Url,
+    moves: Moves,
     options: CallOptions,
 }
 
 impl Ask for Send {
-    type Granted = (Option<HeaderValue>, Incoming, Connection);
+    type Granted = Granted;
 
     const PAYS_MEANWHILE: bool = true;
 
@@ -118,7 +127,30 @@ impl Ask for Send {
         &mut self,
         headers: HeaderMap<HeaderValue>,
     ) -> Result<Reply<Self::Granted>, RunnerError> {
-        let Self { connector, url, options } = self;
+        loop {
+            let answer = match self.once(headers.clone()).await? {
+                Reply::Refused(answer) => answer,
+                granted @ Reply::Granted(_) => return Ok(granted),
+            };
+            let location = answer.headers.get(header::LOCATION).and_then(|at| at.to_str().ok());
+            match self.moves.on_answer(&self.url, answer.status, location) {
+                Move::No => return Ok(Reply::Refused(answer)),
+                Move::To(url) => self.url = url,
+                Move::Refused(elsewhere) => {
+                    let peer = self.url.authority().clone();
+                    return Err(RunnerError::Redirected(Step::Call, peer, elsewhere));
+                }
+            }
+        }
+    }
+}
+
+type Granted = (Option<HeaderValue>, Incoming, Connection);
+
+impl Send {
+    /// Makes the call once, wherever the answer leads.
+    async fn once(&self, headers: HeaderMap<HeaderValue>) -> Result<Reply<Granted>, RunnerError> {
+        let Self { connector, url, options, .. } = self;
         let stream = connector.connect(url, Alpn::Http1).await;
         let stream =
             stream.map_err(|e| RunnerError::NoAnswer(Step::Call, CallError::Connect(e)))?;

@@ -1,0 +1,142 @@
+//! Decides whether an answer that sends a request elsewhere is followed.
+//!
+//! | answer | then |
+//! |---|---|
+//! | 301, 307 or 308 to the same scheme, host and port | the same request, with the same headers and body, to the new path |
+//! | the same to another place | refuse: the body and the payment are for this peer alone |
+//! | more than [`MOVES`] of them in one call | refuse |
+//! | anything else | it is the answer |
+//!
+//! go-livepeer answers `…/app` so, because its mux serves `/apps/{id}/app/{app_path...}`: with 307 when it is built
+//! with Go 1.26, with 301 before.
+//!
+//! Does not: make the request again.
+
+use std::fmt;
+
+use crate::http::Url;
+
+/// Redirects that one call follows.
+const MOVES: u8 = 4;
+
+/// Why a redirect is not followed. It does not show where it leads: that may be a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// It names no place that can be read.
+    Nowhere,
+    /// It leads to another scheme, host or port.
+    OtherOrigin,
+    /// Redirect follows redirect.
+    NoEnd,
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nowhere => "is redirected without a usable Location",
+            Self::OtherOrigin => "is redirected to another host, which is refused",
+            Self::NoEnd => "is redirected again and again",
+        })
+    }
+}
+
+/// What follows from an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Move {
+    /// It is the answer.
+    No,
+    /// Make the same request there.
+    To(Url),
+    /// Give the call up.
+    Refused(Elsewhere),
+}
+
+/// The redirects of one call.
+#[derive(Debug, Default)]
+pub(super) struct Moves(u8);
+
+impl Moves {
+    /// An answer to a request at `from` came, with this status and this `Location`.
+    pub(super) fn on_answer(&mut self, from: &Url, status: u16, location: Option<&str>) -> Move {
+        if !matches!(status, 301 | 307 | 308) {
+            return Move::No;
+        }
+        if self.0 == MOVES {
+            return Move::Refused(Elsewhere::NoEnd);
+        }
+        self.0 += 1;
+        match location.and_then(|location| resolve(from, location)) {
+            None => Move::Refused(Elsewhere::Nowhere),
+            Some(to) if to.origin() != from.origin() => Move::Refused(Elsewhere::OtherOrigin),
+            Some(to) => Move::To(to),
+        }
+    }
+}
+
+/// A `Location` as a URL: a whole one, one without its scheme, or a path of this host.
+fn resolve(from: &Url, location: &str) -> Option<Url> {
+    let text = if location.starts_with("//") {
+        format!("{}:{location}", from.scheme().as_str())
+    } else if location.starts_with('/') {
+        format!("{}{location}", from.origin())
+    } else {
+        location.to_owned()
+    };
+    Url::parse(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from() -> Url {
+        Url::parse("https://o.example:8935/apps/r/app").unwrap()
+    }
+
+    #[track_caller]
+    fn check(status: u16, location: Option<&str>, expected: Move) {
+        let found = Moves::default().on_answer(&from(), status, location);
+        assert_eq!(found, expected, "{status} {location:?}");
+    }
+
+    #[test]
+    fn the_table_holds() {
+        let to = |text| Move::To(Url::parse(text).unwrap());
+        let here = "https://o.example:8935/apps/r/app/";
+        for status in [301, 307, 308] {
+            check(status, Some("/apps/r/app/"), to(here));
+            check(status, Some(here), to(here));
+            check(status, Some("//o.example:8935/apps/r/app/"), to(here));
+            check(status, Some("/a?b=c"), to("https://o.example:8935/a?b=c"));
+        }
+        for status in [200, 302, 303, 304, 402, 503] {
+            check(status, Some("/apps/r/app/"), Move::No);
+        }
+        for other in [
+            "http://o.example:8935/apps/r/app/",
+            "https://o.example/apps/r/app/",
+            "https://o.example:8936/",
+            "https://other.example:8935/apps/r/app/",
+            "//other.example:8935/",
+            "http://127.0.0.1:8935/",
+        ] {
+            check(307, Some(other), Move::Refused(Elsewhere::OtherOrigin));
+        }
+        for none in
+            [None, Some(""), Some("app/"), Some("https://me:pw@o.example:8935/"), Some("/\0")]
+        {
+            check(307, none, Move::Refused(Elsewhere::Nowhere));
+        }
+    }
+
+    #[test]
+    fn redirects_come_to_an_end() {
+        let mut moves = Moves::default();
+        for _ in 0..MOVES {
+            assert!(matches!(moves.on_answer(&from(), 307, Some("/x")), Move::To(_)));
+        }
+        let ended = moves.on_answer(&from(), 307, Some("/x"));
+        assert_eq!(ended, Move::Refused(Elsewhere::NoEnd));
+    }
+}
