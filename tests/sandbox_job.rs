@@ -54,6 +54,11 @@ async fn job(sandbox: &Handle, params: Value) -> String {
 
 /// Good segments of one frame each.
 fn segments(count: u64) -> Vec<Vec<u8>> {
+    segments_at(1..=count)
+}
+
+/// The same, at these seconds.
+fn segments_at(seconds: impl IntoIterator<Item = u64>) -> Vec<Vec<u8>> {
     let mut muxer = Muxer::new();
     let idr = [
         &[0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1e, 0xd9][..],
@@ -62,12 +67,12 @@ fn segments(count: u64) -> Vec<Vec<u8>> {
         &[7; 2000],
     ]
     .concat();
-    let mux = |i| {
-        let at = Ticks::new(90_000 * (i + 1));
+    let mux = |second| {
+        let at = Ticks::new(90_000 * second);
         let unit = AccessUnit { bytes: &idr, pts: at, dts: at, is_key: true };
         muxer.mux(&unit, true).to_vec()
     };
-    (0..count).map(mux).collect()
+    seconds.into_iter().map(mux).collect()
 }
 
 async fn publish(sandbox: &Handle, channel: &str, seq: u64, body: &[u8]) -> Answer {
@@ -186,6 +191,33 @@ async fn video_comes_back_as_it_goes_in_piece_by_piece() {
     assert_eq!((counters.jobs, counters.truncated), (1, 0));
     assert_eq!(counters.bytes, segments.iter().map(|s| s.len() as u64).sum::<u64>());
     assert_eq!(sandbox.violations().list(), []);
+}
+
+/// As the real runner's, whose libav forgives a wrap of time only for 26.5 h after the first time it saw.
+#[tokio::test]
+async fn a_job_loses_its_video_at_the_wrap_a_day_after_its_start_and_one_that_starts_later_does_not()
+ {
+    let sandbox = start(Options::default());
+    let (old, new) = (job(&sandbox, Value::Null).await, job(&sandbox, Value::Null).await);
+    let wrap = (1 << 33) / 90_000;
+    let seconds = [1, 40_000, 80_000, wrap, wrap + 1, wrap + 2, wrap + 3];
+    for (seq, segment) in (0..).zip(&segments_at(seconds)) {
+        assert_eq!(publish(&sandbox, &old, seq, segment).await.status, 200);
+    }
+    assert!(sandbox.until(LIMIT, |r| r.counters.segments == 7).await);
+    let counters = sandbox.counters();
+    // The one that steps back is seen when it has gone through.
+    assert_eq!((counters.access_units, counters.dropped, counters.outputs), (7, 3, 5));
+    let found = sandbox.violations();
+    assert_eq!(found.count(), 2, "{found:?}");
+    assert!(found.list().iter().all(|v| matches!(v, Violation::TimeBack { seq: 4, .. })));
+
+    for (seq, segment) in (0..).zip(&segments_at(seconds[2..].iter().copied())) {
+        assert_eq!(publish(&sandbox, &new, seq, segment).await.status, 200);
+    }
+    assert!(sandbox.until(LIMIT, |r| r.counters.segments == 12).await);
+    assert_eq!((sandbox.counters().dropped, sandbox.counters().outputs), (3, 10));
+    assert_eq!(sandbox.violations().count(), 2);
 }
 
 #[tokio::test]

@@ -67,6 +67,16 @@ impl Timeline {
         Times { pts: ticks(media.saturating_add(pts - dts)), dts: ticks(media) }
     }
 
+    /// Lets the next access unit come this much later, as after a pause of the camera. Before the first one,
+    /// it begins there.
+    pub fn skip(&mut self, time: Duration) {
+        let time = nanos(time);
+        self.next = self.next.saturating_add(time);
+        if let Some((_, media)) = &mut self.last {
+            *media = media.saturating_add(time);
+        }
+    }
+
     /// The time of something else with this running time, such as audio; `None` before the first unit.
     pub fn at(&self, running: Duration) -> Option<Ticks> {
         let (last, media) = self.last?;
@@ -118,6 +128,20 @@ mod tests {
     }
 
     #[test]
+    fn a_skip_counts_once_and_before_the_first_unit_it_moves_the_beginning() {
+        let ms = Duration::from_millis;
+        let value = |timeline: &mut Timeline, at| timeline.place(ms(at), None).dts.value();
+        let mut timeline = Timeline::default();
+        timeline.skip(ms(1000));
+        assert_eq!(value(&mut timeline, 500), 180_000);
+        timeline.skip(ms(2000));
+        assert_eq!(value(&mut timeline, 540), 363_600);
+        assert_eq!(value(&mut timeline, 580), 367_200);
+        timeline.skip(ms(1000));
+        assert_eq!(value(&mut timeline, 0), 460_800, "also where running time goes back");
+    }
+
+    #[test]
     fn pts_keeps_its_distance_and_is_never_before_dts() {
         let mut timeline = Timeline::default();
         let ms = Duration::from_millis;
@@ -147,6 +171,7 @@ mod tests {
     fn the_largest_times_do_no_harm() {
         let mut timeline = Timeline::beginning_at(Duration::MAX);
         for time in [Duration::MAX, Duration::ZERO, Duration::MAX] {
+            timeline.skip(time);
             let _ = timeline.place(time, Some(Duration::ZERO));
             let _ = timeline.place(time, None);
         }

@@ -2,7 +2,8 @@
 //!
 //! Two readers look at the same bytes: one is new for each segment, as a decoder that starts there; one reads
 //! on over all of them, as the app behind the channel does. A segment that broke off, or a seq that is
-//! missing, excuses a jump of the continuity counters, but not of time.
+//! missing, excuses a jump of the continuity counters, but not of time. Time is compared as libav reads it
+//! ([`Clock`]), and frames are counted that the network's runner would drop ([`FrameRule`]).
 //!
 //! Does not: decode pictures, and does not know audio: the first access unit of a segment is taken for video.
 
@@ -10,6 +11,7 @@ use std::fmt;
 
 use crate::media::ts::{Reader, Report, SYNC, Ticks, Unit};
 use crate::sandbox::Role;
+use crate::sandbox::frames::{Clock, FrameRule};
 
 /// Violations that are listed one by one; all are counted.
 const LISTED: usize = 100;
@@ -50,10 +52,10 @@ pub enum Violation {
         seq: u64,
         /// `PTS` or `DTS`.
         stamp: &'static str,
-        /// The time before, in ticks of 90 kHz.
-        before: u64,
+        /// The time before, in ticks of 90 kHz, as libav reads it.
+        before: i64,
         /// The time that came.
-        now: u64,
+        now: i64,
     },
     /// A continuity counter that jumped.
     Continuity {
@@ -166,12 +168,12 @@ enum Shown {
     Picture,
 }
 
-/// The last times of a stream.
+/// The last times of a stream, as libav reads them.
 #[derive(Debug, Clone, Copy)]
 struct Times {
     pid: u16,
-    pts: Ticks,
-    dts: Ticks,
+    pts: i64,
+    dts: i64,
 }
 
 /// Looks at the segments of one channel, in order.
@@ -184,7 +186,10 @@ pub(crate) struct Checker {
     /// How many of the first bytes have been seen.
     bytes: usize,
     units: u64,
+    dropped: u64,
     newest: Option<Ticks>,
+    clock: Clock,
+    rule: FrameRule,
     /// At most as many streams as a reader follows.
     times: Vec<Times>,
 }
@@ -199,7 +204,10 @@ impl Checker {
             shown: Shown::Nothing,
             bytes: 0,
             units: 0,
+            dropped: 0,
             newest: None,
+            clock: Clock::default(),
+            rule: FrameRule::default(),
             times: Vec::new(),
         }
     }
@@ -207,6 +215,16 @@ impl Checker {
     /// Access units of video so far.
     pub(crate) fn units(&self) -> u64 {
         self.units
+    }
+
+    /// Those of them that the network's runner would drop.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Whether it would drop all that come now, as time went back.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.rule.is_behind()
     }
 
     /// The PTS of the last one that has one.
@@ -297,16 +315,17 @@ impl Checker {
             found(Violation::Damaged { seq, pid: unit.pid });
         }
         let Some(pts) = unit.pts else { return found(Violation::NoTime { seq }) };
+        let dts = self.clock.read(unit.dts.unwrap_or(pts));
+        let now = Times { pid: unit.pid, pts: self.clock.read(pts), dts };
         if unit.is_video {
             self.newest = Some(pts);
+            self.dropped += u64::from(!self.rule.takes(now.pts));
         }
-        let now = Times { pid: unit.pid, pts, dts: unit.dts.unwrap_or(pts) };
         let Some(last) = self.times.iter_mut().find(|times| times.pid == unit.pid) else {
             return self.times.push(now);
         };
         for (stamp, before, now) in [("PTS", last.pts, now.pts), ("DTS", last.dts, now.dts)] {
-            if now.since(before) <= 0 {
-                let (before, now) = (before.value(), now.value());
+            if now <= before {
                 found(Violation::TimeBack { seq, stamp, before, now });
             }
         }
@@ -407,10 +426,31 @@ mod tests {
         let first = publisher.segment();
         publisher.frames -= 1;
         let second = publisher.segment();
-        let at = 90_000 + 2 * FRAME;
+        let at = 90_000 + 2 * FRAME as i64;
         let found =
             ["PTS", "DTS"].map(|stamp| Violation::TimeBack { seq: 1, stamp, before: at, now: at });
         check(&[(0, first, true), (1, second, true)], &found);
+    }
+
+    #[test]
+    fn time_that_wraps_a_day_after_it_began_goes_back() {
+        const DAY: u64 = (1 << 33) / FRAME - 24;
+        let (mut checker, mut found) = (Checker::new(), Vec::new());
+        let mut publisher = Publisher::default();
+        let mut publish = |seq, frames| {
+            publisher.frames = frames;
+            checker.begin(seq);
+            checker.push(&publisher.segment(), &mut |v| found.push(v));
+            checker.end(true, &mut |v| found.push(v));
+            (checker.units(), checker.dropped(), checker.is_behind())
+        };
+        assert_eq!(publish(0, 0), (3, 0, false));
+        assert_eq!(publish(1, DAY - 3), (6, 0, false));
+        // The first of these is the last one before the wrap.
+        assert_eq!(publish(2, DAY), (9, 2, true));
+        assert_eq!(publish(3, DAY + 3), (12, 5, true));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().all(|v| matches!(v, Violation::TimeBack { seq: 2, .. })), "{found:?}");
     }
 
     #[test]

@@ -24,11 +24,18 @@
 //! |---|---|
 //! | answers `…/app` with 307 to `…/app/`, before it asks for a payment | go-livepeer `server/ai_http.go:104` and `:105`: the pattern `…/app/{app_path...}` in a Go mux |
 //! | serves an app at its own path below `…/app/` alone, and says so once the session is paid | go-livepeer `server/ai_http.go:755` to `:808`, and `:841` |
+//! | reads times as libav does, so a job that lives over a wrap of 33 bits, 26.5 h after its start, loses its video | libavformat `demux.c`: `update_wrap_reference`, `wrap_timestamp` |
+//! | drops frames below the next time that is due, and so those above 24 frames/s: [`Counters::dropped`] | ai-runner `runner/src/runner/live/trickle/decoder.py:83` and `:110` to `:121` |
+//!
+//! A test goes over the wrap in seconds with `media::io::AccessUnits::skip`, which the agent's are
+//! ([`Status::media`](crate::status::Status)): once to come close to it before a job starts, or, in a job, in
+//! steps below 13 h.
 //!
 //! Does not: use keys or money that are worth anything.
 
 mod check;
 mod echo;
+mod frames;
 mod http1;
 mod io;
 mod money;

@@ -82,6 +82,8 @@ pub struct Counters {
     pub bytes: u64,
     /// Access units of video in them.
     pub access_units: u64,
+    /// Those of them that the network's runner would drop: above 24 frames/s, or from a time that went back.
+    pub dropped: u64,
     /// Segments written to output channels.
     pub outputs: u64,
     /// Events sent.

@@ -136,14 +136,15 @@ impl App {
         self.world.note();
     }
 
-    /// More access units came in, the last of them with this PTS.
-    pub(super) fn count_units(&self, units: u64, newest: Option<Ticks>) {
+    /// More access units came in, the last of them with this PTS; so many of them the network's runner drops.
+    pub(super) fn count_units(&self, units: u64, dropped: u64, newest: Option<Ticks>) {
         if units == 0 {
             return;
         }
         self.lock().input_frames += units;
         let record = &mut self.world.lock().record;
         record.counters.access_units += units;
+        record.counters.dropped += dropped;
         if let Some(pts) = newest {
             record.newest = Some(Newest { at: Instant::now(), pts: pts.value() });
         }

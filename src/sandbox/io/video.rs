@@ -9,6 +9,9 @@
 //! effect that fails is told in the next event, and the video goes on unchanged. Unchanged bytes are
 //! checked after they are handed on, so that the check costs no latency.
 //!
+//! After a frame whose time went back nothing is handed on, as the network's runner drops all such frames. What
+//! it drops above 24 frames/s is only counted: without them, unchanged video could not be decoded.
+//!
 //! Does not: choose effects or judge segments; `echo` and `check` do.
 
 use std::sync::Arc;
@@ -81,11 +84,8 @@ impl<'a> Video<'a> {
                 if at == 0 {
                     self.checker.begin(segment.seq);
                     self.choose().await;
-                    copy = self
-                        .running
-                        .is_none()
-                        .then(|| self.app.begin_output(&self.output))
-                        .flatten();
+                    let copies = self.running.is_none() && !self.checker.is_behind();
+                    copy = copies.then(|| self.app.begin_output(&self.output)).flatten();
                 }
                 self.hand_on(&part.bytes, at == 0, copy.as_deref()).await;
                 at += part.bytes.len();
@@ -106,6 +106,7 @@ impl<'a> Video<'a> {
 
     async fn hand_on(&mut self, bytes: &[u8], begins: bool, copy: Option<&Segment>) {
         match (&mut self.running, copy) {
+            _ if self.checker.is_behind() => {}
             (Some(running), _) => running.transform.push(Bytes::copy_from_slice(bytes), begins),
             (None, Some(copy)) => {
                 copy.write(bytes, SEGMENT_BODY);
@@ -114,19 +115,20 @@ impl<'a> Video<'a> {
         }
         // Who waits for these bytes gets them before they are checked.
         tokio::task::yield_now().await;
-        let units = self.check(|checker, found| checker.push(bytes, found));
+        let taken = self.check(|checker, found| checker.push(bytes, found));
         if copy.is_some() {
-            self.app.count_frames(units);
+            self.app.count_frames(taken);
         }
     }
 
-    /// Lets the checker look: how many access units it has seen.
+    /// Lets the checker look: how many access units it has seen that the runner takes.
     fn check(&mut self, look: impl FnOnce(&mut Checker, &mut dyn FnMut(Violation))) -> u64 {
-        let (app, before) = (self.app, self.checker.units());
+        let (app, before) = (self.app, (self.checker.units(), self.checker.dropped()));
         look(&mut self.checker, &mut |violation| app.found(violation));
-        let units = self.checker.units() - before;
-        app.count_units(units, self.checker.newest());
-        units
+        let units = self.checker.units() - before.0;
+        let dropped = self.checker.dropped() - before.1;
+        app.count_units(units, dropped, self.checker.newest());
+        units - dropped
     }
 
     /// Starts or stops an effect, when the parameters ask for another one or it has failed.
