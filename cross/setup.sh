@@ -16,7 +16,9 @@ packages=(
   gstreamer1.0-plugins-ugly                             # x264
   gstreamer1.0-libav                                    # decoders
   ffmpeg                                                # ffprobe, a second opinion in the tests
+  python3-gi gir1.2-gst-rtsp-server-1.0                 # the network camera of the tests
   systemd                                               # systemd-analyze, which judges the units
+  bsdutils                                              # script, which gives the tests of setup a terminal
 )
 if [[ ${1-} == --go ]] && ! command -v go >/dev/null; then
   packages+=(golang-go ca-certificates)

@@ -1,17 +1,19 @@
 //! Publisher and subscriber against the real trickle server of go-livepeer, over HTTP and HTTPS.
 //!
-//! `tests/interop/` is a small Go program around its package `trickle`; it is built here, outside the tree.
-//! Where Go or the module cannot be had the test says `skipped: <reason>` and passes. With
-//! `INTEROP_GO=required`, as in CI, a missing Go fails it; a module that the proxy refuses cannot be helped.
+//! `tests/interop/` is a small Go program around its package `trickle`; it is built here, outside the tree. Go is
+//! installed by `cross/setup.sh --go`; with `INTEROP_GO=required`, as in CI, a missing Go fails the test. The module
+//! comes from Go's proxy, or from a checkout of go-livepeer that `INTEROP_SOURCE` names. The test is skipped where
+//! the proxy refuses the module.
 //!
 //! Does not: test the sandbox; it goes through the same scenarios elsewhere.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod skip;
 mod trickle_raw;
 mod trickle_scenarios;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -34,6 +36,12 @@ fn build() -> Result<PathBuf, Missing> {
     fs::create_dir_all(&place).expect("a directory");
     for file in ["go.mod", "main.go"] {
         fs::copy(source.join(file), place.join(file)).expect("a copy");
+    }
+    if let Ok(source) = std::env::var("INTEROP_SOURCE") {
+        let replace = format!("github.com/livepeer/go-livepeer={source}");
+        let edit = ["mod", "edit", "-replace", &replace];
+        let edited = Command::new("go").args(edit).current_dir(&place).status();
+        assert!(edited.is_ok_and(|status| status.success()), "go mod edit -replace {replace}");
     }
     let server = place.join("trickle-server");
     let built = Command::new("go")
@@ -138,16 +146,11 @@ async fn the_real_server_and_we_understand_each_other() {
         Ok(program) => {
             tokio::join!(everything(&program, false), everything(&program, true));
         }
-        Err(Missing::Module(reason)) => skipped(&reason),
+        Err(Missing::Module(reason)) => skip::skip(&reason),
         Err(Missing::Go(reason)) => {
             let required = std::env::var("INTEROP_GO").is_ok_and(|v| v == "required");
             assert!(!required, "INTEROP_GO=required, but {reason}");
-            skipped(&reason);
+            skip::skip(&reason);
         }
     }
-}
-
-/// Said past the test runner, which keeps the output of tests that pass to itself.
-fn skipped(reason: &str) {
-    writeln!(std::io::stderr(), "skipped: {reason}").expect("standard error");
 }

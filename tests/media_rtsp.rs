@@ -1,6 +1,6 @@
 //! Captures from a real RTSP server: what passes through, what is encoded anew, and how it fails.
 //!
-//! Needs the Debian packages python3-gi and gir1.2-gst-rtsp-server-1.0; without them it says so and passes.
+//! Needs the Debian packages python3-gi and gir1.2-gst-rtsp-server-1.0, which `cross/setup.sh` installs.
 //!
 //! Does not: leave this machine.
 #![allow(
@@ -10,7 +10,7 @@
     reason = "a test may panic"
 )]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
@@ -33,32 +33,27 @@ struct Server {
 }
 
 impl Server {
-    /// `None`, said aloud, where the packages are absent.
-    fn start(name: &str) -> Option<Self> {
+    /// Starts the server, and fails with what it says where it does not start.
+    #[track_caller]
+    fn start(name: &str) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/media_rtsp/server.py");
-        // Debian's own: the packages are for it.
-        let mut child = Command::new("/usr/bin/python3")
+        // Debian's own Python: the packages are for it. What the server says belongs to the test's output.
+        let child = Command::new("/usr/bin/python3")
             .args([script, name])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
+            .spawn();
+        let mut child = child.expect("/usr/bin/python3, which cross/setup.sh installs");
         let mut line = String::new();
         let _ = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
         let Ok(port) = line.trim().parse() else {
-            let _ = child.wait();
-            // Past the test runner, which keeps the output of tests that pass to itself.
-            let mut stderr = std::io::stderr();
-            let text = "skipped: install python3-gi and gir1.2-gst-rtsp-server-1.0";
-            writeln!(stderr, "{text}").unwrap();
-            return None;
+            panic!("the RTSP server did not start: {:?}", child.wait());
         };
         let credential =
             std::env::temp_dir().join(format!("le-rtsp-{}-{name}", std::process::id()));
         std::fs::write(&credential, "viewer:pass:word\n").unwrap();
         let stdin = child.stdin.take();
-        Some(Self { child, stdin, port, credential })
+        Self { child, stdin, port, credential }
     }
 
     fn options(&self, path: &str, format: CameraFormat) -> Options {
@@ -140,7 +135,7 @@ fn check(server: &Server, path: &str, format: CameraFormat, passes: bool) {
 
 #[test]
 fn short_gops_pass_through_and_all_else_is_encoded_anew() {
-    let Some(server) = Server::start("pass") else { return };
+    let server = Server::start("pass");
     check(&server, "/good", CameraFormat::Auto, true);
     check(&server, "/long", CameraFormat::Auto, false);
     check(&server, "/bframes", CameraFormat::Auto, false);
@@ -149,14 +144,14 @@ fn short_gops_pass_through_and_all_else_is_encoded_anew() {
 
 #[test]
 fn the_user_may_decide() {
-    let Some(server) = Server::start("decide") else { return };
+    let server = Server::start("decide");
     check(&server, "/good", CameraFormat::Raw, false);
     check(&server, "/good", CameraFormat::H264, true);
 }
 
 #[test]
 fn an_open_camera_needs_no_credential() {
-    let Some(server) = Server::start("open") else { return };
+    let server = Server::start("open");
     let mut options = server.options("/good", CameraFormat::Auto);
     let Source::Rtsp { credential, .. } = &mut options.source else { panic!() };
     *credential = None;
@@ -169,7 +164,7 @@ fn failure(options: &Options) -> MediaError {
 
 #[test]
 fn a_camera_that_refuses_is_named_without_its_secrets() {
-    let Some(server) = Server::start("refuse") else { return };
+    let server = Server::start("refuse");
     let host = format!("127.0.0.1:{}", server.port);
     let mut options = server.options("/good", CameraFormat::Auto);
 
@@ -212,7 +207,7 @@ fn a_camera_that_is_not_there_is_named() {
 
 #[test]
 fn a_camera_that_goes_away_has_failed() {
-    let Some(mut server) = Server::start("gone") else { return };
+    let mut server = Server::start("gone");
     block_on(async {
         let options = server.options("/short", CameraFormat::H264);
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();

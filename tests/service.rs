@@ -1,9 +1,11 @@
 //! The units as systemd judges them, and what the service's log looks like.
 //!
-//! Where systemd-analyze is missing, the tests that need it say that they were skipped.
+//! Needs systemd-analyze, which `cross/setup.sh` installs.
 //!
 //! Does not: start a service; `cross/device.sh` boots a whole device.
 #![allow(clippy::expect_used, clippy::print_stderr, reason = "a test may panic and print")]
+
+mod skip;
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -29,17 +31,14 @@ fn folder(name: &str) -> PathBuf {
     path
 }
 
-/// Runs systemd-analyze; `None` if it is not there.
-fn analyze(arguments: &[&str], unit: &Path) -> Option<Output> {
+/// Runs systemd-analyze.
+fn analyze(arguments: &[&str], unit: &Path) -> Output {
     let output = Command::new("systemd-analyze")
         .args(arguments)
         .arg(unit)
         .env("SYSTEMD_COLORS", "0")
         .output();
-    if let Err(error) = &output {
-        eprintln!("skipped: systemd-analyze: {error}; cross/setup.sh installs it");
-    }
-    output.ok()
+    output.expect("systemd-analyze, which cross/setup.sh installs")
 }
 
 #[track_caller]
@@ -50,7 +49,7 @@ fn assert_silent(output: &Output, what: &str) {
 }
 
 /// The unit, with this build as its program, and perhaps a drop-in.
-fn verified(unit: &str, test: &str, drop_in: Option<&str>) -> Option<Output> {
+fn verified(unit: &str, test: &str, drop_in: Option<&str>) -> Output {
     let folder = folder(test);
     let path = folder.join(unit);
     fs::write(&path, read(unit).replace("/usr/bin/livepeer-edge", BINARY)).expect("a unit");
@@ -65,7 +64,7 @@ fn verified(unit: &str, test: &str, drop_in: Option<&str>) -> Option<Output> {
 #[test]
 fn systemd_finds_nothing_wrong_with_the_units() {
     for unit in UNITS {
-        let Some(output) = verified(unit, "units", None) else { return };
+        let output = verified(unit, "units", None);
         assert_silent(&output, unit);
     }
 }
@@ -73,21 +72,23 @@ fn systemd_finds_nothing_wrong_with_the_units() {
 #[test]
 fn systemd_finds_nothing_wrong_with_the_drop_ins() {
     for unit in UNITS {
-        let Some(output) = verified(unit, "units-jetson", Some("jetson.conf")) else { return };
+        let output = verified(unit, "units-jetson", Some("jetson.conf"));
         assert_silent(&output, unit);
     }
-    let Some(version) = Command::new("systemd-analyze").arg("--version").output().ok() else {
-        return;
-    };
-    let version = String::from_utf8_lossy(&version.stdout).into_owned();
-    let version = version.split_whitespace().nth(1).and_then(|n| n.parse::<u32>().ok());
-    if version.is_none_or(|version| version < 254) {
-        eprintln!("skipped: restart-steps.conf needs systemd 254, this is {version:?}");
-        return;
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_restart_steps() {
+    let version = Command::new("systemd-analyze").arg("--version").output();
+    let version = version.expect("systemd-analyze, which cross/setup.sh installs").stdout;
+    let version = String::from_utf8_lossy(&version).into_owned();
+    let version: u32 = version.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    if version < 254 {
+        return skip::skip(&format!("needs systemd 254; this is {version}"));
     }
     for unit in UNITS {
-        let steps = verified(unit, "units-steps", Some("restart-steps.conf"));
-        assert_silent(&steps.expect("systemd-analyze, as above"), unit);
+        let output = verified(unit, "units-steps", Some("restart-steps.conf"));
+        assert_silent(&output, unit);
     }
 }
 
@@ -96,9 +97,7 @@ fn the_units_are_hardened() {
     for unit in UNITS {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(unit);
         let threshold = format!("--threshold={EXPOSURE}");
-        let Some(output) = analyze(&["security", "--offline=true", &threshold], &path) else {
-            return;
-        };
+        let output = analyze(&["security", "--offline=true", &threshold], &path);
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(said.contains("Overall exposure level"), "{unit}: nothing was judged: {output:?}");
         assert!(output.status.success(), "{unit}: {said}");

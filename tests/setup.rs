@@ -1,7 +1,7 @@
 //! `setup` at a terminal, which `script` makes: asks, explains, writes what a run accepts, and leaves nothing behind
 //! when it is left.
 //!
-//! Where script (Debian's bsdutils) is missing, the tests say that they were skipped.
+//! Needs `script`, of Debian's bsdutils, which `cross/setup.sh` installs.
 //!
 //! Does not: use the cameras of this machine.
 #![allow(
@@ -25,15 +25,14 @@ fn path(name: &str) -> PathBuf {
 }
 
 /// Answers each question when it is asked, and hangs up after the last answer. What the screen shows, and the
-/// exit code; `None` where there is no terminal to be had.
-fn talk(arguments: &str, answers: &[(&str, &str)]) -> Option<(String, Option<i32>)> {
+/// exit code.
+fn talk(arguments: &str, answers: &[(&str, &str)]) -> (String, Option<i32>) {
     let mut child: Child = Command::new("script")
         .args(["-qec", &format!("'{BINARY}' setup {arguments}"), "/dev/null"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .inspect_err(|error| eprintln!("skipped: script: {error}; it is in bsdutils"))
-        .ok()?;
+        .expect("script, which cross/setup.sh installs");
     let mut keyboard = child.stdin.take().unwrap();
     let mut screen = child.stdout.take().unwrap();
     let (mut shown, mut from) = (String::new(), 0);
@@ -50,13 +49,13 @@ fn talk(arguments: &str, answers: &[(&str, &str)]) -> Option<(String, Option<i32
     let mut rest = Vec::new();
     screen.read_to_end(&mut rest).unwrap();
     shown.push_str(&String::from_utf8_lossy(&rest));
-    Some((shown, child.wait().unwrap().code()))
+    (shown, child.wait().unwrap().code())
 }
 
 #[test]
 fn five_questions_make_a_configuration_that_is_right() {
     let path = path("setup-asked.toml");
-    let Some((shown, code)) = talk(
+    let (shown, code) = talk(
         &format!("--config '{}'", path.display()),
         &[
             ("]: ", "webcam"),
@@ -68,9 +67,7 @@ fn five_questions_make_a_configuration_that_is_right() {
             ("nothing: ", ""),
             ("nothing: ", "/tmp/processed.ts"),
         ],
-    ) else {
-        return;
-    };
+    );
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("auto  the first that works"), "{shown}");
     assert!(shown.contains("is written. To use it:"), "{shown}");
@@ -87,7 +84,7 @@ fn five_questions_make_a_configuration_that_is_right() {
     assert!(checked.status.success(), "{checked:?}");
 
     // What is there stays, and nothing is asked.
-    let Some((shown, code)) = talk(&format!("--config '{}'", path.display()), &[]) else { return };
+    let (shown, code) = talk(&format!("--config '{}'", path.display()), &[]);
     assert_eq!(code, Some(2), "{shown}");
     assert!(shown.contains("--existing replace") && !shown.contains("Model"), "{shown}");
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
@@ -97,7 +94,7 @@ fn five_questions_make_a_configuration_that_is_right() {
 fn who_hangs_up_gets_no_configuration() {
     let path = path("setup-left.toml");
     let arguments = format!("--config '{}' --source test", path.display());
-    let Some((shown, code)) = talk(&arguments, &[("commas: ", "o.example")]) else { return };
+    let (shown, code) = talk(&arguments, &[("commas: ", "o.example")]);
     assert_eq!(code, Some(2), "{shown}");
     assert!(
         shown.contains("error: not all questions were answered; nothing was written"),

@@ -294,7 +294,7 @@ fn encoder_stops(scene: &mut Scene) {
     let mut compile = Command::new("cc");
     compile.args(["-shared", "-fPIC", "-O1", source, "-ldl", "-o"]).arg(&library);
     if !compile.status().is_ok_and(|status| status.success()) {
-        return scene.skip("needs a C compiler");
+        return scene.lacks("needs a C compiler");
     }
     let place = Place::new();
     let mut job = scene.job(&[&place.url()], &[]);

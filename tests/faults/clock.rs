@@ -62,13 +62,13 @@ fn under_clock(scene: &Scene, mut job: Command, clock: &str) -> Option<(Program,
 
 const NOT_SYNCHRONISED: &str = "clock not synchronised: ";
 const GOES_ON: &str = "clock still not synchronised: going on without it";
-const NO_FAKETIME: &str = "needs the package faketime";
+const NO_FAKETIME: &str = "needs faketime: apt install faketime";
 const IN_1970: &str = "@1970-01-02 00:00:00";
 
 fn boots_in_1970_with_tofu(scene: &mut Scene) {
     let place = Place::new();
     let Some((agent, _)) = under_clock(scene, scene.job(&[&place.url()], &[]), IN_1970) else {
-        return scene.skip(NO_FAKETIME);
+        return scene.lacks(NO_FAKETIME);
     };
     let live = until(s(70), || place.frames() > 0);
     scene.by("live after", agent.began, live, s(5));
@@ -115,7 +115,7 @@ fn boots_in_1970_with_ca(scene: &mut Scene) {
     let urls = [&places.misnamed, &places.strange, &places.good].map(Place::url);
     let job = places.job(scene, &urls.each_ref().map(String::as_str));
     let Some((mut agent, _)) = under_clock(scene, job, IN_1970) else {
-        return scene.skip(NO_FAKETIME);
+        return scene.lacks(NO_FAKETIME);
     };
     let told = agent.hear(&[NOT_SYNCHRONISED], agent.began, s(15));
     scene.within("told as the clock's fault after", told, s(5));
@@ -162,7 +162,7 @@ fn is_set_after_all(scene: &mut Scene) {
     let path = std::env::var("PATH").unwrap_or_default();
     job.env("PATH", format!("{}:{path}", bin.display()));
     let Some((agent, clock)) = under_clock(scene, job, IN_1970) else {
-        return scene.skip(NO_FAKETIME);
+        return scene.lacks(NO_FAKETIME);
     };
     let told = agent.hear(&[NOT_SYNCHRONISED], agent.began, s(15));
     scene.within("told as the clock's fault after", told, s(5));
@@ -183,7 +183,7 @@ fn is_set_after_all(scene: &mut Scene) {
 fn clock_jumps(scene: &mut Scene) {
     let place = Place::new();
     let Some((agent, file)) = under_clock(scene, scene.job(&[&place.url()], &[]), "+0") else {
-        return scene.skip(NO_FAKETIME);
+        return scene.lacks(NO_FAKETIME);
     };
     assert!(place.more_frames(48, s(20)).is_some(), "the job is live");
     let mut gap = Duration::ZERO;

@@ -96,7 +96,7 @@ fn full(scene: &mut Scene) {
     let mut agent = scene.program("agent", command);
     wait(ms(500));
     if agent.ended().is_some() {
-        return scene.skip("needs root, for a disk of its own");
+        return scene.lacks("needs root, for a disk of its own");
     }
     lives(scene, &place, &agent);
     let told = agent.has_said(&["space", "full"], agent.began);

@@ -33,14 +33,14 @@ fn main() -> ExitCode {
         return rig::table::play("links", &rows, "links");
     }
     if let Some(missing) = missing() {
-        println!("links: skipped: {missing}");
-        return ExitCode::SUCCESS;
+        println!("links: failed: {missing}");
+        return ExitCode::FAILURE;
     }
     let mut inside = Command::new("unshare");
     inside.args(["--net", "--mount", "--kill-child", "--fork"]);
     inside.arg(std::env::current_exe().unwrap()).args(std::env::args_os().skip(1));
     let done = inside.env(INSIDE, "1").status().unwrap();
-    if done.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    done.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// What this machine lacks.

@@ -30,15 +30,12 @@ pub(crate) struct Scene {
     folder: PathBuf,
     programs: AtomicU32,
     seen: Vec<(String, bool)>,
-    skipped: Option<String>,
 }
 
 /// What came out of a row.
 pub(crate) struct Verdict {
     /// What was measured, each with whether it is as it must be.
     pub(crate) seen: Vec<(String, bool)>,
-    /// Why it could not be played here.
-    pub(crate) skipped: Option<String>,
 }
 
 impl Scene {
@@ -51,7 +48,7 @@ impl Scene {
         let folder = logs.join(&slug);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
-        Self { slug, folder, programs: AtomicU32::new(0), seen: Vec::new(), skipped: None }
+        Self { slug, folder, programs: AtomicU32::new(0), seen: Vec::new() }
     }
 
     /// A path in the row's own folder.
@@ -144,14 +141,14 @@ impl Scene {
         self.seen.push((what, true));
     }
 
-    /// It cannot be played here.
-    pub(crate) fn skip(&mut self, why: &str) {
-        self.skipped = Some(why.to_owned());
+    /// The row cannot be played on this machine, which lacks something. That is a failure.
+    pub(crate) fn lacks(&mut self, what: &str) {
+        self.seen.push((format!("not played: {what}"), false));
     }
 
     /// What came out of it.
     pub(crate) fn verdict(self) -> Verdict {
-        Verdict { seen: self.seen, skipped: self.skipped }
+        Verdict { seen: self.seen }
     }
 
     /// A name that no other row has.

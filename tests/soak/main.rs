@@ -35,8 +35,8 @@ const CALM: (u64, u64) = (10, 40);
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1).filter(|word| !word.starts_with('-'));
     let Some(hours) = words.next().and_then(|hours| hours.parse::<f64>().ok()) else {
-        println!("soak: skipped: say for how many hours, as cross/soak.sh HOURS [SEED]");
-        return ExitCode::SUCCESS;
+        println!("soak: say for how many hours, as cross/soak.sh HOURS [SEED]");
+        return ExitCode::from(2);
     };
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = words.next().map_or(since_1970.as_secs(), |seed| seed.parse().unwrap());
