@@ -5,8 +5,8 @@
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Trees, images, packages: everything that is made, and may be deleted at any time.
 work=${EDGE_WORK:-$project/target/edge}
-# The archive that trees come from; a nearer mirror, or archive.debian.org for what has left it.
-mirror=${EDGE_MIRROR:-http://deb.debian.org/debian}
+# The archive that trees come from, where it is not to be mmdebstrap's own choice: a nearer mirror.
+mirror=${EDGE_MIRROR-}
 script=$(basename "$0" .sh)
 
 say() { printf '%s: %s\n' "$script" "$*" >&2; }
@@ -68,7 +68,7 @@ make_tree() {
   mkdir -p "$work"
   nice mmdebstrap --quiet --components=main \
     --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Check-Valid-Until "false"' \
-    --aptopt='Acquire::Retries "3"' "$@" "$suite" "$tree.part" "deb $mirror $suite main"
+    --aptopt='Acquire::Retries "3"' "$@" "$suite" "$tree.part" ${mirror:+"deb $mirror $suite main"}
   mv "$tree.part" "$tree"
 }
 

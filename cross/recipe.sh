@@ -3,12 +3,11 @@
 # against. Runs as root inside a Debian 11, whose glibc 2.31 is the oldest that devices have (Jetson's
 # Ubuntu 20.04): the Dockerfiles run it for `cross`, build.sh runs it in a chroot.
 #
-#   recipe.sh amd64|arm64|armhf [MIRROR]
+#   recipe.sh amd64|arm64|armhf
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 
 arch=$1
-mirror=${2:-}
 case $arch in
   amd64) packages="gcc libc6-dev" ;;
   arm64) packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
@@ -16,11 +15,8 @@ case $arch in
   *) echo "recipe: unknown architecture $arch" >&2; exit 1 ;;
 esac
 
-# Debian 11 is leaving the mirrors for the archive, which does not sign anew.
-if [ -n "$mirror" ]; then
-  echo "deb $mirror bullseye main" >/etc/apt/sources.list
-fi
 dpkg --add-architecture "$arch"
+# Debian 11 gets no new signatures any more.
 apt-get -o Acquire::Check-Valid-Until=false -o Acquire::Retries=3 -q update
 # gcc of this machine too: build scripts run here. One image has GStreamer of one architecture.
 # shellcheck disable=SC2086

@@ -2,7 +2,7 @@
 # Runs a program built for a device on this machine: in a tree of that architecture's Debian with its real
 # GStreamer, under qemu-user if need be.
 #
-#   cross/run.sh ARCH [BINARY [ARGUMENT...]]     livepeer-edge-ARCH of build.sh, if none is named
+#   cross/run.sh ARCH [BINARY [ARGUMENT...]]     the program that `build.sh ARCH` made, if none is named
 #   cross/run.sh ARCH --check                    --version, devices and a demo of 5 s; 0 violations
 #
 # EDGE_SUITE names another release than bookworm. Needs root, mmdebstrap and a mirror of Debian.
@@ -26,21 +26,23 @@ make_tree "$tree" "$suite" --variant=extract --architectures="$arch" \
 [[ -e $tree/etc/hosts ]] || echo '127.0.0.1 localhost' >"$tree/etc/hosts"
 [[ -e $tree/etc/nsswitch.conf ]] || echo 'hosts: files dns' >"$tree/etc/nsswitch.conf"
 
+# What `build.sh ARCH` makes; without the sandbox there would be no demo.
+built=$work/livepeer-edge-$arch-sandbox
 run() {
   local binary=$1
   shift
-  [[ -x $binary ]] || fail "$binary is not there: cross/build.sh $arch makes it"
+  [[ -x $binary ]] || fail "$binary is not there; \`cross/build.sh $arch\` makes $built"
   touch "$tree/program"
   mount --bind "$(realpath "$binary")" "$tree/program"
   enter "$tree" XDG_CACHE_HOME=/root/.cache /program "$@"
 }
 
 if [[ ${1-} != --check ]]; then
-  run "${1:-$work/livepeer-edge-$arch}" "${@:2}"
+  run "${1:-$built}" "${@:2}"
   exit
 fi
 
-version=$(run "$work/livepeer-edge-$arch" --version)
+version=$(run "$built" --version)
 [[ $version == "livepeer-edge "* ]] || fail "--version says: $version"
 say "$version, $suite $arch"
 # GStreamer lists its plugins the first time, which takes longer under qemu than the whole demo.
@@ -50,12 +52,12 @@ say "GStreamer's plugins were listed within $((SECONDS - begin)) s"
 # Small, as nothing is accelerated here.
 small=(--video.width 320 --video.height 240 --video.fps 10 --video.bitrate 300000 --encoder.speed ultrafast)
 begin=$SECONDS
-devices=$(run "$work/livepeer-edge-$arch" devices "${small[@]}" 2>&1) || fail "devices: $devices"
+devices=$(run "$built" devices "${small[@]}" 2>&1) || fail "devices: $devices"
 printf '%s\n' "$devices" >&2
 grep -qE '^ +x264enc +works' <<<"$devices" || fail 'devices does not say that x264enc works'
 say "devices: $((SECONDS - begin)) s"
 begin=$SECONDS
-report=$(run "$work/livepeer-edge-$arch-sandbox" demo --seconds 5 "${small[@]}" 2>&1) || fail "demo: $report"
+report=$(run "$built" demo --seconds 5 "${small[@]}" 2>&1) || fail "demo: $report"
 printf '%s\n' "$report" >&2
 grep -qx 'violations  0' <<<"$report" || fail 'the demo does not say that there were 0 violations'
 say "demo: $((SECONDS - begin)) s"

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Runs the commands of README's table "Build the packages" in their order, on a clean clone of the last commit,
+# so that the table stays true.
+#
+#   cross/readme.sh [WORD...]      only the commands that have one of these words, in the same order
+#
+# All of them take an hour under emulation. Needs what they need.
+set -euo pipefail
+source "$(dirname "$0")/ground.sh"
+
+mapfile -t commands < <(sed -n 's/^| `\(cross\/[^`]*\)`.*/\1/p' "$project/README.md" | grep -v '^cross/\(soak\|oldest\)')
+((${#commands[@]})) || fail "README.md has no table of commands any more"
+
+clone=$work/readme
+rm -rf "$clone"
+mkdir -p "$work"
+git clone --quiet --no-hardlinks "$project" "$clone"
+cd "$clone"
+
+is_wanted() {
+  local command=$1 word
+  shift
+  (($#)) || return 0
+  for word in "$@"; do [[ $command == *"$word"* ]] && return 0; done
+  return 1
+}
+
+count=0
+for command in "${commands[@]}"; do
+  is_wanted "$command" "$@" || continue
+  say "\$ $command"
+  read -ra words <<<"$command"
+  env -u EDGE_WORK "${words[@]}" || fail "$command"
+  count=$((count + 1))
+done
+((count)) || fail "no command of README.md has any of: $*"
+say "$count commands of README.md did what it says"
