@@ -9,6 +9,7 @@ mod seeded;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use livepeer_edge::fault::{Failure, Fault};
 use livepeer_edge::http::Url;
 use livepeer_edge::job::{Command, Commands, Event, Loss, Machine, Recovery, Stage};
 use livepeer_edge::orchestrator::Fit;
@@ -279,12 +280,12 @@ impl World {
             self.finding = false;
             let urls = (0..random.below(4)).map(url).collect();
             let failed = random.chance(0.2);
-            return Some(if failed { Event::FindFailed(words()) } else { Event::Found(urls) });
+            return Some(if failed { Event::FindFailed(failure()) } else { Event::Found(urls) });
         }
         match self.held {
             Held::Starting if random.chance(0.3) => {
                 self.held = Held::Nothing;
-                Some(Event::StartFailed(words()))
+                Some(Event::StartFailed(failure()))
             }
             Held::Starting => {
                 self.held = Held::Live;
@@ -299,7 +300,7 @@ impl World {
             Held::Nothing | Held::Live => {
                 let url = self.asked.pop()?;
                 if random.chance(0.3) {
-                    return Some(Event::NoAnswer(url, words()));
+                    return Some(Event::NoAnswer(url, failure()));
                 }
                 let fits = [Fit::Has { warm: true, free: Some(1) }, Fit::NoModel, Fit::Unsaid];
                 let offer = Offer { fit: *random.pick(&fits), price: Ok(None) };
@@ -326,6 +327,10 @@ fn words() -> String {
     "by chance".to_owned()
 }
 
+fn failure() -> Failure {
+    Failure::of_peer(words(), Fault::Retry)
+}
+
 /// What may happen at any time, asked for or not.
 fn anything(random: &mut Random) -> Event<u32> {
     let losses = [
@@ -342,7 +347,7 @@ fn anything(random: &mut Random) -> Event<u32> {
         13 if random.chance(0.3) => Event::Replace(Rules::default()),
         0 => Event::Output,
         1 => Event::JobEvent,
-        2 => Event::NoAnswer(url(9), words()),
+        2 => Event::NoAnswer(url(9), failure()),
         3 => Event::Offered { url: url(9), offer, answer_time: Duration::ZERO, with: 9 },
         _ => Event::Lost(random.pick(&losses).clone()),
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::agent::Change;
 use crate::agent::work::{Candidates, Job, With};
 use crate::clock::Look;
+use crate::fault::Failure;
 use crate::http::Url;
 use crate::job::{JobError, JobEvent};
 use crate::media::MediaError;
@@ -44,9 +45,9 @@ impl Part {
 #[derive(Debug)]
 pub(super) enum Event {
     /// It is known who may take the job, or why nobody is.
-    Found(Result<Candidates, String>),
+    Found(Result<Candidates, Failure>),
     /// A candidate was asked for its offer, and took this long.
-    Asked(Url, Duration, Result<(Offer, With), String>),
+    Asked(Url, Duration, Result<(Offer, With), Failure>),
     /// A candidate was asked for the job.
     Started(Result<Job, JobError>),
     /// The app of a runner was told of them.

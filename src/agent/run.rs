@@ -254,19 +254,19 @@ impl Loop {
                 self.runners = found.runners;
                 job::Event::Found(found.urls)
             }
-            Event::Found(Err(reason)) => job::Event::FindFailed(reason),
+            Event::Found(Err(failure)) => job::Event::FindFailed(failure),
             Event::Asked(url, answer_time, Ok((offer, with))) => {
                 job::Event::Offered { url, offer, answer_time, with }
             }
-            Event::Asked(url, _, Err(reason)) => {
-                log::log!(self.job_trouble.level(), "{reason}");
-                job::Event::NoAnswer(url, reason)
+            Event::Asked(url, _, Err(failure)) => {
+                log::log!(self.job_trouble.level(), "{failure}");
+                job::Event::NoAnswer(url, failure)
             }
             Event::Started(Ok(job)) => return self.on_started(job),
             Event::Started(Err(error)) => {
-                let reason = chain(&error);
-                log::log!(self.job_trouble.level(), "{reason}");
-                job::Event::StartFailed(reason)
+                let failure = error.failure();
+                log::log!(self.job_trouble.level(), "{failure}");
+                job::Event::StartFailed(failure)
             }
             Event::PartEnded(part, end) => job::Event::Lost(self.on_part_ended(part, &end)?),
             Event::Payment(turn) => job::Event::Lost(self.on_payment(turn)?),
@@ -355,7 +355,7 @@ impl Loop {
     pub(super) fn explain(&mut self, outcome: Outcome) -> AgentError {
         let orchestrator = self.orchestrator.clone();
         match outcome {
-            Outcome::FindFailed(reason) => AgentError::FindFailed(reason),
+            Outcome::FindFailed(failure) => AgentError::FindFailed(failure.text),
             Outcome::NoneLeft(none) => AgentError::NoneLeft(none),
             Outcome::Lost(loss) => AgentError::Lost { orchestrator, loss },
             Outcome::Done => AgentError::FindFailed("stopped".to_owned()),

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 
-use crate::fault::chain;
+use crate::fault::{Failure, Fault, Scope, chain};
 use crate::http::Url;
 use crate::http::io::Client;
 use crate::job::runner::{
@@ -153,12 +153,14 @@ impl Work {
         self,
         finding: Finding,
         network: Network,
-    ) -> Result<Candidates, String> {
+    ) -> Result<Candidates, Failure> {
         let Finding { services, endpoints, state_directory, allow_plain_http } = finding;
         let directory = state_directory.as_deref();
         let mut finder =
             Finder::new(services, endpoints, self.wanted(), directory, allow_plain_http);
         let mut reasons = Vec::new();
+        // Every way in vain is a matter of the configuration, unless one of them may bring more later.
+        let mut fault = Fault::GiveUp;
         while let Some(listed) = finder.next().await {
             match listed {
                 Ok(listed) => {
@@ -166,22 +168,29 @@ impl Work {
                     if !candidates.urls.is_empty() {
                         return Ok(candidates);
                     }
+                    fault = Fault::Retry;
                     reasons.push(format!("{} names nobody for {}", listed.way, self.name()));
                 }
-                Err(error) => reasons.push(chain(&error)),
+                Err(error) => {
+                    if error.fault() != Fault::GiveUp {
+                        fault = Fault::Retry;
+                    }
+                    reasons.push(chain(&error));
+                }
             }
         }
         if reasons.is_empty() {
             reasons.push("none is named, and no discovery endpoint or signer is".to_owned());
         }
-        Err(reasons.join("; "))
+        Err(Failure { text: reasons.join("; "), fault, scope: Scope::Everyone, retry_after: None })
     }
 
     /// What a runner offers, ready to be started.
-    pub(super) fn offered_by(&self, known: Known) -> Result<(Offer, With), String> {
+    pub(super) fn offered_by(&self, known: Known) -> Result<(Offer, With), Failure> {
+        let failure = |reason| Failure::of_peer(reason, Fault::NextPeer);
         match self {
-            Self::LiveVideo(_) => Err("a live video job runs on no runner".to_owned()),
-            Self::Runner { api, .. } => known.offer.map(|offer| {
+            Self::LiveVideo(_) => Err(failure("a live video job runs on no runner".to_owned())),
+            Self::Runner { api, .. } => known.offer.map_err(failure).map(|offer| {
                 (offer, With::Runner { runner: Box::new(known.runner), api: api.clone() })
             }),
         }
@@ -192,14 +201,15 @@ impl Work {
         self,
         network: &Network,
         url: &Url,
-    ) -> (Duration, Result<(Offer, With), String>) {
+    ) -> (Duration, Result<(Offer, With), Failure>) {
         let Self::LiveVideo(options) = self else {
-            return (Duration::ZERO, Err("it is not in the list any more".to_owned()));
+            let failure = Failure::of_peer("it is not in the list any more", Fault::NextPeer);
+            return (Duration::ZERO, Err(failure));
         };
         let capability = capability(&options);
         let began = Instant::now();
         let opened = OrchestratorSession::open(network, url, &capability).await;
-        let offered = opened.map_err(|error| chain(&error)).map(|session| {
+        let offered = opened.map_err(|error| error.failure()).map(|session| {
             let offer = Offer::of_info(session.info(), &capability);
             (offer, With::Orchestrator { session: Box::new(session), options })
         });

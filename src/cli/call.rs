@@ -148,7 +148,7 @@ async fn call(
                 Ok(answer) => return Ok(answer),
                 Err(error) if error.fault() == Fault::NextPeer => {
                     log::info!("{error}");
-                    runners.on_failed(&runner, &crate::fault::chain(&error));
+                    runners.on_failed(&runner, error.failure());
                 }
                 Err(error) => return Err(CallError::Runner(error)),
             }

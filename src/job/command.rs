@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use heapless::Vec as Bounded;
 
+use crate::fault::Failure;
 use crate::http::Url;
 use crate::job::{Loss, Recovery};
 use crate::session::selection::{NoneLeft, Offer, Rules};
@@ -15,8 +16,8 @@ use crate::session::selection::{NoneLeft, Offer, Rules};
 pub enum Event<T> {
     /// These may take the job.
     Found(Vec<Url>),
-    /// Nobody could be found; the reason in one line.
-    FindFailed(String),
+    /// Nobody could be found.
+    FindFailed(Failure),
     /// One that was asked offers this.
     Offered {
         /// Who.
@@ -28,8 +29,8 @@ pub enum Event<T> {
         /// What came with it.
         with: T,
     },
-    /// One that was asked gave no usable answer; the reason in one line.
-    NoAnswer(Url, String),
+    /// One that was asked gave no usable answer.
+    NoAnswer(Url, Failure),
     /// The job has started and its channels exist. Which of the two health rules apply is known now.
     Started {
         /// The job has an output channel.
@@ -37,8 +38,8 @@ pub enum Event<T> {
         /// The job has an events channel.
         has_events: bool,
     },
-    /// The orchestrator refused the job; the reason in one line that names it.
-    StartFailed(String),
+    /// The job did not start; the text names the orchestrator.
+    StartFailed(Failure),
     /// A segment of processed video came back.
     Output,
     /// An event came.
@@ -129,8 +130,8 @@ pub enum Command<T> {
 pub enum Outcome {
     /// As was asked: a stop, or the end of the input.
     Done,
-    /// Nobody could be found; the reason in one line.
-    FindFailed(String),
+    /// Nobody could be found.
+    FindFailed(Failure),
     /// No orchestrator took the job.
     NoneLeft(NoneLeft),
     /// The job was lost.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::fault::Fault;
+use crate::fault::{Failure, Fault, chain};
 use crate::http::Url;
 use crate::job::runner::RunnerError;
 use crate::session::SessionError;
@@ -35,6 +35,19 @@ impl JobError {
             Self::Runner(error) => error.fault(),
             Self::NoCapacity(..) | Self::Payment(..) | Self::Refused(..) | Self::Nonsense(..) => {
                 Fault::NextPeer
+            }
+        }
+    }
+}
+
+impl JobError {
+    /// All that decides what comes next.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Session(error) => error.failure(),
+            Self::Runner(error) => error.failure(),
+            Self::NoCapacity(..) | Self::Payment(..) | Self::Refused(..) | Self::Nonsense(..) => {
+                Failure::of_peer(chain(self), self.fault())
             }
         }
     }

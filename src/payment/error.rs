@@ -22,7 +22,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Scope};
 use crate::http::io::CallError;
 use crate::http::{Authority, Url};
 use crate::payment::WireError;
@@ -79,6 +79,18 @@ impl Refusal {
             | Self::NoBalance
             | Self::Down
             | Self::Strange => Fault::Retry,
+        }
+    }
+
+    /// Whether a signer refuses every session so, or the one alone.
+    fn scope(self) -> Scope {
+        match self {
+            Self::Credential | Self::Limited | Self::NoBalance | Self::Down | Self::Strange => {
+                Scope::Everyone
+            }
+            Self::BadRequest | Self::Expired | Self::PriceTooHigh | Self::NoTicketNeeded => {
+                Scope::Peer
+            }
         }
     }
 
@@ -173,6 +185,25 @@ impl PaymentError {
     pub fn retry_after(&self) -> Option<Duration> {
         let Self::Refused { retry_after, .. } = self else { return None };
         *retry_after
+    }
+
+    /// Whether the error holds for every session, or for the one that was to be paid.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::NoSigner
+            | Self::TooManySigners(_)
+            | Self::PlainHttp(_)
+            | Self::MaxPriceUnit(..)
+            | Self::Credential(_)
+            | Self::NoAnswer(_)
+            | Self::Answer(..) => Scope::Everyone,
+            Self::Refused { refusal, .. } => refusal.scope(),
+            Self::NoManifest
+            | Self::ManifestChanged
+            | Self::NotDelivered(_)
+            | Self::NotAccepted { .. }
+            | Self::NoFreshTerms(_) => Scope::Peer,
+        }
     }
 
     /// What comes next.

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::fault::Fault;
+use crate::fault::{Failure, Fault, Scope, chain};
 use crate::http::io::CallError;
 use crate::http::{Url, UrlError};
 use crate::orchestrator::io::InfoError;
@@ -48,6 +48,20 @@ impl SessionError {
             Self::NothingDue => Fault::Retry,
             Self::Transcoder { .. } | Self::PlainHttp { .. } | Self::NoToken(_) => Fault::NextPeer,
         }
+    }
+
+    /// All that decides what comes next.
+    pub fn failure(&self) -> Failure {
+        let (scope, retry_after) = match self {
+            Self::Payment(error) => (error.scope(), error.retry_after()),
+            Self::Info(_)
+            | Self::Call(_)
+            | Self::Transcoder { .. }
+            | Self::PlainHttp { .. }
+            | Self::NothingDue
+            | Self::NoToken(_) => (Scope::Peer, None),
+        };
+        Failure { text: chain(self), fault: self.fault(), scope, retry_after }
     }
 
     /// What keeps a first payment from being made.

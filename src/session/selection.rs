@@ -19,6 +19,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::capacity::{CANDIDATES, CANDIDATES_AT_ONCE, MESSAGE_CHARS};
+use crate::fault::Failure;
 use crate::http::{Authority, Url};
 use crate::orchestrator::proto::OrchestratorInfo;
 use crate::orchestrator::{Capability, Fit};
@@ -58,7 +59,7 @@ pub enum Reason {
     /// It was left for trouble, and has to wait this long.
     Suspended(Duration),
     /// It gave no usable answer.
-    NoAnswer(String),
+    NoAnswer(Failure),
     /// It gave none in time.
     Silent,
     /// It lacks the pipeline.
@@ -76,14 +77,14 @@ pub enum Reason {
     /// Its price has another unit than the maximum, so they cannot be compared.
     OtherUnit(Price, MaxPrice),
     /// The job did not start there.
-    NotStarted(String),
+    NotStarted(Failure),
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Suspended(left) => write!(f, "suspended for {} s more", left.as_secs()),
-            Self::NoAnswer(reason) | Self::NotStarted(reason) => f.write_str(reason),
+            Self::NoAnswer(failure) | Self::NotStarted(failure) => failure.fmt(f),
             Self::Silent => f.write_str("no answer in time"),
             Self::NoPipeline => f.write_str("does not have the pipeline"),
             Self::NoModel => f.write_str("does not have the model"),
@@ -273,9 +274,10 @@ impl<T> Rounds<T> {
     }
 
     /// One that was asked gave no usable answer.
-    pub fn on_no_answer(&mut self, url: &Url, reason: &str) {
+    pub fn on_no_answer(&mut self, url: &Url, failure: Failure) {
         if let Some(candidate) = self.answered(url) {
-            self.rejected.push(Rejection { candidate, reason: Reason::NoAnswer(cut(reason)) });
+            let reason = Reason::NoAnswer(cut(failure));
+            self.rejected.push(Rejection { candidate, reason });
         }
     }
 
@@ -286,8 +288,8 @@ impl<T> Rounds<T> {
     }
 
     /// The job did not start at one that was to be tried.
-    pub fn on_failed(&mut self, url: &Url, reason: &str) {
-        let reason = Reason::NotStarted(cut(reason));
+    pub fn on_failed(&mut self, url: &Url, failure: Failure) {
+        let reason = Reason::NotStarted(cut(failure));
         self.rejected.push(Rejection { candidate: url.clone(), reason });
     }
 
@@ -356,13 +358,15 @@ impl<T> Candidate<T> {
     }
 }
 
-fn cut(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_CHARS).collect()
+fn cut(failure: Failure) -> Failure {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    Failure { text: failure.text.chars().map(shown).take(MESSAGE_CHARS).collect(), ..failure }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Fault;
     use crate::orchestrator::proto::PriceInfo;
     use crate::price::Unit;
 
@@ -385,6 +389,10 @@ mod tests {
         Rounds::new(rules, urls(names), &Suspensions::default(), Instant::now())
     }
 
+    fn failed(text: &str) -> Failure {
+        Failure::of_peer(text, Fault::Retry)
+    }
+
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
     }
@@ -393,7 +401,7 @@ mod tests {
     fn tried(rounds: &mut Rounds<()>) -> Vec<String> {
         let mut names = Vec::new();
         while let Step::Try(candidate) = rounds.step() {
-            rounds.on_failed(&candidate.url, "busy");
+            rounds.on_failed(&candidate.url, failed("busy"));
             names.push(candidate.url.authority().host().to_owned());
         }
         names
@@ -406,12 +414,12 @@ mod tests {
         assert_eq!(rounds.step(), Step::Ask(urls(&names[..5])));
         assert_eq!(rounds.step(), Step::Wait);
         for name in &names[..4] {
-            rounds.on_no_answer(&url(name), "refused");
+            rounds.on_no_answer(&url(name), failed("refused"));
             assert_eq!(rounds.step(), Step::Wait);
         }
         assert_eq!(rounds.on_offer(&url("e"), offer(WARM, "1"), ms(9), ()), None);
         assert!(matches!(rounds.step(), Step::Try(candidate) if candidate.url == url("e")));
-        rounds.on_failed(&url("e"), "no capacity");
+        rounds.on_failed(&url("e"), failed("no capacity"));
         assert_eq!(rounds.step(), Step::Ask(urls(&["f", "g"])));
         rounds.on_deadline();
         let Step::None(none) = rounds.step() else { panic!("there is nobody") };
@@ -574,8 +582,8 @@ mod tests {
             match rounds.step() {
                 Step::Ask(asked) => {
                     for url in asked {
-                        rounds.on_no_answer(&url, &"x\n".repeat(1 << 16));
-                        rounds.on_no_answer(&url, "twice");
+                        rounds.on_no_answer(&url, failed(&"x\n".repeat(1 << 16)));
+                        rounds.on_no_answer(&url, failed("twice"));
                     }
                 }
                 Step::None(none) => break none,
@@ -593,7 +601,7 @@ mod tests {
         let mut rounds = rounds(&["a", "b"], Rules::default());
         assert_eq!(rounds.on_offer(&url("a"), offer(WARM, "1"), ms(1), ()), None, "not asked yet");
         let _ = rounds.step();
-        rounds.on_no_answer(&url("stranger"), "hello");
+        rounds.on_no_answer(&url("stranger"), failed("hello"));
         rounds.on_deadline();
         let _ = rounds.on_offer(&url("a"), offer(WARM, "1"), ms(1), ());
         assert!(matches!(rounds.step(), Step::None(none) if none.rejected.len() == 2));

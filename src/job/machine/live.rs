@@ -65,7 +65,7 @@ impl<T> Live<T> {
             Event::Offered { url, offer, answer_time, with } => {
                 let _ = self.rounds.on_offer(&url, offer, answer_time, with);
             }
-            Event::NoAnswer(url, reason) => self.rounds.on_no_answer(&url, &reason),
+            Event::NoAnswer(url, failure) => self.rounds.on_no_answer(&url, failure),
             _ => {}
         }
     }

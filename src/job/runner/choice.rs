@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::error::RunnerError;
 use super::follow::follow;
+use crate::fault::{Failure, Fault};
 use crate::http::Url;
 use crate::orchestrator::{DiscoveryList, Fit, Mode, Runner};
 use crate::price::MaxPrice;
@@ -98,8 +99,8 @@ impl Runners {
     }
 
     /// This one did not take the job.
-    pub fn on_failed(&mut self, runner: &Runner, reason: &str) {
-        self.rounds.on_failed(&runner.url, reason);
+    pub fn on_failed(&mut self, runner: &Runner, failure: Failure) {
+        self.rounds.on_failed(&runner.url, failure);
     }
 
     fn answer(&mut self, url: &Url) {
@@ -108,7 +109,10 @@ impl Runners {
         };
         let Some(Known { runner, offer }) = self.known.get(place) else { return };
         match offer {
-            Err(reason) => self.rounds.on_no_answer(url, reason),
+            Err(reason) => {
+                let failure = Failure::of_peer(reason, Fault::NextPeer);
+                self.rounds.on_no_answer(url, failure);
+            }
             Ok(offer) => {
                 let place = Duration::from_millis(u64::try_from(place).unwrap_or(u64::MAX));
                 let _ = self.rounds.on_offer(url, offer.clone(), place, runner.clone());
@@ -192,7 +196,7 @@ mod tests {
             match runners.best() {
                 Ok(runner) => {
                     hosts.push(runner.url.authority().host().to_owned());
-                    runners.on_failed(&runner, "busy");
+                    runners.on_failed(&runner, Failure::of_peer("busy", Fault::NextPeer));
                 }
                 Err(none) => return (hosts, none.to_string()),
             }

@@ -14,7 +14,7 @@ use std::fmt;
 use super::api::Update;
 use super::follow::Stray;
 use super::moved::Elsewhere;
-use crate::fault::Fault;
+use crate::fault::{Failure, Fault, Scope, chain};
 use crate::http::Authority;
 use crate::http::io::CallError;
 use crate::payment::{PaymentError, WireError};
@@ -117,6 +117,33 @@ impl RunnerError {
             | Self::NoEnd(_)
             | Self::NothingToPay(_) => Fault::NextPeer,
         }
+    }
+}
+
+impl RunnerError {
+    /// All that decides what comes next.
+    pub fn failure(&self) -> Failure {
+        let (scope, retry_after) = match self {
+            Self::NotPaid(error) => (error.scope(), error.retry_after()),
+            Self::Session(error) => {
+                let Failure { scope, retry_after, .. } = error.failure();
+                (scope, retry_after)
+            }
+            Self::NoRunner(_)
+            | Self::NoneLeft(_)
+            | Self::NoAnswer(..)
+            | Self::Refused { .. }
+            | Self::Nonsense(..)
+            | Self::NeedsSigner(_)
+            | Self::NoPrice(_)
+            | Self::Challenge(..)
+            | Self::Stray(..)
+            | Self::NoEnd(_)
+            | Self::NothingToPay(_)
+            | Self::Redirected(..)
+            | Self::NoUpdate(_) => (Scope::Peer, None),
+        };
+        Failure { text: chain(self), fault: self.fault(), scope, retry_after }
     }
 }
 

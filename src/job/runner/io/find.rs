@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use tokio::task::JoinSet;
 
 use crate::capacity::{CANDIDATES_AT_ONCE, RUNNERS};
+use crate::fault::{Failure, Fault};
 use crate::http::Url;
 use crate::http::io::Call;
 use crate::orchestrator::DiscoveryList;
@@ -49,7 +50,8 @@ pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Re
             }
             Err(reason) => {
                 log::debug!("{}: no list of runners: {reason}", url.authority());
-                rejected.push(Rejection { candidate: url, reason: Reason::NoAnswer(reason) });
+                let reason = Reason::NoAnswer(Failure::of_peer(reason, Fault::NextPeer));
+                rejected.push(Rejection { candidate: url, reason });
             }
         }
     }

@@ -63,7 +63,7 @@ impl RunnerJob {
                 Ok(job) => return Ok(job),
                 Err(error) if error.fault() == Fault::NextPeer => {
                     log::info!("{error}");
-                    runners.on_failed(&runner, &error.to_string());
+                    runners.on_failed(&runner, error.failure());
                 }
                 Err(error) => return Err(JobError::Runner(Box::new(error))),
             }
