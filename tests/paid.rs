@@ -16,8 +16,8 @@ use std::time::Duration;
 use edge::{Edge, SMALL};
 use livepeer_edge::price::Unit;
 use livepeer_edge::sandbox::{
-    CallTrouble, Credential, Endpoint, Handle, Options, Record, RunnerOptions, Sandbox,
-    SignerOptions, Timings, Trouble,
+    CallTrouble, Credential, Endpoint, Handle, Options, Record, Request, RunnerOptions, Sandbox,
+    SignerOptions, Target, Timings, Trouble,
 };
 
 /// What a test waits for at most.
@@ -175,4 +175,36 @@ async fn a_lost_session_is_reserved_again() {
     assert_eq!(sandbox.sessions().len(), 1);
     stop(edge);
     assert_eq!(sandbox.sessions(), Vec::<String>::new());
+}
+
+/// How often the signer of this sandbox was called.
+fn calls(sandbox: &Handle) -> [usize; 2] {
+    [Endpoint::SignInfo, Endpoint::MakePayment].map(|endpoint| {
+        let is_it = |request: &&Request| request.target == Target::Call(endpoint);
+        sandbox.look(|record| record.requests().filter(is_it).count())
+    })
+}
+
+#[tokio::test]
+async fn a_signer_that_wants_to_be_left_alone_is_left_alone_by_all_starts_and_reloads() {
+    let sandboxes: Vec<Handle> = (0..5).map(|_| sandbox(|_| {})).collect();
+    let at: Vec<&Handle> = sandboxes.iter().collect();
+    let refusal = CallTrouble::Answer { status: 429, retry_after: Some("600".to_owned()) };
+    at[0].always(Trouble::Call(Endpoint::MakePayment, refusal));
+    let file = edge::temporary("config.toml");
+    let configure = |model: &str| {
+        std::fs::write(&file, format!("[job]\nmodel = \"{model}\"\n")).unwrap();
+    };
+    configure("one");
+    let mut edge = run(&at, &["--config", file.to_str().unwrap()]);
+    edge.hear("wants to be asked less often");
+    // The next one fails without a call.
+    edge.hear("wants to be asked less often");
+    configure("two");
+    edge.signal("HUP");
+    edge.hear("SIGHUP: ");
+    edge.hear("wants to be asked less often");
+    assert_eq!(calls(at[0]), [1, 1]);
+    let _ = std::fs::remove_file(&file);
+    stop(edge);
 }

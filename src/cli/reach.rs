@@ -63,6 +63,15 @@ pub(super) struct Reach {
 impl Reach {
     /// Reads the token, the authorities and the credentials that the configuration names.
     pub(super) fn new(config: &Config) -> Result<Self, ReachError> {
+        Self::keeping(config, None)
+    }
+
+    /// The same after a change of the configuration. `signers` are those so far, which stay if they are to be set
+    /// up in the same way: what they said when they were asked last still holds.
+    pub(super) fn keeping(
+        config: &Config,
+        signers: Option<Arc<Signers>>,
+    ) -> Result<Self, ReachError> {
         let access = &config.access;
         let token = access.token.as_ref().map(read).transpose().map_err(ReachError::NoToken)?;
         let endpoints =
@@ -76,11 +85,16 @@ impl Reach {
                     headers: endpoints.signer_headers.clone(),
                     allow_plain_http: access.allow_plain_http,
                 };
-                let signers =
-                    Signers::new(services.clone(), options).map_err(ReachError::Signers)?;
+                let signers = match signers.filter(|known| *known.options() == options) {
+                    Some(signers) => signers,
+                    None => {
+                        let signers = Signers::new(services.clone(), options);
+                        Arc::new(signers.map_err(ReachError::Signers)?)
+                    }
+                };
                 let (app, max_price) = (access.app.clone(), access.max_price);
                 let options = SessionOptions { app, max_price, capabilities: asked(config) };
-                Some(Payments { signers: Arc::new(signers), options })
+                Some(Payments { signers, options })
             }
         };
         Ok(Self { endpoints, payments, services })

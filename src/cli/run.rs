@@ -10,9 +10,13 @@
 //! | anything about the job and where it runs | the job is closed, and the next one found; the camera goes on |
 //! | a credential | it pays from then on |
 //!
+//! Signers that are set up as before keep their pauses, so a reload does not ask them sooner.
+//!
 //! A configuration that is broken by then is reported, and the one before it stays.
 //!
 //! Does not: decide what a loss leads to; `job::Machine` does.
+
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -24,6 +28,7 @@ use crate::agent::{Agent, Change, Options, Place, Work};
 use crate::config::{Config, Purpose, io::load};
 use crate::fault::chain;
 use crate::job::JobOptions;
+use crate::payment::io::Signers;
 use crate::session::selection::Rules;
 use crate::session::{Network, Payments};
 use crate::status::Status;
@@ -32,7 +37,7 @@ use crate::stop::Stop;
 /// Runs until `stop`, the end of the input, or until something fails. `settings` are where `config` came
 /// from.
 pub async fn run(config: Config, settings: Settings, stop: Stop) -> Result<(), Error> {
-    let (place, payments) = place(&config)?;
+    let (place, payments) = place(&config, None)?;
     let outlet = Outlet::open(&config.output)?;
     let (tell, changes) = mpsc::channel(1);
     let Place { work, finding, rules, network } = place;
@@ -48,9 +53,12 @@ pub async fn run(config: Config, settings: Settings, stop: Stop) -> Result<(), E
     ended.and(closed)
 }
 
-/// What to run and where, with who pays for it.
-fn place(config: &Config) -> Result<(Place, Option<Payments>), Error> {
-    let reach = Reach::new(config).map_err(Error::Reach)?;
+/// What to run and where, with who pays for it: these `signers`, if they are set up in the same way.
+fn place(
+    config: &Config,
+    signers: Option<Arc<Signers>>,
+) -> Result<(Place, Option<Payments>), Error> {
+    let reach = Reach::keeping(config, signers).map_err(Error::Reach)?;
     let payments = reach.payments.clone();
     let state = config.state_directory.as_deref();
     let network = Network::new(config.trust.clone(), state, payments.clone());
@@ -105,7 +113,11 @@ impl Reloading {
 
     /// Changes what differs. What is not possible changes nothing at all.
     async fn change_to(&mut self, new: Config) {
-        let place = (place_of(&self.config) != place_of(&new)).then(|| place(&new)).transpose();
+        let is_trusted_alike = self.config.access.services == new.access.services;
+        let payments = self.payments.as_ref().filter(|_| is_trusted_alike);
+        let signers = payments.map(|payments| Arc::clone(&payments.signers));
+        let has_moved = place_of(&self.config) != place_of(&new);
+        let place = has_moved.then(|| place(&new, signers)).transpose();
         let has_other_output = self.config.output != new.output;
         let outlet = has_other_output.then(|| Outlet::open(&new.output)).transpose();
         let (place, outlet) = match (place, outlet) {

@@ -6,20 +6,23 @@
 //! | 480 | terms expired | refresh them, at most 3 times in a row |
 //! | 481 | price too high | leave the orchestrator |
 //! | 482 | no ticket needed now: the usual answer to most polls | skip this time |
-//! | 483 | no balance | slow retry |
-//! | 401, 403 | credential refused | read it again, slow retry |
-//! | 402, 429 | to be asked less often | after `Retry-After`, else slow retry |
-//! | 5xx, no connection | the signer is down | back off; paid time is used up meanwhile |
-//! | other | not what a signer says | slow retry |
+//! | 402, 483 | no balance | a long pause, or another credential |
+//! | 401, 403 | credential refused | a long pause, or another credential |
+//! | 429 | to be asked less often | after `Retry-After`, else a pause |
+//! | 5xx, no connection | the signer is down | a short pause; paid time is used up meanwhile |
+//! | other | not what a signer says | a pause |
+//!
+//! The last five hold for all who ask the signer, so the pause is one for the process: `gate`.
 //!
 //! An orchestrator that does not accept a payment: 404 means that the session is over; 5xx that it is down;
 //! anything else is taken for expired terms, because that is what fresh terms can mend.
 //!
 //! Statuses: protocol.md section 4; 483, 401 and 403: field facts.
 //!
-//! Does not: count or wait; the schedule does.
+//! Does not: count or wait; the gate and the schedule do.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fault::{Fault, Scope};
@@ -29,6 +32,9 @@ use crate::payment::WireError;
 use crate::price::{MaxPrice, Unit};
 use crate::secret::io::SecretError;
 
+/// While a signer is not asked for the sake of the credential, the credential is read again this often.
+const LOOK: Duration = Duration::from_secs(15);
+
 /// What a signer's refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -36,7 +42,7 @@ pub enum Refusal {
     BadRequest,
     /// 401, 403: the credential is not accepted.
     Credential,
-    /// 402, 429: to be asked less often.
+    /// 429: to be asked less often.
     Limited,
     /// 480: the terms have expired.
     Expired,
@@ -44,7 +50,7 @@ pub enum Refusal {
     PriceTooHigh,
     /// 482: what is paid suffices.
     NoTicketNeeded,
-    /// 483: the account behind the credential is empty.
+    /// 402, 483: the account behind the credential is empty.
     NoBalance,
     /// 5xx, or no connection.
     Down,
@@ -58,11 +64,11 @@ impl Refusal {
         match status {
             400 => Self::BadRequest,
             401 | 403 => Self::Credential,
-            402 | 429 => Self::Limited,
+            429 => Self::Limited,
             480 => Self::Expired,
             481 => Self::PriceTooHigh,
             482 => Self::NoTicketNeeded,
-            483 => Self::NoBalance,
+            402 | 483 => Self::NoBalance,
             500..=599 => Self::Down,
             _ => Self::Strange,
         }
@@ -83,7 +89,7 @@ impl Refusal {
     }
 
     /// Whether a signer refuses every session so, or the one alone.
-    fn scope(self) -> Scope {
+    pub(super) fn scope(self) -> Scope {
         match self {
             Self::Credential | Self::Limited | Self::NoBalance | Self::Down | Self::Strange => {
                 Scope::Everyone
@@ -94,11 +100,16 @@ impl Refusal {
         }
     }
 
+    /// Whether another credential may lead to another answer.
+    pub(super) fn is_of_credential(self) -> bool {
+        matches!(self, Self::Credential | Self::NoBalance)
+    }
+
     fn advice(self) -> &'static str {
         match self {
             Self::BadRequest => "cannot pay this session",
             Self::Credential => "refuses the credential; check the signer headers",
-            Self::Limited => "wants to be asked less often, or to be paid",
+            Self::Limited => "wants to be asked less often",
             Self::Expired => "finds the orchestrator's terms expired",
             Self::PriceTooHigh => "finds the orchestrator too expensive",
             Self::NoTicketNeeded => "sees no need to pay now",
@@ -122,8 +133,13 @@ pub enum PaymentError {
     MaxPriceUnit(MaxPrice, Option<Unit>),
     /// The signer headers cannot be read.
     Credential(SecretError),
-    /// No signer gave an answer; this is the last one's error.
-    NoAnswer(CallError),
+    /// No signer gave an answer.
+    NoAnswer {
+        /// The error of the one that was asked first.
+        error: Arc<CallError>,
+        /// The time until one is asked again.
+        retry_after: Duration,
+    },
     /// The signer refused.
     Refused {
         /// The signer.
@@ -134,11 +150,20 @@ pub enum PaymentError {
         status: u16,
         /// Its reason, fit for a log line.
         message: String,
-        /// The time that it asks us to wait.
+        /// The time until it is asked again, by whomever; `None` where it refused this session alone.
         retry_after: Option<Duration>,
     },
     /// The signer's answer makes no sense.
-    Answer(Authority, WireError),
+    Answer {
+        /// The signer.
+        signer: Authority,
+        /// What is wrong with it.
+        error: WireError,
+        /// The time until it is asked again.
+        retry_after: Duration,
+    },
+    /// The request for a payment cannot be written.
+    Request(WireError),
     /// A later payment needs the id of the job, which is not known yet.
     NoManifest,
     /// The id of the job changed under the session.
@@ -163,8 +188,8 @@ impl PaymentError {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Refused { refusal, .. } => *refusal,
-            Self::NoAnswer(_)
-            | Self::Answer(..)
+            Self::NoAnswer { .. }
+            | Self::Answer { .. }
             | Self::NotDelivered(_)
             | Self::NoFreshTerms(_)
             | Self::NotAccepted { status: 500.., .. } => Refusal::Down,
@@ -173,6 +198,7 @@ impl PaymentError {
             | Self::TooManySigners(_)
             | Self::PlainHttp(_)
             | Self::MaxPriceUnit(..)
+            | Self::Request(_)
             | Self::NoManifest
             | Self::ManifestChanged
             | Self::NotAccepted { status: 404, .. } => Refusal::BadRequest,
@@ -181,10 +207,30 @@ impl PaymentError {
         }
     }
 
-    /// The time that the peer asks us to wait.
+    /// When it makes sense to ask the signers again, where they say so: before that the same answer comes at
+    /// once, without a call. The credential is read again each time, so where another one may help, this is
+    /// less than the time left.
     pub fn retry_after(&self) -> Option<Duration> {
-        let Self::Refused { retry_after, .. } = self else { return None };
-        *retry_after
+        match self {
+            Self::Refused { refusal, retry_after, .. } if refusal.is_of_credential() => {
+                retry_after.map(|time| time.min(LOOK))
+            }
+            Self::Refused { retry_after, .. } => *retry_after,
+            Self::NoAnswer { retry_after, .. } | Self::Answer { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            Self::Credential(_) => Some(LOOK),
+            Self::NoSigner
+            | Self::TooManySigners(_)
+            | Self::PlainHttp(_)
+            | Self::MaxPriceUnit(..)
+            | Self::Request(_)
+            | Self::NoManifest
+            | Self::ManifestChanged
+            | Self::NotDelivered(_)
+            | Self::NotAccepted { .. }
+            | Self::NoFreshTerms(_) => None,
+        }
     }
 
     /// Whether the error holds for every session, or for the one that was to be paid.
@@ -195,10 +241,11 @@ impl PaymentError {
             | Self::PlainHttp(_)
             | Self::MaxPriceUnit(..)
             | Self::Credential(_)
-            | Self::NoAnswer(_)
-            | Self::Answer(..) => Scope::Everyone,
+            | Self::NoAnswer { .. }
+            | Self::Answer { .. } => Scope::Everyone,
             Self::Refused { refusal, .. } => refusal.scope(),
-            Self::NoManifest
+            Self::Request(_)
+            | Self::NoManifest
             | Self::ManifestChanged
             | Self::NotDelivered(_)
             | Self::NotAccepted { .. }
@@ -214,9 +261,10 @@ impl PaymentError {
             | Self::PlainHttp(_)
             | Self::MaxPriceUnit(..) => Fault::GiveUp,
             Self::Credential(_)
-            | Self::NoAnswer(_)
+            | Self::NoAnswer { .. }
             | Self::Refused { .. }
-            | Self::Answer(..)
+            | Self::Answer { .. }
+            | Self::Request(_)
             | Self::NoManifest
             | Self::ManifestChanged
             | Self::NotDelivered(_)
@@ -252,12 +300,13 @@ impl fmt::Display for PaymentError {
                 write!(f, "max-price `{max}` does not fit this job, which is paid by the pixel")
             }
             Self::Credential(error) => error.fmt(f),
-            Self::NoAnswer(error) => write!(f, "signer {error}"),
+            Self::NoAnswer { error, .. } => write!(f, "signer {error}"),
             Self::Refused { signer, refusal, status, message, .. } => {
                 write!(f, "signer {signer} {} (status {status}", refusal.advice())?;
                 if message.is_empty() { f.write_str(")") } else { write!(f, ": {message})") }
             }
-            Self::Answer(signer, error) => write!(f, "signer {signer}: {error}"),
+            Self::Answer { signer, error, .. } => write!(f, "signer {signer}: {error}"),
+            Self::Request(error) => write!(f, "payment cannot be asked for: {error}"),
             Self::NoManifest => f.write_str("a further payment needs the job's manifest id"),
             Self::ManifestChanged => {
                 f.write_str("the job's manifest id changed; a session has one")
@@ -276,13 +325,15 @@ impl std::error::Error for PaymentError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Credential(error) => error.source(),
-            Self::NoAnswer(error) | Self::NotDelivered(error) => error.source(),
+            Self::NoAnswer { error, .. } => error.source(),
+            Self::NotDelivered(error) => error.source(),
             Self::NoSigner
             | Self::TooManySigners(_)
             | Self::PlainHttp(_)
             | Self::MaxPriceUnit(..)
             | Self::Refused { .. }
-            | Self::Answer(..)
+            | Self::Answer { .. }
+            | Self::Request(_)
             | Self::NoManifest
             | Self::ManifestChanged
             | Self::NotAccepted { .. }

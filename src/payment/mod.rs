@@ -7,6 +7,8 @@
 //!             on_paid ◀────────── new terms ◀──────────────── POST orchestrator /payment
 //! ```
 //!
+//! Each signer has a gate: while it is down, or refuses all, nobody asks it.
+//!
 //! Keys stay with the signer. An `OrchestratorInfo` is opaque bytes here, tickets are opaque text, and the
 //! signer's `state` goes back as it came, in order.
 //!
@@ -14,9 +16,11 @@
 
 mod challenge;
 mod error;
+mod gate;
 pub mod io;
 mod kind;
 mod message;
+mod retry_after;
 mod schedule;
 mod session;
 mod wire;

@@ -12,9 +12,9 @@
 //! ```
 //!
 //! The first payment is due at once; later ones every interval, while media flows. What each status asks
-//! for stands in `error`. Retries of a signer that is down begin at 1 s and end at 10 s, because prepaid
-//! time (60 s or 10 s) has to outlast them; where only a person can help they begin at 15 s and end at
-//! 5 min, so that no refusal is ever answered by a hot loop.
+//! for stands in `error`. A signer that refuses all, or is down, says itself when it may be asked again; an
+//! orchestrator that is down is tried again after 1 s to 10 s, because prepaid time (60 s or 10 s) has to
+//! outlast that. So no refusal is ever answered by a hot loop.
 //!
 //! The time paid for is an estimate: the signer counts by its own clock, the orchestrator by what it did.
 //!
@@ -31,10 +31,6 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(5);
 const MEDIA_QUIET: Duration = Duration::from_secs(12);
 /// Refreshes without a payment between them (protocol.md, section 4).
 const REFRESHES: u8 = 3;
-/// The bounds of a `Retry-After`.
-const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
-/// The pause after a credential that has changed.
-const FRESH_CREDENTIAL: Duration = Duration::from_secs(1);
 
 /// What is to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +44,6 @@ pub enum Decision {
     Refresh,
     /// What is paid suffices; nothing until the next time.
     Skip,
-    /// Read the credential again, and ask later.
-    Reread,
     /// Leave this orchestrator and go to the next.
     Leave,
     /// This session cannot be paid any more.
@@ -88,7 +82,6 @@ pub struct Schedule {
     under_way: Duration,
     refreshes: u8,
     down: Backoff,
-    slow: Backoff,
 }
 
 impl Schedule {
@@ -104,7 +97,6 @@ impl Schedule {
             under_way: Duration::ZERO,
             refreshes: 0,
             down: Backoff::new(Duration::from_secs(1), Duration::from_secs(10)),
-            slow: Backoff::new(Duration::from_secs(15), Duration::from_secs(300)),
         }
     }
 
@@ -155,7 +147,8 @@ impl Schedule {
         self.under_way = Duration::ZERO;
     }
 
-    /// The signer gave no payment, or the orchestrator took none. `retry_after` is its `Retry-After`.
+    /// The signer gave no payment, or the orchestrator took none. `retry_after` is when to ask again, where that
+    /// is known; see [`crate::payment::PaymentError::retry_after`].
     pub fn on_refused(
         &mut self,
         refusal: Refusal,
@@ -181,18 +174,13 @@ impl Schedule {
                 self.settle(now);
                 Decision::Skip
             }
-            Refusal::Down => {
-                let pause = self.down.on_failure(jitter);
-                self.wait(now + pause.max(asked_for(retry_after, jitter)))
-            }
-            Refusal::Limited | Refusal::NoBalance | Refusal::Strange => {
-                let pause = self.slow_pause(retry_after, jitter);
+            Refusal::Down
+            | Refusal::Limited
+            | Refusal::NoBalance
+            | Refusal::Strange
+            | Refusal::Credential => {
+                let pause = retry_after.unwrap_or_else(|| self.down.on_failure(jitter));
                 self.wait(now + pause)
-            }
-            Refusal::Credential => {
-                let pause = self.slow_pause(retry_after, jitter);
-                let _ = self.wait(now + pause);
-                Decision::Reread
             }
         }
     }
@@ -214,13 +202,6 @@ impl Schedule {
         self.wait(now + pause)
     }
 
-    /// The credential is another one now, so what was refused may be granted.
-    pub fn on_new_credential(&mut self, now: Instant) {
-        if let Phase::Waiting { next } = &mut self.phase {
-            *next = (*next).min(now + FRESH_CREDENTIAL);
-        }
-    }
-
     /// When to call [`Schedule::on_tick`] again; `None` if only an event can change anything.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
@@ -240,7 +221,6 @@ impl Schedule {
     fn settle(&mut self, now: Instant) {
         self.refreshes = 0;
         self.down.on_success();
-        self.slow.on_success();
         let since = match self.phase {
             Phase::Asked { since } | Phase::Refreshing { since } => since,
             Phase::Waiting { .. } => now,
@@ -260,18 +240,6 @@ impl Schedule {
         self.phase = Phase::Over;
         decision
     }
-
-    fn slow_pause(&mut self, retry_after: Option<Duration>, jitter: f64) -> Duration {
-        let pause = self.slow.on_failure(jitter);
-        if retry_after.is_some() { asked_for(retry_after, jitter) } else { pause }
-    }
-}
-
-/// What a peer asks us to wait, within bounds, and up to a tenth more, so that devices do not return at once.
-fn asked_for(retry_after: Option<Duration>, jitter: f64) -> Duration {
-    let (least, most) = RETRY_AFTER;
-    let Some(asked) = retry_after else { return Duration::ZERO };
-    asked.clamp(least, most).mul_f64(1.0 + 0.1 * jitter.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -328,60 +296,33 @@ mod tests {
         check(481, None, Decision::Leave, None);
         check(480, None, Decision::Refresh, None);
         check(482, None, Decision::Skip, Some(5000));
-        check(500, None, Decision::NotYet, Some(1000));
-        check(503, None, Decision::NotYet, Some(1000));
-        check(503, Some(7), Decision::NotYet, Some(7700));
-        check(429, Some(3), Decision::NotYet, Some(3300));
-        check(429, Some(0), Decision::NotYet, Some(1100));
-    }
-
-    /// Pauses beyond the time that media counts as flowing are waited for with media.
-    #[track_caller]
-    fn check_slow(status: u16, retry_after: Option<u64>, expected: Decision, pause: u64) {
-        for kind in KINDS {
-            for later in [false, true] {
-                if later && kind.preload().is_none() {
-                    continue;
-                }
-                let (mut schedule, now) = asked(kind, later, Instant::now());
-                let after = retry_after.map(seconds);
-                let decision = schedule.on_refused(Refusal::of_status(status), after, 1.0, now);
-                assert_eq!(decision, expected, "{status} {kind:?} later: {later}");
-                let due = now + seconds(pause);
-                assert_eq!(schedule.on_media(due - seconds(1)), Decision::NotYet, "{status}");
-                assert_eq!(schedule.poll_timeout(), Some(due), "{status}");
-                assert_eq!(schedule.on_tick(due), Decision::Pay, "{status}");
-            }
+        for status in [401, 402, 403, 404, 429, 483, 500, 503] {
+            check(status, Some(3), Decision::NotYet, Some(3000));
+            check(status, None, Decision::NotYet, Some(1000));
         }
     }
 
     #[test]
-    fn where_a_person_must_help_retries_are_slow() {
-        for status in [401, 403] {
-            check_slow(status, None, Decision::Reread, 15);
-            check_slow(status, Some(100), Decision::Reread, 110);
-        }
-        for status in [402, 429, 483, 404, 405, 302, 204, 418] {
-            check_slow(status, None, Decision::NotYet, 15);
-            check_slow(status, Some(100), Decision::NotYet, 110);
-            check_slow(status, Some(u64::MAX), Decision::NotYet, 660);
+    fn a_long_pause_is_waited_for_even_with_media() {
+        for later in [false, true] {
+            let (mut schedule, now) = asked(Kind::Lv2v, later, Instant::now());
+            let pause = Some(seconds(660));
+            let _ = schedule.on_refused(Refusal::Limited, pause, 1.0, now);
+            let due = now + seconds(660);
+            assert_eq!(schedule.on_media(due - seconds(1)), Decision::NotYet);
+            assert_eq!(schedule.poll_timeout(), Some(due));
+            assert_eq!(schedule.on_tick(due), Decision::Pay);
         }
     }
 
     #[test]
-    fn repeated_trouble_waits_longer_up_to_a_limit() {
-        for (refusal, expected) in [
-            (Refusal::Down, [1, 2, 4, 8, 10, 10, 10]),
-            (Refusal::NoBalance, [15, 30, 60, 120, 240, 300, 300]),
-            (Refusal::Credential, [15, 30, 60, 120, 240, 300, 300]),
-        ] {
-            let (mut schedule, mut now) = asked(Kind::Lv2v, false, Instant::now());
-            for pause in expected {
-                let _ = schedule.on_refused(refusal, None, 1.0, now);
-                assert_eq!(schedule.poll_timeout(), Some(now + seconds(pause)), "{refusal:?}");
-                now += seconds(pause);
-                assert_eq!(schedule.on_tick(now), Decision::Pay);
-            }
+    fn an_orchestrator_that_stays_down_is_tried_less_often_up_to_a_limit() {
+        let (mut schedule, mut now) = asked(Kind::Lv2v, false, Instant::now());
+        for pause in [1, 2, 4, 8, 10, 10, 10] {
+            let _ = schedule.on_refused(Refusal::Down, None, 1.0, now);
+            assert_eq!(schedule.poll_timeout(), Some(now + seconds(pause)));
+            now += seconds(pause);
+            assert_eq!(schedule.on_tick(now), Decision::Pay);
         }
     }
 
@@ -517,19 +458,6 @@ mod tests {
         schedule.on_signed(Covers::Ahead, now);
         schedule.on_paid(now);
         assert_eq!(schedule.paid_for(now), Some(seconds(15)));
-    }
-
-    #[test]
-    fn a_changed_credential_is_tried_soon_but_never_at_once() {
-        let (mut schedule, mut now) = asked(Kind::Lv2v, false, Instant::now());
-        for _ in 0..1000 {
-            let decision = schedule.on_refused(Refusal::Credential, None, 1.0, now);
-            assert_eq!(decision, Decision::Reread);
-            schedule.on_new_credential(now);
-            assert_eq!(schedule.on_tick(now), Decision::NotYet);
-            now += seconds(1);
-            assert_eq!(schedule.on_tick(now), Decision::Pay);
-        }
     }
 
     #[test]

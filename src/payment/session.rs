@@ -152,15 +152,19 @@ impl PaymentSession {
         Made { headers: payment.headers, opens }
     }
 
-    /// The signer, as `origin`, refused with `status`.
-    pub fn on_refused(&mut self, status: u16, origin: Origin) -> Verdict {
-        let Account::Running { origin: maker, .. } = &self.account else { return Verdict::Stands };
-        let cannot_read = match status {
+    /// Whether a refusal with `status` by the signer, as `origin`, means that it cannot read the state.
+    pub fn cannot_be_read(&self, status: u16, origin: Origin) -> bool {
+        let Account::Running { origin: maker, .. } = &self.account else { return false };
+        match status {
             400 => *maker != origin,
             500 => maker.credential != origin.credential,
             _ => false,
-        };
-        if !cannot_read {
+        }
+    }
+
+    /// The signer, as `origin`, refused with `status`.
+    pub fn on_refused(&mut self, status: u16, origin: Origin) -> Verdict {
+        if !self.cannot_be_read(status, origin) {
             return Verdict::Stands;
         }
         self.account = Account::Opening;

@@ -2,10 +2,22 @@
 //!
 //! Does not: decide; the pure files beside it do.
 
+mod asking;
 mod payer;
 mod signers;
 #[cfg(test)]
 mod tests;
 
+use ring::rand::{SecureRandom, SystemRandom};
+
 pub use payer::{FreshTerms, Outcome, Payer, Told, Turn};
 pub use signers::{SignerOptions, Signers};
+
+/// A number from 0 to 1.
+fn chance() -> f64 {
+    let mut byte = [0_u8];
+    match SystemRandom::new().fill(&mut byte) {
+        Ok(()) => byte.iter().map(|byte| f64::from(*byte) / 255.0).sum(),
+        Err(_) => 0.5,
+    }
+}

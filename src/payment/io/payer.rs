@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Method;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, watch};
 
 use crate::http::Url;
 use crate::http::io::{Call, CallError, Client};
-use crate::payment::io::Signers;
+use crate::payment::io::{Signers, chance};
 use crate::payment::{
     Covers, Decision, Made, PaymentError, PaymentHeaders, PaymentSession, Schedule, Terms, clean,
     info_of_result,
@@ -174,7 +173,7 @@ impl<F: FreshTerms> Payer<F> {
     }
 
     async fn sign(&mut self, clock: &Clock) -> Result<Made, PaymentError> {
-        let made = self.signers.payment(&mut self.session).await?;
+        let made = self.signers.payment(&mut self.session, clock.now()).await?;
         let covers = if made.opens { Covers::Ahead } else { Covers::Since };
         self.schedule.on_signed(covers, clock.now());
         Ok(made)
@@ -247,14 +246,6 @@ impl<F: FreshTerms> Payer<F> {
             Decision::Leave => Err(Outcome::Leave(error)),
             Decision::Fail => Err(Outcome::Failed(error)),
             Decision::Pay | Decision::NotYet => Err(Outcome::Later(error)),
-            Decision::Reread => {
-                match self.signers.reread() {
-                    Ok(true) => self.schedule.on_new_credential(clock.now()),
-                    Ok(false) => {}
-                    Err(unreadable) => return Err(Outcome::Later(unreadable)),
-                }
-                Err(Outcome::Later(error))
-            }
         }
     }
 
@@ -293,14 +284,5 @@ async fn at(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time.into()).await,
         None => pending().await,
-    }
-}
-
-/// A number from 0 to 1.
-fn chance() -> f64 {
-    let mut byte = [0_u8];
-    match SystemRandom::new().fill(&mut byte) {
-        Ok(()) => byte.iter().map(|byte| f64::from(*byte) / 255.0).sum(),
-        Err(_) => 0.5,
     }
 }

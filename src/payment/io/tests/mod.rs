@@ -28,6 +28,10 @@ fn signers(urls: &[&Url]) -> Arc<Signers> {
     Arc::new(Signers::new(client(), options).unwrap())
 }
 
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
 fn payment(state: &str) -> Reply {
     let state = json!({"State": state, "Sig": "c2ln"});
     (
@@ -111,8 +115,8 @@ async fn the_next_signer_takes_over_from_one_that_is_down_and_keeps_the_session(
     let up = Peer::script(vec![payment("one"), payment("two")]).await;
     let signers = signers(&[&gone, &down.url, &up.url]);
     let mut session = session(Kind::Live);
-    assert!(signers.payment(&mut session).await.unwrap().opens);
-    assert!(!signers.payment(&mut session).await.unwrap().opens);
+    assert!(signers.payment(&mut session, Instant::now()).await.unwrap().opens);
+    assert!(!signers.payment(&mut session, Instant::now()).await.unwrap().opens);
     assert_eq!(down.seen().len(), 1, "the one that answered is asked first from then on");
     let seen = up.seen();
     assert_eq!(seen[0].json()["state"], Value::Null);
@@ -126,10 +130,13 @@ async fn a_session_outlives_trouble_at_all_signers() {
     let two = Peer::script(vec![broken()]).await;
     let signers = signers(&[&one.url, &two.url]);
     let mut session = session(Kind::Live);
-    assert!(signers.payment(&mut session).await.unwrap().opens);
-    let error = signers.payment(&mut session).await.unwrap_err();
+    let now = Instant::now();
+    assert!(signers.payment(&mut session, now).await.unwrap().opens);
+    let error = signers.payment(&mut session, now).await.unwrap_err();
     assert!(matches!(error, PaymentError::Refused { status: 500, .. }), "{error}");
-    assert!(!signers.payment(&mut session).await.unwrap().opens, "nothing was dropped");
+    let later = now + error.retry_after().unwrap();
+    let made = signers.payment(&mut session, later + Duration::from_secs(1)).await.unwrap();
+    assert!(!made.opens, "nothing was dropped");
     assert_eq!((one.seen().len(), two.seen().len()), (3, 1));
     assert_eq!(one.seen()[2].json()["state"]["State"], "one");
 }
@@ -142,7 +149,6 @@ async fn the_error_names_the_signer_and_no_secret() {
         (200, "", br#"{"payment":"hunter2"}"#.to_vec()),
     ])
     .await;
-    let asked = signers(&[&signer.url]);
     let mut session = session(Kind::Lv2v);
     let host = signer.url.authority();
     for expected in [
@@ -154,12 +160,13 @@ async fn the_error_names_the_signer_and_no_secret() {
         ),
         format!("signer {host}: answer has no usable `segCreds`"),
     ] {
-        let error = asked.payment(&mut session).await.unwrap_err();
+        let asked = signers(&[&signer.url]);
+        let error = asked.payment(&mut session, Instant::now()).await.unwrap_err();
         assert_eq!((error.to_string(), error.fault()), (expected, Fault::Retry));
         assert!(!format!("{error:?}").contains("hunter2"));
     }
     let gone = nobody().await;
-    let error = signers(&[&gone]).payment(&mut session).await.unwrap_err();
+    let error = signers(&[&gone]).payment(&mut session, Instant::now()).await.unwrap_err();
     assert_eq!(error.refusal(), Refusal::Down);
     assert!(
         error.to_string().ends_with("connection refused; nothing listens on this port"),
@@ -266,10 +273,39 @@ async fn each_status_of_the_signer_has_its_outcome() {
     check(302, "Later").await;
 }
 
+/// A file with a credential, removed with this.
+struct KeyFile(std::path::PathBuf);
+
+impl KeyFile {
+    fn new(name: &str) -> Self {
+        let file = Self(std::env::temp_dir().join(format!("{name}-{}", std::process::id())));
+        file.write("one");
+        file
+    }
+
+    fn write(&self, key: &str) {
+        std::fs::write(&self.0, format!("{key}\n")).unwrap();
+    }
+
+    fn signers(&self, signer: &Peer) -> Arc<Signers> {
+        let options = SignerOptions {
+            urls: vec![signer.url.clone()],
+            headers: vec![(http::header::AUTHORIZATION, SecretSource::File(self.0.clone()))],
+            allow_plain_http: false,
+        };
+        Arc::new(Signers::new(client(), options).unwrap())
+    }
+}
+
+impl Drop for KeyFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 #[tokio::test]
 async fn a_changed_credential_is_used_and_a_state_it_cannot_use_is_dropped() {
-    let path = std::env::temp_dir().join(format!("signer-key-{}", std::process::id()));
-    std::fs::write(&path, "one\n").unwrap();
+    let key = KeyFile::new("signer-key");
     let signer = Peer::script(vec![
         payment("one"),
         refusal(401, "expired"),
@@ -278,23 +314,15 @@ async fn a_changed_credential_is_used_and_a_state_it_cannot_use_is_dropped() {
     ])
     .await;
     let orchestrator = Peer::script(vec![(200, "", vec![])]).await;
-    let options = SignerOptions {
-        urls: vec![signer.url.clone()],
-        headers: vec![(http::header::AUTHORIZATION, SecretSource::File(path.clone()))],
-        allow_plain_http: false,
-    };
-    let signers = Arc::new(Signers::new(client(), options).unwrap());
     let mut now = Instant::now();
     let fresh = Fresh(vec![]);
-    let mut payer = Payer::new(signers, client(), session(Kind::Lv2v), None, fresh, now);
+    let (signers, session) = (key.signers(&signer), session(Kind::Lv2v));
+    let mut payer = Payer::new(signers, client(), session, None, fresh, now);
     let url = &orchestrator.url;
     assert!(matches!(payer.turn(url, Told::Tick, now, 0.5).await, Outcome::Paid));
-    std::fs::write(&path, "two\n").unwrap();
+    key.write("two");
     now += Duration::from_secs(6);
-    assert!(matches!(payer.turn(url, Told::Media, now, 0.5).await, Outcome::Later(_)));
-    std::fs::remove_file(&path).unwrap();
-    now += Duration::from_secs(2);
-    assert!(matches!(payer.turn(url, Told::Tick, now, 0.5).await, Outcome::Paid));
+    assert!(matches!(payer.turn(url, Told::Media, now, 0.5).await, Outcome::Paid));
     let seen = signer.seen();
     let told: Vec<_> = seen
         .iter()
@@ -305,6 +333,73 @@ async fn a_changed_credential_is_used_and_a_state_it_cannot_use_is_dropped() {
         told,
         [("one", Value::Null), ("one", one.clone()), ("two", one), ("two", Value::Null)]
     );
+}
+
+#[tokio::test]
+async fn a_refused_credential_is_not_shown_again_until_there_is_another() {
+    let key = KeyFile::new("refused-key");
+    let signer = Peer::start(|request| match request.header("authorization") {
+        Some("two") => payment("one"),
+        _ => refusal(401, "expired"),
+    })
+    .await;
+    let (signers, mut session) = (key.signers(&signer), session(Kind::Lv2v));
+    let now = Instant::now();
+    for second in 0..10 {
+        let error = signers.payment(&mut session, now + seconds(second)).await.unwrap_err();
+        assert_eq!((error.refusal(), error.fault()), (Refusal::Credential, Fault::Retry));
+        assert!(error.retry_after().unwrap() <= seconds(15), "a new credential is looked for");
+    }
+    assert_eq!(signer.seen().len(), 1);
+    key.write("two");
+    assert!(signers.payment(&mut session, now + seconds(10)).await.is_ok());
+    assert_eq!(signer.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_signer_that_wants_to_be_left_alone_is_asked_once_by_all_who_start() {
+    let wait = (429, "Retry-After: 600\r\n", b"slow down".to_vec());
+    let signer = Peer::script(vec![signature(), wait]).await;
+    let signers = signers(&[&signer.url]);
+    signers.signature().await.unwrap();
+    let began = Instant::now();
+    // Five orchestrators, each tried every second for ten minutes.
+    for second in 0..600 {
+        let now = began + seconds(second);
+        for _ in 0..5 {
+            let (signers, session) = (Arc::clone(&signers), session(Kind::Lv2v));
+            let mut payer = Payer::new(signers, client(), session, None, Fresh(vec![]), now);
+            let Err(Outcome::Later(error)) = payer.open(now, 0.5).await else {
+                panic!("a payment")
+            };
+            let PaymentError::Refused { status: 429, retry_after: Some(left), .. } = error else {
+                panic!("{error}")
+            };
+            // Up to a tenth is added by chance.
+            let least = seconds(600 - second);
+            assert!((least - seconds(1)..=least + seconds(60)).contains(&left), "{left:?}");
+        }
+    }
+    assert_eq!(signer.seen().len(), 2);
+    // Nor is any orchestrator asked meanwhile, for nothing could be paid.
+    let error = signers.signature().await.unwrap_err();
+    assert_eq!((error.refusal(), error.fault()), (Refusal::Limited, Fault::Retry));
+    assert!(error.retry_after().unwrap() > seconds(590), "{error}");
+}
+
+#[tokio::test]
+async fn a_signer_that_is_down_is_tried_by_one_of_many() {
+    let signer = Peer::script(vec![refusal(503, "starting")]).await;
+    let signers = signers(&[&signer.url]);
+    let began = Instant::now();
+    for tenth in 0..600 {
+        let now = began + seconds(1) * tenth / 10;
+        let error = signers.payment(&mut session(Kind::Live), now).await.unwrap_err();
+        assert!(error.retry_after().unwrap() <= seconds(10), "{error}");
+    }
+    // 1, 2, 4, 8, 10, 10, 10, 10 s; by chance half of that.
+    let calls = signer.seen().len();
+    assert!((7..=16).contains(&calls), "{calls} calls in a minute");
 }
 
 #[tokio::test]
@@ -349,7 +444,10 @@ async fn a_payment_that_is_not_accepted_pays_for_nothing() {
 #[tokio::test]
 async fn a_signer_that_floods_is_cut_off() {
     let signer = Peer::script(vec![(200, "", vec![b'['; 2 << 20])]).await;
-    let error = signers(&[&signer.url]).payment(&mut session(Kind::Lv2v)).await.unwrap_err();
+    let error = signers(&[&signer.url])
+        .payment(&mut session(Kind::Lv2v), Instant::now())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("longer than 1048576 bytes"), "{error}");
 }
 
