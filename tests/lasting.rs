@@ -66,6 +66,29 @@ async fn a_lost_job_goes_on_at_the_spare_with_the_same_parameters() {
 }
 
 #[tokio::test]
+async fn each_start_is_a_request_of_its_own_whose_parameters_may_set_the_size() {
+    let only = sandbox();
+    let first = r#"{"width":768,"height":512}"#;
+    let edge = start(&[&only], &["--job.params", first, "--log.level", "debug"]);
+    segments(&only, 1).await;
+    assert!(only.delete_channel(&only.manifests()[0]));
+    assert!(only.until(LIMIT, |record| record.counters.jobs == 2).await);
+    let before = only.counters().segments;
+    segments(&only, before + 1).await;
+    let said = stop(edge, &[&only]);
+    assert!(!said.contains("event error"), "{said}");
+    let id = |body: &[u8]| {
+        let id = &serde_json::from_slice::<Value>(body).unwrap()["gateway_request_id"];
+        id.as_str().unwrap().to_owned()
+    };
+    let ids: Vec<String> = only.look(|record| {
+        let starts = record.requests().filter(|request| request.target == Target::Start);
+        starts.map(|start| id(&start.body)).collect()
+    });
+    assert!(ids.len() == 2 && ids[0] != ids[1] && ids[0].len() == 32, "{ids:?}");
+}
+
+#[tokio::test]
 async fn the_only_orchestrator_gets_the_job_again() {
     let only = sandbox();
     let mut edge = start(&[&only], &[]);

@@ -137,6 +137,40 @@ async fn jobs_start_only_with_json_credentials_and_capacity() {
     assert_eq!(body, b"{");
 }
 
+/// The next event of a job, from `seq` on.
+async fn event(sandbox: &Handle, job: &str, seq: u64) -> Value {
+    let request = format!("GET /ai/trickle/{job}-events/{seq} HTTP/1.1\r\n\r\n");
+    call(sandbox, &request).await.json()
+}
+
+#[tokio::test]
+async fn the_size_of_a_stream_is_set_by_a_request_of_its_own_or_not_at_all() {
+    let sandbox = start(Options { capacity: 1, ..Options::default() });
+    let credential = credential(info(&sandbox).await.unwrap().auth_token);
+    let size = json!({ "width": 768, "height": 768 });
+    let job = job(&sandbox, size.clone()).await;
+    let refusal = event(&sandbox, &job, 0).await;
+    assert_eq!(refusal["queue_event_type"], "ai_stream_events");
+    assert_eq!(refusal["event"]["type"], "error");
+    let words = refusal["event"]["message"].as_str().unwrap();
+    assert!(words.contains("Cannot change output resolution mid-stream"), "{words}");
+    let status = event(&sandbox, &job, 1).await;
+    assert_eq!(status["state"], "DEGRADED_INFERENCE");
+    assert_eq!(status["inference_status"]["last_error"], words);
+    assert_eq!(status["inference_status"]["last_params"], json!({}), "nothing is set");
+    sandbox.delete_channel(&job);
+    assert!(sandbox.wait(LIMIT, || sandbox.manifests().is_empty()).await);
+
+    let body = json!({ "model_id": "m", "params": size, "gateway_request_id": "r1" });
+    let answer = post_job(&sandbox, &credential, &body.to_string()).await.json();
+    let job = answer["manifest_id"].as_str().unwrap();
+    let status = event(&sandbox, job, 0).await;
+    assert_eq!(status["inference_status"]["last_params"], size);
+    // Within the stream it stays, and what is left out is asked for at its default.
+    publish(&sandbox, &format!("{job}-control"), 0, br#"{"prompt":"a cat"}"#).await;
+    assert_eq!(event(&sandbox, job, 1).await["event"]["type"], "error");
+}
+
 #[tokio::test]
 async fn an_old_token_is_refused() {
     let timings = Timings { token: Duration::ZERO, ..Timings::default() };

@@ -2,6 +2,8 @@
 //!
 //! Does not: move media or keep the job alive.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use crate::capacity::JOB_START_TIME;
 use crate::http::Url;
 use crate::http::io::Answer;
@@ -30,7 +32,9 @@ impl LiveVideoJob {
         jitter: f64,
     ) -> Result<Self, JobError> {
         let credentials = session.credentials(jitter).await.map_err(JobError::Session)?;
-        let body = start_request(options);
+        let id = request_id();
+        log::debug!("{}: asking for a job as request {id}", session.url());
+        let body = start_request(options, &id);
         let answer = session
             .post_json("/live-video-to-video", body, &credentials, JOB_START_TIME)
             .await
@@ -63,6 +67,12 @@ impl LiveVideoJob {
     pub fn channels(&self) -> &Channels {
         &self.channels
     }
+}
+
+/// The name of one request, which no other gateway uses: 128 bits by chance.
+pub(super) fn request_id() -> String {
+    let half = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", half(), half())
 }
 
 /// A peer's words about its refusal: the `message` of a JSON error, or the text, in one line.

@@ -61,8 +61,8 @@ struct Answer {
 }
 
 /// The body of `POST /scope`.
-fn request(params: &Map<String, Value>) -> Vec<u8> {
-    let mut body = json!({ "model_id": MODEL });
+fn request(params: &Map<String, Value>, request_id: &str) -> Vec<u8> {
+    let mut body = json!({ "model_id": MODEL, "gateway_request_id": request_id });
     if let Some(body) = body.as_object_mut().filter(|_| !params.is_empty()) {
         body.insert("params".to_owned(), Value::Object(params.clone()));
     }
@@ -127,8 +127,10 @@ mod tests {
 
     #[test]
     fn the_request_asks_for_a_scope() {
-        assert_eq!(request(&Map::new()), br#"{"model_id":"scope"}"#);
+        let plain = br#"{"gateway_request_id":"r","model_id":"scope"}"#;
+        assert_eq!(request(&Map::new(), "r"), plain);
         let params = Map::from_iter([("a".to_owned(), json!(1))]);
-        assert_eq!(request(&params), br#"{"model_id":"scope","params":{"a":1}}"#);
+        let whole = br#"{"gateway_request_id":"r","model_id":"scope","params":{"a":1}}"#;
+        assert_eq!(request(&params, "r"), whole);
     }
 }

@@ -28,14 +28,17 @@ struct StartRequest<'a> {
     params: &'a Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_id: Option<&'a str>,
+    gateway_request_id: &'a str,
 }
 
-/// The body of `POST /live-video-to-video`.
-pub(super) fn start_request(options: &JobOptions) -> Vec<u8> {
+/// The body of `POST /live-video-to-video`. A `request_id` of its own tells the runner that another stream begins,
+/// whose size its parameters may set.
+pub(super) fn start_request(options: &JobOptions, request_id: &str) -> Vec<u8> {
     let request = StartRequest {
         model_id: &options.model,
         params: &options.params,
         stream_id: options.stream_id.as_deref(),
+        gateway_request_id: request_id,
     };
     // Strings and JSON values always serialise.
     serde_json::to_vec(&request).unwrap_or_default()
@@ -175,12 +178,13 @@ mod tests {
     #[test]
     fn the_request_holds_what_is_known_and_nothing_else() {
         let mut options = JobOptions { model: "noop".into(), ..JobOptions::default() };
-        assert_eq!(start_request(&options), br#"{"model_id":"noop"}"#);
+        let request = br#"{"model_id":"noop","gateway_request_id":"r1"}"#;
+        assert_eq!(start_request(&options, "r1"), request);
         options.params.insert("effect".into(), "gray".into());
         options.stream_id = Some("door".into());
         assert_eq!(
-            start_request(&options),
-            br#"{"model_id":"noop","params":{"effect":"gray"},"stream_id":"door"}"#
+            start_request(&options, "r2"),
+            br#"{"model_id":"noop","params":{"effect":"gray"},"stream_id":"door","gateway_request_id":"r2"}"#
         );
     }
 

@@ -59,6 +59,8 @@ const ELEMENTS: &[&str] = &[
     "warptv",
     "waterripple",
 ];
+/// An error degrades the state for so long (ai-runner `process_guardian.py:220`).
+const RECENT: Duration = Duration::from_secs(15);
 /// The longest effect.
 const LENGTH: usize = 512;
 
@@ -148,6 +150,21 @@ impl Rate {
     }
 }
 
+/// The event of an error, as the network's runner words and wraps it.
+pub(crate) fn error(reason: &str, now: Duration) -> String {
+    json!({
+        "event": {
+            "type": "error",
+            "pipeline": "echo",
+            "message": reason,
+            "time": now.as_secs_f64(),
+            "timestamp": now.as_millis() as u64,
+        },
+        "queue_event_type": "ai_stream_events",
+    })
+    .to_string()
+}
+
 /// What a status event tells.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Status<'a> {
@@ -159,14 +176,21 @@ pub(crate) struct Status<'a> {
     pub(crate) output_fps: f64,
     /// The parameters in force.
     pub(crate) params: &'a Value,
-    /// What went wrong last.
-    pub(crate) error: Option<&'a str>,
+    /// What went wrong last, and when, as time since 1970.
+    pub(crate) error: Option<(&'a str, Duration)>,
 }
 
 impl Status<'_> {
     /// The event, as the network's runner words it.
     pub(crate) fn to_json(&self) -> String {
-        let state = if self.input_fps > 0.0 { "ONLINE" } else { "DEGRADED_INPUT" };
+        let is_recent = |(_, at)| self.now.saturating_sub(at) < RECENT;
+        let state = if self.error.is_some_and(is_recent) {
+            "DEGRADED_INFERENCE"
+        } else if self.input_fps > 0.0 {
+            "ONLINE"
+        } else {
+            "DEGRADED_INPUT"
+        };
         json!({
             "type": "status",
             "timestamp": self.now.as_millis() as u64,
@@ -175,7 +199,8 @@ impl Status<'_> {
             "inference_status": {
                 "fps": self.output_fps,
                 "last_params": self.params,
-                "last_error": self.error,
+                "last_error": self.error.map(|(error, _)| error),
+                "last_error_time": self.error.map(|(_, at)| at.as_millis() as u64),
             },
         })
         .to_string()
@@ -260,5 +285,30 @@ mod tests {
         assert_eq!(event["state"], "ONLINE");
         assert_eq!(event["inference_status"]["fps"], 23.9);
         assert_eq!(event["inference_status"]["last_params"]["effect"], "edge");
+        assert!(event["inference_status"]["last_error_time"].is_null());
+    }
+
+    #[test]
+    fn an_error_degrades_the_state_for_a_while() {
+        let params = json!({});
+        let state = |now: u64| {
+            let status = Status {
+                now: Duration::from_secs(now),
+                input_fps: 24.0,
+                output_fps: 24.0,
+                params: &params,
+                error: Some(("too large", Duration::from_secs(100))),
+            };
+            let event: Value = serde_json::from_str(&status.to_json()).unwrap();
+            assert_eq!(event["inference_status"]["last_error"], "too large");
+            event["state"].as_str().unwrap().to_owned()
+        };
+        assert_eq!((state(114).as_str(), state(115).as_str()), ("DEGRADED_INFERENCE", "ONLINE"));
+        let event: Value =
+            serde_json::from_str(&error("too large", Duration::from_secs(1))).unwrap();
+        assert_eq!(
+            (&event["event"]["type"], &event["event"]["message"]),
+            (&json!("error"), &json!("too large"))
+        );
     }
 }

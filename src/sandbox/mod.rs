@@ -26,6 +26,8 @@
 //! | serves an app at its own path below `…/app/` alone, and says so once the session is paid | go-livepeer `server/ai_http.go:755` to `:808`, and `:841` |
 //! | reads times as libav does, so a job that lives over a wrap of 33 bits, 26.5 h after its start, loses its video | libavformat `demux.c`: `update_wrap_reference`, `wrap_timestamp` |
 //! | drops frames below the next time that is due, and so those above 24 frames/s: [`Counters::dropped`] | ai-runner `runner/src/runner/live/trickle/decoder.py:83` and `:110` to `:121` |
+//! | takes another size of pictures from another `gateway_request_id` alone, and else says so in an `error` event | ai-runner `runner/src/runner/live/process/process.py:346`; `process_guardian.py:276` |
+//! | is `DEGRADED_INFERENCE` for 15 s after an error | ai-runner `runner/src/runner/live/process/process_guardian.py:220` |
 //!
 //! A test goes over the wrap in seconds with `media::io::AccessUnits::skip`, which the agent's are
 //! ([`Status::media`](crate::status::Status)): once to come close to it before a job starts, or, in a job, in
@@ -41,6 +43,7 @@ mod io;
 mod money;
 mod offer;
 mod options;
+mod pipeline;
 mod record;
 mod route;
 mod runner;

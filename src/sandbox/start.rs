@@ -27,6 +27,9 @@ pub(crate) struct Wish {
     /// What the pipeline is told.
     #[serde(default)]
     pub(crate) params: Value,
+    /// Its own name for this request.
+    #[serde(default)]
+    pub(crate) gateway_request_id: String,
 }
 
 /// Why a job does not start.
@@ -87,6 +90,8 @@ pub(crate) struct Job {
     pub(crate) manifest: String,
     /// What the app is told at first.
     pub(crate) params: Value,
+    /// The gateway's name for the request; `None` where no model is asked.
+    pub(crate) request: Option<String>,
     /// What its first event says, before its status.
     pub(crate) announce: Option<Value>,
 }
@@ -94,7 +99,8 @@ pub(crate) struct Job {
 impl Job {
     /// A job with a fresh id.
     pub(crate) fn new(wish: Wish) -> Self {
-        Self { manifest: token::random_id(), params: wish.params, announce: None }
+        let (params, request) = (wish.params, Some(wish.gateway_request_id));
+        Self { manifest: token::random_id(), params, request, announce: None }
     }
 
     /// The name of one of its channels.
@@ -158,7 +164,8 @@ mod tests {
 
     #[test]
     fn the_answer_names_every_channel() {
-        let job = Job { manifest: "m".to_owned(), params: Value::Null, announce: None };
+        let job =
+            Job { manifest: "m".to_owned(), params: Value::Null, request: None, announce: None };
         let bytes = job.answer(|name| format!("https://o/{name}")).to_bytes();
         let text = String::from_utf8(bytes).unwrap();
         let body: Value = serde_json::from_str(text.split("\r\n\r\n").nth(1).unwrap()).unwrap();

@@ -20,6 +20,7 @@ use crate::sandbox::check::{Violation, Violations};
 use crate::sandbox::money::{Ledger, Till};
 use crate::sandbox::offer::{NoCapacity, Offer};
 use crate::sandbox::options::SignerOptions;
+use crate::sandbox::pipeline::{Pipeline, Refused};
 use crate::sandbox::record::Record;
 use crate::sandbox::runner::Sessions;
 use crate::sandbox::script::{Role, Script};
@@ -54,6 +55,8 @@ pub(crate) struct State {
     pub(crate) violations: Violations,
     /// The manifest ids of the jobs that run.
     pub(crate) jobs: Vec<String>,
+    /// The processes of the models; as many as there were jobs at a time.
+    pipelines: Vec<Pipeline>,
     /// Where the apps that run take updates.
     updates: HashMap<String, mpsc::Sender<Map<String, Value>>>,
     pub(crate) sessions: Sessions,
@@ -216,10 +219,28 @@ impl World {
     /// The app of a job is started soon.
     pub(crate) fn launch(&self, job: Job) -> Result<(), NoCapacity> {
         let (updates, taken) = mpsc::channel(UPDATES);
-        let manifest = job.manifest.clone();
+        let (manifest, request) = (job.manifest.clone(), job.request.clone());
+        let mut state = self.lock();
         self.apps.try_send(Launch { job, updates: taken }).map_err(|_| NoCapacity)?;
-        self.lock().updates.insert(manifest, updates);
+        if let Some(request) = request {
+            let idle = state.pipelines.iter().position(Pipeline::is_idle);
+            let at = idle.unwrap_or_else(|| {
+                state.pipelines.push(Pipeline::default());
+                state.pipelines.len() - 1
+            });
+            if let Some(pipeline) = state.pipelines.get_mut(at) {
+                pipeline.begin(&manifest, &request, Instant::now());
+            }
+        }
+        state.updates.insert(manifest, updates);
         Ok(())
+    }
+
+    /// New parameters for the model of a job; where it has none, whatever is asked for is taken.
+    pub(crate) fn set(&self, manifest: &str, params: &Map<String, Value>) -> Result<(), Refused> {
+        let mut state = self.lock();
+        let pipeline = state.pipelines.iter_mut().find(|pipeline| pipeline.runs(manifest));
+        pipeline.map_or(Ok(()), |pipeline| pipeline.update(params))
     }
 
     /// New parameters for the app of a job; false if there is none, or it is too slow.
@@ -232,6 +253,9 @@ impl World {
     pub(crate) fn app_ended(&self, manifest: &str) {
         let mut state = self.lock();
         state.jobs.retain(|job| job != manifest);
+        if let Some(pipeline) = state.pipelines.iter_mut().find(|one| one.runs(manifest)) {
+            pipeline.end(Instant::now());
+        }
         state.updates.remove(manifest);
         // A session stays, and costs, until it is stopped.
         if state.sessions.runner(manifest).is_none() {

@@ -11,6 +11,7 @@ use crate::capacity::JOB_START_TIME;
 use crate::http::Url;
 use crate::http::io::Call;
 use crate::job::JobError;
+use crate::job::io::request_id;
 use crate::job::runner::{Ask, Opened, Reply, RunnerError, RunnerPayments, Step, open};
 use crate::payment::Kind;
 use crate::session::{OrchestratorSession, SessionError};
@@ -32,7 +33,7 @@ impl ScopeJob {
         params: &Map<String, Value>,
     ) -> Result<Self, JobError> {
         let (network, peer) = (session.network().clone(), session.url().clone());
-        let mut scope = Scope { session, body: request(params) };
+        let mut scope = Scope { session, body: request(params, &request_id()) };
         let opened = open(&network, &peer, Step::Scope, Some(Kind::Lv2v), &mut scope).await;
         let Opened { granted: channels, payments } =
             opened.map_err(|error| JobError::Runner(Box::new(error)))?;

@@ -5,7 +5,7 @@
 //! Does not: touch the video (`video` does), or decide what a message means (`echo` does).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -17,6 +17,7 @@ use crate::sandbox::Role;
 use crate::sandbox::check::Violation;
 use crate::sandbox::echo::{self, Control, Effect, Rate, Status};
 use crate::sandbox::io::video::{self, Video};
+use crate::sandbox::pipeline::Refused;
 use crate::sandbox::record::Newest;
 use crate::sandbox::start::Job;
 use crate::sandbox::trickle::{End, Index, Readable, Segment, Shared};
@@ -27,7 +28,8 @@ use crate::sandbox::world::{Launch, World};
 struct State {
     params: Map<String, Value>,
     effect: Effect,
-    error: Option<String>,
+    /// What went wrong last, and the time since 1970 then.
+    error: Option<(String, Duration)>,
     input_frames: u64,
     output_frames: u64,
 }
@@ -75,16 +77,26 @@ impl App {
 
     /// New parameters, at the start or from the control channel.
     fn update(&self, params: Map<String, Value>) {
-        let mut state = self.lock();
-        match echo::wanted(&params) {
-            Ok(Some(effect)) => state.effect = effect,
-            Ok(None) => {}
-            Err(echo::BadEffect(reason)) => {
-                log::warn!("sandbox: job {}: {reason}", self.job.manifest);
-                state.error = Some(reason);
-            }
+        if let Err(Refused(reason)) = self.world.set(&self.job.manifest, &params) {
+            return self.report(reason);
         }
-        state.params.extend(params);
+        match echo::wanted(&params) {
+            Ok(Some(effect)) => self.lock().effect = effect,
+            Ok(None) => {}
+            Err(echo::BadEffect(reason)) => self.report(reason),
+        }
+        self.lock().params.extend(params);
+    }
+
+    /// Something went wrong, which an event says at once and the next ones again.
+    fn report(&self, reason: String) {
+        log::warn!("sandbox: job {}: {reason}", self.job.manifest);
+        let now = since_1970();
+        let event = echo::error(&reason, now);
+        self.lock().error = Some((reason, now));
+        if let Some(channel) = self.channel(Role::Events).filter(|_| !self.is_muted(Role::Events)) {
+            self.send_event(&channel, &event);
+        }
     }
 
     /// Video: from the publish channel to the output channel. Ends with the publish channel.
@@ -113,10 +125,8 @@ impl App {
 
     /// The effect cannot run; the video goes on without.
     pub(super) fn effect_failed(&self, reason: String) {
-        log::warn!("sandbox: job {}: effect failed: {reason}", self.job.manifest);
-        let mut state = self.lock();
-        state.effect = Effect::None;
-        state.error = Some(reason);
+        self.lock().effect = Effect::None;
+        self.report(format!("effect failed: {reason}"));
     }
 
     /// The gateway did something wrong.
@@ -211,11 +221,11 @@ impl App {
             let event = {
                 let state = self.lock();
                 Status {
-                    now: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+                    now: since_1970(),
                     input_fps: input.look(state.input_frames, elapsed),
                     output_fps: output.look(state.output_frames, elapsed),
                     params: &Value::Object(state.params.clone()),
-                    error: state.error.as_deref(),
+                    error: state.error.as_ref().map(|(error, at)| (error.as_str(), *at)),
                 }
                 .to_json()
             };
@@ -235,6 +245,10 @@ impl App {
             self.world.note();
         }
     }
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The next segment of a channel to read, from `seq` on: jumps to the newest when that is gone. `None` at

@@ -58,8 +58,8 @@ pub(super) fn app(world: &World, runner: usize, id: &str, path: &str, message: &
     }
     match path {
         "echo" if world.lock().sessions.run(id) => {
-            let job =
-                Job { manifest: id.to_owned(), params: Value::Object(params), announce: None };
+            let params = Value::Object(params);
+            let job = Job { manifest: id.to_owned(), params, request: None, announce: None };
             for role in [Role::Publish, Role::Output] {
                 let made = world.create(&job.channel(role), start::content_type(role));
                 made.map_err(|_| Unpaid::new(503, "too many channels"))?;

@@ -38,6 +38,7 @@ pub(super) fn start(world: &World, head: &Head, body: &[u8]) -> Outcome {
     let job = Job {
         manifest: manifest.clone(),
         params: wish.params,
+        request: Some(wish.gateway_request_id),
         announce: Some(json!({
             "type": "channels",
             "in": url(Role::Publish),

@@ -1,0 +1,136 @@
+//! The process behind a model: whose stream it works on, and the size of its pictures.
+//!
+//! The size can be set when another stream begins, and never within one. Streams are told apart by the
+//! `gateway_request_id` of their start, so those without one are all the same stream (ai-runner
+//! `runner/src/runner/live/process/process.py:346`).
+//!
+//! Does not: scale a picture; the echo app returns what it gets.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+/// The size for which parameters ask that name none (`runner/src/runner/live/trickle/frame.py`).
+const SIZE: (u64, u64) = (512, 512);
+/// So long after its stream it goes back to its first parameters (`process_guardian.py:183`, `:305`).
+const OFFLINE: Duration = Duration::from_secs(3);
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pipeline {
+    state: State,
+    /// The request that set the parameters in force.
+    set_by: String,
+    size: (u64, u64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// No stream since then.
+    Idle { since: Option<Instant> },
+    /// The stream of this job, asked for by this request.
+    Busy { manifest: String, request: String },
+}
+
+/// Why parameters are refused, in the runner's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused(pub(crate) String);
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self { state: State::Idle { since: None }, set_by: String::new(), size: SIZE }
+    }
+}
+
+impl Pipeline {
+    /// Whether it has no stream.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle { .. })
+    }
+
+    /// Whether it works on this job's stream.
+    pub(crate) fn runs(&self, manifest: &str) -> bool {
+        matches!(&self.state, State::Busy { manifest: own, .. } if own == manifest)
+    }
+
+    /// The stream of a job begins.
+    pub(crate) fn begin(&mut self, manifest: &str, request: &str, now: Instant) {
+        if matches!(self.state, State::Idle { since: Some(since) } if now - since > OFFLINE) {
+            *self = Self::default();
+        }
+        self.state = State::Busy { manifest: manifest.to_owned(), request: request.to_owned() };
+    }
+
+    /// New parameters, at the start or later. Those that are refused change nothing.
+    pub(crate) fn update(&mut self, params: &Map<String, Value>) -> Result<(), Refused> {
+        let State::Busy { request, .. } = &self.state else { return Ok(()) };
+        let of = |key: &str, default| params.get(key).and_then(Value::as_u64).unwrap_or(default);
+        let wanted = (of("width", SIZE.0), of("height", SIZE.1));
+        if *request == self.set_by && wanted != self.size {
+            return Err(Refused(format!(
+                "Error updating params: Cannot change output resolution mid-stream (Current \
+                 resolution: {:?} requested resolution: {wanted:?}).",
+                self.size
+            )));
+        }
+        self.set_by.clone_from(request);
+        self.size = wanted;
+        Ok(())
+    }
+
+    /// The stream has ended.
+    pub(crate) fn end(&mut self, now: Instant) {
+        self.state = State::Idle { since: Some(now) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn update(pipeline: &mut Pipeline, params: &Value) -> bool {
+        pipeline.update(params.as_object().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn the_first_parameters_of_a_request_may_set_the_size() {
+        let (mut pipeline, now) = (Pipeline::default(), Instant::now());
+        pipeline.begin("m", "r1", now);
+        assert!(update(&mut pipeline, &json!({ "width": 768, "height": 768 })));
+        assert!(update(&mut pipeline, &json!({ "width": 768, "height": 768, "prompt": "a" })));
+        assert!(!update(&mut pipeline, &json!({ "width": 512, "height": 768 })));
+        // What is left out is asked for at its default.
+        assert!(!update(&mut pipeline, &json!({ "prompt": "a" })));
+        pipeline.end(now);
+        pipeline.begin("n", "r2", now);
+        assert!(update(&mut pipeline, &json!({ "prompt": "a" })));
+    }
+
+    #[test]
+    fn streams_without_a_request_are_one_stream() {
+        let (mut pipeline, now) = (Pipeline::default(), Instant::now());
+        pipeline.begin("m", "", now);
+        let words = pipeline.update(json!({ "width": 768 }).as_object().unwrap()).unwrap_err().0;
+        assert!(words.contains("(512, 512) requested resolution: (768, 512)"), "{words}");
+        assert!(update(&mut pipeline, &json!({ "prompt": "a" })));
+        pipeline.end(now);
+        pipeline.begin("n", "", now);
+        assert!(!update(&mut pipeline, &json!({ "width": 768 })));
+    }
+
+    #[test]
+    fn a_process_without_a_stream_goes_back_to_its_first_parameters() {
+        let now = Instant::now();
+        for (pause, is_new) in [(OFFLINE, false), (OFFLINE + Duration::from_millis(1), true)] {
+            let mut pipeline = Pipeline::default();
+            pipeline.begin("m", "r", now);
+            assert!(update(&mut pipeline, &json!({ "width": 768 })));
+            pipeline.end(now);
+            pipeline.begin("n", "r", now + pause);
+            assert_eq!(update(&mut pipeline, &json!({})), is_new);
+            assert!(pipeline.runs("n") && !pipeline.is_idle());
+        }
+    }
+}
