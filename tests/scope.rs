@@ -87,7 +87,9 @@ async fn start(calls: &Peer, signer: Option<&Peer>) -> Result<ScopeJob, JobError
 
 fn channels(request: &Request) -> Reply {
     assert_eq!(request.line(), "POST /scope");
-    assert_eq!(request.json(), value!({ "model_id": "scope" }));
+    let (body, id) = (request.json(), &request.json()["gateway_request_id"]);
+    assert_eq!(body, value!({ "model_id": "scope", "gateway_request_id": id }));
+    assert_eq!(id.as_str().map(str::len), Some(32), "{id}");
     let url = |name: &str| format!("http://{}/t/{name}", request.header("host").expect("a host"));
     json(200, &value!({ "manifest_id": "m", "control_url": url("c"), "events_url": url("e") }))
 }
