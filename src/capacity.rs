@@ -92,6 +92,8 @@ pub const SIGNERS: usize = 8;
 pub const PAYMENT_BYTES: usize = 256 << 10;
 /// Characters of a peer's message that are shown.
 pub const MESSAGE_CHARS: usize = 200;
+/// Lines of the log that may wait for standard error. At level trace a busy second has about 300.
+pub const LOG_LINES: usize = 1024;
 /// Characters of a line of the log, whatever is in it.
 pub const LINE_CHARS: usize = 1000;
 /// The longest URL: a channel's has 150 bytes, one with a token in its query some 2 KiB.

@@ -77,6 +77,7 @@
 //! | `media-ask`, `media-stop`, `microphone` | ask, open and stop what may never answer: a driver, a sound server | it; whoever asked waits a bounded time |
 //! | `stop-session` | stops a runner's session that nobody stopped: the last resort, for a second at most | the network |
 //! | `output` | writes returned video to a file or stdout | its queue |
+//! | `log` | writes the log to standard error, whose reader may stall | its queue |
 //! | `store` (none unless input is stored) | segments, muxes and writes input to a disk | its queue, the disk |
 //!
 //! | queue | bound | when full |
@@ -86,6 +87,7 @@
 //! | pieces of a POST | [`capacity::POST_PIECES`] | media waits in the queue above; 5 s fail the segment |
 //! | output chunks | [`capacity::OUTPUT_CHUNKS`] | drops to the next segment, counted |
 //! | events to the loop | [`capacity::EVENTS`] | the part waits |
+//! | lines to standard error | [`capacity::LOG_LINES`] | the line is dropped, counted |
 //!
 //! # Glossary
 //!

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use livepeer_edge::capacity::CALLS;
+use livepeer_edge::cli::stderr::FlushAtEnd;
 use livepeer_edge::cli::{self, Command, Error, Settings, help, logger};
 use livepeer_edge::config::{self, Config, Purpose};
 use livepeer_edge::fault::chain;
@@ -18,6 +19,7 @@ const BLOCKING_IDLE: Duration = Duration::from_secs(1);
 const EXIT_TIME: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
+    let _written = FlushAtEnd;
     match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,20 +1,20 @@
 //! The log on standard error: plain lines for a terminal, lines with priorities for the journal.
 //!
 //! Under systemd the journal has the time already, and reads a priority in front: `<4>` is a warning.
-//! Only this program's lines follow the configured level. Libraries speak from warnings on, because
-//! what they log below may hold URLs and headers, which are credentials here.
+//! Only this program's lines follow the configured level. Libraries are logged from warnings on, because
+//! what they log below may hold URLs and headers, which are credentials here. `simple_logger` keeps these levels.
+//! It does not write the lines, because it panics where standard error takes none: [`stderr`] writes.
 //!
 //! What peers say is made harmless where it comes in; here every line is made so once more, whatever is in it.
 //!
 //! Does not: write files; on a device, the journal limits what the disk gets.
 
-use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
 
-use super::Error;
+use super::{Error, stderr};
 use crate::capacity::LINE_CHARS;
 use crate::fault::chain;
 use crate::words;
@@ -23,18 +23,17 @@ use crate::words;
 const ERROR_CHARS: usize = 32 << 10;
 const OURS: &str = "livepeer_edge";
 
-/// Starts logging. Call it once.
+/// Starts logging. Call it once. `log::set_max_level` changes the level from then on.
 pub fn init(level: LevelFilter) {
     log::set_max_level(level);
-    let started = if is_journal() {
-        log::set_boxed_logger(Box::new(Lines(Journal { level })))
-    } else {
-        let libraries = level.min(LevelFilter::Warn);
-        let plain = SimpleLogger::new().with_level(libraries).with_module_level(OURS, level);
-        log::set_boxed_logger(Box::new(Lines(plain)))
-    };
+    let lines = Lines { levels: levels(), is_journal: is_journal(), write: stderr::write };
     // It fails only if there is a logger already: then that one is used.
-    let _ = started;
+    let _ = log::set_boxed_logger(Box::new(lines));
+}
+
+/// Which lines may be logged at all; `log::max_level` is the limit of both.
+fn levels() -> SimpleLogger {
+    SimpleLogger::new().with_level(LevelFilter::Warn).with_module_level(OURS, LevelFilter::Trace)
 }
 
 /// Prints why the program ends, with its causes, once.
@@ -44,7 +43,7 @@ pub fn print_error(error: &Error) {
     let shown: Vec<String> = text.lines().map(|line| words::line(line, ERROR_CHARS)).collect();
     let text = shown.join("\n");
     let lines = if is_journal() { with_priority(Level::Error, &text) } else { format!("{text}\n") };
-    let _ = io::stderr().lock().write_all(lines.as_bytes());
+    stderr::write(lines);
 }
 
 /// Whether standard error is the journal: systemd says in `$JOURNAL_STREAM` which device and inode
@@ -56,49 +55,33 @@ fn is_journal() -> bool {
 }
 
 /// Makes each message one harmless line of bounded length.
-struct Lines<L>(L);
+struct Lines<W> {
+    levels: SimpleLogger,
+    is_journal: bool,
+    write: W,
+}
 
-impl<L: Log> Log for Lines<L> {
+impl<W: Fn(String) + Send + Sync> Log for Lines<W> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.0.enabled(metadata)
+        metadata.level() <= log::max_level() && self.levels.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.0.enabled(record.metadata()) {
-            let line = words::line(&record.args().to_string(), LINE_CHARS);
-            let metadata = record.metadata().clone();
-            self.0.log(&Record::builder().metadata(metadata).args(format_args!("{line}")).build());
+        if !self.enabled(record.metadata()) {
+            return;
         }
+        let (level, target) = (record.level(), record.target());
+        let text = words::line(&record.args().to_string(), LINE_CHARS);
+        let text = format!("[{target}] {text}");
+        (self.write)(match self.is_journal {
+            true => with_priority(level, &text),
+            false => format!("{level:<5} {text}\n"),
+        });
     }
 
     fn flush(&self) {
-        self.0.flush();
+        stderr::flush();
     }
-}
-
-/// What the journal of systemd reads.
-struct Journal {
-    level: LevelFilter,
-}
-
-impl Log for Journal {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let limit = match metadata.target().starts_with(OURS) {
-            true => self.level,
-            false => self.level.min(LevelFilter::Warn),
-        };
-        metadata.level() <= limit
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            let text = format!("[{}] {}", record.target(), record.args());
-            let lines = with_priority(record.level(), &text);
-            let _ = io::stderr().lock().write_all(lines.as_bytes());
-        }
-    }
-
-    fn flush(&self) {}
 }
 
 /// Each line with its priority by `sd-daemon(3)`; the journal takes every line for itself.
@@ -114,7 +97,23 @@ fn with_priority(level: Level, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+
+    /// What is written of these lines, each with its level and target, where the limit is trace.
+    fn written(is_journal: bool, lines: &[(Level, &str, &str)]) -> Vec<String> {
+        log::set_max_level(LevelFilter::Trace);
+        let seen = Mutex::new(Vec::new());
+        let write = |line| seen.lock().unwrap().push(line);
+        let logger = Lines { levels: levels(), is_journal, write };
+        for (level, target, text) in lines {
+            let mut record = Record::builder();
+            let record = record.target(target).level(*level);
+            logger.log(&record.args(format_args!("{text}")).build());
+        }
+        seen.into_inner().unwrap()
+    }
 
     #[test]
     fn every_line_has_its_priority() {
@@ -123,49 +122,33 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_one_harmless_line() {
-        struct Seen(std::sync::Mutex<Vec<String>>);
-
-        impl Log for Seen {
-            fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-                metadata.level() <= Level::Info
-            }
-
-            fn log(&self, record: &Record<'_>) {
-                assert_eq!((record.target(), record.level()), ("t", Level::Info));
-                self.0.lock().unwrap().push(record.args().to_string());
-            }
-
-            fn flush(&self) {}
-        }
-
-        let lines = Lines(Seen(Vec::new().into()));
-        let long = "x".repeat(1 << 20);
-        for (level, text) in [
-            (Level::Info, "a\u{1b}[2Jb\nERROR c"),
-            (Level::Debug, "not shown"),
-            (Level::Info, &long),
-        ] {
-            let mut record = Record::builder();
-            let record = record.target("t").level(level);
-            lines.log(&record.args(format_args!("{text}")).build());
-        }
-        let seen = lines.0.0.into_inner().unwrap();
-        assert_eq!(seen[0], "a [2Jb ERROR c");
-        assert_eq!((seen.len(), seen[1].chars().count()), (2, LINE_CHARS));
+    fn a_terminal_sees_the_level_and_the_journal_its_priority() {
+        let lines = [(Level::Info, "livepeer_edge::a", "b"), (Level::Error, "livepeer_edge", "c")];
+        let plain = ["INFO  [livepeer_edge::a] b\n", "ERROR [livepeer_edge] c\n"];
+        assert_eq!(written(false, &lines), plain);
+        let journal = ["<6>[livepeer_edge::a] b\n", "<3>[livepeer_edge] c\n"];
+        assert_eq!(written(true, &lines), journal);
     }
 
     #[test]
-    fn libraries_speak_from_warnings_on() {
+    fn a_message_is_one_harmless_line() {
+        let long = "x".repeat(1 << 20);
+        let ours = |text| (Level::Info, "livepeer_edge", text);
+        let seen = written(false, &[ours("a\u{1b}[2Jb\nERROR c"), ours(&long)]);
+        let start = "INFO  [livepeer_edge] ";
+        assert_eq!(seen[0], format!("{start}a [2Jb ERROR c\n"));
+        let expected = start.len() + LINE_CHARS + 1;
+        assert_eq!((seen.len(), seen[1].chars().count()), (2, expected));
+    }
+
+    #[test]
+    fn libraries_are_logged_from_warnings_on() {
         #[track_caller]
-        fn check(level: LevelFilter, target: &str, line: Level, expected: bool) {
-            let metadata = Metadata::builder().target(target).level(line).build();
-            assert_eq!(Journal { level }.enabled(&metadata), expected);
+        fn check(target: &str, level: Level, expected: bool) {
+            assert_eq!(written(false, &[(level, target, "a")]).len() == 1, expected);
         }
-        check(LevelFilter::Trace, "livepeer_edge::agent", Level::Trace, true);
-        check(LevelFilter::Trace, "hyper::client", Level::Info, false);
-        check(LevelFilter::Trace, "hyper::client", Level::Warn, true);
-        check(LevelFilter::Error, "hyper::client", Level::Warn, false);
-        check(LevelFilter::Info, "livepeer_edge", Level::Debug, false);
+        check("livepeer_edge::agent", Level::Trace, true);
+        check("hyper::client", Level::Info, false);
+        check("hyper::client", Level::Warn, true);
     }
 }

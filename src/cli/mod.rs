@@ -23,6 +23,7 @@ pub mod run;
 pub mod sandbox;
 mod setup;
 mod signals;
+pub mod stderr;
 mod trust;
 
 pub use check_config::check_config;
@@ -32,7 +33,7 @@ pub use error::Error;
 pub use parse::{UsageError, parse};
 pub use reach::ReachError;
 pub use setup::{SetupError, setup};
-pub use signals::until_stopped;
+pub use signals::{TOGETHER, until_stopped};
 pub use trust::{TrustError, trust};
 
 #[cfg(feature = "sandbox")]
@@ -47,16 +48,15 @@ pub fn print(text: &str) {
 /// Rewrites the progress line on standard error; an empty one ends it. Where nobody watches, a line each.
 #[cfg(feature = "sandbox")]
 fn print_progress(line: &str) {
-    let mut stderr = io::stderr().lock();
-    let _ = match (stderr.is_terminal(), line.is_empty()) {
-        (true, false) => write!(stderr, "\r{line}\x1b[K"),
-        (false, true) => Ok(()),
-        (_, _) => writeln!(stderr, "{line}"),
-    };
+    match (io::stderr().is_terminal(), line.is_empty()) {
+        (true, false) => stderr::write(format!("\r{line}\x1b[K")),
+        (false, true) => {}
+        (_, _) => stderr::write(format!("{line}\n")),
+    }
 }
 
 /// Writes a report to standard error, as standard output may carry video.
 #[cfg(feature = "sandbox")]
 fn report(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    stderr::write(text.to_owned());
 }
