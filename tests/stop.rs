@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use edge::{Edge, Ended, LIMIT, SMALL, say, temporary};
 use livepeer_edge::capacity::{DRAIN_TIME, END_TIME};
+use livepeer_edge::cli::TOGETHER;
 use livepeer_edge::sandbox::{Handle, Options, Role, Sandbox, Target};
 
 /// From the signal to the end.
@@ -137,19 +138,40 @@ async fn a_job_that_starts_after_the_stop_is_closed() {
 }
 
 #[test]
-fn the_second_signal_does_not_wait() {
+fn a_second_signal_does_not_wait() {
     let (sandbox, url) = other_process();
     let mut edge = start(&url, &[]);
     edge.hear("segment 0 answered 200");
     sandbox.signal("STOP");
     edge.signal("TERM");
-    edge.hear("SIGTERM: stopping; the next one stops at once");
     let since = Instant::now();
+    edge.hear("SIGTERM: stopping; another signal stops at once");
+    std::thread::sleep(TOGETHER);
     edge.signal("INT");
     let ended = edge.end().with_code(1);
     // Less than the time of a graceful end.
     assert!(since.elapsed() < DRAIN_TIME + END_TIME, "{:?}", since.elapsed());
     assert_eq!(ended.error(), "error: stopped at once by a second signal");
+}
+
+/// `timeout` signals its child, and then the group that the child is in.
+#[tokio::test]
+async fn two_signals_of_one_request_close_the_job() {
+    let sandbox = sandbox(Duration::ZERO);
+    let url = sandbox.url();
+    let job = ["5", env!("CARGO_BIN_EXE_livepeer-edge"), "run", "--orchestrator.urls", &url];
+    let mut timeout = std::process::Command::new("timeout");
+    timeout.args(job).args(["--job.model", "m"]).args(SMALL);
+    let state = temporary("state");
+    timeout.env("STATE_DIRECTORY", &state).stderr(std::process::Stdio::piped());
+    let timeout = timeout.spawn().expect("timeout is there");
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
+    let ended = tokio::task::spawn_blocking(|| timeout.wait_with_output()).await.unwrap().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(!said.contains("error: "), "{said}");
+    // It says that it was the one who ended it.
+    assert_eq!(ended.status.code(), Some(124));
+    assert_eq!((sandbox.counters().jobs, sandbox.manifests()), (1, Vec::new()), "{said}");
 }
 
 #[test]

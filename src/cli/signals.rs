@@ -1,19 +1,29 @@
-//! Runs a command until it ends or signals end it: the first gracefully, the second at once.
+//! Runs a command until it ends or signals end it: the first gracefully, a second one at once.
 //!
 //! ```text
-//! running ──SIGINT, SIGTERM──▶ stopping ──SIGINT, SIGTERM──▶ Error::StoppedAtOnce
+//! running ──SIGINT, SIGTERM──▶ stopping ──another one, after TOGETHER──▶ Error::StoppedAtOnce
 //!    └────────the command ends────┴──▶ its result
 //! ```
+//!
+//! `timeout`, `sudo` and a terminal signal the process and its group too, so one request to stop may come as two
+//! signals within milliseconds. Signals within [`TOGETHER`] count as one.
+//!
+//! A file that has reached the limit of `ulimit -f` raises SIGXFSZ, which would end the process. Here it is caught,
+//! so that the write fails with its reason.
 //!
 //! Does not: limit the time of a graceful stop; the agent does.
 
 use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use tokio::select;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Error;
 use crate::stop::Stop;
+
+/// Signals that follow the first one within this time belong to it.
+pub const TOGETHER: Duration = Duration::from_millis(500);
 
 /// Runs `command` with the signals of this process.
 pub async fn until_stopped(
@@ -22,7 +32,8 @@ pub async fn until_stopped(
     let open = |kind| signal(kind).map_err(Error::Start);
     let mut interrupt = open(SignalKind::interrupt())?;
     let mut terminate = open(SignalKind::terminate())?;
-    run(command, async || {
+    let _caught = signal(SignalKind::from_raw(libc::SIGXFSZ)).map_err(Error::Start)?;
+    run(command, TOGETHER, async || {
         select! {
             _ = interrupt.recv() => "SIGINT",
             _ = terminate.recv() => "SIGTERM",
@@ -33,18 +44,26 @@ pub async fn until_stopped(
 
 async fn run(
     command: impl AsyncFnOnce(Stop) -> Result<(), Error>,
+    together: Duration,
     mut next_signal: impl AsyncFnMut() -> &'static str,
 ) -> Result<(), Error> {
     let (stopper, stop) = Stop::new();
     let mut command = pin!(command(stop));
     select! {
         result = &mut command => return result,
-        name = next_signal() => log::info!("{name}: stopping; the next one stops at once"),
+        name = next_signal() => log::info!("{name}: stopping; another signal stops at once"),
     }
+    let first = Instant::now();
     drop(stopper);
-    select! {
-        result = command => result,
-        _ = next_signal() => Err(Error::StoppedAtOnce),
+    loop {
+        select! {
+            result = &mut command => return result,
+            _ = next_signal() => {
+                if first.elapsed() >= together {
+                    return Err(Error::StoppedAtOnce);
+                }
+            }
+        }
     }
 }
 
@@ -60,13 +79,14 @@ mod tests {
         Ok(())
     }
 
-    /// Signals that come as soon as somebody waits for them, `count` of them.
+    /// Signals that come as soon as somebody waits for them, `count` of them; those within `together` are one.
     async fn check(
         count: u32,
+        together: Duration,
         command: impl AsyncFnOnce(Stop) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let left = Cell::new(count);
-        run(command, async || {
+        run(command, together, async || {
             match left.get().checked_sub(1) {
                 Some(less) => left.set(less),
                 None => pending().await,
@@ -78,19 +98,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_ends_is_not_disturbed() {
-        assert!(check(0, async |_| Ok(())).await.is_ok());
-        let failed = check(0, async |_| Err(Error::StoppedAtOnce)).await;
+        assert!(check(0, TOGETHER, async |_| Ok(())).await.is_ok());
+        let failed = check(0, TOGETHER, async |_| Err(Error::StoppedAtOnce)).await;
         assert!(matches!(failed, Err(Error::StoppedAtOnce)));
     }
 
     #[tokio::test]
     async fn the_first_signal_stops_and_waits_for_the_end() {
-        assert!(check(1, gracefully).await.is_ok());
+        assert!(check(1, Duration::ZERO, gracefully).await.is_ok());
     }
 
     #[tokio::test]
     async fn the_second_signal_does_not_wait() {
-        let stopped = check(2, async |_| pending().await).await;
+        let stopped = check(2, Duration::ZERO, async |_| pending().await).await;
         assert!(matches!(stopped, Err(Error::StoppedAtOnce)));
+    }
+
+    #[tokio::test]
+    async fn signals_that_come_together_are_one() {
+        assert!(check(9, Duration::MAX, gracefully).await.is_ok());
     }
 }
