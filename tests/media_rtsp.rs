@@ -64,9 +64,9 @@ impl Server {
                 format,
             },
             video: Video {
-                width: 160,
-                height: 120,
-                bitrate: 300_000,
+                width: 320,
+                height: 240,
+                bitrate: 1_000_000,
                 segment: Duration::from_secs(1),
                 ..Video::default()
             },
@@ -140,6 +140,28 @@ fn short_gops_pass_through_and_all_else_is_encoded_anew() {
     check(&server, "/long", CameraFormat::Auto, false);
     check(&server, "/bframes", CameraFormat::Auto, false);
     check(&server, "/mjpeg", CameraFormat::Auto, false);
+}
+
+#[test]
+fn what_is_more_than_was_asked_for_is_encoded_anew() {
+    let server = Server::start("more");
+    check(&server, "/large", CameraFormat::Auto, false);
+    check(&server, "/heavy", CameraFormat::Auto, false);
+    check(&server, "/heavy", CameraFormat::H264, true);
+}
+
+#[test]
+fn what_decoders_and_models_do_not_take_is_encoded_anew() {
+    let server = Server::start("odd");
+    check(&server, "/422", CameraFormat::Auto, false);
+    check(&server, "/interlaced", CameraFormat::Auto, false);
+}
+
+/// Recovery points instead of IDR pictures: the parser calls them keys, but no segment can begin there.
+#[test]
+fn a_picture_refreshed_in_stripes_is_encoded_anew() {
+    let server = Server::start("stripes");
+    check(&server, "/stripes", CameraFormat::Auto, false);
 }
 
 #[test]

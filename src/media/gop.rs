@@ -1,8 +1,15 @@
-//! Measures a stream of H.264 to say whether it may pass through as it is: keys at most two seconds apart, and
-//! no B-frames.
+//! Measures a stream of H.264 to say whether it may pass through as it is.
 //!
-//! With keys further apart a segment would be too long for the network's runners; B-frames need times that
-//! go back, which receivers of RTP straighten out. So they are known by their slices, not by their times.
+//! | it may not, if | because |
+//! |---|---|
+//! | its IDR pictures are more than 2 s apart, or it has none | a segment would be too long for the network's runners |
+//! | it has B-frames | they need times that go back, which receivers of RTP straighten out |
+//! | it is larger, or has more bits, than was asked for | the uplink would carry what nobody wants |
+//! | it is 4:2:2, 4:4:4 or has more than 8 bits | few hardware decoders take that |
+//! | it is interlaced | the network's runners scale fields as if they were pictures |
+//!
+//! B-frames are known by their slices, not by their times. Some cameras refresh the picture in stripes (recovery
+//! points) and send no IDR picture; decoding can begin at IDR pictures only.
 //!
 //! Does not: act on what changes later on; some cameras stretch their GOP when nothing moves, and are better
 //! told not to.
@@ -10,8 +17,25 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::media::sps::{Bits, Shape};
+
 /// The longest distance of keys (field-facts, ai-runner), and a frame of 24/s for the camera's clock.
 pub const LONGEST: Duration = Duration::from_millis(2042);
+/// Above what was asked for, in quarters: cameras have sizes and rates of their own.
+const TOLERANCE: u64 = 5;
+/// The bitrate of a stream that passes through is judged over this time: several GOPs.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// What a stream must keep to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// The most bits per second.
+    pub max_bitrate: u32,
+}
 
 /// What a stream is good for.
 #[must_use]
@@ -23,47 +47,131 @@ pub enum Fitness {
     HasBFrames,
     /// Its keys are too far apart.
     LongGop,
+    /// It is larger than was asked for.
+    TooLarge(Shape, Wanted),
+    /// It has more bits per second than was asked for.
+    TooManyBits(u64, Wanted),
+    /// It is not 4:2:0 with 8 bits.
+    NotPlain,
+    /// It is interlaced.
+    Interlaced,
 }
 
 impl fmt::Display for Fitness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Passes => "it may pass through",
-            Self::HasBFrames => "it has B-frames",
-            Self::LongGop => "its keys are more than 2 s apart",
-        })
+        match self {
+            Self::Passes => f.write_str("it may pass through"),
+            Self::HasBFrames => f.write_str("it has B-frames"),
+            Self::LongGop => f.write_str("its IDR pictures are more than 2 s apart"),
+            Self::TooLarge(is, wanted) => write!(
+                f,
+                "it is {}x{}, and video.width and video.height ask for {}x{}",
+                is.width, is.height, wanted.width, wanted.height
+            ),
+            Self::TooManyBits(is, wanted) => write!(
+                f,
+                "it has {} kbit/s, and video.max-bitrate is {} kbit/s",
+                is / 1000,
+                wanted.max_bitrate / 1000
+            ),
+            Self::NotPlain => f.write_str("it is not 4:2:0 with 8 bits"),
+            Self::Interlaced => f.write_str("it is interlaced"),
+        }
     }
 }
 
+impl Wanted {
+    /// What the stream's shape says against it, if it says anything.
+    fn against_shape(self, shape: Shape) -> Option<Fitness> {
+        let pixels = |width, height| u64::from(width) * u64::from(height);
+        let (is, most) =
+            (pixels(shape.width, shape.height), pixels(self.width, self.height) * TOLERANCE / 4);
+        if !shape.is_plain {
+            Some(Fitness::NotPlain)
+        } else if shape.is_interlaced {
+            Some(Fitness::Interlaced)
+        } else {
+            (is > most).then_some(Fitness::TooLarge(shape, self))
+        }
+    }
+
+    /// What so many bytes in this time say against it, if they say anything.
+    fn against_rate(self, bytes: u64, time: Duration) -> Option<Fitness> {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+        let bits = bytes.saturating_mul(8000) / millis;
+        let is_over = bits > u64::from(self.max_bitrate) * TOLERANCE / 4;
+        is_over.then_some(Fitness::TooManyBits(bits, self))
+    }
+}
+
+/// An access unit, as far as it is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Unit {
+    /// It is an IDR picture.
+    pub is_key: bool,
+    /// It has slices of type B.
+    pub has_b: bool,
+    /// When it is shown.
+    pub shown: Duration,
+    /// Its size.
+    pub bytes: usize,
+    /// The shape of its stream, once that is known.
+    pub shape: Option<Shape>,
+}
+
 /// A measurement under way.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Gop {
+    wanted: Wanted,
+    /// The first access unit of all.
+    began: Option<Duration>,
     first_key: Option<Duration>,
+    /// Bytes from that key on.
+    bytes: u64,
 }
 
 impl Gop {
-    /// The next access unit, with the time at which it is shown; an answer as soon as there is one.
-    pub fn on_unit(&mut self, is_key: bool, has_b: bool, shown: Duration) -> Option<Fitness> {
-        if has_b {
+    /// A measurement of a stream that has to keep to this.
+    pub fn new(wanted: Wanted) -> Self {
+        Self { wanted, began: None, first_key: None, bytes: 0 }
+    }
+
+    /// The next access unit; an answer as soon as there is one.
+    pub fn on_unit(&mut self, unit: Unit) -> Option<Fitness> {
+        let unfit = unit.shape.and_then(|shape| self.wanted.against_shape(shape));
+        if unfit.is_some() {
+            return unfit;
+        }
+        if unit.has_b {
             return Some(Fitness::HasBFrames);
         }
-        // What comes before the first key cannot be judged.
-        let Some(first) = self.first_key else {
-            self.first_key = is_key.then_some(shown);
-            return None;
-        };
-        if shown.saturating_sub(first) > LONGEST {
+        let began = *self.began.get_or_insert(unit.shown);
+        let bytes = u64::try_from(unit.bytes).unwrap_or(u64::MAX);
+        let since = unit.shown.saturating_sub(self.first_key.unwrap_or(began));
+        if since > LONGEST {
             return Some(Fitness::LongGop);
         }
-        is_key.then_some(Fitness::Passes)
+        match (self.first_key, unit.is_key) {
+            (None, true) => (self.first_key, self.bytes) = (Some(unit.shown), bytes),
+            // What comes before the first key is no whole GOP.
+            (None, false) => {}
+            (Some(_), false) => self.bytes = self.bytes.saturating_add(bytes),
+            (Some(_), true) => {
+                let over = self.wanted.against_rate(self.bytes, since);
+                return Some(over.unwrap_or(Fitness::Passes));
+            }
+        }
+        None
     }
 }
 
 /// Watches a stream that passes through, for as long as it is fit for it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Watch {
     gop: Gop,
     last: Option<Duration>,
+    /// Since when bytes are counted, and how many there were.
+    window: Option<(Duration, u64)>,
     is_over: bool,
 }
 
@@ -71,25 +179,47 @@ pub struct Watch {
 const GAP: Duration = Duration::from_secs(1);
 
 impl Watch {
+    /// Watches a stream that has to keep to this.
+    pub fn new(wanted: Wanted) -> Self {
+        Self { gop: Gop::new(wanted), last: None, window: None, is_over: false }
+    }
+
     /// The next access unit; an answer when the stream is not fit, once.
-    pub fn on_unit(&mut self, is_key: bool, has_b: bool, shown: Duration) -> Option<Fitness> {
+    pub fn on_unit(&mut self, unit: Unit) -> Option<Fitness> {
         if self.is_over {
             return None;
         }
-        let last = self.last.replace(shown);
-        if last.is_some_and(|last| shown.saturating_sub(last) > GAP) {
-            self.gop = Gop::default();
+        let last = self.last.replace(unit.shown);
+        if last.is_some_and(|last| unit.shown.saturating_sub(last) > GAP) {
+            self.gop = Gop::new(self.gop.wanted);
+            self.window = None;
         }
-        match self.gop.on_unit(is_key, has_b, shown)? {
-            Fitness::Passes => {
-                self.gop = Gop { first_key: Some(shown) };
-                None
+        let rate = self.rate(unit);
+        let unfit = match self.gop.on_unit(unit) {
+            // One GOP may be larger than the others; the rate is judged over several.
+            Some(Fitness::Passes | Fitness::TooManyBits(..)) => {
+                self.gop = Gop::new(self.gop.wanted);
+                let _ = self.gop.on_unit(unit);
+                rate
             }
-            unfit @ (Fitness::HasBFrames | Fitness::LongGop) => {
-                self.is_over = true;
-                Some(unfit)
-            }
+            Some(unfit) => Some(unfit),
+            None => rate,
+        };
+        self.is_over = unfit.is_some();
+        unfit
+    }
+
+    /// What the bytes of the last ten seconds say against it.
+    fn rate(&mut self, unit: Unit) -> Option<Fitness> {
+        let bytes = u64::try_from(unit.bytes).unwrap_or(u64::MAX);
+        let (since, before) = self.window.unwrap_or((unit.shown, 0));
+        let time = unit.shown.saturating_sub(since);
+        if time < WINDOW {
+            self.window = Some((since, before.saturating_add(bytes)));
+            return None;
         }
+        self.window = Some((unit.shown, bytes));
+        self.gop.wanted.against_rate(before, time)
     }
 
     /// Whether it has answered.
@@ -110,39 +240,33 @@ pub fn has_b_slices(access_unit: &[u8]) -> bool {
 
 /// The second number of a slice header; the first says where the slice begins.
 fn slice_type(slice: &[u8]) -> Option<u32> {
-    let mut bits = slice.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
-    unsigned(&mut bits)?;
-    unsigned(&mut bits)
-}
-
-/// A number in Exp-Golomb code (H.264, 9.1).
-fn unsigned(bits: &mut impl Iterator<Item = u8>) -> Option<u32> {
-    let mut zeros = 0;
-    while bits.next()? == 0 {
-        zeros += 1;
-        if zeros > 20 {
-            return None; // more macroblocks than any picture has
-        }
-    }
-    let mut number = 1_u32;
-    for _ in 0..zeros {
-        number = number << 1 | u32::from(bits.next()?);
-    }
-    Some(number - 1)
+    let mut bits = Bits::new(slice);
+    bits.unsigned()?;
+    bits.unsigned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Times in ms; keys have an exclamation mark, pictures with slices of type B a b.
+    const WANTED: Wanted = Wanted { width: 1280, height: 720, max_bitrate: 2_000_000 };
+    const SHAPE: Shape = Shape { width: 1280, height: 720, is_plain: true, is_interlaced: false };
+
+    /// Time in ms; a key has an exclamation mark, a picture with slices of type B a b. 10 kB at 24/s are 1.92 Mbit/s.
+    fn unit(text: &str) -> Unit {
+        Unit {
+            is_key: text.ends_with('!'),
+            has_b: text.ends_with('b'),
+            shown: Duration::from_millis(text.trim_end_matches(['!', 'b']).parse().unwrap()),
+            bytes: 1000,
+            shape: Some(SHAPE),
+        }
+    }
+
     #[track_caller]
     fn check(units: &str, expected: Option<Fitness>) {
-        let mut gop = Gop::default();
-        let answer = units.split_whitespace().find_map(|unit| {
-            let shown = unit.trim_end_matches(['!', 'b']).parse().unwrap();
-            gop.on_unit(unit.ends_with('!'), unit.ends_with('b'), Duration::from_millis(shown))
-        });
+        let mut gop = Gop::new(WANTED);
+        let answer = units.split_whitespace().find_map(|text| gop.on_unit(unit(text)));
         assert_eq!(answer, expected);
     }
 
@@ -150,14 +274,19 @@ mod tests {
     fn a_short_gop_without_b_frames_passes() {
         check("0! 40 80 1000!", Some(Fitness::Passes));
         check("40 80 120! 160 2120!", Some(Fitness::Passes));
-        check("0! 0!", Some(Fitness::Passes));
-        check("500! 0!", Some(Fitness::Passes));
+        check("500! 600!", Some(Fitness::Passes));
     }
 
     #[test]
     fn a_long_gop_is_known_before_its_end() {
         check("0! 40 2000 2043", Some(Fitness::LongGop));
         check("0! 2043!", Some(Fitness::LongGop));
+    }
+
+    #[test]
+    fn a_stream_without_idr_pictures_is_known_after_2_s() {
+        check("0 40 2000", None);
+        check("0 40 2000 2043", Some(Fitness::LongGop));
     }
 
     #[test]
@@ -173,15 +302,51 @@ mod tests {
         check("0! 40 80", None);
     }
 
+    #[track_caller]
+    fn check_shape(shape: Shape, expected: Option<Fitness>) {
+        let mut gop = Gop::new(WANTED);
+        assert_eq!(gop.on_unit(Unit { shape: Some(shape), ..unit("0!") }), expected);
+    }
+
+    #[test]
+    fn size_chroma_and_fields_are_judged_with_a_quarter_of_room() {
+        check_shape(SHAPE, None);
+        check_shape(Shape { width: 1280, height: 800, ..SHAPE }, None);
+        let large = Shape { width: 1280, height: 960, ..SHAPE };
+        check_shape(large, Some(Fitness::TooLarge(large, WANTED)));
+        check_shape(Shape { is_plain: false, ..SHAPE }, Some(Fitness::NotPlain));
+        check_shape(Shape { is_interlaced: true, ..SHAPE }, Some(Fitness::Interlaced));
+        let text = "it is 1280x960, and video.width and video.height ask for 1280x720";
+        assert_eq!(Fitness::TooLarge(large, WANTED).to_string(), text);
+    }
+
+    #[test]
+    fn the_bitrate_is_that_of_a_whole_gop() {
+        // 24 pictures in a second.
+        let of = |bytes| {
+            let mut gop = Gop::new(WANTED);
+            let mut last = None;
+            for at in 0..=24 {
+                let shown = Duration::from_millis(at * 1000 / 24);
+                last = gop.on_unit(Unit { is_key: at % 24 == 0, shown, bytes, ..unit("0") });
+            }
+            last
+        };
+        assert_eq!(of(10_000), Some(Fitness::Passes));
+        assert_eq!(of(12_500), Some(Fitness::Passes));
+        let over = Fitness::TooManyBits(2_688_000, WANTED);
+        assert_eq!(of(14_000), Some(over));
+        let text = "it has 2688 kbit/s, and video.max-bitrate is 2000 kbit/s";
+        assert_eq!(over.to_string(), text);
+    }
+
     /// As above; the time of the unit that gives the answer, and how many answers there are.
     #[track_caller]
     fn check_watch(units: &str, expected: Option<(&str, Fitness)>) {
-        let mut watch = Watch::default();
+        let mut watch = Watch::new(WANTED);
         let mut answers = Vec::new();
-        for unit in units.split_whitespace() {
-            let shown = Duration::from_millis(unit.trim_end_matches(['!', 'b']).parse().unwrap());
-            let answer = watch.on_unit(unit.ends_with('!'), unit.ends_with('b'), shown);
-            answers.extend(answer.map(|answer| (unit, answer)));
+        for text in units.split_whitespace() {
+            answers.extend(watch.on_unit(unit(text)).map(|answer| (text, answer)));
         }
         assert_eq!(answers, expected.into_iter().collect::<Vec<_>>());
         assert_eq!(watch.is_over(), expected.is_some());
@@ -195,6 +360,22 @@ mod tests {
         check_watch("0! 1000! 2000! 3000 4000 4100! 5000!", Some(("4100!", Fitness::LongGop)));
         check_watch("0! 1000! 5000 6000! 9000 10000 11000! 12000 13000", None);
         check_watch("0! 1000! 1040 1080b 1120b", Some(("1080b", Fitness::HasBFrames)));
+    }
+
+    #[test]
+    fn one_large_gop_is_no_reason_but_ten_seconds_are() {
+        // Keys each second; the pictures of these seconds are too large.
+        let answers = |large: fn(u64) -> bool| {
+            let mut watch = Watch::new(WANTED);
+            let units = (0..=24 * 11).filter_map(|at| {
+                let shown = Duration::from_millis(at * 1000 / 24);
+                let bytes = if large(at / 24) { 20_000 } else { 8_000 };
+                watch.on_unit(Unit { is_key: at % 24 == 0, shown, bytes, ..unit("0") })
+            });
+            units.count()
+        };
+        assert_eq!(answers(|second| second == 3), 0);
+        assert_eq!(answers(|second| second >= 3), 1);
     }
 
     #[track_caller]

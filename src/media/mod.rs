@@ -19,6 +19,7 @@ pub mod pipeline;
 pub mod queue;
 pub mod segmenter;
 pub mod source;
+pub mod sps;
 pub mod stall;
 pub mod stamps;
 pub mod store;

@@ -23,6 +23,11 @@ STREAMS = {
     " audiotestsrc is-live=true ! alawenc ! rtppcmapay pt=8 ! tee allow-not-linked=true ! identity name=pay1",
     "/long": f"{PICTURE} ! {X264} tune=zerolatency key-int-max=240 ! {PAY}",
     "/bframes": f"{PICTURE} ! {X264} bframes=2 b-adapt=false rc-lookahead=4 key-int-max=24 ! video/x-h264,profile=main ! {PAY}",
+    "/stripes": f"{PICTURE} ! {X264} tune=zerolatency intra-refresh=true key-int-max=24 ! {PAY}",
+    "/large": f"{PICTURE.replace('320', '640').replace('240', '480')} ! {X264} tune=zerolatency key-int-max=24 ! {PAY}",
+    "/heavy": f"{PICTURE.replace('ball', 'snow')} ! {X264} tune=zerolatency key-int-max=24 bitrate=3000 ! {PAY}",
+    "/422": f"{PICTURE.replace('I420', 'Y42B')} ! {X264} tune=zerolatency key-int-max=24 ! {PAY}",
+    "/interlaced": f"{PICTURE} ! interlace ! {X264} tune=zerolatency interlaced=true key-int-max=24 ! {PAY}",
     "/mjpeg": f"{PICTURE} ! jpegenc ! rtpjpegpay name=pay0 pt=26",
     "/short": "videotestsrc num-buffers=72 is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=24/1"
     f" ! {X264} tune=zerolatency key-int-max=24 ! {PAY}",

@@ -55,7 +55,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.format",
         initial: Initial::Is(r#""auto""#),
-        what: "What the camera is asked for: H.264 passes through, MJPEG is decoded here; auto takes the best it offers in the wanted size and rate, and lets H.264 pass through if its keys are at most 2 s apart and it has no B-frames, which is measured first. Of rtsp, raw always encodes anew.",
+        what: "What the camera is asked for: H.264 passes through, MJPEG is decoded here; auto takes the best it offers in the wanted size and rate, and measures H.264 first: it passes through if its keys are at most 2 s apart, it has no B-frames, is progressive and 4:2:0, and exceeds video.width × video.height and video.max-bitrate by a quarter at most; else it is encoded again. With h264 it passes in any case, with a warning. Of rtsp, raw always encodes anew.",
         takes: Takes::OneOf(&[
             ("auto", |d| d.source.format = CameraFormat::Auto),
             ("h264", |d| d.source.format = CameraFormat::H264),

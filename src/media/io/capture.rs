@@ -84,7 +84,7 @@ impl Capture {
             Some(element) => feed.attach(built.upcast_ref(), element.row.key)?,
             None => {
                 feed.attach(built.upcast_ref(), KeyRequest::Event)?;
-                measure::watch(built.upcast_ref(), &source);
+                measure::watch(built.upcast_ref(), &source, measure::wanted(options));
             }
         }
         units.set_max_latency(options.max_latency.0);

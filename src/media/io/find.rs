@@ -8,8 +8,8 @@
 //!
 //! The camera port comes first, as nobody plugs a camera in there without meaning it.
 //!
-//! H.264 that nobody demanded is measured before it is taken, of the network's cameras as of others: it passes
-//! through with keys at most 2 s apart and without B-frames, else the camera is asked for another format.
+//! H.264 that nobody demanded is measured before it is taken, of the network's cameras as of others. What is not
+//! fit to pass through is encoded again: the camera is asked for another format, or its H.264 is decoded.
 //!
 //! Does not: build pipelines.
 
@@ -21,8 +21,8 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use crate::capacity::CAMERA_TIME;
-use crate::media::gop::Fitness;
-use crate::media::io::measure::Measurement;
+use crate::media::gop::{Fitness, Wanted};
+use crate::media::io::measure::{Measured, Measurement, wanted};
 use crate::media::io::running::{self, End, Ending, Running, Watch};
 use crate::media::io::{camera, diagnosis, prepare, rtsp};
 use crate::media::modes::{Mode, pick};
@@ -41,14 +41,14 @@ pub(super) struct Known {
 /// Looks for the source of `options`. May block for some seconds.
 pub(super) fn find(options: &Options) -> Result<Known, MediaError> {
     let decided = match &options.source {
-        Source::Auto => return first(&options.video),
-        Source::V4l2 { device, format } => return v4l2(device, *format, &options.video),
+        Source::Auto => return first(options),
+        Source::V4l2 { device, format } => return v4l2(device, *format, options),
         Source::File { path, .. } => {
             let absent = || MediaError::NoSuchFile(path.clone());
             File::open(path).map_err(|error| diagnosis::of_open(&error, path, absent))?;
             Decided::Nothing
         }
-        Source::Rtsp { .. } => rtsp::decide(&options.source, &options.video)?,
+        Source::Rtsp { .. } => rtsp::decide(options)?,
         Source::Test
         | Source::Libcamera { .. }
         | Source::NvArgus { .. }
@@ -57,16 +57,22 @@ pub(super) fn find(options: &Options) -> Result<Known, MediaError> {
     Ok(Known { source: options.source.clone(), decided })
 }
 
-fn v4l2(name: &Path, format: CameraFormat, video: &Video) -> Result<Known, MediaError> {
+fn v4l2(name: &Path, format: CameraFormat, options: &Options) -> Result<Known, MediaError> {
+    let video = &options.video;
     let device = camera::path(name)?;
     let mut modes = camera::modes(&device, video)?;
     let mut mode = camera::best(&device, &modes, format, video)?;
     let source = Source::V4l2 { device, format };
     if format == CameraFormat::Auto && mode.format == CameraFormat::H264 {
-        let unfit = measured(&source, &mode)?.filter(|fitness| *fitness != Fitness::Passes);
+        let measured = measured(&source, &mode, wanted(options))?;
+        let unfit = measured.fitness.filter(|fitness| *fitness != Fitness::Passes);
         modes.retain(|mode| mode.format != CameraFormat::H264);
         if let (Some(unfit), Some(other)) = (unfit, pick(&modes, format, video)) {
-            log::info!("camera {}: its H.264 is not taken: {unfit}", name.display());
+            log::log!(
+                measured.level(),
+                "camera {}: its H.264 is not taken: {unfit}",
+                name.display()
+            );
             mode = other.clone();
         }
     }
@@ -75,14 +81,14 @@ fn v4l2(name: &Path, format: CameraFormat, video: &Video) -> Result<Known, Media
 }
 
 /// What the H.264 that the camera gives in this mode is good for.
-fn measured(source: &Source, mode: &Mode) -> Result<Option<Fitness>, MediaError> {
-    let measurement = Measurement::new(&measured_in(mode, UNITS), source)?;
+fn measured(source: &Source, mode: &Mode, wanted: Wanted) -> Result<Measured, MediaError> {
+    let measurement = Measurement::new(&measured_in(mode, UNITS), source, wanted)?;
     prepare::prepare(measurement.pipeline(), source)?;
     measurement.run(source)
 }
 
 /// The first camera that can be used.
-fn first(video: &Video) -> Result<Known, MediaError> {
+fn first(options: &Options) -> Result<Known, MediaError> {
     let mut tried = Vec::new();
     let ports = [
         ("libcamerasrc", Source::Libcamera { camera: None }),
@@ -92,7 +98,7 @@ fn first(video: &Video) -> Result<Known, MediaError> {
         if gst::ElementFactory::find(element).is_none() {
             continue;
         }
-        match gives_a_frame(&source, video) {
+        match gives_a_frame(&source, &options.video) {
             Ok(()) => {
                 log::info!("camera {element}: a frame came");
                 return Ok(Known { source, decided: Decided::Nothing });
@@ -101,7 +107,7 @@ fn first(video: &Video) -> Result<Known, MediaError> {
         }
     }
     for device in camera::cameras() {
-        match v4l2(&device, CameraFormat::Auto, video) {
+        match v4l2(&device, CameraFormat::Auto, options) {
             Ok(known) => {
                 log::info!("camera {}", device.display());
                 return Ok(known);

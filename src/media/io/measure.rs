@@ -16,10 +16,12 @@ use gstreamer::prelude::*;
 use heapless::Deque;
 
 use crate::capacity::{CAMERA_TIME, CAMERAS_MEASURED};
-use crate::media::gop::{Fitness, Gop, Watch, has_b_slices};
+use crate::media::gop::{Fitness, Gop, Unit, Wanted, Watch, has_b_slices};
 use crate::media::io::running::{self, End, Ending, Running};
 use crate::media::pipeline::{PARSER, UNITS};
-use crate::media::{MediaError, Source};
+use crate::media::sps::Shape;
+use crate::media::ts::nal;
+use crate::media::{MediaError, Options, Source};
 
 /// How long a measurement holds.
 const HOLDS: Duration = Duration::from_secs(3600);
@@ -30,13 +32,37 @@ static KNOWN: Mutex<Deque<Known, CAMERAS_MEASURED>> = Mutex::new(Deque::new());
 struct Known {
     description: String,
     source: Source,
+    wanted: Wanted,
     fitness: Option<Fitness>,
     since: Instant,
+}
+
+/// What was measured.
+pub(super) struct Measured {
+    /// What the camera's H.264 is good for; `None` if the camera gives none.
+    pub(super) fitness: Option<Fitness>,
+    /// It was measured just now, not earlier: worth a line in the log.
+    pub(super) is_new: bool,
+}
+
+impl Measured {
+    /// The level at which the answer is logged.
+    pub(super) fn level(&self) -> log::Level {
+        if self.is_new { log::Level::Info } else { log::Level::Debug }
+    }
+}
+
+/// What H.264 that passes through has to keep to.
+pub(super) fn wanted(options: &Options) -> Wanted {
+    let video = &options.video;
+    let max_bitrate = options.bitrates.bounds(video.bitrate).most;
+    Wanted { width: video.width, height: video.height, max_bitrate }
 }
 
 /// A pipeline that receives a camera, to be measured.
 pub(super) struct Measurement {
     description: String,
+    wanted: Wanted,
     pipeline: gst::Pipeline,
     tell: Sender<Answer>,
     told: Receiver<Answer>,
@@ -51,23 +77,28 @@ enum Answer {
 
 impl Measurement {
     /// Of the H.264 that comes to the sink [`UNITS`] of this description.
-    pub(super) fn new(description: &str, source: &Source) -> Result<Self, MediaError> {
+    pub(super) fn new(
+        description: &str,
+        source: &Source,
+        wanted: Wanted,
+    ) -> Result<Self, MediaError> {
         let pipeline = running::parse(description, source)?;
         let (tell, told) = mpsc::channel();
         let units = Arc::new(AtomicU64::new(0));
         if let Some(pad) = pipeline.by_name(UNITS).and_then(|sink| sink.static_pad("sink")) {
             let (judge, counted) = (tell.clone(), Arc::clone(&units));
-            let gop = Mutex::new(Gop::default());
-            each_unit(&pad, move |is_key, shown, bytes| {
+            let gop = Mutex::new(Gop::new(wanted));
+            each_unit(&pad, move |unit| {
                 counted.fetch_add(1, Ordering::Relaxed);
                 let mut gop = gop.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(fitness) = gop.on_unit(is_key, has_b_slices(bytes), shown) {
+                if let Some(fitness) = gop.on_unit(unit) {
                     let _ = judge.send(Answer::Fitness(fitness));
                 }
                 gst::PadProbeReturn::Ok
             });
         }
-        Ok(Self { description: description.to_owned(), pipeline, tell, told, units })
+        let description = description.to_owned();
+        Ok(Self { description, wanted, pipeline, tell, told, units })
     }
 
     /// Its pipeline, to be told where the camera is.
@@ -83,26 +114,27 @@ impl Measurement {
         }
     }
 
-    /// Listens for at most [`CAMERA_TIME`], unless the answer is known; `None` if there is no H.264.
-    pub(super) fn run(self, source: &Source) -> Result<Option<Fitness>, MediaError> {
+    /// Listens for at most [`CAMERA_TIME`], unless the answer is known.
+    pub(super) fn run(self, source: &Source) -> Result<Measured, MediaError> {
         let now = Instant::now();
         let holds = |known: &&Known| {
-            let is_it = (&known.description, &known.source) == (&self.description, source);
+            let is_it = (&known.description, &known.source, known.wanted)
+                == (&self.description, source, self.wanted);
             is_it && now < known.since + HOLDS
         };
         let known = known().iter().rev().find(holds).map(|known| known.fitness);
         if let Some(fitness) = known {
-            return Ok(fitness);
+            return Ok(Measured { fitness, is_new: false });
         }
-        let description = self.description.clone();
+        let (description, wanted) = (self.description.clone(), self.wanted);
         let fitness = self.listen(source)?;
         let mut known = self::known();
         if known.is_full() {
             known.pop_front();
         }
         let source = source.clone();
-        let _ = known.push_back(Known { description, source, fitness, since: now });
-        Ok(fitness)
+        let _ = known.push_back(Known { description, source, wanted, fitness, since: now });
+        Ok(Measured { fitness, is_new: true })
     }
 
     fn listen(self, source: &Source) -> Result<Option<Fitness>, MediaError> {
@@ -137,15 +169,15 @@ impl Measurement {
 
 /// Warns, once, when H.264 that passes through `bin` is not fit for it: a camera may stretch its GOP when
 /// nothing moves, and a user may have asked for it.
-pub(super) fn watch(bin: &gst::Bin, source: &Source) {
+pub(super) fn watch(bin: &gst::Bin, source: &Source, wanted: Wanted) {
     let Some(pad) = bin.by_name(PARSER).and_then(|parser| parser.static_pad("src")) else { return };
-    let (watch, source) = (Mutex::new(Watch::default()), source.clone());
-    each_unit(&pad, move |is_key, shown, bytes| {
+    let (watch, source) = (Mutex::new(Watch::new(wanted)), source.clone());
+    each_unit(&pad, move |unit| {
         let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.is_over() {
             return gst::PadProbeReturn::Remove;
         }
-        if let Some(unfit) = watch.on_unit(is_key, has_b_slices(bytes), shown) {
+        if let Some(unfit) = watch.on_unit(unit) {
             forget(&source);
             log::warn!(
                 "H.264 passes through, but {unfit}: change it in the camera, or set source.format = \"raw\""
@@ -159,8 +191,9 @@ pub(super) fn watch(bin: &gst::Bin, source: &Source) {
 fn forget(source: &Source) {
     let mut known = known();
     for _ in 0..known.len() {
-        let others = known.pop_front().filter(|known| known.source != *source);
-        let _ = others.map(|other| known.push_back(other));
+        if let Some(other) = known.pop_front().filter(|known| known.source != *source) {
+            let _ = known.push_back(other);
+        }
     }
 }
 
@@ -169,19 +202,26 @@ fn known() -> MutexGuard<'static, Deque<Known, CAMERAS_MEASURED>> {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Calls `look` with each access unit that passes: whether it is a key, when it is shown, its bytes.
-fn each_unit(
-    pad: &gst::Pad,
-    look: impl Fn(bool, Duration, &[u8]) -> gst::PadProbeReturn + Send + Sync + 'static,
-) {
+/// Calls `look` with each access unit that passes.
+fn each_unit(pad: &gst::Pad, look: impl Fn(Unit) -> gst::PadProbeReturn + Send + Sync + 'static) {
+    let shape = Mutex::new(None);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let Some((buffer, pts)) = info.buffer().and_then(|b| Some((b, b.pts()?))) else {
             return gst::PadProbeReturn::Ok;
         };
-        let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        match buffer.map_readable() {
-            Ok(map) => look(is_key, Duration::from(pts), &map),
-            Err(_) => gst::PadProbeReturn::Ok,
+        // The parser calls pictures of I slices keys too.
+        let may_be_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        let Ok(map) = buffer.map_readable() else { return gst::PadProbeReturn::Ok };
+        let mut shape = shape.lock().unwrap_or_else(PoisonError::into_inner);
+        if may_be_key {
+            *shape = Shape::of_access_unit(&map).or(*shape);
         }
+        look(Unit {
+            is_key: may_be_key && nal::is_idr(&map),
+            has_b: has_b_slices(&map),
+            shown: Duration::from(pts),
+            bytes: map.len(),
+            shape: *shape,
+        })
     });
 }

@@ -72,7 +72,7 @@ fn attach_tail(
     let failed = |what: &dyn std::fmt::Display| MediaError::Gstreamer(what.to_string());
     feed.attach(&tail, key)?;
     if form == Form::H264 {
-        measure::watch(&tail, &options.source);
+        measure::watch(&tail, &options.source, measure::wanted(options));
     }
     pipeline.add(&tail).map_err(|error| failed(&error))?;
     tail.sync_state_with_parent().map_err(|error| failed(&error))?;

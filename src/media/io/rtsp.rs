@@ -6,38 +6,39 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::media::gop::Fitness;
-use crate::media::io::measure::Measurement;
+use crate::media::gop::{Fitness, Wanted};
+use crate::media::io::measure::{Measured, Measurement, wanted};
 use crate::media::pipeline::UNITS;
 use crate::media::source::{Decided, RECEIVED, SOURCE, measured};
-use crate::media::{CameraFormat, MediaError, Source, Video};
+use crate::media::{CameraFormat, MediaError, Options, Source};
 use crate::secret;
 
 /// Whether the camera's H.264 passes through. Listens to it for at most
 /// [`CAMERA_TIME`](crate::capacity::CAMERA_TIME) if nobody said.
-pub(super) fn decide(source: &Source, video: &Video) -> Result<Decided, MediaError> {
+pub(super) fn decide(options: &Options) -> Result<Decided, MediaError> {
+    let source = &options.source;
     let Source::Rtsp { url, format, .. } = source else { return Ok(Decided::Nothing) };
     let passes = match format {
         CameraFormat::H264 => true,
         CameraFormat::Raw | CameraFormat::Mjpeg => false,
-        CameraFormat::Auto if video.is_turned() => false,
+        CameraFormat::Auto if options.video.is_turned() => false,
         CameraFormat::Auto => {
-            let measured = measure(source)?;
-            let camera = host(url);
-            match measured {
-                Some(Fitness::Passes) => log::info!("camera {camera}: H.264 passes through"),
-                Some(unfit) => log::info!("camera {camera}: encoded anew: {unfit}"),
-                None => log::info!("camera {camera}: encoded anew: it is no H.264"),
+            let measured = measure(source, wanted(options))?;
+            let (camera, level) = (host(url), measured.level());
+            match measured.fitness {
+                Some(Fitness::Passes) => log::log!(level, "camera {camera}: H.264 passes through"),
+                Some(unfit) => log::log!(level, "camera {camera}: encoded again: {unfit}"),
+                None => log::log!(level, "camera {camera}: encoded again: it is not H.264"),
             }
-            measured == Some(Fitness::Passes)
+            measured.fitness == Some(Fitness::Passes)
         }
     };
     Ok(Decided::PassThrough(passes))
 }
 
-/// Listens to the camera; `None` if it gives no H.264.
-fn measure(source: &Source) -> Result<Option<Fitness>, MediaError> {
-    let measurement = Measurement::new(&measured(UNITS), source)?;
+/// Listens to the camera.
+fn measure(source: &Source, wanted: Wanted) -> Result<Measured, MediaError> {
+    let measurement = Measurement::new(&measured(UNITS), source, wanted)?;
     let no_h264 = measurement.no_h264();
     receive(measurement.pipeline(), source, move |encoding| {
         if encoding != "H264" {

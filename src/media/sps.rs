@@ -1,0 +1,240 @@
+//! Reads the sequence parameters of H.264: size, chroma, depth, fields (H.264, 7.3.2.1.1).
+//!
+//! Does not: read what stands behind the size, such as timing.
+
+/// What sequence parameters say about a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// 4:2:0 with 8 bits.
+    pub is_plain: bool,
+    /// Fields instead of pictures, or both.
+    pub is_interlaced: bool,
+}
+
+/// The profiles whose parameters name chroma and depth (H.264, 7.3.2.1.1).
+const HIGH: [u32; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
+/// The type of a NAL unit with sequence parameters.
+const SPS: u8 = 7;
+/// Frames of a picture's order that are listed, at the most (H.264, 7.4.2.1.1).
+const CYCLE: u32 = 255;
+/// Macroblocks across or down, at the most: 16,384 pixels.
+const MACROBLOCKS: u32 = 1024;
+
+impl Shape {
+    /// The shape that an access unit in Annex B announces; `None` without sequence parameters that make sense.
+    pub fn of_access_unit(bytes: &[u8]) -> Option<Self> {
+        let starts = bytes.windows(3).enumerate().filter(|(_, bytes)| *bytes == [0, 0, 1]);
+        starts
+            .filter_map(|(at, _)| bytes.get(at + 3..)?.split_first())
+            .find(|(header, _)| *header & 0x1f == SPS)
+            .and_then(|(_, parameters)| Self::of_parameters(parameters))
+    }
+
+    /// Reads what stands behind the header of the NAL unit.
+    fn of_parameters(bytes: &[u8]) -> Option<Self> {
+        let mut bits = Bits::new(bytes);
+        let profile = bits.fixed(8)?;
+        bits.fixed(16)?; // constraints, level
+        bits.unsigned()?; // its number
+        let (mut chroma, mut is_8_bit) = (1, true);
+        if HIGH.contains(&profile) {
+            chroma = bits.unsigned()?;
+            if chroma == 3 {
+                bits.fixed(1)?; // planes apart
+            }
+            is_8_bit = (bits.unsigned()?, bits.unsigned()?) == (0, 0);
+            bits.fixed(1)?; // lossless
+            if bits.fixed(1)? == 1 {
+                bits.skip_scaling(if chroma == 3 { 12 } else { 8 })?;
+            }
+        }
+        bits.unsigned()?; // frame numbers
+        bits.skip_order()?;
+        bits.unsigned()?; // reference frames
+        bits.fixed(1)?; // gaps
+        let width = bits.macroblocks()?;
+        let units = bits.macroblocks()?;
+        let is_interlaced = bits.fixed(1)? == 0;
+        if is_interlaced {
+            bits.fixed(1)?; // fields in macroblocks
+        }
+        bits.fixed(1)?; // direct inference
+        let height = units * if is_interlaced { 2 } else { 1 };
+        let (mut across, mut down) = (0, 0);
+        if bits.fixed(1)? == 1 {
+            let unit_x = if matches!(chroma, 1 | 2) { 2 } else { 1 };
+            let unit_y = if chroma == 1 { 2 } else { 1 } * if is_interlaced { 2 } else { 1 };
+            across = (bits.unsigned()?.checked_add(bits.unsigned()?)?).checked_mul(unit_x)?;
+            down = (bits.unsigned()?.checked_add(bits.unsigned()?)?).checked_mul(unit_y)?;
+        }
+        Some(Self {
+            width: (width * 16).checked_sub(across)?,
+            height: (height * 16).checked_sub(down)?,
+            is_plain: chroma == 1 && is_8_bit,
+            is_interlaced,
+        })
+    }
+}
+
+/// Bits of a NAL unit, without the bytes that only keep start codes out of it.
+#[derive(Debug, Clone)]
+pub struct Bits<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    zeros: u8,
+    byte: u8,
+    left: u8,
+}
+
+impl<'a> Bits<'a> {
+    /// The bits behind the header of a NAL unit.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, zeros: 0, byte: 0, left: 0 }
+    }
+
+    fn bit(&mut self) -> Option<u32> {
+        if self.left == 0 {
+            let mut byte = *self.bytes.get(self.at)?;
+            if self.zeros >= 2 && byte == 3 {
+                self.at += 1;
+                self.zeros = 0;
+                byte = *self.bytes.get(self.at)?;
+            }
+            self.at += 1;
+            self.zeros = if byte == 0 { self.zeros.saturating_add(1) } else { 0 };
+            (self.byte, self.left) = (byte, 8);
+        }
+        self.left -= 1;
+        Some(u32::from(self.byte >> self.left & 1))
+    }
+
+    /// A number of `count` bits, at most 32.
+    pub fn fixed(&mut self, count: u32) -> Option<u32> {
+        (0..count).try_fold(0_u32, |number, _| Some(number << 1 | self.bit()?))
+    }
+
+    /// A number in Exp-Golomb code (H.264, 9.1), up to a million: more than any field here can be.
+    pub fn unsigned(&mut self) -> Option<u32> {
+        let mut zeros = 0;
+        while self.bit()? == 0 {
+            zeros += 1;
+            if zeros > 20 {
+                return None;
+            }
+        }
+        Some((1 << zeros | self.fixed(zeros)?) - 1)
+    }
+
+    /// A whole number below or above zero (H.264, 9.1.1).
+    fn signed(&mut self) -> Option<i32> {
+        let code = i32::try_from(self.unsigned()?).ok()?;
+        Some(if code % 2 == 0 { -code / 2 } else { (code + 1) / 2 })
+    }
+
+    fn macroblocks(&mut self) -> Option<u32> {
+        Some(self.unsigned()? + 1).filter(|count| *count <= MACROBLOCKS)
+    }
+
+    /// Skips lists of scaling factors (H.264, 7.3.2.1.1.1); the first six have 16 factors, the others 64.
+    fn skip_scaling(&mut self, lists: u32) -> Option<()> {
+        for list in 0..lists {
+            if self.fixed(1)? == 0 {
+                continue;
+            }
+            let (mut last, mut next) = (8_i32, 8_i32);
+            for _ in 0..if list < 6 { 16 } else { 64 } {
+                if next != 0 {
+                    next = (last + self.signed()?).rem_euclid(256);
+                }
+                if next != 0 {
+                    last = next;
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Skips how the order of pictures is told.
+    fn skip_order(&mut self) -> Option<()> {
+        match self.unsigned()? {
+            0 => drop(self.unsigned()?),
+            1 => {
+                self.fixed(1)?;
+                self.signed()?;
+                self.signed()?;
+                let cycle = self.unsigned()?;
+                for _ in 0..Some(cycle).filter(|cycle| *cycle <= CYCLE)? {
+                    self.signed()?;
+                }
+            }
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Shape = Shape { width: 320, height: 240, is_plain: true, is_interlaced: false };
+
+    /// Parameters as x264 wrote them, behind the header; every shorter text is refused without harm.
+    #[track_caller]
+    fn check(hex: &str, expected: Option<Shape>) {
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+        let mut unit = vec![0, 0, 0, 1, 0x09, 0xf0, 0, 0, 1, 0x67];
+        unit.extend_from_slice(&bytes);
+        assert_eq!(Shape::of_access_unit(&unit), expected);
+        for end in 0..unit.len() {
+            let _ = Shape::of_access_unit(&unit[..end]);
+        }
+    }
+
+    #[test]
+    fn size_chroma_and_fields_are_read() {
+        let interlaced = Shape { is_interlaced: true, ..PLAIN };
+        check("4d4015f40a087e5c05a830303528000003000800000301e4f8a155", Some(interlaced));
+        check("42c015d90141fb016a0c0c0d4a000003000200000300611e2c5c90", Some(PLAIN));
+        // 330 and 250 are not whole macroblocks, so the picture is cut.
+        let odd = Shape { width: 330, height: 250, ..PLAIN };
+        check("42c015d9015087924c05a8303035280000030008000003018478b17240", Some(odd));
+        check("640014acd9415087924c05a8303035280000030008000003018478a14cb0", Some(odd));
+        let fine = Shape { is_plain: false, ..odd };
+        check("7a000dbcd9415087927c05a8303032000003000200000300611e28532c", Some(fine));
+        check("6e000da6cd9415087924c05a83030352800000030080000018478a14cb", Some(fine));
+    }
+
+    #[test]
+    fn parameters_that_make_no_sense_are_none() {
+        check("", None);
+        check("ffffffff", None);
+        check("42c00d0000000000000000", None);
+        assert_eq!(Shape::of_access_unit(&[0, 0, 1, 0x65, 0x88]), None);
+    }
+
+    #[test]
+    fn bytes_that_keep_start_codes_out_are_no_bits() {
+        let mut bits = Bits::new(&[0, 0, 3, 1, 0, 0, 3]);
+        assert_eq!((bits.fixed(16), bits.fixed(8), bits.fixed(16)), (Some(0), Some(1), Some(0)));
+        assert_eq!(bits.fixed(8), None);
+    }
+
+    #[test]
+    fn numbers_of_variable_length_are_read() {
+        // 1, 010, 011, 00100, 00101, then their signed twins.
+        let bytes = [0b1010_0110, 0b0100_0010, 0b1000_0000];
+        let mut bits = Bits::new(&bytes);
+        let read: Vec<_> = (0..5).map(|_| bits.unsigned().unwrap()).collect();
+        assert_eq!(read, [0, 1, 2, 3, 4]);
+        let mut bits = Bits::new(&bytes);
+        let read: Vec<_> = (0..5).map(|_| bits.signed().unwrap()).collect();
+        assert_eq!(read, [0, 1, -1, 2, -2]);
+        assert_eq!(Bits::new(&[0; 4]).unsigned(), None);
+    }
+}
