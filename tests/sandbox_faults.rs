@@ -16,11 +16,16 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use livepeer_edge::http::io::Alpn;
+use livepeer_edge::orchestrator::proto::SegData;
 use livepeer_edge::sandbox::{
-    Break, Handle, Options, Role, Sandbox, StartError, Target, Timings, Trouble,
+    Break, CallTrouble, Endpoint, Handle, Options, Record, Role, RunnerOptions, Sandbox,
+    StartError, Target, Timings, Trouble,
 };
-use sandbox_client::{Client, LIMIT, call, connect};
+use prost::Message;
+use sandbox_client::{Client, LIMIT, call, connect, info};
 
 fn start() -> Handle {
     let timings = Timings { linger: Duration::from_millis(5), ..Timings::default() };
@@ -210,4 +215,36 @@ fn a_port_in_use_is_named() {
     let error = error.map(drop).unwrap_err();
     assert!(matches!(error, StartError::Listen(address, _) if address == sandbox.address()));
     assert!(error.to_string().contains("is in use"), "{error}");
+}
+
+/// As the handlers of the real one, which do not hear that their client has left.
+#[tokio::test]
+async fn what_takes_long_is_carried_out_also_for_a_client_that_has_left() {
+    let runner = RunnerOptions { price: None, ..RunnerOptions::default() };
+    let options = Options {
+        start_delay: Duration::from_millis(50),
+        runners: vec![runner],
+        ..Options::default()
+    };
+    let sandbox = Sandbox::start(options).unwrap();
+    let credential = STANDARD.encode(
+        SegData { auth_token: info(&sandbox).await.unwrap().auth_token, ..SegData::default() }
+            .encode_to_vec(),
+    );
+    let headers = format!("Livepeer-Payment: \r\nLivepeer-Segment: {credential}\r\n");
+    let leaves = async |path: &str, body: &[u8], target: Target| {
+        let mut client = Client::connect(&sandbox).await;
+        client.post_body(path, &headers, body).await;
+        let asked = |record: &Record| record.requests().any(|request| request.target == target);
+        assert!(sandbox.until(LIMIT, asked).await);
+    };
+    leaves("/live-video-to-video", br#"{"model_id":"m"}"#, Target::Start).await;
+    assert_eq!(sandbox.manifests().len(), 0, "it has left before its job starts");
+    assert!(sandbox.until(LIMIT, |record| record.counters.jobs == 1).await);
+
+    let late = CallTrouble::Delay(Duration::from_millis(50));
+    sandbox.once(Trouble::Call(Endpoint::Reserve, late));
+    leaves("/apps/r0/session", b"", Target::Call(Endpoint::Reserve)).await;
+    assert_eq!(sandbox.sessions().len(), 0, "it has left before its session is there");
+    assert!(sandbox.wait(LIMIT, || sandbox.sessions().len() == 1).await);
 }

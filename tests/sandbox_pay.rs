@@ -401,6 +401,17 @@ async fn an_answer_that_was_lost_may_be_asked_for_again() {
     client.broken().await;
     assert_eq!(gateway.ledger().payments(), 3);
     assert_eq!(gateway.pay(&paid).await.status, 400);
+
+    // One whose client did not wait for the answer, too.
+    gateway.sandbox.advance(seconds(5));
+    let paid = gateway.sign().await;
+    let late = CallTrouble::Delay(Duration::from_millis(20));
+    gateway.sandbox.once(Trouble::Call(Endpoint::Payment, late));
+    let mut client = Client::connect(&gateway.sandbox).await;
+    client.post_body("/payment", &paid.0, b"").await;
+    drop(client);
+    assert!(gateway.sandbox.wait(LIMIT, || gateway.ledger().payments() == 4).await);
+    assert_eq!(gateway.pay(&paid).await.status, 400);
 }
 
 #[tokio::test]
