@@ -16,6 +16,7 @@ mod sandbox_client;
 mod stream;
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine;
@@ -120,6 +121,30 @@ async fn a_job_gets_all_that_was_configured_and_sends_video_at_once() {
     let units: usize =
         stream::segments(&fs::read(&output).unwrap()).iter().map(|s| s.units.len()).sum();
     assert_eq!(units as u64, sandbox.counters().access_units);
+}
+
+/// The network's runner lets the counters begin anew in each segment.
+#[tokio::test]
+async fn libav_finds_no_packet_corrupt_in_what_is_handed_out() {
+    let options = Options { restarts_counters: true, ..Options::default() };
+    let sandbox = Sandbox::start(options).unwrap();
+    let output = temporary("processed.ts");
+    let mut edge = Edge::start(&job(&sandbox.url(), &["--output.path", output.to_str().unwrap()]));
+    edge.hear("started, model m");
+    assert!(sandbox.until(edge::LIMIT, |record| record.counters.segments >= 4).await);
+    edge.signal("TERM");
+    edge.end().with_code(0);
+
+    let arguments = ["-v", "debug", "-fflags", "+discardcorrupt", "-i", output.to_str().unwrap()];
+    let decode = ["-map", "0:v", "-fps_mode", "passthrough", "-f", "framemd5", "-"];
+    let decoded = Command::new("ffmpeg").args(arguments).args(decode).output().expect("ffmpeg");
+    let said = String::from_utf8_lossy(&decoded.stderr);
+    for trouble in ["corrupt ", "Continuity check failed", "PES packet size mismatch"] {
+        assert!(!said.contains(trouble), "{trouble} in:\n{said}");
+    }
+    let frames = String::from_utf8(decoded.stdout).unwrap();
+    let frames = frames.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(frames as u64, sandbox.counters().access_units);
 }
 
 #[tokio::test]

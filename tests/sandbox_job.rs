@@ -227,6 +227,21 @@ async fn video_comes_back_as_it_goes_in_piece_by_piece() {
     assert_eq!(sandbox.violations().list(), []);
 }
 
+#[tokio::test]
+async fn counters_of_returned_video_begin_anew_in_each_segment_on_request() {
+    let sandbox = start(Options { restarts_counters: true, ..Options::default() });
+    let job = job(&sandbox, Value::Null).await;
+    for (seq, segment) in (0..).zip(&segments(3)) {
+        assert_eq!(publish(&sandbox, &job, seq, segment).await.status, 200);
+        let get = format!("GET /ai/trickle/{job}-out/{seq} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let returned = call(&sandbox, &get).await.body;
+        let counters: Vec<u8> = returned.chunks(188).map(|packet| packet[3] & 0x0f).collect();
+        // PAT, PMT, and the picture.
+        assert_eq!(counters[..5], [0, 0, 0, 1, 2], "segment {seq}");
+        assert_eq!(returned.len(), segment.len());
+    }
+}
+
 /// As the real runner's, whose libav forgives a wrap of time only for 26.5 h after the first time it saw.
 #[tokio::test]
 async fn a_job_loses_its_video_at_the_wrap_a_day_after_its_start_and_one_that_starts_later_does_not()

@@ -2,7 +2,7 @@
 //!
 //! Does not: decide.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -152,7 +152,7 @@ impl Loop {
             events: &self.events,
             tasks: &mut self.tasks,
         };
-        let outputs = Arc::clone(&self.outputs);
+        let outputs = self.outputs.clone();
         let pieces = self.status.media.pieces();
         held.parts = Parts::start(ground, &mut held.job, pieces, outputs);
         keep_alive.reset();
@@ -188,7 +188,7 @@ impl Loop {
                 return Some(job::Event::Recover(recovery));
             }
             Change::Outputs(outputs) => {
-                *self.outputs.lock().unwrap_or_else(PoisonError::into_inner) = outputs;
+                self.outputs.replace(outputs);
             }
             Change::Place(place) => {
                 let Place { work, finding, rules, network } = *place;

@@ -1,13 +1,15 @@
-//! The one fan-out of returned bytes: counts them, tells the loop of each segment, hands them to every output.
+//! The one fan-out of returned bytes: counts them, notifies the loop of each segment, joins the segments to one
+//! stream and hands that to every output.
 //!
 //! Does not: block; an output that cannot keep up drops by itself and counts it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::agent::event::Event;
+use crate::media::ts::Joiner;
 use crate::segment::Seq;
 use crate::status::Returned;
 use crate::trickle::io::SegmentSink;
@@ -16,14 +18,44 @@ use crate::trickle::io::SegmentSink;
 pub trait OutputSink: Send {
     /// A segment begins.
     fn begin(&mut self);
-    /// A part of a segment, as it arrived.
+    /// A part of a segment: whole packets, if it is a transport stream.
     fn bytes(&mut self, bytes: &Bytes);
     /// The segment is over; `complete` tells whether all of it came.
     fn end(&mut self, complete: bool);
 }
 
-/// The outputs, which outlive each job.
-pub(super) type Outputs = Arc<Mutex<Vec<Box<dyn OutputSink>>>>;
+/// The outputs and the stream that they are given, which both outlive each job.
+#[derive(Clone, Default)]
+pub(super) struct Outputs(Arc<Mutex<Shared>>);
+
+#[derive(Default)]
+struct Shared {
+    sinks: Vec<Box<dyn OutputSink>>,
+    joiner: Joiner,
+}
+
+impl Outputs {
+    pub(super) fn new(sinks: Vec<Box<dyn OutputSink>>) -> Self {
+        Self(Arc::new(Mutex::new(Shared { sinks, joiner: Joiner::new() })))
+    }
+
+    /// From now on, these are the outputs.
+    pub(super) fn replace(&self, sinks: Vec<Box<dyn OutputSink>>) {
+        self.lock().sinks = sinks;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn give(&mut self, bytes: &Bytes) {
+        if !bytes.is_empty() {
+            self.sinks.iter_mut().for_each(|sink| sink.bytes(bytes));
+        }
+    }
+}
 
 /// All outputs, for one job.
 pub(super) struct Fanout {
@@ -40,10 +72,6 @@ impl Fanout {
     ) -> Self {
         Self { outputs, returned, events }
     }
-
-    fn each(&self, tell: impl FnMut(&mut Box<dyn OutputSink>)) {
-        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().for_each(tell);
-    }
 }
 
 impl SegmentSink for Fanout {
@@ -51,15 +79,66 @@ impl SegmentSink for Fanout {
         self.returned.add_segment();
         // A full queue holds other events, so the loop is awake: a lost sign of life harms nothing.
         let _ = self.events.try_send(Event::Output);
-        self.each(|output| output.begin());
+        let mut outputs = self.outputs.lock();
+        outputs.joiner.begin();
+        outputs.sinks.iter_mut().for_each(|sink| sink.begin());
     }
 
     fn bytes(&mut self, bytes: &Bytes) {
         self.returned.add_bytes(bytes.len());
-        self.each(|output| output.bytes(bytes));
+        let mut outputs = self.outputs.lock();
+        let joined = outputs.joiner.push(bytes);
+        outputs.give(&joined);
     }
 
     fn end(&mut self, complete: bool) {
-        self.each(|output| output.end(complete));
+        let mut outputs = self.outputs.lock();
+        let rest = outputs.joiner.end(complete);
+        outputs.give(&rest);
+        outputs.sinks.iter_mut().for_each(|sink| sink.end(complete));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    /// Keeps what it is given.
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl OutputSink for Kept {
+        fn begin(&mut self) {}
+
+        fn bytes(&mut self, bytes: &Bytes) {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+        }
+
+        fn end(&mut self, _complete: bool) {}
+    }
+
+    #[test]
+    fn counters_go_on_from_segment_to_segment_and_from_job_to_job() {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let outputs = Outputs::new(vec![Box::new(Kept(Arc::clone(&kept)))]);
+        let packets: Vec<u8> =
+            (0..3).flat_map(|n| [&[0x47, 1, 0, 0x10 | n][..], &[0; 184]].concat()).collect();
+        let (events, mut heard) = mpsc::channel(4);
+        for _job in 0..2 {
+            let mut job = Fanout::new(outputs.clone(), Arc::default(), events.clone());
+            for seq in 0..2 {
+                job.begin(Seq(seq), "video/mp2t");
+                for chunk in packets.chunks(100) {
+                    job.bytes(&Bytes::copy_from_slice(chunk));
+                }
+                job.end(true);
+                assert!(matches!(heard.try_recv(), Ok(Event::Output)));
+            }
+            assert_eq!(job.returned.bytes.load(Ordering::Relaxed), 2 * packets.len() as u64);
+        }
+        let kept = kept.lock().unwrap();
+        let counters: Vec<u8> = kept.chunks(188).map(|packet| packet[3] & 0x0f).collect();
+        assert_eq!(counters, (0..12).collect::<Vec<u8>>());
     }
 }

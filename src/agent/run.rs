@@ -3,7 +3,6 @@
 //! Does not: know how a part works inside; what the machine wants is done in `act`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -122,7 +121,7 @@ pub(super) async fn run(
         options: agent.options,
         network: agent.network,
         status: agent.status,
-        outputs: Arc::new(Mutex::new(agent.outputs)),
+        outputs: Outputs::new(agent.outputs),
         machine,
         capture,
         camera: Camera::new(now),

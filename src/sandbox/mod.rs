@@ -24,12 +24,13 @@
 //! |---|---|
 //! | answers `…/app` with 307 to `…/app/`, before it asks for a payment | go-livepeer `server/ai_http.go:104` and `:105`: the pattern `…/app/{app_path...}` in a Go mux |
 //! | serves an app at its own path below `…/app/` alone, and says so once the session is paid | go-livepeer `server/ai_http.go:755` to `:808`, and `:841` |
-//! | carries out what takes long, also when the client has left: the start of a job, a payment, a reservation | go-livepeer `server/ai_http.go:1000` and `:223`: `context.Background()`; `server/segment_rpc.go:235`: no wait that the client ends |
+//! | carries out what takes long, also when the client has left: the start of a job, a payment, a reservation | go-livepeer `server/ai_http.go:1000` and `:223`: `context.Background()`; `server/segment_rpc.go:241`: no wait that the client ends |
 //! | gives up a payment that waits when its client leaves, on the signer alone | go-livepeer `server/remote_signer.go:317`: the webhook has the context of the request |
 //! | reads times as libav does, so a job that lives over a wrap of 33 bits, 26.5 h after its start, loses its video | libavformat `demux.c`: `update_wrap_reference`, `wrap_timestamp` |
 //! | drops frames below the next time that is due, and so those above 24 frames/s: [`Counters::dropped`] | ai-runner `runner/src/runner/live/trickle/decoder.py:83` and `:110` to `:121` |
 //! | takes another size of pictures from another `gateway_request_id` alone, and else says so in an `error` event | ai-runner `runner/src/runner/live/process/process.py:346`; `process_guardian.py:276` |
 //! | is `DEGRADED_INFERENCE` for 15 s after an error | ai-runner `runner/src/runner/live/process/process_guardian.py:220` |
+//! | begins the continuity counters of each returned segment at 0: [`Options::restarts_counters`] | ai-runner `runner/src/runner/live/trickle/encoder.py:59`: libav's `segment` format has a muxer for each |
 //!
 //! A test goes over the wrap in seconds with `media::io::AccessUnits::skip`, which the agent's are
 //! ([`Status::media`](crate::status::Status)): once to come close to it before a job starts, or, in a job, in

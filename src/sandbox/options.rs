@@ -31,6 +31,8 @@ pub struct Options {
     pub start_delay: Duration,
     /// The shape of video that comes out of an effect.
     pub effect_video: Video,
+    /// The continuity counters of returned video begin at 0 in each segment, as the network's runner writes them.
+    pub restarts_counters: bool,
     /// Its models are loaded.
     pub warm: bool,
     /// What live video costs, in wei per pixel. `None` is free, and asks for no signature.
@@ -61,6 +63,7 @@ impl Default for Options {
             capacity: 4,
             start_delay: Duration::ZERO,
             effect_video: Video::default(),
+            restarts_counters: false,
             warm: true,
             price: None,
             ticket: Duration::from_secs(5),

@@ -1,5 +1,5 @@
 //! MPEG transport stream, both ways, for one H.264 stream and its audio: [`Muxer`] writes it, [`Reader`]
-//! checks it.
+//! checks it, [`Joiner`] makes one stream of segments that others wrote.
 //!
 //! Numbers of the format are those of ISO/IEC 13818-1 (H.222.0).
 //!
@@ -7,6 +7,7 @@
 
 pub mod audio;
 mod crc;
+pub mod join;
 pub mod mux;
 pub mod nal;
 mod packet;
@@ -16,6 +17,7 @@ mod section;
 mod ticks;
 
 pub use audio::AudioFrame;
+pub use join::Joiner;
 pub use mux::{AccessUnit, Muxer};
 pub use read::{Reader, Report, Unit};
 pub use ticks::Ticks;

@@ -123,6 +123,11 @@ impl App {
         self.world.options.effect_video.clone()
     }
 
+    /// Whether counters begin at 0 in each segment that goes out.
+    pub(super) fn restarts_counters(&self) -> bool {
+        self.world.options.restarts_counters
+    }
+
     /// The effect cannot run; the video goes on without.
     pub(super) fn effect_failed(&self, reason: String) {
         self.lock().effect = Effect::None;

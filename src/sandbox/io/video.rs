@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use crate::capacity::SEGMENT_BODY;
 use crate::media;
 use crate::media::io::{End as PipelineEnd, SegmentPieces, Transform};
+use crate::media::ts::Joiner;
 use crate::sandbox::check::{Checker, Violation};
 use crate::sandbox::echo::Effect;
 use crate::sandbox::io::app::{App, follow};
@@ -76,7 +77,7 @@ impl<'a> Video<'a> {
 
     /// One segment, as its bytes arrive.
     async fn segment(&mut self, segment: &Segment) {
-        let mut copy: Option<Arc<Segment>> = None;
+        let mut copy: Option<OutputSegment> = None;
         let mut at = 0;
         let end = loop {
             let part = segment.after(at).await;
@@ -87,7 +88,7 @@ impl<'a> Video<'a> {
                     let copies = self.running.is_none() && !self.checker.is_behind();
                     copy = copies.then(|| self.app.begin_output(&self.output)).flatten();
                 }
-                self.hand_on(&part.bytes, at == 0, copy.as_deref()).await;
+                self.hand_on(&part.bytes, at == 0, copy.as_mut()).await;
                 at += part.bytes.len();
             }
             if let Some(end) = part.end {
@@ -95,8 +96,7 @@ impl<'a> Video<'a> {
             }
         };
         if let Some(copy) = copy {
-            copy.complete();
-            self.app.count_output();
+            copy.end(self.app);
         }
         if at > 0 {
             self.check(|checker, found| checker.end(end == End::Complete, found));
@@ -104,13 +104,11 @@ impl<'a> Video<'a> {
         }
     }
 
-    async fn hand_on(&mut self, bytes: &[u8], begins: bool, copy: Option<&Segment>) {
-        match (&mut self.running, copy) {
+    async fn hand_on(&mut self, bytes: &[u8], begins: bool, mut copy: Option<&mut OutputSegment>) {
+        match (&mut self.running, &mut copy) {
             _ if self.checker.is_behind() => {}
             (Some(running), _) => running.transform.push(Bytes::copy_from_slice(bytes), begins),
-            (None, Some(copy)) => {
-                copy.write(bytes, SEGMENT_BODY);
-            }
+            (None, Some(copy)) => copy.write(bytes),
             (None, None) => {}
         }
         // Who waits for these bytes gets them before they are checked.
@@ -186,31 +184,55 @@ impl<'a> Video<'a> {
     }
 }
 
+/// A segment of the output channel under way.
+struct OutputSegment {
+    segment: Arc<Segment>,
+    /// Lets its counters begin at 0.
+    joiner: Option<Joiner>,
+}
+
+impl OutputSegment {
+    fn write(&mut self, bytes: &[u8]) {
+        match &mut self.joiner {
+            None => self.segment.write(bytes, SEGMENT_BODY),
+            Some(joiner) => {
+                let bytes = joiner.push(&Bytes::copy_from_slice(bytes));
+                self.segment.write(&bytes, SEGMENT_BODY)
+            }
+        };
+    }
+
+    fn end(mut self, app: &App) {
+        if let Some(joiner) = &mut self.joiner {
+            self.segment.write(&joiner.end(true), SEGMENT_BODY);
+        }
+        self.segment.complete();
+        app.count_output();
+    }
+}
+
 /// Writes what comes out of effects to the output channel, one effect after the other. Goes on for ever.
 pub(super) async fn outputs(app: &App, output: &Shared, mut changed: mpsc::Receiver<Changed>) {
     while let Some(Changed { mut pieces, done }) = changed.recv().await {
-        let mut segment: Option<Arc<Segment>> = None;
+        let mut segment: Option<OutputSegment> = None;
         while let Some(Piece { place, bytes }) = pieces.next().await {
             if place != Place::Continue {
-                end(app, segment.take());
+                if let Some(segment) = segment.take() {
+                    segment.end(app);
+                }
                 segment = app.begin_output(output);
             }
-            if let Some(segment) = &segment {
-                segment.write(&bytes, SEGMENT_BODY);
+            if let Some(segment) = &mut segment {
+                segment.write(&bytes);
                 app.count_frames(1);
             }
         }
-        end(app, segment);
+        if let Some(segment) = segment {
+            segment.end(app);
+        }
         drop(done);
     }
     std::future::pending().await
-}
-
-fn end(app: &App, segment: Option<Arc<Segment>>) {
-    if let Some(segment) = segment {
-        segment.complete();
-        app.count_output();
-    }
 }
 
 /// The next segment of a channel to write.
@@ -226,7 +248,13 @@ pub(super) fn begin(channel: &Shared) -> Option<Arc<Segment>> {
 
 impl App {
     /// The next segment of the output channel, unless the script wants silence.
-    fn begin_output(&self, output: &Shared) -> Option<Arc<Segment>> {
-        if self.is_muted(Role::Output) { None } else { begin(output) }
+    fn begin_output(&self, output: &Shared) -> Option<OutputSegment> {
+        let segment = if self.is_muted(Role::Output) { None } else { begin(output) }?;
+        let joiner = self.restarts_counters().then(|| {
+            let mut joiner = Joiner::new();
+            joiner.begin();
+            joiner
+        });
+        Some(OutputSegment { segment, joiner })
     }
 }
