@@ -130,7 +130,7 @@ fn a_camera_whose_keys_are_far_apart_is_asked_for_mjpeg_unless_told_otherwise() 
     // Who demands it gets it, and a warning, once.
     let warned = || {
         let warnings = WARNINGS.lock().unwrap();
-        warnings.iter().filter(|line| line.contains("keys are more than 2 s apart")).count()
+        warnings.iter().filter(|line| line.contains("IDR pictures are more than 2 s apart")).count()
     };
     block_on(async {
         let options = usb(LONG_GOP, CameraFormat::H264);
