@@ -15,7 +15,6 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use socket2::SockRef;
-use tokio::net::TcpStream;
 
 use crate::http::io::Stream;
 
@@ -23,9 +22,9 @@ const BBR: &[u8] = b"bbr";
 /// What every kernel has. Only to have BBR start over, which it does when it is chosen and was not before.
 const RENO: &[u8] = b"reno";
 
-/// Has a new connection send by BBR, if the kernel has it.
-pub(super) fn choose(tcp: &TcpStream) {
-    let _ = SockRef::from(tcp).set_tcp_congestion(BBR);
+/// Makes a new connection send by BBR; an error if the kernel does not have it.
+pub(super) fn choose(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_congestion(BBR)
 }
 
 /// A hold on a connection that carries one segment after the other. The socket is closed when it and the connection
@@ -57,8 +56,8 @@ mod tests {
     #[tokio::test]
     async fn bbr_is_chosen_again_and_others_are_left_alone() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        choose(&tcp);
+        let tcp = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let _ = choose(&SockRef::from(&tcp));
         let stream = Stream::Plain(tcp);
         let socket = SockRef::from(stream.tcp());
         let congestion = Congestion::of(&stream).unwrap();

@@ -18,7 +18,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -26,11 +26,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::capacity::{
-    ACKNOWLEDGE_TIME, ALIVE_AFTER, ALIVE_EVERY, ALIVE_TRIES, CONNECT_TIME, FIRST_CONNECT_TIME,
-    SEND_BUFFER, TLS_BUFFER, TLS_PEERS, UNSENT,
+    ACKNOWLEDGE_TIME, CONNECT_TIME, FIRST_CONNECT_TIME, SEND_BUFFER, TLS_BUFFER, TLS_PEERS,
 };
 use crate::http::io::lookup::Lookups;
-use crate::http::io::{ConnectError, authorities, congestion};
+use crate::http::io::tuning::Tuning;
+use crate::http::io::{ConnectError, authorities};
 use crate::http::{Authority, Judge, Scheme, TlsPeer, Url};
 
 /// The protocol offered in the TLS handshake.
@@ -51,6 +51,7 @@ pub struct Connector {
     configs: Mutex<HashMap<(Authority, Alpn), Arc<ClientConfig>>>,
     lookups: Lookups,
     send_buffer: AtomicU32,
+    tuning: Tuning,
 }
 
 impl Connector {
@@ -63,6 +64,7 @@ impl Connector {
             configs: Mutex::new(HashMap::new()),
             lookups: Lookups::new(),
             send_buffer: AtomicU32::new(SEND_BUFFER),
+            tuning: Tuning::default(),
         }
     }
 
@@ -112,9 +114,7 @@ impl Connector {
                 ConnectError::Connect(peer.clone(), error)
             }
         };
-        let send_buffer = self.send_buffer.load(Ordering::Relaxed);
-        let tcp = connect_to_any(addresses, send_buffer, by).await.map_err(failed)?;
-        tcp.set_nodelay(true).map_err(failed)?;
+        let tcp = self.connect_to_any(addresses, by).await.map_err(failed)?;
         if url.scheme() == Scheme::Http {
             return Ok(Stream::Plain(tcp));
         }
@@ -127,6 +127,36 @@ impl Connector {
             return Err(ConnectError::NoHttp2(peer.clone()));
         }
         Ok(Stream::Tls(Box::new(stream)))
+    }
+
+    /// A connection to the first of the addresses that answers. Each but the last gets half of the time that is left,
+    /// as the path to one of them may be dead.
+    async fn connect_to_any(&self, addresses: &[SocketAddr], by: Instant) -> io::Result<TcpStream> {
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        // The kernel asks a silent address again more and more seldom: an only one is tried twice.
+        let tries = addresses.len().max(2);
+        for (at, address) in addresses.iter().cycle().take(tries).enumerate() {
+            let left = by.saturating_duration_since(Instant::now());
+            if at >= addresses.len() && last.kind() != io::ErrorKind::TimedOut {
+                break;
+            }
+            let share = if at + 1 == tries { left } else { FIRST_CONNECT_TIME.min(left / 2) };
+            match timeout(share, self.connect_to(*address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::Error::from(io::ErrorKind::TimedOut),
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let send_buffer = self.send_buffer.load(Ordering::Relaxed);
+        self.tuning.before_connect(&SockRef::from(&socket), send_buffer);
+        let stream = socket.connect(address).await?;
+        self.tuning.connected(&SockRef::from(&stream));
+        Ok(stream)
     }
 
     /// The addresses of `peer` now.
@@ -184,45 +214,6 @@ impl Connector {
     }
 }
 
-/// A connection to the first of the addresses that answers. Each but the last gets half of the time that is left, as
-/// the way to one of them may be dead.
-async fn connect_to_any(
-    addresses: &[SocketAddr],
-    send_buffer: u32,
-    by: Instant,
-) -> io::Result<TcpStream> {
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    // The kernel asks a silent address again more and more seldom: an only one is tried twice.
-    let tries = addresses.len().max(2);
-    for (at, address) in addresses.iter().cycle().take(tries).enumerate() {
-        let left = by.saturating_duration_since(Instant::now());
-        if at >= addresses.len() && last.kind() != io::ErrorKind::TimedOut {
-            break;
-        }
-        let share = if at + 1 == tries { left } else { FIRST_CONNECT_TIME.min(left / 2) };
-        match timeout(share, connect_to(*address, send_buffer)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::Error::from(io::ErrorKind::TimedOut),
-        }
-    }
-    Err(last)
-}
-
-/// A TCP connection whose send buffer is small, so that media waits in our own queue, where it can grow
-/// stale in sight, and not in the kernel's.
-async fn connect_to(address: SocketAddr, send_buffer: u32) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_send_buffer_size(send_buffer)?;
-    let stream = socket.connect(address).await?;
-    let socket = SockRef::from(&stream);
-    socket.set_tcp_notsent_lowat(UNSENT)?;
-    congestion::choose(&stream);
-    let alive = TcpKeepalive::new().with_time(ALIVE_AFTER).with_interval(ALIVE_EVERY);
-    socket.set_tcp_keepalive(&alive.with_retries(ALIVE_TRIES))?;
-    Ok(stream)
-}
-
 /// A connection, with or without TLS.
 #[derive(Debug)]
 pub enum Stream {
@@ -237,8 +228,9 @@ impl Stream {
     /// one that is there to send: the kernel judges one that is silent by the same time.
     pub fn expect_acknowledgement(&self) -> io::Result<()> {
         let socket = SockRef::from(self.tcp());
-        socket.set_keepalive(false)?;
-        socket.set_tcp_user_timeout(Some(ACKNOWLEDGE_TIME))
+        // One helps without the other.
+        let keepalive = socket.set_keepalive(false);
+        socket.set_tcp_user_timeout(Some(ACKNOWLEDGE_TIME)).and(keepalive)
     }
 
     /// The connection below TLS.

@@ -12,6 +12,7 @@ mod guarded;
 mod lookup;
 mod pace;
 mod reach;
+mod tuning;
 
 pub use authorities::{CaFileError, service_client};
 pub use call::{Answer, Call, CallError, Client};
