@@ -54,6 +54,8 @@ pub const SENDER_BUFFER: usize = 8 << 10;
 pub const TLS_BUFFER: usize = 8 << 10;
 /// The largest segment read from a peer; a 2 s segment at 40 Mbit/s is 10 MB.
 pub const SEGMENT_BODY: u64 = 64 << 20;
+/// Agents for calls: one for each orchestrator that names other hosts, and for each zone.
+pub const AGENTS: usize = 16;
 /// Peers whose TLS settings (and session tickets) are kept.
 pub const TLS_PEERS: usize = 32;
 /// The kernel's send buffer of a connection, in bytes (Linux doubles it for its own bookkeeping). Left to

@@ -24,7 +24,7 @@ use edge::{Edge, LIMIT, SMALL, temporary};
 use livepeer_edge::capacity::CALL_TIME;
 use livepeer_edge::fault::{Fault, chain};
 use livepeer_edge::http::io::{Alpn, Call};
-use livepeer_edge::http::{Fingerprint, Url};
+use livepeer_edge::http::{Fingerprint, Url, Zone};
 use livepeer_edge::orchestrator::{Capability, OnChange, Pipeline, TrustOptions};
 use livepeer_edge::sandbox::{Handle, Options, Sandbox};
 use livepeer_edge::segment::Seq;
@@ -68,6 +68,7 @@ async fn ways(trust: &TrustOptions, state: Option<&Path>, url: &Url) -> [Option<
     let call = network().client.call(Call::get(url.join("/nothing")).within(CALL_TIME)).await;
     // There is no such channel, which ends the subscription without an error.
     let channel = Channel::parse(&format!("{url}/ai/trickle/x"), Purpose::Events).unwrap();
+    let channel = channel.followed(|channel| Ok::<_, ()>(channel.with_reach(url.reach()))).unwrap();
     let (_hold, stop) = Stop::new();
     let subscriber = Subscriber::new(Arc::clone(&network().connector), channel);
     let stream = subscriber.run(Nothing, stop).await;
@@ -120,6 +121,18 @@ async fn one_network_follows_a_change_between_its_ways() {
     sandbox.change_certificate().unwrap();
     assert_eq!(call().await.unwrap().status, 404);
     OrchestratorSession::open(&network, &url, &capability()).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_is_named_by_a_peer_out_there_is_not_on_this_machine() {
+    let sandbox = sandbox();
+    let url = url(&sandbox);
+    check_trusts(ways(&TrustOptions::Insecure, None, &url).await);
+    for reach in [Zone::Private, Zone::Public] {
+        let given = url.clone().with_reach(reach);
+        let words = "leads to 127.0.0.1, which is on this machine; refused";
+        check_refuses(ways(&TrustOptions::Insecure, None, &given).await, &url, words);
+    }
 }
 
 #[tokio::test]

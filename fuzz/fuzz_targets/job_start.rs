@@ -4,14 +4,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use livepeer_edge::http::Url;
+use livepeer_edge::http::{Giver, Url, Zone};
 use livepeer_edge::job::{JobEvent, start_answer};
 
 fuzz_target!(|bytes: &[u8]| {
     let peer = Url::parse("https://orchestrator.example:8935").expect("a URL");
-    match start_answer(bytes, peer.authority()) {
+    match start_answer(bytes, Giver { url: &peer, zone: Zone::Public }) {
         Ok(channels) => assert!(!channels.manifest_id.is_empty()),
-        Err(reason) => assert!(!reason.contains("://") && reason.len() < 300, "{reason}"),
+        Err(reason) => assert!(!reason.contains("://") && reason.len() < 900, "{reason}"),
     }
     if let Some(event) = JobEvent::parse(bytes) {
         let line = event.to_string();

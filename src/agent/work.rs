@@ -164,12 +164,14 @@ impl Work {
         while let Some(listed) = finder.next().await {
             match listed {
                 Ok(listed) => {
+                    let stray = listed.list.strays.first().map(|stray| format!(", and {stray}"));
                     let candidates = self.candidates(&network, listed.list).await;
                     if !candidates.urls.is_empty() {
                         return Ok(candidates);
                     }
                     fault = Fault::Retry;
-                    reasons.push(format!("{} names nobody for {}", listed.way, self.name()));
+                    let stray = stray.unwrap_or_default();
+                    reasons.push(format!("{} names nobody for {}{stray}", listed.way, self.name()));
                 }
                 Err(error) => {
                     if error.fault() != Fault::GiveUp {

@@ -4,12 +4,16 @@
 //!
 //! Does not: know any endpoint of the network; features do.
 
+mod follow;
 pub mod io;
 mod service;
 mod sock_diag;
 mod tls;
 mod url;
+mod zone;
 
+pub use follow::{Giver, Stray, follow, follow_text, within_reach};
 pub use service::ServiceTrust;
 pub use tls::{CaVerdict, Distrust, Fingerprint, Judge, TlsPeer, WALL_CLOCK, WallClock};
 pub use url::{Authority, Scheme, Url, UrlError};
+pub use zone::Zone;

@@ -1,13 +1,20 @@
 //! Parses addresses once, strictly, into a [`Url`] that cannot be wrong.
 //!
-//! Only `http` and `https`; user info and fragments are refused, a query only where it is allowed.
+//! Only `http` and `https`; user info and fragments are refused, a query only where it is allowed. A host has one
+//! spelling: lower case, without the dot at its end, IPv6 addresses in their shortest form. Numbers that a resolver
+//! would take for an IPv4 address (`127.1`, `0x7f000001`, `0177.0.0.1`) are refused.
+//!
+//! A URL that a peer gave also carries where it may lead to and whom it belongs to; see `follow`.
 //!
 //! Does not: resolve names, and does not hide secrets: a trickle URL has its own type.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use crate::capacity::URL_BYTES;
+use crate::http::Zone;
 use crate::words;
 
 /// The longest name of a host (RFC 1035).
@@ -50,10 +57,20 @@ impl Authority {
         self.port
     }
 
-    /// Whether the host is this machine itself.
+    /// Where the host is, as far as its text says: an address does, most names do not.
+    pub fn zone(&self) -> Option<Zone> {
+        if self.host == "localhost" || self.host.ends_with(".localhost") {
+            return Some(Zone::ThisMachine);
+        }
+        self.host.parse().ok().map(Zone::of)
+    }
+
+    /// Whether the host is this machine itself, for certain: plain HTTP never leaves it.
     pub fn is_loopback(&self) -> bool {
-        self.host == "localhost"
-            || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        // Not every resolver keeps other names below `localhost` to itself (RFC 6761, section 6.3).
+        let is_address = |host: &str| host.parse::<IpAddr>().is_ok();
+        self.zone() == Some(Zone::ThisMachine)
+            && (self.host == "localhost" || is_address(&self.host))
     }
 }
 
@@ -94,14 +111,36 @@ impl fmt::Display for UrlError {
 impl std::error::Error for UrlError {}
 
 /// An absolute URL. The path begins with `/` and holds the query, if there is one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+///
+/// URLs are equal if they name the same place, whoever gave them.
+#[derive(Debug, Clone)]
 pub struct Url {
     scheme: Scheme,
     authority: Authority,
-    path: String,
+    path: Box<str>,
+    reach: Zone,
+    under: Option<Arc<Authority>>,
+}
+
+impl PartialEq for Url {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Url {}
+
+impl Hash for Url {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
 }
 
 impl Url {
+    fn parts(&self) -> (Scheme, &Authority, &str) {
+        (self.scheme, &self.authority, &self.path)
+    }
+
     /// Parses the base of a service: `https://host[:port][/path]`, or without a scheme, which means
     /// https. Trailing slashes are dropped. A missing port is `default_port` for a text without a
     /// scheme, else the scheme's own (80, 443).
@@ -115,7 +154,7 @@ impl Url {
         } else {
             Self::parse_with(&format!("https://{text}"), Some(default_port))?
         };
-        url.path.truncate(url.path.trim_end_matches('/').len());
+        url.path = url.path.trim_end_matches('/').into();
         Ok(url)
     }
 
@@ -144,17 +183,7 @@ impl Url {
         if authority.as_str().contains('@') {
             return Err(UrlError::UserInfo);
         }
-        let host = match authority.host().strip_prefix('[') {
-            // Brackets stand around an IPv6 address, and nowhere else.
-            Some(rest) => rest
-                .strip_suffix(']')
-                .filter(|host| host.parse::<Ipv6Addr>().is_ok())
-                .ok_or_else(malformed)?,
-            None => authority.host(),
-        };
-        if host.contains(['[', ']']) || host.is_empty() || host.len() > HOST_BYTES {
-            return Err(malformed());
-        }
+        let host = host(authority.host()).ok_or_else(malformed)?;
         // http::Uri shows a port that it cannot read (`host:`, `host:99999`) as none at all.
         let port = match authority.as_str().strip_prefix(authority.host()) {
             Some("") => default_port.unwrap_or(match scheme {
@@ -168,8 +197,10 @@ impl Url {
         };
         Ok(Self {
             scheme,
-            authority: Authority { host: host.to_ascii_lowercase(), port },
-            path: uri.path_and_query().map_or_else(String::new, |p| p.as_str().to_owned()),
+            authority: Authority { host, port },
+            path: uri.path_and_query().map_or_else(Box::default, |p| p.as_str().into()),
+            reach: Zone::ThisMachine,
+            under: None,
         })
     }
 
@@ -191,18 +222,66 @@ impl Url {
     /// Scheme, host and port alone.
     #[must_use]
     pub fn origin(&self) -> Self {
-        Self { scheme: self.scheme, authority: self.authority.clone(), path: String::new() }
+        Self { path: Box::default(), ..self.clone() }
     }
 
     /// This URL with `rest` (which begins with `/`) behind its path.
     pub fn join(&self, rest: &str) -> Self {
         let base = self.path.trim_end_matches('/');
-        Self {
-            scheme: self.scheme,
-            authority: self.authority.clone(),
-            path: format!("{base}/{}", rest.trim_start_matches('/')),
-        }
+        let path = format!("{base}/{}", rest.trim_start_matches('/'));
+        Self { path: path.into(), ..self.clone() }
     }
+
+    /// The nearest zone that it may lead to. The user's own URLs may lead anywhere, those of a peer not nearer than
+    /// the peer is.
+    pub fn reach(&self) -> Zone {
+        self.reach
+    }
+
+    /// The orchestrator that it belongs to, if a peer gave it and it is not that orchestrator itself.
+    pub fn under(&self) -> Option<&Authority> {
+        self.under.as_deref()
+    }
+
+    /// The same URL, which may lead as near as `other`, and belongs to the same orchestrator.
+    #[must_use]
+    pub fn with_rights_of(self, other: &Self) -> Self {
+        Self { reach: other.reach, under: other.under.clone(), ..self }
+    }
+
+    /// The same URL, which may lead nowhere nearer than this.
+    #[must_use]
+    pub fn with_reach(self, reach: Zone) -> Self {
+        Self { reach, ..self }
+    }
+
+    /// The same URL, which belongs to this orchestrator; or to none, as it is one itself.
+    #[must_use]
+    pub fn with_under(self, orchestrator: Option<Authority>) -> Self {
+        let under = orchestrator.filter(|orchestrator| *orchestrator != self.authority);
+        Self { under: under.map(Arc::new), ..self }
+    }
+}
+
+/// The one spelling of a host; `None` for what is no host.
+fn host(text: &str) -> Option<String> {
+    if let Some(rest) = text.strip_prefix('[') {
+        // Brackets are around an IPv6 address, and nowhere else.
+        let address: Ipv6Addr = rest.strip_suffix(']')?.parse().ok()?;
+        return Some(address.to_string());
+    }
+    let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let is_name = !host.is_empty()
+        && !host.ends_with('.')
+        && host.len() <= HOST_BYTES
+        && host.bytes().all(is_plain);
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
+    let is_hex = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
+    // A resolver takes it for an IPv4 address, in one of several spellings; there is one here.
+    let is_like_address = is_number(last) || last.strip_prefix("0x").is_some_and(is_hex);
+    (is_name && (!is_like_address || host.parse::<Ipv4Addr>().is_ok())).then_some(host)
 }
 
 impl fmt::Display for Url {
@@ -255,6 +334,46 @@ mod tests {
             check(bad, Err(UrlError::Malformed(bad.into())));
         }
         check("https://h h:1", Err(UrlError::Malformed("https://h h:1".into())));
+    }
+
+    #[test]
+    fn a_host_has_one_spelling() {
+        check("https://Orch.Example.:1", Ok("https://orch.example:1"));
+        check("https://[0:0:0:0:0:0:0:1]:1", Ok("https://[::1]:1"));
+        check("https://[FD00::0001]:1", Ok("https://[fd00::1]:1"));
+        check("https://10.0.0.1.:1", Ok("https://10.0.0.1:1"));
+        check("https://3com:1", Ok("https://3com:1"));
+        check("https://a_b-c.9x:1", Ok("https://a_b-c.9x:1"));
+        for bad in [
+            "https://2130706433:1",
+            "https://0x7f000001:1",
+            "https://127.1:1",
+            "https://0177.0.0.1:1",
+            "https://1.2.3.4.5:1",
+            "https://a.0x7f:1",
+            "https://a..:1",
+            "https://.:1",
+            "https://a%2eb:1",
+            "https://a,b:1",
+        ] {
+            check(bad, Err(UrlError::Malformed(bad.into())));
+        }
+    }
+
+    #[test]
+    fn a_host_says_where_it_is_if_it_is_an_address() {
+        #[track_caller]
+        fn check(host: &str, zone: Option<Zone>, is_loopback: bool) {
+            let url = Url::parse(&format!("https://{host}")).expect("a URL");
+            assert_eq!((url.authority.zone(), url.authority.is_loopback()), (zone, is_loopback));
+        }
+        for here in ["localhost", "127.0.0.1", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]"] {
+            check(here, Some(Zone::ThisMachine), true);
+        }
+        check("app.localhost", Some(Zone::ThisMachine), false);
+        check("192.168.1.1", Some(Zone::Private), false);
+        check("8.8.8.8", Some(Zone::Public), false);
+        check("localhost.example", None, false);
     }
 
     #[test]

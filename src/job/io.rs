@@ -46,7 +46,7 @@ impl LiveVideoJob {
             status @ (402 | 403) => return Err(JobError::Payment(url, status, reason(&answer))),
             status => return Err(JobError::Refused(url, status, reason(&answer))),
         }
-        let channels = start_answer(&answer.body, url.authority())
+        let channels = start_answer(&answer.body, session.giver())
             .map_err(|reason| JobError::Nonsense(url, reason))?;
         session.started(&channels.manifest_id).map_err(JobError::Session)?;
         Ok(Self { session, channels })

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::capacity::NAME_BYTES;
-use crate::http::Url;
+use crate::http::{Giver, Url, Zone};
 use crate::job::Channels;
-use crate::job::runner::channel;
+use crate::job::wire::channel;
 use crate::trickle::{Channel, Purpose};
 use crate::words::is_harmful;
 
@@ -33,16 +33,19 @@ pub struct ScopeChannels {
     pub events: Channel,
     /// Who gave them, and so is trusted with further ones.
     peer: Url,
+    /// Where that is.
+    zone: Zone,
 }
 
 impl ScopeChannels {
     /// The channels of a whole job: these, and those for media as an event names them. An error says what is
     /// wrong with them, and shows no URL.
     pub fn with_media(&self, publish: &str, output: Option<&str>) -> Result<Channels, String> {
-        let output = output.map(|output| channel(output, Purpose::Subscribe, &self.peer));
+        let peer = Giver { url: &self.peer, zone: self.zone };
+        let output = output.map(|output| channel(output, Purpose::Subscribe, peer));
         Ok(Channels {
             manifest_id: self.manifest_id.clone(),
-            publish: channel(publish, Purpose::Publish, &self.peer)?,
+            publish: channel(publish, Purpose::Publish, peer)?,
             output: output.transpose()?,
             control: Some(self.control.clone()),
             events: Some(self.events.clone()),
@@ -70,8 +73,8 @@ fn request(params: &Map<String, Value>, request_id: &str) -> Vec<u8> {
     serde_json::to_vec(&body).unwrap_or_default()
 }
 
-/// Reads the answer to `POST /scope` that came from `peer`; an error says what is wrong with it.
-fn answer(body: &[u8], peer: &Url) -> Result<ScopeChannels, String> {
+/// Reads the answer to `POST /scope` that `peer` gave; an error says what is wrong with it.
+fn answer(body: &[u8], peer: Giver<'_>) -> Result<ScopeChannels, String> {
     let answer: Answer =
         serde_json::from_slice(body).map_err(|_| "it is not the JSON of a job".to_owned())?;
     let is_id = |id: &String| !id.is_empty() && id.len() <= NAME_BYTES && !id.contains(is_harmful);
@@ -85,7 +88,8 @@ fn answer(body: &[u8], peer: &Url) -> Result<ScopeChannels, String> {
         manifest_id,
         control: named("control_url", answer.control_url, Purpose::Control)?,
         events: named("events_url", answer.events_url, Purpose::Events)?,
-        peer: peer.clone(),
+        peer: peer.url.clone(),
+        zone: peer.zone,
     })
 }
 
@@ -97,9 +101,13 @@ mod tests {
         Url::parse("https://o.example:8935").unwrap()
     }
 
+    fn giver(url: &Url) -> Giver<'_> {
+        Giver { url, zone: Zone::Public }
+    }
+
     #[track_caller]
     fn check(body: &str, reason: &str) {
-        let error = answer(body.as_bytes(), &peer()).unwrap_err();
+        let error = answer(body.as_bytes(), giver(&peer())).unwrap_err();
         assert!(error.contains(reason) && !error.contains("s3cret"), "{error}");
     }
 
@@ -117,7 +125,7 @@ mod tests {
     #[test]
     fn media_channels_come_later() {
         let body = r#"{"manifest_id":"m","control_url":"https://o/c","events_url":"https://o/e"}"#;
-        let scope = answer(body.as_bytes(), &peer()).unwrap();
+        let scope = answer(body.as_bytes(), giver(&peer())).unwrap();
         let job = scope.with_media("https://o/in", Some("https://o/out")).unwrap();
         assert_eq!(job.manifest_id, "m");
         assert!(job.output.is_some() && job.control.is_some() && job.events.is_some());

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::capacity::JSON_VALUES;
-use crate::http::{Authority, Scheme};
+use crate::http::{Giver, follow};
 use crate::job::JobOptions;
 use crate::trickle::{Channel, Purpose};
 use crate::words::{is_harmful, line};
@@ -68,8 +68,8 @@ struct StartAnswer {
     events_url: Option<String>,
 }
 
-/// Reads the answer to `POST /live-video-to-video` that came from `peer`; an error says what is wrong with it.
-pub fn start_answer(body: &[u8], peer: &Authority) -> Result<Channels, String> {
+/// Reads the answer to `POST /live-video-to-video` that `peer` gave; an error says what is wrong with it.
+pub fn start_answer(body: &[u8], peer: Giver<'_>) -> Result<Channels, String> {
     let answer: StartAnswer =
         serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => "its JSON has other types than a job's".to_owned(),
@@ -82,7 +82,9 @@ pub fn start_answer(body: &[u8], peer: &Authority) -> Result<Channels, String> {
         .filter(|id| !id.is_empty() && id.len() <= MANIFEST_ID && !id.contains(is_harmful))
         .ok_or("`manifest_id` is missing or unusable")?;
     let channel = |key: &str, purpose, url: Option<String>| {
-        url.filter(|url| !url.is_empty()).map(|url| channel(key, purpose, &url, peer)).transpose()
+        let url = url.filter(|url| !url.is_empty());
+        let channel = url.map(|url| channel(&url, purpose, peer)).transpose();
+        channel.map_err(|error| format!("`{key}`: {error}"))
     };
     Ok(Channels {
         manifest_id,
@@ -94,13 +96,14 @@ pub fn start_answer(body: &[u8], peer: &Authority) -> Result<Channels, String> {
     })
 }
 
-/// A channel URL, without a word of it in the error: it is a credential.
-fn channel(key: &str, purpose: Purpose, url: &str, peer: &Authority) -> Result<Channel, String> {
-    let channel = Channel::parse(url, purpose).map_err(|error| format!("`{key}`: {error}"))?;
-    if channel.scheme() == Scheme::Http && !channel.authority().is_loopback() {
-        return Err(format!("`{key}` is plain HTTP, which is refused (job of {peer})"));
-    }
-    Ok(channel)
+/// A channel that `peer` gave, without a word of its path in the error: it is a credential.
+pub(in crate::job) fn channel(
+    text: &str,
+    purpose: Purpose,
+    peer: Giver<'_>,
+) -> Result<Channel, String> {
+    let channel = Channel::parse(text, purpose).map_err(|error| error.to_string())?;
+    channel.followed(|url| follow(peer, url)).map_err(|stray| format!("the channel {stray}"))
 }
 
 /// An event of a job, as far as every pipeline words it alike.
@@ -159,7 +162,7 @@ impl fmt::Display for JobEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Url;
+    use crate::http::{Url, Zone};
 
     #[test]
     fn an_event_in_the_log_is_short_and_shows_no_url() {
@@ -171,8 +174,8 @@ mod tests {
     }
 
     fn answer(body: &str) -> Result<Channels, String> {
-        let peer = Url::parse("https://orch:8935").unwrap();
-        start_answer(body.as_bytes(), peer.authority())
+        let url = Url::parse("https://orch:8935").unwrap();
+        start_answer(body.as_bytes(), Giver { url: &url, zone: Zone::Public })
     }
 
     #[test]
@@ -219,6 +222,14 @@ mod tests {
         refused(r#"{"manifest_id":"m"}"#, "publish_url");
         refused(r#"{"manifest_id":"m","publish_url":"ftp://o/s3cret"}"#, "publish_url");
         refused(r#"{"manifest_id":"m","publish_url":"http://o/s3cret"}"#, "plain HTTP");
+        refused(
+            r#"{"manifest_id":"m","publish_url":"http://127.0.0.1:8081/s3cret"}"#,
+            "names 127.0.0.1:8081, which is on this machine",
+        );
+        refused(
+            r#"{"manifest_id":"m","publish_url":"https://o/x","events_url":"https://10.0.0.1/s3cret"}"#,
+            "`events_url`: the channel names 10.0.0.1:443, which is on a private network",
+        );
         refused(
             r#"{"manifest_id":"m","publish_url":"https://o/x","control_url":"s3cret"}"#,
             "control_url",

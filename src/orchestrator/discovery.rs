@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::capacity::{CANDIDATES, JSON_BODY};
-use crate::http::{Url, UrlError};
+use crate::http::{Giver, Stray, Url, UrlError, Zone, follow};
 use crate::orchestrator::Capability;
 use crate::price::Price;
 
@@ -27,6 +27,8 @@ pub struct DiscoveryList {
     pub malformed: usize,
     /// Entries and runners beyond the bounds.
     pub beyond: usize,
+    /// What was left out because its URL is not followed, as far as bounds allow; see [`DiscoveryList::followed`].
+    pub strays: Vec<Stray>,
 }
 
 /// One orchestrator in a list.
@@ -164,6 +166,41 @@ impl DiscoveryList {
         Self { entries: urls.iter().take(CANDIDATES).map(entry).collect(), ..Self::default() }
     }
 
+    /// What of a list that `giver` gave may be followed. Whoever gives a list vouches for nothing nearer than itself;
+    /// and a runner is not nearer than its orchestrator, who is the one that named it first.
+    #[must_use]
+    pub fn followed(mut self, giver: Giver<'_>) -> Self {
+        let entries = std::mem::take(&mut self.entries);
+        for entry in entries {
+            let address = match follow(giver, entry.address) {
+                Ok(address) => address.with_under(None),
+                Err(stray) => {
+                    self.on_stray(stray);
+                    continue;
+                }
+            };
+            // Where a name leads is not known here; this machine needs no name.
+            let zone = address.authority().zone().unwrap_or(Zone::Private).max(giver.zone);
+            let mut runners = entry.runners;
+            runners.retain_mut(|runner| match runner.follow(Giver { url: &address, zone }) {
+                Ok(()) => true,
+                Err(stray) => {
+                    self.on_stray(stray);
+                    false
+                }
+            });
+            self.entries.push(Entry { address, runners, ..entry });
+        }
+        self
+    }
+
+    /// This one was left out.
+    pub fn on_stray(&mut self, stray: Stray) {
+        if self.strays.len() < CANDIDATES {
+            self.strays.push(stray);
+        }
+    }
+
     /// The orchestrators that may offer `wanted`, in their order.
     pub fn candidates(&self, wanted: &Capability) -> Vec<Url> {
         let fitting = self.entries.iter().filter(|entry| entry.may_offer(wanted));
@@ -186,6 +223,12 @@ impl Entry {
 }
 
 impl Runner {
+    /// Follows its URL, which `giver` gave.
+    pub fn follow(&mut self, giver: Giver<'_>) -> Result<(), Stray> {
+        self.url = follow(giver, self.url.clone())?;
+        Ok(())
+    }
+
     /// Whether it runs `app`, on a GPU of this name where one is asked for.
     pub fn serves(&self, app: &str, gpu: Option<&str>) -> bool {
         let on = |wanted: &str| self.gpu.as_ref().is_some_and(|gpu| gpu.name == wanted);
@@ -204,7 +247,7 @@ pub fn list_url(endpoint: &Url, wanted: &Wanted) -> Result<Url, UrlError> {
         text.push('=');
         escape(&value, &mut text);
     }
-    Url::parse(&text)
+    Ok(Url::parse(&text)?.with_rights_of(endpoint))
 }
 
 /// Escapes all but what RFC 3986 leaves alone, and `/`, which signers want to see.
@@ -341,6 +384,67 @@ mod tests {
         check_runner("price_info", json!(null), 1);
         let alone = json!({"runners": [{"url": "https://a:1/apps/e/session", "app": "e"}]});
         assert_eq!(parse(&json!([alone])).entries[0].address, url("https://a:1"));
+    }
+
+    /// The addresses and URLs of runners that may be followed, with what they reach.
+    #[track_caller]
+    fn check_followed(list: &Value, zone: Zone, expected: &[(&str, Zone)], strays: usize) {
+        let from = url("https://discovery.example");
+        let list = parse(list).followed(Giver { url: &from, zone });
+        let urls = list.entries.iter().flat_map(|entry| {
+            let runners = entry.runners.iter().map(|runner| &runner.url);
+            std::iter::once(&entry.address).chain(runners)
+        });
+        let urls: Vec<_> = urls.map(|url| (url.authority().host(), url.reach())).collect();
+        assert_eq!((urls.as_slice(), list.strays.len()), (expected, strays));
+    }
+
+    #[test]
+    fn a_list_names_nothing_nearer_than_whoever_gave_it() {
+        use Zone::{Private, Public, ThisMachine};
+        let list = json!([
+            {"address": "https://o.example"}, {"address": "https://10.0.0.1"},
+            {"address": "https://127.0.0.1"}, {"address": "http://p.example"},
+        ]);
+        check_followed(&list, Public, &[("o.example", Public)], 3);
+        check_followed(&list, Private, &[("o.example", Private), ("10.0.0.1", Private)], 2);
+        let all =
+            [("o.example", ThisMachine), ("10.0.0.1", ThisMachine), ("127.0.0.1", ThisMachine)];
+        check_followed(&list, ThisMachine, &all, 1);
+    }
+
+    #[test]
+    fn a_runner_is_not_nearer_than_its_orchestrator_whoever_lists_it() {
+        use Zone::{Private, Public, ThisMachine};
+        let entry = |address: &str| {
+            let runner = |url: &str| json!({"url": url, "app": "e"});
+            let runners = [
+                "https://r.example/s",
+                "https://10.0.0.1/s",
+                "https://127.0.0.1/s",
+                "http://p.example/s",
+            ];
+            json!([{"address": address, "runners": runners.map(runner)}])
+        };
+        let far = [("8.8.8.8", ThisMachine), ("r.example", Public)];
+        check_followed(&entry("https://8.8.8.8"), ThisMachine, &far, 3);
+        let named = [("o.example", ThisMachine), ("r.example", Private), ("10.0.0.1", Private)];
+        check_followed(&entry("https://o.example"), ThisMachine, &named, 2);
+        let here =
+            ["127.0.0.1", "r.example", "10.0.0.1", "127.0.0.1"].map(|host| (host, ThisMachine));
+        check_followed(&entry("https://127.0.0.1"), ThisMachine, &here, 1);
+        check_followed(
+            &entry("https://o.example"),
+            Public,
+            &[("o.example", Public), ("r.example", Public)],
+            3,
+        );
+        let list = parse(&entry("https://o.example:1"));
+        let list = list.followed(Giver { url: &url("https://d.example"), zone: Public });
+        let [orchestrator] = list.entries.as_slice() else { panic!("{list:?}") };
+        assert_eq!(orchestrator.address.under(), None);
+        let under = orchestrator.runners[0].url.under();
+        assert_eq!(under, Some(orchestrator.address.authority()));
     }
 
     #[test]

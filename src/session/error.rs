@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::fault::{Failure, Fault, Scope, chain};
 use crate::http::io::CallError;
-use crate::http::{Url, UrlError};
+use crate::http::{Stray, Url, UrlError};
 use crate::orchestrator::io::InfoError;
 use crate::payment::PaymentError;
 use crate::payment::io::Outcome;
@@ -25,10 +25,12 @@ pub enum SessionError {
         /// What is wrong with the URL.
         reason: UrlError,
     },
-    /// The info sends calls over plain HTTP to another machine.
-    PlainHttp {
+    /// The info sends calls to where an orchestrator must not send them.
+    Stray {
         /// The orchestrator.
         orchestrator: Url,
+        /// The URL.
+        stray: Stray,
     },
     /// There is no payment.
     Payment(PaymentError),
@@ -46,7 +48,7 @@ impl SessionError {
             Self::Call(error) => error.fault(),
             Self::Payment(error) => error.fault(),
             Self::NothingDue => Fault::Retry,
-            Self::Transcoder { .. } | Self::PlainHttp { .. } | Self::NoToken(_) => Fault::NextPeer,
+            Self::Transcoder { .. } | Self::Stray { .. } | Self::NoToken(_) => Fault::NextPeer,
         }
     }
 
@@ -57,7 +59,7 @@ impl SessionError {
             Self::Info(_)
             | Self::Call(_)
             | Self::Transcoder { .. }
-            | Self::PlainHttp { .. }
+            | Self::Stray { .. }
             | Self::NothingDue
             | Self::NoToken(_) => (Scope::Peer, None),
         };
@@ -85,10 +87,9 @@ impl fmt::Display for SessionError {
             Self::Transcoder { orchestrator, .. } => {
                 write!(f, "{orchestrator}: orchestrator names no usable address for calls")
             }
-            Self::PlainHttp { orchestrator } => write!(
-                f,
-                "{orchestrator}: orchestrator asks for calls over plain HTTP, which is refused"
-            ),
+            Self::Stray { orchestrator, stray } => {
+                write!(f, "{orchestrator}: orchestrator's address for calls {stray}")
+            }
             Self::NoToken(orchestrator) => {
                 write!(f, "{orchestrator}: orchestrator gave no auth token, so no job can start")
             }
@@ -103,7 +104,7 @@ impl std::error::Error for SessionError {
             Self::Call(error) => error.source(),
             Self::Payment(error) => error.source(),
             Self::Transcoder { reason, .. } => Some(reason),
-            Self::PlainHttp { .. } | Self::NoToken(_) | Self::NothingDue => None,
+            Self::Stray { .. } | Self::NoToken(_) | Self::NothingDue => None,
         }
     }
 }

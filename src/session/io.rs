@@ -12,8 +12,8 @@ use prost::Message;
 
 use crate::capacity::CALL_TIME;
 use crate::http::io::{Answer, Call, Client, Connector};
-use crate::http::{Scheme, Url};
-use crate::orchestrator::io::{PinFile, fetch_info};
+use crate::http::{Giver, Url, Zone, follow};
+use crate::orchestrator::io::{FetchedInfo, PinFile, fetch_info};
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use crate::orchestrator::{Capability, TrustOptions};
 use crate::payment::io::{FreshTerms, Payer, Signers};
@@ -61,7 +61,7 @@ pub struct InfoAgain {
 impl FreshTerms for InfoAgain {
     async fn fresh_terms(&mut self) -> Result<Terms, String> {
         match fetch_info(&self.connector, &self.url, &self.request, CALL_TIME).await {
-            Ok((bytes, _)) => Ok(Terms::Info(bytes)),
+            Ok(fetched) => Ok(Terms::Info(fetched.bytes)),
             Err(error) => Err(crate::fault::chain(&error)),
         }
     }
@@ -71,6 +71,7 @@ impl FreshTerms for InfoAgain {
 pub struct OrchestratorSession {
     network: Network,
     url: Url,
+    zone: Zone,
     transcoder: Url,
     bytes: Bytes,
     info: OrchestratorInfo,
@@ -98,14 +99,12 @@ impl OrchestratorSession {
             request.address = payer.address();
             request.sig = payer.signature();
         }
-        let (bytes, info) = fetch_info(&network.connector, url, &request, CALL_TIME)
-            .await
-            .map_err(SessionError::Info)?;
+        let fetched = fetch_info(&network.connector, url, &request, CALL_TIME);
+        let FetchedInfo { bytes, info, zone } = fetched.await.map_err(SessionError::Info)?;
         let transcoder = Url::parse_base(&info.transcoder, url.authority().port())
             .map_err(|reason| SessionError::Transcoder { orchestrator: url.clone(), reason })?;
-        if transcoder.scheme() == Scheme::Http && !transcoder.authority().is_loopback() {
-            return Err(SessionError::PlainHttp { orchestrator: url.clone() });
-        }
+        let transcoder = follow(Giver { url, zone }, transcoder)
+            .map_err(|stray| SessionError::Stray { orchestrator: url.clone(), stray })?;
         log::debug!("{url}: info of {} bytes, calls go to {transcoder}", bytes.len());
         let again =
             InfoAgain { connector: Arc::clone(&network.connector), url: url.clone(), request };
@@ -115,12 +114,23 @@ impl OrchestratorSession {
             }
             None => None,
         };
-        Ok(Self { network: network.clone(), url: url.clone(), transcoder, bytes, info, payer })
+        let (network, url) = (network.clone(), url.clone());
+        Ok(Self { network, url, zone, transcoder, bytes, info, payer })
     }
 
     /// The orchestrator as the configuration or discovery names it.
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// The orchestrator as the giver of URLs.
+    pub fn giver(&self) -> Giver<'_> {
+        Giver { url: &self.url, zone: self.zone }
+    }
+
+    /// Where it takes calls.
+    pub fn calls(&self) -> &Url {
+        &self.transcoder
     }
 
     /// How it is reached.

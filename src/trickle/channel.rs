@@ -60,6 +60,11 @@ impl Channel {
         Ok(Self { url, purpose })
     }
 
+    /// The same channel, if `follow` goes along with its URL.
+    pub fn followed<E>(self, follow: impl FnOnce(Url) -> Result<Url, E>) -> Result<Self, E> {
+        Ok(Self { url: follow(self.url)?, purpose: self.purpose })
+    }
+
     /// What the channel is for.
     pub fn purpose(&self) -> Purpose {
         self.purpose

@@ -169,7 +169,7 @@ async fn infos(network: &Network, urls: Vec<Url>, request: &OrchestratorRequest)
             asked.spawn(async move {
                 let begin = Instant::now();
                 let info = fetch_info(&connector, &url, &request, CALL_TIME).await;
-                let info = info.map(|(_, info)| (info, begin.elapsed()));
+                let info = info.map(|fetched| (fetched.info, begin.elapsed()));
                 (at, info.map_err(|error| without_address(&chain(&error), &url)))
             });
         }

@@ -1,32 +1,24 @@
 //! Calls with short bodies, by ureq on the runtime's blocking threads, over the connections' own policy of trust.
 //!
-//! ureq's TLS settings take no verifier of ours, so TLS is a link in its chain of connectors here
-//! (its `unversioned` module: the version is fixed in `Cargo.toml`). Redirects are not followed: a peer
-//! must not send our payments elsewhere. Proxies of the environment are not used.
+//! Redirects are not followed: a peer must not send our payments elsewhere. Proxies of the environment are not used.
 //!
 //! Does not: stream; see [`Connector`] for that.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use rustls::{ClientConnection, StreamOwned};
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector as Link, Either, LazyBuffers, NextTimeout, TcpConnector,
-    Transport, TransportAdapter,
-};
 
-use crate::capacity::{ANSWER_TIME, CALL_TIME, CONNECT_TIME, JSON_BODY, RESPONSE_HEAD, REUSE_TIME};
+use crate::capacity::{ANSWER_TIME, CALL_TIME, JSON_BODY};
 use crate::fault::Fault;
-use crate::http::Url;
-use crate::http::io::pace::{PaceLink, TOO_SLOW};
-use crate::http::io::{Alpn, ConnectError, Connector};
+use crate::http::io::agents::Agents;
+use crate::http::io::origin::with_origin;
+use crate::http::io::pace::TOO_SLOW;
+use crate::http::io::{ConnectError, Connector};
+use crate::http::{Giver, Url, Zone};
 use crate::words;
-
-/// ureq's buffers in each direction; its default is 128 KiB for each connection.
-const BUFFER: usize = 16 << 10;
 
 /// One request. Header values are marked sensitive where they hold secrets; none is ever logged.
 #[derive(Debug, Clone)]
@@ -88,6 +80,15 @@ pub struct Answer {
     pub headers: HeaderMap<HeaderValue>,
     /// The body, within the call's limit.
     pub body: Vec<u8>,
+    /// Where it came from.
+    pub zone: Zone,
+}
+
+impl Answer {
+    /// Who gave what it holds, in answer to a call to `url`.
+    pub fn giver<'a>(&self, url: &'a Url) -> Giver<'a> {
+        Giver { url, zone: self.zone }
+    }
 }
 
 /// Why no answer came back.
@@ -150,35 +151,18 @@ impl std::error::Error for CallError {
 /// Makes calls.
 #[derive(Debug, Clone)]
 pub struct Client {
-    agent: ureq::Agent,
+    agents: Agents,
 }
 
 impl Client {
     /// Calls over connections that are made and trusted as `connector` does it.
     pub fn new(connector: Arc<Connector>) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .timeout_connect(Some(CONNECT_TIME))
-            .timeout_resolve(Some(CONNECT_TIME))
-            .input_buffer_size(BUFFER)
-            .output_buffer_size(BUFFER)
-            .max_response_header_size(RESPONSE_HEAD)
-            .max_idle_connections(4)
-            .max_idle_connections_per_host(2)
-            .max_idle_age(REUSE_TIME)
-            .user_agent(concat!("livepeer-edge/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let lookups = connector.lookups();
-        let links = TcpConnector::default().chain(TlsLink { connector }).chain(PaceLink);
-        Self { agent: ureq::Agent::with_parts(config, links, lookups) }
+        Self { agents: Agents::new(connector) }
     }
 
     /// Makes `call` on a blocking thread. Every status is an answer; an error means that none came.
     pub async fn call(&self, call: Call) -> Result<Answer, CallError> {
-        let agent = self.agent.clone();
+        let agent = self.agents.agent(&call.url);
         let url = call.url.clone();
         tokio::task::spawn_blocking(move || call_blocking(&agent, &call))
             .await
@@ -187,11 +171,16 @@ impl Client {
 
     /// Makes `call` on this thread, which must be one that may wait.
     pub fn call_blocking(&self, call: &Call) -> Result<Answer, CallError> {
-        call_blocking(&self.agent, call)
+        call_blocking(&self.agents.agent(&call.url), call)
     }
 }
 
 fn call_blocking(agent: &ureq::Agent, call: &Call) -> Result<Answer, CallError> {
+    let (answer, zone) = with_origin(|| answer(agent, call));
+    answer.map(|answer| Answer { zone, ..answer })
+}
+
+fn answer(agent: &ureq::Agent, call: &Call) -> Result<Answer, CallError> {
     let failed = |error: ureq::Error| sort(call, error);
     let mut request = http::Request::builder().method(&call.method).uri(call.url.to_string());
     for (name, value) in &call.headers {
@@ -208,7 +197,8 @@ fn call_blocking(agent: &ureq::Agent, call: &Call) -> Result<Answer, CallError> 
     let (parts, mut body) = response.map_err(failed)?.into_parts();
     let limit = u64::try_from(call.limit).unwrap_or(u64::MAX);
     let body = body.with_config().limit(limit).read_to_vec().map_err(failed)?;
-    Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    let (status, headers, zone) = (parts.status.as_u16(), parts.headers, Zone::Public);
+    Ok(Answer { status, headers, body, zone })
 }
 
 fn run<B: ureq::AsSendBody>(
@@ -255,81 +245,5 @@ fn sort(call: &Call, error: ureq::Error) -> CallError {
     match error.downcast::<ConnectError>() {
         Ok(error) => CallError::Connect(error),
         Err(error) => broken(url, &error.to_string()),
-    }
-}
-
-/// The link of ureq's chain that adds TLS under our own verifier.
-#[derive(Debug)]
-struct TlsLink {
-    connector: Arc<Connector>,
-}
-
-impl<In: Transport> Link<In> for TlsLink {
-    type Out = Either<In, TlsTransport>;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails<'_>,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, ureq::Error> {
-        let Some(transport) = chained else { return Ok(None) };
-        if !details.needs_tls() {
-            return Ok(Some(Either::A(transport)));
-        }
-        let carry = |error: ConnectError| ureq::Error::Io(io::Error::other(error));
-        let url = Url::parse(&details.uri.to_string())
-            .map_err(|error| ureq::Error::BadUri(error.to_string()))?;
-        let peer = url.authority();
-        let (config, name) = self.connector.tls(peer, Alpn::Http1).map_err(carry)?;
-        let mut tls = ClientConnection::new(config, name)
-            .map_err(|error| carry(ConnectError::Tls(peer.clone(), error.to_string())))?;
-        let mut socket =
-            TransportAdapter::new(transport.boxed(), Arc::clone(&details.current_time));
-        socket.set_timeout(details.timeout);
-        while tls.is_handshaking() {
-            tls.complete_io(&mut socket)
-                .map_err(|error| carry(ConnectError::from_tls(peer, Alpn::Http1, error)))?;
-        }
-        let buffers = LazyBuffers::new(BUFFER, BUFFER);
-        Ok(Some(Either::B(TlsTransport { buffers, stream: StreamOwned::new(tls, socket) })))
-    }
-}
-
-struct TlsTransport {
-    buffers: LazyBuffers,
-    stream: StreamOwned<ClientConnection, TransportAdapter>,
-}
-
-impl fmt::Debug for TlsTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsTransport").finish_non_exhaustive()
-    }
-}
-
-impl Transport for TlsTransport {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        self.stream.sock.set_timeout(timeout);
-        let output = self.buffers.output().get(..amount).unwrap_or_default();
-        self.stream.write_all(output)?;
-        Ok(())
-    }
-
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.stream.sock.set_timeout(timeout);
-        let amount = self.stream.read(self.buffers.input_append_buf())?;
-        self.buffers.input_appended(amount);
-        Ok(amount > 0)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.stream.sock.get_mut().is_open()
-    }
-
-    fn is_tls(&self) -> bool {
-        true
     }
 }

@@ -31,7 +31,7 @@ use crate::capacity::{
 use crate::http::io::lookup::Lookups;
 use crate::http::io::tuning::Tuning;
 use crate::http::io::{ConnectError, authorities};
-use crate::http::{Authority, Judge, Scheme, TlsPeer, Url};
+use crate::http::{Authority, Judge, Scheme, TlsPeer, Url, Zone, within_reach};
 
 /// The protocol offered in the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,10 +90,11 @@ impl Connector {
     /// Opens a connection for a stream to the host and port of `url`.
     pub async fn connect(&self, url: &Url, alpn: Alpn) -> Result<Stream, ConnectError> {
         let (peer, by) = (url.authority(), Instant::now() + CONNECT_TIME);
-        let addresses = timeout_at(by, self.lookups.addresses(peer))
-            .await
-            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
-            .map_err(|error| ConnectError::Resolve(peer.clone(), error))?;
+        let late = |_| {
+            let error = io::Error::from(io::ErrorKind::TimedOut);
+            Err(ConnectError::Resolve(peer.clone(), error))
+        };
+        let addresses = timeout_at(by, self.addresses(url)).await.unwrap_or_else(late)?;
         timeout_at(by, self.connect_to_one(&addresses, url, alpn, by))
             .await
             .unwrap_or_else(|_| Err(ConnectError::Timeout(peer.clone())))
@@ -159,9 +160,12 @@ impl Connector {
         Ok(stream)
     }
 
-    /// The addresses of `peer` now.
-    pub(super) async fn addresses(&self, peer: &Authority) -> io::Result<Vec<SocketAddr>> {
-        self.lookups.addresses(peer).await
+    /// The addresses of `url` now, of those that it may lead to.
+    pub(super) async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, ConnectError> {
+        let peer = url.authority();
+        let addresses = self.lookups.addresses(peer).await;
+        let addresses = addresses.map_err(|error| ConnectError::Resolve(peer.clone(), error))?;
+        within_reach(url, addresses).map_err(|address| ConnectError::too_near(url, address))
     }
 
     /// The TLS settings for `peer` and the name to ask for.
@@ -231,6 +235,12 @@ impl Stream {
         // One helps without the other.
         let keepalive = socket.set_keepalive(false);
         socket.set_tcp_user_timeout(Some(ACKNOWLEDGE_TIME)).and(keepalive)
+    }
+
+    /// Where its other end is.
+    pub fn zone(&self) -> Zone {
+        // One that has just broken tells nothing more.
+        self.tcp().peer_addr().map_or(Zone::Public, |address| Zone::of(address.ip()))
     }
 
     /// The connection below TLS.
@@ -309,6 +319,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::fault::Fault;
     use crate::http::Distrust;
     use crate::http::io::lookup::Resolve;
     use crate::http::io::{Call, Client};
@@ -420,5 +431,65 @@ mod tests {
         let began = Instant::now();
         assert_eq!(connect(&connector, "two.example").await.unwrap(), places[1]);
         assert!(began.elapsed() < CONNECT_TIME, "{:?}", began.elapsed());
+    }
+
+    /// A server that answers every request, and its port; nobody but a test on this machine can reach it.
+    fn server() -> u16 {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                thread::spawn(move || {
+                    use std::io::{Read, Write};
+                    while stream.read(&mut [0; 1000]).is_ok_and(|read| read > 0) {
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+                    }
+                });
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn a_name_that_moves_to_this_machine_is_not_followed_for_a_peer_out_there() {
+        let port = server();
+        let connector = connector(|_, port| Ok(vec![SocketAddr::new([127, 0, 0, 1].into(), port)]));
+        let client = Client::new(Arc::clone(&connector));
+        let own = Url::parse(&format!("http://rebind.example:{port}/x")).unwrap();
+        // Our own URL is followed, and leaves a connection behind that the peer's must not go over.
+        let answer = client.call(Call::get(own.clone())).await.unwrap();
+        assert_eq!((answer.status, answer.zone), (200, Zone::ThisMachine));
+        assert_eq!(connector.connect(&own, Alpn::Http1).await.unwrap().zone(), Zone::ThisMachine);
+        let orchestrator = Url::parse("https://o.example:8935").unwrap().authority().clone();
+        for reach in [Zone::Private, Zone::Public] {
+            let given = own.clone().with_reach(reach).with_under(Some(orchestrator.clone()));
+            let stream = connector.connect(&given, Alpn::Http1).await.unwrap_err();
+            let call = client.call(Call::get(given.clone())).await.unwrap_err();
+            let words =
+                "leads to 127.0.0.1, which is on this machine; refused, as o.example:8935 named it";
+            for error in [stream.to_string(), call.to_string()] {
+                assert!(error.contains("rebind.example") && error.contains(words), "{error}");
+            }
+            assert_eq!((stream.fault(), call.fault()), (Fault::NextPeer, Fault::NextPeer));
+            let until = connector.until_reachable(vec![given]);
+            assert!(timeout(Duration::from_millis(50), until).await.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn of_the_addresses_of_a_name_only_those_within_reach_are_tried() {
+        static PORT: AtomicUsize = AtomicUsize::new(0);
+        PORT.store(server().into(), Ordering::Relaxed);
+        let connector = connector(|_, _| {
+            let port = u16::try_from(PORT.load(Ordering::Relaxed)).unwrap();
+            // Nobody has the first one: RFC 5737.
+            Ok(vec![SocketAddr::new([127, 0, 0, 1].into(), port), "192.0.2.1:1".parse().unwrap()])
+        });
+        let given = url("two.example").with_reach(Zone::Public);
+        let addresses = connector.addresses(&given).await.unwrap();
+        assert_eq!(addresses, ["192.0.2.1:1".parse().unwrap()]);
+        // An answer comes from the farthest place that it may have come from.
+        let answer = Client::new(connector).call(Call::get(url("two.example"))).await.unwrap();
+        assert_eq!(answer.zone, Zone::Public);
     }
 }

@@ -4,13 +4,14 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 
 use rustls::AlertDescription;
 
 use crate::capacity::CONNECT_TIME;
 use crate::fault::Fault;
 use crate::http::io::Alpn;
-use crate::http::{Authority, Distrust};
+use crate::http::{Authority, Distrust, Url, Zone};
 use crate::words;
 
 /// Why there is no connection.
@@ -18,6 +19,8 @@ use crate::words;
 pub enum ConnectError {
     /// The name has no address.
     Resolve(Authority, io::Error),
+    /// The name leads nearer than whoever gave the URL may lead us.
+    TooNear(Box<Url>, IpAddr),
     /// Nobody answers at the address, or the connection broke while it was made.
     Connect(Authority, io::Error),
     /// Not within the time limit.
@@ -40,15 +43,22 @@ impl ConnectError {
         matches!(self, Self::Connect(_, error) if error.kind() == io::ErrorKind::ConnectionRefused)
     }
 
+    /// `url` leads to this address, which it must not.
+    pub(super) fn too_near(url: &Url, address: IpAddr) -> Self {
+        Self::TooNear(Box::new(url.origin()), address)
+    }
+
     /// What comes next.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Resolve(..) | Self::Connect(..) | Self::Timeout(_) | Self::HungUp(_) => {
                 Fault::Retry
             }
-            Self::Distrust(..) | Self::NotTls(_) | Self::Tls(..) | Self::NoHttp2(_) => {
-                Fault::NextPeer
-            }
+            Self::TooNear(..)
+            | Self::Distrust(..)
+            | Self::NotTls(_)
+            | Self::Tls(..)
+            | Self::NoHttp2(_) => Fault::NextPeer,
         }
     }
 
@@ -89,6 +99,15 @@ impl fmt::Display for ConnectError {
             Self::Resolve(peer, _) => {
                 write!(f, "{peer}: the name has no address; check it and the DNS server")
             }
+            Self::TooNear(url, address) => {
+                let (peer, zone) = (url.authority(), Zone::of(*address));
+                write!(f, "{peer}: leads to {address}, which is {zone}; refused, ")?;
+                match url.under() {
+                    Some(under) => write!(f, "as {under} named it, which is farther away")?,
+                    None => f.write_str("as a peer named it that is farther away")?,
+                }
+                f.write_str("; if it is yours, name it in your configuration")
+            }
             Self::Connect(peer, error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 write!(f, "{peer}: connection refused; nothing listens on this port")
             }
@@ -118,7 +137,8 @@ impl std::error::Error for ConnectError {
             Self::Resolve(_, error) if error.kind() == io::ErrorKind::TimedOut => None,
             Self::Resolve(_, error) | Self::Connect(_, error) => Some(error),
             Self::Distrust(_, distrust) => Some(distrust),
-            Self::Timeout(_)
+            Self::TooNear(..)
+            | Self::Timeout(_)
             | Self::NotTls(_)
             | Self::HungUp(_)
             | Self::Tls(..)

@@ -17,14 +17,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use http::Uri;
 use tokio::sync::Notify;
-use ureq::config::Config;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
 
-use crate::capacity::{ADDRESSES, CONNECT_TIME, LOOKUPS};
-use crate::http::{Authority, Url};
+use crate::capacity::{ADDRESSES, LOOKUPS};
+use crate::http::Authority;
 
 /// The stack of a look-up's thread; what glibc's resolver needs is below 100 KiB.
 const STACK: usize = 512 << 10;
@@ -137,28 +133,6 @@ impl Lookups {
         *lookup.answer() = Some(found.map_err(|error| (error.kind(), error.to_string())));
         lookup.done.notify_all();
         lookup.told.notify_waiters();
-    }
-}
-
-impl Resolver for Lookups {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        _: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let url = Url::parse(&uri.to_string());
-        let url = url.map_err(|error| ureq::Error::BadUri(error.to_string()))?;
-        // A call always has a limit of its own; this is that of every connection.
-        let time = (*timeout.after).min(CONNECT_TIME);
-        let Some(found) = self.addresses_within(url.authority(), time) else {
-            return Err(ureq::Error::Timeout(ureq::Timeout::Resolve));
-        };
-        let mut resolved = self.empty();
-        for address in found.map_err(|_| ureq::Error::HostNotFound)?.into_iter().take(ADDRESSES) {
-            resolved.push(address);
-        }
-        if resolved.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(resolved) }
     }
 }
 

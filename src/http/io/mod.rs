@@ -2,6 +2,7 @@
 //!
 //! Does not: retry; its callers know whether that makes sense.
 
+mod agents;
 mod authorities;
 mod call;
 mod congestion;
@@ -10,8 +11,10 @@ mod connect_error;
 mod gauge;
 mod guarded;
 mod lookup;
+mod origin;
 mod pace;
 mod reach;
+mod tls_link;
 mod tuning;
 
 pub use authorities::{CaFileError, service_client};

@@ -46,7 +46,7 @@ impl Connector {
 
     async fn can_reach(&self, peer: &Url) -> bool {
         let connected = timeout(LOOK_TIME, async {
-            for address in self.addresses(peer.authority()).await.unwrap_or_default() {
+            for address in self.addresses(peer).await.unwrap_or_default() {
                 if TcpStream::connect(address).await.is_ok() {
                     return true;
                 }

@@ -3,18 +3,17 @@
 //! | a runner | is |
 //! |---|---|
 //! | of another application | no candidate, and not named |
-//! | of another mode, on another GPU, full, too expensive, on plain HTTP | rejected, with its reason |
+//! | of another mode, on another GPU, full, too expensive | rejected, with its reason |
 //! | else | a candidate: capacity known to be free first, then the price, then the list's order |
 //!
 //! One that does not say its mode may be tried: its answer will tell.
 //!
-//! Does not: ask anybody.
+//! Does not: ask anybody, or judge URLs: the lists have been judged.
 
 use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 use super::error::RunnerError;
-use super::follow::follow;
 use crate::fault::{Failure, Fault};
 use crate::http::Url;
 use crate::orchestrator::{DiscoveryList, Fit, Mode, Runner};
@@ -46,7 +45,7 @@ pub fn known_runners(list: &DiscoveryList, options: &RunnerOptions, mode: Mode) 
     let mut known = Vec::new();
     for entry in &list.entries {
         for runner in entry.runners.iter().filter(|runner| runner.app == options.app) {
-            let offer = match unfit(runner, &entry.address, options, mode) {
+            let offer = match unfit(runner, options, mode) {
                 Some(reason) => Err(reason),
                 None => Ok(offer(runner)),
             };
@@ -139,15 +138,7 @@ fn offer(runner: &Runner) -> Offer {
 }
 
 /// Why a runner that has the application cannot be used.
-fn unfit(
-    runner: &Runner,
-    orchestrator: &Url,
-    options: &RunnerOptions,
-    mode: Mode,
-) -> Option<String> {
-    if let Err(stray) = follow(orchestrator, runner.url.clone()) {
-        return Some(format!("its URL {stray}"));
-    }
+fn unfit(runner: &Runner, options: &RunnerOptions, mode: Mode) -> Option<String> {
     if let Some(other) = runner.mode.filter(|other| *other != mode) {
         return Some(format!("its mode is {}, not {}", other.as_str(), mode.as_str()));
     }
@@ -220,8 +211,6 @@ mod tests {
         check(json!({"gpu": {"name": "T4"}}), "its GPU is T4, not L40S");
         check(json!({"gpu": null}), "it names no GPU; L40S is wanted");
         check(json!({"capacity_available": 0}), "no capacity left");
-        check(json!({"url": "http://a:1/s"}), "plain HTTP");
-        check(json!({"url": "https://127.0.0.1:1/s"}), "this machine");
         let price = |price: u32, unit: &str| json!({"price_info": {"price": price, "currency": "wei", "unit": unit}});
         check(price(13, "seconds"), "over max-price");
         check(price(1, "fixed"), "cannot be compared");

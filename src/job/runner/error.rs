@@ -12,11 +12,10 @@
 use std::fmt;
 
 use super::api::Update;
-use super::follow::Stray;
 use super::moved::Elsewhere;
 use crate::fault::{Failure, Fault, Scope, chain};
-use crate::http::Authority;
 use crate::http::io::CallError;
+use crate::http::{Authority, Stray};
 use crate::payment::{PaymentError, WireError};
 use crate::session::SessionError;
 use crate::session::selection::NoneLeft;

@@ -15,7 +15,6 @@
 mod api;
 mod choice;
 mod error;
-mod follow;
 mod io;
 mod moved;
 mod reservation;
@@ -25,10 +24,8 @@ pub use api::{Api, ApiError, Pointer, Update};
 pub(crate) use api::{call_path, path};
 pub use choice::{Known, RunnerOptions, Runners, known_runners};
 pub use error::{RunnerError, Step};
-pub use follow::{Stray, follow};
 pub use io::{CallOptions, RunnerJob, RunnerPayments, RunnerTerms, Single, find_runners};
 pub use moved::Elsewhere;
 pub use reservation::{Next, Reservation};
 
 pub(in crate::job) use io::{Ask, Opened, Reply, open};
-pub(in crate::job) use wire::channel;

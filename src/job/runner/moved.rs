@@ -69,7 +69,7 @@ impl Moves {
         match location.and_then(|location| resolve(from, location)) {
             None => Move::Refused(Elsewhere::Nowhere),
             Some(to) if to.origin() != from.origin() => Move::Refused(Elsewhere::OtherOrigin),
-            Some(to) => Move::To(to),
+            Some(to) => Move::To(to.with_rights_of(from)),
         }
     }
 }
@@ -89,6 +89,7 @@ fn resolve(from: &Url, location: &str) -> Option<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::{Giver, Zone, follow};
 
     fn from() -> Url {
         Url::parse("https://o.example:8935/apps/r/app").unwrap()
@@ -98,6 +99,15 @@ mod tests {
     fn check(status: u16, location: Option<&str>, expected: Move) {
         let found = Moves::default().on_answer(&from(), status, location);
         assert_eq!(found, expected, "{status} {location:?}");
+    }
+
+    #[test]
+    fn a_redirect_leads_no_nearer_than_the_url_that_it_is_from() {
+        let orchestrator = Url::parse("https://orchestrator.example").unwrap();
+        let given = Giver { url: &orchestrator, zone: Zone::Public };
+        let from = follow(given, from()).unwrap();
+        let Move::To(to) = Moves::default().on_answer(&from, 307, Some("/x")) else { panic!() };
+        assert_eq!((to.reach(), to.under()), (Zone::Public, Some(orchestrator.authority())));
     }
 
     #[test]

@@ -8,12 +8,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::api::{Api, Pointer, Update};
-use super::follow::{follow, follow_text};
 use crate::capacity::NAME_BYTES;
-use crate::http::Url;
+use crate::http::{Giver, Url, follow_text};
 use crate::job::Channels;
-use crate::job::wire::is_small;
-use crate::trickle::{Channel, Purpose};
+use crate::job::wire::{channel, is_small};
+use crate::trickle::Purpose;
 
 /// A session on a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +42,7 @@ pub(super) fn session_id(body: &[u8]) -> Option<String> {
 }
 
 /// Reads the 200 to a reservation; the text of an error says what is wrong with it.
-pub(super) fn session_answer(body: &[u8], peer: &Url) -> Result<SessionAnswer, String> {
+pub(super) fn session_answer(body: &[u8], peer: Giver<'_>) -> Result<SessionAnswer, String> {
     let json: SessionJson =
         serde_json::from_slice(body).map_err(|_| "it is not the JSON of a session".to_owned())?;
     let id = json.session_id.filter(|id| is_id(id)).ok_or("`session_id` is missing or unusable")?;
@@ -75,7 +74,7 @@ pub(super) fn app_answer(
     body: &[u8],
     api: &Api,
     session: &SessionAnswer,
-    peer: &Url,
+    peer: Giver<'_>,
 ) -> Result<AppAnswer, String> {
     if !is_small(body) {
         return Err("it is too large".to_owned());
@@ -110,21 +109,20 @@ pub(super) fn app_answer(
     Ok(AppAnswer { channels, update })
 }
 
-/// A channel that came from `peer`, without a word of its URL in the error: it is a credential.
-pub(in crate::job) fn channel(text: &str, purpose: Purpose, peer: &Url) -> Result<Channel, String> {
-    let channel = Channel::parse(text, purpose).map_err(|error| error.to_string())?;
-    follow(peer, channel.expose().clone()).map_err(|stray| format!("the channel {stray}"))?;
-    Ok(channel)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use serde_json::json;
 
     use super::*;
+    use crate::http::Zone;
 
-    fn peer() -> Url {
-        Url::parse("https://o.example:8935/apps/r/session").unwrap()
+    static PEER: LazyLock<Url> =
+        LazyLock::new(|| Url::parse("https://o.example:8935/apps/r/session").unwrap());
+
+    fn peer() -> Giver<'static> {
+        Giver { url: &PEER, zone: Zone::Public }
     }
 
     fn good() -> Value {
@@ -135,7 +133,7 @@ mod tests {
     fn check_session(key: &str, value: Value, expected: Option<&str>) {
         let mut body = good();
         body[key] = value;
-        let answer = session_answer(body.to_string().as_bytes(), &peer());
+        let answer = session_answer(body.to_string().as_bytes(), peer());
         match expected {
             None => assert_eq!(answer.unwrap().id, "s-1"),
             Some(reason) => {
@@ -154,21 +152,21 @@ mod tests {
         check_session("session_id", json!("x".repeat(NAME_BYTES + 1)), Some("session_id"));
         check_session("session_id", json!(7), Some("not the JSON"));
         check_session("app_url", json!(null), Some("app_url"));
-        check_session("app_url", json!("s3cret"), Some("no URL"));
+        check_session("app_url", json!("s3cret"), Some("is not a URL"));
         check_session("app_url", json!("http://o.example/s3cret"), Some("plain HTTP"));
         check_session("app_url", json!("https://127.0.0.1/s3cret"), Some("this machine"));
         check_session("app_url", json!("https://o.example/a?s3cret"), Some("query"));
     }
 
     fn session() -> SessionAnswer {
-        session_answer(good().to_string().as_bytes(), &peer()).unwrap()
+        session_answer(good().to_string().as_bytes(), peer()).unwrap()
     }
 
     #[test]
     fn an_echo_gives_two_channels_and_takes_updates() {
         let body =
             json!({"in": "https://o.example/t/i", "out": "https://o.example/t/o"}).to_string();
-        let answer = app_answer(body.as_bytes(), &Api::echo(), &session(), &peer()).unwrap();
+        let answer = app_answer(body.as_bytes(), &Api::echo(), &session(), peer()).unwrap();
         assert_eq!(answer.channels.manifest_id, "s-1");
         assert_eq!(answer.channels.publish.expose().path(), "/t/i");
         assert!(answer.channels.output.is_some() && answer.channels.events.is_none());
@@ -178,7 +176,7 @@ mod tests {
     #[track_caller]
     fn check_app(body: &str, reason: &str) {
         let api = Api { update: Some("answer:/update".parse().unwrap()), ..Api::echo() };
-        let error = app_answer(body.as_bytes(), &api, &session(), &peer()).unwrap_err();
+        let error = app_answer(body.as_bytes(), &api, &session(), peer()).unwrap_err();
         assert!(error.contains(reason) && !error.contains("s3cret"), "{error}");
     }
 
@@ -192,7 +190,10 @@ mod tests {
         check_app(r#"{"in":"http://o.example/s3cret"}"#, "plain HTTP");
         check_app(r#"{"in":"https://[::1]/s3cret"}"#, "this machine");
         check_app(r#"{"in":"https://o/a","out":"ftp://o/s3cret"}"#, "`/out`");
-        check_app(r#"{"in":"https://o/a","update":"http://o/s3cret"}"#, "`/update` is plain HTTP");
+        check_app(
+            r#"{"in":"https://o/a","update":"http://o/s3cret"}"#,
+            "`/update` names o:80 over plain HTTP",
+        );
     }
 
     #[test]
@@ -202,13 +203,13 @@ mod tests {
             for value in [0, b'"', b'{', b'9', 0xff] {
                 let mut flipped = body.clone();
                 flipped[at] = value;
-                let _ = session_answer(&flipped, &peer());
-                let _ = app_answer(&flipped, &Api::echo(), &session(), &peer());
+                let _ = session_answer(&flipped, peer());
+                let _ = app_answer(&flipped, &Api::echo(), &session(), peer());
             }
-            let _ = session_answer(&body[..at], &peer());
+            let _ = session_answer(&body[..at], peer());
         }
         let deep = "[".repeat(100_000);
-        assert!(session_answer(deep.as_bytes(), &peer()).is_err());
-        assert!(app_answer(deep.as_bytes(), &Api::echo(), &session(), &peer()).is_err());
+        assert!(session_answer(deep.as_bytes(), peer()).is_err());
+        assert!(app_answer(deep.as_bytes(), &Api::echo(), &session(), peer()).is_err());
     }
 }

@@ -8,13 +8,12 @@ use serde_json::{Map, Value};
 
 use super::{ScopeChannels, answer, request};
 use crate::capacity::JOB_START_TIME;
-use crate::http::Url;
 use crate::http::io::Call;
 use crate::job::JobError;
 use crate::job::io::request_id;
 use crate::job::runner::{Ask, Opened, Reply, RunnerError, RunnerPayments, Step, open};
 use crate::payment::Kind;
-use crate::session::{OrchestratorSession, SessionError};
+use crate::session::OrchestratorSession;
 
 const PATH: &str = "/scope";
 
@@ -70,7 +69,7 @@ impl Ask for Scope {
         headers: HeaderMap<HeaderValue>,
     ) -> Result<Reply<ScopeChannels>, RunnerError> {
         let url = self.session.url().clone();
-        let mut call = Call::post_json(calls(&self.session)?.join(PATH), self.body.clone());
+        let mut call = Call::post_json(self.session.calls().join(PATH), self.body.clone());
         call.headers.extend(headers);
         // Off-chain, the auth token is the credential; else what the orchestrator asks to be paid.
         if self.session.network().payments.is_none() {
@@ -83,19 +82,9 @@ impl Ask for Scope {
         if !matches!(reply.status, 200..=299) {
             return Ok(Reply::Refused(reply));
         }
-        let channels = answer(&reply.body, &url).map_err(|reason| {
+        let channels = answer(&reply.body, self.session.giver()).map_err(|reason| {
             RunnerError::Nonsense(Step::Scope, url.authority().clone(), reason)
         })?;
         Ok(Reply::Granted(channels))
     }
-}
-
-/// Where the orchestrator takes calls; the session has judged it.
-fn calls(session: &OrchestratorSession) -> Result<Url, RunnerError> {
-    let url = session.url();
-    let calls = Url::parse_base(&session.info().transcoder, url.authority().port());
-    calls.map_err(|reason| {
-        let orchestrator = url.clone();
-        RunnerError::Session(SessionError::Transcoder { orchestrator, reason })
-    })
 }

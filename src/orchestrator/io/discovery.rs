@@ -16,7 +16,7 @@ use std::path::Path;
 
 use crate::fault::Fault;
 use crate::http::io::{Call, CallError, Client};
-use crate::http::{Authority, Scheme, Url, UrlError};
+use crate::http::{Authority, Giver, Scheme, Url, UrlError, Zone};
 use crate::orchestrator::io::kept::Kept;
 use crate::orchestrator::{DiscoveryList, Endpoints, Found, Headers, ListError, Wanted, list_url};
 use crate::secret::io::{SecretError, read_headers};
@@ -182,8 +182,8 @@ impl Finder {
 
     async fn ask(&mut self, way: Way, url: &Url, headers: &Headers) -> Result<Listed, FindError> {
         let url = list_url(url, &self.wanted).map_err(FindError::Url)?;
-        let list = match self.fetch(&url, headers).await {
-            Ok(list) => list,
+        let (list, zone) = match self.fetch(&url, headers).await {
+            Ok(fetched) => fetched,
             Err(error) => {
                 self.failed.push(url);
                 return Err(error);
@@ -195,17 +195,24 @@ impl Finder {
             list.malformed,
             list.beyond
         );
+        warn_of_strays(&way, &list);
         self.signer_done |= matches!(way, Way::Signer(_));
         self.failed.clear();
         if let Some(kept) = self.kept.clone().filter(|_| !list.entries.is_empty()) {
             let copy = list.clone();
             // Flash memory may take its time.
-            let _ = tokio::task::spawn_blocking(move || kept.write(&url, &copy)).await;
+            let _ =
+                tokio::task::spawn_blocking(move || kept.write(Giver { url: &url, zone }, &copy))
+                    .await;
         }
         Ok(Listed { way, list })
     }
 
-    async fn fetch(&self, url: &Url, headers: &Headers) -> Result<DiscoveryList, FindError> {
+    async fn fetch(
+        &self,
+        url: &Url,
+        headers: &Headers,
+    ) -> Result<(DiscoveryList, Zone), FindError> {
         let peer = url.authority();
         if url.scheme() == Scheme::Http && !peer.is_loopback() && !self.allow_plain_http {
             return Err(FindError::PlainHttp(peer.clone()));
@@ -216,8 +223,11 @@ impl Finder {
         let answer = self.client.call(call).await;
         let answer = answer.map_err(|error| FindError::Call(error.without_path()))?;
         match answer.status {
-            200 => DiscoveryList::parse(&answer.body)
-                .map_err(|error| FindError::List(peer.clone(), error)),
+            200 => {
+                let list = DiscoveryList::parse(&answer.body);
+                let list = list.map_err(|error| FindError::List(peer.clone(), error))?;
+                Ok((list.followed(answer.giver(url)), answer.zone))
+            }
             503 => Err(FindError::NotYet(peer.clone())),
             status @ (401 | 403) => Err(FindError::Refused(peer.clone(), status)),
             status => Err(FindError::Status(peer.clone(), status)),
@@ -230,5 +240,13 @@ impl Finder {
         let list = self.kept.as_ref()?.read(&failed)?;
         log::warn!("discovery failed; going on with the list kept from earlier");
         Some(Listed { way: Way::Kept, list })
+    }
+}
+
+/// Says once for a list that it names what it must not.
+fn warn_of_strays(way: &Way, list: &DiscoveryList) {
+    if let [stray, ..] = list.strays.as_slice() {
+        let count = list.strays.len();
+        log::warn!("{way}: {count} of its URLs are left out; the first {stray}");
     }
 }

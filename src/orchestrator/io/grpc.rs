@@ -16,8 +16,8 @@ use prost::Message;
 
 use crate::capacity::GRPC_MESSAGE;
 use crate::fault::Fault;
-use crate::http::Url;
 use crate::http::io::{Allowance, Alpn, ConnectError, Connector, Guarded};
+use crate::http::{Url, Zone};
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use crate::words;
 
@@ -91,15 +91,26 @@ impl std::error::Error for InfoError {
     }
 }
 
-/// Asks the orchestrator at `url` for its info, which may take `time` once there is a connection. Both the bytes
-/// that came and what they say are returned: the bytes are what a signer wants.
+/// An orchestrator's info.
+#[derive(Debug, Clone)]
+pub struct FetchedInfo {
+    /// The bytes as they came: what a signer wants.
+    pub bytes: Bytes,
+    /// What they say.
+    pub info: OrchestratorInfo,
+    /// Where they came from.
+    pub zone: Zone,
+}
+
+/// Asks the orchestrator at `url` for its info, which may take `time` once there is a connection.
 pub async fn fetch_info(
     connector: &Connector,
     url: &Url,
     request: &OrchestratorRequest,
     time: Duration,
-) -> Result<(Bytes, OrchestratorInfo), InfoError> {
+) -> Result<FetchedInfo, InfoError> {
     let stream = connector.connect(url, Alpn::Http2).await.map_err(InfoError::Connect)?;
+    let zone = stream.zone();
     let stream = Guarded::new(stream, Allowance::new(EXCHANGE));
     let exchange = async {
         let (sender, connection) = h2::client::Builder::new()
@@ -131,7 +142,7 @@ pub async fn fetch_info(
         .unwrap_or_else(|_| Err(InfoError::Timeout(url.clone(), time)))?;
     let info = OrchestratorInfo::decode(bytes.clone())
         .map_err(|error| InfoError::NoInfo(url.clone(), error.to_string()))?;
-    Ok((bytes, info))
+    Ok(FetchedInfo { bytes, info, zone })
 }
 
 /// The text of an error may hold what the peer said at its farewell.

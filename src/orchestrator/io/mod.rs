@@ -8,5 +8,5 @@ mod kept;
 mod pins;
 
 pub use discovery::{FindError, Finder, Listed, Way};
-pub use grpc::{InfoError, fetch_info, unframe};
+pub use grpc::{FetchedInfo, InfoError, fetch_info, unframe};
 pub use pins::PinFile;

@@ -181,7 +181,7 @@ impl Asking {
                 }
                 Err(error) => (Refusal::Down, Why::Nonsense(error), None),
             },
-            Ok(Answer { status, headers: told, body }) => {
+            Ok(Answer { status, headers: told, body, .. }) => {
                 let refusal = Refusal::of_status(status);
                 let why = Why::Refused { refusal, status, message: clean(&body, &headers) };
                 if refusal.scope() != Scope::Everyone || (question.is_of_session)(status, origin) {

@@ -154,7 +154,7 @@ impl Send {
         let stream = connector.connect(url, Alpn::Http1).await;
         let stream =
             stream.map_err(|e| RunnerError::NoAnswer(Step::Call, CallError::Connect(e)))?;
-        let left = Allowance::new(usize::MAX);
+        let (left, zone) = (Allowance::new(usize::MAX), stream.zone());
         let stream = Guarded::new(stream, left.clone());
         let (mut sender, connection) = http1::Builder::new()
             .max_headers(HEADER_LINES)
@@ -179,7 +179,7 @@ impl Send {
         let body = tokio::time::timeout(REFUSAL_TIME, read).await;
         let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes().to_vec());
         let (status, headers) = (parts.status.as_u16(), parts.headers);
-        Ok(Reply::Refused(Answer { status, headers, body: body.unwrap_or_default() }))
+        Ok(Reply::Refused(Answer { status, headers, body: body.unwrap_or_default(), zone }))
     }
 }
 

@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 
 use crate::capacity::{CANDIDATES_AT_ONCE, RUNNERS};
 use crate::fault::{Failure, Fault};
-use crate::http::Url;
 use crate::http::io::Call;
-use crate::orchestrator::DiscoveryList;
+use crate::http::{Giver, Url, Zone};
+use crate::orchestrator::{DiscoveryList, Runner};
 use crate::session::Network;
 use crate::session::selection::{Reason, Rejection};
 
@@ -40,12 +40,12 @@ pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Re
             }
         };
         match answer {
-            Ok(own) => {
+            Ok((own, zone)) => {
                 list.malformed += own.malformed;
                 list.beyond += own.beyond;
+                let runners = followed(own, Giver { url: &url, zone }, list);
                 if let Some(entry) = list.entries.get_mut(at) {
-                    let runners = own.entries.into_iter().flat_map(|entry| entry.runners);
-                    entry.runners = runners.take(RUNNERS).collect();
+                    entry.runners = runners;
                 }
             }
             Err(reason) => {
@@ -57,11 +57,31 @@ pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Re
     }
 }
 
-async fn ask(network: &Network, url: &Url) -> Result<DiscoveryList, String> {
+/// The runners in an orchestrator's own list that may be followed.
+fn followed(own: DiscoveryList, peer: Giver<'_>, list: &mut DiscoveryList) -> Vec<Runner> {
+    let (mut runners, mut strays) = (Vec::new(), Vec::new());
+    for mut runner in own.entries.into_iter().flat_map(|entry| entry.runners).take(RUNNERS) {
+        match runner.follow(peer) {
+            Ok(()) => runners.push(runner),
+            Err(stray) => strays.push(stray),
+        }
+    }
+    if let [stray, ..] = strays.as_slice() {
+        let peer = peer.url.authority();
+        log::warn!("{peer}: {} of its runners are left out; the first {stray}", strays.len());
+    }
+    strays.into_iter().for_each(|stray| list.on_stray(stray));
+    runners
+}
+
+async fn ask(network: &Network, url: &Url) -> Result<(DiscoveryList, Zone), String> {
     let answer = network.client.call(Call::get(url.join(OWN_LIST))).await;
     let answer = answer.map_err(|error| error.to_string())?;
     match answer.status {
-        200 => DiscoveryList::parse(&answer.body).map_err(|error| error.to_string()),
+        200 => {
+            let list = DiscoveryList::parse(&answer.body).map_err(|error| error.to_string())?;
+            Ok((list, answer.zone))
+        }
         404 => Err("has no runners (404)".to_owned()),
         status => Err(format!("gave status {status} for its list of runners")),
     }

@@ -153,7 +153,7 @@ async fn launch(
         None => started.await?,
     };
     let peer = &session.app_url;
-    app_answer(&answer.body, api, session, &runner.url)
+    app_answer(&answer.body, api, session, answer.giver(&runner.url))
         .map_err(|reason| RunnerError::Nonsense(Step::Start, peer.authority().clone(), reason))
 }
 
@@ -204,7 +204,7 @@ impl Ask for Reserve {
         if let Some(id) = session_id(&answer.body) {
             self.session.hold(&id);
         }
-        let session = session_answer(&answer.body, &self.url).map_err(|reason| {
+        let session = session_answer(&answer.body, answer.giver(&self.url)).map_err(|reason| {
             RunnerError::Nonsense(Step::Reserve, self.url.authority().clone(), reason)
         })?;
         Ok(Reply::Granted(session))

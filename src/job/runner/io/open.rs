@@ -8,8 +8,8 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::payments::RunnerPayments;
-use crate::http::Url;
 use crate::http::io::Answer;
+use crate::http::{Giver, Url};
 use crate::job::runner::{Next, Reservation, RunnerError, Step};
 use crate::payment::{Challenge, Kind, PaymentHeaders, clean};
 use crate::session::Network;
@@ -86,16 +86,18 @@ pub(in crate::job) async fn open<A: Ask>(
         headers = common.clone();
         payments = None;
         let next = match reservation.on_answer(answer.status) {
-            Next::Pay => match challenged(network, peer, kind, &answer.body, ask).await? {
-                Some((mut paid, payment)) => {
-                    payment.insert_into(&mut headers);
-                    paid.opened(Instant::now())?;
-                    payments = Some(paid);
-                    reservation.on_payment();
-                    continue;
+            Next::Pay => {
+                match challenged(network, answer.giver(peer), kind, &answer.body, ask).await? {
+                    Some((mut paid, payment)) => {
+                        payment.insert_into(&mut headers);
+                        paid.opened(Instant::now())?;
+                        payments = Some(paid);
+                        reservation.on_payment();
+                        continue;
+                    }
+                    None => reservation.on_expired(),
                 }
-                None => reservation.on_expired(),
-            },
+            }
             next @ (Next::Accepted | Next::AskAgain | Next::Refused | Next::NoEnd) => next,
         };
         match next {
@@ -118,18 +120,18 @@ pub(in crate::job) async fn open<A: Ask>(
 /// Has the signer answer a challenge; `None` where it finds the challenge expired.
 async fn challenged<A: Ask>(
     network: &Network,
-    peer: &Url,
+    peer: Giver<'_>,
     kind: Option<Kind>,
     body: &[u8],
     ask: &mut A,
 ) -> Result<Option<(RunnerPayments, PaymentHeaders)>, RunnerError> {
-    let at = || peer.authority().clone();
+    let at = || peer.url.authority().clone();
     let paid = network.payments.as_ref().ok_or_else(|| RunnerError::NeedsSigner(at()))?;
     let kind = kind.ok_or_else(|| RunnerError::NoPrice(at()))?;
     let challenge = Challenge::parse(body).map_err(|error| RunnerError::Challenge(at(), error))?;
     let id = challenge.manifest_id.clone();
     let mut payments = RunnerPayments::new(network, paid, peer, kind, challenge).await?;
-    match payments.open(peer, Instant::now()).await? {
+    match payments.open(peer.url, Instant::now()).await? {
         Some(headers) => {
             ask.on_paid(&id);
             Ok(Some((payments, headers)))

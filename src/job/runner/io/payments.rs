@@ -13,10 +13,10 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::http::Url;
 use crate::http::io::{Call, Client};
+use crate::http::{Giver, Url, follow};
+use crate::job::runner::RunnerError;
 use crate::job::runner::wire::is_id;
-use crate::job::runner::{RunnerError, follow};
 use crate::payment::io::{FreshTerms, Outcome, Payer, Told, Turn};
 use crate::payment::{
     Challenge, Kind, PaymentError, PaymentHeaders, PaymentSession, Terms, WireError,
@@ -42,7 +42,7 @@ impl RunnerPayments {
     pub(super) async fn new(
         network: &Network,
         paid: &Payments,
-        peer: &Url,
+        peer: Giver<'_>,
         kind: Kind,
         challenge: Challenge,
     ) -> Result<Self, RunnerError> {
@@ -50,10 +50,11 @@ impl RunnerPayments {
             None => Ok(None),
             Some(url) => follow(peer, url)
                 .map(Some)
-                .map_err(|stray| RunnerError::Stray(peer.authority().clone(), name, stray)),
+                .map_err(|stray| RunnerError::Stray(peer.url.authority().clone(), name, stray)),
         };
         let orchestrator = judged("orchestrator", &challenge.orchestrator)?;
         let payment_url = judged("payment_url", &challenge.payment_url)?;
+        let peer = peer.url;
         let manifest_id = challenge.manifest_id.clone();
         let url = match payment_url {
             Some(url) => url,

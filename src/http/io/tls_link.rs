@@ -1,0 +1,95 @@
+//! The link of ureq's chain that adds TLS under our own verifier.
+//!
+//! ureq's TLS settings take no verifier of ours, so TLS is a link in its chain of connectors (its `unversioned` module:
+//! the version is fixed in `Cargo.toml`).
+//!
+//! Does not: judge certificates.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use rustls::{ClientConnection, StreamOwned};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector as Link, Either, LazyBuffers, NextTimeout, Transport,
+    TransportAdapter,
+};
+
+use crate::http::io::agents::{BUFFER, Right};
+use crate::http::io::{Alpn, ConnectError, Connector};
+
+/// The link.
+#[derive(Debug)]
+pub(super) struct TlsLink {
+    pub(super) connector: Arc<Connector>,
+    pub(super) right: Right,
+}
+
+impl<In: Transport> Link<In> for TlsLink {
+    type Out = Either<In, TlsTransport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        let Some(transport) = chained else { return Ok(None) };
+        if !details.needs_tls() {
+            return Ok(Some(Either::A(transport)));
+        }
+        let carry = |error: ConnectError| ureq::Error::Io(io::Error::other(error));
+        let url = self.right.url(details.uri)?;
+        let peer = url.authority();
+        let (config, name) = self.connector.tls(peer, Alpn::Http1).map_err(carry)?;
+        let mut tls = ClientConnection::new(config, name)
+            .map_err(|error| carry(ConnectError::Tls(peer.clone(), error.to_string())))?;
+        let mut socket =
+            TransportAdapter::new(transport.boxed(), Arc::clone(&details.current_time));
+        socket.set_timeout(details.timeout);
+        while tls.is_handshaking() {
+            tls.complete_io(&mut socket)
+                .map_err(|error| carry(ConnectError::from_tls(peer, Alpn::Http1, error)))?;
+        }
+        let buffers = LazyBuffers::new(BUFFER, BUFFER);
+        Ok(Some(Either::B(TlsTransport { buffers, stream: StreamOwned::new(tls, socket) })))
+    }
+}
+
+pub(super) struct TlsTransport {
+    buffers: LazyBuffers,
+    stream: StreamOwned<ClientConnection, TransportAdapter>,
+}
+
+impl fmt::Debug for TlsTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsTransport").finish_non_exhaustive()
+    }
+}
+
+impl Transport for TlsTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.stream.sock.set_timeout(timeout);
+        let output = self.buffers.output().get(..amount).unwrap_or_default();
+        self.stream.write_all(output)?;
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.stream.sock.set_timeout(timeout);
+        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.sock.get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}
