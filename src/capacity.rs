@@ -102,8 +102,8 @@ pub const LINE_CHARS: usize = 1000;
 pub const URL_BYTES: usize = 8 << 10;
 /// What the service manager is asked for beyond the end of a wait while the agent starts.
 pub const START_MARGIN: Duration = Duration::from_secs(30);
-/// Characters of the status that the service manager shows: a line of a wide terminal.
-pub const STATUS_CHARS: usize = 200;
+/// Characters of the status that the service manager shows: what goes on, and a peer's message.
+pub const STATUS_CHARS: usize = 400;
 
 /// Time to resolve, connect and finish the TLS handshake.
 pub const CONNECT_TIME: Duration = Duration::from_secs(5);

@@ -13,6 +13,14 @@ pub fn shown(text: &str) -> String {
     line(text, MESSAGE_CHARS)
 }
 
+/// The same of what a program on a peer says, without its URLs: they may be credentials.
+pub fn said(text: &str) -> String {
+    let hidden = |word: &str| if word.contains("://") { "***".to_owned() } else { word.to_owned() };
+    // No more than can be shown is looked at.
+    let head: String = text.chars().take(MESSAGE_CHARS + 1).collect();
+    shown(&head.split(' ').map(hidden).collect::<Vec<_>>().join(" "))
+}
+
 /// `text` in one line of at most `most` characters; what is cut off shows as `…`.
 pub fn line(text: &str, most: usize) -> String {
     let harmless = |c| if is_harmful(c) { ' ' } else { c };
@@ -52,6 +60,15 @@ mod tests {
         check("\u{9b}2J\u{7f}", " 2J ");
         check("a\u{2028}b\u{202e}c", "a b c");
         check("déjà 東京", "déjà 東京");
+    }
+
+    #[test]
+    fn urls_are_hidden() {
+        assert_eq!(said("GET https://o/s3cret failed (http://a)"), "GET *** failed ***");
+        assert_eq!(said("a\nhttps://o/s3cret b"), "*** b");
+        assert_eq!(said("no  URL: //"), "no  URL: //");
+        let long = format!("{} https://o/s3cret", "x".repeat(MESSAGE_CHARS - 5));
+        assert!(!said(&long).contains("https://o"), "{}", said(&long));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod edge;
 use std::fs;
 use std::path::Path;
 
-use edge::{Edge, LIMIT, SMALL, temporary};
+use edge::{Edge, LIMIT, Manager, SMALL, temporary};
 use livepeer_edge::sandbox::{Handle, Options, Request, Sandbox, Target};
 use serde_json::{Value, json};
 
@@ -204,6 +204,27 @@ async fn a_new_configuration_with_a_camera_that_does_not_open_costs_no_further_j
     let before = only.counters().segments;
     segments(&only, before + 2).await;
     assert_eq!(only.counters().jobs, 2, "no job was started without a camera");
+    stop(edge, &[&only]);
+}
+
+#[tokio::test]
+async fn what_a_model_refuses_is_a_warning_and_stays_in_the_status() {
+    let (only, manager) = (sandbox(), Manager::new());
+    let file = temporary("model.toml");
+    write(&file, &only, "params = { effect = \"filesink location=x\" }\n");
+    let arguments = ["run", "--config", file.to_str().unwrap()];
+    let mut edge = Edge::start_with(&arguments, &[("NOTIFY_SOCKET", manager.path())]);
+    let words = "the model reports an error: `filesink` is no effect that may be used here";
+    let line = edge.hear(words);
+    assert!(line.starts_with("WARN ") && line.contains(&only.address().to_string()), "{line}");
+    let live = format!("live at {}", only.address());
+    manager.status(|status| *status == format!("{live}; {words}"));
+    // Other parameters, another chance.
+    write(&file, &only, "params = { effect = \"none\" }\n");
+    edge.signal("HUP");
+    manager.status(|status| status == live);
+    segments(&only, 1).await;
+    fs::remove_file(&file).unwrap();
     stop(edge, &[&only]);
 }
 

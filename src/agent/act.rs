@@ -117,6 +117,7 @@ impl Loop {
             });
             return None;
         }
+        self.forget_model();
         let (has_output, has_events) = (channels.output.is_some(), channels.events.is_some());
         self.held = Some(Held { job, parts: Parts::default() });
         Some(job::Event::Started { has_output, has_events })
@@ -141,6 +142,7 @@ impl Loop {
                 }
             }
         }
+        self.on_parameters();
         self.options.work.set_params(params);
     }
 

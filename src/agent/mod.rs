@@ -21,6 +21,7 @@ mod event;
 mod fanout;
 mod flow;
 mod losses;
+mod model;
 mod notify;
 mod pace;
 mod parts;

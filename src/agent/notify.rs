@@ -3,7 +3,7 @@
 //! | stage | ready | status | watchdog |
 //! |---|---|---|---|
 //! | finding, selecting, starting | not yet | who is asked | a stated wait, with its limit |
-//! | live | yes | where | fed when a segment went out or came back |
+//! | live | yes | where, and what is wrong with the model | fed when a segment went out or came back |
 //! | live, but the camera is gone | yes | so | a stated wait, for as long as the job is held |
 //! | waiting | yes | for what | a stated wait, to its end |
 //! | dark | yes | the camera is gone | a stated wait for each try to open it |
@@ -30,6 +30,8 @@ pub(super) struct Watch {
     was_held: bool,
     /// Why the camera gives nothing, while it does not.
     camera: String,
+    /// What was wrong with the model when last looked at.
+    model: Option<String>,
     /// Segments out and back when last looked at.
     moved: u64,
 }
@@ -43,6 +45,7 @@ impl Watch {
             stage: None,
             was_held: false,
             camera: String::new(),
+            model: None,
             moved: 0,
         }
     }
@@ -95,16 +98,16 @@ impl Watch {
             Stage::Live => {
                 if is_new {
                     self.ready();
+                }
+                let model = status.model.get();
+                if is_new || model != self.model {
+                    self.model = model;
+                    self.say_live(&place, is_held);
+                }
+                if is_new {
                     match held_until {
-                        None => {
-                            self.service.status(&format!("live at {place}"));
-                            self.service.alive(now);
-                        }
-                        Some(until) => {
-                            let text = format!("live at {place}, without video: {}", self.camera);
-                            self.service.status(&text);
-                            self.service.wait(until, now);
-                        }
+                        None => self.service.alive(now),
+                        Some(until) => self.service.wait(until, now),
                     }
                 }
                 let moved =
@@ -121,6 +124,17 @@ impl Watch {
             | Stage::Ending => {}
         }
         self.service.tick(now);
+    }
+
+    fn say_live(&mut self, place: &str, is_held: bool) {
+        let mut text = format!("live at {place}");
+        if is_held {
+            text.push_str(&format!(", without video: {}", self.camera));
+        }
+        if let Some(words) = &self.model {
+            text.push_str(&format!("; {words}"));
+        }
+        self.service.status(&text);
     }
 
     /// Nothing is going to move before `until`, for a reason that the agent can name.

@@ -25,7 +25,7 @@ use crate::clock::ClockDoubt;
 use crate::fault::chain;
 use crate::http::Url;
 use crate::job::runner::Known;
-use crate::job::{self, Loss, Machine, Outcome, Stage};
+use crate::job::{self, Loss, Machine, ModelHealth, Outcome, Stage};
 use crate::media::MediaError;
 use crate::media::io::Capture;
 use crate::session::Network;
@@ -88,6 +88,9 @@ pub(super) struct Loop {
     pub(super) camera_trouble: Say,
     pub(super) job_trouble: Say,
     pub(super) link_trouble: Say,
+    /// How the model does, by its events.
+    pub(super) model: ModelHealth,
+    pub(super) model_trouble: Say,
     /// Why the job is not paid, while it is not.
     pub(super) payment_trouble: Option<String>,
     /// Where the job was started last.
@@ -142,6 +145,8 @@ pub(super) async fn run(
         camera_trouble: Say::new("the camera is back"),
         job_trouble: Say::new("the job runs again"),
         link_trouble: Say::new("video gets through again"),
+        model: ModelHealth::default(),
+        model_trouble: Say::new("the model works again"),
         payment_trouble: None,
         orchestrator: None,
         clock: ClockDoubt::new(),
@@ -306,8 +311,7 @@ impl Loop {
                 job::Event::Output
             }
             Event::Job(event) => {
-                self.status.returned.add_event();
-                log::debug!("event {event}");
+                self.on_job_event(&event);
                 job::Event::JobEvent
             }
             Event::Stop => {

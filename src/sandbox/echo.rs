@@ -170,6 +170,8 @@ pub(crate) fn error(reason: &str, now: Duration) -> String {
 pub(crate) struct Status<'a> {
     /// Time since 1970.
     pub(crate) now: Duration,
+    /// When the stream began, as time since 1970.
+    pub(crate) began: Duration,
     /// Frames per second that came in.
     pub(crate) input_fps: f64,
     /// Frames per second that went out.
@@ -194,6 +196,7 @@ impl Status<'_> {
         json!({
             "type": "status",
             "timestamp": self.now.as_millis() as u64,
+            "start_time": self.began.as_millis() as u64,
             "state": state,
             "input_status": { "fps": self.input_fps },
             "inference_status": {
@@ -274,6 +277,7 @@ mod tests {
     fn a_status_is_worded_as_the_runner_words_it() {
         let status = Status {
             now: Duration::from_millis(1234),
+            began: Duration::from_millis(34),
             input_fps: 24.0,
             output_fps: 23.9,
             params: &json!({"effect": "edge"}),
@@ -281,7 +285,7 @@ mod tests {
         };
         let event: Value = serde_json::from_str(&status.to_json()).unwrap();
         assert_eq!(event["type"], "status");
-        assert_eq!(event["timestamp"], 1234);
+        assert_eq!((&event["timestamp"], &event["start_time"]), (&json!(1234), &json!(34)));
         assert_eq!(event["state"], "ONLINE");
         assert_eq!(event["inference_status"]["fps"], 23.9);
         assert_eq!(event["inference_status"]["last_params"]["effect"], "edge");
@@ -294,6 +298,7 @@ mod tests {
         let state = |now: u64| {
             let status = Status {
                 now: Duration::from_secs(now),
+                began: Duration::ZERO,
                 input_fps: 24.0,
                 output_fps: 24.0,
                 params: &params,

@@ -1,13 +1,13 @@
 //! The one place where counters and states are found: shared cells that the parts write and anybody reads.
 //!
-//! Writing is an atomic store, so the snapshot costs nothing while nobody reads.
+//! Writing is an atomic store, or of words a short lock when they change, so the snapshot costs nothing while nobody reads.
 //!
 //! Does not: measure, print or serve; commands do.
 
 mod latency;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::media::io::AccessUnits;
@@ -26,6 +26,27 @@ pub struct Status {
     pub returned: Arc<Returned>,
     /// What is paid.
     pub payment: Arc<Paid>,
+    /// What is wrong with the model, as it says itself.
+    pub model: Arc<ModelWords>,
+}
+
+/// What is wrong with the model of the job, in one line; nothing where all is well.
+#[derive(Debug, Default)]
+pub struct ModelWords(Mutex<Option<String>>);
+
+impl ModelWords {
+    /// From now on this.
+    pub fn set(&self, words: Option<&str>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_deref() != words {
+            *kept = words.map(str::to_owned);
+        }
+    }
+
+    /// What was set last.
+    pub fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// The time that is paid for, by our own estimate: seconds plus one, and 0 where nothing is paid by time.

@@ -12,6 +12,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -173,6 +174,50 @@ impl Ended {
         };
         assert_eq!(self.stderr.lines().last(), Some(error), "nothing follows it");
         error
+    }
+}
+
+/// The service manager of a program that is told of its socket in `NOTIFY_SOCKET`.
+pub(crate) struct Manager {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Manager {
+    pub(crate) fn new() -> Self {
+        // The path of a socket is short.
+        static NTH: AtomicU32 = AtomicU32::new(0);
+        let name = format!("edge-{}-{}", std::process::id(), NTH.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_read_timeout(Some(LIMIT)).expect("a limit");
+        Self { socket, path }
+    }
+
+    /// Where it listens.
+    pub(crate) fn path(&self) -> &str {
+        self.path.to_str().expect("UTF-8")
+    }
+
+    /// Waits until the status is as wanted, and gives it.
+    #[track_caller]
+    pub(crate) fn status(&self, wanted: impl Fn(&str) -> bool) -> String {
+        let mut seen = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(length) = self.socket.recv(&mut buffer) {
+            let text = String::from_utf8(buffer[..length].to_vec()).expect("UTF-8");
+            match text.strip_prefix("STATUS=") {
+                Some(status) if wanted(status) => return status.to_owned(),
+                _ => seen.push(text),
+            }
+        }
+        panic!("not the wanted status in {seen:#?}");
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 

@@ -38,6 +38,8 @@ struct State {
 pub(super) struct App {
     job: Job,
     world: Arc<World>,
+    /// As time since 1970.
+    began: Duration,
     state: Mutex<State>,
 }
 
@@ -45,7 +47,7 @@ pub(super) struct App {
 pub(super) async fn run(launch: Launch, world: Arc<World>) {
     let Launch { job, updates } = launch;
     let params = job.params.as_object().cloned().unwrap_or_default();
-    let app = App { job, world, state: Mutex::default() };
+    let app = App { job, world, began: since_1970(), state: Mutex::default() };
     app.update(params);
     log::info!("sandbox: job {} runs", app.job.manifest);
     tokio::select! {
@@ -227,6 +229,7 @@ impl App {
                 let state = self.lock();
                 Status {
                     now: since_1970(),
+                    began: self.began,
                     input_fps: input.look(state.input_frames, elapsed),
                     output_fps: output.look(state.output_frames, elapsed),
                     params: &Value::Object(state.params.clone()),
