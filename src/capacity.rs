@@ -22,8 +22,8 @@ pub const SEGMENTS_IN_FLIGHT: usize = 3;
 pub const SEGMENTS_KEPT: u64 = 5;
 /// Verdicts on encoders that are kept; each is one element at one size.
 pub const ENCODER_VERDICTS: usize = 32;
-/// Frames of audio that may wait for the next picture: 0.64 s of 20 ms each.
-pub const AUDIO_FRAMES: usize = 32;
+/// Frames of audio that may wait for the next picture: 3.2 s of 20 ms each, for pictures that come every 2.5 s.
+pub const AUDIO_FRAMES: usize = 160;
 /// Files of stored input: a day's in segments of 1 s, the shortest.
 pub const STORE_FILES: usize = 86_400;
 /// Cameras whose H.264 was measured; each is one at one address, in one mode.
@@ -144,9 +144,11 @@ pub const SINGLE_SHOT_TIME: Duration = Duration::from_secs(600);
 pub const CALL_BODY: u64 = 32 << 20;
 /// A chunk that the transport does not take within this time fails its segment (Python gateway).
 pub const CHUNK_TIME: Duration = Duration::from_secs(5);
-/// Time for an encoder to encode a few frames before it is chosen. The slowest software encoder here needs
-/// 0.2 s, and hardware less; the device's owner waits for it once.
-pub const TRIAL_TIME: Duration = Duration::from_secs(1);
+/// Time for a software encoder to encode a few frames before it is chosen; the slowest here needs 0.2 s.
+pub const SOFTWARE_TRIAL_TIME: Duration = Duration::from_secs(1);
+/// The same for hardware, which needs less but competes with everything else that starts when a device boots: an
+/// encoder that is passed over by mistake costs the device most of a core.
+pub const HARDWARE_TRIAL_TIME: Duration = Duration::from_secs(4);
 /// Time for the encoder to give out what it holds at a stop: 3 frames at 24 frames/s, and some more.
 pub const ENCODER_TIME: Duration = Duration::from_millis(150);
 /// Time for a camera to show its first frames when it is tried: Argus needs 2 to 3 s, a camera of the network

@@ -11,8 +11,9 @@
 //! An encoder that fails at work has stumbled: it is taken again at once, as those of the Pi were seen to stop
 //! after 11 to 13 hours and go on when restarted. If it fails again before the time is up, it is passed over.
 //!
-//! A failure holds until a time, in seconds since 1970: a device may have been in use by another program. A
-//! clock that was set back since makes it void.
+//! A failure holds until a time, in seconds since 1970: a device may have been in use by another program. The
+//! first failed trial holds for minutes only, as a machine may be busy while it boots. A clock that was set back
+//! since makes it void.
 //!
 //! Does not: read or write the file, and does not ask the clock.
 
@@ -23,7 +24,9 @@ use crate::capacity::ENCODER_VERDICTS;
 use crate::media::Video;
 use crate::words;
 
-/// How long it holds that an encoder failed its trial.
+/// How long it holds that an encoder failed its first trial.
+pub const AFTER_FIRST_TRIAL: Duration = Duration::from_secs(10 * 60);
+/// How long it holds that an encoder failed its trial again.
 pub const AFTER_TRIAL: Duration = Duration::from_secs(24 * 3600);
 /// How long it holds that an encoder failed at work, though it had passed its trial.
 pub const AFTER_FAILURE: Duration = Duration::from_secs(3600);
@@ -132,6 +135,15 @@ impl Verdicts {
         self.0.retain(|(known, _)| known != case);
     }
 
+    /// An encoder failed its trial.
+    pub fn on_trial_failure(&mut self, case: Case, why: &str, now: Duration) {
+        let has_failed = |(known, verdict): &(Case, Verdict)| {
+            *known == case && matches!(verdict, Verdict::Fails { .. })
+        };
+        let holds = if self.0.iter().any(has_failed) { AFTER_TRIAL } else { AFTER_FIRST_TRIAL };
+        self.note(case, Verdict::Fails { until: now + holds, why: one_line(why) });
+    }
+
     /// An encoder failed at work.
     pub fn on_failure(&mut self, case: Case, why: &str, now: Duration) {
         let (until, why) = (now + AFTER_FAILURE, one_line(why));
@@ -179,6 +191,23 @@ mod tests {
 
     fn fails(until: Duration) -> Verdict {
         Verdict::Fails { until, why: "no frame came".into() }
+    }
+
+    #[test]
+    fn a_first_failed_trial_holds_for_minutes_and_the_next_for_a_day() {
+        let mut verdicts = Verdicts::default();
+        verdicts.on_trial_failure(case("a"), "busy", NOW);
+        let again = NOW + AFTER_FIRST_TRIAL;
+        assert!(verdicts.on(&case("a"), again - Duration::from_secs(1)).is_some());
+        assert!(verdicts.on(&case("a"), again).is_none(), "it is tried again");
+        // Read back from the file in between.
+        let (mut verdicts, _) = Verdicts::parse(&verdicts.text());
+        verdicts.on_trial_failure(case("a"), "no frame\ncame", again);
+        let day = again + AFTER_TRIAL;
+        assert!(verdicts.on(&case("a"), day - Duration::from_secs(1)).is_some());
+        verdicts.note(case("a"), Verdict::Works);
+        verdicts.on_trial_failure(case("a"), "busy", day);
+        assert!(verdicts.on(&case("a"), day + AFTER_FIRST_TRIAL).is_none(), "it had worked since");
     }
 
     #[test]

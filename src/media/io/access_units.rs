@@ -89,6 +89,8 @@ pub struct Counts {
     pub encoded: u64,
     /// Access units dropped before the network, by reason.
     pub dropped: Dropped,
+    /// Frames of sound dropped since the microphone was opened, for want of a picture to leave with.
+    pub dropped_audio: u64,
     /// Segments begun.
     pub segments: u64,
     /// Bytes of transport stream.
@@ -138,10 +140,15 @@ impl AccessUnits {
 
     /// How many so far.
     pub fn counts(&self) -> Counts {
+        let (dropped, dropped_audio) = {
+            let state = self.0.lock();
+            (state.queue.dropped(), state.heard.dropped())
+        };
         Counts {
             captured: self.0.captured.load(Ordering::Relaxed),
             encoded: self.0.encoded.load(Ordering::Relaxed),
-            dropped: self.0.lock().queue.dropped(),
+            dropped,
+            dropped_audio,
             segments: self.0.segments.load(Ordering::Relaxed),
             bytes: self.0.bytes.load(Ordering::Relaxed),
         }

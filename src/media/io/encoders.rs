@@ -15,7 +15,7 @@ use gstreamer::prelude::*;
 use crate::media::choice::{Candidate, choose};
 use crate::media::encoder::{self, Element, Kind, ROWS, Row, SOFTWARE};
 use crate::media::io::trial::trial;
-use crate::media::verdicts::{AFTER_TRIAL, Case, Verdict, Verdicts};
+use crate::media::verdicts::{Case, Verdict, Verdicts};
 use crate::media::{MediaError, Options};
 use crate::state_file::io::StateFile;
 
@@ -23,7 +23,7 @@ use crate::state_file::io::StateFile;
 const FILE_BYTES: u64 = 64 << 10;
 
 /// The encoder that `options` name, or the first that works. May block while it tries them, each for at
-/// most [`TRIAL_TIME`](crate::capacity::TRIAL_TIME).
+/// most [`HARDWARE_TRIAL_TIME`](crate::capacity::HARDWARE_TRIAL_TIME).
 pub(super) fn encoder(options: &Options) -> Result<Element, MediaError> {
     if let Some(wanted) = options.encoder.element.as_deref() {
         let row =
@@ -49,11 +49,10 @@ pub(super) fn encoder(options: &Options) -> Result<Element, MediaError> {
     let level = if choice.tried.is_empty() { log::Level::Debug } else { log::Level::Info };
     log::log!(level, "{}", choice.reason());
     for (element, result) in &choice.tried {
-        let verdict = match result {
-            Ok(()) => Verdict::Works,
-            Err(why) => Verdict::Fails { until: now + AFTER_TRIAL, why: why.clone() },
-        };
-        verdicts.note(case(element), verdict);
+        match result {
+            Ok(()) => verdicts.note(case(element), Verdict::Works),
+            Err(why) => verdicts.on_trial_failure(case(element), why, now),
+        }
     }
     if !choice.tried.is_empty() {
         memory.write(&verdicts);

@@ -8,25 +8,34 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::capacity::{PIPELINE_STOP_TIME, TRIAL_TIME};
+use crate::capacity::{HARDWARE_TRIAL_TIME, PIPELINE_STOP_TIME, SOFTWARE_TRIAL_TIME};
 use crate::media::encoder::{Element, Kind};
 use crate::media::io::bounded::within;
 use crate::media::io::running::{self, End, Ending, Running, Watch};
 use crate::media::pipeline::{self, TRIAL_FRAMES, UNITS};
 use crate::media::{MediaError, Source, Speed, Video};
 
-/// Blocks for at most [`TRIAL_TIME`], and as long again while the driver is opened. The error says what is
+/// Blocks for at most the time of its kind, and as long again while the driver is opened. The error says what is
 /// wrong with the encoder.
 pub(super) fn trial(element: &Element, video: &Video, speed: Speed) -> Result<(), String> {
     let description = pipeline::trial(video, element, speed);
     let kind = element.row.kind;
-    let limit = 2 * TRIAL_TIME + PIPELINE_STOP_TIME;
+    let limit = 2 * time(kind) + PIPELINE_STOP_TIME;
     within(&element.name, limit, move || encode(&description, kind))
         .unwrap_or_else(|| Err("its driver does not answer".to_owned()))
+}
+
+/// How long the frames may take.
+fn time(kind: Kind) -> Duration {
+    match kind {
+        Kind::Hardware => HARDWARE_TRIAL_TIME,
+        Kind::Software => SOFTWARE_TRIAL_TIME,
+    }
 }
 
 fn encode(description: &str, kind: Kind) -> Result<(), String> {
@@ -51,7 +60,7 @@ fn encode(description: &str, kind: Kind) -> Result<(), String> {
     let watch = Watch { source: Source::Test, had_media: || true, on_end, ending: ending.clone() };
     let running = Running::open(built, watch).map_err(said)?;
     running.play(&ending);
-    let has_ended = told.recv_timeout(TRIAL_TIME).is_ok();
+    let has_ended = told.recv_timeout(time(kind)).is_ok();
     drop(running);
     let frames = frames.load(Ordering::Relaxed).min(TRIAL_FRAMES);
     match ending.known() {
@@ -60,7 +69,7 @@ fn encode(description: &str, kind: Kind) -> Result<(), String> {
         // The processor may be busy at a start, but it does not stop working.
         None if !has_ended && frames > 0 && kind == Kind::Software => Ok(()),
         Some(End::EndOfStream) | None => {
-            Err(format!("{frames} of {TRIAL_FRAMES} frames came out within {TRIAL_TIME:?}"))
+            Err(format!("{frames} of {TRIAL_FRAMES} frames came out within {:?}", time(kind)))
         }
     }
 }

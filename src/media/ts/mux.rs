@@ -9,7 +9,9 @@
 //!             header 4 │ PCR 8 │ PES header 19 │ (AUD) data  header 4 │ data 184  header 4 │ stuffing │ data
 //! ```
 //!
-//! Audio follows the access unit it came with, under its own PID and counter; the PCR stays with video.
+//! Audio follows the access unit it came with, under its own PID and counter; the PCR stays with video. Where pictures
+//! are more than 100 ms apart, packets with nothing but the PCR go before the picture, as the standard wants one at
+//! least so often (ISO/IEC 13818-1, 2.7.2).
 //!
 //! Does not: cut segments (the segmenter does), and does not look into the pictures.
 
@@ -28,6 +30,11 @@ pub const VIDEO_PID: u16 = 0x100;
 /// clock has one access unit on the wire per frame period, and must have it whole before its DTS; 100 ms is
 /// the longest gap between two references that the standard allows, so it covers every rate from 10 frames/s.
 pub const CLOCK_LEAD: u64 = Ticks::PER_SECOND / 10;
+
+/// From one clock reference to the next, where pictures come more seldom: within the 100 ms of the standard.
+const CLOCK_STEP: u64 = Ticks::PER_SECOND * 9 / 100;
+/// Pictures that are further apart follow a pause, which no references fill.
+const LONGEST_GAP: u64 = Ticks::PER_SECOND * 5;
 
 const PAT_PID: u16 = 0;
 const PROGRAM: u16 = 1;
@@ -60,6 +67,8 @@ pub struct Muxer {
     pmt: Continuity,
     video: Continuity,
     audio: Continuity,
+    /// The last clock reference.
+    clock: Option<Ticks>,
     codec: Option<AudioCodec>,
     /// That of the program map, 5 bits.
     version: u8,
@@ -70,6 +79,11 @@ pub struct Muxer {
 pub(super) struct Continuity(u8);
 
 impl Continuity {
+    /// That of the last packet, which one without payload repeats.
+    fn last(self) -> u8 {
+        self.0.wrapping_sub(1) & 0x0f
+    }
+
     pub(super) fn take(&mut self) -> u8 {
         let now = self.0;
         self.0 = (now + 1) & 0x0f;
@@ -115,12 +129,16 @@ impl Muxer {
             audio.iter().map(|frame| audio::packets(codec, frame)).sum::<usize>()
         });
         let tables = if begins_segment { 2 } else { 0 };
-        let packets = tables + 1 + behind_first.div_ceil(PAYLOAD) + in_audio;
+        let clocks = self.clocks_before(unit.dts.minus(CLOCK_LEAD));
+        let packets = tables + clocks.len() + 1 + behind_first.div_ceil(PAYLOAD) + in_audio;
 
         let mut out = Vec::with_capacity(packets * PACKET);
         if begins_segment {
             table(&mut out, PAT_PID, self.pat.take(), &pat());
             table(&mut out, PMT_PID, self.pmt.take(), &pmt(self.codec, self.version));
+        }
+        for clock in clocks {
+            clock_alone(&mut out, self.video.last(), clock);
         }
         let head = pes_header(counted, unit.pts, unit.dts);
         self.first(&mut out, unit, [&head, delimiter]);
@@ -138,6 +156,14 @@ impl Muxer {
         Bytes::from(out)
     }
 
+    /// The clock references that are due before one at `next`.
+    fn clocks_before(&self, next: Ticks) -> impl ExactSizeIterator<Item = Ticks> + use<> {
+        let last = self.clock.unwrap_or(next);
+        let gap = u64::try_from(next.since(last)).ok().filter(|gap| *gap <= LONGEST_GAP);
+        let count = gap.unwrap_or(0).saturating_sub(1) / CLOCK_STEP;
+        (0..count as u32).map(move |nth| last.plus(u64::from(nth + 1) * CLOCK_STEP))
+    }
+
     /// The packet that starts the PES packet: clock reference, key flag, PES header, first data.
     fn first(&mut self, out: &mut Vec<u8>, unit: &AccessUnit<'_>, front: [&[u8]; 2]) {
         let room = PAYLOAD - CLOCK - front.iter().map(|part| part.len()).sum::<usize>();
@@ -147,7 +173,9 @@ impl Muxer {
         header(out, VIDEO_PID, true, true, self.video.take());
         out.push((CLOCK - 1 + stuffing) as u8);
         out.push(0x10 | if unit.is_key { 0x40 } else { 0 });
-        out.extend_from_slice(&clock_reference(unit.dts.minus(CLOCK_LEAD)));
+        let clock = unit.dts.minus(CLOCK_LEAD);
+        self.clock = Some(clock);
+        out.extend_from_slice(&clock_reference(clock));
         out.resize(out.len() + stuffing, 0xff);
         front.iter().for_each(|part| out.extend_from_slice(part));
         out.extend_from_slice(data);
@@ -159,6 +187,15 @@ pub(super) fn header(out: &mut Vec<u8>, pid: u16, start: bool, adaptation: bool,
     let [high, low] = pid.to_be_bytes();
     let control = if adaptation { 0x30 } else { 0x10 };
     out.extend_from_slice(&[SYNC, high | if start { 0x40 } else { 0 }, low, control | continuity]);
+}
+
+/// A packet of video that holds a clock reference and no payload, so its counter stays that of the packet before it.
+fn clock_alone(out: &mut Vec<u8>, continuity: u8, clock: Ticks) {
+    let end = out.len() + PACKET;
+    let [high, low] = VIDEO_PID.to_be_bytes();
+    out.extend_from_slice(&[SYNC, high, low, 0x20 | continuity, (PAYLOAD - 1) as u8, 0x10]);
+    out.extend_from_slice(&clock_reference(clock));
+    out.resize(end, 0xff);
 }
 
 /// An adaptation field of `len` bytes that says nothing; it fills up a packet.
@@ -314,6 +351,35 @@ mod tests {
         }
         // A time below the lead wraps.
         assert_eq!(clock_reference(Ticks::new(0).minus(1)), [0xff, 0xff, 0xff, 0xff, 0xfe, 0]);
+    }
+
+    /// The clock references of pictures at these times, ms.
+    #[track_caller]
+    fn check_clocks(pictures: &[u64], expected: &[u64]) {
+        let (mut muxer, mut clocks, mut all) = (Muxer::new(), Vec::new(), Vec::new());
+        for (nth, at) in pictures.iter().enumerate() {
+            let muxed = muxer.mux(&unit(&[0, 0, 1, 0x41, 7], 90_000 + at * 90, false), nth == 0);
+            all.extend_from_slice(&muxed);
+        }
+        for packet in all.chunks(PACKET) {
+            if packet[3] & 0x20 != 0 && packet[4] > 0 && packet[5] & 0x10 != 0 {
+                let mut clock = [0; 8];
+                clock[2..].copy_from_slice(&packet[6..12]);
+                clocks.push(((u64::from_be_bytes(clock) >> 15) + CLOCK_LEAD - 90_000) / 90);
+            }
+        }
+        assert_eq!(clocks, expected);
+        let gaps = read(&all).iter().filter(|report| matches!(report, Report::Gap { .. })).count();
+        assert_eq!(gaps, 0, "counters go on");
+    }
+
+    #[test]
+    fn clock_references_come_every_100_ms_however_seldom_pictures_are() {
+        check_clocks(&[0, 42, 132], &[0, 42, 132]);
+        check_clocks(&[0, 100], &[0, 90, 100]);
+        check_clocks(&[0, 400, 440], &[0, 90, 180, 270, 360, 400, 440]);
+        // After a pause, and where time goes back, there is nothing to fill.
+        check_clocks(&[0, 5001, 4000], &[0, 5001, 4000]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Frames of audio that wait for the next picture, with which they leave: video never waits for them.
 //!
-//! Full, the oldest makes room: pictures stay away, and sound without them is not sent.
+//! Full, the oldest makes room and is counted: pictures stay away, and sound without them is not sent.
 //!
 //! Does not: encode; a microphone's pipeline does.
 
@@ -20,6 +20,7 @@ pub(super) struct Heard {
     codec: Option<AudioCodec>,
     waiting: Deque<(Duration, gst::Buffer), AUDIO_FRAMES>,
     last: Option<Ticks>,
+    dropped: u64,
 }
 
 impl Heard {
@@ -33,10 +34,16 @@ impl Heard {
         self.codec
     }
 
+    /// Frames that were dropped for want of a picture to leave with.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     /// A frame with this running time.
     pub(super) fn push(&mut self, running: Duration, frame: gst::Buffer) {
         if self.waiting.is_full() {
             self.waiting.pop_front();
+            self.dropped += 1;
         }
         let _ = self.waiting.push_back((running, frame));
     }
