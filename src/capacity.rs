@@ -74,6 +74,8 @@ pub const ADDRESSES: usize = 8;
 pub const CALLS: usize = CANDIDATES_AT_ONCE + 3;
 /// Certificates that stay pinned.
 pub const PINS: usize = 256;
+/// Certificates that are remembered of the hosts that one orchestrator names: four channels, a runner, and calls.
+pub const PINS_UNDER: usize = 8;
 /// Candidate orchestrators of one selection.
 pub const CANDIDATES: usize = 64;
 /// Candidates asked for their info at once (protocol.md, section 8).

@@ -17,14 +17,16 @@ mod skip;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use edge::{Edge, LIMIT, SMALL, temporary};
 use livepeer_edge::capacity::CALL_TIME;
 use livepeer_edge::fault::{Fault, chain};
-use livepeer_edge::http::io::{Alpn, Call};
-use livepeer_edge::http::{Fingerprint, Url, Zone};
+use livepeer_edge::http::io::{Alpn, Call, Client, Connector};
+use livepeer_edge::http::{
+    Authority, CaVerdict, Distrust, Fingerprint, Giver, Judge, Url, Zone, follow,
+};
 use livepeer_edge::orchestrator::{Capability, OnChange, Pipeline, TrustOptions};
 use livepeer_edge::sandbox::{Handle, Options, Sandbox};
 use livepeer_edge::segment::Seq;
@@ -133,6 +135,52 @@ async fn whoever_is_named_by_a_peer_out_there_is_not_on_this_machine() {
         let words = "leads to 127.0.0.1, which is on this machine; refused";
         check_refuses(ways(&TrustOptions::Insecure, None, &given).await, &url, words);
     }
+}
+
+/// Believes everybody, and writes down who was judged, and under which orchestrator.
+#[derive(Debug, Default)]
+struct Listing(Mutex<Vec<(String, Option<String>)>>);
+
+impl Judge for Listing {
+    fn judge(
+        &self,
+        peer: &Authority,
+        under: Option<&Authority>,
+        _: &Fingerprint,
+        _: &CaVerdict,
+    ) -> Result<(), Distrust> {
+        let under = under.map(ToString::to_string);
+        self.0.lock().unwrap().push((peer.to_string(), under));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_host_is_judged_under_the_orchestrator_that_named_it_whatever_the_way() {
+    let (certificate, key) = self_signed();
+    let host =
+        Url::parse(&format!("https://127.0.0.1:{}", serve_tls(vec![certificate], &key, &[])));
+    let host = host.unwrap();
+    let named_by = |orchestrator: &str| {
+        let orchestrator = Url::parse(orchestrator).unwrap();
+        follow(Giver { url: &orchestrator, zone: Zone::ThisMachine }, host.clone()).unwrap()
+    };
+    let judge = Arc::new(Listing::default());
+    let connector = Arc::new(Connector::new(judge.clone()));
+    let client = Client::new(Arc::clone(&connector));
+    let mut expected = Vec::new();
+    for (url, under) in [
+        (host.clone(), None),
+        (named_by("https://localhost:1"), Some("localhost:1".to_owned())),
+        (named_by("https://localhost:2"), Some("localhost:2".to_owned())),
+    ] {
+        drop(connector.connect(&url, Alpn::Http1).await.unwrap());
+        // It is no HTTP that comes back.
+        let _ = client.call(Call::get(url.clone()).within(CALL_TIME)).await;
+        expected.extend([(); 2].map(|()| (url.authority().to_string(), under.clone())));
+    }
+    assert_eq!(*judge.0.lock().unwrap(), expected);
+    assert_eq!(named_by(&host.to_string()).under(), None, "it is that orchestrator itself");
 }
 
 #[tokio::test]

@@ -31,7 +31,13 @@ const TIME: Duration = Duration::from_millis(20);
 struct TrustAll;
 
 impl Judge for TrustAll {
-    fn judge(&self, _: &Authority, _: &Fingerprint, _: &CaVerdict) -> Result<(), Distrust> {
+    fn judge(
+            &self,
+            _: &Authority,
+            _: Option<&Authority>,
+            _: &Fingerprint,
+            _: &CaVerdict,
+        ) -> Result<(), Distrust> {
         Ok(())
     }
 }

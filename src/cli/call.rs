@@ -100,7 +100,9 @@ pub async fn run(config: Config, wish: Wish, mut stop: Stop) -> Result<(), Error
     let options = wish.options().map_err(failed)?;
     let reach = Reach::new(&config).map_err(Error::Reach)?;
     let trust = config.trust.clone();
-    let network = Network::new(trust, config.state_directory.as_deref(), reach.payments.clone());
+    let (state, payments) = (config.state_directory.as_deref(), reach.payments.clone());
+    let orchestrators = &reach.endpoints.orchestrators;
+    let network = Network::with_orchestrators(trust, state, payments, orchestrators);
     let called = async {
         let mut answer = call(&config, &reach, &network, &runner.options, options).await?;
         copy(&mut answer).await

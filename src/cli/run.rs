@@ -61,7 +61,9 @@ fn place(
     let reach = Reach::keeping(config, signers).map_err(Error::Reach)?;
     let payments = reach.payments.clone();
     let state = config.state_directory.as_deref();
-    let network = Network::new(config.trust.clone(), state, payments.clone());
+    let orchestrators = &reach.endpoints.orchestrators;
+    let network =
+        Network::with_orchestrators(config.trust.clone(), state, payments.clone(), orchestrators);
     let params = config.job.params.clone();
     let work = match config.runner.clone() {
         Some(runner) => Work::Runner { options: runner.options, api: runner.api, params },

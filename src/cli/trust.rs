@@ -2,6 +2,7 @@
 //!
 //! Does not: reach anybody, or tell an agent that runs.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Error, print};
@@ -37,13 +38,14 @@ impl std::error::Error for TrustError {}
 pub fn trust(config: &Config, forget: Option<&str>) -> Result<(), Error> {
     let directory = config.state_directory.as_deref();
     let directory = directory.ok_or(Error::Trust(TrustError::NoDirectory))?;
-    let file = PinFile::open(TrustOptions::default(), Some(directory));
+    let file = PinFile::open(TrustOptions::default(), Some(directory), &config.orchestrators);
     let pins = file.pins();
     let Some(host) = forget else {
-        pins.iter().for_each(|(peer, print_of)| print(&format!("{peer} {print_of}\n")));
+        pins.iter().for_each(|pin| print(&format!("{pin}\n")));
         return Ok(());
     };
-    let of_host: Vec<&String> = pins.keys().filter(|peer| is_of(peer, host)).collect();
+    let peers = pins.iter().map(|pin| pin.peer.as_str()).filter(|peer| is_of(peer, host));
+    let of_host: BTreeSet<&str> = peers.collect();
     if of_host.is_empty() {
         return Err(Error::Trust(TrustError::NotPinned(host.to_owned())));
     }

@@ -25,7 +25,13 @@ pub struct ServiceTrust {
 }
 
 impl Judge for ServiceTrust {
-    fn judge(&self, peer: &Authority, seen: &Fingerprint, ca: &CaVerdict) -> Result<(), Distrust> {
+    fn judge(
+        &self,
+        peer: &Authority,
+        _: Option<&Authority>,
+        seen: &Fingerprint,
+        ca: &CaVerdict,
+    ) -> Result<(), Distrust> {
         match (self.pins.get(peer), ca) {
             (Some(wanted), _) if wanted == seen => Ok(()),
             (Some(wanted), _) => Err(Distrust::Pinned { wanted: *wanted, seen: *seen }),
@@ -49,7 +55,7 @@ mod tests {
         let peer = Url::parse("https://signer.example:8081").unwrap().authority().clone();
         let pins = pin.map(|print| (peer.clone(), print)).into_iter().collect();
         let trust = ServiceTrust { pins, ca_file: None };
-        assert_eq!(trust.judge(&peer, &OURS, &ca), expected);
+        assert_eq!(trust.judge(&peer, None, &OURS, &ca), expected);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
-use crate::http::url::Authority;
+use crate::http::{Authority, Url};
 use crate::words;
 
 /// The SHA-256 of a certificate in DER form.
@@ -88,6 +88,13 @@ pub enum Distrust {
         /// The certificate that the peer showed.
         seen: Fingerprint,
     },
+    /// An authority vouched for the peer's certificate before, and none does now.
+    VouchedBefore {
+        /// The certificate that the peer showed.
+        seen: Fingerprint,
+        /// Why no authority vouches for it.
+        reason: String,
+    },
     /// The policy pins certificates, but none for this peer.
     NotPinned {
         /// The certificate that the peer showed.
@@ -111,6 +118,10 @@ impl fmt::Display for Distrust {
             Self::Pinned { wanted, seen } => {
                 write!(f, "certificate {seen} is not the pinned one {wanted}")
             }
+            Self::VouchedBefore { seen, reason } => write!(
+                f,
+                "certificate {seen} is not signed by a known authority ({reason}), and the one before it was; if that is right, use `livepeer-edge trust forget`"
+            ),
             Self::NotPinned { seen } => {
                 write!(f, "no certificate is pinned for it; it shows {seen}")
             }
@@ -125,8 +136,14 @@ impl std::error::Error for Distrust {}
 
 /// Knows the policy of trust and judges certificates by it.
 pub trait Judge: fmt::Debug + Send + Sync {
-    /// Whether `peer` may show the certificate `seen`.
-    fn judge(&self, peer: &Authority, seen: &Fingerprint, ca: &CaVerdict) -> Result<(), Distrust>;
+    /// Whether `peer`, which the orchestrator `under` named if it is not one itself, may show the certificate `seen`.
+    fn judge(
+        &self,
+        peer: &Authority,
+        under: Option<&Authority>,
+        seen: &Fingerprint,
+        ca: &CaVerdict,
+    ) -> Result<(), Distrust>;
 }
 
 /// This machine's clock, as far as certificates are concerned: there is one, whoever asks.
@@ -199,20 +216,22 @@ fn valid_time(error: &rustls::Error) -> Option<UnixTime> {
 #[derive(Debug)]
 pub struct TlsPeer {
     peer: Authority,
+    under: Option<Authority>,
     judge: Arc<dyn Judge>,
     ca: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
 impl TlsPeer {
-    /// A verifier that asks `ca` (the system's authorities; `None` where there are none), then `judge`.
+    /// A verifier for connections to `url` that asks `ca` (the system's authorities; `None` where there are none), then `judge`.
     pub fn new(
-        peer: Authority,
+        url: &Url,
         judge: Arc<dyn Judge>,
         ca: Option<Arc<WebPkiServerVerifier>>,
         provider: Arc<CryptoProvider>,
     ) -> Self {
-        Self { peer, judge, ca, provider }
+        let (peer, under) = (url.authority().clone(), url.under().cloned());
+        Self { peer, under, judge, ca, provider }
     }
 }
 
@@ -241,7 +260,12 @@ impl ServerCertVerifier for TlsPeer {
                 }
             }
         };
-        match self.judge.judge(&self.peer, &Fingerprint::of(end_entity), &verdict) {
+        match self.judge.judge(
+            &self.peer,
+            self.under.as_ref(),
+            &Fingerprint::of(end_entity),
+            &verdict,
+        ) {
             Ok(()) => Ok(ServerCertVerified::assertion()),
             Err(distrust) => {
                 if let Distrust::WrongTime(_) = distrust {

@@ -6,11 +6,13 @@
 mod capabilities;
 mod discovery;
 pub mod io;
+mod pins;
 pub mod proto;
 mod token;
 mod trust;
 
 pub use capabilities::{Capability, CapabilityError, Fit, Pipeline, live_video};
 pub use discovery::{DiscoveryList, Entry, Gpu, ListError, Mode, Runner, Wanted, list_url};
+pub use pins::{Known, Pin, Pins};
 pub use token::{Endpoints, Found, Headers, TokenError};
 pub use trust::{Judgement, OnChange, Trust, TrustOptions};

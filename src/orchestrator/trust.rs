@@ -2,21 +2,24 @@
 //!
 //! go-livepeer makes a new self-signed certificate at every start, so the default is trust on first use:
 //!
-//! | policy | authority vouches | first seen | same as pinned | another than pinned |
-//! |---|---|---|---|---|
-//! | `ca` | accept | refuse | refuse | refuse |
-//! | `tofu`, follow | accept | pin | accept | changed: the new one is pinned, with a warning |
-//! | `tofu`, refuse | accept | pin | accept | refuse |
-//! | `pin` | refuse, unless pinned | refuse | accept | refuse |
-//! | `insecure` | accept | accept | accept | accept |
+//! | policy | authority vouches | nothing known | same as pinned | another than pinned | an authority vouched before, none does now |
+//! |---|---|---|---|---|---|
+//! | `ca` | accept | refuse | refuse | refuse | refuse |
+//! | `tofu`, follow | accept | pin | accept | changed: the new one is pinned, with a warning | the same |
+//! | `tofu`, refuse | accept | pin | accept | refuse | refuse |
+//! | `pin` | refuse, unless pinned | refuse | accept | refuse | refuse |
+//! | `insecure` | accept | accept | accept | accept | accept |
+//!
+//! Under `tofu` it is remembered that an authority vouched. A chain that is good but for its time makes no difference to
+//! that: under follow it is accepted, under refuse it is refused as such.
 //!
 //! Does not: read or write the state directory (`io::PinFile` does), and does not check signatures: the
 //! verifier in `http` always does.
 
 use std::collections::BTreeMap;
 
-use crate::capacity::PINS;
 use crate::http::{Authority, CaVerdict, Distrust, Fingerprint};
+use crate::orchestrator::pins::{Known, Pin, Pins};
 
 /// Which certificates of orchestrators are believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,79 +59,107 @@ pub enum OnChange {
 pub enum Judgement {
     /// Go on.
     Accept,
-    /// Go on, and keep this certificate for this peer.
-    Pin,
-    /// Go on with a warning, and keep the new certificate instead of the old.
+    /// Go on, and remember this of the peer.
+    Keep(Known),
+    /// Go on with a warning, and pin the new certificate.
     Changed {
-        /// The certificate that was pinned.
-        pinned: Fingerprint,
+        /// What was known.
+        before: Known,
     },
     /// Do not go on.
     Refuse(Distrust),
 }
 
-/// The certificates that are pinned, by host and port.
+/// A policy, and what is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trust {
     options: TrustOptions,
-    pins: BTreeMap<String, Fingerprint>,
+    pins: Pins,
 }
 
 impl Trust {
-    /// Trust by `options`, with the pins kept from earlier runs.
-    pub fn new(options: TrustOptions, pins: BTreeMap<String, Fingerprint>) -> Self {
+    /// Trust by `options`, with what is known from earlier runs.
+    pub fn new(options: TrustOptions, pins: Pins) -> Self {
         Self { options, pins }
     }
 
-    /// Judges the certificate `seen` at `peer`.
-    pub fn judge(&self, peer: &Authority, seen: &Fingerprint, ca: &CaVerdict) -> Judgement {
-        match (&self.options, ca) {
-            (TrustOptions::Insecure, _)
-            | (TrustOptions::Ca | TrustOptions::Tofu { .. }, CaVerdict::Valid) => Judgement::Accept,
-            (TrustOptions::Ca, CaVerdict::Invalid(reason)) => {
-                Judgement::Refuse(Distrust::NoAuthority(reason.clone()))
-            }
-            (TrustOptions::Ca, CaVerdict::WrongTime(reason)) => {
-                Judgement::Refuse(Distrust::WrongTime(reason.clone()))
-            }
-            (TrustOptions::Pin(pins), _) => match pins.get(peer) {
-                Some(wanted) if wanted == seen => Judgement::Accept,
-                Some(wanted) => {
-                    Judgement::Refuse(Distrust::Pinned { wanted: *wanted, seen: *seen })
+    /// Judges the certificate `seen` at `peer`, which the orchestrator `under` named.
+    pub fn judge(
+        &self,
+        peer: &Authority,
+        under: Option<&Authority>,
+        seen: &Fingerprint,
+        ca: &CaVerdict,
+    ) -> Judgement {
+        match &self.options {
+            TrustOptions::Insecure => Judgement::Accept,
+            TrustOptions::Ca => match ca {
+                CaVerdict::Valid => Judgement::Accept,
+                CaVerdict::Invalid(reason) => {
+                    Judgement::Refuse(Distrust::NoAuthority(reason.clone()))
                 }
+                CaVerdict::WrongTime(reason) => {
+                    Judgement::Refuse(Distrust::WrongTime(reason.clone()))
+                }
+            },
+            TrustOptions::Pin(pins) => match pins.get(peer) {
+                Some(wanted) if wanted == seen => Judgement::Accept,
+                Some(wanted) => other_than_pinned(wanted, seen),
                 None => Judgement::Refuse(Distrust::NotPinned { seen: *seen }),
             },
-            (TrustOptions::Tofu { on_change }, CaVerdict::Invalid(_) | CaVerdict::WrongTime(_)) => {
-                match (self.pins.get(&peer.to_string()), on_change) {
-                    (None, _) => Judgement::Pin,
-                    (Some(pinned), _) if pinned == seen => Judgement::Accept,
-                    (Some(pinned), OnChange::Follow) => Judgement::Changed { pinned: *pinned },
-                    (Some(pinned), OnChange::Refuse) => {
-                        Judgement::Refuse(Distrust::Pinned { wanted: *pinned, seen: *seen })
-                    }
-                }
+            TrustOptions::Tofu { on_change } => {
+                let under = under.map(ToString::to_string);
+                let known = self.pins.get(&peer.to_string(), under.as_deref());
+                by_first_use(*on_change, known, seen, ca)
             }
         }
     }
 
-    /// Keeps `seen` for `peer`. With [`PINS`] pins kept, the first by name makes room.
-    pub fn pin(&mut self, peer: &Authority, seen: Fingerprint) {
-        let key = peer.to_string();
-        if self.pins.len() >= PINS && !self.pins.contains_key(&key) {
-            self.pins.pop_first();
-        }
-        self.pins.insert(key, seen);
+    /// Remembers this of `peer`, which the orchestrator `under` named.
+    pub fn keep(&mut self, peer: &Authority, under: Option<&Authority>, known: Known) {
+        let (peer, under) = (peer.to_string(), under.map(ToString::to_string));
+        self.pins.keep(Pin { peer, under, known });
     }
 
-    /// Forgets the certificate of `peer` (`host:port`); whether there was one.
+    /// Forgets what is known of `peer` (`host:port`); whether anything was.
     pub fn forget(&mut self, peer: &str) -> bool {
-        self.pins.remove(peer).is_some()
+        self.pins.forget(peer)
     }
 
-    /// The pins, by `host:port`.
-    pub fn pins(&self) -> &BTreeMap<String, Fingerprint> {
+    /// All that is known.
+    pub fn pins(&self) -> &Pins {
         &self.pins
     }
+}
+
+fn by_first_use(
+    on_change: OnChange,
+    known: Option<Known>,
+    seen: &Fingerprint,
+    ca: &CaVerdict,
+) -> Judgement {
+    let refuses = on_change == OnChange::Refuse;
+    match (known, ca) {
+        (Some(Known::Vouched), CaVerdict::Valid) => Judgement::Accept,
+        (Some(Known::Pinned(_)) | None, CaVerdict::Valid) => Judgement::Keep(Known::Vouched),
+        (None, CaVerdict::Invalid(_) | CaVerdict::WrongTime(_)) => {
+            Judgement::Keep(Known::Pinned(*seen))
+        }
+        (Some(Known::Pinned(pinned)), _) if pinned == *seen => Judgement::Accept,
+        (Some(Known::Pinned(pinned)), _) if refuses => other_than_pinned(&pinned, seen),
+        (Some(Known::Vouched), CaVerdict::Invalid(reason)) if refuses => {
+            Judgement::Refuse(Distrust::VouchedBefore { seen: *seen, reason: reason.clone() })
+        }
+        (Some(Known::Vouched), CaVerdict::WrongTime(reason)) if refuses => {
+            Judgement::Refuse(Distrust::WrongTime(reason.clone()))
+        }
+        (Some(Known::Vouched), CaVerdict::WrongTime(_)) => Judgement::Accept,
+        (Some(before), _) => Judgement::Changed { before },
+    }
+}
+
+fn other_than_pinned(wanted: &Fingerprint, seen: &Fingerprint) -> Judgement {
+    Judgement::Refuse(Distrust::Pinned { wanted: *wanted, seen: *seen })
 }
 
 #[cfg(test)]
@@ -139,66 +170,81 @@ mod tests {
     const OLD: Fingerprint = Fingerprint([1; 32]);
     const NEW: Fingerprint = Fingerprint([2; 32]);
 
-    #[track_caller]
-    fn check(options: TrustOptions, pinned: Option<Fingerprint>, ca: bool, expected: Judgement) {
-        let mut trust = Trust::new(options, BTreeMap::new());
-        if let Some(pinned) = pinned {
-            trust.pin(&peer(), pinned);
-        }
-        let ca = if ca { CaVerdict::Valid } else { CaVerdict::Invalid("self-signed".into()) };
-        assert_eq!(trust.judge(&peer(), &NEW, &ca), expected);
-    }
-
     fn peer() -> Authority {
         Url::parse("https://orch:8935").unwrap().authority().clone()
     }
 
+    fn follow() -> TrustOptions {
+        TrustOptions::Tofu { on_change: OnChange::Follow }
+    }
+
+    fn refuse() -> TrustOptions {
+        TrustOptions::Tofu { on_change: OnChange::Refuse }
+    }
+
+    fn unknown() -> CaVerdict {
+        CaVerdict::Invalid("self-signed".into())
+    }
+
+    /// Judges [`NEW`] where this is known before.
+    #[track_caller]
+    fn check(options: TrustOptions, known: Option<Known>, ca: CaVerdict, expected: Judgement) {
+        let mut trust = Trust::new(options, Pins::default());
+        if let Some(known) = known {
+            trust.keep(&peer(), None, known);
+        }
+        assert_eq!(trust.judge(&peer(), None, &NEW, &ca), expected);
+    }
+
     #[test]
     fn the_table_holds() {
-        use Judgement::{Accept, Changed, Pin, Refuse};
+        use Judgement::{Accept, Changed, Keep, Refuse};
+        use Known::{Pinned, Vouched};
         use TrustOptions::{Ca, Insecure};
-        let follow = || TrustOptions::Tofu { on_change: OnChange::Follow };
-        let refuse = || TrustOptions::Tofu { on_change: OnChange::Refuse };
         let pin = |print| TrustOptions::Pin(BTreeMap::from([(peer(), print)]));
-        let unknown = || Refuse(Distrust::NoAuthority("self-signed".into()));
+        let (old, new) = (Some(Pinned(OLD)), Some(Pinned(NEW)));
+        let nobody = || Refuse(Distrust::NoAuthority("self-signed".into()));
         let other = || Refuse(Distrust::Pinned { wanted: OLD, seen: NEW });
-        check(Ca, None, true, Accept);
-        check(Ca, None, false, unknown());
-        check(Ca, Some(NEW), false, unknown());
-        check(follow(), Some(OLD), true, Accept);
-        check(follow(), None, false, Pin);
-        check(follow(), Some(NEW), false, Accept);
-        check(follow(), Some(OLD), false, Changed { pinned: OLD });
-        check(refuse(), Some(OLD), false, other());
-        check(refuse(), None, false, Pin);
-        check(pin(NEW), None, false, Accept);
-        check(pin(OLD), None, true, other());
-        check(
-            TrustOptions::Pin(BTreeMap::new()),
-            None,
-            true,
-            Refuse(Distrust::NotPinned { seen: NEW }),
-        );
-        check(Insecure, Some(OLD), false, Accept);
+        check(Ca, None, CaVerdict::Valid, Accept);
+        check(Ca, None, unknown(), nobody());
+        check(Ca, new, unknown(), nobody());
+        for options in [follow(), refuse()] {
+            check(options.clone(), None, CaVerdict::Valid, Keep(Vouched));
+            check(options.clone(), Some(Vouched), CaVerdict::Valid, Accept);
+            check(options.clone(), old, CaVerdict::Valid, Keep(Vouched));
+            check(options.clone(), None, unknown(), Keep(Pinned(NEW)));
+            check(options, new, unknown(), Accept);
+        }
+        check(follow(), old, unknown(), Changed { before: Pinned(OLD) });
+        check(follow(), Some(Vouched), unknown(), Changed { before: Vouched });
+        check(refuse(), old, unknown(), other());
+        let before = Distrust::VouchedBefore { seen: NEW, reason: "self-signed".into() };
+        check(refuse(), Some(Vouched), unknown(), Refuse(before));
+        check(pin(NEW), None, unknown(), Accept);
+        check(pin(OLD), None, CaVerdict::Valid, other());
+        let none = TrustOptions::Pin(BTreeMap::new());
+        check(none, None, CaVerdict::Valid, Refuse(Distrust::NotPinned { seen: NEW }));
+        check(Insecure, old, unknown(), Accept);
     }
 
     #[test]
     fn a_wrong_clock_is_told_apart_from_a_wrong_certificate() {
-        let trust = Trust::new(TrustOptions::Ca, BTreeMap::new());
-        assert_eq!(
-            trust.judge(&peer(), &NEW, &CaVerdict::WrongTime("expired".into())),
-            Judgement::Refuse(Distrust::WrongTime("expired".into()))
-        );
+        let late = || CaVerdict::WrongTime("expired".into());
+        let refused = || Judgement::Refuse(Distrust::WrongTime("expired".into()));
+        check(TrustOptions::Ca, None, late(), refused());
+        check(refuse(), Some(Known::Vouched), late(), refused());
+        // Whoever follows changes follows this too, and forgets nothing for it.
+        check(follow(), Some(Known::Vouched), late(), Judgement::Accept);
+        check(refuse(), None, late(), Judgement::Keep(Known::Pinned(NEW)));
     }
 
     #[test]
-    fn pins_are_bounded_and_can_be_forgotten() {
-        let mut trust = Trust::default();
-        for port in 1..=u16::try_from(PINS + 50).unwrap() {
-            trust.pin(Url::parse(&format!("https://h:{port}")).unwrap().authority(), NEW);
-        }
-        assert_eq!(trust.pins().len(), PINS);
-        assert!(trust.forget("h:99"));
-        assert!(!trust.forget("h:99"));
+    fn a_host_is_judged_under_the_orchestrator_that_named_it() {
+        let mut trust = Trust::new(refuse(), Pins::default());
+        let theirs = Url::parse("https://theirs:8935").unwrap().authority().clone();
+        trust.keep(&peer(), None, Known::Pinned(OLD));
+        let judged = |under: Option<&Authority>| trust.judge(&peer(), under, &NEW, &unknown());
+        assert_eq!(judged(Some(&theirs)), Judgement::Keep(Known::Pinned(NEW)));
+        assert_eq!(judged(None), Judgement::Refuse(Distrust::Pinned { wanted: OLD, seen: NEW }));
     }
 }

@@ -45,7 +45,19 @@ pub struct Payments {
 impl Network {
     /// A network under `trust`, with pins kept in `state`, if there is such a directory.
     pub fn new(trust: TrustOptions, state: Option<&Path>, payments: Option<Payments>) -> Self {
-        let connector = Arc::new(Connector::new(Arc::new(PinFile::open(trust, state))));
+        Self::with_orchestrators(trust, state, payments, &[])
+    }
+
+    /// The same, where these orchestrators are named by the configuration: what is known of their certificates is
+    /// never forgotten for others.
+    pub fn with_orchestrators(
+        trust: TrustOptions,
+        state: Option<&Path>,
+        payments: Option<Payments>,
+        configured: &[Url],
+    ) -> Self {
+        let judge = Arc::new(PinFile::open(trust, state, configured));
+        let connector = Arc::new(Connector::new(judge));
         Self { client: Client::new(Arc::clone(&connector)), connector, payments }
     }
 }

@@ -32,7 +32,13 @@ pub(crate) struct Trusting {
 }
 
 impl Judge for Trusting {
-    fn judge(&self, _: &Authority, seen: &Fingerprint, _: &CaVerdict) -> Result<(), Distrust> {
+    fn judge(
+        &self,
+        _: &Authority,
+        _: Option<&Authority>,
+        seen: &Fingerprint,
+        _: &CaVerdict,
+    ) -> Result<(), Distrust> {
         *self.seen.lock().unwrap() = Some(*seen);
         Ok(())
     }

@@ -40,7 +40,13 @@ pub(crate) fn soon<T>(what: &str, future: impl Future<Output = T>) -> impl Futur
 pub(crate) struct TrustAll;
 
 impl Judge for TrustAll {
-    fn judge(&self, _: &Authority, _: &Fingerprint, _: &CaVerdict) -> Result<(), Distrust> {
+    fn judge(
+        &self,
+        _: &Authority,
+        _: Option<&Authority>,
+        _: &Fingerprint,
+        _: &CaVerdict,
+    ) -> Result<(), Distrust> {
         Ok(())
     }
 }

@@ -93,7 +93,7 @@ async fn find(config: &Config, reach: &Reach) -> Result<DiscoveryList, FindError
 
 /// Asks everybody in the list, and makes rows of what they say.
 async fn ask(config: &Config, reach: &Reach, mut list: DiscoveryList) -> (Vec<Row>, usize) {
-    let pins = PinFile::open(config.trust.clone(), config.state_directory.as_deref()).pins();
+    let pins = PinFile::open(config.trust.clone(), config.state_directory.as_deref(), &[]).pins();
     let survey = Arc::new(Survey::new(config.trust.clone(), pins));
     let connector = Arc::new(Connector::new(survey.clone()));
     let client = Client::new(Arc::clone(&connector));

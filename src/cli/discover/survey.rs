@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Scheme, Url};
-use crate::orchestrator::{Judgement, Trust, TrustOptions};
+use crate::orchestrator::{Judgement, Known, Pins, Trust, TrustOptions};
 
 /// What a certificate is to the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    pub(super) fn new(options: TrustOptions, pins: BTreeMap<String, Fingerprint>) -> Self {
+    pub(super) fn new(options: TrustOptions, pins: Pins) -> Self {
         let trust = Trust::new(options.clone(), pins);
         Self { options, trust, seen: Mutex::default() }
     }
@@ -70,11 +70,18 @@ impl Survey {
 }
 
 impl Judge for Survey {
-    fn judge(&self, peer: &Authority, seen: &Fingerprint, ca: &CaVerdict) -> Result<(), Distrust> {
-        let judgement = self.trust.judge(peer, seen, ca);
+    fn judge(
+        &self,
+        peer: &Authority,
+        under: Option<&Authority>,
+        seen: &Fingerprint,
+        ca: &CaVerdict,
+    ) -> Result<(), Distrust> {
+        let judgement = self.trust.judge(peer, under, seen, ca);
         let certificate = match (&judgement, &self.options, ca) {
             (Judgement::Refuse(_), _, _) => Certificate::Refused,
-            (Judgement::Pin, _, _) => Certificate::New,
+            (Judgement::Keep(Known::Vouched), _, _) => Certificate::Authority,
+            (Judgement::Keep(Known::Pinned(_)), _, _) => Certificate::New,
             (Judgement::Changed { .. }, _, _) => Certificate::Changed,
             (Judgement::Accept, TrustOptions::Insecure, _) => Certificate::Unchecked,
             (Judgement::Accept, TrustOptions::Pin(_), _) => Certificate::Pinned,
@@ -84,7 +91,7 @@ impl Judge for Survey {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(peer.clone(), certificate);
         match judgement {
             Judgement::Refuse(distrust) => Err(distrust),
-            Judgement::Accept | Judgement::Pin | Judgement::Changed { .. } => Ok(()),
+            Judgement::Accept | Judgement::Keep(_) | Judgement::Changed { .. } => Ok(()),
         }
     }
 }
@@ -92,7 +99,7 @@ impl Judge for Survey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orchestrator::OnChange;
+    use crate::orchestrator::{OnChange, Pin};
 
     const OLD: Fingerprint = Fingerprint([1; 32]);
     const NEW: Fingerprint = Fingerprint([2; 32]);
@@ -100,11 +107,15 @@ mod tests {
     #[track_caller]
     fn check(options: TrustOptions, pinned: Option<Fingerprint>, ca: bool, expected: Certificate) {
         let url = Url::parse("https://o.example:8935").unwrap();
-        let pins = pinned.map(|print| ("o.example:8935".to_owned(), print));
-        let survey = Survey::new(options, pins.into_iter().collect());
+        let mut pins = Pins::default();
+        if let Some(print) = pinned {
+            let (peer, known) = ("o.example:8935".to_owned(), Known::Pinned(print));
+            pins.keep(Pin { peer, under: None, known });
+        }
+        let survey = Survey::new(options, pins);
         assert_eq!(survey.of(&url), Certificate::Unseen);
         let ca = if ca { CaVerdict::Valid } else { CaVerdict::Invalid("self-signed".into()) };
-        let refused = survey.judge(url.authority(), &NEW, &ca).is_err();
+        let refused = survey.judge(url.authority(), None, &NEW, &ca).is_err();
         assert_eq!((survey.of(&url), refused), (expected, expected == Certificate::Refused));
     }
 
@@ -123,6 +134,6 @@ mod tests {
         check(pin, None, true, Certificate::Pinned);
         check(TrustOptions::Insecure, None, true, Certificate::Unchecked);
         let plain = Url::parse("http://127.0.0.1:1").unwrap();
-        assert_eq!(Survey::new(follow(), BTreeMap::new()).of(&plain), Certificate::Plain);
+        assert_eq!(Survey::new(follow(), Pins::default()).of(&plain), Certificate::Plain);
     }
 }

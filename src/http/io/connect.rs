@@ -1,23 +1,18 @@
 //! Opens TCP and TLS connections, each within [`CONNECT_TIME`](crate::capacity::CONNECT_TIME), under the one policy of trust.
 //!
-//! TLS settings are kept per peer and protocol, so that a second connection resumes the session of the
-//! first. Trickle offers `http/1.1` only: with h2 every `Connection: close` answer ends the whole
+//! Trickle offers `http/1.1` only: with h2 every `Connection: close` answer ends the whole
 //! connection (protocol.md, section 1).
 //!
 //! Does not: keep connections; each belongs to whoever asked for it.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -26,12 +21,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::capacity::{
-    ACKNOWLEDGE_TIME, CONNECT_TIME, FIRST_CONNECT_TIME, SEND_BUFFER, TLS_BUFFER, TLS_PEERS,
+    ACKNOWLEDGE_TIME, CONNECT_TIME, FIRST_CONNECT_TIME, SEND_BUFFER, TLS_BUFFER,
 };
+use crate::http::io::ConnectError;
 use crate::http::io::lookup::Lookups;
+use crate::http::io::tls_settings::TlsSettings;
 use crate::http::io::tuning::Tuning;
-use crate::http::io::{ConnectError, authorities};
-use crate::http::{Authority, Judge, Scheme, TlsPeer, Url, Zone, within_reach};
+use crate::http::{Judge, Scheme, Url, Zone, within_reach};
 
 /// The protocol offered in the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,10 +41,7 @@ pub enum Alpn {
 /// Makes connections under one policy of trust.
 #[derive(Debug)]
 pub struct Connector {
-    judge: Arc<dyn Judge>,
-    provider: Arc<CryptoProvider>,
-    authorities: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
-    configs: Mutex<HashMap<(Authority, Alpn), Arc<ClientConfig>>>,
+    tls: TlsSettings,
     lookups: Lookups,
     send_buffer: AtomicU32,
     tuning: Tuning,
@@ -58,10 +51,7 @@ impl Connector {
     /// Connections that `judge` decides about.
     pub fn new(judge: Arc<dyn Judge>) -> Self {
         Self {
-            judge,
-            provider: Arc::new(rustls::crypto::ring::default_provider()),
-            authorities: OnceLock::new(),
-            configs: Mutex::new(HashMap::new()),
+            tls: TlsSettings::new(judge),
             lookups: Lookups::new(),
             send_buffer: AtomicU32::new(SEND_BUFFER),
             tuning: Tuning::default(),
@@ -75,6 +65,11 @@ impl Connector {
         self.send_buffer.store(bytes, Ordering::Relaxed);
     }
 
+    /// TLS settings, for calls too.
+    pub(super) fn tls(&self) -> &TlsSettings {
+        &self.tls
+    }
+
     /// Look-ups of names, for calls too.
     pub(super) fn lookups(&self) -> Lookups {
         self.lookups.clone()
@@ -82,9 +77,8 @@ impl Connector {
 
     /// Connections that `judge` decides about, with `roots` in the place of this system's authorities.
     pub(super) fn with_authorities(judge: Arc<dyn Judge>, roots: RootCertStore) -> Self {
-        let connector = Self::new(judge);
-        let _ = connector.authorities.set(connector.verifier(roots));
-        connector
+        let tls = TlsSettings::with_authorities(Arc::clone(&judge), roots);
+        Self { tls, ..Self::new(judge) }
     }
 
     /// Opens a connection for a stream to the host and port of `url`.
@@ -119,7 +113,7 @@ impl Connector {
         if url.scheme() == Scheme::Http {
             return Ok(Stream::Plain(tcp));
         }
-        let (config, name) = self.tls(peer, alpn)?;
+        let (config, name) = self.tls.of(url, alpn)?;
         let stream = TlsConnector::from(config)
             .connect_with(name, tcp, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)))
             .await
@@ -166,55 +160,6 @@ impl Connector {
         let addresses = self.lookups.addresses(peer).await;
         let addresses = addresses.map_err(|error| ConnectError::Resolve(peer.clone(), error))?;
         within_reach(url, addresses).map_err(|address| ConnectError::too_near(url, address))
-    }
-
-    /// The TLS settings for `peer` and the name to ask for.
-    pub(super) fn tls(
-        &self,
-        peer: &Authority,
-        alpn: Alpn,
-    ) -> Result<(Arc<ClientConfig>, ServerName<'static>), ConnectError> {
-        let tls_error = |reason: String| ConnectError::Tls(peer.clone(), reason);
-        let name = ServerName::try_from(peer.host().to_owned())
-            .map_err(|error| tls_error(error.to_string()))?;
-        let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (peer.clone(), alpn);
-        if let Some(config) = configs.get(&key) {
-            return Ok((Arc::clone(config), name));
-        }
-        let verifier = TlsPeer::new(
-            peer.clone(),
-            Arc::clone(&self.judge),
-            self.authorities(),
-            Arc::clone(&self.provider),
-        );
-        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| tls_error(error.to_string()))?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        config.alpn_protocols = vec![match alpn {
-            Alpn::Http1 => b"http/1.1".to_vec(),
-            Alpn::Http2 => b"h2".to_vec(),
-        }];
-        config.resumption = rustls::client::Resumption::in_memory_sessions(4);
-        let config = Arc::new(config);
-        if configs.len() >= TLS_PEERS {
-            configs.clear();
-        }
-        configs.insert(key, Arc::clone(&config));
-        Ok((config, name))
-    }
-
-    /// The authorities, read when the first TLS connection is made.
-    fn authorities(&self) -> Option<Arc<WebPkiServerVerifier>> {
-        self.authorities.get_or_init(|| self.verifier(authorities::system())).clone()
-    }
-
-    fn verifier(&self, roots: RootCertStore) -> Option<Arc<WebPkiServerVerifier>> {
-        let provider = Arc::clone(&self.provider);
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()
     }
 }
 
@@ -312,6 +257,7 @@ impl AsyncWrite for Stream {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
     use std::time::Duration;
@@ -320,16 +266,22 @@ mod tests {
 
     use super::*;
     use crate::fault::Fault;
-    use crate::http::Distrust;
     use crate::http::io::lookup::Resolve;
     use crate::http::io::{Call, Client};
+    use crate::http::{Authority, Distrust};
     use crate::http::{CaVerdict, Fingerprint};
 
     #[derive(Debug)]
     struct TrustAll;
 
     impl Judge for TrustAll {
-        fn judge(&self, _: &Authority, _: &Fingerprint, _: &CaVerdict) -> Result<(), Distrust> {
+        fn judge(
+            &self,
+            _: &Authority,
+            _: Option<&Authority>,
+            _: &Fingerprint,
+            _: &CaVerdict,
+        ) -> Result<(), Distrust> {
             Ok(())
         }
     }

@@ -15,6 +15,7 @@ mod origin;
 mod pace;
 mod reach;
 mod tls_link;
+mod tls_settings;
 mod tuning;
 
 pub use authorities::{CaFileError, service_client};

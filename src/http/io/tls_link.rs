@@ -40,7 +40,7 @@ impl<In: Transport> Link<In> for TlsLink {
         let carry = |error: ConnectError| ureq::Error::Io(io::Error::other(error));
         let url = self.right.url(details.uri)?;
         let peer = url.authority();
-        let (config, name) = self.connector.tls(peer, Alpn::Http1).map_err(carry)?;
+        let (config, name) = self.connector.tls().of(&url, Alpn::Http1).map_err(carry)?;
         let mut tls = ClientConnection::new(config, name)
             .map_err(|error| carry(ConnectError::Tls(peer.clone(), error.to_string())))?;
         let mut socket =

@@ -16,7 +16,13 @@ use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
 struct Nobody;
 
 impl Judge for Nobody {
-    fn judge(&self, _: &Authority, _: &Fingerprint, _: &CaVerdict) -> Result<(), Distrust> {
+    fn judge(
+        &self,
+        _: &Authority,
+        _: Option<&Authority>,
+        _: &Fingerprint,
+        _: &CaVerdict,
+    ) -> Result<(), Distrust> {
         Err(Distrust::NoAuthority("there is no TLS in this test".into()))
     }
 }
