@@ -33,8 +33,11 @@ pub enum Place {
     Begin,
     /// A further piece of the segment that has begun.
     Continue,
-    /// A segment of its own in one piece: nothing follows (control messages).
+    /// A segment of its own in one piece: nothing follows (control messages). It is sent again until it gets
+    /// through, before all that comes after it.
     Whole,
+    /// The same, but worth nothing later (keep-alives): it is sent once.
+    Passing,
     /// No bytes: the segment that has begun is complete, and the next one is not there yet.
     End,
 }
@@ -54,6 +57,6 @@ pub trait Pieces: Send {
     fn next(&mut self) -> impl Future<Output = Option<Piece>> + Send;
 
     /// The segment under way was lost on the network: what was to follow in it is worthless, so the
-    /// next piece is to be a `Begin` or `Whole`, as soon as can be.
+    /// next piece is to be no `Continue`, as soon as can be.
     fn resync(&mut self);
 }

@@ -209,7 +209,7 @@ async fn a_publisher_ends_at_a_next_without_sense() {
         format!("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{}", "9".repeat(20)),
         "HTTP/1.1 200 OK\r\nLp-Trickle-Latest: -5\r\nContent-Length: 0\r\n\r\n".to_owned(),
     ] {
-        let words = "does not tell the next segment";
+        let words = "does not number its segments";
         let fault = check_next(words, &[bytes(answer), forever("a")]).await;
         assert_eq!(fault, Fault::NextPeer);
     }

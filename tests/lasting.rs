@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use edge::{Edge, LIMIT, Manager, SMALL, temporary};
-use livepeer_edge::sandbox::{Handle, Options, Request, Sandbox, Target};
+use livepeer_edge::sandbox::{Break, Handle, Options, Request, Role, Sandbox, Target, Trouble};
 use serde_json::{Value, json};
 
 fn sandbox() -> Handle {
@@ -274,4 +274,30 @@ async fn a_new_configuration_restarts_what_changed_and_a_broken_one_nothing() {
     assert_eq!(params(&other), [json!({ "prompt": "a dog" })]);
     let said = stop(edge, &[&one, &other]);
     assert!(!said.contains("the camera is lost"), "{said}");
+}
+
+#[tokio::test]
+async fn parameters_that_are_lost_twice_arrive_in_their_order_and_the_job_goes_on() {
+    let only = sandbox();
+    let control = |then| Trouble::Post { role: Role::Control, after: 1, then };
+    only.once(control(Break::Reset));
+    only.once(control(Break::Answer(500)));
+    let file = temporary("edge.toml");
+    write(&file, &only, "params = { prompt = \"a cat\" }\n");
+    let mut edge = Edge::start(&["run", "--config", file.to_str().unwrap()]);
+    segments(&only, 1).await;
+    for prompt in ["a dog", "a cow"] {
+        write(&file, &only, &format!("params = {{ prompt = \"{prompt}\" }}\n"));
+        edge.signal("HUP");
+        edge.hear("SIGHUP: parameters changed");
+    }
+    assert!(only.until(LIMIT, |record| record.counters.updates == 2).await);
+    let sent: Vec<String> = only.look(|record| record.controls().map(str::to_owned).collect());
+    let updates: Vec<&String> = sent.iter().filter(|text| text.contains("prompt")).collect();
+    assert!(updates[0].contains("a dog") && updates[1].contains("a cow"), "{updates:?}");
+    // Longer than an outage may last.
+    let before = only.counters().segments;
+    segments(&only, before + 6).await;
+    assert_eq!(only.counters().jobs, 1);
+    stop(edge, &[&only]);
 }

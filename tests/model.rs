@@ -15,7 +15,7 @@ use livepeer_edge::job::{Command, Commands, Event, Loss, Machine, Recovery, Stag
 use livepeer_edge::orchestrator::Fit;
 use livepeer_edge::segment::Seq;
 use livepeer_edge::session::selection::{Offer, Rules};
-use livepeer_edge::trickle::{Answer, Decision, Progress, Publication, Why};
+use livepeer_edge::trickle::{Answer, Attempt, Decision, Progress, Publication, Why};
 
 use seeded::Random;
 
@@ -103,7 +103,8 @@ impl Posts {
 
     fn answer_ahead(&mut self, random: &mut Random) -> Option<Decision> {
         let (seq, _) = self.ahead.take()?;
-        Some(self.outcome(seq, Progress::Unsent, random))
+        let progress = if random.chance(0.5) { Progress::Idle } else { Progress::Unsent };
+        Some(self.outcome(seq, progress, random))
     }
 
     fn answer_current(&mut self, random: &mut Random) -> Option<Decision> {
@@ -123,14 +124,15 @@ impl Posts {
     }
 
     fn outcome(&mut self, seq: Seq, progress: Progress, random: &mut Random) -> Decision {
+        let attempt = Attempt { seq, progress, is_repeated: random.chance(0.2) };
         if random.chance(0.15) {
-            return self.publication.on_broken(seq, progress, random.chance(0.2), random.unit());
+            return self.publication.on_broken(attempt, random.chance(0.2), random.unit());
         }
         let good = random.chance(0.8);
         let status = if good { 200 } else { *random.pick(&[200, 400, 404, 470, 500, 503]) };
         let closed = random.chance(0.01);
         let answer = Answer { status, seq: None, latest: None, closed };
-        self.publication.on_answer(seq, &answer, progress, random.unit())
+        self.publication.on_answer(attempt, &answer, random.unit())
     }
 
     fn check(&self) {
@@ -175,11 +177,13 @@ fn can_go_on(mut posts: Posts) {
     for _ in 0..5 {
         for seq in std::mem::take(&mut posts.ended) {
             if posts.sent.contains(&seq) {
-                let decision = posts.publication.on_answer(seq, &good, Progress::Ended, 0.5);
+                let ended = Attempt { seq, progress: Progress::Ended, is_repeated: false };
+                let decision = posts.publication.on_answer(ended, &good, 0.5);
                 assert_eq!(decision, Decision::Proceed);
             } else {
                 // It ended without a byte: its connection breaks, and it may end the publication.
-                let _ = posts.publication.on_broken(seq, Progress::Unsent, true, 0.5);
+                let unsent = Attempt { seq, progress: Progress::Unsent, is_repeated: false };
+                let _ = posts.publication.on_broken(unsent, true, 0.5);
             }
         }
         posts.ahead = Some(posts.publication.upcoming());

@@ -16,7 +16,7 @@ use http::HeaderValue;
 use livepeer_edge::fault::Fault;
 use livepeer_edge::segment::{Pieces, Place};
 use livepeer_edge::stop::{Stop, Stopper};
-use livepeer_edge::trickle::io::{Counters, PublishTimes, Publisher, messages};
+use livepeer_edge::trickle::io::{Counters, MessageSender, PublishTimes, Publisher, messages};
 use livepeer_edge::trickle::{End, Purpose, TrickleError};
 use tokio::task::JoinHandle;
 
@@ -41,6 +41,15 @@ fn quick() -> PublishTimes {
     }
 }
 
+/// The same, that gives up an outage soon.
+fn impatient() -> PublishTimes {
+    PublishTimes { leave: LEAVE, ..quick() }
+}
+
+const LEAVE: Duration = Duration::from_millis(250);
+/// Longer than that.
+const LATER: Duration = Duration::from_millis(600);
+
 /// A publisher under test, with its peer.
 struct Bench {
     raw: Raw,
@@ -51,12 +60,15 @@ struct Bench {
 
 impl Bench {
     async fn new(pieces: impl Pieces + 'static) -> Self {
-        let raw = Raw::new().await;
+        Self::with(Raw::new().await, pieces, quick())
+    }
+
+    fn with(raw: Raw, pieces: impl Pieces + 'static, times: PublishTimes) -> Self {
         let counters = Arc::new(Counters::default());
         let channel = raw.channel(Purpose::Publish);
         let mime = HeaderValue::from_static("video/mp2t");
         let publisher =
-            Publisher::new(connector(), channel, mime, Arc::clone(&counters)).with_times(quick());
+            Publisher::new(connector(), channel, mime, Arc::clone(&counters)).with_times(times);
         let (stopper, stop) = Stop::new();
         let running = tokio::spawn(publisher.run(pieces, stop));
         Self { raw, running, stopper, counters }
@@ -64,7 +76,11 @@ impl Bench {
 
     /// Up to the POST of seq 7, which was pre-connected on the connection of `/next`.
     async fn ready(pieces: impl Pieces + 'static) -> (Self, Peer) {
-        let bench = Self::new(pieces).await;
+        Self::new(pieces).await.until_ready().await
+    }
+
+    async fn until_ready(self) -> (Self, Peer) {
+        let bench = self;
         let mut peer = bench.raw.accept().await;
         assert!(peer.head().await.starts_with("get /ai/trickle/ch/next http/1.1\r\n"));
         peer.send("HTTP/1.1 200 OK\r\nLp-Trickle-Latest: 7\r\nContent-Length: 1\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n7").await;
@@ -74,8 +90,12 @@ impl Bench {
 
     /// Up to the first piece of seq 7, with 8 pre-connected on another connection.
     async fn under_way() -> (Self, Feeder, Peer, Peer) {
+        Self::under_way_with(Raw::new().await, quick()).await
+    }
+
+    async fn under_way_with(raw: Raw, times: PublishTimes) -> (Self, Feeder, Peer, Peer) {
         let (feeder, pieces) = feed();
-        let (bench, mut peer) = Self::ready(pieces).await;
+        let (bench, mut peer) = Self::with(raw, pieces, times).until_ready().await;
         feeder.begin("seven").await;
         let mut ahead = bench.raw.accept().await;
         check_post(&mut ahead, 8, false).await;
@@ -305,7 +325,9 @@ async fn three_lost_segments_in_a_row_are_an_error() {
     assert_eq!(error.fault(), Fault::Retry);
     let text = error.to_string();
     assert!(text.starts_with("publish channel at http://127.0.0.1:"), "{text}");
-    assert!(text.ends_with(": 3 segments in a row lost"), "{text}");
+    assert!(text.ends_with(": 3 segments in a row did not get through"), "{text}");
+    let cause = std::error::Error::source(&error).expect("a cause").to_string();
+    assert_eq!(cause, "the peer answered before the segment was complete");
 }
 
 #[tokio::test]
@@ -342,26 +364,187 @@ async fn a_segment_without_an_answer_is_closed_and_the_next_flows_on() {
     assert_eq!(bench.count(), (0, 1, 1));
 }
 
-#[tokio::test]
-async fn messages_are_whole_segments_and_wait_for_room() {
+/// The publisher of a control channel, up to the POST of seq 7; what is queued for it; and the two next POSTs.
+async fn control(times: PublishTimes, first: &'static [u8]) -> (Bench, MessageSender, Peer, Peer) {
     let (sender, queue) = messages();
-    let (bench, mut peer) = Bench::ready(queue).await;
-    for n in 0..6 {
+    let (bench, mut peer) = Bench::with(Raw::new().await, queue, times).until_ready().await;
+    sender.try_send(Bytes::from_static(first)).expect("room");
+    check_message(&mut peer, first).await;
+    let mut ahead = bench.raw.accept().await;
+    check_post(&mut ahead, 8, false).await;
+    (bench, sender, peer, ahead)
+}
+
+async fn check_message(peer: &mut Peer, expected: &[u8]) {
+    assert_eq!(peer.chunk().await.as_deref(), Some(expected));
+    assert_eq!(peer.chunk().await, None, "a message ends at once");
+}
+
+#[tokio::test]
+async fn messages_are_whole_segments_and_each_waits_for_the_answer_to_the_last() {
+    let (bench, sender, mut peer, mut ahead) = control(quick(), b"{\"n\":0}").await;
+    for n in 1..6 {
         sender.try_send(Bytes::from(format!("{{\"n\":{n}}}"))).expect("room");
     }
-    let mut waiting = Vec::new();
-    for seq in 7..10 {
-        assert_eq!(peer.chunk().await, Some(format!("{{\"n\":{}}}", seq - 7).into_bytes()));
-        assert_eq!(peer.chunk().await, None, "a message ends at once");
-        waiting.push(peer);
-        peer = bench.raw.accept().await;
-        check_post(&mut peer, seq + 1, false).await;
+    for n in 1..6 {
+        assert!(ahead.is_silent().await, "it waits for an answer");
+        peer.send(DONE).await;
+        check_message(&mut ahead, format!("{{\"n\":{n}}}").as_bytes()).await;
+        check_post(&mut peer, 8 + n, false).await;
+        (peer, ahead) = (ahead, peer);
     }
-    assert!(peer.is_silent().await, "a fourth one waits for an answer");
-    waiting[0].send(DONE).await;
-    assert_eq!(peer.chunk().await.as_deref(), Some(&b"{\"n\":3}"[..]));
-    check_post(&mut waiting[0], 11, false).await;
     assert_eq!(bench.count().1, 0);
+}
+
+#[tokio::test]
+async fn a_message_lost_by_a_reset_is_sent_again_before_the_next_under_another_seq() {
+    let leave = Duration::from_secs(1);
+    let (bench, sender, peer, mut ahead) = control(PublishTimes { leave, ..quick() }, b"one").await;
+    sender.try_send(Bytes::from_static(b"two")).expect("room");
+    peer.reset();
+    assert!(ahead.closed().await.is_empty(), "what was connected before is not trusted");
+    let (mut one, mut other) = (bench.raw.accept().await, bench.raw.accept().await);
+    let (heads, seven) = ([one.head().await, other.head().await], "delete /ai/trickle/ch/7 ");
+    let mut again = if heads[0].starts_with(seven) { other } else { one };
+    assert!(heads.iter().any(|head| head.starts_with(seven)), "{heads:?}");
+    assert!(heads.iter().any(|head| head.starts_with("post /ai/trickle/ch/8 ")), "{heads:?}");
+    check_message(&mut again, b"one").await;
+    let mut next = bench.raw.accept().await;
+    check_post(&mut next, 9, false).await;
+    assert!(next.is_silent().await);
+    again.send(DONE).await;
+    check_message(&mut next, b"two").await;
+    next.send(DONE).await;
+    bench.answered(2).await;
+    // It is over: nothing is held against the peer.
+    tokio::time::sleep(leave + LEAVE).await;
+    sender.try_send(Bytes::from_static(b"three")).expect("a publisher");
+}
+
+#[tokio::test]
+async fn a_message_may_be_refused_several_times() {
+    let times = PublishTimes { leave: Duration::from_secs(5), ..quick() };
+    let (bench, _sender, mut peer, mut ahead) = control(times, b"one").await;
+    for seq in 8..12 {
+        peer.send(SERVER_ERROR).await;
+        let mut closer = bench.raw.accept().await;
+        let head = closer.head().await;
+        let closed = format!("delete /ai/trickle/ch/{} ", seq - 1);
+        assert!(head.starts_with(&closed), "{head}");
+        check_message(&mut ahead, b"one").await;
+        peer = ahead;
+        ahead = bench.raw.accept().await;
+        check_post(&mut ahead, seq + 1, false).await;
+    }
+    peer.send(DONE).await;
+    bench.answered(1).await;
+    assert_eq!(bench.count(), (1, 4, 0));
+}
+
+#[tokio::test]
+async fn a_message_that_never_gets_through_is_the_end_and_the_error_says_so() {
+    let times = PublishTimes { leave: LATER, ..quick() };
+    let (bench, _sender, mut peer, ahead) = control(times, b"one").await;
+    let began = Instant::now();
+    peer.send(SERVER_ERROR).await;
+    let delete = async {
+        let mut closer = bench.raw.accept().await;
+        closer.head().await;
+        let mut ahead = ahead;
+        check_message(&mut ahead, b"one").await;
+        ahead.send(SERVER_ERROR).await;
+        ahead
+    };
+    delete.await;
+    let error = bench.end().await.expect_err("stalled");
+    assert!(began.elapsed() >= LATER);
+    assert_eq!(error.fault(), Fault::Retry);
+    let text = livepeer_edge::fault::chain(&error);
+    let expected = "what was to be sent did not get through for 0.6 s: \
+                    the peer answered with status 500";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[tokio::test]
+async fn a_lost_keep_alive_is_not_sent_again_and_costs_nothing() {
+    let (sender, queue) = messages();
+    let bench = Bench::with(Raw::new().await, queue, impatient());
+    let (bench, mut peer) = bench.until_ready().await;
+    sender.try_send_once(Bytes::from_static(b"alive")).expect("room");
+    check_message(&mut peer, b"alive").await;
+    let _ahead = bench.raw.accept().await;
+    peer.reset();
+    let (mut one, mut other) = (bench.raw.accept().await, bench.raw.accept().await);
+    let is_post = one.head().await.starts_with("post /ai/trickle/ch/8 ");
+    let mut ahead = if is_post {
+        one
+    } else {
+        other.head().await;
+        other
+    };
+    tokio::time::sleep(LATER).await;
+    assert!(ahead.is_silent().await);
+    sender.try_send(Bytes::from_static(b"one")).expect("a publisher");
+    check_message(&mut ahead, b"one").await;
+    ahead.send(DONE).await;
+    bench.answered(1).await;
+}
+
+/// A segment is lost, and the next key of its camera comes later than an outage may last.
+async fn check_late_key(lose: impl AsyncFnOnce(Peer)) {
+    let (bench, mut feeder, a, _b) = Bench::under_way_with(Raw::new().await, impatient()).await;
+    lose(a).await;
+    feeder.resynced().await;
+    let mut next = bench.raw.accept().await;
+    check_post(&mut next, 8, true).await;
+    tokio::time::sleep(LATER).await;
+    feeder.begin("eight").await;
+    assert_eq!(next.chunk().await.as_deref(), Some(&b"eight"[..]));
+    // Nor does it matter how long the segment is.
+    tokio::time::sleep(LATER).await;
+    feeder.go_on("more").await;
+    assert_eq!(next.chunk().await.as_deref(), Some(&b"more"[..]));
+    assert!(!bench.counters.is_troubled.load(Ordering::Relaxed));
+}
+
+#[tokio::test]
+async fn one_lost_segment_is_no_outage_however_late_the_next_comes_and_however_long_it_is() {
+    check_late_key(async |peer| peer.reset()).await;
+    check_late_key(async |mut peer| peer.send(SERVER_ERROR).await).await;
+}
+
+#[tokio::test]
+async fn a_pre_connect_may_fail_as_often_as_it_likes_while_nothing_waits_for_it() {
+    let (bench, feeder, mut a, mut b) = Bench::under_way_with(Raw::new().await, impatient()).await;
+    for _ in 0..6 {
+        b.send(SERVER_ERROR).await;
+        b = bench.raw.accept().await;
+        check_post(&mut b, 8, false).await;
+    }
+    feeder.go_on("more").await;
+    assert_eq!(a.chunk().await.as_deref(), Some(&b"more"[..]));
+    assert_eq!(bench.count(), (0, 0, 1));
+}
+
+#[tokio::test]
+async fn an_outage_is_noticed_and_left_in_time() {
+    let (bench, _feeder, a, _b) = Bench::under_way_with(Raw::narrow(), impatient()).await;
+    let _queue = bench.raw.fill().await;
+    let began = Instant::now();
+    a.reset();
+    let counters = Arc::clone(&bench.counters);
+    soon("the outage", async {
+        while !counters.is_troubled.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let error = bench.end().await.expect_err("an outage");
+    let took = began.elapsed();
+    assert!(took >= LEAVE && took < LEAVE * 4, "{took:?}");
+    let text = livepeer_edge::fault::chain(&error);
+    let expected = "what was to be sent did not get through for 0.25 s: the connection broke";
+    assert!(text.contains(expected), "{text}");
 }
 
 #[tokio::test]
@@ -471,7 +654,7 @@ async fn a_peer_that_refuses_or_is_gone_is_tried_five_times() {
     let (_feeder, pieces) = feed();
     let (_stopper, stop) = Stop::new();
     let error = soon("the end", publisher.run(pieces, stop)).await.expect_err("nobody there");
-    assert!(error.to_string().ends_with("no answer in 5 tries"), "{error}");
+    assert!(error.to_string().ends_with("given up after 5 tries"), "{error}");
     let source = std::error::Error::source(&error).expect("a cause").to_string();
     assert!(source.ends_with("connection refused; nothing listens on this port"), "{source}");
 }

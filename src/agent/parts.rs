@@ -93,7 +93,9 @@ impl Parts {
 
     /// Sends a sign of life on the control channel.
     pub(super) fn keep_alive(&self) {
-        if !self.control(Bytes::from_static(KEEP_ALIVE.as_bytes())) {
+        let message = Bytes::from_static(KEEP_ALIVE.as_bytes());
+        let sent = self.control.as_ref().map(|control| control.try_send_once(message));
+        if !matches!(sent, Some(Ok(()))) {
             log::debug!("no keep-alive: there is no control channel, or it is busy");
         }
     }

@@ -15,6 +15,7 @@
 
 mod channel;
 mod error;
+mod hand;
 pub mod io;
 mod publication;
 mod subscription;
@@ -22,7 +23,7 @@ mod wire;
 
 pub use channel::{Channel, ChannelError, Purpose};
 pub use error::{End, LinkError, TrickleError};
-pub use publication::{Decision, Progress, Publication, Why};
+pub use publication::{Attempt, Decision, Progress, Publication, Why};
 pub use subscription::{Ask, Step, Subscription};
 pub use wire::{Answer, first_seq};
 

@@ -87,7 +87,7 @@ impl Subscription {
 
     /// No answer: the connection failed or broke. `jitter` as above.
     pub fn on_broken(&mut self, jitter: f64) -> Step {
-        self.try_again(Why::Unreachable, jitter)
+        self.try_again(Why::Unreachable(TRIES), jitter)
     }
 
     /// The body of a segment ended as it should, after so many bytes.
@@ -106,7 +106,7 @@ impl Subscription {
         let seq = match (self.ask, seq) {
             (Ask::Segment(asked), served) => served.map_or(asked, |served| served.max(asked)),
             (Ask::Live, Some(served)) => served,
-            (Ask::Live, None) => return self.try_again(Why::Refused(200), jitter),
+            (Ask::Live, None) => return self.try_again(Why::NoSeq, jitter),
         };
         self.ask = Ask::Segment(seq.next());
         Step::Read(seq)
@@ -232,7 +232,10 @@ mod tests {
 
     #[test]
     fn five_failures_in_a_row_are_the_end() {
-        check_at_four(&[B(LATER), B(LATER), B(LATER), B(LATER), B(End(Why::Unreachable))], seg(4));
+        check_at_four(
+            &[B(LATER), B(LATER), B(LATER), B(LATER), B(End(Why::Unreachable(5)))],
+            seg(4),
+        );
         let refused = A(500, None, None, End(Why::Refused(500)));
         check_at_four(&[B(LATER), B(LATER), B(LATER), B(LATER), refused], seg(4));
         check(&[A(200, None, None, LATER)], Ask::Live);
@@ -243,7 +246,7 @@ mod tests {
         let torn = |seq| [A(200, Some(seq), None, Read(Seq(seq))), B(LATER)];
         let story = [torn(4), torn(5), torn(6), torn(7)].concat();
         check_at_four(&story, seg(8));
-        let last = [A(200, Some(8), None, Read(Seq(8))), B(End(Why::Unreachable))];
+        let last = [A(200, Some(8), None, Read(Seq(8))), B(End(Why::Unreachable(5)))];
         check_at_four(&[&story[..], &last].concat(), seg(9));
         let good = [A(200, Some(8), None, Read(Seq(8))), C(1, Next), B(LATER)];
         check_at_four(&[&story[..], &good].concat(), seg(9));

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use livepeer_edge::segment::{Piece, Pieces, Place, Seq};
 use livepeer_edge::trickle::io::SegmentSink;
 use livepeer_edge::trickle::{Channel, Purpose};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
 /// The longest that a test waits for anything.
@@ -63,6 +64,24 @@ pub(crate) struct Raw {
 impl Raw {
     pub(crate) async fn new() -> Self {
         Self { listener: TcpListener::bind("127.0.0.1:0").await.expect("a port") }
+    }
+
+    /// One whose queue of connections that were not accepted holds two.
+    pub(crate) fn narrow() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        Self { listener: socket.listen(1).expect("a listener") }
+    }
+
+    /// Fills that queue, so that further connections hang, as over a link that is gone.
+    pub(crate) async fn fill(&self) -> Vec<TcpStream> {
+        let address = self.listener.local_addr().expect("an address");
+        let mut queue = Vec::new();
+        let a_while = Duration::from_millis(100);
+        while let Ok(stream) = tokio::time::timeout(a_while, TcpStream::connect(address)).await {
+            queue.push(stream.expect("a connection"));
+        }
+        queue
     }
 
     pub(crate) fn channel(&self, purpose: Purpose) -> Channel {

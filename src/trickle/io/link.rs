@@ -7,9 +7,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::BodyExt;
@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::capacity::{RESPONSE_HEAD, SENDER_BUFFER};
 use crate::http::io::{Allowance, Alpn, Congestion, Connector, Gauge, Gauges, Guarded};
+use crate::segment::Seq;
 use crate::trickle::io::post::Body;
 use crate::trickle::{Channel, LinkError};
 
@@ -27,6 +28,8 @@ use crate::trickle::{Channel, LinkError};
 const SHORT_BODY: usize = 4 << 10;
 /// The time for that.
 const SHORT_BODY_TIME: Duration = Duration::from_millis(250);
+/// The time for the DELETE of a segment whose fate is unknown.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
 /// Header lines in an answer; the real server sends at most 7.
 const HEADER_LINES: usize = 64;
 
@@ -57,13 +60,28 @@ impl<T> Drop for Task<T> {
 /// Where the requests of one channel go.
 #[derive(Debug)]
 pub(super) struct Route {
-    pub(super) connector: Arc<Connector>,
+    connector: Arc<Connector>,
     pub(super) channel: Channel,
     /// It is there to send: what is sent has to be acknowledged in time, and is looked at.
-    pub(super) sends: Option<Arc<Gauges>>,
+    sends: Option<Arc<Gauges>>,
+    /// When the last connection was made.
+    opened: Mutex<Option<Instant>>,
 }
 
 impl Route {
+    pub(super) fn new(
+        connector: Arc<Connector>,
+        channel: Channel,
+        sends: Option<Arc<Gauges>>,
+    ) -> Self {
+        Self { connector, channel, sends, opened: Mutex::new(None) }
+    }
+
+    /// Whether a connection was made after `time`: the peer can be reached.
+    pub(super) fn has_opened_since(&self, time: Instant) -> bool {
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) > Some(time)
+    }
+
     /// A request to `path` on the channel's host.
     pub(super) fn request(&self, method: Method, path: &str, body: Body) -> Request<Body> {
         let mut request = Request::new(body);
@@ -115,12 +133,21 @@ impl Route {
         log::debug!("{}: deleted: {}", self.channel, matches!(deleted, Ok(Ok(_))));
     }
 
+    /// Deletes a segment whose fate is unknown. Nothing depends on it: readers get over a lost segment by
+    /// themselves, only later.
+    pub(super) async fn close_segment(&self, seq: Seq) {
+        let path = self.channel.segment_path(seq);
+        let request = self.request(Method::DELETE, &path, Body::None);
+        let _ = tokio::time::timeout(CLOSE_TIME, self.exchange(None, request)).await;
+    }
+
     async fn open(&self) -> Result<Link, LinkError> {
         let stream = self
             .connector
             .connect(self.channel.expose(), Alpn::Http1)
             .await
             .map_err(|error| LinkError::Connect(Box::new(error)))?;
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let congestion = self.sends.as_ref().and_then(|_| Congestion::of(&stream).ok());
         let gauge = self.sends.as_ref().and_then(|gauges| {
             // Without it, a link that is gone is noticed later.

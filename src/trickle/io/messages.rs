@@ -1,6 +1,6 @@
 //! A bounded queue of messages, each a segment of its own: what a control channel publishes.
 //!
-//! Does not: resend; a message whose segment was lost is lost, and counted by the publisher.
+//! Does not: send a lost message again; the publisher does.
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -25,31 +25,41 @@ pub enum NotSent {
 
 /// Puts messages into the queue.
 #[derive(Debug, Clone)]
-pub struct MessageSender(mpsc::Sender<Bytes>);
+pub struct MessageSender(mpsc::Sender<Piece>);
 
 impl MessageSender {
-    /// Queues `message`, if there is room.
+    /// Queues `message`, if there is room. It is sent until it gets through.
     pub fn try_send(&self, message: Bytes) -> Result<(), NotSent> {
+        self.queue(Piece { place: Place::Whole, bytes: message })
+    }
+
+    /// Queues `message`, if there is room. It is sent once: for what is worth nothing later.
+    pub fn try_send_once(&self, message: Bytes) -> Result<(), NotSent> {
+        self.queue(Piece { place: Place::Passing, bytes: message })
+    }
+
+    fn queue(&self, message: Piece) -> Result<(), NotSent> {
         self.0.try_send(message).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(message) => NotSent::Full(message),
-            mpsc::error::TrySendError::Closed(message) => NotSent::Ended(message),
+            mpsc::error::TrySendError::Full(message) => NotSent::Full(message.bytes),
+            mpsc::error::TrySendError::Closed(message) => NotSent::Ended(message.bytes),
         })
     }
 
-    /// Queues `message` as soon as there is room. Cancel safe: a dropped future queues nothing.
+    /// Queues `message` as soon as there is room. Cancel safe: a dropped future queues nothing. It is sent until
+    /// it gets through.
     pub async fn send(&self, message: Bytes) -> Result<(), NotSent> {
-        self.0.send(message).await.map_err(|error| NotSent::Ended(error.0))
+        let message = Piece { place: Place::Whole, bytes: message };
+        self.0.send(message).await.map_err(|error| NotSent::Ended(error.0.bytes))
     }
 }
 
 /// The queue's other end, for a [`Publisher`](super::Publisher).
 #[derive(Debug)]
-pub struct Messages(mpsc::Receiver<Bytes>);
+pub struct Messages(mpsc::Receiver<Piece>);
 
 impl Pieces for Messages {
     async fn next(&mut self) -> Option<Piece> {
-        let bytes = self.0.recv().await?;
-        Some(Piece { place: Place::Whole, bytes })
+        self.0.recv().await
     }
 
     fn resync(&mut self) {

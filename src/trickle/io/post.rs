@@ -103,10 +103,6 @@ pub(super) struct Post {
     pub(super) began: Instant,
     /// When its body was ended.
     pub(super) ended: Instant,
-    /// When it began to connect; `None` if it was given a connection.
-    pub(super) connects_since: Option<Instant>,
-    /// Bytes of its body so far.
-    pub(super) bytes: u64,
     writer: Option<mpsc::Sender<Bytes>>,
     mark: Arc<Mark>,
     task: Task<Outcome>,
@@ -131,7 +127,6 @@ impl Post {
             request.headers_mut().insert(wire::RESET, HeaderValue::from_static("1"));
         }
         let now = Instant::now();
-        let connects_since = spare.is_none().then_some(now);
         let task = Task::spawn({
             let mark = Arc::clone(&mark);
             async move {
@@ -150,17 +145,7 @@ impl Post {
                 Outcome { result: Ok(answer), spare }
             }
         });
-        Self {
-            seq,
-            reset,
-            began: now,
-            ended: now,
-            connects_since,
-            bytes: 0,
-            writer: Some(writer),
-            mark,
-            task,
-        }
+        Self { seq, reset, began: now, ended: now, writer: Some(writer), mark, task }
     }
 
     /// Waits until the body takes a piece. `None` once the body was ended.

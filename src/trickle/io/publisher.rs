@@ -38,7 +38,7 @@ pub struct Counters {
     pub in_flight: AtomicU64,
     /// From the first piece of the last complete segment to its answer, in microseconds.
     pub last_upload_micros: AtomicU64,
-    /// Something goes wrong, and nothing right.
+    /// A connection broke while something waited to be sent, and no new one was made since.
     pub is_troubled: AtomicBool,
     pub(super) gauges: Arc<Gauges>,
 }
@@ -63,7 +63,7 @@ pub struct PublishTimes {
     pub slow: Duration,
     /// A picture that waits this long for a segment of its own is dropped for a newer one.
     pub opener: Duration,
-    /// Since the first thing that went wrong, and nothing right after it.
+    /// An outage may last this long, and a message that was lost may take as long to get through.
     pub leave: Duration,
     /// The whole graceful end: last answers, DELETE of the channel.
     pub stop: Duration,
@@ -100,7 +100,7 @@ impl Publisher {
         counters: Arc<Counters>,
     ) -> Self {
         let sends = Some(Arc::clone(&counters.gauges));
-        let route = Arc::new(Route { connector, channel, sends });
+        let route = Arc::new(Route::new(connector, channel, sends));
         Self { route, mime, counters, times: PublishTimes::default() }
     }
 
@@ -117,7 +117,7 @@ impl Publisher {
         let (publication, spare) = match self.resolve(&mut stop).await {
             Ok(Some(resolved)) => resolved,
             Ok(None) => return Ok(End::Finished),
-            Err(Unresolved::NoSeq) => return Err(TrickleError::NoSeq(channel)),
+            Err(Unresolved::Fatal(error)) => return Err(TrickleError::Unusable(channel, error)),
             Err(Unresolved::Why(why, cause)) => return TrickleError::judge(why, channel, cause),
         };
         log::debug!("{channel}: first segment is {}", publication.upcoming().0);
@@ -127,7 +127,7 @@ impl Publisher {
         match ending {
             Ending::Finished => Ok(End::Finished),
             Ending::Over(why) => TrickleError::judge(why, channel, cause),
-            Ending::Fatal(error) => Err(TrickleError::Unreachable(channel, Some(error))),
+            Ending::Fatal(error) => Err(TrickleError::Unusable(channel, error)),
         }
     }
 
@@ -154,16 +154,19 @@ impl Publisher {
                 }
                 Ok((answer, body, spare)) => match answer.status {
                     200 => {
-                        let first = first_seq(&answer, &body).ok_or(Unresolved::NoSeq)?;
+                        let no_seq = Unresolved::Why(Why::NoSeq, None);
+                        let first = first_seq(&answer, &body).ok_or(no_seq)?;
                         return Ok(Some((Publication::resolved(first), spare)));
                     }
                     404 => return Err(Unresolved::Why(Why::Missing, None)),
                     status => (Why::Refused(status), None),
                 },
-                Err(error) => (Why::Unreachable, Some(error)),
+                Err(error) if error.fault() != Fault::Retry => {
+                    return Err(Unresolved::Fatal(error));
+                }
+                Err(error) => (Why::Unreachable(TRIES), Some(error)),
             };
-            let hopeless = cause.as_ref().is_some_and(|error| error.fault() != Fault::Retry);
-            if hopeless || tried >= TRIES {
+            if tried >= TRIES {
                 return Err(Unresolved::Why(why, cause));
             }
             log::debug!("{}: next segment not known after {tried} tries", self.route.channel);
@@ -188,6 +191,6 @@ impl Publisher {
 
 /// Why the first seq is not known.
 enum Unresolved {
-    NoSeq,
+    Fatal(LinkError),
     Why(Why, Option<LinkError>),
 }

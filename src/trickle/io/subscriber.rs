@@ -80,7 +80,7 @@ type Answered = Result<(Link, Response<Incoming>), LinkError>;
 impl Subscriber {
     /// A subscriber to `channel`.
     pub fn new(connector: Arc<Connector>, channel: Channel) -> Self {
-        let route = Arc::new(Route { connector, channel, sends: None });
+        let route = Arc::new(Route::new(connector, channel, None));
         Self { route, times: SubscribeTimes::default() }
     }
 
@@ -164,7 +164,7 @@ impl Download {
                 self.subscription.on_broken(jitter())
             });
             if let Some(error) = cause.take_if(|error| error.fault() != Fault::Retry) {
-                return Err(TrickleError::Unreachable(channel.clone(), Some(error)));
+                return Err(TrickleError::Unusable(channel.clone(), error));
             }
             match step {
                 Step::RetryAfter(pause) => tokio::time::sleep(pause).await,

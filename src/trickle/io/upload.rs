@@ -5,29 +5,34 @@
 //! is in hand, [`POST_PIECES`](crate::capacity::POST_PIECES) are in the body; all else waits where the
 //! pieces come from.
 //!
+//! An outage begins when a connection breaks while something waits to be sent. The older connections are not used
+//! any more then, so that the next one shows whether the peer can be reached: with a new connection, or any
+//! answer, the outage is over, however long the segment is that comes next. An outage that lasts for
+//! [`PublishTimes::leave`](crate::trickle::io::PublishTimes::leave) is the end, and so is a message that was lost
+//! and does not get through for as long.
+//!
 //! Does not: decide what answers mean; [`Publication`] does.
 
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use http::Method;
 use tokio::sync::mpsc::OwnedPermit;
 
 use crate::fault::Fault;
 use crate::segment::{Piece, Pieces, Place, Seq};
 use crate::stop::Stop;
+use crate::trickle::hand::{Hand, Next};
 use crate::trickle::io::flight::{Flight, Stage};
 use crate::trickle::io::jitter;
 use crate::trickle::io::link::{Link, Task};
-use crate::trickle::io::post::{Body, Outcome, Post};
+use crate::trickle::io::post::{Outcome, Post};
 use crate::trickle::io::publisher::Publisher;
-use crate::trickle::{Answer, Decision, LinkError, Progress, Publication, Why};
-
-/// The time for the DELETE of a segment whose fate is unknown.
-const CLOSE_TIME: Duration = Duration::from_secs(2);
+use crate::trickle::{
+    Answer, Attempt, Decision, LinkError, Progress, Publication, Why, retry_pause,
+};
 
 /// Why an upload ends.
 #[derive(Debug)]
@@ -38,24 +43,6 @@ pub(super) enum Ending {
     Over(Why),
     /// The peer cannot be used at all.
     Fatal(LinkError),
-}
-
-/// The piece in hand.
-#[derive(Debug)]
-enum Hand {
-    Empty,
-    /// A segment is to begin with it.
-    Opener {
-        whole: bool,
-        bytes: Bytes,
-        since: Instant,
-    },
-    /// The current POST is to take it.
-    Chunk {
-        whole: bool,
-        bytes: Bytes,
-        since: Instant,
-    },
 }
 
 /// What happens to an upload.
@@ -83,10 +70,10 @@ pub(super) struct Upload<P> {
     retry_at: Option<Instant>,
     /// The DELETE of a segment whose fate is unknown.
     closing: Option<Task<()>>,
-    /// The last thing that went wrong.
+    /// The last thing that went wrong since a segment was complete.
     cause: Option<LinkError>,
-    /// Since when something goes wrong and nothing right.
-    trouble: Option<Instant>,
+    /// When a connection broke; no new one was made since.
+    outage: Option<Instant>,
 }
 
 impl<P: Pieces> Upload<P> {
@@ -100,13 +87,13 @@ impl<P: Pieces> Upload<P> {
             publisher,
             pieces,
             publication,
-            hand: Hand::Empty,
+            hand: Hand::default(),
             flight: Flight::default(),
             spare,
             retry_at: None,
             closing: None,
             cause: None,
-            trouble: None,
+            outage: None,
         }
     }
 
@@ -120,7 +107,7 @@ impl<P: Pieces> Upload<P> {
             let ending = self.on(event);
             let in_flight = u64::try_from(self.publication.in_flight()).unwrap_or(u64::MAX);
             self.publisher.counters.in_flight.store(in_flight, Ordering::Relaxed);
-            let is_troubled = self.trouble.is_some();
+            let is_troubled = self.outage.is_some();
             self.publisher.counters.is_troubled.store(is_troubled, Ordering::Relaxed);
             if let Some(ending) = ending {
                 return ending;
@@ -131,20 +118,21 @@ impl<P: Pieces> Upload<P> {
     /// Brings the POSTs in line with what comes next.
     fn arrange(&mut self) -> Result<(), Why> {
         self.preconnect();
-        let Hand::Opener { whole, bytes, since } = &mut self.hand else { return Ok(()) };
-        let (whole, bytes, since) = (*whole, std::mem::take(bytes), *since);
-        self.flight.end_current();
-        let may_begin = !self.publication.is_full();
-        let Some(mut post) = self.flight.ahead.take_if(|_| may_begin) else {
-            self.hand = Hand::Opener { whole, bytes, since };
+        if !matches!(self.hand.next, Next::Opener(..)) {
             return Ok(());
+        }
+        self.flight.end_current();
+        let may_begin = match self.hand.is_message() {
+            true => self.publication.in_flight() == 0,
+            false => !self.publication.is_full(),
         };
+        let Some(mut post) = self.flight.ahead.take_if(|_| may_begin) else { return Ok(()) };
         let seq = self.publication.take_seq()?;
         log::debug!("{}: segment {seq} begins", self.publisher.route.channel);
         let now = Instant::now();
         post.began = now;
         self.flight.current = Some(post);
-        self.hand = Hand::Chunk { whole, bytes, since: now };
+        self.hand.begin(seq, now);
         self.preconnect();
         Ok(())
     }
@@ -164,8 +152,8 @@ impl<P: Pieces> Upload<P> {
 
     async fn next_event(&mut self, stop: &mut Stop) -> Event {
         let deadline = self.deadline();
-        let room = match (&self.hand, &self.flight.current) {
-            (Hand::Chunk { .. }, Some(post)) => post.room(),
+        let room = match (&self.hand.next, &self.flight.current) {
+            (Next::Chunk(..), Some(post)) => post.room(),
             _ => None,
         };
         let room = async move {
@@ -181,26 +169,40 @@ impl<P: Pieces> Upload<P> {
             (stage, post, outcome) = flight.outcome() => Event::Answered(stage, post, outcome),
             () = sleep_until(deadline) => Event::Deadline,
             room = room => Event::Room(room),
-            piece = pieces.next(), if matches!(hand, Hand::Empty) => Event::Piece(piece),
+            piece = pieces.next(), if hand.is_free() => Event::Piece(piece),
         }
     }
 
     /// The next time at which a limit passes.
     fn deadline(&self) -> Option<Instant> {
         let times = &self.publisher.times;
-        let chunk = match &self.hand {
-            Hand::Chunk { since, .. } => Some(*since + times.chunk),
-            Hand::Opener { whole: false, since, .. } => Some(*since + times.opener),
-            Hand::Empty | Hand::Opener { .. } => None,
+        let piece = match self.hand.next {
+            Next::Chunk(_, since) => Some(since + times.chunk),
+            Next::Opener(_, since) => (!self.hand.is_message()).then(|| since + times.opener),
+            Next::Again(at) => Some(at),
+            Next::Empty => None,
         };
         let oldest = self.flight.ended.first().filter(|_| self.publication.is_full());
         let slow = oldest.map(|post| post.ended + times.slow);
         let answer = self.flight.ended.first().map(|post| post.ended + times.answer);
-        let leave = self.trouble.map(|since| since + times.leave);
-        [self.retry_at, chunk, answer, slow, leave].into_iter().flatten().min()
+        let stalled = self.stalled_since().map(|since| since + times.leave);
+        [self.retry_at, piece, answer, slow, stalled].into_iter().flatten().min()
+    }
+
+    /// Whether something is being sent, or waits to be.
+    fn flows(&self) -> bool {
+        let is_sending = self.flight.current.is_some() || self.publication.in_flight() > 0;
+        is_sending || self.hand.waits() || !self.hand.is_free()
+    }
+
+    /// Since when what is to be sent does not get through.
+    fn stalled_since(&self) -> Option<Instant> {
+        [self.outage, self.hand.failed_since()].into_iter().flatten().min()
     }
 
     fn on(&mut self, event: Event) -> Option<Ending> {
+        let flows = self.flows();
+        self.outage.take_if(|since| !flows || self.publisher.route.has_opened_since(*since));
         match event {
             Event::Stop | Event::Piece(None) => Some(Ending::Finished),
             Event::Answered(stage, post, outcome) => {
@@ -212,53 +214,36 @@ impl<P: Pieces> Upload<P> {
                 self.on_room(permit);
                 None
             }
-            Event::Piece(Some(Piece { place, bytes })) => {
-                self.hand = match place {
-                    Place::Begin => Hand::Opener { whole: false, bytes, since: Instant::now() },
-                    Place::Whole => Hand::Opener { whole: true, bytes, since: Instant::now() },
-                    Place::Continue if self.flight.current.is_some() => {
-                        Hand::Chunk { whole: false, bytes, since: Instant::now() }
-                    }
-                    // The rest of a segment that was lost.
-                    Place::Continue => Hand::Empty,
-                    Place::End => {
-                        self.flight.end_current();
-                        Hand::Empty
-                    }
-                };
+            Event::Piece(Some(piece)) => {
+                if piece.place == Place::End {
+                    self.flight.end_current();
+                }
+                self.hand.take(piece, self.flight.current.is_some(), Instant::now());
                 None
             }
         }
     }
 
     fn on_room(&mut self, permit: Option<OwnedPermit<Bytes>>) {
-        let Hand::Chunk { whole, bytes, .. } = std::mem::replace(&mut self.hand, Hand::Empty)
-        else {
-            return;
-        };
+        let Some(bytes) = self.hand.give() else { return };
         // Without room the body is gone; why, the POST's outcome will say.
         if let Some(permit) = permit {
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             self.publisher.counters.bytes.fetch_add(length, Ordering::Relaxed);
-            if let Some(post) = &mut self.flight.current {
-                // A connection that was made since then is a way to the peer.
-                let is_new = post.is_taken() && post.connects_since > self.trouble;
-                self.trouble.take_if(|_| is_new);
-                post.bytes += length;
-            }
             permit.send(bytes);
         }
-        if whole {
+        if self.hand.is_message() {
             self.flight.end_current();
         }
     }
 
     fn on_deadline(&mut self, now: Instant) -> Option<Ending> {
         let times = self.publisher.times;
-        if self.trouble.is_some_and(|since| since + times.leave <= now) {
-            return Some(Ending::Over(Why::Unreachable));
+        if self.stalled_since().is_some_and(|since| since + times.leave <= now) {
+            return Some(Ending::Over(Why::Stalled(times.leave)));
         }
         self.retry_at.take_if(|at| *at <= now);
+        self.hand.repeat(now);
         if self.flight.ended.first().is_some_and(|post| post.ended + times.answer <= now) {
             let post = self.flight.ended.remove(0);
             return self.on_outcome(Stage::Ended, &post, Err(LinkError::Timeout));
@@ -267,17 +252,19 @@ impl<P: Pieces> Upload<P> {
         if oldest.is_some_and(|post| post.ended + times.slow <= now) {
             return Some(Ending::Over(Why::TooSlow));
         }
-        if matches!(&self.hand, Hand::Opener { whole: false, since, .. } if *since + times.opener <= now)
-        {
-            // The picture is old by now: the newest one begins the next segment.
-            self.hand = Hand::Empty;
-            self.pieces.resync();
+        match self.hand.next {
+            Next::Opener(_, since) if !self.hand.is_message() && since + times.opener <= now => {
+                // The picture is old by now: the newest one begins the next segment.
+                self.hand.drop_opener();
+                self.pieces.resync();
+                None
+            }
+            Next::Chunk(_, since) if since + times.chunk <= now => {
+                let post = self.flight.current.take()?;
+                self.on_outcome(Stage::Current, &post, Err(LinkError::Timeout))
+            }
+            Next::Empty | Next::Opener(..) | Next::Chunk(..) | Next::Again(_) => None,
         }
-        if matches!(&self.hand, Hand::Chunk { since, .. } if *since + times.chunk <= now) {
-            let post = self.flight.current.take()?;
-            return self.on_outcome(Stage::Current, &post, Err(LinkError::Timeout));
-        }
-        None
     }
 
     /// A POST, no longer in its place, was answered, broke, or took too long.
@@ -287,64 +274,82 @@ impl<P: Pieces> Upload<P> {
         post: &Post,
         result: Result<Answer, LinkError>,
     ) -> Option<Ending> {
-        let progress = stage.progress(post);
         let channel = &self.publisher.route.channel;
-        let counters = &self.publisher.counters;
-        let seq = post.seq;
+        let (seq, message) = (post.seq, self.hand.message_at(post.seq));
+        let is_idle = stage == Stage::Ahead && !self.hand.waits();
+        let progress = if is_idle { Progress::Idle } else { stage.progress(post) };
+        let is_awaited = progress == Progress::Unsent && stage == Stage::Ahead;
+        let is_repeated = message == Some(true) || (is_awaited && self.hand.is_message());
+        let attempt = Attempt { seq, progress, is_repeated };
         let complete = progress == Progress::Ended
             && matches!(&result, Ok(answer) if answer.status == 200 && !answer.closed);
+        let broke = result.is_err() && progress != Progress::Idle;
         let decision = match result {
             Ok(answer) => {
                 log::debug!("{channel}: segment {seq} answered {} ({progress:?})", answer.status);
-                self.publication.on_answer(seq, &answer, progress, jitter())
+                self.outage = None;
+                self.cause = (!complete).then_some(LinkError::Answered(answer.status));
+                self.publication.on_answer(attempt, &answer, jitter())
             }
             Err(error) if error.fault() != Fault::Retry => return Some(Ending::Fatal(error)),
             Err(error) => {
                 log::debug!("{channel}: segment {seq} broke ({progress:?}): {error}");
                 let is_refused = error.is_refused();
                 self.cause = Some(error);
-                self.publication.on_broken(seq, progress, is_refused, jitter())
+                self.spare = None;
+                self.flight.ahead = None;
+                self.publication.on_broken(attempt, is_refused, jitter())
             }
         };
         if complete {
-            self.trouble = None;
-            let micros = u64::try_from(post.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-            counters.segments.fetch_add(1, Ordering::Relaxed);
-            counters.last_upload_micros.store(micros, Ordering::Relaxed);
-        } else if stage != Stage::Ahead || !matches!(self.hand, Hand::Empty) {
-            self.trouble.get_or_insert_with(Instant::now);
+            self.count(post);
+            if message.is_some() {
+                self.hand.end_message();
+            }
+        } else if stage != Stage::Ahead {
+            self.lose(stage, seq);
+        } else if is_awaited {
+            self.hand.hold_message(Instant::now());
         }
-        if !complete && stage != Stage::Ahead {
-            // Counted; whether it means anything, the publication decides.
-            log::debug!("{channel}: segment {seq} is lost");
-            counters.lost.fetch_add(1, Ordering::Relaxed);
-        }
-        if stage == Stage::Current {
-            self.hand = Hand::Empty;
-            self.pieces.resync();
+        if broke && self.flows() {
+            self.outage.get_or_insert_with(Instant::now);
         }
         self.obey(decision)
+    }
+
+    /// A segment is complete.
+    fn count(&self, post: &Post) {
+        let counters = &self.publisher.counters;
+        let micros = u64::try_from(post.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        counters.segments.fetch_add(1, Ordering::Relaxed);
+        counters.last_upload_micros.store(micros, Ordering::Relaxed);
+    }
+
+    /// A segment is lost. Whether it means anything, the publication decides.
+    fn lose(&mut self, stage: Stage, seq: Seq) {
+        log::debug!("{}: segment {seq} is lost", self.publisher.route.channel);
+        self.publisher.counters.lost.fetch_add(1, Ordering::Relaxed);
+        if self.hand.message_at(seq).is_some() {
+            let now = Instant::now();
+            self.hand.lose_message(now, now + retry_pause(jitter()));
+        } else if stage == Stage::Current {
+            self.hand.lose_media();
+            self.pieces.resync();
+        }
     }
 
     fn obey(&mut self, decision: Decision) -> Option<Ending> {
         match decision {
             // The reset itself is part of the upcoming POST.
             Decision::Proceed | Decision::Reset => {}
-            Decision::Close(seq) => self.closing = Some(self.close_segment(seq)),
+            Decision::Close(seq) => {
+                let route = Arc::clone(&self.publisher.route);
+                self.closing = Some(Task::spawn(async move { route.close_segment(seq).await }));
+            }
             Decision::RetryAfter(pause) => self.retry_at = Some(Instant::now() + pause),
             Decision::End(why) => return Some(Ending::Over(why)),
         }
         None
-    }
-
-    fn close_segment(&self, seq: Seq) -> Task<()> {
-        let route = Arc::clone(&self.publisher.route);
-        Task::spawn(async move {
-            let path = route.channel.segment_path(seq);
-            let request = route.request(Method::DELETE, &path, Body::None);
-            // Nothing depends on it: readers get over a lost segment by themselves, only later.
-            let _ = tokio::time::timeout(CLOSE_TIME, route.exchange(None, request)).await;
-        })
     }
 
     /// Ends the segment under way, waits for the last answers and deletes the channel, each in half of the
@@ -361,7 +366,7 @@ impl<P: Pieces> Upload<P> {
                 let _ = tokio::time::timeout(half, self.last_answers()).await;
             }
             Ending::Over(Why::Closed | Why::Missing) | Ending::Fatal(_) => return self.cause,
-            Ending::Over(Why::Lost | Why::TooSlow | Why::Refused(_) | Why::Unreachable) => {}
+            Ending::Over(_) => {}
         }
         self.flight.current = None;
         self.flight.ended.clear();
