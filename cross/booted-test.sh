@@ -41,6 +41,18 @@ pid=$(show MainPID)
 result - "$(grep -E '^(NoNewPrivs|Seccomp|CapEff):' "/proc/$pid/status" | tr -s '\t\n' ' ')"
 result - "memory: $(sed -n 's/^VmRSS:\s*//p' "/proc/$pid/status") resident"
 
+# --- a configuration that the next version refuses ------------------------------------------------------------
+cp -p /etc/livepeer-edge/livepeer-edge.toml /root/right.toml
+printf '\n[nonsense]\nkey = 1\n' >>/etc/livepeer-edge/livepeer-edge.toml
+systemctl restart --no-block $unit
+check "with a configuration that is refused, the one that worked last runs" until_true 60 flows $out
+check "  and the status says so all the time" says 'configuration refused, the one that worked last runs'
+check "  and a start by hand refuses it" [ "$(livepeer-edge check-config /etc/livepeer-edge/livepeer-edge.toml >&2; echo $?)" = 2 ]
+cp -p /root/right.toml /etc/livepeer-edge/livepeer-edge.toml
+systemctl reload $unit
+mended() { ! says 'configuration refused'; }
+check "  until a reload finds it mended" until_true 10 mended
+
 # --- a hanging agent, and an end ------------------------------------------------------------------------
 before=$pid
 kill -STOP "$before"

@@ -55,8 +55,8 @@ fn start() -> Result<(), Error> {
             cli::trust(&config, forget.as_deref())?;
         }
         Command::Run(settings) => {
-            let config = configure(&settings, Purpose::Run)?;
-            run(|stop| cli::run::run(config, settings, stop))?;
+            let chosen = cli::choose(&settings)?;
+            run(|stop| cli::run::run(chosen, settings, stop))?;
         }
         #[cfg(feature = "sandbox")]
         Command::Demo { time, settings } => {
@@ -75,7 +75,7 @@ fn start() -> Result<(), Error> {
 }
 
 fn configure(settings: &Settings, purpose: Purpose) -> Result<Config, Error> {
-    let config = config::io::load(settings.file.as_deref(), settings.keys.clone(), purpose)?;
+    let config = config::io::load(settings.file.as_deref(), settings.keys.clone(), purpose)?.config;
     logger::init(config.log);
     Ok(config)
 }

@@ -168,6 +168,7 @@ fn a_start_that_fails_stays_readable_until_the_next_one() {
     let status = Command::new(BINARY)
         .args(["run", "--config", "/nowhere/camera.toml"])
         .env("NOTIFY_SOCKET", &manager)
+        .env("STATE_DIRECTORY", folder.join("state"))
         .stderr(Stdio::null())
         .status()
         .expect("the binary runs");

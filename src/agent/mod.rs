@@ -31,6 +31,7 @@ mod run;
 mod say;
 mod wait;
 mod work;
+mod works;
 
 pub use error::AgentError;
 pub use fanout::OutputSink;

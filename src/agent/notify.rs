@@ -9,6 +9,8 @@
 //! | dark | yes | the camera is gone | a stated wait for each try to open it |
 //! | leaving, ending | as before | stopping, at the end | as before |
 //!
+//! Before each status stands that another configuration runs than the one at hand, as long as one does.
+//!
 //! Does not: decide whether the agent is well; `service::Watchdog` does.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -64,6 +66,7 @@ impl Watch {
         status: &Status,
         now: Instant,
     ) {
+        self.service.notice(status.notice.get());
         let is_held = held_until.is_some();
         let was_held = std::mem::replace(&mut self.was_held, is_held);
         let is_new = self.stage.replace(stage) != Some(stage) || was_held != is_held;

@@ -91,6 +91,8 @@ pub(super) struct Loop {
     /// How the model does, by its events.
     pub(super) model: ModelHealth,
     pub(super) model_trouble: Say,
+    /// Segments that had been sent at the last sign of life.
+    pub(super) sent: u64,
     /// Why the job is not paid, while it is not.
     pub(super) payment_trouble: Option<String>,
     /// Where the job was started last.
@@ -147,6 +149,7 @@ pub(super) async fn run(
         link_trouble: Say::new("video gets through again"),
         model: ModelHealth::default(),
         model_trouble: Say::new("the model works again"),
+        sent: 0,
         payment_trouble: None,
         orchestrator: None,
         clock: ClockDoubt::new(),
@@ -306,8 +309,7 @@ impl Loop {
             Event::Clock(look, was_refused) => return self.on_clock(look, was_refused),
             Event::Reachable => job::Event::Reachable,
             Event::Output => {
-                // A job counts as good once something comes back.
-                self.job_trouble.on_success(Instant::now());
+                self.on_output();
                 job::Event::Output
             }
             Event::Job(event) => {
@@ -329,10 +331,7 @@ impl Loop {
                 return None;
             }
             Event::KeepAlive => {
-                self.look_at_clock();
-                if let Some(held) = &self.held {
-                    held.parts.keep_alive();
-                }
+                self.on_keep_alive();
                 return None;
             }
             Event::Change(change) => return self.on_change(change),

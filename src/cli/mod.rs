@@ -6,6 +6,7 @@
 
 pub mod call;
 mod check_config;
+mod choose;
 mod command;
 #[cfg(feature = "sandbox")]
 pub mod demo;
@@ -17,6 +18,7 @@ pub mod logger;
 mod man;
 mod output;
 mod parse;
+mod proof;
 mod reach;
 pub mod run;
 #[cfg(feature = "sandbox")]
@@ -27,6 +29,7 @@ pub mod stderr;
 mod trust;
 
 pub use check_config::check_config;
+pub use choose::{Chosen, choose};
 pub use command::{Command, Flag, Row, Settings, Topic, rows};
 pub use devices::devices;
 pub use error::Error;

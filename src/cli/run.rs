@@ -12,20 +12,24 @@
 //!
 //! Signers that are set up as before keep their pauses, so a reload does not ask them sooner.
 //!
-//! A configuration that is broken by then is reported, and the one before it stays.
+//! A configuration that is broken by then is reported in the log and, until it is mended, in the status; the one
+//! before it stays. What has worked ([`Proof`]) is kept for a start of the service with one that is refused.
 //!
 //! Does not: decide what a loss leads to; `job::Machine` does.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::choose::{Chosen, notice, warn_of_removed};
 use super::output::Outlet;
+use super::proof::Proof;
 use super::reach::Reach;
 use super::{Error, Settings};
 use crate::agent::{Agent, Change, Options, Place, Work};
-use crate::config::{Config, Purpose, io::load};
+use crate::config::{Config, Kept, Purpose, Resolved, io::load};
 use crate::fault::chain;
 use crate::job::JobOptions;
 use crate::payment::io::Signers;
@@ -34,17 +38,24 @@ use crate::session::{Network, Payments};
 use crate::status::Status;
 use crate::stop::Stop;
 
-/// Runs until `stop`, the end of the input, or until something fails. `settings` are where `config` came
-/// from.
-pub async fn run(config: Config, settings: Settings, stop: Stop) -> Result<(), Error> {
-    let (place, payments) = place(&config, None)?;
+/// Runs until `stop`, the end of the input, or until something fails. `settings` say where the configuration at hand
+/// is.
+pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), Error> {
+    let Chosen { resolved, notice, kept } = chosen;
+    let config = &resolved.config;
+    let (place, payments) = place(config, None)?;
     let outlet = Outlet::open(&config.output)?;
     let (tell, changes) = mpsc::channel(1);
     let Place { work, finding, rules, network } = place;
     let (media, recovery) = (config.media.clone(), config.recovery);
     let options = Options { media, work, finding, rules, recovery };
-    let agent = Agent::new(options, network, Status::default(), outlet.sinks());
-    let mut reloading = Reloading { config, settings, payments, outlet, tell };
+    let status = Status::default();
+    status.notice.set(notice.as_deref());
+    let agent = Agent::new(options, network, status.clone(), outlet.sinks());
+    // What runs in the place of a configuration that is refused is kept already.
+    let proof = if notice.is_none() { Proof::AtOnce } else { Proof::Given };
+    let running = Running { resolved, proof, kept };
+    let mut reloading = Reloading { running, settings, payments, outlet, tell, status };
     let ended = tokio::select! {
         ended = agent.with_changes(changes).run(stop) => ended.map_err(Error::Agent),
         error = reloading.run() => Err(error),
@@ -77,14 +88,40 @@ fn place(
     Ok((Place { work, finding: reach.finding(config), rules, network }, payments))
 }
 
-/// Reads everything again at each SIGHUP.
+/// The configuration that runs.
+struct Running {
+    resolved: Resolved,
+    /// Whether it has worked.
+    proof: Proof,
+    /// Where it is kept then, if anywhere.
+    kept: Option<Kept>,
+}
+
+/// Reads everything again at each SIGHUP, and keeps what has worked.
 struct Reloading {
-    /// What runs.
-    config: Config,
+    running: Running,
     settings: Settings,
     payments: Option<Payments>,
     outlet: Outlet,
     tell: mpsc::Sender<Change>,
+    status: Status,
+}
+
+impl Running {
+    /// From now on this one runs; the one before it.
+    fn change_to(&mut self, resolved: Resolved) -> Config {
+        if resolved != self.resolved {
+            self.proof = Proof::of_reload(Instant::now());
+        }
+        std::mem::replace(&mut self.resolved, resolved).config
+    }
+
+    /// Processed video came back.
+    fn on_output(&mut self, now: Instant) {
+        if let Some(kept) = self.kept.as_ref().filter(|_| self.proof.on_output(now)) {
+            kept.keep(&self.resolved);
+        }
+    }
 }
 
 impl Reloading {
@@ -93,40 +130,54 @@ impl Reloading {
             Ok(hangup) => hangup,
             Err(error) => return Error::Start(error),
         };
-        while hangup.recv().await.is_some() {
-            let settings = &self.settings;
-            match load(settings.file.as_deref(), settings.keys.clone(), Purpose::Run) {
-                Ok(new) if new == self.config => {
-                    log::info!("SIGHUP: the configuration is the same as before");
-                }
-                Ok(new) => self.change_to(new).await,
-                Err(error) => stays(&error),
-            }
-            match self.payments.as_ref().map(|payments| payments.signers.reread()) {
-                Some(Ok(false)) => {
-                    log::info!("SIGHUP: the signer's credential is the same as before");
-                }
-                Some(Err(error)) => log::warn!("SIGHUP: the old one stays: {}", chain(&error)),
-                Some(Ok(true)) | None => {}
+        let works = Arc::clone(&self.status.works);
+        loop {
+            let waits = self.running.proof.is_open() && self.running.kept.is_some();
+            tokio::select! {
+                Some(()) = hangup.recv() => self.reload().await,
+                () = works.notified(), if waits => self.running.on_output(Instant::now()),
+                else => std::future::pending().await,
             }
         }
-        std::future::pending().await
+    }
+
+    async fn reload(&mut self) {
+        let settings = &self.settings;
+        match load(settings.file.as_deref(), settings.keys.clone(), Purpose::Run) {
+            Ok(new) => {
+                warn_of_removed(&new);
+                if let Err(error) = self.change_to(new).await {
+                    self.stays(&error, &chain(&error));
+                }
+            }
+            Err(error) => self.stays(&error, &error.first()),
+        }
+        match self.payments.as_ref().map(|payments| payments.signers.reread()) {
+            Some(Ok(false)) => {
+                log::info!("SIGHUP: the signer's credential is the same as before");
+            }
+            Some(Err(error)) => log::warn!("SIGHUP: the old one stays: {}", chain(&error)),
+            Some(Ok(true)) | None => {}
+        }
     }
 
     /// Changes what differs. What is not possible changes nothing at all.
-    async fn change_to(&mut self, new: Config) {
-        let is_trusted_alike = self.config.access.services == new.access.services;
+    async fn change_to(&mut self, resolved: Resolved) -> Result<(), Error> {
+        let new = resolved.config.clone();
+        let now = &self.running.resolved.config;
+        if new == *now {
+            log::info!("SIGHUP: the configuration is the same as before");
+        }
+        let is_trusted_alike = now.access.services == new.access.services;
         let payments = self.payments.as_ref().filter(|_| is_trusted_alike);
         let signers = payments.map(|payments| Arc::clone(&payments.signers));
-        let has_moved = place_of(&self.config) != place_of(&new);
+        let has_moved = place_of(now) != place_of(&new);
         let place = has_moved.then(|| place(&new, signers)).transpose();
-        let has_other_output = self.config.output != new.output;
+        let has_other_output = now.output != new.output;
         let outlet = has_other_output.then(|| Outlet::open(&new.output)).transpose();
-        let (place, outlet) = match (place, outlet) {
-            (Ok(place), Ok(outlet)) => (place, outlet),
-            (Err(error), _) | (_, Err(error)) => return stays(&error),
-        };
-        let old = std::mem::replace(&mut self.config, new.clone());
+        let (place, outlet) = (place?, outlet?);
+        let old = self.running.change_to(resolved);
+        self.status.notice.set(None);
         log::set_max_level(new.log);
         if let Some(outlet) = outlet {
             // The one before it is closed once the agent lets go of it.
@@ -145,6 +196,13 @@ impl Reloading {
         } else if old.job.params != new.job.params {
             self.send(Change::Params(new.job.params)).await;
         }
+        Ok(())
+    }
+
+    /// The configuration at hand is of no use, and the one before it runs on.
+    fn stays(&self, error: &dyn std::error::Error, reason: &str) {
+        log::warn!("SIGHUP: the configuration before it stays: {}", chain(error));
+        self.status.notice.set(Some(&notice("the one before it", reason)));
     }
 
     async fn send(&self, change: Change) {
@@ -152,10 +210,6 @@ impl Reloading {
         // Without an agent, nobody needs it.
         let _ = self.tell.send(change).await;
     }
-}
-
-fn stays(error: &dyn std::error::Error) {
-    log::warn!("SIGHUP: the configuration before it stays: {}", chain(error));
 }
 
 /// The part of a configuration that says what runs where; parameters are changed in a job that runs.

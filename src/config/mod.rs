@@ -21,10 +21,10 @@ mod toml;
 pub mod write;
 
 pub use access::{Access, OnRunner};
-pub use io::Error;
+pub use io::{Error, Kept};
 pub use options::Output;
 pub use problem::{Complaint, Origin, Problem};
-pub use resolve::{Layers, resolve};
+pub use resolve::{Layers, Resolved, resolve, resolve_all};
 
 use std::path::PathBuf;
 

@@ -68,6 +68,11 @@ pub enum Complaint {
         /// The names that exist there.
         known: Vec<&'static str>,
     },
+    /// A key that earlier versions took: it is ignored.
+    Removed {
+        /// What to do instead.
+        instead: &'static str,
+    },
     /// Another type or range.
     NotAllowed {
         /// The value, shortened.
@@ -89,6 +94,7 @@ impl fmt::Display for Complaint {
         match self {
             Self::Syntax(message) => write!(f, "not TOML: {message}"),
             Self::Unknown { known } => write!(f, "no such key; known: {}", known.join(", ")),
+            Self::Removed { instead } => write!(f, "no longer a key, and ignored; {instead}"),
             Self::NotAllowed { found, allowed } => write!(f, "found {found}; allowed: {allowed}"),
             Self::Wrong(message) => f.write_str(message),
             Self::Missing { reason } => write!(f, "missing; {reason}"),

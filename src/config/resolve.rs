@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::draft::Draft;
-use super::keys::{ENVIRONMENT_PREFIX, Key, key, keys};
+use super::keys::{ENVIRONMENT_PREFIX, Key, REMOVED, Removed, key, keys};
 use super::problem::{Complaint, Origin, Problem};
 use super::toml::{Entry, entries};
-use super::{Config, Purpose};
+use super::{Config, Purpose, write};
 
 /// What was said, from the weakest to the strongest.
 #[derive(Debug, Default, Clone)]
@@ -27,12 +27,37 @@ pub struct Layers {
     pub arguments: Vec<(String, String)>,
 }
 
+/// A configuration with what led to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The configuration.
+    pub config: Config,
+    /// Keys of earlier versions, which are ignored.
+    pub removed: Vec<Problem>,
+    /// What was said of each key, by its strongest layer.
+    said: BTreeMap<&'static str, Value>,
+}
+
+impl Resolved {
+    /// All that was said as one file.
+    pub fn text(&self, head: &str) -> String {
+        write::sections(head, |key| self.said.get(key.name).cloned())
+    }
+}
+
 /// The configuration, or all its problems, sorted by their places.
 pub fn resolve(layers: &Layers, purpose: Purpose) -> Result<Config, Vec<Problem>> {
+    resolve_all(layers, purpose).map(|resolved| resolved.config)
+}
+
+/// The same, with what led to it.
+pub fn resolve_all(layers: &Layers, purpose: Purpose) -> Result<Resolved, Vec<Problem>> {
     let state_directory = state_directory(&layers.environment);
     let mut pile = Pile {
         draft: Draft { state_directory, ..Draft::default() },
+        said: BTreeMap::new(),
         origins: BTreeMap::new(),
+        removed: Vec::new(),
         problems: Vec::new(),
         is_readable: true,
     };
@@ -50,7 +75,9 @@ pub fn resolve(layers: &Layers, purpose: Purpose) -> Result<Config, Vec<Problem>
 
 struct Pile {
     draft: Draft,
+    said: BTreeMap<&'static str, Value>,
     origins: BTreeMap<&'static str, Origin>,
+    removed: Vec<Problem>,
     problems: Vec<Problem>,
     /// Whether the file said all it has to say; else nothing can be called missing.
     is_readable: bool,
@@ -84,6 +111,7 @@ impl Pile {
                 Some(key) => self.lay(key.name, origin, |key| Ok(key.takes.read_text(text))),
                 // Others may use our prefix too: Kubernetes sets LIVEPEER_EDGE_SERVICE_HOST and the
                 // like. Only a name that begins like one of our sections is a mistake for sure.
+                None if self.is_removed(&origin, |removed| removed.variable() == *name) => {}
                 None => {
                     let section = keys().find(|key| {
                         name.starts_with(&format!(
@@ -107,25 +135,41 @@ impl Pile {
         value: impl FnOnce(&'static Key) -> Result<Value, Complaint>,
     ) {
         let Some(key) = key(name) else {
+            if self.is_removed(&origin, |removed| removed.name == name) {
+                return;
+            }
             let section = name.split_once('.').map_or(name, |(section, _)| section);
             return self.complain(name, origin, unknown(section));
         };
-        match value(key).and_then(|value| key.takes.accept(&mut self.draft, &value)) {
-            Ok(()) => {
+        let accept = |value| key.takes.accept(&mut self.draft, &value).map(|()| value);
+        match value(key).and_then(accept) {
+            Ok(value) => {
+                self.said.insert(key.name, value);
                 self.origins.insert(key.name, origin);
             }
             Err(complaint) => self.complain(key.name, origin, complaint),
         }
     }
 
+    /// Whether a key of earlier versions is meant, which is noted then.
+    fn is_removed(&mut self, origin: &Origin, means: impl Fn(&Removed) -> bool) -> bool {
+        let removed = REMOVED.iter().find(|removed| means(removed));
+        self.removed.extend(removed.map(|removed| Problem {
+            origin: origin.clone(),
+            key: removed.name.to_owned(),
+            complaint: Complaint::Removed { instead: removed.instead },
+        }));
+        removed.is_some()
+    }
+
     fn complain(&mut self, key: &str, origin: Origin, complaint: Complaint) {
         self.problems.push(Problem { origin, key: key.to_owned(), complaint });
     }
 
-    fn finish(self, purpose: Purpose, nowhere: &Origin) -> Result<Config, Vec<Problem>> {
-        let Self { draft, origins, mut problems, is_readable } = self;
+    fn finish(self, purpose: Purpose, nowhere: &Origin) -> Result<Resolved, Vec<Problem>> {
+        let Self { draft, said, origins, removed, mut problems, is_readable } = self;
         match draft.finish(purpose) {
-            Ok(config) if problems.is_empty() => return Ok(config),
+            Ok(config) if problems.is_empty() => return Ok(Resolved { config, removed, said }),
             Err(objections) if is_readable => {
                 for (key, complaint) in objections {
                     // A key that is wrong already is not missing too.
@@ -163,7 +207,7 @@ fn whole(path: &str) -> Origin {
 }
 
 /// Where systemd, else the desktop's rules, else habit want state to be.
-fn state_directory(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+pub(super) fn state_directory(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
     let absolute = |name: &str| environment.get(name).filter(|path| path.starts_with('/'));
     // systemd may name several, parted by colons; the first is ours.
     let given = absolute("STATE_DIRECTORY").and_then(|paths| paths.split(':').next());

@@ -12,14 +12,19 @@ use super::toml::entries;
 /// Keys that do not exist are left out.
 pub fn file(head: &str, settings: &[(String, String)]) -> String {
     let given = |wanted: &Key| settings.iter().rfind(|(name, _)| name == wanted.name);
+    sections(head, |key| given(key).map(|(_, text)| key.takes.read_text(text)))
+}
+
+/// The file in which each key has this value, and those without one are left out.
+pub(super) fn sections(head: &str, value: impl Fn(&Key) -> Option<Value>) -> String {
     let mut text = head.to_owned();
     let mut section = "";
-    for (key, (_, value)) in keys().filter_map(|key| Some((key, given(key)?))) {
+    for (key, value) in keys().filter_map(|key| Some((key, value(key)?))) {
         if key.section() != section {
             section = key.section();
             text.push_str(&format!("\n[{section}]\n"));
         }
-        text.push_str(&format!("{} = {}\n", key.short(), toml(&key.takes.read_text(value))));
+        text.push_str(&format!("{} = {}\n", key.short(), toml(&value)));
     }
     text
 }
@@ -60,7 +65,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Layers, Purpose, resolve};
+    use crate::config::{Layers, Purpose, resolve, resolve_all};
 
     fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
         settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -91,6 +96,10 @@ mod tests {
             Layers { file: Some(("a.toml".to_owned(), written.clone())), ..Layers::default() };
         assert!(given.is_ok(), "{given:?}");
         assert_eq!(resolve(&layers, Purpose::Demo), given, "{written}");
+        let kept = resolve_all(&layers, Purpose::Demo).unwrap().text("# kept\n");
+        let layers =
+            Layers { file: Some(("b.toml".to_owned(), kept.clone())), ..Layers::default() };
+        assert_eq!(resolve(&layers, Purpose::Demo), given, "{kept}");
     }
 
     #[test]

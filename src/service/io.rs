@@ -23,11 +23,29 @@ const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
 /// The process that the limit is for; none means this one.
 const WATCHDOG_PID: &str = "WATCHDOG_PID";
 
+/// The process that the service manager started (systemd 248 and newer).
+const SYSTEMD_EXEC_PID: &str = "SYSTEMD_EXEC_PID";
+
+/// Whether a service manager started this process and wants to be told how it does: `$NOTIFY_SOCKET` says where,
+/// which a unit of another type than `notify` does not get, and nobody's shell has; and `$SYSTEMD_EXEC_PID`, where
+/// there is one, is this process. `$INVOCATION_ID` says nothing of it: the shells of a desktop session inherit one.
+pub fn is_service() -> bool {
+    is_started_as_service(|name| std::env::var_os(name), std::process::id())
+}
+
+fn is_started_as_service(variable: impl Fn(&str) -> Option<OsString>, pid: u32) -> bool {
+    let is_told = variable(NOTIFY_SOCKET).is_some_and(|name| !name.is_empty());
+    let started = variable(SYSTEMD_EXEC_PID);
+    is_told && started.is_none_or(|started| started.to_str() == Some(pid.to_string().as_str()))
+}
+
 /// This program as a service.
 #[derive(Debug, Default)]
 pub struct Service {
     socket: Option<NotifySocket>,
     watchdog: Option<Watchdog>,
+    /// What stands before every status.
+    notice: Option<String>,
     status: String,
     is_starting: bool,
 }
@@ -54,7 +72,7 @@ impl Service {
         let limit = number(WATCHDOG_USEC).filter(|limit| *limit > 0 && is_ours);
         let watchdog = socket.as_ref().and(limit);
         let watchdog = watchdog.map(|limit| Watchdog::new(Duration::from_micros(limit), now));
-        Self { socket, watchdog, status: String::new(), is_starting: true }
+        Self { socket, watchdog, notice: None, status: String::new(), is_starting: true }
     }
 
     /// The start is over. Once a job's last part is up, or what is missing is only waited for.
@@ -67,8 +85,25 @@ impl Service {
     pub fn status(&mut self, text: &str) {
         if self.status != text {
             text.clone_into(&mut self.status);
-            self.tell(Message::Status(text));
+            self.tell_status();
         }
+    }
+
+    /// What stands before every status from now on, if anything does.
+    pub fn notice(&mut self, text: Option<String>) {
+        if self.notice != text {
+            self.notice = text;
+            self.tell_status();
+        }
+    }
+
+    fn tell_status(&mut self) {
+        let text = match &self.notice {
+            Some(notice) if self.status.is_empty() => notice.clone(),
+            Some(notice) => format!("{notice}; {}", self.status),
+            None => self.status.clone(),
+        };
+        self.tell(Message::Status(&text));
     }
 
     /// Frames moved.
@@ -219,6 +254,45 @@ mod tests {
             "STOPPING=1",
         ];
         assert_eq!(listener.heard(), expected);
+    }
+
+    #[test]
+    fn a_notice_stands_before_every_status() {
+        let listener = Listener::new("edge-notice");
+        let path = listener.path.to_str().expect("UTF-8");
+        let mut service = service(&[(NOTIFY_SOCKET, path)], Instant::now());
+        service.notice(Some("old configuration".to_owned()));
+        service.status("starting");
+        service.notice(Some("old configuration".to_owned()));
+        service.status("live");
+        service.notice(None);
+        let expected = [
+            "STATUS=old configuration",
+            "STATUS=old configuration; starting",
+            "STATUS=old configuration; live",
+            "STATUS=live",
+        ];
+        assert_eq!(listener.heard(), expected);
+    }
+
+    #[test]
+    fn a_start_by_a_service_manager_is_told_from_one_by_hand() {
+        #[track_caller]
+        fn check(variables: &[(&str, &str)], expected: bool) {
+            let of = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| OsString::from(value))
+            };
+            assert_eq!(is_started_as_service(of, 7), expected, "{variables:?}");
+        }
+        check(&[], false);
+        check(&[(NOTIFY_SOCKET, "/run/systemd/notify")], true);
+        check(&[(NOTIFY_SOCKET, "/run/systemd/notify"), (SYSTEMD_EXEC_PID, "7")], true);
+        // A program that a service started, and that inherited its variables.
+        check(&[(NOTIFY_SOCKET, "/run/systemd/notify"), (SYSTEMD_EXEC_PID, "8")], false);
+        check(&[(NOTIFY_SOCKET, "")], false);
+        check(&[("INVOCATION_ID", "0123"), ("STATE_DIRECTORY", "/var/lib/edge")], false);
+        check(&[(SYSTEMD_EXEC_PID, "7")], false);
     }
 
     #[test]

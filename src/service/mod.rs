@@ -16,5 +16,5 @@ mod io;
 mod message;
 mod watchdog;
 
-pub use io::Service;
+pub use io::{Service, is_service};
 pub use watchdog::{Feed, Watchdog};

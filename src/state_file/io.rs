@@ -1,9 +1,10 @@
-//! Reads a state file, and puts a new one in its place: whole, or not at all.
+//! Reads a state file, and puts a new one in its place: whole, or not at all, and for its owner alone (0600).
 //!
 //! Does not: fail; a state that cannot be kept is no reason to stop.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -102,7 +103,10 @@ impl StateFile {
             fs::create_dir_all(directory)?;
         }
         let new = self.path.with_extension("new");
-        let written = File::create(&new).and_then(|mut file| {
+        let mut options = OpenOptions::new();
+        // State may hold what is a secret elsewhere.
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let written = options.open(&new).and_then(|mut file| {
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&new, &self.path)
@@ -180,6 +184,7 @@ mod tests {
         file.write(b"b");
         assert_ne!(inode(), first);
         assert!(!is_told(&file));
+        assert_eq!(fs::metadata(&file.path).unwrap().mode() & 0o777, 0o600);
     }
 
     #[test]

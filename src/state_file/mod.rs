@@ -1,4 +1,5 @@
-//! The small files of the state directory: certificates, encoders, the last good list of orchestrators.
+//! The small files of the state directory: certificates, encoders, the last good list of orchestrators, the last working
+//! configuration.
 //!
 //! | what happens | what is done | in the log |
 //! |---|---|---|

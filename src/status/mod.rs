@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::media::io::AccessUnits;
 use crate::trickle::io::Counters;
 
@@ -27,14 +29,18 @@ pub struct Status {
     /// What is paid.
     pub payment: Arc<Paid>,
     /// What is wrong with the model, as it says itself.
-    pub model: Arc<ModelWords>,
+    pub model: Arc<Words>,
+    /// What everybody who asks for the status has to see first: that another configuration runs than the one at hand.
+    pub notice: Arc<Words>,
+    /// Told whenever processed video comes back while the camera works.
+    pub works: Arc<Notify>,
 }
 
-/// What is wrong with the model of the job, in one line; nothing where all is well.
+/// What is wrong with something, in one line; nothing where all is well.
 #[derive(Debug, Default)]
-pub struct ModelWords(Mutex<Option<String>>);
+pub struct Words(Mutex<Option<String>>);
 
-impl ModelWords {
+impl Words {
     /// From now on this.
     pub fn set(&self, words: Option<&str>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,6 +12,7 @@ mod audio;
 mod capture;
 mod device;
 mod network;
+mod removed;
 mod runner;
 
 use std::time::Duration;
@@ -19,6 +20,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::draft::Draft;
+
+pub(super) use removed::{REMOVED, Removed};
 
 /// What stands before the name of every environment variable.
 pub const ENVIRONMENT_PREFIX: &str = "LIVEPEER_EDGE_";
@@ -139,8 +142,13 @@ impl Key {
 
     /// The environment variable: `video.fps` is `LIVEPEER_EDGE_VIDEO_FPS`.
     pub fn variable(&self) -> String {
-        format!("{ENVIRONMENT_PREFIX}{}", self.name.replace(['.', '-'], "_").to_uppercase())
+        variable(self.name)
     }
+}
+
+/// The environment variable of a key of this name.
+fn variable(name: &str) -> String {
+    format!("{ENVIRONMENT_PREFIX}{}", name.replace(['.', '-'], "_").to_uppercase())
 }
 
 /// The text, unless it is blank or holds what no name or path holds.

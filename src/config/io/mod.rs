@@ -1,6 +1,8 @@
-//! Reads the layers: the file and the environment.
+//! Reads the layers, the file and the environment; and keeps the configuration that worked last.
 //!
 //! Does not: judge them; [`super::resolve`] does.
+
+mod kept;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +11,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::keys::ENVIRONMENT_PREFIX;
-use super::{Config, Layers, Problem, Purpose, resolve};
+use super::{Complaint, Layers, Problem, Purpose, Resolved, resolve_all};
+use crate::fault::chain;
+
+pub use kept::Kept;
 
 /// The largest file that is read. A whole example file is a hundredth of it.
 const FILE_BYTES: u64 = 1 << 20;
@@ -49,6 +54,20 @@ impl fmt::Display for Error {
     }
 }
 
+impl Error {
+    /// One thing that is wrong, in one line: what stands there and is refused, rather than what is missing.
+    pub fn first(&self) -> String {
+        let is_there = |p: &&Problem| !matches!(p.complaint, Complaint::Missing { .. });
+        match self {
+            Self::Wrong(problems) => {
+                let told = problems.iter().find(is_there).or(problems.first());
+                told.map(ToString::to_string).unwrap_or_default()
+            }
+            Self::Read(..) | Self::TooLong(_) | Self::NotText(_) => chain(self),
+        }
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -64,13 +83,13 @@ pub fn load(
     file: Option<&Path>,
     arguments: Vec<(String, String)>,
     purpose: Purpose,
-) -> Result<Config, Error> {
+) -> Result<Resolved, Error> {
     let file = match file {
         Some(path) => Some((path.display().to_string(), read(path)?)),
         None => None,
     };
     let layers = Layers { file, environment: environment()?, arguments };
-    resolve(&layers, purpose).map_err(Error::Wrong)
+    resolve_all(&layers, purpose).map_err(Error::Wrong)
 }
 
 fn read(path: &Path) -> Result<String, Error> {
@@ -82,6 +101,12 @@ fn read(path: &Path) -> Result<String, Error> {
         return Err(Error::TooLong(path.to_owned()));
     }
     Ok(text)
+}
+
+/// Those variables of others that are set, and are text.
+fn state_variables() -> BTreeMap<String, String> {
+    let text = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
+    STATE_VARIABLES.into_iter().filter_map(text).collect()
 }
 
 fn environment() -> Result<BTreeMap<String, String>, Error> {
