@@ -1,10 +1,17 @@
 //! How long to wait before the next try: doubling from a first pause to a limit, jittered, reset by success.
 //!
-//! Chance comes in as a value, so that tests are exact.
+//! Chance comes in as a value, so that tests are exact; [`jitter`] is where it comes from.
 //!
 //! Does not: sleep, and does not count tries for its owner.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
+
+/// A number from 0 to 1 that differs from device to device and from time to time.
+pub fn jitter() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    f64::from(u16::try_from(random & 0xffff).unwrap_or_default()) / f64::from(u16::MAX)
+}
 
 /// A bounded, jittered exponential back-off.
 #[derive(Debug, Clone)]

@@ -54,6 +54,7 @@
 //! | F1 | `media` | camera to access unit to TS to segment | knows no HTTP; a segment decodes alone |
 //! | F1 | `trickle` | numbered segments over HTTP, both ways | knows no video; no seq is sent twice |
 //! | F1 | `orchestrator` | `GetOrchestrator` and discovery on the wire, capabilities, trust | unknown fields survive |
+//! | F1 | `endings` | the ends that jobs owe until their peers confirm them | what is on the list outlives the process |
 //! | F1 | `payment` | signer and schedule of one session's payments | the info is opaque bytes; `state` goes back in order |
 //! | F0 | `http`, `segment`, `backoff`, `fault`, `capacity`, `price`, `secret`, `stop`, `trouble`, `clock`, `swap_limit`, `rate`, `state_file`, `words` | what all floors share | bounds have names in [`capacity`] |
 //!
@@ -102,6 +103,7 @@ pub mod capacity;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod endings;
 pub mod fault;
 pub mod http;
 pub mod job;

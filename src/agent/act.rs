@@ -2,16 +2,15 @@
 //!
 //! Does not: decide.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 use tokio::time::Interval;
 
-use crate::agent::event::{Event, Part};
+use crate::agent::event::Event;
 use crate::agent::pace::Pace;
-use crate::agent::parts::{Ground, Parts, video_publisher};
+use crate::agent::parts::{Ground, Parts, end_unwanted};
 use crate::agent::probes::Probes;
 use crate::agent::run::{Closing, Held, Loop};
 use crate::agent::wait::jitter;
@@ -21,7 +20,42 @@ use crate::capacity::{DRAIN_TIME, END_TIME};
 use crate::http::Url;
 use crate::job::{self, Command, Outcome, Recovery};
 use crate::orchestrator::Endpoints;
-use crate::trickle::End as ChannelEnd;
+
+/// A start waits at most so long for the end of an earlier job at the same peer.
+const OWED_TIME: Duration = Duration::from_secs(3);
+/// At the end of the program, the answer to a start under way is waited for at most so long: without it nobody
+/// knows the job that may have been started. The real gateway gives a start 5 s too (protocol.md, section 5).
+const START_END_TIME: Duration = Duration::from_secs(5);
+
+/// The starts under way. A start is never cut short while the program runs: the job that comes of it has to be ended.
+#[derive(Default)]
+pub(super) struct Starts {
+    pub(super) tasks: JoinSet<Event>,
+    last: u64,
+    /// The number of the start whose job is wanted.
+    wanted: Option<u64>,
+}
+
+impl Starts {
+    /// The number of a new start.
+    fn begin(&mut self) -> u64 {
+        self.last += 1;
+        self.wanted = Some(self.last);
+        self.last
+    }
+
+    /// The start with this number is over: whether its job is wanted.
+    pub(super) fn finish(&mut self, number: u64) -> bool {
+        let is_wanted = self.wanted == Some(number);
+        self.wanted = self.wanted.filter(|_| !is_wanted);
+        is_wanted
+    }
+
+    /// The job of a start under way is not wanted any more.
+    fn give_up(&mut self) {
+        self.wanted = None;
+    }
+}
 
 impl Loop {
     /// Does what the machine wants; the outcome, if that is the end of the loop.
@@ -43,10 +77,12 @@ impl Loop {
             Command::Run => self.run_parts(keep_alive),
             Command::Close { for_good: true } => {
                 self.is_leaving = true;
+                self.starts.give_up();
                 self.stop_capture();
                 self.closing = Closing::Draining(Instant::now() + DRAIN_TIME);
             }
             Command::Close { for_good: false } => {
+                self.starts.give_up();
                 self.closing = Closing::Draining(Instant::now());
                 self.end_parts();
             }
@@ -90,15 +126,20 @@ impl Loop {
     }
 
     fn start(&mut self, url: Url, with: With) {
-        self.orchestrator = Some(url);
+        self.orchestrator = Some(url.clone());
         self.payment_trouble = None;
         let (params, network) = (self.options.work.params(), self.network.clone());
-        self.tasks
-            .spawn(async move { Event::Started(with.start(params, network, jitter()).await) });
+        let number = self.starts.begin();
+        let peers = with.peers(&url);
+        self.starts.tasks.spawn(async move {
+            network.endings.settle_at(&peers, OWED_TIME).await;
+            Event::Started(number, with.start(params, network, jitter()).await)
+        });
     }
 
-    /// The job is there. `None` if nobody wants it any more.
-    pub(super) fn on_started(&mut self, job: Job) -> Option<job::Event<With>> {
+    /// The job of the start with this number is there. `None` if nobody wants it any more: then it is ended.
+    pub(super) fn on_started(&mut self, number: u64, job: Job) -> Option<job::Event<With>> {
+        let is_wanted = self.starts.finish(number) && self.closing == Closing::No;
         let channels = job.channels();
         log::log!(
             self.job_trouble.level(),
@@ -108,12 +149,12 @@ impl Loop {
             channels.manifest_id.chars().take(4).collect::<String>(),
             self.options.work.name()
         );
-        if self.closing != Closing::No {
-            // The answer came after all.
-            let publisher = video_publisher(&self.network, channels, Arc::default());
-            self.tasks.spawn(async move {
-                tokio::join!(publisher.delete(), job.stop());
-                Event::PartEnded(Part::Publisher, Ok(ChannelEnd::Finished))
+        if !is_wanted {
+            // Its start was under way when it was given up. Nothing waits for its end, save the end of the program.
+            let network = self.network.clone();
+            self.starts.tasks.spawn(async move {
+                end_unwanted(network, job).await;
+                Event::JobStopped
             });
             return None;
         }
@@ -193,7 +234,10 @@ impl Loop {
                 self.outputs.replace(outputs);
             }
             Change::Place(place) => {
-                let Place { work, finding, rules, network } = *place;
+                let Place { work, finding, rules, mut network } = *place;
+                // What is owed stays owed, and is asked for as the new configuration says.
+                self.network.endings.set_client(network.client.clone());
+                network.endings = self.network.endings.clone();
                 self.options = Options { work, finding, rules, ..self.options.clone() };
                 self.network = network;
                 let bytes = Pace::send_buffer(&self.options.media);
@@ -228,8 +272,11 @@ impl Loop {
             Closing::Draining(_) => self.end_parts(),
             Closing::Ending(_) => {
                 log::warn!("the orchestrator does not answer; leaving without it");
-                // They end as cancelled, one event each, and then the set is empty.
+                // They end as cancelled, one event each, and then the sets are empty.
                 self.tasks.abort_all();
+                if self.is_leaving {
+                    self.starts.tasks.abort_all();
+                }
                 self.closing = Closing::Ending(Instant::now() + END_TIME);
             }
         }
@@ -238,7 +285,12 @@ impl Loop {
     /// Tells every part to end.
     pub(super) fn end_parts(&mut self) {
         if let Closing::Draining(_) = self.closing {
-            self.closing = Closing::Ending(Instant::now() + END_TIME);
+            let is_starting = self.is_leaving && !self.starts.tasks.is_empty();
+            let time = if is_starting { START_END_TIME } else { END_TIME };
+            if is_starting {
+                log::info!("a job is being started; waiting up to {} s to end it", time.as_secs());
+            }
+            self.closing = Closing::Ending(Instant::now() + time);
             if let Some(Held { job, parts }) = self.held.take() {
                 drop(parts);
                 self.tasks.spawn(async move {

@@ -48,8 +48,8 @@ pub(super) enum Event {
     Found(Result<Candidates, Failure>),
     /// A candidate was asked for its offer, and took this long.
     Asked(Url, Duration, Result<(Offer, With), Failure>),
-    /// A candidate was asked for the job.
-    Started(Result<Job, JobError>),
+    /// The candidate of the start with this number was asked for the job.
+    Started(u64, Result<Job, JobError>),
     /// The app of a runner was told of them.
     Updated(Result<(), JobError>),
     /// A part has ended.

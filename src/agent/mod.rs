@@ -153,7 +153,10 @@ impl Agent {
         if let Ok(capture) = &capture {
             recapture::play_for_the_store(capture, &self.options.media);
         }
+        let endings = self.network.endings.clone();
         let result = run::run(self, capture, stop).await;
+        // The list that is left is for the next life of the program.
+        let _ = tokio::task::spawn_blocking(move || endings.write()).await;
         units.end_store(STORE_TIME).await;
         result
     }

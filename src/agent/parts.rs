@@ -23,7 +23,9 @@ use crate::session::Network;
 use crate::status::Status;
 use crate::stop::{Stop, Stopper};
 use crate::trickle::Channel;
-use crate::trickle::io::{Counters, Documents, MessageSender, Publisher, Subscriber, messages};
+use crate::trickle::io::{
+    Counters, Documents, MessageSender, Published, Publisher, Subscriber, messages,
+};
 
 /// The MIME type of media segments.
 const MPEG_TS: HeaderValue = HeaderValue::from_static("video/mp2t");
@@ -65,8 +67,13 @@ impl Parts {
         }
         let channels = job.channels();
         let counters = Arc::clone(&status.publish);
-        let run = video_publisher(network, channels, counters).run(pieces, stop.clone());
-        tasks.spawn(async move { Event::PartEnded(Part::Publisher, run.await) });
+        let run = video_publisher(network, channels, counters).publish(pieces, stop.clone());
+        let owed = job.end();
+        tasks.spawn(async move {
+            let Published { end, is_deleted } = run.await;
+            owed.filter(|_| is_deleted).inspect(|owed| owed.confirm());
+            Event::PartEnded(Part::Publisher, end)
+        });
 
         if let Some(channel) = &channels.output {
             let sink = Fanout::new(outputs, Arc::clone(&status.returned), events.clone());
@@ -106,12 +113,16 @@ impl Parts {
     }
 }
 
+/// Ends a job that nobody wants, and of which no part ever ran.
+pub(super) async fn end_unwanted(network: Network, job: Job) {
+    let publisher = video_publisher(&network, job.channels(), Arc::default());
+    let owed = job.end();
+    let (is_deleted, ()) = tokio::join!(publisher.delete(), job.stop());
+    owed.filter(|_| is_deleted).inspect(|owed| owed.confirm());
+}
+
 /// The publisher of a job's video.
-pub(super) fn video_publisher(
-    network: &Network,
-    channels: &Channels,
-    counters: Arc<Counters>,
-) -> Publisher {
+fn video_publisher(network: &Network, channels: &Channels, counters: Arc<Counters>) -> Publisher {
     publisher(network, &channels.publish, MPEG_TS, counters)
 }
 

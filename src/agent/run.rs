@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::agent::act::Starts;
 use crate::agent::camera::Camera;
 use crate::agent::event::Event;
 use crate::agent::fanout::Outputs;
@@ -76,8 +77,11 @@ pub(super) struct Loop {
     pub(super) asks: JoinSet<Event>,
     /// The look-out for peers that cannot be reached.
     pub(super) probes: Probes,
-    /// The start of a job, then its parts.
+    pub(super) starts: Starts,
+    /// The parts of the job.
     pub(super) tasks: JoinSet<Event>,
+    /// Asks for the ends that earlier jobs owe.
+    _settling: JoinSet<()>,
     pub(super) held: Option<Held>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) closing: Closing,
@@ -122,6 +126,9 @@ pub(super) async fn run(
         Ok(capture) => (Some(capture), None),
         Err(error) => (None, Some(chain(&error))),
     };
+    let endings = agent.network.endings.clone();
+    let mut settling = JoinSet::new();
+    settling.spawn(async move { endings.settle().await });
     let mut running = Loop {
         options: agent.options,
         network: agent.network,
@@ -139,7 +146,9 @@ pub(super) async fn run(
         held: None,
         asks: JoinSet::new(),
         probes: Probes::default(),
+        starts: Starts::default(),
         tasks: JoinSet::new(),
+        _settling: settling,
         events,
         closing: Closing::No,
         is_leaving: false,
@@ -215,7 +224,9 @@ impl Loop {
     ) -> Event {
         let closes_at = match self.closing {
             Closing::No => None,
-            Closing::Draining(_) | Closing::Ending(_) if self.tasks.is_empty() => {
+            Closing::Draining(_) | Closing::Ending(_)
+                if self.tasks.is_empty() && (!self.is_leaving || self.starts.tasks.is_empty()) =>
+            {
                 return Event::Closed;
             }
             Closing::Draining(by) | Closing::Ending(by) => Some(by),
@@ -224,6 +235,11 @@ impl Loop {
         tokio::select! {
             Some(ended) = self.tasks.join_next() => match ended {
                 Ok(event) => event,
+                Err(error) => Event::Panicked(error.to_string()),
+            },
+            Some(started) = self.starts.tasks.join_next() => match started {
+                Ok(event) => event,
+                Err(error) if error.is_cancelled() => Event::JobStopped,
                 Err(error) => Event::Panicked(error.to_string()),
             },
             Some(ended) = self.asks.join_next() => match ended {
@@ -269,8 +285,12 @@ impl Loop {
                 log::log!(self.job_trouble.level(), "{failure}");
                 job::Event::NoAnswer(url, failure)
             }
-            Event::Started(Ok(job)) => return self.on_started(job),
-            Event::Started(Err(error)) => {
+            Event::Started(number, Ok(job)) => return self.on_started(number, job),
+            Event::Started(number, Err(error)) => {
+                if !self.starts.finish(number) {
+                    log::debug!("a start that was given up: {}", chain(&error));
+                    return None;
+                }
                 let failure = error.failure();
                 log::log!(self.job_trouble.level(), "{failure}");
                 job::Event::StartFailed(failure)

@@ -1,4 +1,4 @@
-//! What the loop waits for, where there may be nothing to wait for; and what it takes from chance.
+//! What the loop waits for, where there may be nothing to wait for.
 //!
 //! Does not: know what comes of it.
 
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::agent::Change;
+pub(super) use crate::backoff::jitter;
 use crate::media::io::{Capture, End as CaptureEnd};
 use crate::media::{self, OnCameraLoss};
 
@@ -53,11 +54,4 @@ pub(super) async fn at(time: Option<Instant>) {
         Some(time) => tokio::time::sleep_until(time.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// A number from 0 to 1 that differs from device to device and from time to time.
-pub(super) fn jitter() -> f64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    let random = RandomState::new().build_hasher().finish();
-    f64::from(u16::try_from(random & 0xffff).unwrap_or_default()) / f64::from(u16::MAX)
 }

@@ -12,14 +12,16 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 
+use crate::endings::io::Owed;
 use crate::fault::{Failure, Fault, Scope, chain};
-use crate::http::Url;
 use crate::http::io::Client;
+use crate::http::{Authority, Url};
 use crate::job::runner::{
     Api, Known, RunnerJob, RunnerOptions, RunnerPayments, find_runners, known_runners,
 };
@@ -224,6 +226,15 @@ fn capability(options: &JobOptions) -> Capability {
 }
 
 impl With {
+    /// The peers that start the job, at which an earlier job may have to be ended before.
+    pub(super) fn peers(&self, url: &Url) -> Vec<Authority> {
+        let mut peers = vec![url.authority().clone()];
+        if let Self::Orchestrator { session, .. } = self {
+            peers.push(session.payment_url().authority().clone());
+        }
+        peers
+    }
+
     /// Starts the job with these parameters.
     pub(super) async fn start(
         self,
@@ -279,6 +290,14 @@ impl Job {
         match self {
             Self::LiveVideo(job) => job.session().url(),
             Self::Runner(job) => &job.runner().url,
+        }
+    }
+
+    /// What its publisher confirms when the channel of our video is deleted; none where a session is stopped instead.
+    pub(super) fn end(&self) -> Option<Arc<Owed>> {
+        match self {
+            Self::LiveVideo(job) => Some(Arc::clone(job.end())),
+            Self::Runner(_) => None,
         }
     }
 

@@ -30,6 +30,7 @@ use super::reach::Reach;
 use super::{Error, Settings};
 use crate::agent::{Agent, Change, Options, Place, Work};
 use crate::config::{Config, Kept, Purpose, Resolved, io::load};
+use crate::endings::io::Endings;
 use crate::fault::chain;
 use crate::job::JobOptions;
 use crate::payment::io::Signers;
@@ -46,7 +47,10 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let (place, payments) = place(config, None)?;
     let outlet = Outlet::open(&config.output)?;
     let (tell, changes) = mpsc::channel(1);
-    let Place { work, finding, rules, network } = place;
+    let Place { work, finding, rules, mut network } = place;
+    if let Some(state) = &config.state_directory {
+        network.endings = Endings::open(network.client.clone(), state);
+    }
     let (media, recovery) = (config.media.clone(), config.recovery);
     let options = Options { media, work, finding, rules, recovery };
     let status = Status::default();

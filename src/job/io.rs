@@ -3,8 +3,11 @@
 //! Does not: move media or keep the job alive.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 
 use crate::capacity::JOB_START_TIME;
+use crate::endings::End;
+use crate::endings::io::Owed;
 use crate::http::Url;
 use crate::http::io::Answer;
 use crate::job::wire::{start_answer, start_request};
@@ -21,6 +24,7 @@ const REFUSAL: usize = 16 << 10;
 pub struct LiveVideoJob {
     session: OrchestratorSession,
     channels: Channels,
+    end: Arc<Owed>,
 }
 
 impl LiveVideoJob {
@@ -48,14 +52,23 @@ impl LiveVideoJob {
         }
         let channels = start_answer(&answer.body, session.giver())
             .map_err(|reason| JobError::Nonsense(url, reason))?;
+        // From here on the job runs, whatever else goes wrong.
+        let end = End::Channel(channels.publish.expose().clone());
+        let end = Arc::new(session.network().endings.owe(end));
         session.started(&channels.manifest_id).map_err(JobError::Session)?;
-        Ok(Self { session, channels })
+        Ok(Self { session, channels, end })
     }
 
     /// What goes on paying for the job, and where; none off-chain.
     pub fn take_payer(&mut self) -> Option<(Payer<InfoAgain>, Url)> {
         let url = self.session.payment_url();
         self.session.take_payer().map(|payer| (payer, url))
+    }
+
+    /// The end that the job owes. Whoever deletes the job's publish channel confirms it; once the job and all copies of
+    /// this are dropped without that, the end is due.
+    pub fn end(&self) -> &Arc<Owed> {
+        &self.end
     }
 
     /// The session that the job runs in.

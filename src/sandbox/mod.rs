@@ -25,6 +25,7 @@
 //! | answers `…/app` with 307 to `…/app/`, before it asks for a payment | go-livepeer `server/ai_http.go:104` and `:105`: the pattern `…/app/{app_path...}` in a Go mux |
 //! | serves an app at its own path below `…/app/` alone, and says so once the session is paid | go-livepeer `server/ai_http.go:755` to `:808`, and `:841` |
 //! | carries out what takes long, also when the client has left: the start of a job, a payment, a reservation | go-livepeer `server/ai_http.go:1000` and `:223`: `context.Background()`; `server/segment_rpc.go:241`: no wait that the client ends |
+//! | keeps the start of a job waiting while a job that its client has left, after a control message, is not deleted | ai-runner `runner/src/runner/live/streamer/streamer.py:79` and `:205`: the stop waits for the control loop, whose GET is pending; measured (protocol.md, section 5) |
 //! | gives up a payment that waits when its client leaves, on the signer alone | go-livepeer `server/remote_signer.go:317`: the webhook has the context of the request |
 //! | reads times as libav does, so a job that lives over a wrap of 33 bits, 26.5 h after its start, loses its video | libavformat `demux.c`: `update_wrap_reference`, `wrap_timestamp` |
 //! | drops frames below the next time that is due, and so those above 24 frames/s: [`Counters::dropped`] | ai-runner `runner/src/runner/live/trickle/decoder.py:83` and `:110` to `:121` |
@@ -55,6 +56,7 @@ mod signer;
 mod start;
 mod token;
 mod trickle;
+mod turn;
 mod world;
 
 pub use check::{Violation, Violations};

@@ -101,6 +101,8 @@ pub enum Trouble {
         /// What happens then.
         then: Break,
     },
+    /// The DELETE of a job's publish channel is answered with this status, and nothing is deleted.
+    Delete(u16),
     /// The app leaves out one segment of this channel (output or events); for good, all of them.
     Mute(Role),
 }
@@ -218,6 +220,14 @@ impl Script {
             self.troubles.remove(at);
         }
         Some(found)
+    }
+
+    /// The status that the DELETE of a channel of this role is refused with.
+    pub(crate) fn delete(&mut self, role: Role) -> Option<u16> {
+        self.take(|trouble| {
+            let Trouble::Delete(status) = trouble else { return None };
+            (role == Role::Publish).then_some(*status)
+        })
     }
 
     /// The trouble of a POST to a channel of this role.

@@ -28,6 +28,7 @@ use crate::sandbox::signer::Order;
 use crate::sandbox::start::Job;
 use crate::sandbox::token::Tokens;
 use crate::sandbox::trickle::{Channels, Segment, Shared, TooMany};
+use crate::sandbox::turn::Turns;
 use crate::sandbox::{Options, route, token};
 
 pub(crate) use money::Terms;
@@ -57,6 +58,8 @@ pub(crate) struct State {
     pub(crate) jobs: Vec<String>,
     /// The processes of the models; as many as there were jobs at a time.
     pipelines: Vec<Pipeline>,
+    /// Whose turn it is on the runner.
+    pub(crate) turns: Turns,
     /// Where the apps that run take updates.
     updates: HashMap<String, mpsc::Sender<Map<String, Value>>>,
     pub(crate) sessions: Sessions,
@@ -209,6 +212,7 @@ impl World {
         let manifest = job.manifest.clone();
         self.launch(job)?;
         let mut state = self.lock();
+        state.turns.begin(&manifest, Instant::now());
         state.jobs.push(manifest);
         state.record.counters.jobs += 1;
         drop(state);
@@ -253,6 +257,7 @@ impl World {
     pub(crate) fn app_ended(&self, manifest: &str) {
         let mut state = self.lock();
         state.jobs.retain(|job| job != manifest);
+        state.turns.end(manifest);
         if let Some(pipeline) = state.pipelines.iter_mut().find(|one| one.runs(manifest)) {
             pipeline.end(Instant::now());
         }

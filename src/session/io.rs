@@ -11,6 +11,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::capacity::CALL_TIME;
+use crate::endings::io::Endings;
 use crate::http::io::{Answer, Call, Client, Connector};
 use crate::http::{Giver, Url, Zone, follow};
 use crate::orchestrator::io::{FetchedInfo, PinFile, fetch_info};
@@ -31,6 +32,8 @@ pub struct Network {
     pub client: Client,
     /// Who pays; off-chain, nobody does.
     pub payments: Option<Payments>,
+    /// The ends that jobs owe.
+    pub endings: Endings,
 }
 
 /// Who pays, and what is configured for it.
@@ -43,7 +46,8 @@ pub struct Payments {
 }
 
 impl Network {
-    /// A network under `trust`, with pins kept in `state`, if there is such a directory.
+    /// A network under `trust`, with pins kept in `state`, if there is such a directory. The ends that jobs owe are
+    /// kept in memory; a program that runs for long puts [`Endings::open`] in their place.
     pub fn new(trust: TrustOptions, state: Option<&Path>, payments: Option<Payments>) -> Self {
         Self::with_orchestrators(trust, state, payments, &[])
     }
@@ -58,7 +62,8 @@ impl Network {
     ) -> Self {
         let judge = Arc::new(PinFile::open(trust, state, configured));
         let connector = Arc::new(Connector::new(judge));
-        Self { client: Client::new(Arc::clone(&connector)), connector, payments }
+        let client = Client::new(Arc::clone(&connector));
+        Self { endings: Endings::in_memory(client.clone()), client, connector, payments }
     }
 }
 

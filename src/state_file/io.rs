@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -97,16 +97,21 @@ impl StateFile {
         Ok(bytes)
     }
 
-    /// Writes a new file beside the old one, and gives it its name: a power cut leaves one of the two.
+    /// Writes a new file beside the old one, and gives it its name: a power cut leaves one of the two. Its owner alone
+    /// may read it, for some of them hold secrets.
     fn replace(&self, bytes: &[u8]) -> io::Result<()> {
         if let Some(directory) = self.path.parent() {
             fs::create_dir_all(directory)?;
         }
         let new = self.path.with_extension("new");
         let mut options = OpenOptions::new();
-        // State may hold what is a secret elsewhere.
         options.write(true).create(true).truncate(true).mode(0o600);
         let written = options.open(&new).and_then(|mut file| {
+            // What is left of an earlier try may have other rights.
+            let rights = file.metadata()?;
+            if rights.is_file() && rights.mode() & 0o077 != 0 {
+                file.set_permissions(fs::Permissions::from_mode(0o600))?;
+            }
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&new, &self.path)
@@ -167,6 +172,15 @@ mod tests {
     /// Whether the log was told of trouble that is not over.
     fn is_told(file: &StateFile) -> bool {
         TOLD.lock().unwrap().0.contains(&file.path)
+    }
+
+    #[test]
+    fn nobody_but_its_owner_may_read_it() {
+        let directory = Scratch::new("rights");
+        fs::write(directory.0.join("file.new"), "left by a power cut").unwrap();
+        assert!(directory.file().write(b"a secret"));
+        let mode = fs::metadata(directory.0.join("file")).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::reach::Reach;
 use super::{Error, print};
 use crate::capacity::{CALL_TIME, CANDIDATES, CANDIDATES_AT_ONCE};
 use crate::config::Config;
+use crate::endings::io::Endings;
 use crate::fault::chain;
 use crate::http::Url;
 use crate::http::io::{Client, Connector};
@@ -97,7 +98,8 @@ async fn ask(config: &Config, reach: &Reach, mut list: DiscoveryList) -> (Vec<Ro
     let survey = Arc::new(Survey::new(config.trust.clone(), pins));
     let connector = Arc::new(Connector::new(survey.clone()));
     let client = Client::new(Arc::clone(&connector));
-    let network = Network { connector, client, payments: reach.payments.clone() };
+    let endings = Endings::in_memory(client.clone());
+    let network = Network { connector, client, payments: reach.payments.clone(), endings };
     let sought = Sought {
         model: capability(config),
         app: config.runner.as_ref().map(|runner| runner.options.app.clone()),

@@ -159,7 +159,9 @@ impl App {
             return;
         }
         self.lock().input_frames += units;
-        let record = &mut self.world.lock().record;
+        let mut world = self.world.lock();
+        world.turns.on_video(&self.job.manifest, Instant::now());
+        let record = &mut world.record;
         record.counters.access_units += units;
         record.counters.dropped += dropped;
         if let Some(pts) = newest {
@@ -188,6 +190,7 @@ impl App {
             {
                 let mut world = self.world.lock();
                 world.record.add_control(String::from_utf8_lossy(&message).into_owned());
+                world.turns.on_control(&self.job.manifest);
                 match &control {
                     Some(Control::KeepAlive) => world.record.counters.keep_alives += 1,
                     Some(Control::Update(_)) => world.record.counters.updates += 1,

@@ -2,6 +2,8 @@
 //!
 //! Does not: decide who may start a job; `start` does.
 
+use std::time::{Duration, Instant};
+
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
@@ -13,6 +15,9 @@ use crate::sandbox::script::{Endpoint, Role, StartTrouble, Trouble};
 use crate::sandbox::start::{self, Job, Refusal};
 use crate::sandbox::trickle::io::After;
 use crate::sandbox::world::World;
+
+/// How often it is looked whether the runner is free: the time alone may make it so.
+const TURN_EVERY: Duration = Duration::from_millis(50);
 
 /// `POST /live-video-to-video`.
 pub(super) async fn start<S>(
@@ -31,6 +36,9 @@ where
     world.lock().record.add_start_body(&body);
     world.note();
     sleep(world.options.start_delay).await;
+    while world.lock().turns.is_blocked(Instant::now()) {
+        sleep(TURN_EVERY).await;
+    }
     let answer = match trouble(world) {
         Some(StartTrouble::Reset) => return Ok(After::Reset),
         Some(StartTrouble::Answer { status, body }) => {

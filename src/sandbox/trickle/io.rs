@@ -56,6 +56,10 @@ where
     if world.channel(name).as_ref().is_some_and(is_wedged) {
         return Ok(After::Stall);
     }
+    let refused = world.lock().script.delete(Role::of(name));
+    if let Some(status) = refused {
+        return reply(wire, Answer::new(status)).await;
+    }
     let deleted = world.delete(name);
     reply(wire, if deleted { answers::done() } else { answers::nothing_to_delete() }).await
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -126,11 +126,14 @@ impl Route {
         }
     }
 
-    /// Deletes the channel. What comes of it is only logged: an unused channel is swept by the server.
-    pub(super) async fn delete_channel(&self, spare: Option<Link>, within: Duration) {
+    /// Deletes the channel; whether the peer has confirmed that it is gone.
+    pub(super) async fn delete_channel(&self, spare: Option<Link>, within: Duration) -> bool {
         let request = self.request(Method::DELETE, self.channel.expose().path(), Body::None);
-        let deleted = tokio::time::timeout(within, self.exchange(spare, request)).await;
-        log::debug!("{}: deleted: {}", self.channel, matches!(deleted, Ok(Ok(_))));
+        let answer = tokio::time::timeout(within, self.exchange(spare, request)).await;
+        let is_deleted = matches!(&answer, Ok(Ok((_, answer)))
+            if answer.status().is_success() || answer.status() == StatusCode::NOT_FOUND);
+        log::debug!("{}: deleted: {is_deleted}", self.channel);
+        is_deleted
     }
 
     /// Deletes a segment whose fate is unknown. Nothing depends on it: readers get over a lost segment by

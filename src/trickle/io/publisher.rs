@@ -82,6 +82,16 @@ impl Default for PublishTimes {
     }
 }
 
+/// How a publication ended.
+#[derive(Debug)]
+pub struct Published {
+    /// Why.
+    pub end: Result<End, TrickleError>,
+    /// The channel is known to be gone: the peer said so, or has confirmed its DELETE. Where this is false, the caller
+    /// has to see to it that the channel is deleted.
+    pub is_deleted: bool,
+}
+
 /// Publishes on one channel.
 #[derive(Debug)]
 pub struct Publisher {
@@ -112,29 +122,46 @@ impl Publisher {
 
     /// Publishes until `pieces` end, `stop` is there, the channel is gone, or the peer fails. Then the
     /// segment under way is ended and the channel deleted, all within [`PublishTimes::stop`].
-    pub async fn run(self, pieces: impl Pieces, mut stop: Stop) -> Result<End, TrickleError> {
+    pub async fn run(self, pieces: impl Pieces, stop: Stop) -> Result<End, TrickleError> {
+        self.publish(pieces, stop).await.end
+    }
+
+    /// The same as [`Publisher::run`], and whether the channel is known to be gone.
+    pub async fn publish(self, pieces: impl Pieces, mut stop: Stop) -> Published {
         let channel = self.route.channel.clone();
         let (publication, spare) = match self.resolve(&mut stop).await {
             Ok(Some(resolved)) => resolved,
-            Ok(None) => return Ok(End::Finished),
-            Err(Unresolved::Fatal(error)) => return Err(TrickleError::Unusable(channel, error)),
-            Err(Unresolved::Why(why, cause)) => return TrickleError::judge(why, channel, cause),
+            Ok(None) => {
+                return Published { is_deleted: self.delete().await, end: Ok(End::Finished) };
+            }
+            Err(unresolved) => {
+                let is_deleted = match &unresolved {
+                    Unresolved::Why(Why::Closed | Why::Missing, _) => true,
+                    Unresolved::Why(..) | Unresolved::Fatal(_) => self.delete().await,
+                };
+                let end = match unresolved {
+                    Unresolved::Fatal(error) => Err(TrickleError::Unusable(channel, error)),
+                    Unresolved::Why(why, cause) => TrickleError::judge(why, channel, cause),
+                };
+                return Published { end, is_deleted };
+            }
         };
         log::debug!("{channel}: first segment is {}", publication.upcoming().0);
         let mut upload = Upload::new(self, pieces, publication, spare);
         let ending = upload.run(&mut stop).await;
-        let cause = upload.finish(&ending).await;
-        match ending {
+        let (cause, is_deleted) = upload.finish(&ending).await;
+        let end = match ending {
             Ending::Finished => Ok(End::Finished),
             Ending::Over(why) => TrickleError::judge(why, channel, cause),
             Ending::Fatal(error) => Err(TrickleError::Unusable(channel, error)),
-        }
+        };
+        Published { end, is_deleted }
     }
 
     /// Deletes the channel without publishing, within half of [`PublishTimes::stop`]: for a job that
-    /// nobody wants any more.
-    pub async fn delete(self) {
-        self.route.delete_channel(None, self.times.stop / 2).await;
+    /// nobody wants any more. Returns whether the peer has confirmed it.
+    pub async fn delete(&self) -> bool {
+        self.route.delete_channel(None, self.times.stop / 2).await
     }
 
     /// Asks for the first seq. `None` if we are to stop before it is known.

@@ -353,8 +353,8 @@ impl<P: Pieces> Upload<P> {
     }
 
     /// Ends the segment under way, waits for the last answers and deletes the channel, each in half of the
-    /// time. Tells the last thing that went wrong before.
-    pub(super) async fn finish(mut self, ending: &Ending) -> Option<LinkError> {
+    /// time. Returns the last thing that went wrong before, and whether the channel is known to be gone.
+    pub(super) async fn finish(mut self, ending: &Ending) -> (Option<LinkError>, bool) {
         self.publisher.counters.in_flight.store(0, Ordering::Relaxed);
         self.publisher.counters.is_troubled.store(false, Ordering::Relaxed);
         self.flight.ahead = None;
@@ -365,13 +365,14 @@ impl<P: Pieces> Upload<P> {
                 self.flight.end_current();
                 let _ = tokio::time::timeout(half, self.last_answers()).await;
             }
-            Ending::Over(Why::Closed | Why::Missing) | Ending::Fatal(_) => return self.cause,
+            Ending::Over(Why::Closed | Why::Missing) => return (self.cause, true),
+            Ending::Fatal(_) => return (self.cause, false),
             Ending::Over(_) => {}
         }
         self.flight.current = None;
         self.flight.ended.clear();
-        self.publisher.route.delete_channel(self.spare.take(), half).await;
-        self.cause
+        let is_deleted = self.publisher.route.delete_channel(self.spare.take(), half).await;
+        (self.cause, is_deleted)
     }
 
     async fn last_answers(&mut self) {

@@ -114,7 +114,7 @@ async fn start(
     params: &Map<String, Value>,
 ) -> Result<RunnerJob, RunnerError> {
     let client = network.client.clone();
-    let session = Held::nothing(client.clone(), runner.url.clone());
+    let session = Held::nothing(network, runner.url.clone());
     let mut reserve = Reserve { client: client.clone(), url: runner.url.clone(), session };
     let kind = runner.price.map(|price| Kind::of_unit(price.unit()));
     let opened = open(network, &runner.url, Step::Reserve, kind, &mut reserve).await;

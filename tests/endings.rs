@@ -1,0 +1,148 @@
+//! A started job is ended, whatever happens: lost answers, kills, reloads and stops in the middle of a start.
+//!
+//! The sandbox is as unforgiving as the network's runner: a job that was left keeps the next one waiting.
+#![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod edge;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use edge::{Edge, LIMIT, SMALL, temporary};
+use livepeer_edge::sandbox::{
+    CallTrouble, Endpoint, Handle, Options, Request, Role, RunnerOptions, Sandbox, Target, Trouble,
+};
+
+fn sandbox(options: Options) -> Handle {
+    Sandbox::start(options).unwrap()
+}
+
+/// A configuration for a small job there.
+fn write(file: &Path, at: &Handle, job: &str) {
+    let text = format!(
+        "[orchestrator]\nurls = [\"{}\"]\n[video]\nwidth = 320\nheight = 180\nsegment = \"1s\"\n\
+         [encoder]\nspeed = \"ultrafast\"\n[job]\n{job}\n",
+        at.url()
+    );
+    fs::write(file, text).unwrap();
+}
+
+fn is_delete(request: &Request) -> bool {
+    request.method == "DELETE" && request.target == Target::Channel(Role::Publish)
+}
+
+async fn deleted(sandbox: &Handle, count: usize) {
+    let done = sandbox
+        .until(LIMIT, |record| record.requests().filter(|r| is_delete(r)).count() >= count)
+        .await;
+    assert!(done, "{count} channels are deleted");
+}
+
+/// Runs a job until the runner has read a control message of it.
+async fn live(file: &Path, at: &Handle, state: &Path) -> Edge {
+    write(file, at, "model = \"m\"\nparams = { prompt = \"a cat\" }");
+    let environment = [("STATE_DIRECTORY", state.to_str().unwrap())];
+    let edge = Edge::start_with(&["run", "--config", file.to_str().unwrap()], &environment);
+    let before = at.counters();
+    assert!(at.until(LIMIT, |record| record.counters.segments > before.segments + 1).await);
+    write(file, at, "model = \"m\"\nparams = { prompt = \"a dog\" }");
+    edge.signal("HUP");
+    assert!(at.until(LIMIT, |record| record.counters.updates > before.updates).await);
+    edge
+}
+
+#[tokio::test]
+async fn the_next_life_ends_the_job_of_one_that_was_killed() {
+    let only = sandbox(Options::default());
+    let (file, state) = (temporary("killed.toml"), temporary("killed-state"));
+    let edge = live(&file, &only, &state).await;
+    let list = state.join("endings");
+    assert_eq!(fs::metadata(&list).unwrap().permissions().mode() & 0o777, 0o600, "it is a secret");
+    edge.signal("KILL");
+    let _ = edge.end();
+    assert_eq!(only.manifests().len(), 1, "the job was left");
+    // By now the runner is kept by the job that was left.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+
+    let began = Instant::now();
+    let mut edge = live(&file, &only, &state).await;
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    edge.hear("an earlier job is ended there");
+    assert_eq!((only.counters().jobs, only.manifests().len()), (2, 1));
+    edge.signal("TERM");
+    let _ = edge.end().with_code(0);
+    assert!(only.manifests().is_empty());
+    assert_eq!(fs::read_to_string(&list).unwrap(), "", "nothing is owed any more");
+}
+
+#[tokio::test]
+async fn an_end_that_is_not_confirmed_is_asked_for_until_it_is() {
+    let only = sandbox(Options::default());
+    let (file, state) = (temporary("deaf.toml"), temporary("deaf-state"));
+    let mut edge = live(&file, &only, &state).await;
+    let job = only.manifests()[0].clone();
+    // The job is lost by its events, and the peer does not do what the DELETE asks for, three times.
+    for _ in 0..3 {
+        only.once(Trouble::Delete(500));
+    }
+    only.delete_channel(&format!("{job}-events"));
+    edge.hear("the job was lost: ");
+    deleted(&only, 4).await;
+    edge.hear("an earlier job is ended there");
+    assert!(only.until(LIMIT, |record| record.counters.jobs == 2).await);
+    assert!(!only.manifests().contains(&job));
+    edge.signal("TERM");
+    let _ = edge.end().with_code(0);
+}
+
+#[tokio::test]
+async fn a_reload_during_a_start_ends_the_job_that_comes_of_it() {
+    let start_delay = Duration::from_secs(3);
+    let only = sandbox(Options { capacity: 1, start_delay, ..Options::default() });
+    let file = temporary("reload.toml");
+    write(&file, &only, "model = \"old\"");
+    let edge = Edge::start(&["run", "--config", file.to_str().unwrap()]);
+    let is_asked = |request: &Request| request.target == Target::Start;
+    assert!(only.until(LIMIT, |record| record.requests().any(is_asked)).await);
+    write(&file, &only, "model = \"new\"");
+    edge.signal("HUP");
+    // The old job begins with no owner, and would keep the new one out.
+    deleted(&only, 1).await;
+    assert!(only.until(LIMIT, |record| record.counters.segments >= 2).await);
+    assert_eq!(only.manifests().len(), 1);
+    edge.signal("TERM");
+    let _ = edge.end().with_code(0);
+    assert!(only.manifests().is_empty());
+}
+
+#[tokio::test]
+async fn a_stop_during_a_start_ends_the_job_that_comes_of_it() {
+    let start_delay = Duration::from_secs(2);
+    let only = sandbox(Options { start_delay, ..Options::default() });
+    let url = only.url();
+    let job = ["run", "--job.model", "m", "--orchestrator.urls", &url];
+    let edge = Edge::start(&[&job[..], &SMALL].concat());
+    let is_asked = |request: &Request| request.target == Target::Start;
+    assert!(only.until(LIMIT, |record| record.requests().any(is_asked)).await);
+    edge.signal("TERM");
+    let _ = edge.end().with_code(0);
+    assert_eq!((only.counters().jobs, only.manifests().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_stop_during_a_reservation_stops_the_session_that_comes_of_it() {
+    let only = sandbox(Options { runners: vec![RunnerOptions::default()], ..Options::default() });
+    only.once(Trouble::Call(Endpoint::Reserve, CallTrouble::Delay(Duration::from_secs(2))));
+    let url = only.url();
+    let job = ["run", "--runner.app", "echo", "--orchestrator.urls", &url];
+    let edge = Edge::start(&[&job[..], &SMALL].concat());
+    let is_asked = |request: &Request| request.target == Target::Call(Endpoint::Reserve);
+    assert!(only.until(LIMIT, |record| record.requests().any(is_asked)).await);
+    edge.signal("TERM");
+    let _ = edge.end().with_code(0);
+    let counters = only.counters();
+    assert_eq!((counters.reserved, counters.stopped), (1, 1));
+}
