@@ -16,6 +16,10 @@ use std::str::FromStr;
 const PIXELS_PER_SECOND: u128 = 1280 * 720 * 30;
 /// The longest text of a number that is looked at.
 const NUMBER_CHARS: usize = 48;
+/// Wei of one ETH, as a power of ten.
+const ETH_DIGITS: usize = 18;
+/// Digits of a rounded amount that mean something to a person.
+const SHOWN_DIGITS: usize = 3;
 
 /// What is paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,6 +135,14 @@ impl Price {
         Some(wei.div_ceil(u128::from(self.units)))
     }
 
+    /// What an hour costs, for people.
+    pub fn shown_per_hour(&self) -> String {
+        match self.wei_per_hour() {
+            Some(wei) => format!("{} ETH an hour ({self})", eth(wei)),
+            None => self.to_string(),
+        }
+    }
+
     /// The wei of one unit as an exact decimal number; `None` for a fraction such as 1/3.
     pub fn decimal(&self) -> Option<String> {
         let places = (0..=19).find(|places| 10_u64.checked_pow(*places) == Some(self.units))?;
@@ -226,6 +238,17 @@ impl fmt::Display for MaxPrice {
     }
 }
 
+/// Wei as a plain number of ETH, rounded up to three digits that mean something.
+pub fn eth(wei: u128) -> String {
+    let digits = wei.to_string().len();
+    let step = 10_u128.checked_pow(u32::try_from(digits.saturating_sub(SHOWN_DIGITS)).unwrap_or(0));
+    let rounded = step.and_then(|step| wei.div_ceil(step).checked_mul(step)).unwrap_or(wei);
+    let text = format!("{rounded:0>width$}", width = ETH_DIGITS + 1);
+    let (whole, part) = text.split_at(text.len() - ETH_DIGITS);
+    let number = format!("{whole}.{part}");
+    number.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// A non-negative JSON number as digits and the power of ten below them, with no zeros at its end.
 fn decimal(text: &str) -> Result<(u64, u64), PriceError> {
     let number = || PriceError::Number(cut(text));
@@ -275,6 +298,18 @@ mod tests {
     fn check(number: &str, expected: Result<&str, PriceError>) {
         let price = Price::parse(number, Unit::Seconds);
         assert_eq!(price.map(|p| p.decimal().expect("a decimal")), expected.map(str::to_owned));
+    }
+
+    #[test]
+    fn an_hour_is_a_plain_number_too() {
+        let check = |wei: u128, expected: &str| assert_eq!(eth(wei), expected, "{wei}");
+        check(0, "0");
+        check(1, "0.000000000000000001");
+        check(4320, "0.00000000000000432");
+        check(99_990, "0.0000000000001");
+        check(1_000_000_000_000_000_000, "1");
+        check(1_234_567_890_123_456_789, "1.24");
+        check(u128::MAX, "340282366920938463463.374607431768211455");
     }
 
     #[test]

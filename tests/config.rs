@@ -17,6 +17,7 @@ use livepeer_edge::media::{CameraFormat, Flip, Rotate, Source, Speed};
 use livepeer_edge::orchestrator::{OnChange, TrustOptions};
 use livepeer_edge::rate::Bounds;
 use livepeer_edge::secret::SecretSource;
+use livepeer_edge::session::selection::Order;
 
 const EXAMPLE: &str = "systemd/livepeer-edge.toml";
 
@@ -74,6 +75,7 @@ fn every_key_is_kept() {
         speed = "veryfast"
         [orchestrator]
         urls = ["https://a.example:1234", "B.example/base/"]
+        order = "fastest"
         trust = "tofu"
         on-change = "refuse"
         [job]
@@ -103,6 +105,7 @@ fn every_key_is_kept() {
     assert_eq!(config.media.encoder.speed, Speed::Veryfast);
     let urls: Vec<String> = config.orchestrators.iter().map(ToString::to_string).collect();
     assert_eq!(urls, ["https://a.example:1234", "https://b.example:8935/base"]);
+    assert_eq!(config.order, Some(Order::Fastest));
     assert_eq!(config.trust, TrustOptions::Tofu { on_change: OnChange::Refuse });
     assert_eq!(config.job.model, "noop");
     let params = serde_json::json!({"width": 512, "nested": {"list": [1, 2.5, "x"]}});

@@ -9,12 +9,13 @@ mod seeded;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use livepeer_edge::fault::{Failure, Fault};
+use livepeer_edge::fault::{Failure, Fault, Scope};
 use livepeer_edge::http::Url;
 use livepeer_edge::job::{Command, Commands, Event, Loss, Machine, Recovery, Stage};
 use livepeer_edge::orchestrator::Fit;
+use livepeer_edge::price::{Price, PriceError, Unit};
 use livepeer_edge::segment::Seq;
-use livepeer_edge::session::selection::{Offer, Rules};
+use livepeer_edge::session::selection::{Offer, Order, Pays, Rules};
 use livepeer_edge::trickle::{Answer, Attempt, Decision, Progress, Publication, Why};
 
 use seeded::Random;
@@ -197,6 +198,10 @@ fn can_go_on(mut posts: Posts) {
 // A job's machine, with a shell that does what it says
 // ---------------------------------------------------------------------------------------------
 
+/// A signer pays, and each start is paid so far ahead.
+const RULES: Rules = Rules { max_price: None, pays: Pays::Always };
+const PREPAID: Duration = Duration::from_secs(60);
+
 /// What the shell holds at an orchestrator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
@@ -211,6 +216,13 @@ enum Held {
 struct World {
     machine: Machine<u32>,
     now: Instant,
+    began: Instant,
+    /// What starts have prepaid since then.
+    prepaid: Duration,
+    /// How often it is the signer that fails.
+    moods: f64,
+    /// The longest time that it asked to be left alone.
+    asked_to_wait: Duration,
     finding: bool,
     asked: Vec<Url>,
     held: Held,
@@ -219,11 +231,16 @@ struct World {
 }
 
 impl World {
-    fn new(recovery: Recovery) -> Self {
-        let (machine, first) = Machine::new(Rules::default(), recovery, Duration::from_secs(60));
+    fn new(recovery: Recovery, moods: f64) -> Self {
+        let (machine, first) = Machine::new(RULES, recovery, Duration::from_secs(60));
+        let now = Instant::now();
         let mut world = Self {
             machine,
-            now: Instant::now(),
+            now,
+            began: now,
+            prepaid: Duration::ZERO,
+            moods,
+            asked_to_wait: Duration::ZERO,
             finding: false,
             asked: Vec::new(),
             held: Held::Nothing,
@@ -253,6 +270,9 @@ impl World {
                 }
                 Command::Start(..) => {
                     assert_eq!(self.held, Held::Nothing, "two jobs at once");
+                    self.prepaid += PREPAID;
+                    let time = self.now.duration_since(self.began);
+                    assert!(self.prepaid <= time + 3 * PREPAID, "prepaid faster than real time");
                     (self.held, self.asked) = (Held::Starting, Vec::new());
                 }
                 Command::Run => {
@@ -267,7 +287,7 @@ impl World {
                     assert_eq!(self.held, Held::Nothing, "a job is left behind");
                     assert!(self.machine.poll_timeout().is_some(), "it would never try again");
                 }
-                Command::SlowDown(pause) => {
+                Command::SlowDown(_, pause) => {
                     assert!(pause <= Duration::from_secs(60), "it never stops for good");
                 }
                 Command::Finish(_) => {
@@ -284,12 +304,20 @@ impl World {
             self.finding = false;
             let urls = (0..random.below(4)).map(url).collect();
             let failed = random.chance(0.2);
-            return Some(if failed { Event::FindFailed(failure()) } else { Event::Found(urls) });
+            return Some(if failed {
+                Event::FindFailed(self.failure(random))
+            } else {
+                Event::Found { urls, order: Order::Listed }
+            });
         }
         match self.held {
             Held::Starting if random.chance(0.3) => {
                 self.held = Held::Nothing;
-                Some(Event::StartFailed(failure()))
+                let (failure, is_paid) = (self.failure(random), random.chance(0.7));
+                if !is_paid {
+                    self.prepaid -= PREPAID;
+                }
+                Some(Event::StartFailed { failure, is_paid })
             }
             Held::Starting => {
                 self.held = Held::Live;
@@ -304,13 +332,58 @@ impl World {
             Held::Nothing | Held::Live => {
                 let url = self.asked.pop()?;
                 if random.chance(0.3) {
-                    return Some(Event::NoAnswer(url, failure()));
+                    return Some(Event::NoAnswer(url, self.failure(random)));
                 }
                 let fits = [Fit::Has { warm: true, free: Some(1) }, Fit::NoModel, Fit::Unsaid];
-                let offer = Offer { fit: *random.pick(&fits), price: Ok(None) };
+                let offer = Offer { fit: *random.pick(&fits), price: price() };
                 Some(Event::Offered { url, offer, answer_time: Duration::ZERO, with: 1 })
             }
         }
+    }
+
+    /// A failure of any kind.
+    fn failure(&mut self, random: &mut Random) -> Failure {
+        let fault = *random.pick(&[Fault::Retry, Fault::Refresh, Fault::NextPeer, Fault::GiveUp]);
+        if !random.chance(self.moods) {
+            return Failure { fault, ..failure() };
+        }
+        let time = Duration::from_secs(random.below(900) as u64);
+        self.asked_to_wait = self.asked_to_wait.max(time);
+        Failure { fault, scope: Scope::Everyone, retry_after: Some(time), ..failure() }
+    }
+
+    /// One step of a world in which one orchestrator of three does what it should, and nothing else happens: what
+    /// was asked is answered, and if nothing was, time goes on to the end of the pause.
+    fn go_well(&mut self, good: &Url) {
+        if std::mem::take(&mut self.finding) {
+            let urls = (0..3).map(url).collect();
+            return self.tell(Event::Found { urls, order: Order::Listed }, 1.0);
+        }
+        let event = match self.held {
+            Held::Starting => {
+                self.held = Held::Live;
+                Event::Started { has_output: true, has_events: true }
+            }
+            Held::Closing => {
+                self.held = Held::Nothing;
+                Event::Closed
+            }
+            Held::Nothing | Held::Live => match self.asked.pop() {
+                Some(url) if url == *good => {
+                    let fit = Fit::Has { warm: true, free: Some(1) };
+                    let offer = Offer { fit, price: price() };
+                    Event::Offered { url, offer, answer_time: Duration::ZERO, with: 1 }
+                }
+                Some(url) => Event::NoAnswer(url, failure()),
+                None => {
+                    let until = self.machine.poll_timeout();
+                    self.now =
+                        until.unwrap_or_else(|| panic!("it waits for nothing")).max(self.now);
+                    Event::Timeout
+                }
+            },
+        };
+        self.tell(event, 1.0);
     }
 
     /// Whether anything will come without anybody asking for it.
@@ -335,20 +408,26 @@ fn failure() -> Failure {
     Failure::of_peer(words(), Fault::Retry)
 }
 
+fn price() -> Result<Option<Price>, PriceError> {
+    Price::parse("5", Unit::PixelSeconds720p).map(Some)
+}
+
 /// What may happen at any time, asked for or not.
 fn anything(random: &mut Random) -> Event<u32> {
     let losses = [
         Loss::Channel("publish", words()),
+        Loss::Link("output", words()),
         Loss::Part("capture", words()),
         Loss::Payment(words()),
         Loss::SessionOver(words()),
     ];
-    let offer = Offer { fit: Fit::Unsaid, price: Ok(None) };
-    match random.below(14) {
+    let offer = Offer { fit: Fit::Unsaid, price: price() };
+    match random.below(15) {
         8 | 9 => Event::CameraLost,
         10 | 11 => Event::CameraBack,
         12 => Event::Reachable,
-        13 if random.chance(0.3) => Event::Replace(Rules::default()),
+        14 => Event::NewParams,
+        13 if random.chance(0.3) => Event::Replace(RULES),
         0 => Event::Output,
         1 => Event::JobEvent,
         2 => Event::NoAnswer(url(9), failure()),
@@ -363,14 +442,16 @@ fn every_started_job_is_closed_and_no_state_is_without_a_way_out() {
     for seed in 0..SEQUENCES {
         let mut random = Random::new(seed);
         let recovery = *random.pick(&[Recovery::Exit, Recovery::Retry]);
-        let mut world = World::new(recovery);
+        let mut world = World::new(recovery, *random.pick(&[0.0, 0.3]));
+        // Whatever happens may happen at once, or slowly.
+        let pace = *random.pick(&[500, 20_000]);
         for _ in 0..100 {
             if world.finished {
                 ends += 1;
                 break;
             }
             assert!(world.awaits_something(), "nothing will ever happen again");
-            world.now += Duration::from_millis(random.below(20_000) as u64);
+            world.now += Duration::from_millis(random.below(pace) as u64);
             let jitter = random.unit();
             let event = match random.below(20) {
                 0..=12 => world.answer(&mut random).unwrap_or(Event::Timeout),
@@ -386,6 +467,49 @@ fn every_started_job_is_closed_and_no_state_is_without_a_way_out() {
         jobs += world.closed;
     }
     assert!(jobs > 1000 && ends > 100, "the sequences are too kind: {jobs} jobs, {ends} ends");
+}
+
+/// The longest time without a job while one orchestrator of three is usable: the pause after losses, that for what
+/// was prepaid, and those between searches.
+const DARK: Duration = Duration::from_secs(120);
+/// The longest time for which an orchestrator is not asked again that has refused the model or its parameters.
+const BARRED: Duration = Duration::from_secs(2 * 3600);
+
+#[test]
+fn with_one_usable_candidate_a_job_runs_soon_whatever_happened_before() {
+    for seed in 0..SEQUENCES {
+        let mut random = Random::new(seed);
+        let mut world = World::new(Recovery::Retry, *random.pick(&[0.0, 0.3]));
+        let pace = *random.pick(&[500, 20_000]);
+        for _ in 0..100 {
+            world.now += Duration::from_millis(random.below(pace) as u64);
+            let event = match random.below(20) {
+                0..=12 => world.answer(&mut random).unwrap_or(Event::Timeout),
+                13..=16 => Event::Timeout,
+                _ => anything(&mut random),
+            };
+            world.tell(event, random.unit());
+        }
+        let good = url(random.below(3));
+        // One that was barred is not usable before its time, unless the parameters change.
+        let bars = if random.chance(0.5) {
+            world.tell(Event::NewParams, 0.5);
+            Duration::ZERO
+        } else {
+            BARRED
+        };
+        world.tell(Event::CameraBack, 0.5);
+        let (began, limit) = (world.now, DARK + world.asked_to_wait.mul_f64(1.1) + bars);
+        for _ in 0..500 {
+            if world.machine.stage() == Stage::Live {
+                break;
+            }
+            world.go_well(&good);
+        }
+        assert_eq!(world.machine.stage(), Stage::Live, "seed {seed}");
+        let dark = world.now.duration_since(began);
+        assert!(dark <= limit, "seed {seed}: {dark:?} without a job");
+    }
 }
 
 /// From any state, a stop ends it once what is open has been closed.

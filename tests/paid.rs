@@ -17,7 +17,7 @@ use edge::{Edge, SMALL};
 use livepeer_edge::price::Unit;
 use livepeer_edge::sandbox::{
     CallTrouble, Credential, Endpoint, Handle, Options, Record, Request, RunnerOptions, Sandbox,
-    SignerOptions, Target, Timings, Trouble,
+    SignerOptions, StartTrouble, Target, Timings, Trouble,
 };
 
 /// What a test waits for at most.
@@ -100,6 +100,45 @@ async fn a_price_that_rises_moves_the_job_to_the_next_orchestrator() {
     assert!(next.until(LIMIT, |record| record.counters.segments >= 2).await);
     assert_eq!((first.counters().jobs, second.counters().jobs), (1, 1));
     stop(edge);
+}
+
+#[tokio::test]
+async fn starts_that_fail_after_their_payment_are_not_paid_again_and_again() {
+    let (first, second) = (sandbox(|_| {}), sandbox(|_| {}));
+    for place in [&first, &second] {
+        let words = "live-video-to-video container returned 500: out of memory";
+        place.always(Trouble::Start(StartTrouble::Worker(words.to_owned())));
+    }
+    let mut edge = model(&[&first, &second]);
+    edge.hear("out of memory");
+    edge.hear("starts that failed have cost more time than has passed");
+    // A start and two failovers, over all orchestrators.
+    let payments = first.ledger().payments() + second.ledger().payments();
+    assert_eq!(payments, 3, "{:?} {:?}", first.ledger(), second.ledger());
+    stop(edge);
+}
+
+#[tokio::test]
+async fn parameters_that_are_refused_wait_for_others() {
+    let place = sandbox(|_| {});
+    place.once(Trouble::Start(StartTrouble::refused_params()));
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("refused-params.toml");
+    let write = |prompt: &str| {
+        std::fs::write(&file, format!("[job]\nparams = {{ prompt = \"{prompt}\" }}\n")).unwrap();
+    };
+    write("a cat");
+    let mut edge = run(&[&place], &["--job.model", "any", "--config", file.to_str().unwrap()]);
+    let said = edge.hear("WARN");
+    assert!(said.contains("payment.max-price is not set"), "{said}");
+    let said = edge.hear("WARN");
+    assert!(said.contains("refuses the model or its parameters; check job.model and"), "{said}");
+    assert_eq!(place.counters().jobs, 0);
+    write("a dog");
+    edge.signal("HUP");
+    assert!(place.until(LIMIT, |record| record.counters.jobs == 1).await);
+    assert_eq!(place.ledger().payments(), 2, "{:?}", place.ledger());
+    stop(edge);
+    std::fs::remove_file(file).unwrap();
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use livepeer_edge::job::runner::{
 use livepeer_edge::orchestrator::{DiscoveryList, Mode, Runner, TrustOptions};
 use livepeer_edge::payment::io::{Outcome, SignerOptions, Signers};
 use livepeer_edge::payment::{PaymentError, SessionOptions};
-use livepeer_edge::session::selection::Suspensions;
+use livepeer_edge::session::selection::Order;
 use livepeer_edge::session::{Network, Payments};
 use peer::{Body, Peer, Reply, Request, Scratch, body, edge, json, moved, nobody, text};
 use serde_json::{Map, Value, json as value};
@@ -540,7 +540,7 @@ fn options() -> RunnerOptions {
 
 fn runners(list: &DiscoveryList) -> Runners {
     let now = std::time::Instant::now();
-    Runners::new(list, &options(), Mode::Persistent, &Suspensions::default(), now)
+    Runners::new(list, &options(), Mode::Persistent, Order::Price, now)
 }
 
 #[tokio::test]

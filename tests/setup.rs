@@ -53,7 +53,7 @@ fn talk(arguments: &str, answers: &[(&str, &str)]) -> (String, Option<i32>) {
 }
 
 #[test]
-fn five_questions_make_a_configuration_that_is_right() {
+fn six_questions_make_a_configuration_that_is_right() {
     let path = path("setup-asked.toml");
     let (shown, code) = talk(
         &format!("--config '{}'", path.display()),
@@ -64,7 +64,8 @@ fn five_questions_make_a_configuration_that_is_right() {
             ("commas: ", "o.example"),
             ("Model: ", ""),
             ("Model: ", "noop"),
-            ("nothing: ", ""),
+            ("nothing: ", "signer.example"),
+            ("no limit: ", "5 wei per 720p-pixel-second"),
             ("nothing: ", "/tmp/processed.ts"),
         ],
     );
@@ -77,6 +78,8 @@ fn five_questions_make_a_configuration_that_is_right() {
         "kind = \"test\"",
         "urls = [\"o.example\"]",
         "model = \"noop\"",
+        "urls = [\"signer.example\"]",
+        "max-price = \"5 wei per 720p-pixel-second\"",
         "path = \"/tmp/processed.ts\"",
     ];
     assert_eq!(settings, expected);

@@ -18,8 +18,9 @@ use crate::agent::work::{Job, With};
 use crate::agent::{Change, Options, Place};
 use crate::capacity::{DRAIN_TIME, END_TIME};
 use crate::http::Url;
-use crate::job::{self, Command, Outcome, Recovery};
+use crate::job::{self, Command, Outcome, Recovery, Slowness};
 use crate::orchestrator::Endpoints;
+use crate::price::Price;
 
 /// A start waits at most so long for the end of an earlier job at the same peer.
 const OWED_TIME: Duration = Duration::from_secs(3);
@@ -92,11 +93,16 @@ impl Loop {
                 self.job_trouble
                     .on_failure(&format!("{place}the job was lost: {loss}"), Instant::now());
             }
-            Command::SlowDown(pause) => {
-                let text = format!(
-                    "jobs are lost too often: the input or the model is probably at fault; next one in {} s",
-                    pause.as_secs()
-                );
+            Command::SlowDown(why, pause) => {
+                let why = match why {
+                    Slowness::Losses => {
+                        "jobs are lost too often: the input or the model is probably at fault"
+                    }
+                    Slowness::PaidAhead => {
+                        "starts that failed have cost more time than has passed: the model or its parameters are probably at fault"
+                    }
+                };
+                let text = format!("{why}; next one in {} s", pause.as_secs());
                 self.job_trouble.on_failure(&text, Instant::now());
             }
             Command::TryLater(why) => {
@@ -126,6 +132,7 @@ impl Loop {
     }
 
     fn start(&mut self, url: Url, with: With) {
+        self.tell_price(&url, with.price());
         self.orchestrator = Some(url.clone());
         self.payment_trouble = None;
         let (params, network) = (self.options.work.params(), self.network.clone());
@@ -135,6 +142,19 @@ impl Loop {
             network.endings.settle_at(&peers, OWED_TIME).await;
             Event::Started(number, with.start(params, network, jitter()).await)
         });
+    }
+
+    /// Says what the job costs, and once that nothing limits it.
+    fn tell_price(&mut self, url: &Url, price: Option<Price>) {
+        let Some(price) = price.filter(|_| self.network.payments.is_some()) else { return };
+        let price = price.shown_per_hour();
+        log::log!(self.job_trouble.level(), "{}: costs {price}", url.authority());
+        if self.options.rules.max_price.is_none() && !std::mem::replace(&mut self.limit_told, true)
+        {
+            log::warn!(
+                "payment.max-price is not set: whatever an orchestrator asks is paid, now {price}"
+            );
+        }
     }
 
     /// The job of the start with this number is there. `None` if nobody wants it any more: then it is ended.
@@ -223,7 +243,10 @@ impl Loop {
     /// What is to be done has changed.
     pub(super) fn on_change(&mut self, change: Change) -> Option<job::Event<With>> {
         match change {
-            Change::Params(params) => self.set_params(params),
+            Change::Params(params) => {
+                self.set_params(params);
+                return Some(job::Event::NewParams);
+            }
             Change::Media(media) => return Some(self.set_media(*media)),
             Change::Recovery(recovery) => {
                 self.options.recovery = recovery;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::agent::event::Part;
 use crate::agent::run::{Closing, Held, Loop};
 use crate::agent::work::Job;
-use crate::fault::chain;
+use crate::fault::{Fault, chain};
 use crate::http::Url;
 use crate::job::Loss;
 use crate::payment::io::{Outcome, Turn};
@@ -39,6 +39,7 @@ impl Loop {
         Some(match (&self.payment_trouble, end) {
             (Some(why), Ok(End::Closed | End::Missing)) => Loss::Unpaid(how, why.clone()),
             (None, Ok(End::Closed | End::Missing)) if self.is_on_runner() => Loss::SessionOver(how),
+            (_, Err(error)) if error.fault() == Fault::Retry => Loss::Link(part.name(), how),
             (_, _) => Loss::Channel(part.name(), how),
         })
     }

@@ -99,6 +99,8 @@ pub(super) struct Loop {
     pub(super) sent: u64,
     /// Why the job is not paid, while it is not.
     pub(super) payment_trouble: Option<String>,
+    /// It was said that no maximum price is set.
+    pub(super) limit_told: bool,
     /// Where the job was started last.
     pub(super) orchestrator: Option<Url>,
     pub(super) clock: ClockDoubt,
@@ -160,6 +162,7 @@ pub(super) async fn run(
         model_trouble: Say::new("the model works again"),
         sent: 0,
         payment_trouble: None,
+        limit_told: false,
         orchestrator: None,
         clock: ClockDoubt::new(),
         waits_for_clock: false,
@@ -275,7 +278,7 @@ impl Loop {
         Some(match event {
             Event::Found(Ok(found)) => {
                 self.runners = found.runners;
-                job::Event::Found(found.urls)
+                job::Event::Found { urls: found.urls, order: found.order }
             }
             Event::Found(Err(failure)) => job::Event::FindFailed(failure),
             Event::Asked(url, answer_time, Ok((offer, with))) => {
@@ -291,9 +294,9 @@ impl Loop {
                     log::debug!("a start that was given up: {}", chain(&error));
                     return None;
                 }
-                let failure = error.failure();
+                let (failure, is_paid) = (error.failure(), error.is_paid());
                 log::log!(self.job_trouble.level(), "{failure}");
-                job::Event::StartFailed(failure)
+                job::Event::StartFailed { failure, is_paid }
             }
             Event::PartEnded(part, end) => job::Event::Lost(self.on_part_ended(part, &end)?),
             Event::Payment(turn) => job::Event::Lost(self.on_payment(turn)?),

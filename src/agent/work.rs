@@ -29,7 +29,8 @@ use crate::job::{Channels, JobError, JobOptions, LiveVideoJob};
 use crate::orchestrator::io::Finder;
 use crate::orchestrator::{Capability, DiscoveryList, Endpoints, Mode, Pipeline, Runner, Wanted};
 use crate::payment::io::{Payer, Turn};
-use crate::session::selection::Offer;
+use crate::price::Price;
+use crate::session::selection::{Offer, Order};
 use crate::session::{InfoAgain, Network, OrchestratorSession};
 
 /// What is to be run.
@@ -55,6 +56,8 @@ pub struct Finding {
     pub services: Client,
     /// Where those are, and the orchestrators that are named.
     pub endpoints: Endpoints,
+    /// Who is tried first, where that is not to follow from how they are found.
+    pub order: Option<Order>,
     /// Where the last good list is kept.
     pub state_directory: Option<PathBuf>,
     /// Allows plain HTTP to services on other machines.
@@ -65,6 +68,7 @@ pub struct Finding {
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     pub(super) urls: Vec<Url>,
+    pub(super) order: Order,
     pub(super) runners: HashMap<Url, Known>,
 }
 
@@ -129,23 +133,28 @@ impl Work {
     }
 
     /// The candidates of a list.
-    async fn candidates(&self, network: &Network, mut list: DiscoveryList) -> Candidates {
+    async fn candidates(
+        &self,
+        network: &Network,
+        mut list: DiscoveryList,
+        order: Order,
+    ) -> Candidates {
         match self {
             Self::LiveVideo(options) => {
                 let wanted = capability(options);
                 let fits = list.entries.into_iter().filter(|entry| entry.may_offer(&wanted));
                 let urls = fits.map(|entry| entry.address).collect();
-                Candidates { urls, runners: HashMap::new() }
+                Candidates { urls, order, runners: HashMap::new() }
             }
             Self::Runner { options, .. } => {
                 for rejection in find_runners(network, &mut list).await {
                     log::info!("{rejection}");
                 }
-                let known = known_runners(&list, options, Mode::Persistent);
+                let known = known_runners(&list, options, Mode::Persistent, order);
                 let urls = known.iter().map(|known| known.runner.url.clone()).collect();
                 let runners =
                     known.into_iter().map(|known| (known.runner.url.clone(), known)).collect();
-                Candidates { urls, runners }
+                Candidates { urls, order, runners }
             }
         }
     }
@@ -156,7 +165,7 @@ impl Work {
         finding: Finding,
         network: Network,
     ) -> Result<Candidates, Failure> {
-        let Finding { services, endpoints, state_directory, allow_plain_http } = finding;
+        let Finding { services, endpoints, order, state_directory, allow_plain_http } = finding;
         let directory = state_directory.as_deref();
         let mut finder =
             Finder::new(services, endpoints, self.wanted(), directory, allow_plain_http);
@@ -167,7 +176,8 @@ impl Work {
             match listed {
                 Ok(listed) => {
                     let stray = listed.list.strays.first().map(|stray| format!(", and {stray}"));
-                    let candidates = self.candidates(&network, listed.list).await;
+                    let order = order.unwrap_or_else(|| Order::usual(&listed.way));
+                    let candidates = self.candidates(&network, listed.list, order).await;
                     if !candidates.urls.is_empty() {
                         return Ok(candidates);
                     }
@@ -233,6 +243,16 @@ impl With {
             peers.push(session.payment_url().authority().clone());
         }
         peers
+    }
+
+    /// What it costs, where it says so.
+    pub(super) fn price(&self) -> Option<Price> {
+        match self {
+            Self::Orchestrator { session, options } => {
+                Offer::of_info(session.info(), &capability(options)).price.ok().flatten()
+            }
+            Self::Runner { runner, .. } => runner.price,
+        }
     }
 
     /// Starts the job with these parameters.

@@ -20,7 +20,7 @@ use crate::job::runner::{
 };
 use crate::orchestrator::{Mode, Wanted};
 use crate::session::Network;
-use crate::session::selection::Suspensions;
+use crate::session::selection::Order;
 use crate::stop::Stop;
 use crate::words;
 
@@ -126,17 +126,15 @@ async fn call(
     let mut finder = reach.finder(config, wanted);
     let mut last = RunnerError::NoRunner(options.app.clone());
     while let Some(listed) = finder.next().await {
-        let mut list = match listed {
-            Ok(listed) => listed.list,
+        let (order, mut list) = match listed {
+            Ok(listed) => (config.order.unwrap_or_else(|| Order::usual(&listed.way)), listed.list),
             Err(error) => {
                 log::warn!("{}", crate::fault::chain(&error));
                 continue;
             }
         };
         let _ = find_runners(network, &mut list).await;
-        let suspensions = Suspensions::default();
-        let mut runners =
-            Runners::new(&list, options, Mode::SingleShot, &suspensions, Instant::now());
+        let mut runners = Runners::new(&list, options, Mode::SingleShot, order, Instant::now());
         loop {
             let runner = match runners.best() {
                 Ok(runner) => runner,

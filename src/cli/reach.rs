@@ -105,6 +105,7 @@ impl Reach {
         Finding {
             services: self.services.clone(),
             endpoints: self.endpoints.clone(),
+            order: config.order,
             state_directory: config.state_directory.clone(),
             allow_plain_http: config.access.allow_plain_http,
         }

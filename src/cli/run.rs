@@ -34,7 +34,7 @@ use crate::endings::io::Endings;
 use crate::fault::chain;
 use crate::job::JobOptions;
 use crate::payment::io::Signers;
-use crate::session::selection::Rules;
+use crate::session::selection::{Pays, Rules};
 use crate::session::{Network, Payments};
 use crate::status::Status;
 use crate::stop::Stop;
@@ -86,8 +86,11 @@ fn place(
     };
     let rules = Rules {
         max_price: config.access.max_price,
-        // A runner may cost nothing; an orchestrator that is to be paid has to say what.
-        needs_price: payments.is_some() && matches!(work, Work::LiveVideo(_)),
+        pays: match (&payments, &work) {
+            (None, _) => Pays::Nobody,
+            (Some(_), Work::Runner { .. }) => Pays::IfAsked,
+            (Some(_), Work::LiveVideo(_)) => Pays::Always,
+        },
     };
     Ok((Place { work, finding: reach.finding(config), rules, network }, payments))
 }
@@ -220,7 +223,7 @@ impl Reloading {
 fn place_of(config: &Config) -> impl PartialEq {
     let job = JobOptions { params: serde_json::Map::new(), ..config.job.clone() };
     (
-        (job, config.runner.clone(), config.orchestrators.clone()),
+        (job, config.runner.clone(), config.orchestrators.clone(), config.order),
         (config.trust.clone(), config.access.clone(), config.state_directory.clone()),
     )
 }

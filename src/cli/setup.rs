@@ -1,4 +1,4 @@
-//! `setup`: writes a first configuration from options, and from at most five questions where a person is.
+//! `setup`: writes a first configuration from options, and from at most six questions where a person is.
 //!
 //! | asked | unless given by | without a person |
 //! |---|---|---|
@@ -6,6 +6,7 @@
 //! | which orchestrators | `--orchestrator.urls` | has to be given |
 //! | which model | `--job.model` | has to be given |
 //! | which signers | `--signer.urls` | none |
+//! | the most that may be paid, if there is a signer | `--payment.max-price` | no limit but the signer's |
 //! | where the processed video goes | `--output`, `--output.path` | nowhere |
 //!
 //! A configuration that sets anything is not overwritten without being told.
@@ -30,6 +31,10 @@ const DIRECTORY: &str = "/etc/livepeer-edge";
 const DEFAULT: &str = "livepeer-edge";
 /// The source where nobody chooses one.
 const FIRST: &str = "auto";
+
+/// The question for the key of that name.
+const MAX_PRICE: &str = "Most that may be paid, such as `1200 wei per 720p-pixel-second` (what orchestrators ask: \
+    livepeer-edge discover), or nothing for no limit";
 
 /// What stands above the settings.
 const HEAD: &str = "\
@@ -174,10 +179,12 @@ impl<R: BufRead, W: Write> Person<R, W> {
             ("orchestrator.urls", "Orchestrators, parted by commas", None),
             ("job.model", "Model", None),
             ("signer.urls", "Signers that pay, parted by commas, or nothing", Some("")),
+            ("payment.max-price", MAX_PRICE, Some("")),
             ("output.path", "File for the processed video, or nothing", Some("")),
         ];
         for (key, question, otherwise) in questions {
-            if !is_given(&keys, key) {
+            let has_no_use = key == "payment.max-price" && !is_given(&keys, "signer.urls");
+            if !has_no_use && !is_given(&keys, key) {
                 let read = |answer: &str| {
                     let given = Some(answer).filter(|answer| !answer.is_empty());
                     Ok(given
@@ -312,17 +319,18 @@ mod tests {
     }
 
     #[test]
-    fn five_answers_are_a_configuration() {
+    fn six_answers_are_a_configuration() {
         check(
             &[],
             &two(),
-            "1\no.example, p.example:1\nnoop\nsigner.example\n/srv/out.ts\n",
+            "1\no.example, p.example:1\nnoop\nsigner.example\n5 wei per 720p-pixel-second\n/srv/out.ts\n",
             Some(&[
                 ("source.kind", "v4l2"),
                 ("source.device", "/dev/v4l/by-id/a"),
                 ("orchestrator.urls", "o.example, p.example:1"),
                 ("job.model", "noop"),
                 ("signer.urls", "signer.example"),
+                ("payment.max-price", "5 wei per 720p-pixel-second"),
                 ("output.path", "/srv/out.ts"),
             ]),
         );
@@ -354,12 +362,23 @@ mod tests {
     }
 
     #[test]
+    fn who_has_a_signer_is_asked_what_may_be_paid() {
+        let given = [("source.kind", "test"), ("orchestrator.urls", "o"), ("job.model", "noop")];
+        let output = ("output.path", "-");
+        let (screen, _) = talk(&[&given[..], &[output]].concat(), &[], "s.example\n\n");
+        assert!(screen.contains("Most that may be paid"), "{screen}");
+        let (screen, _) = talk(&[&given[..], &[output]].concat(), &[], "\n");
+        assert!(!screen.contains("Most that may be paid"), "{screen}");
+    }
+
+    #[test]
     fn what_is_given_is_not_asked() {
         let given = [
             ("source.kind", "test"),
             ("job.model", "noop"),
             ("orchestrator.urls", "o.example"),
             ("signer.urls", "s.example"),
+            ("payment.max-price", "5 wei per 720p-pixel-second"),
             ("output.path", "-"),
         ];
         let mut screen = Vec::new();
@@ -371,8 +390,11 @@ mod tests {
     #[test]
     fn a_wrong_answer_is_explained_and_asked_again() {
         let given = [("source.kind", "test"), ("job.model", "noop"), ("output.path", "")];
-        let (screen, keys) =
-            talk(&given, &[], "\nhttp://o.example\no.example\nhttp://s.example/?\ns\n");
+        let (screen, keys) = talk(
+            &given,
+            &[],
+            "\nhttp://o.example\no.example\nhttp://s.example/?\ns\n9\n9 wei per call\n",
+        );
         assert!(screen.contains("orchestrator.urls: "), "{screen}");
         assert_eq!(screen.matches("Orchestrators").count(), 3);
         assert!(
@@ -380,7 +402,8 @@ mod tests {
             "{screen}"
         );
         let answered = keys.and_then(|keys| keys.last().cloned());
-        assert_eq!(answered, Some(("signer.urls".into(), "s".into())));
+        assert_eq!(answered, Some(("payment.max-price".into(), "9 wei per call".into())));
+        assert!(screen.contains("payment.max-price: "), "{screen}");
         let (screen, _) = talk(&[], &two(), "3\nwebcam\n1\n");
         assert_eq!(screen.matches("allowed: test, auto").count(), 2, "{screen}");
     }

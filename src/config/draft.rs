@@ -20,6 +20,7 @@ use crate::media::{
 };
 use crate::orchestrator::{OnChange, TrustOptions};
 use crate::secret::SecretSource;
+use crate::session::selection::Order;
 
 /// What has been said so far; at the start, the defaults.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub struct Draft {
     pub(super) on_camera_loss: OnCameraLoss,
     pub(super) store: DraftStore,
     pub(super) orchestrators: Vec<Url>,
+    pub(super) order: Option<Order>,
     pub(super) trust: TrustKind,
     pub(super) on_change: OnChange,
     pub(super) pins: BTreeMap<Authority, Fingerprint>,
@@ -138,6 +140,7 @@ impl Default for Draft {
             on_camera_loss: OnCameraLoss::default(),
             store: DraftStore::default(),
             orchestrators: Vec::new(),
+            order: None,
             trust: TrustKind::Tofu,
             on_change: OnChange::default(),
             pins: BTreeMap::new(),
@@ -220,6 +223,7 @@ impl Draft {
                     state_directory: self.state_directory.clone(),
                 },
                 orchestrators: self.orchestrators,
+                order: self.order,
                 trust,
                 access: self.access,
                 job: self.job,

@@ -32,6 +32,7 @@ use crate::http::Url;
 use crate::job::{JobOptions, Recovery};
 use crate::media;
 use crate::orchestrator::TrustOptions;
+use crate::session::selection::Order;
 
 /// Everything that a run needs to know, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,8 @@ pub struct Config {
     pub media: media::Options,
     /// Where jobs may run, in order of preference. Empty where they are found in another way.
     pub orchestrators: Vec<Url>,
+    /// Who of several candidates is tried first; `None` for what goes with how they are found.
+    pub order: Option<Order>,
     /// Which certificates of orchestrators are believed.
     pub trust: TrustOptions,
     /// How orchestrators are found, and how they are paid.

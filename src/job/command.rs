@@ -9,13 +9,18 @@ use heapless::Vec as Bounded;
 use crate::fault::Failure;
 use crate::http::Url;
 use crate::job::{Loss, Recovery};
-use crate::session::selection::{NoneLeft, Offer, Rules};
+use crate::session::selection::{NoneLeft, Offer, Order, Rules};
 
 /// What happened. `T` is what came with an offer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<T> {
     /// These may take the job.
-    Found(Vec<Url>),
+    Found {
+        /// Who, as they are listed.
+        urls: Vec<Url>,
+        /// Who of those that fit is tried first.
+        order: Order,
+    },
     /// Nobody could be found.
     FindFailed(Failure),
     /// One that was asked offers this.
@@ -38,8 +43,13 @@ pub enum Event<T> {
         /// The job has an events channel.
         has_events: bool,
     },
-    /// The job did not start; the text names the orchestrator.
-    StartFailed(Failure),
+    /// The job did not start.
+    StartFailed {
+        /// Why; the text names the orchestrator.
+        failure: Failure,
+        /// The orchestrator may have taken the first payment.
+        is_paid: bool,
+    },
     /// A segment of processed video came back.
     Output,
     /// An event came.
@@ -56,6 +66,8 @@ pub enum Event<T> {
     CameraBack,
     /// A peer that could not be reached, or was refused for this machine's clock, may be asked again.
     Reachable,
+    /// The next start has other parameters: who refused the last ones may take these.
+    NewParams,
     /// From now on a loss leads to this.
     Recover(Recovery),
     /// From now on a job goes on without a camera for this long.
@@ -116,13 +128,21 @@ pub enum Command<T> {
     },
     /// Say that this job was lost, and that the next one is looked for.
     Left(Loss),
-    /// Say that jobs are lost too often, so that the input or the model is probably at fault, and that the
-    /// next one starts after this pause.
-    SlowDown(Duration),
+    /// Say why the next start comes after this pause only.
+    SlowDown(Slowness, Duration),
     /// Say why there is no job now. The next try comes by itself, or with [`Event::Reachable`].
     TryLater(Outcome),
     /// Leave the loop.
     Finish(Outcome),
+}
+
+/// Why the next start has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slowness {
+    /// Jobs are lost too often: the input or the model is probably at fault.
+    Losses,
+    /// Starts that failed have prepaid more time than has passed.
+    PaidAhead,
 }
 
 /// How it ended.

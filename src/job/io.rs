@@ -10,7 +10,7 @@ use crate::endings::End;
 use crate::endings::io::Owed;
 use crate::http::Url;
 use crate::http::io::Answer;
-use crate::job::wire::{start_answer, start_request};
+use crate::job::wire::{refuses_params, start_answer, start_request};
 use crate::job::{Channels, JobError, JobOptions};
 use crate::payment::io::Payer;
 use crate::session::{InfoAgain, OrchestratorSession};
@@ -48,7 +48,14 @@ impl LiveVideoJob {
             200 => {}
             503 => return Err(JobError::NoCapacity(url, reason(&answer))),
             status @ (402 | 403) => return Err(JobError::Payment(url, status, reason(&answer))),
-            status => return Err(JobError::Refused(url, status, reason(&answer))),
+            status => {
+                let words = reason(&answer);
+                return Err(if refuses_params(status, &words) {
+                    JobError::Params(url, words)
+                } else {
+                    JobError::Refused(url, status, words)
+                });
+            }
         }
         let channels = start_answer(&answer.body, session.giver())
             .map_err(|reason| JobError::Nonsense(url, reason))?;

@@ -15,7 +15,7 @@ pub mod runner;
 mod scope;
 mod wire;
 
-pub use command::{Command, Commands, Event, Outcome, Stage};
+pub use command::{Command, Commands, Event, Outcome, Slowness, Stage};
 pub use error::{JobError, Loss};
 pub use io::LiveVideoJob;
 pub use machine::{Machine, Recovery};

@@ -96,6 +96,16 @@ pub fn start_answer(body: &[u8], peer: Giver<'_>) -> Result<Channels, String> {
     })
 }
 
+/// Whether a start was refused for what was asked of the runner. The orchestrator answers with 500 and the runner's own
+/// status in its words (go-livepeer `ai/worker/worker.go`): 422 for a wrong type, 400 for another model, or for
+/// parameters that the pipeline does not take.
+pub(super) fn refuses_params(status: u16, words: &str) -> bool {
+    status == 500
+        && ["container returned 400", "container returned 422"]
+            .iter()
+            .any(|said| words.contains(said))
+}
+
 /// A channel that `peer` gave, without a word of its path in the error: it is a credential.
 pub(in crate::job) fn channel(
     text: &str,
@@ -234,6 +244,20 @@ mod tests {
             r#"{"manifest_id":"m","publish_url":"https://o/x","control_url":"s3cret"}"#,
             "control_url",
         );
+    }
+
+    #[test]
+    fn refused_parameters_are_told_by_the_runners_status() {
+        let from_runner = "live-video-to-video container returned ";
+        for (status, words, expected) in [
+            (500, format!("{from_runner}400: Error during model execution."), true),
+            (500, format!("{from_runner}422: [{{}}]"), true),
+            (500, format!("{from_runner}500: GPU out of memory."), false),
+            (500, "no workers can process job requested".to_owned(), false),
+            (400, format!("{from_runner}400"), false),
+        ] {
+            assert_eq!(refuses_params(status, &words), expected, "{status} {words}");
+        }
     }
 
     #[track_caller]

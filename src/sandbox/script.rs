@@ -141,10 +141,22 @@ pub enum StartTrouble {
         /// The body.
         body: String,
     },
+    /// The capacity is checked and the payment taken; then the worker fails, with these words as go-livepeer's
+    /// `server/ai_http.go` passes them on (500).
+    Worker(String),
     /// The answer comes late.
     Delay(Duration),
     /// The connection is reset.
     Reset,
+}
+
+impl StartTrouble {
+    /// What the real runner makes of parameters that its pipeline does not take (ai-runner
+    /// `pipelines/live_video_to_video.py`), and go-livepeer of that (`ai/worker/worker.go`).
+    pub fn refused_params() -> Self {
+        let words = "live-video-to-video container returned 400: Error during model execution.";
+        Self::Worker(words.to_owned())
+    }
 }
 
 /// What goes wrong with a call.

@@ -108,3 +108,34 @@ impl std::error::Error for SessionError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::payment::Refusal;
+
+    #[test]
+    fn a_refusal_of_the_signer_keeps_its_scope_and_its_time() {
+        let url = Url::parse("https://signer.example").unwrap();
+        let minutes = Some(Duration::from_secs(600));
+        let refused = |status, retry_after| {
+            SessionError::Payment(PaymentError::Refused {
+                signer: url.authority().clone(),
+                refusal: Refusal::of_status(status),
+                status,
+                message: String::new(),
+                retry_after,
+            })
+            .failure()
+        };
+        let limited = refused(429, minutes);
+        assert_eq!((limited.scope, limited.retry_after), (Scope::Everyone, minutes));
+        assert_eq!(refused(401, minutes).scope, Scope::Everyone);
+        assert_eq!(refused(503, minutes).scope, Scope::Everyone);
+        // The price of one orchestrator is no matter of the others.
+        let dear = refused(481, None);
+        assert_eq!((dear.scope, dear.fault), (Scope::Peer, Fault::NextPeer));
+    }
+}

@@ -49,9 +49,21 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "orchestrator hangs (SIGSTOP)",
-        must: "left ≤ 10 s; not used again when it is back",
-        seconds: 25,
+        must: "left ≤ 10 s; the other keeps the job when it is back, and where that dies it has it ≤ 3 s",
+        seconds: 30,
         play: hangs,
+    },
+    Row {
+        fault: "of two, one is never usable; the other is away for 3 s",
+        must: "publishing ≤ 2 s after its return",
+        seconds: 15,
+        play: one_of_two_restarts,
+    },
+    Row {
+        fault: "of two, one is never usable; the other gives no video for 30 s",
+        must: "started there again ≤ 2 s later: a doubtful one is better than none",
+        seconds: 50,
+        play: one_of_two_is_silent,
     },
     Row {
         fault: "the only orchestrator hangs for 15 s",
@@ -144,7 +156,7 @@ fn away(scene: &mut Scene, seconds: u64) {
 }
 
 fn hangs(scene: &mut Scene) {
-    let (first, second, agent) = on_the_first(scene);
+    let (first, mut second, agent) = on_the_first(scene);
     wait(ms(2_500));
     let at = Instant::now();
     first.signal("STOP");
@@ -153,7 +165,45 @@ fn hangs(scene: &mut Scene) {
     wait(s(5));
     scene.at_most("jobs at the first after its return", runs_since(&first, at), 0);
     scene.at_most("jobs at the second", second.jobs(), 1);
+    let died = Instant::now();
+    second.die();
+    let moved = until(s(20), || runs_since(&first, died) > 0);
+    scene.by("a job at the first after the second died", died, moved, s(3));
     drop(agent);
+}
+
+/// A job on the good one of two; nothing listens at the other.
+fn on_the_good_one(scene: &Scene) -> (Place, Program) {
+    let place = Place::new();
+    let nobody = format!("https://127.0.0.1:{}", free_port());
+    let agent = scene.agent(&[&nobody, &place.url()], &[]);
+    assert!(place.more_frames(60, s(20)).is_some(), "it has the job");
+    (place, agent)
+}
+
+fn one_of_two_restarts(scene: &mut Scene) {
+    let (mut place, agent) = on_the_good_one(scene);
+    place.die();
+    wait(s(3));
+    let back = place.come_back();
+    let live = until(s(30), || place.frames() > 0);
+    scene.by("frames after its return", back, live, s(2));
+    place.more_frames(24, s(5));
+    scene.right(&place.violations());
+    drop(agent);
+}
+
+fn one_of_two_is_silent(scene: &mut Scene) {
+    let (place, mut agent) = on_the_good_one(scene);
+    let at = Instant::now();
+    place.always(Trouble::Mute(Role::Output));
+    let left = agent.hear(&["no processed video for 30 s"], at, s(45));
+    let left = at + left.unwrap_or_default();
+    place.sandbox().clear_troubles();
+    let again = until(s(30), || place.jobs() == 2);
+    scene.by("a job there again after", left, again, s(2));
+    place.more_frames(24, s(5));
+    scene.right(&place.violations());
 }
 
 fn runs_since(orchestrator: &Program, then: Instant) -> u64 {

@@ -55,6 +55,7 @@ pub async fn run(config: Config, time: Option<Duration>, mut stop: Stop) -> Resu
         services: service_client(ServiceTrust::default())
             .map_err(|error| Error::Reach(ReachError::Authorities(error)))?,
         endpoints: Endpoints { orchestrators: vec![orchestrator], ..Endpoints::default() },
+        order: None,
         state_directory: None,
         allow_plain_http: false,
     };

@@ -29,7 +29,7 @@ use crate::orchestrator::io::{FindError, PinFile, fetch_info};
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use crate::orchestrator::{Capability, DiscoveryList, Pipeline, Wanted};
 use crate::session::Network;
-use crate::session::selection::Rules;
+use crate::session::selection::{Pays, Rules};
 use crate::stop::Stop;
 
 /// Prints what is found.
@@ -104,7 +104,10 @@ async fn ask(config: &Config, reach: &Reach, mut list: DiscoveryList) -> (Vec<Ro
         model: capability(config),
         app: config.runner.as_ref().map(|runner| runner.options.app.clone()),
         gpu: config.runner.as_ref().and_then(|runner| runner.options.gpu.clone()),
-        rules: Rules { max_price: config.access.max_price, needs_price: reach.payments.is_some() },
+        rules: Rules {
+            max_price: config.access.max_price,
+            pays: if reach.payments.is_some() { Pays::Always } else { Pays::Nobody },
+        },
     };
     let request = request(&network, sought.model.as_ref()).await;
     let urls = list.entries.iter().map(|entry| entry.address.clone()).collect();

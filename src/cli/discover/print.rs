@@ -9,13 +9,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::rows::{Offers, Row};
-use crate::price::Price;
+use crate::price::{Price, eth};
 use crate::words::is_harmful;
-
-/// Wei of one ETH, as a power of ten.
-const ETH_DIGITS: usize = 18;
-/// Digits of a rounded amount that mean something to a person.
-const SHOWN_DIGITS: usize = 3;
 
 const HEAD: [&str; 9] = [
     "ADDRESS",
@@ -142,17 +137,6 @@ fn object(row: &Row) -> Map<String, Value> {
     object
 }
 
-/// Wei as a plain number of ETH, rounded up to three digits that mean something.
-fn eth(wei: u128) -> String {
-    let digits = wei.to_string().len();
-    let step = 10_u128.checked_pow(u32::try_from(digits.saturating_sub(SHOWN_DIGITS)).unwrap_or(0));
-    let rounded = step.and_then(|step| wei.div_ceil(step).checked_mul(step)).unwrap_or(wei);
-    let text = format!("{rounded:0>width$}", width = ETH_DIGITS + 1);
-    let (whole, part) = text.split_at(text.len() - ETH_DIGITS);
-    let number = format!("{whole}.{part}");
-    number.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,18 +144,6 @@ mod tests {
     use crate::http::Url;
     use crate::orchestrator::Mode;
     use crate::price::Unit;
-
-    #[test]
-    fn an_hour_is_a_plain_number_too() {
-        let check = |wei: u128, expected: &str| assert_eq!(eth(wei), expected, "{wei}");
-        check(0, "0");
-        check(1, "0.000000000000000001");
-        check(4320, "0.00000000000000432");
-        check(99_990, "0.0000000000001");
-        check(1_000_000_000_000_000_000, "1");
-        check(1_234_567_890_123_456_789, "1.24");
-        check(u128::MAX, "340282366920938463463.374607431768211455");
-    }
 
     fn rows() -> Vec<Row> {
         let url = |host: &str| Url::parse_base(host, 8935).unwrap();

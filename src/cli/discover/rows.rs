@@ -11,7 +11,7 @@ use crate::http::Url;
 use crate::orchestrator::proto::{ModelConstraint, OrchestratorInfo, PriceInfo};
 use crate::orchestrator::{Capability, Entry, Mode, Pipeline, Runner};
 use crate::price::{Price, PriceError};
-use crate::session::selection::{Offer, Rules};
+use crate::session::selection::{Offer, Pays, Rules};
 
 /// Something that can be used, or why it cannot.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,7 +138,7 @@ pub(super) fn of_runners(bare: &Row, entry: &Entry, sought: &Sought) -> Vec<Row>
             (Some(wanted), None) => Some(format!("it names no GPU; {wanted} is wanted")),
             (Some(_) | None, _) => None,
         };
-        let rules = Rules { needs_price: false, ..sought.rules };
+        let rules = Rules { pays: Pays::IfAsked, ..sought.rules };
         Row {
             offers: Offers::App(runner.app.clone(), runner.mode),
             price: runner.price,
@@ -206,7 +206,7 @@ mod tests {
 
     fn sought(model: Option<&str>, max: &str) -> Sought {
         let model = model.map(|model| format!("live-video-to-video/{model}").parse().unwrap());
-        let rules = Rules { max_price: max.parse().ok(), needs_price: false };
+        let rules = Rules { max_price: max.parse().ok(), pays: Pays::Nobody };
         Sought { model, rules, ..Sought::default() }
     }
 

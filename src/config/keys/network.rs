@@ -7,6 +7,7 @@ use crate::config::draft::TrustKind;
 use crate::config::peers;
 use crate::job::Recovery;
 use crate::orchestrator::OnChange;
+use crate::session::selection::Order;
 
 pub(super) static KEYS: &[Key] = &[
     Key {
@@ -17,6 +18,19 @@ pub(super) static KEYS: &[Key] = &[
         },
         what: "Orchestrators that may run the job, the preferred one first. Without a scheme: https, on port 8935 if it names none.",
         takes: Takes::Texts { kind: "https URLs", keep: peers::keep_urls },
+    },
+    Key {
+        name: "orchestrator.order",
+        initial: Initial::Unset {
+            means: "listed where orchestrator.urls or the token names them, else price",
+            example: r#""price""#,
+        },
+        what: "Who of several that can take the job is tried first: the first of the list (listed), the cheapest (price; a model that is not loaded counts as a quarter dearer), or the one that answers first (fastest). One that lately failed comes after the others.",
+        takes: Takes::OneOf(&[
+            ("listed", |d| d.order = Some(Order::Listed)),
+            ("price", |d| d.order = Some(Order::Price)),
+            ("fastest", |d| d.order = Some(Order::Fastest)),
+        ]),
     },
     Key {
         name: "orchestrator.trust",

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::Url;
 use crate::job::{Event, Loss};
-use crate::session::selection::{Rounds, Rules, Step, Suspensions};
+use crate::session::selection::{Order, Rounds, Rules, Step, Suspensions};
 
 /// No output segment for this long while video goes in: the job is dead (go-livepeer `ai_live_video.go`).
 pub(super) const OUTPUT_DUE: Duration = Duration::from_secs(30);
@@ -63,7 +63,7 @@ impl<T> Live<T> {
             Event::CameraLost => self.on_camera_lost(),
             Event::CameraBack => self.await_signs(now),
             Event::Offered { url, offer, answer_time, with } => {
-                let _ = self.rounds.on_offer(&url, offer, answer_time, with);
+                let _ = self.rounds.on_offer(&url, offer, answer_time, with, now);
             }
             Event::NoAnswer(url, failure) => self.rounds.on_no_answer(&url, failure),
             _ => {}
@@ -94,7 +94,7 @@ impl<T> Live<T> {
     pub(super) fn spares_to_ask(
         &mut self,
         known: &[Url],
-        rules: Rules,
+        (rules, order): (Rules, Order),
         suspensions: &Suspensions,
         now: Instant,
     ) -> Vec<Url> {
@@ -108,14 +108,14 @@ impl<T> Live<T> {
             return Vec::new();
         }
         let others = known.iter().filter(|url| **url != self.url).cloned();
-        self.rounds = Rounds::new(rules, others, suspensions, now);
-        match self.rounds.step() {
+        self.rounds = Rounds::new(rules, order, others, suspensions, now);
+        match self.rounds.step(now) {
             Step::Ask(urls) => {
                 self.spares_due = now + ANSWER_TIME;
                 urls
             }
             // Nobody else is known.
-            Step::Wait | Step::Try(_) | Step::None(_) => {
+            Step::Wait(_) | Step::Try(_) | Step::None(_) => {
                 self.spares_due = now + SPARES_EVERY;
                 Vec::new()
             }

@@ -7,20 +7,31 @@ use std::time::{Duration, Instant};
 use super::live::Live;
 use crate::http::Url;
 use crate::job::{Command, Commands, Outcome, Stage};
-use crate::session::selection::{Candidate, NoneLeft, Rounds, Step};
+use crate::session::selection::Rounds;
 
-/// The longest wait for the candidates that were asked together; connecting and answering have limits of
-/// their own below it.
-pub(super) const ASK_TIME: Duration = Duration::from_secs(20);
+/// What an event leads to.
+pub(super) type Next<T> = (State<T>, Commands<T>);
 
 #[derive(Debug)]
 pub(super) enum State<T> {
     Finding,
-    Selecting { rounds: Rounds<T>, until: Instant, had_offer: bool },
-    Starting { rounds: Rounds<T>, url: Url },
+    Selecting {
+        rounds: Rounds<T>,
+        until: Instant,
+    },
+    /// A job that prepays so much is being started there.
+    Starting {
+        rounds: Rounds<T>,
+        url: Url,
+        prepaid: Duration,
+    },
     Live(Live<T>),
-    Closing { then: Then<T> },
-    Waiting { until: Instant },
+    Closing {
+        then: Then<T>,
+    },
+    Waiting {
+        until: Instant,
+    },
     Dark,
     Ended,
 }
@@ -51,8 +62,13 @@ impl<T> State<T> {
 #[derive(Debug)]
 pub(super) enum Then<T> {
     Finish(Outcome),
-    GoOn { rounds: Rounds<T>, left: Url, why: String },
-    Pause { until: Instant },
+    /// On a spare of these, or whoever is found.
+    GoOn {
+        rounds: Rounds<T>,
+    },
+    Pause {
+        until: Instant,
+    },
     Dark,
 }
 
@@ -63,7 +79,7 @@ impl<T> Then<T> {
 }
 
 /// The camera has been gone for too long.
-pub(super) fn darken<T>(state: State<T>) -> (State<T>, Commands<T>) {
+pub(super) fn darken<T>(state: State<T>) -> Next<T> {
     match state {
         State::Finding | State::Selecting { .. } | State::Waiting { .. } => {
             (State::Dark, Commands::new())
@@ -79,28 +95,16 @@ pub(super) fn darken<T>(state: State<T>) -> (State<T>, Commands<T>) {
     }
 }
 
-/// Where `rounds` go on; who is out, where they do not.
-pub(super) fn next_of<T>(
-    mut rounds: Rounds<T>,
-    now: Instant,
-) -> Result<(State<T>, Commands<T>), NoneLeft> {
-    let waiting = |rounds| State::Selecting { rounds, until: now + ASK_TIME, had_offer: false };
-    Ok(match rounds.step() {
-        Step::Ask(urls) => (waiting(rounds), one(Command::Ask(urls))),
-        Step::Wait => (waiting(rounds), Commands::new()),
-        Step::Try(Candidate { url, answer, .. }) => {
-            let start = one(Command::Start(url.clone(), answer));
-            (State::Starting { rounds, url }, start)
-        }
-        Step::None(none) => return Err(none),
-    })
+/// A job is looked for.
+pub(super) fn find<T>() -> Next<T> {
+    (State::Finding, one(Command::Find))
 }
 
-pub(super) fn finish<T>(outcome: Outcome) -> (State<T>, Commands<T>) {
+pub(super) fn finish<T>(outcome: Outcome) -> Next<T> {
     (State::Ended, one(Command::Finish(outcome)))
 }
 
-pub(super) fn close<T>(outcome: Outcome) -> (State<T>, Commands<T>) {
+pub(super) fn close<T>(outcome: Outcome) -> Next<T> {
     let then = Then::Finish(outcome);
     (State::Closing { then }, one(Command::Close { for_good: true }))
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | of another application | no candidate, and not named |
 //! | of another mode, on another GPU, full, too expensive | rejected, with its reason |
-//! | else | a candidate: capacity known to be free first, then the price, then the list's order |
+//! | else | a candidate; who is tried first says the order, and of one orchestrator's runners: capacity known to be free first, then the price |
 //!
 //! One that does not say its mode may be tried: its answer will tell.
 //!
@@ -18,7 +18,7 @@ use crate::fault::{Failure, Fault};
 use crate::http::Url;
 use crate::orchestrator::{DiscoveryList, Fit, Mode, Runner};
 use crate::price::MaxPrice;
-use crate::session::selection::{Offer, Rounds, Rules, Step, Suspensions};
+use crate::session::selection::{Offer, Order, Pays, Rounds, Rules, Step, Suspensions};
 
 /// What a runner must be like.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,9 +41,15 @@ pub struct Known {
 }
 
 /// The runners of `list` with the application, the best first.
-pub fn known_runners(list: &DiscoveryList, options: &RunnerOptions, mode: Mode) -> Vec<Known> {
-    let mut known = Vec::new();
+pub fn known_runners(
+    list: &DiscoveryList,
+    options: &RunnerOptions,
+    mode: Mode,
+    order: Order,
+) -> Vec<Known> {
+    let mut known: Vec<Known> = Vec::new();
     for entry in &list.entries {
+        let own = known.len();
         for runner in entry.runners.iter().filter(|runner| runner.app == options.app) {
             let offer = match unfit(runner, options, mode) {
                 Some(reason) => Err(reason),
@@ -51,8 +57,12 @@ pub fn known_runners(list: &DiscoveryList, options: &RunnerOptions, mode: Mode) 
             };
             known.push(Known { runner: runner.clone(), offer });
         }
+        let of_this_one = known.get_mut(own..).unwrap_or_default();
+        of_this_one.sort_by(|a, b| better_first(&a.runner, &b.runner));
     }
-    known.sort_by(|a, b| better_first(&a.runner, &b.runner));
+    if order == Order::Price {
+        known.sort_by(|a, b| better_first(&a.runner, &b.runner));
+    }
     known
 }
 
@@ -63,6 +73,7 @@ pub struct Runners {
     rounds: Rounds<Runner>,
     /// Those with the application, the best first.
     known: Vec<Known>,
+    now: Instant,
 }
 
 impl Runners {
@@ -71,20 +82,21 @@ impl Runners {
         list: &DiscoveryList,
         options: &RunnerOptions,
         mode: Mode,
-        suspensions: &Suspensions,
+        order: Order,
         now: Instant,
     ) -> Self {
-        let known = known_runners(list, options, mode);
-        let rules = Rules { max_price: options.max_price, needs_price: false };
+        let known = known_runners(list, options, mode, order);
+        let rules = Rules { max_price: options.max_price, pays: Pays::IfAsked };
         let urls = known.iter().map(|known| known.runner.url.clone());
-        let rounds = Rounds::new(rules, urls, suspensions, now);
-        Self { app: options.app.clone(), rounds, known }
+        // They are the best first already.
+        let rounds = Rounds::new(rules, Order::Listed, urls, &Suspensions::default(), now);
+        Self { app: options.app.clone(), rounds, known, now }
     }
 
     /// The best one that has not been tried; `Err` names every one with its reason.
     pub fn best(&mut self) -> Result<Runner, RunnerError> {
         loop {
-            match self.rounds.step() {
+            match self.rounds.step(self.now) {
                 Step::Try(candidate) => return Ok(candidate.answer),
                 Step::None(_) if self.known.is_empty() => {
                     return Err(RunnerError::NoRunner(self.app.clone()));
@@ -92,7 +104,7 @@ impl Runners {
                 Step::None(none) => return Err(RunnerError::NoneLeft(none)),
                 // The list has said already what is asked here.
                 Step::Ask(urls) => urls.iter().for_each(|url| self.answer(url)),
-                Step::Wait => self.rounds.on_deadline(),
+                Step::Wait(_) => self.rounds.on_deadline(),
             }
         }
     }
@@ -103,18 +115,16 @@ impl Runners {
     }
 
     fn answer(&mut self, url: &Url) {
-        let Some(place) = self.known.iter().position(|known| known.runner.url == *url) else {
-            return;
-        };
-        let Some(Known { runner, offer }) = self.known.get(place) else { return };
+        let known = self.known.iter().find(|known| known.runner.url == *url);
+        let Some(Known { runner, offer }) = known else { return };
         match offer {
             Err(reason) => {
                 let failure = Failure::of_peer(reason, Fault::NextPeer);
                 self.rounds.on_no_answer(url, failure);
             }
             Ok(offer) => {
-                let place = Duration::from_millis(u64::try_from(place).unwrap_or(u64::MAX));
-                let _ = self.rounds.on_offer(url, offer.clone(), place, runner.clone());
+                let (time, now) = (Duration::ZERO, self.now);
+                let _ = self.rounds.on_offer(url, offer.clone(), time, runner.clone(), now);
             }
         }
     }
@@ -180,8 +190,7 @@ mod tests {
     fn tried(entries: Vec<Value>, options: &RunnerOptions) -> (Vec<String>, String) {
         let list = DiscoveryList::parse(json!(entries).to_string().as_bytes()).unwrap();
         let now = Instant::now();
-        let mut runners =
-            Runners::new(&list, options, Mode::Persistent, &Suspensions::default(), now);
+        let mut runners = Runners::new(&list, options, Mode::Persistent, Order::Price, now);
         let mut hosts = Vec::new();
         loop {
             match runners.best() {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | no runner is known or left | the same again later |
 //! | a payment that the signer cannot make now (down, credential, balance) | the same again later |
-//! | no signer, a maximum price of another kind | give up: the configuration has to change |
+//! | no signer, a maximum price of another kind; parameters that the app refuses (400, 422) | give up: the configuration has to change |
 //! | everything else | the next runner |
 //!
 //! Does not: hold a URL of a session or a channel; those are credentials.
@@ -104,6 +104,8 @@ impl RunnerError {
                 fault @ (Fault::Retry | Fault::NextPeer | Fault::GiveUp) => fault,
             },
             Self::NoUpdate(_) => Fault::GiveUp,
+            // What the application was asked for is wrong, wherever it runs.
+            Self::Refused { step: Step::Start, status: 400 | 422, .. } => Fault::GiveUp,
             Self::NoAnswer(..)
             | Self::Session(_)
             | Self::Refused { .. }
@@ -120,6 +122,29 @@ impl RunnerError {
 }
 
 impl RunnerError {
+    /// Whether the first payment may have been taken, if one was due: a runner takes it with the reservation
+    /// (go-livepeer `server/ai_http.go`), before its application starts.
+    pub fn is_paid(&self) -> bool {
+        match self {
+            Self::NoAnswer(Step::Reserve | Step::Scope, error) => {
+                !matches!(error, CallError::Connect(_))
+            }
+            Self::NoAnswer(step, _) | Self::Refused { step, .. } => *step == Step::Start,
+            Self::Nonsense(..) | Self::Redirected(..) => true,
+            Self::NoRunner(_)
+            | Self::NoneLeft(_)
+            | Self::Session(_)
+            | Self::NeedsSigner(_)
+            | Self::NoPrice(_)
+            | Self::Challenge(..)
+            | Self::Stray(..)
+            | Self::NoEnd(_)
+            | Self::NothingToPay(_)
+            | Self::NotPaid(_)
+            | Self::NoUpdate(_) => false,
+        }
+    }
+
     /// All that decides what comes next.
     pub fn failure(&self) -> Failure {
         let (scope, retry_after) = match self {

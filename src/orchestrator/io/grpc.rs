@@ -24,6 +24,11 @@ use crate::words;
 /// The most bytes that an orchestrator may send for one info, with all frames around it.
 const EXCHANGE: usize = 2 * GRPC_MESSAGE;
 
+/// The gRPC status of an error that has none.
+const UNKNOWN: u32 = 2;
+/// What an orchestrator says that is full.
+const CAPPED: &str = "OrchestratorCapped";
+
 /// Why an orchestrator gave no info.
 #[derive(Debug)]
 pub enum InfoError {
@@ -33,7 +38,9 @@ pub enum InfoError {
     Timeout(Url, Duration),
     /// HTTP/2 broke, or what came back is no gRPC.
     Broken(Url, String),
-    /// The orchestrator answered with a gRPC error.
+    /// The orchestrator has no capacity for the model, or does not have the model: it says the same of both.
+    NoCapacity(Url),
+    /// The orchestrator answered with another gRPC error.
     Refused {
         /// The orchestrator.
         url: Url,
@@ -53,7 +60,7 @@ impl InfoError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Connect(error) => error.fault(),
-            Self::Timeout(..) | Self::Broken(..) => Fault::Retry,
+            Self::Timeout(..) | Self::Broken(..) | Self::NoCapacity(_) => Fault::Retry,
             Self::Refused { .. } | Self::TooLarge(_) | Self::NoInfo(..) => Fault::NextPeer,
         }
     }
@@ -66,6 +73,9 @@ impl fmt::Display for InfoError {
             Self::Timeout(url, time) => write!(f, "{url}: no answer within {} s", time.as_secs()),
             Self::Broken(url, reason) => {
                 write!(f, "{url}: no gRPC answer, so perhaps no orchestrator: {reason}")
+            }
+            Self::NoCapacity(url) => {
+                write!(f, "{url}: orchestrator is full, or does not have the model")
             }
             Self::Refused { url, status, message } => {
                 write!(f, "{url}: orchestrator refused with gRPC status {status}: {message}")
@@ -84,6 +94,7 @@ impl std::error::Error for InfoError {
             Self::Connect(error) => error.source(),
             Self::Timeout(..)
             | Self::Broken(..)
+            | Self::NoCapacity(_)
             | Self::Refused { .. }
             | Self::TooLarge(_)
             | Self::NoInfo(..) => None,
@@ -201,13 +212,20 @@ fn grpc_status(url: &Url, headers: &HeaderMap) -> Result<(), InfoError> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match text("grpc-status").map(|status| status.parse::<u32>().unwrap_or(u32::MAX)) {
         None | Some(0) => Ok(()),
-        Some(status) => Err(InfoError::Refused {
-            url: url.clone(),
-            status,
-            message: headers
-                .get("grpc-message")
-                .map_or_else(|| "no reason given".to_owned(), |value| message(value.as_bytes())),
-        }),
+        Some(status) => {
+            let words = headers.get("grpc-message").map(|value| message(value.as_bytes()));
+            Err(refused(url, status, words.unwrap_or_else(|| "no reason given".to_owned())))
+        }
+    }
+}
+
+/// Sorts a refusal. Go's errors have no status of their own (2, unknown), so the words have to tell (go-livepeer
+/// `core/orchestrator.go`).
+fn refused(url: &Url, status: u32, message: String) -> InfoError {
+    let url = url.clone();
+    match status {
+        UNKNOWN if message.contains(CAPPED) => InfoError::NoCapacity(url),
+        status => InfoError::Refused { url, status, message },
     }
 }
 
@@ -270,6 +288,18 @@ mod tests {
         check(b"%E2%80%AE%ff", " \u{fffd}");
         check("d\u{e9}".as_bytes(), "d\u{e9}");
         assert_eq!(message(&b"%41".repeat(5000)).chars().count(), crate::capacity::MESSAGE_CHARS);
+    }
+
+    #[test]
+    fn full_is_told_by_its_words() {
+        let url = Url::parse("https://o.example:8935").unwrap();
+        let sort = |status, text: &str| refused(&url, status, text.to_owned());
+        let full = sort(2, "Invalid orchestrator request: OrchestratorCapped");
+        assert!(matches!(full, InfoError::NoCapacity(_)) && full.fault() == Fault::Retry);
+        for (status, text) in [(2, "invalid sig"), (3, "OrchestratorCapped")] {
+            let other = sort(status, text);
+            assert!(matches!(other, InfoError::Refused { .. }) && other.fault() == Fault::NextPeer);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Answers `net.Orchestrator/GetOrchestrator` on an HTTP/2 connection.
 //!
+//! Who is full says so here, before any start: `checkLiveVideoToVideoCapacity` in go-livepeer's `server/rpc.go`.
+//!
 //! Does not: offer another method; they are answered with status 12, unimplemented.
 
 use std::sync::Arc;
@@ -26,6 +28,8 @@ const METHOD: &str = "/net.Orchestrator/GetOrchestrator";
 const CALLS: u32 = 16;
 /// Go's errors come with the status "unknown".
 const UNKNOWN: u32 = 2;
+/// What is said when there is no room for the model, or no such model.
+const CAPPED: &str = "Invalid orchestrator request: OrchestratorCapped";
 const INVALID_ARGUMENT: u32 = 3;
 const RESOURCE_EXHAUSTED: u32 = 8;
 const UNIMPLEMENTED: u32 = 12;
@@ -112,9 +116,7 @@ fn info(world: &World, message: &[u8], terms: &Terms) -> Result<Vec<u8>, Refused
     }
     let request = OrchestratorRequest::decode(message).map_err(|e| bad(&e.to_string()))?;
     world.check_payer(&request).map_err(|reason| Refused(UNKNOWN, reason.to_owned()))?;
-    world
-        .info(&request, terms)
-        .map_err(|NoCapacity| Refused(UNKNOWN, "insufficient capacity".to_owned()))
+    world.info(&request, terms).map_err(|NoCapacity| Refused(UNKNOWN, CAPPED.to_owned()))
 }
 
 /// The whole body, `None` if it is too long.

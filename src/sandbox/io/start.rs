@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use crate::capacity::JSON_BODY;
+use crate::orchestrator::proto::PriceInfo;
 use crate::price::Unit;
 use crate::sandbox::http1::io::{Wire, WireError};
 use crate::sandbox::http1::{Answer, Head};
@@ -41,18 +42,24 @@ where
     }
     let answer = match trouble(world) {
         Some(StartTrouble::Reset) => return Ok(After::Reset),
-        Some(StartTrouble::Answer { status, body }) => {
-            Answer::new(status).with("Content-Type", "text/plain; charset=utf-8").body(body)
-        }
+        Some(StartTrouble::Answer { status, body }) => text(status, body),
         Some(StartTrouble::Delay(delay)) => {
             sleep(delay).await;
             grant(world, head, &body, plain)
         }
+        Some(StartTrouble::Worker(words)) => match pay(world, head, &body) {
+            Ok(_) => text(500, format!("{words}\n")),
+            Err(refusal) => refuse(world, &refusal),
+        },
         None => grant(world, head, &body, plain),
     };
     log::debug!("sandbox: job start answered {}", answer.status());
     wire.answer(answer).await?;
     Ok(After::Next)
+}
+
+fn text(status: u16, body: String) -> Answer {
+    Answer::new(status).with("Content-Type", "text/plain; charset=utf-8").body(body)
 }
 
 fn trouble(world: &World) -> Option<StartTrouble> {
@@ -65,15 +72,18 @@ fn trouble(world: &World) -> Option<StartTrouble> {
 fn grant(world: &World, head: &Head, body: &[u8], plain: bool) -> Answer {
     match begin(world, head, body) {
         Ok(job) => job.answer(|name| world.channel_url(plain, name)),
-        Err(refusal) => {
-            let (status, reason) = refusal.reason();
-            world.lock().ledger.refuse(Endpoint::Start, status, reason);
-            Answer::error(status, reason)
-        }
+        Err(refusal) => refuse(world, &refusal),
     }
 }
 
-fn begin(world: &World, head: &Head, body: &[u8]) -> Result<Job, Refusal> {
+fn refuse(world: &World, refusal: &Refusal) -> Answer {
+    let (status, reason) = refusal.reason();
+    world.lock().ledger.refuse(Endpoint::Start, status, reason);
+    Answer::error(status, reason)
+}
+
+/// What comes before the worker is called: capacity, then the payment, which is kept whatever the worker does.
+fn pay(world: &World, head: &Head, body: &[u8]) -> Result<(Job, Option<PriceInfo>), Refusal> {
     let wish = start::read(body)?;
     world.admit(&wish.model_id).map_err(|_| Refusal::NoCapacity)?;
     let job = Job::new(wish);
@@ -86,6 +96,11 @@ fn begin(world: &World, head: &Head, body: &[u8]) -> Result<Job, Refusal> {
             world.take_payment(head, price, Some(&job.manifest)).map_err(Refusal::Unpaid)?;
         }
     }
+    Ok((job, price))
+}
+
+fn begin(world: &World, head: &Head, body: &[u8]) -> Result<Job, Refusal> {
+    let (job, price) = pay(world, head, body)?;
     for role in Role::ALL {
         let made = world.create(&job.channel(role), start::content_type(role));
         made.map_err(|_| Refusal::NoCapacity)?;

@@ -1,0 +1,98 @@
+//! Decides when the next start may be paid, so that prepayment never runs faster than real time.
+//!
+//! The first payment of a job pays for time ahead (60 s of live video), and the orchestrator keeps it when the start
+//! fails after it. So the seconds that were prepaid have to pass before more are prepaid; [`AHEAD`] of them may be
+//! owed, which is a start and two failovers at once (`swap_limit`).
+//!
+//! ```text
+//!  prepaid in all ≤ time that has passed + AHEAD
+//! ```
+//!
+//! Does not: count what a live job pays for the time that it ran.
+
+use std::time::{Duration, Instant};
+
+/// What may be prepaid beyond the time that has passed: three starts of live video.
+const AHEAD: Duration = Duration::from_secs(180);
+
+/// The seconds that starts have prepaid.
+#[derive(Debug, Default)]
+pub(super) struct Prepaid {
+    /// When as many seconds have passed as were prepaid.
+    covered: Option<Instant>,
+}
+
+impl Prepaid {
+    /// How long a start that prepays `time` has to wait; `None` if it may be made now.
+    pub(super) fn wait(&self, time: Duration, now: Instant) -> Option<Duration> {
+        let covered = self.covered.filter(|_| !time.is_zero())?;
+        let owed = covered.saturating_duration_since(now) + time;
+        owed.checked_sub(AHEAD).filter(|wait| !wait.is_zero())
+    }
+
+    /// A start that prepays `time` is made.
+    pub(super) fn on_start(&mut self, time: Duration, now: Instant) {
+        self.covered = Some(self.covered.map_or(now, |covered| covered.max(now)) + time);
+    }
+
+    /// A start is over before its payment of `time` was taken.
+    pub(super) fn on_not_taken(&mut self, time: Duration) {
+        self.covered = self.covered.and_then(|covered| covered.checked_sub(time));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: Duration = Duration::from_millis(700);
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_start_and_two_failovers_are_free_and_then_it_is_real_time() {
+        let start = Instant::now();
+        let mut prepaid = Prepaid::default();
+        for _ in 0..3 {
+            assert_eq!(prepaid.wait(s(60), start), None);
+            prepaid.on_start(s(60), start);
+        }
+        assert_eq!(prepaid.wait(s(60), start + s(10)), Some(s(50)));
+        assert_eq!(prepaid.wait(s(10), start + s(10)), None, "a cheaper one may be made sooner");
+        assert_eq!(prepaid.wait(s(60), start + s(60)), None);
+        assert_eq!(prepaid.wait(Duration::ZERO, start), None, "what costs nothing never waits");
+    }
+
+    #[test]
+    fn what_was_not_taken_does_not_count() {
+        let now = Instant::now();
+        let mut prepaid = Prepaid::default();
+        for _ in 0..100 {
+            assert_eq!(prepaid.wait(s(60), now), None);
+            prepaid.on_start(s(60), now);
+            prepaid.on_not_taken(s(60));
+        }
+    }
+
+    #[test]
+    fn a_day_of_failures_prepays_a_day_and_three_minutes_at_most() {
+        for time in [10, 60] {
+            let start = Instant::now();
+            let (mut prepaid, mut now, mut paid) = (Prepaid::default(), start, Duration::ZERO);
+            while now < start + s(24 * 3600) {
+                match prepaid.wait(s(time), now) {
+                    None => {
+                        prepaid.on_start(s(time), now);
+                        paid += s(time);
+                    }
+                    Some(wait) => assert!(wait <= s(time), "{wait:?}"),
+                }
+                assert!(paid <= now - start + AHEAD, "{paid:?} after {:?}", now - start);
+                now += STEP;
+            }
+            assert!(paid > s(23 * 3600), "real time is allowed: {paid:?}");
+        }
+    }
+}

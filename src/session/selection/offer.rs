@@ -1,0 +1,112 @@
+//! What a candidate offers, what it must keep to, and what a start there is paid ahead.
+//!
+//! Does not: compare candidates; `order` does.
+
+use std::time::Duration;
+
+use super::Reason;
+use crate::orchestrator::proto::OrchestratorInfo;
+use crate::orchestrator::{Capability, Fit};
+use crate::payment::Kind;
+use crate::price::{MaxPrice, Price, PriceError};
+
+/// A start that is paid once, and not by time, is worth as much of video: no such payment is made faster.
+const FIXED: Duration = Duration::from_secs(60);
+
+/// Who pays for a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pays {
+    /// Nobody: there is no signer.
+    #[default]
+    Nobody,
+    /// A signer, if a price is asked.
+    IfAsked,
+    /// A signer, which pays nobody who names no price.
+    Always,
+}
+
+/// What a candidate must keep to.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Rules {
+    /// The most that it may cost.
+    pub max_price: Option<MaxPrice>,
+    /// Who pays.
+    pub pays: Pays,
+}
+
+/// What a candidate offers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// Whether it has what the job needs.
+    pub fit: Fit,
+    /// What it costs; `None` where it names no price.
+    pub price: Result<Option<Price>, PriceError>,
+}
+
+impl Offer {
+    /// What the orchestrator with this info offers for `capability`. The price is the one that a signer
+    /// pays: that of the info itself, which the orchestrator makes for the capabilities it was asked for.
+    pub fn of_info(info: &OrchestratorInfo, capability: &Capability) -> Self {
+        let price = info.price_info.as_ref();
+        let price = price.map(|p| Price::per_pixels(p.price_per_unit, p.pixels_per_unit));
+        Self { fit: capability.fit(info.capabilities.as_ref()), price: price.transpose() }
+    }
+}
+
+impl Rules {
+    /// What speaks against an offer.
+    pub fn against(&self, offer: &Offer) -> Option<Reason> {
+        match offer.fit {
+            Fit::NoPipeline => return Some(Reason::NoPipeline),
+            Fit::NoModel => return Some(Reason::NoModel),
+            Fit::Full => return Some(Reason::Full),
+            Fit::Has { .. } | Fit::Unsaid => {}
+        }
+        let price = match &offer.price {
+            Err(error) => return Some(Reason::BadPrice(error.clone())),
+            Ok(None) => return (self.pays == Pays::Always).then_some(Reason::NoPrice),
+            Ok(Some(price)) => *price,
+        };
+        let max = self.max_price?;
+        match max.allows(&price) {
+            Some(true) => None,
+            Some(false) => Some(Reason::TooExpensive(price, max)),
+            None => Some(Reason::OtherUnit(price, max)),
+        }
+    }
+
+    /// The time that a start there is paid ahead; zero for what costs nothing.
+    pub fn prepaid(&self, offer: &Offer) -> Duration {
+        match (self.pays, &offer.price) {
+            (Pays::Nobody, _) | (_, Err(_) | Ok(None)) => Duration::ZERO,
+            (Pays::IfAsked | Pays::Always, Ok(Some(price))) => match price.wei_per_hour() {
+                Some(0) => Duration::ZERO,
+                Some(_) | None => Kind::of_unit(price.unit()).preload().unwrap_or(FIXED),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::price::Unit;
+
+    #[track_caller]
+    fn check(pays: Pays, price: Option<(&str, Unit)>, seconds: u64) {
+        let price = price.map(|(wei, unit)| Price::parse(wei, unit)).transpose();
+        let rules = Rules { pays, ..Rules::default() };
+        let prepaid = rules.prepaid(&Offer { fit: Fit::Unsaid, price });
+        assert_eq!(prepaid, Duration::from_secs(seconds));
+    }
+
+    #[test]
+    fn a_start_is_paid_ahead_as_its_unit_says() {
+        check(Pays::Nobody, Some(("5", Unit::PixelSeconds720p)), 0);
+        check(Pays::IfAsked, None, 0);
+        check(Pays::IfAsked, Some(("0", Unit::Seconds)), 0);
+        check(Pays::IfAsked, Some(("5", Unit::Seconds)), 10);
+        check(Pays::IfAsked, Some(("5", Unit::Fixed)), 60);
+        check(Pays::Always, Some(("5", Unit::PixelSeconds720p)), 60);
+    }
+}

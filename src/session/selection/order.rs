@@ -1,0 +1,108 @@
+//! Decides which of two good candidates is tried first.
+//!
+//! | order | first |
+//! |---|---|
+//! | listed | as the list names them |
+//! | price | what an hour costs; a model that is not loaded counts as a quarter dearer. One that says nothing about its models comes last |
+//! | fastest | who answered first |
+//!
+//! Where these are equal: a loaded model, capacity known to be free, the answer time, the list. A candidate that
+//! is suspended comes after everybody else, in every order.
+//!
+//! Does not: reject anybody; `offer` does.
+
+use std::cmp::Ordering;
+use std::time::Instant;
+
+use super::{Candidate, Offer};
+use crate::orchestrator::Fit;
+use crate::orchestrator::io::Way;
+
+/// What a model that is not loaded counts as: its price times [`COLD`] / [`WARM`]. A start there may take minutes
+/// that are paid for.
+const COLD: u128 = 5;
+const WARM: u128 = 4;
+
+/// Which of several good candidates is tried first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// The first of the list.
+    #[default]
+    Listed,
+    /// The cheapest.
+    Price,
+    /// The one that answers first.
+    Fastest,
+}
+
+impl Order {
+    /// The order where nobody asks for another: a list that somebody wrote has one, others are a market.
+    pub fn usual(way: &Way) -> Self {
+        match way {
+            Way::Named => Self::Listed,
+            Way::Discovery(_) | Way::Signer(_) | Way::Kept => Self::Price,
+        }
+    }
+
+    /// `Less` if `a` is tried first.
+    pub(super) fn compare<T>(self, a: &Candidate<T>, b: &Candidate<T>) -> Ordering {
+        let own = match self {
+            Self::Listed => a.place.cmp(&b.place),
+            Self::Price => cheaper_first(&a.offer, &b.offer),
+            Self::Fastest => a.answer_time.cmp(&b.answer_time),
+        };
+        a.place
+            .suspended
+            .cmp(&b.place.suspended)
+            .then(own)
+            .then_with(|| is_cold(&a.offer).cmp(&is_cold(&b.offer)))
+            .then_with(|| is_capacity_unknown(&a.offer).cmp(&is_capacity_unknown(&b.offer)))
+            .then(a.answer_time.cmp(&b.answer_time))
+            .then(a.place.cmp(&b.place))
+    }
+}
+
+/// Where a candidate stands before it has said anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Until when it is suspended, if it is. The one whose suspension ends first is tried before the others.
+    pub(super) suspended: Option<Instant>,
+    /// Its number in the list.
+    pub(super) nth: usize,
+}
+
+impl Place {
+    /// Whether one that has this place is tried first, whatever one with the place `other` may offer.
+    pub(super) fn precedes(self, other: Self, order: Order) -> bool {
+        match order {
+            Order::Listed => self < other,
+            Order::Price => self.suspended < other.suspended,
+            // It was faster already.
+            Order::Fastest => self.suspended <= other.suspended,
+        }
+    }
+}
+
+fn cheaper_first(a: &Offer, b: &Offer) -> Ordering {
+    let is_unsaid = |offer: &Offer| offer.fit == Fit::Unsaid;
+    let price = |offer: &Offer| offer.price.clone().ok().flatten();
+    let hour = |offer: &Offer| {
+        let factor = if is_cold(offer) { COLD } else { WARM };
+        let wei = price(offer).map(|price| price.wei_per_hour().unwrap_or(u128::MAX));
+        wei.unwrap_or_default().saturating_mul(factor)
+    };
+    let exactly = match (price(a), price(b)) {
+        (Some(a), Some(b)) => a.cheaper_first(&b),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    };
+    let is_said = is_unsaid(a).cmp(&is_unsaid(b));
+    is_said.then(hour(a).cmp(&hour(b))).then(is_cold(a).cmp(&is_cold(b))).then(exactly)
+}
+
+fn is_cold(offer: &Offer) -> bool {
+    !matches!(offer.fit, Fit::Has { warm: true, .. })
+}
+
+fn is_capacity_unknown(offer: &Offer) -> bool {
+    !matches!(offer.fit, Fit::Has { free: Some(_), .. })
+}
