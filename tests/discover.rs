@@ -274,7 +274,7 @@ async fn discover_asks_orchestrators_and_pins_nothing() {
     assert_eq!(pins, "");
     let arguments = ["discover", "--orchestrator.urls", &url, "--job.model", "other"];
     let (_, out, _) = edge(&scratch, &arguments).await;
-    assert!(out.contains("-: orchestrator refused with gRPC status 2"), "{out}");
+    assert!(out.contains("-: orchestrator is full, or does not have the model"), "{out}");
     let arguments = ["discover", "--orchestrator.urls", &url, "--orchestrator.trust", "ca"];
     let (_, out, _) = edge(&scratch, &arguments).await;
     assert!(out.contains("Rejected:") && out.contains("not signed by a known authority"), "{out}");

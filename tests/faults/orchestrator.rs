@@ -194,7 +194,7 @@ fn one_of_two_restarts(scene: &mut Scene) {
 }
 
 fn one_of_two_is_silent(scene: &mut Scene) {
-    let (place, mut agent) = on_the_good_one(scene);
+    let (place, agent) = on_the_good_one(scene);
     let at = Instant::now();
     place.always(Trouble::Mute(Role::Output));
     let left = agent.hear(&["no processed video for 30 s"], at, s(45));

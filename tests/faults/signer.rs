@@ -5,7 +5,8 @@
 use std::time::Instant;
 
 use livepeer_edge::sandbox::{
-    CallTrouble, Credential, Endpoint, Options, SignerOptions, Target, Timings, Trouble,
+    CallTrouble, Credential, Endpoint, Options, SignerOptions, StartTrouble, Target, Timings,
+    Trouble,
 };
 
 use crate::rig::place::Place;
@@ -38,6 +39,12 @@ pub(crate) const ROWS: &[Row] = &[
         must: "told as such; payments go on once it is",
         seconds: 40,
         play: credential,
+    },
+    Row {
+        fault: "starts fail after their payment, for a minute",
+        must: "3 payments in the first 50 s, none faster than real time after; a job within 62 s after",
+        seconds: 125,
+        play: paid_in_vain,
     },
     Row {
         fault: "wrong credential at the start",
@@ -134,6 +141,22 @@ fn credential(scene: &mut Scene) {
     place.sandbox().accept_credentials(credentials());
     scene.within("payments go on after", agent.hear(&["payments go on"], back, s(40)), s(30));
     scene.at_most("jobs", place.jobs(), 1);
+}
+
+fn paid_in_vain(scene: &mut Scene) {
+    let place = paid();
+    let words = "live-video-to-video container returned 500: model does not load";
+    place.always(Trouble::Start(StartTrouble::Worker(words.to_owned())));
+    let agent = payer(scene, &place, SECRET);
+    wait(s(50));
+    scene.at_most("payments in 50 s", place.sandbox().ledger().payments(), 3);
+    scene.holds("told", agent.has_said(&["model does not load"], agent.began));
+    wait(s(10));
+    let back = Instant::now();
+    place.sandbox().clear_troubles();
+    let live = until(s(70), || place.frames() > 0);
+    scene.by("frames after the model loads", back, live, s(62));
+    scene.at_most("payments until then", place.sandbox().ledger().payments(), 6);
 }
 
 fn wrong_at_the_start(scene: &mut Scene) {
