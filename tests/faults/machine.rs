@@ -40,6 +40,12 @@ pub(crate) const ROWS: &[Row] = &[
         play: reload,
     },
     Row {
+        fault: "a good configuration at SIGHUP, of a service",
+        must: "kept once video has come back for 30 s with it, not before",
+        seconds: 50,
+        play: reload_is_kept,
+    },
+    Row {
         fault: "SIGHUP to a camera that does not open for 90 s",
         must: "job kept for 60 s, then ended; no job without a camera; frames ≤ 2 s after it opens",
         seconds: 110,
@@ -198,14 +204,38 @@ fn reload_without_camera(scene: &mut Scene) {
     scene.right(&place.violations());
 }
 
+fn reload_is_kept(scene: &mut Scene) {
+    let place = Place::new();
+    let file = scene.path("kept.toml");
+    fs::write(&file, "[video]\nfps = 24\n").unwrap();
+    let limit = s(60);
+    let (agent, _socket) = as_service(scene, &place, limit, &["--config", file.to_str().unwrap()]);
+    let words = ["the configuration has worked, and is kept"];
+    scene.within("kept after its start", agent.hear(&words, agent.began, s(20)), s(20));
+    fs::write(&file, "[video]\nfps = 20\n").unwrap();
+    let reloaded = Instant::now();
+    agent.signal("HUP");
+    let kept = agent.hear(&words, reloaded, s(45));
+    scene.within("kept after the reload", kept, s(40));
+    scene.at_least("s at least", kept.unwrap_or_default().as_secs(), 29);
+    let kept = fs::read_to_string(scene.path("state").join("last-working.toml"));
+    scene.holds("as it is now", kept.is_ok_and(|text| text.contains("fps = 20\n")));
+    scene.right(&place.violations());
+}
+
 /// A job under a service manager that listens at the socket that is returned.
-fn as_service(scene: &Scene, place: &Place, limit: Duration) -> (Program, UnixDatagram) {
+fn as_service(
+    scene: &Scene,
+    place: &Place,
+    limit: Duration,
+    more: &[&str],
+) -> (Program, UnixDatagram) {
     let path =
         std::env::temp_dir().join(format!("edge-{}-{}", std::process::id(), scene.slug().len()));
     let _ = fs::remove_file(&path);
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_nonblocking(true).unwrap();
-    let mut job = scene.job(&[&place.url()], &[]);
+    let mut job = scene.job(&[&place.url()], more);
     job.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", limit.as_micros().to_string());
     (scene.program("agent", job), socket)
 }
@@ -227,7 +257,7 @@ fn fed(socket: &UnixDatagram) -> u64 {
 
 fn process_hangs(scene: &mut Scene) {
     let place = Place::new();
-    let (mut agent, socket) = as_service(scene, &place, s(3));
+    let (mut agent, socket) = as_service(scene, &place, s(3), &[]);
     assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
     wait(s(1));
     scene.holds("ready is told", told(&socket).contains("READY=1"));
@@ -248,7 +278,7 @@ fn process_hangs(scene: &mut Scene) {
 
 fn fed_while_waiting(scene: &mut Scene) {
     let mut place = Place::new();
-    let (mut agent, socket) = as_service(scene, &place, s(6));
+    let (mut agent, socket) = as_service(scene, &place, s(6), &[]);
     assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
     place.die();
     let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
