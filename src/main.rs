@@ -61,7 +61,7 @@ fn start() -> Result<(), Error> {
         #[cfg(feature = "sandbox")]
         Command::Demo { time, settings } => {
             let config = configure(&settings, Purpose::Demo)?;
-            run(|stop| cli::demo::run(config, time, stop))?;
+            run(async |stop| cli::demo::run(config, &settings, time, stop).await)?;
         }
         #[cfg(feature = "sandbox")]
         Command::Sandbox { listen, signer, paying } => {

@@ -49,11 +49,11 @@ enum State {
 /// One line for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// It begins: worth a warning.
+    /// Nothing was said of it before: worth a warning.
     First {
         /// What went wrong.
         what: String,
-        /// Failures that were not told of, from short troubles just before.
+        /// Failures since the last line, of which nothing was said.
         before: u64,
     },
     /// It lasts: worth a warning.
@@ -166,10 +166,10 @@ impl Trouble {
         self.quiet_until = Some(now + self.pauses.on_failure(1.0));
         let before = std::mem::take(&mut self.untold);
         let what: String = what.chars().take(MESSAGE_CHARS).collect();
-        Some(if tries == 1 {
-            Line::First { what, before }
-        } else {
+        Some(if told {
             Line::Still { lasted: now.duration_since(since), tries, last: what }
+        } else {
+            Line::First { what, before }
         })
     }
 
@@ -177,7 +177,12 @@ impl Trouble {
     pub fn on_success(&mut self, now: Instant) -> Option<Line> {
         let State::Trouble { since, tries, told } = self.state else { return None };
         self.state = State::Fine { since: Some(now) };
-        told.then(|| Line::Over { lasted: now.duration_since(since), tries })
+        if !told {
+            return None;
+        }
+        // The line counts them.
+        self.untold = 0;
+        Some(Line::Over { lasted: now.duration_since(since), tries })
     }
 }
 
@@ -263,6 +268,27 @@ mod tests {
                 "1: trouble is over after 1 s, 1 try",
                 "10: no route to o:8935 (4 more times since the last line)",
                 "11: trouble is over after 1 s, 1 try",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_trouble_that_begins_in_a_pause_and_lasts_is_told_as_a_new_one() {
+        check(
+            "x.xxxxxxxxxx",
+            &[
+                "0: no route to o:8935",
+                "1: trouble is over after 1 s, 1 try",
+                "10: no route to o:8935 (8 more times since the last line)",
+            ],
+        );
+        // Those that the end of a trouble counted are not counted again.
+        check(
+            "xxx. 10 x",
+            &[
+                "0: no route to o:8935",
+                "3: trouble is over after 3 s, 3 tries",
+                "14: no route to o:8935",
             ],
         );
     }

@@ -14,14 +14,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use livepeer_edge::capacity::OUTPUT_CHUNKS;
-use livepeer_edge::media::io::{
-    AccessUnits, Capture, End, Output, SegmentPieces, Target, Transform,
-};
+use livepeer_edge::media::io::{AccessUnits, Capture, End, SegmentPieces, Transform};
 use livepeer_edge::media::ts::{Reader, Report, Unit};
 use livepeer_edge::media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
 use livepeer_edge::segment::{Pieces, Place};
@@ -579,81 +575,4 @@ fn a_wrong_effect_is_named() {
         |effect| Transform::start(effect, &small()).map(drop).expect_err("it must not start");
     assert_eq!(start("nosucheffect"), MediaError::MissingElement("nosucheffect".into()));
     assert!(matches!(start("videobalance !"), MediaError::Fragment(_)));
-}
-
-#[test]
-fn an_output_gets_all_bytes_in_order() {
-    let path = temporary("out.ts");
-    block_on(async {
-        let mut output = Output::open(&Target::File(path.clone())).unwrap();
-        for n in 0..100_u8 {
-            output.push(Bytes::from(vec![n; 1000]), n == 0);
-        }
-        output.close(LIMIT).await.unwrap();
-    });
-    let written = std::fs::read(&path).unwrap();
-    assert_eq!(written.len(), 100_000);
-    assert!(
-        written
-            .chunks(1000)
-            .enumerate()
-            .all(|(n, chunk)| chunk.iter().all(|byte| *byte == n as u8))
-    );
-    std::fs::remove_file(path).unwrap();
-}
-
-#[test]
-fn an_output_that_cannot_be_written_says_so_and_blocks_nobody() {
-    let missing = Target::File("/no/such/directory/out.ts".into());
-    let error = Output::open(&missing).map(drop).expect_err("there is no directory");
-    assert!(
-        matches!(error, MediaError::Write { path, .. } if path == Path::new("/no/such/directory/out.ts"))
-    );
-    block_on(async {
-        let mut output = Output::open(&Target::File("/dev/full".into())).unwrap();
-        output.push(Bytes::from_static(&[0; 188]), true);
-        let error = output.failed().await;
-        assert!(
-            matches!(&error, MediaError::Write { path, .. } if path == Path::new("/dev/full")),
-            "{error}"
-        );
-        output.push(Bytes::from_static(&[0; 188]), true);
-        output.push(Bytes::from_static(&[0; 188]), false);
-        assert_eq!(output.dropped(), 2);
-        assert_eq!(output.close(LIMIT).await, Err(error));
-    });
-}
-
-#[test]
-fn an_output_that_stalls_loses_whole_segments() {
-    let path = temporary("out.fifo");
-    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
-    assert!(made.success());
-    block_on(async {
-        let mut output = Output::open(&Target::File(path.clone())).unwrap();
-        // Segments of 100 chunks; nobody reads, so the third one finds the queue full.
-        for n in 0..300_u32 {
-            output.push(Bytes::copy_from_slice(&n.to_be_bytes()), n % 100 == 0);
-        }
-        assert_eq!(output.dropped(), 300 - OUTPUT_CHUNKS as u64);
-        let reader = std::thread::spawn({
-            let path = path.clone();
-            move || std::fs::read(path).unwrap()
-        });
-        while output.written() < 4 * OUTPUT_CHUNKS as u64 {
-            tokio::task::yield_now().await;
-        }
-        output.push(Bytes::copy_from_slice(&301_u32.to_be_bytes()), false);
-        output.push(Bytes::copy_from_slice(&400_u32.to_be_bytes()), true);
-        assert_eq!(output.dropped(), 301 - OUTPUT_CHUNKS as u64);
-        output.close(LIMIT).await.unwrap();
-        let numbers: Vec<u32> = reader
-            .join()
-            .unwrap()
-            .chunks(4)
-            .map(|chunk| u32::from_be_bytes(chunk.try_into().unwrap()))
-            .collect();
-        assert_eq!(numbers, (0..OUTPUT_CHUNKS as u32).chain([400]).collect::<Vec<_>>());
-    });
-    std::fs::remove_file(path).unwrap();
 }

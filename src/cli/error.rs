@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 
 use super::call::CallError;
+use super::output::OutputError;
 use super::parse::UsageError;
 use super::reach::ReachError;
 use super::setup::SetupError;
@@ -45,7 +46,7 @@ pub enum Error {
     /// No first configuration was written.
     Setup(SetupError),
     /// The returned video cannot be written.
-    Output(MediaError),
+    Output(OutputError),
     /// The sandbox does not start.
     #[cfg(feature = "sandbox")]
     Sandbox(StartError),
@@ -59,6 +60,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Config(_) => 2,
+            Self::Output(error) if error.is_usage() => 2,
             Self::Setup(SetupError::Exists(_) | SetupError::Left) => 2,
             // Nothing was tried: what was said makes no call.
             Self::Call(CallError::NoApp | CallError::Type(_) | CallError::Path(_)) => 2,
@@ -92,7 +94,8 @@ impl fmt::Display for Error {
             Self::Call(error) => fmt::Display::fmt(error, f),
             Self::Trust(error) => fmt::Display::fmt(error, f),
             Self::Agent(error) => fmt::Display::fmt(error, f),
-            Self::Output(error) | Self::Devices(error) => fmt::Display::fmt(error, f),
+            Self::Output(error) => fmt::Display::fmt(error, f),
+            Self::Devices(error) => fmt::Display::fmt(error, f),
             Self::Setup(error) => fmt::Display::fmt(error, f),
             #[cfg(feature = "sandbox")]
             Self::Sandbox(error) => fmt::Display::fmt(error, f),
@@ -114,9 +117,9 @@ impl std::error::Error for Error {
             Self::Call(error) => error.source(),
             Self::Trust(error) => error.source(),
             Self::Agent(error) => error.source(),
-            Self::Output(error) | Self::Devices(error) => error.source(),
+            Self::Devices(error) => error.source(),
             Self::Setup(error) => error.source(),
-            Self::Interrupted | Self::StoppedAtOnce => None,
+            Self::Output(_) | Self::Interrupted | Self::StoppedAtOnce => None,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(error) => error.source(),
             #[cfg(feature = "sandbox")]

@@ -33,6 +33,7 @@ pub use choose::{Chosen, choose};
 pub use command::{Command, Flag, Row, Settings, Topic, rows};
 pub use devices::devices;
 pub use error::Error;
+pub use output::OutputError;
 pub use parse::{UsageError, parse};
 pub use reach::ReachError;
 pub use setup::{SetupError, setup};

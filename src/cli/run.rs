@@ -24,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::choose::{Chosen, notice, warn_of_removed};
-use super::output::Outlet;
+use super::output::{self, Outlet};
 use super::proof::Proof;
 use super::reach::Reach;
 use super::{Error, Settings};
@@ -32,8 +32,10 @@ use crate::agent::{Agent, Change, Options, Place, Work};
 use crate::config::{Config, Kept, Purpose, Resolved, io::load};
 use crate::endings::io::Endings;
 use crate::fault::chain;
-use crate::job::JobOptions;
+use crate::job::{JobOptions, Recovery};
+use crate::media::MediaError;
 use crate::payment::io::Signers;
+use crate::service::is_service;
 use crate::session::selection::{Pays, Rules};
 use crate::session::{Network, Payments};
 use crate::status::Status;
@@ -45,7 +47,11 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let Chosen { resolved, notice, kept } = chosen;
     let config = &resolved.config;
     let (place, payments) = place(config, None)?;
-    let outlet = Outlet::open(&config.output)?;
+    // A device that nobody attends goes on without the output.
+    let ends = |error: &MediaError| {
+        config.recovery == Recovery::Exit || (is_unfit(error) && !is_service())
+    };
+    let outlet = Outlet::open(config, &settings, ends)?;
     let (tell, changes) = mpsc::channel(1);
     let Place { work, finding, rules, mut network } = place;
     if let Some(state) = &config.state_directory {
@@ -66,6 +72,11 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     };
     let closed = reloading.outlet.close().await;
     ended.and(closed)
+}
+
+/// Whether the output holds what must not be written to.
+fn is_unfit(error: &MediaError) -> bool {
+    matches!(error, MediaError::NotAnOutput(_))
 }
 
 /// What to run and where, with who pays for it: these `signers`, if they are set up in the same way.
@@ -180,8 +191,10 @@ impl Reloading {
         let signers = payments.map(|payments| Arc::clone(&payments.signers));
         let has_moved = place_of(now) != place_of(&new);
         let place = has_moved.then(|| place(&new, signers)).transpose();
-        let has_other_output = now.output != new.output;
-        let outlet = has_other_output.then(|| Outlet::open(&new.output)).transpose();
+        let outlet = match now.output == new.output {
+            true => output::check(&new, &self.settings).map(|()| None).map_err(Error::Output),
+            false => Outlet::open(&new, &self.settings, is_unfit).map(Some),
+        };
         let (place, outlet) = (place?, outlet?);
         let old = self.running.change_to(resolved);
         self.status.notice.set(None);

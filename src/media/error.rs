@@ -4,12 +4,13 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::media::encoder::ROWS;
+use crate::media::output;
 use crate::media::packages::package;
 use crate::media::store::advice;
 
@@ -101,9 +102,15 @@ pub enum MediaError {
     Write {
         /// The file, or `-`.
         path: PathBuf,
+        /// What to do depends on it.
+        kind: ErrorKind,
         /// What the system says.
         detail: String,
     },
+    /// The pipe of the output, or `-`, has no reader.
+    NoReader(PathBuf),
+    /// The output's path holds what is not MPEG-TS, or is a directory or a disk.
+    NotAnOutput(PathBuf),
     /// Input cannot be stored.
     Store {
         /// The store's directory.
@@ -118,6 +125,16 @@ pub enum MediaError {
 }
 
 impl MediaError {
+    /// What `error` means that came when `path` was opened or written.
+    pub(super) fn writing(path: &Path, error: &io::Error) -> Self {
+        Self::Write { path: path.to_owned(), kind: error.kind(), detail: error.to_string() }
+    }
+
+    /// Whether all that is missing is somebody who reads.
+    pub(super) fn is_no_reader(&self) -> bool {
+        matches!(self, Self::NoReader(_))
+    }
+
     /// What comes next.
     pub fn fault(&self) -> Fault {
         match self {
@@ -134,6 +151,8 @@ impl MediaError {
             | Self::StreamEnded
             | Self::Stalled(_)
             | Self::Store { .. }
+            | Self::Write { .. }
+            | Self::NoReader(_)
             | Self::Thread(_) => Fault::Retry,
             Self::Gstreamer(_)
             | Self::MissingElement(_)
@@ -149,7 +168,7 @@ impl MediaError {
             | Self::UnusableCaps(_)
             | Self::NoDecoder(_)
             | Self::NoFrames
-            | Self::Write { .. } => Fault::GiveUp,
+            | Self::NotAnOutput(_) => Fault::GiveUp,
         }
     }
 }
@@ -231,10 +250,21 @@ impl fmt::Display for MediaError {
             Self::Decode(detail) => write!(f, "the input cannot be decoded: {detail}"),
             Self::NoFrames => f.write_str("the input ended without a single frame of video"),
             Self::Element { element, detail } => write!(f, "{element} failed: {detail}"),
-            Self::Write { path, detail } if path.as_os_str() == "-" => {
+            Self::Write { path, detail, .. } if path.as_os_str() == "-" => {
                 write!(f, "cannot write to standard output: {detail}")
             }
-            Self::Write { path, detail } => write!(f, "cannot write {}: {detail}", path.display()),
+            Self::Write { path, kind, detail } => {
+                write!(f, "cannot write {}: {detail}; {}", path.display(), output::advice(*kind))
+            }
+            Self::NoReader(path) if path.as_os_str() == "-" => {
+                f.write_str("standard output has no reader")
+            }
+            Self::NoReader(path) => write!(f, "{} has no reader", path.display()),
+            Self::NotAnOutput(path) => write!(
+                f,
+                "{} holds something other than MPEG-TS: name another file in output.path",
+                path.display()
+            ),
             Self::Store { directory, kind, detail } => write!(
                 f,
                 "cannot store input in {}: {detail}; {}",
@@ -314,9 +344,14 @@ mod tests {
             "the camera /dev/video0 does not answer: plug it in again",
         );
         check(
-            &MediaError::Write { path: "-".into(), detail: "broken pipe".into() },
-            "cannot write to standard output: broken pipe",
+            &MediaError::writing(Path::new("-"), &io::Error::other("it broke")),
+            "cannot write to standard output: it broke",
         );
+        check(
+            &MediaError::writing(Path::new("/o.ts"), &ErrorKind::StorageFull.into()),
+            "cannot write /o.ts: no storage space; make room there",
+        );
+        check(&MediaError::NoReader("/o.fifo".into()), "/o.fifo has no reader");
         check(
             &MediaError::Store {
                 directory: "/mnt/usb".into(),

@@ -14,6 +14,7 @@ pub mod level;
 pub mod modes;
 pub mod names;
 mod options;
+pub mod output;
 pub mod packages;
 pub mod pipeline;
 pub mod queue;

@@ -20,6 +20,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_livepeer-edge");
+
 /// A test that waits longer hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
@@ -64,8 +66,18 @@ impl Edge {
 
     /// The same, with these environment variables.
     pub(crate) fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::launch(Command::new(PROGRAM), arguments, environment)
+    }
+
+    /// The same, by another program, which gets ours as its last argument before `arguments`.
+    pub(crate) fn start_by(launcher: &[&str], arguments: &[&str]) -> Self {
+        let mut command = Command::new(launcher[0]);
+        command.args(&launcher[1..]).arg(PROGRAM);
+        Self::launch(command, arguments, &[])
+    }
+
+    fn launch(mut command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let state = temporary("state");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_livepeer-edge"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LIVEPEER_EDGE_")) {
             command.env_remove(name);
         }

@@ -28,6 +28,12 @@ pub(crate) const ROWS: &[Row] = &[
         play: full,
     },
     Row {
+        fault: "disk of the output is full, then has room",
+        must: "the job goes on; the output is told of once, and written again within 12 s of the room",
+        seconds: 30,
+        play: full_output,
+    },
+    Row {
         fault: "state files torn",
         must: "live, and told; the file is set aside",
         seconds: 10,
@@ -107,6 +113,39 @@ fn full(scene: &mut Scene) {
     lives(scene, &place, &agent);
     let told = agent.has_said(&["space", "full"], agent.began);
     scene.holds("told", told && agent.has_said(&["WARN"], agent.began));
+}
+
+fn full_output(scene: &mut Scene) {
+    let (place, disk) = (Place::new(), scene.path("disk"));
+    fs::create_dir_all(&disk).unwrap();
+    let output = disk.join("out.ts");
+    let job = scene.job(&[&place.url()], &["--output.path", output.to_str().unwrap()]);
+    // Room for a few segments.
+    let script = "mount -t tmpfs -o size=1m tmpfs \"$0\" || exit 77
+        exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(&disk);
+    command.arg(job.get_program()).args(job.get_args());
+    let mut agent = scene.program("agent", command);
+    wait(ms(500));
+    if agent.ended().is_some() {
+        return scene.lacks("needs root, for a disk of its own");
+    }
+    lives(scene, &place, &agent);
+    let full = agent.hear(&["WARN", "cannot write", "space"], agent.began, s(30));
+    scene.holds("told", full.is_some());
+    let live = place.more_frames(48, s(20));
+    scene.holds("the job goes on", live.is_some() && place.jobs() == 1);
+    // The disk as the agent sees it.
+    let seen = Path::new("/proc").join(agent.id().to_string()).join("root");
+    let seen = seen.join(output.strip_prefix("/").unwrap());
+    fs::File::create(seen).unwrap();
+    let room = Instant::now();
+    let written = agent.hear(&["is written again"], room, s(30));
+    scene.by("written again after", room, written.map(|after| room + after), s(12));
+    let told = agent.said_since(agent.began);
+    let told = told.iter().filter(|line| line.contains("WARN") && line.contains("cannot write"));
+    scene.holds("told once", told.count() == 1);
 }
 
 fn torn(scene: &mut Scene) {

@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::output::Outlet;
 use super::reach::ReachError;
-use super::{Error, print_progress};
+use super::{Error, Settings, print_progress};
 use crate::agent::{Agent, Finding, Options, Work};
 use crate::config::Config;
 use crate::http::io::service_client;
@@ -38,14 +38,19 @@ const MODEL: &str = "echo";
 const START_TIME: Duration = Duration::from_secs(10);
 
 /// Runs for `time` from the first frame on, or until `stop`, and reports.
-pub async fn run(config: Config, time: Option<Duration>, mut stop: Stop) -> Result<(), Error> {
+pub async fn run(
+    config: Config,
+    settings: &Settings,
+    time: Option<Duration>,
+    mut stop: Stop,
+) -> Result<(), Error> {
     let started = Instant::now();
     let sandbox = Sandbox::start(SandboxOptions::default()).map_err(Error::Sandbox)?;
     let orchestrator =
         Url::parse_base(&sandbox.url(), 443).map_err(|_| Error::Demo("no sandbox".into()))?;
     let status = Status::default();
     status.media.time_frames();
-    let outlet = Outlet::open(&config.output)?;
+    let outlet = Outlet::open(&config, settings, |_| true)?;
     let (probe, seen) = Probe::new(status.media.clone(), Instant::now);
     let mut outputs = outlet.sinks();
     outputs.push(Box::new(probe));

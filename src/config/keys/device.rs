@@ -13,7 +13,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "output.path",
         initial: Initial::Is(r#""""#),
-        what: "Where the returned video goes, as MPEG-TS: a file, \"-\" for standard output, \"\" for nowhere.",
+        what: "Where the returned video goes, as MPEG-TS: a file, to which each run adds, a named pipe, \"-\" for standard output, \"\" for nowhere. What cannot be written is left out, and the next segment tried.",
         takes: Takes::Text {
             kind: "path of a file, - or nothing",
             keep: |d, text| {

@@ -19,12 +19,14 @@ mod prepare;
 mod rtsp;
 mod running;
 mod store;
+mod target;
 mod transform;
 mod trial;
 
 pub use access_units::{AccessUnits, Counts, SegmentPieces};
 pub use capture::Capture;
 pub use devices::{devices, v4l2_cameras};
-pub use playback::{Output, Target};
+pub use playback::Output;
 pub use running::End;
+pub use target::{Identity, Target};
 pub use transform::Transform;

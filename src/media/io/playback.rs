@@ -1,169 +1,236 @@
-//! Writes returned video to a file or to standard output, on a thread of its own.
+//! Writes returned video to where the user wants it, on a thread of its own, and goes on after each failure.
 //!
 //! A disk or a pipe that stalls never holds up the network: when the queue is full, what comes is
-//! dropped up to the next segment, and counted.
+//! dropped up to the next segment, and counted. What cannot be written is dropped too, and the output opened again
+//! with a later segment.
 //!
-//! Does not: decode or show video; a player reads the transport stream.
+//! Does not: decode or show video; a player reads the transport stream. When to open again is decided in
+//! [`output`](crate::media::output).
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
+use super::target::{Opened, Target};
 use crate::capacity::OUTPUT_CHUNKS;
 use crate::media::MediaError;
-
-/// Where an output goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// A file, written anew.
-    File(PathBuf),
-    /// Standard output, written `-`.
-    Stdout,
-}
-
-impl Target {
-    fn path(&self) -> PathBuf {
-        match self {
-            Self::File(path) => path.clone(),
-            Self::Stdout => "-".into(),
-        }
-    }
-
-    fn waits_for_its_reader(&self) -> bool {
-        match self {
-            Self::File(path) => fs::metadata(path).is_ok_and(|known| known.file_type().is_fifo()),
-            Self::Stdout => false,
-        }
-    }
-
-    fn open(&self) -> io::Result<Box<dyn Write + Send>> {
-        Ok(match self {
-            Self::File(path) => Box::new(File::create(path)?),
-            // Not through `io::stdout()`, which keeps back what follows the last line break.
-            Self::Stdout => Box::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
-        })
-    }
-}
+use crate::media::output::{Lifecycle, Step, WholePackets};
+use crate::trouble::{Line, Trouble};
 
 /// An output that is being written.
 #[derive(Debug)]
 pub struct Output {
-    queue: SyncSender<Bytes>,
-    state: watch::Receiver<Writing>,
-    drops: bool,
-    dropped: u64,
-    written: Arc<AtomicU64>,
+    name: String,
+    queue: SyncSender<Chunk>,
+    /// What the thread comes to: why the output is not written at the end, if it is not.
+    ended: oneshot::Receiver<Option<MediaError>>,
+    skips: bool,
+    slow: Trouble,
+    shared: Owner,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Writing {
-    Open,
-    Flushed,
-    Failed(MediaError),
+#[derive(Debug)]
+struct Chunk {
+    bytes: Bytes,
+    /// A segment begins with them.
+    begins: bool,
+}
+
+/// What the thread and its owner share.
+#[derive(Debug, Default)]
+struct Shared {
+    written: AtomicU64,
+    dropped: AtomicU64,
+    is_left: AtomicBool,
+}
+
+/// The owner's side: dropped, it lets the thread end even if it waits for room in a pipe.
+#[derive(Debug, Default)]
+struct Owner(Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.is_left.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Output {
-    /// Opens the output and starts its thread.
-    pub fn open(target: &Target) -> Result<Self, MediaError> {
-        let path = target.path();
-        let failed =
-            |error: io::Error| MediaError::Write { path: path.clone(), detail: error.to_string() };
-        // A named pipe opens when its reader comes: that is for the thread to wait for.
-        let sink =
-            if target.waits_for_its_reader() { None } else { Some(target.open().map_err(failed)?) };
-        let (queue, chunks) = mpsc::sync_channel::<Bytes>(OUTPUT_CHUNKS);
-        let (report, state) = watch::channel(Writing::Open);
-        let written = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&written);
-        let (path, target) = (target.path(), target.clone());
-        let write = move || {
-            let result = sink.map_or_else(|| target.open(), Ok).and_then(|mut sink| {
-                for chunk in &chunks {
-                    sink.write_all(&chunk)?;
-                    counted.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                }
-                sink.flush()
-            });
-            // The queue closes here, so that what still comes is counted as dropped.
-            drop(chunks);
-            let _ = report.send(match result {
-                Ok(()) => Writing::Flushed,
-                Err(error) => {
-                    let error = MediaError::Write { path, detail: error.to_string() };
-                    log::warn!("{error}; returned video is dropped from here on");
-                    Writing::Failed(error)
-                }
-            });
+    /// Opens the output and starts its thread. If it cannot be opened and that `ends` it, this is an error; otherwise
+    /// it is logged, and the output opened later. A pipe without a reader waits for one.
+    pub fn open(target: Target, ends: impl Fn(&MediaError) -> bool) -> Result<Self, MediaError> {
+        let shared = Owner::default();
+        let mut writer = Writer {
+            name: target.path().display().to_string(),
+            target,
+            opened: None,
+            failing: None,
+            life: Lifecycle::new(),
+            packets: WholePackets::default(),
+            shared: Arc::clone(&shared.0),
         };
+        match writer.target.open() {
+            Ok(opened) => writer.on_opened(opened),
+            Err(error) if !error.is_no_reader() && ends(&error) => return Err(error),
+            Err(error) => writer.on_failure(error),
+        }
+        let name = writer.name.clone();
+        let (queue, chunks) = mpsc::sync_channel(OUTPUT_CHUNKS);
+        let (report, ended) = oneshot::channel();
+        let work = move || drop(report.send(writer.run(&chunks)));
         thread::Builder::new()
             .name("output".into())
-            .spawn(write)
+            .spawn(work)
             .map_err(|_| MediaError::Thread("output".into()))?;
-        Ok(Self { queue, state, drops: false, dropped: 0, written })
+        Ok(Self { name, queue, ended, skips: false, slow: Trouble::new(), shared })
     }
 
     /// Hands over the next bytes; `begins` says that a segment begins with them. Never blocks.
     pub fn push(&mut self, bytes: Bytes, begins: bool) {
-        self.drops &= !begins;
-        if !self.drops {
-            match self.queue.try_send(bytes) {
+        self.skips &= !begins;
+        let count = bytes.len() as u64;
+        if !self.skips {
+            match self.queue.try_send(Chunk { bytes, begins }) {
+                Ok(()) if begins => return self.on_kept_up(),
                 Ok(()) => return,
-                Err(TrySendError::Full(_)) if self.dropped == 0 => {
-                    log::warn!(
-                        "the output is too slow; returned video is dropped to the next segment"
-                    );
-                }
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+                Err(TrySendError::Full(_)) => self.on_slow(),
+                Err(TrySendError::Disconnected(_)) => {}
             }
-            self.drops = true;
+            self.skips = true;
         }
-        self.dropped += 1;
+        self.shared.0.dropped.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Chunks dropped so far.
+    /// Bytes that were not written because of a failure or a full queue.
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.shared.0.dropped.load(Ordering::Relaxed)
     }
 
     /// Bytes written so far.
     pub fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
+        self.shared.0.written.load(Ordering::Relaxed)
     }
 
-    /// Waits until writing fails; for ever if it does not. Cancel safe.
-    pub async fn failed(&self) -> MediaError {
-        let mut state = self.state.clone();
-        match state.wait_for(|state| matches!(state, Writing::Failed(_))).await.as_deref() {
-            Ok(Writing::Failed(error)) => error.clone(),
-            _ => std::future::pending().await,
-        }
-    }
-
-    /// Ends the output: waits until all is written, for at most `limit`.
+    /// Ends the output: waits until all is written, for at most `limit`. The error is why it is not being written at
+    /// the end, if it is not; that a pipe has no reader is none.
     pub async fn close(self, limit: Duration) -> Result<(), MediaError> {
-        let Self { queue, mut state, .. } = self;
+        let Self { name, queue, ended, .. } = self;
         drop(queue);
-        let ended = state.wait_for(|state| *state != Writing::Open);
         match tokio::time::timeout(limit, ended).await {
-            Ok(Ok(state)) => match &*state {
-                Writing::Failed(error) => Err(error.clone()),
-                Writing::Open | Writing::Flushed => Ok(()),
-            },
-            Ok(Err(_)) => Ok(()),
+            Ok(Ok(Some(error))) => Err(error),
+            Ok(Ok(None) | Err(_)) => Ok(()),
             Err(_) => {
-                log::warn!("the output does not take the rest within {limit:?}");
+                log::warn!("{name}: the rest of the returned video is not taken within {limit:?}");
                 Ok(())
             }
         }
+    }
+
+    fn on_slow(&mut self) {
+        let what =
+            format!("{} is too slow: returned video is dropped to the next segment", self.name);
+        match self.slow.on_failure(&what, Instant::now()) {
+            Some(line @ Line::First { .. }) => log::warn!("{line}"),
+            Some(_) | None => log::debug!("{what}"),
+        }
+    }
+
+    fn on_kept_up(&mut self) {
+        if let Some(line) = self.slow.on_success(Instant::now()) {
+            log::log!(line.level(), "{} takes all video again: {line}", self.name);
+        }
+    }
+}
+
+/// What the thread has.
+struct Writer {
+    name: String,
+    target: Target,
+    opened: Option<Opened>,
+    /// Why it cannot be written, while it cannot.
+    failing: Option<MediaError>,
+    life: Lifecycle,
+    packets: WholePackets,
+    shared: Arc<Shared>,
+}
+
+impl Writer {
+    fn run(mut self, chunks: &Receiver<Chunk>) -> Option<MediaError> {
+        for Chunk { bytes, begins } in chunks {
+            let (count, before) = (bytes.len() as u64, self.shared.written.load(Ordering::Relaxed));
+            if let Err(error) = self.take(bytes, begins) {
+                self.on_failure(error);
+            }
+            // A reader that is away misses nothing that it wanted.
+            if self.failing.as_ref().is_some_and(|error| !error.is_no_reader()) {
+                let written = self.shared.written.load(Ordering::Relaxed) - before;
+                self.shared.dropped.fetch_add(count.saturating_sub(written), Ordering::Relaxed);
+            }
+        }
+        self.failing.filter(|error| !error.is_no_reader())
+    }
+
+    fn take(&mut self, bytes: Bytes, begins: bool) -> Result<(), MediaError> {
+        let now = Instant::now();
+        if begins {
+            self.on_segment(now);
+        }
+        match self.life.on_bytes(begins, now) {
+            Step::Drop => return Ok(()),
+            Step::Open => {
+                let opened = self.target.open()?;
+                self.on_opened(opened);
+            }
+            Step::Write => {}
+        }
+        let Some(opened) = &mut self.opened else { return Ok(()) };
+        for part in self.packets.take(bytes, begins) {
+            opened.write(&part, || self.shared.is_left.load(Ordering::Relaxed))?;
+            self.shared.written.fetch_add(part.len() as u64, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn on_segment(&mut self, now: Instant) {
+        if let Some(line) = self.life.on_segment(now) {
+            log::log!(line.level(), "{} is written again: {line}", self.name);
+        }
+        if self.opened.as_ref().is_some_and(|opened| !opened.is_current()) {
+            log::info!("{} was moved or removed: it is opened again", self.name);
+            self.opened = None;
+            self.life.on_moved();
+        }
+    }
+
+    fn on_opened(&mut self, opened: Opened) {
+        self.opened = Some(opened);
+        self.failing = None;
+        self.life.on_opened();
+    }
+
+    fn on_failure(&mut self, error: MediaError) {
+        self.opened = None;
+        let now = Instant::now();
+        let (level, line) = match error.is_no_reader() {
+            true => {
+                let what = format!("{error}: returned video is dropped until it has one");
+                (log::Level::Info, self.life.on_no_reader(&what, now))
+            }
+            // Every device has its own disk: no jitter.
+            false => {
+                let what = format!("{error}; returned video is dropped meanwhile");
+                (log::Level::Warn, self.life.on_failure(&what, now, 1.0))
+            }
+        };
+        match line {
+            Some(line @ Line::First { .. }) => log::log!(level, "{line}"),
+            // It is known already, and its end will be.
+            Some(_) | None => log::debug!("{error}"),
+        }
+        self.failing = Some(error);
     }
 }

@@ -1,0 +1,434 @@
+//! Outputs of returned video: each goes on after its failures with a segment, none ends or blocks the agent, and
+//! none destroys a file.
+//!
+//! Does not: decode what comes back; `demo` does.
+#![cfg(feature = "sandbox")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod edge;
+mod stream;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use edge::{Edge, LIMIT, SMALL, run, temporary};
+use livepeer_edge::media::MediaError;
+use livepeer_edge::media::io::{Output, Target};
+use livepeer_edge::sandbox::{Handle, Options, Sandbox};
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(LIMIT, future).await.expect("it hangs") })
+}
+
+/// The `n`th packet of a stream that carries nothing.
+fn packet(n: u32) -> Vec<u8> {
+    let mut packet = vec![0x47; 188];
+    packet[1..5].copy_from_slice(&n.to_be_bytes());
+    packet
+}
+
+/// The numbers of these packets.
+fn numbers(stream: &[u8]) -> Vec<u32> {
+    assert_eq!(stream.len() % 188, 0, "whole packets");
+    let number = |packet: &[u8]| u32::from_be_bytes(packet[1..5].try_into().unwrap());
+    stream.chunks(188).inspect(|packet| assert_eq!(packet[0], 0x47)).map(number).collect()
+}
+
+fn open(path: &Path) -> Output {
+    Output::open(Target::File(path.into()), |_| true).unwrap()
+}
+
+/// Pushes segments of 100 packets each.
+fn push(output: &mut Output, packets: std::ops::Range<u32>) {
+    packets.for_each(|n| output.push(packet(n).into(), n % 100 == 0));
+}
+
+fn fifo(name: &str) -> PathBuf {
+    let path = temporary(name);
+    let made = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    path
+}
+
+#[test]
+fn an_output_gets_all_bytes_in_order_and_grows_with_each_run() {
+    let path = temporary("out.ts");
+    for run in 0..3 {
+        let mut output = open(&path);
+        push(&mut output, 100 * run..100 * (run + 1));
+        block_on(output.close(LIMIT)).unwrap();
+        // A full disk or a power cut leaves a part of a packet.
+        let file = OpenOptions::new().append(true).open(&path);
+        file.unwrap().write_all(&packet(0)[..100]).unwrap();
+    }
+    let written = fs::read(&path).unwrap();
+    assert_eq!(numbers(&written[..written.len() - 100]), (0..300).collect::<Vec<_>>());
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn an_output_is_written_in_whole_packets_whatever_is_lost() {
+    let path = temporary("whole.ts");
+    let mut output = open(&path);
+    // A segment that broke off in mid-packet, then a whole one.
+    output.push(packet(0)[..100].to_vec().into(), true);
+    output.push([&packet(0)[100..], &packet(1)[..50]].concat().into(), false);
+    output.push(packet(2).into(), true);
+    block_on(output.close(LIMIT)).unwrap();
+    assert_eq!(numbers(&fs::read(&path).unwrap()), [0, 2]);
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn an_output_that_cannot_be_opened_is_an_error_or_is_tried_again() {
+    let directory = temporary("later");
+    let path = directory.join("out.ts");
+    let target = Target::File(path.clone());
+    let error =
+        Output::open(target.clone(), |_| true).map(drop).expect_err("there is no directory");
+    assert!(matches!(&error, MediaError::Write { path: of, .. } if *of == path), "{error}");
+    let mut output = Output::open(target, |_| false).unwrap();
+    fs::create_dir(&directory).unwrap();
+    for n in 0.. {
+        output.push(packet(n).into(), true);
+        if output.written() > 0 {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    block_on(output.close(LIMIT)).unwrap();
+    assert!(!numbers(&fs::read(&path).unwrap()).is_empty());
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn an_output_that_is_full_at_the_end_says_so() {
+    let mut output = open(Path::new("/dev/full"));
+    push(&mut output, 0..3);
+    let error = block_on(output.close(LIMIT)).expect_err("it is full");
+    let full = std::io::ErrorKind::StorageFull;
+    assert!(matches!(error, MediaError::Write { kind, .. } if kind == full), "{error}");
+}
+
+#[test]
+fn what_is_no_transport_stream_is_left_alone() {
+    let path = temporary("notes.txt");
+    for text in ["G", "Good morning", &format!("G{}", "o".repeat(400)), &"o".repeat(188)] {
+        fs::write(&path, text).unwrap();
+        let opened = Output::open(Target::File(path.clone()), |_| true).map(drop);
+        assert_eq!(opened, Err(MediaError::NotAnOutput(path.clone())), "{text}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_file_that_is_moved_away_is_made_again_with_the_next_segment() {
+    let (path, old) = (temporary("out.ts"), temporary("old.ts"));
+    let mut output = open(&path);
+    push(&mut output, 0..150);
+    while output.written() < 150 * 188 {
+        thread::yield_now();
+    }
+    fs::rename(&path, &old).unwrap();
+    push(&mut output, 150..300);
+    block_on(output.close(LIMIT)).unwrap();
+    assert_eq!(numbers(&fs::read(&old).unwrap()), (0..200).collect::<Vec<_>>());
+    assert_eq!(numbers(&fs::read(&path).unwrap()), (200..300).collect::<Vec<_>>());
+    [path, old].iter().for_each(|path| fs::remove_file(path).unwrap());
+}
+
+#[test]
+fn an_output_that_stalls_loses_whole_segments() {
+    let path = fifo("stalls.fifo");
+    // It has a reader, which does not read.
+    let stalled = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let mut output = open(&path);
+    // More than the pipe (64 KiB) and the queue hold.
+    push(&mut output, 0..100);
+    while output.written() < 100 * 188 {
+        thread::yield_now();
+    }
+    push(&mut output, 100..1000);
+    assert!(output.dropped() > 0);
+    assert_eq!(output.dropped() % 188, 0);
+    let got = thread::spawn({
+        let path = path.clone();
+        move || {
+            let mut bytes = Vec::new();
+            let mut reader = File::open(path).unwrap();
+            while !bytes.windows(5).any(|window| *window == packet(1099)[..5]) {
+                let mut part = [0; 4096];
+                let count = reader.read(&mut part).unwrap();
+                bytes.extend_from_slice(&part[..count]);
+            }
+            bytes
+        }
+    });
+    while output.written() + output.dropped() < 1000 * 188 {
+        thread::yield_now();
+    }
+    push(&mut output, 1000..1100);
+    block_on(output.close(LIMIT)).unwrap();
+    let numbers = numbers(&got.join().unwrap());
+    for two in numbers.windows(2) {
+        assert!(two[1] == two[0] + 1 || two[1] % 100 == 0, "{two:?}");
+    }
+    assert_eq!(numbers.last(), Some(&1099));
+    drop(stalled);
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn each_reader_of_a_pipe_begins_with_a_segment() {
+    let path = fifo("readers.fifo");
+    let mut output = open(&path);
+    // Nobody is there.
+    push(&mut output, 0..150);
+    for _reader in 0..2 {
+        let read = thread::spawn({
+            let path = path.clone();
+            move || {
+                let mut bytes = vec![0; 50 * 188];
+                let mut reader = File::open(path).unwrap();
+                reader.read_exact(&mut bytes).unwrap();
+                bytes
+            }
+        });
+        let mut n = 150;
+        while !read.is_finished() {
+            push(&mut output, n..n + 10);
+            n += 10;
+            thread::sleep(Duration::from_millis(1));
+        }
+        let numbers = numbers(&read.join().unwrap());
+        assert_eq!(numbers[0] % 100, 0, "{numbers:?}");
+        assert!(numbers.windows(2).all(|two| two[1] == two[0] + 1), "{numbers:?}");
+        // It is noticed that this one left when something is written.
+        loop {
+            let before = output.written();
+            push(&mut output, 0..100);
+            thread::sleep(Duration::from_millis(20));
+            if output.written() == before {
+                break;
+            }
+        }
+    }
+    // That nobody reads it is no error.
+    block_on(output.close(LIMIT)).unwrap();
+    fs::remove_file(path).unwrap();
+}
+
+fn sandbox() -> Handle {
+    Sandbox::start(Options::default()).unwrap()
+}
+
+/// A small job on `sandbox` with this output.
+fn job(sandbox: &Handle, output: &Path) -> Edge {
+    let url = sandbox.url();
+    let job = ["run", "--orchestrator.urls", &url, "--job.model", "m", "--output.path"];
+    Edge::start(&[&job[..], &[output.to_str().unwrap()], &SMALL].concat())
+}
+
+async fn returned(sandbox: &Handle, segments: u64) {
+    let now = sandbox.counters().segments;
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= now + segments).await);
+}
+
+/// How many lines of the log hold this.
+fn count(said: &str, part: &str) -> usize {
+    said.lines().filter(|line| line.contains(part)).count()
+}
+
+/// What a viewer gets before the second table, which begins the next segment.
+fn first_segment(path: &Path) -> Vec<u8> {
+    let (mut viewer, mut seen) = (File::open(path).unwrap(), Vec::new());
+    let mut packet = [0; 188];
+    loop {
+        viewer.read_exact(&mut packet).unwrap();
+        if !seen.is_empty() && packet[1] & 0x1f == 0 && packet[2] == 0 {
+            return seen;
+        }
+        seen.extend_from_slice(&packet);
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_that_leaves_is_followed_by_the_next_one() {
+    let sandbox = sandbox();
+    let path = fifo("viewers.fifo");
+    let mut edge = job(&sandbox, &path);
+    edge.hear("has no reader");
+    for _viewer in 0..2 {
+        let path = path.clone();
+        let seen = tokio::task::spawn_blocking(move || first_segment(&path)).await.unwrap();
+        assert_eq!(stream::segments(&seen).len(), 1);
+        // Some of the next segment is written to nobody.
+        returned(&sandbox, 2).await;
+    }
+    edge.signal("TERM");
+    let ended = edge.end().with_code(0);
+    let told = count(&ended.stderr, "has no reader");
+    assert!((1..=2).contains(&told), "{}", ended.stderr);
+    assert_eq!(sandbox.counters().jobs, 1);
+    fs::remove_file(path).unwrap();
+}
+
+/// The limit of a file's size is a full disk that a test can make without root: here 200 kB, 3 s of video.
+#[tokio::test]
+async fn a_full_disk_costs_video_and_is_written_again_once_it_has_room() {
+    let sandbox = sandbox();
+    let path = temporary("limited.ts");
+    let url = sandbox.url();
+    let script = r#"ulimit -f 400; exec "$0" "$@""#;
+    let job = ["run", "--orchestrator.urls", &url, "--job.model", "m", "--output.path"];
+    let bitrate = ["--video.bitrate", "500 kbit/s"];
+    let job = [&job[..], &[path.to_str().unwrap()], &SMALL, &bitrate].concat();
+    let mut edge = Edge::start_by(&["sh", "-c", script], &job);
+    let line = edge.hear("cannot write ");
+    assert!(line.starts_with("WARN ") && line.contains("name another file"), "{line}");
+    returned(&sandbox, 3).await;
+    // Somebody makes room.
+    File::create(&path).unwrap();
+    let line = edge.hear("is written again");
+    assert!(line.starts_with("INFO "), "{line}");
+    edge.signal("TERM");
+    let ended = edge.end();
+    assert_eq!(count(&ended.stderr, "WARN  [livepeer_edge::media::io::playback] cannot write "), 1);
+    assert_eq!(sandbox.counters().jobs, 1, "{}", ended.stderr);
+    assert!(stream::segments(&fs::read(&path).unwrap()).len() > 1);
+    fs::remove_file(path).unwrap();
+}
+
+#[tokio::test]
+async fn an_output_that_is_not_there_yet_is_waited_for() {
+    let sandbox = sandbox();
+    let disk = temporary("unmounted");
+    let path = disk.join("out.ts");
+    let mut edge = job(&sandbox, &path);
+    let line = edge.hear("cannot write ");
+    assert!(line.contains("mount its disk"), "{line}");
+    returned(&sandbox, 1).await;
+    fs::create_dir(&disk).unwrap();
+    edge.hear("is written again");
+    edge.signal("TERM");
+    edge.end().with_code(0);
+    assert!(!stream::segments(&fs::read(&path).unwrap()).is_empty());
+    fs::remove_dir_all(disk).unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_adds_to_the_file_of_the_run_before() {
+    let sandbox = sandbox();
+    let path = temporary("grown.ts");
+    let mut whole = 0;
+    for _run in 0..2 {
+        let edge = job(&sandbox, &path);
+        returned(&sandbox, 2).await;
+        edge.signal("TERM");
+        edge.end().with_code(0);
+        let written = fs::read(&path).unwrap();
+        // Each run's counters begin anew, so each is read alone.
+        assert!(!stream::segments(&written[whole..]).is_empty());
+        whole = written.len();
+    }
+    fs::remove_file(path).unwrap();
+}
+
+/// It ends with 2 and this error, before anything is asked for, and `spared` is as it was.
+#[track_caller]
+fn refused(arguments: &[&str], spared: &Path, expected: &str) {
+    let before = fs::read(spared).unwrap();
+    for command in [&["demo", "--seconds", "1"][..], &["run"]] {
+        let place = ["--orchestrator.urls", "127.0.0.1:9", "--job.model", "m"];
+        let place = if command[0] == "run" { &place[..] } else { &[] };
+        let ended = run(&[command, place, arguments].concat()).with_code(2);
+        assert_eq!(ended.error(), format!("error: {expected}"));
+        assert_eq!(fs::read(spared).unwrap(), before, "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_output_never_destroys_the_input() {
+    let film = temporary("film.ts");
+    fs::write(&film, [packet(0), packet(1)].concat()).unwrap();
+    let (link, other) = (temporary("link.ts"), temporary("hard.ts"));
+    symlink(&film, &link).unwrap();
+    fs::hard_link(&film, &other).unwrap();
+    let source = film.to_str().unwrap();
+    for output in [&film, &link, &other] {
+        let output = output.to_str().unwrap();
+        let expected =
+            format!("output.path: {output} is the same file as source.path: name another one");
+        let kind = ["--source.kind", "file", "--source.path", source];
+        refused(&[&kind[..], &["--output.path", output]].concat(), &film, &expected);
+    }
+    [film, link, other].iter().for_each(|path| fs::remove_file(path).unwrap());
+}
+
+#[test]
+fn an_output_never_destroys_what_is_no_video() {
+    let config = temporary("camera.toml");
+    let path = config.to_str().unwrap();
+    fs::write(&config, format!("[output]\npath = {path:?}\n")).unwrap();
+    let expected =
+        format!("output.path: {path} is the same file as the configuration: name another one");
+    refused(&["--config", path], &config, &expected);
+
+    let checked = temporary("checked.toml");
+    let of = checked.to_str().unwrap();
+    let rest = "[orchestrator]\nurls = [\"o\"]\n[job]\nmodel = \"m\"\n";
+    fs::write(&checked, format!("[output]\npath = {of:?}\n{rest}")).unwrap();
+    assert!(run(&["check-config", of]).with_code(2).error().contains("is the same file as"));
+
+    let expected =
+        format!("{path} holds something other than MPEG-TS: name another file in output.path");
+    refused(&["--output.path", path], &config, &expected);
+    let directory = config.parent().unwrap().to_str().unwrap();
+    let expected =
+        format!("{directory} holds something other than MPEG-TS: name another file in output.path");
+    refused(&["--output.path", directory], &config, &expected);
+    [config, checked].iter().for_each(|path| fs::remove_file(path).unwrap());
+}
+
+/// Systemd starts nothing again that ended with 2.
+#[tokio::test]
+async fn a_service_goes_on_without_an_output_that_holds_something_else() {
+    let sandbox = sandbox();
+    let path = temporary("zeros.ts");
+    fs::write(&path, [0; 4096]).unwrap();
+    let url = sandbox.url();
+    let job = ["run", "--orchestrator.urls", &url, "--job.model", "m", "--output.path"];
+    let job = [&job[..], &[path.to_str().unwrap()], &SMALL].concat();
+    let mut edge = Edge::start_with(&job, &[("NOTIFY_SOCKET", "@nobody")]);
+    edge.hear("holds something other than MPEG-TS");
+    returned(&sandbox, 1).await;
+    fs::remove_file(&path).unwrap();
+    edge.hear("is written again");
+    edge.signal("TERM");
+    edge.end().with_code(0);
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn an_output_stays_out_of_the_store() {
+    let store = temporary("store");
+    fs::create_dir(&store).unwrap();
+    let path = store.join("out.ts");
+    fs::write(&path, packet(0)).unwrap();
+    let (directory, output) = (store.to_str().unwrap(), path.to_str().unwrap());
+    let expected = format!("output.path: {output} is in store.directory: name another directory");
+    refused(&["--store.directory", directory, "--output.path", output], &path, &expected);
+    fs::remove_dir_all(store).unwrap();
+}
