@@ -8,6 +8,7 @@ mod edge;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use edge::{Edge, LIMIT, Manager, SMALL, temporary};
 use livepeer_edge::sandbox::{Break, Handle, Options, Request, Role, Sandbox, Target, Trouble};
@@ -224,6 +225,25 @@ async fn what_a_model_refuses_is_a_warning_and_stays_in_the_status() {
     edge.signal("HUP");
     manager.status(|status| status == live);
     segments(&only, 1).await;
+    fs::remove_file(&file).unwrap();
+    stop(edge, &[&only]);
+}
+
+#[tokio::test]
+async fn parameters_that_change_while_a_job_is_started_are_sent_once_it_runs() {
+    let options = Options { start_delay: Duration::from_secs(2), ..Options::default() };
+    let only = Sandbox::start(options).unwrap();
+    let file = temporary("meanwhile.toml");
+    write(&file, &only, "params = { prompt = \"a cat\" }\n");
+    let mut edge = Edge::start(&["run", "--config", file.to_str().unwrap()]);
+    let is_start = |request: &Request| request.target == Target::Start;
+    assert!(only.until(LIMIT, |record| record.requests().any(is_start)).await);
+    write(&file, &only, "params = { prompt = \"a dog\" }\n");
+    edge.signal("HUP");
+    edge.hear("SIGHUP: parameters changed");
+    assert_eq!(only.counters().jobs, 0, "it is being started still");
+    let sent = |message: &str| message.contains("a dog");
+    assert!(only.until(LIMIT, |record| record.controls().any(sent)).await);
     fs::remove_file(&file).unwrap();
     stop(edge, &[&only]);
 }

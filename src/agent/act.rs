@@ -35,11 +35,14 @@ pub(super) struct Starts {
     last: u64,
     /// The number of the start whose job is wanted.
     wanted: Option<u64>,
+    /// What the last one was started with.
+    params: Map<String, Value>,
 }
 
 impl Starts {
     /// The number of a new start.
-    fn begin(&mut self) -> u64 {
+    fn begin(&mut self, params: Map<String, Value>) -> u64 {
+        self.params = params;
         self.last += 1;
         self.wanted = Some(self.last);
         self.last
@@ -136,7 +139,7 @@ impl Loop {
         self.orchestrator = Some(url.clone());
         self.payment_trouble = None;
         let (params, network) = (self.options.work.params(), self.network.clone());
-        let number = self.starts.begin();
+        let number = self.starts.begin(params.clone());
         let peers = with.peers(&url);
         self.starts.tasks.spawn(async move {
             network.endings.settle_at(&peers, OWED_TIME).await;
@@ -224,6 +227,11 @@ impl Loop {
         self.probes = Probes::default();
         if let Some(capture) = &self.capture {
             capture.play();
+        }
+        // They may have changed while the job was started.
+        let params = self.options.work.params();
+        if params != self.starts.params {
+            self.set_params(params);
         }
     }
 

@@ -164,7 +164,7 @@ fn wrong_at_the_start(scene: &mut Scene) {
     let mut agent = payer(scene, &place, "Bearer wrong");
     wait(s(20));
     scene.holds("told", agent.has_said(&["credential"], agent.began));
-    scene.at_most("tries in 20 s", tries(&place) as u64, 20);
+    scene.at_most("tries in 20 s", tries(&place) as u64, 3);
     scene.holds("the agent runs", agent.runs());
     scene.at_most("jobs", place.jobs(), 0);
 }
