@@ -141,7 +141,7 @@ async fn what_has_worked_runs_in_the_place_of_what_is_refused() {
 }
 
 #[tokio::test]
-async fn the_environment_and_a_lost_file_are_refused_like_a_key() {
+async fn the_environment_a_lost_file_and_an_output_are_refused_like_a_key() {
     let (only, device) = (Sandbox::start(Options::default()).unwrap(), Device::new());
     let runs_for = |reason: &str| {
         let is_so = |s: &str| s.starts_with(OLD) && s.contains(reason) && s.contains("; live at ");
@@ -156,6 +156,9 @@ async fn the_environment_and_a_lost_file_are_refused_like_a_key() {
     let spoilt = device.start(&[], &[("LIVEPEER_EDGE_VIDEO_CODEC", "h264")]);
     runs_for("$LIVEPEER_EDGE_VIDEO_CODEC");
     stop(spoilt);
+    let taken = device.start(&["--output.path", device.file().to_str().unwrap()], &[]);
+    runs_for("is the same file as the configuration");
+    stop(taken);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@
 
 use std::time::Instant;
 
-use super::{Error, Settings, logger};
+use super::{Error, Settings, logger, output};
 use crate::config::io::load;
 use crate::config::{Kept, Purpose, Resolved};
 use crate::fault::chain;
@@ -39,7 +39,7 @@ pub struct Chosen {
 /// Chooses, and begins to log.
 pub fn choose(settings: &Settings) -> Result<Chosen, Error> {
     let kept = is_service().then(Kept::open).flatten();
-    let refused = match load(settings.file.as_deref(), settings.keys.clone(), Purpose::Run) {
+    let refused = match at_hand(settings) {
         Ok(resolved) => {
             logger::init(resolved.config.log);
             warn_of_removed(&resolved);
@@ -47,12 +47,16 @@ pub fn choose(settings: &Settings) -> Result<Chosen, Error> {
         }
         Err(error) => error,
     };
-    match kept.as_ref().and_then(|kept| Some((kept, kept.load()?))) {
-        None => Err(Error::Config(refused)),
+    let sound = |at: &Kept| {
+        let resolved = at.load()?.map_err(Error::Config);
+        Some(resolved.and_then(|resolved| with_output(resolved, settings)))
+    };
+    match kept.as_ref().and_then(|kept| Some((kept, sound(kept)?))) {
+        None => Err(refused),
         Some((kept, Err(error))) => {
             logger::init(log::LevelFilter::Info);
             log::warn!("{}, which worked last, is refused too: {}", kept.name(), chain(&error));
-            Err(Error::Config(refused))
+            Err(refused)
         }
         Some((at, Ok(resolved))) => {
             logger::init(resolved.config.log);
@@ -62,12 +66,28 @@ pub fn choose(settings: &Settings) -> Result<Chosen, Error> {
                 at.name()
             );
             warn_of_removed(&resolved);
-            let notice = Some(notice("the one that worked last", &refused.first()));
+            let notice = Some(notice("the one that worked last", &first(&refused)));
             // The agent says it as soon as it has opened the camera.
             Service::from_environment(Instant::now()).notice(notice.clone());
             Ok(Chosen { resolved, notice, kept })
         }
     }
+}
+
+fn at_hand(settings: &Settings) -> Result<Resolved, Error> {
+    let resolved = load(settings.file.as_deref(), settings.keys.clone(), Purpose::Run)?;
+    with_output(resolved, settings)
+}
+
+/// The configuration, if its output destroys nothing.
+fn with_output(resolved: Resolved, settings: &Settings) -> Result<Resolved, Error> {
+    output::check(&resolved.config, settings).map_err(Error::Output)?;
+    Ok(resolved)
+}
+
+/// One thing that is wrong, in one line.
+fn first(refused: &Error) -> String {
+    if let Error::Config(error) = refused { error.first() } else { chain(refused) }
 }
 
 /// What the status says while another configuration runs than the one at hand.
