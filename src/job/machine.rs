@@ -4,15 +4,17 @@
 //!          Found                Try                  Started
 //! ┌─────────┐    ┌───────────┐ Start ┌──────────┐  ok    ┌──────┐
 //! │ Finding ├───▶│ Selecting ├──────▶│ Starting ├───────▶│ Live │
-//! └─────────┘    └──┬─────▲──┘       └──┬───────┘  Run   └──┬───┘
-//!      ▲ wait over  │     │ refused     │                   │ lost, input over, stop
-//! ┌────┴────┐       │     ├─────────────┘                   ▼
-//! │ Waiting │◀──────┤     │ go on there or elsewhere   ┌─────────┐ Closed ┌───────┐
-//! └─────────┘ none  │     └────────────────────────────┤ Closing ├───────▶│ Ended │
-//!             left  └──────────────────────────────────┴────┬────┴───────▶└───────┘
-//!                                  ┌──────┐  camera gone    │
-//!                       Finding ◀──┤ Dark │◀────────────────┘
-//!                             back └──────┘
+//! └──▲──▲───┘    └──┬─────▲──┘       └──┬────▲──┘  Run   └──┬───┘
+//!    │  │ wait over │     │ refused     │    │              │ lost, input over, stop
+//!    │ ┌┴────────┐  │     ├─────────────┘    │              ▼
+//!    │ │ Waiting │◀─┤     │                  │ spare   ┌─────────┐ Closed ┌───────┐
+//!    │ └───▲─────┘  │ none left              └─────────┤ Closing ├───────▶│ Ended │
+//!    │     │        │ too much prepaid                 └─┬──┬────┘        └───────┘
+//!    │     └────────┴──── too many losses ───────────────┤  │ camera gone
+//!    ├──────────────────────────── no spare ─────────────┘  ▼
+//!    │                                                   ┌──────┐
+//!    └──────────────────────────── camera back ──────────┤ Dark │
+//!                                                        └──────┘
 //! ```
 //!
 //! | what is lost | `Recovery::Exit` | `Recovery::Retry` |
@@ -24,7 +26,7 @@
 //!
 //! An orchestrator that was left is suspended for a time that follows the cause; the good ones that were not tried
 //! are spares. While a job is live they are asked again now and then, as what they offer grows old; that costs
-//! nothing. One that refuses the model or its parameters is barred until these change.
+//! nothing. One that refuses the model or its parameters is barred until these change, or for minutes.
 //! Without a camera no job is started. A job that runs is kept for `hold`, then closed until the camera is back.
 //! Health (protocol.md, section 5): while live, an output segment and an event are due every 30 s.
 //!
