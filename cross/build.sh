@@ -53,6 +53,11 @@ if ((${#std[@]})); then
   "$rust/bin/cargo" fetch --locked --quiet --manifest-path "$library/sysroot/Cargo.toml"
 fi
 
+# No clock is earlier than the program; the date of the last commit is the same in each build of it.
+if date=$(git -C "$project" log -1 --format=%ct 2>/dev/null); then
+  variables+=("SOURCE_DATE_EPOCH=$date")
+fi
+
 # --- build -------------------------------------------------------------------------------------------
 output=$work/build-$arch
 mkdir -p "$output" "$place"/{rust,project,output,std,cargo/registry}

@@ -72,6 +72,8 @@ pub const ADDRESSES: usize = 8;
 /// Calls with short bodies under way, each a thread: to the candidates asked together, and to the signer, a
 /// discovery endpoint and the running job beside them.
 pub const CALLS: usize = CANDIDATES_AT_ONCE + 3;
+/// Peers for which the clock is doubted at most.
+pub const DOUBTS: usize = CANDIDATES;
 /// Certificates that stay pinned.
 pub const PINS: usize = 256;
 /// Certificates that are remembered of the hosts that one orchestrator names: four channels, a runner, and calls.

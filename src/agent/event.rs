@@ -8,6 +8,7 @@ use crate::agent::Change;
 use crate::agent::work::{Candidates, Job, With};
 use crate::clock::Look;
 use crate::fault::Failure;
+use crate::http::Late;
 use crate::http::Url;
 use crate::job::{JobError, JobEvent};
 use crate::media::MediaError;
@@ -78,8 +79,8 @@ pub(super) enum Event {
     SlateOpened(Result<Capture, MediaError>),
     /// The way to the network is to be looked at.
     Reading,
-    /// This machine's clock was looked at; whether a certificate was refused for its time.
-    Clock(Look, bool),
+    /// This machine's clock was looked at; whose certificates were refused for their time.
+    Clock(Look, Vec<Late>),
     /// A peer that could not be reached can be reached again.
     Reachable,
     /// There is another configuration.

@@ -329,7 +329,7 @@ impl Loop {
                 self.look_at_link(now);
                 return None;
             }
-            Event::Clock(look, was_refused) => return self.on_clock(look, was_refused),
+            Event::Clock(look, late) => return self.on_clock(look, late),
             Event::Reachable => job::Event::Reachable,
             Event::Output => {
                 self.on_output();

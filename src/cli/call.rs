@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::HeaderValue;
@@ -19,8 +20,8 @@ use crate::job::runner::{
     CallOptions, RunnerError, RunnerOptions, Runners, Single, call_path, find_runners,
 };
 use crate::orchestrator::{Mode, Wanted};
-use crate::session::Network;
 use crate::session::selection::Order;
+use crate::session::{Network, Policy};
 use crate::stop::Stop;
 use crate::words;
 
@@ -99,10 +100,13 @@ pub async fn run(config: Config, wish: Wish, mut stop: Stop) -> Result<(), Error
     let runner = config.runner.as_ref().ok_or(failed(CallError::NoApp))?;
     let options = wish.options().map_err(failed)?;
     let reach = Reach::new(&config).map_err(Error::Reach)?;
-    let trust = config.trust.clone();
-    let (state, payments) = (config.state_directory.as_deref(), reach.payments.clone());
-    let orchestrators = &reach.endpoints.orchestrators;
-    let network = Network::with_orchestrators(trust, state, payments, orchestrators);
+    let policy = Policy {
+        trust: config.trust.clone(),
+        state: config.state_directory.as_deref(),
+        configured: &reach.endpoints.orchestrators,
+        clock: Arc::default(),
+    };
+    let network = Network::under(policy, reach.payments.clone());
     let called = async {
         let mut answer = call(&config, &reach, &network, &runner.options, options).await?;
         copy(&mut answer).await

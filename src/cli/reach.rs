@@ -10,7 +10,8 @@ use prost::Message;
 
 use crate::agent::Finding;
 use crate::config::Config;
-use crate::http::io::{CaFileError, Client, service_client};
+use crate::http::WallClock;
+use crate::http::io::{CaFileError, Client, service_client_by};
 use crate::orchestrator::io::Finder;
 use crate::orchestrator::{Capability, Endpoints, Pipeline, TokenError, Wanted};
 use crate::payment::io::{SignerOptions, Signers};
@@ -63,20 +64,22 @@ pub(super) struct Reach {
 impl Reach {
     /// Reads the token, the authorities and the credentials that the configuration names.
     pub(super) fn new(config: &Config) -> Result<Self, ReachError> {
-        Self::keeping(config, None)
+        Self::keeping(config, None, &Arc::default())
     }
 
     /// The same after a change of the configuration. `signers` are those so far, which stay if they are to be set
-    /// up in the same way: what they said when they were asked last still holds.
+    /// up in the same way: what they said when they were asked last still holds. `clock` is one for the process.
     pub(super) fn keeping(
         config: &Config,
         signers: Option<Arc<Signers>>,
+        clock: &Arc<WallClock>,
     ) -> Result<Self, ReachError> {
         let access = &config.access;
         let token = access.token.as_ref().map(read).transpose().map_err(ReachError::NoToken)?;
         let endpoints =
             access.endpoints(&config.orchestrators, token.as_ref()).map_err(ReachError::Token)?;
-        let services = service_client(access.services.clone()).map_err(ReachError::Authorities)?;
+        let services = service_client_by(access.services.clone(), Arc::clone(clock));
+        let services = services.map_err(ReachError::Authorities)?;
         let payments = match endpoints.signers.is_empty() {
             true => None,
             false => {

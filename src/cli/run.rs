@@ -13,7 +13,7 @@
 //! Signers that are set up as before keep their pauses, so a reload does not ask them sooner.
 //!
 //! A configuration that is broken by then is reported in the log and, until it is mended, in the status; the one
-//! before it stays. What has worked ([`Proof`]) is kept for a start of the service with one that is refused.
+//! before it stays. What has worked (`Proof`) is kept for a start of the service with one that is refused.
 //!
 //! Does not: decide what a loss leads to; `job::Machine` does.
 
@@ -32,12 +32,13 @@ use crate::agent::{Agent, Change, Options, Place, Work};
 use crate::config::{Config, Kept, Purpose, Resolved, io::load};
 use crate::endings::io::Endings;
 use crate::fault::chain;
+use crate::http::WallClock;
 use crate::job::{JobOptions, Recovery};
 use crate::media::MediaError;
 use crate::payment::io::Signers;
 use crate::service::is_service;
 use crate::session::selection::{Pays, Rules};
-use crate::session::{Network, Payments};
+use crate::session::{Network, Payments, Policy};
 use crate::status::Status;
 use crate::stop::Stop;
 
@@ -46,7 +47,8 @@ use crate::stop::Stop;
 pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), Error> {
     let Chosen { resolved, notice, kept } = chosen;
     let config = &resolved.config;
-    let (place, payments) = place(config, None)?;
+    let clock = Arc::default();
+    let (place, payments) = place(config, None, &clock)?;
     // A device that nobody attends goes on without the output.
     let ends = |error: &MediaError| {
         config.recovery == Recovery::Exit || (is_unfit(error) && !is_service())
@@ -65,7 +67,7 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     // What runs in the place of a configuration that is refused is kept already.
     let proof = if notice.is_none() { Proof::AtOnce } else { Proof::Given };
     let running = Running { resolved, proof, kept };
-    let mut reloading = Reloading { running, settings, payments, outlet, tell, status };
+    let mut reloading = Reloading { running, settings, payments, clock, outlet, tell, status };
     let ended = tokio::select! {
         ended = agent.with_changes(changes).run(stop) => ended.map_err(Error::Agent),
         error = reloading.run() => Err(error),
@@ -83,13 +85,17 @@ fn is_unfit(error: &MediaError) -> bool {
 fn place(
     config: &Config,
     signers: Option<Arc<Signers>>,
+    clock: &Arc<WallClock>,
 ) -> Result<(Place, Option<Payments>), Error> {
-    let reach = Reach::keeping(config, signers).map_err(Error::Reach)?;
+    let reach = Reach::keeping(config, signers, clock).map_err(Error::Reach)?;
     let payments = reach.payments.clone();
-    let state = config.state_directory.as_deref();
-    let orchestrators = &reach.endpoints.orchestrators;
-    let network =
-        Network::with_orchestrators(config.trust.clone(), state, payments.clone(), orchestrators);
+    let policy = Policy {
+        trust: config.trust.clone(),
+        state: config.state_directory.as_deref(),
+        configured: &reach.endpoints.orchestrators,
+        clock: Arc::clone(clock),
+    };
+    let network = Network::under(policy, payments.clone());
     let params = config.job.params.clone();
     let work = match config.runner.clone() {
         Some(runner) => Work::Runner { options: runner.options, api: runner.api, params },
@@ -120,6 +126,7 @@ struct Reloading {
     running: Running,
     settings: Settings,
     payments: Option<Payments>,
+    clock: Arc<WallClock>,
     outlet: Outlet,
     tell: mpsc::Sender<Change>,
     status: Status,
@@ -190,7 +197,7 @@ impl Reloading {
         let payments = self.payments.as_ref().filter(|_| is_trusted_alike);
         let signers = payments.map(|payments| Arc::clone(&payments.signers));
         let has_moved = place_of(now) != place_of(&new);
-        let place = has_moved.then(|| place(&new, signers)).transpose();
+        let place = has_moved.then(|| place(&new, signers, &self.clock)).transpose();
         let outlet = match now.output == new.output {
             true => output::check(&new, &self.settings).map(|()| None).map_err(Error::Output),
             false => Outlet::open(&new, &self.settings, is_unfit).map(Some),

@@ -1,7 +1,17 @@
-//! Looks at this machine's clock and at what systemd says of it.
+//! Looks at this machine's clock, and asks who may know whether a time source has set it.
 //!
-//! systemd-timesyncd leaves a file once it has set the clock. Other time sources (chrony, ntpd, a GPS) tell the
-//! kernel alone, and `timedatectl` asks that.
+//! The kernel knows (`adjtimex(2)`, `STA_UNSYNC`), as every time source tells it: systemd-timesyncd, chrony, ntpd, that
+//! of busybox, PTP. But there is no safe call for it in std or in a crate that is kept up, and our own unit takes it
+//! away from us together with the calls that set the clock (`ProtectClock=`). So a program is asked that may ask it:
+//!
+//! | asked | where it is found | whom it asks |
+//! |---|---|---|
+//! | a file | systemd-timesyncd, from the first synchronisation after boot on | |
+//! | `timedatectl` | systemd, which asks for us also where the unit does not let us | the kernel |
+//! | `adjtimex` | busybox (Alpine, OpenWrt, Yocto), Debian's package | the kernel |
+//! | `chronyc` | chrony | chrony |
+//!
+//! The first that knows is believed.
 //!
 //! Does not: wait, or set the clock.
 
@@ -10,30 +20,43 @@ use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use super::Look;
+use super::answer;
 
 /// There from the first synchronisation after boot on (systemd-timesyncd.service(8)).
 const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 
-/// What the clock says now, and whether a time source has set it. Starts a short process where
-/// systemd-timesyncd has not set it: call it off the runtime.
+/// Reads whether the clock is synchronised out of what a program says.
+type Read = fn(&str) -> Option<bool>;
+
+/// The programs, each with its arguments. Debian's `adjtimex` wants to be told to print, that of busybox does nothing
+/// else.
+const PROGRAMS: [(&str, &[&str], Read); 4] = [
+    ("timedatectl", &["show", "--property=NTPSynchronized", "--value"], answer::of_timedatectl),
+    ("adjtimex", &["--print"], answer::of_adjtimex),
+    ("adjtimex", &[], answer::of_adjtimex),
+    ("chronyc", &["-c", "tracking"], answer::of_chronyc),
+];
+
+/// What the clock says now, and whether a time source has set it. Starts short processes where systemd-timesyncd has
+/// not set it: call it off the runtime.
 pub fn look() -> Look {
     Look { wall: SystemTime::now(), synchronised: synchronised(Path::new(SYNCHRONISED)) }
 }
 
 fn synchronised(file: &Path) -> Option<bool> {
-    if file.exists() { Some(true) } else { timedatectl("timedatectl") }
+    if file.exists() {
+        return Some(true);
+    }
+    PROGRAMS.iter().find_map(|(program, arguments, read)| ask(program, arguments, *read))
 }
 
-/// `NTPSynchronized` as the kernel has it; `None` without systemd.
-fn timedatectl(program: &str) -> Option<bool> {
+/// What `program` knows; `None` where it is not there, or does not know.
+fn ask(program: &str, arguments: &[&str], read: Read) -> Option<bool> {
     let mut command = Command::new(program);
-    command.args(["show", "--property=NTPSynchronized", "--value"]);
+    // Words and numbers as they are looked for.
+    command.args(arguments).env("LC_ALL", "C");
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    match output.stdout.trim_ascii() {
-        b"yes" => Some(true),
-        b"no" => Some(false),
-        _ => None,
-    }
+    read(&String::from_utf8_lossy(&output.stdout))
 }
 
 #[cfg(test)]
@@ -46,9 +69,12 @@ mod tests {
     }
 
     #[test]
-    fn without_systemd_nothing_is_known() {
-        assert_eq!(timedatectl("/nowhere/timedatectl"), None);
-        assert_eq!(timedatectl("true"), None);
+    fn a_program_that_is_not_there_or_says_nothing_knows_nothing() {
+        for program in ["/nowhere/timedatectl", "true", "false"] {
+            assert_eq!(ask(program, &[], answer::of_timedatectl), None, "{program}");
+        }
+        assert_eq!(ask("echo", &["yes"], answer::of_timedatectl), Some(true));
+        assert_eq!(ask("echo", &["  status: 64 (UNSYNC)"], answer::of_adjtimex), Some(false));
     }
 
     #[test]

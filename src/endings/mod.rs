@@ -49,14 +49,14 @@ impl End {
     /// The end as a line of the state file.
     fn line(&self) -> String {
         match self {
-            Self::Channel(url) => format!("channel {url}\n"),
-            Self::Session(url) => format!("session {url}\n"),
+            Self::Channel(url) => format!("channel {}\n", url.kept()),
+            Self::Session(url) => format!("session {}\n", url.kept()),
         }
     }
 
     fn parse(line: &str) -> Option<Self> {
         let (kind, url) = line.split_once(' ')?;
-        let url = Url::parse(url).ok()?;
+        let url = Url::parse_kept(url)?;
         match kind {
             "channel" => Some(Self::Channel(url)),
             "session" => Some(Self::Session(url)),
@@ -175,6 +175,7 @@ fn due(from: Instant) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Zone;
 
     fn channel(name: &str) -> End {
         End::Channel(Url::parse(&format!("https://o:8935/ai/trickle/{name}")).unwrap())
@@ -252,11 +253,21 @@ mod tests {
         let text = ledger.text();
         assert_eq!(
             text,
-            "channel https://o:8935/ai/trickle/a\nsession https://r:8935/apps/a/session/b/stop\n"
+            "channel https://o:8935/ai/trickle/a this-machine\nsession https://r:8935/apps/a/session/b/stop this-machine\n"
         );
         let (mut next, torn) = Ledger::parse(&text, now);
         assert_eq!((next.next(now, 1.0), torn), (Some(channel("a")), 0));
         assert_eq!(next.next(now, 1.0), Some(session("b")));
+    }
+
+    #[test]
+    fn an_end_leads_no_nearer_in_the_next_life_than_in_this_one() {
+        let mut ledger = Ledger::default();
+        let given = channel("a").url().clone().with_reach(Zone::Public);
+        let _ = ledger.owe(End::Channel(given));
+        let now = Instant::now();
+        let (mut next, _) = Ledger::parse(&ledger.text(), now);
+        assert_eq!(next.next(now, 1.0).unwrap().url().reach(), Zone::Public);
     }
 
     #[test]

@@ -10,10 +10,12 @@ mod service;
 mod sock_diag;
 mod tls;
 mod url;
+mod wall_clock;
 mod zone;
 
 pub use follow::{Giver, Stray, follow, follow_text, within_reach};
 pub use service::ServiceTrust;
-pub use tls::{CaVerdict, Distrust, Fingerprint, Judge, TlsPeer, WALL_CLOCK, WallClock};
+pub use tls::{CaVerdict, Distrust, Fingerprint, Judge, TlsPeer};
 pub use url::{Authority, Scheme, Url, UrlError};
+pub use wall_clock::{Late, WallClock};
 pub use zone::Zone;

@@ -3,6 +3,7 @@
 //! | for this host and port | accepted |
 //! |---|---|
 //! | a pin is given | the pinned certificate only, whatever an authority says |
+//! | no pin, and the clock is in doubt | nothing: what a chain says of its time counts always |
 //! | no pin | what an authority vouches for: one of an own file, or else one of the system |
 //!
 //! Unlike orchestrators, these see our credentials, so nothing is trusted on first use and no setting
@@ -37,7 +38,9 @@ impl Judge for ServiceTrust {
             (Some(wanted), _) => Err(Distrust::Pinned { wanted: *wanted, seen: *seen }),
             (None, CaVerdict::Valid) => Ok(()),
             (None, CaVerdict::Invalid(reason)) => Err(Distrust::NoService(reason.clone())),
-            (None, CaVerdict::WrongTime(reason)) => Err(Distrust::WrongTime(reason.clone())),
+            (None, CaVerdict::WrongTime(reason) | CaVerdict::Doubtful(reason)) => {
+                Err(Distrust::WrongTimeOfService(reason.clone()))
+            }
         }
     }
 }
@@ -65,7 +68,10 @@ mod tests {
         let pinned = || Err(Distrust::Pinned { wanted: OTHER, seen: OURS });
         check(None, CaVerdict::Valid, Ok(()));
         check(None, unknown(), Err(Distrust::NoService("unknown issuer".into())));
-        check(None, expired(), Err(Distrust::WrongTime("expired".into())));
+        let late = || Err(Distrust::WrongTimeOfService("expired".into()));
+        check(None, expired(), late());
+        check(None, CaVerdict::Doubtful("expired".into()), late());
+        check(Some(OURS), CaVerdict::Doubtful("expired".into()), Ok(()));
         check(Some(OURS), CaVerdict::Valid, Ok(()));
         check(Some(OURS), unknown(), Ok(()));
         check(Some(OURS), expired(), Ok(()));

@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -17,7 +17,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
-use crate::http::{Authority, Url};
+use crate::http::{Authority, Late, Url, WallClock};
 use crate::words;
 
 /// The SHA-256 of a certificate in DER form.
@@ -70,8 +70,10 @@ pub enum CaVerdict {
     Valid,
     /// It does not; the reason as rustls words it.
     Invalid(String),
-    /// It does, but a certificate is not valid at this machine's time.
+    /// It does, but a certificate is not valid at this machine's time. It would be at a time that can be the present.
     WrongTime(String),
+    /// The same, where the clock says nothing of this peer.
+    Doubtful(String),
 }
 
 /// Why a certificate was refused.
@@ -102,6 +104,8 @@ pub enum Distrust {
     },
     /// The certificate is not valid at this machine's time: perhaps its clock is wrong.
     WrongTime(String),
+    /// The same of a signer or a discovery endpoint, none of which is believed without a clock.
+    WrongTimeOfService(String),
 }
 
 impl fmt::Display for Distrust {
@@ -128,6 +132,10 @@ impl fmt::Display for Distrust {
             Self::WrongTime(reason) => {
                 write!(f, "certificate is not valid now ({reason}); check this machine's clock")
             }
+            Self::WrongTimeOfService(reason) => write!(
+                f,
+                "certificate is not valid now ({reason}); check this machine's clock, or pin the certificate in services.pins, which needs no clock"
+            ),
         }
     }
 }
@@ -146,70 +154,46 @@ pub trait Judge: fmt::Debug + Send + Sync {
     ) -> Result<(), Distrust>;
 }
 
-/// This machine's clock, as far as certificates are concerned: there is one, whoever asks.
-pub static WALL_CLOCK: WallClock =
-    WallClock { is_disbelieved: AtomicBool::new(false), has_refused: AtomicBool::new(false) };
-
-/// Whether the time of day is believed. Nothing but certificates needs it.
-#[derive(Debug)]
-pub struct WallClock {
-    is_disbelieved: AtomicBool,
-    has_refused: AtomicBool,
-}
-
-impl WallClock {
-    /// Whether what a certificate says of its time counts for nothing now.
-    pub fn is_disbelieved(&self) -> bool {
-        self.is_disbelieved.load(Ordering::Relaxed)
-    }
-
-    /// From now on, a chain that is good but for its time is good, or not.
-    pub fn disbelieve(&self, is_disbelieved: bool) {
-        self.is_disbelieved.store(is_disbelieved, Ordering::Relaxed);
-    }
-
-    /// Whether a certificate was refused for its time since this was asked last.
-    pub fn take_refusal(&self) -> bool {
-        self.has_refused.swap(false, Ordering::Relaxed)
-    }
-}
-
 /// Times that are tried until a chain that is good but for its time is known as such: one for each certificate.
 const TIMES: usize = 4;
 
-/// What authorities say. A certificate whose time is wrong is looked at again at a time that it names, so that
-/// a wrong clock excuses nothing else.
-fn verdict<T>(
-    verify: impl Fn(UnixTime) -> Result<T, rustls::Error>,
-    mut now: UnixTime,
+/// What authorities say. It is not earlier than `newest`, whatever the clock says. A certificate whose time is wrong is
+/// looked at again from that time on, so that a wrong clock excuses nothing else, and no chain that has ended.
+fn verdict(
+    verify: impl Fn(UnixTime) -> Result<(), rustls::Error>,
+    now: UnixTime,
+    newest: UnixTime,
 ) -> CaVerdict {
-    let mut wrong_time = None;
+    let shown = |error: &rustls::Error| words::shown(&error.to_string());
+    let reason = match verify(now.max(newest)) {
+        Ok(()) => return CaVerdict::Valid,
+        Err(error) if valid_from(&error).is_some() || is_expired(&error) => shown(&error),
+        Err(error) => return CaVerdict::Invalid(shown(&error)),
+    };
+    let mut time = newest;
     for _ in 0..TIMES {
-        let error = match (verify(now), wrong_time) {
-            (Ok(_), None) => return CaVerdict::Valid,
-            (Ok(_), Some(reason)) => return CaVerdict::WrongTime(reason),
-            (Err(error), before) => {
-                let reason = words::shown(&error.to_string());
-                let Some(time) = valid_time(&error) else { return CaVerdict::Invalid(reason) };
-                now = time;
-                before.unwrap_or(reason)
-            }
-        };
-        wrong_time = Some(error);
+        match verify(time) {
+            Ok(()) => return CaVerdict::WrongTime(reason),
+            Err(error) => match valid_from(&error).filter(|from| *from > time) {
+                Some(from) => time = from,
+                None => return CaVerdict::Invalid(shown(&error)),
+            },
+        }
     }
     CaVerdict::Invalid("its certificates are not valid at the same time".to_owned())
 }
 
-/// A time at which the certificate that this error is about is valid, if it is about time.
-fn valid_time(error: &rustls::Error) -> Option<UnixTime> {
+/// From when on the certificate is valid that this error is about, if it is not yet.
+fn valid_from(error: &rustls::Error) -> Option<UnixTime> {
     let rustls::Error::InvalidCertificate(error) = error else { return None };
-    if let CertificateError::NotValidYetContext { not_before, .. } = error {
-        return Some(*not_before);
-    }
-    if let CertificateError::ExpiredContext { not_after, .. } = error {
-        return Some(*not_after);
-    }
-    None
+    let CertificateError::NotValidYetContext { not_before, .. } = error else { return None };
+    Some(*not_before)
+}
+
+fn is_expired(error: &rustls::Error) -> bool {
+    use CertificateError::{Expired, ExpiredContext};
+    let rustls::Error::InvalidCertificate(error) = error else { return false };
+    matches!(error, Expired | ExpiredContext { .. })
 }
 
 /// A rustls verifier for one peer.
@@ -218,6 +202,7 @@ pub struct TlsPeer {
     peer: Authority,
     under: Option<Authority>,
     judge: Arc<dyn Judge>,
+    clock: Arc<WallClock>,
     ca: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
@@ -227,11 +212,40 @@ impl TlsPeer {
     pub fn new(
         url: &Url,
         judge: Arc<dyn Judge>,
+        clock: Arc<WallClock>,
         ca: Option<Arc<WebPkiServerVerifier>>,
         provider: Arc<CryptoProvider>,
     ) -> Self {
         let (peer, under) = (url.authority().clone(), url.under().cloned());
-        Self { peer, under, judge, ca, provider }
+        Self { peer, under, judge, clock, ca, provider }
+    }
+}
+
+impl TlsPeer {
+    /// What authorities say, and what that says of the time.
+    fn ask_authorities(
+        &self,
+        verify: impl Fn(UnixTime) -> Result<(), rustls::Error>,
+        now: UnixTime,
+    ) -> CaVerdict {
+        let newest = self.clock.newest();
+        let mut verdict = verdict(&verify, now, newest);
+        if let CaVerdict::WrongTime(reason) = &verdict {
+            if self.clock.is_doubted(&self.peer) {
+                verdict = CaVerdict::Doubtful(reason.clone());
+            }
+        }
+        if verdict == CaVerdict::Valid && now >= newest {
+            self.clock.settle(&self.peer);
+        }
+        if let CaVerdict::Valid | CaVerdict::Doubtful(_) = verdict {
+            // At the beginning of all time, it is not valid yet, and says when it was signed.
+            let beginning = verify(UnixTime::since_unix_epoch(Duration::ZERO));
+            if let Some(signed) = beginning.err().as_ref().and_then(valid_from) {
+                self.clock.saw(signed);
+            }
+        }
+        verdict
     }
 }
 
@@ -247,17 +261,12 @@ impl ServerCertVerifier for TlsPeer {
         let verdict = match &self.ca {
             None => CaVerdict::Invalid("this machine has no list of authorities".to_owned()),
             Some(ca) => {
-                let at = |now| {
+                let verify = |time| {
                     let name = server_name;
-                    ca.verify_server_cert(end_entity, intermediates, name, ocsp_response, now)
+                    ca.verify_server_cert(end_entity, intermediates, name, ocsp_response, time)
+                        .map(drop)
                 };
-                let verdict = verdict(at, now);
-                let is_about_time = matches!(verdict, CaVerdict::WrongTime(_));
-                if is_about_time && WALL_CLOCK.is_disbelieved() {
-                    CaVerdict::Valid
-                } else {
-                    verdict
-                }
+                self.ask_authorities(verify, now)
             }
         };
         match self.judge.judge(
@@ -268,8 +277,10 @@ impl ServerCertVerifier for TlsPeer {
         ) {
             Ok(()) => Ok(ServerCertVerified::assertion()),
             Err(distrust) => {
-                if let Distrust::WrongTime(_) = distrust {
-                    WALL_CLOCK.has_refused.store(true, Ordering::Relaxed);
+                let of_service = matches!(distrust, Distrust::WrongTimeOfService(_));
+                if of_service || matches!(distrust, Distrust::WrongTime(_)) {
+                    let peer = self.peer.clone();
+                    self.clock.on_late(Late { peer, may_be_doubted: !of_service });
                 }
                 Err(CertificateError::Other(OtherError(Arc::new(distrust))).into())
             }
@@ -312,5 +323,59 @@ mod tests {
         assert_eq!(Fingerprint::parse(&hex.to_uppercase()), Some(print));
         assert_eq!(Fingerprint::parse(&hex[1..]), None);
         assert_eq!(Fingerprint::parse(&hex.replace('b', "g")), None);
+    }
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    /// A chain of certificates, each valid from one time to another, as webpki looks at them in turn.
+    fn chain(
+        certificates: &'static [(u64, u64)],
+        is_good: bool,
+    ) -> impl Fn(UnixTime) -> Result<(), rustls::Error> {
+        move |time| {
+            for (from, until) in certificates.iter().copied() {
+                let error = if time < at(from) {
+                    CertificateError::NotValidYetContext { time, not_before: at(from) }
+                } else if time > at(until) {
+                    CertificateError::ExpiredContext { time, not_after: at(until) }
+                } else {
+                    continue;
+                };
+                return Err(error.into());
+            }
+            if is_good { Ok(()) } else { Err(CertificateError::UnknownIssuer.into()) }
+        }
+    }
+
+    /// What is said of a chain at this time, where 1000 is known to be past.
+    #[track_caller]
+    fn check(certificates: &'static [(u64, u64)], now: u64, expected: &str) {
+        let said = |is_good| match verdict(chain(certificates, is_good), at(now), at(1000)) {
+            CaVerdict::Valid => "valid",
+            CaVerdict::Invalid(_) => "invalid",
+            CaVerdict::WrongTime(_) => "wrong time",
+            CaVerdict::Doubtful(_) => "doubtful",
+        };
+        assert_eq!(said(true), expected, "{certificates:?} at {now}");
+        assert_eq!(said(false), "invalid", "no time makes a bad chain good");
+    }
+
+    #[test]
+    fn a_chain_is_judged_at_times_that_can_be_the_present() {
+        check(&[(900, 2000), (500, 5000)], 1500, "valid");
+        // The clock stands before what is known to be past.
+        check(&[(900, 2000), (500, 5000)], 5, "valid");
+        check(&[(1100, 2000), (500, 5000)], 5, "wrong time");
+        check(&[(1100, 2000), (1200, 5000)], 1050, "wrong time");
+        // It may be ahead, and the chain still valid.
+        check(&[(900, 2000), (500, 5000)], 9999, "wrong time");
+        // What ended before what is known to be past has ended.
+        for now in [5, 700, 1500, 9999] {
+            check(&[(500, 950), (400, 5000)], now, "invalid");
+            check(&[(900, 2000), (400, 950)], now, "invalid");
+        }
+        check(&[(1100, 1200), (1300, 5000)], 1150, "invalid");
     }
 }

@@ -243,6 +243,24 @@ impl Url {
         self.under.as_deref()
     }
 
+    /// Itself with what it may do, for a file; see [`Url::parse_kept`].
+    pub fn kept(&self) -> String {
+        let under = self.under.as_ref().map(|under| format!(" {under}")).unwrap_or_default();
+        format!("{self} {}{under}", self.reach.as_str())
+    }
+
+    /// Reads what [`Url::kept`] wrote. A URL alone may lead to the Internet only.
+    pub fn parse_kept(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let url = Self::parse(words.next()?).ok()?;
+        let reach = words.next().map_or(Some(Zone::Public), Zone::parse)?;
+        let under = match words.next() {
+            Some(under) => Some(Self::parse(&format!("https://{under}")).ok()?.authority),
+            None => None,
+        };
+        words.next().is_none().then(|| url.with_reach(reach).with_under(under))
+    }
+
     /// The same URL, which may lead as near as `other`, and belongs to the same orchestrator.
     #[must_use]
     pub fn with_rights_of(self, other: &Self) -> Self {
@@ -357,6 +375,26 @@ mod tests {
             "https://a,b:1",
         ] {
             check(bad, Err(UrlError::Malformed(bad.into())));
+        }
+    }
+
+    #[test]
+    fn a_url_is_kept_with_what_it_may_do() {
+        let orchestrator = Url::parse("https://[fd00::1]:8935").expect("a URL");
+        let url = Url::parse("https://c.example:1/x").expect("a URL");
+        let given = url.clone().with_reach(Zone::Private);
+        let given = given.with_under(Some(orchestrator.authority().clone()));
+        assert_eq!(given.kept(), "https://c.example:1/x private [fd00::1]:8935");
+        for url in [url, given] {
+            let read = Url::parse_kept(&url.kept()).expect("as it was written");
+            assert_eq!((&read, read.reach(), read.under()), (&url, url.reach(), url.under()));
+        }
+        let bare = Url::parse_kept("https://c.example:1/x").expect("a URL");
+        assert_eq!(bare.reach(), Zone::Public);
+        for bad in
+            ["", "x private", "https://c/x near", "https://c/x public a b", "https://c/x public ?"]
+        {
+            assert_eq!(Url::parse_kept(bad), None, "{bad}");
         }
     }
 

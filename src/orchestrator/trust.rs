@@ -11,7 +11,8 @@
 //! | `insecure` | accept | accept | accept | accept | accept |
 //!
 //! Under `tofu` it is remembered that an authority vouched. A chain that is good but for its time makes no difference to
-//! that: under follow it is accepted, under refuse it is refused as such.
+//! that: under follow it is accepted; under refuse, and under `ca`, it is refused as such, until the clock is doubted
+//! for this peer.
 //!
 //! Does not: read or write the state directory (`io::PinFile` does), and does not check signatures: the
 //! verifier in `http` always does.
@@ -94,7 +95,7 @@ impl Trust {
         match &self.options {
             TrustOptions::Insecure => Judgement::Accept,
             TrustOptions::Ca => match ca {
-                CaVerdict::Valid => Judgement::Accept,
+                CaVerdict::Valid | CaVerdict::Doubtful(_) => Judgement::Accept,
                 CaVerdict::Invalid(reason) => {
                     Judgement::Refuse(Distrust::NoAuthority(reason.clone()))
                 }
@@ -140,9 +141,9 @@ fn by_first_use(
 ) -> Judgement {
     let refuses = on_change == OnChange::Refuse;
     match (known, ca) {
-        (Some(Known::Vouched), CaVerdict::Valid) => Judgement::Accept,
+        (Some(Known::Vouched), CaVerdict::Valid | CaVerdict::Doubtful(_)) => Judgement::Accept,
         (Some(Known::Pinned(_)) | None, CaVerdict::Valid) => Judgement::Keep(Known::Vouched),
-        (None, CaVerdict::Invalid(_) | CaVerdict::WrongTime(_)) => {
+        (None, CaVerdict::Invalid(_) | CaVerdict::WrongTime(_) | CaVerdict::Doubtful(_)) => {
             Judgement::Keep(Known::Pinned(*seen))
         }
         (Some(Known::Pinned(pinned)), _) if pinned == *seen => Judgement::Accept,
@@ -236,6 +237,11 @@ mod tests {
         // Whoever follows changes follows this too, and forgets nothing for it.
         check(follow(), Some(Known::Vouched), late(), Judgement::Accept);
         check(refuse(), None, late(), Judgement::Keep(Known::Pinned(NEW)));
+        let doubtful = || CaVerdict::Doubtful("expired".into());
+        check(TrustOptions::Ca, None, doubtful(), Judgement::Accept);
+        check(refuse(), Some(Known::Vouched), doubtful(), Judgement::Accept);
+        let other = Distrust::Pinned { wanted: OLD, seen: NEW };
+        check(refuse(), Some(Known::Pinned(OLD)), doubtful(), Judgement::Refuse(other));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use prost::Message;
 use crate::capacity::CALL_TIME;
 use crate::endings::io::Endings;
 use crate::http::io::{Answer, Call, Client, Connector};
-use crate::http::{Giver, Url, Zone, follow};
+use crate::http::{Giver, Url, WallClock, Zone, follow};
 use crate::orchestrator::io::{FetchedInfo, PinFile, fetch_info};
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use crate::orchestrator::{Capability, TrustOptions};
@@ -45,23 +45,32 @@ pub struct Payments {
     pub options: PaymentOptions,
 }
 
+/// Whom a network believes.
+#[derive(Debug, Clone)]
+pub struct Policy<'a> {
+    /// Which certificates.
+    pub trust: TrustOptions,
+    /// Where what is known of them is kept.
+    pub state: Option<&'a Path>,
+    /// The orchestrators of the configuration: what is known of them is never forgotten for others.
+    pub configured: &'a [Url],
+    /// What is known of this machine's clock.
+    pub clock: Arc<WallClock>,
+}
+
 impl Network {
     /// A network under `trust`, with pins kept in `state`, if there is such a directory. The ends that jobs owe are
     /// kept in memory; a program that runs for long puts [`Endings::open`] in their place.
     pub fn new(trust: TrustOptions, state: Option<&Path>, payments: Option<Payments>) -> Self {
-        Self::with_orchestrators(trust, state, payments, &[])
+        let clock = Arc::default();
+        Self::under(Policy { trust, state, configured: &[], clock }, payments)
     }
 
-    /// The same, where these orchestrators are named by the configuration: what is known of their certificates is
-    /// never forgotten for others.
-    pub fn with_orchestrators(
-        trust: TrustOptions,
-        state: Option<&Path>,
-        payments: Option<Payments>,
-        configured: &[Url],
-    ) -> Self {
+    /// A network under `policy`.
+    pub fn under(policy: Policy<'_>, payments: Option<Payments>) -> Self {
+        let Policy { trust, state, configured, clock } = policy;
         let judge = Arc::new(PinFile::open(trust, state, configured));
-        let connector = Arc::new(Connector::new(judge));
+        let connector = Arc::new(Connector::by(judge, clock));
         let client = Client::new(Arc::clone(&connector));
         Self { endings: Endings::in_memory(client.clone()), client, connector, payments }
     }

@@ -9,6 +9,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use livepeer_edge::sandbox::{Certificate, Options, Role};
+use rcgen::KeyPair;
+use rustls::pki_types::CertificateDer;
 
 use crate::peers::Authority;
 use crate::rig::place::Place;
@@ -26,7 +28,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "clock in 1970 at boot (ca)",
-        must: "told as clock not synchronised; waits 60 s for it, then goes on without, with a warning; who has another's name, or an unknown authority, is refused still",
+        must: "told as clock not synchronised; waits 60 s for it, then goes on without, with a warning; who has another's name, an unknown authority, or a certificate that ended in 2015, is refused still",
         seconds: 85,
         play: boots_in_1970_with_ca,
     },
@@ -82,6 +84,8 @@ struct Places {
     misnamed: Place,
     /// Its certificate is an unknown authority's.
     strange: Place,
+    /// Its certificate ended in 2015.
+    ended: Place,
 }
 
 impl Places {
@@ -89,16 +93,16 @@ impl Places {
         let (known, unknown) = (Authority::new("known"), Authority::new("unknown"));
         let authorities = scene.path("authorities.pem");
         fs::write(&authorities, known.pem()).unwrap();
-        let place = |authority: &Authority, name| {
-            let (certificate, key) = authority.sign(&[name]);
+        let place = |(certificate, key): (CertificateDer<'_>, KeyPair)| {
             let certificate = Certificate { der: certificate.to_vec(), key: key.serialize_der() };
             Place::with(Options { certificate: Some(certificate), ..Options::default() })
         };
         Self {
             authorities,
-            good: place(&known, "127.0.0.1"),
-            misnamed: place(&known, "elsewhere.example"),
-            strange: place(&unknown, "127.0.0.1"),
+            good: place(known.sign(&["127.0.0.1"])),
+            misnamed: place(known.sign(&["elsewhere.example"])),
+            strange: place(unknown.sign(&["127.0.0.1"])),
+            ended: place(known.sign_ended(&["127.0.0.1"])),
         }
     }
 
@@ -112,7 +116,7 @@ impl Places {
 
 fn boots_in_1970_with_ca(scene: &mut Scene) {
     let places = Places::new(scene);
-    let urls = [&places.misnamed, &places.strange, &places.good].map(Place::url);
+    let urls = [&places.misnamed, &places.strange, &places.ended, &places.good].map(Place::url);
     let job = places.job(scene, &urls.each_ref().map(String::as_str));
     let Some((mut agent, _)) = under_clock(scene, job, IN_1970) else {
         return scene.lacks(NO_FAKETIME);
@@ -131,11 +135,12 @@ fn boots_in_1970_with_ca(scene: &mut Scene) {
         .any(|line| line.starts_with("WARN") && line.contains(GOES_ON));
     scene.holds("with a warning", is_warning);
     scene.holds("2 s of frames", places.good.more_frames(48, s(10)).is_some());
-    // From the warning on, no certificate was refused for its time.
+    // From the warning on, no certificate that can be valid was refused for its time.
     let since = warned.unwrap_or(agent.began);
     for (who, place, reason) in [
         ("another's name", &places.misnamed, "not valid for name"),
         ("an unknown authority", &places.strange, "UnknownIssuer"),
+        ("what ended in 2015", &places.ended, "expired"),
     ] {
         let address = place.address().to_string();
         let refused = agent.said_since(since).iter().any(|line| {

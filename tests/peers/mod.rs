@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -94,11 +95,29 @@ impl Authority {
         format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
     }
 
-    /// A certificate for these names and addresses, valid from the year 2026 on, and its key.
+    /// A certificate for these names and addresses, valid since an hour ago, and its key.
     pub(crate) fn sign(&self, names: &[&str]) -> (CertificateDer<'static>, KeyPair) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let since = date_time_ymd(1970, 1, 1) + (now - Duration::from_secs(3600));
+        self.sign_with(names, |params| params.not_before = since)
+    }
+
+    /// The same, valid from the year 2012 to the year 2015.
+    pub(crate) fn sign_ended(&self, names: &[&str]) -> (CertificateDer<'static>, KeyPair) {
+        self.sign_with(names, |params| {
+            params.not_before = date_time_ymd(2012, 1, 1);
+            params.not_after = date_time_ymd(2015, 1, 1);
+        })
+    }
+
+    fn sign_with(
+        &self,
+        names: &[&str],
+        set: impl FnOnce(&mut CertificateParams),
+    ) -> (CertificateDer<'static>, KeyPair) {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
-        params.not_before = date_time_ymd(2026, 1, 1);
+        set(&mut params);
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.issuer).unwrap().into(), key)
     }

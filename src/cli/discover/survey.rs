@@ -85,7 +85,9 @@ impl Judge for Survey {
             (Judgement::Changed { .. }, _, _) => Certificate::Changed,
             (Judgement::Accept, TrustOptions::Insecure, _) => Certificate::Unchecked,
             (Judgement::Accept, TrustOptions::Pin(_), _) => Certificate::Pinned,
-            (Judgement::Accept, _, CaVerdict::Valid) => Certificate::Authority,
+            (Judgement::Accept, _, CaVerdict::Valid | CaVerdict::Doubtful(_)) => {
+                Certificate::Authority
+            }
             (Judgement::Accept, _, _) => Certificate::Pinned,
         };
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(peer.clone(), certificate);

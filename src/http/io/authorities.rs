@@ -10,8 +10,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::http::ServiceTrust;
 use crate::http::io::{Client, Connector};
+use crate::http::{ServiceTrust, WallClock};
 
 /// A file of authorities cannot be used.
 #[derive(Debug)]
@@ -35,11 +35,19 @@ impl std::error::Error for CaFileError {}
 
 /// Makes calls to signers and discovery endpoints under their own policy of trust.
 pub fn service_client(trust: ServiceTrust) -> Result<Client, CaFileError> {
+    service_client_by(trust, Arc::default())
+}
+
+/// The same with what is known of this machine's clock.
+pub fn service_client_by(
+    trust: ServiceTrust,
+    clock: Arc<WallClock>,
+) -> Result<Client, CaFileError> {
     let roots = trust.ca_file.as_deref().map(read).transpose()?;
-    let judge = Arc::new(trust);
+    let connector = Connector::by(Arc::new(trust), clock);
     let connector = match roots {
-        Some(roots) => Connector::with_authorities(judge, roots),
-        None => Connector::new(judge),
+        Some(roots) => connector.with_authorities(roots),
+        None => connector,
     };
     Ok(Client::new(Arc::new(connector)))
 }

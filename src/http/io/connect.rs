@@ -27,7 +27,7 @@ use crate::http::io::ConnectError;
 use crate::http::io::lookup::Lookups;
 use crate::http::io::tls_settings::TlsSettings;
 use crate::http::io::tuning::Tuning;
-use crate::http::{Judge, Scheme, Url, Zone, within_reach};
+use crate::http::{Judge, Scheme, Url, WallClock, Zone, within_reach};
 
 /// The protocol offered in the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,8 +50,13 @@ pub struct Connector {
 impl Connector {
     /// Connections that `judge` decides about.
     pub fn new(judge: Arc<dyn Judge>) -> Self {
+        Self::by(judge, Arc::default())
+    }
+
+    /// The same with what is known of this machine's clock.
+    pub fn by(judge: Arc<dyn Judge>, clock: Arc<WallClock>) -> Self {
         Self {
-            tls: TlsSettings::new(judge),
+            tls: TlsSettings::new(judge, clock),
             lookups: Lookups::new(),
             send_buffer: AtomicU32::new(SEND_BUFFER),
             tuning: Tuning::default(),
@@ -75,10 +80,14 @@ impl Connector {
         self.lookups.clone()
     }
 
-    /// Connections that `judge` decides about, with `roots` in the place of this system's authorities.
-    pub(super) fn with_authorities(judge: Arc<dyn Judge>, roots: RootCertStore) -> Self {
-        let tls = TlsSettings::with_authorities(Arc::clone(&judge), roots);
-        Self { tls, ..Self::new(judge) }
+    /// The same connections, with `roots` in the place of this system's authorities.
+    pub(super) fn with_authorities(self, roots: RootCertStore) -> Self {
+        Self { tls: self.tls.with_authorities(roots), ..self }
+    }
+
+    /// What is known of this machine's clock.
+    pub fn clock(&self) -> &Arc<WallClock> {
+        self.tls.clock()
     }
 
     /// Opens a connection for a stream to the host and port of `url`.

@@ -18,7 +18,7 @@ mod tls_link;
 mod tls_settings;
 mod tuning;
 
-pub use authorities::{CaFileError, service_client};
+pub use authorities::{CaFileError, service_client, service_client_by};
 pub use call::{Answer, Call, CallError, Client};
 pub use congestion::Congestion;
 pub use connect::{Alpn, Connector, Stream};

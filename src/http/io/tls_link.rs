@@ -15,6 +15,7 @@ use ureq::unversioned::transport::{
     TransportAdapter,
 };
 
+use crate::http::WallClock;
 use crate::http::io::agents::{BUFFER, Right};
 use crate::http::io::{Alpn, ConnectError, Connector};
 
@@ -40,6 +41,8 @@ impl<In: Transport> Link<In> for TlsLink {
         let carry = |error: ConnectError| ureq::Error::Io(io::Error::other(error));
         let url = self.right.url(details.uri)?;
         let peer = url.authority();
+        let clock = Arc::clone(self.connector.clock());
+        let epoch = clock.epoch();
         let (config, name) = self.connector.tls().of(&url, Alpn::Http1).map_err(carry)?;
         let mut tls = ClientConnection::new(config, name)
             .map_err(|error| carry(ConnectError::Tls(peer.clone(), error.to_string())))?;
@@ -51,13 +54,17 @@ impl<In: Transport> Link<In> for TlsLink {
                 .map_err(|error| carry(ConnectError::from_tls(peer, Alpn::Http1, error)))?;
         }
         let buffers = LazyBuffers::new(BUFFER, BUFFER);
-        Ok(Some(Either::B(TlsTransport { buffers, stream: StreamOwned::new(tls, socket) })))
+        let stream = StreamOwned::new(tls, socket);
+        Ok(Some(Either::B(TlsTransport { buffers, stream, clock, epoch })))
     }
 }
 
 pub(super) struct TlsTransport {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
+    clock: Arc<WallClock>,
+    /// When the peer was judged.
+    epoch: u64,
 }
 
 impl fmt::Debug for TlsTransport {
@@ -86,7 +93,8 @@ impl Transport for TlsTransport {
     }
 
     fn is_open(&mut self) -> bool {
-        self.stream.sock.get_mut().is_open()
+        // Who is believed has not changed since.
+        self.epoch == self.clock.epoch() && self.stream.sock.get_mut().is_open()
     }
 
     fn is_tls(&self) -> bool {
