@@ -103,6 +103,16 @@ fn one_problem_is_one_line_and_many_are_all_shown() {
 }
 
 #[test]
+fn a_variable_that_no_key_has_is_refused() {
+    for name in ["LIVEPEER_EDGE_FPS", "livepeer_edge_video_fps"] {
+        let output = edge(&["devices"], &[(name, "12")]);
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        let expected = format!("error: ${name}: no such key; is LIVEPEER_EDGE_VIDEO_FPS meant?\n");
+        assert_eq!((output.status.code(), stderr), (Some(2), expected));
+    }
+}
+
+#[test]
 fn a_missing_file_is_named_with_its_cause_once() {
     let expected = "error: cannot read configuration /nowhere/a.toml: No such file or directory";
     check(&["run", "--config", "/nowhere/a.toml"], 2, "", expected);

@@ -380,7 +380,7 @@ fn texts_that_cannot_be_names_are_refused() {
     );
     check(
         "source.path = ['a']",
-        &["camera.toml:3: source.path: found a list; allowed: path of a file"],
+        &["camera.toml:3: source.path: found a list; allowed: path or file:// URL of a file"],
     );
 }
 
@@ -551,6 +551,20 @@ fn credentials_in_a_url_are_refused_and_not_repeated() {
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(!problems[0].contains("hunter2"), "{problems:?}");
     }
+}
+
+#[test]
+fn a_variable_with_a_wrong_name_is_refused_with_the_right_one() {
+    for name in ["LIVEPEER_EDGE_FPS", "livepeer_edge_video_fps"] {
+        let problems = resolve(&layers("", &[(name, "11")], &[]), Purpose::Demo);
+        let expected = format!("${name}: no such key; is LIVEPEER_EDGE_VIDEO_FPS meant?");
+        assert_eq!(shown(&problems.expect_err("wrong")), [expected]);
+    }
+    // One that a key names as the place of a secret.
+    let text =
+        "[source]\nkind = 'rtsp'\nurl = 'rtsp://cam/1'\ncredential = 'env:LIVEPEER_EDGE_CAM'";
+    let environment = [("LIVEPEER_EDGE_CAM", "me:secret")];
+    assert!(resolve(&layers(text, &environment, &[]), Purpose::Demo).is_ok());
 }
 
 #[test]

@@ -179,10 +179,14 @@ fn the_test_picture_comes_back_frame_by_frame() {
 #[test]
 fn a_film_comes_back_whole_and_ends_the_demo() {
     let film = film("a film, 'so' to say.mp4", 72);
-    let (summary, segments, _) = demo(&["--source", &format!("file:{}", film.display())]);
-    assert_eq!((summary.captured, summary.returned), (72, 72), "{summary:?}");
-    assert_eq!(steps(&segments), [1; 71]);
-    check_decodes_alone(&segments);
+    let path = film.to_str().unwrap();
+    let url = format!("file://{}", path.replace(' ', "%20").replace('\'', "%27"));
+    for source in [&format!("file:{path}"), path, &url] {
+        let (summary, segments, _) = demo(&["--source", source]);
+        assert_eq!((summary.captured, summary.returned), (72, 72), "{source}: {summary:?}");
+        assert_eq!(steps(&segments), [1; 71]);
+        check_decodes_alone(&segments);
+    }
 }
 
 #[test]

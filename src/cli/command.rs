@@ -132,7 +132,7 @@ impl Flag {
 const SOURCE: Flag = Flag {
     name: "source",
     value: "SOURCE",
-    what: "test, auto, libcamera, nvargus, file:PATH, v4l2:DEVICE, rtsp://HOST/PATH or pipeline:FRAGMENT.",
+    what: "test, auto, libcamera, nvargus, PATH, file:PATH, v4l2:DEVICE, rtsp://HOST/PATH or pipeline:FRAGMENT.",
 };
 const CONFIG: Flag = Flag { name: "config", value: "FILE", what: "The configuration, in TOML." };
 

@@ -25,6 +25,7 @@ pub mod run;
 pub mod sandbox;
 mod setup;
 mod signals;
+mod source;
 pub mod stderr;
 mod trust;
 

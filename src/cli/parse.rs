@@ -10,6 +10,7 @@ use std::time::Duration;
 use lexopt::Arg;
 
 use super::command::{Command, Flag, NEED_SANDBOX, Row, Settings, Topic, rows};
+use super::source::source_keys;
 
 /// Where the sandbox listens if nothing is said: an orchestrator's port, for this machine only.
 const SANDBOX_ADDRESS: &str = "127.0.0.1:8935";
@@ -311,32 +312,6 @@ fn seconds(text: &str) -> Result<Duration, UsageError> {
     })
 }
 
-/// `file:PATH` and so on, as keys of the configuration.
-pub(super) fn source_keys(text: &str) -> Result<Vec<(String, String)>, UsageError> {
-    let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
-    let key = match (kind, rest.filter(|rest| !rest.is_empty())) {
-        ("test" | "auto" | "libcamera" | "nvargus", None) if rest.is_none() => None,
-        ("file", Some(path)) => Some(("source.path", path)),
-        ("v4l2", Some(device)) => Some(("source.device", device)),
-        ("rtsp" | "rtsps", Some(_)) => return Ok(rtsp_keys(text)),
-        ("pipeline", Some(fragment)) => Some(("source.fragment", fragment)),
-        _ => {
-            return Err(UsageError::NotAllowed {
-                option: "source",
-                found: text.to_owned(),
-                allowed: "test, auto, libcamera, nvargus, file:PATH, v4l2:DEVICE, rtsp://HOST/PATH, pipeline:FRAGMENT",
-            });
-        }
-    };
-    let keys = [("source.kind", kind)].into_iter().chain(key);
-    Ok(keys.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
-}
-
-fn rtsp_keys(url: &str) -> Vec<(String, String)> {
-    let keys = [("source.kind", "rtsp"), ("source.url", url)];
-    keys.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
-}
-
 fn text(option: &str, value: OsString) -> Result<String, UsageError> {
     value.into_string().map_err(|_| UsageError::NotText(format!("--{option}")))
 }
@@ -547,7 +522,7 @@ mod tests {
             check(&format!("demo --seconds {bad}"), Err(&expected));
         }
         for bad in ["webcam", "file", "file:", "test:", "v4l2"] {
-            let allowed = "test, auto, libcamera, nvargus, file:PATH, v4l2:DEVICE, rtsp://HOST/PATH, pipeline:FRAGMENT";
+            let allowed = "test, auto, libcamera, nvargus, PATH, file:PATH, v4l2:DEVICE, rtsp://HOST/PATH, pipeline:FRAGMENT";
             let expected = format!("--source: found `{bad}`; allowed: {allowed}");
             check(&format!("demo --source {bad}"), Err(&expected));
         }

@@ -18,7 +18,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use super::parse::source_keys;
+use super::source::source_keys;
 use super::{Error, Settings, print};
 use crate::config::{self, Layers, Problem, Purpose, resolve, write};
 use crate::media::Video;
@@ -209,7 +209,7 @@ impl<R: BufRead, W: Write> Person<R, W> {
             }
         }
         self.say("  auto  the first that works: of the camera port, then of USB\n");
-        self.say("  or v4l2:DEVICE, rtsp://HOST/PATH, file:PATH, pipeline:FRAGMENT, test\n");
+        self.say("  or v4l2:DEVICE, rtsp://HOST/PATH, PATH, file:PATH, pipeline:FRAGMENT, test\n");
         let works = cameras.iter().position(|camera| camera.taken.is_some());
         let otherwise = works.map_or(FIRST.to_owned(), |nth| (nth + 1).to_string());
         self.ask("Camera", Some(&otherwise), |answer| {
@@ -355,7 +355,7 @@ mod tests {
              not usable now: the camera /dev/v4l/by-id/a is in use by another program\n  \
              2     v4l2:/dev/v4l/by-id/b Webcam\n  \
              auto  the first that works: of the camera port, then of USB\n  \
-             or v4l2:DEVICE, rtsp://HOST/PATH, file:PATH, pipeline:FRAGMENT, test\n\
+             or v4l2:DEVICE, rtsp://HOST/PATH, PATH, file:PATH, pipeline:FRAGMENT, test\n\
              Camera [2]: Orchestrators, parted by commas: Model: \
              Signers that pay, parted by commas, or nothing: "
         );

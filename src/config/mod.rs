@@ -18,6 +18,7 @@ mod problem;
 mod quantity;
 mod resolve;
 mod toml;
+mod variables;
 pub mod write;
 
 pub use access::{Access, OnRunner};

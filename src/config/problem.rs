@@ -73,6 +73,11 @@ pub enum Complaint {
         /// What to do instead.
         instead: &'static str,
     },
+    /// A variable that no key has, but that is close to the name of one.
+    Misnamed {
+        /// The variables that may be meant.
+        meant: Vec<String>,
+    },
     /// Another type or range.
     NotAllowed {
         /// The value, shortened.
@@ -95,6 +100,7 @@ impl fmt::Display for Complaint {
             Self::Syntax(message) => write!(f, "not TOML: {message}"),
             Self::Unknown { known } => write!(f, "no such key; known: {}", known.join(", ")),
             Self::Removed { instead } => write!(f, "no longer a key, and ignored; {instead}"),
+            Self::Misnamed { meant } => write!(f, "no such key; is {} meant?", meant.join(" or ")),
             Self::NotAllowed { found, allowed } => write!(f, "found {found}; allowed: {allowed}"),
             Self::Wrong(message) => f.write_str(message),
             Self::Missing { reason } => write!(f, "missing; {reason}"),

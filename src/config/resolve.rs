@@ -11,9 +11,10 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::draft::Draft;
-use super::keys::{ENVIRONMENT_PREFIX, Key, REMOVED, Removed, key, keys};
+use super::keys::{Key, REMOVED, Removed, key, keys};
 use super::problem::{Complaint, Origin, Problem};
 use super::toml::{Entry, entries};
+use super::variables::{complaint, has_prefix, is_foreign};
 use super::{Config, Purpose, write};
 
 /// What was said, from the weakest to the strongest.
@@ -64,7 +65,7 @@ pub fn resolve_all(layers: &Layers, purpose: Purpose) -> Result<Resolved, Vec<Pr
     if let Some((path, text)) = &layers.file {
         pile.lay_file(path, text);
     }
-    pile.lay_environment(&layers.environment);
+    pile.lay_environment(layers);
     for (name, text) in &layers.arguments {
         let origin = Origin::Argument(name.clone());
         pile.lay(name, origin, |key| Ok(key.takes.read_text(text)));
@@ -104,25 +105,15 @@ impl Pile {
         }
     }
 
-    fn lay_environment(&mut self, environment: &BTreeMap<String, String>) {
-        for (name, text) in environment.iter().filter(|(n, _)| n.starts_with(ENVIRONMENT_PREFIX)) {
+    fn lay_environment(&mut self, layers: &Layers) {
+        for (name, text) in layers.environment.iter().filter(|(name, _)| has_prefix(name)) {
             let origin = Origin::Environment(name.clone());
-            match keys().find(|key| key.variable() == *name) {
-                Some(key) => self.lay(key.name, origin, |key| Ok(key.takes.read_text(text))),
-                // Others may use our prefix too: Kubernetes sets LIVEPEER_EDGE_SERVICE_HOST and the
-                // like. Only a name that begins like one of our sections is a mistake for sure.
-                None if self.is_removed(&origin, |removed| removed.variable() == *name) => {}
-                None => {
-                    let section = keys().find(|key| {
-                        name.starts_with(&format!(
-                            "{ENVIRONMENT_PREFIX}{}_",
-                            key.section().to_uppercase()
-                        ))
-                    });
-                    if let Some(key) = section {
-                        self.complain("", origin, unknown(key.section()));
-                    }
-                }
+            if let Some(key) = keys().find(|key| key.variable() == *name) {
+                self.lay(key.name, origin, |key| Ok(key.takes.read_text(text)));
+            } else if !self.is_removed(&origin, |removed| removed.variable() == *name)
+                && !is_foreign(name, text, layers)
+            {
+                self.complain("", origin, complaint(name));
             }
         }
     }
@@ -192,7 +183,7 @@ fn is_empty_section(entry: &Entry) -> bool {
 }
 
 /// The names that exist in this section, or the sections that exist.
-fn unknown(section: &str) -> Complaint {
+pub(super) fn unknown(section: &str) -> Complaint {
     let mut known: Vec<&str> =
         keys().filter(|key| key.section() == section).map(|key| key.name).collect();
     if known.is_empty() {

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::keys::ENVIRONMENT_PREFIX;
+use super::variables::has_prefix;
 use super::{Complaint, Layers, Problem, Purpose, Resolved, resolve_all};
 use crate::fault::chain;
 
@@ -110,7 +110,7 @@ fn state_variables() -> BTreeMap<String, String> {
 }
 
 fn environment() -> Result<BTreeMap<String, String>, Error> {
-    let ours = |name: &str| name.starts_with(ENVIRONMENT_PREFIX) || STATE_VARIABLES.contains(&name);
+    let ours = |name: &str| has_prefix(name) || STATE_VARIABLES.contains(&name);
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .filter(|(name, _)| ours(name))

@@ -2,6 +2,9 @@
 //!
 //! Does not: hold the defaults themselves; `media::Options` does, and a test compares.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Initial, Key, Takes, filled};
@@ -30,8 +33,8 @@ pub(super) static KEYS: &[Key] = &[
         initial: Initial::Unset { means: "none", example: r#""/srv/video.mp4""# },
         what: "The file of `source.kind = \"file\"`: anything GStreamer can decode, paced in real time.",
         takes: Takes::Text {
-            kind: "path of a file",
-            keep: |d, text| filled(text).map(|path| d.source.path = Some(path.into())),
+            kind: "path or file:// URL of a file",
+            keep: |d, text| file(text).map(|path| d.source.path = Some(path)),
         },
     },
     Key {
@@ -239,6 +242,34 @@ pub(super) static KEYS: &[Key] = &[
     },
 ];
 
+/// The path in the text, which may be a `file://` URL.
+fn file(text: &str) -> Result<PathBuf, String> {
+    let Some(rest) = text.strip_prefix("file://") else { return filled(text).map(Into::into) };
+    let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    if !path.starts_with('/') {
+        return Err("names another machine; a file of this one is file:///path".to_owned());
+    }
+    let bytes = decoded(path).ok_or("has a % that is not followed by two hexadecimal digits")?;
+    match bytes.contains(&0) {
+        true => Err("must not hold a NUL character".to_owned()),
+        false => Ok(OsString::from_vec(bytes).into()),
+    }
+}
+
+/// The bytes of a text in which `%41` stands for `A`.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        // A sign is a number too.
+        let digits = Some(digits).filter(|d| d.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    Some(bytes)
+}
+
 /// The text, if it is the address of a camera and holds no credential.
 fn rtsp_url(text: &str) -> Result<&str, String> {
     let behind = text.strip_prefix("rtsp://").or_else(|| text.strip_prefix("rtsps://"));
@@ -265,5 +296,32 @@ fn element(text: &str) -> Result<Option<String>, String> {
         _ => {
             Err("is no name of a GStreamer element; use auto, or a name such as x264enc".to_owned())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_named_by_its_path_or_its_url() {
+        #[track_caller]
+        fn check(text: &str, expected: Result<&str, &str>) {
+            let expected = expected.map(PathBuf::from).map_err(str::to_owned);
+            assert_eq!(file(text), expected, "{text}");
+        }
+        check("/srv/100%25 a.mp4", Ok("/srv/100%25 a.mp4"));
+        check("film.mp4", Ok("film.mp4"));
+        check("file:///srv/100%25%20a.mp4", Ok("/srv/100% a.mp4"));
+        check("file://localhost/srv/%C3%BC.mp4", Ok("/srv/ü.mp4"));
+        check("", Err("must not be empty"));
+        let other = Err("names another machine; a file of this one is file:///path");
+        check("file://nas/a.mp4", other);
+        check("file://", other);
+        let percent = Err("has a % that is not followed by two hexadecimal digits");
+        for bad in ["file:///a%", "file:///a%2", "file:///a%+1", "file:///a%ü"] {
+            check(bad, percent);
+        }
+        check("file:///a%00", Err("must not hold a NUL character"));
     }
 }
