@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use livepeer_edge::fault::{Failure, Fault, Scope};
 use livepeer_edge::http::Url;
-use livepeer_edge::job::{Command, Commands, Event, Loss, Machine, Recovery, Stage};
+use livepeer_edge::job::{Command, Commands, Event, Loss, Machine, RENEW_AFTER, Recovery, Stage};
 use livepeer_edge::orchestrator::Fit;
 use livepeer_edge::price::{Price, PriceError, Unit};
 use livepeer_edge::segment::Seq;
@@ -226,6 +226,8 @@ struct World {
     finding: bool,
     asked: Vec<Url>,
     held: Held,
+    /// The job that is to take over: being started, or live, or nothing.
+    next: Held,
     closed: u32,
     finished: bool,
 }
@@ -244,6 +246,7 @@ impl World {
             finding: false,
             asked: Vec::new(),
             held: Held::Nothing,
+            next: Held::Nothing,
             closed: 0,
             finished: false,
         };
@@ -261,7 +264,8 @@ impl World {
             assert!(!self.finished, "{command:?} after the end");
             match command {
                 Command::Find => {
-                    assert_eq!(self.held, Held::Nothing, "a job is left behind");
+                    let held = (self.held, self.next);
+                    assert_eq!(held, (Held::Nothing, Held::Nothing), "a job is left behind");
                     (self.finding, self.asked) = (true, Vec::new());
                 }
                 Command::Ask(urls) => {
@@ -270,17 +274,30 @@ impl World {
                 }
                 Command::Start(..) => {
                     assert_eq!(self.held, Held::Nothing, "two jobs at once");
-                    self.prepaid += PREPAID;
-                    let time = self.now.duration_since(self.began);
-                    assert!(self.prepaid <= time + 3 * PREPAID, "prepaid faster than real time");
+                    self.prepay();
                     (self.held, self.asked) = (Held::Starting, Vec::new());
                 }
+                Command::StartNext(..) => {
+                    assert_eq!((self.held, self.next), (Held::Live, Held::Nothing));
+                    self.prepay();
+                    self.next = Held::Starting;
+                }
+                Command::Renew => {}
+                Command::HandOver => {
+                    assert_eq!((self.held, self.next), (Held::Live, Held::Live));
+                    self.held = Held::Closing;
+                }
                 Command::Run => {
+                    if self.next == Held::Live {
+                        assert_eq!(self.held, Held::Nothing, "the old job is closed first");
+                        (self.held, self.next) = (Held::Live, Held::Nothing);
+                    }
                     assert_eq!(self.held, Held::Live, "only what has started runs");
                 }
                 Command::Close { .. } => {
                     assert_ne!(self.held, Held::Nothing, "nothing to close");
-                    self.held = Held::Closing;
+                    // The shell ends the job that was to take over, too.
+                    (self.held, self.next) = (Held::Closing, Held::Nothing);
                 }
                 Command::Left(_) => assert_eq!(self.held, Held::Closing, "what was left is closed"),
                 Command::TryLater(_) => {
@@ -291,11 +308,32 @@ impl World {
                     assert!(pause <= Duration::from_secs(60), "it never stops for good");
                 }
                 Command::Finish(_) => {
-                    assert_eq!(self.held, Held::Nothing, "a job is lost");
+                    assert_eq!(
+                        (self.held, self.next),
+                        (Held::Nothing, Held::Nothing),
+                        "a job is lost"
+                    );
                     self.finished = true;
                 }
             }
         }
+    }
+
+    /// Another start is paid ahead.
+    fn prepay(&mut self) {
+        self.prepaid += PREPAID;
+        let time = self.now.duration_since(self.began);
+        assert!(self.prepaid <= time + 3 * PREPAID, "prepaid faster than real time");
+    }
+
+    /// What became of the start of a job that is to take over, by chance.
+    fn answer_next(&mut self, random: &mut Random) -> Event<u32> {
+        if random.chance(0.7) {
+            self.next = Held::Live;
+            return Event::Started { has_output: true, has_events: true };
+        }
+        self.next = Held::Nothing;
+        Event::StartFailed { failure: self.failure(random), is_paid: true }
     }
 
     /// What answers to a command that is open, if one is.
@@ -309,6 +347,9 @@ impl World {
             } else {
                 Event::Found { urls, order: Order::Listed }
             });
+        }
+        if self.next == Held::Starting && random.chance(0.5) {
+            return Some(self.answer_next(random));
         }
         match self.held {
             Held::Starting if random.chance(0.3) => {
@@ -360,6 +401,10 @@ impl World {
             return self.tell(Event::Found { urls, order: Order::Listed }, 1.0);
         }
         let event = match self.held {
+            _ if self.next == Held::Starting => {
+                self.next = Held::Live;
+                Event::Started { has_output: true, has_events: true }
+            }
             Held::Starting => {
                 self.held = Held::Live;
                 Event::Started { has_output: true, has_events: true }
@@ -422,7 +467,8 @@ fn anything(random: &mut Random) -> Event<u32> {
         Loss::SessionOver(words()),
     ];
     let offer = Offer { fit: Fit::Unsaid, price: price() };
-    match random.below(15) {
+    match random.below(16) {
+        15 => Event::Sent(RENEW_AFTER),
         8 | 9 => Event::CameraLost,
         10 | 11 => Event::CameraBack,
         12 => Event::Reachable,

@@ -37,6 +37,8 @@ pub(super) struct Starts {
     wanted: Option<u64>,
     /// What the last one was started with.
     params: Map<String, Value>,
+    /// The job that takes over from the one that runs.
+    next: Option<Job>,
 }
 
 impl Starts {
@@ -53,11 +55,6 @@ impl Starts {
         let is_wanted = self.wanted == Some(number);
         self.wanted = self.wanted.filter(|_| !is_wanted);
         is_wanted
-    }
-
-    /// The job of a start under way is not wanted any more.
-    fn give_up(&mut self) {
-        self.wanted = None;
     }
 }
 
@@ -77,16 +74,28 @@ impl Loop {
                 self.asks.spawn(async move { Event::Found(find.await) });
             }
             Command::Ask(urls) => urls.into_iter().for_each(|url| self.ask(url)),
-            Command::Start(url, session) => self.start(url, session),
+            Command::Start(url, session) => {
+                self.orchestrator = Some(url.clone());
+                self.payment_trouble = None;
+                self.start(url, session);
+            }
+            Command::StartNext(url, session) => self.start(url, session),
+            Command::Renew => log::info!(
+                "the job has run for a day: handing over to a new one before its times wrap"
+            ),
             Command::Run => self.run_parts(keep_alive),
+            Command::HandOver => {
+                self.closing = Closing::Draining(Instant::now());
+                self.end_parts();
+            }
             Command::Close { for_good: true } => {
                 self.is_leaving = true;
-                self.starts.give_up();
+                self.give_up_starts();
                 self.stop_capture();
                 self.closing = Closing::Draining(Instant::now() + DRAIN_TIME);
             }
             Command::Close { for_good: false } => {
-                self.starts.give_up();
+                self.give_up_starts();
                 self.closing = Closing::Draining(Instant::now());
                 self.end_parts();
             }
@@ -136,8 +145,6 @@ impl Loop {
 
     fn start(&mut self, url: Url, with: With) {
         self.tell_price(&url, with.price());
-        self.orchestrator = Some(url.clone());
-        self.payment_trouble = None;
         let (params, network) = (self.options.work.params(), self.network.clone());
         let number = self.starts.begin(params.clone());
         let peers = with.peers(&url);
@@ -173,18 +180,39 @@ impl Loop {
             self.options.work.name()
         );
         if !is_wanted {
-            // Its start was under way when it was given up. Nothing waits for its end, save the end of the program.
-            let network = self.network.clone();
-            self.starts.tasks.spawn(async move {
-                end_unwanted(network, job).await;
-                Event::JobStopped
-            });
+            // Its start was under way when it was given up.
+            self.end_job(job);
             return None;
         }
-        self.forget_model();
         let (has_output, has_events) = (channels.output.is_some(), channels.events.is_some());
-        self.held = Some(Held { job, parts: Parts::default() });
+        if self.held.is_some() {
+            self.starts.next = Some(job);
+        } else {
+            self.hold_job(job);
+        }
         Some(job::Event::Started { has_output, has_events })
+    }
+
+    fn hold_job(&mut self, job: Job) {
+        self.forget_model();
+        self.held = Some(Held { job, parts: Parts::default() });
+    }
+
+    /// Ends a job of which no part runs. Nothing waits for that, save the end of the program.
+    fn end_job(&mut self, job: Job) {
+        let network = self.network.clone();
+        self.starts.tasks.spawn(async move {
+            end_unwanted(network, job).await;
+            Event::JobStopped
+        });
+    }
+
+    /// No job that is being started, or was started to take over, is wanted any more.
+    fn give_up_starts(&mut self) {
+        self.starts.wanted = None;
+        if let Some(job) = self.starts.next.take() {
+            self.end_job(job);
+        }
     }
 
     /// Other parameters: for the job that is live, and for every one that starts from now on.
@@ -211,6 +239,11 @@ impl Loop {
     }
 
     fn run_parts(&mut self, keep_alive: &mut Interval) {
+        if let Some(job) = self.starts.next.take() {
+            self.orchestrator = Some(job.place().clone());
+            self.payment_trouble = None;
+            self.hold_job(job);
+        }
         let Some(held) = &mut self.held else { return };
         let ground = Ground {
             network: &self.network,

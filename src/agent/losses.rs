@@ -3,16 +3,19 @@
 //! Does not: decide what a loss leads to; `job::Machine` does.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::agent::event::Part;
 use crate::agent::run::{Closing, Held, Loop};
 use crate::agent::work::Job;
 use crate::fault::{Fault, chain};
 use crate::http::Url;
-use crate::job::Loss;
+use crate::job::{self, Loss, RENEW_AFTER};
 use crate::payment::io::{Outcome, Turn};
 use crate::trickle::{End, TrickleError};
+
+/// A job that could not be handed over for so long, because video did not get through, is handed over anyway.
+const URGENT: Duration = Duration::from_secs(2 * 3600);
 
 impl Loop {
     /// What the end of a part means for the job, if it means anything.
@@ -57,6 +60,13 @@ impl Loop {
         } else {
             self.link_trouble.on_success(now);
         }
+    }
+
+    /// How much media the job was sent, at a moment that is good for a hand-over; or at any, once it is urgent.
+    pub(super) fn sent<T>(&self) -> Option<job::Event<T>> {
+        let length = self.status.media.span();
+        let is_quiet = !self.link_trouble.is_on();
+        (is_quiet || length > RENEW_AFTER + URGENT).then_some(job::Event::Sent(length))
     }
 
     fn is_on_runner(&self) -> bool {

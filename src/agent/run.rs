@@ -355,7 +355,7 @@ impl Loop {
             }
             Event::KeepAlive => {
                 self.on_keep_alive();
-                return None;
+                return self.sent();
             }
             Event::Change(change) => return self.on_change(change),
             Event::Updated(Ok(())) => {

@@ -50,6 +50,8 @@ pub enum Event<T> {
         /// The orchestrator may have taken the first payment.
         is_paid: bool,
     },
+    /// The job was sent media of this length so far, and nothing goes wrong at the moment.
+    Sent(Duration),
     /// A segment of processed video came back.
     Output,
     /// An event came.
@@ -119,9 +121,16 @@ pub enum Command<T> {
     Ask(Vec<Url>),
     /// Start the job there.
     Start(Url, T),
+    /// Start the job there beside the one that runs; answer as for [`Command::Start`].
+    StartNext(Url, T),
+    /// Say that the job is handed over to a new one, because its times would wrap.
+    Renew,
+    /// End the parts of the job that runs and close it, but keep the one that was started beside it: the next
+    /// [`Command::Run`] is for that. Answer with [`Event::Closed`].
+    HandOver,
     /// Run the job's parts: publisher, output, events, control, payments.
     Run,
-    /// End the job's parts and close the job; answer with [`Event::Closed`].
+    /// End the job's parts and close the job, and one that was started beside it; answer with [`Event::Closed`].
     Close {
         /// Nothing comes after it: capture stops first.
         for_good: bool,

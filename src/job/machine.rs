@@ -27,6 +27,7 @@
 //! An orchestrator that was left is suspended for a time that follows the cause; the good ones that were not tried
 //! are spares. While a job is live they are asked again now and then, as what they offer grows old; that costs
 //! nothing. One that refuses the model or its parameters is barred until these change, or for minutes.
+//! A job that has run for a day is handed over to a new one (`renew`).
 //! Without a camera no job is started. A job that runs is kept for `hold`, then closed until the camera is back.
 //! Health (protocol.md, section 5): while live, an output segment and an event are due every 30 s.
 //!
@@ -43,6 +44,7 @@ mod leave;
 mod live;
 mod pauses;
 mod prepaid;
+mod renew;
 mod select;
 mod state;
 #[cfg(test)]
@@ -51,6 +53,7 @@ mod tests;
 pub(in crate::job) use leave::{BRIEFLY, SUSPENSION};
 use pauses::Pauses;
 use prepaid::Prepaid;
+pub use renew::RENEW_AFTER;
 use state::{Next, State, Then, darken, find, finish, one};
 
 use crate::http::Url;
@@ -149,8 +152,8 @@ impl<T> Machine<T> {
             State::Ended => (State::Ended, Commands::new()),
         };
         self.state = match state {
-            // What was to come after the close would be a job without a camera.
-            State::Closing { then } if self.is_without_camera() && then.goes_on() => {
+            // What was to come after the close would be the start of a job without a camera.
+            State::Closing { then } if self.is_without_camera() && then.starts_anew() => {
                 State::Closing { then: Then::Dark }
             }
             state => state,

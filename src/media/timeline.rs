@@ -77,6 +77,11 @@ impl Timeline {
         }
     }
 
+    /// The DTS of the last unit as time since the channel's zero, without wraps; `None` before the first unit.
+    pub fn media_time(&self) -> Option<Duration> {
+        self.last.map(|(_, media)| Duration::from_nanos(media))
+    }
+
     /// The time of something else with this running time, such as audio; `None` before the first unit.
     pub fn at(&self, running: Duration) -> Option<Ticks> {
         let (last, media) = self.last?;

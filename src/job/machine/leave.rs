@@ -47,6 +47,10 @@ impl<T> Machine<T> {
             }
             Event::CaptureDone | Event::Stop => return close(Outcome::Done),
             Event::CaptureFailed(reason) => return close(Outcome::Capture(reason)),
+            Event::Sent(length) => return self.renew(length, live, now),
+            event @ (Event::Started { .. } | Event::StartFailed { .. }) => {
+                return self.next_started(event, live);
+            }
             other => live.on(other, now),
         }
         (State::Live(live), Commands::new())
@@ -92,7 +96,9 @@ impl<T> Machine<T> {
         }
         match state {
             State::Finding | State::Selecting { .. } | State::Waiting { .. } => find(),
-            State::Starting { .. } | State::Live(_) => {
+            State::Starting { .. }
+            | State::Live(_)
+            | State::Closing { then: Then::Switch { .. } } => {
                 let then = Then::Pause { until: now };
                 (State::Closing { then }, one(Command::Close { for_good: false }))
             }
@@ -113,6 +119,13 @@ impl<T> Machine<T> {
                 Some(spare) => self.start_at(spare, rounds, now),
                 None => find(),
             },
+            (Event::Closed, Then::Switch { rounds, url, has }) => {
+                let mut live = Live::new(rounds, url, has, now);
+                if self.is_without_camera() {
+                    live.on_camera_lost();
+                }
+                (State::Live(live), one(Command::Run))
+            }
             (Event::Closed, Then::Pause { until }) => (State::Waiting { until }, Commands::new()),
             (Event::Closed, Then::Dark) => (State::Dark, Commands::new()),
             (Event::CameraBack, Then::Dark) => {

@@ -36,6 +36,8 @@ pub(super) struct Live<T> {
     pub(super) url: Url,
     /// It has an output channel, and an events channel.
     has: [bool; 2],
+    /// Where the job is being started that takes over from this one, and what that prepays.
+    pub(super) next: Option<(Url, Duration)>,
     output_due: Option<Instant>,
     event_due: Option<Instant>,
     spares_due: Instant,
@@ -46,7 +48,8 @@ impl<T> Live<T> {
     pub(super) fn new(rounds: Rounds<T>, url: Url, has: [bool; 2], now: Instant) -> Self {
         let pause = if rounds.has_good() { SPARES_EVERY } else { ANSWER_TIME };
         let spares_due = now + pause;
-        let mut live = Self { rounds, url, has, output_due: None, event_due: None, spares_due };
+        let (next, output_due, event_due) = (None, None, None);
+        let mut live = Self { rounds, url, has, next, output_due, event_due, spares_due };
         live.await_signs(now);
         live
     }

@@ -51,9 +51,9 @@ impl<T> State<T> {
             Self::Live(_) => Stage::Live,
             Self::Dark => Stage::Dark,
             Self::Waiting { until } => Stage::Waiting { until: *until },
-            Self::Closing { then: Then::GoOn { .. } | Then::Pause { .. } | Then::Dark } => {
-                Stage::Leaving
-            }
+            Self::Closing {
+                then: Then::GoOn { .. } | Then::Switch { .. } | Then::Pause { .. } | Then::Dark,
+            } => Stage::Leaving,
             Self::Closing { then: Then::Finish(_) } | Self::Ended => Stage::Ending,
         }
     }
@@ -66,6 +66,12 @@ pub(super) enum Then<T> {
     GoOn {
         rounds: Rounds<T>,
     },
+    /// To the job that has started beside the one that is closed; whether it `has` an output and an events channel.
+    Switch {
+        rounds: Rounds<T>,
+        url: Url,
+        has: [bool; 2],
+    },
     Pause {
         until: Instant,
     },
@@ -76,6 +82,11 @@ impl<T> Then<T> {
     pub(super) fn goes_on(&self) -> bool {
         !matches!(self, Self::Finish(_))
     }
+
+    /// Whether a job is started after the close, now or once it is time.
+    pub(super) fn starts_anew(&self) -> bool {
+        matches!(self, Self::GoOn { .. } | Self::Pause { .. })
+    }
 }
 
 /// The camera has been gone for too long.
@@ -84,7 +95,8 @@ pub(super) fn darken<T>(state: State<T>) -> Next<T> {
         State::Finding | State::Selecting { .. } | State::Waiting { .. } => {
             (State::Dark, Commands::new())
         }
-        State::Starting { .. } | State::Live(_) => {
+        // A job that has started to take over is closed with the others.
+        State::Starting { .. } | State::Live(_) | State::Closing { then: Then::Switch { .. } } => {
             let then = Then::Dark;
             (State::Closing { then }, one(Command::Close { for_good: false }))
         }

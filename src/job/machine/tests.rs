@@ -28,12 +28,17 @@ fn at(start: Instant, s: u64) -> Instant {
 }
 
 #[track_caller]
-fn check(machine: &mut Machine<u32>, event: Event<u32>, now: Instant, expected: &[Command<u32>]) {
+pub(super) fn check(
+    machine: &mut Machine<u32>,
+    event: Event<u32>,
+    now: Instant,
+    expected: &[Command<u32>],
+) {
     assert_eq!(machine.on(event, now, SOME).as_slice(), expected);
 }
 
 /// A machine with `n` good candidates, live on the first, with both health rules.
-fn live(n: usize, recovery: Recovery, now: Instant) -> Machine<u32> {
+pub(super) fn live(n: usize, recovery: Recovery, now: Instant) -> Machine<u32> {
     let (mut machine, first) = Machine::new(Rules::default(), recovery, HOLD);
     assert_eq!(first.as_slice(), [Command::Find]);
     check(&mut machine, found(urls(n)), now, &[Command::Ask(urls(n))]);

@@ -75,6 +75,8 @@ struct State {
     awaits_next: bool,
     /// The length of segments.
     segment: Duration,
+    /// Media time at the first unit for the present reader.
+    reading_since: Option<Duration>,
     /// What follows is not there yet: the segment under way is complete.
     has_paused: bool,
     is_closed: bool,
@@ -112,6 +114,7 @@ impl AccessUnits {
             feed: 0,
             awaits_next: false,
             segment: Video::default().segment,
+            reading_since: None,
             has_paused: false,
             is_closed: false,
         };
@@ -131,6 +134,7 @@ impl AccessUnits {
     /// the units among them.
     pub fn pieces(&self) -> SegmentPieces {
         let mut pieces = SegmentPieces::new(self.clone());
+        self.0.lock().reading_since = None;
         // What waited while nobody read is old.
         if !self.0.lock().queue.is_empty() {
             pieces.resync();
@@ -186,6 +190,14 @@ impl AccessUnits {
     /// Else they get what waits, then `None`.
     pub fn await_next(&self, awaits: bool) {
         self.0.lock().awaits_next = awaits;
+    }
+
+    /// How much media time the present reader of [`AccessUnits::pieces`] has been given: what a decoder behind it has
+    /// counted since it began. Media time may leap, as after a pause of the camera.
+    pub fn span(&self) -> Duration {
+        let state = self.0.lock();
+        let since = state.reading_since.zip(state.timeline.media_time());
+        since.map_or(Duration::ZERO, |(since, now)| now.saturating_sub(since))
     }
 
     /// How long the access unit that is sent next has waited; zero if none waits.

@@ -221,6 +221,7 @@ impl Feed {
         if state.begin_feed(self.0.number) {
             let times = state.timeline.place(pts, decode_time);
             state.stamps.on_encoded(pts, times.pts);
+            state.reading_since = state.reading_since.or(state.timeline.media_time());
             let audio = state.take_heard();
             let unit = Unit { buffer, times, is_key, audio };
             let (codec, segment) = (state.heard.codec(), state.segment);

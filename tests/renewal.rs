@@ -1,0 +1,123 @@
+//! A day of a job in seconds: it is handed over to a new one before its times wrap, and no frame is lost over the wrap.
+//!
+//! The sandbox reads times as the network's runner does: it would drop everything once a job's times have wrapped.
+#![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::time::{Duration, Instant};
+
+use livepeer_edge::agent::{Agent, Finding, Options, Work};
+use livepeer_edge::http::io::service_client;
+use livepeer_edge::http::{ServiceTrust, Url};
+use livepeer_edge::job::{JobOptions, Recovery};
+use livepeer_edge::media::{self, Encoder, Speed, Video};
+use livepeer_edge::orchestrator::{Endpoints, TrustOptions};
+use livepeer_edge::sandbox::{self, Handle, Sandbox};
+use livepeer_edge::session::Network;
+use livepeer_edge::session::selection::Rules;
+use livepeer_edge::status::Status;
+use livepeer_edge::stop::{Stop, Stopper};
+use tokio::task::JoinHandle;
+
+/// A test that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn agent(at: &[&Handle]) -> (Status, Stopper, JoinHandle<()>) {
+    let orchestrators = at.iter().map(|at| Url::parse(&at.url()).unwrap()).collect();
+    let finding = Finding {
+        services: service_client(ServiceTrust::default()).unwrap(),
+        endpoints: Endpoints { orchestrators, ..Endpoints::default() },
+        order: None,
+        state_directory: None,
+        allow_plain_http: false,
+    };
+    let segment = Duration::from_secs(1);
+    let media = media::Options {
+        video: Video { width: 160, height: 120, bitrate: 300_000, segment, ..Video::default() },
+        encoder: Encoder { element: Some("x264enc".into()), speed: Speed::Ultrafast },
+        ..media::Options::default()
+    };
+    let work = Work::LiveVideo(JobOptions { model: "m".into(), ..JobOptions::default() });
+    let (rules, recovery) = (Rules::default(), Recovery::Retry);
+    let options = Options { media, work, finding, rules, recovery };
+    let (status, network) = (Status::default(), Network::new(TrustOptions::default(), None, None));
+    let (stopper, stop) = Stop::new();
+    let agent = Agent::new(options, network, status.clone(), Vec::new());
+    let running = tokio::spawn(async move { agent.run(stop).await.unwrap() });
+    (status, stopper, running)
+}
+
+fn frames(at: &[&Handle]) -> u64 {
+    at.iter().map(|at| at.counters().access_units).sum()
+}
+
+async fn more_frames(at: &[&Handle], count: u64) {
+    let (by, before) = (Instant::now() + LIMIT, frames(at));
+    while frames(at) < before + count {
+        assert!(Instant::now() < by, "no {count} frames more");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits for the job after this one: the longest time without a frame until then, and for two seconds after.
+async fn handed_over(at: &[&Handle], jobs: u64) -> Duration {
+    let started = Instant::now();
+    let (mut last, mut count, mut gap, mut over) =
+        (Instant::now(), frames(at), Duration::ZERO, None);
+    while over.is_none_or(|over: Instant| over.elapsed() < Duration::from_secs(2)) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(started.elapsed() < LIMIT, "it was not handed over");
+        if frames(at) > count {
+            (count, last) = (frames(at), Instant::now());
+        }
+        gap = gap.max(last.elapsed());
+        if over.is_none() && at.iter().map(|at| at.counters().jobs).sum::<u64>() > jobs {
+            over = Some(Instant::now());
+        }
+    }
+    gap
+}
+
+async fn check(orchestrators: usize) {
+    let start = |_| Sandbox::start(sandbox::Options::default()).unwrap();
+    let started: Vec<Handle> = (0..orchestrators).map(start).collect();
+    let at: Vec<&Handle> = started.iter().collect();
+    let (status, stopper, running) = agent(&at);
+    more_frames(&at, 48).await;
+    for _ in 0..2 {
+        // Two times that are further apart than half a wrap could not be told from a step back.
+        status.media.skip(12 * HOUR);
+        more_frames(&at, 24).await;
+    }
+    let gap = handed_over(&at, 1).await;
+    assert!(gap < Duration::from_secs(2), "{gap:?} without a frame");
+    let manifests: usize = at.iter().map(|at| at.manifests().len()).sum();
+    assert_eq!(manifests, 1, "the old job is closed");
+
+    // 26.5 h after the first frame of the first job, the times wrap.
+    status.media.skip(3 * HOUR);
+    more_frames(&at, 72).await;
+    let counters: Vec<_> = at.iter().map(|at| at.counters()).collect();
+    assert_eq!(counters.iter().map(|counters| counters.jobs).sum::<u64>(), 2);
+    assert_eq!(counters.iter().map(|counters| counters.dropped).sum::<u64>(), 0);
+    if orchestrators > 1 {
+        assert!(counters.iter().all(|counters| counters.jobs == 1), "the other one took over");
+    }
+    drop(stopper);
+    running.await.unwrap();
+    for at in at {
+        assert_eq!(at.violations().list(), []);
+        assert!(at.manifests().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_only_orchestrator_gets_a_new_job_before_the_wrap() {
+    check(1).await;
+}
+
+#[tokio::test]
+async fn a_second_orchestrator_takes_over_before_the_wrap() {
+    check(2).await;
+}
