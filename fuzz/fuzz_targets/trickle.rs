@@ -7,7 +7,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use livepeer_edge::trickle::{Answer, Ask, Progress, Publication, Step, Subscription, first_seq};
+use livepeer_edge::trickle::{Answer, Ask, Attempt, Progress, Publication, Step, Subscription, first_seq};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut subscription = Subscription::new();
@@ -34,7 +34,8 @@ fuzz_target!(|bytes: &[u8]| {
         let upcoming = publication.upcoming().0;
         if let Ok(seq) = publication.take_seq() {
             assert_eq!(seq, upcoming);
-            let _ = publication.on_answer(seq, &answer, Progress::Ended, 0.5);
+            let attempt = Attempt { seq, progress: Progress::Ended, is_repeated: false };
+            let _ = publication.on_answer(attempt, &answer, 0.5);
             assert!(publication.upcoming().0 >= seq);
         }
     }

@@ -1,10 +1,11 @@
-//! Transport streams from the network: any bytes, in any chunks, read alike.
+//! Transport streams from the network: any bytes, in any chunks, read and joined alike.
 //!
 //! Does not: decode pictures.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use livepeer_edge::media::ts::{Reader, Report};
+use bytes::Bytes;
+use livepeer_edge::media::ts::{Joiner, Reader, Report};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&size, stream)) = bytes.split_first() else { return };
@@ -13,7 +14,21 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(whole, chunked);
     // Each packet completes one thing, loses sync, and may tell of a gap and of damage.
     assert!(whole.len() <= 4 * (stream.len() / 188 + 1) + 16 + stream.len());
+    let joined = join([stream]);
+    assert_eq!(joined, join(stream.chunks(usize::from(size) + 1)));
+    assert!(joined.len() <= stream.len() && joined.len() + 188 > stream.len());
 });
+
+fn join<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut joiner = Joiner::new();
+    let mut joined = Vec::new();
+    joiner.begin();
+    for chunk in chunks {
+        joined.extend_from_slice(&joiner.push(&Bytes::copy_from_slice(chunk)));
+    }
+    joined.extend_from_slice(&joiner.end(true));
+    joined
+}
 
 fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Report> {
     let mut reader = Reader::new();

@@ -1,0 +1,94 @@
+//! A camera's job over the wrap of 33 bits, in seconds: media time skips hours, as after a pause of the camera.
+//!
+//! Does not: test the hand-over before it; it shows what that is for.
+#![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod sandbox_client;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use livepeer_edge::http::Url;
+use livepeer_edge::job::{JobOptions, LiveVideoJob};
+use livepeer_edge::media::io::{AccessUnits, Capture};
+use livepeer_edge::media::{Encoder, Options as Media, Source, Speed, Video};
+use livepeer_edge::orchestrator::TrustOptions;
+use livepeer_edge::sandbox::{Handle, Options, Sandbox, Violation};
+use livepeer_edge::session::{Network, OrchestratorSession};
+use livepeer_edge::stop::{Stop, Stopper};
+use livepeer_edge::trickle::io::Publisher;
+
+const LIMIT: Duration = Duration::from_secs(20);
+const HOUR: Duration = Duration::from_secs(3600);
+/// 26.5 h, in ticks of 90 kHz.
+const WRAP: u64 = 1 << 33;
+
+fn camera(units: &AccessUnits) -> Capture {
+    let fragment = "videotestsrc is-live=true ! video/x-raw,framerate=24/1".into();
+    let segment = Duration::from_secs(1);
+    let options = Media {
+        source: Source::Pipeline { fragment },
+        video: Video { width: 320, height: 180, bitrate: 400_000, segment, ..Video::default() },
+        encoder: Encoder { element: None, speed: Speed::Ultrafast },
+        ..Media::default()
+    };
+    Capture::start(&options, units.clone()).unwrap()
+}
+
+/// Starts a job and publishes to it until the stopper is dropped.
+async fn job(sandbox: &Handle, units: &AccessUnits) -> Stopper {
+    let network = Network::new(TrustOptions::default(), None, None);
+    let url = Url::parse_base(&sandbox.url(), 0).unwrap();
+    let capability = "live-video-to-video/m".parse().unwrap();
+    let session = OrchestratorSession::open(&network, &url, &capability).await.unwrap();
+    let options = JobOptions { model: "m".to_owned(), ..JobOptions::default() };
+    let job = LiveVideoJob::start(session, &options, 0.5).await.unwrap();
+    let mime = HeaderValue::from_static("video/mp2t");
+    let publish = job.channels().publish.clone();
+    let publisher = Publisher::new(Arc::clone(&network.connector), publish, mime, Arc::default());
+    let (stopper, stop) = Stop::new();
+    tokio::spawn(publisher.run(units.pieces(), stop));
+    stopper
+}
+
+async fn segments(sandbox: &Handle, more: u64) {
+    let wanted = sandbox.counters().segments + more;
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= wanted).await, "{wanted}");
+}
+
+#[tokio::test]
+async fn a_job_that_lives_over_the_wrap_loses_its_video_and_the_next_one_has_it() {
+    let sandbox = Sandbox::start(Options::default()).unwrap();
+    let units = AccessUnits::new();
+    let capture = camera(&units);
+    let old = job(&sandbox, &units).await;
+    segments(&sandbox, 1).await;
+    for _ in 0..2 {
+        units.skip(12 * HOUR);
+        segments(&sandbox, 2).await;
+    }
+    assert_eq!((sandbox.violations().count(), sandbox.counters().dropped), (0, 0));
+    let now = sandbox.look(|record| record.newest.unwrap().pts);
+    let left = Duration::from_secs((WRAP - now) / 90_000);
+    units.skip(left - Duration::from_secs(2));
+    assert!(sandbox.until(LIMIT, |record| record.counters.dropped > 0).await);
+    let found = sandbox.violations();
+    let is_time = |found: &Violation| matches!(found, Violation::TimeBack { .. });
+    assert!(found.list().iter().all(is_time), "{found:?}");
+    // The segment under way goes on without frames.
+    segments(&sandbox, 1).await;
+    let outputs = sandbox.counters().outputs;
+    segments(&sandbox, 2).await;
+    assert_eq!(sandbox.counters().outputs, outputs, "no video comes back");
+
+    drop(old);
+    assert!(sandbox.wait(LIMIT, || sandbox.manifests().is_empty()).await);
+    let (outputs, dropped) = (sandbox.counters().outputs, sandbox.counters().dropped);
+    let _new = job(&sandbox, &units).await;
+    segments(&sandbox, 2).await;
+    assert!(sandbox.wait(LIMIT, || sandbox.counters().outputs >= outputs + 2).await);
+    assert_eq!((sandbox.counters().dropped, sandbox.violations()), (dropped, found));
+    capture.stop().await;
+}
