@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod edge;
+mod peers;
 
 use std::fs;
 use std::path::Path;
@@ -241,11 +242,26 @@ async fn parameters_that_change_while_a_job_is_started_are_sent_once_it_runs() {
     write(&file, &only, "params = { prompt = \"a dog\" }\n");
     edge.signal("HUP");
     edge.hear("SIGHUP: parameters changed");
+    edge.hear("no job runs: the next one gets the parameters");
     assert_eq!(only.counters().jobs, 0, "it is being started still");
+    // What is said is that they wait: whether they arrive is known later.
+    edge.hear("parameters queued for the job's control channel");
     let sent = |message: &str| message.contains("a dog");
     assert!(only.until(LIMIT, |record| record.controls().any(sent)).await);
     fs::remove_file(&file).unwrap();
     stop(edge, &[&only]);
+}
+
+#[test]
+fn a_service_without_a_job_says_why() {
+    let manager = Manager::new();
+    let url = format!("https://127.0.0.1:{}", peers::nobody());
+    let job = ["run", "--orchestrator.urls", &url, "--job.model", "m"];
+    let edge = Edge::start_with(&[&job[..], &SMALL].concat(), &[("NOTIFY_SOCKET", manager.path())]);
+    let status = manager.status(|status| status.starts_with("no job: "));
+    assert!(status.contains("connection refused"), "{status}");
+    edge.signal("TERM");
+    edge.end().with_code(0);
 }
 
 fn write(file: &Path, at: &Handle, more: &str) {

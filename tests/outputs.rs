@@ -374,6 +374,12 @@ fn an_output_never_destroys_the_input() {
         let kind = ["--source.kind", "file", "--source.path", source];
         refused(&[&kind[..], &["--output.path", output]].concat(), &film, &expected);
     }
+    // Standard output may be the input too.
+    let adds = OpenOptions::new().append(true).open(&film).unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_livepeer-edge"));
+    demo.args(["demo", "--source", source, "--output", "-"]).stdout(adds);
+    assert_eq!(demo.output().unwrap().status.code(), Some(2));
+    assert_eq!(fs::read(&film).unwrap(), [packet(0), packet(1)].concat());
     [film, link, other].iter().for_each(|path| fs::remove_file(path).unwrap());
 }
 

@@ -115,11 +115,13 @@ impl Loop {
                     }
                 };
                 let text = format!("{why}; next one in {} s", pause.as_secs());
+                self.watch.on_no_job(&text);
                 self.job_trouble.on_failure(&text, Instant::now());
             }
             Command::TryLater(why) => {
                 self.look_at_clock();
                 let why = self.explain(why).to_string();
+                self.watch.on_no_job(&why);
                 self.job_trouble.on_failure(&why, Instant::now());
                 self.await_reach();
             }
@@ -224,15 +226,16 @@ impl Loop {
                 }
                 None => {
                     let message = serde_json::to_vec(&params).unwrap_or_default();
-                    if held.parts.control(message.into()) {
-                        log::info!("parameters sent");
-                    } else {
-                        log::warn!(
-                            "parameters not sent: there is no control channel, or it is busy"
-                        );
+                    match held.parts.control(message.into()) {
+                        Ok(()) => log::info!("parameters queued for the job's control channel"),
+                        Err(why) => log::warn!(
+                            "the job that runs keeps its parameters: {why}; the next one gets the new ones"
+                        ),
                     }
                 }
             }
+        } else {
+            log::info!("no job runs: the next one gets the parameters");
         }
         self.on_parameters();
         self.options.work.set_params(params);

@@ -5,7 +5,7 @@
 //! | finding, selecting, starting | not yet | who is asked | a stated wait, with its limit |
 //! | live | yes | where, and what is wrong with the model | fed when a segment went out or came back |
 //! | live, but the camera is gone | yes | so | a stated wait, for as long as the job is held |
-//! | waiting | yes | for what | a stated wait, to its end |
+//! | waiting | yes | why no job runs | a stated wait, to its end |
 //! | dark | yes | the camera is gone | a stated wait for each try to open it |
 //! | leaving, ending | as before | stopping, at the end | as before |
 //!
@@ -32,6 +32,8 @@ pub(super) struct Watch {
     was_held: bool,
     /// Why the camera gives nothing, while it does not.
     camera: String,
+    /// Why no job runs, while none does.
+    no_job: String,
     /// What was wrong with the model when last looked at.
     model: Option<String>,
     /// Segments out and back when last looked at.
@@ -47,6 +49,7 @@ impl Watch {
             stage: None,
             was_held: false,
             camera: String::new(),
+            no_job: String::new(),
             model: None,
             moved: 0,
         }
@@ -86,7 +89,7 @@ impl Watch {
             }
             Stage::Waiting { until } if is_new => {
                 self.ready();
-                self.service.status("no orchestrator takes the job; trying again");
+                self.service.status(&format!("no job: {}", self.no_job));
                 self.service.wait(until, now);
             }
             Stage::Dark => {
@@ -143,6 +146,11 @@ impl Watch {
     /// Nothing is going to move before `until`, for a reason that the agent can name.
     pub(super) fn wait(&mut self, until: Instant, now: Instant) {
         self.service.wait(until, now);
+    }
+
+    /// No job runs for a while; why.
+    pub(super) fn on_no_job(&mut self, why: &str) {
+        why.clone_into(&mut self.no_job);
     }
 
     /// The camera gives nothing; why.

@@ -6,6 +6,7 @@
 //!
 //! Does not: decide that it is time to end.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use crate::agent::event::{Event, Part};
 use crate::agent::fanout::{Fanout, Outputs};
 use crate::agent::flow::Flow;
 use crate::agent::work::{Job, Payments};
+use crate::capacity::CONTROL_MESSAGES;
 use crate::job::{Channels, JobEvent, KEEP_ALIVE};
 use crate::segment::Pieces;
 use crate::session::Network;
@@ -24,7 +26,7 @@ use crate::status::Status;
 use crate::stop::{Stop, Stopper};
 use crate::trickle::Channel;
 use crate::trickle::io::{
-    Counters, Documents, MessageSender, Published, Publisher, Subscriber, messages,
+    Counters, Documents, MessageSender, NotSent, Published, Publisher, Subscriber, messages,
 };
 
 /// The MIME type of media segments.
@@ -103,13 +105,40 @@ impl Parts {
         let message = Bytes::from_static(KEEP_ALIVE.as_bytes());
         let sent = self.control.as_ref().map(|control| control.try_send_once(message));
         if !matches!(sent, Some(Ok(()))) {
-            log::debug!("no keep-alive: there is no control channel, or it is busy");
+            log::debug!("no keep-alive: there is no control channel, or one waits in it already");
         }
     }
 
-    /// Sends `message` on the control channel; false if there is none, or it is busy.
-    pub(super) fn control(&self, message: Bytes) -> bool {
-        self.control.as_ref().is_some_and(|control| control.try_send(message).is_ok())
+    /// Queues `message` for the control channel.
+    pub(super) fn control(&self, message: Bytes) -> Result<(), Unsent> {
+        let control = self.control.as_ref().ok_or(Unsent::NoChannel)?;
+        control.try_send(message).map_err(|error| match error {
+            NotSent::Full(_) => Unsent::Full,
+            NotSent::Ended(_) => Unsent::Ended,
+        })
+    }
+}
+
+/// Why a message does not go to the job that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// The orchestrator gave none.
+    NoChannel,
+    /// It does not take messages as fast.
+    Full,
+    /// It was closed.
+    Ended,
+}
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoChannel => f.write_str("it has no control channel"),
+            Self::Full => {
+                write!(f, "{CONTROL_MESSAGES} messages wait for its control channel already")
+            }
+            Self::Ended => f.write_str("its control channel has ended"),
+        }
     }
 }
 

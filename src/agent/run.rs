@@ -359,11 +359,14 @@ impl Loop {
             }
             Event::Change(change) => return self.on_change(change),
             Event::Updated(Ok(())) => {
-                log::info!("parameters sent");
+                log::info!("the job's app has taken the parameters");
                 return None;
             }
             Event::Updated(Err(error)) => {
-                log::warn!("parameters not sent: {}", chain(&error));
+                log::warn!(
+                    "the job's app has not taken the parameters: {}; the next job gets them",
+                    chain(&error)
+                );
                 return None;
             }
             Event::PayerEnded | Event::JobStopped | Event::CaptureStopped | Event::Look => {
