@@ -92,3 +92,18 @@ async fn a_job_that_lives_over_the_wrap_loses_its_video_and_the_next_one_has_it(
     assert_eq!((sandbox.counters().dropped, sandbox.violations()), (dropped, found));
     capture.stop().await;
 }
+
+#[tokio::test]
+async fn a_job_that_starts_just_before_the_wrap_begins_behind_it() {
+    let sandbox = Sandbox::start(Options::default()).unwrap();
+    let units = AccessUnits::new();
+    units.skip(Duration::from_secs(WRAP / 90_000 - 30));
+    let capture = camera(&units);
+    let _job = job(&sandbox, &units).await;
+    segments(&sandbox, 2).await;
+    // The runner would drop what has times in that minute.
+    let newest = sandbox.look(|record| record.newest.unwrap().pts);
+    assert!(newest < 30 * 90_000, "{newest}");
+    assert_eq!((sandbox.violations().count(), sandbox.counters().dropped), (0, 0));
+    capture.stop().await;
+}

@@ -149,11 +149,14 @@ impl<T, const N: usize> Queue<T, N> {
         self.drop_to_newest_key(Reason::Resync);
         match self.waiting.front_mut() {
             Some(first) if first.is_key => first.after_loss = true,
-            _ => {
-                self.clear(Reason::Resync);
-                self.wants_key = true;
-            }
+            _ => self.restart(),
         }
+    }
+
+    /// Drops everything, and what comes up to the next key.
+    pub fn restart(&mut self) {
+        self.clear(Reason::Resync);
+        self.wants_key = true;
     }
 
     /// Whether a key is to be asked for, because nothing can come out before the next one. Tells it once.

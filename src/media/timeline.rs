@@ -16,6 +16,11 @@ pub const ORIGIN: Duration = Duration::from_secs(1);
 const FIRST_STEP: u64 = 41_666_667;
 /// The longest step repeated where time goes back.
 const LONGEST_STEP: u64 = 1_000_000_000;
+/// 33 bits of 90 kHz, in nanoseconds.
+const WRAP: u64 = (1 << 33) * 100_000 / 9;
+/// The minute in which libav takes times for those before a wrap (`update_wrap_reference`), and some more: a job takes
+/// a moment to begin.
+const LAST_MINUTE: u64 = 70 * 1_000_000_000;
 /// Nanoseconds that differ by less may fall on the same tick of 90 kHz.
 const TICK: u64 = 11_112;
 
@@ -75,6 +80,18 @@ impl Timeline {
         if let Some((_, media)) = &mut self.last {
             *media = media.saturating_add(time);
         }
+    }
+
+    /// Lets a channel that begins now not begin in the last minute before times wrap: a decoder built on libav would
+    /// show times below zero there, and the network's runner drops those (ai-runner `trickle/decoder.py`). Returns
+    /// whether time was put forward, to a second behind the wrap.
+    pub fn leave_last_minute(&mut self) -> bool {
+        let left = WRAP - self.next % WRAP;
+        let is_last = left < LAST_MINUTE;
+        if is_last {
+            self.skip(Duration::from_nanos(left) + ORIGIN);
+        }
+        is_last
     }
 
     /// The DTS of the last unit as time since the channel's zero, without wraps; `None` before the first unit.
@@ -144,6 +161,20 @@ mod tests {
         assert_eq!(value(&mut timeline, 580), 367_200);
         timeline.skip(ms(1000));
         assert_eq!(value(&mut timeline, 0), 460_800, "also where running time goes back");
+    }
+
+    #[test]
+    fn a_channel_does_not_begin_in_the_last_minute_before_the_wrap() {
+        let begin = |before_wrap: Duration| {
+            let mut timeline = Timeline::beginning_at(Duration::from_nanos(WRAP) - before_wrap);
+            (timeline.leave_last_minute(), timeline.place(Duration::ZERO, None).dts.value())
+        };
+        let minute = Duration::from_secs(60);
+        assert_eq!(begin(2 * minute), (false, (1 << 33) - 2 * 60 * 90_000));
+        for before in [minute, minute / 2, Duration::from_millis(1)] {
+            assert_eq!(begin(before), (true, 90_000));
+        }
+        assert!(!Timeline::default().leave_last_minute());
     }
 
     #[test]

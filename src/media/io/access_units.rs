@@ -134,7 +134,13 @@ impl AccessUnits {
     /// the units among them.
     pub fn pieces(&self) -> SegmentPieces {
         let mut pieces = SegmentPieces::new(self.clone());
-        self.0.lock().reading_since = None;
+        {
+            let mut state = self.0.lock();
+            state.reading_since = None;
+            if state.timeline.leave_last_minute() {
+                state.queue.restart();
+            }
+        }
         // What waited while nobody read is old.
         if !self.0.lock().queue.is_empty() {
             pieces.resync();
