@@ -526,6 +526,31 @@ fn input_without_video_ends_with_its_reason() {
     });
 }
 
+/// As a camera's program writes into a pipe: H.264 alone, at the camera's pace.
+#[test]
+fn frames_without_times_are_stamped_by_their_arrival() {
+    use std::os::fd::AsRawFd;
+    gst::init().unwrap();
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let camera = gst::parse::launch(&format!(
+        "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=24/1 \
+         ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=24 \
+         ! video/x-h264,stream-format=byte-stream ! fdsink fd={} sync=false",
+        theirs.as_raw_fd()
+    ))
+    .unwrap();
+    camera.set_state(gst::State::Playing).unwrap();
+    block_on(async {
+        let (capture, mut pieces) =
+            start(&fragment(&format!("fdsrc fd={} ! h264parse", ours.as_raw_fd())));
+        let segments = segments(&mut pieces, 3).await;
+        let units = check_channel(&segments);
+        assert!(units.len() > 40, "{} frames in two segments", units.len());
+        capture.stop().await;
+    });
+    camera.set_state(gst::State::Null).unwrap();
+}
+
 #[test]
 fn a_stuck_element_does_not_hold_up_the_stop() {
     block_on(async {

@@ -203,8 +203,12 @@ impl Feed {
         };
         let decode_time = buffer.dts().and_then(|dts| running_time(segment, dts));
         let show_time = buffer.pts().and_then(|pts| running_time(segment, pts));
-        let Some(pts) = show_time.or(decode_time) else {
-            log::trace!("an access unit without a time is dropped");
+        // A camera's program that writes H.264 alone into a pipe gives no times: arrival is the best there is.
+        let arrival = || sink.current_running_time().map(Duration::from);
+        let Some(pts) = show_time.or(decode_time).or_else(arrival) else {
+            log::debug!(
+                "an access unit without a time, from a pipeline without a clock, is dropped"
+            );
             return Ok(gst::FlowSuccess::Ok);
         };
         // The parser takes pictures of I slices only for keys too, but decoding can begin at IDR only.
