@@ -144,7 +144,7 @@ pub struct Timings {
     pub status_every: Duration,
     /// How long an auth token is valid. Signers want a fresh one in its last tenth.
     pub token: Duration,
-    /// How long ticket parameters are good.
+    /// How long ticket parameters are good: 40 blocks of 12 s (go-livepeer `pm/recipient.go:28`).
     pub terms: Duration,
     /// Between two debits of a job that costs something.
     pub debit: Duration,
@@ -159,7 +159,7 @@ impl Default for Timings {
             linger: Duration::from_millis(500),
             status_every: Duration::from_secs(5),
             token: Duration::from_secs(30 * 60),
-            terms: Duration::from_secs(20 * 60),
+            terms: Duration::from_secs(8 * 60),
             debit: Duration::from_secs(5),
         }
     }

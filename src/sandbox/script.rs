@@ -105,6 +105,9 @@ pub enum Trouble {
     Delete(u16),
     /// The app leaves out one segment of this channel (output or events); for good, all of them.
     Mute(Role),
+    /// Live video costs so many wei per pixel more before somebody is told its price: by `GetOrchestrator`, or in
+    /// the answer to a payment. For good, it drifts, as a price in USD or adjusted to gas does.
+    Drift(u32),
 }
 
 /// What goes wrong with `GetOrchestrator`.
@@ -264,6 +267,11 @@ impl Script {
             let Trouble::Call(on, trouble) = trouble else { return None };
             (*on == endpoint).then(|| trouble.clone())
         })
+    }
+
+    /// By how much the price rises.
+    pub(crate) fn drift(&mut self) -> Option<u32> {
+        self.take(|trouble| if let Trouble::Drift(by) = trouble { Some(*by) } else { None })
     }
 
     /// Whether the app is silent on channels of this role.

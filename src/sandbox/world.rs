@@ -67,6 +67,8 @@ pub(crate) struct State {
     /// What live video costs now, in wei per pixel.
     pub(crate) price: Option<u32>,
     pub(crate) signer: SignerOptions,
+    /// The number of the signer's key.
+    pub(crate) signer_key: u8,
     pub(crate) order: Order,
     pub(crate) listed: Vec<String>,
     /// How far the clock was put forward.

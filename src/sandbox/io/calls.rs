@@ -71,11 +71,13 @@ pub(super) fn told(status: u16, body: &Value) -> Answer {
 /// such a job or not: one that names a wrong id pays for nothing.
 fn pay(world: &World, head: &Head) -> Outcome {
     let credentials = world.credentials(head)?;
-    let price = world.live_price();
-    if let Some(price) = &price {
-        world.book(&credentials, price, &credentials.manifest)?;
+    // The price of now, even for a job that has another one.
+    let price = world.quote();
+    if price.is_some() {
+        world.book(&credentials, &credentials.manifest)?;
     }
-    Ok(paid(world.payment_result(credentials.token, price, Unit::PixelSeconds720p)))
+    let price = price.map(|price| (Unit::PixelSeconds720p, price));
+    Ok(paid(world.payment_result(credentials, price)))
 }
 
 fn paid(result: Vec<u8>) -> Answer {

@@ -229,6 +229,12 @@ impl Handle {
         self.world.lock().signer.credentials = credentials;
     }
 
+    /// The signer has another key from now on, behind the same URL.
+    pub fn change_signer_key(&self) {
+        let key = &mut self.world.lock().signer_key;
+        *key = key.wrapping_add(1);
+    }
+
     /// What was paid, what it cost, and what was refused, so far.
     pub fn ledger(&self) -> Ledger {
         self.world.lock().ledger.clone()

@@ -29,8 +29,8 @@ pub(super) fn start(world: &World, head: &Head, body: &[u8]) -> Outcome {
         Admission::Free(id) => (id, None),
         Admission::Paid(paid) => (paid.manifest.clone(), Some(paid)),
     };
-    if let (Some(paid), Some((_, price))) = (paid, &price) {
-        world.book(&paid, price, &manifest)?;
+    if let Some(paid) = &paid {
+        world.book(paid, &manifest)?;
     }
     let full = || Unpaid::new(503, "insufficient capacity");
     world.admit("scope").map_err(|_| full())?;
@@ -54,9 +54,10 @@ pub(super) fn start(world: &World, head: &Head, body: &[u8]) -> Outcome {
         "events_url": url(Role::Events),
     });
     world.begin(job).map_err(|_| full())?;
-    if let Some((unit, price)) = price {
+    if let Some(price) = paid.and_then(|paid| paid.payment.expected_price) {
         let now = world.now();
-        world.lock().ledger.begin(&manifest, (unit, &price), false, now);
+        let rate = (Unit::PixelSeconds720p, &price);
+        world.lock().ledger.begin(&manifest, rate, false, now);
     }
     Ok(told(200, &answer))
 }

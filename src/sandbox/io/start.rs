@@ -82,21 +82,19 @@ fn refuse(world: &World, refusal: &Refusal) -> Answer {
     Answer::error(status, reason)
 }
 
-/// What comes before the worker is called: capacity, then the payment, which is kept whatever the worker does.
+/// What comes before the worker is called: capacity, then the payment, which is kept whatever the worker does
+/// (go-livepeer `server/ai_http.go:1034`, `:1063`, `:1157`). The price of the job is that of its payment.
 fn pay(world: &World, head: &Head, body: &[u8]) -> Result<(Job, Option<PriceInfo>), Refusal> {
     let wish = start::read(body)?;
     world.admit(&wish.model_id).map_err(|_| Refusal::NoCapacity)?;
     let job = Job::new(wish);
-    let price = world.live_price();
-    match &price {
-        None => {
-            start::check_credential(head.header("livepeer-segment"), &world.tokens, world.now())?
-        }
-        Some(price) => {
-            world.take_payment(head, price, Some(&job.manifest)).map_err(Refusal::Unpaid)?;
-        }
+    if world.live_price().is_none() {
+        let segment = head.header("livepeer-segment");
+        start::check_credential(segment, &world.tokens, world.now())?;
+        return Ok((job, None));
     }
-    Ok((job, price))
+    let paid = world.take_payment(head, Some(&job.manifest)).map_err(Refusal::Unpaid)?;
+    Ok((job, paid.payment.expected_price))
 }
 
 fn begin(world: &World, head: &Head, body: &[u8]) -> Result<Job, Refusal> {

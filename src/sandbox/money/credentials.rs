@@ -13,7 +13,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::orchestrator::proto::{AuthToken, SegData};
-use crate::sandbox::money::key::{self, Matter, PAYER};
+use crate::sandbox::money::key::{self, Matter};
 use crate::sandbox::money::wire::Payment;
 use crate::sandbox::token::{BadToken, Tokens};
 
@@ -53,8 +53,9 @@ pub(crate) fn read(
     let segment = STANDARD.decode(segment.unwrap_or_default()).ok().filter(|s| !s.is_empty());
     let segment = segment.and_then(|bytes| SegData::decode(bytes.as_slice()).ok());
     let segment = segment.ok_or_else(|| forbidden("missing or malformed segment credentials"))?;
-    let is_signed = key::verify(Matter::Segment, &content(&segment), &segment.sig);
-    if payment.sender != PAYER[..] || !is_signed {
+    let sender = &payment.sender;
+    let is_signed = key::verify(Matter::Segment, sender, &content(&segment), &segment.sig);
+    if sender.is_empty() || !is_signed {
         return Err(forbidden("segment sig check failed"));
     }
     let token = segment.auth_token.ok_or_else(|| forbidden("missing auth token"))?;
@@ -75,6 +76,7 @@ pub(crate) fn content(segment: &SegData) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::money::key::PAYER;
 
     const NOW: Duration = Duration::from_secs(1_800_000_000);
     const HOUR: Duration = Duration::from_secs(3600);
@@ -92,7 +94,7 @@ mod tests {
     }
 
     fn signed(segment: SegData) -> SegData {
-        SegData { sig: key::sign(Matter::Segment, &content(&segment)).into(), ..segment }
+        SegData { sig: key::sign(Matter::Segment, &PAYER, &content(&segment)).into(), ..segment }
     }
 
     #[track_caller]

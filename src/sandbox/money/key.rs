@@ -1,8 +1,8 @@
-//! The key of the sandbox's payer: fixed, known to everybody, worth nothing.
+//! The keys of the sandbox's payers: fixed, known to everybody, worth nothing.
 //!
-//! A real signer signs with an Ethereum key, and everybody can verify that. Here both sides hold this one
-//! key, and a signature is an HMAC that is as long as a real one (65 bytes). What is signed is named, so
-//! that a signature over one thing is never taken for one over another.
+//! A real signer signs with an Ethereum key, and everybody can verify that. Here both sides hold all keys, and a
+//! signature is an HMAC that is as long as a real one (65 bytes). Who signed and what is signed are part of it,
+//! so that a signature over one thing is never taken for one over another.
 //!
 //! Does not: protect anything.
 
@@ -14,8 +14,9 @@ use ring::hmac;
 const SECRET: &[u8] = b"livepeer-edge sandbox payer, worth nothing";
 /// The length of a signature: r, s and v of an Ethereum one.
 pub(crate) const SIGNATURE: usize = 65;
-/// The payer's address.
-pub(crate) const PAYER: [u8; 20] = *b"sandbox-payer-000001";
+/// The address of the first payer.
+#[cfg(test)]
+pub(crate) const PAYER: [u8; 20] = payer(0);
 /// The orchestrator's address.
 pub(crate) const ORCHESTRATOR: [u8; 20] = *b"sandbox-orchestrator";
 
@@ -28,23 +29,32 @@ pub(crate) enum Matter {
     State,
     /// The credentials of a segment.
     Segment,
-    /// The tickets of a payment.
-    Tickets,
+    /// A ticket of a payment.
+    Ticket,
     /// The bytes of an `OrchestratorInfo`.
     Info,
 }
 
-/// Signs `bytes`.
-pub(crate) fn sign(matter: Matter, bytes: &[u8]) -> Vec<u8> {
-    let mut signature = tag(matter, bytes).as_ref().to_vec();
+/// The address of a payer by the number of its key.
+pub(crate) const fn payer(number: u8) -> [u8; 20] {
+    let [hundreds, tens, ones] = [number / 100, number / 10 % 10, number % 10];
+    let mut address = *b"sandbox-payer-000000";
+    let [.., hundred, ten, one] = &mut address;
+    (*hundred, *ten, *one) = (b'0' + hundreds, b'0' + tens, b'0' + ones);
+    address
+}
+
+/// Signs `bytes` with the key of this address.
+pub(crate) fn sign(matter: Matter, address: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let mut signature = tag(matter, address, bytes).as_ref().to_vec();
     // Where Ethereum has its recovery id.
     signature.resize(SIGNATURE, 27);
     signature
 }
 
-/// Whether `signature` is one over `bytes`.
-pub(crate) fn verify(matter: Matter, bytes: &[u8], signature: &[u8]) -> bool {
-    sign(matter, bytes) == signature
+/// Whether `signature` is one over `bytes` with the key of this address.
+pub(crate) fn verify(matter: Matter, address: &[u8], bytes: &[u8], signature: &[u8]) -> bool {
+    sign(matter, address, bytes) == signature
 }
 
 /// `0x` and hexadecimal digits.
@@ -67,13 +77,14 @@ pub(crate) fn address(text: &str) -> Option<[u8; 20]> {
     Some(address)
 }
 
-fn tag(matter: Matter, bytes: &[u8]) -> hmac::Tag {
+fn tag(matter: Matter, address: &[u8], bytes: &[u8]) -> hmac::Tag {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA512, SECRET));
+    context.update(address);
     context.update(match matter {
         Matter::Address => b"address:",
         Matter::State => b"state:",
         Matter::Segment => b"segment:",
-        Matter::Tickets => b"tickets:",
+        Matter::Ticket => b"ticket:",
         Matter::Info => b"info:",
     });
     context.update(bytes);
@@ -86,12 +97,18 @@ mod tests {
 
     #[test]
     fn a_signature_is_over_one_thing() {
-        let signature = sign(Matter::Address, &PAYER);
+        let signature = sign(Matter::Address, &PAYER, &PAYER);
         assert_eq!(signature.len(), SIGNATURE);
-        assert!(verify(Matter::Address, &PAYER, &signature));
-        assert!(!verify(Matter::State, &PAYER, &signature));
-        assert!(!verify(Matter::Address, &ORCHESTRATOR, &signature));
-        assert!(!verify(Matter::Address, &PAYER, &signature[..64]));
+        assert!(verify(Matter::Address, &PAYER, &PAYER, &signature));
+        assert!(!verify(Matter::State, &PAYER, &PAYER, &signature));
+        assert!(!verify(Matter::Address, &PAYER, &ORCHESTRATOR, &signature));
+        assert!(!verify(Matter::Address, &payer(1), &PAYER, &signature));
+        assert!(!verify(Matter::Address, &PAYER, &PAYER, &signature[..64]));
+    }
+
+    #[test]
+    fn each_number_has_its_address() {
+        assert_eq!((&payer(0), &payer(205)), (b"sandbox-payer-000000", b"sandbox-payer-000205"));
     }
 
     #[test]

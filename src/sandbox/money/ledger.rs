@@ -4,7 +4,7 @@
 //!
 //! Does not: close channels; the world does, for the jobs that [`Ledger::debit`] names.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::orchestrator::proto::PriceInfo;
@@ -15,7 +15,9 @@ use crate::sandbox::money::Rate;
 /// Accounts that are kept.
 const ACCOUNTS: usize = 128;
 /// Ticket parameters whose nonces are remembered.
-const NONCES: usize = 4096;
+const PARAMS: usize = 4096;
+/// Nonces that the same ticket parameters take (go-livepeer `pm/recipient.go:26`).
+const NONCES: usize = 600;
 /// Refusals that are listed.
 const REFUSED: usize = 100;
 
@@ -37,7 +39,7 @@ pub struct Account {
     /// It ended because it was not paid.
     pub is_unpaid: bool,
     /// The price that it began with.
-    pub(crate) price: Option<PriceInfo>,
+    pub(crate) price: Option<(Unit, PriceInfo)>,
     rate: Option<Rate>,
     debited_until: Duration,
     /// Time counts only while media moves, and it has moved.
@@ -77,8 +79,8 @@ pub struct Refused {
 pub struct Ledger {
     accounts: Vec<Account>,
     refused: VecDeque<Refused>,
-    /// Ticket parameters and the next nonce that is new.
-    nonces: VecDeque<(Vec<u8>, u32)>,
+    /// Ticket parameters and the nonces that were seen with them.
+    nonces: VecDeque<(Vec<u8>, BTreeSet<u32>)>,
 }
 
 impl Ledger {
@@ -124,19 +126,25 @@ impl Ledger {
         self.refused.push_back(Refused { endpoint, status, reason: reason.to_owned() });
     }
 
-    /// Takes tickets from `nonce` on as new; false if one of them has been here before.
-    pub(crate) fn is_new(&mut self, rand_hash: &[u8], nonce: u32, tickets: u32) -> bool {
-        let next = nonce.saturating_add(tickets);
-        if let Some((_, known)) = self.nonces.iter_mut().find(|(hash, _)| hash == rand_hash) {
-            let is_new = nonce >= *known;
-            *known = (*known).max(next);
-            return is_new;
+    /// Takes the nonce of a ticket, once, and so many of them for the same parameters (go-livepeer
+    /// `pm/recipient.go:369`).
+    pub(crate) fn take_nonce(&mut self, rand_hash: &[u8], nonce: u32) -> Result<(), String> {
+        let refused = |reason| Err(format!("invalid ticket senderNonce: {reason} nonce={nonce}"));
+        if let Some((_, seen)) = self.nonces.iter_mut().find(|(hash, _)| hash == rand_hash) {
+            if seen.contains(&nonce) {
+                return refused("already seen");
+            }
+            if seen.len() >= NONCES {
+                return refused("too many values");
+            }
+            seen.insert(nonce);
+            return Ok(());
         }
-        if self.nonces.len() == NONCES {
+        if self.nonces.len() == PARAMS {
             self.nonces.pop_front();
         }
-        self.nonces.push_back((rand_hash.to_vec(), next));
-        true
+        self.nonces.push_back((rand_hash.to_vec(), BTreeSet::from([nonce])));
+        Ok(())
     }
 
     /// Books a payment.
@@ -164,7 +172,7 @@ impl Ledger {
     ) {
         let account = self.at(manifest);
         account.is_open = true;
-        account.price = Some(price.clone());
+        account.price = Some((unit, price.clone()));
         account.rate = Rate::of(unit, price);
         account.debited_until = now;
         account.moved = while_moving.then_some(false);
@@ -305,13 +313,20 @@ mod tests {
     }
 
     #[test]
-    fn no_ticket_counts_twice() {
+    fn a_nonce_counts_once_and_there_are_six_hundred() {
         let mut ledger = Ledger::default();
-        assert!(
-            ledger.is_new(b"a", 0, 3) && ledger.is_new(b"a", 3, 1) && ledger.is_new(b"b", 0, 1)
-        );
-        assert!(!ledger.is_new(b"a", 3, 1) && !ledger.is_new(b"a", 0, 9));
-        assert!(ledger.is_new(b"a", 9, 1));
+        let seen = |nonce| Err(format!("invalid ticket senderNonce: already seen nonce={nonce}"));
+        for nonce in [1, 3, 2] {
+            assert_eq!(ledger.take_nonce(b"a", nonce), Ok(()));
+            assert_eq!(ledger.take_nonce(b"a", nonce), seen(nonce));
+        }
+        for nonce in 4..=600 {
+            assert_eq!(ledger.take_nonce(b"a", nonce), Ok(()));
+        }
+        let full = "invalid ticket senderNonce: too many values nonce=601".to_owned();
+        assert_eq!(ledger.take_nonce(b"a", 601), Err(full));
+        assert_eq!(ledger.take_nonce(b"a", 7), seen(7));
+        assert_eq!(ledger.take_nonce(b"b", 601), Ok(()));
     }
 
     #[test]
@@ -321,10 +336,10 @@ mod tests {
         for i in 0..5000_u32 {
             ledger.credit(&i.to_string(), 1);
             ledger.refuse(Endpoint::Payment, 400, "no");
-            assert!(ledger.is_new(&i.to_be_bytes(), 0, 1));
+            assert_eq!(ledger.take_nonce(&i.to_be_bytes(), 1), Ok(()));
         }
         assert_eq!((ledger.accounts().len(), ledger.refused().count()), (ACCOUNTS, REFUSED));
-        assert_eq!(ledger.nonces.len(), NONCES);
+        assert_eq!(ledger.nonces.len(), PARAMS);
         assert!(ledger.account("open").is_some());
     }
 }

@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use prost::Message;
 use ring::hmac;
 
 use crate::orchestrator::proto::PriceInfo;
-use crate::sandbox::money::key::{self, Matter, ORCHESTRATOR, PAYER};
+use crate::sandbox::money::key::ORCHESTRATOR;
 use crate::sandbox::money::wire::{Payment, TicketParams};
 
 /// Makes and checks ticket parameters with a key of its own.
@@ -28,9 +29,15 @@ impl Till {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
     }
 
-    /// Parameters for tickets of this value, good until `expires` (time since 1970); `random` tells them
-    /// from all others.
-    pub(crate) fn terms(&self, value: u64, expires: Duration, random: [u8; 32]) -> TicketParams {
+    /// Parameters for tickets of this value, for `sender` at `price`, good until `expires` (time since 1970);
+    /// `random` tells them from all others.
+    pub(crate) fn terms(
+        &self,
+        value: u64,
+        (sender, price): (&[u8], &PriceInfo),
+        expires: Duration,
+        random: [u8; 32],
+    ) -> TicketParams {
         let params = TicketParams {
             recipient: Bytes::copy_from_slice(&ORCHESTRATOR),
             value,
@@ -38,57 +45,49 @@ impl Till {
             expires: u64::try_from(expires.as_millis()).unwrap_or(u64::MAX),
             tag: Bytes::new(),
         };
-        let tag = hmac::sign(&self.key, &content(&params));
+        let tag = hmac::sign(&self.key, &content(&params, sender, price));
         TicketParams { tag: Bytes::copy_from_slice(tag.as_ref()), ..params }
     }
 
-    /// What a payment is worth in wei, where `price` is asked; or what is wrong with it.
-    pub(crate) fn check(
-        &self,
-        payment: &Payment,
-        price: &PriceInfo,
-        now: Duration,
-    ) -> Result<u128, &'static str> {
-        if payment.tickets == 0 {
-            return Ok(0);
-        }
+    /// What a ticket of this payment is worth in wei, or what is wrong with all of them. The tickets themselves
+    /// are not looked at.
+    pub(crate) fn check(&self, payment: &Payment) -> Result<u128, &'static str> {
         let params = payment.params.as_ref().ok_or("missing ticket params")?;
+        let price = payment.expected_price.as_ref();
+        let price = price.ok_or("invalid expected price sent with payment")?;
         if params.recipient != ORCHESTRATOR[..] {
             return Err("invalid ticket recipient");
         }
-        if hmac::verify(&self.key, &content(params), &params.tag).is_err() {
-            return Err("invalid recipientRand for ticket recipientRandHash");
-        }
-        if now.as_millis() >= u128::from(params.expires) {
-            return Err("ticket params are expired");
-        }
-        if payment.sender != PAYER[..] {
+        if payment.sender.len() != ORCHESTRATOR.len() {
             return Err("invalid ticket sender");
         }
-        if !key::verify(Matter::Tickets, &payment.content(), &payment.signature) {
-            return Err("invalid ticket signature");
+        let content = content(params, &payment.sender, price);
+        if hmac::verify(&self.key, &content, &params.tag).is_err() {
+            return Err("invalid recipientRand for ticket recipientRandHash");
         }
-        let expected = payment.expected_price.as_ref().ok_or("missing expected price")?;
-        if is_less(expected, price) {
-            return Err("expected price is lower than the price asked");
-        }
-        Ok(u128::from(params.value) * u128::from(payment.tickets))
+        Ok(u128::from(params.value))
+    }
+
+    /// Whether the parameters of this payment are good no more at `now`.
+    pub(crate) fn is_expired(payment: &Payment, now: Duration) -> bool {
+        let expires = payment.params.as_ref().map_or(0, |params| params.expires);
+        now.as_millis() >= u128::from(expires)
     }
 }
 
-fn content(params: &TicketParams) -> Vec<u8> {
-    prost::Message::encode_to_vec(&TicketParams { tag: Bytes::new(), ..params.clone() })
-}
-
-fn is_less(offered: &PriceInfo, asked: &PriceInfo) -> bool {
-    let cross = |a: i64, b: i64| i128::from(a) * i128::from(b);
-    cross(offered.price_per_unit, asked.pixels_per_unit)
-        < cross(asked.price_per_unit, offered.pixels_per_unit)
+/// What a proof is over: whoever changes the sender or the price breaks it.
+fn content(params: &TicketParams, sender: &[u8], price: &PriceInfo) -> Vec<u8> {
+    let mut content = TicketParams { tag: Bytes::new(), ..params.clone() }.encode_to_vec();
+    content.extend_from_slice(sender);
+    content.extend_from_slice(&price.encode_to_vec());
+    content
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::money::key::{PAYER, payer};
+    use crate::sandbox::money::wire::Ticket;
 
     const NOW: Duration = Duration::from_secs(1_800_000_000);
 
@@ -96,20 +95,15 @@ mod tests {
         PriceInfo { price_per_unit, pixels_per_unit: 1, ..PriceInfo::default() }
     }
 
-    fn signed(payment: Payment) -> Payment {
-        let signature = key::sign(Matter::Tickets, &payment.content());
-        Payment { signature: signature.into(), ..payment }
-    }
-
     fn good(till: &Till) -> Payment {
-        signed(Payment {
-            params: Some(till.terms(100, NOW + Duration::from_secs(60), [7; 32])),
+        let (expires, price) = (NOW + Duration::from_secs(60), price(5));
+        Payment {
+            params: Some(till.terms(100, (&PAYER, &price), expires, [7; 32])),
             sender: Bytes::copy_from_slice(&PAYER),
-            nonce: 1,
-            tickets: 3,
-            expected_price: Some(price(5)),
-            signature: Bytes::new(),
-        })
+            tickets: Vec::new(),
+            expected_price: Some(price),
+        }
+        .with_tickets(0, 3)
     }
 
     #[track_caller]
@@ -117,21 +111,16 @@ mod tests {
         let till = Till::new(&[1; 32]);
         let mut payment = good(&till);
         change(&mut payment);
-        assert_eq!(till.check(&payment, &price(5), NOW), expected);
+        assert_eq!(till.check(&payment), expected);
     }
 
     #[test]
-    fn good_tickets_are_worth_their_value() {
-        check(|_| {}, Ok(300));
-        check(|payment| payment.tickets = 0, Ok(0));
-    }
-
-    #[test]
-    fn everything_about_a_ticket_is_checked() {
+    fn terms_are_for_one_sender_and_one_price() {
         fn params(payment: &mut Payment) -> &mut TicketParams {
             payment.params.as_mut().unwrap()
         }
         let forged = "invalid recipientRand for ticket recipientRandHash";
+        check(|_| {}, Ok(100));
         check(|payment| payment.params = None, Err("missing ticket params"));
         check(|payment| params(payment).recipient.clear(), Err("invalid ticket recipient"));
         check(|payment| params(payment).value = 1_000_000, Err(forged));
@@ -140,15 +129,27 @@ mod tests {
         let other = Till::new(&[2; 32]);
         check(|payment| *payment = good(&other), Err(forged));
         check(|payment| payment.sender.clear(), Err("invalid ticket sender"));
-        check(|payment| payment.tickets = 4, Err("invalid ticket signature"));
-        check(|payment| payment.nonce = 4, Err("invalid ticket signature"));
-        let cheap = |payment: &mut Payment| {
-            payment.expected_price = Some(price(4));
-            *payment = signed(payment.clone());
-        };
-        check(cheap, Err("expected price is lower than the price asked"));
-        let till = Till::new(&[1; 32]);
-        let late = NOW + Duration::from_secs(60);
-        assert_eq!(till.check(&good(&till), &price(5), late), Err("ticket params are expired"));
+        check(|payment| payment.sender = Bytes::copy_from_slice(&payer(1)), Err(forged));
+        check(|payment| payment.expected_price = Some(price(4)), Err(forged));
+        let none = "invalid expected price sent with payment";
+        check(|payment| payment.expected_price = None, Err(none));
+    }
+
+    #[test]
+    fn tickets_are_signed_one_by_one() {
+        let payment = good(&Till::new(&[1; 32]));
+        let nonces: Vec<u32> = payment.tickets.iter().map(|ticket| ticket.nonce).collect();
+        assert_eq!(nonces, [1, 2, 3]);
+        assert!(payment.tickets.iter().all(|ticket| payment.is_signed(ticket)));
+        let other = Ticket { nonce: 4, ..payment.tickets[0].clone() };
+        assert!(!payment.is_signed(&other));
+    }
+
+    #[test]
+    fn terms_expire() {
+        let payment = good(&Till::new(&[1; 32]));
+        let end = NOW + Duration::from_secs(60);
+        assert!(!Till::is_expired(&payment, end - Duration::from_millis(1)));
+        assert!(Till::is_expired(&payment, end));
     }
 }

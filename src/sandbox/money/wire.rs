@@ -1,7 +1,7 @@
 //! The parts of payments that a gateway hands on without a look: ticket parameters, tickets, the seal.
 //!
-//! These messages are the sandbox's own. They hold what go-livepeer's hold (`net.TicketParams`,
-//! `net.Payment`), as far as it is checked here.
+//! These messages hold what go-livepeer's hold (`net.TicketParams`, `net.Payment`), as far as it is checked
+//! here: a payment has its tickets under the same number, so that a gateway can count them.
 //!
 //! An `OrchestratorInfo` ends in a seal: a field that no gateway knows, with a signature over all bytes
 //! before it. A gateway that decodes the info and encodes it again loses or breaks it, and the signer says so.
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::orchestrator::proto::PriceInfo;
-use crate::sandbox::money::key::{self, Matter, SIGNATURE};
+use crate::sandbox::money::key::{self, Matter, ORCHESTRATOR, SIGNATURE};
 
 /// Field 2047, a length-delimited one: its key and its length, both varints.
 const SEAL: [u8; 3] = [0xfa, 0x7f, SIGNATURE as u8];
@@ -32,7 +32,7 @@ pub(crate) struct TicketParams {
     /// Until when they are good, in ms since 1970.
     #[prost(uint64, tag = "6")]
     pub(crate) expires: u64,
-    /// The orchestrator's proof.
+    /// The orchestrator's proof that it made them, for this price and this sender.
     #[prost(bytes = "bytes", tag = "9")]
     pub(crate) tag: Bytes,
 }
@@ -45,24 +45,50 @@ pub(crate) struct Payment {
     /// The payer's address.
     #[prost(bytes = "bytes", tag = "2")]
     pub(crate) sender: Bytes,
-    /// The nonce of the first ticket; each further one has the next.
-    #[prost(uint32, tag = "3")]
-    pub(crate) nonce: u32,
-    /// How many.
-    #[prost(uint32, tag = "4")]
-    pub(crate) tickets: u32,
+    /// The tickets, all made from the same parameters.
+    #[prost(message, repeated, tag = "4")]
+    pub(crate) tickets: Vec<Ticket>,
     /// The price that the payer agrees to.
     #[prost(message, optional, tag = "5")]
     pub(crate) expected_price: Option<PriceInfo>,
-    /// Over all of that.
-    #[prost(bytes = "bytes", tag = "6")]
+}
+
+/// What tells one ticket of a payment from the others.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Ticket {
+    /// Its number, from 1 for fresh parameters.
+    #[prost(uint32, tag = "1")]
+    pub(crate) nonce: u32,
+    /// Over the payment and the nonce.
+    #[prost(bytes = "bytes", tag = "2")]
     pub(crate) signature: Bytes,
 }
 
 impl Payment {
-    /// The bytes that are signed.
-    pub(crate) fn content(&self) -> Vec<u8> {
-        Self { signature: Bytes::new(), ..self.clone() }.encode_to_vec()
+    /// The same with `count` tickets after the nonce `after`, signed by its sender.
+    pub(crate) fn with_tickets(self, after: u32, count: u32) -> Self {
+        let signed = |nonce| {
+            let signature = key::sign(Matter::Ticket, &self.sender, &self.content(nonce)).into();
+            Ticket { nonce, signature }
+        };
+        let tickets = (1..=count).map(|nth| signed(after.saturating_add(nth))).collect();
+        Self { tickets, ..self }
+    }
+
+    /// Whether its sender signed this ticket.
+    pub(crate) fn is_signed(&self, ticket: &Ticket) -> bool {
+        key::verify(Matter::Ticket, &self.sender, &self.content(ticket.nonce), &ticket.signature)
+    }
+
+    fn content(&self, nonce: u32) -> Vec<u8> {
+        let ticket = Ticket { nonce, signature: Bytes::new() };
+        Self {
+            params: self.params.clone(),
+            sender: self.sender.clone(),
+            tickets: vec![ticket],
+            expected_price: self.expected_price.clone(),
+        }
+        .encode_to_vec()
     }
 }
 
@@ -72,7 +98,7 @@ pub(crate) struct Changed;
 
 /// Seals the bytes of an info.
 pub(crate) fn seal(mut info: Vec<u8>) -> Vec<u8> {
-    let signature = key::sign(Matter::Info, &info);
+    let signature = key::sign(Matter::Info, &ORCHESTRATOR, &info);
     info.extend_from_slice(&SEAL);
     info.extend_from_slice(&signature);
     info
@@ -82,7 +108,7 @@ pub(crate) fn seal(mut info: Vec<u8>) -> Vec<u8> {
 pub(crate) fn check_seal(info: &[u8]) -> Result<(), Changed> {
     let (rest, signature) = info.split_last_chunk::<SIGNATURE>().ok_or(Changed)?;
     let content = rest.strip_suffix(&SEAL).ok_or(Changed)?;
-    if key::verify(Matter::Info, content, signature) { Ok(()) } else { Err(Changed) }
+    if key::verify(Matter::Info, &ORCHESTRATOR, content, signature) { Ok(()) } else { Err(Changed) }
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ use crate::sandbox::signer::state::State;
 
 const PRELOAD_LV2V: Duration = Duration::from_secs(60);
 const PRELOAD_LIVE: Duration = Duration::from_secs(10);
+/// Ticket parameters count as expired so long before their end: a block (go-livepeer `pm/sender.go`).
+const BLOCK: Duration = Duration::from_secs(12);
 /// The most tickets of a payment.
 const TICKETS: u128 = 100;
 
@@ -53,8 +55,8 @@ pub(super) fn make(
             return Err(Refusal::new(481, "orchestrator price exceeds maximum price"));
         }
     }
-    if has_doubled(&state.first_price(), &wanted.price) {
-        return Err(Refusal::new(481, "Orchestrator price has more than doubled"));
+    if is_above(&wanted.price, &state.first_price()) {
+        return Err(Refusal::new(481, "orchestrator price exceeds initial session price ceiling"));
     }
     let value = u128::from(wanted.params.value);
     let due = fee(&state.first_price(), units).filter(|_| value > 0);
@@ -75,7 +77,7 @@ pub(super) fn make(
 fn is_expired(wanted: &Wanted, now: Duration, refresh_before: Duration) -> bool {
     let token = Duration::from_secs(u64::try_from(wanted.token.expiration).unwrap_or_default());
     let is_token_old = now + refresh_before >= token;
-    is_token_old || now.as_millis() >= u128::from(wanted.params.expires)
+    is_token_old || (now + BLOCK).as_millis() >= u128::from(wanted.params.expires)
 }
 
 fn units(kind: Kind, state: &State, now: Duration) -> u128 {
@@ -106,8 +108,8 @@ fn price(kind: Kind, price: &PriceInfo) -> Option<Price> {
     is_whole.then(|| Price::parse(&price.price_per_unit.to_string(), unit).ok())?
 }
 
-fn has_doubled(first: &PriceInfo, now: &PriceInfo) -> bool {
+fn is_above(now: &PriceInfo, first: &PriceInfo) -> bool {
     let cross = |a: i64, b: i64| i128::from(a) * i128::from(b);
     cross(now.price_per_unit, first.pixels_per_unit)
-        > 2 * cross(first.price_per_unit, now.pixels_per_unit)
+        > cross(first.price_per_unit, now.pixels_per_unit)
 }

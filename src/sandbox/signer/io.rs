@@ -46,7 +46,11 @@ where
     respond(wire, world, endpoint, |_| {
         let is_sign = endpoint == Endpoint::SignInfo;
         let body = identity(world, head).map(|_| {
-            if is_sign { signer::sign_info().to_string() } else { world.orchestrators(query) }
+            if is_sign {
+                signer::sign_info(&world.payer()).to_string()
+            } else {
+                world.orchestrators(query)
+            }
         });
         answer(world, endpoint, body)
     })
@@ -63,7 +67,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     const ENDPOINT: Endpoint = Endpoint::MakePayment;
-    let place = signer::place(body);
+    let place = signer::place(body, &world.payer());
     let disorder = place.as_ref().and_then(|(id, at)| world.lock().order.begin(id, *at).err());
     if let Some(disorder) = disorder {
         let violation = match disorder {
@@ -100,7 +104,9 @@ where
 
 fn sign(world: &World, head: &Head, body: &[u8]) -> Result<signer::Signed, Refusal> {
     let identity = identity(world, head)?;
+    let payer = world.payer();
     let caller = Caller {
+        payer: &payer,
         identity: &identity,
         now: world.now(),
         refresh_before: world.options.timings.token / 10,

@@ -1,4 +1,4 @@
-//! A remote signer that signs with the sandbox's fixed key, and keeps nothing from one call to the next.
+//! A remote signer that signs with one of the sandbox's fixed keys, and keeps nothing from one call to the next.
 //!
 //! It makes the checks of the real one (go-livepeer `server/remote_signer.go`), in its order; the first that
 //! fails answers. Two more are ours: the `OrchestratorInfo` must come byte for byte as it was made (its seal),
@@ -9,6 +9,15 @@
 //!   credential ─▶ Wanted (request) ─▶ State (state) ─▶ Bill (bill) ─▶ payment, segment, next state
 //!    401, 403        400                400, 500       400, 480-482
 //! ```
+//!
+//! | as the real one does | where (go-livepeer) |
+//! |---|---|
+//! | 480 for expired terms, and for the last tenth of a token | `server/remote_signer.go:525`, `server/broadcast.go:1638` |
+//! | `live` seconds are rounded up, and `lv2v` pixels are not | `server/remote_signer.go:557`, `:551` |
+//! | 481 for any price above that of the session's first payment | `server/remote_signer.go:586` |
+//! | the fee goes by the first price, whatever the price is now | `server/remote_signer.go:597` |
+//! | nothing is counted with 482: the next payment covers that time too | `server/remote_signer.go:606` |
+//! | a state of another key is `invalid sig` | `server/remote_signer.go:414` |
 //!
 //! Does not: hold money or keys that are worth anything.
 
@@ -29,7 +38,7 @@ use serde_json::{Value, json};
 
 use crate::orchestrator::proto::SegData;
 use crate::sandbox::money::credentials::content;
-use crate::sandbox::money::key::{self, Matter, PAYER};
+use crate::sandbox::money::key::{self, Matter};
 use crate::sandbox::money::wire::Payment;
 
 pub(crate) use credential::identity;
@@ -59,6 +68,8 @@ impl Refusal {
 /// What a call comes with besides its body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller<'a> {
+    /// The address of the signer's key.
+    pub(crate) payer: &'a [u8],
     /// Who the credential belongs to; empty where none is asked for.
     pub(crate) identity: &'a str,
     /// The time since 1970.
@@ -78,26 +89,26 @@ pub(crate) struct Signed {
     pub(crate) place: (String, u64),
 }
 
-/// The answer to `POST /sign-orchestrator-info`.
-pub(crate) fn sign_info() -> Value {
+/// The answer to `POST /sign-orchestrator-info` of the signer whose key has this address.
+pub(crate) fn sign_info(payer: &[u8]) -> Value {
     json!({
-        "address": key::hex(&PAYER),
-        "signature": key::hex(&key::sign(Matter::Address, &PAYER)),
+        "address": key::hex(payer),
+        "signature": key::hex(&key::sign(Matter::Address, payer, payer)),
     })
 }
 
 /// The session of a request and its place there: that of the payment before it. `None` for the first one, and
 /// for one that is nonsense.
-pub(crate) fn place(body: &[u8]) -> Option<(String, u64)> {
+pub(crate) fn place(body: &[u8], payer: &[u8]) -> Option<(String, u64)> {
     let state = Wanted::read(body).ok()?.state?;
-    State::open(&state).ok().map(|state| (state.id, state.sequence))
+    State::open(&state, payer).ok().map(|state| (state.id, state.sequence))
 }
 
 /// The answer to `POST /generate-live-payment`.
 pub(crate) fn pay(body: &[u8], caller: Caller<'_>) -> Result<Signed, Refusal> {
     let wanted = Wanted::read(body)?;
     let state = match &wanted.state {
-        Some(signed) => State::open(signed)?.follow(&wanted)?,
+        Some(signed) => State::open(signed, caller.payer)?.follow(&wanted)?,
         None => State::begin(&wanted, caller.id),
     };
     let manifest = match (&wanted.manifest_id, &wanted.state) {
@@ -109,28 +120,25 @@ pub(crate) fn pay(body: &[u8], caller: Caller<'_>) -> Result<Signed, Refusal> {
     let nonce = if state.tickets_of == wanted.params.rand_hash[..] { state.nonce } else { 0 };
     let payment = Payment {
         params: Some(wanted.params),
-        sender: Bytes::copy_from_slice(&PAYER),
-        nonce,
-        tickets: bill.tickets,
+        sender: Bytes::copy_from_slice(caller.payer),
+        tickets: Vec::new(),
         expected_price: Some(wanted.price),
-        signature: Bytes::new(),
     };
-    let signature = key::sign(Matter::Tickets, &payment.content()).into();
-    let payment = Payment { signature, ..payment };
+    let payment = payment.with_tickets(nonce, bill.tickets);
     let segment = SegData {
         manifest_id: Bytes::from(manifest),
         capabilities: wanted.capabilities,
         auth_token: Some(wanted.token),
         ..SegData::default()
     };
-    let sig = key::sign(Matter::Segment, &content(&segment)).into();
+    let sig = key::sign(Matter::Segment, caller.payer, &content(&segment)).into();
     let segment = SegData { sig, ..segment };
     let next = state.owned_by(caller.identity)?.paid(&bill, caller.now, &payment);
     Ok(Signed {
         body: json!({
             "payment": STANDARD.encode(payment.encode_to_vec()),
             "segCreds": STANDARD.encode(segment.encode_to_vec()),
-            "state": next.seal(),
+            "state": next.seal(caller.payer),
         }),
         place: (next.id, next.sequence),
     })

@@ -35,7 +35,7 @@ pub(super) struct State {
     pub(super) last: Duration,
     /// The ticket parameters of the last payment.
     pub(super) tickets_of: Vec<u8>,
-    /// The nonce of the next ticket for these.
+    /// The nonce of the last ticket for these.
     pub(super) nonce: u32,
 }
 
@@ -57,11 +57,11 @@ impl State {
         }
     }
 
-    /// Reads a state that was sealed here.
-    pub(super) fn open(signed: &SignedState) -> Result<Self, Refusal> {
+    /// Reads a state that was sealed here with the key of `payer`.
+    pub(super) fn open(signed: &SignedState, payer: &[u8]) -> Result<Self, Refusal> {
         let decode = |text: &str| STANDARD.decode(text).map_err(|_| Refusal::bad("invalid state"));
         let (state, signature) = (decode(&signed.state)?, decode(&signed.signature)?);
-        if !key::verify(Matter::State, &state, &signature) {
+        if !key::verify(Matter::State, payer, &state, &signature) {
             return Err(Refusal::bad("invalid sig"));
         }
         serde_json::from_slice(&state).map_err(|_| Refusal::bad("invalid state"))
@@ -96,16 +96,16 @@ impl State {
             balance: bill.balance,
             last: now,
             tickets_of: params.map(|params| params.rand_hash.to_vec()).unwrap_or_default(),
-            nonce: payment.nonce.saturating_add(payment.tickets),
+            nonce: payment.tickets.last().map_or(self.nonce, |ticket| ticket.nonce),
             ..self
         }
     }
 
     /// As the gateway gets it.
-    pub(super) fn seal(&self) -> Value {
+    pub(super) fn seal(&self, payer: &[u8]) -> Value {
         // Plain values always are JSON.
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        let signature = key::sign(Matter::State, &bytes);
+        let signature = key::sign(Matter::State, payer, &bytes);
         json!({ "State": STANDARD.encode(bytes), "Sig": STANDARD.encode(signature) })
     }
 

@@ -5,7 +5,7 @@
 use super::*;
 use crate::orchestrator::proto::{AuthToken, OrchestratorInfo, PriceInfo};
 use crate::sandbox::money::Till;
-use crate::sandbox::money::key::ORCHESTRATOR;
+use crate::sandbox::money::key::{ORCHESTRATOR, PAYER};
 use crate::sandbox::money::wire::seal;
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
@@ -22,15 +22,12 @@ fn till() -> Till {
 
 /// An info with its parts as given; terms and token are good for an hour.
 fn info(wei: i64, ticket: u64, random: u8) -> OrchestratorInfo {
-    let params = till().terms(ticket, NOW + seconds(3600), [random; 32]);
+    let price = PriceInfo { price_per_unit: wei, pixels_per_unit: 1, ..PriceInfo::default() };
+    let params = till().terms(ticket, (&PAYER, &price), NOW + seconds(3600), [random; 32]);
     OrchestratorInfo {
         transcoder: "https://o:1".to_owned(),
         ticket_params: Some(params.encode_to_vec().into()),
-        price_info: Some(PriceInfo {
-            price_per_unit: wei,
-            pixels_per_unit: 1,
-            ..PriceInfo::default()
-        }),
+        price_info: Some(price),
         address: Bytes::copy_from_slice(&ORCHESTRATOR),
         auth_token: Some(AuthToken {
             token: Bytes::from_static(b"t"),
@@ -54,7 +51,8 @@ fn ask(body: &Value, now: Duration) -> Result<Signed, Refusal> {
 }
 
 fn ask_as(body: &Value, now: Duration, identity: &str) -> Result<Signed, Refusal> {
-    let caller = Caller { identity, now, refresh_before: seconds(180), id: "fresh" };
+    let refresh_before = seconds(180);
+    let caller = Caller { payer: &PAYER, identity, now, refresh_before, id: "fresh" };
     pay(body.to_string().as_bytes(), caller)
 }
 
@@ -63,10 +61,15 @@ fn ask_as(body: &Value, now: Duration, identity: &str) -> Result<Signed, Refusal
 fn opened(signed: &Signed) -> (Payment, String) {
     let bytes = |key: &str| STANDARD.decode(signed.body[key].as_str().unwrap()).unwrap();
     let payment = Payment::decode(bytes("payment").as_slice()).unwrap();
-    assert!(key::verify(Matter::Tickets, &payment.content(), &payment.signature));
+    assert!(payment.tickets.iter().all(|ticket| payment.is_signed(ticket)));
     let segment = SegData::decode(bytes("segCreds").as_slice()).unwrap();
-    assert!(key::verify(Matter::Segment, &content(&segment), &segment.sig));
+    assert!(key::verify(Matter::Segment, &PAYER, &content(&segment), &segment.sig));
     (payment, String::from_utf8(segment.manifest_id.to_vec()).unwrap())
+}
+
+/// The nonces of a payment's tickets.
+fn nonces(payment: &Payment) -> Vec<u32> {
+    payment.tickets.iter().map(|ticket| ticket.nonce).collect()
 }
 
 #[track_caller]
@@ -98,18 +101,18 @@ fn the_first_payment_pays_ahead_and_later_ones_for_the_time_since() {
     let first = ask(&body, NOW).unwrap();
     let (payment, manifest) = opened(&first);
     // 10 s are 20 wei.
-    assert_eq!((payment.tickets, payment.nonce, manifest.as_str()), (2, 0, "m"));
+    assert_eq!((nonces(&payment), manifest.as_str()), (vec![1, 2], "m"));
     assert_eq!(first.place, ("fresh".to_owned(), 0));
     body["state"] = first.body["state"].clone();
     let second = ask(&body, NOW + seconds(11)).unwrap();
     let (payment, _) = opened(&second);
     // 22 wei, rounded up to tickets; 8 are left.
-    assert_eq!((payment.tickets, payment.nonce), (3, 2));
+    assert_eq!(nonces(&payment), [3, 4, 5]);
     body["state"] = second.body["state"].clone();
     let (payment, _) = opened(&ask(&body, NOW + seconds(16)).unwrap());
-    assert_eq!((payment.tickets, payment.nonce), (1, 5), "10 wei at least, and 8 are there");
+    assert_eq!(nonces(&payment), [6], "10 wei at least, and 8 are there");
     let signed = ask(&body, NOW + seconds(15)).unwrap();
-    assert_eq!(opened(&signed).0.tickets, 1);
+    assert_eq!(opened(&signed).0.tickets.len(), 1);
 }
 
 #[test]
@@ -118,13 +121,13 @@ fn live_video_pays_60_s_ahead_by_the_pixel() {
     let body = json!({ "orchestrator": sealed(&info(1, ticket, 7)), "type": "lv2v" });
     let first = ask(&body, NOW).unwrap();
     let (payment, manifest) = opened(&first);
-    assert_eq!((payment.tickets, manifest.as_str()), (12, "fresh"), "an id of its own");
+    assert_eq!((payment.tickets.len(), manifest.as_str()), (12, "fresh"), "an id of its own");
     let mut body = body;
     body["state"] = first.body["state"].clone();
     refused(&body, 400, "missing manifestID");
     body["ManifestID"] = json!("m");
     let (payment, manifest) = opened(&ask(&body, NOW + seconds(5)).unwrap());
-    assert_eq!((payment.tickets, manifest.as_str()), (1, "m"));
+    assert_eq!((payment.tickets.len(), manifest.as_str()), (1, "m"));
     let refusal = ask(&body, NOW + seconds(506)).unwrap_err();
     assert_eq!(refusal.status, 400, "more than 100 tickets: {refusal:?}");
 }
@@ -134,7 +137,7 @@ fn nothing_is_signed_while_the_balance_lasts() {
     let mut body = live();
     body["orchestrator"] = sealed(&info(2, 100, 7));
     let first = ask(&body, NOW).unwrap();
-    assert_eq!(opened(&first).0.tickets, 1);
+    assert_eq!(opened(&first).0.tickets.len(), 1);
     body["state"] = first.body["state"].clone();
     // 80 are left, less than a ticket.
     let second = ask(&body, NOW + seconds(5)).unwrap();
@@ -149,9 +152,9 @@ fn nothing_is_signed_while_the_balance_lasts() {
 #[test]
 fn fixed_and_pixels_pay_what_they_say() {
     let fixed = json!({ "orchestrator": sealed(&info(30, 10, 7)), "type": "fixed" });
-    assert_eq!(opened(&ask(&fixed, NOW).unwrap()).0.tickets, 3);
+    assert_eq!(opened(&ask(&fixed, NOW).unwrap()).0.tickets.len(), 3);
     let pixels = json!({ "orchestrator": sealed(&info(2, 10, 7)), "inPixels": 21 });
-    assert_eq!(opened(&ask(&pixels, NOW).unwrap()).0.tickets, 5);
+    assert_eq!(opened(&ask(&pixels, NOW).unwrap()).0.tickets.len(), 5);
 }
 
 #[test]
@@ -187,7 +190,8 @@ fn expired_terms_are_to_be_fetched_anew() {
             assert_eq!(refusal.orchestrator.as_deref(), Some("https://o:1"));
         }
     }
-    let old = till().terms(10, NOW, [7; 32]).encode_to_vec();
+    let price = PriceInfo { price_per_unit: 2, pixels_per_unit: 1, ..PriceInfo::default() };
+    let old = till().terms(10, (&PAYER, &price), NOW, [7; 32]).encode_to_vec();
     check_info(|info| info.ticket_params = Some(old.into()), 480, "refresh");
 }
 
@@ -206,10 +210,12 @@ fn a_price_has_limits() {
     let first = ask(&body, NOW).unwrap();
     body["state"] = first.body["state"].clone();
     body["maxPrice"] = Value::Null;
-    body["orchestrator"] = sealed(&info(4, LIVE_TICKET, 7));
-    assert!(ask(&body, NOW + seconds(5)).is_ok());
-    body["orchestrator"] = sealed(&info(5, LIVE_TICKET, 7));
-    refused(&body, 481, "more than doubled");
+    for cheaper in [1, 2] {
+        body["orchestrator"] = sealed(&info(cheaper, LIVE_TICKET, 7));
+        assert!(ask(&body, NOW + seconds(5)).is_ok());
+    }
+    body["orchestrator"] = sealed(&info(3, LIVE_TICKET, 7));
+    refused(&body, 481, "exceeds initial session price");
 }
 
 /// A later request, with one key changed.
@@ -253,6 +259,33 @@ fn a_state_that_was_touched_is_refused() {
 }
 
 #[test]
+fn a_state_belongs_to_its_key() {
+    let mut body = live();
+    body["state"] = ask(&body, NOW).unwrap().body["state"].clone();
+    let other = key::payer(1);
+    let caller = Caller {
+        payer: &other,
+        identity: "",
+        now: NOW + seconds(5),
+        refresh_before: seconds(180),
+        id: "fresh",
+    };
+    let refusal = pay(body.to_string().as_bytes(), caller).unwrap_err();
+    assert_eq!((refusal.status, refusal.message.as_str()), (400, "invalid sig"));
+}
+
+#[test]
+fn a_second_that_has_begun_costs_a_whole_one() {
+    let mut body = live();
+    body["orchestrator"] = sealed(&info(2, 1, 7));
+    body["state"] = ask(&body, NOW).unwrap().body["state"].clone();
+    for (ms, seconds) in [(4999, 5), (5000, 5), (5001, 6)] {
+        let signed = ask(&body, NOW + Duration::from_millis(ms)).unwrap();
+        assert_eq!(opened(&signed).0.tickets.len(), 2 * seconds, "{ms} ms");
+    }
+}
+
+#[test]
 fn a_state_belongs_to_the_owner_of_the_credential() {
     let mut body = live();
     body["state"] = ask_as(&body, NOW, "me").unwrap().body["state"].clone();
@@ -266,23 +299,23 @@ fn fresh_terms_start_the_nonces_anew() {
     let mut body = live();
     body["state"] = ask(&body, NOW).unwrap().body["state"].clone();
     body["orchestrator"] = sealed(&info(2, LIVE_TICKET, 8));
-    assert_eq!(opened(&ask(&body, NOW + seconds(5)).unwrap()).0.nonce, 0);
+    assert_eq!(nonces(&opened(&ask(&body, NOW + seconds(5)).unwrap()).0), [1]);
 }
 
 #[test]
 fn the_place_of_a_request_is_its_states() {
     let mut body = live();
-    assert_eq!(place(body.to_string().as_bytes()), None);
+    assert_eq!(place(body.to_string().as_bytes(), &PAYER), None);
     body["state"] = ask(&body, NOW).unwrap().body["state"].clone();
-    assert_eq!(place(body.to_string().as_bytes()), Some(("fresh".to_owned(), 0)));
+    assert_eq!(place(body.to_string().as_bytes(), &PAYER), Some(("fresh".to_owned(), 0)));
     let second = ask(&body, NOW + seconds(5)).unwrap();
     assert_eq!(second.place, ("fresh".to_owned(), 1));
-    assert_eq!(place(b"nonsense"), None);
+    assert_eq!(place(b"nonsense", &PAYER), None);
 }
 
 #[test]
 fn the_signature_is_as_long_as_a_real_one() {
-    let signed = sign_info();
+    let signed = sign_info(&PAYER);
     let length = |key: &str| signed[key].as_str().unwrap().len();
     assert_eq!((length("address"), length("signature")), (42, 132));
 }

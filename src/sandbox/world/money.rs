@@ -7,14 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use prost::Message;
 
-use crate::orchestrator::proto::{
-    AuthToken, OrchestratorInfo, OrchestratorRequest, PaymentResult, PriceInfo,
-};
+use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest, PaymentResult, PriceInfo};
 use crate::price::Unit;
 use crate::sandbox::http1::Head;
 use crate::sandbox::money::credentials::{self, Credentials, Unpaid};
 use crate::sandbox::money::key::{self, Matter, ORCHESTRATOR};
-use crate::sandbox::money::{Rate, wire};
+use crate::sandbox::money::{Rate, Till, wire};
 use crate::sandbox::offer::NoCapacity;
 use crate::sandbox::script::Role;
 use crate::sandbox::token;
@@ -38,6 +36,22 @@ impl Default for Terms {
 }
 
 impl World {
+    /// The address of the signer's key.
+    pub(crate) fn payer(&self) -> [u8; 20] {
+        key::payer(self.lock().signer_key)
+    }
+
+    /// What live video costs when somebody is told of it, which the script may have rise each time.
+    pub(crate) fn quote(&self) -> Option<PriceInfo> {
+        {
+            let mut state = self.lock();
+            if let Some(by) = state.script.drift() {
+                state.price = state.price.map(|wei| wei.saturating_add(by));
+            }
+        }
+        self.live_price()
+    }
+
     /// What live video costs now.
     pub(crate) fn live_price(&self) -> Option<PriceInfo> {
         let wei = self.lock().price?;
@@ -50,8 +64,9 @@ impl World {
 
     /// Where something is paid, whoever asks for the info has to prove who pays.
     pub(crate) fn check_payer(&self, request: &OrchestratorRequest) -> Result<(), &'static str> {
-        let is_signed = key::verify(Matter::Address, &request.address, &request.sig);
-        if self.live_price().is_some() && !(is_signed && request.address == key::PAYER[..]) {
+        let address = &request.address;
+        let is_signed = key::verify(Matter::Address, address, address, &request.sig);
+        if self.live_price().is_some() && !(is_signed && address.len() == ORCHESTRATOR.len()) {
             return Err("orchestrator req sig check failed");
         }
         Ok(())
@@ -68,23 +83,26 @@ impl World {
             .token
             .then(|| self.tokens.make(&token::random_id(), made, self.options.timings.token));
         let info = self.offer(&self.url(false), |offer| offer.info(request, token))?;
-        Ok(match self.live_price() {
-            Some(price) => self.priced(info, price, Unit::PixelSeconds720p, terms.age),
+        Ok(match self.quote() {
+            Some(price) => {
+                let price = (Unit::PixelSeconds720p, price);
+                self.priced(info, price, &request.address, terms.age)
+            }
             None => info.encode_to_vec(),
         })
     }
 
-    /// The bytes of an info that asks for `price` per `unit`, with ticket parameters of this age, sealed.
+    /// The bytes of an info that asks `sender` for a price per unit, with ticket parameters of this age, sealed.
     pub(crate) fn priced(
         &self,
         info: OrchestratorInfo,
-        price: PriceInfo,
-        unit: Unit,
+        (unit, price): (Unit, PriceInfo),
+        sender: &[u8],
         age: Duration,
     ) -> Vec<u8> {
         let value = self.ticket_value(unit, &price);
         let expires = (self.now() + self.options.timings.terms).saturating_sub(age);
-        let params = self.till.terms(value, expires, token::random());
+        let params = self.till.terms(value, (sender, &price), expires, token::random());
         let info = OrchestratorInfo {
             ticket_params: Some(Bytes::from(params.encode_to_vec())),
             price_info: Some(price),
@@ -99,12 +117,11 @@ impl World {
     pub(crate) fn take_payment(
         &self,
         head: &Head,
-        price: &PriceInfo,
         manifest: Option<&str>,
     ) -> Result<Credentials, Unpaid> {
         let credentials = self.credentials(head)?;
         let manifest = manifest.unwrap_or(&credentials.manifest);
-        self.book(&credentials, price, manifest)?;
+        self.book(&credentials, manifest)?;
         if self.lock().ledger.balance(manifest) == 0 {
             return Err(Unpaid::new(400, "Insufficient balance"));
         }
@@ -117,42 +134,44 @@ impl World {
         credentials::read(payment, segment, &self.tokens, self.now())
     }
 
-    /// Books a payment under `manifest`.
-    pub(crate) fn book(
-        &self,
-        credentials: &Credentials,
-        price: &PriceInfo,
-        manifest: &str,
-    ) -> Result<(), Unpaid> {
-        let refused = |reason: &str| Unpaid::new(400, reason);
+    /// Books a payment under `manifest`. Tickets count up to the first that is wrong; those after it are used up
+    /// for nothing.
+    pub(crate) fn book(&self, credentials: &Credentials, manifest: &str) -> Result<(), Unpaid> {
         let payment = &credentials.payment;
-        let now = self.now();
+        let Some(params) = payment.params.as_ref().filter(|_| !payment.tickets.is_empty()) else {
+            return Ok(());
+        };
+        let value = self.till.check(payment).map_err(|reason| Unpaid::new(400, reason))?;
+        let is_expired = Till::is_expired(payment, self.now());
         let mut state = self.lock();
-        // A job goes on at the price that it began with.
-        let fixed = state.ledger.account(manifest).and_then(|account| account.price.clone());
-        let wei = self.till.check(payment, fixed.as_ref().unwrap_or(price), now);
-        let wei = wei.map_err(refused)?;
-        let hash = payment.params.as_ref().map(|params| params.rand_hash.as_ref());
-        if wei > 0 && !state.ledger.is_new(hash.unwrap_or_default(), payment.nonce, payment.tickets)
-        {
-            return Err(refused("invalid ticket senderNonce"));
+        let (mut wei, mut refused) = (0, None);
+        for ticket in &payment.tickets {
+            let taken = match payment.is_signed(ticket) {
+                false => Err("invalid ticket signature".to_owned()),
+                true => state.ledger.take_nonce(&params.rand_hash, ticket.nonce),
+            };
+            match taken {
+                Ok(()) if is_expired => refused = Some("TicketParams expired".to_owned()),
+                Ok(()) if refused.is_none() => wei += value,
+                Ok(()) => {}
+                Err(reason) => refused = Some(reason),
+            }
         }
         state.ledger.credit(manifest, wei);
-        Ok(())
+        refused.map_or(Ok(()), |reason| Err(Unpaid::new(400, reason)))
     }
 
-    /// The answer to a payment: fresh terms, and the token that it came with.
+    /// The answer to a payment: fresh terms at this price, and the token that it came with.
     pub(crate) fn payment_result(
         &self,
-        token: AuthToken,
-        price: Option<PriceInfo>,
-        unit: Unit,
+        Credentials { payment, token, .. }: Credentials,
+        price: Option<(Unit, PriceInfo)>,
     ) -> Vec<u8> {
         let request =
             OrchestratorRequest { ignore_capacity_check: true, ..OrchestratorRequest::default() };
         let info = self.offer(&self.url(false), |offer| offer.info(&request, Some(token)));
         let info = info.map(|info| match price {
-            Some(price) => self.priced(info, price, unit, Duration::ZERO),
+            Some(price) => self.priced(info, price, &payment.sender, Duration::ZERO),
             None => info.encode_to_vec(),
         });
         PaymentResult { info: info.ok().map(Bytes::from) }.encode_to_vec()

@@ -57,16 +57,18 @@ impl World {
             return self.credentials(head).map(|paid| Admission::Paid(Box::new(paid)));
         }
         let payer = head.header(PAYER).and_then(key::address);
-        payer.ok_or_else(|| Unpaid::new(402, "invalid live runner payment signer address"))?;
+        let payer =
+            payer.ok_or_else(|| Unpaid::new(402, "invalid live runner payment signer address"))?;
         let id = token::random_id();
-        Ok(Admission::Challenged(self.challenge(&id, price, &payment_url(&id))))
+        Ok(Admission::Challenged(self.challenge(&id, price, &payer, &payment_url(&id))))
     }
 
-    /// A challenge to pay for `id`.
+    /// A challenge to `payer` to pay for `id`.
     pub(crate) fn challenge(
         &self,
         id: &str,
-        (unit, price): &(Unit, PriceInfo),
+        price: &(Unit, PriceInfo),
+        payer: &[u8],
         payment_url: &str,
     ) -> Value {
         let base = self.url(false);
@@ -76,7 +78,7 @@ impl World {
             auth_token: Some(auth_token),
             ..OrchestratorInfo::default()
         };
-        let params = STANDARD.encode(self.priced(info, price.clone(), *unit, Duration::ZERO));
+        let params = STANDARD.encode(self.priced(info, price.clone(), payer, Duration::ZERO));
         answers::challenge(&base, &params, id, payment_url, self.options.timings.debit)
     }
 
@@ -98,7 +100,7 @@ impl World {
         let price = self.runner(runner)?.price();
         self.lock().sessions.reserve(&self.options.runners, runner, &id)?;
         if let (Some(paid), Some((unit, price))) = (credentials, price) {
-            if let Err(unpaid) = self.book(paid, &price, &id) {
+            if let Err(unpaid) = self.book(paid, &id) {
                 self.lock().sessions.release(&id);
                 return Err(unpaid);
             }
@@ -122,37 +124,30 @@ impl World {
         if credentials.manifest != id {
             return Err(Unpaid::new(403, "mismatched session and payment manifest"));
         }
-        let (unit, price) = match self.runner(runner)?.price() {
+        let price = match self.runner(runner)?.price() {
             Some((Unit::Fixed, _)) => {
                 return Err(Unpaid::new(409, "a fixed price is paid once"));
             }
             Some(price) => price,
             None => return Err(Unpaid::new(409, "nothing has to be paid")),
         };
-        self.book(&credentials, &price, id)?;
-        Ok(self.payment_result(credentials.token, Some(price), unit))
+        self.book(&credentials, id)?;
+        Ok(self.payment_result(credentials, Some(price)))
     }
 
-    /// Fresh terms for a session or scope that runs.
+    /// Fresh terms for a job or session, at the price that it began with (go-livepeer `server/rpc.go:454`).
     pub(crate) fn refresh(&self, body: &[u8]) -> Result<Value, Unpaid> {
         let json: Value =
             serde_json::from_slice(body).map_err(|error| Unpaid::new(400, error.to_string()))?;
         let text = |key: &str| json.get(key).and_then(Value::as_str).unwrap_or_default();
-        key::address(text("sender")).ok_or_else(|| Unpaid::new(400, "invalid sender"))?;
+        let sender = key::address(text("sender"));
+        let sender = sender.ok_or_else(|| Unpaid::new(400, "invalid sender"))?;
         let id = text("manifest_id");
-        let runner = self.lock().sessions.runner(id);
-        let scope = self.lock().ledger.account(id).is_some_and(|account| account.is_open);
-        match runner {
-            Some(runner) => {
-                let price = self.runner(runner)?.price();
-                let price = price.ok_or_else(|| Unpaid::new(409, "nothing has to be paid"))?;
-                Ok(self.challenge(id, &price, &self.session_payment_url(runner, id)))
-            }
-            None => {
-                let price = self.live_price().filter(|_| scope).ok_or(NoSession::Unknown)?;
-                let price = (Unit::PixelSeconds720p, price);
-                Ok(self.challenge(id, &price, &format!("{}/payment", self.url(false))))
-            }
+        if id.is_empty() {
+            return Err(Unpaid::new(400, "missing manifest_id"));
         }
+        let price = self.lock().ledger.account(id).and_then(|account| account.price.clone());
+        let price = price.ok_or_else(|| Unpaid::new(409, "fixed price not found for session"))?;
+        Ok(self.challenge(id, &price, &sender, &format!("{}/payment", self.url(false))))
     }
 }
