@@ -55,7 +55,7 @@
 //! | F1 | `trickle` | numbered segments over HTTP, both ways | knows no video; no seq is sent twice |
 //! | F1 | `orchestrator` | `GetOrchestrator` and discovery on the wire, capabilities, trust | unknown fields survive |
 //! | F1 | `endings` | the ends that jobs owe until their peers confirm them | what is on the list outlives the process |
-//! | F1 | `payment` | signer and schedule of one session's payments | the info is opaque bytes; `state` goes back in order |
+//! | F1 | `payment` | signer and schedule of one session's payments | terms go on byte for byte, `state` goes back in order; a signer that refuses is left alone by all |
 //! | F0 | `http`, `segment`, `backoff`, `fault`, `capacity`, `price`, `secret`, `stop`, `trouble`, `clock`, `swap_limit`, `rate`, `state_file`, `words` | what all floors share | bounds have names in [`capacity`] |
 //!
 //! # Why the muxer is ours

@@ -192,6 +192,22 @@ async fn a_job_that_is_not_paid_is_closed_and_reported_as_such() {
 }
 
 #[tokio::test]
+async fn a_signer_that_comes_back_with_another_key_costs_one_start() {
+    let sandbox = sandbox(|_| {});
+    let mut edge = model(&[&sandbox]);
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
+    sandbox.change_signer_key();
+    edge.hear("has another key now");
+    assert!(sandbox.until(LIMIT, |record| record.counters.jobs == 2).await);
+    let before = sandbox.counters().segments;
+    assert!(sandbox.until(LIMIT, |record| record.counters.segments >= before + 3).await);
+    let ledger = sandbox.ledger();
+    let refused: Vec<_> = ledger.refused().map(|refused| refused.reason.as_str()).collect();
+    assert_eq!(refused, ["invalid sig"]);
+    stop(edge);
+}
+
+#[tokio::test]
 async fn a_session_on_a_runner_is_reserved_paid_and_stopped() {
     let sandbox = sandbox(|options| options.runners = runners());
     let edge = run(&[&sandbox], &["--runner.app", "echo"]);

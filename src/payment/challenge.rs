@@ -68,20 +68,6 @@ impl Challenge {
             interval: json.interval(),
         })
     }
-
-    /// This challenge with the fresh terms of an answer to `/refresh-payment`. The session and where its
-    /// payments go stay as they are.
-    pub fn refreshed(&self, body: &[u8]) -> Result<Self, WireError> {
-        let json = Json::read(body)?;
-        let orchestrator = url("orchestrator", &json.orchestrator)?;
-        Ok(Self {
-            terms: json.terms()?,
-            manifest_id: self.manifest_id.clone(),
-            orchestrator: orchestrator.or_else(|| self.orchestrator.clone()),
-            payment_url: self.payment_url.clone(),
-            interval: json.interval().or(self.interval),
-        })
-    }
 }
 
 impl Json {
@@ -119,8 +105,14 @@ fn url(name: &'static str, text: &Option<String>) -> Result<Option<Url>, WireErr
     }
 }
 
+/// The fresh terms in an answer to `/refresh-payment`, which is a challenge. The session and where its payments go
+/// stay as they are.
+pub(super) fn refreshed_terms(body: &[u8]) -> Result<Terms, WireError> {
+    Json::read(body)?.terms()
+}
+
 /// The body of `POST {orchestrator}/refresh-payment`.
-pub fn refresh_request(payer: &str, manifest_id: &str) -> Vec<u8> {
+pub(super) fn refresh_request(payer: &str, manifest_id: &str) -> Vec<u8> {
     #[derive(Serialize)]
     struct Request<'a> {
         sender: &'a str,
@@ -194,9 +186,9 @@ mod tests {
     #[test]
     fn a_refresh_brings_fresh_terms_and_nothing_else() {
         let fresh = Terms::Params("ZnJlc2g=".into());
-        let body = br#"{"payment_params":"ZnJlc2g=","manifest_id":"other","payment_url":"https://evil:1/"}"#;
-        assert_eq!(challenge().refreshed(body), Ok(Challenge { terms: fresh, ..challenge() }));
-        assert_eq!(challenge().refreshed(b"{}"), Err(WireError::Field("payment_params")));
+        let body = br#"{"payment_params":"ZnJlc2g=","payment_url":"https://evil:1/"}"#;
+        assert_eq!(refreshed_terms(body), Ok(fresh));
+        assert_eq!(refreshed_terms(b"{}"), Err(WireError::Field("payment_params")));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fault::{Fault, Scope};
+use crate::fault::{Failure, Fault, Scope};
 use crate::http::io::CallError;
 use crate::http::{Authority, Url};
 use crate::payment::WireError;
@@ -131,6 +131,8 @@ pub enum PaymentError {
     PlainHttp(Url),
     /// A maximum price in a unit that does not go with the kind of payment, which wants the unit given.
     MaxPriceUnit(MaxPrice, Option<Unit>),
+    /// This orchestrator is on-chain and free.
+    Free(String),
     /// The signer headers cannot be read.
     Credential(SecretError),
     /// No signer gave an answer.
@@ -162,6 +164,8 @@ pub enum PaymentError {
         /// The time until it is asked again.
         retry_after: Duration,
     },
+    /// The signer has another key than the one that this session began with.
+    OtherKey(Authority),
     /// The request for a payment cannot be written.
     Request(WireError),
     /// A later payment needs the id of the job, which is not known yet.
@@ -179,8 +183,8 @@ pub enum PaymentError {
         /// Its reason, fit for a log line.
         message: String,
     },
-    /// The orchestrator gave no fresh terms, for this reason.
-    NoFreshTerms(String),
+    /// The orchestrator gave no fresh terms.
+    NoFreshTerms(Failure),
 }
 
 impl PaymentError {
@@ -198,6 +202,8 @@ impl PaymentError {
             | Self::TooManySigners(_)
             | Self::PlainHttp(_)
             | Self::MaxPriceUnit(..)
+            | Self::Free(_)
+            | Self::OtherKey(_)
             | Self::Request(_)
             | Self::NoManifest
             | Self::ManifestChanged
@@ -220,16 +226,18 @@ impl PaymentError {
                 Some(*retry_after)
             }
             Self::Credential(_) => Some(LOOK),
+            Self::NoFreshTerms(failure) => failure.retry_after,
             Self::NoSigner
             | Self::TooManySigners(_)
             | Self::PlainHttp(_)
             | Self::MaxPriceUnit(..)
+            | Self::Free(_)
+            | Self::OtherKey(_)
             | Self::Request(_)
             | Self::NoManifest
             | Self::ManifestChanged
             | Self::NotDelivered(_)
-            | Self::NotAccepted { .. }
-            | Self::NoFreshTerms(_) => None,
+            | Self::NotAccepted { .. } => None,
         }
     }
 
@@ -241,10 +249,12 @@ impl PaymentError {
             | Self::PlainHttp(_)
             | Self::MaxPriceUnit(..)
             | Self::Credential(_)
+            | Self::OtherKey(_)
             | Self::NoAnswer { .. }
             | Self::Answer { .. } => Scope::Everyone,
             Self::Refused { refusal, .. } => refusal.scope(),
-            Self::Request(_)
+            Self::Free(_)
+            | Self::Request(_)
             | Self::NoManifest
             | Self::ManifestChanged
             | Self::NotDelivered(_)
@@ -260,7 +270,10 @@ impl PaymentError {
             | Self::TooManySigners(_)
             | Self::PlainHttp(_)
             | Self::MaxPriceUnit(..) => Fault::GiveUp,
-            Self::Credential(_)
+            // The next session begins with that key.
+            Self::OtherKey(_) => Fault::Retry,
+            Self::Free(_)
+            | Self::Credential(_)
             | Self::NoAnswer { .. }
             | Self::Refused { .. }
             | Self::Answer { .. }
@@ -299,6 +312,11 @@ impl fmt::Display for PaymentError {
             Self::MaxPriceUnit(max, None) => {
                 write!(f, "max-price `{max}` does not fit this job, which is paid by the pixel")
             }
+            Self::Free(orchestrator) => write!(
+                f,
+                "orchestrator {orchestrator} asks no price, and a signer signs nothing for free; \
+                 name another, or one that is off-chain and no signer"
+            ),
             Self::Credential(error) => error.fmt(f),
             Self::NoAnswer { error, .. } => write!(f, "signer {error}"),
             Self::Refused { signer, refusal, status, message, .. } => {
@@ -306,6 +324,9 @@ impl fmt::Display for PaymentError {
                 if message.is_empty() { f.write_str(")") } else { write!(f, ": {message})") }
             }
             Self::Answer { signer, error, .. } => write!(f, "signer {signer}: {error}"),
+            Self::OtherKey(signer) => {
+                write!(f, "signer {signer} has another key now; what it paid for has to start over")
+            }
             Self::Request(error) => write!(f, "payment cannot be asked for: {error}"),
             Self::NoManifest => f.write_str("a further payment needs the job's manifest id"),
             Self::ManifestChanged => {
@@ -316,7 +337,9 @@ impl fmt::Display for PaymentError {
                 write!(f, "orchestrator {orchestrator} refuses the payment (status {status}")?;
                 if message.is_empty() { f.write_str(")") } else { write!(f, ": {message})") }
             }
-            Self::NoFreshTerms(reason) => write!(f, "orchestrator gave no fresh terms: {reason}"),
+            Self::NoFreshTerms(failure) => {
+                write!(f, "orchestrator gave no fresh terms: {failure}")
+            }
         }
     }
 }
@@ -331,6 +354,8 @@ impl std::error::Error for PaymentError {
             | Self::TooManySigners(_)
             | Self::PlainHttp(_)
             | Self::MaxPriceUnit(..)
+            | Self::Free(_)
+            | Self::OtherKey(_)
             | Self::Refused { .. }
             | Self::Answer { .. }
             | Self::Request(_)

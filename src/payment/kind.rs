@@ -67,6 +67,11 @@ impl Kind {
         }
     }
 
+    /// Whether a signer rounds its time up to whole seconds.
+    pub fn is_in_whole_seconds(self) -> bool {
+        self == Self::Live
+    }
+
     /// The time that the first payment pays for; `None` for what is paid once.
     pub fn preload(self) -> Option<Duration> {
         match self {

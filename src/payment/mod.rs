@@ -4,16 +4,18 @@
 //!              schedule: when?          session: what?             io: over sockets
 //!  media ───▶ Pay ──────────────▶ request (terms, state) ───▶ POST signer /generate-live-payment
 //!                                 new state ◀──────────────── payment
-//!             on_paid ◀────────── new terms ◀──────────────── POST orchestrator /payment
+//!             on_paid ◀───────────────────────────────────── POST orchestrator /payment
+//!             refresh ──────────▶ new terms ◀──────────────── POST orchestrator /refresh-payment
 //! ```
 //!
 //! Each signer has a gate: while it is down, or refuses all, nobody asks it.
 //!
-//! Keys stay with the signer. An `OrchestratorInfo` is opaque bytes here, tickets are opaque text, and the
-//! signer's `state` goes back as it came, in order.
+//! Keys stay with the signer. An `OrchestratorInfo` and the signer's tickets go on byte for byte, whatever is read
+//! in them on the way, and the signer's `state` goes back as it came, in order.
 //!
 //! Does not: know video, or fetch infos from orchestrators; its owner hands fresh terms in.
 
+mod aim;
 mod challenge;
 mod error;
 mod gate;
@@ -25,12 +27,10 @@ mod schedule;
 mod session;
 mod wire;
 
-pub use challenge::{Challenge, refresh_request};
+pub use challenge::Challenge;
 pub use error::{PaymentError, Refusal};
 pub use kind::Kind;
 pub use message::clean;
 pub use schedule::{Covers, Decision, Schedule};
 pub use session::{Made, Origin, PaymentSession, SessionOptions, Verdict};
-pub use wire::{
-    Payment, PaymentHeaders, PaymentRequest, Signature, State, Terms, WireError, info_of_result,
-};
+pub use wire::{Payment, PaymentHeaders, PaymentRequest, Signature, State, Terms, WireError};

@@ -16,6 +16,8 @@
 //! orchestrator that is down is tried again after 1 s to 10 s, because prepaid time (60 s or 10 s) has to
 //! outlast that. So no refusal is ever answered by a hot loop.
 //!
+//! What is billed in whole seconds is paid just below one (`aim`).
+//!
 //! The time paid for is an estimate: the signer counts by its own clock, the orchestrator by what it did.
 //!
 //! Does not: make payments; `io` does, and says here how it went.
@@ -23,6 +25,7 @@
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
+use crate::payment::aim::Aim;
 use crate::payment::{Kind, Refusal};
 
 /// How often orchestrators debit, and so are paid (protocol.md, section 5).
@@ -76,8 +79,10 @@ pub struct Schedule {
     media_until: Option<Instant>,
     /// Until when the payments that arrived pay; `None` before the first.
     paid_until: Option<Instant>,
-    /// When the signer made the last payment.
+    /// When the signer was asked for the last payment that it made.
     signed: Option<Instant>,
+    /// For what is billed in whole seconds.
+    aim: Aim,
     /// What payments pay for that have not arrived yet.
     under_way: Duration,
     refreshes: u8,
@@ -94,6 +99,7 @@ impl Schedule {
             media_until: None,
             paid_until: None,
             signed: None,
+            aim: Aim::default(),
             under_way: Duration::ZERO,
             refreshes: 0,
             down: Backoff::new(Duration::from_secs(1), Duration::from_secs(10)),
@@ -104,10 +110,7 @@ impl Schedule {
     pub fn on_tick(&mut self, now: Instant) -> Decision {
         let wanted = self.paid_until.is_none() || self.media_until.is_some_and(|until| now < until);
         match self.phase {
-            Phase::Waiting { next } if next <= now && wanted => {
-                self.phase = Phase::Asked { since: now };
-                Decision::Pay
-            }
+            Phase::Waiting { next } if next <= now && wanted => self.pay(now, now),
             Phase::Waiting { .. }
             | Phase::Asked { .. }
             | Phase::Refreshing { .. }
@@ -121,14 +124,16 @@ impl Schedule {
         self.on_tick(now)
     }
 
-    /// The signer made a payment.
-    pub fn on_signed(&mut self, covers: Covers, now: Instant) {
+    /// The signer made a payment for a call that began at `asked` and is over now.
+    pub fn on_signed(&mut self, covers: Covers, asked: Instant, now: Instant) {
         let time = match (covers, self.signed) {
-            (Covers::Since, Some(before)) => now.saturating_duration_since(before),
+            (Covers::Since, Some(_)) if self.kind.is_in_whole_seconds() => self.aim.billed(asked),
+            (Covers::Since, Some(before)) => asked.saturating_duration_since(before),
             (Covers::Ahead, _) | (Covers::Since, None) => self.kind.preload().unwrap_or_default(),
         };
         self.under_way = self.under_way.saturating_add(time);
-        self.signed = Some(now);
+        self.signed = Some(asked);
+        self.aim.on_signed(asked, now);
     }
 
     /// The payment arrived at the orchestrator.
@@ -185,13 +190,15 @@ impl Schedule {
         }
     }
 
-    /// Fresh terms are in: the payment that was refused is asked for again.
-    pub fn on_refreshed(&mut self) -> Decision {
+    /// Fresh terms are in. The payment that the signer refused is asked for again. One that the orchestrator
+    /// refused is not: the signer has counted it, and part of it may have been taken.
+    pub fn on_refreshed(&mut self, now: Instant) -> Decision {
         match self.phase {
-            Phase::Refreshing { since } => {
-                self.phase = Phase::Asked { since };
-                Decision::Pay
+            Phase::Refreshing { since } if self.signed.is_some_and(|signed| signed >= since) => {
+                self.phase = Phase::Waiting { next: self.next(since).max(now) };
+                Decision::NotYet
             }
+            Phase::Refreshing { since } => self.pay(since, now),
             Phase::Waiting { .. } | Phase::Asked { .. } | Phase::Over => Decision::NotYet,
         }
     }
@@ -226,7 +233,23 @@ impl Schedule {
             Phase::Waiting { .. } => now,
             Phase::Over => return,
         };
-        self.phase = Phase::Waiting { next: (since + self.interval).max(now) };
+        self.phase = Phase::Waiting { next: self.next(since).max(now) };
+    }
+
+    /// The time for the payment after the one that was due at `since`.
+    fn next(&self, since: Instant) -> Instant {
+        let aimed = self.aim.after(self.interval.as_secs());
+        aimed.filter(|_| self.kind.is_in_whole_seconds()).unwrap_or(since + self.interval)
+    }
+
+    /// Pays for what was due at `since`, once that is best.
+    fn pay(&mut self, since: Instant, now: Instant) -> Decision {
+        let best = if self.kind.is_in_whole_seconds() { self.aim.next(now) } else { now };
+        if best > now {
+            return self.wait(best);
+        }
+        self.phase = Phase::Asked { since };
+        Decision::Pay
     }
 
     fn wait(&mut self, next: Instant) -> Decision {
@@ -252,6 +275,22 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    /// From one payment to the next.
+    fn turn(kind: Kind) -> Duration {
+        let below = if kind == Kind::Live { 25 } else { 0 };
+        INTERVAL - Duration::from_millis(below)
+    }
+
+    /// It pays at `at`, or where whole seconds count, within a second.
+    #[track_caller]
+    fn pays_from(schedule: &mut Schedule, at: Instant) {
+        if schedule.on_media(at) == Decision::NotYet {
+            let aimed = schedule.poll_timeout().expect("a time");
+            assert!(schedule.kind == Kind::Live && aimed > at && aimed < at + seconds(1));
+            assert_eq!(schedule.on_tick(aimed), Decision::Pay);
+        }
+    }
+
     /// A schedule that is asked for its first payment at `now`, or for a later one an interval after it.
     fn asked(kind: Kind, later: bool, now: Instant) -> (Schedule, Instant) {
         let mut schedule = Schedule::new(kind, None, now);
@@ -259,9 +298,9 @@ mod tests {
         if !later {
             return (schedule, now);
         }
-        schedule.on_signed(Covers::Ahead, now);
+        schedule.on_signed(Covers::Ahead, now, now);
         schedule.on_paid(now);
-        let now = now + INTERVAL;
+        let now = now + turn(kind);
         assert_eq!(schedule.on_media(now), Decision::Pay);
         (schedule, now)
     }
@@ -284,7 +323,7 @@ mod tests {
                 assert_eq!(schedule.on_tick(now), Decision::NotYet, "no hot loop");
                 if let Some(at) = expected {
                     assert_eq!(schedule.on_media(at - seconds(1) / 1000), Decision::NotYet);
-                    assert_eq!(schedule.on_media(at), Decision::Pay);
+                    pays_from(&mut schedule, at);
                 }
             }
         }
@@ -295,7 +334,6 @@ mod tests {
         check(400, None, Decision::Fail, None);
         check(481, None, Decision::Leave, None);
         check(480, None, Decision::Refresh, None);
-        check(482, None, Decision::Skip, Some(5000));
         for status in [401, 402, 403, 404, 429, 483, 500, 503] {
             check(status, Some(3), Decision::NotYet, Some(3000));
             check(status, None, Decision::NotYet, Some(1000));
@@ -333,7 +371,7 @@ mod tests {
             for _ in 0..3 {
                 let decision = schedule.on_refused(Refusal::Expired, None, 0.5, now);
                 assert_eq!(decision, Decision::Refresh);
-                assert_eq!(schedule.on_refreshed(), Decision::Pay);
+                assert_eq!(schedule.on_refreshed(now), Decision::Pay);
             }
             let decision = schedule.on_refused(Refusal::Expired, None, 0.5, now);
             assert_eq!((decision, schedule.poll_timeout()), (Decision::Leave, None));
@@ -346,8 +384,8 @@ mod tests {
         for _ in 0..10 {
             let decision = schedule.on_refused(Refusal::Expired, None, 0.5, now);
             assert_eq!(decision, Decision::Refresh);
-            assert_eq!(schedule.on_refreshed(), Decision::Pay);
-            schedule.on_signed(Covers::Since, now);
+            assert_eq!(schedule.on_refreshed(now), Decision::Pay);
+            schedule.on_signed(Covers::Since, now, now);
             schedule.on_paid(now);
             now += INTERVAL;
             assert_eq!(schedule.on_media(now), Decision::Pay);
@@ -360,7 +398,7 @@ mod tests {
         let _ = schedule.on_refused(Refusal::Expired, None, 1.0, now);
         assert_eq!(schedule.on_refresh_failed(1.0, now), Decision::NotYet);
         assert_eq!(schedule.poll_timeout(), Some(now + seconds(1)));
-        assert_eq!(schedule.on_refreshed(), Decision::NotYet, "nobody waits for it");
+        assert_eq!(schedule.on_refreshed(now), Decision::NotYet, "nobody waits for it");
     }
 
     #[test]
@@ -368,12 +406,12 @@ mod tests {
         let start = Instant::now();
         let mut schedule = Schedule::new(Kind::Lv2v, None, start);
         assert_eq!(schedule.on_tick(start), Decision::Pay);
-        schedule.on_signed(Covers::Ahead, start);
+        schedule.on_signed(Covers::Ahead, start, start);
         schedule.on_paid(start);
         assert_eq!(schedule.poll_timeout(), None, "no media yet");
         assert_eq!(schedule.on_tick(start + seconds(30)), Decision::NotYet);
         assert_eq!(schedule.on_media(start + seconds(31)), Decision::Pay);
-        schedule.on_signed(Covers::Since, start + seconds(31));
+        schedule.on_signed(Covers::Since, start + seconds(31), start + seconds(31));
         schedule.on_paid(start + seconds(31));
         assert_eq!(schedule.poll_timeout(), Some(start + seconds(36)));
         assert_eq!(schedule.on_tick(start + seconds(31) + MEDIA_QUIET), Decision::NotYet);
@@ -392,7 +430,7 @@ mod tests {
     fn what_is_paid_once_is_over_then() {
         for kind in [Kind::Fixed, Kind::Pixels(7.try_into().expect("not zero"))] {
             let (mut schedule, now) = asked(kind, false, Instant::now());
-            schedule.on_signed(Covers::Ahead, now);
+            schedule.on_signed(Covers::Ahead, now, now);
             schedule.on_paid(now);
             assert_eq!(schedule.on_media(now + seconds(100)), Decision::NotYet);
             assert_eq!((schedule.poll_timeout(), schedule.paid_for(now)), (None, None));
@@ -405,21 +443,66 @@ mod tests {
             let start = Instant::now();
             let (mut schedule, mut now) = asked(kind, false, start);
             assert_eq!(schedule.paid_for(now), Some(Duration::ZERO));
-            schedule.on_signed(Covers::Ahead, now);
+            schedule.on_signed(Covers::Ahead, now, now);
             schedule.on_paid(now);
-            for _ in 0..720 {
-                assert_eq!(schedule.paid_for(now), Some(seconds(preload)));
-                now += INTERVAL;
+            for nth in 0..720 {
+                let paid = seconds(preload) + (INTERVAL - turn(kind)) * nth;
+                assert_eq!(schedule.paid_for(now), Some(paid));
+                now += turn(kind);
                 assert_eq!(schedule.on_media(now), Decision::Pay);
-                assert_eq!(schedule.paid_for(now), Some(seconds(preload - 5)));
-                schedule.on_signed(Covers::Since, now);
+                assert_eq!(schedule.paid_for(now), Some(paid - turn(kind)));
+                schedule.on_signed(Covers::Since, now, now);
                 schedule.on_paid(now);
             }
-            assert_eq!(now, start + seconds(3600), "an hour");
+            assert_eq!(now, start + turn(kind) * 720, "an hour");
             // The signer is down: prepaid time runs out and stays out.
-            assert_eq!(schedule.paid_for(now + seconds(preload - 1)), Some(seconds(1)));
+            let left = schedule.paid_for(now).unwrap();
+            assert_eq!(schedule.paid_for(now + left - seconds(1)), Some(seconds(1)));
             assert_eq!(schedule.paid_for(now + seconds(600)), Some(Duration::ZERO));
         }
+    }
+
+    #[test]
+    fn nothing_due_is_skipped_until_the_next_time() {
+        for kind in [Kind::Lv2v, Kind::Live] {
+            let (mut schedule, now) = asked(kind, true, Instant::now());
+            assert_eq!(
+                schedule.on_refused(Refusal::NoTicketNeeded, None, 1.0, now),
+                Decision::Skip
+            );
+            pays_from(&mut schedule, now + INTERVAL);
+        }
+    }
+
+    #[test]
+    fn what_is_billed_in_whole_seconds_is_paid_just_below_one_whatever_comes_between() {
+        let start = Instant::now();
+        let (mut schedule, mut now) = asked(Kind::Live, false, start);
+        schedule.on_signed(Covers::Ahead, now, now);
+        schedule.on_paid(now);
+        for ms in [5000, 7300, 12_800, 5001, 40_000, 60_020] {
+            let from = now + Duration::from_millis(ms);
+            let mut at = from;
+            while schedule.on_media(at) != Decision::Pay {
+                at = schedule.poll_timeout().expect("a time");
+            }
+            let part = (at - now).subsec_millis();
+            assert!((975..=988).contains(&part), "{ms}: {:?}", at - now);
+            assert!(at - from < seconds(1), "{ms}");
+            schedule.on_signed(Covers::Since, at, at);
+            schedule.on_paid(at);
+            now = at;
+        }
+    }
+
+    #[test]
+    fn a_payment_that_the_orchestrator_refused_is_not_made_again() {
+        let (mut schedule, now) = asked(Kind::Lv2v, true, Instant::now());
+        schedule.on_signed(Covers::Since, now, now);
+        schedule.on_lost();
+        assert_eq!(schedule.on_refused(Refusal::Expired, None, 0.5, now), Decision::Refresh);
+        assert_eq!(schedule.on_refreshed(now), Decision::NotYet);
+        assert_eq!(schedule.poll_timeout(), Some(now + INTERVAL));
     }
 
     #[test]
@@ -430,7 +513,7 @@ mod tests {
         now += INTERVAL;
         assert_eq!(schedule.paid_for(now), Some(seconds(50)));
         assert_eq!(schedule.on_media(now), Decision::Pay);
-        schedule.on_signed(Covers::Since, now);
+        schedule.on_signed(Covers::Since, now, now);
         schedule.on_paid(now);
         assert_eq!(schedule.paid_for(now), Some(seconds(60)));
     }
@@ -439,14 +522,14 @@ mod tests {
     fn only_what_arrives_counts() {
         for (lost, expected) in [(true, 55), (false, 60)] {
             let (mut schedule, now) = asked(Kind::Lv2v, true, Instant::now());
-            schedule.on_signed(Covers::Since, now);
+            schedule.on_signed(Covers::Since, now, now);
             if lost {
                 schedule.on_lost();
             }
             assert_eq!(schedule.on_refused(Refusal::Down, None, 1.0, now), Decision::NotYet);
             let now = now + seconds(5);
             assert_eq!(schedule.on_media(now), Decision::Pay);
-            schedule.on_signed(Covers::Since, now);
+            schedule.on_signed(Covers::Since, now, now);
             schedule.on_paid(now);
             assert_eq!(schedule.paid_for(now), Some(seconds(expected)));
         }
@@ -455,22 +538,22 @@ mod tests {
     #[test]
     fn a_session_that_opens_anew_is_paid_ahead_again() {
         let (mut schedule, now) = asked(Kind::Live, true, Instant::now());
-        schedule.on_signed(Covers::Ahead, now);
+        schedule.on_signed(Covers::Ahead, now, now);
         schedule.on_paid(now);
-        assert_eq!(schedule.paid_for(now), Some(seconds(15)));
+        assert_eq!(schedule.paid_for(now), Some(seconds(20) - turn(Kind::Live)));
     }
 
     #[test]
     fn the_challenges_interval_is_kept_without_drift() {
         let start = Instant::now();
         let interval = seconds(2);
-        let mut schedule = Schedule::new(Kind::Live, Some(interval), start);
+        let mut schedule = Schedule::new(Kind::Lv2v, Some(interval), start);
         assert_eq!(schedule.on_tick(start), Decision::Pay);
-        schedule.on_signed(Covers::Ahead, start);
+        schedule.on_signed(Covers::Ahead, start, start);
         schedule.on_paid(start + seconds(1));
         assert_eq!(schedule.on_media(start + interval), Decision::Pay);
         // A payment that takes longer than the interval is followed at once by the next.
-        schedule.on_signed(Covers::Since, start + seconds(9));
+        schedule.on_signed(Covers::Since, start + seconds(9), start + seconds(9));
         schedule.on_paid(start + seconds(9));
         assert_eq!(schedule.on_media(start + seconds(9)), Decision::Pay);
     }
@@ -496,14 +579,14 @@ mod tests {
                     0 | 1 => schedule.on_tick(now),
                     2 | 3 => schedule.on_media(now),
                     4 => {
-                        schedule.on_signed(Covers::Since, now);
+                        schedule.on_signed(Covers::Since, now, now);
                         schedule.on_paid(now);
                         asked = false;
                         Decision::NotYet
                     }
                     5 => schedule.on_refresh_failed(0.3, now),
                     6 => schedule.on_refused(Refusal::of_status(status), None, 0.3, now),
-                    _ => schedule.on_refreshed(),
+                    _ => schedule.on_refreshed(now),
                 };
                 if decision == Decision::Pay {
                     assert!(!asked, "round {round}: asked twice");

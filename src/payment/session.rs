@@ -17,12 +17,23 @@
 //! has another key answers 400. Then, once, the session opens anew, which costs the first payment again. A
 //! state is dropped for no other reason.
 //!
+//! Terms stay until they expire. The info in the answer to a payment does not replace them: it has the price of
+//! now, and not the session's, and a signer refuses a price that has risen (protocol.md, section 5). They expire
+//! after 600 tickets too, of which a payment has 100 at most; an orchestrator takes part of a payment that goes
+//! beyond, so that the rest is lost.
+//!
 //! Does not: decide when to pay, or send anything.
 
 use bytes::Bytes;
 
 use crate::payment::{Kind, Payment, PaymentError, PaymentHeaders, PaymentRequest, State, Terms};
 use crate::price::MaxPrice;
+use crate::words::shown;
+
+/// Tickets that can be made from the same terms (go-livepeer `pm/recipient.go:26`).
+const TICKETS: usize = 600;
+/// The most tickets of a payment (go-livepeer `server/remote_signer.go:615`).
+const PAYMENT_TICKETS: usize = 100;
 
 /// What is configured for the payments of a session.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +88,10 @@ pub struct PaymentSession {
     manifest_id: Option<String>,
     options: SessionOptions,
     account: Account,
+    /// The address that the orchestrator made the terms for, if it is known.
+    payer: Option<Bytes>,
+    /// Tickets that were made from the terms.
+    tickets: usize,
 }
 
 impl PaymentSession {
@@ -87,10 +102,21 @@ impl PaymentSession {
         manifest_id: Option<String>,
         options: SessionOptions,
     ) -> Result<Self, PaymentError> {
+        if let Some(orchestrator) = terms.free() {
+            return Err(PaymentError::Free(shown(&orchestrator)));
+        }
         if let Some(max) = options.max_price.filter(|max| Some(max.price().unit()) != kind.unit()) {
             return Err(PaymentError::MaxPriceUnit(max, kind.unit()));
         }
-        Ok(Self { kind, terms, manifest_id, options, account: Account::Opening })
+        let account = Account::Opening;
+        Ok(Self { kind, terms, manifest_id, options, account, payer: None, tickets: 0 })
+    }
+
+    /// The same for terms that the orchestrator made for the payer with this address: tickets of another key are
+    /// worth nothing.
+    #[must_use]
+    pub fn paid_by(self, address: Bytes) -> Self {
+        Self { payer: Some(address), ..self }
     }
 
     /// How this session is paid.
@@ -120,9 +146,20 @@ impl PaymentSession {
         }
     }
 
-    /// The orchestrator's fresh terms: from a refresh, or from its answer to a payment.
+    /// The address that the terms were made for, if it is known.
+    pub fn payer(&self) -> Option<&Bytes> {
+        self.payer.as_ref()
+    }
+
+    /// The orchestrator's fresh terms.
     pub fn renew(&mut self, terms: Terms) {
         self.terms = terms;
+        self.tickets = 0;
+    }
+
+    /// Whether there may be too few tickets left for the next payment.
+    pub fn needs_fresh_terms(&self) -> bool {
+        self.tickets + PAYMENT_TICKETS > TICKETS
     }
 
     /// What the signer is to be asked now.
@@ -149,7 +186,13 @@ impl PaymentSession {
     pub fn on_payment(&mut self, payment: Payment, origin: Origin) -> Made {
         let opens = matches!(self.account, Account::Opening);
         self.account = Account::Running { state: payment.state, origin };
+        self.tickets = self.tickets.saturating_add(payment.tickets);
         Made { headers: payment.headers, opens }
+    }
+
+    /// Whether the signer has made a payment.
+    pub fn is_running(&self) -> bool {
+        matches!(self.account, Account::Running { .. })
     }
 
     /// Whether a refusal with `status` by the signer, as `origin`, means that it cannot read the state.
@@ -174,7 +217,11 @@ impl PaymentSession {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
+    use crate::fault::Fault;
 
     const ORIGIN: Origin = Origin { signer: 0, credential: 0 };
     const NEW_CREDENTIAL: Origin = Origin { credential: 1, ..ORIGIN };
@@ -258,6 +305,53 @@ mod tests {
         assert_eq!(session.on_refused(500, NEW_CREDENTIAL), Verdict::Anew);
         assert_eq!(body(&session), r#"{"orchestrator":"dA==","type":"lv2v","ManifestID":"m"}"#);
         assert!(session.on_payment(payment("two"), NEW_CREDENTIAL).opens);
+    }
+
+    /// A payment of so many tickets, as protobuf has it.
+    fn of_tickets(count: usize) -> Payment {
+        let bytes = [0x22, 0x02, 0x08, 0x01].repeat(count);
+        let text = STANDARD.encode([vec![0x12, 0x00], bytes].concat());
+        let body = format!(r#"{{"payment":"{text}","segCreds":"cw==","state":{{}}}}"#);
+        Payment::parse(body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn fresh_terms_are_needed_before_the_tickets_run_out() {
+        let mut session = session(Kind::Live);
+        for made in [100, 200, 300, 400, 500, 520] {
+            let before = if made == 520 { 20 } else { 100 };
+            assert!(!session.needs_fresh_terms(), "before {made}");
+            let _ = session.on_payment(of_tickets(before), ORIGIN);
+        }
+        assert!(session.needs_fresh_terms());
+        session.renew(Terms::Params("bmV3".into()));
+        assert!(!session.needs_fresh_terms());
+    }
+
+    #[test]
+    fn a_free_orchestrator_that_is_on_chain_is_refused_with_a_reason() {
+        // transcoder, ticket params, price.
+        let (name, params) = (b"\x0a\x0bhttps://o:1", b"\x12\x01x");
+        let price = |wei| [0x1a, 4, 8, wei, 16, 1];
+        let check = |info: Vec<u8>, is_free: bool| {
+            for terms in [Terms::Params(STANDARD.encode(&info)), Terms::Info(info.into())] {
+                let made = PaymentSession::new(Kind::Lv2v, terms, None, SessionOptions::default());
+                match made {
+                    Ok(_) => assert!(!is_free),
+                    Err(error) => {
+                        let text = error.to_string();
+                        assert!(is_free && text.starts_with("orchestrator https://o:1 asks"));
+                        assert_eq!(error.fault(), Fault::NextPeer);
+                    }
+                }
+            }
+        };
+        check([&name[..], params, &price(0)].concat(), true);
+        check([&name[..], params].concat(), true);
+        check([&name[..], params, &price(7)].concat(), false);
+        // Off-chain there are no ticket params; that is somebody else's to say.
+        check(name.to_vec(), false);
+        check(b"no protobuf".to_vec(), false);
     }
 
     #[track_caller]

@@ -3,7 +3,8 @@
 //! Three things are handed on exactly as they came: the bytes of an `OrchestratorInfo` (in base64), the
 //! `payment_params` of a challenge, and the signer's `state` (the very text of the JSON object: a signer
 //! signs bytes, not meaning). What comes back is read leniently, but bounded, and what becomes a header
-//! must be base64.
+//! must be base64. Two things are looked at on the way, where they can be read: who made a payment and of how
+//! many tickets, and whether terms ask for anything.
 //!
 //! Does not: send anything, or check signatures and tickets: those are opaque here.
 
@@ -23,6 +24,8 @@ use crate::price::MaxPrice;
 
 const PAYMENT: HeaderName = HeaderName::from_static("livepeer-payment");
 const SEGMENT: HeaderName = HeaderName::from_static("livepeer-segment");
+/// The bytes of an Ethereum address.
+const ADDRESS: usize = 20;
 
 /// What is wrong with an answer. The answer itself does not show: it may hold payments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +36,6 @@ pub enum WireError {
     Field(&'static str),
     /// This is longer than any that a sound peer sends.
     TooLarge(&'static str),
-    /// Not the protobuf message that was to come.
-    Protobuf,
 }
 
 impl WireError {
@@ -51,7 +52,6 @@ impl fmt::Display for WireError {
             }
             Self::Field(name) => write!(f, "answer has no usable `{name}`"),
             Self::TooLarge(name) => write!(f, "`{name}` of the answer is too large"),
-            Self::Protobuf => f.write_str("answer is not the protobuf message expected"),
         }
     }
 }
@@ -65,6 +65,20 @@ pub enum Terms {
     Info(Bytes),
     /// The `payment_params` of its challenge, base64 already.
     Params(String),
+}
+
+impl Terms {
+    /// Whether these are the terms of an orchestrator that is on-chain and asks nothing; if so, its URL.
+    pub(super) fn free(&self) -> Option<String> {
+        let bytes = match self {
+            Self::Info(bytes) => bytes.clone(),
+            Self::Params(text) => STANDARD.decode(text).ok()?.into(),
+        };
+        let info = AskedInfo::decode(bytes).ok()?;
+        let is_onchain = info.ticket_params.is_some_and(|params| !params.is_empty());
+        let asks = |price: &AskedPrice| price.price_per_unit != 0 && price.pixels_per_unit != 0;
+        (is_onchain && !info.price_info.as_ref().is_some_and(asks)).then_some(info.transcoder)
+    }
 }
 
 impl fmt::Debug for Terms {
@@ -203,6 +217,10 @@ pub struct Payment {
     pub headers: PaymentHeaders,
     /// To be sent with the next request.
     pub state: State,
+    /// The address of the key that signed it, if that can be read.
+    pub payer: Option<Bytes>,
+    /// How many tickets it has; 0 where that cannot be read.
+    pub tickets: usize,
 }
 
 #[derive(Deserialize)]
@@ -222,7 +240,10 @@ impl Payment {
             return Err(WireError::TooLarge("payment"));
         }
         let json: PaymentJson = serde_json::from_slice(body).map_err(|e| WireError::json(&e))?;
-        let payment = header_value("payment", &json.payment.unwrap_or_default())?;
+        let text = json.payment.unwrap_or_default();
+        let payment = header_value("payment", &text)?;
+        let made = STANDARD.decode(&text).ok().and_then(|bytes| MadePayment::decode(&*bytes).ok());
+        let MadePayment { sender, tickets } = made.unwrap_or_default();
         let segment = header_value("segCreds", &json.seg_creds.unwrap_or_default())?;
         let state = json.state.ok_or(WireError::Field("state"))?;
         if state.get().len() > PAYMENT_BYTES {
@@ -231,14 +252,19 @@ impl Payment {
         if !state.get().starts_with('{') {
             return Err(WireError::Field("state"));
         }
-        Ok(Self { headers: PaymentHeaders { payment, segment }, state: State(state) })
+        Ok(Self {
+            headers: PaymentHeaders { payment, segment },
+            state: State(state),
+            payer: Some(sender).filter(|sender| sender.len() == ADDRESS),
+            tickets: tickets.len(),
+        })
     }
 }
 
 /// Who pays, and the proof of it that orchestrators ask for. The same for all of them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signature {
-    address: [u8; 20],
+    address: [u8; ADDRESS],
     signature: Bytes,
 }
 
@@ -257,7 +283,7 @@ impl Signature {
             return Err(WireError::TooLarge("signature"));
         }
         let json: SignatureJson = serde_json::from_slice(body).map_err(|e| WireError::json(&e))?;
-        let address = hex::<20>(&json.address).ok_or(WireError::Field("address"))?;
+        let address = hex::<ADDRESS>(&json.address).ok_or(WireError::Field("address"))?;
         let signature = hex::<65>(&json.signature).ok_or(WireError::Field("signature"))?;
         Ok(Self { address, signature: Bytes::copy_from_slice(&signature) })
     }
@@ -284,12 +310,6 @@ impl fmt::Debug for Signature {
     }
 }
 
-/// The `OrchestratorInfo` in the answer to a payment, byte for byte; `None` where there is none.
-pub fn info_of_result(body: &[u8]) -> Result<Option<Bytes>, WireError> {
-    let result = PaymentResult::decode(body).map_err(|_| WireError::Protobuf)?;
-    Ok(result.info.filter(|info| !info.is_empty()))
-}
-
 /// `SegData` with its auth token alone; a message on the wire is bytes with a length before them.
 #[derive(Clone, PartialEq, Message)]
 struct AuthSegment {
@@ -297,10 +317,32 @@ struct AuthSegment {
     auth_token: Bytes,
 }
 
+/// What is looked at in a `Payment`.
 #[derive(Clone, PartialEq, Message)]
-struct PaymentResult {
-    #[prost(bytes = "bytes", optional, tag = "16")]
-    info: Option<Bytes>,
+struct MadePayment {
+    #[prost(bytes = "bytes", tag = "2")]
+    sender: Bytes,
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    tickets: Vec<Bytes>,
+}
+
+/// What is looked at in an `OrchestratorInfo`.
+#[derive(Clone, PartialEq, Message)]
+struct AskedInfo {
+    #[prost(string, tag = "1")]
+    transcoder: String,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    ticket_params: Option<Bytes>,
+    #[prost(message, optional, tag = "3")]
+    price_info: Option<AskedPrice>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AskedPrice {
+    #[prost(int64, tag = "1")]
+    price_per_unit: i64,
+    #[prost(int64, tag = "2")]
+    pixels_per_unit: i64,
 }
 
 fn header_value(name: &'static str, text: &str) -> Result<HeaderValue, WireError> {
@@ -473,11 +515,19 @@ mod tests {
     }
 
     #[test]
-    fn the_info_of_a_result_stays_byte_for_byte() {
-        let info = info_of_result(&vector("payment-result")).unwrap().unwrap();
-        assert_eq!(info, vector("info-full"));
-        assert_eq!(info_of_result(&[]), Ok(None));
-        assert_eq!(info_of_result(&[0xff; 9]), Err(WireError::Protobuf));
+    fn a_payment_says_who_made_it_and_of_how_many_tickets() {
+        let ticket = [0x22, 4, 8, 7, 18, 0];
+        let made = |bytes: &[u8]| {
+            let text = STANDARD.encode(bytes);
+            let body = json!({"payment": text, "segCreds": "cw==", "state": {}}).to_string();
+            let payment = Payment::parse(body.as_bytes()).unwrap();
+            (payment.payer.map(|payer| payer.to_vec()), payment.tickets)
+        };
+        let sender = [vec![0x12, 20], vec![0xab; 20]].concat();
+        let payment = [sender, ticket.repeat(42), vec![0x2a, 2, 8, 1]].concat();
+        assert_eq!(made(&payment), (Some(vec![0xab; 20]), 42));
+        assert_eq!(made(&[0x12, 1, 7]), (None, 0));
+        assert_eq!(made(b"no protobuf"), (None, 0));
     }
 
     #[test]
@@ -511,8 +561,7 @@ mod tests {
                     let mut bytes = answer.to_vec();
                     bytes[at] = value;
                     for bytes in [&bytes[..], &answer[..at]] {
-                        let _ =
-                            (Payment::parse(bytes), Signature::parse(bytes), info_of_result(bytes));
+                        let _ = (Payment::parse(bytes), Signature::parse(bytes));
                     }
                 }
             }

@@ -12,14 +12,16 @@ use prost::Message;
 
 use crate::capacity::CALL_TIME;
 use crate::endings::io::Endings;
+use crate::fault::Failure;
 use crate::http::io::{Answer, Call, Client, Connector};
 use crate::http::{Giver, Url, WallClock, Zone, follow};
 use crate::orchestrator::io::{FetchedInfo, PinFile, fetch_info};
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use crate::orchestrator::{Capability, TrustOptions};
-use crate::payment::io::{FreshTerms, Payer, Signers};
+use crate::payment::io::{FreshTerms, Payer, Refresh, RefreshError, Signers};
 use crate::payment::{
-    Kind, PaymentError, PaymentHeaders, PaymentSession, SessionOptions as PaymentOptions, Terms,
+    Kind, PaymentError, PaymentHeaders, PaymentSession, SessionOptions as PaymentOptions,
+    Signature, Terms,
 };
 use crate::session::SessionError;
 
@@ -76,19 +78,33 @@ impl Network {
     }
 }
 
-/// Asks the orchestrator again for its info, when what it asked to be paid for has expired.
+/// Where fresh terms come from when those of a live video job have expired.
+///
+/// `/refresh-payment` gives them at the price that the job began with. Orchestrators before 0.9.0 do not know it,
+/// and before a job has begun it has no price: then the info is asked for again, at the price of now. A job that
+/// runs fills the orchestrator, so its capacity is not asked for.
 #[derive(Debug)]
 pub struct InfoAgain {
     connector: Arc<Connector>,
     url: Url,
     request: OrchestratorRequest,
+    refresh: Refresh,
 }
 
 impl FreshTerms for InfoAgain {
-    async fn fresh_terms(&mut self) -> Result<Terms, String> {
-        match fetch_info(&self.connector, &self.url, &self.request, CALL_TIME).await {
+    async fn fresh_terms(&mut self, manifest_id: Option<&str>) -> Result<Terms, Failure> {
+        if let Some(manifest_id) = manifest_id {
+            match self.refresh.terms(manifest_id).await {
+                Ok(terms) => return Ok(terms),
+                Err(error @ RefreshError::NoAnswer(_)) => return Err(error.failure()),
+                Err(error) => log::debug!("{error}; the info is asked for instead"),
+            }
+        }
+        let ignore_capacity_check = manifest_id.is_some();
+        let request = OrchestratorRequest { ignore_capacity_check, ..self.request.clone() };
+        match fetch_info(&self.connector, &self.url, &request, CALL_TIME).await {
             Ok(fetched) => Ok(Terms::Info(fetched.bytes)),
-            Err(error) => Err(crate::fault::chain(&error)),
+            Err(error) => Err(SessionError::Info(error).failure()),
         }
     }
 }
@@ -120,10 +136,15 @@ impl OrchestratorSession {
     ) -> Result<Self, SessionError> {
         let mut request =
             OrchestratorRequest { capabilities: Some(capability.request()), ..Default::default() };
-        if let Some(payments) = &network.payments {
-            let payer = payments.signers.signature().await.map_err(SessionError::Payment)?;
-            request.address = payer.address();
-            request.sig = payer.signature();
+        let signature = match &network.payments {
+            Some(payments) => {
+                Some(payments.signers.signature().await.map_err(SessionError::Payment)?)
+            }
+            None => None,
+        };
+        if let Some(signature) = &signature {
+            request.address = signature.address();
+            request.sig = signature.signature();
         }
         let fetched = fetch_info(&network.connector, url, &request, CALL_TIME);
         let FetchedInfo { bytes, info, zone } = fetched.await.map_err(SessionError::Info)?;
@@ -132,11 +153,13 @@ impl OrchestratorSession {
         let transcoder = follow(Giver { url, zone }, transcoder)
             .map_err(|stray| SessionError::Stray { orchestrator: url.clone(), stray })?;
         log::debug!("{url}: info of {} bytes, calls go to {transcoder}", bytes.len());
-        let again =
-            InfoAgain { connector: Arc::clone(&network.connector), url: url.clone(), request };
-        let payer = match &network.payments {
-            Some(payments) => {
-                Some(payer(network, payments, &bytes, again).map_err(SessionError::Payment)?)
+        let payer = match network.payments.as_ref().zip(signature) {
+            Some((payments, signature)) => {
+                let refresh = Refresh::new(network.client.clone(), &transcoder, signature.payer());
+                let connector = Arc::clone(&network.connector);
+                let again = InfoAgain { connector, url: url.clone(), request, refresh };
+                let payer = payer(network, payments, &bytes, &signature, again);
+                Some(payer.map_err(SessionError::Payment)?)
             }
             None => None,
         };
@@ -225,10 +248,12 @@ fn payer(
     network: &Network,
     payments: &Payments,
     info: &Bytes,
+    signature: &Signature,
     again: InfoAgain,
 ) -> Result<Payer<InfoAgain>, PaymentError> {
     let terms = Terms::Info(info.clone());
     let session = PaymentSession::new(Kind::Lv2v, terms, None, payments.options.clone())?;
+    let session = session.paid_by(signature.address());
     let (signers, client) = (Arc::clone(&payments.signers), network.client.clone());
     Ok(Payer::new(signers, client, session, None, again, Instant::now()))
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderValue};
 
 use crate::fault::Scope;
+use crate::http::Authority;
 use crate::http::io::{Answer, Call, CallError, Client};
 use crate::payment::gate::Gate;
 use crate::payment::io::{SignerOptions, chance};
@@ -25,6 +26,15 @@ pub(super) struct Question<'a, T> {
     pub(super) read: fn(&[u8]) -> Result<T, WireError>,
     /// Whether a refusal concerns the asking session alone, though its status does not say so.
     pub(super) is_of_session: &'a (dyn Fn(u16, Origin) -> bool + Sync),
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Reply<T> {
+    pub(super) origin: Origin,
+    pub(super) read: T,
+    /// How long the call took.
+    pub(super) took: Duration,
 }
 
 /// Why there is no answer.
@@ -112,7 +122,7 @@ impl Asking {
         &self,
         question: &Question<'_, T>,
         now: Instant,
-    ) -> Result<(Origin, T), Failure> {
+    ) -> Result<Reply<T>, Failure> {
         let began = Instant::now();
         let no_answer = match self.ask_all(question, now).await {
             Ok(answer) => return Ok(answer),
@@ -130,19 +140,19 @@ impl Asking {
         &self,
         question: &Question<'_, T>,
         now: Instant,
-    ) -> Result<(Origin, T), NoAnswer> {
+    ) -> Result<Reply<T>, NoAnswer> {
         let (began, count, first) = (Instant::now(), self.options.urls.len(), self.origin());
         let mut failed: Option<NoAnswer> = None;
         for signer in (0..count).cycle().skip(first.signer).take(count) {
             let no_answer = match self.ask_one(question, signer, now + began.elapsed()).await {
-                Ok((origin, answer)) => {
+                Ok(reply) => {
                     if let Some(url) = self.options.urls.get(signer)
                         && signer != first.signer
                     {
                         log::info!("signer {} takes over", url.authority());
                     }
                     self.known().origin.signer = signer;
-                    return Ok((origin, answer));
+                    return Ok(reply);
                 }
                 Err(no_answer) if no_answer.2.is_none() => return Err(no_answer),
                 Err(no_answer) => no_answer,
@@ -159,7 +169,7 @@ impl Asking {
         question: &Question<'_, T>,
         signer: usize,
         now: Instant,
-    ) -> Result<(Origin, T), NoAnswer> {
+    ) -> Result<Reply<T>, NoAnswer> {
         let began = Instant::now();
         let (headers, origin, may) = {
             let mut known = self.known();
@@ -177,7 +187,7 @@ impl Asking {
             Ok(answer) if answer.status == 200 => match (question.read)(&answer.body) {
                 Ok(read) => {
                     self.with_gate(signer, Gate::on_answer);
-                    return Ok((origin, read));
+                    return Ok(Reply { origin, read, took: began.elapsed() });
                 }
                 Err(error) => (Refusal::Down, Why::Nonsense(error), None),
             },
@@ -212,6 +222,12 @@ impl Asking {
         all
     }
 
+    /// The signer of an answer.
+    pub(super) fn name(&self, origin: Origin) -> Result<Authority, PaymentError> {
+        let url = self.options.urls.get(origin.signer).ok_or(PaymentError::NoSigner)?;
+        Ok(url.authority().clone())
+    }
+
     fn is_barred(&self) -> bool {
         self.known().gates.iter().any(Gate::is_barred)
     }
@@ -221,8 +237,8 @@ impl Asking {
     }
 
     fn error(&self, (origin, why, left): NoAnswer) -> PaymentError {
-        let Some(url) = self.options.urls.get(origin.signer) else { return PaymentError::NoSigner };
-        let (signer, retry_after) = (url.authority().clone(), left.unwrap_or_default());
+        let Ok(signer) = self.name(origin) else { return PaymentError::NoSigner };
+        let retry_after = left.unwrap_or_default();
         match why {
             Why::Refused { refusal, status, message } => {
                 PaymentError::Refused { signer, refusal, status, message, retry_after: left }

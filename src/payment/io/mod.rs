@@ -3,6 +3,7 @@
 //! Does not: decide; the pure files beside it do.
 
 mod asking;
+mod fresh;
 mod payer;
 mod signers;
 #[cfg(test)]
@@ -10,8 +11,9 @@ mod tests;
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-pub use payer::{FreshTerms, Outcome, Payer, Told, Turn};
-pub use signers::{SignerOptions, Signers};
+pub use fresh::{FreshTerms, Refresh, RefreshError};
+pub use payer::{Outcome, Payer, Told, Turn};
+pub use signers::{Signed, SignerOptions, Signers};
 
 /// A number from 0 to 1.
 fn chance() -> f64 {

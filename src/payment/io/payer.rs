@@ -6,27 +6,20 @@
 //! Does not: start or stop the job; its owner is told how each payment went.
 
 use std::fmt;
-use std::future::{Future, pending};
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::Method;
 use tokio::sync::{mpsc, watch};
 
+use crate::fault::Failure;
 use crate::http::Url;
 use crate::http::io::{Call, CallError, Client};
-use crate::payment::io::{Signers, chance};
+use crate::payment::io::{FreshTerms, Signed, Signers, chance};
 use crate::payment::{
-    Covers, Decision, Made, PaymentError, PaymentHeaders, PaymentSession, Schedule, Terms, clean,
-    info_of_result,
+    Covers, Decision, Made, PaymentError, PaymentHeaders, PaymentSession, Schedule, clean,
 };
-
-/// Where fresh terms come from: `GetOrchestrator`, or a runner's `/refresh-payment`.
-pub trait FreshTerms: Send {
-    /// The orchestrator's terms as they are now, or in a few words why there are none.
-    fn fresh_terms(&mut self) -> impl Future<Output = Result<Terms, String>> + Send;
-}
 
 /// What a payer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +129,15 @@ impl<F: FreshTerms> Payer<F> {
             return Outcome::NotYet;
         }
         loop {
-            let Err(error) = self.pay(url, &clock).await else { return Outcome::Paid };
+            let paid = match self.have_terms(jitter, &clock).await {
+                Ok(()) => self.pay(url, &clock).await,
+                Err(outcome) => return outcome,
+            };
+            let Err(error) = paid else {
+                // Now, so that the next payment is made in time; if it fails, it is tried again then.
+                let _ = self.fetch_terms_ahead().await;
+                return Outcome::Paid;
+            };
             if let Err(outcome) = self.after(error, jitter, &clock).await {
                 return outcome;
             }
@@ -173,9 +174,11 @@ impl<F: FreshTerms> Payer<F> {
     }
 
     async fn sign(&mut self, clock: &Clock) -> Result<Made, PaymentError> {
-        let made = self.signers.payment(&mut self.session, clock.now()).await?;
+        let signed = self.signers.payment(&mut self.session, clock.now()).await?;
+        let Signed { made, took } = signed;
         let covers = if made.opens { Covers::Ahead } else { Covers::Since };
-        self.schedule.on_signed(covers, clock.now());
+        let now = clock.now();
+        self.schedule.on_signed(covers, now.checked_sub(took).unwrap_or(now), now);
         Ok(made)
     }
 
@@ -185,10 +188,7 @@ impl<F: FreshTerms> Payer<F> {
             None => self.sign(clock).await?,
         };
         match self.deliver(url, &made.headers).await {
-            Ok(info) => {
-                if let Some(info) = info {
-                    self.session.renew(Terms::Info(info));
-                }
+            Ok(()) => {
                 self.schedule.on_paid(clock.now());
                 Ok(())
             }
@@ -203,31 +203,20 @@ impl<F: FreshTerms> Payer<F> {
         }
     }
 
-    /// Sends a payment. The orchestrator answers with its info as it is now, or with nothing of interest.
-    async fn deliver(
-        &self,
-        url: &Url,
-        payment: &PaymentHeaders,
-    ) -> Result<Option<Bytes>, PaymentError> {
+    /// Sends a payment. The info in the answer is of no use; see [`PaymentSession`].
+    async fn deliver(&self, url: &Url, payment: &PaymentHeaders) -> Result<(), PaymentError> {
         let mut call = Call { method: Method::POST, ..Call::get(url.clone()) };
         payment.insert_into(&mut call.headers);
         let sent = call.headers.clone();
         let answer = self.client.call(call).await.map_err(PaymentError::NotDelivered)?;
-        if !(200..300).contains(&answer.status) {
-            return Err(PaymentError::NotAccepted {
-                orchestrator: url.authority().clone(),
-                status: answer.status,
-                message: clean(&answer.body, &sent),
-            });
+        if (200..300).contains(&answer.status) {
+            return Ok(());
         }
-        if let Terms::Params(_) = self.session.terms() {
-            return Ok(None);
-        }
-        // The payment is accepted, whatever the answer says; the old info serves on.
-        Ok(info_of_result(&answer.body).unwrap_or_else(|error| {
-            log::debug!("{}: {error}", url.authority());
-            None
-        }))
+        Err(PaymentError::NotAccepted {
+            orchestrator: url.authority().clone(),
+            status: answer.status,
+            message: clean(&answer.body, &sent),
+        })
     }
 
     /// What an error leads to; `Ok` to go on at once.
@@ -241,7 +230,15 @@ impl<F: FreshTerms> Payer<F> {
         let decision = self.schedule.on_refused(refusal, retry_after, jitter, clock.now());
         log::debug!("no payment: {error}: {decision:?}");
         match decision {
-            Decision::Refresh => self.refresh(jitter, clock).await,
+            Decision::Refresh => {
+                self.refresh(jitter, clock).await?;
+                let was_made = matches!(error, PaymentError::NotAccepted { .. });
+                match self.schedule.on_refreshed(clock.now()) == Decision::Pay {
+                    true => Ok(()),
+                    false if was_made => Err(Outcome::Later(error)),
+                    false => Err(Outcome::NotYet),
+                }
+            }
             Decision::Skip => Err(Outcome::Skipped),
             Decision::Leave => Err(Outcome::Leave(error)),
             Decision::Fail => Err(Outcome::Failed(error)),
@@ -249,18 +246,32 @@ impl<F: FreshTerms> Payer<F> {
         }
     }
 
-    async fn refresh(&mut self, jitter: f64, clock: &Clock) -> Result<(), Outcome> {
-        match self.fresh.fresh_terms().await {
-            Ok(terms) => {
-                self.session.renew(terms);
-                let _ = self.schedule.on_refreshed();
-                Ok(())
-            }
-            Err(reason) => {
-                let _ = self.schedule.on_refresh_failed(jitter, clock.now());
-                Err(Outcome::Later(PaymentError::NoFreshTerms(reason)))
-            }
+    /// Fetches fresh terms if the tickets of these may not suffice.
+    async fn have_terms(&mut self, jitter: f64, clock: &Clock) -> Result<(), Outcome> {
+        if self.unsent.is_none() && self.session.needs_fresh_terms() {
+            self.refresh(jitter, clock).await?;
         }
+        Ok(())
+    }
+
+    async fn fetch_terms_ahead(&mut self) -> Result<(), Failure> {
+        if self.session.needs_fresh_terms() {
+            self.fetch_terms().await?;
+        }
+        Ok(())
+    }
+
+    async fn fetch_terms(&mut self) -> Result<(), Failure> {
+        let terms = self.fresh.fresh_terms(self.session.manifest_id()).await?;
+        self.session.renew(terms);
+        Ok(())
+    }
+
+    async fn refresh(&mut self, jitter: f64, clock: &Clock) -> Result<(), Outcome> {
+        self.fetch_terms().await.map_err(|failure| {
+            let _ = self.schedule.on_refresh_failed(jitter, clock.now());
+            Outcome::Later(PaymentError::NoFreshTerms(failure))
+        })
     }
 }
 

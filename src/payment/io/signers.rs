@@ -4,17 +4,22 @@
 //! of the process share one [`Signers`], and with it one pause for each signer: who asks meanwhile gets the
 //! signer's last refusal at once, without a call.
 //!
+//! A signer may come back with another key behind the same URL. Terms are made for one payer, so a payment of
+//! another is refused by the orchestrator (`invalid recipientRand`), and a state of another by the signer
+//! (`invalid sig`). Either way who pays is asked for anew, and the session fails: the next one begins with the
+//! other key.
+//!
 //! Does not: keep payments or their states; a [`PaymentSession`] does.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderName;
 
 use crate::capacity::SIGNERS;
 use crate::http::io::Client;
 use crate::http::{Scheme, Url};
-use crate::payment::io::asking::{Asking, Failure, Question};
-use crate::payment::{Made, Payment, PaymentError, PaymentSession, Signature, Verdict};
+use crate::payment::io::asking::{Asking, Failure, Question, Reply};
+use crate::payment::{Made, Origin, Payment, PaymentError, PaymentSession, Signature, Verdict};
 use crate::secret::SecretSource;
 
 /// Where the signers are, and what they want to see.
@@ -26,6 +31,15 @@ pub struct SignerOptions {
     pub headers: Vec<(HeaderName, SecretSource)>,
     /// Allows plain HTTP to other machines than this one.
     pub allow_plain_http: bool,
+}
+
+/// A payment that was made now.
+#[derive(Debug)]
+pub struct Signed {
+    /// The payment.
+    pub made: Made,
+    /// How long the call took in which the signer looked at its clock.
+    pub took: Duration,
 }
 
 /// The signers of one key.
@@ -82,7 +96,7 @@ impl Signers {
             is_of_session: &|_, _| false,
         };
         let asked = self.asking.ask(&question, Instant::now()).await;
-        let (origin, signature) = asked.map_err(|failure| failure.error)?;
+        let Reply { origin, read: signature, .. } = asked.map_err(|failure| failure.error)?;
         log::debug!("signer pays as {}", signature.payer());
         *kept = Some((origin.credential, signature.clone()));
         Ok(signature)
@@ -93,7 +107,7 @@ impl Signers {
         &self,
         session: &mut PaymentSession,
         now: Instant,
-    ) -> Result<Made, PaymentError> {
+    ) -> Result<Signed, PaymentError> {
         let began = Instant::now();
         loop {
             let question = Question {
@@ -102,18 +116,46 @@ impl Signers {
                 read: Payment::parse,
                 is_of_session: &|status, origin| session.cannot_be_read(status, origin),
             };
-            let Failure { origin, error } =
-                match self.asking.ask(&question, now + began.elapsed()).await {
-                    Ok((origin, payment)) => return Ok(session.on_payment(payment, origin)),
-                    Err(failure) => failure,
-                };
+            let asked = self.asking.ask(&question, now + began.elapsed()).await;
+            let Failure { origin, error } = match asked {
+                Ok(reply) => return self.made(session, reply).await,
+                Err(failure) => failure,
+            };
             let PaymentError::Refused { status, retry_after: None, .. } = error else {
                 return Err(error);
             };
             match session.on_refused(status, origin) {
                 Verdict::Anew => log::info!("the signer starts the payments of this session anew"),
+                // It may be that the state is one of another key: `invalid sig`.
+                Verdict::Stands if status == 400 && session.is_running() => {
+                    return Err(self.other_key(session, origin).await.unwrap_or(error));
+                }
                 Verdict::Stands => return Err(error),
             }
         }
+    }
+
+    /// The signer made a payment. One by another key than the terms are for is worth nothing, and is not sent.
+    async fn made(
+        &self,
+        session: &mut PaymentSession,
+        Reply { origin, read: payment, took }: Reply<Payment>,
+    ) -> Result<Signed, PaymentError> {
+        match (&payment.payer, session.payer()) {
+            (Some(payer), Some(known)) if payer != known => {
+                *self.signature.lock().await = None;
+                Err(PaymentError::OtherKey(self.asking.name(origin)?))
+            }
+            _ => Ok(Signed { made: session.on_payment(payment, origin), took }),
+        }
+    }
+
+    /// Whether the signer has another key by now than the session's terms are for.
+    async fn other_key(&self, session: &PaymentSession, origin: Origin) -> Option<PaymentError> {
+        let payer = session.payer()?;
+        *self.signature.lock().await = None;
+        let signature = self.signature().await.ok()?;
+        let name = self.asking.name(origin).ok()?;
+        (signature.address() != *payer).then_some(PaymentError::OtherKey(name))
     }
 }

@@ -13,14 +13,13 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::http::io::{Call, Client};
+use crate::fault::{Failure, Fault};
 use crate::http::{Giver, Url, follow};
 use crate::job::runner::RunnerError;
 use crate::job::runner::wire::is_id;
-use crate::payment::io::{FreshTerms, Outcome, Payer, Told, Turn};
+use crate::payment::io::{FreshTerms, Outcome, Payer, Refresh, Told, Turn};
 use crate::payment::{
     Challenge, Kind, PaymentError, PaymentHeaders, PaymentSession, Terms, WireError,
-    refresh_request,
 };
 use crate::session::{Network, Payments};
 
@@ -64,23 +63,20 @@ impl RunnerPayments {
                 return Err(RunnerError::Challenge(peer.authority().clone(), field));
             }
         };
-        let sender = paid.signers.signature().await.map_err(RunnerError::NotPaid)?.payer();
+        let signature = paid.signers.signature().await.map_err(RunnerError::NotPaid)?;
         let options = paid.options.clone();
-        let session =
-            PaymentSession::new(kind, challenge.terms.clone(), Some(manifest_id.clone()), options);
-        let interval = challenge.interval;
+        let Challenge { terms, interval, .. } = challenge;
+        let session = PaymentSession::new(kind, terms, Some(manifest_id.clone()), options)
+            .map_err(RunnerError::NotPaid)?
+            .paid_by(signature.address());
         let exists = Arc::new(AtomicBool::new(false));
-        let terms = RunnerTerms {
-            client: network.client.clone(),
-            url: orchestrator.unwrap_or_else(|| peer.origin()).join("/refresh-payment"),
-            sender,
-            challenge,
-            exists: Arc::clone(&exists),
-        };
+        let base = orchestrator.unwrap_or_else(|| peer.origin());
+        let refresh = Refresh::new(network.client.clone(), &base, signature.payer());
+        let terms = RunnerTerms { refresh, exists: Arc::clone(&exists) };
         let payer = Payer::new(
             Arc::clone(&paid.signers),
             network.client.clone(),
-            session.map_err(RunnerError::NotPaid)?,
+            session,
             interval,
             terms,
             Instant::now(),
@@ -166,32 +162,18 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-/// The orchestrator's `/refresh-payment`.
+/// The orchestrator's `/refresh-payment`, once there is a session.
 #[derive(Debug)]
 pub struct RunnerTerms {
-    client: Client,
-    url: Url,
-    sender: String,
-    challenge: Challenge,
+    refresh: Refresh,
     exists: Arc<AtomicBool>,
 }
 
 impl FreshTerms for RunnerTerms {
-    async fn fresh_terms(&mut self) -> Result<Terms, String> {
-        if !self.exists.load(Ordering::Relaxed) {
-            return Err("there is no session yet".to_owned());
+    async fn fresh_terms(&mut self, manifest_id: Option<&str>) -> Result<Terms, Failure> {
+        match manifest_id.filter(|_| self.exists.load(Ordering::Relaxed)) {
+            Some(id) => self.refresh.terms(id).await.map_err(|error| error.failure()),
+            None => Err(Failure::of_peer("there is no session yet", Fault::Refresh)),
         }
-        let body = refresh_request(&self.sender, &self.challenge.manifest_id);
-        let answer = self.client.call(Call::post_json(self.url.clone(), body)).await;
-        let answer = answer.map_err(|error| error.without_path().to_string())?;
-        // A challenge: some orchestrators send it with the status that challenges have.
-        if !matches!(answer.status, 200..=299 | 402) {
-            return Err(format!("{}: status {}", self.url.authority(), answer.status));
-        }
-        self.challenge = self
-            .challenge
-            .refreshed(&answer.body)
-            .map_err(|error| format!("{}: {error}", self.url.authority()))?;
-        Ok(self.challenge.terms.clone())
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use self::peer::{Peer, Reply, Request, client, nobody};
 use super::*;
-use crate::fault::Fault;
+use crate::fault::{Failure, Fault};
 use crate::http::Url;
 use crate::payment::{Kind, PaymentError, PaymentSession, Refusal, SessionOptions, Terms};
 use crate::secret::{Secret, SecretSource};
@@ -56,11 +56,12 @@ fn session(kind: Kind) -> PaymentSession {
 }
 
 /// Fresh terms as they are told.
-struct Fresh(Vec<Result<Terms, String>>);
+struct Fresh(Vec<Terms>);
 
 impl FreshTerms for Fresh {
-    async fn fresh_terms(&mut self) -> Result<Terms, String> {
-        self.0.pop().unwrap_or(Err("no more".into()))
+    async fn fresh_terms(&mut self, manifest_id: Option<&str>) -> Result<Terms, Failure> {
+        assert_eq!(manifest_id, Some("m"));
+        self.0.pop().ok_or(Failure::of_peer("no more", Fault::Retry))
     }
 }
 
@@ -68,12 +69,7 @@ fn fresh() -> Terms {
     Terms::Params("bmV3".into())
 }
 
-fn payer(
-    signer: &Peer,
-    kind: Kind,
-    fresh: Vec<Result<Terms, String>>,
-    now: Instant,
-) -> Payer<Fresh> {
+fn payer(signer: &Peer, kind: Kind, fresh: Vec<Terms>, now: Instant) -> Payer<Fresh> {
     Payer::new(signers(&[&signer.url]), client(), session(kind), None, Fresh(fresh), now)
 }
 
@@ -115,8 +111,8 @@ async fn the_next_signer_takes_over_from_one_that_is_down_and_keeps_the_session(
     let up = Peer::script(vec![payment("one"), payment("two")]).await;
     let signers = signers(&[&gone, &down.url, &up.url]);
     let mut session = session(Kind::Live);
-    assert!(signers.payment(&mut session, Instant::now()).await.unwrap().opens);
-    assert!(!signers.payment(&mut session, Instant::now()).await.unwrap().opens);
+    assert!(signers.payment(&mut session, Instant::now()).await.unwrap().made.opens);
+    assert!(!signers.payment(&mut session, Instant::now()).await.unwrap().made.opens);
     assert_eq!(down.seen().len(), 1, "the one that answered is asked first from then on");
     let seen = up.seen();
     assert_eq!(seen[0].json()["state"], Value::Null);
@@ -131,12 +127,12 @@ async fn a_session_outlives_trouble_at_all_signers() {
     let signers = signers(&[&one.url, &two.url]);
     let mut session = session(Kind::Live);
     let now = Instant::now();
-    assert!(signers.payment(&mut session, now).await.unwrap().opens);
+    assert!(signers.payment(&mut session, now).await.unwrap().made.opens);
     let error = signers.payment(&mut session, now).await.unwrap_err();
     assert!(matches!(error, PaymentError::Refused { status: 500, .. }), "{error}");
     let later = now + error.retry_after().unwrap();
     let made = signers.payment(&mut session, later + Duration::from_secs(1)).await.unwrap();
-    assert!(!made.opens, "nothing was dropped");
+    assert!(!made.made.opens, "nothing was dropped");
     assert_eq!((one.seen().len(), two.seen().len()), (3, 1));
     assert_eq!(one.seen()[2].json()["state"]["State"], "one");
 }
@@ -207,7 +203,7 @@ async fn an_hour_of_live_video_is_paid_in_order() {
     assert_eq!(keys(&asked[0]), ["orchestrator", "type"]);
     assert_eq!(keys(&asked[1]), ["ManifestID", "orchestrator", "state", "type"]);
     assert_eq!(asked[1].json()["orchestrator"], "b2xk");
-    assert_eq!(asked[2].json()["orchestrator"], "bmV3", "the info of the answer");
+    assert_eq!(asked[2].json()["orchestrator"], "b2xk", "and not the info of the answer");
     assert_eq!(paid[0].header("livepeer-payment"), Some("cGF5"));
     assert_eq!(paid[0].header("livepeer-segment"), Some("c2Vn"));
     assert_eq!((paid[0].path(), paid[0].body.len()), ("/payment", 0));
@@ -220,7 +216,7 @@ async fn expired_terms_are_fetched_anew() {
         Peer::script(vec![refusal(480, "refresh"), refusal(480, "refresh"), payment("one")]).await;
     let orchestrator = Peer::script(vec![(200, "", vec![])]).await;
     let now = Instant::now();
-    let mut payer = payer(&signer, Kind::Live, vec![Ok(fresh()), Ok(fresh())], now);
+    let mut payer = payer(&signer, Kind::Live, vec![fresh(), fresh()], now);
     assert!(matches!(payer.turn(&orchestrator.url, Told::Tick, now, 0.5).await, Outcome::Paid));
     let terms: Vec<Value> =
         signer.seen().iter().map(|r| r.json()["orchestrator"].clone()).collect();
@@ -231,7 +227,7 @@ async fn expired_terms_are_fetched_anew() {
 async fn terms_that_stay_expired_lead_to_the_next_orchestrator() {
     let signer = Peer::script(vec![refusal(480, "refresh")]).await;
     let now = Instant::now();
-    let mut payer = payer(&signer, Kind::Live, (0..9).map(|_| Ok(fresh())).collect(), now);
+    let mut payer = payer(&signer, Kind::Live, (0..9).map(|_| fresh()).collect(), now);
     let outcome = payer.turn(&signer.url, Told::Tick, now, 0.5).await;
     assert!(matches!(outcome, Outcome::Leave(_)), "{outcome:?}");
     assert_eq!(signer.seen().len(), 4);
@@ -439,6 +435,27 @@ async fn a_payment_that_is_not_accepted_pays_for_nothing() {
     check_delivery(500, "Later(NotAccepted").await;
     check_delivery(400, "Later(NoFreshTerms").await;
     check_delivery(403, "Later(NoFreshTerms").await;
+}
+
+#[tokio::test]
+async fn a_payment_that_was_refused_in_part_is_not_made_again() {
+    let signer = Peer::script(vec![payment("one"), payment("two")]).await;
+    let too_many = b"invalid ticket senderNonce: too many values".to_vec();
+    let orchestrator = Peer::script(vec![(400, "", too_many), (200, "", vec![])]).await;
+    let mut now = Instant::now();
+    let mut payer = payer(&signer, Kind::Lv2v, vec![fresh()], now);
+    let outcome = payer.turn(&orchestrator.url, Told::Tick, now, 0.5).await;
+    assert!(matches!(outcome, Outcome::Later(PaymentError::NotAccepted { .. })), "{outcome:?}");
+    assert_eq!(signer.seen().len(), 1);
+    now += seconds(6);
+    assert!(matches!(payer.turn(&orchestrator.url, Told::Media, now, 0.5).await, Outcome::Paid));
+    let seen = signer.seen();
+    assert_eq!(seen.len(), 2);
+    // The signer goes on from what it has counted, with fresh terms.
+    assert_eq!(
+        (&seen[1].json()["orchestrator"], &seen[1].json()["state"]["State"]),
+        (&json!("bmV3"), &json!("one"))
+    );
 }
 
 #[tokio::test]

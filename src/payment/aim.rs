@@ -1,0 +1,160 @@
+//! Aims payments just below a whole second of the time since the last one, because signers round up.
+//!
+//! For a runner's session a signer bills `ceil(now - last)` seconds, by its own clock, `last` being when it made
+//! the payment before (go-livepeer `server/remote_signer.go:557`): 5.0005 s cost 6 s. It looks at its clock
+//! somewhere between our call and its answer. If both calls take alike, the time between the calls is the time
+//! that it sees; so the margin is what calls lately differed by, and a little for timers. A margin costs its
+//! share of the interval, a second that is passed costs a whole one.
+//!
+//! Does not: say how often to pay; the schedule does.
+
+use std::time::{Duration, Instant};
+
+/// Timers and the way to the network: 0.5 % of the usual 5 s.
+const LEAST: Duration = Duration::from_millis(25);
+/// A link that swings more is not worth a longer margin.
+const MOST: Duration = Duration::from_millis(250);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// When payments are to be asked for.
+#[derive(Debug, Default)]
+pub(super) struct Aim {
+    last: Option<Call>,
+    /// By how much calls differed lately.
+    swing: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    began: Instant,
+    took: Duration,
+}
+
+impl Aim {
+    /// The signer made a payment for a call that began and ended so.
+    pub(super) fn on_signed(&mut self, began: Instant, ended: Instant) {
+        let took = ended.saturating_duration_since(began);
+        if let Some(last) = self.last {
+            // Half of an old swing is forgotten with each call.
+            self.swing = took.abs_diff(last.took).max(self.swing / 2);
+        }
+        self.last = Some(Call { began, took });
+    }
+
+    /// Just below `seconds` after the last payment, or a second if that is less.
+    pub(super) fn after(&self, seconds: u64) -> Option<Instant> {
+        let time = Duration::from_secs(seconds).max(SECOND);
+        self.last.map(|last| last.began + time - self.margin())
+    }
+
+    /// The first time, `now` or later, that is just below a whole second.
+    pub(super) fn next(&self, now: Instant) -> Instant {
+        let Some(last) = self.last else { return now };
+        // A timer may be late by some of the margin.
+        let late = LEAST / 2;
+        let elapsed = (now + self.margin()).saturating_duration_since(last.began + late);
+        let seconds = elapsed.as_nanos().div_ceil(SECOND.as_nanos());
+        let aimed = self.after(u64::try_from(seconds).unwrap_or(u64::MAX));
+        aimed.map_or(now, |aimed| aimed.max(now))
+    }
+
+    /// The time from the last payment to one that is asked for now, as a signer is likely to bill it.
+    pub(super) fn billed(&self, now: Instant) -> Duration {
+        let elapsed = self.last.map_or(SECOND, |last| now.saturating_duration_since(last.began));
+        Duration::from_secs((elapsed + SECOND / 2).as_secs().max(1))
+    }
+
+    fn margin(&self) -> Duration {
+        (LEAST + self.swing).min(MOST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// The next time after so many ms from the last payment.
+    #[track_caller]
+    fn check(now: u64, expected: u64) {
+        let start = Instant::now();
+        let mut aim = Aim::default();
+        aim.on_signed(start, start + ms(40));
+        assert_eq!(aim.next(start + ms(now)) - start, ms(expected), "{now} ms");
+    }
+
+    #[test]
+    fn a_payment_is_asked_for_just_below_a_whole_second() {
+        check(0, 975);
+        check(975, 975);
+        check(987, 987);
+        check(988, 1975);
+        check(4000, 4975);
+        check(4980, 4980);
+        check(5001, 5975);
+        check(33_400, 33_975);
+    }
+
+    #[test]
+    fn the_first_payment_is_asked_for_at_once() {
+        let now = Instant::now();
+        assert_eq!((Aim::default().next(now), Aim::default().after(5)), (now, None));
+    }
+
+    #[test]
+    fn calls_that_differ_are_given_more_room_for_a_while() {
+        let (mut aim, start) = (Aim::default(), Instant::now());
+        let room = |aim: &Aim| (start + ms(5000) - aim.after(5).unwrap()).as_millis();
+        let mut rooms = Vec::new();
+        for took in [40, 140, 140, 140, 140, 2000, 2000, 2000, 2000, 2000, 2000, 2000] {
+            aim.on_signed(start, start + ms(took));
+            rooms.push(room(&aim));
+        }
+        assert_eq!(rooms, [25, 125, 75, 50, 37, 250, 250, 250, 250, 141, 83, 54]);
+    }
+
+    /// Pays for 10 minutes with calls that take up to `swing` ms more than 30, by a signer that looks at its
+    /// clock at any time of a call: the seconds billed in that time.
+    fn billed(swing: u64) -> u64 {
+        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        let mut chance = move |below: u64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random % below.max(1)
+        };
+        let (mut aim, start) = (Aim::default(), Instant::now());
+        let (mut now, mut seen, mut billed) = (start, start, 0);
+        while now - start < ms(600_000) {
+            // A timer is a little late.
+            let began = now + ms(chance(3));
+            let looks = began + ms(chance(15));
+            if looks > seen && now > start {
+                billed += u64::try_from((looks - seen).as_nanos().div_ceil(1_000_000_000)).unwrap();
+            }
+            seen = looks;
+            aim.on_signed(began, began + ms(30 + chance(swing)));
+            now = aim.after(5).unwrap();
+        }
+        billed
+    }
+
+    #[test]
+    fn ten_minutes_cost_ten_minutes() {
+        // The margins add up to 0.5 % on a steady link, and to a little more on a worse one.
+        assert!((600..=606).contains(&billed(5)), "{}", billed(5));
+        assert!((600..=620).contains(&billed(80)), "{}", billed(80));
+    }
+
+    #[test]
+    fn what_is_billed_is_the_next_second() {
+        let (mut aim, start) = (Aim::default(), Instant::now());
+        aim.on_signed(start, start);
+        for (now, expected) in [(10, 1), (975, 1), (4975, 5), (5010, 5), (33_400, 33)] {
+            assert_eq!(aim.billed(start + ms(now)), Duration::from_secs(expected), "{now}");
+        }
+    }
+}

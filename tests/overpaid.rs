@@ -1,0 +1,344 @@
+//! Never overpaid: the agent's own payments by the books of the sandbox, which rounds, counts and refuses as the
+//! real signer and orchestrator do. Hours go by in moments: both clocks are put forward together.
+//!
+//! Does not: test the jobs that are paid; `paid` does.
+#![cfg(feature = "sandbox")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod sandbox_client;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use livepeer_edge::fault::{Failure, Fault};
+use livepeer_edge::http::io::service_client;
+use livepeer_edge::http::{ServiceTrust, Url};
+use livepeer_edge::job::{JobError, JobOptions, LiveVideoJob};
+use livepeer_edge::orchestrator::TrustOptions;
+use livepeer_edge::payment::io::{
+    FreshTerms, Outcome, Payer, Refresh, SignerOptions as PeerOptions, Signers, Told,
+};
+use livepeer_edge::payment::{
+    Challenge, Kind, PaymentError, PaymentSession, SessionOptions, Terms,
+};
+use livepeer_edge::price::Unit;
+use livepeer_edge::sandbox::{
+    Account, CallTrouble, Endpoint, Handle, Options, RunnerOptions, Sandbox, SignerOptions, Target,
+    Trouble,
+};
+use livepeer_edge::session::{InfoAgain, Network, OrchestratorSession, Payments};
+use sandbox_client::post;
+
+const PAYER_HEADER: &str = "Livepeer-Payer-Address";
+const RESERVE: &str = "/apps/r0/session";
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// What is paid for one job or session, under a clock that runs with the sandbox's.
+struct Paying<F> {
+    sandbox: Handle,
+    payer: Payer<F>,
+    url: Url,
+    manifest: String,
+    began: Instant,
+    ahead: Duration,
+}
+
+impl<F: FreshTerms> Paying<F> {
+    fn new(sandbox: Handle, payer: Payer<F>, url: Url, manifest: String) -> Self {
+        Self { sandbox, payer, url, manifest, began: Instant::now(), ahead: Duration::ZERO }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now() + self.ahead
+    }
+
+    /// The time since the job began.
+    fn used(&self) -> Duration {
+        self.now() - self.began
+    }
+
+    fn account(&self) -> Account {
+        self.sandbox.ledger().account(&self.manifest).unwrap().clone()
+    }
+
+    /// What the next event leads to: a segment of media each second, or a payment that is due.
+    async fn step(&mut self) -> Outcome {
+        let media = self.now() + seconds(1);
+        let due = self.payer.poll_timeout().filter(|due| *due < media);
+        let next = due.unwrap_or(media);
+        let wait = next.saturating_duration_since(self.now());
+        self.sandbox.advance(wait);
+        self.ahead += wait;
+        let told = if due.is_some() { Told::Tick } else { Told::Media };
+        self.payer.turn(&self.url, told, self.now(), 0.5).await
+    }
+
+    /// Goes on for this time, in which all payments are made.
+    async fn go_on(&mut self, time: Duration) {
+        let end = self.now() + time;
+        while self.now() < end {
+            let outcome = self.step().await;
+            assert!(matches!(outcome, Outcome::NotYet | Outcome::Paid), "{outcome:?}");
+        }
+    }
+}
+
+/// The crate's own network with the sandbox's signer.
+fn network(sandbox: &Handle) -> Network {
+    let signer = Url::parse_base(&sandbox.signer_url().unwrap(), 0).unwrap();
+    let client = service_client(ServiceTrust::default()).unwrap();
+    let options = PeerOptions { urls: vec![signer], ..PeerOptions::default() };
+    let payments = Payments {
+        signers: Arc::new(Signers::new(client, options).unwrap()),
+        options: SessionOptions::default(),
+    };
+    Network::new(TrustOptions::default(), None, Some(payments))
+}
+
+fn paying() -> Options {
+    Options {
+        price: Some(10),
+        signer: Some(SignerOptions::default()),
+        ticket: seconds(1),
+        ..Options::default()
+    }
+}
+
+async fn start(network: &Network, sandbox: &Handle) -> Result<LiveVideoJob, JobError> {
+    let url = Url::parse_base(&sandbox.url(), 0).unwrap();
+    let capability = "live-video-to-video/m".parse().unwrap();
+    let session = OrchestratorSession::open(network, &url, &capability).await.unwrap();
+    let options = JobOptions { model: "m".to_owned(), ..JobOptions::default() };
+    LiveVideoJob::start(session, &options, 0.5).await
+}
+
+/// A live video job.
+async fn job(options: Options) -> Paying<InfoAgain> {
+    let sandbox = Sandbox::start(options).unwrap();
+    let mut job = start(&network(&sandbox), &sandbox).await.unwrap();
+    let manifest = job.channels().manifest_id.clone();
+    let (payer, url) = job.take_payer().unwrap();
+    Paying::new(sandbox, payer, url, manifest)
+}
+
+/// The fresh terms of a session on a runner.
+struct Again(Refresh);
+
+impl FreshTerms for Again {
+    async fn fresh_terms(&mut self, manifest_id: Option<&str>) -> Result<Terms, Failure> {
+        self.0.terms(manifest_id.unwrap()).await.map_err(|error| error.failure())
+    }
+}
+
+/// A session on a runner that is paid by the second.
+async fn session(ticket: Duration) -> Paying<Again> {
+    let runner = RunnerOptions { price: Some((Unit::Seconds, 1000)), ..RunnerOptions::default() };
+    let sandbox = Sandbox::start(Options { ticket, runners: vec![runner], ..paying() }).unwrap();
+    let network = network(&sandbox);
+    let signers = network.payments.unwrap().signers;
+    let payer = signers.signature().await.unwrap();
+    let headers = format!("{PAYER_HEADER}: {}\r\n", payer.payer());
+    let challenged = post(&sandbox.url(), RESERVE, &headers, b"{}").await;
+    let challenge = Challenge::parse(&challenged.body).unwrap();
+    let manifest = challenge.manifest_id.clone();
+    let options = SessionOptions::default();
+    let session = PaymentSession::new(Kind::Live, challenge.terms, Some(manifest.clone()), options);
+    let base = Url::parse_base(&sandbox.url(), 0).unwrap();
+    let fresh = Again(Refresh::new(network.client.clone(), &base, payer.payer()));
+    let now = Instant::now();
+    let session = session.unwrap().paid_by(payer.address());
+    let mut payer = Payer::new(signers, network.client, session, challenge.interval, fresh, now);
+    let mut paid = HeaderMap::new();
+    payer.open(now, 0.5).await.unwrap().insert_into(&mut paid);
+    let lines = paid.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()));
+    let reserved = post(&sandbox.url(), RESERVE, &lines.collect::<String>(), b"{}").await;
+    assert_eq!(reserved.status, 200, "{}", reserved.text());
+    payer.opened(&manifest, Instant::now()).unwrap();
+    Paying::new(sandbox, payer, challenge.payment_url.unwrap(), manifest)
+}
+
+fn calls(sandbox: &Handle, endpoint: Endpoint) -> usize {
+    let is_it = |target: &Target| *target == Target::Call(endpoint);
+    sandbox.look(|record| record.requests().filter(|request| is_it(&request.target)).count())
+}
+
+/// The refusals other than of terms that have expired.
+fn refusals(sandbox: &Handle) -> Vec<(u16, String)> {
+    let ledger = sandbox.ledger();
+    let other = ledger.refused().filter(|refused| refused.status != 480);
+    other.map(|refused| (refused.status, refused.reason.clone())).collect()
+}
+
+#[tokio::test]
+async fn a_price_that_drifts_up_moves_no_job_and_costs_it_nothing() {
+    let mut job = job(paying()).await;
+    job.sandbox.always(Trouble::Drift(1));
+    job.go_on(seconds(1800)).await;
+    assert_eq!(refusals(&job.sandbox), []);
+    // Terms are good for 8 minutes, or 600 tickets.
+    let calls = calls(&job.sandbox, Endpoint::Refresh);
+    assert!((3..=5).contains(&calls), "{calls}");
+    let (paid, used) = (job.account().time_paid(), job.used());
+    assert!((used + seconds(54)..=used + seconds(62)).contains(&paid), "{paid:?} of {used:?}");
+}
+
+#[tokio::test]
+async fn an_orchestrator_without_a_refresh_call_is_asked_for_its_info_even_when_it_is_full() {
+    let mut job = job(Options { capacity: 1, ..paying() }).await;
+    job.sandbox.always(Trouble::Call(Endpoint::Refresh, CallTrouble::status(404)));
+    job.go_on(seconds(1800)).await;
+    assert_eq!(refusals(&job.sandbox), []);
+    assert!(calls(&job.sandbox, Endpoint::Refresh) >= 3);
+}
+
+#[tokio::test]
+async fn terms_are_fetched_before_their_tickets_run_out() {
+    // 50 tickets open, and 25 are due each time: the 600th after two minutes.
+    let mut session = session(Duration::from_millis(200)).await;
+    session.go_on(seconds(900)).await;
+    assert_eq!(refusals(&session.sandbox), []);
+    assert!(calls(&session.sandbox, Endpoint::Refresh) >= 8);
+    let (paid, used) = (session.account().time_paid(), session.used());
+    assert!(paid <= used + seconds(10) + used / 50, "{paid:?} of {used:?}");
+}
+
+#[tokio::test]
+async fn seconds_that_a_signer_rounds_up_are_paid_just_before_they_are_over() {
+    let mut session = session(seconds(1)).await;
+    session.go_on(seconds(600)).await;
+    let account = session.account();
+    let (paid, used) = (account.time_paid(), session.used());
+    assert!(account.is_open && account.payments >= 115, "{account:?}");
+    // 10 s ahead, and the margins: 0.5 % on this link. Each 5.0005 s cost 6 s would be 120 s more.
+    assert!((used..=used + seconds(10) + used / 50).contains(&paid), "{paid:?} of {used:?}");
+}
+
+#[tokio::test]
+async fn a_signer_with_another_key_fails_the_job_and_pays_for_the_next() {
+    let sandbox = Sandbox::start(paying()).unwrap();
+    let network = network(&sandbox);
+    let mut first = start(&network, &sandbox).await.unwrap();
+    let (payer, url) = first.take_payer().unwrap();
+    let mut job = Paying::new(sandbox, payer, url, first.channels().manifest_id.clone());
+    job.sandbox.change_signer_key();
+    let mut failed = Outcome::NotYet;
+    while matches!(failed, Outcome::NotYet) {
+        failed = job.step().await;
+    }
+    let Outcome::Failed(error @ PaymentError::OtherKey(_)) = failed else { panic!("{failed:?}") };
+    assert_eq!(error.fault(), Fault::Retry);
+    // The next job begins with the other key at once.
+    start(&network, &job.sandbox).await.unwrap();
+    assert_eq!(calls(&job.sandbox, Endpoint::SignInfo), 2);
+    assert_eq!(refusals(&job.sandbox), [(400, "invalid sig".to_owned())]);
+}
+
+#[tokio::test]
+async fn tickets_of_another_key_are_signed_once_and_sent_to_nobody() {
+    let sandbox = Sandbox::start(paying()).unwrap();
+    let network = network(&sandbox);
+    start(&network, &sandbox).await.unwrap();
+    sandbox.change_signer_key();
+    let error = start(&network, &sandbox).await.unwrap_err();
+    assert!(error.to_string().contains("another key"), "{error}");
+    assert_eq!(error.failure().fault, Fault::Retry);
+    start(&network, &sandbox).await.unwrap();
+    assert_eq!(calls(&sandbox, Endpoint::MakePayment), 3);
+    assert_eq!(refusals(&sandbox), [], "the orchestrator has seen nothing of it");
+}
+
+#[tokio::test]
+async fn a_free_orchestrator_that_is_on_chain_says_so_before_the_signer_is_asked() {
+    let sandbox = Sandbox::start(Options { price: Some(0), ..paying() }).unwrap();
+    let url = Url::parse_base(&sandbox.url(), 0).unwrap();
+    let capability = "live-video-to-video/m".parse().unwrap();
+    let opened = OrchestratorSession::open(&network(&sandbox), &url, &capability).await;
+    let failure = opened.unwrap_err().failure();
+    assert!(failure.text.contains("asks no price"), "{failure}");
+    assert_eq!(failure.fault, Fault::NextPeer);
+    assert_eq!(calls(&sandbox, Endpoint::MakePayment), 0);
+}
+
+/// Numbers by chance, the same for the same seed.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+
+    fn of<T: Clone>(&mut self, some: &[T]) -> T {
+        some[usize::try_from(self.below(some.len() as u64)).unwrap()].clone()
+    }
+}
+
+/// Something that goes wrong with a call about money.
+fn trouble(chance: &mut Chance) -> Trouble {
+    let endpoints =
+        [Endpoint::MakePayment, Endpoint::Payment, Endpoint::SessionPayment, Endpoint::Refresh];
+    let endpoint = chance.of(&endpoints);
+    let mut troubles = vec![CallTrouble::Lost, CallTrouble::Reset, CallTrouble::status(500)];
+    if endpoint == Endpoint::MakePayment {
+        let busy = CallTrouble::Answer { status: 429, retry_after: Some("3".to_owned()) };
+        troubles.extend([CallTrouble::Garbage, busy]);
+        troubles.extend([480, 482, 503].map(CallTrouble::status));
+    } else {
+        troubles.extend([400, 403, 503].map(CallTrouble::status));
+    }
+    Trouble::Call(endpoint, chance.of(&troubles))
+}
+
+/// Five minutes with a trouble every other payment or so. What was paid is never more than what was used, what is
+/// paid ahead, and an interval; and never less than the agent believes. The number of payments.
+async fn check<F: FreshTerms>(mut paying: Paying<F>, ahead: Duration, seed: u64) -> u64 {
+    let mut chance = Chance(0x9e37_79b9_7f4a_7c15 ^ seed);
+    while paying.used() < seconds(300) {
+        if chance.below(10) == 0 {
+            paying.sandbox.once(trouble(&mut chance));
+        }
+        let outcome = paying.step().await;
+        let (paid, used) = (paying.account().time_paid(), paying.used());
+        let most = used + ahead + seconds(5);
+        assert!(paid <= most, "seed {seed}: {paid:?} of {used:?}, after {outcome:?}");
+        let left = paying.payer.paid_for(paying.now()).unwrap();
+        let believed = if left.is_zero() { Duration::ZERO } else { used + left };
+        // A ticket's worth, and half a second in which a signer may round either way.
+        assert!(believed <= paid + seconds(2), "seed {seed}: {believed:?} but {paid:?}");
+        if matches!(outcome, Outcome::Leave(_) | Outcome::Failed(_)) {
+            break;
+        }
+    }
+    assert_eq!(paying.sandbox.violations().count(), 0, "seed {seed}");
+    paying.account().payments
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_no_job_is_paid_for_more_than_it_used() {
+    let mut payments = 0;
+    for seed in 0..12 {
+        payments += check(job(paying()).await, seconds(60), seed).await;
+    }
+    assert!(payments > 200, "{payments}");
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_no_session_is_paid_for_more_than_it_used() {
+    let mut payments = 0;
+    for seed in 0..12 {
+        payments += check(session(Duration::from_millis(250)).await, seconds(10), seed).await;
+    }
+    // Some end early: ten seconds ahead do not outlast every row of troubles.
+    assert!(payments > 100, "{payments}");
+}
