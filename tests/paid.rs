@@ -233,33 +233,73 @@ async fn a_lost_session_is_reserved_again() {
 }
 
 /// How often the signer of this sandbox was called.
-fn calls(sandbox: &Handle) -> [usize; 2] {
-    [Endpoint::SignInfo, Endpoint::MakePayment].map(|endpoint| {
+fn calls(sandbox: &Handle) -> [usize; 3] {
+    [Endpoint::Discover, Endpoint::SignInfo, Endpoint::MakePayment].map(|endpoint| {
         let is_it = |request: &&Request| request.target == Target::Call(endpoint);
         sandbox.look(|record| record.requests().filter(is_it).count())
     })
+}
+
+/// A signer that is to be left alone for ten minutes, for good.
+fn refuse(sandbox: &Handle) {
+    let refusal = CallTrouble::Answer { status: 429, retry_after: Some("600".to_owned()) };
+    sandbox.always(Trouble::Call(Endpoint::MakePayment, refusal));
+}
+
+/// A configuration file with the model, which changes.
+struct File(std::path::PathBuf);
+
+impl File {
+    fn new() -> Self {
+        let file = Self(edge::temporary("config.toml"));
+        file.write("one");
+        file
+    }
+
+    fn write(&self, model: &str) {
+        std::fs::write(&self.0, format!("[job]\nmodel = \"{model}\"\n")).unwrap();
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 #[tokio::test]
 async fn a_signer_that_wants_to_be_left_alone_is_left_alone_by_all_starts_and_reloads() {
     let sandboxes: Vec<Handle> = (0..5).map(|_| sandbox(|_| {})).collect();
     let at: Vec<&Handle> = sandboxes.iter().collect();
-    let refusal = CallTrouble::Answer { status: 429, retry_after: Some("600".to_owned()) };
-    at[0].always(Trouble::Call(Endpoint::MakePayment, refusal));
-    let file = edge::temporary("config.toml");
-    let configure = |model: &str| {
-        std::fs::write(&file, format!("[job]\nmodel = \"{model}\"\n")).unwrap();
-    };
-    configure("one");
-    let mut edge = run(&at, &["--config", file.to_str().unwrap()]);
+    refuse(at[0]);
+    let file = File::new();
+    let mut edge = run(&at, &["--config", file.path()]);
     edge.hear("wants to be asked less often");
     // The next one fails without a call.
     edge.hear("wants to be asked less often");
-    configure("two");
+    file.write("two");
     edge.signal("HUP");
     edge.hear("SIGHUP: ");
     edge.hear("wants to be asked less often");
-    assert_eq!(calls(at[0]), [1, 1]);
-    let _ = std::fs::remove_file(&file);
+    assert_eq!(calls(at[0]), [0, 1, 1]);
+    stop(edge);
+}
+
+#[tokio::test]
+async fn nor_is_it_asked_who_could_take_the_job() {
+    let sandbox = sandbox(|_| {});
+    refuse(&sandbox);
+    let file = File::new();
+    let mut edge = run(&[&sandbox], &["--config", file.path(), "--orchestrator.urls", ""]);
+    edge.hear("wants to be asked less often");
+    file.write("two");
+    edge.signal("HUP");
+    edge.hear("SIGHUP: ");
+    edge.hear("wants to be asked less often");
+    assert_eq!(calls(&sandbox), [1, 1, 1]);
     stop(edge);
 }

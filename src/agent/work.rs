@@ -31,7 +31,7 @@ use crate::orchestrator::{Capability, DiscoveryList, Endpoints, Mode, Pipeline, 
 use crate::payment::io::{Payer, Turn};
 use crate::price::Price;
 use crate::session::selection::{Offer, Order};
-use crate::session::{InfoAgain, Network, OrchestratorSession};
+use crate::session::{InfoAgain, Network, OrchestratorSession, SessionError};
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -159,12 +159,17 @@ impl Work {
         }
     }
 
-    /// Goes the ways to candidates, one after the other, to the first that brings any.
+    /// Goes the ways to candidates, one after the other, to the first that brings any. While no signer may be asked,
+    /// nobody is: nothing could be paid.
     pub(super) async fn find(
         self,
         finding: Finding,
         network: Network,
     ) -> Result<Candidates, Failure> {
+        if let Some(payments) = &network.payments {
+            let ready = payments.signers.ready();
+            ready.map_err(|error| SessionError::Payment(error).failure())?;
+        }
         let Finding { services, endpoints, order, state_directory, allow_plain_http } = finding;
         let directory = state_directory.as_deref();
         let mut finder =

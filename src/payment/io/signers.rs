@@ -79,11 +79,16 @@ impl Signers {
         self.asking.reread()
     }
 
+    /// Whether one of them may be asked now; if not, why, and when.
+    pub fn ready(&self) -> Result<(), PaymentError> {
+        self.asking.look(Instant::now())
+    }
+
     /// Who pays, with the proof of it. Asked for once for each credential. While no signer may be asked, there
     /// is none, even if it is known: nothing could be paid.
     pub async fn signature(&self) -> Result<Signature, PaymentError> {
         let mut kept = self.signature.lock().await;
-        self.asking.look(Instant::now())?;
+        self.ready()?;
         let credential = self.asking.origin().credential;
         if let Some((_, signature)) = kept.as_ref().filter(|(made_for, _)| *made_for == credential)
         {
