@@ -133,7 +133,12 @@ fuzz_target!(|bytes: &[u8]| {
                 }
             } else {
                 let channel = Channel::parse(&ground.channel, Purpose::Publish).expect("a URL");
-                let times = PublishTimes { chunk: TIME, answer: TIME, stop: TIME };
+                let times = PublishTimes {
+                    chunk: TIME,
+                    answer: TIME,
+                    stop: TIME,
+                    ..PublishTimes::default()
+                };
                 let mime = HeaderValue::from_static("video/mp2t");
                 let publisher =
                     Publisher::new(connector, channel, mime, Arc::default()).with_times(times);
