@@ -58,6 +58,12 @@ pub(crate) const ROWS: &[Row] = &[
         play: reload_without_camera,
     },
     Row {
+        fault: "agent killed 12 s into a job, started again (power cut)",
+        must: "the job that was left is ended; frames ≤ 5 s after the start",
+        seconds: 35,
+        play: killed,
+    },
+    Row {
         fault: "process hangs (SIGSTOP)",
         must: "the watchdog is fed while frames move, and not while it hangs",
         seconds: 20,
@@ -207,6 +213,24 @@ fn reload(scene: &mut Scene) {
         (10.0..14.0).contains(&rate),
     );
     scene.holds("the agent runs", agent.runs());
+    scene.right(&place.violations());
+}
+
+fn killed(scene: &mut Scene) {
+    let place = Place::new();
+    let mut agent = scene.agent(&[&place.url()], &[]);
+    assert!(place.more_frames(48, s(20)).is_some(), "the job is live");
+    // By then the runner has read a keep-alive, and cannot let the job go by itself.
+    wait(s(12).saturating_sub(agent.began.elapsed()));
+    agent.kill();
+    scene.at_least("jobs left behind", place.sandbox().manifests().len() as u64, 1);
+    wait(s(4));
+    let before = place.jobs();
+    let agent = scene.agent(&[&place.url()], &[]);
+    scene.by("frames after the start", agent.began, place.next_frame(s(60)), s(5));
+    scene.at_most("jobs", place.jobs() - before, 1);
+    let open = until(s(5), || place.sandbox().manifests().len() == 1);
+    scene.by("the job that was left is ended after", agent.began, open, s(5));
     scene.right(&place.violations());
 }
 

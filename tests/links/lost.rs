@@ -23,6 +23,12 @@ pub(crate) const ROWS: &[Row] = &[
         play: |scene| lost(scene, 5),
     },
     Row {
+        fault: "link lost for 20 s",
+        must: "noticed ≤ 3 s; publishing ≤ 2 s after its return, no burst; memory flat",
+        seconds: 35,
+        play: |scene| lost(scene, 20),
+    },
+    Row {
         fault: "link lost for 60 s",
         must: "noticed ≤ 3 s; publishing ≤ 2 s after its return, no burst; memory flat",
         seconds: 75,
