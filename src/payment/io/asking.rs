@@ -146,9 +146,8 @@ impl Asking {
         for signer in (0..count).cycle().skip(first.signer).take(count) {
             let no_answer = match self.ask_one(question, signer, now + began.elapsed()).await {
                 Ok(reply) => {
-                    if let Some(url) = self.options.urls.get(signer)
-                        && signer != first.signer
-                    {
+                    let other = self.options.urls.get(signer).filter(|_| signer != first.signer);
+                    if let Some(url) = other {
                         log::info!("signer {} takes over", url.authority());
                     }
                     self.known().origin.signer = signer;
