@@ -79,6 +79,20 @@ async fn the_next_life_ends_the_job_of_one_that_was_killed() {
 }
 
 #[tokio::test]
+async fn a_second_agent_with_the_same_state_directory_leaves_the_job_of_the_first_alone() {
+    let (one, other) = (sandbox(Options::default()), sandbox(Options::default()));
+    let state = temporary("shared-state");
+    let first = live(&temporary("first.toml"), &one, &state).await;
+    let mut second = live(&temporary("second.toml"), &other, &state).await;
+    second.hear("another agent uses this state directory");
+    for edge in [second, first] {
+        assert_eq!(one.counters().jobs, 1, "the job of the first goes on");
+        edge.signal("TERM");
+        let _ = edge.end().with_code(0);
+    }
+}
+
+#[tokio::test]
 async fn an_end_that_is_not_confirmed_is_asked_for_until_it_is() {
     let only = sandbox(Options::default());
     let (file, state) = (temporary("deaf.toml"), temporary("deaf-state"));

@@ -156,7 +156,8 @@ impl Agent {
         let endings = self.network.endings.clone();
         let result = run::run(self, capture, stop).await;
         // The list that is left is for the next life of the program.
-        let _ = tokio::task::spawn_blocking(move || endings.write()).await;
+        let written = tokio::task::spawn_blocking(move || endings.write());
+        let _ = tokio::time::timeout(STORE_TIME, written).await;
         units.end_store(STORE_TIME).await;
         result
     }

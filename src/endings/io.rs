@@ -3,6 +3,11 @@
 //! Does not: decide what is due; [`Ledger`] does.
 
 use std::fmt;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,11 +32,15 @@ const FILE_BYTES: u64 = 256 << 10;
 #[derive(Clone)]
 pub struct Endings(Arc<Shared>);
 
+/// The file, and what keeps other processes from it; nothing does where the directory cannot be made, and so not be
+/// written.
+type Kept = (StateFile, Option<UnixListener>);
+
 struct Shared {
     ledger: Mutex<Ledger>,
     client: Mutex<Client>,
     /// Held while the file is written, so that the newest list is written last.
-    file: Mutex<Option<StateFile>>,
+    file: Mutex<Option<Kept>>,
     changed: Notify,
 }
 
@@ -42,18 +51,26 @@ impl Endings {
     }
 
     /// Ends that are kept in the directory `state`. What an earlier life of the program left there is due at once:
-    /// the caller runs [`Endings::settle`].
+    /// the caller runs [`Endings::settle`]. While another process keeps its ends there, they are that one's jobs, which
+    /// run: ends are then kept in memory only, with a warning.
     pub fn open(client: Client, state: &Path) -> Self {
+        let Ok(hold) = hold(state) else {
+            log::warn!(
+                "{}: another agent uses this state directory; jobs to end are kept in memory only: set state.directory",
+                state.display()
+            );
+            return Self::in_memory(client);
+        };
         let file = StateFile::new(state, "endings", "list of jobs to end", FILE_BYTES);
         let bytes = file.read().unwrap_or_default();
         let (ledger, torn) = Ledger::parse(&String::from_utf8_lossy(&bytes), Instant::now());
         if torn > 0 {
             file.set_aside(&format!("{torn} bad lines"));
         }
-        Self::with(client, ledger, Some(file))
+        Self::with(client, ledger, Some((file, hold)))
     }
 
-    fn with(client: Client, ledger: Ledger, file: Option<StateFile>) -> Self {
+    fn with(client: Client, ledger: Ledger, file: Option<Kept>) -> Self {
         Self(Arc::new(Shared {
             ledger: Mutex::new(ledger),
             client: Mutex::new(client),
@@ -148,7 +165,7 @@ impl Endings {
     pub fn write(&self) {
         let file = lock(&self.0.file);
         let text = lock(&self.0.ledger).text();
-        if let Some(file) = file.as_ref() {
+        if let Some((file, _)) = file.as_ref() {
             file.write(text.as_bytes());
         }
     }
@@ -188,6 +205,20 @@ impl Drop for Owed {
 impl fmt::Debug for Owed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Owed").field("at", self.end.url().authority()).finish()
+    }
+}
+
+/// Keeps other processes from the ends in this directory, for as long as the result lives. The kernel frees the name
+/// when the process ends, however it ends. An error means that another process has it.
+fn hold(state: &Path) -> io::Result<Option<UnixListener>> {
+    let directory = fs::create_dir_all(state).and_then(|()| fs::metadata(state));
+    let Ok(directory) = directory else { return Ok(None) };
+    let name = format!("livepeer-edge/endings/{}:{}", directory.dev(), directory.ino());
+    match SocketAddr::from_abstract_name(name).and_then(|name| UnixListener::bind_addr(&name)) {
+        Ok(hold) => Ok(Some(hold)),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Err(error),
+        // No sockets of this kind: a sandbox around the process. It has a state directory of its own.
+        Err(_) => Ok(None),
     }
 }
 
