@@ -10,6 +10,7 @@ use livepeer_edge::agent::{Agent, Finding, Options, Work};
 use livepeer_edge::http::io::service_client;
 use livepeer_edge::http::{ServiceTrust, Url};
 use livepeer_edge::job::{JobOptions, Recovery};
+use livepeer_edge::media::io::AccessUnits;
 use livepeer_edge::media::{self, Encoder, Speed, Video};
 use livepeer_edge::orchestrator::{Endpoints, TrustOptions};
 use livepeer_edge::sandbox::{self, Handle, Sandbox};
@@ -23,7 +24,7 @@ use tokio::task::JoinHandle;
 const LIMIT: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn agent(at: &[&Handle]) -> (Status, Stopper, JoinHandle<()>) {
+fn agent(at: &[&Handle]) -> (AccessUnits, Stopper, JoinHandle<()>) {
     let orchestrators = at.iter().map(|at| Url::parse(&at.url()).unwrap()).collect();
     let finding = Finding {
         services: service_client(ServiceTrust::default()).unwrap(),
@@ -41,11 +42,12 @@ fn agent(at: &[&Handle]) -> (Status, Stopper, JoinHandle<()>) {
     let work = Work::LiveVideo(JobOptions { model: "m".into(), ..JobOptions::default() });
     let (rules, recovery) = (Rules::default(), Recovery::Retry);
     let options = Options { media, work, finding, rules, recovery };
-    let (status, network) = (Status::default(), Network::new(TrustOptions::default(), None, None));
+    let (units, network) = (AccessUnits::new(), Network::new(TrustOptions::default(), None, None));
     let (stopper, stop) = Stop::new();
-    let agent = Agent::new(options, network, status.clone(), Vec::new());
+    let agent = Agent::new(options, network, Status::default(), Vec::new());
+    let agent = agent.with_units(units.clone());
     let running = tokio::spawn(async move { agent.run(stop).await.unwrap() });
-    (status, stopper, running)
+    (units, stopper, running)
 }
 
 fn frames(at: &[&Handle]) -> u64 {
@@ -83,11 +85,11 @@ async fn check(orchestrators: usize) {
     let start = |_| Sandbox::start(sandbox::Options::default()).unwrap();
     let started: Vec<Handle> = (0..orchestrators).map(start).collect();
     let at: Vec<&Handle> = started.iter().collect();
-    let (status, stopper, running) = agent(&at);
+    let (units, stopper, running) = agent(&at);
     more_frames(&at, 48).await;
     for _ in 0..2 {
         // Two times that are further apart than half a wrap could not be told from a step back.
-        status.media.skip(12 * HOUR);
+        units.skip(12 * HOUR);
         more_frames(&at, 24).await;
     }
     let gap = handed_over(&at, 1).await;
@@ -96,7 +98,7 @@ async fn check(orchestrators: usize) {
     assert_eq!(manifests, 1, "the old job is closed");
 
     // 26.5 h after the first frame of the first job, the times wrap.
-    status.media.skip(3 * HOUR);
+    units.skip(3 * HOUR);
     more_frames(&at, 72).await;
     let counters: Vec<_> = at.iter().map(|at| at.counters()).collect();
     assert_eq!(counters.iter().map(|counters| counters.jobs).sum::<u64>(), 2);

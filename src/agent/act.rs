@@ -255,7 +255,7 @@ impl Loop {
             tasks: &mut self.tasks,
         };
         let outputs = self.outputs.clone();
-        let pieces = self.status.media.pieces();
+        let pieces = self.units.pieces();
         held.parts = Parts::start(ground, &mut held.job, pieces, outputs);
         keep_alive.reset();
         self.pace.on_new_publication();
@@ -294,7 +294,7 @@ impl Loop {
             Change::Media(media) => return Some(self.set_media(*media)),
             Change::Recovery(recovery) => {
                 self.options.recovery = recovery;
-                self.status.media.await_next(recovery == Recovery::Retry);
+                self.units.await_next(recovery == Recovery::Retry);
                 return Some(job::Event::Recover(recovery));
             }
             Change::Outputs(outputs) => {
@@ -320,10 +320,10 @@ impl Loop {
 
     /// Stops capture for good, beside everything else.
     pub(super) fn stop_capture(&mut self) {
-        self.status.media.await_next(false);
+        self.units.await_next(false);
         let captures = [self.capture.take(), self.slate.take()];
         if captures.iter().all(Option::is_none) {
-            self.status.media.end();
+            self.units.end();
         }
         for capture in captures.into_iter().flatten() {
             self.tasks.spawn(async move {

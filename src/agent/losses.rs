@@ -64,7 +64,7 @@ impl Loop {
 
     /// How much media the job was sent, at a moment that is good for a hand-over; or at any, once it is urgent.
     pub(super) fn sent<T>(&self) -> Option<job::Event<T>> {
-        let length = self.status.media.span();
+        let length = self.units.span();
         let is_quiet = !self.link_trouble.is_on();
         (is_quiet || length > RENEW_AFTER + URGENT).then_some(job::Event::Sent(length))
     }

@@ -44,6 +44,7 @@ use crate::capacity::STORE_TIME;
 use crate::fault::Fault;
 use crate::job::Recovery;
 use crate::media::MediaError;
+use crate::media::io::AccessUnits;
 use crate::session::Network;
 use crate::session::selection::Rules;
 use crate::status::Status;
@@ -107,6 +108,7 @@ impl std::fmt::Debug for Change {
 pub struct Agent {
     options: Options,
     network: Network,
+    units: AccessUnits,
     status: Status,
     outputs: Vec<Box<dyn OutputSink>>,
     changes: Option<mpsc::Receiver<Change>>,
@@ -120,7 +122,7 @@ impl Agent {
         status: Status,
         outputs: Vec<Box<dyn OutputSink>>,
     ) -> Self {
-        Self { options, network, status, outputs, changes: None }
+        Self { options, network, units: AccessUnits::new(), status, outputs, changes: None }
     }
 
     /// The same agent, which takes these changes while it runs.
@@ -129,15 +131,21 @@ impl Agent {
         Self { changes: Some(changes), ..self }
     }
 
+    /// The same agent, whose captured video passes through `units`: for a caller that reads what these count.
+    #[must_use]
+    pub fn with_units(self, units: AccessUnits) -> Self {
+        Self { units, ..self }
+    }
+
     /// Runs until `stop`, the end of the input, or a failure. The camera is opened at once, so that what
     /// is wrong with it is said before a job costs anything; it gives frames once a job is live, or at once if
     /// they are stored. One that is not there, but may come, is waited for without a job, unless a loss is to
     /// be the end.
     pub async fn run(self, mut stop: Stop) -> Result<(), AgentError> {
-        let units = self.status.media.clone();
+        let units = self.units.clone();
         units.set_store(self.options.media.store.as_ref());
-        self.status.media.await_next(self.options.recovery == Recovery::Retry);
-        let open = recapture::open(self.options.media.clone(), self.status.media.clone());
+        units.await_next(self.options.recovery == Recovery::Retry);
+        let open = recapture::open(self.options.media.clone(), units.clone());
         let capture = tokio::select! {
             biased;
             () = stop.wait() => return Ok(()),

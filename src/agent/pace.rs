@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use crate::media::Options;
-use crate::media::io::Capture;
+use crate::media::io::{AccessUnits, Capture};
 use crate::rate::{Controller, Picture, READING_EVERY, Reading};
 use crate::status::Status;
 
@@ -54,12 +54,18 @@ impl Pace {
     }
 
     /// Takes a reading, and sets the encoder of `capture` by it.
-    pub(super) fn read(&mut self, status: &Status, capture: Option<&Capture>, now: Instant) {
+    pub(super) fn read(
+        &mut self,
+        units: &AccessUnits,
+        status: &Status,
+        capture: Option<&Capture>,
+        now: Instant,
+    ) {
         self.next = now + READING_EVERY;
         let Some(controller) = &mut self.controller else { return };
         let flow = status.publish.flow();
         let reading = Reading {
-            queue_age: status.media.age(),
+            queue_age: units.age(),
             // Where nobody tells, what the transport took.
             acknowledged: flow
                 .map_or_else(|| status.publish.bytes.load(Relaxed), |f| f.acknowledged),
@@ -103,7 +109,6 @@ impl Pace {
 mod tests {
     use super::*;
     use crate::media::Source;
-    use crate::media::io::AccessUnits;
 
     /// Sets the encoder behind a fragment of a pipeline before its first frame, and once it flows: whether the
     /// bitrate goes on to be adapted.
@@ -113,13 +118,14 @@ mod tests {
         let options = Options { source, ..Options::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let capture = Capture::open(&options, AccessUnits::new()).unwrap();
+            let units = AccessUnits::new();
+            let capture = Capture::open(&options, units.clone()).unwrap();
             let mut pace = Pace::new(&options, Instant::now());
             pace.apply(&capture);
             assert!(pace.controller.is_some() && pace.is_due, "nothing is known yet");
             capture.play();
             capture.began().await;
-            pace.read(&Status::default(), Some(&capture), Instant::now());
+            pace.read(&units, &Status::default(), Some(&capture), Instant::now());
             assert_eq!(pace.controller.is_some(), goes_on);
             assert!(!pace.is_due || !goes_on);
             capture.stop().await;

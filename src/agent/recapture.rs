@@ -81,7 +81,7 @@ impl Loop {
 
     /// Other options: the camera is opened anew with them, if it has to be.
     pub(super) fn set_media<T>(&mut self, new: Options) -> job::Event<T> {
-        let units = &self.status.media;
+        let units = &self.units;
         units.set_max_latency(new.max_latency.0);
         units.set_store(new.store.as_ref());
         let is_same = is_same_camera(&self.options.media, &new);
@@ -114,7 +114,7 @@ impl Loop {
         let now = Instant::now();
         if !self.is_leaving && self.camera.opens(now) {
             self.watch.wait(now + OPEN_TIME, now);
-            let (options, units) = (self.options.media.clone(), self.status.media.clone());
+            let (options, units) = (self.options.media.clone(), self.units.clone());
             self.lens.spawn(async move { Event::CameraOpened(open(options, units).await) });
         }
     }
@@ -162,7 +162,7 @@ impl Loop {
             return;
         }
         self.is_opening_slate = true;
-        let (options, units) = (slate(&self.options.media), self.status.media.clone());
+        let (options, units) = (slate(&self.options.media), self.units.clone());
         self.lens.spawn(async move { Event::SlateOpened(open(options, units).await) });
     }
 

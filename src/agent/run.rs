@@ -28,7 +28,7 @@ use crate::http::Url;
 use crate::job::runner::Known;
 use crate::job::{self, Loss, Machine, ModelHealth, Outcome, Stage};
 use crate::media::MediaError;
-use crate::media::io::Capture;
+use crate::media::io::{AccessUnits, Capture};
 use crate::session::Network;
 use crate::status::Status;
 use crate::stop::Stop;
@@ -60,6 +60,8 @@ pub(super) struct Held {
 pub(super) struct Loop {
     pub(super) options: Options,
     pub(super) network: Network,
+    /// The captured video on its way to the network.
+    pub(super) units: AccessUnits,
     pub(super) status: Status,
     pub(super) outputs: Outputs,
     pub(super) machine: Machine<With>,
@@ -134,6 +136,7 @@ pub(super) async fn run(
     let mut running = Loop {
         options: agent.options,
         network: agent.network,
+        units: agent.units,
         status: agent.status,
         outputs: Outputs::new(agent.outputs),
         machine,
@@ -325,7 +328,7 @@ impl Loop {
             Event::Reading => {
                 let capture = self.capture.as_ref().or(self.slate.as_ref());
                 let now = Instant::now();
-                self.pace.read(&self.status, capture, now);
+                self.pace.read(&self.units, &self.status, capture, now);
                 self.look_at_link(now);
                 return None;
             }

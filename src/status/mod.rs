@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::media::io::AccessUnits;
 use crate::trickle::io::Counters;
 
 pub use latency::Latency;
@@ -20,8 +19,6 @@ pub use latency::Latency;
 /// Every counter of a running agent.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
-    /// The captured video, with what capture counts.
-    pub media: AccessUnits,
     /// What the publisher counts.
     pub publish: Arc<Counters>,
     /// What came back.

@@ -48,10 +48,10 @@ pub async fn run(
     let sandbox = Sandbox::start(SandboxOptions::default()).map_err(Error::Sandbox)?;
     let orchestrator =
         Url::parse_base(&sandbox.url(), 443).map_err(|_| Error::Demo("no sandbox".into()))?;
-    let status = Status::default();
-    status.media.time_frames();
+    let (units, status) = (AccessUnits::new(), Status::default());
+    units.time_frames();
     let outlet = Outlet::open(&config, settings, |_| true)?;
-    let (probe, seen) = Probe::new(status.media.clone(), Instant::now);
+    let (probe, seen) = Probe::new(units.clone(), Instant::now);
     let mut outputs = outlet.sinks();
     outputs.push(Box::new(probe));
 
@@ -73,10 +73,10 @@ pub async fn run(
     };
     let network = Network::new(TrustOptions::default(), None, None);
     let (stopper, agent_stop) = Stop::new();
-    let mut agent =
-        std::pin::pin!(Agent::new(options, network, status.clone(), outputs).run(agent_stop));
+    let agent = Agent::new(options, network, status.clone(), outputs).with_units(units.clone());
+    let mut agent = std::pin::pin!(agent.run(agent_stop));
 
-    let mut over = std::pin::pin!(over(time, status.media.clone()));
+    let mut over = std::pin::pin!(over(time, units.clone()));
     let mut stopper = Some(stopper);
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -87,7 +87,7 @@ pub async fn run(
             () = stop.wait(), if stopper.is_some() => stopper = None,
             () = &mut over, if stopper.is_some() => stopper = None,
             _ = ticks.tick() => {
-                let now = count(&status, &seen);
+                let now = count(&units, &status, &seen);
                 print_progress(&now.line(&before, started.elapsed()));
                 before = now;
             }
@@ -97,7 +97,7 @@ pub async fn run(
     result.map_err(Error::Agent)?;
     outlet.close().await?;
     let report = Report {
-        counts: count(&status, &seen),
+        counts: count(&units, &status, &seen),
         published: sandbox.counters().access_units,
         violations: sandbox.violations(),
         elapsed: started.elapsed(),
@@ -116,9 +116,9 @@ async fn over(time: Option<Duration>, units: AccessUnits) {
     tokio::time::sleep(time).await;
 }
 
-fn count(status: &Status, seen: &Arc<Mutex<Seen>>) -> Counts {
+fn count(units: &AccessUnits, status: &Status, seen: &Arc<Mutex<Seen>>) -> Counts {
     use std::sync::atomic::Ordering::Relaxed;
-    let media = status.media.counts();
+    let media = units.counts();
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     Counts {
         captured: media.captured,
