@@ -16,23 +16,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use livepeer_edge::fault::{Failure, Fault};
+use livepeer_edge::fault::Fault;
 use livepeer_edge::http::io::service_client;
 use livepeer_edge::http::{ServiceTrust, Url};
-use livepeer_edge::job::{JobError, JobOptions, LiveVideoJob};
+use livepeer_edge::job::{JobError, JobOptions, JobPayments, LiveVideoJob, StartedJob};
 use livepeer_edge::orchestrator::TrustOptions;
 use livepeer_edge::payment::io::{
-    FreshTerms, Outcome, Payer, Refresh, SignerOptions as PeerOptions, Signers, Told,
+    FetchedTerms, FreshTerms, Outcome, Payer, Refresh, SignerOptions as PeerOptions, Signers, Told,
 };
-use livepeer_edge::payment::{
-    Challenge, Kind, PaymentError, PaymentSession, SessionOptions, Terms,
-};
+use livepeer_edge::payment::{Challenge, Kind, PaymentError, PaymentSession, SessionOptions};
 use livepeer_edge::price::Unit;
 use livepeer_edge::sandbox::{
     Account, CallTrouble, Endpoint, Handle, Options, RunnerOptions, Sandbox, SignerOptions, Target,
     Trouble,
 };
-use livepeer_edge::session::{InfoAgain, Network, OrchestratorSession, Payments};
+use livepeer_edge::session::{Network, OrchestratorSession, Payments};
 use sandbox_client::post;
 
 const PAYER_HEADER: &str = "Livepeer-Payer-Address";
@@ -43,17 +41,17 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 /// What is paid for one job or session, under a clock that runs with the sandbox's.
-struct Paying<F> {
+struct Paying {
     sandbox: Handle,
-    payer: Payer<F>,
+    payer: Payer,
     url: Url,
     manifest: String,
     began: Instant,
     ahead: Duration,
 }
 
-impl<F: FreshTerms> Paying<F> {
-    fn new(sandbox: Handle, payer: Payer<F>, url: Url, manifest: String) -> Self {
+impl Paying {
+    fn new(sandbox: Handle, payer: Payer, url: Url, manifest: String) -> Self {
         Self { sandbox, payer, url, manifest, began: Instant::now(), ahead: Duration::ZERO }
     }
 
@@ -113,7 +111,7 @@ fn paying() -> Options {
     }
 }
 
-async fn start(network: &Network, sandbox: &Handle) -> Result<LiveVideoJob, JobError> {
+async fn start(network: &Network, sandbox: &Handle) -> Result<StartedJob, JobError> {
     let url = Url::parse_base(&sandbox.url(), 0).unwrap();
     let capability = "live-video-to-video/m".parse().unwrap();
     let session = OrchestratorSession::open(network, &url, &capability).await.unwrap();
@@ -122,11 +120,11 @@ async fn start(network: &Network, sandbox: &Handle) -> Result<LiveVideoJob, JobE
 }
 
 /// A live video job.
-async fn job(options: Options) -> Paying<InfoAgain> {
+async fn job(options: Options) -> Paying {
     let sandbox = Sandbox::start(options).unwrap();
     let mut job = start(&network(&sandbox), &sandbox).await.unwrap();
     let manifest = job.channels().manifest_id.clone();
-    let (payer, url) = job.take_payer().unwrap();
+    let JobPayments { payer, url } = job.take_payments().unwrap();
     Paying::new(sandbox, payer, url, manifest)
 }
 
@@ -134,13 +132,14 @@ async fn job(options: Options) -> Paying<InfoAgain> {
 struct Again(Refresh);
 
 impl FreshTerms for Again {
-    async fn fresh_terms(&mut self, manifest_id: Option<&str>) -> Result<Terms, Failure> {
-        self.0.terms(manifest_id.unwrap()).await.map_err(|error| error.failure())
+    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> FetchedTerms<'a> {
+        let terms = self.0.terms(manifest_id.unwrap());
+        Box::pin(async move { terms.await.map_err(|error| error.failure()) })
     }
 }
 
 /// A session on a runner that is paid by the second.
-async fn session(ticket: Duration) -> Paying<Again> {
+async fn session(ticket: Duration) -> Paying {
     let runner = RunnerOptions { price: Some((Unit::Seconds, 1000)), ..RunnerOptions::default() };
     let sandbox = Sandbox::start(Options { ticket, runners: vec![runner], ..paying() }).unwrap();
     let network = network(&sandbox);
@@ -227,7 +226,7 @@ async fn a_signer_with_another_key_fails_the_job_and_pays_for_the_next() {
     let sandbox = Sandbox::start(paying()).unwrap();
     let network = network(&sandbox);
     let mut first = start(&network, &sandbox).await.unwrap();
-    let (payer, url) = first.take_payer().unwrap();
+    let JobPayments { payer, url } = first.take_payments().unwrap();
     let mut job = Paying::new(sandbox, payer, url, first.channels().manifest_id.clone());
     job.sandbox.change_signer_key();
     let mut failed = Outcome::NotYet;
@@ -302,7 +301,7 @@ fn trouble(chance: &mut Chance) -> Trouble {
 
 /// Five minutes with a trouble every other payment or so. What was paid is never more than what was used, what is
 /// paid ahead, and an interval; and never less than the agent believes. The number of payments.
-async fn check<F: FreshTerms>(mut paying: Paying<F>, ahead: Duration, seed: u64) -> u64 {
+async fn check(mut paying: Paying, ahead: Duration, seed: u64) -> u64 {
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15 ^ seed);
     while paying.used() < seconds(300) {
         if chance.below(10) == 0 {

@@ -18,10 +18,10 @@ use http::HeaderValue;
 use livepeer_edge::fault::Fault;
 use livepeer_edge::http::ServiceTrust;
 use livepeer_edge::http::io::service_client;
-use livepeer_edge::job::JobError;
 use livepeer_edge::job::runner::{
     Api, CallOptions, RunnerError, RunnerJob, RunnerOptions, Runners, Single, find_runners,
 };
+use livepeer_edge::job::{JobError, StartedJob};
 use livepeer_edge::orchestrator::{DiscoveryList, Mode, Runner, TrustOptions};
 use livepeer_edge::payment::io::{Outcome, SignerOptions, Signers};
 use livepeer_edge::payment::{PaymentError, SessionOptions};
@@ -101,7 +101,7 @@ impl World {
         Self { orchestrator, runner }
     }
 
-    async fn start(&self, network: &Network) -> Result<RunnerJob, JobError> {
+    async fn start(&self, network: &Network) -> Result<StartedJob, JobError> {
         RunnerJob::start(network, self.runner.clone(), Api::echo(), &params()).await
     }
 
@@ -175,7 +175,7 @@ async fn a_free_job_is_reserved_started_updated_and_stopped() {
     assert_eq!(job.channels().manifest_id, "s1");
     assert_eq!(job.channels().publish.expose().path(), "/t/s3cret");
     assert!(job.take_payments().is_none());
-    job.update(&params()).await.expect("an update");
+    job.update(&params()).unwrap().await.expect("an update");
     assert!(!format!("{job:?}").contains("s3cret"));
     job.stop().await;
     let lines = [RESERVE, START, "POST /apps/r/session/s1/app/update", STOP];
@@ -404,7 +404,7 @@ async fn a_stop_is_tried_twice_and_a_session_that_is_gone_is_stopped() {
 // ---------------------------------------------------------------------------------------------
 
 /// Runs the payments of a job until `count` outcomes are in; they are given back.
-async fn pay(job: &mut RunnerJob, count: usize) -> Vec<Outcome> {
+async fn pay(job: &mut StartedJob, count: usize) -> Vec<Outcome> {
     let payments = job.take_payments().expect("payments");
     let (media, flows) = watch::channel(());
     let (outcomes, mut came) = mpsc::channel(4);
@@ -562,7 +562,7 @@ async fn a_job_goes_to_the_next_runner_and_every_one_is_named_at_the_end() {
     list.entries[0].runners.push(runner(dead.to_string().trim_end_matches('/'), None));
     let job = RunnerJob::start_on_any(&network, &mut runners(&list), &Api::echo(), &params()).await;
     let job = job.expect("a job");
-    assert_eq!(job.runner().url, good.runner.url);
+    assert_eq!(*job.url(), good.runner.url);
     job.stop().await;
     assert_eq!(broken.orchestrator.lines(), [RESERVE, START, STOP]);
 

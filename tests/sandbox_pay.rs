@@ -21,7 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use livepeer_edge::http::io::{Alpn, service_client};
 use livepeer_edge::http::{ServiceTrust, Url};
-use livepeer_edge::job::{JobOptions, LiveVideoJob};
+use livepeer_edge::job::{JobOptions, JobPayments, LiveVideoJob, StartedJob};
 use livepeer_edge::orchestrator::TrustOptions;
 use livepeer_edge::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest, PaymentResult};
 use livepeer_edge::payment::SessionOptions;
@@ -608,7 +608,7 @@ async fn the_list_of_orchestrators_can_be_asked_for_by_capability() {
 }
 
 /// The crate's own session with a paying sandbox.
-async fn own(sandbox: &Handle) -> LiveVideoJob {
+async fn own(sandbox: &Handle) -> StartedJob {
     let signer = Url::parse_base(&sandbox.signer_url().unwrap(), 0).unwrap();
     let client = service_client(ServiceTrust::default()).unwrap();
     let options = PeerOptions { urls: vec![signer], ..PeerOptions::default() };
@@ -629,7 +629,7 @@ async fn the_agents_own_payments_pass_every_check() {
     let sandbox = Sandbox::start(paying()).unwrap();
     let mut job = own(&sandbox).await;
     let manifest = job.channels().manifest_id.clone();
-    let (mut payer, url) = job.take_payer().unwrap();
+    let JobPayments { mut payer, url } = job.take_payments().unwrap();
     let mut now = Instant::now();
     // An hour, with payments as sparse as they may be.
     for _ in 0..72 {

@@ -527,7 +527,7 @@ async fn the_agents_own_runner_job_passes_every_check() {
         let mode = json!({ "mode": "passthrough" }).as_object().unwrap().clone();
         let job = RunnerJob::start(&network, runner, Api::echo(), &mode).await.unwrap();
         assert_eq!(sandbox.sessions(), [job.channels().manifest_id.clone()]);
-        job.update(&mode).await.unwrap();
+        job.update(&mode).unwrap().await.unwrap();
         assert_eq!((sandbox.ledger().payments(), sandbox.ledger().open()), (1, 1), "{unit:?}");
         job.stop().await;
         assert_eq!((sandbox.sessions().len(), sandbox.counters().stopped), (0, 1));

@@ -14,11 +14,11 @@ use crate::agent::parts::{Ground, Parts, end_unwanted};
 use crate::agent::probes::Probes;
 use crate::agent::run::{Closing, Held, Loop};
 use crate::agent::wait::jitter;
-use crate::agent::work::{Job, With};
+use crate::agent::work::With;
 use crate::agent::{Change, Options, Place};
 use crate::capacity::{DRAIN_TIME, END_TIME};
 use crate::http::Url;
-use crate::job::{self, Command, Outcome, Recovery, Slowness};
+use crate::job::{self, Command, Outcome, Recovery, Slowness, StartedJob};
 use crate::orchestrator::Endpoints;
 use crate::price::Price;
 
@@ -38,7 +38,7 @@ pub(super) struct Starts {
     /// What the last one was started with.
     params: Map<String, Value>,
     /// The job that takes over from the one that runs.
-    next: Option<Job>,
+    next: Option<StartedJob>,
 }
 
 impl Starts {
@@ -131,16 +131,15 @@ impl Loop {
     }
 
     fn ask(&mut self, url: Url) {
-        let (work, network) = (self.options.work.clone(), self.network.clone());
-        if let Some(known) = self.runners.get(&url).cloned() {
-            let offered = work.offered_by(known);
-            self.asks.spawn(async move { Event::Asked(url, Duration::ZERO, offered) });
-            return;
+        let Some(offers) = &self.offers else { return };
+        if offers.are_asked() {
+            let is_spare = self.held.is_some();
+            let level = if is_spare { log::Level::Debug } else { self.job_trouble.level() };
+            log::log!(level, "{url}: asking for a session");
         }
-        let level = if self.held.is_some() { log::Level::Debug } else { self.job_trouble.level() };
-        log::log!(level, "{url}: asking for a session");
+        let offered = offers.of(&url, &self.network);
         self.asks.spawn(async move {
-            let (time, offered) = work.ask(&network, &url).await;
+            let (time, offered) = offered.await;
             Event::Asked(url, time, offered)
         });
     }
@@ -152,7 +151,8 @@ impl Loop {
         let peers = with.peers(&url);
         self.starts.tasks.spawn(async move {
             network.endings.settle_at(&peers, OWED_TIME).await;
-            Event::Started(number, with.start(params, network, jitter()).await)
+            let started = with.start(params, network, jitter()).await;
+            Event::Started(number, started.map(Box::new))
         });
     }
 
@@ -170,13 +170,13 @@ impl Loop {
     }
 
     /// The job of the start with this number is there. `None` if nobody wants it any more: then it is ended.
-    pub(super) fn on_started(&mut self, number: u64, job: Job) -> Option<job::Event<With>> {
+    pub(super) fn on_started(&mut self, number: u64, job: StartedJob) -> Option<job::Event<With>> {
         let is_wanted = self.starts.finish(number) && self.closing == Closing::No;
         let channels = job.channels();
         log::log!(
             self.job_trouble.level(),
             "{}: job {}… started, {}",
-            job.place().authority(),
+            job.url().authority(),
             // Not the whole of it: with the orchestrator's address it makes the channels' addresses.
             channels.manifest_id.chars().take(4).collect::<String>(),
             self.options.work.name()
@@ -195,13 +195,13 @@ impl Loop {
         Some(job::Event::Started { has_output, has_events })
     }
 
-    fn hold_job(&mut self, job: Job) {
+    fn hold_job(&mut self, job: StartedJob) {
         self.forget_model();
         self.held = Some(Held { job, parts: Parts::default() });
     }
 
     /// Ends a job of which no part runs. Nothing waits for that, save the end of the program.
-    fn end_job(&mut self, job: Job) {
+    fn end_job(&mut self, job: StartedJob) {
         let network = self.network.clone();
         self.starts.tasks.spawn(async move {
             end_unwanted(network, job).await;
@@ -243,7 +243,7 @@ impl Loop {
 
     fn run_parts(&mut self, keep_alive: &mut Interval) {
         if let Some(job) = self.starts.next.take() {
-            self.orchestrator = Some(job.place().clone());
+            self.orchestrator = Some(job.url().clone());
             self.payment_trouble = None;
             self.hold_job(job);
         }

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use crate::agent::Change;
-use crate::agent::work::{Candidates, Job, With};
+use crate::agent::work::{Candidates, With};
 use crate::clock::Look;
 use crate::fault::Failure;
 use crate::http::Late;
 use crate::http::Url;
-use crate::job::{JobError, JobEvent};
+use crate::job::{JobError, JobEvent, StartedJob};
 use crate::media::MediaError;
 use crate::media::io::{Capture, End as CaptureEnd};
 use crate::payment::io::Turn;
@@ -50,7 +50,7 @@ pub(super) enum Event {
     /// A candidate was asked for its offer, and took this long.
     Asked(Url, Duration, Result<(Offer, With), Failure>),
     /// The candidate of the start with this number was asked for the job.
-    Started(u64, Result<Job, JobError>),
+    Started(u64, Result<Box<StartedJob>, JobError>),
     /// The app of a runner was told of them.
     Updated(Result<(), JobError>),
     /// A part has ended.

@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crate::agent::event::Part;
-use crate::agent::run::{Closing, Held, Loop};
-use crate::agent::work::Job;
+use crate::agent::run::{Closing, Loop};
 use crate::fault::{Fault, chain};
 use crate::http::Url;
 use crate::job::{self, Loss, RENEW_AFTER};
@@ -70,7 +69,7 @@ impl Loop {
     }
 
     fn is_on_runner(&self) -> bool {
-        matches!(self.held, Some(Held { job: Job::Runner(_), .. }))
+        self.held.as_ref().is_some_and(|held| held.job.is_on_runner())
     }
 
     /// What the turn of the payer means for the job, if it means anything.

@@ -17,9 +17,8 @@ use tokio::task::JoinSet;
 use crate::agent::event::{Event, Part};
 use crate::agent::fanout::{Fanout, Outputs};
 use crate::agent::flow::Flow;
-use crate::agent::work::{Job, Payments};
 use crate::capacity::CONTROL_MESSAGES;
-use crate::job::{Channels, JobEvent, KEEP_ALIVE};
+use crate::job::{Channels, JobEvent, JobPayments, KEEP_ALIVE, StartedJob};
 use crate::segment::Pieces;
 use crate::session::Network;
 use crate::status::Status;
@@ -53,7 +52,7 @@ impl Parts {
     /// Starts the parts of `job`; video comes from `pieces`, what returns goes to `outputs`.
     pub(super) fn start(
         ground: Ground<'_>,
-        job: &mut Job,
+        job: &mut StartedJob,
         pieces: impl Pieces + 'static,
         outputs: Outputs,
     ) -> Self {
@@ -143,7 +142,7 @@ impl fmt::Display for Unsent {
 }
 
 /// Ends a job that nobody wants, and of which no part ever ran.
-pub(super) async fn end_unwanted(network: Network, job: Job) {
+pub(super) async fn end_unwanted(network: Network, job: StartedJob) {
     let publisher = video_publisher(&network, job.channels(), Arc::default());
     let owed = job.end();
     let (is_deleted, ()) = tokio::join!(publisher.delete(), job.stop());
@@ -170,7 +169,7 @@ fn subscriber(network: &Network, channel: &Channel) -> Subscriber {
 
 /// Pays as long as media flows, and tells the loop how each payment went.
 async fn pay(
-    payments: Payments,
+    payments: JobPayments,
     media: watch::Receiver<()>,
     mut stop: Stop,
     events: mpsc::Sender<Event>,

@@ -2,7 +2,6 @@
 //!
 //! Does not: know how a part works inside; what the machine wants is done in `act`.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -19,14 +18,13 @@ use crate::agent::parts::Parts;
 use crate::agent::probes::Probes;
 use crate::agent::say::Say;
 use crate::agent::wait::{at, began, changed, ended, hold, jitter};
-use crate::agent::work::{Job, With};
+use crate::agent::work::{Offers, With};
 use crate::agent::{Agent, AgentError, Change, Options};
 use crate::capacity::EVENTS;
 use crate::clock::ClockDoubt;
 use crate::fault::chain;
 use crate::http::Url;
-use crate::job::runner::Known;
-use crate::job::{self, Loss, Machine, ModelHealth, Outcome, Stage};
+use crate::job::{self, Loss, Machine, ModelHealth, Outcome, Stage, StartedJob};
 use crate::media::MediaError;
 use crate::media::io::{AccessUnits, Capture};
 use crate::session::Network;
@@ -52,7 +50,7 @@ pub(super) enum Closing {
 
 /// What is live.
 pub(super) struct Held {
-    pub(super) job: Job,
+    pub(super) job: StartedJob,
     pub(super) parts: Parts,
 }
 
@@ -73,8 +71,8 @@ pub(super) struct Loop {
     /// Cameras that are opened and stopped beside the job.
     pub(super) lens: JoinSet<Event>,
     pub(super) pace: Pace,
-    /// The runners that were found.
-    pub(super) runners: HashMap<Url, Known>,
+    /// What those who were found offer.
+    pub(super) offers: Option<Offers>,
     changes: Option<mpsc::Receiver<Change>>,
     pub(super) asks: JoinSet<Event>,
     /// The look-out for peers that cannot be reached.
@@ -146,7 +144,7 @@ pub(super) async fn run(
         is_opening_slate: false,
         lens: JoinSet::new(),
         pace,
-        runners: HashMap::new(),
+        offers: None,
         changes: agent.changes,
         held: None,
         asks: JoinSet::new(),
@@ -280,7 +278,7 @@ impl Loop {
     fn translate(&mut self, event: Event) -> Option<job::Event<With>> {
         Some(match event {
             Event::Found(Ok(found)) => {
-                self.runners = found.runners;
+                self.offers = Some(found.offers);
                 job::Event::Found { urls: found.urls, order: found.order }
             }
             Event::Found(Err(failure)) => job::Event::FindFailed(failure),
@@ -291,7 +289,7 @@ impl Loop {
                 log::log!(self.job_trouble.level(), "{failure}");
                 job::Event::NoAnswer(url, failure)
             }
-            Event::Started(number, Ok(job)) => return self.on_started(number, job),
+            Event::Started(number, Ok(job)) => return self.on_started(number, *job),
             Event::Started(number, Err(error)) => {
                 if !self.starts.finish(number) {
                     log::debug!("a start that was given up: {}", chain(&error));

@@ -1,37 +1,29 @@
-//! The kinds of job that an agent runs, each from its candidates to what is live.
+//! The kinds of job that an agent runs, each from its candidates to its start.
 //!
 //! | | live video job | job on a runner |
 //! |---|---|---|
 //! | candidates | orchestrators | runners with the application |
 //! | offer | their info, asked for | what discovery lists |
 //! | start | `/live-video-to-video` | reservation, then the application |
-//! | parameters change | a message on the control channel | a call, if the application takes one |
-//! | end | its channels are deleted | its session is stopped |
 //!
 //! Does not: choose, or decide when.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
-use tokio::sync::{mpsc, watch};
 
-use crate::endings::io::Owed;
 use crate::fault::{Failure, Fault, Scope, chain};
 use crate::http::io::Client;
 use crate::http::{Authority, Url};
-use crate::job::runner::{
-    Api, Known, RunnerJob, RunnerOptions, RunnerPayments, find_runners, known_runners,
-};
-use crate::job::{Channels, JobError, JobOptions, LiveVideoJob};
+use crate::job::runner::{Api, Known, RunnerJob, RunnerOptions, find_runners, known_runners};
+use crate::job::{JobError, JobOptions, LiveVideoJob, StartedJob};
 use crate::orchestrator::io::Finder;
 use crate::orchestrator::{Capability, DiscoveryList, Endpoints, Mode, Pipeline, Runner, Wanted};
-use crate::payment::io::{Payer, Turn};
 use crate::price::Price;
 use crate::session::selection::{Offer, Order};
-use crate::session::{InfoAgain, Network, OrchestratorSession, SessionError};
+use crate::session::{Network, OrchestratorSession, SessionError};
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -64,12 +56,21 @@ pub struct Finding {
     pub allow_plain_http: bool,
 }
 
-/// Who may take the job. What runners offer is known from the list.
-#[derive(Debug, Default)]
+/// Who may take the job.
+#[derive(Debug)]
 pub(super) struct Candidates {
     pub(super) urls: Vec<Url>,
     pub(super) order: Order,
-    pub(super) runners: HashMap<Url, Known>,
+    pub(super) offers: Offers,
+}
+
+/// How it is known what candidates offer.
+#[derive(Debug)]
+pub(super) enum Offers {
+    /// Each orchestrator is asked for its info.
+    Asked(JobOptions),
+    /// The list that names the runners says it.
+    Listed { runners: HashMap<Url, Known>, api: Api },
 }
 
 /// What came with an offer.
@@ -79,19 +80,6 @@ pub(super) enum With {
     Orchestrator { session: Box<OrchestratorSession>, options: JobOptions },
     /// The runner, which is asked for a session when the job starts.
     Runner { runner: Box<Runner>, api: Api },
-}
-
-/// A job that was started.
-#[derive(Debug)]
-pub(super) enum Job {
-    LiveVideo(Box<LiveVideoJob>),
-    Runner(Box<RunnerJob>),
-}
-
-/// What goes on paying for a job.
-pub(super) enum Payments {
-    LiveVideo(Box<Payer<InfoAgain>>, Url),
-    Runner(Box<RunnerPayments>),
 }
 
 impl Work {
@@ -144,9 +132,9 @@ impl Work {
                 let wanted = capability(options);
                 let fits = list.entries.into_iter().filter(|entry| entry.may_offer(&wanted));
                 let urls = fits.map(|entry| entry.address).collect();
-                Candidates { urls, order, runners: HashMap::new() }
+                Candidates { urls, order, offers: Offers::Asked(options.clone()) }
             }
-            Self::Runner { options, .. } => {
+            Self::Runner { options, api, .. } => {
                 for rejection in find_runners(network, &mut list).await {
                     log::info!("{rejection}");
                 }
@@ -154,7 +142,7 @@ impl Work {
                 let urls = known.iter().map(|known| known.runner.url.clone()).collect();
                 let runners =
                     known.into_iter().map(|known| (known.runner.url.clone(), known)).collect();
-                Candidates { urls, order, runners }
+                Candidates { urls, order, offers: Offers::Listed { runners, api: api.clone() } }
             }
         }
     }
@@ -203,37 +191,55 @@ impl Work {
         }
         Err(Failure { text: reasons.join("; "), fault, scope: Scope::Everyone, retry_after: None })
     }
+}
 
-    /// What a runner offers, ready to be started.
-    pub(super) fn offered_by(&self, known: Known) -> Result<(Offer, With), Failure> {
-        let failure = |reason| Failure::of_peer(reason, Fault::NextPeer);
-        match self {
-            Self::LiveVideo(_) => Err(failure("a live video job runs on no runner".to_owned())),
-            Self::Runner { api, .. } => known.offer.map_err(failure).map(|offer| {
-                (offer, With::Runner { runner: Box::new(known.runner), api: api.clone() })
-            }),
+impl Offers {
+    /// What the candidate at `url` offers, and how long its answer takes; nothing is asked before the future runs.
+    pub(super) fn of(
+        &self,
+        url: &Url,
+        network: &Network,
+    ) -> impl Future<Output = (Duration, Result<(Offer, With), Failure>)> + Send + use<> {
+        let request = match self {
+            Self::Asked(options) => Ok((options.clone(), network.clone(), url.clone())),
+            Self::Listed { runners, api } => Err(listed(runners.get(url), api)),
+        };
+        async move {
+            match request {
+                Ok((options, network, url)) => ask(options, &network, &url).await,
+                Err(offered) => (Duration::ZERO, offered),
+            }
         }
     }
 
-    /// Asks an orchestrator for its offer, which takes some time.
-    pub(super) async fn ask(
-        self,
-        network: &Network,
-        url: &Url,
-    ) -> (Duration, Result<(Offer, With), Failure>) {
-        let Self::LiveVideo(options) = self else {
-            let failure = Failure::of_peer("it is not in the list any more", Fault::NextPeer);
-            return (Duration::ZERO, Err(failure));
-        };
-        let capability = capability(&options);
-        let began = Instant::now();
-        let opened = OrchestratorSession::open(network, url, &capability).await;
-        let offered = opened.map_err(|error| error.failure()).map(|session| {
-            let offer = Offer::of_info(session.info(), &capability);
-            (offer, With::Orchestrator { session: Box::new(session), options })
-        });
-        (began.elapsed(), offered)
+    /// Whether an answer is awaited, which may take some time.
+    pub(super) fn are_asked(&self) -> bool {
+        matches!(self, Self::Asked(_))
     }
+}
+
+/// What a runner offers, ready to be started.
+fn listed(known: Option<&Known>, api: &Api) -> Result<(Offer, With), Failure> {
+    let failure = |reason| Failure::of_peer(reason, Fault::NextPeer);
+    let known = known.ok_or_else(|| failure("it is not in the list any more".to_owned()))?;
+    let offer = known.offer.clone().map_err(failure)?;
+    Ok((offer, With::Runner { runner: Box::new(known.runner.clone()), api: api.clone() }))
+}
+
+/// Asks an orchestrator for its offer, which takes some time.
+async fn ask(
+    options: JobOptions,
+    network: &Network,
+    url: &Url,
+) -> (Duration, Result<(Offer, With), Failure>) {
+    let capability = capability(&options);
+    let began = Instant::now();
+    let opened = OrchestratorSession::open(network, url, &capability).await;
+    let offered = opened.map_err(|error| error.failure()).map(|session| {
+        let offer = Offer::of_info(session.info(), &capability);
+        (offer, With::Orchestrator { session: Box::new(session), options })
+    });
+    (began.elapsed(), offered)
 }
 
 fn capability(options: &JobOptions) -> Capability {
@@ -266,80 +272,13 @@ impl With {
         params: Map<String, Value>,
         network: Network,
         jitter: f64,
-    ) -> Result<Job, JobError> {
+    ) -> Result<StartedJob, JobError> {
         match self {
             Self::Orchestrator { session, options } => {
                 let options = JobOptions { params, ..options };
-                let job = LiveVideoJob::start(*session, &options, jitter).await?;
-                Ok(Job::LiveVideo(Box::new(job)))
+                LiveVideoJob::start(*session, &options, jitter).await
             }
-            Self::Runner { runner, api } => {
-                let job = RunnerJob::start(&network, *runner, api, &params).await?;
-                Ok(Job::Runner(Box::new(job)))
-            }
-        }
-    }
-}
-
-impl Job {
-    pub(super) fn channels(&self) -> &Channels {
-        match self {
-            Self::LiveVideo(job) => job.channels(),
-            Self::Runner(job) => job.channels(),
-        }
-    }
-
-    pub(super) fn take_payments(&mut self) -> Option<Payments> {
-        match self {
-            Self::LiveVideo(job) => {
-                let (payer, url) = job.take_payer()?;
-                Some(Payments::LiveVideo(Box::new(payer), url))
-            }
-            Self::Runner(job) => Some(Payments::Runner(Box::new(job.take_payments()?))),
-        }
-    }
-
-    /// Changes its parameters by a call, where that is how it is done; where not, the control channel is.
-    pub(super) fn update(
-        &self,
-        params: &Map<String, Value>,
-    ) -> Option<impl Future<Output = Result<(), JobError>> + Send + use<>> {
-        match self {
-            Self::LiveVideo(_) => None,
-            Self::Runner(job) => Some(job.update(params)),
-        }
-    }
-
-    /// Where it runs.
-    pub(super) fn place(&self) -> &Url {
-        match self {
-            Self::LiveVideo(job) => job.session().url(),
-            Self::Runner(job) => &job.runner().url,
-        }
-    }
-
-    /// What its publisher confirms when the channel of our video is deleted; none where a session is stopped instead.
-    pub(super) fn end(&self) -> Option<Arc<Owed>> {
-        match self {
-            Self::LiveVideo(job) => Some(Arc::clone(job.end())),
-            Self::Runner(_) => None,
-        }
-    }
-
-    /// Closes it at the orchestrator, beyond what its publisher has closed.
-    pub(super) async fn stop(self) {
-        match self {
-            Self::LiveVideo(_) => {}
-            Self::Runner(job) => job.stop().await,
-        }
-    }
-}
-
-impl Payments {
-    pub(super) async fn run(self, media: watch::Receiver<()>, turns: mpsc::Sender<Turn>) {
-        match self {
-            Self::LiveVideo(payer, url) => payer.run(url, media, turns).await,
-            Self::Runner(payments) => payments.run(media, turns).await,
+            Self::Runner { runner, api } => RunnerJob::start(&network, *runner, api, &params).await,
         }
     }
 }

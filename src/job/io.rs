@@ -3,29 +3,21 @@
 //! Does not: move media or keep the job alive.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Arc;
 
 use crate::capacity::JOB_START_TIME;
 use crate::endings::End;
-use crate::endings::io::Owed;
-use crate::http::Url;
 use crate::http::io::Answer;
 use crate::job::wire::{refuses_params, start_answer, start_request};
-use crate::job::{Channels, JobError, JobOptions};
-use crate::payment::io::Payer;
-use crate::session::{InfoAgain, OrchestratorSession};
+use crate::job::{JobError, JobOptions, JobPayments, StartedJob};
+use crate::session::OrchestratorSession;
 use crate::words;
 
 /// The largest body that is looked at for the words of a refusal; go-livepeer's have 100 bytes.
 const REFUSAL: usize = 16 << 10;
 
-/// A job that an orchestrator has started: its channels exist and wait for video.
+/// A job that an orchestrator starts in a session that is open.
 #[derive(Debug)]
-pub struct LiveVideoJob {
-    session: OrchestratorSession,
-    channels: Channels,
-    end: Arc<Owed>,
-}
+pub struct LiveVideoJob;
 
 impl LiveVideoJob {
     /// Starts a job in `session` (`POST /live-video-to-video`) with its first payment. The answer may take long while a model
@@ -34,7 +26,7 @@ impl LiveVideoJob {
         mut session: OrchestratorSession,
         options: &JobOptions,
         jitter: f64,
-    ) -> Result<Self, JobError> {
+    ) -> Result<StartedJob, JobError> {
         let credentials = session.credentials(jitter).await.map_err(JobError::Session)?;
         let id = request_id();
         log::debug!("{}: asking for a job as request {id}", session.url());
@@ -61,31 +53,11 @@ impl LiveVideoJob {
             .map_err(|reason| JobError::Nonsense(url, reason))?;
         // From here on the job runs, whatever else goes wrong.
         let end = End::Channel(channels.publish.expose().clone());
-        let end = Arc::new(session.network().endings.owe(end));
+        let end = session.network().endings.owe(end);
         session.started(&channels.manifest_id).map_err(JobError::Session)?;
-        Ok(Self { session, channels, end })
-    }
-
-    /// What goes on paying for the job, and where; none off-chain.
-    pub fn take_payer(&mut self) -> Option<(Payer<InfoAgain>, Url)> {
-        let url = self.session.payment_url();
-        self.session.take_payer().map(|payer| (payer, url))
-    }
-
-    /// The end that the job owes. Whoever deletes the job's publish channel confirms it; once the job and all copies of
-    /// this are dropped without that, the end is due.
-    pub fn end(&self) -> &Arc<Owed> {
-        &self.end
-    }
-
-    /// The session that the job runs in.
-    pub fn session(&self) -> &OrchestratorSession {
-        &self.session
-    }
-
-    /// The job's channels.
-    pub fn channels(&self) -> &Channels {
-        &self.channels
+        let payments =
+            session.take_payer().map(|payer| JobPayments { payer, url: session.payment_url() });
+        Ok(StartedJob::of_orchestrator(session.url().clone(), channels, payments, end))
     }
 }
 

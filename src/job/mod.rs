@@ -13,6 +13,7 @@ mod model;
 mod options;
 pub mod runner;
 mod scope;
+mod started;
 mod wire;
 
 pub use command::{Command, Commands, Event, Outcome, Slowness, Stage};
@@ -22,4 +23,5 @@ pub use machine::{Machine, RENEW_AFTER, Recovery};
 pub use model::{ModelHealth, Verdict};
 pub use options::JobOptions;
 pub use scope::{ScopeChannels, ScopeJob};
+pub use started::{JobPayments, StartedJob};
 pub use wire::{Channels, JobEvent, KEEP_ALIVE, start_answer};

@@ -18,7 +18,7 @@ use crate::http::{Giver, Url, WallClock, Zone, follow};
 use crate::orchestrator::io::{FetchedInfo, PinFile, fetch_info};
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use crate::orchestrator::{Capability, TrustOptions};
-use crate::payment::io::{FreshTerms, Payer, Refresh, RefreshError, Signers};
+use crate::payment::io::{FetchedTerms, FreshTerms, Payer, Refresh, RefreshError, Signers};
 use crate::payment::{
     Kind, PaymentError, PaymentHeaders, PaymentSession, SessionOptions as PaymentOptions,
     Signature, Terms,
@@ -84,7 +84,7 @@ impl Network {
 /// and before a job has begun it has no price: then the info is asked for again, at the price of now. A job that
 /// runs fills the orchestrator, so its capacity is not asked for.
 #[derive(Debug)]
-pub struct InfoAgain {
+struct InfoAgain {
     connector: Arc<Connector>,
     url: Url,
     request: OrchestratorRequest,
@@ -92,7 +92,13 @@ pub struct InfoAgain {
 }
 
 impl FreshTerms for InfoAgain {
-    async fn fresh_terms(&mut self, manifest_id: Option<&str>) -> Result<Terms, Failure> {
+    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> FetchedTerms<'a> {
+        Box::pin(self.fetch(manifest_id))
+    }
+}
+
+impl InfoAgain {
+    async fn fetch(&mut self, manifest_id: Option<&str>) -> Result<Terms, Failure> {
         if let Some(manifest_id) = manifest_id {
             match self.refresh.terms(manifest_id).await {
                 Ok(terms) => return Ok(terms),
@@ -117,7 +123,7 @@ pub struct OrchestratorSession {
     transcoder: Url,
     bytes: Bytes,
     info: OrchestratorInfo,
-    payer: Option<Payer<InfoAgain>>,
+    payer: Option<Payer>,
 }
 
 impl fmt::Debug for OrchestratorSession {
@@ -226,7 +232,7 @@ impl OrchestratorSession {
     }
 
     /// What goes on paying for the job; there is one at most, and none off-chain.
-    pub fn take_payer(&mut self) -> Option<Payer<InfoAgain>> {
+    pub fn take_payer(&mut self) -> Option<Payer> {
         self.payer.take()
     }
 
@@ -250,7 +256,7 @@ fn payer(
     info: &Bytes,
     signature: &Signature,
     again: InfoAgain,
-) -> Result<Payer<InfoAgain>, PaymentError> {
+) -> Result<Payer, PaymentError> {
     let terms = Terms::Info(info.clone());
     let session = PaymentSession::new(Kind::Lv2v, terms, None, payments.options.clone())?;
     let session = session.paid_by(signature.address());

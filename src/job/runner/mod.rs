@@ -1,7 +1,7 @@
 //! Jobs on Live Runners: an application on an orchestrator, reserved, started, paid and stopped over HTTP.
 //!
 //! ```text
-//!  lists ──choice──▶ runner ──reservation──▶ session ──app start──▶ channels ──▶ RunnerJob
+//!  lists ──choice──▶ runner ──reservation──▶ session ──app start──▶ channels ──▶ StartedJob
 //!            │ unfit     │ next runner           │ fails                │ payments, updates
 //!            ▼           ▼                       ▼                      ▼
 //!         rejected ◀─────┴───────────────────── stop ◀──────────────── stop
@@ -24,8 +24,8 @@ pub use api::{Api, ApiError, Pointer, Update};
 pub(crate) use api::{call_path, path};
 pub use choice::{Known, RunnerOptions, Runners, known_runners};
 pub use error::{RunnerError, Step};
-pub use io::{CallOptions, RunnerJob, RunnerPayments, RunnerTerms, Single, find_runners};
+pub use io::{CallOptions, RunnerJob, Single, find_runners};
 pub use moved::Elsewhere;
 pub use reservation::{Next, Reservation};
 
-pub(in crate::job) use io::{Ask, Opened, Reply, open};
+pub(in crate::job) use io::{AppUpdate, Ask, Opened, Reply, RunnerPayments, RunnerSession, open};

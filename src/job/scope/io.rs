@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use super::{ScopeChannels, answer, request};
 use crate::capacity::JOB_START_TIME;
 use crate::http::io::Call;
-use crate::job::JobError;
 use crate::job::io::request_id;
 use crate::job::runner::{Ask, Opened, Reply, RunnerError, RunnerPayments, Step, open};
+use crate::job::{JobError, JobPayments};
 use crate::payment::Kind;
 use crate::session::OrchestratorSession;
 
@@ -51,8 +51,8 @@ impl ScopeJob {
 
     /// Its payments, to be run while media flows; `None` where nothing more has to be paid, or if they
     /// were taken before.
-    pub fn take_payments(&mut self) -> Option<RunnerPayments> {
-        self.payments.take()
+    pub fn take_payments(&mut self) -> Option<JobPayments> {
+        self.payments.take().map(RunnerPayments::of_job)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 
 use crate::fault::{Failure, Fault, Scope, chain};
 use crate::http::io::{Call, CallError, Client};
@@ -12,13 +13,13 @@ use crate::payment::challenge::{refresh_request, refreshed_terms};
 use crate::payment::{Terms, WireError};
 
 /// Where fresh terms come from.
-pub trait FreshTerms: Send {
+pub trait FreshTerms: Send + Sync {
     /// The terms as they are now for the session of this id, which is not known before there is a session.
-    fn fresh_terms(
-        &mut self,
-        manifest_id: Option<&str>,
-    ) -> impl Future<Output = Result<Terms, Failure>> + Send;
+    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> FetchedTerms<'a>;
 }
+
+/// Fresh terms that are being fetched.
+pub type FetchedTerms<'a> = Pin<Box<dyn Future<Output = Result<Terms, Failure>> + Send + 'a>>;
 
 /// Why there are no fresh terms.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ mod tests;
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-pub use fresh::{FreshTerms, Refresh, RefreshError};
+pub use fresh::{FetchedTerms, FreshTerms, Refresh, RefreshError};
 pub use payer::{Outcome, Payer, Told, Turn};
 pub use signers::{Signed, SignerOptions, Signers};
 

@@ -57,23 +57,23 @@ pub struct Turn {
 }
 
 /// Pays one session.
-pub struct Payer<F> {
+pub struct Payer {
     signers: Arc<Signers>,
     client: Client,
     session: PaymentSession,
     schedule: Schedule,
-    fresh: F,
+    fresh: Box<dyn FreshTerms>,
     /// Made, but not sent yet.
     unsent: Option<Made>,
 }
 
-impl<F> fmt::Debug for Payer<F> {
+impl fmt::Debug for Payer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Payer").field("session", &self.session).finish_non_exhaustive()
     }
 }
 
-impl<F: FreshTerms> Payer<F> {
+impl Payer {
     /// Pays `session`, whose first payment is due `now`, by calls of `client` to the orchestrator.
     /// `interval` is that of a challenge.
     pub fn new(
@@ -81,11 +81,11 @@ impl<F: FreshTerms> Payer<F> {
         client: Client,
         session: PaymentSession,
         interval: Option<Duration>,
-        fresh: F,
+        fresh: impl FreshTerms + 'static,
         now: Instant,
     ) -> Self {
         let schedule = Schedule::new(session.kind(), interval, now);
-        Self { signers, client, session, schedule, fresh, unsent: None }
+        Self { signers, client, session, schedule, fresh: Box::new(fresh), unsent: None }
     }
 
     /// The first payment, which its owner sends along with the call that starts the job.
@@ -187,7 +187,7 @@ impl<F: FreshTerms> Payer<F> {
             Some(made) => made,
             None => self.sign(clock).await?,
         };
-        match self.deliver(url, &made.headers).await {
+        match deliver(&self.client, url, &made.headers).await {
             Ok(()) => {
                 self.schedule.on_paid(clock.now());
                 Ok(())
@@ -201,22 +201,6 @@ impl<F: FreshTerms> Payer<F> {
                 Err(error)
             }
         }
-    }
-
-    /// Sends a payment. The info in the answer is of no use; see [`PaymentSession`].
-    async fn deliver(&self, url: &Url, payment: &PaymentHeaders) -> Result<(), PaymentError> {
-        let mut call = Call { method: Method::POST, ..Call::get(url.clone()) };
-        payment.insert_into(&mut call.headers);
-        let sent = call.headers.clone();
-        let answer = self.client.call(call).await.map_err(PaymentError::NotDelivered)?;
-        if (200..300).contains(&answer.status) {
-            return Ok(());
-        }
-        Err(PaymentError::NotAccepted {
-            orchestrator: url.authority().clone(),
-            status: answer.status,
-            message: clean(&answer.body, &sent),
-        })
     }
 
     /// What an error leads to; `Ok` to go on at once.
@@ -273,6 +257,22 @@ impl<F: FreshTerms> Payer<F> {
             Outcome::Later(PaymentError::NoFreshTerms(failure))
         })
     }
+}
+
+/// Sends a payment. The info in the answer is of no use; see [`PaymentSession`].
+async fn deliver(client: &Client, url: &Url, payment: &PaymentHeaders) -> Result<(), PaymentError> {
+    let mut call = Call { method: Method::POST, ..Call::get(url.clone()) };
+    payment.insert_into(&mut call.headers);
+    let sent = call.headers.clone();
+    let answer = client.call(call).await.map_err(PaymentError::NotDelivered)?;
+    if (200..300).contains(&answer.status) {
+        return Ok(());
+    }
+    Err(PaymentError::NotAccepted {
+        orchestrator: url.authority().clone(),
+        status: answer.status,
+        message: clean(&answer.body, &sent),
+    })
 }
 
 /// The caller's time, moved on by what calls take.

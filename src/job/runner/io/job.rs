@@ -1,7 +1,7 @@
 //! A job on a runner: reserved, started, and stopped whatever happens.
 //!
 //! Does not: move media. What falls due while the application starts is paid here; from then on the job's
-//! owner runs its [`RunnerPayments`].
+//! owner runs its [`JobPayments`](crate::job::JobPayments).
 
 use std::time::Duration;
 
@@ -10,32 +10,21 @@ use serde_json::{Map, Value};
 
 use super::open::{Ask, Opened, Reply, open};
 use super::payments::RunnerPayments;
-use super::session::Held;
+use super::session::RunnerSession;
 use crate::capacity::{CALL_TIME, JOB_START_TIME};
 use crate::fault::Fault;
 use crate::http::Url;
 use crate::http::io::{Answer, Call, Client};
 use crate::job::runner::wire::{AppAnswer, SessionAnswer, app_answer, session_answer, session_id};
-use crate::job::runner::{Api, RunnerError, Runners, Step};
-use crate::job::{Channels, JobError};
+use crate::job::runner::{Api, RunnerError, Runners, Step, Update};
+use crate::job::{JobError, StartedJob};
 use crate::orchestrator::Runner;
 use crate::payment::{Kind, clean};
 use crate::session::Network;
 
-/// A job that runs on a runner: its channels exist and wait for video.
-///
-/// Call [`RunnerJob::stop`] at its end. If it is dropped instead, the session is stopped all the same, and
-/// the drop may take a second.
+/// A job that an application on a runner starts in a session.
 #[derive(Debug)]
-pub struct RunnerJob {
-    client: Client,
-    runner: Runner,
-    api: Api,
-    channels: Channels,
-    update: Option<Url>,
-    payments: Option<RunnerPayments>,
-    session: Held,
-}
+pub struct RunnerJob;
 
 impl RunnerJob {
     /// Reserves a session on `runner` and starts its application with `params`. The answer may take long
@@ -45,7 +34,7 @@ impl RunnerJob {
         runner: Runner,
         api: Api,
         params: &Map<String, Value>,
-    ) -> Result<Self, JobError> {
+    ) -> Result<StartedJob, JobError> {
         start(network, runner, api, params).await.map_err(|error| JobError::Runner(Box::new(error)))
     }
 
@@ -55,7 +44,7 @@ impl RunnerJob {
         runners: &mut Runners,
         api: &Api,
         params: &Map<String, Value>,
-    ) -> Result<Self, JobError> {
+    ) -> Result<StartedJob, JobError> {
         loop {
             let runner = runners.best().map_err(|error| JobError::Runner(Box::new(error)))?;
             log::info!("{}: asking for a session of app {}", runner.url.authority(), runner.app);
@@ -69,41 +58,32 @@ impl RunnerJob {
             }
         }
     }
+}
 
-    /// The runner that it runs on.
-    pub fn runner(&self) -> &Runner {
-        &self.runner
-    }
+/// The call by which a job's application takes other parameters.
+#[derive(Debug)]
+pub(in crate::job) struct AppUpdate {
+    client: Client,
+    /// Where the call goes; `None` where there is no such call.
+    url: Option<Url>,
+    /// Where the API says it goes.
+    api: Option<Update>,
+}
 
-    /// The job's channels.
-    pub fn channels(&self) -> &Channels {
-        &self.channels
-    }
-
-    /// Its payments, to be run while media flows; `None` where nothing more has to be paid, or if they
-    /// were taken before.
-    pub fn take_payments(&mut self) -> Option<RunnerPayments> {
-        self.payments.take()
-    }
-
-    /// Changes the application's parameters.
-    pub fn update(
+impl AppUpdate {
+    /// Sends `params`.
+    pub(in crate::job) fn send(
         &self,
         params: &Map<String, Value>,
     ) -> impl Future<Output = Result<(), JobError>> + Send + use<> {
         let (client, params) = (self.client.clone(), params.clone());
-        let url = self.update.clone().ok_or_else(|| RunnerError::NoUpdate(self.api.update.clone()));
+        let url = self.url.clone().ok_or_else(|| RunnerError::NoUpdate(self.api.clone()));
         async move {
             let failed = |error| JobError::Runner(Box::new(error));
             let answer =
                 post(&client, url.map_err(failed)?, &params, CALL_TIME, Step::Update).await;
             answer.map(drop).map_err(failed)
         }
-    }
-
-    /// Stops the session.
-    pub async fn stop(mut self) {
-        self.session.stop().await;
     }
 }
 
@@ -112,9 +92,9 @@ async fn start(
     runner: Runner,
     api: Api,
     params: &Map<String, Value>,
-) -> Result<RunnerJob, RunnerError> {
+) -> Result<StartedJob, RunnerError> {
     let client = network.client.clone();
-    let session = Held::nothing(network, runner.url.clone());
+    let session = RunnerSession::nothing(network, runner.url.clone());
     let mut reserve = Reserve { client: client.clone(), url: runner.url.clone(), session };
     let kind = runner.price.map(|price| Kind::of_unit(price.unit()));
     let opened = open(network, &runner.url, Step::Reserve, kind, &mut reserve).await;
@@ -128,7 +108,9 @@ async fn start(
     };
     match launch(&client, &runner, &api, params, &granted, payments.as_mut()).await {
         Ok(AppAnswer { channels, update }) => {
-            Ok(RunnerJob { client, runner, api, channels, update, payments, session })
+            let payments = payments.map(RunnerPayments::of_job);
+            let update = AppUpdate { client, url: update, api: api.update };
+            Ok(StartedJob::of_runner(runner.url, channels, payments, update, session))
         }
         Err(error) => {
             session.stop().await;
@@ -183,7 +165,7 @@ async fn post(
 struct Reserve {
     client: Client,
     url: Url,
-    session: Held,
+    session: RunnerSession,
 }
 
 impl Ask for Reserve {

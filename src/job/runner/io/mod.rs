@@ -12,6 +12,8 @@ mod session;
 pub use call::{CallOptions, Single};
 pub use find::find_runners;
 pub use job::RunnerJob;
-pub use payments::{RunnerPayments, RunnerTerms};
 
+pub(in crate::job) use job::AppUpdate;
 pub(in crate::job) use open::{Ask, Opened, Reply, open};
+pub(in crate::job) use payments::RunnerPayments;
+pub(in crate::job) use session::RunnerSession;

@@ -11,16 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use tokio::sync::{mpsc, watch};
-
 use crate::fault::{Failure, Fault};
 use crate::http::{Giver, Url, follow};
+use crate::job::JobPayments;
 use crate::job::runner::RunnerError;
 use crate::job::runner::wire::is_id;
-use crate::payment::io::{FreshTerms, Outcome, Payer, Refresh, Told, Turn};
-use crate::payment::{
-    Challenge, Kind, PaymentError, PaymentHeaders, PaymentSession, Terms, WireError,
-};
+use crate::payment::io::{FetchedTerms, FreshTerms, Outcome, Payer, Refresh, Told};
+use crate::payment::{Challenge, Kind, PaymentError, PaymentHeaders, PaymentSession, WireError};
 use crate::session::{Network, Payments};
 
 /// A single payment needs no jitter: nobody else waits for the same signer to come back.
@@ -28,8 +25,8 @@ const JITTER: f64 = 0.5;
 
 /// The payments of a session.
 #[derive(Debug)]
-pub struct RunnerPayments {
-    payer: Payer<RunnerTerms>,
+pub(in crate::job) struct RunnerPayments {
+    payer: Payer,
     kind: Kind,
     manifest_id: String,
     url: Url,
@@ -149,9 +146,9 @@ impl RunnerPayments {
         }
     }
 
-    /// Pays until the session ends or the sender of `media` is dropped; see [`Payer::run`].
-    pub async fn run(self, media: watch::Receiver<()>, outcomes: mpsc::Sender<Turn>) {
-        self.payer.run(self.url, media, outcomes).await;
+    /// These payments, for the job that has started.
+    pub(in crate::job) fn of_job(self) -> JobPayments {
+        JobPayments { payer: self.payer, url: self.url }
     }
 }
 
@@ -164,16 +161,18 @@ async fn at(time: Option<Instant>) {
 
 /// The orchestrator's `/refresh-payment`, once there is a session.
 #[derive(Debug)]
-pub struct RunnerTerms {
+struct RunnerTerms {
     refresh: Refresh,
     exists: Arc<AtomicBool>,
 }
 
 impl FreshTerms for RunnerTerms {
-    async fn fresh_terms(&mut self, manifest_id: Option<&str>) -> Result<Terms, Failure> {
-        match manifest_id.filter(|_| self.exists.load(Ordering::Relaxed)) {
-            Some(id) => self.refresh.terms(id).await.map_err(|error| error.failure()),
-            None => Err(Failure::of_peer("there is no session yet", Fault::Refresh)),
-        }
+    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> FetchedTerms<'a> {
+        Box::pin(async move {
+            match manifest_id.filter(|_| self.exists.load(Ordering::Relaxed)) {
+                Some(id) => self.refresh.terms(id).await.map_err(|error| error.failure()),
+                None => Err(Failure::of_peer("there is no session yet", Fault::Refresh)),
+            }
+        })
     }
 }

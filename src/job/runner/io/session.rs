@@ -32,7 +32,7 @@ const LAST_RESORT_TIME: Duration = Duration::from_secs(1);
 
 /// A session that may exist.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(in crate::job) struct RunnerSession {
     client: Client,
     runner: Url,
     endings: Endings,
@@ -40,7 +40,7 @@ pub(super) struct Held {
     owed: Option<Owed>,
 }
 
-impl Held {
+impl RunnerSession {
     pub(super) fn nothing(network: &Network, runner: Url) -> Self {
         let (client, endings) = (network.client.clone(), network.endings.clone());
         Self { client, runner, endings, owed: None }
@@ -64,7 +64,7 @@ impl Held {
     }
 
     /// Stops it. That it is gone already is as good. A stop without an answer stays owed.
-    pub(super) async fn stop(&mut self) {
+    pub(in crate::job) async fn stop(&mut self) {
         let Some(owed) = self.owed.take() else { return };
         let url = owed.end().url();
         for _ in 0..TRIES {
@@ -88,7 +88,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for RunnerSession {
     fn drop(&mut self) {
         let Some(owed) = self.owed.take() else { return };
         let (client, (done, waited)) = (self.client.clone(), mpsc::channel());

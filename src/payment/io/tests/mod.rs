@@ -59,9 +59,10 @@ fn session(kind: Kind) -> PaymentSession {
 struct Fresh(Vec<Terms>);
 
 impl FreshTerms for Fresh {
-    async fn fresh_terms(&mut self, manifest_id: Option<&str>) -> Result<Terms, Failure> {
+    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> FetchedTerms<'a> {
         assert_eq!(manifest_id, Some("m"));
-        self.0.pop().ok_or(Failure::of_peer("no more", Fault::Retry))
+        let terms = self.0.pop().ok_or(Failure::of_peer("no more", Fault::Retry));
+        Box::pin(std::future::ready(terms))
     }
 }
 
@@ -69,7 +70,7 @@ fn fresh() -> Terms {
     Terms::Params("bmV3".into())
 }
 
-fn payer(signer: &Peer, kind: Kind, fresh: Vec<Terms>, now: Instant) -> Payer<Fresh> {
+fn payer(signer: &Peer, kind: Kind, fresh: Vec<Terms>, now: Instant) -> Payer {
     Payer::new(signers(&[&signer.url]), client(), session(kind), None, Fresh(fresh), now)
 }
 
