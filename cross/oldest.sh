@@ -21,5 +21,5 @@ mkdir -p "$place"/{project,output,cargo/registry}
 mount --bind -o ro "$project" "$place/project"
 mount --bind "${CARGO_HOME:-$HOME/.cargo}/registry" "$place/cargo/registry"
 enter "$place" env CARGO_HOME=/cargo CARGO_TARGET_DIR=/output CARGO_TERM_COLOR=never \
-  sh -c 'cd /project && rustc --version && exec nice cargo check --locked --offline --all-targets' >&2
+  sh -c 'cd /project && rustc --version && exec nice cargo check --locked --offline --workspace --all-targets' >&2
 say "it builds"

@@ -53,6 +53,8 @@ rm -r "$unpacked"
 cargo cyclonedx --quiet --format json --spec-version 1.5 --no-default-features --target "$target" \
   --override-filename "$name.cdx"
 mv "$name.cdx.json" "$packages/"
+# It writes one for each crate of the workspace; the program's has them all.
+rm -f src/*/"$name.cdx.json"
 # ------------------------------------------------------------------------------------------------------
 (cd "$packages" && sha256sum -- *.deb *.tar.xz *.cdx.json >SHA256SUMS)
 say "in $packages:"

@@ -28,42 +28,41 @@
 //! # Where to start reading
 //!
 //! Follow one frame. Out: `media::io::capture` takes it from GStreamer's thread into `media::queue`;
-//! `media::segmenter` decides where it stands, `media::ts::mux` packs it, and it leaves as a
-//! [`segment::Piece`]; `trickle::publication` decides on the answers of the network,
-//! `trickle::io::publisher` does what it says. Back: `trickle::io::subscriber`, told by
-//! `trickle::subscription`, then `media::io::playback`. Above them `job` says what has to run, and
-//! `agent` carries it out.
+//! `media::segmenter` decides where it belongs, `mpegts::mux` packs it, and it leaves as a `media::Piece`;
+//! `trickle::publication` decides on the answers of the network, `trickle::io::publisher` does what it says.
+//! Back: `trickle::subscription` decides, `trickle::io::subscriber` reads, then `media::io::playback` writes. Above
+//! them `job` says what has to run, and `agent` carries it out.
 //!
 //! # Code map
 //!
-//! Floors: a module imports from lower floors only, never sideways on F1. *Pure* files touch no socket,
-//! file, thread, clock or GStreamer; only a file named `io.rs` or below `io/` does. `tests/tidy.rs` keeps
-//! both.
+//! Each folder of the first table is a crate with its own `Cargo.toml`: what it may import is what is listed there.
+//! *Pure* files touch no socket, file, thread, clock or GStreamer; only a file named `io.rs` or below `io/` does.
+//! `tests/tidy.rs` checks that.
 //!
-//! | floor | module | what it is | what always holds |
+//! | folder | crate | what it is | what it does not know |
 //! |---|---|---|---|
-//! | F6 | `main` | arguments, configuration, logger, runtime, command, exit code | prints an error chain once |
-//! | F5 | `cli` | a file for each command | exit codes: 0 done, 1 failed, 2 wrong usage or configuration |
-//! | F5 | `sandbox` | an orchestrator and its echo app in one process (feature `sandbox`) | no other module uses it, save `cli` |
-//! | F4 | `agent` | builds the parts, owns threads, queues, shutdown; one event loop | the end of a part is an event; no detached task |
-//! | F4 | `status` | counters and states of all parts, in one place | costs nothing while nobody reads |
-//! | F4 | `config` | layers of configuration to one `config::Config` | all problems at once, with file and line |
-//! | F4 | `service` | ready, status, watchdog, stopping for systemd | the watchdog is fed only while frames move or a stated wait goes on |
-//! | F3 | `job` | `job::LiveVideoJob`, `job::runner::RunnerJob`, `job::ScopeJob`: state machine and start of a job | a started job is always stopped |
-//! | F2 | `session` | `session::OrchestratorSession`: one orchestrator, its info, its trust | the info is kept byte for byte |
-//! | F1 | `media` | camera to access unit to TS to segment | knows no HTTP; a segment decodes alone |
-//! | F1 | `trickle` | numbered segments over HTTP, both ways | knows no video; no seq is sent twice |
-//! | F1 | `orchestrator` | `GetOrchestrator` and discovery on the wire, capabilities, trust | unknown fields survive |
-//! | F1 | `endings` | the ends that jobs owe until their peers confirm them | what is on the list outlives the process |
-//! | F1 | `payment` | signer and schedule of one session's payments | terms go on byte for byte, `state` goes back in order; a signer that refuses is left alone by all |
-//! | F0 | `http`, `segment`, `backoff`, `fault`, `capacity`, `price`, `secret`, `stop`, `trouble`, `clock`, `swap_limit`, `rate`, `state_file`, `words` | what all floors share | bounds have names in [`capacity`] |
+//! | `src/resilience` | `resilience` | back-off, faults, stop, throttled log, state files, secrets, sanitizing | all the others |
+//! | `src/mpegts` | `mpegts` | MPEG-TS muxer and reader, pure | sockets, GStreamer |
+//! | `src/media` | `media` | camera to access units to segments; bitrate controller; store; outputs | the network |
+//! | `src/gateway` | `livepeer_gateway` | a Livepeer client: HTTP, trickle, discovery, trust, sessions, payments, jobs | video, GStreamer, the agent |
+//! | `src/sandbox` | `sandbox` | a Livepeer network in one process (feature `sandbox`) | the agent |
+//! | `src` | `livepeer_edge` | the program: the modules below | – |
+//!
+//! | module of the program | what it is | what always holds |
+//! |---|---|---|
+//! | `main` | arguments, configuration, logger, runtime, command, exit code | prints an error chain once |
+//! | [`cli`] | a file for each command | exit codes: 0 done, 1 failed, 2 wrong usage or configuration |
+//! | [`agent`] | builds the parts, owns threads, queues, shutdown; one event loop | the end of a part is an event; no detached task |
+//! | [`status`] | counters and states of all parts, in one place | costs nothing while nobody reads |
+//! | [`config`] | layers of configuration to one `config::Config` | all problems at once, with file and line |
+//! | [`service`] | ready, status, watchdog, stopping for systemd | the watchdog is fed only while frames move or a stated wait goes on |
 //!
 //! # Why the muxer is ours
 //!
 //! GStreamer's `mpegtsmux` writes no PAT and PMT at natural key frames (hardware encoders, passthrough), so
 //! a segment cut there does not decode; repairing that means rewriting its tables and continuity counters.
 //! It leaves the PES length open, which shows each frame one frame late to a reader that waits for the
-//! next one, and with audio it may hold video back. `media::ts::mux` is a pure function of access units: every
+//! next one, and with audio it may hold video back. `mpegts::mux` is a pure function of access units: every
 //! segment starts with its tables, counters are right over the whole channel, and media lost in the
 //! queue is lost before it is numbered.
 //!
@@ -73,8 +72,8 @@
 //! |---|---|---|
 //! | `main` | the current-thread runtime: all sockets, segmenting, muxing, decisions | events |
 //! | GStreamer's | capture, convert, encode; never waits for us | its own queues |
-//! | blocking (at most [`capacity::CALLS`], end when idle) | ureq calls, short files | the network, with a time limit |
-//! | `lookup` (at most [`capacity::LOOKUPS`] for a policy of trust) | look up a name each | the name servers; whoever asks has a time limit |
+//! | blocking (at most [`resilience::capacity::CALLS`], end when idle) | ureq calls, short files | the network, with a time limit |
+//! | `lookup` (at most [`resilience::capacity::LOOKUPS`] for a policy of trust) | look up a name each | the name servers; whoever asks has a time limit |
 //! | `media-ask`, `media-stop`, `microphone` | ask, open and stop what may never answer: a driver, a sound server | it; whoever asked waits a bounded time |
 //! | `stop-session` | stops a runner's session that nobody stopped: the last resort, for a second at most | the network |
 //! | `output` | writes returned video to a file or stdout | its queue |
@@ -83,12 +82,12 @@
 //!
 //! | queue | bound | when full |
 //! |---|---|---|
-//! | access units | [`capacity::ACCESS_UNITS`], [`capacity::ACCESS_UNIT_BYTES`] | drops to the newest key frame, counted |
+//! | access units | [`resilience::capacity::ACCESS_UNITS`], [`resilience::capacity::ACCESS_UNIT_BYTES`] | drops to the newest key frame, counted |
 //! | access units to the store | the same two | drops to the next key frame, counted |
-//! | pieces of a POST | [`capacity::POST_PIECES`] | media waits in the queue above; 5 s fail the segment |
-//! | output chunks | [`capacity::OUTPUT_CHUNKS`] | drops to the next segment, counted |
-//! | events to the loop | [`capacity::EVENTS`] | the part waits |
-//! | lines to standard error | [`capacity::LOG_LINES`] | the line is dropped, counted |
+//! | pieces of a POST | [`resilience::capacity::POST_PIECES`] | media waits in the queue above; 5 s fail the segment |
+//! | output chunks | [`resilience::capacity::OUTPUT_CHUNKS`] | drops to the next segment, counted |
+//! | events to the loop | [`resilience::capacity::EVENTS`] | the part waits |
+//! | lines to standard error | [`resilience::capacity::LOG_LINES`] | the line is dropped, counted |
 //!
 //! # Glossary
 //!
@@ -98,30 +97,7 @@
 //! *Capability*: pipeline and model an orchestrator offers. *Payment*: tickets made by the *signer*, opaque here.
 
 pub mod agent;
-pub mod backoff;
-pub mod capacity;
 pub mod cli;
-pub mod clock;
 pub mod config;
-pub mod endings;
-pub mod fault;
-pub mod http;
-pub mod job;
-pub mod media;
-pub mod orchestrator;
-pub mod payment;
-pub mod price;
-pub mod rate;
-#[cfg(feature = "sandbox")]
-pub mod sandbox;
-pub mod secret;
-pub mod segment;
 pub mod service;
-pub mod session;
-pub mod state_file;
 pub mod status;
-pub mod stop;
-pub mod swap_limit;
-pub mod trickle;
-pub mod trouble;
-pub mod words;

@@ -5,13 +5,13 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use livepeer_edge::capacity::CALLS;
 use livepeer_edge::cli::stderr::FlushAtEnd;
 use livepeer_edge::cli::{self, Command, Error, Settings, help, logger};
 use livepeer_edge::config::{self, Config, Purpose};
-use livepeer_edge::fault::chain;
 use livepeer_edge::service::Service;
-use livepeer_edge::stop::Stop;
+use resilience::capacity::CALLS;
+use resilience::fault::chain;
+use resilience::stop::Stop;
 
 /// How long an idle one of them stays.
 const BLOCKING_IDLE: Duration = Duration::from_secs(1);

@@ -12,12 +12,12 @@ use livepeer_edge::config::keys::{Initial, Takes, keys};
 use livepeer_edge::config::{
     Config, Error, Layers, Output, Problem, Purpose, document, io, resolve,
 };
-use livepeer_edge::job::runner::Update;
-use livepeer_edge::media::{CameraFormat, Flip, Rotate, Source, Speed};
-use livepeer_edge::orchestrator::{OnChange, TrustOptions};
-use livepeer_edge::rate::Bounds;
-use livepeer_edge::secret::SecretSource;
-use livepeer_edge::session::selection::Order;
+use livepeer_gateway::job::runner::Update;
+use livepeer_gateway::orchestrator::{OnChange, TrustOptions};
+use livepeer_gateway::session::selection::Order;
+use media::rate::Bounds;
+use media::{CameraFormat, Flip, Rotate, Source, Speed};
+use resilience::secret::SecretSource;
 
 const EXAMPLE: &str = "systemd/livepeer-edge.toml";
 
@@ -614,7 +614,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
         })
         .collect();
     assert_eq!(good(&defaults), good(""));
-    assert_eq!(good("").media, livepeer_edge::media::Options::default());
+    assert_eq!(good("").media, media::Options::default());
 }
 
 #[test]

@@ -21,20 +21,20 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use edge::{Edge, LIMIT, SMALL, temporary};
-use livepeer_edge::capacity::CALL_TIME;
-use livepeer_edge::fault::{Fault, chain};
-use livepeer_edge::http::io::{Alpn, Call, Client, Connector};
-use livepeer_edge::http::{
+use livepeer_gateway::http::io::{Alpn, Call, Client, Connector};
+use livepeer_gateway::http::{
     Authority, CaVerdict, Distrust, Fingerprint, Giver, Judge, Url, Zone, follow,
 };
-use livepeer_edge::orchestrator::{Capability, OnChange, Pipeline, TrustOptions};
-use livepeer_edge::sandbox::{Handle, Options, Sandbox};
-use livepeer_edge::segment::Seq;
-use livepeer_edge::session::{Network, OrchestratorSession};
-use livepeer_edge::stop::Stop;
-use livepeer_edge::trickle::io::{SegmentSink, Subscriber};
-use livepeer_edge::trickle::{Channel, Purpose};
+use livepeer_gateway::orchestrator::{Capability, OnChange, Pipeline, TrustOptions};
+use livepeer_gateway::segment::Seq;
+use livepeer_gateway::session::{Network, OrchestratorSession};
+use livepeer_gateway::trickle::io::{SegmentSink, Subscriber};
+use livepeer_gateway::trickle::{Channel, Purpose};
 use peers::{self_signed, serve_tls, signed};
+use resilience::capacity::CALL_TIME;
+use resilience::fault::{Fault, chain};
+use resilience::stop::Stop;
+use sandbox::{Handle, Options, Sandbox};
 
 const TOFU: TrustOptions = TrustOptions::Tofu { on_change: OnChange::Follow };
 const STRICT: TrustOptions = TrustOptions::Tofu { on_change: OnChange::Refuse };

@@ -18,7 +18,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use edge::{Ended, SMALL, run, temporary};
-use livepeer_edge::media::burn::{self, Picture};
+use media::burn::{self, Picture};
 use stream::{Segment, decode, make, segments};
 
 /// Ticks of 90 kHz between two frames at 24 frames/s.

@@ -7,12 +7,12 @@ mod peer;
 
 use std::path::Path;
 
-use livepeer_edge::http::io::{Client, service_client};
-use livepeer_edge::http::{ServiceTrust, Url};
-use livepeer_edge::orchestrator::io::{FindError, Finder, Listed, Way};
-use livepeer_edge::orchestrator::{Endpoints, Headers, Wanted};
-use livepeer_edge::secret::{Secret, SecretSource};
+use livepeer_gateway::http::io::{Client, service_client};
+use livepeer_gateway::http::{ServiceTrust, Url};
+use livepeer_gateway::orchestrator::io::{FindError, Finder, Listed, Way};
+use livepeer_gateway::orchestrator::{Endpoints, Headers, Wanted};
 use peer::{Body, Peer, Reply, Scratch, body, edge, json, nobody, text};
+use resilience::secret::{Secret, SecretSource};
 use serde_json::json as value;
 
 fn client() -> Client {
@@ -253,11 +253,8 @@ async fn discover_without_any_list_fails_and_says_why() {
 #[tokio::test]
 async fn discover_asks_orchestrators_and_pins_nothing() {
     let scratch = Scratch::new("sandbox");
-    let options = livepeer_edge::sandbox::Options {
-        models: vec!["noop".into()],
-        ..livepeer_edge::sandbox::Options::default()
-    };
-    let sandbox = livepeer_edge::sandbox::Sandbox::start(options).expect("a sandbox");
+    let options = sandbox::Options { models: vec!["noop".into()], ..sandbox::Options::default() };
+    let sandbox = sandbox::Sandbox::start(options).expect("a sandbox");
     let url = sandbox.url().to_string();
     let arguments = ["discover", "--json", "--orchestrator.urls", &url];
     let (code, out, err) = edge(&scratch, &arguments).await;

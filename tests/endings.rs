@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use edge::{Edge, LIMIT, SMALL, temporary};
-use livepeer_edge::sandbox::{
+use sandbox::{
     CallTrouble, Endpoint, Handle, Options, Request, Role, RunnerOptions, Sandbox, Target, Trouble,
 };
 

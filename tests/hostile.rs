@@ -18,17 +18,17 @@ use std::time::{Duration, Instant};
 use attack::{Attacker, Begin, Part, bytes, drip, forever, frame, settings, status};
 use bytes::Bytes;
 use http::{HeaderValue, Method};
-use livepeer_edge::capacity::{CALL_TIME, JSON_BODY, MESSAGE_CHARS, RESPONSE_HEAD};
-use livepeer_edge::fault::{Fault, chain};
-use livepeer_edge::http::Url;
-use livepeer_edge::http::io::{Answer, Call, CallError};
-use livepeer_edge::job::runner::{CallOptions, RunnerError, Single};
-use livepeer_edge::orchestrator::io::{Finder, InfoError, fetch_info};
-use livepeer_edge::orchestrator::proto::OrchestratorRequest;
-use livepeer_edge::orchestrator::{Endpoints, Runner, TrustOptions, Wanted};
-use livepeer_edge::payment::io::{SignerOptions, Signers};
-use livepeer_edge::session::Network;
-use livepeer_edge::words::is_harmful;
+use livepeer_gateway::http::Url;
+use livepeer_gateway::http::io::{Answer, Call, CallError};
+use livepeer_gateway::job::runner::{CallOptions, RunnerError, Single};
+use livepeer_gateway::orchestrator::io::{Finder, InfoError, fetch_info};
+use livepeer_gateway::orchestrator::proto::OrchestratorRequest;
+use livepeer_gateway::orchestrator::{Endpoints, Runner, TrustOptions, Wanted};
+use livepeer_gateway::payment::io::{SignerOptions, Signers};
+use livepeer_gateway::session::Network;
+use resilience::capacity::{CALL_TIME, JSON_BODY, MESSAGE_CHARS, RESPONSE_HEAD};
+use resilience::fault::{Fault, chain};
+use resilience::words::is_harmful;
 
 /// What the calls of these tests may take.
 const TIME: Duration = Duration::from_secs(1);

@@ -22,12 +22,12 @@ use std::time::Duration;
 use attack::{Attacker, Begin, Part, bytes, drip, forever, frame, settings, status};
 use bytes::{BufMut, Bytes, BytesMut};
 use edge::{Edge, SMALL};
-use livepeer_edge::capacity::{ANSWER_TIME, GRPC_MESSAGE};
-use livepeer_edge::orchestrator::proto::{
+use livepeer_gateway::orchestrator::proto::{
     AuthToken, Capabilities, CapabilityConstraints, Constraints, ModelConstraint, OrchestratorInfo,
 };
-use livepeer_edge::sandbox::{Options, Sandbox};
 use prost::Message;
+use resilience::capacity::{ANSWER_TIME, GRPC_MESSAGE};
+use sandbox::{Options, Sandbox};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// From the start of the process to the first whole segment of video, with attackers that cost no time: 2 s on an
@@ -71,7 +71,7 @@ async fn usual() -> u64 {
 fn check_log(log: &str) {
     for line in log.lines() {
         assert!(line.chars().count() < 1100, "{line:?}");
-        assert!(!line.contains(livepeer_edge::words::is_harmful), "{line:?}");
+        assert!(!line.contains(resilience::words::is_harmful), "{line:?}");
     }
 }
 

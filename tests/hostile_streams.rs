@@ -21,15 +21,15 @@ use std::time::{Duration, Instant};
 use attack::{Attacker, Begin, Part, bytes, drip, forever};
 use bytes::Bytes;
 use http::HeaderValue;
-use livepeer_edge::capacity::MESSAGE_CHARS;
-use livepeer_edge::fault::{Fault, chain};
-use livepeer_edge::segment::{Piece, Pieces, Place, Seq};
-use livepeer_edge::stop::Stop;
-use livepeer_edge::trickle::io::{
+use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
+use livepeer_gateway::trickle::io::{
     PublishTimes, Publisher, SegmentSink, SubscribeTimes, Subscriber,
 };
-use livepeer_edge::trickle::{Channel, End, Purpose, TrickleError};
-use livepeer_edge::words::is_harmful;
+use livepeer_gateway::trickle::{Channel, End, Purpose, TrickleError};
+use resilience::capacity::MESSAGE_CHARS;
+use resilience::fault::{Fault, chain};
+use resilience::stop::Stop;
+use resilience::words::is_harmful;
 use tokio::sync::Notify;
 use trickle_raw::connector;
 

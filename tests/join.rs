@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use bytes::Bytes;
-use livepeer_edge::media::ts::Joiner;
+use mpegts::Joiner;
 
 const SECONDS: usize = 5;
 const FRAMES: usize = 24 * SECONDS;

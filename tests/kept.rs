@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use edge::{Edge, LIMIT, Manager, temporary};
-use livepeer_edge::sandbox::{Handle, Options, Sandbox};
+use sandbox::{Handle, Options, Sandbox};
 
 /// What the status says first while the configuration that worked last runs.
 const OLD: &str = "configuration refused, the one that worked last runs (";

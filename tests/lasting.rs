@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use edge::{Edge, LIMIT, Manager, SMALL, temporary};
-use livepeer_edge::sandbox::{Break, Handle, Options, Request, Role, Sandbox, Target, Trouble};
+use sandbox::{Break, Handle, Options, Request, Role, Sandbox, Target, Trouble};
 use serde_json::{Value, json};
 
 fn sandbox() -> Handle {

@@ -17,10 +17,10 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use livepeer_edge::media::io::{AccessUnits, Capture, End, SegmentPieces, Transform};
-use livepeer_edge::media::ts::{Reader, Report, Unit};
-use livepeer_edge::media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
-use livepeer_edge::segment::{Pieces, Place};
+use media::Place;
+use media::io::{AccessUnits, Capture, End, SegmentPieces, Transform};
+use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
+use mpegts::{Reader, Report, Unit};
 
 /// A test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -59,7 +59,7 @@ fn start(options: &Options) -> (Capture, SegmentPieces) {
 }
 
 /// All segments until there are no more, or until `most` are complete.
-async fn segments(pieces: &mut impl Pieces, most: usize) -> Vec<Vec<u8>> {
+async fn segments(pieces: &mut SegmentPieces, most: usize) -> Vec<Vec<u8>> {
     let mut segments: Vec<Vec<u8>> = Vec::new();
     while let Some(piece) = pieces.next().await {
         assert_eq!(piece.bytes.len() % 188, 0);

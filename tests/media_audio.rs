@@ -19,12 +19,12 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer::subclass::prelude::*;
 use gstreamer_app as gst_app;
-use livepeer_edge::media::io::{AccessUnits, Capture};
-use livepeer_edge::media::ts::audio::AUDIO_PID;
-use livepeer_edge::media::ts::mux::VIDEO_PID;
-use livepeer_edge::media::ts::{Reader, Report};
-use livepeer_edge::media::{Audio, AudioCodec, Encoder, Microphone, Options, Source, Speed, Video};
-use livepeer_edge::segment::{Pieces, Place};
+use media::Place;
+use media::io::{AccessUnits, Capture};
+use media::{Audio, AudioCodec, Encoder, Microphone, Options, Source, Speed, Video};
+use mpegts::audio::AUDIO_PID;
+use mpegts::mux::VIDEO_PID;
+use mpegts::{Reader, Report};
 
 /// A test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(30);

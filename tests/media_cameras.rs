@@ -16,11 +16,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
-use livepeer_edge::media::io::{AccessUnits, Capture, devices};
-use livepeer_edge::media::ts::{Reader, Report};
-use livepeer_edge::media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
-use livepeer_edge::segment::{Pieces, Place};
+use media::Place;
+use media::io::{AccessUnits, Capture, devices};
+use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
 use media_camera_fakes::{B_FRAMES, FIT, HANGS, HUNG, IDRS, LONG_GOP, OPENED, TAKEN, plug_in};
+use mpegts::{Reader, Report};
 
 /// A test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use livepeer_edge::media::devices::EncoderVerdict;
-use livepeer_edge::media::io::{AccessUnits, Capture, End, SegmentPieces, devices};
-use livepeer_edge::media::ts::{Reader, Report};
-use livepeer_edge::media::{Encoder, MediaError, Options, Source, Speed, Video};
-use livepeer_edge::segment::{Pieces, Place};
+use media::Place;
+use media::devices::EncoderVerdict;
+use media::io::{AccessUnits, Capture, End, SegmentPieces, devices};
+use media::{Encoder, MediaError, Options, Source, Speed, Video};
+use mpegts::{Reader, Report};
 
 /// A test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -15,10 +15,9 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use livepeer_edge::media::io::{AccessUnits, Capture};
-use livepeer_edge::media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
-use livepeer_edge::secret::SecretSource;
-use livepeer_edge::segment::Pieces;
+use media::io::{AccessUnits, Capture};
+use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
+use resilience::secret::SecretSource;
 use rtsp_camera::{Camera, Credential, Recording, Scheme, Seen, Switches, Transport};
 
 /// A test that takes longer hangs.

@@ -15,11 +15,11 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
-use livepeer_edge::media::io::{AccessUnits, Capture, End};
-use livepeer_edge::media::ts::{Reader, Report, Unit};
-use livepeer_edge::media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
-use livepeer_edge::secret::SecretSource;
-use livepeer_edge::segment::{Pieces, Place};
+use media::Place;
+use media::io::{AccessUnits, Capture, End};
+use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
+use mpegts::{Reader, Report, Unit};
+use resilience::secret::SecretSource;
 
 /// A test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -13,9 +13,8 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use livepeer_edge::media::io::{AccessUnits, Capture};
-use livepeer_edge::media::{Encoder, Flip, Options, Rotate, Source, Speed, Video};
-use livepeer_edge::segment::Pieces;
+use media::io::{AccessUnits, Capture};
+use media::{Encoder, Flip, Options, Rotate, Source, Speed, Video};
 
 /// The luma plane of the first picture, with its width.
 fn picture(fragment: &str, video: Video) -> (Vec<u8>, usize) {

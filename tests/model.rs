@@ -9,14 +9,16 @@ mod seeded;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use livepeer_edge::fault::{Failure, Fault, Scope};
-use livepeer_edge::http::Url;
-use livepeer_edge::job::{Command, Commands, Event, Loss, Machine, RENEW_AFTER, Recovery, Stage};
-use livepeer_edge::orchestrator::Fit;
-use livepeer_edge::price::{Price, PriceError, Unit};
-use livepeer_edge::segment::Seq;
-use livepeer_edge::session::selection::{Offer, Order, Pays, Rules};
-use livepeer_edge::trickle::{Answer, Attempt, Decision, Progress, Publication, Why};
+use livepeer_gateway::http::Url;
+use livepeer_gateway::job::{
+    Command, Commands, Event, Loss, Machine, RENEW_AFTER, Recovery, Stage,
+};
+use livepeer_gateway::orchestrator::Fit;
+use livepeer_gateway::price::{Price, PriceError, Unit};
+use livepeer_gateway::segment::Seq;
+use livepeer_gateway::session::selection::{Offer, Order, Pays, Rules};
+use livepeer_gateway::trickle::{Answer, Attempt, Decision, Progress, Publication, Why};
+use resilience::fault::{Failure, Fault, Scope};
 
 use seeded::Random;
 

@@ -22,9 +22,9 @@ use std::thread;
 use std::time::Duration;
 
 use edge::{Edge, LIMIT, SMALL, run, temporary};
-use livepeer_edge::media::MediaError;
-use livepeer_edge::media::io::{Output, Target};
-use livepeer_edge::sandbox::{Handle, Options, Sandbox};
+use media::MediaError;
+use media::io::{Output, Target};
+use sandbox::{Handle, Options, Sandbox};
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -305,7 +305,7 @@ async fn a_full_disk_costs_video_and_is_written_again_once_it_has_room() {
     assert!(line.starts_with("INFO "), "{line}");
     edge.signal("TERM");
     let ended = edge.end();
-    assert_eq!(count(&ended.stderr, "WARN  [livepeer_edge::media::io::playback] cannot write "), 1);
+    assert_eq!(count(&ended.stderr, "WARN  [livepeer_media::io::playback] cannot write "), 1);
     assert_eq!(sandbox.counters().jobs, 1, "{}", ended.stderr);
     assert!(stream::segments(&fs::read(&path).unwrap()).len() > 1);
     fs::remove_file(path).unwrap();

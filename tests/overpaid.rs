@@ -16,21 +16,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use livepeer_edge::fault::Fault;
-use livepeer_edge::http::io::service_client;
-use livepeer_edge::http::{ServiceTrust, Url};
-use livepeer_edge::job::{JobError, JobOptions, JobPayments, LiveVideoJob, StartedJob};
-use livepeer_edge::orchestrator::TrustOptions;
-use livepeer_edge::payment::io::{
+use livepeer_gateway::http::io::service_client;
+use livepeer_gateway::http::{ServiceTrust, Url};
+use livepeer_gateway::job::{JobError, JobOptions, JobPayments, LiveVideoJob, StartedJob};
+use livepeer_gateway::orchestrator::TrustOptions;
+use livepeer_gateway::payment::io::{
     FetchedTerms, FreshTerms, Outcome, Payer, Refresh, SignerOptions as PeerOptions, Signers, Told,
 };
-use livepeer_edge::payment::{Challenge, Kind, PaymentError, PaymentSession, SessionOptions};
-use livepeer_edge::price::Unit;
-use livepeer_edge::sandbox::{
+use livepeer_gateway::payment::{Challenge, Kind, PaymentError, PaymentSession, SessionOptions};
+use livepeer_gateway::price::Unit;
+use livepeer_gateway::session::{Network, OrchestratorSession, Payments};
+use resilience::fault::Fault;
+use sandbox::{
     Account, CallTrouble, Endpoint, Handle, Options, RunnerOptions, Sandbox, SignerOptions, Target,
     Trouble,
 };
-use livepeer_edge::session::{Network, OrchestratorSession, Payments};
 use sandbox_client::post;
 
 const PAYER_HEADER: &str = "Livepeer-Payer-Address";

@@ -14,8 +14,8 @@ mod edge;
 use std::time::Duration;
 
 use edge::{Edge, SMALL};
-use livepeer_edge::price::Unit;
-use livepeer_edge::sandbox::{
+use livepeer_gateway::price::Unit;
+use sandbox::{
     CallTrouble, Credential, Endpoint, Handle, Options, Record, Request, RunnerOptions, Sandbox,
     SignerOptions, StartTrouble, Target, Timings, Trouble,
 };

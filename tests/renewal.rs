@@ -7,17 +7,17 @@
 use std::time::{Duration, Instant};
 
 use livepeer_edge::agent::{Agent, Finding, Options, Work};
-use livepeer_edge::http::io::service_client;
-use livepeer_edge::http::{ServiceTrust, Url};
-use livepeer_edge::job::{JobOptions, Recovery};
-use livepeer_edge::media::io::AccessUnits;
-use livepeer_edge::media::{self, Encoder, Speed, Video};
-use livepeer_edge::orchestrator::{Endpoints, TrustOptions};
-use livepeer_edge::sandbox::{self, Handle, Sandbox};
-use livepeer_edge::session::Network;
-use livepeer_edge::session::selection::Rules;
 use livepeer_edge::status::Status;
-use livepeer_edge::stop::{Stop, Stopper};
+use livepeer_gateway::http::io::service_client;
+use livepeer_gateway::http::{ServiceTrust, Url};
+use livepeer_gateway::job::{JobOptions, Recovery};
+use livepeer_gateway::orchestrator::{Endpoints, TrustOptions};
+use livepeer_gateway::session::Network;
+use livepeer_gateway::session::selection::Rules;
+use media::io::AccessUnits;
+use media::{self, Encoder, Speed, Video};
+use resilience::stop::{Stop, Stopper};
+use sandbox::{self, Handle, Sandbox};
 use tokio::task::JoinHandle;
 
 /// A test that takes longer hangs.

@@ -22,11 +22,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use edge::{Edge, Ended, SMALL, run, temporary};
-use livepeer_edge::orchestrator::proto::SegData;
-use livepeer_edge::sandbox::{
-    Handle, InfoTrouble, Options, Sandbox, StartTrouble, Target, Timings, Trouble,
-};
+use livepeer_gateway::orchestrator::proto::SegData;
 use prost::Message;
+use sandbox::{Handle, InfoTrouble, Options, Sandbox, StartTrouble, Target, Timings, Trouble};
 use sandbox_client::Client;
 use serde_json::{Value, json};
 

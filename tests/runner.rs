@@ -15,19 +15,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use livepeer_edge::fault::Fault;
-use livepeer_edge::http::ServiceTrust;
-use livepeer_edge::http::io::service_client;
-use livepeer_edge::job::runner::{
+use livepeer_gateway::http::ServiceTrust;
+use livepeer_gateway::http::io::service_client;
+use livepeer_gateway::job::runner::{
     Api, CallOptions, RunnerError, RunnerJob, RunnerOptions, Runners, Single, find_runners,
 };
-use livepeer_edge::job::{JobError, StartedJob};
-use livepeer_edge::orchestrator::{DiscoveryList, Mode, Runner, TrustOptions};
-use livepeer_edge::payment::io::{Outcome, SignerOptions, Signers};
-use livepeer_edge::payment::{PaymentError, SessionOptions};
-use livepeer_edge::session::selection::Order;
-use livepeer_edge::session::{Network, Payments};
+use livepeer_gateway::job::{JobError, StartedJob};
+use livepeer_gateway::orchestrator::{DiscoveryList, Mode, Runner, TrustOptions};
+use livepeer_gateway::payment::io::{Outcome, SignerOptions, Signers};
+use livepeer_gateway::payment::{PaymentError, SessionOptions};
+use livepeer_gateway::session::selection::Order;
+use livepeer_gateway::session::{Network, Payments};
 use peer::{Body, Peer, Reply, Request, Scratch, body, edge, json, moved, nobody, text};
+use resilience::fault::Fault;
 use serde_json::{Map, Value, json as value};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};

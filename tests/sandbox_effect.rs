@@ -18,11 +18,11 @@ use base64::engine::general_purpose::STANDARD;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use livepeer_edge::media::Video;
-use livepeer_edge::media::ts::{Reader, Report};
-use livepeer_edge::orchestrator::proto::SegData;
-use livepeer_edge::sandbox::{Handle, Options, Role, Sandbox, Target, Timings};
+use livepeer_gateway::orchestrator::proto::SegData;
+use media::Video;
+use mpegts::{Reader, Report};
 use prost::Message;
+use sandbox::{Handle, Options, Role, Sandbox, Target, Timings};
 use sandbox_client::{Client, LIMIT, call, info};
 use serde_json::{Value, json};
 

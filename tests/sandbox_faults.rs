@@ -18,13 +18,13 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use livepeer_edge::http::io::Alpn;
-use livepeer_edge::orchestrator::proto::SegData;
-use livepeer_edge::sandbox::{
+use livepeer_gateway::http::io::Alpn;
+use livepeer_gateway::orchestrator::proto::SegData;
+use prost::Message;
+use sandbox::{
     Break, CallTrouble, Endpoint, Handle, Options, Record, Role, RunnerOptions, Sandbox,
     StartError, Target, Timings, Trouble,
 };
-use prost::Message;
 use sandbox_client::{Client, LIMIT, call, connect, info};
 
 fn start() -> Handle {

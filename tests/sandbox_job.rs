@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use livepeer_edge::media::ts::{AccessUnit, Muxer, Ticks};
-use livepeer_edge::orchestrator::proto::{AuthToken, OrchestratorRequest, SegData};
-use livepeer_edge::sandbox::{
+use livepeer_gateway::orchestrator::proto::{AuthToken, OrchestratorRequest, SegData};
+use mpegts::{AccessUnit, Muxer, Ticks};
+use prost::Message;
+use sandbox::{
     Handle, InfoTrouble, Options, Role, Sandbox, StartTrouble, Target, Timings, Trouble, Violation,
 };
-use prost::Message;
 use sandbox_client::{Answer, Client, LIMIT, call, info, info_from};
 use serde_json::{Value, json};
 
@@ -302,7 +302,7 @@ async fn the_end_of_the_publish_channel_is_the_end_of_the_job() {
     let job = job(&sandbox, Value::Null).await;
     let mut waiting = Client::connect(&sandbox).await;
     waiting.send(&format!("GET /ai/trickle/{job}-out/0 HTTP/1.1\r\nHost: x\r\n\r\n")).await;
-    let arrived = |r: &livepeer_edge::sandbox::Record| {
+    let arrived = |r: &sandbox::Record| {
         r.requests().any(|r| matches!(r.target, Target::Segment(Role::Output, _)))
     };
     assert!(sandbox.until(LIMIT, arrived).await);

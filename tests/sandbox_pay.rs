@@ -19,19 +19,19 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use livepeer_edge::http::io::{Alpn, service_client};
-use livepeer_edge::http::{ServiceTrust, Url};
-use livepeer_edge::job::{JobOptions, JobPayments, LiveVideoJob, StartedJob};
-use livepeer_edge::orchestrator::TrustOptions;
-use livepeer_edge::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest, PaymentResult};
-use livepeer_edge::payment::SessionOptions;
-use livepeer_edge::payment::io::{Outcome, SignerOptions as PeerOptions, Signers, Told};
-use livepeer_edge::sandbox::{
+use livepeer_gateway::http::io::{Alpn, service_client};
+use livepeer_gateway::http::{ServiceTrust, Url};
+use livepeer_gateway::job::{JobOptions, JobPayments, LiveVideoJob, StartedJob};
+use livepeer_gateway::orchestrator::TrustOptions;
+use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest, PaymentResult};
+use livepeer_gateway::payment::SessionOptions;
+use livepeer_gateway::payment::io::{Outcome, SignerOptions as PeerOptions, Signers, Told};
+use livepeer_gateway::session::{Network, OrchestratorSession, Payments};
+use prost::Message;
+use sandbox::{
     CallTrouble, Credential, Endpoint, Handle, InfoTrouble, Ledger, Options, Record, Role, Sandbox,
     SignerOptions, StartTrouble, Target, Timings, Trouble, Violation,
 };
-use livepeer_edge::session::{Network, OrchestratorSession, Payments};
-use prost::Message;
 use sandbox_client::{Answer, Client, LIMIT, call, connect_to, info_bytes, post};
 use serde_json::{Value, json};
 

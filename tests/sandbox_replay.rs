@@ -25,7 +25,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use livepeer_edge::sandbox::{Handle, Options, Sandbox, Timings};
+use sandbox::{Handle, Options, Sandbox, Timings};
 
 const RECORDING: &str = include_str!("fixtures/trickle-transcripts.txt");
 /// How much faster the replay is than the recording.

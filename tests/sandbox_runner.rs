@@ -17,19 +17,19 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use livepeer_edge::http::io::service_client;
-use livepeer_edge::http::{ServiceTrust, Url};
-use livepeer_edge::job::runner::{Api, CallOptions, RunnerJob, Single};
-use livepeer_edge::orchestrator::proto::PaymentResult;
-use livepeer_edge::orchestrator::{DiscoveryList, TrustOptions};
-use livepeer_edge::payment::SessionOptions;
-use livepeer_edge::payment::io::{SignerOptions as PeerOptions, Signers};
-use livepeer_edge::price::Unit;
-use livepeer_edge::sandbox::{
+use livepeer_gateway::http::io::service_client;
+use livepeer_gateway::http::{ServiceTrust, Url};
+use livepeer_gateway::job::runner::{Api, CallOptions, RunnerJob, Single};
+use livepeer_gateway::orchestrator::proto::PaymentResult;
+use livepeer_gateway::orchestrator::{DiscoveryList, TrustOptions};
+use livepeer_gateway::payment::SessionOptions;
+use livepeer_gateway::payment::io::{SignerOptions as PeerOptions, Signers};
+use livepeer_gateway::price::Unit;
+use livepeer_gateway::session::{Network, Payments};
+use prost::Message;
+use sandbox::{
     CallTrouble, Endpoint, Handle, Options, RunnerOptions, Sandbox, Shot, SignerOptions, Trouble,
 };
-use livepeer_edge::session::{Network, Payments};
-use prost::Message;
 use sandbox_client::{Answer, Client, LIMIT, call, post};
 use serde_json::{Value, json};
 

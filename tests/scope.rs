@@ -9,17 +9,17 @@ mod peer;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use livepeer_edge::fault::Fault;
-use livepeer_edge::http::io::service_client;
-use livepeer_edge::http::{ServiceTrust, Url};
-use livepeer_edge::job::{JobError, ScopeJob};
-use livepeer_edge::orchestrator::proto::{AuthToken, OrchestratorInfo};
-use livepeer_edge::orchestrator::{Capability, Pipeline, TrustOptions};
-use livepeer_edge::payment::SessionOptions;
-use livepeer_edge::payment::io::{SignerOptions, Signers};
-use livepeer_edge::session::{Network, OrchestratorSession, Payments};
+use livepeer_gateway::http::io::service_client;
+use livepeer_gateway::http::{ServiceTrust, Url};
+use livepeer_gateway::job::{JobError, ScopeJob};
+use livepeer_gateway::orchestrator::proto::{AuthToken, OrchestratorInfo};
+use livepeer_gateway::orchestrator::{Capability, Pipeline, TrustOptions};
+use livepeer_gateway::payment::SessionOptions;
+use livepeer_gateway::payment::io::{SignerOptions, Signers};
+use livepeer_gateway::session::{Network, OrchestratorSession, Payments};
 use peer::{Peer, Reply, Request, json, text};
 use prost::Message;
+use resilience::fault::Fault;
 use serde_json::{Map, json as value};
 use tokio::net::TcpListener;
 

@@ -18,8 +18,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use edge::{Edge, Ended, LIMIT, SMALL, temporary};
-use livepeer_edge::sandbox::{Handle, Options, Sandbox};
 use peer::{Peer, json, text};
+use sandbox::{Handle, Options, Sandbox};
 use serde_json::json;
 
 const FILES: [&str; 3] = ["certificates", "encoders", "orchestrators"];

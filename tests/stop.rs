@@ -17,9 +17,9 @@ mod stream;
 use std::time::{Duration, Instant};
 
 use edge::{Edge, Ended, LIMIT, SMALL, say, temporary};
-use livepeer_edge::capacity::{DRAIN_TIME, END_TIME};
 use livepeer_edge::cli::TOGETHER;
-use livepeer_edge::sandbox::{Handle, Options, Role, Sandbox, Target};
+use resilience::capacity::{DRAIN_TIME, END_TIME};
+use sandbox::{Handle, Options, Role, Sandbox, Target};
 
 /// From the signal to the end.
 const STOP: Duration = Duration::from_secs(2);
@@ -125,9 +125,8 @@ fn a_stop_while_connecting_does_not_wait_for_the_peer() {
 async fn a_stop_while_the_job_starts_does_not_wait_for_long() {
     let sandbox = sandbox(Duration::from_secs(60));
     let edge = start(&sandbox.url(), &[]);
-    let asked = |record: &livepeer_edge::sandbox::Record| {
-        record.requests().any(|request| request.target == Target::Start)
-    };
+    let asked =
+        |record: &sandbox::Record| record.requests().any(|request| request.target == Target::Start);
     assert!(sandbox.until(LIMIT, asked).await);
     stop_within(STOP_IN_START, edge, "TERM");
 }
@@ -136,9 +135,8 @@ async fn a_stop_while_the_job_starts_does_not_wait_for_long() {
 async fn a_job_that_starts_after_the_stop_is_closed() {
     let sandbox = sandbox(Duration::from_millis(300));
     let edge = start(&sandbox.url(), &[]);
-    let asked = |record: &livepeer_edge::sandbox::Record| {
-        record.requests().any(|request| request.target == Target::Start)
-    };
+    let asked =
+        |record: &sandbox::Record| record.requests().any(|request| request.target == Target::Start);
     assert!(sandbox.until(LIMIT, asked).await);
     stop(edge, "TERM");
     assert_eq!((sandbox.counters().jobs, sandbox.manifests()), (1, Vec::new()));

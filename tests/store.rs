@@ -21,10 +21,10 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use edge::{Edge, LIMIT, SMALL, say, temporary};
-use livepeer_edge::media::io::{AccessUnits, Capture, End};
-use livepeer_edge::media::store::Stored;
-use livepeer_edge::media::{Encoder, Options, Source, Speed, Store, Video};
-use livepeer_edge::sandbox::{self, Sandbox};
+use media::io::{AccessUnits, Capture, End};
+use media::store::Stored;
+use media::{Encoder, Options, Source, Speed, Store, Video};
+use sandbox::{self, Sandbox};
 
 /// Its files and their contents, the oldest first.
 fn files(directory: &Path) -> Vec<(Stored, Vec<u8>)> {

@@ -19,7 +19,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use edge::{LIMIT, SMALL, temporary};
-use livepeer_edge::sandbox::{Handle, Options, Sandbox};
+use sandbox::{Handle, Options, Sandbox};
 
 /// The program, killed when its test is over.
 struct Program(Child);

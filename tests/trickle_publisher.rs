@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderValue;
-use livepeer_edge::fault::Fault;
-use livepeer_edge::segment::{Pieces, Place};
-use livepeer_edge::stop::{Stop, Stopper};
-use livepeer_edge::trickle::io::{Counters, MessageSender, PublishTimes, Publisher, messages};
-use livepeer_edge::trickle::{End, Purpose, TrickleError};
+use livepeer_gateway::segment::{Pieces, Place};
+use livepeer_gateway::trickle::io::{Counters, MessageSender, PublishTimes, Publisher, messages};
+use livepeer_gateway::trickle::{End, Purpose, TrickleError};
+use resilience::fault::Fault;
+use resilience::stop::{Stop, Stopper};
 use tokio::task::JoinHandle;
 
 use trickle_raw::{Feeder, PATIENCE, Peer, Raw, connector, feed, soon};
@@ -459,7 +459,7 @@ async fn a_message_that_never_gets_through_is_the_end_and_the_error_says_so() {
     let error = bench.end().await.expect_err("stalled");
     assert!(began.elapsed() >= LATER);
     assert_eq!(error.fault(), Fault::Retry);
-    let text = livepeer_edge::fault::chain(&error);
+    let text = resilience::fault::chain(&error);
     let expected = "what was to be sent did not get through for 0.6 s: \
                     the peer answered with status 500";
     assert!(text.ends_with(expected), "{text}");
@@ -542,7 +542,7 @@ async fn an_outage_is_noticed_and_left_in_time() {
     let error = bench.end().await.expect_err("an outage");
     let took = began.elapsed();
     assert!(took >= LEAVE && took < LEAVE * 4, "{took:?}");
-    let text = livepeer_edge::fault::chain(&error);
+    let text = resilience::fault::chain(&error);
     let expected = "what was to be sent did not get through for 0.25 s: the connection broke";
     assert!(text.contains(expected), "{text}");
 }

@@ -10,7 +10,7 @@ mod trickle_scenarios;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use livepeer_edge::sandbox::{Handle, Options, Sandbox, Timings};
+use sandbox::{Handle, Options, Sandbox, Timings};
 use trickle_scenarios::Mortal;
 
 /// A sandbox with one channel.

@@ -10,10 +10,10 @@ mod trickle_raw;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use livepeer_edge::fault::Fault;
-use livepeer_edge::stop::{Stop, Stopper};
-use livepeer_edge::trickle::io::{Documents, SegmentSink, SubscribeTimes, Subscriber};
-use livepeer_edge::trickle::{End, Purpose, TrickleError};
+use livepeer_gateway::trickle::io::{Documents, SegmentSink, SubscribeTimes, Subscriber};
+use livepeer_gateway::trickle::{End, Purpose, TrickleError};
+use resilience::fault::Fault;
+use resilience::stop::{Stop, Stopper};
 use tokio::task::JoinHandle;
 
 use trickle_raw::Sunk::{Begin, Bytes, End as Ended};

@@ -10,15 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use livepeer_edge::http::Url;
-use livepeer_edge::job::{JobOptions, LiveVideoJob};
-use livepeer_edge::media::io::{AccessUnits, Capture};
-use livepeer_edge::media::{Encoder, Options as Media, Source, Speed, Video};
-use livepeer_edge::orchestrator::TrustOptions;
-use livepeer_edge::sandbox::{Handle, Options, Sandbox, Violation};
-use livepeer_edge::session::{Network, OrchestratorSession};
-use livepeer_edge::stop::{Stop, Stopper};
-use livepeer_edge::trickle::io::Publisher;
+use livepeer_edge::agent::Flow;
+use livepeer_gateway::http::Url;
+use livepeer_gateway::job::{JobOptions, LiveVideoJob};
+use livepeer_gateway::orchestrator::TrustOptions;
+use livepeer_gateway::session::{Network, OrchestratorSession};
+use livepeer_gateway::trickle::io::Publisher;
+use media::io::{AccessUnits, Capture};
+use media::{Encoder, Options as Media, Source, Speed, Video};
+use resilience::stop::{Stop, Stopper};
+use sandbox::{Handle, Options, Sandbox, Violation};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -49,7 +50,7 @@ async fn job(sandbox: &Handle, units: &AccessUnits) -> Stopper {
     let publish = job.channels().publish.clone();
     let publisher = Publisher::new(Arc::clone(&network.connector), publish, mime, Arc::default());
     let (stopper, stop) = Stop::new();
-    tokio::spawn(publisher.run(units.pieces(), stop));
+    tokio::spawn(publisher.run(Flow::new(units.pieces()).0, stop));
     stopper
 }
 

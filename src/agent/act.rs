@@ -16,11 +16,11 @@ use crate::agent::run::{Closing, Held, Loop};
 use crate::agent::wait::jitter;
 use crate::agent::work::With;
 use crate::agent::{Change, Options, Place};
-use crate::capacity::{DRAIN_TIME, END_TIME};
-use crate::http::Url;
-use crate::job::{self, Command, Outcome, Recovery, Slowness, StartedJob};
-use crate::orchestrator::Endpoints;
-use crate::price::Price;
+use livepeer_gateway::http::Url;
+use livepeer_gateway::job::{self, Command, Outcome, Recovery, Slowness, StartedJob};
+use livepeer_gateway::orchestrator::Endpoints;
+use livepeer_gateway::price::Price;
+use resilience::capacity::{DRAIN_TIME, END_TIME};
 
 /// A start waits at most so long for the end of an earlier job at the same peer.
 const OWED_TIME: Duration = Duration::from_secs(3);

@@ -17,7 +17,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::backoff::Backoff;
+use resilience::backoff::Backoff;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

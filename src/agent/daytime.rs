@@ -10,9 +10,9 @@ use tokio::task::spawn_blocking;
 use crate::agent::event::Event;
 use crate::agent::run::Loop;
 use crate::agent::work::With;
-use crate::clock::{self, Look, PATIENCE, Step};
-use crate::http::{Authority, Late};
-use crate::job;
+use livepeer_gateway::clock::{self, Look, PATIENCE, Step};
+use livepeer_gateway::http::{Authority, Late};
+use livepeer_gateway::job;
 
 impl Loop {
     /// Something went wrong with a peer, or time has passed: looks at the clock, if that may be the reason.

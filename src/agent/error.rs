@@ -4,10 +4,10 @@
 
 use std::fmt;
 
-use crate::http::Url;
-use crate::job::Loss;
-use crate::media::MediaError;
-use crate::session::selection::NoneLeft;
+use livepeer_gateway::http::Url;
+use livepeer_gateway::job::Loss;
+use livepeer_gateway::session::selection::NoneLeft;
+use media::MediaError;
 
 /// Why an agent ended without having been asked to.
 #[derive(Debug)]

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use crate::agent::Change;
 use crate::agent::work::{Candidates, With};
-use crate::clock::Look;
-use crate::fault::Failure;
-use crate::http::Late;
-use crate::http::Url;
-use crate::job::{JobError, JobEvent, StartedJob};
-use crate::media::MediaError;
-use crate::media::io::{Capture, End as CaptureEnd};
-use crate::payment::io::Turn;
-use crate::session::selection::Offer;
-use crate::trickle::{End as ChannelEnd, TrickleError};
+use livepeer_gateway::clock::Look;
+use livepeer_gateway::http::Late;
+use livepeer_gateway::http::Url;
+use livepeer_gateway::job::{JobError, JobEvent, StartedJob};
+use livepeer_gateway::payment::io::Turn;
+use livepeer_gateway::session::selection::Offer;
+use livepeer_gateway::trickle::{End as ChannelEnd, TrickleError};
+use media::MediaError;
+use media::io::{Capture, End as CaptureEnd};
+use resilience::fault::Failure;
 
 /// A part that runs while a job is live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::agent::event::Event;
-use crate::media::ts::Joiner;
-use crate::segment::Seq;
 use crate::status::Returned;
-use crate::trickle::io::SegmentSink;
+use livepeer_gateway::segment::Seq;
+use livepeer_gateway::trickle::io::SegmentSink;
+use mpegts::Joiner;
 
 /// An output of the processed video. Its methods must return at once.
 pub trait OutputSink: Send {

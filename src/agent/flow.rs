@@ -1,33 +1,39 @@
-//! Tells the payer that media flows: once for each segment that begins.
+//! Hands the camera's pieces to the publisher, and reports each segment that begins to the payer.
 //!
 //! Does not: change or delay a piece.
 
 use tokio::sync::watch;
 
-use crate::segment::{Piece, Pieces, Place};
+use livepeer_gateway::segment::{Piece, Pieces, Place};
+use media::io::SegmentPieces;
 
 /// Pieces on their way to the publisher.
 #[derive(Debug)]
-pub(super) struct Flow<P> {
-    pieces: P,
+pub struct Flow {
+    pieces: SegmentPieces,
     media: watch::Sender<()>,
 }
 
-impl<P> Flow<P> {
+impl Flow {
     /// The same pieces, and what sees them pass; it ends with them.
-    pub(super) fn new(pieces: P) -> (Self, watch::Receiver<()>) {
+    pub fn new(pieces: SegmentPieces) -> (Self, watch::Receiver<()>) {
         let (media, seen) = watch::channel(());
         (Self { pieces, media }, seen)
     }
 }
 
-impl<P: Pieces> Pieces for Flow<P> {
+impl Pieces for Flow {
     async fn next(&mut self) -> Option<Piece> {
-        let piece = self.pieces.next().await;
-        if piece.as_ref().is_some_and(|piece| matches!(piece.place, Place::Begin | Place::Whole)) {
+        let media::Piece { place, bytes } = self.pieces.next().await?;
+        let place = match place {
+            media::Place::Begin => Place::Begin,
+            media::Place::Continue => Place::Continue,
+            media::Place::End => Place::End,
+        };
+        if place == Place::Begin {
             self.media.send_replace(());
         }
-        piece
+        Some(Piece { place, bytes })
     }
 
     fn resync(&mut self) {

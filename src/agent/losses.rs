@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::agent::event::Part;
 use crate::agent::run::{Closing, Loop};
-use crate::fault::{Fault, chain};
-use crate::http::Url;
-use crate::job::{self, Loss, RENEW_AFTER};
-use crate::payment::io::{Outcome, Turn};
-use crate::trickle::{End, TrickleError};
+use livepeer_gateway::http::Url;
+use livepeer_gateway::job::{self, Loss, RENEW_AFTER};
+use livepeer_gateway::payment::io::{Outcome, Turn};
+use livepeer_gateway::trickle::{End, TrickleError};
+use resilience::fault::{Fault, chain};
 
 /// A job that could not be handed over for so long, because video did not get through, is handed over anyway.
 const URGENT: Duration = Duration::from_secs(2 * 3600);

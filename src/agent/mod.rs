@@ -35,26 +35,27 @@ mod works;
 
 pub use error::AgentError;
 pub use fanout::OutputSink;
+pub use flow::Flow;
 pub use work::{Finding, Work};
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
-use crate::capacity::STORE_TIME;
-use crate::fault::Fault;
-use crate::job::Recovery;
-use crate::media::MediaError;
-use crate::media::io::AccessUnits;
-use crate::session::Network;
-use crate::session::selection::Rules;
 use crate::status::Status;
-use crate::stop::Stop;
+use livepeer_gateway::job::Recovery;
+use livepeer_gateway::session::Network;
+use livepeer_gateway::session::selection::Rules;
+use media::MediaError;
+use media::io::AccessUnits;
+use resilience::capacity::STORE_TIME;
+use resilience::fault::Fault;
+use resilience::stop::Stop;
 
 /// What an agent is to do.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// What to capture.
-    pub media: crate::media::Options,
+    pub media: media::Options,
     /// What to run.
     pub work: Work,
     /// Where candidates are found.
@@ -70,7 +71,7 @@ pub enum Change {
     /// Other parameters: for the job that is live, and for every one that starts from now on.
     Params(Map<String, Value>),
     /// Another camera, another shape; the job goes on.
-    Media(Box<crate::media::Options>),
+    Media(Box<media::Options>),
     /// Another job, or other places to find one; the camera goes on.
     Place(Box<Place>),
     /// What a lost job leads to.

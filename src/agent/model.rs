@@ -5,8 +5,8 @@
 use std::time::Instant;
 
 use crate::agent::run::Loop;
-use crate::http::Url;
-use crate::job::{JobEvent, ModelHealth, Verdict};
+use livepeer_gateway::http::Url;
+use livepeer_gateway::job::{JobEvent, ModelHealth, Verdict};
 
 impl Loop {
     /// An event came from the job.

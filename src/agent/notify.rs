@@ -16,11 +16,11 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use crate::capacity::{CALL_TIME, CONNECT_TIME, JOB_START_TIME};
-use crate::http::Url;
-use crate::job::Stage;
 use crate::service::Service;
 use crate::status::Status;
+use livepeer_gateway::http::Url;
+use livepeer_gateway::job::Stage;
+use resilience::capacity::{CALL_TIME, CONNECT_TIME, JOB_START_TIME};
 
 /// What the service manager was told.
 #[derive(Debug)]

@@ -5,10 +5,10 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use crate::media::Options;
-use crate::media::io::{AccessUnits, Capture};
-use crate::rate::{Controller, Picture, READING_EVERY, Reading};
 use crate::status::Status;
+use media::Options;
+use media::io::{AccessUnits, Capture};
+use media::rate::{Controller, Picture, READING_EVERY, Reading};
 
 /// The encoder's pace.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::Source;
+    use media::Source;
 
     /// Sets the encoder behind a fragment of a pipeline before its first frame, and once it flows: whether the
     /// bitrate goes on to be adapted.

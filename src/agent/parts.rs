@@ -17,16 +17,16 @@ use tokio::task::JoinSet;
 use crate::agent::event::{Event, Part};
 use crate::agent::fanout::{Fanout, Outputs};
 use crate::agent::flow::Flow;
-use crate::capacity::CONTROL_MESSAGES;
-use crate::job::{Channels, JobEvent, JobPayments, KEEP_ALIVE, StartedJob};
-use crate::segment::Pieces;
-use crate::session::Network;
 use crate::status::Status;
-use crate::stop::{Stop, Stopper};
-use crate::trickle::Channel;
-use crate::trickle::io::{
+use livepeer_gateway::job::{Channels, JobEvent, JobPayments, KEEP_ALIVE, StartedJob};
+use livepeer_gateway::session::Network;
+use livepeer_gateway::trickle::Channel;
+use livepeer_gateway::trickle::io::{
     Counters, Documents, MessageSender, NotSent, Published, Publisher, Subscriber, messages,
 };
+use media::io::SegmentPieces;
+use resilience::capacity::CONTROL_MESSAGES;
+use resilience::stop::{Stop, Stopper};
 
 /// The MIME type of media segments.
 const MPEG_TS: HeaderValue = HeaderValue::from_static("video/mp2t");
@@ -53,7 +53,7 @@ impl Parts {
     pub(super) fn start(
         ground: Ground<'_>,
         job: &mut StartedJob,
-        pieces: impl Pieces + 'static,
+        pieces: SegmentPieces,
         outputs: Outputs,
     ) -> Self {
         let Ground { network, status, events, tasks } = ground;

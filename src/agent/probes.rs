@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::http::Url;
-use crate::http::io::Connector;
+use livepeer_gateway::http::Url;
+use livepeer_gateway::http::io::Connector;
 
 /// One look-out at most.
 #[derive(Default)]
@@ -45,7 +45,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::http::ServiceTrust;
+    use livepeer_gateway::http::ServiceTrust;
 
     #[tokio::test]
     async fn a_try_in_between_does_not_make_it_forget_who_was_gone() {

@@ -13,11 +13,11 @@ use crate::agent::event::Event;
 use crate::agent::pace::Pace;
 use crate::agent::run::Loop;
 use crate::agent::wait::{hold, jitter};
-use crate::fault::chain;
-use crate::job;
-use crate::job::Recovery;
-use crate::media::io::{AccessUnits, Capture, End as CaptureEnd};
-use crate::media::{MediaError, OnCameraLoss, Options, Source, Video};
+use livepeer_gateway::job;
+use livepeer_gateway::job::Recovery;
+use media::io::{AccessUnits, Capture, End as CaptureEnd};
+use media::{MediaError, OnCameraLoss, Options, Source, Video};
+use resilience::fault::chain;
 
 /// A try to open a camera may take so long: Argus takes 3 s, a camera of the network 10 s. Then the watchdog is
 /// not fed any more, for a driver that hangs is left by a restart only.

@@ -20,16 +20,16 @@ use crate::agent::say::Say;
 use crate::agent::wait::{at, began, changed, ended, hold, jitter};
 use crate::agent::work::{Offers, With};
 use crate::agent::{Agent, AgentError, Change, Options};
-use crate::capacity::EVENTS;
-use crate::clock::ClockDoubt;
-use crate::fault::chain;
-use crate::http::Url;
-use crate::job::{self, Loss, Machine, ModelHealth, Outcome, Stage, StartedJob};
-use crate::media::MediaError;
-use crate::media::io::{AccessUnits, Capture};
-use crate::session::Network;
 use crate::status::Status;
-use crate::stop::Stop;
+use livepeer_gateway::clock::ClockDoubt;
+use livepeer_gateway::http::Url;
+use livepeer_gateway::job::{self, Loss, Machine, ModelHealth, Outcome, Stage, StartedJob};
+use livepeer_gateway::session::Network;
+use media::MediaError;
+use media::io::{AccessUnits, Capture};
+use resilience::capacity::EVENTS;
+use resilience::fault::chain;
+use resilience::stop::Stop;
 
 /// How often a job wants a sign of life (protocol.md, section 5).
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);

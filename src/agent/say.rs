@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use crate::trouble::{Line, Trouble};
+use resilience::trouble::{Line, Trouble};
 
 /// A trouble, and its way to the log.
 #[derive(Debug)]

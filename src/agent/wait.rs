@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::agent::Change;
-pub(super) use crate::backoff::jitter;
-use crate::media::io::{Capture, End as CaptureEnd};
-use crate::media::{self, OnCameraLoss};
+use media::io::{Capture, End as CaptureEnd};
+use media::{self, OnCameraLoss};
+pub(super) use resilience::backoff::jitter;
 
 /// How long a job goes on without a camera: the runner shuts a stream after 60 s of silence (field-facts).
 const CAMERA_HOLD: Duration = Duration::from_secs(60);

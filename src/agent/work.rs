@@ -14,16 +14,20 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
-use crate::fault::{Failure, Fault, Scope, chain};
-use crate::http::io::Client;
-use crate::http::{Authority, Url};
-use crate::job::runner::{Api, Known, RunnerJob, RunnerOptions, find_runners, known_runners};
-use crate::job::{JobError, JobOptions, LiveVideoJob, StartedJob};
-use crate::orchestrator::io::Finder;
-use crate::orchestrator::{Capability, DiscoveryList, Endpoints, Mode, Pipeline, Runner, Wanted};
-use crate::price::Price;
-use crate::session::selection::{Offer, Order};
-use crate::session::{Network, OrchestratorSession, SessionError};
+use livepeer_gateway::http::io::Client;
+use livepeer_gateway::http::{Authority, Url};
+use livepeer_gateway::job::runner::{
+    Api, Known, RunnerJob, RunnerOptions, find_runners, known_runners,
+};
+use livepeer_gateway::job::{JobError, JobOptions, LiveVideoJob, StartedJob};
+use livepeer_gateway::orchestrator::io::Finder;
+use livepeer_gateway::orchestrator::{
+    Capability, DiscoveryList, Endpoints, Mode, Pipeline, Runner, Wanted,
+};
+use livepeer_gateway::price::Price;
+use livepeer_gateway::session::selection::{Offer, Order};
+use livepeer_gateway::session::{Network, OrchestratorSession, SessionError};
+use resilience::fault::{Failure, Fault, Scope, chain};
 
 /// What is to be run.
 #[derive(Debug, Clone)]

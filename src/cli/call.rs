@@ -13,17 +13,17 @@ use http::HeaderValue;
 
 use super::Error;
 use super::reach::Reach;
-use crate::capacity::CALL_BODY;
 use crate::config::Config;
-use crate::fault::Fault;
-use crate::job::runner::{
+use livepeer_gateway::job::runner::{
     CallOptions, RunnerError, RunnerOptions, Runners, Single, call_path, find_runners,
 };
-use crate::orchestrator::{Mode, Wanted};
-use crate::session::selection::Order;
-use crate::session::{Network, Policy};
-use crate::stop::Stop;
-use crate::words;
+use livepeer_gateway::orchestrator::{Mode, Wanted};
+use livepeer_gateway::session::selection::Order;
+use livepeer_gateway::session::{Network, Policy};
+use resilience::capacity::CALL_BODY;
+use resilience::fault::Fault;
+use resilience::stop::Stop;
+use resilience::words;
 
 /// Why a call has no whole answer.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ async fn call(
         let (order, mut list) = match listed {
             Ok(listed) => (config.order.unwrap_or_else(|| Order::usual(&listed.way)), listed.list),
             Err(error) => {
-                log::warn!("{}", crate::fault::chain(&error));
+                log::warn!("{}", resilience::fault::chain(&error));
                 continue;
             }
         };

@@ -18,9 +18,9 @@ use std::time::Instant;
 use super::{Error, Settings, logger, output};
 use crate::config::io::load;
 use crate::config::{Kept, Purpose, Resolved};
-use crate::fault::chain;
 use crate::service::{Service, is_service};
-use crate::words;
+use resilience::fault::chain;
+use resilience::words;
 
 /// Characters of the status that say what is wrong with a configuration.
 const REASON: usize = 160;

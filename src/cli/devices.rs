@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::{Error, print};
 use crate::config::Config;
-use crate::media::devices::{CameraFound, Devices, EncoderFound, EncoderVerdict, MicrophoneFound};
-use crate::media::encoder::Kind;
-use crate::media::io;
-use crate::media::modes::Mode;
-use crate::media::{CameraFormat, Video};
+use media::devices::{CameraFound, Devices, EncoderFound, EncoderVerdict, MicrophoneFound};
+use media::encoder::Kind;
+use media::io;
+use media::modes::Mode;
+use media::{CameraFormat, Video};
 
 /// Prints what is found, tried at the size in the configuration.
 pub fn devices(config: &Config, json: bool) -> Result<(), Error> {
@@ -165,8 +165,8 @@ fn mode_json(mode: &Mode) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::MediaError;
-    use crate::media::modes::Rate;
+    use media::MediaError;
+    use media::modes::Rate;
 
     fn mode(format: CameraFormat, raw: &str, width: u32, frames: u32, seconds: u32) -> Mode {
         let rate = Rate { frames, seconds };

@@ -13,10 +13,10 @@ use super::setup::SetupError;
 use super::trust::TrustError;
 use crate::agent::AgentError;
 use crate::config;
-use crate::media::MediaError;
-use crate::orchestrator::io::FindError;
+use livepeer_gateway::orchestrator::io::FindError;
+use media::MediaError;
 #[cfg(feature = "sandbox")]
-use crate::sandbox::StartError;
+use sandbox::StartError;
 
 /// Why a command ended before its end.
 #[derive(Debug)]

@@ -15,13 +15,14 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
 
 use super::{Error, stderr};
-use crate::capacity::LINE_CHARS;
-use crate::fault::chain;
-use crate::words;
+use resilience::capacity::LINE_CHARS;
+use resilience::fault::chain;
+use resilience::words;
 
 /// Characters of a line of the last error: 64 orchestrators, each with its reason.
 const ERROR_CHARS: usize = 32 << 10;
-const OURS: &str = "livepeer_edge";
+/// How the names of this program's crates begin.
+const OURS: &str = "livepeer_";
 
 /// Starts logging. Call it once. `log::set_max_level` changes the level from then on.
 pub fn init(level: LevelFilter) {

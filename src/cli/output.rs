@@ -15,8 +15,8 @@ use bytes::Bytes;
 use super::{Error, Settings};
 use crate::agent::OutputSink;
 use crate::config::{Config, Output as Choice};
-use crate::media::io::{Identity, Output, Target};
-use crate::media::{MediaError, Source};
+use media::io::{Identity, Output, Target};
+use media::{MediaError, Source};
 
 /// How long what is left may take to be written at the end.
 const CLOSE_TIME: Duration = Duration::from_millis(300);

@@ -6,18 +6,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use prost::Message;
 
 use crate::agent::Finding;
 use crate::config::Config;
-use crate::http::WallClock;
-use crate::http::io::{CaFileError, Client, service_client_by};
-use crate::orchestrator::io::Finder;
-use crate::orchestrator::{Capability, Endpoints, Pipeline, TokenError, Wanted};
-use crate::payment::io::{SignerOptions, Signers};
-use crate::payment::{PaymentError, SessionOptions};
-use crate::secret::io::{SecretError, read};
-use crate::session::Payments;
+use livepeer_gateway::http::WallClock;
+use livepeer_gateway::http::io::{CaFileError, Client, service_client_by};
+use livepeer_gateway::orchestrator::io::Finder;
+use livepeer_gateway::orchestrator::{Capability, Endpoints, Pipeline, TokenError, Wanted};
+use livepeer_gateway::payment::io::{SignerOptions, Signers};
+use livepeer_gateway::payment::{PaymentError, SessionOptions};
+use livepeer_gateway::session::Payments;
+use resilience::secret::io::{SecretError, read};
 
 /// Why the network cannot be reached as configured.
 #[derive(Debug)]
@@ -133,5 +132,5 @@ fn asked(config: &Config) -> Option<Bytes> {
     }
     let capability =
         Capability { pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO, model: config.job.model.clone() };
-    Some(capability.request().encode_to_vec().into())
+    Some(capability.encoded())
 }

@@ -30,17 +30,17 @@ use super::reach::Reach;
 use super::{Error, Settings};
 use crate::agent::{Agent, Change, Options, Place, Work};
 use crate::config::{Config, Kept, Purpose, Resolved, io::load};
-use crate::endings::io::Endings;
-use crate::fault::chain;
-use crate::http::WallClock;
-use crate::job::{JobOptions, Recovery};
-use crate::media::MediaError;
-use crate::payment::io::Signers;
 use crate::service::is_service;
-use crate::session::selection::{Pays, Rules};
-use crate::session::{Network, Payments, Policy};
 use crate::status::Status;
-use crate::stop::Stop;
+use livepeer_gateway::endings::io::Endings;
+use livepeer_gateway::http::WallClock;
+use livepeer_gateway::job::{JobOptions, Recovery};
+use livepeer_gateway::payment::io::Signers;
+use livepeer_gateway::session::selection::{Pays, Rules};
+use livepeer_gateway::session::{Network, Payments, Policy};
+use media::MediaError;
+use resilience::fault::chain;
+use resilience::stop::Stop;
 
 /// Runs until `stop`, the end of the input, or until something fails. `settings` say where the configuration at hand
 /// is.

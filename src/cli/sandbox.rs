@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Error;
-use crate::price::Unit;
-use crate::sandbox::{Handle, Options, RunnerOptions, Sandbox, Shot, SignerOptions};
-use crate::stop::Stop;
+use livepeer_gateway::price::Unit;
+use resilience::stop::Stop;
+use sandbox::{Handle, Options, RunnerOptions, Sandbox, Shot, SignerOptions};
 
 /// Wei per pixel of live video.
 const LIVE: u32 = 10;

@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 use super::source::source_keys;
 use super::{Error, Settings, print};
 use crate::config::{self, Layers, Problem, Purpose, resolve, write};
-use crate::media::Video;
-use crate::media::devices::CameraFound;
-use crate::media::io::v4l2_cameras;
+use media::Video;
+use media::devices::CameraFound;
+use media::io::v4l2_cameras;
 
 /// Where the service of the package reads its configuration.
 const DIRECTORY: &str = "/etc/livepeer-edge";
@@ -263,8 +263,8 @@ fn source(camera: &CameraFound) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::modes::{Mode, Rate};
-    use crate::media::{CameraFormat, MediaError};
+    use media::modes::{Mode, Rate};
+    use media::{CameraFormat, MediaError};
 
     fn owned(keys: &[(&str, &str)]) -> Vec<(String, String)> {
         keys.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

@@ -20,7 +20,7 @@ use tokio::select;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Error;
-use crate::stop::Stop;
+use resilience::stop::Stop;
 
 /// Signals that follow the first one within this time belong to it.
 pub const TOGETHER: Duration = Duration::from_millis(500);

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::capacity::LOG_LINES;
+use resilience::capacity::LOG_LINES;
 
 /// How long the end of the program may be held up by what is not written yet.
 const FLUSH_TIME: Duration = Duration::from_millis(200);

@@ -7,8 +7,8 @@ use std::fmt;
 
 use super::{Error, print};
 use crate::config::Config;
-use crate::orchestrator::TrustOptions;
-use crate::orchestrator::io::PinFile;
+use livepeer_gateway::orchestrator::TrustOptions;
+use livepeer_gateway::orchestrator::io::PinFile;
 
 /// Why nothing was shown or forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]

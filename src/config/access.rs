@@ -6,11 +6,11 @@
 
 use super::draft::{Objection, missing};
 use super::problem::Complaint;
-use crate::http::{Scheme, ServiceTrust, Url};
-use crate::job::runner::{Api, Pointer, RunnerOptions, Update};
-use crate::orchestrator::{Endpoints, Headers, TokenError};
-use crate::price::MaxPrice;
-use crate::secret::{Secret, SecretSource};
+use livepeer_gateway::http::{Scheme, ServiceTrust, Url};
+use livepeer_gateway::job::runner::{Api, Pointer, RunnerOptions, Update};
+use livepeer_gateway::orchestrator::{Endpoints, Headers, TokenError};
+use livepeer_gateway::price::MaxPrice;
+use resilience::secret::{Secret, SecretSource};
 
 /// How orchestrators are found, and how they are paid.
 #[derive(Debug, Clone, PartialEq, Default)]

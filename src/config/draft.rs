@@ -12,15 +12,15 @@ use super::access::{Access, DraftRunner};
 use super::options::Output;
 use super::problem::Complaint;
 use super::{Config, Purpose};
-use crate::http::{Authority, Fingerprint, Url};
-use crate::job::{JobOptions, Recovery};
-use crate::media::{
+use livepeer_gateway::http::{Authority, Fingerprint, Url};
+use livepeer_gateway::job::{JobOptions, Recovery};
+use livepeer_gateway::orchestrator::{OnChange, TrustOptions};
+use livepeer_gateway::session::selection::Order;
+use media::{
     self, Audio, AudioCodec, Bitrates, CameraFormat, Encoder, MaxLatency, Microphone, OnCameraLoss,
     Source, Store, Video,
 };
-use crate::orchestrator::{OnChange, TrustOptions};
-use crate::secret::SecretSource;
-use crate::session::selection::Order;
+use resilience::secret::SecretSource;
 
 /// What has been said so far; at the start, the defaults.
 #[derive(Debug)]

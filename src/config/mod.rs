@@ -29,11 +29,10 @@ pub use resolve::{Layers, Resolved, resolve, resolve_all};
 
 use std::path::PathBuf;
 
-use crate::http::Url;
-use crate::job::{JobOptions, Recovery};
-use crate::media;
-use crate::orchestrator::TrustOptions;
-use crate::session::selection::Order;
+use livepeer_gateway::http::Url;
+use livepeer_gateway::job::{JobOptions, Recovery};
+use livepeer_gateway::orchestrator::TrustOptions;
+use livepeer_gateway::session::selection::Order;
 
 /// Everything that a run needs to know, checked.
 #[derive(Debug, Clone, PartialEq)]

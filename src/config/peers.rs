@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::draft::Draft;
-use crate::capacity;
-use crate::http::{Authority, Fingerprint, Scheme, Url};
-use crate::orchestrator::Headers;
-use crate::secret::NoSource;
+use livepeer_gateway::http::{Authority, Fingerprint, Scheme, Url};
+use livepeer_gateway::orchestrator::Headers;
+use resilience::capacity;
+use resilience::secret::NoSource;
 
 /// The port of an orchestrator whose address names none (go-livepeer's default).
 const ORCHESTRATOR_PORT: u16 = 8935;

@@ -5,7 +5,7 @@
 //!
 //! Does not: run it.
 
-use crate::media::{Audio, AudioCodec, Microphone};
+use crate::{Audio, AudioCodec, Microphone};
 
 /// The name of the element with the device.
 pub const MICROPHONE: &str = "edge_microphone";

@@ -8,8 +8,8 @@
 //!
 //! Does not: try; whoever asks brings the trial.
 
-use crate::media::encoder::{Element, Kind};
-use crate::media::verdicts::Verdict;
+use crate::encoder::{Element, Kind};
+use crate::verdicts::Verdict;
 
 /// An encoder that may be chosen.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::media::encoder::{self, ROWS};
+    use crate::encoder::{self, ROWS};
 
     fn candidate(name: &str, known: Option<Verdict>) -> Candidate {
         Candidate { element: Element::new(encoder::row(name).unwrap(), |_| false), known }

@@ -2,9 +2,9 @@
 //!
 //! Does not: look for them.
 
-use crate::media::MediaError;
-use crate::media::encoder::Kind;
-use crate::media::modes::Mode;
+use crate::MediaError;
+use crate::encoder::Kind;
+use crate::modes::Mode;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

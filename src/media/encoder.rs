@@ -6,8 +6,8 @@
 //!
 //! Does not: try them, or choose; `choice` goes down [`ROWS`].
 
-use crate::media::level::level;
-use crate::media::{Speed, Video};
+use crate::level::level;
+use crate::{Speed, Video};
 
 /// How an element is told the bitrate. All of them can be told while frames flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,11 +8,11 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::fault::Fault;
-use crate::media::encoder::ROWS;
-use crate::media::output;
-use crate::media::packages::package;
-use crate::media::store::advice;
+use crate::encoder::ROWS;
+use crate::output;
+use crate::packages::package;
+use crate::store::advice;
+use resilience::fault::Fault;
 
 /// Why there is no media.
 #[derive(Debug, Clone, PartialEq, Eq)]

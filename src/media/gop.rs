@@ -17,7 +17,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::media::sps::{Bits, Shape};
+use crate::sps::{Bits, Shape};
 
 /// The longest distance of keys (field-facts, ai-runner), and a frame of 24/s for the camera's clock.
 pub const LONGEST: Duration = Duration::from_millis(2042);

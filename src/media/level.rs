@@ -5,7 +5,7 @@
 //!
 //! Does not: reckon with reference frames; every level here has room for one, and the encoders use one.
 
-use crate::media::Video;
+use crate::Video;
 
 /// Level, macroblocks per second, macroblocks per picture, kbit/s in the Main profile (H.264, table A-1).
 const LEVELS: &[(&str, u64, u64, u64)] = &[

@@ -19,7 +19,7 @@
 
 use std::cmp::Ordering;
 
-use crate::media::{CameraFormat, Video};
+use crate::{CameraFormat, Video};
 
 /// Raw formats that may come without a converter.
 const RAW: [&str; 3] = ["NV12", "I420", "YUY2"];
@@ -140,7 +140,7 @@ pub fn pick<'a>(modes: &'a [Mode], wanted: CameraFormat, video: &Video) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::Rotate;
+    use crate::Rotate;
 
     /// `h264 1280x720@30`, `mjpeg 640x480@15/2`, `YUY2 640x480@30`.
     fn mode(text: &str) -> Mode {

@@ -8,10 +8,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::media::queue::MAX_LATENCY;
-use crate::media::store::Store;
+use mpegts::AudioCodec;
+
+use crate::queue::MAX_LATENCY;
 use crate::rate::Bounds;
-use crate::secret::SecretSource;
+use crate::store::Store;
+use resilience::secret::SecretSource;
 
 /// Everything that capture needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -145,7 +147,7 @@ impl Source {
 /// What a camera is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CameraFormat {
-    /// H.264 if the camera has it and it may [pass through](crate::media::gop), else MJPEG, else raw video.
+    /// H.264 if the camera has it and it may [pass through](crate::gop), else MJPEG, else raw video.
     #[default]
     Auto,
     /// H.264, passed through.
@@ -180,16 +182,6 @@ pub enum Microphone {
     Pipewire,
     /// A tick each second.
     Test,
-}
-
-/// How audio is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AudioCodec {
-    /// Opus: better at low bitrates, and with less delay.
-    #[default]
-    Opus,
-    /// AAC, for readers that know no Opus.
-    Aac,
 }
 
 /// Shape, rate and length. Ranges are checked where the configuration is read.

@@ -21,9 +21,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::backoff::Backoff;
-use crate::media::ts::{PACKET, SYNC};
-use crate::trouble::{Line, Trouble};
+use mpegts::{PACKET, SYNC};
+use resilience::backoff::Backoff;
+use resilience::trouble::{Line, Trouble};
 
 /// The pause after the first failure.
 pub const FIRST_PAUSE: Duration = Duration::from_millis(500);

@@ -9,9 +9,9 @@
 //!
 //! Does not: run it.
 
-use crate::media::encoder::Element;
-use crate::media::source::{self, Form};
-use crate::media::{Flip, Rotate, Speed, Video};
+use crate::encoder::Element;
+use crate::source::{self, Form};
+use crate::{Flip, Rotate, Speed, Video};
 
 /// The name of the encoder.
 pub const ENCODER: &str = "edge_encoder";
@@ -113,7 +113,7 @@ pub fn trial(video: &Video, element: &Element, speed: Speed) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::encoder;
+    use crate::encoder;
 
     const FINISH: &str = "h264parse name=edge_parser config-interval=-1 \
         ! video/x-h264,stream-format=byte-stream,alignment=au \

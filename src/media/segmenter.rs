@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use crate::media::ts::Ticks;
+use mpegts::Ticks;
 
 /// No segment is shorter (protocol.md, section 2: `LIVE_AI_MIN_SEG_DUR`), save the one before a loss.
 pub const SHORTEST: Duration = Duration::from_secs(1);

@@ -15,8 +15,8 @@
 //!
 //! Does not: ask devices; `io` does, and brings what was [decided](Decided).
 
-use crate::media::modes::Mode;
-use crate::media::{CameraFormat, Flip, Rotate, Source, Video};
+use crate::modes::Mode;
+use crate::{CameraFormat, Flip, Rotate, Source, Video};
 
 /// The name of the element with the path, the device, or the test picture.
 pub const SOURCE: &str = "edge_source";
@@ -219,7 +219,7 @@ pub fn turning(video: &Video) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::modes::Rate;
+    use crate::modes::Rate;
 
     const QUEUE: &str =
         "queue leaky=downstream max-size-buffers=3 max-size-bytes=0 max-size-time=0";

@@ -11,7 +11,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::capacity::STORE_FILES;
+use resilience::capacity::STORE_FILES;
 
 /// The name of the segment under way. It is no [`Stored`] file, and the next one takes its place.
 pub const PART: &str = "input.part";

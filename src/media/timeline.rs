@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::media::ts::Ticks;
+use mpegts::Ticks;
 
 /// Where a channel's time begins: 1 s, so that the clock reference, which leads, is above zero too.
 pub const ORIGIN: Duration = Duration::from_secs(1);

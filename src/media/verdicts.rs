@@ -20,9 +20,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::capacity::ENCODER_VERDICTS;
-use crate::media::Video;
-use crate::words;
+use crate::Video;
+use resilience::capacity::ENCODER_VERDICTS;
+use resilience::words;
 
 /// How long it holds that an encoder failed its first trial.
 pub const AFTER_FIRST_TRIAL: Duration = Duration::from_secs(10 * 60);

@@ -9,9 +9,9 @@
 
 use std::fmt;
 
-use crate::media::ts::{Reader, Report, SYNC, Ticks, Unit};
-use crate::sandbox::Role;
-use crate::sandbox::frames::{Clock, FrameRule};
+use crate::Role;
+use crate::frames::{Clock, FrameRule};
+use mpegts::{Reader, Report, SYNC, Ticks, Unit};
 
 /// Violations that are listed one by one; all are counted.
 const LISTED: usize = 100;
@@ -336,7 +336,7 @@ impl Checker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::ts::{AccessUnit, Muxer};
+    use mpegts::{AccessUnit, Muxer};
 
     const SPS: &[u8] = &[0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1e, 0xd9];
     const PPS: &[u8] = &[0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80];

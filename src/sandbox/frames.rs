@@ -15,7 +15,7 @@
 //!
 //! Does not: decode; it sees frames in the order of decoding.
 
-use crate::media::ts::Ticks;
+use mpegts::Ticks;
 
 /// One wrap, in ticks.
 const WRAP: i64 = 1 << 33;

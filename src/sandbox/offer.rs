@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::orchestrator::proto::{
+use livepeer_gateway::orchestrator::proto::{
     AuthToken, Capabilities, CapabilityConstraints, Constraints, ModelConstraint, OrchestratorInfo,
     OrchestratorRequest,
 };

@@ -6,9 +6,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::http::Fingerprint;
-use crate::media::Video;
-use crate::sandbox::RunnerOptions;
+use crate::RunnerOptions;
+use livepeer_gateway::http::Fingerprint;
+use media::Video;
 
 /// How a sandbox is set up.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
 
-use crate::sandbox::{Endpoint, Role};
+use crate::{Endpoint, Role};
 
 /// Requests that are kept; older ones are forgotten.
 const REQUESTS: usize = 1024;

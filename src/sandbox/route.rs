@@ -2,7 +2,7 @@
 //!
 //! Does not: answer.
 
-use crate::sandbox::script::Endpoint;
+use crate::script::Endpoint;
 
 /// Where trickle channels live, as on go-livepeer.
 pub(crate) const TRICKLE: &str = "/ai/trickle/";

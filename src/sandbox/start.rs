@@ -13,11 +13,11 @@ use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::orchestrator::proto::SegData;
-use crate::sandbox::http1::Answer;
-use crate::sandbox::money::credentials::Unpaid;
-use crate::sandbox::token::{BadToken, Tokens};
-use crate::sandbox::{Role, token};
+use crate::http1::Answer;
+use crate::money::credentials::Unpaid;
+use crate::token::{BadToken, Tokens};
+use crate::{Role, token};
+use livepeer_gateway::orchestrator::proto::SegData;
 
 /// What a gateway asks for. Other keys are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::orchestrator::proto::AuthToken;
+use livepeer_gateway::orchestrator::proto::AuthToken;
 
 /// Makes and checks tokens with a key of its own.
 pub(crate) struct Tokens {

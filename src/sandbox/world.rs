@@ -1,6 +1,6 @@
 //! Everything the parts of a sandbox share: its options, channels, jobs, script, and record.
 //!
-//! One lock, held for a moment and never over a wait. The outside reads through [`crate::sandbox::Handle`].
+//! One lock, held for a moment and never over a wait. The outside reads through [`crate::Handle`].
 //!
 //! Does not: act by itself.
 
@@ -16,20 +16,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 
-use crate::sandbox::check::{Violation, Violations};
-use crate::sandbox::money::{Ledger, Till};
-use crate::sandbox::offer::{NoCapacity, Offer};
-use crate::sandbox::options::SignerOptions;
-use crate::sandbox::pipeline::{Pipeline, Refused};
-use crate::sandbox::record::Record;
-use crate::sandbox::runner::Sessions;
-use crate::sandbox::script::{Role, Script};
-use crate::sandbox::signer::Order;
-use crate::sandbox::start::Job;
-use crate::sandbox::token::Tokens;
-use crate::sandbox::trickle::{Channels, Segment, Shared, TooMany};
-use crate::sandbox::turn::Turns;
-use crate::sandbox::{Options, route, token};
+use crate::check::{Violation, Violations};
+use crate::money::{Ledger, Till};
+use crate::offer::{NoCapacity, Offer};
+use crate::options::SignerOptions;
+use crate::pipeline::{Pipeline, Refused};
+use crate::record::Record;
+use crate::runner::Sessions;
+use crate::script::{Role, Script};
+use crate::signer::Order;
+use crate::start::Job;
+use crate::token::Tokens;
+use crate::trickle::{Channels, Segment, Shared, TooMany};
+use crate::turn::Turns;
+use crate::{Options, route, token};
 
 pub(crate) use money::Terms;
 pub(crate) use sessions::Admission;

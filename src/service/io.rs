@@ -12,9 +12,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
-use crate::capacity::START_MARGIN;
 use crate::service::message::Message;
 use crate::service::{Feed, Watchdog};
+use resilience::capacity::START_MARGIN;
 
 /// Where the service manager listens: a path, or `@` and an abstract name.
 const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";

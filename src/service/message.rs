@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use crate::capacity::STATUS_CHARS;
-use crate::words;
+use resilience::capacity::STATUS_CHARS;
+use resilience::words;
 
 /// What the service manager can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::trickle::io::Counters;
+use livepeer_gateway::trickle::io::Counters;
 
 pub use latency::Latency;
 

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use livepeer_edge::sandbox::{Certificate, Options, Role};
 use rcgen::KeyPair;
 use rustls::pki_types::CertificateDer;
+use sandbox::{Certificate, Options, Role};
 
 use crate::peers::Authority;
 use crate::rig::place::Place;

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use livepeer_edge::sandbox::{Break, Role, Trouble};
+use sandbox::{Break, Role, Trouble};
 
 use crate::rig::place::Place;
 use crate::rig::program::Program;

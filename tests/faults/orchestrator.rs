@@ -5,7 +5,7 @@
 use std::net::TcpListener;
 use std::time::Instant;
 
-use livepeer_edge::sandbox::{Break, InfoTrouble, Role, Trouble};
+use sandbox::{Break, InfoTrouble, Role, Trouble};
 
 use crate::rig::place::Place;
 use crate::rig::program::Program;

@@ -2,7 +2,7 @@
 //!
 //! Does not: go through every attack; `tests/hostile.rs` and its sisters do.
 
-use livepeer_edge::sandbox::{InfoTrouble, Trouble};
+use sandbox::{InfoTrouble, Trouble};
 
 use crate::attack::{Attacker, Begin, bytes, forever};
 use crate::rig::place::Place;

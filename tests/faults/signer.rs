@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use livepeer_edge::sandbox::{
+use sandbox::{
     CallTrouble, Credential, Endpoint, Options, SignerOptions, StartTrouble, Target, Timings,
     Trouble,
 };

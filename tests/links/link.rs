@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use livepeer_edge::sandbox::Options;
+use sandbox::Options;
 
 use crate::rig::place::Place;
 use crate::rig::program::Program;

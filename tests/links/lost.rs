@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use livepeer_edge::sandbox::{Options, Role};
+use sandbox::{Options, Role};
 
 use crate::link::Link;
 use crate::names::{NAME, Names};

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use livepeer_edge::sandbox::{Handle, Options, Sandbox, Target, Trouble};
+use sandbox::{Handle, Options, Sandbox, Target, Trouble};
 
 use super::until;
 

@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use livepeer_edge::http::io::{Alpn, Connector, Stream};
-use livepeer_edge::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
-use livepeer_edge::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
-use livepeer_edge::sandbox::Handle;
+use livepeer_gateway::http::io::{Alpn, Connector, Stream};
+use livepeer_gateway::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
+use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use prost::Message;
+use sandbox::Handle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 

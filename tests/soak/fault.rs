@@ -4,9 +4,7 @@
 
 use std::time::Duration;
 
-use livepeer_edge::sandbox::{
-    Break, CallTrouble, Endpoint, Options, Role, SignerOptions, StartTrouble, Trouble,
-};
+use sandbox::{Break, CallTrouble, Endpoint, Options, Role, SignerOptions, StartTrouble, Trouble};
 
 use crate::rig::camera::Camera;
 use crate::rig::place::Place;

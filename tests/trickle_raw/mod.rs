@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use livepeer_edge::http::io::Connector;
-use livepeer_edge::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge};
-use livepeer_edge::segment::{Piece, Pieces, Place, Seq};
-use livepeer_edge::trickle::io::SegmentSink;
-use livepeer_edge::trickle::{Channel, Purpose};
+use livepeer_gateway::http::io::Connector;
+use livepeer_gateway::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge};
+use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
+use livepeer_gateway::trickle::io::SegmentSink;
+use livepeer_gateway::trickle::{Channel, Purpose};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method};
-use livepeer_edge::http::Url;
-use livepeer_edge::http::io::{Call, Client, Connector};
-use livepeer_edge::segment::{Piece, Pieces, Place, Seq};
-use livepeer_edge::stop::{Stop, Stopper};
-use livepeer_edge::trickle::io::{Counters, Publisher, SegmentSink, Subscriber};
-use livepeer_edge::trickle::{Channel, End, Purpose, TrickleError};
+use livepeer_gateway::http::Url;
+use livepeer_gateway::http::io::{Call, Client, Connector};
+use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
+use livepeer_gateway::trickle::io::{Counters, Publisher, SegmentSink, Subscriber};
+use livepeer_gateway::trickle::{Channel, End, Purpose, TrickleError};
+use resilience::stop::{Stop, Stopper};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;

@@ -19,18 +19,18 @@ use super::reach::ReachError;
 use super::{Error, Settings, print_progress};
 use crate::agent::{Agent, Finding, Options, Work};
 use crate::config::Config;
-use crate::http::io::service_client;
-use crate::http::{ServiceTrust, Url};
-use crate::job::{JobOptions, Recovery};
-use crate::media::io::AccessUnits;
-use crate::orchestrator::{Endpoints, TrustOptions};
-use crate::sandbox::{Options as SandboxOptions, Sandbox};
-use crate::session::Network;
-use crate::session::selection::Rules;
 use crate::status::Status;
-use crate::stop::Stop;
+use livepeer_gateway::http::io::service_client;
+use livepeer_gateway::http::{ServiceTrust, Url};
+use livepeer_gateway::job::{JobOptions, Recovery};
+use livepeer_gateway::orchestrator::{Endpoints, TrustOptions};
+use livepeer_gateway::session::Network;
+use livepeer_gateway::session::selection::Rules;
+use media::io::AccessUnits;
 use probe::{Probe, Seen};
 use report::{Counts, Report};
+use resilience::stop::Stop;
+use sandbox::{Options as SandboxOptions, Sandbox};
 
 /// The model where the configuration names none; the sandbox takes any.
 const MODEL: &str = "echo";

@@ -8,9 +8,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::agent::OutputSink;
-use crate::media::io::AccessUnits;
-use crate::media::ts::{Reader, Report, Ticks};
 use crate::status::Latency;
+use media::io::AccessUnits;
+use mpegts::{Reader, Report, Ticks};
 
 /// What the probe has seen.
 #[derive(Debug, Default)]

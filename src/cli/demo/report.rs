@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::sandbox::Violations;
+use sandbox::Violations;
 
 /// Everything counted so far.
 #[derive(Debug, Clone, Default)]

@@ -18,19 +18,19 @@ use self::rows::{Row, Sought, of_info, of_runners};
 use self::survey::Survey;
 use super::reach::Reach;
 use super::{Error, print};
-use crate::capacity::{CALL_TIME, CANDIDATES, CANDIDATES_AT_ONCE};
 use crate::config::Config;
-use crate::endings::io::Endings;
-use crate::fault::chain;
-use crate::http::Url;
-use crate::http::io::{Client, Connector};
-use crate::job::runner::find_runners;
-use crate::orchestrator::io::{FindError, PinFile, fetch_info};
-use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
-use crate::orchestrator::{Capability, DiscoveryList, Pipeline, Wanted};
-use crate::session::Network;
-use crate::session::selection::{Pays, Rules};
-use crate::stop::Stop;
+use livepeer_gateway::endings::io::Endings;
+use livepeer_gateway::http::Url;
+use livepeer_gateway::http::io::{Client, Connector};
+use livepeer_gateway::job::runner::find_runners;
+use livepeer_gateway::orchestrator::io::{FindError, PinFile, fetch_info};
+use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
+use livepeer_gateway::orchestrator::{Capability, DiscoveryList, Pipeline, Wanted};
+use livepeer_gateway::session::Network;
+use livepeer_gateway::session::selection::{Pays, Rules};
+use resilience::capacity::{CALL_TIME, CANDIDATES, CANDIDATES_AT_ONCE};
+use resilience::fault::chain;
+use resilience::stop::Stop;
 
 /// Prints what is found.
 pub async fn run(config: Config, json: bool, mut stop: Stop) -> Result<(), Error> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::rows::{Offers, Row};
-use crate::price::{Price, eth};
-use crate::words::is_harmful;
+use livepeer_gateway::price::{Price, eth};
+use resilience::words::is_harmful;
 
 const HEAD: [&str; 9] = [
     "ADDRESS",
@@ -121,7 +121,7 @@ fn object(row: &Row) -> Map<String, Value> {
         Offers::Model(model) => put("model", json!(model)),
         Offers::App(app, mode) => {
             put("app", json!(app));
-            put("mode", json!(mode.map(crate::orchestrator::Mode::as_str)));
+            put("mode", json!(mode.map(livepeer_gateway::orchestrator::Mode::as_str)));
         }
     }
     put("price", json!(row.price.as_ref().map(ToString::to_string)));
@@ -141,9 +141,9 @@ fn object(row: &Row) -> Map<String, Value> {
 mod tests {
     use super::*;
     use crate::cli::discover::survey::Certificate;
-    use crate::http::Url;
-    use crate::orchestrator::Mode;
-    use crate::price::Unit;
+    use livepeer_gateway::http::Url;
+    use livepeer_gateway::orchestrator::Mode;
+    use livepeer_gateway::price::Unit;
 
     fn rows() -> Vec<Row> {
         let url = |host: &str| Url::parse_base(host, 8935).unwrap();

@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use super::survey::Certificate;
-use crate::http::Url;
-use crate::orchestrator::proto::{ModelConstraint, OrchestratorInfo, PriceInfo};
-use crate::orchestrator::{Capability, Entry, Mode, Pipeline, Runner};
-use crate::price::{Price, PriceError};
-use crate::session::selection::{Offer, Pays, Rules};
+use livepeer_gateway::http::Url;
+use livepeer_gateway::orchestrator::proto::{ModelConstraint, OrchestratorInfo, PriceInfo};
+use livepeer_gateway::orchestrator::{Capability, Entry, Mode, Pipeline, Runner};
+use livepeer_gateway::price::{Price, PriceError};
+use livepeer_gateway::session::selection::{Offer, Pays, Rules};
 
 /// Something that can be used, or why it cannot.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,7 +157,7 @@ fn against(
     price: &Result<Option<Price>, PriceError>,
     rules: &Rules,
 ) -> Option<String> {
-    use crate::orchestrator::Fit;
+    use livepeer_gateway::orchestrator::Fit;
     let fit = match free {
         Some(0) => Fit::Full,
         free => Fit::Has { warm: true, free },
@@ -169,8 +169,8 @@ fn against(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orchestrator::DiscoveryList;
-    use crate::orchestrator::proto::{Capabilities, CapabilityConstraints, Constraints};
+    use livepeer_gateway::orchestrator::DiscoveryList;
+    use livepeer_gateway::orchestrator::proto::{Capabilities, CapabilityConstraints, Constraints};
 
     fn bare() -> Row {
         Row::bare(&Url::parse_base("o.example", 8935).unwrap(), Certificate::New)

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Scheme, Url};
-use crate::orchestrator::{Judgement, Known, Pins, Trust, TrustOptions};
+use livepeer_gateway::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Scheme, Url};
+use livepeer_gateway::orchestrator::{Judgement, Known, Pins, Trust, TrustOptions};
 
 /// What a certificate is to the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Judge for Survey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orchestrator::{OnChange, Pin};
+    use livepeer_gateway::orchestrator::{OnChange, Pin};
 
     const OLD: Fingerprint = Fingerprint([1; 32]);
     const NEW: Fingerprint = Fingerprint([2; 32]);

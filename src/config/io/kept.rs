@@ -10,7 +10,7 @@
 use super::{FILE_BYTES, state_variables};
 use crate::config::resolve::state_directory;
 use crate::config::{Error, Layers, Purpose, Resolved, resolve_all};
-use crate::state_file::io::StateFile;
+use resilience::state_file::io::StateFile;
 
 /// Its name in that directory.
 const NAME: &str = "last-working.toml";

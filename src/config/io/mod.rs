@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::variables::has_prefix;
 use super::{Complaint, Layers, Problem, Purpose, Resolved, resolve_all};
-use crate::fault::chain;
+use resilience::fault::chain;
 
 pub use kept::Kept;
 

@@ -3,7 +3,7 @@
 //! Does not: look whether the microphone is there.
 
 use super::{Initial, Key, Takes, filled};
-use crate::media::{AudioCodec, Microphone};
+use media::{AudioCodec, Microphone};
 
 pub(super) static KEYS: &[Key] = &[
     Key {

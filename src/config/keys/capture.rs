@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::{Initial, Key, Takes, filled};
 use crate::config::draft::SourceKind;
-use crate::media::{CameraFormat, Flip, MaxLatency, OnCameraLoss, Rotate, Speed};
-use crate::secret::NoSource;
+use media::{CameraFormat, Flip, MaxLatency, OnCameraLoss, Rotate, Speed};
+use resilience::secret::NoSource;
 
 pub(super) static KEYS: &[Key] = &[
     Key {

@@ -5,9 +5,9 @@
 use super::{Initial, Key, Takes, filled};
 use crate::config::draft::TrustKind;
 use crate::config::peers;
-use crate::job::Recovery;
-use crate::orchestrator::OnChange;
-use crate::session::selection::Order;
+use livepeer_gateway::job::Recovery;
+use livepeer_gateway::orchestrator::OnChange;
+use livepeer_gateway::session::selection::Order;
 
 pub(super) static KEYS: &[Key] = &[
     Key {

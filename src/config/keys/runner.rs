@@ -3,7 +3,7 @@
 //! Does not: know any application but the example, whose API is the default.
 
 use super::{Initial, Key, Takes, filled};
-use crate::job::runner::{ApiError, Pointer, path};
+use livepeer_gateway::job::runner::{ApiError, Pointer, path};
 
 const OF_PROFILE: &str = "the profile's";
 

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::capacity::{CAMERA_MODES, CAMERA_TIME};
-use crate::media::io::bounded::within;
-use crate::media::io::diagnosis;
-use crate::media::modes::{Mode, Rate, pick};
-use crate::media::names::{Found, by_preference, find, is_camera};
-use crate::media::{CameraFormat, MediaError, Source, Video};
+use crate::io::bounded::within;
+use crate::io::diagnosis;
+use crate::modes::{Mode, Rate, pick};
+use crate::names::{Found, by_preference, find, is_camera};
+use crate::{CameraFormat, MediaError, Source, Video};
+use resilience::capacity::{CAMERA_MODES, CAMERA_TIME};
 
 /// Where nodes and names of cameras are.
 const DIRECTORIES: [&str; 3] = ["/dev/v4l/by-id", "/dev/v4l/by-path", "/dev"];

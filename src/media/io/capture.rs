@@ -11,24 +11,24 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use tokio::sync::watch;
 
-use crate::capacity::ENCODER_TIME;
-use crate::media::encoder::{Element, KeyRequest};
-use crate::media::io::access_units::{AccessUnits, Counts, Feed, SegmentPieces};
-use crate::media::io::find::{self, Known};
-use crate::media::io::listening::Listening;
-use crate::media::io::negotiated::attach_when_negotiated;
-use crate::media::io::running::{self, End, Ending, Running, Watch};
-use crate::media::io::{diagnosis, encoders, measure, prepare};
-use crate::media::pipeline::{self, ENCODER, SHAPE};
-use crate::media::source::{self, Form};
-use crate::media::stall::{self, Judgement, Limits, Seen, Stall};
-use crate::media::{MediaError, Options, Source, Video};
+use crate::encoder::{Element, KeyRequest};
+use crate::io::access_units::{AccessUnits, Counts, Feed, SegmentPieces};
+use crate::io::find::{self, Known};
+use crate::io::listening::Listening;
+use crate::io::negotiated::attach_when_negotiated;
+use crate::io::running::{self, End, Ending, Running, Watch};
+use crate::io::{diagnosis, encoders, measure, prepare};
+use crate::pipeline::{self, ENCODER, SHAPE};
+use crate::source::{self, Form};
+use crate::stall::{self, Judgement, Limits, Seen, Stall};
+use crate::{MediaError, Options, Source, Video};
+use resilience::capacity::ENCODER_TIME;
 
 /// No timer of ours is so late, unless the process was stopped or the machine slept.
 const OVERSLEPT: Duration = Duration::from_secs(1);
 
 /// A source that is being captured. Dropping it stops it, which blocks for at most
-/// [`PIPELINE_STOP_TIME`](crate::capacity::PIPELINE_STOP_TIME); [`Capture::stop`] does not block.
+/// [`PIPELINE_STOP_TIME`](resilience::capacity::PIPELINE_STOP_TIME); [`Capture::stop`] does not block.
 #[derive(Debug)]
 pub struct Capture {
     feed: Feed,

@@ -10,15 +10,15 @@ use std::thread;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::capacity::CAMERA_TIME;
-use crate::media::devices::{CameraFound, Devices, EncoderFound, EncoderVerdict, MicrophoneFound};
-use crate::media::encoder::{Element, ROWS, Row};
-use crate::media::io::bounded::within;
-use crate::media::io::trial::trial;
-use crate::media::io::{camera, diagnosis, encoders, find};
-use crate::media::modes::{Mode, pick};
-use crate::media::packages::package;
-use crate::media::{CameraFormat, MediaError, Options, Source, Video};
+use crate::devices::{CameraFound, Devices, EncoderFound, EncoderVerdict, MicrophoneFound};
+use crate::encoder::{Element, ROWS, Row};
+use crate::io::bounded::within;
+use crate::io::trial::trial;
+use crate::io::{camera, diagnosis, encoders, find};
+use crate::modes::{Mode, pick};
+use crate::packages::package;
+use crate::{CameraFormat, MediaError, Options, Source, Video};
+use resilience::capacity::CAMERA_TIME;
 
 /// All that this machine has, tried at the size in `options`. Blocks for some seconds, and for a bounded time
 /// where drivers do not answer.

@@ -9,10 +9,10 @@ use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 
-use crate::media::error::presentable;
-use crate::media::io::rtsp::host;
-use crate::media::pipeline::ENCODER;
-use crate::media::{MediaError, Source};
+use crate::error::presentable;
+use crate::io::rtsp::host;
+use crate::pipeline::ENCODER;
+use crate::{MediaError, Source};
 
 /// Errors that the input is to blame for.
 const BROKEN_INPUT: [gst::StreamError; 5] = [

@@ -12,18 +12,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::media::choice::{Candidate, choose};
-use crate::media::encoder::{self, Element, Kind, ROWS, Row, SOFTWARE};
-use crate::media::io::trial::trial;
-use crate::media::verdicts::{Case, Verdict, Verdicts};
-use crate::media::{MediaError, Options};
-use crate::state_file::io::StateFile;
+use crate::choice::{Candidate, choose};
+use crate::encoder::{self, Element, Kind, ROWS, Row, SOFTWARE};
+use crate::io::trial::trial;
+use crate::verdicts::{Case, Verdict, Verdicts};
+use crate::{MediaError, Options};
+use resilience::state_file::io::StateFile;
 
 /// A verdict is a line of some 80 bytes.
 const FILE_BYTES: u64 = 64 << 10;
 
 /// The encoder that `options` name, or the first that works. May block while it tries them, each for at
-/// most [`HARDWARE_TRIAL_TIME`](crate::capacity::HARDWARE_TRIAL_TIME).
+/// most [`HARDWARE_TRIAL_TIME`](resilience::capacity::HARDWARE_TRIAL_TIME).
 pub(super) fn encoder(options: &Options) -> Result<Element, MediaError> {
     if let Some(wanted) = options.encoder.element.as_deref() {
         let row =

@@ -20,15 +20,15 @@ use std::sync::mpsc;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::capacity::CAMERA_TIME;
-use crate::media::gop::{Fitness, Wanted};
-use crate::media::io::measure::{Measured, Measurement, wanted};
-use crate::media::io::running::{self, End, Ending, Running, Watch};
-use crate::media::io::{camera, diagnosis, prepare, rtsp};
-use crate::media::modes::{Mode, pick};
-use crate::media::pipeline::UNITS;
-use crate::media::source::{self, Decided, measured_in};
-use crate::media::{CameraFormat, MediaError, Options, Source, Video};
+use crate::gop::{Fitness, Wanted};
+use crate::io::measure::{Measured, Measurement, wanted};
+use crate::io::running::{self, End, Ending, Running, Watch};
+use crate::io::{camera, diagnosis, prepare, rtsp};
+use crate::modes::{Mode, pick};
+use crate::pipeline::UNITS;
+use crate::source::{self, Decided, measured_in};
+use crate::{CameraFormat, MediaError, Options, Source, Video};
+use resilience::capacity::CAMERA_TIME;
 
 /// A source on this machine.
 pub(super) struct Known {

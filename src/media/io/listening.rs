@@ -23,15 +23,15 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use tokio::sync::Notify;
 
-use crate::backoff::Backoff;
-use crate::capacity::MICROPHONE_TIME;
-use crate::fault::Fault;
-use crate::media::io::access_units::AccessUnits;
-use crate::media::io::bounded::within;
-use crate::media::io::microphone::{Hearing, clock};
-use crate::media::io::running::{End, Ending};
-use crate::media::stall::Judgement;
-use crate::media::{Audio, MediaError};
+use crate::io::access_units::AccessUnits;
+use crate::io::bounded::within;
+use crate::io::microphone::{Hearing, clock};
+use crate::io::running::{End, Ending};
+use crate::stall::Judgement;
+use crate::{Audio, MediaError};
+use resilience::backoff::Backoff;
+use resilience::capacity::MICROPHONE_TIME;
+use resilience::fault::Fault;
 
 /// A microphone that is plugged in again needs about a second to be there.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

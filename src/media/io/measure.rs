@@ -15,13 +15,13 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use heapless::Deque;
 
-use crate::capacity::{CAMERA_TIME, CAMERAS_MEASURED};
-use crate::media::gop::{Fitness, Gop, Unit, Wanted, Watch, has_b_slices};
-use crate::media::io::running::{self, End, Ending, Running};
-use crate::media::pipeline::{PARSER, UNITS};
-use crate::media::sps::Shape;
-use crate::media::ts::nal;
-use crate::media::{MediaError, Options, Source};
+use crate::gop::{Fitness, Gop, Unit, Wanted, Watch, has_b_slices};
+use crate::io::running::{self, End, Ending, Running};
+use crate::pipeline::{PARSER, UNITS};
+use crate::sps::Shape;
+use crate::{MediaError, Options, Source};
+use mpegts::nal;
+use resilience::capacity::{CAMERA_TIME, CAMERAS_MEASURED};
 
 /// How long a measurement holds.
 const HOLDS: Duration = Duration::from_secs(3600);

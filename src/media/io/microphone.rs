@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::media::audio::{AAC_ENCODERS, FRAMES, MICROPHONE, describe, source};
-use crate::media::io::access_units::AccessUnits;
-use crate::media::io::running::{self, End, Ending, Running, Watch};
-use crate::media::stall::{Judgement, Limits, Seen};
-use crate::media::{Audio, AudioCodec, MediaError, Source};
+use crate::audio::{AAC_ENCODERS, FRAMES, MICROPHONE, describe, source};
+use crate::io::access_units::AccessUnits;
+use crate::io::running::{self, End, Ending, Running, Watch};
+use crate::stall::{Judgement, Limits, Seen};
+use crate::{Audio, AudioCodec, MediaError, Source};
 
 /// Frames of audio last 20 ms.
 const RATE: u32 = 50;

@@ -5,13 +5,13 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::media::encoder::{Element, KeyRequest};
-use crate::media::io::access_units::Feed;
-use crate::media::io::diagnosis;
-use crate::media::io::measure;
-use crate::media::io::running::{End, Ending};
-use crate::media::source::{Form, TAIL};
-use crate::media::{MediaError, Options, Source, pipeline};
+use crate::encoder::{Element, KeyRequest};
+use crate::io::access_units::Feed;
+use crate::io::diagnosis;
+use crate::io::measure;
+use crate::io::running::{End, Ending};
+use crate::source::{Form, TAIL};
+use crate::{MediaError, Options, Source, pipeline};
 
 /// Builds the rest of the pipeline when the fragment's caps are known.
 pub(super) fn attach_when_negotiated(

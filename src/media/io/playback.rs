@@ -5,7 +5,7 @@
 //! with a later segment.
 //!
 //! Does not: decode or show video; a player reads the transport stream. When to open again is decided in
-//! [`output`](crate::media::output).
+//! [`output`](crate::output).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,10 +17,10 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::target::{Opened, Target};
-use crate::capacity::OUTPUT_CHUNKS;
-use crate::media::MediaError;
-use crate::media::output::{Lifecycle, Step, WholePackets};
-use crate::trouble::{Line, Trouble};
+use crate::MediaError;
+use crate::output::{Lifecycle, Step, WholePackets};
+use resilience::capacity::OUTPUT_CHUNKS;
+use resilience::trouble::{Line, Trouble};
 
 /// An output that is being written.
 #[derive(Debug)]

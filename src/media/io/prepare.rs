@@ -9,10 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::media::burn::{self, Picture};
-use crate::media::io::rtsp;
-use crate::media::source::{DECODE, PACED, SOURCE};
-use crate::media::{MediaError, Source};
+use crate::burn::{self, Picture};
+use crate::io::rtsp;
+use crate::source::{DECODE, PACED, SOURCE};
+use crate::{MediaError, Source};
 
 /// Sets what is no part of the description, and links what appears only when data flow.
 pub(super) fn prepare(pipeline: &gst::Pipeline, source: &Source) -> Result<(), MediaError> {

@@ -6,15 +6,15 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::media::gop::{Fitness, Wanted};
-use crate::media::io::measure::{Measured, Measurement, wanted};
-use crate::media::pipeline::UNITS;
-use crate::media::source::{Decided, RECEIVED, SOURCE, measured};
-use crate::media::{CameraFormat, MediaError, Options, Source};
-use crate::secret;
+use crate::gop::{Fitness, Wanted};
+use crate::io::measure::{Measured, Measurement, wanted};
+use crate::pipeline::UNITS;
+use crate::source::{Decided, RECEIVED, SOURCE, measured};
+use crate::{CameraFormat, MediaError, Options, Source};
+use resilience::secret;
 
 /// Whether the camera's H.264 passes through. Listens to it for at most
-/// [`CAMERA_TIME`](crate::capacity::CAMERA_TIME) if nobody said.
+/// [`CAMERA_TIME`](resilience::capacity::CAMERA_TIME) if nobody said.
 pub(super) fn decide(options: &Options) -> Result<Decided, MediaError> {
     let source = &options.source;
     let Source::Rtsp { url, format, .. } = source else { return Ok(Decided::Nothing) };

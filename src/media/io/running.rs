@@ -19,10 +19,10 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use tokio::sync::{oneshot, watch};
 
-use crate::capacity::{CAMERA_TIME, PIPELINE_STOP_TIME};
-use crate::media::io::bounded::within;
-use crate::media::io::diagnosis;
-use crate::media::{MediaError, Source};
+use crate::io::bounded::within;
+use crate::io::diagnosis;
+use crate::{MediaError, Source};
+use resilience::capacity::{CAMERA_TIME, PIPELINE_STOP_TIME};
 
 /// How a pipeline ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,12 +11,12 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::backoff::Backoff;
-use crate::capacity::{SEGMENT_BODY, STORE_FILES};
-use crate::media::MediaError;
-use crate::media::store::{PART, Ring, Store, Stored, digits};
-use crate::media::ts::Ticks;
-use crate::trouble::{Line, Trouble};
+use crate::MediaError;
+use crate::store::{PART, Ring, Store, Stored, digits};
+use mpegts::Ticks;
+use resilience::backoff::Backoff;
+use resilience::capacity::{SEGMENT_BODY, STORE_FILES};
+use resilience::trouble::{Line, Trouble};
 
 /// The pauses after a failure: a disk that is full or gone mostly stays so.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use crate::media::MediaError;
-use crate::media::ts::{PACKET, SYNC};
+use crate::MediaError;
+use mpegts::{PACKET, SYNC};
 
 /// How often a full pipe is tried again: it has room for a third of a second at 2 Mbit/s.
 const TURN: Duration = Duration::from_millis(5);

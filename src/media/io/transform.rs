@@ -7,13 +7,13 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
-use crate::capacity::ACCESS_UNIT_BYTES;
-use crate::media::io::access_units::{AccessUnits, Feed, SegmentPieces};
-use crate::media::io::running::{self, End, Ending, Running};
-use crate::media::io::{capture, diagnosis, encoders};
-use crate::media::pipeline::INPUT;
-use crate::media::ts::{Reader, Report};
-use crate::media::{MediaError, Options, Source, pipeline};
+use crate::io::access_units::{AccessUnits, Feed, SegmentPieces};
+use crate::io::running::{self, End, Ending, Running};
+use crate::io::{capture, diagnosis, encoders};
+use crate::pipeline::INPUT;
+use crate::{MediaError, Options, Source, pipeline};
+use mpegts::{Reader, Report};
+use resilience::capacity::ACCESS_UNIT_BYTES;
 
 /// A stream that is being changed.
 #[derive(Debug)]

@@ -13,12 +13,12 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::capacity::{HARDWARE_TRIAL_TIME, PIPELINE_STOP_TIME, SOFTWARE_TRIAL_TIME};
-use crate::media::encoder::{Element, Kind};
-use crate::media::io::bounded::within;
-use crate::media::io::running::{self, End, Ending, Running, Watch};
-use crate::media::pipeline::{self, TRIAL_FRAMES, UNITS};
-use crate::media::{MediaError, Source, Speed, Video};
+use crate::encoder::{Element, Kind};
+use crate::io::bounded::within;
+use crate::io::running::{self, End, Ending, Running, Watch};
+use crate::pipeline::{self, TRIAL_FRAMES, UNITS};
+use crate::{MediaError, Source, Speed, Video};
+use resilience::capacity::{HARDWARE_TRIAL_TIME, PIPELINE_STOP_TIME, SOFTWARE_TRIAL_TIME};
 
 /// Blocks for at most the time of its kind, and as long again while the driver is opened. The error says what is
 /// wrong with the encoder.

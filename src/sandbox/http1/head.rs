@@ -4,7 +4,7 @@
 //!
 //! Does not: decode percent signs; no path of the network has any.
 
-use crate::sandbox::http1::Body;
+use crate::http1::Body;
 
 /// The longest request head.
 pub(crate) const HEAD: usize = 32 << 10;

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::sandbox::http1::{Answer, Body, Head};
+use crate::http1::{Answer, Body, Head};
 
 /// Bytes read from a connection at once.
 const READ: usize = 64 << 10;

@@ -10,18 +10,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
-use crate::capacity::EVENT_BODY;
-use crate::media;
-use crate::media::ts::Ticks;
-use crate::sandbox::Role;
-use crate::sandbox::check::Violation;
-use crate::sandbox::echo::{self, Control, Effect, Rate, Status};
-use crate::sandbox::io::video::{self, Video};
-use crate::sandbox::pipeline::Refused;
-use crate::sandbox::record::Newest;
-use crate::sandbox::start::Job;
-use crate::sandbox::trickle::{End, Index, Readable, Segment, Shared};
-use crate::sandbox::world::{Launch, World};
+use crate::Role;
+use crate::check::Violation;
+use crate::echo::{self, Control, Effect, Rate, Status};
+use crate::io::video::{self, Video};
+use crate::pipeline::Refused;
+use crate::record::Newest;
+use crate::start::Job;
+use crate::trickle::{End, Index, Readable, Segment, Shared};
+use crate::world::{Launch, World};
+use mpegts::Ticks;
+use resilience::capacity::EVENT_BODY;
 
 /// What the parts of an app share.
 #[derive(Debug, Default)]

@@ -7,13 +7,13 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use crate::capacity::JSON_BODY;
-use crate::sandbox::http1::io::{Wire, WireError};
-use crate::sandbox::http1::{Answer, Head};
-use crate::sandbox::record::{Request, Target};
-use crate::sandbox::script::{CallTrouble, Endpoint};
-use crate::sandbox::trickle::io::After;
-use crate::sandbox::world::World;
+use crate::http1::io::{Wire, WireError};
+use crate::http1::{Answer, Head};
+use crate::record::{Request, Target};
+use crate::script::{CallTrouble, Endpoint};
+use crate::trickle::io::After;
+use crate::world::World;
+use resilience::capacity::JSON_BODY;
 
 /// Takes in the body of a call and records it. `None` if it is too long; it is answered then.
 pub(crate) async fn receive<S>(

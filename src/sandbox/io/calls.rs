@@ -5,15 +5,15 @@
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::price::Unit;
-use crate::sandbox::http1::io::{Wire, WireError};
-use crate::sandbox::http1::{Answer, Head};
-use crate::sandbox::io::call::{json, receive, respond};
-use crate::sandbox::io::{runner, scope};
-use crate::sandbox::money::credentials::Unpaid;
-use crate::sandbox::route::Call;
-use crate::sandbox::trickle::io::After;
-use crate::sandbox::world::World;
+use crate::http1::io::{Wire, WireError};
+use crate::http1::{Answer, Head};
+use crate::io::call::{json, receive, respond};
+use crate::io::{runner, scope};
+use crate::money::credentials::Unpaid;
+use crate::route::Call;
+use crate::trickle::io::After;
+use crate::world::World;
+use livepeer_gateway::price::Unit;
 
 /// What comes of a call: an answer, or a refusal that is booked.
 pub(super) type Outcome = Result<Answer, Unpaid>;

@@ -11,8 +11,8 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::http::Fingerprint;
-use crate::sandbox::Certificate;
+use crate::Certificate;
+use livepeer_gateway::http::Fingerprint;
 
 /// The TLS setting of now.
 pub(super) struct Tls {

@@ -16,12 +16,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::capacity::GRPC_MESSAGE;
-use crate::orchestrator::proto::OrchestratorRequest;
-use crate::sandbox::offer::NoCapacity;
-use crate::sandbox::record::{Request, Target};
-use crate::sandbox::script::{InfoTrouble, Trouble};
-use crate::sandbox::world::{Terms, World};
+use crate::offer::NoCapacity;
+use crate::record::{Request, Target};
+use crate::script::{InfoTrouble, Trouble};
+use crate::world::{Terms, World};
+use livepeer_gateway::orchestrator::proto::OrchestratorRequest;
+use resilience::capacity::GRPC_MESSAGE;
 
 const METHOD: &str = "/net.Orchestrator/GetOrchestrator";
 /// Calls at a time on one connection.

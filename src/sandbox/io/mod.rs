@@ -24,11 +24,11 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::http::Fingerprint;
-use crate::sandbox::io::certificate::Tls;
-use crate::sandbox::world::World;
-use crate::sandbox::{Counters, Credential, Ledger, Options, Record, Role, Trouble, Violations};
-use crate::stop::{Stop, Stopper};
+use crate::io::certificate::Tls;
+use crate::world::World;
+use crate::{Counters, Credential, Ledger, Options, Record, Role, Trouble, Violations};
+use livepeer_gateway::http::Fingerprint;
+use resilience::stop::{Stop, Stopper};
 
 /// The longest wait for the thread to end.
 const STOP: Duration = Duration::from_secs(2);

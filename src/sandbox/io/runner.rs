@@ -11,17 +11,17 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use crate::sandbox::echo;
-use crate::sandbox::http1::io::{Wire, WireError};
-use crate::sandbox::http1::{Answer, Head};
-use crate::sandbox::io::call::json as body;
-use crate::sandbox::io::calls::{Outcome, told};
-use crate::sandbox::money::credentials::Unpaid;
-use crate::sandbox::runner::{Shot, answers};
-use crate::sandbox::script::Role;
-use crate::sandbox::start::{self, Job};
-use crate::sandbox::trickle::io::After;
-use crate::sandbox::world::{Admission, World};
+use crate::echo;
+use crate::http1::io::{Wire, WireError};
+use crate::http1::{Answer, Head};
+use crate::io::call::json as body;
+use crate::io::calls::{Outcome, told};
+use crate::money::credentials::Unpaid;
+use crate::runner::{Shot, answers};
+use crate::script::Role;
+use crate::start::{self, Job};
+use crate::trickle::io::After;
+use crate::world::{Admission, World};
 
 /// Events that a single-shot runner still has to send.
 pub(super) struct Shots {

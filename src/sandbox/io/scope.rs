@@ -7,13 +7,13 @@
 
 use serde_json::json;
 
-use crate::price::Unit;
-use crate::sandbox::http1::Head;
-use crate::sandbox::io::calls::{Outcome, told};
-use crate::sandbox::money::credentials::Unpaid;
-use crate::sandbox::script::Role;
-use crate::sandbox::start::{self, Job};
-use crate::sandbox::world::{Admission, World};
+use crate::http1::Head;
+use crate::io::calls::{Outcome, told};
+use crate::money::credentials::Unpaid;
+use crate::script::Role;
+use crate::start::{self, Job};
+use crate::world::{Admission, World};
+use livepeer_gateway::price::Unit;
 
 /// `POST /scope`.
 pub(super) fn start(world: &World, head: &Head, body: &[u8]) -> Outcome {

@@ -16,18 +16,18 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
-use crate::capacity::CONNECT_TIME;
-use crate::sandbox::http1::io::{Wire, WireError};
-use crate::sandbox::http1::{Answer, Head};
-use crate::sandbox::io::certificate::Tls;
-use crate::sandbox::io::{app, calls, grpc, start};
-use crate::sandbox::record::{Request, Target};
-use crate::sandbox::route::Route;
-use crate::sandbox::script::Role;
-use crate::sandbox::signer::io as signer;
-use crate::sandbox::trickle::io::{self as trickle, After};
-use crate::sandbox::world::{Launch, World};
-use crate::stop::Stop;
+use crate::http1::io::{Wire, WireError};
+use crate::http1::{Answer, Head};
+use crate::io::certificate::Tls;
+use crate::io::{app, calls, grpc, start};
+use crate::record::{Request, Target};
+use crate::route::Route;
+use crate::script::Role;
+use crate::signer::io as signer;
+use crate::trickle::io::{self as trickle, After};
+use crate::world::{Launch, World};
+use resilience::capacity::CONNECT_TIME;
+use resilience::stop::Stop;
 
 /// Connections at a time.
 const CONNECTIONS: usize = 512;

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use crate::capacity::JSON_BODY;
-use crate::orchestrator::proto::PriceInfo;
-use crate::price::Unit;
-use crate::sandbox::http1::io::{Wire, WireError};
-use crate::sandbox::http1::{Answer, Head};
-use crate::sandbox::script::{Endpoint, Role, StartTrouble, Trouble};
-use crate::sandbox::start::{self, Job, Refusal};
-use crate::sandbox::trickle::io::After;
-use crate::sandbox::world::World;
+use crate::http1::io::{Wire, WireError};
+use crate::http1::{Answer, Head};
+use crate::script::{Endpoint, Role, StartTrouble, Trouble};
+use crate::start::{self, Job, Refusal};
+use crate::trickle::io::After;
+use crate::world::World;
+use livepeer_gateway::orchestrator::proto::PriceInfo;
+use livepeer_gateway::price::Unit;
+use resilience::capacity::JSON_BODY;
 
 /// How often it is looked whether the runner is free: the time alone may make it so.
 const TURN_EVERY: Duration = Duration::from_millis(50);

@@ -21,16 +21,15 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::capacity::SEGMENT_BODY;
-use crate::media;
-use crate::media::io::{End as PipelineEnd, SegmentPieces, Transform};
-use crate::media::ts::Joiner;
-use crate::sandbox::check::{Checker, Violation};
-use crate::sandbox::echo::Effect;
-use crate::sandbox::io::app::{App, follow};
-use crate::sandbox::script::Role;
-use crate::sandbox::trickle::{End, Index, Segment, Shared};
-use crate::segment::{Piece, Pieces, Place};
+use crate::check::{Checker, Violation};
+use crate::echo::Effect;
+use crate::io::app::{App, follow};
+use crate::script::Role;
+use crate::trickle::{End, Index, Segment, Shared};
+use media::io::{End as PipelineEnd, SegmentPieces, Transform};
+use media::{Piece, Place};
+use mpegts::Joiner;
+use resilience::capacity::SEGMENT_BODY;
 
 /// How long an effect may take to give out what is in it.
 const DRAIN: Duration = Duration::from_secs(1);

@@ -12,10 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use prost::Message;
 
-use crate::orchestrator::proto::{AuthToken, SegData};
-use crate::sandbox::money::key::{self, Matter};
-use crate::sandbox::money::wire::Payment;
-use crate::sandbox::token::{BadToken, Tokens};
+use crate::money::key::{self, Matter};
+use crate::money::wire::Payment;
+use crate::token::{BadToken, Tokens};
+use livepeer_gateway::orchestrator::proto::{AuthToken, SegData};
 
 /// Why a call is refused: a status and a reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub(crate) fn content(segment: &SegData) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::money::key::PAYER;
+    use crate::money::key::PAYER;
 
     const NOW: Duration = Duration::from_secs(1_800_000_000);
     const HOUR: Duration = Duration::from_secs(3600);

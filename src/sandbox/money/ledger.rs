@@ -7,10 +7,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::orchestrator::proto::PriceInfo;
-use crate::price::Unit;
-use crate::sandbox::Endpoint;
-use crate::sandbox::money::Rate;
+use crate::Endpoint;
+use crate::money::Rate;
+use livepeer_gateway::orchestrator::proto::PriceInfo;
+use livepeer_gateway::price::Unit;
 
 /// Accounts that are kept.
 const ACCOUNTS: usize = 128;

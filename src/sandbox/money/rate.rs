@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use crate::orchestrator::proto::PriceInfo;
-use crate::price::Unit;
+use livepeer_gateway::orchestrator::proto::PriceInfo;
+use livepeer_gateway::price::Unit;
 
 const PIXELS_PER_SECOND: u128 = 1280 * 720 * 30;
 const NANOS: u128 = 1_000_000_000;

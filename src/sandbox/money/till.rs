@@ -8,9 +8,9 @@ use bytes::Bytes;
 use prost::Message;
 use ring::hmac;
 
-use crate::orchestrator::proto::PriceInfo;
-use crate::sandbox::money::key::ORCHESTRATOR;
-use crate::sandbox::money::wire::{Payment, TicketParams};
+use crate::money::key::ORCHESTRATOR;
+use crate::money::wire::{Payment, TicketParams};
+use livepeer_gateway::orchestrator::proto::PriceInfo;
 
 /// Makes and checks ticket parameters with a key of its own.
 pub(crate) struct Till {
@@ -86,8 +86,8 @@ fn content(params: &TicketParams, sender: &[u8], price: &PriceInfo) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::money::key::{PAYER, payer};
-    use crate::sandbox::money::wire::Ticket;
+    use crate::money::key::{PAYER, payer};
+    use crate::money::wire::Ticket;
 
     const NOW: Duration = Duration::from_secs(1_800_000_000);
 

@@ -11,8 +11,8 @@
 use bytes::Bytes;
 use prost::Message;
 
-use crate::orchestrator::proto::PriceInfo;
-use crate::sandbox::money::key::{self, Matter, ORCHESTRATOR, SIGNATURE};
+use crate::money::key::{self, Matter, ORCHESTRATOR, SIGNATURE};
+use livepeer_gateway::orchestrator::proto::PriceInfo;
 
 /// Field 2047, a length-delimited one: its key and its length, both varints.
 const SEAL: [u8; 3] = [0xfa, 0x7f, SIGNATURE as u8];
@@ -114,7 +114,7 @@ pub(crate) fn check_seal(info: &[u8]) -> Result<(), Changed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orchestrator::proto::OrchestratorInfo;
+    use livepeer_gateway::orchestrator::proto::OrchestratorInfo;
 
     #[test]
     fn a_seal_survives_forwarding_but_no_encoding() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::runner::RunnerOptions;
+use crate::runner::RunnerOptions;
 
 /// A runner's path.
 pub(crate) fn path(runner: usize) -> String {
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_list_says_all_there_is_to_know() {
         let runner = RunnerOptions {
-            price: Some((crate::price::Unit::Seconds, 7)),
+            price: Some((livepeer_gateway::price::Unit::Seconds, 7)),
             capacity: 3,
             gpu: Some("T4".to_owned()),
             ..RunnerOptions::default()

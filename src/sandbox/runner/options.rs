@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use crate::orchestrator::proto::PriceInfo;
-use crate::price::Unit;
+use livepeer_gateway::orchestrator::proto::PriceInfo;
+use livepeer_gateway::price::Unit;
 
 /// A runner.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! Does not: ask for payment.
 
-use crate::sandbox::runner::RunnerOptions;
+use crate::runner::RunnerOptions;
 
 /// Why there is no session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

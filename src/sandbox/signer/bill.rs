@@ -14,12 +14,12 @@
 
 use std::time::Duration;
 
-use crate::orchestrator::proto::PriceInfo;
-use crate::price::{Price, Unit};
-use crate::sandbox::money::{fee, pixels};
-use crate::sandbox::signer::Refusal;
-use crate::sandbox::signer::request::{Kind, Wanted};
-use crate::sandbox::signer::state::State;
+use crate::money::{fee, pixels};
+use crate::signer::Refusal;
+use crate::signer::request::{Kind, Wanted};
+use crate::signer::state::State;
+use livepeer_gateway::orchestrator::proto::PriceInfo;
+use livepeer_gateway::price::{Price, Unit};
 
 const PRELOAD_LV2V: Duration = Duration::from_secs(60);
 const PRELOAD_LIVE: Duration = Duration::from_secs(10);

@@ -4,8 +4,8 @@
 //!
 //! Does not: read other headers.
 
-use crate::sandbox::options::SignerOptions;
-use crate::sandbox::signer::Refusal;
+use crate::options::SignerOptions;
+use crate::signer::Refusal;
 
 /// Who the value of the wanted header belongs to; empty where none is wanted.
 pub(crate) fn identity(options: &SignerOptions, value: Option<&str>) -> Result<String, Refusal> {
@@ -23,7 +23,7 @@ pub(crate) fn identity(options: &SignerOptions, value: Option<&str>) -> Result<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::Credential;
+    use crate::Credential;
 
     #[test]
     fn known_credentials_are_let_in() {

@@ -4,15 +4,15 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::sandbox::check::Violation;
-use crate::sandbox::http1::io::{Wire, WireError};
-use crate::sandbox::http1::{Answer, Head};
-use crate::sandbox::io::call::{json, reason, receive, respond};
-use crate::sandbox::script::Endpoint;
-use crate::sandbox::signer::{self, Caller, Disorder, Refusal};
-use crate::sandbox::token;
-use crate::sandbox::trickle::io::After;
-use crate::sandbox::world::World;
+use crate::check::Violation;
+use crate::http1::io::{Wire, WireError};
+use crate::http1::{Answer, Head};
+use crate::io::call::{json, reason, receive, respond};
+use crate::script::Endpoint;
+use crate::signer::{self, Caller, Disorder, Refusal};
+use crate::token;
+use crate::trickle::io::After;
+use crate::world::World;
 
 /// Answers one request.
 pub(crate) async fn request<S>(

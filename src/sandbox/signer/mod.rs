@@ -36,10 +36,10 @@ use bytes::Bytes;
 use prost::Message;
 use serde_json::{Value, json};
 
-use crate::orchestrator::proto::SegData;
-use crate::sandbox::money::credentials::content;
-use crate::sandbox::money::key::{self, Matter};
-use crate::sandbox::money::wire::Payment;
+use crate::money::credentials::content;
+use crate::money::key::{self, Matter};
+use crate::money::wire::Payment;
+use livepeer_gateway::orchestrator::proto::SegData;
 
 pub(crate) use credential::identity;
 pub(crate) use order::{Disorder, Order};

@@ -8,10 +8,10 @@ use prost::Message;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::orchestrator::proto::{AuthToken, Capabilities, OrchestratorInfo, PriceInfo};
-use crate::price::{Price, Unit};
-use crate::sandbox::money::wire::{TicketParams, check_seal};
-use crate::sandbox::signer::Refusal;
+use crate::money::wire::{TicketParams, check_seal};
+use crate::signer::Refusal;
+use livepeer_gateway::orchestrator::proto::{AuthToken, Capabilities, OrchestratorInfo, PriceInfo};
+use livepeer_gateway::price::{Price, Unit};
 
 /// The most pixels of a request: more than a day of live video.
 const PIXELS: i64 = 1 << 42;

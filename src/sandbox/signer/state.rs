@@ -9,12 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::orchestrator::proto::PriceInfo;
-use crate::sandbox::money::key::{self, Matter};
-use crate::sandbox::money::wire::Payment;
-use crate::sandbox::signer::Refusal;
-use crate::sandbox::signer::bill::Bill;
-use crate::sandbox::signer::request::{SignedState, Wanted};
+use crate::money::key::{self, Matter};
+use crate::money::wire::Payment;
+use crate::signer::Refusal;
+use crate::signer::bill::Bill;
+use crate::signer::request::{SignedState, Wanted};
+use livepeer_gateway::orchestrator::proto::PriceInfo;
 
 /// The account of a session, between two payments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

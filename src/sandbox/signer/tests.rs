@@ -3,10 +3,10 @@
 //! Does not: use sockets.
 
 use super::*;
-use crate::orchestrator::proto::{AuthToken, OrchestratorInfo, PriceInfo};
-use crate::sandbox::money::Till;
-use crate::sandbox::money::key::{ORCHESTRATOR, PAYER};
-use crate::sandbox::money::wire::seal;
+use crate::money::Till;
+use crate::money::key::{ORCHESTRATOR, PAYER};
+use crate::money::wire::seal;
+use livepeer_gateway::orchestrator::proto::{AuthToken, OrchestratorInfo, PriceInfo};
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 /// Two wei a second, a ticket for 5 s.

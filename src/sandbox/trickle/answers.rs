@@ -2,7 +2,7 @@
 //!
 //! Does not: decide which one it is.
 
-use crate::sandbox::http1::Answer;
+use crate::http1::Answer;
 
 /// Nothing to say.
 pub(super) fn done() -> Answer {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::sandbox::trickle::Channel;
+use crate::trickle::Channel;
 
 /// The most channels of a sandbox: four for each job, and some for tests.
 const CHANNELS: usize = 256;

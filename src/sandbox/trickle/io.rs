@@ -9,12 +9,12 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use crate::capacity::SEGMENT_BODY;
-use crate::sandbox::http1::io::{Wire, WireError};
-use crate::sandbox::http1::{Answer, Head};
-use crate::sandbox::script::{Break, Role};
-use crate::sandbox::trickle::{Index, Readable, Segment, Shared, TooMany, answers};
-use crate::sandbox::world::World;
+use crate::http1::io::{Wire, WireError};
+use crate::http1::{Answer, Head};
+use crate::script::{Break, Role};
+use crate::trickle::{Index, Readable, Segment, Shared, TooMany, answers};
+use crate::world::World;
+use resilience::capacity::SEGMENT_BODY;
 
 /// What becomes of the connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::runner::answers::listed;
-use crate::sandbox::world::World;
+use crate::runner::answers::listed;
+use crate::world::World;
 
 /// Before the model of a capability.
 const PIPELINE: &str = "live-video-to-video/";

@@ -7,16 +7,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use prost::Message;
 
-use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest, PaymentResult, PriceInfo};
-use crate::price::Unit;
-use crate::sandbox::http1::Head;
-use crate::sandbox::money::credentials::{self, Credentials, Unpaid};
-use crate::sandbox::money::key::{self, Matter, ORCHESTRATOR};
-use crate::sandbox::money::{Rate, Till, wire};
-use crate::sandbox::offer::NoCapacity;
-use crate::sandbox::script::Role;
-use crate::sandbox::token;
-use crate::sandbox::world::World;
+use crate::http1::Head;
+use crate::money::credentials::{self, Credentials, Unpaid};
+use crate::money::key::{self, Matter, ORCHESTRATOR};
+use crate::money::{Rate, Till, wire};
+use crate::offer::NoCapacity;
+use crate::script::Role;
+use crate::token;
+use crate::world::World;
+use livepeer_gateway::orchestrator::proto::{
+    OrchestratorInfo, OrchestratorRequest, PaymentResult, PriceInfo,
+};
+use livepeer_gateway::price::Unit;
 
 /// What goes into an info besides the offer.
 #[derive(Debug, Clone)]

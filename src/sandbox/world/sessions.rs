@@ -8,14 +8,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::orchestrator::proto::{OrchestratorInfo, PriceInfo};
-use crate::price::Unit;
-use crate::sandbox::http1::Head;
-use crate::sandbox::money::credentials::{Credentials, Unpaid};
-use crate::sandbox::money::key;
-use crate::sandbox::runner::{NoSession, RunnerOptions, answers};
-use crate::sandbox::token;
-use crate::sandbox::world::World;
+use crate::http1::Head;
+use crate::money::credentials::{Credentials, Unpaid};
+use crate::money::key;
+use crate::runner::{NoSession, RunnerOptions, answers};
+use crate::token;
+use crate::world::World;
+use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, PriceInfo};
+use livepeer_gateway::price::Unit;
 
 /// The header that says who will pay.
 const PAYER: &str = "livepeer-payer-address";

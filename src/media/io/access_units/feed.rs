@@ -17,14 +17,14 @@ use tokio::sync::Notify;
 use super::sink::Sink;
 use super::unit::Unit;
 use super::{AccessUnits, running_time};
-use crate::media::MediaError;
-use crate::media::encoder::KeyRequest;
-use crate::media::pipeline::{ENCODER, PARSER, UNITS};
-use crate::media::ts::nal;
+use crate::MediaError;
+use crate::encoder::KeyRequest;
+use crate::pipeline::{ENCODER, PARSER, UNITS};
+use mpegts::nal;
 
 /// What one capture gives. Clones share it.
 #[derive(Debug, Clone)]
-pub(in crate::media::io) struct Feed(Arc<Inner>);
+pub(in crate::io) struct Feed(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -68,7 +68,7 @@ impl Keys {
 
 impl Feed {
     /// A way into `units`, which will be parted in segments of about this length.
-    pub(in crate::media::io) fn new(units: &AccessUnits, segment: Duration) -> Self {
+    pub(in crate::io) fn new(units: &AccessUnits, segment: Duration) -> Self {
         let number = units.open(segment);
         Self(Arc::new(Inner {
             units: units.clone(),
@@ -85,17 +85,13 @@ impl Feed {
     }
 
     /// Where it leads to.
-    pub(in crate::media::io) fn units(&self) -> &AccessUnits {
+    pub(in crate::io) fn units(&self) -> &AccessUnits {
         &self.0.units
     }
 
     /// Takes what comes out of the pipeline or bin, whose elements have the names in
-    /// [`pipeline`](crate::media::pipeline).
-    pub(in crate::media::io) fn attach(
-        &self,
-        bin: &gst::Bin,
-        key: KeyRequest,
-    ) -> Result<(), MediaError> {
+    /// [`pipeline`](crate::pipeline).
+    pub(in crate::io) fn attach(&self, bin: &gst::Bin, key: KeyRequest) -> Result<(), MediaError> {
         let appsink = bin.by_name(UNITS).and_then(|sink| sink.downcast::<gst_app::AppSink>().ok());
         let (Some(appsink), Some(parser)) = (appsink, bin.by_name(PARSER)) else {
             return Err(MediaError::Gstreamer(format!("the pipeline lacks {UNITS} or {PARSER}")));
@@ -120,18 +116,18 @@ impl Feed {
     }
 
     /// From now on a key is asked for after so many frames of this rate; the encoder counts for another one.
-    pub(in crate::media::io) fn ask_for_keys(&self, fps: u32, gop: Duration) {
+    pub(in crate::io) fn ask_for_keys(&self, fps: u32, gop: Duration) {
         let frame = Duration::from_secs(1) / fps.max(1);
         self.0.keys.lock().unwrap_or_else(PoisonError::into_inner).rhythm = Some((frame, gop));
     }
 
     /// Access units that came out so far.
-    pub(in crate::media::io) fn given(&self) -> u64 {
+    pub(in crate::io) fn given(&self) -> u64 {
         self.0.given.load(Ordering::Relaxed)
     }
 
     /// Waits for the first access unit. Cancel safe; ready at once when there has been one.
-    pub(in crate::media::io) async fn began(&self) {
+    pub(in crate::io) async fn began(&self) {
         loop {
             // It hears of what happens from here on, also before it waits.
             let came_out = self.0.came_out.notified();
@@ -143,7 +139,7 @@ impl Feed {
     }
 
     /// Lets no more frames into the encoder, and waits until what is inside has come out. Cancel safe.
-    pub(in crate::media::io) async fn empty(&self) {
+    pub(in crate::io) async fn empty(&self) {
         self.0.takes_frames.store(false, Ordering::Relaxed);
         loop {
             let came_out = self.0.came_out.notified();
@@ -155,22 +151,22 @@ impl Feed {
     }
 
     /// When the last frame went into the encoder, or the parser.
-    pub(in crate::media::io) fn last_in(&self) -> Option<Instant> {
+    pub(in crate::io) fn last_in(&self) -> Option<Instant> {
         self.0.instant(&self.0.last_in)
     }
 
     /// When the last access unit came out.
-    pub(in crate::media::io) fn last_out(&self) -> Option<Instant> {
+    pub(in crate::io) fn last_out(&self) -> Option<Instant> {
         self.0.instant(&self.0.last_out)
     }
 
     /// There will be no more; readers get what waits, then `None`.
-    pub(in crate::media::io) fn close(&self) {
+    pub(in crate::io) fn close(&self) {
         self.0.units.close(self.0.number);
     }
 
     /// It has ended before its time, or was stopped: what it gave is complete.
-    pub(in crate::media::io) fn leave(&self) {
+    pub(in crate::io) fn leave(&self) {
         self.0.units.leave(self.0.number);
     }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use gstreamer as gst;
 use heapless::Deque;
 
-use crate::capacity::AUDIO_FRAMES;
-use crate::media::AudioCodec;
-use crate::media::timeline::Timeline;
-use crate::media::ts::Ticks;
+use crate::AudioCodec;
+use crate::timeline::Timeline;
+use mpegts::Ticks;
+use resilience::capacity::AUDIO_FRAMES;
 
 /// What was heard since the last picture.
 #[derive(Debug, Default)]

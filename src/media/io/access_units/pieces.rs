@@ -10,9 +10,9 @@ use bytes::Bytes;
 
 use super::AccessUnits;
 use super::unit::Unit;
-use crate::media::segmenter::{Placement, Segmenter};
-use crate::media::ts::Muxer;
-use crate::segment::{Piece, Pieces, Place};
+use crate::segmenter::{Placement, Segmenter};
+use crate::{Piece, Place};
+use mpegts::Muxer;
 
 /// Access units as pieces of segments.
 #[derive(Debug)]
@@ -27,10 +27,9 @@ impl SegmentPieces {
         let segmenter = Segmenter::new(units.0.lock().segment);
         Self { units, segmenter, muxer: Muxer::new() }
     }
-}
 
-impl Pieces for SegmentPieces {
-    async fn next(&mut self) -> Option<Piece> {
+    /// The next piece; `None` when there will be no more. Cancel safe: a dropped future loses nothing.
+    pub async fn next(&mut self) -> Option<Piece> {
         let shared = Arc::clone(&self.units.0);
         loop {
             let (popped, is_closed, has_paused, wants_key) = {
@@ -63,7 +62,9 @@ impl Pieces for SegmentPieces {
         }
     }
 
-    fn resync(&mut self) {
+    /// Call this when a part of the segment under way was lost: the next piece begins a segment, and the camera or
+    /// the encoder is asked for a key frame.
+    pub fn resync(&mut self) {
         self.segmenter.on_loss();
         let wants_key = {
             let mut state = self.units.0.lock();
@@ -74,9 +75,7 @@ impl Pieces for SegmentPieces {
             self.units.request_key();
         }
     }
-}
 
-impl SegmentPieces {
     /// No future, and no wait, between taking a unit and giving it out: that makes `next` cancel safe.
     fn pack(&mut self, unit: &Unit) -> Option<Piece> {
         let place = match self.segmenter.place(unit.is_key, unit.times.dts) {

@@ -8,7 +8,7 @@ use gstreamer::glib::subclass::SignalId;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
-use crate::media::encoder::KeyRequest;
+use crate::encoder::KeyRequest;
 
 /// The way back to the encoder.
 #[derive(Clone)]

@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::unit::Unit;
-use crate::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
-use crate::media::io::store::Directory;
-use crate::media::segmenter::{Placement, Segmenter};
-use crate::media::store::Store;
-use crate::media::ts::Muxer;
-use crate::media::{AudioCodec, MediaError};
-use crate::trouble::Trouble;
+use crate::io::store::Directory;
+use crate::segmenter::{Placement, Segmenter};
+use crate::store::Store;
+use crate::{AudioCodec, MediaError};
+use mpegts::Muxer;
+use resilience::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
+use resilience::trouble::Trouble;
 
 /// The way to a store.
 #[derive(Debug)]
@@ -177,9 +177,9 @@ mod tests {
     use gstreamer as gst;
 
     use super::*;
-    use crate::media::store::Stored;
-    use crate::media::timeline::Times;
-    use crate::media::ts::Ticks;
+    use crate::store::Stored;
+    use crate::timeline::Times;
+    use mpegts::Ticks;
 
     /// The `n`th of ten pictures a second, the first of which is a key.
     fn unit(n: u64, bytes: usize) -> Unit {

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use gstreamer as gst;
 
-use crate::media::timeline::Times;
-use crate::media::ts::{self, AudioFrame, Muxer, Ticks};
+use crate::timeline::Times;
+use mpegts::{self, AudioFrame, Muxer, Ticks};
 
 #[derive(Debug, Clone)]
 pub(super) struct Unit {
@@ -26,7 +26,7 @@ impl Unit {
     pub(super) fn mux(&self, muxer: &mut Muxer, begins: bool) -> Option<Bytes> {
         let map = self.buffer.map_readable().ok()?;
         let Times { pts, dts } = self.times;
-        let unit = ts::AccessUnit { bytes: &map, pts, dts, is_key: self.is_key };
+        let unit = mpegts::AccessUnit { bytes: &map, pts, dts, is_key: self.is_key };
         let heard: Vec<_> = self
             .audio
             .iter()

@@ -1,0 +1,237 @@
+//! Asks peers for the ends that are due, and keeps the list of them on the disk.
+//!
+//! Does not: decide what is due; [`Ledger`] does.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::Method;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::{End, Ledger, is_confirmed};
+use crate::http::Authority;
+use crate::http::io::{Call, Client};
+use resilience::backoff::jitter;
+use resilience::state_file::io::StateFile;
+
+/// Time for one try. Short: a runner that hangs is asked again.
+const TRY_TIME: Duration = Duration::from_secs(5);
+/// A line has some 200 bytes.
+const FILE_BYTES: u64 = 256 << 10;
+
+/// The ends that are owed. Clones share them.
+#[derive(Clone)]
+pub struct Endings(Arc<Shared>);
+
+/// The file, and what keeps other processes from it; nothing does where the directory cannot be made, and so not be
+/// written.
+type Kept = (StateFile, Option<UnixListener>);
+
+struct Shared {
+    ledger: Mutex<Ledger>,
+    client: Mutex<Client>,
+    /// Held while the file is written, so that the newest list is written last.
+    file: Mutex<Option<Kept>>,
+    changed: Notify,
+}
+
+impl Endings {
+    /// Ends that are kept in memory only.
+    pub fn in_memory(client: Client) -> Self {
+        Self::with(client, Ledger::default(), None)
+    }
+
+    /// Ends that are kept in the directory `state`. What an earlier life of the program left there is due at once:
+    /// the caller runs [`Endings::settle`]. While another process keeps its ends there, they are that one's jobs, which
+    /// run: ends are then kept in memory only, with a warning.
+    pub fn open(client: Client, state: &Path) -> Self {
+        let Ok(hold) = hold(state) else {
+            log::warn!(
+                "{}: another agent uses this state directory; jobs to end are kept in memory only: set state.directory",
+                state.display()
+            );
+            return Self::in_memory(client);
+        };
+        let file = StateFile::new(state, "endings", "list of jobs to end", FILE_BYTES);
+        let bytes = file.read().unwrap_or_default();
+        let (ledger, torn) = Ledger::parse(&String::from_utf8_lossy(&bytes), Instant::now());
+        if torn > 0 {
+            file.set_aside(&format!("{torn} bad lines"));
+        }
+        Self::with(client, ledger, Some((file, hold)))
+    }
+
+    fn with(client: Client, ledger: Ledger, file: Option<Kept>) -> Self {
+        Self(Arc::new(Shared {
+            ledger: Mutex::new(ledger),
+            client: Mutex::new(client),
+            file: Mutex::new(file),
+            changed: Notify::new(),
+        }))
+    }
+
+    /// From now on peers are reached so.
+    pub fn set_client(&self, client: Client) {
+        *lock(&self.0.client) = client;
+    }
+
+    /// A job runs that has to be ended so. The end is due once the guard is dropped, unless it was confirmed.
+    pub fn owe(&self, end: End) -> Owed {
+        let forgotten = lock(&self.0.ledger).owe(end.clone());
+        if let Some(forgotten) = forgotten {
+            log::warn!(
+                "{}: too many jobs are to be ended; one there is left to end by itself",
+                forgotten.url().authority()
+            );
+        }
+        self.save();
+        Owed { endings: self.clone(), end }
+    }
+
+    /// Asks for what is due, as long as the program runs. Cancel safe.
+    pub async fn settle(&self) {
+        loop {
+            // Registered before the look, so that no change is missed.
+            let changed = self.0.changed.notified();
+            self.ask_all().await;
+            let next = lock(&self.0.ledger).poll_timeout();
+            match next {
+                Some(next) => drop(tokio::time::timeout_at(next.into(), changed).await),
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Asks `peers` for what is due there, at once, and waits at most `limit`. To be called before a job is started
+    /// there.
+    pub async fn settle_at(&self, peers: &[Authority], limit: Duration) {
+        let are_due = lock(&self.0.ledger).hurry(peers, Instant::now());
+        if are_due && timeout(limit, self.ask_all()).await.is_err() {
+            log::debug!("the end of an earlier job is not confirmed yet; starting the next one");
+        }
+    }
+
+    async fn ask_all(&self) {
+        loop {
+            let due = lock(&self.0.ledger).next(Instant::now(), jitter());
+            let Some(end) = due else { return };
+            self.ask(&end).await;
+        }
+    }
+
+    async fn ask(&self, end: &End) {
+        let (client, peer) = (lock(&self.0.client).clone(), end.url().authority());
+        match client.call(call(end)).await {
+            Ok(answer) if is_confirmed(answer.status) => {
+                log::info!("{peer}: an earlier job is ended there");
+                self.confirm(end);
+            }
+            Ok(answer) => log::debug!("{peer}: end of a job answered with {}", answer.status),
+            Err(error) => log::debug!("end of a job: {}", error.without_path()),
+        }
+    }
+
+    fn confirm(&self, end: &End) {
+        if lock(&self.0.ledger).confirm(end) {
+            self.save();
+        }
+    }
+
+    fn release(&self, end: &End) {
+        lock(&self.0.ledger).release(end, Instant::now());
+        self.0.changed.notify_waiters();
+    }
+
+    /// Writes the list beside the runtime's thread: a disk may take its time.
+    fn save(&self) {
+        let endings = self.clone();
+        let write = move || endings.write();
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(write)),
+            Err(_) => write(),
+        }
+    }
+
+    /// Writes the list as it is now. At the end of the program, nothing else waits for it to be written.
+    pub fn write(&self) {
+        let file = lock(&self.0.file);
+        let text = lock(&self.0.ledger).text();
+        if let Some((file, _)) = file.as_ref() {
+            file.write(text.as_bytes());
+        }
+    }
+}
+
+impl fmt::Debug for Endings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URLs are secrets.
+        f.debug_struct("Endings").finish_non_exhaustive()
+    }
+}
+
+/// The end that one job owes. Dropped without [`Owed::confirm`], the end is due.
+pub struct Owed {
+    endings: Endings,
+    end: End,
+}
+
+impl Owed {
+    /// The end.
+    pub fn end(&self) -> &End {
+        &self.end
+    }
+
+    /// The peer has confirmed the end, or has ended the job itself.
+    pub fn confirm(&self) {
+        self.endings.confirm(&self.end);
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        self.endings.release(&self.end);
+    }
+}
+
+impl fmt::Debug for Owed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Owed").field("at", self.end.url().authority()).finish()
+    }
+}
+
+/// Keeps other processes from the ends in this directory, for as long as the result lives. The kernel frees the name
+/// when the process ends, however it ends. An error means that another process has it.
+fn hold(state: &Path) -> io::Result<Option<UnixListener>> {
+    let directory = fs::create_dir_all(state).and_then(|()| fs::metadata(state));
+    let Ok(directory) = directory else { return Ok(None) };
+    let name = format!("livepeer-edge/endings/{}:{}", directory.dev(), directory.ino());
+    match SocketAddr::from_abstract_name(name).and_then(|name| UnixListener::bind_addr(&name)) {
+        Ok(hold) => Ok(Some(hold)),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Err(error),
+        // No sockets of this kind: a sandbox around the process. It has a state directory of its own.
+        Err(_) => Ok(None),
+    }
+}
+
+/// The request that asks for an end.
+fn call(end: &End) -> Call {
+    let method = match end {
+        End::Channel(_) => Method::DELETE,
+        End::Session(_) => Method::POST,
+    };
+    Call { method, ..Call::get(end.url().clone()) }.within(TRY_TIME)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No invariant spans a panic here: each change is whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

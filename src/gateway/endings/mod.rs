@@ -1,0 +1,292 @@
+//! The ends of jobs and sessions that their peers have not confirmed yet.
+//!
+//! A job that runs owes its end from the moment it starts. The end is due when nobody runs the job any more, and is
+//! then asked for until the peer confirms it: a runner of the network cannot take the next job before it has seen the
+//! end of the last one (protocol.md, section 5). The list is kept in the state directory, so that a power cut leaves
+//! it to the next life of the program, in which everything on it is due.
+//!
+//! ```text
+//!  owe ──▶ running ──release──▶ due ──asked, no answer──▶ due, after a pause
+//!             │                  │
+//!             └──── confirm ─────┴──▶ gone        (also once the peer must have forgotten the job by itself)
+//! ```
+//!
+//! Does not: ask anybody; `io` does.
+
+pub mod io;
+
+use std::time::{Duration, Instant};
+
+use crate::http::{Authority, Url};
+use resilience::backoff::Backoff;
+
+/// Ends that are owed at a time; a device has one job, and loses a few.
+const ENDS: usize = 32;
+/// Pauses between two tries: a link that returns should find its end asked for at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// After this time a trickle server has swept an idle channel (5 min, protocol.md, section 1), and an unpaid session
+/// of a runner has ended too.
+const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
+
+/// How a job or a session is ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The channel of our video is deleted, which closes all channels of a live video job.
+    Channel(Url),
+    /// The session on a runner is stopped, by a POST to this URL.
+    Session(Url),
+}
+
+impl End {
+    /// The URL that is asked. It is a secret: whoever has it may write to the channel.
+    pub fn url(&self) -> &Url {
+        match self {
+            Self::Channel(url) | Self::Session(url) => url,
+        }
+    }
+
+    /// The end as a line of the state file.
+    fn line(&self) -> String {
+        match self {
+            Self::Channel(url) => format!("channel {}\n", url.kept()),
+            Self::Session(url) => format!("session {}\n", url.kept()),
+        }
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let (kind, url) = line.split_once(' ')?;
+        let url = Url::parse_kept(url)?;
+        match kind {
+            "channel" => Some(Self::Channel(url)),
+            "session" => Some(Self::Session(url)),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a status confirms an end: done now, or done before.
+pub const fn is_confirmed(status: u16) -> bool {
+    matches!(status, 200..=299 | 404 | 410)
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    /// Somebody runs the job.
+    Running,
+    /// The end is to be asked for at `next`.
+    Due { since: Instant, next: Instant, pauses: Backoff },
+}
+
+/// The list of ends.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger(Vec<(End, State)>);
+
+impl Ledger {
+    /// Reads the list that an earlier life of the program left: everything on it is due. Returns how many lines
+    /// could not be read, too.
+    pub fn parse(text: &str, now: Instant) -> (Self, usize) {
+        let (mut ledger, mut torn) = (Self::default(), 0);
+        for line in text.lines() {
+            match End::parse(line) {
+                Some(end) => drop(ledger.add(end, due(now))),
+                None => torn += 1,
+            }
+        }
+        (ledger, torn)
+    }
+
+    /// The list as the text of its file.
+    pub fn text(&self) -> String {
+        self.0.iter().map(|(end, _)| end.line()).collect()
+    }
+
+    /// A job runs that has to be ended so. Returns the end that had to make room, which is forgotten.
+    #[must_use]
+    pub fn owe(&mut self, end: End) -> Option<End> {
+        self.0.retain(|(known, _)| *known != end);
+        self.add(end, State::Running)
+    }
+
+    /// The peer has confirmed the end. Returns whether it was owed.
+    pub fn confirm(&mut self, end: &End) -> bool {
+        let before = self.0.len();
+        self.0.retain(|(known, _)| known != end);
+        self.0.len() < before
+    }
+
+    /// Nobody runs the job any more: its end is asked for from `from` on.
+    pub fn release(&mut self, end: &End, from: Instant) {
+        if let Some((_, state @ State::Running)) = self.0.iter_mut().find(|(known, _)| known == end)
+        {
+            *state = due(from);
+        }
+    }
+
+    /// Ends at these peers are to be asked for now, whatever the pause. Returns whether there are any.
+    pub fn hurry(&mut self, peers: &[Authority], now: Instant) -> bool {
+        let mut found = false;
+        for (end, state) in &mut self.0 {
+            if let State::Due { next, .. } = state {
+                if peers.contains(end.url().authority()) {
+                    *next = (*next).min(now);
+                    found = true;
+                }
+            }
+        }
+        found
+    }
+
+    /// The end that is to be asked for now, if one is. The next try is after a pause, which `jitter` from 0 to 1
+    /// spreads. Ends that no peer can know any more are dropped.
+    pub fn next(&mut self, now: Instant, jitter: f64) -> Option<End> {
+        self.0.retain(|(_, state)| match state {
+            State::Running => true,
+            State::Due { since, .. } => now.saturating_duration_since(*since) < FORGOTTEN,
+        });
+        let is_due = |state: &State| matches!(state, State::Due { next, .. } if *next <= now);
+        let (end, state) = self.0.iter_mut().find(|(_, state)| is_due(state))?;
+        if let State::Due { next, pauses, .. } = state {
+            *next = now + pauses.on_failure(jitter);
+        }
+        Some(end.clone())
+    }
+
+    /// When the next end is to be asked for.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let next = |(_, state): &(End, State)| match state {
+            State::Running => None,
+            State::Due { next, .. } => Some(*next),
+        };
+        self.0.iter().filter_map(next).min()
+    }
+
+    fn add(&mut self, end: End, state: State) -> Option<End> {
+        let dropped = (self.0.len() == ENDS).then(|| self.0.remove(0).0);
+        self.0.push((end, state));
+        dropped
+    }
+}
+
+fn due(from: Instant) -> State {
+    State::Due { since: from, next: from, pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Zone;
+
+    fn channel(name: &str) -> End {
+        End::Channel(Url::parse(&format!("https://o:8935/ai/trickle/{name}")).unwrap())
+    }
+
+    fn session(name: &str) -> End {
+        End::Session(Url::parse(&format!("https://r:8935/apps/a/session/{name}/stop")).unwrap())
+    }
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_end_is_asked_for_once_nobody_runs_the_job_and_until_it_is_confirmed() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.owe(channel("a")), None);
+        assert_eq!((ledger.next(now, 1.0), ledger.poll_timeout()), (None, None));
+        ledger.release(&channel("a"), now + s(1));
+        assert_eq!(ledger.poll_timeout(), Some(now + s(1)));
+        assert_eq!(ledger.next(now, 1.0), None);
+        assert_eq!(ledger.next(now + s(1), 1.0), Some(channel("a")));
+        assert_eq!(ledger.next(now + s(1), 1.0), None, "after a pause");
+        assert_eq!(ledger.poll_timeout(), Some(now + s(1) + FIRST_PAUSE));
+        assert!(ledger.confirm(&channel("a")) && !ledger.confirm(&channel("a")));
+        assert_eq!(ledger.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_job_that_is_ended_in_order_is_never_due() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        let _ = ledger.owe(channel("a"));
+        assert!(ledger.confirm(&channel("a")));
+        ledger.release(&channel("a"), now);
+        assert_eq!(ledger.next(now, 1.0), None);
+    }
+
+    #[test]
+    fn tries_go_on_at_growing_pauses_until_the_peer_has_forgotten_the_job() {
+        let start = Instant::now();
+        let mut ledger = Ledger::default();
+        let _ = ledger.owe(session("a"));
+        ledger.release(&session("a"), start);
+        let (mut now, mut tries) = (start, 0);
+        while let Some(next) = ledger.poll_timeout() {
+            assert!(next - now <= LONGEST_PAUSE);
+            now = next;
+            tries += u32::from(ledger.next(now, 1.0).is_some());
+        }
+        assert!(now - start >= FORGOTTEN && tries < 60, "{tries} tries");
+    }
+
+    #[test]
+    fn a_start_at_the_same_peer_does_not_wait_for_the_pause() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        for end in [channel("a"), session("b")] {
+            let _ = ledger.owe(end.clone());
+            ledger.release(&end, now + s(60));
+        }
+        let peer = channel("a").url().authority().clone();
+        assert!(!ledger.hurry(&[], now) && ledger.hurry(&[peer], now));
+        assert_eq!(ledger.next(now, 1.0), Some(channel("a")));
+        assert_eq!(ledger.next(now, 1.0), None);
+    }
+
+    #[test]
+    fn the_next_life_of_the_program_owes_what_the_last_one_left() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        let _ = ledger.owe(channel("a"));
+        let _ = ledger.owe(session("b"));
+        let text = ledger.text();
+        assert_eq!(
+            text,
+            "channel https://o:8935/ai/trickle/a this-machine\nsession https://r:8935/apps/a/session/b/stop this-machine\n"
+        );
+        let (mut next, torn) = Ledger::parse(&text, now);
+        assert_eq!((next.next(now, 1.0), torn), (Some(channel("a")), 0));
+        assert_eq!(next.next(now, 1.0), Some(session("b")));
+    }
+
+    #[test]
+    fn an_end_leads_no_nearer_in_the_next_life_than_in_this_one() {
+        let mut ledger = Ledger::default();
+        let given = channel("a").url().clone().with_reach(Zone::Public);
+        let _ = ledger.owe(End::Channel(given));
+        let now = Instant::now();
+        let (mut next, _) = Ledger::parse(&ledger.text(), now);
+        assert_eq!(next.next(now, 1.0).unwrap().url().reach(), Zone::Public);
+    }
+
+    #[test]
+    fn a_torn_file_loses_no_more_than_its_torn_lines() {
+        let text =
+            "channel https://o:8935/a\nchannel\nplane https://o/b\nsession not a url\n\u{0}\n";
+        let (mut ledger, torn) = Ledger::parse(text, Instant::now());
+        assert_eq!(torn, 4);
+        assert!(ledger.next(Instant::now(), 0.0).is_some());
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_the_oldest_end_makes_room() {
+        let mut ledger = Ledger::default();
+        for n in 0..ENDS {
+            assert_eq!(ledger.owe(channel(&n.to_string())), None);
+        }
+        assert_eq!(ledger.owe(channel("0")), None, "it is on the list already");
+        assert_eq!(ledger.owe(channel("new")), Some(channel("1")));
+        assert_eq!(ledger.text().lines().count(), ENDS);
+    }
+}

@@ -1,0 +1,127 @@
+//! ureq's agents: one for all calls that may lead equally near and belong to the same orchestrator.
+//!
+//! An agent keeps connections by host and port. Were there one for all, a call for a URL that a peer gave could go over
+//! a connection that was made, and trusted, for a URL of the user's own.
+//!
+//! Does not: make calls.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::Uri;
+use ureq::config::Config;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{Connector as Link, NextTimeout, TcpConnector};
+
+use crate::http::io::origin::OriginLink;
+use crate::http::io::pace::PaceLink;
+use crate::http::io::tls_link::TlsLink;
+use crate::http::io::{ConnectError, Connector};
+use crate::http::{Authority, Url, Zone, within_reach};
+use resilience::capacity::{ADDRESSES, AGENTS, CONNECT_TIME, RESPONSE_HEAD, REUSE_TIME};
+
+/// ureq's buffers in each direction; its default is 128 KiB for each connection.
+pub(super) const BUFFER: usize = 16 << 10;
+
+/// The agents in use.
+#[derive(Debug, Clone)]
+pub(super) struct Agents {
+    connector: Arc<Connector>,
+    agents: Arc<Mutex<HashMap<Right, ureq::Agent>>>,
+}
+
+/// What a URL's giver may do: lead this near, under this orchestrator.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Right {
+    reach: Zone,
+    under: Option<Authority>,
+}
+
+impl Right {
+    fn of(url: &Url) -> Self {
+        Self { reach: url.reach(), under: url.under().cloned() }
+    }
+
+    /// The URL that ureq was given as text, with this right.
+    pub(super) fn url(&self, uri: &Uri) -> Result<Url, ureq::Error> {
+        let url = Url::parse(&uri.to_string());
+        let url = url.map_err(|error| ureq::Error::BadUri(error.to_string()))?;
+        Ok(url.with_reach(self.reach).with_under(self.under.clone()))
+    }
+}
+
+impl Agents {
+    pub(super) fn new(connector: Arc<Connector>) -> Self {
+        Self { connector, agents: Arc::default() }
+    }
+
+    /// The agent for calls to `url`.
+    pub(super) fn agent(&self, url: &Url) -> ureq::Agent {
+        let right = Right::of(url);
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(&right) {
+            return agent.clone();
+        }
+        if agents.len() >= AGENTS {
+            agents.clear();
+        }
+        let agent = agent(&self.connector, &right);
+        agents.insert(right, agent.clone());
+        agent
+    }
+}
+
+fn agent(connector: &Arc<Connector>, right: &Right) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .timeout_connect(Some(CONNECT_TIME))
+        .timeout_resolve(Some(CONNECT_TIME))
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
+        .max_response_header_size(RESPONSE_HEAD)
+        .max_idle_connections(4)
+        .max_idle_connections_per_host(2)
+        .max_idle_age(REUSE_TIME)
+        .user_agent(concat!("livepeer-edge/", env!("CARGO_PKG_VERSION")))
+        .build();
+    let (tls, names) = (Arc::clone(connector), Arc::clone(connector));
+    let tls = TlsLink { connector: tls, right: right.clone() };
+    let links = TcpConnector::default().chain(OriginLink).chain(tls).chain(PaceLink);
+    ureq::Agent::with_parts(config, links, Names { connector: names, right: right.clone() })
+}
+
+/// Looks names up for one agent.
+#[derive(Debug)]
+struct Names {
+    connector: Arc<Connector>,
+    right: Right,
+}
+
+impl Resolver for Names {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let url = self.right.url(uri)?;
+        // A call always has a limit of its own; this is that of every connection.
+        let time = (*timeout.after).min(CONNECT_TIME);
+        let Some(found) = self.connector.lookups().addresses_within(url.authority(), time) else {
+            return Err(ureq::Error::Timeout(ureq::Timeout::Resolve));
+        };
+        let found = found.map_err(|_| ureq::Error::HostNotFound)?;
+        let found = within_reach(&url, found).map_err(|address| {
+            ureq::Error::Io(io::Error::other(ConnectError::too_near(&url, address)))
+        })?;
+        let mut resolved = self.empty();
+        for address in found.into_iter().take(ADDRESSES) {
+            resolved.push(address);
+        }
+        if resolved.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(resolved) }
+    }
+}

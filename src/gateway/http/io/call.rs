@@ -1,0 +1,249 @@
+//! Calls with short bodies, by ureq on the runtime's blocking threads, over the connections' own policy of trust.
+//!
+//! Redirects are not followed: a peer must not send our payments elsewhere. Proxies of the environment are not used.
+//!
+//! Does not: stream; see [`Connector`] for that.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use crate::http::io::agents::Agents;
+use crate::http::io::origin::with_origin;
+use crate::http::io::pace::TOO_SLOW;
+use crate::http::io::{ConnectError, Connector};
+use crate::http::{Giver, Url, Zone};
+use resilience::capacity::{ANSWER_TIME, CALL_TIME, JSON_BODY};
+use resilience::fault::Fault;
+use resilience::words;
+
+/// One request. Header values are marked sensitive where they hold secrets; none is ever logged.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// GET, POST, DELETE.
+    pub method: Method,
+    /// Where to.
+    pub url: Url,
+    /// Headers beside those that HTTP needs.
+    pub headers: HeaderMap<HeaderValue>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
+    /// The time for all of it.
+    pub time: Duration,
+    /// The largest body that may come back, in bytes.
+    pub limit: usize,
+}
+
+impl Call {
+    /// A GET without headers, with the usual limits.
+    pub fn get(url: Url) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: Vec::new(),
+            time: CALL_TIME,
+            limit: JSON_BODY,
+        }
+    }
+
+    /// A POST of a JSON body, with the usual limits.
+    pub fn post_json(url: Url, body: Vec<u8>) -> Self {
+        let call = Self { method: Method::POST, body, ..Self::get(url) };
+        call.header(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+    }
+
+    /// The same call with one more header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// The same call with another time limit.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.time = time;
+        self
+    }
+}
+
+/// What came back, whatever its status.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap<HeaderValue>,
+    /// The body, within the call's limit.
+    pub body: Vec<u8>,
+    /// Where it came from.
+    pub zone: Zone,
+}
+
+impl Answer {
+    /// Who gave what it holds, in answer to a call to `url`.
+    pub fn giver<'a>(&self, url: &'a Url) -> Giver<'a> {
+        Giver { url, zone: self.zone }
+    }
+}
+
+/// Why no answer came back.
+#[derive(Debug)]
+pub enum CallError {
+    /// No connection.
+    Connect(ConnectError),
+    /// No whole answer within the time limit.
+    Timeout(Url, Duration),
+    /// The body is longer than the limit in bytes.
+    TooLarge(Url, usize),
+    /// What came back is no HTTP, or the connection broke.
+    Broken(Url, String),
+}
+
+impl CallError {
+    /// The same without what stands behind the host: for URLs that are credentials.
+    #[must_use]
+    pub fn without_path(self) -> Self {
+        match self {
+            Self::Connect(error) => Self::Connect(error),
+            Self::Timeout(url, time) => Self::Timeout(url.origin(), time),
+            Self::TooLarge(url, limit) => Self::TooLarge(url.origin(), limit),
+            Self::Broken(url, reason) => Self::Broken(url.origin(), reason),
+        }
+    }
+
+    /// What comes next.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Connect(error) => error.fault(),
+            Self::Timeout(..) | Self::Broken(..) => Fault::Retry,
+            Self::TooLarge(..) => Fault::NextPeer,
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(error) => error.fmt(f),
+            Self::Timeout(url, time) => write!(f, "{url}: no answer within {} s", time.as_secs()),
+            Self::TooLarge(url, limit) => {
+                write!(f, "{url}: the answer is longer than {limit} bytes")
+            }
+            Self::Broken(url, reason) => write!(f, "{url}: no HTTP answer: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Connect(error) => error.source(),
+            Self::Timeout(..) | Self::TooLarge(..) | Self::Broken(..) => None,
+        }
+    }
+}
+
+/// Makes calls.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agents: Agents,
+}
+
+impl Client {
+    /// Calls over connections that are made and trusted as `connector` does it.
+    pub fn new(connector: Arc<Connector>) -> Self {
+        Self { agents: Agents::new(connector) }
+    }
+
+    /// Makes `call` on a blocking thread. Every status is an answer; an error means that none came.
+    pub async fn call(&self, call: Call) -> Result<Answer, CallError> {
+        let agent = self.agents.agent(&call.url);
+        let url = call.url.clone();
+        tokio::task::spawn_blocking(move || call_blocking(&agent, &call))
+            .await
+            .unwrap_or_else(|error| Err(CallError::Broken(url, error.to_string())))
+    }
+
+    /// Makes `call` on this thread, which must be one that may wait.
+    pub fn call_blocking(&self, call: &Call) -> Result<Answer, CallError> {
+        call_blocking(&self.agents.agent(&call.url), call)
+    }
+}
+
+fn call_blocking(agent: &ureq::Agent, call: &Call) -> Result<Answer, CallError> {
+    let (answer, zone) = with_origin(|| answer(agent, call));
+    answer.map(|answer| Answer { zone, ..answer })
+}
+
+fn answer(agent: &ureq::Agent, call: &Call) -> Result<Answer, CallError> {
+    let failed = |error: ureq::Error| sort(call, error);
+    let mut request = http::Request::builder().method(&call.method).uri(call.url.to_string());
+    for (name, value) in &call.headers {
+        request = request.header(name, value);
+    }
+    let broken = |error: http::Error| CallError::Broken(call.url.clone(), error.to_string());
+    let response = if call.body.is_empty() && call.method != Method::POST {
+        let request = request.body(()).map_err(broken)?;
+        run(agent, request, call.time)
+    } else {
+        let request = request.body(call.body.as_slice()).map_err(broken)?;
+        run(agent, request, call.time)
+    };
+    let (parts, mut body) = response.map_err(failed)?.into_parts();
+    let limit = u64::try_from(call.limit).unwrap_or(u64::MAX);
+    let body = body.with_config().limit(limit).read_to_vec().map_err(failed)?;
+    let (status, headers, zone) = (parts.status.as_u16(), parts.headers, Zone::Public);
+    Ok(Answer { status, headers, body, zone })
+}
+
+fn run<B: ureq::AsSendBody>(
+    agent: &ureq::Agent,
+    request: http::Request<B>,
+    time: Duration,
+) -> Result<http::Response<ureq::Body>, ureq::Error> {
+    let request = agent.configure_request(request).timeout_global(Some(time)).build();
+    agent.run(request)
+}
+
+fn sort(call: &Call, error: ureq::Error) -> CallError {
+    let url = call.url.clone();
+    let peer = url.authority();
+    if let ureq::Error::Timeout(kind) = &error {
+        if *kind == ureq::Timeout::Resolve {
+            let error = io::Error::from(io::ErrorKind::TimedOut);
+            return CallError::Connect(ConnectError::Resolve(peer.clone(), error));
+        }
+        if *kind == ureq::Timeout::Connect {
+            return CallError::Connect(ConnectError::Timeout(peer.clone()));
+        }
+        let time = if *kind == TOO_SLOW { ANSWER_TIME } else { call.time };
+        return CallError::Timeout(url, time);
+    }
+    if let ureq::Error::BodyExceedsLimit(_) = error {
+        return CallError::TooLarge(url, call.limit);
+    }
+    if let ureq::Error::HostNotFound = error {
+        let error = io::Error::from(io::ErrorKind::NotFound);
+        return CallError::Connect(ConnectError::Resolve(peer.clone(), error));
+    }
+    let broken = |url, reason: &str| CallError::Broken(url, words::shown(reason));
+    let ureq::Error::Io(error) = error else { return broken(url, &error.to_string()) };
+    if matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    ) {
+        return CallError::Connect(ConnectError::Connect(peer.clone(), error));
+    }
+    // What our own TLS link met travels through ureq inside an I/O error.
+    match error.downcast::<ConnectError>() {
+        Ok(error) => CallError::Connect(error),
+        Err(error) => broken(url, &error.to_string()),
+    }
+}

@@ -1,0 +1,456 @@
+//! Opens TCP and TLS connections, each within [`CONNECT_TIME`](resilience::capacity::CONNECT_TIME), under the one policy of trust.
+//!
+//! Trickle offers `http/1.1` only: with h2 every `Connection: close` answer ends the whole
+//! connection (protocol.md, section 1).
+//!
+//! Does not: keep connections; each belongs to whoever asked for it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+
+use rustls::RootCertStore;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::http::io::ConnectError;
+use crate::http::io::lookup::Lookups;
+use crate::http::io::tls_settings::TlsSettings;
+use crate::http::io::tuning::Tuning;
+use crate::http::{Judge, Scheme, Url, WallClock, Zone, within_reach};
+use resilience::capacity::{
+    ACKNOWLEDGE_TIME, CONNECT_TIME, FIRST_CONNECT_TIME, SEND_BUFFER, TLS_BUFFER,
+};
+
+/// The protocol offered in the TLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Alpn {
+    /// HTTP/1.1: trickle and JSON calls.
+    Http1,
+    /// HTTP/2: gRPC.
+    Http2,
+}
+
+/// Makes connections under one policy of trust.
+#[derive(Debug)]
+pub struct Connector {
+    tls: TlsSettings,
+    lookups: Lookups,
+    send_buffer: AtomicU32,
+    tuning: Tuning,
+}
+
+impl Connector {
+    /// Connections that `judge` decides about.
+    pub fn new(judge: Arc<dyn Judge>) -> Self {
+        Self::by(judge, Arc::default())
+    }
+
+    /// The same with what is known of this machine's clock.
+    pub fn by(judge: Arc<dyn Judge>, clock: Arc<WallClock>) -> Self {
+        Self {
+            tls: TlsSettings::new(judge, clock),
+            lookups: Lookups::new(),
+            send_buffer: AtomicU32::new(SEND_BUFFER),
+            tuning: Tuning::default(),
+        }
+    }
+
+    /// The send buffer of connections from now on, in bytes, [`SEND_BUFFER`] at most: what is in it is neither
+    /// seen in the queue of media nor dropped when it is old.
+    pub fn set_send_buffer(&self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(SEND_BUFFER).min(SEND_BUFFER);
+        self.send_buffer.store(bytes, Ordering::Relaxed);
+    }
+
+    /// TLS settings, for calls too.
+    pub(super) fn tls(&self) -> &TlsSettings {
+        &self.tls
+    }
+
+    /// Look-ups of names, for calls too.
+    pub(super) fn lookups(&self) -> Lookups {
+        self.lookups.clone()
+    }
+
+    /// The same connections, with `roots` in the place of this system's authorities.
+    pub(super) fn with_authorities(self, roots: RootCertStore) -> Self {
+        Self { tls: self.tls.with_authorities(roots), ..self }
+    }
+
+    /// What is known of this machine's clock.
+    pub fn clock(&self) -> &Arc<WallClock> {
+        self.tls.clock()
+    }
+
+    /// Opens a connection for a stream to the host and port of `url`.
+    pub async fn connect(&self, url: &Url, alpn: Alpn) -> Result<Stream, ConnectError> {
+        let (peer, by) = (url.authority(), Instant::now() + CONNECT_TIME);
+        let late = |_| {
+            let error = io::Error::from(io::ErrorKind::TimedOut);
+            Err(ConnectError::Resolve(peer.clone(), error))
+        };
+        let addresses = timeout_at(by, self.addresses(url)).await.unwrap_or_else(late)?;
+        timeout_at(by, self.connect_to_one(&addresses, url, alpn, by))
+            .await
+            .unwrap_or_else(|_| Err(ConnectError::Timeout(peer.clone())))
+    }
+
+    async fn connect_to_one(
+        &self,
+        addresses: &[SocketAddr],
+        url: &Url,
+        alpn: Alpn,
+        by: Instant,
+    ) -> Result<Stream, ConnectError> {
+        let peer = url.authority();
+        let failed = |error: io::Error| {
+            if error.kind() == io::ErrorKind::TimedOut {
+                ConnectError::Timeout(peer.clone())
+            } else {
+                ConnectError::Connect(peer.clone(), error)
+            }
+        };
+        let tcp = self.connect_to_any(addresses, by).await.map_err(failed)?;
+        if url.scheme() == Scheme::Http {
+            return Ok(Stream::Plain(tcp));
+        }
+        let (config, name) = self.tls.of(url, alpn)?;
+        let stream = TlsConnector::from(config)
+            .connect_with(name, tcp, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)))
+            .await
+            .map_err(|error| ConnectError::from_tls(peer, alpn, error))?;
+        if alpn == Alpn::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+            return Err(ConnectError::NoHttp2(peer.clone()));
+        }
+        Ok(Stream::Tls(Box::new(stream)))
+    }
+
+    /// A connection to the first of the addresses that answers. Each but the last gets half of the time that is left,
+    /// as the path to one of them may be dead.
+    async fn connect_to_any(&self, addresses: &[SocketAddr], by: Instant) -> io::Result<TcpStream> {
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        // The kernel asks a silent address again more and more seldom: an only one is tried twice.
+        let tries = addresses.len().max(2);
+        for (at, address) in addresses.iter().cycle().take(tries).enumerate() {
+            let left = by.saturating_duration_since(Instant::now());
+            if at >= addresses.len() && last.kind() != io::ErrorKind::TimedOut {
+                break;
+            }
+            let share = if at + 1 == tries { left } else { FIRST_CONNECT_TIME.min(left / 2) };
+            match timeout(share, self.connect_to(*address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::Error::from(io::ErrorKind::TimedOut),
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let send_buffer = self.send_buffer.load(Ordering::Relaxed);
+        self.tuning.before_connect(&SockRef::from(&socket), send_buffer);
+        let stream = socket.connect(address).await?;
+        self.tuning.connected(&SockRef::from(&stream));
+        Ok(stream)
+    }
+
+    /// The addresses of `url` now, of those that it may lead to.
+    pub(super) async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, ConnectError> {
+        let peer = url.authority();
+        let addresses = self.lookups.addresses(peer).await;
+        let addresses = addresses.map_err(|error| ConnectError::Resolve(peer.clone(), error))?;
+        within_reach(url, addresses).map_err(|address| ConnectError::too_near(url, address))
+    }
+}
+
+/// A connection, with or without TLS.
+#[derive(Debug)]
+pub enum Stream {
+    /// Without TLS.
+    Plain(TcpStream),
+    /// With TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// From now on the connection breaks when what is sent is not acknowledged within [`ACKNOWLEDGE_TIME`]. For
+    /// one that is there to send: the kernel judges one that is silent by the same time.
+    pub fn expect_acknowledgement(&self) -> io::Result<()> {
+        let socket = SockRef::from(self.tcp());
+        // One helps without the other.
+        let keepalive = socket.set_keepalive(false);
+        socket.set_tcp_user_timeout(Some(ACKNOWLEDGE_TIME)).and(keepalive)
+    }
+
+    /// Where its other end is.
+    pub fn zone(&self) -> Zone {
+        // One that has just broken tells nothing more.
+        self.tcp().peer_addr().map_or(Zone::Public, |address| Zone::of(address.ip()))
+    }
+
+    /// The connection below TLS.
+    pub(super) fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::http::io::lookup::Resolve;
+    use crate::http::io::{Call, Client};
+    use crate::http::{Authority, Distrust};
+    use crate::http::{CaVerdict, Fingerprint};
+    use resilience::fault::Fault;
+
+    #[derive(Debug)]
+    struct TrustAll;
+
+    impl Judge for TrustAll {
+        fn judge(
+            &self,
+            _: &Authority,
+            _: Option<&Authority>,
+            _: &Fingerprint,
+            _: &CaVerdict,
+        ) -> Result<(), Distrust> {
+            Ok(())
+        }
+    }
+
+    /// A connector that finds addresses so.
+    fn connector(resolve: Resolve) -> Arc<Connector> {
+        let lookups = Lookups::by(resolve);
+        Arc::new(Connector { lookups, ..Connector::new(Arc::new(TrustAll)) })
+    }
+
+    fn url(host: &str) -> Url {
+        Url::parse(&format!("http://{host}:1")).unwrap()
+    }
+
+    async fn connect(connector: &Connector, host: &str) -> Result<SocketAddr, ConnectError> {
+        let Stream::Plain(stream) = connector.connect(&url(host), Alpn::Http1).await? else {
+            panic!("plain HTTP")
+        };
+        Ok(stream.peer_addr().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_name_that_moves_is_followed() {
+        static PLACES: OnceLock<[SocketAddr; 2]> = OnceLock::new();
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let listeners = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let places = PLACES.get_or_init(|| listeners.each_ref().map(|l| l.local_addr().unwrap()));
+        let connector = connector(|_, _| {
+            let nth = ASKED.fetch_add(1, Ordering::Relaxed);
+            Ok(vec![PLACES.get().unwrap()[nth % 2]])
+        });
+        for nth in [0, 1, 0] {
+            assert_eq!(connect(&connector, "moves.example").await.unwrap(), places[nth]);
+        }
+        // Calls alike, though they may keep a connection as long as its peer does.
+        for (listener, said) in listeners.into_iter().zip(["first", "second"]) {
+            thread::spawn(move || {
+                for mut stream in listener.incoming().map_while(Result::ok) {
+                    use std::io::{Read, Write};
+                    let _ = stream.read(&mut [0; 1000]);
+                    let length = said.len();
+                    let _ = write!(
+                        stream,
+                        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{said}"
+                    );
+                }
+            });
+        }
+        let client = Client::new(connector);
+        for expected in ["second", "first", "second"] {
+            let answer = client.call(Call::get(url("moves.example"))).await.unwrap();
+            assert_eq!(answer.body, expected.as_bytes());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_hangs_takes_its_time_alone() {
+        static PLACE: OnceLock<SocketAddr> = OnceLock::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        PLACE.set(listener.local_addr().unwrap()).unwrap();
+        let connector = connector(|host, _| {
+            if host.starts_with("hangs") {
+                thread::sleep(Duration::from_secs(60));
+            }
+            Ok(vec![*PLACE.get().unwrap()])
+        });
+        let client = Client::new(Arc::clone(&connector));
+        let began = Instant::now();
+        let stream = connect(&connector, "hangs.example");
+        let call = client.call(Call::get(url("hangs-too.example")));
+        let other = async {
+            connect(&connector, "other.example").await.unwrap();
+            began.elapsed()
+        };
+        let (stream, call, other) = tokio::join!(stream, call, other);
+        assert!(other < CONNECT_TIME / 2, "{other:?}");
+        assert!(began.elapsed() < CONNECT_TIME * 2, "{:?}", began.elapsed());
+        let words = "no address of the name within 5 s; check the DNS server";
+        assert_eq!(stream.unwrap_err().to_string(), format!("hangs.example:1: {words}"));
+        assert_eq!(call.unwrap_err().to_string(), format!("hangs-too.example:1: {words}"));
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_leaves_time_for_the_next() {
+        static PLACES: OnceLock<[SocketAddr; 2]> = OnceLock::new();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let dead = socket.listen(1).unwrap();
+        let good = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let places = [dead.local_addr().unwrap(), good.local_addr().unwrap()];
+        PLACES.set(places).unwrap();
+        // Nobody accepts, so that further connections to it hang.
+        let mut full = Vec::new();
+        let moment = Duration::from_millis(100);
+        while let Ok(stream) = timeout(moment, TcpStream::connect(places[0])).await {
+            full.push(stream.unwrap());
+        }
+        let connector = connector(|_, _| Ok(PLACES.get().unwrap().to_vec()));
+        let began = Instant::now();
+        assert_eq!(connect(&connector, "two.example").await.unwrap(), places[1]);
+        assert!(began.elapsed() < CONNECT_TIME, "{:?}", began.elapsed());
+    }
+
+    /// A server that answers every request, and its port; nobody but a test on this machine can reach it.
+    fn server() -> u16 {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                thread::spawn(move || {
+                    use std::io::{Read, Write};
+                    while stream.read(&mut [0; 1000]).is_ok_and(|read| read > 0) {
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+                    }
+                });
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn a_name_that_moves_to_this_machine_is_not_followed_for_a_peer_out_there() {
+        let port = server();
+        let connector = connector(|_, port| Ok(vec![SocketAddr::new([127, 0, 0, 1].into(), port)]));
+        let client = Client::new(Arc::clone(&connector));
+        let own = Url::parse(&format!("http://rebind.example:{port}/x")).unwrap();
+        // Our own URL is followed, and leaves a connection behind that the peer's must not go over.
+        let answer = client.call(Call::get(own.clone())).await.unwrap();
+        assert_eq!((answer.status, answer.zone), (200, Zone::ThisMachine));
+        assert_eq!(connector.connect(&own, Alpn::Http1).await.unwrap().zone(), Zone::ThisMachine);
+        let orchestrator = Url::parse("https://o.example:8935").unwrap().authority().clone();
+        for reach in [Zone::Private, Zone::Public] {
+            let given = own.clone().with_reach(reach).with_under(Some(orchestrator.clone()));
+            let stream = connector.connect(&given, Alpn::Http1).await.unwrap_err();
+            let call = client.call(Call::get(given.clone())).await.unwrap_err();
+            let words =
+                "leads to 127.0.0.1, which is on this machine; refused, as o.example:8935 named it";
+            for error in [stream.to_string(), call.to_string()] {
+                assert!(error.contains("rebind.example") && error.contains(words), "{error}");
+            }
+            assert_eq!((stream.fault(), call.fault()), (Fault::NextPeer, Fault::NextPeer));
+            let until = connector.until_reachable(vec![given]);
+            assert!(timeout(Duration::from_millis(50), until).await.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn of_the_addresses_of_a_name_only_those_within_reach_are_tried() {
+        static PORT: AtomicUsize = AtomicUsize::new(0);
+        PORT.store(server().into(), Ordering::Relaxed);
+        let connector = connector(|_, _| {
+            let port = u16::try_from(PORT.load(Ordering::Relaxed)).unwrap();
+            // Nobody has the first one: RFC 5737.
+            Ok(vec![SocketAddr::new([127, 0, 0, 1].into(), port), "192.0.2.1:1".parse().unwrap()])
+        });
+        let given = url("two.example").with_reach(Zone::Public);
+        let addresses = connector.addresses(&given).await.unwrap();
+        assert_eq!(addresses, ["192.0.2.1:1".parse().unwrap()]);
+        // An answer comes from the farthest place that it may have come from.
+        let answer = Client::new(connector).call(Call::get(url("two.example"))).await.unwrap();
+        assert_eq!(answer.zone, Zone::Public);
+    }
+}

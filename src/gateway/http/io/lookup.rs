@@ -1,0 +1,244 @@
+//! Looks names up, each on a thread of its own that ends with the answer.
+//!
+//! The system's resolver cannot be interrupted, and may wait for minutes where the name servers are gone. So whoever
+//! asks waits for a limited time; asking again for the same name joins the look-up that still hangs; and there are
+//! at most [`LOOKUPS`] of them. A name that hangs never keeps another one waiting.
+//!
+//! Answers are not kept: addresses change, and the system knows best for how long.
+//!
+//! Does not: choose among addresses.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::pin::pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::http::Authority;
+use resilience::capacity::{ADDRESSES, LOOKUPS};
+
+/// The stack of a look-up's thread; what glibc's resolver needs is below 100 KiB.
+const STACK: usize = 512 << 10;
+
+/// What a resolver does: blocks, and gives the addresses of a host.
+pub(super) type Resolve = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
+/// The look-ups under way.
+#[derive(Clone)]
+pub(super) struct Lookups {
+    resolve: Resolve,
+    pending: Arc<Mutex<HashMap<Authority, Arc<Lookup>>>>,
+}
+
+impl fmt::Debug for Lookups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookups").finish_non_exhaustive()
+    }
+}
+
+/// One of them.
+#[derive(Default)]
+struct Lookup {
+    /// `None` while it is under way.
+    answer: Mutex<Option<Answer>>,
+    /// For those who wait on a thread.
+    done: Condvar,
+    /// For those who wait on the runtime.
+    told: Notify,
+}
+
+/// Addresses, or why there are none.
+type Answer = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
+
+impl Lookups {
+    /// Look-ups by the system's resolver.
+    pub(super) fn new() -> Self {
+        Self::by(|host, port| Ok((host, port).to_socket_addrs()?.take(ADDRESSES).collect()))
+    }
+
+    pub(super) fn by(resolve: Resolve) -> Self {
+        Self { resolve, pending: Arc::default() }
+    }
+
+    /// The addresses of `peer`. Takes as long as the system does: its owner sets a limit. Cancel safe.
+    pub(super) async fn addresses(&self, peer: &Authority) -> io::Result<Vec<SocketAddr>> {
+        let lookup = match self.begin(peer) {
+            Begun::Known(addresses) => return addresses,
+            Begun::UnderWay(lookup) => lookup,
+        };
+        loop {
+            let mut told = pin!(lookup.told.notified());
+            // From here on no word is missed.
+            told.as_mut().enable();
+            if let Some(answer) = lookup.answer().clone() {
+                return given(answer);
+            }
+            told.await;
+        }
+    }
+
+    /// The same on a thread that may wait, for `time`; `None` if that was not enough.
+    pub(super) fn addresses_within(
+        &self,
+        peer: &Authority,
+        time: Duration,
+    ) -> Option<io::Result<Vec<SocketAddr>>> {
+        let lookup = match self.begin(peer) {
+            Begun::Known(addresses) => return Some(addresses),
+            Begun::UnderWay(lookup) => lookup,
+        };
+        let (answer, _) = lookup
+            .done
+            .wait_timeout_while(lookup.answer(), time, |answer| answer.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        answer.clone().map(given)
+    }
+
+    /// Begins a look-up, unless there is nothing to look up, or one of this name hangs.
+    fn begin(&self, peer: &Authority) -> Begun {
+        if let Ok(ip) = peer.host().parse::<IpAddr>() {
+            return Begun::Known(Ok(vec![SocketAddr::new(ip, peer.port())]));
+        }
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lookup) = pending.get(peer) {
+            return Begun::UnderWay(Arc::clone(lookup));
+        }
+        if pending.len() >= LOOKUPS {
+            let trouble = "too many look-ups of other names hang";
+            return Begun::Known(Err(io::Error::other(trouble)));
+        }
+        let lookup = Arc::new(Lookup::default());
+        let work = {
+            let (lookups, lookup, peer) = (self.clone(), Arc::clone(&lookup), peer.clone());
+            move || lookups.run(&lookup, &peer)
+        };
+        match thread::Builder::new().name("lookup".to_owned()).stack_size(STACK).spawn(work) {
+            Ok(_) => {
+                pending.insert(peer.clone(), Arc::clone(&lookup));
+                Begun::UnderWay(lookup)
+            }
+            Err(error) => Begun::Known(Err(error)),
+        }
+    }
+
+    fn run(&self, lookup: &Lookup, peer: &Authority) {
+        let found = (self.resolve)(peer.host(), peer.port());
+        // Whoever asks from here on begins anew. It stands there: `begin` holds the lock until it does.
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(peer);
+        *lookup.answer() = Some(found.map_err(|error| (error.kind(), error.to_string())));
+        lookup.done.notify_all();
+        lookup.told.notify_waiters();
+    }
+}
+
+impl Lookup {
+    fn answer(&self) -> MutexGuard<'_, Option<Answer>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Begun {
+    Known(io::Result<Vec<SocketAddr>>),
+    UnderWay(Arc<Lookup>),
+}
+
+fn given(answer: Answer) -> io::Result<Vec<SocketAddr>> {
+    answer.map_err(|(kind, text)| io::Error::new(kind, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::http::Url;
+
+    const SOON: Duration = Duration::from_secs(5);
+    const MOMENT: Duration = Duration::from_millis(30);
+
+    fn peer(host: &str) -> Authority {
+        Url::parse(&format!("https://{host}:8935")).unwrap().authority().clone()
+    }
+
+    fn address(last: u8) -> Vec<SocketAddr> {
+        vec![SocketAddr::from(([127, 0, 0, last], 8935))]
+    }
+
+    async fn soon<T>(future: impl Future<Output = T>) -> T {
+        tokio::time::timeout(SOON, future).await.expect("it does not hang")
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_not_kept() {
+        static ASKED: AtomicU8 = AtomicU8::new(0);
+        let lookups = Lookups::by(|_, _| Ok(address(1 + ASKED.fetch_add(1, Ordering::Relaxed))));
+        assert_eq!(soon(lookups.addresses(&peer("o"))).await.unwrap(), address(1));
+        assert_eq!(soon(lookups.addresses(&peer("o"))).await.unwrap(), address(2));
+        let within = lookups.addresses_within(&peer("o"), SOON).unwrap();
+        assert_eq!(within.unwrap(), address(3));
+        assert!(lookups.pending.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_address_needs_no_look_up() {
+        let lookups = Lookups::by(|_, _| panic!("asked"));
+        assert_eq!(lookups.addresses(&peer("127.0.0.7")).await.unwrap(), address(7));
+        let ipv6 = lookups.addresses(&peer("[::1]")).await.unwrap();
+        assert_eq!(ipv6, ["[::1]:8935".parse().unwrap()]);
+    }
+
+    #[tokio::test]
+    async fn an_error_is_told_to_all() {
+        let lookups = Lookups::by(|_, _| Err(io::Error::other("no such name")));
+        let error = soon(lookups.addresses(&peer("o"))).await.unwrap_err();
+        assert_eq!(error.to_string(), "no such name");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_hangs_is_joined_and_keeps_no_other_waiting() {
+        static BEGUN: AtomicUsize = AtomicUsize::new(0);
+        static FREE: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+        let lookups = Lookups::by(|host, _| {
+            if host.starts_with("hangs") {
+                BEGUN.fetch_add(usize::from(host == "hangs"), Ordering::Relaxed);
+                drop(FREE.1.wait_while(FREE.0.lock().unwrap(), |free| !*free));
+            }
+            Ok(address(1))
+        });
+        for _ in 0..10 {
+            let asked = tokio::time::timeout(MOMENT, lookups.addresses(&peer("hangs"))).await;
+            assert!(asked.is_err());
+            assert!(lookups.addresses_within(&peer("hangs"), MOMENT).is_none());
+        }
+        assert_eq!(soon(lookups.addresses(&peer("other"))).await.unwrap(), address(1));
+        // The rest of what may hang; then every further name is refused at once, and addresses still are not.
+        for n in 1..LOOKUPS {
+            assert!(lookups.addresses_within(&peer(&format!("hangs{n}")), MOMENT).is_none());
+        }
+        let error = soon(lookups.addresses(&peer("other"))).await.unwrap_err();
+        assert!(error.to_string().contains("too many look-ups"), "{error}");
+        assert_eq!(soon(lookups.addresses(&peer("127.0.0.1"))).await.unwrap(), address(1));
+        assert_eq!(lookups.pending.lock().unwrap().len(), LOOKUPS);
+        assert!(BEGUN.load(Ordering::Relaxed) <= 1, "one thread for each name");
+        // Who waits when the resolver answers is told.
+        let asked = async { lookups.addresses(&peer("hangs")).await };
+        let freed = async {
+            *FREE.0.lock().unwrap() = true;
+            FREE.1.notify_all();
+        };
+        let (answer, ()) = soon(async { tokio::join!(asked, freed) }).await;
+        assert_eq!(answer.unwrap(), address(1));
+        assert_eq!(lookups.addresses_within(&peer("hangs1"), SOON).unwrap().unwrap(), address(1));
+    }
+
+    #[test]
+    fn the_system_knows_this_machine() {
+        let found = Lookups::new().addresses_within(&peer("localhost"), SOON).unwrap().unwrap();
+        assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 8935));
+    }
+}

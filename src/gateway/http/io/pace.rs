@@ -1,0 +1,82 @@
+//! The last link of ureq's chain: an answer that has begun has to be whole within [`ANSWER_TIME`].
+//!
+//! A call may wait long for its answer to begin, while a model loads; a peer that then sends it byte by byte
+//! must not make use of that.
+//!
+//! Does not: limit the time until the answer begins; the call does.
+
+use std::fmt;
+use std::time::Instant;
+
+use ureq::Timeout;
+use ureq::unversioned::transport::time::Duration;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector as Link, NextTimeout, Transport,
+};
+
+use resilience::capacity::ANSWER_TIME;
+
+/// What ureq says of an answer that took too long from its first byte on.
+pub(super) const TOO_SLOW: Timeout = Timeout::PerRead;
+
+/// The link.
+#[derive(Debug)]
+pub(super) struct PaceLink;
+
+impl<In: Transport> Link<In> for PaceLink {
+    type Out = Paced<In>;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        Ok(chained.map(|transport| Paced { transport, began: None }))
+    }
+}
+
+/// A connection under way.
+pub(super) struct Paced<T> {
+    transport: T,
+    /// When the first byte of the present answer came.
+    began: Option<Instant>,
+}
+
+impl<T> fmt::Debug for Paced<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Paced").field("began", &self.began).finish_non_exhaustive()
+    }
+}
+
+impl<T: Transport> Transport for Paced<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.transport.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.began = None;
+        self.transport.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        if let Some(began) = self.began {
+            let left = Duration::Exact(ANSWER_TIME.saturating_sub(began.elapsed()));
+            if left < timeout.after {
+                (timeout.after, timeout.reason) = (left, TOO_SLOW);
+            }
+        }
+        let came = self.transport.await_input(timeout)?;
+        if came && self.began.is_none() {
+            self.began = Some(Instant::now());
+        }
+        Ok(came)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.transport.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.transport.is_tls()
+    }
+}

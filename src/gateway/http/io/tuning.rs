@@ -1,0 +1,68 @@
+//! Tunes a connection's socket: little waits in the kernel, and a peer that is gone is noticed.
+//!
+//! Best effort: old and unusual kernels (gVisor, WSL 1, vendor kernels) refuse some of these options. A connection
+//! works without them, so a refusal is reported once per option, at debug, and never stops a connection.
+//!
+//! Does not: choose values; `capacity` holds them.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::http::io::congestion;
+use resilience::capacity::{ALIVE_AFTER, ALIVE_EVERY, ALIVE_TRIES, UNSENT};
+
+/// The options that the kernel has refused so far.
+#[derive(Debug, Default)]
+pub(super) struct Tuning {
+    refused: Mutex<BTreeSet<&'static str>>,
+}
+
+impl Tuning {
+    /// Before the handshake, which announces what depends on buffers: a send buffer of `bytes`, so that media waits
+    /// in our own queue, where it can be seen and dropped, and not in the kernel's.
+    pub(super) fn before_connect(&self, socket: &SockRef<'_>, bytes: u32) {
+        self.attempt("SO_SNDBUF", socket.set_send_buffer_size(bytes as usize));
+    }
+
+    /// Once there is a connection.
+    pub(super) fn connected(&self, socket: &SockRef<'_>) {
+        self.attempt("TCP_NODELAY", socket.set_tcp_nodelay(true));
+        self.attempt("TCP_NOTSENT_LOWAT", socket.set_tcp_notsent_lowat(UNSENT));
+        self.attempt("TCP_CONGESTION", congestion::choose(socket));
+        let alive = TcpKeepalive::new().with_time(ALIVE_AFTER).with_interval(ALIVE_EVERY);
+        let alive = socket.set_tcp_keepalive(&alive.with_retries(ALIVE_TRIES));
+        self.attempt("SO_KEEPALIVE", alive);
+    }
+
+    fn attempt(&self, option: &'static str, result: io::Result<()>) {
+        let Err(error) = result else { return };
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.insert(option) {
+            log::debug!("this kernel refuses {option} ({error}); connections are made without it");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_refuses_every_option_stops_no_connection() {
+        // A Unix socket refuses all options of TCP.
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        let (tuning, socket) = (Tuning::default(), SockRef::from(&socket));
+        for _ in 0..2 {
+            tuning.before_connect(&socket, 1 << 16);
+            tuning.connected(&socket);
+        }
+        let refused = tuning.refused.into_inner().unwrap();
+        let tcp = ["SO_KEEPALIVE", "TCP_CONGESTION", "TCP_NODELAY", "TCP_NOTSENT_LOWAT"];
+        assert_eq!(refused.into_iter().collect::<Vec<_>>(), tcp);
+    }
+}

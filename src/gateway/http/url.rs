@@ -1,0 +1,448 @@
+//! Parses addresses once, strictly, into a [`Url`] that cannot be wrong.
+//!
+//! Only `http` and `https`; user info and fragments are refused, a query only where it is allowed. A host has one
+//! spelling: lower case, without the dot at its end, IPv6 addresses in their shortest form. Numbers that a resolver
+//! would take for an IPv4 address (`127.1`, `0x7f000001`, `0177.0.0.1`) are refused.
+//!
+//! A URL that a peer gave also carries where it may lead to and whom it belongs to; see `follow`.
+//!
+//! Does not: resolve names, and does not hide secrets: a trickle URL has its own type.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use crate::http::Zone;
+use resilience::capacity::URL_BYTES;
+use resilience::words;
+
+/// The longest name of a host (RFC 1035).
+const HOST_BYTES: usize = 255;
+
+/// The two schemes of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Without TLS: loopback, or where the user allowed it.
+    Http,
+    /// With TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The scheme's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// A host (name or IP address, without brackets) and its port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Authority {
+    host: String,
+    port: u16,
+}
+
+impl Authority {
+    /// The host: a name in lower case, an IPv4 address, or an IPv6 address without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where the host is, as far as its text says: an address does, most names do not.
+    pub fn zone(&self) -> Option<Zone> {
+        if self.host == "localhost" || self.host.ends_with(".localhost") {
+            return Some(Zone::ThisMachine);
+        }
+        self.host.parse().ok().map(Zone::of)
+    }
+
+    /// Whether the host is this machine itself, for certain: plain HTTP never leaves it.
+    pub fn is_loopback(&self) -> bool {
+        // Not every resolver keeps other names below `localhost` to itself (RFC 6761, section 6.3).
+        let is_address = |host: &str| host.parse::<IpAddr>().is_ok();
+        self.zone() == Some(Zone::ThisMachine)
+            && (self.host == "localhost" || is_address(&self.host))
+    }
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Why a text is no URL of this network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UrlError {
+    /// No host, or characters that no URL has.
+    Malformed(String),
+    /// Another scheme than http or https.
+    Scheme(String),
+    /// `user:password@`: credentials do not belong into a URL.
+    UserInfo,
+    /// A query or a fragment where none belongs.
+    Query(String),
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(text) => write!(f, "`{text}` is no URL; use https://host:port"),
+            Self::Scheme(scheme) => write!(f, "scheme `{scheme}` is not supported; use https"),
+            Self::UserInfo => f.write_str("a URL must not hold a user name or password"),
+            Self::Query(text) => write!(f, "`{text}` must not have a query or fragment"),
+        }
+    }
+}
+
+impl std::error::Error for UrlError {}
+
+/// An absolute URL. The path begins with `/` and holds the query, if there is one.
+///
+/// URLs are equal if they name the same place, whoever gave them.
+#[derive(Debug, Clone)]
+pub struct Url {
+    scheme: Scheme,
+    authority: Authority,
+    path: Box<str>,
+    reach: Zone,
+    under: Option<Arc<Authority>>,
+}
+
+impl PartialEq for Url {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Url {}
+
+impl Hash for Url {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+impl Url {
+    fn parts(&self) -> (Scheme, &Authority, &str) {
+        (self.scheme, &self.authority, &self.path)
+    }
+
+    /// Parses the base of a service: `https://host[:port][/path]`, or without a scheme, which means
+    /// https. Trailing slashes are dropped. A missing port is `default_port` for a text without a
+    /// scheme, else the scheme's own (80, 443).
+    pub fn parse_base(text: &str, default_port: u16) -> Result<Self, UrlError> {
+        let text = text.trim();
+        if text.contains(['?', '#']) {
+            return Err(UrlError::Query(without_query(text)));
+        }
+        let mut url = if text.contains("://") {
+            Self::parse(text)?
+        } else {
+            Self::parse_with(&format!("https://{text}"), Some(default_port))?
+        };
+        url.path = url.path.trim_end_matches('/').into();
+        Ok(url)
+    }
+
+    /// Parses a whole URL as a peer sends it: with scheme, a query allowed.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        Self::parse_with(text, None)
+    }
+
+    fn parse_with(text: &str, default_port: Option<u16>) -> Result<Self, UrlError> {
+        let malformed = || UrlError::Malformed(without_query(text));
+        // A URL is ASCII (RFC 3986); `http::Uri` is not as strict.
+        if text.len() > URL_BYTES || !text.is_ascii() {
+            return Err(malformed());
+        }
+        if text.contains('#') {
+            return Err(UrlError::Query(without_query(text)));
+        }
+        let uri: http::Uri = text.parse().map_err(|_| malformed())?;
+        let scheme = match uri.scheme_str() {
+            Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            Some(other) => return Err(UrlError::Scheme(words::shown(other))),
+            None => return Err(malformed()),
+        };
+        let authority = uri.authority().ok_or_else(malformed)?;
+        if authority.as_str().contains('@') {
+            return Err(UrlError::UserInfo);
+        }
+        let host = host(authority.host()).ok_or_else(malformed)?;
+        // http::Uri shows a port that it cannot read (`host:`, `host:99999`) as none at all.
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => default_port.unwrap_or(match scheme {
+                Scheme::Http => 80,
+                Scheme::Https => 443,
+            }),
+            rest => rest
+                .and_then(|rest| rest.strip_prefix(':')?.parse().ok())
+                .filter(|port| *port != 0)
+                .ok_or_else(malformed)?,
+        };
+        Ok(Self {
+            scheme,
+            authority: Authority { host, port },
+            path: uri.path_and_query().map_or_else(Box::default, |p| p.as_str().into()),
+            reach: Zone::ThisMachine,
+            under: None,
+        })
+    }
+
+    /// The scheme.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Host and port.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The path and query as they stand in a request line.
+    pub fn path(&self) -> &str {
+        if self.path.is_empty() { "/" } else { &self.path }
+    }
+
+    /// Scheme, host and port alone.
+    #[must_use]
+    pub fn origin(&self) -> Self {
+        Self { path: Box::default(), ..self.clone() }
+    }
+
+    /// This URL with `rest` (which begins with `/`) behind its path.
+    pub fn join(&self, rest: &str) -> Self {
+        let base = self.path.trim_end_matches('/');
+        let path = format!("{base}/{}", rest.trim_start_matches('/'));
+        Self { path: path.into(), ..self.clone() }
+    }
+
+    /// The nearest zone that it may lead to. The user's own URLs may lead anywhere, those of a peer not nearer than
+    /// the peer is.
+    pub fn reach(&self) -> Zone {
+        self.reach
+    }
+
+    /// The orchestrator that it belongs to, if a peer gave it and it is not that orchestrator itself.
+    pub fn under(&self) -> Option<&Authority> {
+        self.under.as_deref()
+    }
+
+    /// Itself with what it may do, for a file; see [`Url::parse_kept`].
+    pub fn kept(&self) -> String {
+        let under = self.under.as_ref().map(|under| format!(" {under}")).unwrap_or_default();
+        format!("{self} {}{under}", self.reach.as_str())
+    }
+
+    /// Reads what [`Url::kept`] wrote. A URL alone may lead to the Internet only.
+    pub fn parse_kept(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let url = Self::parse(words.next()?).ok()?;
+        let reach = words.next().map_or(Some(Zone::Public), Zone::parse)?;
+        let under = match words.next() {
+            Some(under) => Some(Self::parse(&format!("https://{under}")).ok()?.authority),
+            None => None,
+        };
+        words.next().is_none().then(|| url.with_reach(reach).with_under(under))
+    }
+
+    /// The same URL, which may lead as near as `other`, and belongs to the same orchestrator.
+    #[must_use]
+    pub fn with_rights_of(self, other: &Self) -> Self {
+        Self { reach: other.reach, under: other.under.clone(), ..self }
+    }
+
+    /// The same URL, which may lead nowhere nearer than this.
+    #[must_use]
+    pub fn with_reach(self, reach: Zone) -> Self {
+        Self { reach, ..self }
+    }
+
+    /// The same URL, which belongs to this orchestrator; or to none, as it is one itself.
+    #[must_use]
+    pub fn with_under(self, orchestrator: Option<Authority>) -> Self {
+        let under = orchestrator.filter(|orchestrator| *orchestrator != self.authority);
+        Self { under: under.map(Arc::new), ..self }
+    }
+}
+
+/// The one spelling of a host; `None` for what is no host.
+fn host(text: &str) -> Option<String> {
+    if let Some(rest) = text.strip_prefix('[') {
+        // Brackets are around an IPv6 address, and nowhere else.
+        let address: Ipv6Addr = rest.strip_suffix(']')?.parse().ok()?;
+        return Some(address.to_string());
+    }
+    let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let is_name = !host.is_empty()
+        && !host.ends_with('.')
+        && host.len() <= HOST_BYTES
+        && host.bytes().all(is_plain);
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
+    let is_hex = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
+    // A resolver takes it for an IPv4 address, in one of several spellings; there is one here.
+    let is_like_address = is_number(last) || last.strip_prefix("0x").is_some_and(is_hex);
+    (is_name && (!is_like_address || host.parse::<Ipv4Addr>().is_ok())).then_some(host)
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme.as_str(), self.authority, self.path)
+    }
+}
+
+/// A text for an error message: what stands behind `?`, `#` or before `@` may be a credential.
+fn without_query(text: &str) -> String {
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    let text = text.rsplit('@').next().unwrap_or_default();
+    words::shown(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, UrlError>) {
+        assert_eq!(Url::parse_base(text, 8935).map(|u| u.to_string()), expected.map(str::to_owned));
+    }
+
+    #[test]
+    fn bases_are_read_strictly() {
+        check("https://orch.example:8935", Ok("https://orch.example:8935"));
+        check("https://Orch.Example:8935///", Ok("https://orch.example:8935"));
+        check("orch.example", Ok("https://orch.example:8935"));
+        check("orch.example:9000/base/", Ok("https://orch.example:9000/base"));
+        check("https://orch.example", Ok("https://orch.example:443"));
+        check("http://127.0.0.1:80", Ok("http://127.0.0.1:80"));
+        check("https://[::1]:8935/", Ok("https://[::1]:8935"));
+        check("https://u:p@h:1", Err(UrlError::UserInfo));
+        check("ftp://h:1", Err(UrlError::Scheme("ftp".into())));
+        check("https://h:1/?a=b", Err(UrlError::Query("https://h:1/".into())));
+        check("https://h:1#x", Err(UrlError::Query("https://h:1".into())));
+        check("", Err(UrlError::Malformed("https://".into())));
+        check("https://h:99999", Err(UrlError::Malformed("https://h:99999".into())));
+        check("https://h:", Err(UrlError::Malformed("https://h:".into())));
+        check("https://h:0", Err(UrlError::Malformed("https://h:0".into())));
+        check(
+            "https://h/d\u{e9}j\u{e0}",
+            Err(UrlError::Malformed("https://h/d\u{e9}j\u{e0}".into())),
+        );
+        check("https://h/\u{9d}", Err(UrlError::Malformed("https://h/ ".into())));
+        for bad in
+            ["https://h[]/h", "https://[h]:1", "https://[::1", "https://::1]", "https://[]:1"]
+        {
+            check(bad, Err(UrlError::Malformed(bad.into())));
+        }
+        check("https://h h:1", Err(UrlError::Malformed("https://h h:1".into())));
+    }
+
+    #[test]
+    fn a_host_has_one_spelling() {
+        check("https://Orch.Example.:1", Ok("https://orch.example:1"));
+        check("https://[0:0:0:0:0:0:0:1]:1", Ok("https://[::1]:1"));
+        check("https://[FD00::0001]:1", Ok("https://[fd00::1]:1"));
+        check("https://10.0.0.1.:1", Ok("https://10.0.0.1:1"));
+        check("https://3com:1", Ok("https://3com:1"));
+        check("https://a_b-c.9x:1", Ok("https://a_b-c.9x:1"));
+        for bad in [
+            "https://2130706433:1",
+            "https://0x7f000001:1",
+            "https://127.1:1",
+            "https://0177.0.0.1:1",
+            "https://1.2.3.4.5:1",
+            "https://a.0x7f:1",
+            "https://a..:1",
+            "https://.:1",
+            "https://a%2eb:1",
+            "https://a,b:1",
+        ] {
+            check(bad, Err(UrlError::Malformed(bad.into())));
+        }
+    }
+
+    #[test]
+    fn a_url_is_kept_with_what_it_may_do() {
+        let orchestrator = Url::parse("https://[fd00::1]:8935").expect("a URL");
+        let url = Url::parse("https://c.example:1/x").expect("a URL");
+        let given = url.clone().with_reach(Zone::Private);
+        let given = given.with_under(Some(orchestrator.authority().clone()));
+        assert_eq!(given.kept(), "https://c.example:1/x private [fd00::1]:8935");
+        for url in [url, given] {
+            let read = Url::parse_kept(&url.kept()).expect("as it was written");
+            assert_eq!((&read, read.reach(), read.under()), (&url, url.reach(), url.under()));
+        }
+        let bare = Url::parse_kept("https://c.example:1/x").expect("a URL");
+        assert_eq!(bare.reach(), Zone::Public);
+        for bad in
+            ["", "x private", "https://c/x near", "https://c/x public a b", "https://c/x public ?"]
+        {
+            assert_eq!(Url::parse_kept(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_host_says_where_it_is_if_it_is_an_address() {
+        #[track_caller]
+        fn check(host: &str, zone: Option<Zone>, is_loopback: bool) {
+            let url = Url::parse(&format!("https://{host}")).expect("a URL");
+            assert_eq!((url.authority.zone(), url.authority.is_loopback()), (zone, is_loopback));
+        }
+        for here in ["localhost", "127.0.0.1", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]"] {
+            check(here, Some(Zone::ThisMachine), true);
+        }
+        check("app.localhost", Some(Zone::ThisMachine), false);
+        check("192.168.1.1", Some(Zone::Private), false);
+        check("8.8.8.8", Some(Zone::Public), false);
+        check("localhost.example", None, false);
+    }
+
+    #[test]
+    fn paths_are_joined_with_one_slash() {
+        let base = Url::parse_base("https://h:1/a/", 1).expect("a URL");
+        assert_eq!(base.join("/b/c").to_string(), "https://h:1/a/b/c");
+        assert_eq!(base.join("b").path(), "/a/b");
+        assert_eq!(Url::parse("https://h:1").expect("a URL").path(), "/");
+    }
+
+    #[test]
+    fn a_url_is_bounded_and_an_error_of_it_is_one_line() {
+        let long = |host: usize, path: usize| {
+            Url::parse(&format!("https://{}/{}", "h".repeat(host), "p".repeat(path)))
+        };
+        assert!(long(255, 1000).is_ok());
+        for (host, path) in [(256, 1), (1, URL_BYTES), (1 << 20, 1)] {
+            let error = long(host, path).expect_err("refused").to_string();
+            assert!(error.chars().count() < 300, "{error}");
+        }
+        for bad in ["https://h\u{1b}[2J\r\nINFO all is well", "\u{202e}https://h"] {
+            let error = Url::parse(bad).expect_err("refused").to_string();
+            assert!(!error.contains(words::is_harmful), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_shows_no_credential() {
+        for bad in ["https://me:hunter2@ h:1", "https://h h/?token=hunter2"] {
+            let error = Url::parse(bad).expect_err("refused").to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}

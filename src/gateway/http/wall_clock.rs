@@ -1,0 +1,191 @@
+//! Remembers what certificates and this machine's clock have to do with each other: one for all connections of the
+//! process.
+//!
+//! Two things are known without any clock. The present is not before the newest time that was signed: this program was
+//! built, an authority signed a certificate. And a peer whose certificate was refused for its time may be in the right,
+//! where the clock is not: whether that is so, `clock` decides, for this one peer.
+//!
+//! Each change of whom to believe begins a new epoch, in which no TLS session of an earlier one is resumed.
+//!
+//! Does not: read the clock, or decide whether to doubt it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustls::pki_types::UnixTime;
+
+use crate::clock::BUILT;
+use crate::http::Authority;
+use resilience::capacity::DOUBTS;
+
+/// What is known.
+#[derive(Debug)]
+pub struct WallClock {
+    state: Mutex<State>,
+    epoch: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    newest: UnixTime,
+    /// Refused for their time since this was asked last; whether they could be believed without a clock.
+    refused: BTreeMap<Authority, bool>,
+    /// Those whose certificates are believed whatever the clock says.
+    doubted: BTreeSet<Authority>,
+}
+
+/// A peer whose certificate was refused for its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Late {
+    /// The peer.
+    pub peer: Authority,
+    /// Whether it may be believed without a clock: no signer or discovery endpoint is.
+    pub may_be_doubted: bool,
+}
+
+impl Default for WallClock {
+    /// All that is known is when this program was built.
+    fn default() -> Self {
+        let state = State { newest: built(), refused: BTreeMap::new(), doubted: BTreeSet::new() };
+        Self { state: Mutex::new(state), epoch: AtomicU64::new(0) }
+    }
+}
+
+impl WallClock {
+    /// The newest time that is known to be past.
+    pub fn newest(&self) -> UnixTime {
+        self.state().newest
+    }
+
+    /// An authority signed something at this time.
+    pub fn saw(&self, signed: UnixTime) {
+        let mut state = self.state();
+        state.newest = state.newest.max(signed);
+    }
+
+    /// The certificate of this peer was refused for its time.
+    pub fn on_late(&self, late: Late) {
+        let mut state = self.state();
+        if state.refused.len() < DOUBTS {
+            state.refused.insert(late.peer, late.may_be_doubted);
+        }
+    }
+
+    /// Whose certificates were refused for their time since this was asked last.
+    pub fn take_late(&self) -> Vec<Late> {
+        let refused = std::mem::take(&mut self.state().refused);
+        refused.into_iter().map(|(peer, may_be_doubted)| Late { peer, may_be_doubted }).collect()
+    }
+
+    /// From now on, the clock says nothing of these peers; those of them for which this is new.
+    pub fn doubt(&self, peers: &[Authority]) -> Vec<Authority> {
+        let mut state = self.state();
+        let mut new = Vec::new();
+        for peer in peers {
+            if state.doubted.len() < DOUBTS && state.doubted.insert(peer.clone()) {
+                new.push(peer.clone());
+            }
+        }
+        if !new.is_empty() {
+            self.begin_epoch();
+        }
+        new
+    }
+
+    /// Whether the clock says nothing of this peer.
+    pub fn is_doubted(&self, peer: &Authority) -> bool {
+        self.state().doubted.contains(peer)
+    }
+
+    /// The certificate of this peer is right by the clock.
+    pub fn settle(&self, peer: &Authority) {
+        if self.state().doubted.remove(peer) {
+            self.begin_epoch();
+        }
+    }
+
+    /// The clock is right: it says something of everybody, and what was concluded without it counts no more.
+    pub fn trust(&self) {
+        let mut state = self.state();
+        state.newest = built();
+        if !std::mem::take(&mut state.doubted).is_empty() {
+            self.begin_epoch();
+        }
+    }
+
+    /// Counts the changes of whom to believe.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    fn begin_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn built() -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(BUILT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Url;
+
+    fn peer(host: &str) -> Authority {
+        Url::parse(&format!("https://{host}")).unwrap().authority().clone()
+    }
+
+    fn seconds(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn the_newest_signed_time_counts_until_the_clock_is_right() {
+        let clock = WallClock::default();
+        assert_eq!(clock.newest(), seconds(BUILT));
+        clock.saw(seconds(5));
+        assert_eq!(clock.newest(), seconds(BUILT));
+        clock.saw(seconds(BUILT + 5));
+        clock.saw(seconds(BUILT + 1));
+        assert_eq!(clock.newest(), seconds(BUILT + 5));
+        clock.trust();
+        assert_eq!(clock.newest(), seconds(BUILT));
+    }
+
+    #[test]
+    fn a_doubt_belongs_to_one_peer_and_each_change_begins_an_epoch() {
+        let clock = WallClock::default();
+        assert_eq!(clock.doubt(&[peer("a")]), [peer("a")]);
+        assert!(clock.is_doubted(&peer("a")) && !clock.is_doubted(&peer("b")));
+        assert_eq!((clock.doubt(&[peer("a")]), clock.epoch()), (Vec::new(), 1));
+        clock.settle(&peer("b"));
+        assert_eq!(clock.epoch(), 1);
+        clock.settle(&peer("a"));
+        assert_eq!((clock.is_doubted(&peer("a")), clock.epoch()), (false, 2));
+        clock.trust();
+        assert_eq!(clock.epoch(), 2);
+        let _ = clock.doubt(&[peer("a"), peer("b")]);
+        clock.trust();
+        assert_eq!((clock.is_doubted(&peer("b")), clock.epoch()), (false, 4));
+    }
+
+    #[test]
+    fn refusals_are_told_once_and_bounded() {
+        let clock = WallClock::default();
+        for n in 0..2 * DOUBTS {
+            clock.on_late(Late { peer: peer(&format!("h{n}")), may_be_doubted: true });
+        }
+        let late = clock.take_late();
+        assert_eq!(late.len(), DOUBTS);
+        assert!(clock.take_late().is_empty());
+        let peers: Vec<Authority> = (0..2 * DOUBTS).map(|n| peer(&format!("h{n}"))).collect();
+        assert_eq!(clock.doubt(&peers).len(), DOUBTS);
+    }
+}

@@ -1,0 +1,255 @@
+//! Why a job does not start, and why it is lost.
+//!
+//! Does not: decide what comes next; `Machine` does, by [`JobError::fault`].
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::http::Url;
+use crate::http::io::CallError;
+use crate::job::machine::{BRIEFLY, SUSPENSION};
+use crate::job::runner::RunnerError;
+use crate::session::SessionError;
+use resilience::fault::{Failure, Fault, chain};
+
+/// Why a job does not start.
+#[derive(Debug)]
+pub enum JobError {
+    /// There is no session, or the call brought no answer.
+    Session(SessionError),
+    /// The orchestrator has no capacity for the model (503).
+    NoCapacity(Url, String),
+    /// The orchestrator wants a payment, or refused the one it got (402, 403, 400 with payment words).
+    Payment(Url, u16, String),
+    /// The runner behind the orchestrator refuses the model or its parameters, after the payment.
+    Params(Url, String),
+    /// The orchestrator answered with another status.
+    Refused(Url, u16, String),
+    /// A runner or a scope does not do it.
+    Runner(Box<RunnerError>),
+    /// The answer makes no job.
+    Nonsense(Url, String),
+}
+
+impl JobError {
+    /// What comes next.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Session(error) => error.fault(),
+            Self::Runner(error) => error.fault(),
+            // It may have some later.
+            Self::NoCapacity(..) => Fault::Retry,
+            Self::Params(..) => Fault::GiveUp,
+            Self::Payment(..) | Self::Refused(..) | Self::Nonsense(..) => Fault::NextPeer,
+        }
+    }
+}
+
+impl JobError {
+    /// All that decides what comes next.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Session(error) => error.failure(),
+            Self::Runner(error) => error.failure(),
+            Self::NoCapacity(..)
+            | Self::Payment(..)
+            | Self::Params(..)
+            | Self::Refused(..)
+            | Self::Nonsense(..) => Failure::of_peer(chain(self), self.fault()),
+        }
+    }
+
+    /// Whether the first payment may have been taken: it went out, and no answer says that it was refused, or that
+    /// it was not looked at. An orchestrator looks at its capacity (503) before the payment, and calls its worker
+    /// after it (protocol.md, section 5).
+    pub fn is_paid(&self) -> bool {
+        match self {
+            Self::Session(SessionError::Call(error)) => !matches!(error, CallError::Connect(_)),
+            Self::Session(_) | Self::NoCapacity(..) | Self::Payment(..) => false,
+            Self::Runner(error) => error.is_paid(),
+            Self::Params(..) | Self::Refused(..) | Self::Nonsense(..) => true,
+        }
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(error) => error.fmt(f),
+            Self::Runner(error) => error.fmt(f),
+            Self::NoCapacity(url, words) => {
+                write!(f, "{url}: orchestrator has no capacity for this model (503): {words}")
+            }
+            Self::Payment(url, status, words) => {
+                write!(f, "{url}: orchestrator refused the payment ({status}): {words}")
+            }
+            Self::Params(url, words) => write!(
+                f,
+                "{url}: the runner refuses the model or its parameters; check job.model and job.params: {words}"
+            ),
+            Self::Refused(url, status, words) => {
+                write!(f, "{url}: orchestrator refused the job ({status}): {words}")
+            }
+            Self::Nonsense(url, reason) => {
+                write!(f, "{url}: orchestrator's answer to the job is unusable: {reason}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for JobError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Session(error) => error.source(),
+            Self::Runner(error) => error.source(),
+            Self::NoCapacity(..)
+            | Self::Payment(..)
+            | Self::Params(..)
+            | Self::Refused(..)
+            | Self::Nonsense(..) => None,
+        }
+    }
+}
+
+/// Why a job that was live is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Loss {
+    /// The orchestrator ended a channel, or cannot serve it; which one, and how.
+    Channel(&'static str, String),
+    /// The connection of a channel broke; which one, and how.
+    Link(&'static str, String),
+    /// Video went in, and for this long none came out.
+    NoOutput(Duration),
+    /// For this long no event came.
+    NoEvent(Duration),
+    /// A part of the agent itself broke.
+    Part(&'static str, String),
+    /// The orchestrator is not to be paid any more, or cannot be; why.
+    Payment(String),
+    /// The orchestrator closed a job that was not paid; how it closed, and why it was not.
+    Unpaid(String, String),
+    /// The session is over at the orchestrator, as it says.
+    SessionOver(String),
+}
+
+impl Loss {
+    /// Whether this loss alone asks for another orchestrator or session, also where losses end the agent.
+    pub fn asks_for_another(&self) -> bool {
+        match self {
+            Self::Payment(_) | Self::SessionOver(_) => true,
+            Self::Channel(..)
+            | Self::Link(..)
+            | Self::NoOutput(_)
+            | Self::NoEvent(_)
+            | Self::Part(..)
+            | Self::Unpaid(..) => false,
+        }
+    }
+
+    /// How long the orchestrator that was left is tried after all others.
+    ///
+    /// | lost | for |
+    /// |---|---|
+    /// | no processed video while video was sent, not to be paid | 30 min: it will be so again |
+    /// | the orchestrator ended it, or is silent | 5 min: it may be well again |
+    /// | a connection broke, our signer is down, a part of the agent broke | not at all: it is not at fault |
+    pub fn suspension(&self) -> Duration {
+        match self {
+            Self::NoOutput(_) | Self::Payment(_) => SUSPENSION,
+            Self::Channel(..) | Self::NoEvent(_) | Self::SessionOver(_) => BRIEFLY,
+            Self::Link(..) | Self::Part(..) | Self::Unpaid(..) => Duration::ZERO,
+        }
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Channel(name, how) | Self::Link(name, how) => {
+                write!(f, "the {name} channel ended: {how}")
+            }
+            Self::NoOutput(time) => {
+                write!(f, "no processed video for {} s while video was sent", time.as_secs())
+            }
+            Self::NoEvent(time) => write!(f, "no event for {} s", time.as_secs()),
+            Self::Part(name, how) => write!(f, "{name} broke: {how}"),
+            Self::Payment(why) => write!(f, "left for its payment: {why}"),
+            Self::Unpaid(how, why) => {
+                write!(f, "the orchestrator closed the unpaid job ({how}); not paid because {why}")
+            }
+            Self::SessionOver(why) => write!(f, "the session is over: {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Authority;
+    use crate::http::io::ConnectError;
+    use crate::job::runner::Step;
+
+    fn url() -> Url {
+        Url::parse("https://o.example:8935").unwrap()
+    }
+
+    #[track_caller]
+    fn check(error: JobError, is_paid: bool, fault: Fault) {
+        assert_eq!((error.is_paid(), error.failure().fault), (is_paid, fault), "{error}");
+    }
+
+    fn call(error: CallError) -> JobError {
+        JobError::Session(SessionError::Call(error))
+    }
+
+    fn runner(error: RunnerError) -> JobError {
+        JobError::Runner(Box::new(error))
+    }
+
+    fn refused(step: Step, status: u16) -> JobError {
+        let (peer, message): (Authority, _) = (url().authority().clone(), String::new());
+        runner(RunnerError::Refused { step, peer, status, message })
+    }
+
+    #[test]
+    fn a_start_is_paid_unless_it_surely_is_not() {
+        let time = Duration::from_secs(90);
+        let words = || "no".to_owned();
+        check(call(CallError::Timeout(url(), time)), true, Fault::Retry);
+        check(call(CallError::Broken(url(), words())), true, Fault::Retry);
+        let no_connection = || CallError::Connect(ConnectError::Timeout(url().authority().clone()));
+        check(call(no_connection()), false, Fault::Retry);
+        check(JobError::NoCapacity(url(), words()), false, Fault::Retry);
+        check(JobError::Payment(url(), 402, words()), false, Fault::NextPeer);
+        check(JobError::Refused(url(), 500, words()), true, Fault::NextPeer);
+        check(JobError::Nonsense(url(), words()), true, Fault::NextPeer);
+        check(JobError::Params(url(), words()), true, Fault::GiveUp);
+        // A runner is paid with the reservation.
+        check(refused(Step::Reserve, 503), false, Fault::NextPeer);
+        check(refused(Step::Start, 503), true, Fault::NextPeer);
+        check(refused(Step::Start, 422), true, Fault::GiveUp);
+        check(
+            runner(RunnerError::NoAnswer(Step::Reserve, no_connection())),
+            false,
+            Fault::NextPeer,
+        );
+        check(runner(RunnerError::NoAnswer(Step::Start, no_connection())), true, Fault::NextPeer);
+    }
+
+    #[test]
+    fn only_what_the_orchestrator_does_suspends_it_for_long() {
+        let words = || "how".to_owned();
+        let minutes = |loss: Loss| loss.suspension().as_secs() / 60;
+        assert_eq!(minutes(Loss::NoOutput(Duration::from_secs(30))), 30);
+        assert_eq!(minutes(Loss::Payment(words())), 30);
+        assert_eq!(minutes(Loss::Channel("output", words())), 5);
+        assert_eq!(minutes(Loss::NoEvent(Duration::from_secs(30))), 5);
+        for ours in [
+            Loss::Link("publish", words()),
+            Loss::Unpaid(words(), words()),
+            Loss::Part("output", words()),
+        ] {
+            assert_eq!(ours.suspension(), Duration::ZERO, "{ours}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Starts a live video job in a session.
+//!
+//! Does not: move media or keep the job alive.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use crate::endings::End;
+use crate::http::io::Answer;
+use crate::job::wire::{refuses_params, start_answer, start_request};
+use crate::job::{JobError, JobOptions, JobPayments, StartedJob};
+use crate::session::OrchestratorSession;
+use resilience::capacity::JOB_START_TIME;
+use resilience::words;
+
+/// The largest body that is looked at for the words of a refusal; go-livepeer's have 100 bytes.
+const REFUSAL: usize = 16 << 10;
+
+/// A job that an orchestrator starts in a session that is open.
+#[derive(Debug)]
+pub struct LiveVideoJob;
+
+impl LiveVideoJob {
+    /// Starts a job in `session` (`POST /live-video-to-video`) with its first payment. The answer may take long while a model
+    /// loads, at most [`JOB_START_TIME`].
+    pub async fn start(
+        mut session: OrchestratorSession,
+        options: &JobOptions,
+        jitter: f64,
+    ) -> Result<StartedJob, JobError> {
+        let credentials = session.credentials(jitter).await.map_err(JobError::Session)?;
+        let id = request_id();
+        log::debug!("{}: asking for a job as request {id}", session.url());
+        let body = start_request(options, &id);
+        let answer = session
+            .post_json("/live-video-to-video", body, &credentials, JOB_START_TIME)
+            .await
+            .map_err(JobError::Session)?;
+        let url = session.url().clone();
+        match answer.status {
+            200 => {}
+            503 => return Err(JobError::NoCapacity(url, reason(&answer))),
+            status @ (402 | 403) => return Err(JobError::Payment(url, status, reason(&answer))),
+            status => {
+                let words = reason(&answer);
+                return Err(if refuses_params(status, &words) {
+                    JobError::Params(url, words)
+                } else {
+                    JobError::Refused(url, status, words)
+                });
+            }
+        }
+        let channels = start_answer(&answer.body, session.giver())
+            .map_err(|reason| JobError::Nonsense(url, reason))?;
+        // From here on the job runs, whatever else goes wrong.
+        let end = End::Channel(channels.publish.expose().clone());
+        let end = session.network().endings.owe(end);
+        session.started(&channels.manifest_id).map_err(JobError::Session)?;
+        let payments =
+            session.take_payer().map(|payer| JobPayments { payer, url: session.payment_url() });
+        Ok(StartedJob::of_orchestrator(session.url().clone(), channels, payments, end))
+    }
+}
+
+/// The name of one request, which no other gateway uses: 128 bits by chance.
+pub(super) fn request_id() -> String {
+    let half = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", half(), half())
+}
+
+/// A peer's words about its refusal: the `message` of a JSON error, or the text, in one line.
+fn reason(answer: &Answer) -> String {
+    let body = answer.body.get(..REFUSAL).unwrap_or(&answer.body);
+    let text = String::from_utf8_lossy(body);
+    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let message = json
+        .as_ref()
+        .and_then(|json| {
+            json.pointer("/error/message")
+                .or_else(|| json.pointer("/error"))
+                .and_then(|m| m.as_str())
+        })
+        .unwrap_or(text.trim());
+    let shown = words::shown(message);
+    if shown.is_empty() { "no reason given".to_owned() } else { shown }
+}

@@ -1,0 +1,168 @@
+//! Hands a job over to a new one before its times wrap.
+//!
+//! Times of MPEG-TS have 33 bits and wrap after 26.5 h. A decoder built on libav corrects one wrap, for 26.5 h after the
+//! first time it saw (`wrap_timestamp` in libavformat), and then takes everything for old. So each job is handed over to
+//! a new one within [`RENEW_AFTER`], whatever its times began with.
+//!
+//! | is there a spare? | then |
+//! |---|---|
+//! | yes | the new job is started there beside the old one; once it has started, the old one is closed |
+//! | no, or none of them takes it | the old job is closed, and the orchestrator is looked for again |
+//!
+//! The orchestrator that is left has done nothing wrong: it is not suspended, and the hand-over is no swap.
+//!
+//! Does not: decide whether the moment is quiet; whoever reports [`Event::Sent`](crate::job::Event::Sent) does.
+
+use std::time::{Duration, Instant};
+
+use super::Machine;
+use super::live::Live;
+use super::state::{Next, State, Then, one};
+use crate::job::{Command, Commands, Event};
+use crate::session::selection::Candidate;
+
+/// A job that has sent media of this length is handed over: 2.5 h before its times may break.
+pub const RENEW_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+impl<T> Machine<T> {
+    /// The job has sent media of this length.
+    pub(super) fn renew(&mut self, sent: Duration, mut live: Live<T>, now: Instant) -> Next<T> {
+        if sent < RENEW_AFTER || live.next.is_some() || self.is_without_camera() {
+            return (State::Live(live), Commands::new());
+        }
+        let spare = live
+            .rounds
+            .spare()
+            .filter(|spare| self.prepaid.wait(live.rounds.prepaid(&spare.offer), now).is_none());
+        let Some(Candidate { url, offer, answer, .. }) = spare else {
+            let mut commands = one(Command::Close { for_good: false });
+            // There is room for three.
+            let _ = commands.push(Command::Renew);
+            return (State::Closing { then: Then::Pause { until: now } }, commands);
+        };
+        let prepaid = live.rounds.prepaid(&offer);
+        self.prepaid.on_start(prepaid, now);
+        live.next = Some((url.clone(), prepaid));
+        let mut commands = one(Command::StartNext(url, answer));
+        let _ = commands.push(Command::Renew);
+        (State::Live(live), commands)
+    }
+
+    /// What became of the start beside the live job.
+    pub(super) fn next_started(&mut self, event: Event<T>, mut live: Live<T>) -> Next<T> {
+        match (live.next.take(), event) {
+            (Some((url, _)), Event::Started { has_output, has_events }) => {
+                let then = Then::Switch { rounds: live.rounds, url, has: [has_output, has_events] };
+                (State::Closing { then }, one(Command::HandOver))
+            }
+            (Some((url, prepaid)), Event::StartFailed { failure, is_paid }) => {
+                if !is_paid {
+                    self.prepaid.on_not_taken(prepaid);
+                }
+                live.rounds.on_failed(&url, failure);
+                (State::Live(live), Commands::new())
+            }
+            (next, _) => {
+                live.next = next;
+                (State::Live(live), Commands::new())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::machine::tests::{check, live};
+    use crate::job::{Loss, Recovery, Stage};
+    use crate::session::selection::Rules;
+    use resilience::fault::{Failure, Fault};
+
+    const DUE: Event<u32> = Event::Sent(RENEW_AFTER);
+
+    fn started() -> Event<u32> {
+        Event::Started { has_output: true, has_events: true }
+    }
+
+    /// A job that is due, with a spare that is being started; where that is.
+    fn moving(now: Instant) -> (Machine<u32>, crate::http::Url) {
+        let mut machine = live(2, Recovery::Retry, now);
+        let commands = machine.on(DUE, now, 1.0);
+        let [Command::StartNext(spare, 7), Command::Renew] = commands.as_slice() else {
+            panic!("{commands:?}")
+        };
+        (machine, spare.clone())
+    }
+
+    #[test]
+    fn a_job_is_handed_over_to_a_spare_before_its_times_wrap() {
+        let now = Instant::now();
+        let mut machine = live(2, Recovery::Exit, now);
+        let early = Event::Sent(RENEW_AFTER - Duration::from_secs(1));
+        check(&mut machine, early, now, &[]);
+        let (mut machine, _) = moving(now);
+        assert_eq!(machine.stage(), Stage::Live, "the old job goes on meanwhile");
+        check(&mut machine, DUE, now, &[]);
+        check(&mut machine, started(), now, &[Command::HandOver]);
+        check(&mut machine, Event::Closed, now, &[Command::Run]);
+        assert_eq!(machine.stage(), Stage::Live);
+        // Nobody is kept away from the next job: the one that was left did nothing wrong.
+        assert_eq!(machine.poll_timeout().map(|at| at > now), Some(true));
+    }
+
+    #[test]
+    fn without_a_spare_the_job_is_closed_and_looked_for_again() {
+        let now = Instant::now();
+        let mut machine = live(1, Recovery::Retry, now);
+        check(&mut machine, DUE, now, &[Command::Close { for_good: false }, Command::Renew]);
+        check(&mut machine, Event::Closed, now, &[]);
+        check(&mut machine, Event::Timeout, now, &[Command::Find]);
+    }
+
+    #[test]
+    fn a_spare_that_does_not_take_it_leaves_the_job_as_it_is() {
+        let now = Instant::now();
+        let (mut machine, _) = moving(now);
+        let failure = Failure::of_peer("busy", Fault::Retry);
+        check(&mut machine, Event::StartFailed { failure, is_paid: false }, now, &[]);
+        assert_eq!(machine.stage(), Stage::Live);
+        // No other spare is left.
+        check(&mut machine, DUE, now, &[Command::Close { for_good: false }, Command::Renew]);
+    }
+
+    #[test]
+    fn whatever_happens_meanwhile_the_new_job_is_closed_too() {
+        let now = Instant::now();
+        let for_good = [Command::Close { for_good: true }];
+        let not_for_good = Command::Close { for_good: false };
+        // While it is being started.
+        let (mut machine, _) = moving(now);
+        check(&mut machine, Event::Stop, now, &for_good);
+        let (mut machine, _) = moving(now);
+        let loss = Loss::Channel("publish", "gone".into());
+        let commands = machine.on(Event::Lost(loss), now, 1.0);
+        assert_eq!(commands.first(), Some(&not_for_good));
+        // While the old one is closed.
+        for (event, expected) in [
+            (Event::Stop, for_good.as_slice()),
+            (Event::CameraLost, &[Command::Close { for_good: false }]),
+            (Event::Replace(Rules::default()), &[Command::Close { for_good: false }]),
+        ] {
+            let (mut machine, _) = moving(now);
+            check(&mut machine, started(), now, &[Command::HandOver]);
+            check(&mut machine, event, now, expected);
+            assert_ne!(machine.on(Event::Closed, now, 1.0).as_slice(), [Command::Run]);
+        }
+    }
+
+    #[test]
+    fn a_job_without_a_camera_waits_for_it() {
+        let now = Instant::now();
+        let mut machine = live(2, Recovery::Retry, now);
+        check(&mut machine, Event::CameraLost, now, &[]);
+        check(&mut machine, DUE, now, &[]);
+        check(&mut machine, Event::CameraBack, now, &[]);
+        let commands = machine.on(DUE, now, 1.0);
+        assert!(matches!(commands.as_slice(), [Command::StartNext(..), Command::Renew]));
+    }
+}

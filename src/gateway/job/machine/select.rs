@@ -1,0 +1,201 @@
+//! From a search to a job that runs: who is asked, who is tried, and what follows when nobody takes the job.
+//!
+//! | the start failed | kept from the next try |
+//! |---|---|
+//! | for everyone (signer, this machine) | nobody: all wait |
+//! | the model or its parameters are refused | barred, until they change or for 10 min and more |
+//! | the orchestrator cannot or will not | suspended for [`SUSPENSION`] |
+//! | full, or no connection | not at all, or for [`BRIEFLY`] if it has cost something |
+//!
+//! Does not: look after a job that is live.
+
+use std::time::{Duration, Instant};
+
+use super::Machine;
+use super::leave::{BRIEFLY, SUSPENSION};
+use super::live::Live;
+use super::state::{Next, State, close, find, finish, one};
+use crate::http::Url;
+use crate::job::{Command, Commands, Event, Outcome, Recovery, Slowness};
+use crate::session::selection::{ASK_TIME, Candidate, Rounds, Step};
+use crate::swap_limit::Pace;
+use resilience::capacity::CANDIDATES;
+use resilience::fault::{Failure, Fault, Scope};
+
+impl<T> Machine<T> {
+    pub(super) fn finding(&mut self, event: Event<T>, now: Instant, jitter: f64) -> Next<T> {
+        match event {
+            Event::Found { urls, order } => {
+                self.known.clone_from(&urls);
+                self.known.truncate(CANDIDATES);
+                self.order = order;
+                let rounds = Rounds::new(self.rules, order, urls, &self.suspensions, now);
+                self.select(rounds, now, jitter)
+            }
+            Event::FindFailed(failure) => self.give_up(Outcome::FindFailed(failure), now, jitter),
+            // Drop outstanding requests; they may hang until they time out.
+            Event::Reachable => find(),
+            Event::Stop | Event::CaptureDone => finish(Outcome::Done),
+            Event::CaptureFailed(reason) => finish(Outcome::Capture(reason)),
+            _ => (State::Finding, Commands::new()),
+        }
+    }
+
+    pub(super) fn selecting(
+        &mut self,
+        event: Event<T>,
+        mut rounds: Rounds<T>,
+        now: Instant,
+        jitter: f64,
+    ) -> Next<T> {
+        match event {
+            Event::Reachable if !rounds.has_good() => return find(),
+            Event::Reachable => self.came_back = true,
+            Event::Stop | Event::CaptureDone => return finish(Outcome::Done),
+            Event::CaptureFailed(reason) => return finish(Outcome::Capture(reason)),
+            other => answered(&mut rounds, other, now),
+        }
+        self.select(rounds, now, jitter)
+    }
+
+    pub(super) fn starting(
+        &mut self,
+        event: Event<T>,
+        (mut rounds, url, prepaid): (Rounds<T>, Url, Duration),
+        now: Instant,
+        jitter: f64,
+    ) -> Next<T> {
+        match event {
+            Event::Started { has_output, has_events } => {
+                self.pauses.on_success();
+                self.came_back = false;
+                let mut live = Live::new(rounds, url, [has_output, has_events], now);
+                if self.is_without_camera() {
+                    live.on_camera_lost();
+                }
+                return (State::Live(live), one(Command::Run));
+            }
+            Event::StartFailed { failure, is_paid } => {
+                if !is_paid {
+                    self.prepaid.on_not_taken(prepaid);
+                }
+                let prepaid = if is_paid { prepaid } else { Duration::ZERO };
+                return self.start_failed(failure, (rounds, url, prepaid), now, jitter);
+            }
+            // A job that is being started may be there already: it is closed, not forgotten.
+            Event::Lost(loss) => {
+                return self.lost(loss, Live::new(rounds, url, [false; 2], now), now, jitter);
+            }
+            Event::CaptureFailed(reason) => return close(Outcome::Capture(reason)),
+            Event::Stop | Event::CaptureDone => return close(Outcome::Done),
+            Event::Reachable => self.came_back = true,
+            other => answered(&mut rounds, other, now),
+        }
+        (State::Starting { rounds, url, prepaid }, Commands::new())
+    }
+
+    fn start_failed(
+        &mut self,
+        failure: Failure,
+        (mut rounds, url, lost): (Rounds<T>, Url, Duration),
+        now: Instant,
+        jitter: f64,
+    ) -> Next<T> {
+        let has_cost = !lost.is_zero();
+        self.keep_from_next(&url, &failure, has_cost, now, jitter);
+        if self.is_without_camera() {
+            return (State::Dark, Commands::new());
+        }
+        rounds.on_failed(&url, failure);
+        let pace = if has_cost { self.swaps.on_swap(now, jitter) } else { Pace::AtOnce };
+        match pace {
+            Pace::After(pause) if self.recovery == Recovery::Retry => {
+                self.slow_down(pause.max(self.prepaid.wait(lost, now).unwrap_or_default()), now)
+            }
+            Pace::AtOnce | Pace::After(_) => self.select(rounds, now, jitter),
+        }
+    }
+
+    /// Goes on with `rounds`.
+    pub(super) fn select(&mut self, mut rounds: Rounds<T>, now: Instant, jitter: f64) -> Next<T> {
+        match rounds.step(now) {
+            Step::Ask(urls) => {
+                let until = now + ASK_TIME;
+                (State::Selecting { rounds, until }, one(Command::Ask(urls)))
+            }
+            Step::Wait(until) => (State::Selecting { rounds, until }, Commands::new()),
+            Step::Try(candidate) => self.start_at(candidate, rounds, now),
+            Step::None(none) => self.give_up(Outcome::NoneLeft(none), now, jitter),
+        }
+    }
+
+    /// Starts the job there, unless too much is prepaid already.
+    pub(super) fn start_at(
+        &mut self,
+        candidate: Candidate<T>,
+        mut rounds: Rounds<T>,
+        now: Instant,
+    ) -> Next<T> {
+        let prepaid = rounds.prepaid(&candidate.offer);
+        match (self.prepaid.wait(prepaid, now), self.recovery) {
+            (Some(_), Recovery::Exit) => finish(Outcome::NoneLeft(rounds.on_paid_ahead(candidate))),
+            (Some(pause), Recovery::Retry) => self.slow_down(pause, now),
+            (None, _) => {
+                self.prepaid.on_start(prepaid, now);
+                let Candidate { url, answer, .. } = candidate;
+                let start = one(Command::Start(url.clone(), answer));
+                (State::Starting { rounds, url, prepaid }, start)
+            }
+        }
+    }
+
+    fn slow_down(&self, pause: Duration, now: Instant) -> Next<T> {
+        let slow_down = Command::SlowDown(Slowness::PaidAhead, pause);
+        (State::Waiting { until: now + pause }, one(slow_down))
+    }
+
+    /// Nobody takes the job now.
+    fn give_up(&mut self, outcome: Outcome, now: Instant, jitter: f64) -> Next<T> {
+        match self.recovery {
+            Recovery::Exit => finish(outcome),
+            Recovery::Retry if std::mem::take(&mut self.came_back) => find(),
+            Recovery::Retry => {
+                let until = now + self.pauses.after(&outcome, jitter);
+                (State::Waiting { until }, one(Command::TryLater(outcome)))
+            }
+        }
+    }
+
+    fn keep_from_next(
+        &mut self,
+        url: &Url,
+        failure: &Failure,
+        has_cost: bool,
+        now: Instant,
+        jitter: f64,
+    ) {
+        let peer = url.authority().clone();
+        match (failure.scope, failure.fault) {
+            (Scope::Everyone, _) => {}
+            (Scope::Peer, Fault::GiveUp) => {
+                self.suspensions.bar(peer, now + self.pauses.bar(jitter));
+            }
+            (Scope::Peer, Fault::NextPeer) => self.suspensions.suspend(peer, now + SUSPENSION),
+            (Scope::Peer, Fault::Retry | Fault::Refresh) if has_cost => {
+                self.suspensions.suspend(peer, now + BRIEFLY);
+            }
+            (Scope::Peer, Fault::Retry | Fault::Refresh) => {}
+        }
+    }
+}
+
+/// What one that was asked says, if that is what happened.
+fn answered<T>(rounds: &mut Rounds<T>, event: Event<T>, now: Instant) {
+    match event {
+        Event::Offered { url, offer, answer_time, with } => {
+            let _ = rounds.on_offer(&url, offer, answer_time, with, now);
+        }
+        Event::NoAnswer(url, failure) => rounds.on_no_answer(&url, failure),
+        _ => {}
+    }
+}

@@ -1,0 +1,621 @@
+//! What the machine decides, story by story.
+//!
+//! Does not: try sequences by chance; `tests/model.rs` does.
+
+use super::live::{NO_SPARE, OUTPUT_DUE, SPARES_EVERY};
+use super::pauses::{FIRST_PAUSE, LONGEST_PAUSE};
+use super::*;
+use crate::job::{Loss, Slowness};
+use crate::orchestrator::Fit;
+use crate::price::{Price, Unit};
+use crate::session::selection::{ASK_TIME, OFFER_TIME, Offer, Pays};
+use resilience::fault::{Failure, Fault, Scope};
+
+const SOME: f64 = 1.0;
+const HOLD: Duration = Duration::from_secs(60);
+
+fn urls(n: usize) -> Vec<Url> {
+    (0..n).map(|i| Url::parse(&format!("https://o{i}:8935")).unwrap()).collect()
+}
+
+fn offered(url: &Url) -> Event<u32> {
+    let offer = Offer { fit: Fit::Has { warm: true, free: Some(1) }, price: Ok(None) };
+    Event::Offered { url: url.clone(), offer, answer_time: Duration::ZERO, with: 7 }
+}
+
+fn at(start: Instant, s: u64) -> Instant {
+    start + Duration::from_secs(s)
+}
+
+#[track_caller]
+pub(super) fn check(
+    machine: &mut Machine<u32>,
+    event: Event<u32>,
+    now: Instant,
+    expected: &[Command<u32>],
+) {
+    assert_eq!(machine.on(event, now, SOME).as_slice(), expected);
+}
+
+/// A machine with `n` good candidates, live on the first, with both health rules.
+pub(super) fn live(n: usize, recovery: Recovery, now: Instant) -> Machine<u32> {
+    let (mut machine, first) = Machine::new(Rules::default(), recovery, HOLD);
+    assert_eq!(first.as_slice(), [Command::Find]);
+    check(&mut machine, found(urls(n)), now, &[Command::Ask(urls(n))]);
+    for url in &urls(n)[1..] {
+        check(&mut machine, offered(url), now, &[]);
+    }
+    let start = machine.on(offered(&urls(n)[0]), now, SOME);
+    let [Command::Start(url, 7)] = start.as_slice() else { panic!("{start:?}") };
+    assert!(urls(n).contains(url));
+    let started = Event::Started { has_output: true, has_events: true };
+    check(&mut machine, started, now, &[Command::Run]);
+    machine
+}
+
+fn failed(text: &str) -> Failure {
+    Failure::of_peer(text, Fault::Retry)
+}
+
+fn found(urls: Vec<Url>) -> Event<u32> {
+    Event::Found { urls, order: Order::Listed }
+}
+
+/// Before it cost anything.
+fn refused(text: &str) -> Event<u32> {
+    Event::StartFailed { failure: failed(text), is_paid: false }
+}
+
+fn gone() -> Loss {
+    Loss::Link("publish", "gone".into())
+}
+
+/// Loses a job that was live, and goes on.
+#[track_caller]
+fn lose(machine: &mut Machine<u32>, now: Instant) {
+    let left = [Command::Close { for_good: false }, Command::Left(gone())];
+    check(machine, Event::Lost(gone()), now, &left);
+}
+
+/// There is no job for now.
+#[track_caller]
+fn try_later(machine: &mut Machine<u32>, event: Event<u32>, now: Instant) {
+    let commands = machine.on(event, now, SOME);
+    assert!(matches!(commands.as_slice(), [Command::TryLater(_)]), "{commands:?}");
+}
+
+#[test]
+fn every_candidate_is_tried_and_named_when_none_is_left() {
+    let now = Instant::now();
+    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit, HOLD);
+    check(&mut machine, found(urls(2)), now, &[Command::Ask(urls(2))]);
+    check(&mut machine, Event::NoAnswer(urls(2).remove(0), failed("refused")), now, &[]);
+    let o1 = urls(2).remove(1);
+    check(&mut machine, offered(&o1), now, &[Command::Start(o1.clone(), 7)]);
+    let commands = machine.on(refused("no capacity"), now, SOME);
+    let [Command::Finish(Outcome::NoneLeft(none))] = commands.as_slice() else {
+        panic!("{commands:?}")
+    };
+    let text = none.to_string();
+    assert!(text.contains("o0:8935: refused") && text.contains("o1:8935: no cap"), "{text}");
+}
+
+#[test]
+fn a_slow_candidate_is_not_waited_for_once_there_is_a_good_one() {
+    let now = Instant::now();
+    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit, HOLD);
+    check(&mut machine, found(urls(2)), now, &[Command::Ask(urls(2))]);
+    assert_eq!(machine.poll_timeout(), Some(now + ASK_TIME));
+    check(&mut machine, offered(&urls(2)[1]), now, &[]);
+    assert_eq!(machine.poll_timeout(), Some(now + OFFER_TIME));
+    let start = [Command::Start(urls(2).remove(1), 7)];
+    check(&mut machine, Event::Timeout, now + OFFER_TIME, &start);
+}
+
+#[test]
+fn a_started_job_is_closed_whatever_happens() {
+    let now = Instant::now();
+    let table = [
+        (Event::Stop, Outcome::Done),
+        (Event::CaptureDone, Outcome::Done),
+        (Event::CaptureFailed("camera".into()), Outcome::Capture("camera".into())),
+        (Event::Lost(gone()), Outcome::Lost(gone())),
+    ];
+    for (event, outcome) in table {
+        let mut machine = live(1, Recovery::Exit, now);
+        check(&mut machine, event, now, &[Command::Close { for_good: true }]);
+        check(&mut machine, Event::Stop, now, &[]);
+        check(&mut machine, Event::Closed, now, &[Command::Finish(outcome)]);
+        check(&mut machine, Event::Closed, now, &[]);
+    }
+}
+
+#[test]
+fn a_stop_while_a_job_starts_closes_it_too() {
+    let now = Instant::now();
+    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+    let url = urls(1).remove(0);
+    check(&mut machine, found(urls(1)), now, &[Command::Ask(urls(1))]);
+    check(&mut machine, offered(&url), now, &[Command::Start(url.clone(), 7)]);
+    check(&mut machine, Event::Stop, now, &[Command::Close { for_good: true }]);
+    check(&mut machine, Event::Closed, now, &[Command::Finish(Outcome::Done)]);
+}
+
+#[test]
+fn silence_for_30_s_is_a_loss_and_every_sign_of_life_moves_it() {
+    let start = Instant::now();
+    let mut machine = live(1, Recovery::Exit, start);
+    // There is nobody to be asked for a spare.
+    check(&mut machine, Event::Timeout, at(start, 20), &[]);
+    assert_eq!(machine.poll_timeout(), Some(at(start, 30)));
+    check(&mut machine, Event::Output, at(start, 20), &[]);
+    check(&mut machine, Event::JobEvent, at(start, 25), &[]);
+    assert_eq!(machine.poll_timeout(), Some(at(start, 50)));
+    check(&mut machine, Event::Timeout, at(start, 49), &[]);
+    check(&mut machine, Event::Timeout, at(start, 50), &[Command::Close { for_good: true }]);
+    let lost = Outcome::Lost(Loss::NoOutput(OUTPUT_DUE));
+    check(&mut machine, Event::Closed, at(start, 50), &[Command::Finish(lost)]);
+}
+
+#[test]
+fn a_price_that_rose_moves_on_to_the_spare_even_where_losses_end() {
+    let now = Instant::now();
+    let mut machine = live(2, Recovery::Exit, now);
+    let loss = Loss::Payment("price too high".into());
+    let left = [Command::Close { for_good: false }, Command::Left(loss.clone())];
+    check(&mut machine, Event::Lost(loss), now, &left);
+    let commands = machine.on(Event::Closed, now, SOME);
+    assert!(matches!(commands.as_slice(), [Command::Start(_, 7)]), "{commands:?}");
+}
+
+#[test]
+fn the_only_orchestrator_is_met_again_after_a_pause() {
+    let start = Instant::now();
+    let mut machine = live(1, Recovery::Retry, start);
+    lose(&mut machine, start);
+    check(&mut machine, Event::Closed, start, &[Command::Find]);
+    check(&mut machine, found(urls(1)), start, &[Command::Ask(urls(1))]);
+    try_later(&mut machine, Event::NoAnswer(urls(1).remove(0), failed("refused")), start);
+    let until = start + FIRST_PAUSE;
+    assert_eq!(machine.poll_timeout(), Some(until));
+    check(&mut machine, Event::Timeout, start, &[]);
+    check(&mut machine, Event::Timeout, until, &[Command::Find]);
+}
+
+#[test]
+fn a_job_that_is_lost_again_and_again_slows_down() {
+    let now = Instant::now();
+    let mut machine = live(1, Recovery::Retry, now);
+    for lost in 1..=3 {
+        let commands = machine.on(Event::Lost(gone()), now, SOME);
+        let [Command::Close { for_good: false }, Command::Left(_), slow @ ..] = commands.as_slice()
+        else {
+            panic!("{commands:?}")
+        };
+        assert_eq!(matches!(slow, [Command::SlowDown(Slowness::Losses, _)]), lost == 3, "{slow:?}");
+        let next = machine.on(Event::Closed, now, SOME);
+        assert_eq!(next.as_slice() == [Command::Find], lost < 3, "{next:?}");
+        let _ = machine.on(found(urls(1)), now, SOME);
+        let _ = machine.on(offered(&urls(1)[0]), now, SOME);
+        let _ = machine.on(Event::Started { has_output: true, has_events: true }, now, SOME);
+    }
+    assert!(machine.poll_timeout() > Some(now));
+}
+
+#[test]
+fn pauses_grow_to_their_limit_and_a_stop_ends_them() {
+    let mut now = Instant::now();
+    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+    for _ in 0..1000 {
+        try_later(&mut machine, Event::FindFailed(failed("no network")), now);
+        let until = machine.poll_timeout().unwrap();
+        assert!(until <= now + LONGEST_PAUSE);
+        now = until;
+        check(&mut machine, Event::Timeout, now, &[Command::Find]);
+    }
+    check(&mut machine, Event::Stop, now, &[Command::Finish(Outcome::Done)]);
+}
+
+#[test]
+fn a_stop_during_a_swap_stops_for_good() {
+    let now = Instant::now();
+    let mut machine = live(2, Recovery::Retry, now);
+    lose(&mut machine, now);
+    check(&mut machine, Event::Stop, now, &[Command::Close { for_good: true }]);
+    check(&mut machine, Event::Closed, now, &[Command::Finish(Outcome::Done)]);
+}
+
+#[test]
+fn a_peer_that_can_be_reached_again_ends_the_pause() {
+    let now = Instant::now();
+    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+    try_later(&mut machine, Event::FindFailed(failed("no network")), now);
+    check(&mut machine, Event::Reachable, now, &[Command::Find]);
+}
+
+#[test]
+fn a_peer_that_comes_back_while_it_is_asked_is_asked_again_at_once() {
+    let now = Instant::now();
+    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+    check(&mut machine, Event::Reachable, now, &[Command::Find]);
+    let asked = urls(1);
+    check(&mut machine, found(asked.clone()), now, &[Command::Ask(asked.clone())]);
+    check(&mut machine, Event::Reachable, now, &[Command::Find]);
+    check(&mut machine, found(asked.clone()), now, &[Command::Ask(asked.clone())]);
+    try_later(&mut machine, Event::NoAnswer(asked[0].clone(), failed("hung up")), now);
+}
+
+#[test]
+fn a_peer_that_comes_back_while_another_is_tried_is_asked_once_more_if_that_fails() {
+    let now = Instant::now();
+    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+    for comes_back in [true, false] {
+        let asked = urls(1);
+        check(&mut machine, found(asked.clone()), now, &[Command::Ask(asked.clone())]);
+        let commands = machine.on(offered(&asked[0]), now, SOME);
+        assert!(matches!(commands.as_slice(), [Command::Start(..)]), "{commands:?}");
+        if !comes_back {
+            try_later(&mut machine, refused("refused"), now);
+            break;
+        }
+        check(&mut machine, Event::Reachable, now, &[]);
+        check(&mut machine, refused("refused"), now, &[Command::Find]);
+    }
+}
+
+#[test]
+fn spares_are_asked_again_while_a_job_is_live() {
+    let start = Instant::now();
+    let mut machine = live(2, Recovery::Retry, start);
+    assert_eq!(machine.known(), urls(2));
+    // Signs of life keep the job; the one good spare is good for ten minutes.
+    let mut now = start;
+    while now + Duration::from_secs(20) < start + SPARES_EVERY {
+        now += Duration::from_secs(20);
+        check(&mut machine, Event::Output, now, &[]);
+        check(&mut machine, Event::JobEvent, now, &[]);
+        check(&mut machine, Event::Timeout, now, &[]);
+    }
+    let due = start + SPARES_EVERY;
+    assert_eq!(machine.poll_timeout(), Some(due));
+    let commands = machine.on(Event::Timeout, due, SOME);
+    let [Command::Ask(asked)] = commands.as_slice() else { panic!("{commands:?}") };
+    let [spare] = asked.as_slice() else { panic!("{asked:?}") };
+    check(&mut machine, Event::NoAnswer(spare.clone(), failed("refused")), due, &[]);
+    check(&mut machine, Event::Output, due, &[]);
+    check(&mut machine, Event::JobEvent, due, &[]);
+    // Without a spare it is asked sooner.
+    let later = due + Duration::from_secs(20);
+    check(&mut machine, Event::Timeout, later, &[Command::Ask(vec![spare.clone()])]);
+    check(&mut machine, offered(spare), later, &[]);
+    lose(&mut machine, later);
+    check(&mut machine, Event::Closed, later, &[Command::Start(spare.clone(), 7)]);
+    assert!(NO_SPARE < SPARES_EVERY);
+}
+
+#[test]
+fn a_job_is_held_while_the_camera_is_gone_and_owes_nothing() {
+    let start = Instant::now();
+    let mut machine = live(1, Recovery::Retry, start);
+    check(&mut machine, Event::CameraLost, start, &[]);
+    check(&mut machine, Event::Timeout, at(start, 59), &[]);
+    check(&mut machine, Event::CameraBack, at(start, 59), &[]);
+    // What is due counts from its return.
+    check(&mut machine, Event::Timeout, at(start, 80), &[]);
+    let commands = machine.on(Event::Timeout, at(start, 89), SOME);
+    assert!(matches!(commands[1], Command::Left(Loss::NoOutput(_))), "{commands:?}");
+}
+
+#[test]
+fn a_camera_that_stays_away_costs_the_job_until_it_is_back() {
+    let start = Instant::now();
+    let close = [Command::Close { for_good: false }];
+    let mut machine = live(1, Recovery::Retry, start);
+    check(&mut machine, Event::CameraLost, start, &[]);
+    check(&mut machine, Event::CameraLost, at(start, 30), &[]);
+    assert_eq!(machine.held_until(), Some(at(start, 60)));
+    check(&mut machine, Event::Timeout, at(start, 60), &close);
+    check(&mut machine, Event::Closed, at(start, 61), &[]);
+    assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
+    check(&mut machine, Event::CameraBack, at(start, 600), &[Command::Find]);
+
+    // Back before the job is closed, it begins again at once.
+    let mut machine = live(1, Recovery::Retry, start);
+    machine.on(Event::Hold(Duration::ZERO), start, SOME).clear();
+    check(&mut machine, Event::CameraLost, start, &close);
+    check(&mut machine, Event::CameraBack, start, &[]);
+    check(&mut machine, Event::Closed, start, &[]);
+    check(&mut machine, Event::Timeout, start, &[Command::Find]);
+}
+
+#[test]
+fn no_job_is_started_while_there_is_no_camera() {
+    let now = Instant::now();
+    // Nobody was asked yet.
+    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+    check(&mut machine, Event::CameraLost, now, &[]);
+    assert_eq!(machine.stage(), Stage::Dark);
+    check(&mut machine, found(urls(1)), now, &[]);
+    check(&mut machine, Event::CameraBack, now, &[Command::Find]);
+
+    // A job is being started: it may start, but no other one after it.
+    for next in [refused("no capacity"), Event::Lost(gone())] {
+        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+        let _ = machine.on(found(urls(1)), now, SOME);
+        let _ = machine.on(offered(&urls(1)[0]), now, SOME);
+        check(&mut machine, Event::CameraLost, now, &[]);
+        let _ = machine.on(next, now, SOME);
+        let _ = machine.on(Event::Closed, now, SOME);
+        assert_eq!(machine.stage(), Stage::Dark);
+    }
+
+    // A job is lost, or replaced, while the camera is gone: the next one waits for the camera.
+    for end in [Event::Lost(gone()), Event::Replace(Rules::default())] {
+        let mut machine = live(2, Recovery::Retry, now);
+        check(&mut machine, Event::CameraLost, now, &[]);
+        let commands = machine.on(end, now, SOME);
+        assert_eq!(commands.first(), Some(&Command::Close { for_good: false }));
+        check(&mut machine, Event::Closed, now, &[]);
+        assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
+        check(&mut machine, Event::Stop, now, &[Command::Finish(Outcome::Done)]);
+    }
+}
+
+#[test]
+fn another_configuration_closes_the_job_before_it_looks_elsewhere() {
+    let now = Instant::now();
+    let mut machine = live(2, Recovery::Retry, now);
+    let replace = || Event::Replace(Rules::default());
+    check(&mut machine, replace(), now, &[Command::Close { for_good: false }]);
+    check(&mut machine, replace(), now, &[]);
+    check(&mut machine, Event::Closed, now, &[]);
+    check(&mut machine, Event::Timeout, now, &[Command::Find]);
+    check(&mut machine, replace(), now, &[Command::Find]);
+}
+
+#[test]
+fn a_job_without_an_output_channel_owes_no_output() {
+    let now = Instant::now();
+    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit, HOLD);
+    let url = urls(1).remove(0);
+    let _ = machine.on(found(urls(1)), now, SOME);
+    let _ = machine.on(offered(&url), now, SOME);
+    let _ = machine.on(Event::Started { has_output: false, has_events: false }, now, SOME);
+    assert_eq!(machine.poll_timeout(), Some(now + Duration::from_secs(20)), "for spares only");
+}
+
+/// Offers are not free, and a signer pays.
+fn paid() -> Rules {
+    Rules { pays: Pays::Always, ..Rules::default() }
+}
+
+fn priced(url: &Url) -> Event<u32> {
+    let price = Price::parse("5", Unit::PixelSeconds720p).map(Some);
+    let offer = Offer { fit: Fit::Has { warm: true, free: Some(1) }, price };
+    Event::Offered { url: url.clone(), offer, answer_time: Duration::ZERO, with: 7 }
+}
+
+/// The start failed after its payment.
+fn failed_paid(fault: Fault) -> Event<u32> {
+    Event::StartFailed { failure: Failure::of_peer("status 500", fault), is_paid: true }
+}
+
+/// From a search to a start, where all `n` make good offers: where it starts, and what else was commanded if it
+/// does not.
+fn search(
+    machine: &mut Machine<u32>,
+    n: usize,
+    offer: impl Fn(&Url) -> Event<u32>,
+    now: Instant,
+) -> Result<Url, Vec<Command<u32>>> {
+    let asked = machine.on(found(urls(n)), now, SOME);
+    let [Command::Ask(asked)] = asked.as_slice() else { return Err(asked.into_iter().collect()) };
+    let mut last = Vec::new();
+    for url in asked.iter().rev() {
+        last = machine.on(offer(url), now, SOME).into_iter().collect();
+    }
+    match last.as_slice() {
+        [Command::Start(url, _)] => Ok(url.clone()),
+        _ => Err(last),
+    }
+}
+
+/// Goes to the end of the pause, which is to be so long.
+#[track_caller]
+fn pause(machine: &mut Machine<u32>, now: Instant, seconds: u64) -> Instant {
+    let until = machine.poll_timeout().expect("it waits");
+    assert_eq!((until - now).as_secs(), seconds);
+    check(machine, Event::Timeout, until, &[Command::Find]);
+    until
+}
+
+#[test]
+fn the_only_good_one_of_two_has_the_job_again_at_once() {
+    let start = Instant::now();
+    for (loss, is_last) in [
+        // Left for 30 min, if there were another.
+        (Loss::NoOutput(OUTPUT_DUE), true),
+        (Loss::Payment("price too high".into()), true),
+        (Loss::Channel("publish", "closed".into()), true),
+        // Not at fault.
+        (gone(), false),
+        (Loss::Unpaid("closed".into(), "signer down".into()), false),
+        (Loss::Part("output", "disk full".into()), false),
+    ] {
+        let mut machine = live(2, Recovery::Retry, start);
+        check(&mut machine, Event::NoAnswer(urls(2).remove(1), failed("refused")), start, &[]);
+        // The spare that was good at the start is gone by now.
+        let due = start + SPARES_EVERY;
+        check(&mut machine, Event::CameraLost, start, &[]);
+        check(&mut machine, Event::CameraBack, due, &[]);
+        let spares = machine.on(Event::Timeout, due, SOME);
+        assert_eq!(spares.as_slice(), [Command::Ask(vec![urls(2).remove(1)])]);
+        check(&mut machine, Event::NoAnswer(urls(2).remove(1), failed("refused")), due, &[]);
+
+        let _ = machine.on(Event::Lost(loss.clone()), due, SOME);
+        check(&mut machine, Event::Closed, due, &[Command::Find]);
+        let both = machine.on(found(urls(2)), due, SOME);
+        let expected = if is_last { [1, 0] } else { [0, 1] }.map(|nth| urls(2).remove(nth));
+        assert_eq!(both.as_slice(), [Command::Ask(expected.to_vec())], "{loss}");
+        check(&mut machine, Event::NoAnswer(urls(2).remove(1), failed("refused")), due, &[]);
+        let again = [Command::Start(urls(2).remove(0), 7)];
+        check(&mut machine, offered(&urls(2)[0]), due, &again);
+    }
+}
+
+#[test]
+fn starts_that_fail_after_their_payment_prepay_no_faster_than_real_time() {
+    let start = Instant::now();
+    let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
+    let (mut now, mut starts) = (start, 0);
+    // The first minute: three starts at once, as for a job and two failovers.
+    while now < at(start, 3600) {
+        match search(&mut machine, 1, priced, now) {
+            Ok(_) => {
+                starts += 1;
+                let commands = machine.on(failed_paid(Fault::NextPeer), now, SOME);
+                assert!(starts > 2 || matches!(commands.as_slice(), [Command::TryLater(_)]));
+            }
+            Err(commands) => {
+                let slow =
+                    matches!(commands.as_slice(), [Command::SlowDown(Slowness::PaidAhead, _)]);
+                assert!(slow, "{commands:?}");
+            }
+        }
+        assert!(Duration::from_secs(60 * starts) <= now - start + Duration::from_secs(180));
+        now = machine.poll_timeout().expect("it is tried again");
+        check(&mut machine, Event::Timeout, now, &[Command::Find]);
+    }
+    assert!((50..=63).contains(&starts), "about one a minute: {starts}");
+}
+
+#[test]
+fn starts_that_are_refused_before_their_payment_are_no_reason_to_wait() {
+    let now = Instant::now();
+    let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
+    for _ in 0..20 {
+        assert!(search(&mut machine, 1, priced, now).is_ok());
+        try_later(&mut machine, refused("no capacity"), now);
+        check(&mut machine, Event::Reachable, now, &[Command::Find]);
+    }
+}
+
+#[test]
+fn a_candidate_that_failed_after_its_payment_comes_after_the_others() {
+    let now = Instant::now();
+    let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
+    assert_eq!(search(&mut machine, 2, priced, now), Ok(urls(2).remove(0)));
+    let next = [Command::Start(urls(2).remove(1), 7)];
+    check(&mut machine, failed_paid(Fault::NextPeer), now, &next);
+    try_later(&mut machine, refused("no capacity"), now);
+    check(&mut machine, Event::Reachable, now, &[Command::Find]);
+    assert_eq!(search(&mut machine, 2, priced, now), Ok(urls(2).remove(1)));
+}
+
+#[test]
+fn where_losses_are_the_end_no_fourth_start_is_paid() {
+    let now = Instant::now();
+    let (mut machine, _) = Machine::new(paid(), Recovery::Exit, HOLD);
+    assert!(search(&mut machine, 4, priced, now).is_ok());
+    for _ in 0..2 {
+        let next = machine.on(failed_paid(Fault::NextPeer), now, SOME);
+        assert!(matches!(next.as_slice(), [Command::Start(..)]), "{next:?}");
+    }
+    let end = machine.on(failed_paid(Fault::NextPeer), now, SOME);
+    let [Command::Finish(Outcome::NoneLeft(none))] = end.as_slice() else { panic!("{end:?}") };
+    assert!(none.to_string().contains("o3:8935: not tried"), "{none}");
+}
+
+#[test]
+fn parameters_that_are_refused_are_not_tried_again_until_they_change() {
+    let now = Instant::now();
+    let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
+    assert!(search(&mut machine, 1, priced, now).is_ok());
+    try_later(&mut machine, failed_paid(Fault::GiveUp), now);
+    // It may come back, be asked for, and so on: nothing is started there.
+    check(&mut machine, Event::Reachable, at(now, 1), &[Command::Find]);
+    let commands = search(&mut machine, 1, priced, at(now, 1)).unwrap_err();
+    let [Command::TryLater(Outcome::NoneLeft(none))] = commands.as_slice() else {
+        panic!("{commands:?}")
+    };
+    assert!(none.to_string().contains("or when they change"), "{none}");
+    assert!(machine.poll_timeout() >= Some(at(now, 600)), "minutes, not seconds");
+
+    check(&mut machine, Event::NewParams, at(now, 2), &[Command::Find]);
+    assert!(search(&mut machine, 1, priced, at(now, 2)).is_ok(), "at once");
+}
+
+#[test]
+fn a_refusal_by_mistake_is_tried_again_but_seldom() {
+    let start = Instant::now();
+    let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
+    let (mut now, mut starts) = (start, 0);
+    while now < at(start, 24 * 3600) {
+        if search(&mut machine, 1, priced, now).is_ok() {
+            starts += 1;
+            try_later(&mut machine, failed_paid(Fault::GiveUp), now);
+        }
+        now = machine.poll_timeout().expect("it is tried again");
+        check(&mut machine, Event::Timeout, now, &[Command::Find]);
+    }
+    assert!((10..20).contains(&starts), "{starts} in a day");
+}
+
+/// A refusal of the signer, which holds for all.
+fn of_signer(fault: Fault, retry_after: Option<u64>) -> Failure {
+    let retry_after = retry_after.map(Duration::from_secs);
+    Failure { scope: Scope::Everyone, fault, retry_after, ..failed("the signer refuses") }
+}
+
+#[test]
+fn a_signer_is_left_alone_for_as_long_as_it_says() {
+    let now = Instant::now();
+    let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
+    let wait = of_signer(Fault::Retry, Some(600));
+    // Of five orchestrators, the others are not tried.
+    let _ = machine.on(found(urls(5)), now, SOME);
+    for url in &urls(5)[1..] {
+        let _ = machine.on(Event::NoAnswer(url.clone(), wait.clone()), now, SOME);
+    }
+    try_later(&mut machine, Event::NoAnswer(urls(5).remove(0), wait.clone()), now);
+    let now = pause(&mut machine, now, 660);
+    // The same when it refuses the payment of a start.
+    assert!(search(&mut machine, 5, priced, now).is_ok());
+    try_later(&mut machine, Event::StartFailed { failure: wait, is_paid: false }, now);
+    let now = pause(&mut machine, now, 660);
+    // Not for ever, whatever it says.
+    let ages = of_signer(Fault::Retry, Some(1 << 40));
+    assert!(search(&mut machine, 1, priced, now).is_ok());
+    try_later(&mut machine, Event::StartFailed { failure: ages, is_paid: false }, now);
+    pause(&mut machine, now, 3960);
+}
+
+#[test]
+fn where_only_a_person_can_help_there_are_minutes_between_tries() {
+    let mut now = Instant::now();
+    let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
+    for seconds in [15, 30, 60, 120, 240, 300, 300] {
+        let failure = of_signer(Fault::GiveUp, None);
+        try_later(&mut machine, Event::FindFailed(failure), now);
+        now = pause(&mut machine, now, seconds);
+    }
+}
+
+#[test]
+fn an_orchestrator_that_is_left_again_and_again_comes_after_the_others() {
+    let now = Instant::now();
+    let mut machine = live(1, Recovery::Retry, now);
+    for lost in 1..=3 {
+        let _ = machine.on(Event::Lost(gone()), now, SOME);
+        let _ = machine.on(Event::Closed, now, SOME);
+        if lost < 3 {
+            let _ = machine.on(found(urls(1)), now, SOME);
+            let _ = machine.on(offered(&urls(1)[0]), now, SOME);
+            let _ = machine.on(Event::Started { has_output: true, has_events: true }, now, SOME);
+        }
+    }
+    let now = machine.poll_timeout().expect("it slows down");
+    check(&mut machine, Event::Timeout, now, &[Command::Find]);
+    let both: Vec<Url> = urls(2).into_iter().rev().collect();
+    check(&mut machine, found(urls(2)), now, &[Command::Ask(both)]);
+}

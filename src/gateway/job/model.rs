@@ -1,0 +1,259 @@
+//! Decides from a job's events how its model does, and keeps what it says of itself.
+//!
+//! The events are those of ai-runner (`process_guardian.py`); other runners may send others.
+//!
+//! | event | means |
+//! |---|---|
+//! | `error` | it failed, or refused parameters: trouble at once, in its words |
+//! | `status` with an error of this stream that no event told of | the same: the first events of a job may be missed |
+//! | `restart` | its process broke and was started again: trouble at once |
+//! | `status`, state `ERROR` | trouble at once |
+//! | `status`, state `DEGRADED_INFERENCE` | trouble when it comes twice in a row: a model that has just begun says it once |
+//! | `status`, state `ONLINE` or `DEGRADED_INPUT` | it works; the input is ours, and watched here |
+//! | anything else | nothing |
+//!
+//! An error stays known when the model works again, until there are other parameters or another job: parameters
+//! that were refused stay refused.
+//!
+//! Does not: end a job; the video that comes back, or does not, decides that.
+
+use serde_json::{Map, Value};
+
+use super::JobEvent;
+use resilience::words;
+
+/// What an event means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// Nothing new.
+    Nothing,
+    /// Something is wrong; what, in one line.
+    Trouble(String),
+    /// It works.
+    Works,
+}
+
+/// How the model of a job does.
+#[derive(Debug, Clone, Default)]
+pub struct ModelHealth {
+    is_degraded: bool,
+    known: Option<Known>,
+    /// When the newest error that was told of happened, in ms by the runner's clock.
+    told: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Known {
+    /// A state, which passes.
+    State(String),
+    /// An error, which stays known.
+    Error(String),
+}
+
+impl ModelHealth {
+    /// An event came.
+    pub fn on_event(&mut self, event: &JobEvent) -> Verdict {
+        let body = &event.body;
+        match event.kind.as_str() {
+            "error" => {
+                let time = body.get("time").and_then(Value::as_f64).unwrap_or_default();
+                self.told = self.told.max((time * 1000.0) as u64);
+                self.on_error(format!("the model reports an error: {}", message(event)))
+            }
+            "restart" => self.on_error("the model broke and was started again".to_owned()),
+            "status" => match untold(body, self.told) {
+                Some((words, time)) => {
+                    self.told = time;
+                    self.on_error(format!("the model reports an error: {}", words::said(words)))
+                }
+                None => self.on_status(body),
+            },
+            _ => Verdict::Nothing,
+        }
+    }
+
+    /// The job has other parameters: what was said before counts no more.
+    pub fn on_parameters(&mut self) {
+        *self = Self { told: self.told, ..Self::default() };
+    }
+
+    /// What is wrong, or was the last error.
+    pub fn known(&self) -> Option<&str> {
+        match &self.known {
+            Some(Known::State(text) | Known::Error(text)) => Some(text),
+            None => None,
+        }
+    }
+
+    fn on_status(&mut self, body: &Map<String, Value>) -> Verdict {
+        match body.get("state").and_then(Value::as_str) {
+            Some("ERROR") => self.on_state(format!("the model has failed{}", rates(body))),
+            Some("DEGRADED_INFERENCE") => {
+                let was_degraded = std::mem::replace(&mut self.is_degraded, true);
+                if was_degraded {
+                    self.on_state(format!("the model runs degraded{}", rates(body)))
+                } else {
+                    Verdict::Nothing
+                }
+            }
+            Some("ONLINE" | "DEGRADED_INPUT") => {
+                self.is_degraded = false;
+                self.known.take_if(|known| matches!(known, Known::State(_)));
+                Verdict::Works
+            }
+            Some(_) | None => Verdict::Nothing,
+        }
+    }
+
+    fn on_error(&mut self, text: String) -> Verdict {
+        self.known = Some(Known::Error(text.clone()));
+        Verdict::Trouble(text)
+    }
+
+    /// An error says more than the state that it leads to.
+    fn on_state(&mut self, text: String) -> Verdict {
+        if !matches!(self.known, Some(Known::Error(_))) {
+            self.known = Some(Known::State(text.clone()));
+        }
+        Verdict::Trouble(text)
+    }
+}
+
+/// What an `error` event says; where its words stand nowhere known, the whole of it.
+fn message(event: &JobEvent) -> String {
+    let text = ["message", "error", "reason"].iter().find_map(|key| event.body.get(*key)?.as_str());
+    text.map_or_else(|| event.to_string(), words::said)
+}
+
+/// The last error that a `status` event knows of, and its time, if it is of this stream and newer than `told`. The
+/// runner keeps those of the streams before.
+fn untold(body: &Map<String, Value>, told: u64) -> Option<(&str, u64)> {
+    let inference = body.get("inference_status")?;
+    let words = inference.get("last_error")?.as_str()?;
+    let time = inference.get("last_error_time")?.as_u64()?;
+    (time > told && time >= body.get("start_time")?.as_u64()?).then_some((words, time))
+}
+
+/// The rates of a `status` event.
+fn rates(body: &Map<String, Value>) -> String {
+    let rate = |section: &str| body.get(section)?.get("fps")?.as_f64();
+    match (rate("inference_status"), rate("input_status")) {
+        (Some(output), Some(input)) => format!(", {output:.1} of {input:.1} frames/s"),
+        (_, _) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(body: &Value) -> JobEvent {
+        JobEvent::parse(body.to_string().as_bytes()).unwrap()
+    }
+
+    fn status(state: &str) -> Value {
+        json!({ "type": "status", "state": state })
+    }
+
+    /// Each event with the verdict on it: `-` nothing, `+` works, else words of the trouble.
+    #[track_caller]
+    fn check(story: &[(Value, &str)], known: Option<&str>) {
+        let mut health = ModelHealth::default();
+        for (nth, (body, expected)) in story.iter().enumerate() {
+            match (health.on_event(&event(body)), *expected) {
+                (Verdict::Nothing, "-") | (Verdict::Works, "+") => {}
+                (Verdict::Trouble(text), words) if text.contains(words) => {}
+                (found, expected) => panic!("event {nth}: {found:?}, not {expected}"),
+            }
+        }
+        assert_eq!(health.known(), known);
+        health.on_parameters();
+        assert_eq!(health.known(), None);
+    }
+
+    #[test]
+    fn an_error_is_trouble_at_once_and_stays_known() {
+        let error = json!({ "queue_event_type": "ai_stream_events", "event": {
+            "type": "error", "pipeline": "p", "message": "Error updating params: no such prompt" } });
+        let words = "the model reports an error: Error updating params: no such prompt";
+        let degraded = status("DEGRADED_INFERENCE");
+        let story = [(error, words), (degraded, "-"), (status("ONLINE"), "+")];
+        check(&story, Some(words));
+        let restart = json!({ "type": "restart", "restart_logs": ["a", "b"] });
+        let words = "the model broke and was started again";
+        check(&[(restart, words), (status("ONLINE"), "+")], Some(words));
+    }
+
+    #[test]
+    fn a_degraded_state_is_trouble_when_it_lasts_and_passes() {
+        let degraded = json!({ "type": "status", "state": "DEGRADED_INFERENCE",
+            "input_status": { "fps": 23.97 }, "inference_status": { "fps": 3.04 } });
+        let words = "the model runs degraded, 3.0 of 24.0 frames/s";
+        check(&[(degraded.clone(), "-"), (status("ONLINE"), "+"), (degraded.clone(), "-")], None);
+        check(&[(degraded.clone(), "-"), (degraded.clone(), words)], Some(words));
+        check(&[(degraded.clone(), "-"), (degraded.clone(), words), (status("ONLINE"), "+")], None);
+        check(&[(degraded.clone(), "-"), (status("LOADING"), "-"), (degraded, words)], Some(words));
+        check(&[(status("ERROR"), "the model has failed")], Some("the model has failed"));
+    }
+
+    #[test]
+    fn an_error_whose_event_was_missed_is_told_by_the_status() {
+        let status = |state: &str, start: u64, time: u64| {
+            json!({ "type": "status", "state": state, "start_time": start,
+                "inference_status": { "last_error": "Error updating params: no", "last_error_time": time } })
+        };
+        let words = "the model reports an error: Error updating params: no";
+        let (missed, later) =
+            (status("DEGRADED_INFERENCE", 1000, 1500), status("ONLINE", 1000, 1500));
+        check(&[(missed.clone(), words), (later.clone(), "+")], Some(words));
+        check(&[(later, words)], Some(words));
+        // It was told of, or is of a stream before.
+        let error = json!({ "type": "error", "message": "Error updating params: no", "time": 1.5 });
+        check(&[(error, words), (missed, "-")], Some(words));
+        check(&[(status("ONLINE", 1000, 999), "+")], None);
+    }
+
+    #[test]
+    fn other_parameters_forget_what_was_said_and_not_that_it_was() {
+        let mut health = ModelHealth::default();
+        let status = json!({ "type": "status", "state": "ONLINE", "start_time": 1,
+            "inference_status": { "last_error": "no", "last_error_time": 2 } });
+        assert!(matches!(health.on_event(&event(&status)), Verdict::Trouble(_)));
+        health.on_parameters();
+        assert_eq!((health.on_event(&event(&status)), health.known()), (Verdict::Works, None));
+    }
+
+    #[test]
+    fn what_says_nothing_of_the_model_means_nothing() {
+        check(&[(status("DEGRADED_INPUT"), "+")], None);
+        for body in [
+            json!({ "type": "status" }),
+            json!({ "type": "status", "state": 7 }),
+            json!({ "type": "channels", "message": "x" }),
+            json!({}),
+            status("OFFLINE"),
+        ] {
+            check(&[(body, "-")], None);
+        }
+    }
+
+    #[test]
+    fn an_error_is_one_line_without_a_url() {
+        for (body, expected) in [
+            (
+                json!({ "type": "error", "message": "no\n\u{1b}[2J https://o/s3cret" }),
+                "no  [2J ***",
+            ),
+            (json!({ "type": "error", "error": "a" }), "error: a"),
+            (json!({ "type": "error", "code": 7 }), "error: error code=7"),
+            (json!({ "type": "error", "message": "x".repeat(9999) }), "xxx…"),
+        ] {
+            let mut health = ModelHealth::default();
+            let Verdict::Trouble(text) = health.on_event(&event(&body)) else { panic!("{body}") };
+            assert!(text.ends_with(expected) && text.chars().count() < 300, "{text}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Chooses among the runners of discovery lists.
+//!
+//! | a runner | is |
+//! |---|---|
+//! | of another application | no candidate, and not named |
+//! | of another mode, on another GPU, full, too expensive | rejected, with its reason |
+//! | else | a candidate; who is tried first says the order, and of one orchestrator's runners: capacity known to be free first, then the price |
+//!
+//! One that does not say its mode may be tried: its answer will tell.
+//!
+//! Does not: ask anybody, or judge URLs: the lists have been judged.
+
+use std::cmp::Ordering;
+use std::time::{Duration, Instant};
+
+use super::error::RunnerError;
+use crate::http::Url;
+use crate::orchestrator::{DiscoveryList, Fit, Mode, Runner};
+use crate::price::MaxPrice;
+use crate::session::selection::{Offer, Order, Pays, Rounds, Rules, Step, Suspensions};
+use resilience::fault::{Failure, Fault};
+
+/// What a runner must be like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunnerOptions {
+    /// The application.
+    pub app: String,
+    /// The GPU's name, if one is wanted.
+    pub gpu: Option<String>,
+    /// The most that it may cost.
+    pub max_price: Option<MaxPrice>,
+}
+
+/// A runner with the wanted application.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The runner.
+    pub runner: Runner,
+    /// What it offers, or what speaks against it.
+    pub offer: Result<Offer, String>,
+}
+
+/// The runners of `list` with the application, the best first.
+pub fn known_runners(
+    list: &DiscoveryList,
+    options: &RunnerOptions,
+    mode: Mode,
+    order: Order,
+) -> Vec<Known> {
+    let mut known: Vec<Known> = Vec::new();
+    for entry in &list.entries {
+        let own = known.len();
+        for runner in entry.runners.iter().filter(|runner| runner.app == options.app) {
+            let offer = match unfit(runner, options, mode) {
+                Some(reason) => Err(reason),
+                None => Ok(offer(runner)),
+            };
+            known.push(Known { runner: runner.clone(), offer });
+        }
+        let of_this_one = known.get_mut(own..).unwrap_or_default();
+        of_this_one.sort_by(|a, b| better_first(&a.runner, &b.runner));
+    }
+    if order == Order::Price {
+        known.sort_by(|a, b| better_first(&a.runner, &b.runner));
+    }
+    known
+}
+
+/// The runners that are worth a try, and why the others are not.
+#[derive(Debug)]
+pub struct Runners {
+    app: String,
+    rounds: Rounds<Runner>,
+    /// Those with the application, the best first.
+    known: Vec<Known>,
+    now: Instant,
+}
+
+impl Runners {
+    /// Sorts the runners of `list` that run the application in `mode`.
+    pub fn new(
+        list: &DiscoveryList,
+        options: &RunnerOptions,
+        mode: Mode,
+        order: Order,
+        now: Instant,
+    ) -> Self {
+        let known = known_runners(list, options, mode, order);
+        let rules = Rules { max_price: options.max_price, pays: Pays::IfAsked };
+        let urls = known.iter().map(|known| known.runner.url.clone());
+        // They are the best first already.
+        let rounds = Rounds::new(rules, Order::Listed, urls, &Suspensions::default(), now);
+        Self { app: options.app.clone(), rounds, known, now }
+    }
+
+    /// The best one that has not been tried; `Err` names every one with its reason.
+    pub fn best(&mut self) -> Result<Runner, RunnerError> {
+        loop {
+            match self.rounds.step(self.now) {
+                Step::Try(candidate) => return Ok(candidate.answer),
+                Step::None(_) if self.known.is_empty() => {
+                    return Err(RunnerError::NoRunner(self.app.clone()));
+                }
+                Step::None(none) => return Err(RunnerError::NoneLeft(none)),
+                // The list has said already what is asked here.
+                Step::Ask(urls) => urls.iter().for_each(|url| self.answer(url)),
+                Step::Wait(_) => self.rounds.on_deadline(),
+            }
+        }
+    }
+
+    /// This one did not take the job.
+    pub fn on_failed(&mut self, runner: &Runner, failure: Failure) {
+        self.rounds.on_failed(&runner.url, failure);
+    }
+
+    fn answer(&mut self, url: &Url) {
+        let known = self.known.iter().find(|known| known.runner.url == *url);
+        let Some(Known { runner, offer }) = known else { return };
+        match offer {
+            Err(reason) => {
+                let failure = Failure::of_peer(reason, Fault::NextPeer);
+                self.rounds.on_no_answer(url, failure);
+            }
+            Ok(offer) => {
+                let (time, now) = (Duration::ZERO, self.now);
+                let _ = self.rounds.on_offer(url, offer.clone(), time, runner.clone(), now);
+            }
+        }
+    }
+}
+
+/// Free capacity known, then the price of an hour; what costs nothing comes first.
+fn better_first(a: &Runner, b: &Runner) -> Ordering {
+    let cheaper = match (&a.price, &b.price) {
+        (Some(a), Some(b)) => a.cheaper_first(b),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    };
+    a.free.is_none().cmp(&b.free.is_none()).then(cheaper)
+}
+
+fn offer(runner: &Runner) -> Offer {
+    let fit = match runner.free {
+        Some(0) => Fit::Full,
+        free => Fit::Has { warm: true, free },
+    };
+    Offer { fit, price: Ok(runner.price) }
+}
+
+/// Why a runner that has the application cannot be used.
+fn unfit(runner: &Runner, options: &RunnerOptions, mode: Mode) -> Option<String> {
+    if let Some(other) = runner.mode.filter(|other| *other != mode) {
+        return Some(format!("its mode is {}, not {}", other.as_str(), mode.as_str()));
+    }
+    let wanted = options.gpu.as_deref()?;
+    match &runner.gpu {
+        Some(gpu) if gpu.name == wanted => None,
+        Some(gpu) => Some(format!("its GPU is {}, not {wanted}", gpu.name)),
+        None => Some(format!("it names no GPU; {wanted} is wanted")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn runner(host: &str, change: &Value) -> Value {
+        let mut runner = json!({
+            "url": format!("https://{host}:8935/apps/r/session"), "app": "echo", "mode": "persistent",
+            "capacity": 2, "capacity_available": 1, "gpu": {"name": "L40S"},
+            "price_info": {"price": 10, "currency": "wei", "unit": "seconds"}
+        });
+        for (key, value) in change.as_object().unwrap() {
+            runner[key] = value.clone();
+        }
+        json!({"address": format!("https://{host}:8935"), "runners": [runner]})
+    }
+
+    fn options(gpu: Option<&str>) -> RunnerOptions {
+        RunnerOptions {
+            app: "echo".into(),
+            gpu: gpu.map(str::to_owned),
+            max_price: "12 wei per second".parse().ok(),
+        }
+    }
+
+    /// The hosts tried in their order, and why nobody is left.
+    fn tried(entries: Vec<Value>, options: &RunnerOptions) -> (Vec<String>, String) {
+        let list = DiscoveryList::parse(json!(entries).to_string().as_bytes()).unwrap();
+        let now = Instant::now();
+        let mut runners = Runners::new(&list, options, Mode::Persistent, Order::Price, now);
+        let mut hosts = Vec::new();
+        loop {
+            match runners.best() {
+                Ok(runner) => {
+                    hosts.push(runner.url.authority().host().to_owned());
+                    runners.on_failed(&runner, Failure::of_peer("busy", Fault::NextPeer));
+                }
+                Err(none) => return (hosts, none.to_string()),
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(change: Value, reason: &str) {
+        let (hosts, none) = tried(vec![runner("a", &change)], &options(Some("L40S")));
+        assert!(none.contains(reason), "{none}");
+        assert_eq!(hosts.is_empty(), reason != "busy", "{none}");
+    }
+
+    #[test]
+    fn each_unfit_runner_has_its_reason() {
+        check(json!({}), "busy");
+        check(json!({"mode": null}), "busy");
+        check(json!({"capacity_available": null, "capacity": null}), "busy");
+        check(json!({"price_info": null}), "busy");
+        check(json!({"mode": "single-shot"}), "its mode is single-shot, not persistent");
+        check(json!({"gpu": {"name": "T4"}}), "its GPU is T4, not L40S");
+        check(json!({"gpu": null}), "it names no GPU; L40S is wanted");
+        check(json!({"capacity_available": 0}), "no capacity left");
+        let price = |price: u32, unit: &str| json!({"price_info": {"price": price, "currency": "wei", "unit": unit}});
+        check(price(13, "seconds"), "over max-price");
+        check(price(1, "fixed"), "cannot be compared");
+        check(json!({"app": "other"}), "no runner of app `echo` is known");
+    }
+
+    #[test]
+    fn free_capacity_then_the_price_decides_over_the_whole_list() {
+        let price = |price: u32| json!({"price_info": {"price": price, "currency": "wei", "unit": "seconds"}});
+        let mut entries: Vec<Value> =
+            (1..=9).map(|n| runner(&format!("h{n}"), &price(12 - n))).collect();
+        entries.push(runner(
+            "unsaid",
+            &json!({"capacity": null, "capacity_available": null, "price_info": null}),
+        ));
+        entries.push(runner("free", &json!({"price_info": null})));
+        let (hosts, _) = tried(entries, &options(None));
+        assert_eq!(hosts, ["free", "h9", "h8", "h7", "h6", "h5", "h4", "h3", "h2", "h1", "unsaid"]);
+    }
+}

@@ -1,0 +1,251 @@
+//! Why there is no job on a runner, and what comes next.
+//!
+//! | error | next |
+//! |---|---|
+//! | no runner is known or left | the same again later |
+//! | a payment that the signer cannot make now (down, credential, balance) | the same again later |
+//! | no signer, a maximum price of another kind; parameters that the app refuses (400, 422) | give up: the configuration has to change |
+//! | everything else | the next runner |
+//!
+//! Does not: hold a URL of a session or a channel; those are credentials.
+
+use std::fmt;
+
+use super::api::Update;
+use super::moved::Elsewhere;
+use crate::http::io::CallError;
+use crate::http::{Authority, Stray};
+use crate::payment::{PaymentError, WireError};
+use crate::session::SessionError;
+use crate::session::selection::NoneLeft;
+use resilience::fault::{Failure, Fault, Scope, chain};
+
+/// What was under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The session was asked for.
+    Reserve,
+    /// The application was started.
+    Start,
+    /// The application's parameters were changed.
+    Update,
+    /// The session was stopped.
+    Stop,
+    /// A single-shot runner was called.
+    Call,
+    /// A scope was asked for.
+    Scope,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reserve => "reservation",
+            Self::Start => "start of the app",
+            Self::Update => "update of the parameters",
+            Self::Stop => "stop of the session",
+            Self::Call => "call",
+            Self::Scope => "start of the scope",
+        })
+    }
+}
+
+/// Why there is no job on a runner.
+#[derive(Debug)]
+pub enum RunnerError {
+    /// Nobody runs this application.
+    NoRunner(String),
+    /// No runner is left; each with its reason.
+    NoneLeft(NoneLeft),
+    /// There was no answer.
+    NoAnswer(Step, CallError),
+    /// The session with the orchestrator is of no use.
+    Session(SessionError),
+    /// The runner refused.
+    Refused {
+        /// What.
+        step: Step,
+        /// Which one.
+        peer: Authority,
+        /// Its status.
+        status: u16,
+        /// Its reason, fit for a log line.
+        message: String,
+    },
+    /// The answer is unusable, for this reason.
+    Nonsense(Step, Authority, String),
+    /// It asks for a payment, and no signer is configured.
+    NeedsSigner(Authority),
+    /// It asks for a payment, and names no price in its list.
+    NoPrice(Authority),
+    /// Its challenge cannot be read.
+    Challenge(Authority, WireError),
+    /// Its challenge has this URL, which is not followed.
+    Stray(Authority, &'static str, Stray),
+    /// It redirects the request, which is not followed.
+    Redirected(Step, Authority, Elsewhere),
+    /// Challenge follows challenge.
+    NoEnd(Authority),
+    /// It asks for a payment, and the signer sees no need of one.
+    NothingToPay(Authority),
+    /// There is no payment.
+    NotPaid(PaymentError),
+    /// The application takes no parameters while it runs; this is what its API says.
+    NoUpdate(Option<Update>),
+}
+
+impl RunnerError {
+    /// What comes next.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::NoRunner(_) | Self::NoneLeft(_) => Fault::Retry,
+            Self::NotPaid(error) => match error.fault() {
+                Fault::Refresh => Fault::NextPeer,
+                fault @ (Fault::Retry | Fault::NextPeer | Fault::GiveUp) => fault,
+            },
+            Self::NoUpdate(_) => Fault::GiveUp,
+            // What the application was asked for is wrong, wherever it runs.
+            Self::Refused { step: Step::Start, status: 400 | 422, .. } => Fault::GiveUp,
+            Self::NoAnswer(..)
+            | Self::Session(_)
+            | Self::Refused { .. }
+            | Self::Nonsense(..)
+            | Self::NeedsSigner(_)
+            | Self::NoPrice(_)
+            | Self::Challenge(..)
+            | Self::Stray(..)
+            | Self::Redirected(..)
+            | Self::NoEnd(_)
+            | Self::NothingToPay(_) => Fault::NextPeer,
+        }
+    }
+}
+
+impl RunnerError {
+    /// Whether the first payment may have been taken, if one was due: a runner takes it with the reservation
+    /// (go-livepeer `server/ai_http.go`), before its application starts.
+    pub fn is_paid(&self) -> bool {
+        match self {
+            Self::NoAnswer(Step::Reserve | Step::Scope, error) => {
+                !matches!(error, CallError::Connect(_))
+            }
+            Self::NoAnswer(step, _) | Self::Refused { step, .. } => *step == Step::Start,
+            Self::Nonsense(..) | Self::Redirected(..) => true,
+            Self::NoRunner(_)
+            | Self::NoneLeft(_)
+            | Self::Session(_)
+            | Self::NeedsSigner(_)
+            | Self::NoPrice(_)
+            | Self::Challenge(..)
+            | Self::Stray(..)
+            | Self::NoEnd(_)
+            | Self::NothingToPay(_)
+            | Self::NotPaid(_)
+            | Self::NoUpdate(_) => false,
+        }
+    }
+
+    /// All that decides what comes next.
+    pub fn failure(&self) -> Failure {
+        let (scope, retry_after) = match self {
+            Self::NotPaid(error) => (error.scope(), error.retry_after()),
+            Self::Session(error) => {
+                let Failure { scope, retry_after, .. } = error.failure();
+                (scope, retry_after)
+            }
+            Self::NoRunner(_)
+            | Self::NoneLeft(_)
+            | Self::NoAnswer(..)
+            | Self::Refused { .. }
+            | Self::Nonsense(..)
+            | Self::NeedsSigner(_)
+            | Self::NoPrice(_)
+            | Self::Challenge(..)
+            | Self::Stray(..)
+            | Self::NoEnd(_)
+            | Self::NothingToPay(_)
+            | Self::Redirected(..)
+            | Self::NoUpdate(_) => (Scope::Peer, None),
+        };
+        Failure { text: chain(self), fault: self.fault(), scope, retry_after }
+    }
+}
+
+impl fmt::Display for RunnerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRunner(app) => write!(
+                f,
+                "no runner of app `{app}` is known; check its name, or name an orchestrator or a discovery endpoint that has it"
+            ),
+            Self::NoneLeft(none) => none.fmt(f),
+            Self::NoAnswer(step, error) => write!(f, "{step}: {error}"),
+            Self::Session(error) => error.fmt(f),
+            Self::Refused { step, peer, status, message } => {
+                write!(f, "{peer}: {step} refused: {} ({status}", meaning(*status))?;
+                if message.is_empty() { f.write_str(")") } else { write!(f, ": {message})") }
+            }
+            Self::Nonsense(step, peer, reason) => {
+                write!(f, "{peer}: unusable answer to the {step}: {reason}")
+            }
+            Self::NeedsSigner(peer) => {
+                write!(f, "{peer}: wants to be paid; set signer.urls")
+            }
+            Self::NoPrice(peer) => {
+                write!(f, "{peer}: wants to be paid, but its runner names no price")
+            }
+            Self::Challenge(peer, error) => write!(f, "{peer}: demand for payment: {error}"),
+            Self::Stray(peer, name, stray) => {
+                write!(f, "{peer}: demand for payment: `{name}` {stray}")
+            }
+            Self::Redirected(step, peer, elsewhere) => write!(f, "{peer}: the {step} {elsewhere}"),
+            Self::NoEnd(peer) => {
+                write!(f, "{peer}: answers payments with ever new demands for payment")
+            }
+            Self::NothingToPay(peer) => {
+                write!(f, "{peer}: wants to be paid, but the signer sees nothing to pay")
+            }
+            Self::NotPaid(error) => error.fmt(f),
+            Self::NoUpdate(None) => f.write_str("the app takes no parameters while it runs"),
+            Self::NoUpdate(Some(_)) => {
+                f.write_str("the app did not say where parameters go while it runs")
+            }
+        }
+    }
+}
+
+/// What a status of a runner means (protocol.md, section 6).
+fn meaning(status: u16) -> &'static str {
+    match status {
+        400 => "bad request",
+        401 | 403 => "not allowed",
+        404 => "no such runner or session",
+        409 => "in use",
+        481 => "price too high",
+        503 => "no capacity",
+        500..=599 => "it failed",
+        _ => "no success",
+    }
+}
+
+impl std::error::Error for RunnerError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoAnswer(_, error) => error.source(),
+            Self::Session(error) => error.source(),
+            Self::NotPaid(error) => error.source(),
+            Self::NoRunner(_)
+            | Self::NoneLeft(_)
+            | Self::Refused { .. }
+            | Self::Nonsense(..)
+            | Self::NeedsSigner(_)
+            | Self::NoPrice(_)
+            | Self::Challenge(..)
+            | Self::Stray(..)
+            | Self::Redirected(..)
+            | Self::NoEnd(_)
+            | Self::NothingToPay(_)
+            | Self::NoUpdate(_) => None,
+        }
+    }
+}

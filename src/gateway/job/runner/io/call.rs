@@ -1,0 +1,212 @@
+//! Calls a single-shot runner: one request, paid where that is asked for, and an answer that comes as a stream.
+//!
+//! hyper, not ureq: the answer's pieces are handed on as they come, be it a server's events or one plain body.
+//!
+//! Does not: understand the answer; it is the application's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::task::JoinHandle;
+
+use super::open::{Ask, Opened, Reply, open};
+use super::payments::RunnerPayments;
+use crate::http::Url;
+use crate::http::io::{Allowance, Alpn, Answer, CallError, Connector, Guarded};
+use crate::job::runner::moved::{Move, Moves};
+use crate::job::runner::{RunnerError, Step};
+use crate::orchestrator::Runner;
+use crate::payment::Kind;
+use crate::session::Network;
+use resilience::capacity::{JSON_BODY, RESPONSE_HEAD, SINGLE_SHOT_TIME};
+
+/// Header lines in an answer.
+const HEADER_LINES: usize = 128;
+/// Time for the body of a refusal.
+const REFUSAL_TIME: Duration = Duration::from_secs(15);
+
+/// What is sent to a single-shot runner.
+#[derive(Debug, Clone)]
+pub struct CallOptions {
+    /// The path below the runner's URL, with its query; `None` for that URL as it was listed.
+    pub path: Option<String>,
+    /// The body.
+    pub body: Bytes,
+    /// Its type.
+    pub content_type: HeaderValue,
+}
+
+/// A call that was granted: the answer as it comes.
+#[derive(Debug)]
+pub struct Single {
+    peer: Url,
+    answer: Incoming,
+    content_type: Option<HeaderValue>,
+    payments: Option<RunnerPayments>,
+    _connection: Connection,
+}
+
+impl Single {
+    /// Calls `runner`. It may compute for [`SINGLE_SHOT_TIME`] before its answer begins.
+    pub async fn start(
+        network: &Network,
+        runner: &Runner,
+        options: CallOptions,
+    ) -> Result<Self, RunnerError> {
+        let connector = Arc::clone(&network.connector);
+        let url = match &options.path {
+            Some(path) => runner.url.join(path),
+            None => runner.url.clone(),
+        };
+        let mut request = Send { connector, url, moves: Moves::default(), options };
+        let kind = runner.price.map(|price| Kind::of_unit(price.unit()));
+        let opened = open(network, &runner.url, Step::Call, kind, &mut request).await?;
+        let Opened { granted: (content_type, answer, connection), payments } = opened;
+        let peer = runner.url.origin();
+        Ok(Self { peer, answer, content_type, payments, _connection: connection })
+    }
+
+    /// The type of the answer.
+    pub fn content_type(&self) -> Option<&HeaderValue> {
+        self.content_type.as_ref()
+    }
+
+    /// The next piece of the answer, for which it may compute as long as for the first; `None` at its end. The
+    /// session is paid meanwhile.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, RunnerError> {
+        loop {
+            let frame = tokio::time::timeout(SINGLE_SHOT_TIME, self.answer.frame());
+            let frame = match self.payments.as_mut() {
+                Some(payments) => payments.during(frame).await?,
+                None => frame.await,
+            };
+            match frame.map_err(|_| late(&self.peer))? {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(broken(&self.peer, error.to_string())),
+                // Trailers are no part of the answer's body.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => return Ok(Some(bytes)),
+                    Err(_) => continue,
+                },
+            }
+        }
+    }
+}
+
+/// The task that drives a connection; it ends with its owner.
+#[derive(Debug)]
+struct Connection(JoinHandle<()>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// `POST {runner url}` with the data.
+struct Send {
+    connector: Arc<Connector>,
+    /// Where it is made now; a redirect holds for the calls after it.
+    url: Url,
+    moves: Moves,
+    options: CallOptions,
+}
+
+impl Ask for Send {
+    type Granted = Granted;
+
+    const PAYS_MEANWHILE: bool = true;
+
+    async fn ask(
+        &mut self,
+        headers: HeaderMap<HeaderValue>,
+    ) -> Result<Reply<Self::Granted>, RunnerError> {
+        loop {
+            let answer = match self.once(headers.clone()).await? {
+                Reply::Refused(answer) => answer,
+                granted @ Reply::Granted(_) => return Ok(granted),
+            };
+            let location = answer.headers.get(header::LOCATION).and_then(|at| at.to_str().ok());
+            match self.moves.on_answer(&self.url, answer.status, location) {
+                Move::No => return Ok(Reply::Refused(answer)),
+                Move::To(url) => self.url = url,
+                Move::Refused(elsewhere) => {
+                    let peer = self.url.authority().clone();
+                    return Err(RunnerError::Redirected(Step::Call, peer, elsewhere));
+                }
+            }
+        }
+    }
+}
+
+type Granted = (Option<HeaderValue>, Incoming, Connection);
+
+impl Send {
+    /// Makes the call once, wherever the answer leads.
+    async fn once(&self, headers: HeaderMap<HeaderValue>) -> Result<Reply<Granted>, RunnerError> {
+        let Self { connector, url, options, .. } = self;
+        let stream = connector.connect(url, Alpn::Http1).await;
+        let stream =
+            stream.map_err(|e| RunnerError::NoAnswer(Step::Call, CallError::Connect(e)))?;
+        let (left, zone) = (Allowance::new(usize::MAX), stream.zone());
+        let stream = Guarded::new(stream, left.clone());
+        let (mut sender, connection) = http1::Builder::new()
+            .max_headers(HEADER_LINES)
+            .max_buf_size(RESPONSE_HEAD)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| broken(url, error.to_string()))?;
+        // What ends the connection shows in the answer too.
+        let connection = Connection(tokio::spawn(async move { drop(connection.await) }));
+        let mut request = request(url, options, headers);
+        left.end_at_flood(&mut request);
+        let response = tokio::time::timeout(SINGLE_SHOT_TIME, sender.send_request(request))
+            .await
+            .map_err(|_| late(url))?
+            .map_err(|error| broken(url, error.to_string()))?;
+        let (parts, body) = response.into_parts();
+        if parts.status.is_success() {
+            let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
+            return Ok(Reply::Granted((content_type, body, connection)));
+        }
+        let read = Limited::new(body, JSON_BODY).collect();
+        let body = tokio::time::timeout(REFUSAL_TIME, read).await;
+        let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes().to_vec());
+        let (status, headers) = (parts.status.as_u16(), parts.headers);
+        Ok(Reply::Refused(Answer { status, headers, body: body.unwrap_or_default(), zone }))
+    }
+}
+
+fn request(
+    url: &Url,
+    options: &CallOptions,
+    headers: HeaderMap<HeaderValue>,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(options.body.clone()));
+    *request.method_mut() = Method::POST;
+    // A path made from a parsed URL is always a URI; were it not, the peer answers 404.
+    *request.uri_mut() = url.path().parse().unwrap_or_default();
+    *request.headers_mut() = headers;
+    let headers = request.headers_mut();
+    if let Ok(host) = HeaderValue::try_from(url.authority().to_string()) {
+        headers.insert(header::HOST, host);
+    }
+    let agent = concat!("livepeer-edge/", env!("CARGO_PKG_VERSION"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+    headers.insert(header::CONTENT_TYPE, options.content_type.clone());
+    request
+}
+
+fn late(url: &Url) -> RunnerError {
+    RunnerError::NoAnswer(Step::Call, CallError::Timeout(url.origin(), SINGLE_SHOT_TIME))
+}
+
+fn broken(url: &Url, reason: String) -> RunnerError {
+    RunnerError::NoAnswer(Step::Call, CallError::Broken(url.origin(), reason))
+}

@@ -1,0 +1,88 @@
+//! Asks orchestrators for their runners, where a list does not name any.
+//!
+//! Does not: choose among them.
+
+use std::collections::VecDeque;
+
+use tokio::task::JoinSet;
+
+use crate::http::io::Call;
+use crate::http::{Giver, Url, Zone};
+use crate::orchestrator::{DiscoveryList, Runner};
+use crate::session::Network;
+use crate::session::selection::{Reason, Rejection};
+use resilience::capacity::{CANDIDATES_AT_ONCE, RUNNERS};
+use resilience::fault::{Failure, Fault};
+
+/// The orchestrator's own list (protocol.md, section 6).
+const OWN_LIST: &str = "/discovery";
+
+/// Adds to `list` the runners of those orchestrators for which it names none, five of them asked at a time.
+/// Returns those that did not tell, with their reasons.
+pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Rejection> {
+    let silent = list.entries.iter().enumerate().filter(|(_, entry)| entry.runners.is_empty());
+    let mut waiting: VecDeque<(usize, Url)> =
+        silent.map(|(at, entry)| (at, entry.address.clone())).collect();
+    let (mut asked, mut rejected) = (JoinSet::new(), Vec::new());
+    loop {
+        while asked.len() < CANDIDATES_AT_ONCE {
+            let Some((at, url)) = waiting.pop_front() else { break };
+            let network = network.clone();
+            asked.spawn(async move { (at, ask(&network, &url).await, url) });
+        }
+        let (at, answer, url) = match asked.join_next().await {
+            None => return rejected,
+            Some(Ok(told)) => told,
+            // A panic is a fault of ours, and costs this orchestrator.
+            Some(Err(error)) => {
+                log::warn!("discovery of runners broke: {error}");
+                continue;
+            }
+        };
+        match answer {
+            Ok((own, zone)) => {
+                list.malformed += own.malformed;
+                list.beyond += own.beyond;
+                let runners = followed(own, Giver { url: &url, zone }, list);
+                if let Some(entry) = list.entries.get_mut(at) {
+                    entry.runners = runners;
+                }
+            }
+            Err(reason) => {
+                log::debug!("{}: no list of runners: {reason}", url.authority());
+                let reason = Reason::NoAnswer(Failure::of_peer(reason, Fault::NextPeer));
+                rejected.push(Rejection { candidate: url, reason });
+            }
+        }
+    }
+}
+
+/// The runners in an orchestrator's own list that may be followed.
+fn followed(own: DiscoveryList, peer: Giver<'_>, list: &mut DiscoveryList) -> Vec<Runner> {
+    let (mut runners, mut strays) = (Vec::new(), Vec::new());
+    for mut runner in own.entries.into_iter().flat_map(|entry| entry.runners).take(RUNNERS) {
+        match runner.follow(peer) {
+            Ok(()) => runners.push(runner),
+            Err(stray) => strays.push(stray),
+        }
+    }
+    if let [stray, ..] = strays.as_slice() {
+        let peer = peer.url.authority();
+        log::warn!("{peer}: {} of its runners are left out; the first {stray}", strays.len());
+    }
+    strays.into_iter().for_each(|stray| list.on_stray(stray));
+    runners
+}
+
+async fn ask(network: &Network, url: &Url) -> Result<(DiscoveryList, Zone), String> {
+    let answer = network.client.call(Call::get(url.join(OWN_LIST))).await;
+    let answer = answer.map_err(|error| error.to_string())?;
+    match answer.status {
+        200 => {
+            let list = DiscoveryList::parse(&answer.body).map_err(|error| error.to_string())?;
+            Ok((list, answer.zone))
+        }
+        404 => Err("has no runners (404)".to_owned()),
+        status => Err(format!("gave status {status} for its list of runners")),
+    }
+}

@@ -1,0 +1,178 @@
+//! The payments of a session on a runner: the first goes with the reservation, further ones to its payment URL.
+//!
+//! Fresh terms come from `/refresh-payment` of the orchestrator. Before the session exists there is nothing to
+//! refresh: then the reservation itself is repeated for a fresh challenge.
+//!
+//! Does not: decide when to pay; the schedule of `payment` does.
+
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::http::{Giver, Url, follow};
+use crate::job::JobPayments;
+use crate::job::runner::RunnerError;
+use crate::job::runner::wire::is_id;
+use crate::payment::io::{FetchedTerms, FreshTerms, Outcome, Payer, Refresh, Told};
+use crate::payment::{Challenge, Kind, PaymentError, PaymentHeaders, PaymentSession, WireError};
+use crate::session::{Network, Payments};
+use resilience::fault::{Failure, Fault};
+
+/// A single payment needs no jitter: nobody else waits for the same signer to come back.
+const JITTER: f64 = 0.5;
+
+/// The payments of a session.
+#[derive(Debug)]
+pub(in crate::job) struct RunnerPayments {
+    payer: Payer,
+    kind: Kind,
+    manifest_id: String,
+    url: Url,
+    exists: Arc<AtomicBool>,
+}
+
+impl RunnerPayments {
+    /// Payments for the challenge of `peer`, whose URLs are judged here.
+    pub(super) async fn new(
+        network: &Network,
+        paid: &Payments,
+        peer: Giver<'_>,
+        kind: Kind,
+        challenge: Challenge,
+    ) -> Result<Self, RunnerError> {
+        let judged = |name: &'static str, url: &Option<Url>| match url.clone() {
+            None => Ok(None),
+            Some(url) => follow(peer, url)
+                .map(Some)
+                .map_err(|stray| RunnerError::Stray(peer.url.authority().clone(), name, stray)),
+        };
+        let orchestrator = judged("orchestrator", &challenge.orchestrator)?;
+        let payment_url = judged("payment_url", &challenge.payment_url)?;
+        let peer = peer.url;
+        let manifest_id = challenge.manifest_id.clone();
+        let url = match payment_url {
+            Some(url) => url,
+            None if is_id(&manifest_id) => peer.join(&format!("/{manifest_id}/payment")),
+            None => {
+                let field = WireError::Field("payment_url");
+                return Err(RunnerError::Challenge(peer.authority().clone(), field));
+            }
+        };
+        let signature = paid.signers.signature().await.map_err(RunnerError::NotPaid)?;
+        let options = paid.options.clone();
+        let Challenge { terms, interval, .. } = challenge;
+        let session = PaymentSession::new(kind, terms, Some(manifest_id.clone()), options)
+            .map_err(RunnerError::NotPaid)?
+            .paid_by(signature.address());
+        let exists = Arc::new(AtomicBool::new(false));
+        let base = orchestrator.unwrap_or_else(|| peer.origin());
+        let refresh = Refresh::new(network.client.clone(), &base, signature.payer());
+        let terms = RunnerTerms { refresh, exists: Arc::clone(&exists) };
+        let payer = Payer::new(
+            Arc::clone(&paid.signers),
+            network.client.clone(),
+            session,
+            interval,
+            terms,
+            Instant::now(),
+        );
+        Ok(Self { payer, kind, manifest_id, url, exists })
+    }
+
+    /// The first payment; `None` where the challenge has expired.
+    pub(super) async fn open(
+        &mut self,
+        peer: &Url,
+        now: Instant,
+    ) -> Result<Option<PaymentHeaders>, RunnerError> {
+        match self.payer.open(now, JITTER).await {
+            Ok(headers) => Ok(Some(headers)),
+            Err(Outcome::Later(PaymentError::NoFreshTerms(_))) => Ok(None),
+            Err(Outcome::Later(error) | Outcome::Leave(error) | Outcome::Failed(error)) => {
+                Err(RunnerError::NotPaid(error))
+            }
+            Err(Outcome::Skipped | Outcome::NotYet | Outcome::Paid) => {
+                Err(RunnerError::NothingToPay(peer.authority().clone()))
+            }
+        }
+    }
+
+    /// The first payment is on its way: from here on there is a session.
+    pub(super) fn opened(&mut self, now: Instant) -> Result<(), RunnerError> {
+        self.exists.store(true, Ordering::Relaxed);
+        self.payer.opened(&self.manifest_id, now).map_err(RunnerError::NotPaid)
+    }
+
+    /// Whether there is more to pay than the first payment.
+    pub(super) fn go_on(&self) -> bool {
+        self.kind.preload().is_some()
+    }
+
+    /// Pays while `work` goes on, as if media flowed. A payment under way is not cut off by the end of the
+    /// work, because its tickets count once.
+    pub(super) async fn during<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, RunnerError> {
+        let mut work = pin!(work);
+        loop {
+            let outcome = {
+                let now = tokio::time::Instant::now().into_std();
+                let mut turn = pin!(self.payer.turn(&self.url, Told::Media, now, JITTER));
+                tokio::select! {
+                    biased;
+                    done = &mut work => {
+                        let _ = turn.await;
+                        return Ok(done);
+                    }
+                    outcome = &mut turn => outcome,
+                }
+            };
+            match outcome {
+                Outcome::NotYet | Outcome::Paid | Outcome::Skipped => {}
+                Outcome::Later(error) => log::warn!("no payment, to be tried again: {error}"),
+                Outcome::Leave(error) | Outcome::Failed(error) => {
+                    return Err(RunnerError::NotPaid(error));
+                }
+            }
+            let due = self.payer.poll_timeout();
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                () = at(due) => {}
+            }
+        }
+    }
+
+    /// These payments, for the job that has started.
+    pub(in crate::job) fn of_job(self) -> JobPayments {
+        JobPayments { payer: self.payer, url: self.url }
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => pending().await,
+    }
+}
+
+/// The orchestrator's `/refresh-payment`, once there is a session.
+#[derive(Debug)]
+struct RunnerTerms {
+    refresh: Refresh,
+    exists: Arc<AtomicBool>,
+}
+
+impl FreshTerms for RunnerTerms {
+    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> FetchedTerms<'a> {
+        Box::pin(async move {
+            match manifest_id.filter(|_| self.exists.load(Ordering::Relaxed)) {
+                Some(id) => self.refresh.terms(id).await.map_err(|error| error.failure()),
+                None => Err(Failure::of_peer("there is no session yet", Fault::Refresh)),
+            }
+        })
+    }
+}

@@ -1,0 +1,31 @@
+//! Jobs on Live Runners: an application on an orchestrator, reserved, started, paid and stopped over HTTP.
+//!
+//! ```text
+//!  lists ──choice──▶ runner ──reservation──▶ session ──app start──▶ channels ──▶ StartedJob
+//!            │ unfit     │ next runner           │ fails                │ payments, updates
+//!            ▼           ▼                       ▼                      ▼
+//!         rejected ◀─────┴───────────────────── stop ◀──────────────── stop
+//! ```
+//!
+//! A session that may exist is always stopped, because it costs capacity and money: its guard asks for the
+//! stop when nobody else did.
+//!
+//! Does not: move media, or know any application beyond its [`Api`].
+
+mod api;
+mod choice;
+mod error;
+mod io;
+mod moved;
+mod reservation;
+mod wire;
+
+pub use api::{Api, ApiError, Pointer, Update};
+pub use api::{call_path, path};
+pub use choice::{Known, RunnerOptions, Runners, known_runners};
+pub use error::{RunnerError, Step};
+pub use io::{CallOptions, RunnerJob, Single, find_runners};
+pub use moved::Elsewhere;
+pub use reservation::{Next, Reservation};
+
+pub(in crate::job) use io::{AppUpdate, Ask, Opened, Reply, RunnerPayments, RunnerSession, open};

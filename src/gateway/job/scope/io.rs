@@ -1,0 +1,90 @@
+//! Starts a scope in a session with an orchestrator.
+//!
+//! Does not: move media or keep the job alive. It ends when its channels are deleted, as every job of this
+//! kind.
+
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Map, Value};
+
+use super::{ScopeChannels, answer, request};
+use crate::http::io::Call;
+use crate::job::io::request_id;
+use crate::job::runner::{Ask, Opened, Reply, RunnerError, RunnerPayments, Step, open};
+use crate::job::{JobError, JobPayments};
+use crate::payment::Kind;
+use crate::session::OrchestratorSession;
+use resilience::capacity::JOB_START_TIME;
+
+const PATH: &str = "/scope";
+
+/// A scope that an orchestrator has started.
+#[derive(Debug)]
+pub struct ScopeJob {
+    session: OrchestratorSession,
+    channels: ScopeChannels,
+    payments: Option<RunnerPayments>,
+}
+
+impl ScopeJob {
+    /// Starts a scope in `session` (`POST /scope`), and pays it if the orchestrator asks for that.
+    pub async fn start(
+        session: OrchestratorSession,
+        params: &Map<String, Value>,
+    ) -> Result<Self, JobError> {
+        let (network, peer) = (session.network().clone(), session.url().clone());
+        let mut scope = Scope { session, body: request(params, &request_id()) };
+        let opened = open(&network, &peer, Step::Scope, Some(Kind::Lv2v), &mut scope).await;
+        let Opened { granted: channels, payments } =
+            opened.map_err(|error| JobError::Runner(Box::new(error)))?;
+        Ok(Self { session: scope.session, channels, payments })
+    }
+
+    /// The session that it runs in.
+    pub fn session(&self) -> &OrchestratorSession {
+        &self.session
+    }
+
+    /// The channels with which it begins.
+    pub fn channels(&self) -> &ScopeChannels {
+        &self.channels
+    }
+
+    /// Its payments, to be run while media flows; `None` where nothing more has to be paid, or if they
+    /// were taken before.
+    pub fn take_payments(&mut self) -> Option<JobPayments> {
+        self.payments.take().map(RunnerPayments::of_job)
+    }
+}
+
+struct Scope {
+    session: OrchestratorSession,
+    body: Vec<u8>,
+}
+
+impl Ask for Scope {
+    type Granted = ScopeChannels;
+
+    async fn ask(
+        &mut self,
+        headers: HeaderMap<HeaderValue>,
+    ) -> Result<Reply<ScopeChannels>, RunnerError> {
+        let url = self.session.url().clone();
+        let mut call = Call::post_json(self.session.calls().join(PATH), self.body.clone());
+        call.headers.extend(headers);
+        // Off-chain, the auth token is the credential; else what the orchestrator asks to be paid.
+        if self.session.network().payments.is_none() {
+            let credentials = self.session.credentials(0.0).await.map_err(RunnerError::Session)?;
+            credentials.insert_into(&mut call.headers);
+        }
+        let reply = self.session.network().client.call(call.within(JOB_START_TIME)).await;
+        let reply =
+            reply.map_err(|error| RunnerError::NoAnswer(Step::Scope, error.without_path()))?;
+        if !matches!(reply.status, 200..=299) {
+            return Ok(Reply::Refused(reply));
+        }
+        let channels = answer(&reply.body, self.session.giver()).map_err(|reason| {
+            RunnerError::Nonsense(Step::Scope, url.authority().clone(), reason)
+        })?;
+        Ok(Reply::Granted(channels))
+    }
+}

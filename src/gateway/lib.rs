@@ -1,0 +1,15 @@
+//! A Livepeer client for any Rust program.
+//!
+//! Does not: know video, GStreamer or the agent.
+
+pub mod clock;
+pub mod endings;
+pub mod http;
+pub mod job;
+pub mod orchestrator;
+pub mod payment;
+pub mod price;
+pub mod segment;
+pub mod session;
+pub mod swap_limit;
+pub mod trickle;

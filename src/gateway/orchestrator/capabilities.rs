@@ -1,0 +1,291 @@
+//! What an orchestrator offers, by name and by number, and whether it fits what a job needs.
+//!
+//! | in the info | fits |
+//! |---|---|
+//! | nothing about capabilities, or no models of any | unsaid: the start of the job will tell |
+//! | capabilities, but not this one | no |
+//! | this one, but not the model | no |
+//! | the model, with a capacity that is in use | no: full |
+//! | the model | yes, warm or cold, with so much left |
+//!
+//! A capacity of 0 with nothing in use was not filled in (go-livepeer before it told capacities).
+//!
+//! Does not: choose among orchestrators; `session::selection` does.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::orchestrator::proto::{
+    Capabilities, CapabilityConstraints, Constraints, ModelConstraint,
+};
+use bytes::Bytes;
+use prost::Message as _;
+use resilience::capacity::NAME_BYTES;
+
+/// Numbers and names of go-livepeer `core/capabilities.go`.
+const PIPELINES: [(u32, &str); 11] = [
+    (27, "text-to-image"),
+    (28, "image-to-image"),
+    (29, "image-to-video"),
+    (30, "upscale"),
+    (31, "audio-to-text"),
+    (32, "segment-anything-2"),
+    (33, "llm"),
+    (34, "image-to-text"),
+    (35, "live-video-to-video"),
+    (36, "text-to-speech"),
+    (37, "byoc"),
+];
+
+/// A pipeline that this program knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pipeline(u32);
+
+impl Pipeline {
+    /// Live video in, live video out.
+    pub const LIVE_VIDEO_TO_VIDEO: Self = Self(35);
+
+    /// The pipeline of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        PIPELINES.iter().find(|(_, known)| *known == name).map(|(id, _)| Self(*id))
+    }
+
+    /// The pipeline of this number.
+    pub fn from_id(id: u32) -> Option<Self> {
+        PIPELINES.iter().find(|(known, _)| *known == id).map(|(id, _)| Self(*id))
+    }
+
+    /// Its number in messages.
+    pub fn id(self) -> u32 {
+        self.0
+    }
+
+    /// Its name in discovery and in paths.
+    pub fn name(self) -> &'static str {
+        PIPELINES.iter().find(|(id, _)| *id == self.0).map_or("", |(_, name)| name)
+    }
+}
+
+/// A pipeline with one model, as `pipeline/model`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Capability {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// The model id; it may hold slashes.
+    pub model: String,
+}
+
+/// Why a text is no capability.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CapabilityError {
+    /// Not of the form `pipeline/model`.
+    Syntax(String),
+    /// No pipeline of this name.
+    Pipeline(String),
+}
+
+impl fmt::Display for CapabilityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(text) => write!(f, "`{text}` is no capability; write pipeline/model"),
+            Self::Pipeline(name) => {
+                write!(f, "pipeline `{name}` is unknown; known are")?;
+                PIPELINES.iter().try_for_each(|(_, name)| write!(f, " {name}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for CapabilityError {}
+
+impl FromStr for Capability {
+    type Err = CapabilityError;
+
+    fn from_str(text: &str) -> Result<Self, CapabilityError> {
+        let cut = |text: &str| text.chars().take(64).collect::<String>();
+        match text.split_once('/') {
+            Some((pipeline, model)) if !model.is_empty() && model.len() <= NAME_BYTES => {
+                let pipeline = Pipeline::from_name(pipeline)
+                    .ok_or_else(|| CapabilityError::Pipeline(cut(pipeline)))?;
+                Ok(Self { pipeline, model: model.to_owned() })
+            }
+            Some(_) | None => Err(CapabilityError::Syntax(cut(text))),
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.pipeline.name(), self.model)
+    }
+}
+
+/// Asks for `live-video-to-video` with `model`.
+pub fn live_video(model: &str) -> Capabilities {
+    Capability { pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO, model: model.to_owned() }.request()
+}
+
+/// Whether an orchestrator fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It has the model.
+    Has {
+        /// The model is loaded.
+        warm: bool,
+        /// Jobs that it can still take; `None` where it does not say.
+        free: Option<u32>,
+    },
+    /// It says nothing of capabilities or models.
+    Unsaid,
+    /// It lacks the pipeline.
+    NoPipeline,
+    /// It has the pipeline, without the model.
+    NoModel,
+    /// It has the model, and all of it is in use.
+    Full,
+}
+
+impl Capability {
+    /// The message that asks for this model.
+    pub fn request(&self) -> Capabilities {
+        let models = [(self.model.clone(), ModelConstraint::default())].into();
+        let per_capability = [(self.pipeline.id(), CapabilityConstraints { models })].into();
+        Capabilities {
+            capacities: [(self.pipeline.id(), 1)].into(),
+            constraints: Some(Constraints { per_capability, ..Constraints::default() }),
+            ..Capabilities::default()
+        }
+    }
+
+    /// The same message as bytes, as a signer's discovery takes them.
+    pub fn encoded(&self) -> Bytes {
+        self.request().encode_to_vec().into()
+    }
+
+    /// Whether an orchestrator with the capabilities `offered` fits.
+    pub fn fit(&self, offered: Option<&Capabilities>) -> Fit {
+        let Some(offered) = offered else { return Fit::Unsaid };
+        let id = self.pipeline.id();
+        let models = offered.constraints.as_ref().map(|constraints| &constraints.per_capability);
+        let Some(models) = models.filter(|models| !models.is_empty()) else {
+            let says_nothing =
+                offered.capacities.is_empty() || offered.capacities.contains_key(&id);
+            return if says_nothing { Fit::Unsaid } else { Fit::NoPipeline };
+        };
+        let Some(models) = models.get(&id) else {
+            return if offered.capacities.contains_key(&id) {
+                Fit::NoModel
+            } else {
+                Fit::NoPipeline
+            };
+        };
+        match models.models.get(&self.model) {
+            None => Fit::NoModel,
+            Some(ModelConstraint { warm, capacity: 0, capacity_in_use: 0, .. }) => {
+                Fit::Has { warm: *warm, free: None }
+            }
+            Some(model) => match model.capacity.saturating_sub(model.capacity_in_use) {
+                0 => Fit::Full,
+                free => Fit::Has { warm: model.warm, free: Some(free) },
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::orchestrator::proto::OrchestratorInfo;
+
+    fn vector(name: &str) -> Vec<u8> {
+        let all: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/fixtures/protobuf.json")).unwrap();
+        let vectors = all["vectors"].as_array().unwrap();
+        let found = vectors.iter().find(|v| v["name"] == name).expect("a vector of this name");
+        let hex = found["hex"].as_str().unwrap();
+        (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
+    }
+
+    fn capability(text: &str) -> Capability {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn names_and_numbers_belong_together() {
+        for (id, name) in PIPELINES {
+            let pipeline = Pipeline::from_name(name).unwrap();
+            assert_eq!((pipeline.id(), pipeline.name()), (id, name));
+            assert_eq!(Pipeline::from_id(id), Some(pipeline));
+        }
+        assert_eq!((Pipeline::from_id(13), Pipeline::from_name("LLM")), (None, None));
+        assert_eq!(Pipeline::LIVE_VIDEO_TO_VIDEO.name(), "live-video-to-video");
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<(u32, &str), CapabilityError>) {
+        let read = text.parse::<Capability>().map(|c| (c.pipeline.id(), c.model));
+        assert_eq!(read, expected.map(|(id, model)| (id, model.to_owned())));
+    }
+
+    #[test]
+    fn capabilities_are_a_pipeline_and_a_model() {
+        check("live-video-to-video/streamdiffusion", Ok((35, "streamdiffusion")));
+        check("text-to-image/org/model-1", Ok((27, "org/model-1")));
+        check("llm/", Err(CapabilityError::Syntax("llm/".into())));
+        check("streamdiffusion", Err(CapabilityError::Syntax("streamdiffusion".into())));
+        check("dance/x", Err(CapabilityError::Pipeline("dance".into())));
+        let long = format!("llm/{}", "x".repeat(NAME_BYTES + 1));
+        check(&long, Err(CapabilityError::Syntax(long[..64].into())));
+    }
+
+    #[test]
+    fn a_request_says_what_an_independent_implementation_says() {
+        let golden = Capabilities::decode(vector("capabilities-lv2v-model").as_slice()).unwrap();
+        assert_eq!(capability("live-video-to-video/streamdiffusion").request(), golden);
+    }
+
+    #[test]
+    fn a_full_info_fits_its_own_model_only() {
+        let info = OrchestratorInfo::decode(vector("info-full").as_slice()).unwrap();
+        let fit = |text| capability(text).fit(info.capabilities.as_ref());
+        let has = Fit::Has { warm: true, free: Some(1) };
+        assert_eq!(fit("live-video-to-video/streamdiffusion"), has);
+        assert_eq!(fit("live-video-to-video/other"), Fit::NoModel);
+        assert_eq!(fit("llm/streamdiffusion"), Fit::NoPipeline);
+        let info = OrchestratorInfo::decode(vector("info-offchain-minimal").as_slice()).unwrap();
+        assert_eq!(capability("llm/x").fit(info.capabilities.as_ref()), Fit::Unsaid);
+    }
+
+    #[track_caller]
+    fn check_fit(warm: bool, capacity: u32, capacity_in_use: u32, expected: Fit) {
+        let wanted = capability("llm/m");
+        let mut offered = wanted.request();
+        let constraints = &mut offered.constraints.as_mut().unwrap().per_capability;
+        let model =
+            ModelConstraint { warm, capacity, capacity_in_use, ..ModelConstraint::default() };
+        constraints.get_mut(&33).unwrap().models.insert("m".into(), model);
+        assert_eq!(wanted.fit(Some(&offered)), expected);
+    }
+
+    #[test]
+    fn capacity_is_what_is_left() {
+        check_fit(true, 2, 1, Fit::Has { warm: true, free: Some(1) });
+        check_fit(false, 4, 0, Fit::Has { warm: false, free: Some(4) });
+        check_fit(true, 1, 1, Fit::Full);
+        check_fit(true, 1, u32::MAX, Fit::Full);
+        check_fit(true, 0, 3, Fit::Full);
+        check_fit(true, 0, 0, Fit::Has { warm: true, free: None });
+    }
+
+    #[test]
+    fn what_is_not_said_is_not_held_against_it() {
+        let wanted = capability("llm/m");
+        let fit = |capacities: &[u32]| {
+            let capacities = capacities.iter().map(|id| (*id, 1)).collect();
+            wanted.fit(Some(&Capabilities { capacities, ..Capabilities::default() }))
+        };
+        assert_eq!((fit(&[]), fit(&[33]), fit(&[35])), (Fit::Unsaid, Fit::Unsaid, Fit::NoPipeline));
+    }
+}

@@ -1,0 +1,589 @@
+//! Reads lists of orchestrators and their runners, from a discovery endpoint, a signer or an orchestrator,
+//! and says where to ask for them.
+//!
+//! One list format serves all three: entries with `address` and `capabilities`, with `runners`, or both. It
+//! is read entry by entry: what is malformed is skipped and counted, and so is what does not fit the
+//! bounds. Entries come in the order of their `score`, then in that of the list.
+//!
+//! Does not: fetch or store lists, or ask the orchestrators in them.
+
+mod read;
+mod write;
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use crate::http::{Giver, Stray, Url, UrlError, Zone, follow};
+use crate::orchestrator::Capability;
+use crate::price::Price;
+use resilience::capacity::{CANDIDATES, JSON_BODY};
+
+/// What a discovery endpoint knows.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DiscoveryList {
+    /// Orchestrators, the best score first; at most [`CANDIDATES`].
+    pub entries: Vec<Entry>,
+    /// Entries and runners that could not be read, or came twice.
+    pub malformed: usize,
+    /// Entries and runners beyond the bounds.
+    pub beyond: usize,
+    /// What was left out because its URL is not followed, as far as bounds allow; see [`DiscoveryList::followed`].
+    pub strays: Vec<Stray>,
+}
+
+/// One orchestrator in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its base URL.
+    pub address: Url,
+    /// `pipeline/model`, as far as it says.
+    pub capabilities: Vec<String>,
+    /// Its runners.
+    pub runners: Vec<Runner>,
+}
+
+/// One runner of an orchestrator.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Runner {
+    /// Where to reserve a session, or to call a single-shot runner.
+    pub url: Url,
+    /// The application it runs.
+    pub app: String,
+    /// The application's version.
+    pub version: Option<String>,
+    /// How it serves; `None` where it does not say.
+    pub mode: Option<Mode>,
+    /// Sessions it can have.
+    pub capacity: Option<u32>,
+    /// Sessions it can still take.
+    pub free: Option<u32>,
+    /// What it computes on.
+    pub gpu: Option<Gpu>,
+    /// What it costs; `None` where it costs nothing.
+    pub price: Option<Price>,
+}
+
+/// How a runner serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Sessions that are reserved, held and stopped.
+    Persistent,
+    /// One request, one answer.
+    SingleShot,
+}
+
+impl Mode {
+    /// Its name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Persistent => "persistent",
+            Self::SingleShot => "single-shot",
+        }
+    }
+
+    /// The mode of this name on the wire.
+    pub fn from_wire(name: &str) -> Option<Self> {
+        [Self::Persistent, Self::SingleShot].into_iter().find(|mode| mode.as_str() == name)
+    }
+}
+
+/// What a runner computes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gpu {
+    /// Its name, such as `NVIDIA L40S`.
+    pub name: String,
+    /// Its memory in MB.
+    pub vram_mb: Option<u64>,
+}
+
+/// What is looked for: any of these.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Pipelines with their models.
+    pub capabilities: Vec<Capability>,
+    /// Applications of runners.
+    pub apps: Vec<String>,
+}
+
+/// Why there is no list at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListError {
+    /// No JSON list, from this line and column on.
+    Json(usize, usize),
+    /// Longer than any list is read, in bytes.
+    TooLarge(usize),
+}
+
+impl fmt::Display for ListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(line, column) => {
+                write!(f, "no JSON list of orchestrators, at line {line} column {column}")
+            }
+            Self::TooLarge(bytes) => write!(f, "list of {bytes} bytes; {JSON_BODY} are read"),
+        }
+    }
+}
+
+impl std::error::Error for ListError {}
+
+impl DiscoveryList {
+    /// Reads a list, or what [`DiscoveryList::to_json`] wrote.
+    pub fn parse(body: &[u8]) -> Result<Self, ListError> {
+        if body.len() > JSON_BODY {
+            return Err(ListError::TooLarge(body.len()));
+        }
+        let mut list = Self::default();
+        let mut scored: Vec<(f64, Entry)> = Vec::new();
+        read::entries(body, |read| match read {
+            None => list.malformed += 1,
+            Some(read) => {
+                list.malformed += read.malformed;
+                list.beyond += read.beyond;
+                if scored.iter().any(|(_, known)| known.address == read.entry.address) {
+                    list.malformed += 1;
+                    return;
+                }
+                scored.push((read.score, read.entry));
+                if scored.len() >= 2 * CANDIDATES {
+                    list.beyond += keep_best(&mut scored);
+                }
+            }
+        })
+        .map_err(|error| ListError::Json(error.line(), error.column()))?;
+        list.beyond += keep_best(&mut scored);
+        list.entries = scored.into_iter().map(|(_, entry)| entry).collect();
+        Ok(list)
+    }
+
+    /// A list that says nothing of these orchestrators but where they are.
+    pub fn named(urls: &[Url]) -> Self {
+        let entry = |url: &Url| Entry {
+            address: url.clone(),
+            capabilities: Vec::new(),
+            runners: Vec::new(),
+        };
+        Self { entries: urls.iter().take(CANDIDATES).map(entry).collect(), ..Self::default() }
+    }
+
+    /// What of a list that `giver` gave may be followed. Whoever gives a list vouches for nothing nearer than itself;
+    /// and a runner is not nearer than its orchestrator, who is the one that named it first.
+    #[must_use]
+    pub fn followed(mut self, giver: Giver<'_>) -> Self {
+        let entries = std::mem::take(&mut self.entries);
+        for entry in entries {
+            let address = match follow(giver, entry.address) {
+                Ok(address) => address.with_under(None),
+                Err(stray) => {
+                    self.on_stray(stray);
+                    continue;
+                }
+            };
+            // Where a name leads is not known here; this machine needs no name.
+            let zone = address.authority().zone().unwrap_or(Zone::Private).max(giver.zone);
+            let mut runners = entry.runners;
+            runners.retain_mut(|runner| match runner.follow(Giver { url: &address, zone }) {
+                Ok(()) => true,
+                Err(stray) => {
+                    self.on_stray(stray);
+                    false
+                }
+            });
+            self.entries.push(Entry { address, runners, ..entry });
+        }
+        self
+    }
+
+    /// This one was left out.
+    pub fn on_stray(&mut self, stray: Stray) {
+        if self.strays.len() < CANDIDATES {
+            self.strays.push(stray);
+        }
+    }
+
+    /// The orchestrators that may offer `wanted`, in their order.
+    pub fn candidates(&self, wanted: &Capability) -> Vec<Url> {
+        let fitting = self.entries.iter().filter(|entry| entry.may_offer(wanted));
+        fitting.map(|entry| entry.address.clone()).collect()
+    }
+
+    /// The list without what changes from minute to minute, for the state directory: the same orchestrators
+    /// give the same bytes.
+    pub fn to_json(&self) -> Vec<u8> {
+        write::entries(&self.entries)
+    }
+}
+
+impl Entry {
+    /// Whether it may offer `wanted`: it says so, or says nothing.
+    pub fn may_offer(&self, wanted: &Capability) -> bool {
+        let wanted = wanted.to_string();
+        self.capabilities.is_empty() || self.capabilities.contains(&wanted)
+    }
+}
+
+impl Runner {
+    /// Follows its URL, which `giver` gave.
+    pub fn follow(&mut self, giver: Giver<'_>) -> Result<(), Stray> {
+        self.url = follow(giver, self.url.clone())?;
+        Ok(())
+    }
+
+    /// Whether it runs `app`, on a GPU of this name where one is asked for.
+    pub fn serves(&self, app: &str, gpu: Option<&str>) -> bool {
+        let on = |wanted: &str| self.gpu.as_ref().is_some_and(|gpu| gpu.name == wanted);
+        self.app == app && gpu.is_none_or(on)
+    }
+}
+
+/// Where to ask `endpoint` for a list of what is `wanted`.
+pub fn list_url(endpoint: &Url, wanted: &Wanted) -> Result<Url, UrlError> {
+    let caps = wanted.capabilities.iter().map(|capability| ("caps", capability.to_string()));
+    let apps = wanted.apps.iter().map(|app| ("app", app.clone()));
+    let mut text = endpoint.to_string();
+    for (key, value) in caps.chain(apps) {
+        text.push(if text.contains('?') { '&' } else { '?' });
+        text.push_str(key);
+        text.push('=');
+        escape(&value, &mut text);
+    }
+    Ok(Url::parse(&text)?.with_rights_of(endpoint))
+}
+
+/// Escapes all but what RFC 3986 leaves alone, and `/`, which signers want to see.
+fn escape(value: &str, into: &mut String) {
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                into.push(char::from(byte));
+            }
+            _ => into.push_str(&format!("%{byte:02X}")),
+        }
+    }
+}
+
+/// The best of them in order; the number of those left out.
+fn keep_best(scored: &mut Vec<(f64, Entry)>) -> usize {
+    scored.sort_by(|(a, _), (b, _)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
+    let beyond = scored.len().saturating_sub(CANDIDATES);
+    scored.truncate(CANDIDATES);
+    beyond
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::read::DEFAULT_PORT;
+    use super::*;
+    use crate::price::Unit;
+    use resilience::capacity::{CAPABILITIES, NAME_BYTES, RUNNERS};
+
+    fn parse(list: &Value) -> DiscoveryList {
+        DiscoveryList::parse(list.to_string().as_bytes()).unwrap()
+    }
+
+    fn url(text: &str) -> Url {
+        Url::parse_base(text, DEFAULT_PORT).unwrap()
+    }
+
+    fn full() -> Value {
+        json!([
+            {"address": "https://a.example:8935/", "score": 1, "capabilities": ["live-video-to-video/m"]},
+            {"address": "https://b.example:8935", "runners": [{
+                "url": "https://b.example:8935/apps/echo/session", "app": "echo", "version": "1.2",
+                "mode": "persistent", "capacity": 4, "capacity_used": 1, "capacity_available": 3,
+                "gpu": {"id": "0", "name": "NVIDIA L40S", "vram_mb": 46068}, "metadata": {"x": [1]},
+                "price_info": {"price": 12.50, "currency": "wei", "unit": "seconds"}
+            }]},
+        ])
+    }
+
+    #[test]
+    fn both_forms_of_a_list_are_read() {
+        let list = parse(&full());
+        let a = Entry {
+            address: url("https://a.example:8935"),
+            capabilities: vec!["live-video-to-video/m".into()],
+            runners: vec![],
+        };
+        let runner = Runner {
+            url: url("https://b.example:8935/apps/echo/session"),
+            app: "echo".into(),
+            version: Some("1.2".into()),
+            mode: Some(Mode::Persistent),
+            capacity: Some(4),
+            free: Some(3),
+            gpu: Some(Gpu { name: "NVIDIA L40S".into(), vram_mb: Some(46068) }),
+            price: Price::parse("12.5", Unit::Seconds).ok(),
+        };
+        assert_eq!((list.malformed, list.beyond), (0, 0));
+        assert_eq!(list.entries[0], a);
+        assert_eq!(list.entries[1].runners, [runner]);
+    }
+
+    /// How many entries and runners of `[item]` are read, and how many are counted as malformed.
+    #[track_caller]
+    fn check(item: Value, entries: usize, runners: usize, malformed: usize) {
+        let list = parse(&json!([item]));
+        let count = list.entries.iter().map(|entry| entry.runners.len()).sum::<usize>();
+        assert_eq!(
+            (list.entries.len(), count, list.malformed),
+            (entries, runners, malformed),
+            "{item}"
+        );
+    }
+
+    #[test]
+    fn malformed_entries_are_skipped_and_counted() {
+        for wrong in [
+            json!(1),
+            json!("https://a"),
+            json!([]),
+            json!(null),
+            json!({}),
+            json!({"address": ""}),
+        ] {
+            check(wrong, 0, 0, 1);
+        }
+        for address in
+            ["ftp://a", "https://u:p@a", "https://a?x=1", "https://a#x", "https://a:0", "a b"]
+        {
+            check(json!({"address": address}), 0, 0, 1);
+        }
+        check(json!({"address": "https://".to_owned() + &"a".repeat(NAME_BYTES)}), 0, 0, 1);
+        check(json!({"address": "a.example"}), 1, 0, 0);
+        check(json!({"address": "https://[::1]:8935"}), 1, 0, 0);
+        check(json!({"address": "a", "score": "high", "capabilities": 7, "runners": {}}), 1, 0, 0);
+        check(json!({"address": "a", "capabilities": ["llm/x", 1, ""]}), 1, 0, 2);
+    }
+
+    #[test]
+    fn malformed_runners_are_skipped_and_their_orchestrator_is_not() {
+        let check_runner = |key: &str, value: Value, runners: usize| {
+            let mut runner = json!({"url": "https://a:1/apps/e/session", "app": "e"});
+            runner[key] = value;
+            check(json!({"address": "a", "runners": [runner]}), 1, runners, 1 - runners);
+        };
+        check_runner("url", json!(""), 0);
+        check_runner("url", json!("/apps/e/session"), 0);
+        check_runner("url", json!("https://a:1/apps/e?x=1"), 0);
+        check_runner("app", json!(" "), 0);
+        check_runner("app", json!(null), 0);
+        check_runner("mode", json!("sometimes"), 1);
+        check_runner("capacity", json!(-1), 1);
+        check_runner("gpu", json!("L40S"), 1);
+        let price = |price: Value, currency: &str, unit: &str| json!({"price": price, "currency": currency, "unit": unit});
+        check_runner("price_info", price(json!(1), "wei", "fixed"), 1);
+        check_runner("price_info", price(json!("10"), "wei", "720p-pixel-seconds"), 1);
+        check_runner("price_info", price(json!(1), "usd", "fixed"), 0);
+        check_runner("price_info", price(json!(1), "wei", "fortnight"), 0);
+        check_runner("price_info", price(json!(-1), "wei", "fixed"), 0);
+        check_runner("price_info", price(json!(null), "wei", "fixed"), 0);
+        check_runner("price_info", json!(5), 0);
+        check_runner("price_info", json!(null), 1);
+        let alone = json!({"runners": [{"url": "https://a:1/apps/e/session", "app": "e"}]});
+        assert_eq!(parse(&json!([alone])).entries[0].address, url("https://a:1"));
+    }
+
+    /// The addresses and URLs of runners that may be followed, with what they reach.
+    #[track_caller]
+    fn check_followed(list: &Value, zone: Zone, expected: &[(&str, Zone)], strays: usize) {
+        let from = url("https://discovery.example");
+        let list = parse(list).followed(Giver { url: &from, zone });
+        let urls = list.entries.iter().flat_map(|entry| {
+            let runners = entry.runners.iter().map(|runner| &runner.url);
+            std::iter::once(&entry.address).chain(runners)
+        });
+        let urls: Vec<_> = urls.map(|url| (url.authority().host(), url.reach())).collect();
+        assert_eq!((urls.as_slice(), list.strays.len()), (expected, strays));
+    }
+
+    #[test]
+    fn a_list_names_nothing_nearer_than_whoever_gave_it() {
+        use Zone::{Private, Public, ThisMachine};
+        let list = json!([
+            {"address": "https://o.example"}, {"address": "https://10.0.0.1"},
+            {"address": "https://127.0.0.1"}, {"address": "http://p.example"},
+        ]);
+        check_followed(&list, Public, &[("o.example", Public)], 3);
+        check_followed(&list, Private, &[("o.example", Private), ("10.0.0.1", Private)], 2);
+        let all =
+            [("o.example", ThisMachine), ("10.0.0.1", ThisMachine), ("127.0.0.1", ThisMachine)];
+        check_followed(&list, ThisMachine, &all, 1);
+    }
+
+    #[test]
+    fn a_runner_is_not_nearer_than_its_orchestrator_whoever_lists_it() {
+        use Zone::{Private, Public, ThisMachine};
+        let entry = |address: &str| {
+            let runner = |url: &str| json!({"url": url, "app": "e"});
+            let runners = [
+                "https://r.example/s",
+                "https://10.0.0.1/s",
+                "https://127.0.0.1/s",
+                "http://p.example/s",
+            ];
+            json!([{"address": address, "runners": runners.map(runner)}])
+        };
+        let far = [("8.8.8.8", ThisMachine), ("r.example", Public)];
+        check_followed(&entry("https://8.8.8.8"), ThisMachine, &far, 3);
+        let named = [("o.example", ThisMachine), ("r.example", Private), ("10.0.0.1", Private)];
+        check_followed(&entry("https://o.example"), ThisMachine, &named, 2);
+        let here =
+            ["127.0.0.1", "r.example", "10.0.0.1", "127.0.0.1"].map(|host| (host, ThisMachine));
+        check_followed(&entry("https://127.0.0.1"), ThisMachine, &here, 1);
+        check_followed(
+            &entry("https://o.example"),
+            Public,
+            &[("o.example", Public), ("r.example", Public)],
+            3,
+        );
+        let list = parse(&entry("https://o.example:1"));
+        let list = list.followed(Giver { url: &url("https://d.example"), zone: Public });
+        let [orchestrator] = list.entries.as_slice() else { panic!("{list:?}") };
+        assert_eq!(orchestrator.address.under(), None);
+        let under = orchestrator.runners[0].url.under();
+        assert_eq!(under, Some(orchestrator.address.authority()));
+    }
+
+    #[test]
+    fn a_price_is_the_number_in_the_text_and_no_float() {
+        let body = br#"[{"address":"a","runners":[{"url":"https://a:1/s","app":"e",
+            "price_info":{"price":9007199254740993,"currency":"wei","unit":"seconds"}}]}]"#;
+        let list = DiscoveryList::parse(body).unwrap();
+        let price = list.entries[0].runners[0].price.unwrap();
+        assert_eq!(price.decimal().unwrap(), "9007199254740993");
+    }
+
+    #[test]
+    fn the_best_score_comes_first_and_repeats_are_dropped() {
+        let list = parse(&json!([
+            {"address": "a"}, {"address": "b", "score": 0.5}, {"address": "c", "score": 1},
+            {"address": "d", "score": 0.5}, {"address": "https://A:8935/", "score": 9},
+        ]));
+        let hosts: Vec<&str> = list.entries.iter().map(|e| e.address.authority().host()).collect();
+        assert_eq!((hosts, list.malformed), (vec!["c", "b", "d", "a"], 1));
+    }
+
+    #[test]
+    fn a_long_list_keeps_the_best_within_bounds() {
+        let items: Vec<Value> =
+            (0..1000).map(|n| json!({"address": format!("h{n}"), "score": n})).collect();
+        let list = parse(&json!(items));
+        assert_eq!((list.entries.len(), list.beyond), (CANDIDATES, 1000 - CANDIDATES));
+        assert_eq!(list.entries[0].address.authority().host(), "h999");
+        let runner = json!({"url": "https://a:1/s", "app": "e"});
+        let list = parse(&json!([{"address": "a", "runners": vec![runner; RUNNERS + 5],
+            "capabilities": vec!["llm/x"; CAPABILITIES + 7]}]));
+        assert_eq!((list.entries[0].runners.len(), list.beyond), (RUNNERS, 12));
+    }
+
+    #[test]
+    fn what_grows_too_long_when_it_is_written_whole_is_left_out() {
+        // Written whole, it is longer by `https://` and `:8935`.
+        for (path, expected) in [(NAME_BYTES - 15, 1), (NAME_BYTES - 14, 0), (NAME_BYTES - 2, 0)] {
+            let list = parse(&json!([{"address": format!("h/{}", "p".repeat(path))}]));
+            assert_eq!((list.entries.len(), list.malformed), (expected, 1 - expected), "{path}");
+            assert_eq!(DiscoveryList::parse(&list.to_json()).unwrap().to_json(), list.to_json());
+        }
+        let url = format!("https://h/{}", "p".repeat(NAME_BYTES - 10));
+        let list = parse(&json!([{"address": "h", "runners": [{"url": url, "app": "e"}]}]));
+        assert_eq!((list.entries[0].runners.len(), list.malformed), (0, 1));
+    }
+
+    #[test]
+    fn a_name_that_harms_a_terminal_is_left_out() {
+        let list = parse(&json!([{"address": "h", "capabilities": ["llm/a", "llm/\u{1b}[2Jb"]}]));
+        assert_eq!((list.entries[0].capabilities.len(), list.malformed), (1, 1));
+    }
+
+    #[test]
+    fn what_is_no_list_is_an_error() {
+        for body in ["", "{}", "null", "\"a\"", "[", "[1", "[1] 2", "<html>"] {
+            assert!(
+                matches!(DiscoveryList::parse(body.as_bytes()), Err(ListError::Json(..))),
+                "{body}"
+            );
+        }
+        let large = vec![b' '; JSON_BODY + 1];
+        assert_eq!(DiscoveryList::parse(&large), Err(ListError::TooLarge(JSON_BODY + 1)));
+        assert!(DiscoveryList::parse("[".repeat(JSON_BODY).as_bytes()).is_err());
+        let many = format!("[{}0]", "0,".repeat(JSON_BODY / 2 - 2));
+        assert_eq!(DiscoveryList::parse(many.as_bytes()).unwrap().malformed, JSON_BODY / 2 - 1);
+    }
+
+    #[test]
+    fn no_cut_or_flipped_list_panics() {
+        let body = full().to_string().into_bytes();
+        for at in 0..body.len() {
+            let _ = DiscoveryList::parse(&body[..at]);
+            for value in [0, b'"', b'{', b'9', 0xff] {
+                let mut flipped = body.clone();
+                flipped[at] = value;
+                let _ = DiscoveryList::parse(&flipped);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_reads_back_and_forgets_what_changes_by_the_minute() {
+        let list = parse(&full());
+        let kept = list.to_json();
+        let mut read = DiscoveryList::parse(&kept).unwrap();
+        assert_eq!(read.to_json(), kept);
+        let runner = &mut read.entries[1].runners[0];
+        assert_eq!((runner.capacity.take(), runner.free.take()), (None, None));
+        (runner.capacity, runner.free) = (Some(4), Some(3));
+        assert_eq!(read, list);
+        let mut busy = full();
+        busy[1]["runners"][0]["capacity_available"] = json!(0);
+        assert_eq!(parse(&busy).to_json(), kept, "not worth a write");
+    }
+
+    #[track_caller]
+    fn check_query(endpoint: &str, capabilities: &[&str], apps: &[&str], expected: &str) {
+        let capabilities: Vec<Capability> =
+            capabilities.iter().map(|c| c.parse().unwrap()).collect();
+        let endpoint = Url::parse(endpoint).unwrap();
+        let apps = apps.iter().map(|app| (*app).to_owned()).collect();
+        let url = list_url(&endpoint, &Wanted { capabilities, apps }).unwrap();
+        assert_eq!(url.to_string(), expected);
+    }
+
+    #[test]
+    fn queries_keep_the_slash_and_escape_hostile_names() {
+        let s = "https://s.example:1/discover-orchestrators";
+        check_query(s, &[], &[], s);
+        check_query(
+            s,
+            &["live-video-to-video/a", "llm/org/b-1.5_x~"],
+            &[],
+            &format!("{s}?caps=live-video-to-video/a&caps=llm/org/b-1.5_x~"),
+        );
+        check_query(
+            s,
+            &["llm/a b&caps=x#?%=+\r\n\"é"],
+            &[],
+            &format!("{s}?caps=llm/a%20b%26caps%3Dx%23%3F%25%3D%2B%0D%0A%22%C3%A9"),
+        );
+        check_query(
+            "https://d:1/l?team=1",
+            &[],
+            &["echo", "a/b"],
+            "https://d:1/l?team=1&app=echo&app=a/b",
+        );
+    }
+
+    #[test]
+    fn entries_and_runners_are_chosen_by_name() {
+        let list = parse(&full());
+        let wanted = |text: &str| text.parse::<Capability>().unwrap();
+        assert!(list.entries[0].may_offer(&wanted("live-video-to-video/m")));
+        assert!(!list.entries[0].may_offer(&wanted("live-video-to-video/n")));
+        assert!(list.entries[1].may_offer(&wanted("llm/n")), "it does not say");
+        let runner = &list.entries[1].runners[0];
+        assert!(runner.serves("echo", None) && runner.serves("echo", Some("NVIDIA L40S")));
+        assert!(!runner.serves("ech", None) && !runner.serves("echo", Some("NVIDIA A100")));
+    }
+}

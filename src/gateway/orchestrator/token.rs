@@ -1,0 +1,331 @@
+//! Reads an access token, one text for all connection settings, and says what holds beside what was given.
+//!
+//! A token is base64 (standard alphabet, padded) of a JSON object in which every key is optional. It is
+//! read strictly: a wrong type or an empty text is a mistake of whoever made it, not a peer's new feature.
+//! Keys that are not known are left alone.
+//!
+//! A value in the token wins over the one given beside it. Orchestrators are then found in this order: by
+//! name, at the discovery endpoint, at the signer (protocol.md, section 8).
+//!
+//! Does not: ask any endpoint. No error shows what stands in the token.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderName;
+use serde_json::{Map, Value};
+
+use crate::http::Url;
+use resilience::capacity::{CANDIDATES, TOKEN_BYTES};
+use resilience::secret::{Secret, SecretSource};
+
+/// The port of an orchestrator that names none (protocol.md, "words").
+const ORCHESTRATOR_PORT: u16 = 8935;
+/// The port of a signer that names none: that of https (go-livepeer `doc/remote-signer.md`).
+const SIGNER_PORT: u16 = 443;
+
+/// Headers of every call to an endpoint.
+pub type Headers = Vec<(HeaderName, SecretSource)>;
+
+/// Where everything is: as configured, as a token says, or both together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Endpoints {
+    /// Orchestrators by name.
+    pub orchestrators: Vec<Url>,
+    /// Remote signers, the preferred one first.
+    pub signers: Vec<Url>,
+    /// Headers for the signers.
+    pub signer_headers: Headers,
+    /// A list of orchestrators.
+    pub discovery: Option<Url>,
+    /// Headers for that.
+    pub discovery_headers: Headers,
+}
+
+/// A way to find orchestrators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// They are named.
+    Named(&'a [Url]),
+    /// A discovery endpoint has a list.
+    Discovery(&'a Url, &'a Headers),
+    /// A signer has a list, at `/discover-orchestrators`.
+    Signer(&'a Url, &'a Headers),
+}
+
+/// What is wrong with a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenError {
+    /// Longer than any token.
+    TooLong,
+    /// Not base64 of the standard alphabet with padding.
+    Base64,
+    /// No JSON object.
+    Json,
+    /// The value of this key is of a wrong type, empty, or no URL.
+    Value(&'static str),
+    /// A header under this key cannot be one.
+    Header(&'static str),
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => write!(f, "access token is longer than {TOKEN_BYTES} bytes"),
+            Self::Base64 => f.write_str("access token is not base64; copy it whole"),
+            Self::Json => f.write_str("access token holds no JSON object; copy it whole"),
+            Self::Value(key) => {
+                write!(f, "access token: `{key}` is not usable; ask for a new token")
+            }
+            Self::Header(key) => {
+                write!(f, "access token: `{key}` holds what is no header; ask for a new token")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+impl Endpoints {
+    /// What the token says.
+    pub fn from_token(token: &Secret) -> Result<Self, TokenError> {
+        let text = token.expose().trim();
+        if text.len() > TOKEN_BYTES {
+            return Err(TokenError::TooLong);
+        }
+        let json = STANDARD.decode(text).map_err(|_| TokenError::Base64)?;
+        let map: Map<String, Value> =
+            serde_json::from_slice(&json).map_err(|_| TokenError::Json)?;
+        let orchestrators = match value(&map, "orchestrators") {
+            None => Vec::new(),
+            Some(Value::Array(items)) if items.len() <= CANDIDATES => items
+                .iter()
+                .map(|item| base_url("orchestrators", item, ORCHESTRATOR_PORT))
+                .collect::<Result<_, _>>()?,
+            Some(_) => return Err(TokenError::Value("orchestrators")),
+        };
+        let signer =
+            value(&map, "signer").map(|item| base_url("signer", item, SIGNER_PORT)).transpose()?;
+        let discovery = value(&map, "discovery").map(|item| whole_url("discovery", item));
+        Ok(Self {
+            orchestrators,
+            signers: signer.into_iter().collect(),
+            signer_headers: headers(&map, "signer_headers")?,
+            discovery: discovery.transpose()?,
+            discovery_headers: headers(&map, "discovery_headers")?,
+        })
+    }
+
+    /// These, and where they say nothing, what was `given` beside them.
+    #[must_use]
+    pub fn or(self, given: Self) -> Self {
+        fn first<T>(ours: Vec<T>, given: Vec<T>) -> Vec<T> {
+            if ours.is_empty() { given } else { ours }
+        }
+        Self {
+            orchestrators: first(self.orchestrators, given.orchestrators),
+            signers: first(self.signers, given.signers),
+            signer_headers: first(self.signer_headers, given.signer_headers),
+            discovery: self.discovery.or(given.discovery),
+            discovery_headers: first(self.discovery_headers, given.discovery_headers),
+        }
+    }
+
+    /// The ways to find orchestrators, in the order in which they are tried.
+    pub fn ways(&self) -> Vec<Found<'_>> {
+        let named = (!self.orchestrators.is_empty()).then_some(Found::Named(&self.orchestrators));
+        let list =
+            self.discovery.as_ref().map(|url| Found::Discovery(url, &self.discovery_headers));
+        let signers = self.signers.iter().map(|url| Found::Signer(url, &self.signer_headers));
+        named.into_iter().chain(list).chain(signers).collect()
+    }
+}
+
+/// A value that is there; `null` is as good as none.
+fn value<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    map.get(key).filter(|value| !value.is_null())
+}
+
+fn text<'a>(key: &'static str, value: &'a Value) -> Result<&'a str, TokenError> {
+    let text = value.as_str().map(str::trim).filter(|text| !text.is_empty());
+    text.ok_or(TokenError::Value(key))
+}
+
+fn base_url(key: &'static str, value: &Value, port: u16) -> Result<Url, TokenError> {
+    Url::parse_base(text(key, value)?, port).map_err(|_| TokenError::Value(key))
+}
+
+/// A discovery endpoint is a whole URL, which may have a query of its own.
+fn whole_url(key: &'static str, value: &Value) -> Result<Url, TokenError> {
+    let text = text(key, value)?;
+    let url = if text.contains("://") {
+        Url::parse(text)
+    } else {
+        Url::parse(&format!("https://{text}"))
+    };
+    url.map_err(|_| TokenError::Value(key))
+}
+
+fn headers(map: &Map<String, Value>, key: &'static str) -> Result<Headers, TokenError> {
+    let headers = match value(map, key) {
+        None => return Ok(Vec::new()),
+        Some(Value::Object(headers)) => headers,
+        Some(_) => return Err(TokenError::Value(key)),
+    };
+    let header = |(name, value): (&String, &Value)| {
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| TokenError::Header(key))?;
+        let value = text(key, value)?;
+        http::HeaderValue::try_from(value).map_err(|_| TokenError::Header(key))?;
+        Ok((name, SecretSource::Given(Secret::new(value))))
+    };
+    headers.iter().map(header).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn token(json: &Value) -> Secret {
+        Secret::new(STANDARD.encode(json.to_string()))
+    }
+
+    fn url(text: &str) -> Url {
+        Url::parse_base(text, ORCHESTRATOR_PORT).unwrap()
+    }
+
+    fn given(secret: &str) -> Headers {
+        vec![(http::header::AUTHORIZATION, SecretSource::Given(Secret::new(secret)))]
+    }
+
+    #[test]
+    fn a_token_holds_all_settings() {
+        let read = Endpoints::from_token(&token(&json!({
+            "orchestrators": ["https://a.example:1/", "b.example"],
+            "signer": "signer.example",
+            "signer_headers": {"Authorization": "Bearer x"},
+            "discovery": "https://d.example/list?team=1",
+            "discovery_headers": {"authorization": "Bearer y"},
+            "from": "the future",
+        })));
+        let expected = Endpoints {
+            orchestrators: vec![url("https://a.example:1"), url("https://b.example:8935")],
+            signers: vec![url("https://signer.example:443")],
+            signer_headers: given("Bearer x"),
+            discovery: Some(Url::parse("https://d.example/list?team=1").unwrap()),
+            discovery_headers: given("Bearer y"),
+        };
+        assert_eq!(read, Ok(expected));
+        assert_eq!(Endpoints::from_token(&token(&json!({}))), Ok(Endpoints::default()));
+        assert_eq!(
+            Endpoints::from_token(&token(&json!({"signer": null}))),
+            Ok(Endpoints::default())
+        );
+    }
+
+    #[track_caller]
+    fn check(json: Value, expected: TokenError) {
+        assert_eq!(Endpoints::from_token(&token(&json)), Err(expected), "{json}");
+    }
+
+    #[test]
+    fn wrong_types_and_empty_texts_are_refused() {
+        check(json!([]), TokenError::Json);
+        check(json!("signer"), TokenError::Json);
+        for wrong in
+            [json!(""), json!("  "), json!(1), json!([]), json!({}), json!(true), json!("ftp://x")]
+        {
+            check(json!({"signer": wrong}), TokenError::Value("signer"));
+            check(json!({"discovery": wrong}), TokenError::Value("discovery"));
+            check(json!({"orchestrators": [wrong]}), TokenError::Value("orchestrators"));
+        }
+        check(json!({"orchestrators": "https://a"}), TokenError::Value("orchestrators"));
+        check(
+            json!({"orchestrators": vec!["a"; CANDIDATES + 1]}),
+            TokenError::Value("orchestrators"),
+        );
+        check(json!({"signer": "https://u:hunter2@s"}), TokenError::Value("signer"));
+        check(json!({"signer": "https://s?x=1"}), TokenError::Value("signer"));
+        for key in ["signer_headers", "discovery_headers"] {
+            check(json!({key: ["a"]}), TokenError::Value(key));
+            check(json!({key: {"a": 1}}), TokenError::Value(key));
+            check(json!({key: {"a": ""}}), TokenError::Value(key));
+            check(json!({key: {"a b": "c"}}), TokenError::Header(key));
+            check(json!({key: {"a": "b\r\nc: d"}}), TokenError::Header(key));
+        }
+    }
+
+    #[track_caller]
+    fn check_text(text: &str, expected: TokenError) {
+        assert_eq!(Endpoints::from_token(&Secret::new(text)), Err(expected));
+    }
+
+    #[test]
+    fn what_is_no_token_is_told_apart() {
+        check_text("", TokenError::Json);
+        check_text("e30", TokenError::Base64);
+        check_text("e3-0", TokenError::Base64);
+        check_text("{\"signer\":\"x\"}", TokenError::Base64);
+        check_text("bm8ganNvbg==", TokenError::Json);
+        check_text(&"A".repeat(TOKEN_BYTES + 1), TokenError::TooLong);
+        assert!(Endpoints::from_token(&Secret::new(" e30=\n")).is_ok());
+    }
+
+    #[test]
+    fn the_token_wins_value_by_value() {
+        let theirs = Endpoints {
+            orchestrators: vec![url("a")],
+            signers: vec![url("s1"), url("s2")],
+            signer_headers: given("theirs"),
+            discovery: Some(url("d")),
+            discovery_headers: given("theirs"),
+        };
+        assert_eq!(Endpoints::default().or(theirs.clone()), theirs);
+        let ours = Endpoints {
+            signers: vec![url("s3")],
+            discovery: Some(url("e")),
+            ..Endpoints::default()
+        };
+        let both = ours.clone().or(theirs.clone());
+        assert_eq!(both, Endpoints { signers: ours.signers, discovery: ours.discovery, ..theirs });
+    }
+
+    #[test]
+    fn orchestrators_are_found_by_name_then_discovery_then_signer() {
+        let all = Endpoints {
+            orchestrators: vec![url("a")],
+            signers: vec![url("s1"), url("s2")],
+            signer_headers: given("s"),
+            discovery: Some(url("d")),
+            discovery_headers: given("d"),
+        };
+        let (d, s) = (given("d"), given("s"));
+        let (named, at) = ([url("a")], [url("d"), url("s1"), url("s2")]);
+        let expected = [
+            Found::Named(&named),
+            Found::Discovery(&at[0], &d),
+            Found::Signer(&at[1], &s),
+            Found::Signer(&at[2], &s),
+        ];
+        assert_eq!(all.ways(), expected);
+        assert_eq!(Endpoints::default().ways(), []);
+    }
+
+    #[test]
+    fn a_token_never_shows_and_no_hostile_one_panics() {
+        let whole = token(&json!({"signer": "s", "signer_headers": {"authorization": "hunter2"}}));
+        let read = Endpoints::from_token(&whole).unwrap();
+        assert!(!format!("{read:?}").contains("hunter2"));
+        let bytes = whole.expose().as_bytes();
+        for at in 0..bytes.len() {
+            let _ = Endpoints::from_token(&Secret::new(&whole.expose()[..at]));
+            for value in [b'A', b'/', b'=', b'~'] {
+                let mut bytes = bytes.to_vec();
+                bytes[at] = value;
+                let _ = Endpoints::from_token(&Secret::new(String::from_utf8(bytes).unwrap()));
+            }
+        }
+    }
+}

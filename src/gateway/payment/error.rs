@@ -1,0 +1,368 @@
+//! Why there is no payment: what each status of a signer means, and what comes next.
+//!
+//! | status | means | next |
+//! |---|---|---|
+//! | 400 | the session cannot go on (price missing, state mismatch, …) | fail |
+//! | 480 | terms expired | refresh them, at most 3 times in a row |
+//! | 481 | price too high | leave the orchestrator |
+//! | 482 | no ticket needed now: the usual answer to most polls | skip this time |
+//! | 402, 483 | no balance | a long pause, or another credential |
+//! | 401, 403 | credential refused | a long pause, or another credential |
+//! | 429 | to be asked less often | after `Retry-After`, else a pause |
+//! | 5xx, no connection | the signer is down | a short pause; paid time is used up meanwhile |
+//! | other | not what a signer says | a pause |
+//!
+//! The last five hold for all who ask the signer, so the pause is one for the process: `gate`.
+//!
+//! An orchestrator that does not accept a payment: 404 means that the session is over; 5xx that it is down;
+//! anything else is taken for expired terms, because that is what fresh terms can mend.
+//!
+//! Statuses: protocol.md section 4; 483, 401 and 403: field facts.
+//!
+//! Does not: count or wait; the gate and the schedule do.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::http::io::CallError;
+use crate::http::{Authority, Url};
+use crate::payment::WireError;
+use crate::price::{MaxPrice, Unit};
+use resilience::fault::{Failure, Fault, Scope};
+use resilience::secret::io::SecretError;
+
+/// While a signer is not asked for the sake of the credential, the credential is read again this often.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// What a signer's refusal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// 400: this session cannot go on.
+    BadRequest,
+    /// 401, 403: the credential is not accepted.
+    Credential,
+    /// 429: to be asked less often.
+    Limited,
+    /// 480: the terms have expired.
+    Expired,
+    /// 481: the orchestrator is too expensive.
+    PriceTooHigh,
+    /// 482: what is paid suffices.
+    NoTicketNeeded,
+    /// 402, 483: the account behind the credential is empty.
+    NoBalance,
+    /// 5xx, or no connection.
+    Down,
+    /// Any other status.
+    Strange,
+}
+
+impl Refusal {
+    /// What `status` means, which is not 200.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            400 => Self::BadRequest,
+            401 | 403 => Self::Credential,
+            429 => Self::Limited,
+            480 => Self::Expired,
+            481 => Self::PriceTooHigh,
+            482 => Self::NoTicketNeeded,
+            402 | 483 => Self::NoBalance,
+            500..=599 => Self::Down,
+            _ => Self::Strange,
+        }
+    }
+
+    /// What comes next.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::Expired => Fault::Refresh,
+            Self::BadRequest | Self::PriceTooHigh => Fault::NextPeer,
+            Self::Credential
+            | Self::Limited
+            | Self::NoTicketNeeded
+            | Self::NoBalance
+            | Self::Down
+            | Self::Strange => Fault::Retry,
+        }
+    }
+
+    /// Whether a signer refuses every session so, or the one alone.
+    pub(super) fn scope(self) -> Scope {
+        match self {
+            Self::Credential | Self::Limited | Self::NoBalance | Self::Down | Self::Strange => {
+                Scope::Everyone
+            }
+            Self::BadRequest | Self::Expired | Self::PriceTooHigh | Self::NoTicketNeeded => {
+                Scope::Peer
+            }
+        }
+    }
+
+    /// Whether another credential may lead to another answer.
+    pub(super) fn is_of_credential(self) -> bool {
+        matches!(self, Self::Credential | Self::NoBalance)
+    }
+
+    fn advice(self) -> &'static str {
+        match self {
+            Self::BadRequest => "cannot pay this session",
+            Self::Credential => "refuses the credential; check the signer headers",
+            Self::Limited => "wants to be asked less often",
+            Self::Expired => "finds the orchestrator's terms expired",
+            Self::PriceTooHigh => "finds the orchestrator too expensive",
+            Self::NoTicketNeeded => "sees no need to pay now",
+            Self::NoBalance => "has no balance left for this credential; fill it up",
+            Self::Down => "is down",
+            Self::Strange => "gave an answer that is no signer's; check its address",
+        }
+    }
+}
+
+/// Why there is no payment.
+#[derive(Debug)]
+pub enum PaymentError {
+    /// No signer is configured.
+    NoSigner,
+    /// More signers than are tried.
+    TooManySigners(usize),
+    /// The signer is named with plain HTTP on another machine, and that is not allowed.
+    PlainHttp(Url),
+    /// A maximum price in a unit that does not go with the kind of payment, which wants the unit given.
+    MaxPriceUnit(MaxPrice, Option<Unit>),
+    /// This orchestrator is on-chain and free.
+    Free(String),
+    /// The signer headers cannot be read.
+    Credential(SecretError),
+    /// No signer gave an answer.
+    NoAnswer {
+        /// The error of the one that was asked first.
+        error: Arc<CallError>,
+        /// The time until one is asked again.
+        retry_after: Duration,
+    },
+    /// The signer refused.
+    Refused {
+        /// The signer.
+        signer: Authority,
+        /// What that means.
+        refusal: Refusal,
+        /// Its status.
+        status: u16,
+        /// Its reason, fit for a log line.
+        message: String,
+        /// The time until it is asked again, by whomever; `None` where it refused this session alone.
+        retry_after: Option<Duration>,
+    },
+    /// The signer's answer makes no sense.
+    Answer {
+        /// The signer.
+        signer: Authority,
+        /// What is wrong with it.
+        error: WireError,
+        /// The time until it is asked again.
+        retry_after: Duration,
+    },
+    /// The signer has another key than the one that this session began with.
+    OtherKey(Authority),
+    /// The request for a payment cannot be written.
+    Request(WireError),
+    /// A later payment needs the id of the job, which is not known yet.
+    NoManifest,
+    /// The id of the job changed under the session.
+    ManifestChanged,
+    /// The payment did not reach the orchestrator.
+    NotDelivered(CallError),
+    /// The orchestrator refused the payment.
+    NotAccepted {
+        /// The orchestrator.
+        orchestrator: Authority,
+        /// Its status.
+        status: u16,
+        /// Its reason, fit for a log line.
+        message: String,
+    },
+    /// The orchestrator gave no fresh terms.
+    NoFreshTerms(Failure),
+}
+
+impl PaymentError {
+    /// What the error means for the schedule.
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::Refused { refusal, .. } => *refusal,
+            Self::NoAnswer { .. }
+            | Self::Answer { .. }
+            | Self::NotDelivered(_)
+            | Self::NoFreshTerms(_)
+            | Self::NotAccepted { status: 500.., .. } => Refusal::Down,
+            Self::Credential(_) => Refusal::Credential,
+            Self::NoSigner
+            | Self::TooManySigners(_)
+            | Self::PlainHttp(_)
+            | Self::MaxPriceUnit(..)
+            | Self::Free(_)
+            | Self::OtherKey(_)
+            | Self::Request(_)
+            | Self::NoManifest
+            | Self::ManifestChanged
+            | Self::NotAccepted { status: 404, .. } => Refusal::BadRequest,
+            // Tickets for terms that have expired are refused like any other bad ticket.
+            Self::NotAccepted { .. } => Refusal::Expired,
+        }
+    }
+
+    /// When it makes sense to ask the signers again, where they say so: before that the same answer comes at
+    /// once, without a call. The credential is read again each time, so where another one may help, this is
+    /// less than the time left.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { refusal, retry_after, .. } if refusal.is_of_credential() => {
+                retry_after.map(|time| time.min(LOOK))
+            }
+            Self::Refused { retry_after, .. } => *retry_after,
+            Self::NoAnswer { retry_after, .. } | Self::Answer { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            Self::Credential(_) => Some(LOOK),
+            Self::NoFreshTerms(failure) => failure.retry_after,
+            Self::NoSigner
+            | Self::TooManySigners(_)
+            | Self::PlainHttp(_)
+            | Self::MaxPriceUnit(..)
+            | Self::Free(_)
+            | Self::OtherKey(_)
+            | Self::Request(_)
+            | Self::NoManifest
+            | Self::ManifestChanged
+            | Self::NotDelivered(_)
+            | Self::NotAccepted { .. } => None,
+        }
+    }
+
+    /// Whether the error holds for every session, or for the one that was to be paid.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::NoSigner
+            | Self::TooManySigners(_)
+            | Self::PlainHttp(_)
+            | Self::MaxPriceUnit(..)
+            | Self::Credential(_)
+            | Self::OtherKey(_)
+            | Self::NoAnswer { .. }
+            | Self::Answer { .. } => Scope::Everyone,
+            Self::Refused { refusal, .. } => refusal.scope(),
+            Self::Free(_)
+            | Self::Request(_)
+            | Self::NoManifest
+            | Self::ManifestChanged
+            | Self::NotDelivered(_)
+            | Self::NotAccepted { .. }
+            | Self::NoFreshTerms(_) => Scope::Peer,
+        }
+    }
+
+    /// What comes next.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::NoSigner
+            | Self::TooManySigners(_)
+            | Self::PlainHttp(_)
+            | Self::MaxPriceUnit(..) => Fault::GiveUp,
+            // The next session begins with that key.
+            Self::OtherKey(_) => Fault::Retry,
+            Self::Free(_)
+            | Self::Credential(_)
+            | Self::NoAnswer { .. }
+            | Self::Refused { .. }
+            | Self::Answer { .. }
+            | Self::Request(_)
+            | Self::NoManifest
+            | Self::ManifestChanged
+            | Self::NotDelivered(_)
+            | Self::NotAccepted { .. }
+            | Self::NoFreshTerms(_) => self.refusal().fault(),
+        }
+    }
+}
+
+impl fmt::Display for PaymentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSigner => f.write_str("no signer is configured, so nothing can be paid"),
+            Self::TooManySigners(count) => {
+                write!(
+                    f,
+                    "{count} signers are configured; at most {} are tried",
+                    resilience::capacity::SIGNERS
+                )
+            }
+            Self::PlainHttp(url) => write!(
+                f,
+                "{url}: a signer on another machine needs https; or set allow-plain-http = true"
+            ),
+            Self::MaxPriceUnit(max, Some(unit)) => {
+                write!(
+                    f,
+                    "max-price `{max}` does not fit this job, which is paid by `{}`",
+                    unit.as_str()
+                )
+            }
+            Self::MaxPriceUnit(max, None) => {
+                write!(f, "max-price `{max}` does not fit this job, which is paid by the pixel")
+            }
+            Self::Free(orchestrator) => write!(
+                f,
+                "orchestrator {orchestrator} asks no price, and a signer signs nothing for free; \
+                 name another, or one that is off-chain and no signer"
+            ),
+            Self::Credential(error) => error.fmt(f),
+            Self::NoAnswer { error, .. } => write!(f, "signer {error}"),
+            Self::Refused { signer, refusal, status, message, .. } => {
+                write!(f, "signer {signer} {} (status {status}", refusal.advice())?;
+                if message.is_empty() { f.write_str(")") } else { write!(f, ": {message})") }
+            }
+            Self::Answer { signer, error, .. } => write!(f, "signer {signer}: {error}"),
+            Self::OtherKey(signer) => {
+                write!(f, "signer {signer} has another key now; what it paid for has to start over")
+            }
+            Self::Request(error) => write!(f, "payment cannot be asked for: {error}"),
+            Self::NoManifest => f.write_str("a further payment needs the job's manifest id"),
+            Self::ManifestChanged => {
+                f.write_str("the job's manifest id changed; a session has one")
+            }
+            Self::NotDelivered(error) => write!(f, "payment did not arrive: {error}"),
+            Self::NotAccepted { orchestrator, status, message } => {
+                write!(f, "orchestrator {orchestrator} refuses the payment (status {status}")?;
+                if message.is_empty() { f.write_str(")") } else { write!(f, ": {message})") }
+            }
+            Self::NoFreshTerms(failure) => {
+                write!(f, "orchestrator gave no fresh terms: {failure}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PaymentError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Credential(error) => error.source(),
+            Self::NoAnswer { error, .. } => error.source(),
+            Self::NotDelivered(error) => error.source(),
+            Self::NoSigner
+            | Self::TooManySigners(_)
+            | Self::PlainHttp(_)
+            | Self::MaxPriceUnit(..)
+            | Self::Free(_)
+            | Self::OtherKey(_)
+            | Self::Refused { .. }
+            | Self::Answer { .. }
+            | Self::Request(_)
+            | Self::NoManifest
+            | Self::ManifestChanged
+            | Self::NotAccepted { .. }
+            | Self::NoFreshTerms(_) => None,
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Asks the signers of a list in turn, each as its gate allows.
+//!
+//! A credential is read again when it is refused, and whenever somebody asks while it stays refused: another one
+//! is tried at once.
+//!
+//! Does not: know what is asked for.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::http::Authority;
+use crate::http::io::{Answer, Call, CallError, Client};
+use crate::payment::gate::Gate;
+use crate::payment::io::{SignerOptions, chance};
+use crate::payment::retry_after::retry_after;
+use crate::payment::{Origin, PaymentError, Refusal, WireError, clean};
+use resilience::fault::Scope;
+use resilience::secret::io::read_headers;
+
+/// What is asked for.
+pub(super) struct Question<'a, T> {
+    pub(super) path: &'static str,
+    pub(super) body: Vec<u8>,
+    pub(super) read: fn(&[u8]) -> Result<T, WireError>,
+    /// Whether a refusal concerns the asking session alone, though its status does not say so.
+    pub(super) is_of_session: &'a (dyn Fn(u16, Origin) -> bool + Sync),
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Reply<T> {
+    pub(super) origin: Origin,
+    pub(super) read: T,
+    /// How long the call took.
+    pub(super) took: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) origin: Origin,
+    pub(super) error: PaymentError,
+}
+
+/// The signers of a list.
+#[derive(Debug)]
+pub(super) struct Asking {
+    client: Client,
+    options: SignerOptions,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    headers: HeaderMap<HeaderValue>,
+    /// The signer that answered last, and the changes of the headers.
+    origin: Origin,
+    /// One for each signer.
+    gates: Vec<Gate<Why>>,
+}
+
+/// Why a signer gave no answer.
+#[derive(Debug, Clone)]
+enum Why {
+    Refused { refusal: Refusal, status: u16, message: String },
+    Nonsense(WireError),
+    Silent(Arc<CallError>),
+}
+
+/// A signer that gave no answer, and the time until it is asked again; `None` where only this session must not.
+type NoAnswer = (Origin, Why, Option<Duration>);
+
+impl Asking {
+    /// Reads the headers.
+    pub(super) fn new(client: Client, options: SignerOptions) -> Result<Self, PaymentError> {
+        let headers = read_headers(&options.headers).map_err(PaymentError::Credential)?;
+        let gates = options.urls.iter().map(|_| Gate::new()).collect();
+        let origin = Origin { signer: 0, credential: 0 };
+        let known = Mutex::new(Known { headers, origin, gates });
+        Ok(Self { client, options, known })
+    }
+
+    /// How they are set up.
+    pub(super) fn options(&self) -> &SignerOptions {
+        &self.options
+    }
+
+    /// The signer that is asked first, and under which credential.
+    pub(super) fn origin(&self) -> Origin {
+        self.known().origin
+    }
+
+    /// Reads the headers again: whether they have changed. Where they cannot be read, the old ones stay.
+    pub(super) fn reread(&self) -> Result<bool, PaymentError> {
+        let headers = read_headers(&self.options.headers).map_err(PaymentError::Credential)?;
+        let mut known = self.known();
+        if known.headers == headers {
+            return Ok(false);
+        }
+        known.headers = headers;
+        known.origin.credential += 1;
+        known.gates.iter_mut().for_each(Gate::on_new_credential);
+        log::info!("the signer's credential has changed");
+        Ok(true)
+    }
+
+    /// Whether one of them may be asked now; if not, why.
+    pub(super) fn look(&self, now: Instant) -> Result<(), PaymentError> {
+        match self.shut(now) {
+            Some(_) if self.is_barred() && self.reread()? => {
+                self.shut(now).map_or(Ok(()), |no_answer| Err(self.error(no_answer)))
+            }
+            Some(no_answer) => Err(self.error(no_answer)),
+            None => Ok(()),
+        }
+    }
+
+    /// The first answer of one that may be asked.
+    pub(super) async fn ask<T>(
+        &self,
+        question: &Question<'_, T>,
+        now: Instant,
+    ) -> Result<Reply<T>, Failure> {
+        let began = Instant::now();
+        let no_answer = match self.ask_all(question, now).await {
+            Ok(answer) => return Ok(answer),
+            Err(no_answer) => no_answer,
+        };
+        let failure = |error| Failure { origin: no_answer.0, error };
+        if no_answer.2.is_some() && self.is_barred() && self.reread().map_err(failure)? {
+            let asked = self.ask_all(question, now + began.elapsed()).await;
+            return asked.map_err(|again| Failure { origin: again.0, error: self.error(again) });
+        }
+        Err(failure(self.error(no_answer.clone())))
+    }
+
+    async fn ask_all<T>(
+        &self,
+        question: &Question<'_, T>,
+        now: Instant,
+    ) -> Result<Reply<T>, NoAnswer> {
+        let (began, count, first) = (Instant::now(), self.options.urls.len(), self.origin());
+        let mut failed: Option<NoAnswer> = None;
+        for signer in (0..count).cycle().skip(first.signer).take(count) {
+            let no_answer = match self.ask_one(question, signer, now + began.elapsed()).await {
+                Ok(reply) => {
+                    let other = self.options.urls.get(signer).filter(|_| signer != first.signer);
+                    if let Some(url) = other {
+                        log::info!("signer {} takes over", url.authority());
+                    }
+                    self.known().origin.signer = signer;
+                    return Ok(reply);
+                }
+                Err(no_answer) if no_answer.2.is_none() => return Err(no_answer),
+                Err(no_answer) => no_answer,
+            };
+            failed = Some(failed.map_or(no_answer.clone(), |before| foremost(before, no_answer)));
+        }
+        // There is no list without a signer.
+        let none = Why::Nonsense(WireError::Field("signer"));
+        Err(failed.unwrap_or((first, none, None)))
+    }
+
+    async fn ask_one<T>(
+        &self,
+        question: &Question<'_, T>,
+        signer: usize,
+        now: Instant,
+    ) -> Result<Reply<T>, NoAnswer> {
+        let began = Instant::now();
+        let (headers, origin, may) = {
+            let mut known = self.known();
+            let may = known.gates.get_mut(signer).map_or(Ok(()), |gate| gate.ask(now));
+            (known.headers.clone(), Origin { signer, ..known.origin }, may)
+        };
+        may.map_err(|(why, left)| (origin, why, Some(left)))?;
+        let Some(url) = self.options.urls.get(signer) else {
+            return Err((origin, Why::Nonsense(WireError::Field("signer")), None));
+        };
+        let mut call = Call::post_json(url.join(question.path), question.body.clone());
+        call.headers.extend(headers.clone());
+        let (refusal, why, asked) = match self.client.call(call).await {
+            Err(error) => (Refusal::Down, Why::Silent(Arc::new(error)), None),
+            Ok(answer) if answer.status == 200 => match (question.read)(&answer.body) {
+                Ok(read) => {
+                    self.with_gate(signer, Gate::on_answer);
+                    return Ok(Reply { origin, read, took: began.elapsed() });
+                }
+                Err(error) => (Refusal::Down, Why::Nonsense(error), None),
+            },
+            Ok(Answer { status, headers: told, body, .. }) => {
+                let refusal = Refusal::of_status(status);
+                let why = Why::Refused { refusal, status, message: clean(&body, &headers) };
+                if refusal.scope() != Scope::Everyone || (question.is_of_session)(status, origin) {
+                    self.with_gate(signer, Gate::on_answer);
+                    return Err((origin, why, None));
+                }
+                (refusal, why, retry_after(&told))
+            }
+        };
+        let (jitter, now) = (chance(), now + began.elapsed());
+        let shut = |gate: &mut Gate<Why>| gate.on_failure(refusal, why.clone(), asked, jitter, now);
+        let pause = self.with_gate(signer, shut).unwrap_or_default();
+        let no_answer = (origin, why, Some(pause));
+        log::debug!("{}; not asked for {} s", self.error(no_answer.clone()), pause.as_secs());
+        Err(no_answer)
+    }
+
+    /// What keeps all of them from being asked.
+    fn shut(&self, now: Instant) -> Option<NoAnswer> {
+        let known = self.known();
+        let mut all: Option<NoAnswer> = None;
+        let gates = known.gates.iter().enumerate().cycle().skip(known.origin.signer);
+        for (signer, gate) in gates.take(known.gates.len()) {
+            let (why, left) = gate.look(now).err()?;
+            let one = (Origin { signer, ..known.origin }, why, Some(left));
+            all = Some(all.map_or(one.clone(), |before| foremost(before, one)));
+        }
+        all
+    }
+
+    /// The signer of an answer.
+    pub(super) fn name(&self, origin: Origin) -> Result<Authority, PaymentError> {
+        let url = self.options.urls.get(origin.signer).ok_or(PaymentError::NoSigner)?;
+        Ok(url.authority().clone())
+    }
+
+    fn is_barred(&self) -> bool {
+        self.known().gates.iter().any(Gate::is_barred)
+    }
+
+    fn with_gate<T>(&self, signer: usize, change: impl FnOnce(&mut Gate<Why>) -> T) -> Option<T> {
+        self.known().gates.get_mut(signer).map(change)
+    }
+
+    fn error(&self, (origin, why, left): NoAnswer) -> PaymentError {
+        let Ok(signer) = self.name(origin) else { return PaymentError::NoSigner };
+        let retry_after = left.unwrap_or_default();
+        match why {
+            Why::Refused { refusal, status, message } => {
+                PaymentError::Refused { signer, refusal, status, message, retry_after: left }
+            }
+            Why::Nonsense(error) => PaymentError::Answer { signer, error, retry_after },
+            Why::Silent(error) => PaymentError::NoAnswer { error, retry_after },
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is told of two signers: the one that was asked first knows the session best, but a status says more
+/// than no answer. The time left is that of the one that may be asked sooner.
+fn foremost(first: NoAnswer, other: NoAnswer) -> NoAnswer {
+    let left = first.2.min(other.2);
+    let (origin, why, _) = if matches!(first.1, Why::Silent(_)) { other } else { first };
+    (origin, why, left)
+}

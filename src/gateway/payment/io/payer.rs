@@ -1,0 +1,299 @@
+//! Pays one session for as long as its media flows, as the schedule says.
+//!
+//! A payment that could not even be sent is sent first the next time; one that may have arrived is not sent
+//! twice, because its tickets count once.
+//!
+//! Does not: start or stop the job; its owner is told how each payment went.
+
+use std::fmt;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Method;
+use tokio::sync::{mpsc, watch};
+
+use crate::http::Url;
+use crate::http::io::{Call, CallError, Client};
+use crate::payment::io::{FreshTerms, Signed, Signers, chance};
+use crate::payment::{
+    Covers, Decision, Made, PaymentError, PaymentHeaders, PaymentSession, Schedule, clean,
+};
+use resilience::fault::Failure;
+
+/// What a payer is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Time has passed.
+    Tick,
+    /// A segment of media went out or came back.
+    Media,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing was due.
+    NotYet,
+    /// Paid.
+    Paid,
+    /// Nothing needed to be paid.
+    Skipped,
+    /// Not paid, to be tried again; the job lives on what is paid already.
+    Later(PaymentError),
+    /// Not to be paid: go to the next orchestrator.
+    Leave(PaymentError),
+    /// Cannot be paid any more.
+    Failed(PaymentError),
+}
+
+/// One turn of a payer, as its owner is told.
+#[derive(Debug)]
+pub struct Turn {
+    /// How it went.
+    pub outcome: Outcome,
+    /// The time that is paid for already, by our own estimate; `None` for what is paid once.
+    pub paid_for: Option<Duration>,
+}
+
+/// Pays one session.
+pub struct Payer {
+    signers: Arc<Signers>,
+    client: Client,
+    session: PaymentSession,
+    schedule: Schedule,
+    fresh: Box<dyn FreshTerms>,
+    /// Made, but not sent yet.
+    unsent: Option<Made>,
+}
+
+impl fmt::Debug for Payer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payer").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+impl Payer {
+    /// Pays `session`, whose first payment is due `now`, by calls of `client` to the orchestrator.
+    /// `interval` is that of a challenge.
+    pub fn new(
+        signers: Arc<Signers>,
+        client: Client,
+        session: PaymentSession,
+        interval: Option<Duration>,
+        fresh: impl FreshTerms + 'static,
+        now: Instant,
+    ) -> Self {
+        let schedule = Schedule::new(session.kind(), interval, now);
+        Self { signers, client, session, schedule, fresh: Box::new(fresh), unsent: None }
+    }
+
+    /// The first payment, which its owner sends along with the call that starts the job.
+    pub async fn open(&mut self, now: Instant, jitter: f64) -> Result<PaymentHeaders, Outcome> {
+        let clock = Clock::at(now);
+        if self.schedule.on_tick(now) != Decision::Pay {
+            return Err(Outcome::NotYet);
+        }
+        loop {
+            match self.sign(&clock).await {
+                Ok(made) => return Ok(made.headers),
+                Err(error) => self.after(error, jitter, &clock).await?,
+            }
+        }
+    }
+
+    /// The call with the first payment was accepted, and the job has this id.
+    pub fn opened(&mut self, manifest_id: &str, now: Instant) -> Result<(), PaymentError> {
+        self.schedule.on_paid(now);
+        self.session.started(manifest_id)
+    }
+
+    /// The time from `now` that is paid for already; `None` for what is paid once.
+    pub fn paid_for(&self, now: Instant) -> Option<Duration> {
+        self.schedule.paid_for(now)
+    }
+
+    /// When to call [`Payer::turn`] with a tick; `None` if only media can change anything.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.schedule.poll_timeout()
+    }
+
+    /// Pays at `url` if something is due.
+    pub async fn turn(&mut self, url: &Url, told: Told, now: Instant, jitter: f64) -> Outcome {
+        let clock = Clock::at(now);
+        let decision = match told {
+            Told::Tick => self.schedule.on_tick(now),
+            Told::Media => self.schedule.on_media(now),
+        };
+        if decision != Decision::Pay {
+            return Outcome::NotYet;
+        }
+        loop {
+            let paid = match self.have_terms(jitter, &clock).await {
+                Ok(()) => self.pay(url, &clock).await,
+                Err(outcome) => return outcome,
+            };
+            let Err(error) = paid else {
+                // Now, so that the next payment is made in time; if it fails, it is tried again then.
+                let _ = self.fetch_terms_ahead().await;
+                return Outcome::Paid;
+            };
+            if let Err(outcome) = self.after(error, jitter, &clock).await {
+                return outcome;
+            }
+        }
+    }
+
+    /// Pays at `url` until the session ends or the sender of `media` is dropped. Each change of `media` says
+    /// that media flows. Every outcome but `NotYet` goes to `turns`; `Leave` and `Failed` are the last.
+    pub async fn run(
+        mut self,
+        url: Url,
+        mut media: watch::Receiver<()>,
+        turns: mpsc::Sender<Turn>,
+    ) {
+        loop {
+            let due = self.poll_timeout();
+            let told = tokio::select! {
+                biased;
+                changed = media.changed() => match changed {
+                    Ok(()) => Told::Media,
+                    Err(_) => return,
+                },
+                () = at(due) => Told::Tick,
+            };
+            let now = tokio::time::Instant::now().into_std();
+            let outcome = self.turn(&url, told, now, chance()).await;
+            let last = matches!(outcome, Outcome::Leave(_) | Outcome::Failed(_));
+            let news = !matches!(outcome, Outcome::NotYet);
+            let turn = Turn { outcome, paid_for: self.paid_for(now) };
+            if (news && turns.send(turn).await.is_err()) || last {
+                return;
+            }
+        }
+    }
+
+    async fn sign(&mut self, clock: &Clock) -> Result<Made, PaymentError> {
+        let signed = self.signers.payment(&mut self.session, clock.now()).await?;
+        let Signed { made, took } = signed;
+        let covers = if made.opens { Covers::Ahead } else { Covers::Since };
+        let now = clock.now();
+        self.schedule.on_signed(covers, now.checked_sub(took).unwrap_or(now), now);
+        Ok(made)
+    }
+
+    async fn pay(&mut self, url: &Url, clock: &Clock) -> Result<(), PaymentError> {
+        let made = match self.unsent.take() {
+            Some(made) => made,
+            None => self.sign(clock).await?,
+        };
+        match deliver(&self.client, url, &made.headers).await {
+            Ok(()) => {
+                self.schedule.on_paid(clock.now());
+                Ok(())
+            }
+            Err(error) => {
+                if let PaymentError::NotDelivered(CallError::Connect(_)) = error {
+                    self.unsent = Some(made);
+                } else {
+                    self.schedule.on_lost();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What an error leads to; `Ok` to go on at once.
+    async fn after(
+        &mut self,
+        error: PaymentError,
+        jitter: f64,
+        clock: &Clock,
+    ) -> Result<(), Outcome> {
+        let (refusal, retry_after) = (error.refusal(), error.retry_after());
+        let decision = self.schedule.on_refused(refusal, retry_after, jitter, clock.now());
+        log::debug!("no payment: {error}: {decision:?}");
+        match decision {
+            Decision::Refresh => {
+                self.refresh(jitter, clock).await?;
+                let was_made = matches!(error, PaymentError::NotAccepted { .. });
+                match self.schedule.on_refreshed(clock.now()) == Decision::Pay {
+                    true => Ok(()),
+                    false if was_made => Err(Outcome::Later(error)),
+                    false => Err(Outcome::NotYet),
+                }
+            }
+            Decision::Skip => Err(Outcome::Skipped),
+            Decision::Leave => Err(Outcome::Leave(error)),
+            Decision::Fail => Err(Outcome::Failed(error)),
+            Decision::Pay | Decision::NotYet => Err(Outcome::Later(error)),
+        }
+    }
+
+    /// Fetches fresh terms if the tickets of these may not suffice.
+    async fn have_terms(&mut self, jitter: f64, clock: &Clock) -> Result<(), Outcome> {
+        if self.unsent.is_none() && self.session.needs_fresh_terms() {
+            self.refresh(jitter, clock).await?;
+        }
+        Ok(())
+    }
+
+    async fn fetch_terms_ahead(&mut self) -> Result<(), Failure> {
+        if self.session.needs_fresh_terms() {
+            self.fetch_terms().await?;
+        }
+        Ok(())
+    }
+
+    async fn fetch_terms(&mut self) -> Result<(), Failure> {
+        let terms = self.fresh.fresh_terms(self.session.manifest_id()).await?;
+        self.session.renew(terms);
+        Ok(())
+    }
+
+    async fn refresh(&mut self, jitter: f64, clock: &Clock) -> Result<(), Outcome> {
+        self.fetch_terms().await.map_err(|failure| {
+            let _ = self.schedule.on_refresh_failed(jitter, clock.now());
+            Outcome::Later(PaymentError::NoFreshTerms(failure))
+        })
+    }
+}
+
+/// Sends a payment. The info in the answer is of no use; see [`PaymentSession`].
+async fn deliver(client: &Client, url: &Url, payment: &PaymentHeaders) -> Result<(), PaymentError> {
+    let mut call = Call { method: Method::POST, ..Call::get(url.clone()) };
+    payment.insert_into(&mut call.headers);
+    let sent = call.headers.clone();
+    let answer = client.call(call).await.map_err(PaymentError::NotDelivered)?;
+    if (200..300).contains(&answer.status) {
+        return Ok(());
+    }
+    Err(PaymentError::NotAccepted {
+        orchestrator: url.authority().clone(),
+        status: answer.status,
+        message: clean(&answer.body, &sent),
+    })
+}
+
+/// The caller's time, moved on by what calls take.
+struct Clock {
+    now: Instant,
+    began: Instant,
+}
+
+impl Clock {
+    fn at(now: Instant) -> Self {
+        Self { now, began: Instant::now() }
+    }
+
+    fn now(&self) -> Instant {
+        self.now + self.began.elapsed()
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => pending().await,
+    }
+}

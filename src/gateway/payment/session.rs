@@ -1,0 +1,377 @@
+//! What a session asks of the signer, and what it keeps of the answers: terms, manifest id, `state`.
+//!
+//! ```text
+//!            on_payment                 on_payment
+//!   Opening ────────────▶ Running(state) ──────┐
+//!      ▲                        │ ▲            │
+//!      │  on_refused: another   │ └────────────┘
+//!      └── origin cannot read ──┘
+//!          the state
+//! ```
+//!
+//! Whoever makes the call borrows the session exclusively until the answer is in, so there is one call at
+//! a time and states go back in order.
+//!
+//! A state belongs to a key and to an identity. It is tried under a changed credential, which mostly is a
+//! renewed one of the same identity; a signer that sees another answers 500. Another signer of the list that
+//! has another key answers 400. Then, once, the session opens anew, which costs the first payment again. A
+//! state is dropped for no other reason.
+//!
+//! Terms stay until they expire. The info in the answer to a payment does not replace them: it has the price of
+//! now, and not the session's, and a signer refuses a price that has risen (protocol.md, section 5). They expire
+//! after 600 tickets too, of which a payment has 100 at most; an orchestrator takes part of a payment that goes
+//! beyond, so that the rest is lost.
+//!
+//! Does not: decide when to pay, or send anything.
+
+use bytes::Bytes;
+
+use crate::payment::{Kind, Payment, PaymentError, PaymentHeaders, PaymentRequest, State, Terms};
+use crate::price::MaxPrice;
+use resilience::words::shown;
+
+/// Tickets that can be made from the same terms (go-livepeer `pm/recipient.go:26`).
+const TICKETS: usize = 600;
+/// The most tickets of a payment (go-livepeer `server/remote_signer.go:615`).
+const PAYMENT_TICKETS: usize = 100;
+
+/// What is configured for the payments of a session.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// The application's name, for the signer.
+    pub app: Option<String>,
+    /// The most that the signer may agree to.
+    pub max_price: Option<MaxPrice>,
+    /// The bytes of the `Capabilities` that the job needs.
+    pub capabilities: Option<Bytes>,
+}
+
+/// Who made a state: which signer of the list, under which credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Its place in the list.
+    pub signer: usize,
+    /// Counts the changes of the credential.
+    pub credential: u64,
+}
+
+/// A payment, ready to be sent to the orchestrator.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The headers that carry it.
+    pub headers: PaymentHeaders,
+    /// Whether it opens the session, and so pays ahead.
+    pub opens: bool,
+}
+
+/// What a refusal leaves to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// Ask again at once: the session starts anew, without the state that was refused.
+    Anew,
+    /// The refusal stands.
+    Stands,
+}
+
+#[derive(Debug)]
+enum Account {
+    Opening,
+    Running { state: State, origin: Origin },
+}
+
+/// The payments of one job or runner session with one orchestrator.
+#[derive(Debug)]
+pub struct PaymentSession {
+    kind: Kind,
+    terms: Terms,
+    manifest_id: Option<String>,
+    options: SessionOptions,
+    account: Account,
+    /// The address that the orchestrator made the terms for, if it is known.
+    payer: Option<Bytes>,
+    /// Tickets that were made from the terms.
+    tickets: usize,
+}
+
+impl PaymentSession {
+    /// A session that has paid nothing yet. `manifest_id` is known for runners, and not for an LV2V job.
+    pub fn new(
+        kind: Kind,
+        terms: Terms,
+        manifest_id: Option<String>,
+        options: SessionOptions,
+    ) -> Result<Self, PaymentError> {
+        if let Some(orchestrator) = terms.free() {
+            return Err(PaymentError::Free(shown(&orchestrator)));
+        }
+        if let Some(max) = options.max_price.filter(|max| Some(max.price().unit()) != kind.unit()) {
+            return Err(PaymentError::MaxPriceUnit(max, kind.unit()));
+        }
+        let account = Account::Opening;
+        Ok(Self { kind, terms, manifest_id, options, account, payer: None, tickets: 0 })
+    }
+
+    /// The same for terms that the orchestrator made for the payer with this address: tickets of another key are
+    /// worth nothing.
+    #[must_use]
+    pub fn paid_by(self, address: Bytes) -> Self {
+        Self { payer: Some(address), ..self }
+    }
+
+    /// How this session is paid.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What the orchestrator asks to be paid for.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// The id of the job, if it is known.
+    pub fn manifest_id(&self) -> Option<&str> {
+        self.manifest_id.as_deref()
+    }
+
+    /// The job has started and this is its id; it stays.
+    pub fn started(&mut self, manifest_id: &str) -> Result<(), PaymentError> {
+        match &self.manifest_id {
+            Some(known) if known != manifest_id => Err(PaymentError::ManifestChanged),
+            Some(_) => Ok(()),
+            None => {
+                self.manifest_id = Some(manifest_id.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// The address that the terms were made for, if it is known.
+    pub fn payer(&self) -> Option<&Bytes> {
+        self.payer.as_ref()
+    }
+
+    /// The orchestrator's fresh terms.
+    pub fn renew(&mut self, terms: Terms) {
+        self.terms = terms;
+        self.tickets = 0;
+    }
+
+    /// Whether there may be too few tickets left for the next payment.
+    pub fn needs_fresh_terms(&self) -> bool {
+        self.tickets + PAYMENT_TICKETS > TICKETS
+    }
+
+    /// What the signer is to be asked now.
+    pub fn request(&self) -> Result<PaymentRequest<'_>, PaymentError> {
+        let state = match &self.account {
+            Account::Opening => None,
+            Account::Running { .. } if self.manifest_id.is_none() => {
+                return Err(PaymentError::NoManifest);
+            }
+            Account::Running { state, .. } => Some(state),
+        };
+        Ok(PaymentRequest {
+            terms: &self.terms,
+            kind: self.kind,
+            manifest_id: self.manifest_id.as_deref(),
+            state,
+            app: self.options.app.as_deref(),
+            max_price: self.options.max_price.as_ref(),
+            capabilities: self.options.capabilities.as_ref(),
+        })
+    }
+
+    /// The signer, as `origin`, made a payment.
+    pub fn on_payment(&mut self, payment: Payment, origin: Origin) -> Made {
+        let opens = matches!(self.account, Account::Opening);
+        self.account = Account::Running { state: payment.state, origin };
+        self.tickets = self.tickets.saturating_add(payment.tickets);
+        Made { headers: payment.headers, opens }
+    }
+
+    /// Whether the signer has made a payment.
+    pub fn is_running(&self) -> bool {
+        matches!(self.account, Account::Running { .. })
+    }
+
+    /// Whether a refusal with `status` by the signer, as `origin`, means that it cannot read the state.
+    pub fn cannot_be_read(&self, status: u16, origin: Origin) -> bool {
+        let Account::Running { origin: maker, .. } = &self.account else { return false };
+        match status {
+            400 => *maker != origin,
+            500 => maker.credential != origin.credential,
+            _ => false,
+        }
+    }
+
+    /// The signer, as `origin`, refused with `status`.
+    pub fn on_refused(&mut self, status: u16, origin: Origin) -> Verdict {
+        if !self.cannot_be_read(status, origin) {
+            return Verdict::Stands;
+        }
+        self.account = Account::Opening;
+        Verdict::Anew
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+    use resilience::fault::Fault;
+
+    const ORIGIN: Origin = Origin { signer: 0, credential: 0 };
+    const NEW_CREDENTIAL: Origin = Origin { credential: 1, ..ORIGIN };
+    const OTHER_SIGNER: Origin = Origin { signer: 1, ..ORIGIN };
+
+    fn payment(state: &str) -> Payment {
+        let body =
+            format!(r#"{{"payment":"cA==","segCreds":"cw==","state":{{"State":"{state}"}}}}"#);
+        Payment::parse(body.as_bytes()).unwrap()
+    }
+
+    fn session(kind: Kind) -> PaymentSession {
+        let terms = Terms::Params("dA==".into());
+        PaymentSession::new(kind, terms, None, SessionOptions::default()).unwrap()
+    }
+
+    fn body(session: &PaymentSession) -> String {
+        String::from_utf8(session.request().unwrap().to_json().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn states_go_back_in_order_and_the_first_payment_opens() {
+        let mut session = session(Kind::Lv2v);
+        assert_eq!(body(&session), r#"{"orchestrator":"dA==","type":"lv2v"}"#);
+        assert!(session.on_payment(payment("one"), ORIGIN).opens);
+        session.started("m").unwrap();
+        assert!(body(&session).contains(r#""ManifestID":"m","state":{"State":"one"}"#));
+        assert!(!session.on_payment(payment("two"), ORIGIN).opens);
+        session.renew(Terms::Params("bmV3".into()));
+        let expected =
+            r#"{"orchestrator":"bmV3","type":"lv2v","ManifestID":"m","state":{"State":"two"}}"#;
+        assert_eq!(body(&session), expected);
+    }
+
+    #[test]
+    fn a_later_payment_needs_the_manifest_id_and_it_stays() {
+        let mut session = session(Kind::Lv2v);
+        let _ = session.on_payment(payment("one"), ORIGIN);
+        assert!(matches!(session.request(), Err(PaymentError::NoManifest)));
+        session.started("m").unwrap();
+        session.started("m").unwrap();
+        assert!(matches!(session.started("n"), Err(PaymentError::ManifestChanged)));
+        assert_eq!(session.manifest_id(), Some("m"));
+    }
+
+    #[track_caller]
+    fn check(status: u16, origin: Origin, expected: Verdict) {
+        let mut session = session(Kind::Live);
+        assert_eq!(session.on_refused(status, origin), Verdict::Stands, "nothing to drop yet");
+        let _ = session.on_payment(payment("one"), ORIGIN);
+        session.started("m").unwrap();
+        assert_eq!(session.on_refused(status, origin), expected, "{status}");
+        assert_eq!(body(&session).contains("state"), expected == Verdict::Stands);
+        assert_eq!(session.on_refused(status, origin), Verdict::Stands, "once");
+    }
+
+    #[test]
+    fn a_state_that_another_origin_cannot_read_is_dropped_once() {
+        check(500, NEW_CREDENTIAL, Verdict::Anew);
+        check(400, NEW_CREDENTIAL, Verdict::Anew);
+        check(400, OTHER_SIGNER, Verdict::Anew);
+    }
+
+    #[test]
+    fn a_state_is_kept_through_everything_else() {
+        for status in [400, 401, 402, 403, 429, 480, 481, 482, 483, 500, 502, 503] {
+            check(status, ORIGIN, Verdict::Stands);
+        }
+        for status in [401, 403, 429, 480, 481, 482, 483, 502, 503, 504] {
+            check(status, NEW_CREDENTIAL, Verdict::Stands);
+            check(status, OTHER_SIGNER, Verdict::Stands);
+        }
+        check(500, OTHER_SIGNER, Verdict::Stands);
+    }
+
+    #[test]
+    fn after_a_new_start_the_manifest_id_stays_and_the_payment_opens() {
+        let mut session = session(Kind::Lv2v);
+        let _ = session.on_payment(payment("one"), ORIGIN);
+        session.started("m").unwrap();
+        assert_eq!(session.on_refused(500, NEW_CREDENTIAL), Verdict::Anew);
+        assert_eq!(body(&session), r#"{"orchestrator":"dA==","type":"lv2v","ManifestID":"m"}"#);
+        assert!(session.on_payment(payment("two"), NEW_CREDENTIAL).opens);
+    }
+
+    /// A payment of so many tickets, as protobuf has it.
+    fn of_tickets(count: usize) -> Payment {
+        let bytes = [0x22, 0x02, 0x08, 0x01].repeat(count);
+        let text = STANDARD.encode([vec![0x12, 0x00], bytes].concat());
+        let body = format!(r#"{{"payment":"{text}","segCreds":"cw==","state":{{}}}}"#);
+        Payment::parse(body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn fresh_terms_are_needed_before_the_tickets_run_out() {
+        let mut session = session(Kind::Live);
+        for made in [100, 200, 300, 400, 500, 520] {
+            let before = if made == 520 { 20 } else { 100 };
+            assert!(!session.needs_fresh_terms(), "before {made}");
+            let _ = session.on_payment(of_tickets(before), ORIGIN);
+        }
+        assert!(session.needs_fresh_terms());
+        session.renew(Terms::Params("bmV3".into()));
+        assert!(!session.needs_fresh_terms());
+    }
+
+    #[test]
+    fn a_free_orchestrator_that_is_on_chain_is_refused_with_a_reason() {
+        // transcoder, ticket params, price.
+        let (name, params) = (b"\x0a\x0bhttps://o:1", b"\x12\x01x");
+        let price = |wei| [0x1a, 4, 8, wei, 16, 1];
+        let check = |info: Vec<u8>, is_free: bool| {
+            for terms in [Terms::Params(STANDARD.encode(&info)), Terms::Info(info.into())] {
+                let made = PaymentSession::new(Kind::Lv2v, terms, None, SessionOptions::default());
+                match made {
+                    Ok(_) => assert!(!is_free),
+                    Err(error) => {
+                        let text = error.to_string();
+                        assert!(is_free && text.starts_with("orchestrator https://o:1 asks"));
+                        assert_eq!(error.fault(), Fault::NextPeer);
+                    }
+                }
+            }
+        };
+        check([&name[..], params, &price(0)].concat(), true);
+        check([&name[..], params].concat(), true);
+        check([&name[..], params, &price(7)].concat(), false);
+        // Off-chain there are no ticket params; that is somebody else's to say.
+        check(name.to_vec(), false);
+        check(b"no protobuf".to_vec(), false);
+    }
+
+    #[track_caller]
+    fn check_unit(kind: Kind, max: &str, fits: bool) {
+        let options = SessionOptions { max_price: max.parse().ok(), ..SessionOptions::default() };
+        let session = PaymentSession::new(kind, Terms::Params("dA==".into()), None, options);
+        assert_eq!(session.is_ok(), fits, "{kind:?} {max}");
+    }
+
+    #[test]
+    fn a_maximum_price_must_be_of_the_kinds_unit() {
+        let pixels = Kind::Pixels(9.try_into().unwrap());
+        for (max, kind) in [
+            ("1 wei per second", Kind::Live),
+            ("1 wei per 720p-pixel-second", Kind::Lv2v),
+            ("1 wei per call", Kind::Fixed),
+        ] {
+            for other in [Kind::Live, Kind::Lv2v, Kind::Fixed, pixels] {
+                check_unit(other, max, other == kind);
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Why there is no session with an orchestrator.
+//!
+//! Does not: retry.
+
+use std::fmt;
+
+use crate::http::io::CallError;
+use crate::http::{Stray, Url, UrlError};
+use crate::orchestrator::io::InfoError;
+use crate::payment::PaymentError;
+use crate::payment::io::Outcome;
+use resilience::fault::{Failure, Fault, Scope, chain};
+
+/// Why there is no session, or why a call in it failed.
+#[derive(Debug)]
+pub enum SessionError {
+    /// The orchestrator gave no info.
+    Info(InfoError),
+    /// A call brought no answer.
+    Call(CallError),
+    /// The info names no usable base URL for calls.
+    Transcoder {
+        /// The orchestrator.
+        orchestrator: Url,
+        /// What is wrong with the URL.
+        reason: UrlError,
+    },
+    /// The info sends calls to where an orchestrator must not send them.
+    Stray {
+        /// The orchestrator.
+        orchestrator: Url,
+        /// The URL.
+        stray: Stray,
+    },
+    /// There is no payment.
+    Payment(PaymentError),
+    /// The orchestrator needs no payment yet, and takes no job without one.
+    NothingDue,
+    /// The info has no auth token, without which no job starts.
+    NoToken(Url),
+}
+
+impl SessionError {
+    /// What comes next.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Info(error) => error.fault(),
+            Self::Call(error) => error.fault(),
+            Self::Payment(error) => error.fault(),
+            Self::NothingDue => Fault::Retry,
+            Self::Transcoder { .. } | Self::Stray { .. } | Self::NoToken(_) => Fault::NextPeer,
+        }
+    }
+
+    /// All that decides what comes next.
+    pub fn failure(&self) -> Failure {
+        let (scope, retry_after) = match self {
+            Self::Payment(error) => (error.scope(), error.retry_after()),
+            Self::Info(_)
+            | Self::Call(_)
+            | Self::Transcoder { .. }
+            | Self::Stray { .. }
+            | Self::NothingDue
+            | Self::NoToken(_) => (Scope::Peer, None),
+        };
+        Failure { text: chain(self), fault: self.fault(), scope, retry_after }
+    }
+
+    /// What keeps a first payment from being made.
+    pub(super) fn of_outcome(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Later(error) | Outcome::Leave(error) | Outcome::Failed(error) => {
+                Self::Payment(error)
+            }
+            Outcome::NotYet | Outcome::Paid | Outcome::Skipped => Self::NothingDue,
+        }
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Info(error) => error.fmt(f),
+            Self::Call(error) => error.fmt(f),
+            Self::Payment(error) => error.fmt(f),
+            Self::NothingDue => f.write_str("the signer makes no first payment"),
+            Self::Transcoder { orchestrator, .. } => {
+                write!(f, "{orchestrator}: orchestrator names no usable address for calls")
+            }
+            Self::Stray { orchestrator, stray } => {
+                write!(f, "{orchestrator}: orchestrator's address for calls {stray}")
+            }
+            Self::NoToken(orchestrator) => {
+                write!(f, "{orchestrator}: orchestrator gave no auth token, so no job can start")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SessionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Info(error) => error.source(),
+            Self::Call(error) => error.source(),
+            Self::Payment(error) => error.source(),
+            Self::Transcoder { reason, .. } => Some(reason),
+            Self::Stray { .. } | Self::NoToken(_) | Self::NothingDue => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::payment::Refusal;
+
+    #[test]
+    fn a_refusal_of_the_signer_keeps_its_scope_and_its_time() {
+        let url = Url::parse("https://signer.example").unwrap();
+        let minutes = Some(Duration::from_secs(600));
+        let refused = |status, retry_after| {
+            SessionError::Payment(PaymentError::Refused {
+                signer: url.authority().clone(),
+                refusal: Refusal::of_status(status),
+                status,
+                message: String::new(),
+                retry_after,
+            })
+            .failure()
+        };
+        let limited = refused(429, minutes);
+        assert_eq!((limited.scope, limited.retry_after), (Scope::Everyone, minutes));
+        assert_eq!(refused(401, minutes).scope, Scope::Everyone);
+        assert_eq!(refused(503, minutes).scope, Scope::Everyone);
+        // The price of one orchestrator is no matter of the others.
+        let dear = refused(481, None);
+        assert_eq!((dear.scope, dear.fault), (Scope::Peer, Fault::NextPeer));
+    }
+}

@@ -1,0 +1,280 @@
+//! Chooses among candidate orchestrators: whom to ask, whom to try, and why nobody is left.
+//!
+//! ```text
+//!  candidates ──Ask (5 at a time)──▶ asked ──on_offer──▶ good ──Try, the best first──▶ job
+//!      │                               │ on_no_answer,     │ unfit, too       │ on_failed
+//!      │ barred                        │ too late          │ expensive        │
+//!      └────────────▶ rejected ◀───────┴───────────────────┴──────────────────┘
+//! ```
+//!
+//! The next five are asked when none of the last five is left to try. What is best says [`Order`]. One that may
+//! still be better than the best offer is waited for, [`OFFER_TIME`] at most.
+//!
+//! A suspended candidate is asked as all others are, and tried when nobody else is left: a suspension never keeps
+//! a device without a job while a candidate could run it.
+//!
+//! Does not: ask or try anyone; its owner does, and says here how it went.
+
+mod offer;
+mod order;
+mod reason;
+mod suspension;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+pub use offer::{Offer, Pays, Rules};
+pub use order::Order;
+use order::Place;
+pub use reason::{NoneLeft, Reason, Rejection};
+pub use suspension::Suspensions;
+
+use crate::http::Url;
+use resilience::capacity::{CANDIDATES, CANDIDATES_AT_ONCE, MESSAGE_CHARS};
+use resilience::fault::{Failure, Scope};
+
+/// The longest wait for the candidates that were asked together; connecting and answering have limits of
+/// their own below it.
+pub const ASK_TIME: Duration = Duration::from_secs(20);
+/// After the first good offer, how long a better one may still come: connecting to another continent takes four
+/// round trips of 0.2 s.
+pub const OFFER_TIME: Duration = Duration::from_secs(1);
+
+/// A candidate that fits, with what it answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate<T> {
+    /// Which one.
+    pub url: Url,
+    /// What it offers.
+    pub offer: Offer,
+    /// How long it took to answer.
+    pub answer_time: Duration,
+    /// What came with the offer: the open session, for example.
+    pub answer: T,
+    place: Place,
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq)]
+#[must_use]
+pub enum Step<T> {
+    /// Ask these for what they offer, all at once.
+    Ask(Vec<Url>),
+    /// Some have not answered yet; look again when one has, or then.
+    Wait(Instant),
+    /// Start the job there; on failure say so and go on.
+    Try(Candidate<T>),
+    /// There is nobody.
+    None(NoneLeft),
+}
+
+/// One selection, from candidates to a job that runs.
+#[derive(Debug)]
+pub struct Rounds<T> {
+    rules: Rules,
+    order: Order,
+    waiting: VecDeque<(Url, Place)>,
+    asked: Vec<(Url, Place)>,
+    /// Until when those have time.
+    asked_until: Option<Instant>,
+    /// When the first good offer of those that were asked together came.
+    first_good: Option<Instant>,
+    /// The best one last.
+    good: Vec<Candidate<T>>,
+    rejected: Vec<Rejection>,
+    beyond: usize,
+}
+
+impl<T> Rounds<T> {
+    /// A selection among `candidates`, asked in this order, suspended ones last. One that comes twice counts once.
+    pub fn new(
+        rules: Rules,
+        order: Order,
+        candidates: impl IntoIterator<Item = Url>,
+        suspensions: &Suspensions,
+        now: Instant,
+    ) -> Self {
+        let (mut all, mut rejected, mut beyond) = (Vec::new(), Vec::new(), 0);
+        for url in candidates {
+            let is_known = all.iter().any(|(known, _)| *known == url)
+                || rejected.iter().any(|known: &Rejection| known.candidate == url);
+            if is_known {
+                continue;
+            }
+            if all.len() + rejected.len() == CANDIDATES {
+                beyond += 1;
+                continue;
+            }
+            match suspensions.barred(url.authority(), now) {
+                Some(left) => {
+                    rejected.push(Rejection { candidate: url, reason: Reason::Barred(left) });
+                }
+                None => {
+                    let suspended = suspensions.suspended(url.authority(), now);
+                    let nth = all.len();
+                    all.push((url, Place { suspended, nth }));
+                }
+            }
+        }
+        all.sort_by_key(|(_, place)| *place);
+        Self {
+            rules,
+            order,
+            waiting: all.into(),
+            asked: Vec::new(),
+            asked_until: None,
+            first_good: None,
+            good: Vec::new(),
+            rejected,
+            beyond,
+        }
+    }
+
+    /// What is to be done next.
+    pub fn step(&mut self, now: Instant) -> Step<T> {
+        match self.waits_until() {
+            Some(until) if now < until => return Step::Wait(until),
+            // The best offer has waited long enough; the others may still come in as spares.
+            Some(_) if self.has_good() => {}
+            Some(_) => self.on_deadline(),
+            None => {}
+        }
+        let others_wait = self.waiting.front().is_some_and(|(_, place)| place.suspended.is_none());
+        match self.good.pop() {
+            Some(best) if others_wait && best.place.suspended.is_some() => self.good.push(best),
+            Some(best) => return Step::Try(best),
+            None if self.waiting.is_empty() => return Step::None(self.none_left()),
+            None => {}
+        }
+        self.on_deadline();
+        let count = self.waiting.len().min(CANDIDATES_AT_ONCE);
+        self.asked = self.waiting.drain(..count).collect();
+        self.asked_until = Some(now + ASK_TIME);
+        self.first_good = self.has_good().then_some(now);
+        Step::Ask(self.asked.iter().map(|(url, _)| url.clone()).collect())
+    }
+
+    /// Until when those that were asked are waited for, if they are.
+    fn waits_until(&self) -> Option<Instant> {
+        if self.asked.is_empty() {
+            return None;
+        }
+        let best = self.good.last().zip(self.first_good);
+        let offer_until = best.map(|(best, first_good)| {
+            let is_settled =
+                self.asked.iter().all(|(_, place)| best.place.precedes(*place, self.order));
+            if is_settled { first_good } else { first_good + OFFER_TIME }
+        });
+        [self.asked_until, offer_until].into_iter().flatten().min()
+    }
+
+    /// One that was asked offers this. The reason if it is out.
+    pub fn on_offer(
+        &mut self,
+        url: &Url,
+        offer: Offer,
+        answer_time: Duration,
+        answer: T,
+        now: Instant,
+    ) -> Option<Reason> {
+        let (url, place) = self.answered(url)?;
+        if let Some(reason) = self.rules.against(&offer) {
+            self.rejected.push(Rejection { candidate: url, reason: reason.clone() });
+            return Some(reason);
+        }
+        self.first_good.get_or_insert(now);
+        self.good.push(Candidate { url, offer, answer_time, answer, place });
+        let order = self.order;
+        self.good.sort_by(|a, b| order.compare(b, a));
+        None
+    }
+
+    /// One that was asked gave no usable answer.
+    pub fn on_no_answer(&mut self, url: &Url, failure: Failure) {
+        if let Some((candidate, _)) = self.answered(url) {
+            self.stop_for_everyone(&failure);
+            let reason = Reason::NoAnswer(cut(failure));
+            self.rejected.push(Rejection { candidate, reason });
+        }
+    }
+
+    /// Rejects those that were asked and have not answered.
+    pub fn on_deadline(&mut self) {
+        let silent = |(candidate, _)| Rejection { candidate, reason: Reason::Silent };
+        self.rejected.extend(self.asked.drain(..).map(silent));
+    }
+
+    /// The job did not start at one that was to be tried.
+    pub fn on_failed(&mut self, url: &Url, failure: Failure) {
+        if self.stop_for_everyone(&failure) {
+            self.asked.clear();
+            self.good.clear();
+        }
+        let reason = Reason::NotStarted(cut(failure));
+        self.rejected.push(Rejection { candidate: url.clone(), reason });
+    }
+
+    /// The best good offer at hand of one that is not suspended, while another job is left.
+    pub fn spare(&mut self) -> Option<Candidate<T>> {
+        let is_spare = self.good.last().is_some_and(|best| best.place.suspended.is_none());
+        self.good.pop().filter(|_| is_spare)
+    }
+
+    /// Nobody else is to be tried, neither `next` nor others, because starts have cost enough.
+    pub fn on_paid_ahead(&mut self, next: Candidate<T>) -> NoneLeft {
+        self.good.push(next);
+        let good = self.good.drain(..).rev();
+        let reason = Reason::PaidAhead;
+        let not_tried =
+            good.map(|candidate| Rejection { candidate: candidate.url, reason: reason.clone() });
+        self.rejected.extend(not_tried);
+        self.none_left()
+    }
+
+    /// The time that a start there is paid ahead.
+    pub fn prepaid(&self, offer: &Offer) -> Duration {
+        self.rules.prepaid(offer)
+    }
+
+    /// Whether some were asked and have not answered yet.
+    pub fn is_asking(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// Whether one that fits is left.
+    pub fn has_good(&self) -> bool {
+        !self.good.is_empty()
+    }
+
+    /// Those that are out so far.
+    pub fn rejected(&self) -> &[Rejection] {
+        &self.rejected
+    }
+
+    fn none_left(&self) -> NoneLeft {
+        let beyond = self.beyond + self.waiting.len() + self.asked.len();
+        NoneLeft { rejected: self.rejected.clone(), beyond }
+    }
+
+    /// Asks nobody else where everybody would meet the same. Whether that is so.
+    fn stop_for_everyone(&mut self, failure: &Failure) -> bool {
+        let is_for_everyone = failure.scope == Scope::Everyone;
+        if is_for_everyone {
+            self.beyond += self.waiting.len();
+            self.waiting.clear();
+        }
+        is_for_everyone
+    }
+
+    fn answered(&mut self, url: &Url) -> Option<(Url, Place)> {
+        let at = self.asked.iter().position(|(asked, _)| asked == url)?;
+        Some(self.asked.swap_remove(at))
+    }
+}
+
+fn cut(failure: Failure) -> Failure {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    Failure { text: failure.text.chars().map(shown).take(MESSAGE_CHARS).collect(), ..failure }
+}

@@ -1,0 +1,184 @@
+//! Why candidates are out, and when it makes sense to ask again.
+//!
+//! Does not: decide that they are.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::http::Url;
+use crate::price::{MaxPrice, Price, PriceError};
+use resilience::fault::{Failure, Fault, Scope};
+
+/// Why a candidate is out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reason {
+    /// It refused what is asked for, and is not asked for it again before this time has passed.
+    Barred(Duration),
+    /// It gave no usable answer.
+    NoAnswer(Failure),
+    /// It gave none in time.
+    Silent,
+    /// It lacks the pipeline.
+    NoPipeline,
+    /// It lacks the model.
+    NoModel,
+    /// All its capacity is in use.
+    Full,
+    /// It names no price, and nothing can be paid without.
+    NoPrice,
+    /// Its price makes no sense.
+    BadPrice(PriceError),
+    /// It costs more than the maximum.
+    TooExpensive(Price, MaxPrice),
+    /// Its price has another unit than the maximum, so they cannot be compared.
+    OtherUnit(Price, MaxPrice),
+    /// The job did not start there.
+    NotStarted(Failure),
+    /// It was not tried: too much was paid ahead for starts that failed.
+    PaidAhead,
+}
+
+impl Reason {
+    fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::NoAnswer(failure) | Self::NotStarted(failure) => Some(failure),
+            Self::Barred(_)
+            | Self::Silent
+            | Self::NoPipeline
+            | Self::NoModel
+            | Self::Full
+            | Self::NoPrice
+            | Self::BadPrice(_)
+            | Self::TooExpensive(..)
+            | Self::OtherUnit(..)
+            | Self::PaidAhead => None,
+        }
+    }
+
+    fn retry_after(&self) -> Duration {
+        if let Self::Barred(left) = self {
+            return *left;
+        }
+        self.failure().and_then(|failure| failure.retry_after).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Barred(left) => {
+                let left = left.as_secs();
+                write!(
+                    f,
+                    "refused the model or its parameters; asked again in {left} s, or when they change"
+                )
+            }
+            Self::NoAnswer(failure) | Self::NotStarted(failure) => failure.fmt(f),
+            Self::Silent => f.write_str("no answer in time"),
+            Self::NoPipeline => f.write_str("does not have the pipeline"),
+            Self::NoModel => f.write_str("does not have the model"),
+            Self::Full => f.write_str("has no capacity left"),
+            Self::NoPrice => f.write_str("names no price, so the signer cannot pay it"),
+            Self::BadPrice(error) => error.fmt(f),
+            Self::TooExpensive(price, max) => write!(f, "costs {price}, over max-price {max}"),
+            Self::OtherUnit(price, max) => {
+                write!(f, "costs {price}, which cannot be compared with max-price {max}")
+            }
+            Self::PaidAhead => {
+                f.write_str("not tried, because starts that failed have cost enough already")
+            }
+        }
+    }
+}
+
+/// A candidate that is out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rejection {
+    /// Which one.
+    pub candidate: Url,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl fmt::Display for Rejection {
+    /// The reason, behind the candidate unless it names it itself.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (candidate, reason) = (self.candidate.authority().to_string(), self.reason.to_string());
+        if reason.contains(&candidate) {
+            f.write_str(&reason)
+        } else {
+            write!(f, "{candidate}: {reason}")
+        }
+    }
+}
+
+/// No candidate is left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoneLeft {
+    /// Every candidate that was looked at, with its reason.
+    pub rejected: Vec<Rejection>,
+    /// Candidates that were not looked at.
+    pub beyond: usize,
+}
+
+impl NoneLeft {
+    /// What comes next: `GiveUp` where only a person can help.
+    pub fn fault(&self) -> Fault {
+        let gives_up = |failure: &Failure| failure.fault == Fault::GiveUp;
+        match self.of_everyone() {
+            Some(failure) => failure.fault,
+            None if self.failures().count() == self.rejected.len()
+                && self.failures().all(gives_up) =>
+            {
+                Fault::GiveUp
+            }
+            None => Fault::Retry,
+        }
+    }
+
+    /// The time before which asking again is no use: that of the signer, or else the shortest of the candidates.
+    pub fn retry_after(&self) -> Duration {
+        match self.of_everyone() {
+            Some(failure) => failure.retry_after.unwrap_or_default(),
+            None => {
+                let all = self.rejected.iter().map(|rejection| rejection.reason.retry_after());
+                all.min().unwrap_or_default()
+            }
+        }
+    }
+
+    /// What every candidate would meet.
+    fn of_everyone(&self) -> Option<&Failure> {
+        let mut failures = self.failures().filter(|failure| failure.scope == Scope::Everyone);
+        failures.next()
+    }
+
+    fn failures(&self) -> impl Iterator<Item = &Failure> {
+        self.rejected.iter().filter_map(|rejection| rejection.reason.failure())
+    }
+}
+
+impl fmt::Display for NoneLeft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rejected.is_empty() {
+            return f.write_str("no orchestrator is known; name one, or a discovery endpoint");
+        }
+        // Of a signer, or of this machine: whom else it would concern is of no interest.
+        if let Some(failure) = self.of_everyone() {
+            return failure.fmt(f);
+        }
+        if let ([only], 0) = (self.rejected.as_slice(), self.beyond) {
+            return only.fmt(f);
+        }
+        write!(f, "none of {} orchestrators can take the job", self.rejected.len())?;
+        for (at, rejection) in self.rejected.iter().enumerate() {
+            write!(f, "{} {rejection}", if at == 0 { ":" } else { ";" })?;
+        }
+        match self.beyond {
+            0 => Ok(()),
+            beyond => write!(f, "; {beyond} more were not looked at"),
+        }
+    }
+}
+
+impl std::error::Error for NoneLeft {}

@@ -1,0 +1,103 @@
+//! Remembers orchestrators that were left, and what keeps them from the next job.
+//!
+//! | kept as | what it means for the next selection |
+//! |---|---|
+//! | suspended | tried after everybody else: a doubtful one is better than none |
+//! | barred | not tried: it refuses what is asked of it, and would refuse it again |
+//!
+//! Does not: decide how long; the job machine does, by the cause.
+
+use std::time::{Duration, Instant};
+
+use crate::http::Authority;
+use resilience::capacity::CANDIDATES;
+
+/// Orchestrators that were left, each until some time.
+#[derive(Debug, Default)]
+pub struct Suspensions(Vec<Suspension>);
+
+#[derive(Debug)]
+struct Suspension {
+    peer: Authority,
+    until: Instant,
+    is_barred: bool,
+}
+
+impl Suspensions {
+    /// Tries `peer` after everybody else until then. The one that ends first makes room where there is none.
+    pub fn suspend(&mut self, peer: Authority, until: Instant) {
+        self.keep(Suspension { peer, until, is_barred: false });
+    }
+
+    /// Does not try `peer` until then, or until [`Suspensions::lift_bars`].
+    pub fn bar(&mut self, peer: Authority, until: Instant) {
+        self.keep(Suspension { peer, until, is_barred: true });
+    }
+
+    /// Something else is asked for from now on: who refused may accept.
+    pub fn lift_bars(&mut self) {
+        self.0.retain(|known| !known.is_barred);
+    }
+
+    /// Until when `peer` is tried after everybody else, if it is.
+    pub fn suspended(&self, peer: &Authority, now: Instant) -> Option<Instant> {
+        let known = self.0.iter().find(|known| known.peer == *peer && !known.is_barred)?;
+        Some(known.until).filter(|until| *until > now)
+    }
+
+    /// The time for which `peer` is not tried.
+    pub fn barred(&self, peer: &Authority, now: Instant) -> Option<Duration> {
+        let bar = self.0.iter().find(|known| known.peer == *peer && known.is_barred)?;
+        bar.until.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+
+    fn keep(&mut self, new: Suspension) {
+        self.0.retain(|known| known.peer != new.peer);
+        self.0.push(new);
+        self.0.sort_by_key(|known| std::cmp::Reverse(known.until));
+        self.0.truncate(CANDIDATES);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Url;
+
+    fn peer(name: &str) -> Authority {
+        Url::parse_base(name, 8935).unwrap().authority().clone()
+    }
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn suspensions_are_bounded_and_the_last_one_counts() {
+        let now = Instant::now();
+        let mut suspensions = Suspensions::default();
+        for n in 0..1000 {
+            suspensions.suspend(peer(&format!("h{n}")), now + s(n + 1));
+        }
+        assert_eq!(suspensions.0.len(), CANDIDATES);
+        assert!(suspensions.suspended(&peer("h999"), now + s(999)).is_some());
+        suspensions.suspend(peer("h999"), now + s(5));
+        assert!(suspensions.suspended(&peer("h999"), now + s(4)).is_some());
+        assert!(suspensions.suspended(&peer("h999"), now + s(5)).is_none());
+        assert!(suspensions.suspended(&peer("h0"), now).is_none());
+    }
+
+    #[test]
+    fn a_bar_ends_by_itself_or_with_what_is_asked() {
+        let now = Instant::now();
+        let mut suspensions = Suspensions::default();
+        suspensions.bar(peer("a"), now + s(600));
+        suspensions.suspend(peer("b"), now + s(600));
+        assert_eq!(suspensions.barred(&peer("a"), now + s(60)), Some(s(540)));
+        assert_eq!(suspensions.barred(&peer("a"), now + s(600)), None);
+        assert_eq!(suspensions.barred(&peer("b"), now), None);
+        suspensions.lift_bars();
+        assert_eq!(suspensions.barred(&peer("a"), now), None);
+        assert!(suspensions.suspended(&peer("b"), now).is_some());
+    }
+}

@@ -1,0 +1,212 @@
+//! Says how a publication or subscription ended, or what went wrong with it, without showing its channel's URL.
+//!
+//! Does not: decide when it is over; the machines do.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::http::io::ConnectError;
+use crate::trickle::{Channel, Why};
+use resilience::capacity::SEGMENTS_IN_FLIGHT;
+use resilience::fault::Fault;
+
+/// How a publication or subscription ended without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// We stopped it, or there were no more pieces.
+    Finished,
+    /// The channel was closed.
+    Closed,
+    /// The channel is not there, or not any more.
+    Missing,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Finished => "finished",
+            Self::Closed => "the channel is closed",
+            Self::Missing => "the channel does not exist",
+        })
+    }
+}
+
+/// Why one request came to nothing.
+#[derive(Debug)]
+pub enum LinkError {
+    /// No connection.
+    Connect(Box<ConnectError>),
+    /// The connection broke, or what came back is no HTTP.
+    Broken(hyper::Error),
+    /// Not within the time limit.
+    Timeout,
+    /// The peer answered with this status before a segment was complete, or instead of taking it.
+    Answered(u16),
+    /// A segment is larger than this many bytes.
+    TooLarge(u64),
+    /// Interim answers (1xx) came faster than any server has reason to send them.
+    Flood,
+}
+
+impl LinkError {
+    /// Whether the host is there, but nobody listens any more.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.is_refused())
+    }
+
+    /// What comes next.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Connect(error) => error.fault(),
+            Self::Broken(error) if error.is_parse() => Fault::NextPeer,
+            Self::Broken(_) | Self::Timeout | Self::Answered(_) => Fault::Retry,
+            Self::TooLarge(_) | Self::Flood => Fault::NextPeer,
+        }
+    }
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(error) => error.fmt(f),
+            Self::Broken(error) if error.is_parse() => f.write_str("the answer is no HTTP"),
+            Self::Broken(_) => f.write_str("the connection broke"),
+            Self::Timeout => f.write_str("the peer does not take or give data in time"),
+            Self::Answered(200) => f.write_str("the peer answered before the segment was complete"),
+            Self::Answered(status) => write!(f, "the peer answered with status {status}"),
+            Self::TooLarge(limit) => write!(f, "a segment is larger than {limit} bytes"),
+            Self::Flood => f.write_str("the peer floods us with interim answers"),
+        }
+    }
+}
+
+impl std::error::Error for LinkError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Connect(error) => error.source(),
+            Self::Broken(error) => Some(error),
+            Self::Timeout | Self::Answered(_) | Self::TooLarge(_) | Self::Flood => None,
+        }
+    }
+}
+
+/// What went wrong with a publication or subscription.
+#[derive(Debug)]
+pub enum TrickleError {
+    /// No connection or answer, so many times in a row; the last cause.
+    Unreachable(Channel, u32, Option<LinkError>),
+    /// The peer cannot be used, however often it is tried.
+    Unusable(Channel, LinkError),
+    /// The peer answers with this status, several times in a row.
+    Refused(Channel, u16),
+    /// An answer that must name a segment does not.
+    NoSeq(Channel),
+    /// So many segments in a row were lost; the last cause.
+    Lost(Channel, u32, Option<LinkError>),
+    /// What waited to be sent did not get through for so long; the last cause.
+    Stalled(Channel, Duration, Option<LinkError>),
+    /// The peer does not answer the segments that it was sent as fast as they are made.
+    TooSlow(Channel),
+}
+
+impl TrickleError {
+    /// What `why` is for a caller: an end or an error.
+    pub(super) fn judge(why: Why, channel: Channel, cause: Option<LinkError>) -> Result<End, Self> {
+        match why {
+            Why::Closed => Ok(End::Closed),
+            Why::Missing => Ok(End::Missing),
+            Why::Lost(count) => Err(Self::Lost(channel, count, cause)),
+            Why::TooSlow => Err(Self::TooSlow(channel)),
+            Why::Stalled(time) => Err(Self::Stalled(channel, time, cause)),
+            Why::Refused(status) => Err(Self::Refused(channel, status)),
+            Why::NoSeq => Err(Self::NoSeq(channel)),
+            Why::Unreachable(tries) => Err(Self::Unreachable(channel, tries, cause)),
+        }
+    }
+
+    fn cause(&self) -> Option<&LinkError> {
+        match self {
+            Self::Unreachable(_, _, cause)
+            | Self::Lost(_, _, cause)
+            | Self::Stalled(_, _, cause) => cause.as_ref(),
+            Self::Unusable(_, cause) => Some(cause),
+            Self::Refused(..) | Self::NoSeq(_) | Self::TooSlow(_) => None,
+        }
+    }
+
+    /// What comes next.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Unreachable(..) | Self::Lost(..) | Self::Stalled(..) | Self::Unusable(..) => {
+                self.cause().map_or(Fault::Retry, LinkError::fault)
+            }
+            Self::Refused(..) | Self::NoSeq(_) | Self::TooSlow(_) => Fault::NextPeer,
+        }
+    }
+}
+
+impl fmt::Display for TrickleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(channel, tries, _) => {
+                write!(f, "{channel}: given up after {tries} tries")
+            }
+            Self::Unusable(channel, _) => write!(f, "{channel}: cannot be used"),
+            Self::Refused(channel, status) => {
+                write!(f, "{channel}: the peer answers with status {status}")
+            }
+            Self::NoSeq(channel) => {
+                write!(f, "{channel}: the peer does not number its segments; is it trickle?")
+            }
+            Self::Lost(channel, count, _) => {
+                write!(f, "{channel}: {count} segments in a row did not get through")
+            }
+            Self::Stalled(channel, time, _) => {
+                let seconds = time.as_secs_f64();
+                write!(f, "{channel}: what was to be sent did not get through for {seconds} s")
+            }
+            Self::TooSlow(channel) => write!(
+                f,
+                "{channel}: {SEGMENTS_IN_FLIGHT} segments without an answer; the peer or the link is too slow"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TrickleError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause().map(|cause| cause as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trickle::Purpose;
+    use resilience::fault::chain;
+
+    #[track_caller]
+    fn check(why: Why, cause: Option<LinkError>, expected: &str) {
+        let channel = Channel::parse("https://o:1/ai/trickle/hunter2", Purpose::Control);
+        let error = TrickleError::judge(why, channel.expect("a channel"), cause);
+        let expected = format!("control channel at https://o:1: {expected}");
+        assert_eq!(chain(&error.expect_err("an error")), expected);
+    }
+
+    #[test]
+    fn each_error_says_what_happened_and_why() {
+        let text = "given up after 3 tries: the peer does not take or give data in time";
+        check(Why::Unreachable(3), Some(LinkError::Timeout), text);
+        let text = "3 segments in a row did not get through: the peer answered with status 500";
+        check(Why::Lost(3), Some(LinkError::Answered(500)), text);
+        let text = "3 segments in a row did not get through: \
+                    the peer answered before the segment was complete";
+        check(Why::Lost(3), Some(LinkError::Answered(200)), text);
+        let text = "what was to be sent did not get through for 4.5 s";
+        check(Why::Stalled(Duration::from_millis(4500)), None, text);
+        check(Why::Refused(503), None, "the peer answers with status 503");
+        check(Why::NoSeq, None, "the peer does not number its segments; is it trickle?");
+        let text = "3 segments without an answer; the peer or the link is too slow";
+        check(Why::TooSlow, None, text);
+    }
+}

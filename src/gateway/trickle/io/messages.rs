@@ -1,0 +1,95 @@
+//! A bounded queue of messages, each a segment of its own: what a control channel publishes.
+//!
+//! Does not: send a lost message again; the publisher does.
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::segment::{Piece, Pieces, Place};
+use resilience::capacity::CONTROL_MESSAGES;
+
+/// A queue of [`CONTROL_MESSAGES`] messages. The publication ends when every sender is gone.
+pub fn messages() -> (MessageSender, Messages) {
+    let (sender, receiver) = mpsc::channel(CONTROL_MESSAGES);
+    (MessageSender(sender), Messages(receiver))
+}
+
+/// A message was not queued; here it is again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotSent {
+    /// The queue is full: the channel does not take messages as fast.
+    Full(Bytes),
+    /// The publication has ended.
+    Ended(Bytes),
+}
+
+/// Puts messages into the queue.
+#[derive(Debug, Clone)]
+pub struct MessageSender(mpsc::Sender<Piece>);
+
+impl MessageSender {
+    /// Queues `message`, if there is room. It is sent until it gets through.
+    pub fn try_send(&self, message: Bytes) -> Result<(), NotSent> {
+        self.queue(Piece { place: Place::Whole, bytes: message })
+    }
+
+    /// Queues `message`, if there is room. It is sent once: for what is worth nothing later.
+    pub fn try_send_once(&self, message: Bytes) -> Result<(), NotSent> {
+        self.queue(Piece { place: Place::Passing, bytes: message })
+    }
+
+    fn queue(&self, message: Piece) -> Result<(), NotSent> {
+        self.0.try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(message) => NotSent::Full(message.bytes),
+            mpsc::error::TrySendError::Closed(message) => NotSent::Ended(message.bytes),
+        })
+    }
+
+    /// Queues `message` as soon as there is room. Cancel safe: a dropped future queues nothing. It is sent until
+    /// it gets through.
+    pub async fn send(&self, message: Bytes) -> Result<(), NotSent> {
+        let message = Piece { place: Place::Whole, bytes: message };
+        self.0.send(message).await.map_err(|error| NotSent::Ended(error.0.bytes))
+    }
+}
+
+/// The queue's other end, for a [`Publisher`](super::Publisher).
+#[derive(Debug)]
+pub struct Messages(mpsc::Receiver<Piece>);
+
+impl Pieces for Messages {
+    async fn next(&mut self) -> Option<Piece> {
+        self.0.recv().await
+    }
+
+    fn resync(&mut self) {
+        // Every message stands alone.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_queue_is_bounded_and_says_so() {
+        let (sender, mut queue) = messages();
+        for n in 0..CONTROL_MESSAGES {
+            assert_eq!(sender.try_send(Bytes::from(vec![u8::try_from(n).unwrap()])), Ok(()));
+        }
+        let one = Bytes::from_static(b"one too many");
+        assert_eq!(sender.try_send(one.clone()), Err(NotSent::Full(one.clone())));
+        let first = queue.next().await.expect("a message");
+        assert_eq!(first, Piece { place: Place::Whole, bytes: Bytes::from_static(&[0]) });
+        assert_eq!(sender.send(one.clone()).await, Ok(()));
+        drop(queue);
+        assert_eq!(sender.try_send(one.clone()), Err(NotSent::Ended(one)));
+    }
+
+    #[tokio::test]
+    async fn the_queue_ends_with_its_last_sender() {
+        let (sender, mut queue) = messages();
+        drop(sender);
+        assert_eq!(queue.next().await, None);
+    }
+}

@@ -1,0 +1,20 @@
+//! Sockets of trickle: a publisher and a subscriber, each on connections of its own.
+//!
+//! Does not: decide what an answer means; [`Publication`](super::Publication) and
+//! [`Subscription`](super::Subscription) do.
+
+mod documents;
+mod flight;
+mod link;
+mod messages;
+mod post;
+mod publisher;
+mod subscriber;
+mod upload;
+
+pub use documents::Documents;
+pub use messages::{MessageSender, Messages, NotSent, messages};
+pub use publisher::{Counters, PublishTimes, Published, Publisher};
+pub use subscriber::{SegmentSink, SubscribeTimes, Subscriber};
+
+use resilience::backoff::jitter;

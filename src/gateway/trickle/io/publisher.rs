@@ -1,0 +1,223 @@
+//! Publishes pieces as numbered segments on one channel: asks for the first seq, uploads, closes the channel.
+//!
+//! ```text
+//! GET /next ──▶ upload (see `upload`) ──▶ last answers ──▶ DELETE {channel}
+//! ```
+//!
+//! Does not: create the channel, or start over after an end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
+
+use http::{HeaderValue, Method};
+
+use crate::http::io::{Connector, Flow, Gauges};
+use crate::segment::Pieces;
+use crate::trickle::io::jitter;
+use crate::trickle::io::link::{Link, Route};
+use crate::trickle::io::post::Body;
+use crate::trickle::io::upload::{Ending, Upload};
+use crate::trickle::{
+    Answer, Channel, End, LinkError, Publication, TRIES, TrickleError, Why, first_seq, retry_pause,
+};
+use resilience::capacity::{CHUNK_TIME, LEAVE_TIME, OPENER_TIME, SLOW_TIME};
+use resilience::fault::Fault;
+use resilience::stop::Stop;
+
+/// What a publisher has done so far; read by others while it runs.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Segments that the peer has answered as complete.
+    pub segments: AtomicU64,
+    /// Bytes handed to the transport.
+    pub bytes: AtomicU64,
+    /// Segments lost.
+    pub lost: AtomicU64,
+    /// Segments begun and not answered.
+    pub in_flight: AtomicU64,
+    /// From the first piece of the last complete segment to its answer, in microseconds.
+    pub last_upload_micros: AtomicU64,
+    /// A connection broke while something waited to be sent, and no new one was made since.
+    pub is_troubled: AtomicBool,
+    pub(super) gauges: Arc<Gauges>,
+}
+
+impl Counters {
+    /// What the kernel knows of the connections; `None` if it has told nothing so far.
+    pub fn flow(&self) -> Option<Flow> {
+        self.gauges.read()
+    }
+}
+
+/// The time limits of a publisher.
+#[derive(Debug, Clone, Copy)]
+pub struct PublishTimes {
+    /// A piece not taken by the transport within this time fails its segment.
+    pub chunk: Duration,
+    /// An answer not given within this time after the end of the body fails its segment. Three
+    /// segments of 2 s without an answer are too many anyway.
+    pub answer: Duration,
+    /// With as many segments in flight as may be, the oldest answer may take this long: the link may be narrow, but a
+    /// peer that is slow is left.
+    pub slow: Duration,
+    /// A picture that waits this long for a segment of its own is dropped for a newer one.
+    pub opener: Duration,
+    /// An outage may last this long, and a message that was lost may take as long to get through.
+    pub leave: Duration,
+    /// The whole graceful end: last answers, DELETE of the channel.
+    pub stop: Duration,
+}
+
+impl Default for PublishTimes {
+    fn default() -> Self {
+        Self {
+            chunk: CHUNK_TIME,
+            answer: Duration::from_secs(10),
+            slow: SLOW_TIME,
+            opener: OPENER_TIME,
+            leave: LEAVE_TIME,
+            stop: Duration::from_millis(1200),
+        }
+    }
+}
+
+/// How a publication ended.
+#[derive(Debug)]
+pub struct Published {
+    /// Why.
+    pub end: Result<End, TrickleError>,
+    /// The channel is known to be gone: the peer said so, or has confirmed its DELETE. Where this is false, the caller
+    /// has to see to it that the channel is deleted.
+    pub is_deleted: bool,
+}
+
+/// Publishes on one channel.
+#[derive(Debug)]
+pub struct Publisher {
+    pub(super) route: Arc<Route>,
+    pub(super) mime: HeaderValue,
+    pub(super) counters: Arc<Counters>,
+    pub(super) times: PublishTimes,
+}
+
+impl Publisher {
+    /// A publisher of segments of type `mime` (`video/mp2t`, `application/json`) on `channel`.
+    pub fn new(
+        connector: Arc<Connector>,
+        channel: Channel,
+        mime: HeaderValue,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let sends = Some(Arc::clone(&counters.gauges));
+        let route = Arc::new(Route::new(connector, channel, sends));
+        Self { route, mime, counters, times: PublishTimes::default() }
+    }
+
+    /// The same publisher with other time limits.
+    #[must_use]
+    pub fn with_times(self, times: PublishTimes) -> Self {
+        Self { times, ..self }
+    }
+
+    /// Publishes until `pieces` end, `stop` is there, the channel is gone, or the peer fails. Then the
+    /// segment under way is ended and the channel deleted, all within [`PublishTimes::stop`].
+    pub async fn run(self, pieces: impl Pieces, stop: Stop) -> Result<End, TrickleError> {
+        self.publish(pieces, stop).await.end
+    }
+
+    /// The same as [`Publisher::run`], and whether the channel is known to be gone.
+    pub async fn publish(self, pieces: impl Pieces, mut stop: Stop) -> Published {
+        let channel = self.route.channel.clone();
+        let (publication, spare) = match self.resolve(&mut stop).await {
+            Ok(Some(resolved)) => resolved,
+            Ok(None) => {
+                return Published { is_deleted: self.delete().await, end: Ok(End::Finished) };
+            }
+            Err(unresolved) => {
+                let is_deleted = match &unresolved {
+                    Unresolved::Why(Why::Closed | Why::Missing, _) => true,
+                    Unresolved::Why(..) | Unresolved::Fatal(_) => self.delete().await,
+                };
+                let end = match unresolved {
+                    Unresolved::Fatal(error) => Err(TrickleError::Unusable(channel, error)),
+                    Unresolved::Why(why, cause) => TrickleError::judge(why, channel, cause),
+                };
+                return Published { end, is_deleted };
+            }
+        };
+        log::debug!("{channel}: first segment is {}", publication.upcoming().0);
+        let mut upload = Upload::new(self, pieces, publication, spare);
+        let ending = upload.run(&mut stop).await;
+        let (cause, is_deleted) = upload.finish(&ending).await;
+        let end = match ending {
+            Ending::Finished => Ok(End::Finished),
+            Ending::Over(why) => TrickleError::judge(why, channel, cause),
+            Ending::Fatal(error) => Err(TrickleError::Unusable(channel, error)),
+        };
+        Published { end, is_deleted }
+    }
+
+    /// Deletes the channel without publishing, within half of [`PublishTimes::stop`]: for a job that
+    /// nobody wants any more. Returns whether the peer has confirmed it.
+    pub async fn delete(&self) -> bool {
+        self.route.delete_channel(None, self.times.stop / 2).await
+    }
+
+    /// Asks for the first seq. `None` if we are to stop before it is known.
+    async fn resolve(
+        &self,
+        stop: &mut Stop,
+    ) -> Result<Option<(Publication, Option<Link>)>, Unresolved> {
+        for tried in 1.. {
+            let asked = tokio::select! {
+                biased;
+                () = stop.wait() => return Ok(None),
+                asked = tokio::time::timeout(self.times.answer, self.ask_next()) => asked,
+            };
+            let (why, cause) = match asked.unwrap_or(Err(LinkError::Timeout)) {
+                Ok((answer, ..)) if answer.closed => {
+                    return Err(Unresolved::Why(Why::Closed, None));
+                }
+                Ok((answer, body, spare)) => match answer.status {
+                    200 => {
+                        let no_seq = Unresolved::Why(Why::NoSeq, None);
+                        let first = first_seq(&answer, &body).ok_or(no_seq)?;
+                        return Ok(Some((Publication::resolved(first), spare)));
+                    }
+                    404 => return Err(Unresolved::Why(Why::Missing, None)),
+                    status => (Why::Refused(status), None),
+                },
+                Err(error) if error.fault() != Fault::Retry => {
+                    return Err(Unresolved::Fatal(error));
+                }
+                Err(error) => (Why::Unreachable(TRIES), Some(error)),
+            };
+            if tried >= TRIES {
+                return Err(Unresolved::Why(why, cause));
+            }
+            log::debug!("{}: next segment not known after {tried} tries", self.route.channel);
+            tokio::select! {
+                biased;
+                () = stop.wait() => return Ok(None),
+                () = tokio::time::sleep(retry_pause(jitter())) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn ask_next(&self) -> Result<(Answer, Vec<u8>, Option<Link>), LinkError> {
+        let path = self.route.channel.next_path();
+        let request = self.route.request(Method::GET, &path, Body::None);
+        let (link, response) = self.route.exchange(None, request).await?;
+        let (head, body) = response.into_parts();
+        let (body, spare) = link.finish(body).await;
+        Ok((Answer::new(head.status.as_u16(), &head.headers), body, spare))
+    }
+}
+
+/// Why the first seq is not known.
+enum Unresolved {
+    Fatal(LinkError),
+    Why(Why, Option<LinkError>),
+}

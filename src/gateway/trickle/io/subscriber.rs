@@ -1,0 +1,292 @@
+//! Reads the segments of one channel in order, the next one always asked for while the present one is read.
+//!
+//! Two connections take turns. A GET that waits long is renewed, as a path through the network may have
+//! gone without a word; a segment that brings nothing while the next one has begun is given up, as its
+//! writer has died.
+//!
+//! Does not: keep what it reads; the sink does.
+
+use std::future::{Future, pending, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, Response, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use crate::http::io::Connector;
+use crate::segment::Seq;
+use crate::trickle::io::jitter;
+use crate::trickle::io::link::{Link, Route, Task};
+use crate::trickle::io::post::Body;
+use crate::trickle::{Answer, Ask, Channel, End, LinkError, Step, Subscription, TrickleError};
+use resilience::capacity::SEGMENT_BODY;
+use resilience::fault::Fault;
+use resilience::stop::Stop;
+
+/// The least time between two questions. Segments and events come much slower; a peer that answers each question with
+/// next to nothing must not keep us busy.
+const ASK_EVERY: Duration = Duration::from_millis(5);
+
+/// Takes the segments of a subscription. Called on the runtime's thread: it must not block.
+pub trait SegmentSink: Send {
+    /// The first bytes of a segment are there. Segments without a byte never begin.
+    fn begin(&mut self, seq: Seq, content_type: &str);
+
+    /// The next bytes of the segment.
+    fn bytes(&mut self, bytes: &Bytes);
+
+    /// The segment's end; not `complete` when it broke off, took too long, or is too large.
+    fn end(&mut self, complete: bool);
+}
+
+/// The limits of a subscriber.
+#[derive(Debug, Clone, Copy)]
+pub struct SubscribeTimes {
+    /// A GET without an answer is asked again after this time (Python gateway).
+    pub renew: Duration,
+    /// The longest that the copy of one segment may take (Python gateway).
+    pub segment: Duration,
+    /// A segment without a byte for this time is given up when the next one has begun.
+    pub stall: Duration,
+    /// The largest segment, in bytes.
+    pub body: u64,
+}
+
+impl Default for SubscribeTimes {
+    fn default() -> Self {
+        Self {
+            renew: Duration::from_secs(20),
+            segment: Duration::from_secs(60),
+            stall: Duration::from_secs(5),
+            body: SEGMENT_BODY,
+        }
+    }
+}
+
+/// Subscribes to one channel.
+#[derive(Debug)]
+pub struct Subscriber {
+    route: Arc<Route>,
+    times: SubscribeTimes,
+}
+
+/// A GET and its connection, as soon as its head is there.
+type Asked = Task<Answered>;
+type Answered = Result<(Link, Response<Incoming>), LinkError>;
+
+impl Subscriber {
+    /// A subscriber to `channel`.
+    pub fn new(connector: Arc<Connector>, channel: Channel) -> Self {
+        let route = Arc::new(Route::new(connector, channel, None));
+        Self { route, times: SubscribeTimes::default() }
+    }
+
+    /// The same subscriber with other limits.
+    #[must_use]
+    pub fn with_times(self, times: SubscribeTimes) -> Self {
+        Self { times, ..self }
+    }
+
+    /// Reads segments into `sink` until `stop` is there, the channel ends, or the peer fails.
+    pub async fn run(
+        self,
+        mut sink: impl SegmentSink,
+        mut stop: Stop,
+    ) -> Result<End, TrickleError> {
+        let mut download = Download {
+            route: self.route,
+            times: self.times,
+            subscription: Subscription::new(),
+            ahead: Ahead::Nothing,
+            next_ask: Instant::now(),
+            spare: None,
+        };
+        tokio::select! {
+            biased;
+            () = stop.wait() => Ok(End::Finished),
+            end = download.run(&mut sink) => end,
+        }
+    }
+}
+
+/// The GET of the next segment.
+enum Ahead {
+    Nothing,
+    Asked(Asked),
+    Answered(Answered),
+}
+
+impl Ahead {
+    /// Waits until the answer is there, and keeps it. Cancel safe.
+    async fn arrive(&mut self) {
+        match self {
+            Self::Nothing => pending().await,
+            Self::Asked(asked) => {
+                let answered = poll_fn(|cx| Pin::new(&mut *asked).poll(cx)).await;
+                *self = Self::Answered(answered.unwrap_or(Err(LinkError::Timeout)));
+            }
+            Self::Answered(_) => {}
+        }
+    }
+}
+
+/// The state of a subscription with its connections.
+struct Download {
+    route: Arc<Route>,
+    times: SubscribeTimes,
+    subscription: Subscription,
+    ahead: Ahead,
+    /// No question before this time.
+    next_ask: Instant,
+    spare: Option<Link>,
+}
+
+impl Download {
+    async fn run(&mut self, sink: &mut impl SegmentSink) -> Result<End, TrickleError> {
+        let mut cause = None;
+        loop {
+            if matches!(self.ahead, Ahead::Nothing) {
+                self.ask();
+            }
+            self.ahead.arrive().await;
+            let step = match std::mem::replace(&mut self.ahead, Ahead::Nothing) {
+                Ahead::Answered(Ok((link, response))) => self.on_answer(link, response, sink).await,
+                Ahead::Answered(Err(error)) => Err(error),
+                Ahead::Nothing | Ahead::Asked(_) => continue,
+            };
+            let channel = &self.route.channel;
+            let step = step.unwrap_or_else(|error| {
+                log::debug!("{channel}: {:?}: {error}", self.subscription.ask());
+                cause = Some(error);
+                self.subscription.on_broken(jitter())
+            });
+            if let Some(error) = cause.take_if(|error| error.fault() != Fault::Retry) {
+                return Err(TrickleError::Unusable(channel.clone(), error));
+            }
+            match step {
+                Step::RetryAfter(pause) => tokio::time::sleep(pause).await,
+                Step::End(why) => return TrickleError::judge(why, channel.clone(), cause),
+                Step::Read(_) | Step::Next | Step::Jump(_) => {}
+            }
+        }
+    }
+
+    /// An answer came: reads the segment, if it is one. The error is why that broke off.
+    async fn on_answer(
+        &mut self,
+        link: Link,
+        response: Response<Incoming>,
+        sink: &mut impl SegmentSink,
+    ) -> Result<Step, LinkError> {
+        let answer = Answer::new(response.status().as_u16(), response.headers());
+        log::debug!(
+            "{}: {:?} answered {}",
+            self.route.channel,
+            self.subscription.ask(),
+            answer.status
+        );
+        let step = self.subscription.on_answer(&answer, jitter());
+        let Step::Read(seq) = step else {
+            self.spare = link.finish(response.into_body()).await.1.or(self.spare.take());
+            return Ok(step);
+        };
+        let copied = self.copy(seq, response, sink).await?;
+        self.spare = link.reuse().await.or(self.spare.take());
+        Ok(self.subscription.on_complete(copied))
+    }
+
+    /// Asks for the next segment, on a task of its own, so that it is on its way while another is read.
+    fn ask(&mut self) {
+        let route = Arc::clone(&self.route);
+        let renew = self.times.renew;
+        let ask = self.subscription.ask();
+        let mut spare = self.spare.take();
+        let due = self.next_ask.max(Instant::now());
+        self.next_ask = due + ASK_EVERY;
+        self.ahead = Ahead::Asked(Task::spawn(async move {
+            let path = match ask {
+                Ask::Live => route.channel.live_path(),
+                Ask::Segment(seq) => route.channel.segment_path(seq),
+            };
+            tokio::time::sleep_until(due.into()).await;
+            loop {
+                let request = route.request(Method::GET, &path, Body::None);
+                let answer = route.exchange(spare.take(), request);
+                if let Ok(answered) = tokio::time::timeout(renew, answer).await {
+                    return answered;
+                }
+                log::debug!("{}: {ask:?} asked again", route.channel);
+            }
+        }));
+    }
+
+    /// Copies the body of `seq` to the sink. With its first bytes, the next segment is asked for. Tells the
+    /// number of bytes.
+    async fn copy(
+        &mut self,
+        seq: Seq,
+        response: Response<Incoming>,
+        sink: &mut impl SegmentSink,
+    ) -> Result<u64, LinkError> {
+        let (head, mut body) = response.into_parts();
+        let mut segment = Open { sink, begun: false, complete: false };
+        let over = Instant::now() + self.times.segment;
+        let mut copied = 0_u64;
+        loop {
+            let silence = Instant::now() + self.times.stall;
+            let frame = tokio::select! {
+                biased;
+                frame = body.frame() => frame,
+                () = tokio::time::sleep_until(over.into()) => return Err(LinkError::Timeout),
+                () = passed_by(&mut self.ahead, silence) => return Err(LinkError::Timeout),
+            };
+            let data = match frame {
+                None => break,
+                Some(frame) => frame.map_err(LinkError::Broken)?.into_data().unwrap_or_default(),
+            };
+            if data.is_empty() {
+                continue;
+            }
+            copied = copied.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+            if copied > self.times.body {
+                return Err(LinkError::TooLarge(self.times.body));
+            }
+            if !segment.begun {
+                let content_type = head.headers.get(header::CONTENT_TYPE);
+                segment.sink.begin(seq, content_type.and_then(|t| t.to_str().ok()).unwrap_or(""));
+                segment.begun = true;
+                self.ask();
+            }
+            segment.sink.bytes(&data);
+        }
+        segment.complete = true;
+        Ok(copied)
+    }
+}
+
+/// Waits until the next segment has begun and `silence` has passed: the present one has lost its writer.
+async fn passed_by(ahead: &mut Ahead, silence: Instant) {
+    ahead.arrive().await;
+    if !matches!(ahead, Ahead::Answered(Ok(_))) {
+        pending::<()>().await;
+    }
+    tokio::time::sleep_until(silence.into()).await;
+}
+
+/// A segment in the sink, ended there whatever happens: also when the subscription is stopped.
+struct Open<'a, S: SegmentSink> {
+    sink: &'a mut S,
+    begun: bool,
+    complete: bool,
+}
+
+impl<S: SegmentSink> Drop for Open<'_, S> {
+    fn drop(&mut self) {
+        if self.begun {
+            self.sink.end(self.complete);
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Carries the pieces of one publication: one POST for each segment, the next one always connected beforehand.
+//!
+//! There are at most 1 ahead, 1 current and 2 ended POSTs, each with a connection of its own; a spare
+//! one serves the next POST ahead. Any of them may be answered at any time, and is heard at once. One piece
+//! is in hand, [`POST_PIECES`](resilience::capacity::POST_PIECES) are in the body; all else waits where the
+//! pieces come from.
+//!
+//! An outage begins when a connection breaks while something waits to be sent. The older connections are not used
+//! any more then, so that the next one shows whether the peer can be reached: with a new connection, or any
+//! answer, the outage is over, however long the segment is that comes next. An outage that lasts for
+//! [`PublishTimes::leave`](crate::trickle::io::PublishTimes::leave) is the end, and so is a message that was lost
+//! and does not get through for as long.
+//!
+//! Does not: decide what answers mean; [`Publication`] does.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::OwnedPermit;
+
+use crate::segment::{Piece, Pieces, Place, Seq};
+use crate::trickle::hand::{Hand, Next};
+use crate::trickle::io::flight::{Flight, Stage};
+use crate::trickle::io::jitter;
+use crate::trickle::io::link::{Link, Task};
+use crate::trickle::io::post::{Outcome, Post};
+use crate::trickle::io::publisher::Publisher;
+use crate::trickle::{
+    Answer, Attempt, Decision, LinkError, Progress, Publication, Why, retry_pause,
+};
+use resilience::fault::Fault;
+use resilience::stop::Stop;
+
+/// Why an upload ends.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// We stopped it, or there are no more pieces.
+    Finished,
+    /// The publication is over.
+    Over(Why),
+    /// The peer cannot be used at all.
+    Fatal(LinkError),
+}
+
+/// What happens to an upload.
+enum Event {
+    Stop,
+    /// A POST came to its end; it is no longer in its place.
+    Answered(Stage, Post, Outcome),
+    /// A time limit may have passed.
+    Deadline,
+    /// The current POST takes a piece, or never will again.
+    Room(Option<OwnedPermit<Bytes>>),
+    /// The source gave a piece, or has no more.
+    Piece(Option<Piece>),
+}
+
+/// The state of an upload.
+pub(super) struct Upload<P> {
+    publisher: Publisher,
+    pieces: P,
+    publication: Publication,
+    hand: Hand,
+    flight: Flight,
+    spare: Option<Link>,
+    /// No pre-connect before this time.
+    retry_at: Option<Instant>,
+    /// The DELETE of a segment whose fate is unknown.
+    closing: Option<Task<()>>,
+    /// The last thing that went wrong since a segment was complete.
+    cause: Option<LinkError>,
+    /// When a connection broke; no new one was made since.
+    outage: Option<Instant>,
+}
+
+impl<P: Pieces> Upload<P> {
+    pub(super) fn new(
+        publisher: Publisher,
+        pieces: P,
+        publication: Publication,
+        spare: Option<Link>,
+    ) -> Self {
+        Self {
+            publisher,
+            pieces,
+            publication,
+            hand: Hand::default(),
+            flight: Flight::default(),
+            spare,
+            retry_at: None,
+            closing: None,
+            cause: None,
+            outage: None,
+        }
+    }
+
+    /// Uploads until there is a reason to stop.
+    pub(super) async fn run(&mut self, stop: &mut Stop) -> Ending {
+        loop {
+            if let Err(why) = self.arrange() {
+                return Ending::Over(why);
+            }
+            let event = self.next_event(stop).await;
+            let ending = self.on(event);
+            let in_flight = u64::try_from(self.publication.in_flight()).unwrap_or(u64::MAX);
+            self.publisher.counters.in_flight.store(in_flight, Ordering::Relaxed);
+            let is_troubled = self.outage.is_some();
+            self.publisher.counters.is_troubled.store(is_troubled, Ordering::Relaxed);
+            if let Some(ending) = ending {
+                return ending;
+            }
+        }
+    }
+
+    /// Brings the POSTs in line with what comes next.
+    fn arrange(&mut self) -> Result<(), Why> {
+        self.preconnect();
+        if !matches!(self.hand.next, Next::Opener(..)) {
+            return Ok(());
+        }
+        self.flight.end_current();
+        let may_begin = match self.hand.is_message() {
+            true => self.publication.in_flight() == 0,
+            false => !self.publication.is_full(),
+        };
+        let Some(mut post) = self.flight.ahead.take_if(|_| may_begin) else { return Ok(()) };
+        let seq = self.publication.take_seq()?;
+        log::debug!("{}: segment {seq} begins", self.publisher.route.channel);
+        let now = Instant::now();
+        post.began = now;
+        self.flight.current = Some(post);
+        self.hand.begin(seq, now);
+        self.preconnect();
+        Ok(())
+    }
+
+    /// Keeps the POST of the upcoming seq connected. One that is not the upcoming one any more, after a
+    /// loss, has sent nothing and is dropped, which closes its socket.
+    fn preconnect(&mut self) {
+        let (seq, reset) = self.publication.upcoming();
+        self.flight.ahead.take_if(|post| (post.seq, post.reset) != (seq, reset));
+        if self.flight.ahead.is_none() && self.retry_at.is_none() {
+            let Publisher { route, mime, .. } = &self.publisher;
+            let spare = self.spare.take();
+            self.flight.ahead =
+                Some(Post::start(Arc::clone(route), mime.clone(), spare, seq, reset));
+        }
+    }
+
+    async fn next_event(&mut self, stop: &mut Stop) -> Event {
+        let deadline = self.deadline();
+        let room = match (&self.hand.next, &self.flight.current) {
+            (Next::Chunk(..), Some(post)) => post.room(),
+            _ => None,
+        };
+        let room = async move {
+            match room {
+                Some(room) => room.await,
+                None => pending().await,
+            }
+        };
+        let Self { pieces, hand, flight, .. } = self;
+        tokio::select! {
+            biased;
+            () = stop.wait() => Event::Stop,
+            (stage, post, outcome) = flight.outcome() => Event::Answered(stage, post, outcome),
+            () = sleep_until(deadline) => Event::Deadline,
+            room = room => Event::Room(room),
+            piece = pieces.next(), if hand.is_free() => Event::Piece(piece),
+        }
+    }
+
+    /// The next time at which a limit passes.
+    fn deadline(&self) -> Option<Instant> {
+        let times = &self.publisher.times;
+        let piece = match self.hand.next {
+            Next::Chunk(_, since) => Some(since + times.chunk),
+            Next::Opener(_, since) => (!self.hand.is_message()).then(|| since + times.opener),
+            Next::Again(at) => Some(at),
+            Next::Empty => None,
+        };
+        let oldest = self.flight.ended.first().filter(|_| self.publication.is_full());
+        let slow = oldest.map(|post| post.ended + times.slow);
+        let answer = self.flight.ended.first().map(|post| post.ended + times.answer);
+        let stalled = self.stalled_since().map(|since| since + times.leave);
+        [self.retry_at, piece, answer, slow, stalled].into_iter().flatten().min()
+    }
+
+    /// Whether something is being sent, or waits to be.
+    fn flows(&self) -> bool {
+        let is_sending = self.flight.current.is_some() || self.publication.in_flight() > 0;
+        is_sending || self.hand.waits() || !self.hand.is_free()
+    }
+
+    /// Since when what is to be sent does not get through.
+    fn stalled_since(&self) -> Option<Instant> {
+        [self.outage, self.hand.failed_since()].into_iter().flatten().min()
+    }
+
+    fn on(&mut self, event: Event) -> Option<Ending> {
+        let flows = self.flows();
+        self.outage.take_if(|since| !flows || self.publisher.route.has_opened_since(*since));
+        match event {
+            Event::Stop | Event::Piece(None) => Some(Ending::Finished),
+            Event::Answered(stage, post, outcome) => {
+                self.spare = outcome.spare.or(self.spare.take());
+                self.on_outcome(stage, &post, outcome.result)
+            }
+            Event::Deadline => self.on_deadline(Instant::now()),
+            Event::Room(permit) => {
+                self.on_room(permit);
+                None
+            }
+            Event::Piece(Some(piece)) => {
+                if piece.place == Place::End {
+                    self.flight.end_current();
+                }
+                self.hand.take(piece, self.flight.current.is_some(), Instant::now());
+                None
+            }
+        }
+    }
+
+    fn on_room(&mut self, permit: Option<OwnedPermit<Bytes>>) {
+        let Some(bytes) = self.hand.give() else { return };
+        // Without room the body is gone; why, the POST's outcome will say.
+        if let Some(permit) = permit {
+            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            self.publisher.counters.bytes.fetch_add(length, Ordering::Relaxed);
+            permit.send(bytes);
+        }
+        if self.hand.is_message() {
+            self.flight.end_current();
+        }
+    }
+
+    fn on_deadline(&mut self, now: Instant) -> Option<Ending> {
+        let times = self.publisher.times;
+        if self.stalled_since().is_some_and(|since| since + times.leave <= now) {
+            return Some(Ending::Over(Why::Stalled(times.leave)));
+        }
+        self.retry_at.take_if(|at| *at <= now);
+        self.hand.repeat(now);
+        if self.flight.ended.first().is_some_and(|post| post.ended + times.answer <= now) {
+            let post = self.flight.ended.remove(0);
+            return self.on_outcome(Stage::Ended, &post, Err(LinkError::Timeout));
+        }
+        let oldest = self.flight.ended.first().filter(|_| self.publication.is_full());
+        if oldest.is_some_and(|post| post.ended + times.slow <= now) {
+            return Some(Ending::Over(Why::TooSlow));
+        }
+        match self.hand.next {
+            Next::Opener(_, since) if !self.hand.is_message() && since + times.opener <= now => {
+                // The picture is old by now: the newest one begins the next segment.
+                self.hand.drop_opener();
+                self.pieces.resync();
+                None
+            }
+            Next::Chunk(_, since) if since + times.chunk <= now => {
+                let post = self.flight.current.take()?;
+                self.on_outcome(Stage::Current, &post, Err(LinkError::Timeout))
+            }
+            Next::Empty | Next::Opener(..) | Next::Chunk(..) | Next::Again(_) => None,
+        }
+    }
+
+    /// A POST, no longer in its place, was answered, broke, or took too long.
+    fn on_outcome(
+        &mut self,
+        stage: Stage,
+        post: &Post,
+        result: Result<Answer, LinkError>,
+    ) -> Option<Ending> {
+        let channel = &self.publisher.route.channel;
+        let (seq, message) = (post.seq, self.hand.message_at(post.seq));
+        let is_idle = stage == Stage::Ahead && !self.hand.waits();
+        let progress = if is_idle { Progress::Idle } else { stage.progress(post) };
+        let is_awaited = progress == Progress::Unsent && stage == Stage::Ahead;
+        let is_repeated = message == Some(true) || (is_awaited && self.hand.is_message());
+        let attempt = Attempt { seq, progress, is_repeated };
+        let complete = progress == Progress::Ended
+            && matches!(&result, Ok(answer) if answer.status == 200 && !answer.closed);
+        let broke = result.is_err() && progress != Progress::Idle;
+        let decision = match result {
+            Ok(answer) => {
+                log::debug!("{channel}: segment {seq} answered {} ({progress:?})", answer.status);
+                self.outage = None;
+                self.cause = (!complete).then_some(LinkError::Answered(answer.status));
+                self.publication.on_answer(attempt, &answer, jitter())
+            }
+            Err(error) if error.fault() != Fault::Retry => return Some(Ending::Fatal(error)),
+            Err(error) => {
+                log::debug!("{channel}: segment {seq} broke ({progress:?}): {error}");
+                let is_refused = error.is_refused();
+                self.cause = Some(error);
+                self.spare = None;
+                self.flight.ahead = None;
+                self.publication.on_broken(attempt, is_refused, jitter())
+            }
+        };
+        if complete {
+            self.count(post);
+            if message.is_some() {
+                self.hand.end_message();
+            }
+        } else if stage != Stage::Ahead {
+            self.lose(stage, seq);
+        } else if is_awaited {
+            self.hand.hold_message(Instant::now());
+        }
+        if broke && self.flows() {
+            self.outage.get_or_insert_with(Instant::now);
+        }
+        self.obey(decision)
+    }
+
+    /// A segment is complete.
+    fn count(&self, post: &Post) {
+        let counters = &self.publisher.counters;
+        let micros = u64::try_from(post.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        counters.segments.fetch_add(1, Ordering::Relaxed);
+        counters.last_upload_micros.store(micros, Ordering::Relaxed);
+    }
+
+    /// A segment is lost. Whether it means anything, the publication decides.
+    fn lose(&mut self, stage: Stage, seq: Seq) {
+        log::debug!("{}: segment {seq} is lost", self.publisher.route.channel);
+        self.publisher.counters.lost.fetch_add(1, Ordering::Relaxed);
+        if self.hand.message_at(seq).is_some() {
+            let now = Instant::now();
+            self.hand.lose_message(now, now + retry_pause(jitter()));
+        } else if stage == Stage::Current {
+            self.hand.lose_media();
+            self.pieces.resync();
+        }
+    }
+
+    fn obey(&mut self, decision: Decision) -> Option<Ending> {
+        match decision {
+            // The reset itself is part of the upcoming POST.
+            Decision::Proceed | Decision::Reset => {}
+            Decision::Close(seq) => {
+                let route = Arc::clone(&self.publisher.route);
+                self.closing = Some(Task::spawn(async move { route.close_segment(seq).await }));
+            }
+            Decision::RetryAfter(pause) => self.retry_at = Some(Instant::now() + pause),
+            Decision::End(why) => return Some(Ending::Over(why)),
+        }
+        None
+    }
+
+    /// Ends the segment under way, waits for the last answers and deletes the channel, each in half of the
+    /// time. Returns the last thing that went wrong before, and whether the channel is known to be gone.
+    pub(super) async fn finish(mut self, ending: &Ending) -> (Option<LinkError>, bool) {
+        self.publisher.counters.in_flight.store(0, Ordering::Relaxed);
+        self.publisher.counters.is_troubled.store(false, Ordering::Relaxed);
+        self.flight.ahead = None;
+        self.closing = None;
+        let half = self.publisher.times.stop / 2;
+        match ending {
+            Ending::Finished => {
+                self.flight.end_current();
+                let _ = tokio::time::timeout(half, self.last_answers()).await;
+            }
+            Ending::Over(Why::Closed | Why::Missing) => return (self.cause, true),
+            Ending::Fatal(_) => return (self.cause, false),
+            Ending::Over(_) => {}
+        }
+        self.flight.current = None;
+        self.flight.ended.clear();
+        let is_deleted = self.publisher.route.delete_channel(self.spare.take(), half).await;
+        (self.cause, is_deleted)
+    }
+
+    async fn last_answers(&mut self) {
+        while !self.flight.ended.is_empty() {
+            let (stage, post, outcome) = self.flight.outcome().await;
+            self.spare = outcome.spare.or(self.spare.take());
+            // What it decides does not matter any more; what it counts does.
+            let _ = self.on_outcome(stage, &post, outcome.result);
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,413 @@
+//! Decides how a publication goes on after each answer or break: which seq is next, what is lost, when it is over.
+//!
+//! A seq belongs to one upload from its first byte on and is never used again, as the server appends what
+//! comes for it a second time. A pre-connected POST that has sent no byte has used nothing: its seq may be
+//! asked for again, so that there are no gaps.
+//!
+//! | told | idle | a segment waits | under way | body ended |
+//! |---|---|---|---|---|
+//! | any answer with `Lp-Trickle-Closed`, 404 | end | end | end | end |
+//! | 200 | seq is burnt, go on | seq is burnt, go on | lost: reset | complete |
+//! | other status | the same seq after a pause | the same seq after a pause, 5 tries | lost: reset | lost: close it |
+//! | connection refused | the same seq after a pause | the same seq after a pause, 3 tries | | |
+//! | broken | the same seq after a pause | the same seq after a pause, until the owner has waited for long enough | lost: reset | lost: close it |
+//!
+//! 3 lost (or burnt) in a row are the end. A message that is sent again counts neither there nor as a try: its owner
+//! decides for how long. While
+//! [`SEGMENTS_IN_FLIGHT`] are without an answer none begins. A link that is gone may return; a process that is gone
+//! takes its channels with it.
+//!
+//! Does not: wait, send, or look at the clock.
+
+use std::time::Duration;
+
+use heapless::Vec;
+
+use crate::segment::Seq;
+use crate::trickle::{Answer, LOST_IN_A_ROW, TRIES, retry_pause};
+use resilience::capacity::SEGMENTS_IN_FLIGHT;
+
+/// Connections in a row that were refused: with the pauses between them, 1 s.
+const REFUSALS: u32 = 3;
+
+/// How far the upload of a segment has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// No byte of the body is on its way, and none waits to be sent: what goes wrong now harms nothing yet.
+    Idle,
+    /// No byte of the body is on its way, but a segment waits for it.
+    Unsent,
+    /// Between the first byte and the end of the body.
+    Open,
+    /// The body is complete; the answer is awaited.
+    Ended,
+}
+
+/// One POST, as far as it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// The seq it was for.
+    pub seq: Seq,
+    /// How far it has come.
+    pub progress: Progress,
+    /// It is for a message, which is sent again when it is lost.
+    pub is_repeated: bool,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// Nothing special.
+    Proceed,
+    /// The segment under way is lost: go on at the next unused seq, at a key frame, with
+    /// `Lp-Trickle-Reset: 1`.
+    Reset,
+    /// The fate of a finished segment is unknown: DELETE it, so that no reader hangs on it.
+    Close(Seq),
+    /// The peer could not be reached: pre-connect again after this pause.
+    RetryAfter(Duration),
+    /// It is over.
+    End(Why),
+}
+
+/// Why a publication or subscription is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The channel was closed.
+    Closed,
+    /// There is no such channel.
+    Missing,
+    /// Segments in a row were lost: this many.
+    Lost(u32),
+    /// As many segments as may be in flight are without an answer, and for too long.
+    TooSlow,
+    /// What waits did not get through for this long.
+    Stalled(Duration),
+    /// The peer answers with this status, several times in a row.
+    Refused(u16),
+    /// The peer answers without a seq.
+    NoSeq,
+    /// No connection or answer, this many times in a row.
+    Unreachable(u32),
+}
+
+/// The state of one publication.
+#[derive(Debug)]
+pub struct Publication {
+    /// The next seq without a byte.
+    next: Seq,
+    /// Whether the next POST carries `Lp-Trickle-Reset`.
+    reset: bool,
+    in_flight: Vec<Seq, SEGMENTS_IN_FLIGHT>,
+    lost_in_a_row: u32,
+    tries: u32,
+    refused: u32,
+}
+
+impl Publication {
+    /// A publication whose first seq is what `GET {channel}/next` told. Its first POST resets, so that
+    /// readers do not hang on what an earlier publisher left open.
+    pub fn resolved(latest: Seq) -> Self {
+        Self {
+            next: latest,
+            reset: true,
+            in_flight: Vec::new(),
+            lost_in_a_row: 0,
+            tries: 0,
+            refused: 0,
+        }
+    }
+
+    /// The seq to pre-connect, and whether its POST carries `Lp-Trickle-Reset: 1`.
+    pub fn upcoming(&self) -> (Seq, bool) {
+        (self.next, self.reset)
+    }
+
+    /// Segments that have begun and are not answered.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Whether one more segment would be too many.
+    pub fn is_full(&self) -> bool {
+        self.in_flight.is_full()
+    }
+
+    /// A segment begins: the upcoming seq is its own from now on.
+    pub fn take_seq(&mut self) -> Result<Seq, Why> {
+        let seq = self.next;
+        self.in_flight.push(seq).map_err(|_| Why::TooSlow)?;
+        self.next = seq.next();
+        self.reset = false;
+        Ok(seq)
+    }
+
+    /// A final answer came. `jitter` from 0 to 1 spreads the next try.
+    pub fn on_answer(&mut self, attempt: Attempt, answer: &Answer, jitter: f64) -> Decision {
+        let Attempt { seq, progress, .. } = attempt;
+        self.in_flight.retain(|s| *s != seq);
+        if answer.closed {
+            return Decision::End(Why::Closed);
+        }
+        match (answer.status, progress) {
+            (404, _) => Decision::End(Why::Missing),
+            (200, Progress::Ended) => {
+                self.lost_in_a_row = 0;
+                (self.tries, self.refused) = (0, 0);
+                Decision::Proceed
+            }
+            (200, Progress::Idle | Progress::Unsent) => {
+                // Somebody closed this seq, or it was written before.
+                if seq == self.next {
+                    self.next = seq.next();
+                }
+                self.lose(attempt, Decision::Proceed)
+            }
+            (_, Progress::Idle) => self.again(seq, jitter),
+            (_, Progress::Unsent) if attempt.is_repeated => self.again(seq, jitter),
+            (status, Progress::Unsent) => {
+                self.tries += 1;
+                if self.tries >= TRIES {
+                    return Decision::End(Why::Refused(status));
+                }
+                self.again(seq, jitter)
+            }
+            (_, Progress::Open) => self.lose_open(attempt),
+            (_, Progress::Ended) => self.lose(attempt, Decision::Close(seq)),
+        }
+    }
+
+    /// The connection broke, or did not take a chunk or give an answer in time; or it was refused, as nobody
+    /// listens any more. `jitter` as above.
+    pub fn on_broken(&mut self, attempt: Attempt, is_refused: bool, jitter: f64) -> Decision {
+        let Attempt { seq, progress, .. } = attempt;
+        self.in_flight.retain(|s| *s != seq);
+        match progress {
+            Progress::Unsent if is_refused => {
+                self.refused += 1;
+                if self.refused >= REFUSALS {
+                    return Decision::End(Why::Unreachable(REFUSALS));
+                }
+                self.again(seq, jitter)
+            }
+            Progress::Idle | Progress::Unsent => self.again(seq, jitter),
+            Progress::Open => self.lose_open(attempt),
+            Progress::Ended => self.lose(attempt, Decision::Close(seq)),
+        }
+    }
+
+    fn lose_open(&mut self, attempt: Attempt) -> Decision {
+        self.reset = true;
+        self.lose(attempt, Decision::Reset)
+    }
+
+    fn lose(&mut self, attempt: Attempt, then: Decision) -> Decision {
+        self.lost_in_a_row += u32::from(!attempt.is_repeated);
+        if self.lost_in_a_row < LOST_IN_A_ROW {
+            then
+        } else {
+            Decision::End(Why::Lost(LOST_IN_A_ROW))
+        }
+    }
+
+    fn again(&mut self, seq: Seq, jitter: f64) -> Decision {
+        if seq.next() == self.next {
+            // The seq was reserved but nothing was sent, so reuse it.
+            self.next = seq;
+            self.reset = true;
+        }
+        Decision::RetryAfter(retry_pause(jitter))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use Decision::{Close, End, Proceed, Reset, RetryAfter};
+    use Progress::{Ended, Idle, Open, Unsent};
+
+    const MIDDLE: Decision = RetryAfter(Duration::from_millis(400));
+
+    /// What is told to a publication that began at seq 7; `upcoming` and `in_flight` afterwards.
+    #[derive(Debug, Clone, Copy)]
+    enum Told {
+        Take,
+        TakeTooMany,
+        Answer(u64, u16, Progress, Decision),
+        Closed(u64, Progress, Decision),
+        Broken(u64, Progress, Decision),
+        Refused(u64, Progress, Decision),
+        /// A message that is sent again broke; another one was answered.
+        MessageBroken(u64, Progress, Decision),
+        MessageAnswer(u64, u16, Progress, Decision),
+    }
+    use Told::{
+        Answer as A, Broken as B, Closed as C, MessageAnswer, MessageBroken, Refused as R,
+        Take as T, TakeTooMany,
+    };
+
+    fn at(seq: u64, progress: Progress, is_repeated: bool) -> Attempt {
+        Attempt { seq: Seq(seq), progress, is_repeated }
+    }
+
+    #[track_caller]
+    fn check(story: &[Told], upcoming: (u64, bool), in_flight: usize) {
+        let mut publication = Publication::resolved(Seq(7));
+        for told in story {
+            let answer = |status, closed| Answer { status, seq: None, latest: None, closed };
+            let (got, expected) = match *told {
+                T => {
+                    let seq = publication.upcoming().0;
+                    assert_eq!(publication.take_seq(), Ok(seq));
+                    continue;
+                }
+                TakeTooMany => {
+                    assert!(publication.is_full());
+                    assert_eq!(publication.take_seq(), Err(Why::TooSlow));
+                    continue;
+                }
+                A(seq, status, progress, expected) => {
+                    let answer = answer(status, false);
+                    (publication.on_answer(at(seq, progress, false), &answer, 0.5), expected)
+                }
+                MessageAnswer(seq, status, progress, expected) => {
+                    let answer = answer(status, false);
+                    (publication.on_answer(at(seq, progress, true), &answer, 0.5), expected)
+                }
+                C(seq, progress, expected) => {
+                    let answer = answer(200, true);
+                    (publication.on_answer(at(seq, progress, false), &answer, 0.5), expected)
+                }
+                B(seq, progress, expected) => {
+                    (publication.on_broken(at(seq, progress, false), false, 0.5), expected)
+                }
+                MessageBroken(seq, progress, expected) => {
+                    (publication.on_broken(at(seq, progress, true), false, 0.5), expected)
+                }
+                R(seq, progress, expected) => {
+                    (publication.on_broken(at(seq, progress, false), true, 0.5), expected)
+                }
+            };
+            assert_eq!(got, expected, "{told:?} in {story:?}");
+        }
+        assert_eq!(publication.upcoming(), (Seq(upcoming.0), upcoming.1), "{story:?}");
+        assert_eq!(publication.in_flight(), in_flight, "{story:?}");
+    }
+
+    #[test]
+    fn the_first_post_resets_and_the_others_do_not() {
+        check(&[], (7, true), 0);
+        check(&[T], (8, false), 1);
+        check(&[T, A(7, 200, Ended, Proceed), T], (9, false), 1);
+    }
+
+    #[test]
+    fn an_early_answer_ends_the_channel_or_the_segment() {
+        check(&[T, C(8, Unsent, End(Why::Closed))], (8, false), 1);
+        check(&[T, C(7, Open, End(Why::Closed))], (8, false), 0);
+        check(&[T, C(7, Ended, End(Why::Closed))], (8, false), 0);
+        check(&[T, A(7, 404, Open, End(Why::Missing))], (8, false), 0);
+        check(&[A(7, 404, Unsent, End(Why::Missing))], (7, true), 0);
+        check(&[T, A(7, 200, Open, Reset)], (8, true), 0);
+        check(&[T, A(7, 500, Open, Reset)], (8, true), 0);
+        check(&[T, A(7, 500, Ended, Close(Seq(7)))], (8, false), 0);
+    }
+
+    #[test]
+    fn a_broken_upload_never_uses_its_seq_again() {
+        check(&[T, B(7, Open, Reset)], (8, true), 0);
+        check(&[T, T, B(7, Ended, Close(Seq(7)))], (9, false), 1);
+        check(&[T, B(7, Open, Reset), B(8, Unsent, MIDDLE), T], (9, false), 1);
+    }
+
+    #[test]
+    fn a_seq_without_a_byte_is_asked_for_again() {
+        check(&[B(7, Unsent, MIDDLE), B(7, Unsent, MIDDLE)], (7, true), 0);
+        check(&[T, B(8, Unsent, MIDDLE)], (8, false), 1);
+        check(&[T, B(7, Unsent, MIDDLE)], (7, true), 0);
+        check(&[T, T, B(7, Unsent, MIDDLE)], (9, false), 1);
+    }
+
+    #[test]
+    fn a_burnt_seq_is_skipped_and_leaves_the_segment_under_way_alone() {
+        check(&[T, A(8, 200, Unsent, Proceed), A(7, 200, Ended, Proceed)], (9, false), 0);
+        check(
+            &[
+                A(7, 200, Unsent, Proceed),
+                A(8, 200, Unsent, Proceed),
+                A(9, 200, Unsent, End(Why::Lost(3))),
+            ],
+            (10, true),
+            0,
+        );
+    }
+
+    #[test]
+    fn a_peer_that_refuses_is_left_soon_and_a_link_may_return_for_longer() {
+        let gone = R(7, Unsent, End(Why::Unreachable(3)));
+        let gone = [R(7, Unsent, MIDDLE), R(7, Unsent, MIDDLE), gone];
+        check(&gone, (7, true), 0);
+        check(&[B(7, Unsent, MIDDLE); 100], (7, true), 0);
+        let tried = [A(7, 503, Unsent, MIDDLE); 4];
+        check(&[&tried[..], &[A(7, 503, Unsent, End(Why::Refused(503)))]].concat(), (7, true), 0);
+        let recovered = [T, A(7, 200, Ended, Proceed), B(8, Unsent, MIDDLE)];
+        check(&[&tried[..], &recovered].concat(), (8, false), 0);
+    }
+
+    #[test]
+    fn while_nothing_waits_no_failure_counts() {
+        check(&[R(7, Idle, MIDDLE); 100], (7, true), 0);
+        check(&[A(7, 503, Idle, MIDDLE); 100], (7, true), 0);
+        check(&[B(7, Idle, MIDDLE); 100], (7, true), 0);
+        check(&[T, A(8, 503, Idle, MIDDLE), R(8, Idle, MIDDLE)], (8, false), 1);
+        check(&[A(7, 404, Idle, End(Why::Missing))], (7, true), 0);
+        check(&[A(7, 200, Idle, Proceed)], (8, true), 0);
+    }
+
+    #[test]
+    fn a_message_that_is_sent_again_may_be_lost_more_often_but_never_under_the_same_seq() {
+        let mut story = Vec::<Told, 64>::new();
+        for seq in 7..17 {
+            let lost = MessageAnswer(seq, 500, Ended, Close(Seq(seq)));
+            story.extend_from_slice(&[T, lost]).unwrap();
+        }
+        check(&story, (17, false), 0);
+        check(&[T, MessageBroken(7, Open, Reset), T, MessageBroken(8, Open, Reset)], (9, true), 0);
+        check(&[T, MessageBroken(7, Unsent, MIDDLE), T], (8, false), 1);
+        check(&[MessageAnswer(7, 503, Unsent, MIDDLE); 100], (7, true), 0);
+        check(&[T, MessageAnswer(7, 404, Ended, End(Why::Missing))], (8, false), 0);
+    }
+
+    #[test]
+    fn three_lost_in_a_row_are_the_end_but_one_good_one_starts_over() {
+        let two = [T, B(7, Open, Reset), T, A(8, 200, Open, Reset)];
+        check(&[&two[..], &[T, A(9, 500, Open, End(Why::Lost(3)))]].concat(), (10, true), 0);
+        check(&[&two[..], &[T, B(9, Ended, End(Why::Lost(3)))]].concat(), (10, false), 0);
+        let good = [T, A(9, 200, Ended, Proceed), T, B(10, Open, Reset)];
+        check(&[&two[..], &good].concat(), (11, true), 0);
+    }
+
+    #[test]
+    fn a_fourth_segment_in_flight_is_too_many() {
+        check(&[T, T, T, TakeTooMany], (10, false), 3);
+        check(&[T, T, T, A(7, 200, Ended, Proceed), T], (11, false), 3);
+    }
+
+    #[test]
+    fn pauses_lie_between_300_and_500_ms() {
+        for (jitter, ms) in [(0.0, 300), (1.0, 500), (-3.0, 300), (7.0, 500)] {
+            let mut publication = Publication::resolved(Seq(0));
+            let decision = publication.on_broken(at(0, Unsent, false), false, jitter);
+            assert_eq!(decision, RetryAfter(Duration::from_millis(ms)));
+        }
+    }
+
+    #[test]
+    fn the_last_seq_of_all_does_not_wrap() {
+        let mut publication = Publication::resolved(Seq(u64::MAX));
+        assert_eq!(publication.take_seq(), Ok(Seq(u64::MAX)));
+        assert_eq!(publication.upcoming().0, Seq(u64::MAX));
+    }
+}

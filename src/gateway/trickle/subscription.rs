@@ -1,0 +1,254 @@
+//! Decides what a subscription asks for next after each answer, end of a segment, or break.
+//!
+//! It starts at the segment that is being written (`-2`) and then counts up by one. It never goes back,
+//! whatever seq a peer claims.
+//!
+//! | told | then |
+//! |---|---|
+//! | 200 | read it; next is its seq + 1 |
+//! | the segment ends, also empty | the next one; after more than [`SEGMENTS_KEPT`] empty ones in a row, with a pause |
+//! | 200 with `Lp-Trickle-Closed`, 404 | end |
+//! | 470, latest above the seq asked for | jump there, the second time in a row with a pause |
+//! | 470, latest not above it | the same seq after 250 ms |
+//! | other status, broken | the same seq after 300 to 500 ms, 5 tries |
+//! | broken in mid-segment | the next seq, as above |
+//!
+//! Does not: wait, read, or look at the clock; a GET that waits long is renewed by the shell.
+
+use std::time::Duration;
+
+use crate::segment::Seq;
+use crate::trickle::{AHEAD_PAUSE, Answer, TRIES, Why, retry_pause};
+use resilience::capacity::SEGMENTS_KEPT;
+
+/// What to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// The segment that is being written now (`-2`).
+    Live,
+    /// This segment.
+    Segment(Seq),
+}
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Step {
+    /// Read the body: it is this segment.
+    Read(Seq),
+    /// Ask at once for [`Subscription::ask`].
+    Next,
+    /// Ask at once for this segment, which is [`Subscription::ask`] now: those before it are gone.
+    Jump(Seq),
+    /// Ask for [`Subscription::ask`] after this pause.
+    RetryAfter(Duration),
+    /// It is over.
+    End(Why),
+}
+
+/// The state of one subscription.
+#[derive(Debug)]
+pub struct Subscription {
+    ask: Ask,
+    tries: u32,
+    jumps_in_a_row: u32,
+    empty_in_a_row: u64,
+}
+
+impl Default for Subscription {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Subscription {
+    /// A subscription that starts at the segment being written now.
+    pub fn new() -> Self {
+        Self { ask: Ask::Live, tries: 0, jumps_in_a_row: 0, empty_in_a_row: 0 }
+    }
+
+    /// What to ask for next.
+    pub fn ask(&self) -> Ask {
+        self.ask
+    }
+
+    /// The head of an answer to [`Subscription::ask`] came. `jitter` from 0 to 1 spreads the next try.
+    pub fn on_answer(&mut self, answer: &Answer, jitter: f64) -> Step {
+        if answer.closed {
+            return Step::End(Why::Closed);
+        }
+        match answer.status {
+            200 => self.on_segment(answer.seq, jitter),
+            404 => Step::End(Why::Missing),
+            470 => self.on_missing_segment(answer.latest),
+            status => self.try_again(Why::Refused(status), jitter),
+        }
+    }
+
+    /// No answer: the connection failed or broke. `jitter` as above.
+    pub fn on_broken(&mut self, jitter: f64) -> Step {
+        self.try_again(Why::Unreachable(TRIES), jitter)
+    }
+
+    /// The body of a segment ended as it should, after so many bytes.
+    pub fn on_complete(&mut self, bytes: u64) -> Step {
+        self.tries = 0;
+        self.jumps_in_a_row = 0;
+        self.empty_in_a_row = if bytes == 0 { self.empty_in_a_row + 1 } else { 0 };
+        if self.empty_in_a_row > SEGMENTS_KEPT {
+            // A peer that closes one segment after the other unwritten must not keep us busy.
+            return Step::RetryAfter(AHEAD_PAUSE);
+        }
+        Step::Next
+    }
+
+    fn on_segment(&mut self, seq: Option<Seq>, jitter: f64) -> Step {
+        let seq = match (self.ask, seq) {
+            (Ask::Segment(asked), served) => served.map_or(asked, |served| served.max(asked)),
+            (Ask::Live, Some(served)) => served,
+            (Ask::Live, None) => return self.try_again(Why::NoSeq, jitter),
+        };
+        self.ask = Ask::Segment(seq.next());
+        Step::Read(seq)
+    }
+
+    fn on_missing_segment(&mut self, latest: Option<Seq>) -> Step {
+        let Some(latest) = latest else { return Step::RetryAfter(AHEAD_PAUSE) };
+        if let Ask::Segment(asked) = self.ask {
+            if latest <= asked {
+                return Step::RetryAfter(AHEAD_PAUSE);
+            }
+        }
+        self.ask = Ask::Segment(latest);
+        self.jumps_in_a_row += 1;
+        if self.jumps_in_a_row > 1 { Step::RetryAfter(AHEAD_PAUSE) } else { Step::Jump(latest) }
+    }
+
+    fn try_again(&mut self, why: Why, jitter: f64) -> Step {
+        self.tries += 1;
+        if self.tries < TRIES { Step::RetryAfter(retry_pause(jitter)) } else { Step::End(why) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use Step::{End, Jump, Next, Read, RetryAfter};
+
+    const SOON: Step = RetryAfter(Duration::from_millis(250));
+    const LATER: Step = RetryAfter(Duration::from_millis(400));
+
+    #[derive(Debug, Clone, Copy)]
+    enum Told {
+        /// Status, seq, latest, and what to do.
+        Answer(u16, Option<u64>, Option<u64>, Step),
+        Closed(Step),
+        Broken(Step),
+        Complete(u64, Step),
+    }
+    use Told::{Answer as A, Broken as B, Closed, Complete as C};
+
+    #[track_caller]
+    fn check(story: &[Told], ask: Ask) {
+        let mut subscription = Subscription::new();
+        for told in story {
+            let answer = |status, seq: Option<u64>, latest: Option<u64>, closed| Answer {
+                status,
+                seq: seq.map(Seq),
+                latest: latest.map(Seq),
+                closed,
+            };
+            let (got, expected) = match *told {
+                A(status, seq, latest, expected) => {
+                    (subscription.on_answer(&answer(status, seq, latest, false), 0.5), expected)
+                }
+                Closed(expected) => {
+                    (subscription.on_answer(&answer(200, Some(1), None, true), 0.5), expected)
+                }
+                B(expected) => (subscription.on_broken(0.5), expected),
+                C(bytes, expected) => (subscription.on_complete(bytes), expected),
+            };
+            assert_eq!(got, expected, "{told:?} in {story:?}");
+        }
+        assert_eq!(subscription.ask(), ask, "{story:?}");
+    }
+
+    fn seg(seq: u64) -> Ask {
+        Ask::Segment(Seq(seq))
+    }
+
+    /// Asked live, was given 3, and read it.
+    const AT_FOUR: [Told; 2] = [A(200, Some(3), Some(4), Read(Seq(3))), C(9, Next)];
+
+    #[track_caller]
+    fn check_at_four(story: &[Told], ask: Ask) {
+        check(&[&AT_FOUR[..], story].concat(), ask);
+    }
+
+    #[test]
+    fn it_starts_live_and_counts_up() {
+        check(&[], Ask::Live);
+        check_at_four(&[], seg(4));
+        check_at_four(&[A(200, Some(4), None, Read(Seq(4)))], seg(5));
+        check_at_four(&[A(200, None, None, Read(Seq(4)))], seg(5));
+    }
+
+    #[test]
+    fn it_never_goes_back() {
+        check_at_four(&[A(200, Some(1), None, Read(Seq(4)))], seg(5));
+        check_at_four(&[A(200, Some(6), None, Read(Seq(6)))], seg(7));
+        check_at_four(&[A(470, None, Some(2), SOON)], seg(4));
+    }
+
+    #[test]
+    fn an_unwritten_segment_is_passed_but_not_for_ever_at_once() {
+        let empty = |seq, then| [A(200, Some(seq), None, Read(Seq(seq))), C(0, then)];
+        let story: Vec<Told> = (4..9).flat_map(|seq| empty(seq, Next)).collect();
+        check_at_four(&story, seg(9));
+        check_at_four(&[&story[..], &empty(9, SOON)].concat(), seg(10));
+    }
+
+    #[test]
+    fn a_channel_ends_closed_or_missing() {
+        check(&[Closed(End(Why::Closed))], Ask::Live);
+        check_at_four(&[Closed(End(Why::Closed))], seg(4));
+        check(&[A(404, None, None, End(Why::Missing))], Ask::Live);
+    }
+
+    #[test]
+    fn a_segment_that_is_gone_or_not_there_yet() {
+        check_at_four(&[A(470, Some(4), Some(9), Jump(Seq(9)))], seg(9));
+        check_at_four(
+            &[A(470, Some(4), Some(9), Jump(Seq(9))), A(470, Some(9), Some(20), SOON)],
+            seg(20),
+        );
+        check_at_four(&[A(470, Some(4), Some(3), SOON), A(470, Some(4), Some(3), SOON)], seg(4));
+        check_at_four(&[A(470, Some(4), Some(4), SOON)], seg(4));
+        check_at_four(&[A(470, None, None, SOON)], seg(4));
+        check(&[A(470, None, Some(5), Jump(Seq(5)))], seg(5));
+        check(&[A(470, None, None, SOON)], Ask::Live);
+    }
+
+    #[test]
+    fn five_failures_in_a_row_are_the_end() {
+        check_at_four(
+            &[B(LATER), B(LATER), B(LATER), B(LATER), B(End(Why::Unreachable(5)))],
+            seg(4),
+        );
+        let refused = A(500, None, None, End(Why::Refused(500)));
+        check_at_four(&[B(LATER), B(LATER), B(LATER), B(LATER), refused], seg(4));
+        check(&[A(200, None, None, LATER)], Ask::Live);
+    }
+
+    #[test]
+    fn only_a_complete_segment_starts_the_count_over() {
+        let torn = |seq| [A(200, Some(seq), None, Read(Seq(seq))), B(LATER)];
+        let story = [torn(4), torn(5), torn(6), torn(7)].concat();
+        check_at_four(&story, seg(8));
+        let last = [A(200, Some(8), None, Read(Seq(8))), B(End(Why::Unreachable(5)))];
+        check_at_four(&[&story[..], &last].concat(), seg(9));
+        let good = [A(200, Some(8), None, Read(Seq(8))), C(1, Next), B(LATER)];
+        check_at_four(&[&story[..], &good].concat(), seg(9));
+    }
+}

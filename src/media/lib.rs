@@ -1,0 +1,39 @@
+//! Camera to access unit to TS to segment.
+//!
+//! Does not: know HTTP.
+
+pub mod audio;
+pub mod burn;
+pub mod choice;
+pub mod devices;
+pub mod encoder;
+mod error;
+pub mod gop;
+pub mod io;
+pub mod level;
+pub mod modes;
+pub mod names;
+mod options;
+pub mod output;
+pub mod packages;
+mod piece;
+pub mod pipeline;
+pub mod queue;
+pub mod rate;
+pub mod segmenter;
+pub mod source;
+pub mod sps;
+pub mod stall;
+pub mod stamps;
+pub mod store;
+pub mod timeline;
+pub mod verdicts;
+
+pub use error::MediaError;
+pub use mpegts::AudioCodec;
+pub use options::{
+    Audio, Bitrates, CameraFormat, Encoder, Flip, MaxLatency, Microphone, OnCameraLoss, Options,
+    Rotate, Source, Speed, Video,
+};
+pub use piece::{Piece, Place};
+pub use store::Store;

@@ -1,0 +1,32 @@
+//! MPEG transport stream, both ways, for one H.264 stream and its audio: [`Muxer`] writes it, [`Reader`]
+//! checks it, [`Joiner`] makes one stream of segments that others wrote.
+//!
+//! Numbers of the format are those of ISO/IEC 13818-1 (H.222.0).
+//!
+//! Does not: encode or decode.
+
+pub mod audio;
+mod codec;
+mod crc;
+pub mod join;
+pub mod mux;
+pub mod nal;
+mod packet;
+mod pes;
+pub mod read;
+mod section;
+mod ticks;
+
+pub use audio::AudioFrame;
+pub use codec::AudioCodec;
+pub use join::Joiner;
+pub use mux::{AccessUnit, Muxer};
+pub use read::{Reader, Report, Unit};
+pub use ticks::Ticks;
+
+/// Bytes of a packet.
+pub const PACKET: usize = 188;
+/// The first byte of each packet.
+pub const SYNC: u8 = 0x47;
+/// Stream type of H.264 in a PMT.
+pub const H264: u8 = 0x1b;

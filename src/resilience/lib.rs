@@ -1,0 +1,13 @@
+//! What keeps an unattended program up: back-off, faults, stop, bounded waits, throttled logs, state files that
+//! survive a power cut, and secrets and foreign text that do no harm in a log.
+//!
+//! Does not: know anything of video or of the network's protocol.
+
+pub mod backoff;
+pub mod capacity;
+pub mod fault;
+pub mod secret;
+pub mod state_file;
+pub mod stop;
+pub mod trouble;
+pub mod words;

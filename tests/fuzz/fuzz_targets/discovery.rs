@@ -1,0 +1,18 @@
+//! Discovery lists: whatever is understood is understood again after being written.
+//!
+//! Does not: fetch them.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use resilience::capacity::{CANDIDATES, CAPABILITIES, RUNNERS};
+use livepeer_gateway::orchestrator::DiscoveryList;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(list) = DiscoveryList::parse(bytes) else { return };
+    assert!(list.entries.len() <= CANDIDATES);
+    for entry in &list.entries {
+        assert!(entry.runners.len() <= RUNNERS && entry.capabilities.len() <= CAPABILITIES);
+    }
+    let again = DiscoveryList::parse(&list.to_json()).expect("what we wrote is a list");
+    assert_eq!(again.to_json(), list.to_json());
+});

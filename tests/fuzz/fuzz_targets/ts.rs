@@ -1,0 +1,41 @@
+//! Transport streams from the network: any bytes, in any chunks, read and joined alike.
+//!
+//! Does not: decode pictures.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use bytes::Bytes;
+use mpegts::{Joiner, Reader, Report};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((&size, stream)) = bytes.split_first() else { return };
+    let whole = read([stream]);
+    let chunked = read(stream.chunks(usize::from(size) + 1));
+    assert_eq!(whole, chunked);
+    // Each packet completes one thing, loses sync, and may tell of a gap and of damage.
+    assert!(whole.len() <= 4 * (stream.len() / 188 + 1) + 16 + stream.len());
+    let joined = join([stream]);
+    assert_eq!(joined, join(stream.chunks(usize::from(size) + 1)));
+    assert!(joined.len() <= stream.len() && joined.len() + 188 > stream.len());
+});
+
+fn join<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut joiner = Joiner::new();
+    let mut joined = Vec::new();
+    joiner.begin();
+    for chunk in chunks {
+        joined.extend_from_slice(&joiner.push(&Bytes::copy_from_slice(chunk)));
+    }
+    joined.extend_from_slice(&joiner.end(true));
+    joined
+}
+
+fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Report> {
+    let mut reader = Reader::new();
+    let mut reports = Vec::new();
+    for chunk in chunks {
+        reader.push(chunk, &mut |report| reports.push(report));
+    }
+    reader.flush(&mut |report| reports.push(report));
+    reports
+}
