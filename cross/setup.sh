@@ -17,6 +17,7 @@ packages=(
   gstreamer1.0-libav                                    # decoders
   ffmpeg                                                # ffprobe, a second opinion in the tests
   python3-gi gir1.2-gst-rtsp-server-1.0                 # the network camera of the tests
+  glib-networking                                       # TLS of network cameras
   systemd                                               # systemd-analyze, which judges the units
   bsdutils                                              # script, which gives the tests of setup a terminal
 )

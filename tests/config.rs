@@ -152,6 +152,7 @@ fn every_camera_is_a_source() {
     let rtsp = |credential| Source::Rtsp {
         url: "rtsp://cam:554/a?b".into(),
         credential,
+        pin: None,
         format: CameraFormat::Raw,
     };
     let camera = "kind = 'rtsp'\nurl = 'rtsp://cam:554/a?b'\nformat = 'raw'";
@@ -160,6 +161,10 @@ fn every_camera_is_a_source() {
     assert_eq!(source(&format!("{camera}\ncredential = 'file:/etc/camera'")), rtsp(Some(file)));
     let name = SecretSource::Credential("camera".into());
     assert_eq!(source(&format!("{camera}\ncredential = 'credential:camera'")), rtsp(Some(name)));
+    let print = "ab".repeat(32);
+    let pinned = format!("kind = 'rtsp'\nurl = 'rtsps://cam/1'\npin = '{print}'");
+    let Source::Rtsp { pin, .. } = source(&pinned) else { panic!("a camera") };
+    assert_eq!(pin.map(|pin| pin.to_string()), Some(print));
     let turned = good("[video]\nrotate = '90'\nflip = 'vertical'\ncrop = true").media.video;
     assert_eq!((turned.rotate, turned.flip, turned.crop), (Rotate::Quarter, Flip::Vertical, true));
 }
@@ -178,6 +183,17 @@ fn a_camera_that_is_described_wrongly_is_refused_without_showing_its_secret() {
             &["camera.toml:4: source.url: is no rtsp:// or rtsps:// URL"],
         );
     }
+    for pin in ["", "sha256", &"ab".repeat(31), &"xy".repeat(32), &"ab".repeat(33)] {
+        source(
+            &format!("pin = '{pin}'"),
+            &["camera.toml:4: source.pin: not a SHA-256 fingerprint of 64 hexadecimal digits"],
+        );
+    }
+    let pin = "ab".repeat(32);
+    source(
+        &format!("kind = 'rtsp'\nurl = 'rtsp://cam/1'\npin = '{pin}'"),
+        &["camera.toml:6: source.pin: would not be used; use an rtsps:// URL, or leave it out"],
+    );
     source(
         "kind = 'nvargus'\ndevice = '/dev/video0'",
         &["camera.toml:5: source.device: of source.kind = \"nvargus\" is a number, such as \"0\""],

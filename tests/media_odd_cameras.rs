@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 fn options(camera: &Camera, format: CameraFormat) -> Options {
     Options {
-        source: Source::Rtsp { url: camera.url(), credential: None, format },
+        source: Source::Rtsp { url: camera.url(), credential: None, pin: None, format },
         video: Video {
             width: 320,
             height: 240,

@@ -61,6 +61,7 @@ impl Server {
             source: Source::Rtsp {
                 url: format!("rtsp://127.0.0.1:{}{path}", self.port),
                 credential: Some(SecretSource::File(self.credential.clone())),
+                pin: None,
                 format,
             },
             video: Video {
@@ -217,6 +218,7 @@ fn a_camera_that_is_not_there_is_named() {
         source: Source::Rtsp {
             url: format!("rtsp://127.0.0.1:{port}/secret-path"),
             credential: None,
+            pin: None,
             format: CameraFormat::Auto,
         },
         ..Options::default()

@@ -59,6 +59,7 @@ pub(super) struct DraftSource {
     pub(super) fragment: Option<String>,
     pub(super) url: Option<String>,
     pub(super) credential: Option<SecretSource>,
+    pub(super) pin: Option<Fingerprint>,
 }
 
 /// `[audio]` as written.
@@ -269,7 +270,12 @@ impl DraftSource {
                 let url = self
                     .url
                     .ok_or_else(|| missing("source.url", "source.kind = \"rtsp\" needs it"))?;
-                Ok(Source::Rtsp { url, credential: self.credential, format: self.format })
+                if self.pin.is_some() && !url.starts_with("rtsps://") {
+                    let reason = "would not be used; use an rtsps:// URL, or leave it out";
+                    return Err(("source.pin", Complaint::Wrong(reason.to_owned())));
+                }
+                let Self { credential, pin, format, .. } = self;
+                Ok(Source::Rtsp { url, credential, pin, format })
             }
             SourceKind::Pipeline => self
                 .fragment

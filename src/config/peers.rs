@@ -17,6 +17,8 @@ use resilience::secret::NoSource;
 const ORCHESTRATOR_PORT: u16 = 8935;
 /// The port of a signer whose address names none: that of https.
 const SIGNER_PORT: u16 = 443;
+/// What is wrong with a text that is no fingerprint.
+const NO_FINGERPRINT: &str = "not a SHA-256 fingerprint of 64 hexadecimal digits";
 /// Headers for one endpoint.
 const HEADERS: usize = 16;
 
@@ -88,15 +90,16 @@ fn pins(
     }
     let mut pins = BTreeMap::new();
     for (host, print) in table {
-        let print = print.as_str().and_then(Fingerprint::parse).ok_or_else(|| {
-            format!(
-                "\"{}\": not a SHA-256 fingerprint of 64 hexadecimal digits",
-                host.escape_debug()
-            )
-        })?;
+        let print = print.as_str().ok_or(NO_FINGERPRINT).and_then(fingerprint);
+        let print = print.map_err(|error| format!("\"{}\": {error}", host.escape_debug()))?;
         pins.insert(peer(host)?.authority().clone(), print);
     }
     Ok(pins)
+}
+
+/// Reads the SHA-256 of a certificate.
+pub(super) fn fingerprint(text: &str) -> Result<Fingerprint, &'static str> {
+    Fingerprint::parse(text).ok_or(NO_FINGERPRINT)
 }
 
 fn orchestrator(text: &str) -> Result<Url, String> {

@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::certificate::Distrust;
 use crate::encoder::ROWS;
 use crate::output;
 use crate::packages::package;
@@ -60,6 +61,14 @@ pub enum MediaError {
     },
     /// The camera of the network refuses user and password, or wants some.
     Unauthorized(String),
+    /// The certificate of the camera of the network is not trusted.
+    Distrusted(Box<Distrust>),
+    /// The pin of the camera of the network at this host and port was changed while it was trusted.
+    PinChanged(String),
+    /// GLib cannot be told to go by the pin alone.
+    Pin(String),
+    /// GLib has no TLS.
+    NoTls,
     /// The camera's user and password cannot be read.
     Credential(String),
     /// The camera ended its stream.
@@ -153,7 +162,10 @@ impl MediaError {
             | Self::Store { .. }
             | Self::Write { .. }
             | Self::NoReader(_)
+            | Self::Pin(_)
             | Self::Thread(_) => Fault::Retry,
+            // The clock may be set yet.
+            Self::Distrusted(distrust) if distrust.refusal.is_of_time() => Fault::Retry,
             Self::Gstreamer(_)
             | Self::MissingElement(_)
             | Self::UnknownEncoder(_)
@@ -161,6 +173,9 @@ impl MediaError {
             | Self::SeveralDevices { .. }
             | Self::Unauthorized(_)
             | Self::Credential(_)
+            | Self::Distrusted(_)
+            | Self::PinChanged(_)
+            | Self::NoTls
             | Self::NotACamera(_)
             | Self::Denied(_)
             | Self::NotOffered { .. }
@@ -216,6 +231,18 @@ impl fmt::Display for MediaError {
             Self::Unauthorized(host) => {
                 write!(f, "the camera {host} refuses user and password: set source.credential")
             }
+            Self::Distrusted(distrust) => distrust.fmt(f),
+            Self::PinChanged(place) => write!(
+                f,
+                "source.pin has changed, but the camera {place} was trusted without it: restart livepeer-edge, which \
+                 ends the TLS sessions with it"
+            ),
+            Self::Pin(reason) => {
+                write!(f, "source.pin needs a file for a moment, and there is none: {reason}")
+            }
+            Self::NoTls => f.write_str(
+                "rtsps needs TLS, which GLib lacks here: install the package glib-networking",
+            ),
             Self::Credential(reason) => write!(f, "the camera's credential: {reason}"),
             Self::StreamEnded => f.write_str("the camera ended its stream"),
             Self::NoSuchDevice(device) => {
@@ -308,6 +335,8 @@ pub(super) fn presentable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::{Certificate, Flaw, Refusal};
+    use resilience::fingerprint::Fingerprint;
 
     #[track_caller]
     fn check(error: &MediaError, expected: &str) {
@@ -351,6 +380,10 @@ mod tests {
             &MediaError::writing(Path::new("/o.ts"), &ErrorKind::StorageFull.into()),
             "cannot write /o.ts: no storage space; make room there",
         );
+        check(
+            &MediaError::Pin("/tmp: no storage space".into()),
+            "source.pin needs a file for a moment, and there is none: /tmp: no storage space",
+        );
         check(&MediaError::NoReader("/o.fifo".into()), "/o.fifo has no reader");
         check(
             &MediaError::Store {
@@ -359,6 +392,39 @@ mod tests {
                 detail: "no space left".into(),
             },
             "cannot store input in /mnt/usb: no space left; make room there, or lower store.max-size",
+        );
+    }
+
+    #[test]
+    fn a_certificate_is_named_with_what_to_do() {
+        let (seen, pinned) = (Fingerprint([0xab; 32]), Fingerprint([0xcd; 32]));
+        let refused = |refusal, subject: Option<&str>| {
+            let shown = Certificate { fingerprint: seen, subject: subject.map(str::to_owned) };
+            MediaError::Distrusted(Box::new(Distrust { place: "cam:322".into(), shown, refusal }))
+        };
+        let unknown = vec![Flaw::UnknownAuthority, Flaw::OtherHost];
+        check(
+            &refused(Refusal::NotVouched(unknown), Some("CN=camera")),
+            &format!(
+                "the camera cam:322 shows a certificate that is not trusted: no authority of this system signed it \
+                 and it is for another host; its SHA-256 is {seen}, its subject \"CN=camera\"; compare the SHA-256 with \
+                 that of the camera's own pages, then set source.pin to it"
+            ),
+        );
+        check(
+            &refused(Refusal::NotVouched(vec![Flaw::Expired]), None),
+            &format!(
+                "the camera cam:322 shows a certificate that is not trusted: it has expired by this machine's clock; \
+                 its SHA-256 is {seen}; check this machine's clock, or compare the SHA-256 with that of the \
+                 camera's own pages, then set source.pin to it"
+            ),
+        );
+        check(
+            &refused(Refusal::NotPinned { pinned }, Some("CN=camera")),
+            &format!(
+                "the camera cam:322 shows another certificate than the one in source.pin: pinned is {pinned}, shown \
+                 is {seen}, its subject \"CN=camera\"; if the camera has a new certificate, change source.pin"
+            ),
         );
     }
 

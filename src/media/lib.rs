@@ -4,6 +4,7 @@
 
 pub mod audio;
 pub mod burn;
+pub mod certificate;
 pub mod choice;
 pub mod devices;
 pub mod encoder;

@@ -13,6 +13,7 @@ use mpegts::AudioCodec;
 use crate::queue::MAX_LATENCY;
 use crate::rate::Bounds;
 use crate::store::Store;
+use resilience::fingerprint::Fingerprint;
 use resilience::secret::SecretSource;
 
 /// Everything that capture needs to know.
@@ -120,6 +121,8 @@ pub enum Source {
         url: String,
         /// Where `user:password` is kept, if it asks for one.
         credential: Option<SecretSource>,
+        /// Of rtsps: the only certificate that it may show; `None` for any that an authority of this system vouches for.
+        pin: Option<Fingerprint>,
         /// H.264 passes it through, raw encodes it anew, auto decides by what comes.
         format: CameraFormat,
     },

@@ -282,6 +282,7 @@ mod tests {
         let source = Source::Rtsp {
             url: "rtsp://camera/1".into(),
             credential: None,
+            pin: None,
             format: CameraFormat::Auto,
         };
         check(

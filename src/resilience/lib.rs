@@ -6,6 +6,7 @@
 pub mod backoff;
 pub mod capacity;
 pub mod fault;
+pub mod fingerprint;
 pub mod secret;
 pub mod state_file;
 pub mod stop;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{Initial, Key, Takes, filled};
 use crate::config::draft::SourceKind;
+use crate::config::peers;
 use media::{CameraFormat, Flip, MaxLatency, OnCameraLoss, Rotate, Speed};
 use resilience::secret::NoSource;
 
@@ -83,6 +84,21 @@ pub(super) static KEYS: &[Key] = &[
             kind: "file:/path, credential:NAME or env:VARIABLE",
             keep: |d, text| {
                 d.source.credential = Some(text.parse().map_err(|e: NoSource| e.to_string())?);
+                Ok(())
+            },
+        },
+    },
+    Key {
+        name: "source.pin",
+        initial: Initial::Unset {
+            means: "an authority of this system has to vouch",
+            example: r#""00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF""#,
+        },
+        what: "The SHA-256 of the certificate of an rtsps camera, which is trusted by nothing else then; for cameras that sign for themselves. The error for a certificate that is not trusted names it.",
+        takes: Takes::Text {
+            kind: "SHA-256 fingerprint",
+            keep: |d, text| {
+                d.source.pin = Some(peers::fingerprint(text)?);
                 Ok(())
             },
         },

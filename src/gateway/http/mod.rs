@@ -14,8 +14,9 @@ mod wall_clock;
 mod zone;
 
 pub use follow::{Giver, Stray, follow, follow_text, within_reach};
+pub use resilience::fingerprint::Fingerprint;
 pub use service::ServiceTrust;
-pub use tls::{CaVerdict, Distrust, Fingerprint, Judge, TlsPeer};
+pub use tls::{CaVerdict, Distrust, Judge, TlsPeer};
 pub use url::{Authority, Scheme, Url, UrlError};
 pub use wall_clock::{Late, WallClock};
 pub use zone::Zone;

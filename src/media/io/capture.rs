@@ -76,7 +76,7 @@ impl Capture {
         };
         let (feed, ending) = (Feed::new(&units, options.video.segment), Ending::new());
         let built = running::parse(&description, &source)?;
-        prepare::prepare(&built, &source)?;
+        prepare::prepare(&built, &source, &ending)?;
         match &element {
             Some(element) if head.form == Form::Negotiated => {
                 attach_when_negotiated(&built, options, element, &feed, &ending)?;

@@ -83,7 +83,7 @@ fn v4l2(name: &Path, format: CameraFormat, options: &Options) -> Result<Known, M
 /// What the H.264 that the camera gives in this mode is good for.
 fn measured(source: &Source, mode: &Mode, wanted: Wanted) -> Result<Measured, MediaError> {
     let measurement = Measurement::new(&measured_in(mode, UNITS), source, wanted)?;
-    prepare::prepare(measurement.pipeline(), source)?;
+    prepare::prepare(measurement.pipeline(), source, measurement.ending())?;
     measurement.run(source)
 }
 
@@ -122,7 +122,8 @@ fn first(options: &Options) -> Result<Known, MediaError> {
 pub(super) fn gives_a_frame(source: &Source, video: &Video) -> Result<(), MediaError> {
     let head = source::head(source, video, &Decided::Nothing);
     let built = running::parse(&format!("{} ! fakesink name={UNITS}", head.text), source)?;
-    prepare::prepare(&built, source)?;
+    let ending = Ending::new();
+    prepare::prepare(&built, source, &ending)?;
     let (tell, told) = mpsc::channel();
     if let Some(pad) = built.by_name(UNITS).and_then(|sink| sink.static_pad("sink")) {
         let tell = tell.clone();
@@ -131,7 +132,6 @@ pub(super) fn gives_a_frame(source: &Source, video: &Video) -> Result<(), MediaE
             gst::PadProbeReturn::Remove
         });
     }
-    let ending = Ending::new();
     let on_end = move || {
         let _ = tell.send(());
     };

@@ -67,6 +67,7 @@ pub(super) struct Measurement {
     tell: Sender<Answer>,
     told: Receiver<Answer>,
     units: Arc<AtomicU64>,
+    ending: Ending,
 }
 
 enum Answer {
@@ -98,7 +99,12 @@ impl Measurement {
             });
         }
         let description = description.to_owned();
-        Ok(Self { description, wanted, pipeline, tell, told, units })
+        Ok(Self { description, wanted, pipeline, tell, told, units, ending: Ending::new() })
+    }
+
+    /// Where a failure is kept.
+    pub(super) fn ending(&self) -> &Ending {
+        &self.ending
     }
 
     /// Its pipeline, to be told where the camera is.
@@ -138,8 +144,7 @@ impl Measurement {
     }
 
     fn listen(self, source: &Source) -> Result<Option<Fitness>, MediaError> {
-        let Self { pipeline, tell, told, units, .. } = self;
-        let ending = Ending::new();
+        let Self { pipeline, tell, told, units, ending, .. } = self;
         let on_end = move || {
             let _ = tell.send(Answer::Ended);
         };

@@ -20,6 +20,7 @@ mod rtsp;
 mod running;
 mod store;
 mod target;
+mod tls;
 mod transform;
 mod trial;
 

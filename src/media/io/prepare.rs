@@ -10,12 +10,19 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use crate::burn::{self, Picture};
-use crate::io::rtsp;
+use crate::io::running::Ending;
+use crate::io::{rtsp, tls};
 use crate::source::{DECODE, PACED, SOURCE};
 use crate::{MediaError, Source};
 
 /// Sets what is no part of the description, and links what appears only when data flow.
-pub(super) fn prepare(pipeline: &gst::Pipeline, source: &Source) -> Result<(), MediaError> {
+///
+/// A failure that comes while it runs, and that GStreamer does not report by itself, becomes its `ending`.
+pub(super) fn prepare(
+    pipeline: &gst::Pipeline,
+    source: &Source,
+    ending: &Ending,
+) -> Result<(), MediaError> {
     let element = |name: &str| {
         pipeline
             .by_name(name)
@@ -33,7 +40,7 @@ pub(super) fn prepare(pipeline: &gst::Pipeline, source: &Source) -> Result<(), M
             element(SOURCE)?.set_property("camera-name", camera);
         }
         Source::Rtsp { .. } => {
-            rtsp::receive(pipeline, source, |_| {})?;
+            rtsp::receive(pipeline, source, ending, |_| {})?;
             link_decoded(pipeline);
         }
         Source::Test => {
@@ -41,10 +48,9 @@ pub(super) fn prepare(pipeline: &gst::Pipeline, source: &Source) -> Result<(), M
                 burn_in(&pad);
             }
         }
-        Source::Auto
-        | Source::Libcamera { camera: None }
-        | Source::NvArgus { .. }
-        | Source::Pipeline { .. } => {}
+        Source::Auto | Source::Libcamera { camera: None } | Source::NvArgus { .. } => {}
+        // It may connect to servers of its own.
+        Source::Pipeline { .. } => tls::trust_authorities(),
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Receives from a camera of the network: its address and credential, the link to its video, and whether its
+//! Receives from a camera of the network: its address, credential and pin, the link to its video, and whether its
 //! H.264 may pass through.
 //!
 //! Does not: receive its sound.
@@ -8,6 +8,8 @@ use gstreamer::prelude::*;
 
 use crate::gop::{Fitness, Wanted};
 use crate::io::measure::{Measured, Measurement, wanted};
+use crate::io::running::Ending;
+use crate::io::tls;
 use crate::pipeline::UNITS;
 use crate::source::{Decided, RECEIVED, SOURCE, measured};
 use crate::{CameraFormat, MediaError, Options, Source};
@@ -40,7 +42,7 @@ pub(super) fn decide(options: &Options) -> Result<Decided, MediaError> {
 fn measure(source: &Source, wanted: Wanted) -> Result<Measured, MediaError> {
     let measurement = Measurement::new(&measured(UNITS), source, wanted)?;
     let no_h264 = measurement.no_h264();
-    receive(measurement.pipeline(), source, move |encoding| {
+    receive(measurement.pipeline(), source, measurement.ending(), move |encoding| {
         if encoding != "H264" {
             no_h264();
         }
@@ -48,18 +50,20 @@ fn measure(source: &Source, wanted: Wanted) -> Result<Measured, MediaError> {
     measurement.run(source)
 }
 
-/// Sets address and credential, and links the camera's video to [`RECEIVED`] when it appears; `video` is told
-/// how it is encoded.
+/// Sets address and credential, has the certificate checked, whose refusal becomes the `ending`, and links the
+/// camera's video to [`RECEIVED`] when it appears; `video` is told how it is encoded.
 pub(super) fn receive(
     pipeline: &gst::Pipeline,
     source: &Source,
+    ending: &Ending,
     video: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<(), MediaError> {
-    let Source::Rtsp { url, credential, .. } = source else { return Ok(()) };
+    let Source::Rtsp { url, credential, pin, .. } = source else { return Ok(()) };
     let lacks = |name: &str| MediaError::Gstreamer(format!("the pipeline lacks {name}"));
     let camera = pipeline.by_name(SOURCE).ok_or_else(|| lacks(SOURCE))?;
     let received = pipeline.by_name(RECEIVED).ok_or_else(|| lacks(RECEIVED))?;
     camera.set_property("location", url);
+    tls::guard(&camera, url, *pin, ending)?;
     if let Some(place) = credential {
         let failed = |reason: String| MediaError::Credential(reason);
         let secret = secret::io::read(place).map_err(|error| failed(error.to_string()))?;

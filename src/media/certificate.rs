@@ -1,0 +1,259 @@
+//! Decides whether the certificate of a network camera is trusted.
+//!
+//! | `source.pin` | an authority of this system vouches | the pinned certificate | another one |
+//! |---|---|---|---|
+//! | not set | trusted | – | refused |
+//! | set | says nothing | trusted | refused |
+//!
+//! Under a pin neither name nor time of the certificate count: cameras have names and clocks of their own.
+//!
+//! Does not: check signatures or ask authorities; GLib does.
+
+use std::fmt;
+
+use heapless::Deque;
+
+use resilience::capacity::CAMERAS_MEASURED;
+use resilience::fingerprint::Fingerprint;
+
+/// What a camera shows in its handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The SHA-256 of its DER form.
+    pub fingerprint: Fingerprint,
+    /// Whose it says it is, as the camera words it; GLib before 2.70 does not tell.
+    pub subject: Option<String>,
+}
+
+/// What authorities have against a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// None of this system signed it.
+    UnknownAuthority,
+    /// It is for another host.
+    OtherHost,
+    /// Its time is to come.
+    NotYetValid,
+    /// Its time is over.
+    Expired,
+    /// Its authority took it back.
+    Revoked,
+    /// It uses an algorithm that can be forged.
+    Insecure,
+    /// GLib does not say what.
+    Unusable,
+}
+
+impl Flaw {
+    /// Whether it is gone once this machine's clock is right, if that is wrong.
+    fn is_of_time(self) -> bool {
+        matches!(self, Self::NotYetValid | Self::Expired)
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownAuthority => "no authority of this system signed it",
+            Self::OtherHost => "it is for another host",
+            Self::NotYetValid => "it is not valid yet by this machine's clock",
+            Self::Expired => "it has expired by this machine's clock",
+            Self::Revoked => "its authority has revoked it",
+            Self::Insecure => "it uses an insecure algorithm",
+            Self::Unusable => "it is not usable",
+        })
+    }
+}
+
+/// Why a certificate is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not the one of `source.pin`.
+    NotPinned {
+        /// The one of `source.pin`.
+        pinned: Fingerprint,
+    },
+    /// No authority of this system vouches for it.
+    NotVouched(Vec<Flaw>),
+}
+
+impl Refusal {
+    /// Whether nothing is wrong but the time, so that it may be trusted once this machine's clock is right.
+    pub fn is_of_time(&self) -> bool {
+        match self {
+            Self::NotPinned { .. } => false,
+            Self::NotVouched(flaws) => !flaws.is_empty() && flaws.iter().all(|f| f.is_of_time()),
+        }
+    }
+}
+
+/// Whether a camera may show this certificate, in which authorities found `flaws`.
+pub fn judge(
+    pin: Option<Fingerprint>,
+    shown: &Certificate,
+    flaws: Vec<Flaw>,
+) -> Result<(), Refusal> {
+    match pin {
+        Some(pinned) if pinned == shown.fingerprint => Ok(()),
+        Some(pinned) => Err(Refusal::NotPinned { pinned }),
+        None if flaws.is_empty() => Ok(()),
+        None => Err(Refusal::NotVouched(flaws)),
+    }
+}
+
+/// The cameras that may have been trusted, and by which pin: `None` by an authority.
+///
+/// TLS resumes a session without a certificate, so a camera that was trusted once stays trusted for as long as the
+/// process keeps its sessions. Another pin cannot be checked for it there.
+#[derive(Debug, Default)]
+pub struct Trusted {
+    cameras: Deque<(String, Option<Fingerprint>), CAMERAS_MEASURED>,
+}
+
+impl Trusted {
+    /// No camera was trusted.
+    pub const fn new() -> Self {
+        Self { cameras: Deque::new() }
+    }
+
+    /// Notes that the camera at `place` is checked by this pin from now on. False, and not noted, if it may have been
+    /// trusted by another one.
+    #[must_use]
+    pub fn admit(&mut self, place: &str, pin: Option<Fingerprint>) -> bool {
+        if let Some((_, known)) = self.cameras.iter().find(|(known, _)| known == place) {
+            return *known == pin;
+        }
+        if self.cameras.is_full() {
+            self.cameras.pop_front();
+        }
+        // There is room.
+        self.cameras.push_back((place.to_owned(), pin)).is_ok()
+    }
+
+    /// Notes that the camera at `place` was refused: it may be checked by another pin.
+    pub fn refuse(&mut self, place: &str) {
+        for _ in 0..self.cameras.len() {
+            if let Some(camera) = self.cameras.pop_front().filter(|(known, _)| known != place) {
+                let _ = self.cameras.push_back(camera);
+            }
+        }
+    }
+}
+
+/// The host and port of a camera's address, for people.
+pub fn place(url: &str) -> String {
+    let (scheme, behind) = url.split_once("://").unwrap_or(("rtsp", url));
+    let host = behind.split(['/', '?']).next().unwrap_or(behind);
+    let names_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+    match (names_port, scheme) {
+        (true, _) => host.to_owned(),
+        (false, "rtsps") => format!("{host}:322"),
+        (false, _) => format!("{host}:554"),
+    }
+}
+
+/// A camera of the network whose certificate is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Distrust {
+    /// The camera's host and port.
+    pub place: String,
+    /// What it shows.
+    pub shown: Certificate,
+    /// Why that is refused.
+    pub refusal: Refusal,
+}
+
+impl fmt::Display for Distrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, shown: Certificate { fingerprint, subject }, refusal } = self;
+        let subject = |f: &mut fmt::Formatter<'_>| match subject {
+            Some(subject) => write!(f, ", its subject {subject:?}"),
+            None => Ok(()),
+        };
+        match refusal {
+            Refusal::NotPinned { pinned } => {
+                write!(
+                    f,
+                    "the camera {place} shows another certificate than the one in source.pin: pinned is {pinned}, \
+                     shown is {fingerprint}"
+                )?;
+                subject(f)?;
+                f.write_str("; if the camera has a new certificate, change source.pin")
+            }
+            Refusal::NotVouched(flaws) => {
+                write!(f, "the camera {place} shows a certificate that is not trusted")?;
+                for (n, flaw) in flaws.iter().enumerate() {
+                    write!(f, "{} {flaw}", if n == 0 { ":" } else { " and" })?;
+                }
+                write!(f, "; its SHA-256 is {fingerprint}")?;
+                subject(f)?;
+                f.write_str("; ")?;
+                if refusal.is_of_time() {
+                    f.write_str("check this machine's clock, or ")?;
+                }
+                f.write_str(
+                    "compare the SHA-256 with that of the camera's own pages, then set source.pin to it",
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Fingerprint = Fingerprint([0xaa; 32]);
+    const B: Fingerprint = Fingerprint([0xbb; 32]);
+
+    fn shown(fingerprint: Fingerprint) -> Certificate {
+        Certificate { fingerprint, subject: Some("CN=camera".into()) }
+    }
+
+    #[test]
+    fn a_pin_alone_decides_where_there_is_one() {
+        use Flaw::{Expired, OtherHost, UnknownAuthority};
+        let not_pinned = || Err(Refusal::NotPinned { pinned: A });
+        for flaws in [vec![], vec![UnknownAuthority], vec![Expired, OtherHost]] {
+            assert_eq!(judge(Some(A), &shown(A), flaws.clone()), Ok(()));
+            assert_eq!(judge(Some(A), &shown(B), flaws.clone()), not_pinned());
+            let expected =
+                if flaws.is_empty() { Ok(()) } else { Err(Refusal::NotVouched(flaws.clone())) };
+            assert_eq!(judge(None, &shown(A), flaws), expected);
+        }
+    }
+
+    #[test]
+    fn another_pin_counts_once_the_camera_was_refused() {
+        let mut trusted = Trusted::new();
+        assert!(trusted.admit("a:1", None) && trusted.admit("a:1", None));
+        assert!(trusted.admit("b:1", Some(B)));
+        assert!(!trusted.admit("a:1", Some(A)) && !trusted.admit("b:1", None));
+        trusted.refuse("a:1");
+        assert!(trusted.admit("a:1", Some(A)) && !trusted.admit("a:1", Some(B)));
+        assert!(!trusted.admit("b:1", None));
+        for n in 0..CAMERAS_MEASURED {
+            assert!(trusted.admit(&format!("c:{n}"), None));
+        }
+    }
+
+    #[test]
+    fn a_place_has_a_port() {
+        let check = |url: &str, expected: &str| assert_eq!(place(url), expected);
+        check("rtsps://cam:8322/a:b", "cam:8322");
+        check("rtsps://cam/a", "cam:322");
+        check("rtsps://[fe80::1]/a", "[fe80::1]:322");
+        check("rtsps://[fe80::1]:1/a", "[fe80::1]:1");
+        check("rtsp://cam?a=b:c", "cam:554");
+    }
+
+    #[test]
+    fn only_a_wrong_time_may_pass() {
+        use Flaw::{Expired, NotYetValid, UnknownAuthority};
+        assert!(Refusal::NotVouched(vec![NotYetValid]).is_of_time());
+        assert!(Refusal::NotVouched(vec![Expired]).is_of_time());
+        assert!(!Refusal::NotVouched(vec![UnknownAuthority, NotYetValid]).is_of_time());
+        assert!(!Refusal::NotVouched(vec![]).is_of_time());
+        assert!(!Refusal::NotPinned { pinned: A }.is_of_time());
+    }
+}

@@ -1,0 +1,225 @@
+//! Captures from network cameras over TLS: which certificates are trusted, and what is said of the others.
+//!
+//! Does not: change the authorities of this machine; GLib is given others for this process.
+#![cfg(feature = "sandbox")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod edge;
+mod peers;
+mod rtsp_camera;
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use edge::Edge;
+use gio::prelude::*;
+use media::certificate::{Certificate, Distrust, Flaw, Refusal};
+use media::io::{AccessUnits, Capture, End};
+use media::{CameraFormat, MediaError, Options, Source};
+use peers::Authority;
+use rcgen::KeyPair;
+use resilience::fault::Fault;
+use resilience::fingerprint::Fingerprint;
+use rtsp_camera::{Camera, Recording, Switches, Tls};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+
+/// A test that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(30);
+
+const OTHER: Fingerprint = Fingerprint([0x5a; 32]);
+
+/// A process captures one source at a time, since GLib has one list of authorities for it.
+fn alone() -> MutexGuard<'static, ()> {
+    static SOURCE: Mutex<()> = Mutex::new(());
+    SOURCE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A camera and the fingerprint of the certificate that it shows. It lasts as long as the process, so that no other
+/// one gets its port, and with that its TLS sessions.
+fn camera(
+    (certificate, key): (CertificateDer<'static>, KeyPair),
+) -> (&'static Camera, Fingerprint) {
+    let fingerprint = Fingerprint::of(&certificate);
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    let switches = Switches { tls: Some(Tls::new(certificate, key)), ..Switches::default() };
+    let camera = Camera::start(Recording::short_gops(), switches);
+    (Box::leak(Box::new(camera)), fingerprint)
+}
+
+fn options(camera: &Camera, pin: Option<Fingerprint>, format: CameraFormat) -> Options {
+    let source = Source::Rtsp { url: camera.url(), credential: None, pin, format };
+    Options { source, ..Options::default() }
+}
+
+/// The file of the authority of this process, which GLib reads when it likes.
+struct Installed(PathBuf);
+
+impl Installed {
+    /// Makes this the only authority, until a capture opens that is pinned, or that follows a pinned one.
+    fn new(authority: &Authority) -> Self {
+        let path = std::env::temp_dir().join(format!("le-rtsps-{}", std::process::id()));
+        std::fs::write(&path, authority.pem()).unwrap();
+        let database = gio::TlsFileDatabase::new(&path).unwrap();
+        gio::TlsBackend::default().set_default_database(Some(&database));
+        Self(path)
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Why no video comes; `None` if it does.
+#[track_caller]
+fn failure(options: &Options, authority: Option<&Authority>) -> Option<MediaError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _runtime = runtime.enter();
+    let capture = match Capture::open(options, AccessUnits::new()) {
+        Ok(capture) => capture,
+        Err(error) => return Some(error),
+    };
+    let _installed = authority.map(Installed::new);
+    runtime.block_on(async {
+        capture.play();
+        let mut pieces = capture.pieces();
+        let end = async {
+            tokio::select! {
+                piece = pieces.next() => match piece {
+                    Some(_) => None,
+                    None => Some(capture.ended().await),
+                },
+                end = capture.ended() => Some(end),
+            }
+        };
+        let end = tokio::time::timeout(LIMIT, end).await.expect("it hangs");
+        capture.stop().await;
+        end.map(|end| match end {
+            End::Failed(error) => error,
+            End::EndOfStream => panic!("the camera has no end"),
+        })
+    })
+}
+
+/// What a refused certificate is refused for.
+#[track_caller]
+fn refusal(error: Option<MediaError>) -> Refusal {
+    match error {
+        Some(MediaError::Distrusted(distrust)) => distrust.refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_pinned_certificate_is_trusted_and_no_other() {
+    let _alone = alone();
+    for format in [CameraFormat::Auto, CameraFormat::H264] {
+        let (camera, pin) = camera(peers::self_signed());
+        // Refused as often as it is tried.
+        for _ in 0..2 {
+            let error = failure(&options(camera, Some(OTHER), format), None).expect("it is pinned");
+            let text = error.to_string();
+            assert_eq!(error.fault(), Fault::GiveUp);
+            for part in [camera.host(), OTHER.to_string(), pin.to_string(), "source.pin".into()] {
+                assert!(text.contains(&part), "{part}: {text}");
+            }
+            assert_eq!(refusal(Some(error)), Refusal::NotPinned { pinned: OTHER });
+        }
+        assert!(camera.seen().methods.is_empty(), "nothing was asked of it");
+        for _ in 0..2 {
+            assert_eq!(failure(&options(camera, Some(pin), format), None), None);
+        }
+    }
+}
+
+/// TLS resumes sessions without a certificate.
+#[test]
+fn another_pin_for_a_camera_that_is_trusted_needs_a_restart() {
+    let _alone = alone();
+    let (camera, pin) = camera(peers::self_signed());
+    assert_eq!(failure(&options(camera, Some(pin), CameraFormat::H264), None), None);
+    for other in [Some(OTHER), None] {
+        let error = failure(&options(camera, other, CameraFormat::H264), None);
+        assert_eq!(error, Some(MediaError::PinChanged(camera.host())));
+    }
+    assert_eq!(failure(&options(camera, Some(pin), CameraFormat::H264), None), None);
+}
+
+#[test]
+fn a_certificate_that_signs_itself_is_named_so_that_it_can_be_pinned() {
+    let _alone = alone();
+    for format in [CameraFormat::Auto, CameraFormat::H264] {
+        let (camera, fingerprint) = camera(peers::self_signed());
+        let error = failure(&options(camera, None, format), None).expect("no authority");
+        let text = error.to_string();
+        let MediaError::Distrusted(distrust) = &error else { panic!("{error:?}") };
+        let Distrust { place, shown, refusal } = &**distrust;
+        assert_eq!(*place, camera.host());
+        let subject = Some("CN=rcgen self signed cert".to_owned());
+        assert_eq!(*shown, Certificate { fingerprint, subject });
+        assert_eq!(*refusal, Refusal::NotVouched(vec![Flaw::UnknownAuthority]));
+        assert_eq!(error.fault(), Fault::GiveUp);
+        for part in [fingerprint.to_string(), camera.host(), "rcgen self signed cert".into()] {
+            assert!(text.contains(&part), "{part}: {text}");
+        }
+        // As a person copies it from the text.
+        let copied = text.split(|c: char| !c.is_ascii_hexdigit()).find_map(Fingerprint::parse);
+        assert_eq!(failure(&options(camera, copied, format), None), None);
+    }
+}
+
+#[test]
+fn without_a_pin_an_authority_has_to_vouch_for_host_and_time() {
+    let _alone = alone();
+    let authority = Authority::new("an authority of the test");
+    let check = |signed, expected: &[Flaw], fault: Option<Fault>| {
+        let (camera, _) = camera(signed);
+        let options = options(camera, None, CameraFormat::H264);
+        let error = failure(&options, Some(&authority));
+        assert_eq!(error.as_ref().map(MediaError::fault), fault, "{error:?}");
+        if fault.is_some() {
+            assert_eq!(refusal(error), Refusal::NotVouched(expected.to_vec()));
+            assert!(camera.seen().methods.is_empty(), "nothing was asked of it");
+        }
+    };
+    check(authority.sign(&["127.0.0.1"]), &[], None);
+    // The clock may be wrong, and set later.
+    check(authority.sign_ended(&["127.0.0.1"]), &[Flaw::Expired], Some(Fault::Retry));
+    check(authority.sign(&["camera.example"]), &[Flaw::OtherHost], Some(Fault::GiveUp));
+    check(
+        Authority::new("another one").sign(&["127.0.0.1"]),
+        &[Flaw::UnknownAuthority],
+        Some(Fault::GiveUp),
+    );
+}
+
+#[test]
+fn under_a_pin_no_authority_counts_and_neither_host_nor_time() {
+    let _alone = alone();
+    let authority = Authority::new("an authority of the test");
+    let (camera, _) = camera(authority.sign(&["127.0.0.1"]));
+    let _installed = Installed::new(&authority);
+    let error = failure(&options(camera, Some(OTHER), CameraFormat::H264), None);
+    assert_eq!(refusal(error), Refusal::NotPinned { pinned: OTHER });
+
+    let (camera, pin) = self::camera(authority.sign_ended(&["camera.example"]));
+    assert_eq!(failure(&options(camera, Some(pin), CameraFormat::H264), None), None);
+}
+
+#[test]
+fn where_glib_has_no_tls_the_package_is_named() {
+    let source = ["run", "--source.kind", "rtsp", "--source.url", "rtsps://127.0.0.1:1/video"];
+    let job =
+        ["--job.on-loss", "exit", "--orchestrator.urls", "127.0.0.1:1", "--job.model", "noop"];
+    let modules = [("GIO_MODULE_DIR", "/nonexistent")];
+    let ended = Edge::start_with(&[&source[..], &job].concat(), &modules).end();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("install the package glib-networking"), "{}", ended.stderr);
+}
