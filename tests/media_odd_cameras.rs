@@ -18,7 +18,9 @@ use gstreamer_app as gst_app;
 use media::io::{AccessUnits, Capture};
 use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
 use resilience::secret::SecretSource;
-use rtsp_camera::{Camera, Credential, Recording, Scheme, Seen, Switches, Transport};
+use rtsp_camera::{
+    Camera, Credential, GetParameter, Recording, Scheme, Seen, Ssrc, Switches, Transport,
+};
 
 /// A test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -61,7 +63,58 @@ fn capture(camera: &Camera, options: &Options, frames: u64) -> (u64, Seen) {
 
 #[test]
 fn what_the_camera_sends_comes_out() {
-    let camera = Camera::start(Recording::short_gops(), Switches::default());
+    // Some 30 packets in a frame.
+    let heavy = "tune=zerolatency key-int-max=24 bitrate=8000";
+    let camera = Camera::start(Recording::made(48, "pattern=snow", heavy), Switches::default());
+    let (encoded, seen) = capture(&camera, &options(&camera, CameraFormat::H264), 72);
+    assert!(encoded * 100 >= seen.frames * 95, "{encoded} of {seen:?}");
+}
+
+#[test]
+fn a_camera_may_change_its_ssrc_with_each_gop() {
+    for ssrc in [Ssrc::EachGop, Ssrc::EachGopRestarts] {
+        let switches = Switches { ssrc, ..Switches::default() };
+        let camera = Camera::start(Recording::short_gops(), switches);
+        let (encoded, seen) = capture(&camera, &options(&camera, CameraFormat::H264), 24 * 6);
+        assert!(seen.ssrcs >= 6, "{seen:?}");
+        assert!(encoded * 100 >= seen.frames * 95, "{ssrc:?}: {encoded} of {seen:?}");
+    }
+}
+
+/// Over three times its timeout.
+#[test]
+fn rtsp_requests_keep_a_session_alive() {
+    let session_timeout = Some(Duration::from_secs(5));
+    let switches = Switches { session_timeout, ..Switches::default() };
+    let camera = Camera::start(Recording::short_gops(), switches);
+    let (encoded, seen) = capture(&camera, &options(&camera, CameraFormat::H264), 24 * 16);
+    assert_eq!(seen.expired, 0, "{seen:?}");
+    assert!(encoded * 100 >= seen.frames * 95, "{encoded} of {seen:?}");
+}
+
+/// It goes on past the second request, which would be sent if the first one was answered.
+#[test]
+fn a_camera_may_not_take_keep_alive_requests() {
+    for get_parameter in [GetParameter::Refused, GetParameter::Unknown] {
+        let switches = Switches { get_parameter, ..Switches::default() };
+        let camera = Camera::start(Recording::short_gops(), switches);
+        let (encoded, seen) = capture(&camera, &options(&camera, CameraFormat::H264), 24 * 9);
+        assert!(encoded * 100 >= seen.frames * 95, "{get_parameter:?}: {encoded} of {seen:?}");
+    }
+}
+
+/// Recovery points only: no segment can begin there.
+#[test]
+fn a_camera_without_idr_pictures_is_encoded_anew() {
+    let camera = Camera::start(Recording::without_idr(), Switches::default());
+    let capture = Capture::open(&options(&camera, CameraFormat::Auto), AccessUnits::new());
+    assert!(capture.unwrap().encodes());
+}
+
+#[test]
+fn frames_without_times_come_out() {
+    let switches = Switches { is_untimed: true, ..Switches::default() };
+    let camera = Camera::start(Recording::short_gops(), switches);
     let (encoded, seen) = capture(&camera, &options(&camera, CameraFormat::H264), 72);
     assert!(encoded * 100 >= seen.frames * 95, "{encoded} of {seen:?}");
 }

@@ -24,6 +24,7 @@ pub mod rate;
 pub mod segmenter;
 pub mod source;
 pub mod sps;
+pub mod ssrc;
 pub mod stall;
 pub mod stamps;
 pub mod store;

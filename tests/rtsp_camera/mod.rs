@@ -14,6 +14,7 @@
 //! |---|---|
 //! | a new SSRC with each GOP | `ssrc: Ssrc::EachGop` or `Ssrc::EachGopRestarts` |
 //! | only RTSP requests keep the session alive | `session_timeout: Some(..)`; RTCP is counted, and does not keep it |
+//! | GET_PARAMETER refused, or unknown | `get_parameter: GetParameter::Refused` or `GetParameter::Unknown` |
 //! | one transport only (461 for the other) | `transport: Transport::Udp` or `Transport::Tcp` |
 //! | TLS with any certificate | `tls: Some(Tls::self_signed())` or `Tls::new(certificate, key)` |
 //! | no frame times | `is_untimed: true`: each RTP timestamp is 0 |
@@ -61,6 +62,7 @@ pub(crate) struct Switches {
     pub(crate) ssrc: Ssrc,
     /// The session ends when no RTSP request came for so long: whole seconds, as the Session header says it.
     pub(crate) session_timeout: Option<Duration>,
+    pub(crate) get_parameter: GetParameter,
     pub(crate) transport: Transport,
     /// Each RTP timestamp is 0.
     pub(crate) is_untimed: bool,
@@ -77,6 +79,7 @@ impl Default for Switches {
             frames: None,
             ssrc: Ssrc::Fixed,
             session_timeout: None,
+            get_parameter: GetParameter::Taken,
             transport: Transport::Any,
             is_untimed: false,
             credential: None,
@@ -94,6 +97,16 @@ pub(crate) enum Ssrc {
     EachGop,
     /// Another one with each GOP; sequence numbers and timestamps begin anew, anywhere.
     EachGopRestarts,
+}
+
+/// What becomes of GET_PARAMETER.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GetParameter {
+    Taken,
+    /// It is among the methods of the camera, and answered with 451.
+    Refused,
+    /// It is not among the methods of the camera.
+    Unknown,
 }
 
 /// What the camera takes in SETUP; it answers anything else with 461.
@@ -363,13 +376,14 @@ impl Client {
         if let Some(challenge) = credential.and_then(|credential| credential.challenge(request)) {
             return request.answer("401 Unauthorized", &[challenge], "");
         }
-        let timeout = self.shared.switches.session_timeout;
+        let Switches { session_timeout: timeout, get_parameter, .. } = self.shared.switches;
         let timeout = timeout.map_or_else(String::new, |t| format!(";timeout={}", t.as_secs()));
         let session = format!("Session: 0123456789{timeout}");
         match request.method.as_str() {
             "OPTIONS" => {
-                let methods =
-                    "Public: OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN".to_owned();
+                let more =
+                    if get_parameter == GetParameter::Unknown { "" } else { ", GET_PARAMETER" };
+                let methods = format!("Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN{more}");
                 request.answer("200 OK", &[methods], "")
             }
             "DESCRIBE" if request.path() != PATH => request.answer("404 Not Found", &[], ""),
@@ -386,6 +400,12 @@ impl Client {
                 let began = Instant::now();
                 self.playing = Some(Playing { packets: Packets::new(), began, frames: 0 });
                 request.answer("200 OK", &[session, "Range: npt=0.000-".to_owned()], "")
+            }
+            "GET_PARAMETER" if get_parameter == GetParameter::Refused => {
+                request.answer("451 Parameter Not Understood", &[session], "")
+            }
+            "GET_PARAMETER" if get_parameter == GetParameter::Unknown => {
+                request.answer("501 Not Implemented", &[session], "")
             }
             "GET_PARAMETER" | "TEARDOWN" => request.answer("200 OK", &[session], ""),
             _ => request.answer("501 Not Implemented", &[], ""),

@@ -16,6 +16,7 @@ mod microphone;
 mod negotiated;
 mod playback;
 mod prepare;
+mod rtp;
 mod rtsp;
 mod running;
 mod store;

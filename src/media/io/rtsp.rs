@@ -8,6 +8,7 @@ use gstreamer::prelude::*;
 
 use crate::gop::{Fitness, Wanted};
 use crate::io::measure::{Measured, Measurement, wanted};
+use crate::io::rtp;
 use crate::io::running::Ending;
 use crate::io::tls;
 use crate::pipeline::UNITS;
@@ -82,6 +83,7 @@ pub(super) fn receive(
         let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
         Some(caps.is_some_and(|caps| media(&caps, "media") == "video").to_value())
     });
+    rtp::mend(&camera);
     camera.connect_pad_added(move |_, pad| {
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
         if media(&caps, "media") != "video" {

@@ -1,0 +1,111 @@
+//! Mends the RTP session of a network camera, between GStreamer's RTSP client and its RTP manager: the stream
+//! keeps one [SSRC](crate::ssrc), and the camera's RTSP session is kept alive.
+//!
+//! GStreamer's RTSP client sends keep-alive requests by itself over UDP, but over TCP only when nothing came for
+//! its whole timeout. Cameras that count RTSP requests, and not RTCP, would end the session. The Session header with
+//! the camera's timeout is not to be had from the client, so requests are sent at a fixed interval.
+//!
+//! Does not: send keep-alive requests before GStreamer 1.18, or to a camera without GET_PARAMETER: the client cannot.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::glib::subclass::SignalId;
+use gstreamer::prelude::*;
+
+use crate::ssrc::{Header, OneSource};
+
+/// Between two keep-alive requests. The shortest timeout of a session that a camera may have is a little longer.
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
+
+/// Mends what comes from `camera`, an `rtspsrc` that receives one stream over TCP. Call before it plays.
+pub(super) fn mend(camera: &gst::Element) {
+    let one = Arc::new(Mutex::new(OneSource::default()));
+    camera.connect("new-manager", false, move |values| {
+        let element = |at: usize| {
+            values.get(at).and_then(|value: &gst::glib::Value| value.get::<gst::Element>().ok())
+        };
+        let (camera, manager) = (element(0)?, element(1)?);
+        let (one, camera) = (Arc::clone(&one), camera.downgrade());
+        manager.connect_pad_added(move |_, pad| {
+            if pad.name().starts_with("recv_rtp_sink") {
+                on_rtp(pad, Arc::clone(&one), KeepAlive::new(camera.clone()));
+            } else if pad.name().starts_with("recv_rtcp_sink") {
+                on_rtcp(pad, Arc::clone(&one));
+            }
+        });
+        None
+    });
+}
+
+fn on_rtp(pad: &gst::Pad, one: Arc<Mutex<OneSource>>, keep_alive: KeepAlive) {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let now = Instant::now();
+        keep_alive.on_packet(now);
+        let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
+        let came = buffer.map_readable().ok().and_then(|packet| Header::read(&packet));
+        let Some(came) = came else { return gst::PadProbeReturn::Ok };
+        let handed_on = lock(&one).on_packet(came, now);
+        if handed_on != came {
+            if let Ok(mut packet) = buffer.make_mut().map_writable() {
+                handed_on.write(&mut packet);
+            }
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn on_rtcp(pad: &gst::Pad, one: Arc<Mutex<OneSource>>) {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let packet = info.buffer().and_then(|buffer| buffer.map_readable().ok());
+        match packet {
+            Some(packet) if !lock(&one).takes_rtcp(&packet) => gst::PadProbeReturn::Drop,
+            Some(_) | None => gst::PadProbeReturn::Ok,
+        }
+    });
+}
+
+/// Asks the camera for nothing from time to time.
+struct KeepAlive {
+    camera: gst::glib::WeakRef<gst::Element>,
+    last: Mutex<Option<Instant>>,
+    /// A request was not answered yet.
+    is_asking: Arc<AtomicBool>,
+}
+
+impl KeepAlive {
+    fn new(camera: gst::glib::WeakRef<gst::Element>) -> Self {
+        Self { camera, last: Mutex::new(None), is_asking: Arc::default() }
+    }
+
+    /// Sends a request when one is due. To be called on the thread that reads the connection, while it hands a packet
+    /// on: the request interrupts its reading, which at any other time could tear a packet.
+    fn on_packet(&self, now: Instant) {
+        {
+            let mut last = lock(&self.last);
+            if now.saturating_duration_since(*last.get_or_insert(now)) < KEEP_ALIVE {
+                return;
+            }
+            *last = Some(now);
+        }
+        let Some(camera) = self.camera.upgrade() else { return };
+        let is_known = SignalId::lookup("get-parameters", camera.type_()).is_some();
+        if !is_known || self.is_asking.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let is_asking = Arc::clone(&self.is_asking);
+        let answered = gst::Promise::with_change_func(move |answer| {
+            log::trace!("keep-alive request: {answer:?}");
+            is_asking.store(false, Ordering::Relaxed);
+        });
+        let (nothing, content) = (Vec::<String>::new(), None::<String>);
+        camera.emit_by_name::<bool>("get-parameters", &[&nothing, &content, &answered]);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No invariant spans a panic here: each change is whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
