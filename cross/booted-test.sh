@@ -1,7 +1,9 @@
 #!/bin/bash
 # Runs inside of the container that booted.sh boots: installs the package with one command, looks how soon
 # it captures, and what it says when it can't.
+# shellcheck source=inside.sh
 source /usr/local/lib/inside.sh
+# shellcheck source=ground.sh
 source /usr/local/lib/without-anything.sh
 out=/var/lib/livepeer-edge/out.ts
 
@@ -79,6 +81,6 @@ journalctl --boot --unit $unit --output short-monotonic --no-pager | tail -n 30
 # --- removed ----------------------------------------------------------------------------------------------
 DEBIAN_FRONTEND=noninteractive apt-get -q purge --yes livepeer-edge >>/root/install.log 2>&1 ||
   { result FAILED "it is purged"; tail -n 20 /root/install.log; }
-gone() { [[ $(show LoadState) == not-found && ! -e /var/lib/private/livepeer-edge ]] && ! ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q bin/livepeer-edge; }
+gone() { [[ $(show LoadState) == not-found && ! -e /var/lib/private/livepeer-edge ]] && ! readlink /proc/[0-9]*/exe | grep -q bin/livepeer-edge; }
 check "after a purge nothing runs and no state is left" gone
 echo BOOTED-TEST-END

@@ -105,11 +105,12 @@ enter() {
 # without_anything TREE: configurations of instances that have nothing to work with, for inside.sh.
 without_anything() {
   local folder=$1/etc/livepeer-edge
-  # Small, as an emulator is slow.
-  local job="[job]\nmodel = 'noop'\n[video]\nwidth = 320\nheight = 240\nfps = 5\n"
   # As the package brings it.
   cp "$folder/livepeer-edge.toml" "$folder/fresh.toml"
-  printf "[source]\nkind = 'v4l2'\ndevice = '/dev/nowhere'\n[orchestrator]\nurls = ['127.0.0.1:8935']\n$job" \
-    >"$folder/no-camera.toml"
-  printf "[source]\nkind = 'test'\n[orchestrator]\nurls = ['orchestrator.example:8935']\n$job" >"$folder/no-network.toml"
+  # Small, as an emulator is slow.
+  local job=("[job]" "model = 'noop'" "[video]" "width = 320" "height = 240" "fps = 5")
+  printf '%s\n' "[source]" "kind = 'v4l2'" "device = '/dev/nowhere'" \
+    "[orchestrator]" "urls = ['127.0.0.1:8935']" "${job[@]}" >"$folder/no-camera.toml"
+  printf '%s\n' "[source]" "kind = 'test'" \
+    "[orchestrator]" "urls = ['orchestrator.example:8935']" "${job[@]}" >"$folder/no-network.toml"
 }

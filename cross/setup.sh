@@ -19,6 +19,7 @@ packages=(
   python3-gi gir1.2-gst-rtsp-server-1.0                 # the network camera of the tests
   glib-networking                                       # TLS of network cameras
   systemd                                               # systemd-analyze, which judges the units
+  shellcheck                                            # which judges the scripts
   bsdutils                                              # script, which gives the tests of setup a terminal
 )
 if [[ ${1-} == --go ]] && ! command -v go >/dev/null; then

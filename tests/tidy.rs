@@ -1,4 +1,4 @@
-//! Keeps the rules that no compiler knows: purity, headers, length, names.
+//! Keeps the rules that no compiler knows: purity, headers, length, names, scripts.
 //!
 //! Each rule is a function from a source text to its complaints, so that its self-test can show that
 //! a bad sample is caught.
@@ -10,6 +10,7 @@
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Lines a file may have without its tests.
 const LONGEST_FILE: usize = 400;
@@ -448,6 +449,21 @@ fn the_readme_and_ci_run_the_same_test_command() {
         assert_eq!(mode & 0o111, 0o111, "{script} must be executable");
         assert!(read(script).contains("\nset -euo pipefail\n"), "{script}");
     }
+}
+
+#[test]
+fn scripts_pass_shellcheck() {
+    let mut scripts = vec![".ci/run".to_owned(), "tests/fuzz/run.sh".to_owned()];
+    scripts.extend(files("cross", ".sh"));
+    assert!(scripts.len() > 12, "{scripts:?}");
+    let shellcheck = Command::new("shellcheck")
+        .args(["--external-sources", "--format=gcc"])
+        .args(&scripts)
+        .current_dir(root())
+        .output()
+        .expect("cross/setup.sh installs shellcheck");
+    let complaints = String::from_utf8_lossy(&shellcheck.stdout);
+    assert!(shellcheck.status.success(), "\n{complaints}");
 }
 
 #[test]
