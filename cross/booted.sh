@@ -5,8 +5,8 @@
 #
 #   cross/booted.sh
 #
-# The package is package.sh's, the sandbox build.sh's, both of this machine's architecture. EDGE_SUITE names
-# another release than bookworm. Takes 4 minutes. Needs root, mmdebstrap, a mirror of Debian and
+# The package is package.sh's, the sandbox build.sh's, both of this machine's architecture; either is made if it is
+# missing. EDGE_SUITE names another release than bookworm. Takes 4 minutes. Needs root, mmdebstrap, a mirror of Debian and
 # systemd-nspawn.
 set -euo pipefail
 source "$(dirname "$0")/ground.sh"
@@ -17,14 +17,12 @@ need systemd-nspawn systemd-container
 need script bsdutils
 in_own_mounts "$@"
 suite=${EDGE_SUITE:-bookworm}
-mapfile -t packages < <(compgen -G "$work/packages/livepeer-edge_*_$arch.deb")
-[[ ${#packages[@]} == 1 ]] || fail "one package is needed: cross/package.sh $arch"
-sandbox=$work/livepeer-edge-$arch-sandbox
-[[ -x $sandbox ]] || fail "the sandbox is needed: cross/build.sh $arch"
+need_package
+need_sandbox
 
 # --- the tree -------------------------------------------------------------------------------------------
 clean_tree "$suite"
-cp "${packages[0]}" "$tree/root/edge.deb"
+cp "$package" "$tree/root/edge.deb"
 install -m 755 "$sandbox" "$tree/usr/local/bin/edge-sandbox"
 in_tree() { enter "$tree" DEBIAN_FRONTEND=noninteractive HTTP_PROXY="${HTTP_PROXY-}" "$@"; }
 # The container has no network: what the package needs is brought there before.
@@ -73,4 +71,4 @@ grep -qx BOOTED-TEST-END "$log" || {
 }
 sed -n 's/^RESULT /  /p' "$log" >&2
 if grep -q '^RESULT FAILED' "$log"; then fail "see the lines above, and $log"; fi
-say "passed: $suite $arch, $(basename "${packages[0]}")"
+say "passed: $suite $arch, $(basename "$package")"

@@ -4,7 +4,8 @@
 #
 #   cross/device.sh amd64|arm64
 #
-# The package is package.sh's, the sandbox build.sh's. QUIET=SECONDS is how long the disk is watched (300).
+# The package is package.sh's, the sandbox build.sh's; either is made if it is missing. QUIET=SECONDS is how long the
+# disk is watched (300).
 # Takes 15 to 40 minutes, as nothing is accelerated. Needs root, mmdebstrap, a mirror of Debian,
 # qemu-system and, for arm64 on another machine, qemu-user.
 set -euo pipefail
@@ -30,10 +31,8 @@ case $arch in
 esac
 in_own_mounts "$@"
 quiet=${QUIET:-300}
-mapfile -t packages < <(compgen -G "$work/packages/livepeer-edge_*_$arch.deb")
-[[ ${#packages[@]} == 1 ]] || fail "one package is needed: cross/package.sh $arch"
-sandbox=$work/livepeer-edge-$arch-sandbox
-[[ -x $sandbox ]] || fail "the sandbox is needed: cross/build.sh $arch"
+need_package
+need_sandbox
 
 # --- Debian -----------------------------------------------------------------------------------------------
 base=$work/device-$arch
@@ -49,7 +48,7 @@ mkdir -p "$tree" "$layers/upper" "$layers/work"
 mount -t overlay overlay -o "lowerdir=$base,upperdir=$layers/upper,workdir=$layers/work" "$tree"
 
 # --- our package, and what its owner would write ------------------------------------------------------------
-cp "${packages[0]}" "$tree/root/edge.deb"
+cp "$package" "$tree/root/edge.deb"
 cp /etc/resolv.conf "$tree/etc/resolv.conf"
 in_tree() { enter "$tree" DEBIAN_FRONTEND=noninteractive "$@"; }
 in_tree apt-get -q -o Dpkg::Use-Pty=0 update >/dev/null

@@ -56,6 +56,18 @@ in_own_mounts() {
   unset EDGE_MOUNTS
 }
 
+# need_package: sets `package`, the one of `arch` that package.sh made; has it made if there is none.
+need_package() {
+  local made="$work/packages/livepeer-edge_*_$arch.deb"
+  compgen -G "$made" >/dev/null || "$project/cross/package.sh" "$arch" >&2
+  package=$(compgen -G "$made")
+}
+# need_sandbox: sets `sandbox`, the program of `arch` with the sandbox; has it built if there is none.
+need_sandbox() {
+  sandbox=$work/livepeer-edge-$arch-sandbox
+  [[ -x $sandbox ]] || "$project/cross/build.sh" "$arch" >&2
+}
+
 # make_tree TREE SUITE OPTION...: a tree by mmdebstrap, whole or not at all.
 make_tree() {
   local tree=$1 suite=$2

@@ -4,7 +4,7 @@
 #
 #   cross/test-deb.sh amd64|arm64|armhf
 #
-# The package is package.sh's. A sandbox for the run comes from build.sh ARCH. EDGE_SUITE names another
+# The package is package.sh's, the sandbox build.sh's; either is made if it is missing. EDGE_SUITE names another
 # release than bookworm. Needs root, mmdebstrap, a mirror of Debian and, for a foreign ARCH, qemu-user.
 set -euo pipefail
 source "$(dirname "$0")/ground.sh"
@@ -14,11 +14,8 @@ need_root
 need_emulator
 in_own_mounts "$@"
 suite=${EDGE_SUITE:-bookworm}
-mapfile -t packages < <(compgen -G "$work/packages/livepeer-edge_*_$arch.deb")
-[[ ${#packages[@]} == 1 ]] || fail "one package is needed: cross/package.sh $arch"
-package=${packages[0]}
-sandbox=$work/livepeer-edge-$arch-sandbox
-[[ -x $sandbox ]] || fail "the sandbox is needed: cross/build.sh $arch"
+need_package
+need_sandbox
 
 clean_tree "$suite"
 cp "$package" "$tree/tmp/first.deb"
