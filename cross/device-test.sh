@@ -1,7 +1,9 @@
 #!/bin/bash
 # Runs inside of the device that device.sh boots: looks whether the service does what it is for, treats it
 # badly, and writes a line for each result to the console.
+# shellcheck source=/dev/null
 source /etc/default/device-test
+# shellcheck source=inside.sh
 source /usr/local/lib/inside.sh
 
 # Bytes that the agent wrote to the disk, and KiB that the whole device did; a sector has 512 bytes.
@@ -22,6 +24,7 @@ result - "status: $(show StatusText)"
 
 if [[ -e /var/lib/device-test ]]; then
   result ok "that was the boot after a power cut"
+  check "the job that was open then is known, and ended" until_true 60 tells 'an earlier job is ended there'
   echo DEVICE-TEST-END
   sleep infinity
 fi
