@@ -18,7 +18,9 @@ command -v cargo >/dev/null || skip "cargo is missing: https://rustup.rs"
 
 # --- the place: as the Dockerfile makes it ------------------------------------------------------------
 place=$work/compile-$arch
+# From the release alone: files leave the security archive of Debian 11 before its lists do.
 make_tree "$place" bullseye --variant=minbase --include=ca-certificates \
+  --setup-hook='sed -i /security/d "$1"/etc/apt/sources.list' \
   --customize-hook="upload '$project/cross/recipe.sh' /recipe.sh" \
   --customize-hook="chroot \"\$1\" sh /recipe.sh $arch" >&2
 # The Dockerfile says which variables point cargo there.
