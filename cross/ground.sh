@@ -43,6 +43,8 @@ of_architecture() {
 need_emulator() {
   [[ $arch == "$(dpkg --print-architecture)" ]] && return
   need "$emulator-static" qemu-user-static
+  # mmdebstrap asks it whether packages' scripts of `arch` would run.
+  need arch-test arch-test
   local formats=/proc/sys/fs/binfmt_misc
   [[ -e $formats/register ]] || mount -t binfmt_misc binfmt "$formats" ||
     skip "this kernel has no binfmt_misc, so nothing runs $arch"
