@@ -56,7 +56,7 @@ mended() { ! says 'configuration refused'; }
 check "  until a reload finds it mended" until_true 10 mended
 
 # --- a hanging agent, and an end ------------------------------------------------------------------------
-before=$pid
+before=$(show MainPID)
 kill -STOP "$before"
 check "a hanging agent is restarted" until_true 120 is_restarted
 check "  by the watchdog" tells 'Watchdog timeout'
