@@ -1,9 +1,15 @@
-//! Reads what programs say of whether a time source has set this machine's clock.
+//! Reads what programs report about whether a time source has set this machine's clock.
 //!
 //! Does not: start them; `io` does.
 
-/// The kernel's flag for a clock that nobody has set, or nobody for long (`STA_UNSYNC` in `linux/timex.h`).
-const UNSYNC: u32 = 0x40;
+/// The maximum error of a clock, in microseconds, from which on the kernel counts it as not synchronised
+/// (`NTP_PHASE_LIMIT` in `linux/timex.h`). The error is set by the time source and grows by 500 µs a second.
+///
+/// The flag `STA_UNSYNC` does not answer the question: chrony leaves it set on purpose where its configuration has no
+/// `rtcsync`, as the flag also keeps the kernel from writing the battery clock.
+const UNSYNCHRONISED: u64 = 16_000_000;
+/// The reference ID, in hexadecimal digits, of a chrony that serves its own clock (`local`): 127.127.1.1.
+const OWN_CLOCK: &str = "7F7F0101";
 
 /// `timedatectl show --property=NTPSynchronized --value`.
 pub(super) fn of_timedatectl(text: &str) -> Option<bool> {
@@ -14,17 +20,19 @@ pub(super) fn of_timedatectl(text: &str) -> Option<bool> {
     }
 }
 
-/// `adjtimex`, of busybox and of Debian: among other lines `status: 64`, with or without words behind.
+/// `adjtimex`, of busybox and of Debian: among other lines `maxerror: 16000000`.
 pub(super) fn of_adjtimex(text: &str) -> Option<bool> {
-    let status = text.lines().find_map(|line| line.trim().strip_prefix("status:"))?;
-    let status: u32 = status.split_whitespace().next()?.parse().ok()?;
-    Some(status & UNSYNC == 0)
+    let error = text.lines().find_map(|line| line.trim().strip_prefix("maxerror:"))?;
+    let error: u64 = error.trim().parse().ok()?;
+    Some(error < UNSYNCHRONISED)
 }
 
-/// `chronyc -c tracking`: values by commas, the last of which is the leap status.
+/// `chronyc -c tracking`: comma-separated values, of which the first is the reference ID and the last the leap status.
 pub(super) fn of_chronyc(text: &str) -> Option<bool> {
-    match text.trim().rsplit(',').next()? {
-        "Normal" | "Insert second" | "Delete second" => Some(true),
+    let mut values = text.trim().split(',');
+    let reference = values.next()?;
+    match values.next_back()? {
+        "Normal" | "Insert second" | "Delete second" => Some(reference != OWN_CLOCK),
         "Not synchronised" => Some(false),
         _ => None,
     }
@@ -43,45 +51,50 @@ mod tests {
         }
     }
 
-    #[test]
-    fn adjtimex_tells_the_kernels_status() {
-        let busybox = |status: &str| {
-            format!(
-                "    mode:         0\n-o  offset:       0 us\n    maxerror:     16000000\n    status:       {status}\n-p  timeconstant: 2\n"
-            )
+    /// What the programs printed on a Debian 12 (chrony 4.3, adjtimex 1.29, busybox 1.35) whose clock was in the state
+    /// that the file is named after: `unset` since boot; set by `chrony` without `rtcsync`, and with it; chrony that
+    /// reaches no server (`alone`); chrony that serves its own clock (`local`).
+    macro_rules! printed {
+        ($name:literal) => {
+            include_str!(concat!("../../../tests/fixtures/clock/", $name, ".txt"))
         };
-        let debian = |status: &str| {
-            format!(
-                "         mode: 0\n       offset: 0\n       status: {status}\n         tick: 10000\n"
-            )
-        };
-        for (status, expected) in [
-            ("64 (UNSYNC)", Some(false)),
-            ("1 (PLL)", Some(true)),
-            ("0", Some(true)),
-            ("8257", Some(false)),
-            ("8193", Some(true)),
-            ("soon", None),
-        ] {
-            assert_eq!(of_adjtimex(&busybox(status)), expected, "{status}");
-            assert_eq!(of_adjtimex(&debian(status)), expected, "{status}");
-        }
-        assert_eq!(of_adjtimex("adjtimex: unrecognized option '--print'"), None);
     }
 
     #[test]
-    fn chronyc_says_in_which_state_it_is() {
-        let line = |status: &str| {
-            format!("A29FC801,162.159.200.1,4,1795.1,0.0000,0.1,0.2,-0.3,64.9,{status}\n")
-        };
-        for (status, expected) in [
-            ("Normal", Some(true)),
-            ("Insert second", Some(true)),
-            ("Not synchronised", Some(false)),
-            ("?", None),
+    fn adjtimex_reports_the_maximum_error() {
+        for (text, expected) in [
+            (printed!("adjtimex-unset"), Some(false)),
+            (printed!("adjtimex-chrony"), Some(true)),
+            (printed!("adjtimex-chrony-rtcsync"), Some(true)),
+            (printed!("adjtimex-chrony-local"), Some(false)),
+            (printed!("busybox-adjtimex-unset"), Some(false)),
+            (printed!("busybox-adjtimex-chrony"), Some(true)),
+            (printed!("busybox-adjtimex-chrony-rtcsync"), Some(true)),
+            (printed!("busybox-adjtimex-chrony-local"), Some(false)),
+            (" maxerror: 15999999\n", Some(true)),
+            (" maxerror: soon\n", None),
+            ("adjtimex: unrecognized option '--print'", None),
+            ("", None),
         ] {
-            assert_eq!(of_chronyc(&line(status)), expected, "{status}");
+            assert_eq!(of_adjtimex(text), expected, "{text}");
         }
-        assert_eq!(of_chronyc("506 Cannot talk to daemon"), None);
+    }
+
+    #[test]
+    fn chronyc_reports_whether_a_source_is_followed() {
+        let line = |status: &str| format!("A29FC801,162.159.200.1,4,1795.1,0.0,64.9,{status}\n");
+        for (text, expected) in [
+            (printed!("chronyc-unset"), None),
+            (printed!("chronyc-chrony-alone"), Some(false)),
+            (printed!("chronyc-chrony"), Some(true)),
+            (printed!("chronyc-chrony-rtcsync"), Some(true)),
+            (printed!("chronyc-chrony-local"), Some(false)),
+            (&line("Insert second"), Some(true)),
+            (&line("Delete second"), Some(true)),
+            (&line("?"), None),
+            ("Normal", None),
+        ] {
+            assert_eq!(of_chronyc(text), expected, "{text}");
+        }
     }
 }
