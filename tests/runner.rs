@@ -18,13 +18,12 @@ use http::HeaderValue;
 use livepeer_gateway::http::ServiceTrust;
 use livepeer_gateway::http::io::service_client;
 use livepeer_gateway::job::runner::{
-    Api, CallOptions, RunnerError, RunnerJob, RunnerOptions, Runners, Single, find_runners,
+    Api, CallOptions, RunnerError, RunnerJob, Single, find_runners,
 };
 use livepeer_gateway::job::{JobError, StartedJob};
-use livepeer_gateway::orchestrator::{DiscoveryList, Mode, Runner, TrustOptions};
+use livepeer_gateway::orchestrator::{DiscoveryList, Runner, TrustOptions};
 use livepeer_gateway::payment::io::{Outcome, SignerOptions, Signers};
 use livepeer_gateway::payment::{PaymentError, SessionOptions};
-use livepeer_gateway::session::selection::Order;
 use livepeer_gateway::session::{Network, Payments};
 use peer::{Body, Peer, Reply, Request, Scratch, body, edge, json, moved, nobody, text};
 use resilience::fault::Fault;
@@ -534,44 +533,64 @@ async fn a_start_whose_payment_fails_for_good_is_given_up_and_stopped() {
 // Finding and choosing
 // ---------------------------------------------------------------------------------------------
 
-fn options() -> RunnerOptions {
-    RunnerOptions { app: "echo".into(), gpu: None, max_price: None }
+/// A list that names these runners, each of its own orchestrator.
+async fn list_of(runners: &[&Runner]) -> Peer {
+    let entry = |runner: &Runner| {
+        let mut named = value!({ "url": runner.url.to_string(), "app": "echo" });
+        if runner.price.is_some() {
+            named["price_info"] = value!({ "price": 5, "currency": "wei", "unit": "seconds" });
+        }
+        value!({ "address": runner.url.origin().to_string(), "runners": [named] })
+    };
+    let list = Value::Array(runners.iter().map(|runner| entry(runner)).collect());
+    Peer::start(move |_| json(200, &list)).await
 }
 
-fn runners(list: &DiscoveryList) -> Runners {
-    let now = std::time::Instant::now();
-    Runners::new(list, &options(), Mode::Persistent, Order::Price, now)
+/// Runs a job of app `echo` on the runners of `list` until it is lost, or none of them takes it.
+async fn run(name: &str, list: &Peer) -> (Option<i32>, String) {
+    run_with(name, list, &[]).await
+}
+
+async fn run_with(name: &str, list: &Peer, more: &[&str]) -> (Option<i32>, String) {
+    let scratch = Scratch::new(name);
+    let url = list.url.to_string();
+    let job = ["run", "--runner.app", "echo", "--discovery.url", &url, "--job.on-loss", "exit"];
+    let small = ["--video.width", "320", "--video.height", "180", "--encoder.speed", "ultrafast"];
+    let (code, _, err) = edge(&scratch, &[&job[..], &small[..], more].concat()).await;
+    (code, err)
 }
 
 #[tokio::test]
 async fn a_job_goes_to_the_next_runner_and_every_one_is_named_at_the_end() {
     let full = World::new(None, |_| Some(text(503, "full"))).await;
     let broken = World::new(None, |r| r.line().ends_with("/echo").then(|| text(500, ""))).await;
-    let good = World::new(None, |_| None).await;
-    let dead = nobody().await;
-    let network = network(None);
-    let mut list = DiscoveryList::named(&[
-        dead.clone(),
-        full.orchestrator.url.clone(),
-        broken.orchestrator.url.clone(),
-        good.orchestrator.url.clone(),
-    ]);
-    for (entry, world) in list.entries.iter_mut().skip(1).zip([&full, &broken, &good]) {
-        entry.runners.push(world.runner.clone());
-    }
-    list.entries[0].runners.push(runner(dead.to_string().trim_end_matches('/'), None));
-    let job = RunnerJob::start_on_any(&network, &mut runners(&list), &Api::echo(), &params()).await;
-    let job = job.expect("a job");
-    assert_eq!(*job.url(), good.runner.url);
-    job.stop().await;
-    assert_eq!(broken.orchestrator.lines(), [RESERVE, START, STOP]);
+    let dead = runner(nobody().await.to_string().trim_end_matches('/'), None);
+    let unusable = [&dead, &full.runner, &broken.runner];
+    // It takes one session, whose channels are gone as soon as it has started.
+    let mut sessions = 0;
+    let good = World::new(None, move |request| {
+        sessions += usize::from(request.line() == RESERVE);
+        match request.line() {
+            line if line.contains(" /t/") => Some(text(404, "")),
+            _ if sessions > 1 => Some(text(503, "full")),
+            _ => None,
+        }
+    })
+    .await;
+    let list = list_of(&[&unusable[..], &[&good.runner]].concat()).await;
+    let (code, err) = run("next", &list).await;
+    assert_eq!(code, Some(1), "{err}");
+    assert!(broken.orchestrator.lines().starts_with(&[RESERVE, START, STOP].map(str::to_owned)));
+    let mut good = good.orchestrator.lines();
+    good.retain(|line| !line.contains(" /t/"));
+    assert_eq!(good, [RESERVE, START, STOP, RESERVE], "{err}");
 
-    list.entries.pop();
-    let none =
-        RunnerJob::start_on_any(&network, &mut runners(&list), &Api::echo(), &params()).await;
-    let text = none.expect_err("nobody").to_string();
+    let list = list_of(&unusable).await;
+    let (code, err) = run("none", &list).await;
+    assert_eq!(code, Some(1), "{err}");
+    let last = err.lines().last().expect("the reason");
     for words in ["connection refused", "no capacity (503: full)", "start of the app refused"] {
-        assert!(text.contains(words), "{text}");
+        assert!(last.contains(words), "{err}");
     }
 }
 
@@ -580,17 +599,10 @@ async fn a_signer_that_is_down_is_no_reason_to_try_every_runner() {
     let signer = signer([503]).await;
     let (first, second) =
         (World::new(Some("seconds"), |_| None).await, World::new(Some("seconds"), |_| None).await);
-    let mut list =
-        DiscoveryList::named(&[first.orchestrator.url.clone(), second.orchestrator.url.clone()]);
-    for (entry, world) in list.entries.iter_mut().zip([&first, &second]) {
-        entry.runners.push(world.runner.clone());
-    }
-    let network = network(Some(&signer));
-    let error = RunnerJob::start_on_any(&network, &mut runners(&list), &Api::echo(), &params())
-        .await
-        .expect_err("no job");
-    assert_eq!(error.fault(), Fault::Retry);
-    assert!(second.orchestrator.lines().is_empty());
+    let list = list_of(&[&first.runner, &second.runner]).await;
+    let (code, err) = run_with("unpaid", &list, &["--signer.urls", &signer.url.to_string()]).await;
+    assert_eq!(code, Some(1), "{err}");
+    assert!(second.orchestrator.lines().is_empty(), "{err}");
 }
 
 #[tokio::test]
@@ -766,7 +778,7 @@ async fn a_call_that_fails_says_why() {
 }
 
 /// A list that names the runner of `world` as a single-shot one.
-async fn list_of(world: &World) -> Peer {
+async fn single_shot(world: &World) -> Peer {
     let list = value!([{ "address": world.orchestrator.url.to_string(), "runners": [{
         "url": world.runner.url.to_string(), "app": "echo", "mode": "single-shot",
         "price_info": { "price": 5, "currency": "wei", "unit": "fixed" }
@@ -786,7 +798,7 @@ async fn the_command_pays_sends_and_prints() {
         paid.then(|| text(200, &format!("{}!", String::from_utf8_lossy(&request.body))))
     })
     .await;
-    let list = list_of(&world).await;
+    let list = single_shot(&world).await;
     let (list, signer_url) = (list.url.to_string(), signer.url.to_string());
     let data = data.to_str().expect("UTF-8");
     let common = ["--discovery.url", &list, "--signer.urls", &signer_url];

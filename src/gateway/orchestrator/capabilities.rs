@@ -50,11 +50,6 @@ impl Pipeline {
         PIPELINES.iter().find(|(_, known)| *known == name).map(|(id, _)| Self(*id))
     }
 
-    /// The pipeline of this number.
-    pub fn from_id(id: u32) -> Option<Self> {
-        PIPELINES.iter().find(|(known, _)| *known == id).map(|(id, _)| Self(*id))
-    }
-
     /// Its number in messages.
     pub fn id(self) -> u32 {
         self.0
@@ -118,11 +113,6 @@ impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.pipeline.name(), self.model)
     }
-}
-
-/// Asks for `live-video-to-video` with `model`.
-pub fn live_video(model: &str) -> Capabilities {
-    Capability { pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO, model: model.to_owned() }.request()
 }
 
 /// Whether an orchestrator fits.
@@ -217,9 +207,8 @@ mod tests {
         for (id, name) in PIPELINES {
             let pipeline = Pipeline::from_name(name).unwrap();
             assert_eq!((pipeline.id(), pipeline.name()), (id, name));
-            assert_eq!(Pipeline::from_id(id), Some(pipeline));
         }
-        assert_eq!((Pipeline::from_id(13), Pipeline::from_name("LLM")), (None, None));
+        assert_eq!(Pipeline::from_name("LLM"), None);
         assert_eq!(Pipeline::LIVE_VIDEO_TO_VIDEO.name(), "live-video-to-video");
     }
 

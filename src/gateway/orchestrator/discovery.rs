@@ -201,12 +201,6 @@ impl DiscoveryList {
         }
     }
 
-    /// The orchestrators that may offer `wanted`, in their order.
-    pub fn candidates(&self, wanted: &Capability) -> Vec<Url> {
-        let fitting = self.entries.iter().filter(|entry| entry.may_offer(wanted));
-        fitting.map(|entry| entry.address.clone()).collect()
-    }
-
     /// The list without what changes from minute to minute, for the state directory: the same orchestrators
     /// give the same bytes.
     pub fn to_json(&self) -> Vec<u8> {
@@ -227,12 +221,6 @@ impl Runner {
     pub fn follow(&mut self, giver: Giver<'_>) -> Result<(), Stray> {
         self.url = follow(giver, self.url.clone())?;
         Ok(())
-    }
-
-    /// Whether it runs `app`, on a GPU of this name where one is asked for.
-    pub fn serves(&self, app: &str, gpu: Option<&str>) -> bool {
-        let on = |wanted: &str| self.gpu.as_ref().is_some_and(|gpu| gpu.name == wanted);
-        self.app == app && gpu.is_none_or(on)
     }
 }
 
@@ -576,14 +564,11 @@ mod tests {
     }
 
     #[test]
-    fn entries_and_runners_are_chosen_by_name() {
+    fn entries_are_chosen_by_what_they_may_offer() {
         let list = parse(&full());
         let wanted = |text: &str| text.parse::<Capability>().unwrap();
         assert!(list.entries[0].may_offer(&wanted("live-video-to-video/m")));
         assert!(!list.entries[0].may_offer(&wanted("live-video-to-video/n")));
         assert!(list.entries[1].may_offer(&wanted("llm/n")), "it does not say");
-        let runner = &list.entries[1].runners[0];
-        assert!(runner.serves("echo", None) && runner.serves("echo", Some("NVIDIA L40S")));
-        assert!(!runner.serves("ech", None) && !runner.serves("echo", Some("NVIDIA A100")));
     }
 }

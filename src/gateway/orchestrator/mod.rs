@@ -11,7 +11,7 @@ pub mod proto;
 mod token;
 mod trust;
 
-pub use capabilities::{Capability, CapabilityError, Fit, Pipeline, live_video};
+pub use capabilities::{Capability, CapabilityError, Fit, Pipeline};
 pub use discovery::{DiscoveryList, Entry, Gpu, ListError, Mode, Runner, Wanted, list_url};
 pub use pins::{Known, Pin, Pins};
 pub use token::{Endpoints, Found, Headers, TokenError};

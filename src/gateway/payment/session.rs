@@ -124,11 +124,6 @@ impl PaymentSession {
         self.kind
     }
 
-    /// What the orchestrator asks to be paid for.
-    pub fn terms(&self) -> &Terms {
-        &self.terms
-    }
-
     /// The id of the job, if it is known.
     pub fn manifest_id(&self) -> Option<&str> {
         self.manifest_id.as_deref()

@@ -94,13 +94,6 @@ impl fmt::Debug for Terms {
 #[derive(Clone)]
 pub struct State(Box<RawValue>);
 
-impl State {
-    /// The JSON text as it came.
-    pub fn text(&self) -> &str {
-        self.0.get()
-    }
-}
-
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")

@@ -29,8 +29,6 @@ pub enum Step {
     Start,
     /// The application's parameters were changed.
     Update,
-    /// The session was stopped.
-    Stop,
     /// A single-shot runner was called.
     Call,
     /// A scope was asked for.
@@ -43,7 +41,6 @@ impl fmt::Display for Step {
             Self::Reserve => "reservation",
             Self::Start => "start of the app",
             Self::Update => "update of the parameters",
-            Self::Stop => "stop of the session",
             Self::Call => "call",
             Self::Scope => "start of the scope",
         })

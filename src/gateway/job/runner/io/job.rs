@@ -14,13 +14,12 @@ use super::session::RunnerSession;
 use crate::http::Url;
 use crate::http::io::{Answer, Call, Client};
 use crate::job::runner::wire::{AppAnswer, SessionAnswer, app_answer, session_answer, session_id};
-use crate::job::runner::{Api, RunnerError, Runners, Step, Update};
+use crate::job::runner::{Api, RunnerError, Step, Update};
 use crate::job::{JobError, StartedJob};
 use crate::orchestrator::Runner;
 use crate::payment::{Kind, clean};
 use crate::session::Network;
 use resilience::capacity::{CALL_TIME, JOB_START_TIME};
-use resilience::fault::Fault;
 
 /// A job that an application on a runner starts in a session.
 #[derive(Debug)]
@@ -36,27 +35,6 @@ impl RunnerJob {
         params: &Map<String, Value>,
     ) -> Result<StartedJob, JobError> {
         start(network, runner, api, params).await.map_err(|error| JobError::Runner(Box::new(error)))
-    }
-
-    /// Starts on the best of `runners` that takes the job.
-    pub async fn start_on_any(
-        network: &Network,
-        runners: &mut Runners,
-        api: &Api,
-        params: &Map<String, Value>,
-    ) -> Result<StartedJob, JobError> {
-        loop {
-            let runner = runners.best().map_err(|error| JobError::Runner(Box::new(error)))?;
-            log::info!("{}: asking for a session of app {}", runner.url.authority(), runner.app);
-            match start(network, runner.clone(), api.clone(), params).await {
-                Ok(job) => return Ok(job),
-                Err(error) if error.fault() == Fault::NextPeer => {
-                    log::info!("{error}");
-                    runners.on_failed(&runner, error.failure());
-                }
-                Err(error) => return Err(JobError::Runner(Box::new(error))),
-            }
-        }
     }
 }
 
