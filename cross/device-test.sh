@@ -45,14 +45,20 @@ check "instances have users of their own" \
   [ "$(ps -o user= -p "$pid")" != "$(ps -o user= -p "$(systemctl show livepeer-edge@front -p MainPID --value)")" ]
 
 # --- a hanging agent -------------------------------------------------------------------------------------
+# has_ended COUNT: whether lives of the agent have ended so many jobs that earlier ones had left.
+has_ended() {
+  (($(journalctl --boot --unit "$unit" --output cat | grep -c 'an earlier job is ended there') >= $1))
+}
 before=$pid
 kill -STOP "$before"
 check "a hanging agent is restarted" until_true 300 is_restarted
 check "  by the watchdog" tells 'Watchdog timeout'
+check "  and ends the job that was left" until_true 60 has_ended 1
 check "  and video comes back" until_true 300 flows $out
 before=$(show MainPID)
 kill -KILL "$before"
 check "a killed agent is restarted" until_true 300 is_restarted
+check "  and ends the job that was left" until_true 60 has_ended 2
 check "  and video comes back" until_true 300 flows $out
 
 # --- cameras that go and come ----------------------------------------------------------------------------
