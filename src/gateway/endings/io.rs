@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::{End, Ledger, is_confirmed};
+use super::{End, Ledger};
 use crate::http::Authority;
 use crate::http::io::{Call, Client};
 use resilience::backoff::jitter;
@@ -131,7 +131,7 @@ impl Endings {
     async fn ask(&self, end: &End) {
         let (client, peer) = (lock(&self.0.client).clone(), end.url().authority());
         match client.call(call(end)).await {
-            Ok(answer) if is_confirmed(answer.status) => {
+            Ok(answer) if end.is_confirmed_by(answer.status) => {
                 log::info!("{peer}: an earlier job is ended there");
                 self.confirm(end);
             }

@@ -70,6 +70,14 @@ pub const fn is_confirmed(status: u16) -> bool {
     matches!(status, 200..=299 | 404 | 410)
 }
 
+impl End {
+    /// Whether an answer with `status` confirms this end. A trickle server that does not know a channel, as after its
+    /// restart, answers its deletion with 400.
+    pub const fn is_confirmed_by(&self, status: u16) -> bool {
+        is_confirmed(status) || (matches!(self, Self::Channel(_)) && status == 400)
+    }
+}
+
 #[derive(Debug, Clone)]
 enum State {
     /// Somebody runs the job.
@@ -187,6 +195,23 @@ mod tests {
 
     fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_channel_that_is_not_known_is_ended() {
+        let session = End::Session(channel("a").url().clone());
+        for (status, of_channel, of_session) in [
+            (200, true, true),
+            (204, true, true),
+            (404, true, true),
+            (410, true, true),
+            (400, true, false),
+            (403, false, false),
+            (500, false, false),
+        ] {
+            assert_eq!(channel("a").is_confirmed_by(status), of_channel, "{status}");
+            assert_eq!(session.is_confirmed_by(status), of_session, "{status}");
+        }
     }
 
     #[test]
