@@ -67,6 +67,8 @@ pub struct Row {
     pub formats: &'static [&'static str],
     /// What carries frames into memory of its own, as in a pipeline description.
     pub upload: Option<&'static str>,
+    /// Whether its stream says when values are of full range (measured with GStreamer 1.22).
+    pub signals_range: bool,
     /// Whether it takes frames of another size while frames flow.
     pub resizes: bool,
     /// Caps behind it.
@@ -92,6 +94,7 @@ pub const ROWS: &[Row] = &[
         // No converter in front saves 14 to 20 CPU points on a Pi 4 (measured by others).
         formats: &["I420", "NV12", "YUY2"],
         upload: None,
+        signals_range: false,
         resizes: false,
         caps: "video/x-h264",
         needs_level: true,
@@ -109,6 +112,7 @@ pub const ROWS: &[Row] = &[
         key: KeyRequest::Signal("force-IDR"),
         formats: &["NV12", "I420", "YUY2"],
         upload: Some("nvvidconv ! video/x-raw(memory:NVMM),format=NV12"),
+        signals_range: false,
         resizes: false,
         caps: "video/x-h264,stream-format=byte-stream",
         needs_level: false,
@@ -126,6 +130,7 @@ pub const ROWS: &[Row] = &[
         key: KeyRequest::Event,
         formats: &["NV12", "I420", "YUY2"],
         upload: None,
+        signals_range: false,
         resizes: false,
         caps: "video/x-h264,stream-format=byte-stream",
         needs_level: false,
@@ -143,6 +148,7 @@ pub const ROWS: &[Row] = &[
         key: KeyRequest::Event,
         formats: &["NV12"],
         upload: None,
+        signals_range: false,
         resizes: false,
         caps: "video/x-h264,profile=main,stream-format=byte-stream",
         needs_level: false,
@@ -160,6 +166,7 @@ pub const ROWS: &[Row] = &[
         key: KeyRequest::Event,
         formats: &["NV12"],
         upload: None,
+        signals_range: false,
         resizes: false,
         caps: "video/x-h264,profile=main,stream-format=byte-stream",
         needs_level: false,
@@ -176,6 +183,7 @@ pub const ROWS: &[Row] = &[
         key: KeyRequest::Event,
         formats: &["NV12", "I420"],
         upload: None,
+        signals_range: false,
         resizes: false,
         caps: "video/x-h264,profile=main,stream-format=byte-stream",
         needs_level: false,
@@ -192,6 +200,7 @@ pub const ROWS: &[Row] = &[
         key: KeyRequest::Event,
         formats: &["NV12"],
         upload: None,
+        signals_range: false,
         resizes: false,
         caps: "video/x-h264,profile=main,stream-format=byte-stream",
         needs_level: false,
@@ -211,6 +220,7 @@ pub const ROWS: &[Row] = &[
         key: KeyRequest::Event,
         formats: &["I420", "NV12"],
         upload: None,
+        signals_range: true,
         resizes: true,
         // Main: every decoder has it.
         caps: "video/x-h264,profile=main",
@@ -228,6 +238,7 @@ pub const ROWS: &[Row] = &[
         key: KeyRequest::Event,
         formats: &["I420"],
         upload: None,
+        signals_range: false,
         resizes: true,
         caps: "video/x-h264,stream-format=byte-stream",
         needs_level: false,

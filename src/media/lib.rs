@@ -6,6 +6,7 @@ pub mod audio;
 pub mod burn;
 pub mod certificate;
 pub mod choice;
+pub mod colours;
 pub mod devices;
 pub mod encoder;
 mod error;

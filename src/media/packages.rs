@@ -36,6 +36,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
         &[
             "aacparse",
             "aspectratiocrop",
+            "deinterlace",
             "jpegdec",
             "rtph264depay",
             "rtspsrc",

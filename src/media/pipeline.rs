@@ -3,14 +3,14 @@
 //!
 //! ```text
 //! shaped, in a format the encoder takes ───▶ encoder ─▶ parser ─▶ sink
-//! raw ─▶ rate, turning, format and size ───▶ encoder ─▶ parser ─▶ sink
+//! raw ─▶ rate, whole pictures, turning, format and size ─▶ encoder ─▶ parser ─▶ sink
 //! H.264 ──────────────────────────────────────────────▶ parser ─▶ sink
 //! ```
 //!
 //! Does not: run it.
 
 use crate::encoder::Element;
-use crate::source::{self, Form};
+use crate::source::{self, COLOURS, Form};
 use crate::{Flip, Rotate, Speed, Video};
 
 /// The name of the encoder.
@@ -27,18 +27,30 @@ pub const TRIAL_FRAMES: u64 = 8;
 /// The name of the filter whose caps are the size of the picture.
 pub const SHAPE: &str = "edge_shape";
 
+/// The name of the element that makes limited range of full range, for encoders that cannot say which it is.
+pub const RANGE: &str = "edge_range";
+/// Makes pictures of fields, and leaves progressive video alone. One picture of two fields: more frames than the
+/// runner takes gain nothing. Where nothing moves, both fields are kept.
+const WHOLE: &str = "videoconvert ! deinterlace fields=top method=greedyl ! ";
+/// Turns pictures as their file says.
+const UPRIGHT: &str = "videoconvert ! videoflip video-direction=auto ! ";
+
 /// What stands behind a source of this form; nothing while the form is not known.
 pub fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Option<String> {
     let encode = format!("{} ! {}", element.describe(ENCODER, video, speed), finish());
     let best = element.row.formats.first().copied().unwrap_or(source::FORMAT);
     // Frames that are too many go before they cost anything. None are made up before the first one: a camera
     // may take seconds to begin.
-    let reshape = || {
+    let reshape = |first: &str, last: &str| {
         let turning = source::turning(video);
         let shape = shape(best, video);
         format!(
-            "videorate skip-to-first=true ! {turning}videoconvert ! videoscale ! {shape} ! {encode}"
+            "videorate skip-to-first=true ! {first}{turning}videoconvert ! videoscale ! {shape} ! {last}{encode}"
         )
+    };
+    let limited = match element.row.signals_range {
+        true => String::new(),
+        false => format!("videobalance name={RANGE} ! "),
     };
     match form {
         Form::H264 => Some(finish()),
@@ -47,7 +59,7 @@ pub fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Optio
         Form::Nvmm if !video.is_turned() => {
             Some(format!("nvvidconv ! {} ! {encode}", source::shaped(best, video)))
         }
-        Form::Nvmm => Some(format!("nvvidconv ! video/x-raw,format={best} ! {}", reshape())),
+        Form::Nvmm => Some(format!("nvvidconv ! video/x-raw,format={best} ! {}", reshape("", ""))),
         Form::Shaped(format) if element.row.formats.contains(&format) && !video.is_turned() => {
             Some(if element.row.resizes {
                 // Costs nothing while rate and size stay.
@@ -59,7 +71,12 @@ pub fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Optio
                 encode
             })
         }
-        Form::Shaped(_) | Form::Raw => Some(reshape()),
+        Form::Shaped(_) => Some(reshape("", "")),
+        Form::Raw => Some(reshape(WHOLE, &limited)),
+        Form::Decoded => {
+            let first = format!("videoconvert ! capsfilter name={COLOURS} ! {WHOLE}{UPRIGHT}");
+            Some(reshape(&first, &limited))
+        }
     }
 }
 
@@ -190,8 +207,28 @@ mod tests {
                 shaped(to),
                 describe(name)
             );
-            check(Form::Shaped(from), name, Some(expected.clone()));
-            check(Form::Raw, name, Some(expected));
+            check(Form::Shaped(from), name, Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_picture_of_unknown_kind_is_made_whole_upright_and_true_in_its_colours() {
+        let whole = "videoconvert ! deinterlace fields=top method=greedyl ! ";
+        let decoded = format!(
+            "videoconvert ! capsfilter name=edge_colours ! {whole}\
+             videoconvert ! videoflip video-direction=auto ! "
+        );
+        for (form, first) in [(Form::Raw, whole), (Form::Decoded, decoded.as_str())] {
+            for (name, last) in
+                [("x264enc", ""), ("openh264enc", "videobalance name=edge_range ! ")]
+            {
+                let expected = format!(
+                    "videorate skip-to-first=true ! {first}videoconvert ! videoscale ! {} ! {last}{} ! {FINISH}",
+                    shaped("I420"),
+                    describe(name)
+                );
+                check(form, name, Some(expected));
+            }
         }
     }
 
@@ -216,15 +253,16 @@ mod tests {
     #[test]
     fn a_picture_is_turned_before_it_is_scaled() {
         let video = Video { rotate: Rotate::Quarter, crop: true, ..Video::default() };
-        let turned = "videorate skip-to-first=true ! videoconvert ! videoflip video-direction=90r \
+        let rate = "videorate skip-to-first=true ! ";
+        let turned = "videoconvert ! videoflip video-direction=90r \
                       ! aspectratiocrop aspect-ratio=1280/720 ! videoconvert ! videoscale";
         let rest = format!("{} ! {} ! {FINISH}", shaped("I420"), describe("x264enc"));
         let text = |form| tail(form, &video, &element("x264enc"), Speed::Superfast).unwrap();
-        assert_eq!(text(Form::Shaped("I420")), format!("{turned} ! {rest}"));
-        assert_eq!(text(Form::Raw), format!("{turned} ! {rest}"));
+        assert_eq!(text(Form::Shaped("I420")), format!("{rate}{turned} ! {rest}"));
+        assert_eq!(text(Form::Raw), format!("{rate}{WHOLE}{turned} ! {rest}"));
         assert_eq!(
             text(Form::Nvmm),
-            format!("nvvidconv ! video/x-raw,format=I420 ! {turned} ! {rest}")
+            format!("nvvidconv ! video/x-raw,format=I420 ! {rate}{turned} ! {rest}")
         );
         assert_eq!(text(Form::H264), FINISH);
     }

@@ -6,11 +6,11 @@
 //! | source | description | gives |
 //! |---|---|---|
 //! | test | `videotestsrc`, live | raw video as wanted |
-//! | file | decoded, paced by the clock | raw video of any shape |
+//! | file | decoded, paced by the clock | decoded video of any shape |
 //! | v4l2 | in the mode that was picked | H.264, or raw video |
 //! | libcamera | `libcamerasrc` with full caps | raw video as wanted |
 //! | nvargus | `nvarguscamerasrc` with full caps | raw video as wanted, in NVIDIA's memory |
-//! | rtsp | over TCP; passed on or decoded, as was decided | H.264, or raw video of any shape |
+//! | rtsp | over TCP; passed on or decoded, as was decided | H.264, or decoded video of any shape |
 //! | pipeline | the user's fragment | what its caps say when they come |
 //!
 //! Does not: ask devices; `io` does, and brings what was [decided](Decided).
@@ -26,6 +26,8 @@ pub const DECODE: &str = "edge_decode";
 pub const RECEIVED: &str = "edge_received";
 /// The name of the element behind [`DECODE`].
 pub const PACED: &str = "edge_paced";
+/// The name of the filter that holds the format in which decoded pictures come to the encoder's elements.
+pub const COLOURS: &str = "edge_colours";
 /// The name of the last element of the user's fragment.
 pub const TAIL: &str = "edge_tail";
 
@@ -36,6 +38,8 @@ pub enum Form {
     Shaped(&'static str),
     /// Raw video of any shape.
     Raw,
+    /// Raw video out of a decoder: of any shape, and perhaps turned, with alpha, or vague about its colours.
+    Decoded,
     /// Raw video in the wanted shape and rate, in memory of NVIDIA's converter and encoder.
     Nvmm,
     /// H.264.
@@ -87,7 +91,7 @@ pub fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
         ),
         Source::File { .. } => Head {
             text: format!("filesrc name={SOURCE} ! {} identity name={PACED} sync=true", decode()),
-            form: Form::Raw,
+            form: Form::Decoded,
         },
         Source::V4l2 { .. } => camera(decided, video),
         // Without full caps it negotiates what no encoder takes.
@@ -114,7 +118,7 @@ pub fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
                     receive(),
                     decode()
                 ),
-                form: Form::Raw,
+                form: Form::Decoded,
             },
         },
         Source::Pipeline { fragment } => Head {
@@ -154,7 +158,7 @@ fn depay() -> String {
 
 /// Its links are made when its pads appear.
 fn decode() -> String {
-    format!("decodebin name={DECODE} expose-all-streams=false caps=video/x-raw(ANY)")
+    format!("decodebin name={DECODE} caps=video/x-raw(ANY)")
 }
 
 fn camera(decided: &Decided, video: &Video) -> Head {
@@ -246,9 +250,9 @@ mod tests {
         check(
             &Source::File { path: "a \"b\" ! c.mp4".into(), repeat: false },
             &Decided::Nothing,
-            "filesrc name=edge_source ! decodebin name=edge_decode expose-all-streams=false \
+            "filesrc name=edge_source ! decodebin name=edge_decode \
              caps=video/x-raw(ANY) identity name=edge_paced sync=true",
-            Form::Raw,
+            Form::Decoded,
         );
         check(
             &Source::Libcamera { camera: None },
@@ -297,10 +301,10 @@ mod tests {
             &Decided::PassThrough(false),
             &format!(
                 "rtspsrc name=edge_source protocols=tcp latency=200 timeout=5000000 tcp-timeout=5000000 \
-                 identity name=edge_received ! decodebin name=edge_decode expose-all-streams=false \
+                 identity name=edge_received ! decodebin name=edge_decode \
                  caps=video/x-raw(ANY) {QUEUE} name=edge_paced"
             ),
-            Form::Raw,
+            Form::Decoded,
         );
         assert_eq!(
             measured("s"),

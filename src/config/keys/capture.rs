@@ -32,7 +32,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.path",
         initial: Initial::Unset { means: "none", example: r#""/srv/video.mp4""# },
-        what: "The file of `source.kind = \"file\"`: anything GStreamer can decode, paced in real time.",
+        what: "The file of `source.kind = \"file\"`: anything GStreamer can decode, paced in real time. It stands upright where it says how it is turned, fields become pictures, and what is transparent comes on black.",
         takes: Takes::Text {
             kind: "path or file:// URL of a file",
             keep: |d, text| file(text).map(|path| d.source.path = Some(path)),

@@ -17,7 +17,7 @@ use crate::io::find::{self, Known};
 use crate::io::listening::Listening;
 use crate::io::negotiated::attach_when_negotiated;
 use crate::io::running::{self, End, Ending, Running, Watch};
-use crate::io::{diagnosis, encoders, measure, prepare};
+use crate::io::{decoded, diagnosis, encoders, measure, prepare};
 use crate::pipeline::{self, ENCODER, SHAPE};
 use crate::source::{self, Form};
 use crate::stall::{self, Judgement, Limits, Seen, Stall};
@@ -60,7 +60,7 @@ impl Capture {
         log::debug!("the source gives {:?}", head.form);
         let element = match head.form {
             Form::H264 => None,
-            Form::Shaped(_) | Form::Raw | Form::Nvmm | Form::Negotiated => {
+            Form::Shaped(_) | Form::Raw | Form::Decoded | Form::Nvmm | Form::Negotiated => {
                 Some(encoders::encoder(options)?)
             }
         };
@@ -77,6 +77,7 @@ impl Capture {
         let (feed, ending) = (Feed::new(&units, options.video.segment), Ending::new());
         let built = running::parse(&description, &source)?;
         prepare::prepare(&built, &source, &ending)?;
+        decoded::limit_range(built.upcast_ref());
         match &element {
             Some(element) if head.form == Form::Negotiated => {
                 attach_when_negotiated(&built, options, element, &feed, &ending)?;

@@ -6,6 +6,7 @@ mod access_units;
 mod bounded;
 mod camera;
 mod capture;
+mod decoded;
 mod devices;
 mod diagnosis;
 mod encoders;

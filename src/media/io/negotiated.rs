@@ -7,6 +7,7 @@ use gstreamer::prelude::*;
 
 use crate::encoder::{Element, KeyRequest};
 use crate::io::access_units::Feed;
+use crate::io::decoded;
 use crate::io::diagnosis;
 use crate::io::measure;
 use crate::io::running::{End, Ending};
@@ -71,6 +72,7 @@ fn attach_tail(
         .map_err(|element| MediaError::Gstreamer(format!("{} is no bin", element.name())))?;
     let failed = |what: &dyn std::fmt::Display| MediaError::Gstreamer(what.to_string());
     feed.attach(&tail, key)?;
+    decoded::limit_range(&tail);
     if form == Form::H264 {
         measure::watch(&tail, &options.source, measure::wanted(options));
     }

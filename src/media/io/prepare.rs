@@ -11,8 +11,8 @@ use gstreamer::prelude::*;
 
 use crate::burn::{self, Picture};
 use crate::io::running::Ending;
-use crate::io::{rtsp, tls};
-use crate::source::{DECODE, PACED, SOURCE};
+use crate::io::{decoded, rtsp, tls};
+use crate::source::SOURCE;
 use crate::{MediaError, Source};
 
 /// Sets what is no part of the description, and links what appears only when data flow.
@@ -31,7 +31,7 @@ pub(super) fn prepare(
     match source {
         Source::File { path, .. } => {
             element(SOURCE)?.set_property("location", path.to_string_lossy().as_ref());
-            link_decoded(pipeline);
+            decoded::attach(pipeline);
         }
         Source::V4l2 { device, .. } => {
             element(SOURCE)?.set_property("device", device.to_string_lossy().as_ref());
@@ -41,7 +41,7 @@ pub(super) fn prepare(
         }
         Source::Rtsp { .. } => {
             rtsp::receive(pipeline, source, ending, |_| {})?;
-            link_decoded(pipeline);
+            decoded::attach(pipeline);
         }
         Source::Test => {
             if let Some(pad) = element(SOURCE)?.static_pad("src") {
@@ -53,19 +53,6 @@ pub(super) fn prepare(
         Source::Pipeline { .. } => tls::trust_authorities(),
     }
     Ok(())
-}
-
-/// Links the decoder's video when it appears, if there is a decoder. Not left to the description: its links
-/// are made once, and a file that repeats needs them again.
-fn link_decoded(pipeline: &gst::Pipeline) {
-    let (Some(decode), Some(paced)) = (pipeline.by_name(DECODE), pipeline.by_name(PACED)) else {
-        return;
-    };
-    decode.connect_pad_added(move |_, pad| {
-        if let Some(sink) = paced.static_pad("sink").filter(|sink| !sink.is_linked()) {
-            let _ = pad.link(&sink);
-        }
-    });
 }
 
 /// Draws frame number and clock into each picture that passes.
