@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use livepeer_edge::agent::Flow;
+use livepeer_edge::agent::MediaFlow;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobOptions, LiveVideoJob};
 use livepeer_gateway::orchestrator::TrustOptions;
@@ -50,7 +50,7 @@ async fn job(sandbox: &Handle, units: &AccessUnits) -> Stopper {
     let publish = job.channels().publish.clone();
     let publisher = Publisher::new(Arc::clone(&network.connector), publish, mime, Arc::default());
     let (stopper, stop) = Stop::new();
-    tokio::spawn(publisher.run(Flow::new(units.pieces()).0, stop));
+    tokio::spawn(publisher.run(MediaFlow::new(units.pieces()).0, stop));
     stopper
 }
 

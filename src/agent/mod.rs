@@ -2,41 +2,30 @@
 //! what `job::Machine` wants done.
 //!
 //! ```text
-//!  opening, starting ─┐                    ┌─▶ open, start        (tasks)
-//!  publisher, output ─┤                    ├─▶ run, close         (parts)
-//!  events, control   ─┼─▶ Event ─▶ Machine ┤
-//!  capture, signals  ─┤                    └─▶ finish
-//!  time              ─┘
+//!  cameras ─┐                                          ┌─▶ cameras: play, stop
+//!  jobs    ─┼─▶ Event ─▶ owner's on() ─▶ job::Machine ─┼─▶ jobs: find, ask, start, run, close
+//!  clock   ─┤                                          └─▶ finish
+//!  changes, signals, time ─┘
 //! ```
 //!
-//! Every task is in one set, so a panic is an event and leaving the loop ends them all.
+//! Every task is in a set of its owner, so a panic is an event and leaving the loop ends them all. `run` has the loop.
 //!
 //! Does not: decide when to go on or give up; the machine does.
 
-mod act;
-mod camera;
-mod daytime;
+mod cameras;
+mod clock;
 mod error;
 mod event;
-mod fanout;
-mod flow;
-mod losses;
-mod model;
-mod notify;
-mod pace;
-mod parts;
-mod probes;
-mod recapture;
+mod jobs;
+mod output;
 mod run;
-mod say;
+mod systemd;
+mod throttled_log;
 mod wait;
-mod work;
-mod works;
 
 pub use error::AgentError;
-pub use fanout::OutputSink;
-pub use flow::Flow;
-pub use work::{Finding, Work};
+pub use jobs::{Finding, MediaFlow, Work};
+pub use output::OutputSink;
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -146,7 +135,7 @@ impl Agent {
         let units = self.units.clone();
         units.set_store(self.options.media.store.as_ref());
         units.await_next(self.options.recovery == Recovery::Retry);
-        let open = recapture::open(self.options.media.clone(), units.clone());
+        let open = cameras::open(self.options.media.clone(), units.clone());
         let capture = tokio::select! {
             biased;
             () = stop.wait() => return Ok(()),
@@ -159,9 +148,6 @@ impl Agent {
             Err(error) if !waits(&error) => return Err(AgentError::Capture(error)),
             capture => capture,
         };
-        if let Ok(capture) = &capture {
-            recapture::play_for_the_store(capture, &self.options.media);
-        }
         let endings = self.network.endings.clone();
         let result = run::run(self, capture, stop).await;
         // The list that is left is for the next life of the program.

@@ -2,17 +2,13 @@
 //!
 //! Does not: know what comes of it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::agent::Change;
 use media::io::{Capture, End as CaptureEnd};
-use media::{self, OnCameraLoss};
-pub(super) use resilience::backoff::jitter;
-
-/// How long a job goes on without a camera: the runner shuts a stream after 60 s of silence (field-facts).
-const CAMERA_HOLD: Duration = Duration::from_secs(60);
 
 /// Waits for a change; for ever where none can come.
 pub(super) async fn changed(changes: &mut Option<mpsc::Receiver<Change>>) -> Change {
@@ -22,14 +18,6 @@ pub(super) async fn changed(changes: &mut Option<mpsc::Receiver<Change>>) -> Cha
         }
     }
     std::future::pending().await
-}
-
-/// How long a job goes on without a camera.
-pub(super) fn hold(media: &media::Options) -> Duration {
-    match media.on_camera_loss {
-        OnCameraLoss::Hold | OnCameraLoss::Slate => CAMERA_HOLD,
-        OnCameraLoss::Stop => Duration::ZERO,
-    }
 }
 
 /// Waits for the end of capture; without one, for ever.
@@ -48,8 +36,16 @@ pub(super) async fn began(capture: Option<&Capture>) {
     }
 }
 
+/// Waits for the end of the next of these tasks; without one, for ever. Cancel safe.
+pub(super) async fn joined<T: 'static>(tasks: &mut JoinSet<T>) -> Result<T, JoinError> {
+    match tasks.join_next().await {
+        Some(ended) => ended,
+        None => std::future::pending().await,
+    }
+}
+
 /// Sleeps until then; without a time, for ever.
-pub(super) async fn at(time: Option<Instant>) {
+pub(super) async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time.into()).await,
         None => std::future::pending().await,

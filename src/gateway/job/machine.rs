@@ -112,6 +112,13 @@ impl<T> Machine<T> {
         (machine, one(Command::Find))
     }
 
+    /// A machine that waits for the camera, which could not be opened: it has nothing to do before
+    /// [`Event::CameraBack`].
+    pub fn without_camera(rules: Rules, recovery: Recovery, hold: Duration, now: Instant) -> Self {
+        let (machine, _) = Self::new(rules, recovery, hold);
+        Self { held_until: Some(now + hold), state: State::Dark, ..machine }
+    }
+
     /// What to do now that `event` has happened. `jitter` from 0 to 1 spreads pauses.
     pub fn on(&mut self, event: Event<T>, now: Instant, jitter: f64) -> Commands<T> {
         match &event {

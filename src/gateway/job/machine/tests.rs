@@ -338,6 +338,16 @@ fn no_job_is_started_while_there_is_no_camera() {
     check(&mut machine, found(urls(1)), now, &[]);
     check(&mut machine, Event::CameraBack, now, &[Command::Find]);
 
+    // The camera is missing from the start: as if it had been lost before anybody was asked.
+    let mut machine = Machine::without_camera(Rules::default(), Recovery::Retry, HOLD, now);
+    assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
+    assert!(machine.is_without_camera());
+    check(&mut machine, Event::CameraLost, now, &[]);
+    check(&mut machine, found(urls(1)), now, &[]);
+    check(&mut machine, Event::Timeout, now + HOLD, &[]);
+    check(&mut machine, Event::CameraBack, now + HOLD, &[Command::Find]);
+    assert!(!machine.is_without_camera());
+
     // A job is being started: it may start, but no other one after it.
     for next in [refused("no capacity"), Event::Lost(gone())] {
         let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);

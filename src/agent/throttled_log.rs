@@ -1,4 +1,4 @@
-//! Writes what a repeated trouble is worth to the log.
+//! Writes a failure that repeats to the log as often as it is worth a line.
 //!
 //! Does not: decide that; `trouble` does.
 
@@ -6,16 +6,16 @@ use std::time::Instant;
 
 use resilience::trouble::{Line, Trouble};
 
-/// A trouble, and its way to the log.
+/// A failure that may repeat, and what the log is told of it.
 #[derive(Debug)]
-pub(super) struct Say {
+pub(super) struct ThrottledLog {
     trouble: Trouble,
     is_on: bool,
     /// What its end is called.
     over: &'static str,
 }
 
-impl Say {
+impl ThrottledLog {
     pub(super) fn new(over: &'static str) -> Self {
         Self { trouble: Trouble::new(), is_on: false, over }
     }

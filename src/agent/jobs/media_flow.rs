@@ -9,12 +9,12 @@ use media::io::SegmentPieces;
 
 /// Pieces on their way to the publisher.
 #[derive(Debug)]
-pub struct Flow {
+pub struct MediaFlow {
     pieces: SegmentPieces,
     media: watch::Sender<()>,
 }
 
-impl Flow {
+impl MediaFlow {
     /// The same pieces, and what sees them pass; it ends with them.
     pub fn new(pieces: SegmentPieces) -> (Self, watch::Receiver<()>) {
         let (media, seen) = watch::channel(());
@@ -22,7 +22,7 @@ impl Flow {
     }
 }
 
-impl Pieces for Flow {
+impl Pieces for MediaFlow {
     async fn next(&mut self) -> Option<Piece> {
         let media::Piece { place, bytes } = self.pieces.next().await?;
         let place = match place {

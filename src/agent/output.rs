@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::agent::event::Event;
+use crate::agent::event::JobsEvent;
 use crate::status::Returned;
 use livepeer_gateway::segment::Seq;
 use livepeer_gateway::trickle::io::SegmentSink;
@@ -61,14 +61,14 @@ impl Shared {
 pub(super) struct Fanout {
     outputs: Outputs,
     returned: Arc<Returned>,
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<JobsEvent>,
 }
 
 impl Fanout {
     pub(super) fn new(
         outputs: Outputs,
         returned: Arc<Returned>,
-        events: mpsc::Sender<Event>,
+        events: mpsc::Sender<JobsEvent>,
     ) -> Self {
         Self { outputs, returned, events }
     }
@@ -78,7 +78,7 @@ impl SegmentSink for Fanout {
     fn begin(&mut self, _seq: Seq, _content_type: &str) {
         self.returned.add_segment();
         // A full queue holds other events, so the loop is awake: a lost sign of life harms nothing.
-        let _ = self.events.try_send(Event::Output);
+        let _ = self.events.try_send(JobsEvent::Output);
         let mut outputs = self.outputs.lock();
         outputs.joiner.begin();
         outputs.sinks.iter_mut().for_each(|sink| sink.begin());
@@ -133,7 +133,7 @@ mod tests {
                     job.bytes(&Bytes::copy_from_slice(chunk));
                 }
                 job.end(true);
-                assert!(matches!(heard.try_recv(), Ok(Event::Output)));
+                assert!(matches!(heard.try_recv(), Ok(JobsEvent::Output)));
             }
             assert_eq!(job.returned.bytes.load(Ordering::Relaxed), 2 * packets.len() as u64);
         }

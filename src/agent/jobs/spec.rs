@@ -62,7 +62,7 @@ pub struct Finding {
 
 /// Who may take the job.
 #[derive(Debug)]
-pub(super) struct Candidates {
+pub(in crate::agent) struct Candidates {
     pub(super) urls: Vec<Url>,
     pub(super) order: Order,
     pub(super) offers: Offers,
@@ -70,16 +70,16 @@ pub(super) struct Candidates {
 
 /// How it is known what candidates offer.
 #[derive(Debug)]
-pub(super) enum Offers {
+pub(in crate::agent) enum Offers {
     /// Each orchestrator is asked for its info.
     Asked(JobOptions),
     /// The list that names the runners says it.
     Listed { runners: HashMap<Url, Known>, api: Api },
 }
 
-/// What came with an offer.
+/// What came with an offer: a way to start the job.
 #[derive(Debug)]
-pub(super) enum With {
+pub(in crate::agent) enum Offered {
     /// The session that is open.
     Orchestrator { session: Box<OrchestratorSession>, options: JobOptions },
     /// The runner, which is asked for a session when the job starts.
@@ -203,7 +203,7 @@ impl Offers {
         &self,
         url: &Url,
         network: &Network,
-    ) -> impl Future<Output = (Duration, Result<(Offer, With), Failure>)> + Send + use<> {
+    ) -> impl Future<Output = (Duration, Result<(Offer, Offered), Failure>)> + Send + use<> {
         let request = match self {
             Self::Asked(options) => Ok((options.clone(), network.clone(), url.clone())),
             Self::Listed { runners, api } => Err(listed(runners.get(url), api)),
@@ -223,11 +223,16 @@ impl Offers {
 }
 
 /// What a runner offers, ready to be started.
-fn listed(known: Option<&Known>, api: &Api) -> Result<(Offer, With), Failure> {
-    let failure = |reason| Failure::of_peer(reason, Fault::NextPeer);
-    let known = known.ok_or_else(|| failure("it is not in the list any more".to_owned()))?;
-    let offer = known.offer.clone().map_err(failure)?;
-    Ok((offer, With::Runner { runner: Box::new(known.runner.clone()), api: api.clone() }))
+fn listed(known: Option<&Known>, api: &Api) -> Result<(Offer, Offered), Failure> {
+    let known = known.ok_or_else(not_listed)?;
+    let offer = known.offer.clone();
+    let offer = offer.map_err(|reason| Failure::of_peer(reason, Fault::NextPeer))?;
+    Ok((offer, Offered::Runner { runner: Box::new(known.runner.clone()), api: api.clone() }))
+}
+
+/// Why a candidate that is not in the list offers nothing.
+pub(super) fn not_listed() -> Failure {
+    Failure::of_peer("it is not in the list any more", Fault::NextPeer)
 }
 
 /// Asks an orchestrator for its offer, which takes some time.
@@ -235,13 +240,13 @@ async fn ask(
     options: JobOptions,
     network: &Network,
     url: &Url,
-) -> (Duration, Result<(Offer, With), Failure>) {
+) -> (Duration, Result<(Offer, Offered), Failure>) {
     let capability = capability(&options);
     let began = Instant::now();
     let opened = OrchestratorSession::open(network, url, &capability).await;
     let offered = opened.map_err(|error| error.failure()).map(|session| {
         let offer = Offer::of_info(session.info(), &capability);
-        (offer, With::Orchestrator { session: Box::new(session), options })
+        (offer, Offered::Orchestrator { session: Box::new(session), options })
     });
     (began.elapsed(), offered)
 }
@@ -250,7 +255,7 @@ fn capability(options: &JobOptions) -> Capability {
     Capability { pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO, model: options.model.clone() }
 }
 
-impl With {
+impl Offered {
     /// The peers that start the job, at which an earlier job may have to be ended before.
     pub(super) fn peers(&self, url: &Url) -> Vec<Authority> {
         let mut peers = vec![url.authority().clone()];

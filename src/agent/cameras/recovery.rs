@@ -26,7 +26,7 @@ const CALM: Duration = Duration::from_secs(10);
 
 /// The state of the camera. The rest of the agent asks here, and nowhere else, whether there is one.
 #[derive(Debug, Clone)]
-pub(super) struct Camera {
+pub(super) struct CameraRecovery {
     state: State,
     pauses: Backoff,
     gap: Gap,
@@ -52,11 +52,18 @@ enum State {
     Proving,
 }
 
-impl Camera {
+impl CameraRecovery {
     /// A camera that was opened.
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn playing(now: Instant) -> Self {
         let pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         Self { state: State::Playing { since: now }, pauses, gap: Gap::None }
+    }
+
+    /// A camera that could not be opened at the start. `jitter` from 0 to 1 spreads the pause before the next try.
+    pub(super) fn missing(now: Instant, jitter: f64) -> Self {
+        let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let until = now + pauses.on_failure(jitter);
+        Self { state: State::Resting { until }, pauses, gap: Gap::Lost { since: now } }
     }
 
     /// The camera has to be opened again with another configuration. The caller stops it.
@@ -158,7 +165,7 @@ mod tests {
     #[track_caller]
     fn check(story: &str, waits: &[u128], is_lost: bool) {
         let mut now = Instant::now();
-        let mut camera = Camera::new(now);
+        let mut camera = CameraRecovery::playing(now);
         let mut waited = Vec::new();
         for word in story.split_whitespace() {
             match word {
@@ -209,6 +216,21 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_missing_at_the_start_is_tried_as_one_that_was_lost() {
+        let start = Instant::now();
+        let mut camera = CameraRecovery::missing(start, 1.0);
+        assert!(camera.is_lost() && !camera.is_proving());
+        let first = start + FIRST_PAUSE;
+        assert_eq!(camera.poll_timeout(), Some(first));
+        assert!(camera.opens(first));
+        camera.on_not_opened(first, 1.0);
+        assert_eq!(camera.poll_timeout(), Some(first + 2 * FIRST_PAUSE));
+        camera.on_opened();
+        assert_eq!(camera.on_frame(start + CALM), CALM);
+        assert!(!camera.is_lost());
+    }
+
+    #[test]
     fn what_comes_late_changes_nothing() {
         check("s n l n s s ! s n", &[100], true);
     }
@@ -216,7 +238,7 @@ mod tests {
     #[test]
     fn it_tells_how_long_it_was_lost_over_all_tries() {
         let start = Instant::now();
-        let mut camera = Camera::new(start);
+        let mut camera = CameraRecovery::playing(start);
         assert!(camera.on_lost(start));
         camera.on_opened();
         assert!(camera.is_proving() && !camera.on_lost(start + CALM));

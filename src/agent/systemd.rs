@@ -30,14 +30,28 @@ pub(super) struct Watch {
     stage: Option<Stage>,
     /// The job went on without a camera when last looked at.
     was_held: bool,
-    /// Why the camera gives nothing, while it does not.
-    camera: String,
-    /// Why no job runs, while none does.
-    no_job: String,
+    /// Until when the camera that was being opened may take, when last looked at.
+    opening_until: Option<Instant>,
     /// What was wrong with the model when last looked at.
     model: Option<String>,
     /// Segments out and back when last looked at.
     moved: u64,
+}
+
+/// What the service manager may see of the agent.
+pub(super) struct View<'a> {
+    /// How far the job has come.
+    pub(super) stage: Stage,
+    /// The camera is gone, and the job goes on without it until then.
+    pub(super) held_until: Option<Instant>,
+    /// Where the job was started last.
+    pub(super) place: Option<&'a Url>,
+    /// Why no job ran when there was none.
+    pub(super) no_job: &'a str,
+    /// Why the camera gave nothing when it was lost last.
+    pub(super) camera: &'a str,
+    /// Until when the try to open a camera may take that was begun last.
+    pub(super) opening_until: Option<Instant>,
 }
 
 impl Watch {
@@ -48,8 +62,7 @@ impl Watch {
             is_ready: false,
             stage: None,
             was_held: false,
-            camera: String::new(),
-            no_job: String::new(),
+            opening_until: None,
             model: None,
             moved: 0,
         }
@@ -63,17 +76,19 @@ impl Watch {
     /// Something happened, or the time of [`Self::poll_timeout`] has come.
     pub(super) fn look(
         &mut self,
-        stage: Stage,
-        held_until: Option<Instant>,
-        at: Option<&Url>,
+        View { stage, held_until, place, no_job, camera, opening_until }: View<'_>,
         status: &Status,
         now: Instant,
     ) {
+        if let Some(until) = opening_until.filter(|_| self.opening_until != opening_until) {
+            self.opening_until = opening_until;
+            self.service.wait(until, now);
+        }
         self.service.notice(status.notice.get());
         let is_held = held_until.is_some();
         let was_held = std::mem::replace(&mut self.was_held, is_held);
         let is_new = self.stage.replace(stage) != Some(stage) || was_held != is_held;
-        let place = at.map(|url| url.authority().to_string()).unwrap_or_default();
+        let place = place.map(|url| url.authority().to_string()).unwrap_or_default();
         match stage {
             Stage::Finding if is_new => {
                 self.service.status("looking for orchestrators");
@@ -89,12 +104,12 @@ impl Watch {
             }
             Stage::Waiting { until } if is_new => {
                 self.ready();
-                self.service.status(&format!("no job: {}", self.no_job));
+                self.service.status(&format!("no job: {no_job}"));
                 self.service.wait(until, now);
             }
             Stage::Dark => {
                 self.ready();
-                let text = format!("waiting for the camera: {}", self.camera);
+                let text = format!("waiting for the camera: {camera}");
                 self.service.status(&text);
             }
             Stage::Ending if is_new => {
@@ -108,7 +123,7 @@ impl Watch {
                 let model = status.model.get();
                 if is_new || model != self.model {
                     self.model = model;
-                    self.say_live(&place, is_held);
+                    self.say_live(&place, camera, is_held);
                 }
                 if is_new {
                     match held_until {
@@ -132,30 +147,15 @@ impl Watch {
         self.service.tick(now);
     }
 
-    fn say_live(&mut self, place: &str, is_held: bool) {
+    fn say_live(&mut self, place: &str, camera: &str, is_held: bool) {
         let mut text = format!("live at {place}");
         if is_held {
-            text.push_str(&format!(", without video: {}", self.camera));
+            text.push_str(&format!(", without video: {camera}"));
         }
         if let Some(words) = &self.model {
             text.push_str(&format!("; {words}"));
         }
         self.service.status(&text);
-    }
-
-    /// Nothing is going to move before `until`, for a reason that the agent can name.
-    pub(super) fn wait(&mut self, until: Instant, now: Instant) {
-        self.service.wait(until, now);
-    }
-
-    /// No job runs for a while; why.
-    pub(super) fn on_no_job(&mut self, why: &str) {
-        why.clone_into(&mut self.no_job);
-    }
-
-    /// The camera gives nothing; why.
-    pub(super) fn on_camera(&mut self, why: &str) {
-        why.clone_into(&mut self.camera);
     }
 
     fn ready(&mut self) {

@@ -5,14 +5,14 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use crate::status::Status;
+use livepeer_gateway::trickle::io::Counters;
 use media::Options;
 use media::io::{AccessUnits, Capture};
 use media::rate::{Controller, Picture, READING_EVERY, Reading};
 
-/// The encoder's pace.
+/// The encoder's bitrate, and its picture.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Bitrate {
     /// `None` where the bitrate is to stay as it is.
     controller: Option<Controller>,
     next: Instant,
@@ -22,18 +22,13 @@ pub(super) struct Pace {
     told: u32,
 }
 
-impl Pace {
+impl Bitrate {
     pub(super) fn new(options: &Options, now: Instant) -> Self {
         let bounds = options.bitrates.bounds(options.video.bitrate);
         let video = &options.video;
         let full = Picture { width: video.width, height: video.height, fps: video.fps };
         let controller = (bounds.least < bounds.most).then(|| Controller::new(bounds, full));
         Self { controller, next: now, is_due: false, told: bounds.start }
-    }
-
-    /// Starts over with other options.
-    pub(super) fn restart(&mut self, options: &Options) {
-        *self = Self::new(options, Instant::now());
     }
 
     /// Another publication begins.
@@ -57,18 +52,17 @@ impl Pace {
     pub(super) fn read(
         &mut self,
         units: &AccessUnits,
-        status: &Status,
+        publishing: &Counters,
         capture: Option<&Capture>,
         now: Instant,
     ) {
         self.next = now + READING_EVERY;
         let Some(controller) = &mut self.controller else { return };
-        let flow = status.publish.flow();
+        let flow = publishing.flow();
         let reading = Reading {
             queue_age: units.age(),
             // Where nobody tells, what the transport took.
-            acknowledged: flow
-                .map_or_else(|| status.publish.bytes.load(Relaxed), |f| f.acknowledged),
+            acknowledged: flow.map_or_else(|| publishing.bytes.load(Relaxed), |f| f.acknowledged),
             unsent: flow.map_or(0, |flow| flow.unsent),
             round_trip: flow.map(|flow| flow.round_trip),
         };
@@ -120,14 +114,14 @@ mod tests {
         runtime.block_on(async {
             let units = AccessUnits::new();
             let capture = Capture::open(&options, units.clone()).unwrap();
-            let mut pace = Pace::new(&options, Instant::now());
-            pace.apply(&capture);
-            assert!(pace.controller.is_some() && pace.is_due, "nothing is known yet");
+            let mut bitrate = Bitrate::new(&options, Instant::now());
+            bitrate.apply(&capture);
+            assert!(bitrate.controller.is_some() && bitrate.is_due, "nothing is known yet");
             capture.play();
             capture.began().await;
-            pace.read(&units, &Status::default(), Some(&capture), Instant::now());
-            assert_eq!(pace.controller.is_some(), goes_on);
-            assert!(!pace.is_due || !goes_on);
+            bitrate.read(&units, &Counters::default(), Some(&capture), Instant::now());
+            assert_eq!(bitrate.controller.is_some(), goes_on);
+            assert!(!bitrate.is_due || !goes_on);
             capture.stop().await;
         });
     }

@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::agent::event::{Event, Part};
-use crate::agent::fanout::{Fanout, Outputs};
-use crate::agent::flow::Flow;
+use crate::agent::event::{JobsEvent, Part};
+use crate::agent::jobs::media_flow::MediaFlow;
+use crate::agent::output::{Fanout, Outputs};
 use crate::status::Status;
 use livepeer_gateway::job::{Channels, JobEvent, JobPayments, KEEP_ALIVE, StartedJob};
 use livepeer_gateway::session::Network;
@@ -33,37 +34,85 @@ const MPEG_TS: HeaderValue = HeaderValue::from_static("video/mp2t");
 /// The MIME type of control messages.
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// The job that runs.
+pub(super) struct LiveJob {
+    pub(super) job: StartedJob,
+    parts: Parts,
+}
+
+impl LiveJob {
+    /// A job that has started, of which no part runs yet.
+    pub(super) fn new(job: StartedJob) -> Self {
+        Self { job, parts: Parts::default() }
+    }
+
+    /// Starts its parts; video comes from `pieces`, what returns goes to `outputs`.
+    pub(super) fn run(
+        &mut self,
+        context: PartContext<'_>,
+        pieces: SegmentPieces,
+        outputs: Outputs,
+    ) {
+        self.parts = Parts::start(context, &mut self.job, pieces, outputs);
+    }
+
+    /// Sends a sign of life.
+    pub(super) fn keep_alive(&self) {
+        self.parts.keep_alive();
+    }
+
+    /// Gives it other parameters, in the way that it takes them.
+    pub(super) fn set_params(&self, params: &Map<String, Value>, tasks: &mut JoinSet<JobsEvent>) {
+        match self.job.update(params) {
+            Some(update) => {
+                tasks.spawn(async move { JobsEvent::Updated(update.await) });
+            }
+            None => self.parts.send_params(params),
+        }
+    }
+
+    /// Tells its parts to end, and closes it at its orchestrator.
+    pub(super) fn end(self, tasks: &mut JoinSet<JobsEvent>) {
+        let Self { job, parts } = self;
+        drop(parts);
+        tasks.spawn(async move {
+            job.stop().await;
+            JobsEvent::Stopped
+        });
+    }
+}
+
 /// What the parts of a live job are held by: dropped, it stops them all.
 #[derive(Debug, Default)]
-pub(super) struct Parts {
+struct Parts {
     _stopper: Option<Stopper>,
     control: Option<MessageSender>,
 }
 
 /// What every part needs.
-pub(super) struct Ground<'a> {
+pub(super) struct PartContext<'a> {
     pub(super) network: &'a Network,
     pub(super) status: &'a Status,
-    pub(super) events: &'a mpsc::Sender<Event>,
-    pub(super) tasks: &'a mut JoinSet<Event>,
+    pub(super) events: &'a mpsc::Sender<JobsEvent>,
+    pub(super) tasks: &'a mut JoinSet<JobsEvent>,
 }
 
 impl Parts {
     /// Starts the parts of `job`; video comes from `pieces`, what returns goes to `outputs`.
-    pub(super) fn start(
-        ground: Ground<'_>,
+    fn start(
+        context: PartContext<'_>,
         job: &mut StartedJob,
         pieces: SegmentPieces,
         outputs: Outputs,
     ) -> Self {
-        let Ground { network, status, events, tasks } = ground;
+        let PartContext { network, status, events, tasks } = context;
         let (stopper, stop) = Stop::new();
-        let (pieces, media) = Flow::new(pieces);
+        let (pieces, media) = MediaFlow::new(pieces);
         if let Some(payments) = job.take_payments() {
             let pay = pay(payments, media, stop.clone(), events.clone());
             tasks.spawn(async move {
                 pay.await;
-                Event::PayerEnded
+                JobsEvent::PayerEnded
             });
         }
         let channels = job.channels();
@@ -73,13 +122,13 @@ impl Parts {
         tasks.spawn(async move {
             let Published { end, is_deleted } = run.await;
             owed.filter(|_| is_deleted).inspect(|owed| owed.confirm());
-            Event::PartEnded(Part::Publisher, end)
+            JobsEvent::PartEnded(Part::Publisher, end)
         });
 
         if let Some(channel) = &channels.output {
             let sink = Fanout::new(outputs, Arc::clone(&status.returned), events.clone());
             let run = subscriber(network, channel).run(sink, stop.clone());
-            tasks.spawn(async move { Event::PartEnded(Part::Output, run.await) });
+            tasks.spawn(async move { JobsEvent::PartEnded(Part::Output, run.await) });
         }
         if let Some(channel) = &channels.events {
             let (documents, arrived) = Documents::new();
@@ -87,20 +136,20 @@ impl Parts {
             let forward = forward(arrived, events.clone());
             tasks.spawn(async move {
                 let (end, ()) = tokio::join!(run, forward);
-                Event::PartEnded(Part::Events, end)
+                JobsEvent::PartEnded(Part::Events, end)
             });
         }
         let control = channels.control.as_ref().map(|channel| {
             let (sender, pieces) = messages();
             let run = publisher(network, channel, JSON, Arc::default()).run(pieces, stop);
-            tasks.spawn(async move { Event::PartEnded(Part::Control, run.await) });
+            tasks.spawn(async move { JobsEvent::PartEnded(Part::Control, run.await) });
             sender
         });
         Self { _stopper: Some(stopper), control }
     }
 
     /// Sends a sign of life on the control channel.
-    pub(super) fn keep_alive(&self) {
+    fn keep_alive(&self) {
         let message = Bytes::from_static(KEEP_ALIVE.as_bytes());
         let sent = self.control.as_ref().map(|control| control.try_send_once(message));
         if !matches!(sent, Some(Ok(()))) {
@@ -108,8 +157,19 @@ impl Parts {
         }
     }
 
-    /// Queues `message` for the control channel.
-    pub(super) fn control(&self, message: Bytes) -> Result<(), Unsent> {
+    /// Queues `params` for the control channel. Where that is not possible, the next job gets them.
+    fn send_params(&self, params: &Map<String, Value>) {
+        // A map of JSON values always serialises.
+        let message = serde_json::to_vec(params).unwrap_or_default();
+        match self.control(message.into()) {
+            Ok(()) => log::info!("parameters queued for the job's control channel"),
+            Err(why) => log::warn!(
+                "the job that runs keeps its parameters: {why}; the next one gets the new ones"
+            ),
+        }
+    }
+
+    fn control(&self, message: Bytes) -> Result<(), Unsent> {
         let control = self.control.as_ref().ok_or(Unsent::NoChannel)?;
         control.try_send(message).map_err(|error| match error {
             NotSent::Full(_) => Unsent::Full,
@@ -120,7 +180,7 @@ impl Parts {
 
 /// Why a message does not go to the job that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unsent {
+enum Unsent {
     /// The orchestrator gave none.
     NoChannel,
     /// It does not take messages as fast.
@@ -172,12 +232,12 @@ async fn pay(
     payments: JobPayments,
     media: watch::Receiver<()>,
     mut stop: Stop,
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<JobsEvent>,
 ) {
     let (tell, mut turns) = mpsc::channel(1);
     let forward = async {
         while let Some(turn) = turns.recv().await {
-            if events.send(Event::Payment(turn)).await.is_err() {
+            if events.send(JobsEvent::Payment(turn)).await.is_err() {
                 return;
             }
         }
@@ -189,11 +249,11 @@ async fn pay(
 }
 
 /// Hands events on to the loop until the channel ends.
-async fn forward(mut arrived: mpsc::Receiver<Bytes>, events: mpsc::Sender<Event>) {
+async fn forward(mut arrived: mpsc::Receiver<Bytes>, events: mpsc::Sender<JobsEvent>) {
     while let Some(document) = arrived.recv().await {
         match JobEvent::parse(&document) {
             Some(event) => {
-                if events.send(Event::Job(event)).await.is_err() {
+                if events.send(JobsEvent::Model(event)).await.is_err() {
                     return;
                 }
             }

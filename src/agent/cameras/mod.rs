@@ -1,0 +1,388 @@
+//! Owns everything that gives pictures: the camera, the slate that stands in for a lost one, and the encoder's bitrate.
+//!
+//! A camera is stopped, opened and tried in tasks; each step is an event. The slate goes on until the camera has given
+//! its first frame, and feeds the same channel.
+//!
+//! Does not: decide when to try ([`CameraRecovery`] does), or what a lost camera means for the job.
+
+mod bitrate;
+mod recovery;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::{JoinSet, spawn_blocking};
+
+use crate::agent::event::CameraEvent;
+use crate::agent::throttled_log::ThrottledLog;
+use crate::agent::wait::{began, ended, joined, sleep_until};
+use livepeer_gateway::job;
+use livepeer_gateway::job::Recovery;
+use livepeer_gateway::trickle::io::Counters;
+use media::io::{AccessUnits, Capture, End as CaptureEnd};
+use media::{MediaError, OnCameraLoss, Options, Source, Video};
+use resilience::backoff::jitter;
+use resilience::fault::chain;
+
+use bitrate::Bitrate;
+use recovery::CameraRecovery;
+
+/// A try to open a camera may take so long: Argus takes 3 s, a camera of the network 10 s. Then the watchdog is
+/// not fed any more, for a driver that hangs is left by a restart only.
+const OPEN_TIME: Duration = Duration::from_secs(20);
+/// How long a job goes on without a camera: the runner shuts a stream after 60 s of silence (field-facts).
+const CAMERA_HOLD: Duration = Duration::from_secs(60);
+
+/// The camera and what stands in for it. At most one of them gives frames to `units`.
+pub(super) struct Cameras {
+    options: Options,
+    on_loss: Recovery,
+    units: AccessUnits,
+    capture: Option<Capture>,
+    recovery: CameraRecovery,
+    /// What stands in for the camera while it is lost.
+    slate: Option<Capture>,
+    is_opening_slate: bool,
+    bitrate: Bitrate,
+    /// Cameras that are opened and stopped beside the job.
+    tasks: JoinSet<CameraEvent>,
+    /// Captures that stop for good.
+    last_stops: JoinSet<()>,
+    /// No camera is opened any more.
+    is_stopped: bool,
+    failures: ThrottledLog,
+    /// Why the camera gave nothing when it was lost last.
+    reason: String,
+    /// Until when the camera that is being opened may take.
+    opening_until: Option<Instant>,
+    /// What broke capture, kept whole for the error chain.
+    failure: Option<MediaError>,
+}
+
+impl Cameras {
+    /// A camera that was opened with `options`, or that could not be and is tried again.
+    pub(super) fn new(
+        opened: Result<Capture, MediaError>,
+        options: Options,
+        on_loss: Recovery,
+        units: AccessUnits,
+        now: Instant,
+    ) -> Self {
+        let mut cameras = Self {
+            on_loss,
+            units,
+            capture: None,
+            recovery: CameraRecovery::playing(now),
+            slate: None,
+            is_opening_slate: false,
+            bitrate: Bitrate::new(&options, now),
+            options,
+            tasks: JoinSet::new(),
+            last_stops: JoinSet::new(),
+            is_stopped: false,
+            failures: ThrottledLog::new("the camera is back"),
+            reason: String::new(),
+            opening_until: None,
+            failure: None,
+        };
+        match opened {
+            Ok(capture) => {
+                play_for_the_store(&capture, &cameras.options);
+                cameras.capture = Some(capture);
+            }
+            Err(error) => {
+                cameras.report_lost(&chain(&error), now);
+                cameras.recovery = CameraRecovery::missing(now, jitter());
+            }
+        }
+        cameras
+    }
+
+    /// Waits for the next event. Cancel safe.
+    pub(super) async fn next(&mut self) -> CameraEvent {
+        let capture = self.capture.as_ref();
+        tokio::select! {
+            done = joined(&mut self.tasks) => done.unwrap_or(CameraEvent::Stopped),
+            _ = joined(&mut self.last_stops) => CameraEvent::StoppedForGood,
+            end = ended(capture) => CameraEvent::Ended(end),
+            () = began(capture), if self.recovery.is_proving() => CameraEvent::Frame,
+            () = sleep_until(self.recovery.poll_timeout()), if !self.is_stopped => CameraEvent::Due,
+        }
+    }
+
+    /// Goes on after `event`; what the job has to know of it. A slate is for a job that `is_live`.
+    pub(super) fn on<T>(
+        &mut self,
+        event: CameraEvent,
+        is_live: bool,
+        now: Instant,
+    ) -> Option<job::Event<T>> {
+        match event {
+            CameraEvent::Ended(end) => return self.on_ended(end, is_live, now),
+            CameraEvent::Frame => self.on_frame(now),
+            CameraEvent::Stopped => self.recovery.on_stopped(now, jitter()),
+            CameraEvent::Due => self.open_camera(now),
+            CameraEvent::Opened(opened) => self.on_opened(opened, is_live, now),
+            CameraEvent::SlateOpened(opened) => self.on_slate_opened(opened, is_live),
+            CameraEvent::SlateStopped | CameraEvent::StoppedForGood => {}
+        }
+        None
+    }
+
+    /// Whether there is no camera. False while it is opened again on purpose.
+    pub(super) fn are_lost(&self) -> bool {
+        self.recovery.is_lost()
+    }
+
+    /// Whether nothing that was to be stopped for good still runs.
+    pub(super) fn have_stopped(&self) -> bool {
+        self.last_stops.is_empty()
+    }
+
+    /// Why the camera gave nothing when it was lost last.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Until when the try to open a camera may take that was begun last.
+    pub(super) fn opening_until(&self) -> Option<Instant> {
+        self.opening_until
+    }
+
+    /// What broke capture for good.
+    pub(super) fn take_failure(&mut self) -> Option<MediaError> {
+        self.failure.take()
+    }
+
+    /// How long a job goes on without a camera.
+    pub(super) fn hold(&self) -> Duration {
+        match self.options.on_camera_loss {
+            OnCameraLoss::Hold | OnCameraLoss::Slate => CAMERA_HOLD,
+            OnCameraLoss::Stop => Duration::ZERO,
+        }
+    }
+
+    /// What the transport may hold; see [`Bitrate::send_buffer`].
+    pub(super) fn send_buffer(&self) -> usize {
+        Bitrate::send_buffer(&self.options)
+    }
+
+    /// A job is live: lets frames come, for a new publication.
+    pub(super) fn play(&mut self) {
+        self.bitrate.on_new_publication();
+        if let Some(capture) = &self.capture {
+            capture.play();
+        }
+    }
+
+    /// When a reading of the network is due, while a job is live.
+    pub(super) fn next_reading(&self) -> Instant {
+        self.bitrate.poll_timeout()
+    }
+
+    /// Takes a reading of the network, and sets the encoder by it.
+    pub(super) fn read_network(&mut self, publishing: &Arc<Counters>, now: Instant) {
+        let capture = self.capture.as_ref().or(self.slate.as_ref());
+        self.bitrate.read(&self.units, publishing, capture, now);
+    }
+
+    /// From now on, a lost camera leads to this.
+    pub(super) fn set_recovery(&mut self, on_loss: Recovery) {
+        self.on_loss = on_loss;
+        self.units.await_next(on_loss == Recovery::Retry);
+    }
+
+    /// Other options: the camera is opened again with them, if it has to be.
+    pub(super) fn set_options(&mut self, new: Options, now: Instant) {
+        self.units.set_max_latency(new.max_latency.0);
+        self.units.set_store(new.store.as_ref());
+        let is_same = is_same_camera(&self.options, &new);
+        self.options = new;
+        self.bitrate = Bitrate::new(&self.options, now);
+        if !is_same && self.capture.is_some() {
+            log::info!("the camera is opened again, with its new configuration");
+            self.recovery.reopen();
+            self.release_camera();
+        }
+        if let Some(capture) = &self.capture {
+            play_for_the_store(capture, &self.options);
+        }
+    }
+
+    /// Stops capture for good; [`Cameras::have_stopped`] tells when that is done.
+    pub(super) fn stop(&mut self) {
+        self.is_stopped = true;
+        self.units.await_next(false);
+        let captures = [self.capture.take(), self.slate.take()];
+        if captures.iter().all(Option::is_none) {
+            self.units.end();
+        }
+        for capture in captures.into_iter().flatten() {
+            self.last_stops.spawn(capture.stop());
+        }
+    }
+
+    /// No job is there that a slate could be shown to.
+    pub(super) fn stop_slate(&mut self) {
+        if let Some(slate) = self.slate.take() {
+            self.stop_beside(slate);
+        }
+    }
+
+    fn on_ended<T>(
+        &mut self,
+        end: CaptureEnd,
+        is_live: bool,
+        now: Instant,
+    ) -> Option<job::Event<T>> {
+        let error = match end {
+            // A file has an end. So has a pipeline, but in the field it is a camera, and is wanted again.
+            CaptureEnd::EndOfStream if self.ends_with_its_source() => {
+                self.stop();
+                return Some(job::Event::CaptureDone);
+            }
+            CaptureEnd::EndOfStream => MediaError::StreamEnded,
+            CaptureEnd::Failed(error) => error,
+        };
+        let reason = chain(&error);
+        if self.on_loss == Recovery::Exit {
+            self.stop();
+            self.failure = Some(error);
+            return Some(job::Event::CaptureFailed(reason));
+        }
+        self.report_lost(&reason, now);
+        let gave_frames = self.recovery.on_lost(now);
+        self.release_camera();
+        if !gave_frames {
+            self.show_slate(is_live);
+        }
+        None
+    }
+
+    fn ends_with_its_source(&self) -> bool {
+        self.on_loss == Recovery::Exit || matches!(self.options.source, Source::File { .. })
+    }
+
+    /// There are no pictures, for this reason.
+    fn report_lost(&mut self, reason: &str, now: Instant) {
+        self.failures.on_failure(&format!("the camera is lost: {reason}"), now);
+        reason.clone_into(&mut self.reason);
+    }
+
+    fn release_camera(&mut self) {
+        let capture = self.capture.take();
+        self.tasks.spawn(async move {
+            if let Some(capture) = capture {
+                capture.stop().await;
+            }
+            CameraEvent::Stopped
+        });
+    }
+
+    fn open_camera(&mut self, now: Instant) {
+        if !self.is_stopped && self.recovery.opens(now) {
+            self.opening_until = Some(now + OPEN_TIME);
+            let (options, units) = (self.options.clone(), self.units.clone());
+            self.tasks.spawn(async move { CameraEvent::Opened(open(options, units).await) });
+        }
+    }
+
+    fn on_opened(&mut self, opened: Result<Capture, MediaError>, is_live: bool, now: Instant) {
+        match opened {
+            Ok(capture) if self.is_stopped => self.stop_beside(capture),
+            Ok(capture) if !is_same_camera(capture.options(), &self.options) => {
+                // The configuration has changed while it was opened.
+                self.recovery.reopen();
+                self.capture = Some(capture);
+                self.release_camera();
+            }
+            Ok(capture) => {
+                capture.play();
+                self.recovery.on_opened();
+                self.bitrate.apply(&capture);
+                self.capture = Some(capture);
+            }
+            Err(error) => {
+                self.report_lost(&chain(&error), now);
+                self.recovery.on_not_opened(now, jitter());
+                self.show_slate(is_live);
+            }
+        }
+    }
+
+    fn on_frame(&mut self, now: Instant) {
+        let lost = self.recovery.on_frame(now);
+        if !self.failures.on_success(now) {
+            log::debug!("the camera is back after {} ms", lost.as_millis());
+        }
+        self.stop_slate();
+    }
+
+    /// Shows a black picture in place of the camera, where a job is live and that is wanted.
+    fn show_slate(&mut self, is_live: bool) {
+        let wants = self.options.on_camera_loss == OnCameraLoss::Slate;
+        if !wants || self.slate.is_some() || self.is_opening_slate || !is_live {
+            return;
+        }
+        self.is_opening_slate = true;
+        let (options, units) = (slate(&self.options), self.units.clone());
+        self.tasks.spawn(async move { CameraEvent::SlateOpened(open(options, units).await) });
+    }
+
+    fn on_slate_opened(&mut self, opened: Result<Capture, MediaError>, is_live: bool) {
+        self.is_opening_slate = false;
+        match opened {
+            Ok(slate) if self.are_lost() && is_live && !self.is_stopped => {
+                slate.play();
+                self.bitrate.apply(&slate);
+                self.slate = Some(slate);
+            }
+            Ok(slate) => self.stop_beside(slate),
+            Err(error) => log::warn!("no slate: {}", chain(&error)),
+        }
+    }
+
+    /// Stops a capture beside everything else; nothing waits for that.
+    fn stop_beside(&mut self, capture: Capture) {
+        self.tasks.spawn(async move {
+            capture.stop().await;
+            CameraEvent::SlateStopped
+        });
+    }
+}
+
+/// Opens a source off this thread: a driver may take its time.
+pub(super) async fn open(options: Options, units: AccessUnits) -> Result<Capture, MediaError> {
+    spawn_blocking(move || Capture::open(&options, units))
+        .await
+        .unwrap_or_else(|error| Err(MediaError::Gstreamer(error.to_string())))
+}
+
+/// Lets frames come before there is a job, if they are stored. A file is there anyway, and is for the job.
+fn play_for_the_store(capture: &Capture, options: &Options) {
+    if options.store.is_some() && !matches!(options.source, Source::File { .. }) {
+        capture.play();
+    }
+}
+
+/// Whether `new` asks for nothing that a camera opened with `old` does not do already, or can be told.
+fn is_same_camera(old: &Options, new: &Options) -> bool {
+    let told = Options {
+        bitrates: new.bitrates,
+        max_latency: new.max_latency,
+        on_camera_loss: new.on_camera_loss,
+        store: new.store.clone(),
+        ..old.clone()
+    };
+    told == *new
+}
+
+/// A black picture of the same shape, without sound.
+fn slate(options: &Options) -> Options {
+    let Video { width, height, fps, .. } = options.video;
+    let fragment = format!(
+        "videotestsrc is-live=true pattern=black ! video/x-raw,format=I420,width={width},height={height},\
+         framerate={fps}/1"
+    );
+    Options { source: Source::Pipeline { fragment }, audio: None, ..options.clone() }
+}

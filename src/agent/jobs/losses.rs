@@ -1,0 +1,108 @@
+//! What the end of a part, or a payment that was not made, means for the job.
+//!
+//! Does not: decide what a loss leads to; `job::Machine` does.
+
+use std::time::Duration;
+
+use crate::agent::event::Part;
+use livepeer_gateway::job::Loss;
+use livepeer_gateway::payment::io::{Outcome, Turn};
+use livepeer_gateway::trickle::{End, TrickleError};
+use resilience::fault::{Fault, chain};
+
+/// What the end of a part of the live job means for it, if it means anything. `unpaid` says why the job is not paid,
+/// while it is not; the job `is_on_runner`, or at an orchestrator.
+pub(super) fn loss_of_part(
+    part: Part,
+    end: &Result<End, TrickleError>,
+    unpaid: Option<&str>,
+    is_on_runner: bool,
+) -> Option<Loss> {
+    // A publisher finishes when capture does, which is an event of its own.
+    if matches!((part, end), (Part::Publisher, Ok(End::Finished))) {
+        return None;
+    }
+    let how = described(end);
+    Some(match (unpaid, end) {
+        (Some(why), Ok(End::Closed | End::Missing)) => Loss::Unpaid(how, why.to_owned()),
+        (None, Ok(End::Closed | End::Missing)) if is_on_runner => Loss::SessionOver(how),
+        (_, Err(error)) if error.fault() == Fault::Retry => Loss::Link(part.name(), how),
+        (_, _) => Loss::Channel(part.name(), how),
+    })
+}
+
+/// The end of a part in one line.
+pub(super) fn described(end: &Result<End, TrickleError>) -> String {
+    match end {
+        Ok(end) => end.to_string(),
+        Err(error) => chain(error),
+    }
+}
+
+/// How payments go.
+#[derive(Debug, Default)]
+pub(super) struct PaymentReport {
+    /// Why the job is not paid, while it is not.
+    failure: Option<String>,
+}
+
+impl PaymentReport {
+    /// Why the job is not paid, while it is not.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// What the turn of the payer means for the job, if it means anything.
+    pub(super) fn on_turn(&mut self, turn: Turn) -> Option<Loss> {
+        match turn.outcome {
+            Outcome::NotYet => None,
+            Outcome::Paid | Outcome::Skipped => {
+                if self.failure.take().is_some() {
+                    log::info!("payments go on");
+                }
+                None
+            }
+            Outcome::Later(error) => {
+                let why = chain(&error);
+                if self.failure.as_ref() != Some(&why) {
+                    let left = turn.paid_for.unwrap_or(Duration::ZERO).as_secs();
+                    log::warn!("no payment: {why}; paid for about {left} s more, tried again");
+                    self.failure = Some(why);
+                }
+                None
+            }
+            Outcome::Leave(error) | Outcome::Failed(error) => Some(Loss::Payment(chain(&error))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(part: Part, end: End, unpaid: Option<&str>, is_on_runner: bool, expected: &str) {
+        let loss = loss_of_part(part, &Ok(end), unpaid, is_on_runner);
+        let kind = format!("{loss:?}");
+        assert!(kind.starts_with(expected), "{kind}");
+    }
+
+    #[test]
+    fn a_closed_channel_is_blamed_on_payments_that_fail_before_all_else() {
+        for part in [Part::Publisher, Part::Output, Part::Events, Part::Control] {
+            for end in [End::Closed, End::Missing] {
+                check(part, end, Some("no funds"), true, "Some(Unpaid(");
+                check(part, end, Some("no funds"), false, "Some(Unpaid(");
+                check(part, end, None, true, "Some(SessionOver(");
+                check(part, end, None, false, "Some(Channel(");
+            }
+        }
+    }
+
+    #[test]
+    fn the_publishers_own_end_is_no_loss() {
+        check(Part::Publisher, End::Finished, None, false, "None");
+        check(Part::Publisher, End::Finished, Some("no funds"), true, "None");
+        check(Part::Output, End::Finished, None, false, "Some(Channel(");
+    }
+}
