@@ -28,6 +28,9 @@ cmp "$binary" "$built/livepeer-edge"
 # As this very binary knows its commands and keys.
 cross/run.sh "$arch" "$binary" help man >"$built/livepeer-edge.1"
 gzip --best --no-name --keep --force "$built/livepeer-edge.1"
+# The device owner's pages.
+cross/handed-out.sh README.md >"$built/README.md"
+cross/handed-out.sh systemd/README.md >"$built/service.md"
 
 packages=$work/packages
 mkdir -p "$packages"
@@ -43,8 +46,9 @@ unpacked=$work/$name
 rm -rf "$unpacked"
 mkdir -p "$unpacked"
 cp "$binary" "$unpacked/livepeer-edge"
-cp "$built/livepeer-edge.1" LICENSE README.md "$unpacked"
+cp "$built/livepeer-edge.1" "$built/README.md" LICENSE "$unpacked"
 cp -r systemd "$unpacked"
+cp "$built/service.md" "$unpacked/systemd/README.md"
 rm -r "$unpacked/systemd/package"
 tar --create --xz --file "$packages/$name.tar.xz" --directory "$work" --sort=name --owner=0 --group=0 \
   --numeric-owner --mtime="@$(git log -1 --format=%ct 2>/dev/null || echo 0)" "$name"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the commands of README's table "Build the packages" in their order, on a clean clone of the last commit,
-# so that the table stays true.
+# Runs the commands of the table "Build the packages" in cross/README.md in their order, on a clean clone of the last
+# commit, so that the table stays true.
 #
 #   cross/readme.sh [WORD...]      only the commands that have one of these words, in the same order
 #
@@ -8,8 +8,8 @@
 set -euo pipefail
 source "$(dirname "$0")/ground.sh"
 
-mapfile -t commands < <(sed -n 's/^| `\(cross\/[^`]*\)`.*/\1/p' "$project/README.md" | grep -v '^cross/\(soak\|oldest\)')
-((${#commands[@]})) || fail "README.md has no table of commands any more"
+mapfile -t commands < <(sed -n 's/^| `\(cross\/[^`]*\)`.*/\1/p' "$project/cross/README.md")
+((${#commands[@]})) || fail "cross/README.md has no table of commands any more"
 
 clone=$work/readme
 rm -rf "$clone"
@@ -33,5 +33,5 @@ for command in "${commands[@]}"; do
   env -u EDGE_WORK "${words[@]}" || fail "$command"
   count=$((count + 1))
 done
-((count)) || fail "no command of README.md has any of: $*"
-say "$count commands of README.md did what it says"
+((count)) || fail "no command of cross/README.md has any of: $*"
+say "$count commands of cross/README.md did what it says"

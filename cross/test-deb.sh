@@ -63,6 +63,9 @@ check "every file is as packaged" in_tree dpkg --verify livepeer-edge
 check "the configuration is a conffile" in_tree sh -c \
   'dpkg-query --show --showformat="\${Conffiles}" livepeer-edge | grep -q /etc/livepeer-edge/livepeer-edge.toml'
 check "copyright is there" test -s "$tree/usr/share/doc/livepeer-edge/copyright"
+for page in README.md systemd/README.md; do
+  check "the owner's page $page is there" test -s "$tree/usr/share/doc/livepeer-edge/$page"
+done
 check "the manual page is there" test -s "$tree/usr/share/man/man1/livepeer-edge.1.gz"
 check "the service is enabled" test -L "$tree/etc/systemd/system/multi-user.target.wants/livepeer-edge.service"
 units_are_silent() {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use livepeer_edge::cli::{Topic, help};
 use livepeer_edge::config::keys::{Initial, Takes, keys};
 use livepeer_edge::config::{
     Config, Error, Layers, Output, Problem, Purpose, document, io, resolve,
@@ -678,10 +679,15 @@ fn the_example_file_is_written_from_the_table() {
 }
 
 #[test]
-fn the_readme_table_is_written_from_the_table() {
-    let (begin, end) = ("<!-- keys: begin -->\n", "<!-- keys: end -->");
-    let readme = read("README.md");
-    let (head, rest) = readme.split_once(begin).expect("the begin mark");
-    let (_, tail) = rest.split_once(end).expect("the end mark");
-    assert_written("README.md", &format!("{head}{begin}{}{end}{tail}", document::markdown()));
+fn the_manual_page_has_every_key_with_what_it_allows_and_its_default() {
+    let page = help::text(Topic::Man).replace("\\-", "-").replace("\\e", "\\");
+    for key in keys() {
+        let default = match key.initial {
+            Initial::Is(value) => format!("default {value}"),
+            Initial::Unset { means, .. } => means.to_owned(),
+        };
+        let (name, what, allowed) = (key.name, key.what, key.takes.allowed());
+        let entry = format!("\n.TP\n\\fB{name}\\fR\n{what} Allowed: {allowed}; {default}.\n");
+        assert!(page.contains(&entry), "the manual page lacks {entry}");
+    }
 }

@@ -28,8 +28,10 @@ pub(super) fn page() -> String {
         "A file in TOML, the environment and the command line set the same keys; the command line is \
          strongest, then the environment, the file, the default. A key stands in the file as its second \
          part in the section of its first part, in the environment as LIVEPEER_EDGE_ and its name in \
-         capitals with _ for . and -, on the command line as --section.key VALUE. `livepeer-edge help \
-         config` prints a complete file.",
+         capitals with _ for . and -, on the command line as --section.key VALUE. In the environment and on \
+         the command line, lists are comma-separated and tables are JSON objects. Unknown keys are errors, and \
+         so are unknown variables that begin with LIVEPEER_EDGE_. `livepeer-edge help config` prints a \
+         complete file.",
     );
     for key in keys() {
         let limits = format!("Allowed: {}; {}.", key.takes.allowed(), document::initial(key));
@@ -40,7 +42,7 @@ pub(super) fn page() -> String {
         page.term(path, what);
     }
     page.section("EXIT STATUS");
-    for (code, what) in [("0", "Done."), ("1", "Failed."), ("2", "Wrong usage or configuration.")] {
+    for (code, what) in EXIT_CODES {
         page.term(code, what);
     }
     page.section("SEE ALSO");
@@ -48,18 +50,33 @@ pub(super) fn page() -> String {
     page.0
 }
 
-const FILES: [(&str, &str); 5] = [
+const EXIT_CODES: [(&str, &str); 3] = [
+    ("0", "Done: the time was up, the input ended, or a signal asked for the end."),
+    ("1", "Failed: the last line on standard error names the reason."),
+    ("2", "Wrong usage or configuration: nothing was started."),
+];
+
+const FILES: [(&str, &str); 7] = [
     ("/etc/livepeer-edge/livepeer-edge.toml", "Configuration of livepeer-edge.service."),
     ("/etc/livepeer-edge/NAME.toml", "Configuration of the instance livepeer-edge@NAME.service."),
     (
         "/etc/credstore/livepeer-edge.NAME, /etc/credstore/livepeer-edge-INSTANCE.NAME",
         "Secrets of the services, for root alone: orchestrator-token, signer-headers, api-token.",
     ),
-    ("/var/lib/livepeer-edge", "What the service keeps: certificates seen first."),
+    (
+        "/var/lib/livepeer-edge",
+        "State of the service: known certificates, the last good list of orchestrators, results of encoder \
+         tests, and last-working.toml, the last configuration that worked.",
+    ),
     (
         "/dev/livepeer-edge/NAME",
         "A camera that a rule of udev gave the property LIVEPEER_EDGE=NAME; its instance starts when it \
          appears.",
+    ),
+    ("/usr/share/doc/livepeer-edge/README.md", "Installation, troubleshooting, security."),
+    (
+        "/usr/share/doc/livepeer-edge/systemd/README.md",
+        "The service: several cameras, secrets, rights, stored input.",
     ),
 ];
 

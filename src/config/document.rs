@@ -1,4 +1,4 @@
-//! Writes the table of keys for people: the example file, the help text, the README's table.
+//! Writes the table of keys for people: the example file, the help text.
 //!
 //! Does not: print; it returns texts.
 
@@ -43,26 +43,6 @@ pub fn help() -> String {
     keys()
         .map(|key| format!("  --{:width$}  {}; {}\n", key.name, key.takes.allowed(), initial(key)))
         .collect()
-}
-
-/// The README's table.
-pub fn markdown() -> String {
-    let cell = |text: &str| text.replace('|', "\\|");
-    let mut table = String::from("| key | default | allowed | what it is |\n|---|---|---|---|\n");
-    for key in keys() {
-        let default = match key.initial {
-            Initial::Is(value) => format!("`{value}`"),
-            Initial::Unset { means, .. } => means.to_owned(),
-        };
-        table.push_str(&format!(
-            "| `{}` | {} | {} | {} |\n",
-            key.name,
-            cell(&default),
-            cell(&key.takes.allowed()),
-            cell(key.what)
-        ));
-    }
-    table
 }
 
 /// What a key is without being set, in words.

@@ -3,7 +3,7 @@
 //! The way of a value: [`io::load`] reads the layers, [`resolve`] takes each of their entries to its
 //! row in [`keys::keys`], which checks it and keeps it in a draft; the draft, judged as a whole, becomes
 //! a [`Config`] or the list of every problem. The table is the only place that knows a key: help
-//! texts, the example file and the README's table are written from it ([`document`]).
+//! texts, the manual page and the example file are written from it ([`document`]).
 //!
 //! Does not: look whether devices, files or peers are there; the parts that use them do.
 

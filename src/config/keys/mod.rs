@@ -2,7 +2,7 @@
 //! its value is kept.
 //!
 //! Everything else is written from the rows: what is accepted, the environment variable, the argument,
-//! the help texts, the example file, the README's table.
+//! the help texts, the manual page, the example file.
 //!
 //! Does not: judge keys against each other; the draft does.
 
