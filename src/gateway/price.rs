@@ -125,7 +125,7 @@ impl Price {
     }
 
     /// What is paid for.
-    pub fn unit(&self) -> Unit {
+    pub(crate) fn unit(&self) -> Unit {
         self.unit
     }
 
@@ -144,7 +144,7 @@ impl Price {
     }
 
     /// The wei of one unit as an exact decimal number; `None` for a fraction such as 1/3.
-    pub fn decimal(&self) -> Option<String> {
+    pub(crate) fn decimal(&self) -> Option<String> {
         let places = (0..=19).find(|places| 10_u64.checked_pow(*places) == Some(self.units))?;
         let (whole, part) = (self.wei / self.units, self.wei % self.units);
         let width = usize::try_from(places).ok()?;
@@ -153,7 +153,7 @@ impl Price {
 
     /// The order in which candidates are tried: by the price of an hour, so that different units can
     /// stand in one list; fixed prices last.
-    pub fn cheaper_first(&self, other: &Self) -> Ordering {
+    pub(crate) fn cheaper_first(&self, other: &Self) -> Ordering {
         let hour = |price: &Self| price.wei_per_hour().unwrap_or(u128::MAX);
         hour(self)
             .cmp(&hour(other))
@@ -196,17 +196,17 @@ pub struct MaxPrice(Price);
 
 impl MaxPrice {
     /// The price itself.
-    pub fn price(&self) -> &Price {
+    pub(crate) fn price(&self) -> &Price {
         &self.0
     }
 
     /// Whether `price` is within the limit; `None` where the units differ, so that nobody can tell.
-    pub fn allows(&self, price: &Price) -> Option<bool> {
+    pub(crate) fn allows(&self, price: &Price) -> Option<bool> {
         price.partial_cmp(&self.0).map(|order| order != Ordering::Greater)
     }
 
     /// The number of wei as it stands in JSON.
-    pub fn number(&self) -> String {
+    pub(crate) fn number(&self) -> String {
         // Made from decimal text only, so it is always a decimal.
         self.0.decimal().unwrap_or_default()
     }

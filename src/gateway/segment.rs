@@ -15,7 +15,7 @@ pub struct Seq(pub u64);
 
 impl Seq {
     /// The seq after this one. The last seq of all stays where it is.
-    pub fn next(self) -> Self {
+    pub(crate) fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }

@@ -19,9 +19,9 @@ use heapless::Deque;
 use resilience::backoff::Backoff;
 
 /// Swaps that may happen at once (go-livepeer `ai_live_video.go`).
-pub const SWAPS: usize = 2;
+pub(crate) const SWAPS: usize = 2;
 /// Within this time (go-livepeer `ai_live_video.go`).
-pub const WINDOW: Duration = Duration::from_secs(180);
+pub(crate) const WINDOW: Duration = Duration::from_secs(180);
 /// The first pause.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest one: still within the time that the camera is held for a job.
@@ -30,7 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// When to swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Pace {
+pub(crate) enum Pace {
     /// At once.
     AtOnce,
     /// After this pause; say that the input or the model is probably at fault.
@@ -39,7 +39,7 @@ pub enum Pace {
 
 /// Remembers the last swaps.
 #[derive(Debug, Clone)]
-pub struct SwapLimit {
+pub(crate) struct SwapLimit {
     recent: Deque<Instant, SWAPS>,
     pauses: Backoff,
 }
@@ -52,7 +52,7 @@ impl Default for SwapLimit {
 
 impl SwapLimit {
     /// One orchestrator is to be left for another. `jitter` from 0 to 1 spreads the pause.
-    pub fn on_swap(&mut self, now: Instant, jitter: f64) -> Pace {
+    pub(crate) fn on_swap(&mut self, now: Instant, jitter: f64) -> Pace {
         while self.recent.front().is_some_and(|swap| now.duration_since(*swap) >= WINDOW) {
             self.recent.pop_front();
         }

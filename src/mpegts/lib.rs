@@ -29,4 +29,4 @@ pub const PACKET: usize = 188;
 /// The first byte of each packet.
 pub const SYNC: u8 = 0x47;
 /// Stream type of H.264 in a PMT.
-pub const H264: u8 = 0x1b;
+pub(crate) const H264: u8 = 0x1b;

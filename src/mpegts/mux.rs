@@ -23,13 +23,13 @@ use super::{H264, PACKET, SYNC, Ticks, nal};
 use crate::AudioCodec;
 
 /// Where the program map is.
-pub const PMT_PID: u16 = 0x1000;
+pub(crate) const PMT_PID: u16 = 0x1000;
 /// Where the video is.
 pub const VIDEO_PID: u16 = 0x100;
 /// How far the clock reference runs ahead of the DTS of its access unit: 100 ms. A reader paced by the
 /// clock has one access unit on the wire per frame period, and must have it whole before its DTS; 100 ms is
 /// the longest gap between two references that the standard allows, so it covers every rate from 10 frames/s.
-pub const CLOCK_LEAD: u64 = Ticks::PER_SECOND / 10;
+pub(crate) const CLOCK_LEAD: u64 = Ticks::PER_SECOND / 10;
 
 /// From one clock reference to the next, where pictures come more seldom: within the 100 ms of the standard.
 const CLOCK_STEP: u64 = Ticks::PER_SECOND * 9 / 100;

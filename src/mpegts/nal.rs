@@ -6,7 +6,7 @@
 
 /// What a NAL unit is (H.264, table 7-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nal {
+pub(crate) enum Nal {
     /// A slice, or a part of one, of a picture that is not an IDR picture: types 1 to 4.
     Slice,
     /// A slice of an IDR picture: decoding can begin here.
@@ -25,7 +25,7 @@ pub enum Nal {
 
 impl Nal {
     /// What the first byte of a NAL unit says.
-    pub const fn from_header(header: u8) -> Self {
+    pub(crate) const fn from_header(header: u8) -> Self {
         match header & 0x1f {
             1..=4 => Self::Slice,
             5 => Self::Idr,
@@ -40,7 +40,7 @@ impl Nal {
 
 /// Finds NAL units in a stream that comes in chunks; keeps three bytes of it.
 #[derive(Debug, Clone)]
-pub struct Scanner {
+pub(crate) struct Scanner {
     last: u32,
 }
 
@@ -52,7 +52,7 @@ impl Default for Scanner {
 
 impl Scanner {
     /// Takes one byte; the NAL unit whose header it is, if it is one.
-    pub fn step(&mut self, byte: u8) -> Option<Nal> {
+    pub(crate) fn step(&mut self, byte: u8) -> Option<Nal> {
         let begins = self.last & 0x00ff_ffff == 1;
         self.last = (self.last << 8) | u32::from(byte);
         begins.then(|| Nal::from_header(byte))
@@ -60,7 +60,7 @@ impl Scanner {
 }
 
 /// The NAL units of `bytes`, in order.
-pub fn types(bytes: &[u8]) -> impl Iterator<Item = Nal> + '_ {
+pub(crate) fn types(bytes: &[u8]) -> impl Iterator<Item = Nal> + '_ {
     let mut scanner = Scanner::default();
     bytes.iter().filter_map(move |&byte| scanner.step(byte))
 }
@@ -71,7 +71,7 @@ pub fn is_idr(access_unit: &[u8]) -> bool {
 }
 
 /// Whether the access unit begins with its delimiter, as a transport stream demands.
-pub fn has_delimiter(access_unit: &[u8]) -> bool {
+pub(crate) fn has_delimiter(access_unit: &[u8]) -> bool {
     // A start code has 3 or 4 bytes, so the header of the first NAL unit is among the first 5.
     types(access_unit.get(..5).unwrap_or(access_unit)).next() == Some(Nal::Delimiter)
 }

@@ -67,7 +67,7 @@ pub struct Unit {
     /// When it is decoded; `None` when the stream does not say, which means with `pts`.
     pub dts: Option<Ticks>,
     /// Bytes of its data, without packet and PES headers.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// H.264 with an IDR picture.
     pub is_key: bool,
     /// H.264 with sequence and picture parameters.

@@ -91,7 +91,7 @@ pub const NAME_BYTES: usize = 256;
 /// The longest access token.
 pub const TOKEN_BYTES: usize = 16 << 10;
 /// The longest secret: what go's HTTP server takes of headers is 1 MiB, proxies take 8 KiB.
-pub const SECRET_BYTES: usize = 8 << 10;
+pub(crate) const SECRET_BYTES: usize = 8 << 10;
 /// Signers of one list.
 pub const SIGNERS: usize = 8;
 /// The largest payment or `state` of a signer; 100 tickets, its most, are about 20 KiB.

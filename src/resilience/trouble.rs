@@ -21,7 +21,7 @@ use crate::backoff::Backoff;
 use crate::capacity::MESSAGE_CHARS;
 
 /// No hour has more lines of one trouble: 16 of trouble, each with its end.
-pub const LINES_PER_HOUR: usize = 32;
+pub(crate) const LINES_PER_HOUR: usize = 32;
 /// The first pause between two lines.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest one.

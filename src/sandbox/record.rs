@@ -37,7 +37,7 @@ pub enum Target {
 #[derive(Clone)]
 pub struct Request {
     /// When its head was read.
-    pub at: Instant,
+    pub(crate) at: Instant,
     /// `GET`, `POST`, …
     pub method: String,
     /// What it was for.

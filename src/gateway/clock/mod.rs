@@ -38,9 +38,9 @@ use resilience::capacity::DOUBTS;
 /// covers a slow Wi-Fi.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at meanwhile.
-pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked at once no peer waits for it any more: it may come after all.
-pub const LOOK_SELDOM: Duration = Duration::from_secs(10);
+pub(crate) const LOOK_SELDOM: Duration = Duration::from_secs(10);
 
 /// The date of the newest release, as seconds since 1970: 2026-11-21, before any build of this source. A test keeps it
 /// in step with the changelog.
@@ -49,7 +49,7 @@ const RELEASED: u64 = 1_795_219_200;
 /// When this program was built, as seconds since 1970: no clock can honestly say an earlier time. Builds that set
 /// `SOURCE_DATE_EPOCH`, as those of packages do to the date of the last commit, have that; others have the date of the
 /// newest release. Either is the same for the same sources.
-pub const BUILT: u64 = match option_env!("SOURCE_DATE_EPOCH") {
+pub(crate) const BUILT: u64 = match option_env!("SOURCE_DATE_EPOCH") {
     Some(text) if seconds(text, 0) > RELEASED => seconds(text, 0),
     Some(_) | None => RELEASED,
 };
@@ -71,9 +71,9 @@ pub enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     /// What it says.
-    pub wall: SystemTime,
+    pub(crate) wall: SystemTime,
     /// Whether a time source has set it; `None` where nothing on this machine can tell.
-    pub synchronised: Option<bool>,
+    pub(crate) synchronised: Option<bool>,
 }
 
 impl Look {

@@ -85,7 +85,7 @@ impl Endings {
     }
 
     /// A job runs that has to be ended so. The end is due once the guard is dropped, unless it was confirmed.
-    pub fn owe(&self, end: End) -> Owed {
+    pub(crate) fn owe(&self, end: End) -> Owed {
         let forgotten = lock(&self.0.ledger).owe(end.clone());
         if let Some(forgotten) = forgotten {
             log::warn!(
@@ -186,7 +186,7 @@ pub struct Owed {
 
 impl Owed {
     /// The end.
-    pub fn end(&self) -> &End {
+    pub(crate) fn end(&self) -> &End {
         &self.end
     }
 

@@ -40,7 +40,7 @@ pub enum End {
 
 impl End {
     /// The URL that is asked. It is a secret: whoever has it may write to the channel.
-    pub fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         match self {
             Self::Channel(url) | Self::Session(url) => url,
         }
@@ -66,7 +66,7 @@ impl End {
 }
 
 /// Whether a status confirms an end: done now, or done before.
-pub const fn is_confirmed(status: u16) -> bool {
+pub(crate) const fn is_confirmed(status: u16) -> bool {
     matches!(status, 200..=299 | 404 | 410)
 }
 
@@ -88,12 +88,12 @@ enum State {
 
 /// The list of ends.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger(Vec<(End, State)>);
+pub(crate) struct Ledger(Vec<(End, State)>);
 
 impl Ledger {
     /// Reads the list that an earlier life of the program left: everything on it is due. Returns how many lines
     /// could not be read, too.
-    pub fn parse(text: &str, now: Instant) -> (Self, usize) {
+    pub(crate) fn parse(text: &str, now: Instant) -> (Self, usize) {
         let (mut ledger, mut torn) = (Self::default(), 0);
         for line in text.lines() {
             match End::parse(line) {
@@ -105,26 +105,26 @@ impl Ledger {
     }
 
     /// The list as the text of its file.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.0.iter().map(|(end, _)| end.line()).collect()
     }
 
     /// A job runs that has to be ended so. Returns the end that had to make room, which is forgotten.
     #[must_use]
-    pub fn owe(&mut self, end: End) -> Option<End> {
+    pub(crate) fn owe(&mut self, end: End) -> Option<End> {
         self.0.retain(|(known, _)| *known != end);
         self.add(end, State::Running)
     }
 
     /// The peer has confirmed the end. Returns whether it was owed.
-    pub fn confirm(&mut self, end: &End) -> bool {
+    pub(crate) fn confirm(&mut self, end: &End) -> bool {
         let before = self.0.len();
         self.0.retain(|(known, _)| known != end);
         self.0.len() < before
     }
 
     /// Nobody runs the job any more: its end is asked for from `from` on.
-    pub fn release(&mut self, end: &End, from: Instant) {
+    pub(crate) fn release(&mut self, end: &End, from: Instant) {
         if let Some((_, state @ State::Running)) = self.0.iter_mut().find(|(known, _)| known == end)
         {
             *state = due(from);
@@ -132,7 +132,7 @@ impl Ledger {
     }
 
     /// Ends at these peers are to be asked for now, whatever the pause. Returns whether there are any.
-    pub fn hurry(&mut self, peers: &[Authority], now: Instant) -> bool {
+    pub(crate) fn hurry(&mut self, peers: &[Authority], now: Instant) -> bool {
         let mut found = false;
         for (end, state) in &mut self.0 {
             if let State::Due { next, .. } = state {
@@ -147,7 +147,7 @@ impl Ledger {
 
     /// The end that is to be asked for now, if one is. The next try is after a pause, which `jitter` from 0 to 1
     /// spreads. Ends that no peer can know any more are dropped.
-    pub fn next(&mut self, now: Instant, jitter: f64) -> Option<End> {
+    pub(crate) fn next(&mut self, now: Instant, jitter: f64) -> Option<End> {
         self.0.retain(|(_, state)| match state {
             State::Running => true,
             State::Due { since, .. } => now.saturating_duration_since(*since) < FORGOTTEN,
@@ -161,7 +161,7 @@ impl Ledger {
     }
 
     /// When the next end is to be asked for.
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let next = |(_, state): &(End, State)| match state {
             State::Running => None,
             State::Due { next, .. } => Some(*next),

@@ -167,7 +167,7 @@ pub struct TlsPeer {
 
 impl TlsPeer {
     /// A verifier for connections to `url` that asks `ca` (the system's authorities; `None` where there are none), then `judge`.
-    pub fn new(
+    pub(crate) fn new(
         url: &Url,
         judge: Arc<dyn Judge>,
         clock: Arc<WallClock>,

@@ -31,7 +31,7 @@ pub enum Scheme {
 
 impl Scheme {
     /// The scheme's name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
@@ -53,12 +53,12 @@ impl Authority {
     }
 
     /// The port.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Where the host is, as far as its text says: an address does, most names do not.
-    pub fn zone(&self) -> Option<Zone> {
+    pub(crate) fn zone(&self) -> Option<Zone> {
         if self.host == "localhost" || self.host.ends_with(".localhost") {
             return Some(Zone::ThisMachine);
         }
@@ -221,7 +221,7 @@ impl Url {
 
     /// Scheme, host and port alone.
     #[must_use]
-    pub fn origin(&self) -> Self {
+    pub(crate) fn origin(&self) -> Self {
         Self { path: Box::default(), ..self.clone() }
     }
 
@@ -244,13 +244,13 @@ impl Url {
     }
 
     /// Itself with what it may do, for a file; see [`Url::parse_kept`].
-    pub fn kept(&self) -> String {
+    pub(crate) fn kept(&self) -> String {
         let under = self.under.as_ref().map(|under| format!(" {under}")).unwrap_or_default();
         format!("{self} {}{under}", self.reach.as_str())
     }
 
     /// Reads what [`Url::kept`] wrote. A URL alone may lead to the Internet only.
-    pub fn parse_kept(text: &str) -> Option<Self> {
+    pub(crate) fn parse_kept(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let url = Self::parse(words.next()?).ok()?;
         let reach = words.next().map_or(Some(Zone::Public), Zone::parse)?;
@@ -263,7 +263,7 @@ impl Url {
 
     /// The same URL, which may lead as near as `other`, and belongs to the same orchestrator.
     #[must_use]
-    pub fn with_rights_of(self, other: &Self) -> Self {
+    pub(crate) fn with_rights_of(self, other: &Self) -> Self {
         Self { reach: other.reach, under: other.under.clone(), ..self }
     }
 
@@ -275,7 +275,7 @@ impl Url {
 
     /// The same URL, which belongs to this orchestrator; or to none, as it is one itself.
     #[must_use]
-    pub fn with_under(self, orchestrator: Option<Authority>) -> Self {
+    pub(crate) fn with_under(self, orchestrator: Option<Authority>) -> Self {
         let under = orchestrator.filter(|orchestrator| *orchestrator != self.authority);
         Self { under: under.map(Arc::new), ..self }
     }

@@ -40,9 +40,9 @@ struct State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Late {
     /// The peer.
-    pub peer: Authority,
+    pub(crate) peer: Authority,
     /// Whether it may be believed without a clock: no signer or discovery endpoint is.
-    pub may_be_doubted: bool,
+    pub(crate) may_be_doubted: bool,
 }
 
 impl Default for WallClock {
@@ -55,18 +55,18 @@ impl Default for WallClock {
 
 impl WallClock {
     /// The newest time that is known to be past.
-    pub fn newest(&self) -> UnixTime {
+    pub(crate) fn newest(&self) -> UnixTime {
         self.state().newest
     }
 
     /// An authority signed something at this time.
-    pub fn saw(&self, signed: UnixTime) {
+    pub(crate) fn saw(&self, signed: UnixTime) {
         let mut state = self.state();
         state.newest = state.newest.max(signed);
     }
 
     /// The certificate of this peer was refused for its time.
-    pub fn on_late(&self, late: Late) {
+    pub(crate) fn on_late(&self, late: Late) {
         let mut state = self.state();
         if state.refused.len() < DOUBTS {
             state.refused.insert(late.peer, late.may_be_doubted);
@@ -95,12 +95,12 @@ impl WallClock {
     }
 
     /// Whether the clock says nothing of this peer.
-    pub fn is_doubted(&self, peer: &Authority) -> bool {
+    pub(crate) fn is_doubted(&self, peer: &Authority) -> bool {
         self.state().doubted.contains(peer)
     }
 
     /// The certificate of this peer is right by the clock.
-    pub fn settle(&self, peer: &Authority) {
+    pub(crate) fn settle(&self, peer: &Authority) {
         if self.state().doubted.remove(peer) {
             self.begin_epoch();
         }
@@ -116,7 +116,7 @@ impl WallClock {
     }
 
     /// Counts the changes of whom to believe.
-    pub fn epoch(&self) -> u64 {
+    pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Relaxed)
     }
 

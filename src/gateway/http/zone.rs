@@ -27,7 +27,7 @@ pub enum Zone {
 
 impl Zone {
     /// The zone of an address.
-    pub fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(v4) => Self::of_v4(v4),
             IpAddr::V6(v6) => Self::of_v6(v6),
@@ -35,7 +35,7 @@ impl Zone {
     }
 
     /// Its name in files.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::ThisMachine => "this-machine",
             Self::Private => "private",
@@ -44,7 +44,7 @@ impl Zone {
     }
 
     /// The zone of this name in files.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         [Self::ThisMachine, Self::Private, Self::Public]
             .into_iter()
             .find(|zone| zone.as_str() == name)

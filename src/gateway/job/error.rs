@@ -134,7 +134,7 @@ pub enum Loss {
 
 impl Loss {
     /// Whether this loss alone asks for another orchestrator or session, also where losses end the agent.
-    pub fn asks_for_another(&self) -> bool {
+    pub(crate) fn asks_for_another(&self) -> bool {
         match self {
             Self::Payment(_) | Self::SessionOver(_) => true,
             Self::Channel(..)
@@ -153,7 +153,7 @@ impl Loss {
     /// | no processed video while video was sent, not to be paid | 30 min: it will be so again |
     /// | the orchestrator ended it, or is silent | 5 min: it may be well again |
     /// | a connection broke, our signer is down, a part of the agent broke | not at all: it is not at fault |
-    pub fn suspension(&self) -> Duration {
+    pub(crate) fn suspension(&self) -> Duration {
         match self {
             Self::NoOutput(_) | Self::Payment(_) => SUSPENSION,
             Self::Channel(..) | Self::NoEvent(_) | Self::SessionOver(_) => BRIEFLY,

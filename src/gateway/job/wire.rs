@@ -120,9 +120,9 @@ pub(in crate::job) fn channel(
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvent {
     /// Its name: `status`, `error`, …
-    pub kind: String,
+    pub(crate) kind: String,
     /// All of it.
-    pub body: Map<String, Value>,
+    pub(crate) body: Map<String, Value>,
 }
 
 impl JobEvent {

@@ -46,7 +46,7 @@ impl Pipeline {
     pub const LIVE_VIDEO_TO_VIDEO: Self = Self(35);
 
     /// The pipeline of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         PIPELINES.iter().find(|(_, known)| *known == name).map(|(id, _)| Self(*id))
     }
 
@@ -56,7 +56,7 @@ impl Pipeline {
     }
 
     /// Its name in discovery and in paths.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         PIPELINES.iter().find(|(id, _)| *id == self.0).map_or("", |(_, name)| name)
     }
 }
@@ -153,7 +153,7 @@ impl Capability {
     }
 
     /// Whether an orchestrator with the capabilities `offered` fits.
-    pub fn fit(&self, offered: Option<&Capabilities>) -> Fit {
+    pub(crate) fn fit(&self, offered: Option<&Capabilities>) -> Fit {
         let Some(offered) = offered else { return Fit::Unsaid };
         let id = self.pipeline.id();
         let models = offered.constraints.as_ref().map(|constraints| &constraints.per_capability);

@@ -82,7 +82,7 @@ impl Mode {
     }
 
     /// The mode of this name on the wire.
-    pub fn from_wire(name: &str) -> Option<Self> {
+    pub(crate) fn from_wire(name: &str) -> Option<Self> {
         [Self::Persistent, Self::SingleShot].into_iter().find(|mode| mode.as_str() == name)
     }
 }
@@ -93,7 +93,7 @@ pub struct Gpu {
     /// Its name, such as `NVIDIA L40S`.
     pub name: String,
     /// Its memory in MB.
-    pub vram_mb: Option<u64>,
+    pub(crate) vram_mb: Option<u64>,
 }
 
 /// What is looked for: any of these.
@@ -169,7 +169,7 @@ impl DiscoveryList {
     /// What of a list that `giver` gave may be followed. Whoever gives a list vouches for nothing nearer than itself;
     /// and a runner is not nearer than its orchestrator, who is the one that named it first.
     #[must_use]
-    pub fn followed(mut self, giver: Giver<'_>) -> Self {
+    pub(crate) fn followed(mut self, giver: Giver<'_>) -> Self {
         let entries = std::mem::take(&mut self.entries);
         for entry in entries {
             let address = match follow(giver, entry.address) {
@@ -195,7 +195,7 @@ impl DiscoveryList {
     }
 
     /// This one was left out.
-    pub fn on_stray(&mut self, stray: Stray) {
+    pub(crate) fn on_stray(&mut self, stray: Stray) {
         if self.strays.len() < CANDIDATES {
             self.strays.push(stray);
         }
@@ -218,7 +218,7 @@ impl Entry {
 
 impl Runner {
     /// Follows its URL, which `giver` gave.
-    pub fn follow(&mut self, giver: Giver<'_>) -> Result<(), Stray> {
+    pub(crate) fn follow(&mut self, giver: Giver<'_>) -> Result<(), Stray> {
         self.url = follow(giver, self.url.clone())?;
         Ok(())
     }

@@ -53,7 +53,7 @@ pub struct Pin {
 
 impl Pin {
     /// Reads a line of the file.
-    pub fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         let (peer, known, under) = (words.next()?, words.next()?, words.next());
         let known = match known {
@@ -90,12 +90,12 @@ pub struct Pins {
 
 impl Pins {
     /// Nothing is known yet; `configured` are the `host:port`s of the configuration's own orchestrators.
-    pub fn new(configured: BTreeSet<String>) -> Self {
+    pub(crate) fn new(configured: BTreeSet<String>) -> Self {
         Self { pins: Vec::new(), configured }
     }
 
     /// What is known of `peer`, which the orchestrator `under` named.
-    pub fn get(&self, peer: &str, under: Option<&str>) -> Option<Known> {
+    pub(crate) fn get(&self, peer: &str, under: Option<&str>) -> Option<Known> {
         self.pins.iter().find(|pin| pin.is_of(peer, under)).map(|pin| pin.known)
     }
 
@@ -118,7 +118,7 @@ impl Pins {
     }
 
     /// Forgets `peer`, whoever named it, with all that it named; whether anything was known.
-    pub fn forget(&mut self, peer: &str) -> bool {
+    pub(crate) fn forget(&mut self, peer: &str) -> bool {
         let before = self.pins.len();
         self.pins.retain(|pin| pin.peer != peer && pin.under.as_deref() != Some(peer));
         self.pins.len() < before

@@ -117,18 +117,18 @@ impl Trust {
     }
 
     /// Remembers this of `peer`, which the orchestrator `under` named.
-    pub fn keep(&mut self, peer: &Authority, under: Option<&Authority>, known: Known) {
+    pub(crate) fn keep(&mut self, peer: &Authority, under: Option<&Authority>, known: Known) {
         let (peer, under) = (peer.to_string(), under.map(ToString::to_string));
         self.pins.keep(Pin { peer, under, known });
     }
 
     /// Forgets what is known of `peer` (`host:port`); whether anything was.
-    pub fn forget(&mut self, peer: &str) -> bool {
+    pub(crate) fn forget(&mut self, peer: &str) -> bool {
         self.pins.forget(peer)
     }
 
     /// All that is known.
-    pub fn pins(&self) -> &Pins {
+    pub(crate) fn pins(&self) -> &Pins {
         &self.pins
     }
 }

@@ -23,7 +23,7 @@ pub struct Challenge {
     /// The id under which payments are booked; it is the session's id too.
     pub manifest_id: String,
     /// The orchestrator, for `/refresh-payment`; `None` where it does not say.
-    pub orchestrator: Option<Url>,
+    pub(crate) orchestrator: Option<Url>,
     /// Where further payments go.
     pub payment_url: Option<Url>,
     /// How often it wants to be paid, 1 to 60 s; `None` for the usual 5 s.

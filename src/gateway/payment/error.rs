@@ -60,7 +60,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// What `status` means, which is not 200.
-    pub fn of_status(status: u16) -> Self {
+    pub(crate) fn of_status(status: u16) -> Self {
         match status {
             400 => Self::BadRequest,
             401 | 403 => Self::Credential,
@@ -75,7 +75,7 @@ impl Refusal {
     }
 
     /// What comes next.
-    pub fn fault(self) -> Fault {
+    pub(crate) fn fault(self) -> Fault {
         match self {
             Self::Expired => Fault::Refresh,
             Self::BadRequest | Self::PriceTooHigh => Fault::NextPeer,
@@ -189,7 +189,7 @@ pub enum PaymentError {
 
 impl PaymentError {
     /// What the error means for the schedule.
-    pub fn refusal(&self) -> Refusal {
+    pub(crate) fn refusal(&self) -> Refusal {
         match self {
             Self::Refused { refusal, .. } => *refusal,
             Self::NoAnswer { .. }
@@ -242,7 +242,7 @@ impl PaymentError {
     }
 
     /// Whether the error holds for every session, or for the one that was to be paid.
-    pub fn scope(&self) -> Scope {
+    pub(crate) fn scope(&self) -> Scope {
         match self {
             Self::NoSigner
             | Self::TooManySigners(_)

@@ -31,7 +31,7 @@ pub enum Kind {
 
 impl Kind {
     /// The kind that goes with a runner's price.
-    pub fn of_unit(unit: Unit) -> Self {
+    pub(crate) fn of_unit(unit: Unit) -> Self {
         match unit {
             Unit::Seconds => Self::Live,
             Unit::PixelSeconds720p => Self::Lv2v,
@@ -40,7 +40,7 @@ impl Kind {
     }
 
     /// The unit that a maximum price must have; `None` where the signer takes no maximum.
-    pub fn unit(self) -> Option<Unit> {
+    pub(crate) fn unit(self) -> Option<Unit> {
         match self {
             Self::Lv2v => Some(Unit::PixelSeconds720p),
             Self::Live => Some(Unit::Seconds),
@@ -50,7 +50,7 @@ impl Kind {
     }
 
     /// The `type` of a request to the signer.
-    pub fn wire_type(self) -> Option<&'static str> {
+    pub(crate) fn wire_type(self) -> Option<&'static str> {
         match self {
             Self::Lv2v => Some("lv2v"),
             Self::Live => Some("live"),
@@ -60,7 +60,7 @@ impl Kind {
     }
 
     /// The `inPixels` of a request to the signer.
-    pub fn pixels(self) -> Option<u32> {
+    pub(crate) fn pixels(self) -> Option<u32> {
         match self {
             Self::Pixels(pixels) => Some(pixels.get()),
             Self::Lv2v | Self::Live | Self::Fixed => None,
@@ -68,12 +68,12 @@ impl Kind {
     }
 
     /// Whether a signer rounds its time up to whole seconds.
-    pub fn is_in_whole_seconds(self) -> bool {
+    pub(crate) fn is_in_whole_seconds(self) -> bool {
         self == Self::Live
     }
 
     /// The time that the first payment pays for; `None` for what is paid once.
-    pub fn preload(self) -> Option<Duration> {
+    pub(crate) fn preload(self) -> Option<Duration> {
         match self {
             Self::Lv2v => Some(Duration::from_secs(60)),
             Self::Live => Some(Duration::from_secs(10)),

@@ -91,7 +91,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// The first payment is due `now`. `interval` is the challenge's, or `None` for the usual 5 s.
-    pub fn new(kind: Kind, interval: Option<Duration>, now: Instant) -> Self {
+    pub(crate) fn new(kind: Kind, interval: Option<Duration>, now: Instant) -> Self {
         Self {
             kind,
             interval: interval.unwrap_or(INTERVAL),
@@ -107,7 +107,7 @@ impl Schedule {
     }
 
     /// Time has passed.
-    pub fn on_tick(&mut self, now: Instant) -> Decision {
+    pub(crate) fn on_tick(&mut self, now: Instant) -> Decision {
         let wanted = self.paid_until.is_none() || self.media_until.is_some_and(|until| now < until);
         match self.phase {
             Phase::Waiting { next } if next <= now && wanted => self.pay(now, now),
@@ -119,13 +119,13 @@ impl Schedule {
     }
 
     /// A segment of media went out or came back.
-    pub fn on_media(&mut self, now: Instant) -> Decision {
+    pub(crate) fn on_media(&mut self, now: Instant) -> Decision {
         self.media_until = Some(now + MEDIA_QUIET);
         self.on_tick(now)
     }
 
     /// The signer made a payment for a call that began at `asked` and is over now.
-    pub fn on_signed(&mut self, covers: Covers, asked: Instant, now: Instant) {
+    pub(crate) fn on_signed(&mut self, covers: Covers, asked: Instant, now: Instant) {
         let time = match (covers, self.signed) {
             (Covers::Since, Some(_)) if self.kind.is_in_whole_seconds() => self.aim.billed(asked),
             (Covers::Since, Some(before)) => asked.saturating_duration_since(before),
@@ -137,7 +137,7 @@ impl Schedule {
     }
 
     /// The payment arrived at the orchestrator.
-    pub fn on_paid(&mut self, now: Instant) {
+    pub(crate) fn on_paid(&mut self, now: Instant) {
         self.paid_until = Some(self.paid_until.unwrap_or(now) + self.under_way);
         self.under_way = Duration::ZERO;
         self.settle(now);
@@ -148,13 +148,13 @@ impl Schedule {
 
     /// The payment did not arrive, or was not accepted, and will not be sent again. What that leads to
     /// is said by [`Schedule::on_refused`].
-    pub fn on_lost(&mut self) {
+    pub(crate) fn on_lost(&mut self) {
         self.under_way = Duration::ZERO;
     }
 
     /// The signer gave no payment, or the orchestrator took none. `retry_after` is when to ask again, where that
     /// is known; see [`crate::payment::PaymentError::retry_after`].
-    pub fn on_refused(
+    pub(crate) fn on_refused(
         &mut self,
         refusal: Refusal,
         retry_after: Option<Duration>,
@@ -192,7 +192,7 @@ impl Schedule {
 
     /// Fresh terms are in. The payment that the signer refused is asked for again. One that the orchestrator
     /// refused is not: the signer has counted it, and part of it may have been taken.
-    pub fn on_refreshed(&mut self, now: Instant) -> Decision {
+    pub(crate) fn on_refreshed(&mut self, now: Instant) -> Decision {
         match self.phase {
             Phase::Refreshing { since } if self.signed.is_some_and(|signed| signed >= since) => {
                 self.phase = Phase::Waiting { next: self.next(since).max(now) };
@@ -204,13 +204,13 @@ impl Schedule {
     }
 
     /// The orchestrator gave no fresh terms.
-    pub fn on_refresh_failed(&mut self, jitter: f64, now: Instant) -> Decision {
+    pub(crate) fn on_refresh_failed(&mut self, jitter: f64, now: Instant) -> Decision {
         let pause = self.down.on_failure(jitter);
         self.wait(now + pause)
     }
 
     /// When to call [`Schedule::on_tick`] again; `None` if only an event can change anything.
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
             Phase::Waiting { next } if self.paid_until.is_none() => Some(next),
             Phase::Waiting { next } => self.media_until.filter(|until| next < *until).map(|_| next),
@@ -219,7 +219,7 @@ impl Schedule {
     }
 
     /// The time from `now` that is paid for already; `None` for what is paid once.
-    pub fn paid_for(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn paid_for(&self, now: Instant) -> Option<Duration> {
         self.kind.preload()?;
         Some(self.paid_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))
     }

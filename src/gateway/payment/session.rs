@@ -50,18 +50,18 @@ pub struct SessionOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
     /// Its place in the list.
-    pub signer: usize,
+    pub(crate) signer: usize,
     /// Counts the changes of the credential.
-    pub credential: u64,
+    pub(crate) credential: u64,
 }
 
 /// A payment, ready to be sent to the orchestrator.
 #[derive(Debug, Clone)]
 pub struct Made {
     /// The headers that carry it.
-    pub headers: PaymentHeaders,
+    pub(crate) headers: PaymentHeaders,
     /// Whether it opens the session, and so pays ahead.
-    pub opens: bool,
+    pub(crate) opens: bool,
 }
 
 /// What a refusal leaves to do.
@@ -120,17 +120,17 @@ impl PaymentSession {
     }
 
     /// How this session is paid.
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
     /// The id of the job, if it is known.
-    pub fn manifest_id(&self) -> Option<&str> {
+    pub(crate) fn manifest_id(&self) -> Option<&str> {
         self.manifest_id.as_deref()
     }
 
     /// The job has started and this is its id; it stays.
-    pub fn started(&mut self, manifest_id: &str) -> Result<(), PaymentError> {
+    pub(crate) fn started(&mut self, manifest_id: &str) -> Result<(), PaymentError> {
         match &self.manifest_id {
             Some(known) if known != manifest_id => Err(PaymentError::ManifestChanged),
             Some(_) => Ok(()),
@@ -142,23 +142,23 @@ impl PaymentSession {
     }
 
     /// The address that the terms were made for, if it is known.
-    pub fn payer(&self) -> Option<&Bytes> {
+    pub(crate) fn payer(&self) -> Option<&Bytes> {
         self.payer.as_ref()
     }
 
     /// The orchestrator's fresh terms.
-    pub fn renew(&mut self, terms: Terms) {
+    pub(crate) fn renew(&mut self, terms: Terms) {
         self.terms = terms;
         self.tickets = 0;
     }
 
     /// Whether there may be too few tickets left for the next payment.
-    pub fn needs_fresh_terms(&self) -> bool {
+    pub(crate) fn needs_fresh_terms(&self) -> bool {
         self.tickets + PAYMENT_TICKETS > TICKETS
     }
 
     /// What the signer is to be asked now.
-    pub fn request(&self) -> Result<PaymentRequest<'_>, PaymentError> {
+    pub(crate) fn request(&self) -> Result<PaymentRequest<'_>, PaymentError> {
         let state = match &self.account {
             Account::Opening => None,
             Account::Running { .. } if self.manifest_id.is_none() => {
@@ -178,7 +178,7 @@ impl PaymentSession {
     }
 
     /// The signer, as `origin`, made a payment.
-    pub fn on_payment(&mut self, payment: Payment, origin: Origin) -> Made {
+    pub(crate) fn on_payment(&mut self, payment: Payment, origin: Origin) -> Made {
         let opens = matches!(self.account, Account::Opening);
         self.account = Account::Running { state: payment.state, origin };
         self.tickets = self.tickets.saturating_add(payment.tickets);
@@ -186,12 +186,12 @@ impl PaymentSession {
     }
 
     /// Whether the signer has made a payment.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         matches!(self.account, Account::Running { .. })
     }
 
     /// Whether a refusal with `status` by the signer, as `origin`, means that it cannot read the state.
-    pub fn cannot_be_read(&self, status: u16, origin: Origin) -> bool {
+    pub(crate) fn cannot_be_read(&self, status: u16, origin: Origin) -> bool {
         let Account::Running { origin: maker, .. } = &self.account else { return false };
         match status {
             400 => *maker != origin,
@@ -201,7 +201,7 @@ impl PaymentSession {
     }
 
     /// The signer, as `origin`, refused with `status`.
-    pub fn on_refused(&mut self, status: u16, origin: Origin) -> Verdict {
+    pub(crate) fn on_refused(&mut self, status: u16, origin: Origin) -> Verdict {
         if !self.cannot_be_read(status, origin) {
             return Verdict::Stands;
         }

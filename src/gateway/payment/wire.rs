@@ -104,24 +104,24 @@ impl fmt::Debug for State {
 #[derive(Debug)]
 pub struct PaymentRequest<'a> {
     /// Whom and what to pay.
-    pub terms: &'a Terms,
+    pub(crate) terms: &'a Terms,
     /// How it is counted.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// The job or session; none on the very first call of an LV2V job.
-    pub manifest_id: Option<&'a str>,
+    pub(crate) manifest_id: Option<&'a str>,
     /// What the signer said last; none on the first call.
-    pub state: Option<&'a State>,
+    pub(crate) state: Option<&'a State>,
     /// The application's name, the same on every call.
-    pub app: Option<&'a str>,
+    pub(crate) app: Option<&'a str>,
     /// The most that the signer may agree to.
-    pub max_price: Option<&'a MaxPrice>,
+    pub(crate) max_price: Option<&'a MaxPrice>,
     /// The bytes of the `Capabilities` that the job needs.
-    pub capabilities: Option<&'a Bytes>,
+    pub(crate) capabilities: Option<&'a Bytes>,
 }
 
 impl PaymentRequest<'_> {
     /// The JSON body of `POST /generate-live-payment`.
-    pub fn to_json(&self) -> Result<Vec<u8>, WireError> {
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, WireError> {
         let orchestrator = match self.terms {
             Terms::Info(bytes) => STANDARD.encode(bytes),
             Terms::Params(text) => text.clone(),
@@ -184,7 +184,7 @@ pub struct PaymentHeaders {
 impl PaymentHeaders {
     /// What an orchestrator gets where nothing is paid: no payment, and a `SegData` that holds nothing
     /// but the `AuthToken` whose bytes these are.
-    pub fn offchain(auth_token: &[u8]) -> Result<Self, WireError> {
+    pub(crate) fn offchain(auth_token: &[u8]) -> Result<Self, WireError> {
         if auth_token.is_empty() {
             return Err(WireError::Field("auth_token"));
         }
@@ -207,13 +207,13 @@ impl PaymentHeaders {
 #[derive(Debug)]
 pub struct Payment {
     /// To be sent to the orchestrator.
-    pub headers: PaymentHeaders,
+    pub(crate) headers: PaymentHeaders,
     /// To be sent with the next request.
-    pub state: State,
+    pub(crate) state: State,
     /// The address of the key that signed it, if that can be read.
-    pub payer: Option<Bytes>,
+    pub(crate) payer: Option<Bytes>,
     /// How many tickets it has; 0 where that cannot be read.
-    pub tickets: usize,
+    pub(crate) tickets: usize,
 }
 
 #[derive(Deserialize)]

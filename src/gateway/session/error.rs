@@ -42,7 +42,7 @@ pub enum SessionError {
 
 impl SessionError {
     /// What comes next.
-    pub fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Info(error) => error.fault(),
             Self::Call(error) => error.fault(),

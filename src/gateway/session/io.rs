@@ -174,27 +174,27 @@ impl OrchestratorSession {
     }
 
     /// The orchestrator as the configuration or discovery names it.
-    pub fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
     /// The orchestrator as the giver of URLs.
-    pub fn giver(&self) -> Giver<'_> {
+    pub(crate) fn giver(&self) -> Giver<'_> {
         Giver { url: &self.url, zone: self.zone }
     }
 
     /// Where it takes calls.
-    pub fn calls(&self) -> &Url {
+    pub(crate) fn calls(&self) -> &Url {
         &self.transcoder
     }
 
     /// How it is reached.
-    pub fn network(&self) -> &Network {
+    pub(crate) fn network(&self) -> &Network {
         &self.network
     }
 
     /// The info, byte for byte as it came: what a signer wants.
-    pub fn info_bytes(&self) -> &Bytes {
+    pub(crate) fn info_bytes(&self) -> &Bytes {
         &self.bytes
     }
 
@@ -209,7 +209,7 @@ impl OrchestratorSession {
     }
 
     /// The credentials for the call that starts a job: the first payment, or off-chain the auth token.
-    pub async fn credentials(&mut self, jitter: f64) -> Result<PaymentHeaders, SessionError> {
+    pub(crate) async fn credentials(&mut self, jitter: f64) -> Result<PaymentHeaders, SessionError> {
         match &mut self.payer {
             Some(payer) => {
                 payer.open(Instant::now(), jitter).await.map_err(SessionError::of_outcome)
@@ -224,7 +224,7 @@ impl OrchestratorSession {
     }
 
     /// The job has started and has this id: payments are booked under it.
-    pub fn started(&mut self, manifest_id: &str) -> Result<(), SessionError> {
+    pub(crate) fn started(&mut self, manifest_id: &str) -> Result<(), SessionError> {
         match &mut self.payer {
             Some(payer) => payer.opened(manifest_id, Instant::now()).map_err(SessionError::Payment),
             None => Ok(()),
@@ -232,12 +232,12 @@ impl OrchestratorSession {
     }
 
     /// What goes on paying for the job; there is one at most, and none off-chain.
-    pub fn take_payer(&mut self) -> Option<Payer> {
+    pub(crate) fn take_payer(&mut self) -> Option<Payer> {
         self.payer.take()
     }
 
     /// Posts a JSON body to `path` with `credentials`, and returns the answer whatever its status.
-    pub async fn post_json(
+    pub(crate) async fn post_json(
         &self,
         path: &str,
         body: Vec<u8>,

@@ -29,7 +29,7 @@ pub use offer::{Offer, Pays, Rules};
 pub use order::Order;
 use order::Place;
 pub use reason::{NoneLeft, Reason, Rejection};
-pub use suspension::Suspensions;
+pub(crate) use suspension::Suspensions;
 
 use crate::http::Url;
 use resilience::capacity::{CANDIDATES, CANDIDATES_AT_ONCE, MESSAGE_CHARS};
@@ -37,22 +37,22 @@ use resilience::fault::{Failure, Scope};
 
 /// The longest wait for the candidates that were asked together; connecting and answering have limits of
 /// their own below it.
-pub const ASK_TIME: Duration = Duration::from_secs(20);
+pub(crate) const ASK_TIME: Duration = Duration::from_secs(20);
 /// After the first good offer, how long a better one may still come: connecting to another continent takes four
 /// round trips of 0.2 s.
-pub const OFFER_TIME: Duration = Duration::from_secs(1);
+pub(crate) const OFFER_TIME: Duration = Duration::from_secs(1);
 
 /// A candidate that fits, with what it answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate<T> {
     /// Which one.
-    pub url: Url,
+    pub(crate) url: Url,
     /// What it offers.
-    pub offer: Offer,
+    pub(crate) offer: Offer,
     /// How long it took to answer.
-    pub answer_time: Duration,
+    pub(crate) answer_time: Duration,
     /// What came with the offer: the open session, for example.
-    pub answer: T,
+    pub(crate) answer: T,
     place: Place,
 }
 
@@ -72,7 +72,7 @@ pub enum Step<T> {
 
 /// One selection, from candidates to a job that runs.
 #[derive(Debug)]
-pub struct Rounds<T> {
+pub(crate) struct Rounds<T> {
     rules: Rules,
     order: Order,
     waiting: VecDeque<(Url, Place)>,
@@ -89,7 +89,7 @@ pub struct Rounds<T> {
 
 impl<T> Rounds<T> {
     /// A selection among `candidates`, asked in this order, suspended ones last. One that comes twice counts once.
-    pub fn new(
+    pub(crate) fn new(
         rules: Rules,
         order: Order,
         candidates: impl IntoIterator<Item = Url>,
@@ -133,7 +133,7 @@ impl<T> Rounds<T> {
     }
 
     /// What is to be done next.
-    pub fn step(&mut self, now: Instant) -> Step<T> {
+    pub(crate) fn step(&mut self, now: Instant) -> Step<T> {
         match self.waits_until() {
             Some(until) if now < until => return Step::Wait(until),
             // The best offer has waited long enough; the others may still come in as spares.
@@ -171,7 +171,7 @@ impl<T> Rounds<T> {
     }
 
     /// One that was asked offers this. The reason if it is out.
-    pub fn on_offer(
+    pub(crate) fn on_offer(
         &mut self,
         url: &Url,
         offer: Offer,
@@ -192,7 +192,7 @@ impl<T> Rounds<T> {
     }
 
     /// One that was asked gave no usable answer.
-    pub fn on_no_answer(&mut self, url: &Url, failure: Failure) {
+    pub(crate) fn on_no_answer(&mut self, url: &Url, failure: Failure) {
         if let Some((candidate, _)) = self.answered(url) {
             self.stop_for_everyone(&failure);
             let reason = Reason::NoAnswer(cut(failure));
@@ -201,13 +201,13 @@ impl<T> Rounds<T> {
     }
 
     /// Rejects those that were asked and have not answered.
-    pub fn on_deadline(&mut self) {
+    pub(crate) fn on_deadline(&mut self) {
         let silent = |(candidate, _)| Rejection { candidate, reason: Reason::Silent };
         self.rejected.extend(self.asked.drain(..).map(silent));
     }
 
     /// The job did not start at one that was to be tried.
-    pub fn on_failed(&mut self, url: &Url, failure: Failure) {
+    pub(crate) fn on_failed(&mut self, url: &Url, failure: Failure) {
         if self.stop_for_everyone(&failure) {
             self.asked.clear();
             self.good.clear();
@@ -217,13 +217,13 @@ impl<T> Rounds<T> {
     }
 
     /// The best good offer at hand of one that is not suspended, while another job is left.
-    pub fn spare(&mut self) -> Option<Candidate<T>> {
+    pub(crate) fn spare(&mut self) -> Option<Candidate<T>> {
         let is_spare = self.good.last().is_some_and(|best| best.place.suspended.is_none());
         self.good.pop().filter(|_| is_spare)
     }
 
     /// Nobody else is to be tried, neither `next` nor others, because starts have cost enough.
-    pub fn on_paid_ahead(&mut self, next: Candidate<T>) -> NoneLeft {
+    pub(crate) fn on_paid_ahead(&mut self, next: Candidate<T>) -> NoneLeft {
         self.good.push(next);
         let good = self.good.drain(..).rev();
         let reason = Reason::PaidAhead;
@@ -234,22 +234,22 @@ impl<T> Rounds<T> {
     }
 
     /// The time that a start there is paid ahead.
-    pub fn prepaid(&self, offer: &Offer) -> Duration {
+    pub(crate) fn prepaid(&self, offer: &Offer) -> Duration {
         self.rules.prepaid(offer)
     }
 
     /// Whether some were asked and have not answered yet.
-    pub fn is_asking(&self) -> bool {
+    pub(crate) fn is_asking(&self) -> bool {
         !self.asked.is_empty()
     }
 
     /// Whether one that fits is left.
-    pub fn has_good(&self) -> bool {
+    pub(crate) fn has_good(&self) -> bool {
         !self.good.is_empty()
     }
 
     /// Those that are out so far.
-    pub fn rejected(&self) -> &[Rejection] {
+    pub(crate) fn rejected(&self) -> &[Rejection] {
         &self.rejected
     }
 

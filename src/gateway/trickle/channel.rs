@@ -66,17 +66,17 @@ impl Channel {
     }
 
     /// What the channel is for.
-    pub fn purpose(&self) -> Purpose {
+    pub(crate) fn purpose(&self) -> Purpose {
         self.purpose
     }
 
     /// Host and port.
-    pub fn authority(&self) -> &Authority {
+    pub(crate) fn authority(&self) -> &Authority {
         self.url.authority()
     }
 
     /// With or without TLS.
-    pub fn scheme(&self) -> Scheme {
+    pub(crate) fn scheme(&self) -> Scheme {
         self.url.scheme()
     }
 

@@ -50,12 +50,12 @@ pub enum LinkError {
 
 impl LinkError {
     /// Whether the host is there, but nobody listens any more.
-    pub fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         matches!(self, Self::Connect(error) if error.is_refused())
     }
 
     /// What comes next.
-    pub fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Connect(error) => error.fault(),
             Self::Broken(error) if error.is_parse() => Fault::NextPeer,

@@ -31,11 +31,11 @@ use std::time::Duration;
 
 /// Tries in a row to reach the peer (Python gateway, subscriber); a publisher counts those that were answered,
 /// and for the others time, as a link may return.
-pub const TRIES: u32 = 5;
+pub(crate) const TRIES: u32 = 5;
 /// Segments lost in a row that end a publication (Python gateway).
-pub const LOST_IN_A_ROW: u32 = 3;
+pub(crate) const LOST_IN_A_ROW: u32 = 3;
 /// The pause when the segment asked for is still far ahead of the writer (go-livepeer subscriber).
-pub const AHEAD_PAUSE: Duration = Duration::from_millis(250);
+pub(crate) const AHEAD_PAUSE: Duration = Duration::from_millis(250);
 
 /// The pause before the next try: 300 to 500 ms, by `jitter` from 0 to 1 (Python gateway).
 fn retry_pause(jitter: f64) -> Duration {

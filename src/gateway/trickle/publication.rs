@@ -130,7 +130,7 @@ impl Publication {
     }
 
     /// Whether one more segment would be too many.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.in_flight.is_full()
     }
 

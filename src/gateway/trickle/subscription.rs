@@ -86,7 +86,7 @@ impl Subscription {
     }
 
     /// No answer: the connection failed or broke. `jitter` as above.
-    pub fn on_broken(&mut self, jitter: f64) -> Step {
+    pub(crate) fn on_broken(&mut self, jitter: f64) -> Step {
         self.try_again(Why::Unreachable(TRIES), jitter)
     }
 

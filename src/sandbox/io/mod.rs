@@ -144,7 +144,7 @@ impl Handle {
     }
 
     /// The same for plain HTTP, if [`Options::plain_http`] allows it.
-    pub fn plain_url(&self) -> String {
+    pub(crate) fn plain_url(&self) -> String {
         self.world.url(true)
     }
 
@@ -242,7 +242,7 @@ impl Handle {
 
     /// Live video costs this from now on, in wei per pixel. A job that runs keeps its price, but the signer sees
     /// the new one in the answer to its next payment.
-    pub fn set_price(&self, wei: Option<u32>) {
+    pub(crate) fn set_price(&self, wei: Option<u32>) {
         self.world.lock().price = wei;
     }
 

@@ -25,17 +25,17 @@ const REFUSED: usize = 100;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
     /// The manifest id that payments are booked under.
-    pub manifest: String,
+    pub(crate) manifest: String,
     /// The job or session runs.
     pub is_open: bool,
     /// Payments with tickets in them.
     pub payments: u64,
     /// What they are worth, in wei.
-    pub paid: u128,
+    pub(crate) paid: u128,
     /// Debits so far.
-    pub debits: u64,
+    pub(crate) debits: u64,
     /// What they took, in wei.
-    pub debited: u128,
+    pub(crate) debited: u128,
     /// It ended because it was not paid.
     pub is_unpaid: bool,
     /// The price that it began with.
@@ -48,7 +48,7 @@ pub struct Account {
 
 impl Account {
     /// What is left, in wei.
-    pub fn balance(&self) -> u128 {
+    pub(crate) fn balance(&self) -> u128 {
         self.paid.saturating_sub(self.debited)
     }
 
@@ -85,7 +85,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// The accounts, oldest first.
-    pub fn accounts(&self) -> &[Account] {
+    pub(crate) fn accounts(&self) -> &[Account] {
         &self.accounts
     }
 

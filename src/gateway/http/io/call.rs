@@ -51,14 +51,14 @@ impl Call {
     }
 
     /// A POST of a JSON body, with the usual limits.
-    pub fn post_json(url: Url, body: Vec<u8>) -> Self {
+    pub(crate) fn post_json(url: Url, body: Vec<u8>) -> Self {
         let call = Self { method: Method::POST, body, ..Self::get(url) };
         call.header(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
     }
 
     /// The same call with one more header.
     #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
     }
@@ -77,16 +77,16 @@ pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// The headers.
-    pub headers: HeaderMap<HeaderValue>,
+    pub(crate) headers: HeaderMap<HeaderValue>,
     /// The body, within the call's limit.
     pub body: Vec<u8>,
     /// Where it came from.
-    pub zone: Zone,
+    pub(crate) zone: Zone,
 }
 
 impl Answer {
     /// Who gave what it holds, in answer to a call to `url`.
-    pub fn giver<'a>(&self, url: &'a Url) -> Giver<'a> {
+    pub(crate) fn giver<'a>(&self, url: &'a Url) -> Giver<'a> {
         Giver { url, zone: self.zone }
     }
 }
@@ -107,7 +107,7 @@ pub enum CallError {
 impl CallError {
     /// The same without what stands behind the host: for URLs that are credentials.
     #[must_use]
-    pub fn without_path(self) -> Self {
+    pub(crate) fn without_path(self) -> Self {
         match self {
             Self::Connect(error) => Self::Connect(error),
             Self::Timeout(url, time) => Self::Timeout(url.origin(), time),
@@ -170,7 +170,7 @@ impl Client {
     }
 
     /// Makes `call` on this thread, which must be one that may wait.
-    pub fn call_blocking(&self, call: &Call) -> Result<Answer, CallError> {
+    pub(crate) fn call_blocking(&self, call: &Call) -> Result<Answer, CallError> {
         call_blocking(&self.agents.agent(&call.url), call)
     }
 }

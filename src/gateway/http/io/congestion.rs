@@ -34,12 +34,12 @@ pub struct Congestion(OwnedFd);
 
 impl Congestion {
     /// A hold on `stream`.
-    pub fn of(stream: &Stream) -> io::Result<Self> {
+    pub(crate) fn of(stream: &Stream) -> io::Result<Self> {
         Ok(Self(stream.tcp().as_fd().try_clone_to_owned()?))
     }
 
     /// What was measured on this connection counts no more. For one on which nothing is under way.
-    pub fn forget(&self) -> io::Result<()> {
+    pub(crate) fn forget(&self) -> io::Result<()> {
         let socket = SockRef::from(&self.0);
         if socket.tcp_congestion()?.starts_with(BBR) {
             socket.set_tcp_congestion(RENO)?;

@@ -54,7 +54,7 @@ impl Connector {
     }
 
     /// The same with what is known of this machine's clock.
-    pub fn by(judge: Arc<dyn Judge>, clock: Arc<WallClock>) -> Self {
+    pub(crate) fn by(judge: Arc<dyn Judge>, clock: Arc<WallClock>) -> Self {
         Self {
             tls: TlsSettings::new(judge, clock),
             lookups: Lookups::new(),
@@ -184,7 +184,7 @@ pub enum Stream {
 impl Stream {
     /// From now on the connection breaks when what is sent is not acknowledged within [`ACKNOWLEDGE_TIME`]. For
     /// one that is there to send: the kernel judges one that is silent by the same time.
-    pub fn expect_acknowledgement(&self) -> io::Result<()> {
+    pub(crate) fn expect_acknowledgement(&self) -> io::Result<()> {
         let socket = SockRef::from(self.tcp());
         // One helps without the other.
         let keepalive = socket.set_keepalive(false);
@@ -192,7 +192,7 @@ impl Stream {
     }
 
     /// Where its other end is.
-    pub fn zone(&self) -> Zone {
+    pub(crate) fn zone(&self) -> Zone {
         // One that has just broken tells nothing more.
         self.tcp().peer_addr().map_or(Zone::Public, |address| Zone::of(address.ip()))
     }

@@ -39,7 +39,7 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// Whether the host is there, but nobody listens on the port.
-    pub fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         matches!(self, Self::Connect(_, error) if error.kind() == io::ErrorKind::ConnectionRefused)
     }
 

@@ -33,7 +33,7 @@ pub struct Flow {
 
 /// Connections that are looked at.
 #[derive(Debug, Default)]
-pub struct Gauges(Mutex<Known>);
+pub(crate) struct Gauges(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -54,11 +54,11 @@ struct Connection {
 
 /// A connection is looked at for as long as its gauge lives.
 #[derive(Debug)]
-pub struct Gauge(#[expect(dead_code, reason = "its end is what counts")] Arc<()>);
+pub(crate) struct Gauge(#[expect(dead_code, reason = "its end is what counts")] Arc<()>);
 
 impl Gauges {
     /// Looks at `stream` from now on.
-    pub fn add(&self, stream: &Stream) -> io::Result<Gauge> {
+    pub(crate) fn add(&self, stream: &Stream) -> io::Result<Gauge> {
         let tcp = stream.tcp();
         let ends = [tcp.local_addr()?, tcp.peer_addr()?];
         let gauge = Arc::new(());
@@ -71,7 +71,7 @@ impl Gauges {
 
     /// What is known now. Without a connection nothing more is acknowledged. `None` if the kernel has told nothing
     /// so far.
-    pub fn read(&self) -> Option<Flow> {
+    pub(crate) fn read(&self) -> Option<Flow> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Known { connections, acknowledged, kernel, told } = &mut *known;
         connections.retain(|connection| connection.gauge.strong_count() > 0);

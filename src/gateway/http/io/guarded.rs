@@ -22,18 +22,18 @@ const INTERIMS: u32 = 1000;
 
 /// How many more bytes a peer may send, seen from both ends: by who reads, and by who knows what was worth it.
 #[derive(Debug, Clone)]
-pub struct Allowance(Arc<AtomicUsize>);
+pub(crate) struct Allowance(Arc<AtomicUsize>);
 
 impl Allowance {
     /// So many bytes.
-    pub fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
     /// As much as the answer to `request` takes, which goes over this connection by HTTP/1.1; but nothing more once
     /// there are over 1000 interim answers (1xx) in a second. A peer that sends them without end could keep us
     /// busy as long as it likes.
-    pub fn end_at_flood<B>(&self, request: &mut Request<B>) {
+    pub(crate) fn end_at_flood<B>(&self, request: &mut Request<B>) {
         self.0.store(usize::MAX, Ordering::Relaxed);
         let (left, seen) = (self.clone(), Mutex::new((Instant::now(), 0)));
         hyper::ext::on_informational(request, move |_| {
@@ -50,21 +50,21 @@ impl Allowance {
     }
 
     /// Whether nothing is left of it.
-    pub fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
     }
 }
 
 /// A connection that reads no more than its allowance; what comes then is an error.
 #[derive(Debug)]
-pub struct Guarded {
+pub(crate) struct Guarded {
     stream: Stream,
     left: Allowance,
 }
 
 impl Guarded {
     /// Guards `stream`.
-    pub fn new(stream: Stream, left: Allowance) -> Self {
+    pub(crate) fn new(stream: Stream, left: Allowance) -> Self {
         Self { stream, left }
     }
 }

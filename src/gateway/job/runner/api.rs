@@ -57,7 +57,7 @@ impl fmt::Display for Pointer {
 
 impl Pointer {
     /// The text it points to.
-    pub fn text<'a>(&self, answer: &'a Value) -> Option<&'a str> {
+    pub(crate) fn text<'a>(&self, answer: &'a Value) -> Option<&'a str> {
         answer.pointer(&self.0)?.as_str().filter(|text| !text.is_empty())
     }
 }

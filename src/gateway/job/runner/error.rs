@@ -121,7 +121,7 @@ impl RunnerError {
 impl RunnerError {
     /// Whether the first payment may have been taken, if one was due: a runner takes it with the reservation
     /// (go-livepeer `server/ai_http.go`), before its application starts.
-    pub fn is_paid(&self) -> bool {
+    pub(crate) fn is_paid(&self) -> bool {
         match self {
             Self::NoAnswer(Step::Reserve | Step::Scope, error) => {
                 !matches!(error, CallError::Connect(_))

@@ -25,7 +25,7 @@ const FRESH_CHALLENGES: u8 = 3;
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Next {
+pub(crate) enum Next {
     /// It is granted.
     Accepted,
     /// The body is a challenge: have the signer answer it, and ask again with the payment.
@@ -40,14 +40,14 @@ pub enum Next {
 
 /// One runner, asked until it accepts or refuses.
 #[derive(Debug, Default)]
-pub struct Reservation {
+pub(crate) struct Reservation {
     fresh: u8,
     has_paid: bool,
 }
 
 impl Reservation {
     /// The runner answered with `status`.
-    pub fn on_answer(&mut self, status: u16) -> Next {
+    pub(crate) fn on_answer(&mut self, status: u16) -> Next {
         match status {
             200..=299 => Next::Accepted,
             402 if self.has_paid => self.again(Next::Pay),
@@ -58,12 +58,12 @@ impl Reservation {
     }
 
     /// The signer made a payment for the challenge.
-    pub fn on_payment(&mut self) {
+    pub(crate) fn on_payment(&mut self) {
         self.has_paid = true;
     }
 
     /// The signer finds the challenge expired.
-    pub fn on_expired(&mut self) -> Next {
+    pub(crate) fn on_expired(&mut self) -> Next {
         self.again(Next::AskAgain)
     }
 

@@ -106,11 +106,11 @@ impl std::error::Error for InfoError {
 #[derive(Debug, Clone)]
 pub struct FetchedInfo {
     /// The bytes as they came: what a signer wants.
-    pub bytes: Bytes,
+    pub(crate) bytes: Bytes,
     /// What they say.
     pub info: OrchestratorInfo,
     /// Where they came from.
-    pub zone: Zone,
+    pub(crate) zone: Zone,
 }
 
 /// Asks the orchestrator at `url` for its info, which may take `time` once there is a connection.

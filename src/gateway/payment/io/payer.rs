@@ -146,7 +146,7 @@ impl Payer {
 
     /// Pays at `url` until the session ends or the sender of `media` is dropped. Each change of `media` says
     /// that media flows. Every outcome but `NotYet` goes to `turns`; `Leave` and `Failed` are the last.
-    pub async fn run(
+    pub(crate) async fn run(
         mut self,
         url: Url,
         mut media: watch::Receiver<()>,

@@ -37,9 +37,9 @@ pub struct SignerOptions {
 #[derive(Debug)]
 pub struct Signed {
     /// The payment.
-    pub made: Made,
+    pub(crate) made: Made,
     /// How long the call took in which the signer looked at its clock.
-    pub took: Duration,
+    pub(crate) took: Duration,
 }
 
 /// The signers of one key.
@@ -108,7 +108,7 @@ impl Signers {
     }
 
     /// A payment for `session`, which is borrowed until the answer is in: one call at a time.
-    pub async fn payment(
+    pub(crate) async fn payment(
         &self,
         session: &mut PaymentSession,
         now: Instant,

@@ -76,7 +76,7 @@ impl Rules {
     }
 
     /// The time that a start there is paid ahead; zero for what costs nothing.
-    pub fn prepaid(&self, offer: &Offer) -> Duration {
+    pub(crate) fn prepaid(&self, offer: &Offer) -> Duration {
         match (self.pays, &offer.price) {
             (Pays::Nobody, _) | (_, Err(_) | Ok(None)) => Duration::ZERO,
             (Pays::IfAsked | Pays::Always, Ok(Some(price))) => match price.wei_per_hour() {

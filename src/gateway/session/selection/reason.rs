@@ -116,14 +116,14 @@ impl fmt::Display for Rejection {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NoneLeft {
     /// Every candidate that was looked at, with its reason.
-    pub rejected: Vec<Rejection>,
+    pub(crate) rejected: Vec<Rejection>,
     /// Candidates that were not looked at.
-    pub beyond: usize,
+    pub(crate) beyond: usize,
 }
 
 impl NoneLeft {
     /// What comes next: `GiveUp` where only a person can help.
-    pub fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         let gives_up = |failure: &Failure| failure.fault == Fault::GiveUp;
         match self.of_everyone() {
             Some(failure) => failure.fault,
@@ -137,7 +137,7 @@ impl NoneLeft {
     }
 
     /// The time before which asking again is no use: that of the signer, or else the shortest of the candidates.
-    pub fn retry_after(&self) -> Duration {
+    pub(crate) fn retry_after(&self) -> Duration {
         match self.of_everyone() {
             Some(failure) => failure.retry_after.unwrap_or_default(),
             None => {

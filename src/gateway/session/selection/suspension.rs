@@ -14,7 +14,7 @@ use resilience::capacity::CANDIDATES;
 
 /// Orchestrators that were left, each until some time.
 #[derive(Debug, Default)]
-pub struct Suspensions(Vec<Suspension>);
+pub(crate) struct Suspensions(Vec<Suspension>);
 
 #[derive(Debug)]
 struct Suspension {
@@ -25,28 +25,28 @@ struct Suspension {
 
 impl Suspensions {
     /// Tries `peer` after everybody else until then. The one that ends first makes room where there is none.
-    pub fn suspend(&mut self, peer: Authority, until: Instant) {
+    pub(crate) fn suspend(&mut self, peer: Authority, until: Instant) {
         self.keep(Suspension { peer, until, is_barred: false });
     }
 
     /// Does not try `peer` until then, or until [`Suspensions::lift_bars`].
-    pub fn bar(&mut self, peer: Authority, until: Instant) {
+    pub(crate) fn bar(&mut self, peer: Authority, until: Instant) {
         self.keep(Suspension { peer, until, is_barred: true });
     }
 
     /// Something else is asked for from now on: who refused may accept.
-    pub fn lift_bars(&mut self) {
+    pub(crate) fn lift_bars(&mut self) {
         self.0.retain(|known| !known.is_barred);
     }
 
     /// Until when `peer` is tried after everybody else, if it is.
-    pub fn suspended(&self, peer: &Authority, now: Instant) -> Option<Instant> {
+    pub(crate) fn suspended(&self, peer: &Authority, now: Instant) -> Option<Instant> {
         let known = self.0.iter().find(|known| known.peer == *peer && !known.is_barred)?;
         Some(known.until).filter(|until| *until > now)
     }
 
     /// The time for which `peer` is not tried.
-    pub fn barred(&self, peer: &Authority, now: Instant) -> Option<Duration> {
+    pub(crate) fn barred(&self, peer: &Authority, now: Instant) -> Option<Duration> {
         let bar = self.0.iter().find(|known| known.peer == *peer && known.is_barred)?;
         bar.until.checked_duration_since(now).filter(|left| !left.is_zero())
     }

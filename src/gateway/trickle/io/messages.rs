@@ -47,7 +47,7 @@ impl MessageSender {
 
     /// Queues `message` as soon as there is room. Cancel safe: a dropped future queues nothing. It is sent until
     /// it gets through.
-    pub async fn send(&self, message: Bytes) -> Result<(), NotSent> {
+    pub(crate) async fn send(&self, message: Bytes) -> Result<(), NotSent> {
         let message = Piece { place: Place::Whole, bytes: message };
         self.0.send(message).await.map_err(|error| NotSent::Ended(error.0.bytes))
     }
