@@ -10,7 +10,7 @@
 //!
 //! The pause between two lines of trouble doubles from 10 s to 5 min, over short recoveries too, and
 //! starts over after 30 min without trouble. So an hour, whatever happens in it, gives at most
-//! [`LINES_PER_HOUR`] lines.
+//! 32 lines.
 //!
 //! Does not: log, or read the clock; its owner does.
 
@@ -20,8 +20,6 @@ use std::time::{Duration, Instant};
 use crate::backoff::Backoff;
 use crate::capacity::MESSAGE_CHARS;
 
-/// No hour has more lines of one trouble: 16 of trouble, each with its end.
-pub(crate) const LINES_PER_HOUR: usize = 32;
 /// The first pause between two lines.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest one.
@@ -189,6 +187,9 @@ impl Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// No hour has more lines of one trouble: 16 of trouble, each with its end.
+    const LINES_PER_HOUR: usize = 32;
 
     /// `x` is a failure, `.` a success, each of them a second long; `600` and the like wait seconds.
     #[track_caller]

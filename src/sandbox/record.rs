@@ -36,8 +36,6 @@ pub enum Target {
 /// A request as it came.
 #[derive(Clone)]
 pub struct Request {
-    /// When its head was read.
-    pub(crate) at: Instant,
     /// `GET`, `POST`, …
     pub method: String,
     /// What it was for.
@@ -161,7 +159,6 @@ mod tests {
         let mut record = Record::default();
         for _ in 0..REQUESTS + 10 {
             record.add(Request {
-                at: Instant::now(),
                 method: "POST".to_owned(),
                 target: Target::Start,
                 body: Vec::new(),

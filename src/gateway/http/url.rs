@@ -221,7 +221,7 @@ impl Url {
 
     /// Scheme, host and port alone.
     #[must_use]
-    pub(crate) fn origin(&self) -> Self {
+    pub fn origin(&self) -> Self {
         Self { path: Box::default(), ..self.clone() }
     }
 

@@ -121,7 +121,6 @@ pub struct OrchestratorSession {
     url: Url,
     zone: Zone,
     transcoder: Url,
-    bytes: Bytes,
     info: OrchestratorInfo,
     payer: Option<Payer>,
 }
@@ -170,7 +169,7 @@ impl OrchestratorSession {
             None => None,
         };
         let (network, url) = (network.clone(), url.clone());
-        Ok(Self { network, url, zone, transcoder, bytes, info, payer })
+        Ok(Self { network, url, zone, transcoder, info, payer })
     }
 
     /// The orchestrator as the configuration or discovery names it.
@@ -193,11 +192,6 @@ impl OrchestratorSession {
         &self.network
     }
 
-    /// The info, byte for byte as it came: what a signer wants.
-    pub(crate) fn info_bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
     /// What the info says.
     pub fn info(&self) -> &OrchestratorInfo {
         &self.info
@@ -209,7 +203,10 @@ impl OrchestratorSession {
     }
 
     /// The credentials for the call that starts a job: the first payment, or off-chain the auth token.
-    pub(crate) async fn credentials(&mut self, jitter: f64) -> Result<PaymentHeaders, SessionError> {
+    pub(crate) async fn credentials(
+        &mut self,
+        jitter: f64,
+    ) -> Result<PaymentHeaders, SessionError> {
         match &mut self.payer {
             Some(payer) => {
                 payer.open(Instant::now(), jitter).await.map_err(SessionError::of_outcome)

@@ -248,11 +248,6 @@ impl<T> Rounds<T> {
         !self.good.is_empty()
     }
 
-    /// Those that are out so far.
-    pub(crate) fn rejected(&self) -> &[Rejection] {
-        &self.rejected
-    }
-
     fn none_left(&self) -> NoneLeft {
         let beyond = self.beyond + self.waiting.len() + self.asked.len();
         NoneLeft { rejected: self.rejected.clone(), beyond }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::http::{Authority, Scheme, Url, UrlError};
+use crate::http::{Authority, Url, UrlError};
 use crate::segment::Seq;
 
 /// What a channel is for, as it is named in logs.
@@ -65,19 +65,9 @@ impl Channel {
         Ok(Self { url: follow(self.url)?, purpose: self.purpose })
     }
 
-    /// What the channel is for.
-    pub(crate) fn purpose(&self) -> Purpose {
-        self.purpose
-    }
-
     /// Host and port.
     pub(crate) fn authority(&self) -> &Authority {
         self.url.authority()
-    }
-
-    /// With or without TLS.
-    pub(crate) fn scheme(&self) -> Scheme {
-        self.url.scheme()
     }
 
     /// The whole URL, for the wire only.

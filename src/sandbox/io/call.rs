@@ -2,8 +2,6 @@
 //!
 //! Does not: carry it out; the part that it is for does.
 
-use std::time::Instant;
-
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
@@ -28,7 +26,6 @@ where
     let body = wire.whole(JSON_BODY).await?;
     log::debug!("sandbox: {} {endpoint:?}", head.method);
     world.lock().record.add(Request {
-        at: Instant::now(),
         method: head.method.clone(),
         target: Target::Call(endpoint),
         body: body.clone().unwrap_or_default(),

@@ -5,7 +5,6 @@
 //! Does not: offer another method; they are answered with status 12, unimplemented.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::server::SendResponse;
@@ -138,7 +137,6 @@ fn record(world: &World, head: &http::request::Parts, is_info: bool, body: Optio
         (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
     world.lock().record.add(Request {
-        at: Instant::now(),
         method: head.method.to_string(),
         target: if is_info { Target::Info } else { Target::Other },
         body: body.unwrap_or_default().to_vec(),

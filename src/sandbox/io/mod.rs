@@ -143,11 +143,6 @@ impl Handle {
         self.world.url(false)
     }
 
-    /// The same for plain HTTP, if [`Options::plain_http`] allows it.
-    pub(crate) fn plain_url(&self) -> String {
-        self.world.url(true)
-    }
-
     /// The certificate that it shows now.
     pub fn fingerprint(&self) -> Fingerprint {
         self.tls.fingerprint()
@@ -238,12 +233,6 @@ impl Handle {
     /// What was paid, what it cost, and what was refused, so far.
     pub fn ledger(&self) -> Ledger {
         self.world.lock().ledger.clone()
-    }
-
-    /// Live video costs this from now on, in wei per pixel. A job that runs keeps its price, but the signer sees
-    /// the new one in the answer to its next payment.
-    pub(crate) fn set_price(&self, wei: Option<u32>) {
-        self.world.lock().price = wei;
     }
 
     /// Puts the clock of tokens, tickets and debits forward; what is due then is debited at once.

@@ -292,7 +292,6 @@ fn record(world: &World, head: &Head, route: Route<'_>) {
     };
     log::debug!("sandbox: {} {target:?}", head.method);
     world.lock().record.add(Request {
-        at: Instant::now(),
         method: head.method.clone(),
         target,
         body: Vec::new(),

@@ -84,11 +84,6 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The accounts, oldest first.
-    pub(crate) fn accounts(&self) -> &[Account] {
-        &self.accounts
-    }
-
     /// The account of a job.
     pub fn account(&self, manifest: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| account.manifest == manifest)
@@ -338,7 +333,7 @@ mod tests {
             ledger.refuse(Endpoint::Payment, 400, "no");
             assert_eq!(ledger.take_nonce(&i.to_be_bytes(), 1), Ok(()));
         }
-        assert_eq!((ledger.accounts().len(), ledger.refused().count()), (ACCOUNTS, REFUSED));
+        assert_eq!((ledger.accounts.len(), ledger.refused().count()), (ACCOUNTS, REFUSED));
         assert_eq!(ledger.nonces.len(), PARAMS);
         assert!(ledger.account("open").is_some());
     }

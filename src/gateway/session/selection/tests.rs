@@ -301,7 +301,7 @@ fn check(rules: Rules, offer: Offer, expected: Option<&str>) {
     let _ = rounds.step(now);
     let reason = rounds.on_offer(&url("a"), offer, ms(1), (), now);
     assert_eq!(reason.map(|reason| reason.to_string()).as_deref(), expected);
-    assert_eq!(rounds.rejected().len(), usize::from(expected.is_some()));
+    assert_eq!(rounds.rejected.len(), usize::from(expected.is_some()));
 }
 
 #[test]

@@ -44,13 +44,6 @@ impl MessageSender {
             mpsc::error::TrySendError::Closed(message) => NotSent::Ended(message.bytes),
         })
     }
-
-    /// Queues `message` as soon as there is room. Cancel safe: a dropped future queues nothing. It is sent until
-    /// it gets through.
-    pub(crate) async fn send(&self, message: Bytes) -> Result<(), NotSent> {
-        let message = Piece { place: Place::Whole, bytes: message };
-        self.0.send(message).await.map_err(|error| NotSent::Ended(error.0.bytes))
-    }
 }
 
 /// The queue's other end, for a [`Publisher`](super::Publisher).
@@ -81,7 +74,7 @@ mod tests {
         assert_eq!(sender.try_send(one.clone()), Err(NotSent::Full(one.clone())));
         let first = queue.next().await.expect("a message");
         assert_eq!(first, Piece { place: Place::Whole, bytes: Bytes::from_static(&[0]) });
-        assert_eq!(sender.send(one.clone()).await, Ok(()));
+        assert_eq!(sender.try_send(one.clone()), Ok(()));
         drop(queue);
         assert_eq!(sender.try_send(one.clone()), Err(NotSent::Ended(one)));
     }
