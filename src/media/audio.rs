@@ -8,15 +8,15 @@
 use crate::{Audio, AudioCodec, Microphone};
 
 /// The name of the element with the device.
-pub const MICROPHONE: &str = "edge_microphone";
+pub(crate) const MICROPHONE: &str = "edge_microphone";
 /// The name of the sink, whose buffers are frames of audio.
-pub const FRAMES: &str = "edge_frames";
+pub(crate) const FRAMES: &str = "edge_frames";
 
 /// The encoders of AAC, best first.
-pub const AAC_ENCODERS: [&str; 3] = ["fdkaacenc", "avenc_aac", "voaacenc"];
+pub(crate) const AAC_ENCODERS: [&str; 3] = ["fdkaacenc", "avenc_aac", "voaacenc"];
 
 /// The element that gives sound, and its property for the device, if it has one.
-pub fn source(microphone: Microphone) -> (&'static str, Option<&'static str>) {
+pub(crate) fn source(microphone: Microphone) -> (&'static str, Option<&'static str>) {
     match microphone {
         Microphone::Alsa => ("alsasrc", Some("device")),
         Microphone::Pulse => ("pulsesrc", Some("device")),
@@ -26,7 +26,7 @@ pub fn source(microphone: Microphone) -> (&'static str, Option<&'static str>) {
 }
 
 /// The description; `aac` is the encoder to use for AAC.
-pub fn describe(audio: &Audio, aac: &str) -> String {
+pub(crate) fn describe(audio: &Audio, aac: &str) -> String {
     let (element, _) = source(audio.microphone);
     let fixed = match audio.microphone {
         Microphone::Alsa | Microphone::Pulse => " provide-clock=false",

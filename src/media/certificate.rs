@@ -79,7 +79,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Whether nothing is wrong but the time, so that it may be trusted once this machine's clock is right.
-    pub fn is_of_time(&self) -> bool {
+    pub(crate) fn is_of_time(&self) -> bool {
         match self {
             Self::NotPinned { .. } => false,
             Self::NotVouched(flaws) => !flaws.is_empty() && flaws.iter().all(|f| f.is_of_time()),
@@ -88,7 +88,7 @@ impl Refusal {
 }
 
 /// Whether a camera may show this certificate, in which authorities found `flaws`.
-pub fn judge(
+pub(crate) fn judge(
     pin: Option<Fingerprint>,
     shown: &Certificate,
     flaws: Vec<Flaw>,
@@ -106,20 +106,20 @@ pub fn judge(
 /// TLS resumes a session without a certificate, so a camera that was trusted once stays trusted for as long as the
 /// process keeps its sessions. Another pin cannot be checked for it there.
 #[derive(Debug, Default)]
-pub struct Trusted {
+pub(crate) struct Trusted {
     cameras: Deque<(String, Option<Fingerprint>), CAMERAS_MEASURED>,
 }
 
 impl Trusted {
     /// No camera was trusted.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { cameras: Deque::new() }
     }
 
     /// Notes that the camera at `place` is checked by this pin from now on. False, and not noted, if it may have been
     /// trusted by another one.
     #[must_use]
-    pub fn admit(&mut self, place: &str, pin: Option<Fingerprint>) -> bool {
+    pub(crate) fn admit(&mut self, place: &str, pin: Option<Fingerprint>) -> bool {
         if let Some((_, known)) = self.cameras.iter().find(|(known, _)| known == place) {
             return *known == pin;
         }
@@ -131,7 +131,7 @@ impl Trusted {
     }
 
     /// Notes that the camera at `place` was refused: it may be checked by another pin.
-    pub fn refuse(&mut self, place: &str) {
+    pub(crate) fn refuse(&mut self, place: &str) {
         for _ in 0..self.cameras.len() {
             if let Some(camera) = self.cameras.pop_front().filter(|(known, _)| known != place) {
                 let _ = self.cameras.push_back(camera);
@@ -141,7 +141,7 @@ impl Trusted {
 }
 
 /// The host and port of a camera's address, for people.
-pub fn place(url: &str) -> String {
+pub(crate) fn place(url: &str) -> String {
     let (scheme, behind) = url.split_once("://").unwrap_or(("rtsp", url));
     let host = behind.split(['/', '?']).next().unwrap_or(behind);
     let names_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));

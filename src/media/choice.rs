@@ -13,26 +13,26 @@ use crate::verdicts::Verdict;
 
 /// An encoder that may be chosen.
 #[derive(Debug)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// It.
-    pub element: Element,
+    pub(crate) element: Element,
     /// What is known.
-    pub known: Option<Verdict>,
+    pub(crate) known: Option<Verdict>,
 }
 
 /// What was chosen.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// The encoder; none if none works.
-    pub element: Option<Element>,
+    pub(crate) element: Option<Element>,
     /// Those before it, and why not.
-    pub refused: Vec<(String, String)>,
+    pub(crate) refused: Vec<(String, String)>,
     /// The trials that were made: what came of each.
-    pub tried: Vec<(String, Result<(), String>)>,
+    pub(crate) tried: Vec<(String, Result<(), String>)>,
 }
 
 /// Goes down the candidates, best first.
-pub fn choose(
+pub(crate) fn choose(
     candidates: Vec<Candidate>,
     mut trial: impl FnMut(&Element) -> Result<(), String>,
 ) -> Choice {
@@ -82,7 +82,7 @@ impl Choice {
     }
 
     /// What was chosen and why, in a line for the log.
-    pub fn reason(&self) -> String {
+    pub(crate) fn reason(&self) -> String {
         let Some(element) = &self.element else { return "no encoder works here".to_owned() };
         let name = element.name.as_str();
         let kind = match element.row.kind {

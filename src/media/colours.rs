@@ -30,7 +30,7 @@ const DEINTERLACED: [&str; 16] = [
 
 /// The colorimetry with the matrix that it leaves out; `None` if nothing is to be changed. An element behind the
 /// decoder that has to guess does so by the size, which turning and scaling change.
-pub fn completed(format: &str, colorimetry: Option<&str>, height: i32) -> Option<String> {
+pub(crate) fn completed(format: &str, colorimetry: Option<&str>, height: i32) -> Option<String> {
     if is_rgb(format) {
         return None;
     }
@@ -54,23 +54,27 @@ pub fn completed(format: &str, colorimetry: Option<&str>, height: i32) -> Option
 }
 
 /// Whether the values go from 0 to 255.
-pub fn is_full(colorimetry: &str) -> bool {
+pub(crate) fn is_full(colorimetry: &str) -> bool {
     colorimetry.split_once(':').is_some_and(|(range, _)| range == FULL)
 }
 
 /// The same colours in values from 16 to 235; `None` if they are there already.
-pub fn limited(colorimetry: &str) -> Option<String> {
+pub(crate) fn limited(colorimetry: &str) -> Option<String> {
     let (_, rest) = colorimetry.split_once(':').filter(|_| is_full(colorimetry))?;
     Some(format!("2:{rest}"))
 }
 
 /// Whether the format has alpha.
-pub fn has_alpha(format: &str) -> bool {
+pub(crate) fn has_alpha(format: &str) -> bool {
     format.contains('A') && !is_grey(format)
 }
 
 /// The caps to which pictures of this format are converted before anything else; `None` if they stay.
-pub fn carrier(format: &str, colorimetry: Option<&str>, is_interlaced: bool) -> Option<String> {
+pub(crate) fn carrier(
+    format: &str,
+    colorimetry: Option<&str>,
+    is_interlaced: bool,
+) -> Option<String> {
     if has_alpha(format) {
         return Some("video/x-raw,format=AYUV".into());
     }
@@ -94,7 +98,7 @@ fn is_grey(format: &str) -> bool {
 }
 
 /// Puts pictures in AYUV on black, in place. `black` is the luma of black: 16, or 0 in full range.
-pub fn blend(pixels: &mut [u8], black: u8) {
+pub(crate) fn blend(pixels: &mut [u8], black: u8) {
     for pixel in pixels.chunks_exact_mut(4) {
         let [alpha, luma, u, v] = pixel else { continue };
         let over = |value: u8, ground: u8| {

@@ -11,7 +11,7 @@ use crate::{Speed, Video};
 
 /// How an element is told the bitrate. All of them can be told while frames flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bitrate {
+pub(crate) enum Bitrate {
     /// A property, in bit/s.
     Bits(&'static str),
     /// A property, in 1000 bit/s.
@@ -24,7 +24,7 @@ pub enum Bitrate {
 
 /// How an element is asked for a key frame out of turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyRequest {
+pub(crate) enum KeyRequest {
     /// It heeds the event `GstForceKeyUnit`.
     Event,
     /// It ignores the event, but has an action signal of this name.
@@ -44,41 +44,41 @@ pub enum Kind {
 
 /// One encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row {
+pub(crate) struct Row {
     /// The GStreamer element.
-    pub element: &'static str,
+    pub(crate) element: &'static str,
     /// The plugin that has it. Where this is there and the element is not, the machine has no such encoder.
-    pub plugin: &'static str,
+    pub(crate) plugin: &'static str,
     /// What encodes.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Properties that never change, as in a pipeline description.
-    pub fixed: &'static str,
+    pub(crate) fixed: &'static str,
     /// Further ones, name and value, which not every release or driver has.
-    pub optional: &'static [(&'static str, &'static str)],
+    pub(crate) optional: &'static [(&'static str, &'static str)],
     /// The property that takes a [`Speed`], if it has one.
-    pub speed: Option<&'static str>,
+    pub(crate) speed: Option<&'static str>,
     /// How it is told the bitrate.
-    pub bitrate: Bitrate,
+    pub(crate) bitrate: Bitrate,
     /// The properties that take the frames from a key to the next.
-    pub gop: &'static [&'static str],
+    pub(crate) gop: &'static [&'static str],
     /// How to ask for a key.
-    pub key: KeyRequest,
+    pub(crate) key: KeyRequest,
     /// Raw formats that it takes as they are, the best first.
-    pub formats: &'static [&'static str],
+    pub(crate) formats: &'static [&'static str],
     /// What carries frames into memory of its own, as in a pipeline description.
-    pub upload: Option<&'static str>,
+    pub(crate) upload: Option<&'static str>,
     /// Whether its stream says when values are of full range (measured with GStreamer 1.22).
-    pub signals_range: bool,
+    pub(crate) signals_range: bool,
     /// Whether it takes frames of another size while frames flow.
-    pub resizes: bool,
+    pub(crate) resizes: bool,
     /// Caps behind it.
-    pub caps: &'static str,
+    pub(crate) caps: &'static str,
     /// Whether these must name the level, without which it dies on its first frame.
-    pub needs_level: bool,
+    pub(crate) needs_level: bool,
 }
 
 /// All encoders, in the order in which they are tried.
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     // Raspberry Pi 3, 4, Zero 2, CM4. `repeat_sequence_header`: parameters before each key. Its device cannot
     // be named: that of a further one is in the element's name, see [`row`].
     Row {
@@ -246,11 +246,11 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// The element to install where there is none.
-pub const SOFTWARE: &str = "x264enc";
+pub(crate) const SOFTWARE: &str = "x264enc";
 
 /// The row of this element, if it has one. GStreamer calls the kernel's first encoder `v4l2h264enc`, and a
 /// further one by its node: `v4l2video12h264enc`.
-pub fn row(element: &str) -> Option<&'static Row> {
+pub(crate) fn row(element: &str) -> Option<&'static Row> {
     let node = element.strip_prefix("v4l2video").and_then(|rest| rest.strip_suffix("h264enc"));
     let is_further = node.is_some_and(|n| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()));
     let element = if is_further { KERNEL } else { element };
@@ -259,11 +259,11 @@ pub fn row(element: &str) -> Option<&'static Row> {
 
 /// The element of a row as this machine has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Element {
+pub(crate) struct Element {
     /// Its row.
-    pub row: &'static Row,
+    pub(crate) row: &'static Row,
     /// What GStreamer calls it: mostly as its row does.
-    pub name: String,
+    pub(crate) name: String,
     has: Vec<&'static str>,
 }
 
@@ -275,13 +275,14 @@ const BITRATE: &str = "bitrate";
 const CONTROLS: &str = "controls,repeat_sequence_header=1";
 
 impl Element {
-    /// The element of `row`; `has` tells which properties it has.
-    pub fn new(row: &'static Row, has: impl Fn(&str) -> bool) -> Self {
+    /// The element of `row` under its own name, as tests want it.
+    #[cfg(test)]
+    pub(crate) fn new(row: &'static Row, has: impl Fn(&str) -> bool) -> Self {
         Self::named(row.element, row, has)
     }
 
-    /// The same under a name of its own.
-    pub fn named(name: &str, row: &'static Row, has: impl Fn(&str) -> bool) -> Self {
+    /// The element of `row` under the name `name`; `has` reports which properties it has.
+    pub(crate) fn named(name: &str, row: &'static Row, has: impl Fn(&str) -> bool) -> Self {
         let asked = row.optional.iter().map(|(name, _)| name).chain(row.gop).chain([&BITRATE]);
         let has = asked.copied().filter(|name| has(name)).collect();
         Self { row, name: name.to_owned(), has }
@@ -293,7 +294,7 @@ impl Element {
 
     /// The element with its properties and the caps behind it, as a pipeline description; one GOP is
     /// one segment.
-    pub fn describe(&self, name: &str, video: &Video, speed: Speed) -> String {
+    pub(crate) fn describe(&self, name: &str, video: &Video, speed: Speed) -> String {
         let row = self.row;
         let mut text = String::new();
         if let Some(upload) = row.upload {
@@ -326,7 +327,7 @@ impl Element {
     }
 
     /// The properties, and their values, that make one GOP one segment.
-    pub fn gop(&self, video: &Video) -> impl Iterator<Item = (&'static str, String)> {
+    pub(crate) fn gop(&self, video: &Video) -> impl Iterator<Item = (&'static str, String)> {
         let controls = self.row.bitrate == Bitrate::Controls;
         let names = self.row.gop.iter().filter(move |property| !controls || self.has(property));
         let frames = gop(video).to_string();
@@ -334,7 +335,7 @@ impl Element {
     }
 
     /// The property, and its value, that make the bitrate of a running encoder `bits` per second.
-    pub fn bitrate(&self, video: &Video, bits: u32) -> (&'static str, String) {
+    pub(crate) fn bitrate(&self, video: &Video, bits: u32) -> (&'static str, String) {
         match self.row.bitrate {
             Bitrate::Bits(property) => (property, bits.to_string()),
             Bitrate::Kilobits(property) => (property, (bits / 1000).max(1).to_string()),

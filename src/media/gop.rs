@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::sps::{Bits, Shape};
 
 /// The longest distance of keys (field-facts, ai-runner), and a frame of 24/s for the camera's clock.
-pub const LONGEST: Duration = Duration::from_millis(2042);
+pub(crate) const LONGEST: Duration = Duration::from_millis(2042);
 /// Above what was asked for, in quarters: cameras have sizes and rates of their own.
 const TOLERANCE: u64 = 5;
 /// The bitrate of a stream that passes through is judged over this time: several GOPs.
@@ -28,19 +28,19 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// What a stream must keep to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Pixels across.
-    pub width: u32,
+    pub(crate) width: u32,
     /// Pixels down.
-    pub height: u32,
+    pub(crate) height: u32,
     /// The most bits per second.
-    pub max_bitrate: u32,
+    pub(crate) max_bitrate: u32,
 }
 
 /// What a stream is good for.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fitness {
+pub(crate) enum Fitness {
     /// It may pass through.
     Passes,
     /// It has B-frames.
@@ -106,22 +106,22 @@ impl Wanted {
 
 /// An access unit, as far as it is judged.
 #[derive(Debug, Clone, Copy)]
-pub struct Unit {
+pub(crate) struct Unit {
     /// It is an IDR picture.
-    pub is_key: bool,
+    pub(crate) is_key: bool,
     /// It has slices of type B.
-    pub has_b: bool,
+    pub(crate) has_b: bool,
     /// When it is shown.
-    pub shown: Duration,
+    pub(crate) shown: Duration,
     /// Its size.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// The shape of its stream, once that is known.
-    pub shape: Option<Shape>,
+    pub(crate) shape: Option<Shape>,
 }
 
 /// A measurement under way.
 #[derive(Debug, Clone)]
-pub struct Gop {
+pub(crate) struct Gop {
     wanted: Wanted,
     /// The first access unit of all.
     began: Option<Duration>,
@@ -132,12 +132,12 @@ pub struct Gop {
 
 impl Gop {
     /// A measurement of a stream that has to keep to this.
-    pub fn new(wanted: Wanted) -> Self {
+    pub(crate) fn new(wanted: Wanted) -> Self {
         Self { wanted, began: None, first_key: None, bytes: 0 }
     }
 
     /// The next access unit; an answer as soon as there is one.
-    pub fn on_unit(&mut self, unit: Unit) -> Option<Fitness> {
+    pub(crate) fn on_unit(&mut self, unit: Unit) -> Option<Fitness> {
         let unfit = unit.shape.and_then(|shape| self.wanted.against_shape(shape));
         if unfit.is_some() {
             return unfit;
@@ -167,7 +167,7 @@ impl Gop {
 
 /// Watches a stream that passes through, for as long as it is fit for it.
 #[derive(Debug, Clone)]
-pub struct Watch {
+pub(crate) struct Watch {
     gop: Gop,
     last: Option<Duration>,
     /// Since when bytes are counted, and how many there were.
@@ -180,12 +180,12 @@ const GAP: Duration = Duration::from_secs(1);
 
 impl Watch {
     /// Watches a stream that has to keep to this.
-    pub fn new(wanted: Wanted) -> Self {
+    pub(crate) fn new(wanted: Wanted) -> Self {
         Self { gop: Gop::new(wanted), last: None, window: None, is_over: false }
     }
 
     /// The next access unit; an answer when the stream is not fit, once.
-    pub fn on_unit(&mut self, unit: Unit) -> Option<Fitness> {
+    pub(crate) fn on_unit(&mut self, unit: Unit) -> Option<Fitness> {
         if self.is_over {
             return None;
         }
@@ -223,13 +223,13 @@ impl Watch {
     }
 
     /// Whether it has answered.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.is_over
     }
 }
 
 /// Whether a picture in Annex B has slices of type B.
-pub fn has_b_slices(access_unit: &[u8]) -> bool {
+pub(crate) fn has_b_slices(access_unit: &[u8]) -> bool {
     let starts = access_unit.windows(3).enumerate().filter(|(_, bytes)| *bytes == [0, 0, 1]);
     starts.map(|(at, _)| access_unit.get(at + 3..).unwrap_or_default()).any(|nal| {
         let Some((header, slice)) = nal.split_first() else { return false };

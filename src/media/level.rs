@@ -28,7 +28,7 @@ const LEVELS: &[(&str, u64, u64, u64)] = &[
 ];
 
 /// The lowest level that holds `video`, as GStreamer writes it; the highest there is if none does.
-pub fn level(video: &Video) -> &'static str {
+pub(crate) fn level(video: &Video) -> &'static str {
     let (across, down) =
         (u64::from(video.width.div_ceil(16)), u64::from(video.height.div_ceil(16)));
     let picture = across * down;

@@ -62,7 +62,7 @@ pub struct Mode {
 
 impl Mode {
     /// The caps that ask for it.
-    pub fn caps(&self) -> String {
+    pub(crate) fn caps(&self) -> String {
         let media = match self.format {
             CameraFormat::H264 => "video/x-h264".to_owned(),
             CameraFormat::Mjpeg => "image/jpeg".to_owned(),
@@ -73,7 +73,7 @@ impl Mode {
     }
 
     /// The raw format, if the mode gives exactly what is wanted in a format that may need no converter.
-    pub fn shaped(&self, video: &Video) -> Option<&'static str> {
+    pub(crate) fn shaped(&self, video: &Video) -> Option<&'static str> {
         let is_exact = self.size_fits(video) && self.rate_fits(video);
         let format = RAW.iter().find(|name| **name == self.raw);
         format.copied().filter(|_| is_exact && self.format == CameraFormat::Raw)
@@ -118,7 +118,7 @@ impl Mode {
 }
 
 /// The mode to take, if there is one of the wanted format.
-pub fn pick<'a>(modes: &'a [Mode], wanted: CameraFormat, video: &Video) -> Option<&'a Mode> {
+pub(crate) fn pick<'a>(modes: &'a [Mode], wanted: CameraFormat, video: &Video) -> Option<&'a Mode> {
     let is_allowed = |mode: &&Mode| match wanted {
         CameraFormat::Auto => {
             mode.format != CameraFormat::H264

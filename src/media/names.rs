@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// What a name came to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// One camera.
     One(PathBuf),
     /// None.
@@ -23,7 +23,7 @@ pub enum Found {
 }
 
 /// The camera that `name` means, of those at `paths`.
-pub fn find(name: &Path, paths: &[PathBuf]) -> Found {
+pub(crate) fn find(name: &Path, paths: &[PathBuf]) -> Found {
     if name.is_absolute() {
         return Found::One(name.to_owned());
     }
@@ -50,7 +50,7 @@ pub fn find(name: &Path, paths: &[PathBuf]) -> Found {
 
 /// The nodes of `paths` that may give pictures, by the lasting name first: by-id, by-path, then the others in
 /// the order of their numbers.
-pub fn by_preference(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+pub(crate) fn by_preference(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     paths.retain(|path| gives_pictures(path));
     paths.sort_by_key(|path| {
         let text = path.to_string_lossy();
@@ -70,7 +70,7 @@ pub fn by_preference(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
 const PARTS: [&str; 4] = ["bcm2835-isp", "bcm2835-codec", "pispbe", "rp1-cfe"];
 
 /// Whether a node that the kernel calls so may be a camera by itself.
-pub fn is_camera(kernel_name: &str) -> bool {
+pub(crate) fn is_camera(kernel_name: &str) -> bool {
     !PARTS.iter().any(|part| kernel_name.starts_with(part))
 }
 

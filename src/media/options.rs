@@ -135,7 +135,7 @@ pub enum Source {
 
 impl Source {
     /// Whether it is a device that gives pictures for as long as it is there.
-    pub fn is_camera(&self) -> bool {
+    pub(crate) fn is_camera(&self) -> bool {
         match self {
             Self::Auto
             | Self::V4l2 { .. }
@@ -210,7 +210,7 @@ pub struct Video {
 
 impl Video {
     /// Whether the picture is changed beyond its size, for which it must be raw.
-    pub fn is_turned(&self) -> bool {
+    pub(crate) fn is_turned(&self) -> bool {
         self.crop || self.rotate != Rotate::None || self.flip != Flip::None
     }
 }

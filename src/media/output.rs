@@ -26,14 +26,14 @@ use resilience::backoff::Backoff;
 use resilience::trouble::{Line, Trouble};
 
 /// The pause after the first failure.
-pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest one: room that was made on a disk is used within this time and a segment.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What to do with the next bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Step {
+pub(crate) enum Step {
     /// Write them.
     Write,
     /// Open the output, then write them.
@@ -44,7 +44,7 @@ pub enum Step {
 
 /// One output over all its failures.
 #[derive(Debug)]
-pub struct Lifecycle {
+pub(crate) struct Lifecycle {
     state: State,
     pauses: Backoff,
     failure: Trouble,
@@ -67,7 +67,7 @@ impl Default for Lifecycle {
 
 impl Lifecycle {
     /// An output that is to be opened.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             state: State::Closed { until: None },
             pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
@@ -76,7 +76,7 @@ impl Lifecycle {
     }
 
     /// A segment begins, so all of the one before it is written, unless the output failed: the line that is due.
-    pub fn on_segment(&mut self, now: Instant) -> Option<Line> {
+    pub(crate) fn on_segment(&mut self, now: Instant) -> Option<Line> {
         if self.state != State::Open {
             return None;
         }
@@ -85,7 +85,7 @@ impl Lifecycle {
     }
 
     /// There are bytes; `begins` tells whether a segment begins with them.
-    pub fn on_bytes(&mut self, begins: bool, now: Instant) -> Step {
+    pub(crate) fn on_bytes(&mut self, begins: bool, now: Instant) -> Step {
         match self.state {
             State::Open => Step::Write,
             State::Closed { until } if begins && until.is_none_or(|until| until <= now) => {
@@ -96,24 +96,24 @@ impl Lifecycle {
     }
 
     /// What is open is not what is found at its path any more: it is opened with the segment that begins now.
-    pub fn on_moved(&mut self) {
+    pub(crate) fn on_moved(&mut self) {
         self.state = State::Closed { until: None };
     }
 
     /// It is open.
-    pub fn on_opened(&mut self) {
+    pub(crate) fn on_opened(&mut self) {
         self.state = State::Open;
     }
 
     /// It could not be opened or written, for the reason `what`: the line that is due. `jitter` from 0 to 1 spreads
     /// the pause.
-    pub fn on_failure(&mut self, what: &str, now: Instant, jitter: f64) -> Option<Line> {
+    pub(crate) fn on_failure(&mut self, what: &str, now: Instant, jitter: f64) -> Option<Line> {
         self.state = State::Closed { until: Some(now + self.pauses.on_failure(jitter)) };
         self.failure.on_failure(what, now)
     }
 
     /// Nobody reads it, as `what` says: the line that is due. It is opened with the next segment that finds a reader.
-    pub fn on_no_reader(&mut self, what: &str, now: Instant) -> Option<Line> {
+    pub(crate) fn on_no_reader(&mut self, what: &str, now: Instant) -> Option<Line> {
         self.state = State::Closed { until: None };
         self.failure.on_failure(what, now)
     }
@@ -122,7 +122,7 @@ impl Lifecycle {
 /// Cuts what is written into whole TS packets, so that a packet whose rest is lost (by a full queue, or on the
 /// network) does not shift those after it.
 #[derive(Debug, Default)]
-pub struct WholePackets {
+pub(crate) struct WholePackets {
     /// The beginning of a packet whose rest has not come yet.
     rest: Vec<u8>,
     /// What comes is no transport stream, and is passed as it is.
@@ -131,7 +131,7 @@ pub struct WholePackets {
 
 impl WholePackets {
     /// The packets that are complete with `bytes`; a segment `begins` with them, or they continue one.
-    pub fn take(&mut self, mut bytes: Bytes, begins: bool) -> [Bytes; 2] {
+    pub(crate) fn take(&mut self, mut bytes: Bytes, begins: bool) -> [Bytes; 2] {
         if begins {
             self.rest.clear();
             self.is_other = bytes.first().is_some_and(|first| *first != SYNC);
@@ -153,7 +153,7 @@ impl WholePackets {
 }
 
 /// What to do where returned video cannot be written.
-pub fn advice(kind: ErrorKind) -> &'static str {
+pub(crate) fn advice(kind: ErrorKind) -> &'static str {
     let row = ADVICE.iter().find(|(kinds, _)| kinds.contains(&kind));
     row.map_or("check it, or name another file in output.path", |(_, advice)| *advice)
 }

@@ -5,7 +5,7 @@
 //! Does not: list every element; those this program uses and those that users of cameras meet.
 
 /// The Debian package of `element`, if it is in the table.
-pub fn package(element: &str) -> Option<&'static str> {
+pub(crate) fn package(element: &str) -> Option<&'static str> {
     PACKAGES.iter().find(|(_, elements)| elements.contains(&element)).map(|(package, _)| *package)
 }
 

@@ -14,21 +14,21 @@ use crate::source::{self, COLOURS, Form};
 use crate::{Flip, Rotate, Speed, Video};
 
 /// The name of the encoder.
-pub const ENCODER: &str = "edge_encoder";
+pub(crate) const ENCODER: &str = "edge_encoder";
 /// The name of the parser behind it.
-pub const PARSER: &str = "edge_parser";
+pub(crate) const PARSER: &str = "edge_parser";
 /// The name of the sink, whose buffers are access units.
-pub const UNITS: &str = "edge_units";
+pub(crate) const UNITS: &str = "edge_units";
 /// The name of the source into which a transport stream is pushed.
-pub const INPUT: &str = "edge_input";
+pub(crate) const INPUT: &str = "edge_input";
 
 /// Frames that have to come out in a trial: some encoders die on the first, some stop after a few.
-pub const TRIAL_FRAMES: u64 = 8;
+pub(crate) const TRIAL_FRAMES: u64 = 8;
 /// The name of the filter whose caps are the size of the picture.
-pub const SHAPE: &str = "edge_shape";
+pub(crate) const SHAPE: &str = "edge_shape";
 
 /// The name of the element that makes limited range of full range, for encoders that cannot say which it is.
-pub const RANGE: &str = "edge_range";
+pub(crate) const RANGE: &str = "edge_range";
 /// Makes pictures of fields, and leaves progressive video alone. One picture of two fields: more frames than the
 /// runner takes gain nothing. Where nothing moves, both fields are kept.
 const WHOLE: &str = "videoconvert ! deinterlace fields=top method=greedyl ! ";
@@ -36,7 +36,7 @@ const WHOLE: &str = "videoconvert ! deinterlace fields=top method=greedyl ! ";
 const UPRIGHT: &str = "videoconvert ! videoflip video-direction=auto ! ";
 
 /// What stands behind a source of this form; nothing while the form is not known.
-pub fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Option<String> {
+pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Option<String> {
     let encode = format!("{} ! {}", element.describe(ENCODER, video, speed), finish());
     let best = element.row.formats.first().copied().unwrap_or(source::FORMAT);
     // Frames that are too many go before they cost anything. None are made up before the first one: a camera
@@ -81,7 +81,7 @@ pub fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Optio
 }
 
 /// What stands behind H.264 that passes through.
-pub fn passed_through() -> String {
+pub(crate) fn passed_through() -> String {
     finish()
 }
 
@@ -100,7 +100,7 @@ fn finish() -> String {
 
 /// A pipeline that decodes a transport stream, applies `effect` (elements from raw video to raw video)
 /// and encodes again.
-pub fn transform(
+pub(crate) fn transform(
     decoder: &str,
     effect: &str,
     video: &Video,
@@ -117,7 +117,7 @@ pub fn transform(
 }
 
 /// A pipeline that encodes frames until it is stopped.
-pub fn trial(video: &Video, element: &Element, speed: Speed) -> String {
+pub(crate) fn trial(video: &Video, element: &Element, speed: Speed) -> String {
     let format = element.row.formats.first().copied().unwrap_or(source::FORMAT);
     format!(
         "videotestsrc ! {} ! {} ! {}",

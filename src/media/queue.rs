@@ -66,11 +66,11 @@ enum Reason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dropped {
     /// There was no room: nobody took them.
-    pub full: u64,
+    pub(crate) full: u64,
     /// They had waited too long: the link is narrower than the video, or was gone.
-    pub stale: u64,
+    pub(crate) stale: u64,
     /// What they belonged to was lost on the network, or nobody was there to send them.
-    pub resync: u64,
+    pub(crate) resync: u64,
 }
 
 impl Dropped {
@@ -103,7 +103,7 @@ impl<T, const N: usize> Queue<T, N> {
     }
 
     /// From now on, nothing waits longer than this.
-    pub fn set_max_latency(&mut self, max_latency: Duration) {
+    pub(crate) fn set_max_latency(&mut self, max_latency: Duration) {
         self.max_latency = max_latency;
     }
 
@@ -145,7 +145,7 @@ impl<T, const N: usize> Queue<T, N> {
 
     /// What went before is worthless: drops all up to the newest key, or everything and what comes up to the
     /// next key.
-    pub fn resync(&mut self) {
+    pub(crate) fn resync(&mut self) {
         self.drop_to_newest_key(Reason::Resync);
         match self.waiting.front_mut() {
             Some(first) if first.is_key => first.after_loss = true,
@@ -154,7 +154,7 @@ impl<T, const N: usize> Queue<T, N> {
     }
 
     /// Drops everything, and what comes up to the next key.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.clear(Reason::Resync);
         self.wants_key = true;
     }
@@ -174,13 +174,8 @@ impl<T, const N: usize> Queue<T, N> {
         self.dropped
     }
 
-    /// Items that wait.
-    pub fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
     /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
@@ -243,7 +238,11 @@ mod tests {
                 '.' => now += Duration::from_millis(100),
                 item => queue.push(item, item.is_uppercase(), 10, now),
             }
-            assert!(queue.len() <= 4 && queue.bytes <= 40 && queue.bytes == 10 * queue.len());
+            assert!(
+                queue.waiting.len() <= 4
+                    && queue.bytes <= 40
+                    && queue.bytes == 10 * queue.waiting.len()
+            );
         }
         let mut out = String::new();
         while let Some(popped) = queue.pop(now) {
@@ -336,10 +335,10 @@ mod tests {
         queue.push(1, true, 60, now);
         queue.push(2, false, 30, now);
         queue.push(3, false, 20, now);
-        assert_eq!((queue.len(), queue.dropped().full), (2, 1));
+        assert_eq!((queue.waiting.len(), queue.dropped().full), (2, 1));
         queue.push(4, true, 101, now);
         assert_eq!(
-            (queue.len(), queue.dropped().full),
+            (queue.waiting.len(), queue.dropped().full),
             (0, 4),
             "one that never fits leaves nothing behind"
         );

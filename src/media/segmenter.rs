@@ -16,12 +16,12 @@ use std::time::Duration;
 use mpegts::Ticks;
 
 /// No segment is shorter (protocol.md, section 2: `LIVE_AI_MIN_SEG_DUR`), save the one before a loss.
-pub const SHORTEST: Duration = Duration::from_secs(1);
+pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Where an access unit stands.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Placement {
+pub(crate) enum Placement {
     /// It begins a segment.
     Begin,
     /// It belongs to the segment that has begun.
@@ -32,7 +32,7 @@ pub enum Placement {
 
 /// Places the access units of one channel, in decoding order.
 #[derive(Debug, Clone)]
-pub struct Segmenter {
+pub(crate) struct Segmenter {
     wanted: Duration,
     state: State,
 }
@@ -45,17 +45,17 @@ enum State {
 
 impl Segmenter {
     /// Segments of about `wanted`.
-    pub fn new(wanted: Duration) -> Self {
+    pub(crate) fn new(wanted: Duration) -> Self {
         Self { wanted, state: State::AwaitKey }
     }
 
     /// Segments of about `wanted` from the next key on.
-    pub fn set_wanted(&mut self, wanted: Duration) {
+    pub(crate) fn set_wanted(&mut self, wanted: Duration) {
         self.wanted = wanted;
     }
 
     /// An access unit, with its DTS.
-    pub fn place(&mut self, is_key: bool, at: Ticks) -> Placement {
+    pub(crate) fn place(&mut self, is_key: bool, at: Ticks) -> Placement {
         match (self.state, is_key) {
             (State::AwaitKey, false) => Placement::Discard,
             (State::InSegment { .. }, false) => Placement::Continue,
@@ -71,12 +71,12 @@ impl Segmenter {
     }
 
     /// No access unit follows for a while: whether a segment was under way, which is complete now.
-    pub fn on_pause(&mut self) -> bool {
+    pub(crate) fn on_pause(&mut self) -> bool {
         matches!(std::mem::replace(&mut self.state, State::AwaitKey), State::InSegment { .. })
     }
 
     /// Access units before the next one are lost, or the segment under way is.
-    pub fn on_loss(&mut self) {
+    pub(crate) fn on_loss(&mut self) {
         self.state = State::AwaitKey;
     }
 

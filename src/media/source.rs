@@ -19,21 +19,21 @@ use crate::modes::Mode;
 use crate::{CameraFormat, Flip, Rotate, Source, Video};
 
 /// The name of the element with the path, the device, or the test picture.
-pub const SOURCE: &str = "edge_source";
+pub(crate) const SOURCE: &str = "edge_source";
 /// The name of the element with dynamic pads that is linked to [`PACED`] when its video appears.
-pub const DECODE: &str = "edge_decode";
+pub(crate) const DECODE: &str = "edge_decode";
 /// The name of the element that is linked to the video of a network camera when it appears.
-pub const RECEIVED: &str = "edge_received";
+pub(crate) const RECEIVED: &str = "edge_received";
 /// The name of the element behind [`DECODE`].
-pub const PACED: &str = "edge_paced";
+pub(crate) const PACED: &str = "edge_paced";
 /// The name of the filter that holds the format in which decoded pictures come to the encoder's elements.
-pub const COLOURS: &str = "edge_colours";
+pub(crate) const COLOURS: &str = "edge_colours";
 /// The name of the last element of the user's fragment.
-pub const TAIL: &str = "edge_tail";
+pub(crate) const TAIL: &str = "edge_tail";
 
 /// What comes out of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// Raw video of this format, already in the wanted shape and rate.
     Shaped(&'static str),
     /// Raw video of any shape.
@@ -50,16 +50,16 @@ pub enum Form {
 
 /// The beginning of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
+pub(crate) struct Head {
     /// Its description.
-    pub text: String,
+    pub(crate) text: String,
     /// What comes out.
-    pub form: Form,
+    pub(crate) form: Form,
 }
 
 /// What the device said, as far as its description depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decided {
+pub(crate) enum Decided {
     /// Nothing was to be decided.
     Nothing,
     /// The mode of a video4linux camera.
@@ -69,14 +69,14 @@ pub enum Decided {
 }
 
 /// The raw format that every encoder has a way from.
-pub const FORMAT: &str = "I420";
+pub(crate) const FORMAT: &str = "I420";
 /// Room for frames between a live source and the encoder: 3, then the oldest is dropped, so that a slow
 /// encoder costs frames and not delay.
 const LIVE_QUEUE: &str =
     "queue leaky=downstream max-size-buffers=3 max-size-bytes=0 max-size-time=0";
 
 /// The beginning of the pipeline of `source`.
-pub fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
+pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
     let live = |form, text: String| Head { text: format!("{text} ! {LIVE_QUEUE}"), form };
     let Video { width, height, fps, .. } = video;
     let size = format!("width={width},height={height},framerate={fps}/1");
@@ -131,12 +131,12 @@ pub fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
 }
 
 /// A pipeline that receives H.264 from a network camera, to be measured.
-pub fn measured(sink: &str) -> String {
+pub(crate) fn measured(sink: &str) -> String {
     format!("{} {} ! {}", receive(), depay(), to_be_measured(sink))
 }
 
 /// A pipeline that takes H.264 from a camera in this mode, to be measured.
-pub fn measured_in(mode: &Mode, sink: &str) -> String {
+pub(crate) fn measured_in(mode: &Mode, sink: &str) -> String {
     format!("v4l2src name={SOURCE} ! {} ! {}", mode.caps(), to_be_measured(sink))
 }
 
@@ -182,7 +182,7 @@ fn camera(decided: &Decided, video: &Video) -> Head {
 
 /// The caps of raw video as the encoder gets it. The format is always fixed: x264 would otherwise take
 /// 4:4:4, which most decoders refuse.
-pub fn shaped(format: &str, video: &Video) -> String {
+pub(crate) fn shaped(format: &str, video: &Video) -> String {
     format!(
         "video/x-raw,format={format},width={},height={},framerate={}/1,pixel-aspect-ratio=1/1",
         video.width, video.height, video.fps
@@ -191,7 +191,7 @@ pub fn shaped(format: &str, video: &Video) -> String {
 
 /// The elements that turn and cut the picture, with a converter before them, which costs nothing where none is
 /// needed; empty when it stays as it is.
-pub fn turning(video: &Video) -> String {
+pub(crate) fn turning(video: &Video) -> String {
     let direction = match (video.rotate, video.flip) {
         (Rotate::None, Flip::None) => None,
         (Rotate::Quarter, Flip::None) => Some("90r"),

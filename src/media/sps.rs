@@ -4,15 +4,15 @@
 
 /// What sequence parameters say about a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Pixels across.
-    pub width: u32,
+    pub(crate) width: u32,
     /// Pixels down.
-    pub height: u32,
+    pub(crate) height: u32,
     /// 4:2:0 with 8 bits.
-    pub is_plain: bool,
+    pub(crate) is_plain: bool,
     /// Fields instead of pictures, or both.
-    pub is_interlaced: bool,
+    pub(crate) is_interlaced: bool,
 }
 
 /// The profiles whose parameters name chroma and depth (H.264, 7.3.2.1.1).
@@ -26,7 +26,7 @@ const MACROBLOCKS: u32 = 1024;
 
 impl Shape {
     /// The shape that an access unit in Annex B announces; `None` without sequence parameters that make sense.
-    pub fn of_access_unit(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn of_access_unit(bytes: &[u8]) -> Option<Self> {
         let starts = bytes.windows(3).enumerate().filter(|(_, bytes)| *bytes == [0, 0, 1]);
         starts
             .filter_map(|(at, _)| bytes.get(at + 3..)?.split_first())
@@ -82,7 +82,7 @@ impl Shape {
 
 /// Bits of a NAL unit, without the bytes that only keep start codes out of it.
 #[derive(Debug, Clone)]
-pub struct Bits<'a> {
+pub(crate) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
     zeros: u8,
@@ -92,7 +92,7 @@ pub struct Bits<'a> {
 
 impl<'a> Bits<'a> {
     /// The bits behind the header of a NAL unit.
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0, zeros: 0, byte: 0, left: 0 }
     }
 
@@ -113,12 +113,12 @@ impl<'a> Bits<'a> {
     }
 
     /// A number of `count` bits, at most 32.
-    pub fn fixed(&mut self, count: u32) -> Option<u32> {
+    pub(crate) fn fixed(&mut self, count: u32) -> Option<u32> {
         (0..count).try_fold(0_u32, |number, _| Some(number << 1 | self.bit()?))
     }
 
     /// A number in Exp-Golomb code (H.264, 9.1), up to a million: more than any field here can be.
-    pub fn unsigned(&mut self) -> Option<u32> {
+    pub(crate) fn unsigned(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while self.bit()? == 0 {
             zeros += 1;

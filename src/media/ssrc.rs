@@ -20,20 +20,20 @@ const MAX_PAUSE: u32 = 900_000;
 
 /// The part of an RTP header that belongs to a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub(crate) struct Header {
     /// What the payload is.
-    pub payload_type: u8,
+    pub(crate) payload_type: u8,
     /// The sequence number.
-    pub sequence: u16,
+    pub(crate) sequence: u16,
     /// The timestamp.
-    pub time: u32,
+    pub(crate) time: u32,
     /// The source.
-    pub ssrc: u32,
+    pub(crate) ssrc: u32,
 }
 
 impl Header {
     /// Reads the beginning of a packet; `None` if it is not RTP.
-    pub fn read(packet: &[u8]) -> Option<Self> {
+    pub(crate) fn read(packet: &[u8]) -> Option<Self> {
         let fixed: &[u8; 12] = packet.first_chunk()?;
         let [flags, kind, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3] = *fixed;
         (flags >> 6 == 2).then_some(Self {
@@ -45,7 +45,7 @@ impl Header {
     }
 
     /// Writes sequence number, timestamp and source into a packet that was [read](Self::read).
-    pub fn write(self, packet: &mut [u8]) {
+    pub(crate) fn write(self, packet: &mut [u8]) {
         let (sequence, time) = (self.sequence.to_be_bytes(), self.time.to_be_bytes());
         let values = sequence.into_iter().chain(time).chain(self.ssrc.to_be_bytes());
         for (byte, value) in packet.iter_mut().skip(2).zip(values) {
@@ -56,7 +56,7 @@ impl Header {
 
 /// The stream, as it is handed on.
 #[derive(Debug, Default)]
-pub struct OneSource(Option<Stream>);
+pub(crate) struct OneSource(Option<Stream>);
 
 #[derive(Debug)]
 struct Stream {
@@ -78,7 +78,7 @@ struct Shift {
 
 impl OneSource {
     /// A packet came: its header as it is to be handed on.
-    pub fn on_packet(&mut self, header: Header, now: Instant) -> Header {
+    pub(crate) fn on_packet(&mut self, header: Header, now: Instant) -> Header {
         let Some(stream) = &mut self.0 else {
             let source = Shift { ssrc: header.ssrc, sequence: 0, time: 0 };
             self.0 = Some(Stream { newest: header, came: now, source, before: None });
@@ -104,7 +104,7 @@ impl OneSource {
 
     /// Whether an RTCP packet is about the source that the stream is handed on as. The same as long as no packet
     /// of the stream came.
-    pub fn takes_rtcp(&self, packet: &[u8]) -> bool {
+    pub(crate) fn takes_rtcp(&self, packet: &[u8]) -> bool {
         let Some(stream) = &self.0 else { return true };
         let sender = packet.get(4..8).and_then(|sender| sender.try_into().ok());
         sender.map(u32::from_be_bytes) == Some(stream.newest.ssrc)

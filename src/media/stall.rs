@@ -14,24 +14,24 @@
 use std::time::{Duration, Instant};
 
 /// The least that counts as long.
-pub const LONG: Duration = Duration::from_secs(2);
+pub(crate) const LONG: Duration = Duration::from_secs(2);
 /// What the first frame may take: a camera of the network needs a few seconds to answer and to send a key.
-pub const FIRST: Duration = Duration::from_secs(10);
+pub(crate) const FIRST: Duration = Duration::from_secs(10);
 
 /// When frames were seen; what was before `played` does not count.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// They were let flow.
-    pub played: Instant,
+    pub(crate) played: Instant,
     /// The last one went into the encoder.
-    pub last_in: Option<Instant>,
+    pub(crate) last_in: Option<Instant>,
     /// The last one came out of it.
-    pub last_out: Option<Instant>,
+    pub(crate) last_out: Option<Instant>,
 }
 
 /// What has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stall {
+pub(crate) enum Stall {
     /// The source.
     Source,
     /// The encoder.
@@ -41,7 +41,7 @@ pub enum Stall {
 /// What to do.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Judgement {
+pub(crate) enum Judgement {
     /// Look again then.
     Wait(Instant),
     /// Frames stay away.
@@ -55,18 +55,18 @@ pub enum Judgement {
 
 /// How long is long.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     long: Duration,
 }
 
 impl Limits {
     /// For so many frames per second.
-    pub fn new(fps: u32) -> Self {
+    pub(crate) fn new(fps: u32) -> Self {
         Self { long: LONG.max(Duration::from_secs(3) / fps.max(1)) }
     }
 
     /// Judges what was seen.
-    pub fn judge(&self, seen: Seen, now: Instant) -> Judgement {
+    pub(crate) fn judge(&self, seen: Seen, now: Instant) -> Judgement {
         let counts = |at: Option<Instant>| at.filter(|at| *at >= seen.played);
         let last_out = counts(seen.last_out);
         let (since, limit) = match last_out {

@@ -14,7 +14,7 @@ use resilience::capacity::FRAME_STAMPS;
 
 /// The last frames' stamps.
 #[derive(Debug, Default)]
-pub struct Stamps {
+pub(crate) struct Stamps {
     frames: Deque<Stamp, FRAME_STAMPS>,
 }
 
@@ -27,7 +27,7 @@ struct Stamp {
 
 impl Stamps {
     /// A frame with this running time enters the encoder.
-    pub fn on_frame(&mut self, running: Duration, entered: Instant) {
+    pub(crate) fn on_frame(&mut self, running: Duration, entered: Instant) {
         if self.frames.is_full() {
             self.frames.pop_front();
         }
@@ -35,14 +35,14 @@ impl Stamps {
     }
 
     /// It came out, and has this PTS in the channel.
-    pub fn on_encoded(&mut self, running: Duration, pts: Ticks) {
+    pub(crate) fn on_encoded(&mut self, running: Duration, pts: Ticks) {
         if let Some(stamp) = self.frames.iter_mut().rev().find(|stamp| stamp.running == running) {
             stamp.pts = Some(pts);
         }
     }
 
     /// When the frame with this PTS entered; `None` when it is unknown or long ago.
-    pub fn entered(&self, pts: Ticks) -> Option<Instant> {
+    pub(crate) fn entered(&self, pts: Ticks) -> Option<Instant> {
         self.frames.iter().rev().find(|stamp| stamp.pts == Some(pts)).map(|stamp| stamp.entered)
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use resilience::capacity::STORE_FILES;
 
 /// The name of the segment under way. It is no [`Stored`] file, and the next one takes its place.
-pub const PART: &str = "input.part";
+pub(crate) const PART: &str = "input.part";
 
 /// Where input is stored, and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Stored {
     /// Later ones have higher ones.
     pub number: u64,
     /// When it began, as the digits of `YYYYMMDDhhmmss` in UTC.
-    pub began: u64,
+    pub(crate) began: u64,
     /// How long its pictures last, in ms.
     pub length: u64,
     /// Its size.
@@ -42,7 +42,7 @@ pub struct Stored {
 
 impl Stored {
     /// The name of its file.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let Self { number, began, length, .. } = self;
         let (day, time) = (began / 1_000_000, began % 1_000_000);
         format!("input-{number:08}-{day:08}T{time:06}Z-{length}ms.ts")
@@ -63,7 +63,7 @@ impl Stored {
 
 /// The files that are there, the oldest first.
 #[derive(Debug, Clone)]
-pub struct Ring {
+pub(crate) struct Ring {
     files: VecDeque<Stored>,
     /// Of all of them, in ms.
     length: u64,
@@ -76,7 +76,7 @@ pub struct Ring {
 
 impl Ring {
     /// The ring of `store`, in which these files were found, in any order.
-    pub fn new(store: &Store, mut found: Vec<Stored>) -> Self {
+    pub(crate) fn new(store: &Store, mut found: Vec<Stored>) -> Self {
         found.sort_unstable_by_key(|file| file.number);
         let keep = u64::try_from(store.keep.as_millis()).unwrap_or(u64::MAX);
         let files = VecDeque::new();
@@ -86,22 +86,17 @@ impl Ring {
     }
 
     /// The number of the next file.
-    pub fn next_number(&self) -> u64 {
+    pub(crate) fn next_number(&self) -> u64 {
         self.next
     }
 
     /// Files that are there.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.files.len()
     }
 
-    /// Whether none is there.
-    pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
-
     /// One more.
-    pub fn push(&mut self, file: Stored) {
+    pub(crate) fn push(&mut self, file: Stored) {
         self.length = self.length.saturating_add(file.length);
         self.bytes = self.bytes.saturating_add(file.bytes);
         self.next = self.next.max(file.number.saturating_add(1));
@@ -110,7 +105,7 @@ impl Ring {
 
     /// The next one that has to go, which counts no more: without it there is enough, or with it too much.
     #[must_use]
-    pub fn pop(&mut self) -> Option<Stored> {
+    pub(crate) fn pop(&mut self) -> Option<Stored> {
         let oldest = *self.files.front()?;
         let is_enough = self.length.saturating_sub(oldest.length) >= self.keep;
         if !is_enough && self.bytes <= self.most && self.files.len() <= STORE_FILES {
@@ -123,7 +118,7 @@ impl Ring {
 }
 
 /// The digits of `YYYYMMDDhhmmss` in UTC, so many seconds after 1970 began.
-pub fn digits(seconds: u64) -> u64 {
+pub(crate) fn digits(seconds: u64) -> u64 {
     // Years begin in March here, so that the day that some have more is their last one.
     let days = seconds / 86_400 + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
@@ -138,7 +133,7 @@ pub fn digits(seconds: u64) -> u64 {
 }
 
 /// What to do where input cannot be stored.
-pub fn advice(kind: ErrorKind) -> &'static str {
+pub(crate) fn advice(kind: ErrorKind) -> &'static str {
     let row = ADVICE.iter().find(|(kinds, _)| kinds.contains(&kind));
     row.map_or("check its disk, or name another one in store.directory", |(_, advice)| *advice)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mpegts::Ticks;
 
 /// Where a channel's time begins: 1 s, so that the clock reference, which leads, is above zero too.
-pub const ORIGIN: Duration = Duration::from_secs(1);
+pub(crate) const ORIGIN: Duration = Duration::from_secs(1);
 /// The step taken before two frames have shown theirs: 24 frames/s.
 const FIRST_STEP: u64 = 41_666_667;
 /// The longest step repeated where time goes back.
@@ -26,16 +26,16 @@ const TICK: u64 = 11_112;
 
 /// The times of an access unit in its channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Times {
+pub(crate) struct Times {
     /// When it is shown.
-    pub pts: Ticks,
+    pub(crate) pts: Ticks,
     /// When it is decoded; above that of the unit before it.
-    pub dts: Ticks,
+    pub(crate) dts: Ticks,
 }
 
 /// The mapping of one channel.
 #[derive(Debug, Clone)]
-pub struct Timeline {
+pub(crate) struct Timeline {
     /// Where the next unit goes if it is the first, or if time goes back.
     next: u64,
     step: u64,
@@ -51,13 +51,13 @@ impl Default for Timeline {
 
 impl Timeline {
     /// A timeline whose first access unit has this DTS.
-    pub fn beginning_at(first: Duration) -> Self {
+    pub(crate) fn beginning_at(first: Duration) -> Self {
         Self { next: nanos(first), step: FIRST_STEP, last: None }
     }
 
     /// The times of the next access unit, from its PTS and DTS in running time. Without a DTS it is
     /// decoded when it is shown, which holds for streams without B-frames.
-    pub fn place(&mut self, pts: Duration, dts: Option<Duration>) -> Times {
+    pub(crate) fn place(&mut self, pts: Duration, dts: Option<Duration>) -> Times {
         let pts = nanos(pts);
         let dts = dts.map_or(pts, nanos).min(pts);
         let media = match self.last {
@@ -74,7 +74,7 @@ impl Timeline {
 
     /// Lets the next access unit come this much later, as after a pause of the camera. Before the first one,
     /// it begins there.
-    pub fn skip(&mut self, time: Duration) {
+    pub(crate) fn skip(&mut self, time: Duration) {
         let time = nanos(time);
         self.next = self.next.saturating_add(time);
         if let Some((_, media)) = &mut self.last {
@@ -85,7 +85,7 @@ impl Timeline {
     /// Lets a channel that begins now not begin in the last minute before times wrap: a decoder built on libav would
     /// show times below zero there, and the network's runner drops those (ai-runner `trickle/decoder.py`). Returns
     /// whether time was put forward, to a second behind the wrap.
-    pub fn leave_last_minute(&mut self) -> bool {
+    pub(crate) fn leave_last_minute(&mut self) -> bool {
         let left = WRAP - self.next % WRAP;
         let is_last = left < LAST_MINUTE;
         if is_last {
@@ -95,12 +95,12 @@ impl Timeline {
     }
 
     /// The DTS of the last unit as time since the channel's zero, without wraps; `None` before the first unit.
-    pub fn media_time(&self) -> Option<Duration> {
+    pub(crate) fn media_time(&self) -> Option<Duration> {
         self.last.map(|(_, media)| Duration::from_nanos(media))
     }
 
     /// The time of something else with this running time, such as audio; `None` before the first unit.
-    pub fn at(&self, running: Duration) -> Option<Ticks> {
+    pub(crate) fn at(&self, running: Duration) -> Option<Ticks> {
         let (last, media) = self.last?;
         let at = (media.saturating_add(nanos(running))).checked_sub(last)?;
         Some(ticks(at))

@@ -25,26 +25,26 @@ use resilience::capacity::ENCODER_VERDICTS;
 use resilience::words;
 
 /// How long it holds that an encoder failed its first trial.
-pub const AFTER_FIRST_TRIAL: Duration = Duration::from_secs(10 * 60);
+pub(crate) const AFTER_FIRST_TRIAL: Duration = Duration::from_secs(10 * 60);
 /// How long it holds that an encoder failed its trial again.
-pub const AFTER_TRIAL: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const AFTER_TRIAL: Duration = Duration::from_secs(24 * 3600);
 /// How long it holds that an encoder failed at work, though it had passed its trial.
-pub const AFTER_FAILURE: Duration = Duration::from_secs(3600);
+pub(crate) const AFTER_FAILURE: Duration = Duration::from_secs(3600);
 
 /// What a verdict is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Case {
+pub(crate) struct Case {
     /// The encoder.
-    pub element: String,
+    pub(crate) element: String,
     /// GStreamer's version: an update makes encoders come and go.
-    pub gstreamer: String,
+    pub(crate) gstreamer: String,
     /// Pixels across and down, frames per second.
-    pub shape: (u32, u32, u32),
+    pub(crate) shape: (u32, u32, u32),
 }
 
 impl Case {
     /// `element` at the size of `video`.
-    pub fn new(element: &str, gstreamer: &str, video: &Video) -> Self {
+    pub(crate) fn new(element: &str, gstreamer: &str, video: &Video) -> Self {
         Self {
             element: element.to_owned(),
             gstreamer: gstreamer.to_owned(),
@@ -55,7 +55,7 @@ impl Case {
 
 /// What became of an encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Frames came out.
     Works,
     /// It worked, and failed once at work.
@@ -76,11 +76,11 @@ pub enum Verdict {
 
 /// All that is known; the oldest verdicts make room for new ones.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Verdicts(VecDeque<(Case, Verdict)>);
+pub(crate) struct Verdicts(VecDeque<(Case, Verdict)>);
 
 impl Verdicts {
     /// Reads the file's text. Lines that make no sense are left out, and counted.
-    pub fn parse(text: &str) -> (Self, usize) {
+    pub(crate) fn parse(text: &str) -> (Self, usize) {
         let (mut verdicts, mut torn) = (Self::default(), 0);
         for line in text.lines().map(line) {
             match line {
@@ -92,7 +92,7 @@ impl Verdicts {
     }
 
     /// The file's text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let line = |(case, verdict): &(Case, Verdict)| {
             let Case { element, gstreamer, shape: (width, height, fps) } = case;
             let verdict = match verdict {
@@ -110,7 +110,7 @@ impl Verdicts {
     }
 
     /// The verdict that holds `now`, since 1970.
-    pub fn on(&self, case: &Case, now: Duration) -> Option<&Verdict> {
+    pub(crate) fn on(&self, case: &Case, now: Duration) -> Option<&Verdict> {
         let (_, verdict) = self.0.iter().find(|(known, _)| known == case)?;
         let holds = match verdict {
             Verdict::Works => true,
@@ -122,7 +122,7 @@ impl Verdicts {
     }
 
     /// Keeps a verdict in place of an earlier one.
-    pub fn note(&mut self, case: Case, verdict: Verdict) {
+    pub(crate) fn note(&mut self, case: Case, verdict: Verdict) {
         self.forget(&case);
         if self.0.len() == ENCODER_VERDICTS {
             self.0.pop_front();
@@ -131,12 +131,12 @@ impl Verdicts {
     }
 
     /// Forgets what is known, so that the encoder is tried anew.
-    pub fn forget(&mut self, case: &Case) {
+    pub(crate) fn forget(&mut self, case: &Case) {
         self.0.retain(|(known, _)| known != case);
     }
 
     /// An encoder failed its trial.
-    pub fn on_trial_failure(&mut self, case: Case, why: &str, now: Duration) {
+    pub(crate) fn on_trial_failure(&mut self, case: Case, why: &str, now: Duration) {
         let has_failed = |(known, verdict): &(Case, Verdict)| {
             *known == case && matches!(verdict, Verdict::Fails { .. })
         };
@@ -145,7 +145,7 @@ impl Verdicts {
     }
 
     /// An encoder failed at work.
-    pub fn on_failure(&mut self, case: Case, why: &str, now: Duration) {
+    pub(crate) fn on_failure(&mut self, case: Case, why: &str, now: Duration) {
         let (until, why) = (now + AFTER_FAILURE, one_line(why));
         let verdict = match self.on(&case, now) {
             Some(Verdict::Stumbled { .. } | Verdict::Fails { .. }) => Verdict::Fails { until, why },

@@ -91,7 +91,7 @@ pub struct Counts {
     /// Access units dropped before the network, by reason.
     pub dropped: Dropped,
     /// Frames of sound dropped since the microphone was opened, for want of a picture to leave with.
-    pub dropped_audio: u64,
+    pub(crate) dropped_audio: u64,
     /// Segments begun.
     pub segments: u64,
     /// Bytes of transport stream.

@@ -67,7 +67,7 @@ impl Target {
     }
 
     /// Opens it to be written from a segment's beginning on. Never waits for the reader of a pipe.
-    pub fn open(&self) -> Result<Opened, MediaError> {
+    pub(crate) fn open(&self) -> Result<Opened, MediaError> {
         match self {
             Self::File(path) => open_file(path),
             Self::Stdout => stdout()
@@ -142,7 +142,7 @@ fn whole(length: u64) -> u64 {
 
 /// An output that is open.
 #[derive(Debug)]
-pub struct Opened {
+pub(crate) struct Opened {
     file: File,
     /// Where it was opened; `None` for standard output.
     path: Option<PathBuf>,

@@ -62,7 +62,7 @@ pub struct Ladder {
 
 impl Ladder {
     /// A ladder down from `full`, which is its only picture if that is small already.
-    pub fn below(full: Picture) -> Self {
+    pub(crate) fn below(full: Picture) -> Self {
         let slow = Picture { fps: full.fps.min(LEAST_FPS), ..full };
         let mut pictures: Vec<Picture, PICTURES> = Vec::new();
         for picture in [full, slow, slow.scaled(2, 3), slow.scaled(1, 2)] {
@@ -76,12 +76,12 @@ impl Ladder {
     }
 
     /// The picture that is chosen.
-    pub fn picture(&self) -> Option<Picture> {
+    pub(crate) fn picture(&self) -> Option<Picture> {
         self.pictures.get(self.chosen).copied()
     }
 
     /// The encoder makes so many bits per second now: whether another picture is chosen by it.
-    pub fn on_bitrate(&mut self, bits: f64, now: Instant) -> bool {
+    pub(crate) fn on_bitrate(&mut self, bits: f64, now: Instant) -> bool {
         let wanted = self.wanted(bits);
         let since = match self.asked {
             Some((asked, since)) if (asked < self.chosen) == (wanted < self.chosen) => since,
