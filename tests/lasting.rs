@@ -126,9 +126,9 @@ async fn a_camera_that_breaks_is_opened_again_and_the_job_goes_on() {
     let mortal = "videotestsrc is-live=true num-buffers=60 ! video/x-raw,width=320,height=180,framerate=24/1";
     let more = ["--source.kind", "pipeline", "--source.fragment", mortal];
     let mut edge = start(&[&only], &more);
-    let line = edge.hear("the camera is lost: ");
+    let line = edge.hear("the source gives no video: ");
     assert!(line.starts_with("WARN "), "{line}");
-    let line = edge.hear("the camera is back");
+    let line = edge.hear("the source gives video again");
     assert!(line.starts_with("INFO "), "{line}");
     // A capture gives two segments and a half.
     segments(&only, 7).await;
@@ -151,7 +151,7 @@ async fn a_camera_that_is_gone_ends_the_job_at_once_where_that_is_wanted() {
     segments(&only, 1).await;
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
-    edge.hear("the camera is lost: ");
+    edge.hear("the source gives no video: ");
     fs::remove_dir(&file).unwrap();
     assert!(only.until(LIMIT, |record| record.counters.jobs == 2).await);
     stop(edge, &[&only]);
@@ -169,11 +169,11 @@ async fn a_camera_that_is_not_there_yet_is_waited_for_without_a_job() {
     );
     let more = ["--source.kind", "pipeline", "--source.fragment", &fragment];
     let mut edge = start(&[&only], &more);
-    let line = edge.hear("the camera is lost: ");
+    let line = edge.hear("the source gives no video: ");
     assert!(line.contains("not-yet"), "{line}");
     assert_eq!(only.counters().connections, 0);
     fs::remove_dir(&file).unwrap();
-    edge.hear("the camera is back");
+    edge.hear("the source gives video again");
     segments(&only, 2).await;
     stop(edge, &[&only]);
 }
@@ -197,11 +197,11 @@ async fn a_new_configuration_with_a_camera_that_does_not_open_costs_no_further_j
     let tee = format!(" ! tee name=t ! queue ! filesink location={location} t. ! queue");
     write(&file, &only, &camera(&tee));
     edge.signal("HUP");
-    edge.hear("the camera is lost: ");
+    edge.hear("the source gives no video: ");
     let is_end = |request: &Request| request.method == "DELETE";
     assert!(only.until(LIMIT, |record| record.requests().any(is_end)).await, "the job ends");
     fs::remove_dir(&blocked).unwrap();
-    edge.hear("the camera is back");
+    edge.hear("the source gives video again");
     assert!(only.until(LIMIT, |record| record.counters.jobs == 2).await);
     let before = only.counters().segments;
     segments(&only, before + 2).await;
@@ -309,7 +309,7 @@ async fn a_new_configuration_restarts_what_changed_and_a_broken_one_nothing() {
     segments(&other, 2).await;
     assert_eq!(params(&other), [json!({ "prompt": "a dog" })]);
     let said = stop(edge, &[&one, &other]);
-    assert!(!said.contains("the camera is lost"), "{said}");
+    assert!(!said.contains("the source gives no video"), "{said}");
 }
 
 #[tokio::test]

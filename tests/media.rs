@@ -506,18 +506,19 @@ fn input_without_video_ends_with_its_reason() {
         source: Source::File { path: path.into(), repeat: true },
         ..small()
     };
+    // GStreamer takes it for a text now and then, as its finders of types take turns.
     check_ends(&file(&text), |end| {
-        matches!(end, End::Failed(MediaError::Decode(_) | MediaError::NoDecoder(_)))
+        matches!(end, End::Failed(MediaError::Decode(_) | MediaError::UnknownInput))
     });
     let empty = temporary("empty.mp4");
     std::fs::write(&empty, "").unwrap();
-    check_ends(&file(&empty), |end| matches!(end, End::Failed(MediaError::Decode(_))));
+    check_ends(&file(&empty), |end| *end == End::Failed(MediaError::EmptyInput));
     let sound = temporary("sound.mkv");
     run(&format!(
         "audiotestsrc num-buffers=20 ! avenc_aac ! matroskamux ! filesink location={}",
         sound.display()
     ));
-    check_ends(&file(&sound), |end| matches!(end, End::Failed(_)));
+    check_ends(&file(&sound), |end| matches!(end, End::Failed(MediaError::NoVideo(_))));
     for path in [text, empty, sound] {
         std::fs::remove_file(path).unwrap();
     }

@@ -192,7 +192,8 @@ fn a_camera_that_refuses_is_named_without_its_secrets() {
     let mut options = server.options("/good", CameraFormat::Auto);
 
     std::fs::write(&server.credential, "viewer:wrong").unwrap();
-    assert_eq!(failure(&options), MediaError::Unauthorized(host.clone()));
+    let refused = MediaError::Unauthorized { host: host.clone(), was_given: true };
+    assert_eq!(failure(&options), refused);
 
     std::fs::write(&server.credential, "no colon").unwrap();
     let error = failure(&options);
@@ -202,7 +203,8 @@ fn a_camera_that_refuses_is_named_without_its_secrets() {
     let Source::Rtsp { credential, url, .. } = &mut options.source else { panic!() };
     *credential = None;
     let address = url.clone();
-    assert_eq!(failure(&options), MediaError::Unauthorized(host.clone()));
+    let wants_one = MediaError::Unauthorized { host: host.clone(), was_given: false };
+    assert_eq!(failure(&options), wants_one);
 
     let Source::Rtsp { url, .. } = &mut options.source else { panic!() };
     *url = address.replace("/good", "/nothing");

@@ -170,7 +170,7 @@ fn a_reload_changes_the_store_and_leaves_the_camera_alone() {
     assert_eq!(files(&directory).len(), stored, "it is stored no more");
     edge.signal("TERM");
     let ended = edge.end().with_code(0);
-    assert!(!ended.stderr.contains("the camera is opened again"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("the source is opened again"), "{}", ended.stderr);
     assert_eq!(sandbox.counters().jobs, 1);
     assert_eq!(sandbox.violations().list(), []);
     fs::remove_dir_all(directory).unwrap();

@@ -38,6 +38,10 @@ pub enum MediaError {
     },
     /// No frame has come from the source for so long, and it does not say why.
     Stalled(Duration),
+    /// H.264 has come from the source for so long, but no whole picture.
+    NoPictures(Duration),
+    /// A device, which one, did not open within this time.
+    NotOpened(&'static str, Duration),
     /// The file is not there.
     NoSuchFile(PathBuf),
     /// There is no camera that can be used.
@@ -59,8 +63,31 @@ pub enum MediaError {
         /// What the system says.
         detail: String,
     },
-    /// The camera of the network refuses user and password, or wants some.
-    Unauthorized(String),
+    /// The camera of the network wants user and password (401).
+    Unauthorized {
+        /// Its host.
+        host: String,
+        /// It was given some, and refuses them.
+        was_given: bool,
+    },
+    /// The camera of the network answers with another error of RTSP.
+    Refused {
+        /// Its host.
+        host: String,
+        /// The status.
+        status: u32,
+        /// What the camera says.
+        reason: String,
+    },
+    /// The camera of the network, with this host, does not send over TCP (461).
+    NoTcp(String),
+    /// The camera of the network sends video that nothing in the pipeline takes.
+    NotH264 {
+        /// Its host.
+        host: String,
+        /// How its video is encoded.
+        encoding: String,
+    },
     /// The certificate of the camera of the network is not trusted.
     Distrusted(Box<Distrust>),
     /// The pin of the camera of the network at this host and port was changed while it was trusted.
@@ -71,7 +98,7 @@ pub enum MediaError {
     NoTls,
     /// The camera's user and password cannot be read.
     Credential(String),
-    /// The camera ended its stream.
+    /// The source, which has no end, ended its stream.
     StreamEnded,
     /// The camera is not there.
     NoSuchDevice(PathBuf),
@@ -94,8 +121,19 @@ pub enum MediaError {
     Fragment(String),
     /// What comes out of the source is neither raw video nor H.264.
     UnusableCaps(String),
-    /// Nothing here decodes the input.
-    NoDecoder(String),
+    /// Nothing here decodes the input's video.
+    NoDecoder {
+        /// The format of the video, or what GStreamer says.
+        format: String,
+        /// FFmpeg's decoders are installed.
+        has_libav: bool,
+    },
+    /// The input has no video, but this.
+    NoVideo(String),
+    /// GStreamer does not know what the input is.
+    UnknownInput,
+    /// There is nothing in the input.
+    EmptyInput,
     /// The input is broken.
     Decode(String),
     /// The input ended before its first frame.
@@ -157,8 +195,11 @@ impl MediaError {
             | Self::NoEncoder { .. }
             | Self::NoCamera { .. }
             | Self::Unreachable { .. }
+            | Self::Refused { .. }
             | Self::StreamEnded
             | Self::Stalled(_)
+            | Self::NoPictures(_)
+            | Self::NotOpened(..)
             | Self::Store { .. }
             | Self::Write { .. }
             | Self::NoReader(_)
@@ -171,7 +212,9 @@ impl MediaError {
             | Self::UnknownEncoder(_)
             | Self::NoSuchFile(_)
             | Self::SeveralDevices { .. }
-            | Self::Unauthorized(_)
+            | Self::Unauthorized { .. }
+            | Self::NoTcp(_)
+            | Self::NotH264 { .. }
             | Self::Credential(_)
             | Self::Distrusted(_)
             | Self::PinChanged(_)
@@ -181,7 +224,10 @@ impl MediaError {
             | Self::NotOffered { .. }
             | Self::Fragment(_)
             | Self::UnusableCaps(_)
-            | Self::NoDecoder(_)
+            | Self::NoDecoder { .. }
+            | Self::NoVideo(_)
+            | Self::UnknownInput
+            | Self::EmptyInput
             | Self::NoFrames
             | Self::NotAnOutput(_) => Fault::GiveUp,
         }
@@ -191,7 +237,7 @@ impl MediaError {
 impl fmt::Display for MediaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gstreamer(detail) => write!(f, "cannot start GStreamer: {detail}"),
+            Self::Gstreamer(detail) => write!(f, "GStreamer: {detail}"),
             Self::MissingElement(element) => match package(element) {
                 Some(package) => {
                     write!(f, "GStreamer has no element {element:?}: install the package {package}")
@@ -213,6 +259,11 @@ impl fmt::Display for MediaError {
                 write!(f, "the encoder {element} failed: {detail}")
             }
             Self::Stalled(after) => write!(f, "no frame came from the source for {after:?}"),
+            Self::NoPictures(after) => write!(
+                f,
+                "H.264 comes from the source, but no whole picture for {after:?}: does it send SPS and PPS?"
+            ),
+            Self::NotOpened(what, time) => write!(f, "the {what} did not open within {time:?}"),
             Self::NoSuchFile(path) => write!(f, "no file {}", path.display()),
             Self::NoCamera { tried } if tried.is_empty() => {
                 f.write_str("no camera is there: is it plugged in?")
@@ -228,9 +279,27 @@ impl fmt::Display for MediaError {
             Self::Unreachable { host, detail } => {
                 write!(f, "the camera {host} cannot be received: {detail}")
             }
-            Self::Unauthorized(host) => {
-                write!(f, "the camera {host} refuses user and password: set source.credential")
+            Self::Unauthorized { host, was_given: true } => {
+                write!(f, "the camera {host} refuses the user and password of source.credential")
             }
+            Self::Unauthorized { host, was_given: false } => {
+                write!(f, "the camera {host} wants user and password: set source.credential")
+            }
+            Self::Refused { host, status: 404, reason } => write!(
+                f,
+                "the camera {host} has no stream at the path of source.url (404 {reason})"
+            ),
+            Self::Refused { host, status, reason } => {
+                write!(f, "the camera {host} refuses: {status} {reason}")
+            }
+            Self::NoTcp(host) => write!(
+                f,
+                "the camera {host} does not send over TCP (461): switch RTSP over TCP on in the camera"
+            ),
+            Self::NotH264 { host, encoding } => write!(
+                f,
+                "the camera {host} sends {encoding}, and source.format = \"h264\": choose another format"
+            ),
             Self::Distrusted(distrust) => distrust.fmt(f),
             Self::PinChanged(place) => write!(
                 f,
@@ -244,7 +313,7 @@ impl fmt::Display for MediaError {
                 "rtsps needs TLS, which GLib lacks here: install the package glib-networking",
             ),
             Self::Credential(reason) => write!(f, "the camera's credential: {reason}"),
-            Self::StreamEnded => f.write_str("the camera ended its stream"),
+            Self::StreamEnded => f.write_str("the source ended its stream"),
             Self::NoSuchDevice(device) => {
                 write!(f, "no camera at {}: is it plugged in?", device.display())
             }
@@ -270,10 +339,16 @@ impl fmt::Display for MediaError {
             Self::UnusableCaps(caps) => {
                 write!(f, "the source gives {caps}, but raw video or H.264 is needed")
             }
-            Self::NoDecoder(detail) => write!(
+            Self::NoDecoder { format, has_libav: false } => {
+                write!(f, "nothing here decodes {format}: install the package gstreamer1.0-libav")
+            }
+            Self::NoDecoder { format, has_libav: true } => write!(
                 f,
-                "nothing here decodes the input ({detail}): install gstreamer1.0-libav or the plugin for it"
+                "nothing here decodes {format}, nor does gstreamer1.0-libav, which is installed"
             ),
+            Self::NoVideo(found) => write!(f, "the input has no video, but {found}"),
+            Self::UnknownInput => f.write_str("GStreamer does not know what the input is"),
+            Self::EmptyInput => f.write_str("the input is empty"),
             Self::Decode(detail) => write!(f, "the input cannot be decoded: {detail}"),
             Self::NoFrames => f.write_str("the input ended without a single frame of video"),
             Self::Element { element, detail } => write!(f, "{element} failed: {detail}"),

@@ -29,6 +29,7 @@ pub mod ssrc;
 pub mod stall;
 pub mod stamps;
 pub mod store;
+pub mod suspend;
 pub mod timeline;
 pub mod verdicts;
 

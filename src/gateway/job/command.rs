@@ -52,6 +52,8 @@ pub enum Event<T> {
     },
     /// The job was sent media of this length so far, and nothing goes wrong at the moment.
     Sent(Duration),
+    /// Some video was sent since this was said last.
+    VideoSent,
     /// A segment of processed video came back.
     Output,
     /// An event came.

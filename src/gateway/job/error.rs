@@ -120,6 +120,8 @@ pub enum Loss {
     Link(&'static str, String),
     /// Video went in, and for this long none came out.
     NoOutput(Duration),
+    /// For this long no video came out, nor did any go in.
+    NoVideoSent(Duration),
     /// For this long no event came.
     NoEvent(Duration),
     /// A part of the agent itself broke.
@@ -140,6 +142,7 @@ impl Loss {
             Self::Channel(..)
             | Self::Link(..)
             | Self::NoOutput(_)
+            | Self::NoVideoSent(_)
             | Self::NoEvent(_)
             | Self::Part(..)
             | Self::Unpaid(..) => false,
@@ -151,12 +154,14 @@ impl Loss {
     /// | lost | for |
     /// |---|---|
     /// | no processed video while video was sent, not to be paid | 30 min: it will be so again |
-    /// | the orchestrator ended it, or is silent | 5 min: it may be well again |
+    /// | the orchestrator ended it, or is silent, or no video got to it | 5 min: it may be well again |
     /// | a connection broke, our signer is down, a part of the agent broke | not at all: it is not at fault |
     pub(crate) fn suspension(&self) -> Duration {
         match self {
             Self::NoOutput(_) | Self::Payment(_) => SUSPENSION,
-            Self::Channel(..) | Self::NoEvent(_) | Self::SessionOver(_) => BRIEFLY,
+            Self::Channel(..) | Self::NoVideoSent(_) | Self::NoEvent(_) | Self::SessionOver(_) => {
+                BRIEFLY
+            }
             Self::Link(..) | Self::Part(..) | Self::Unpaid(..) => Duration::ZERO,
         }
     }
@@ -170,6 +175,10 @@ impl fmt::Display for Loss {
             }
             Self::NoOutput(time) => {
                 write!(f, "no processed video for {} s while video was sent", time.as_secs())
+            }
+            Self::NoVideoSent(time) => {
+                let time = time.as_secs();
+                write!(f, "no video was sent for {time} s, and no processed video came")
             }
             Self::NoEvent(time) => write!(f, "no event for {} s", time.as_secs()),
             Self::Part(name, how) => write!(f, "{name} broke: {how}"),
@@ -243,6 +252,7 @@ mod tests {
         assert_eq!(minutes(Loss::NoOutput(Duration::from_secs(30))), 30);
         assert_eq!(minutes(Loss::Payment(words())), 30);
         assert_eq!(minutes(Loss::Channel("output", words())), 5);
+        assert_eq!(minutes(Loss::NoVideoSent(Duration::from_secs(30))), 5);
         assert_eq!(minutes(Loss::NoEvent(Duration::from_secs(30))), 5);
         for ours in [
             Loss::Link("publish", words()),

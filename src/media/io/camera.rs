@@ -15,6 +15,7 @@ use crate::modes::{Mode, Rate, pick};
 use crate::names::{Found, by_preference, find, is_camera};
 use crate::{CameraFormat, MediaError, Source, Video};
 use resilience::capacity::{CAMERA_MODES, CAMERA_TIME};
+use crate::io::clues::Clues;
 
 /// Where nodes and names of cameras are.
 const DIRECTORIES: [&str; 3] = ["/dev/v4l/by-id", "/dev/v4l/by-path", "/dev"];
@@ -105,7 +106,11 @@ fn offer(device: &Path) -> Result<gst::Caps, MediaError> {
                 if error.error().matches(gst::ResourceError::Busy) =>
             {
                 let format = CameraFormat::Auto;
-                diagnosis::of_message(error, &Source::V4l2 { device: device.into(), format })
+                diagnosis::of_message(
+                    error,
+                    &Source::V4l2 { device: device.into(), format },
+                    &Clues::default(),
+                )
             }
             // It is there, may be opened, and is not busy: then it is no camera.
             _ => MediaError::NotACamera(device.into()),

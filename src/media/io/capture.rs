@@ -23,9 +23,10 @@ use crate::source::{self, Form};
 use crate::stall::{self, Judgement, Limits, Seen, Stall};
 use crate::{MediaError, Options, Source, Video};
 use resilience::capacity::ENCODER_TIME;
+use crate::io::clocks;
 
-/// No timer of ours is so late, unless the process was stopped or the machine slept.
-const OVERSLEPT: Duration = Duration::from_secs(1);
+/// No timer of ours is so late, unless the process was stopped.
+const OVERSLEPT: Duration = Duration::from_millis(200);
 
 /// A source that is being captured. Dropping it stops it, which blocks for at most
 /// [`PIPELINE_STOP_TIME`](resilience::capacity::PIPELINE_STOP_TIME); [`Capture::stop`] does not block.
@@ -230,6 +231,7 @@ impl Capture {
                 Seen { played, last_in: self.feed.last_in(), last_out: self.feed.last_out() };
             match limits.judge(seen, Instant::now()) {
                 Judgement::Wait(until) => {
+                    clocks::is_waking();
                     tokio::time::sleep_until(until.into()).await;
                     if until.elapsed() > OVERSLEPT {
                         // The whole process stood still: what came meanwhile is only seen now.
@@ -249,7 +251,8 @@ impl Capture {
                 element: element.name.clone(),
                 detail: format!("frames go in, but none came out for {after:?}"),
             },
-            (Stall::Encoder | Stall::Source, _) => MediaError::Stalled(after),
+            (Stall::Encoder, None) => MediaError::NoPictures(after),
+            (Stall::Source, _) => MediaError::Stalled(after),
         }
     }
 

@@ -12,20 +12,23 @@ use gstreamer::prelude::*;
 use crate::error::presentable;
 use crate::io::rtsp::host;
 use crate::pipeline::ENCODER;
+use crate::source::SOURCE;
 use crate::{MediaError, Source};
+use crate::io::clues::Clues;
 
 /// Errors that the input is to blame for.
-const BROKEN_INPUT: [gst::StreamError; 5] = [
+const BROKEN_INPUT: [gst::StreamError; 4] = [
     gst::StreamError::Decode,
     gst::StreamError::Demux,
-    gst::StreamError::TypeNotFound,
     gst::StreamError::WrongType,
     gst::StreamError::Format,
 ];
 
 /// Starts GStreamer, once for the process.
 pub(super) fn init() -> Result<(), MediaError> {
-    gst::init().map_err(|error| MediaError::Gstreamer(presentable(error.message())))
+    gst::init().map_err(|error| {
+        MediaError::Gstreamer(format!("it does not start: {}", presentable(error.message())))
+    })
 }
 
 /// Why a description does not parse; `missing` are the elements that GStreamer did not find.
@@ -52,8 +55,12 @@ pub(super) fn of_description(
     }
 }
 
-/// Why a running pipeline failed.
-pub(super) fn of_message(message: &gst::message::Error, source: &Source) -> MediaError {
+/// Why a running pipeline failed that gave these clues before.
+pub(super) fn of_message(
+    message: &gst::message::Error,
+    source: &Source,
+    clues: &Clues,
+) -> MediaError {
     let error = message.error();
     let detail = detail(&error, message.debug().as_deref());
     if let Source::V4l2 { device, .. } = source {
@@ -64,12 +71,9 @@ pub(super) fn of_message(message: &gst::message::Error, source: &Source) -> Medi
             return MediaError::NoSuchDevice(device.clone());
         }
     }
-    if let Source::Rtsp { url, .. } = source {
-        if error.matches(gst::ResourceError::NotAuthorized) {
-            return MediaError::Unauthorized(host(url));
-        }
-        if error.is::<gst::ResourceError>() {
-            return MediaError::Unreachable { host: host(url), detail };
+    if let Source::Rtsp { url, credential, .. } = source {
+        if let Some(error) = of_camera(message, host(url), credential.is_some(), clues) {
+            return error;
         }
     }
     if let Some(encoder) = message.src().and_then(encoder_of) {
@@ -78,13 +82,53 @@ pub(super) fn of_message(message: &gst::message::Error, source: &Source) -> Medi
     if error.matches(gst::CoreError::MissingPlugin)
         || error.matches(gst::StreamError::CodecNotFound)
     {
-        return MediaError::NoDecoder(detail);
+        return clues.no_decoder(detail);
+    }
+    if error.matches(gst::StreamError::TypeNotFound) {
+        return MediaError::UnknownInput;
+    }
+    let element = message.src().map_or_else(|| "the pipeline".into(), name);
+    if element == "typefind" && error.matches(gst::StreamError::WrongType) {
+        return MediaError::EmptyInput;
     }
     if BROKEN_INPUT.iter().any(|broken| error.matches(*broken)) {
         return MediaError::Decode(detail);
     }
-    let element = message.src().map_or_else(|| "the pipeline".into(), name);
     MediaError::Element { element, detail }
+}
+
+/// Why a camera of the network gives nothing, if the error says so.
+fn of_camera(
+    message: &gst::message::Error,
+    host: String,
+    has_credential: bool,
+    clues: &Clues,
+) -> Option<MediaError> {
+    let error = message.error();
+    let details = message.details();
+    let status = details.and_then(|details| details.get::<u32>("rtsp-status-code").ok());
+    if status == Some(401) || error.matches(gst::ResourceError::NotAuthorized) {
+        return Some(MediaError::Unauthorized { host, was_given: has_credential });
+    }
+    if let Some(status) = status {
+        let reason = details.and_then(|details| details.get::<String>("rtsp-status-reason").ok());
+        let reason = presentable(&reason.unwrap_or_default());
+        return Some(MediaError::Refused { host, status, reason });
+    }
+    // Its source skips the streams that it does not ask for, or gets only over a transport that is not TCP (461).
+    let is_source = message.src().is_some_and(|element| element.name() == SOURCE);
+    if is_source && error.matches(gst::StreamError::CodecNotFound) {
+        let offered = clues.offered();
+        return Some(match offered.iter().any(|media| media == "video") {
+            true => MediaError::NoTcp(host),
+            false => MediaError::NoVideo(offered.join(", ")),
+        });
+    }
+    if let Some(encoding) = clues.not_taken() {
+        return Some(MediaError::NotH264 { host, encoding });
+    }
+    let detail = detail(&error, message.debug().as_deref());
+    error.is::<gst::ResourceError>().then_some(MediaError::Unreachable { host, detail })
 }
 
 /// Why a file or device cannot be opened.

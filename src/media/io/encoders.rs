@@ -18,6 +18,7 @@ use crate::io::trial::trial;
 use crate::verdicts::{Case, Verdict, Verdicts};
 use crate::{MediaError, Options};
 use resilience::state_file::io::StateFile;
+use crate::io::clocks;
 
 /// A verdict is a line of some 80 bytes.
 const FILE_BYTES: u64 = 64 << 10;
@@ -71,9 +72,13 @@ pub(super) fn software(options: &Options) -> Result<Element, MediaError> {
         .ok_or_else(|| MediaError::MissingElement(SOFTWARE.to_owned()))
 }
 
-/// The encoder failed while it worked on `options`: the next choice shall know.
+/// The encoder failed while it worked on `options`: the next choice shall know, unless the machine just wakes up.
 pub(super) fn on_failure(options: &Options, element: &str, why: &str) {
     if options.encoder.element.is_some() {
+        return;
+    }
+    if clocks::is_waking() {
+        log::info!("{element} failed after a suspend of the machine: not counted against it");
         return;
     }
     let memory = Memory::of(options);

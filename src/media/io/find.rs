@@ -68,11 +68,8 @@ fn v4l2(name: &Path, format: CameraFormat, options: &Options) -> Result<Known, M
         let unfit = measured.fitness.filter(|fitness| *fitness != Fitness::Passes);
         modes.retain(|mode| mode.format != CameraFormat::H264);
         if let (Some(unfit), Some(other)) = (unfit, pick(&modes, format, video)) {
-            log::log!(
-                measured.level(),
-                "camera {}: its H.264 is not taken: {unfit}",
-                name.display()
-            );
+            let what = format!("camera {}: its H.264 is not taken: {unfit}", name.display());
+            measured.log(&source, &what);
             mode = other.clone();
         }
     }

@@ -199,7 +199,7 @@ impl Listening {
 fn hearing(audio: &Audio, units: &AccessUnits) -> Result<Hearing, MediaError> {
     let asked = audio.clone();
     let hearing = within(&format!("{audio:?}"), MICROPHONE_TIME, move || Hearing::open(&asked))
-        .unwrap_or(Err(MediaError::Stalled(MICROPHONE_TIME)))?;
+        .unwrap_or(Err(MediaError::NotOpened("microphone", MICROPHONE_TIME)))?;
     hearing.attach(units)?;
     Ok(hearing)
 }

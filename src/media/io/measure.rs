@@ -26,6 +26,9 @@ use resilience::capacity::{CAMERA_TIME, CAMERAS_MEASURED};
 /// How long a measurement holds.
 const HOLDS: Duration = Duration::from_secs(3600);
 
+/// What was logged of each camera last, the oldest first.
+static LOGGED: Mutex<Deque<(Source, String), CAMERAS_MEASURED>> = Mutex::new(Deque::new());
+
 /// What was measured, the oldest first.
 static KNOWN: Mutex<Deque<Known, CAMERAS_MEASURED>> = Mutex::new(Deque::new());
 
@@ -41,14 +44,16 @@ struct Known {
 pub(super) struct Measured {
     /// What the camera's H.264 is good for; `None` if the camera gives none.
     pub(super) fitness: Option<Fitness>,
-    /// It was measured just now, not earlier: worth a line in the log.
-    pub(super) is_new: bool,
+    /// It was measured just now, not earlier.
+    is_new: bool,
 }
 
 impl Measured {
-    /// The level at which the answer is logged.
-    pub(super) fn level(&self) -> log::Level {
-        if self.is_new { log::Level::Info } else { log::Level::Debug }
+    /// Logs what was measured of `source`, where that is news.
+    pub(super) fn log(&self, source: &Source, what: &str) {
+        if self.is_new && is_news(source, what) {
+            log::info!("{what}");
+        }
     }
 }
 
@@ -184,12 +189,34 @@ pub(super) fn watch(bin: &gst::Bin, source: &Source, wanted: Wanted) {
         }
         if let Some(unfit) = watch.on_unit(unit) {
             forget(&source);
-            log::warn!(
-                "H.264 passes through, but {unfit}: change it in the camera, or set source.format = \"raw\""
-            );
+            let remedy = if let Source::Pipeline { .. } = source {
+                "have source.fragment decode it"
+            } else {
+                "change it in the camera, or set source.format = \"raw\""
+            };
+            let what = format!("H.264 passes through, but {unfit}: {remedy}");
+            if is_news(&source, &what) {
+                log::warn!("{what}");
+            }
         }
         gst::PadProbeReturn::Ok
     });
+}
+
+/// Whether this differs from what was logged of `source` last: a camera that comes and goes is not logged each time.
+fn is_news(source: &Source, what: &str) -> bool {
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_news = !logged.iter().any(|(of, last)| of == source && last == what);
+    for _ in 0..logged.len() {
+        if let Some(other) = logged.pop_front().filter(|(of, _)| of != source) {
+            let _ = logged.push_back(other);
+        }
+    }
+    if logged.is_full() {
+        logged.pop_front();
+    }
+    let _ = logged.push_back((source.clone(), what.to_owned()));
+    is_news
 }
 
 /// The camera is to be measured anew.

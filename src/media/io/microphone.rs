@@ -65,8 +65,12 @@ impl Hearing {
             // One that does not even open is spoken of by who opened it.
             let Some(units) = silent.get() else { return };
             units.end_audio();
-            if let Some(End::Failed(error)) = told.known() {
-                log::warn!("no sound any more: {error}");
+            match told.known() {
+                Some(End::Failed(error)) => log::warn!("no sound any more: {error}"),
+                Some(End::EndOfStream) => {
+                    log::warn!("no sound any more: the microphone ended its stream");
+                }
+                None => {}
             }
         };
         let watch =

@@ -6,6 +6,8 @@ mod access_units;
 mod bounded;
 mod camera;
 mod capture;
+mod clocks;
+mod clues;
 mod decoded;
 mod devices;
 mod diagnosis;

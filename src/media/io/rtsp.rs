@@ -15,6 +15,7 @@ use crate::pipeline::UNITS;
 use crate::source::{Decided, RECEIVED, SOURCE, measured};
 use crate::{CameraFormat, MediaError, Options, Source};
 use resilience::secret;
+use crate::io::clues;
 
 /// Whether the camera's H.264 passes through. Listens to it for at most
 /// [`CAMERA_TIME`](resilience::capacity::CAMERA_TIME) if nobody said.
@@ -27,12 +28,12 @@ pub(super) fn decide(options: &Options) -> Result<Decided, MediaError> {
         CameraFormat::Auto if options.video.is_turned() => false,
         CameraFormat::Auto => {
             let measured = measure(source, wanted(options))?;
-            let (camera, level) = (host(url), measured.level());
-            match measured.fitness {
-                Some(Fitness::Passes) => log::log!(level, "camera {camera}: H.264 passes through"),
-                Some(unfit) => log::log!(level, "camera {camera}: encoded again: {unfit}"),
-                None => log::log!(level, "camera {camera}: encoded again: it is not H.264"),
-            }
+            let what = match measured.fitness {
+                Some(Fitness::Passes) => "H.264 passes through".to_owned(),
+                Some(unfit) => format!("encoded again: {unfit}"),
+                None => "encoded again: it is not H.264".to_owned(),
+            };
+            measured.log(source, &format!("camera {}: {what}", host(url)));
             measured.fitness == Some(Fitness::Passes)
         }
     };
@@ -80,18 +81,26 @@ pub(super) fn receive(
     };
     // Sound that nobody takes is not even asked for.
     camera.connect("select-stream", false, move |values| {
+        let camera = values.first().and_then(|camera| camera.get::<gst::Element>().ok());
         let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
-        Some(caps.is_some_and(|caps| media(&caps, "media") == "video").to_value())
+        let kind = caps.map(|caps| media(&caps, "media")).unwrap_or_default();
+        if let Some(camera) = camera {
+            clues::offers(&camera, &kind);
+        }
+        Some((kind == "video").to_value())
     });
     rtp::mend(&camera);
-    camera.connect_pad_added(move |_, pad| {
+    camera.connect_pad_added(move |camera, pad| {
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
         if media(&caps, "media") != "video" {
             return;
         }
-        video(&media(&caps, "encoding-name"));
+        let encoding = media(&caps, "encoding-name");
+        video(&encoding);
         if let Some(sink) = received.static_pad("sink").filter(|sink| !sink.is_linked()) {
-            let _ = pad.link(&sink);
+            if pad.link(&sink).is_err() {
+                clues::not_taken(camera, &encoding);
+            }
         }
     });
     Ok(())

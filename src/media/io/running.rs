@@ -23,6 +23,7 @@ use crate::io::bounded::within;
 use crate::io::diagnosis;
 use crate::{MediaError, Source};
 use resilience::capacity::{CAMERA_TIME, PIPELINE_STOP_TIME};
+use crate::io::clues::Clues;
 
 /// How a pipeline ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +122,7 @@ impl Running {
         match (opened, ending.known()) {
             (Some(Ok(_)), _) => Ok(running),
             (_, Some(End::Failed(error))) => Err(error),
-            (None, _) => Err(MediaError::Stalled(CAMERA_TIME)),
+            (None, _) => Err(MediaError::NotOpened("camera", CAMERA_TIME)),
             (Some(Err(_)), Some(End::EndOfStream) | None) => Err(does_not_start()),
         }
     }
@@ -153,9 +154,11 @@ impl Running {
         let stopped = Arc::clone(&self.stopped);
         let repeats = matches!(watch.source, Source::File { repeat: true, .. });
         let has_ended = AtomicBool::new(false);
+        let clues = Clues::default();
         bus.set_sync_handler(move |_, message| {
+            clues.note(message);
             let end = if let gst::MessageView::Error(error) = message.view() {
-                Some(End::Failed(diagnosis::of_message(error, &watch.source)))
+                Some(End::Failed(diagnosis::of_message(error, &watch.source, &clues)))
             } else if message.type_() != gst::MessageType::Eos {
                 None
             } else if !(watch.had_media)() {

@@ -39,6 +39,8 @@ pub(super) struct Live<T> {
     /// Where the job is being started that takes over from this one, and what that prepays.
     pub(super) next: Option<(Url, Duration)>,
     output_due: Option<Instant>,
+    /// When video was sent last; what counts as never is the start, or the camera's return.
+    video_sent: Instant,
     event_due: Option<Instant>,
     spares_due: Instant,
 }
@@ -49,7 +51,9 @@ impl<T> Live<T> {
         let pause = if rounds.has_good() { SPARES_EVERY } else { ANSWER_TIME };
         let spares_due = now + pause;
         let (next, output_due, event_due) = (None, None, None);
-        let mut live = Self { rounds, url, has, next, output_due, event_due, spares_due };
+        let video_sent = now;
+        let mut live =
+            Self { rounds, url, has, next, output_due, video_sent, event_due, spares_due };
         live.await_signs(now);
         live
     }
@@ -61,6 +65,7 @@ impl<T> Live<T> {
 
     pub(super) fn on(&mut self, event: Event<T>, now: Instant) {
         match event {
+            Event::VideoSent => self.video_sent = now,
             Event::Output => self.output_due = self.output_due.map(|_| now + OUTPUT_DUE),
             Event::JobEvent => self.event_due = self.event_due.map(|_| now + EVENT_DUE),
             Event::CameraLost => self.on_camera_lost(),
@@ -80,6 +85,7 @@ impl<T> Live<T> {
 
     fn await_signs(&mut self, now: Instant) {
         let [has_output, has_events] = self.has;
+        self.video_sent = now;
         self.output_due = has_output.then_some(now + OUTPUT_DUE);
         self.event_due = has_events.then_some(now + EVENT_DUE);
     }
@@ -88,7 +94,12 @@ impl<T> Live<T> {
     pub(super) fn overdue(&self, now: Instant) -> Option<Loss> {
         let is_over = |due: Option<Instant>| due.is_some_and(|due| due <= now);
         if is_over(self.output_due) {
-            return Some(Loss::NoOutput(OUTPUT_DUE));
+            let unsent = now.saturating_duration_since(self.video_sent);
+            // What was sent just before the link broke was lost, too.
+            return Some(match unsent > OUTPUT_DUE / 2 {
+                true => Loss::NoVideoSent(unsent),
+                false => Loss::NoOutput(OUTPUT_DUE),
+            });
         }
         is_over(self.event_due).then_some(Loss::NoEvent(EVENT_DUE))
     }

@@ -151,10 +151,29 @@ fn silence_for_30_s_is_a_loss_and_every_sign_of_life_moves_it() {
     check(&mut machine, Event::Output, at(start, 20), &[]);
     check(&mut machine, Event::JobEvent, at(start, 25), &[]);
     assert_eq!(machine.poll_timeout(), Some(at(start, 50)));
+    check(&mut machine, Event::VideoSent, at(start, 35), &[]);
     check(&mut machine, Event::Timeout, at(start, 49), &[]);
     check(&mut machine, Event::Timeout, at(start, 50), &[Command::Close { for_good: true }]);
     let lost = Outcome::Lost(Loss::NoOutput(OUTPUT_DUE));
     check(&mut machine, Event::Closed, at(start, 50), &[Command::Finish(lost)]);
+}
+
+#[test]
+fn nobody_is_blamed_for_video_that_was_not_sent() {
+    let start = Instant::now();
+    for (sent, blames) in
+        [(15, Loss::NoOutput(OUTPUT_DUE)), (14, Loss::NoVideoSent(at(start, 30) - at(start, 14)))]
+    {
+        let mut machine = live(1, Recovery::Exit, start);
+        check(&mut machine, Event::VideoSent, at(start, sent), &[]);
+        check(&mut machine, Event::Timeout, at(start, 30), &[Command::Close { for_good: true }]);
+        check(
+            &mut machine,
+            Event::Closed,
+            at(start, 30),
+            &[Command::Finish(Outcome::Lost(blames))],
+        );
+    }
 }
 
 #[test]
@@ -302,6 +321,7 @@ fn a_job_is_held_while_the_camera_is_gone_and_owes_nothing() {
     check(&mut machine, Event::CameraBack, at(start, 59), &[]);
     // What is due counts from its return.
     check(&mut machine, Event::Timeout, at(start, 80), &[]);
+    check(&mut machine, Event::VideoSent, at(start, 80), &[]);
     let commands = machine.on(Event::Timeout, at(start, 89), SOME);
     assert!(matches!(commands[1], Command::Left(Loss::NoOutput(_))), "{commands:?}");
 }

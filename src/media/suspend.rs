@@ -1,0 +1,96 @@
+//! Notices that the machine was suspended: the time since boot counts a suspend, the monotonic clock does not.
+//!
+//! A device may fail once or twice while a machine wakes up. That says nothing about the device.
+//!
+//! Does not: read the clocks.
+
+use std::time::{Duration, Instant};
+
+/// The clocks are read one after the other, and the time since boot has steps of 10 ms.
+const LEAST: Duration = Duration::from_millis(500);
+/// For so long a failure is put down to the suspend: a USB device and its driver take some seconds.
+const WAKING: Duration = Duration::from_secs(30);
+
+/// What the clocks said so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Suspends {
+    /// The monotonic clock and the time since boot, when they were read last.
+    last: Option<(Instant, Duration)>,
+    /// When a suspend was noticed last.
+    noticed: Option<Instant>,
+}
+
+impl Suspends {
+    /// Nothing was read yet.
+    pub const fn new() -> Self {
+        Self { last: None, noticed: None }
+    }
+
+    /// Both clocks as they are now. Call it every few seconds, and before [`Self::is_waking`]. `since_boot` is
+    /// `None` where the system does not say it: then no suspend is ever noticed.
+    pub fn on_clocks(&mut self, now: Instant, since_boot: Option<Duration>) {
+        let Some(since_boot) = since_boot else { return };
+        if let Some((then, before)) = self.last.replace((now, since_boot)) {
+            let awake = now.saturating_duration_since(then);
+            if since_boot.saturating_sub(before) > awake + LEAST {
+                self.noticed = Some(now);
+            }
+        }
+    }
+
+    /// Whether the machine was suspended recently.
+    pub fn is_waking(&self, now: Instant) -> bool {
+        self.noticed.is_some_and(|at| now.saturating_duration_since(at) < WAKING)
+    }
+}
+
+/// The time since boot in the text of `/proc/uptime`.
+pub fn since_boot(uptime: &str) -> Option<Duration> {
+    Duration::try_from_secs_f64(uptime.split_whitespace().next()?.parse().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds awake and seconds since boot of each reading; then whether a suspend was noticed recently.
+    #[track_caller]
+    fn check(readings: &[(f64, f64)], is_waking: bool) {
+        let start = Instant::now();
+        let mut suspends = Suspends::new();
+        let mut now = start;
+        for (awake, booted) in readings {
+            now = start + Duration::from_secs_f64(*awake);
+            suspends.on_clocks(now, Some(Duration::from_secs_f64(*booted)));
+        }
+        assert_eq!(suspends.is_waking(now), is_waking, "{readings:?}");
+    }
+
+    #[test]
+    fn a_suspend_is_noticed_and_forgotten_after_the_devices_have_woken() {
+        check(&[(0.0, 1000.0)], false);
+        check(&[(0.0, 1000.0), (2.0, 1002.0), (4.0, 1004.01)], false);
+        check(&[(0.0, 1000.0), (2.0, 1002.5)], false);
+        check(&[(0.0, 1000.0), (2.0, 1602.0)], true);
+        check(&[(0.0, 1000.0), (2.0, 1602.0), (31.9, 1631.9)], true);
+        check(&[(0.0, 1000.0), (2.0, 1602.0), (32.0, 1632.0)], false);
+        check(&[(0.0, 1000.0), (2.0, 900.0)], false);
+    }
+
+    #[test]
+    fn without_the_time_since_boot_nothing_is_noticed() {
+        let now = Instant::now();
+        let mut suspends = Suspends::new();
+        suspends.on_clocks(now, None);
+        suspends.on_clocks(now + Duration::from_secs(9), None);
+        assert!(!suspends.is_waking(now + Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn the_time_since_boot_is_read() {
+        assert_eq!(since_boot("1234.56 7890.12\n"), Some(Duration::from_millis(1_234_560)));
+        for wrong in ["", "\n", "x 1", "-1 2", "NaN 1"] {
+            assert_eq!(since_boot(wrong), None, "{wrong}");
+        }
+    }
+}
