@@ -144,7 +144,8 @@ fn a_credential_is_shown_by_either_scheme() {
         let camera = start(credential("another"));
         let error =
             Capture::open(&with_file(&camera, CameraFormat::Auto), AccessUnits::new()).map(drop);
-        assert_eq!(error, Err(MediaError::Unauthorized(camera.host())), "{scheme:?}");
+        let refused = MediaError::Unauthorized { host: camera.host(), was_given: true };
+        assert_eq!(error, Err(refused), "{scheme:?}");
     }
     std::fs::remove_file(file).unwrap();
 }

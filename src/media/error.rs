@@ -130,10 +130,8 @@ pub enum MediaError {
     },
     /// The input has no video, but this.
     NoVideo(String),
-    /// GStreamer does not know what the input is.
+    /// The input is empty, or GStreamer does not know what it is.
     UnknownInput,
-    /// There is nothing in the input.
-    EmptyInput,
     /// The input is broken.
     Decode(String),
     /// The input ended before its first frame.
@@ -227,7 +225,6 @@ impl MediaError {
             | Self::NoDecoder { .. }
             | Self::NoVideo(_)
             | Self::UnknownInput
-            | Self::EmptyInput
             | Self::NoFrames
             | Self::NotAnOutput(_) => Fault::GiveUp,
         }
@@ -347,8 +344,9 @@ impl fmt::Display for MediaError {
                 "nothing here decodes {format}, nor does gstreamer1.0-libav, which is installed"
             ),
             Self::NoVideo(found) => write!(f, "the input has no video, but {found}"),
-            Self::UnknownInput => f.write_str("GStreamer does not know what the input is"),
-            Self::EmptyInput => f.write_str("the input is empty"),
+            Self::UnknownInput => {
+                f.write_str("the input is empty, or nothing that GStreamer knows")
+            }
             Self::Decode(detail) => write!(f, "the input cannot be decoded: {detail}"),
             Self::NoFrames => f.write_str("the input ended without a single frame of video"),
             Self::Element { element, detail } => write!(f, "{element} failed: {detail}"),

@@ -10,12 +10,12 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use crate::io::bounded::within;
+use crate::io::clues::Clues;
 use crate::io::diagnosis;
 use crate::modes::{Mode, Rate, pick};
 use crate::names::{Found, by_preference, find, is_camera};
 use crate::{CameraFormat, MediaError, Source, Video};
 use resilience::capacity::{CAMERA_MODES, CAMERA_TIME};
-use crate::io::clues::Clues;
 
 /// Where nodes and names of cameras are.
 const DIRECTORIES: [&str; 3] = ["/dev/v4l/by-id", "/dev/v4l/by-path", "/dev"];

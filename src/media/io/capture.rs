@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::encoder::{Element, KeyRequest};
 use crate::io::access_units::{AccessUnits, Counts, Feed, SegmentPieces};
+use crate::io::clocks;
 use crate::io::find::{self, Known};
 use crate::io::listening::Listening;
 use crate::io::negotiated::attach_when_negotiated;
@@ -23,7 +24,6 @@ use crate::source::{self, Form};
 use crate::stall::{self, Judgement, Limits, Seen, Stall};
 use crate::{MediaError, Options, Source, Video};
 use resilience::capacity::ENCODER_TIME;
-use crate::io::clocks;
 
 /// No timer of ours is so late, unless the process was stopped.
 const OVERSLEPT: Duration = Duration::from_millis(200);
@@ -221,8 +221,12 @@ impl Capture {
     /// Waits until frames have stayed away for too long; only while it is polled.
     async fn stalled(&self) -> MediaError {
         if let Source::File { .. } = self.options.source {
-            // Its pictures may stand as long as they like.
-            return pending().await;
+            // Its pictures may stand as long as they like. But a decoder may keep an error of its input to itself.
+            self.played().await;
+            return match tokio::time::timeout(stall::FIRST, self.feed.began()).await {
+                Ok(()) => pending().await,
+                Err(_) => MediaError::Stalled(stall::FIRST),
+            };
         }
         let played = self.played().await;
         let limits = Limits::new(self.options.video.fps);

@@ -1,22 +1,29 @@
-//! What a pipeline reports before it fails: the decoders it misses, and the streams that a camera of the network
-//! offers. GStreamer's error itself says neither.
+//! What is known of a pipeline's input before it fails: the formats that nothing decodes, and the streams that a camera
+//! of the network offers. GStreamer's error itself says neither.
 //!
 //! Does not: decide what the failure is; `diagnosis` does.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gstreamer as gst;
+use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use crate::MediaError;
 
-/// GStreamer's own message: no plugin for these caps.
-const MISSING: &str = "missing-plugin";
-/// Ours: a camera of the network offers this stream.
+/// The signal of decoders that meet a format nothing decodes.
+const UNKNOWN: &str = "unknown-type";
+/// The signal of decoders that meet any format.
+const MET: &str = "autoplug-continue";
+/// A message on the bus: the input holds this format.
+const HELD: &str = "edge-held";
+/// A message on the bus: nothing decodes this format.
+const MISSING: &str = "edge-missing";
+/// A message on the bus: a camera of the network offers this stream.
 const OFFERED: &str = "edge-offered";
-/// Ours: the encoding of the video that nothing in the pipeline takes.
+/// A message on the bus: the encoding of the video that nothing in the pipeline takes.
 const NOT_TAKEN: &str = "edge-not-taken";
-/// The field of our messages.
+/// The field of these messages.
 const WHAT: &str = "what";
 /// More are of no use in an error's line.
 const MOST: usize = 8;
@@ -27,16 +34,12 @@ pub(super) struct Clues(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    missing: Vec<Missing>,
+    /// Names of caps.
+    missing: Vec<String>,
+    /// All formats that the decoders met, containers too.
+    held: Vec<String>,
     offered: Vec<String>,
     not_taken: Option<String>,
-}
-
-#[derive(Debug)]
-struct Missing {
-    /// What GStreamer calls the format.
-    name: String,
-    is_video: bool,
 }
 
 impl Clues {
@@ -47,7 +50,8 @@ impl Clues {
         let what = || structure.get::<String>(WHAT).unwrap_or_default();
         let mut seen = self.lock();
         match structure.name().as_str() {
-            MISSING if seen.missing.len() < MOST => seen.missing.extend(missing(structure)),
+            MISSING if seen.missing.len() < MOST => seen.missing.push(what()),
+            HELD if seen.held.len() < MOST => seen.held.push(what()),
             OFFERED if seen.offered.len() < MOST => seen.offered.push(what()),
             NOT_TAKEN => seen.not_taken = Some(what()),
             _ => {}
@@ -57,18 +61,18 @@ impl Clues {
     /// What it means that a decoder is missing; `detail` is for errors without clues.
     pub(super) fn no_decoder(&self, detail: String) -> MediaError {
         let seen = self.lock();
-        let names = |is_video: bool| {
-            let of = seen.missing.iter().filter(|missing| missing.is_video == is_video);
-            of.map(|missing| missing.name.as_str()).collect::<Vec<_>>().join(", ")
-        };
-        let (video, other) = (names(true), names(false));
-        if !video.is_empty() {
-            MediaError::NoDecoder { format: video, has_libav: has_libav() }
-        } else if !other.is_empty() {
-            MediaError::NoVideo(other)
-        } else {
-            MediaError::NoDecoder { format: detail, has_libav: has_libav() }
+        let is_video =
+            |format: &&String| format.starts_with("video/") || format.starts_with("image/");
+        let video: Vec<&str> = seen.missing.iter().filter(is_video).map(String::as_str).collect();
+        // A decoder passes over sound without a word.
+        if video.is_empty() && seen.held.iter().any(|format| format.starts_with("audio/")) {
+            return MediaError::NoVideo("sound".to_owned());
         }
+        if video.is_empty() && !seen.missing.is_empty() {
+            return MediaError::NoVideo(seen.missing.join(", "));
+        }
+        let format = if video.is_empty() { detail } else { video.join(", ") };
+        MediaError::NoDecoder { format, has_libav: has_libav() }
     }
 
     /// The streams that the camera offers.
@@ -103,14 +107,41 @@ fn post(camera: &gst::Element, name: &str, what: &str) {
     let _ = camera.post_message(gst::message::Element::builder(structure).src(camera).build());
 }
 
-fn missing(structure: &gst::StructureRef) -> Option<Missing> {
-    let caps = structure.get::<gst::Caps>("detail").ok()?;
-    let format = caps.structure(0)?;
-    let kind = format.name().as_str();
-    let is_video = ["video/", "image/"].iter().any(|video| kind.starts_with(video))
-        || format.get::<String>("media").is_ok_and(|media| media == "video");
-    let name = structure.get::<String>("name").unwrap_or_else(|_| kind.to_owned());
-    Some(Missing { name, is_video })
+/// Lets the decoders of `pipeline` note what nothing decodes. Call it before the pipeline plays.
+pub(super) fn watch_decoders(pipeline: &gst::Pipeline) {
+    for element in pipeline.iterate_recurse().into_iter().flatten() {
+        if glib::subclass::SignalId::lookup(UNKNOWN, element.type_()).is_none() {
+            continue;
+        }
+        element.connect(UNKNOWN, false, |values| {
+            post_format(values, MISSING);
+            None
+        });
+        element.connect(MET, false, |values| {
+            post_format(values, HELD);
+            // It goes on as it would.
+            Some(true.to_value())
+        });
+    }
+}
+
+/// For the signals of decoders, whose values are the decoder, a pad, and its caps.
+fn post_format(values: &[glib::Value], name: &str) {
+    let decoder = values.first().and_then(|decoder| decoder.get::<gst::Element>().ok());
+    let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
+    if let (Some(decoder), Some(caps)) = (decoder, caps) {
+        if let Some(structure) = caps.structure(0) {
+            post(&decoder, name, &format(structure));
+        }
+    }
+}
+
+/// What the format is called: its caps' name, or as RTP calls it.
+fn format(caps: &gst::StructureRef) -> String {
+    match (caps.get::<String>("media"), caps.get::<String>("encoding-name")) {
+        (Ok(media), Ok(encoding)) => format!("{media}/{encoding}"),
+        _ => caps.name().to_string(),
+    }
 }
 
 /// Whether FFmpeg's decoders are there.

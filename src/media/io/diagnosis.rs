@@ -10,11 +10,11 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use crate::error::presentable;
+use crate::io::clues::Clues;
 use crate::io::rtsp::host;
 use crate::pipeline::ENCODER;
 use crate::source::SOURCE;
 use crate::{MediaError, Source};
-use crate::io::clues::Clues;
 
 /// Errors that the input is to blame for.
 const BROKEN_INPUT: [gst::StreamError; 4] = [
@@ -87,13 +87,10 @@ pub(super) fn of_message(
     if error.matches(gst::StreamError::TypeNotFound) {
         return MediaError::UnknownInput;
     }
-    let element = message.src().map_or_else(|| "the pipeline".into(), name);
-    if element == "typefind" && error.matches(gst::StreamError::WrongType) {
-        return MediaError::EmptyInput;
-    }
     if BROKEN_INPUT.iter().any(|broken| error.matches(*broken)) {
         return MediaError::Decode(detail);
     }
+    let element = message.src().map_or_else(|| "the pipeline".into(), name);
     MediaError::Element { element, detail }
 }
 

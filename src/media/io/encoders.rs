@@ -14,11 +14,11 @@ use gstreamer::prelude::*;
 
 use crate::choice::{Candidate, choose};
 use crate::encoder::{self, Element, Kind, ROWS, Row, SOFTWARE};
+use crate::io::clocks;
 use crate::io::trial::trial;
 use crate::verdicts::{Case, Verdict, Verdicts};
 use crate::{MediaError, Options};
 use resilience::state_file::io::StateFile;
-use crate::io::clocks;
 
 /// A verdict is a line of some 80 bytes.
 const FILE_BYTES: u64 = 64 << 10;

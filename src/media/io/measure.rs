@@ -257,3 +257,19 @@ fn each_unit(pad: &gst::Pad, look: impl Fn(Unit) -> gst::PadProbeReturn + Send +
         })
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_that_comes_and_goes_is_logged_once() {
+        let camera = |url: &str| Source::Pipeline { fragment: url.to_owned() };
+        let (one, other) = (camera("one"), camera("other"));
+        assert!(is_news(&one, "it passes") && is_news(&other, "it passes"));
+        for _ in 0..82 {
+            assert!(!is_news(&one, "it passes") && !is_news(&other, "it passes"));
+        }
+        assert!(is_news(&one, "it does not") && is_news(&one, "it passes"));
+    }
+}

@@ -7,6 +7,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use crate::gop::{Fitness, Wanted};
+use crate::io::clues;
 use crate::io::measure::{Measured, Measurement, wanted};
 use crate::io::rtp;
 use crate::io::running::Ending;
@@ -15,7 +16,6 @@ use crate::pipeline::UNITS;
 use crate::source::{Decided, RECEIVED, SOURCE, measured};
 use crate::{CameraFormat, MediaError, Options, Source};
 use resilience::secret;
-use crate::io::clues;
 
 /// Whether the camera's H.264 passes through. Listens to it for at most
 /// [`CAMERA_TIME`](resilience::capacity::CAMERA_TIME) if nobody said.

@@ -20,10 +20,10 @@ use gstreamer::prelude::*;
 use tokio::sync::{oneshot, watch};
 
 use crate::io::bounded::within;
+use crate::io::clues::{self, Clues};
 use crate::io::diagnosis;
 use crate::{MediaError, Source};
 use resilience::capacity::{CAMERA_TIME, PIPELINE_STOP_TIME};
-use crate::io::clues::Clues;
 
 /// How a pipeline ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,6 +154,7 @@ impl Running {
         let stopped = Arc::clone(&self.stopped);
         let repeats = matches!(watch.source, Source::File { repeat: true, .. });
         let has_ended = AtomicBool::new(false);
+        clues::watch_decoders(&self.pipeline);
         let clues = Clues::default();
         bus.set_sync_handler(move |_, message| {
             clues.note(message);

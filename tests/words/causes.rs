@@ -1,0 +1,224 @@
+//! The table: every error of media, every warning and every repeated failure, with what stands for its cause.
+//!
+//! Does not: raise anything; the rows are in the files beside this one.
+
+use std::collections::BTreeSet;
+
+use crate::sources::{functions, keys};
+
+/// What stands for a cause.
+enum Cause {
+    /// This test raises it; rows of this program begin with `row_`.
+    Test(&'static str),
+    /// No test raises it, for this reason.
+    Reason(&'static str),
+}
+
+use Cause::{Reason, Test};
+
+const ERRORS: &[(&str, Cause)] = &[
+    ("MediaError::Gstreamer", Reason("needs a broken installation of GStreamer")),
+    ("MediaError::MissingElement", Test("row_encoders_that_are_not_there")),
+    ("MediaError::UnknownEncoder", Test("row_encoders_that_are_not_there")),
+    ("MediaError::NoEncoder", Reason("needs a machine without a software encoder")),
+    ("MediaError::Encoder", Test("an_encoder_that_stops_silently_is_noticed_and_passed_over")),
+    ("MediaError::Stalled", Test("a_camera_that_stops_silently_is_noticed")),
+    ("MediaError::NoPictures", Test("row_h264_without_its_parameter_sets")),
+    ("MediaError::NotOpened", Test("a_microphone_that_hangs_costs_the_sound_only")),
+    ("MediaError::NoSuchFile", Test("row_files_that_hold_no_video")),
+    ("MediaError::NoCamera", Test("auto_takes_the_camera_port_first_and_says_what_was_wrong")),
+    ("MediaError::SeveralDevices", Reason("needs two cameras: the pure part tests it")),
+    ("MediaError::Unreachable", Test("row_a_camera_that_is_not_there")),
+    (
+        "MediaError::Unauthorized",
+        Test("row_a_camera_that_wants_a_credential_and_one_that_refuses_it"),
+    ),
+    ("MediaError::Refused", Test("row_a_camera_that_refuses")),
+    ("MediaError::NoTcp", Test("row_a_camera_without_tcp_or_video_or_h264")),
+    ("MediaError::NotH264", Test("row_a_camera_without_tcp_or_video_or_h264")),
+    (
+        "MediaError::Credential",
+        Test("row_a_camera_that_wants_a_credential_and_one_that_refuses_it"),
+    ),
+    ("MediaError::StreamEnded", Test("row_a_pipeline_that_ends_is_no_camera")),
+    ("MediaError::NoSuchDevice", Test("row_devices_that_are_none")),
+    ("MediaError::NotACamera", Test("row_devices_that_are_none")),
+    ("MediaError::Denied", Reason("root, who runs tests in containers, is denied nothing")),
+    ("MediaError::NoAnswer", Test("a_camera_that_hangs_holds_nothing_up")),
+    ("MediaError::Busy", Reason("needs a camera that another program holds")),
+    ("MediaError::NotOffered", Reason("needs a camera of one format: the pure part tests it")),
+    ("MediaError::Fragment", Test("row_fragments_that_do_not_work")),
+    (
+        "MediaError::UnusableCaps",
+        Reason("the caps filter behind a fragment lets nothing else through"),
+    ),
+    ("MediaError::NoDecoder", Test("row_a_format_that_nothing_decodes")),
+    ("MediaError::NoVideo", Test("row_files_that_hold_no_video")),
+    ("MediaError::UnknownInput", Test("row_files_that_hold_no_video")),
+    ("MediaError::Decode", Test("row_a_film_that_is_cut_off_cannot_be_decoded")),
+    ("MediaError::NoFrames", Test("row_fragments_that_do_not_work")),
+    ("MediaError::Element", Test("row_fragments_that_do_not_work")),
+    ("MediaError::Write", Test("an_output_that_is_full_at_the_end_says_so")),
+    ("MediaError::NoReader", Test("a_viewer_that_leaves_is_followed_by_the_next_one")),
+    ("MediaError::NotAnOutput", Test("what_is_no_transport_stream_is_left_alone")),
+    ("MediaError::Store", Test("a_directory_that_is_a_file_is_told_of_once_and_hurts_nobody")),
+    ("MediaError::Thread", Reason("needs a system that has no thread left")),
+];
+
+/// Texts that hold nothing but another one.
+const HANDED_ON: &[(&str, Cause)] = &[
+    ("{}", Reason("an error's own text")),
+    ("{line}", Reason("a failure's own text, throttled")),
+    ("{place}: {what}", Test("what_a_model_refuses_is_a_warning_and_stays_in_the_status")),
+    ("{problem}", Test("a_key_of_an_earlier_version_is_ignored_wherever_it_stands")),
+    ("{what}", Test("row_h264_of_a_fragment_that_is_not_fit_to_pass_through")),
+    ("${NOTIFY_SOCKET}: {error}", Reason("needs a service manager that names no socket")),
+];
+
+const LOGGED: &[(&str, Cause)] = &[
+    // Media
+    ("the source gives no video: {reason}", Test("row_a_pipeline_that_ends_is_no_camera")),
+    ("no slate: {}", Reason("needs a test picture that fails")),
+    ("no sound: {error}", Test("a_microphone_that_is_not_there_costs_the_sound_only")),
+    ("no sound any more: {error}", Test("a_microphone_that_dies_takes_nothing_with_it")),
+    (
+        "no sound any more: the microphone has given none for {after:?}",
+        Test("sound_comes_back_from_a_microphone_that_stalled"),
+    ),
+    (
+        "no sound any more: the microphone ended its stream",
+        Reason("no microphone was seen to do so"),
+    ),
+    (
+        "the pipeline does not stop within {PIPELINE_STOP_TIME:?}: left to the end of the process",
+        Test("a_camera_that_hangs_holds_nothing_up"),
+    ),
+    ("input is not stored: {error}", Reason("needs a system that has no thread left")),
+    (
+        "the store's disk is too slow: the last of the input is not stored",
+        Reason("needs a disk that stalls"),
+    ),
+    (
+        "{name}: the rest of the returned video is not taken within {limit:?}",
+        Test("an_output_that_stalls_loses_whole_segments"),
+    ),
+    (
+        "{dropped} bytes of returned video were not written",
+        Test("a_full_disk_costs_video_and_is_written_again_once_it_has_room"),
+    ),
+    // The job
+    (
+        "{place}the job was lost: {loss}",
+        Test("a_lost_job_goes_on_at_the_spare_with_the_same_parameters"),
+    ),
+    (
+        "not all parts of the job ended in time: leaving without them",
+        Reason("played by the fault table: orchestrators that hang at the end"),
+    ),
+    ("{place}: no video gets through", Reason("played by the table of links: those that break")),
+    (
+        "the job that runs keeps its parameters: {why}; the next one gets the new ones",
+        Reason("needs a control channel that is full or ended at the moment of a reload"),
+    ),
+    (
+        "the job's app has not taken the parameters: {}; the next job gets them",
+        Reason("the refusals of an update are tested with the runner's calls"),
+    ),
+    // Payment
+    (
+        "payment.max-price is not set: whatever an orchestrator asks is paid, now {price}",
+        Test("parameters_that_are_refused_wait_for_others"),
+    ),
+    ("no payment: {why}; {}tried again", Test("a_signer_that_is_down_leaves_no_gap_in_the_video")),
+    (
+        "no payment, to be tried again: {error}",
+        Test("a_start_whose_payment_fails_for_good_is_given_up_and_stopped"),
+    ),
+    (
+        "{}: a session could not be stopped; it costs until it is stopped or expires",
+        Test("a_stop_is_tried_twice_and_a_session_that_is_gone_is_stopped"),
+    ),
+    (
+        "{}: too many jobs are to be ended; one there is left to end by itself",
+        Reason("needs more unconfirmed ends than the list holds: its pure part tests it"),
+    ),
+    (
+        "{}: another agent uses this state directory; jobs to end are kept in memory only: set state.directory",
+        Test("a_second_agent_with_the_same_state_directory_leaves_the_job_of_the_first_alone"),
+    ),
+    // Peers
+    ("discovery of runners broke: {error}", Reason("a task that panics")),
+    ("a question to an orchestrator broke: {error}", Reason("a task that panics")),
+    (
+        "{peer}: {} of its runners are left out; the first {stray}",
+        Test("orchestrators_are_asked_for_the_runners_that_a_list_does_not_name"),
+    ),
+    (
+        "{way}: {count} of its URLs are left out; the first {stray}",
+        Test("plain_http_stays_on_this_machine_unless_allowed"),
+    ),
+    (
+        "discovery failed; going on with the list kept from earlier",
+        Test("the_last_good_list_serves_while_its_endpoint_is_down"),
+    ),
+    (
+        "trust = \"insecure\": certificates of orchestrators are NOT checked; anybody on the way can read and change the video",
+        Test("trusting_everybody_is_said_loudly"),
+    ),
+    (
+        "{peer}: certificate changed from {before} to {seen}; following it",
+        Test("a_change_is_followed_with_a_warning_also_while_a_job_runs"),
+    ),
+    (
+        "{peer}: certificate changed from one that an authority vouched for to {seen}, for which none does; following it",
+        Reason("needs an authority of this system"),
+    ),
+    // The program
+    (
+        "clock not synchronised: certificates look wrong by it; waiting for the time for up to {} s",
+        Reason("played by the fault table: clocks that are wrong at boot"),
+    ),
+    (
+        "clock still not synchronised: going on without it for {}; their certificates are believed, unless they ended before this program was built",
+        Reason("played by the fault table: clocks that are wrong at boot"),
+    ),
+    ("{}, which worked last, is refused too: {}", Test("two_that_are_refused_are_the_end")),
+    (
+        "the configuration is refused: {}; the one that worked last runs in its place: {}",
+        Test("what_has_worked_runs_in_the_place_of_what_is_refused"),
+    ),
+    (
+        "SIGHUP: the old one stays: {}",
+        Reason("needs a credential that goes while the program runs"),
+    ),
+    (
+        "SIGHUP: the configuration before it stays: {}",
+        Test("a_new_configuration_restarts_what_changed_and_a_broken_one_nothing"),
+    ),
+    (
+        "{count} lines of this log are lost: standard error was not read",
+        Test("a_reader_of_the_log_that_stalls_does_not_hold_up_the_job"),
+    ),
+    ("{}: no {} ({why}); set aside as {}", Test("torn_files_are_set_aside_and_made_anew")),
+    (
+        "{}: {} {trouble}; going on without",
+        Test("a_place_that_cannot_be_written_is_told_of_once_for_each_file"),
+    ),
+];
+
+#[test]
+fn every_error_and_warning_has_a_cause() {
+    let (found, functions) = (keys(), functions());
+    let table = || [ERRORS, HANDED_ON, LOGGED].into_iter().flatten();
+    let named: BTreeSet<String> = table().map(|(key, _)| (*key).to_owned()).collect();
+    let without: Vec<_> = found.difference(&named).collect();
+    assert!(without.is_empty(), "without a row or a reason: {without:#?}");
+    let gone: Vec<_> = named.difference(&found).collect();
+    assert!(gone.is_empty(), "in the table, and not in the sources: {gone:#?}");
+    for (key, cause) in table() {
+        match cause {
+            Test(name) => assert!(functions.contains(*name), "{key}: no test {name}"),
+            Reason(why) => assert!(!why.is_empty(), "{key}: no reason"),
+        }
+    }
+}

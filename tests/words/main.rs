@@ -1,0 +1,22 @@
+//! What the agent says when something goes wrong, each text with the cause that raises it.
+//!
+//! `causes` lists every error of media and every warning in the sources, with the row, the test or the reason that
+//! stands for it. The rows raise real causes: files, pipelines, sockets, and the built program.
+//!
+//! Does not: know in which file a text is; texts are found wherever they move.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod camera;
+mod causes;
+#[cfg(feature = "sandbox")]
+#[path = "../edge/mod.rs"]
+mod edge;
+mod input;
+#[cfg(feature = "sandbox")]
+mod program;
+mod sources;
