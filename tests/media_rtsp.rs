@@ -209,7 +209,8 @@ fn a_camera_that_refuses_is_named_without_its_secrets() {
     let Source::Rtsp { url, .. } = &mut options.source else { panic!() };
     *url = address.replace("/good", "/nothing");
     let error = failure(&options);
-    assert!(matches!(&error, MediaError::Unreachable { host: at, .. } if *at == host), "{error:?}");
+    let is_404 = |error: &MediaError| matches!(error, MediaError::Refused { host: at, status: 404, .. } if *at == host);
+    assert!(is_404(&error), "{error:?}");
 }
 
 #[test]
