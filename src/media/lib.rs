@@ -20,6 +20,7 @@ pub mod output;
 pub mod packages;
 mod piece;
 pub mod pipeline;
+mod presentable;
 pub mod queue;
 pub mod rate;
 pub mod segmenter;

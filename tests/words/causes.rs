@@ -33,6 +33,13 @@ const ERRORS: &[(&str, Cause)] = &[
         "MediaError::Unauthorized",
         Test("row_a_camera_that_wants_a_credential_and_one_that_refuses_it"),
     ),
+    (
+        "MediaError::Distrusted",
+        Test("a_certificate_that_signs_itself_is_named_so_that_it_can_be_pinned"),
+    ),
+    ("MediaError::PinChanged", Test("another_pin_for_a_camera_that_is_trusted_needs_a_restart")),
+    ("MediaError::Pin", Reason("needs a system without a place for files")),
+    ("MediaError::NoTls", Test("where_glib_has_no_tls_the_package_is_named")),
     ("MediaError::Refused", Test("row_a_camera_that_refuses")),
     ("MediaError::NoTcp", Test("row_a_camera_without_tcp_or_video_or_h264")),
     ("MediaError::NotH264", Test("row_a_camera_without_tcp_or_video_or_h264")),

@@ -161,7 +161,7 @@ fn check_camera(answers: Answers, format: CameraFormat, credential: Option<&str>
         SecretSource::File(path.clone())
     });
     let url = format!("rtsp://{host}/secret-path");
-    let said = failure(&options(Source::Rtsp { url, credential, format }));
+    let said = failure(&options(Source::Rtsp { url, credential, pin: None, format }));
     let _ = std::fs::remove_file(path);
     assert_eq!(said, expected.replace("HOST", &host));
 }
@@ -179,7 +179,7 @@ fn row_a_camera_that_wants_a_credential_and_one_that_refuses_it() {
     std::fs::write(&path, "nothing").unwrap();
     let credential = Some(SecretSource::File(path.clone()));
     let (url, format) = ("rtsp://127.0.0.1:1/".to_owned(), CameraFormat::H264);
-    let said = failure(&options(Source::Rtsp { url, credential, format }));
+    let said = failure(&options(Source::Rtsp { url, credential, pin: None, format }));
     std::fs::remove_file(path).unwrap();
     assert!(
         said.starts_with("the camera's credential: ") && said.ends_with(" user:password"),
@@ -218,7 +218,7 @@ fn row_a_camera_that_is_not_there() {
     let host =
         std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let (url, format) = (format!("rtsp://{host}/secret-path"), CameraFormat::Auto);
-    let said = failure(&options(Source::Rtsp { url, credential: None, format }));
+    let said = failure(&options(Source::Rtsp { url, credential: None, pin: None, format }));
     assert!(said.starts_with(&format!("the camera {host} cannot be received: ")), "{said}");
     assert!(!said.contains("secret-path"), "{said}");
 }

@@ -9,10 +9,10 @@ use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 
-use crate::error::presentable;
 use crate::io::clues::Clues;
 use crate::io::rtsp::host;
 use crate::pipeline::ENCODER;
+use crate::presentable::presentable;
 use crate::source::SOURCE;
 use crate::{MediaError, Source};
 
