@@ -70,7 +70,7 @@ pub(super) fn attach(pipeline: &gst::Pipeline) {
     });
     decode.connect_no_more_pads(move |decode| {
         if linked.as_ref().is_some_and(|sink| !sink.is_linked()) {
-            gst::element_error!(decode, gst::StreamError::WrongType, ["it has no video"]);
+            gst::element_error!(decode, gst::StreamError::CodecNotFound, ["it has no video"]);
         }
     });
 }
