@@ -137,7 +137,8 @@ impl Loop {
             Event::Reading => {
                 self.cameras.read_network(&self.status.publish, now);
                 self.jobs.reports.link(&self.status, now);
-                None
+                let has_sent = self.jobs.reports.video_sent(&self.status);
+                has_sent.then_some(job::Event::VideoSent)
             }
             Event::Jobs(event) => {
                 if let JobsEvent::KeepAlive = *event {

@@ -109,7 +109,7 @@ impl Watch {
             }
             Stage::Dark => {
                 self.ready();
-                let text = format!("waiting for the camera: {camera}");
+                let text = format!("waiting for video: {camera}");
                 self.service.status(&text);
             }
             Stage::Ending if is_new => {

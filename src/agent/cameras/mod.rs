@@ -80,7 +80,7 @@ impl Cameras {
             tasks: JoinSet::new(),
             last_stops: JoinSet::new(),
             is_stopped: false,
-            failures: ThrottledLog::new("the camera is back"),
+            failures: ThrottledLog::new("the source gives video again"),
             reason: String::new(),
             opening_until: None,
             failure: None,
@@ -200,7 +200,7 @@ impl Cameras {
         self.options = new;
         self.bitrate = Bitrate::new(&self.options, now);
         if !is_same && self.capture.is_some() {
-            log::info!("the camera is opened again, with its new configuration");
+            log::info!("the source is opened again, with its new configuration");
             self.recovery.reopen();
             self.release_camera();
         }
@@ -265,7 +265,7 @@ impl Cameras {
 
     /// There are no pictures, for this reason.
     fn report_lost(&mut self, reason: &str, now: Instant) {
-        self.failures.on_failure(&format!("the camera is lost: {reason}"), now);
+        self.failures.on_failure(&format!("the source gives no video: {reason}"), now);
         reason.clone_into(&mut self.reason);
     }
 
@@ -313,7 +313,7 @@ impl Cameras {
     fn on_frame(&mut self, now: Instant) {
         let lost = self.recovery.on_frame(now);
         if !self.failures.on_success(now) {
-            log::debug!("the camera is back after {} ms", lost.as_millis());
+            log::debug!("the source gives video again after {} ms", lost.as_millis());
         }
         self.stop_slate();
     }

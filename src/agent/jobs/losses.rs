@@ -2,8 +2,6 @@
 //!
 //! Does not: decide what a loss leads to; `job::Machine` does.
 
-use std::time::Duration;
-
 use crate::agent::event::Part;
 use livepeer_gateway::job::Loss;
 use livepeer_gateway::payment::io::{Outcome, Turn};
@@ -65,8 +63,9 @@ impl PaymentReport {
             Outcome::Later(error) => {
                 let why = chain(&error);
                 if self.failure.as_ref() != Some(&why) {
-                    let left = turn.paid_for.unwrap_or(Duration::ZERO).as_secs();
-                    log::warn!("no payment: {why}; paid for about {left} s more, tried again");
+                    let left = turn.paid_for.map(|left| left.as_secs());
+                    let left = left.map(|left| format!("paid for about {left} s more, "));
+                    log::warn!("no payment: {why}; {}tried again", left.unwrap_or_default());
                     self.failure = Some(why);
                 }
                 None

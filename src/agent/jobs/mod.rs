@@ -373,7 +373,7 @@ impl Jobs {
             Overdue::Nothing => {}
             Overdue::EndParts => self.end_parts(now),
             Overdue::CutShort => {
-                log::warn!("the orchestrator does not answer; leaving without it");
+                log::warn!("not all parts of the job ended in time: leaving without them");
                 // They end as cancelled, one event each, and then the sets are empty.
                 self.tasks.abort_all();
                 if self.closing.is_leaving() {

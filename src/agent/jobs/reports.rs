@@ -29,6 +29,8 @@ pub(in crate::agent) struct Reports {
     orchestrator: Option<Url>,
     /// Why no job ran when there was none.
     no_job: String,
+    /// Bytes of video that had been sent at the last reading.
+    sent_bytes: u64,
 }
 
 impl Reports {
@@ -41,6 +43,7 @@ impl Reports {
             limit_told: false,
             orchestrator: None,
             no_job: String::new(),
+            sent_bytes: 0,
         }
     }
 
@@ -118,6 +121,12 @@ impl Reports {
     pub(in crate::agent) fn none(&mut self, why: String, now: Instant) {
         self.failures.on_failure(&why, now);
         self.no_job = why;
+    }
+
+    /// Whether video was sent since this was asked last.
+    pub(in crate::agent) fn video_sent(&mut self, status: &Status) -> bool {
+        let bytes = status.publish.bytes.load(Relaxed);
+        std::mem::replace(&mut self.sent_bytes, bytes) != bytes
     }
 
     /// Says once that video does not get through, and once that it does.
