@@ -101,6 +101,14 @@ pub(super) fn not_taken(camera: &gst::Element, encoding: &str) {
     post(camera, NOT_TAKEN, encoding);
 }
 
+/// Notes that `decoder` gives out `pad`, whatever becomes of it.
+pub(super) fn holds(decoder: &gst::Element, pad: &gst::Pad) {
+    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+    if let Some(structure) = caps.structure(0) {
+        post(decoder, HELD, &format(structure));
+    }
+}
+
 fn post(camera: &gst::Element, name: &str, what: &str) {
     let structure = gst::Structure::builder(name).field(WHAT, what).build();
     // Without a bus, nobody asks for clues.

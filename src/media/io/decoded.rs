@@ -10,6 +10,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use crate::colours;
+use crate::io::clues;
 use crate::pipeline::RANGE;
 use crate::source::{COLOURS, DECODE, PACED};
 
@@ -70,6 +71,7 @@ pub(super) fn attach(pipeline: &gst::Pipeline) {
     });
     decode.connect_no_more_pads(move |decode| {
         if linked.as_ref().is_some_and(|sink| !sink.is_linked()) {
+            decode.src_pads().iter().for_each(|pad| clues::holds(decode, pad));
             gst::element_error!(decode, gst::StreamError::CodecNotFound, ["it has no video"]);
         }
     });
