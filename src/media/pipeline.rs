@@ -4,6 +4,7 @@
 //! ```text
 //! shaped, in a format the encoder takes ───▶ encoder ─▶ parser ─▶ sink
 //! raw ─▶ rate, whole pictures, turning, format and size ─▶ encoder ─▶ parser ─▶ sink
+//! a picture ─▶ turning, format and size ─▶ repeated ─▶ encoder ─▶ parser ─▶ sink
 //! H.264 ──────────────────────────────────────────────▶ parser ─▶ sink
 //! ```
 //!
@@ -21,6 +22,9 @@ pub(crate) const PARSER: &str = "edge_parser";
 pub(crate) const UNITS: &str = "edge_units";
 /// The name of the source into which a transport stream is pushed.
 pub(crate) const INPUT: &str = "edge_input";
+
+/// The name of the element that repeats or drops frames to get the wanted rate.
+pub const RATE: &str = "edge_rate";
 
 /// Frames that have to come out in a trial: some encoders die on the first, some stop after a few.
 pub(crate) const TRIAL_FRAMES: u64 = 8;
@@ -45,12 +49,20 @@ pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -
         let turning = source::turning(video);
         let shape = shape(best, video);
         format!(
-            "videorate skip-to-first=true ! {first}{turning}videoconvert ! videoscale ! {shape} ! {last}{encode}"
+            "videorate name={RATE} skip-to-first=true ! {first}{turning}videoconvert ! videoscale ! {shape} ! {last}{encode}"
         )
     };
     let limited = match element.row.signals_range {
         true => String::new(),
         false => format!("videobalance name={RANGE} ! "),
+    };
+    // Costs nothing while rate and size stay.
+    let resize = |format| match element.row.resizes {
+        true => format!(
+            "videorate name={RATE} drop-only=true ! videoscale ! {} ! ",
+            shape(format, video)
+        ),
+        false => String::new(),
     };
     match form {
         Form::H264 => Some(finish()),
@@ -61,15 +73,7 @@ pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -
         }
         Form::Nvmm => Some(format!("nvvidconv ! video/x-raw,format={best} ! {}", reshape("", ""))),
         Form::Shaped(format) if element.row.formats.contains(&format) && !video.is_turned() => {
-            Some(if element.row.resizes {
-                // Costs nothing while rate and size stay.
-                format!(
-                    "videorate drop-only=true ! videoscale ! {} ! {encode}",
-                    shape(format, video)
-                )
-            } else {
-                encode
-            })
+            Some(format!("{}{encode}", resize(format)))
         }
         Form::Shaped(_) => Some(reshape("", "")),
         Form::Raw => Some(reshape(WHOLE, &limited)),
@@ -77,6 +81,15 @@ pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -
             let first = format!("videoconvert ! capsfilter name={COLOURS} ! {WHOLE}{UPRIGHT}");
             Some(reshape(&first, &limited))
         }
+        // Converted once, then repeated at the pace of the clock, for ever.
+        Form::Still => Some(format!(
+            "videoconvert ! capsfilter name={COLOURS} ! {UPRIGHT}{}videoconvert ! videoscale ! {} ! {limited}\
+             imagefreeze ! {} ! identity sync=true ! {}{encode}",
+            source::turning(video),
+            source::sized(best, video),
+            source::shaped(best, video),
+            resize(best)
+        )),
     }
 }
 
@@ -163,6 +176,30 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_is_converted_once_and_then_repeated() {
+        let size = "width=1280,height=720";
+        let convert = |format: &str, limited: &str| {
+            format!(
+                "videoconvert ! capsfilter name=edge_colours ! videoconvert ! videoflip video-direction=auto \
+                 ! videoconvert ! videoscale ! video/x-raw,format={format},{size},pixel-aspect-ratio=1/1 \
+                 ! {limited}imagefreeze ! video/x-raw,format={format},{size},framerate=24/1,pixel-aspect-ratio=1/1 \
+                 ! identity sync=true ! "
+            )
+        };
+        let of = |name: &str, format: &str, limited: &str, resize: &str| {
+            let convert = convert(format, limited);
+            let expected = format!("{convert}{resize}{} ! {FINISH}", describe(name));
+            check(Form::Still, name, Some(expected));
+        };
+        let limited = "videobalance name=edge_range ! ";
+        of("vah264enc", "NV12", limited, "");
+        let resize =
+            format!("videorate name=edge_rate drop-only=true ! videoscale ! {} ! ", shaped("I420"));
+        of("openh264enc", "I420", limited, &resize);
+        of("x264enc", "I420", "", &resize);
+    }
+
+    #[test]
     fn a_format_the_encoder_takes_is_not_converted() {
         for (name, format) in [
             ("v4l2h264enc", "I420"),
@@ -181,7 +218,7 @@ mod tests {
         }
         for (name, format) in [("x264enc", "I420"), ("x264enc", "NV12"), ("openh264enc", "I420")] {
             let expected = format!(
-                "videorate drop-only=true ! videoscale ! {} ! {} ! {FINISH}",
+                "videorate name=edge_rate drop-only=true ! videoscale ! {} ! {} ! {FINISH}",
                 shaped(format),
                 describe(name)
             );
@@ -203,7 +240,7 @@ mod tests {
             ("v4l2h264enc", "RGB", "I420"),
         ] {
             let expected = format!(
-                "videorate skip-to-first=true ! videoconvert ! videoscale ! {} ! {} ! {FINISH}",
+                "videorate name=edge_rate skip-to-first=true ! videoconvert ! videoscale ! {} ! {} ! {FINISH}",
                 shaped(to),
                 describe(name)
             );
@@ -223,7 +260,7 @@ mod tests {
                 [("x264enc", ""), ("openh264enc", "videobalance name=edge_range ! ")]
             {
                 let expected = format!(
-                    "videorate skip-to-first=true ! {first}videoconvert ! videoscale ! {} ! {last}{} ! {FINISH}",
+                    "videorate name=edge_rate skip-to-first=true ! {first}videoconvert ! videoscale ! {} ! {last}{} ! {FINISH}",
                     shaped("I420"),
                     describe(name)
                 );
@@ -253,7 +290,7 @@ mod tests {
     #[test]
     fn a_picture_is_turned_before_it_is_scaled() {
         let video = Video { rotate: Rotate::Quarter, crop: true, ..Video::default() };
-        let rate = "videorate skip-to-first=true ! ";
+        let rate = "videorate name=edge_rate skip-to-first=true ! ";
         let turned = "videoconvert ! videoflip video-direction=90r \
                       ! aspectratiocrop aspect-ratio=1280/720 ! videoconvert ! videoscale";
         let rest = format!("{} ! {} ! {FINISH}", shaped("I420"), describe("x264enc"));
@@ -291,7 +328,7 @@ mod tests {
         );
         assert!(text.starts_with(
             "appsrc name=edge_input is-live=true format=bytes caps=video/mpegts,systemstream=true,packetsize=188 \
-             ! tsdemux ! h264parse ! avdec_h264 ! videoconvert ! videoflip method=clockwise ! videorate skip-to-first=true ! "
+             ! tsdemux ! h264parse ! avdec_h264 ! videoconvert ! videoflip method=clockwise ! videorate name=edge_rate skip-to-first=true ! "
         ));
         assert!(text.ends_with(FINISH));
     }

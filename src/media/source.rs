@@ -6,7 +6,7 @@
 //! | source | description | gives |
 //! |---|---|---|
 //! | test | `videotestsrc`, live | raw video as wanted |
-//! | file | decoded, paced by the clock | decoded video of any shape |
+//! | file | decoded, paced by the clock | decoded video of any shape, or one picture |
 //! | v4l2 | in the mode that was picked | H.264, or raw video |
 //! | libcamera | `libcamerasrc` with full caps | raw video as wanted |
 //! | nvargus | `nvarguscamerasrc` with full caps | raw video as wanted, in NVIDIA's memory |
@@ -40,6 +40,8 @@ pub(crate) enum Form {
     Raw,
     /// Raw video out of a decoder: of any shape, and perhaps turned, with alpha, or vague about its colours.
     Decoded,
+    /// One picture out of a decoder.
+    Still,
     /// Raw video in the wanted shape and rate, in memory of NVIDIA's converter and encoder.
     Nvmm,
     /// H.264.
@@ -66,6 +68,16 @@ pub(crate) enum Decided {
     Mode(Mode),
     /// Whether the H.264 of a network camera passes through.
     PassThrough(bool),
+    /// The file is one picture.
+    Still {
+        /// A parser goes before the decoder, which does not say how the picture is turned.
+        is_parsed: bool,
+    },
+    /// The file is a GIF, whose pictures are pushed.
+    Gif {
+        /// There is one.
+        is_still: bool,
+    },
 }
 
 /// The raw format that every encoder has a way from.
@@ -89,9 +101,28 @@ pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
                 shaped(FORMAT, video)
             ),
         ),
+        Source::File { .. } if matches!(decided, Decided::Gif { .. }) => Head {
+            text: format!(
+                "appsrc name={SOURCE} format=time caps=image/gst-libav-gif,parsed=true ! avdec_gif ! identity name={PACED} sync=true"
+            ),
+            form: match *decided == (Decided::Gif { is_still: true }) {
+                true => Form::Still,
+                false => Form::Raw,
+            },
+        },
         Source::File { .. } => Head {
-            text: format!("filesrc name={SOURCE} ! {} identity name={PACED} sync=true", decode()),
-            form: Form::Decoded,
+            text: format!(
+                "filesrc name={SOURCE} ! {}{} identity name={PACED} sync=true",
+                match *decided == (Decided::Still { is_parsed: true }) {
+                    true => "jpegparse ! ",
+                    false => "",
+                },
+                decode()
+            ),
+            form: match matches!(decided, Decided::Still { .. }) {
+                true => Form::Still,
+                false => Form::Decoded,
+            },
         },
         Source::V4l2 { .. } => camera(decided, video),
         // Without full caps it negotiates what no encoder takes.
@@ -112,7 +143,11 @@ pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
             Decided::PassThrough(true) => {
                 Head { text: format!("{} {}", receive(), depay()), form: Form::H264 }
             }
-            Decided::PassThrough(false) | Decided::Nothing | Decided::Mode(_) => Head {
+            Decided::PassThrough(false)
+            | Decided::Nothing
+            | Decided::Mode(_)
+            | Decided::Still { .. }
+            | Decided::Gif { .. } => Head {
                 text: format!(
                     "{} identity name={RECEIVED} ! {} {LIVE_QUEUE} name={PACED}",
                     receive(),
@@ -186,6 +221,14 @@ pub(crate) fn shaped(format: &str, video: &Video) -> String {
     format!(
         "video/x-raw,format={format},width={},height={},framerate={}/1,pixel-aspect-ratio=1/1",
         video.width, video.height, video.fps
+    )
+}
+
+/// The same of one picture, which has no rate.
+pub fn sized(format: &str, video: &Video) -> String {
+    format!(
+        "video/x-raw,format={format},width={},height={},pixel-aspect-ratio=1/1",
+        video.width, video.height
     )
 }
 

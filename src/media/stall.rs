@@ -7,7 +7,9 @@
 //! | long ago | long ago | the source has stopped |
 //!
 //! Long is three frames, and two seconds at least: from there the network's runners call the input degraded
-//! (field-facts, ai-runner). The first frame may take longer.
+//! (field-facts, ai-runner). A frame is the wanted one or, where that is longer, the one that the source was measured
+//! to give: a camera for time lapses may give one in some seconds. Until its interval is known, and before the first
+//! frame, long is [`FIRST`].
 //!
 //! Does not: read the clock, or know what frames are.
 
@@ -17,6 +19,10 @@ use std::time::{Duration, Instant};
 pub(crate) const LONG: Duration = Duration::from_secs(2);
 /// What the first frame may take: a camera of the network needs a few seconds to answer and to send a key.
 pub(crate) const FIRST: Duration = Duration::from_secs(10);
+/// The most that counts as long, however slow the source is.
+pub(crate) const LONGEST: Duration = Duration::from_secs(30);
+/// Frames that have to be missing.
+const FRAMES: u32 = 3;
 
 /// When frames were seen; what was before `played` does not count.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +33,8 @@ pub(crate) struct Seen {
     pub(crate) last_in: Option<Instant>,
     /// The last one came out of it.
     pub(crate) last_out: Option<Instant>,
+    /// The time between two frames of the source; `None` while it is not known.
+    pub(crate) interval: Option<Duration>,
 }
 
 /// What has stopped.
@@ -62,23 +70,27 @@ pub(crate) struct Limits {
 impl Limits {
     /// For so many frames per second.
     pub(crate) fn new(fps: u32) -> Self {
-        Self { long: LONG.max(Duration::from_secs(3) / fps.max(1)) }
+        Self { long: LONG.max(Duration::from_secs(1) * FRAMES / fps.max(1)) }
     }
 
     /// Judges what was seen.
     pub(crate) fn judge(&self, seen: Seen, now: Instant) -> Judgement {
         let counts = |at: Option<Instant>| at.filter(|at| *at >= seen.played);
         let last_out = counts(seen.last_out);
+        let long = self.long.max(match seen.interval {
+            Some(interval) => (interval * FRAMES).min(LONGEST),
+            None => FIRST,
+        });
         let (since, limit) = match last_out {
-            Some(last) => (last, self.long),
-            None => (seen.played, FIRST.max(self.long)),
+            Some(last) => (last, long),
+            None => (seen.played, FIRST.max(long)),
         };
         let until = since + limit;
         if now < until {
             // Frames may begin at any time, and stop again.
             return Judgement::Wait(until.min(now + self.long));
         }
-        let flows_in = counts(seen.last_in).is_some_and(|last| now < last + self.long);
+        let flows_in = counts(seen.last_in).is_some_and(|last| now < last + long);
         let at = if flows_in { Stall::Encoder } else { Stall::Source };
         Judgement::Stalled { at, after: now.duration_since(since) }
     }
@@ -100,7 +112,8 @@ mod tests {
         let before = Instant::now();
         let played = before + Duration::from_secs(100);
         let at = |ms: u64| played + Duration::from_millis(ms);
-        let seen = Seen { played, last_in: last_in.map(at), last_out: last_out.map(at) };
+        let interval = Some(Duration::from_secs(1) / fps);
+        let seen = Seen { played, last_in: last_in.map(at), last_out: last_out.map(at), interval };
         let expected = match expected {
             Ok(until) => Judgement::Wait(at(until)),
             Err((stall, after)) => {
@@ -110,7 +123,7 @@ mod tests {
         assert_eq!(Limits::new(fps).judge(seen, at(now)), expected);
         // What another capture saw before does not count.
         if last_in.is_none() && last_out.is_none() {
-            let old = Seen { played, last_in: Some(before), last_out: Some(before) };
+            let old = Seen { last_in: Some(before), last_out: Some(before), ..seen };
             assert_eq!(Limits::new(fps).judge(old, at(now)), expected);
         }
     }
@@ -137,5 +150,27 @@ mod tests {
         check(24, None, None, 10_000, Err((Stall::Source, 10_000)));
         check(24, Some(9500), None, 10_000, Err((Stall::Encoder, 10_000)));
         check(24, Some(100), None, 10_000, Err((Stall::Source, 10_000)));
+    }
+
+    /// Milliseconds between the source's frames, and how long they have to stay away for a wanted rate of 24.
+    #[track_caller]
+    fn check_interval(interval: Option<u64>, limit: u64) {
+        let played = Instant::now();
+        let last = played + Duration::from_secs(100);
+        let interval = interval.map(Duration::from_millis);
+        let seen = Seen { played, last_in: Some(last), last_out: Some(last), interval };
+        let judge = |ms| Limits::new(24).judge(seen, last + Duration::from_millis(ms));
+        assert!(matches!(judge(limit - 1), Judgement::Wait(_)));
+        let after = Duration::from_millis(limit);
+        assert_eq!(judge(limit), Judgement::Stalled { at: Stall::Source, after });
+    }
+
+    #[test]
+    fn a_slow_source_is_given_three_of_its_own_frames() {
+        check_interval(Some(42), 2000);
+        check_interval(Some(666), 2000);
+        check_interval(Some(2500), 7500);
+        check_interval(Some(60_000), 30_000);
+        check_interval(None, 10_000);
     }
 }

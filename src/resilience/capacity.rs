@@ -168,3 +168,5 @@ pub const DRAIN_TIME: Duration = Duration::from_millis(1000);
 pub const END_TIME: Duration = Duration::from_millis(500);
 /// For the store to write what it has yet, at the end: seconds of video are nothing to a disk that works.
 pub const STORE_TIME: Duration = Duration::from_millis(300);
+/// Bytes of a GIF that are read, and kept while it is shown; what is behind them is not shown.
+pub const GIF_BYTES: u64 = 32 << 20;

@@ -32,7 +32,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.path",
         initial: Initial::Unset { means: "none", example: r#""/srv/video.mp4""# },
-        what: "The file of `source.kind = \"file\"`: anything GStreamer can decode, paced in real time. It stands upright where it says how it is turned, fields become pictures, and what is transparent comes on black.",
+        what: "The file of `source.kind = \"file\"`: anything GStreamer can decode, paced in real time. A picture is sent `video.fps` times a second, for ever; a GIF at its own pace. It stands upright where it says how it is turned, fields become pictures, and what is transparent comes on black.",
         takes: Takes::Text {
             kind: "path or file:// URL of a file",
             keep: |d, text| file(text).map(|path| d.source.path = Some(path)),
@@ -106,7 +106,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.fragment",
         initial: Initial::Unset { means: "none", example: r#""videotestsrc is-live=true""# },
-        what: "The pipeline of `source.kind = \"pipeline\"`, as for gst-launch-1.0, without a sink; it ends in raw video or H.264.",
+        what: "The pipeline of `source.kind = \"pipeline\"`, as for gst-launch-1.0, without a sink; it ends in raw video or H.264. One that is not live is paced by the times of its frames.",
         takes: Takes::Text {
             kind: "GStreamer pipeline",
             keep: |d, text| filled(text).map(|text| d.source.fragment = Some(text.to_owned())),

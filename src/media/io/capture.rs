@@ -18,7 +18,7 @@ use crate::io::find::{self, Known};
 use crate::io::listening::Listening;
 use crate::io::negotiated::attach_when_negotiated;
 use crate::io::running::{self, End, Ending, Running, Watch};
-use crate::io::{decoded, diagnosis, encoders, measure, prepare};
+use crate::io::{decoded, diagnosis, encoders, measure, pacing, prepare};
 use crate::pipeline::{self, ENCODER, SHAPE};
 use crate::source::{self, Form};
 use crate::stall::{self, Judgement, Limits, Seen, Stall};
@@ -61,9 +61,12 @@ impl Capture {
         log::debug!("the source gives {:?}", head.form);
         let element = match head.form {
             Form::H264 => None,
-            Form::Shaped(_) | Form::Raw | Form::Decoded | Form::Nvmm | Form::Negotiated => {
-                Some(encoders::encoder(options)?)
-            }
+            Form::Shaped(_)
+            | Form::Raw
+            | Form::Decoded
+            | Form::Still
+            | Form::Nvmm
+            | Form::Negotiated => Some(encoders::encoder(options)?),
         };
         let tail = match &element {
             Some(element) => {
@@ -79,6 +82,7 @@ impl Capture {
         let built = running::parse(&description, &source)?;
         prepare::prepare(&built, &source, &ending)?;
         decoded::limit_range(built.upcast_ref());
+        pacing::prepare(&built, &source, &decided, options.video.fps)?;
         match &element {
             Some(element) if head.form == Form::Negotiated => {
                 attach_when_negotiated(&built, options, element, &feed, &ending)?;
@@ -231,8 +235,8 @@ impl Capture {
         let played = self.played().await;
         let limits = Limits::new(self.options.video.fps);
         loop {
-            let seen =
-                Seen { played, last_in: self.feed.last_in(), last_out: self.feed.last_out() };
+            let (last_in, last_out) = (self.feed.last_in(), self.feed.last_out());
+            let seen = Seen { played, last_in, last_out, interval: self.feed.interval() };
             match limits.judge(seen, Instant::now()) {
                 Judgement::Wait(until) => {
                     clocks::is_waking();

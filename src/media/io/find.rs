@@ -14,6 +14,7 @@
 //! Does not: build pipelines.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc;
 
@@ -25,10 +26,14 @@ use crate::io::measure::{Measured, Measurement, wanted};
 use crate::io::running::{self, End, Ending, Running, Watch};
 use crate::io::{camera, diagnosis, prepare, rtsp};
 use crate::modes::{Mode, pick};
+use crate::picture::{BEGINNING, Kind, parts};
 use crate::pipeline::UNITS;
 use crate::source::{self, Decided, measured_in};
 use crate::{CameraFormat, MediaError, Options, Source, Video};
-use resilience::capacity::CAMERA_TIME;
+use resilience::capacity::{CAMERA_TIME, GIF_BYTES};
+
+/// How files of JPEG pictures one after the other are called.
+const MOTION_JPEG: [&str; 2] = ["mjpg", "mjpeg"];
 
 /// A source on this machine.
 pub(super) struct Known {
@@ -45,8 +50,8 @@ pub(super) fn find(options: &Options) -> Result<Known, MediaError> {
         Source::V4l2 { device, format } => return v4l2(device, *format, options),
         Source::File { path, .. } => {
             let absent = || MediaError::NoSuchFile(path.clone());
-            File::open(path).map_err(|error| diagnosis::of_open(&error, path, absent))?;
-            Decided::Nothing
+            let file = File::open(path);
+            decide(file.map_err(|error| diagnosis::of_open(&error, path, absent))?, path)
         }
         Source::Rtsp { .. } => rtsp::decide(options)?,
         Source::Test
@@ -55,6 +60,31 @@ pub(super) fn find(options: &Options) -> Result<Known, MediaError> {
         | Source::Pipeline { .. } => Decided::Nothing,
     };
     Ok(Known { source: options.source.clone(), decided })
+}
+
+/// Whether `file` is a picture.
+fn decide(mut file: File, path: &Path) -> Decided {
+    // What was read from a pipe would be missing later.
+    if !file.metadata().is_ok_and(|known| known.is_file()) {
+        return Decided::Nothing;
+    }
+    let is_several = path
+        .extension()
+        .is_some_and(|end| MOTION_JPEG.iter().any(|name| end.eq_ignore_ascii_case(name)));
+    let mut bytes = Vec::new();
+    // What cannot be read is for the pipeline to report.
+    let _ = (&mut file).take(BEGINNING as u64).read_to_end(&mut bytes);
+    match Kind::of(&bytes, is_several) {
+        Kind::Other => Decided::Nothing,
+        Kind::Still => Decided::Still { is_parsed: false },
+        Kind::Jpeg => {
+            Decided::Still { is_parsed: gst::ElementFactory::find("jpegparse").is_some() }
+        }
+        Kind::Gif => {
+            let _ = file.take(GIF_BYTES).read_to_end(&mut bytes);
+            Decided::Gif { is_still: parts(&bytes).len() == 1 }
+        }
+    }
 }
 
 fn v4l2(name: &Path, format: CameraFormat, options: &Options) -> Result<Known, MediaError> {

@@ -103,7 +103,8 @@ impl Hearing {
     pub(super) fn judge(&self, now: Instant) -> Judgement {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let played = *self.played.get().unwrap_or(&now);
-        Limits::new(RATE).judge(Seen { played, last_in: last, last_out: last }, now)
+        let interval = Some(Duration::from_secs(1) / RATE);
+        Limits::new(RATE).judge(Seen { played, last_in: last, last_out: last, interval }, now)
     }
 
     /// For how long it has been open.

@@ -17,6 +17,7 @@ mod listening;
 mod measure;
 mod microphone;
 mod negotiated;
+mod pacing;
 mod playback;
 mod prepare;
 mod rtp;

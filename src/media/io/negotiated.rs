@@ -10,6 +10,7 @@ use crate::io::access_units::Feed;
 use crate::io::decoded;
 use crate::io::diagnosis;
 use crate::io::measure;
+use crate::io::pacing;
 use crate::io::running::{End, Ending};
 use crate::source::{Form, TAIL};
 use crate::{MediaError, Options, Source, pipeline};
@@ -60,8 +61,10 @@ fn attach_tail(
         Some("video/x-h264") => (Form::H264, KeyRequest::Event),
         _ => return Err(MediaError::UnusableCaps(caps.to_string())),
     };
-    let text =
+    let tail =
         pipeline::tail(form, &options.video, element, options.encoder.speed).unwrap_or_default();
+    let wait = if pacing::is_live(pipeline, pad) { "" } else { pacing::WAIT };
+    let text = format!("{wait}{tail}");
     let mut context = gst::ParseContext::new();
     let flags = gst::ParseFlags::FATAL_ERRORS;
     let tail = gst::parse::bin_from_description_full(&text, true, Some(&mut context), flags)

@@ -30,7 +30,11 @@ pub(super) fn prepare(
     };
     match source {
         Source::File { path, .. } => {
-            element(SOURCE)?.set_property("location", path.to_string_lossy().as_ref());
+            let file = element(SOURCE)?;
+            // A GIF is pushed instead.
+            if file.has_property("location") {
+                file.set_property("location", path.to_string_lossy().as_ref());
+            }
             decoded::attach(pipeline);
         }
         Source::V4l2 { device, .. } => {

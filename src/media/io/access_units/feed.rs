@@ -6,7 +6,7 @@
 //! Does not: build pipelines, or know what is upstream.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
@@ -19,7 +19,8 @@ use super::unit::Unit;
 use super::{AccessUnits, running_time};
 use crate::MediaError;
 use crate::encoder::KeyRequest;
-use crate::pipeline::{ENCODER, PARSER, UNITS};
+use crate::pipeline::{ENCODER, PARSER, RATE, UNITS};
+use crate::rhythm::Rhythm;
 use mpegts::nal;
 
 /// What one capture gives. Clones share it.
@@ -42,6 +43,8 @@ struct Inner {
     last_out: AtomicU64,
     epoch: Instant,
     keys: Mutex<Keys>,
+    /// Of the source, before frames are repeated or left out.
+    rhythm: Mutex<Rhythm>,
 }
 
 /// When to ask for a key, where the encoder counts its frames for another rate than it gets.
@@ -81,6 +84,7 @@ impl Feed {
             last_out: AtomicU64::new(0),
             epoch: Instant::now(),
             keys: Mutex::default(),
+            rhythm: Mutex::default(),
         }))
     }
 
@@ -101,6 +105,20 @@ impl Feed {
             let feed = self.clone();
             pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
                 feed.on_frame(pad, info.buffer())
+            });
+        }
+        // The parser gives access units, what comes to it may be parts of one.
+        let first = bin.by_name(RATE).or_else(|| encoder.clone());
+        let given = match first {
+            Some(first) => first.static_pad("sink"),
+            None => parser.static_pad("src"),
+        };
+        if let Some(pad) = given {
+            let feed = self.clone();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                let own = info.buffer().and_then(|buffer| buffer.pts()).map(Duration::from);
+                feed.rhythm().on_frame(Instant::now(), own);
+                gst::PadProbeReturn::Ok
             });
         }
         let feed = self.clone();
@@ -148,6 +166,16 @@ impl Feed {
             }
             came_out.await;
         }
+    }
+
+    /// The time between two frames of the source, once it is known.
+    pub(in crate::io) fn interval(&self) -> Option<Duration> {
+        self.rhythm().interval()
+    }
+
+    fn rhythm(&self) -> MutexGuard<'_, Rhythm> {
+        // No invariant spans a panic here: each change is whole.
+        self.0.rhythm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When the last frame went into the encoder, or the parser.

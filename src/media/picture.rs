@@ -1,0 +1,222 @@
+//! Tells a file with a still picture from a film by its first bytes, and parts a GIF into its pictures.
+//!
+//! GStreamer's demuxer of GIF (`avdemux_gif` 1.22) reads for ever at the end of the file, and the decoder gives all
+//! pictures the time zero and the length of the first one.
+//!
+//! Does not: decode; and takes an animated WebP or PNG for its first picture, as the decoders do.
+
+use std::ops::Range;
+use std::time::Duration;
+
+/// Bytes of a file that [`Kind::of`] needs.
+pub const BEGINNING: usize = 12;
+/// Pictures of a GIF that are shown.
+const PICTURES: usize = 10_000;
+/// Viewers show a picture for so long that asks for less than [`SHORTEST`].
+const USUAL: Duration = Duration::from_millis(100);
+const SHORTEST: Duration = Duration::from_millis(20);
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Anything else, perhaps a film.
+    Other,
+    /// One picture.
+    Still,
+    /// One picture that may say how it is turned.
+    Jpeg,
+    /// One or more pictures: [`parts`] tells.
+    Gif,
+}
+
+impl Kind {
+    /// By the first bytes of the file. A file of JPEG pictures one after the other begins as one picture does:
+    /// `is_several` says that its name calls it one.
+    pub fn of(beginning: &[u8], is_several: bool) -> Self {
+        let is_webp = beginning.starts_with(b"RIFF") && beginning.get(8..12) == Some(b"WEBP");
+        let is_jpeg = beginning.starts_with(b"\xff\xd8\xff") && !is_several;
+        let is_still = [&b"\x89PNG\r\n\x1a\n"[..], b"BM", b"II*\0", b"MM\0*"];
+        if beginning.starts_with(b"GIF8") {
+            Self::Gif
+        } else if is_jpeg {
+            Self::Jpeg
+        } else if is_webp || is_still.iter().any(|start| beginning.starts_with(start)) {
+            Self::Still
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// A picture of a GIF.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Where it is, with what the decoder needs before it.
+    pub bytes: Range<usize>,
+    /// How long it is shown.
+    pub length: Duration,
+}
+
+/// The pictures of a GIF, as far as it can be read.
+pub fn parts(gif: &[u8]) -> Vec<Part> {
+    let mut reader = Reader { rest: gif };
+    let mut parts: Vec<Part> = Vec::new();
+    if reader.header().is_none() {
+        return parts;
+    }
+    let (mut start, mut next) = (0, None);
+    while parts.len() < PICTURES {
+        match reader.block() {
+            Some(Block::Control(length)) => next = Some(length),
+            Some(Block::Picture) => {
+                let end = gif.len() - reader.rest.len();
+                let length = next.take().filter(|length| *length >= SHORTEST);
+                parts.push(Part { bytes: start..end, length: length.unwrap_or(USUAL) });
+                start = end;
+            }
+            Some(Block::Other) => {}
+            None => break,
+        }
+    }
+    parts
+}
+
+enum Block {
+    /// The length of the next picture.
+    Control(Duration),
+    Picture,
+    Other,
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.take(1)?.first().copied()
+    }
+
+    /// Signature, screen, and the colours of all pictures.
+    fn header(&mut self) -> Option<()> {
+        let packed = *self.take(13)?.get(10)?;
+        self.colours(packed)
+    }
+
+    fn colours(&mut self, packed: u8) -> Option<()> {
+        if packed & 0x80 != 0 {
+            self.take(3 << ((packed & 7) + 1))?;
+        }
+        Some(())
+    }
+
+    /// `None` at the end of the file, and where it is damaged.
+    fn block(&mut self) -> Option<Block> {
+        match self.byte()? {
+            0x21 => {
+                let is_control = self.byte()? == 0xf9;
+                let first = self.sub_block()?;
+                if first.is_empty() {
+                    return Some(Block::Other);
+                }
+                while !self.sub_block()?.is_empty() {}
+                match first {
+                    [_, low, high, _] if is_control => {
+                        let hundredths = u16::from_le_bytes([*low, *high]);
+                        Some(Block::Control(Duration::from_millis(u64::from(hundredths) * 10)))
+                    }
+                    _ => Some(Block::Other),
+                }
+            }
+            0x2c => {
+                let packed = *self.take(9)?.get(8)?;
+                self.colours(packed)?;
+                self.byte()?;
+                while !self.sub_block()?.is_empty() {}
+                Some(Block::Picture)
+            }
+            _ => None,
+        }
+    }
+
+    fn sub_block(&mut self) -> Option<&'a [u8]> {
+        let length = self.byte()?;
+        self.take(usize::from(length))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pictures of two colours, with these times in hundredths of a second, if they have one.
+    fn gif(pictures: &[Option<u16>]) -> Vec<u8> {
+        let mut gif = b"GIF89a\x02\0\x02\0\x80\0\0\0\0\0\xff\xff\xff".to_vec();
+        gif.extend_from_slice(b"\x21\xff\x0bNETSCAPE2.0\x03\x01\0\0\0");
+        for hundredths in pictures {
+            if let Some(hundredths) = hundredths {
+                let [low, high] = hundredths.to_le_bytes();
+                gif.extend_from_slice(&[0x21, 0xf9, 4, 0, low, high, 0, 0]);
+            }
+            gif.extend_from_slice(b"\x2c\0\0\0\0\x02\0\x02\0\0\x02\x02\x84\x51\0");
+        }
+        gif.push(0x3b);
+        gif
+    }
+
+    fn millis(gif: &[u8]) -> Vec<u128> {
+        parts(gif).iter().map(|part| part.length.as_millis()).collect()
+    }
+
+    #[test]
+    fn each_picture_of_a_gif_has_its_own_length() {
+        assert_eq!(millis(&gif(&[Some(50), Some(150), Some(2)])), [500, 1500, 20]);
+        assert_eq!(millis(&gif(&[Some(50), None, Some(0), Some(1)])), [500, 100, 100, 100]);
+        assert_eq!(millis(&gif(&[])), []);
+    }
+
+    #[test]
+    fn the_pictures_of_a_gif_are_all_of_it_but_its_end() {
+        let whole = gif(&[Some(50), Some(150), Some(2)]);
+        let parts = parts(&whole);
+        assert_eq!((parts[0].bytes.start, parts[2].bytes.end), (0, whole.len() - 1));
+        assert!(parts.windows(2).all(|two| two[0].bytes.end == two[1].bytes.start));
+    }
+
+    #[test]
+    fn a_damaged_gif_gives_what_can_be_read() {
+        let whole = gif(&[Some(50), Some(150), Some(2)]);
+        for length in 0..whole.len() {
+            let lengths = millis(&whole[..length]);
+            assert!([500, 1500, 20].starts_with(&lengths), "{length}: {lengths:?}");
+        }
+        for at in 13..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0xff;
+            assert!(parts(&damaged).len() <= 3);
+        }
+    }
+
+    #[test]
+    fn a_still_is_known_by_its_first_bytes() {
+        for (beginning, kind) in [
+            (&b"\x89PNG\r\n\x1a\n\0\0\0\r"[..], Kind::Still),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01", Kind::Jpeg),
+            (b"BM\x9a\0\0\0\0\0\0\0\0\0", Kind::Still),
+            (b"RIFF\0\0\0\0WEBP", Kind::Still),
+            (b"RIFF\0\0\0\0AVI ", Kind::Other),
+            (b"GIF89a\x02\0\x02\0\x80\0", Kind::Gif),
+            (b"\0\0\0\x20ftypisom", Kind::Other),
+            (b"", Kind::Other),
+        ] {
+            assert_eq!(Kind::of(beginning, false), kind, "{beginning:?}");
+        }
+        assert_eq!(Kind::of(b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01", true), Kind::Other);
+    }
+}
