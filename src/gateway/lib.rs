@@ -11,5 +11,4 @@ pub mod payment;
 pub mod price;
 pub mod segment;
 pub mod session;
-pub mod swap_limit;
 pub mod trickle;

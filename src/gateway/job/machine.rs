@@ -57,9 +57,9 @@ pub use renew::RENEW_AFTER;
 use state::{Next, State, Then, darken, find, finish, one};
 
 use crate::http::Url;
+use crate::job::swap_limit::SwapLimit;
 use crate::job::{Command, Commands, Event, Outcome, Stage};
 use crate::session::selection::{Order, Rules, Suspensions};
-use crate::swap_limit::SwapLimit;
 
 /// What a loss leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

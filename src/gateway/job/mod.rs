@@ -14,6 +14,7 @@ mod options;
 pub mod runner;
 mod scope;
 mod started;
+mod swap_limit;
 mod wire;
 
 pub use command::{Command, Commands, Event, Outcome, Slowness, Stage};

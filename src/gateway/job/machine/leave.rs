@@ -11,9 +11,9 @@ use super::Machine;
 use super::live::Live;
 use super::pauses::Pauses;
 use super::state::{Next, State, Then, close, find, finish, one};
+use crate::job::swap_limit::SwapTiming;
 use crate::job::{Command, Commands, Event, Loss, Outcome, Recovery, Slowness};
 use crate::session::selection::Suspensions;
-use crate::swap_limit::Pace;
 use resilience::fault::{Failure, Fault};
 
 /// How long an orchestrator that does not do its work, or costs too much, is tried after all others.
@@ -66,8 +66,8 @@ impl<T> Machine<T> {
         if self.recovery == Recovery::Exit && !loss.asks_for_another() {
             return close(Outcome::Lost(loss));
         }
-        let pace = self.swaps.on_swap(now, jitter);
-        let least = if pace == Pace::AtOnce { Duration::ZERO } else { BRIEFLY };
+        let timing = self.swaps.on_swap(now, jitter);
+        let least = if timing == SwapTiming::AtOnce { Duration::ZERO } else { BRIEFLY };
         let suspension = loss.suspension().max(least);
         if !suspension.is_zero() {
             self.suspensions.suspend(url.authority().clone(), now + suspension);
@@ -75,12 +75,12 @@ impl<T> Machine<T> {
         let mut commands = one(Command::Close { for_good: false });
         // There is room for three.
         let _ = commands.push(Command::Left(loss.clone()));
-        let then = match pace {
-            Pace::AtOnce => {
+        let then = match timing {
+            SwapTiming::AtOnce => {
                 rounds.on_failed(&url, Failure::of_peer(loss.to_string(), Fault::Retry));
                 Then::GoOn { rounds }
             }
-            Pace::After(pause) => {
+            SwapTiming::After(pause) => {
                 let _ = commands.push(Command::SlowDown(Slowness::Losses, pause));
                 Then::Pause { until: now + pause }
             }

@@ -16,9 +16,9 @@ use super::leave::{BRIEFLY, SUSPENSION};
 use super::live::Live;
 use super::state::{Next, State, close, find, finish, one};
 use crate::http::Url;
+use crate::job::swap_limit::SwapTiming;
 use crate::job::{Command, Commands, Event, Outcome, Recovery, Slowness};
 use crate::session::selection::{ASK_TIME, Candidate, Rounds, Step};
-use crate::swap_limit::Pace;
 use resilience::capacity::CANDIDATES;
 use resilience::fault::{Failure, Fault, Scope};
 
@@ -107,12 +107,12 @@ impl<T> Machine<T> {
             return (State::Dark, Commands::new());
         }
         rounds.on_failed(&url, failure);
-        let pace = if has_cost { self.swaps.on_swap(now, jitter) } else { Pace::AtOnce };
-        match pace {
-            Pace::After(pause) if self.recovery == Recovery::Retry => {
+        let timing = if has_cost { self.swaps.on_swap(now, jitter) } else { SwapTiming::AtOnce };
+        match timing {
+            SwapTiming::After(pause) if self.recovery == Recovery::Retry => {
                 self.slow_down(pause.max(self.prepaid.wait(lost, now).unwrap_or_default()), now)
             }
-            Pace::AtOnce | Pace::After(_) => self.select(rounds, now, jitter),
+            SwapTiming::AtOnce | SwapTiming::After(_) => self.select(rounds, now, jitter),
         }
     }
 
