@@ -25,7 +25,6 @@ mod wait;
 
 pub use error::AgentError;
 pub use jobs::{Finding, MediaFlow, Work};
-pub use output::OutputSink;
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -34,6 +33,7 @@ use crate::status::Status;
 use livepeer_gateway::job::Recovery;
 use livepeer_gateway::session::Network;
 use livepeer_gateway::session::selection::Rules;
+use livepeer_gateway::trickle::io::SegmentSink;
 use media::MediaError;
 use media::io::AccessUnits;
 use resilience::capacity::STORE_TIME;
@@ -66,7 +66,7 @@ pub enum Change {
     /// What a lost job leads to.
     Recovery(Recovery),
     /// Other outputs.
-    Outputs(Vec<Box<dyn OutputSink>>),
+    Outputs(Vec<Box<dyn SegmentSink>>),
 }
 
 /// What to run, and where.
@@ -100,7 +100,7 @@ pub struct Agent {
     network: Network,
     units: AccessUnits,
     status: Status,
-    outputs: Vec<Box<dyn OutputSink>>,
+    outputs: Vec<Box<dyn SegmentSink>>,
     changes: Option<mpsc::Receiver<Change>>,
 }
 
@@ -110,7 +110,7 @@ impl Agent {
         options: Options,
         network: Network,
         status: Status,
-        outputs: Vec<Box<dyn OutputSink>>,
+        outputs: Vec<Box<dyn SegmentSink>>,
     ) -> Self {
         Self { options, network, units: AccessUnits::new(), status, outputs, changes: None }
     }

@@ -14,33 +14,24 @@ use livepeer_gateway::segment::Seq;
 use livepeer_gateway::trickle::io::SegmentSink;
 use mpegts::Joiner;
 
-/// An output of the processed video. Its methods must return at once.
-pub trait OutputSink: Send {
-    /// A segment begins.
-    fn begin(&mut self);
-    /// A part of a segment: whole packets, if it is a transport stream.
-    fn bytes(&mut self, bytes: &Bytes);
-    /// The segment is over; `complete` tells whether all of it came.
-    fn end(&mut self, complete: bool);
-}
-
-/// The outputs and the stream that they are given, which both outlive each job.
+/// The outputs of processed video and the stream that they receive; both outlive each job. An output receives whole
+/// packets, if the video is a transport stream.
 #[derive(Clone, Default)]
 pub(super) struct Outputs(Arc<Mutex<Shared>>);
 
 #[derive(Default)]
 struct Shared {
-    sinks: Vec<Box<dyn OutputSink>>,
+    sinks: Vec<Box<dyn SegmentSink>>,
     joiner: Joiner,
 }
 
 impl Outputs {
-    pub(super) fn new(sinks: Vec<Box<dyn OutputSink>>) -> Self {
+    pub(super) fn new(sinks: Vec<Box<dyn SegmentSink>>) -> Self {
         Self(Arc::new(Mutex::new(Shared { sinks, joiner: Joiner::new() })))
     }
 
     /// From now on, these are the outputs.
-    pub(super) fn replace(&self, sinks: Vec<Box<dyn OutputSink>>) {
+    pub(super) fn replace(&self, sinks: Vec<Box<dyn SegmentSink>>) {
         self.lock().sinks = sinks;
     }
 
@@ -75,13 +66,13 @@ impl Fanout {
 }
 
 impl SegmentSink for Fanout {
-    fn begin(&mut self, _seq: Seq, _content_type: &str) {
+    fn begin(&mut self, seq: Seq, content_type: &str) {
         self.returned.add_segment();
         // A full queue holds other events, so the loop is awake: a lost sign of life harms nothing.
         let _ = self.events.try_send(JobsEvent::Output);
         let mut outputs = self.outputs.lock();
         outputs.joiner.begin();
-        outputs.sinks.iter_mut().for_each(|sink| sink.begin());
+        outputs.sinks.iter_mut().for_each(|sink| sink.begin(seq, content_type));
     }
 
     fn bytes(&mut self, bytes: &Bytes) {
@@ -108,8 +99,8 @@ mod tests {
     /// Keeps what it is given.
     struct Kept(Arc<Mutex<Vec<u8>>>);
 
-    impl OutputSink for Kept {
-        fn begin(&mut self) {}
+    impl SegmentSink for Kept {
+        fn begin(&mut self, _seq: Seq, _content_type: &str) {}
 
         fn bytes(&mut self, bytes: &Bytes) {
             self.0.lock().unwrap().extend_from_slice(bytes);

@@ -13,8 +13,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Error, Settings};
-use crate::agent::OutputSink;
 use crate::config::{Config, Output as Choice};
+use livepeer_gateway::segment::Seq;
+use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::{Identity, Output, Target};
 use media::{MediaError, Source};
 
@@ -106,7 +107,12 @@ fn target(choice: &Choice) -> Option<Target> {
 }
 
 /// The user's output, if there is one.
-pub(super) struct Outlet(Option<Arc<Mutex<Output>>>);
+#[derive(Clone, Default)]
+pub(super) struct Outlet {
+    output: Option<Arc<Mutex<Output>>>,
+    /// The next bytes are the first ones of a segment.
+    begins: bool,
+}
 
 impl Outlet {
     /// Opens what the configuration names. What cannot be opened now is opened later, unless the error `ends` that.
@@ -116,23 +122,23 @@ impl Outlet {
         ends: impl Fn(&MediaError) -> bool,
     ) -> Result<Self, Error> {
         check(config, settings).map_err(Error::Output)?;
-        let Some(target) = target(&config.output) else { return Ok(Self(None)) };
+        let Some(target) = target(&config.output) else { return Ok(Self::default()) };
         let output = Output::open(target, ends);
         let output = output.map_err(|error| Error::Output(OutputError::Media(error)))?;
-        Ok(Self(Some(Arc::new(Mutex::new(output)))))
+        Ok(Self { output: Some(Arc::new(Mutex::new(output))), begins: false })
     }
 
-    /// What the agent hands its bytes to.
-    pub(super) fn sinks(&self) -> Vec<Box<dyn OutputSink>> {
-        let sink = |output: &Arc<Mutex<Output>>| -> Box<dyn OutputSink> {
-            Box::new(Sink { output: Arc::clone(output), begins: false })
-        };
-        self.0.iter().map(sink).collect()
+    /// The sinks to give to the agent: one, or none without an output.
+    pub(super) fn sinks(&self) -> Vec<Box<dyn SegmentSink>> {
+        match self.output {
+            Some(_) => vec![Box::new(self.clone())],
+            None => Vec::new(),
+        }
     }
 
     /// Waits until all is written, a short time. The error is why the output is not being written at the end.
     pub(super) async fn close(self) -> Result<(), Error> {
-        match self.0.and_then(Arc::into_inner) {
+        match self.output.and_then(Arc::into_inner) {
             Some(output) => {
                 let output = output.into_inner().unwrap_or_else(PoisonError::into_inner);
                 let dropped = output.dropped();
@@ -147,19 +153,16 @@ impl Outlet {
     }
 }
 
-struct Sink {
-    output: Arc<Mutex<Output>>,
-    begins: bool,
-}
-
-impl OutputSink for Sink {
-    fn begin(&mut self) {
+impl SegmentSink for Outlet {
+    fn begin(&mut self, _seq: Seq, _content_type: &str) {
         self.begins = true;
     }
 
     fn bytes(&mut self, bytes: &Bytes) {
         let begins = std::mem::take(&mut self.begins);
-        self.output.lock().unwrap_or_else(PoisonError::into_inner).push(bytes.clone(), begins);
+        if let Some(output) = &self.output {
+            output.lock().unwrap_or_else(PoisonError::into_inner).push(bytes.clone(), begins);
+        }
     }
 
     fn end(&mut self, _complete: bool) {}

@@ -39,6 +39,7 @@ use crate::agent::wait::{joined, sleep_until};
 use crate::status::Status;
 use livepeer_gateway::http::{Url, WallClock};
 use livepeer_gateway::job::{self, Loss, RENEW_AFTER, StartedJob};
+use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::AccessUnits;
 use resilience::capacity::EVENTS;
 use resilience::fault::chain;
@@ -306,7 +307,7 @@ impl Jobs {
     }
 
     /// Other outputs.
-    pub(super) fn set_outputs(&self, sinks: Vec<Box<dyn crate::agent::OutputSink>>) {
+    pub(super) fn set_outputs(&self, sinks: Vec<Box<dyn SegmentSink>>) {
         self.outputs.replace(sinks);
     }
 

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::agent::OutputSink;
 use crate::status::Latency;
+use livepeer_gateway::segment::Seq;
+use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::AccessUnits;
 use mpegts::{Reader, Report, Ticks};
 
@@ -58,8 +59,8 @@ impl Probe {
     }
 }
 
-impl OutputSink for Probe {
-    fn begin(&mut self) {}
+impl SegmentSink for Probe {
+    fn begin(&mut self, _seq: Seq, _content_type: &str) {}
 
     fn bytes(&mut self, bytes: &Bytes) {
         self.watch(|reader, report| reader.push(bytes, &mut |r| report(r)));
