@@ -72,8 +72,8 @@
 //! |---|---|---|
 //! | `main` | the current-thread runtime: all sockets, segmenting, muxing, decisions | events |
 //! | GStreamer's | capture, convert, encode; never waits for us | its own queues |
-//! | blocking (at most [`resilience::capacity::CALLS`], end when idle) | ureq calls, short files | the network, with a time limit |
-//! | `lookup` (at most [`resilience::capacity::LOOKUPS`] for a policy of trust) | look up a name each | the name servers; whoever asks has a time limit |
+//! | blocking (at most [`livepeer_gateway::limits::CALLS`], end when idle) | ureq calls, short files | the network, with a time limit |
+//! | `lookup` (at most [`livepeer_gateway::limits::LOOKUPS`] for a policy of trust) | look up a name each | the name servers; whoever asks has a time limit |
 //! | `media-ask`, `media-stop`, `microphone` | ask, open and stop what may never answer: a driver, a sound server | it; whoever asked waits a bounded time |
 //! | `stop-session` | stops a runner's session that nobody stopped: the last resort, for a second at most | the network |
 //! | `output` | writes returned video to a file or stdout | its queue |
@@ -82,12 +82,12 @@
 //!
 //! | queue | bound | when full |
 //! |---|---|---|
-//! | access units | [`resilience::capacity::ACCESS_UNITS`], [`resilience::capacity::ACCESS_UNIT_BYTES`] | drops to the newest key frame, counted |
+//! | access units | [`media::limits::ACCESS_UNITS`], [`media::limits::ACCESS_UNIT_BYTES`] | drops to the newest key frame, counted |
 //! | access units to the store | the same two | drops to the next key frame, counted |
-//! | pieces of a POST | [`resilience::capacity::POST_PIECES`] | media waits in the queue above; 5 s fail the segment |
-//! | output chunks | [`resilience::capacity::OUTPUT_CHUNKS`] | drops to the next segment, counted |
-//! | events to the loop | [`resilience::capacity::EVENTS`] | the part waits |
-//! | lines to standard error | [`resilience::capacity::LOG_LINES`] | the line is dropped, counted |
+//! | pieces of a POST | [`livepeer_gateway::limits::POST_PIECES`] | media waits in the queue above; 5 s fail the segment |
+//! | output chunks | [`media::limits::OUTPUT_CHUNKS`] | drops to the next segment, counted |
+//! | events to the loop | [`livepeer_gateway::limits::EVENTS`] | the part waits |
+//! | lines to standard error | [`crate::cli::stderr::LOG_LINES`] | the line is dropped, counted |
 //!
 //! # Glossary
 //!

@@ -9,7 +9,7 @@ use livepeer_edge::cli::stderr::FlushAtEnd;
 use livepeer_edge::cli::{self, Command, Error, Settings, help, logger};
 use livepeer_edge::config::{self, Config, Purpose};
 use livepeer_edge::service::Service;
-use resilience::capacity::CALLS;
+use livepeer_gateway::limits::CALLS;
 use resilience::fault::chain;
 use resilience::stop::Stop;
 

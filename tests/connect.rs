@@ -25,13 +25,13 @@ use livepeer_gateway::http::io::{Alpn, Call, Client, Connector};
 use livepeer_gateway::http::{
     Authority, CaVerdict, Distrust, Fingerprint, Giver, Judge, Url, Zone, follow,
 };
+use livepeer_gateway::limits::CALL_TIME;
 use livepeer_gateway::orchestrator::{Capability, OnChange, Pipeline, TrustOptions};
 use livepeer_gateway::segment::Seq;
 use livepeer_gateway::session::{Network, OrchestratorSession};
 use livepeer_gateway::trickle::io::{SegmentSink, Subscriber};
 use livepeer_gateway::trickle::{Channel, Purpose};
 use peers::{self_signed, serve_tls, signed};
-use resilience::capacity::CALL_TIME;
 use resilience::fault::{Fault, chain};
 use resilience::stop::Stop;
 use sandbox::{Handle, Options, Sandbox};

@@ -21,13 +21,14 @@ use http::{HeaderValue, Method};
 use livepeer_gateway::http::Url;
 use livepeer_gateway::http::io::{Answer, Call, CallError};
 use livepeer_gateway::job::runner::{CallOptions, RunnerError, Single};
+use livepeer_gateway::limits::{CALL_TIME, JSON_BODY, RESPONSE_HEAD};
 use livepeer_gateway::orchestrator::io::{Finder, InfoError, fetch_info};
 use livepeer_gateway::orchestrator::proto::OrchestratorRequest;
 use livepeer_gateway::orchestrator::{Endpoints, Runner, TrustOptions, Wanted};
 use livepeer_gateway::payment::io::{SignerOptions, Signers};
 use livepeer_gateway::session::Network;
-use resilience::capacity::{CALL_TIME, JSON_BODY, MESSAGE_CHARS, RESPONSE_HEAD};
 use resilience::fault::{Fault, chain};
+use resilience::words::MESSAGE_CHARS;
 use resilience::words::is_harmful;
 
 /// What the calls of these tests may take.

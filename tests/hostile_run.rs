@@ -22,11 +22,11 @@ use std::time::Duration;
 use attack::{Attacker, Begin, Part, bytes, drip, forever, frame, settings, status};
 use bytes::{BufMut, Bytes, BytesMut};
 use edge::{Edge, SMALL};
+use livepeer_gateway::limits::{ANSWER_TIME, GRPC_MESSAGE};
 use livepeer_gateway::orchestrator::proto::{
     AuthToken, Capabilities, CapabilityConstraints, Constraints, ModelConstraint, OrchestratorInfo,
 };
 use prost::Message;
-use resilience::capacity::{ANSWER_TIME, GRPC_MESSAGE};
 use sandbox::{Options, Sandbox};
 use tokio::io::{AsyncRead, AsyncWrite};
 

@@ -26,9 +26,9 @@ use livepeer_gateway::trickle::io::{
     PublishTimes, Publisher, SegmentSink, SubscribeTimes, Subscriber,
 };
 use livepeer_gateway::trickle::{Channel, End, Purpose, TrickleError};
-use resilience::capacity::MESSAGE_CHARS;
 use resilience::fault::{Fault, chain};
 use resilience::stop::Stop;
+use resilience::words::MESSAGE_CHARS;
 use resilience::words::is_harmful;
 use tokio::sync::Notify;
 use trickle_raw::connector;

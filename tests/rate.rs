@@ -11,9 +11,9 @@ mod uplink;
 
 use std::time::{Duration, Instant};
 
+use media::limits::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
 use media::queue::{MAX_LATENCY, Queue};
 use media::rate::{Bounds, Controller, Picture, READING_EVERY, Reading};
-use resilience::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
 
 use seeded::Random;
 use uplink::{Link, Tcp, saturated};

@@ -17,8 +17,8 @@ mod stream;
 use std::time::{Duration, Instant};
 
 use edge::{Edge, Ended, LIMIT, SMALL, say, temporary};
+use livepeer_edge::agent::{DRAIN_TIME, END_TIME};
 use livepeer_edge::cli::TOGETHER;
-use resilience::capacity::{DRAIN_TIME, END_TIME};
 use sandbox::{Handle, Options, Role, Sandbox, Target};
 
 /// From the signal to the end.

@@ -24,9 +24,11 @@ mod throttled_log;
 mod wait;
 
 pub use error::AgentError;
+pub use jobs::{DRAIN_TIME, END_TIME};
 pub use jobs::{Finding, MediaFlow, Work};
 
 use serde_json::{Map, Value};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::status::Status;
@@ -36,9 +38,11 @@ use livepeer_gateway::session::selection::Rules;
 use livepeer_gateway::trickle::io::SegmentSink;
 use media::MediaError;
 use media::io::AccessUnits;
-use resilience::capacity::STORE_TIME;
 use resilience::fault::Fault;
 use resilience::stop::Stop;
+
+/// For the store to write what it has yet, at the end: seconds of video are nothing to a disk that works.
+const STORE_TIME: Duration = Duration::from_millis(300);
 
 /// What an agent is to do.
 #[derive(Debug, Clone)]

@@ -20,7 +20,7 @@ use crate::service::Service;
 use crate::status::Status;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::Stage;
-use resilience::capacity::{CALL_TIME, CONNECT_TIME, JOB_START_TIME};
+use livepeer_gateway::limits::{CALL_TIME, CONNECT_TIME, JOB_START_TIME};
 
 /// What the service manager was told.
 #[derive(Debug)]

@@ -20,10 +20,12 @@ use livepeer_gateway::job::runner::{
 use livepeer_gateway::orchestrator::{Mode, Wanted};
 use livepeer_gateway::session::selection::Order;
 use livepeer_gateway::session::{Network, Policy};
-use resilience::capacity::CALL_BODY;
 use resilience::fault::Fault;
 use resilience::stop::Stop;
 use resilience::words;
+
+/// The largest file sent to a single-shot runner; it is sent twice where it has to be paid.
+const CALL_BODY: u64 = 32 << 20;
 
 /// Why a call has no whole answer.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub enum CallError {
     NoApp,
     /// What is to be sent cannot be read.
     Read(PathBuf, io::Error),
-    /// What is to be sent is longer than [`CALL_BODY`].
+    /// What is to be sent is longer than 32 MiB.
     TooLong(PathBuf),
     /// The type of what is sent is none.
     Type(String),

@@ -15,9 +15,11 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
 
 use super::{Error, stderr};
-use resilience::capacity::LINE_CHARS;
 use resilience::fault::chain;
 use resilience::words;
+
+/// Characters of a line of the log, whatever is in it.
+const LINE_CHARS: usize = 1000;
 
 /// Characters of a line of the last error: 64 orchestrators, each with its reason.
 const ERROR_CHARS: usize = 32 << 10;

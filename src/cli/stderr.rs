@@ -13,7 +13,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use resilience::capacity::LOG_LINES;
+/// Lines of the log that may wait for standard error. At level trace a busy second has about 300.
+pub const LOG_LINES: usize = 1024;
 
 /// How long the end of the program may be held up by what is not written yet.
 const FLUSH_TIME: Duration = Duration::from_millis(200);

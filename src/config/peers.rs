@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::draft::Draft;
 use livepeer_gateway::http::{Authority, Fingerprint, Scheme, Url};
+use livepeer_gateway::limits;
 use livepeer_gateway::orchestrator::Headers;
-use resilience::capacity;
 use resilience::secret::NoSource;
 
 /// The port of an orchestrator whose address names none (go-livepeer's default).
@@ -24,8 +24,8 @@ const HEADERS: usize = 16;
 
 /// Keeps a list of orchestrators.
 pub(super) fn keep_urls(draft: &mut Draft, texts: &[&str]) -> Result<(), String> {
-    if texts.len() > capacity::CANDIDATES {
-        return Err(format!("{} addresses; at most {}", texts.len(), capacity::CANDIDATES));
+    if texts.len() > limits::CANDIDATES {
+        return Err(format!("{} addresses; at most {}", texts.len(), limits::CANDIDATES));
     }
     draft.orchestrators = texts.iter().map(|text| orchestrator(text)).collect::<Result<_, _>>()?;
     Ok(())
@@ -33,8 +33,8 @@ pub(super) fn keep_urls(draft: &mut Draft, texts: &[&str]) -> Result<(), String>
 
 /// Keeps a list of signers.
 pub(super) fn keep_signers(draft: &mut Draft, texts: &[&str]) -> Result<(), String> {
-    if texts.len() > capacity::SIGNERS {
-        return Err(format!("{} addresses; at most {}", texts.len(), capacity::SIGNERS));
+    if texts.len() > limits::SIGNERS {
+        return Err(format!("{} addresses; at most {}", texts.len(), limits::SIGNERS));
     }
     let signer = |text: &&str| Url::parse_base(text, SIGNER_PORT).map_err(|e| e.to_string());
     draft.access.signers = texts.iter().map(signer).collect::<Result<_, _>>()?;
@@ -85,8 +85,8 @@ fn pins(
     table: &Map<String, Value>,
     peer: impl Fn(&str) -> Result<Url, String>,
 ) -> Result<BTreeMap<Authority, Fingerprint>, String> {
-    if table.len() > capacity::PINS {
-        return Err(format!("{} pins; at most {}", table.len(), capacity::PINS));
+    if table.len() > limits::PINS {
+        return Err(format!("{} pins; at most {}", table.len(), limits::PINS));
     }
     let mut pins = BTreeMap::new();
     for (host, print) in table {

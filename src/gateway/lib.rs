@@ -6,6 +6,7 @@ pub mod clock;
 pub mod endings;
 pub mod http;
 pub mod job;
+pub mod limits;
 pub mod orchestrator;
 pub mod payment;
 pub mod price;

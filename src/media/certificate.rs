@@ -13,7 +13,7 @@ use std::fmt;
 
 use heapless::Deque;
 
-use resilience::capacity::CAMERAS_MEASURED;
+use crate::limits::CAMERAS_MEASURED;
 use resilience::fingerprint::Fingerprint;
 
 /// What a camera shows in its handshake.

@@ -4,7 +4,7 @@
 //! code of GStreamer 1.16 to 1.26, of NVIDIA's L4T plugins and of gstreamer-rockchip; what of it was
 //! measured on a device, and by whom, stands beside it.
 //!
-//! Does not: try them, or choose; `choice` goes down [`ROWS`].
+//! Does not: try them, or choose; `choice` goes down `ROWS`.
 
 use crate::level::level;
 use crate::{Speed, Video};

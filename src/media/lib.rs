@@ -13,6 +13,7 @@ mod error;
 pub mod gop;
 pub mod io;
 pub mod level;
+pub mod limits;
 pub mod modes;
 pub mod names;
 mod options;

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What comes while it is closed is dropped, so whoever reads it always begins with a segment: tables and a key
-//! frame. Pauses grow from [`FIRST_PAUSE`] to [`LONGEST_PAUSE`]. A pipe whose reader left has no pause, so that the
+//! frame. Pauses grow from `FIRST_PAUSE` to `LONGEST_PAUSE`. A pipe whose reader left has no pause, so that the
 //! next reader gets the next segment.
 //!
 //! It holds for a file and a pipe as for anything else that is opened, written, lost and opened again.

@@ -2,7 +2,7 @@
 //!
 //! A segment begins at a key and nowhere else. Of the keys that come, the one nearest to the wanted
 //! length cuts, so a camera with a key every 0.5 s still gives segments of 2 s, and one with a key
-//! every 1.5 s gives segments of 1.5 s. None is shorter than [`SHORTEST`].
+//! every 1.5 s gives segments of 1.5 s. None is shorter than `SHORTEST`.
 //!
 //! | | key, near or past the wanted length | key, early | no key |
 //! |---|---|---|---|

@@ -1,6 +1,6 @@
 //! The beginning of a pipeline: what each source is called in GStreamer, and what comes out of it.
 //!
-//! Paths are no part of the text: they are set as properties of the element [`SOURCE`], so a path may
+//! Paths are no part of the text: they are set as properties of the element `SOURCE`, so a path may
 //! hold anything.
 //!
 //! | source | description | gives |
@@ -13,7 +13,7 @@
 //! | rtsp | over TCP; passed on or decoded, as was decided | H.264, or decoded video of any shape |
 //! | pipeline | the user's fragment | what its caps say when they come |
 //!
-//! Does not: ask devices; `io` does, and brings what was [decided](Decided).
+//! Does not: ask devices; `io` does, and brings what was decided.
 
 use crate::modes::Mode;
 use crate::{CameraFormat, Flip, Rotate, Source, Video};

@@ -9,7 +9,7 @@
 //! Long is three frames, and two seconds at least: from there the network's runners call the input degraded
 //! (field-facts, ai-runner). A frame is the wanted one or, where that is longer, the one that the source was measured
 //! to give: a camera for time lapses may give one in some seconds. Until its interval is known, and before the first
-//! frame, long is [`FIRST`].
+//! frame, long is `FIRST`.
 //!
 //! Does not: read the clock, or know what frames are.
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use heapless::Deque;
 
+use crate::limits::FRAME_STAMPS;
 use mpegts::Ticks;
-use resilience::capacity::FRAME_STAMPS;
 
 /// The last frames' stamps.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use resilience::capacity::STORE_FILES;
+use crate::limits::STORE_FILES;
 
 /// The name of the segment under way. It is no [`Stored`] file, and the next one takes its place.
 pub(crate) const PART: &str = "input.part";

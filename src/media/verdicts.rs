@@ -21,8 +21,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::Video;
-use resilience::capacity::ENCODER_VERDICTS;
 use resilience::words;
+
+/// Verdicts on encoders that are kept; each is one element at one size.
+const ENCODER_VERDICTS: usize = 32;
 
 /// How long it holds that an encoder failed its first trial.
 pub(crate) const AFTER_FIRST_TRIAL: Duration = Duration::from_secs(10 * 60);

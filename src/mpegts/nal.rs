@@ -1,6 +1,6 @@
 //! Finds the NAL units of an H.264 byte stream (Annex B) by their start codes and says what they are.
 //!
-//! [`Scanner`] takes the stream in chunks of any size; [`types`] and [`is_idr`] take it whole.
+//! `Scanner` takes the stream in chunks of any size; `types` and [`is_idr`] take it whole.
 //!
 //! Does not: parse what is inside a NAL unit.
 

@@ -4,7 +4,6 @@
 //! Does not: know anything of video or of the network's protocol.
 
 pub mod backoff;
-pub mod capacity;
 pub mod fault;
 pub mod fingerprint;
 pub mod secret;

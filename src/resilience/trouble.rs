@@ -18,7 +18,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
-use crate::capacity::MESSAGE_CHARS;
+use crate::words::MESSAGE_CHARS;
 
 /// The first pause between two lines.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);

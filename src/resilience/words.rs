@@ -6,7 +6,8 @@
 //!
 //! Does not: hide secrets; `payment` does that where a peer may send them back.
 
-use crate::capacity::MESSAGE_CHARS;
+/// Characters of a peer's message that are shown.
+pub const MESSAGE_CHARS: usize = 200;
 
 /// `text` in one line of at most [`MESSAGE_CHARS`] characters.
 pub fn shown(text: &str) -> String {

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use crate::service::message::Message;
 use crate::service::{Feed, Watchdog};
-use resilience::capacity::START_MARGIN;
+
+/// What the service manager is asked for beyond the end of a wait while the agent starts.
+const START_MARGIN: Duration = Duration::from_secs(30);
 
 /// Where the service manager listens: a path, or `@` and an abstract name.
 const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use resilience::capacity::STATUS_CHARS;
 use resilience::words;
+
+/// Characters of the status that the service manager shows: what goes on, and a peer's message.
+const STATUS_CHARS: usize = 400;
 
 /// What the service manager can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,10 @@
 
 use std::time::{Duration, Instant};
 
-use resilience::capacity::{DRAIN_TIME, END_TIME};
+/// After capture has stopped: for the last segment to go out and the last processed video to come back.
+pub const DRAIN_TIME: Duration = Duration::from_millis(1000);
+/// After that: for every part to end, its channel deleted. Both together stay below 2 s.
+pub const END_TIME: Duration = Duration::from_millis(500);
 
 /// At the end of the program, the answer to a start under way is waited for at most so long: without it nobody
 /// knows the job that may have been started. The real gateway gives a start 5 s too (protocol.md, section 5).

@@ -39,12 +39,13 @@ use crate::agent::wait::{joined, sleep_until};
 use crate::status::Status;
 use livepeer_gateway::http::{Url, WallClock};
 use livepeer_gateway::job::{self, Loss, RENEW_AFTER, StartedJob};
+use livepeer_gateway::limits::EVENTS;
 use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::AccessUnits;
-use resilience::capacity::EVENTS;
 use resilience::fault::chain;
 
 use closing::{Closing, Overdue};
+pub use closing::{DRAIN_TIME, END_TIME};
 use losses::{described, loss_of_part};
 use parts::{LiveJob, PartContext};
 use reports::Reports;

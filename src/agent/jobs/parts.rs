@@ -20,13 +20,13 @@ use crate::agent::jobs::media_flow::MediaFlow;
 use crate::agent::output::{Fanout, Outputs};
 use crate::status::Status;
 use livepeer_gateway::job::{Channels, JobEvent, JobPayments, KEEP_ALIVE, StartedJob};
+use livepeer_gateway::limits::CONTROL_MESSAGES;
 use livepeer_gateway::session::Network;
 use livepeer_gateway::trickle::Channel;
 use livepeer_gateway::trickle::io::{
     Counters, Documents, MessageSender, NotSent, Published, Publisher, Subscriber, messages,
 };
 use media::io::SegmentPieces;
-use resilience::capacity::CONTROL_MESSAGES;
 use resilience::stop::{Stop, Stopper};
 
 /// The MIME type of media segments.

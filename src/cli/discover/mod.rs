@@ -23,12 +23,12 @@ use livepeer_gateway::endings::io::Endings;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::http::io::{Client, Connector};
 use livepeer_gateway::job::runner::find_runners;
+use livepeer_gateway::limits::{CALL_TIME, CANDIDATES, CANDIDATES_AT_ONCE};
 use livepeer_gateway::orchestrator::io::{FindError, PinFile, fetch_info};
 use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use livepeer_gateway::orchestrator::{Capability, DiscoveryList, Pipeline, Wanted};
 use livepeer_gateway::session::Network;
 use livepeer_gateway::session::selection::{Pays, Rules};
-use resilience::capacity::{CALL_TIME, CANDIDATES, CANDIDATES_AT_ONCE};
 use resilience::fault::chain;
 use resilience::stop::Stop;
 

@@ -20,7 +20,7 @@
 //! | not vouched for, after that wait | go on without a clock, for this peer alone: its chain has to be good but for its time |
 //! | the same, and the peer is a signer or discovery endpoint | wait on: these are believed by the clock or by a pin |
 //!
-//! A chain that ended before the newest time known ([`BUILT`], and what authorities signed since) has ended, whatever
+//! A chain that ended before the newest time known (`BUILT`, and what authorities signed since) has ended, whatever
 //! the clock says: `http::TlsPeer` sees to it.
 //!
 //! Does not: set the clock, ask for the time (`io` does), or judge certificates (`http::TlsPeer` does).
@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::http::{Authority, Late};
-use resilience::capacity::DOUBTS;
+use crate::limits::DOUBTS;
 
 /// How long a clock is waited for: systemd-timesyncd needs some seconds once there is a network; a minute
 /// covers a slow Wi-Fi.

@@ -1,6 +1,6 @@
 //! Asks peers for the ends that are due, and keeps the list of them on the disk.
 //!
-//! Does not: decide what is due; [`Ledger`] does.
+//! Does not: decide what is due; `Ledger` does.
 
 use std::fmt;
 use std::fs;

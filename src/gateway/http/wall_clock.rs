@@ -18,7 +18,7 @@ use rustls::pki_types::UnixTime;
 
 use crate::clock::BUILT;
 use crate::http::Authority;
-use resilience::capacity::DOUBTS;
+use crate::limits::DOUBTS;
 
 /// What is known.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use crate::endings::End;
 use crate::http::io::Answer;
 use crate::job::wire::{refuses_params, start_answer, start_request};
 use crate::job::{JobError, JobOptions, JobPayments, StartedJob};
+use crate::limits::JOB_START_TIME;
 use crate::session::OrchestratorSession;
-use resilience::capacity::JOB_START_TIME;
 use resilience::words;
 
 /// The largest body that is looked at for the words of a refusal; go-livepeer's have 100 bytes.

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use crate::http::{Giver, Url, Zone};
 use crate::job::Channels;
 use crate::job::wire::channel;
+use crate::limits::NAME_BYTES;
 use crate::trickle::{Channel, Purpose};
-use resilience::capacity::NAME_BYTES;
 use resilience::words::is_harmful;
 
 pub use io::ScopeJob;

@@ -54,7 +54,7 @@ pub struct JobPayments {
 }
 
 impl JobPayments {
-    /// Pays until the job ends or the sender of `media` is dropped; see [`Payer::run`].
+    /// Pays until the job ends or the sender of `media` is dropped; see `Payer::run`.
     pub async fn run(self, media: watch::Receiver<()>, turns: mpsc::Sender<Turn>) {
         self.payer.run(self.url, media, turns).await;
     }

@@ -1,6 +1,6 @@
 //! Limits how often a job swaps orchestrators: the first swaps are immediate, later ones wait.
 //!
-//! More than [`SWAPS`] swaps within [`WINDOW`] point to the input or the model rather than to the
+//! More than `SWAPS` swaps within `WINDOW` point to the input or the model rather than to the
 //! orchestrators. The Go gateway stops the job then (protocol.md, section 5). This one only slows down, because
 //! nobody restarts an unattended device.
 //!

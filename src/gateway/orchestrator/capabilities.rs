@@ -15,12 +15,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::limits::NAME_BYTES;
 use crate::orchestrator::proto::{
     Capabilities, CapabilityConstraints, Constraints, ModelConstraint,
 };
 use bytes::Bytes;
 use prost::Message as _;
-use resilience::capacity::NAME_BYTES;
 
 /// Numbers and names of go-livepeer `core/capabilities.go`.
 const PIPELINES: [(u32, &str); 11] = [

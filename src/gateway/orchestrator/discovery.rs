@@ -14,9 +14,9 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::http::{Giver, Stray, Url, UrlError, Zone, follow};
+use crate::limits::{CANDIDATES, JSON_BODY};
 use crate::orchestrator::Capability;
 use crate::price::Price;
-use resilience::capacity::{CANDIDATES, JSON_BODY};
 
 /// What a discovery endpoint knows.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -27,7 +27,7 @@ pub struct DiscoveryList {
     pub malformed: usize,
     /// Entries and runners beyond the bounds.
     pub beyond: usize,
-    /// What was left out because its URL is not followed, as far as bounds allow; see [`DiscoveryList::followed`].
+    /// What was left out because its URL is not followed, as far as bounds allow; see `DiscoveryList::followed`.
     pub strays: Vec<Stray>,
 }
 
@@ -264,8 +264,8 @@ mod tests {
 
     use super::read::DEFAULT_PORT;
     use super::*;
+    use crate::limits::{CAPABILITIES, NAME_BYTES, RUNNERS};
     use crate::price::Unit;
-    use resilience::capacity::{CAPABILITIES, NAME_BYTES, RUNNERS};
 
     fn parse(list: &Value) -> DiscoveryList {
         DiscoveryList::parse(list.to_string().as_bytes()).unwrap()

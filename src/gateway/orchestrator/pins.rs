@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::http::Fingerprint;
-use resilience::capacity::{PINS, PINS_UNDER};
+use crate::limits::{PINS, PINS_UNDER};
 
 /// What is known of a peer's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

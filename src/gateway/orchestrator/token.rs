@@ -17,8 +17,11 @@ use http::HeaderName;
 use serde_json::{Map, Value};
 
 use crate::http::Url;
-use resilience::capacity::{CANDIDATES, TOKEN_BYTES};
+use crate::limits::CANDIDATES;
 use resilience::secret::{Secret, SecretSource};
+
+/// The longest access token.
+const TOKEN_BYTES: usize = 16 << 10;
 
 /// The port of an orchestrator that names none (protocol.md, "words").
 const ORCHESTRATOR_PORT: u16 = 8935;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::http::Url;
+use crate::limits::{JSON_BODY, NAME_BYTES, PAYMENT_BYTES};
 use crate::payment::{Terms, WireError};
-use resilience::capacity::{JSON_BODY, NAME_BYTES, PAYMENT_BYTES};
 
 /// The interval of a challenge is kept within these bounds, whatever it says.
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));

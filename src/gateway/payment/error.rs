@@ -295,7 +295,7 @@ impl fmt::Display for PaymentError {
                 write!(
                     f,
                     "{count} signers are configured; at most {} are tried",
-                    resilience::capacity::SIGNERS
+                    crate::limits::SIGNERS
                 )
             }
             Self::PlainHttp(url) => write!(

@@ -8,7 +8,7 @@
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 
-use resilience::capacity::MESSAGE_CHARS;
+use resilience::words::MESSAGE_CHARS;
 use resilience::words::is_harmful;
 
 /// The longest word shown: an Ethereum address has 42 characters, tokens have more.

@@ -41,7 +41,7 @@ const REFRESHES: u8 = 3;
 pub enum Decision {
     /// Ask the signer for a payment and send it to the orchestrator.
     Pay,
-    /// Nothing until [`Schedule::poll_timeout`], or for ever where that is `None`.
+    /// Nothing until `Schedule::poll_timeout`, or for ever where that is `None`.
     NotYet,
     /// Fetch fresh terms from the orchestrator.
     Refresh,

@@ -18,9 +18,9 @@ use prost::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::limits::{JSON_BODY, PAYMENT_BYTES};
 use crate::payment::Kind;
 use crate::price::MaxPrice;
-use resilience::capacity::{JSON_BODY, PAYMENT_BYTES};
 
 const PAYMENT: HeaderName = HeaderName::from_static("livepeer-payment");
 const SEGMENT: HeaderName = HeaderName::from_static("livepeer-segment");

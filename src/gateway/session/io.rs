@@ -13,6 +13,7 @@ use prost::Message;
 use crate::endings::io::Endings;
 use crate::http::io::{Answer, Call, Client, Connector};
 use crate::http::{Giver, Url, WallClock, Zone, follow};
+use crate::limits::CALL_TIME;
 use crate::orchestrator::io::{FetchedInfo, PinFile, fetch_info};
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use crate::orchestrator::{Capability, TrustOptions};
@@ -22,7 +23,6 @@ use crate::payment::{
     Signature, Terms,
 };
 use crate::session::SessionError;
-use resilience::capacity::CALL_TIME;
 use resilience::fault::Failure;
 
 /// How orchestrators are reached, and how they are paid.

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The next five are asked when none of the last five is left to try. What is best says [`Order`]. One that may
-//! still be better than the best offer is waited for, [`OFFER_TIME`] at most.
+//! still be better than the best offer is waited for, `OFFER_TIME` at most.
 //!
 //! A suspended candidate is asked as all others are, and tried when nobody else is left: a suspension never keeps
 //! a device without a job while a candidate could run it.
@@ -32,8 +32,9 @@ pub use reason::{NoneLeft, Reason, Rejection};
 pub(crate) use suspension::Suspensions;
 
 use crate::http::Url;
-use resilience::capacity::{CANDIDATES, CANDIDATES_AT_ONCE, MESSAGE_CHARS};
+use crate::limits::{CANDIDATES, CANDIDATES_AT_ONCE};
 use resilience::fault::{Failure, Scope};
+use resilience::words::MESSAGE_CHARS;
 
 /// The longest wait for the candidates that were asked together; connecting and answering have limits of
 /// their own below it.

@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::http::io::ConnectError;
+use crate::limits::SEGMENTS_IN_FLIGHT;
 use crate::trickle::{Channel, Why};
-use resilience::capacity::SEGMENTS_IN_FLIGHT;
 use resilience::fault::Fault;
 
 /// How a publication or subscription ended without an error.

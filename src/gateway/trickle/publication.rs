@@ -23,9 +23,9 @@ use std::time::Duration;
 
 use heapless::Vec;
 
+use crate::limits::SEGMENTS_IN_FLIGHT;
 use crate::segment::Seq;
 use crate::trickle::{Answer, LOST_IN_A_ROW, TRIES, retry_pause};
-use resilience::capacity::SEGMENTS_IN_FLIGHT;
 
 /// Connections in a row that were refused: with the pauses between them, 1 s.
 const REFUSALS: u32 = 3;

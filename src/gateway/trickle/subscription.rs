@@ -17,9 +17,9 @@
 
 use std::time::Duration;
 
+use crate::limits::SEGMENTS_KEPT;
 use crate::segment::Seq;
 use crate::trickle::{AHEAD_PAUSE, Answer, TRIES, Why, retry_pause};
-use resilience::capacity::SEGMENTS_KEPT;
 
 /// What to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

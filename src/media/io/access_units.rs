@@ -34,13 +34,13 @@ use tokio::time::timeout;
 use unit::Unit;
 
 use crate::audio::FRAMES;
+use crate::limits::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
 use crate::queue::{Dropped, MAX_LATENCY, Queue};
 use crate::stamps::Stamps;
 use crate::store::Store;
 use crate::timeline::Timeline;
 use crate::{AudioCodec, MediaError, Video};
 use mpegts::Ticks;
-use resilience::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
 
 /// The access units of one channel, between the pipeline and whoever reads them. Clones share them.
 #[derive(Clone)]
@@ -99,7 +99,7 @@ pub struct Counts {
 }
 
 impl AccessUnits {
-    /// No access units yet; media time begins at the [origin](crate::timeline::ORIGIN).
+    /// No access units yet; media time begins at the origin of `timeline`.
     pub fn new() -> Self {
         let state = State {
             queue: Queue::new(ACCESS_UNIT_BYTES, MAX_LATENCY),
@@ -169,7 +169,7 @@ impl AccessUnits {
     }
 
     /// When the frame with this PTS entered the encoder, if it is one of the last
-    /// [`FRAME_STAMPS`](resilience::capacity::FRAME_STAMPS) and was timed.
+    /// [`FRAME_STAMPS`](crate::limits::FRAME_STAMPS) and was timed.
     pub fn entered(&self, pts: Ticks) -> Option<Instant> {
         self.0.lock().stamps.entered(pts)
     }

@@ -12,10 +12,13 @@ use gstreamer::prelude::*;
 use crate::io::bounded::within;
 use crate::io::clues::Clues;
 use crate::io::diagnosis;
+use crate::limits::CAMERA_TIME;
 use crate::modes::{Mode, Rate, pick};
 use crate::names::{Found, by_preference, find, is_camera};
 use crate::{CameraFormat, MediaError, Source, Video};
-use resilience::capacity::{CAMERA_MODES, CAMERA_TIME};
+
+/// Ways to use one camera that are looked at; the longest list seen of a USB camera has about 150.
+const CAMERA_MODES: usize = 1024;
 
 /// Where nodes and names of cameras are.
 const DIRECTORIES: [&str; 3] = ["/dev/v4l/by-id", "/dev/v4l/by-path", "/dev"];

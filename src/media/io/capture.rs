@@ -23,13 +23,15 @@ use crate::pipeline::{self, ENCODER, SHAPE};
 use crate::source::{self, Form};
 use crate::stall::{self, Judgement, Limits, Seen, Stall};
 use crate::{MediaError, Options, Source, Video};
-use resilience::capacity::ENCODER_TIME;
+
+/// Time for the encoder to give out what it holds at a stop: 3 frames at 24 frames/s, and some more.
+const ENCODER_TIME: Duration = Duration::from_millis(150);
 
 /// No timer of ours is so late, unless the process was stopped.
 const OVERSLEPT: Duration = Duration::from_millis(200);
 
 /// A source that is being captured. Dropping it stops it, which blocks for at most
-/// [`PIPELINE_STOP_TIME`](resilience::capacity::PIPELINE_STOP_TIME); [`Capture::stop`] does not block.
+/// [`PIPELINE_STOP_TIME`](crate::limits::PIPELINE_STOP_TIME); [`Capture::stop`] does not block.
 #[derive(Debug)]
 pub struct Capture {
     feed: Feed,

@@ -15,10 +15,10 @@ use crate::encoder::{Element, ROWS, Row};
 use crate::io::bounded::within;
 use crate::io::trial::trial;
 use crate::io::{camera, diagnosis, encoders, find};
+use crate::limits::CAMERA_TIME;
 use crate::modes::{Mode, pick};
 use crate::packages::package;
 use crate::{CameraFormat, MediaError, Options, Source, Video};
-use resilience::capacity::CAMERA_TIME;
 
 /// All that this machine has, tried at the size in `options`. Blocks for some seconds, and for a bounded time
 /// where drivers do not answer.

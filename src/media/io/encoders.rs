@@ -24,7 +24,7 @@ use resilience::state_file::io::StateFile;
 const FILE_BYTES: u64 = 64 << 10;
 
 /// The encoder that `options` name, or the first that works. May block while it tries them, each for at
-/// most [`HARDWARE_TRIAL_TIME`](resilience::capacity::HARDWARE_TRIAL_TIME).
+/// most [`HARDWARE_TRIAL_TIME`](crate::limits::HARDWARE_TRIAL_TIME).
 pub(super) fn encoder(options: &Options) -> Result<Element, MediaError> {
     if let Some(wanted) = options.encoder.element.as_deref() {
         let row =

@@ -25,12 +25,12 @@ use crate::gop::{Fitness, Wanted};
 use crate::io::measure::{Measured, Measurement, wanted};
 use crate::io::running::{self, End, Ending, Running, Watch};
 use crate::io::{camera, diagnosis, prepare, rtsp};
+use crate::limits::{CAMERA_TIME, GIF_BYTES};
 use crate::modes::{Mode, pick};
 use crate::picture::{BEGINNING, Kind, parts};
 use crate::pipeline::UNITS;
 use crate::source::{self, Decided, measured_in};
 use crate::{CameraFormat, MediaError, Options, Source, Video};
-use resilience::capacity::{CAMERA_TIME, GIF_BYTES};
 
 /// How files of JPEG pictures one after the other are called.
 const MOTION_JPEG: [&str; 2] = ["mjpg", "mjpeg"];

@@ -30,8 +30,10 @@ use crate::io::running::{End, Ending};
 use crate::stall::Judgement;
 use crate::{Audio, MediaError};
 use resilience::backoff::Backoff;
-use resilience::capacity::MICROPHONE_TIME;
 use resilience::fault::Fault;
+
+/// Time for a microphone to open: a sound server answers at once, or not at all.
+const MICROPHONE_TIME: Duration = Duration::from_secs(2);
 
 /// A microphone that is plugged in again needs about a second to be there.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

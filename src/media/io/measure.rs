@@ -17,11 +17,11 @@ use heapless::Deque;
 
 use crate::gop::{Fitness, Gop, Unit, Wanted, Watch, has_b_slices};
 use crate::io::running::{self, End, Ending, Running};
+use crate::limits::{CAMERA_TIME, CAMERAS_MEASURED};
 use crate::pipeline::{PARSER, UNITS};
 use crate::sps::Shape;
 use crate::{MediaError, Options, Source};
 use mpegts::nal;
-use resilience::capacity::{CAMERA_TIME, CAMERAS_MEASURED};
 
 /// How long a measurement holds.
 const HOLDS: Duration = Duration::from_secs(3600);

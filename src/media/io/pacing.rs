@@ -19,10 +19,10 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use crate::io::diagnosis;
+use crate::limits::GIF_BYTES;
 use crate::picture::{Part, parts};
 use crate::source::{Decided, PACED, SOURCE};
 use crate::{MediaError, Source};
-use resilience::capacity::GIF_BYTES;
 
 /// Elements that give what a program or a peer sends, when it sends it, though they do not call themselves live.
 const ARRIVING: [&str; 4] = ["fdsrc", "tcpclientsrc", "tcpserversrc", "shmsrc"];

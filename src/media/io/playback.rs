@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 
 use super::target::{Opened, Target};
 use crate::MediaError;
+use crate::limits::OUTPUT_CHUNKS;
 use crate::output::{Lifecycle, Step, WholePackets};
-use resilience::capacity::OUTPUT_CHUNKS;
 use resilience::trouble::{Line, Trouble};
 
 /// An output that is being written.

@@ -18,7 +18,7 @@ use crate::{CameraFormat, MediaError, Options, Source};
 use resilience::secret;
 
 /// Whether the camera's H.264 passes through. Listens to it for at most
-/// [`CAMERA_TIME`](resilience::capacity::CAMERA_TIME) if nobody said.
+/// [`CAMERA_TIME`](crate::limits::CAMERA_TIME) if nobody said.
 pub(super) fn decide(options: &Options) -> Result<Decided, MediaError> {
     let source = &options.source;
     let Source::Rtsp { url, format, .. } = source else { return Ok(Decided::Nothing) };

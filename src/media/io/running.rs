@@ -22,8 +22,8 @@ use tokio::sync::{oneshot, watch};
 use crate::io::bounded::within;
 use crate::io::clues::{self, Clues};
 use crate::io::diagnosis;
+use crate::limits::{CAMERA_TIME, PIPELINE_STOP_TIME};
 use crate::{MediaError, Source};
-use resilience::capacity::{CAMERA_TIME, PIPELINE_STOP_TIME};
 
 /// How a pipeline ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,11 +12,14 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::MediaError;
+use crate::limits::STORE_FILES;
 use crate::store::{PART, Ring, Store, Stored, digits};
 use mpegts::Ticks;
 use resilience::backoff::Backoff;
-use resilience::capacity::{SEGMENT_BODY, STORE_FILES};
 use resilience::trouble::{Line, Trouble};
+
+/// The largest file; a 2 s segment at 40 Mbit/s is 10 MB.
+const FILE_BYTES: u64 = 64 << 20;
 
 /// The pauses after a failure: a disk that is full or gone mostly stays so.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -117,7 +120,7 @@ impl Directory {
     pub(super) fn write(&mut self, bytes: &[u8], at: Ticks) {
         let State::Writing(_, part) = &mut self.state else { return };
         // A camera without keys gives a segment without an end.
-        if part.bytes + bytes.len() as u64 > SEGMENT_BODY.min(self.store.bytes) {
+        if part.bytes + bytes.len() as u64 > FILE_BYTES.min(self.store.bytes) {
             return self.finish();
         }
         part.bytes += bytes.len() as u64;

@@ -10,10 +10,10 @@ use gstreamer_app as gst_app;
 use crate::io::access_units::{AccessUnits, Feed, SegmentPieces};
 use crate::io::running::{self, End, Ending, Running};
 use crate::io::{capture, diagnosis, encoders};
+use crate::limits::ACCESS_UNIT_BYTES;
 use crate::pipeline::INPUT;
 use crate::{MediaError, Options, Source, pipeline};
 use mpegts::{Reader, Report};
-use resilience::capacity::ACCESS_UNIT_BYTES;
 
 /// A stream that is being changed.
 #[derive(Debug)]

@@ -16,9 +16,12 @@ use gstreamer::prelude::*;
 use crate::encoder::{Element, Kind};
 use crate::io::bounded::within;
 use crate::io::running::{self, End, Ending, Running, Watch};
+use crate::limits::{HARDWARE_TRIAL_TIME, PIPELINE_STOP_TIME};
 use crate::pipeline::{self, TRIAL_FRAMES, UNITS};
 use crate::{MediaError, Source, Speed, Video};
-use resilience::capacity::{HARDWARE_TRIAL_TIME, PIPELINE_STOP_TIME, SOFTWARE_TRIAL_TIME};
+
+/// Time for a software encoder to encode a few frames before it is chosen; the slowest here needs 0.2 s.
+const SOFTWARE_TRIAL_TIME: Duration = Duration::from_secs(1);
 
 /// Blocks for at most the time of its kind, and as long again while the driver is opened. The error says what is
 /// wrong with the encoder.

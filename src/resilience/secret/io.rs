@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::capacity::SECRET_BYTES;
 use crate::secret::{Secret, SecretSource};
+
+/// The longest secret: what go's HTTP server takes of headers is 1 MiB, proxies take 8 KiB.
+const SECRET_BYTES: usize = 8 << 10;
 
 /// The variable in which the service manager names its directory of credentials (systemd.exec).
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
@@ -24,7 +26,7 @@ pub enum SecretError {
     Environment(String),
     /// There is no directory of credentials: this is not run by a service manager that has any.
     NoCredentials(String),
-    /// Nothing is there, or more than [`SECRET_BYTES`], or no text.
+    /// Nothing is there, or more than `SECRET_BYTES`, or no text.
     Content(SecretSource),
     /// It cannot be the value of this header.
     Header(HeaderName),

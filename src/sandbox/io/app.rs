@@ -19,8 +19,8 @@ use crate::record::Newest;
 use crate::start::Job;
 use crate::trickle::{End, Index, Readable, Segment, Shared};
 use crate::world::{Launch, World};
+use livepeer_gateway::limits::EVENT_BODY;
 use mpegts::Ticks;
-use resilience::capacity::EVENT_BODY;
 
 /// What the parts of an app share.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use crate::record::{Request, Target};
 use crate::script::{CallTrouble, Endpoint};
 use crate::trickle::io::After;
 use crate::world::World;
-use resilience::capacity::JSON_BODY;
+use livepeer_gateway::limits::JSON_BODY;
 
 /// Takes in the body of a call and records it. `None` if it is too long; it is answered then.
 pub(crate) async fn receive<S>(

@@ -19,8 +19,8 @@ use crate::offer::NoCapacity;
 use crate::record::{Request, Target};
 use crate::script::{InfoTrouble, Trouble};
 use crate::world::{Terms, World};
+use livepeer_gateway::limits::GRPC_MESSAGE;
 use livepeer_gateway::orchestrator::proto::OrchestratorRequest;
-use resilience::capacity::GRPC_MESSAGE;
 
 const METHOD: &str = "/net.Orchestrator/GetOrchestrator";
 /// Calls at a time on one connection.

@@ -26,7 +26,7 @@ use crate::script::Role;
 use crate::signer::io as signer;
 use crate::trickle::io::{self as trickle, After};
 use crate::world::{Launch, World};
-use resilience::capacity::CONNECT_TIME;
+use livepeer_gateway::limits::CONNECT_TIME;
 use resilience::stop::Stop;
 
 /// Connections at a time.

@@ -13,9 +13,9 @@ use crate::script::{Endpoint, Role, StartTrouble, Trouble};
 use crate::start::{self, Job, Refusal};
 use crate::trickle::io::After;
 use crate::world::World;
+use livepeer_gateway::limits::JSON_BODY;
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 use livepeer_gateway::price::Unit;
-use resilience::capacity::JSON_BODY;
 
 /// How often it is looked whether the runner is free: the time alone may make it so.
 const TURN_EVERY: Duration = Duration::from_millis(50);

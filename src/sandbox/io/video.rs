@@ -26,10 +26,10 @@ use crate::echo::Effect;
 use crate::io::app::{App, follow};
 use crate::script::Role;
 use crate::trickle::{End, Index, Segment, Shared};
+use livepeer_gateway::limits::SEGMENT_BODY;
 use media::io::{End as PipelineEnd, SegmentPieces, Transform};
 use media::{Piece, Place};
 use mpegts::Joiner;
-use resilience::capacity::SEGMENT_BODY;
 
 /// How long an effect may take to give out what is in it.
 const DRAIN: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use resilience::capacity::SEGMENTS_KEPT;
+use livepeer_gateway::limits::SEGMENTS_KEPT;
 
 /// The most bytes handed to a reader at once.
 const PART: usize = 1 << 20;

@@ -14,7 +14,7 @@ use crate::http1::{Answer, Head};
 use crate::script::{Break, Role};
 use crate::trickle::{Index, Readable, Segment, Shared, TooMany, answers};
 use crate::world::World;
-use resilience::capacity::SEGMENT_BODY;
+use livepeer_gateway::limits::SEGMENT_BODY;
 
 /// What becomes of the connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use resilience::capacity::{CANDIDATES, CAPABILITIES, RUNNERS};
+use livepeer_gateway::limits::{CANDIDATES, CAPABILITIES, RUNNERS};
 use livepeer_gateway::orchestrator::DiscoveryList;
 
 fuzz_target!(|bytes: &[u8]| {

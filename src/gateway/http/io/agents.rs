@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::Uri;
 use ureq::config::Config;
@@ -19,7 +20,13 @@ use crate::http::io::pace::PaceLink;
 use crate::http::io::tls_link::TlsLink;
 use crate::http::io::{ConnectError, Connector};
 use crate::http::{Authority, Url, Zone, within_reach};
-use resilience::capacity::{ADDRESSES, AGENTS, CONNECT_TIME, RESPONSE_HEAD, REUSE_TIME};
+use crate::limits::{ADDRESSES, CONNECT_TIME, RESPONSE_HEAD};
+
+/// Agents for calls: one for each orchestrator that names other hosts, and for each zone.
+const AGENTS: usize = 16;
+/// How long a connection that was used may be used again. Short: one that is older may lead over a link that
+/// is gone or from an address that we had, where a call hangs until its own limit.
+const REUSE_TIME: Duration = Duration::from_secs(2);
 
 /// ureq's buffers in each direction; its default is 128 KiB for each connection.
 pub(super) const BUFFER: usize = 16 << 10;

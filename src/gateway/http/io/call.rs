@@ -16,7 +16,7 @@ use crate::http::io::origin::with_origin;
 use crate::http::io::pace::TOO_SLOW;
 use crate::http::io::{ConnectError, Connector};
 use crate::http::{Giver, Url, Zone};
-use resilience::capacity::{ANSWER_TIME, CALL_TIME, JSON_BODY};
+use crate::limits::{ANSWER_TIME, CALL_TIME, JSON_BODY};
 use resilience::fault::Fault;
 use resilience::words;
 

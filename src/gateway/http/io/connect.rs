@@ -1,4 +1,4 @@
-//! Opens TCP and TLS connections, each within [`CONNECT_TIME`](resilience::capacity::CONNECT_TIME), under the one policy of trust.
+//! Opens TCP and TLS connections, each within [`CONNECT_TIME`](crate::limits::CONNECT_TIME), under the one policy of trust.
 //!
 //! Trickle offers `http/1.1` only: with h2 every `Connection: close` answer ends the whole
 //! connection (protocol.md, section 1).
@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustls::RootCertStore;
 use socket2::SockRef;
@@ -25,9 +26,20 @@ use crate::http::io::lookup::Lookups;
 use crate::http::io::tls_settings::TlsSettings;
 use crate::http::io::tuning::Tuning;
 use crate::http::{Judge, Scheme, Url, WallClock, Zone, within_reach};
-use resilience::capacity::{
-    ACKNOWLEDGE_TIME, CONNECT_TIME, FIRST_CONNECT_TIME, SEND_BUFFER, TLS_BUFFER,
-};
+use crate::limits::CONNECT_TIME;
+
+/// Bytes that TLS keeps back where the connection does not take them (rustls: 64 KiB, half a second of 1 Mbit/s).
+const TLS_BUFFER: usize = 8 << 10;
+/// The kernel's send buffer of a connection, in bytes (Linux doubles it for its own bookkeeping). Left to
+/// itself it grows to 4 MB on loopback, which is 16 s of video at 2 Mbit/s; this carries 7 Mbit/s over a round
+/// trip of 300 ms.
+const SEND_BUFFER: u32 = 256 << 10;
+/// Time for the first try to connect, before a second one within [`CONNECT_TIME`]: the kernel asks a silent
+/// peer again after 1 s, then 2, then 4, and a link that returns is to be met within 2 s.
+const FIRST_CONNECT_TIME: Duration = Duration::from_secs(2);
+/// Bytes that are not acknowledged within this time after they were sent again mean that the link is gone, 3 s
+/// after it went. A Wi-Fi that changes its access point takes less.
+const ACKNOWLEDGE_TIME: Duration = Duration::from_millis(2300);
 
 /// The protocol offered in the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,7 +75,7 @@ impl Connector {
         }
     }
 
-    /// The send buffer of connections from now on, in bytes, [`SEND_BUFFER`] at most: what is in it is neither
+    /// The send buffer of connections from now on, in bytes, `SEND_BUFFER` at most: what is in it is neither
     /// seen in the queue of media nor dropped when it is old.
     pub fn set_send_buffer(&self, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(SEND_BUFFER).min(SEND_BUFFER);

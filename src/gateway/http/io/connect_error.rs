@@ -10,7 +10,7 @@ use rustls::AlertDescription;
 
 use crate::http::io::Alpn;
 use crate::http::{Authority, Distrust, Url, Zone};
-use resilience::capacity::CONNECT_TIME;
+use crate::limits::CONNECT_TIME;
 use resilience::fault::Fault;
 use resilience::words;
 

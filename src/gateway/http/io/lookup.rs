@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::http::Authority;
-use resilience::capacity::{ADDRESSES, LOOKUPS};
+use crate::limits::{ADDRESSES, LOOKUPS};
 
 /// The stack of a look-up's thread; what glibc's resolver needs is below 100 KiB.
 const STACK: usize = 512 << 10;

@@ -14,7 +14,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector as Link, NextTimeout, Transport,
 };
 
-use resilience::capacity::ANSWER_TIME;
+use crate::limits::ANSWER_TIME;
 
 /// What ureq says of an answer that took too long from its first byte on.
 pub(super) const TOO_SLOW: Timeout = Timeout::PerRead;

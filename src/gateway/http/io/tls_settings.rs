@@ -13,7 +13,9 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::http::io::{Alpn, ConnectError, authorities};
 use crate::http::{Authority, Judge, TlsPeer, Url, WallClock};
-use resilience::capacity::TLS_PEERS;
+
+/// Peers whose TLS settings (and session tickets) are kept.
+const TLS_PEERS: usize = 32;
 
 /// The settings, under one policy of trust.
 #[derive(Debug)]

@@ -8,11 +8,22 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::http::io::congestion;
-use resilience::capacity::{ALIVE_AFTER, ALIVE_EVERY, ALIVE_TRIES, UNSENT};
+
+/// Bytes that the kernel takes for a connection beyond what is on its way, so that media waits in our own queue,
+/// where it can grow stale in sight: a key frame at 1 Mbit/s, and half a second at a quarter of that.
+const UNSENT: u32 = 16 << 10;
+/// A connection on which nothing comes is asked for a sign of life after this time, and then every
+/// [`ALIVE_EVERY`]; [`ALIVE_TRIES`] without an answer are its end.
+const ALIVE_AFTER: Duration = Duration::from_secs(4);
+/// See [`ALIVE_AFTER`].
+const ALIVE_EVERY: Duration = Duration::from_secs(2);
+/// See [`ALIVE_AFTER`].
+const ALIVE_TRIES: u32 = 3;
 
 /// The options that the kernel has refused so far.
 #[derive(Debug, Default)]

@@ -18,8 +18,8 @@ use super::state::{Next, State, close, find, finish, one};
 use crate::http::Url;
 use crate::job::swap_limit::SwapTiming;
 use crate::job::{Command, Commands, Event, Outcome, Recovery, Slowness};
+use crate::limits::CANDIDATES;
 use crate::session::selection::{ASK_TIME, Candidate, Rounds, Step};
-use resilience::capacity::CANDIDATES;
 use resilience::fault::{Failure, Fault, Scope};
 
 impl<T> Machine<T> {

@@ -11,8 +11,8 @@ use super::api::{Api, Pointer, Update};
 use crate::http::{Giver, Url, follow_text};
 use crate::job::Channels;
 use crate::job::wire::{channel, is_small};
+use crate::limits::NAME_BYTES;
 use crate::trickle::Purpose;
-use resilience::capacity::NAME_BYTES;
 
 /// A session on a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]

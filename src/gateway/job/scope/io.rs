@@ -11,9 +11,9 @@ use crate::http::io::Call;
 use crate::job::io::request_id;
 use crate::job::runner::{Ask, Opened, Reply, RunnerError, RunnerPayments, Step, open};
 use crate::job::{JobError, JobPayments};
+use crate::limits::JOB_START_TIME;
 use crate::payment::Kind;
 use crate::session::OrchestratorSession;
-use resilience::capacity::JOB_START_TIME;
 
 const PATH: &str = "/scope";
 

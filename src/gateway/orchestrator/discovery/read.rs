@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::{Entry, Gpu, Mode, Runner};
 use crate::http::Url;
+use crate::limits::{CAPABILITIES, NAME_BYTES, RUNNERS};
 use crate::price::{Price, PriceError, Unit};
-use resilience::capacity::{CAPABILITIES, NAME_BYTES, RUNNERS};
 use resilience::words::is_harmful;
 
 /// The port of an orchestrator that names none (protocol.md, "words").

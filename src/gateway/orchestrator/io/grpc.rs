@@ -16,8 +16,8 @@ use prost::Message;
 
 use crate::http::io::{Allowance, Alpn, ConnectError, Connector, Guarded};
 use crate::http::{Url, Zone};
+use crate::limits::GRPC_MESSAGE;
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
-use resilience::capacity::GRPC_MESSAGE;
 use resilience::fault::Fault;
 use resilience::words;
 
@@ -268,6 +268,7 @@ pub fn unframe(frame: Bytes) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use resilience::words::MESSAGE_CHARS;
 
     #[track_caller]
     fn check(frame: &'static [u8], expected: Option<&'static [u8]>) {
@@ -287,10 +288,7 @@ mod tests {
         check(b"%0d%0aINFO all%1b[2J well%00", "  INFO all [2J well ");
         check(b"%E2%80%AE%ff", " \u{fffd}");
         check("d\u{e9}".as_bytes(), "d\u{e9}");
-        assert_eq!(
-            message(&b"%41".repeat(5000)).chars().count(),
-            resilience::capacity::MESSAGE_CHARS
-        );
+        assert_eq!(message(&b"%41".repeat(5000)).chars().count(), MESSAGE_CHARS);
     }
 
     #[test]

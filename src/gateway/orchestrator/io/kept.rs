@@ -9,8 +9,8 @@
 use std::path::Path;
 
 use crate::http::{Fingerprint, Giver, Url, Zone};
+use crate::limits::JSON_BODY;
 use crate::orchestrator::DiscoveryList;
-use resilience::capacity::JSON_BODY;
 use resilience::state_file::io::StateFile;
 
 /// The largest file that is read: a list and its first line.

@@ -10,9 +10,9 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
+use crate::limits::{CANDIDATES, PINS, PINS_UNDER};
 use crate::orchestrator::trust::{Judgement, Trust, TrustOptions};
 use crate::orchestrator::{Known, Pin, Pins};
-use resilience::capacity::{CANDIDATES, PINS, PINS_UNDER};
 use resilience::state_file::io::StateFile;
 
 /// The largest file of pins that is read: lines of at most 600 bytes, as many as are ever kept.

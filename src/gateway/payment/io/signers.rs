@@ -17,9 +17,9 @@ use http::HeaderName;
 
 use crate::http::io::Client;
 use crate::http::{Scheme, Url};
+use crate::limits::SIGNERS;
 use crate::payment::io::asking::{Asking, Failure, Question, Reply};
 use crate::payment::{Made, Origin, Payment, PaymentError, PaymentSession, Signature, Verdict};
-use resilience::capacity::SIGNERS;
 use resilience::secret::SecretSource;
 
 /// Where the signers are, and what they want to see.

@@ -10,7 +10,7 @@
 use std::time::{Duration, Instant};
 
 use crate::http::Authority;
-use resilience::capacity::CANDIDATES;
+use crate::limits::CANDIDATES;
 
 /// Orchestrators that were left, each until some time.
 #[derive(Debug, Default)]

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::limits::{EVENT_BODY, EVENTS};
 use crate::segment::Seq;
 use crate::trickle::io::SegmentSink;
-use resilience::capacity::{EVENT_BODY, EVENTS};
 
 /// A sink of documents.
 #[derive(Debug)]

@@ -19,10 +19,14 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
 use crate::http::io::{Allowance, Alpn, Congestion, Connector, Gauge, Gauges, Guarded};
+use crate::limits::RESPONSE_HEAD;
 use crate::segment::Seq;
 use crate::trickle::io::post::Body;
 use crate::trickle::{Channel, LinkError};
-use resilience::capacity::{RESPONSE_HEAD, SENDER_BUFFER};
+
+/// The same on a connection that is there to send, where hyper keeps as many bytes back that the connection does not
+/// take: seen nowhere, and not dropped when they are old. The least that hyper has.
+const SENDER_BUFFER: usize = 8 << 10;
 
 /// The largest body of an answer that is read only to keep the connection, in bytes.
 const SHORT_BODY: usize = 4 << 10;

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::limits::CONTROL_MESSAGES;
 use crate::segment::{Piece, Pieces, Place};
-use resilience::capacity::CONTROL_MESSAGES;
 
 /// A queue of [`CONTROL_MESSAGES`] messages. The publication ends when every sender is gone.
 pub fn messages() -> (MessageSender, Messages) {

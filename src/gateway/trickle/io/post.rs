@@ -18,10 +18,10 @@ use http::{HeaderValue, Method, header};
 use http_body::Frame;
 use tokio::sync::mpsc;
 
+use crate::limits::POST_PIECES;
 use crate::segment::Seq;
 use crate::trickle::io::link::{Link, Route, Task};
 use crate::trickle::{Answer, LinkError, wire};
-use resilience::capacity::POST_PIECES;
 
 /// What is known of a body on both of its ends.
 #[derive(Debug, Default)]

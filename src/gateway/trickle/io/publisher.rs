@@ -21,9 +21,20 @@ use crate::trickle::io::upload::{Ending, Upload};
 use crate::trickle::{
     Answer, Channel, End, LinkError, Publication, TRIES, TrickleError, Why, first_seq, retry_pause,
 };
-use resilience::capacity::{CHUNK_TIME, LEAVE_TIME, OPENER_TIME, SLOW_TIME};
 use resilience::fault::Fault;
 use resilience::stop::Stop;
+
+/// An orchestrator on which no segment got through for this long since the first one was lost is left. With
+/// [`ACKNOWLEDGE_TIME`] before that, and the end of its parts after it, another one has the video within 10 s;
+/// a link that is gone for 5 s keeps its job.
+const LEAVE_TIME: Duration = Duration::from_millis(4500);
+/// With [`SEGMENTS_IN_FLIGHT`] segments, an answer that takes longer is that of an orchestrator which is too slow;
+/// a link that has just become narrow needs a few seconds until the bitrate follows.
+const SLOW_TIME: Duration = Duration::from_secs(6);
+/// The first picture of a segment waits no longer for its turn: that of the queue before it.
+const OPENER_TIME: Duration = Duration::from_secs(1);
+/// A chunk that the transport does not take within this time fails its segment (Python gateway).
+const CHUNK_TIME: Duration = Duration::from_secs(5);
 
 /// What a publisher has done so far; read by others while it runs.
 #[derive(Debug, Default)]

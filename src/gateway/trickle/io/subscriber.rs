@@ -17,12 +17,12 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::http::io::Connector;
+use crate::limits::SEGMENT_BODY;
 use crate::segment::Seq;
 use crate::trickle::io::jitter;
 use crate::trickle::io::link::{Link, Route, Task};
 use crate::trickle::io::post::Body;
 use crate::trickle::{Answer, Ask, Channel, End, LinkError, Step, Subscription, TrickleError};
-use resilience::capacity::SEGMENT_BODY;
 use resilience::fault::Fault;
 use resilience::stop::Stop;
 

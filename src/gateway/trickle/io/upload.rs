@@ -2,7 +2,7 @@
 //!
 //! There are at most 1 ahead, 1 current and 2 ended POSTs, each with a connection of its own; a spare
 //! one serves the next POST ahead. Any of them may be answered at any time, and is heard at once. One piece
-//! is in hand, [`POST_PIECES`](resilience::capacity::POST_PIECES) are in the body; all else waits where the
+//! is in hand, [`POST_PIECES`](crate::limits::POST_PIECES) are in the body; all else waits where the
 //! pieces come from.
 //!
 //! An outage begins when a connection breaks while something waits to be sent. The older connections are not used

@@ -12,7 +12,9 @@ use heapless::Deque;
 use crate::AudioCodec;
 use crate::timeline::Timeline;
 use mpegts::Ticks;
-use resilience::capacity::AUDIO_FRAMES;
+
+/// Frames of audio that may wait for the next picture: 3.2 s of 20 ms each, for pictures that come every 2.5 s.
+const AUDIO_FRAMES: usize = 160;
 
 /// What was heard since the last picture.
 #[derive(Debug, Default)]

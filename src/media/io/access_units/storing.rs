@@ -15,11 +15,11 @@ use tokio::sync::oneshot;
 
 use super::unit::Unit;
 use crate::io::store::Directory;
+use crate::limits::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
 use crate::segmenter::{Placement, Segmenter};
 use crate::store::Store;
 use crate::{AudioCodec, MediaError};
 use mpegts::Muxer;
-use resilience::capacity::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
 use resilience::trouble::Trouble;
 
 /// The way to a store.

@@ -21,10 +21,13 @@ use crate::http::Url;
 use crate::http::io::{Allowance, Alpn, Answer, CallError, Connector, Guarded};
 use crate::job::runner::moved::{Move, Moves};
 use crate::job::runner::{RunnerError, Step};
+use crate::limits::{JSON_BODY, RESPONSE_HEAD};
 use crate::orchestrator::Runner;
 use crate::payment::Kind;
 use crate::session::Network;
-use resilience::capacity::{JSON_BODY, RESPONSE_HEAD, SINGLE_SHOT_TIME};
+
+/// Time for a single-shot runner to compute before its answer begins.
+const SINGLE_SHOT_TIME: Duration = Duration::from_secs(600);
 
 /// Header lines in an answer.
 const HEADER_LINES: usize = 128;
@@ -53,7 +56,7 @@ pub struct Single {
 }
 
 impl Single {
-    /// Calls `runner`. It may compute for [`SINGLE_SHOT_TIME`] before its answer begins.
+    /// Calls `runner`. It may compute for `SINGLE_SHOT_TIME` before its answer begins.
     pub async fn start(
         network: &Network,
         runner: &Runner,

@@ -8,10 +8,10 @@ use tokio::task::JoinSet;
 
 use crate::http::io::Call;
 use crate::http::{Giver, Url, Zone};
+use crate::limits::{CANDIDATES_AT_ONCE, RUNNERS};
 use crate::orchestrator::{DiscoveryList, Runner};
 use crate::session::Network;
 use crate::session::selection::{Reason, Rejection};
-use resilience::capacity::{CANDIDATES_AT_ONCE, RUNNERS};
 use resilience::fault::{Failure, Fault};
 
 /// The orchestrator's own list (protocol.md, section 6).

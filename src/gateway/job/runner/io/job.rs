@@ -16,10 +16,10 @@ use crate::http::io::{Answer, Call, Client};
 use crate::job::runner::wire::{AppAnswer, SessionAnswer, app_answer, session_answer, session_id};
 use crate::job::runner::{Api, RunnerError, Step, Update};
 use crate::job::{JobError, StartedJob};
+use crate::limits::{CALL_TIME, JOB_START_TIME};
 use crate::orchestrator::Runner;
 use crate::payment::{Kind, clean};
 use crate::session::Network;
-use resilience::capacity::{CALL_TIME, JOB_START_TIME};
 
 /// A job that an application on a runner starts in a session.
 #[derive(Debug)]
