@@ -17,7 +17,7 @@ use livepeer_gateway::job::runner::Update;
 use livepeer_gateway::orchestrator::{OnChange, TrustOptions};
 use livepeer_gateway::session::selection::Order;
 use media::rate::Bounds;
-use media::{CameraFormat, Flip, Rotate, Source, Speed};
+use media::{CameraFormat, Flip, Microphone, Rotate, Source, Speed};
 use resilience::secret::SecretSource;
 
 const EXAMPLE: &str = "systemd/livepeer-edge.toml";
@@ -139,6 +139,22 @@ fn a_file_and_a_pipeline_are_sources() {
     assert_eq!(file.media.source, Source::File { path: "a.mp4".into(), repeat: true });
     let pipeline = good("[source]\nkind = 'pipeline'\nfragment = 'videotestsrc'\npath = 'unused'");
     assert_eq!(pipeline.media.source, Source::Pipeline { fragment: "videotestsrc".into() });
+}
+
+#[test]
+fn the_sound_of_a_file_is_sent_unless_it_is_not_wanted() {
+    let file = "[source]\nkind = 'file'\npath = 'a.mp4'\n";
+    let microphone = |text: &str| good(text).media.audio.map(|audio| audio.microphone);
+    assert_eq!(microphone(file), Some(Microphone::File));
+    assert_eq!(microphone(&format!("{file}[audio]\nkind = 'none'")), None);
+    assert_eq!(microphone("[source]\nkind = 'auto'"), None);
+    assert_eq!(microphone("[audio]\nkind = 'alsa'"), Some(Microphone::Alsa));
+    check(
+        "[source]\nkind = 'file'\npath = 'a.mp4'\n[audio]\nkind = 'alsa'",
+        &[
+            "camera.toml:7: audio.kind: goes with a camera; of a file its own sound is sent, with \"file\"",
+        ],
+    );
 }
 
 #[test]

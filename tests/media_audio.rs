@@ -491,3 +491,105 @@ fn sound_comes_back_when_its_microphone_is_plugged_in_again() {
 fn sound_comes_back_from_a_microphone_that_stalled() {
     check_comes_back("silent");
 }
+
+/// A film of 2 s with a tick each second, whose sound is this long.
+fn film(name: &str, ticks: u32) -> std::path::PathBuf {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    gst::init().unwrap();
+    let sound = format!(
+        "audiotestsrc wave=ticks num-buffers={} samplesperbuffer=480 \
+         ! audio/x-raw,rate=48000,channels=2 ! opusenc ! queue max-size-time=0 ! m.",
+        ticks * 100
+    );
+    let text = format!(
+        "matroskamux name=m ! filesink location={} \
+         videotestsrc num-buffers=48 ! video/x-raw,width=160,height=120,framerate=24/1 \
+         ! x264enc speed-preset=ultrafast tune=zerolatency ! queue ! m. {}",
+        path.display(),
+        if ticks > 0 { &sound } else { "" }
+    );
+    let pipeline = gst::parse::launch(&text).unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(20), &ends);
+    assert_eq!(end.expect("an end").type_(), gst::MessageType::Eos, "{text}");
+    pipeline.set_state(gst::State::Null).unwrap();
+    path
+}
+
+fn of_film(path: std::path::PathBuf, codec: AudioCodec) -> Options {
+    let audio = Audio { microphone: Microphone::File, device: None, codec, bitrate: 64_000 };
+    Options {
+        source: Source::File { path, repeat: true },
+        audio: Some(audio),
+        ..options("", codec)
+    }
+}
+
+/// Three rounds of a film of 2 s, whose sound is this long, and how long they took.
+#[track_caller]
+fn check_film(name: &str, sound: u32, codec: AudioCodec, decoder: &str) {
+    let options = of_film(film(name, sound), codec);
+    let began = std::time::Instant::now();
+    let bytes = capture(&options, 6).concat();
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+    let (pictures, audio) = times(&bytes);
+    assert_eq!(pictures.len(), 6 * 24);
+    assert!(audio.windows(2).all(|two| two[0] < two[1]), "{audio:?}");
+    // Each round has its ticks where the film has them.
+    let found = ticks(bytes, decoder);
+    let expected = (0..6).filter(|second| second % 2 < sound.min(2));
+    let near = |at: f64| found.iter().any(|tick| (tick - at).abs() <= APART);
+    assert!(expected.map(f64::from).all(near), "{found:?}");
+    assert!(found.iter().all(|tick| (tick - tick.round()).abs() <= APART), "{found:?}");
+}
+
+#[test]
+fn a_film_is_heard_in_each_round() {
+    check_film("film.mkv", 2, AudioCodec::Opus, "opusdec");
+}
+
+#[test]
+fn sound_that_is_longer_or_shorter_than_the_pictures_moves_none_of_them() {
+    check_film("long.mkv", 6, AudioCodec::Aac, "aacparse ! avdec_aac");
+    check_film("short.mkv", 1, AudioCodec::Opus, "opusdec");
+}
+
+/// What is logged of sound that is not sent.
+struct Unsent(Mutex<Vec<String>>);
+
+static UNSENT: Unsent = Unsent(Mutex::new(Vec::new()));
+
+impl log::Log for Unsent {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() == log::Level::Info
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = record.args().to_string();
+        if self.enabled(record.metadata()) && line.contains("not sent") {
+            self.0.lock().unwrap().push(line);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn a_film_whose_sound_is_not_wanted_gives_pictures_alone_and_says_so_once() {
+    log::set_logger(&UNSENT).unwrap();
+    log::set_max_level(log::LevelFilter::Info);
+    let unheard = Options { audio: None, ..of_film(film("mute.mkv", 2), AudioCodec::Opus) };
+    let (pictures, audio) = times(&capture(&unheard, 3).concat());
+    assert_eq!((pictures.len(), audio.len()), (72, 0));
+    let lines = UNSENT.0.lock().unwrap();
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert!(line.ends_with("mute.mkv has sound; it is not sent: audio.kind is \"none\""), "{line}");
+}
+
+#[test]
+fn a_film_without_sound_has_none() {
+    let path = film("silent.mkv", 0);
+    let (pictures, audio) = times(&capture(&of_film(path, AudioCodec::Opus), 3).concat());
+    assert_eq!((pictures.len(), audio.len()), (72, 0));
+}

@@ -73,14 +73,24 @@ pub(super) struct DraftAudio {
 
 impl Default for DraftAudio {
     fn default() -> Self {
-        Self { microphone: None, device: None, codec: AudioCodec::default(), bitrate: 64_000 }
+        let microphone = Some(Microphone::File);
+        Self { microphone, device: None, codec: AudioCodec::default(), bitrate: 64_000 }
     }
 }
 
 impl DraftAudio {
-    fn finish(self) -> Option<Audio> {
+    /// What sound goes with this source, or what is wrong.
+    fn finish(self, source: &SourceKind) -> Result<Option<Audio>, &'static str> {
         let Self { microphone, device, codec, bitrate } = self;
-        microphone.map(|microphone| Audio { microphone, device, codec, bitrate })
+        let is_file = matches!(source, SourceKind::File);
+        let Some(microphone) = microphone else { return Ok(None) };
+        match (microphone == Microphone::File, is_file) {
+            (true, false) => Ok(None),
+            (false, true) => {
+                Err("goes with a camera; of a file its own sound is sent, with \"file\"")
+            }
+            (true, true) | (false, false) => Ok(Some(Audio { microphone, device, codec, bitrate })),
+        }
     }
 }
 
@@ -161,11 +171,10 @@ impl Draft {
     /// The configuration, or every objection.
     pub(super) fn finish(self, purpose: Purpose) -> Result<Config, Vec<Objection>> {
         let mut objections = Vec::new();
-        let audio = self.audio.finish();
-        if audio.is_some() && matches!(self.source.kind, SourceKind::File) {
-            let reason = "goes with a camera; a file has no clock for it";
+        let audio = self.audio.finish(&self.source.kind).unwrap_or_else(|reason| {
             objections.push(("audio.kind", Complaint::Wrong(reason.to_owned())));
-        }
+            None
+        });
         let Bitrates { least, most } = self.bitrates;
         if least.is_some_and(|least| least > self.video.bitrate) {
             let reason = "must not be more than video.bitrate";

@@ -1,7 +1,8 @@
-//! The pipeline of a microphone: one channel at 48 kHz, encoded in frames that come with the pictures.
+//! The elements of sound: one channel at 48 kHz, encoded in frames that come with the pictures.
 //!
-//! It is a pipeline of its own beside the camera's, on the same clock, so that a microphone that fails or
-//! stalls never touches the pictures. It gives no clock itself: the pictures' clock counts.
+//! A microphone has a pipeline of its own beside the camera's, on the same clock, so that one that fails or
+//! stalls never touches the pictures. It gives no clock itself: the pictures' clock counts. The sound of a file is
+//! a branch behind the file's decoder, so that both end and start over at once.
 //!
 //! Does not: run it.
 
@@ -22,6 +23,7 @@ pub(crate) fn source(microphone: Microphone) -> (&'static str, Option<&'static s
         Microphone::Pulse => ("pulsesrc", Some("device")),
         Microphone::Pipewire => ("pipewiresrc", Some("target-object")),
         Microphone::Test => ("audiotestsrc", None),
+        Microphone::File => ("queue", None),
     }
 }
 
@@ -30,8 +32,16 @@ pub(crate) fn describe(audio: &Audio, aac: &str) -> String {
     let (element, _) = source(audio.microphone);
     let fixed = match audio.microphone {
         Microphone::Alsa | Microphone::Pulse => " provide-clock=false",
-        Microphone::Pipewire => "",
+        Microphone::Pipewire | Microphone::File => "",
         Microphone::Test => " is-live=true wave=ticks",
+    };
+    // What the encoder has no time for is lost, not late; a file waits.
+    let (leaky, sync) = match audio.microphone {
+        Microphone::Alsa | Microphone::Pulse | Microphone::Pipewire | Microphone::Test => (
+            " ! queue leaky=downstream max-size-time=200000000 max-size-buffers=0 max-size-bytes=0",
+            false,
+        ),
+        Microphone::File => ("", true),
     };
     let encode = match audio.codec {
         AudioCodec::Opus => format!("opusenc bitrate={} frame-size=20", audio.bitrate),
@@ -40,12 +50,10 @@ pub(crate) fn describe(audio: &Audio, aac: &str) -> String {
             audio.bitrate
         ),
     };
-    // What the encoder has no time for is lost, not late.
     format!(
-        "{element} name={MICROPHONE}{fixed} ! queue leaky=downstream max-size-time=200000000 \
-         max-size-buffers=0 max-size-bytes=0 ! audioconvert ! audioresample \
+        "{element} name={MICROPHONE}{fixed}{leaky} ! audioconvert ! audioresample \
          ! audio/x-raw,rate=48000,channels=1 ! {encode} \
-         ! appsink name={FRAMES} sync=false async=false enable-last-sample=false max-buffers=8"
+         ! appsink name={FRAMES} sync={sync} async=false enable-last-sample=false max-buffers=8"
     )
 }
 
@@ -80,5 +88,17 @@ mod tests {
         check(Microphone::Pipewire, AudioCodec::Opus, "pipewiresrc name=edge_microphone", opus);
         let test = "audiotestsrc name=edge_microphone is-live=true wave=ticks";
         check(Microphone::Test, AudioCodec::Aac, test, aac);
+    }
+
+    #[test]
+    fn the_sound_of_a_file_waits_for_the_clock_and_is_not_dropped() {
+        let (microphone, codec) = (Microphone::File, AudioCodec::Opus);
+        let audio = Audio { microphone, device: None, codec, bitrate: 64_000 };
+        assert_eq!(
+            describe(&audio, ""),
+            "queue name=edge_microphone ! audioconvert ! audioresample ! audio/x-raw,rate=48000,channels=1 \
+             ! opusenc bitrate=64000 frame-size=20 ! appsink name=edge_frames sync=true async=false \
+             enable-last-sample=false max-buffers=8"
+        );
     }
 }

@@ -185,6 +185,8 @@ pub enum Microphone {
     Pipewire,
     /// A tick each second.
     Test,
+    /// None: the file that is captured has sound.
+    File,
 }
 
 /// Shape, rate and length. Ranges are checked where the configuration is read.

@@ -8,9 +8,10 @@ use media::{AudioCodec, Microphone};
 pub(super) static KEYS: &[Key] = &[
     Key {
         name: "audio.kind",
-        initial: Initial::Is(r#""none""#),
-        what: "Where sound comes from: nowhere, a microphone of ALSA, PulseAudio or PipeWire, or a test tick. A microphone that fails costs the sound, never the pictures, and is opened anew.",
+        initial: Initial::Is(r#""file""#),
+        what: "Where sound comes from: the file that is the source (a camera is silent then), nowhere, a microphone of ALSA, PulseAudio or PipeWire beside a camera, or a test tick. A microphone that fails costs the sound, never the pictures, and is opened anew.",
         takes: Takes::OneOf(&[
+            ("file", |d| d.audio.microphone = Some(Microphone::File)),
             ("none", |d| d.audio.microphone = None),
             ("alsa", |d| d.audio.microphone = Some(Microphone::Alsa)),
             ("pulse", |d| d.audio.microphone = Some(Microphone::Pulse)),

@@ -250,7 +250,7 @@ impl AccessUnits {
         }
     }
 
-    /// Takes what comes out of a microphone's pipeline.
+    /// Takes the frames of sound that come out of `bin`. Where they end they may start over.
     pub(super) fn attach_audio(&self, bin: &gst::Bin, codec: AudioCodec) -> Result<(), MediaError> {
         let appsink = bin.by_name(FRAMES).and_then(|sink| sink.downcast::<gst_app::AppSink>().ok());
         let lacks = || MediaError::Gstreamer(format!("the pipeline lacks {FRAMES}"));
@@ -264,7 +264,9 @@ impl AccessUnits {
             }
             Ok(gst::FlowSuccess::Ok)
         };
-        let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(on_sample);
+        let ended = self.clone();
+        let on_end = move |_: &gst_app::AppSink| ended.0.lock().settle_heard();
+        let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(on_sample).eos(on_end);
         appsink.ok_or_else(lacks)?.set_callbacks(callbacks.build());
         self.0.lock().heard = Heard::new(Some(codec));
         Ok(())
@@ -359,6 +361,10 @@ impl State {
         if let Some(storing) = self.storing.as_ref().filter(|_| self.feed <= number) {
             storing.pause();
         }
+    }
+
+    fn settle_heard(&mut self) {
+        self.heard.settle(&self.timeline);
     }
 
     fn take_heard(&mut self) -> Vec<(Ticks, gst::Buffer)> {

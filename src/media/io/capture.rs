@@ -18,11 +18,11 @@ use crate::io::find::{self, Known};
 use crate::io::listening::Listening;
 use crate::io::negotiated::attach_when_negotiated;
 use crate::io::running::{self, End, Ending, Running, Watch};
-use crate::io::{decoded, diagnosis, encoders, measure, pacing, prepare};
+use crate::io::{decoded, diagnosis, encoders, measure, pacing, prepare, sound};
 use crate::pipeline::{self, ENCODER, SHAPE};
 use crate::source::{self, Form};
 use crate::stall::{self, Judgement, Limits, Seen, Stall};
-use crate::{MediaError, Options, Source, Video};
+use crate::{MediaError, Microphone, Options, Source, Video};
 
 /// Time for the encoder to give out what it holds at a stop: 3 frames at 24 frames/s, and some more.
 const ENCODER_TIME: Duration = Duration::from_millis(150);
@@ -97,13 +97,15 @@ impl Capture {
         }
         units.set_max_latency(options.max_latency.0);
         units.end_audio();
+        sound::attach(&built, options, &units);
         let running =
             Running::open(built, watching(&source, &feed, &ending)).inspect_err(|error| {
                 if let MediaError::Encoder { element, detail } = error {
                     encoders::on_failure(options, element, detail);
                 }
             })?;
-        let listening = options.audio.as_ref().map(|audio| Listening::open(audio, &units));
+        let listening = options.audio.as_ref().filter(|audio| audio.microphone != Microphone::File);
+        let listening = listening.map(|audio| Listening::open(audio, &units));
         let (options, played) = (options.clone(), watch::Sender::new(None));
         let judged = AtomicBool::new(false);
         Ok(Self { feed, running, listening, ending, options, element, played, judged })

@@ -11,6 +11,7 @@ use gstreamer::prelude::*;
 
 use crate::colours;
 use crate::io::clues;
+use crate::io::sound;
 use crate::pipeline::RANGE;
 use crate::source::{COLOURS, DECODE, PACED};
 
@@ -18,7 +19,7 @@ use crate::source::{COLOURS, DECODE, PACED};
 const PARSERS: [&str; 2] = ["h264parse", "h265parse"];
 /// What of the caps the stream knows better than its container.
 const IN_STREAM: [&str; 2] = ["colorimetry", "interlace-mode"];
-/// The beginnings of what is left undecoded.
+/// The beginnings of what is left undecoded; sound unless it is wanted.
 const UNWANTED: [&str; 5] = ["audio/", "text/", "subpicture/", "closedcaption/", "meta/"];
 /// From 0..=255 to 16..=235 and 16..=240: properties of `videobalance`, which scales luma around 16.
 const LIMITING: [(&str, f64); 3] = [
@@ -41,7 +42,10 @@ pub(super) fn attach(pipeline: &gst::Pipeline) {
     decode.connect("autoplug-continue", false, |values| {
         let caps = values.get(2)?.get::<gst::Caps>().ok()?;
         let name = caps.structure(0)?.name();
-        Some(UNWANTED.iter().all(|unwanted| !name.starts_with(unwanted)).to_value())
+        let is_left = UNWANTED.iter().any(|unwanted| name.starts_with(unwanted));
+        let decode = values.first()?.get::<gst::Element>().ok()?;
+        let is_heard = name.starts_with("audio/") && sound::is_wanted(&decode);
+        Some((is_heard || !is_left).to_value())
     });
     if let Some(bin) = decode.downcast_ref::<gst::Bin>() {
         bin.connect_element_added(|_, element| trust_stream(element));

@@ -34,14 +34,7 @@ pub(super) struct Hearing {
 impl Hearing {
     /// Opens the microphone, which may block.
     pub(super) fn open(audio: &Audio) -> Result<Self, MediaError> {
-        let aac = match audio.codec {
-            AudioCodec::Opus => "",
-            AudioCodec::Aac => AAC_ENCODERS
-                .into_iter()
-                .find(|name| gst::ElementFactory::find(name).is_some())
-                .ok_or_else(|| MediaError::MissingElement(AAC_ENCODERS[1].to_owned()))?,
-        };
-        let built = running::parse(&describe(audio, aac), &Source::Test)?;
+        let built = running::parse(&describe(audio, aac_encoder(audio.codec)?), &Source::Test)?;
         let microphone = built.by_name(MICROPHONE);
         if let (Some(device), (_, Some(property)), Some(microphone)) =
             (&audio.device, source(audio.microphone), microphone)
@@ -114,6 +107,17 @@ impl Hearing {
 
     pub(super) async fn stop(self) {
         self.running.stop().await;
+    }
+}
+
+/// The encoder to use for AAC, if that is wanted.
+pub(super) fn aac_encoder(codec: AudioCodec) -> Result<&'static str, MediaError> {
+    match codec {
+        AudioCodec::Opus => Ok(""),
+        AudioCodec::Aac => AAC_ENCODERS
+            .into_iter()
+            .find(|name| gst::ElementFactory::find(name).is_some())
+            .ok_or_else(|| MediaError::MissingElement(AAC_ENCODERS[1].to_owned())),
     }
 }
 

@@ -23,6 +23,7 @@ mod prepare;
 mod rtp;
 mod rtsp;
 mod running;
+mod sound;
 mod store;
 mod target;
 mod tls;

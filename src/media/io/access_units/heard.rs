@@ -2,7 +2,10 @@
 //!
 //! Full, the oldest makes room and is counted: pictures stay away, and sound without them is not sent.
 //!
-//! Does not: encode; a microphone's pipeline does.
+//! Where sound ends and may start over, as that of a file that repeats, what waits gets its times in the channel
+//! then: later its running times would count from another start.
+//!
+//! Does not: encode; the pipeline does.
 
 use std::time::Duration;
 
@@ -20,9 +23,16 @@ const AUDIO_FRAMES: usize = 160;
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     codec: Option<AudioCodec>,
-    waiting: Deque<(Duration, gst::Buffer), AUDIO_FRAMES>,
+    waiting: Deque<(At, gst::Buffer), AUDIO_FRAMES>,
     last: Option<Ticks>,
     dropped: u64,
+}
+
+/// When a frame is heard.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    Running(Duration),
+    Channel(Ticks),
 }
 
 impl Heard {
@@ -47,19 +57,65 @@ impl Heard {
             self.waiting.pop_front();
             self.dropped += 1;
         }
-        let _ = self.waiting.push_back((running, frame));
+        let _ = self.waiting.push_back((At::Running(running), frame));
+    }
+
+    /// What comes from here on has running times from another start.
+    pub(super) fn settle(&mut self, timeline: &Timeline) {
+        for _ in 0..self.waiting.len() {
+            let Some((at, frame)) = self.waiting.pop_front() else { return };
+            if let Some(pts) = at.in_channel(timeline) {
+                let _ = self.waiting.push_back((At::Channel(pts), frame));
+            }
+        }
     }
 
     /// All that waits, with its times in the channel, which only rise.
     pub(super) fn take(&mut self, timeline: &Timeline) -> Vec<(Ticks, gst::Buffer)> {
         let mut taken = Vec::new();
-        while let Some((running, frame)) = self.waiting.pop_front() {
-            let Some(pts) = timeline.at(running) else { continue };
+        while let Some((at, frame)) = self.waiting.pop_front() {
+            let Some(pts) = at.in_channel(timeline) else { continue };
             if self.last.is_none_or(|last| pts.since(last) > 0) {
                 self.last = Some(pts);
                 taken.push((pts, frame));
             }
         }
         taken
+    }
+}
+
+impl At {
+    fn in_channel(self, timeline: &Timeline) -> Option<Ticks> {
+        match self {
+            Self::Running(running) => timeline.at(running),
+            Self::Channel(pts) => Some(pts),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_when_sound_starts_over_keeps_its_times() {
+        gstreamer::init().unwrap();
+        let (mut heard, mut timeline) = (Heard::new(Some(AudioCodec::Opus)), Timeline::default());
+        let ms = Duration::from_millis;
+        let times = |heard: &mut Heard, timeline: &Timeline| -> Vec<u64> {
+            let taken = heard.take(timeline);
+            taken.iter().map(|(pts, _)| pts.value() / 90 - 1000).collect()
+        };
+        timeline.place(ms(0), None);
+        timeline.place(ms(1000), None);
+        heard.push(ms(1000), gst::Buffer::new());
+        heard.push(ms(1020), gst::Buffer::new());
+        heard.settle(&timeline);
+        heard.push(ms(0), gst::Buffer::new());
+        heard.push(ms(20), gst::Buffer::new());
+        heard.push(ms(40), gst::Buffer::new());
+        // The step of the last two pictures is repeated.
+        timeline.place(ms(0), None);
+        assert_eq!(times(&mut heard, &timeline), [1000, 1020, 2000, 2020, 2040]);
     }
 }
