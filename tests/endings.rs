@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use edge::{Edge, LIMIT, SMALL, temporary};
 use sandbox::{
-    CallTrouble, Endpoint, Handle, Options, Request, Role, RunnerOptions, Sandbox, Target, Trouble,
+    CallFailure, Endpoint, Failure, Handle, Options, Request, Role, RunnerOptions, Sandbox, Target,
 };
 
 fn sandbox(options: Options) -> Handle {
@@ -100,7 +100,7 @@ async fn an_end_that_is_not_confirmed_is_asked_for_until_it_is() {
     let job = only.manifests()[0].clone();
     // The job is lost by its events, and the peer does not do what the DELETE asks for, three times.
     for _ in 0..3 {
-        only.once(Trouble::Delete(500));
+        only.once(Failure::Delete(500));
     }
     only.delete_channel(&format!("{job}-events"));
     edge.hear("the job was lost: ");
@@ -149,7 +149,7 @@ async fn a_stop_during_a_start_ends_the_job_that_comes_of_it() {
 #[tokio::test]
 async fn a_stop_during_a_reservation_stops_the_session_that_comes_of_it() {
     let only = sandbox(Options { runners: vec![RunnerOptions::default()], ..Options::default() });
-    only.once(Trouble::Call(Endpoint::Reserve, CallTrouble::Delay(Duration::from_secs(2))));
+    only.once(Failure::Call(Endpoint::Reserve, CallFailure::Delay(Duration::from_secs(2))));
     let url = only.url();
     let job = ["run", "--runner.app", "echo", "--orchestrator.urls", &url];
     let edge = Edge::start(&[&job[..], &SMALL].concat());

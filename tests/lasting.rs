@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use edge::{Edge, LIMIT, Manager, SMALL, temporary};
-use sandbox::{Break, Handle, Options, Request, Role, Sandbox, Target, Trouble};
+use sandbox::{Break, Failure, Handle, Options, Request, Role, Sandbox, Target};
 use serde_json::{Value, json};
 
 fn sandbox() -> Handle {
@@ -315,7 +315,7 @@ async fn a_new_configuration_restarts_what_changed_and_a_broken_one_nothing() {
 #[tokio::test]
 async fn parameters_that_are_lost_twice_arrive_in_their_order_and_the_job_goes_on() {
     let only = sandbox();
-    let control = |then| Trouble::Post { role: Role::Control, after: 1, then };
+    let control = |then| Failure::Post { role: Role::Control, after: 1, then };
     only.once(control(Break::Reset));
     only.once(control(Break::Answer(500)));
     let file = temporary("edge.toml");

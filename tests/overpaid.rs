@@ -28,8 +28,8 @@ use livepeer_gateway::price::Unit;
 use livepeer_gateway::session::{Network, OrchestratorSession, Payments};
 use resilience::fault::Fault;
 use sandbox::{
-    Account, CallTrouble, Endpoint, Handle, Options, RunnerOptions, Sandbox, SignerOptions, Target,
-    Trouble,
+    Account, CallFailure, Endpoint, Failure, Handle, Options, RunnerOptions, Sandbox,
+    SignerOptions, Target,
 };
 use sandbox_client::post;
 
@@ -180,7 +180,7 @@ fn refusals(sandbox: &Handle) -> Vec<(u16, String)> {
 #[tokio::test]
 async fn a_price_that_drifts_up_moves_no_job_and_costs_it_nothing() {
     let mut job = job(paying()).await;
-    job.sandbox.always(Trouble::Drift(1));
+    job.sandbox.always(Failure::Drift(1));
     job.go_on(seconds(1800)).await;
     assert_eq!(refusals(&job.sandbox), []);
     // Terms are good for 8 minutes, or 600 tickets.
@@ -193,7 +193,7 @@ async fn a_price_that_drifts_up_moves_no_job_and_costs_it_nothing() {
 #[tokio::test]
 async fn an_orchestrator_without_a_refresh_call_is_asked_for_its_info_even_when_it_is_full() {
     let mut job = job(Options { capacity: 1, ..paying() }).await;
-    job.sandbox.always(Trouble::Call(Endpoint::Refresh, CallTrouble::status(404)));
+    job.sandbox.always(Failure::Call(Endpoint::Refresh, CallFailure::status(404)));
     job.go_on(seconds(1800)).await;
     assert_eq!(refusals(&job.sandbox), []);
     assert!(calls(&job.sandbox, Endpoint::Refresh) >= 3);
@@ -284,28 +284,28 @@ impl Chance {
 }
 
 /// Something that goes wrong with a call about money.
-fn trouble(chance: &mut Chance) -> Trouble {
+fn failure(chance: &mut Chance) -> Failure {
     let endpoints =
         [Endpoint::MakePayment, Endpoint::Payment, Endpoint::SessionPayment, Endpoint::Refresh];
     let endpoint = chance.of(&endpoints);
-    let mut troubles = vec![CallTrouble::Lost, CallTrouble::Reset, CallTrouble::status(500)];
+    let mut failures = vec![CallFailure::Lost, CallFailure::Reset, CallFailure::status(500)];
     if endpoint == Endpoint::MakePayment {
-        let busy = CallTrouble::Answer { status: 429, retry_after: Some("3".to_owned()) };
-        troubles.extend([CallTrouble::Garbage, busy]);
-        troubles.extend([480, 482, 503].map(CallTrouble::status));
+        let busy = CallFailure::Answer { status: 429, retry_after: Some("3".to_owned()) };
+        failures.extend([CallFailure::Garbage, busy]);
+        failures.extend([480, 482, 503].map(CallFailure::status));
     } else {
-        troubles.extend([400, 403, 503].map(CallTrouble::status));
+        failures.extend([400, 403, 503].map(CallFailure::status));
     }
-    Trouble::Call(endpoint, chance.of(&troubles))
+    Failure::Call(endpoint, chance.of(&failures))
 }
 
-/// Five minutes with a trouble every other payment or so. What was paid is never more than what was used, what is
+/// Five minutes with a failure every other payment or so. What was paid is never more than what was used, what is
 /// paid ahead, and an interval; and never less than the agent believes. The number of payments.
 async fn check(mut paying: Paying, ahead: Duration, seed: u64) -> u64 {
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15 ^ seed);
     while paying.used() < seconds(300) {
         if chance.below(10) == 0 {
-            paying.sandbox.once(trouble(&mut chance));
+            paying.sandbox.once(failure(&mut chance));
         }
         let outcome = paying.step().await;
         let (paid, used) = (paying.account().time_paid(), paying.used());
@@ -338,6 +338,6 @@ async fn whatever_goes_wrong_no_session_is_paid_for_more_than_it_used() {
     for seed in 0..12 {
         payments += check(session(Duration::from_millis(250)).await, seconds(10), seed).await;
     }
-    // Some end early: ten seconds ahead do not outlast every row of troubles.
+    // Some end early: ten seconds ahead do not outlast every row of failures.
     assert!(payments > 100, "{payments}");
 }

@@ -16,8 +16,8 @@ use std::time::Duration;
 use edge::{Edge, SMALL};
 use livepeer_gateway::price::Unit;
 use sandbox::{
-    CallTrouble, Credential, Endpoint, Handle, Options, Record, Request, RunnerOptions, Sandbox,
-    SignerOptions, StartTrouble, Target, Timings, Trouble,
+    CallFailure, Credential, Endpoint, Failure, Handle, Options, Record, Request, RunnerOptions,
+    Sandbox, SignerOptions, StartFailure, Target, Timings,
 };
 
 /// What a test waits for at most.
@@ -96,7 +96,7 @@ async fn a_price_that_rises_moves_the_job_to_the_next_orchestrator() {
         started = second.until(LIMIT, has_job) => started.then_some(&first),
     };
     let next = next.expect("a job starts");
-    first.once(Trouble::Call(Endpoint::MakePayment, CallTrouble::status(481)));
+    first.once(Failure::Call(Endpoint::MakePayment, CallFailure::status(481)));
     assert!(next.until(LIMIT, |record| record.counters.segments >= 2).await);
     assert_eq!((first.counters().jobs, second.counters().jobs), (1, 1));
     stop(edge);
@@ -107,7 +107,7 @@ async fn starts_that_fail_after_their_payment_are_not_paid_again_and_again() {
     let (first, second) = (sandbox(|_| {}), sandbox(|_| {}));
     for place in [&first, &second] {
         let words = "live-video-to-video container returned 500: out of memory";
-        place.always(Trouble::Start(StartTrouble::Worker(words.to_owned())));
+        place.always(Failure::Start(StartFailure::Worker(words.to_owned())));
     }
     let mut edge = model(&[&first, &second]);
     edge.hear("out of memory");
@@ -121,7 +121,7 @@ async fn starts_that_fail_after_their_payment_are_not_paid_again_and_again() {
 #[tokio::test]
 async fn parameters_that_are_refused_wait_for_others() {
     let place = sandbox(|_| {});
-    place.once(Trouble::Start(StartTrouble::refused_params()));
+    place.once(Failure::Start(StartFailure::refused_params()));
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("refused-params.toml");
     let write = |prompt: &str| {
         std::fs::write(&file, format!("[job]\nparams = {{ prompt = \"{prompt}\" }}\n")).unwrap();
@@ -146,7 +146,7 @@ async fn terms_that_have_expired_are_asked_for_again() {
     let sandbox = sandbox(|_| {});
     let edge = model(&[&sandbox]);
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
-    sandbox.once(Trouble::Call(Endpoint::MakePayment, CallTrouble::status(480)));
+    sandbox.once(Failure::Call(Endpoint::MakePayment, CallFailure::status(480)));
     let before = sandbox.ledger().payments();
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 9).await);
     assert!(sandbox.ledger().payments() > before, "{:?}", sandbox.ledger());
@@ -159,12 +159,12 @@ async fn a_signer_that_is_down_leaves_no_gap_in_the_video() {
     let sandbox = sandbox(|_| {});
     let mut edge = model(&[&sandbox]);
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
-    sandbox.always(Trouble::Call(Endpoint::MakePayment, CallTrouble::Reset));
+    sandbox.always(Failure::Call(Endpoint::MakePayment, CallFailure::Reset));
     edge.hear("no payment: ");
     let before = sandbox.counters().segments;
     // 30 s is half of what the first payment pays for ahead.
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= before + 29).await);
-    sandbox.clear_troubles();
+    sandbox.clear_failures();
     edge.hear("payments go on");
     assert_eq!((sandbox.counters().jobs, sandbox.violations().count()), (1, 0));
     stop(edge);
@@ -178,7 +178,7 @@ async fn a_job_that_is_not_paid_is_closed_and_reported_as_such() {
     });
     let mut edge = model(&[&sandbox]);
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
-    sandbox.always(Trouble::Call(Endpoint::MakePayment, CallTrouble::status(403)));
+    sandbox.always(Failure::Call(Endpoint::MakePayment, CallFailure::status(403)));
     edge.hear("no payment: ");
     // The minute that was paid ahead is over.
     sandbox.advance(Duration::from_secs(120));
@@ -186,7 +186,7 @@ async fn a_job_that_is_not_paid_is_closed_and_reported_as_such() {
     assert!(line.starts_with("WARN"), "{line}");
     // It is not given up: the next try fails for the same reason, and comes again.
     edge.hear("still in trouble for ");
-    sandbox.clear_troubles();
+    sandbox.clear_failures();
     edge.hear("the job runs again");
     stop(edge);
 }
@@ -242,8 +242,8 @@ fn calls(sandbox: &Handle) -> [usize; 3] {
 
 /// A signer that is to be left alone for ten minutes, for good.
 fn refuse(sandbox: &Handle) {
-    let refusal = CallTrouble::Answer { status: 429, retry_after: Some("600".to_owned()) };
-    sandbox.always(Trouble::Call(Endpoint::MakePayment, refusal));
+    let refusal = CallFailure::Answer { status: 429, retry_after: Some("600".to_owned()) };
+    sandbox.always(Failure::Call(Endpoint::MakePayment, refusal));
 }
 
 /// A configuration file with the model, which changes.

@@ -24,7 +24,7 @@ use base64::engine::general_purpose::STANDARD;
 use edge::{Edge, Ended, SMALL, run, temporary};
 use livepeer_gateway::orchestrator::proto::SegData;
 use prost::Message;
-use sandbox::{Handle, InfoTrouble, Options, Sandbox, StartTrouble, Target, Timings, Trouble};
+use sandbox::{Failure, Handle, InfoFailure, Options, Sandbox, StartFailure, Target, Timings};
 use sandbox_client::Client;
 use serde_json::{Value, json};
 
@@ -59,9 +59,9 @@ fn check(urls: &str, expected: &str) {
 
 /// The same, with an orchestrator that goes wrong so; `HOST` stands for its host and port.
 #[track_caller]
-fn check_trouble(trouble: Trouble, expected: &str) {
+fn check_failure(failure: Failure, expected: &str) {
     let sandbox = sandbox();
-    sandbox.always(trouble);
+    sandbox.always(failure);
     check(&sandbox.url(), &expected.replace("HOST", &sandbox.address().to_string()));
 }
 
@@ -137,8 +137,8 @@ async fn libav_finds_no_packet_corrupt_in_what_is_handed_out() {
     let decode = ["-map", "0:v", "-fps_mode", "passthrough", "-f", "framemd5", "-"];
     let decoded = Command::new("ffmpeg").args(arguments).args(decode).output().expect("ffmpeg");
     let said = String::from_utf8_lossy(&decoded.stderr);
-    for trouble in ["corrupt ", "Continuity check failed", "PES packet size mismatch"] {
-        assert!(!said.contains(trouble), "{trouble} in:\n{said}");
+    for failure in ["corrupt ", "Continuity check failed", "PES packet size mismatch"] {
+        assert!(!said.contains(failure), "{failure} in:\n{said}");
     }
     let frames = String::from_utf8(decoded.stdout).unwrap();
     let frames = frames.lines().filter(|line| !line.starts_with('#')).count();
@@ -271,15 +271,15 @@ fn a_port_that_speaks_something_else_is_named() {
 
 #[test]
 fn an_info_that_is_none_is_told() {
-    let info = |trouble, expected: &str| check_trouble(Trouble::Info(trouble), expected);
-    info(InfoTrouble::Garbage, "https://HOST: answer is no orchestrator info: ");
-    info(InfoTrouble::Reset, "https://HOST: no gRPC answer, so perhaps no orchestrator: ");
+    let info = |failure, expected: &str| check_failure(Failure::Info(failure), expected);
+    info(InfoFailure::Garbage, "https://HOST: answer is no orchestrator info: ");
+    info(InfoFailure::Reset, "https://HOST: no gRPC answer, so perhaps no orchestrator: ");
     info(
-        InfoTrouble::NoToken,
+        InfoFailure::NoToken,
         "https://HOST: orchestrator gave no auth token, so no job can start",
     );
     info(
-        InfoTrouble::Refuse { code: 14, message: "busy".to_owned() },
+        InfoFailure::Refuse { code: 14, message: "busy".to_owned() },
         "https://HOST: orchestrator refused with gRPC status 14: busy",
     );
 }
@@ -287,8 +287,8 @@ fn an_info_that_is_none_is_told() {
 #[test]
 fn a_start_that_is_refused_or_nonsense_is_told() {
     let answer = |status, body: &str, expected: &str| {
-        let answer = StartTrouble::Answer { status, body: body.to_owned() };
-        check_trouble(Trouble::Start(answer), expected);
+        let answer = StartFailure::Answer { status, body: body.to_owned() };
+        check_failure(Failure::Start(answer), expected);
     };
     answer(
         503,
@@ -303,14 +303,14 @@ fn a_start_that_is_refused_or_nonsense_is_told() {
     answer(200, r#"{"manifest_id":"a"}"#, unusable);
     answer(200, r#"{"manifest_id":"a","publish_url":"nonsense"}"#, unusable);
     answer(200, r#"{"manifest_id":"a","publish_url":7,"subscribe_url":null}"#, unusable);
-    check_trouble(Trouble::Start(StartTrouble::Reset), "https://HOST");
+    check_failure(Failure::Start(StartFailure::Reset), "https://HOST");
 }
 
 #[tokio::test]
 async fn the_second_orchestrator_is_used_when_the_first_fails() {
     let (full, good) = (sandbox(), sandbox());
-    let answer = StartTrouble::Answer { status: 503, body: "full".to_owned() };
-    full.always(Trouble::Start(answer));
+    let answer = StartFailure::Answer { status: 503, body: "full".to_owned() };
+    full.always(Failure::Start(answer));
     let nobody = format!("https://127.0.0.1:{}", peers::nobody());
     let urls = format!("{nobody},{},{}", full.url(), good.url());
     let edge = Edge::start(&job(&urls, &[]));
@@ -323,8 +323,8 @@ async fn the_second_orchestrator_is_used_when_the_first_fails() {
 #[test]
 fn when_all_fail_each_is_named_with_its_reason() {
     let full = sandbox();
-    let answer = StartTrouble::Answer { status: 503, body: "full".to_owned() };
-    full.always(Trouble::Start(answer));
+    let answer = StartFailure::Answer { status: 503, body: "full".to_owned() };
+    full.always(Failure::Start(answer));
     let port = peers::nobody();
     let urls = format!("https://127.0.0.1:{port},{}", full.url());
     let expected = format!(

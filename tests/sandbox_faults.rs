@@ -22,8 +22,8 @@ use livepeer_gateway::http::io::Alpn;
 use livepeer_gateway::orchestrator::proto::SegData;
 use prost::Message;
 use sandbox::{
-    Break, CallTrouble, Endpoint, Handle, Options, Record, Role, RunnerOptions, Sandbox,
-    StartError, Target, Timings, Trouble,
+    Break, CallFailure, Endpoint, Failure, Handle, Options, Record, Role, RunnerOptions, Sandbox,
+    StartError, Target, Timings,
 };
 use sandbox_client::{Client, LIMIT, call, connect, info};
 
@@ -34,9 +34,9 @@ fn start() -> Handle {
     sandbox
 }
 
-/// A POST with its first 4 bytes under way, when the script knows a trouble after 4 bytes.
-async fn troubled_post(sandbox: &Handle, after: u64, then: Break) -> Client {
-    sandbox.once(Trouble::Post { role: Role::Publish, after, then });
+/// A POST with its first 4 bytes under way, when the script knows a failure after 4 bytes.
+async fn failing_post(sandbox: &Handle, after: u64, then: Break) -> Client {
+    sandbox.once(Failure::Post { role: Role::Publish, after, then });
     let mut client = Client::connect(sandbox).await;
     client.post("a", 0, "Lp-Trickle-Reset: 1\r\n").await;
     if after > 0 {
@@ -46,8 +46,8 @@ async fn troubled_post(sandbox: &Handle, after: u64, then: Break) -> Client {
 }
 
 /// A GET of a segment with 4 bytes that goes on.
-async fn troubled_get(sandbox: &Handle, after: u64, then: Break) -> (Client, Client) {
-    sandbox.once(Trouble::Get { role: Role::Publish, after, then });
+async fn failing_get(sandbox: &Handle, after: u64, then: Break) -> (Client, Client) {
+    sandbox.once(Failure::Get { role: Role::Publish, after, then });
     let mut publisher = Client::connect(sandbox).await;
     publisher.post("a", 0, "").await;
     publisher.chunk(b"abcd").await;
@@ -64,14 +64,14 @@ async fn next(sandbox: &Handle) -> u16 {
 async fn a_post_breaks_as_told() {
     for after in [0, 4] {
         for then in [Break::Reset, Break::Close] {
-            troubled_post(&start(), after, then).await.broken().await;
+            failing_post(&start(), after, then).await.broken().await;
         }
         let sandbox = start();
-        let mut client = troubled_post(&sandbox, after, Break::Answer(500)).await;
+        let mut client = failing_post(&sandbox, after, Break::Answer(500)).await;
         let answer = client.answer().await;
         assert_eq!(answer.status, 500);
         assert!(answer.head.contains("Connection: close"));
-        let mut client = troubled_post(&sandbox, after, Break::Stall).await;
+        let mut client = failing_post(&sandbox, after, Break::Stall).await;
         client.chunk(b"efgh").await;
         client.end().await;
         client.silent(Duration::from_millis(50)).await;
@@ -81,12 +81,12 @@ async fn a_post_breaks_as_told() {
 #[tokio::test]
 async fn a_channel_vanishes_under_a_post() {
     let sandbox = start();
-    let mut client = troubled_post(&sandbox, 0, Break::DeleteChannel).await;
+    let mut client = failing_post(&sandbox, 0, Break::DeleteChannel).await;
     assert!(client.answer().await.head.contains("Lp-Trickle-Closed: terminated"));
     assert_eq!(next(&sandbox).await, 404);
     // In mid-segment the publisher is told nothing, as by the real server.
     let sandbox = start();
-    let mut client = troubled_post(&sandbox, 4, Break::DeleteChannel).await;
+    let mut client = failing_post(&sandbox, 4, Break::DeleteChannel).await;
     client.chunk(b"efgh").await;
     client.end().await;
     let answer = client.answer().await;
@@ -98,18 +98,18 @@ async fn a_channel_vanishes_under_a_post() {
 async fn a_get_breaks_as_told() {
     for then in [Break::Reset, Break::Close] {
         let sandbox = start();
-        let (_publisher, mut subscriber) = troubled_get(&sandbox, 0, then).await;
+        let (_publisher, mut subscriber) = failing_get(&sandbox, 0, then).await;
         subscriber.broken().await;
-        let (mut publisher, mut subscriber) = troubled_get(&sandbox, 4, then).await;
+        let (mut publisher, mut subscriber) = failing_get(&sandbox, 4, then).await;
         subscriber.head().await;
         assert!(!subscriber.next_chunk().await.is_empty());
         subscriber.broken().await;
         publisher.end().await;
     }
     let sandbox = start();
-    let (_publisher, mut subscriber) = troubled_get(&sandbox, 0, Break::Answer(503)).await;
+    let (_publisher, mut subscriber) = failing_get(&sandbox, 0, Break::Answer(503)).await;
     assert_eq!(subscriber.answer().await.status, 503);
-    let (mut publisher, mut subscriber) = troubled_get(&sandbox, 4, Break::Stall).await;
+    let (mut publisher, mut subscriber) = failing_get(&sandbox, 4, Break::Stall).await;
     subscriber.head().await;
     assert!(!subscriber.next_chunk().await.is_empty());
     publisher.end().await;
@@ -120,10 +120,10 @@ async fn a_get_breaks_as_told() {
 async fn troubles_for_good_stay_until_they_are_cleared() {
     let sandbox = start();
     let then = Break::Answer(500);
-    sandbox.always(Trouble::Post { role: Role::Publish, after: 0, then });
+    sandbox.always(Failure::Post { role: Role::Publish, after: 0, then });
     for status in [500, 500, 200] {
         if status == 200 {
-            sandbox.clear_troubles();
+            sandbox.clear_failures();
         }
         let mut client = Client::connect(&sandbox).await;
         client.post("a", 0, "").await;
@@ -242,8 +242,8 @@ async fn what_takes_long_is_carried_out_also_for_a_client_that_has_left() {
     assert_eq!(sandbox.manifests().len(), 0, "it has left before its job starts");
     assert!(sandbox.until(LIMIT, |record| record.counters.jobs == 1).await);
 
-    let late = CallTrouble::Delay(Duration::from_millis(50));
-    sandbox.once(Trouble::Call(Endpoint::Reserve, late));
+    let late = CallFailure::Delay(Duration::from_millis(50));
+    sandbox.once(Failure::Call(Endpoint::Reserve, late));
     leaves("/apps/r0/session", b"", Target::Call(Endpoint::Reserve)).await;
     assert_eq!(sandbox.sessions().len(), 0, "it has left before its session is there");
     assert!(sandbox.wait(LIMIT, || sandbox.sessions().len() == 1).await);

@@ -21,7 +21,7 @@ use livepeer_gateway::orchestrator::proto::{AuthToken, OrchestratorRequest, SegD
 use mpegts::{AccessUnit, Muxer, Ticks};
 use prost::Message;
 use sandbox::{
-    Handle, InfoTrouble, Options, Role, Sandbox, StartTrouble, Target, Timings, Trouble, Violation,
+    Failure, Handle, InfoFailure, Options, Role, Sandbox, StartFailure, Target, Timings, Violation,
 };
 use sandbox_client::{Answer, Client, LIMIT, call, info, info_from};
 use serde_json::{Value, json};
@@ -97,14 +97,14 @@ async fn info_comes_over_grpc_with_a_fresh_token() {
 #[tokio::test]
 async fn info_goes_wrong_as_told() {
     let sandbox = start(Options::default());
-    let trouble = |trouble| sandbox.once(Trouble::Info(trouble));
-    trouble(InfoTrouble::Refuse { code: 14, message: "busy".to_owned() });
+    let failure = |failure| sandbox.once(Failure::Info(failure));
+    failure(InfoFailure::Refuse { code: 14, message: "busy".to_owned() });
     assert_eq!(info(&sandbox).await.unwrap_err(), (14, "busy".to_owned()));
-    trouble(InfoTrouble::NoToken);
+    failure(InfoFailure::NoToken);
     assert_eq!(info(&sandbox).await.unwrap().auth_token, None);
-    trouble(InfoTrouble::Garbage);
+    failure(InfoFailure::Garbage);
     assert_eq!(info(&sandbox).await.unwrap_err().1, "no protobuf");
-    trouble(InfoTrouble::Reset);
+    failure(InfoFailure::Reset);
     assert_eq!(info(&sandbox).await.unwrap_err().1, "reset");
     assert!(info(&sandbox).await.is_ok());
     let request = OrchestratorRequest::default();
@@ -183,11 +183,11 @@ async fn an_old_token_is_refused() {
 #[tokio::test]
 async fn a_start_goes_wrong_as_told() {
     let sandbox = start(Options::default());
-    let answer = StartTrouble::Answer { status: 200, body: "<html>".to_owned() };
-    sandbox.once(Trouble::Start(answer));
+    let answer = StartFailure::Answer { status: 200, body: "<html>".to_owned() };
+    sandbox.once(Failure::Start(answer));
     let answer = post_job(&sandbox, "", "{}").await;
     assert_eq!((answer.status, answer.text()), (200, "<html>".to_owned()));
-    sandbox.once(Trouble::Start(StartTrouble::Reset));
+    sandbox.once(Failure::Start(StartFailure::Reset));
     let mut client = Client::connect(&sandbox).await;
     client.send("POST /live-video-to-video HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}").await;
     client.broken().await;
@@ -338,12 +338,12 @@ async fn what_a_gateway_does_wrong_is_found() {
 async fn a_mute_app_says_nothing() {
     let timings = Timings { status_every: Duration::from_millis(5), ..Timings::default() };
     let sandbox = start(Options { timings, ..Options::default() });
-    sandbox.always(Trouble::Mute(Role::Events));
-    sandbox.always(Trouble::Mute(Role::Output));
+    sandbox.always(Failure::Mute(Role::Events));
+    sandbox.always(Failure::Mute(Role::Output));
     let job = job(&sandbox, Value::Null).await;
     publish(&sandbox, &job, 0, &segments(1)[0]).await;
     assert!(sandbox.until(LIMIT, |r| r.counters.segments == 1).await);
     assert_eq!((sandbox.counters().events, sandbox.counters().outputs), (0, 0));
-    sandbox.clear_troubles();
+    sandbox.clear_failures();
     assert!(sandbox.until(LIMIT, |r| r.counters.events > 0).await);
 }

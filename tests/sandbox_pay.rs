@@ -29,8 +29,8 @@ use livepeer_gateway::payment::io::{Outcome, SignerOptions as PeerOptions, Signe
 use livepeer_gateway::session::{Network, OrchestratorSession, Payments};
 use prost::Message;
 use sandbox::{
-    CallTrouble, Credential, Endpoint, Handle, InfoTrouble, Ledger, Options, Record, Role, Sandbox,
-    SignerOptions, StartTrouble, Target, Timings, Trouble, Violation,
+    CallFailure, Credential, Endpoint, Failure, Handle, InfoFailure, Ledger, Options, Record, Role,
+    Sandbox, SignerOptions, StartFailure, Target, Timings, Violation,
 };
 use sandbox_client::{Answer, Client, LIMIT, call, connect_to, info_bytes, post};
 use serde_json::{Value, json};
@@ -336,23 +336,23 @@ async fn old_tickets_and_tokens_are_refused() {
 
 #[tokio::test]
 async fn infos_expire_on_script() {
-    for trouble in [InfoTrouble::OldTerms, InfoTrouble::OldToken] {
+    for failure in [InfoFailure::OldTerms, InfoFailure::OldToken] {
         let mut gateway = Gateway::new(paying()).await;
-        gateway.sandbox.once(Trouble::Info(trouble.clone()));
+        gateway.sandbox.once(Failure::Info(failure.clone()));
         gateway.refresh().await;
         let answer = gateway.ask().await;
-        assert_eq!(answer.status, 480, "{trouble:?}");
+        assert_eq!(answer.status, 480, "{failure:?}");
         let url = format!("Livepeer-Orchestrator-URL: {}", gateway.sandbox.url());
         assert!(answer.head.contains(&url), "{}", answer.head);
         gateway.refresh().await;
-        assert_eq!(gateway.ask().await.status, 200, "{trouble:?}");
+        assert_eq!(gateway.ask().await.status, 200, "{failure:?}");
     }
 }
 
 #[tokio::test]
 async fn a_price_that_rises_is_refused_by_the_signer_and_not_by_a_refresh() {
     let mut gateway = Gateway::running(paying()).await;
-    gateway.sandbox.always(Trouble::Drift(1));
+    gateway.sandbox.always(Failure::Drift(1));
     gateway.sandbox.advance(seconds(5));
     // The answer to this payment asks for more than the job costs.
     gateway.turn().await;
@@ -369,14 +369,14 @@ async fn a_price_that_rises_is_refused_by_the_signer_and_not_by_a_refresh() {
 #[tokio::test]
 async fn a_start_that_fails_has_cost_its_payment() {
     let mut gateway = Gateway::new(paying()).await;
-    let broken = StartTrouble::Worker("model is gone".to_owned());
-    let full = StartTrouble::Answer { status: 503, body: "full".to_owned() };
-    for (trouble, payments) in [(full, 0), (broken, 1)] {
-        gateway.sandbox.once(Trouble::Start(trouble.clone()));
+    let broken = StartFailure::Worker("model is gone".to_owned());
+    let full = StartFailure::Answer { status: 503, body: "full".to_owned() };
+    for (failure, payments) in [(full, 0), (broken, 1)] {
+        gateway.sandbox.once(Failure::Start(failure.clone()));
         let paid = gateway.sign().await;
         gateway.request["state"] = Value::Null;
         assert_ne!(gateway.start(&paid).await.status, 200);
-        assert_eq!(gateway.ledger().payments(), payments, "{trouble:?}");
+        assert_eq!(gateway.ledger().payments(), payments, "{failure:?}");
     }
     assert_eq!((gateway.ledger().open(), gateway.ledger().debits()), (0, 0));
 }
@@ -457,7 +457,7 @@ async fn states_must_come_in_order() {
 async fn an_answer_that_was_lost_may_be_asked_for_again() {
     let mut gateway = Gateway::running(paying()).await;
     gateway.sandbox.advance(seconds(5));
-    gateway.sandbox.once(Trouble::Call(Endpoint::MakePayment, CallTrouble::Lost));
+    gateway.sandbox.once(Failure::Call(Endpoint::MakePayment, CallFailure::Lost));
     let mut client = Client::connect_to(&gateway.sandbox.signer_url().unwrap()).await;
     let body = gateway.request.to_string();
     client.post_body("/generate-live-payment", "", body.as_bytes()).await;
@@ -467,7 +467,7 @@ async fn an_answer_that_was_lost_may_be_asked_for_again() {
     // A payment whose answer was lost has arrived.
     gateway.sandbox.advance(seconds(5));
     let paid = gateway.sign().await;
-    gateway.sandbox.once(Trouble::Call(Endpoint::Payment, CallTrouble::Lost));
+    gateway.sandbox.once(Failure::Call(Endpoint::Payment, CallFailure::Lost));
     let mut client = Client::connect(&gateway.sandbox).await;
     client.post_body("/payment", &paid.0, b"").await;
     client.broken().await;
@@ -477,8 +477,8 @@ async fn an_answer_that_was_lost_may_be_asked_for_again() {
     // One whose client did not wait for the answer, too.
     gateway.sandbox.advance(seconds(5));
     let paid = gateway.sign().await;
-    let late = CallTrouble::Delay(Duration::from_millis(20));
-    gateway.sandbox.once(Trouble::Call(Endpoint::Payment, late));
+    let late = CallFailure::Delay(Duration::from_millis(20));
+    gateway.sandbox.once(Failure::Call(Endpoint::Payment, late));
     let mut client = Client::connect(&gateway.sandbox).await;
     client.post_body("/payment", &paid.0, b"").await;
     drop(client);
@@ -490,7 +490,7 @@ async fn an_answer_that_was_lost_may_be_asked_for_again() {
 async fn calls_of_a_session_come_one_at_a_time() {
     let gateway = Gateway::running(paying()).await;
     gateway.sandbox.advance(seconds(5));
-    gateway.sandbox.once(Trouble::Call(Endpoint::MakePayment, CallTrouble::Delay(seconds(60))));
+    gateway.sandbox.once(Failure::Call(Endpoint::MakePayment, CallFailure::Delay(seconds(60))));
     let body = gateway.request.to_string();
     let mut slow = Client::connect_to(&gateway.sandbox.signer_url().unwrap()).await;
     slow.post_body("/generate-live-payment", "", body.as_bytes()).await;
@@ -499,7 +499,7 @@ async fn calls_of_a_session_come_one_at_a_time() {
     };
     assert!(gateway.sandbox.until(LIMIT, asked).await);
     assert_eq!(gateway.ask().await.status, 400);
-    assert_eq!(gateway.sandbox.violations().list(), [Violation::StatesAtOnce]);
+    assert_eq!(gateway.sandbox.violations().list(), [Violation::ConcurrentStates]);
     // One that gave up is not under way any more.
     drop(slow);
     let limit = tokio::time::Instant::now() + LIMIT;
@@ -540,22 +540,22 @@ async fn credentials_are_wanted_on_every_call() {
 async fn the_signer_answers_what_the_script_says() {
     let gateway = Gateway::new(paying()).await;
     let sandbox = &gateway.sandbox;
-    let once = |trouble| sandbox.once(Trouble::Call(Endpoint::MakePayment, trouble));
+    let once = |failure| sandbox.once(Failure::Call(Endpoint::MakePayment, failure));
     for status in [400, 401, 402, 403, 404, 429, 480, 481, 482, 483, 500, 502, 503] {
-        once(CallTrouble::status(status));
+        once(CallFailure::status(status));
         assert_eq!(gateway.ask().await.status, status);
     }
-    once(CallTrouble::Answer { status: 429, retry_after: Some("7".to_owned()) });
+    once(CallFailure::Answer { status: 429, retry_after: Some("7".to_owned()) });
     let answer = gateway.ask().await;
     assert!(answer.head.contains("Retry-After: 7\r\n"), "{}", answer.head);
     assert!(answer.json()["error"]["message"].is_string());
-    once(CallTrouble::Garbage);
+    once(CallFailure::Garbage);
     assert!(serde_json::from_slice::<Value>(&gateway.ask().await.body).is_err());
-    once(CallTrouble::Huge(2 << 20));
+    once(CallFailure::Huge(2 << 20));
     assert!(gateway.ask().await.body.len() > 2 << 20);
-    once(CallTrouble::Delay(Duration::from_millis(1)));
+    once(CallFailure::Delay(Duration::from_millis(1)));
     assert_eq!(gateway.ask().await.status, 200);
-    once(CallTrouble::Reset);
+    once(CallFailure::Reset);
     let mut client = Client::connect_to(&sandbox.signer_url().unwrap()).await;
     client.post_body("/generate-live-payment", "", b"{}").await;
     client.broken().await;
@@ -601,7 +601,7 @@ async fn the_list_of_orchestrators_can_be_asked_for_by_capability() {
     assert_eq!(list(two).await.len(), 2);
     assert_eq!(list("?caps=live-video-to-video/z").await.len(), 1);
     sandbox.list(vec!["{".to_owned()]);
-    sandbox.once(Trouble::Call(Endpoint::Discover, CallTrouble::status(503)));
+    sandbox.once(Failure::Call(Endpoint::Discover, CallFailure::status(503)));
     let mut client = Client::connect_to(&url).await;
     client.send("GET /discover-orchestrators HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(client.answer().await.status, 503);

@@ -28,7 +28,8 @@ use livepeer_gateway::price::Unit;
 use livepeer_gateway::session::{Network, Payments};
 use prost::Message;
 use sandbox::{
-    CallTrouble, Endpoint, Handle, Options, RunnerOptions, Sandbox, Shot, SignerOptions, Trouble,
+    CallFailure, Endpoint, Failure, Handle, Options, RunnerOptions, Sandbox, SignerOptions,
+    SingleShot,
 };
 use sandbox_client::{Answer, Client, LIMIT, call, post};
 use serde_json::{Value, json};
@@ -331,7 +332,7 @@ async fn lists_name_runners_and_can_be_asked_for_by_app() {
     });
     options.runners.push(RunnerOptions {
         app: "text".to_owned(),
-        shot: Some(Shot::Plain),
+        shot: Some(SingleShot::Plain),
         ..RunnerOptions::default()
     });
     let sandbox = Sandbox::start(options).unwrap();
@@ -354,14 +355,14 @@ async fn lists_name_runners_and_can_be_asked_for_by_app() {
 #[tokio::test]
 async fn single_shots_answer_and_hold_nothing() {
     let shot = |shot| options(RunnerOptions { shot: Some(shot), ..RunnerOptions::default() });
-    let gateway = Gateway::new(shot(Shot::Plain)).await;
+    let gateway = Gateway::new(shot(SingleShot::Plain)).await;
     let answer = gateway.send(SINGLE, "", &json!({ "a": 1 })).await;
     assert_eq!(answer.json(), json!({ "echo": { "a": 1 } }));
     let url = gateway.sandbox.url();
     assert_eq!(post(&url, SINGLE, "", b"no json").await.json(), json!({ "echo": "no json" }));
     let counters = gateway.sandbox.counters();
     assert_eq!((counters.reserved, gateway.sandbox.sessions().len()), (2, 0));
-    let gateway = Gateway::new(shot(Shot::Events { count: 3, gap: Duration::ZERO })).await;
+    let gateway = Gateway::new(shot(SingleShot::Events { count: 3, gap: Duration::ZERO })).await;
     let answer = gateway.post(SINGLE, "").await;
     assert!(answer.head.contains("text/event-stream"), "{}", answer.head);
     assert_eq!(answer.text(), "data: {\"n\":0}\n\ndata: {\"n\":1}\n\ndata: {\"n\":2}\n\n");
@@ -373,7 +374,7 @@ async fn single_shots_answer_and_hold_nothing() {
 #[tokio::test]
 async fn an_app_is_served_below_its_slash_and_at_its_own_path() {
     let shot = RunnerOptions {
-        shot: Some(Shot::Plain),
+        shot: Some(SingleShot::Plain),
         path: "v1/say".to_owned(),
         price: Some((Unit::Fixed, 10)),
         ..RunnerOptions::default()
@@ -397,7 +398,7 @@ async fn an_app_is_served_below_its_slash_and_at_its_own_path() {
 #[tokio::test]
 async fn a_paid_single_shot_wants_the_same_dance() {
     let runner = RunnerOptions {
-        shot: Some(Shot::Plain),
+        shot: Some(SingleShot::Plain),
         price: Some((Unit::Fixed, 10)),
         ..RunnerOptions::default()
     };
@@ -412,7 +413,7 @@ async fn a_paid_single_shot_wants_the_same_dance() {
 
 #[tokio::test]
 async fn a_long_answer_goes_on_while_it_is_paid() {
-    let events = Shot::Events { count: 1000, gap: Duration::from_millis(5) };
+    let events = SingleShot::Events { count: 1000, gap: Duration::from_millis(5) };
     let runner = RunnerOptions {
         shot: Some(events),
         price: Some((Unit::Seconds, 10)),
@@ -439,7 +440,7 @@ async fn a_long_answer_goes_on_while_it_is_paid() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_holds_nothing() {
-    let events = Shot::Events { count: 1, gap: seconds(600) };
+    let events = SingleShot::Events { count: 1, gap: seconds(600) };
     let runner = RunnerOptions { shot: Some(events), ..RunnerOptions::default() };
     let gateway = Gateway::new(options(runner)).await;
     let mut client = Client::connect(&gateway.sandbox).await;
@@ -483,16 +484,16 @@ async fn a_scope_begins_with_control_and_events() {
 #[tokio::test]
 async fn runners_go_wrong_as_told() {
     let gateway = Gateway::of(None).await;
-    let once = |endpoint, trouble| gateway.sandbox.once(Trouble::Call(endpoint, trouble));
+    let once = |endpoint, failure| gateway.sandbox.once(Failure::Call(endpoint, failure));
     for status in [402, 404, 409, 480, 503] {
-        once(Endpoint::Reserve, CallTrouble::status(status));
+        once(Endpoint::Reserve, CallFailure::status(status));
         assert_eq!(gateway.post(RESERVE, "").await.status, status);
     }
-    once(Endpoint::Discovery, CallTrouble::Garbage);
+    once(Endpoint::Discovery, CallFailure::Garbage);
     let list = get(&gateway.sandbox, "/discovery").await;
     assert!(serde_json::from_slice::<Value>(&list.body).is_err());
     // A session that nobody knows of.
-    once(Endpoint::Reserve, CallTrouble::Lost);
+    once(Endpoint::Reserve, CallFailure::Lost);
     let mut client = Client::connect(&gateway.sandbox).await;
     client.post_body(RESERVE, "", b"{}").await;
     client.broken().await;
@@ -514,7 +515,7 @@ async fn own(sandbox: &Handle) -> (Network, DiscoveryList) {
     (network, DiscoveryList::parse(&list).unwrap())
 }
 
-fn priced(unit: Unit, shot: Option<Shot>) -> Options {
+fn priced(unit: Unit, shot: Option<SingleShot>) -> Options {
     options(RunnerOptions { price: Some((unit, 10)), shot, ..RunnerOptions::default() })
 }
 
@@ -538,7 +539,7 @@ async fn the_agents_own_runner_job_passes_every_check() {
 
 #[tokio::test]
 async fn the_agents_own_call_passes_every_check() {
-    let events = Shot::Events { count: 2, gap: Duration::from_millis(1) };
+    let events = SingleShot::Events { count: 2, gap: Duration::from_millis(1) };
     let sandbox = Sandbox::start(priced(Unit::Seconds, Some(events))).unwrap();
     let (network, list) = own(&sandbox).await;
     let options = CallOptions {
@@ -559,7 +560,7 @@ async fn the_agents_own_call_passes_every_check() {
 
 #[tokio::test]
 async fn the_agents_own_call_reaches_the_path_that_it_names_and_pays_once() {
-    let mut setup = priced(Unit::Fixed, Some(Shot::Plain));
+    let mut setup = priced(Unit::Fixed, Some(SingleShot::Plain));
     setup.runners[0].path = "v1/say".to_owned();
     let sandbox = Sandbox::start(setup).unwrap();
     let (network, list) = own(&sandbox).await;

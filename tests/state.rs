@@ -1,4 +1,4 @@
-//! The state directory in trouble: nowhere to write, a full disk, torn files. The agent runs on without, says so
+//! A state directory that fails: not writable, disk full, torn files. The agent runs on without, says so
 //! once for each file, and sets aside what is torn.
 //!
 //! Does not: test each file's own format; its unit tests do.

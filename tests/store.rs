@@ -1,7 +1,7 @@
 //! The store of input: its files decode alone, it goes on while the link is down, it follows a reload without
 //! touching the camera; and without it, nothing is written to the disk.
 //!
-//! Does not: test the rules of what stays, or disks in trouble; the unit tests of `media::store` and
+//! Does not: test the rules of what stays, or failing disks; the unit tests of `media::store` and
 //! `media::io::store` do.
 #![cfg(feature = "sandbox")]
 #![allow(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Error;
 use livepeer_gateway::price::Unit;
 use resilience::stop::Stop;
-use sandbox::{Handle, Options, RunnerOptions, Sandbox, Shot, SignerOptions};
+use sandbox::{Handle, Options, RunnerOptions, Sandbox, SignerOptions, SingleShot};
 
 /// Wei per pixel of live video.
 const LIVE: u32 = 10;
@@ -66,7 +66,7 @@ fn runners(paying: bool) -> Vec<RunnerOptions> {
         capacity: 4,
         ..RunnerOptions::default()
     };
-    let shot = Shot::Events { count: 5, gap: Duration::from_millis(200) };
+    let shot = SingleShot::Events { count: 5, gap: Duration::from_millis(200) };
     let text = RunnerOptions {
         app: single,
         shot: Some(shot),

@@ -97,7 +97,7 @@ pub enum Violation {
     /// The signer got a state again whose answer was delivered.
     ReusedState,
     /// The signer got a call while another one of the same session was under way.
-    StatesAtOnce,
+    ConcurrentStates,
 }
 
 impl fmt::Display for Violation {
@@ -125,7 +125,9 @@ impl fmt::Display for Violation {
             Self::BadControl { seq } => write!(f, "control message {seq} is no JSON object"),
             Self::OldState => f.write_str("a payment was asked for with an old state"),
             Self::ReusedState => f.write_str("a payment was asked for twice with the same state"),
-            Self::StatesAtOnce => f.write_str("two payments of a session were asked for at once"),
+            Self::ConcurrentStates => {
+                f.write_str("two payments of a session were asked for at once")
+            }
         }
     }
 }
@@ -159,7 +161,7 @@ impl Violations {
 
 /// What a segment has shown of itself so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
+enum SegmentContent {
     Nothing,
     /// Something else than a PAT, which has been said.
     Torn,
@@ -170,7 +172,7 @@ enum Shown {
 
 /// The last times of a stream, as libav reads them.
 #[derive(Debug, Clone, Copy)]
-struct Times {
+struct StreamTimes {
     pid: u16,
     pts: i64,
     dts: i64,
@@ -182,7 +184,7 @@ pub(crate) struct Checker {
     seq: Option<u64>,
     whole: Reader,
     alone: Reader,
-    shown: Shown,
+    content: SegmentContent,
     /// How many of the first bytes have been seen.
     bytes: usize,
     units: u64,
@@ -191,7 +193,7 @@ pub(crate) struct Checker {
     clock: Clock,
     rule: FrameRule,
     /// At most as many streams as a reader follows.
-    times: Vec<Times>,
+    times: Vec<StreamTimes>,
 }
 
 impl Checker {
@@ -201,7 +203,7 @@ impl Checker {
             seq: None,
             whole: Reader::new(),
             alone: Reader::new(),
-            shown: Shown::Nothing,
+            content: SegmentContent::Nothing,
             bytes: 0,
             units: 0,
             dropped: 0,
@@ -239,7 +241,7 @@ impl Checker {
         }
         self.seq = Some(seq);
         self.alone = Reader::new();
-        self.shown = Shown::Nothing;
+        self.content = SegmentContent::Nothing;
         self.bytes = 0;
     }
 
@@ -254,8 +256,8 @@ impl Checker {
                 _ => byte == 0,
             };
             self.bytes += 1;
-            if !fits && self.shown == Shown::Nothing {
-                self.shown = Shown::Torn;
+            if !fits && self.content == SegmentContent::Nothing {
+                self.content = SegmentContent::Torn;
                 found(Violation::NoTables { seq });
             }
         }
@@ -279,7 +281,7 @@ impl Checker {
         let mut reports = Vec::new();
         self.alone.flush(&mut |report| reports.push(report));
         self.judge(seq, &reports, found);
-        if self.shown != Shown::Picture {
+        if self.content != SegmentContent::Picture {
             found(Violation::NoVideo { seq });
         }
         self.whole.flush(&mut |_| {});
@@ -288,8 +290,12 @@ impl Checker {
     fn judge(&mut self, seq: u64, reports: &[Report], found: &mut dyn FnMut(Violation)) {
         for report in reports {
             match report {
-                Report::Pat if self.shown == Shown::Nothing => self.shown = Shown::Pat,
-                Report::Pmt if self.shown == Shown::Pat => self.shown = Shown::Tables,
+                Report::Pat if self.content == SegmentContent::Nothing => {
+                    self.content = SegmentContent::Pat
+                }
+                Report::Pmt if self.content == SegmentContent::Pat => {
+                    self.content = SegmentContent::Tables
+                }
                 Report::Unit(unit) => self.unit(seq, unit, found),
                 Report::Damaged { pid } => found(Violation::Damaged { seq, pid: *pid }),
                 Report::Stray { pid } => found(Violation::Stray { seq, pid: *pid }),
@@ -303,20 +309,20 @@ impl Checker {
     fn unit(&mut self, seq: u64, unit: &Unit, found: &mut dyn FnMut(Violation)) {
         if unit.is_video {
             self.units += 1;
-            match self.shown {
-                Shown::Picture | Shown::Torn => {}
-                Shown::Nothing | Shown::Pat => found(Violation::NoTables { seq }),
-                Shown::Tables if unit.is_key && unit.has_parameters => {}
-                Shown::Tables => found(Violation::NoKey { seq }),
+            match self.content {
+                SegmentContent::Picture | SegmentContent::Torn => {}
+                SegmentContent::Nothing | SegmentContent::Pat => found(Violation::NoTables { seq }),
+                SegmentContent::Tables if unit.is_key && unit.has_parameters => {}
+                SegmentContent::Tables => found(Violation::NoKey { seq }),
             }
-            self.shown = Shown::Picture;
+            self.content = SegmentContent::Picture;
         }
         if unit.cut_short {
             found(Violation::Damaged { seq, pid: unit.pid });
         }
         let Some(pts) = unit.pts else { return found(Violation::NoTime { seq }) };
         let dts = self.clock.read(unit.dts.unwrap_or(pts));
-        let now = Times { pid: unit.pid, pts: self.clock.read(pts), dts };
+        let now = StreamTimes { pid: unit.pid, pts: self.clock.read(pts), dts };
         if unit.is_video {
             self.newest = Some(pts);
             self.dropped += u64::from(!self.rule.takes(now.pts));

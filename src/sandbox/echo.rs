@@ -80,14 +80,14 @@ pub(crate) struct BadEffect(pub(crate) String);
 
 /// A message on the control channel.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Control {
+pub(crate) enum ControlMessage {
     /// `{"keep":"alive"}`.
     KeepAlive,
     /// New parameters.
     Update(Map<String, Value>),
 }
 
-impl Control {
+impl ControlMessage {
     /// Reads a message; `None` if it is no JSON object.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let object: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
@@ -133,11 +133,11 @@ fn effect(text: &str) -> Result<Effect, BadEffect> {
 
 /// Frames per second, counted between two looks.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Rate {
+pub(crate) struct FrameRate {
     count: u64,
 }
 
-impl Rate {
+impl FrameRate {
     /// The rate since the last look, `elapsed` ago.
     pub(crate) fn look(&mut self, count: u64, elapsed: Duration) -> f64 {
         let new = count.saturating_sub(self.count);
@@ -167,7 +167,7 @@ pub(crate) fn error(reason: &str, now: Duration) -> String {
 
 /// What a status event tells.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Status<'a> {
+pub(crate) struct StatusEvent<'a> {
     /// Time since 1970.
     pub(crate) now: Duration,
     /// When the stream began, as time since 1970.
@@ -182,7 +182,7 @@ pub(crate) struct Status<'a> {
     pub(crate) error: Option<(&'a str, Duration)>,
 }
 
-impl Status<'_> {
+impl StatusEvent<'_> {
     /// The event, as the network's runner words it.
     pub(crate) fn to_json(&self) -> String {
         let is_recent = |(_, at)| self.now.saturating_sub(at) < RECENT;
@@ -257,17 +257,19 @@ mod tests {
 
     #[test]
     fn control_messages_are_told_apart() {
-        assert_eq!(Control::parse(br#"{"keep":"alive"}"#), Some(Control::KeepAlive));
-        let Some(Control::Update(params)) = Control::parse(br#"{"a":1}"#) else { panic!() };
+        assert_eq!(ControlMessage::parse(br#"{"keep":"alive"}"#), Some(ControlMessage::KeepAlive));
+        let Some(ControlMessage::Update(params)) = ControlMessage::parse(br#"{"a":1}"#) else {
+            panic!()
+        };
         assert_eq!(params["a"], 1);
         for bad in ["", "[]", "1", "{", "\"keep\""] {
-            assert_eq!(Control::parse(bad.as_bytes()), None);
+            assert_eq!(ControlMessage::parse(bad.as_bytes()), None);
         }
     }
 
     #[test]
     fn rates_are_counted_between_looks() {
-        let mut rate = Rate::default();
+        let mut rate = FrameRate::default();
         assert_eq!(rate.look(0, Duration::ZERO), 0.0);
         assert_eq!(rate.look(48, Duration::from_secs(2)), 24.0);
         assert_eq!(rate.look(48, Duration::from_secs(2)), 0.0);
@@ -275,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_status_is_worded_as_the_runner_words_it() {
-        let status = Status {
+        let status = StatusEvent {
             now: Duration::from_millis(1234),
             began: Duration::from_millis(34),
             input_fps: 24.0,
@@ -296,7 +298,7 @@ mod tests {
     fn an_error_degrades_the_state_for_a_while() {
         let params = json!({});
         let state = |now: u64| {
-            let status = Status {
+            let status = StatusEvent {
                 now: Duration::from_secs(now),
                 began: Duration::ZERO,
                 input_fps: 24.0,

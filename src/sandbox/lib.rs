@@ -25,7 +25,7 @@
 //! | answers `…/app` with 307 to `…/app/`, before it asks for a payment | go-livepeer `server/ai_http.go:104` and `:105`: the pattern `…/app/{app_path...}` in a Go mux |
 //! | serves an app at its own path below `…/app/` alone, and says so once the session is paid | go-livepeer `server/ai_http.go:755` to `:808`, and `:841` |
 //! | refuses `GetOrchestrator` with gRPC status 2 and `OrchestratorCapped` where it is full, or has not the model | go-livepeer `server/rpc.go:544` and `:566` |
-//! | looks at its capacity before it takes the payment of a start, and calls the worker after it: [`StartTrouble::Worker`] | go-livepeer `server/ai_http.go:1037`, `:1063` and `:1157` |
+//! | looks at its capacity before it takes the payment of a start, and calls the worker after it: [`StartFailure::Worker`] | go-livepeer `server/ai_http.go:1037`, `:1063` and `:1157` |
 //! | carries out what takes long, also when the client has left: the start of a job, a payment, a reservation | go-livepeer `server/ai_http.go:1000` and `:223`: `context.Background()`; `server/segment_rpc.go:241`: no wait that the client ends |
 //! | keeps the start of a job waiting while a job that its client has left, after a control message, is not deleted | ai-runner `runner/src/runner/live/streamer/streamer.py:79` and `:205`: the stop waits for the control loop, whose GET is pending; measured (protocol.md, section 5) |
 //! | gives up a payment that waits when its client leaves, on the signer alone | go-livepeer `server/remote_signer.go:317`: the webhook has the context of the request |
@@ -52,18 +52,18 @@ mod pipeline;
 mod record;
 mod route;
 mod runner;
+mod running_jobs;
 mod script;
 mod signer;
 mod start;
 mod token;
 mod trickle;
-mod turn;
 mod world;
 
 pub use check::{Violation, Violations};
 pub use io::{Handle, Sandbox, StartError};
-pub use money::{Account, Ledger, Refused};
+pub use money::{Account, Ledger, RefusedCall};
 pub use options::{Certificate, Credential, Options, SignerOptions, Timings};
-pub use record::{Counters, Newest, Record, Request, Target};
-pub use runner::{RunnerOptions, Shot};
-pub use script::{Break, CallTrouble, Endpoint, InfoTrouble, Role, StartTrouble, Trouble};
+pub use record::{Counters, NewestFrame, Record, Request, Target};
+pub use runner::{RunnerOptions, SingleShot};
+pub use script::{Break, CallFailure, Endpoint, Failure, InfoFailure, Role, StartFailure};

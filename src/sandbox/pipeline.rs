@@ -18,14 +18,14 @@ const OFFLINE: Duration = Duration::from_secs(3);
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pipeline {
-    state: State,
+    state: Activity,
     /// The request that set the parameters in force.
     set_by: String,
     size: (u64, u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum State {
+enum Activity {
     /// No stream since then.
     Idle { since: Option<Instant> },
     /// The stream of this job, asked for by this request.
@@ -34,40 +34,40 @@ enum State {
 
 /// Why parameters are refused, in the runner's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refused(pub(crate) String);
+pub(crate) struct RefusedParams(pub(crate) String);
 
 impl Default for Pipeline {
     fn default() -> Self {
-        Self { state: State::Idle { since: None }, set_by: String::new(), size: SIZE }
+        Self { state: Activity::Idle { since: None }, set_by: String::new(), size: SIZE }
     }
 }
 
 impl Pipeline {
     /// Whether it has no stream.
     pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.state, State::Idle { .. })
+        matches!(self.state, Activity::Idle { .. })
     }
 
     /// Whether it works on this job's stream.
     pub(crate) fn runs(&self, manifest: &str) -> bool {
-        matches!(&self.state, State::Busy { manifest: own, .. } if own == manifest)
+        matches!(&self.state, Activity::Busy { manifest: own, .. } if own == manifest)
     }
 
     /// The stream of a job begins.
     pub(crate) fn begin(&mut self, manifest: &str, request: &str, now: Instant) {
-        if matches!(self.state, State::Idle { since: Some(since) } if now - since > OFFLINE) {
+        if matches!(self.state, Activity::Idle { since: Some(since) } if now - since > OFFLINE) {
             *self = Self::default();
         }
-        self.state = State::Busy { manifest: manifest.to_owned(), request: request.to_owned() };
+        self.state = Activity::Busy { manifest: manifest.to_owned(), request: request.to_owned() };
     }
 
     /// New parameters, at the start or later. Those that are refused change nothing.
-    pub(crate) fn update(&mut self, params: &Map<String, Value>) -> Result<(), Refused> {
-        let State::Busy { request, .. } = &self.state else { return Ok(()) };
+    pub(crate) fn update(&mut self, params: &Map<String, Value>) -> Result<(), RefusedParams> {
+        let Activity::Busy { request, .. } = &self.state else { return Ok(()) };
         let of = |key: &str, default| params.get(key).and_then(Value::as_u64).unwrap_or(default);
         let wanted = (of("width", SIZE.0), of("height", SIZE.1));
         if *request == self.set_by && wanted != self.size {
-            return Err(Refused(format!(
+            return Err(RefusedParams(format!(
                 "Error updating params: Cannot change output resolution mid-stream (Current \
                  resolution: {:?} requested resolution: {wanted:?}).",
                 self.size
@@ -80,7 +80,7 @@ impl Pipeline {
 
     /// The stream has ended.
     pub(crate) fn end(&mut self, now: Instant) {
-        self.state = State::Idle { since: Some(now) };
+        self.state = Activity::Idle { since: Some(now) };
     }
 }
 

@@ -96,7 +96,7 @@ pub struct Counters {
 
 /// The newest frame that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Newest {
+pub struct NewestFrame {
     /// When it did.
     pub at: Instant,
     /// Its time, in ticks of 90 kHz.
@@ -111,7 +111,7 @@ pub struct Record {
     /// Counts since the start.
     pub counters: Counters,
     /// The newest frame of any job.
-    pub newest: Option<Newest>,
+    pub newest: Option<NewestFrame>,
 }
 
 impl Record {

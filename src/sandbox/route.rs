@@ -72,11 +72,11 @@ pub(crate) enum Route<'a> {
     /// Close a segment.
     DeleteSegment(&'a str, &'a str),
     /// The path and its query, with a slash behind the path.
-    Moved(&'a str, Option<&'a str>),
+    Redirect(&'a str, Option<&'a str>),
     /// The path exists, the method does not; the ones that do.
     NotAllowed(&'static str),
-    /// Nothing is there.
-    Nothing,
+    /// NotFound is there.
+    NotFound,
 }
 
 impl<'a> Route<'a> {
@@ -99,8 +99,8 @@ impl<'a> Route<'a> {
                 Self::NotAllowed("POST")
             }
             ("/discovery", _) => Self::NotAllowed("GET"),
-            _ if Self::is_app(path) => Self::Moved(path, query),
-            _ => Self::runner(method, path).unwrap_or(Self::Nothing),
+            _ if Self::is_app(path) => Self::Redirect(path, query),
+            _ => Self::runner(method, path).unwrap_or(Self::NotFound),
         }
     }
 
@@ -145,7 +145,7 @@ impl<'a> Route<'a> {
         };
         match (index, method) {
             _ if name.is_empty() || index.is_some_and(|i| i.is_empty() || i.contains('/')) => {
-                Self::Nothing
+                Self::NotFound
             }
             (None, "POST") => Self::Create(name),
             (None, "DELETE") => Self::Delete(name),
@@ -165,9 +165,11 @@ impl<'a> Route<'a> {
             Self::Publish(name, index)
             | Self::Subscribe { name, index, .. }
             | Self::DeleteSegment(name, index) => Some((name, Some(index))),
-            Self::Start | Self::Call(_) | Self::Moved(..) | Self::NotAllowed(_) | Self::Nothing => {
-                None
-            }
+            Self::Start
+            | Self::Call(_)
+            | Self::Redirect(..)
+            | Self::NotAllowed(_)
+            | Self::NotFound => None,
         }
     }
 }
@@ -195,13 +197,13 @@ mod tests {
         check("POST", "/apps/r1/session/a/app/x/y", Route::Call(Call::App(1, "a", "x/y")));
         check("POST", "/apps/r1/app/", Route::Call(Call::Single(1, "")));
         check("POST", "/apps/r1/app/v1/x?y", Route::Call(Call::Single(1, "v1/x")));
-        check("POST", "/apps/r1/app", Route::Moved("/apps/r1/app", None));
-        check("GET", "/apps/r1/app?a=b", Route::Moved("/apps/r1/app", Some("a=b")));
+        check("POST", "/apps/r1/app", Route::Redirect("/apps/r1/app", None));
+        check("GET", "/apps/r1/app?a=b", Route::Redirect("/apps/r1/app", Some("a=b")));
         let session = "/apps/r1/session/a/app";
-        check("POST", session, Route::Moved(session, None));
+        check("POST", session, Route::Redirect(session, None));
         check("GET", "/apps/r1/session", Route::NotAllowed("POST"));
         for path in ["/apps/r1", "/apps/x/session", "/apps/r1/session/a/b", "/apps/r-1/app"] {
-            check("POST", path, Route::Nothing);
+            check("POST", path, Route::NotFound);
         }
         check("POST", "/ai/trickle/a", Route::Create("a"));
         check("DELETE", "/ai/trickle/a?x", Route::Delete("a"));
@@ -212,7 +214,7 @@ mod tests {
         check("DELETE", "/ai/trickle/a/3", Route::DeleteSegment("a", "3"));
         check("PUT", "/ai/trickle/a/0", Route::NotAllowed("DELETE, GET, HEAD, POST"));
         for path in ["/", "/ai/trickle/", "/ai/trickle/a/", "/ai/trickle/a/0/", "/ai/trickle//0"] {
-            check("POST", path, Route::Nothing);
+            check("POST", path, Route::NotFound);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What goes wrong on purpose: a list of troubles, each for once or for good.
+//! What goes wrong on purpose: a list of failures, each for once or for good.
 //!
-//! Does not: carry them out; the part that is troubled asks for its trouble.
+//! Does not: carry them out; the part that is troubled asks for its failure.
 
 use std::time::Duration;
 
-/// The most troubles that wait.
-const TROUBLES: usize = 64;
+/// The most failures that wait.
+const FAILURES: usize = 64;
 
 /// A call over HTTP that is answered whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,18 +76,18 @@ impl Role {
 
 /// Something that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+pub enum Failure {
     /// `GetOrchestrator`.
-    Info(InfoTrouble),
+    Info(InfoFailure),
     /// `POST /live-video-to-video`.
-    Start(StartTrouble),
+    Start(StartFailure),
     /// Any other call.
-    Call(Endpoint, CallTrouble),
+    Call(Endpoint, CallFailure),
     /// A segment that the gateway writes.
     Post {
         /// On which channel.
         role: Role,
-        /// After so many bytes of the segment; 0 is before the first.
+        /// AfterRequest so many bytes of the segment; 0 is before the first.
         after: u64,
         /// What happens then.
         then: Break,
@@ -96,7 +96,7 @@ pub enum Trouble {
     Get {
         /// On which channel.
         role: Role,
-        /// After so many bytes of the segment; 0 is instead of an answer.
+        /// AfterRequest so many bytes of the segment; 0 is instead of an answer.
         after: u64,
         /// What happens then.
         then: Break,
@@ -112,7 +112,7 @@ pub enum Trouble {
 
 /// What goes wrong with `GetOrchestrator`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InfoTrouble {
+pub enum InfoFailure {
     /// A gRPC status.
     Refuse {
         /// Its code.
@@ -136,7 +136,7 @@ pub enum InfoTrouble {
 
 /// What goes wrong with the start of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StartTrouble {
+pub enum StartFailure {
     /// This answer instead: a refusal, or with 200 one that is no JSON.
     Answer {
         /// The HTTP status.
@@ -153,7 +153,7 @@ pub enum StartTrouble {
     Reset,
 }
 
-impl StartTrouble {
+impl StartFailure {
     /// What the real runner makes of parameters that its pipeline does not take (ai-runner
     /// `pipelines/live_video_to_video.py`), and go-livepeer of that (`ai/worker/worker.go`).
     pub fn refused_params() -> Self {
@@ -164,12 +164,12 @@ impl StartTrouble {
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallTrouble {
+pub enum CallFailure {
     /// This answer instead, with its reason as JSON.
     Answer {
         /// The HTTP status.
         status: u16,
-        /// The value of `Retry-After`.
+        /// The value of `Retry-AfterRequest`.
         retry_after: Option<String>,
     },
     /// The answer comes late.
@@ -184,7 +184,7 @@ pub enum CallTrouble {
     Huge(usize),
 }
 
-impl CallTrouble {
+impl CallFailure {
     /// A status without more.
     pub fn status(status: u16) -> Self {
         Self::Answer { status, retry_after: None }
@@ -206,77 +206,77 @@ pub enum Break {
     Answer(u16),
 }
 
-/// The troubles to come.
+/// The failures to come.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
-    troubles: Vec<(Trouble, bool)>,
+    failures: Vec<(Failure, bool)>,
 }
 
 impl Script {
-    /// Adds a trouble: for the next time only, or for good. False if there are too many.
-    pub(crate) fn add(&mut self, trouble: Trouble, for_good: bool) -> bool {
-        let fits = self.troubles.len() < TROUBLES;
+    /// Adds a failure: for the next time only, or for good. False if there are too many.
+    pub(crate) fn add(&mut self, failure: Failure, for_good: bool) -> bool {
+        let fits = self.failures.len() < FAILURES;
         if fits {
-            self.troubles.push((trouble, for_good));
+            self.failures.push((failure, for_good));
         }
         fits
     }
 
     /// All is well from now on.
     pub(crate) fn clear(&mut self) {
-        self.troubles.clear();
+        self.failures.clear();
     }
 
-    /// The first trouble that `fits`; it is gone unless it is there for good.
-    pub(crate) fn take<T>(&mut self, fits: impl Fn(&Trouble) -> Option<T>) -> Option<T> {
+    /// The first failure that `fits`; it is gone unless it is there for good.
+    pub(crate) fn take<T>(&mut self, fits: impl Fn(&Failure) -> Option<T>) -> Option<T> {
         let (at, found) =
-            self.troubles.iter().enumerate().find_map(|(at, (t, _))| Some((at, fits(t)?)))?;
-        if self.troubles.get(at).is_some_and(|(_, for_good)| !for_good) {
-            self.troubles.remove(at);
+            self.failures.iter().enumerate().find_map(|(at, (t, _))| Some((at, fits(t)?)))?;
+        if self.failures.get(at).is_some_and(|(_, for_good)| !for_good) {
+            self.failures.remove(at);
         }
         Some(found)
     }
 
     /// The status that the DELETE of a channel of this role is refused with.
     pub(crate) fn delete(&mut self, role: Role) -> Option<u16> {
-        self.take(|trouble| {
-            let Trouble::Delete(status) = trouble else { return None };
+        self.take(|failure| {
+            let Failure::Delete(status) = failure else { return None };
             (role == Role::Publish).then_some(*status)
         })
     }
 
-    /// The trouble of a POST to a channel of this role.
+    /// The failure of a POST to a channel of this role.
     pub(crate) fn post(&mut self, role: Role) -> Option<(u64, Break)> {
-        self.take(|trouble| {
-            let Trouble::Post { role: on, after, then } = trouble else { return None };
+        self.take(|failure| {
+            let Failure::Post { role: on, after, then } = failure else { return None };
             (*on == role).then_some((*after, *then))
         })
     }
 
-    /// The trouble of a GET on a channel of this role.
+    /// The failure of a GET on a channel of this role.
     pub(crate) fn read(&mut self, role: Role) -> Option<(u64, Break)> {
-        self.take(|trouble| {
-            let Trouble::Get { role: on, after, then } = trouble else { return None };
+        self.take(|failure| {
+            let Failure::Get { role: on, after, then } = failure else { return None };
             (*on == role).then_some((*after, *then))
         })
     }
 
-    /// The trouble of a call.
-    pub(crate) fn call(&mut self, endpoint: Endpoint) -> Option<CallTrouble> {
-        self.take(|trouble| {
-            let Trouble::Call(on, trouble) = trouble else { return None };
-            (*on == endpoint).then(|| trouble.clone())
+    /// The failure of a call.
+    pub(crate) fn call(&mut self, endpoint: Endpoint) -> Option<CallFailure> {
+        self.take(|failure| {
+            let Failure::Call(on, failure) = failure else { return None };
+            (*on == endpoint).then(|| failure.clone())
         })
     }
 
     /// By how much the price rises.
     pub(crate) fn drift(&mut self) -> Option<u32> {
-        self.take(|trouble| if let Trouble::Drift(by) = trouble { Some(*by) } else { None })
+        self.take(|failure| if let Failure::Drift(by) = failure { Some(*by) } else { None })
     }
 
     /// Whether the app is silent on channels of this role.
     pub(crate) fn is_muted(&mut self, role: Role) -> bool {
-        self.take(|t| (*t == Trouble::Mute(role)).then_some(())).is_some()
+        self.take(|t| (*t == Failure::Mute(role)).then_some(())).is_some()
     }
 }
 
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn troubles_come_in_order_and_stay_if_told() {
         let mut script = Script::default();
-        let post = |after| Trouble::Post { role: Role::Publish, after, then: Break::Reset };
+        let post = |after| Failure::Post { role: Role::Publish, after, then: Break::Reset };
         assert!(script.add(post(1), false) && script.add(post(2), true));
         assert_eq!(script.post(Role::Control), None);
         assert_eq!(script.read(Role::Publish), None);
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn the_list_is_bounded() {
         let mut script = Script::default();
-        let added = (0..TROUBLES + 5).filter(|_| script.add(Trouble::Mute(Role::Events), true));
-        assert_eq!(added.count(), TROUBLES);
+        let added = (0..FAILURES + 5).filter(|_| script.add(Failure::Mute(Role::Events), true));
+        assert_eq!(added.count(), FAILURES);
     }
 }

@@ -14,14 +14,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::http1::Answer;
-use crate::money::credentials::Unpaid;
+use crate::money::credentials::CallRefusal;
 use crate::token::{BadToken, Tokens};
 use crate::{Role, token};
 use livepeer_gateway::orchestrator::proto::SegData;
 
 /// What a gateway asks for. Other keys are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(crate) struct Wish {
+pub(crate) struct StartRequest {
     /// The model.
     pub(crate) model_id: String,
     /// What the pipeline is told.
@@ -34,7 +34,7 @@ pub(crate) struct Wish {
 
 /// Why a job does not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum StartRefusal {
     /// The body is no JSON of this shape; the reason.
     BadJson(String),
     /// The `Livepeer-Segment` header is missing or not base64 of a `SegData`.
@@ -46,10 +46,10 @@ pub(crate) enum Refusal {
     /// There is no such model, or no room.
     NoCapacity,
     /// It is not paid as it should be.
-    Unpaid(Unpaid),
+    Payment(CallRefusal),
 }
 
-impl Refusal {
+impl StartRefusal {
     /// Its status and reason.
     pub(crate) fn reason(&self) -> (u16, &str) {
         match self {
@@ -58,14 +58,14 @@ impl Refusal {
             Self::Forged => (403, "auth token is not valid"),
             Self::Expired => (403, "auth token has expired"),
             Self::NoCapacity => (503, "insufficient capacity"),
-            Self::Unpaid(unpaid) => (unpaid.status, &unpaid.reason),
+            Self::Payment(refusal) => (refusal.status, &refusal.reason),
         }
     }
 }
 
 /// Reads the body of a start.
-pub(crate) fn read(body: &[u8]) -> Result<Wish, Refusal> {
-    serde_json::from_slice(body).map_err(|error| Refusal::BadJson(error.to_string()))
+pub(crate) fn read(body: &[u8]) -> Result<StartRequest, StartRefusal> {
+    serde_json::from_slice(body).map_err(|error| StartRefusal::BadJson(error.to_string()))
 }
 
 /// Checks the `Livepeer-Segment` header of an off-chain call; `now` is the time since 1970.
@@ -73,13 +73,14 @@ pub(crate) fn check_credential(
     header: Option<&str>,
     tokens: &Tokens,
     now: Duration,
-) -> Result<(), Refusal> {
-    let bytes = STANDARD.decode(header.unwrap_or_default()).map_err(|_| Refusal::NoCredential)?;
-    let segment = SegData::decode(bytes.as_slice()).map_err(|_| Refusal::NoCredential)?;
-    let token = segment.auth_token.ok_or(Refusal::NoCredential)?;
+) -> Result<(), StartRefusal> {
+    let bytes =
+        STANDARD.decode(header.unwrap_or_default()).map_err(|_| StartRefusal::NoCredential)?;
+    let segment = SegData::decode(bytes.as_slice()).map_err(|_| StartRefusal::NoCredential)?;
+    let token = segment.auth_token.ok_or(StartRefusal::NoCredential)?;
     tokens.check(&token, now).map_err(|bad| match bad {
-        BadToken::Forged => Refusal::Forged,
-        BadToken::Expired => Refusal::Expired,
+        BadToken::Forged => StartRefusal::Forged,
+        BadToken::Expired => StartRefusal::Expired,
     })
 }
 
@@ -98,7 +99,7 @@ pub(crate) struct Job {
 
 impl Job {
     /// A job with a fresh id.
-    pub(crate) fn new(wish: Wish) -> Self {
+    pub(crate) fn new(wish: StartRequest) -> Self {
         let (params, request) = (wish.params, Some(wish.gateway_request_id));
         Self { manifest: token::random_id(), params, request, announce: None }
     }
@@ -140,7 +141,7 @@ mod tests {
         assert_eq!((wish.model_id.as_str(), &wish.params["a"]), ("m", &json!(1)));
         assert_eq!(read(br#"{"model_id":"m"}"#).unwrap().params, Value::Null);
         for bad in ["", "{}", "[]", r#"{"model_id":3}"#, "<html>"] {
-            assert!(matches!(read(bad.as_bytes()), Err(Refusal::BadJson(_))), "{bad}");
+            assert!(matches!(read(bad.as_bytes()), Err(StartRefusal::BadJson(_))), "{bad}");
         }
     }
 
@@ -154,11 +155,11 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let good = header(Some(tokens.make("s", now, hour)));
         assert_eq!(check(Some(&good), now), Ok(()));
-        assert_eq!(check(Some(&good), now + hour), Err(Refusal::Expired));
+        assert_eq!(check(Some(&good), now + hour), Err(StartRefusal::Expired));
         let forged = header(Some(Tokens::new(&[2; 32]).make("s", now, hour)));
-        assert_eq!(check(Some(&forged), now), Err(Refusal::Forged));
+        assert_eq!(check(Some(&forged), now), Err(StartRefusal::Forged));
         for none in [None, Some(""), Some("%%%"), Some("AAAA"), Some(header(None).as_str())] {
-            assert_eq!(check(none, now), Err(Refusal::NoCredential), "{none:?}");
+            assert_eq!(check(none, now), Err(StartRefusal::NoCredential), "{none:?}");
         }
     }
 

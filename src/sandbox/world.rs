@@ -17,21 +17,21 @@ use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 
 use crate::check::{Violation, Violations};
-use crate::money::{Ledger, Till};
+use crate::money::{Ledger, TicketIssuer};
 use crate::offer::{NoCapacity, Offer};
 use crate::options::SignerOptions;
-use crate::pipeline::{Pipeline, Refused};
+use crate::pipeline::{Pipeline, RefusedParams};
 use crate::record::Record;
 use crate::runner::Sessions;
+use crate::running_jobs::RunningJobs;
 use crate::script::{Role, Script};
-use crate::signer::Order;
+use crate::signer::StateOrder;
 use crate::start::Job;
 use crate::token::Tokens;
-use crate::trickle::{Channels, Segment, Shared, TooMany};
-use crate::turn::Turns;
+use crate::trickle::{Channels, Segment, SharedChannel, TooMany};
 use crate::{Options, route, token};
 
-pub(crate) use money::Terms;
+pub(crate) use money::InfoTerms;
 pub(crate) use sessions::Admission;
 
 /// Jobs that may wait for their app to be started.
@@ -41,7 +41,7 @@ const UPDATES: usize = 8;
 
 /// An app that is to be started.
 #[derive(Debug)]
-pub(crate) struct Launch {
+pub(crate) struct AppLaunch {
     pub(crate) job: Job,
     /// New parameters that do not come over a control channel.
     pub(crate) updates: mpsc::Receiver<Map<String, Value>>,
@@ -49,17 +49,14 @@ pub(crate) struct Launch {
 
 /// What changes while a sandbox runs.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct WorldState {
     pub(crate) channels: Channels,
     pub(crate) script: Script,
     pub(crate) record: Record,
     pub(crate) violations: Violations,
-    /// The manifest ids of the jobs that run.
-    pub(crate) jobs: Vec<String>,
+    pub(crate) jobs: RunningJobs,
     /// The processes of the models; as many as there were jobs at a time.
     pipelines: Vec<Pipeline>,
-    /// Whose turn it is on the runner.
-    pub(crate) turns: Turns,
     /// Where the apps that run take updates.
     updates: HashMap<String, mpsc::Sender<Map<String, Value>>>,
     pub(crate) sessions: Sessions,
@@ -69,7 +66,7 @@ pub(crate) struct State {
     pub(crate) signer: SignerOptions,
     /// The number of the signer's key.
     pub(crate) signer_key: u8,
-    pub(crate) order: Order,
+    pub(crate) order: StateOrder,
     pub(crate) listed: Vec<String>,
     /// How far the clock was put forward.
     ahead: Duration,
@@ -83,10 +80,10 @@ pub(crate) struct World {
     /// Where the signer listens, if there is one.
     pub(crate) signer: Option<SocketAddr>,
     pub(crate) tokens: Tokens,
-    pub(crate) till: Till,
+    pub(crate) ticket_issuer: TicketIssuer,
     began: Duration,
-    apps: mpsc::Sender<Launch>,
-    state: Mutex<State>,
+    apps: mpsc::Sender<AppLaunch>,
+    state: Mutex<WorldState>,
     changed: watch::Sender<()>,
 }
 
@@ -96,17 +93,17 @@ impl World {
         options: Options,
         address: SocketAddr,
         signer: Option<SocketAddr>,
-    ) -> (Self, mpsc::Receiver<Launch>) {
+    ) -> (Self, mpsc::Receiver<AppLaunch>) {
         let (apps, jobs) = mpsc::channel(JOBS);
-        let state = State {
+        let state = WorldState {
             price: options.price,
             signer: options.signer.clone().unwrap_or_default(),
             listed: options.listed.clone(),
-            ..State::default()
+            ..WorldState::default()
         };
         let world = Self {
             signer,
-            till: Till::new(&token::random()),
+            ticket_issuer: TicketIssuer::new(&token::random()),
             began: system_time(),
             options,
             address,
@@ -119,7 +116,7 @@ impl World {
     }
 
     /// The state; hold it for a moment only.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, WorldState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -176,12 +173,12 @@ impl World {
     }
 
     /// The channel of this name.
-    pub(crate) fn channel(&self, name: &str) -> Option<Shared> {
+    pub(crate) fn channel(&self, name: &str) -> Option<SharedChannel> {
         self.lock().channels.find(name)
     }
 
     /// The channel of this name, made if need be.
-    pub(crate) fn create(&self, name: &str, content_type: &str) -> Result<Shared, TooMany> {
+    pub(crate) fn create(&self, name: &str, content_type: &str) -> Result<SharedChannel, TooMany> {
         self.lock().channels.create(name, content_type, Instant::now())
     }
 
@@ -194,7 +191,7 @@ impl World {
 
     /// Looks at what is on offer now.
     pub(crate) fn offer<T>(&self, url: &str, look: impl FnOnce(Offer<'_>) -> T) -> T {
-        let in_use = u32::try_from(self.lock().jobs.len()).unwrap_or(u32::MAX);
+        let in_use = self.lock().jobs.count();
         look(Offer {
             url,
             models: &self.options.models,
@@ -214,8 +211,7 @@ impl World {
         let manifest = job.manifest.clone();
         self.launch(job)?;
         let mut state = self.lock();
-        state.turns.begin(&manifest, Instant::now());
-        state.jobs.push(manifest);
+        state.jobs.begin(&manifest, Instant::now());
         state.record.counters.jobs += 1;
         drop(state);
         self.note();
@@ -227,7 +223,7 @@ impl World {
         let (updates, taken) = mpsc::channel(UPDATES);
         let (manifest, request) = (job.manifest.clone(), job.request.clone());
         let mut state = self.lock();
-        self.apps.try_send(Launch { job, updates: taken }).map_err(|_| NoCapacity)?;
+        self.apps.try_send(AppLaunch { job, updates: taken }).map_err(|_| NoCapacity)?;
         if let Some(request) = request {
             let idle = state.pipelines.iter().position(Pipeline::is_idle);
             let at = idle.unwrap_or_else(|| {
@@ -243,7 +239,11 @@ impl World {
     }
 
     /// New parameters for the model of a job; where it has none, whatever is asked for is taken.
-    pub(crate) fn set(&self, manifest: &str, params: &Map<String, Value>) -> Result<(), Refused> {
+    pub(crate) fn set(
+        &self,
+        manifest: &str,
+        params: &Map<String, Value>,
+    ) -> Result<(), RefusedParams> {
         let mut state = self.lock();
         let pipeline = state.pipelines.iter_mut().find(|pipeline| pipeline.runs(manifest));
         pipeline.map_or(Ok(()), |pipeline| pipeline.update(params))
@@ -258,8 +258,7 @@ impl World {
     /// The app of a job has ended.
     pub(crate) fn app_ended(&self, manifest: &str) {
         let mut state = self.lock();
-        state.jobs.retain(|job| job != manifest);
-        state.turns.end(manifest);
+        state.jobs.end(manifest);
         if let Some(pipeline) = state.pipelines.iter_mut().find(|one| one.runs(manifest)) {
             pipeline.end(Instant::now());
         }
@@ -273,7 +272,7 @@ impl World {
     }
 
     /// A publisher wants to write this segment: nobody may have written it before.
-    pub(crate) fn check_seq(&self, name: &str, channel: &Shared, segment: &Segment) {
+    pub(crate) fn check_seq(&self, name: &str, channel: &SharedChannel, segment: &Segment) {
         self.lock().ledger.moved(name);
         let (next, closed) = {
             let channel = channel.lock();

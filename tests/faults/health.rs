@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use sandbox::{Break, Role, Trouble};
+use sandbox::{Break, Failure, Role};
 
 use crate::rig::place::Place;
 use crate::rig::program::Program;
@@ -74,12 +74,12 @@ fn live(scene: &Scene) -> (Place, Program) {
 fn silent(scene: &mut Scene, role: Role, reason: &[&str]) {
     let (place, agent) = live(scene);
     let at = Instant::now();
-    place.always(Trouble::Mute(role));
+    place.always(Failure::Mute(role));
     let left = agent.hear(reason, at, s(45));
     // The last sign of life was up to 5 s before.
     scene.within("left after", left, s(32));
     scene.at_least("s at least", left.unwrap_or_default().as_secs(), 24);
-    place.sandbox().clear_troubles();
+    place.sandbox().clear_failures();
     let again = until(s(10), || place.jobs() == 2);
     scene.by("started again after", at + left.unwrap_or_default(), again, s(2));
     scene.right(&place.violations());
@@ -102,7 +102,7 @@ fn not_found(scene: &mut Scene) {
     let (place, agent) = live(scene);
     let at = Instant::now();
     for _ in 0..3 {
-        place.once(Trouble::Post { role: Role::Publish, after: 0, then: Break::Answer(404) });
+        place.once(Failure::Post { role: Role::Publish, after: 0, then: Break::Answer(404) });
     }
     let again = until(s(15), || place.jobs() == 2);
     scene.by("started again after", at, again, s(3));
@@ -111,7 +111,7 @@ fn not_found(scene: &mut Scene) {
 
 fn preconnect(scene: &mut Scene) {
     let (place, agent) = live(scene);
-    place.once(Trouble::Post { role: Role::Publish, after: 0, then: Break::Close });
+    place.once(Failure::Post { role: Role::Publish, after: 0, then: Break::Close });
     let gap = place.longest_gap(s(5));
     scene.within("longest gap", Some(gap), s(2));
     scene.at_most("jobs", place.jobs(), 1);

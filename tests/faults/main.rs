@@ -4,7 +4,7 @@
 //! it; words behind choose rows. Everything is seen from outside: what orchestrators received, what the program
 //! says, what its process holds, how it ends.
 //!
-//! Does not: run with the other tests, for it takes minutes; trouble on real links is in `links`.
+//! Does not: run with the other tests, for it takes minutes; failure on real links is in `links`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -5,7 +5,7 @@
 use std::net::TcpListener;
 use std::time::Instant;
 
-use sandbox::{Break, InfoTrouble, Role, Trouble};
+use sandbox::{Break, Failure, InfoFailure, Role};
 
 use crate::rig::place::Place;
 use crate::rig::program::Program;
@@ -100,7 +100,7 @@ fn on_the_first(scene: &Scene) -> (Program, Place, Program) {
 /// One that is taken second, because it answers later.
 fn second() -> Place {
     let second = Place::new();
-    second.once(Trouble::Info(InfoTrouble::Delay(ms(250))));
+    second.once(Failure::Info(InfoFailure::Delay(ms(250))));
     second
 }
 
@@ -132,7 +132,7 @@ fn refusing(scene: &mut Scene, then: Break) {
     let agent = scene.agent(&[&first.url(), &second.url()], &[]);
     assert!(first.more_frames(60, s(20)).is_some(), "the first has the job");
     let at = Instant::now();
-    first.always(Trouble::Post { role: Role::Publish, after: 1_000, then });
+    first.always(Failure::Post { role: Role::Publish, after: 1_000, then });
     moved_to(scene, &second, at, 3);
     scene.right(&first.violations());
     drop(agent);
@@ -196,10 +196,10 @@ fn one_of_two_restarts(scene: &mut Scene) {
 fn one_of_two_is_silent(scene: &mut Scene) {
     let (place, agent) = on_the_good_one(scene);
     let at = Instant::now();
-    place.always(Trouble::Mute(Role::Output));
+    place.always(Failure::Mute(Role::Output));
     let left = agent.hear(&["no processed video for 30 s"], at, s(45));
     let left = at + left.unwrap_or_default();
-    place.sandbox().clear_troubles();
+    place.sandbox().clear_failures();
     let again = until(s(30), || place.jobs() == 2);
     scene.by("a job there again after", left, again, s(2));
     place.more_frames(24, s(5));
@@ -232,7 +232,7 @@ fn in_flight(scene: &mut Scene) {
     assert!(first.more_frames(60, s(20)).is_some(), "the first has the job");
     let at = Instant::now();
     // What is left of a segment fits into the buffers on the way: the publisher is done, and waits.
-    first.always(Trouble::Post { role: Role::Publish, after: 20_000, then: Break::Stall });
+    first.always(Failure::Post { role: Role::Publish, after: 20_000, then: Break::Stall });
     moved_to(scene, &second, at, 10);
     drop(agent);
 }

@@ -2,7 +2,7 @@
 //!
 //! Does not: go through every attack; `tests/hostile.rs` and its sisters do.
 
-use sandbox::{InfoTrouble, Trouble};
+use sandbox::{Failure, InfoFailure};
 
 use crate::attack::{Attacker, Begin, bytes, forever};
 use crate::rig::place::Place;
@@ -38,7 +38,7 @@ fn attacked(scene: &mut Scene) {
 fn peak(scene: &mut Scene, hostile: &[&str]) -> u64 {
     let good = Place::new();
     // So that they have their time.
-    good.once(Trouble::Info(InfoTrouble::Delay(s(3))));
+    good.once(Failure::Info(InfoFailure::Delay(s(3))));
     let url = good.url();
     let agent = scene.agent(&[hostile, &[&url]].concat(), &[]);
     let live = until(s(40), || good.frames() > 0);

@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use sandbox::{
-    CallTrouble, Credential, Endpoint, Options, SignerOptions, StartTrouble, Target, Timings,
-    Trouble,
+    CallFailure, Credential, Endpoint, Failure, Options, SignerOptions, StartFailure, Target,
+    Timings,
 };
 
 use crate::rig::place::Place;
@@ -26,13 +26,13 @@ pub(crate) const ROWS: &[Row] = &[
         fault: "signer down until the paid time is over",
         must: "job ends with the reason; few tries; frames ≤ 12 s after the signer's return",
         seconds: 45,
-        play: |scene| unpaid(scene, CallTrouble::Reset, "closed the unpaid job", s(12)),
+        play: |scene| unpaid(scene, CallFailure::Reset, "closed the unpaid job", s(12)),
     },
     Row {
         fault: "no balance until the paid time is over (483)",
         must: "job ends with the reason; few tries; frames ≤ 70 s after there is some",
         seconds: 110,
-        play: |scene| unpaid(scene, CallTrouble::status(483), "balance", s(70)),
+        play: |scene| unpaid(scene, CallFailure::status(483), "balance", s(70)),
     },
     Row {
         fault: "the credential is not accepted any more",
@@ -89,11 +89,11 @@ fn live(scene: &Scene) -> (Place, Program) {
 fn down(scene: &mut Scene) {
     let (place, agent) = live(scene);
     let at = Instant::now();
-    place.always(Trouble::Call(Endpoint::MakePayment, CallTrouble::Reset));
+    place.always(Failure::Call(Endpoint::MakePayment, CallFailure::Reset));
     let gap = place.longest_gap(s(30));
     scene.holds("told", agent.has_said(&["no payment: "], at));
     let back = Instant::now();
-    place.sandbox().clear_troubles();
+    place.sandbox().clear_failures();
     scene.within("payments go on after", agent.hear(&["payments go on"], back, s(30)), s(15));
     scene.within("longest gap", Some(gap), s(1));
     scene.at_most("jobs", place.jobs(), 1);
@@ -108,11 +108,11 @@ fn tries(place: &Place) -> usize {
         .sum()
 }
 
-fn unpaid(scene: &mut Scene, trouble: CallTrouble, reason: &str, limit: Duration) {
+fn unpaid(scene: &mut Scene, failure: CallFailure, reason: &str, limit: Duration) {
     let (place, mut agent) = live(scene);
     let at = Instant::now();
-    place.always(Trouble::Call(Endpoint::MakePayment, trouble));
-    assert!(agent.hear(&["no payment: "], at, s(30)).is_some(), "the trouble is told");
+    place.always(Failure::Call(Endpoint::MakePayment, failure));
+    assert!(agent.hear(&["no payment: "], at, s(30)).is_some(), "the failure is logged");
     let over = Instant::now();
     place.sandbox().advance(s(120));
     let ended = until(s(10), || place.sandbox().manifests().is_empty());
@@ -124,7 +124,7 @@ fn unpaid(scene: &mut Scene, trouble: CallTrouble, reason: &str, limit: Duration
     scene.at_most("tries in 15 s", (tries(&place) - before) as u64, 6);
     scene.holds("the agent runs", agent.runs());
     let back = Instant::now();
-    place.sandbox().clear_troubles();
+    place.sandbox().clear_failures();
     let frame = place.next_frame(2 * limit);
     scene.by("frames after", back, frame, limit);
     scene.right(&place.violations());
@@ -146,14 +146,14 @@ fn credential(scene: &mut Scene) {
 fn paid_in_vain(scene: &mut Scene) {
     let place = paid();
     let words = "live-video-to-video container returned 500: model does not load";
-    place.always(Trouble::Start(StartTrouble::Worker(words.to_owned())));
+    place.always(Failure::Start(StartFailure::Worker(words.to_owned())));
     let agent = payer(scene, &place, SECRET);
     wait(s(50));
     scene.at_most("payments in 50 s", place.sandbox().ledger().payments(), 3);
     scene.holds("told", agent.has_said(&["model does not load"], agent.began));
     wait(s(10));
     let back = Instant::now();
-    place.sandbox().clear_troubles();
+    place.sandbox().clear_failures();
     let live = until(s(70), || place.frames() > 0);
     scene.by("frames after the model loads", back, live, s(62));
     scene.at_most("payments until then", place.sandbox().ledger().payments(), 6);

@@ -1,4 +1,4 @@
-//! Real network trouble: lost links, changed addresses, names that do not resolve, uplinks too narrow for the video.
+//! real network failures: lost links, changed addresses, names that do not resolve, uplinks too narrow for the video.
 //!
 //! `cargo test --release --test links -- --nocapture` plays it, as root; words behind choose rows, `LONG=1` plays the
 //! ten minutes too. Real TCP over real packets: the agent runs in a network namespace of its own, and a program

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use sandbox::{Handle, Options, Sandbox, Target, Trouble};
+use sandbox::{Failure, Handle, Options, Sandbox, Target};
 
 use super::until;
 
@@ -69,13 +69,13 @@ impl Place {
     }
 
     /// Goes wrong so from now on.
-    pub(crate) fn always(&self, trouble: Trouble) {
-        self.sandbox().always(trouble);
+    pub(crate) fn always(&self, failure: Failure) {
+        self.sandbox().always(failure);
     }
 
     /// Goes wrong so once.
-    pub(crate) fn once(&self, trouble: Trouble) {
-        self.sandbox().once(trouble);
+    pub(crate) fn once(&self, failure: Failure) {
+        self.sandbox().once(failure);
     }
 
     /// Frames that arrived so far.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sandbox::{Break, CallTrouble, Endpoint, Options, Role, SignerOptions, StartTrouble, Trouble};
+use sandbox::{Break, CallFailure, Endpoint, Failure, Options, Role, SignerOptions, StartFailure};
 
 use crate::rig::camera::Camera;
 use crate::rig::place::Place;
@@ -129,10 +129,10 @@ impl<'a> Stage<'a> {
             }
             7 => {
                 for endpoint in [Endpoint::MakePayment, Endpoint::SignInfo] {
-                    self.signer.always(Trouble::Call(endpoint, CallTrouble::Reset));
+                    self.signer.always(Failure::Call(endpoint, CallFailure::Reset));
                 }
                 wait(last);
-                self.signer.sandbox().clear_troubles();
+                self.signer.sandbox().clear_failures();
                 format!("signer down for {seconds}")
             }
             8 => {
@@ -143,8 +143,8 @@ impl<'a> Stage<'a> {
                 format!("{role:?} channel closed")
             }
             9 => {
-                let answer = StartTrouble::Answer { status: 503, body: "no capacity".to_owned() };
-                self.places[nth].once(Trouble::Start(answer));
+                let answer = StartFailure::Answer { status: 503, body: "no capacity".to_owned() };
+                self.places[nth].once(Failure::Start(answer));
                 self.places.iter().for_each(|place| {
                     place.sandbox().close_channels(Role::Publish);
                 });
@@ -158,10 +158,10 @@ impl<'a> Stage<'a> {
                 };
                 let after = chance.between(0, 20_000);
                 for place in &self.places {
-                    place.once(Trouble::Post { role: Role::Publish, after, then });
+                    place.once(Failure::Post { role: Role::Publish, after, then });
                 }
                 wait(s(3));
-                self.places.iter().for_each(|place| place.sandbox().clear_troubles());
+                self.places.iter().for_each(|place| place.sandbox().clear_failures());
                 format!("segment broken after {after} bytes ({then:?})")
             }
         }

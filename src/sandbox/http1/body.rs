@@ -19,7 +19,7 @@ pub(crate) struct BadBody;
 
 /// Where in a body the connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Body {
+pub(crate) enum BodyReader {
     /// So many bytes are left of a body with `Content-Length`.
     Sized(u64),
     /// The size of a chunk is next.
@@ -34,7 +34,7 @@ pub(crate) enum Body {
     End,
 }
 
-impl Body {
+impl BodyReader {
     /// A body of `length` bytes.
     pub(crate) fn sized(length: u64) -> Self {
         if length == 0 { Self::End } else { Self::Sized(length) }
@@ -125,10 +125,10 @@ mod tests {
 
     /// Whole body, rest of the connection, state at the end; the bytes arrive in pieces of `step`.
     fn read(
-        mut body: Body,
+        mut body: BodyReader,
         bytes: &[u8],
         step: usize,
-    ) -> Result<(Vec<u8>, Vec<u8>, Body), BadBody> {
+    ) -> Result<(Vec<u8>, Vec<u8>, BodyReader), BadBody> {
         let (mut from, mut to) = (BytesMut::new(), BytesMut::new());
         for piece in bytes.chunks(step) {
             from.extend_from_slice(piece);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(body: Body, bytes: &str, expected: Result<(&str, &str, Body), BadBody>) {
+    fn check(body: BodyReader, bytes: &str, expected: Result<(&str, &str, BodyReader), BadBody>) {
         for step in 1..=bytes.len() {
             let read = read(body, bytes.as_bytes(), step);
             let expected =
@@ -149,27 +149,27 @@ mod tests {
 
     #[test]
     fn bodies_end_where_they_end() {
-        check(Body::sized(3), "abcGET /", Ok(("abc", "GET /", Body::End)));
-        check(Body::sized(9), "abc", Ok(("abc", "", Body::Sized(6))));
+        check(BodyReader::sized(3), "abcGET /", Ok(("abc", "GET /", BodyReader::End)));
+        check(BodyReader::sized(9), "abc", Ok(("abc", "", BodyReader::Sized(6))));
         check(
-            Body::chunked(),
+            BodyReader::chunked(),
             "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nGET",
-            Ok(("abcde", "GET", Body::End)),
+            Ok(("abcde", "GET", BodyReader::End)),
         );
         check(
-            Body::chunked(),
+            BodyReader::chunked(),
             "a;x=y\r\n0123456789\r\n0\r\nT: u\r\n\r\n",
-            Ok(("0123456789", "", Body::End)),
+            Ok(("0123456789", "", BodyReader::End)),
         );
-        check(Body::chunked(), "3\r\nab", Ok(("ab", "", Body::Chunk(1))));
+        check(BodyReader::chunked(), "3\r\nab", Ok(("ab", "", BodyReader::Chunk(1))));
     }
 
     #[test]
     fn nonsense_between_chunks_is_refused() {
-        check(Body::chunked(), "zz\r\n", Err(BadBody));
-        check(Body::chunked(), "\r\n", Err(BadBody));
-        check(Body::chunked(), "fffffffff\r\n", Err(BadBody));
-        check(Body::chunked(), "1\r\naX\r\n", Err(BadBody));
-        assert_eq!(read(Body::chunked(), &[b'1'; LINE], 100), Err(BadBody));
+        check(BodyReader::chunked(), "zz\r\n", Err(BadBody));
+        check(BodyReader::chunked(), "\r\n", Err(BadBody));
+        check(BodyReader::chunked(), "fffffffff\r\n", Err(BadBody));
+        check(BodyReader::chunked(), "1\r\naX\r\n", Err(BadBody));
+        assert_eq!(read(BodyReader::chunked(), &[b'1'; LINE], 100), Err(BadBody));
     }
 }

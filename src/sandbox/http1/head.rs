@@ -4,7 +4,7 @@
 //!
 //! Does not: decode percent signs; no path of the network has any.
 
-use crate::http1::Body;
+use crate::http1::BodyReader;
 
 /// The longest request head.
 pub(crate) const HEAD: usize = 32 << 10;
@@ -64,14 +64,16 @@ impl Head {
     }
 
     /// How the body is framed.
-    pub(crate) fn body(&self) -> Result<Body, BadHead> {
+    pub(crate) fn body(&self) -> Result<BodyReader, BadHead> {
         match (self.header("transfer-encoding"), self.header("content-length")) {
             (Some(encoding), None) if encoding.trim().eq_ignore_ascii_case("chunked") => {
-                Ok(Body::chunked())
+                Ok(BodyReader::chunked())
             }
             (Some(_), _) => Err(BadHead),
-            (None, Some(length)) => length.trim().parse().map(Body::sized).map_err(|_| BadHead),
-            (None, None) => Ok(Body::sized(0)),
+            (None, Some(length)) => {
+                length.trim().parse().map(BodyReader::sized).map_err(|_| BadHead)
+            }
+            (None, None) => Ok(BodyReader::sized(0)),
         }
     }
 
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(headers: &str, expected: Result<Body, BadHead>) {
+    fn check(headers: &str, expected: Result<BodyReader, BadHead>) {
         let text = format!("POST / HTTP/1.1\r\n{headers}\r\n");
         let (head, _) = Head::parse(text.as_bytes()).unwrap().unwrap();
         assert_eq!(head.body(), expected);
@@ -117,9 +119,9 @@ mod tests {
 
     #[test]
     fn bodies_are_framed_strictly() {
-        check("", Ok(Body::sized(0)));
-        check("Content-Length: 12\r\n", Ok(Body::sized(12)));
-        check("Transfer-Encoding: chunked\r\n", Ok(Body::chunked()));
+        check("", Ok(BodyReader::sized(0)));
+        check("Content-Length: 12\r\n", Ok(BodyReader::sized(12)));
+        check("Transfer-Encoding: chunked\r\n", Ok(BodyReader::chunked()));
         check("Content-Length: -1\r\n", Err(BadHead));
         check("Content-Length: many\r\n", Err(BadHead));
         check("Transfer-Encoding: gzip, chunked\r\n", Err(BadHead));

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::http1::{Answer, Body, Head};
+use crate::http1::{Answer, BodyReader, Head};
 
 /// Bytes read from a connection at once.
 const READ: usize = 64 << 10;
@@ -44,14 +44,14 @@ impl From<io::Error> for WireError {
 pub(crate) struct Wire<S> {
     stream: S,
     unread: BytesMut,
-    body: Body,
+    body: BodyReader,
     linger: Duration,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// A fresh connection; after its last answer it stays half open for `linger`.
     pub(crate) fn new(stream: S, linger: Duration) -> Self {
-        Self { stream, unread: BytesMut::new(), body: Body::End, linger }
+        Self { stream, unread: BytesMut::new(), body: BodyReader::End, linger }
     }
 
     /// The next request's head; `None` when the peer is done.
@@ -80,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             if !piece.is_empty() {
                 return Ok(Some(piece.freeze()));
             }
-            if self.body == Body::End {
+            if self.body == BodyReader::End {
                 return Ok(None);
             }
             if self.read().await? == 0 {

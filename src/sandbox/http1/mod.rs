@@ -11,5 +11,5 @@ mod head;
 pub(crate) mod io;
 
 pub(crate) use answer::Answer;
-pub(crate) use body::Body;
+pub(crate) use body::BodyReader;
 pub(crate) use head::Head;

@@ -12,19 +12,19 @@ use tokio::sync::mpsc;
 
 use crate::Role;
 use crate::check::Violation;
-use crate::echo::{self, Control, Effect, Rate, Status};
+use crate::echo::{self, ControlMessage, Effect, FrameRate, StatusEvent};
 use crate::io::video::{self, Video};
-use crate::pipeline::Refused;
-use crate::record::Newest;
+use crate::pipeline::RefusedParams;
+use crate::record::NewestFrame;
 use crate::start::Job;
-use crate::trickle::{End, Index, Readable, Segment, Shared};
-use crate::world::{Launch, World};
+use crate::trickle::{Index, Readable, Segment, SegmentEnd, SharedChannel};
+use crate::world::{AppLaunch, World};
 use livepeer_gateway::limits::EVENT_BODY;
 use mpegts::Ticks;
 
 /// What the parts of an app share.
 #[derive(Debug, Default)]
-struct State {
+struct AppState {
     params: Map<String, Value>,
     effect: Effect,
     /// What went wrong last, and the time since 1970 then.
@@ -39,12 +39,12 @@ pub(super) struct App {
     world: Arc<World>,
     /// As time since 1970.
     began: Duration,
-    state: Mutex<State>,
+    state: Mutex<AppState>,
 }
 
 /// Runs the app of a job until its publish channel is closed.
-pub(super) async fn run(launch: Launch, world: Arc<World>) {
-    let Launch { job, updates } = launch;
+pub(super) async fn run(launch: AppLaunch, world: Arc<World>) {
+    let AppLaunch { job, updates } = launch;
     let params = job.params.as_object().cloned().unwrap_or_default();
     let app = App { job, world, began: since_1970(), state: Mutex::default() };
     app.update(params);
@@ -63,7 +63,7 @@ pub(super) async fn run(launch: Launch, world: Arc<World>) {
 }
 
 impl App {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, AppState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -72,13 +72,13 @@ impl App {
         self.world.lock().script.is_muted(role)
     }
 
-    fn channel(&self, role: Role) -> Option<Shared> {
+    fn channel(&self, role: Role) -> Option<SharedChannel> {
         self.world.channel(&self.job.channel(role))
     }
 
     /// New parameters, at the start or from the control channel.
     fn update(&self, params: Map<String, Value>) {
-        if let Err(Refused(reason)) = self.world.set(&self.job.manifest, &params) {
+        if let Err(RefusedParams(reason)) = self.world.set(&self.job.manifest, &params) {
             return self.report(reason);
         }
         match echo::wanted(&params) {
@@ -159,22 +159,22 @@ impl App {
         }
         self.lock().input_frames += units;
         let mut world = self.world.lock();
-        world.turns.on_video(&self.job.manifest, Instant::now());
+        world.jobs.on_video(&self.job.manifest, Instant::now());
         let record = &mut world.record;
         record.counters.access_units += units;
         record.counters.dropped += dropped;
         if let Some(pts) = newest {
-            record.newest = Some(Newest { at: Instant::now(), pts: pts.value() });
+            record.newest = Some(NewestFrame { at: Instant::now(), pts: pts.value() });
         }
     }
 
     /// Another segment came in.
-    pub(super) fn count_segment(&self, bytes: u64, end: End) {
+    pub(super) fn count_segment(&self, bytes: u64, end: SegmentEnd) {
         let counters = &mut self.world.lock().record.counters;
         counters.bytes += bytes;
         match end {
-            End::Complete => counters.segments += 1,
-            End::Closed => counters.truncated += 1,
+            SegmentEnd::Complete => counters.segments += 1,
+            SegmentEnd::Closed => counters.truncated += 1,
         }
         self.world.note();
     }
@@ -185,18 +185,18 @@ impl App {
         while let Some(segment) = self.channel(Role::Control).and_then(|c| follow(&c, seq)) {
             seq = segment.seq.saturating_add(1);
             let Some(message) = whole(&segment).await else { continue };
-            let control = Control::parse(&message);
+            let control = ControlMessage::parse(&message);
             {
                 let mut world = self.world.lock();
                 world.record.add_control(String::from_utf8_lossy(&message).into_owned());
-                world.turns.on_control(&self.job.manifest);
+                world.jobs.on_control(&self.job.manifest);
                 match &control {
-                    Some(Control::KeepAlive) => world.record.counters.keep_alives += 1,
-                    Some(Control::Update(_)) => world.record.counters.updates += 1,
+                    Some(ControlMessage::KeepAlive) => world.record.counters.keep_alives += 1,
+                    Some(ControlMessage::Update(_)) => world.record.counters.updates += 1,
                     None => world.violations.add(Violation::BadControl { seq: segment.seq }),
                 }
             }
-            if let Some(Control::Update(params)) = control {
+            if let Some(ControlMessage::Update(params)) = control {
                 self.update(params);
             }
             self.world.note();
@@ -216,7 +216,7 @@ impl App {
 
     /// What is to be announced, then a status event at once and then from time to time.
     async fn events(&self) {
-        let (mut input, mut output) = (Rate::default(), Rate::default());
+        let (mut input, mut output) = (FrameRate::default(), FrameRate::default());
         let mut ticks = tokio::time::interval(self.world.options.timings.status_every);
         let mut last = Instant::now();
         if let (Some(channel), Some(event)) = (self.channel(Role::Events), &self.job.announce) {
@@ -229,7 +229,7 @@ impl App {
             last = now;
             let event = {
                 let state = self.lock();
-                Status {
+                StatusEvent {
                     now: since_1970(),
                     began: self.began,
                     input_fps: input.look(state.input_frames, elapsed),
@@ -247,7 +247,7 @@ impl App {
         std::future::pending().await
     }
 
-    fn send_event(&self, channel: &Shared, event: &str) {
+    fn send_event(&self, channel: &SharedChannel, event: &str) {
         if let Some(segment) = video::begin(channel) {
             segment.write(event.as_bytes(), EVENT_BODY as u64);
             segment.complete();
@@ -263,7 +263,7 @@ fn since_1970() -> Duration {
 
 /// The next segment of a channel to read, from `seq` on: jumps to the newest when that is gone. `None` at
 /// the channel's end.
-pub(super) fn follow(channel: &Shared, seq: u64) -> Option<Arc<Segment>> {
+pub(super) fn follow(channel: &SharedChannel, seq: u64) -> Option<Arc<Segment>> {
     let mut channel = channel.lock();
     if channel.is_closed() {
         return None;
@@ -283,7 +283,7 @@ async fn whole(segment: &Segment) -> Option<Vec<u8>> {
         let part = segment.after(message.len()).await;
         message.extend_from_slice(&part.bytes);
         match part.end {
-            Some(End::Complete) if !message.is_empty() => return Some(message),
+            Some(SegmentEnd::Complete) if !message.is_empty() => return Some(message),
             Some(_) => return None,
             None if message.len() > EVENT_BODY => return None,
             None => {}

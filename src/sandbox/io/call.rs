@@ -8,8 +8,8 @@ use tokio::time::sleep;
 use crate::http1::io::{Wire, WireError};
 use crate::http1::{Answer, Head};
 use crate::record::{Request, Target};
-use crate::script::{CallTrouble, Endpoint};
-use crate::trickle::io::After;
+use crate::script::{CallFailure, Endpoint};
+use crate::trickle::io::AfterRequest;
 use crate::world::World;
 use livepeer_gateway::limits::JSON_BODY;
 
@@ -45,14 +45,14 @@ pub(crate) async fn respond<S>(
     world: &World,
     endpoint: Endpoint,
     carry_out: impl FnOnce(bool) -> Answer,
-) -> Result<After, WireError>
+) -> Result<AfterRequest, WireError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let trouble = world.lock().script.call(endpoint);
-    let answer = match trouble {
+    let failure = world.lock().script.call(endpoint);
+    let answer = match failure {
         None => carry_out(true),
-        Some(CallTrouble::Delay(delay)) => {
+        Some(CallFailure::Delay(delay)) => {
             let mut late = std::pin::pin!(sleep(delay));
             tokio::select! {
                 () = &mut late => carry_out(true),
@@ -63,26 +63,26 @@ where
                         log::debug!("sandbox: nobody waits for an answer with status {}", lost.status());
                         world.note();
                     }
-                    return Ok(After::Close);
+                    return Ok(AfterRequest::Close);
                 }
             }
         }
-        Some(CallTrouble::Lost) => {
+        Some(CallFailure::Lost) => {
             let lost = carry_out(false);
             log::debug!("sandbox: an answer with status {} is lost", lost.status());
-            return Ok(After::Reset);
+            return Ok(AfterRequest::Reset);
         }
-        Some(CallTrouble::Reset) => return Ok(After::Reset),
-        Some(CallTrouble::Garbage) => {
+        Some(CallFailure::Reset) => return Ok(AfterRequest::Reset),
+        Some(CallFailure::Garbage) => {
             Answer::new(200).with("Content-Type", "text/html").body("<html>\u{fffd}</html>")
         }
-        Some(CallTrouble::Huge(bytes)) => {
+        Some(CallFailure::Huge(bytes)) => {
             json(Answer::new(200), &format!("{{\"error\":\"{}\"}}", "x".repeat(bytes)))
         }
-        Some(CallTrouble::Answer { status, retry_after }) => {
+        Some(CallFailure::Answer { status, retry_after }) => {
             let answer = Answer::new(status);
             let answer = match retry_after {
-                Some(value) => answer.with("Retry-After", value),
+                Some(value) => answer.with("Retry-AfterRequest", value),
                 None => answer,
             };
             json(answer, &reason("as the script says"))
@@ -91,7 +91,7 @@ where
     log::debug!("sandbox: {endpoint:?} answered {}", answer.status());
     world.note();
     wire.answer(answer).await?;
-    Ok(After::Next)
+    Ok(AfterRequest::Next)
 }
 
 /// Whether a call that takes long is given up when its client leaves. A signer's is, which waits for its webhook;

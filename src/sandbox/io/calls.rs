@@ -9,14 +9,14 @@ use crate::http1::io::{Wire, WireError};
 use crate::http1::{Answer, Head};
 use crate::io::call::{json, receive, respond};
 use crate::io::{runner, scope};
-use crate::money::credentials::Unpaid;
+use crate::money::credentials::CallRefusal;
 use crate::route::Call;
-use crate::trickle::io::After;
+use crate::trickle::io::AfterRequest;
 use crate::world::World;
 use livepeer_gateway::price::Unit;
 
 /// What comes of a call: an answer, or a refusal that is booked.
-pub(super) type Outcome = Result<Answer, Unpaid>;
+pub(super) type Outcome = Result<Answer, CallRefusal>;
 
 /// Answers a call.
 pub(super) async fn answer<S>(
@@ -24,19 +24,19 @@ pub(super) async fn answer<S>(
     world: &World,
     head: &Head,
     call: Call<'_>,
-) -> Result<After, WireError>
+) -> Result<AfterRequest, WireError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let endpoint = call.endpoint();
     let Some(body) = receive(wire, world, head, endpoint).await? else {
-        return Ok(After::DrainAndClose);
+        return Ok(AfterRequest::DrainAndClose);
     };
     let mut shot = None;
     let after = respond(wire, world, endpoint, |_| {
         let outcome = match call {
             Call::Payment => pay(world, head),
-            Call::Refresh => world.refresh(&body).map(|body| told(200, &body)),
+            Call::Refresh => world.refresh(&body).map(|body| json_answer(200, &body)),
             Call::Scope => scope::start(world, head, &body),
             Call::Discovery => list(world),
             Call::Reserve(runner) => runner::reserve(world, head, runner),
@@ -63,7 +63,7 @@ where
 }
 
 /// An answer in JSON.
-pub(super) fn told(status: u16, body: &Value) -> Answer {
+pub(super) fn json_answer(status: u16, body: &Value) -> Answer {
     json(Answer::new(status), &body.to_string())
 }
 
@@ -87,6 +87,6 @@ fn paid(result: Vec<u8>) -> Answer {
 fn list(world: &World) -> Outcome {
     match world.own_runners() {
         Some(list) => Ok(json(Answer::new(200), &list)),
-        None => Err(Unpaid::new(404, "live runners are not supported")),
+        None => Err(CallRefusal::new(404, "live runners are not supported")),
     }
 }

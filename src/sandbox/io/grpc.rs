@@ -17,8 +17,8 @@ use tokio::time::sleep;
 
 use crate::offer::NoCapacity;
 use crate::record::{Request, Target};
-use crate::script::{InfoTrouble, Trouble};
-use crate::world::{Terms, World};
+use crate::script::{Failure, InfoFailure};
+use crate::world::{InfoTerms, World};
 use livepeer_gateway::limits::GRPC_MESSAGE;
 use livepeer_gateway::orchestrator::proto::OrchestratorRequest;
 
@@ -34,7 +34,7 @@ const RESOURCE_EXHAUSTED: u32 = 8;
 const UNIMPLEMENTED: u32 = 12;
 
 /// A gRPC error: status and message.
-struct Refused(u32, String);
+struct GrpcError(u32, String);
 
 /// Serves a connection until it ends.
 pub(super) async fn serve<S>(stream: S, world: Arc<World>) -> Result<(), h2::Error>
@@ -76,27 +76,27 @@ async fn call(
     let (head, mut body) = request.into_parts();
     let message = read(&mut body).await?;
     record(&world, &head, is_info, message.as_deref());
-    let troubles = if is_info { troubles(&world) } else { Vec::new() };
-    let mut terms = Terms::default();
-    for trouble in troubles {
-        match trouble {
-            InfoTrouble::Delay(delay) => sleep(delay).await,
-            InfoTrouble::NoToken => terms.token = false,
-            InfoTrouble::OldToken => terms.token_age = world.options.timings.token,
-            InfoTrouble::OldTerms => terms.age = world.options.timings.terms,
-            InfoTrouble::Refuse { code, message } => {
-                return refuse(&mut respond, &Refused(code, message));
+    let failures = if is_info { failures(&world) } else { Vec::new() };
+    let mut terms = InfoTerms::default();
+    for failure in failures {
+        match failure {
+            InfoFailure::Delay(delay) => sleep(delay).await,
+            InfoFailure::NoToken => terms.token = false,
+            InfoFailure::OldToken => terms.token_age = world.options.timings.token,
+            InfoFailure::OldTerms => terms.age = world.options.timings.terms,
+            InfoFailure::Refuse { code, message } => {
+                return refuse(&mut respond, &GrpcError(code, message));
             }
-            InfoTrouble::Garbage => return answer(&mut respond, b"\xff\xffno protobuf"),
-            InfoTrouble::Reset => {
+            InfoFailure::Garbage => return answer(&mut respond, b"\xff\xffno protobuf"),
+            InfoFailure::Reset => {
                 respond.send_reset(Reason::INTERNAL_ERROR);
                 return Ok(());
             }
         }
     }
     let info = match (is_info, message) {
-        (false, _) => Err(Refused(UNIMPLEMENTED, "unknown service or method".to_owned())),
-        (true, None) => Err(Refused(RESOURCE_EXHAUSTED, "message is too long".to_owned())),
+        (false, _) => Err(GrpcError(UNIMPLEMENTED, "unknown service or method".to_owned())),
+        (true, None) => Err(GrpcError(RESOURCE_EXHAUSTED, "message is too long".to_owned())),
         (true, Some(message)) => info(&world, &message, &terms),
     };
     match info {
@@ -105,8 +105,8 @@ async fn call(
     }
 }
 
-fn info(world: &World, message: &[u8], terms: &Terms) -> Result<Vec<u8>, Refused> {
-    let bad = |reason: &str| Refused(INVALID_ARGUMENT, reason.to_owned());
+fn info(world: &World, message: &[u8], terms: &InfoTerms) -> Result<Vec<u8>, GrpcError> {
+    let bad = |reason: &str| GrpcError(INVALID_ARGUMENT, reason.to_owned());
     // A flag that says "not compressed", and the length.
     let (prefix, message) = message.split_first_chunk::<5>().ok_or_else(|| bad("no message"))?;
     let [0, length @ ..] = *prefix else { return Err(bad("compression is not supported")) };
@@ -114,8 +114,8 @@ fn info(world: &World, message: &[u8], terms: &Terms) -> Result<Vec<u8>, Refused
         return Err(bad("message length does not fit"));
     }
     let request = OrchestratorRequest::decode(message).map_err(|e| bad(&e.to_string()))?;
-    world.check_payer(&request).map_err(|reason| Refused(UNKNOWN, reason.to_owned()))?;
-    world.info(&request, terms).map_err(|NoCapacity| Refused(UNKNOWN, CAPPED.to_owned()))
+    world.check_payer(&request).map_err(|reason| GrpcError(UNKNOWN, reason.to_owned()))?;
+    world.info(&request, terms).map_err(|NoCapacity| GrpcError(UNKNOWN, CAPPED.to_owned()))
 }
 
 /// The whole body, `None` if it is too long.
@@ -145,13 +145,13 @@ fn record(world: &World, head: &http::request::Parts, is_info: bool, body: Optio
     world.note();
 }
 
-/// All troubles of this call, in order: a delay may stand before another one.
-fn troubles(world: &World) -> Vec<InfoTrouble> {
+/// All failures of this call, in order: a delay may stand before another one.
+fn failures(world: &World) -> Vec<InfoFailure> {
     let script = &mut world.lock().script;
     let mut next = |delay: bool| {
-        script.take(|trouble| {
-            let Trouble::Info(trouble) = trouble else { return None };
-            (matches!(trouble, InfoTrouble::Delay(_)) == delay).then(|| trouble.clone())
+        script.take(|failure| {
+            let Failure::Info(failure) = failure else { return None };
+            (matches!(failure, InfoFailure::Delay(_)) == delay).then(|| failure.clone())
         })
     };
     [next(true), next(false)].into_iter().flatten().collect()
@@ -167,7 +167,7 @@ fn answer(respond: &mut SendResponse<Bytes>, message: &[u8]) -> Result<(), h2::E
     stream.send_trailers(status(0, ""))
 }
 
-fn refuse(respond: &mut SendResponse<Bytes>, refused: &Refused) -> Result<(), h2::Error> {
+fn refuse(respond: &mut SendResponse<Bytes>, refused: &GrpcError) -> Result<(), h2::Error> {
     let mut response = head();
     response.headers_mut().extend(status(refused.0, &refused.1));
     respond.send_response(response, true).map(drop)

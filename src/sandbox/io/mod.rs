@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use crate::io::certificate::Tls;
 use crate::world::World;
-use crate::{Counters, Credential, Ledger, Options, Record, Role, Trouble, Violations};
+use crate::{Counters, Credential, Failure, Ledger, Options, Record, Role, Violations};
 use livepeer_gateway::http::Fingerprint;
 use resilience::stop::{Stop, Stopper};
 
@@ -190,17 +190,17 @@ impl Handle {
     }
 
     /// Lets something go wrong the next time.
-    pub fn once(&self, trouble: Trouble) {
-        self.add(trouble, false);
+    pub fn once(&self, failure: Failure) {
+        self.add(failure, false);
     }
 
     /// Lets something go wrong from now on.
-    pub fn always(&self, trouble: Trouble) {
-        self.add(trouble, true);
+    pub fn always(&self, failure: Failure) {
+        self.add(failure, true);
     }
 
     /// Nothing more goes wrong.
-    pub fn clear_troubles(&self) {
+    pub fn clear_failures(&self) {
         self.world.lock().script.clear();
     }
 
@@ -260,7 +260,7 @@ impl Handle {
 
     /// The manifest ids of the jobs that run.
     pub fn manifests(&self) -> Vec<String> {
-        self.world.lock().jobs.clone()
+        self.world.lock().jobs.manifests()
     }
 
     /// The ids of the runner sessions that are reserved and neither stopped nor lost.
@@ -285,8 +285,8 @@ impl Handle {
     /// Stops it: connections end at once. The same as dropping it.
     pub fn stop(self) {}
 
-    fn add(&self, trouble: Trouble, for_good: bool) {
-        if !self.world.lock().script.add(trouble, for_good) {
+    fn add(&self, failure: Failure, for_good: bool) {
+        if !self.world.lock().script.add(failure, for_good) {
             log::warn!("sandbox: its script is full");
         }
     }

@@ -15,16 +15,16 @@ use crate::echo;
 use crate::http1::io::{Wire, WireError};
 use crate::http1::{Answer, Head};
 use crate::io::call::json as body;
-use crate::io::calls::{Outcome, told};
-use crate::money::credentials::Unpaid;
-use crate::runner::{Shot, answers};
+use crate::io::calls::{Outcome, json_answer};
+use crate::money::credentials::CallRefusal;
+use crate::runner::{SingleShot, answers};
 use crate::script::Role;
 use crate::start::{self, Job};
-use crate::trickle::io::After;
+use crate::trickle::io::AfterRequest;
 use crate::world::{Admission, World};
 
 /// Events that a single-shot runner still has to send.
-pub(super) struct Shots {
+pub(super) struct EventStream {
     session: String,
     count: u32,
     gap: Duration,
@@ -34,10 +34,10 @@ pub(super) struct Shots {
 pub(super) fn reserve(world: &World, head: &Head, runner: usize) -> Outcome {
     let admission = admit(world, head, runner)?;
     if let Admission::Challenged(challenge) = &admission {
-        return Ok(told(402, challenge));
+        return Ok(json_answer(402, challenge));
     }
     let id = world.reserve(runner, &admission)?;
-    Ok(told(200, &answers::session(&world.url(false), runner, &id)))
+    Ok(json_answer(200, &answers::session(&world.url(false), runner, &id)))
 }
 
 /// `POST /apps/…/session/…/stop`.
@@ -51,7 +51,7 @@ pub(super) fn stop(world: &World, runner: usize, id: &str) -> Outcome {
 /// `POST {app_url}/…`.
 pub(super) fn app(world: &World, runner: usize, id: &str, path: &str, message: &[u8]) -> Outcome {
     world.lock().sessions.check(runner, id)?;
-    let bad = |reason: String| Unpaid::new(400, reason);
+    let bad = |reason: String| CallRefusal::new(400, reason);
     let params = answers::parameters(message).map_err(bad)?;
     if let Err(echo::BadEffect(reason)) = echo::wanted(&params) {
         return Err(bad(reason));
@@ -62,17 +62,17 @@ pub(super) fn app(world: &World, runner: usize, id: &str, path: &str, message: &
             let job = Job { manifest: id.to_owned(), params, request: None, announce: None };
             for role in [Role::Publish, Role::Output] {
                 let made = world.create(&job.channel(role), start::content_type(role));
-                made.map_err(|_| Unpaid::new(503, "too many channels"))?;
+                made.map_err(|_| CallRefusal::new(503, "too many channels"))?;
             }
             let url = |role| world.channel_url(false, &job.channel(role));
             let answer = json!({ "in": url(Role::Publish), "out": url(Role::Output) });
-            world.launch(job).map_err(|_| Unpaid::new(503, "too many apps"))?;
-            Ok(told(200, &answer))
+            world.launch(job).map_err(|_| CallRefusal::new(503, "too many apps"))?;
+            Ok(json_answer(200, &answer))
         }
-        "echo" => Err(Unpaid::new(409, "the app runs already")),
-        "update" if world.update(id, params) => Ok(told(200, &json!({}))),
-        "update" => Err(Unpaid::new(409, "the app does not run")),
-        _ => Err(Unpaid::new(404, "404 page not found")),
+        "echo" => Err(CallRefusal::new(409, "the app runs already")),
+        "update" if world.update(id, params) => Ok(json_answer(200, &json!({}))),
+        "update" => Err(CallRefusal::new(409, "the app does not run")),
+        _ => Err(CallRefusal::new(404, "404 page not found")),
     }
 }
 
@@ -84,32 +84,32 @@ pub(super) fn single(
     runner: usize,
     path: &str,
     message: &[u8],
-) -> Result<(Answer, Option<Shots>), Unpaid> {
+) -> Result<(Answer, Option<EventStream>), CallRefusal> {
     let options = world.runner(runner)?;
     let Some(shot) = &options.shot else {
-        return Err(Unpaid::new(400, "runner is not single-shot"));
+        return Err(CallRefusal::new(400, "runner is not single-shot"));
     };
     let admission = admit(world, head, runner)?;
     if let Admission::Challenged(challenge) = &admission {
-        return Ok((told(402, challenge), None));
+        return Ok((json_answer(402, challenge), None));
     }
     let session = world.reserve(runner, &admission)?;
     if path != options.path {
         world.end(&session);
-        return Err(Unpaid::new(404, "404 page not found"));
+        return Err(CallRefusal::new(404, "404 page not found"));
     }
     match shot {
-        Shot::Plain => {
+        SingleShot::Plain => {
             let echo = serde_json::from_slice(message)
                 .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(message).into_owned()));
             world.end(&session);
             Ok((body(Answer::new(200), &json!({ "echo": echo }).to_string()), None))
         }
-        Shot::Events { count, gap } => {
+        SingleShot::Events { count, gap } => {
             let head = Answer::new(200)
                 .with("Content-Type", "text/event-stream")
                 .with("Transfer-Encoding", "chunked");
-            Ok((head, Some(Shots { session, count: *count, gap: *gap })))
+            Ok((head, Some(EventStream { session, count: *count, gap: *gap })))
         }
     }
 }
@@ -118,14 +118,14 @@ pub(super) fn single(
 pub(super) async fn events<S>(
     wire: &mut Wire<S>,
     world: &World,
-    shots: Shots,
-    after: Result<After, WireError>,
-) -> Result<After, WireError>
+    shots: EventStream,
+    after: Result<AfterRequest, WireError>,
+) -> Result<AfterRequest, WireError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let after = match after {
-        Ok(After::Next) => send(wire, world, &shots).await,
+        Ok(AfterRequest::Next) => send(wire, world, &shots).await,
         Ok(after) => Ok(after),
         Err(error) => Err(error),
     };
@@ -133,26 +133,30 @@ where
     after
 }
 
-async fn send<S>(wire: &mut Wire<S>, world: &World, shots: &Shots) -> Result<After, WireError>
+async fn send<S>(
+    wire: &mut Wire<S>,
+    world: &World,
+    shots: &EventStream,
+) -> Result<AfterRequest, WireError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     for n in 0..shots.count {
         tokio::select! {
             () = sleep(shots.gap) => {}
-            () = wire.gone() => return Ok(After::Close),
+            () = wire.gone() => return Ok(AfterRequest::Close),
         }
         if world.lock().sessions.runner(&shots.session).is_none() {
-            return Ok(After::Reset);
+            return Ok(AfterRequest::Reset);
         }
         let event = format!("data: {{\"n\":{n}}}\n\n");
         wire.write(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).await?;
     }
     wire.write(b"0\r\n\r\n").await?;
-    Ok(After::Next)
+    Ok(AfterRequest::Next)
 }
 
-fn admit(world: &World, head: &Head, runner: usize) -> Result<Admission, Unpaid> {
+fn admit(world: &World, head: &Head, runner: usize) -> Result<Admission, CallRefusal> {
     let price = world.runner(runner)?.price();
     world.admission(head, price.as_ref(), |id| world.session_payment_url(runner, id))
 }

@@ -8,8 +8,8 @@
 use serde_json::json;
 
 use crate::http1::Head;
-use crate::io::calls::{Outcome, told};
-use crate::money::credentials::Unpaid;
+use crate::io::calls::{Outcome, json_answer};
+use crate::money::credentials::CallRefusal;
 use crate::script::Role;
 use crate::start::{self, Job};
 use crate::world::{Admission, World};
@@ -17,22 +17,22 @@ use livepeer_gateway::price::Unit;
 
 /// `POST /scope`.
 pub(super) fn start(world: &World, head: &Head, body: &[u8]) -> Outcome {
-    let refused = |refusal: start::Refusal| {
+    let refused = |refusal: start::StartRefusal| {
         let (status, reason) = refusal.reason();
-        Unpaid::new(status, reason)
+        CallRefusal::new(status, reason)
     };
     let wish = start::read(body).map_err(refused)?;
     let price = world.live_price().map(|price| (Unit::PixelSeconds720p, price));
     let payment_url = |_: &str| format!("{}/payment", world.url(false));
     let (manifest, paid) = match world.admission(head, price.as_ref(), payment_url)? {
-        Admission::Challenged(challenge) => return Ok(told(402, &challenge)),
+        Admission::Challenged(challenge) => return Ok(json_answer(402, &challenge)),
         Admission::Free(id) => (id, None),
         Admission::Paid(paid) => (paid.manifest.clone(), Some(paid)),
     };
     if let Some(paid) = &paid {
         world.book(paid, &manifest)?;
     }
-    let full = || Unpaid::new(503, "insufficient capacity");
+    let full = || CallRefusal::new(503, "insufficient capacity");
     world.admit("scope").map_err(|_| full())?;
     let url = |role: Role| world.channel_url(false, &format!("{manifest}{}", role.suffix()));
     let job = Job {
@@ -59,5 +59,5 @@ pub(super) fn start(world: &World, head: &Head, body: &[u8]) -> Outcome {
         let rate = (Unit::PixelSeconds720p, &price);
         world.lock().ledger.begin(&manifest, rate, false, now);
     }
-    Ok(told(200, &answer))
+    Ok(json_answer(200, &answer))
 }

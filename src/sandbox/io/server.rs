@@ -24,8 +24,8 @@ use crate::record::{Request, Target};
 use crate::route::Route;
 use crate::script::Role;
 use crate::signer::io as signer;
-use crate::trickle::io::{self as trickle, After};
-use crate::world::{Launch, World};
+use crate::trickle::io::{self as trickle, AfterRequest};
+use crate::world::{AppLaunch, World};
 use livepeer_gateway::limits::CONNECT_TIME;
 use resilience::stop::Stop;
 
@@ -87,7 +87,7 @@ impl Socket for TlsStream<TcpStream> {
 pub(super) async fn run(
     ports: Ports,
     world: Arc<World>,
-    mut jobs: mpsc::Receiver<Launch>,
+    mut jobs: mpsc::Receiver<AppLaunch>,
     mut stop: Stop,
 ) {
     let (orchestrator, signer) = match ports.listen() {
@@ -209,29 +209,34 @@ async fn serve<S: Socket>(stream: S, world: &World, port: Port, plain: bool) {
                     Port::Signer => signer::request(&mut wire, world, &head).await,
                 };
                 world.note();
-                after.map(|a| if head.close && a == After::Next { After::Close } else { a })
+                after.map(|a| {
+                    if head.close && a == AfterRequest::Next { AfterRequest::Close } else { a }
+                })
             }
             Ok(Err(WireError::Malformed)) => {
                 let answer = Answer::new(400)
                     .with("Content-Type", "text/plain; charset=utf-8")
                     .close()
                     .body("400 Bad Request");
-                wire.write(&answer.to_bytes()).await.map(|()| After::Close).map_err(WireError::from)
+                wire.write(&answer.to_bytes())
+                    .await
+                    .map(|()| AfterRequest::Close)
+                    .map_err(WireError::from)
             }
             Ok(Ok(None)) | Ok(Err(_)) | Err(_) => return,
         };
         match after {
-            Ok(After::Next) => {}
-            Ok(After::Close) | Err(WireError::Ended | WireError::Malformed) => {
+            Ok(AfterRequest::Next) => {}
+            Ok(AfterRequest::Close) | Err(WireError::Ended | WireError::Malformed) => {
                 return wire.close().await;
             }
-            Ok(After::DrainAndClose) => {
+            Ok(AfterRequest::DrainAndClose) => {
                 // Whether it ends, breaks, or is too long: the connection ends.
                 let _drained = timeout(DRAIN_TIME, wire.drain()).await;
                 return wire.close().await;
             }
-            Ok(After::Reset) => return reset(&wire.into_stream()),
-            Ok(After::Stall) => return std::future::pending().await,
+            Ok(AfterRequest::Reset) => return reset(&wire.into_stream()),
+            Ok(AfterRequest::Stall) => return std::future::pending().await,
             Err(WireError::Broken(error)) => {
                 return log::debug!("sandbox: a connection broke: {error}");
             }
@@ -251,7 +256,7 @@ async fn request<S: Socket>(
     world: &World,
     head: &Head,
     plain: bool,
-) -> Result<After, WireError> {
+) -> Result<AfterRequest, WireError> {
     let route = Route::of(&head.method, &head.path);
     record(world, head, route);
     match route {
@@ -266,17 +271,17 @@ async fn request<S: Socket>(
         }
         Route::Start => start::start(wire, world, head, plain).await,
         Route::Call(call) => calls::answer(wire, world, head, call).await,
-        Route::Moved(path, query) => {
+        Route::Redirect(path, query) => {
             let query = query.map(|query| format!("?{query}")).unwrap_or_default();
             let answer = Answer::new(307).with("Location", format!("{path}/{query}"));
-            wire.answer(answer).await.map(|()| After::Next)
+            wire.answer(answer).await.map(|()| AfterRequest::Next)
         }
-        Route::Nothing => {
-            wire.answer(Answer::error(404, "404 page not found")).await.map(|()| After::Next)
+        Route::NotFound => {
+            wire.answer(Answer::error(404, "404 page not found")).await.map(|()| AfterRequest::Next)
         }
         Route::NotAllowed(allow) => {
             let answer = Answer::new(405).with("Allow", allow).refusal("Method Not Allowed");
-            wire.answer(answer).await.map(|()| After::Next)
+            wire.answer(answer).await.map(|()| AfterRequest::Next)
         }
     }
 }

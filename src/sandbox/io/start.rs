@@ -9,9 +9,9 @@ use tokio::time::sleep;
 
 use crate::http1::io::{Wire, WireError};
 use crate::http1::{Answer, Head};
-use crate::script::{Endpoint, Role, StartTrouble, Trouble};
-use crate::start::{self, Job, Refusal};
-use crate::trickle::io::After;
+use crate::script::{Endpoint, Failure, Role, StartFailure};
+use crate::start::{self, Job, StartRefusal};
+use crate::trickle::io::AfterRequest;
 use crate::world::World;
 use livepeer_gateway::limits::JSON_BODY;
 use livepeer_gateway::orchestrator::proto::PriceInfo;
@@ -26,28 +26,28 @@ pub(super) async fn start<S>(
     world: &World,
     head: &Head,
     plain: bool,
-) -> Result<After, WireError>
+) -> Result<AfterRequest, WireError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let Some(body) = wire.whole(JSON_BODY).await? else {
         wire.write(&Answer::new(413).close().refusal("request is too long").to_bytes()).await?;
-        return Ok(After::DrainAndClose);
+        return Ok(AfterRequest::DrainAndClose);
     };
     world.lock().record.add_start_body(&body);
     world.note();
     sleep(world.options.start_delay).await;
-    while world.lock().turns.is_blocked(Instant::now()) {
+    while world.lock().jobs.is_blocked(Instant::now()) {
         sleep(TURN_EVERY).await;
     }
-    let answer = match trouble(world) {
-        Some(StartTrouble::Reset) => return Ok(After::Reset),
-        Some(StartTrouble::Answer { status, body }) => text(status, body),
-        Some(StartTrouble::Delay(delay)) => {
+    let answer = match failure(world) {
+        Some(StartFailure::Reset) => return Ok(AfterRequest::Reset),
+        Some(StartFailure::Answer { status, body }) => text(status, body),
+        Some(StartFailure::Delay(delay)) => {
             sleep(delay).await;
             grant(world, head, &body, plain)
         }
-        Some(StartTrouble::Worker(words)) => match pay(world, head, &body) {
+        Some(StartFailure::Worker(words)) => match pay(world, head, &body) {
             Ok(_) => text(500, format!("{words}\n")),
             Err(refusal) => refuse(world, &refusal),
         },
@@ -55,17 +55,17 @@ where
     };
     log::debug!("sandbox: job start answered {}", answer.status());
     wire.answer(answer).await?;
-    Ok(After::Next)
+    Ok(AfterRequest::Next)
 }
 
 fn text(status: u16, body: String) -> Answer {
     Answer::new(status).with("Content-Type", "text/plain; charset=utf-8").body(body)
 }
 
-fn trouble(world: &World) -> Option<StartTrouble> {
-    world.lock().script.take(|trouble| {
-        let Trouble::Start(trouble) = trouble else { return None };
-        Some(trouble.clone())
+fn failure(world: &World) -> Option<StartFailure> {
+    world.lock().script.take(|failure| {
+        let Failure::Start(failure) = failure else { return None };
+        Some(failure.clone())
     })
 }
 
@@ -76,7 +76,7 @@ fn grant(world: &World, head: &Head, body: &[u8], plain: bool) -> Answer {
     }
 }
 
-fn refuse(world: &World, refusal: &Refusal) -> Answer {
+fn refuse(world: &World, refusal: &StartRefusal) -> Answer {
     let (status, reason) = refusal.reason();
     world.lock().ledger.refuse(Endpoint::Start, status, reason);
     Answer::error(status, reason)
@@ -84,26 +84,26 @@ fn refuse(world: &World, refusal: &Refusal) -> Answer {
 
 /// What comes before the worker is called: capacity, then the payment, which is kept whatever the worker does
 /// (go-livepeer `server/ai_http.go:1034`, `:1063`, `:1157`). The price of the job is that of its payment.
-fn pay(world: &World, head: &Head, body: &[u8]) -> Result<(Job, Option<PriceInfo>), Refusal> {
+fn pay(world: &World, head: &Head, body: &[u8]) -> Result<(Job, Option<PriceInfo>), StartRefusal> {
     let wish = start::read(body)?;
-    world.admit(&wish.model_id).map_err(|_| Refusal::NoCapacity)?;
+    world.admit(&wish.model_id).map_err(|_| StartRefusal::NoCapacity)?;
     let job = Job::new(wish);
     if world.live_price().is_none() {
         let segment = head.header("livepeer-segment");
         start::check_credential(segment, &world.tokens, world.now())?;
         return Ok((job, None));
     }
-    let paid = world.take_payment(head, Some(&job.manifest)).map_err(Refusal::Unpaid)?;
+    let paid = world.take_payment(head, Some(&job.manifest)).map_err(StartRefusal::Payment)?;
     Ok((job, paid.payment.expected_price))
 }
 
-fn begin(world: &World, head: &Head, body: &[u8]) -> Result<Job, Refusal> {
+fn begin(world: &World, head: &Head, body: &[u8]) -> Result<Job, StartRefusal> {
     let (job, price) = pay(world, head, body)?;
     for role in Role::ALL {
         let made = world.create(&job.channel(role), start::content_type(role));
-        made.map_err(|_| Refusal::NoCapacity)?;
+        made.map_err(|_| StartRefusal::NoCapacity)?;
     }
-    world.begin(job.clone()).map_err(|_| Refusal::NoCapacity)?;
+    world.begin(job.clone()).map_err(|_| StartRefusal::NoCapacity)?;
     if let Some(price) = price {
         let now = world.now();
         let rate = (Unit::PixelSeconds720p, &price);

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! unchanged  publish ── bytes as they arrive ───────────────▶ output
-//! effect     publish ──▶ Transform ──▶ Changed (written by `outputs`) ──▶ output
+//! effect     publish ──▶ Transform ──▶ EffectOutput (written by `outputs`) ──▶ output
 //! ```
 //!
 //! The effect changes between two segments: what is in the old one comes out before the next begins. An
 //! effect that fails is told in the next event, and the video goes on unchanged. Unchanged bytes are
 //! checked after they are handed on, so that the check costs no latency.
 //!
-//! After a frame whose time went back nothing is handed on, as the network's runner drops all such frames. What
+//! AfterRequest a frame whose time went back nothing is handed on, as the network's runner drops all such frames. What
 //! it drops above 24 frames/s is only counted: without them, unchanged video could not be decoded.
 //!
 //! Does not: choose effects or judge segments; `echo` and `check` do.
@@ -25,9 +25,9 @@ use crate::check::{Checker, Violation};
 use crate::echo::Effect;
 use crate::io::app::{App, follow};
 use crate::script::Role;
-use crate::trickle::{End, Index, Segment, Shared};
+use crate::trickle::{Index, Segment, SegmentEnd, SharedChannel};
 use livepeer_gateway::limits::SEGMENT_BODY;
-use media::io::{End as PipelineEnd, SegmentPieces, Transform};
+use media::io::{End, SegmentPieces, Transform};
 use media::{Piece, Place};
 use mpegts::Joiner;
 
@@ -35,7 +35,7 @@ use mpegts::Joiner;
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// The pieces of an effect that has started; `done` is dropped when all are written.
-pub(super) struct Changed {
+pub(super) struct EffectOutput {
     pieces: SegmentPieces,
     done: oneshot::Sender<()>,
 }
@@ -50,22 +50,26 @@ struct Running {
 /// The video of one job.
 pub(super) struct Video<'a> {
     app: &'a App,
-    output: Shared,
+    output: SharedChannel,
     checker: Checker,
     effect: Effect,
     running: Option<Running>,
-    changed: mpsc::Sender<Changed>,
+    changed: mpsc::Sender<EffectOutput>,
 }
 
 impl<'a> Video<'a> {
     /// The video of `app`; effects that start are announced to `changed`.
-    pub(super) fn new(app: &'a App, output: Shared, changed: mpsc::Sender<Changed>) -> Self {
+    pub(super) fn new(
+        app: &'a App,
+        output: SharedChannel,
+        changed: mpsc::Sender<EffectOutput>,
+    ) -> Self {
         let (checker, effect) = (Checker::new(), Effect::None);
         Self { app, output, checker, effect, running: None, changed }
     }
 
     /// Follows the publish channel to its end.
-    pub(super) async fn run(mut self, publish: &Shared) {
+    pub(super) async fn run(mut self, publish: &SharedChannel) {
         let mut seq = 0;
         while let Some(segment) = follow(publish, seq) {
             self.segment(&segment).await;
@@ -98,7 +102,7 @@ impl<'a> Video<'a> {
             copy.end(self.app);
         }
         if at > 0 {
-            self.check(|checker, found| checker.end(end == End::Complete, found));
+            self.check(|checker, found| checker.end(end == SegmentEnd::Complete, found));
             self.app.count_segment(at as u64, end);
         }
     }
@@ -144,7 +148,7 @@ impl<'a> Video<'a> {
         match Transform::start(fragment, &options) {
             Ok(transform) => {
                 let (done, is_done) = oneshot::channel();
-                let changed = Changed { pieces: transform.pieces(), done };
+                let changed = EffectOutput { pieces: transform.pieces(), done };
                 // There is room: the effect before it has ended.
                 let _announced = self.changed.try_send(changed).is_ok();
                 self.running = Some(Running { transform, done: is_done });
@@ -162,8 +166,8 @@ impl<'a> Video<'a> {
         tokio::select! {
             biased;
             end = running.transform.ended() => Some(match end {
-                PipelineEnd::Failed(error) => error.to_string(),
-                PipelineEnd::EndOfStream => "the effect has ended by itself".to_owned(),
+                End::Failed(error) => error.to_string(),
+                End::EndOfStream => "the effect has ended by itself".to_owned(),
             }),
             () = std::future::ready(()) => None,
         }
@@ -211,8 +215,12 @@ impl OutputSegment {
 }
 
 /// Writes what comes out of effects to the output channel, one effect after the other. Goes on for ever.
-pub(super) async fn outputs(app: &App, output: &Shared, mut changed: mpsc::Receiver<Changed>) {
-    while let Some(Changed { mut pieces, done }) = changed.recv().await {
+pub(super) async fn outputs(
+    app: &App,
+    output: &SharedChannel,
+    mut changed: mpsc::Receiver<EffectOutput>,
+) {
+    while let Some(EffectOutput { mut pieces, done }) = changed.recv().await {
         let mut segment: Option<OutputSegment> = None;
         while let Some(Piece { place, bytes }) = pieces.next().await {
             if place != Place::Continue {
@@ -235,7 +243,7 @@ pub(super) async fn outputs(app: &App, output: &Shared, mut changed: mpsc::Recei
 }
 
 /// The next segment of a channel to write.
-pub(super) fn begin(channel: &Shared) -> Option<Arc<Segment>> {
+pub(super) fn begin(channel: &SharedChannel) -> Option<Arc<Segment>> {
     let mut channel = channel.lock();
     if channel.is_closed() {
         return None;
@@ -247,7 +255,7 @@ pub(super) fn begin(channel: &Shared) -> Option<Arc<Segment>> {
 
 impl App {
     /// The next segment of the output channel, unless the script wants silence.
-    fn begin_output(&self, output: &Shared) -> Option<OutputSegment> {
+    fn begin_output(&self, output: &SharedChannel) -> Option<OutputSegment> {
         let segment = if self.is_muted(Role::Output) { None } else { begin(output) }?;
         let joiner = self.restarts_counters().then(|| {
             let mut joiner = Joiner::new();

@@ -3,7 +3,7 @@
 //! A payment that cannot be read is answered 402; credentials that are missing, forged, or by another payer
 //! than the payment's are answered 403 (go-livepeer `server/segment_rpc.go`).
 //!
-//! Does not: look at the tickets; the till does.
+//! Does not: look at the tickets; the issuer does.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use prost::Message;
 
-use crate::money::key::{self, Matter};
+use crate::money::key::{self, Purpose};
 use crate::money::wire::Payment;
 use crate::token::{BadToken, Tokens};
 use livepeer_gateway::orchestrator::proto::{AuthToken, SegData};
 
 /// Why a call is refused: a status and a reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unpaid {
+pub(crate) struct CallRefusal {
     pub(crate) status: u16,
     pub(crate) reason: String,
 }
 
-impl Unpaid {
+impl CallRefusal {
     pub(crate) fn new(status: u16, reason: impl Into<String>) -> Self {
         Self { status, reason: reason.into() }
     }
@@ -45,16 +45,16 @@ pub(crate) fn read(
     segment: Option<&str>,
     tokens: &Tokens,
     now: Duration,
-) -> Result<Credentials, Unpaid> {
+) -> Result<Credentials, CallRefusal> {
     let payment = STANDARD.decode(payment.unwrap_or_default()).ok();
     let payment = payment.and_then(|bytes| Payment::decode(bytes.as_slice()).ok());
-    let payment = payment.ok_or_else(|| Unpaid::new(402, "payment is malformed"))?;
-    let forbidden = |reason: &str| Unpaid::new(403, reason);
+    let payment = payment.ok_or_else(|| CallRefusal::new(402, "payment is malformed"))?;
+    let forbidden = |reason: &str| CallRefusal::new(403, reason);
     let segment = STANDARD.decode(segment.unwrap_or_default()).ok().filter(|s| !s.is_empty());
     let segment = segment.and_then(|bytes| SegData::decode(bytes.as_slice()).ok());
     let segment = segment.ok_or_else(|| forbidden("missing or malformed segment credentials"))?;
     let sender = &payment.sender;
-    let is_signed = key::verify(Matter::Segment, sender, &content(&segment), &segment.sig);
+    let is_signed = key::verify(Purpose::Segment, sender, &content(&segment), &segment.sig);
     if sender.is_empty() || !is_signed {
         return Err(forbidden("segment sig check failed"));
     }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn signed(segment: SegData) -> SegData {
-        SegData { sig: key::sign(Matter::Segment, &PAYER, &content(&segment)).into(), ..segment }
+        SegData { sig: key::sign(Purpose::Segment, &PAYER, &content(&segment)).into(), ..segment }
     }
 
     #[track_caller]

@@ -22,7 +22,7 @@ pub(crate) const ORCHESTRATOR: [u8; 20] = *b"sandbox-orchestrator";
 
 /// What a signature is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Matter {
+pub(crate) enum Purpose {
     /// The payer's address, for `GetOrchestrator`.
     Address,
     /// The signer's state of a session.
@@ -45,7 +45,7 @@ pub(crate) const fn payer(number: u8) -> [u8; 20] {
 }
 
 /// Signs `bytes` with the key of this address.
-pub(crate) fn sign(matter: Matter, address: &[u8], bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn sign(matter: Purpose, address: &[u8], bytes: &[u8]) -> Vec<u8> {
     let mut signature = tag(matter, address, bytes).as_ref().to_vec();
     // Where Ethereum has its recovery id.
     signature.resize(SIGNATURE, 27);
@@ -53,7 +53,7 @@ pub(crate) fn sign(matter: Matter, address: &[u8], bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Whether `signature` is one over `bytes` with the key of this address.
-pub(crate) fn verify(matter: Matter, address: &[u8], bytes: &[u8], signature: &[u8]) -> bool {
+pub(crate) fn verify(matter: Purpose, address: &[u8], bytes: &[u8], signature: &[u8]) -> bool {
     sign(matter, address, bytes) == signature
 }
 
@@ -77,15 +77,15 @@ pub(crate) fn address(text: &str) -> Option<[u8; 20]> {
     Some(address)
 }
 
-fn tag(matter: Matter, address: &[u8], bytes: &[u8]) -> hmac::Tag {
+fn tag(matter: Purpose, address: &[u8], bytes: &[u8]) -> hmac::Tag {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA512, SECRET));
     context.update(address);
     context.update(match matter {
-        Matter::Address => b"address:",
-        Matter::State => b"state:",
-        Matter::Segment => b"segment:",
-        Matter::Ticket => b"ticket:",
-        Matter::Info => b"info:",
+        Purpose::Address => b"address:",
+        Purpose::State => b"state:",
+        Purpose::Segment => b"segment:",
+        Purpose::Ticket => b"ticket:",
+        Purpose::Info => b"info:",
     });
     context.update(bytes);
     context.sign()
@@ -97,13 +97,13 @@ mod tests {
 
     #[test]
     fn a_signature_is_over_one_thing() {
-        let signature = sign(Matter::Address, &PAYER, &PAYER);
+        let signature = sign(Purpose::Address, &PAYER, &PAYER);
         assert_eq!(signature.len(), SIGNATURE);
-        assert!(verify(Matter::Address, &PAYER, &PAYER, &signature));
-        assert!(!verify(Matter::State, &PAYER, &PAYER, &signature));
-        assert!(!verify(Matter::Address, &PAYER, &ORCHESTRATOR, &signature));
-        assert!(!verify(Matter::Address, &payer(1), &PAYER, &signature));
-        assert!(!verify(Matter::Address, &PAYER, &PAYER, &signature[..64]));
+        assert!(verify(Purpose::Address, &PAYER, &PAYER, &signature));
+        assert!(!verify(Purpose::State, &PAYER, &PAYER, &signature));
+        assert!(!verify(Purpose::Address, &PAYER, &ORCHESTRATOR, &signature));
+        assert!(!verify(Purpose::Address, &payer(1), &PAYER, &signature));
+        assert!(!verify(Purpose::Address, &PAYER, &PAYER, &signature[..64]));
     }
 
     #[test]

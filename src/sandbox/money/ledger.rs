@@ -65,7 +65,7 @@ impl Account {
 
 /// A call that was refused, other than by script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedCall {
     /// What was called.
     pub endpoint: Endpoint,
     /// The status of the answer.
@@ -78,7 +78,7 @@ pub struct Refused {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ledger {
     accounts: Vec<Account>,
-    refused: VecDeque<Refused>,
+    refused: VecDeque<RefusedCall>,
     /// Ticket parameters and the nonces that were seen with them.
     nonces: VecDeque<(Vec<u8>, BTreeSet<u32>)>,
 }
@@ -110,7 +110,7 @@ impl Ledger {
     }
 
     /// The last calls that were refused, oldest first; at most 100.
-    pub fn refused(&self) -> impl Iterator<Item = &Refused> {
+    pub fn refused(&self) -> impl Iterator<Item = &RefusedCall> {
         self.refused.iter()
     }
 
@@ -118,7 +118,7 @@ impl Ledger {
         if self.refused.len() == REFUSED {
             self.refused.pop_front();
         }
-        self.refused.push_back(Refused { endpoint, status, reason: reason.to_owned() });
+        self.refused.push_back(RefusedCall { endpoint, status, reason: reason.to_owned() });
     }
 
     /// Takes the nonce of a ticket, once, and so many of them for the same parameters (go-livepeer

@@ -1,7 +1,7 @@
 //! Money in the sandbox: what it costs, what a payment is worth, and who has paid for what.
 //!
 //! ```text
-//!   Till::terms ──▶ (info) ──▶ gateway ──▶ signer ──▶ gateway ──▶ (headers) ──▶ credentials, Till::check
+//!   TicketIssuer::terms ──▶ (info) ──▶ gateway ──▶ signer ──▶ gateway ──▶ (headers) ──▶ credentials, TicketIssuer::check
 //!                                                                                     │ wei
 //!                                          time ──▶ Ledger::debit ◀── Ledger::credit ◀┘
 //!                                                        │
@@ -25,9 +25,9 @@ pub(crate) mod credentials;
 pub(crate) mod key;
 mod ledger;
 mod rate;
-mod till;
+mod ticket_issuer;
 pub(crate) mod wire;
 
-pub use ledger::{Account, Ledger, Refused};
+pub use ledger::{Account, Ledger, RefusedCall};
 pub(crate) use rate::{Rate, fee, pixels};
-pub(crate) use till::Till;
+pub(crate) use ticket_issuer::TicketIssuer;

@@ -11,7 +11,7 @@
 use bytes::Bytes;
 use prost::Message;
 
-use crate::money::key::{self, Matter, ORCHESTRATOR, SIGNATURE};
+use crate::money::key::{self, ORCHESTRATOR, Purpose, SIGNATURE};
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 
 /// Field 2047, a length-delimited one: its key and its length, both varints.
@@ -68,7 +68,7 @@ impl Payment {
     /// The same with `count` tickets after the nonce `after`, signed by its sender.
     pub(crate) fn with_tickets(self, after: u32, count: u32) -> Self {
         let signed = |nonce| {
-            let signature = key::sign(Matter::Ticket, &self.sender, &self.content(nonce)).into();
+            let signature = key::sign(Purpose::Ticket, &self.sender, &self.content(nonce)).into();
             Ticket { nonce, signature }
         };
         let tickets = (1..=count).map(|nth| signed(after.saturating_add(nth))).collect();
@@ -77,7 +77,7 @@ impl Payment {
 
     /// Whether its sender signed this ticket.
     pub(crate) fn is_signed(&self, ticket: &Ticket) -> bool {
-        key::verify(Matter::Ticket, &self.sender, &self.content(ticket.nonce), &ticket.signature)
+        key::verify(Purpose::Ticket, &self.sender, &self.content(ticket.nonce), &ticket.signature)
     }
 
     fn content(&self, nonce: u32) -> Vec<u8> {
@@ -94,21 +94,25 @@ impl Payment {
 
 /// The info has lost its seal, or was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Changed;
+pub(crate) struct BrokenSeal;
 
 /// Seals the bytes of an info.
 pub(crate) fn seal(mut info: Vec<u8>) -> Vec<u8> {
-    let signature = key::sign(Matter::Info, &ORCHESTRATOR, &info);
+    let signature = key::sign(Purpose::Info, &ORCHESTRATOR, &info);
     info.extend_from_slice(&SEAL);
     info.extend_from_slice(&signature);
     info
 }
 
 /// Whether an info is byte for byte as it was sealed.
-pub(crate) fn check_seal(info: &[u8]) -> Result<(), Changed> {
-    let (rest, signature) = info.split_last_chunk::<SIGNATURE>().ok_or(Changed)?;
-    let content = rest.strip_suffix(&SEAL).ok_or(Changed)?;
-    if key::verify(Matter::Info, &ORCHESTRATOR, content, signature) { Ok(()) } else { Err(Changed) }
+pub(crate) fn check_seal(info: &[u8]) -> Result<(), BrokenSeal> {
+    let (rest, signature) = info.split_last_chunk::<SIGNATURE>().ok_or(BrokenSeal)?;
+    let content = rest.strip_suffix(&SEAL).ok_or(BrokenSeal)?;
+    if key::verify(Purpose::Info, &ORCHESTRATOR, content, signature) {
+        Ok(())
+    } else {
+        Err(BrokenSeal)
+    }
 }
 
 #[cfg(test)]
@@ -124,12 +128,12 @@ mod tests {
         // It is still an info.
         let read = OrchestratorInfo::decode(sealed.as_slice()).unwrap();
         assert_eq!(read, info);
-        assert_eq!(check_seal(&read.encode_to_vec()), Err(Changed));
+        assert_eq!(check_seal(&read.encode_to_vec()), Err(BrokenSeal));
         for at in 0..sealed.len() {
             let mut flipped = sealed.clone();
             flipped[at] ^= 1;
-            assert_eq!(check_seal(&flipped), Err(Changed), "{at}");
-            assert_eq!(check_seal(&sealed[..at]), Err(Changed), "{at}");
+            assert_eq!(check_seal(&flipped), Err(BrokenSeal), "{at}");
+            assert_eq!(check_seal(&sealed[..at]), Err(BrokenSeal), "{at}");
         }
     }
 }

@@ -120,7 +120,7 @@ mod tests {
             entry["price_info"],
             json!({ "price": 7, "currency": "wei", "unit": "seconds" })
         );
-        let single = RunnerOptions { shot: Some(super::super::Shot::Plain), ..runner };
+        let single = RunnerOptions { shot: Some(super::super::SingleShot::Plain), ..runner };
         assert_eq!(listed("https://o:1", 0, &single, 0)["url"], "https://o:1/apps/r0/app");
     }
 }

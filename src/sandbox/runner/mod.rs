@@ -16,5 +16,5 @@ pub(crate) mod answers;
 mod options;
 mod sessions;
 
-pub use options::{RunnerOptions, Shot};
-pub(crate) use sessions::{NoSession, Sessions};
+pub use options::{RunnerOptions, SingleShot};
+pub(crate) use sessions::{SessionError, Sessions};

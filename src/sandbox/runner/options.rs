@@ -13,7 +13,7 @@ pub struct RunnerOptions {
     /// The name of its app.
     pub app: String,
     /// What it answers if it is `single-shot`; `None` for a `persistent` one.
-    pub shot: Option<Shot>,
+    pub shot: Option<SingleShot>,
     /// The path that a single-shot app serves, without the slash before it; nothing for its root.
     pub path: String,
     /// What it costs, in wei per unit; `None` is free.
@@ -26,7 +26,7 @@ pub struct RunnerOptions {
 
 /// What a single-shot runner answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shot {
+pub enum SingleShot {
     /// JSON: `{"echo": …}` with what came, or a text of it where that is no JSON.
     Plain,
     /// Server-sent events.

@@ -6,7 +6,7 @@ use crate::runner::RunnerOptions;
 
 /// Why there is no session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoSession {
+pub(crate) enum SessionError {
     /// There is no such runner or session: 404.
     Unknown,
     /// The runner has no room: 503.
@@ -15,7 +15,7 @@ pub(crate) enum NoSession {
     Taken,
 }
 
-impl NoSession {
+impl SessionError {
     /// Its status and reason.
     pub(crate) fn reason(self) -> (u16, &'static str) {
         match self {
@@ -58,22 +58,22 @@ impl Sessions {
         runners: &[RunnerOptions],
         runner: usize,
         id: &str,
-    ) -> Result<(), NoSession> {
-        let options = runners.get(runner).ok_or(NoSession::Unknown)?;
+    ) -> Result<(), SessionError> {
+        let options = runners.get(runner).ok_or(SessionError::Unknown)?;
         if self.ids().any(|open| open == id) {
-            return Err(NoSession::Taken);
+            return Err(SessionError::Taken);
         }
         if self.of(runner) >= options.capacity {
-            return Err(NoSession::Full);
+            return Err(SessionError::Full);
         }
         self.open.push(Session { id: id.to_owned(), runner, runs: false });
         Ok(())
     }
 
     /// Whether the runner has this session.
-    pub(crate) fn check(&self, runner: usize, id: &str) -> Result<(), NoSession> {
+    pub(crate) fn check(&self, runner: usize, id: &str) -> Result<(), SessionError> {
         let is_open = self.open.iter().any(|open| open.runner == runner && open.id == id);
-        if is_open { Ok(()) } else { Err(NoSession::Unknown) }
+        if is_open { Ok(()) } else { Err(SessionError::Unknown) }
     }
 
     /// The runner of a session.
@@ -107,12 +107,12 @@ mod tests {
         let mut reserve = |runner, id| sessions.reserve(&runners, runner, id);
         assert_eq!(reserve(0, "a"), Ok(()));
         assert_eq!(reserve(0, "b"), Ok(()));
-        assert_eq!(reserve(0, "c"), Err(NoSession::Full));
-        assert_eq!(reserve(1, "a"), Err(NoSession::Taken));
+        assert_eq!(reserve(0, "c"), Err(SessionError::Full));
+        assert_eq!(reserve(1, "a"), Err(SessionError::Taken));
         assert_eq!(reserve(1, "c"), Ok(()));
-        assert_eq!(reserve(2, "d"), Err(NoSession::Unknown));
+        assert_eq!(reserve(2, "d"), Err(SessionError::Unknown));
         assert_eq!((sessions.of(0), sessions.runner("c")), (2, Some(1)));
-        assert_eq!(sessions.check(1, "a"), Err(NoSession::Unknown));
+        assert_eq!(sessions.check(1, "a"), Err(SessionError::Unknown));
         assert!(sessions.run("a") && !sessions.run("a") && !sessions.run("z"));
         assert!(sessions.release("a") && !sessions.release("a"));
         assert_eq!(sessions.reserve(&runners, 0, "e"), Ok(()));

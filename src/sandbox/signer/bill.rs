@@ -15,9 +15,9 @@
 use std::time::Duration;
 
 use crate::money::{fee, pixels};
-use crate::signer::Refusal;
-use crate::signer::request::{Kind, Wanted};
-use crate::signer::state::State;
+use crate::signer::SignerRefusal;
+use crate::signer::request::{PaymentKind, PaymentRequest};
+use crate::signer::state::SessionState;
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 use livepeer_gateway::price::{Price, Unit};
 
@@ -39,70 +39,74 @@ pub(super) struct Bill {
 
 /// The bill for `wanted`, at `now`.
 pub(super) fn make(
-    wanted: &Wanted,
-    state: &State,
+    wanted: &PaymentRequest,
+    state: &SessionState,
     now: Duration,
     refresh_before: Duration,
-) -> Result<Bill, Refusal> {
+) -> Result<Bill, SignerRefusal> {
     if is_expired(wanted, now, refresh_before) {
-        let refusal = Refusal::new(480, "refresh session for remote signer");
-        return Err(Refusal { orchestrator: Some(wanted.orchestrator.clone()), ..refusal });
+        let refusal = SignerRefusal::new(480, "refresh session for remote signer");
+        return Err(SignerRefusal { orchestrator: Some(wanted.orchestrator.clone()), ..refusal });
     }
     let units = units(wanted.kind, state, now);
     if let Some(max) = &wanted.max_price {
         let asked = price(wanted.kind, &wanted.price);
         if asked.is_none_or(|asked| asked.partial_cmp(max).is_none_or(|order| order.is_gt())) {
-            return Err(Refusal::new(481, "orchestrator price exceeds maximum price"));
+            return Err(SignerRefusal::new(481, "orchestrator price exceeds maximum price"));
         }
     }
     if is_above(&wanted.price, &state.first_price()) {
-        return Err(Refusal::new(481, "orchestrator price exceeds initial session price ceiling"));
+        return Err(SignerRefusal::new(
+            481,
+            "orchestrator price exceeds initial session price ceiling",
+        ));
     }
     let value = u128::from(wanted.params.value);
     let due = fee(&state.first_price(), units).filter(|_| value > 0);
-    let due = due.ok_or_else(|| Refusal::bad("ticket or price is worth nothing"))?;
+    let due = due.ok_or_else(|| SignerRefusal::bad("ticket or price is worth nothing"))?;
     let balance = u128::from(state.balance);
     let tickets = due.max(value).saturating_sub(balance).div_ceil(value);
     match u32::try_from(tickets) {
-        Ok(0) => Err(Refusal::new(482, "no tickets")),
+        Ok(0) => Err(SignerRefusal::new(482, "no tickets")),
         Ok(count) if tickets <= TICKETS => {
             let left = balance + tickets * value - due;
-            let left = u64::try_from(left).map_err(|_| Refusal::bad("balance is too large"))?;
+            let left =
+                u64::try_from(left).map_err(|_| SignerRefusal::bad("balance is too large"))?;
             Ok(Bill { tickets: count, balance: left })
         }
-        _ => Err(Refusal::bad(format!("numTickets {tickets} exceeds maximum of {TICKETS}"))),
+        _ => Err(SignerRefusal::bad(format!("numTickets {tickets} exceeds maximum of {TICKETS}"))),
     }
 }
 
-fn is_expired(wanted: &Wanted, now: Duration, refresh_before: Duration) -> bool {
+fn is_expired(wanted: &PaymentRequest, now: Duration, refresh_before: Duration) -> bool {
     let token = Duration::from_secs(u64::try_from(wanted.token.expiration).unwrap_or_default());
     let is_token_old = now + refresh_before >= token;
     is_token_old || (now + BLOCK).as_millis() >= u128::from(wanted.params.expires)
 }
 
-fn units(kind: Kind, state: &State, now: Duration) -> u128 {
+fn units(kind: PaymentKind, state: &SessionState, now: Duration) -> u128 {
     let since = now.saturating_sub(state.last);
     // Two calls at the same instant count as a first one, as they do there.
     let is_first = state.is_first() || since.is_zero();
     match kind {
-        Kind::Lv2v => pixels(if is_first { PRELOAD_LV2V } else { since }),
-        Kind::Live => {
+        PaymentKind::Lv2v => pixels(if is_first { PRELOAD_LV2V } else { since }),
+        PaymentKind::Live => {
             let time = if is_first { PRELOAD_LIVE } else { since };
             time.as_nanos().div_ceil(Duration::from_secs(1).as_nanos())
         }
-        Kind::Fixed => 1,
-        Kind::Pixels(pixels) => u128::from(pixels),
+        PaymentKind::Fixed => 1,
+        PaymentKind::Pixels(pixels) => u128::from(pixels),
     }
 }
 
 /// The price in the unit of this kind; `None` where it cannot be said exactly.
-fn price(kind: Kind, price: &PriceInfo) -> Option<Price> {
+fn price(kind: PaymentKind, price: &PriceInfo) -> Option<Price> {
     let unit = match kind {
-        Kind::Lv2v | Kind::Pixels(_) => {
+        PaymentKind::Lv2v | PaymentKind::Pixels(_) => {
             return Price::per_pixels(price.price_per_unit, price.pixels_per_unit).ok();
         }
-        Kind::Live => Unit::Seconds,
-        Kind::Fixed => Unit::Fixed,
+        PaymentKind::Live => Unit::Seconds,
+        PaymentKind::Fixed => Unit::Fixed,
     };
     let is_whole = price.pixels_per_unit == 1;
     is_whole.then(|| Price::parse(&price.price_per_unit.to_string(), unit).ok())?

@@ -5,18 +5,21 @@
 //! Does not: read other headers.
 
 use crate::options::SignerOptions;
-use crate::signer::Refusal;
+use crate::signer::SignerRefusal;
 
 /// Who the value of the wanted header belongs to; empty where none is wanted.
-pub(crate) fn identity(options: &SignerOptions, value: Option<&str>) -> Result<String, Refusal> {
+pub(crate) fn identity(
+    options: &SignerOptions,
+    value: Option<&str>,
+) -> Result<String, SignerRefusal> {
     let Some(header) = &options.header else { return Ok(String::new()) };
     let Some(value) = value else {
-        return Err(Refusal::new(401, format!("missing header {header}")));
+        return Err(SignerRefusal::new(401, format!("missing header {header}")));
     };
     let known = options.credentials.iter().find(|credential| credential.value == value);
     known.map(|credential| credential.owner.clone()).ok_or_else(|| {
         // As careless as some servers are: a gateway must not print what it is told.
-        Refusal::new(403, format!("unknown credential {value}"))
+        SignerRefusal::new(403, format!("unknown credential {value}"))
     })
 }
 

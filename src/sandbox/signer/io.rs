@@ -9,9 +9,9 @@ use crate::http1::io::{Wire, WireError};
 use crate::http1::{Answer, Head};
 use crate::io::call::{json, reason, receive, respond};
 use crate::script::Endpoint;
-use crate::signer::{self, Caller, Disorder, Refusal};
+use crate::signer::{self, Caller, SignerRefusal, StateMisuse};
 use crate::token;
-use crate::trickle::io::After;
+use crate::trickle::io::AfterRequest;
 use crate::world::World;
 
 /// Answers one request.
@@ -19,7 +19,7 @@ pub(crate) async fn request<S>(
     wire: &mut Wire<S>,
     world: &World,
     head: &Head,
-) -> Result<After, WireError>
+) -> Result<AfterRequest, WireError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -30,15 +30,15 @@ where
         ("/discover-orchestrators", "GET") => Endpoint::Discover,
         ("/sign-orchestrator-info" | "/generate-live-payment" | "/discover-orchestrators", _) => {
             wire.answer(Answer::new(405).refusal("Method Not Allowed")).await?;
-            return Ok(After::Next);
+            return Ok(AfterRequest::Next);
         }
         _ => {
             wire.answer(Answer::error(404, "404 page not found")).await?;
-            return Ok(After::Next);
+            return Ok(AfterRequest::Next);
         }
     };
     let Some(body) = receive(wire, world, head, endpoint).await? else {
-        return Ok(After::DrainAndClose);
+        return Ok(AfterRequest::DrainAndClose);
     };
     if endpoint == Endpoint::MakePayment {
         return pay(wire, world, head, &body).await;
@@ -62,7 +62,7 @@ async fn pay<S>(
     world: &World,
     head: &Head,
     body: &[u8],
-) -> Result<After, WireError>
+) -> Result<AfterRequest, WireError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -71,17 +71,17 @@ where
     let disorder = place.as_ref().and_then(|(id, at)| world.lock().order.begin(id, *at).err());
     if let Some(disorder) = disorder {
         let violation = match disorder {
-            Disorder::Old => Violation::OldState,
-            Disorder::Again => Violation::ReusedState,
-            Disorder::AtOnce => Violation::StatesAtOnce,
+            StateMisuse::Outdated => Violation::OldState,
+            StateMisuse::Reused => Violation::ReusedState,
+            StateMisuse::Concurrent => Violation::ConcurrentStates,
         };
         let message = violation.to_string();
         world.lock().violations.add(violation);
         // A state that comes again is signed again: the orchestrator has seen the tickets.
-        if disorder != Disorder::Again {
-            let refusal = Refusal { status: 400, message, orchestrator: None };
+        if disorder != StateMisuse::Reused {
+            let refusal = SignerRefusal { status: 400, message, orchestrator: None };
             wire.answer(answer(world, ENDPOINT, Err(refusal))).await?;
-            return Ok(After::Next);
+            return Ok(AfterRequest::Next);
         }
     }
     let mut made = None;
@@ -102,7 +102,7 @@ where
     after
 }
 
-fn sign(world: &World, head: &Head, body: &[u8]) -> Result<signer::Signed, Refusal> {
+fn sign(world: &World, head: &Head, body: &[u8]) -> Result<signer::Signed, SignerRefusal> {
     let identity = identity(world, head)?;
     let payer = world.payer();
     let caller = Caller {
@@ -115,13 +115,13 @@ fn sign(world: &World, head: &Head, body: &[u8]) -> Result<signer::Signed, Refus
     signer::pay(body, caller)
 }
 
-fn identity(world: &World, head: &Head) -> Result<String, Refusal> {
+fn identity(world: &World, head: &Head) -> Result<String, SignerRefusal> {
     let state = world.lock();
     let value = state.signer.header.as_deref().and_then(|name| head.header(name));
     signer::identity(&state.signer, value)
 }
 
-fn answer(world: &World, endpoint: Endpoint, result: Result<String, Refusal>) -> Answer {
+fn answer(world: &World, endpoint: Endpoint, result: Result<String, SignerRefusal>) -> Answer {
     match result {
         Ok(body) => json(Answer::new(200), &body),
         Err(refusal) => {

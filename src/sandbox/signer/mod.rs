@@ -6,7 +6,7 @@
 //! the tickets.
 //!
 //! ```text
-//!   credential ─▶ Wanted (request) ─▶ State (state) ─▶ Bill (bill) ─▶ payment, segment, next state
+//!   credential ─▶ PaymentRequest (request) ─▶ SessionState (state) ─▶ Bill (bill) ─▶ payment, segment, next state
 //!    401, 403        400                400, 500       400, 480-482
 //! ```
 //!
@@ -37,25 +37,25 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use crate::money::credentials::content;
-use crate::money::key::{self, Matter};
+use crate::money::key::{self, Purpose};
 use crate::money::wire::Payment;
 use livepeer_gateway::orchestrator::proto::SegData;
 
 pub(crate) use credential::identity;
-pub(crate) use order::{Disorder, Order};
-use request::Wanted;
-use state::State;
+pub(crate) use order::{StateMisuse, StateOrder};
+use request::PaymentRequest;
+use state::SessionState;
 
 /// Why there is no payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct SignerRefusal {
     pub(crate) status: u16,
     pub(crate) message: String,
     /// With 480: whom to ask for fresh terms.
     pub(crate) orchestrator: Option<String>,
 }
 
-impl Refusal {
+impl SignerRefusal {
     fn new(status: u16, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), orchestrator: None }
     }
@@ -93,27 +93,27 @@ pub(crate) struct Signed {
 pub(crate) fn sign_info(payer: &[u8]) -> Value {
     json!({
         "address": key::hex(payer),
-        "signature": key::hex(&key::sign(Matter::Address, payer, payer)),
+        "signature": key::hex(&key::sign(Purpose::Address, payer, payer)),
     })
 }
 
 /// The session of a request and its place there: that of the payment before it. `None` for the first one, and
 /// for one that is nonsense.
 pub(crate) fn place(body: &[u8], payer: &[u8]) -> Option<(String, u64)> {
-    let state = Wanted::read(body).ok()?.state?;
-    State::open(&state, payer).ok().map(|state| (state.id, state.sequence))
+    let state = PaymentRequest::read(body).ok()?.state?;
+    SessionState::open(&state, payer).ok().map(|state| (state.id, state.sequence))
 }
 
 /// The answer to `POST /generate-live-payment`.
-pub(crate) fn pay(body: &[u8], caller: Caller<'_>) -> Result<Signed, Refusal> {
-    let wanted = Wanted::read(body)?;
+pub(crate) fn pay(body: &[u8], caller: Caller<'_>) -> Result<Signed, SignerRefusal> {
+    let wanted = PaymentRequest::read(body)?;
     let state = match &wanted.state {
-        Some(signed) => State::open(signed, caller.payer)?.follow(&wanted)?,
-        None => State::begin(&wanted, caller.id),
+        Some(signed) => SessionState::open(signed, caller.payer)?.follow(&wanted)?,
+        None => SessionState::begin(&wanted, caller.id),
     };
     let manifest = match (&wanted.manifest_id, &wanted.state) {
         (Some(manifest), _) => manifest.clone(),
-        (None, Some(_)) => return Err(Refusal::bad("missing manifestID")),
+        (None, Some(_)) => return Err(SignerRefusal::bad("missing manifestID")),
         (None, None) => caller.id.to_owned(),
     };
     let bill = bill::make(&wanted, &state, caller.now, caller.refresh_before)?;
@@ -131,7 +131,7 @@ pub(crate) fn pay(body: &[u8], caller: Caller<'_>) -> Result<Signed, Refusal> {
         auth_token: Some(wanted.token),
         ..SegData::default()
     };
-    let sig = key::sign(Matter::Segment, caller.payer, &content(&segment)).into();
+    let sig = key::sign(Purpose::Segment, caller.payer, &content(&segment)).into();
     let segment = SegData { sig, ..segment };
     let next = state.owned_by(caller.identity)?.paid(&bill, caller.now, &payment);
     Ok(Signed {

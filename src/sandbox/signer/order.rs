@@ -15,13 +15,13 @@ const SESSIONS: usize = 256;
 
 /// What is wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Disorder {
+pub(crate) enum StateMisuse {
     /// Its state is older than the last one.
-    Old,
+    Outdated,
     /// Its state has been answered already, and the answer was delivered.
-    Again,
+    Reused,
     /// Another call of the session is under way.
-    AtOnce,
+    Concurrent,
 }
 
 #[derive(Debug)]
@@ -36,27 +36,27 @@ struct Session {
 
 /// The sessions of a signer.
 #[derive(Debug, Default)]
-pub(crate) struct Order {
+pub(crate) struct StateOrder {
     sessions: VecDeque<Session>,
 }
 
-impl Order {
+impl StateOrder {
     /// A call with the state that the payment at `place` came with.
-    pub(crate) fn begin(&mut self, id: &str, place: u64) -> Result<(), Disorder> {
+    pub(crate) fn begin(&mut self, id: &str, place: u64) -> Result<(), StateMisuse> {
         let Some(session) = self.find(id) else {
             self.add(id, place, true);
             return Ok(());
         };
         let next = place.saturating_add(1);
         if session.is_under_way {
-            return Err(Disorder::AtOnce);
+            return Err(StateMisuse::Concurrent);
         }
         if next < session.made {
-            return Err(Disorder::Old);
+            return Err(StateMisuse::Outdated);
         }
         let is_again = next == session.made && session.is_delivered;
         session.is_under_way = true;
-        if is_again { Err(Disorder::Again) } else { Ok(()) }
+        if is_again { Err(StateMisuse::Reused) } else { Ok(()) }
     }
 
     /// The call is over; if a payment was made, this is its place.
@@ -96,23 +96,23 @@ mod tests {
 
     #[test]
     fn states_come_in_order() {
-        let mut order = Order::default();
+        let mut order = StateOrder::default();
         order.end("a", Some(0), true);
         for place in 0..3 {
             assert_eq!(order.begin("a", place), Ok(()));
             order.end("a", Some(place + 1), true);
         }
-        assert_eq!(order.begin("a", 1), Err(Disorder::Old));
-        assert_eq!(order.begin("a", 2), Err(Disorder::Again));
+        assert_eq!(order.begin("a", 1), Err(StateMisuse::Outdated));
+        assert_eq!(order.begin("a", 2), Err(StateMisuse::Reused));
         order.end("a", None, true);
         assert_eq!(order.begin("a", 3), Ok(()));
-        assert_eq!(order.begin("a", 3), Err(Disorder::AtOnce));
+        assert_eq!(order.begin("a", 3), Err(StateMisuse::Concurrent));
         assert_eq!(order.begin("b", 9), Ok(()), "made by another signer");
     }
 
     #[test]
     fn a_lost_answer_may_be_asked_for_again() {
-        let mut order = Order::default();
+        let mut order = StateOrder::default();
         order.end("a", Some(0), true);
         assert_eq!(order.begin("a", 0), Ok(()));
         order.end("a", Some(1), false);
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_watch_is_bounded() {
-        let mut order = Order::default();
+        let mut order = StateOrder::default();
         (0..SESSIONS + 9).for_each(|i| order.end(&i.to_string(), Some(0), true));
         assert_eq!(order.sessions.len(), SESSIONS);
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::money::wire::{TicketParams, check_seal};
-use crate::signer::Refusal;
+use crate::signer::SignerRefusal;
 use livepeer_gateway::orchestrator::proto::{AuthToken, Capabilities, OrchestratorInfo, PriceInfo};
 use livepeer_gateway::price::{Price, Unit};
 
@@ -18,7 +18,7 @@ const PIXELS: i64 = 1 << 42;
 
 /// How a payment is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PaymentKind {
     /// `lv2v`: the time, in pixels of live video.
     Lv2v,
     /// `live`: the time, in seconds.
@@ -29,7 +29,7 @@ pub(super) enum Kind {
     Pixels(u64),
 }
 
-impl Kind {
+impl PaymentKind {
     /// Its `type`; empty where `inPixels` stands for one.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -62,8 +62,8 @@ pub(super) struct SignedState {
 
 /// What a gateway wants.
 #[derive(Debug)]
-pub(super) struct Wanted {
-    pub(super) kind: Kind,
+pub(super) struct PaymentRequest {
+    pub(super) kind: PaymentKind,
     pub(super) orchestrator: String,
     pub(super) address: Vec<u8>,
     pub(super) price: PriceInfo,
@@ -103,27 +103,30 @@ struct MaxPrice {
     unit: String,
 }
 
-impl Wanted {
+impl PaymentRequest {
     /// Reads and checks a body.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
-        let json: Json = serde_json::from_slice(body).map_err(|e| Refusal::bad(e.to_string()))?;
+    pub(super) fn read(body: &[u8]) -> Result<Self, SignerRefusal> {
+        let json: Json =
+            serde_json::from_slice(body).map_err(|e| SignerRefusal::bad(e.to_string()))?;
         let bytes = decode("orchestrator", &json.orchestrator)?;
         if bytes.is_empty() {
-            return Err(Refusal::bad("missing orchestrator"));
+            return Err(SignerRefusal::bad("missing orchestrator"));
         }
         let info = OrchestratorInfo::decode(bytes.as_slice())
-            .map_err(|_| Refusal::bad("orchestrator is no OrchestratorInfo"))?;
+            .map_err(|_| SignerRefusal::bad("orchestrator is no OrchestratorInfo"))?;
         let is_positive = |price: &PriceInfo| price.price_per_unit > 0 && price.pixels_per_unit > 0;
         let price = info.price_info.filter(is_positive);
-        let price = price.ok_or_else(|| Refusal::bad("missing or zero priceInfo"))?;
+        let price = price.ok_or_else(|| SignerRefusal::bad("missing or zero priceInfo"))?;
         let params = info.ticket_params.filter(|params| !params.is_empty());
         let params =
-            params.ok_or_else(|| Refusal::bad("missing ticketParams in OrchestratorInfo"))?;
-        let params = TicketParams::decode(params)
-            .map_err(|_| Refusal::bad("failed to derive ticket params from OrchestratorInfo"))?;
-        check_seal(&bytes)
-            .map_err(|_| Refusal::bad("OrchestratorInfo is not byte for byte as it was made"))?;
-        let token = info.auth_token.ok_or_else(|| Refusal::bad("missing auth token"))?;
+            params.ok_or_else(|| SignerRefusal::bad("missing ticketParams in OrchestratorInfo"))?;
+        let params = TicketParams::decode(params).map_err(|_| {
+            SignerRefusal::bad("failed to derive ticket params from OrchestratorInfo")
+        })?;
+        check_seal(&bytes).map_err(|_| {
+            SignerRefusal::bad("OrchestratorInfo is not byte for byte as it was made")
+        })?;
+        let token = info.auth_token.ok_or_else(|| SignerRefusal::bad("missing auth token"))?;
         let kind = kind(&json.kind, json.pixels)?;
         let max_price = json.max_price.as_ref().map(|max| max.read(kind)).transpose()?;
         let capabilities = decode("capabilities", &json.capabilities)?;
@@ -131,7 +134,7 @@ impl Wanted {
             [] => None,
             bytes => Some(
                 Capabilities::decode(bytes)
-                    .map_err(|_| Refusal::bad("capabilities are no Capabilities"))?,
+                    .map_err(|_| SignerRefusal::bad("capabilities are no Capabilities"))?,
             ),
         };
         Ok(Self {
@@ -150,28 +153,29 @@ impl Wanted {
     }
 }
 
-fn kind(name: &str, pixels: i64) -> Result<Kind, Refusal> {
+fn kind(name: &str, pixels: i64) -> Result<PaymentKind, SignerRefusal> {
     match name {
-        "lv2v" => Ok(Kind::Lv2v),
-        "live" => Ok(Kind::Live),
-        "fixed" => Ok(Kind::Fixed),
-        "" if (1..=PIXELS).contains(&pixels) => Ok(Kind::Pixels(pixels.unsigned_abs())),
-        "" => Err(Refusal::bad("missing billable unit or job type")),
-        _ => Err(Refusal::bad("invalid job type")),
+        "lv2v" => Ok(PaymentKind::Lv2v),
+        "live" => Ok(PaymentKind::Live),
+        "fixed" => Ok(PaymentKind::Fixed),
+        "" if (1..=PIXELS).contains(&pixels) => Ok(PaymentKind::Pixels(pixels.unsigned_abs())),
+        "" => Err(SignerRefusal::bad("missing billable unit or job type")),
+        _ => Err(SignerRefusal::bad("invalid job type")),
     }
 }
 
-fn decode(name: &str, text: &str) -> Result<Vec<u8>, Refusal> {
-    STANDARD.decode(text).map_err(|_| Refusal::bad(format!("{name} is no base64")))
+fn decode(name: &str, text: &str) -> Result<Vec<u8>, SignerRefusal> {
+    STANDARD.decode(text).map_err(|_| SignerRefusal::bad(format!("{name} is no base64")))
 }
 
 impl MaxPrice {
-    fn read(&self, kind: Kind) -> Result<Price, Refusal> {
+    fn read(&self, kind: PaymentKind) -> Result<Price, SignerRefusal> {
         if self.currency != "wei" {
-            return Err(Refusal::bad("maxPrice must be in wei"));
+            return Err(SignerRefusal::bad("maxPrice must be in wei"));
         }
         let unit = Unit::from_wire(&self.unit).filter(|unit| Some(*unit) == kind.unit());
-        let unit = unit.ok_or_else(|| Refusal::bad("unit of maxPrice does not fit the type"))?;
-        Price::parse(self.price.get(), unit).map_err(|error| Refusal::bad(error.to_string()))
+        let unit =
+            unit.ok_or_else(|| SignerRefusal::bad("unit of maxPrice does not fit the type"))?;
+        Price::parse(self.price.get(), unit).map_err(|error| SignerRefusal::bad(error.to_string()))
     }
 }

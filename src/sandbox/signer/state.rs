@@ -9,16 +9,16 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::money::key::{self, Matter};
+use crate::money::key::{self, Purpose};
 use crate::money::wire::Payment;
-use crate::signer::Refusal;
+use crate::signer::SignerRefusal;
 use crate::signer::bill::Bill;
-use crate::signer::request::{SignedState, Wanted};
+use crate::signer::request::{PaymentRequest, SignedState};
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 
 /// The account of a session, between two payments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct State {
+pub(super) struct SessionState {
     /// The session.
     pub(super) id: String,
     /// The place of the last payment in it, from 0.
@@ -39,9 +39,9 @@ pub(super) struct State {
     pub(super) nonce: u32,
 }
 
-impl State {
+impl SessionState {
     /// Before the first payment of a session.
-    pub(super) fn begin(wanted: &Wanted, id: &str) -> Self {
+    pub(super) fn begin(wanted: &PaymentRequest, id: &str) -> Self {
         Self {
             id: id.to_owned(),
             sequence: 0,
@@ -58,38 +58,39 @@ impl State {
     }
 
     /// Reads a state that was sealed here with the key of `payer`.
-    pub(super) fn open(signed: &SignedState, payer: &[u8]) -> Result<Self, Refusal> {
-        let decode = |text: &str| STANDARD.decode(text).map_err(|_| Refusal::bad("invalid state"));
+    pub(super) fn open(signed: &SignedState, payer: &[u8]) -> Result<Self, SignerRefusal> {
+        let decode =
+            |text: &str| STANDARD.decode(text).map_err(|_| SignerRefusal::bad("invalid state"));
         let (state, signature) = (decode(&signed.state)?, decode(&signed.signature)?);
-        if !key::verify(Matter::State, payer, &state, &signature) {
-            return Err(Refusal::bad("invalid sig"));
+        if !key::verify(Purpose::State, payer, &state, &signature) {
+            return Err(SignerRefusal::bad("invalid sig"));
         }
-        serde_json::from_slice(&state).map_err(|_| Refusal::bad("invalid state"))
+        serde_json::from_slice(&state).map_err(|_| SignerRefusal::bad("invalid state"))
     }
 
     /// The next payment of the same session, if `wanted` is one.
-    pub(super) fn follow(self, wanted: &Wanted) -> Result<Self, Refusal> {
+    pub(super) fn follow(self, wanted: &PaymentRequest) -> Result<Self, SignerRefusal> {
         if self.orchestrator != wanted.address {
-            return Err(Refusal::bad("orchestratorAddress mismatch"));
+            return Err(SignerRefusal::bad("orchestratorAddress mismatch"));
         }
         if self.kind != wanted.kind.name() {
-            return Err(Refusal::bad("job type mismatch"));
+            return Err(SignerRefusal::bad("job type mismatch"));
         }
         if self.app != wanted.app {
-            return Err(Refusal::bad("app mismatch"));
+            return Err(SignerRefusal::bad("app mismatch"));
         }
         Ok(Self { sequence: self.sequence.saturating_add(1), ..self })
     }
 
     /// The same, for the owner of this credential, who stays the same.
-    pub(super) fn owned_by(self, owner: &str) -> Result<Self, Refusal> {
+    pub(super) fn owned_by(self, owner: &str) -> Result<Self, SignerRefusal> {
         if !self.owner.is_empty() && self.owner != owner {
-            return Err(Refusal::new(500, "remote signer auth ID changed"));
+            return Err(SignerRefusal::new(500, "remote signer auth ID changed"));
         }
         Ok(Self { owner: owner.to_owned(), ..self })
     }
 
-    /// After a payment.
+    /// AfterRequest a payment.
     pub(super) fn paid(self, bill: &Bill, now: Duration, payment: &Payment) -> Self {
         let params = payment.params.as_ref();
         Self {
@@ -105,7 +106,7 @@ impl State {
     pub(super) fn seal(&self, payer: &[u8]) -> Value {
         // Plain values always are JSON.
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        let signature = key::sign(Matter::State, payer, &bytes);
+        let signature = key::sign(Purpose::State, payer, &bytes);
         json!({ "State": STANDARD.encode(bytes), "Sig": STANDARD.encode(signature) })
     }
 

@@ -3,7 +3,7 @@
 //! Does not: use sockets.
 
 use super::*;
-use crate::money::Till;
+use crate::money::TicketIssuer;
 use crate::money::key::{ORCHESTRATOR, PAYER};
 use crate::money::wire::seal;
 use livepeer_gateway::orchestrator::proto::{AuthToken, OrchestratorInfo, PriceInfo};
@@ -16,14 +16,14 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn till() -> Till {
-    Till::new(&[1; 32])
+fn issuer() -> TicketIssuer {
+    TicketIssuer::new(&[1; 32])
 }
 
 /// An info with its parts as given; terms and token are good for an hour.
 fn info(wei: i64, ticket: u64, random: u8) -> OrchestratorInfo {
     let price = PriceInfo { price_per_unit: wei, pixels_per_unit: 1, ..PriceInfo::default() };
-    let params = till().terms(ticket, (&PAYER, &price), NOW + seconds(3600), [random; 32]);
+    let params = issuer().terms(ticket, (&PAYER, &price), NOW + seconds(3600), [random; 32]);
     OrchestratorInfo {
         transcoder: "https://o:1".to_owned(),
         ticket_params: Some(params.encode_to_vec().into()),
@@ -46,11 +46,11 @@ fn live() -> Value {
     json!({ "orchestrator": sealed(&info(2, LIVE_TICKET, 7)), "type": "live", "ManifestID": "m" })
 }
 
-fn ask(body: &Value, now: Duration) -> Result<Signed, Refusal> {
+fn ask(body: &Value, now: Duration) -> Result<Signed, SignerRefusal> {
     ask_as(body, now, "")
 }
 
-fn ask_as(body: &Value, now: Duration, identity: &str) -> Result<Signed, Refusal> {
+fn ask_as(body: &Value, now: Duration, identity: &str) -> Result<Signed, SignerRefusal> {
     let refresh_before = seconds(180);
     let caller = Caller { payer: &PAYER, identity, now, refresh_before, id: "fresh" };
     pay(body.to_string().as_bytes(), caller)
@@ -63,7 +63,7 @@ fn opened(signed: &Signed) -> (Payment, String) {
     let payment = Payment::decode(bytes("payment").as_slice()).unwrap();
     assert!(payment.tickets.iter().all(|ticket| payment.is_signed(ticket)));
     let segment = SegData::decode(bytes("segCreds").as_slice()).unwrap();
-    assert!(key::verify(Matter::Segment, &PAYER, &content(&segment), &segment.sig));
+    assert!(key::verify(Purpose::Segment, &PAYER, &content(&segment), &segment.sig));
     (payment, String::from_utf8(segment.manifest_id.to_vec()).unwrap())
 }
 
@@ -191,7 +191,7 @@ fn expired_terms_are_to_be_fetched_anew() {
         }
     }
     let price = PriceInfo { price_per_unit: 2, pixels_per_unit: 1, ..PriceInfo::default() };
-    let old = till().terms(10, (&PAYER, &price), NOW, [7; 32]).encode_to_vec();
+    let old = issuer().terms(10, (&PAYER, &price), NOW, [7; 32]).encode_to_vec();
     check_info(|info| info.ticket_params = Some(old.into()), 480, "refresh");
 }
 

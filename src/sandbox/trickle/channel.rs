@@ -26,7 +26,7 @@ pub(crate) enum Index {
     /// `-2`: the one being written, or the first.
     Current,
     /// Less than that: the real server's handler panics.
-    Nonsense,
+    Invalid,
 }
 
 impl Index {
@@ -35,14 +35,14 @@ impl Index {
         Some(match text.parse::<i64>().ok()? {
             -1 => Self::Next,
             -2 => Self::Current,
-            seq => u64::try_from(seq).map_or(Self::Nonsense, Self::Seq),
+            seq => u64::try_from(seq).map_or(Self::Invalid, Self::Seq),
         })
     }
 }
 
 /// The bytes of a segment, so far.
 #[derive(Debug, Default)]
-struct Body {
+struct SegmentBody {
     bytes: Vec<u8>,
     /// Nobody need wait for more. (A publisher that has begun may still add some.)
     closed: bool,
@@ -56,12 +56,12 @@ pub(crate) struct Part {
     /// The bytes; none only at the end.
     pub(crate) bytes: Vec<u8>,
     /// How the segment ended, if nothing follows.
-    pub(crate) end: Option<End>,
+    pub(crate) end: Option<SegmentEnd>,
 }
 
 /// How a segment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum SegmentEnd {
     /// Its publisher ended it properly.
     Complete,
     /// It was closed by somebody else, or pushed out.
@@ -73,12 +73,12 @@ pub(crate) enum End {
 pub(crate) struct Segment {
     /// Its number.
     pub(crate) seq: u64,
-    body: watch::Sender<Body>,
+    body: watch::Sender<SegmentBody>,
 }
 
 impl Segment {
     fn new(seq: u64) -> Arc<Self> {
-        Arc::new(Self { seq, body: watch::Sender::new(Body::default()) })
+        Arc::new(Self { seq, body: watch::Sender::new(SegmentBody::default()) })
     }
 
     /// Waits for bytes behind the first `at`, or for the end. Cancel safe.
@@ -86,11 +86,11 @@ impl Segment {
         let mut watch = self.body.subscribe();
         // The sender lives in `self`, so there is always an answer.
         let body = watch.wait_for(|body| body.closed || body.bytes.len() > at).await;
-        body.map_or(Part { bytes: Vec::new(), end: Some(End::Closed) }, |body| {
+        body.map_or(Part { bytes: Vec::new(), end: Some(SegmentEnd::Closed) }, |body| {
             let rest = body.bytes.get(at..).unwrap_or_default();
             let bytes = rest.get(..PART).unwrap_or(rest).to_vec();
             let ended = body.closed && bytes.len() == rest.len();
-            let end = if body.complete { End::Complete } else { End::Closed };
+            let end = if body.complete { SegmentEnd::Complete } else { SegmentEnd::Closed };
             Part { bytes, end: ended.then_some(end) }
         })
     }
@@ -149,10 +149,10 @@ pub(crate) enum Readable {
 
 /// What the server's bug has made of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ChannelState {
     Open,
     Closed,
-    /// After `DELETE channel/-1`: nobody gets an answer until the server restarts.
+    /// AfterRequest `DELETE channel/-1`: nobody gets an answer until the server restarts.
     Wedged,
 }
 
@@ -163,7 +163,7 @@ pub(crate) struct Channel {
     next: u64,
     written: Instant,
     slots: [Option<Arc<Segment>>; SEGMENTS_KEPT as usize],
-    state: State,
+    state: ChannelState,
 }
 
 impl Channel {
@@ -174,7 +174,7 @@ impl Channel {
             next: 0,
             written: now,
             slots: Default::default(),
-            state: State::Open,
+            state: ChannelState::Open,
         }
     }
 
@@ -190,12 +190,12 @@ impl Channel {
 
     /// Whether it has been closed.
     pub(crate) fn is_closed(&self) -> bool {
-        self.state == State::Closed
+        self.state == ChannelState::Closed
     }
 
     /// Whether the server's bug keeps it from ever answering again.
     pub(crate) fn is_wedged(&self) -> bool {
-        self.state == State::Wedged
+        self.state == ChannelState::Wedged
     }
 
     /// The segment that a GET means; `None` where the real server's handler panics. At the leading edge
@@ -205,7 +205,7 @@ impl Channel {
             Index::Seq(seq) => seq,
             Index::Next => self.next,
             Index::Current => self.next.saturating_sub(1),
-            Index::Nonsense => return None,
+            Index::Invalid => return None,
         };
         if let Some(segment) = self.find(seq) {
             return Some(Readable::Segment(Arc::clone(segment)));
@@ -222,7 +222,7 @@ impl Channel {
         let seq = match index {
             Index::Seq(seq) => seq,
             Index::Next => self.next,
-            Index::Current | Index::Nonsense => return None,
+            Index::Current | Index::Invalid => return None,
         };
         if reset {
             self.slots.iter().flatten().filter(|s| s.seq < seq).for_each(|s| s.close());
@@ -250,7 +250,7 @@ impl Channel {
 
     /// Closes the channel and all its segments.
     pub(crate) fn close(&mut self) {
-        self.state = State::Closed;
+        self.state = ChannelState::Closed;
         for slot in &mut self.slots {
             if let Some(segment) = slot.take() {
                 segment.close();
@@ -260,7 +260,7 @@ impl Channel {
 
     /// The real server has died with the lock of this channel in its hand.
     pub(crate) fn wedge(&mut self) {
-        self.state = State::Wedged;
+        self.state = ChannelState::Wedged;
     }
 
     /// Whether no segment has begun for longer than `limit`.
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(Index::parse("7"), Some(Index::Seq(7)));
         assert_eq!(Index::parse("-1"), Some(Index::Next));
         assert_eq!(Index::parse("-2"), Some(Index::Current));
-        assert_eq!(Index::parse("-3"), Some(Index::Nonsense));
+        assert_eq!(Index::parse("-3"), Some(Index::Invalid));
         assert_eq!(Index::parse("abc"), None);
         assert_eq!(Index::parse("1.5"), None);
     }

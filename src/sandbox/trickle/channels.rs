@@ -17,9 +17,9 @@ pub(crate) struct TooMany;
 
 /// A channel that is in use at several places of one thread; it is locked for a moment, never over a wait.
 #[derive(Debug, Clone)]
-pub(crate) struct Shared(Arc<Mutex<Channel>>);
+pub(crate) struct SharedChannel(Arc<Mutex<Channel>>);
 
-impl Shared {
+impl SharedChannel {
     /// The channel itself.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Channel> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -29,12 +29,12 @@ impl Shared {
 /// The channels of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
-    by_name: HashMap<String, Shared>,
+    by_name: HashMap<String, SharedChannel>,
 }
 
 impl Channels {
     /// The channel of this name.
-    pub(crate) fn find(&self, name: &str) -> Option<Shared> {
+    pub(crate) fn find(&self, name: &str) -> Option<SharedChannel> {
         self.by_name.get(name).cloned()
     }
 
@@ -44,14 +44,14 @@ impl Channels {
         name: &str,
         content_type: &str,
         now: Instant,
-    ) -> Result<Shared, TooMany> {
+    ) -> Result<SharedChannel, TooMany> {
         if let Some(channel) = self.find(name) {
             return Ok(channel);
         }
         if self.by_name.len() >= CHANNELS {
             return Err(TooMany);
         }
-        let channel = Shared(Arc::new(Mutex::new(Channel::new(content_type, now))));
+        let channel = SharedChannel(Arc::new(Mutex::new(Channel::new(content_type, now))));
         self.by_name.insert(name.to_owned(), channel.clone());
         Ok(channel)
     }

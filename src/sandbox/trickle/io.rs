@@ -12,13 +12,13 @@ use tokio::time::sleep;
 use crate::http1::io::{Wire, WireError};
 use crate::http1::{Answer, Head};
 use crate::script::{Break, Role};
-use crate::trickle::{Index, Readable, Segment, Shared, TooMany, answers};
+use crate::trickle::{Index, Readable, Segment, SharedChannel, TooMany, answers};
 use crate::world::World;
 use livepeer_gateway::limits::SEGMENT_BODY;
 
 /// What becomes of the connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum After {
+pub(crate) enum AfterRequest {
     /// The next request.
     Next,
     /// It ends.
@@ -31,7 +31,7 @@ pub(crate) enum After {
     Stall,
 }
 
-type Outcome = Result<After, WireError>;
+type Outcome = Result<AfterRequest, WireError>;
 
 /// `POST {channel}`.
 pub(crate) async fn create<S>(wire: &mut Wire<S>, world: &World, head: &Head, name: &str) -> Outcome
@@ -40,7 +40,7 @@ where
 {
     let found = find_or_create(world, name, head.header("expect-content").unwrap_or_default());
     let answer = match found {
-        Ok(Some(channel)) if is_wedged(&channel) => return Ok(After::Stall),
+        Ok(Some(channel)) if is_wedged(&channel) => return Ok(AfterRequest::Stall),
         Ok(Some(_)) => answers::done(),
         Ok(None) => answers::no_channel(),
         Err(TooMany) => answers::too_much(),
@@ -54,7 +54,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     if world.channel(name).as_ref().is_some_and(is_wedged) {
-        return Ok(After::Stall);
+        return Ok(AfterRequest::Stall);
     }
     let refused = world.lock().script.delete(Role::of(name));
     if let Some(status) = refused {
@@ -78,15 +78,15 @@ where
         return reply(wire, answers::no_channel()).await;
     };
     if is_wedged(&channel) {
-        return Ok(After::Stall);
+        return Ok(AfterRequest::Stall);
     }
     let answer = match Index::parse(index) {
         None => answers::no_index(),
         Some(Index::Seq(seq)) if channel.lock().close_segment(seq) => answers::done(),
         Some(Index::Seq(_)) => answers::no_segment_to_delete(),
-        Some(Index::Next | Index::Current | Index::Nonsense) => {
+        Some(Index::Next | Index::Current | Index::Invalid) => {
             channel.lock().wedge();
-            return Ok(After::Close);
+            return Ok(AfterRequest::Close);
         }
     };
     reply(wire, answer).await
@@ -107,7 +107,7 @@ where
         return reply(wire, answers::no_channel()).await;
     };
     if is_wedged(&channel) {
-        return Ok(After::Stall);
+        return Ok(AfterRequest::Stall);
     }
     if index == "next" {
         let next = channel.lock().next();
@@ -116,8 +116,8 @@ where
     let Some(wanted) = Index::parse(index) else {
         return reply(wire, answers::no_index()).await;
     };
-    let trouble = world.lock().script.read(Role::of(name));
-    if let Some((0, then)) = trouble {
+    let failure = world.lock().script.read(Role::of(name));
+    if let Some((0, then)) = failure {
         if let Some(after) = break_off(wire, world, name, then).await? {
             return Ok(after);
         }
@@ -127,18 +127,18 @@ where
         (channel.read(wanted), channel.next())
     };
     match found {
-        None => Ok(After::Close),
+        None => Ok(AfterRequest::Close),
         Some(Readable::Missing) => reply(wire, answers::no_segment(index, latest)).await,
         Some(Readable::Segment(segment)) => {
             let reading = Reading { channel, segment, latest, body };
-            reading.stream(wire, world, name, trouble.filter(|(after, _)| *after > 0)).await
+            reading.stream(wire, world, name, failure.filter(|(after, _)| *after > 0)).await
         }
     }
 }
 
 /// A segment on its way to a subscriber.
 struct Reading {
-    channel: Shared,
+    channel: SharedChannel,
     segment: std::sync::Arc<Segment>,
     /// The leading edge when it was asked for.
     latest: u64,
@@ -151,7 +151,7 @@ impl Reading {
         wire: &mut Wire<S>,
         world: &World,
         name: &str,
-        trouble: Option<(u64, Break)>,
+        failure: Option<(u64, Break)>,
     ) -> Outcome
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -159,7 +159,7 @@ impl Reading {
         let mut sent = 0;
         loop {
             let part = tokio::select! {
-                () = wire.gone() => return Ok(After::Close),
+                () = wire.gone() => return Ok(AfterRequest::Close),
                 part = self.segment.after(sent) => part,
             };
             let (bytes, ended) = (part.bytes, part.end.is_some());
@@ -173,9 +173,9 @@ impl Reading {
             wire.write(&self.framed(sent == 0, &bytes, ended)).await?;
             sent += bytes.len();
             if ended || !self.body {
-                return Ok(After::Next);
+                return Ok(AfterRequest::Next);
             }
-            if let Some((after, then)) = trouble {
+            if let Some((after, then)) = failure {
                 if sent as u64 >= after && then != Break::DeleteChannel {
                     return Ok(after_break(then));
                 }
@@ -221,7 +221,7 @@ where
 {
     let content_type = head.header("content-type").unwrap_or_default();
     let channel = match find_or_create(world, name, content_type) {
-        Ok(Some(channel)) if is_wedged(&channel) => return Ok(After::Stall),
+        Ok(Some(channel)) if is_wedged(&channel) => return Ok(AfterRequest::Stall),
         Ok(Some(channel)) => channel,
         Ok(None) => return refuse(wire, answers::no_channel_to_publish()).await,
         Err(TooMany) => return refuse(wire, answers::too_much()).await,
@@ -231,17 +231,17 @@ where
     };
     let reset = head.header("lp-trickle-reset").is_some_and(|value| !value.is_empty());
     let Some(segment) = channel.lock().write(wanted, reset) else {
-        return Ok(After::Close);
+        return Ok(AfterRequest::Close);
     };
     world.check_seq(name, &channel, &segment);
     // Readers whose segment this has pushed out learn of the leading edge as it is now.
     tokio::task::yield_now().await;
-    let mut trouble = world.lock().script.post(Role::of(name));
-    if let Some((0, then)) = trouble {
+    let mut failure = world.lock().script.post(Role::of(name));
+    if let Some((0, then)) = failure {
         if let Some(after) = break_off(wire, world, name, then).await? {
             return Ok(after);
         }
-        trouble = None;
+        failure = None;
     }
     if head.expects_continue() {
         wire.write(&Answer::new(100).to_bytes()).await?;
@@ -257,7 +257,7 @@ where
         };
         segment.close();
         wire.write(&answers::not_wanted(segment.seq, closed).to_bytes()).await?;
-        return Ok(After::Close);
+        return Ok(AfterRequest::Close);
     };
     channel.lock().advance(segment.seq, Instant::now());
     world.note();
@@ -268,7 +268,7 @@ where
         if !segment.write(&bytes, SEGMENT_BODY) {
             return refuse(wire, answers::too_much()).await;
         }
-        if let Some((_, then)) = trouble.take_if(|(after, _)| received >= *after) {
+        if let Some((_, then)) = failure.take_if(|(after, _)| received >= *after) {
             if let Some(after) = break_off(wire, world, name, then).await? {
                 return Ok(after);
             }
@@ -323,7 +323,7 @@ where
 {
     let closes = answer.closes();
     wire.answer(answer).await?;
-    Ok(if closes { After::Close } else { After::Next })
+    Ok(if closes { AfterRequest::Close } else { AfterRequest::Next })
 }
 
 /// Answers before the body, which is then read away.
@@ -332,7 +332,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     wire.write(&answer.to_bytes()).await?;
-    Ok(After::DrainAndClose)
+    Ok(AfterRequest::DrainAndClose)
 }
 
 /// Does what the script says; `None` when the request goes on.
@@ -341,7 +341,7 @@ async fn break_off<S>(
     world: &World,
     name: &str,
     then: Break,
-) -> Result<Option<After>, WireError>
+) -> Result<Option<AfterRequest>, WireError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -358,11 +358,11 @@ where
     }
 }
 
-fn after_break(then: Break) -> After {
+fn after_break(then: Break) -> AfterRequest {
     match then {
-        Break::Reset => After::Reset,
-        Break::Stall => After::Stall,
-        Break::Close | Break::DeleteChannel | Break::Answer(_) => After::Close,
+        Break::Reset => AfterRequest::Reset,
+        Break::Stall => AfterRequest::Stall,
+        Break::Close | Break::DeleteChannel | Break::Answer(_) => AfterRequest::Close,
     }
 }
 
@@ -370,13 +370,13 @@ fn find_or_create(
     world: &World,
     name: &str,
     content_type: &str,
-) -> Result<Option<Shared>, TooMany> {
+) -> Result<Option<SharedChannel>, TooMany> {
     match world.channel(name) {
         None if world.options.autocreate => world.create(name, content_type).map(Some),
         found => Ok(found),
     }
 }
 
-fn is_wedged(channel: &Shared) -> bool {
+fn is_wedged(channel: &SharedChannel) -> bool {
     channel.lock().is_wedged()
 }

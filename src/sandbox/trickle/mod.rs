@@ -11,5 +11,5 @@ mod channel;
 mod channels;
 pub(crate) mod io;
 
-pub(crate) use channel::{Channel, End, Index, Readable, Segment};
-pub(crate) use channels::{Channels, Shared, TooMany};
+pub(crate) use channel::{Channel, Index, Readable, Segment, SegmentEnd};
+pub(crate) use channels::{Channels, SharedChannel, TooMany};

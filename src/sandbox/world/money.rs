@@ -8,9 +8,9 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::http1::Head;
-use crate::money::credentials::{self, Credentials, Unpaid};
-use crate::money::key::{self, Matter, ORCHESTRATOR};
-use crate::money::{Rate, Till, wire};
+use crate::money::credentials::{self, CallRefusal, Credentials};
+use crate::money::key::{self, ORCHESTRATOR, Purpose};
+use crate::money::{Rate, TicketIssuer, wire};
 use crate::offer::NoCapacity;
 use crate::script::Role;
 use crate::token;
@@ -22,7 +22,7 @@ use livepeer_gateway::price::Unit;
 
 /// What goes into an info besides the offer.
 #[derive(Debug, Clone)]
-pub(crate) struct Terms {
+pub(crate) struct InfoTerms {
     /// With an auth token.
     pub(crate) token: bool,
     /// How old it is already.
@@ -31,7 +31,7 @@ pub(crate) struct Terms {
     pub(crate) age: Duration,
 }
 
-impl Default for Terms {
+impl Default for InfoTerms {
     fn default() -> Self {
         Self { token: true, token_age: Duration::ZERO, age: Duration::ZERO }
     }
@@ -67,7 +67,7 @@ impl World {
     /// Where something is paid, whoever asks for the info has to prove who pays.
     pub(crate) fn check_payer(&self, request: &OrchestratorRequest) -> Result<(), &'static str> {
         let address = &request.address;
-        let is_signed = key::verify(Matter::Address, address, address, &request.sig);
+        let is_signed = key::verify(Purpose::Address, address, address, &request.sig);
         if self.live_price().is_some() && !(is_signed && address.len() == ORCHESTRATOR.len()) {
             return Err("orchestrator req sig check failed");
         }
@@ -78,7 +78,7 @@ impl World {
     pub(crate) fn info(
         &self,
         request: &OrchestratorRequest,
-        terms: &Terms,
+        terms: &InfoTerms,
     ) -> Result<Vec<u8>, NoCapacity> {
         let made = self.now().saturating_sub(terms.token_age);
         let token = terms
@@ -104,7 +104,7 @@ impl World {
     ) -> Vec<u8> {
         let value = self.ticket_value(unit, &price);
         let expires = (self.now() + self.options.timings.terms).saturating_sub(age);
-        let params = self.till.terms(value, (sender, &price), expires, token::random());
+        let params = self.ticket_issuer.terms(value, (sender, &price), expires, token::random());
         let info = OrchestratorInfo {
             ticket_params: Some(Bytes::from(params.encode_to_vec())),
             price_info: Some(price),
@@ -120,31 +120,36 @@ impl World {
         &self,
         head: &Head,
         manifest: Option<&str>,
-    ) -> Result<Credentials, Unpaid> {
+    ) -> Result<Credentials, CallRefusal> {
         let credentials = self.credentials(head)?;
         let manifest = manifest.unwrap_or(&credentials.manifest);
         self.book(&credentials, manifest)?;
         if self.lock().ledger.balance(manifest) == 0 {
-            return Err(Unpaid::new(400, "Insufficient balance"));
+            return Err(CallRefusal::new(400, "Insufficient balance"));
         }
         Ok(credentials)
     }
 
     /// The credentials of a call.
-    pub(crate) fn credentials(&self, head: &Head) -> Result<Credentials, Unpaid> {
+    pub(crate) fn credentials(&self, head: &Head) -> Result<Credentials, CallRefusal> {
         let (payment, segment) = (head.header("livepeer-payment"), head.header("livepeer-segment"));
         credentials::read(payment, segment, &self.tokens, self.now())
     }
 
     /// Books a payment under `manifest`. Tickets count up to the first that is wrong; those after it are used up
     /// for nothing.
-    pub(crate) fn book(&self, credentials: &Credentials, manifest: &str) -> Result<(), Unpaid> {
+    pub(crate) fn book(
+        &self,
+        credentials: &Credentials,
+        manifest: &str,
+    ) -> Result<(), CallRefusal> {
         let payment = &credentials.payment;
         let Some(params) = payment.params.as_ref().filter(|_| !payment.tickets.is_empty()) else {
             return Ok(());
         };
-        let value = self.till.check(payment).map_err(|reason| Unpaid::new(400, reason))?;
-        let is_expired = Till::is_expired(payment, self.now());
+        let value =
+            self.ticket_issuer.check(payment).map_err(|reason| CallRefusal::new(400, reason))?;
+        let is_expired = TicketIssuer::is_expired(payment, self.now());
         let mut state = self.lock();
         let (mut wei, mut refused) = (0, None);
         for ticket in &payment.tickets {
@@ -160,7 +165,7 @@ impl World {
             }
         }
         state.ledger.credit(manifest, wei);
-        refused.map_or(Ok(()), |reason| Err(Unpaid::new(400, reason)))
+        refused.map_or(Ok(()), |reason| Err(CallRefusal::new(400, reason)))
     }
 
     /// The answer to a payment: fresh terms at this price, and the token that it came with.

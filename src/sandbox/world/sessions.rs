@@ -9,9 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::http1::Head;
-use crate::money::credentials::{Credentials, Unpaid};
+use crate::money::credentials::{CallRefusal, Credentials};
 use crate::money::key;
-use crate::runner::{NoSession, RunnerOptions, answers};
+use crate::runner::{RunnerOptions, SessionError, answers};
 use crate::token;
 use crate::world::World;
 use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, PriceInfo};
@@ -30,8 +30,8 @@ pub(crate) enum Admission {
     Paid(Box<Credentials>),
 }
 
-impl From<NoSession> for Unpaid {
-    fn from(reason: NoSession) -> Self {
+impl From<SessionError> for CallRefusal {
+    fn from(reason: SessionError) -> Self {
         let (status, reason) = reason.reason();
         Self::new(status, reason)
     }
@@ -39,8 +39,8 @@ impl From<NoSession> for Unpaid {
 
 impl World {
     /// A runner by its number.
-    pub(crate) fn runner(&self, runner: usize) -> Result<&RunnerOptions, Unpaid> {
-        Ok(self.options.runners.get(runner).ok_or(NoSession::Unknown)?)
+    pub(crate) fn runner(&self, runner: usize) -> Result<&RunnerOptions, CallRefusal> {
+        Ok(self.options.runners.get(runner).ok_or(SessionError::Unknown)?)
     }
 
     /// Whether a call with these headers has to pay first. `payment_url` makes the URL for further payments of
@@ -50,15 +50,15 @@ impl World {
         head: &Head,
         price: Option<&(Unit, PriceInfo)>,
         payment_url: impl Fn(&str) -> String,
-    ) -> Result<Admission, Unpaid> {
+    ) -> Result<Admission, CallRefusal> {
         let Some(price) = price else { return Ok(Admission::Free(token::random_id())) };
         let has = |name| head.header(name).is_some_and(|value| !value.is_empty());
         if has("livepeer-payment") || has("livepeer-segment") {
             return self.credentials(head).map(|paid| Admission::Paid(Box::new(paid)));
         }
         let payer = head.header(PAYER).and_then(key::address);
-        let payer =
-            payer.ok_or_else(|| Unpaid::new(402, "invalid live runner payment signer address"))?;
+        let payer = payer
+            .ok_or_else(|| CallRefusal::new(402, "invalid live runner payment signer address"))?;
         let id = token::random_id();
         Ok(Admission::Challenged(self.challenge(&id, price, &payer, &payment_url(&id))))
     }
@@ -88,12 +88,16 @@ impl World {
     }
 
     /// Reserves a runner for those who were admitted; the id of the session.
-    pub(crate) fn reserve(&self, runner: usize, admission: &Admission) -> Result<String, Unpaid> {
+    pub(crate) fn reserve(
+        &self,
+        runner: usize,
+        admission: &Admission,
+    ) -> Result<String, CallRefusal> {
         let (id, credentials) = match admission {
-            Admission::Challenged(_) => return Err(Unpaid::new(402, "not paid yet")),
+            Admission::Challenged(_) => return Err(CallRefusal::new(402, "not paid yet")),
             Admission::Free(id) => (id.clone(), None),
             Admission::Paid(paid) if paid.manifest != paid.token.session_id => {
-                return Err(Unpaid::new(403, "mismatched manifest and auth token"));
+                return Err(CallRefusal::new(403, "mismatched manifest and auth token"));
             }
             Admission::Paid(paid) => (paid.manifest.clone(), Some(paid)),
         };
@@ -118,36 +122,37 @@ impl World {
         runner: usize,
         id: &str,
         head: &Head,
-    ) -> Result<Vec<u8>, Unpaid> {
+    ) -> Result<Vec<u8>, CallRefusal> {
         self.lock().sessions.check(runner, id)?;
         let credentials = self.credentials(head)?;
         if credentials.manifest != id {
-            return Err(Unpaid::new(403, "mismatched session and payment manifest"));
+            return Err(CallRefusal::new(403, "mismatched session and payment manifest"));
         }
         let price = match self.runner(runner)?.price() {
             Some((Unit::Fixed, _)) => {
-                return Err(Unpaid::new(409, "a fixed price is paid once"));
+                return Err(CallRefusal::new(409, "a fixed price is paid once"));
             }
             Some(price) => price,
-            None => return Err(Unpaid::new(409, "nothing has to be paid")),
+            None => return Err(CallRefusal::new(409, "nothing has to be paid")),
         };
         self.book(&credentials, id)?;
         Ok(self.payment_result(credentials, Some(price)))
     }
 
     /// Fresh terms for a job or session, at the price that it began with (go-livepeer `server/rpc.go:454`).
-    pub(crate) fn refresh(&self, body: &[u8]) -> Result<Value, Unpaid> {
-        let json: Value =
-            serde_json::from_slice(body).map_err(|error| Unpaid::new(400, error.to_string()))?;
+    pub(crate) fn refresh(&self, body: &[u8]) -> Result<Value, CallRefusal> {
+        let json: Value = serde_json::from_slice(body)
+            .map_err(|error| CallRefusal::new(400, error.to_string()))?;
         let text = |key: &str| json.get(key).and_then(Value::as_str).unwrap_or_default();
         let sender = key::address(text("sender"));
-        let sender = sender.ok_or_else(|| Unpaid::new(400, "invalid sender"))?;
+        let sender = sender.ok_or_else(|| CallRefusal::new(400, "invalid sender"))?;
         let id = text("manifest_id");
         if id.is_empty() {
-            return Err(Unpaid::new(400, "missing manifest_id"));
+            return Err(CallRefusal::new(400, "missing manifest_id"));
         }
         let price = self.lock().ledger.account(id).and_then(|account| account.price.clone());
-        let price = price.ok_or_else(|| Unpaid::new(409, "fixed price not found for session"))?;
+        let price =
+            price.ok_or_else(|| CallRefusal::new(409, "fixed price not found for session"))?;
         Ok(self.challenge(id, &price, &sender, &format!("{}/payment", self.url(false))))
     }
 }

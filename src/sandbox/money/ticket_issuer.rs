@@ -1,4 +1,4 @@
-//! The orchestrator's till: makes ticket parameters, and says what a payment is worth.
+//! The orchestrator's side of tickets: makes ticket parameters, and says what a payment is worth.
 //!
 //! Does not: remember tickets; the ledger does, so that none counts twice.
 
@@ -13,18 +13,18 @@ use crate::money::wire::{Payment, TicketParams};
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 
 /// Makes and checks ticket parameters with a key of its own.
-pub(crate) struct Till {
+pub(crate) struct TicketIssuer {
     key: hmac::Key,
 }
 
-impl std::fmt::Debug for Till {
+impl std::fmt::Debug for TicketIssuer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Till(***)")
+        f.write_str("TicketIssuer(***)")
     }
 }
 
-impl Till {
-    /// A till with a key made of 32 random bytes.
+impl TicketIssuer {
+    /// Makes an issuer with a key made of 32 random bytes.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
     }
@@ -95,10 +95,10 @@ mod tests {
         PriceInfo { price_per_unit, pixels_per_unit: 1, ..PriceInfo::default() }
     }
 
-    fn good(till: &Till) -> Payment {
+    fn good(issuer: &TicketIssuer) -> Payment {
         let (expires, price) = (NOW + Duration::from_secs(60), price(5));
         Payment {
-            params: Some(till.terms(100, (&PAYER, &price), expires, [7; 32])),
+            params: Some(issuer.terms(100, (&PAYER, &price), expires, [7; 32])),
             sender: Bytes::copy_from_slice(&PAYER),
             tickets: Vec::new(),
             expected_price: Some(price),
@@ -108,10 +108,10 @@ mod tests {
 
     #[track_caller]
     fn check(change: impl FnOnce(&mut Payment), expected: Result<u128, &'static str>) {
-        let till = Till::new(&[1; 32]);
-        let mut payment = good(&till);
+        let issuer = TicketIssuer::new(&[1; 32]);
+        let mut payment = good(&issuer);
         change(&mut payment);
-        assert_eq!(till.check(&payment), expected);
+        assert_eq!(issuer.check(&payment), expected);
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         check(|payment| params(payment).value = 1_000_000, Err(forged));
         check(|payment| params(payment).expires += 1, Err(forged));
         check(|payment| params(payment).tag.clear(), Err(forged));
-        let other = Till::new(&[2; 32]);
+        let other = TicketIssuer::new(&[2; 32]);
         check(|payment| *payment = good(&other), Err(forged));
         check(|payment| payment.sender.clear(), Err("invalid ticket sender"));
         check(|payment| payment.sender = Bytes::copy_from_slice(&payer(1)), Err(forged));
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn tickets_are_signed_one_by_one() {
-        let payment = good(&Till::new(&[1; 32]));
+        let payment = good(&TicketIssuer::new(&[1; 32]));
         let nonces: Vec<u32> = payment.tickets.iter().map(|ticket| ticket.nonce).collect();
         assert_eq!(nonces, [1, 2, 3]);
         assert!(payment.tickets.iter().all(|ticket| payment.is_signed(ticket)));
@@ -147,9 +147,9 @@ mod tests {
 
     #[test]
     fn terms_expire() {
-        let payment = good(&Till::new(&[1; 32]));
+        let payment = good(&TicketIssuer::new(&[1; 32]));
         let end = NOW + Duration::from_secs(60);
-        assert!(!Till::is_expired(&payment, end - Duration::from_millis(1)));
-        assert!(Till::is_expired(&payment, end));
+        assert!(!TicketIssuer::is_expired(&payment, end - Duration::from_millis(1)));
+        assert!(TicketIssuer::is_expired(&payment, end));
     }
 }
