@@ -15,7 +15,7 @@ use livepeer_edge::config::{
 };
 use livepeer_gateway::job::runner::Update;
 use livepeer_gateway::orchestrator::{OnChange, TrustOptions};
-use livepeer_gateway::session::selection::Order;
+use livepeer_gateway::session::selection::CandidateOrder;
 use media::rate::Bounds;
 use media::{CameraFormat, Flip, Microphone, Rotate, Source, Speed};
 use resilience::secret::SecretSource;
@@ -106,7 +106,7 @@ fn every_key_is_kept() {
     assert_eq!(config.media.encoder.speed, Speed::Veryfast);
     let urls: Vec<String> = config.orchestrators.iter().map(ToString::to_string).collect();
     assert_eq!(urls, ["https://a.example:1234", "https://b.example:8935/base"]);
-    assert_eq!(config.order, Some(Order::Fastest));
+    assert_eq!(config.order, Some(CandidateOrder::Fastest));
     assert_eq!(config.trust, TrustOptions::Tofu { on_change: OnChange::Refuse });
     assert_eq!(config.job.model, "noop");
     let params = serde_json::json!({"width": 512, "nested": {"list": [1, 2.5, "x"]}});

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use livepeer_gateway::http::io::{Client, service_client};
 use livepeer_gateway::http::{ServiceTrust, Url};
-use livepeer_gateway::orchestrator::io::{FindError, Finder, Listed, Way};
-use livepeer_gateway::orchestrator::{Endpoints, Headers, Wanted};
+use livepeer_gateway::orchestrator::io::{FindError, Finder, FoundList, ListSource};
+use livepeer_gateway::orchestrator::{DiscoveryQuery, Endpoints, Headers};
 use peer::{Body, Peer, Reply, Scratch, body, edge, json, nobody, text};
 use resilience::secret::{Secret, SecretSource};
 use serde_json::json as value;
@@ -19,8 +19,8 @@ fn client() -> Client {
     service_client(ServiceTrust::default()).expect("no file is needed")
 }
 
-fn wanted() -> Wanted {
-    Wanted {
+fn wanted() -> DiscoveryQuery {
+    DiscoveryQuery {
         capabilities: vec!["live-video-to-video/noop".parse().expect("a capability")],
         apps: vec!["livepeer-example/echo".into()],
     }
@@ -43,7 +43,7 @@ fn one(host: &str) -> Reply {
     json(200, &value!([{ "address": host }]))
 }
 
-fn hosts(listed: &Listed) -> Vec<&str> {
+fn hosts(listed: &FoundList) -> Vec<&str> {
     listed.list.entries.iter().map(|entry| entry.address.authority().host()).collect()
 }
 
@@ -71,9 +71,9 @@ async fn the_ways_are_gone_in_their_order() {
     assert_eq!(
         found,
         [
-            (Way::Named, "n".to_owned()),
-            (Way::Discovery(peer(&discovery)), "d".to_owned()),
-            (Way::Signer(peer(&signer)), "s".to_owned()),
+            (ListSource::Named, "n".to_owned()),
+            (ListSource::Discovery(peer(&discovery)), "d".to_owned()),
+            (ListSource::Signer(peer(&signer)), "s".to_owned()),
         ]
     );
     let query = "caps=live-video-to-video/noop&app=livepeer-example/echo";
@@ -147,7 +147,7 @@ async fn the_last_good_list_serves_while_its_endpoint_is_down() {
     let mut down = new();
     assert!(down.next().await.expect("a way").is_err());
     let kept = down.next().await.expect("the kept one").expect("a list");
-    assert_eq!((kept.way.clone(), hosts(&kept)), (Way::Kept, vec!["a"]));
+    assert_eq!((kept.way.clone(), hosts(&kept)), (ListSource::Kept, vec!["a"]));
     assert!(down.next().await.is_none());
 
     let mut empty = new();

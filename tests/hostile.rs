@@ -24,7 +24,7 @@ use livepeer_gateway::job::runner::{CallOptions, RunnerError, Single};
 use livepeer_gateway::limits::{CALL_TIME, JSON_BODY, RESPONSE_HEAD};
 use livepeer_gateway::orchestrator::io::{Finder, InfoError, fetch_info};
 use livepeer_gateway::orchestrator::proto::OrchestratorRequest;
-use livepeer_gateway::orchestrator::{Endpoints, Runner, TrustOptions, Wanted};
+use livepeer_gateway::orchestrator::{DiscoveryQuery, Endpoints, Runner, TrustOptions};
 use livepeer_gateway::payment::io::{SignerOptions, Signers};
 use livepeer_gateway::session::Network;
 use resilience::fault::{Fault, chain};
@@ -394,7 +394,7 @@ async fn discovery_goes_on_to_the_next_way() {
     let signers = attackers.iter().chain([&good]).map(base).collect();
     let endpoints =
         Endpoints { discovery: Some(base(&attackers[0])), signers, ..Endpoints::default() };
-    let wanted = Wanted { capabilities: Vec::new(), apps: vec!["r".to_owned()] };
+    let wanted = DiscoveryQuery { capabilities: Vec::new(), apps: vec!["r".to_owned()] };
     let mut finder = Finder::new(network().client, endpoints, wanted, None, false);
     for _ in 0..=attackers.len() {
         let error = finder.next().await.unwrap().unwrap_err();

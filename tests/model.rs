@@ -16,7 +16,7 @@ use livepeer_gateway::job::{
 use livepeer_gateway::orchestrator::Fit;
 use livepeer_gateway::price::{Price, PriceError, Unit};
 use livepeer_gateway::segment::Seq;
-use livepeer_gateway::session::selection::{Offer, Order, Pays, Rules};
+use livepeer_gateway::session::selection::{CandidateOrder, Offer, OfferRules, Pays};
 use livepeer_gateway::trickle::{Answer, Attempt, Decision, Progress, Publication, Why};
 use resilience::fault::{Failure, Fault, Scope};
 
@@ -201,7 +201,7 @@ fn can_go_on(mut posts: Posts) {
 // ---------------------------------------------------------------------------------------------
 
 /// A signer pays, and each start is paid so far ahead.
-const RULES: Rules = Rules { max_price: None, pays: Pays::Always };
+const RULES: OfferRules = OfferRules { max_price: None, pays: Pays::Always };
 const PREPAID: Duration = Duration::from_secs(60);
 
 /// What the shell holds at an orchestrator.
@@ -347,7 +347,7 @@ impl World {
             return Some(if failed {
                 Event::FindFailed(self.failure(random))
             } else {
-                Event::Found { urls, order: Order::Listed }
+                Event::Found { urls, order: CandidateOrder::Listed }
             });
         }
         if self.next == Held::Starting && random.chance(0.5) {
@@ -400,7 +400,7 @@ impl World {
     fn go_well(&mut self, good: &Url) {
         if std::mem::take(&mut self.finding) {
             let urls = (0..3).map(url).collect();
-            return self.tell(Event::Found { urls, order: Order::Listed }, 1.0);
+            return self.tell(Event::Found { urls, order: CandidateOrder::Listed }, 1.0);
         }
         let event = match self.held {
             _ if self.next == Held::Starting => {

@@ -21,11 +21,14 @@ use livepeer_gateway::http::{ServiceTrust, Url};
 use livepeer_gateway::job::{JobError, JobOptions, JobPayments, LiveVideoJob, StartedJob};
 use livepeer_gateway::orchestrator::TrustOptions;
 use livepeer_gateway::payment::io::{
-    FetchedTerms, FreshTerms, Outcome, Payer, Refresh, SignerOptions as PeerOptions, Signers, Told,
+    Payer, PayerEvent, PaymentOutcome, SignerOptions as PeerOptions, Signers, TermsFuture,
+    TermsRefresh, TermsSource,
 };
-use livepeer_gateway::payment::{Challenge, Kind, PaymentError, PaymentSession, SessionOptions};
+use livepeer_gateway::payment::{
+    Challenge, PaymentError, PaymentKind, PaymentSession, SessionOptions,
+};
 use livepeer_gateway::price::Unit;
-use livepeer_gateway::session::{Network, OrchestratorSession, Payments};
+use livepeer_gateway::session::{Network, OrchestratorSession, PaymentSetup};
 use resilience::fault::Fault;
 use sandbox::{
     Account, CallFailure, Endpoint, Failure, Handle, Options, RunnerOptions, Sandbox,
@@ -69,14 +72,14 @@ impl Paying {
     }
 
     /// What the next event leads to: a segment of media each second, or a payment that is due.
-    async fn step(&mut self) -> Outcome {
+    async fn step(&mut self) -> PaymentOutcome {
         let media = self.now() + seconds(1);
         let due = self.payer.poll_timeout().filter(|due| *due < media);
         let next = due.unwrap_or(media);
         let wait = next.saturating_duration_since(self.now());
         self.sandbox.advance(wait);
         self.ahead += wait;
-        let told = if due.is_some() { Told::Tick } else { Told::Media };
+        let told = if due.is_some() { PayerEvent::Tick } else { PayerEvent::Media };
         self.payer.turn(&self.url, told, self.now(), 0.5).await
     }
 
@@ -85,7 +88,10 @@ impl Paying {
         let end = self.now() + time;
         while self.now() < end {
             let outcome = self.step().await;
-            assert!(matches!(outcome, Outcome::NotYet | Outcome::Paid), "{outcome:?}");
+            assert!(
+                matches!(outcome, PaymentOutcome::NotYet | PaymentOutcome::Paid),
+                "{outcome:?}"
+            );
         }
     }
 }
@@ -95,7 +101,7 @@ fn network(sandbox: &Handle) -> Network {
     let signer = Url::parse_base(&sandbox.signer_url().unwrap(), 0).unwrap();
     let client = service_client(ServiceTrust::default()).unwrap();
     let options = PeerOptions { urls: vec![signer], ..PeerOptions::default() };
-    let payments = Payments {
+    let payments = PaymentSetup {
         signers: Arc::new(Signers::new(client, options).unwrap()),
         options: SessionOptions::default(),
     };
@@ -129,10 +135,10 @@ async fn job(options: Options) -> Paying {
 }
 
 /// The fresh terms of a session on a runner.
-struct Again(Refresh);
+struct Again(TermsRefresh);
 
-impl FreshTerms for Again {
-    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> FetchedTerms<'a> {
+impl TermsSource for Again {
+    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> TermsFuture<'a> {
         let terms = self.0.terms(manifest_id.unwrap());
         Box::pin(async move { terms.await.map_err(|error| error.failure()) })
     }
@@ -150,9 +156,10 @@ async fn session(ticket: Duration) -> Paying {
     let challenge = Challenge::parse(&challenged.body).unwrap();
     let manifest = challenge.manifest_id.clone();
     let options = SessionOptions::default();
-    let session = PaymentSession::new(Kind::Live, challenge.terms, Some(manifest.clone()), options);
+    let session =
+        PaymentSession::new(PaymentKind::Live, challenge.terms, Some(manifest.clone()), options);
     let base = Url::parse_base(&sandbox.url(), 0).unwrap();
-    let fresh = Again(Refresh::new(network.client.clone(), &base, payer.payer()));
+    let fresh = Again(TermsRefresh::new(network.client.clone(), &base, payer.payer()));
     let now = Instant::now();
     let session = session.unwrap().paid_by(payer.address());
     let mut payer = Payer::new(signers, network.client, session, challenge.interval, fresh, now);
@@ -229,11 +236,13 @@ async fn a_signer_with_another_key_fails_the_job_and_pays_for_the_next() {
     let JobPayments { payer, url } = first.take_payments().unwrap();
     let mut job = Paying::new(sandbox, payer, url, first.channels().manifest_id.clone());
     job.sandbox.change_signer_key();
-    let mut failed = Outcome::NotYet;
-    while matches!(failed, Outcome::NotYet) {
+    let mut failed = PaymentOutcome::NotYet;
+    while matches!(failed, PaymentOutcome::NotYet) {
         failed = job.step().await;
     }
-    let Outcome::Failed(error @ PaymentError::OtherKey(_)) = failed else { panic!("{failed:?}") };
+    let PaymentOutcome::Failed(error @ PaymentError::OtherKey(_)) = failed else {
+        panic!("{failed:?}")
+    };
     assert_eq!(error.fault(), Fault::Retry);
     // The next job begins with the other key at once.
     start(&network, &job.sandbox).await.unwrap();
@@ -315,7 +324,7 @@ async fn check(mut paying: Paying, ahead: Duration, seed: u64) -> u64 {
         let believed = if left.is_zero() { Duration::ZERO } else { used + left };
         // A ticket's worth, and half a second in which a signer may round either way.
         assert!(believed <= paid + seconds(2), "seed {seed}: {believed:?} but {paid:?}");
-        if matches!(outcome, Outcome::Leave(_) | Outcome::Failed(_)) {
+        if matches!(outcome, PaymentOutcome::Leave(_) | PaymentOutcome::Failed(_)) {
             break;
         }
     }

@@ -13,7 +13,7 @@ use livepeer_gateway::http::{ServiceTrust, Url};
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::orchestrator::{Endpoints, TrustOptions};
 use livepeer_gateway::session::Network;
-use livepeer_gateway::session::selection::Rules;
+use livepeer_gateway::session::selection::OfferRules;
 use media::io::AccessUnits;
 use media::{self, Encoder, Speed, Video};
 use resilience::stop::{Stop, Stopper};
@@ -40,7 +40,7 @@ fn agent(at: &[&Handle]) -> (AccessUnits, Stopper, JoinHandle<()>) {
         ..media::Options::default()
     };
     let work = Work::LiveVideo(JobOptions { model: "m".into(), ..JobOptions::default() });
-    let (rules, recovery) = (Rules::default(), Recovery::Retry);
+    let (rules, recovery) = (OfferRules::default(), Recovery::Retry);
     let options = Options { media, work, finding, rules, recovery };
     let (units, network) = (AccessUnits::new(), Network::new(TrustOptions::default(), None, None));
     let (stopper, stop) = Stop::new();

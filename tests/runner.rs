@@ -22,9 +22,9 @@ use livepeer_gateway::job::runner::{
 };
 use livepeer_gateway::job::{JobError, StartedJob};
 use livepeer_gateway::orchestrator::{DiscoveryList, Runner, TrustOptions};
-use livepeer_gateway::payment::io::{Outcome, SignerOptions, Signers};
+use livepeer_gateway::payment::io::{PaymentOutcome, SignerOptions, Signers};
 use livepeer_gateway::payment::{PaymentError, SessionOptions};
-use livepeer_gateway::session::{Network, Payments};
+use livepeer_gateway::session::{Network, PaymentSetup};
 use peer::{Body, Peer, Reply, Request, Scratch, body, edge, json, moved, nobody, text};
 use resilience::fault::Fault;
 use serde_json::{Map, Value, json as value};
@@ -63,7 +63,7 @@ fn network(signer: Option<&Peer>) -> Network {
         let options = SignerOptions { urls: vec![signer.url.clone()], ..SignerOptions::default() };
         let client = service_client(ServiceTrust::default()).expect("no file is needed");
         let signers = Arc::new(Signers::new(client, options).expect("a signer"));
-        Payments {
+        PaymentSetup {
             signers,
             options: SessionOptions { app: Some("edge".into()), ..SessionOptions::default() },
         }
@@ -403,7 +403,7 @@ async fn a_stop_is_tried_twice_and_a_session_that_is_gone_is_stopped() {
 // ---------------------------------------------------------------------------------------------
 
 /// Runs the payments of a job until `count` outcomes are in; they are given back.
-async fn pay(job: &mut StartedJob, count: usize) -> Vec<Outcome> {
+async fn pay(job: &mut StartedJob, count: usize) -> Vec<PaymentOutcome> {
     let payments = job.take_payments().expect("payments");
     let (media, flows) = watch::channel(());
     let (outcomes, mut came) = mpsc::channel(4);
@@ -427,7 +427,7 @@ async fn a_session_is_paid_by_the_interval_of_its_challenge() {
     let world = World::new(Some("seconds"), |_| None).await;
     let mut job = world.start(&network(Some(&signer))).await.expect("a job");
     let outcomes = pay(&mut job, 1).await;
-    assert!(matches!(outcomes[..], [Outcome::Paid]), "{outcomes:?}");
+    assert!(matches!(outcomes[..], [PaymentOutcome::Paid]), "{outcomes:?}");
     job.stop().await;
     let seen = world.orchestrator.seen();
     let payment = seen.iter().find(|r| r.line() == PAYMENT).expect("a payment");
@@ -454,7 +454,7 @@ async fn a_challenge_without_a_payment_url_is_paid_below_the_runner() {
         wanted.then(|| json(402, &bare))
     });
     let mut job = world.start(&network(Some(&signer))).await.expect("a job");
-    assert!(matches!(pay(&mut job, 1).await[..], [Outcome::Paid]));
+    assert!(matches!(pay(&mut job, 1).await[..], [PaymentOutcome::Paid]));
     assert_eq!(world.count(PAYMENT), 1);
     job.stop().await;
 }
@@ -470,7 +470,7 @@ async fn expired_terms_are_refreshed_at_the_orchestrator() {
         (request.line() == REFRESH).then(|| json(200, &fresh))
     });
     let mut job = world.start(&network(Some(&signer))).await.expect("a job");
-    assert!(matches!(pay(&mut job, 1).await[..], [Outcome::Paid]));
+    assert!(matches!(pay(&mut job, 1).await[..], [PaymentOutcome::Paid]));
     job.stop().await;
     let seen = world.orchestrator.seen();
     let refresh = seen.iter().find(|r| r.line() == REFRESH).expect("a refresh");
@@ -487,7 +487,8 @@ async fn a_session_that_is_gone_ends_its_payments() {
     let world = World::new(Some("seconds"), |r| (r.line() == PAYMENT).then(|| text(404, ""))).await;
     let mut job = world.start(&network(Some(&signer))).await.expect("a job");
     let outcomes = pay(&mut job, 1).await;
-    let [Outcome::Failed(PaymentError::NotAccepted { status: 404, .. })] = outcomes[..] else {
+    let [PaymentOutcome::Failed(PaymentError::NotAccepted { status: 404, .. })] = outcomes[..]
+    else {
         panic!("{outcomes:?}")
     };
     job.stop().await;

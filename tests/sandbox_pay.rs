@@ -25,8 +25,10 @@ use livepeer_gateway::job::{JobOptions, JobPayments, LiveVideoJob, StartedJob};
 use livepeer_gateway::orchestrator::TrustOptions;
 use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest, PaymentResult};
 use livepeer_gateway::payment::SessionOptions;
-use livepeer_gateway::payment::io::{Outcome, SignerOptions as PeerOptions, Signers, Told};
-use livepeer_gateway::session::{Network, OrchestratorSession, Payments};
+use livepeer_gateway::payment::io::{
+    PayerEvent, PaymentOutcome, SignerOptions as PeerOptions, Signers,
+};
+use livepeer_gateway::session::{Network, OrchestratorSession, PaymentSetup};
 use prost::Message;
 use sandbox::{
     CallFailure, Credential, Endpoint, Failure, Handle, InfoFailure, Ledger, Options, Record, Role,
@@ -612,7 +614,7 @@ async fn own(sandbox: &Handle) -> StartedJob {
     let signer = Url::parse_base(&sandbox.signer_url().unwrap(), 0).unwrap();
     let client = service_client(ServiceTrust::default()).unwrap();
     let options = PeerOptions { urls: vec![signer], ..PeerOptions::default() };
-    let payments = Payments {
+    let payments = PaymentSetup {
         signers: Arc::new(Signers::new(client, options).unwrap()),
         options: SessionOptions { app: Some("a".to_owned()), ..SessionOptions::default() },
     };
@@ -635,8 +637,8 @@ async fn the_agents_own_payments_pass_every_check() {
     for _ in 0..72 {
         now += seconds(50);
         sandbox.advance(seconds(50));
-        let outcome = payer.turn(&url, Told::Media, now, 0.5).await;
-        assert!(matches!(outcome, Outcome::Paid), "{outcome:?}");
+        let outcome = payer.turn(&url, PayerEvent::Media, now, 0.5).await;
+        assert!(matches!(outcome, PaymentOutcome::Paid), "{outcome:?}");
     }
     let ledger = sandbox.ledger();
     let account = ledger.account(&manifest).unwrap();

@@ -25,7 +25,7 @@ use livepeer_gateway::orchestrator::{DiscoveryList, TrustOptions};
 use livepeer_gateway::payment::SessionOptions;
 use livepeer_gateway::payment::io::{SignerOptions as PeerOptions, Signers};
 use livepeer_gateway::price::Unit;
-use livepeer_gateway::session::{Network, Payments};
+use livepeer_gateway::session::{Network, PaymentSetup};
 use prost::Message;
 use sandbox::{
     CallFailure, Endpoint, Failure, Handle, Options, RunnerOptions, Sandbox, SignerOptions,
@@ -506,7 +506,7 @@ async fn own(sandbox: &Handle) -> (Network, DiscoveryList) {
     let signer = Url::parse_base(&sandbox.signer_url().unwrap(), 0).unwrap();
     let client = service_client(ServiceTrust::default()).unwrap();
     let options = PeerOptions { urls: vec![signer], ..PeerOptions::default() };
-    let payments = Payments {
+    let payments = PaymentSetup {
         signers: Arc::new(Signers::new(client, options).unwrap()),
         options: SessionOptions::default(),
     };

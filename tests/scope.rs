@@ -16,7 +16,7 @@ use livepeer_gateway::orchestrator::proto::{AuthToken, OrchestratorInfo};
 use livepeer_gateway::orchestrator::{Capability, Pipeline, TrustOptions};
 use livepeer_gateway::payment::SessionOptions;
 use livepeer_gateway::payment::io::{SignerOptions, Signers};
-use livepeer_gateway::session::{Network, OrchestratorSession, Payments};
+use livepeer_gateway::session::{Network, OrchestratorSession, PaymentSetup};
 use peer::{Peer, Reply, Request, json, text};
 use prost::Message;
 use resilience::fault::Fault;
@@ -76,7 +76,7 @@ async fn start(calls: &Peer, signer: Option<&Peer>) -> Result<ScopeJob, JobError
         let options = SignerOptions { urls: vec![signer.url.clone()], ..SignerOptions::default() };
         let client = service_client(ServiceTrust::default()).expect("no file is needed");
         let signers = Arc::new(Signers::new(client, options).expect("a signer"));
-        Payments { signers, options: SessionOptions::default() }
+        PaymentSetup { signers, options: SessionOptions::default() }
     });
     let network = Network::new(TrustOptions::Ca, None, payments);
     let capability = Capability { pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO, model: "scope".into() };

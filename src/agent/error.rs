@@ -6,7 +6,7 @@ use std::fmt;
 
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::Loss;
-use livepeer_gateway::session::selection::NoneLeft;
+use livepeer_gateway::session::selection::NoCandidateLeft;
 use media::MediaError;
 
 /// Why an agent ended without having been asked to.
@@ -17,7 +17,7 @@ pub enum AgentError {
     /// Nobody could be found to ask; the reason in one line.
     FindFailed(String),
     /// No orchestrator took the job.
-    NoneLeft(NoneLeft),
+    NoCandidateLeft(NoCandidateLeft),
     /// The job was lost.
     Lost {
         /// The orchestrator it ran on.
@@ -32,7 +32,7 @@ impl fmt::Display for AgentError {
         match self {
             Self::Capture(error) => error.fmt(f),
             Self::FindFailed(reason) => write!(f, "no orchestrator found: {reason}"),
-            Self::NoneLeft(none) => none.fmt(f),
+            Self::NoCandidateLeft(none) => none.fmt(f),
             Self::Lost { orchestrator: Some(url), loss } => {
                 write!(f, "{url}: the job was lost: {loss}")
             }
@@ -45,7 +45,7 @@ impl std::error::Error for AgentError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Capture(error) => error.source(),
-            Self::FindFailed(_) | Self::NoneLeft(_) | Self::Lost { .. } => None,
+            Self::FindFailed(_) | Self::NoCandidateLeft(_) | Self::Lost { .. } => None,
         }
     }
 }

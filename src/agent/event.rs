@@ -9,7 +9,7 @@ use crate::agent::clock::ClockSample;
 use crate::agent::jobs::{Candidates, Offered};
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobError, JobEvent, StartedJob};
-use livepeer_gateway::payment::io::Turn;
+use livepeer_gateway::payment::io::PayerReport;
 use livepeer_gateway::session::selection::Offer;
 use livepeer_gateway::trickle::{End as ChannelEnd, TrickleError};
 use media::MediaError;
@@ -74,7 +74,7 @@ pub(super) enum JobsEvent {
     /// A part has ended.
     PartEnded(Part, Result<ChannelEnd, TrickleError>),
     /// How a payment went.
-    Payment(Turn),
+    Payment(PayerReport),
     /// Nothing pays any more.
     PayerEnded,
     /// A segment of processed video has begun.

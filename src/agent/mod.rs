@@ -34,7 +34,7 @@ use tokio::sync::mpsc;
 use crate::status::Status;
 use livepeer_gateway::job::Recovery;
 use livepeer_gateway::session::Network;
-use livepeer_gateway::session::selection::Rules;
+use livepeer_gateway::session::selection::OfferRules;
 use livepeer_gateway::trickle::io::SegmentSink;
 use media::MediaError;
 use media::io::AccessUnits;
@@ -54,7 +54,7 @@ pub struct Options {
     /// Where candidates are found.
     pub finding: Finding,
     /// What they must keep to.
-    pub rules: Rules,
+    pub rules: OfferRules,
     /// What a lost job leads to.
     pub recovery: Recovery,
 }
@@ -81,7 +81,7 @@ pub struct Place {
     /// Where candidates are found.
     pub finding: Finding,
     /// What they must keep to.
-    pub rules: Rules,
+    pub rules: OfferRules,
     /// How they are reached.
     pub network: Network,
 }

@@ -250,7 +250,7 @@ impl Loop {
         let orchestrator = self.jobs.reports.orchestrator().cloned();
         match outcome {
             Outcome::FindFailed(failure) => AgentError::FindFailed(failure.text),
-            Outcome::NoneLeft(none) => AgentError::NoneLeft(none),
+            Outcome::NoCandidateLeft(none) => AgentError::NoCandidateLeft(none),
             Outcome::Lost(loss) => AgentError::Lost { orchestrator, loss },
             Outcome::Done => AgentError::FindFailed("stopped".to_owned()),
             Outcome::Capture(reason) => match self.cameras.take_failure() {

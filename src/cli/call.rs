@@ -17,9 +17,9 @@ use crate::config::Config;
 use livepeer_gateway::job::runner::{
     CallOptions, RunnerError, RunnerOptions, Runners, Single, call_path, find_runners,
 };
-use livepeer_gateway::orchestrator::{Mode, Wanted};
-use livepeer_gateway::session::selection::Order;
-use livepeer_gateway::session::{Network, Policy};
+use livepeer_gateway::orchestrator::{DiscoveryQuery, RunnerMode};
+use livepeer_gateway::session::selection::CandidateOrder;
+use livepeer_gateway::session::{Network, NetworkOptions};
 use resilience::fault::Fault;
 use resilience::stop::Stop;
 use resilience::words;
@@ -102,13 +102,13 @@ pub async fn run(config: Config, wish: Wish, mut stop: Stop) -> Result<(), Error
     let runner = config.runner.as_ref().ok_or(failed(CallError::NoApp))?;
     let options = wish.options().map_err(failed)?;
     let reach = Reach::new(&config).map_err(Error::Reach)?;
-    let policy = Policy {
+    let policy = NetworkOptions {
         trust: config.trust.clone(),
         state: config.state_directory.as_deref(),
         configured: &reach.endpoints.orchestrators,
         clock: Arc::default(),
     };
-    let network = Network::under(policy, reach.payments.clone());
+    let network = Network::with_options(policy, reach.payments.clone());
     let called = async {
         let mut answer = call(&config, &reach, &network, &runner.options, options).await?;
         copy(&mut answer).await
@@ -128,19 +128,22 @@ async fn call(
     options: &RunnerOptions,
     call: CallOptions,
 ) -> Result<Single, CallError> {
-    let wanted = Wanted { capabilities: Vec::new(), apps: vec![options.app.clone()] };
+    let wanted = DiscoveryQuery { capabilities: Vec::new(), apps: vec![options.app.clone()] };
     let mut finder = reach.finder(config, wanted);
     let mut last = RunnerError::NoRunner(options.app.clone());
     while let Some(listed) = finder.next().await {
         let (order, mut list) = match listed {
-            Ok(listed) => (config.order.unwrap_or_else(|| Order::usual(&listed.way)), listed.list),
+            Ok(listed) => {
+                (config.order.unwrap_or_else(|| CandidateOrder::usual(&listed.way)), listed.list)
+            }
             Err(error) => {
                 log::warn!("{}", resilience::fault::chain(&error));
                 continue;
             }
         };
         let _ = find_runners(network, &mut list).await;
-        let mut runners = Runners::new(&list, options, Mode::SingleShot, order, Instant::now());
+        let mut runners =
+            Runners::new(&list, options, RunnerMode::SingleShot, order, Instant::now());
         loop {
             let runner = match runners.best() {
                 Ok(runner) => runner,

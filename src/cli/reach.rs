@@ -12,10 +12,10 @@ use crate::config::Config;
 use livepeer_gateway::http::WallClock;
 use livepeer_gateway::http::io::{CaFileError, Client, service_client_by};
 use livepeer_gateway::orchestrator::io::Finder;
-use livepeer_gateway::orchestrator::{Capability, Endpoints, Pipeline, TokenError, Wanted};
+use livepeer_gateway::orchestrator::{Capability, DiscoveryQuery, Endpoints, Pipeline, TokenError};
 use livepeer_gateway::payment::io::{SignerOptions, Signers};
 use livepeer_gateway::payment::{PaymentError, SessionOptions};
-use livepeer_gateway::session::Payments;
+use livepeer_gateway::session::PaymentSetup;
 use resilience::secret::io::{SecretError, read};
 
 /// Why the network cannot be reached as configured.
@@ -56,7 +56,7 @@ impl std::error::Error for ReachError {
 pub(super) struct Reach {
     pub(super) endpoints: Endpoints,
     /// Who pays; `None` where no signer is configured.
-    pub(super) payments: Option<Payments>,
+    pub(super) payments: Option<PaymentSetup>,
     pub(super) services: Client,
 }
 
@@ -96,7 +96,7 @@ impl Reach {
                 };
                 let (app, max_price) = (access.app.clone(), access.max_price);
                 let options = SessionOptions { app, max_price, capabilities: asked(config) };
-                Some(Payments { signers, options })
+                Some(PaymentSetup { signers, options })
             }
         };
         Ok(Self { endpoints, payments, services })
@@ -114,7 +114,7 @@ impl Reach {
     }
 
     /// The ways to what is `wanted`.
-    pub(super) fn finder(&self, config: &Config, wanted: Wanted) -> Finder {
+    pub(super) fn finder(&self, config: &Config, wanted: DiscoveryQuery) -> Finder {
         Finder::new(
             self.services.clone(),
             self.endpoints.clone(),

@@ -36,8 +36,8 @@ use livepeer_gateway::endings::io::Endings;
 use livepeer_gateway::http::WallClock;
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::payment::io::Signers;
-use livepeer_gateway::session::selection::{Pays, Rules};
-use livepeer_gateway::session::{Network, Payments, Policy};
+use livepeer_gateway::session::selection::{OfferRules, Pays};
+use livepeer_gateway::session::{Network, NetworkOptions, PaymentSetup};
 use media::MediaError;
 use resilience::fault::chain;
 use resilience::stop::Stop;
@@ -86,22 +86,22 @@ fn place(
     config: &Config,
     signers: Option<Arc<Signers>>,
     clock: &Arc<WallClock>,
-) -> Result<(Place, Option<Payments>), Error> {
+) -> Result<(Place, Option<PaymentSetup>), Error> {
     let reach = Reach::keeping(config, signers, clock).map_err(Error::Reach)?;
     let payments = reach.payments.clone();
-    let policy = Policy {
+    let policy = NetworkOptions {
         trust: config.trust.clone(),
         state: config.state_directory.as_deref(),
         configured: &reach.endpoints.orchestrators,
         clock: Arc::clone(clock),
     };
-    let network = Network::under(policy, payments.clone());
+    let network = Network::with_options(policy, payments.clone());
     let params = config.job.params.clone();
     let work = match config.runner.clone() {
         Some(runner) => Work::Runner { options: runner.options, api: runner.api, params },
         None => Work::LiveVideo(config.job.clone()),
     };
-    let rules = Rules {
+    let rules = OfferRules {
         max_price: config.access.max_price,
         pays: match (&payments, &work) {
             (None, _) => Pays::Nobody,
@@ -125,7 +125,7 @@ struct Running {
 struct Reloading {
     running: Running,
     settings: Settings,
-    payments: Option<Payments>,
+    payments: Option<PaymentSetup>,
     clock: Arc<WallClock>,
     outlet: Outlet,
     tell: mpsc::Sender<Change>,

@@ -15,7 +15,7 @@ use super::{Config, Purpose};
 use livepeer_gateway::http::{Authority, Fingerprint, Url};
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::orchestrator::{OnChange, TrustOptions};
-use livepeer_gateway::session::selection::Order;
+use livepeer_gateway::session::selection::CandidateOrder;
 use media::{
     self, Audio, AudioCodec, Bitrates, CameraFormat, Encoder, MaxLatency, Microphone, OnCameraLoss,
     Source, Store, Video,
@@ -34,7 +34,7 @@ pub struct Draft {
     pub(super) on_camera_loss: OnCameraLoss,
     pub(super) store: DraftStore,
     pub(super) orchestrators: Vec<Url>,
-    pub(super) order: Option<Order>,
+    pub(super) order: Option<CandidateOrder>,
     pub(super) trust: TrustKind,
     pub(super) on_change: OnChange,
     pub(super) pins: BTreeMap<Authority, Fingerprint>,

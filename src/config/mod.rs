@@ -32,7 +32,7 @@ use std::path::PathBuf;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::orchestrator::TrustOptions;
-use livepeer_gateway::session::selection::Order;
+use livepeer_gateway::session::selection::CandidateOrder;
 
 /// Everything that a run needs to know, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +42,7 @@ pub struct Config {
     /// Where jobs may run, in order of preference. Empty where they are found in another way.
     pub orchestrators: Vec<Url>,
     /// Who of several candidates is tried first; `None` for what goes with how they are found.
-    pub order: Option<Order>,
+    pub order: Option<CandidateOrder>,
     /// Which certificates of orchestrators are believed.
     pub trust: TrustOptions,
     /// How orchestrators are found, and how they are paid.

@@ -4,7 +4,7 @@
 
 use crate::agent::event::Part;
 use livepeer_gateway::job::Loss;
-use livepeer_gateway::payment::io::{Outcome, Turn};
+use livepeer_gateway::payment::io::{PayerReport, PaymentOutcome};
 use livepeer_gateway::trickle::{End, TrickleError};
 use resilience::fault::{Fault, chain};
 
@@ -51,16 +51,16 @@ impl PaymentReport {
     }
 
     /// What the turn of the payer means for the job, if it means anything.
-    pub(super) fn on_turn(&mut self, turn: Turn) -> Option<Loss> {
+    pub(super) fn on_turn(&mut self, turn: PayerReport) -> Option<Loss> {
         match turn.outcome {
-            Outcome::NotYet => None,
-            Outcome::Paid | Outcome::Skipped => {
+            PaymentOutcome::NotYet => None,
+            PaymentOutcome::Paid | PaymentOutcome::Skipped => {
                 if self.failure.take().is_some() {
                     log::info!("payments go on");
                 }
                 None
             }
-            Outcome::Later(error) => {
+            PaymentOutcome::Later(error) => {
                 let why = chain(&error);
                 if self.failure.as_ref() != Some(&why) {
                     let left = turn.paid_for.map(|left| left.as_secs());
@@ -70,7 +70,9 @@ impl PaymentReport {
                 }
                 None
             }
-            Outcome::Leave(error) | Outcome::Failed(error) => Some(Loss::Payment(chain(&error))),
+            PaymentOutcome::Leave(error) | PaymentOutcome::Failed(error) => {
+                Some(Loss::Payment(chain(&error)))
+            }
         }
     }
 }

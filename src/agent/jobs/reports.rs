@@ -13,7 +13,7 @@ use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobError, Loss, Slowness};
 use livepeer_gateway::price::Price;
 use livepeer_gateway::session::Network;
-use livepeer_gateway::session::selection::Rules;
+use livepeer_gateway::session::selection::OfferRules;
 use resilience::fault::chain;
 
 /// What was reported of jobs, so that nothing is said twice.
@@ -86,7 +86,7 @@ impl Reports {
         url: &Url,
         price: Option<Price>,
         network: &Network,
-        rules: &Rules,
+        rules: &OfferRules,
     ) {
         let Some(price) = price.filter(|_| network.payments.is_some()) else { return };
         let price = price.shown_per_hour();

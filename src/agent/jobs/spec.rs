@@ -22,10 +22,10 @@ use livepeer_gateway::job::runner::{
 use livepeer_gateway::job::{JobError, JobOptions, LiveVideoJob, StartedJob};
 use livepeer_gateway::orchestrator::io::Finder;
 use livepeer_gateway::orchestrator::{
-    Capability, DiscoveryList, Endpoints, Mode, Pipeline, Runner, Wanted,
+    Capability, DiscoveryList, DiscoveryQuery, Endpoints, Pipeline, Runner, RunnerMode,
 };
 use livepeer_gateway::price::Price;
-use livepeer_gateway::session::selection::{Offer, Order};
+use livepeer_gateway::session::selection::{CandidateOrder, Offer};
 use livepeer_gateway::session::{Network, OrchestratorSession, SessionError};
 use resilience::fault::{Failure, Fault, Scope, chain};
 
@@ -53,7 +53,7 @@ pub struct Finding {
     /// Where those are, and the orchestrators that are named.
     pub endpoints: Endpoints,
     /// Who is tried first, where that is not to follow from how they are found.
-    pub order: Option<Order>,
+    pub order: Option<CandidateOrder>,
     /// Where the last good list is kept.
     pub state_directory: Option<PathBuf>,
     /// Allows plain HTTP to services on other machines.
@@ -64,7 +64,7 @@ pub struct Finding {
 #[derive(Debug)]
 pub(in crate::agent) struct Candidates {
     pub(super) urls: Vec<Url>,
-    pub(super) order: Order,
+    pub(super) order: CandidateOrder,
     pub(super) offers: Offers,
 }
 
@@ -113,13 +113,13 @@ impl Work {
         }
     }
 
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self) -> DiscoveryQuery {
         match self {
             Self::LiveVideo(options) => {
-                Wanted { capabilities: vec![capability(options)], apps: Vec::new() }
+                DiscoveryQuery { capabilities: vec![capability(options)], apps: Vec::new() }
             }
             Self::Runner { options, .. } => {
-                Wanted { capabilities: Vec::new(), apps: vec![options.app.clone()] }
+                DiscoveryQuery { capabilities: Vec::new(), apps: vec![options.app.clone()] }
             }
         }
     }
@@ -129,7 +129,7 @@ impl Work {
         &self,
         network: &Network,
         mut list: DiscoveryList,
-        order: Order,
+        order: CandidateOrder,
     ) -> Candidates {
         match self {
             Self::LiveVideo(options) => {
@@ -142,7 +142,7 @@ impl Work {
                 for rejection in find_runners(network, &mut list).await {
                     log::info!("{rejection}");
                 }
-                let known = known_runners(&list, options, Mode::Persistent, order);
+                let known = known_runners(&list, options, RunnerMode::Persistent, order);
                 let urls = known.iter().map(|known| known.runner.url.clone()).collect();
                 let runners =
                     known.into_iter().map(|known| (known.runner.url.clone(), known)).collect();
@@ -173,7 +173,7 @@ impl Work {
             match listed {
                 Ok(listed) => {
                     let stray = listed.list.strays.first().map(|stray| format!(", and {stray}"));
-                    let order = order.unwrap_or_else(|| Order::usual(&listed.way));
+                    let order = order.unwrap_or_else(|| CandidateOrder::usual(&listed.way));
                     let candidates = self.candidates(&network, listed.list, order).await;
                     if !candidates.urls.is_empty() {
                         return Ok(candidates);

@@ -25,7 +25,7 @@ use livepeer_gateway::http::{ServiceTrust, Url};
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::orchestrator::{Endpoints, TrustOptions};
 use livepeer_gateway::session::Network;
-use livepeer_gateway::session::selection::Rules;
+use livepeer_gateway::session::selection::OfferRules;
 use media::io::AccessUnits;
 use probe::{Probe, Seen};
 use report::{Counts, Report};
@@ -68,7 +68,7 @@ pub async fn run(
         media: config.media,
         work: Work::LiveVideo(JobOptions { model, ..config.job }),
         finding,
-        rules: Rules::default(),
+        rules: OfferRules::default(),
         recovery: Recovery::Exit,
     };
     let network = Network::new(TrustOptions::default(), None, None);

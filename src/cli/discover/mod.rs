@@ -26,9 +26,9 @@ use livepeer_gateway::job::runner::find_runners;
 use livepeer_gateway::limits::{CALL_TIME, CANDIDATES, CANDIDATES_AT_ONCE};
 use livepeer_gateway::orchestrator::io::{FindError, PinFile, fetch_info};
 use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
-use livepeer_gateway::orchestrator::{Capability, DiscoveryList, Pipeline, Wanted};
+use livepeer_gateway::orchestrator::{Capability, DiscoveryList, DiscoveryQuery, Pipeline};
 use livepeer_gateway::session::Network;
-use livepeer_gateway::session::selection::{Pays, Rules};
+use livepeer_gateway::session::selection::{OfferRules, Pays};
 use resilience::fault::chain;
 use resilience::stop::Stop;
 
@@ -59,7 +59,7 @@ fn capability(config: &Config) -> Option<Capability> {
 /// One list of all ways; an error only if no way brought any.
 async fn find(config: &Config, reach: &Reach) -> Result<DiscoveryList, FindError> {
     let app = config.runner.as_ref().map(|runner| runner.options.app.clone());
-    let wanted = Wanted {
+    let wanted = DiscoveryQuery {
         capabilities: capability(config).into_iter().collect(),
         apps: app.into_iter().collect(),
     };
@@ -104,7 +104,7 @@ async fn ask(config: &Config, reach: &Reach, mut list: DiscoveryList) -> (Vec<Ro
         model: capability(config),
         app: config.runner.as_ref().map(|runner| runner.options.app.clone()),
         gpu: config.runner.as_ref().and_then(|runner| runner.options.gpu.clone()),
-        rules: Rules {
+        rules: OfferRules {
             max_price: config.access.max_price,
             pays: if reach.payments.is_some() { Pays::Always } else { Pays::Nobody },
         },

@@ -121,7 +121,7 @@ fn object(row: &Row) -> Map<String, Value> {
         Offers::Model(model) => put("model", json!(model)),
         Offers::App(app, mode) => {
             put("app", json!(app));
-            put("mode", json!(mode.map(livepeer_gateway::orchestrator::Mode::as_str)));
+            put("mode", json!(mode.map(livepeer_gateway::orchestrator::RunnerMode::as_str)));
         }
     }
     put("price", json!(row.price.as_ref().map(ToString::to_string)));
@@ -142,13 +142,13 @@ mod tests {
     use super::*;
     use crate::cli::discover::survey::Certificate;
     use livepeer_gateway::http::Url;
-    use livepeer_gateway::orchestrator::Mode;
+    use livepeer_gateway::orchestrator::RunnerMode;
     use livepeer_gateway::price::Unit;
 
     fn rows() -> Vec<Row> {
         let url = |host: &str| Url::parse_base(host, 8935).unwrap();
         let runner = Row {
-            offers: Offers::App("echo\u{1b}[2J".into(), Some(Mode::Persistent)),
+            offers: Offers::App("echo\u{1b}[2J".into(), Some(RunnerMode::Persistent)),
             price: Price::parse("10", Unit::Seconds).ok(),
             capacity: Some(4),
             free: Some(3),
@@ -157,7 +157,7 @@ mod tests {
             ..Row::bare(&url("a.example"), Certificate::Pinned)
         };
         let call = Row {
-            offers: Offers::App("one".into(), Some(Mode::SingleShot)),
+            offers: Offers::App("one".into(), Some(RunnerMode::SingleShot)),
             price: Price::parse("7", Unit::Fixed).ok(),
             ..Row::bare(&url("a.example"), Certificate::Pinned)
         };

@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::survey::Certificate;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::orchestrator::proto::{ModelConstraint, OrchestratorInfo, PriceInfo};
-use livepeer_gateway::orchestrator::{Capability, Entry, Mode, Pipeline, Runner};
+use livepeer_gateway::orchestrator::{Capability, DiscoveryEntry, Pipeline, Runner, RunnerMode};
 use livepeer_gateway::price::{Price, PriceError};
-use livepeer_gateway::session::selection::{Offer, Pays, Rules};
+use livepeer_gateway::session::selection::{Offer, OfferRules, Pays};
 
 /// Something that can be used, or why it cannot.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +40,7 @@ pub(super) enum Offers {
     /// A model of live video.
     Model(String),
     /// An application of a runner.
-    App(String, Option<Mode>),
+    App(String, Option<RunnerMode>),
 }
 
 impl Row {
@@ -67,7 +67,7 @@ pub(super) struct Sought {
     pub(super) model: Option<Capability>,
     pub(super) app: Option<String>,
     pub(super) gpu: Option<String>,
-    pub(super) rules: Rules,
+    pub(super) rules: OfferRules,
 }
 
 /// The rows of an orchestrator's models, by its info.
@@ -129,7 +129,7 @@ fn price(info: &OrchestratorInfo, model: &str) -> Result<Option<Price>, PriceErr
 }
 
 /// The rows of an orchestrator's runners.
-pub(super) fn of_runners(bare: &Row, entry: &Entry, sought: &Sought) -> Vec<Row> {
+pub(super) fn of_runners(bare: &Row, entry: &DiscoveryEntry, sought: &Sought) -> Vec<Row> {
     let wanted = |runner: &&Runner| sought.app.as_ref().is_none_or(|app| *app == runner.app);
     let row = |runner: &Runner| {
         let gpu = runner.gpu.as_ref().map(|gpu| gpu.name.clone());
@@ -138,7 +138,7 @@ pub(super) fn of_runners(bare: &Row, entry: &Entry, sought: &Sought) -> Vec<Row>
             (Some(wanted), None) => Some(format!("it names no GPU; {wanted} is wanted")),
             (Some(_) | None, _) => None,
         };
-        let rules = Rules { pays: Pays::IfAsked, ..sought.rules };
+        let rules = OfferRules { pays: Pays::IfAsked, ..sought.rules };
         Row {
             offers: Offers::App(runner.app.clone(), runner.mode),
             price: runner.price,
@@ -155,7 +155,7 @@ pub(super) fn of_runners(bare: &Row, entry: &Entry, sought: &Sought) -> Vec<Row>
 fn against(
     free: Option<u32>,
     price: &Result<Option<Price>, PriceError>,
-    rules: &Rules,
+    rules: &OfferRules,
 ) -> Option<String> {
     use livepeer_gateway::orchestrator::Fit;
     let fit = match free {
@@ -206,7 +206,7 @@ mod tests {
 
     fn sought(model: Option<&str>, max: &str) -> Sought {
         let model = model.map(|model| format!("live-video-to-video/{model}").parse().unwrap());
-        let rules = Rules { max_price: max.parse().ok(), pays: Pays::Nobody };
+        let rules = OfferRules { max_price: max.parse().ok(), pays: Pays::Nobody };
         Sought { model, rules, ..Sought::default() }
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use livepeer_gateway::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Scheme, Url};
-use livepeer_gateway::orchestrator::{Judgement, Known, Pins, Trust, TrustOptions};
+use livepeer_gateway::orchestrator::{Judgement, Pins, Trust, TrustBasis, TrustOptions};
 
 /// What a certificate is to the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +80,8 @@ impl Judge for Survey {
         let judgement = self.trust.judge(peer, under, seen, ca);
         let certificate = match (&judgement, &self.options, ca) {
             (Judgement::Refuse(_), _, _) => Certificate::Refused,
-            (Judgement::Keep(Known::Vouched), _, _) => Certificate::Authority,
-            (Judgement::Keep(Known::Pinned(_)), _, _) => Certificate::New,
+            (Judgement::Keep(TrustBasis::Vouched), _, _) => Certificate::Authority,
+            (Judgement::Keep(TrustBasis::Pinned(_)), _, _) => Certificate::New,
             (Judgement::Changed { .. }, _, _) => Certificate::Changed,
             (Judgement::Accept, TrustOptions::Insecure, _) => Certificate::Unchecked,
             (Judgement::Accept, TrustOptions::Pin(_), _) => Certificate::Pinned,
@@ -111,7 +111,7 @@ mod tests {
         let url = Url::parse("https://o.example:8935").unwrap();
         let mut pins = Pins::default();
         if let Some(print) = pinned {
-            let (peer, known) = ("o.example:8935".to_owned(), Known::Pinned(print));
+            let (peer, known) = ("o.example:8935".to_owned(), TrustBasis::Pinned(print));
             pins.keep(Pin { peer, under: None, known });
         }
         let survey = Survey::new(options, pins);

@@ -7,7 +7,7 @@ use crate::config::draft::TrustKind;
 use crate::config::peers;
 use livepeer_gateway::job::Recovery;
 use livepeer_gateway::orchestrator::OnChange;
-use livepeer_gateway::session::selection::Order;
+use livepeer_gateway::session::selection::CandidateOrder;
 
 pub(super) static KEYS: &[Key] = &[
     Key {
@@ -27,9 +27,9 @@ pub(super) static KEYS: &[Key] = &[
         },
         what: "Who of several that can take the job is tried first: the first of the list (listed), the cheapest (price; a model that is not loaded counts as a quarter dearer), or the one that answers first (fastest). One that lately failed comes after the others.",
         takes: Takes::OneOf(&[
-            ("listed", |d| d.order = Some(Order::Listed)),
-            ("price", |d| d.order = Some(Order::Price)),
-            ("fastest", |d| d.order = Some(Order::Fastest)),
+            ("listed", |d| d.order = Some(CandidateOrder::Listed)),
+            ("price", |d| d.order = Some(CandidateOrder::Price)),
+            ("fastest", |d| d.order = Some(CandidateOrder::Fastest)),
         ]),
     },
     Key {

@@ -8,7 +8,7 @@ use heapless::Vec as Bounded;
 
 use crate::http::Url;
 use crate::job::{Loss, Recovery};
-use crate::session::selection::{NoneLeft, Offer, Order, Rules};
+use crate::session::selection::{CandidateOrder, NoCandidateLeft, Offer, OfferRules};
 use resilience::fault::Failure;
 
 /// What happened. `T` is what came with an offer.
@@ -19,7 +19,7 @@ pub enum Event<T> {
         /// Who, as they are listed.
         urls: Vec<Url>,
         /// Who of those that fit is tried first.
-        order: Order,
+        order: CandidateOrder,
     },
     /// Nobody could be found.
     FindFailed(Failure),
@@ -77,7 +77,7 @@ pub enum Event<T> {
     /// From now on a job goes on without a camera for this long.
     Hold(Duration),
     /// From now on other candidates are looked for, which must keep to these rules.
-    Replace(Rules),
+    Replace(OfferRules),
     /// Somebody asked to stop.
     Stop,
     /// All parts of the job have ended and it is closed at the orchestrator.
@@ -164,7 +164,7 @@ pub enum Outcome {
     /// Nobody could be found.
     FindFailed(Failure),
     /// No orchestrator took the job.
-    NoneLeft(NoneLeft),
+    NoCandidateLeft(NoCandidateLeft),
     /// The job was lost.
     Lost(Loss),
     /// Capture broke; the reason in one line.

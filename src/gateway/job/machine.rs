@@ -59,7 +59,7 @@ use state::{Next, State, Then, darken, find, finish, one};
 use crate::http::Url;
 use crate::job::swap_limit::SwapLimit;
 use crate::job::{Command, Commands, Event, Outcome, Stage};
-use crate::session::selection::{Order, Rules, Suspensions};
+use crate::session::selection::{CandidateOrder, OfferRules, Suspensions};
 
 /// What a loss leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,7 +74,7 @@ pub enum Recovery {
 /// The state machine of one job, on one orchestrator after the other.
 #[derive(Debug)]
 pub struct Machine<T> {
-    rules: Rules,
+    rules: OfferRules,
     recovery: Recovery,
     suspensions: Suspensions,
     pauses: Pauses,
@@ -82,7 +82,7 @@ pub struct Machine<T> {
     prepaid: Prepaid,
     /// Who may take the job, as was found last, and who of them is tried first.
     known: Vec<Url>,
-    order: Order,
+    order: CandidateOrder,
     /// How long a job goes on without a camera.
     hold: Duration,
     /// Until when it does, while the camera is gone.
@@ -94,7 +94,7 @@ pub struct Machine<T> {
 
 impl<T> Machine<T> {
     /// A machine, and what to do first. A job goes on without a camera for `hold`.
-    pub fn new(rules: Rules, recovery: Recovery, hold: Duration) -> (Self, Commands<T>) {
+    pub fn new(rules: OfferRules, recovery: Recovery, hold: Duration) -> (Self, Commands<T>) {
         let machine = Self {
             rules,
             recovery,
@@ -103,7 +103,7 @@ impl<T> Machine<T> {
             swaps: SwapLimit::default(),
             prepaid: Prepaid::default(),
             known: Vec::new(),
-            order: Order::default(),
+            order: CandidateOrder::default(),
             hold,
             held_until: None,
             came_back: false,
@@ -114,7 +114,12 @@ impl<T> Machine<T> {
 
     /// A machine that waits for the camera, which could not be opened: it has nothing to do before
     /// [`Event::CameraBack`].
-    pub fn without_camera(rules: Rules, recovery: Recovery, hold: Duration, now: Instant) -> Self {
+    pub fn without_camera(
+        rules: OfferRules,
+        recovery: Recovery,
+        hold: Duration,
+        now: Instant,
+    ) -> Self {
         let (machine, _) = Self::new(rules, recovery, hold);
         Self { held_until: Some(now + hold), state: State::Dark, ..machine }
     }
@@ -142,9 +147,9 @@ impl<T> Machine<T> {
             state if matches!(event, Event::Timeout) && hold_is_over => darken(state),
             state if matches!(event, Event::Replace(_)) => self.replace(event, state, now),
             State::Finding => self.finding(event, now, jitter),
-            State::Selecting { rounds, .. } => self.selecting(event, rounds, now, jitter),
-            State::Starting { rounds, url, prepaid } => {
-                self.starting(event, (rounds, url, prepaid), now, jitter)
+            State::Selecting { selection, .. } => self.selecting(event, selection, now, jitter),
+            State::Starting { selection, url, prepaid } => {
+                self.starting(event, (selection, url, prepaid), now, jitter)
             }
             State::Live(live) => self.live(event, live, now, jitter),
             State::Closing { then } => self.closing(event, then, now),

@@ -19,7 +19,7 @@ use crate::endings::io::Owed;
 use crate::http::Url;
 use crate::job::runner::{AppUpdate, RunnerSession};
 use crate::job::{Channels, JobError};
-use crate::payment::io::{Payer, Turn};
+use crate::payment::io::{Payer, PayerReport};
 
 /// A job that has started: its channels exist and wait for video, and it costs until it is ended.
 ///
@@ -55,7 +55,7 @@ pub struct JobPayments {
 
 impl JobPayments {
     /// Pays until the job ends or the sender of `media` is dropped; see `Payer::run`.
-    pub async fn run(self, media: watch::Receiver<()>, turns: mpsc::Sender<Turn>) {
+    pub async fn run(self, media: watch::Receiver<()>, turns: mpsc::Sender<PayerReport>) {
         self.payer.run(self.url, media, turns).await;
     }
 }

@@ -22,7 +22,7 @@ use crate::price::Price;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DiscoveryList {
     /// Orchestrators, the best score first; at most [`CANDIDATES`].
-    pub entries: Vec<Entry>,
+    pub entries: Vec<DiscoveryEntry>,
     /// Entries and runners that could not be read, or came twice.
     pub malformed: usize,
     /// Entries and runners beyond the bounds.
@@ -33,7 +33,7 @@ pub struct DiscoveryList {
 
 /// One orchestrator in a list.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct DiscoveryEntry {
     /// Its base URL.
     pub address: Url,
     /// `pipeline/model`, as far as it says.
@@ -52,7 +52,7 @@ pub struct Runner {
     /// The application's version.
     pub version: Option<String>,
     /// How it serves; `None` where it does not say.
-    pub mode: Option<Mode>,
+    pub mode: Option<RunnerMode>,
     /// Sessions it can have.
     pub capacity: Option<u32>,
     /// Sessions it can still take.
@@ -65,14 +65,14 @@ pub struct Runner {
 
 /// How a runner serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum RunnerMode {
     /// Sessions that are reserved, held and stopped.
     Persistent,
     /// One request, one answer.
     SingleShot,
 }
 
-impl Mode {
+impl RunnerMode {
     /// Its name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -98,7 +98,7 @@ pub struct Gpu {
 
 /// What is looked for: any of these.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Wanted {
+pub struct DiscoveryQuery {
     /// Pipelines with their models.
     pub capabilities: Vec<Capability>,
     /// Applications of runners.
@@ -134,7 +134,7 @@ impl DiscoveryList {
             return Err(ListError::TooLarge(body.len()));
         }
         let mut list = Self::default();
-        let mut scored: Vec<(f64, Entry)> = Vec::new();
+        let mut scored: Vec<(f64, DiscoveryEntry)> = Vec::new();
         read::entries(body, |read| match read {
             None => list.malformed += 1,
             Some(read) => {
@@ -158,7 +158,7 @@ impl DiscoveryList {
 
     /// A list that says nothing of these orchestrators but where they are.
     pub fn named(urls: &[Url]) -> Self {
-        let entry = |url: &Url| Entry {
+        let entry = |url: &Url| DiscoveryEntry {
             address: url.clone(),
             capabilities: Vec::new(),
             runners: Vec::new(),
@@ -189,7 +189,7 @@ impl DiscoveryList {
                     false
                 }
             });
-            self.entries.push(Entry { address, runners, ..entry });
+            self.entries.push(DiscoveryEntry { address, runners, ..entry });
         }
         self
     }
@@ -208,7 +208,7 @@ impl DiscoveryList {
     }
 }
 
-impl Entry {
+impl DiscoveryEntry {
     /// Whether it may offer `wanted`: it says so, or says nothing.
     pub fn may_offer(&self, wanted: &Capability) -> bool {
         let wanted = wanted.to_string();
@@ -225,7 +225,7 @@ impl Runner {
 }
 
 /// Where to ask `endpoint` for a list of what is `wanted`.
-pub fn list_url(endpoint: &Url, wanted: &Wanted) -> Result<Url, UrlError> {
+pub fn list_url(endpoint: &Url, wanted: &DiscoveryQuery) -> Result<Url, UrlError> {
     let caps = wanted.capabilities.iter().map(|capability| ("caps", capability.to_string()));
     let apps = wanted.apps.iter().map(|app| ("app", app.clone()));
     let mut text = endpoint.to_string();
@@ -251,7 +251,7 @@ fn escape(value: &str, into: &mut String) {
 }
 
 /// The best of them in order; the number of those left out.
-fn keep_best(scored: &mut Vec<(f64, Entry)>) -> usize {
+fn keep_best(scored: &mut Vec<(f64, DiscoveryEntry)>) -> usize {
     scored.sort_by(|(a, _), (b, _)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
     let beyond = scored.len().saturating_sub(CANDIDATES);
     scored.truncate(CANDIDATES);
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn both_forms_of_a_list_are_read() {
         let list = parse(&full());
-        let a = Entry {
+        let a = DiscoveryEntry {
             address: url("https://a.example:8935"),
             capabilities: vec!["live-video-to-video/m".into()],
             runners: vec![],
@@ -299,7 +299,7 @@ mod tests {
             url: url("https://b.example:8935/apps/echo/session"),
             app: "echo".into(),
             version: Some("1.2".into()),
-            mode: Some(Mode::Persistent),
+            mode: Some(RunnerMode::Persistent),
             capacity: Some(4),
             free: Some(3),
             gpu: Some(Gpu { name: "NVIDIA L40S".into(), vram_mb: Some(46068) }),
@@ -535,7 +535,7 @@ mod tests {
             capabilities.iter().map(|c| c.parse().unwrap()).collect();
         let endpoint = Url::parse(endpoint).unwrap();
         let apps = apps.iter().map(|app| (*app).to_owned()).collect();
-        let url = list_url(&endpoint, &Wanted { capabilities, apps }).unwrap();
+        let url = list_url(&endpoint, &DiscoveryQuery { capabilities, apps }).unwrap();
         assert_eq!(url.to_string(), expected);
     }
 

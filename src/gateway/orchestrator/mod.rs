@@ -12,7 +12,9 @@ mod token;
 mod trust;
 
 pub use capabilities::{Capability, CapabilityError, Fit, Pipeline};
-pub use discovery::{DiscoveryList, Entry, Gpu, ListError, Mode, Runner, Wanted, list_url};
-pub use pins::{Known, Pin, Pins};
-pub use token::{Endpoints, Found, Headers, TokenError};
+pub use discovery::{
+    DiscoveryEntry, DiscoveryList, DiscoveryQuery, Gpu, ListError, Runner, RunnerMode, list_url,
+};
+pub use pins::{Pin, Pins, TrustBasis};
+pub use token::{DiscoveryStrategy, Endpoints, Headers, TokenError};
 pub use trust::{Judgement, OnChange, Trust, TrustOptions};

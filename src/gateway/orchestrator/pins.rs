@@ -21,14 +21,14 @@ use crate::limits::{PINS, PINS_UNDER};
 
 /// What is known of a peer's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
+pub enum TrustBasis {
     /// An authority vouched for it.
     Vouched,
     /// It is this one: seen first, or followed.
     Pinned(Fingerprint),
 }
 
-impl fmt::Display for Known {
+impl fmt::Display for TrustBasis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vouched => f.write_str(AUTHORITY),
@@ -37,7 +37,7 @@ impl fmt::Display for Known {
     }
 }
 
-/// The word for [`Known::Vouched`] in the file.
+/// The word for [`TrustBasis::Vouched`] in the file.
 const AUTHORITY: &str = "authority";
 
 /// What is known of one peer.
@@ -48,7 +48,7 @@ pub struct Pin {
     /// The `host:port` of the orchestrator that named it, if it is another one.
     pub under: Option<String>,
     /// What is known.
-    pub known: Known,
+    pub known: TrustBasis,
 }
 
 impl Pin {
@@ -57,8 +57,8 @@ impl Pin {
         let mut words = line.split_whitespace();
         let (peer, known, under) = (words.next()?, words.next()?, words.next());
         let known = match known {
-            AUTHORITY => Known::Vouched,
-            print => Known::Pinned(Fingerprint::parse(print)?),
+            AUTHORITY => TrustBasis::Vouched,
+            print => TrustBasis::Pinned(Fingerprint::parse(print)?),
         };
         let pin = Self { peer: peer.to_owned(), under: under.map(str::to_owned), known };
         words.next().is_none().then_some(pin)
@@ -95,7 +95,7 @@ impl Pins {
     }
 
     /// What is known of `peer`, which the orchestrator `under` named.
-    pub(crate) fn get(&self, peer: &str, under: Option<&str>) -> Option<Known> {
+    pub(crate) fn get(&self, peer: &str, under: Option<&str>) -> Option<TrustBasis> {
         self.pins.iter().find(|pin| pin.is_of(peer, under)).map(|pin| pin.known)
     }
 
@@ -148,7 +148,7 @@ impl Pins {
 mod tests {
     use super::*;
 
-    const PRINT: Known = Known::Pinned(Fingerprint([1; 32]));
+    const PRINT: TrustBasis = TrustBasis::Pinned(Fingerprint([1; 32]));
 
     fn pin(peer: &str, under: Option<&str>) -> Pin {
         Pin { peer: peer.to_owned(), under: under.map(str::to_owned), known: PRINT }
@@ -219,9 +219,9 @@ mod tests {
     fn a_line_reads_back() {
         for (peer, under, known) in [
             ("[::1]:8935", None, PRINT),
-            ("o:1", None, Known::Vouched),
+            ("o:1", None, TrustBasis::Vouched),
             ("c:443", Some("o:1"), PRINT),
-            ("c:443", Some("[::1]:1"), Known::Vouched),
+            ("c:443", Some("[::1]:1"), TrustBasis::Vouched),
         ] {
             let pin = Pin { known, ..pin(peer, under) };
             assert_eq!(Pin::parse(&pin.to_string()), Some(pin));

@@ -48,7 +48,7 @@ pub struct Endpoints {
 
 /// A way to find orchestrators.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found<'a> {
+pub enum DiscoveryStrategy<'a> {
     /// They are named.
     Named(&'a [Url]),
     /// A discovery endpoint has a list.
@@ -136,11 +136,15 @@ impl Endpoints {
     }
 
     /// The ways to find orchestrators, in the order in which they are tried.
-    pub fn ways(&self) -> Vec<Found<'_>> {
-        let named = (!self.orchestrators.is_empty()).then_some(Found::Named(&self.orchestrators));
-        let list =
-            self.discovery.as_ref().map(|url| Found::Discovery(url, &self.discovery_headers));
-        let signers = self.signers.iter().map(|url| Found::Signer(url, &self.signer_headers));
+    pub fn strategies(&self) -> Vec<DiscoveryStrategy<'_>> {
+        let named = (!self.orchestrators.is_empty())
+            .then_some(DiscoveryStrategy::Named(&self.orchestrators));
+        let list = self
+            .discovery
+            .as_ref()
+            .map(|url| DiscoveryStrategy::Discovery(url, &self.discovery_headers));
+        let signers =
+            self.signers.iter().map(|url| DiscoveryStrategy::Signer(url, &self.signer_headers));
         named.into_iter().chain(list).chain(signers).collect()
     }
 }
@@ -307,13 +311,13 @@ mod tests {
         let (d, s) = (given("d"), given("s"));
         let (named, at) = ([url("a")], [url("d"), url("s1"), url("s2")]);
         let expected = [
-            Found::Named(&named),
-            Found::Discovery(&at[0], &d),
-            Found::Signer(&at[1], &s),
-            Found::Signer(&at[2], &s),
+            DiscoveryStrategy::Named(&named),
+            DiscoveryStrategy::Discovery(&at[0], &d),
+            DiscoveryStrategy::Signer(&at[1], &s),
+            DiscoveryStrategy::Signer(&at[2], &s),
         ];
-        assert_eq!(all.ways(), expected);
-        assert_eq!(Endpoints::default().ways(), []);
+        assert_eq!(all.strategies(), expected);
+        assert_eq!(Endpoints::default().strategies(), []);
     }
 
     #[test]

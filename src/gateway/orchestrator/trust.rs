@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 
 use crate::http::{Authority, CaVerdict, Distrust, Fingerprint};
-use crate::orchestrator::pins::{Known, Pin, Pins};
+use crate::orchestrator::pins::{Pin, Pins, TrustBasis};
 
 /// Which certificates of orchestrators are believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,11 +61,11 @@ pub enum Judgement {
     /// Go on.
     Accept,
     /// Go on, and remember this of the peer.
-    Keep(Known),
+    Keep(TrustBasis),
     /// Go on with a warning, and pin the new certificate.
     Changed {
         /// What was known.
-        before: Known,
+        before: TrustBasis,
     },
     /// Do not go on.
     Refuse(Distrust),
@@ -117,7 +117,7 @@ impl Trust {
     }
 
     /// Remembers this of `peer`, which the orchestrator `under` named.
-    pub(crate) fn keep(&mut self, peer: &Authority, under: Option<&Authority>, known: Known) {
+    pub(crate) fn keep(&mut self, peer: &Authority, under: Option<&Authority>, known: TrustBasis) {
         let (peer, under) = (peer.to_string(), under.map(ToString::to_string));
         self.pins.keep(Pin { peer, under, known });
     }
@@ -135,26 +135,28 @@ impl Trust {
 
 fn by_first_use(
     on_change: OnChange,
-    known: Option<Known>,
+    known: Option<TrustBasis>,
     seen: &Fingerprint,
     ca: &CaVerdict,
 ) -> Judgement {
     let refuses = on_change == OnChange::Refuse;
     match (known, ca) {
-        (Some(Known::Vouched), CaVerdict::Valid | CaVerdict::Doubtful(_)) => Judgement::Accept,
-        (Some(Known::Pinned(_)) | None, CaVerdict::Valid) => Judgement::Keep(Known::Vouched),
-        (None, CaVerdict::Invalid(_) | CaVerdict::WrongTime(_) | CaVerdict::Doubtful(_)) => {
-            Judgement::Keep(Known::Pinned(*seen))
+        (Some(TrustBasis::Vouched), CaVerdict::Valid | CaVerdict::Doubtful(_)) => Judgement::Accept,
+        (Some(TrustBasis::Pinned(_)) | None, CaVerdict::Valid) => {
+            Judgement::Keep(TrustBasis::Vouched)
         }
-        (Some(Known::Pinned(pinned)), _) if pinned == *seen => Judgement::Accept,
-        (Some(Known::Pinned(pinned)), _) if refuses => other_than_pinned(&pinned, seen),
-        (Some(Known::Vouched), CaVerdict::Invalid(reason)) if refuses => {
+        (None, CaVerdict::Invalid(_) | CaVerdict::WrongTime(_) | CaVerdict::Doubtful(_)) => {
+            Judgement::Keep(TrustBasis::Pinned(*seen))
+        }
+        (Some(TrustBasis::Pinned(pinned)), _) if pinned == *seen => Judgement::Accept,
+        (Some(TrustBasis::Pinned(pinned)), _) if refuses => other_than_pinned(&pinned, seen),
+        (Some(TrustBasis::Vouched), CaVerdict::Invalid(reason)) if refuses => {
             Judgement::Refuse(Distrust::VouchedBefore { seen: *seen, reason: reason.clone() })
         }
-        (Some(Known::Vouched), CaVerdict::WrongTime(reason)) if refuses => {
+        (Some(TrustBasis::Vouched), CaVerdict::WrongTime(reason)) if refuses => {
             Judgement::Refuse(Distrust::WrongTime(reason.clone()))
         }
-        (Some(Known::Vouched), CaVerdict::WrongTime(_)) => Judgement::Accept,
+        (Some(TrustBasis::Vouched), CaVerdict::WrongTime(_)) => Judgement::Accept,
         (Some(before), _) => Judgement::Changed { before },
     }
 }
@@ -189,7 +191,7 @@ mod tests {
 
     /// Judges [`NEW`] where this is known before.
     #[track_caller]
-    fn check(options: TrustOptions, known: Option<Known>, ca: CaVerdict, expected: Judgement) {
+    fn check(options: TrustOptions, known: Option<TrustBasis>, ca: CaVerdict, expected: Judgement) {
         let mut trust = Trust::new(options, Pins::default());
         if let Some(known) = known {
             trust.keep(&peer(), None, known);
@@ -200,7 +202,7 @@ mod tests {
     #[test]
     fn the_table_holds() {
         use Judgement::{Accept, Changed, Keep, Refuse};
-        use Known::{Pinned, Vouched};
+        use TrustBasis::{Pinned, Vouched};
         use TrustOptions::{Ca, Insecure};
         let pin = |print| TrustOptions::Pin(BTreeMap::from([(peer(), print)]));
         let (old, new) = (Some(Pinned(OLD)), Some(Pinned(NEW)));
@@ -233,24 +235,24 @@ mod tests {
         let late = || CaVerdict::WrongTime("expired".into());
         let refused = || Judgement::Refuse(Distrust::WrongTime("expired".into()));
         check(TrustOptions::Ca, None, late(), refused());
-        check(refuse(), Some(Known::Vouched), late(), refused());
+        check(refuse(), Some(TrustBasis::Vouched), late(), refused());
         // Whoever follows changes follows this too, and forgets nothing for it.
-        check(follow(), Some(Known::Vouched), late(), Judgement::Accept);
-        check(refuse(), None, late(), Judgement::Keep(Known::Pinned(NEW)));
+        check(follow(), Some(TrustBasis::Vouched), late(), Judgement::Accept);
+        check(refuse(), None, late(), Judgement::Keep(TrustBasis::Pinned(NEW)));
         let doubtful = || CaVerdict::Doubtful("expired".into());
         check(TrustOptions::Ca, None, doubtful(), Judgement::Accept);
-        check(refuse(), Some(Known::Vouched), doubtful(), Judgement::Accept);
+        check(refuse(), Some(TrustBasis::Vouched), doubtful(), Judgement::Accept);
         let other = Distrust::Pinned { wanted: OLD, seen: NEW };
-        check(refuse(), Some(Known::Pinned(OLD)), doubtful(), Judgement::Refuse(other));
+        check(refuse(), Some(TrustBasis::Pinned(OLD)), doubtful(), Judgement::Refuse(other));
     }
 
     #[test]
     fn a_host_is_judged_under_the_orchestrator_that_named_it() {
         let mut trust = Trust::new(refuse(), Pins::default());
         let theirs = Url::parse("https://theirs:8935").unwrap().authority().clone();
-        trust.keep(&peer(), None, Known::Pinned(OLD));
+        trust.keep(&peer(), None, TrustBasis::Pinned(OLD));
         let judged = |under: Option<&Authority>| trust.judge(&peer(), under, &NEW, &unknown());
-        assert_eq!(judged(Some(&theirs)), Judgement::Keep(Known::Pinned(NEW)));
+        assert_eq!(judged(Some(&theirs)), Judgement::Keep(TrustBasis::Pinned(NEW)));
         assert_eq!(judged(None), Judgement::Refuse(Distrust::Pinned { wanted: OLD, seen: NEW }));
     }
 }

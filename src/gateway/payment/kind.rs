@@ -18,7 +18,7 @@ use crate::price::Unit;
 
 /// What is paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum PaymentKind {
     /// Live video, by the pixel.
     Lv2v,
     /// A runner's session, by the second.
@@ -29,7 +29,7 @@ pub enum Kind {
     Pixels(NonZeroU32),
 }
 
-impl Kind {
+impl PaymentKind {
     /// The kind that goes with a runner's price.
     pub(crate) fn of_unit(unit: Unit) -> Self {
         match unit {
@@ -89,10 +89,13 @@ mod tests {
     #[test]
     fn units_and_kinds_belong_together() {
         for unit in [Unit::Seconds, Unit::PixelSeconds720p, Unit::Fixed] {
-            assert_eq!(Kind::of_unit(unit).unit(), Some(unit));
+            assert_eq!(PaymentKind::of_unit(unit).unit(), Some(unit));
         }
-        let pixels = Kind::Pixels(NonZeroU32::MIN);
+        let pixels = PaymentKind::Pixels(NonZeroU32::MIN);
         assert_eq!((pixels.wire_type(), pixels.pixels(), pixels.preload()), (None, Some(1), None));
-        assert_eq!((Kind::Lv2v.wire_type(), Kind::Lv2v.pixels()), (Some("lv2v"), None));
+        assert_eq!(
+            (PaymentKind::Lv2v.wire_type(), PaymentKind::Lv2v.pixels()),
+            (Some("lv2v"), None)
+        );
     }
 }

@@ -29,8 +29,8 @@ mod wire;
 
 pub use challenge::Challenge;
 pub use error::{PaymentError, Refusal};
-pub use kind::Kind;
+pub use kind::PaymentKind;
 pub use message::clean;
-pub use schedule::{Covers, Decision, Schedule};
-pub use session::{Made, Origin, PaymentSession, SessionOptions, Verdict};
-pub use wire::{Payment, PaymentHeaders, PaymentRequest, Signature, State, Terms, WireError};
+pub use schedule::{PaidPeriod, PaymentDecision, PaymentSchedule};
+pub use session::{AfterRefusal, OutgoingPayment, PaymentSession, SessionOptions, SignerOrigin};
+pub use wire::{Payment, PaymentHeaders, PaymentRequest, Signature, SignerState, Terms, WireError};

@@ -25,7 +25,7 @@
 use std::time::{Duration, Instant};
 
 use crate::payment::aim::Aim;
-use crate::payment::{Kind, Refusal};
+use crate::payment::{PaymentKind, Refusal};
 use resilience::backoff::Backoff;
 
 /// How often orchestrators debit, and so are paid (protocol.md, section 5).
@@ -38,10 +38,10 @@ const REFRESHES: u8 = 3;
 /// What is to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Decision {
+pub enum PaymentDecision {
     /// Ask the signer for a payment and send it to the orchestrator.
     Pay,
-    /// Nothing until `Schedule::poll_timeout`, or for ever where that is `None`.
+    /// Nothing until `PaymentSchedule::poll_timeout`, or for ever where that is `None`.
     NotYet,
     /// Fetch fresh terms from the orchestrator.
     Refresh,
@@ -55,11 +55,11 @@ pub enum Decision {
 
 /// What a payment pays for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Covers {
+pub enum PaidPeriod {
     /// It opens the session: time ahead.
     Ahead,
     /// The time since the one before.
-    Since,
+    SinceLast,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -72,8 +72,8 @@ enum Phase {
 
 /// When one session pays.
 #[derive(Debug)]
-pub struct Schedule {
-    kind: Kind,
+pub struct PaymentSchedule {
+    kind: PaymentKind,
     interval: Duration,
     phase: Phase,
     media_until: Option<Instant>,
@@ -89,9 +89,9 @@ pub struct Schedule {
     down: Backoff,
 }
 
-impl Schedule {
+impl PaymentSchedule {
     /// The first payment is due `now`. `interval` is the challenge's, or `None` for the usual 5 s.
-    pub(crate) fn new(kind: Kind, interval: Option<Duration>, now: Instant) -> Self {
+    pub(crate) fn new(kind: PaymentKind, interval: Option<Duration>, now: Instant) -> Self {
         Self {
             kind,
             interval: interval.unwrap_or(INTERVAL),
@@ -107,29 +107,33 @@ impl Schedule {
     }
 
     /// Time has passed.
-    pub(crate) fn on_tick(&mut self, now: Instant) -> Decision {
+    pub(crate) fn on_tick(&mut self, now: Instant) -> PaymentDecision {
         let wanted = self.paid_until.is_none() || self.media_until.is_some_and(|until| now < until);
         match self.phase {
             Phase::Waiting { next } if next <= now && wanted => self.pay(now, now),
             Phase::Waiting { .. }
             | Phase::Asked { .. }
             | Phase::Refreshing { .. }
-            | Phase::Over => Decision::NotYet,
+            | Phase::Over => PaymentDecision::NotYet,
         }
     }
 
     /// A segment of media went out or came back.
-    pub(crate) fn on_media(&mut self, now: Instant) -> Decision {
+    pub(crate) fn on_media(&mut self, now: Instant) -> PaymentDecision {
         self.media_until = Some(now + MEDIA_QUIET);
         self.on_tick(now)
     }
 
     /// The signer made a payment for a call that began at `asked` and is over now.
-    pub(crate) fn on_signed(&mut self, covers: Covers, asked: Instant, now: Instant) {
+    pub(crate) fn on_signed(&mut self, covers: PaidPeriod, asked: Instant, now: Instant) {
         let time = match (covers, self.signed) {
-            (Covers::Since, Some(_)) if self.kind.is_in_whole_seconds() => self.aim.billed(asked),
-            (Covers::Since, Some(before)) => asked.saturating_duration_since(before),
-            (Covers::Ahead, _) | (Covers::Since, None) => self.kind.preload().unwrap_or_default(),
+            (PaidPeriod::SinceLast, Some(_)) if self.kind.is_in_whole_seconds() => {
+                self.aim.billed(asked)
+            }
+            (PaidPeriod::SinceLast, Some(before)) => asked.saturating_duration_since(before),
+            (PaidPeriod::Ahead, _) | (PaidPeriod::SinceLast, None) => {
+                self.kind.preload().unwrap_or_default()
+            }
         };
         self.under_way = self.under_way.saturating_add(time);
         self.signed = Some(asked);
@@ -147,7 +151,7 @@ impl Schedule {
     }
 
     /// The payment did not arrive, or was not accepted, and will not be sent again. What that leads to
-    /// is said by [`Schedule::on_refused`].
+    /// is said by [`PaymentSchedule::on_refused`].
     pub(crate) fn on_lost(&mut self) {
         self.under_way = Duration::ZERO;
     }
@@ -160,24 +164,24 @@ impl Schedule {
         retry_after: Option<Duration>,
         jitter: f64,
         now: Instant,
-    ) -> Decision {
+    ) -> PaymentDecision {
         let since = match self.phase {
             Phase::Asked { since } | Phase::Refreshing { since } => since,
             Phase::Waiting { .. } => now,
-            Phase::Over => return Decision::NotYet,
+            Phase::Over => return PaymentDecision::NotYet,
         };
         match refusal {
-            Refusal::BadRequest => self.end(Decision::Fail),
-            Refusal::PriceTooHigh => self.end(Decision::Leave),
-            Refusal::Expired if self.refreshes >= REFRESHES => self.end(Decision::Leave),
+            Refusal::BadRequest => self.end(PaymentDecision::Fail),
+            Refusal::PriceTooHigh => self.end(PaymentDecision::Leave),
+            Refusal::Expired if self.refreshes >= REFRESHES => self.end(PaymentDecision::Leave),
             Refusal::Expired => {
                 self.refreshes += 1;
                 self.phase = Phase::Refreshing { since };
-                Decision::Refresh
+                PaymentDecision::Refresh
             }
             Refusal::NoTicketNeeded => {
                 self.settle(now);
-                Decision::Skip
+                PaymentDecision::Skip
             }
             Refusal::Down
             | Refusal::Limited
@@ -192,24 +196,24 @@ impl Schedule {
 
     /// Fresh terms are in. The payment that the signer refused is asked for again. One that the orchestrator
     /// refused is not: the signer has counted it, and part of it may have been taken.
-    pub(crate) fn on_refreshed(&mut self, now: Instant) -> Decision {
+    pub(crate) fn on_refreshed(&mut self, now: Instant) -> PaymentDecision {
         match self.phase {
             Phase::Refreshing { since } if self.signed.is_some_and(|signed| signed >= since) => {
                 self.phase = Phase::Waiting { next: self.next(since).max(now) };
-                Decision::NotYet
+                PaymentDecision::NotYet
             }
             Phase::Refreshing { since } => self.pay(since, now),
-            Phase::Waiting { .. } | Phase::Asked { .. } | Phase::Over => Decision::NotYet,
+            Phase::Waiting { .. } | Phase::Asked { .. } | Phase::Over => PaymentDecision::NotYet,
         }
     }
 
     /// The orchestrator gave no fresh terms.
-    pub(crate) fn on_refresh_failed(&mut self, jitter: f64, now: Instant) -> Decision {
+    pub(crate) fn on_refresh_failed(&mut self, jitter: f64, now: Instant) -> PaymentDecision {
         let pause = self.down.on_failure(jitter);
         self.wait(now + pause)
     }
 
-    /// When to call [`Schedule::on_tick`] again; `None` if only an event can change anything.
+    /// When to call [`PaymentSchedule::on_tick`] again; `None` if only an event can change anything.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
             Phase::Waiting { next } if self.paid_until.is_none() => Some(next),
@@ -243,23 +247,23 @@ impl Schedule {
     }
 
     /// Pays for what was due at `since`, once that is best.
-    fn pay(&mut self, since: Instant, now: Instant) -> Decision {
+    fn pay(&mut self, since: Instant, now: Instant) -> PaymentDecision {
         let best = if self.kind.is_in_whole_seconds() { self.aim.next(now) } else { now };
         if best > now {
             return self.wait(best);
         }
         self.phase = Phase::Asked { since };
-        Decision::Pay
+        PaymentDecision::Pay
     }
 
-    fn wait(&mut self, next: Instant) -> Decision {
+    fn wait(&mut self, next: Instant) -> PaymentDecision {
         if !matches!(self.phase, Phase::Over) {
             self.phase = Phase::Waiting { next };
         }
-        Decision::NotYet
+        PaymentDecision::NotYet
     }
 
-    fn end(&mut self, decision: Decision) -> Decision {
+    fn end(&mut self, decision: PaymentDecision) -> PaymentDecision {
         self.phase = Phase::Over;
         decision
     }
@@ -269,46 +273,46 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 3] = [Kind::Lv2v, Kind::Live, Kind::Fixed];
+    const KINDS: [PaymentKind; 3] = [PaymentKind::Lv2v, PaymentKind::Live, PaymentKind::Fixed];
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
     /// From one payment to the next.
-    fn turn(kind: Kind) -> Duration {
-        let below = if kind == Kind::Live { 25 } else { 0 };
+    fn turn(kind: PaymentKind) -> Duration {
+        let below = if kind == PaymentKind::Live { 25 } else { 0 };
         INTERVAL - Duration::from_millis(below)
     }
 
     /// It pays at `at`, or where whole seconds count, within a second.
     #[track_caller]
-    fn pays_from(schedule: &mut Schedule, at: Instant) {
-        if schedule.on_media(at) == Decision::NotYet {
+    fn pays_from(schedule: &mut PaymentSchedule, at: Instant) {
+        if schedule.on_media(at) == PaymentDecision::NotYet {
             let aimed = schedule.poll_timeout().expect("a time");
-            assert!(schedule.kind == Kind::Live && aimed > at && aimed < at + seconds(1));
-            assert_eq!(schedule.on_tick(aimed), Decision::Pay);
+            assert!(schedule.kind == PaymentKind::Live && aimed > at && aimed < at + seconds(1));
+            assert_eq!(schedule.on_tick(aimed), PaymentDecision::Pay);
         }
     }
 
     /// A schedule that is asked for its first payment at `now`, or for a later one an interval after it.
-    fn asked(kind: Kind, later: bool, now: Instant) -> (Schedule, Instant) {
-        let mut schedule = Schedule::new(kind, None, now);
-        assert_eq!(schedule.on_tick(now), Decision::Pay);
+    fn asked(kind: PaymentKind, later: bool, now: Instant) -> (PaymentSchedule, Instant) {
+        let mut schedule = PaymentSchedule::new(kind, None, now);
+        assert_eq!(schedule.on_tick(now), PaymentDecision::Pay);
         if !later {
             return (schedule, now);
         }
-        schedule.on_signed(Covers::Ahead, now, now);
+        schedule.on_signed(PaidPeriod::Ahead, now, now);
         schedule.on_paid(now);
         let now = now + turn(kind);
-        assert_eq!(schedule.on_media(now), Decision::Pay);
+        assert_eq!(schedule.on_media(now), PaymentDecision::Pay);
         (schedule, now)
     }
 
     /// What a status leads to, for the first payment and for a later one, of every kind. `pause` is what
     /// `poll_timeout` then says, in ms; `None` for never.
     #[track_caller]
-    fn check(status: u16, retry_after: Option<u64>, expected: Decision, pause: Option<u64>) {
+    fn check(status: u16, retry_after: Option<u64>, expected: PaymentDecision, pause: Option<u64>) {
         for kind in KINDS {
             for later in [false, true] {
                 if later && kind.preload().is_none() {
@@ -320,9 +324,9 @@ mod tests {
                 assert_eq!(decision, expected, "{status} {kind:?} later: {later}");
                 let expected = pause.map(|ms| now + Duration::from_millis(ms));
                 assert_eq!(schedule.poll_timeout(), expected, "{status} {kind:?} later: {later}");
-                assert_eq!(schedule.on_tick(now), Decision::NotYet, "no hot loop");
+                assert_eq!(schedule.on_tick(now), PaymentDecision::NotYet, "no hot loop");
                 if let Some(at) = expected {
-                    assert_eq!(schedule.on_media(at - seconds(1) / 1000), Decision::NotYet);
+                    assert_eq!(schedule.on_media(at - seconds(1) / 1000), PaymentDecision::NotYet);
                     pays_from(&mut schedule, at);
                 }
             }
@@ -331,127 +335,127 @@ mod tests {
 
     #[test]
     fn every_status_leads_somewhere_first_and_later() {
-        check(400, None, Decision::Fail, None);
-        check(481, None, Decision::Leave, None);
-        check(480, None, Decision::Refresh, None);
+        check(400, None, PaymentDecision::Fail, None);
+        check(481, None, PaymentDecision::Leave, None);
+        check(480, None, PaymentDecision::Refresh, None);
         for status in [401, 402, 403, 404, 429, 483, 500, 503] {
-            check(status, Some(3), Decision::NotYet, Some(3000));
-            check(status, None, Decision::NotYet, Some(1000));
+            check(status, Some(3), PaymentDecision::NotYet, Some(3000));
+            check(status, None, PaymentDecision::NotYet, Some(1000));
         }
     }
 
     #[test]
     fn a_long_pause_is_waited_for_even_with_media() {
         for later in [false, true] {
-            let (mut schedule, now) = asked(Kind::Lv2v, later, Instant::now());
+            let (mut schedule, now) = asked(PaymentKind::Lv2v, later, Instant::now());
             let pause = Some(seconds(660));
             let _ = schedule.on_refused(Refusal::Limited, pause, 1.0, now);
             let due = now + seconds(660);
-            assert_eq!(schedule.on_media(due - seconds(1)), Decision::NotYet);
+            assert_eq!(schedule.on_media(due - seconds(1)), PaymentDecision::NotYet);
             assert_eq!(schedule.poll_timeout(), Some(due));
-            assert_eq!(schedule.on_tick(due), Decision::Pay);
+            assert_eq!(schedule.on_tick(due), PaymentDecision::Pay);
         }
     }
 
     #[test]
     fn an_orchestrator_that_stays_down_is_tried_less_often_up_to_a_limit() {
-        let (mut schedule, mut now) = asked(Kind::Lv2v, false, Instant::now());
+        let (mut schedule, mut now) = asked(PaymentKind::Lv2v, false, Instant::now());
         for pause in [1, 2, 4, 8, 10, 10, 10] {
             let _ = schedule.on_refused(Refusal::Down, None, 1.0, now);
             assert_eq!(schedule.poll_timeout(), Some(now + seconds(pause)));
             now += seconds(pause);
-            assert_eq!(schedule.on_tick(now), Decision::Pay);
+            assert_eq!(schedule.on_tick(now), PaymentDecision::Pay);
         }
     }
 
     #[test]
     fn expired_terms_are_refreshed_three_times_in_a_row_and_not_four() {
         for later in [false, true] {
-            let (mut schedule, now) = asked(Kind::Lv2v, later, Instant::now());
+            let (mut schedule, now) = asked(PaymentKind::Lv2v, later, Instant::now());
             for _ in 0..3 {
                 let decision = schedule.on_refused(Refusal::Expired, None, 0.5, now);
-                assert_eq!(decision, Decision::Refresh);
-                assert_eq!(schedule.on_refreshed(now), Decision::Pay);
+                assert_eq!(decision, PaymentDecision::Refresh);
+                assert_eq!(schedule.on_refreshed(now), PaymentDecision::Pay);
             }
             let decision = schedule.on_refused(Refusal::Expired, None, 0.5, now);
-            assert_eq!((decision, schedule.poll_timeout()), (Decision::Leave, None));
+            assert_eq!((decision, schedule.poll_timeout()), (PaymentDecision::Leave, None));
         }
     }
 
     #[test]
     fn a_payment_between_lets_refreshes_count_anew() {
-        let (mut schedule, mut now) = asked(Kind::Lv2v, false, Instant::now());
+        let (mut schedule, mut now) = asked(PaymentKind::Lv2v, false, Instant::now());
         for _ in 0..10 {
             let decision = schedule.on_refused(Refusal::Expired, None, 0.5, now);
-            assert_eq!(decision, Decision::Refresh);
-            assert_eq!(schedule.on_refreshed(now), Decision::Pay);
-            schedule.on_signed(Covers::Since, now, now);
+            assert_eq!(decision, PaymentDecision::Refresh);
+            assert_eq!(schedule.on_refreshed(now), PaymentDecision::Pay);
+            schedule.on_signed(PaidPeriod::SinceLast, now, now);
             schedule.on_paid(now);
             now += INTERVAL;
-            assert_eq!(schedule.on_media(now), Decision::Pay);
+            assert_eq!(schedule.on_media(now), PaymentDecision::Pay);
         }
     }
 
     #[test]
     fn a_refresh_that_fails_is_tried_again_later() {
-        let (mut schedule, now) = asked(Kind::Lv2v, false, Instant::now());
+        let (mut schedule, now) = asked(PaymentKind::Lv2v, false, Instant::now());
         let _ = schedule.on_refused(Refusal::Expired, None, 1.0, now);
-        assert_eq!(schedule.on_refresh_failed(1.0, now), Decision::NotYet);
+        assert_eq!(schedule.on_refresh_failed(1.0, now), PaymentDecision::NotYet);
         assert_eq!(schedule.poll_timeout(), Some(now + seconds(1)));
-        assert_eq!(schedule.on_refreshed(now), Decision::NotYet, "nobody waits for it");
+        assert_eq!(schedule.on_refreshed(now), PaymentDecision::NotYet, "nobody waits for it");
     }
 
     #[test]
     fn payments_stop_when_media_stops_and_go_on_with_it() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(Kind::Lv2v, None, start);
-        assert_eq!(schedule.on_tick(start), Decision::Pay);
-        schedule.on_signed(Covers::Ahead, start, start);
+        let mut schedule = PaymentSchedule::new(PaymentKind::Lv2v, None, start);
+        assert_eq!(schedule.on_tick(start), PaymentDecision::Pay);
+        schedule.on_signed(PaidPeriod::Ahead, start, start);
         schedule.on_paid(start);
         assert_eq!(schedule.poll_timeout(), None, "no media yet");
-        assert_eq!(schedule.on_tick(start + seconds(30)), Decision::NotYet);
-        assert_eq!(schedule.on_media(start + seconds(31)), Decision::Pay);
-        schedule.on_signed(Covers::Since, start + seconds(31), start + seconds(31));
+        assert_eq!(schedule.on_tick(start + seconds(30)), PaymentDecision::NotYet);
+        assert_eq!(schedule.on_media(start + seconds(31)), PaymentDecision::Pay);
+        schedule.on_signed(PaidPeriod::SinceLast, start + seconds(31), start + seconds(31));
         schedule.on_paid(start + seconds(31));
         assert_eq!(schedule.poll_timeout(), Some(start + seconds(36)));
-        assert_eq!(schedule.on_tick(start + seconds(31) + MEDIA_QUIET), Decision::NotYet);
+        assert_eq!(schedule.on_tick(start + seconds(31) + MEDIA_QUIET), PaymentDecision::NotYet);
     }
 
     #[test]
     fn only_one_payment_is_under_way() {
-        let (mut schedule, now) = asked(Kind::Live, false, Instant::now());
+        let (mut schedule, now) = asked(PaymentKind::Live, false, Instant::now());
         for later in [0, 1, 10, 1000] {
-            assert_eq!(schedule.on_media(now + seconds(later)), Decision::NotYet);
+            assert_eq!(schedule.on_media(now + seconds(later)), PaymentDecision::NotYet);
             assert_eq!(schedule.poll_timeout(), None);
         }
     }
 
     #[test]
     fn what_is_paid_once_is_over_then() {
-        for kind in [Kind::Fixed, Kind::Pixels(7.try_into().expect("not zero"))] {
+        for kind in [PaymentKind::Fixed, PaymentKind::Pixels(7.try_into().expect("not zero"))] {
             let (mut schedule, now) = asked(kind, false, Instant::now());
-            schedule.on_signed(Covers::Ahead, now, now);
+            schedule.on_signed(PaidPeriod::Ahead, now, now);
             schedule.on_paid(now);
-            assert_eq!(schedule.on_media(now + seconds(100)), Decision::NotYet);
+            assert_eq!(schedule.on_media(now + seconds(100)), PaymentDecision::NotYet);
             assert_eq!((schedule.poll_timeout(), schedule.paid_for(now)), (None, None));
         }
     }
 
     #[test]
     fn the_time_paid_for_is_the_preload_and_then_what_has_passed() {
-        for (kind, preload) in [(Kind::Lv2v, 60), (Kind::Live, 10)] {
+        for (kind, preload) in [(PaymentKind::Lv2v, 60), (PaymentKind::Live, 10)] {
             let start = Instant::now();
             let (mut schedule, mut now) = asked(kind, false, start);
             assert_eq!(schedule.paid_for(now), Some(Duration::ZERO));
-            schedule.on_signed(Covers::Ahead, now, now);
+            schedule.on_signed(PaidPeriod::Ahead, now, now);
             schedule.on_paid(now);
             for nth in 0..720 {
                 let paid = seconds(preload) + (INTERVAL - turn(kind)) * nth;
                 assert_eq!(schedule.paid_for(now), Some(paid));
                 now += turn(kind);
-                assert_eq!(schedule.on_media(now), Decision::Pay);
+                assert_eq!(schedule.on_media(now), PaymentDecision::Pay);
                 assert_eq!(schedule.paid_for(now), Some(paid - turn(kind)));
-                schedule.on_signed(Covers::Since, now, now);
+                schedule.on_signed(PaidPeriod::SinceLast, now, now);
                 schedule.on_paid(now);
             }
             assert_eq!(now, start + turn(kind) * 720, "an hour");
@@ -464,11 +468,11 @@ mod tests {
 
     #[test]
     fn nothing_due_is_skipped_until_the_next_time() {
-        for kind in [Kind::Lv2v, Kind::Live] {
+        for kind in [PaymentKind::Lv2v, PaymentKind::Live] {
             let (mut schedule, now) = asked(kind, true, Instant::now());
             assert_eq!(
                 schedule.on_refused(Refusal::NoTicketNeeded, None, 1.0, now),
-                Decision::Skip
+                PaymentDecision::Skip
             );
             pays_from(&mut schedule, now + INTERVAL);
         }
@@ -477,19 +481,19 @@ mod tests {
     #[test]
     fn what_is_billed_in_whole_seconds_is_paid_just_below_one_whatever_comes_between() {
         let start = Instant::now();
-        let (mut schedule, mut now) = asked(Kind::Live, false, start);
-        schedule.on_signed(Covers::Ahead, now, now);
+        let (mut schedule, mut now) = asked(PaymentKind::Live, false, start);
+        schedule.on_signed(PaidPeriod::Ahead, now, now);
         schedule.on_paid(now);
         for ms in [5000, 7300, 12_800, 5001, 40_000, 60_020] {
             let from = now + Duration::from_millis(ms);
             let mut at = from;
-            while schedule.on_media(at) != Decision::Pay {
+            while schedule.on_media(at) != PaymentDecision::Pay {
                 at = schedule.poll_timeout().expect("a time");
             }
             let part = (at - now).subsec_millis();
             assert!((975..=988).contains(&part), "{ms}: {:?}", at - now);
             assert!(at - from < seconds(1), "{ms}");
-            schedule.on_signed(Covers::Since, at, at);
+            schedule.on_signed(PaidPeriod::SinceLast, at, at);
             schedule.on_paid(at);
             now = at;
         }
@@ -497,23 +501,26 @@ mod tests {
 
     #[test]
     fn a_payment_that_the_orchestrator_refused_is_not_made_again() {
-        let (mut schedule, now) = asked(Kind::Lv2v, true, Instant::now());
-        schedule.on_signed(Covers::Since, now, now);
+        let (mut schedule, now) = asked(PaymentKind::Lv2v, true, Instant::now());
+        schedule.on_signed(PaidPeriod::SinceLast, now, now);
         schedule.on_lost();
-        assert_eq!(schedule.on_refused(Refusal::Expired, None, 0.5, now), Decision::Refresh);
-        assert_eq!(schedule.on_refreshed(now), Decision::NotYet);
+        assert_eq!(schedule.on_refused(Refusal::Expired, None, 0.5, now), PaymentDecision::Refresh);
+        assert_eq!(schedule.on_refreshed(now), PaymentDecision::NotYet);
         assert_eq!(schedule.poll_timeout(), Some(now + INTERVAL));
     }
 
     #[test]
     fn a_skipped_payment_is_made_up_for_by_the_next() {
         let start = Instant::now();
-        let (mut schedule, mut now) = asked(Kind::Lv2v, true, start);
-        assert_eq!(schedule.on_refused(Refusal::NoTicketNeeded, None, 0.5, now), Decision::Skip);
+        let (mut schedule, mut now) = asked(PaymentKind::Lv2v, true, start);
+        assert_eq!(
+            schedule.on_refused(Refusal::NoTicketNeeded, None, 0.5, now),
+            PaymentDecision::Skip
+        );
         now += INTERVAL;
         assert_eq!(schedule.paid_for(now), Some(seconds(50)));
-        assert_eq!(schedule.on_media(now), Decision::Pay);
-        schedule.on_signed(Covers::Since, now, now);
+        assert_eq!(schedule.on_media(now), PaymentDecision::Pay);
+        schedule.on_signed(PaidPeriod::SinceLast, now, now);
         schedule.on_paid(now);
         assert_eq!(schedule.paid_for(now), Some(seconds(60)));
     }
@@ -521,15 +528,15 @@ mod tests {
     #[test]
     fn only_what_arrives_counts() {
         for (lost, expected) in [(true, 55), (false, 60)] {
-            let (mut schedule, now) = asked(Kind::Lv2v, true, Instant::now());
-            schedule.on_signed(Covers::Since, now, now);
+            let (mut schedule, now) = asked(PaymentKind::Lv2v, true, Instant::now());
+            schedule.on_signed(PaidPeriod::SinceLast, now, now);
             if lost {
                 schedule.on_lost();
             }
-            assert_eq!(schedule.on_refused(Refusal::Down, None, 1.0, now), Decision::NotYet);
+            assert_eq!(schedule.on_refused(Refusal::Down, None, 1.0, now), PaymentDecision::NotYet);
             let now = now + seconds(5);
-            assert_eq!(schedule.on_media(now), Decision::Pay);
-            schedule.on_signed(Covers::Since, now, now);
+            assert_eq!(schedule.on_media(now), PaymentDecision::Pay);
+            schedule.on_signed(PaidPeriod::SinceLast, now, now);
             schedule.on_paid(now);
             assert_eq!(schedule.paid_for(now), Some(seconds(expected)));
         }
@@ -537,25 +544,25 @@ mod tests {
 
     #[test]
     fn a_session_that_opens_anew_is_paid_ahead_again() {
-        let (mut schedule, now) = asked(Kind::Live, true, Instant::now());
-        schedule.on_signed(Covers::Ahead, now, now);
+        let (mut schedule, now) = asked(PaymentKind::Live, true, Instant::now());
+        schedule.on_signed(PaidPeriod::Ahead, now, now);
         schedule.on_paid(now);
-        assert_eq!(schedule.paid_for(now), Some(seconds(20) - turn(Kind::Live)));
+        assert_eq!(schedule.paid_for(now), Some(seconds(20) - turn(PaymentKind::Live)));
     }
 
     #[test]
     fn the_challenges_interval_is_kept_without_drift() {
         let start = Instant::now();
         let interval = seconds(2);
-        let mut schedule = Schedule::new(Kind::Lv2v, Some(interval), start);
-        assert_eq!(schedule.on_tick(start), Decision::Pay);
-        schedule.on_signed(Covers::Ahead, start, start);
+        let mut schedule = PaymentSchedule::new(PaymentKind::Lv2v, Some(interval), start);
+        assert_eq!(schedule.on_tick(start), PaymentDecision::Pay);
+        schedule.on_signed(PaidPeriod::Ahead, start, start);
         schedule.on_paid(start + seconds(1));
-        assert_eq!(schedule.on_media(start + interval), Decision::Pay);
+        assert_eq!(schedule.on_media(start + interval), PaymentDecision::Pay);
         // A payment that takes longer than the interval is followed at once by the next.
-        schedule.on_signed(Covers::Since, start + seconds(9), start + seconds(9));
+        schedule.on_signed(PaidPeriod::SinceLast, start + seconds(9), start + seconds(9));
         schedule.on_paid(start + seconds(9));
-        assert_eq!(schedule.on_media(start + seconds(9)), Decision::Pay);
+        assert_eq!(schedule.on_media(start + seconds(9)), PaymentDecision::Pay);
     }
 
     #[test]
@@ -569,7 +576,7 @@ mod tests {
         };
         for round in 0..2000 {
             let mut now = Instant::now();
-            let mut schedule = Schedule::new(KINDS[round % 3], None, now);
+            let mut schedule = PaymentSchedule::new(KINDS[round % 3], None, now);
             let mut asked = false;
             for _ in 0..60 {
                 now += Duration::from_millis(next(20_000));
@@ -579,16 +586,16 @@ mod tests {
                     0 | 1 => schedule.on_tick(now),
                     2 | 3 => schedule.on_media(now),
                     4 => {
-                        schedule.on_signed(Covers::Since, now, now);
+                        schedule.on_signed(PaidPeriod::SinceLast, now, now);
                         schedule.on_paid(now);
                         asked = false;
-                        Decision::NotYet
+                        PaymentDecision::NotYet
                     }
                     5 => schedule.on_refresh_failed(0.3, now),
                     6 => schedule.on_refused(Refusal::of_status(status), None, 0.3, now),
                     _ => schedule.on_refreshed(now),
                 };
-                if decision == Decision::Pay {
+                if decision == PaymentDecision::Pay {
                     assert!(!asked, "round {round}: asked twice");
                 }
                 asked = matches!(schedule.phase, Phase::Asked { .. });

@@ -26,7 +26,9 @@
 
 use bytes::Bytes;
 
-use crate::payment::{Kind, Payment, PaymentError, PaymentHeaders, PaymentRequest, State, Terms};
+use crate::payment::{
+    Payment, PaymentError, PaymentHeaders, PaymentKind, PaymentRequest, SignerState, Terms,
+};
 use crate::price::MaxPrice;
 use resilience::words::shown;
 
@@ -48,7 +50,7 @@ pub struct SessionOptions {
 
 /// Who made a state: which signer of the list, under which credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
+pub struct SignerOrigin {
     /// Its place in the list.
     pub(crate) signer: usize,
     /// Counts the changes of the credential.
@@ -57,7 +59,7 @@ pub struct Origin {
 
 /// A payment, ready to be sent to the orchestrator.
 #[derive(Debug, Clone)]
-pub struct Made {
+pub struct OutgoingPayment {
     /// The headers that carry it.
     pub(crate) headers: PaymentHeaders,
     /// Whether it opens the session, and so pays ahead.
@@ -67,23 +69,23 @@ pub struct Made {
 /// What a refusal leaves to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Verdict {
+pub enum AfterRefusal {
     /// Ask again at once: the session starts anew, without the state that was refused.
-    Anew,
+    Reopen,
     /// The refusal stands.
-    Stands,
+    Final,
 }
 
 #[derive(Debug)]
 enum Account {
     Opening,
-    Running { state: State, origin: Origin },
+    Running { state: SignerState, origin: SignerOrigin },
 }
 
 /// The payments of one job or runner session with one orchestrator.
 #[derive(Debug)]
 pub struct PaymentSession {
-    kind: Kind,
+    kind: PaymentKind,
     terms: Terms,
     manifest_id: Option<String>,
     options: SessionOptions,
@@ -97,7 +99,7 @@ pub struct PaymentSession {
 impl PaymentSession {
     /// A session that has paid nothing yet. `manifest_id` is known for runners, and not for an LV2V job.
     pub fn new(
-        kind: Kind,
+        kind: PaymentKind,
         terms: Terms,
         manifest_id: Option<String>,
         options: SessionOptions,
@@ -120,7 +122,7 @@ impl PaymentSession {
     }
 
     /// How this session is paid.
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> PaymentKind {
         self.kind
     }
 
@@ -178,11 +180,11 @@ impl PaymentSession {
     }
 
     /// The signer, as `origin`, made a payment.
-    pub(crate) fn on_payment(&mut self, payment: Payment, origin: Origin) -> Made {
+    pub(crate) fn on_payment(&mut self, payment: Payment, origin: SignerOrigin) -> OutgoingPayment {
         let opens = matches!(self.account, Account::Opening);
         self.account = Account::Running { state: payment.state, origin };
         self.tickets = self.tickets.saturating_add(payment.tickets);
-        Made { headers: payment.headers, opens }
+        OutgoingPayment { headers: payment.headers, opens }
     }
 
     /// Whether the signer has made a payment.
@@ -191,7 +193,7 @@ impl PaymentSession {
     }
 
     /// Whether a refusal with `status` by the signer, as `origin`, means that it cannot read the state.
-    pub(crate) fn cannot_be_read(&self, status: u16, origin: Origin) -> bool {
+    pub(crate) fn cannot_be_read(&self, status: u16, origin: SignerOrigin) -> bool {
         let Account::Running { origin: maker, .. } = &self.account else { return false };
         match status {
             400 => *maker != origin,
@@ -201,12 +203,12 @@ impl PaymentSession {
     }
 
     /// The signer, as `origin`, refused with `status`.
-    pub(crate) fn on_refused(&mut self, status: u16, origin: Origin) -> Verdict {
+    pub(crate) fn on_refused(&mut self, status: u16, origin: SignerOrigin) -> AfterRefusal {
         if !self.cannot_be_read(status, origin) {
-            return Verdict::Stands;
+            return AfterRefusal::Final;
         }
         self.account = Account::Opening;
-        Verdict::Anew
+        AfterRefusal::Reopen
     }
 }
 
@@ -218,17 +220,18 @@ mod tests {
     use super::*;
     use resilience::fault::Fault;
 
-    const ORIGIN: Origin = Origin { signer: 0, credential: 0 };
-    const NEW_CREDENTIAL: Origin = Origin { credential: 1, ..ORIGIN };
-    const OTHER_SIGNER: Origin = Origin { signer: 1, ..ORIGIN };
+    const ORIGIN: SignerOrigin = SignerOrigin { signer: 0, credential: 0 };
+    const NEW_CREDENTIAL: SignerOrigin = SignerOrigin { credential: 1, ..ORIGIN };
+    const OTHER_SIGNER: SignerOrigin = SignerOrigin { signer: 1, ..ORIGIN };
 
     fn payment(state: &str) -> Payment {
-        let body =
-            format!(r#"{{"payment":"cA==","segCreds":"cw==","state":{{"State":"{state}"}}}}"#);
+        let body = format!(
+            r#"{{"payment":"cA==","segCreds":"cw==","state":{{"SignerState":"{state}"}}}}"#
+        );
         Payment::parse(body.as_bytes()).unwrap()
     }
 
-    fn session(kind: Kind) -> PaymentSession {
+    fn session(kind: PaymentKind) -> PaymentSession {
         let terms = Terms::Params("dA==".into());
         PaymentSession::new(kind, terms, None, SessionOptions::default()).unwrap()
     }
@@ -239,21 +242,20 @@ mod tests {
 
     #[test]
     fn states_go_back_in_order_and_the_first_payment_opens() {
-        let mut session = session(Kind::Lv2v);
+        let mut session = session(PaymentKind::Lv2v);
         assert_eq!(body(&session), r#"{"orchestrator":"dA==","type":"lv2v"}"#);
         assert!(session.on_payment(payment("one"), ORIGIN).opens);
         session.started("m").unwrap();
-        assert!(body(&session).contains(r#""ManifestID":"m","state":{"State":"one"}"#));
+        assert!(body(&session).contains(r#""ManifestID":"m","state":{"SignerState":"one"}"#));
         assert!(!session.on_payment(payment("two"), ORIGIN).opens);
         session.renew(Terms::Params("bmV3".into()));
-        let expected =
-            r#"{"orchestrator":"bmV3","type":"lv2v","ManifestID":"m","state":{"State":"two"}}"#;
+        let expected = r#"{"orchestrator":"bmV3","type":"lv2v","ManifestID":"m","state":{"SignerState":"two"}}"#;
         assert_eq!(body(&session), expected);
     }
 
     #[test]
     fn a_later_payment_needs_the_manifest_id_and_it_stays() {
-        let mut session = session(Kind::Lv2v);
+        let mut session = session(PaymentKind::Lv2v);
         let _ = session.on_payment(payment("one"), ORIGIN);
         assert!(matches!(session.request(), Err(PaymentError::NoManifest)));
         session.started("m").unwrap();
@@ -263,41 +265,41 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(status: u16, origin: Origin, expected: Verdict) {
-        let mut session = session(Kind::Live);
-        assert_eq!(session.on_refused(status, origin), Verdict::Stands, "nothing to drop yet");
+    fn check(status: u16, origin: SignerOrigin, expected: AfterRefusal) {
+        let mut session = session(PaymentKind::Live);
+        assert_eq!(session.on_refused(status, origin), AfterRefusal::Final, "nothing to drop yet");
         let _ = session.on_payment(payment("one"), ORIGIN);
         session.started("m").unwrap();
         assert_eq!(session.on_refused(status, origin), expected, "{status}");
-        assert_eq!(body(&session).contains("state"), expected == Verdict::Stands);
-        assert_eq!(session.on_refused(status, origin), Verdict::Stands, "once");
+        assert_eq!(body(&session).contains("state"), expected == AfterRefusal::Final);
+        assert_eq!(session.on_refused(status, origin), AfterRefusal::Final, "once");
     }
 
     #[test]
     fn a_state_that_another_origin_cannot_read_is_dropped_once() {
-        check(500, NEW_CREDENTIAL, Verdict::Anew);
-        check(400, NEW_CREDENTIAL, Verdict::Anew);
-        check(400, OTHER_SIGNER, Verdict::Anew);
+        check(500, NEW_CREDENTIAL, AfterRefusal::Reopen);
+        check(400, NEW_CREDENTIAL, AfterRefusal::Reopen);
+        check(400, OTHER_SIGNER, AfterRefusal::Reopen);
     }
 
     #[test]
     fn a_state_is_kept_through_everything_else() {
         for status in [400, 401, 402, 403, 429, 480, 481, 482, 483, 500, 502, 503] {
-            check(status, ORIGIN, Verdict::Stands);
+            check(status, ORIGIN, AfterRefusal::Final);
         }
         for status in [401, 403, 429, 480, 481, 482, 483, 502, 503, 504] {
-            check(status, NEW_CREDENTIAL, Verdict::Stands);
-            check(status, OTHER_SIGNER, Verdict::Stands);
+            check(status, NEW_CREDENTIAL, AfterRefusal::Final);
+            check(status, OTHER_SIGNER, AfterRefusal::Final);
         }
-        check(500, OTHER_SIGNER, Verdict::Stands);
+        check(500, OTHER_SIGNER, AfterRefusal::Final);
     }
 
     #[test]
     fn after_a_new_start_the_manifest_id_stays_and_the_payment_opens() {
-        let mut session = session(Kind::Lv2v);
+        let mut session = session(PaymentKind::Lv2v);
         let _ = session.on_payment(payment("one"), ORIGIN);
         session.started("m").unwrap();
-        assert_eq!(session.on_refused(500, NEW_CREDENTIAL), Verdict::Anew);
+        assert_eq!(session.on_refused(500, NEW_CREDENTIAL), AfterRefusal::Reopen);
         assert_eq!(body(&session), r#"{"orchestrator":"dA==","type":"lv2v","ManifestID":"m"}"#);
         assert!(session.on_payment(payment("two"), NEW_CREDENTIAL).opens);
     }
@@ -312,7 +314,7 @@ mod tests {
 
     #[test]
     fn fresh_terms_are_needed_before_the_tickets_run_out() {
-        let mut session = session(Kind::Live);
+        let mut session = session(PaymentKind::Live);
         for made in [100, 200, 300, 400, 500, 520] {
             let before = if made == 520 { 20 } else { 100 };
             assert!(!session.needs_fresh_terms(), "before {made}");
@@ -330,7 +332,8 @@ mod tests {
         let price = |wei| [0x1a, 4, 8, wei, 16, 1];
         let check = |info: Vec<u8>, is_free: bool| {
             for terms in [Terms::Params(STANDARD.encode(&info)), Terms::Info(info.into())] {
-                let made = PaymentSession::new(Kind::Lv2v, terms, None, SessionOptions::default());
+                let made =
+                    PaymentSession::new(PaymentKind::Lv2v, terms, None, SessionOptions::default());
                 match made {
                     Ok(_) => assert!(!is_free),
                     Err(error) => {
@@ -350,7 +353,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_unit(kind: Kind, max: &str, fits: bool) {
+    fn check_unit(kind: PaymentKind, max: &str, fits: bool) {
         let options = SessionOptions { max_price: max.parse().ok(), ..SessionOptions::default() };
         let session = PaymentSession::new(kind, Terms::Params("dA==".into()), None, options);
         assert_eq!(session.is_ok(), fits, "{kind:?} {max}");
@@ -358,13 +361,13 @@ mod tests {
 
     #[test]
     fn a_maximum_price_must_be_of_the_kinds_unit() {
-        let pixels = Kind::Pixels(9.try_into().unwrap());
+        let pixels = PaymentKind::Pixels(9.try_into().unwrap());
         for (max, kind) in [
-            ("1 wei per second", Kind::Live),
-            ("1 wei per 720p-pixel-second", Kind::Lv2v),
-            ("1 wei per call", Kind::Fixed),
+            ("1 wei per second", PaymentKind::Live),
+            ("1 wei per 720p-pixel-second", PaymentKind::Lv2v),
+            ("1 wei per call", PaymentKind::Fixed),
         ] {
-            for other in [Kind::Live, Kind::Lv2v, Kind::Fixed, pixels] {
+            for other in [PaymentKind::Live, PaymentKind::Lv2v, PaymentKind::Fixed, pixels] {
                 check_unit(other, max, other == kind);
             }
         }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::limits::{JSON_BODY, PAYMENT_BYTES};
-use crate::payment::Kind;
+use crate::payment::PaymentKind;
 use crate::price::MaxPrice;
 
 const PAYMENT: HeaderName = HeaderName::from_static("livepeer-payment");
@@ -92,9 +92,9 @@ impl fmt::Debug for Terms {
 
 /// The signer's account of the session: opaque, signed, and a credential.
 #[derive(Clone)]
-pub struct State(Box<RawValue>);
+pub struct SignerState(Box<RawValue>);
 
-impl fmt::Debug for State {
+impl fmt::Debug for SignerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
@@ -106,11 +106,11 @@ pub struct PaymentRequest<'a> {
     /// Whom and what to pay.
     pub(crate) terms: &'a Terms,
     /// How it is counted.
-    pub(crate) kind: Kind,
+    pub(crate) kind: PaymentKind,
     /// The job or session; none on the very first call of an LV2V job.
     pub(crate) manifest_id: Option<&'a str>,
     /// What the signer said last; none on the first call.
-    pub(crate) state: Option<&'a State>,
+    pub(crate) state: Option<&'a SignerState>,
     /// The application's name, the same on every call.
     pub(crate) app: Option<&'a str>,
     /// The most that the signer may agree to.
@@ -209,7 +209,7 @@ pub struct Payment {
     /// To be sent to the orchestrator.
     pub(crate) headers: PaymentHeaders,
     /// To be sent with the next request.
-    pub(crate) state: State,
+    pub(crate) state: SignerState,
     /// The address of the key that signed it, if that can be read.
     pub(crate) payer: Option<Bytes>,
     /// How many tickets it has; 0 where that cannot be read.
@@ -247,7 +247,7 @@ impl Payment {
         }
         Ok(Self {
             headers: PaymentHeaders { payment, segment },
-            state: State(state),
+            state: SignerState(state),
             payer: Some(sender).filter(|sender| sender.len() == ADDRESS),
             tickets: tickets.len(),
         })
@@ -385,7 +385,7 @@ mod tests {
     fn request(terms: &Terms) -> PaymentRequest<'_> {
         PaymentRequest {
             terms,
-            kind: Kind::Lv2v,
+            kind: PaymentKind::Lv2v,
             manifest_id: None,
             state: None,
             app: None,
@@ -405,14 +405,14 @@ mod tests {
 
     #[test]
     fn a_later_request_carries_all_that_is_configured() {
-        let state = r#"{ "Sig":"c2ln", "State":"e30=",  "new": 1e400 }"#;
+        let state = r#"{ "Sig":"c2ln", "SignerState":"e30=",  "new": 1e400 }"#;
         let answer = format!(r#"{{"payment":"cA==","segCreds":"cw==","state":{state}}}"#);
         let payment = Payment::parse(answer.as_bytes()).unwrap();
         let max = "0.10 wei per second".parse().unwrap();
         let terms = Terms::Params("b2Zm+/8=".into());
         let capabilities = Bytes::from(vector("capabilities-lv2v-model"));
         let body = PaymentRequest {
-            kind: Kind::Live,
+            kind: PaymentKind::Live,
             manifest_id: Some("m\"1"),
             state: Some(&payment.state),
             app: Some("echo"),
@@ -432,7 +432,7 @@ mod tests {
     #[test]
     fn pixels_are_paid_without_a_type() {
         let terms = Terms::Params("cA==".into());
-        let kind = Kind::Pixels(1_048_576.try_into().unwrap());
+        let kind = PaymentKind::Pixels(1_048_576.try_into().unwrap());
         let body = PaymentRequest { kind, ..request(&terms) }.to_json().unwrap();
         assert_eq!(body, br#"{"orchestrator":"cA==","inPixels":1048576}"#);
     }
@@ -483,7 +483,8 @@ mod tests {
 
     #[test]
     fn payments_and_state_never_show() {
-        let body = br#"{"payment":"aHVudGVy","segCreds":"aHVudGVy","state":{"State":"aHVudGVy"}}"#;
+        let body =
+            br#"{"payment":"aHVudGVy","segCreds":"aHVudGVy","state":{"SignerState":"aHVudGVy"}}"#;
         let payment = Payment::parse(body).unwrap();
         let terms = Terms::Params("aHVudGVy".into());
         let shown = format!(
@@ -544,7 +545,7 @@ mod tests {
     #[test]
     fn no_cut_or_flipped_answer_panics() {
         let answers: [&[u8]; 3] = [
-            br#"{"payment":"cA==","segCreds":"cw==","state":{"State":"e30=","Sig":"c2ln"}}"#,
+            br#"{"payment":"cA==","segCreds":"cw==","state":{"SignerState":"e30=","Sig":"c2ln"}}"#,
             br#"{"address":"0x0102","signature":"0x"}"#,
             &vector("payment-result"),
         ];

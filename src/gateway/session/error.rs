@@ -8,7 +8,7 @@ use crate::http::io::CallError;
 use crate::http::{Stray, Url, UrlError};
 use crate::orchestrator::io::InfoError;
 use crate::payment::PaymentError;
-use crate::payment::io::Outcome;
+use crate::payment::io::PaymentOutcome;
 use resilience::fault::{Failure, Fault, Scope, chain};
 
 /// Why there is no session, or why a call in it failed.
@@ -67,12 +67,14 @@ impl SessionError {
     }
 
     /// What keeps a first payment from being made.
-    pub(super) fn of_outcome(outcome: Outcome) -> Self {
+    pub(super) fn of_outcome(outcome: PaymentOutcome) -> Self {
         match outcome {
-            Outcome::Later(error) | Outcome::Leave(error) | Outcome::Failed(error) => {
-                Self::Payment(error)
+            PaymentOutcome::Later(error)
+            | PaymentOutcome::Leave(error)
+            | PaymentOutcome::Failed(error) => Self::Payment(error),
+            PaymentOutcome::NotYet | PaymentOutcome::Paid | PaymentOutcome::Skipped => {
+                Self::NothingDue
             }
-            Outcome::NotYet | Outcome::Paid | Outcome::Skipped => Self::NothingDue,
         }
     }
 }

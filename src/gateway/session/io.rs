@@ -17,9 +17,9 @@ use crate::limits::CALL_TIME;
 use crate::orchestrator::io::{FetchedInfo, PinFile, fetch_info};
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use crate::orchestrator::{Capability, TrustOptions};
-use crate::payment::io::{FetchedTerms, FreshTerms, Payer, Refresh, RefreshError, Signers};
+use crate::payment::io::{Payer, RefreshError, Signers, TermsFuture, TermsRefresh, TermsSource};
 use crate::payment::{
-    Kind, PaymentError, PaymentHeaders, PaymentSession, SessionOptions as PaymentOptions,
+    PaymentError, PaymentHeaders, PaymentKind, PaymentSession, SessionOptions as PaymentOptions,
     Signature, Terms,
 };
 use crate::session::SessionError;
@@ -33,14 +33,14 @@ pub struct Network {
     /// Calls with short bodies.
     pub client: Client,
     /// Who pays; off-chain, nobody does.
-    pub payments: Option<Payments>,
+    pub payments: Option<PaymentSetup>,
     /// The ends that jobs owe.
     pub endings: Endings,
 }
 
 /// Who pays, and what is configured for it.
 #[derive(Debug, Clone)]
-pub struct Payments {
+pub struct PaymentSetup {
     /// The signers.
     pub signers: Arc<Signers>,
     /// What every session tells them.
@@ -49,7 +49,7 @@ pub struct Payments {
 
 /// Whom a network believes.
 #[derive(Debug, Clone)]
-pub struct Policy<'a> {
+pub struct NetworkOptions<'a> {
     /// Which certificates.
     pub trust: TrustOptions,
     /// Where what is known of them is kept.
@@ -63,14 +63,14 @@ pub struct Policy<'a> {
 impl Network {
     /// A network under `trust`, with pins kept in `state`, if there is such a directory. The ends that jobs owe are
     /// kept in memory; a program that runs for long puts [`Endings::open`] in their place.
-    pub fn new(trust: TrustOptions, state: Option<&Path>, payments: Option<Payments>) -> Self {
+    pub fn new(trust: TrustOptions, state: Option<&Path>, payments: Option<PaymentSetup>) -> Self {
         let clock = Arc::default();
-        Self::under(Policy { trust, state, configured: &[], clock }, payments)
+        Self::with_options(NetworkOptions { trust, state, configured: &[], clock }, payments)
     }
 
     /// A network under `policy`.
-    pub fn under(policy: Policy<'_>, payments: Option<Payments>) -> Self {
-        let Policy { trust, state, configured, clock } = policy;
+    pub fn with_options(policy: NetworkOptions<'_>, payments: Option<PaymentSetup>) -> Self {
+        let NetworkOptions { trust, state, configured, clock } = policy;
         let judge = Arc::new(PinFile::open(trust, state, configured));
         let connector = Arc::new(Connector::by(judge, clock));
         let client = Client::new(Arc::clone(&connector));
@@ -84,20 +84,20 @@ impl Network {
 /// and before a job has begun it has no price: then the info is asked for again, at the price of now. A job that
 /// runs fills the orchestrator, so its capacity is not asked for.
 #[derive(Debug)]
-struct InfoAgain {
+struct JobTerms {
     connector: Arc<Connector>,
     url: Url,
     request: OrchestratorRequest,
-    refresh: Refresh,
+    refresh: TermsRefresh,
 }
 
-impl FreshTerms for InfoAgain {
-    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> FetchedTerms<'a> {
+impl TermsSource for JobTerms {
+    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> TermsFuture<'a> {
         Box::pin(self.fetch(manifest_id))
     }
 }
 
-impl InfoAgain {
+impl JobTerms {
     async fn fetch(&mut self, manifest_id: Option<&str>) -> Result<Terms, Failure> {
         if let Some(manifest_id) = manifest_id {
             match self.refresh.terms(manifest_id).await {
@@ -160,9 +160,10 @@ impl OrchestratorSession {
         log::debug!("{url}: info of {} bytes, calls go to {transcoder}", bytes.len());
         let payer = match network.payments.as_ref().zip(signature) {
             Some((payments, signature)) => {
-                let refresh = Refresh::new(network.client.clone(), &transcoder, signature.payer());
+                let refresh =
+                    TermsRefresh::new(network.client.clone(), &transcoder, signature.payer());
                 let connector = Arc::clone(&network.connector);
-                let again = InfoAgain { connector, url: url.clone(), request, refresh };
+                let again = JobTerms { connector, url: url.clone(), request, refresh };
                 let payer = payer(network, payments, &bytes, &signature, again);
                 Some(payer.map_err(SessionError::Payment)?)
             }
@@ -249,13 +250,13 @@ impl OrchestratorSession {
 
 fn payer(
     network: &Network,
-    payments: &Payments,
+    payments: &PaymentSetup,
     info: &Bytes,
     signature: &Signature,
-    again: InfoAgain,
+    again: JobTerms,
 ) -> Result<Payer, PaymentError> {
     let terms = Terms::Info(info.clone());
-    let session = PaymentSession::new(Kind::Lv2v, terms, None, payments.options.clone())?;
+    let session = PaymentSession::new(PaymentKind::Lv2v, terms, None, payments.options.clone())?;
     let session = session.paid_by(signature.address());
     let (signers, client) = (Arc::clone(&payments.signers), network.client.clone());
     Ok(Payer::new(signers, client, session, None, again, Instant::now()))

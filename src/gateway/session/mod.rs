@@ -14,4 +14,4 @@ mod io;
 pub mod selection;
 
 pub use error::SessionError;
-pub use io::{Network, OrchestratorSession, Payments, Policy};
+pub use io::{Network, NetworkOptions, OrchestratorSession, PaymentSetup};

@@ -7,7 +7,7 @@
 //!      └────────────▶ rejected ◀───────┴───────────────────┴──────────────────┘
 //! ```
 //!
-//! The next five are asked when none of the last five is left to try. What is best says [`Order`]. One that may
+//! The next five are asked when none of the last five is left to try. What is best says [`CandidateOrder`]. One that may
 //! still be better than the best offer is waited for, `OFFER_TIME` at most.
 //!
 //! A suspended candidate is asked as all others are, and tried when nobody else is left: a suspension never keeps
@@ -25,10 +25,10 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-pub use offer::{Offer, Pays, Rules};
-pub use order::Order;
-use order::Place;
-pub use reason::{NoneLeft, Reason, Rejection};
+pub use offer::{Offer, OfferRules, Pays};
+pub use order::CandidateOrder;
+use order::CandidateRank;
+pub use reason::{NoCandidateLeft, Rejection, RejectionReason};
 pub(crate) use suspension::Suspensions;
 
 use crate::http::Url;
@@ -54,13 +54,13 @@ pub struct Candidate<T> {
     pub(crate) answer_time: Duration,
     /// What came with the offer: the open session, for example.
     pub(crate) answer: T,
-    place: Place,
+    place: CandidateRank,
 }
 
 /// What is to be done next.
 #[derive(Debug, PartialEq)]
 #[must_use]
-pub enum Step<T> {
+pub enum SelectionStep<T> {
     /// Ask these for what they offer, all at once.
     Ask(Vec<Url>),
     /// Some have not answered yet; look again when one has, or then.
@@ -68,16 +68,16 @@ pub enum Step<T> {
     /// Start the job there; on failure say so and go on.
     Try(Candidate<T>),
     /// There is nobody.
-    None(NoneLeft),
+    None(NoCandidateLeft),
 }
 
 /// One selection, from candidates to a job that runs.
 #[derive(Debug)]
-pub(crate) struct Rounds<T> {
-    rules: Rules,
-    order: Order,
-    waiting: VecDeque<(Url, Place)>,
-    asked: Vec<(Url, Place)>,
+pub(crate) struct Selection<T> {
+    rules: OfferRules,
+    order: CandidateOrder,
+    waiting: VecDeque<(Url, CandidateRank)>,
+    asked: Vec<(Url, CandidateRank)>,
     /// Until when those have time.
     asked_until: Option<Instant>,
     /// When the first good offer of those that were asked together came.
@@ -88,11 +88,11 @@ pub(crate) struct Rounds<T> {
     beyond: usize,
 }
 
-impl<T> Rounds<T> {
+impl<T> Selection<T> {
     /// A selection among `candidates`, asked in this order, suspended ones last. One that comes twice counts once.
     pub(crate) fn new(
-        rules: Rules,
-        order: Order,
+        rules: OfferRules,
+        order: CandidateOrder,
         candidates: impl IntoIterator<Item = Url>,
         suspensions: &Suspensions,
         now: Instant,
@@ -110,12 +110,13 @@ impl<T> Rounds<T> {
             }
             match suspensions.barred(url.authority(), now) {
                 Some(left) => {
-                    rejected.push(Rejection { candidate: url, reason: Reason::Barred(left) });
+                    rejected
+                        .push(Rejection { candidate: url, reason: RejectionReason::Barred(left) });
                 }
                 None => {
                     let suspended = suspensions.suspended(url.authority(), now);
                     let nth = all.len();
-                    all.push((url, Place { suspended, nth }));
+                    all.push((url, CandidateRank { suspended, nth }));
                 }
             }
         }
@@ -134,9 +135,9 @@ impl<T> Rounds<T> {
     }
 
     /// What is to be done next.
-    pub(crate) fn step(&mut self, now: Instant) -> Step<T> {
+    pub(crate) fn step(&mut self, now: Instant) -> SelectionStep<T> {
         match self.waits_until() {
-            Some(until) if now < until => return Step::Wait(until),
+            Some(until) if now < until => return SelectionStep::Wait(until),
             // The best offer has waited long enough; the others may still come in as spares.
             Some(_) if self.has_good() => {}
             Some(_) => self.on_deadline(),
@@ -145,8 +146,8 @@ impl<T> Rounds<T> {
         let others_wait = self.waiting.front().is_some_and(|(_, place)| place.suspended.is_none());
         match self.good.pop() {
             Some(best) if others_wait && best.place.suspended.is_some() => self.good.push(best),
-            Some(best) => return Step::Try(best),
-            None if self.waiting.is_empty() => return Step::None(self.none_left()),
+            Some(best) => return SelectionStep::Try(best),
+            None if self.waiting.is_empty() => return SelectionStep::None(self.none_left()),
             None => {}
         }
         self.on_deadline();
@@ -154,7 +155,7 @@ impl<T> Rounds<T> {
         self.asked = self.waiting.drain(..count).collect();
         self.asked_until = Some(now + ASK_TIME);
         self.first_good = self.has_good().then_some(now);
-        Step::Ask(self.asked.iter().map(|(url, _)| url.clone()).collect())
+        SelectionStep::Ask(self.asked.iter().map(|(url, _)| url.clone()).collect())
     }
 
     /// Until when those that were asked are waited for, if they are.
@@ -179,7 +180,7 @@ impl<T> Rounds<T> {
         answer_time: Duration,
         answer: T,
         now: Instant,
-    ) -> Option<Reason> {
+    ) -> Option<RejectionReason> {
         let (url, place) = self.answered(url)?;
         if let Some(reason) = self.rules.against(&offer) {
             self.rejected.push(Rejection { candidate: url, reason: reason.clone() });
@@ -196,14 +197,14 @@ impl<T> Rounds<T> {
     pub(crate) fn on_no_answer(&mut self, url: &Url, failure: Failure) {
         if let Some((candidate, _)) = self.answered(url) {
             self.stop_for_everyone(&failure);
-            let reason = Reason::NoAnswer(cut(failure));
+            let reason = RejectionReason::NoAnswer(cut(failure));
             self.rejected.push(Rejection { candidate, reason });
         }
     }
 
     /// Rejects those that were asked and have not answered.
     pub(crate) fn on_deadline(&mut self) {
-        let silent = |(candidate, _)| Rejection { candidate, reason: Reason::Silent };
+        let silent = |(candidate, _)| Rejection { candidate, reason: RejectionReason::Silent };
         self.rejected.extend(self.asked.drain(..).map(silent));
     }
 
@@ -213,7 +214,7 @@ impl<T> Rounds<T> {
             self.asked.clear();
             self.good.clear();
         }
-        let reason = Reason::NotStarted(cut(failure));
+        let reason = RejectionReason::NotStarted(cut(failure));
         self.rejected.push(Rejection { candidate: url.clone(), reason });
     }
 
@@ -224,10 +225,10 @@ impl<T> Rounds<T> {
     }
 
     /// Nobody else is to be tried, neither `next` nor others, because starts have cost enough.
-    pub(crate) fn on_paid_ahead(&mut self, next: Candidate<T>) -> NoneLeft {
+    pub(crate) fn on_paid_ahead(&mut self, next: Candidate<T>) -> NoCandidateLeft {
         self.good.push(next);
         let good = self.good.drain(..).rev();
-        let reason = Reason::PaidAhead;
+        let reason = RejectionReason::PaidAhead;
         let not_tried =
             good.map(|candidate| Rejection { candidate: candidate.url, reason: reason.clone() });
         self.rejected.extend(not_tried);
@@ -249,9 +250,9 @@ impl<T> Rounds<T> {
         !self.good.is_empty()
     }
 
-    fn none_left(&self) -> NoneLeft {
+    fn none_left(&self) -> NoCandidateLeft {
         let beyond = self.beyond + self.waiting.len() + self.asked.len();
-        NoneLeft { rejected: self.rejected.clone(), beyond }
+        NoCandidateLeft { rejected: self.rejected.clone(), beyond }
     }
 
     /// Asks nobody else where everybody would meet the same. Whether that is so.
@@ -264,7 +265,7 @@ impl<T> Rounds<T> {
         is_for_everyone
     }
 
-    fn answered(&mut self, url: &Url) -> Option<(Url, Place)> {
+    fn answered(&mut self, url: &Url) -> Option<(Url, CandidateRank)> {
         let at = self.asked.iter().position(|(asked, _)| asked == url)?;
         Some(self.asked.swap_remove(at))
     }

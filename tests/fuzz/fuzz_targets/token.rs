@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let json = STANDARD.encode(bytes);
     for text in [String::from_utf8_lossy(bytes).into_owned(), json] {
         match Endpoints::from_token(&Secret::new(text)) {
-            Ok(endpoints) => assert!(endpoints.ways().len() <= 3),
+            Ok(endpoints) => assert!(endpoints.strategies().len() <= 3),
             Err(error) => assert!(error.to_string().len() < 200),
         }
     }

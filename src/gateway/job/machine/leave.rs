@@ -59,7 +59,7 @@ impl<T> Machine<T> {
     pub(super) fn lost(
         &mut self,
         loss: Loss,
-        Live { mut rounds, url, .. }: Live<T>,
+        Live { mut selection, url, .. }: Live<T>,
         now: Instant,
         jitter: f64,
     ) -> Next<T> {
@@ -77,8 +77,8 @@ impl<T> Machine<T> {
         let _ = commands.push(Command::Left(loss.clone()));
         let then = match timing {
             SwapTiming::AtOnce => {
-                rounds.on_failed(&url, Failure::of_peer(loss.to_string(), Fault::Retry));
-                Then::GoOn { rounds }
+                selection.on_failed(&url, Failure::of_peer(loss.to_string(), Fault::Retry));
+                Then::GoOn { selection }
             }
             SwapTiming::After(pause) => {
                 let _ = commands.push(Command::SlowDown(Slowness::Losses, pause));
@@ -115,12 +115,12 @@ impl<T> Machine<T> {
         match (event, then) {
             (Event::Closed, Then::Finish(outcome)) => finish(outcome),
             // There was a job a moment ago: where no spare is at hand, everybody is asked again.
-            (Event::Closed, Then::GoOn { mut rounds }) => match rounds.spare() {
-                Some(spare) => self.start_at(spare, rounds, now),
+            (Event::Closed, Then::GoOn { mut selection }) => match selection.spare() {
+                Some(spare) => self.start_at(spare, selection, now),
                 None => find(),
             },
-            (Event::Closed, Then::Switch { rounds, url, has }) => {
-                let mut live = Live::new(rounds, url, has, now);
+            (Event::Closed, Then::Switch { selection, url, has }) => {
+                let mut live = Live::new(selection, url, has, now);
                 if self.is_without_camera() {
                     live.on_camera_lost();
                 }

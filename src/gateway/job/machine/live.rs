@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use crate::http::Url;
 use crate::job::{Event, Loss};
-use crate::session::selection::{Order, Rounds, Rules, Step, Suspensions};
+use crate::session::selection::{
+    CandidateOrder, OfferRules, Selection, SelectionStep, Suspensions,
+};
 
 /// No output segment for this long while video goes in: the job is dead (go-livepeer `ai_live_video.go`).
 pub(super) const OUTPUT_DUE: Duration = Duration::from_secs(30);
@@ -31,7 +33,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(super) struct Live<T> {
     /// The spares.
-    pub(super) rounds: Rounds<T>,
+    pub(super) selection: Selection<T>,
     /// Where it runs.
     pub(super) url: Url,
     /// It has an output channel, and an events channel.
@@ -47,13 +49,13 @@ pub(super) struct Live<T> {
 
 impl<T> Live<T> {
     /// A job that has just started; whether it `has` an output and an events channel.
-    pub(super) fn new(rounds: Rounds<T>, url: Url, has: [bool; 2], now: Instant) -> Self {
-        let pause = if rounds.has_good() { SPARES_EVERY } else { ANSWER_TIME };
+    pub(super) fn new(selection: Selection<T>, url: Url, has: [bool; 2], now: Instant) -> Self {
+        let pause = if selection.has_good() { SPARES_EVERY } else { ANSWER_TIME };
         let spares_due = now + pause;
         let (next, output_due, event_due) = (None, None, None);
         let video_sent = now;
         let mut live =
-            Self { rounds, url, has, next, output_due, video_sent, event_due, spares_due };
+            Self { selection, url, has, next, output_due, video_sent, event_due, spares_due };
         live.await_signs(now);
         live
     }
@@ -71,9 +73,9 @@ impl<T> Live<T> {
             Event::CameraLost => self.on_camera_lost(),
             Event::CameraBack => self.await_signs(now),
             Event::Offered { url, offer, answer_time, with } => {
-                let _ = self.rounds.on_offer(&url, offer, answer_time, with, now);
+                let _ = self.selection.on_offer(&url, offer, answer_time, with, now);
             }
-            Event::NoAnswer(url, failure) => self.rounds.on_no_answer(&url, failure),
+            Event::NoAnswer(url, failure) => self.selection.on_no_answer(&url, failure),
             _ => {}
         }
     }
@@ -108,28 +110,28 @@ impl<T> Live<T> {
     pub(super) fn spares_to_ask(
         &mut self,
         known: &[Url],
-        (rules, order): (Rules, Order),
+        (rules, order): (OfferRules, CandidateOrder),
         suspensions: &Suspensions,
         now: Instant,
     ) -> Vec<Url> {
         if now < self.spares_due {
             return Vec::new();
         }
-        if self.rounds.is_asking() {
-            self.rounds.on_deadline();
-            let pause = if self.rounds.has_good() { SPARES_EVERY } else { NO_SPARE };
+        if self.selection.is_asking() {
+            self.selection.on_deadline();
+            let pause = if self.selection.has_good() { SPARES_EVERY } else { NO_SPARE };
             self.spares_due = now + pause;
             return Vec::new();
         }
         let others = known.iter().filter(|url| **url != self.url).cloned();
-        self.rounds = Rounds::new(rules, order, others, suspensions, now);
-        match self.rounds.step(now) {
-            Step::Ask(urls) => {
+        self.selection = Selection::new(rules, order, others, suspensions, now);
+        match self.selection.step(now) {
+            SelectionStep::Ask(urls) => {
                 self.spares_due = now + ANSWER_TIME;
                 urls
             }
             // Nobody else is known.
-            Step::Wait(_) | Step::Try(_) | Step::None(_) => {
+            SelectionStep::Wait(_) | SelectionStep::Try(_) | SelectionStep::None(_) => {
                 self.spares_due = now + SPARES_EVERY;
                 Vec::new()
             }

@@ -53,7 +53,7 @@ impl Pauses {
             Outcome::FindFailed(failure) => {
                 (failure.fault, failure.retry_after.unwrap_or_default())
             }
-            Outcome::NoneLeft(none) => (none.fault(), none.retry_after()),
+            Outcome::NoCandidateLeft(none) => (none.fault(), none.retry_after()),
             Outcome::Done | Outcome::Lost(_) | Outcome::Capture(_) => {
                 (Fault::Retry, Duration::ZERO)
             }

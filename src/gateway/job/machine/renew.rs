@@ -31,16 +31,16 @@ impl<T> Machine<T> {
             return (State::Live(live), Commands::new());
         }
         let spare = live
-            .rounds
+            .selection
             .spare()
-            .filter(|spare| self.prepaid.wait(live.rounds.prepaid(&spare.offer), now).is_none());
+            .filter(|spare| self.prepaid.wait(live.selection.prepaid(&spare.offer), now).is_none());
         let Some(Candidate { url, offer, answer, .. }) = spare else {
             let mut commands = one(Command::Close { for_good: false });
             // There is room for three.
             let _ = commands.push(Command::Renew);
             return (State::Closing { then: Then::Pause { until: now } }, commands);
         };
-        let prepaid = live.rounds.prepaid(&offer);
+        let prepaid = live.selection.prepaid(&offer);
         self.prepaid.on_start(prepaid, now);
         live.next = Some((url.clone(), prepaid));
         let mut commands = one(Command::StartNext(url, answer));
@@ -52,14 +52,15 @@ impl<T> Machine<T> {
     pub(super) fn next_started(&mut self, event: Event<T>, mut live: Live<T>) -> Next<T> {
         match (live.next.take(), event) {
             (Some((url, _)), Event::Started { has_output, has_events }) => {
-                let then = Then::Switch { rounds: live.rounds, url, has: [has_output, has_events] };
+                let then =
+                    Then::Switch { selection: live.selection, url, has: [has_output, has_events] };
                 (State::Closing { then }, one(Command::HandOver))
             }
             (Some((url, prepaid)), Event::StartFailed { failure, is_paid }) => {
                 if !is_paid {
                     self.prepaid.on_not_taken(prepaid);
                 }
-                live.rounds.on_failed(&url, failure);
+                live.selection.on_failed(&url, failure);
                 (State::Live(live), Commands::new())
             }
             (next, _) => {
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
     use crate::job::machine::tests::{check, live};
     use crate::job::{Loss, Recovery, Stage};
-    use crate::session::selection::Rules;
+    use crate::session::selection::OfferRules;
     use resilience::fault::{Failure, Fault};
 
     const DUE: Event<u32> = Event::Sent(RENEW_AFTER);
@@ -146,7 +147,7 @@ mod tests {
         for (event, expected) in [
             (Event::Stop, for_good.as_slice()),
             (Event::CameraLost, &[Command::Close { for_good: false }]),
-            (Event::Replace(Rules::default()), &[Command::Close { for_good: false }]),
+            (Event::Replace(OfferRules::default()), &[Command::Close { for_good: false }]),
         ] {
             let (mut machine, _) = moving(now);
             check(&mut machine, started(), now, &[Command::HandOver]);

@@ -19,7 +19,7 @@ use crate::http::Url;
 use crate::job::swap_limit::SwapTiming;
 use crate::job::{Command, Commands, Event, Outcome, Recovery, Slowness};
 use crate::limits::CANDIDATES;
-use crate::session::selection::{ASK_TIME, Candidate, Rounds, Step};
+use crate::session::selection::{ASK_TIME, Candidate, Selection, SelectionStep};
 use resilience::fault::{Failure, Fault, Scope};
 
 impl<T> Machine<T> {
@@ -29,8 +29,8 @@ impl<T> Machine<T> {
                 self.known.clone_from(&urls);
                 self.known.truncate(CANDIDATES);
                 self.order = order;
-                let rounds = Rounds::new(self.rules, order, urls, &self.suspensions, now);
-                self.select(rounds, now, jitter)
+                let selection = Selection::new(self.rules, order, urls, &self.suspensions, now);
+                self.select(selection, now, jitter)
             }
             Event::FindFailed(failure) => self.give_up(Outcome::FindFailed(failure), now, jitter),
             // Drop outstanding requests; they may hang until they time out.
@@ -44,24 +44,24 @@ impl<T> Machine<T> {
     pub(super) fn selecting(
         &mut self,
         event: Event<T>,
-        mut rounds: Rounds<T>,
+        mut selection: Selection<T>,
         now: Instant,
         jitter: f64,
     ) -> Next<T> {
         match event {
-            Event::Reachable if !rounds.has_good() => return find(),
+            Event::Reachable if !selection.has_good() => return find(),
             Event::Reachable => self.came_back = true,
             Event::Stop | Event::CaptureDone => return finish(Outcome::Done),
             Event::CaptureFailed(reason) => return finish(Outcome::Capture(reason)),
-            other => answered(&mut rounds, other, now),
+            other => answered(&mut selection, other, now),
         }
-        self.select(rounds, now, jitter)
+        self.select(selection, now, jitter)
     }
 
     pub(super) fn starting(
         &mut self,
         event: Event<T>,
-        (mut rounds, url, prepaid): (Rounds<T>, Url, Duration),
+        (mut selection, url, prepaid): (Selection<T>, Url, Duration),
         now: Instant,
         jitter: f64,
     ) -> Next<T> {
@@ -69,7 +69,7 @@ impl<T> Machine<T> {
             Event::Started { has_output, has_events } => {
                 self.pauses.on_success();
                 self.came_back = false;
-                let mut live = Live::new(rounds, url, [has_output, has_events], now);
+                let mut live = Live::new(selection, url, [has_output, has_events], now);
                 if self.is_without_camera() {
                     live.on_camera_lost();
                 }
@@ -80,24 +80,24 @@ impl<T> Machine<T> {
                     self.prepaid.on_not_taken(prepaid);
                 }
                 let prepaid = if is_paid { prepaid } else { Duration::ZERO };
-                return self.start_failed(failure, (rounds, url, prepaid), now, jitter);
+                return self.start_failed(failure, (selection, url, prepaid), now, jitter);
             }
             // A job that is being started may be there already: it is closed, not forgotten.
             Event::Lost(loss) => {
-                return self.lost(loss, Live::new(rounds, url, [false; 2], now), now, jitter);
+                return self.lost(loss, Live::new(selection, url, [false; 2], now), now, jitter);
             }
             Event::CaptureFailed(reason) => return close(Outcome::Capture(reason)),
             Event::Stop | Event::CaptureDone => return close(Outcome::Done),
             Event::Reachable => self.came_back = true,
-            other => answered(&mut rounds, other, now),
+            other => answered(&mut selection, other, now),
         }
-        (State::Starting { rounds, url, prepaid }, Commands::new())
+        (State::Starting { selection, url, prepaid }, Commands::new())
     }
 
     fn start_failed(
         &mut self,
         failure: Failure,
-        (mut rounds, url, lost): (Rounds<T>, Url, Duration),
+        (mut selection, url, lost): (Selection<T>, Url, Duration),
         now: Instant,
         jitter: f64,
     ) -> Next<T> {
@@ -106,26 +106,31 @@ impl<T> Machine<T> {
         if self.is_without_camera() {
             return (State::Dark, Commands::new());
         }
-        rounds.on_failed(&url, failure);
+        selection.on_failed(&url, failure);
         let timing = if has_cost { self.swaps.on_swap(now, jitter) } else { SwapTiming::AtOnce };
         match timing {
             SwapTiming::After(pause) if self.recovery == Recovery::Retry => {
                 self.slow_down(pause.max(self.prepaid.wait(lost, now).unwrap_or_default()), now)
             }
-            SwapTiming::AtOnce | SwapTiming::After(_) => self.select(rounds, now, jitter),
+            SwapTiming::AtOnce | SwapTiming::After(_) => self.select(selection, now, jitter),
         }
     }
 
-    /// Goes on with `rounds`.
-    pub(super) fn select(&mut self, mut rounds: Rounds<T>, now: Instant, jitter: f64) -> Next<T> {
-        match rounds.step(now) {
-            Step::Ask(urls) => {
+    /// Goes on with `selection`.
+    pub(super) fn select(
+        &mut self,
+        mut selection: Selection<T>,
+        now: Instant,
+        jitter: f64,
+    ) -> Next<T> {
+        match selection.step(now) {
+            SelectionStep::Ask(urls) => {
                 let until = now + ASK_TIME;
-                (State::Selecting { rounds, until }, one(Command::Ask(urls)))
+                (State::Selecting { selection, until }, one(Command::Ask(urls)))
             }
-            Step::Wait(until) => (State::Selecting { rounds, until }, Commands::new()),
-            Step::Try(candidate) => self.start_at(candidate, rounds, now),
-            Step::None(none) => self.give_up(Outcome::NoneLeft(none), now, jitter),
+            SelectionStep::Wait(until) => (State::Selecting { selection, until }, Commands::new()),
+            SelectionStep::Try(candidate) => self.start_at(candidate, selection, now),
+            SelectionStep::None(none) => self.give_up(Outcome::NoCandidateLeft(none), now, jitter),
         }
     }
 
@@ -133,18 +138,20 @@ impl<T> Machine<T> {
     pub(super) fn start_at(
         &mut self,
         candidate: Candidate<T>,
-        mut rounds: Rounds<T>,
+        mut selection: Selection<T>,
         now: Instant,
     ) -> Next<T> {
-        let prepaid = rounds.prepaid(&candidate.offer);
+        let prepaid = selection.prepaid(&candidate.offer);
         match (self.prepaid.wait(prepaid, now), self.recovery) {
-            (Some(_), Recovery::Exit) => finish(Outcome::NoneLeft(rounds.on_paid_ahead(candidate))),
+            (Some(_), Recovery::Exit) => {
+                finish(Outcome::NoCandidateLeft(selection.on_paid_ahead(candidate)))
+            }
             (Some(pause), Recovery::Retry) => self.slow_down(pause, now),
             (None, _) => {
                 self.prepaid.on_start(prepaid, now);
                 let Candidate { url, answer, .. } = candidate;
                 let start = one(Command::Start(url.clone(), answer));
-                (State::Starting { rounds, url, prepaid }, start)
+                (State::Starting { selection, url, prepaid }, start)
             }
         }
     }
@@ -190,12 +197,12 @@ impl<T> Machine<T> {
 }
 
 /// What one that was asked says, if that is what happened.
-fn answered<T>(rounds: &mut Rounds<T>, event: Event<T>, now: Instant) {
+fn answered<T>(selection: &mut Selection<T>, event: Event<T>, now: Instant) {
     match event {
         Event::Offered { url, offer, answer_time, with } => {
-            let _ = rounds.on_offer(&url, offer, answer_time, with, now);
+            let _ = selection.on_offer(&url, offer, answer_time, with, now);
         }
-        Event::NoAnswer(url, failure) => rounds.on_no_answer(&url, failure),
+        Event::NoAnswer(url, failure) => selection.on_no_answer(&url, failure),
         _ => {}
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::live::Live;
 use crate::http::Url;
 use crate::job::{Command, Commands, Outcome, Stage};
-use crate::session::selection::Rounds;
+use crate::session::selection::Selection;
 
 /// What an event leads to.
 pub(super) type Next<T> = (State<T>, Commands<T>);
@@ -16,12 +16,12 @@ pub(super) type Next<T> = (State<T>, Commands<T>);
 pub(super) enum State<T> {
     Finding,
     Selecting {
-        rounds: Rounds<T>,
+        selection: Selection<T>,
         until: Instant,
     },
     /// A job that prepays so much is being started there.
     Starting {
-        rounds: Rounds<T>,
+        selection: Selection<T>,
         url: Url,
         prepaid: Duration,
     },
@@ -64,11 +64,11 @@ pub(super) enum Then<T> {
     Finish(Outcome),
     /// On a spare of these, or whoever is found.
     GoOn {
-        rounds: Rounds<T>,
+        selection: Selection<T>,
     },
     /// To the job that has started beside the one that is closed; whether it `has` an output and an events channel.
     Switch {
-        rounds: Rounds<T>,
+        selection: Selection<T>,
         url: Url,
         has: [bool; 2],
     },

@@ -39,7 +39,7 @@ pub(super) fn check(
 
 /// A machine with `n` good candidates, live on the first, with both health rules.
 pub(super) fn live(n: usize, recovery: Recovery, now: Instant) -> Machine<u32> {
-    let (mut machine, first) = Machine::new(Rules::default(), recovery, HOLD);
+    let (mut machine, first) = Machine::new(OfferRules::default(), recovery, HOLD);
     assert_eq!(first.as_slice(), [Command::Find]);
     check(&mut machine, found(urls(n)), now, &[Command::Ask(urls(n))]);
     for url in &urls(n)[1..] {
@@ -58,7 +58,7 @@ fn failed(text: &str) -> Failure {
 }
 
 fn found(urls: Vec<Url>) -> Event<u32> {
-    Event::Found { urls, order: Order::Listed }
+    Event::Found { urls, order: CandidateOrder::Listed }
 }
 
 /// Before it cost anything.
@@ -87,13 +87,13 @@ fn try_later(machine: &mut Machine<u32>, event: Event<u32>, now: Instant) {
 #[test]
 fn every_candidate_is_tried_and_named_when_none_is_left() {
     let now = Instant::now();
-    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit, HOLD);
+    let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Exit, HOLD);
     check(&mut machine, found(urls(2)), now, &[Command::Ask(urls(2))]);
     check(&mut machine, Event::NoAnswer(urls(2).remove(0), failed("refused")), now, &[]);
     let o1 = urls(2).remove(1);
     check(&mut machine, offered(&o1), now, &[Command::Start(o1.clone(), 7)]);
     let commands = machine.on(refused("no capacity"), now, SOME);
-    let [Command::Finish(Outcome::NoneLeft(none))] = commands.as_slice() else {
+    let [Command::Finish(Outcome::NoCandidateLeft(none))] = commands.as_slice() else {
         panic!("{commands:?}")
     };
     let text = none.to_string();
@@ -103,7 +103,7 @@ fn every_candidate_is_tried_and_named_when_none_is_left() {
 #[test]
 fn a_slow_candidate_is_not_waited_for_once_there_is_a_good_one() {
     let now = Instant::now();
-    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit, HOLD);
+    let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Exit, HOLD);
     check(&mut machine, found(urls(2)), now, &[Command::Ask(urls(2))]);
     assert_eq!(machine.poll_timeout(), Some(now + ASK_TIME));
     check(&mut machine, offered(&urls(2)[1]), now, &[]);
@@ -133,7 +133,7 @@ fn a_started_job_is_closed_whatever_happens() {
 #[test]
 fn a_stop_while_a_job_starts_closes_it_too() {
     let now = Instant::now();
-    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+    let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
     let url = urls(1).remove(0);
     check(&mut machine, found(urls(1)), now, &[Command::Ask(urls(1))]);
     check(&mut machine, offered(&url), now, &[Command::Start(url.clone(), 7)]);
@@ -224,7 +224,7 @@ fn a_job_that_is_lost_again_and_again_slows_down() {
 #[test]
 fn pauses_grow_to_their_limit_and_a_stop_ends_them() {
     let mut now = Instant::now();
-    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+    let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
     for _ in 0..1000 {
         try_later(&mut machine, Event::FindFailed(failed("no network")), now);
         let until = machine.poll_timeout().unwrap();
@@ -247,7 +247,7 @@ fn a_stop_during_a_swap_stops_for_good() {
 #[test]
 fn a_peer_that_can_be_reached_again_ends_the_pause() {
     let now = Instant::now();
-    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+    let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
     try_later(&mut machine, Event::FindFailed(failed("no network")), now);
     check(&mut machine, Event::Reachable, now, &[Command::Find]);
 }
@@ -255,7 +255,7 @@ fn a_peer_that_can_be_reached_again_ends_the_pause() {
 #[test]
 fn a_peer_that_comes_back_while_it_is_asked_is_asked_again_at_once() {
     let now = Instant::now();
-    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+    let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
     check(&mut machine, Event::Reachable, now, &[Command::Find]);
     let asked = urls(1);
     check(&mut machine, found(asked.clone()), now, &[Command::Ask(asked.clone())]);
@@ -267,7 +267,7 @@ fn a_peer_that_comes_back_while_it_is_asked_is_asked_again_at_once() {
 #[test]
 fn a_peer_that_comes_back_while_another_is_tried_is_asked_once_more_if_that_fails() {
     let now = Instant::now();
-    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+    let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
     for comes_back in [true, false] {
         let asked = urls(1);
         check(&mut machine, found(asked.clone()), now, &[Command::Ask(asked.clone())]);
@@ -352,14 +352,14 @@ fn a_camera_that_stays_away_costs_the_job_until_it_is_back() {
 fn no_job_is_started_while_there_is_no_camera() {
     let now = Instant::now();
     // Nobody was asked yet.
-    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+    let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
     check(&mut machine, Event::CameraLost, now, &[]);
     assert_eq!(machine.stage(), Stage::Dark);
     check(&mut machine, found(urls(1)), now, &[]);
     check(&mut machine, Event::CameraBack, now, &[Command::Find]);
 
     // The camera is missing from the start: as if it had been lost before anybody was asked.
-    let mut machine = Machine::without_camera(Rules::default(), Recovery::Retry, HOLD, now);
+    let mut machine = Machine::without_camera(OfferRules::default(), Recovery::Retry, HOLD, now);
     assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
     assert!(machine.is_without_camera());
     check(&mut machine, Event::CameraLost, now, &[]);
@@ -370,7 +370,7 @@ fn no_job_is_started_while_there_is_no_camera() {
 
     // A job is being started: it may start, but no other one after it.
     for next in [refused("no capacity"), Event::Lost(gone())] {
-        let (mut machine, _) = Machine::new(Rules::default(), Recovery::Retry, HOLD);
+        let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
         let _ = machine.on(found(urls(1)), now, SOME);
         let _ = machine.on(offered(&urls(1)[0]), now, SOME);
         check(&mut machine, Event::CameraLost, now, &[]);
@@ -380,7 +380,7 @@ fn no_job_is_started_while_there_is_no_camera() {
     }
 
     // A job is lost, or replaced, while the camera is gone: the next one waits for the camera.
-    for end in [Event::Lost(gone()), Event::Replace(Rules::default())] {
+    for end in [Event::Lost(gone()), Event::Replace(OfferRules::default())] {
         let mut machine = live(2, Recovery::Retry, now);
         check(&mut machine, Event::CameraLost, now, &[]);
         let commands = machine.on(end, now, SOME);
@@ -395,7 +395,7 @@ fn no_job_is_started_while_there_is_no_camera() {
 fn another_configuration_closes_the_job_before_it_looks_elsewhere() {
     let now = Instant::now();
     let mut machine = live(2, Recovery::Retry, now);
-    let replace = || Event::Replace(Rules::default());
+    let replace = || Event::Replace(OfferRules::default());
     check(&mut machine, replace(), now, &[Command::Close { for_good: false }]);
     check(&mut machine, replace(), now, &[]);
     check(&mut machine, Event::Closed, now, &[]);
@@ -406,7 +406,7 @@ fn another_configuration_closes_the_job_before_it_looks_elsewhere() {
 #[test]
 fn a_job_without_an_output_channel_owes_no_output() {
     let now = Instant::now();
-    let (mut machine, _) = Machine::new(Rules::default(), Recovery::Exit, HOLD);
+    let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Exit, HOLD);
     let url = urls(1).remove(0);
     let _ = machine.on(found(urls(1)), now, SOME);
     let _ = machine.on(offered(&url), now, SOME);
@@ -415,8 +415,8 @@ fn a_job_without_an_output_channel_owes_no_output() {
 }
 
 /// Offers are not free, and a signer pays.
-fn paid() -> Rules {
-    Rules { pays: Pays::Always, ..Rules::default() }
+fn paid() -> OfferRules {
+    OfferRules { pays: Pays::Always, ..OfferRules::default() }
 }
 
 fn priced(url: &Url) -> Event<u32> {
@@ -552,7 +552,9 @@ fn where_losses_are_the_end_no_fourth_start_is_paid() {
         assert!(matches!(next.as_slice(), [Command::Start(..)]), "{next:?}");
     }
     let end = machine.on(failed_paid(Fault::NextPeer), now, SOME);
-    let [Command::Finish(Outcome::NoneLeft(none))] = end.as_slice() else { panic!("{end:?}") };
+    let [Command::Finish(Outcome::NoCandidateLeft(none))] = end.as_slice() else {
+        panic!("{end:?}")
+    };
     assert!(none.to_string().contains("o3:8935: not tried"), "{none}");
 }
 
@@ -565,7 +567,7 @@ fn parameters_that_are_refused_are_not_tried_again_until_they_change() {
     // It may come back, be asked for, and so on: nothing is started there.
     check(&mut machine, Event::Reachable, at(now, 1), &[Command::Find]);
     let commands = search(&mut machine, 1, priced, at(now, 1)).unwrap_err();
-    let [Command::TryLater(Outcome::NoneLeft(none))] = commands.as_slice() else {
+    let [Command::TryLater(Outcome::NoCandidateLeft(none))] = commands.as_slice() else {
         panic!("{commands:?}")
     };
     assert!(none.to_string().contains("or when they change"), "{none}");

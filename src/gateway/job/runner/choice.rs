@@ -15,9 +15,11 @@ use std::time::{Duration, Instant};
 
 use super::error::RunnerError;
 use crate::http::Url;
-use crate::orchestrator::{DiscoveryList, Fit, Mode, Runner};
+use crate::orchestrator::{DiscoveryList, Fit, Runner, RunnerMode};
 use crate::price::MaxPrice;
-use crate::session::selection::{Offer, Order, Pays, Rounds, Rules, Step, Suspensions};
+use crate::session::selection::{
+    CandidateOrder, Offer, OfferRules, Pays, Selection, SelectionStep, Suspensions,
+};
 use resilience::fault::{Failure, Fault};
 
 /// What a runner must be like.
@@ -44,8 +46,8 @@ pub struct Known {
 pub fn known_runners(
     list: &DiscoveryList,
     options: &RunnerOptions,
-    mode: Mode,
-    order: Order,
+    mode: RunnerMode,
+    order: CandidateOrder,
 ) -> Vec<Known> {
     let mut known: Vec<Known> = Vec::new();
     for entry in &list.entries {
@@ -60,7 +62,7 @@ pub fn known_runners(
         let of_this_one = known.get_mut(own..).unwrap_or_default();
         of_this_one.sort_by(|a, b| better_first(&a.runner, &b.runner));
     }
-    if order == Order::Price {
+    if order == CandidateOrder::Price {
         known.sort_by(|a, b| better_first(&a.runner, &b.runner));
     }
     known
@@ -70,7 +72,7 @@ pub fn known_runners(
 #[derive(Debug)]
 pub struct Runners {
     app: String,
-    rounds: Rounds<Runner>,
+    selection: Selection<Runner>,
     /// Those with the application, the best first.
     known: Vec<Known>,
     now: Instant,
@@ -81,37 +83,38 @@ impl Runners {
     pub fn new(
         list: &DiscoveryList,
         options: &RunnerOptions,
-        mode: Mode,
-        order: Order,
+        mode: RunnerMode,
+        order: CandidateOrder,
         now: Instant,
     ) -> Self {
         let known = known_runners(list, options, mode, order);
-        let rules = Rules { max_price: options.max_price, pays: Pays::IfAsked };
+        let rules = OfferRules { max_price: options.max_price, pays: Pays::IfAsked };
         let urls = known.iter().map(|known| known.runner.url.clone());
         // They are the best first already.
-        let rounds = Rounds::new(rules, Order::Listed, urls, &Suspensions::default(), now);
-        Self { app: options.app.clone(), rounds, known, now }
+        let selection =
+            Selection::new(rules, CandidateOrder::Listed, urls, &Suspensions::default(), now);
+        Self { app: options.app.clone(), selection, known, now }
     }
 
     /// The best one that has not been tried; `Err` names every one with its reason.
     pub fn best(&mut self) -> Result<Runner, RunnerError> {
         loop {
-            match self.rounds.step(self.now) {
-                Step::Try(candidate) => return Ok(candidate.answer),
-                Step::None(_) if self.known.is_empty() => {
+            match self.selection.step(self.now) {
+                SelectionStep::Try(candidate) => return Ok(candidate.answer),
+                SelectionStep::None(_) if self.known.is_empty() => {
                     return Err(RunnerError::NoRunner(self.app.clone()));
                 }
-                Step::None(none) => return Err(RunnerError::NoneLeft(none)),
+                SelectionStep::None(none) => return Err(RunnerError::NoCandidateLeft(none)),
                 // The list has said already what is asked here.
-                Step::Ask(urls) => urls.iter().for_each(|url| self.answer(url)),
-                Step::Wait(_) => self.rounds.on_deadline(),
+                SelectionStep::Ask(urls) => urls.iter().for_each(|url| self.answer(url)),
+                SelectionStep::Wait(_) => self.selection.on_deadline(),
             }
         }
     }
 
     /// This one did not take the job.
     pub fn on_failed(&mut self, runner: &Runner, failure: Failure) {
-        self.rounds.on_failed(&runner.url, failure);
+        self.selection.on_failed(&runner.url, failure);
     }
 
     fn answer(&mut self, url: &Url) {
@@ -120,11 +123,11 @@ impl Runners {
         match offer {
             Err(reason) => {
                 let failure = Failure::of_peer(reason, Fault::NextPeer);
-                self.rounds.on_no_answer(url, failure);
+                self.selection.on_no_answer(url, failure);
             }
             Ok(offer) => {
                 let (time, now) = (Duration::ZERO, self.now);
-                let _ = self.rounds.on_offer(url, offer.clone(), time, runner.clone(), now);
+                let _ = self.selection.on_offer(url, offer.clone(), time, runner.clone(), now);
             }
         }
     }
@@ -148,7 +151,7 @@ fn offer(runner: &Runner) -> Offer {
 }
 
 /// Why a runner that has the application cannot be used.
-fn unfit(runner: &Runner, options: &RunnerOptions, mode: Mode) -> Option<String> {
+fn unfit(runner: &Runner, options: &RunnerOptions, mode: RunnerMode) -> Option<String> {
     if let Some(other) = runner.mode.filter(|other| *other != mode) {
         return Some(format!("its mode is {}, not {}", other.as_str(), mode.as_str()));
     }
@@ -190,7 +193,8 @@ mod tests {
     fn tried(entries: Vec<Value>, options: &RunnerOptions) -> (Vec<String>, String) {
         let list = DiscoveryList::parse(json!(entries).to_string().as_bytes()).unwrap();
         let now = Instant::now();
-        let mut runners = Runners::new(&list, options, Mode::Persistent, Order::Price, now);
+        let mut runners =
+            Runners::new(&list, options, RunnerMode::Persistent, CandidateOrder::Price, now);
         let mut hosts = Vec::new();
         loop {
             match runners.best() {

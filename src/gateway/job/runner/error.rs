@@ -17,7 +17,7 @@ use crate::http::io::CallError;
 use crate::http::{Authority, Stray};
 use crate::payment::{PaymentError, WireError};
 use crate::session::SessionError;
-use crate::session::selection::NoneLeft;
+use crate::session::selection::NoCandidateLeft;
 use resilience::fault::{Failure, Fault, Scope, chain};
 
 /// What was under way.
@@ -53,7 +53,7 @@ pub enum RunnerError {
     /// Nobody runs this application.
     NoRunner(String),
     /// No runner is left; each with its reason.
-    NoneLeft(NoneLeft),
+    NoCandidateLeft(NoCandidateLeft),
     /// There was no answer.
     NoAnswer(Step, CallError),
     /// The session with the orchestrator is of no use.
@@ -95,7 +95,7 @@ impl RunnerError {
     /// What comes next.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::NoRunner(_) | Self::NoneLeft(_) => Fault::Retry,
+            Self::NoRunner(_) | Self::NoCandidateLeft(_) => Fault::Retry,
             Self::NotPaid(error) => match error.fault() {
                 Fault::Refresh => Fault::NextPeer,
                 fault @ (Fault::Retry | Fault::NextPeer | Fault::GiveUp) => fault,
@@ -129,7 +129,7 @@ impl RunnerError {
             Self::NoAnswer(step, _) | Self::Refused { step, .. } => *step == Step::Start,
             Self::Nonsense(..) | Self::Redirected(..) => true,
             Self::NoRunner(_)
-            | Self::NoneLeft(_)
+            | Self::NoCandidateLeft(_)
             | Self::Session(_)
             | Self::NeedsSigner(_)
             | Self::NoPrice(_)
@@ -151,7 +151,7 @@ impl RunnerError {
                 (scope, retry_after)
             }
             Self::NoRunner(_)
-            | Self::NoneLeft(_)
+            | Self::NoCandidateLeft(_)
             | Self::NoAnswer(..)
             | Self::Refused { .. }
             | Self::Nonsense(..)
@@ -175,7 +175,7 @@ impl fmt::Display for RunnerError {
                 f,
                 "no runner of app `{app}` is known; check its name, or name an orchestrator or a discovery endpoint that has it"
             ),
-            Self::NoneLeft(none) => none.fmt(f),
+            Self::NoCandidateLeft(none) => none.fmt(f),
             Self::NoAnswer(step, error) => write!(f, "{step}: {error}"),
             Self::Session(error) => error.fmt(f),
             Self::Refused { step, peer, status, message } => {
@@ -232,7 +232,7 @@ impl std::error::Error for RunnerError {
             Self::Session(error) => error.source(),
             Self::NotPaid(error) => error.source(),
             Self::NoRunner(_)
-            | Self::NoneLeft(_)
+            | Self::NoCandidateLeft(_)
             | Self::Refused { .. }
             | Self::Nonsense(..)
             | Self::NeedsSigner(_)

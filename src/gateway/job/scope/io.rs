@@ -12,7 +12,7 @@ use crate::job::io::request_id;
 use crate::job::runner::{Ask, Opened, Reply, RunnerError, RunnerPayments, Step, open};
 use crate::job::{JobError, JobPayments};
 use crate::limits::JOB_START_TIME;
-use crate::payment::Kind;
+use crate::payment::PaymentKind;
 use crate::session::OrchestratorSession;
 
 const PATH: &str = "/scope";
@@ -33,7 +33,7 @@ impl ScopeJob {
     ) -> Result<Self, JobError> {
         let (network, peer) = (session.network().clone(), session.url().clone());
         let mut scope = Scope { session, body: request(params, &request_id()) };
-        let opened = open(&network, &peer, Step::Scope, Some(Kind::Lv2v), &mut scope).await;
+        let opened = open(&network, &peer, Step::Scope, Some(PaymentKind::Lv2v), &mut scope).await;
         let Opened { granted: channels, payments } =
             opened.map_err(|error| JobError::Runner(Box::new(error)))?;
         Ok(Self { session: scope.session, channels, payments })

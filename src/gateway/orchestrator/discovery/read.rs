@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{Entry, Gpu, Mode, Runner};
+use super::{DiscoveryEntry, Gpu, Runner, RunnerMode};
 use crate::http::Url;
 use crate::limits::{CAPABILITIES, NAME_BYTES, RUNNERS};
 use crate::price::{Price, PriceError, Unit};
@@ -19,7 +19,7 @@ pub(super) const DEFAULT_PORT: u16 = 8935;
 
 /// An entry, and what was wrong with its parts.
 pub(super) struct Read {
-    pub(super) entry: Entry,
+    pub(super) entry: DiscoveryEntry,
     pub(super) score: f64,
     pub(super) malformed: usize,
     pub(super) beyond: usize,
@@ -99,7 +99,7 @@ impl EntryJson<'_> {
             }
         };
         let score = json.score.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let entry = Entry { address, capabilities, runners };
+        let entry = DiscoveryEntry { address, capabilities, runners };
         Some(Read { entry, score: score.unwrap_or_default(), malformed, beyond })
     }
 }
@@ -138,7 +138,7 @@ impl RunnerJson<'_> {
             url,
             app: name(json.app)?,
             version: name(json.version),
-            mode: name(json.mode).as_deref().and_then(Mode::from_wire),
+            mode: name(json.mode).as_deref().and_then(RunnerMode::from_wire),
             capacity: capacity.map(small),
             free: number(json.capacity_available).or(left).map(small),
             gpu: json.gpu.and_then(GpuJson::read),

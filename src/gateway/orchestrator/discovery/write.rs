@@ -5,11 +5,11 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Entry, Mode, Runner};
+use super::{DiscoveryEntry, Runner, RunnerMode};
 use crate::price::Price;
 
 /// The entries as a JSON list.
-pub(super) fn entries(entries: &[Entry]) -> Vec<u8> {
+pub(super) fn entries(entries: &[DiscoveryEntry]) -> Vec<u8> {
     let entries: Vec<EntryOut<'_>> = entries.iter().map(EntryOut::of).collect();
     // Texts and numbers always are JSON.
     serde_json::to_vec(&entries).unwrap_or_default()
@@ -53,7 +53,7 @@ struct PriceOut {
 }
 
 impl<'a> EntryOut<'a> {
-    fn of(entry: &'a Entry) -> Self {
+    fn of(entry: &'a DiscoveryEntry) -> Self {
         Self {
             address: entry.address.to_string(),
             capabilities: &entry.capabilities,
@@ -72,7 +72,7 @@ impl<'a> RunnerOut<'a> {
             url: runner.url.to_string(),
             app: &runner.app,
             version: runner.version.as_deref(),
-            mode: runner.mode.map(Mode::as_str),
+            mode: runner.mode.map(RunnerMode::as_str),
             gpu: runner.gpu.as_ref().map(|gpu| GpuOut { name: &gpu.name, vram_mb: gpu.vram_mb }),
             price_info: runner.price.as_ref().and_then(price),
         }

@@ -17,7 +17,9 @@ use std::path::Path;
 use crate::http::io::{Call, CallError, Client};
 use crate::http::{Authority, Giver, Scheme, Url, UrlError, Zone};
 use crate::orchestrator::io::kept::Kept;
-use crate::orchestrator::{DiscoveryList, Endpoints, Found, Headers, ListError, Wanted, list_url};
+use crate::orchestrator::{
+    DiscoveryList, DiscoveryQuery, DiscoveryStrategy, Endpoints, Headers, ListError, list_url,
+};
 use resilience::fault::Fault;
 use resilience::secret::io::{SecretError, read_headers};
 
@@ -26,7 +28,7 @@ const SIGNER_LIST: &str = "/discover-orchestrators";
 
 /// Where a list came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Way {
+pub enum ListSource {
     /// The configuration or the token names them.
     Named,
     /// A discovery endpoint.
@@ -37,7 +39,7 @@ pub enum Way {
     Kept,
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for ListSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named => f.write_str("configuration"),
@@ -50,9 +52,9 @@ impl fmt::Display for Way {
 
 /// A list and where it came from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Listed {
+pub struct FoundList {
     /// Where it came from.
-    pub way: Way,
+    pub way: ListSource,
     /// What it says.
     pub list: DiscoveryList,
 }
@@ -131,7 +133,7 @@ impl std::error::Error for FindError {
 pub struct Finder {
     client: Client,
     endpoints: Endpoints,
-    wanted: Wanted,
+    wanted: DiscoveryQuery,
     kept: Option<Kept>,
     allow_plain_http: bool,
     /// The next of the ways.
@@ -147,7 +149,7 @@ impl Finder {
     pub fn new(
         client: Client,
         endpoints: Endpoints,
-        wanted: Wanted,
+        wanted: DiscoveryQuery,
         directory: Option<&Path>,
         allow_plain_http: bool,
     ) -> Self {
@@ -157,30 +159,35 @@ impl Finder {
     }
 
     /// What the next way brings; `None` when there is no further way. An error is no reason to stop.
-    pub async fn next(&mut self) -> Option<Result<Listed, FindError>> {
+    pub async fn next(&mut self) -> Option<Result<FoundList, FindError>> {
         let endpoints = self.endpoints.clone();
         loop {
-            let ways = endpoints.ways();
+            let ways = endpoints.strategies();
             let Some(way) = ways.get(self.nth) else { return self.kept().map(Ok) };
             self.nth += 1;
             let (way, url, headers) = match way {
-                Found::Named(urls) => {
+                DiscoveryStrategy::Named(urls) => {
                     let list = DiscoveryList::named(urls);
-                    return Some(Ok(Listed { way: Way::Named, list }));
+                    return Some(Ok(FoundList { way: ListSource::Named, list }));
                 }
-                Found::Discovery(url, headers) => {
-                    (Way::Discovery(url.authority().clone()), (*url).clone(), *headers)
+                DiscoveryStrategy::Discovery(url, headers) => {
+                    (ListSource::Discovery(url.authority().clone()), (*url).clone(), *headers)
                 }
-                Found::Signer(..) if self.signer_done => continue,
-                Found::Signer(url, headers) => {
-                    (Way::Signer(url.authority().clone()), url.join(SIGNER_LIST), *headers)
+                DiscoveryStrategy::Signer(..) if self.signer_done => continue,
+                DiscoveryStrategy::Signer(url, headers) => {
+                    (ListSource::Signer(url.authority().clone()), url.join(SIGNER_LIST), *headers)
                 }
             };
             return Some(self.ask(way, &url, headers).await);
         }
     }
 
-    async fn ask(&mut self, way: Way, url: &Url, headers: &Headers) -> Result<Listed, FindError> {
+    async fn ask(
+        &mut self,
+        way: ListSource,
+        url: &Url,
+        headers: &Headers,
+    ) -> Result<FoundList, FindError> {
         let url = list_url(url, &self.wanted).map_err(FindError::Url)?;
         let (list, zone) = match self.fetch(&url, headers).await {
             Ok(fetched) => fetched,
@@ -196,7 +203,7 @@ impl Finder {
             list.beyond
         );
         warn_of_strays(&way, &list);
-        self.signer_done |= matches!(way, Way::Signer(_));
+        self.signer_done |= matches!(way, ListSource::Signer(_));
         self.failed.clear();
         if let Some(kept) = self.kept.clone().filter(|_| !list.entries.is_empty()) {
             let copy = list.clone();
@@ -205,7 +212,7 @@ impl Finder {
                 tokio::task::spawn_blocking(move || kept.write(Giver { url: &url, zone }, &copy))
                     .await;
         }
-        Ok(Listed { way, list })
+        Ok(FoundList { way, list })
     }
 
     async fn fetch(
@@ -235,16 +242,16 @@ impl Finder {
     }
 
     /// The list kept from one of the endpoints that failed, once.
-    fn kept(&mut self) -> Option<Listed> {
+    fn kept(&mut self) -> Option<FoundList> {
         let failed = std::mem::take(&mut self.failed);
         let list = self.kept.as_ref()?.read(&failed)?;
         log::warn!("discovery failed; going on with the list kept from earlier");
-        Some(Listed { way: Way::Kept, list })
+        Some(FoundList { way: ListSource::Kept, list })
     }
 }
 
 /// Says once for a list that it names what it must not.
-fn warn_of_strays(way: &Way, list: &DiscoveryList) {
+fn warn_of_strays(way: &ListSource, list: &DiscoveryList) {
     if let [stray, ..] = list.strays.as_slice() {
         let count = list.strays.len();
         log::warn!("{way}: {count} of its URLs are left out; the first {stray}");

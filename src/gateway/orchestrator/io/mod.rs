@@ -7,6 +7,6 @@ mod grpc;
 mod kept;
 mod pins;
 
-pub use discovery::{FindError, Finder, Listed, Way};
+pub use discovery::{FindError, Finder, FoundList, ListSource};
 pub use grpc::{FetchedInfo, InfoError, fetch_info, unframe};
 pub use pins::PinFile;

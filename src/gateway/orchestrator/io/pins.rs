@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
 use crate::limits::{CANDIDATES, PINS, PINS_UNDER};
 use crate::orchestrator::trust::{Judgement, Trust, TrustOptions};
-use crate::orchestrator::{Known, Pin, Pins};
+use crate::orchestrator::{Pin, Pins, TrustBasis};
 use resilience::state_file::io::StateFile;
 
 /// The largest file of pins that is read: lines of at most 600 bytes, as many as are ever kept.
@@ -82,20 +82,22 @@ impl Judge for PinFile {
             Judgement::Refuse(distrust) => return Err(distrust),
             Judgement::Keep(known) => {
                 match known {
-                    Known::Vouched => log::debug!("{peer}: an authority vouches for it"),
-                    Known::Pinned(_) => log::info!("{peer}: certificate {seen} seen first, pinned"),
+                    TrustBasis::Vouched => log::debug!("{peer}: an authority vouches for it"),
+                    TrustBasis::Pinned(_) => {
+                        log::info!("{peer}: certificate {seen} seen first, pinned")
+                    }
                 }
                 known
             }
-            Judgement::Changed { before: Known::Pinned(before) } => {
+            Judgement::Changed { before: TrustBasis::Pinned(before) } => {
                 log::warn!("{peer}: certificate changed from {before} to {seen}; following it");
-                Known::Pinned(*seen)
+                TrustBasis::Pinned(*seen)
             }
-            Judgement::Changed { before: Known::Vouched } => {
+            Judgement::Changed { before: TrustBasis::Vouched } => {
                 log::warn!(
                     "{peer}: certificate changed from one that an authority vouched for to {seen}, for which none does; following it"
                 );
-                Known::Pinned(*seen)
+                TrustBasis::Pinned(*seen)
             }
         };
         trust.keep(peer, under, known);

@@ -13,9 +13,9 @@ use http::{HeaderMap, HeaderValue};
 use crate::http::Authority;
 use crate::http::io::{Answer, Call, CallError, Client};
 use crate::payment::gate::Gate;
-use crate::payment::io::{SignerOptions, chance};
+use crate::payment::io::{SignerOptions, random_jitter};
 use crate::payment::retry_after::retry_after;
-use crate::payment::{Origin, PaymentError, Refusal, WireError, clean};
+use crate::payment::{PaymentError, Refusal, SignerOrigin, WireError, clean};
 use resilience::fault::Scope;
 use resilience::secret::io::read_headers;
 
@@ -25,13 +25,13 @@ pub(super) struct Question<'a, T> {
     pub(super) body: Vec<u8>,
     pub(super) read: fn(&[u8]) -> Result<T, WireError>,
     /// Whether a refusal concerns the asking session alone, though its status does not say so.
-    pub(super) is_of_session: &'a (dyn Fn(u16, Origin) -> bool + Sync),
+    pub(super) is_of_session: &'a (dyn Fn(u16, SignerOrigin) -> bool + Sync),
 }
 
 /// An answer.
 #[derive(Debug)]
 pub(super) struct Reply<T> {
-    pub(super) origin: Origin,
+    pub(super) origin: SignerOrigin,
     pub(super) read: T,
     /// How long the call took.
     pub(super) took: Duration,
@@ -40,7 +40,7 @@ pub(super) struct Reply<T> {
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) struct Failure {
-    pub(super) origin: Origin,
+    pub(super) origin: SignerOrigin,
     pub(super) error: PaymentError,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Asking {
 struct Known {
     headers: HeaderMap<HeaderValue>,
     /// The signer that answered last, and the changes of the headers.
-    origin: Origin,
+    origin: SignerOrigin,
     /// One for each signer.
     gates: Vec<Gate<Why>>,
 }
@@ -70,14 +70,14 @@ enum Why {
 }
 
 /// A signer that gave no answer, and the time until it is asked again; `None` where only this session must not.
-type NoAnswer = (Origin, Why, Option<Duration>);
+type NoAnswer = (SignerOrigin, Why, Option<Duration>);
 
 impl Asking {
     /// Reads the headers.
     pub(super) fn new(client: Client, options: SignerOptions) -> Result<Self, PaymentError> {
         let headers = read_headers(&options.headers).map_err(PaymentError::Credential)?;
         let gates = options.urls.iter().map(|_| Gate::new()).collect();
-        let origin = Origin { signer: 0, credential: 0 };
+        let origin = SignerOrigin { signer: 0, credential: 0 };
         let known = Mutex::new(Known { headers, origin, gates });
         Ok(Self { client, options, known })
     }
@@ -88,7 +88,7 @@ impl Asking {
     }
 
     /// The signer that is asked first, and under which credential.
-    pub(super) fn origin(&self) -> Origin {
+    pub(super) fn origin(&self) -> SignerOrigin {
         self.known().origin
     }
 
@@ -173,7 +173,7 @@ impl Asking {
         let (headers, origin, may) = {
             let mut known = self.known();
             let may = known.gates.get_mut(signer).map_or(Ok(()), |gate| gate.ask(now));
-            (known.headers.clone(), Origin { signer, ..known.origin }, may)
+            (known.headers.clone(), SignerOrigin { signer, ..known.origin }, may)
         };
         may.map_err(|(why, left)| (origin, why, Some(left)))?;
         let Some(url) = self.options.urls.get(signer) else {
@@ -200,7 +200,7 @@ impl Asking {
                 (refusal, why, retry_after(&told))
             }
         };
-        let (jitter, now) = (chance(), now + began.elapsed());
+        let (jitter, now) = (random_jitter(), now + began.elapsed());
         let shut = |gate: &mut Gate<Why>| gate.on_failure(refusal, why.clone(), asked, jitter, now);
         let pause = self.with_gate(signer, shut).unwrap_or_default();
         let no_answer = (origin, why, Some(pause));
@@ -215,14 +215,14 @@ impl Asking {
         let gates = known.gates.iter().enumerate().cycle().skip(known.origin.signer);
         for (signer, gate) in gates.take(known.gates.len()) {
             let (why, left) = gate.look(now).err()?;
-            let one = (Origin { signer, ..known.origin }, why, Some(left));
+            let one = (SignerOrigin { signer, ..known.origin }, why, Some(left));
             all = Some(all.map_or(one.clone(), |before| foremost(before, one)));
         }
         all
     }
 
     /// The signer of an answer.
-    pub(super) fn name(&self, origin: Origin) -> Result<Authority, PaymentError> {
+    pub(super) fn name(&self, origin: SignerOrigin) -> Result<Authority, PaymentError> {
         let url = self.options.urls.get(origin.signer).ok_or(PaymentError::NoSigner)?;
         Ok(url.authority().clone())
     }

@@ -13,13 +13,13 @@ use crate::payment::{Terms, WireError};
 use resilience::fault::{Failure, Fault, Scope, chain};
 
 /// Where fresh terms come from.
-pub trait FreshTerms: Send + Sync {
+pub trait TermsSource: Send + Sync {
     /// The terms as they are now for the session of this id, which is not known before there is a session.
-    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> FetchedTerms<'a>;
+    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> TermsFuture<'a>;
 }
 
 /// Fresh terms that are being fetched.
-pub type FetchedTerms<'a> = Pin<Box<dyn Future<Output = Result<Terms, Failure>> + Send + 'a>>;
+pub type TermsFuture<'a> = Pin<Box<dyn Future<Output = Result<Terms, Failure>> + Send + 'a>>;
 
 /// Why there are no fresh terms.
 #[derive(Debug)]
@@ -64,13 +64,13 @@ impl std::error::Error for RefreshError {
 
 /// The `/refresh-payment` of an orchestrator.
 #[derive(Debug)]
-pub struct Refresh {
+pub struct TermsRefresh {
     client: Client,
     url: Url,
     payer: String,
 }
 
-impl Refresh {
+impl TermsRefresh {
     /// That of the orchestrator with this base URL, for the payer with this address, as `0x…`.
     pub fn new(client: Client, orchestrator: &Url, payer: String) -> Self {
         Self { client, url: orchestrator.join("/refresh-payment"), payer }

@@ -15,15 +15,16 @@ use tokio::sync::{mpsc, watch};
 
 use crate::http::Url;
 use crate::http::io::{Call, CallError, Client};
-use crate::payment::io::{FreshTerms, Signed, Signers, chance};
+use crate::payment::io::{SignedPayment, Signers, TermsSource, random_jitter};
 use crate::payment::{
-    Covers, Decision, Made, PaymentError, PaymentHeaders, PaymentSession, Schedule, clean,
+    OutgoingPayment, PaidPeriod, PaymentDecision, PaymentError, PaymentHeaders, PaymentSchedule,
+    PaymentSession, clean,
 };
 use resilience::fault::Failure;
 
 /// What a payer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum PayerEvent {
     /// Time has passed.
     Tick,
     /// A segment of media went out or came back.
@@ -32,7 +33,7 @@ pub enum Told {
 
 /// How it went.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum PaymentOutcome {
     /// Nothing was due.
     NotYet,
     /// Paid.
@@ -49,9 +50,9 @@ pub enum Outcome {
 
 /// One turn of a payer, as its owner is told.
 #[derive(Debug)]
-pub struct Turn {
+pub struct PayerReport {
     /// How it went.
-    pub outcome: Outcome,
+    pub outcome: PaymentOutcome,
     /// The time that is paid for already, by our own estimate; `None` for what is paid once.
     pub paid_for: Option<Duration>,
 }
@@ -61,10 +62,10 @@ pub struct Payer {
     signers: Arc<Signers>,
     client: Client,
     session: PaymentSession,
-    schedule: Schedule,
-    fresh: Box<dyn FreshTerms>,
+    schedule: PaymentSchedule,
+    fresh: Box<dyn TermsSource>,
     /// Made, but not sent yet.
-    unsent: Option<Made>,
+    unsent: Option<OutgoingPayment>,
 }
 
 impl fmt::Debug for Payer {
@@ -81,18 +82,22 @@ impl Payer {
         client: Client,
         session: PaymentSession,
         interval: Option<Duration>,
-        fresh: impl FreshTerms + 'static,
+        fresh: impl TermsSource + 'static,
         now: Instant,
     ) -> Self {
-        let schedule = Schedule::new(session.kind(), interval, now);
+        let schedule = PaymentSchedule::new(session.kind(), interval, now);
         Self { signers, client, session, schedule, fresh: Box::new(fresh), unsent: None }
     }
 
     /// The first payment, which its owner sends along with the call that starts the job.
-    pub async fn open(&mut self, now: Instant, jitter: f64) -> Result<PaymentHeaders, Outcome> {
+    pub async fn open(
+        &mut self,
+        now: Instant,
+        jitter: f64,
+    ) -> Result<PaymentHeaders, PaymentOutcome> {
         let clock = Clock::at(now);
-        if self.schedule.on_tick(now) != Decision::Pay {
-            return Err(Outcome::NotYet);
+        if self.schedule.on_tick(now) != PaymentDecision::Pay {
+            return Err(PaymentOutcome::NotYet);
         }
         loop {
             match self.sign(&clock).await {
@@ -119,14 +124,20 @@ impl Payer {
     }
 
     /// Pays at `url` if something is due.
-    pub async fn turn(&mut self, url: &Url, told: Told, now: Instant, jitter: f64) -> Outcome {
+    pub async fn turn(
+        &mut self,
+        url: &Url,
+        told: PayerEvent,
+        now: Instant,
+        jitter: f64,
+    ) -> PaymentOutcome {
         let clock = Clock::at(now);
         let decision = match told {
-            Told::Tick => self.schedule.on_tick(now),
-            Told::Media => self.schedule.on_media(now),
+            PayerEvent::Tick => self.schedule.on_tick(now),
+            PayerEvent::Media => self.schedule.on_media(now),
         };
-        if decision != Decision::Pay {
-            return Outcome::NotYet;
+        if decision != PaymentDecision::Pay {
+            return PaymentOutcome::NotYet;
         }
         loop {
             let paid = match self.have_terms(jitter, &clock).await {
@@ -136,7 +147,7 @@ impl Payer {
             let Err(error) = paid else {
                 // Now, so that the next payment is made in time; if it fails, it is tried again then.
                 let _ = self.fetch_terms_ahead().await;
-                return Outcome::Paid;
+                return PaymentOutcome::Paid;
             };
             if let Err(outcome) = self.after(error, jitter, &clock).await {
                 return outcome;
@@ -150,33 +161,33 @@ impl Payer {
         mut self,
         url: Url,
         mut media: watch::Receiver<()>,
-        turns: mpsc::Sender<Turn>,
+        turns: mpsc::Sender<PayerReport>,
     ) {
         loop {
             let due = self.poll_timeout();
             let told = tokio::select! {
                 biased;
                 changed = media.changed() => match changed {
-                    Ok(()) => Told::Media,
+                    Ok(()) => PayerEvent::Media,
                     Err(_) => return,
                 },
-                () = at(due) => Told::Tick,
+                () = at(due) => PayerEvent::Tick,
             };
             let now = tokio::time::Instant::now().into_std();
-            let outcome = self.turn(&url, told, now, chance()).await;
-            let last = matches!(outcome, Outcome::Leave(_) | Outcome::Failed(_));
-            let news = !matches!(outcome, Outcome::NotYet);
-            let turn = Turn { outcome, paid_for: self.paid_for(now) };
+            let outcome = self.turn(&url, told, now, random_jitter()).await;
+            let last = matches!(outcome, PaymentOutcome::Leave(_) | PaymentOutcome::Failed(_));
+            let news = !matches!(outcome, PaymentOutcome::NotYet);
+            let turn = PayerReport { outcome, paid_for: self.paid_for(now) };
             if (news && turns.send(turn).await.is_err()) || last {
                 return;
             }
         }
     }
 
-    async fn sign(&mut self, clock: &Clock) -> Result<Made, PaymentError> {
+    async fn sign(&mut self, clock: &Clock) -> Result<OutgoingPayment, PaymentError> {
         let signed = self.signers.payment(&mut self.session, clock.now()).await?;
-        let Signed { made, took } = signed;
-        let covers = if made.opens { Covers::Ahead } else { Covers::Since };
+        let SignedPayment { made, took } = signed;
+        let covers = if made.opens { PaidPeriod::Ahead } else { PaidPeriod::SinceLast };
         let now = clock.now();
         self.schedule.on_signed(covers, now.checked_sub(took).unwrap_or(now), now);
         Ok(made)
@@ -209,29 +220,29 @@ impl Payer {
         error: PaymentError,
         jitter: f64,
         clock: &Clock,
-    ) -> Result<(), Outcome> {
+    ) -> Result<(), PaymentOutcome> {
         let (refusal, retry_after) = (error.refusal(), error.retry_after());
         let decision = self.schedule.on_refused(refusal, retry_after, jitter, clock.now());
         log::debug!("no payment: {error}: {decision:?}");
         match decision {
-            Decision::Refresh => {
+            PaymentDecision::Refresh => {
                 self.refresh(jitter, clock).await?;
                 let was_made = matches!(error, PaymentError::NotAccepted { .. });
-                match self.schedule.on_refreshed(clock.now()) == Decision::Pay {
+                match self.schedule.on_refreshed(clock.now()) == PaymentDecision::Pay {
                     true => Ok(()),
-                    false if was_made => Err(Outcome::Later(error)),
-                    false => Err(Outcome::NotYet),
+                    false if was_made => Err(PaymentOutcome::Later(error)),
+                    false => Err(PaymentOutcome::NotYet),
                 }
             }
-            Decision::Skip => Err(Outcome::Skipped),
-            Decision::Leave => Err(Outcome::Leave(error)),
-            Decision::Fail => Err(Outcome::Failed(error)),
-            Decision::Pay | Decision::NotYet => Err(Outcome::Later(error)),
+            PaymentDecision::Skip => Err(PaymentOutcome::Skipped),
+            PaymentDecision::Leave => Err(PaymentOutcome::Leave(error)),
+            PaymentDecision::Fail => Err(PaymentOutcome::Failed(error)),
+            PaymentDecision::Pay | PaymentDecision::NotYet => Err(PaymentOutcome::Later(error)),
         }
     }
 
     /// Fetches fresh terms if the tickets of these may not suffice.
-    async fn have_terms(&mut self, jitter: f64, clock: &Clock) -> Result<(), Outcome> {
+    async fn have_terms(&mut self, jitter: f64, clock: &Clock) -> Result<(), PaymentOutcome> {
         if self.unsent.is_none() && self.session.needs_fresh_terms() {
             self.refresh(jitter, clock).await?;
         }
@@ -251,10 +262,10 @@ impl Payer {
         Ok(())
     }
 
-    async fn refresh(&mut self, jitter: f64, clock: &Clock) -> Result<(), Outcome> {
+    async fn refresh(&mut self, jitter: f64, clock: &Clock) -> Result<(), PaymentOutcome> {
         self.fetch_terms().await.map_err(|failure| {
             let _ = self.schedule.on_refresh_failed(jitter, clock.now());
-            Outcome::Later(PaymentError::NoFreshTerms(failure))
+            PaymentOutcome::Later(PaymentError::NoFreshTerms(failure))
         })
     }
 }

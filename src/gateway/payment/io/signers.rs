@@ -19,7 +19,9 @@ use crate::http::io::Client;
 use crate::http::{Scheme, Url};
 use crate::limits::SIGNERS;
 use crate::payment::io::asking::{Asking, Failure, Question, Reply};
-use crate::payment::{Made, Origin, Payment, PaymentError, PaymentSession, Signature, Verdict};
+use crate::payment::{
+    AfterRefusal, OutgoingPayment, Payment, PaymentError, PaymentSession, Signature, SignerOrigin,
+};
 use resilience::secret::SecretSource;
 
 /// Where the signers are, and what they want to see.
@@ -35,9 +37,9 @@ pub struct SignerOptions {
 
 /// A payment that was made now.
 #[derive(Debug)]
-pub struct Signed {
+pub struct SignedPayment {
     /// The payment.
-    pub(crate) made: Made,
+    pub(crate) made: OutgoingPayment,
     /// How long the call took in which the signer looked at its clock.
     pub(crate) took: Duration,
 }
@@ -112,7 +114,7 @@ impl Signers {
         &self,
         session: &mut PaymentSession,
         now: Instant,
-    ) -> Result<Signed, PaymentError> {
+    ) -> Result<SignedPayment, PaymentError> {
         let began = Instant::now();
         loop {
             let question = Question {
@@ -130,12 +132,14 @@ impl Signers {
                 return Err(error);
             };
             match session.on_refused(status, origin) {
-                Verdict::Anew => log::info!("the signer starts the payments of this session anew"),
+                AfterRefusal::Reopen => {
+                    log::info!("the signer starts the payments of this session anew")
+                }
                 // It may be that the state is one of another key: `invalid sig`.
-                Verdict::Stands if status == 400 && session.is_running() => {
+                AfterRefusal::Final if status == 400 && session.is_running() => {
                     return Err(self.other_key(session, origin).await.unwrap_or(error));
                 }
-                Verdict::Stands => return Err(error),
+                AfterRefusal::Final => return Err(error),
             }
         }
     }
@@ -145,18 +149,22 @@ impl Signers {
         &self,
         session: &mut PaymentSession,
         Reply { origin, read: payment, took }: Reply<Payment>,
-    ) -> Result<Signed, PaymentError> {
+    ) -> Result<SignedPayment, PaymentError> {
         match (&payment.payer, session.payer()) {
             (Some(payer), Some(known)) if payer != known => {
                 *self.signature.lock().await = None;
                 Err(PaymentError::OtherKey(self.asking.name(origin)?))
             }
-            _ => Ok(Signed { made: session.on_payment(payment, origin), took }),
+            _ => Ok(SignedPayment { made: session.on_payment(payment, origin), took }),
         }
     }
 
     /// Whether the signer has another key by now than the session's terms are for.
-    async fn other_key(&self, session: &PaymentSession, origin: Origin) -> Option<PaymentError> {
+    async fn other_key(
+        &self,
+        session: &PaymentSession,
+        origin: SignerOrigin,
+    ) -> Option<PaymentError> {
         let payer = session.payer()?;
         *self.signature.lock().await = None;
         let signature = self.signature().await.ok()?;

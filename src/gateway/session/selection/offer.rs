@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use super::Reason;
+use super::RejectionReason;
 use crate::orchestrator::proto::OrchestratorInfo;
 use crate::orchestrator::{Capability, Fit};
-use crate::payment::Kind;
+use crate::payment::PaymentKind;
 use crate::price::{MaxPrice, Price, PriceError};
 
 /// A start that is paid once, and not by time, is worth as much of video: no such payment is made faster.
@@ -27,7 +27,7 @@ pub enum Pays {
 
 /// What a candidate must keep to.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Rules {
+pub struct OfferRules {
     /// The most that it may cost.
     pub max_price: Option<MaxPrice>,
     /// Who pays.
@@ -53,25 +53,25 @@ impl Offer {
     }
 }
 
-impl Rules {
+impl OfferRules {
     /// What speaks against an offer.
-    pub fn against(&self, offer: &Offer) -> Option<Reason> {
+    pub fn against(&self, offer: &Offer) -> Option<RejectionReason> {
         match offer.fit {
-            Fit::NoPipeline => return Some(Reason::NoPipeline),
-            Fit::NoModel => return Some(Reason::NoModel),
-            Fit::Full => return Some(Reason::Full),
+            Fit::NoPipeline => return Some(RejectionReason::NoPipeline),
+            Fit::NoModel => return Some(RejectionReason::NoModel),
+            Fit::Full => return Some(RejectionReason::Full),
             Fit::Has { .. } | Fit::Unsaid => {}
         }
         let price = match &offer.price {
-            Err(error) => return Some(Reason::BadPrice(error.clone())),
-            Ok(None) => return (self.pays == Pays::Always).then_some(Reason::NoPrice),
+            Err(error) => return Some(RejectionReason::BadPrice(error.clone())),
+            Ok(None) => return (self.pays == Pays::Always).then_some(RejectionReason::NoPrice),
             Ok(Some(price)) => *price,
         };
         let max = self.max_price?;
         match max.allows(&price) {
             Some(true) => None,
-            Some(false) => Some(Reason::TooExpensive(price, max)),
-            None => Some(Reason::OtherUnit(price, max)),
+            Some(false) => Some(RejectionReason::TooExpensive(price, max)),
+            None => Some(RejectionReason::OtherUnit(price, max)),
         }
     }
 
@@ -81,7 +81,7 @@ impl Rules {
             (Pays::Nobody, _) | (_, Err(_) | Ok(None)) => Duration::ZERO,
             (Pays::IfAsked | Pays::Always, Ok(Some(price))) => match price.wei_per_hour() {
                 Some(0) => Duration::ZERO,
-                Some(_) | None => Kind::of_unit(price.unit()).preload().unwrap_or(FIXED),
+                Some(_) | None => PaymentKind::of_unit(price.unit()).preload().unwrap_or(FIXED),
             },
         }
     }
@@ -95,7 +95,7 @@ mod tests {
     #[track_caller]
     fn check(pays: Pays, price: Option<(&str, Unit)>, seconds: u64) {
         let price = price.map(|(wei, unit)| Price::parse(wei, unit)).transpose();
-        let rules = Rules { pays, ..Rules::default() };
+        let rules = OfferRules { pays, ..OfferRules::default() };
         let prepaid = rules.prepaid(&Offer { fit: Fit::Unsaid, price });
         assert_eq!(prepaid, Duration::from_secs(seconds));
     }

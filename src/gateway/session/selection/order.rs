@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use super::{Candidate, Offer};
 use crate::orchestrator::Fit;
-use crate::orchestrator::io::Way;
+use crate::orchestrator::io::ListSource;
 
 /// What a model that is not loaded counts as: its price times [`COLD`] / [`WARM`]. A start there may take minutes
 /// that are paid for.
@@ -25,7 +25,7 @@ const WARM: u128 = 4;
 
 /// Which of several good candidates is tried first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
+pub enum CandidateOrder {
     /// The first of the list.
     #[default]
     Listed,
@@ -35,12 +35,12 @@ pub enum Order {
     Fastest,
 }
 
-impl Order {
+impl CandidateOrder {
     /// The order where nobody asks for another: a list that somebody wrote has one, others are a market.
-    pub fn usual(way: &Way) -> Self {
+    pub fn usual(way: &ListSource) -> Self {
         match way {
-            Way::Named => Self::Listed,
-            Way::Discovery(_) | Way::Signer(_) | Way::Kept => Self::Price,
+            ListSource::Named => Self::Listed,
+            ListSource::Discovery(_) | ListSource::Signer(_) | ListSource::Kept => Self::Price,
         }
     }
 
@@ -64,21 +64,21 @@ impl Order {
 
 /// Where a candidate stands before it has said anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct CandidateRank {
     /// Until when it is suspended, if it is. The one whose suspension ends first is tried before the others.
     pub(super) suspended: Option<Instant>,
     /// Its number in the list.
     pub(super) nth: usize,
 }
 
-impl Place {
+impl CandidateRank {
     /// Whether one that has this place is tried first, whatever one with the place `other` may offer.
-    pub(super) fn precedes(self, other: Self, order: Order) -> bool {
+    pub(super) fn precedes(self, other: Self, order: CandidateOrder) -> bool {
         match order {
-            Order::Listed => self < other,
-            Order::Price => self.suspended < other.suspended,
+            CandidateOrder::Listed => self < other,
+            CandidateOrder::Price => self.suspended < other.suspended,
             // It was faster already.
-            Order::Fastest => self.suspended <= other.suspended,
+            CandidateOrder::Fastest => self.suspended <= other.suspended,
         }
     }
 }

@@ -11,7 +11,7 @@ use resilience::fault::{Failure, Fault, Scope};
 
 /// Why a candidate is out.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Reason {
+pub enum RejectionReason {
     /// It refused what is asked for, and is not asked for it again before this time has passed.
     Barred(Duration),
     /// It gave no usable answer.
@@ -38,7 +38,7 @@ pub enum Reason {
     PaidAhead,
 }
 
-impl Reason {
+impl RejectionReason {
     fn failure(&self) -> Option<&Failure> {
         match self {
             Self::NoAnswer(failure) | Self::NotStarted(failure) => Some(failure),
@@ -63,7 +63,7 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RejectionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Barred(left) => {
@@ -97,7 +97,7 @@ pub struct Rejection {
     /// Which one.
     pub candidate: Url,
     /// Why.
-    pub reason: Reason,
+    pub reason: RejectionReason,
 }
 
 impl fmt::Display for Rejection {
@@ -114,14 +114,14 @@ impl fmt::Display for Rejection {
 
 /// No candidate is left.
 #[derive(Debug, Clone, PartialEq)]
-pub struct NoneLeft {
+pub struct NoCandidateLeft {
     /// Every candidate that was looked at, with its reason.
     pub(crate) rejected: Vec<Rejection>,
     /// Candidates that were not looked at.
     pub(crate) beyond: usize,
 }
 
-impl NoneLeft {
+impl NoCandidateLeft {
     /// What comes next: `GiveUp` where only a person can help.
     pub(crate) fn fault(&self) -> Fault {
         let gives_up = |failure: &Failure| failure.fault == Fault::GiveUp;
@@ -158,7 +158,7 @@ impl NoneLeft {
     }
 }
 
-impl fmt::Display for NoneLeft {
+impl fmt::Display for NoCandidateLeft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rejected.is_empty() {
             return f.write_str("no orchestrator is known; name one, or a discovery endpoint");
@@ -181,4 +181,4 @@ impl fmt::Display for NoneLeft {
     }
 }
 
-impl std::error::Error for NoneLeft {}
+impl std::error::Error for NoCandidateLeft {}

@@ -23,8 +23,13 @@ fn offer(fit: Fit, wei: &str) -> Offer {
     Offer { fit, price: Price::parse(wei, Unit::PixelSeconds720p).map(Some) }
 }
 
-fn rounds(names: &[&str], rules: Rules, order: Order, now: Instant) -> Rounds<()> {
-    Rounds::new(rules, order, urls(names), &Suspensions::default(), now)
+fn selection(
+    names: &[&str],
+    rules: OfferRules,
+    order: CandidateOrder,
+    now: Instant,
+) -> Selection<()> {
+    Selection::new(rules, order, urls(names), &Suspensions::default(), now)
 }
 
 fn failed(text: &str) -> Failure {
@@ -42,10 +47,10 @@ fn ms(ms: u64) -> Duration {
 }
 
 /// The names of those tried, until nobody is left.
-fn tried(rounds: &mut Rounds<()>, now: Instant) -> Vec<String> {
+fn tried(selection: &mut Selection<()>, now: Instant) -> Vec<String> {
     let mut names = Vec::new();
-    while let Step::Try(candidate) = rounds.step(now) {
-        rounds.on_failed(&candidate.url, failed("busy"));
+    while let SelectionStep::Try(candidate) = selection.step(now) {
+        selection.on_failed(&candidate.url, failed("busy"));
         names.push(candidate.url.authority().host().to_owned());
     }
     names
@@ -55,17 +60,21 @@ fn tried(rounds: &mut Rounds<()>, now: Instant) -> Vec<String> {
 fn candidates_are_asked_five_at_a_time() {
     let now = Instant::now();
     let names = ["a", "b", "c", "d", "e", "f", "g", "a", "A"];
-    let mut rounds = rounds(&names, Rules::default(), Order::Listed, now);
-    assert_eq!(rounds.step(now), Step::Ask(urls(&names[..5])));
+    let mut selection = selection(&names, OfferRules::default(), CandidateOrder::Listed, now);
+    assert_eq!(selection.step(now), SelectionStep::Ask(urls(&names[..5])));
     for name in &names[..4] {
-        assert_eq!(rounds.step(now), Step::Wait(now + ASK_TIME));
-        rounds.on_no_answer(&url(name), failed("refused"));
+        assert_eq!(selection.step(now), SelectionStep::Wait(now + ASK_TIME));
+        selection.on_no_answer(&url(name), failed("refused"));
     }
-    assert_eq!(rounds.on_offer(&url("e"), offer(WARM, "1"), ms(9), (), now), None);
-    assert!(matches!(rounds.step(now), Step::Try(candidate) if candidate.url == url("e")));
-    rounds.on_failed(&url("e"), failed("no capacity"));
-    assert_eq!(rounds.step(now), Step::Ask(urls(&["f", "g"])));
-    let Step::None(none) = rounds.step(now + ASK_TIME) else { panic!("there is nobody") };
+    assert_eq!(selection.on_offer(&url("e"), offer(WARM, "1"), ms(9), (), now), None);
+    assert!(
+        matches!(selection.step(now), SelectionStep::Try(candidate) if candidate.url == url("e"))
+    );
+    selection.on_failed(&url("e"), failed("no capacity"));
+    assert_eq!(selection.step(now), SelectionStep::Ask(urls(&["f", "g"])));
+    let SelectionStep::None(none) = selection.step(now + ASK_TIME) else {
+        panic!("there is nobody")
+    };
     assert_eq!(
         none.to_string(),
         "none of 7 orchestrators can take the job: a:8935: refused; b:8935: refused; c:8935: refused; \
@@ -75,26 +84,26 @@ fn candidates_are_asked_five_at_a_time() {
 
 /// The order in which those with these offers are tried: fit, price and answer time of a, b, …
 #[track_caller]
-fn check_order(order: Order, offers: &[(Fit, &str, u64)], expected: &str) {
+fn check_order(order: CandidateOrder, offers: &[(Fit, &str, u64)], expected: &str) {
     let now = Instant::now();
     let names: Vec<&str> = ["a", "b", "c", "d", "e"].into_iter().take(offers.len()).collect();
-    let mut rounds = rounds(&names, Rules::default(), order, now);
-    let _ = rounds.step(now);
+    let mut selection = selection(&names, OfferRules::default(), order, now);
+    let _ = selection.step(now);
     for (name, (fit, wei, time)) in names.iter().zip(offers) {
-        assert_eq!(rounds.on_offer(&url(name), offer(*fit, wei), ms(*time), (), now), None);
+        assert_eq!(selection.on_offer(&url(name), offer(*fit, wei), ms(*time), (), now), None);
     }
-    assert_eq!(tried(&mut rounds, now).concat(), expected);
+    assert_eq!(tried(&mut selection, now).concat(), expected);
 }
 
 #[test]
 fn a_list_is_tried_in_its_order() {
     let offers = [(Fit::Unsaid, "9", 9), (COLD, "5", 1), (WARM, "1", 5)];
-    check_order(Order::Listed, &offers, "abc");
+    check_order(CandidateOrder::Listed, &offers, "abc");
 }
 
 #[test]
 fn by_the_price_a_model_that_is_not_loaded_is_worth_a_quarter_less() {
-    let by_price = |offers: &[_], expected| check_order(Order::Price, offers, expected);
+    let by_price = |offers: &[_], expected| check_order(CandidateOrder::Price, offers, expected);
     by_price(&[(WARM, "0.2", 1), (WARM, "0.1", 5), (WARM, "0.3", 1)], "bac");
     // Exactly.
     by_price(&[(WARM, "0.1000000000000001", 1), (WARM, "0.10000000000000000", 4)], "ba");
@@ -113,55 +122,65 @@ fn by_the_price_a_model_that_is_not_loaded_is_worth_a_quarter_less() {
 
 #[test]
 fn the_fastest_is_who_answered_first() {
-    check_order(Order::Fastest, &[(WARM, "1", 5), (COLD, "9", 3), (Fit::Unsaid, "1", 4)], "bca");
+    check_order(
+        CandidateOrder::Fastest,
+        &[(WARM, "1", 5), (COLD, "9", 3), (Fit::Unsaid, "1", 4)],
+        "bca",
+    );
 }
 
 #[test]
 fn no_price_is_cheaper_than_any() {
     let now = Instant::now();
-    let mut rounds = rounds(&["a", "b"], Rules::default(), Order::Price, now);
-    let _ = rounds.step(now);
-    let _ = rounds.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
-    let _ = rounds.on_offer(&url("b"), Offer { fit: WARM, price: Ok(None) }, ms(2), (), now);
-    assert_eq!(tried(&mut rounds, now).concat(), "ba");
+    let mut selection = selection(&["a", "b"], OfferRules::default(), CandidateOrder::Price, now);
+    let _ = selection.step(now);
+    let _ = selection.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
+    let _ = selection.on_offer(&url("b"), Offer { fit: WARM, price: Ok(None) }, ms(2), (), now);
+    assert_eq!(tried(&mut selection, now).concat(), "ba");
 }
 
 /// When the job is started, in ms after the first of a and b has answered with a good offer.
 #[track_caller]
-fn check_patience(order: Order, first: &str, expected: u64) {
+fn check_patience(order: CandidateOrder, first: &str, expected: u64) {
     let now = Instant::now();
-    let mut rounds = rounds(&["a", "b"], Rules::default(), order, now);
-    let _ = rounds.step(now);
-    let _ = rounds.on_offer(&url(first), offer(WARM, "1"), ms(1), (), now);
+    let mut selection = selection(&["a", "b"], OfferRules::default(), order, now);
+    let _ = selection.step(now);
+    let _ = selection.on_offer(&url(first), offer(WARM, "1"), ms(1), (), now);
     if expected > 0 {
-        assert_eq!(rounds.step(now), Step::Wait(now + ms(expected)), "{order:?} {first}");
+        assert_eq!(
+            selection.step(now),
+            SelectionStep::Wait(now + ms(expected)),
+            "{order:?} {first}"
+        );
     }
-    let step = rounds.step(now + ms(expected));
+    let step = selection.step(now + ms(expected));
     assert!(
-        matches!(step, Step::Try(candidate) if candidate.url == url(first)),
+        matches!(step, SelectionStep::Try(candidate) if candidate.url == url(first)),
         "{order:?} {first}"
     );
 }
 
 #[test]
 fn who_may_be_better_is_waited_for_a_second() {
-    check_patience(Order::Listed, "a", 0);
-    check_patience(Order::Listed, "b", 1000);
-    check_patience(Order::Price, "a", 1000);
-    check_patience(Order::Price, "b", 1000);
-    check_patience(Order::Fastest, "b", 0);
+    check_patience(CandidateOrder::Listed, "a", 0);
+    check_patience(CandidateOrder::Listed, "b", 1000);
+    check_patience(CandidateOrder::Price, "a", 1000);
+    check_patience(CandidateOrder::Price, "b", 1000);
+    check_patience(CandidateOrder::Fastest, "b", 0);
 }
 
 #[test]
 fn who_answers_while_another_is_tried_is_a_spare() {
     let now = Instant::now();
-    let mut rounds = rounds(&["a", "b"], Rules::default(), Order::Listed, now);
-    let _ = rounds.step(now);
-    let _ = rounds.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
-    assert!(matches!(rounds.step(now), Step::Try(candidate) if candidate.url == url("a")));
-    assert!(rounds.is_asking() && rounds.spare().is_none());
-    let _ = rounds.on_offer(&url("b"), offer(WARM, "1"), ms(2), (), now);
-    assert!(rounds.spare().is_some_and(|spare| spare.url == url("b")));
+    let mut selection = selection(&["a", "b"], OfferRules::default(), CandidateOrder::Listed, now);
+    let _ = selection.step(now);
+    let _ = selection.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
+    assert!(
+        matches!(selection.step(now), SelectionStep::Try(candidate) if candidate.url == url("a"))
+    );
+    assert!(selection.is_asking() && selection.spare().is_none());
+    let _ = selection.on_offer(&url("b"), offer(WARM, "1"), ms(2), (), now);
+    assert!(selection.spare().is_some_and(|spare| spare.url == url("b")));
 }
 
 #[test]
@@ -170,29 +189,38 @@ fn a_suspended_one_is_tried_when_nobody_else_is_left() {
     let mut suspensions = Suspensions::default();
     suspensions.suspend(url("a").authority().clone(), now + ms(90_000));
     suspensions.suspend(url("b").authority().clone(), now + ms(60_000));
-    for order in [Order::Listed, Order::Price, Order::Fastest] {
+    for order in [CandidateOrder::Listed, CandidateOrder::Price, CandidateOrder::Fastest] {
         let make = |at| {
-            Rounds::<()>::new(Rules::default(), order, urls(&["a", "b", "c"]), &suspensions, at)
+            Selection::<()>::new(
+                OfferRules::default(),
+                order,
+                urls(&["a", "b", "c"]),
+                &suspensions,
+                at,
+            )
         };
         // The best two are suspended, and tried last; the one that is suspended for longer after the other.
-        let mut rounds = make(now);
-        assert_eq!(rounds.step(now), Step::Ask(urls(&["c", "b", "a"])));
+        let mut selection = make(now);
+        assert_eq!(selection.step(now), SelectionStep::Ask(urls(&["c", "b", "a"])));
         for (name, wei) in [("a", "1"), ("b", "1"), ("c", "9")] {
-            let _ = rounds.on_offer(&url(name), offer(WARM, wei), ms(1), (), now);
+            let _ = selection.on_offer(&url(name), offer(WARM, wei), ms(1), (), now);
         }
-        assert_eq!(tried(&mut rounds, now).concat(), "cba", "{order:?}");
+        assert_eq!(tried(&mut selection, now).concat(), "cba", "{order:?}");
 
         // The other one is never usable: it costs a second at most.
-        let mut rounds = make(now);
-        let _ = rounds.step(now);
-        let _ = rounds.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
-        rounds.on_no_answer(&url("b"), failed("refused"));
-        assert_eq!(rounds.step(now), Step::Wait(now + OFFER_TIME));
-        let step = rounds.step(now + OFFER_TIME);
-        assert!(matches!(step, Step::Try(candidate) if candidate.url == url("a")), "{order:?}");
+        let mut selection = make(now);
+        let _ = selection.step(now);
+        let _ = selection.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
+        selection.on_no_answer(&url("b"), failed("refused"));
+        assert_eq!(selection.step(now), SelectionStep::Wait(now + OFFER_TIME));
+        let step = selection.step(now + OFFER_TIME);
+        assert!(
+            matches!(step, SelectionStep::Try(candidate) if candidate.url == url("a")),
+            "{order:?}"
+        );
 
-        let mut rounds = make(now + ms(90_000));
-        assert_eq!(rounds.step(now), Step::Ask(urls(&["a", "b", "c"])), "it is over");
+        let mut selection = make(now + ms(90_000));
+        assert_eq!(selection.step(now), SelectionStep::Ask(urls(&["a", "b", "c"])), "it is over");
     }
 }
 
@@ -204,16 +232,23 @@ fn all_others_are_asked_before_a_suspended_one_is_tried() {
     for name in &names[..4] {
         suspensions.suspend(url(name).authority().clone(), now + ms(1000));
     }
-    let mut rounds =
-        Rounds::<()>::new(Rules::default(), Order::Price, urls(&names), &suspensions, now);
-    assert_eq!(rounds.step(now), Step::Ask(urls(&["e", "f", "g", "a", "b"])));
-    let _ = rounds.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
+    let mut selection = Selection::<()>::new(
+        OfferRules::default(),
+        CandidateOrder::Price,
+        urls(&names),
+        &suspensions,
+        now,
+    );
+    assert_eq!(selection.step(now), SelectionStep::Ask(urls(&["e", "f", "g", "a", "b"])));
+    let _ = selection.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
     for name in ["e", "f", "g", "b"] {
-        rounds.on_no_answer(&url(name), failed("refused"));
+        selection.on_no_answer(&url(name), failed("refused"));
     }
-    assert!(matches!(rounds.step(now), Step::Try(candidate) if candidate.url == url("a")));
-    rounds.on_failed(&url("a"), failed("refused"));
-    assert_eq!(rounds.step(now), Step::Ask(urls(&["c", "d"])));
+    assert!(
+        matches!(selection.step(now), SelectionStep::Try(candidate) if candidate.url == url("a"))
+    );
+    selection.on_failed(&url("a"), failed("refused"));
+    assert_eq!(selection.step(now), SelectionStep::Ask(urls(&["c", "d"])));
 }
 
 #[test]
@@ -222,10 +257,16 @@ fn a_barred_one_is_not_tried_and_says_when_it_will_be() {
     let mut suspensions = Suspensions::default();
     suspensions.bar(url("a").authority().clone(), now + ms(90_500));
     let make = |names: &[&str]| {
-        Rounds::<()>::new(Rules::default(), Order::Listed, urls(names), &suspensions, now)
+        Selection::<()>::new(
+            OfferRules::default(),
+            CandidateOrder::Listed,
+            urls(names),
+            &suspensions,
+            now,
+        )
     };
-    assert_eq!(make(&["a", "b"]).step(now), Step::Ask(urls(&["b"])));
-    let Step::None(none) = make(&["a"]).step(now) else { panic!("it is barred") };
+    assert_eq!(make(&["a", "b"]).step(now), SelectionStep::Ask(urls(&["b"])));
+    let SelectionStep::None(none) = make(&["a"]).step(now) else { panic!("it is barred") };
     assert_eq!(
         (none.to_string().as_str(), none.retry_after()),
         (
@@ -240,21 +281,21 @@ fn what_holds_for_everyone_ends_the_selection_and_is_said_once() {
     let now = Instant::now();
     let names = ["a", "b", "c", "d", "e", "f", "g"];
     // The signer refuses while they are asked: the next two are not asked.
-    let mut asking = rounds(&names, Rules::default(), Order::Listed, now);
+    let mut asking = selection(&names, OfferRules::default(), CandidateOrder::Listed, now);
     let _ = asking.step(now);
     for name in &names[..5] {
         asking.on_no_answer(&url(name), unpaid(600));
     }
     // It refuses the first payment: nobody else is tried, though others have good offers.
-    let mut starting = rounds(&names, Rules::default(), Order::Listed, now);
+    let mut starting = selection(&names, OfferRules::default(), CandidateOrder::Listed, now);
     let _ = starting.step(now);
     for name in &names[..3] {
         let _ = starting.on_offer(&url(name), offer(WARM, "1"), ms(1), (), now);
     }
-    let Step::Try(first) = starting.step(now) else { panic!("it is good") };
+    let SelectionStep::Try(first) = starting.step(now) else { panic!("it is good") };
     starting.on_failed(&first.url, unpaid(600));
-    for mut rounds in [asking, starting] {
-        let Step::None(none) = rounds.step(now) else { panic!("nobody can be paid") };
+    for mut selection in [asking, starting] {
+        let SelectionStep::None(none) = selection.step(now) else { panic!("nobody can be paid") };
         assert_eq!(none.to_string(), "signer s: too many requests");
         assert_eq!((none.retry_after(), none.fault()), (ms(600_000), Fault::Retry));
     }
@@ -266,11 +307,11 @@ fn the_next_try_comes_when_one_of_them_may_be_asked_and_slowly_where_only_a_pers
     fn check(failures: &[(Fault, Option<u64>)], fault: Fault, retry_after: u64) {
         let reason = |(fault, after): &(Fault, Option<u64>)| {
             let retry_after = after.map(ms);
-            Reason::NoAnswer(Failure { retry_after, ..Failure::of_peer("no", *fault) })
+            RejectionReason::NoAnswer(Failure { retry_after, ..Failure::of_peer("no", *fault) })
         };
         let rejected = failures.iter().map(reason);
         let rejected = rejected.map(|reason| Rejection { candidate: url("a"), reason }).collect();
-        let none = NoneLeft { rejected, beyond: 0 };
+        let none = NoCandidateLeft { rejected, beyond: 0 };
         assert_eq!((none.fault(), none.retry_after()), (fault, ms(retry_after)), "{failures:?}");
     }
     check(&[], Fault::GiveUp, 0);
@@ -284,32 +325,32 @@ fn the_next_try_comes_when_one_of_them_may_be_asked_and_slowly_where_only_a_pers
 #[test]
 fn who_is_not_tried_for_the_money_is_named() {
     let now = Instant::now();
-    let mut rounds = rounds(&["a", "b"], Rules::default(), Order::Listed, now);
-    let _ = rounds.step(now);
+    let mut selection = selection(&["a", "b"], OfferRules::default(), CandidateOrder::Listed, now);
+    let _ = selection.step(now);
     for name in ["b", "a"] {
-        let _ = rounds.on_offer(&url(name), offer(WARM, "1"), ms(1), (), now);
+        let _ = selection.on_offer(&url(name), offer(WARM, "1"), ms(1), (), now);
     }
-    let Step::Try(next) = rounds.step(now) else { panic!("it is good") };
-    let text = rounds.on_paid_ahead(next).to_string();
+    let SelectionStep::Try(next) = selection.step(now) else { panic!("it is good") };
+    let text = selection.on_paid_ahead(next).to_string();
     assert!(text.contains("a:8935: not tried") && text.contains("b:8935: not tried"), "{text}");
 }
 
 #[track_caller]
-fn check(rules: Rules, offer: Offer, expected: Option<&str>) {
+fn check(rules: OfferRules, offer: Offer, expected: Option<&str>) {
     let now = Instant::now();
-    let mut rounds = rounds(&["a"], rules, Order::Listed, now);
-    let _ = rounds.step(now);
-    let reason = rounds.on_offer(&url("a"), offer, ms(1), (), now);
+    let mut selection = selection(&["a"], rules, CandidateOrder::Listed, now);
+    let _ = selection.step(now);
+    let reason = selection.on_offer(&url("a"), offer, ms(1), (), now);
     assert_eq!(reason.map(|reason| reason.to_string()).as_deref(), expected);
-    assert_eq!(rounds.rejected.len(), usize::from(expected.is_some()));
+    assert_eq!(selection.rejected.len(), usize::from(expected.is_some()));
 }
 
 #[test]
 fn what_speaks_against_an_offer_is_said() {
-    let free = Rules::default();
-    let paid = Rules { pays: Pays::Always, ..free };
+    let free = OfferRules::default();
+    let paid = OfferRules { pays: Pays::Always, ..free };
     let max = "0.5 wei per 720p-pixel-second".parse().ok();
-    let max = Rules { max_price: max, ..paid };
+    let max = OfferRules { max_price: max, ..paid };
     check(free, offer(Fit::NoPipeline, "0"), Some("does not have the pipeline"));
     check(free, offer(Fit::NoModel, "0"), Some("does not have the model"));
     check(free, offer(Fit::Full, "0"), Some("has no capacity left"));
@@ -362,18 +403,18 @@ fn the_error_is_bounded_whatever_peers_say() {
     let mut now = Instant::now();
     let names: Vec<String> = (0..200).map(|n| format!("h{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut rounds = rounds(&names, Rules::default(), Order::Listed, now);
+    let mut selection = selection(&names, OfferRules::default(), CandidateOrder::Listed, now);
     let none = loop {
         now += ms(1);
-        match rounds.step(now) {
-            Step::Ask(asked) => {
+        match selection.step(now) {
+            SelectionStep::Ask(asked) => {
                 for url in asked {
-                    rounds.on_no_answer(&url, failed(&"x\n".repeat(1 << 16)));
-                    rounds.on_no_answer(&url, failed("twice"));
+                    selection.on_no_answer(&url, failed(&"x\n".repeat(1 << 16)));
+                    selection.on_no_answer(&url, failed("twice"));
                 }
             }
-            Step::None(none) => break none,
-            step @ (Step::Wait(_) | Step::Try(_)) => panic!("{step:?}"),
+            SelectionStep::None(none) => break none,
+            step @ (SelectionStep::Wait(_) | SelectionStep::Try(_)) => panic!("{step:?}"),
         }
     };
     let text = none.to_string();
@@ -385,20 +426,22 @@ fn the_error_is_bounded_whatever_peers_say() {
 #[test]
 fn strangers_and_late_answers_change_nothing() {
     let now = Instant::now();
-    let mut rounds = rounds(&["a", "b"], Rules::default(), Order::Listed, now);
-    let early = rounds.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
+    let mut selection = selection(&["a", "b"], OfferRules::default(), CandidateOrder::Listed, now);
+    let early = selection.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
     assert_eq!(early, None, "not asked yet");
-    let _ = rounds.step(now);
-    rounds.on_no_answer(&url("stranger"), failed("hello"));
-    rounds.on_deadline();
-    let _ = rounds.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
-    assert!(matches!(rounds.step(now), Step::None(none) if none.rejected.len() == 2));
+    let _ = selection.step(now);
+    selection.on_no_answer(&url("stranger"), failed("hello"));
+    selection.on_deadline();
+    let _ = selection.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
+    assert!(matches!(selection.step(now), SelectionStep::None(none) if none.rejected.len() == 2));
 }
 
 #[test]
 fn without_candidates_the_error_says_what_to_do() {
     let now = Instant::now();
-    let Step::None(none) = rounds(&[], Rules::default(), Order::Listed, now).step(now) else {
+    let SelectionStep::None(none) =
+        selection(&[], OfferRules::default(), CandidateOrder::Listed, now).step(now)
+    else {
         panic!("there is nobody")
     };
     let text = "no orchestrator is known; name one, or a discovery endpoint";

@@ -23,7 +23,7 @@ use crate::job::runner::moved::{Move, Moves};
 use crate::job::runner::{RunnerError, Step};
 use crate::limits::{JSON_BODY, RESPONSE_HEAD};
 use crate::orchestrator::Runner;
-use crate::payment::Kind;
+use crate::payment::PaymentKind;
 use crate::session::Network;
 
 /// Time for a single-shot runner to compute before its answer begins.
@@ -68,7 +68,7 @@ impl Single {
             None => runner.url.clone(),
         };
         let mut request = Send { connector, url, moves: Moves::default(), options };
-        let kind = runner.price.map(|price| Kind::of_unit(price.unit()));
+        let kind = runner.price.map(|price| PaymentKind::of_unit(price.unit()));
         let opened = open(network, &runner.url, Step::Call, kind, &mut request).await?;
         let Opened { granted: (content_type, answer, connection), payments } = opened;
         let peer = runner.url.origin();

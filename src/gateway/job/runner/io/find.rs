@@ -11,7 +11,7 @@ use crate::http::{Giver, Url, Zone};
 use crate::limits::{CANDIDATES_AT_ONCE, RUNNERS};
 use crate::orchestrator::{DiscoveryList, Runner};
 use crate::session::Network;
-use crate::session::selection::{Reason, Rejection};
+use crate::session::selection::{Rejection, RejectionReason};
 use resilience::fault::{Failure, Fault};
 
 /// The orchestrator's own list (protocol.md, section 6).
@@ -50,7 +50,7 @@ pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Re
             }
             Err(reason) => {
                 log::debug!("{}: no list of runners: {reason}", url.authority());
-                let reason = Reason::NoAnswer(Failure::of_peer(reason, Fault::NextPeer));
+                let reason = RejectionReason::NoAnswer(Failure::of_peer(reason, Fault::NextPeer));
                 rejected.push(Rejection { candidate: url, reason });
             }
         }

@@ -18,7 +18,7 @@ use crate::job::runner::{Api, RunnerError, Step, Update};
 use crate::job::{JobError, StartedJob};
 use crate::limits::{CALL_TIME, JOB_START_TIME};
 use crate::orchestrator::Runner;
-use crate::payment::{Kind, clean};
+use crate::payment::{PaymentKind, clean};
 use crate::session::Network;
 
 /// A job that an application on a runner starts in a session.
@@ -74,7 +74,7 @@ async fn start(
     let client = network.client.clone();
     let session = RunnerSession::nothing(network, runner.url.clone());
     let mut reserve = Reserve { client: client.clone(), url: runner.url.clone(), session };
-    let kind = runner.price.map(|price| Kind::of_unit(price.unit()));
+    let kind = runner.price.map(|price| PaymentKind::of_unit(price.unit()));
     let opened = open(network, &runner.url, Step::Reserve, kind, &mut reserve).await;
     let mut session = reserve.session;
     let Opened { granted, mut payments } = match opened {

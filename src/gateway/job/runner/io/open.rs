@@ -11,7 +11,7 @@ use super::payments::RunnerPayments;
 use crate::http::io::Answer;
 use crate::http::{Giver, Url};
 use crate::job::runner::{Next, Reservation, RunnerError, Step};
-use crate::payment::{Challenge, Kind, PaymentHeaders, clean};
+use crate::payment::{Challenge, PaymentHeaders, PaymentKind, clean};
 use crate::session::Network;
 
 const PAYER: HeaderName = HeaderName::from_static("livepeer-payer-address");
@@ -56,7 +56,7 @@ pub(in crate::job) async fn open<A: Ask>(
     network: &Network,
     peer: &Url,
     step: Step,
-    kind: Option<Kind>,
+    kind: Option<PaymentKind>,
     ask: &mut A,
 ) -> Result<Opened<A::Granted>, RunnerError> {
     let mut common = HeaderMap::new();
@@ -121,7 +121,7 @@ pub(in crate::job) async fn open<A: Ask>(
 async fn challenged<A: Ask>(
     network: &Network,
     peer: Giver<'_>,
-    kind: Option<Kind>,
+    kind: Option<PaymentKind>,
     body: &[u8],
     ask: &mut A,
 ) -> Result<Option<(RunnerPayments, PaymentHeaders)>, RunnerError> {

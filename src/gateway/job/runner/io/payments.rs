@@ -15,9 +15,13 @@ use crate::http::{Giver, Url, follow};
 use crate::job::JobPayments;
 use crate::job::runner::RunnerError;
 use crate::job::runner::wire::is_id;
-use crate::payment::io::{FetchedTerms, FreshTerms, Outcome, Payer, Refresh, Told};
-use crate::payment::{Challenge, Kind, PaymentError, PaymentHeaders, PaymentSession, WireError};
-use crate::session::{Network, Payments};
+use crate::payment::io::{
+    Payer, PayerEvent, PaymentOutcome, TermsFuture, TermsRefresh, TermsSource,
+};
+use crate::payment::{
+    Challenge, PaymentError, PaymentHeaders, PaymentKind, PaymentSession, WireError,
+};
+use crate::session::{Network, PaymentSetup};
 use resilience::fault::{Failure, Fault};
 
 /// A single payment needs no jitter: nobody else waits for the same signer to come back.
@@ -27,7 +31,7 @@ const JITTER: f64 = 0.5;
 #[derive(Debug)]
 pub(in crate::job) struct RunnerPayments {
     payer: Payer,
-    kind: Kind,
+    kind: PaymentKind,
     manifest_id: String,
     url: Url,
     exists: Arc<AtomicBool>,
@@ -37,9 +41,9 @@ impl RunnerPayments {
     /// Payments for the challenge of `peer`, whose URLs are judged here.
     pub(super) async fn new(
         network: &Network,
-        paid: &Payments,
+        paid: &PaymentSetup,
         peer: Giver<'_>,
-        kind: Kind,
+        kind: PaymentKind,
         challenge: Challenge,
     ) -> Result<Self, RunnerError> {
         let judged = |name: &'static str, url: &Option<Url>| match url.clone() {
@@ -68,7 +72,7 @@ impl RunnerPayments {
             .paid_by(signature.address());
         let exists = Arc::new(AtomicBool::new(false));
         let base = orchestrator.unwrap_or_else(|| peer.origin());
-        let refresh = Refresh::new(network.client.clone(), &base, signature.payer());
+        let refresh = TermsRefresh::new(network.client.clone(), &base, signature.payer());
         let terms = RunnerTerms { refresh, exists: Arc::clone(&exists) };
         let payer = Payer::new(
             Arc::clone(&paid.signers),
@@ -89,11 +93,13 @@ impl RunnerPayments {
     ) -> Result<Option<PaymentHeaders>, RunnerError> {
         match self.payer.open(now, JITTER).await {
             Ok(headers) => Ok(Some(headers)),
-            Err(Outcome::Later(PaymentError::NoFreshTerms(_))) => Ok(None),
-            Err(Outcome::Later(error) | Outcome::Leave(error) | Outcome::Failed(error)) => {
-                Err(RunnerError::NotPaid(error))
-            }
-            Err(Outcome::Skipped | Outcome::NotYet | Outcome::Paid) => {
+            Err(PaymentOutcome::Later(PaymentError::NoFreshTerms(_))) => Ok(None),
+            Err(
+                PaymentOutcome::Later(error)
+                | PaymentOutcome::Leave(error)
+                | PaymentOutcome::Failed(error),
+            ) => Err(RunnerError::NotPaid(error)),
+            Err(PaymentOutcome::Skipped | PaymentOutcome::NotYet | PaymentOutcome::Paid) => {
                 Err(RunnerError::NothingToPay(peer.authority().clone()))
             }
         }
@@ -120,7 +126,7 @@ impl RunnerPayments {
         loop {
             let outcome = {
                 let now = tokio::time::Instant::now().into_std();
-                let mut turn = pin!(self.payer.turn(&self.url, Told::Media, now, JITTER));
+                let mut turn = pin!(self.payer.turn(&self.url, PayerEvent::Media, now, JITTER));
                 tokio::select! {
                     biased;
                     done = &mut work => {
@@ -131,9 +137,11 @@ impl RunnerPayments {
                 }
             };
             match outcome {
-                Outcome::NotYet | Outcome::Paid | Outcome::Skipped => {}
-                Outcome::Later(error) => log::warn!("no payment, to be tried again: {error}"),
-                Outcome::Leave(error) | Outcome::Failed(error) => {
+                PaymentOutcome::NotYet | PaymentOutcome::Paid | PaymentOutcome::Skipped => {}
+                PaymentOutcome::Later(error) => {
+                    log::warn!("no payment, to be tried again: {error}")
+                }
+                PaymentOutcome::Leave(error) | PaymentOutcome::Failed(error) => {
                     return Err(RunnerError::NotPaid(error));
                 }
             }
@@ -162,12 +170,12 @@ async fn at(time: Option<Instant>) {
 /// The orchestrator's `/refresh-payment`, once there is a session.
 #[derive(Debug)]
 struct RunnerTerms {
-    refresh: Refresh,
+    refresh: TermsRefresh,
     exists: Arc<AtomicBool>,
 }
 
-impl FreshTerms for RunnerTerms {
-    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> FetchedTerms<'a> {
+impl TermsSource for RunnerTerms {
+    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> TermsFuture<'a> {
         Box::pin(async move {
             match manifest_id.filter(|_| self.exists.load(Ordering::Relaxed)) {
                 Some(id) => self.refresh.terms(id).await.map_err(|error| error.failure()),

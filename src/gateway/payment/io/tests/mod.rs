@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use self::peer::{Peer, Reply, Request, client, nobody};
 use super::*;
 use crate::http::Url;
-use crate::payment::{Kind, PaymentError, PaymentSession, Refusal, SessionOptions, Terms};
+use crate::payment::{PaymentError, PaymentKind, PaymentSession, Refusal, SessionOptions, Terms};
 use resilience::fault::{Failure, Fault};
 use resilience::secret::{Secret, SecretSource};
 
@@ -50,7 +50,7 @@ fn signature() -> Reply {
     (200, "", body.to_string().into_bytes())
 }
 
-fn session(kind: Kind) -> PaymentSession {
+fn session(kind: PaymentKind) -> PaymentSession {
     let terms = Terms::Params("b2xk".into());
     PaymentSession::new(kind, terms, Some("m".into()), SessionOptions::default()).unwrap()
 }
@@ -58,8 +58,8 @@ fn session(kind: Kind) -> PaymentSession {
 /// Fresh terms as they are told.
 struct Fresh(Vec<Terms>);
 
-impl FreshTerms for Fresh {
-    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> FetchedTerms<'a> {
+impl TermsSource for Fresh {
+    fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> TermsFuture<'a> {
         assert_eq!(manifest_id, Some("m"));
         let terms = self.0.pop().ok_or(Failure::of_peer("no more", Fault::Retry));
         Box::pin(std::future::ready(terms))
@@ -70,7 +70,7 @@ fn fresh() -> Terms {
     Terms::Params("bmV3".into())
 }
 
-fn payer(signer: &Peer, kind: Kind, fresh: Vec<Terms>, now: Instant) -> Payer {
+fn payer(signer: &Peer, kind: PaymentKind, fresh: Vec<Terms>, now: Instant) -> Payer {
     Payer::new(signers(&[&signer.url]), client(), session(kind), None, Fresh(fresh), now)
 }
 
@@ -111,7 +111,7 @@ async fn the_next_signer_takes_over_from_one_that_is_down_and_keeps_the_session(
     let down = Peer::script(vec![refusal(503, "starting")]).await;
     let up = Peer::script(vec![payment("one"), payment("two")]).await;
     let signers = signers(&[&gone, &down.url, &up.url]);
-    let mut session = session(Kind::Live);
+    let mut session = session(PaymentKind::Live);
     assert!(signers.payment(&mut session, Instant::now()).await.unwrap().made.opens);
     assert!(!signers.payment(&mut session, Instant::now()).await.unwrap().made.opens);
     assert_eq!(down.seen().len(), 1, "the one that answered is asked first from then on");
@@ -126,7 +126,7 @@ async fn a_session_outlives_trouble_at_all_signers() {
     let one = Peer::script(vec![payment("one"), broken(), payment("two")]).await;
     let two = Peer::script(vec![broken()]).await;
     let signers = signers(&[&one.url, &two.url]);
-    let mut session = session(Kind::Live);
+    let mut session = session(PaymentKind::Live);
     let now = Instant::now();
     assert!(signers.payment(&mut session, now).await.unwrap().made.opens);
     let error = signers.payment(&mut session, now).await.unwrap_err();
@@ -146,7 +146,7 @@ async fn the_error_names_the_signer_and_no_secret() {
         (200, "", br#"{"payment":"hunter2"}"#.to_vec()),
     ])
     .await;
-    let mut session = session(Kind::Lv2v);
+    let mut session = session(PaymentKind::Lv2v);
     let host = signer.url.authority();
     for expected in [
         format!(
@@ -186,14 +186,18 @@ async fn an_hour_of_live_video_is_paid_in_order() {
     let url = orchestrator.url.join("/payment");
     let mut now = Instant::now();
     let info = Terms::Info(b"old"[..].into());
-    let session = PaymentSession::new(Kind::Lv2v, info, None, SessionOptions::default()).unwrap();
+    let session =
+        PaymentSession::new(PaymentKind::Lv2v, info, None, SessionOptions::default()).unwrap();
     let fresh = Fresh(vec![]);
     let mut payer = Payer::new(signers(&[&signer.url]), client(), session, None, fresh, now);
     let _headers = payer.open(now, 0.5).await.unwrap();
     payer.opened("job", now).unwrap();
     for _ in 0..720 {
         now += Duration::from_secs(6);
-        assert!(matches!(payer.turn(&url, Told::Media, now, 0.5).await, Outcome::Paid));
+        assert!(matches!(
+            payer.turn(&url, PayerEvent::Media, now, 0.5).await,
+            PaymentOutcome::Paid
+        ));
         let left = payer.paid_for(now).unwrap();
         assert!((58..=60).contains(&left.as_secs()), "{left:?}");
     }
@@ -217,8 +221,11 @@ async fn expired_terms_are_fetched_anew() {
         Peer::script(vec![refusal(480, "refresh"), refusal(480, "refresh"), payment("one")]).await;
     let orchestrator = Peer::script(vec![(200, "", vec![])]).await;
     let now = Instant::now();
-    let mut payer = payer(&signer, Kind::Live, vec![fresh(), fresh()], now);
-    assert!(matches!(payer.turn(&orchestrator.url, Told::Tick, now, 0.5).await, Outcome::Paid));
+    let mut payer = payer(&signer, PaymentKind::Live, vec![fresh(), fresh()], now);
+    assert!(matches!(
+        payer.turn(&orchestrator.url, PayerEvent::Tick, now, 0.5).await,
+        PaymentOutcome::Paid
+    ));
     let terms: Vec<Value> =
         signer.seen().iter().map(|r| r.json()["orchestrator"].clone()).collect();
     assert_eq!(terms, ["b2xk", "bmV3", "bmV3"]);
@@ -228,9 +235,9 @@ async fn expired_terms_are_fetched_anew() {
 async fn terms_that_stay_expired_lead_to_the_next_orchestrator() {
     let signer = Peer::script(vec![refusal(480, "refresh")]).await;
     let now = Instant::now();
-    let mut payer = payer(&signer, Kind::Live, (0..9).map(|_| fresh()).collect(), now);
-    let outcome = payer.turn(&signer.url, Told::Tick, now, 0.5).await;
-    assert!(matches!(outcome, Outcome::Leave(_)), "{outcome:?}");
+    let mut payer = payer(&signer, PaymentKind::Live, (0..9).map(|_| fresh()).collect(), now);
+    let outcome = payer.turn(&signer.url, PayerEvent::Tick, now, 0.5).await;
+    assert!(matches!(outcome, PaymentOutcome::Leave(_)), "{outcome:?}");
     assert_eq!(signer.seen().len(), 4);
 }
 
@@ -238,9 +245,9 @@ async fn terms_that_stay_expired_lead_to_the_next_orchestrator() {
 async fn no_fresh_terms_is_tried_again_later() {
     let signer = Peer::script(vec![refusal(480, "refresh")]).await;
     let now = Instant::now();
-    let mut payer = payer(&signer, Kind::Live, vec![], now);
-    let outcome = payer.turn(&signer.url, Told::Tick, now, 0.5).await;
-    assert!(matches!(outcome, Outcome::Later(PaymentError::NoFreshTerms(_))), "{outcome:?}");
+    let mut payer = payer(&signer, PaymentKind::Live, vec![], now);
+    let outcome = payer.turn(&signer.url, PayerEvent::Tick, now, 0.5).await;
+    assert!(matches!(outcome, PaymentOutcome::Later(PaymentError::NoFreshTerms(_))), "{outcome:?}");
     assert!(payer.poll_timeout().unwrap() > now);
 }
 
@@ -248,8 +255,8 @@ async fn no_fresh_terms_is_tried_again_later() {
 async fn check(status: u16, expected: &str) {
     let signer = Peer::script(vec![refusal(status, "because")]).await;
     let now = Instant::now();
-    let mut payer = payer(&signer, Kind::Lv2v, vec![], now);
-    let outcome = format!("{:?}", payer.turn(&signer.url, Told::Tick, now, 0.5).await);
+    let mut payer = payer(&signer, PaymentKind::Lv2v, vec![], now);
+    let outcome = format!("{:?}", payer.turn(&signer.url, PayerEvent::Tick, now, 0.5).await);
     assert!(outcome.starts_with(expected), "{status}: {outcome}");
     assert_eq!(signer.seen().len(), 1, "{status}: asked once");
 }
@@ -313,13 +320,13 @@ async fn a_changed_credential_is_used_and_a_state_it_cannot_use_is_dropped() {
     let orchestrator = Peer::script(vec![(200, "", vec![])]).await;
     let mut now = Instant::now();
     let fresh = Fresh(vec![]);
-    let (signers, session) = (key.signers(&signer), session(Kind::Lv2v));
+    let (signers, session) = (key.signers(&signer), session(PaymentKind::Lv2v));
     let mut payer = Payer::new(signers, client(), session, None, fresh, now);
     let url = &orchestrator.url;
-    assert!(matches!(payer.turn(url, Told::Tick, now, 0.5).await, Outcome::Paid));
+    assert!(matches!(payer.turn(url, PayerEvent::Tick, now, 0.5).await, PaymentOutcome::Paid));
     key.write("two");
     now += Duration::from_secs(6);
-    assert!(matches!(payer.turn(url, Told::Media, now, 0.5).await, Outcome::Paid));
+    assert!(matches!(payer.turn(url, PayerEvent::Media, now, 0.5).await, PaymentOutcome::Paid));
     let seen = signer.seen();
     let told: Vec<_> = seen
         .iter()
@@ -340,7 +347,7 @@ async fn a_refused_credential_is_not_shown_again_until_there_is_another() {
         _ => refusal(401, "expired"),
     })
     .await;
-    let (signers, mut session) = (key.signers(&signer), session(Kind::Lv2v));
+    let (signers, mut session) = (key.signers(&signer), session(PaymentKind::Lv2v));
     let now = Instant::now();
     for second in 0..10 {
         let error = signers.payment(&mut session, now + seconds(second)).await.unwrap_err();
@@ -364,15 +371,15 @@ async fn a_signer_that_wants_to_be_left_alone_is_asked_once_by_all_who_start() {
     for second in 0..600 {
         let now = began + seconds(second);
         for _ in 0..5 {
-            let (signers, session) = (Arc::clone(&signers), session(Kind::Lv2v));
+            let (signers, session) = (Arc::clone(&signers), session(PaymentKind::Lv2v));
             let mut payer = Payer::new(signers, client(), session, None, Fresh(vec![]), now);
-            let Err(Outcome::Later(error)) = payer.open(now, 0.5).await else {
+            let Err(PaymentOutcome::Later(error)) = payer.open(now, 0.5).await else {
                 panic!("a payment")
             };
             let PaymentError::Refused { status: 429, retry_after: Some(left), .. } = error else {
                 panic!("{error}")
             };
-            // Up to a tenth is added by chance.
+            // Up to a tenth is added by random_jitter.
             let least = seconds(600 - second);
             assert!((least - seconds(1)..=least + seconds(60)).contains(&left), "{left:?}");
         }
@@ -391,10 +398,10 @@ async fn a_signer_that_is_down_is_tried_by_one_of_many() {
     let began = Instant::now();
     for tenth in 0..600 {
         let now = began + seconds(1) * tenth / 10;
-        let error = signers.payment(&mut session(Kind::Live), now).await.unwrap_err();
+        let error = signers.payment(&mut session(PaymentKind::Live), now).await.unwrap_err();
         assert!(error.retry_after().unwrap() <= seconds(10), "{error}");
     }
-    // 1, 2, 4, 8, 10, 10, 10, 10 s; by chance half of that.
+    // 1, 2, 4, 8, 10, 10, 10, 10 s; by random_jitter half of that.
     let calls = signer.seen().len();
     assert!((7..=16).contains(&calls), "{calls} calls in a minute");
 }
@@ -407,13 +414,16 @@ async fn a_payment_that_was_never_sent_is_sent_before_a_new_one_is_made() {
     drop(listener);
     let url = Url::parse(&format!("http://{address}")).unwrap();
     let now = Instant::now();
-    let mut payer = payer(&signer, Kind::Lv2v, vec![], now);
-    let outcome = payer.turn(&url, Told::Tick, now, 0.5).await;
-    assert!(matches!(outcome, Outcome::Later(PaymentError::NotDelivered(_))), "{outcome:?}");
+    let mut payer = payer(&signer, PaymentKind::Lv2v, vec![], now);
+    let outcome = payer.turn(&url, PayerEvent::Tick, now, 0.5).await;
+    assert!(matches!(outcome, PaymentOutcome::Later(PaymentError::NotDelivered(_))), "{outcome:?}");
     let orchestrator =
         Peer::serve(TcpListener::bind(address).await.unwrap(), |_| (200, "", vec![]));
     let later = now + Duration::from_secs(60);
-    assert!(matches!(payer.turn(&orchestrator.url, Told::Tick, later, 0.5).await, Outcome::Paid));
+    assert!(matches!(
+        payer.turn(&orchestrator.url, PayerEvent::Tick, later, 0.5).await,
+        PaymentOutcome::Paid
+    ));
     assert_eq!((signer.seen().len(), orchestrator.seen().len()), (1, 1));
     assert_eq!(payer.paid_for(later).map(|left| left.as_secs() >= 59), Some(true));
 }
@@ -423,8 +433,8 @@ async fn check_delivery(status: u16, expected: &str) {
     let signer = Peer::script(vec![payment("one")]).await;
     let orchestrator = Peer::script(vec![(status, "", b"because of cGF5".to_vec())]).await;
     let now = Instant::now();
-    let mut payer = payer(&signer, Kind::Lv2v, vec![], now);
-    let outcome = payer.turn(&orchestrator.url, Told::Tick, now, 0.5).await;
+    let mut payer = payer(&signer, PaymentKind::Lv2v, vec![], now);
+    let outcome = payer.turn(&orchestrator.url, PayerEvent::Tick, now, 0.5).await;
     let outcome = format!("{outcome:?}");
     assert!(outcome.starts_with(expected) && !outcome.contains("cGF5"), "{status}: {outcome}");
     assert_eq!(payer.paid_for(now), Some(Duration::ZERO), "{status}");
@@ -444,12 +454,18 @@ async fn a_payment_that_was_refused_in_part_is_not_made_again() {
     let too_many = b"invalid ticket senderNonce: too many values".to_vec();
     let orchestrator = Peer::script(vec![(400, "", too_many), (200, "", vec![])]).await;
     let mut now = Instant::now();
-    let mut payer = payer(&signer, Kind::Lv2v, vec![fresh()], now);
-    let outcome = payer.turn(&orchestrator.url, Told::Tick, now, 0.5).await;
-    assert!(matches!(outcome, Outcome::Later(PaymentError::NotAccepted { .. })), "{outcome:?}");
+    let mut payer = payer(&signer, PaymentKind::Lv2v, vec![fresh()], now);
+    let outcome = payer.turn(&orchestrator.url, PayerEvent::Tick, now, 0.5).await;
+    assert!(
+        matches!(outcome, PaymentOutcome::Later(PaymentError::NotAccepted { .. })),
+        "{outcome:?}"
+    );
     assert_eq!(signer.seen().len(), 1);
     now += seconds(6);
-    assert!(matches!(payer.turn(&orchestrator.url, Told::Media, now, 0.5).await, Outcome::Paid));
+    assert!(matches!(
+        payer.turn(&orchestrator.url, PayerEvent::Media, now, 0.5).await,
+        PaymentOutcome::Paid
+    ));
     let seen = signer.seen();
     assert_eq!(seen.len(), 2);
     // The signer goes on from what it has counted, with fresh terms.
@@ -463,7 +479,7 @@ async fn a_payment_that_was_refused_in_part_is_not_made_again() {
 async fn a_signer_that_floods_is_cut_off() {
     let signer = Peer::script(vec![(200, "", vec![b'['; 2 << 20])]).await;
     let error = signers(&[&signer.url])
-        .payment(&mut session(Kind::Lv2v), Instant::now())
+        .payment(&mut session(PaymentKind::Lv2v), Instant::now())
         .await
         .unwrap_err();
     assert!(error.to_string().contains("longer than 1048576 bytes"), "{error}");
@@ -475,9 +491,9 @@ async fn a_running_payer_pays_and_ends_with_its_session() {
     let orchestrator = Peer::script(vec![(200, "", vec![])]).await;
     let (media, flows) = watch::channel(());
     let (outcomes, mut told) = mpsc::channel(1);
-    let payer = payer(&signer, Kind::Fixed, vec![], Instant::now());
+    let payer = payer(&signer, PaymentKind::Fixed, vec![], Instant::now());
     let task = tokio::spawn(payer.run(orchestrator.url.clone(), flows, outcomes));
-    assert!(matches!(told.recv().await, Some(Turn { outcome: Outcome::Paid, .. })));
+    assert!(matches!(told.recv().await, Some(PayerReport { outcome: PaymentOutcome::Paid, .. })));
     media.send(()).unwrap();
     drop(media);
     task.await.unwrap();
@@ -489,8 +505,11 @@ async fn a_running_payer_leaves_when_the_price_is_too_high() {
     let signer = Peer::script(vec![refusal(481, "too much")]).await;
     let (_media, flows) = watch::channel(());
     let (outcomes, mut told) = mpsc::channel(1);
-    let payer = payer(&signer, Kind::Lv2v, vec![], Instant::now());
+    let payer = payer(&signer, PaymentKind::Lv2v, vec![], Instant::now());
     let task = tokio::spawn(payer.run(signer.url.clone(), flows, outcomes));
-    assert!(matches!(told.recv().await, Some(Turn { outcome: Outcome::Leave(_), .. })));
+    assert!(matches!(
+        told.recv().await,
+        Some(PayerReport { outcome: PaymentOutcome::Leave(_), .. })
+    ));
     task.await.unwrap();
 }
