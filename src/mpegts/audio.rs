@@ -1,20 +1,20 @@
-//! Packs frames of audio: a PES packet each, and their row in the program map.
+//! Packs audio frames, one PES packet each, and writes their PMT entry.
 //!
-//! Opus as in "Opus in MPEG-TS" (xiph and ETSI TS 101 154 annex E follow it): private data with the
-//! registration `Opus`, the channels in a descriptor of DVB, and a control header with its size before each
-//! frame. AAC as frames with ADTS headers (ISO/IEC 13818-7).
+//! Opus follows "Opus in MPEG-TS" (as do xiph and ETSI TS 101 154 annex E): private data with the registration
+//! descriptor `Opus`, a DVB extension descriptor with the channel count, and a control header with the frame's
+//! size before each frame. AAC frames have ADTS headers (ISO/IEC 13818-7).
 //!
-//! Does not: encode, or keep audio and video together; times do.
+//! Does not: encode, or synchronise audio with video; readers do that by PTS.
 
 use super::mux::{Continuity, header, stamp, stuff};
 use super::{PACKET, Ticks};
 use crate::AudioCodec;
 
-/// Where audio is.
+/// PID of the audio stream.
 pub const AUDIO_PID: u16 = 0x101;
-/// Bytes of a PES header with a PTS alone.
+/// Length of a PES header with a PTS and no DTS.
 const PES_HEADER: usize = 14;
-/// Bytes of it that the length of a PES packet counts.
+/// Header bytes that the PES packet length includes.
 const PES_COUNTED: usize = PES_HEADER - 6;
 const PAYLOAD: usize = PACKET - 4;
 
@@ -23,12 +23,12 @@ const PAYLOAD: usize = PACKET - 4;
 pub struct AudioFrame<'a> {
     /// An Opus packet, or an AAC frame with its ADTS header.
     pub bytes: &'a [u8],
-    /// When it is heard.
+    /// Presentation time.
     pub pts: Ticks,
 }
 
-/// The row of the program map: type, PID, descriptors.
-pub(super) fn row(codec: AudioCodec) -> Vec<u8> {
+/// The stream's entry in the PMT: type, PID, descriptors.
+pub(super) fn pmt_entry(codec: AudioCodec) -> Vec<u8> {
     let [high, low] = AUDIO_PID.to_be_bytes();
     let row = |kind, descriptors: &[u8]| {
         let mut row = vec![kind, 0xe0 | high, low, 0xf0, descriptors.len() as u8];
@@ -37,24 +37,25 @@ pub(super) fn row(codec: AudioCodec) -> Vec<u8> {
     };
     match codec {
         AudioCodec::Aac => row(0x0f, &[]),
-        // The last number is that of the channels: one.
+        // The last byte is the channel count: one.
         AudioCodec::Opus => row(0x06, &[0x05, 4, b'O', b'p', b'u', b's', 0x7f, 2, 0x80, 1]),
     }
 }
 
-/// Packets that [`write`] makes of a frame.
-pub(super) fn packets(codec: AudioCodec, frame: &AudioFrame<'_>) -> usize {
-    (PES_HEADER + control(codec, frame.bytes.len()).len() + frame.bytes.len()).div_ceil(PAYLOAD)
+/// The number of packets that [`write`] makes of a frame.
+pub(super) fn packet_count(codec: AudioCodec, frame: &AudioFrame<'_>) -> usize {
+    (PES_HEADER + control_header(codec, frame.bytes.len()).len() + frame.bytes.len())
+        .div_ceil(PAYLOAD)
 }
 
-/// Appends the packets of a frame; nothing of one that is longer than any frame is.
+/// Appends the packets of a frame.
 pub(super) fn write(
     out: &mut Vec<u8>,
     codec: AudioCodec,
     frame: &AudioFrame<'_>,
     continuity: &mut Continuity,
 ) {
-    let control = control(codec, frame.bytes.len());
+    let control = control_header(codec, frame.bytes.len());
     let [high, low] =
         u16::try_from(PES_COUNTED + control.len() + frame.bytes.len()).unwrap_or(0).to_be_bytes();
     let stream = match codec {
@@ -62,7 +63,7 @@ pub(super) fn write(
         AudioCodec::Opus => 0xbd,
     };
     let [p0, p1, p2, p3, p4] = stamp(0x20, frame.pts);
-    // 0x84: aligned to a frame. 0x80: PTS, 5 bytes.
+    // 0x84: aligned to a frame. 0x80: PTS only, 5 bytes.
     let mut pes = vec![0, 0, 1, stream, high, low, 0x84, 0x80, 5, p0, p1, p2, p3, p4];
     pes.extend_from_slice(&control);
     pes.extend_from_slice(frame.bytes);
@@ -73,8 +74,9 @@ pub(super) fn write(
     }
 }
 
-/// What stands before an Opus packet: a mark of 11 bits without flags, and the size, 255 and 255 and the rest.
-fn control(codec: AudioCodec, len: usize) -> Vec<u8> {
+/// The control header before an Opus packet: an 11-bit prefix, no flags, and the size as a sum of bytes that
+/// continues after each 255.
+fn control_header(codec: AudioCodec, len: usize) -> Vec<u8> {
     match codec {
         AudioCodec::Aac => Vec::new(),
         AudioCodec::Opus => {
@@ -93,7 +95,7 @@ mod tests {
 
     fn muxed(codec: AudioCodec, lengths: &[usize]) -> (Vec<u8>, Vec<Report>) {
         let mut muxer = Muxer::new();
-        muxer.carry(Some(codec));
+        muxer.set_audio(Some(codec));
         let picture = AccessUnit {
             bytes: &[0, 0, 1, 9],
             pts: Ticks::new(9000),
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_length_comes_back_whole() {
+    fn frames_of_every_length_are_read_back_complete() {
         for codec in [AudioCodec::Opus, AudioCodec::Aac] {
             for len in (1..800).chain([1275, 4096, 8191]) {
                 let (bytes, reports) = muxed(codec, &[len, 3, len]);
@@ -127,7 +129,7 @@ mod tests {
                 assert_eq!(audio.len(), 3, "{len}: {reports:?}");
                 for (n, (report, len)) in audio.iter().zip([len, 3, len]).enumerate() {
                     let Report::Unit(unit) = report else { panic!("{reports:?}") };
-                    let added = control(codec, len).len();
+                    let added = control_header(codec, len).len();
                     assert_eq!((unit.pid, unit.bytes), (AUDIO_PID, len + added));
                     assert_eq!(unit.pts, Some(Ticks::new(9000 + n as u64 * 1800)));
                     assert!(!unit.cut_short && !unit.is_key);
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_control_header_says_the_size() {
+    fn the_control_header_gives_the_size() {
         for (len, expected) in [
             (0, &[0x7f, 0xe0, 0][..]),
             (100, &[0x7f, 0xe0, 100]),
@@ -145,15 +147,15 @@ mod tests {
             (255, &[0x7f, 0xe0, 255, 0]),
             (700, &[0x7f, 0xe0, 255, 255, 190]),
         ] {
-            assert_eq!(control(AudioCodec::Opus, len), expected);
-            assert!(control(AudioCodec::Aac, len).is_empty());
+            assert_eq!(control_header(AudioCodec::Opus, len), expected);
+            assert!(control_header(AudioCodec::Aac, len).is_empty());
         }
     }
 
     #[test]
-    fn it_is_one_allocation() {
+    fn the_packets_are_one_allocation() {
         let mut muxer = Muxer::new();
-        muxer.carry(Some(AudioCodec::Opus));
+        muxer.set_audio(Some(AudioCodec::Opus));
         let picture =
             AccessUnit { bytes: &[0; 500], pts: Ticks::new(0), dts: Ticks::new(0), is_key: false };
         let frame = AudioFrame { bytes: &[1; 160], pts: Ticks::new(0) };

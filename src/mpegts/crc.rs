@@ -1,8 +1,8 @@
-//! CRC-32 of the tables (polynomial 0x04C11DB7, not reflected, all ones at the start).
+//! CRC-32 of PSI tables (polynomial 0x04C11DB7, not reflected, initial value all ones).
 //!
-//! Bit by bit: a table of 12 bytes once per segment needs no lookup table.
+//! Computed bit by bit: a lookup table does not pay for a few dozen bytes per segment.
 //!
-//! Does not: compare; over a whole section with its CRC the result is 0.
+//! Does not: compare with a stored CRC; over a section that includes its CRC the result is 0.
 
 /// The CRC of `bytes`.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
@@ -18,13 +18,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_published_check_value_comes_out() {
+    fn the_published_check_value_matches() {
         // CRC-32/MPEG-2 of "123456789", from the catalogue of CRC algorithms.
         assert_eq!(crc32(b"123456789"), 0x0376_e6e7);
     }
 
     #[test]
-    fn a_section_with_its_crc_leaves_nothing() {
+    fn a_section_with_its_crc_gives_zero() {
         let mut section = b"a table".to_vec();
         section.extend(crc32(b"a table").to_be_bytes());
         assert_eq!(crc32(&section), 0);

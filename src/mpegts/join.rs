@@ -1,20 +1,20 @@
-//! Joins the segments of returned video to one stream: their continuity counters go on from one to the next.
+//! Joins the segments of returned video into one stream with continuous continuity counters.
 //!
-//! The network's runner lets libav write each segment by a muxer of its own, whose counters begin at 0. Read as
-//! one stream, each segment then seems to lack packets: ffmpeg calls its first ones corrupt.
+//! The network's runner writes each segment with a new libav muxer, whose counters begin at 0. Read as one stream,
+//! packets seem to be missing between segments: ffmpeg reports the first ones of each segment as corrupt.
 //!
-//! For each PID the counters of a segment are moved by one number, so within it all stays as it came: packets
-//! without payload do not count, one that was sent twice is there twice, and a gap is a gap.
+//! For each PID the same offset is added to all counters of a segment, so that repeated packets, packets without
+//! payload and gaps within a segment stay visible.
 //!
-//! | the segment before | the first counter of a PID becomes |
+//! | previous segment | first counter of a PID becomes |
 //! |---|---|
-//! | whole | the one after the last; the last one again if the packet has no payload |
-//! | broke off | one more than that, so that a reader knows the last picture for incomplete |
+//! | complete | the last one plus 1; the last one if the packet has no payload |
+//! | cut short | one more than that, so that a reader sees that the last picture is incomplete |
 //! | none | 0 |
 //!
-//! Only whole packets are given out. What comes after the last whole packet of a segment is dropped, so that the
-//! next segment begins on a packet's border. A segment that does not begin with two packets goes on as it came,
-//! and so does the rest of one that loses its order.
+//! Only whole packets are returned. Bytes after the last whole packet of a segment are dropped, so that the next
+//! segment begins at a packet boundary. A segment that does not begin with two packets is passed on unchanged, and
+//! so is the rest of a segment after a packet without sync byte.
 //!
 //! Does not: change times, tables or pictures.
 
@@ -23,84 +23,85 @@ use heapless::Vec as Bounded;
 
 use super::{PACKET, SYNC};
 
-/// PIDs whose counters are set right; those of more are left alone.
+/// Maximum number of PIDs whose counters are rewritten; packets of further PIDs stay unchanged.
 const PIDS: usize = 32;
 const NULL_PID: u16 = 0x1fff;
 /// The counter before 0.
 const BEFORE_FIRST: u8 = 15;
 
-/// Joins segments. Give it all that came of a segment between [`Joiner::begin`] and [`Joiner::end`].
+/// Joins segments. For each one call [`Joiner::begin`], then [`Joiner::push`] for all its bytes, then
+/// [`Joiner::end`]; write out everything that is returned.
 #[derive(Debug, Default)]
 pub struct Joiner {
-    segment: Segment,
-    /// The segment before broke off.
-    is_torn: bool,
-    /// What may be the beginning of a packet.
+    segment: SegmentKind,
+    /// The previous segment was cut short.
+    is_cut_short: bool,
+    /// An incomplete packet.
     pending: Bounded<u8, { PACKET + 1 }>,
     counters: Bounded<Counter, PIDS>,
 }
 
-/// What is known of the segment under way.
+/// Kind of the current segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Segment {
-    /// There is none.
+enum SegmentKind {
+    /// Between segments.
     #[default]
     None,
-    /// It has shown less than a packet and the byte after it.
+    /// Fewer bytes than a packet and one more have arrived.
     Unknown,
-    /// It is made of packets so far.
+    /// Packets so far.
     Packets,
-    /// It is something else.
+    /// Not a transport stream; passed on unchanged.
     Other,
 }
 
-/// The counter of one PID.
+/// The continuity counter of one PID.
 #[derive(Debug, Clone, Copy)]
 struct Counter {
     pid: u16,
-    /// The last one given out.
+    /// The last counter that was returned.
     last: u8,
-    /// Added to those of the present segment; `None` before its first packet.
-    moved_by: Option<u8>,
+    /// Added to the counters of the current segment; `None` before the segment's first packet of this PID.
+    offset: Option<u8>,
 }
 
 impl Joiner {
-    /// Before the first segment.
+    /// A joiner before its first segment.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A segment begins.
+    /// Call when a segment begins.
     pub fn begin(&mut self) {
-        self.is_torn |= self.segment != Segment::None;
-        self.segment = Segment::Unknown;
+        self.is_cut_short |= self.segment != SegmentKind::None;
+        self.segment = SegmentKind::Unknown;
         self.pending.clear();
-        self.counters.iter_mut().for_each(|counter| counter.moved_by = None);
+        self.counters.iter_mut().for_each(|counter| counter.offset = None);
     }
 
-    /// Takes the next bytes of the segment and returns what can be given out now; that may be nothing.
+    /// Takes the next bytes of the segment; returns the packets that are complete, possibly none.
     #[must_use]
     pub fn push(&mut self, bytes: &Bytes) -> Bytes {
-        if matches!(self.segment, Segment::None | Segment::Other) {
+        if matches!(self.segment, SegmentKind::None | SegmentKind::Other) {
             return bytes.clone();
         }
         let mut stream = Vec::with_capacity(self.pending.len() + bytes.len());
         stream.extend_from_slice(&self.pending);
         stream.extend_from_slice(bytes);
         self.pending.clear();
-        if self.segment == Segment::Unknown {
+        if self.segment == SegmentKind::Unknown {
             match (stream.first(), stream.get(PACKET)) {
-                (Some(&SYNC), Some(&SYNC)) => self.segment = Segment::Packets,
+                (Some(&SYNC), Some(&SYNC)) => self.segment = SegmentKind::Packets,
                 (Some(&SYNC), None) | (None, _) => return self.keep(stream, 0),
-                _ => self.segment = Segment::Other,
+                _ => self.segment = SegmentKind::Other,
             }
         }
         let mut whole = 0;
         for packet in stream.chunks_mut(PACKET) {
             if packet.first() != Some(&SYNC) {
-                self.segment = Segment::Other;
+                self.segment = SegmentKind::Other;
             }
-            if self.segment == Segment::Other {
+            if self.segment == SegmentKind::Other {
                 return Bytes::from(stream);
             }
             let Some(packet) = packet.first_chunk_mut() else { break };
@@ -110,24 +111,24 @@ impl Joiner {
         self.keep(stream, whole)
     }
 
-    /// The segment ends, `complete` if all of it came. Returns what is left to be given out.
+    /// Call when the segment ends, with `complete` if all of it arrived. Returns the remaining bytes to write.
     #[must_use]
     pub fn end(&mut self, complete: bool) -> Bytes {
-        let segment = std::mem::replace(&mut self.segment, Segment::None);
+        let segment = std::mem::replace(&mut self.segment, SegmentKind::None);
         let mut rest = std::mem::take(&mut self.pending);
-        self.is_torn = !complete;
+        self.is_cut_short = !complete;
         match (segment, rest.first_chunk_mut()) {
-            (Segment::Unknown, Some(packet)) => self.count(packet),
-            (Segment::Unknown, None) if complete => {}
+            (SegmentKind::Unknown, Some(packet)) => self.count(packet),
+            (SegmentKind::Unknown, None) if complete => {}
             _ => {
-                self.is_torn |= !rest.is_empty();
+                self.is_cut_short |= !rest.is_empty();
                 rest.clear();
             }
         }
         Bytes::copy_from_slice(&rest)
     }
 
-    /// Keeps what follows `whole`, less than a packet and a byte, and returns the rest.
+    /// Stores the bytes from `whole` on, which are at most one packet, and returns those before.
     fn keep(&mut self, mut stream: Vec<u8>, whole: usize) -> Bytes {
         let fits = self.pending.extend_from_slice(stream.get(whole..).unwrap_or_default());
         debug_assert_eq!(fits, Ok(()));
@@ -135,18 +136,18 @@ impl Joiner {
         Bytes::from(stream)
     }
 
-    /// Sets the counter of a packet right.
+    /// Rewrites the continuity counter of a packet.
     fn count(&mut self, packet: &mut [u8; PACKET]) {
         let [_, high, low, flags, ..] = packet;
         let pid = u16::from_be_bytes([*high & 0x1f, *low]);
-        let is_marked_broken = *high & 0x80 != 0;
-        if pid == NULL_PID || is_marked_broken {
+        let has_transport_error = *high & 0x80 != 0;
+        if pid == NULL_PID || has_transport_error {
             return;
         }
         let at = self.counters.iter().position(|counter| counter.pid == pid);
         let at = at.unwrap_or_else(|| {
-            let first = Counter { pid, last: BEFORE_FIRST, moved_by: None };
-            // One too many is found nowhere below.
+            let first = Counter { pid, last: BEFORE_FIRST, offset: None };
+            // If the list is full, the lookup below finds no counter and the packet stays unchanged.
             let _ = self.counters.push(first);
             self.counters.len() - 1
         });
@@ -154,12 +155,12 @@ impl Joiner {
             return;
         };
         let found = *flags & 0x0f;
-        let moved_by = *counter.moved_by.get_or_insert_with(|| {
+        let offset = *counter.offset.get_or_insert_with(|| {
             let has_payload = *flags & 0x10 != 0;
-            let step = u8::from(has_payload) + u8::from(self.is_torn);
+            let step = u8::from(has_payload) + u8::from(self.is_cut_short);
             (counter.last + step).wrapping_sub(found) & 0x0f
         });
-        counter.last = (found + moved_by) & 0x0f;
+        counter.last = (found + offset) & 0x0f;
         *flags = (*flags & 0xf0) | counter.last;
     }
 }
@@ -204,7 +205,7 @@ mod tests {
         joined
     }
 
-    /// The same in chunks of every kind of size.
+    /// Joins the segments in chunks of several sizes; the result must be the same.
     #[track_caller]
     fn join(segments: &[(Vec<u8>, bool)]) -> Vec<u8> {
         let whole = join_in(usize::MAX, segments);
@@ -224,7 +225,7 @@ mod tests {
         gaps
     }
 
-    /// The counters of the packets with [`PID`].
+    /// The counters of the packets of [`PID`].
     fn counters(stream: &[u8]) -> Vec<u8> {
         let [_, low] = PID.to_be_bytes();
         let of_pid = |packet: &&[u8]| packet[1] & 0x1f == 1 && packet[2] == low;
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_go_on_over_segments_and_nothing_else_changes() {
+    fn counters_continue_across_segments_and_all_else_is_unchanged() {
         let segments: Vec<_> = (0..20).map(|number| (segment(number), true)).collect();
         let apart: Vec<u8> = segments.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
         assert!(!gaps(&apart).is_empty());
@@ -250,15 +251,11 @@ mod tests {
             counted.map(|(at, byte)| if at % PACKET == 3 { byte & 0xf0 } else { *byte }).collect()
         };
         assert_eq!(without(&joined), without(&apart));
-        assert_eq!(
-            join(&[(joined.clone(), true)]),
-            joined,
-            "a stream that is right stays as it is"
-        );
+        assert_eq!(join(&[(joined.clone(), true)]), joined, "a correct stream is unchanged");
     }
 
     #[test]
-    fn within_a_segment_the_steps_stay() {
+    fn steps_within_a_segment_are_kept() {
         let with = |counter| packet(PID, counter, true);
         let without = |counter| packet(PID, counter, false);
         let first = [with(5), with(6), with(6), without(6), with(7), with(9)];
@@ -271,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_segment_that_broke_off_one_is_missing() {
+    fn a_segment_cut_short_leaves_a_gap_of_one() {
         let with = |counter| packet(PID, counter, true);
         let cut = vec![with(0), with(1), with(2)[..100].to_vec()];
         let good = [with(0), with(1)];
@@ -288,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn each_pid_counts_by_itself_and_empty_packets_do_not() {
+    fn each_pid_has_its_own_counter() {
         let mut others: Vec<_> = (0..40).map(|pid| packet(0x200 + pid, 9, true)).collect();
         others.push(packet(NULL_PID, 9, true));
         others.insert(0, packet(PID, 3, true));
@@ -303,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_transport_stream_goes_on_as_it_came() {
+    fn other_formats_are_passed_on_unchanged() {
         let lost = [packet(PID, 3, true).repeat(2), vec![0; 50], packet(PID, 3, true)].concat();
         let texts = [&b""[..], b"G", b"GIF89a", b"{\"a\":1}", &[SYNC; 100], &[0; 1000]];
         let long = [&b"GIF"[..], &[1; 1000]].concat();

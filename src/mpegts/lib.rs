@@ -1,7 +1,7 @@
-//! MPEG transport stream, both ways, for one H.264 stream and its audio: [`Muxer`] writes it, [`Reader`]
-//! checks it, [`Joiner`] makes one stream of segments that others wrote.
+//! MPEG transport stream of one H.264 stream and its audio: [`Muxer`] writes it, [`Reader`] checks it,
+//! [`Joiner`] makes one continuous stream of segments that other muxers wrote.
 //!
-//! Numbers of the format are those of ISO/IEC 13818-1 (H.222.0).
+//! The format is that of ISO/IEC 13818-1 (H.222.0).
 //!
 //! Does not: encode or decode.
 
@@ -24,7 +24,7 @@ pub use mux::{AccessUnit, Muxer};
 pub use read::{Reader, Report, Unit};
 pub use ticks::Ticks;
 
-/// Bytes of a packet.
+/// Length of a packet in bytes.
 pub const PACKET: usize = 188;
 /// The first byte of each packet.
 pub const SYNC: u8 = 0x47;

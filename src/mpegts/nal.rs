@@ -1,30 +1,30 @@
-//! Finds the NAL units of an H.264 byte stream (Annex B) by their start codes and says what they are.
+//! Finds the NAL units of an H.264 byte stream (Annex B) by their start codes and gives their types.
 //!
-//! `Scanner` takes the stream in chunks of any size; `types` and [`is_idr`] take it whole.
+//! `Scanner` takes the stream byte by byte; `types` and [`is_idr`] take a whole access unit.
 //!
-//! Does not: parse what is inside a NAL unit.
+//! Does not: parse the contents of NAL units.
 
-/// What a NAL unit is (H.264, table 7-1).
+/// Type of a NAL unit (H.264, table 7-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nal {
-    /// A slice, or a part of one, of a picture that is not an IDR picture: types 1 to 4.
+    /// A slice or slice partition of a non-IDR picture: types 1 to 4.
     Slice,
     /// A slice of an IDR picture: decoding can begin here.
     Idr,
     /// Supplemental information.
     Sei,
-    /// Sequence parameters.
+    /// Sequence parameter set.
     Sps,
-    /// Picture parameters.
+    /// Picture parameter set.
     Pps,
-    /// The mark at the start of an access unit.
+    /// Access unit delimiter.
     Delimiter,
     /// Another type.
     Other(u8),
 }
 
 impl Nal {
-    /// What the first byte of a NAL unit says.
+    /// The type in the first byte of a NAL unit.
     pub(crate) const fn from_header(header: u8) -> Self {
         match header & 0x1f {
             1..=4 => Self::Slice,
@@ -38,7 +38,7 @@ impl Nal {
     }
 }
 
-/// Finds NAL units in a stream that comes in chunks; keeps three bytes of it.
+/// Finds NAL units in a byte stream; remembers the last three bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Scanner {
     last: u32,
@@ -51,7 +51,7 @@ impl Default for Scanner {
 }
 
 impl Scanner {
-    /// Takes one byte; the NAL unit whose header it is, if it is one.
+    /// Takes the next byte; returns the NAL unit type if that byte is a NAL unit header.
     pub(crate) fn step(&mut self, byte: u8) -> Option<Nal> {
         let begins = self.last & 0x00ff_ffff == 1;
         self.last = (self.last << 8) | u32::from(byte);
@@ -59,18 +59,18 @@ impl Scanner {
     }
 }
 
-/// The NAL units of `bytes`, in order.
+/// The types of the NAL units in `bytes`, in order.
 pub(crate) fn types(bytes: &[u8]) -> impl Iterator<Item = Nal> + '_ {
     let mut scanner = Scanner::default();
     bytes.iter().filter_map(move |&byte| scanner.step(byte))
 }
 
-/// Whether the access unit is an IDR picture; reads up to its first slice only.
+/// Whether the access unit is an IDR picture; reads only up to the first slice.
 pub fn is_idr(access_unit: &[u8]) -> bool {
     types(access_unit).find(|nal| matches!(nal, Nal::Slice | Nal::Idr)) == Some(Nal::Idr)
 }
 
-/// Whether the access unit begins with its delimiter, as a transport stream demands.
+/// Whether the access unit begins with an access unit delimiter, which a transport stream requires.
 pub(crate) fn has_delimiter(access_unit: &[u8]) -> bool {
     // A start code has 3 or 4 bytes, so the header of the first NAL unit is among the first 5.
     types(access_unit.get(..5).unwrap_or(access_unit)).next() == Some(Nal::Delimiter)
@@ -98,14 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_known_by_its_first_slice() {
+    fn the_first_slice_tells_an_idr_picture() {
         assert!(is_idr(&[0, 0, 1, 0x67, 9, 0, 0, 1, 0x65, 1]));
         assert!(!is_idr(&[0, 0, 1, 0x67, 9, 0, 0, 1, 0x41, 1, 0, 0, 1, 0x65]));
         assert!(!is_idr(&[0, 0, 1, 0x67]));
     }
 
     #[test]
-    fn a_delimiter_counts_only_in_front() {
+    fn a_delimiter_counts_only_at_the_start() {
         assert!(has_delimiter(&[0, 0, 1, 9]));
         assert!(has_delimiter(&[0, 0, 0, 1, 9, 0xf0]));
         assert!(!has_delimiter(&[0, 0, 0, 1, 0x67, 0, 0, 1, 9]));

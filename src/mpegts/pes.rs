@@ -1,18 +1,18 @@
-//! Puts the PES packets of one stream together, counting their bytes instead of keeping them.
+//! Parses the PES packets of one stream; counts their bytes without storing them.
 //!
-//! Does not: decide what is a fault.
+//! Does not: decide which reports are errors.
 
 use heapless::Vec;
 
 use super::Ticks;
 use super::nal::{Nal, Scanner};
-use super::packet::{Arrival, Continuity};
+use super::packet::{Continuity, Packet};
 use super::read::{Report, Unit};
 
-/// What is kept of a PES header: up to its PTS and DTS; it may announce 255 bytes behind its first 9.
+/// Bytes kept of a PES header: those up to PTS and DTS. A header may have up to 255 bytes after its first 9.
 const PES_HEADER: usize = 9 + 10;
 
-/// One stream of a program.
+/// One elementary stream of a program.
 #[derive(Debug, Clone)]
 pub(super) struct Stream {
     pub(super) pid: u16,
@@ -23,11 +23,11 @@ pub(super) struct Stream {
 
 #[derive(Debug, Clone)]
 enum Pes {
-    /// Between PES packets, or in a broken one.
+    /// Between PES packets, or in a malformed one.
     Idle,
-    /// The header is not complete.
+    /// The header is incomplete.
     Header { kept: Vec<u8, PES_HEADER>, seen: usize, gap: bool },
-    /// Its data come; `left` of them when it said how many.
+    /// Reading data; `left` is the number of bytes still to come, when the header gives the length.
     Body { unit: Unit, left: Option<usize>, scanner: Scanner, sps: bool, pps: bool },
 }
 
@@ -36,26 +36,26 @@ impl Stream {
         Self { pid, is_h264, continuity: Continuity::default(), pes: Pes::Idle }
     }
 
-    pub(super) fn take(&mut self, arrival: &Arrival<'_>, report: &mut impl FnMut(Report)) {
-        if !self.continuity.follows(arrival, report) {
+    pub(super) fn take(&mut self, packet: &Packet<'_>, report: &mut impl FnMut(Report)) {
+        if !self.continuity.follows(packet, report) {
             match &mut self.pes {
                 Pes::Idle => {}
                 Pes::Header { gap, .. } => *gap = true,
                 Pes::Body { unit, .. } => unit.cut_short = true,
             }
         }
-        if arrival.starts && arrival.continuity.is_some() {
+        if packet.starts && packet.continuity.is_some() {
             self.close(report);
             self.pes = Pes::Header { kept: Vec::new(), seen: 0, gap: false };
         }
-        self.payload(arrival.payload, report);
+        self.payload(packet.payload, report);
     }
 
     fn payload(&mut self, mut payload: &[u8], report: &mut impl FnMut(Report)) {
         if let Pes::Header { kept, seen, gap } = &mut self.pes {
             while header_len(kept).is_none_or(|len| *seen < len) {
                 let Some((&byte, rest)) = payload.split_first() else { return };
-                let _ = kept.push(byte); // what is behind the stamps is counted only
+                let _ = kept.push(byte); // header bytes after the timestamps do not fit and are only counted
                 *seen += 1;
                 payload = rest;
             }
@@ -88,7 +88,7 @@ impl Stream {
         }
     }
 
-    /// The PES packet under way has ended, complete or not.
+    /// Ends the current PES packet, complete or not, and reports it.
     pub(super) fn close(&mut self, report: &mut impl FnMut(Report)) {
         match std::mem::replace(&mut self.pes, Pes::Idle) {
             Pes::Idle => {}
@@ -100,12 +100,12 @@ impl Stream {
     }
 }
 
-/// The whole length of a PES header, once enough of it is there to tell.
+/// The total length of a PES header; `None` until its length field has arrived.
 fn header_len(header: &[u8]) -> Option<usize> {
     header.get(8).map(|&announced| 9 + usize::from(announced))
 }
 
-/// Reads a PES header of `whole` bytes by its first ones; `None` when it is none.
+/// Parses a PES header of `whole` bytes from its first bytes; `None` when it is malformed.
 fn open((pid, is_video): (u16, bool), header: &[u8], whole: usize, cut_short: bool) -> Option<Pes> {
     let &[0, 0, 1, _, high, low, marks, flags, _, ref stamps @ ..] = header else { return None };
     if marks & 0xc0 != 0x80 {
@@ -113,7 +113,7 @@ fn open((pid, is_video): (u16, bool), header: &[u8], whole: usize, cut_short: bo
     }
     let left = match u16::from_be_bytes([high, low]) {
         0 => None,
-        // The length counts from the byte behind it.
+        // The length counts from the byte after the length field.
         len => Some(usize::from(len).checked_sub(whole.saturating_sub(6))?),
     };
     let pts = (flags & 0x80 != 0).then(|| stamp(stamps.get(..5)?)).flatten();

@@ -1,85 +1,85 @@
-//! Reads a transport stream in chunks of any size and reports what is in it and what is wrong with it.
+//! Reads a transport stream in chunks of any size and reports its contents and errors.
 //!
-//! Made for bytes from the network: memory is bounded, nothing in them makes it fail. It finds its
-//! way back after lost bytes at the next two sync bytes one packet apart.
+//! Safe for bytes from the network: memory is bounded and no input makes it fail. After lost bytes it
+//! resynchronises at the next two sync bytes that are one packet apart.
 //!
-//! An access unit with a PES length is complete with its last byte, one without at the start of the
-//! next, or at [`Reader::flush`]. A PES packet counts as one access unit, which holds for this program,
-//! GStreamer and libav.
+//! An access unit with a PES length is complete at its last byte, a unit without a length at the start of the next
+//! one or at [`Reader::flush`]. Each PES packet counts as one access unit, which holds for the muxers of this
+//! program, GStreamer and libav.
 //!
-//! Does not: keep or hand out the pictures, and does not judge; what is a fault depends on who asks.
+//! Does not: store or return pictures, or decide which reports are errors; that depends on the caller.
 
 use heapless::Vec;
 
-use super::packet::{Arrival, PAT_PID};
+use super::packet::{PAT_PID, Packet};
 use super::pes::Stream;
 use super::section::{Table, programs, streams};
 use super::{H264, PACKET, SYNC, Ticks};
 
-/// Programs whose maps are followed; more are ignored.
+/// Maximum number of programs; further ones are ignored.
 pub(super) const PROGRAMS: usize = 4;
-/// Streams of all programs that are followed; more are ignored.
+/// Maximum number of streams over all programs; further ones are ignored.
 pub(super) const STREAMS: usize = 16;
-/// PIDs that are reported as stray; more are passed over in silence.
+/// Maximum number of unannounced PIDs that are reported; further ones are ignored.
 const STRAYS: usize = 16;
 
-/// What was read.
+/// Something that [`Reader`] found in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
     /// A program association table.
     Pat,
-    /// A program map.
+    /// A program map table.
     Pmt,
-    /// An access unit came to its end.
+    /// An access unit ended.
     Unit(Unit),
-    /// The continuity counter jumped: packets are missing, doubled or out of order.
+    /// The continuity counter jumped: packets are missing, repeated or out of order.
     Gap {
-        /// Of which stream or table.
+        /// PID of the stream or table.
         pid: u16,
-        /// The counter that should have come.
+        /// The expected counter.
         expected: u8,
-        /// The counter that came.
+        /// The counter in the packet.
         found: u8,
     },
-    /// A packet, table or PES header that is broken, or marked as such.
+    /// A packet, table or PES header is malformed, or the packet's transport error indicator is set.
     Damaged {
-        /// Of which stream or table.
+        /// PID of the stream or table.
         pid: u16,
     },
-    /// Packets that no table announced before them; once for each PID.
+    /// Packets of a PID that no table has announced; reported once per PID.
     Stray {
-        /// Theirs.
+        /// The unannounced PID.
         pid: u16,
     },
-    /// Packets did not begin where they should; what was there is skipped.
+    /// A packet did not begin with the sync byte; bytes up to the next packet are skipped.
     LostSync,
 }
 
-/// A complete access unit.
+/// An access unit that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unit {
-    /// Its stream.
+    /// PID of the unit's stream.
     pub pid: u16,
-    /// Whether that is H.264; else it is audio, or something unknown.
+    /// Whether the stream is H.264; otherwise it is audio or of an unknown type.
     pub is_video: bool,
-    /// When it is shown; `None` when the stream does not say.
+    /// Presentation time; `None` when the PES header has none.
     pub pts: Option<Ticks>,
-    /// When it is decoded; `None` when the stream does not say, which means with `pts`.
+    /// Decoding time; `None` when the PES header has none, which means that it equals `pts`.
     pub dts: Option<Ticks>,
-    /// Bytes of its data, without packet and PES headers.
+    /// Length of the data, without packet and PES headers.
     pub(crate) bytes: usize,
-    /// H.264 with an IDR picture.
+    /// Whether this is an IDR picture of H.264.
     pub is_key: bool,
-    /// H.264 with sequence and picture parameters.
+    /// Whether this H.264 unit contains both SPS and PPS.
     pub has_parameters: bool,
-    /// Bytes of it are missing.
+    /// Whether bytes of the unit are missing.
     pub cut_short: bool,
 }
 
-/// A reader of one transport stream.
+/// Reads one transport stream.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    /// Less than a packet, or the packet under suspicion and the byte behind it.
+    /// An incomplete packet; while out of sync, a possible packet and the byte after it.
     pending: Vec<u8, { PACKET + 1 }>,
     in_sync: bool,
     pat: Table,
@@ -107,20 +107,20 @@ impl Reader {
         Self::default()
     }
 
-    /// Takes the next bytes of the stream and reports what they complete.
+    /// Reads the next bytes of the stream; calls `report` for everything that they complete.
     pub fn push(&mut self, mut bytes: &[u8], report: &mut impl FnMut(Report)) {
         while !bytes.is_empty() {
             let wanted = if self.in_sync { PACKET } else { PACKET + 1 };
             let (taken, rest) =
                 bytes.split_at(wanted.saturating_sub(self.pending.len()).min(bytes.len()));
             bytes = rest;
-            // `pending` has room for `wanted`, and is below it after each turn.
+            // `pending` has room for `wanted` bytes and holds fewer after each iteration.
             let _ = self.pending.extend_from_slice(taken);
             self.take_packets(report);
         }
     }
 
-    /// The stream ends, or pauses, here: reports the access units that are still open.
+    /// Reports the access units that are still open. Call where the stream ends or pauses.
     pub fn flush(&mut self, report: &mut impl FnMut(Report)) {
         for stream in &mut self.streams {
             stream.close(report);
@@ -149,33 +149,33 @@ impl Reader {
         }
     }
 
-    /// Drops the first byte, and all up to the next that may start a packet.
+    /// Drops the first byte and all bytes up to the next possible start of a packet.
     fn seek(&mut self) {
         let next = self.pending.iter().skip(1).position(|&byte| byte == SYNC);
         match next {
-            Some(behind_first) => self.drop_front(behind_first + 1),
+            Some(after_first) => self.drop_front(after_first + 1),
             None => self.pending.clear(),
         }
     }
 
     fn drop_front(&mut self, count: usize) {
-        // A part of what fits does fit.
+        // The rest fits: it is a part of the same buffer.
         let rest = self.pending.get(count..).unwrap_or_default();
         self.pending = Vec::from_slice(rest).unwrap_or_default();
     }
 
     fn packet(&mut self, packet: &[u8; PACKET], report: &mut impl FnMut(Report)) {
-        match Arrival::read(packet) {
-            Ok(Some(arrival)) => self.arrived(&arrival, report),
+        match Packet::parse(packet) {
+            Ok(Some(packet)) => self.take(&packet, report),
             Ok(None) => {}
             Err(pid) => report(Report::Damaged { pid }),
         }
     }
 
-    fn arrived(&mut self, arrival: &Arrival<'_>, report: &mut impl FnMut(Report)) {
-        let pid = arrival.pid;
+    fn take(&mut self, packet: &Packet<'_>, report: &mut impl FnMut(Report)) {
+        let pid = packet.pid;
         if pid == PAT_PID {
-            if let Some(section) = self.pat.take(arrival, report) {
+            if let Some(section) = self.pat.take(packet, report) {
                 let programs = programs(section);
                 report(Report::Pat);
                 self.programs.retain(|(pid, _)| programs.contains(pid));
@@ -186,7 +186,7 @@ impl Reader {
                 }
             }
         } else if let Some((_, table)) = self.programs.iter_mut().find(|(known, _)| *known == pid) {
-            if let Some(section) = table.take(arrival, report) {
+            if let Some(section) = table.take(packet, report) {
                 let streams = streams(section);
                 report(Report::Pmt);
                 for (pid, kind) in streams {
@@ -197,7 +197,7 @@ impl Reader {
                 }
             }
         } else if let Some(stream) = self.streams.iter_mut().find(|stream| stream.pid == pid) {
-            stream.take(arrival, report);
+            stream.take(packet, report);
         } else if !self.strays.contains(&pid) && self.strays.push(pid).is_ok() {
             report(Report::Stray { pid });
         }

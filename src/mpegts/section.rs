@@ -1,17 +1,17 @@
-//! Puts the sections of PAT and PMT together, checks their CRC and reads the PIDs in them.
+//! Reassembles the sections of PAT and PMT, checks their CRC and reads their PIDs.
 //!
-//! Does not: read other tables.
+//! Does not: parse other tables.
 
 use heapless::Vec;
 
 use super::crc::crc32;
-use super::packet::{Arrival, Continuity};
+use super::packet::{Continuity, Packet};
 use super::read::{PROGRAMS, Report, STREAMS};
 
-/// The longest section of a PAT or PMT.
+/// Maximum length of a PAT or PMT section.
 const SECTION: usize = 1024;
 
-/// Puts the sections of a PAT or PMT together.
+/// Reassembles the sections of one PAT or PMT.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
     continuity: Continuity,
@@ -20,15 +20,15 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A complete section with a good CRC, if the packet completes one.
+    /// Takes the next packet of the table's PID. Returns the section that it completes, if the CRC is right.
     pub(super) fn take(
         &mut self,
-        arrival: &Arrival<'_>,
+        packet: &Packet<'_>,
         report: &mut impl FnMut(Report),
     ) -> Option<&[u8]> {
-        self.is_open &= self.continuity.follows(arrival, report);
-        let mut payload = arrival.payload;
-        if arrival.starts {
+        self.is_open &= self.continuity.follows(packet, report);
+        let mut payload = packet.payload;
+        if packet.starts {
             let (&pointer, behind) = payload.split_first()?;
             payload = behind.get(usize::from(pointer)..)?;
             self.section.clear();
@@ -47,18 +47,18 @@ impl Table {
         self.is_open = false;
         let whole = self.section.get(..len).filter(|section| crc32(section) == 0);
         if whole.is_none() {
-            report(Report::Damaged { pid: arrival.pid });
+            report(Report::Damaged { pid: packet.pid });
         }
         whole
     }
 }
 
-/// The PIDs of program maps in a PAT.
+/// The PIDs of the PMTs that a PAT lists.
 pub(super) fn programs(section: &[u8]) -> Vec<u16, PROGRAMS> {
     let rows = section.get(8..section.len().saturating_sub(4)).unwrap_or_default();
     rows.chunks_exact(4)
         .filter_map(|row| match *row {
-            [0, 0, ..] => None, // the network's own table
+            [0, 0, ..] => None, // the network information table
             [_, _, high, low] => Some(u16::from_be_bytes([high & 0x1f, low])),
             _ => None,
         })
@@ -66,20 +66,20 @@ pub(super) fn programs(section: &[u8]) -> Vec<u16, PROGRAMS> {
         .collect()
 }
 
-/// PID and type of the streams in a PMT.
+/// PID and stream type of each stream in a PMT.
 pub(super) fn streams(section: &[u8]) -> Vec<(u16, u8), STREAMS> {
     let mut found = Vec::new();
     let body = section.get(10..section.len().saturating_sub(4)).unwrap_or_default();
-    let mut rest = behind_descriptors(body);
+    let mut rest = after_descriptors(body);
     while let &[kind, high, low, ref descriptors @ ..] = rest {
         let _ = found.push((u16::from_be_bytes([high & 0x1f, low]), kind));
-        rest = behind_descriptors(descriptors);
+        rest = after_descriptors(descriptors);
     }
     found
 }
 
-/// What follows a list of descriptors with its 12-bit length before it.
-fn behind_descriptors(bytes: &[u8]) -> &[u8] {
+/// The bytes after a list of descriptors that begins with its 12-bit length.
+fn after_descriptors(bytes: &[u8]) -> &[u8] {
     match *bytes {
         [high, low, ref rest @ ..] => {
             rest.get(usize::from(u16::from_be_bytes([high & 0x0f, low]))..).unwrap_or_default()

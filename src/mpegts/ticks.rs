@@ -1,6 +1,6 @@
 //! Media time: 90 kHz in 33 bits, which wrap after 26.5 hours.
 //!
-//! Does not: compare by size; after a wrap the later time is the smaller number. Use [`Ticks::since`].
+//! Does not: order times by their number; after a wrap the later time has the smaller one. Use [`Ticks::since`].
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +14,7 @@ impl Ticks {
     pub const PER_SECOND: u64 = 90_000;
     const MASK: u64 = (1 << 33) - 1;
 
-    /// The time `ticks`, wrapped to 33 bits.
+    /// The time `ticks` after zero, wrapped to 33 bits.
     pub const fn new(ticks: u64) -> Self {
         Self(ticks & Self::MASK)
     }
@@ -31,7 +31,7 @@ impl Ticks {
         self.0
     }
 
-    /// The time from zero, without the wraps before it.
+    /// The duration since zero or since the last wrap.
     pub const fn as_duration(self) -> Duration {
         Duration::from_nanos(self.0 * 100_000 / 9)
     }
@@ -48,13 +48,13 @@ impl Ticks {
         Self::new(self.0.wrapping_sub(ticks))
     }
 
-    /// Ticks from `earlier` to this time by the shorter way round; below zero when this one is earlier.
+    /// Ticks from `earlier` to this time in the shorter direction around the wrap; negative when this time is earlier.
     pub const fn since(self, earlier: Self) -> i64 {
-        // Shifting the 33 bits to the top lets the sign bit decide which way is shorter.
+        // With the 33 bits at the top of an i64, the sign bit gives the shorter direction.
         ((self.0.wrapping_sub(earlier.0) << 31) as i64) >> 31
     }
 
-    /// The time from `earlier` to this one; `None` when this one is earlier.
+    /// The duration from `earlier` to this time; `None` when this time is earlier.
     pub fn duration_since(self, earlier: Self) -> Option<Duration> {
         u64::try_from(self.since(earlier)).ok().map(|ticks| Self(ticks).as_duration())
     }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn differences_go_the_shorter_way_round() {
+    fn differences_take_the_shorter_direction() {
         check(10, 4, 6);
         check(4, 10, -6);
         check(3, (1 << 33) - 2, 5);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_come_back_within_a_tick() {
+    fn a_duration_survives_the_round_trip_within_a_tick() {
         for millis in [0, 1, 41, 1000, 40_000_000] {
             let span = Duration::from_millis(millis);
             let back = Ticks::from_duration(span).duration_since(Ticks::default()).unwrap();

@@ -86,7 +86,7 @@ impl SegmentPieces {
         let begins = place == Place::Begin;
         let shared = &self.units.0;
         if begins {
-            self.muxer.carry(shared.lock().heard.codec());
+            self.muxer.set_audio(shared.lock().heard.codec());
         }
         let Some(bytes) = unit.mux(&mut self.muxer, begins) else {
             self.segmenter.on_loss();

@@ -158,7 +158,7 @@ impl Thread {
             Placement::Discard => return,
         };
         if begins {
-            self.muxer.carry(*codec);
+            self.muxer.set_audio(*codec);
             self.directory.begin(at);
         }
         if self.directory.is_writing() {
