@@ -350,7 +350,7 @@ fn bounds_are_inclusive() {
 fn the_bitrate_stays_between_its_bounds() {
     let bounds = |file: &str| {
         let media = good(file).media;
-        let Bounds { least, start, most } = media.bitrates.bounds(media.video.bitrate);
+        let Bounds { min: least, start, max: most } = media.bitrates.bounds(media.video.bitrate);
         [least, start, most]
     };
     assert_eq!(bounds(""), [250_000, 2_000_000, 2_000_000]);

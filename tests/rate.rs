@@ -1,7 +1,7 @@
-//! Puts the adaptive bitrate, the queue and a model of TCP on links of many kinds, and checks what must hold.
+//! Runs the adaptive bitrate, the queue and a model of TCP on models of many links, and checks the promised results.
 //!
-//! `cargo test --test rate -- --nocapture --test-threads 1` prints the curves. What is promised of a link is part of
-//! its test.
+//! `cargo test --test rate -- --nocapture --test-threads 1` prints the curves. Each test states the [`Promise`] for its
+//! link.
 //!
 //! Does not: touch the network.
 #![allow(clippy::indexing_slicing, clippy::print_stdout, reason = "a test may panic and print")]
@@ -19,11 +19,11 @@ use seeded::Random;
 use uplink::{Link, Tcp, saturated};
 
 const FULL: Picture = Picture { width: 1280, height: 720, fps: 24 };
-const BOUNDS: Bounds = Bounds { least: 150_000, start: 2_000_000, most: 2_000_000 };
+const BOUNDS: Bounds = Bounds { min: 150_000, start: 2_000_000, max: 2_000_000 };
 const SEGMENT: f64 = 2.0;
 const SEEDS: u64 = 4;
 
-/// A frame on its way: when it was captured, and whether it begins a segment.
+/// A frame in the queue.
 #[derive(Clone, Copy)]
 struct Frame {
     captured: f64,
@@ -31,18 +31,18 @@ struct Frame {
     is_key: bool,
 }
 
-/// What happened in a quarter of a second.
+/// State at the end of a quarter of a second.
 #[derive(Clone, Copy, Default)]
 struct Moment {
     bitrate: f64,
     fps: u32,
     height: u32,
-    /// The longest way of a frame that arrived, in seconds; of one under way, if none did.
+    /// The longest latency of a frame that arrived, in seconds; the age of the oldest frame in flight, if none did.
     latency: f64,
     dropped: u64,
 }
 
-/// Runs the agent's way from encoder to network over `link`, and samples it every quarter of a second.
+/// Runs encoder, queue, controller and TCP over `link`, and samples them every quarter of a second.
 fn run(link: &Link, seed: u64) -> Vec<Moment> {
     let start = Instant::now();
     let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
@@ -51,12 +51,12 @@ fn run(link: &Link, seed: u64) -> Vec<Moment> {
     let mut queue = Queue::<Frame, ACCESS_UNITS>::new(ACCESS_UNIT_BYTES, MAX_LATENCY);
     let mut tcp = Tcp::new(link, seed);
     let (mut next_frame, mut last_key, mut key_wanted) = (0.0, -SEGMENT, false);
-    let mut handed = 0_u64;
-    let mut under_way: Vec<(u64, f64)> = Vec::new();
+    let mut pushed = 0_u64;
+    let mut in_flight: Vec<(u64, f64)> = Vec::new();
     let mut began = -SEGMENT;
     let (mut moments, mut latency) = (Vec::new(), 0.0_f64);
     let mut ms = 0_u64;
-    let mut mood = 1.0_f64;
+    let mut drift = 1.0_f64;
     while (ms as f64) < link.length() * 1000.0 {
         ms += 1;
         let now = ms as f64 / 1000.0;
@@ -67,8 +67,8 @@ fn run(link: &Link, seed: u64) -> Vec<Moment> {
             let frames = SEGMENT * f64::from(setting.picture.fps);
             let mean = f64::from(setting.bitrate) / 8.0 / f64::from(setting.picture.fps);
             let weight = if is_key { 4.0 } else { (frames - 4.0) / (frames - 1.0) };
-            mood = (mood + random.between(-0.02, 0.02)).clamp(0.95, 1.05);
-            let bytes = (mean * weight * mood * random.between(0.8, 1.2)) as usize;
+            drift = (drift + random.between(-0.02, 0.02)).clamp(0.95, 1.05);
+            let bytes = (mean * weight * drift * random.between(0.8, 1.2)) as usize;
             if is_key {
                 (last_key, key_wanted) = (now, false);
             }
@@ -83,13 +83,13 @@ fn run(link: &Link, seed: u64) -> Vec<Moment> {
                 began = frame.captured;
                 tcp.begin_segment();
             }
-            handed += frame.bytes as u64;
+            pushed += frame.bytes as u64;
             tcp.hand(frame.bytes);
-            under_way.push((handed, frame.captured));
+            in_flight.push((pushed, frame.captured));
         }
         tcp.step();
         let arrived = now - link.round_trip_at(now) / 2.0;
-        under_way.retain(|(end, captured)| {
+        in_flight.retain(|(end, captured)| {
             let here = tcp.delivered() >= *end;
             latency = latency.max(if here { arrived - captured } else { 0.0 });
             !here
@@ -102,7 +102,7 @@ fn run(link: &Link, seed: u64) -> Vec<Moment> {
                 round_trip: Some(Duration::from_secs_f64(tcp.round_trip())),
             };
             let _ = controller.on_reading(reading, at(now));
-            let waiting = under_way.first().map_or(0.0, |(_, captured)| now - captured);
+            let waiting = in_flight.first().map_or(0.0, |(_, captured)| now - captured);
             let setting = controller.setting();
             moments.push(Moment {
                 bitrate: f64::from(setting.bitrate),
@@ -117,7 +117,7 @@ fn run(link: &Link, seed: u64) -> Vec<Moment> {
     moments
 }
 
-/// The moments from one second to another.
+/// The moments between two times in seconds.
 fn span(moments: &[Moment], from: f64, to: f64) -> &[Moment] {
     &moments[(from * 4.0) as usize..((to * 4.0) as usize).min(moments.len())]
 }
@@ -126,15 +126,15 @@ fn mean(moments: &[Moment]) -> f64 {
     moments.iter().map(|moment| moment.bitrate).sum::<f64>() / moments.len() as f64
 }
 
-/// The lowest and highest bitrate, as parts of the mean; over 5 s, since a dip of two seconds that empties a
-/// queue swings nothing.
+/// The lowest and highest mean of 5 s relative to the whole mean. A dip of two seconds that drains a queue hardly
+/// changes a mean of 5 s.
 fn swing(moments: &[Moment]) -> (f64, f64) {
     let part = |five: &[Moment]| mean(five) / mean(moments) - 1.0;
     let parts = moments.windows(20).map(part);
     (parts.clone().fold(f64::MAX, f64::min), parts.fold(f64::MIN, f64::max))
 }
 
-/// The latency that 95 of 100 moments do not pass.
+/// The 95th percentile of the latency.
 fn latency(moments: &[Moment]) -> f64 {
     let mut latencies: Vec<f64> = moments.iter().map(|moment| moment.latency).collect();
     latencies.sort_by(f64::total_cmp);
@@ -164,25 +164,25 @@ fn print_curve(link: &Link, moments: &[Moment]) {
     }
 }
 
-/// Quarters of a second, in steps of (seconds, bits per second).
+/// A trace in quarters of a second, from steps of (seconds, value).
 fn steps(parts: &[(usize, f64)]) -> Vec<f64> {
     parts.iter().flat_map(|(seconds, rate)| vec![*rate; seconds * 4]).collect()
 }
 
-/// What holds on a link once the bitrate has settled.
+/// Limits that hold on a link once the bitrate has settled.
 struct Promise {
-    /// The least part of what TCP gets through the link that is used.
+    /// Lowest share of the throughput of a saturating TCP connection.
     share: f64,
-    /// Seconds that 95 of 100 moments are not later.
+    /// Limit of the 95th percentile of the latency, in seconds.
     late: f64,
-    /// How far 5 s are from the mean.
+    /// Largest relative deviation of a mean of 5 s from the whole mean.
     swing: f64,
 }
 
-/// What was asked for.
+/// The limits that the requirements set.
 const WHOLE: Promise = Promise { share: 0.7, late: 1.0, swing: 0.2 };
 
-/// From `from` to `to` the link is the same and the bitrate has settled.
+/// Checks the promise on the `settled` moments of a link that carries `carries` bits per second.
 #[track_caller]
 fn check_settled(link: &Link, carries: f64, settled: &[Moment], promise: &Promise) {
     let (share, late) = (mean(settled) / carries, latency(settled));
@@ -202,10 +202,10 @@ fn check_settled(link: &Link, carries: f64, settled: &[Moment], promise: &Promis
     assert!(swings <= promise.swing, "{}: swings by {swings:.2}", link.name);
 }
 
-/// Runs `link` with several seeds: the promise holds from one second to another.
+/// Runs `link` with several seeds and checks the promise between the seconds `from` and `to`.
 #[track_caller]
 fn check(link: &Link, from: f64, to: f64, promise: &Promise) {
-    let carries = saturated(link, from, to).min(f64::from(BOUNDS.most));
+    let carries = saturated(link, from, to).min(f64::from(BOUNDS.max));
     for seed in 1..=SEEDS {
         let moments = run(link, seed);
         if seed == 1 {
@@ -215,7 +215,7 @@ fn check(link: &Link, from: f64, to: f64, promise: &Promise) {
     }
 }
 
-/// 20 s after the link narrows all holds; 60 s after it widens, most of it is used.
+/// The promise holds 20 s after the link narrows; 60 s after the link widens, 70 % of it is used.
 #[test]
 fn a_link_that_narrows_and_widens() {
     let rate = steps(&[(20, 4e6), (90, 1e6), (90, 4e6)]);
@@ -223,7 +223,7 @@ fn a_link_that_narrows_and_widens() {
     check(&link, 40.0, 110.0, &WHOLE);
     for seed in 1..=SEEDS {
         let after_a_minute = mean(span(&run(&link, seed), 168.0, 170.0));
-        assert!(after_a_minute >= 0.7 * f64::from(BOUNDS.most), "{after_a_minute}");
+        assert!(after_a_minute >= 0.7 * f64::from(BOUNDS.max), "{after_a_minute}");
     }
 }
 
@@ -235,7 +235,8 @@ fn a_deep_buffer() {
     check(&link, 40.0, 120.0, &WHOLE);
 }
 
-/// The way gets long when it gets narrow, as behind a modem that falls back: that is no queue.
+/// The path becomes longer when the link narrows, as behind a modem that falls back; the controller must not mistake
+/// the longer round trip for a queue.
 #[test]
 fn a_link_that_narrows_and_gets_long() {
     let rate = steps(&[(20, 2e7), (90, 1e6), (90, 2e7)]);
@@ -244,11 +245,11 @@ fn a_link_that_narrows_and_gets_long() {
     check(&link, 40.0, 110.0, &WHOLE);
     for seed in 1..=SEEDS {
         let after_a_minute = mean(span(&run(&link, seed), 168.0, 170.0));
-        assert!(after_a_minute >= 0.7 * f64::from(BOUNDS.most), "{after_a_minute}");
+        assert!(after_a_minute >= 0.7 * f64::from(BOUNDS.max), "{after_a_minute}");
     }
 }
 
-/// A seventh of the bitrate it starts with: this takes a minute to settle, not 20 s.
+/// The link carries a seventh of the bitrate at the start, so settling takes a minute, not 20 s.
 #[test]
 fn a_very_narrow_link() {
     let rate = steps(&[(160, 3e5)]);
@@ -257,8 +258,8 @@ fn a_very_narrow_link() {
     check(&link, 60.0, 160.0, &WHOLE);
 }
 
-/// One connection gets half of this link through, now more and now less, for seconds. Following that keeps it
-/// from both latency and steadiness that other links have.
+/// One connection reaches half of this link's rate on average, with swings of seconds. Because the bitrate follows
+/// these, latency and swing are larger than on other links.
 #[test]
 fn a_narrow_long_lossy_link() {
     let rate = steps(&[(160, 1e6)]);
@@ -267,8 +268,8 @@ fn a_narrow_long_lossy_link() {
     check(&link, 40.0, 160.0, &Promise { share: 0.6, late: 1.0, swing: 0.5 });
 }
 
-/// Recorded: the kbit/s that a CUBIC connection of Linux 6.18 got in each second through a link of 1 Mbit/s, 300 ms and
-/// 1 % loss, made by `tests/links`.
+/// Recorded throughput in kbit/s, per second, of a CUBIC connection of Linux 6.18 over a link of 1 Mbit/s, 300 ms and
+/// 1 % loss, which `tests/links` made.
 #[rustfmt::skip]
 const RECORDED: [u32; 160] = [
     504, 468, 480, 528, 540, 492, 324, 276, 312, 372, 516, 852, 924, 1056, 888, 1032,
@@ -283,7 +284,7 @@ const RECORDED: [u32; 160] = [
     372, 432, 552, 816, 1236, 948, 1020, 888, 1044, 900, 780, 540, 516, 576, 624, 624,
 ];
 
-/// What goes through rises and falls by three within seconds: that is followed, late.
+/// The throughput changes by a factor of three within seconds; the bitrate follows with a delay.
 #[test]
 fn a_recorded_connection() {
     let rate = RECORDED.iter().flat_map(|kbits| [f64::from(*kbits) * 1e3; 4]).collect();
@@ -291,7 +292,7 @@ fn a_recorded_connection() {
     check(&link, 20.0, 160.0, &Promise { share: 0.55, late: 1.25, swing: f64::MAX });
 }
 
-/// Rates around 3 Mbit/s that change four times a second, with holes.
+/// Rates around 3 Mbit/s that change four times a second, with short outages.
 #[test]
 fn a_wireless_room() {
     let mut random = Random::new(11);
@@ -318,7 +319,7 @@ fn a_mobile_network() {
     check(&link, 20.0, 120.0, &Promise { share: 0.5, late: 2.0, swing: f64::MAX });
 }
 
-/// The link goes for ten seconds: the latency is back at once, the bitrate within 20 s.
+/// An outage of ten seconds: afterwards the latency recovers at once, the bitrate within 20 s.
 #[test]
 fn a_link_that_is_gone_for_a_while() {
     let rate = steps(&[(30, 4e6), (10, 0.0), (60, 4e6)]);
@@ -329,6 +330,6 @@ fn a_link_that_is_gone_for_a_while() {
             print_curve(&link, &moments);
         }
         assert!(latency(span(&moments, 44.0, 100.0)) < 1.0);
-        assert!(mean(span(&moments, 60.0, 62.0)) >= 0.7 * f64::from(BOUNDS.most));
+        assert!(mean(span(&moments, 60.0, 62.0)) >= 0.7 * f64::from(BOUNDS.max));
     }
 }

@@ -175,7 +175,7 @@ impl Draft {
             objections.push(("audio.kind", Complaint::Wrong(reason.to_owned())));
             None
         });
-        let Bitrates { least, most } = self.bitrates;
+        let Bitrates { min: least, max: most } = self.bitrates;
         if least.is_some_and(|least| least > self.video.bitrate) {
             let reason = "must not be more than video.bitrate";
             objections.push(("video.min-bitrate", Complaint::Wrong(reason.to_owned())));

@@ -39,23 +39,23 @@ pub struct Options {
     pub state_directory: Option<PathBuf>,
 }
 
-/// How far the bitrate may go from [`Video::bitrate`], where it begins, as the link changes.
+/// Limits within which the bitrate adapts to the link; it starts at [`Video::bitrate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bitrates {
-    /// The least, in bit/s; `None` for an eighth of where it begins, and 100 000 at least.
-    pub least: Option<u32>,
-    /// The most, in bit/s; `None` for where it begins.
-    pub most: Option<u32>,
+    /// Lowest bitrate in bit/s; `None` for an eighth of the start, at least 100 000.
+    pub min: Option<u32>,
+    /// Highest bitrate in bit/s; `None` for the start.
+    pub max: Option<u32>,
 }
 
 impl Bitrates {
-    /// The least that is worth a picture, if nobody says otherwise.
-    const LEAST: u32 = 100_000;
+    /// Default of [`Self::min`] for low starts, in bit/s.
+    const MIN: u32 = 100_000;
 
     /// The bounds around `start`.
     pub fn bounds(&self, start: u32) -> Bounds {
-        let least = self.least.unwrap_or((start / 8).max(Self::LEAST)).min(start);
-        Bounds { least, start, most: self.most.unwrap_or(start).max(start) }
+        let min = self.min.unwrap_or((start / 8).max(Self::MIN)).min(start);
+        Bounds { min, start, max: self.max.unwrap_or(start).max(start) }
     }
 }
 

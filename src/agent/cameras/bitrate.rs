@@ -27,7 +27,7 @@ impl Bitrate {
         let bounds = options.bitrates.bounds(options.video.bitrate);
         let video = &options.video;
         let full = Picture { width: video.width, height: video.height, fps: video.fps };
-        let controller = (bounds.least < bounds.most).then(|| Controller::new(bounds, full));
+        let controller = (bounds.min < bounds.max).then(|| Controller::new(bounds, full));
         Self { controller, next: now, is_due: false, told: bounds.start }
     }
 

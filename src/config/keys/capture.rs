@@ -174,7 +174,7 @@ pub(super) static KEYS: &[Key] = &[
         takes: Takes::BitRate {
             from: 50_000,
             to: 50_000_000,
-            keep: |d, n| d.bitrates.least = Some(n),
+            keep: |d, n| d.bitrates.min = Some(n),
         },
     },
     Key {
@@ -184,7 +184,7 @@ pub(super) static KEYS: &[Key] = &[
         takes: Takes::BitRate {
             from: 100_000,
             to: 50_000_000,
-            keep: |d, n| d.bitrates.most = Some(n),
+            keep: |d, n| d.bitrates.max = Some(n),
         },
     },
     Key {

@@ -60,7 +60,7 @@ impl Measured {
 /// What H.264 that passes through has to keep to.
 pub(super) fn wanted(options: &Options) -> Wanted {
     let video = &options.video;
-    let max_bitrate = options.bitrates.bounds(video.bitrate).most;
+    let max_bitrate = options.bitrates.bounds(video.bitrate).max;
     Wanted { width: video.width, height: video.height, max_bitrate }
 }
 

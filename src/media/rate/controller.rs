@@ -1,106 +1,109 @@
-//! Decides the bitrate after each reading of the way to the network.
+//! Decides the bitrate after each reading of the uplink.
 //!
 //! ```text
-//!                 something stands: link := what it carries
-//! ┌──────────┐ ─────────────────────────────────────────────▶ ┌──────────┐  nothing arrives   ┌──────┐
-//! │ Climbing │   along the curve, or so far below the link,   │ Draining ├───────────────────▶│ Gone │
-//! │          │   that what stands is emptied                  │          │◀───────────────────┤      │
-//! └──────────┘ ◀───────────────────────────────────────────── └──────────┘   something does   └──────┘
-//!                nothing stands: link := what was carried then, if more
+//!              standing queue: capacity := delivery rate
+//! ┌──────────┐ ──────────────────────────────────────────▶ ┌──────────┐  no delivery     ┌────────┐
+//! │ Climbing │                                             │ Draining ├─────────────────▶│ Outage │
+//! │          │ queue drained:                              │          │◀─────────────────┤        │
+//! └──────────┘ ◀────────────────────────────────────────── └──────────┘  delivery again  └────────┘
+//!              capacity := recent delivery rate, if higher
 //! ```
 //!
-//! The curve is that of CUBIC (RFC 9438), for a bitrate instead of a window: from [`SHARE`] of the [`TOP`] that is
-//! used of the link as it was last measured, flat around that at [`PLATEAU`], then steeper, and from twice that
-//! time on doubled every [`DOUBLED_WITHIN`], until the link fills or the maximum is reached. So it stays near a
-//! limit that is still there, and leaves one that is gone.
+//! The bitrate follows the curve while `Climbing`; while `Draining` it is so far below the capacity that the queue
+//! drains within about [`DRAIN_TIME`]; in an `Outage` it is [`RETURN_FACTOR`] of the last capacity.
 //!
-//! | seen | then |
+//! The curve is CUBIC's (RFC 9438, equation 1) with a bitrate in place of the window. `W_max` is
+//! [`TARGET_UTILISATION`] of the capacity estimate. The curve starts at [`BETA`] × `W_max`, is flat around `W_max` at
+//! time [`K`], then steepens. After 2 × `K` the bitrate doubles every [`DOUBLING_TIME`], until the link is congested or
+//! the maximum is reached. The bitrate so stays near a limit that persists and soon leaves one that has gone.
+//!
+//! | observation | response |
 //! |---|---|
-//! | the link begins to fill behind the curve's flat part | that is its width: back to the flat part, before anything stands or is lost |
-//! | it fills on the flat part | back along the curve, until it does no more |
-//! | nothing arrives at all | the link is gone, not narrow: half of its last rate is used, and soon more |
-//! | little is sent, and round trips stay as long | that is the path; a link that was not full meanwhile is what it was |
-//! | the encoder makes much less than it may | the curve waits: more would prove nothing |
-//! | less is carried than the link was thought to, but not by much | it moves there by half: TCP has its moods |
+//! | congestion onset after the curve's flat part | the delivery rate is the capacity: return to the flat part before a queue stands or packets are lost |
+//! | congestion onset before or on the flat part | go back along the curve while it lasts |
+//! | no delivery at all | an outage, not a narrow link: use half of the last capacity, and soon more |
+//! | little is sent, and round trips stay long | the path became longer; if the transport was not backlogged, the capacity is unchanged |
+//! | the encoder makes much less than its bitrate | the curve pauses: application-limited traffic says nothing about capacity |
+//! | the delivery rate is near the capacity estimate | move the estimate halfway: TCP throughput is noisy |
 //!
-//! The numbers below were found on the links of `tests/rate.rs`, and on those of `tests/links`.
+//! The constants were tuned on the links of `tests/rate.rs` and `tests/links`.
 //!
-//! Does not: drop what waits; the queue does.
+//! Does not: drop queued access units; the queue does.
 
 use std::time::{Duration, Instant};
 
 use super::ladder::{Ladder, Picture};
 use super::readings::{Reading, Readings};
 
-/// A key frame should fit.
-const LEAST_SEND_BUFFER: usize = 32 << 10;
-/// What is used of the measured link for long: a full one has a queue, and packets around the media take 5 %.
-const TOP: f64 = 0.92;
-/// What of that is used right after it was measured.
-const SHARE: f64 = 0.88;
-/// When the curve is back at the measured link.
-const PLATEAU: Duration = Duration::from_secs(6);
-/// And at one that was not measured, as it was gone or its path became another.
-const RETURN_PLATEAU: Duration = Duration::from_secs(3);
-/// Behind the curve, a limit that is gone: doubled within this time.
-const DOUBLED_WITHIN: Duration = Duration::from_secs(16);
-/// Nothing that stands should take longer: a key frame's way at the link's own rate, or half a round trip where that
-/// is more, as what was lost on a long path costs one.
-const STANDS: Duration = Duration::from_millis(150);
-/// A link on which this stands begins to fill: the bitrate goes back along the curve.
-const FILLS: Duration = Duration::from_millis(60);
-/// Nothing at all in the queue should be older: half of what makes video stale.
-const OLD: Duration = Duration::from_millis(500);
-/// What stands is to be gone within about this time.
-const DRAINED_WITHIN: Duration = Duration::from_secs(5);
-/// What takes as long as before after this time is no queue that drains.
-const DRAINED: Duration = Duration::from_secs(4);
-/// But the picture is not starved below this part of the link.
-const LEAST_SHARE: f64 = 0.4;
-/// The part of a lost link's last rate that is used when it returns.
-const RETURN_SHARE: f64 = 0.5;
-/// The part of the bitrate by which it rises within a second at most: the transport's window grows with what is
-/// sent, and a step that it is not up to stands like a queue.
-const STEEPEST: f64 = 0.12;
-/// The encoder must make this part of the bitrate for it to climb.
-const PROOF: f64 = 0.6;
-/// Measurements that differ less are of the same link.
-const SAME_LINK: f64 = 0.3;
-/// What stands for so long is measured anew.
-const MEASURED_OVER: Duration = Duration::from_secs(4);
-/// And after this time already, if less is carried than the encoder may make: so nothing drains.
-const MEASURED_LEAST: Duration = Duration::from_secs(1);
-/// The encoder is left alone for smaller changes.
-const STEP: f64 = 0.04;
-/// Upward, it is told no more often.
-const UP_EVERY: Duration = Duration::from_secs(1);
+/// Lower limit of the send buffer, in bytes: room for a key frame.
+const MIN_SEND_BUFFER: usize = 32 << 10;
+/// Share of the capacity that is used in the long run. The headroom keeps queues empty; packet overhead takes 5 %.
+const TARGET_UTILISATION: f64 = 0.92;
+/// Share of the target that is used right after a measurement: CUBIC's decrease factor.
+const BETA: f64 = 0.88;
+/// Time in which the curve returns to the measured capacity: CUBIC's `K`.
+const K: Duration = Duration::from_secs(6);
+/// `K` after an outage or a change of path, when the capacity is not measured.
+const RETURN_K: Duration = Duration::from_secs(3);
+/// Time in which the bitrate doubles beyond the curve, where the old limit has gone.
+const DOUBLING_TIME: Duration = Duration::from_secs(16);
+/// Maximum standing queue delay: the time to send a key frame at the link's rate. Half an RTT on long paths, where one
+/// loss costs an RTT.
+const MAX_STANDING_DELAY: Duration = Duration::from_millis(150);
+/// Standing queue delay at which the link begins to congest: the bitrate goes back along the curve.
+const CONGESTION_ONSET: Duration = Duration::from_millis(60);
+/// Maximum age of the queue's oldest access unit: half the age at which video is stale.
+const MAX_QUEUE_AGE: Duration = Duration::from_millis(500);
+/// Time in which a standing queue should drain.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// A round trip that is still as long after this time is a longer path, not a draining queue.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
+/// Lowest share of the capacity that is used while a queue drains.
+const MIN_DRAIN_FACTOR: f64 = 0.4;
+/// Share of the last capacity that is used after an outage.
+const RETURN_FACTOR: f64 = 0.5;
+/// Maximum growth of the bitrate per second, as a share of it. The transport's congestion window grows with the
+/// traffic; a faster rise would look like a standing queue.
+const MAX_GROWTH: f64 = 0.12;
+/// Minimum utilisation: the delivered share of the bitrate that lets it rise.
+const MIN_UTILISATION: f64 = 0.6;
+/// Relative difference below which a delivery rate confirms the capacity estimate.
+const SAME_CAPACITY: f64 = 0.3;
+/// Time after which a queue that still stands is measured again.
+const REMEASURE_AFTER: Duration = Duration::from_secs(4);
+/// The same where the delivery rate is below the bitrate, so that the queue cannot drain.
+const REMEASURE_MIN: Duration = Duration::from_secs(1);
+/// Smallest relative change of bitrate that is passed to the encoder.
+const MIN_CHANGE: f64 = 0.04;
+/// Shortest interval between two increases that are passed to the encoder.
+const RAISE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Between what the bitrate stays, in bits per second.
+/// Limits of the bitrate, in bits per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// The least; below it the picture is worth nothing.
-    pub least: u32,
-    /// What it starts with.
+    /// Lowest bitrate: below it the picture is useless.
+    pub min: u32,
+    /// Bitrate at the start.
     pub start: u32,
-    /// The most.
-    pub most: u32,
+    /// Highest bitrate.
+    pub max: u32,
 }
 
 impl Bounds {
-    /// Bytes that the transport should take before it says that it is full: what it holds is neither seen in
-    /// the queue nor dropped when it is old. 0.45 s at the most bits, which carry them over a round trip of that.
+    /// The send buffer in bytes to set on the transport's socket: 0.45 s at the highest bitrate, enough for a round trip
+    /// of 0.45 s. Bytes in this buffer do not count in the queue's age and cannot be dropped when they are stale.
     pub fn send_buffer(&self) -> usize {
-        let bytes = usize::try_from(self.most / 8 * 9 / 20).unwrap_or(usize::MAX);
-        bytes.max(LEAST_SEND_BUFFER)
+        let bytes = usize::try_from(self.max / 8 * 9 / 20).unwrap_or(usize::MAX);
+        bytes.max(MIN_SEND_BUFFER)
     }
 }
 
-/// What the encoder is to make.
+/// Target for the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     /// Bits per second.
     pub bitrate: u32,
-    /// Frame rate and size.
+    /// Size and frame rate.
     pub picture: Picture,
 }
 
@@ -110,218 +113,223 @@ pub struct Controller {
     bounds: Bounds,
     ladder: Ladder,
     readings: Readings,
-    /// Bits per second that the link carried when it was last seen to be full.
-    link: f64,
+    /// Estimate of the link's capacity in bits per second: its delivery rate when it was last congested.
+    capacity: f64,
     bitrate: f64,
     phase: Phase,
     last_reading: Option<Instant>,
-    /// When the curve is back at the link.
-    plateau: Duration,
-    told: Setting,
-    told_at: Option<Instant>,
+    /// Time in which the curve returns to the capacity.
+    k: Duration,
+    setting: Setting,
+    set_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// Along the curve.
+    /// The bitrate follows the curve.
     Climbing { progress: Duration },
-    /// `best` was measured since then; the link was `before` when nothing stood yet, at `began`. The transport was
-    /// seen to be full since, or not.
-    Draining { began: Instant, since: Instant, best: f64, before: f64, was_full: bool },
-    /// Nothing arrives.
-    Gone,
+    /// A standing queue drains. `best` is the delivery rate that was measured at `measured_at`; `before` is the capacity
+    /// estimate before the queue, which `began` then; `was_backlogged` if the transport was backlogged since.
+    Draining { began: Instant, measured_at: Instant, best: f64, before: f64, was_backlogged: bool },
+    /// Nothing is delivered.
+    Outage,
 }
 
 impl Controller {
     /// A controller that starts with the full picture.
     pub fn new(bounds: Bounds, full: Picture) -> Self {
-        let start = bounds.start.min(bounds.most).max(bounds.least);
+        let start = bounds.start.min(bounds.max).max(bounds.min);
         let first = f64::from(start);
         Self {
             bounds,
             ladder: Ladder::below(full),
             readings: Readings::default(),
-            link: first,
+            capacity: first,
             bitrate: first,
-            // No limit is known.
-            phase: Phase::Climbing { progress: 2 * PLATEAU },
-            plateau: PLATEAU,
+            // No limit is known yet.
+            phase: Phase::Climbing { progress: 2 * K },
+            k: K,
             last_reading: None,
-            told: Setting { bitrate: start, picture: full },
-            told_at: None,
+            setting: Setting { bitrate: start, picture: full },
+            set_at: None,
         }
     }
 
-    /// What the encoder is to make now.
+    /// The present target for the encoder.
     pub fn setting(&self) -> Setting {
-        self.told
+        self.setting
     }
 
-    /// A reading, every [`READING_EVERY`](super::READING_EVERY): a new setting for the encoder, if there is one.
+    /// Takes a reading; call it every [`READING_EVERY`](super::READING_EVERY). Returns a new setting to apply to the
+    /// encoder, if it changed.
     pub fn on_reading(&mut self, reading: Reading, now: Instant) -> Option<Setting> {
         let elapsed = self.last_reading.map_or(Duration::ZERO, |last| now.duration_since(last));
         self.last_reading = Some(now);
         let acknowledged = self.readings.acknowledged();
         self.readings.add(reading, now);
-        let path = self.readings.path(now).unwrap_or_default();
-        let is_queued =
-            self.readings.standing(now) > STANDS.max(path / 2) || reading.queue_age > OLD;
-        if let Phase::Draining { was_full, .. } = &mut self.phase {
-            *was_full |= self.readings.is_full();
+        let base = self.readings.base_round_trip(now).unwrap_or_default();
+        let is_queued = self.readings.standing_delay(now) > MAX_STANDING_DELAY.max(base / 2)
+            || reading.queue_age > MAX_QUEUE_AGE;
+        if let Phase::Draining { was_backlogged, .. } = &mut self.phase {
+            *was_backlogged |= self.readings.is_backlogged();
         }
         match self.phase {
             Phase::Climbing { .. } if is_queued => {
-                self.drain(self.readings.carried_while_waiting(), now);
+                self.drain(self.readings.delivery_rate_while_queued(), now);
             }
             Phase::Climbing { .. } => self.climb(elapsed, now),
-            Phase::Draining { began, before, was_full, .. }
-                if now.duration_since(began) >= DRAINED && self.readings.relearn(now) =>
+            Phase::Draining { began, before, was_backlogged, .. }
+                if now.duration_since(began) >= DRAIN_TIMEOUT
+                    && self.readings.relearn_base(now) =>
             {
-                // Little is sent, and still it takes this long: that is the path.
-                if !was_full {
-                    self.link = before;
+                // Little is sent and the round trip is still as long, so the path became longer.
+                if !was_backlogged {
+                    self.capacity = before;
                 }
-                self.plateau = RETURN_PLATEAU;
+                self.k = RETURN_K;
                 self.phase = Phase::Climbing { progress: Duration::ZERO };
                 self.climb(Duration::ZERO, now);
             }
-            Phase::Draining { since, best, .. } if is_queued => {
-                let carried = self.readings.carried_while_waiting();
-                if let Some(carried) = carried.filter(|bits| self.tells(*bits, best, since, now)) {
-                    self.drain(Some(carried), now);
+            Phase::Draining { measured_at, best, .. } if is_queued => {
+                let rate = self.readings.delivery_rate_while_queued();
+                if let Some(rate) =
+                    rate.filter(|bits| self.is_better_estimate(*bits, best, measured_at, now))
+                {
+                    self.drain(Some(rate), now);
                 }
             }
             Phase::Draining { before, .. } => {
-                // A stall is no width: what went through when it was over counts.
-                let carried = self.readings.carried_of_late().unwrap_or_default();
-                self.link = self.link.max(carried.min(before));
+                // A stall says nothing about capacity; use the rate measured afterwards.
+                let rate = self.readings.recent_delivery_rate().unwrap_or_default();
+                self.capacity = self.capacity.max(rate.min(before));
                 self.phase = Phase::Climbing { progress: Duration::ZERO };
                 self.climb(Duration::ZERO, now);
             }
-            Phase::Gone if reading.acknowledged != acknowledged => {
-                // What is measured from here on is the link that returned.
+            Phase::Outage if reading.acknowledged != acknowledged => {
+                // Measure the link after the outage only.
                 self.readings = Readings::default();
                 self.readings.add(reading, now);
                 self.phase = Phase::Draining {
                     began: now,
-                    since: now,
+                    measured_at: now,
                     best: 0.0,
-                    before: self.link,
-                    was_full: true,
+                    before: self.capacity,
+                    was_backlogged: true,
                 };
             }
-            Phase::Gone => {}
+            Phase::Outage => {}
         }
-        self.tell(now)
+        self.changed_setting(now)
     }
 
-    /// Another publication begins, perhaps to another peer: what stood in the last one says nothing of it.
+    /// Forgets the readings and ends a drain or outage. Call when another publication begins: it may go to another peer.
     pub fn on_new_publication(&mut self) {
         self.readings = Readings::default();
-        let link = match self.phase {
+        let capacity = match self.phase {
             Phase::Climbing { .. } => return,
-            Phase::Draining { before, .. } => self.link.max(before * RETURN_SHARE),
-            Phase::Gone => self.link,
+            Phase::Draining { before, .. } => self.capacity.max(before * RETURN_FACTOR),
+            Phase::Outage => self.capacity,
         };
-        self.link = link;
-        self.plateau = RETURN_PLATEAU;
+        self.capacity = capacity;
+        self.k = RETURN_K;
         self.phase = Phase::Climbing { progress: Duration::ZERO };
-        self.set(TOP * SHARE * self.link);
+        self.set(TARGET_UTILISATION * BETA * self.capacity);
     }
 
-    /// Whether what is carried now says more of the link than the `best` that was measured `since` then. A link that
-    /// has just narrowed loses much at first: what it carries in its best moment counts.
-    fn tells(&self, carried: f64, best: f64, since: Instant, now: Instant) -> bool {
-        let since = now.duration_since(since);
-        carried > 1.1 * best
-            || since >= MEASURED_OVER
-            || since >= MEASURED_LEAST && carried < self.bitrate
+    /// Whether the delivery `rate` is a better estimate of the capacity than `best` of `measured_at`. A link that has just
+    /// narrowed loses many packets at first, so the highest rate counts.
+    fn is_better_estimate(&self, rate: f64, best: f64, measured_at: Instant, now: Instant) -> bool {
+        let age = now.duration_since(measured_at);
+        rate > 1.1 * best || age >= REMEASURE_AFTER || age >= REMEASURE_MIN && rate < self.bitrate
     }
 
-    /// Something stands, and so many bits per second are carried meanwhile.
-    fn drain(&mut self, carried: Option<f64>, now: Instant) {
-        let (began, before, was_full) = match self.phase {
-            Phase::Climbing { .. } | Phase::Gone => (now, self.link, false),
-            Phase::Draining { began, before, was_full, .. } => (began, before, was_full),
+    /// Lowers the bitrate below the delivery `rate` so that the standing queue drains.
+    fn drain(&mut self, rate: Option<f64>, now: Instant) {
+        let (began, before, was_backlogged) = match self.phase {
+            Phase::Climbing { .. } | Phase::Outage => (now, self.capacity, false),
+            Phase::Draining { began, before, was_backlogged, .. } => {
+                (began, before, was_backlogged)
+            }
         };
-        let was_full = was_full || self.readings.is_full();
-        let best = carried.unwrap_or_default();
-        self.phase = Phase::Draining { began, since: now, best, before, was_full };
-        let Some(carried) = carried else { return };
-        if carried < 1.0 {
-            self.phase = Phase::Gone;
-            self.link = self.within(before * RETURN_SHARE);
-            self.plateau = RETURN_PLATEAU;
-            self.set(self.link);
+        let was_backlogged = was_backlogged || self.readings.is_backlogged();
+        let best = rate.unwrap_or_default();
+        self.phase = Phase::Draining { began, measured_at: now, best, before, was_backlogged };
+        let Some(rate) = rate else { return };
+        if rate < 1.0 {
+            self.phase = Phase::Outage;
+            self.capacity = self.within(before * RETURN_FACTOR);
+            self.k = RETURN_K;
+            self.set(self.capacity);
             return;
         }
-        let is_same = (carried - self.link).abs() < SAME_LINK * self.link;
-        self.plateau = PLATEAU;
-        self.link = if is_same { (self.link + carried) / 2.0 } else { carried };
-        self.link = self.within(self.link);
-        let drain = self.readings.wait().as_secs_f64() / DRAINED_WITHIN.as_secs_f64();
-        self.set(self.link.min(carried) * (SHARE - drain).max(LEAST_SHARE));
+        let is_same = (rate - self.capacity).abs() < SAME_CAPACITY * self.capacity;
+        self.k = K;
+        self.capacity = if is_same { (self.capacity + rate) / 2.0 } else { rate };
+        self.capacity = self.within(self.capacity);
+        let drain = self.readings.delay().as_secs_f64() / DRAIN_TIME.as_secs_f64();
+        self.set(self.capacity.min(rate) * (BETA - drain).max(MIN_DRAIN_FACTOR));
     }
 
-    /// Nothing stands, and so much time has passed.
+    /// Moves the bitrate along the curve by the `elapsed` time.
     fn climb(&mut self, elapsed: Duration, now: Instant) {
         let Phase::Climbing { progress } = &mut self.phase else { return };
-        let made = self.readings.carried().unwrap_or_default();
-        if self.readings.standing(now) > FILLS {
-            let carried = self.readings.carried_while_waiting();
-            if let Some(carried) = carried.filter(|_| *progress > self.plateau) {
-                // The limit is found again, before it hurts.
-                self.link = self.link.max(carried);
-                *progress = self.plateau;
+        let delivered = self.readings.delivery_rate().unwrap_or_default();
+        if self.readings.standing_delay(now) > CONGESTION_ONSET {
+            let rate = self.readings.delivery_rate_while_queued();
+            if let Some(rate) = rate.filter(|_| *progress > self.k) {
+                // The limit is found before a queue stands.
+                self.capacity = self.capacity.max(rate);
+                *progress = self.k;
             }
             *progress = progress.saturating_sub(elapsed);
-        } else if made >= PROOF * self.bitrate {
+        } else if delivered >= MIN_UTILISATION * self.bitrate {
             *progress += elapsed;
         }
-        let bitrate = TOP * self.link * curve(*progress, self.plateau);
-        let steepest = self.bitrate * (1.0 + STEEPEST * elapsed.as_secs_f64());
-        self.set(bitrate.min(steepest));
+        let bitrate = TARGET_UTILISATION * self.capacity * curve(*progress, self.k);
+        let max = self.bitrate * (1.0 + MAX_GROWTH * elapsed.as_secs_f64());
+        self.set(bitrate.min(max));
     }
 
     fn set(&mut self, bitrate: f64) {
         self.bitrate = self.within(bitrate);
     }
 
-    /// Not `clamp`, which panics where bounds contradict each other.
+    /// `bitrate` limited to the bounds. Unlike `clamp` this cannot panic where the bounds contradict each other.
     fn within(&self, bitrate: f64) -> f64 {
-        bitrate.min(f64::from(self.bounds.most)).max(f64::from(self.bounds.least))
+        bitrate.min(f64::from(self.bounds.max)).max(f64::from(self.bounds.min))
     }
 
-    /// The setting, if it differs enough from the last one told.
-    fn tell(&mut self, now: Instant) -> Option<Setting> {
-        let moved = self.ladder.on_bitrate(self.bitrate, now);
+    /// The setting, if it differs enough from the encoder's present one.
+    fn changed_setting(&mut self, now: Instant) -> Option<Setting> {
+        let is_new_picture = self.ladder.on_bitrate(self.bitrate, now);
         let bitrate = whole(self.bitrate);
-        let told = f64::from(self.told.bitrate);
-        let change = (self.bitrate - told) / told.max(1.0);
-        let at_bound = bitrate == self.bounds.most || bitrate == self.bounds.least;
-        let is_worth = change.abs() >= STEP || at_bound && bitrate != self.told.bitrate;
-        let may_rise = self.told_at.is_none_or(|at| now.duration_since(at) >= UP_EVERY);
-        if !moved && !(is_worth && (change < 0.0 || may_rise)) {
+        let current = f64::from(self.setting.bitrate);
+        let change = (self.bitrate - current) / current.max(1.0);
+        let at_bound = bitrate == self.bounds.max || bitrate == self.bounds.min;
+        let is_significant =
+            change.abs() >= MIN_CHANGE || at_bound && bitrate != self.setting.bitrate;
+        let may_rise = self.set_at.is_none_or(|at| now.duration_since(at) >= RAISE_INTERVAL);
+        if !is_new_picture && !(is_significant && (change < 0.0 || may_rise)) {
             return None;
         }
-        self.told =
-            Setting { bitrate, picture: self.ladder.picture().unwrap_or(self.told.picture) };
-        self.told_at = Some(now);
-        Some(self.told)
+        self.setting =
+            Setting { bitrate, picture: self.ladder.picture().unwrap_or(self.setting.picture) };
+        self.set_at = Some(now);
+        Some(self.setting)
     }
 }
 
-/// The part of the measured link that is used so long after it was measured.
-fn curve(progress: Duration, plateau: Duration) -> f64 {
-    let along = progress.as_secs_f64() / plateau.as_secs_f64() - 1.0;
-    let beyond = progress.saturating_sub(2 * plateau).as_secs_f64();
-    let doublings = beyond / DOUBLED_WITHIN.as_secs_f64();
-    (1.0 + (1.0 - SHARE) * along.min(1.0).powi(3)) * doublings.exp2()
+/// The bitrate as a share of `W_max`, `progress` after the measurement.
+fn curve(progress: Duration, k: Duration) -> f64 {
+    let along = progress.as_secs_f64() / k.as_secs_f64() - 1.0;
+    let beyond = progress.saturating_sub(2 * k).as_secs_f64();
+    let doublings = beyond / DOUBLING_TIME.as_secs_f64();
+    (1.0 + (1.0 - BETA) * along.min(1.0).powi(3)) * doublings.exp2()
 }
 
-/// Bits per second within the bounds, which are whole.
+/// Rounds a bitrate that is within the bounds.
 fn whole(bits: f64) -> u32 {
-    // A cast from float keeps to the range of the target.
+    // A cast from float saturates.
     bits.round() as u32
 }
 
@@ -331,9 +339,9 @@ mod tests {
     use crate::rate::READING_EVERY;
 
     const FULL: Picture = Picture { width: 1280, height: 720, fps: 24 };
-    const BOUNDS: Bounds = Bounds { least: 100_000, start: 2_000_000, most: 2_000_000 };
+    const BOUNDS: Bounds = Bounds { min: 100_000, start: 2_000_000, max: 2_000_000 };
 
-    /// A controller and its time.
+    /// Runs a controller over time.
     struct Run {
         controller: Controller,
         now: Instant,
@@ -350,7 +358,7 @@ mod tests {
             }
         }
 
-        /// Readings for so many seconds: a queue of this age, kbit/s that are carried. The last bitrate, in kbit/s.
+        /// Adds readings for `seconds` with a queue age and a delivery rate; returns the last bitrate in kbit/s.
         fn read(&mut self, seconds: u64, age_ms: u64, kbits: u64) -> u32 {
             self.reading.queue_age = Duration::from_millis(age_ms);
             for _ in 0..seconds * 4 {
@@ -358,7 +366,7 @@ mod tests {
                 self.reading.acknowledged += kbits * 1000 / 8 / 4;
                 let _ = self.controller.on_reading(self.reading, self.now);
                 let Setting { bitrate, .. } = self.controller.setting();
-                assert!((BOUNDS.least..=BOUNDS.most).contains(&bitrate));
+                assert!((BOUNDS.min..=BOUNDS.max).contains(&bitrate));
             }
             self.controller.setting().bitrate / 1000
         }
@@ -371,19 +379,19 @@ mod tests {
     }
 
     #[test]
-    fn a_standing_queue_takes_it_below_what_goes_out() {
+    fn a_standing_queue_takes_the_bitrate_below_the_delivery_rate() {
         let bitrate = Run::new().read(2, 400, 1000);
         assert!((800..=860).contains(&bitrate), "{bitrate}");
     }
 
     #[test]
-    fn the_more_stands_the_lower_it_goes_but_not_to_nothing() {
+    fn a_longer_queue_means_a_lower_bitrate_down_to_a_limit() {
         assert_eq!(Run::new().read(3, 1500, 1000), 580);
         assert_eq!(Run::new().read(3, 9000, 1000), 400);
     }
 
     #[test]
-    fn an_empty_queue_lets_it_climb_slowly_by_the_limit_and_fast_behind_it() {
+    fn an_empty_queue_lets_the_bitrate_rise_slowly_near_the_limit_and_fast_beyond() {
         let mut run = Run::new();
         run.read(2, 400, 1000);
         run.read(1, 0, 1000);
@@ -395,23 +403,23 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_fills_is_left_before_anything_stands() {
+    fn congestion_onset_lowers_the_bitrate_before_a_queue_stands() {
         let mut run = Run::new();
         run.read(2, 400, 1000);
         run.read(1, 0, 1000);
         let before = run.read(16, 0, 1200);
         assert!((1200..=1300).contains(&before), "{before}");
-        // Now the packets on their way begin to queue.
+        // Now packets in flight begin to queue.
         run.reading.round_trip = Some(Duration::from_millis(130));
-        let filled = [2, 1, 3, 20].map(|seconds| run.read(seconds, 0, 1200));
+        let congested = [2, 1, 3, 20].map(|seconds| run.read(seconds, 0, 1200));
         assert!(
-            matches!(filled, [1050..=1110, 1050..=1110, 1000..=1080, 950..=1010]),
-            "{filled:?}, of a link of 1200"
+            matches!(congested, [1050..=1110, 1050..=1110, 1000..=1080, 950..=1010]),
+            "{congested:?}, of a link of 1200"
         );
     }
 
     #[test]
-    fn a_stall_is_not_taken_for_a_narrow_link() {
+    fn a_stall_does_not_lower_the_capacity() {
         let mut run = Run::new();
         run.read(2, 400, 1000);
         let before = run.read(8, 0, 1000);
@@ -425,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_link_is_not_taken_for_a_narrow_one() {
+    fn an_outage_halves_the_capacity_only() {
         let mut run = Run::new();
         run.read(10, 0, 2000);
         assert_eq!(run.read(30, 5000, 0), 1000);
@@ -434,17 +442,17 @@ mod tests {
     }
 
     #[test]
-    fn what_stood_in_another_publication_says_little() {
+    fn a_new_publication_ends_the_drain() {
         let mut run = Run::new();
         run.read(10, 0, 2000);
-        assert_eq!(run.read(6, 3000, 150), 100, "hardly anything went out");
+        assert_eq!(run.read(6, 3000, 150), 100, "little was delivered");
         run.controller.on_new_publication();
         let after = [1, 20].map(|seconds| run.read(seconds, 0, 2000));
         assert!(matches!(after, [810..=920, 1700..=2000]), "{after:?}");
     }
 
     #[test]
-    fn it_does_not_climb_on_a_still_picture() {
+    fn the_bitrate_does_not_rise_below_the_minimum_utilisation() {
         let mut run = Run::new();
         run.read(2, 400, 1000);
         let before = run.read(5, 0, 100);
@@ -452,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_behind_the_queue_counts_too() {
+    fn unsent_bytes_and_long_round_trips_count_as_queue() {
         let mut run = Run::new();
         run.read(10, 0, 2000);
         run.reading.unsent = 40_000;
@@ -462,12 +470,12 @@ mod tests {
         let mut run = Run::new();
         run.read(10, 0, 2000);
         run.reading.round_trip = Some(Duration::from_millis(450));
-        let on_the_way = run.read(2, 0, 1000);
-        assert!((800..=880).contains(&on_the_way), "{on_the_way}");
+        let in_flight = run.read(2, 0, 1000);
+        assert!((800..=880).contains(&in_flight), "{in_flight}");
     }
 
     #[test]
-    fn a_path_that_became_longer_is_no_queue() {
+    fn a_longer_path_is_not_a_queue() {
         let mut run = Run::new();
         run.read(10, 0, 2000);
         run.reading.round_trip = Some(Duration::from_millis(350));
@@ -476,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_got_narrow_with_its_path_stays_narrow() {
+    fn a_link_that_narrowed_as_its_path_became_longer_stays_narrow() {
         let mut run = Run::new();
         run.read(10, 0, 2000);
         run.reading.round_trip = Some(Duration::from_millis(350));
@@ -488,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_kernel_the_queue_alone_tells() {
+    fn without_kernel_readings_the_queue_age_decides() {
         let mut run = Run::new();
         run.reading.round_trip = None;
         assert_eq!(run.read(20, 0, 2000), 2000);
@@ -497,15 +505,15 @@ mod tests {
     }
 
     #[test]
-    fn a_long_shortage_of_bits_makes_the_picture_smaller() {
+    fn a_low_bitrate_for_long_makes_the_picture_smaller() {
         let mut run = Run::new();
         run.read(10, 400, 200);
         assert_eq!(run.controller.setting().picture, Picture { width: 640, height: 360, fps: 15 });
     }
 
     #[test]
-    fn bounds_that_contradict_each_other_are_one_bitrate() {
-        let mut controller = Controller::new(Bounds { least: 5, start: 4, most: 4 }, FULL);
+    fn contradicting_bounds_give_the_minimum() {
+        let mut controller = Controller::new(Bounds { min: 5, start: 4, max: 4 }, FULL);
         let reading = Reading { queue_age: Duration::from_secs(9), ..Reading::default() };
         let _ = controller.on_reading(reading, Instant::now());
         assert_eq!(controller.setting().bitrate, 5);

@@ -1,19 +1,18 @@
-//! Adaptive bitrate: how many bits the encoder may make, so that the uplink carries them without delay.
+//! Adaptive bitrate: chooses the encoder's bitrate and picture so that the uplink carries them without delay.
 //!
 //! ```text
-//!  queue age; bytes acknowledged and unsent,                                          ┌──▶ bitrate ──▶ encoder, live
-//!  round trips, as the kernel tells ──▶ Readings ── what stands, what is carried ─▶ Controller
-//!  (every READING_EVERY)                                                              └──▶ Ladder ──▶ frame rate, size
+//!  queue age; the kernel's acknowledged                  standing queue delay,            ┌─▶ bitrate ─▶ running encoder
+//!  and unsent bytes, round trip time ────▶ Readings ──── delivery rate ───────▶ Controller
+//!  (every READING_EVERY)                                                                  └─▶ Ladder ─▶ frame rate, size
 //! ```
 //!
-//! What waits says whether the link is too narrow, and what is carried meanwhile says how narrow: a link has no
-//! other way to tell. So the bitrate goes down to what was measured, at once, and up along a curve that is
-//! flat near the last limit and steep behind it.
+//! A standing queue shows congestion, and the delivery rate while it lasts is the estimate of the link's capacity. The
+//! bitrate falls below that estimate at once, and rises along a curve that is flat near the estimate and steep
+//! beyond it.
 //!
-//! Pure numbers: it knows neither encoder nor network. `tests/rate.rs` puts it on links of many kinds and
-//! prints the curves.
+//! Depends on neither encoder nor network. `tests/rate.rs` runs it on models of many links and prints the curves.
 //!
-//! Does not: measure, set the encoder, or read the clock; its owner does.
+//! Does not: measure, set the encoder, or read the clock; the caller does.
 
 mod controller;
 mod ladder;
