@@ -4,7 +4,7 @@
 #   cross/setup.sh [--go]      --go: also Go, for the tests against the real trickle server
 #
 # For Debian, Raspberry Pi OS and Ubuntu; as root or through sudo. Elsewhere it names what to install.
-# Rust itself is not installed: https://rustup.rs, or Debian 13's cargo, rustfmt and rust-clippy.
+# Rust itself is not installed: https://rustup.rs.
 set -euo pipefail
 
 packages=(
@@ -53,11 +53,6 @@ if command -v apt-get >/dev/null; then
   for package in "${packages[@]}"; do
     is_installed "$package" || missing+=("$package")
   done
-  # Debian's own Rust comes in parts.
-  if command -v cargo >/dev/null && ! command -v rustup >/dev/null; then
-    cargo fmt --version >/dev/null 2>&1 || missing+=(rustfmt)
-    cargo clippy --version >/dev/null 2>&1 || missing+=(rust-clippy)
-  fi
   if ((${#missing[@]})); then
     say "installing ${missing[*]}"
     apt update
@@ -69,11 +64,14 @@ elif ! pkg-config --exists gstreamer-1.0 gstreamer-app-1.0; then
 fi
 
 if ! command -v cargo >/dev/null; then
-  say "Rust is missing: see https://rustup.rs, or on Debian 13: apt install cargo rustfmt rust-clippy"
+  say "Rust is missing: see https://rustup.rs"
   exit 1
 fi
 if command -v rustup >/dev/null; then
   cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
   cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+elif ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+  # Debian's rustfmt and clippy belong to an older compiler than its rustc-web.
+  say "cargo fmt and cargo clippy, which the tests run, are missing: see https://rustup.rs"
 fi
 say "ready"
