@@ -22,7 +22,7 @@ use crate::agent::event::{Event, JobsEvent};
 use crate::agent::jobs::{Jobs, Offered};
 use crate::agent::output::Outputs;
 use crate::agent::systemd::{View, Watch};
-use crate::agent::wait::{changed, sleep_until};
+use crate::agent::wait::changed;
 use crate::agent::{Agent, AgentError, Change, Place};
 use crate::status::Status;
 use livepeer_gateway::job::{self, Command, Loss, Machine, Outcome, Stage};
@@ -30,6 +30,7 @@ use media::MediaError;
 use media::io::Capture;
 use resilience::backoff::jitter;
 use resilience::stop::Stop;
+use resilience::wait::sleep_until;
 
 /// What a machine wants done.
 type Commands = job::Commands<Offered>;

@@ -2,8 +2,6 @@
 //!
 //! Does not: know what comes of it.
 
-use std::time::Instant;
-
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
@@ -40,14 +38,6 @@ pub(super) async fn began(capture: Option<&Capture>) {
 pub(super) async fn joined<T: 'static>(tasks: &mut JoinSet<T>) -> Result<T, JoinError> {
     match tasks.join_next().await {
         Some(ended) => ended,
-        None => std::future::pending().await,
-    }
-}
-
-/// Sleeps until then; without a time, for ever.
-pub(super) async fn sleep_until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
         None => std::future::pending().await,
     }
 }

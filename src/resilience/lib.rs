@@ -11,3 +11,10 @@ pub mod state_file;
 pub mod stop;
 pub mod trouble;
 pub mod words;
+
+/// Sleeps that may have no end, and tasks that end with their owner.
+pub mod wait {
+    mod io;
+
+    pub use io::{AbortOnDrop, sleep_until};
+}

@@ -15,7 +15,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::agent::event::CameraEvent;
 use crate::agent::throttled_log::ThrottledLog;
-use crate::agent::wait::{began, ended, joined, sleep_until};
+use crate::agent::wait::{began, ended, joined};
 use livepeer_gateway::job;
 use livepeer_gateway::job::Recovery;
 use livepeer_gateway::trickle::io::Counters;
@@ -23,6 +23,7 @@ use media::io::{AccessUnits, Capture, End as CaptureEnd};
 use media::{MediaError, OnCameraLoss, Options, Source, Video};
 use resilience::backoff::jitter;
 use resilience::fault::chain;
+use resilience::wait::sleep_until;
 
 use bitrate::Bitrate;
 use recovery::CameraRecovery;

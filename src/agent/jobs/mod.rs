@@ -35,7 +35,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::agent::Place;
 use crate::agent::event::{JobsEvent, Part};
 use crate::agent::output::Outputs;
-use crate::agent::wait::{joined, sleep_until};
+use crate::agent::wait::joined;
 use crate::status::Status;
 use livepeer_gateway::http::{Url, WallClock};
 use livepeer_gateway::job::{self, Loss, RENEW_AFTER, StartedJob};
@@ -43,6 +43,7 @@ use livepeer_gateway::limits::EVENTS;
 use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::AccessUnits;
 use resilience::fault::chain;
+use resilience::wait::sleep_until;
 
 use closing::{Closing, Overdue};
 pub use closing::{DRAIN_TIME, END_TIME};

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::http::{Authority, Url, UrlError};
+use crate::http::{Url, UrlError};
 use crate::segment::Seq;
 
 /// What a channel is for, as it is named in logs.
@@ -63,11 +63,6 @@ impl Channel {
     /// The same channel, if `follow` goes along with its URL.
     pub fn followed<E>(self, follow: impl FnOnce(Url) -> Result<Url, E>) -> Result<Self, E> {
         Ok(Self { url: follow(self.url)?, purpose: self.purpose })
-    }
-
-    /// Host and port.
-    pub(crate) fn authority(&self) -> &Authority {
-        self.url.authority()
     }
 
     /// The whole URL, for the wire only.

@@ -18,7 +18,7 @@ use ureq::unversioned::transport::{Connector as Link, NextTimeout, TcpConnector}
 use crate::http::io::origin::OriginLink;
 use crate::http::io::pace::PaceLink;
 use crate::http::io::tls_link::TlsLink;
-use crate::http::io::{ConnectError, Connector};
+use crate::http::io::{ConnectError, Connector, USER_AGENT};
 use crate::http::{Authority, Url, Zone, within_reach};
 use crate::limits::{ADDRESSES, CONNECT_TIME, RESPONSE_HEAD};
 
@@ -93,7 +93,7 @@ fn agent(connector: &Arc<Connector>, right: &Right) -> ureq::Agent {
         .max_idle_connections(4)
         .max_idle_connections_per_host(2)
         .max_idle_age(REUSE_TIME)
-        .user_agent(concat!("livepeer-edge/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
         .build();
     let (tls, names) = (Arc::clone(connector), Arc::clone(connector));
     let tls = TlsLink { connector: tls, right: right.clone() };

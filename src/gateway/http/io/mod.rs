@@ -10,6 +10,7 @@ mod connect;
 mod connect_error;
 mod gauge;
 mod guarded;
+mod http1;
 mod lookup;
 mod origin;
 mod pace;
@@ -25,3 +26,7 @@ pub use connect::{Alpn, Connector, Stream};
 pub(crate) use connect_error::ConnectError;
 pub(crate) use gauge::{Flow, Gauge, Gauges};
 pub(crate) use guarded::{Allowance, Guarded};
+pub(crate) use http1::{Http1, http1_request};
+
+/// Names this program to every peer.
+const USER_AGENT: &str = concat!("livepeer-edge/", env!("CARGO_PKG_VERSION"));

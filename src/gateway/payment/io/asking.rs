@@ -13,9 +13,10 @@ use http::{HeaderMap, HeaderValue};
 use crate::http::Authority;
 use crate::http::io::{Answer, Call, CallError, Client};
 use crate::payment::gate::Gate;
-use crate::payment::io::{SignerOptions, random_jitter};
+use crate::payment::io::SignerOptions;
 use crate::payment::retry_after::retry_after;
 use crate::payment::{PaymentError, Refusal, SignerOrigin, WireError, clean};
+use resilience::backoff::jitter;
 use resilience::fault::Scope;
 use resilience::secret::io::read_headers;
 
@@ -200,7 +201,7 @@ impl Asking {
                 (refusal, why, retry_after(&told))
             }
         };
-        let (jitter, now) = (random_jitter(), now + began.elapsed());
+        let (jitter, now) = (jitter(), now + began.elapsed());
         let shut = |gate: &mut Gate<Why>| gate.on_failure(refusal, why.clone(), asked, jitter, now);
         let pause = self.with_gate(signer, shut).unwrap_or_default();
         let no_answer = (origin, why, Some(pause));

@@ -6,7 +6,6 @@
 //! Does not: start or stop the job; its owner is told how each payment went.
 
 use std::fmt;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,12 +14,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::http::Url;
 use crate::http::io::{Call, CallError, Client};
-use crate::payment::io::{SignedPayment, Signers, TermsSource, random_jitter};
+use crate::payment::io::{SignedPayment, Signers, TermsSource};
 use crate::payment::{
     OutgoingPayment, PaidPeriod, PaymentDecision, PaymentError, PaymentHeaders, PaymentSchedule,
     PaymentSession, clean,
 };
+use resilience::backoff::jitter;
 use resilience::fault::Failure;
+use resilience::wait::sleep_until;
 
 /// What a payer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,10 +172,10 @@ impl Payer {
                     Ok(()) => PayerEvent::Media,
                     Err(_) => return,
                 },
-                () = at(due) => PayerEvent::Tick,
+                () = sleep_until(due) => PayerEvent::Tick,
             };
             let now = tokio::time::Instant::now().into_std();
-            let outcome = self.turn(&url, told, now, random_jitter()).await;
+            let outcome = self.turn(&url, told, now, jitter()).await;
             let last = matches!(outcome, PaymentOutcome::Leave(_) | PaymentOutcome::Failed(_));
             let news = !matches!(outcome, PaymentOutcome::NotYet);
             let turn = PayerReport { outcome, paid_for: self.paid_for(now) };
@@ -299,12 +300,5 @@ impl Clock {
 
     fn now(&self) -> Instant {
         self.now + self.began.elapsed()
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => pending().await,
     }
 }

@@ -5,20 +5,14 @@
 //!
 //! Does not: pool; its owner keeps the one or two spare ones.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::task::JoinHandle;
 
-use crate::http::io::{Allowance, Alpn, Congestion, Connector, Gauge, Gauges, Guarded};
+use crate::http::io::{Alpn, Congestion, Connector, Gauge, Gauges, Http1, http1_request};
 use crate::limits::RESPONSE_HEAD;
 use crate::segment::Seq;
 use crate::trickle::io::post::Body;
@@ -36,30 +30,6 @@ const SHORT_BODY_TIME: Duration = Duration::from_millis(250);
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 /// Header lines in an answer; the real server sends at most 7.
 const HEADER_LINES: usize = 64;
-
-/// A task that ends with its owner. As a future it is `None` if the task did not come to its end.
-#[derive(Debug)]
-pub(super) struct Task<T>(JoinHandle<T>);
-
-impl<T: Send + 'static> Task<T> {
-    pub(super) fn spawn(future: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(tokio::spawn(future))
-    }
-}
-
-impl<T> Future for Task<T> {
-    type Output = Option<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        Pin::new(&mut self.0).poll(cx).map(Result::ok)
-    }
-}
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
 
 /// Where the requests of one channel go.
 #[derive(Debug)]
@@ -88,17 +58,7 @@ impl Route {
 
     /// A request to `path` on the channel's host.
     pub(super) fn request(&self, method: Method, path: &str, body: Body) -> Request<Body> {
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        // A path made from a parsed URL and a number is always a URI; were it not, the peer answers 404.
-        *request.uri_mut() = path.parse().unwrap_or_default();
-        let headers = request.headers_mut();
-        if let Ok(host) = HeaderValue::try_from(self.channel.authority().to_string()) {
-            headers.insert(header::HOST, host);
-        }
-        let agent = concat!("livepeer-edge/", env!("CARGO_PKG_VERSION"));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
-        request
+        http1_request(method, self.channel.expose(), path, HeaderMap::new(), body)
     }
 
     /// Sends `request` over `spare`, or over a new connection if there is none or it has ended meanwhile,
@@ -113,8 +73,7 @@ impl Route {
                 // Without it, the segment goes at the pace of the last one.
                 let _ = congestion.forget();
             }
-            link.left.end_at_flood(&mut request);
-            match link.requests.try_send_request(request).await {
+            match link.http.send(request).await {
                 Ok(response) => return Ok((link, response)),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
@@ -123,10 +82,9 @@ impl Route {
             }
         }
         let mut link = self.open().await?;
-        link.left.end_at_flood(&mut request);
-        match link.requests.send_request(request).await {
+        match link.http.send(request).await {
             Ok(response) => Ok((link, response)),
-            Err(error) => Err(link.broken(error)),
+            Err(error) => Err(link.broken(error.into_error())),
         }
     }
 
@@ -161,39 +119,26 @@ impl Route {
             let _ = stream.expect_acknowledgement();
             gauges.add(&stream).ok()
         });
-        // Segments have limits of their own.
-        let left = Allowance::new(usize::MAX);
-        let stream = Guarded::new(stream, left.clone());
-        let (requests, connection) = http1::Builder::new()
-            .max_buf_size(if self.sends.is_some() { SENDER_BUFFER } else { RESPONSE_HEAD })
-            .max_headers(HEADER_LINES)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(LinkError::Broken)?;
-        let connection = Task::spawn(async move {
-            // Its error reaches whoever waits for the answer.
-            let _ = connection.await;
-        });
-        Ok(Link { requests, left, congestion, _gauge: gauge, _connection: connection })
+        let buffer = if self.sends.is_some() { SENDER_BUFFER } else { RESPONSE_HEAD };
+        let http = Http1::handshake(stream, buffer, HEADER_LINES).await;
+        let http = http.map_err(LinkError::Broken)?;
+        Ok(Link { http, congestion, _gauge: gauge })
     }
 }
 
 /// An open connection. Dropping it closes its socket at once, whatever is under way.
 #[derive(Debug)]
 pub(super) struct Link {
-    requests: http1::SendRequest<Body>,
-    /// What the peer may still send; nothing more after a flood.
-    left: Allowance,
+    http: Http1<Body>,
     /// Of one that sends.
     congestion: Option<Congestion>,
     _gauge: Option<Gauge>,
-    _connection: Task<()>,
 }
 
 impl Link {
     /// Why no answer came.
     fn broken(&self, error: hyper::Error) -> LinkError {
-        if self.left.is_spent() { LinkError::Flood } else { LinkError::Broken(error) }
+        if self.http.is_flooded() { LinkError::Flood } else { LinkError::Broken(error) }
     }
 
     /// Reads the rest of a short answer and gives back the connection, if it can carry another request.
@@ -208,7 +153,7 @@ impl Link {
                 }
                 bytes.extend_from_slice(&data);
             }
-            self.requests.ready().await.is_ok()
+            self.http.ready().await
         };
         let reusable = tokio::time::timeout(SHORT_BODY_TIME, read).await.unwrap_or(false);
         (bytes, reusable.then_some(self))
@@ -216,7 +161,7 @@ impl Link {
 
     /// Gives back the connection after an answer that was read to its end, if it can carry another request.
     pub(super) async fn reuse(mut self) -> Option<Self> {
-        let ready = tokio::time::timeout(SHORT_BODY_TIME, self.requests.ready()).await;
-        matches!(ready, Ok(Ok(()))).then_some(self)
+        let ready = tokio::time::timeout(SHORT_BODY_TIME, self.http.ready()).await;
+        ready.unwrap_or(false).then_some(self)
     }
 }

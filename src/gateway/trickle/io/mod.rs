@@ -16,5 +16,3 @@ pub use documents::Documents;
 pub use messages::{MessageSender, Messages, NotSent, messages};
 pub use publisher::{Counters, PublishTimes, Published, Publisher};
 pub use subscriber::{SegmentSink, SubscribeTimes, Subscriber};
-
-use resilience::backoff::jitter;

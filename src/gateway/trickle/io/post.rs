@@ -20,8 +20,9 @@ use tokio::sync::mpsc;
 
 use crate::limits::POST_PIECES;
 use crate::segment::Seq;
-use crate::trickle::io::link::{Link, Route, Task};
+use crate::trickle::io::link::{Link, Route};
 use crate::trickle::{Answer, LinkError, wire};
+use resilience::wait::AbortOnDrop;
 
 /// What is known of a body on both of its ends.
 #[derive(Debug, Default)]
@@ -105,7 +106,7 @@ pub(super) struct Post {
     pub(super) ended: Instant,
     writer: Option<mpsc::Sender<Bytes>>,
     mark: Arc<Mark>,
-    task: Task<Outcome>,
+    task: AbortOnDrop<Outcome>,
 }
 
 impl Post {
@@ -127,7 +128,7 @@ impl Post {
             request.headers_mut().insert(wire::RESET, HeaderValue::from_static("1"));
         }
         let now = Instant::now();
-        let task = Task::spawn({
+        let task = AbortOnDrop::spawn({
             let mark = Arc::clone(&mark);
             async move {
                 let (link, response) = match route.exchange(spare, request).await {

@@ -14,13 +14,13 @@ use http::{HeaderValue, Method};
 
 use crate::http::io::{Connector, Flow, Gauges};
 use crate::segment::Pieces;
-use crate::trickle::io::jitter;
 use crate::trickle::io::link::{Link, Route};
 use crate::trickle::io::post::Body;
 use crate::trickle::io::upload::{Ending, Upload};
 use crate::trickle::{
     Answer, Channel, End, LinkError, Publication, TRIES, TrickleError, Why, first_seq, retry_pause,
 };
+use resilience::backoff::jitter;
 use resilience::fault::Fault;
 use resilience::stop::Stop;
 

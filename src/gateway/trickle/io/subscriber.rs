@@ -19,12 +19,13 @@ use hyper::body::Incoming;
 use crate::http::io::Connector;
 use crate::limits::SEGMENT_BODY;
 use crate::segment::Seq;
-use crate::trickle::io::jitter;
-use crate::trickle::io::link::{Link, Route, Task};
+use crate::trickle::io::link::{Link, Route};
 use crate::trickle::io::post::Body;
 use crate::trickle::{Answer, Ask, Channel, End, LinkError, Step, Subscription, TrickleError};
+use resilience::backoff::jitter;
 use resilience::fault::Fault;
 use resilience::stop::Stop;
+use resilience::wait::AbortOnDrop;
 
 /// The least time between two questions. Segments and events come much slower; a peer that answers each question with
 /// next to nothing must not keep us busy.
@@ -74,7 +75,7 @@ pub struct Subscriber {
 }
 
 /// A GET and its connection, as soon as its head is there.
-type Asked = Task<Answered>;
+type Asked = AbortOnDrop<Answered>;
 type Answered = Result<(Link, Response<Incoming>), LinkError>;
 
 impl Subscriber {
@@ -206,7 +207,7 @@ impl Download {
         let mut spare = self.spare.take();
         let due = self.next_ask.max(Instant::now());
         self.next_ask = due + ASK_EVERY;
-        self.ahead = Ahead::Asked(Task::spawn(async move {
+        self.ahead = Ahead::Asked(AbortOnDrop::spawn(async move {
             let path = match ask {
                 Ask::Live => route.channel.live_path(),
                 Ask::Segment(seq) => route.channel.segment_path(seq),

@@ -24,15 +24,16 @@ use tokio::sync::mpsc::OwnedPermit;
 use crate::segment::{Piece, Pieces, Place, Seq};
 use crate::trickle::hand::{Hand, Next};
 use crate::trickle::io::flight::{Flight, Stage};
-use crate::trickle::io::jitter;
-use crate::trickle::io::link::{Link, Task};
+use crate::trickle::io::link::Link;
 use crate::trickle::io::post::{Outcome, Post};
 use crate::trickle::io::publisher::Publisher;
 use crate::trickle::{
     Answer, Attempt, Decision, LinkError, Progress, Publication, Why, retry_pause,
 };
+use resilience::backoff::jitter;
 use resilience::fault::Fault;
 use resilience::stop::Stop;
+use resilience::wait::{AbortOnDrop, sleep_until};
 
 /// Why an upload ends.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ pub(super) struct Upload<P> {
     /// No pre-connect before this time.
     retry_at: Option<Instant>,
     /// The DELETE of a segment whose fate is unknown.
-    closing: Option<Task<()>>,
+    closing: Option<AbortOnDrop<()>>,
     /// The last thing that went wrong since a segment was complete.
     cause: Option<LinkError>,
     /// When a connection broke; no new one was made since.
@@ -344,7 +345,8 @@ impl<P: Pieces> Upload<P> {
             Decision::Proceed | Decision::Reset => {}
             Decision::Close(seq) => {
                 let route = Arc::clone(&self.publisher.route);
-                self.closing = Some(Task::spawn(async move { route.close_segment(seq).await }));
+                self.closing =
+                    Some(AbortOnDrop::spawn(async move { route.close_segment(seq).await }));
             }
             Decision::RetryAfter(pause) => self.retry_at = Some(Instant::now() + pause),
             Decision::End(why) => return Some(Ending::Over(why)),
@@ -382,12 +384,5 @@ impl<P: Pieces> Upload<P> {
             // What it decides does not matter any more; what it counts does.
             let _ = self.on_outcome(stage, &post, outcome.result);
         }
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => pending().await,
     }
 }

@@ -8,17 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::task::JoinHandle;
 
 use super::open::{Ask, Opened, Reply, open};
 use super::payments::RunnerPayments;
 use crate::http::Url;
-use crate::http::io::{Allowance, Alpn, Answer, CallError, Connector, Guarded};
+use crate::http::io::{Alpn, Answer, CallError, Connector, Http1, http1_request};
 use crate::job::runner::moved::{Move, Moves};
 use crate::job::runner::{RunnerError, Step};
 use crate::limits::{JSON_BODY, RESPONSE_HEAD};
@@ -102,16 +99,6 @@ impl Single {
     }
 }
 
-/// The task that drives a connection; it ends with its owner.
-#[derive(Debug)]
-struct Connection(JoinHandle<()>);
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// `POST {runner url}` with the data.
 struct Send {
     connector: Arc<Connector>,
@@ -148,6 +135,7 @@ impl Ask for Send {
     }
 }
 
+type Connection = Http1<Full<Bytes>>;
 type Granted = (Option<HeaderValue>, Incoming, Connection);
 
 impl Send {
@@ -157,22 +145,17 @@ impl Send {
         let stream = connector.connect(url, Alpn::Http1).await;
         let stream =
             stream.map_err(|e| RunnerError::NoAnswer(Step::Call, CallError::Connect(e)))?;
-        let (left, zone) = (Allowance::new(usize::MAX), stream.zone());
-        let stream = Guarded::new(stream, left.clone());
-        let (mut sender, connection) = http1::Builder::new()
-            .max_headers(HEADER_LINES)
-            .max_buf_size(RESPONSE_HEAD)
-            .handshake(TokioIo::new(stream))
+        let zone = stream.zone();
+        let mut connection = Http1::handshake(stream, RESPONSE_HEAD, HEADER_LINES)
             .await
             .map_err(|error| broken(url, error.to_string()))?;
-        // What ends the connection shows in the answer too.
-        let connection = Connection(tokio::spawn(async move { drop(connection.await) }));
-        let mut request = request(url, options, headers);
-        left.end_at_flood(&mut request);
-        let response = tokio::time::timeout(SINGLE_SHOT_TIME, sender.send_request(request))
+        let body = Full::new(options.body.clone());
+        let mut request = http1_request(Method::POST, url, url.path(), headers, body);
+        request.headers_mut().insert(header::CONTENT_TYPE, options.content_type.clone());
+        let response = tokio::time::timeout(SINGLE_SHOT_TIME, connection.send(request))
             .await
             .map_err(|_| late(url))?
-            .map_err(|error| broken(url, error.to_string()))?;
+            .map_err(|error| broken(url, error.into_error().to_string()))?;
         let (parts, body) = response.into_parts();
         if parts.status.is_success() {
             let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
@@ -184,26 +167,6 @@ impl Send {
         let (status, headers) = (parts.status.as_u16(), parts.headers);
         Ok(Reply::Refused(Answer { status, headers, body: body.unwrap_or_default(), zone }))
     }
-}
-
-fn request(
-    url: &Url,
-    options: &CallOptions,
-    headers: HeaderMap<HeaderValue>,
-) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(options.body.clone()));
-    *request.method_mut() = Method::POST;
-    // A path made from a parsed URL is always a URI; were it not, the peer answers 404.
-    *request.uri_mut() = url.path().parse().unwrap_or_default();
-    *request.headers_mut() = headers;
-    let headers = request.headers_mut();
-    if let Ok(host) = HeaderValue::try_from(url.authority().to_string()) {
-        headers.insert(header::HOST, host);
-    }
-    let agent = concat!("livepeer-edge/", env!("CARGO_PKG_VERSION"));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
-    headers.insert(header::CONTENT_TYPE, options.content_type.clone());
-    request
 }
 
 fn late(url: &Url) -> RunnerError {

@@ -5,7 +5,7 @@
 //!
 //! Does not: decide when to pay; the schedule of `payment` does.
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +23,7 @@ use crate::payment::{
 };
 use crate::session::{Network, PaymentSetup};
 use resilience::fault::{Failure, Fault};
+use resilience::wait::sleep_until;
 
 /// A single payment needs no jitter: nobody else waits for the same signer to come back.
 const JITTER: f64 = 0.5;
@@ -149,7 +150,7 @@ impl RunnerPayments {
             tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
-                () = at(due) => {}
+                () = sleep_until(due) => {}
             }
         }
     }
@@ -157,13 +158,6 @@ impl RunnerPayments {
     /// These payments, for the job that has started.
     pub(in crate::job) fn of_job(self) -> JobPayments {
         JobPayments { payer: self.payer, url: self.url }
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => pending().await,
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 
 use crate::http::io::{Client, Connector};
 use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
+use resilience::wait::AbortOnDrop;
 
 #[derive(Debug)]
 struct Nobody;
@@ -57,13 +57,7 @@ pub(super) type Reply = (u16, &'static str, Vec<u8>);
 pub(super) struct Peer {
     pub(super) url: Url,
     seen: Arc<Mutex<Vec<Request>>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _task: AbortOnDrop<()>,
 }
 
 impl Peer {
@@ -91,7 +85,7 @@ impl Peer {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let answer = Arc::new(Mutex::new(answer));
         let kept = Arc::clone(&seen);
-        let task = tokio::spawn(async move {
+        let task = AbortOnDrop::spawn(async move {
             while let Ok((mut socket, _)) = listener.accept().await {
                 let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
                 tokio::spawn(async move {
@@ -107,7 +101,7 @@ impl Peer {
                 });
             }
         });
-        Self { url, seen, task }
+        Self { url, seen, _task: task }
     }
 
     pub(super) fn seen(&self) -> Vec<Request> {

@@ -1,0 +1,96 @@
+//! The client's end of one HTTP/1.1 connection: its handshake, the heads of its requests, and its end.
+//!
+//! hyper, not ureq: the head of an answer is seen while the request's body is open, and the answer's body is read piece
+//! by piece.
+//!
+//! Does not: open the connection below it, or choose which connection carries a request.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+
+use crate::http::Url;
+use crate::http::io::guarded::{Allowance, Guarded};
+use crate::http::io::{Stream, USER_AGENT};
+use resilience::wait::AbortOnDrop;
+
+/// An HTTP/1.1 connection. Dropping it closes its socket at once, whatever is under way.
+#[derive(Debug)]
+pub(crate) struct Http1<B> {
+    sender: SendRequest<B>,
+    /// What the peer may still send: nothing after a flood.
+    allowance: Allowance,
+    _driver: AbortOnDrop<()>,
+}
+
+impl<B> Http1<B>
+where
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
+{
+    /// Starts HTTP/1.1 on `stream`, with at most `buffer` bytes in hyper's buffers and at most `header_lines` in the
+    /// head of an answer.
+    pub(crate) async fn handshake(
+        stream: Stream,
+        buffer: usize,
+        header_lines: usize,
+    ) -> Result<Self, hyper::Error> {
+        // The limits of bodies are the caller's.
+        let allowance = Allowance::new(usize::MAX);
+        let stream = Guarded::new(stream, allowance.clone());
+        let (sender, connection) = Builder::new()
+            .max_buf_size(buffer)
+            .max_headers(header_lines)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        // An error of the connection reaches whoever waits for the answer.
+        let driver = AbortOnDrop::spawn(async move { drop(connection.await) });
+        Ok(Self { sender, allowance, _driver: driver })
+    }
+
+    /// Sends `request` and waits for the head of the final answer. That may come while the request's body is open. The
+    /// error gives the request back if nothing of it was sent.
+    pub(crate) async fn send(
+        &mut self,
+        mut request: Request<B>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
+        self.allowance.end_at_flood(&mut request);
+        self.sender.try_send_request(request).await
+    }
+
+    /// Waits until the connection can carry another request; `false` if it never will.
+    pub(crate) async fn ready(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+}
+
+impl<B> Http1<B> {
+    /// Whether the connection broke because the peer sent interim answers without end.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.allowance.is_spent()
+    }
+}
+
+/// A request to `path` on the host of `url`, with `headers` beside those that every request has.
+pub(crate) fn http1_request<B>(
+    method: Method,
+    url: &Url,
+    path: &str,
+    headers: HeaderMap,
+    body: B,
+) -> Request<B> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    // A path from a parsed URL is always valid. If it were not, the peer would answer `/` with 404.
+    *request.uri_mut() = path.parse().unwrap_or_default();
+    *request.headers_mut() = headers;
+    let headers = request.headers_mut();
+    if let Ok(host) = HeaderValue::try_from(url.authority().to_string()) {
+        headers.insert(header::HOST, host);
+    }
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    request
+}

@@ -1,0 +1,71 @@
+//! Waits and tasks of an async program: a sleep that may have no end, and a task that ends with its owner.
+//!
+//! Does not: retry or back off; see [`crate::backoff`].
+
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::task::JoinHandle;
+
+/// Sleeps until `time`; without a time, never returns. Cancel safe.
+pub async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => pending().await,
+    }
+}
+
+/// A spawned task that is aborted when this is dropped. Await it for the task's result; `None` if the task panicked.
+#[derive(Debug)]
+pub struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> AbortOnDrop<T> {
+    /// Spawns `future`. Call it within a tokio runtime.
+    pub fn spawn(future: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(future))
+    }
+}
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        Pin::new(&mut self.0).poll(cx).map(Result::ok)
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_time_in_the_past_returns_at_once_and_none_never() {
+        sleep_until(Some(Instant::now())).await;
+        assert!(timeout(Duration::from_millis(20), sleep_until(None)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_task_gives_its_result_and_ends_with_its_owner() {
+        assert_eq!(AbortOnDrop::spawn(async { 7 }).await, Some(7));
+        let (held, dropped) = oneshot::channel::<()>();
+        let task = AbortOnDrop::spawn(async move {
+            pending::<()>().await;
+            drop(held);
+        });
+        drop(task);
+        assert!(dropped.await.is_err(), "what the task held is dropped with it");
+    }
+}
