@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use livepeer_edge::agent::{Agent, Finding, Options, Work};
+use livepeer_edge::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, Options};
 use livepeer_edge::status::Status;
 use livepeer_gateway::http::io::service_client;
 use livepeer_gateway::http::{ServiceTrust, Url};
@@ -26,7 +26,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 fn agent(at: &[&Handle]) -> (AccessUnits, Stopper, JoinHandle<()>) {
     let orchestrators = at.iter().map(|at| Url::parse(&at.url()).unwrap()).collect();
-    let finding = Finding {
+    let discovery = DiscoveryOptions {
         services: service_client(ServiceTrust::default()).unwrap(),
         endpoints: Endpoints { orchestrators, ..Endpoints::default() },
         order: None,
@@ -39,12 +39,13 @@ fn agent(at: &[&Handle]) -> (AccessUnits, Stopper, JoinHandle<()>) {
         encoder: Encoder { element: Some("x264enc".into()), speed: Speed::Ultrafast },
         ..media::Options::default()
     };
-    let work = Work::LiveVideo(JobOptions { model: "m".into(), ..JobOptions::default() });
-    let (rules, recovery) = (OfferRules::default(), Recovery::Retry);
-    let options = Options { media, work, finding, rules, recovery };
-    let (units, network) = (AccessUnits::new(), Network::new(TrustOptions::default(), None, None));
+    let spec = JobSpec::LiveVideo(JobOptions { model: "m".into(), ..JobOptions::default() });
+    let network = Network::new(TrustOptions::default(), None, None);
+    let job = JobPlan { spec, discovery, rules: OfferRules::default(), network };
+    let options = Options { media, job, recovery: Recovery::Retry };
+    let units = AccessUnits::new();
     let (stopper, stop) = Stop::new();
-    let agent = Agent::new(options, network, Status::default(), Vec::new());
+    let agent = Agent::new(options, Status::default(), Vec::new());
     let agent = agent.with_units(units.clone());
     let running = tokio::spawn(async move { agent.run(stop).await.unwrap() });
     (units, stopper, running)

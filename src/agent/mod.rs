@@ -1,5 +1,5 @@
-//! The running program: builds the parts, owns their queues and their end, and turns what happens into
-//! what `job::Machine` wants done.
+//! The running program: builds the parts, owns their queues and their shutdown, reports events to `job::Machine` and
+//! carries out its commands.
 //!
 //! ```text
 //!  cameras ─┐                                          ┌─▶ cameras: play, stop
@@ -8,9 +8,10 @@
 //!  changes, signals, time ─┘
 //! ```
 //!
-//! Every task is in a set of its owner, so a panic is an event and leaving the loop ends them all. `run` has the loop.
+//! Every task belongs to a `JoinSet` of its owner: a panic is an event, and the end of the loop ends all tasks. The
+//! loop is in `run`.
 //!
-//! Does not: decide when to go on or give up; the machine does.
+//! Does not: decide when to retry or give up; the machine does.
 
 mod cameras;
 mod clock;
@@ -24,11 +25,11 @@ mod throttled_log;
 mod wait;
 
 pub use error::AgentError;
-pub use jobs::{DRAIN_TIME, END_TIME};
-pub use jobs::{Finding, MediaFlow, Work};
+pub use jobs::{DRAIN_TIME, DiscoveryOptions, END_TIME, JobSpec, MediaFlow};
+
+use std::time::Duration;
 
 use serde_json::{Map, Value};
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::status::Status;
@@ -41,48 +42,44 @@ use media::io::AccessUnits;
 use resilience::fault::Fault;
 use resilience::stop::Stop;
 
-/// For the store to write what it has yet, at the end: seconds of video are nothing to a disk that works.
+/// The time that the store gets at the end to write its queue: a working disk writes seconds of video in less.
 const STORE_TIME: Duration = Duration::from_millis(300);
 
-/// What an agent is to do.
+/// What an agent captures and runs.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What to capture.
+    /// The source, the encoder and the store.
     pub media: media::Options,
-    /// What to run.
-    pub work: Work,
-    /// Where candidates are found.
-    pub finding: Finding,
-    /// What they must keep to.
-    pub rules: OfferRules,
-    /// What a lost job leads to.
+    /// The job, and where it may run.
+    pub job: JobPlan,
+    /// What the agent does when the job or the camera is lost: start again, or end.
     pub recovery: Recovery,
 }
 
-/// A change of what an agent is to do, while it runs.
+/// A change of the options while the agent runs. Send it to the receiver of [`Agent::with_changes`].
 pub enum Change {
-    /// Other parameters: for the job that is live, and for every one that starts from now on.
+    /// New parameters: for the live job, and for every later start.
     Params(Map<String, Value>),
-    /// Another camera, another shape; the job goes on.
+    /// New media options. The camera is opened again if it has to be; the job goes on.
     Media(Box<media::Options>),
-    /// Another job, or other places to find one; the camera goes on.
-    Place(Box<Place>),
-    /// What a lost job leads to.
+    /// Another job, or other candidates. The live job is closed and the next one started; the camera goes on.
+    Job(Box<JobPlan>),
+    /// What the agent does when the job or the camera is lost.
     Recovery(Recovery),
-    /// Other outputs.
+    /// New outputs, in place of all the present ones.
     Outputs(Vec<Box<dyn SegmentSink>>),
 }
 
-/// What to run, and where.
+/// The job to run, and where it may run.
 #[derive(Debug, Clone)]
-pub struct Place {
-    /// What to run.
-    pub work: Work,
+pub struct JobPlan {
+    /// The job.
+    pub spec: JobSpec,
     /// Where candidates are found.
-    pub finding: Finding,
-    /// What they must keep to.
+    pub discovery: DiscoveryOptions,
+    /// The rules that candidates must keep to.
     pub rules: OfferRules,
-    /// How they are reached.
+    /// How candidates are reached, trusted and paid.
     pub network: Network,
 }
 
@@ -91,7 +88,7 @@ impl std::fmt::Debug for Change {
         f.write_str(match self {
             Self::Params(_) => "parameters",
             Self::Media(_) => "camera",
-            Self::Place(_) => "job",
+            Self::Job(_) => "job",
             Self::Recovery(_) => "recovery",
             Self::Outputs(_) => "outputs",
         })
@@ -101,7 +98,6 @@ impl std::fmt::Debug for Change {
 /// An agent, ready to run.
 pub struct Agent {
     options: Options,
-    network: Network,
     units: AccessUnits,
     status: Status,
     outputs: Vec<Box<dyn SegmentSink>>,
@@ -109,32 +105,27 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent that counts in `status` and hands what comes back to `outputs`.
-    pub fn new(
-        options: Options,
-        network: Network,
-        status: Status,
-        outputs: Vec<Box<dyn SegmentSink>>,
-    ) -> Self {
-        Self { options, network, units: AccessUnits::new(), status, outputs, changes: None }
+    /// Creates an agent that counts in `status` and writes processed video to `outputs`. Outputs must not block.
+    /// Call [`Agent::run`] to start it.
+    pub fn new(options: Options, status: Status, outputs: Vec<Box<dyn SegmentSink>>) -> Self {
+        Self { options, units: AccessUnits::new(), status, outputs, changes: None }
     }
 
-    /// The same agent, which takes these changes while it runs.
+    /// The same agent; it applies the `changes` that it receives while it runs.
     #[must_use]
     pub fn with_changes(self, changes: mpsc::Receiver<Change>) -> Self {
         Self { changes: Some(changes), ..self }
     }
 
-    /// The same agent, whose captured video passes through `units`: for a caller that reads what these count.
+    /// The same agent; captured video passes through `units`, whose counters the caller may read.
     #[must_use]
     pub fn with_units(self, units: AccessUnits) -> Self {
         Self { units, ..self }
     }
 
-    /// Runs until `stop`, the end of the input, or a failure. The camera is opened at once, so that what
-    /// is wrong with it is said before a job costs anything; it gives frames once a job is live, or at once if
-    /// they are stored. One that is not there, but may come, is waited for without a job, unless a loss is to
-    /// be the end.
+    /// Runs until `stop`, the end of the input, or a failure. The camera is opened first, so that a fault of the camera
+    /// is reported before a job costs anything. It plays once a job is live, or at once if input is stored. A camera
+    /// that is absent but may come is waited for without a job; with [`Recovery::Exit`] it is an error.
     pub async fn run(self, mut stop: Stop) -> Result<(), AgentError> {
         let units = self.units.clone();
         units.set_store(self.options.media.store.as_ref());
@@ -145,16 +136,16 @@ impl Agent {
             () = stop.wait() => return Ok(()),
             capture = open => capture,
         };
-        let waits = |error: &MediaError| {
+        let retries = |error: &MediaError| {
             self.options.recovery == Recovery::Retry && error.fault() == Fault::Retry
         };
         let capture = match capture {
-            Err(error) if !waits(&error) => return Err(AgentError::Capture(error)),
+            Err(error) if !retries(&error) => return Err(AgentError::Capture(error)),
             capture => capture,
         };
-        let endings = self.network.endings.clone();
+        let endings = self.options.job.network.endings.clone();
         let result = run::run(self, capture, stop).await;
-        // The list that is left is for the next life of the program.
+        // The next run of the program asks for the ends that are still outstanding.
         let written = tokio::task::spawn_blocking(move || endings.write());
         let _ = tokio::time::timeout(STORE_TIME, written).await;
         units.end_store(STORE_TIME).await;

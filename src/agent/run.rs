@@ -23,7 +23,7 @@ use crate::agent::jobs::{Jobs, Offered};
 use crate::agent::output::Outputs;
 use crate::agent::systemd::{View, Watch};
 use crate::agent::wait::changed;
-use crate::agent::{Agent, AgentError, Change, Place};
+use crate::agent::{Agent, AgentError, Change, Options};
 use crate::status::Status;
 use livepeer_gateway::job::{self, Command, Loss, Machine, Outcome, Stage};
 use media::MediaError;
@@ -56,16 +56,16 @@ pub(super) async fn run(
     stop: Stop,
 ) -> Result<(), AgentError> {
     let now = Instant::now();
-    let Agent { options, network, units, status, outputs, changes } = agent;
-    let (rules, recovery) = (options.rules, options.recovery);
-    let cameras = Cameras::new(capture, options.media, recovery, units.clone(), now);
+    let Agent { options: Options { media, job, recovery }, units, status, outputs, changes } =
+        agent;
+    let rules = job.rules;
+    let cameras = Cameras::new(capture, media, recovery, units.clone(), now);
     let (machine, first) = if cameras.are_lost() {
         (Machine::without_camera(rules, recovery, cameras.hold(), now), Commands::new())
     } else {
         Machine::new(rules, recovery, cameras.hold())
     };
-    let place = Place { work: options.work, finding: options.finding, rules, network };
-    let jobs = Jobs::new(place, units, status.clone(), Outputs::new(outputs));
+    let jobs = Jobs::new(job, units, status.clone(), Outputs::new(outputs));
     jobs.set_send_buffer(cameras.send_buffer());
     let clock = Clock::new(Arc::clone(jobs.wall_clock()));
     let watch = Watch::new(now);
@@ -172,9 +172,9 @@ impl Loop {
                 self.jobs.set_outputs(outputs);
                 None
             }
-            Change::Place(place) => {
-                let rules = place.rules;
-                self.jobs.set_place(*place);
+            Change::Job(plan) => {
+                let rules = plan.rules;
+                self.jobs.set_plan(*plan);
                 self.jobs.set_send_buffer(self.cameras.send_buffer());
                 self.clock.set_wall_clock(Arc::clone(self.jobs.wall_clock()));
                 Some(job::Event::Replace(rules))

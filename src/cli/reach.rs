@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::agent::Finding;
+use crate::agent::DiscoveryOptions;
 use crate::config::Config;
 use livepeer_gateway::http::WallClock;
 use livepeer_gateway::http::io::{CaFileError, Client, service_client_by};
@@ -103,8 +103,8 @@ impl Reach {
     }
 
     /// Where candidates for a job are found.
-    pub(super) fn finding(&self, config: &Config) -> Finding {
-        Finding {
+    pub(super) fn discovery(&self, config: &Config) -> DiscoveryOptions {
+        DiscoveryOptions {
             services: self.services.clone(),
             endpoints: self.endpoints.clone(),
             order: config.order,

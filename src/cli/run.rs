@@ -28,7 +28,7 @@ use super::output::{self, Outlet};
 use super::proof::Proof;
 use super::reach::Reach;
 use super::{Error, Settings};
-use crate::agent::{Agent, Change, Options, Place, Work};
+use crate::agent::{Agent, Change, JobPlan, JobSpec, Options};
 use crate::config::{Config, Kept, Purpose, Resolved, io::load};
 use crate::service::is_service;
 use crate::status::Status;
@@ -48,22 +48,21 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let Chosen { resolved, notice, kept } = chosen;
     let config = &resolved.config;
     let clock = Arc::default();
-    let (place, payments) = place(config, None, &clock)?;
+    let (mut job, payments) = job_plan(config, None, &clock)?;
     // A device that nobody attends goes on without the output.
     let ends = |error: &MediaError| {
         config.recovery == Recovery::Exit || (is_unfit(error) && !is_service())
     };
     let outlet = Outlet::open(config, &settings, ends)?;
     let (tell, changes) = mpsc::channel(1);
-    let Place { work, finding, rules, mut network } = place;
     if let Some(state) = &config.state_directory {
-        network.endings = Endings::open(network.client.clone(), state);
+        job.network.endings = Endings::open(job.network.client.clone(), state);
     }
     let (media, recovery) = (config.media.clone(), config.recovery);
-    let options = Options { media, work, finding, rules, recovery };
+    let options = Options { media, job, recovery };
     let status = Status::default();
     status.notice.set(notice.as_deref());
-    let agent = Agent::new(options, network, status.clone(), outlet.sinks());
+    let agent = Agent::new(options, status.clone(), outlet.sinks());
     // What runs in the place of a configuration that is refused is kept already.
     let proof = if notice.is_none() { Proof::AtOnce } else { Proof::Given };
     let running = Running { resolved, proof, kept };
@@ -82,11 +81,11 @@ fn is_unfit(error: &MediaError) -> bool {
 }
 
 /// What to run and where, with who pays for it: these `signers`, if they are set up in the same way.
-fn place(
+fn job_plan(
     config: &Config,
     signers: Option<Arc<Signers>>,
     clock: &Arc<WallClock>,
-) -> Result<(Place, Option<PaymentSetup>), Error> {
+) -> Result<(JobPlan, Option<PaymentSetup>), Error> {
     let reach = Reach::keeping(config, signers, clock).map_err(Error::Reach)?;
     let payments = reach.payments.clone();
     let policy = NetworkOptions {
@@ -97,19 +96,19 @@ fn place(
     };
     let network = Network::with_options(policy, payments.clone());
     let params = config.job.params.clone();
-    let work = match config.runner.clone() {
-        Some(runner) => Work::Runner { options: runner.options, api: runner.api, params },
-        None => Work::LiveVideo(config.job.clone()),
+    let spec = match config.runner.clone() {
+        Some(runner) => JobSpec::Runner { options: runner.options, api: runner.api, params },
+        None => JobSpec::LiveVideo(config.job.clone()),
     };
     let rules = OfferRules {
         max_price: config.access.max_price,
-        pays: match (&payments, &work) {
+        pays: match (&payments, &spec) {
             (None, _) => Pays::Nobody,
-            (Some(_), Work::Runner { .. }) => Pays::IfAsked,
-            (Some(_), Work::LiveVideo(_)) => Pays::Always,
+            (Some(_), JobSpec::Runner { .. }) => Pays::IfAsked,
+            (Some(_), JobSpec::LiveVideo(_)) => Pays::Always,
         },
     };
-    Ok((Place { work, finding: reach.finding(config), rules, network }, payments))
+    Ok((JobPlan { spec, discovery: reach.discovery(config), rules, network }, payments))
 }
 
 /// The configuration that runs.
@@ -196,13 +195,13 @@ impl Reloading {
         let is_trusted_alike = now.access.services == new.access.services;
         let payments = self.payments.as_ref().filter(|_| is_trusted_alike);
         let signers = payments.map(|payments| Arc::clone(&payments.signers));
-        let has_moved = place_of(now) != place_of(&new);
-        let place = has_moved.then(|| place(&new, signers, &self.clock)).transpose();
+        let has_moved = job_keys(now) != job_keys(&new);
+        let plan = has_moved.then(|| job_plan(&new, signers, &self.clock)).transpose();
         let outlet = match now.output == new.output {
             true => output::check(&new, &self.settings).map(|()| None).map_err(Error::Output),
             false => Outlet::open(&new, &self.settings, is_unfit).map(Some),
         };
-        let (place, outlet) = (place?, outlet?);
+        let (plan, outlet) = (plan?, outlet?);
         let old = self.running.change_to(resolved);
         self.status.notice.set(None);
         log::set_max_level(new.log);
@@ -217,9 +216,9 @@ impl Reloading {
         if old.media != new.media {
             self.send(Change::Media(Box::new(new.media))).await;
         }
-        if let Some((place, payments)) = place {
+        if let Some((plan, payments)) = plan {
             self.payments = payments;
-            self.send(Change::Place(Box::new(place))).await;
+            self.send(Change::Job(Box::new(plan))).await;
         } else if old.job.params != new.job.params {
             self.send(Change::Params(new.job.params)).await;
         }
@@ -240,7 +239,7 @@ impl Reloading {
 }
 
 /// The part of a configuration that says what runs where; parameters are changed in a job that runs.
-fn place_of(config: &Config) -> impl PartialEq {
+fn job_keys(config: &Config) -> impl PartialEq {
     let job = JobOptions { params: serde_json::Map::new(), ..config.job.clone() };
     (
         (job, config.runner.clone(), config.orchestrators.clone(), config.order),

@@ -21,7 +21,7 @@ mod starts;
 
 pub use media_flow::MediaFlow;
 pub(super) use spec::{Candidates, Offered};
-pub use spec::{Finding, Work};
+pub use spec::{DiscoveryOptions, JobSpec};
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::agent::Place;
+use crate::agent::JobPlan;
 use crate::agent::event::{JobsEvent, Part};
 use crate::agent::output::Outputs;
 use crate::agent::wait::joined;
@@ -60,7 +60,7 @@ const URGENT: Duration = Duration::from_secs(2 * 3600);
 
 /// The job that runs, the starts under way and the search for the next one.
 pub(super) struct Jobs {
-    place: Place,
+    plan: JobPlan,
     status: Status,
     units: AccessUnits,
     outputs: Outputs,
@@ -84,15 +84,15 @@ pub(super) struct Jobs {
 
 impl Jobs {
     /// No job yet. Video will come from `units`, and what returns goes to `outputs`.
-    pub(super) fn new(place: Place, units: AccessUnits, status: Status, outputs: Outputs) -> Self {
+    pub(super) fn new(plan: JobPlan, units: AccessUnits, status: Status, outputs: Outputs) -> Self {
         let (events, arrived) = mpsc::channel(EVENTS);
-        let endings = place.network.endings.clone();
+        let endings = plan.network.endings.clone();
         let mut settling = JoinSet::new();
         settling.spawn(async move { endings.settle().await });
         let mut keep_alive = interval(KEEP_ALIVE_EVERY);
         keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            place,
+            plan,
             status,
             units,
             outputs,
@@ -213,29 +213,29 @@ impl Jobs {
 
     /// The clock that judges certificates.
     pub(super) fn wall_clock(&self) -> &Arc<WallClock> {
-        self.place.network.connector.clock()
+        self.plan.network.connector.clock()
     }
 
     /// From now on the transport holds at most so many bytes.
     pub(super) fn set_send_buffer(&self, bytes: usize) {
-        self.place.network.connector.set_send_buffer(bytes);
+        self.plan.network.connector.set_send_buffer(bytes);
     }
 
     /// Finds out who may take the job.
     pub(super) fn find(&mut self) {
-        self.search.find(&self.place);
+        self.search.find(&self.plan);
     }
 
     /// Asks these what they offer.
     pub(super) fn ask(&mut self, urls: Vec<Url>) {
         let level =
             if self.live.is_some() { log::Level::Debug } else { self.reports.failures.level() };
-        urls.into_iter().for_each(|url| self.search.ask(url, &self.place, level));
+        urls.into_iter().for_each(|url| self.search.ask(url, &self.plan, level));
     }
 
     /// Looks out for peers that cannot be reached now, and so can take no job before they can.
     pub(super) fn await_reach(&mut self, known: &[Url]) {
-        self.search.await_reach(&self.place, known);
+        self.search.await_reach(&self.plan, known);
     }
 
     /// Starts the job at `url`.
@@ -246,9 +246,9 @@ impl Jobs {
 
     /// Starts a job at `url` beside the one that runs.
     pub(super) fn start_next(&mut self, url: &Url, offered: Offered) {
-        let Place { network, rules, .. } = &self.place;
+        let JobPlan { network, rules, .. } = &self.plan;
         self.reports.price(url, offered.price(), network, rules);
-        let (params, network) = (self.place.work.params(), self.place.network.clone());
+        let (params, network) = (self.plan.spec.params(), self.plan.network.clone());
         self.starts.start(url, offered, params, network);
     }
 
@@ -260,7 +260,7 @@ impl Jobs {
         }
         let Some(live) = &mut self.live else { return };
         let context = PartContext {
-            network: &self.place.network,
+            network: &self.plan.network,
             status: &self.status,
             events: &self.events,
             tasks: &mut self.tasks,
@@ -269,7 +269,7 @@ impl Jobs {
         self.keep_alive.reset();
         self.search.stop_look_out();
         // They may have changed while the job was started.
-        let params = self.place.work.params();
+        let params = self.plan.spec.params();
         if params != *self.starts.params() {
             self.set_params(params);
         }
@@ -283,13 +283,13 @@ impl Jobs {
 
     /// Ends the job that runs, and every one that was started beside it.
     pub(super) fn close(&mut self, now: Instant) {
-        self.starts.give_up(&self.place.network);
+        self.starts.give_up(&self.plan.network);
         self.hand_over(now);
     }
 
     /// Ends every job for good. Capture has been told to stop: what is on its way may still go out and come back.
     pub(super) fn leave(&mut self, now: Instant) {
-        self.starts.give_up(&self.place.network);
+        self.starts.give_up(&self.plan.network);
         self.closing.leave(now);
     }
 
@@ -305,7 +305,7 @@ impl Jobs {
             None => log::info!("no job runs: the next one gets the parameters"),
         }
         self.reports.model.on_parameters(&self.status);
-        self.place.work.set_params(params);
+        self.plan.spec.set_params(params);
     }
 
     /// Other outputs.
@@ -315,10 +315,10 @@ impl Jobs {
 
     /// Another job, or other places to find one. What is owed stays owed, and is asked for as the new configuration
     /// says.
-    pub(super) fn set_place(&mut self, mut place: Place) {
-        self.place.network.endings.set_client(place.network.client.clone());
-        place.network.endings = self.place.network.endings.clone();
-        self.place = place;
+    pub(super) fn set_plan(&mut self, mut plan: JobPlan) {
+        self.plan.network.endings.set_client(plan.network.client.clone());
+        plan.network.endings = self.plan.network.endings.clone();
+        self.plan = plan;
         self.search.drop_requests();
     }
 
@@ -326,10 +326,10 @@ impl Jobs {
     fn on_started(&mut self, number: u64, job: StartedJob) -> Option<job::Event<Offered>> {
         let is_wanted = self.starts.finish(number) && !self.closing.is_on();
         let channels = job.channels();
-        self.reports.started(job.url(), &channels.manifest_id, &self.place.work.name());
+        self.reports.started(job.url(), &channels.manifest_id, &self.plan.spec.name());
         if !is_wanted {
             // Its start was under way when it was given up.
-            self.starts.end(job, &self.place.network);
+            self.starts.end(job, &self.plan.network);
             return None;
         }
         let (has_output, has_events) = (channels.output.is_some(), channels.events.is_some());

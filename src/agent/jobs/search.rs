@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::agent::Place;
+use crate::agent::JobPlan;
 use crate::agent::event::JobsEvent;
 use crate::agent::jobs::probes::Probes;
 use crate::agent::jobs::spec::{Candidates, Offered, Offers, not_listed};
@@ -38,8 +38,8 @@ impl Search {
 
     /// Finds out who may take the job; the answer is [`JobsEvent::Found`]. Drops outstanding requests: they may hang
     /// until they time out.
-    pub(super) fn find(&mut self, place: &Place) {
-        let find = place.work.clone().find(place.finding.clone(), place.network.clone());
+    pub(super) fn find(&mut self, plan: &JobPlan) {
+        let find = plan.spec.clone().find(plan.discovery.clone(), plan.network.clone());
         self.asks = JoinSet::new();
         self.asks.spawn(async move { JobsEvent::Found(find.await) });
     }
@@ -51,7 +51,7 @@ impl Search {
     }
 
     /// Asks the candidate at `url` what it offers, which the log says at `level`; the answer is [`JobsEvent::Asked`].
-    pub(super) fn ask(&mut self, url: Url, place: &Place, level: log::Level) {
+    pub(super) fn ask(&mut self, url: Url, plan: &JobPlan, level: log::Level) {
         let Some(offers) = &self.offers else {
             let offered = Err(not_listed());
             self.asks.spawn(async move { JobsEvent::Asked(url, Duration::ZERO, offered) });
@@ -60,7 +60,7 @@ impl Search {
         if offers.are_asked() {
             log::log!(level, "{url}: asking for a session");
         }
-        let offered = offers.of(&url, &place.network);
+        let offered = offers.of(&url, &plan.network);
         self.asks.spawn(async move {
             let (time, offered) = offered.await;
             JobsEvent::Asked(url, time, offered)
@@ -69,15 +69,15 @@ impl Search {
 
     /// Looks out for peers that cannot be reached now, and so can take no job before they can: those of the
     /// configuration, and the candidates that are `known`.
-    pub(super) fn await_reach(&mut self, place: &Place, known: &[Url]) {
-        let Endpoints { orchestrators, signers, discovery, .. } = &place.finding.endpoints;
+    pub(super) fn await_reach(&mut self, plan: &JobPlan, known: &[Url]) {
+        let Endpoints { orchestrators, signers, discovery, .. } = &plan.discovery.endpoints;
         let mut peers: Vec<Url> = Vec::new();
         for url in known.iter().chain(orchestrators).chain(signers).chain(discovery) {
             if !peers.iter().any(|peer| peer.authority() == url.authority()) {
                 peers.push(url.clone());
             }
         }
-        self.probes.look_out(peers, &place.network.connector);
+        self.probes.look_out(peers, &plan.network.connector);
     }
 
     /// Stops the look-out: a job runs, and nobody is waited for.

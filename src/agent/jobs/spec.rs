@@ -31,7 +31,7 @@ use resilience::fault::{Failure, Fault, Scope, chain};
 
 /// What is to be run.
 #[derive(Debug, Clone)]
-pub enum Work {
+pub enum JobSpec {
     /// A live video job.
     LiveVideo(JobOptions),
     /// A job on a runner.
@@ -47,7 +47,7 @@ pub enum Work {
 
 /// Where candidates are found.
 #[derive(Debug, Clone)]
-pub struct Finding {
+pub struct DiscoveryOptions {
     /// Makes the calls to signers and discovery endpoints.
     pub services: Client,
     /// Where those are, and the orchestrators that are named.
@@ -86,7 +86,7 @@ pub(in crate::agent) enum Offered {
     Runner { runner: Box<Runner>, api: Api },
 }
 
-impl Work {
+impl JobSpec {
     /// What it is called in the log.
     pub(super) fn name(&self) -> String {
         match self {
@@ -155,14 +155,15 @@ impl Work {
     /// nobody is: nothing could be paid.
     pub(super) async fn find(
         self,
-        finding: Finding,
+        discovery: DiscoveryOptions,
         network: Network,
     ) -> Result<Candidates, Failure> {
         if let Some(payments) = &network.payments {
             let ready = payments.signers.ready();
             ready.map_err(|error| SessionError::Payment(error).failure())?;
         }
-        let Finding { services, endpoints, order, state_directory, allow_plain_http } = finding;
+        let DiscoveryOptions { services, endpoints, order, state_directory, allow_plain_http } =
+            discovery;
         let directory = state_directory.as_deref();
         let mut finder =
             Finder::new(services, endpoints, self.wanted(), directory, allow_plain_http);

@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::output::Outlet;
 use super::reach::ReachError;
 use super::{Error, Settings, print_progress};
-use crate::agent::{Agent, Finding, Options, Work};
+use crate::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, Options};
 use crate::config::Config;
 use crate::status::Status;
 use livepeer_gateway::http::io::service_client;
@@ -56,7 +56,7 @@ pub async fn run(
     outputs.push(Box::new(probe));
 
     let model = if config.job.model.is_empty() { MODEL.into() } else { config.job.model.clone() };
-    let finding = Finding {
+    let discovery = DiscoveryOptions {
         services: service_client(ServiceTrust::default())
             .map_err(|error| Error::Reach(ReachError::Authorities(error)))?,
         endpoints: Endpoints { orchestrators: vec![orchestrator], ..Endpoints::default() },
@@ -64,16 +64,15 @@ pub async fn run(
         state_directory: None,
         allow_plain_http: false,
     };
-    let options = Options {
-        media: config.media,
-        work: Work::LiveVideo(JobOptions { model, ..config.job }),
-        finding,
+    let job = JobPlan {
+        spec: JobSpec::LiveVideo(JobOptions { model, ..config.job }),
+        discovery,
         rules: OfferRules::default(),
-        recovery: Recovery::Exit,
+        network: Network::new(TrustOptions::default(), None, None),
     };
-    let network = Network::new(TrustOptions::default(), None, None);
+    let options = Options { media: config.media, job, recovery: Recovery::Exit };
     let (stopper, agent_stop) = Stop::new();
-    let agent = Agent::new(options, network, status.clone(), outputs).with_units(units.clone());
+    let agent = Agent::new(options, status.clone(), outputs).with_units(units.clone());
     let mut agent = std::pin::pin!(agent.run(agent_stop));
 
     let mut over = std::pin::pin!(over(time, units.clone()));
