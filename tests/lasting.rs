@@ -216,7 +216,7 @@ async fn what_a_model_refuses_is_a_warning_and_stays_in_the_status() {
     write(&file, &only, "params = { effect = \"filesink location=x\" }\n");
     let arguments = ["run", "--config", file.to_str().unwrap()];
     let mut edge = Edge::start_with(&arguments, &[("NOTIFY_SOCKET", manager.path())]);
-    let words = "the model reports an error: `filesink` is no effect that may be used here";
+    let words = "the model reports an error: effect `filesink` is not allowed";
     let line = edge.hear(words);
     assert!(line.starts_with("WARN ") && line.contains(&only.address().to_string()), "{line}");
     let live = format!("live at {}", only.address());

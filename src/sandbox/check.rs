@@ -1,11 +1,12 @@
-//! Checks what a gateway publishes: each segment stands alone, time and counters go on over all of them.
+//! Checks a gateway's published segments: each can be decoded alone, and time and counters
+//! continue.
 //!
-//! Two readers look at the same bytes: one is new for each segment, as a decoder that starts there; one reads
-//! on over all of them, as the app behind the channel does. A segment that broke off, or a seq that is
-//! missing, excuses a jump of the continuity counters, but not of time. Time is compared as libav reads it
-//! ([`Clock`]), and frames are counted that the network's runner would drop ([`FrameRule`]).
+//! Two readers parse the same bytes: one restarts at each segment, as a decoder that joins there; one continues over
+//! all segments, as the app behind the channel does. After a truncated segment or a missing seq, the continuity counters
+//! may jump, and time may not go back. Times are compared as libav reads them ([`Clock`]). Frames that the network's
+//! runner would drop are counted ([`FrameRule`]).
 //!
-//! Does not: decode pictures, and does not know audio: the first access unit of a segment is taken for video.
+//! Does not: decode pictures.
 
 use std::fmt;
 
@@ -13,15 +14,15 @@ use crate::Role;
 use crate::frames::{Clock, FrameRule};
 use mpegts::{Reader, Report, SYNC, Ticks, Unit};
 
-/// Violations that are listed one by one; all are counted.
+/// The most violations listed; all are counted.
 const LISTED: usize = 100;
 
-/// Something that a gateway must not do.
+/// A violation of the protocol by a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Violation {
-    /// A seq was sent again: the real server mixes the bytes or throws them away.
+    /// A seq was sent again: the real server mixes or discards the bytes.
     ReusedSeq {
-        /// The kind of channel.
+        /// The role of the channel.
         role: Role,
         /// The seq.
         seq: u64,
@@ -31,72 +32,72 @@ pub enum Violation {
         /// The segment.
         seq: u64,
     },
-    /// The first picture of a segment is no IDR with its parameter sets.
+    /// The first picture of a segment is not an IDR picture with its parameter sets.
     NoKey {
         /// The segment.
         seq: u64,
     },
-    /// A segment without a picture.
+    /// A segment has no picture.
     NoVideo {
         /// The segment.
         seq: u64,
     },
-    /// An access unit without a time.
+    /// An access unit has no PTS.
     NoTime {
-        /// Its segment.
+        /// The segment.
         seq: u64,
     },
-    /// A time that is not later than the one before it.
+    /// A timestamp is not later than the one before it.
     TimeBack {
         /// The segment.
         seq: u64,
         /// `PTS` or `DTS`.
         stamp: &'static str,
-        /// The time before, in ticks of 90 kHz, as libav reads it.
+        /// The timestamp before, in ticks of 90 kHz, as libav reads it.
         before: i64,
-        /// The time that came.
+        /// The timestamp received, in the same unit.
         now: i64,
     },
-    /// A continuity counter that jumped.
+    /// A continuity counter jumped.
     Continuity {
         /// The segment.
         seq: u64,
         /// The stream or table.
         pid: u16,
-        /// The counter that should have come.
+        /// The expected counter.
         expected: u8,
-        /// The counter that came.
+        /// The received counter.
         found: u8,
     },
-    /// A packet, table or header that is broken, or an access unit that is cut short.
+    /// A packet, table or header is invalid, or an access unit is truncated.
     Damaged {
         /// The segment.
         seq: u64,
         /// The stream or table.
         pid: u16,
     },
-    /// Packets that no table announced before them.
+    /// Packets have a PID that no table before them announced.
     Stray {
         /// The segment.
         seq: u64,
-        /// Theirs.
+        /// Their PID.
         pid: u16,
     },
-    /// Bytes that are no packets.
+    /// Bytes are not TS packets.
     LostSync {
         /// The segment.
         seq: u64,
     },
-    /// A control message that is no JSON object.
+    /// A control message is not a JSON object.
     BadControl {
         /// The segment.
         seq: u64,
     },
-    /// The signer got a state older than the last one of its session.
+    /// The signer received a state older than the last one of its session.
     OldState,
-    /// The signer got a state again whose answer was delivered.
+    /// The signer received a state again whose answer was delivered.
     ReusedState,
-    /// The signer got a call while another one of the same session was under way.
+    /// The signer received a call while another one of the same session was in progress.
     ConcurrentStates,
 }
 
@@ -119,20 +120,23 @@ impl fmt::Display for Violation {
                 f,
                 "segment {seq}: continuity counter of PID {pid} is {found} instead of {expected}"
             ),
-            Self::Damaged { seq, pid } => write!(f, "segment {seq}: PID {pid} is damaged"),
-            Self::Stray { seq, pid } => write!(f, "segment {seq}: PID {pid} is in no table"),
-            Self::LostSync { seq } => write!(f, "segment {seq}: bytes that are no packets"),
-            Self::BadControl { seq } => write!(f, "control message {seq} is no JSON object"),
-            Self::OldState => f.write_str("a payment was asked for with an old state"),
-            Self::ReusedState => f.write_str("a payment was asked for twice with the same state"),
+            Self::Damaged { seq, pid } => write!(
+                f,
+                "segment {seq}: PID {pid} has an invalid or truncated packet, table or access unit"
+            ),
+            Self::Stray { seq, pid } => write!(f, "segment {seq}: PID {pid} is not in any table"),
+            Self::LostSync { seq } => write!(f, "segment {seq}: bytes that are not TS packets"),
+            Self::BadControl { seq } => write!(f, "control message {seq} is not a JSON object"),
+            Self::OldState => f.write_str("a payment was requested with an outdated state"),
+            Self::ReusedState => f.write_str("a payment was requested again with a used state"),
             Self::ConcurrentStates => {
-                f.write_str("two payments of a session were asked for at once")
+                f.write_str("two payments of a session were requested at once")
             }
         }
     }
 }
 
-/// What a gateway did wrong.
+/// The violations by gateways.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations {
     count: u64,
@@ -140,12 +144,12 @@ pub struct Violations {
 }
 
 impl Violations {
-    /// How many there were.
+    /// The number of violations.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The first of them, at most 100.
+    /// The first violations, at most 100.
     pub fn list(&self) -> &[Violation] {
         &self.list
     }
@@ -159,18 +163,18 @@ impl Violations {
     }
 }
 
-/// What a segment has shown of itself so far.
+/// What has been read of a segment so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SegmentContent {
     Nothing,
-    /// Something else than a PAT, which has been said.
+    /// A first packet that is not a PAT; the violation has been reported.
     Torn,
     Pat,
     Tables,
     Picture,
 }
 
-/// The last times of a stream, as libav reads them.
+/// The last timestamps of a stream, as libav reads them.
 #[derive(Debug, Clone, Copy)]
 struct StreamTimes {
     pid: u16,
@@ -178,26 +182,26 @@ struct StreamTimes {
     dts: i64,
 }
 
-/// Looks at the segments of one channel, in order.
+/// Checks the segments of one channel, in order.
 #[derive(Debug)]
 pub(crate) struct Checker {
     seq: Option<u64>,
     whole: Reader,
     alone: Reader,
     content: SegmentContent,
-    /// How many of the first bytes have been seen.
+    /// How many of the first three bytes have been checked.
     bytes: usize,
     units: u64,
     dropped: u64,
     newest: Option<Ticks>,
     clock: Clock,
     rule: FrameRule,
-    /// At most as many streams as a reader follows.
+    /// One entry per stream; at most as many as a reader follows.
     times: Vec<StreamTimes>,
 }
 
 impl Checker {
-    /// Before the first segment.
+    /// A checker for a channel without segments.
     pub(crate) fn new() -> Self {
         Self {
             seq: None,
@@ -214,27 +218,27 @@ impl Checker {
         }
     }
 
-    /// Access units of video so far.
+    /// The number of video access units.
     pub(crate) fn units(&self) -> u64 {
         self.units
     }
 
-    /// Those of them that the network's runner would drop.
+    /// The number of video access units that the network's runner would drop.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Whether it would drop all that come now, as time went back.
+    /// Whether the network's runner drops every frame because time went back.
     pub(crate) fn is_behind(&self) -> bool {
         self.rule.is_behind()
     }
 
-    /// The PTS of the last one that has one.
+    /// The PTS of the last video access unit with one.
     pub(crate) fn newest(&self) -> Option<Ticks> {
         self.newest
     }
 
-    /// A segment begins.
+    /// Begins a segment.
     pub(crate) fn begin(&mut self, seq: u64) {
         if self.seq.is_none_or(|last| last.wrapping_add(1) != seq) {
             self.whole = Reader::new();
@@ -245,7 +249,7 @@ impl Checker {
         self.bytes = 0;
     }
 
-    /// More bytes of it.
+    /// Checks more bytes of the segment.
     pub(crate) fn push(&mut self, bytes: &[u8], found: &mut dyn FnMut(Violation)) {
         let seq = self.seq.unwrap_or_default();
         for &byte in bytes.iter().take(3_usize.saturating_sub(self.bytes)) {
@@ -271,7 +275,7 @@ impl Checker {
         });
     }
 
-    /// It ends, properly or because it broke off.
+    /// Ends the segment; `complete` is false if it broke off.
     pub(crate) fn end(&mut self, complete: bool, found: &mut dyn FnMut(Violation)) {
         let seq = self.seq.unwrap_or_default();
         if !complete {
@@ -300,7 +304,7 @@ impl Checker {
                 Report::Damaged { pid } => found(Violation::Damaged { seq, pid: *pid }),
                 Report::Stray { pid } => found(Violation::Stray { seq, pid: *pid }),
                 Report::LostSync => found(Violation::LostSync { seq }),
-                // The other reader sees gaps, also those between segments.
+                // The other reader reports gaps, including those between segments.
                 Report::Pat | Report::Pmt | Report::Gap { .. } => {}
             }
         }
@@ -350,7 +354,7 @@ mod tests {
     const DELTA: &[u8] = &[0, 0, 0, 1, 0x41, 0x9a, 0x02];
     const FRAME: u64 = 3750;
 
-    /// A publisher that can do wrong.
+    /// A publisher that can send invalid segments.
     #[derive(Default)]
     struct Publisher {
         muxer: Muxer,
@@ -365,7 +369,7 @@ mod tests {
             self.muxer.mux(&unit, begins).to_vec()
         }
 
-        /// A good segment of three frames.
+        /// A valid segment of three frames.
         fn segment(&mut self) -> Vec<u8> {
             let mut bytes = self.frame(&[SPS, PPS, IDR], true, self.frames);
             for i in 1..3 {
@@ -376,7 +380,7 @@ mod tests {
         }
     }
 
-    /// Checks segments (seq, bytes, whether they are complete) and compares what was found.
+    /// Checks segments (seq, bytes, whether they are complete) and compares the violations.
     #[track_caller]
     fn check(segments: &[(u64, Vec<u8>, bool)], expected: &[Violation]) {
         for step in [1, 188, 1000, usize::MAX] {
@@ -393,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn good_segments_pass() {
+    fn valid_segments_pass() {
         let mut publisher = Publisher::default();
         let segments: Vec<_> = (0..4).map(|seq| (seq, publisher.segment(), true)).collect();
         check(&segments, &[]);
@@ -427,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_stands_or_goes_back_is_found() {
+    fn time_that_does_not_advance_is_found() {
         let mut publisher = Publisher::default();
         let first = publisher.segment();
         publisher.frames -= 1;
@@ -439,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_wraps_a_day_after_it_began_goes_back() {
+    fn time_goes_back_at_a_wrap_a_day_after_the_start() {
         const DAY: u64 = (1 << 33) / FRAME - 24;
         let (mut checker, mut found) = (Checker::new(), Vec::new());
         let mut publisher = Publisher::default();
@@ -490,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_network_lost_is_no_violation() {
+    fn losses_in_the_network_are_not_violations() {
         let mut publisher = Publisher::default();
         let broken = publisher.segment()[..700].to_vec();
         check(&[(0, broken, false), (1, publisher.segment(), true)], &[]);
@@ -501,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_stream_are_found() {
+    fn bytes_that_are_not_a_stream_are_found() {
         let (mut checker, mut found) = (Checker::new(), Vec::new());
         checker.begin(0);
         checker.push(b"this is not a transport stream", &mut |v| found.push(v));
@@ -515,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn all_are_counted_and_some_listed() {
+    fn all_violations_are_counted_and_the_first_listed() {
         let mut violations = Violations::default();
         (0..LISTED as u64 + 7).for_each(|seq| violations.add(Violation::NoKey { seq }));
         assert_eq!(violations.count(), LISTED as u64 + 7);

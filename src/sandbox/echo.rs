@@ -1,9 +1,9 @@
-//! The app behind a job, its decisions: which effect it is asked for, and what its events say.
+//! The decisions of the app behind a job: the effect that parameters request, and the content of events.
 //!
-//! An effect is a chain of GStreamer elements that change pictures. It comes over the network, so only
-//! elements that can do nothing else are allowed ([`ELEMENTS`]).
+//! An effect is a chain of GStreamer elements that change pictures. It comes from the network, so only elements that
+//! can do nothing but that are allowed ([`ELEMENTS`]).
 //!
-//! Does not: run effects, or touch channels.
+//! Does not: run effects, or write to channels.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use serde_json::{Map, Value, json};
 const NAMED: &[(&str, &str)] = &[
     ("gray", "videobalance saturation=0.0"),
     ("edge", "edgetv"),
-    // Not `method`, which GStreamer 1.22.0 takes and then forgets.
+    // Not `method`: GStreamer 1.22.0 accepts and then ignores it.
     ("flip", "videoflip video-direction=horiz"),
     ("invert", "coloreffects preset=xray"),
 ];
 
-/// Elements that an effect may be made of.
+/// The elements allowed in an effect.
 const ELEMENTS: &[&str] = &[
     "agingtv",
     "alpha",
@@ -59,15 +59,15 @@ const ELEMENTS: &[&str] = &[
     "warptv",
     "waterripple",
 ];
-/// An error degrades the state for so long (ai-runner `process_guardian.py:220`).
+/// How long an error degrades the state (ai-runner `process_guardian.py:220`).
 const RECENT: Duration = Duration::from_secs(15);
-/// The longest effect.
+/// The longest effect, in bytes.
 const LENGTH: usize = 512;
 
 /// What the app does with the video.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Effect {
-    /// Nothing: the bytes come back as they came.
+    /// The bytes are returned unchanged.
     #[default]
     None,
     /// A GStreamer fragment, from raw video to raw video.
@@ -88,7 +88,7 @@ pub(crate) enum ControlMessage {
 }
 
 impl ControlMessage {
-    /// Reads a message; `None` if it is no JSON object.
+    /// Reads a message; `None` if it is not a JSON object.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let object: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
         let keep_alive = object.get("keep").is_some_and(|value| value == "alive");
@@ -96,13 +96,13 @@ impl ControlMessage {
     }
 }
 
-/// The effect that parameters ask for; `None` when they say nothing of it.
+/// The effect that parameters request; `None` if they do not mention one.
 pub(crate) fn wanted(params: &Map<String, Value>) -> Result<Option<Effect>, BadEffect> {
     match params.get("effect") {
         None => Ok(None),
         Some(Value::Null) => Ok(Some(Effect::None)),
         Some(Value::String(text)) => effect(text.trim()).map(Some),
-        Some(other) => Err(BadEffect(format!("`effect` must be a text, not {other}"))),
+        Some(other) => Err(BadEffect(format!("`effect` must be a string, not {other}"))),
     }
 }
 
@@ -115,31 +115,33 @@ fn effect(text: &str) -> Result<Effect, BadEffect> {
     }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || " =!-_.".contains(c);
     if text.len() > LENGTH || !text.chars().all(is_plain) {
-        return Err(BadEffect("effect has characters that no effect needs".to_owned()));
+        return Err(BadEffect(
+            "effect is too long or has characters that are not allowed".to_owned(),
+        ));
     }
     for element in text.split('!') {
         let mut words = element.split_whitespace();
         let name = words.next().unwrap_or_default();
         if !ELEMENTS.contains(&name) {
-            return Err(BadEffect(format!("`{name}` is no effect that may be used here")));
+            return Err(BadEffect(format!("effect `{name}` is not allowed")));
         }
         // A second word without a value would be another element.
         if let Some(word) = words.find(|word| !word.contains('=')) {
-            return Err(BadEffect(format!("`{word}` is no property=value")));
+            return Err(BadEffect(format!("`{word}` is not of the form property=value")));
         }
     }
     Ok(Effect::Fragment(text.to_owned()))
 }
 
-/// Frames per second, counted between two looks.
+/// Frames per second, measured between two calls of [`FrameRate::sample`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FrameRate {
     count: u64,
 }
 
 impl FrameRate {
-    /// The rate since the last look, `elapsed` ago.
-    pub(crate) fn look(&mut self, count: u64, elapsed: Duration) -> f64 {
+    /// The rate since the last call, `elapsed` ago; `count` is the total number of frames.
+    pub(crate) fn sample(&mut self, count: u64, elapsed: Duration) -> f64 {
         let new = count.saturating_sub(self.count);
         self.count = count;
         if elapsed.is_zero() {
@@ -150,7 +152,7 @@ impl FrameRate {
     }
 }
 
-/// The event of an error, as the network's runner words and wraps it.
+/// The event of an error, in the form of the network's runner.
 pub(crate) fn error(reason: &str, now: Duration) -> String {
     json!({
         "event": {
@@ -165,25 +167,25 @@ pub(crate) fn error(reason: &str, now: Duration) -> String {
     .to_string()
 }
 
-/// What a status event tells.
+/// The content of a status event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StatusEvent<'a> {
-    /// Time since 1970.
+    /// The time of the event, since 1970.
     pub(crate) now: Duration,
     /// When the stream began, as time since 1970.
     pub(crate) began: Duration,
-    /// Frames per second that came in.
+    /// Input frames per second.
     pub(crate) input_fps: f64,
-    /// Frames per second that went out.
+    /// Output frames per second.
     pub(crate) output_fps: f64,
-    /// The parameters in force.
+    /// The present parameters.
     pub(crate) params: &'a Value,
-    /// What went wrong last, and when, as time since 1970.
+    /// The last error and its time since 1970.
     pub(crate) error: Option<(&'a str, Duration)>,
 }
 
 impl StatusEvent<'_> {
-    /// The event, as the network's runner words it.
+    /// The event, in the form of the network's runner.
     pub(crate) fn to_json(&self) -> String {
         let is_recent = |(_, at)| self.now.saturating_sub(at) < RECENT;
         let state = if self.error.is_some_and(is_recent) {
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_effect_can_do_nothing_but_change_pictures() {
+    fn only_elements_that_change_pictures_are_allowed() {
         for bad in [
             "filesink location=x",
             "videoflip ! filesink location=x",
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn control_messages_are_told_apart() {
+    fn control_messages_are_keep_alives_or_updates() {
         assert_eq!(ControlMessage::parse(br#"{"keep":"alive"}"#), Some(ControlMessage::KeepAlive));
         let Some(ControlMessage::Update(params)) = ControlMessage::parse(br#"{"a":1}"#) else {
             panic!()
@@ -268,15 +270,15 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_counted_between_looks() {
+    fn rates_are_measured_between_samples() {
         let mut rate = FrameRate::default();
-        assert_eq!(rate.look(0, Duration::ZERO), 0.0);
-        assert_eq!(rate.look(48, Duration::from_secs(2)), 24.0);
-        assert_eq!(rate.look(48, Duration::from_secs(2)), 0.0);
+        assert_eq!(rate.sample(0, Duration::ZERO), 0.0);
+        assert_eq!(rate.sample(48, Duration::from_secs(2)), 24.0);
+        assert_eq!(rate.sample(48, Duration::from_secs(2)), 0.0);
     }
 
     #[test]
-    fn a_status_is_worded_as_the_runner_words_it() {
+    fn a_status_event_has_the_form_of_the_runner() {
         let status = StatusEvent {
             now: Duration::from_millis(1234),
             began: Duration::from_millis(34),

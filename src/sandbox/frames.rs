@@ -1,44 +1,44 @@
-//! The frames that the network's runner takes: times as libav reads them, then the runner's own rule.
+//! Decides which frames the network's runner accepts, by libav's timestamps and the runner's frame rate limit.
 //!
-//! libav sets times of 33 bits right over the wrap only as far as [`WRAP`] after a minute before the first
-//! time it saw, and not below zero (`libavformat/demux.c`, `update_wrap_reference` and `wrap_timestamp`):
+//! libav unwraps 33-bit timestamps relative to a reference one minute before the first timestamp, for one [`WRAP`] and
+//! not below zero (`libavformat/demux.c`, `update_wrap_reference` and `wrap_timestamp`):
 //!
-//! | first time seen | times read |
+//! | first timestamp | timestamps read |
 //! |---|---|
-//! | in the first minute | as they come: after the wrap they begin at 0 again |
-//! | later | those before that minute are one wrap higher, so it breaks 26.5 h less a minute after the start |
-//! | in the last minute before the wrap | those from that minute to the wrap are one wrap lower: below 0 |
+//! | in the first minute | unchanged: after the wrap they start at 0 again |
+//! | later | those below the reference are one wrap higher, so time goes back 26.5 h less a minute after the start |
+//! | in the last minute before the wrap | those from the reference to the wrap are one wrap lower: below 0 |
 //!
-//! The runner (ai-runner `runner/src/runner/live/trickle/decoder.py:12`, `:83` and `:110-121`) drops a frame below
-//! the next time that is due, which begins at 0 and goes up by 1/24 s at least. So it drops what is above
-//! 24 frames/s, and, once libav lets time go back, everything.
+//! The runner (ai-runner `runner/src/runner/live/trickle/decoder.py:12`, `:83` and `:110-121`) drops a frame whose
+//! time is before the next due time, which begins at 0 and rises by at least 1/24 s a frame. So it drops frames above
+//! 24 frames/s, and every frame after libav's time went back.
 //!
-//! Does not: decode; it sees frames in the order of decoding.
+//! Does not: decode; frames come in decoding order.
 
 use mpegts::Ticks;
 
 /// One wrap, in ticks.
 const WRAP: i64 = 1 << 33;
-/// How far before the first time libav sets its reference, in ticks.
+/// From libav's reference to the first timestamp, in ticks.
 const MARGIN: i64 = 60 * Ticks::PER_SECOND as i64;
 /// Ticks between two frames at 24 frames/s.
 const INTERVAL: i64 = Ticks::PER_SECOND as i64 / 24;
 
-/// The times of one program, as libav reads them.
+/// Reads the timestamps of one program as libav does.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Clock(Option<Reference>);
 
-/// What libav makes of the first time it sees.
+/// libav's wrap reference, set by the first timestamp.
 #[derive(Debug, Clone, Copy)]
 enum Reference {
-    /// Times below this are one wrap higher.
+    /// Timestamps below this are one wrap higher.
     AddBelow(i64),
-    /// Times from this on are one wrap lower.
+    /// Timestamps from this on are one wrap lower.
     SubtractFrom(i64),
 }
 
 impl Clock {
-    /// The time that libav shows for `time`; the first one it is asked for sets its reference.
+    /// The time that libav reads for `time`. The first call sets the reference.
     pub(crate) fn read(&mut self, time: Ticks) -> i64 {
         let time = time.value() as i64;
         let reference = *self.0.get_or_insert(if time < WRAP - MARGIN {
@@ -54,16 +54,16 @@ impl Clock {
     }
 }
 
-/// Which frames of a job's video are taken.
+/// The runner's frame rate limit for the video of one job.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FrameRule {
-    /// No frame before this time, in ticks.
+    /// Frames before this time are dropped, in ticks.
     due: i64,
     behind: bool,
 }
 
 impl FrameRule {
-    /// Whether the runner takes the frame with this time, as libav reads it.
+    /// Whether the runner accepts a frame with this time, which must come from [`Clock::read`].
     pub(crate) fn takes(&mut self, pts: i64) -> bool {
         self.behind = pts < self.due - Ticks::PER_SECOND as i64;
         if pts < self.due {
@@ -73,8 +73,8 @@ impl FrameRule {
         true
     }
 
-    /// Whether the last frame was more than a second too early: time went back, and no frame is taken until
-    /// it is where it was.
+    /// Whether the last frame was more than a second too early: time went back, and every frame is dropped until its
+    /// time is due again.
     pub(crate) fn is_behind(&self) -> bool {
         self.behind
     }
@@ -86,7 +86,7 @@ mod tests {
 
     const HOUR: i64 = 3600 * 90_000;
 
-    /// Times that come, each this long after the first, and those that libav shows (ffprobe 6.1 shows the same).
+    /// Compares the times read for timestamps at these distances from the first one (ffprobe 6.1 shows the same times).
     #[track_caller]
     fn check_clock(first: i64, later: &[(i64, i64)]) {
         let mut clock = Clock::default();
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrap_is_forgiven_for_26_hours_and_a_half_after_the_first_time() {
+    fn timestamps_are_unwrapped_for_26_hours_and_a_half_after_the_first() {
         let start = 90_000;
         check_clock(start, &[(26 * HOUR, start + 26 * HOUR), (WRAP - start, 0)]);
         let start = 95_354 * 90_000;
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_above_24_frames_a_second_is_dropped() {
+    fn frames_above_24_per_second_are_dropped() {
         let second = 90_000;
         let seconds = |rate: i64| (0..10 * rate).map(move |n| second + n * second / rate);
         check_rule(seconds(24), 240, false);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn after_time_went_back_all_are_dropped() {
+    fn every_frame_is_dropped_after_time_went_back() {
         check_rule([180_000, 183_750, 0, 3750, 7500], 2, true);
         check_rule([90_000, 93_750, 90_100], 2, false);
         check_rule([-90_000 * 20, 0], 1, false);

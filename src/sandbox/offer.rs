@@ -1,6 +1,6 @@
-//! What the orchestrator offers: the info it answers with, and whom it refuses.
+//! Makes the `OrchestratorInfo`, and decides whether a job with a model can start.
 //!
-//! Does not: ask for payment; the world adds price and ticket parameters where there is a price.
+//! Does not: add the price and ticket parameters; `world::money` does.
 
 use std::collections::BTreeMap;
 
@@ -11,30 +11,30 @@ use livepeer_gateway::orchestrator::proto::{
 
 /// The capability `live-video-to-video`.
 const LIVE_VIDEO: u32 = 35;
-/// Models of a request that are looked at.
+/// The most models read from a request.
 const MODELS: usize = 32;
 
-/// What is on offer at this moment.
+/// The present offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Offer<'a> {
     /// The base URL for all calls.
     pub(crate) url: &'a str,
-    /// The models; none means every model.
+    /// The offered models; an empty list offers every model.
     pub(crate) models: &'a [String],
-    /// They are loaded.
+    /// Whether the models are announced as loaded.
     pub(crate) warm: bool,
-    /// Jobs at a time.
+    /// The most jobs at a time.
     pub(crate) capacity: u32,
-    /// Jobs now.
+    /// The number of running jobs.
     pub(crate) in_use: u32,
 }
 
-/// There is no such model, or no room for another job.
+/// The model is not offered, or all capacity is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoCapacity;
 
 impl Offer<'_> {
-    /// The info for one who asks for it.
+    /// The info for a client. Unless the request ignores the capacity, every model in it must be startable.
     pub(crate) fn info(
         &self,
         request: &OrchestratorRequest,
@@ -58,7 +58,7 @@ impl Offer<'_> {
         if is_known && self.in_use < self.capacity { Ok(()) } else { Err(NoCapacity) }
     }
 
-    /// Its own models, or, where it has every model, those that were asked for.
+    /// The offered models; if every model is offered, the requested ones.
     fn capabilities(&self, asked: &[String]) -> Capabilities {
         let models = if self.models.is_empty() { asked } else { self.models };
         let model = ModelConstraint {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn models_and_room_decide() {
+    fn a_job_needs_an_offered_model_and_free_capacity() {
         check(&[], 0, &request("any", false), Some(&["any"]));
         check(&["a", "b"], 1, &request("a", false), Some(&["a", "b"]));
         check(&["a"], 0, &request("z", false), None);

@@ -1,4 +1,4 @@
-//! How a sandbox is set up.
+//! The settings of a sandbox.
 //!
 //! Does not: read arguments; `cli` does.
 
@@ -10,44 +10,44 @@ use crate::RunnerOptions;
 use livepeer_gateway::http::Fingerprint;
 use media::Video;
 
-/// How a sandbox is set up.
+/// The settings of a sandbox.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where it listens; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The host that its URLs and its certificate name; `None` is the address it listens on.
+    /// The host in URLs and in the certificate; `None` uses the listening address.
     pub host: Option<String>,
-    /// The certificate that it shows until it changes; `None` is a fresh self-signed one.
+    /// The first TLS certificate; `None` makes a self-signed one.
     pub certificate: Option<Certificate>,
-    /// Plain HTTP is answered too, on the same port, with plain URLs.
+    /// Whether to answer plain HTTP too, on the same port, with `http` URLs.
     pub plain_http: bool,
-    /// A POST to a channel that is not there makes it. Orchestrators do not do that.
+    /// Whether a POST to an unknown channel creates it. Orchestrators do not do that.
     pub autocreate: bool,
-    /// The models it offers; none means every model.
+    /// The offered models; an empty list offers every model.
     pub models: Vec<String>,
-    /// Jobs at a time; more are refused with 503.
+    /// The most jobs at a time; more are refused with 503.
     pub capacity: u32,
-    /// How long the start of a job takes, as while a model loads.
+    /// How long the start of a job takes, to simulate the loading of a model.
     pub start_delay: Duration,
-    /// The shape of video that comes out of an effect.
+    /// The format of video that an effect returns.
     pub effect_video: Video,
-    /// The continuity counters of returned video begin at 0 in each segment, as the network's runner writes them.
+    /// Whether the continuity counters restart at 0 in each returned segment, as the network's runner writes them.
     pub restarts_counters: bool,
-    /// Its models are loaded.
+    /// Whether the models are announced as loaded.
     pub warm: bool,
-    /// What live video costs, in wei per pixel. `None` is free, and asks for no signature.
+    /// The price of live video, in wei per pixel. `None` is free and needs no signature.
     pub price: Option<u32>,
-    /// The time that one ticket pays for. A ticket worth more than a payment makes signers answer 482.
+    /// The time that one ticket pays for. If a ticket is worth more than the due amount, signers answer 482.
     pub ticket: Duration,
-    /// A signer on a port of its own.
+    /// The signer, on another port; `None` starts no signer.
     pub signer: Option<SignerOptions>,
-    /// Live runners.
+    /// The live runners.
     pub runners: Vec<RunnerOptions>,
-    /// More entries of the list of orchestrators that the signer serves, each a JSON text, sound or not.
+    /// Further entries of the signer's list of orchestrators, each a JSON text. Invalid ones are served unchanged.
     pub listed: Vec<String>,
-    /// Its clocks.
+    /// The intervals and lifetimes.
     pub timings: Timings,
-    /// The clock of tokens, tickets and debits stands still until it is put forward.
+    /// Whether the clock of tokens, tickets and debits only moves by [`crate::Handle::advance`].
     pub is_frozen: bool,
 }
 
@@ -76,12 +76,12 @@ impl Default for Options {
     }
 }
 
-/// A certificate, as an authority signs one.
+/// A TLS certificate and its key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// In DER form.
+    /// The certificate in DER form.
     pub der: Vec<u8>,
-    /// Its private key, in PKCS #8 DER form.
+    /// The private key in PKCS #8 DER form.
     pub key: Vec<u8>,
 }
 
@@ -93,14 +93,14 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// How its signer is set up. It answers TLS and plain HTTP on the same port.
+/// The settings of the signer. It answers TLS and plain HTTP on the same port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignerOptions {
-    /// Where it listens; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The header that every call needs, such as `Authorization`.
+    /// The header that every call must have, such as `Authorization`; `None` requires no header.
     pub header: Option<String>,
-    /// The values that it may have.
+    /// The accepted values of this header.
     pub credentials: Vec<Credential>,
 }
 
@@ -114,12 +114,12 @@ impl Default for SignerOptions {
     }
 }
 
-/// A credential that the signer knows.
+/// A credential that the signer accepts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// The header's value.
+    /// The value of the header.
     pub value: String,
-    /// Whose it is. A session goes on under another value only if it is the same owner's.
+    /// The owner. A session can continue under another value only if it has the same owner.
     pub owner: String,
 }
 
@@ -129,24 +129,24 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// The clocks of a sandbox. The defaults are the real server's; tests shorten them.
+/// The intervals and lifetimes of a sandbox. The defaults are the real server's; tests shorten them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timings {
-    /// Between two `100 Continue` to a publisher that has sent no byte.
+    /// The interval of `100 Continue` to a publisher that has not sent a byte.
     pub continue_every: Duration,
-    /// A channel without a new segment for longer is closed.
+    /// A channel is closed after this long without a new segment.
     pub idle: Duration,
-    /// Between two looks for idle channels.
+    /// The interval of checks for idle channels.
     pub sweep: Duration,
-    /// From the end of our side of a connection to the end of the whole (Go's `net/http`).
+    /// How long a connection stays half open after its last answer (Go's `net/http`).
     pub linger: Duration,
-    /// Between two status events of a job.
+    /// The interval of a job's status events.
     pub status_every: Duration,
-    /// How long an auth token is valid. Signers want a fresh one in its last tenth.
+    /// The lifetime of an auth token. Signers require a new one in its last tenth.
     pub token: Duration,
-    /// How long ticket parameters are good: 40 blocks of 12 s (go-livepeer `pm/recipient.go:28`).
+    /// The lifetime of ticket parameters: 40 blocks of 12 s (go-livepeer `pm/recipient.go:28`).
     pub terms: Duration,
-    /// Between two debits of a job that costs something.
+    /// The interval of a paid job's debits.
     pub debit: Duration,
 }
 

@@ -1,38 +1,38 @@
-//! The process behind a model: whose stream it works on, and the size of its pictures.
+//! Simulates the process behind a model: the stream it works on, and the size of its pictures.
 //!
-//! The size can be set when another stream begins, and never within one. Streams are told apart by the
-//! `gateway_request_id` of their start, so those without one are all the same stream (ai-runner
+//! The size can be set at the start of a stream and not during it. Streams are distinguished by the
+//! `gateway_request_id` of their start, so all streams without one count as the same stream (ai-runner
 //! `runner/src/runner/live/process/process.py:346`).
 //!
-//! Does not: scale a picture; the echo app returns what it gets.
+//! Does not: scale pictures; the echo app returns them unchanged.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
-/// The size for which parameters ask that name none (`runner/src/runner/live/trickle/frame.py`).
+/// The size if the parameters do not name one (`runner/src/runner/live/trickle/frame.py`).
 const SIZE: (u64, u64) = (512, 512);
-/// So long after its stream it goes back to its first parameters (`process_guardian.py:183`, `:305`).
+/// An idle process returns to its default parameters after this long (`process_guardian.py:183`, `:305`).
 const OFFLINE: Duration = Duration::from_secs(3);
 
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pipeline {
     state: Activity,
-    /// The request that set the parameters in force.
+    /// The request that set the present parameters.
     set_by: String,
     size: (u64, u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Activity {
-    /// No stream since then.
+    /// There is no stream since this time; `None` before the first stream.
     Idle { since: Option<Instant> },
-    /// The stream of this job, asked for by this request.
+    /// Works on the stream of this job, started by this request.
     Busy { manifest: String, request: String },
 }
 
-/// Why parameters are refused, in the runner's words.
+/// Why parameters are refused, with the runner's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RefusedParams(pub(crate) String);
 
@@ -43,17 +43,17 @@ impl Default for Pipeline {
 }
 
 impl Pipeline {
-    /// Whether it has no stream.
+    /// Whether the process is free for a stream.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.state, Activity::Idle { .. })
     }
 
-    /// Whether it works on this job's stream.
+    /// Whether the process works on the stream of this job.
     pub(crate) fn runs(&self, manifest: &str) -> bool {
         matches!(&self.state, Activity::Busy { manifest: own, .. } if own == manifest)
     }
 
-    /// The stream of a job begins.
+    /// Call when the stream of a job begins.
     pub(crate) fn begin(&mut self, manifest: &str, request: &str, now: Instant) {
         if matches!(self.state, Activity::Idle { since: Some(since) } if now - since > OFFLINE) {
             *self = Self::default();
@@ -61,7 +61,7 @@ impl Pipeline {
         self.state = Activity::Busy { manifest: manifest.to_owned(), request: request.to_owned() };
     }
 
-    /// New parameters, at the start or later. Those that are refused change nothing.
+    /// Applies parameters, at the start or later. Refused ones leave the present parameters unchanged.
     pub(crate) fn update(&mut self, params: &Map<String, Value>) -> Result<(), RefusedParams> {
         let Activity::Busy { request, .. } = &self.state else { return Ok(()) };
         let of = |key: &str, default| params.get(key).and_then(Value::as_u64).unwrap_or(default);
@@ -78,7 +78,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The stream has ended.
+    /// Call when the stream has ended.
     pub(crate) fn end(&mut self, now: Instant) {
         self.state = Activity::Idle { since: Some(now) };
     }
@@ -95,13 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn the_first_parameters_of_a_request_may_set_the_size() {
+    fn only_the_first_parameters_of_a_request_can_set_the_size() {
         let (mut pipeline, now) = (Pipeline::default(), Instant::now());
         pipeline.begin("m", "r1", now);
         assert!(update(&mut pipeline, &json!({ "width": 768, "height": 768 })));
         assert!(update(&mut pipeline, &json!({ "width": 768, "height": 768, "prompt": "a" })));
         assert!(!update(&mut pipeline, &json!({ "width": 512, "height": 768 })));
-        // What is left out is asked for at its default.
+        // A size that is left out means the default size.
         assert!(!update(&mut pipeline, &json!({ "prompt": "a" })));
         pipeline.end(now);
         pipeline.begin("n", "r2", now);
@@ -109,11 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn streams_without_a_request_are_one_stream() {
+    fn streams_without_a_request_id_count_as_one_stream() {
         let (mut pipeline, now) = (Pipeline::default(), Instant::now());
         pipeline.begin("m", "", now);
-        let words = pipeline.update(json!({ "width": 768 }).as_object().unwrap()).unwrap_err().0;
-        assert!(words.contains("(512, 512) requested resolution: (768, 512)"), "{words}");
+        let text = pipeline.update(json!({ "width": 768 }).as_object().unwrap()).unwrap_err().0;
+        assert!(text.contains("(512, 512) requested resolution: (768, 512)"), "{text}");
         assert!(update(&mut pipeline, &json!({ "prompt": "a" })));
         pipeline.end(now);
         pipeline.begin("n", "", now);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_without_a_stream_goes_back_to_its_first_parameters() {
+    fn an_idle_process_returns_to_its_default_parameters() {
         let now = Instant::now();
         for (pause, is_new) in [(OFFLINE, false), (OFFLINE + Duration::from_millis(1), true)] {
             let mut pipeline = Pipeline::default();

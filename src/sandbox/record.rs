@@ -1,6 +1,6 @@
-//! What the sandbox has received and done: the last requests, and counts since the start.
+//! Records what the sandbox received and did: the last requests, and counters since the start.
 //!
-//! Does not: print itself with secrets; `Debug` shows headers by name only.
+//! Does not: show secrets; `Debug` prints the names of headers and not their values.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,15 +8,15 @@ use std::time::Instant;
 
 use crate::{Endpoint, Role};
 
-/// Requests that are kept; older ones are forgotten.
+/// The most requests kept; the oldest is dropped first.
 const REQUESTS: usize = 1024;
-/// Control messages that are kept.
+/// The most control messages kept.
 const CONTROLS: usize = 256;
 
-/// Bytes of a body that are kept.
+/// The most bytes kept of a body.
 const BODY: usize = 64 << 10;
 
-/// What a request was for.
+/// The subject of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// `GetOrchestrator`.
@@ -25,28 +25,28 @@ pub enum Target {
     Start,
     /// Another call, to the orchestrator or the signer.
     Call(Endpoint),
-    /// A channel as a whole.
+    /// The creation or deletion of a channel.
     Channel(Role),
-    /// A segment of a channel, as the path names it: a seq, `-1`, `-2`, or `next`.
+    /// A segment of a channel, with the index in the path: a seq, `-1`, `-2`, or `next`.
     Segment(Role, String),
-    /// Something that is not there.
+    /// A path or method that the sandbox does not serve.
     Other,
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone)]
 pub struct Request {
     /// `GET`, `POST`, …
     pub method: String,
-    /// What it was for.
+    /// The subject of the request.
     pub target: Target,
-    /// The body of a start, a call or `GetOrchestrator`, up to 64 KiB of it.
+    /// The first 64 KiB of the body of a start, a call or `GetOrchestrator`; empty for other requests.
     pub body: Vec<u8>,
     pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Request {
-    /// The value of a header; names are compared without case.
+    /// The value of a header; the case of `name` does not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
@@ -59,7 +59,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Counts since the start.
+/// Counters since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Connections accepted.
@@ -68,19 +68,19 @@ pub struct Counters {
     pub requests: u64,
     /// Jobs started.
     pub jobs: u64,
-    /// Runner sessions reserved, those of single shots included.
+    /// Runner sessions reserved, including those of single-shot runners.
     pub reserved: u64,
-    /// Of these, stopped by the gateway.
+    /// Runner sessions stopped by the gateway.
     pub stopped: u64,
-    /// Segments that arrived whole on the publish channels of jobs.
+    /// Segments that arrived complete on the publish channels of jobs.
     pub segments: u64,
-    /// Segments there that broke off.
+    /// Segments that broke off on the publish channels of jobs.
     pub truncated: u64,
-    /// Bytes of both.
+    /// Bytes of complete and truncated segments.
     pub bytes: u64,
-    /// Access units of video in them.
+    /// Access units of video in these segments.
     pub access_units: u64,
-    /// Those of them that the network's runner would drop: above 24 frames/s, or from a time that went back.
+    /// Access units that the network's runner would drop: above 24 frames/s, or after timestamps went back.
     pub dropped: u64,
     /// Segments written to output channels.
     pub outputs: u64,
@@ -94,23 +94,23 @@ pub struct Counters {
     pub continues: u64,
 }
 
-/// The newest frame that arrived.
+/// The last frame that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewestFrame {
-    /// When it did.
+    /// When the frame arrived.
     pub at: Instant,
-    /// Its time, in ticks of 90 kHz.
+    /// The PTS of the frame, in ticks of 90 kHz.
     pub pts: u64,
 }
 
-/// The last requests and control messages, and the counts.
+/// The last requests and control messages, and the counters.
 #[derive(Debug, Default)]
 pub struct Record {
     requests: VecDeque<Request>,
     controls: VecDeque<String>,
-    /// Counts since the start.
+    /// Counters since the start.
     pub counters: Counters,
-    /// The newest frame of any job.
+    /// The last frame of any job.
     pub newest: Option<NewestFrame>,
 }
 
@@ -120,7 +120,7 @@ impl Record {
         self.requests.iter()
     }
 
-    /// The last control messages, oldest first, as they came; at most 256.
+    /// The last control messages as received, oldest first; at most 256.
     pub fn controls(&self) -> impl Iterator<Item = &str> {
         self.controls.iter().map(String::as_str)
     }
@@ -134,7 +134,7 @@ impl Record {
         self.requests.push_back(request);
     }
 
-    /// The body of the last start of a job, once it has come.
+    /// Stores the body of the last start of a job, which is recorded before its body has arrived.
     pub(crate) fn add_start_body(&mut self, body: &[u8]) {
         let start = self.requests.iter_mut().rev().find(|r| r.target == Target::Start);
         if let Some(request) = start {

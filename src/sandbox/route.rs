@@ -1,4 +1,4 @@
-//! Which part of the orchestrator a request is for.
+//! Maps the method and path of a request to a part of the orchestrator.
 //!
 //! Does not: answer.
 
@@ -7,12 +7,12 @@ use crate::script::Endpoint;
 /// Where trickle channels live, as on go-livepeer.
 pub(crate) const TRICKLE: &str = "/ai/trickle/";
 
-/// A call that is answered whole.
+/// A call with a short answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call<'a> {
     /// Pay for a live video job.
     Payment,
-    /// Ask for fresh terms of a session.
+    /// Get fresh ticket parameters for a session.
     Refresh,
     /// Start a scope.
     Scope,
@@ -20,18 +20,18 @@ pub(crate) enum Call<'a> {
     Discovery,
     /// Reserve a runner.
     Reserve(usize),
-    /// End its session.
+    /// End the session of a runner: runner and session.
     Stop(usize, &'a str),
-    /// Pay for its session.
+    /// Pay for the session of a runner: runner and session.
     SessionPayment(usize, &'a str),
-    /// Call the app of a session: session and path.
+    /// Call the app of a session: runner, session and path.
     App(usize, &'a str, &'a str),
-    /// Call the app of a single-shot runner: its path.
+    /// Call the app of a single-shot runner: runner and path.
     Single(usize, &'a str),
 }
 
 impl Call<'_> {
-    /// What it is called by in scripts and records.
+    /// Its name in scripts and records.
     pub(crate) fn endpoint(self) -> Endpoint {
         match self {
             Self::Payment => Endpoint::Payment,
@@ -47,40 +47,40 @@ impl Call<'_> {
     }
 }
 
-/// A part of the orchestrator, by method and path.
+/// The part of the orchestrator that answers a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route<'a> {
     /// Start a live video job.
     Start,
-    /// A call of a job's payments, of runners, or of a scope.
+    /// Answer a call for payments, runners or a scope.
     Call(Call<'a>),
     /// Make a channel.
     Create(&'a str),
     /// Close a channel.
     Delete(&'a str),
-    /// Write a segment.
+    /// Write a segment: channel and index.
     Publish(&'a str, &'a str),
-    /// Read a segment, or ask for the next seq; `body` is false for HEAD.
+    /// Read a segment, or get the next seq.
     Subscribe {
         /// The channel's name.
         name: &'a str,
-        /// The last part of the path.
+        /// The last part of the path: a seq, `-1`, `-2` or `next`.
         index: &'a str,
-        /// Whether the segment's bytes are wanted.
+        /// Whether to send the segment's bytes; false for HEAD.
         body: bool,
     },
-    /// Close a segment.
+    /// Close a segment: channel and index.
     DeleteSegment(&'a str, &'a str),
-    /// The path and its query, with a slash behind the path.
+    /// Redirect to the path with a slash appended: path and query.
     Redirect(&'a str, Option<&'a str>),
-    /// The path exists, the method does not; the ones that do.
+    /// Refuse the method; the value lists the allowed methods.
     NotAllowed(&'static str),
-    /// NotFound is there.
+    /// Answer 404.
     NotFound,
 }
 
 impl<'a> Route<'a> {
-    /// Finds the part.
+    /// Finds the route of a request.
     pub(crate) fn of(method: &str, path: &'a str) -> Self {
         let (path, query) = match path.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -104,7 +104,7 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// The root of an app without its slash.
+    /// Whether the path is the root of an app without the slash at its end.
     fn is_app(path: &str) -> bool {
         let parts: Vec<&str> = path.split('/').skip(1).take(6).collect();
         match parts.as_slice() {
@@ -158,7 +158,7 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// The channel and the segment in it, if it is about one.
+    /// The channel of a trickle request, and the index of its segment if it names one.
     pub(crate) fn channel(self) -> Option<(&'a str, Option<&'a str>)> {
         match self {
             Self::Create(name) | Self::Delete(name) => Some((name, None)),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_lead_where_the_real_server_leads_them() {
+    fn paths_are_routed_as_by_the_real_server() {
         check("POST", "/live-video-to-video", Route::Start);
         check("GET", "/live-video-to-video", Route::NotAllowed("POST"));
         check("POST", "/payment", Route::Call(Call::Payment));

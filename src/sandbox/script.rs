@@ -1,13 +1,13 @@
-//! What goes wrong on purpose: a list of failures, each for once or for good.
+//! The scripted failures of a sandbox: each happens once, or every time until the script is cleared.
 //!
-//! Does not: carry them out; the part that is troubled asks for its failure.
+//! Does not: carry a failure out; the part concerned asks for its next failure.
 
 use std::time::Duration;
 
-/// The most failures that wait.
+/// The most failures in the script.
 const FAILURES: usize = 64;
 
-/// A call over HTTP that is answered whole.
+/// An HTTP call with a short answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// The signer's `POST /sign-orchestrator-info`.
@@ -41,7 +41,7 @@ pub enum Endpoint {
 /// What a job's channel is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Media from the gateway; a channel without a job counts as one.
+    /// Media from the gateway. A channel without a job has this role.
     Publish,
     /// Media to the gateway.
     Output,
@@ -55,7 +55,7 @@ impl Role {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Publish, Self::Output, Self::Control, Self::Events];
 
-    /// What the name of a job's channel ends in.
+    /// The end of the channel's name, after the job's manifest id.
     pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Publish => "",
@@ -74,7 +74,7 @@ impl Role {
     }
 }
 
-/// Something that goes wrong.
+/// A scripted failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// `GetOrchestrator`.
@@ -83,34 +83,34 @@ pub enum Failure {
     Start(StartFailure),
     /// Any other call.
     Call(Endpoint, CallFailure),
-    /// A segment that the gateway writes.
+    /// The POST of a segment.
     Post {
-        /// On which channel.
+        /// The channel.
         role: Role,
-        /// AfterRequest so many bytes of the segment; 0 is before the first.
+        /// The failure comes after this many bytes of the segment; 0 is before the first.
         after: u64,
         /// What happens then.
         then: Break,
     },
-    /// A segment that the gateway reads.
+    /// The GET of a segment.
     Get {
-        /// On which channel.
+        /// The channel.
         role: Role,
-        /// AfterRequest so many bytes of the segment; 0 is instead of an answer.
+        /// The failure comes after this many bytes of the segment; 0 is instead of an answer.
         after: u64,
         /// What happens then.
         then: Break,
     },
     /// The DELETE of a job's publish channel is answered with this status, and nothing is deleted.
     Delete(u16),
-    /// The app leaves out one segment of this channel (output or events); for good, all of them.
+    /// The app leaves out one segment of this channel (output or events).
     Mute(Role),
-    /// Live video costs so many wei per pixel more before somebody is told its price: by `GetOrchestrator`, or in
-    /// the answer to a payment. For good, it drifts, as a price in USD or adjusted to gas does.
+    /// The price of live video rises by this many wei per pixel before it is quoted: by `GetOrchestrator`, or in the
+    /// answer to a payment. Repeated, the price drifts as one in USD or adjusted to gas does.
     Drift(u32),
 }
 
-/// What goes wrong with `GetOrchestrator`.
+/// A failure of `GetOrchestrator`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InfoFailure {
     /// A gRPC status.
@@ -120,124 +120,124 @@ pub enum InfoFailure {
         /// Its message.
         message: String,
     },
-    /// A message that is no protobuf.
+    /// A message that is not protobuf.
     Garbage,
     /// An info without an auth token.
     NoToken,
-    /// An info whose ticket parameters have expired already. (Nothing where no price is asked.)
+    /// An info with expired ticket parameters. Without a price it has no effect.
     OldTerms,
-    /// An info whose auth token has expired already.
+    /// An info with an expired auth token.
     OldToken,
-    /// The answer comes late.
+    /// The answer is delayed.
     Delay(Duration),
     /// The connection is reset.
     Reset,
 }
 
-/// What goes wrong with the start of a job.
+/// A failure of the start of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartFailure {
-    /// This answer instead: a refusal, or with 200 one that is no JSON.
+    /// This answer instead.
     Answer {
         /// The HTTP status.
         status: u16,
         /// The body.
         body: String,
     },
-    /// The capacity is checked and the payment taken; then the worker fails, with these words as go-livepeer's
-    /// `server/ai_http.go` passes them on (500).
+    /// The worker fails with this text after the capacity was checked and the payment taken. go-livepeer's
+    /// `server/ai_http.go` passes the text on with status 500.
     Worker(String),
-    /// The answer comes late.
+    /// The answer is delayed.
     Delay(Duration),
     /// The connection is reset.
     Reset,
 }
 
 impl StartFailure {
-    /// What the real runner makes of parameters that its pipeline does not take (ai-runner
-    /// `pipelines/live_video_to_video.py`), and go-livepeer of that (`ai/worker/worker.go`).
+    /// The answer to parameters that the pipeline rejects: the real runner's text (ai-runner
+    /// `pipelines/live_video_to_video.py`), as go-livepeer passes it on (`ai/worker/worker.go`).
     pub fn refused_params() -> Self {
-        let words = "live-video-to-video container returned 400: Error during model execution.";
-        Self::Worker(words.to_owned())
+        let text = "live-video-to-video container returned 400: Error during model execution.";
+        Self::Worker(text.to_owned())
     }
 }
 
-/// What goes wrong with a call.
+/// A failure of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallFailure {
-    /// This answer instead, with its reason as JSON.
+    /// This status instead, with a reason as JSON.
     Answer {
         /// The HTTP status.
         status: u16,
-        /// The value of `Retry-AfterRequest`.
+        /// The value of `Retry-After`.
         retry_after: Option<String>,
     },
-    /// The answer comes late.
+    /// The answer is delayed.
     Delay(Duration),
     /// The call is carried out, and the connection is reset instead of an answer.
     Lost,
-    /// The connection is reset before anything is done.
+    /// The connection is reset and the call not carried out.
     Reset,
     /// Status 200 with a body that is neither JSON nor protobuf.
     Garbage,
-    /// Status 200 with a JSON body of so many bytes.
+    /// Status 200 with a JSON body of this many bytes.
     Huge(usize),
 }
 
 impl CallFailure {
-    /// A status without more.
+    /// This status without `Retry-After`.
     pub fn status(status: u16) -> Self {
         Self::Answer { status, retry_after: None }
     }
 }
 
-/// What happens to a segment under way.
+/// What happens to a segment while it is transferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Break {
     /// The connection is reset.
     Reset,
-    /// The server ends the connection without a word.
+    /// The server closes the connection without an answer.
     Close,
-    /// The server neither reads nor writes any more.
+    /// The server stops reading and writing.
     Stall,
-    /// The channel is deleted; the request goes on as it does then.
+    /// The channel is deleted; the request continues on the deleted channel.
     DeleteChannel,
-    /// The server answers with this status, before the body ends. (Nothing on a GET that has begun.)
+    /// The server answers with this status before the body ends. On a GET that has begun, the connection is closed.
     Answer(u16),
 }
 
-/// The failures to come.
+/// The failures to come, and whether each repeats.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     failures: Vec<(Failure, bool)>,
 }
 
 impl Script {
-    /// Adds a failure: for the next time only, or for good. False if there are too many.
-    pub(crate) fn add(&mut self, failure: Failure, for_good: bool) -> bool {
+    /// Adds a failure that happens once or repeats. Returns false if the script is full.
+    pub(crate) fn add(&mut self, failure: Failure, repeats: bool) -> bool {
         let fits = self.failures.len() < FAILURES;
         if fits {
-            self.failures.push((failure, for_good));
+            self.failures.push((failure, repeats));
         }
         fits
     }
 
-    /// All is well from now on.
+    /// Removes all failures.
     pub(crate) fn clear(&mut self) {
         self.failures.clear();
     }
 
-    /// The first failure that `fits`; it is gone unless it is there for good.
+    /// Takes the first failure that `fits`; one that repeats stays in the script.
     pub(crate) fn take<T>(&mut self, fits: impl Fn(&Failure) -> Option<T>) -> Option<T> {
         let (at, found) =
             self.failures.iter().enumerate().find_map(|(at, (t, _))| Some((at, fits(t)?)))?;
-        if self.failures.get(at).is_some_and(|(_, for_good)| !for_good) {
+        if self.failures.get(at).is_some_and(|(_, repeats)| !repeats) {
             self.failures.remove(at);
         }
         Some(found)
     }
 
-    /// The status that the DELETE of a channel of this role is refused with.
+    /// The status with which to refuse the DELETE of a channel of this role.
     pub(crate) fn delete(&mut self, role: Role) -> Option<u16> {
         self.take(|failure| {
             let Failure::Delete(status) = failure else { return None };
@@ -245,7 +245,7 @@ impl Script {
         })
     }
 
-    /// The failure of a POST to a channel of this role.
+    /// The failure of a POST to a channel of this role: after how many bytes, and which.
     pub(crate) fn post(&mut self, role: Role) -> Option<(u64, Break)> {
         self.take(|failure| {
             let Failure::Post { role: on, after, then } = failure else { return None };
@@ -253,7 +253,7 @@ impl Script {
         })
     }
 
-    /// The failure of a GET on a channel of this role.
+    /// The failure of a GET on a channel of this role: after how many bytes, and which.
     pub(crate) fn read(&mut self, role: Role) -> Option<(u64, Break)> {
         self.take(|failure| {
             let Failure::Get { role: on, after, then } = failure else { return None };
@@ -269,7 +269,7 @@ impl Script {
         })
     }
 
-    /// By how much the price rises.
+    /// By how many wei per pixel the price rises.
     pub(crate) fn drift(&mut self) -> Option<u32> {
         self.take(|failure| if let Failure::Drift(by) = failure { Some(*by) } else { None })
     }

@@ -1,4 +1,4 @@
-//! The start of a live video job: what is asked, whether it is granted, and the answer.
+//! Reads and checks the request that starts a live video job, and writes the answer.
 //!
 //! The checks come in go-livepeer's order (`server/ai_http.go`): JSON (400), capacity (503), payment (402),
 //! credentials (403), tickets and balance (400).
@@ -19,38 +19,38 @@ use crate::token::{BadToken, Tokens};
 use crate::{Role, token};
 use livepeer_gateway::orchestrator::proto::SegData;
 
-/// What a gateway asks for. Other keys are ignored.
+/// The body of a start. Other keys are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct StartRequest {
     /// The model.
     pub(crate) model_id: String,
-    /// What the pipeline is told.
+    /// The parameters of the pipeline.
     #[serde(default)]
     pub(crate) params: Value,
-    /// Its own name for this request.
+    /// The gateway's id for this request.
     #[serde(default)]
     pub(crate) gateway_request_id: String,
 }
 
-/// Why a job does not start.
+/// Why the start of a job is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StartRefusal {
-    /// The body is no JSON of this shape; the reason.
+    /// The body is not JSON of this shape, with the parser's reason.
     BadJson(String),
     /// The `Livepeer-Segment` header is missing or not base64 of a `SegData`.
     NoCredential,
-    /// Its token is not one of ours.
+    /// The token was not issued here.
     Forged,
-    /// Its token is too old.
+    /// The token has expired.
     Expired,
-    /// There is no such model, or no room.
+    /// The model is not offered, or all capacity is in use.
     NoCapacity,
-    /// It is not paid as it should be.
+    /// The payment or its credentials are refused.
     Payment(CallRefusal),
 }
 
 impl StartRefusal {
-    /// Its status and reason.
+    /// The HTTP status and the reason of the answer.
     pub(crate) fn reason(&self) -> (u16, &str) {
         match self {
             Self::BadJson(reason) => (400, reason),
@@ -84,21 +84,21 @@ pub(crate) fn check_credential(
     })
 }
 
-/// A job that has started.
+/// A started job.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Job {
     /// Its id, and the name of its publish channel.
     pub(crate) manifest: String,
-    /// What the app is told at first.
+    /// The first parameters of the app.
     pub(crate) params: Value,
-    /// The gateway's name for the request; `None` where no model is asked.
+    /// The gateway's id for the request; `None` for the app of a runner session.
     pub(crate) request: Option<String>,
-    /// What its first event says, before its status.
+    /// An event to send before the first status event.
     pub(crate) announce: Option<Value>,
 }
 
 impl Job {
-    /// A job with a fresh id.
+    /// Makes a job with a random id.
     pub(crate) fn new(wish: StartRequest) -> Self {
         let (params, request) = (wish.params, Some(wish.gateway_request_id));
         Self { manifest: token::random_id(), params, request, announce: None }
@@ -109,7 +109,7 @@ impl Job {
         format!("{}{}", self.manifest, role.suffix())
     }
 
-    /// What the gateway is told; `url` makes the URL of a channel.
+    /// The answer to the start; `url` makes the URL of a channel.
     pub(crate) fn answer(&self, url: impl Fn(&str) -> String) -> Answer {
         let of = |role| url(&self.channel(role));
         let body = json!({
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wishes_are_read_leniently_but_not_wrongly() {
+    fn unknown_keys_are_ignored_and_wrong_types_refused() {
         let wish = read(br#"{"model_id":"m","params":{"a":1},"stream_id":"s","new":[]}"#).unwrap();
         assert_eq!((wish.model_id.as_str(), &wish.params["a"]), ("m", &json!(1)));
         assert_eq!(read(br#"{"model_id":"m"}"#).unwrap().params, Value::Null);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_must_be_ours_and_fresh() {
+    fn credentials_need_an_own_unexpired_token() {
         let (tokens, now) = (Tokens::new(&[1; 32]), Duration::from_secs(1_800_000_000));
         let check = |header: Option<&str>, now| check_credential(header, &tokens, now);
         let header = |auth_token| {

@@ -1,6 +1,6 @@
-//! Auth tokens: handed out with the info, wanted back with every call, forged by nobody.
+//! Issues and checks auth tokens: sent with the info, and required with every call.
 //!
-//! A token is an HMAC over its session id and expiration, as on go-livepeer, so nothing has to be kept.
+//! A token is an HMAC over its session id and expiration, as on go-livepeer, so issued tokens are not stored.
 //!
 //! Does not: read the clock.
 
@@ -12,27 +12,27 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use livepeer_gateway::orchestrator::proto::AuthToken;
 
-/// Makes and checks tokens with a key of its own.
+/// Makes and checks tokens with one secret key.
 pub(crate) struct Tokens {
     key: hmac::Key,
 }
 
-/// Why a token is refused.
+/// Why a token is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadToken {
-    /// It was not made here, or was changed.
+    /// It was not issued here, or was changed.
     Forged,
-    /// Its time is over.
+    /// It has expired.
     Expired,
 }
 
 impl Tokens {
-    /// Tokens under a key made of 32 random bytes.
+    /// `key` must be random.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
     }
 
-    /// A token for `session` that is valid for `validity` from `now` on (time since 1970).
+    /// Makes a token for `session` that is valid for `validity` from `now` (time since 1970).
     pub(crate) fn make(&self, session: &str, now: Duration, validity: Duration) -> AuthToken {
         let expiration = i64::try_from(now.saturating_add(validity).as_secs()).unwrap_or(i64::MAX);
         let tag = hmac::sign(&self.key, &content(session, expiration));
@@ -43,7 +43,7 @@ impl Tokens {
         }
     }
 
-    /// Whether a token came from here and is still valid.
+    /// Fails unless the token was issued here and is still valid at `now` (time since 1970).
     pub(crate) fn check(&self, token: &AuthToken, now: Duration) -> Result<(), BadToken> {
         hmac::verify(&self.key, &content(&token.session_id, token.expiration), &token.token)
             .map_err(|_| BadToken::Forged)?;
@@ -60,16 +60,16 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// N random bytes; zeros if the system has none, which a sandbox can live with.
+/// N random bytes. If the system fails to give any, logs a warning and returns zeros: no secret of a sandbox matters.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     if SystemRandom::new().fill(&mut bytes).is_err() {
-        log::warn!("sandbox: the system gives no random bytes");
+        log::warn!("sandbox: cannot read random bytes from the system; using zeros");
     }
     bytes
 }
 
-/// A fresh id of 8 hexadecimal digits.
+/// A random id of 8 hexadecimal digits.
 pub(crate) fn random_id() -> String {
     random::<4>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_own_fresh_tokens_are_good() {
+    fn only_own_unexpired_tokens_are_accepted() {
         let (now, half_hour) = (Duration::from_secs(1_800_000_000), Duration::from_secs(1800));
         let tokens = Tokens::new(&[7; 32]);
         let token = tokens.make("abc", now, half_hour);

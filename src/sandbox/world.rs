@@ -1,8 +1,8 @@
-//! Everything the parts of a sandbox share: its options, channels, jobs, script, and record.
+//! The state that the parts of a sandbox share: options, channels, jobs, script, and record.
 //!
-//! One lock, held for a moment and never over a wait. The outside reads through [`crate::Handle`].
+//! One lock guards what changes; no caller may hold it over an await. [`crate::Handle`] is the public interface.
 //!
-//! Does not: act by itself.
+//! Does not: run tasks; `io` does.
 
 mod list;
 mod money;
@@ -34,20 +34,20 @@ use crate::{Options, route, token};
 pub(crate) use money::InfoTerms;
 pub(crate) use sessions::Admission;
 
-/// Jobs that may wait for their app to be started.
+/// The most jobs that wait for their app to be started.
 const JOBS: usize = 16;
-/// Updates that may wait for an app.
+/// The most parameter updates that wait for an app.
 const UPDATES: usize = 8;
 
-/// An app that is to be started.
+/// A job whose app must be started.
 #[derive(Debug)]
 pub(crate) struct AppLaunch {
     pub(crate) job: Job,
-    /// New parameters that do not come over a control channel.
+    /// Parameter updates from calls, for an app without a control channel.
     pub(crate) updates: mpsc::Receiver<Map<String, Value>>,
 }
 
-/// What changes while a sandbox runs.
+/// The part of the world that changes while a sandbox runs.
 #[derive(Debug, Default)]
 pub(crate) struct WorldState {
     pub(crate) channels: Channels,
@@ -55,29 +55,29 @@ pub(crate) struct WorldState {
     pub(crate) record: Record,
     pub(crate) violations: Violations,
     pub(crate) jobs: RunningJobs,
-    /// The processes of the models; as many as there were jobs at a time.
+    /// The processes of the models. A job takes an idle one or adds another.
     pipelines: Vec<Pipeline>,
-    /// Where the apps that run take updates.
+    /// The senders of parameter updates to running apps, by manifest id.
     updates: HashMap<String, mpsc::Sender<Map<String, Value>>>,
     pub(crate) sessions: Sessions,
     pub(crate) ledger: Ledger,
-    /// What live video costs now, in wei per pixel.
+    /// The present price of live video, in wei per pixel.
     pub(crate) price: Option<u32>,
     pub(crate) signer: SignerOptions,
     /// The number of the signer's key.
     pub(crate) signer_key: u8,
     pub(crate) order: StateOrder,
     pub(crate) listed: Vec<String>,
-    /// How far the clock was put forward.
+    /// How far the clock was advanced.
     ahead: Duration,
 }
 
-/// A sandbox from the inside.
+/// The state of one sandbox.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) options: Options,
     pub(crate) address: SocketAddr,
-    /// Where the signer listens, if there is one.
+    /// The address of the signer, if there is one.
     pub(crate) signer: Option<SocketAddr>,
     pub(crate) tokens: Tokens,
     pub(crate) ticket_issuer: TicketIssuer,
@@ -88,7 +88,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A fresh world that listens on `address`, and the jobs that will need an app.
+    /// Makes the state of a sandbox that listens on `address`. The caller must start an app for each job it receives.
     pub(crate) fn new(
         options: Options,
         address: SocketAddr,
@@ -115,7 +115,7 @@ impl World {
         (world, jobs)
     }
 
-    /// The state; hold it for a moment only.
+    /// The state; the caller must drop the guard before it awaits.
     pub(crate) fn lock(&self) -> MutexGuard<'_, WorldState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,7 +126,7 @@ impl World {
         now.saturating_add(self.lock().ahead)
     }
 
-    /// Puts the clock forward; what is due then is debited at once.
+    /// Advances the clock, and debits at once the amounts that are then due.
     pub(crate) fn advance(&self, time: Duration) {
         {
             let mut state = self.lock();
@@ -135,17 +135,17 @@ impl World {
         self.debit();
     }
 
-    /// Something happened that somebody may wait for.
+    /// Call after a change that a test may wait for.
     pub(crate) fn note(&self) {
         self.changed.send_replace(());
     }
 
-    /// Tells of everything that is noted.
+    /// Is notified by every [`World::note`].
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// The host in URLs and certificate.
+    /// The host in URLs and in the certificate.
     pub(crate) fn host(&self) -> String {
         match &self.options.host {
             Some(host) => host.clone(),
@@ -159,7 +159,7 @@ impl World {
         self.url_at(plain, self.address.port())
     }
 
-    /// The same for another port.
+    /// The base of all URLs on another port.
     pub(crate) fn url_at(&self, plain: bool, port: u16) -> String {
         let host = self.host();
         let host = if host.contains(':') { format!("[{host}]") } else { host };
@@ -177,22 +177,22 @@ impl World {
         self.lock().channels.find(name)
     }
 
-    /// The channel of this name, made if need be.
+    /// The channel of this name, created if there is none.
     pub(crate) fn create(&self, name: &str, content_type: &str) -> Result<SharedChannel, TooMany> {
         self.lock().channels.create(name, content_type, Instant::now())
     }
 
-    /// Closes a channel; false if there is none.
+    /// Closes and removes a channel; false if there is none.
     pub(crate) fn delete(&self, name: &str) -> bool {
         let deleted = self.lock().channels.delete(name);
         self.note();
         deleted
     }
 
-    /// Looks at what is on offer now.
-    pub(crate) fn offer<T>(&self, url: &str, look: impl FnOnce(Offer<'_>) -> T) -> T {
+    /// Calls `read` with the present offer under this base URL.
+    pub(crate) fn offer<T>(&self, url: &str, read: impl FnOnce(Offer<'_>) -> T) -> T {
         let in_use = self.lock().jobs.count();
-        look(Offer {
+        read(Offer {
             url,
             models: &self.options.models,
             warm: self.options.warm,
@@ -206,7 +206,7 @@ impl World {
         self.offer("", |offer| offer.admit(model))
     }
 
-    /// A job begins; its app is started soon.
+    /// Begins a job and queues the start of its app.
     pub(crate) fn begin(&self, job: Job) -> Result<(), NoCapacity> {
         let manifest = job.manifest.clone();
         self.launch(job)?;
@@ -218,7 +218,7 @@ impl World {
         Ok(())
     }
 
-    /// The app of a job is started soon.
+    /// Queues the start of a job's app.
     pub(crate) fn launch(&self, job: Job) -> Result<(), NoCapacity> {
         let (updates, taken) = mpsc::channel(UPDATES);
         let (manifest, request) = (job.manifest.clone(), job.request.clone());
@@ -238,7 +238,7 @@ impl World {
         Ok(())
     }
 
-    /// New parameters for the model of a job; where it has none, whatever is asked for is taken.
+    /// Applies parameters to the process of a job's model. A job without a model accepts everything.
     pub(crate) fn set(
         &self,
         manifest: &str,
@@ -249,13 +249,13 @@ impl World {
         pipeline.map_or(Ok(()), |pipeline| pipeline.update(params))
     }
 
-    /// New parameters for the app of a job; false if there is none, or it is too slow.
+    /// Sends parameters to the app of a job; false if no app runs, or its queue is full.
     pub(crate) fn update(&self, manifest: &str, params: Map<String, Value>) -> bool {
         let updates = self.lock().updates.get(manifest).cloned();
         updates.is_some_and(|updates| updates.try_send(params).is_ok())
     }
 
-    /// The app of a job has ended.
+    /// Call when the app of a job has ended.
     pub(crate) fn app_ended(&self, manifest: &str) {
         let mut state = self.lock();
         state.jobs.end(manifest);
@@ -263,7 +263,7 @@ impl World {
             pipeline.end(Instant::now());
         }
         state.updates.remove(manifest);
-        // A session stays, and costs, until it is stopped.
+        // A session stays open, and is debited, until it is stopped.
         if state.sessions.runner(manifest).is_none() {
             state.ledger.end(manifest);
         }
@@ -271,7 +271,7 @@ impl World {
         self.note();
     }
 
-    /// A publisher wants to write this segment: nobody may have written it before.
+    /// Call when a publisher begins this segment: records a violation if its seq was written before.
     pub(crate) fn check_seq(&self, name: &str, channel: &SharedChannel, segment: &Segment) {
         self.lock().ledger.moved(name);
         let (next, closed) = {

@@ -1,9 +1,9 @@
-//! An answer as it stands on the wire: status line, headers in the order given, body.
+//! Encodes an HTTP answer: status line, headers in the given order, body.
 //!
-//! The order is the one that Go writes, so that recorded exchanges can be compared byte for byte. A
-//! `Date` is left out.
+//! Callers add headers in Go's order, so that answers can be compared byte for byte with recorded ones. There is no
+//! `Date`.
 //!
-//! Does not: decide anything.
+//! Does not: choose status or headers.
 
 /// An answer with a whole body, or the head of one that is streamed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,35 +14,35 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// A status; headers and body follow.
+    /// An answer without headers and body.
     pub(crate) fn new(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new() }
     }
 
-    /// An error in plain text, as Go's `net/http` writes it.
+    /// A status with a text, as Go's `http.Error` writes it.
     pub(crate) fn error(status: u16, text: &str) -> Self {
         Self::new(status).refusal(text)
     }
 
-    /// The rest of an error in plain text.
+    /// Adds the headers and body of an error in plain text.
     pub(crate) fn refusal(self, text: &str) -> Self {
         self.with("Content-Type", "text/plain; charset=utf-8")
             .with("X-Content-Type-Options", "nosniff")
             .body(format!("{text}\n"))
     }
 
-    /// Another header.
+    /// Adds a header.
     pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }
 
-    /// The connection ends after this answer.
+    /// Adds `Connection: close`, if it is not there yet.
     pub(crate) fn close(self) -> Self {
         if self.closes() { self } else { self.with("Connection", "close") }
     }
 
-    /// The body with its length.
+    /// Adds the body and `Content-Length`.
     pub(crate) fn body(self, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         Self { body: Vec::new(), ..self }.with("Content-Length", body.len()).filled(body)
@@ -53,7 +53,7 @@ impl Answer {
         self
     }
 
-    /// The status.
+    /// The HTTP status.
     pub(crate) fn status(&self) -> u16 {
         self.status
     }
@@ -63,7 +63,7 @@ impl Answer {
         self.headers.iter().any(|(name, value)| *name == "Connection" && value == "close")
     }
 
-    /// The bytes on the wire.
+    /// The encoded answer.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes =
             format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes();

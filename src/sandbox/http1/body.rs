@@ -1,4 +1,4 @@
-//! Takes a request's body out of the bytes of its connection, piece by piece as they arrive.
+//! Extracts a request's body from the bytes of its connection as they arrive.
 //!
 //! ```text
 //! Sized(n) ── n bytes ─▶ End
@@ -6,31 +6,31 @@
 //!   └──── "0\r\n" ──▶ Trailer ── empty line ─▶ End
 //! ```
 //!
-//! Does not: read from a socket, and does not bound the whole body; whoever keeps it does.
+//! Does not: read from a socket, or limit the length of the body; the caller does.
 
 use bytes::{Buf, BytesMut};
 
 /// The longest line between chunks: a size with its extensions, or a trailer.
 const LINE: usize = 4 << 10;
 
-/// The bytes are no chunked body.
+/// The bytes are not a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadBody;
 
-/// Where in a body the connection stands.
+/// The next part of a body to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyReader {
-    /// So many bytes are left of a body with `Content-Length`.
+    /// This many bytes are left of a body with `Content-Length`.
     Sized(u64),
     /// The size of a chunk is next.
     Size,
-    /// So many bytes are left of a chunk.
+    /// This many bytes are left of a chunk.
     Chunk(u64),
     /// The line end after a chunk is next.
     Crlf,
     /// A trailer line is next.
     Trailer,
-    /// There is no more.
+    /// The body has ended.
     End,
 }
 
@@ -45,7 +45,7 @@ impl BodyReader {
         Self::Size
     }
 
-    /// Moves what belongs to the body from `from` to `to`, as far as `from` reaches.
+    /// Moves the bytes of the body from `from` to `to`; bytes after its end stay in `from`.
     pub(crate) fn take(&mut self, from: &mut BytesMut, to: &mut BytesMut) -> Result<(), BadBody> {
         while !from.is_empty() {
             match self {
@@ -94,7 +94,7 @@ fn move_up_to(limit: u64, from: &mut BytesMut, to: &mut BytesMut) -> u64 {
     length as u64
 }
 
-/// The next line without its end; `None` when it is not whole yet.
+/// The next line without its line end; `None` if it is incomplete.
 fn take_line(from: &mut BytesMut) -> Result<Option<BytesMut>, BadBody> {
     match from.iter().take(LINE).position(|b| *b == b'\n') {
         Some(end) => {
@@ -123,7 +123,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, BadBody> {
 mod tests {
     use super::*;
 
-    /// Whole body, rest of the connection, state at the end; the bytes arrive in pieces of `step`.
+    /// The body, the rest of the connection, and the state at the end; the bytes arrive in pieces of `step`.
     fn read(
         mut body: BodyReader,
         bytes: &[u8],
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_end_where_they_end() {
+    fn bytes_after_the_end_of_a_body_stay_on_the_connection() {
         check(BodyReader::sized(3), "abcGET /", Ok(("abc", "GET /", BodyReader::End)));
         check(BodyReader::sized(9), "abc", Ok(("abc", "", BodyReader::Sized(6))));
         check(
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_between_chunks_is_refused() {
+    fn invalid_chunk_framing_is_refused() {
         check(BodyReader::chunked(), "zz\r\n", Err(BadBody));
         check(BodyReader::chunked(), "\r\n", Err(BadBody));
         check(BodyReader::chunked(), "fffffffff\r\n", Err(BadBody));

@@ -1,8 +1,8 @@
-//! Reads a request's head: method, path, headers, and how its body is framed.
+//! Parses the head of a request: method, path, headers, and the framing of its body.
 //!
 //! Bounded: [`HEAD`] bytes and [`HEADERS`] headers.
 //!
-//! Does not: decode percent signs; no path of the network has any.
+//! Does not: decode percent-encoding; the paths of the network do not use it.
 
 use crate::http1::BodyReader;
 
@@ -11,7 +11,7 @@ pub(crate) const HEAD: usize = 32 << 10;
 /// The most headers of a request.
 const HEADERS: usize = 64;
 
-/// The bytes are no HTTP request.
+/// The bytes are not an HTTP request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadHead;
 
@@ -22,14 +22,14 @@ pub(crate) struct Head {
     pub(crate) method: String,
     /// Path and query.
     pub(crate) path: String,
-    /// Names as they came, and values.
+    /// Names as received, and values.
     pub(crate) headers: Vec<(String, String)>,
-    /// Whether the connection ends after this request.
+    /// Whether to close the connection after this request.
     pub(crate) close: bool,
 }
 
 impl Head {
-    /// Reads a head at the start of `bytes`: it and its length, or `None` when more bytes are needed.
+    /// Parses a head at the start of `bytes`. Returns it and its length, or `None` if more bytes are needed.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, BadHead> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS];
         let mut request = httparse::Request::new(&mut headers);
@@ -53,7 +53,7 @@ impl Head {
         Ok(Some((head, length)))
     }
 
-    /// The value of a header; names are compared without case.
+    /// The value of a header; the case of `name` does not matter.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
@@ -63,7 +63,7 @@ impl Head {
         self.has("expect", "100-continue")
     }
 
-    /// How the body is framed.
+    /// A reader for the body.
     pub(crate) fn body(&self) -> Result<BodyReader, BadHead> {
         match (self.header("transfer-encoding"), self.header("content-length")) {
             (Some(encoding), None) if encoding.trim().eq_ignore_ascii_case("chunked") => {
@@ -83,7 +83,7 @@ impl Head {
     }
 }
 
-/// Values may be secrets, and so may the path.
+/// Leaves out the path and the values of headers, which may be secret.
 impl std::fmt::Debug for Head {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Head")
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_is_read_when_it_is_whole() {
+    fn a_head_is_parsed_once_it_is_complete() {
         let text = b"POST /a/b?c HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\n\r\nrest";
         for cut in 0..text.len() - 4 {
             assert_eq!(Head::parse(&text[..cut]), Ok(None), "{cut}");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_and_endless_heads_are_refused() {
+    fn invalid_and_oversized_heads_are_refused() {
         assert_eq!(Head::parse(b"\x16\x03\x01 hello\r\n\r\n"), Err(BadHead));
         let mut endless = b"GET / HTTP/1.1\r\nA: ".to_vec();
         endless.resize(HEAD, b'a');

@@ -1,9 +1,8 @@
-//! The socket side: reads heads and bodies from a connection, writes answers and chunks.
+//! Reads heads and bodies of requests from a connection, and writes answers.
 //!
-//! Reading is cancel safe, so that it can be awaited beside other events. What is read ahead is bounded
-//! by [`READ_AHEAD`].
+//! Reading is cancel safe, so that it can be used in `select!`. At most [`READ_AHEAD`] bytes are read ahead.
 //!
-//! Does not: know what a request means.
+//! Does not: interpret requests.
 
 use std::io;
 use std::time::Duration;
@@ -14,23 +13,23 @@ use tokio::time::timeout;
 
 use crate::http1::{Answer, BodyReader, Head};
 
-/// Bytes read from a connection at once.
+/// The most bytes of one read.
 const READ: usize = 64 << 10;
-/// Bytes that may wait unread while an answer is under way.
+/// The most bytes buffered while an answer is being made.
 const READ_AHEAD: usize = 64 << 10;
-/// Unread bytes of a body that are read and thrown away before a connection is closed or goes on (Go).
+/// The most bytes of an unread body to discard before a connection is closed or reused (Go).
 const DRAIN: usize = 256 << 10;
-/// The longest wait for a peer that does not take what is written.
+/// How long to wait for a peer that does not read.
 const WRITE_TIME: Duration = Duration::from_secs(60);
 
 /// Why a request or its body could not be read.
 #[derive(Debug)]
 pub(crate) enum WireError {
-    /// The peer ended its side in the middle.
+    /// The peer closed its side before the end of a head or body.
     Ended,
-    /// The bytes are no HTTP/1.1.
+    /// The bytes are not HTTP/1.1.
     Malformed,
-    /// The connection broke.
+    /// The connection failed.
     Broken(io::Error),
 }
 
@@ -40,7 +39,12 @@ impl From<io::Error> for WireError {
     }
 }
 
-/// A connection that speaks HTTP/1.1.
+/// A connection to read from and write to.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> ByteStream for S {}
+
+/// An HTTP/1.1 connection.
 pub(crate) struct Wire<S> {
     stream: S,
     unread: BytesMut,
@@ -48,13 +52,14 @@ pub(crate) struct Wire<S> {
     linger: Duration,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// A fresh connection; after its last answer it stays half open for `linger`.
+impl<S: ByteStream> Wire<S> {
+    /// A new connection. After its last answer it stays half open for `linger`.
     pub(crate) fn new(stream: S, linger: Duration) -> Self {
         Self { stream, unread: BytesMut::new(), body: BodyReader::End, linger }
     }
 
-    /// The next request's head; `None` when the peer is done.
+    /// Reads the head of the next request; `None` if the peer closed its side instead. Read the body with `piece`,
+    /// `whole` or `drain` before the next head.
     pub(crate) async fn head(&mut self) -> Result<Option<Head>, WireError> {
         loop {
             match Head::parse(&self.unread) {
@@ -72,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// The next bytes of the request's body, as soon as there are any; `None` at its end. Cancel safe.
+    /// Waits for the next bytes of the request's body; `None` at its end. Cancel safe.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, WireError> {
         loop {
             let mut piece = BytesMut::new();
@@ -89,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// The whole rest of the body, `None` if it is longer than `limit`.
+    /// Reads the rest of the body; `None` if it is longer than `limit`.
     pub(crate) async fn whole(&mut self, limit: usize) -> Result<Option<Vec<u8>>, WireError> {
         let mut whole = Vec::new();
         while let Some(piece) = self.piece().await? {
@@ -101,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(Some(whole))
     }
 
-    /// Returns when the peer has ended its side or broken the connection.
+    /// Waits until the peer has closed its side or the connection failed. Cancel safe.
     pub(crate) async fn gone(&mut self) {
         while self.unread.len() < READ_AHEAD {
             if !matches!(self.read().await, Ok(read) if read > 0) {
@@ -111,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         std::future::pending().await
     }
 
-    /// Writes `bytes` at once.
+    /// Writes and flushes `bytes`.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         timeout(WRITE_TIME, async {
             self.stream.write_all(bytes).await?;
@@ -121,13 +126,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Writes an answer; one that leaves the connection open waits until the body has been read.
+    /// Writes an answer, after discarding the rest of the body. If that is too long, the answer closes the connection.
     pub(crate) async fn answer(&mut self, answer: Answer) -> Result<(), WireError> {
         let answer = if answer.closes() || self.drain().await? { answer } else { answer.close() };
         Ok(self.write(&answer.to_bytes()).await?)
     }
 
-    /// Reads the rest of the body and throws it away; false if it is too long for that.
+    /// Reads and discards the rest of the body; false if it is too long for that.
     pub(crate) async fn drain(&mut self) -> Result<bool, WireError> {
         let mut drained = 0;
         while let Some(piece) = self.piece().await? {
@@ -139,14 +144,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(true)
     }
 
-    /// Ends our side, and the whole connection a little later, so that the answer can be read.
+    /// Closes our side, and the whole connection after `linger`, so that the peer can read the answer.
     pub(crate) async fn close(mut self) {
         if self.stream.shutdown().await.is_ok() {
             tokio::time::sleep(self.linger).await;
         }
     }
 
-    /// Gives the stream back, for those who break it.
+    /// Returns the stream, to reset it.
     pub(crate) fn into_stream(self) -> S {
         self.stream
     }

@@ -1,7 +1,7 @@
-//! A small HTTP/1.1 server side: exactly what the trickle server of the network needs, and no more.
+//! A minimal HTTP/1.1 server connection, with the features of the real trickle server.
 //!
-//! hyper's server cannot send an unasked `100 Continue`, nor answer before a body ends and then choose
-//! when to close; the real trickle server does both (tests/fixtures/trickle-transcripts.txt).
+//! hyper's server cannot send a spontaneous `100 Continue`, or answer before a body ends and then choose when to
+//! close; the real trickle server does both (tests/fixtures/trickle-transcripts.txt).
 //!
 //! Does not: know routes, trickle or TLS.
 

@@ -1,8 +1,8 @@
-//! Runs the app of one job: its video, its parameters, and its events.
+//! Runs the app of one job: video, parameters, and events.
 //!
-//! When the publish channel is closed, the app closes the others and ends.
+//! When the publish channel is closed, the app closes the other channels and ends.
 //!
-//! Does not: touch the video (`video` does), or decide what a message means (`echo` does).
+//! Does not: process the video (`video` does), or interpret messages (`echo` does).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -22,12 +22,12 @@ use crate::world::{AppLaunch, World};
 use livepeer_gateway::limits::EVENT_BODY;
 use mpegts::Ticks;
 
-/// What the parts of an app share.
+/// The state that the parts of an app share.
 #[derive(Debug, Default)]
 struct AppState {
     params: Map<String, Value>,
     effect: Effect,
-    /// What went wrong last, and the time since 1970 then.
+    /// The last error and its time since 1970.
     error: Option<(String, Duration)>,
     input_frames: u64,
     output_frames: u64,
@@ -37,7 +37,7 @@ struct AppState {
 pub(super) struct App {
     job: Job,
     world: Arc<World>,
-    /// As time since 1970.
+    /// When the app began, as time since 1970.
     began: Duration,
     state: Mutex<AppState>,
 }
@@ -67,7 +67,7 @@ impl App {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the script wants silence on channels of this role.
+    /// Whether the script suppresses one segment on a channel of this role.
     pub(super) fn is_muted(&self, role: Role) -> bool {
         self.world.lock().script.is_muted(role)
     }
@@ -76,7 +76,7 @@ impl App {
         self.world.channel(&self.job.channel(role))
     }
 
-    /// New parameters, at the start or from the control channel.
+    /// Applies parameters, from the start or from a control message.
     fn update(&self, params: Map<String, Value>) {
         if let Err(RefusedParams(reason)) = self.world.set(&self.job.manifest, &params) {
             return self.report(reason);
@@ -89,7 +89,7 @@ impl App {
         self.lock().params.extend(params);
     }
 
-    /// Something went wrong, which an event says at once and the next ones again.
+    /// Sends an error event now, and names the error in later status events.
     fn report(&self, reason: String) {
         log::warn!("sandbox: job {}: {reason}", self.job.manifest);
         let now = since_1970();
@@ -100,59 +100,60 @@ impl App {
         }
     }
 
-    /// Video: from the publish channel to the output channel. Ends with the publish channel.
+    /// Brings video from the publish channel to the output channel, until the publish channel ends.
     async fn media(&self) {
         let (Some(publish), Some(output)) =
             (self.channel(Role::Publish), self.channel(Role::Output))
         else {
             return;
         };
-        let (announce, changed) = mpsc::channel(1);
+        let (started, effect_outputs) = mpsc::channel(1);
         tokio::select! {
-            () = Video::new(self, output.clone(), announce).run(&publish) => {}
-            () = video::outputs(self, &output, changed) => {}
+            () = Video::new(self, output.clone(), started).run(&publish) => {}
+            () = video::write_effects(self, &output, effect_outputs) => {}
         }
     }
 
-    /// The effect that is wanted now.
+    /// The effect that the parameters request.
     pub(super) fn effect(&self) -> Effect {
         self.lock().effect.clone()
     }
 
-    /// The shape of changed video.
+    /// The format of video that an effect returns.
     pub(super) fn video(&self) -> media::Video {
         self.world.options.effect_video.clone()
     }
 
-    /// Whether counters begin at 0 in each segment that goes out.
+    /// Whether continuity counters restart at 0 in each output segment.
     pub(super) fn restarts_counters(&self) -> bool {
         self.world.options.restarts_counters
     }
 
-    /// The effect cannot run; the video goes on without.
+    /// Reports that the effect failed; the video continues without it.
     pub(super) fn effect_failed(&self, reason: String) {
         self.lock().effect = Effect::None;
         self.report(format!("effect failed: {reason}"));
     }
 
-    /// The gateway did something wrong.
+    /// Records a violation by the gateway.
     pub(super) fn found(&self, violation: Violation) {
         self.world.lock().violations.add(violation);
         self.world.note();
     }
 
-    /// More frames went out.
+    /// Counts output frames.
     pub(super) fn count_frames(&self, frames: u64) {
         self.lock().output_frames += frames;
     }
 
-    /// Another segment went out.
+    /// Counts an output segment.
     pub(super) fn count_output(&self) {
         self.world.lock().record.counters.outputs += 1;
         self.world.note();
     }
 
-    /// More access units came in, the last of them with this PTS; so many of them the network's runner drops.
+    /// Counts received access units, and how many of them the network's runner would drop; `newest` is the PTS of the
+    /// last one.
     pub(super) fn count_units(&self, units: u64, dropped: u64, newest: Option<Ticks>) {
         if units == 0 {
             return;
@@ -168,7 +169,7 @@ impl App {
         }
     }
 
-    /// Another segment came in.
+    /// Counts a received segment.
     pub(super) fn count_segment(&self, bytes: u64, end: SegmentEnd) {
         let counters = &mut self.world.lock().record.counters;
         counters.bytes += bytes;
@@ -179,7 +180,7 @@ impl App {
         self.world.note();
     }
 
-    /// Parameters and keep-alives. Goes on for ever: the end of control is not the end of the job.
+    /// Reads parameters and keep-alives. Never returns: the job does not end with its control channel.
     async fn control(&self) {
         let mut seq = 0;
         while let Some(segment) = self.channel(Role::Control).and_then(|c| follow(&c, seq)) {
@@ -204,7 +205,7 @@ impl App {
         std::future::pending().await
     }
 
-    /// Parameters that come with a call. Goes on for ever.
+    /// Applies parameters that come with a call. Never returns.
     async fn updates(&self, mut updates: mpsc::Receiver<Map<String, Value>>) {
         while let Some(params) = updates.recv().await {
             self.update(params);
@@ -214,7 +215,7 @@ impl App {
         std::future::pending().await
     }
 
-    /// What is to be announced, then a status event at once and then from time to time.
+    /// Sends the job's announcement, then a status event at once and at each interval. Never returns.
     async fn events(&self) {
         let (mut input, mut output) = (FrameRate::default(), FrameRate::default());
         let mut ticks = tokio::time::interval(self.world.options.timings.status_every);
@@ -232,8 +233,8 @@ impl App {
                 StatusEvent {
                     now: since_1970(),
                     began: self.began,
-                    input_fps: input.look(state.input_frames, elapsed),
-                    output_fps: output.look(state.output_frames, elapsed),
+                    input_fps: input.sample(state.input_frames, elapsed),
+                    output_fps: output.sample(state.output_frames, elapsed),
                     params: &Value::Object(state.params.clone()),
                     error: state.error.as_ref().map(|(error, at)| (error.as_str(), *at)),
                 }
@@ -261,8 +262,7 @@ fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// The next segment of a channel to read, from `seq` on: jumps to the newest when that is gone. `None` at
-/// the channel's end.
+/// The segment `seq` of a channel, or the newest one if that was dropped. `None` if the channel is closed.
 pub(super) fn follow(channel: &SharedChannel, seq: u64) -> Option<Arc<Segment>> {
     let mut channel = channel.lock();
     if channel.is_closed() {
@@ -276,7 +276,7 @@ pub(super) fn follow(channel: &SharedChannel, seq: u64) -> Option<Arc<Segment>> 
     None
 }
 
-/// A whole message; `None` for one that is empty, too long, or broke off.
+/// Reads a whole message; `None` if it is empty, too long, or broke off.
 async fn whole(segment: &Segment) -> Option<Vec<u8>> {
     let mut message = Vec::new();
     loop {

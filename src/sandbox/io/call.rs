@@ -1,11 +1,10 @@
-//! A call that is answered whole: takes its body in, lets the script spoil it, or has it carried out.
+//! Handles a call with a short answer: reads its body, and carries it out or lets it fail as scripted.
 //!
-//! Does not: carry it out; the part that it is for does.
+//! Does not: decide the answer; the caller passes a closure.
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use crate::http1::io::{Wire, WireError};
+use crate::http1::io::{ByteStream, Wire, WireError};
 use crate::http1::{Answer, Head};
 use crate::record::{Request, Target};
 use crate::script::{CallFailure, Endpoint};
@@ -13,16 +12,13 @@ use crate::trickle::io::AfterRequest;
 use crate::world::World;
 use livepeer_gateway::limits::JSON_BODY;
 
-/// Takes in the body of a call and records it. `None` if it is too long; it is answered then.
-pub(crate) async fn receive<S>(
+/// Reads and records the body of a call. Returns `None` if it was too long and has been answered with 413.
+pub(crate) async fn receive<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     head: &Head,
     endpoint: Endpoint,
-) -> Result<Option<Vec<u8>>, WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Result<Option<Vec<u8>>, WireError> {
     let body = wire.whole(JSON_BODY).await?;
     log::debug!("sandbox: {} {endpoint:?}", head.method);
     world.lock().record.add(Request {
@@ -38,17 +34,14 @@ where
     Ok(body)
 }
 
-/// Answers a call that was taken in with what `carry_out` says; it is told whether its answer will go out. A call
-/// of the orchestrator is carried out also when its client has left before.
-pub(crate) async fn respond<S>(
+/// Answers a received call with the result of `carry_out`, whose argument says whether the answer will be sent. A
+/// delayed call of the orchestrator is carried out also when its client has disconnected.
+pub(crate) async fn respond<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     endpoint: Endpoint,
     carry_out: impl FnOnce(bool) -> Answer,
-) -> Result<AfterRequest, WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Result<AfterRequest, WireError> {
     let failure = world.lock().script.call(endpoint);
     let answer = match failure {
         None => carry_out(true),
@@ -57,10 +50,10 @@ where
             tokio::select! {
                 () = &mut late => carry_out(true),
                 () = wire.gone() => {
-                    if !ends_with_its_client(endpoint) {
+                    if !is_cancelled_by_disconnect(endpoint) {
                         late.await;
                         let lost = carry_out(false);
-                        log::debug!("sandbox: nobody waits for an answer with status {}", lost.status());
+                        log::debug!("sandbox: client disconnected before an answer with status {}", lost.status());
                         world.note();
                     }
                     return Ok(AfterRequest::Close);
@@ -69,7 +62,7 @@ where
         }
         Some(CallFailure::Lost) => {
             let lost = carry_out(false);
-            log::debug!("sandbox: an answer with status {} is lost", lost.status());
+            log::debug!("sandbox: withheld an answer with status {}", lost.status());
             return Ok(AfterRequest::Reset);
         }
         Some(CallFailure::Reset) => return Ok(AfterRequest::Reset),
@@ -82,10 +75,10 @@ where
         Some(CallFailure::Answer { status, retry_after }) => {
             let answer = Answer::new(status);
             let answer = match retry_after {
-                Some(value) => answer.with("Retry-AfterRequest", value),
+                Some(value) => answer.with("Retry-After", value),
                 None => answer,
             };
-            json(answer, &reason("as the script says"))
+            json(answer, &reason("scripted failure"))
         }
     };
     log::debug!("sandbox: {endpoint:?} answered {}", answer.status());
@@ -94,18 +87,18 @@ where
     Ok(AfterRequest::Next)
 }
 
-/// Whether a call that takes long is given up when its client leaves. A signer's is, which waits for its webhook;
-/// a handler of the orchestrator does not hear of it.
-fn ends_with_its_client(endpoint: Endpoint) -> bool {
+/// Whether a waiting call is cancelled when its client disconnects. The signer's calls are, while they wait for the
+/// webhook; the orchestrator's handlers do not notice.
+fn is_cancelled_by_disconnect(endpoint: Endpoint) -> bool {
     matches!(endpoint, Endpoint::SignInfo | Endpoint::MakePayment | Endpoint::Discover)
 }
 
-/// The body of an answer in JSON.
+/// Adds a JSON body to an answer.
 pub(crate) fn json(answer: Answer, text: &str) -> Answer {
     answer.with("Content-Type", "application/json").body(text)
 }
 
-/// A refusal in JSON, as go-livepeer writes it.
+/// The JSON body of a refusal, as go-livepeer writes it.
 pub(crate) fn reason(message: &str) -> String {
     serde_json::json!({ "error": { "message": message } }).to_string()
 }

@@ -1,11 +1,10 @@
 //! Answers the orchestrator's calls: payments, runners, scopes.
 //!
-//! Does not: decide who may do what; the world does.
+//! Does not: check payments or sessions; `world` does.
 
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::http1::io::{Wire, WireError};
+use crate::http1::io::{ByteStream, Wire, WireError};
 use crate::http1::{Answer, Head};
 use crate::io::call::{json, receive, respond};
 use crate::io::{runner, scope};
@@ -15,19 +14,16 @@ use crate::trickle::io::AfterRequest;
 use crate::world::World;
 use livepeer_gateway::price::Unit;
 
-/// What comes of a call: an answer, or a refusal that is booked.
+/// The answer to a call, or a refusal to record in the ledger.
 pub(super) type Outcome = Result<Answer, CallRefusal>;
 
 /// Answers a call.
-pub(super) async fn answer<S>(
+pub(super) async fn answer<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     head: &Head,
     call: Call<'_>,
-) -> Result<AfterRequest, WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Result<AfterRequest, WireError> {
     let endpoint = call.endpoint();
     let Some(body) = receive(wire, world, head, endpoint).await? else {
         return Ok(AfterRequest::DrainAndClose);
@@ -62,16 +58,15 @@ where
     }
 }
 
-/// An answer in JSON.
+/// An answer with a JSON body.
 pub(super) fn json_answer(status: u16, body: &Value) -> Answer {
     json(Answer::new(status), &body.to_string())
 }
 
-/// As on go-livepeer, a payment is booked under the manifest id that its credentials name, whether there is
-/// such a job or not: one that names a wrong id pays for nothing.
+/// As on go-livepeer, a payment is booked under the manifest id in its credentials, whether or not such a job exists.
 fn pay(world: &World, head: &Head) -> Outcome {
     let credentials = world.credentials(head)?;
-    // The price of now, even for a job that has another one.
+    // The present price, even if the job began with another one.
     let price = world.quote();
     if price.is_some() {
         world.book(&credentials, &credentials.manifest)?;

@@ -1,8 +1,9 @@
-//! Shows the certificate: self-signed, P-256, one name, `IsCA`, as go-livepeer's, unless another one is given.
+//! The TLS settings of a port. Unless one is given, the certificate is as go-livepeer's: self-signed, P-256, one name,
+//! `IsCA`.
 //!
-//! A change replaces the whole TLS setting, so that no old session can be resumed.
+//! A change replaces the whole TLS configuration, so that old sessions cannot be resumed.
 //!
-//! Does not: keep keys on disk.
+//! Does not: store keys on disk.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::Certificate;
 use livepeer_gateway::http::Fingerprint;
 
-/// The TLS setting of now.
+/// The present TLS configuration of a port.
 pub(super) struct Tls {
     host: String,
     alpn: &'static [&'static [u8]],
@@ -28,8 +29,8 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// The `given` certificate, or a fresh one for `host`, a name or an IP address; and the protocols that are
-    /// spoken. The error says why there is none.
+    /// Uses the `given` certificate, or makes one for `host`, a name or an IP address. `alpn` lists the offered
+    /// protocols. The error is the reason of the failure.
     pub(super) fn new(
         host: &str,
         given: Option<&Certificate>,
@@ -39,19 +40,19 @@ impl Tls {
         Ok(Self { host: host.to_owned(), alpn, now: Mutex::new(showing(first, alpn)?) })
     }
 
-    /// A fresh one from now on.
+    /// Makes a new certificate for later connections.
     pub(super) fn change(&self) -> Result<(), String> {
         let fresh = showing(fresh(&self.host)?, self.alpn)?;
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
-    /// The certificate that is shown now.
+    /// The fingerprint of the present certificate.
     pub(super) fn fingerprint(&self) -> Fingerprint {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
-    /// For the next connection.
+    /// The acceptor for the next connection.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         TlsAcceptor::from(Arc::clone(&now.0))

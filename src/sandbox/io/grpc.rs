@@ -1,8 +1,9 @@
 //! Answers `net.Orchestrator/GetOrchestrator` on an HTTP/2 connection.
 //!
-//! Who is full says so here, before any start: `checkLiveVideoToVideoCapacity` in go-livepeer's `server/rpc.go`.
+//! A full orchestrator refuses this call already, before any start: `checkLiveVideoToVideoCapacity` in go-livepeer's
+//! `server/rpc.go`.
 //!
-//! Does not: offer another method; they are answered with status 12, unimplemented.
+//! Does not: offer another method; the answer to those is status 12, unimplemented.
 
 use std::sync::Arc;
 
@@ -23,11 +24,11 @@ use livepeer_gateway::limits::GRPC_MESSAGE;
 use livepeer_gateway::orchestrator::proto::OrchestratorRequest;
 
 const METHOD: &str = "/net.Orchestrator/GetOrchestrator";
-/// Calls at a time on one connection.
+/// The most calls at a time on one connection.
 const CALLS: u32 = 16;
-/// Go's errors come with the status "unknown".
+/// Go's errors have the status "unknown".
 const UNKNOWN: u32 = 2;
-/// What is said when there is no room for the model, or no such model.
+/// The message if the model is not offered or all capacity is in use.
 const CAPPED: &str = "Invalid orchestrator request: OrchestratorCapped";
 const INVALID_ARGUMENT: u32 = 3;
 const RESOURCE_EXHAUSTED: u32 = 8;
@@ -37,10 +38,10 @@ const UNIMPLEMENTED: u32 = 12;
 struct GrpcError(u32, String);
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S>(stream: S, world: Arc<World>) -> Result<(), h2::Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    world: Arc<World>,
+) -> Result<(), h2::Error> {
     let mut connection = h2::server::Builder::new()
         .max_concurrent_streams(CALLS)
         .max_header_list_size(16 << 10)
@@ -58,7 +59,7 @@ where
             },
             Some(ended) = calls.join_next() => match ended {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => log::debug!("sandbox: a gRPC call broke: {error}"),
+                Ok(Err(error)) => log::debug!("sandbox: gRPC call failed: {error}"),
                 Err(error) => if let Ok(panic) = error.try_into_panic() {
                     std::panic::resume_unwind(panic);
                 },
@@ -107,7 +108,7 @@ async fn call(
 
 fn info(world: &World, message: &[u8], terms: &InfoTerms) -> Result<Vec<u8>, GrpcError> {
     let bad = |reason: &str| GrpcError(INVALID_ARGUMENT, reason.to_owned());
-    // A flag that says "not compressed", and the length.
+    // A flag (0: not compressed), and the length.
     let (prefix, message) = message.split_first_chunk::<5>().ok_or_else(|| bad("no message"))?;
     let [0, length @ ..] = *prefix else { return Err(bad("compression is not supported")) };
     if u32::from_be_bytes(length) as usize != message.len() {
@@ -118,7 +119,7 @@ fn info(world: &World, message: &[u8], terms: &InfoTerms) -> Result<Vec<u8>, Grp
     world.info(&request, terms).map_err(|NoCapacity| GrpcError(UNKNOWN, CAPPED.to_owned()))
 }
 
-/// The whole body, `None` if it is too long.
+/// Reads the whole body; `None` if it is too long.
 async fn read(body: &mut RecvStream) -> Result<Option<BytesMut>, h2::Error> {
     let mut whole = BytesMut::new();
     while let Some(part) = body.data().await {
@@ -145,7 +146,7 @@ fn record(world: &World, head: &http::request::Parts, is_info: bool, body: Optio
     world.note();
 }
 
-/// All failures of this call, in order: a delay may stand before another one.
+/// The scripted failures of this call: at most a delay and then another one.
 fn failures(world: &World) -> Vec<InfoFailure> {
     let script = &mut world.lock().script;
     let mut next = |delay: bool| {

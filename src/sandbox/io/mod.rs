@@ -1,9 +1,9 @@
 //! Starts a sandbox on its own thread and stops it.
 //!
-//! Its own thread and runtime keep its work apart from the agent's, so that latency and CPU of a demo
-//! are the agent's own.
+//! The sandbox has its own thread and runtime, so that it does not add to the latency and CPU time measured for the
+//! agent in a demo.
 //!
-//! Does not: serve; `server` does.
+//! Does not: serve connections; `server` does.
 
 mod app;
 pub(crate) mod call;
@@ -30,17 +30,17 @@ use crate::{Counters, Credential, Failure, Ledger, Options, Record, Role, Violat
 use livepeer_gateway::http::Fingerprint;
 use resilience::stop::{Stop, Stopper};
 
-/// The longest wait for the thread to end.
+/// How long to wait for the thread to end.
 const STOP: Duration = Duration::from_secs(2);
 
-/// Why a sandbox does not start.
+/// Why a sandbox cannot start.
 #[derive(Debug)]
 pub enum StartError {
-    /// The address cannot be listened on.
+    /// Listening on this address failed.
     Listen(SocketAddr, io::Error),
-    /// No certificate could be made for this host.
+    /// Making a certificate for this host failed, with the reason.
     Certificate(String, String),
-    /// The system has no thread or event queue left.
+    /// Making the thread or its event queue failed.
     Thread(io::Error),
 }
 
@@ -73,7 +73,7 @@ impl std::error::Error for StartError {
 pub struct Sandbox;
 
 impl Sandbox {
-    /// Starts it. It listens when this returns.
+    /// Starts a sandbox, which listens when this returns. Drop or stop the handle to stop it.
     pub fn start(options: Options) -> Result<Handle, StartError> {
         let (orchestrator, address) = listen(options.listen)?;
         let given = options.certificate.clone();
@@ -101,14 +101,14 @@ impl Sandbox {
                 let (tls, signer_tls) = (Arc::clone(&tls), Arc::clone(&signer_tls));
                 let ports = server::Ports { orchestrator, tls, signer, signer_tls };
                 move || {
-                    // Dropped at the end, however it comes.
+                    // Dropped when the thread ends or panics.
                     let _end: mpsc::Sender<()> = end;
                     runtime.block_on(server::run(ports, world, jobs, stop));
                     runtime.shutdown_timeout(STOP / 2);
                 }
             })
             .map_err(StartError::Thread)?;
-        log::info!("sandbox: listens on {address}, certificate {}", tls.fingerprint());
+        log::info!("sandbox: listening on {address}, certificate {}", tls.fingerprint());
         Ok(Handle { world, tls, signer_tls, stopper: Some(stopper), ended, thread: Some(thread) })
     }
 }
@@ -121,7 +121,7 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> 
     Ok((listener, address))
 }
 
-/// A running sandbox. Dropped, it is stopped.
+/// A running sandbox. Dropping the handle stops it.
 #[derive(Debug)]
 pub struct Handle {
     world: Arc<World>,
@@ -133,7 +133,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Where it listens.
+    /// The address of the orchestrator.
     pub fn address(&self) -> SocketAddr {
         self.world.address
     }
@@ -143,39 +143,39 @@ impl Handle {
         self.world.url(false)
     }
 
-    /// The certificate that it shows now.
+    /// The fingerprint of the orchestrator's present certificate.
     pub fn fingerprint(&self) -> Fingerprint {
         self.tls.fingerprint()
     }
 
-    /// It shows another certificate from now on, as an orchestrator after a restart.
+    /// Changes the orchestrator's certificate, as a restart does. Returns the new fingerprint.
     pub fn change_certificate(&self) -> Result<Fingerprint, StartError> {
         self.tls.change().map_err(|reason| StartError::Certificate(self.world.host(), reason))?;
         Ok(self.tls.fingerprint())
     }
 
-    /// What its clients did wrong so far.
+    /// The violations by clients so far.
     pub fn violations(&self) -> Violations {
         self.world.lock().violations.clone()
     }
 
-    /// What happened so far, in numbers.
+    /// The counters so far.
     pub fn counters(&self) -> Counters {
         self.world.lock().record.counters
     }
 
-    /// Looks at what it received.
-    pub fn look<T>(&self, at: impl FnOnce(&Record) -> T) -> T {
-        at(&self.world.lock().record)
+    /// Calls `read` with the record. The closure must not block or call the handle: the sandbox waits for it.
+    pub fn look<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
+        read(&self.world.lock().record)
     }
 
-    /// Waits until what it received is as wanted; false when that takes longer than `limit`.
+    /// Waits until `wanted` holds for the record; false if that takes longer than `limit`.
     pub async fn until(&self, limit: Duration, mut wanted: impl FnMut(&Record) -> bool) -> bool {
         self.wait(limit, || self.look(&mut wanted)).await
     }
 
-    /// Waits until something else about it is as wanted, which is asked whenever something happens there; false
-    /// when that takes longer than `limit`.
+    /// Waits until `wanted` holds, which is checked after each change in the sandbox; false if that takes longer than
+    /// `limit`.
     pub async fn wait(&self, limit: Duration, mut wanted: impl FnMut() -> bool) -> bool {
         let mut changes = self.world.changes();
         let seen = async {
@@ -189,17 +189,17 @@ impl Handle {
         tokio::time::timeout(limit, seen).await.unwrap_or(false)
     }
 
-    /// Lets something go wrong the next time.
+    /// Adds a failure that happens once.
     pub fn once(&self, failure: Failure) {
         self.add(failure, false);
     }
 
-    /// Lets something go wrong from now on.
+    /// Adds a failure that happens every time, until [`Handle::clear_failures`].
     pub fn always(&self, failure: Failure) {
         self.add(failure, true);
     }
 
-    /// Nothing more goes wrong.
+    /// Removes all failures from the script.
     pub fn clear_failures(&self) {
         self.world.lock().script.clear();
     }
@@ -209,85 +209,85 @@ impl Handle {
         self.world.signer.map(|address| self.world.url_at(true, address.port()))
     }
 
-    /// The signer's URL for TLS, on the same port.
+    /// The signer's URL for TLS, on the same port; `None` if there is no signer.
     pub fn signer_tls_url(&self) -> Option<String> {
         self.world.signer.map(|address| self.world.url_at(false, address.port()))
     }
 
-    /// The certificate that the signer shows.
+    /// The fingerprint of the signer's certificate.
     pub fn signer_fingerprint(&self) -> Fingerprint {
         self.signer_tls.fingerprint()
     }
 
-    /// The signer knows these credentials from now on, and no others.
+    /// Replaces the credentials that the signer accepts.
     pub fn accept_credentials(&self, credentials: Vec<Credential>) {
         self.world.lock().signer.credentials = credentials;
     }
 
-    /// The signer has another key from now on, behind the same URL.
+    /// Changes the signer's key; its URL stays the same.
     pub fn change_signer_key(&self) {
         let key = &mut self.world.lock().signer_key;
         *key = key.wrapping_add(1);
     }
 
-    /// What was paid, what it cost, and what was refused, so far.
+    /// The payments, debits and refused calls so far.
     pub fn ledger(&self) -> Ledger {
         self.world.lock().ledger.clone()
     }
 
-    /// Puts the clock of tokens, tickets and debits forward; what is due then is debited at once.
+    /// Advances the clock of tokens, tickets and debits, and debits at once the amounts that are then due.
     pub fn advance(&self, time: Duration) {
         self.world.advance(time);
     }
 
-    /// The list of orchestrators has these further entries from now on, each a JSON text, sound or not.
+    /// Replaces the further entries of the signer's list of orchestrators, each a JSON text. Invalid ones are served
+    /// unchanged.
     pub fn list(&self, entries: Vec<String>) {
         self.world.lock().listed = entries;
     }
 
-    /// Makes a channel without a job and returns its URL, plain if [`Options::plain_http`] allows it.
+    /// Makes a channel without a job. Returns its URL, with `http` if [`Options::plain_http`] allows it.
     pub fn create_channel(&self, name: &str, content_type: &str) -> String {
         if self.world.create(name, content_type).is_err() {
-            log::warn!("sandbox: has too many channels already");
+            log::warn!("sandbox: cannot create a channel: too many");
         }
         self.world.channel_url(self.world.options.plain_http, name)
     }
 
-    /// Closes a channel without a job now; false if there is none.
+    /// Closes a channel; false if there is none.
     pub fn delete_channel(&self, name: &str) -> bool {
         self.world.delete(name)
     }
 
-    /// The manifest ids of the jobs that run.
+    /// The manifest ids of the running jobs, oldest first.
     pub fn manifests(&self) -> Vec<String> {
         self.world.lock().jobs.manifests()
     }
 
-    /// The ids of the runner sessions that are reserved and neither stopped nor lost.
+    /// The ids of the open runner sessions.
     pub fn sessions(&self) -> Vec<String> {
         self.world.lock().sessions.ids().map(str::to_owned).collect()
     }
 
-    /// Loses all runner sessions, as when their runner dies: how many. Their channels close, and they are not
-    /// found any more.
+    /// Ends all runner sessions and closes their channels, as when their runner dies. Returns their number.
     pub fn lose_sessions(&self) -> usize {
         let lost = self.sessions();
         lost.iter().for_each(|id| self.world.end(id));
         lost.len()
     }
 
-    /// Closes the channels of this role of all jobs now: how many. A closed publish channel ends its job.
+    /// Closes the channels of this role of all jobs. Returns their number. A closed publish channel ends its job.
     pub fn close_channels(&self, role: Role) -> usize {
         let names = self.manifests().into_iter().map(|m| format!("{m}{}", role.suffix()));
         names.filter(|name| self.world.delete(name)).count()
     }
 
-    /// Stops it: connections end at once. The same as dropping it.
+    /// Stops the sandbox, as dropping the handle does. Connections end at once.
     pub fn stop(self) {}
 
-    fn add(&self, failure: Failure, for_good: bool) {
-        if !self.world.lock().script.add(failure, for_good) {
-            log::warn!("sandbox: its script is full");
+    fn add(&self, failure: Failure, repeats: bool) {
+        if !self.world.lock().script.add(failure, repeats) {
+            log::warn!("sandbox: failure not added: the script is full");
         }
     }
 }
@@ -295,16 +295,16 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         drop(self.stopper.take());
-        // Nothing is ever sent: an error other than a timeout means that the thread has ended.
+        // The thread never sends: an error other than a timeout means that it has ended.
         if self.ended.recv_timeout(STOP) != Err(mpsc::RecvTimeoutError::Timeout) {
             let thread = self.thread.take().map(JoinHandle::join);
             if matches!(thread, Some(Err(_))) {
-                log::error!("sandbox: its thread panicked");
-                // A fake that breaks must fail the test that uses it.
+                log::error!("sandbox: thread panicked");
+                // A panic in the sandbox must fail the test that uses it.
                 assert!(!cfg!(debug_assertions) || thread::panicking(), "the sandbox panicked");
             }
         } else {
-            log::warn!("sandbox: its thread does not end within {} s", STOP.as_secs());
+            log::warn!("sandbox: thread did not end within {} s", STOP.as_secs());
         }
     }
 }

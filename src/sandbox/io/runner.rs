@@ -1,18 +1,17 @@
 //! Answers the calls of runners and of the echo app behind them.
 //!
-//! The app is that of every job. `POST {app_url}/echo` starts it and names its two channels,
+//! It is the app behind every job. `POST {app_url}/echo` starts it and returns its two channels,
 //! `POST {app_url}/update` changes its parameters.
 //!
-//! Does not: make a runner of its own for each session.
+//! Does not: run a separate process for each session.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use crate::echo;
-use crate::http1::io::{Wire, WireError};
+use crate::http1::io::{ByteStream, Wire, WireError};
 use crate::http1::{Answer, Head};
 use crate::io::call::json as body;
 use crate::io::calls::{Outcome, json_answer};
@@ -23,7 +22,7 @@ use crate::start::{self, Job};
 use crate::trickle::io::AfterRequest;
 use crate::world::{Admission, World};
 
-/// Events that a single-shot runner still has to send.
+/// The events that a single-shot runner must send.
 pub(super) struct EventStream {
     session: String,
     count: u32,
@@ -69,15 +68,15 @@ pub(super) fn app(world: &World, runner: usize, id: &str, path: &str, message: &
             world.launch(job).map_err(|_| CallRefusal::new(503, "too many apps"))?;
             Ok(json_answer(200, &answer))
         }
-        "echo" => Err(CallRefusal::new(409, "the app runs already")),
+        "echo" => Err(CallRefusal::new(409, "the app is already running")),
         "update" if world.update(id, params) => Ok(json_answer(200, &json!({}))),
-        "update" => Err(CallRefusal::new(409, "the app does not run")),
+        "update" => Err(CallRefusal::new(409, "the app is not running")),
         _ => Err(CallRefusal::new(404, "404 page not found")),
     }
 }
 
-/// `POST /apps/…/app/…`: the answer, or its head and the events that follow it. The session is reserved and paid
-/// before the app says that it has no such path.
+/// `POST /apps/…/app/…`. Returns the answer, or its head and the events to send after it. The session is reserved and
+/// paid before an unknown path is refused.
 pub(super) fn single(
     world: &World,
     head: &Head,
@@ -114,16 +113,13 @@ pub(super) fn single(
     }
 }
 
-/// Sends the events after the head of an answer, as long as the session is paid and the caller is there.
-pub(super) async fn events<S>(
+/// Sends the events after the head of an answer, until the session ends or the caller disconnects.
+pub(super) async fn events<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     shots: EventStream,
     after: Result<AfterRequest, WireError>,
-) -> Result<AfterRequest, WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Result<AfterRequest, WireError> {
     let after = match after {
         Ok(AfterRequest::Next) => send(wire, world, &shots).await,
         Ok(after) => Ok(after),
@@ -133,14 +129,11 @@ where
     after
 }
 
-async fn send<S>(
+async fn send<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     shots: &EventStream,
-) -> Result<AfterRequest, WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Result<AfterRequest, WireError> {
     for n in 0..shots.count {
         tokio::select! {
             () = sleep(shots.gap) => {}

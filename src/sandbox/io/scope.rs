@@ -1,9 +1,9 @@
-//! Answers `POST /scope`: a job that begins with its control and events channels.
+//! Answers `POST /scope`: starts a job and returns its control and events channels.
 //!
-//! Its first event names the channels for media: `{"type":"channels","in":…,"out":…}`. That is the sandbox's
-//! own; each model says it in its way.
+//! The first event names the media channels: `{"type":"channels","in":…,"out":…}`. This form is the sandbox's; real
+//! models each have their own.
 //!
-//! Does not: ask for an auth token where nothing is paid; the real one does not either.
+//! Does not: require an auth token without a price; the real orchestrator does not either.
 
 use serde_json::json;
 

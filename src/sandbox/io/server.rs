@@ -1,22 +1,20 @@
-//! Accepts connections and serves them: TLS or plain, HTTP/2 for gRPC or HTTP/1.1 for all else.
+//! Accepts connections and serves them: TLS or plain, HTTP/2 for gRPC, HTTP/1.1 for everything else.
 //!
-//! At most [`CONNECTIONS`] at a time; more wait in the system's queue. When the handle is dropped, every
-//! task ends at once.
+//! At most [`CONNECTIONS`] at a time; more wait in the system's queue. Dropping the handle ends every task at once.
 //!
-//! Does not: answer by itself; each route has its own part.
+//! Does not: answer requests; each route has its own module.
 
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
-use crate::http1::io::{Wire, WireError};
+use crate::http1::io::{ByteStream, Wire, WireError};
 use crate::http1::{Answer, Head};
 use crate::io::certificate::Tls;
 use crate::io::{app, calls, grpc, start};
@@ -29,26 +27,26 @@ use crate::world::{AppLaunch, World};
 use livepeer_gateway::limits::CONNECT_TIME;
 use resilience::stop::Stop;
 
-/// Connections at a time.
+/// The most connections at a time.
 const CONNECTIONS: usize = 512;
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// How long a connection without a request is kept (go-livepeer's servers keep them for minutes).
+/// How long an idle connection is kept (go-livepeer's servers keep them for minutes).
 const IDLE: Duration = Duration::from_secs(120);
-/// The longest body that is read away before its connection ends.
+/// How long to discard the rest of a body before the connection is closed.
 const DRAIN_TIME: Duration = Duration::from_secs(60);
-/// What Go says to one who speaks plain HTTP to a TLS port.
+/// Go's answer to plain HTTP on a TLS port.
 const NOT_PLAIN: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
-/// Whom a connection is for.
+/// The service that a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Port {
     Orchestrator,
     Signer,
 }
 
-/// Where a sandbox listens, and the certificates that it shows there.
+/// The listening sockets of a sandbox and their TLS configurations.
 pub(super) struct Ports {
     pub(super) orchestrator: TcpListener,
     pub(super) tls: Arc<Tls>,
@@ -66,8 +64,8 @@ impl Ports {
     }
 }
 
-/// A connection whose socket can be reached.
-trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+/// A connection with access to its TCP socket.
+trait Socket: ByteStream + Send + 'static {
     fn tcp(&self) -> &TcpStream;
 }
 
@@ -92,11 +90,11 @@ pub(super) async fn run(
 ) {
     let (orchestrator, signer) = match ports.listen() {
         Ok(listeners) => listeners,
-        Err(error) => return log::error!("sandbox: its socket fails: {error}"),
+        Err(error) => return log::error!("sandbox: cannot listen: {error}"),
     };
     let mut tasks = JoinSet::new();
     let mut sweep = every(world.options.timings.sweep);
-    // More often than debits are due, so that none comes much too late.
+    // More often than debits are due, so that they are on time.
     let mut debit = every(world.options.timings.debit / 5);
     loop {
         tokio::select! {
@@ -136,7 +134,7 @@ pub(super) async fn run(
     tasks.shutdown().await;
 }
 
-/// The next connection, and the port that it came to.
+/// Accepts the next connection, and returns its port.
 async fn accept(
     orchestrator: &tokio::net::TcpListener,
     signer: Option<&tokio::net::TcpListener>,
@@ -159,7 +157,7 @@ fn every(period: Duration) -> tokio::time::Interval {
     ticks
 }
 
-/// A task that panics takes the sandbox with it: a broken fake must fail the test that uses it.
+/// Panics if the task panicked: a panic in the sandbox must fail the test that uses it.
 fn forward_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         if let Ok(panic) = error.try_into_panic() {
@@ -179,11 +177,11 @@ async fn connection(tcp: TcpStream, world: Arc<World>, tls: Arc<Tls>, port: Port
     }
     if is_tls {
         let Ok(Ok(stream)) = timeout(CONNECT_TIME, tls.acceptor().accept(tcp)).await else {
-            return log::debug!("sandbox: a TLS handshake failed");
+            return log::debug!("sandbox: TLS handshake failed");
         };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             if let Err(error) = grpc::serve(stream, world).await {
-                log::debug!("sandbox: a gRPC connection broke: {error}");
+                log::debug!("sandbox: gRPC connection failed: {error}");
             }
         } else {
             serve(stream, &world, port, false).await;
@@ -231,23 +229,23 @@ async fn serve<S: Socket>(stream: S, world: &World, port: Port, plain: bool) {
                 return wire.close().await;
             }
             Ok(AfterRequest::DrainAndClose) => {
-                // Whether it ends, breaks, or is too long: the connection ends.
+                // The connection is closed however this ends.
                 let _drained = timeout(DRAIN_TIME, wire.drain()).await;
                 return wire.close().await;
             }
             Ok(AfterRequest::Reset) => return reset(&wire.into_stream()),
             Ok(AfterRequest::Stall) => return std::future::pending().await,
             Err(WireError::Broken(error)) => {
-                return log::debug!("sandbox: a connection broke: {error}");
+                return log::debug!("sandbox: connection failed: {error}");
             }
         }
     }
 }
 
-/// The connection is to end without a goodbye.
+/// Makes the connection end with a TCP reset when `stream` is dropped.
 fn reset<S: Socket>(stream: &S) {
     if let Err(error) = stream.tcp().set_zero_linger() {
-        log::warn!("sandbox: a connection cannot be reset: {error}");
+        log::warn!("sandbox: cannot reset a connection: {error}");
     }
 }
 
@@ -288,7 +286,7 @@ async fn request<S: Socket>(
 
 fn record(world: &World, head: &Head, route: Route<'_>) {
     let target = match (route, route.channel()) {
-        // Calls record themselves, with their bodies.
+        // `call::receive` records calls, with their bodies.
         (Route::Call(_), _) => return,
         (Route::Start, _) => Target::Start,
         (_, Some((name, None))) => Target::Channel(Role::of(name)),

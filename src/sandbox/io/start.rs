@@ -1,13 +1,12 @@
-//! Answers `POST /live-video-to-video`: makes the job's channels and hands it to its app.
+//! Answers `POST /live-video-to-video`: makes the job's channels and starts its app.
 //!
-//! Does not: decide who may start a job; `start` does.
+//! Does not: read the request or check its credentials; `start` does.
 
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use crate::http1::io::{Wire, WireError};
+use crate::http1::io::{ByteStream, Wire, WireError};
 use crate::http1::{Answer, Head};
 use crate::script::{Endpoint, Failure, Role, StartFailure};
 use crate::start::{self, Job, StartRefusal};
@@ -17,19 +16,16 @@ use livepeer_gateway::limits::JSON_BODY;
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 use livepeer_gateway::price::Unit;
 
-/// How often it is looked whether the runner is free: the time alone may make it so.
+/// The interval of checks whether the runner is free.
 const TURN_EVERY: Duration = Duration::from_millis(50);
 
 /// `POST /live-video-to-video`.
-pub(super) async fn start<S>(
+pub(super) async fn start<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     head: &Head,
     plain: bool,
-) -> Result<AfterRequest, WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Result<AfterRequest, WireError> {
     let Some(body) = wire.whole(JSON_BODY).await? else {
         wire.write(&Answer::new(413).close().refusal("request is too long").to_bytes()).await?;
         return Ok(AfterRequest::DrainAndClose);
@@ -82,8 +78,8 @@ fn refuse(world: &World, refusal: &StartRefusal) -> Answer {
     Answer::error(status, reason)
 }
 
-/// What comes before the worker is called: capacity, then the payment, which is kept whatever the worker does
-/// (go-livepeer `server/ai_http.go:1034`, `:1063`, `:1157`). The price of the job is that of its payment.
+/// The steps before the worker is called: the capacity check, then the payment, which is kept even if the worker fails
+/// (go-livepeer `server/ai_http.go:1034`, `:1063`, `:1157`). Returns the job and the price in its payment.
 fn pay(world: &World, head: &Head, body: &[u8]) -> Result<(Job, Option<PriceInfo>), StartRefusal> {
     let wish = start::read(body)?;
     world.admit(&wish.model_id).map_err(|_| StartRefusal::NoCapacity)?;

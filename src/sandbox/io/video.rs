@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! unchanged  publish ── bytes as they arrive ───────────────▶ output
-//! effect     publish ──▶ Transform ──▶ EffectOutput (written by `outputs`) ──▶ output
+//! effect     publish ──▶ Transform ──▶ EffectOutput (written by `write_effects`) ──▶ output
 //! ```
 //!
-//! The effect changes between two segments: what is in the old one comes out before the next begins. An
-//! effect that fails is told in the next event, and the video goes on unchanged. Unchanged bytes are
-//! checked after they are handed on, so that the check costs no latency.
+//! The effect changes between two segments, after the old effect has written its last frame. The failure of an effect
+//! is reported in an event, and the video continues unchanged. Unchanged bytes are checked after they are
+//! forwarded, so that the check adds no latency.
 //!
-//! AfterRequest a frame whose time went back nothing is handed on, as the network's runner drops all such frames. What
-//! it drops above 24 frames/s is only counted: without them, unchanged video could not be decoded.
+//! After a frame whose time went back nothing is forwarded, because the network's runner drops all such frames. Frames
+//! above 24 frames/s are forwarded although the runner drops them: unchanged video cannot be decoded without them.
 //!
-//! Does not: choose effects or judge segments; `echo` and `check` do.
+//! Does not: choose effects or check segments; `echo` and `check` do.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,19 +31,19 @@ use media::io::{End, SegmentPieces, Transform};
 use media::{Piece, Place};
 use mpegts::Joiner;
 
-/// How long an effect may take to give out what is in it.
+/// How long a stopping effect may take to write its last frames.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// The pieces of an effect that has started; `done` is dropped when all are written.
+/// The output of a started effect. The writer drops `done` when all pieces are written.
 pub(super) struct EffectOutput {
     pieces: SegmentPieces,
     done: oneshot::Sender<()>,
 }
 
-/// An effect that runs.
+/// A running effect.
 struct Running {
     transform: Transform,
-    /// Ends when all its pieces are written.
+    /// Ends when all pieces of the effect are written.
     done: oneshot::Receiver<()>,
 }
 
@@ -54,21 +54,21 @@ pub(super) struct Video<'a> {
     checker: Checker,
     effect: Effect,
     running: Option<Running>,
-    changed: mpsc::Sender<EffectOutput>,
+    started: mpsc::Sender<EffectOutput>,
 }
 
 impl<'a> Video<'a> {
-    /// The video of `app`; effects that start are announced to `changed`.
+    /// The video of `app`. The output of each effect that starts is sent to `started`.
     pub(super) fn new(
         app: &'a App,
         output: SharedChannel,
-        changed: mpsc::Sender<EffectOutput>,
+        started: mpsc::Sender<EffectOutput>,
     ) -> Self {
         let (checker, effect) = (Checker::new(), Effect::None);
-        Self { app, output, checker, effect, running: None, changed }
+        Self { app, output, checker, effect, running: None, started }
     }
 
-    /// Follows the publish channel to its end.
+    /// Reads the publish channel until it is closed.
     pub(super) async fn run(mut self, publish: &SharedChannel) {
         let mut seq = 0;
         while let Some(segment) = follow(publish, seq) {
@@ -78,7 +78,7 @@ impl<'a> Video<'a> {
         self.stop().await;
     }
 
-    /// One segment, as its bytes arrive.
+    /// Forwards one segment as its bytes arrive.
     async fn segment(&mut self, segment: &Segment) {
         let mut copy: Option<OutputSegment> = None;
         let mut at = 0;
@@ -91,7 +91,7 @@ impl<'a> Video<'a> {
                     let copies = self.running.is_none() && !self.checker.is_behind();
                     copy = copies.then(|| self.app.begin_output(&self.output)).flatten();
                 }
-                self.hand_on(&part.bytes, at == 0, copy.as_mut()).await;
+                self.forward(&part.bytes, at == 0, copy.as_mut()).await;
                 at += part.bytes.len();
             }
             if let Some(end) = part.end {
@@ -107,14 +107,14 @@ impl<'a> Video<'a> {
         }
     }
 
-    async fn hand_on(&mut self, bytes: &[u8], begins: bool, mut copy: Option<&mut OutputSegment>) {
+    async fn forward(&mut self, bytes: &[u8], begins: bool, mut copy: Option<&mut OutputSegment>) {
         match (&mut self.running, &mut copy) {
             _ if self.checker.is_behind() => {}
             (Some(running), _) => running.transform.push(Bytes::copy_from_slice(bytes), begins),
             (None, Some(copy)) => copy.write(bytes),
             (None, None) => {}
         }
-        // Who waits for these bytes gets them before they are checked.
+        // Readers that wait for these bytes get them before the check.
         tokio::task::yield_now().await;
         let taken = self.check(|checker, found| checker.push(bytes, found));
         if copy.is_some() {
@@ -122,17 +122,17 @@ impl<'a> Video<'a> {
         }
     }
 
-    /// Lets the checker look: how many access units it has seen that the runner takes.
-    fn check(&mut self, look: impl FnOnce(&mut Checker, &mut dyn FnMut(Violation))) -> u64 {
+    /// Runs the checker. Returns how many new access units the runner accepts.
+    fn check(&mut self, run: impl FnOnce(&mut Checker, &mut dyn FnMut(Violation))) -> u64 {
         let (app, before) = (self.app, (self.checker.units(), self.checker.dropped()));
-        look(&mut self.checker, &mut |violation| app.found(violation));
+        run(&mut self.checker, &mut |violation| app.found(violation));
         let units = self.checker.units() - before.0;
         let dropped = self.checker.dropped() - before.1;
         app.count_units(units, dropped, self.checker.newest());
         units - dropped
     }
 
-    /// Starts or stops an effect, when the parameters ask for another one or it has failed.
+    /// Starts or stops an effect if the parameters request another one or the present one has failed.
     async fn choose(&mut self) {
         if let Some(reason) = self.failure().await {
             self.app.effect_failed(reason);
@@ -148,9 +148,9 @@ impl<'a> Video<'a> {
         match Transform::start(fragment, &options) {
             Ok(transform) => {
                 let (done, is_done) = oneshot::channel();
-                let changed = EffectOutput { pieces: transform.pieces(), done };
-                // There is room: the effect before it has ended.
-                let _announced = self.changed.try_send(changed).is_ok();
+                let output = EffectOutput { pieces: transform.pieces(), done };
+                // The queue is empty: the effect before this one has ended.
+                let _sent = self.started.try_send(output).is_ok();
                 self.running = Some(Running { transform, done: is_done });
             }
             Err(error) => {
@@ -160,37 +160,37 @@ impl<'a> Video<'a> {
         }
     }
 
-    /// Why the effect does not run any more, if it should.
+    /// Why the running effect has ended by itself, if it has.
     async fn failure(&self) -> Option<String> {
         let running = self.running.as_ref()?;
         tokio::select! {
             biased;
             end = running.transform.ended() => Some(match end {
                 End::Failed(error) => error.to_string(),
-                End::EndOfStream => "the effect has ended by itself".to_owned(),
+                End::EndOfStream => "the effect has ended".to_owned(),
             }),
             () = std::future::ready(()) => None,
         }
     }
 
-    /// Lets the effect give out what is in it, and stops it.
+    /// Stops the effect after it has written its last frames.
     async fn stop(&mut self) {
         let Some(running) = self.running.take() else { return };
         running.transform.finish();
         let drained = timeout(DRAIN, running.transform.ended()).await;
         if drained.is_err() {
-            log::debug!("sandbox: an effect does not end within {} s", DRAIN.as_secs());
+            log::debug!("sandbox: an effect did not end within {} s", DRAIN.as_secs());
         }
         running.transform.stop().await;
-        // An error is what ends this: the writer drops its end.
+        // Ends with an error when the writer drops its sender.
         let _written = timeout(DRAIN, running.done).await;
     }
 }
 
-/// A segment of the output channel under way.
+/// A segment of the output channel that is being written.
 struct OutputSegment {
     segment: Arc<Segment>,
-    /// Lets its counters begin at 0.
+    /// Restarts the continuity counters at 0; `None` keeps them.
     joiner: Option<Joiner>,
 }
 
@@ -214,13 +214,13 @@ impl OutputSegment {
     }
 }
 
-/// Writes what comes out of effects to the output channel, one effect after the other. Goes on for ever.
-pub(super) async fn outputs(
+/// Writes the output of effects to the output channel, one effect after the other. Never returns.
+pub(super) async fn write_effects(
     app: &App,
     output: &SharedChannel,
-    mut changed: mpsc::Receiver<EffectOutput>,
+    mut started: mpsc::Receiver<EffectOutput>,
 ) {
-    while let Some(EffectOutput { mut pieces, done }) = changed.recv().await {
+    while let Some(EffectOutput { mut pieces, done }) = started.recv().await {
         let mut segment: Option<OutputSegment> = None;
         while let Some(Piece { place, bytes }) = pieces.next().await {
             if place != Place::Continue {
@@ -242,7 +242,7 @@ pub(super) async fn outputs(
     std::future::pending().await
 }
 
-/// The next segment of a channel to write.
+/// Begins the next segment of a channel; `None` if the channel is closed.
 pub(super) fn begin(channel: &SharedChannel) -> Option<Arc<Segment>> {
     let mut channel = channel.lock();
     if channel.is_closed() {
@@ -254,7 +254,7 @@ pub(super) fn begin(channel: &SharedChannel) -> Option<Arc<Segment>> {
 }
 
 impl App {
-    /// The next segment of the output channel, unless the script wants silence.
+    /// Begins the next segment of the output channel; `None` if the script suppresses it.
     fn begin_output(&self, output: &SharedChannel) -> Option<OutputSegment> {
         let segment = if self.is_muted(Role::Output) { None } else { begin(output) }?;
         let joiner = self.restarts_counters().then(|| {

@@ -1,9 +1,9 @@
-//! Reads the two headers of a paid call, `Livepeer-Payment` and `Livepeer-Segment`.
+//! Parses and verifies the two headers of a paid call, `Livepeer-Payment` and `Livepeer-Segment`.
 //!
-//! A payment that cannot be read is answered 402; credentials that are missing, forged, or by another payer
-//! than the payment's are answered 403 (go-livepeer `server/segment_rpc.go`).
+//! The answer to a malformed payment is 402; the answer to credentials that are missing, forged, or signed by another
+//! payer is 403 (go-livepeer `server/segment_rpc.go`).
 //!
-//! Does not: look at the tickets; the issuer does.
+//! Does not: check the tickets; the ticket issuer does.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::money::wire::Payment;
 use crate::token::{BadToken, Tokens};
 use livepeer_gateway::orchestrator::proto::{AuthToken, SegData};
 
-/// Why a call is refused: a status and a reason.
+/// Why a call is refused: HTTP status and reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CallRefusal {
     pub(crate) status: u16,
@@ -30,16 +30,16 @@ impl CallRefusal {
     }
 }
 
-/// What the two headers say.
+/// The content of the two headers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Credentials {
     pub(crate) payment: Payment,
-    /// What the payment is booked under.
+    /// The manifest id to book the payment under.
     pub(crate) manifest: String,
     pub(crate) token: AuthToken,
 }
 
-/// Reads both headers; `now` is the time since 1970.
+/// Parses and verifies both headers; `now` is the time since 1970.
 pub(crate) fn read(
     payment: Option<&str>,
     segment: Option<&str>,
@@ -64,11 +64,11 @@ pub(crate) fn read(
         BadToken::Expired => forbidden("auth token has expired"),
     })?;
     let manifest = String::from_utf8(segment.manifest_id.to_vec());
-    let manifest = manifest.map_err(|_| forbidden("manifest id is no text"))?;
+    let manifest = manifest.map_err(|_| forbidden("manifest id is not UTF-8"))?;
     Ok(Credentials { payment, manifest, token })
 }
 
-/// The bytes of a segment's credentials that are signed.
+/// The signed bytes of a segment's credentials.
 pub(crate) fn content(segment: &SegData) -> Vec<u8> {
     SegData { sig: Bytes::new(), ..segment.clone() }.encode_to_vec()
 }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_payer_signed_is_taken() {
+    fn only_credentials_signed_by_the_payer_are_accepted() {
         let tokens = Tokens::new(&[1; 32]);
         let text = |segment: &SegData| STANDARD.encode(segment.encode_to_vec());
         let (pay, good) = (STANDARD.encode(payment().encode_to_vec()), segment(&tokens));

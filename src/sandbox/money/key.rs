@@ -1,18 +1,18 @@
-//! The keys of the sandbox's payers: fixed, known to everybody, worth nothing.
+//! The keys of the sandbox's payers: fixed, public, and of no value.
 //!
-//! A real signer signs with an Ethereum key, and everybody can verify that. Here both sides hold all keys, and a
-//! signature is an HMAC that is as long as a real one (65 bytes). Who signed and what is signed are part of it,
-//! so that a signature over one thing is never taken for one over another.
+//! A real signer signs with an Ethereum key, and anyone can verify the signature. Here signer and verifier share the
+//! keys, and a signature is an HMAC as long as a real signature (65 bytes). It covers the signer's address and the kind
+//! of the signed bytes, so that a signature of one kind is not valid for another.
 //!
-//! Does not: protect anything.
+//! Does not: provide security; the secret is public.
 
 use std::fmt::Write;
 
 use ring::hmac;
 
-/// Known to everybody.
+/// The public secret.
 const SECRET: &[u8] = b"livepeer-edge sandbox payer, worth nothing";
-/// The length of a signature: r, s and v of an Ethereum one.
+/// The length of a signature: r, s and v of an Ethereum signature.
 pub(crate) const SIGNATURE: usize = 65;
 /// The address of the first payer.
 #[cfg(test)]
@@ -20,7 +20,7 @@ pub(crate) const PAYER: [u8; 20] = payer(0);
 /// The orchestrator's address.
 pub(crate) const ORCHESTRATOR: [u8; 20] = *b"sandbox-orchestrator";
 
-/// What a signature is over.
+/// The kind of signed bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// The payer's address, for `GetOrchestrator`.
@@ -35,7 +35,7 @@ pub(crate) enum Purpose {
     Info,
 }
 
-/// The address of a payer by the number of its key.
+/// The address of the payer with this key number.
 pub(crate) const fn payer(number: u8) -> [u8; 20] {
     let [hundreds, tens, ones] = [number / 100, number / 10 % 10, number % 10];
     let mut address = *b"sandbox-payer-000000";
@@ -47,12 +47,12 @@ pub(crate) const fn payer(number: u8) -> [u8; 20] {
 /// Signs `bytes` with the key of this address.
 pub(crate) fn sign(matter: Purpose, address: &[u8], bytes: &[u8]) -> Vec<u8> {
     let mut signature = tag(matter, address, bytes).as_ref().to_vec();
-    // Where Ethereum has its recovery id.
+    // Ethereum has its recovery id here.
     signature.resize(SIGNATURE, 27);
     signature
 }
 
-/// Whether `signature` is one over `bytes` with the key of this address.
+/// Whether `signature` is valid for `bytes` and the key of this address.
 pub(crate) fn verify(matter: Purpose, address: &[u8], bytes: &[u8], signature: &[u8]) -> bool {
     sign(matter, address, bytes) == signature
 }
@@ -60,13 +60,13 @@ pub(crate) fn verify(matter: Purpose, address: &[u8], bytes: &[u8], signature: &
 /// `0x` and hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold("0x".to_owned(), |mut text, byte| {
-        // A text takes everything.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
 }
 
-/// The 20 bytes of an address as `hex` writes them.
+/// Parses an address in the form of [`hex`].
 pub(crate) fn address(text: &str) -> Option<[u8; 20]> {
     let digits =
         text.strip_prefix("0x").filter(|digits| digits.is_ascii() && digits.len() == 40)?;
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_is_over_one_thing() {
+    fn a_signature_is_valid_for_one_key_and_purpose() {
         let signature = sign(Purpose::Address, &PAYER, &PAYER);
         assert_eq!(signature.len(), SIGNATURE);
         assert!(verify(Purpose::Address, &PAYER, &PAYER, &signature));
@@ -107,12 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn each_number_has_its_address() {
+    fn key_numbers_have_different_addresses() {
         assert_eq!((&payer(0), &payer(205)), (b"sandbox-payer-000000", b"sandbox-payer-000205"));
     }
 
     #[test]
-    fn addresses_are_read_as_they_are_written() {
+    fn addresses_are_parsed_as_written() {
         assert_eq!(address(&hex(&PAYER)), Some(PAYER));
         for bad in ["", "0x", "0x12", &hex(&PAYER)[2..], &"0xzz".repeat(11), &hex(&[7; 21])] {
             assert_eq!(address(bad), None, "{bad}");

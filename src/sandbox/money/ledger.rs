@@ -1,8 +1,8 @@
-//! The orchestrator's books: what was paid for each job, what its time has cost, and what was refused.
+//! The orchestrator's ledger: the payments and debits of each job, and the refused calls.
 //!
-//! Bounded: the oldest closed accounts, nonces and refusals are forgotten first.
+//! Bounded: the oldest closed accounts, nonces and refusals are dropped first.
 //!
-//! Does not: close channels; the world does, for the jobs that [`Ledger::debit`] names.
+//! Does not: close channels; `world` does, for the jobs that [`Ledger::debit`] returns.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -12,104 +12,104 @@ use crate::money::Rate;
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 use livepeer_gateway::price::Unit;
 
-/// Accounts that are kept.
+/// The most accounts kept.
 const ACCOUNTS: usize = 128;
-/// Ticket parameters whose nonces are remembered.
+/// The most ticket parameters whose nonces are kept.
 const PARAMS: usize = 4096;
-/// Nonces that the same ticket parameters take (go-livepeer `pm/recipient.go:26`).
+/// The most nonces for the same ticket parameters (go-livepeer `pm/recipient.go:26`).
 const NONCES: usize = 600;
-/// Refusals that are listed.
+/// The most refused calls kept.
 const REFUSED: usize = 100;
 
-/// What was paid for one job or session, and what it has cost.
+/// The payments and debits of one job or session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
-    /// The manifest id that payments are booked under.
+    /// The manifest id of the job or session.
     pub(crate) manifest: String,
-    /// The job or session runs.
+    /// Whether the job or session runs.
     pub is_open: bool,
-    /// Payments with tickets in them.
+    /// The number of payments with tickets.
     pub payments: u64,
-    /// What they are worth, in wei.
+    /// The value of all payments, in wei.
     pub(crate) paid: u128,
-    /// Debits so far.
+    /// The number of debits.
     pub(crate) debits: u64,
-    /// What they took, in wei.
+    /// The sum of all debits, in wei.
     pub(crate) debited: u128,
-    /// It ended because it was not paid.
+    /// Whether it was ended because the balance did not cover a debit.
     pub is_unpaid: bool,
-    /// The price that it began with.
+    /// The price at its start.
     pub(crate) price: Option<(Unit, PriceInfo)>,
     rate: Option<Rate>,
     debited_until: Duration,
-    /// Time counts only while media moves, and it has moved.
+    /// Whether media arrived since the last debit; `None` if time is debited without media too.
     moved: Option<bool>,
 }
 
 impl Account {
-    /// What is left, in wei.
+    /// The balance, in wei.
     pub(crate) fn balance(&self) -> u128 {
         self.paid.saturating_sub(self.debited)
     }
 
-    /// The time that was paid for; zero where no job has begun, or it is paid once.
+    /// The time covered by all payments; zero before the job begins, and for a fixed price.
     pub fn time_paid(&self) -> Duration {
         self.rate.map(|rate| rate.time(self.paid)).unwrap_or_default()
     }
 
-    /// The time that was debited.
+    /// The debited time.
     pub fn time_debited(&self) -> Duration {
         self.rate.map(|rate| rate.time(self.debited)).unwrap_or_default()
     }
 }
 
-/// A call that was refused, other than by script.
+/// A call that was refused, except by a scripted failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedCall {
-    /// What was called.
+    /// The endpoint called.
     pub endpoint: Endpoint,
     /// The status of the answer.
     pub status: u16,
-    /// The reason in it.
+    /// The reason in the answer.
     pub reason: String,
 }
 
-/// The books.
+/// The accounts of all jobs and sessions.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ledger {
     accounts: Vec<Account>,
     refused: VecDeque<RefusedCall>,
-    /// Ticket parameters and the nonces that were seen with them.
+    /// Ticket parameters and their used nonces.
     nonces: VecDeque<(Vec<u8>, BTreeSet<u32>)>,
 }
 
 impl Ledger {
-    /// The account of a job.
+    /// The account of a job or session.
     pub fn account(&self, manifest: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| account.manifest == manifest)
     }
 
-    /// Payments with tickets in them, of all accounts.
+    /// The number of payments with tickets, of all accounts.
     pub fn payments(&self) -> u64 {
         self.accounts.iter().map(|account| account.payments).sum()
     }
 
-    /// Debits of all accounts.
+    /// The number of debits, of all accounts.
     pub fn debits(&self) -> u64 {
         self.accounts.iter().map(|account| account.debits).sum()
     }
 
-    /// The time that was paid for, of all accounts.
+    /// The time covered by the payments of all accounts.
     pub fn time_paid(&self) -> Duration {
         self.accounts.iter().map(Account::time_paid).sum()
     }
 
-    /// Jobs and sessions that run and are paid for.
+    /// The number of running paid jobs and sessions.
     pub fn open(&self) -> usize {
         self.accounts.iter().filter(|account| account.is_open).count()
     }
 
-    /// The last calls that were refused, oldest first; at most 100.
+    /// The last refused calls, oldest first; at most 100.
     pub fn refused(&self) -> impl Iterator<Item = &RefusedCall> {
         self.refused.iter()
     }
@@ -121,8 +121,8 @@ impl Ledger {
         self.refused.push_back(RefusedCall { endpoint, status, reason: reason.to_owned() });
     }
 
-    /// Takes the nonce of a ticket, once, and so many of them for the same parameters (go-livepeer
-    /// `pm/recipient.go:369`).
+    /// Marks the nonce of a ticket as used. Fails if it was used before, or too many nonces were used with the same
+    /// parameters (go-livepeer `pm/recipient.go:369`).
     pub(crate) fn take_nonce(&mut self, rand_hash: &[u8], nonce: u32) -> Result<(), String> {
         let refused = |reason| Err(format!("invalid ticket senderNonce: {reason} nonce={nonce}"));
         if let Some((_, seen)) = self.nonces.iter_mut().find(|(hash, _)| hash == rand_hash) {
@@ -151,13 +151,13 @@ impl Ledger {
         }
     }
 
-    /// What is left of an account.
+    /// The balance of an account, in wei.
     pub(crate) fn balance(&self, manifest: &str) -> u128 {
         self.account(manifest).map(Account::balance).unwrap_or_default()
     }
 
-    /// A job begins, and costs `price` per `unit` from `now` on. It is debited when media has moved, or, unless
-    /// `while_moving`, always.
+    /// Begins to debit a job: `price` per `unit` from `now` on. With `while_moving`, time is debited only when media has
+    /// arrived since the last debit.
     pub(crate) fn begin(
         &mut self,
         manifest: &str,
@@ -173,7 +173,7 @@ impl Ledger {
         account.moved = while_moving.then_some(false);
     }
 
-    /// Media moves.
+    /// Call when media of a job arrives.
     pub(crate) fn moved(&mut self, manifest: &str) {
         let account = self.accounts.iter_mut().find(|account| account.manifest == manifest);
         if let Some(moved) = account.and_then(|account| account.moved.as_mut()) {
@@ -181,15 +181,15 @@ impl Ledger {
         }
     }
 
-    /// The job has ended.
+    /// Call when a job or session has ended.
     pub(crate) fn end(&mut self, manifest: &str) {
         if let Some(account) = self.accounts.iter_mut().find(|a| a.manifest == manifest) {
             account.is_open = false;
         }
     }
 
-    /// Takes the cost of the time since the last debit from every open account, where at least `every` has
-    /// passed. The manifest ids of those that cannot pay it: their jobs are to end.
+    /// Debits every open account whose last debit was at least `every` ago. Returns the manifest ids whose balance did
+    /// not cover the debit; the caller must end their jobs.
     pub(crate) fn debit(&mut self, now: Duration, every: Duration) -> Vec<String> {
         let mut unpaid = Vec::new();
         for account in self.accounts.iter_mut().filter(|account| account.is_open) {

@@ -1,25 +1,25 @@
-//! Money in the sandbox: what it costs, what a payment is worth, and who has paid for what.
+//! Money in the sandbox: prices, the value of payments, and the accounts of jobs.
 //!
 //! ```text
 //!   TicketIssuer::terms ──▶ (info) ──▶ gateway ──▶ signer ──▶ gateway ──▶ (headers) ──▶ credentials, TicketIssuer::check
 //!                                                                                     │ wei
 //!                                          time ──▶ Ledger::debit ◀── Ledger::credit ◀┘
 //!                                                        │
-//!                                                        ▼ accounts that are used up: their jobs end
+//!                                                        ▼ accounts without balance: their jobs end
 //! ```
 //!
-//! All of it is pure; the clock and the channels are the world's.
+//! The module is pure; `world` has the clock and the channels.
 //!
-//! | as the real one does | where (go-livepeer) |
+//! | copied behaviour | source (go-livepeer) |
 //! |---|---|
-//! | ticket parameters are for one sender and one price | `pm/recipient.go:355` |
-//! | they take 600 nonces, each once | `pm/recipient.go:26`, `:369` |
-//! | tickets count one by one, up to the first that is wrong | `core/orchestrator.go:175` |
-//! | the answer to a payment has the price of now, and not the job's | `server/segment_rpc.go:251` |
-//! | `/refresh-payment` has the job's price, for as long as it is known | `server/rpc.go:454` |
-//! | a job costs what its first payment says, whatever is paid later | `server/ai_http.go:1094` |
+//! | ticket parameters are valid for one sender and one price | `pm/recipient.go:355` |
+//! | ticket parameters accept 600 nonces, each once | `pm/recipient.go:26`, `:369` |
+//! | tickets are credited up to the first invalid one | `core/orchestrator.go:175` |
+//! | the answer to a payment has the present price, not the job's | `server/segment_rpc.go:251` |
+//! | `/refresh-payment` has the job's price, as long as the account is kept | `server/rpc.go:454` |
+//! | a job costs the price of its first payment | `server/ai_http.go:1094` |
 //!
-//! Does not: use a blockchain, and is worth nothing.
+//! Does not: use a blockchain; its money has no value.
 
 pub(crate) mod credentials;
 pub(crate) mod key;

@@ -1,9 +1,9 @@
-//! What time costs, in whole wei.
+//! Converts time to wei at a price, and back.
 //!
-//! Live video counts 1280 × 720 pixels 30 times a second, whatever its real size (go-livepeer
+//! Live video is billed as 1280 × 720 pixels 30 times a second, whatever its real size (go-livepeer
 //! `server/ai_live_video.go`).
 //!
-//! Does not: compare prices; `price` does.
+//! Does not: compare prices; `livepeer_gateway::price` does.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use livepeer_gateway::price::Unit;
 const PIXELS_PER_SECOND: u128 = 1280 * 720 * 30;
 const NANOS: u128 = 1_000_000_000;
 
-/// What a second costs: wei, as a fraction.
+/// The cost of a second in wei, as a fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rate {
     wei: u128,
@@ -21,7 +21,7 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// The rate at a price; `None` for what is paid once, and for a price that is none.
+    /// The rate at a price; `None` for a fixed price, and for one that is not positive.
     pub(crate) fn of(unit: Unit, price: &PriceInfo) -> Option<Self> {
         let (wei, per) = positive(price)?;
         match unit {
@@ -31,25 +31,25 @@ impl Rate {
         }
     }
 
-    /// The wei for this time, rounded down.
+    /// The cost of this time in wei, rounded down.
     pub(crate) fn wei(self, time: Duration) -> u128 {
         self.wei.saturating_mul(time.as_nanos()) / (self.per * NANOS)
     }
 
-    /// The time for these wei, rounded down.
+    /// The time that these wei pay for, rounded down.
     pub(crate) fn time(self, wei: u128) -> Duration {
         let nanos = wei.saturating_mul(NANOS).saturating_mul(self.per) / self.wei;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 
-/// The wei for so many units; `None` for a price that is none.
+/// The cost of this number of units in wei; `None` if the price is not positive.
 pub(crate) fn fee(price: &PriceInfo, units: u128) -> Option<u128> {
     let (wei, per) = positive(price)?;
     units.checked_mul(wei).map(|wei| wei / per)
 }
 
-/// Pixels of live video in this time.
+/// The billed pixels of live video in this time.
 pub(crate) fn pixels(time: Duration) -> u128 {
     PIXELS_PER_SECOND.saturating_mul(time.as_nanos()) / NANOS
 }

@@ -1,6 +1,6 @@
-//! The orchestrator's side of tickets: makes ticket parameters, and says what a payment is worth.
+//! Makes the orchestrator's ticket parameters, and computes the value of a payment's tickets.
 //!
-//! Does not: remember tickets; the ledger does, so that none counts twice.
+//! Does not: check whether a ticket was used before; the ledger does.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::money::key::ORCHESTRATOR;
 use crate::money::wire::{Payment, TicketParams};
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 
-/// Makes and checks ticket parameters with a key of its own.
+/// Makes and checks ticket parameters with one secret key.
 pub(crate) struct TicketIssuer {
     key: hmac::Key,
 }
@@ -24,13 +24,13 @@ impl std::fmt::Debug for TicketIssuer {
 }
 
 impl TicketIssuer {
-    /// Makes an issuer with a key made of 32 random bytes.
+    /// `key` must be random.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
     }
 
-    /// Parameters for tickets of this value, for `sender` at `price`, good until `expires` (time since 1970);
-    /// `random` tells them from all others.
+    /// Parameters for tickets of this value, for `sender` at `price`, valid until `expires` (time since 1970). `random`
+    /// must differ in each call.
     pub(crate) fn terms(
         &self,
         value: u64,
@@ -49,8 +49,8 @@ impl TicketIssuer {
         TicketParams { tag: Bytes::copy_from_slice(tag.as_ref()), ..params }
     }
 
-    /// What a ticket of this payment is worth in wei, or what is wrong with all of them. The tickets themselves
-    /// are not looked at.
+    /// Checks the ticket parameters of a payment. Returns the value of one ticket in wei. The caller must check each
+    /// ticket's signature and nonce.
     pub(crate) fn check(&self, payment: &Payment) -> Result<u128, &'static str> {
         let params = payment.params.as_ref().ok_or("missing ticket params")?;
         let price = payment.expected_price.as_ref();
@@ -68,14 +68,14 @@ impl TicketIssuer {
         Ok(u128::from(params.value))
     }
 
-    /// Whether the parameters of this payment are good no more at `now`.
+    /// Whether the ticket parameters of this payment have expired at `now`.
     pub(crate) fn is_expired(payment: &Payment, now: Duration) -> bool {
         let expires = payment.params.as_ref().map_or(0, |params| params.expires);
         now.as_millis() >= u128::from(expires)
     }
 }
 
-/// What a proof is over: whoever changes the sender or the price breaks it.
+/// The authenticated bytes: a change of the parameters, the sender or the price invalidates the tag.
 fn content(params: &TicketParams, sender: &[u8], price: &PriceInfo) -> Vec<u8> {
     let mut content = TicketParams { tag: Bytes::new(), ..params.clone() }.encode_to_vec();
     content.extend_from_slice(sender);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn terms_are_for_one_sender_and_one_price() {
+    fn ticket_parameters_are_valid_for_one_sender_and_price() {
         fn params(payment: &mut Payment) -> &mut TicketParams {
             payment.params.as_mut().unwrap()
         }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn tickets_are_signed_one_by_one() {
+    fn each_ticket_has_its_own_signature() {
         let payment = good(&TicketIssuer::new(&[1; 32]));
         let nonces: Vec<u32> = payment.tickets.iter().map(|ticket| ticket.nonce).collect();
         assert_eq!(nonces, [1, 2, 3]);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn terms_expire() {
+    fn ticket_parameters_expire() {
         let payment = good(&TicketIssuer::new(&[1; 32]));
         let end = NOW + Duration::from_secs(60);
         assert!(!TicketIssuer::is_expired(&payment, end - Duration::from_millis(1)));

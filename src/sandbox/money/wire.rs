@@ -1,12 +1,12 @@
-//! The parts of payments that a gateway hands on without a look: ticket parameters, tickets, the seal.
+//! The messages that a gateway passes on without reading them: ticket parameters, payments, the seal.
 //!
-//! These messages hold what go-livepeer's hold (`net.TicketParams`, `net.Payment`), as far as it is checked
-//! here: a payment has its tickets under the same number, so that a gateway can count them.
+//! The messages have the fields of go-livepeer's (`net.TicketParams`, `net.Payment`) that are checked here. Tickets have
+//! the same field number as in go-livepeer, so that a gateway can count them.
 //!
-//! An `OrchestratorInfo` ends in a seal: a field that no gateway knows, with a signature over all bytes
-//! before it. A gateway that decodes the info and encodes it again loses or breaks it, and the signer says so.
+//! An `OrchestratorInfo` ends in a seal: a field unknown to gateways, with a signature over all bytes before it. If a
+//! gateway decodes the info and encodes it again, the seal is lost or invalid, and the signer refuses the info.
 //!
-//! Does not: check anything but the seal.
+//! Does not: check ticket parameters; the ticket issuer does.
 
 use bytes::Bytes;
 use prost::Message;
@@ -14,30 +14,30 @@ use prost::Message;
 use crate::money::key::{self, ORCHESTRATOR, Purpose, SIGNATURE};
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 
-/// Field 2047, a length-delimited one: its key and its length, both varints.
+/// The key (field 2047, length-delimited) and the length of the seal, both varints.
 const SEAL: [u8; 3] = [0xfa, 0x7f, SIGNATURE as u8];
 
-/// What a ticket must be made from; an orchestrator proves its own by `tag`.
+/// The parameters for making tickets.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct TicketParams {
     /// The orchestrator's address.
     #[prost(bytes = "bytes", tag = "1")]
     pub(crate) recipient: Bytes,
-    /// What a ticket is worth in the mean, in wei.
+    /// The expected value of a ticket, in wei.
     #[prost(uint64, tag = "2")]
     pub(crate) value: u64,
-    /// Tells these parameters from all others.
+    /// Identifies the parameters.
     #[prost(bytes = "bytes", tag = "4")]
     pub(crate) rand_hash: Bytes,
-    /// Until when they are good, in ms since 1970.
+    /// When the parameters expire, in ms since 1970.
     #[prost(uint64, tag = "6")]
     pub(crate) expires: u64,
-    /// The orchestrator's proof that it made them, for this price and this sender.
+    /// The orchestrator's HMAC over the parameters, the sender and the price.
     #[prost(bytes = "bytes", tag = "9")]
     pub(crate) tag: Bytes,
 }
 
-/// Tickets.
+/// A payment: tickets with the same parameters.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Payment {
     #[prost(message, optional, tag = "1")]
@@ -53,19 +53,19 @@ pub(crate) struct Payment {
     pub(crate) expected_price: Option<PriceInfo>,
 }
 
-/// What tells one ticket of a payment from the others.
+/// A ticket of a payment.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Ticket {
-    /// Its number, from 1 for fresh parameters.
+    /// The number of the ticket, from 1 for new parameters.
     #[prost(uint32, tag = "1")]
     pub(crate) nonce: u32,
-    /// Over the payment and the nonce.
+    /// The sender's signature over the payment and the nonce.
     #[prost(bytes = "bytes", tag = "2")]
     pub(crate) signature: Bytes,
 }
 
 impl Payment {
-    /// The same with `count` tickets after the nonce `after`, signed by its sender.
+    /// Replaces the tickets by `count` ones after the nonce `after`, signed by the sender.
     pub(crate) fn with_tickets(self, after: u32, count: u32) -> Self {
         let signed = |nonce| {
             let signature = key::sign(Purpose::Ticket, &self.sender, &self.content(nonce)).into();
@@ -75,7 +75,7 @@ impl Payment {
         Self { tickets, ..self }
     }
 
-    /// Whether its sender signed this ticket.
+    /// Whether the sender signed this ticket.
     pub(crate) fn is_signed(&self, ticket: &Ticket) -> bool {
         key::verify(Purpose::Ticket, &self.sender, &self.content(ticket.nonce), &ticket.signature)
     }
@@ -92,11 +92,11 @@ impl Payment {
     }
 }
 
-/// The info has lost its seal, or was changed.
+/// The info has no seal, or was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BrokenSeal;
 
-/// Seals the bytes of an info.
+/// Appends a seal to the bytes of an info.
 pub(crate) fn seal(mut info: Vec<u8>) -> Vec<u8> {
     let signature = key::sign(Purpose::Info, &ORCHESTRATOR, &info);
     info.extend_from_slice(&SEAL);
@@ -104,7 +104,7 @@ pub(crate) fn seal(mut info: Vec<u8>) -> Vec<u8> {
     info
 }
 
-/// Whether an info is byte for byte as it was sealed.
+/// Fails unless an info has a valid seal.
 pub(crate) fn check_seal(info: &[u8]) -> Result<(), BrokenSeal> {
     let (rest, signature) = info.split_last_chunk::<SIGNATURE>().ok_or(BrokenSeal)?;
     let content = rest.strip_suffix(&SEAL).ok_or(BrokenSeal)?;
@@ -121,11 +121,11 @@ mod tests {
     use livepeer_gateway::orchestrator::proto::OrchestratorInfo;
 
     #[test]
-    fn a_seal_survives_forwarding_but_no_encoding() {
+    fn a_seal_survives_forwarding_and_not_encoding() {
         let info = OrchestratorInfo { transcoder: "https://o:1".into(), ..Default::default() };
         let sealed = seal(info.encode_to_vec());
         assert_eq!(check_seal(&sealed), Ok(()));
-        // It is still an info.
+        // The sealed bytes are still a valid info.
         let read = OrchestratorInfo::decode(sealed.as_slice()).unwrap();
         assert_eq!(read, info);
         assert_eq!(check_seal(&read.encode_to_vec()), Err(BrokenSeal));

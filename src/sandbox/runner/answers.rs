@@ -1,6 +1,6 @@
-//! The JSON that runners and those before them answer.
+//! The JSON of answers about runners and sessions.
 //!
-//! Does not: decide what is answered.
+//! Does not: choose an answer.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use serde_json::{Map, Value, json};
 
 use crate::runner::RunnerOptions;
 
-/// A runner's path.
+/// The path of a runner.
 pub(crate) fn path(runner: usize) -> String {
     format!("/apps/r{runner}")
 }
 
-/// A runner's entry in a list; `base` is the orchestrator's URL.
+/// The entry of a runner in a list. `base` is the orchestrator's URL, `used` the number of open sessions.
 pub(crate) fn listed(base: &str, place: usize, runner: &RunnerOptions, used: u32) -> Value {
     let end = if runner.shot.is_some() { "app" } else { "session" };
     let mut entry = json!({
@@ -29,20 +29,20 @@ pub(crate) fn listed(base: &str, place: usize, runner: &RunnerOptions, used: u32
             json!({ "price": wei, "currency": "wei", "unit": unit.as_str() })
         }),
     });
-    // What is not known is left out.
+    // Unknown values are left out.
     if let Some(keys) = entry.as_object_mut() {
         keys.retain(|_, value| !value.is_null());
     }
     entry
 }
 
-/// A session that was reserved.
+/// The answer to a reservation.
 pub(crate) fn session(base: &str, runner: usize, id: &str) -> Value {
     let control = format!("{base}{}/session/{id}", path(runner));
     json!({ "session_id": id, "app_url": format!("{control}/app"), "control_url": control })
 }
 
-/// What is asked for before a session; `params` is the info in base64.
+/// The payment challenge for `id`. `params` is the info in base64.
 pub(crate) fn challenge(
     base: &str,
     params: &str,
@@ -59,7 +59,7 @@ pub(crate) fn challenge(
     })
 }
 
-/// What the echo app is asked for, as parameters of the app behind every job: its `mode` is an effect here.
+/// Translates the body of a call of the echo app to parameters of the app behind every job: `mode` becomes `effect`.
 pub(crate) fn parameters(body: &[u8]) -> Result<Map<String, Value>, String> {
     let mut body: Map<String, Value> = match body {
         [] => Map::new(),
@@ -73,7 +73,7 @@ pub(crate) fn parameters(body: &[u8]) -> Result<Map<String, Value>, String> {
             json!(format!("gaussianblur sigma={radius}"))
         }
         Some(Value::String(mode)) => json!(mode),
-        Some(_) => return Err("mode must be a text".to_owned()),
+        Some(_) => return Err("mode must be a string".to_owned()),
     };
     body.insert("effect".to_owned(), effect);
     Ok(body)
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_says_all_there_is_to_know() {
+    fn a_list_entry_has_every_known_value() {
         let runner = RunnerOptions {
             price: Some((livepeer_gateway::price::Unit::Seconds, 7)),
             capacity: 3,

@@ -1,39 +1,39 @@
-//! How a runner of a sandbox is set up.
+//! The settings of a runner.
 //!
-//! Does not: say what its app does to video; the app is the echo app.
+//! Does not: choose an app; every runner has the echo app.
 
 use std::time::Duration;
 
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 use livepeer_gateway::price::Unit;
 
-/// A runner.
+/// The settings of a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunnerOptions {
-    /// The name of its app.
+    /// The announced name of the app.
     pub app: String,
-    /// What it answers if it is `single-shot`; `None` for a `persistent` one.
+    /// The answer of a `single-shot` runner; `None` makes it `persistent`.
     pub shot: Option<SingleShot>,
-    /// The path that a single-shot app serves, without the slash before it; nothing for its root.
+    /// The path that a single-shot app serves, without the leading slash; empty for the root.
     pub path: String,
-    /// What it costs, in wei per unit; `None` is free.
+    /// The price in wei per unit; `None` is free.
     pub price: Option<(Unit, u32)>,
-    /// Sessions at a time; more are refused with 503.
+    /// The most sessions at a time; more are refused with 503.
     pub capacity: u32,
-    /// The name of its GPU.
+    /// The announced name of the GPU.
     pub gpu: Option<String>,
 }
 
-/// What a single-shot runner answers.
+/// The answer of a single-shot runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SingleShot {
-    /// JSON: `{"echo": …}` with what came, or a text of it where that is no JSON.
+    /// JSON: `{"echo": …}` with the received JSON, or with the received body as a string if it is not JSON.
     Plain,
     /// Server-sent events.
     Events {
-        /// How many.
+        /// The number of events.
         count: u32,
-        /// Before each of them.
+        /// The time before each event.
         gap: Duration,
     },
 }
@@ -52,7 +52,7 @@ impl Default for RunnerOptions {
 }
 
 impl RunnerOptions {
-    /// What it costs.
+    /// The price in the protocol's form; `None` if it is zero.
     pub(crate) fn price(&self) -> Option<(Unit, PriceInfo)> {
         let (unit, wei) = self.price.filter(|(_, wei)| *wei > 0)?;
         let price = PriceInfo {
@@ -63,7 +63,7 @@ impl RunnerOptions {
         Some((unit, price))
     }
 
-    /// Its mode on the wire.
+    /// The mode in the protocol.
     pub(crate) fn mode(&self) -> &'static str {
         if self.shot.is_some() { "single-shot" } else { "persistent" }
     }

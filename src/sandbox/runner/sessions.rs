@@ -1,22 +1,22 @@
-//! Who has reserved which runner.
+//! The open sessions of runners.
 //!
-//! Does not: ask for payment.
+//! Does not: check payments; `world` does.
 
 use crate::runner::RunnerOptions;
 
-/// Why there is no session.
+/// Why a session cannot be opened or used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionError {
-    /// There is no such runner or session: 404.
+    /// Unknown runner or session: 404.
     Unknown,
-    /// The runner has no room: 503.
+    /// The runner's capacity is in use: 503.
     Full,
-    /// There is such a session already: 409.
+    /// A session with this id exists: 409.
     Taken,
 }
 
 impl SessionError {
-    /// Its status and reason.
+    /// The HTTP status and the reason of the answer.
     pub(crate) fn reason(self) -> (u16, &'static str) {
         match self {
             Self::Unknown => (404, "not found"),
@@ -30,23 +30,23 @@ impl SessionError {
 struct Session {
     id: String,
     runner: usize,
-    /// Its app was started.
+    /// Whether the app was started.
     runs: bool,
 }
 
-/// The sessions of all runners; never more than these have room for.
+/// The open sessions of all runners, at most the sum of their capacities.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     open: Vec<Session>,
 }
 
 impl Sessions {
-    /// The ids of those that are open.
+    /// The ids of all open sessions.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
         self.open.iter().map(|session| session.id.as_str())
     }
 
-    /// How many sessions a runner has.
+    /// The number of open sessions of a runner.
     pub(crate) fn of(&self, runner: usize) -> u32 {
         let count = self.open.iter().filter(|session| session.runner == runner).count();
         u32::try_from(count).unwrap_or(u32::MAX)
@@ -70,7 +70,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Whether the runner has this session.
+    /// Fails unless the runner has this session.
     pub(crate) fn check(&self, runner: usize, id: &str) -> Result<(), SessionError> {
         let is_open = self.open.iter().any(|open| open.runner == runner && open.id == id);
         if is_open { Ok(()) } else { Err(SessionError::Unknown) }
@@ -81,13 +81,13 @@ impl Sessions {
         self.open.iter().find(|open| open.id == id).map(|open| open.runner)
     }
 
-    /// The app of a session is started; false if it was before.
+    /// Marks the app of a session as started; false if it was already, or the session is unknown.
     pub(crate) fn run(&mut self, id: &str) -> bool {
         let session = self.open.iter_mut().find(|open| open.id == id);
         session.is_some_and(|session| !std::mem::replace(&mut session.runs, true))
     }
 
-    /// Closes a session; false if there is none.
+    /// Closes a session; false if it is unknown.
     pub(crate) fn release(&mut self, id: &str) -> bool {
         let before = self.open.len();
         self.open.retain(|open| open.id != id);
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_runner_has_room_for_so_many() {
+    fn a_runner_has_sessions_up_to_its_capacity() {
         let runners =
             [RunnerOptions { capacity: 2, ..RunnerOptions::default() }, RunnerOptions::default()];
         let mut sessions = Sessions::default();

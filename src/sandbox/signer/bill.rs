@@ -1,14 +1,14 @@
-//! What a payment has to cover, and how many tickets that takes.
+//! Computes the amount that a payment must cover, and the number of tickets for it.
 //!
-//! | kind | the first covers | a later one |
+//! | kind | the first payment covers | a later payment covers |
 //! |---|---|---|
-//! | lv2v | 60 s of 1280 × 720 × 30 pixels/s | the time since the one before |
-//! | live | 10 s | the time since the one before, in whole seconds, rounded up |
+//! | lv2v | 60 s of 1280 × 720 × 30 pixels/s | the time since the last payment |
+//! | live | 10 s | the time since the last payment, rounded up to seconds |
 //! | fixed | one unit | one unit |
 //! | pixels | the pixels | the pixels |
 //!
-//! The balance has to reach what is due, and at least one ticket's value; where it does already, there is
-//! nothing to sign (482). More than 100 tickets at once are refused (400).
+//! The balance must reach the amount due and at least the value of one ticket. If it does already, no ticket is signed
+//! (482). More than 100 tickets in a payment are refused (400).
 //!
 //! Does not: make tickets.
 
@@ -23,21 +23,21 @@ use livepeer_gateway::price::{Price, Unit};
 
 const PRELOAD_LV2V: Duration = Duration::from_secs(60);
 const PRELOAD_LIVE: Duration = Duration::from_secs(10);
-/// Ticket parameters count as expired so long before their end: a block (go-livepeer `pm/sender.go`).
+/// Ticket parameters count as expired this long before their end: one block (go-livepeer `pm/sender.go`).
 const BLOCK: Duration = Duration::from_secs(12);
-/// The most tickets of a payment.
+/// The most tickets in a payment.
 const TICKETS: u128 = 100;
 
-/// A payment before it is signed.
+/// The tickets of a payment, before they are signed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Bill {
-    /// Tickets to make.
+    /// The number of tickets to make.
     pub(super) tickets: u32,
-    /// What is left then, in wei.
+    /// The balance after the payment, in wei.
     pub(super) balance: u64,
 }
 
-/// The bill for `wanted`, at `now`.
+/// The bill for a request at `now`, or why it is refused.
 pub(super) fn make(
     wanted: &PaymentRequest,
     state: &SessionState,
@@ -86,7 +86,7 @@ fn is_expired(wanted: &PaymentRequest, now: Duration, refresh_before: Duration) 
 
 fn units(kind: PaymentKind, state: &SessionState, now: Duration) -> u128 {
     let since = now.saturating_sub(state.last);
-    // Two calls at the same instant count as a first one, as they do there.
+    // A second call at the same instant counts as a first one, as in go-livepeer.
     let is_first = state.is_first() || since.is_zero();
     match kind {
         PaymentKind::Lv2v => pixels(if is_first { PRELOAD_LV2V } else { since }),
@@ -99,7 +99,7 @@ fn units(kind: PaymentKind, state: &SessionState, now: Duration) -> u128 {
     }
 }
 
-/// The price in the unit of this kind; `None` where it cannot be said exactly.
+/// The price in the unit of this kind; `None` if it has no exact value in it.
 fn price(kind: PaymentKind, price: &PriceInfo) -> Option<Price> {
     let unit = match kind {
         PaymentKind::Lv2v | PaymentKind::Pixels(_) => {

@@ -1,13 +1,13 @@
-//! Who calls the signer, by a header that it wants to see.
+//! Identifies the caller of the signer by the configured header.
 //!
-//! As the proxies in front of real signers do: without it 401, with a wrong one 403.
+//! As the proxies in front of real signers do, it refuses a missing header with 401 and a wrong value with 403.
 //!
 //! Does not: read other headers.
 
 use crate::options::SignerOptions;
 use crate::signer::SignerRefusal;
 
-/// Who the value of the wanted header belongs to; empty where none is wanted.
+/// The owner of the credential in the required header; empty if no header is required.
 pub(crate) fn identity(
     options: &SignerOptions,
     value: Option<&str>,
@@ -18,7 +18,7 @@ pub(crate) fn identity(
     };
     let known = options.credentials.iter().find(|credential| credential.value == value);
     known.map(|credential| credential.owner.clone()).ok_or_else(|| {
-        // As careless as some servers are: a gateway must not print what it is told.
+        // Some servers repeat the secret in their answer; the gateway must not print it.
         SignerRefusal::new(403, format!("unknown credential {value}"))
     })
 }
@@ -29,7 +29,7 @@ mod tests {
     use crate::Credential;
 
     #[test]
-    fn known_credentials_are_let_in() {
+    fn only_known_credentials_are_accepted() {
         let credential = |value: &str| Credential { value: value.into(), owner: "me".into() };
         let mut options = SignerOptions {
             header: Some("Authorization".into()),

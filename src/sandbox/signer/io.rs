@@ -1,11 +1,9 @@
-//! Answers the signer's calls on a connection of its port.
+//! Answers calls on the signer's port.
 //!
-//! Does not: decide what to sign; the rest of `signer` does.
-
-use tokio::io::{AsyncRead, AsyncWrite};
+//! Does not: decide what to sign; the parent module does.
 
 use crate::check::Violation;
-use crate::http1::io::{Wire, WireError};
+use crate::http1::io::{ByteStream, Wire, WireError};
 use crate::http1::{Answer, Head};
 use crate::io::call::{json, reason, receive, respond};
 use crate::script::Endpoint;
@@ -14,15 +12,12 @@ use crate::token;
 use crate::trickle::io::AfterRequest;
 use crate::world::World;
 
-/// Answers one request.
-pub(crate) async fn request<S>(
+/// Answers one request. The caller must act on the result.
+pub(crate) async fn request<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     head: &Head,
-) -> Result<AfterRequest, WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Result<AfterRequest, WireError> {
     let (path, query) = head.path.split_once('?').unwrap_or((&head.path, ""));
     let endpoint = match (path, head.method.as_str()) {
         ("/sign-orchestrator-info", "POST") => Endpoint::SignInfo,
@@ -57,28 +52,25 @@ where
     .await
 }
 
-async fn pay<S>(
+async fn pay<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     head: &Head,
     body: &[u8],
-) -> Result<AfterRequest, WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Result<AfterRequest, WireError> {
     const ENDPOINT: Endpoint = Endpoint::MakePayment;
-    let place = signer::place(body, &world.payer());
-    let disorder = place.as_ref().and_then(|(id, at)| world.lock().order.begin(id, *at).err());
-    if let Some(disorder) = disorder {
-        let violation = match disorder {
+    let position = signer::position(body, &world.payer());
+    let misuse = position.as_ref().and_then(|(id, at)| world.lock().order.begin(id, *at).err());
+    if let Some(misuse) = misuse {
+        let violation = match misuse {
             StateMisuse::Outdated => Violation::OldState,
             StateMisuse::Reused => Violation::ReusedState,
             StateMisuse::Concurrent => Violation::ConcurrentStates,
         };
         let message = violation.to_string();
         world.lock().violations.add(violation);
-        // A state that comes again is signed again: the orchestrator has seen the tickets.
-        if disorder != StateMisuse::Reused {
+        // A reused state is signed again; the orchestrator then refuses the tickets that it has seen.
+        if misuse != StateMisuse::Reused {
             let refusal = SignerRefusal { status: 400, message, orchestrator: None };
             wire.answer(answer(world, ENDPOINT, Err(refusal))).await?;
             return Ok(AfterRequest::Next);
@@ -87,11 +79,11 @@ where
     let mut made = None;
     let after = respond(wire, world, ENDPOINT, |is_delivered| {
         let signed = sign(world, head, body);
-        made = signed.as_ref().ok().map(|signed| (signed.place.clone(), is_delivered));
+        made = signed.as_ref().ok().map(|signed| (signed.position.clone(), is_delivered));
         answer(world, ENDPOINT, signed.map(|signed| signed.body.to_string()))
     })
     .await;
-    match (made, place) {
+    match (made, position) {
         (Some(((id, at), is_delivered)), _) => {
             let is_delivered = is_delivered && after.is_ok();
             world.lock().order.end(&id, Some(at), is_delivered);
@@ -125,7 +117,7 @@ fn answer(world: &World, endpoint: Endpoint, result: Result<String, SignerRefusa
     match result {
         Ok(body) => json(Answer::new(200), &body),
         Err(refusal) => {
-            // 482 is no fault of anybody's.
+            // 482 is not an error: no payment is due.
             if refusal.status != 482 {
                 world.lock().ledger.refuse(endpoint, refusal.status, &refusal.message);
             }

@@ -1,25 +1,24 @@
-//! A remote signer that signs with one of the sandbox's fixed keys, and keeps nothing from one call to the next.
+//! A remote signer that signs with one of the sandbox's fixed keys, and is stateless as the real one.
 //!
-//! It makes the checks of the real one (go-livepeer `server/remote_signer.go`), in its order; the first that
-//! fails answers. Two more are ours: the `OrchestratorInfo` must come byte for byte as it was made (its seal),
-//! and states must come in order. The real signer cannot see the latter, but the orchestrator then refuses
-//! the tickets.
+//! It makes the checks of the real signer (go-livepeer `server/remote_signer.go`) in the same order. Two checks are
+//! added: the `OrchestratorInfo` must be byte for byte as the orchestrator made it (its seal), and states must be used
+//! in order. The real signer cannot check the order; the orchestrator would refuse the tickets.
 //!
 //! ```text
 //!   credential ─▶ PaymentRequest (request) ─▶ SessionState (state) ─▶ Bill (bill) ─▶ payment, segment, next state
 //!    401, 403        400                400, 500       400, 480-482
 //! ```
 //!
-//! | as the real one does | where (go-livepeer) |
+//! | copied behaviour | source (go-livepeer) |
 //! |---|---|
-//! | 480 for expired terms, and for the last tenth of a token | `server/remote_signer.go:525`, `server/broadcast.go:1638` |
+//! | 480 for expired ticket parameters, and in the last tenth of a token's lifetime | `server/remote_signer.go:525`, `server/broadcast.go:1638` |
 //! | `live` seconds are rounded up, and `lv2v` pixels are not | `server/remote_signer.go:557`, `:551` |
 //! | 481 for any price above that of the session's first payment | `server/remote_signer.go:586` |
-//! | the fee goes by the first price, whatever the price is now | `server/remote_signer.go:597` |
-//! | nothing is counted with 482: the next payment covers that time too | `server/remote_signer.go:606` |
-//! | a state of another key is `invalid sig` | `server/remote_signer.go:414` |
+//! | the fee is computed with the first price of the session | `server/remote_signer.go:597` |
+//! | 482 does not change the state: the next payment covers that time too | `server/remote_signer.go:606` |
+//! | a state signed with another key is `invalid sig` | `server/remote_signer.go:414` |
 //!
-//! Does not: hold money or keys that are worth anything.
+//! Does not: hold money or keys of any value.
 
 mod bill;
 mod credential;
@@ -46,12 +45,12 @@ pub(crate) use order::{StateMisuse, StateOrder};
 use request::PaymentRequest;
 use state::SessionState;
 
-/// Why there is no payment.
+/// Why a call is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SignerRefusal {
     pub(crate) status: u16,
     pub(crate) message: String,
-    /// With 480: whom to ask for fresh terms.
+    /// With 480: the URL of the orchestrator to ask for new ticket parameters.
     pub(crate) orchestrator: Option<String>,
 }
 
@@ -65,28 +64,28 @@ impl SignerRefusal {
     }
 }
 
-/// What a call comes with besides its body.
+/// The context of a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller<'a> {
     /// The address of the signer's key.
     pub(crate) payer: &'a [u8],
-    /// Who the credential belongs to; empty where none is asked for.
+    /// The owner of the caller's credential; empty if none is required.
     pub(crate) identity: &'a str,
     /// The time since 1970.
     pub(crate) now: Duration,
-    /// Auth tokens count as expired so long before their end.
+    /// Auth tokens count as expired this long before their end.
     pub(crate) refresh_before: Duration,
-    /// A fresh id.
+    /// A random id, for a new session.
     pub(crate) id: &'a str,
 }
 
-/// A payment that was made.
+/// A signed payment.
 #[derive(Debug)]
 pub(crate) struct Signed {
     /// The body of the answer.
     pub(crate) body: Value,
-    /// The session that it belongs to, and its place there.
-    pub(crate) place: (String, u64),
+    /// The id of the session, and the sequence number of the payment in it.
+    pub(crate) position: (String, u64),
 }
 
 /// The answer to `POST /sign-orchestrator-info` of the signer whose key has this address.
@@ -97,9 +96,9 @@ pub(crate) fn sign_info(payer: &[u8]) -> Value {
     })
 }
 
-/// The session of a request and its place there: that of the payment before it. `None` for the first one, and
-/// for one that is nonsense.
-pub(crate) fn place(body: &[u8], payer: &[u8]) -> Option<(String, u64)> {
+/// The session of a request, and the sequence number of the payment before it. `None` for a first or an invalid
+/// request.
+pub(crate) fn position(body: &[u8], payer: &[u8]) -> Option<(String, u64)> {
     let state = PaymentRequest::read(body).ok()?.state?;
     SessionState::open(&state, payer).ok().map(|state| (state.id, state.sequence))
 }
@@ -140,7 +139,7 @@ pub(crate) fn pay(body: &[u8], caller: Caller<'_>) -> Result<Signed, SignerRefus
             "segCreds": STANDARD.encode(segment.encode_to_vec()),
             "state": next.seal(caller.payer),
         }),
-        place: (next.id, next.sequence),
+        position: (next.id, next.sequence),
     })
 }
 

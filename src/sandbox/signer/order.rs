@@ -1,37 +1,36 @@
-//! Watches that states come back in order, one call at a time.
+//! Checks that the states of a session are used in order, one call at a time.
 //!
-//! The real signer keeps nothing and would sign; the orchestrator then refuses tickets it has seen. Here an
-//! old state is refused at once, so that a test says what went wrong. The last state may come again where its
-//! answer was lost.
+//! The real signer is stateless and would sign; the orchestrator then refuses the tickets it has seen. Here an outdated
+//! state is refused at once, so that a test shows the cause. The last state may be used again if its answer was lost.
 //!
-//! Bounded: the sessions seen longest ago are forgotten.
+//! Bounded: the session added first is dropped first.
 //!
-//! Does not: decide whether a state is genuine.
+//! Does not: verify the signature of a state.
 
 use std::collections::VecDeque;
 
-/// Sessions that are watched.
+/// The most sessions kept.
 const SESSIONS: usize = 256;
 
-/// What is wrong with a call.
+/// A wrong use of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StateMisuse {
-    /// Its state is older than the last one.
+    /// The state is older than the last one.
     Outdated,
-    /// Its state has been answered already, and the answer was delivered.
+    /// The state was used before, and that answer was delivered.
     Reused,
-    /// Another call of the session is under way.
+    /// Another call of the session is in progress.
     Concurrent,
 }
 
 #[derive(Debug)]
 struct Session {
     id: String,
-    /// The place of the last payment that was made.
+    /// The sequence number of the last payment made.
     made: u64,
-    /// It reached the gateway, as far as we know.
+    /// Whether its answer was delivered, as far as the signer can tell.
     is_delivered: bool,
-    is_under_way: bool,
+    is_in_progress: bool,
 }
 
 /// The sessions of a signer.
@@ -41,31 +40,32 @@ pub(crate) struct StateOrder {
 }
 
 impl StateOrder {
-    /// A call with the state that the payment at `place` came with.
-    pub(crate) fn begin(&mut self, id: &str, place: u64) -> Result<(), StateMisuse> {
+    /// Call before answering a request with the state of payment `sequence`. After success and after
+    /// [`StateMisuse::Reused`], call [`Self::end`].
+    pub(crate) fn begin(&mut self, id: &str, sequence: u64) -> Result<(), StateMisuse> {
         let Some(session) = self.find(id) else {
-            self.add(id, place, true);
+            self.add(id, sequence, true);
             return Ok(());
         };
-        let next = place.saturating_add(1);
-        if session.is_under_way {
+        let next = sequence.saturating_add(1);
+        if session.is_in_progress {
             return Err(StateMisuse::Concurrent);
         }
         if next < session.made {
             return Err(StateMisuse::Outdated);
         }
         let is_again = next == session.made && session.is_delivered;
-        session.is_under_way = true;
+        session.is_in_progress = true;
         if is_again { Err(StateMisuse::Reused) } else { Ok(()) }
     }
 
-    /// The call is over; if a payment was made, this is its place.
+    /// Call when a request was answered; `made` is the sequence number of the payment, if one was made.
     pub(crate) fn end(&mut self, id: &str, made: Option<u64>, is_delivered: bool) {
         if self.find(id).is_none() {
             self.add(id, 0, false);
         }
         if let Some(session) = self.find(id) {
-            session.is_under_way = false;
+            session.is_in_progress = false;
             if let Some(made) = made {
                 session.made = made;
                 session.is_delivered = is_delivered;
@@ -77,7 +77,7 @@ impl StateOrder {
         self.sessions.iter_mut().find(|session| session.id == id)
     }
 
-    fn add(&mut self, id: &str, made: u64, is_under_way: bool) {
+    fn add(&mut self, id: &str, made: u64, is_in_progress: bool) {
         if self.sessions.len() == SESSIONS {
             self.sessions.pop_front();
         }
@@ -85,7 +85,7 @@ impl StateOrder {
             id: id.to_owned(),
             made,
             is_delivered: true,
-            is_under_way,
+            is_in_progress,
         });
     }
 }
@@ -95,37 +95,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn states_come_in_order() {
+    fn states_must_be_used_in_order() {
         let mut order = StateOrder::default();
         order.end("a", Some(0), true);
-        for place in 0..3 {
-            assert_eq!(order.begin("a", place), Ok(()));
-            order.end("a", Some(place + 1), true);
+        for sequence in 0..3 {
+            assert_eq!(order.begin("a", sequence), Ok(()));
+            order.end("a", Some(sequence + 1), true);
         }
         assert_eq!(order.begin("a", 1), Err(StateMisuse::Outdated));
         assert_eq!(order.begin("a", 2), Err(StateMisuse::Reused));
         order.end("a", None, true);
         assert_eq!(order.begin("a", 3), Ok(()));
         assert_eq!(order.begin("a", 3), Err(StateMisuse::Concurrent));
-        assert_eq!(order.begin("b", 9), Ok(()), "made by another signer");
+        assert_eq!(order.begin("b", 9), Ok(()), "a session of another signer");
     }
 
     #[test]
-    fn a_lost_answer_may_be_asked_for_again() {
+    fn a_call_may_be_repeated_after_a_lost_answer() {
         let mut order = StateOrder::default();
         order.end("a", Some(0), true);
         assert_eq!(order.begin("a", 0), Ok(()));
         order.end("a", Some(1), false);
         assert_eq!(order.begin("a", 0), Ok(()));
         order.end("a", Some(1), true);
-        // A refusal changes nothing: the state is still the newest.
+        // After a refusal the state is still the newest.
         assert_eq!(order.begin("a", 1), Ok(()));
         order.end("a", None, true);
         assert_eq!(order.begin("a", 1), Ok(()));
     }
 
     #[test]
-    fn the_watch_is_bounded() {
+    fn the_number_of_sessions_is_limited() {
         let mut order = StateOrder::default();
         (0..SESSIONS + 9).for_each(|i| order.end(&i.to_string(), Some(0), true));
         assert_eq!(order.sessions.len(), SESSIONS);

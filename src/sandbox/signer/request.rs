@@ -1,6 +1,6 @@
-//! Reads the body of `POST /generate-live-payment`, and checks what can be checked without the state.
+//! Parses the body of `POST /generate-live-payment`, and makes the checks that do not need the state.
 //!
-//! Does not: compare it with an earlier one; `state` does.
+//! Does not: compare it with earlier requests; `state` does.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,24 +13,24 @@ use crate::signer::SignerRefusal;
 use livepeer_gateway::orchestrator::proto::{AuthToken, Capabilities, OrchestratorInfo, PriceInfo};
 use livepeer_gateway::price::{Price, Unit};
 
-/// The most pixels of a request: more than a day of live video.
+/// The most pixels in a request: more than a day of live video.
 const PIXELS: i64 = 1 << 42;
 
-/// How a payment is counted.
+/// The billed quantity of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PaymentKind {
-    /// `lv2v`: the time, in pixels of live video.
+    /// `lv2v`: time, in pixels of live video.
     Lv2v,
-    /// `live`: the time, in seconds.
+    /// `live`: time, in seconds.
     Live,
-    /// `fixed`: the call.
+    /// `fixed`: one call.
     Fixed,
-    /// `inPixels`.
+    /// `inPixels`: this number of pixels.
     Pixels(u64),
 }
 
 impl PaymentKind {
-    /// Its `type`; empty where `inPixels` stands for one.
+    /// The value of `type`; empty for `inPixels`.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Lv2v => "lv2v",
@@ -50,7 +50,7 @@ impl PaymentKind {
     }
 }
 
-/// A state as it came.
+/// A state as received.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SignedState {
@@ -60,7 +60,7 @@ pub(super) struct SignedState {
     pub(super) signature: String,
 }
 
-/// What a gateway wants.
+/// A request for a payment.
 #[derive(Debug)]
 pub(super) struct PaymentRequest {
     pub(super) kind: PaymentKind,
@@ -104,7 +104,7 @@ struct MaxPrice {
 }
 
 impl PaymentRequest {
-    /// Reads and checks a body.
+    /// Parses and checks a body.
     pub(super) fn read(body: &[u8]) -> Result<Self, SignerRefusal> {
         let json: Json =
             serde_json::from_slice(body).map_err(|e| SignerRefusal::bad(e.to_string()))?;
@@ -113,7 +113,7 @@ impl PaymentRequest {
             return Err(SignerRefusal::bad("missing orchestrator"));
         }
         let info = OrchestratorInfo::decode(bytes.as_slice())
-            .map_err(|_| SignerRefusal::bad("orchestrator is no OrchestratorInfo"))?;
+            .map_err(|_| SignerRefusal::bad("orchestrator is not an OrchestratorInfo"))?;
         let is_positive = |price: &PriceInfo| price.price_per_unit > 0 && price.pixels_per_unit > 0;
         let price = info.price_info.filter(is_positive);
         let price = price.ok_or_else(|| SignerRefusal::bad("missing or zero priceInfo"))?;
@@ -124,19 +124,19 @@ impl PaymentRequest {
             SignerRefusal::bad("failed to derive ticket params from OrchestratorInfo")
         })?;
         check_seal(&bytes).map_err(|_| {
-            SignerRefusal::bad("OrchestratorInfo is not byte for byte as it was made")
+            SignerRefusal::bad("OrchestratorInfo differs from the bytes that the orchestrator sent")
         })?;
         let token = info.auth_token.ok_or_else(|| SignerRefusal::bad("missing auth token"))?;
         let kind = kind(&json.kind, json.pixels)?;
         let max_price = json.max_price.as_ref().map(|max| max.read(kind)).transpose()?;
         let capabilities = decode("capabilities", &json.capabilities)?;
-        let capabilities = match capabilities.as_slice() {
-            [] => None,
-            bytes => Some(
-                Capabilities::decode(bytes)
-                    .map_err(|_| SignerRefusal::bad("capabilities are no Capabilities"))?,
-            ),
-        };
+        let capabilities =
+            match capabilities.as_slice() {
+                [] => None,
+                bytes => Some(Capabilities::decode(bytes).map_err(|_| {
+                    SignerRefusal::bad("capabilities is not a Capabilities message")
+                })?),
+            };
         Ok(Self {
             kind,
             orchestrator: info.transcoder,
@@ -165,7 +165,7 @@ fn kind(name: &str, pixels: i64) -> Result<PaymentKind, SignerRefusal> {
 }
 
 fn decode(name: &str, text: &str) -> Result<Vec<u8>, SignerRefusal> {
-    STANDARD.decode(text).map_err(|_| SignerRefusal::bad(format!("{name} is no base64")))
+    STANDARD.decode(text).map_err(|_| SignerRefusal::bad(format!("{name} is not base64")))
 }
 
 impl MaxPrice {

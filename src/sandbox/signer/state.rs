@@ -1,6 +1,7 @@
-//! What the signer has the gateway carry from one payment to the next: opaque there, signed here.
+//! The state of a session, which the gateway passes from one call of the signer to the next: opaque to the gateway, and
+//! signed by the signer.
 //!
-//! Does not: know whether a state is the newest; nothing in it can tell.
+//! Does not: check whether a state is the newest; `order` does.
 
 use std::time::Duration;
 
@@ -16,31 +17,31 @@ use crate::signer::bill::Bill;
 use crate::signer::request::{PaymentRequest, SignedState};
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 
-/// The account of a session, between two payments.
+/// The state of a session between two payments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SessionState {
-    /// The session.
+    /// The id of the session.
     pub(super) id: String,
-    /// The place of the last payment in it, from 0.
+    /// The sequence number of the last payment, from 0.
     pub(super) sequence: u64,
     orchestrator: Vec<u8>,
     kind: String,
     app: Option<String>,
     owner: String,
-    /// The price that the session began with: wei, for so many units.
+    /// The first price of the session: wei, and the number of units.
     price: (i64, i64),
-    /// Wei in tickets that were made and not used up.
+    /// The prepaid amount that is not used up, in wei.
     pub(super) balance: u64,
-    /// When the last payment was made.
+    /// The time of the last payment.
     pub(super) last: Duration,
-    /// The ticket parameters of the last payment.
+    /// The `rand_hash` of the last payment's ticket parameters.
     pub(super) tickets_of: Vec<u8>,
-    /// The nonce of the last ticket for these.
+    /// The nonce of the last ticket with these parameters.
     pub(super) nonce: u32,
 }
 
 impl SessionState {
-    /// Before the first payment of a session.
+    /// The state before the first payment of a session.
     pub(super) fn begin(wanted: &PaymentRequest, id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -57,7 +58,7 @@ impl SessionState {
         }
     }
 
-    /// Reads a state that was sealed here with the key of `payer`.
+    /// Verifies and parses a state that [`Self::seal`] signed with the key of `payer`.
     pub(super) fn open(signed: &SignedState, payer: &[u8]) -> Result<Self, SignerRefusal> {
         let decode =
             |text: &str| STANDARD.decode(text).map_err(|_| SignerRefusal::bad("invalid state"));
@@ -68,7 +69,7 @@ impl SessionState {
         serde_json::from_slice(&state).map_err(|_| SignerRefusal::bad("invalid state"))
     }
 
-    /// The next payment of the same session, if `wanted` is one.
+    /// The state for the next payment. Fails if `wanted` is not for the same session.
     pub(super) fn follow(self, wanted: &PaymentRequest) -> Result<Self, SignerRefusal> {
         if self.orchestrator != wanted.address {
             return Err(SignerRefusal::bad("orchestratorAddress mismatch"));
@@ -82,7 +83,7 @@ impl SessionState {
         Ok(Self { sequence: self.sequence.saturating_add(1), ..self })
     }
 
-    /// The same, for the owner of this credential, who stays the same.
+    /// Sets the owner of the session. Fails if it has another one.
     pub(super) fn owned_by(self, owner: &str) -> Result<Self, SignerRefusal> {
         if !self.owner.is_empty() && self.owner != owner {
             return Err(SignerRefusal::new(500, "remote signer auth ID changed"));
@@ -90,7 +91,7 @@ impl SessionState {
         Ok(Self { owner: owner.to_owned(), ..self })
     }
 
-    /// AfterRequest a payment.
+    /// The state after a payment.
     pub(super) fn paid(self, bill: &Bill, now: Duration, payment: &Payment) -> Self {
         let params = payment.params.as_ref();
         Self {
@@ -102,20 +103,20 @@ impl SessionState {
         }
     }
 
-    /// As the gateway gets it.
+    /// The signed JSON for the gateway.
     pub(super) fn seal(&self, payer: &[u8]) -> Value {
-        // Plain values always are JSON.
+        // Serializing plain values cannot fail.
         let bytes = serde_json::to_vec(self).unwrap_or_default();
         let signature = key::sign(Purpose::State, payer, &bytes);
         json!({ "State": STANDARD.encode(bytes), "Sig": STANDARD.encode(signature) })
     }
 
-    /// Whether this is the first payment.
+    /// Whether no payment has been made yet.
     pub(super) fn is_first(&self) -> bool {
         self.last == Duration::ZERO
     }
 
-    /// The price that the session began with.
+    /// The first price of the session.
     pub(super) fn first_price(&self) -> PriceInfo {
         let (price_per_unit, pixels_per_unit) = self.price;
         PriceInfo { price_per_unit, pixels_per_unit, ..PriceInfo::default() }

@@ -1,4 +1,4 @@
-//! The signer's checks, one by one, with a clock and ids of our own.
+//! Tests each check of the signer with a simulated clock and ids.
 //!
 //! Does not: use sockets.
 
@@ -20,7 +20,7 @@ fn issuer() -> TicketIssuer {
     TicketIssuer::new(&[1; 32])
 }
 
-/// An info with its parts as given; terms and token are good for an hour.
+/// An info with this price, ticket value and `rand_hash`; its parameters and token are valid for an hour.
 fn info(wei: i64, ticket: u64, random: u8) -> OrchestratorInfo {
     let price = PriceInfo { price_per_unit: wei, pixels_per_unit: 1, ..PriceInfo::default() };
     let params = issuer().terms(ticket, (&PAYER, &price), NOW + seconds(3600), [random; 32]);
@@ -102,7 +102,7 @@ fn the_first_payment_pays_ahead_and_later_ones_for_the_time_since() {
     let (payment, manifest) = opened(&first);
     // 10 s are 20 wei.
     assert_eq!((nonces(&payment), manifest.as_str()), (vec![1, 2], "m"));
-    assert_eq!(first.place, ("fresh".to_owned(), 0));
+    assert_eq!(first.position, ("fresh".to_owned(), 0));
     body["state"] = first.body["state"].clone();
     let second = ask(&body, NOW + seconds(11)).unwrap();
     let (payment, _) = opened(&second);
@@ -150,7 +150,7 @@ fn nothing_is_signed_while_the_balance_lasts() {
 }
 
 #[test]
-fn fixed_and_pixels_pay_what_they_say() {
+fn fixed_and_pixels_pay_the_requested_units() {
     let fixed = json!({ "orchestrator": sealed(&info(30, 10, 7)), "type": "fixed" });
     assert_eq!(opened(&ask(&fixed, NOW).unwrap()).0.tickets.len(), 3);
     let pixels = json!({ "orchestrator": sealed(&info(2, 10, 7)), "inPixels": 21 });
@@ -158,17 +158,17 @@ fn fixed_and_pixels_pay_what_they_say() {
 }
 
 #[test]
-fn a_request_that_makes_no_sense_is_refused() {
+fn an_invalid_request_is_refused() {
     for body in [json!([]), json!(null), json!("text"), json!({ "orchestrator": 7 })] {
         assert_eq!(ask(&body, NOW).unwrap_err().status, 400, "{body}");
     }
     check("orchestrator", json!(""), 400, "missing orchestrator");
-    check("orchestrator", json!("%"), 400, "no base64");
-    check("orchestrator", json!("AAAA"), 400, "no OrchestratorInfo");
+    check("orchestrator", json!("%"), 400, "not base64");
+    check("orchestrator", json!("AAAA"), 400, "not an OrchestratorInfo");
     check("type", json!("byoc"), 400, "invalid job type");
     check("type", json!(""), 400, "missing billable unit");
-    check("capabilities", json!("%"), 400, "no base64");
-    check("capabilities", json!("AAAA"), 400, "no Capabilities");
+    check("capabilities", json!("%"), 400, "not base64");
+    check("capabilities", json!("AAAA"), 400, "not a Capabilities");
     check_info(|info| info.price_info = None, 400, "priceInfo");
     check_info(|info| info.price_info.as_mut().unwrap().price_per_unit = 0, 400, "priceInfo");
     check_info(|info| info.ticket_params = None, 400, "ticketParams");
@@ -176,13 +176,13 @@ fn a_request_that_makes_no_sense_is_refused() {
 }
 
 #[test]
-fn an_info_that_was_decoded_on_its_way_is_refused() {
+fn an_info_that_was_encoded_again_is_refused() {
     let changed = json!(STANDARD.encode(info(2, LIVE_TICKET, 7).encode_to_vec()));
-    check("orchestrator", changed, 400, "byte for byte");
+    check("orchestrator", changed, 400, "differs from the bytes");
 }
 
 #[test]
-fn expired_terms_are_to_be_fetched_anew() {
+fn expired_ticket_parameters_must_be_refreshed() {
     for (late, status) in [(3419, None), (3420, Some(480)), (3600, Some(480))] {
         let refused = ask(&live(), NOW + seconds(late)).err();
         assert_eq!(refused.as_ref().map(|refusal| refusal.status), status, "{late}");
@@ -229,7 +229,7 @@ fn check_later(key: &str, value: Value, message: &str) {
 }
 
 #[test]
-fn a_state_belongs_to_its_session() {
+fn a_state_is_valid_for_its_session() {
     check_later("app", Value::Null, "app mismatch");
     check_later("app", json!("b"), "app mismatch");
     check_later("type", json!("fixed"), "job type mismatch");
@@ -246,7 +246,7 @@ fn a_state_belongs_to_its_session() {
 }
 
 #[test]
-fn a_state_that_was_touched_is_refused() {
+fn a_changed_state_is_refused() {
     let mut body = live();
     let state = ask(&body, NOW).unwrap().body["state"].clone();
     let bytes = STANDARD.decode(state["State"].as_str().unwrap()).unwrap();
@@ -259,7 +259,7 @@ fn a_state_that_was_touched_is_refused() {
 }
 
 #[test]
-fn a_state_belongs_to_its_key() {
+fn a_state_is_valid_for_its_key() {
     let mut body = live();
     body["state"] = ask(&body, NOW).unwrap().body["state"].clone();
     let other = key::payer(1);
@@ -275,7 +275,7 @@ fn a_state_belongs_to_its_key() {
 }
 
 #[test]
-fn a_second_that_has_begun_costs_a_whole_one() {
+fn time_is_rounded_up_to_whole_seconds() {
     let mut body = live();
     body["orchestrator"] = sealed(&info(2, 1, 7));
     body["state"] = ask(&body, NOW).unwrap().body["state"].clone();
@@ -286,7 +286,7 @@ fn a_second_that_has_begun_costs_a_whole_one() {
 }
 
 #[test]
-fn a_state_belongs_to_the_owner_of_the_credential() {
+fn a_state_is_valid_for_the_owner_of_the_credential() {
     let mut body = live();
     body["state"] = ask_as(&body, NOW, "me").unwrap().body["state"].clone();
     assert!(ask_as(&body, NOW + seconds(5), "me").is_ok());
@@ -295,7 +295,7 @@ fn a_state_belongs_to_the_owner_of_the_credential() {
 }
 
 #[test]
-fn fresh_terms_start_the_nonces_anew() {
+fn new_ticket_parameters_restart_the_nonces() {
     let mut body = live();
     body["state"] = ask(&body, NOW).unwrap().body["state"].clone();
     body["orchestrator"] = sealed(&info(2, LIVE_TICKET, 8));
@@ -303,14 +303,14 @@ fn fresh_terms_start_the_nonces_anew() {
 }
 
 #[test]
-fn the_place_of_a_request_is_its_states() {
+fn the_position_of_a_request_is_that_of_its_state() {
     let mut body = live();
-    assert_eq!(place(body.to_string().as_bytes(), &PAYER), None);
+    assert_eq!(position(body.to_string().as_bytes(), &PAYER), None);
     body["state"] = ask(&body, NOW).unwrap().body["state"].clone();
-    assert_eq!(place(body.to_string().as_bytes(), &PAYER), Some(("fresh".to_owned(), 0)));
+    assert_eq!(position(body.to_string().as_bytes(), &PAYER), Some(("fresh".to_owned(), 0)));
     let second = ask(&body, NOW + seconds(5)).unwrap();
-    assert_eq!(second.place, ("fresh".to_owned(), 1));
-    assert_eq!(place(b"nonsense", &PAYER), None);
+    assert_eq!(second.position, ("fresh".to_owned(), 1));
+    assert_eq!(position(b"nonsense", &PAYER), None);
 }
 
 #[test]

@@ -1,42 +1,44 @@
 //! The answers of the trickle server, header for header.
 //!
-//! Does not: decide which one it is.
+//! Does not: choose an answer.
 
 use crate::http1::Answer;
 
-/// Nothing to say.
+/// The request was carried out.
 pub(super) fn done() -> Answer {
     Answer::new(200).body("")
 }
 
-/// There is no such channel, said to a reader.
+/// The channel of a GET is unknown.
 pub(super) fn no_channel() -> Answer {
     Answer::error(404, "Stream not found")
 }
 
-/// There is no such channel, said to a publisher: at once, before its body.
+/// The channel of a POST is unknown; send it before the body is read.
 pub(super) fn no_channel_to_publish() -> Answer {
     Answer::new(404).close().refusal("Stream not found")
 }
 
-/// There is no such channel, said to one who deletes it.
+/// The channel of a DELETE is unknown.
 pub(super) fn nothing_to_delete() -> Answer {
     Answer::error(400, "Invalid stream")
 }
 
-/// There is no such segment, said to one who deletes it.
+/// The segment of a DELETE is unknown.
 pub(super) fn no_segment_to_delete() -> Answer {
     Answer::error(400, "Nonexistent segment")
 }
 
-/// The last part of the path is no number.
+/// The last part of the path is not a number.
 pub(super) fn no_index() -> Answer {
     Answer::error(400, "Invalid idx")
 }
 
-/// More channels, or more bytes in a segment, than the sandbox keeps. The real server has no bounds.
+/// There are too many channels, or too many bytes in a segment. The real server has no such limit.
 pub(super) fn too_much() -> Answer {
-    Answer::new(413).close().refusal("the sandbox does not keep that much")
+    Answer::new(413)
+        .close()
+        .refusal("the sandbox has a limit on channels and on the size of a segment")
 }
 
 /// The body broke off.
@@ -61,7 +63,8 @@ pub(super) fn no_segment(asked: &str, latest: u64) -> Answer {
         .with("Content-Type", "text/plain; charset=utf-8")
 }
 
-/// The head of a segment that follows in chunks, or does not (HEAD). `latest`: the leading edge when it was asked for.
+/// The head of a segment; send the body in chunks unless the request was HEAD (`chunked` is false). `latest` is the
+/// leading edge at the time of the request.
 pub(super) fn segment(content_type: &str, seq: u64, latest: u64, chunked: bool) -> Answer {
     let mut answer = Answer::new(200).with("Content-Type", content_type);
     if latest != seq {

@@ -1,10 +1,9 @@
-//! One channel: which segments it keeps, which one a GET or POST means, and when it is idle.
+//! One channel: the kept segments, the segment that a GET or POST refers to, and whether the channel is idle.
 //!
-//! Segment n stands in slot n mod 5, so a new segment pushes out the one five before it. A GET at the
-//! leading edge makes the segment that it waits for; a POST then fills it. A segment lives on while
-//! somebody reads or writes it, also when its slot has gone to another.
+//! Segment n is in slot n mod 5, so a new segment replaces the one five before it. A GET at the leading edge creates the
+//! segment that it waits for; a POST then fills it. A replaced segment exists as long as a reader or writer uses it.
 //!
-//! Does not: touch sockets or the clock; it hands out segments that can be waited for.
+//! Does not: use sockets or the clock; callers await the bytes of a segment.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,24 +12,24 @@ use tokio::sync::watch;
 
 use livepeer_gateway::limits::SEGMENTS_KEPT;
 
-/// The most bytes handed to a reader at once.
+/// The most bytes that a reader gets at once.
 const PART: usize = 1 << 20;
 
-/// Which segment a path names.
+/// The segment that a path refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Index {
-    /// This one.
+    /// The segment with this seq.
     Seq(u64),
-    /// `-1`: the next to be written.
+    /// `-1`: the next segment to be written.
     Next,
-    /// `-2`: the one being written, or the first.
+    /// `-2`: the segment being written, or the first.
     Current,
-    /// Less than that: the real server's handler panics.
+    /// Below `-2`: the real server's handler panics.
     Invalid,
 }
 
 impl Index {
-    /// Reads the last part of a path.
+    /// Parses the last part of a path.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Some(match text.parse::<i64>().ok()? {
             -1 => Self::Next,
@@ -40,38 +39,38 @@ impl Index {
     }
 }
 
-/// The bytes of a segment, so far.
+/// The bytes of a segment so far.
 #[derive(Debug, Default)]
 struct SegmentBody {
     bytes: Vec<u8>,
-    /// Nobody need wait for more. (A publisher that has begun may still add some.)
+    /// Readers stop waiting for more bytes. A publisher that has begun may still add some.
     closed: bool,
-    /// Its publisher has ended it properly.
+    /// The publisher has completed the segment.
     complete: bool,
 }
 
-/// Some bytes of a segment, for a reader.
+/// The next bytes of a segment for a reader.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Part {
-    /// The bytes; none only at the end.
+    /// The bytes; empty only at the end.
     pub(crate) bytes: Vec<u8>,
-    /// How the segment ended, if nothing follows.
+    /// How the segment ended, if these are the last bytes.
     pub(crate) end: Option<SegmentEnd>,
 }
 
 /// How a segment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SegmentEnd {
-    /// Its publisher ended it properly.
+    /// The publisher completed the segment.
     Complete,
-    /// It was closed by somebody else, or pushed out.
+    /// The segment was closed before its publisher completed it.
     Closed,
 }
 
-/// A numbered segment; its body can be waited for.
+/// A numbered segment with a body that readers can await.
 #[derive(Debug)]
 pub(crate) struct Segment {
-    /// Its number.
+    /// The sequence number.
     pub(crate) seq: u64,
     body: watch::Sender<SegmentBody>,
 }
@@ -81,10 +80,10 @@ impl Segment {
         Arc::new(Self { seq, body: watch::Sender::new(SegmentBody::default()) })
     }
 
-    /// Waits for bytes behind the first `at`, or for the end. Cancel safe.
+    /// Waits for bytes after the first `at`, or for the end. Cancel safe.
     pub(crate) async fn after(&self, at: usize) -> Part {
         let mut watch = self.body.subscribe();
-        // The sender lives in `self`, so there is always an answer.
+        // The sender is in `self`, so this cannot fail.
         let body = watch.wait_for(|body| body.closed || body.bytes.len() > at).await;
         body.map_or(Part { bytes: Vec::new(), end: Some(SegmentEnd::Closed) }, |body| {
             let rest = body.bytes.get(at..).unwrap_or_default();
@@ -95,14 +94,14 @@ impl Segment {
         })
     }
 
-    /// Waits until it is closed. Cancel safe.
+    /// Waits until the segment is closed. Cancel safe.
     pub(crate) async fn closed(&self) {
         let mut watch = self.body.subscribe();
-        // An error would mean that the segment is gone: closed all the more.
+        // The sender is in `self`, so this cannot fail.
         let _closed = watch.wait_for(|body| body.closed).await.is_ok();
     }
 
-    /// Adds bytes, closed or not; false and nothing added above `limit` bytes in all.
+    /// Adds bytes, also to a closed segment. Returns false and adds nothing if the segment would exceed `limit` bytes.
     pub(crate) fn write(&self, bytes: &[u8], limit: u64) -> bool {
         self.body.send_if_modified(|body| {
             let fits = (body.bytes.len() + bytes.len()) as u64 <= limit;
@@ -113,7 +112,7 @@ impl Segment {
         })
     }
 
-    /// Its publisher is done.
+    /// Call when the publisher has sent the whole segment.
     pub(crate) fn complete(&self) {
         self.body.send_modify(|body| {
             body.closed = true;
@@ -121,42 +120,42 @@ impl Segment {
         });
     }
 
-    /// Nobody need wait any longer.
+    /// Closes the segment: readers stop waiting.
     pub(crate) fn close(&self) {
         self.body.send_if_modified(|body| !std::mem::replace(&mut body.closed, true));
     }
 
-    /// Whether somebody has written to it.
+    /// Whether the segment has bytes.
     pub(crate) fn is_begun(&self) -> bool {
         !self.body.borrow().bytes.is_empty()
     }
 
-    /// Whether it is closed.
+    /// Whether the segment is closed.
     #[cfg(test)]
     fn is_closed(&self) -> bool {
         self.body.borrow().closed
     }
 }
 
-/// What a GET finds.
+/// The result of a GET.
 #[derive(Debug)]
 pub(crate) enum Readable {
-    /// A segment, written or not.
+    /// This segment, which may still be empty.
     Segment(Arc<Segment>),
-    /// Too old, or too far ahead.
+    /// The seq is too old, or too far ahead.
     Missing,
 }
 
-/// What the server's bug has made of a channel.
+/// Whether a channel can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ChannelState {
     Open,
     Closed,
-    /// AfterRequest `DELETE channel/-1`: nobody gets an answer until the server restarts.
+    /// After `DELETE channel/-1`: a bug of the real server leaves every request without an answer until a restart.
     Wedged,
 }
 
-/// A channel.
+/// A trickle channel.
 #[derive(Debug)]
 pub(crate) struct Channel {
     content_type: String,
@@ -188,18 +187,18 @@ impl Channel {
         self.next
     }
 
-    /// Whether it has been closed.
+    /// Whether the channel has been closed.
     pub(crate) fn is_closed(&self) -> bool {
         self.state == ChannelState::Closed
     }
 
-    /// Whether the server's bug keeps it from ever answering again.
+    /// Whether requests to the channel must stay without an answer.
     pub(crate) fn is_wedged(&self) -> bool {
         self.state == ChannelState::Wedged
     }
 
-    /// The segment that a GET means; `None` where the real server's handler panics. At the leading edge
-    /// it is made, and on a fresh channel the one after it too.
+    /// The segment that a GET refers to; `None` where the real server's handler panics. The segment at the leading edge
+    /// is created, and in an empty channel the one after it too.
     pub(crate) fn read(&mut self, index: Index) -> Option<Readable> {
         let seq = match index {
             Index::Seq(seq) => seq,
@@ -216,8 +215,8 @@ impl Channel {
         Some(Readable::Missing)
     }
 
-    /// The segment that a POST means; `None` where the real server's handler panics. With `reset`, all
-    /// segments before it are closed.
+    /// The segment that a POST refers to, created if there is none; `None` where the real server's handler panics. With
+    /// `reset`, all segments before it are closed.
     pub(crate) fn write(&mut self, index: Index, reset: bool) -> Option<Arc<Segment>> {
         let seq = match index {
             Index::Seq(seq) => seq,
@@ -233,14 +232,14 @@ impl Channel {
         })
     }
 
-    /// A publisher has begun this segment, or sent it to no avail: the leading edge follows it, also
-    /// backwards.
+    /// Call when a publisher has sent the first byte of this segment, or an empty body. The leading edge becomes the seq
+    /// after it, even if that is lower than before.
     pub(crate) fn advance(&mut self, seq: u64, now: Instant) {
         self.next = seq.saturating_add(1);
         self.written = now;
     }
 
-    /// Closes one segment; false if there is none with this seq.
+    /// Closes one segment; false if the seq is not kept.
     pub(crate) fn close_segment(&mut self, seq: u64) -> bool {
         self.find(seq).is_some_and(|segment| {
             segment.close();
@@ -258,12 +257,12 @@ impl Channel {
         }
     }
 
-    /// The real server has died with the lock of this channel in its hand.
+    /// Simulates a handler of the real server that panicked while it held the lock of this channel.
     pub(crate) fn wedge(&mut self) {
         self.state = ChannelState::Wedged;
     }
 
-    /// Whether no segment has begun for longer than `limit`.
+    /// Whether the last segment began longer than `limit` ago.
     pub(crate) fn is_idle(&self, now: Instant, limit: Duration) -> bool {
         now.saturating_duration_since(self.written) > limit
     }
@@ -276,8 +275,8 @@ impl Channel {
         let segment = Segment::new(seq);
         let slot = usize::try_from(seq % SEGMENTS_KEPT).unwrap_or_default();
         if let Some(slot) = self.slots.get_mut(slot) {
-            if let Some(pushed_out) = slot.replace(Arc::clone(&segment)) {
-                pushed_out.close();
+            if let Some(replaced) = slot.replace(Arc::clone(&segment)) {
+                replaced.close();
             }
         }
         segment
@@ -301,7 +300,7 @@ mod tests {
         segment
     }
 
-    /// The seq that a GET gets, `None` for 470.
+    /// Compares the seq that a GET finds; `None` for 470.
     #[track_caller]
     fn check(channel: &mut Channel, index: Index, expected: Option<u64>) {
         match channel.read(index).unwrap() {
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_channel_lets_two_be_waited_for_and_a_running_one_only_the_next() {
+    fn readers_can_wait_for_two_segments_of_an_empty_channel_and_else_for_the_next() {
         let (mut channel, _) = channel();
         check(&mut channel, Index::Seq(2), None);
         check(&mut channel, Index::Current, Some(0));
@@ -336,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn five_segments_are_kept_and_a_preconnect_takes_the_place_of_the_oldest() {
+    fn five_segments_are_kept_and_a_preconnect_replaces_the_oldest() {
         let (mut channel, _) = channel();
         for seq in 0..7 {
             publish(&mut channel, seq);
@@ -351,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pushed_out_segment_is_closed() {
+    fn a_replaced_segment_is_closed() {
         let (mut channel, _) = channel();
         let abandoned = channel.write(Index::Seq(0), false).unwrap();
         channel.advance(0, Instant::now());
@@ -364,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_closes_what_was_before() {
+    fn a_reset_closes_the_segments_before_it() {
         let (mut channel, _) = channel();
         let abandoned = channel.write(Index::Seq(0), false).unwrap();
         channel.advance(0, Instant::now());

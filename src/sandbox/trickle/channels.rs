@@ -1,6 +1,6 @@
 //! All channels by name, at most [`CHANNELS`] of them.
 //!
-//! Does not: make names; whoever creates a channel does.
+//! Does not: make names; the caller does.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 use crate::trickle::Channel;
 
-/// The most channels of a sandbox: four for each job, and some for tests.
+/// The most channels: four for each job, and more for tests.
 const CHANNELS: usize = 256;
 
-/// There are as many channels as may be.
+/// The limit of [`CHANNELS`] is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooMany;
 
-/// A channel that is in use at several places of one thread; it is locked for a moment, never over a wait.
+/// A reference to a channel.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedChannel(Arc<Mutex<Channel>>);
 
 impl SharedChannel {
-    /// The channel itself.
+    /// The channel; the caller must drop the guard before it awaits.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Channel> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -38,7 +38,7 @@ impl Channels {
         self.by_name.get(name).cloned()
     }
 
-    /// The channel of this name, made if there is none.
+    /// The channel of this name, created if there is none.
     pub(crate) fn create(
         &mut self,
         name: &str,
@@ -56,7 +56,7 @@ impl Channels {
         Ok(channel)
     }
 
-    /// Closes and forgets a channel; false if there is none.
+    /// Closes and removes a channel; false if there is none.
     pub(crate) fn delete(&mut self, name: &str) -> bool {
         self.by_name.remove(name).is_some_and(|channel| {
             channel.lock().close();
@@ -64,7 +64,7 @@ impl Channels {
         })
     }
 
-    /// Closes and forgets the channels that have been idle for longer than `limit`: how many.
+    /// Closes and removes the channels that have been idle for longer than `limit`. Returns their number.
     pub(crate) fn sweep(&mut self, now: Instant, limit: Duration) -> usize {
         let before = self.by_name.len();
         self.by_name.retain(|_, channel| {
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn channels_are_made_once_found_and_deleted() {
+    fn channels_are_created_once_and_deleted() {
         let (mut channels, now) = (Channels::default(), Instant::now());
         let channel = channels.create("a", "video/mp2t", now).unwrap();
         channels.create("a", "other", now).unwrap();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_never_too_many() {
+    fn the_number_of_channels_is_limited() {
         let (mut channels, now) = (Channels::default(), Instant::now());
         for i in 0..CHANNELS {
             channels.create(&i.to_string(), "", now).unwrap();

@@ -1,43 +1,43 @@
-//! Answers trickle requests on a connection: takes segments in, streams them out byte for byte as they
-//! arrive.
+//! Answers trickle requests on a connection: receives segments, and streams them to readers as their bytes arrive.
 //!
 //! Does not: choose segments; `channel` does.
 
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use crate::http1::io::{Wire, WireError};
+use crate::http1::io::{ByteStream, Wire, WireError};
 use crate::http1::{Answer, Head};
 use crate::script::{Break, Role};
 use crate::trickle::{Index, Readable, Segment, SharedChannel, TooMany, answers};
 use crate::world::World;
 use livepeer_gateway::limits::SEGMENT_BODY;
 
-/// What becomes of the connection after a request.
+/// What to do with the connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AfterRequest {
-    /// The next request.
+    /// Read the next request.
     Next,
-    /// It ends.
+    /// Close it.
     Close,
-    /// It ends when the body has ended, or been too long (Go).
+    /// Discard the rest of the body, up to a limit, and close it (Go).
     DrainAndClose,
-    /// It is reset.
+    /// Reset it.
     Reset,
-    /// Nothing more happens on it.
+    /// Leave it open without reading or writing.
     Stall,
 }
 
 type Outcome = Result<AfterRequest, WireError>;
 
 /// `POST {channel}`.
-pub(crate) async fn create<S>(wire: &mut Wire<S>, world: &World, head: &Head, name: &str) -> Outcome
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub(crate) async fn create<S: ByteStream>(
+    wire: &mut Wire<S>,
+    world: &World,
+    head: &Head,
+    name: &str,
+) -> Outcome {
     let found = find_or_create(world, name, head.header("expect-content").unwrap_or_default());
     let answer = match found {
         Ok(Some(channel)) if is_wedged(&channel) => return Ok(AfterRequest::Stall),
@@ -49,10 +49,11 @@ where
 }
 
 /// `DELETE {channel}`.
-pub(crate) async fn delete<S>(wire: &mut Wire<S>, world: &World, name: &str) -> Outcome
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub(crate) async fn delete<S: ByteStream>(
+    wire: &mut Wire<S>,
+    world: &World,
+    name: &str,
+) -> Outcome {
     if world.channel(name).as_ref().is_some_and(is_wedged) {
         return Ok(AfterRequest::Stall);
     }
@@ -65,15 +66,12 @@ where
 }
 
 /// `DELETE {channel}/{seq}`.
-pub(crate) async fn delete_segment<S>(
+pub(crate) async fn delete_segment<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     name: &str,
     index: &str,
-) -> Outcome
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Outcome {
     let Some(channel) = world.channel(name) else {
         return reply(wire, answers::no_channel()).await;
     };
@@ -93,16 +91,13 @@ where
 }
 
 /// `GET {channel}/{seq}`, `GET {channel}/next`; without a body for HEAD.
-pub(crate) async fn subscribe<S>(
+pub(crate) async fn subscribe<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     name: &str,
     index: &str,
     body: bool,
-) -> Outcome
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Outcome {
     let Some(channel) = world.channel(name) else {
         return reply(wire, answers::no_channel()).await;
     };
@@ -136,26 +131,23 @@ where
     }
 }
 
-/// A segment on its way to a subscriber.
+/// A segment that is sent to a subscriber.
 struct Reading {
     channel: SharedChannel,
     segment: std::sync::Arc<Segment>,
-    /// The leading edge when it was asked for.
+    /// The leading edge at the time of the request.
     latest: u64,
     body: bool,
 }
 
 impl Reading {
-    async fn stream<S>(
+    async fn stream<S: ByteStream>(
         self,
         wire: &mut Wire<S>,
         world: &World,
         name: &str,
         failure: Option<(u64, Break)>,
-    ) -> Outcome
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    ) -> Outcome {
         let mut sent = 0;
         loop {
             let part = tokio::select! {
@@ -186,7 +178,7 @@ impl Reading {
         }
     }
 
-    /// Head, chunk and end, as far as they are due, for one write.
+    /// The next bytes to write: the head if `first`, the chunk, and the end of the body if `ended`.
     fn framed(&self, first: bool, bytes: &[u8], ended: bool) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len() + 256);
         if first {
@@ -209,16 +201,13 @@ impl Reading {
 }
 
 /// `POST {channel}/{seq}`.
-pub(crate) async fn publish<S>(
+pub(crate) async fn publish<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     head: &Head,
     name: &str,
     index: &str,
-) -> Outcome
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Outcome {
     let content_type = head.header("content-type").unwrap_or_default();
     let channel = match find_or_create(world, name, content_type) {
         Ok(Some(channel)) if is_wedged(&channel) => return Ok(AfterRequest::Stall),
@@ -234,7 +223,7 @@ where
         return Ok(AfterRequest::Close);
     };
     world.check_seq(name, &channel, &segment);
-    // Readers whose segment this has pushed out learn of the leading edge as it is now.
+    // Readers of the replaced segment must see the leading edge before it moves.
     tokio::task::yield_now().await;
     let mut failure = world.lock().script.post(Role::of(name));
     if let Some((0, then)) = failure {
@@ -247,7 +236,7 @@ where
         wire.write(&Answer::new(100).to_bytes()).await?;
     }
     let Some(first) = first_piece(wire, world, &segment).await? else {
-        // Closed before its first byte, by somebody else or by its own empty body.
+        // Closed before its first byte, or the body is empty.
         let closed = {
             let mut channel = channel.lock();
             if !channel.is_closed() {
@@ -279,16 +268,13 @@ where
     reply(wire, answers::published(segment.seq)).await
 }
 
-/// The first bytes of a body; `None` if there are none, or the segment is closed before. While the publisher
-/// waits, it is told to go on.
-async fn first_piece<S>(
+/// The first bytes of a body; `None` if it is empty, or the segment is closed first. Sends `100 Continue` at each
+/// interval while the publisher has not sent a byte.
+async fn first_piece<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     segment: &Segment,
-) -> Result<Option<Bytes>, WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Result<Option<Bytes>, WireError> {
     loop {
         tokio::select! {
             biased;
@@ -303,11 +289,8 @@ where
     }
 }
 
-/// The next bytes of a body; a body that breaks off is told so.
-async fn next_piece<S>(wire: &mut Wire<S>) -> Result<Option<Bytes>, WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+/// The next bytes of a body; answers a body that breaks off.
+async fn next_piece<S: ByteStream>(wire: &mut Wire<S>) -> Result<Option<Bytes>, WireError> {
     match wire.piece().await {
         Err(error @ (WireError::Ended | WireError::Malformed)) => {
             wire.write(&answers::broken_body().to_bytes()).await?;
@@ -317,41 +300,32 @@ where
     }
 }
 
-async fn reply<S>(wire: &mut Wire<S>, answer: Answer) -> Outcome
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+async fn reply<S: ByteStream>(wire: &mut Wire<S>, answer: Answer) -> Outcome {
     let closes = answer.closes();
     wire.answer(answer).await?;
     Ok(if closes { AfterRequest::Close } else { AfterRequest::Next })
 }
 
-/// Answers before the body, which is then read away.
-async fn refuse<S>(wire: &mut Wire<S>, answer: Answer) -> Outcome
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+/// Answers before the body has been read; the caller must return the result, which discards the body.
+async fn refuse<S: ByteStream>(wire: &mut Wire<S>, answer: Answer) -> Outcome {
     wire.write(&answer.to_bytes()).await?;
     Ok(AfterRequest::DrainAndClose)
 }
 
-/// Does what the script says; `None` when the request goes on.
-async fn break_off<S>(
+/// Carries out a scripted break; `None` if the request continues.
+async fn break_off<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     name: &str,
     then: Break,
-) -> Result<Option<AfterRequest>, WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Result<Option<AfterRequest>, WireError> {
     match then {
         Break::DeleteChannel => {
             world.delete(name);
             Ok(None)
         }
         Break::Answer(status) => {
-            let answer = Answer::new(status).close().refusal("as the script says");
+            let answer = Answer::new(status).close().refusal("scripted failure");
             refuse(wire, answer).await.map(Some)
         }
         Break::Reset | Break::Close | Break::Stall => Ok(Some(after_break(then))),

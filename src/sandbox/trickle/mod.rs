@@ -1,10 +1,10 @@
-//! The trickle server: channels that carry numbered segments, and their answers, as the real server's.
+//! The trickle server: channels of numbered segments, with the real server's answers.
 //!
-//! The truth is tests/fixtures/trickle-transcripts.txt, recorded from the real Go server; a test
-//! replays it. What is strange there is strange here: a finished seq that is sent again rewinds the
-//! channel, two publishers of one seq mix their bytes.
+//! A test compares it with tests/fixtures/trickle-transcripts.txt, recorded from the real Go server. The real server's
+//! faults are copied: a finished seq that is sent again rewinds the channel, and two publishers of one seq mix their
+//! bytes.
 //!
-//! Does not: know jobs, video, or why a channel exists.
+//! Does not: know jobs or video.
 
 mod answers;
 mod channel;

@@ -1,25 +1,25 @@
-//! The lists of orchestrators and runners.
+//! Writes the lists of orchestrators and runners.
 //!
-//! Does not: check the entries that were added; they may be nonsense on purpose.
+//! Does not: check the added entries; a test may add invalid ones.
 
 use serde_json::{Value, json};
 
 use crate::runner::answers::listed;
 use crate::world::World;
 
-/// Before the model of a capability.
+/// The prefix of a capability, before the model.
 const PIPELINE: &str = "live-video-to-video/";
 
 impl World {
-    /// The orchestrator's own list; `None` where there are no runners.
+    /// The list that the orchestrator serves; `None` without runners.
     pub(crate) fn own_runners(&self) -> Option<String> {
         let runners = self.runners();
         let own = json!([{ "address": self.url(false), "runners": runners }]);
         (!runners.is_empty()).then(|| own.to_string())
     }
 
-    /// The signer's list, for `caps=pipeline/model&caps=…&app=…`, any of which fits; for an empty query all
-    /// entries.
+    /// The list that the signer serves. The query `caps=pipeline/model&caps=…&app=…` lists this orchestrator if it
+    /// offers any of these; an empty query always does.
     pub(crate) fn orchestrators(&self, query: &str) -> String {
         let asked = |key: &str| {
             let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -28,7 +28,7 @@ impl World {
         };
         let (caps, apps) = (asked("caps"), asked("app"));
         let offered: Vec<String> = match self.options.models.as_slice() {
-            // It has every model.
+            // Every model is offered.
             [] => caps.iter().filter(|cap| cap.starts_with(PIPELINE)).cloned().collect(),
             models => models.iter().map(|model| format!("{PIPELINE}{model}")).collect(),
         };

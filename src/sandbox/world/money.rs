@@ -1,6 +1,6 @@
-//! The world's dealings in money: infos with a price, payments, debits.
+//! Infos with a price, payments, and debits.
 //!
-//! Does not: decide what a payment is worth; `money` does.
+//! Does not: decide the value of a payment; `money` does.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ use livepeer_gateway::orchestrator::proto::{
 };
 use livepeer_gateway::price::Unit;
 
-/// What goes into an info besides the offer.
+/// What an info contains besides the offer.
 #[derive(Debug, Clone)]
 pub(crate) struct InfoTerms {
-    /// With an auth token.
+    /// Whether the info has an auth token.
     pub(crate) token: bool,
-    /// How old it is already.
+    /// How long ago the token was issued.
     pub(crate) token_age: Duration,
-    /// How old the ticket parameters are already.
+    /// How long ago the ticket parameters were made.
     pub(crate) age: Duration,
 }
 
@@ -43,7 +43,7 @@ impl World {
         key::payer(self.lock().signer_key)
     }
 
-    /// What live video costs when somebody is told of it, which the script may have rise each time.
+    /// The price of live video for a quote. The script may raise it with each quote.
     pub(crate) fn quote(&self) -> Option<PriceInfo> {
         {
             let mut state = self.lock();
@@ -54,7 +54,7 @@ impl World {
         self.live_price()
     }
 
-    /// What live video costs now.
+    /// The present price of live video.
     pub(crate) fn live_price(&self) -> Option<PriceInfo> {
         let wei = self.lock().price?;
         Some(PriceInfo {
@@ -64,7 +64,7 @@ impl World {
         })
     }
 
-    /// Where something is paid, whoever asks for the info has to prove who pays.
+    /// With a price, a request for the info must be signed by the payer.
     pub(crate) fn check_payer(&self, request: &OrchestratorRequest) -> Result<(), &'static str> {
         let address = &request.address;
         let is_signed = key::verify(Purpose::Address, address, address, &request.sig);
@@ -74,7 +74,7 @@ impl World {
         Ok(())
     }
 
-    /// The bytes of the info for one who asks for it.
+    /// The encoded info for a request.
     pub(crate) fn info(
         &self,
         request: &OrchestratorRequest,
@@ -94,7 +94,7 @@ impl World {
         })
     }
 
-    /// The bytes of an info that asks `sender` for a price per unit, with ticket parameters of this age, sealed.
+    /// The encoded and sealed info with a price per unit for `sender`, and ticket parameters of this age.
     pub(crate) fn priced(
         &self,
         info: OrchestratorInfo,
@@ -114,8 +114,8 @@ impl World {
         wire::seal(info.encode_to_vec())
     }
 
-    /// Takes the payment of a call, which is booked under `manifest`, or else under what its credentials say.
-    /// There must be enough for a job to go on then.
+    /// Books the payment of a call under `manifest`, or else under the manifest id in its credentials. Fails if the
+    /// balance is zero afterwards.
     pub(crate) fn take_payment(
         &self,
         head: &Head,
@@ -136,8 +136,7 @@ impl World {
         credentials::read(payment, segment, &self.tokens, self.now())
     }
 
-    /// Books a payment under `manifest`. Tickets count up to the first that is wrong; those after it are used up
-    /// for nothing.
+    /// Books a payment under `manifest`. Tickets after the first invalid one are used up without credit.
     pub(crate) fn book(
         &self,
         credentials: &Credentials,
@@ -168,7 +167,7 @@ impl World {
         refused.map_or(Ok(()), |reason| Err(CallRefusal::new(400, reason)))
     }
 
-    /// The answer to a payment: fresh terms at this price, and the token that it came with.
+    /// The answer to a payment: an info with fresh ticket parameters at this price, and the token of the call.
     pub(crate) fn payment_result(
         &self,
         Credentials { payment, token, .. }: Credentials,
@@ -184,18 +183,18 @@ impl World {
         PaymentResult { info: info.ok().map(Bytes::from) }.encode_to_vec()
     }
 
-    /// Debits what is due, and ends the jobs of those who cannot pay.
+    /// Debits the amounts due, and ends the jobs whose balance does not cover them.
     pub(crate) fn debit(&self) {
         let now = self.now();
         let unpaid = self.lock().ledger.debit(now, self.options.timings.debit);
         for manifest in unpaid {
-            log::warn!("sandbox: {manifest} is not paid for, so it ends");
+            log::warn!("sandbox: ending {manifest}: not paid");
             self.end(&manifest);
         }
         self.note();
     }
 
-    /// Ends a job or session: its channels close, and then its app goes.
+    /// Ends a job or session: closes its channels, upon which its app ends.
     pub(crate) fn end(&self, manifest: &str) {
         {
             let mut state = self.lock();

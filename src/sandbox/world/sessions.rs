@@ -1,6 +1,6 @@
-//! The world's dealings with runners: challenges, reservations, payments of sessions.
+//! Payment challenges, and the reservations and payments of runner sessions.
 //!
-//! Does not: answer; `io` does.
+//! Does not: write answers; `io` does.
 
 use std::time::Duration;
 
@@ -17,16 +17,16 @@ use crate::world::World;
 use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, PriceInfo};
 use livepeer_gateway::price::Unit;
 
-/// The header that says who will pay.
+/// The header with the address of the payer.
 const PAYER: &str = "livepeer-payer-address";
 
-/// What a caller has to do before anything else.
+/// Whether a call is admitted or must be paid first.
 pub(crate) enum Admission {
-    /// Pay what this challenge asks for.
+    /// The caller must pay; answer with this challenge.
     Challenged(Value),
-    /// Nothing: it is free, under this fresh id.
+    /// The call is free; this is the new id.
     Free(String),
-    /// Nothing: it has paid, so these are its credentials.
+    /// The call has a payment; these are its credentials.
     Paid(Box<Credentials>),
 }
 
@@ -43,8 +43,8 @@ impl World {
         Ok(self.options.runners.get(runner).ok_or(SessionError::Unknown)?)
     }
 
-    /// Whether a call with these headers has to pay first. `payment_url` makes the URL for further payments of
-    /// an id.
+    /// Whether a call with these headers must be paid first. `payment_url` makes the URL for further payments of an
+    /// id.
     pub(crate) fn admission(
         &self,
         head: &Head,
@@ -63,7 +63,7 @@ impl World {
         Ok(Admission::Challenged(self.challenge(&id, price, &payer, &payment_url(&id))))
     }
 
-    /// A challenge to `payer` to pay for `id`.
+    /// The challenge that asks `payer` to pay for `id`.
     pub(crate) fn challenge(
         &self,
         id: &str,
@@ -82,12 +82,12 @@ impl World {
         answers::challenge(&base, &params, id, payment_url, self.options.timings.debit)
     }
 
-    /// Where the payments of a session go.
+    /// The URL for payments of a session.
     pub(crate) fn session_payment_url(&self, runner: usize, id: &str) -> String {
         format!("{}{}/session/{id}/payment", self.url(false), answers::path(runner))
     }
 
-    /// Reserves a runner for those who were admitted; the id of the session.
+    /// Reserves a runner for an admitted caller. Returns the id of the session.
     pub(crate) fn reserve(
         &self,
         runner: usize,
@@ -116,7 +116,7 @@ impl World {
         Ok(id)
     }
 
-    /// Takes a payment for a session; the answer's body.
+    /// Books a payment for a session. Returns the body of the answer.
     pub(crate) fn pay_session(
         &self,
         runner: usize,
@@ -139,7 +139,7 @@ impl World {
         Ok(self.payment_result(credentials, Some(price)))
     }
 
-    /// Fresh terms for a job or session, at the price that it began with (go-livepeer `server/rpc.go:454`).
+    /// A challenge with fresh ticket parameters for a job or session, at its first price (go-livepeer `server/rpc.go:454`).
     pub(crate) fn refresh(&self, body: &[u8]) -> Result<Value, CallRefusal> {
         let json: Value = serde_json::from_slice(body)
             .map_err(|error| CallRefusal::new(400, error.to_string()))?;
