@@ -25,7 +25,7 @@ use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
 use livepeer_gateway::trickle::io::{
     PublishTimes, Publisher, SegmentSink, SubscribeTimes, Subscriber,
 };
-use livepeer_gateway::trickle::{Channel, End, Purpose, TrickleError};
+use livepeer_gateway::trickle::{Channel, ChannelEnd, Purpose, TrickleError};
 use resilience::fault::{Fault, chain};
 use resilience::stop::Stop;
 use resilience::words::MESSAGE_CHARS;
@@ -50,7 +50,7 @@ fn channel(attacker: &Attacker, purpose: Purpose) -> Channel {
 
 /// One short line without anything harmful or secret, that holds `words`; within the time of all tries.
 #[track_caller]
-fn check(ended: Result<End, TrickleError>, began: Instant, words: &str) -> Fault {
+fn check(ended: Result<ChannelEnd, TrickleError>, began: Instant, words: &str) -> Fault {
     let error = ended.unwrap_err();
     let line = chain(&error);
     assert!(began.elapsed() < ALL_TRIES, "{:?}: {line:?}", began.elapsed());
@@ -77,7 +77,7 @@ impl Pieces for Endless {
     }
 }
 
-async fn publish(attacker: &Attacker) -> Result<End, TrickleError> {
+async fn publish(attacker: &Attacker) -> Result<ChannelEnd, TrickleError> {
     let (_hold, stop) = Stop::new();
     let mime = HeaderValue::from_static("video/mp2t");
     let channel = channel(attacker, Purpose::Publish);
@@ -170,7 +170,7 @@ async fn a_few_interim_answers_do_no_harm() {
         };
         vec![Part::Times(10, HUNDRED.as_bytes().to_vec()), bytes(last), Part::Silence]
     });
-    assert_eq!(publish(&attacker).await.unwrap(), End::Closed);
+    assert_eq!(publish(&attacker).await.unwrap(), ChannelEnd::Closed);
 }
 
 #[tokio::test]
@@ -250,7 +250,7 @@ async fn a_subscriber_is_not_kept_busy_by_segments_without_end() {
         drop(hold);
     };
     let (end, ()) = tokio::join!(subscriber.run(Count::default(), stop), over);
-    assert_eq!(end.unwrap(), End::Finished);
+    assert_eq!(end.unwrap(), ChannelEnd::Finished);
     // However fast this machine is; timers may be a millisecond early.
     let least = Duration::from_millis(4) * SEGMENTS;
     assert!(began.elapsed() >= least, "{:?}", began.elapsed());

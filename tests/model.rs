@@ -17,7 +17,9 @@ use livepeer_gateway::orchestrator::Fit;
 use livepeer_gateway::price::{Price, PriceError, Unit};
 use livepeer_gateway::segment::Seq;
 use livepeer_gateway::session::selection::{CandidateOrder, Offer, OfferRules, Pays};
-use livepeer_gateway::trickle::{Answer, Attempt, Decision, Progress, Publication, Why};
+use livepeer_gateway::trickle::{
+    EndReason, PostAttempt, Publication, PublicationDecision, TrickleAnswer, UploadProgress,
+};
 use resilience::fault::{Failure, Fault, Scope};
 
 use seeded::Random;
@@ -51,7 +53,7 @@ impl Posts {
     }
 
     /// One step by chance: why it is over, if it is.
-    fn step(&mut self, random: &mut Random) -> Option<Why> {
+    fn step(&mut self, random: &mut Random) -> Option<EndReason> {
         let upcoming = self.publication.upcoming();
         if self.ahead.is_none_or(|ahead| ahead != upcoming) {
             self.ahead = Some(upcoming);
@@ -67,21 +69,21 @@ impl Posts {
             _ => self.answer_ended(random),
         };
         match decision? {
-            Decision::End(why) => Some(why),
-            Decision::Close(seq) => {
+            PublicationDecision::End(why) => Some(why),
+            PublicationDecision::Close(seq) => {
                 assert!(self.sent.contains(&seq), "only what was sent is closed");
                 None
             }
-            Decision::Reset => {
+            PublicationDecision::Reset => {
                 assert!(self.publication.upcoming().1, "the next POST resets");
                 None
             }
-            Decision::Proceed | Decision::RetryAfter(_) => None,
+            PublicationDecision::Proceed | PublicationDecision::RetryAfter(_) => None,
         }
     }
 
     /// The next segment begins; the one before it is complete.
-    fn begin(&mut self) -> Option<Why> {
+    fn begin(&mut self) -> Option<EndReason> {
         if let Some((seq, _)) = self.current.take() {
             self.ended.push(seq);
         }
@@ -104,37 +106,43 @@ impl Posts {
         }
     }
 
-    fn answer_ahead(&mut self, random: &mut Random) -> Option<Decision> {
+    fn answer_ahead(&mut self, random: &mut Random) -> Option<PublicationDecision> {
         let (seq, _) = self.ahead.take()?;
-        let progress = if random.chance(0.5) { Progress::Idle } else { Progress::Unsent };
+        let progress =
+            if random.chance(0.5) { UploadProgress::Idle } else { UploadProgress::Unsent };
         Some(self.outcome(seq, progress, random))
     }
 
-    fn answer_current(&mut self, random: &mut Random) -> Option<Decision> {
+    fn answer_current(&mut self, random: &mut Random) -> Option<PublicationDecision> {
         let (seq, has_bytes) = self.current.take()?;
-        let progress = if has_bytes { Progress::Open } else { Progress::Unsent };
+        let progress = if has_bytes { UploadProgress::Open } else { UploadProgress::Unsent };
         Some(self.outcome(seq, progress, random))
     }
 
-    fn answer_ended(&mut self, random: &mut Random) -> Option<Decision> {
+    fn answer_ended(&mut self, random: &mut Random) -> Option<PublicationDecision> {
         if self.ended.is_empty() {
             return None;
         }
         let seq = self.ended.remove(random.below(self.ended.len()));
         let has_bytes = self.sent.contains(&seq);
-        let progress = if has_bytes { Progress::Ended } else { Progress::Unsent };
+        let progress = if has_bytes { UploadProgress::Ended } else { UploadProgress::Unsent };
         Some(self.outcome(seq, progress, random))
     }
 
-    fn outcome(&mut self, seq: Seq, progress: Progress, random: &mut Random) -> Decision {
-        let attempt = Attempt { seq, progress, is_repeated: random.chance(0.2) };
+    fn outcome(
+        &mut self,
+        seq: Seq,
+        progress: UploadProgress,
+        random: &mut Random,
+    ) -> PublicationDecision {
+        let attempt = PostAttempt { seq, progress, is_repeated: random.chance(0.2) };
         if random.chance(0.15) {
             return self.publication.on_broken(attempt, random.chance(0.2), random.unit());
         }
         let good = random.chance(0.8);
         let status = if good { 200 } else { *random.pick(&[200, 400, 404, 470, 500, 503]) };
         let closed = random.chance(0.01);
-        let answer = Answer { status, seq: None, latest: None, closed };
+        let answer = TrickleAnswer { status, seq: None, latest: None, closed };
         self.publication.on_answer(attempt, &answer, random.unit())
     }
 
@@ -176,16 +184,18 @@ fn no_seq_is_sent_twice_and_every_publication_can_go_on_or_ends() {
 
 /// From any state, a peer that answers well has every further segment.
 fn can_go_on(mut posts: Posts) {
-    let good = Answer { status: 200, seq: None, latest: None, closed: false };
+    let good = TrickleAnswer { status: 200, seq: None, latest: None, closed: false };
     for _ in 0..5 {
         for seq in std::mem::take(&mut posts.ended) {
             if posts.sent.contains(&seq) {
-                let ended = Attempt { seq, progress: Progress::Ended, is_repeated: false };
+                let ended =
+                    PostAttempt { seq, progress: UploadProgress::Ended, is_repeated: false };
                 let decision = posts.publication.on_answer(ended, &good, 0.5);
-                assert_eq!(decision, Decision::Proceed);
+                assert_eq!(decision, PublicationDecision::Proceed);
             } else {
                 // It ended without a byte: its connection breaks, and it may end the publication.
-                let unsent = Attempt { seq, progress: Progress::Unsent, is_repeated: false };
+                let unsent =
+                    PostAttempt { seq, progress: UploadProgress::Unsent, is_repeated: false };
                 let _ = posts.publication.on_broken(unsent, true, 0.5);
             }
         }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use livepeer_gateway::segment::{Pieces, Place};
 use livepeer_gateway::trickle::io::{Counters, MessageSender, PublishTimes, Publisher, messages};
-use livepeer_gateway::trickle::{End, Purpose, TrickleError};
+use livepeer_gateway::trickle::{ChannelEnd, Purpose, TrickleError};
 use resilience::fault::Fault;
 use resilience::stop::{Stop, Stopper};
 use tokio::task::JoinHandle;
@@ -29,7 +29,7 @@ const CLOSED: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nLp-Trickle-Closed:
 const MISSING: &str = "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 17\r\n\r\nStream not found\n";
 const SERVER_ERROR: &str = "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 13\r\nConnection: close\r\n\r\nServer error\n";
 
-type Running = JoinHandle<Result<End, TrickleError>>;
+type Running = JoinHandle<Result<ChannelEnd, TrickleError>>;
 
 fn quick() -> PublishTimes {
     PublishTimes {
@@ -103,7 +103,7 @@ impl Bench {
         (bench, feeder, peer, ahead)
     }
 
-    async fn end(self) -> Result<End, TrickleError> {
+    async fn end(self) -> Result<ChannelEnd, TrickleError> {
         soon("the publisher's end", self.running).await.expect("no panic")
     }
 
@@ -161,7 +161,7 @@ async fn pieces_are_chunks_and_connections_take_turns() {
     c.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(bench.count().1, 0);
     let counters = Arc::clone(&bench.counters);
-    assert!(matches!(bench.end().await, Ok(End::Finished)));
+    assert!(matches!(bench.end().await, Ok(ChannelEnd::Finished)));
     assert_eq!(counters.segments.load(Ordering::Relaxed), 3);
     assert_eq!(counters.bytes.load(Ordering::Relaxed), 25);
     assert!(counters.last_upload_micros.load(Ordering::Relaxed) > 0);
@@ -173,7 +173,7 @@ async fn an_early_404_without_fin_ends_at_once_while_nothing_flows() {
     let (bench, mut peer) = Bench::ready(pieces).await;
     let began = Instant::now();
     peer.send(MISSING).await;
-    assert!(matches!(bench.end().await, Ok(End::Missing)));
+    assert!(matches!(bench.end().await, Ok(ChannelEnd::Missing)));
     // It would wait for ever for the end of the connection.
     assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
     assert!(peer.closed().await.is_empty(), "we close, and send nothing more");
@@ -183,7 +183,7 @@ async fn an_early_404_without_fin_ends_at_once_while_nothing_flows() {
 async fn a_channel_closed_on_the_pre_connect_ends_the_segment_under_way() {
     let (bench, _feeder, mut a, mut b) = Bench::under_way().await;
     b.send(CLOSED).await;
-    assert!(matches!(bench.end().await, Ok(End::Closed)));
+    assert!(matches!(bench.end().await, Ok(ChannelEnd::Closed)));
     assert!(a.closed().await.is_empty(), "half a segment gets no last chunk");
 }
 
@@ -203,7 +203,7 @@ async fn three_hundred_provisional_answers_are_no_answer() {
     peer.send(DONE).await;
     assert!(peer.head().await.starts_with("delete /ai/trickle/ch "));
     peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-    assert!(matches!(bench.end().await, Ok(End::Finished)));
+    assert!(matches!(bench.end().await, Ok(ChannelEnd::Finished)));
 }
 
 /// The current segment is lost: what follows is 8 with a reset, on a new connection.
@@ -504,7 +504,7 @@ async fn check_late_key(lose: impl AsyncFnOnce(Peer)) {
     tokio::time::sleep(LATER).await;
     feeder.go_on("more").await;
     assert_eq!(next.chunk().await.as_deref(), Some(&b"more"[..]));
-    assert!(!bench.counters.is_troubled.load(Ordering::Relaxed));
+    assert!(!bench.counters.is_failing.load(Ordering::Relaxed));
 }
 
 #[tokio::test]
@@ -534,7 +534,7 @@ async fn an_outage_is_noticed_and_left_in_time() {
     a.reset();
     let counters = Arc::clone(&bench.counters);
     soon("the outage", async {
-        while !counters.is_troubled.load(Ordering::Relaxed) {
+        while !counters.is_failing.load(Ordering::Relaxed) {
             tokio::task::yield_now().await;
         }
     })
@@ -557,7 +557,7 @@ async fn a_stop_ends_the_segment_and_deletes_the_channel() {
     let delete = a.head().await;
     assert!(delete.starts_with("delete /ai/trickle/ch http/1.1\r\n"), "{delete}");
     a.send(DONE).await;
-    assert!(matches!(bench.running.await.expect("no panic"), Ok(End::Finished)));
+    assert!(matches!(bench.running.await.expect("no panic"), Ok(ChannelEnd::Finished)));
     let (segments, in_flight) = (&bench.counters.segments, &bench.counters.in_flight);
     assert_eq!((segments.load(Ordering::Relaxed), in_flight.load(Ordering::Relaxed)), (1, 0));
 }
@@ -567,7 +567,7 @@ async fn a_stop_takes_no_longer_than_it_may_with_a_dead_peer() {
     let (bench, _feeder, _a, _b) = Bench::under_way().await;
     let began = Instant::now();
     drop(bench.stopper);
-    assert!(matches!(bench.running.await.expect("no panic"), Ok(End::Finished)));
+    assert!(matches!(bench.running.await.expect("no panic"), Ok(ChannelEnd::Finished)));
     let took = began.elapsed();
     // Twice the time on a busy machine; the answer itself may take 10 s.
     assert!(took >= Duration::from_millis(550) && took < Duration::from_millis(1800), "{took:?}");
@@ -612,7 +612,7 @@ async fn endless_headers_are_bounded() {
 }
 
 /// Answers `/next` so many times; tells how it ended, and after how long.
-async fn answer_next(answer: &str, times: usize) -> (Result<End, TrickleError>, Duration) {
+async fn answer_next(answer: &str, times: usize) -> (Result<ChannelEnd, TrickleError>, Duration) {
     let (_feeder, pieces) = feed();
     let bench = Bench::new(pieces).await;
     let began = Instant::now();
@@ -627,9 +627,9 @@ async fn answer_next(answer: &str, times: usize) -> (Result<End, TrickleError>, 
 #[tokio::test]
 async fn without_a_first_seq_there_is_no_publication() {
     let (end, _) = answer_next(MISSING, 1).await;
-    assert!(matches!(end, Ok(End::Missing)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Missing)), "{end:?}");
     let (end, _) = answer_next(CLOSED, 1).await;
-    assert!(matches!(end, Ok(End::Closed)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Closed)), "{end:?}");
     for body in ["<html>", "-1", "", "18446744073709551615"] {
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         let (end, _) = answer_next(&answer, 1).await;
@@ -667,5 +667,5 @@ async fn a_stop_is_heard_while_the_first_seq_is_awaited() {
     peer.head().await;
     drop(bench.stopper);
     let end = soon("the end", bench.running).await.expect("no panic");
-    assert!(matches!(end, Ok(End::Finished)));
+    assert!(matches!(end, Ok(ChannelEnd::Finished)));
 }

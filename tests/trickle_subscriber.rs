@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use livepeer_gateway::trickle::io::{Documents, SegmentSink, SubscribeTimes, Subscriber};
-use livepeer_gateway::trickle::{End, Purpose, TrickleError};
+use livepeer_gateway::trickle::{ChannelEnd, Purpose, TrickleError};
 use resilience::fault::Fault;
 use resilience::stop::{Stop, Stopper};
 use tokio::task::JoinHandle;
@@ -60,7 +60,7 @@ fn copied(seq: u64, text: &str) -> [Sunk; 3] {
 /// A subscriber under test, with its peer.
 struct Bench {
     raw: Raw,
-    running: JoinHandle<Result<End, TrickleError>>,
+    running: JoinHandle<Result<ChannelEnd, TrickleError>>,
     stopper: Stopper,
 }
 
@@ -94,7 +94,7 @@ impl Bench {
         (bench, sinked, peer, ahead)
     }
 
-    async fn end(self) -> Result<End, TrickleError> {
+    async fn end(self) -> Result<ChannelEnd, TrickleError> {
         soon("the subscriber's end", self.running).await.expect("no panic")
     }
 }
@@ -116,7 +116,7 @@ async fn segments_come_in_order_over_two_connections() {
     a.send(&whole(5, "five")).await;
     check_get(&mut b, "6").await;
     b.send(CLOSED).await;
-    assert!(matches!(bench.end().await, Ok(End::Closed)));
+    assert!(matches!(bench.end().await, Ok(ChannelEnd::Closed)));
     let mut expected = vec![Bytes(" three".into()), Ended(true)];
     expected.extend(copied(4, "four"));
     expected.extend(copied(5, "five"));
@@ -128,7 +128,7 @@ async fn a_channel_deleted_in_mid_segment_ends_after_it() {
     let (bench, sinked, mut a, mut b) = Bench::reading(patient()).await;
     b.send(CLOSED).await;
     a.send("0\r\n\r\n").await;
-    assert!(matches!(bench.end().await, Ok(End::Closed)));
+    assert!(matches!(bench.end().await, Ok(ChannelEnd::Closed)));
     assert_eq!(sinked.rest().await, [Ended(true)]);
 }
 
@@ -136,7 +136,7 @@ async fn a_channel_deleted_in_mid_segment_ends_after_it() {
 async fn a_missing_channel_is_an_end() {
     let (bench, sinked, mut a) = Bench::started(patient()).await;
     a.send(MISSING).await;
-    assert!(matches!(bench.end().await, Ok(End::Missing)));
+    assert!(matches!(bench.end().await, Ok(ChannelEnd::Missing)));
     assert_eq!(sinked.rest().await, []);
 }
 
@@ -259,7 +259,7 @@ async fn a_stop_in_mid_segment_ends_it_incomplete() {
     let (bench, sinked, mut a, mut b) = Bench::reading(patient()).await;
     drop(bench.stopper);
     let end = soon("the end", bench.running).await.expect("no panic");
-    assert!(matches!(end, Ok(End::Finished)));
+    assert!(matches!(end, Ok(ChannelEnd::Finished)));
     assert_eq!(sinked.rest().await, [Ended(false)]);
     assert!(a.closed().await.is_empty() && b.closed().await.is_empty());
 }
@@ -320,7 +320,7 @@ async fn events_are_documents_one_for_each_segment() {
     check_get(&mut a, "2").await;
     drop(b);
     a.send(CLOSED).await;
-    assert!(matches!(bench.end().await, Ok(End::Closed)));
+    assert!(matches!(bench.end().await, Ok(ChannelEnd::Closed)));
     assert_eq!(soon("the end", queue.recv()).await, None);
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
 }

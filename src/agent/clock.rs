@@ -9,12 +9,12 @@ use std::time::Instant;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::agent::wait::joined;
-use livepeer_gateway::clock::{self, ClockDoubt, Look, PATIENCE, Step};
-use livepeer_gateway::http::{Authority, Late, WallClock};
+use livepeer_gateway::clock::{self, ClockDoubt, ClockReading, ClockStep, PATIENCE};
+use livepeer_gateway::http::{Authority, TimeRefusal, WallClock};
 use livepeer_gateway::job;
 
 /// What the clock showed, and whose certificates were refused for their time before; `None` if it could not be sampled.
-pub(super) type ClockSample = Option<(Look, Vec<Late>)>;
+pub(super) type ClockSample = Option<(ClockReading, Vec<TimeRefusal>)>;
 
 /// The clock of this machine, as far as the agent depends on it.
 pub(super) struct Clock {
@@ -59,17 +59,17 @@ impl Clock {
         let (look, mut late) = sample?;
         // Who was refused while the sample was due.
         late.extend(self.wall_clock.take_late());
-        let step = self.doubt.on_look(look, late, Instant::now());
-        let was_awaited = std::mem::replace(&mut self.is_awaited, step != Step::Believe);
+        let step = self.doubt.on_reading(look, late, Instant::now());
+        let was_awaited = std::mem::replace(&mut self.is_awaited, step != ClockStep::Believe);
         match step {
-            Step::Believe => {
+            ClockStep::Believe => {
                 self.wall_clock.trust();
                 was_awaited.then(|| {
                     log::info!("the clock is synchronised now");
                     job::Event::Reachable
                 })
             }
-            Step::Wait(at) => {
+            ClockStep::Wait(at) => {
                 if !was_awaited {
                     log::warn!(
                         "clock not synchronised: certificates look wrong by it; waiting for the time for up to {} s",
@@ -79,7 +79,7 @@ impl Clock {
                 self.sample_at(at, Vec::new());
                 None
             }
-            Step::GoOnWithout(peers, at) => {
+            ClockStep::GoOnWithout(peers, at) => {
                 self.sample_at(at, Vec::new());
                 let new = self.wall_clock.doubt(&peers);
                 if new.is_empty() {
@@ -94,10 +94,10 @@ impl Clock {
         }
     }
 
-    fn sample_at(&mut self, at: Instant, late: Vec<Late>) {
+    fn sample_at(&mut self, at: Instant, late: Vec<TimeRefusal>) {
         self.samples.spawn(async move {
             tokio::time::sleep_until(at.into()).await;
-            spawn_blocking(clock::io::look).await.ok().map(|look| (look, late))
+            spawn_blocking(clock::io::read_clock).await.ok().map(|look| (look, late))
         });
     }
 }

@@ -11,7 +11,7 @@ use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobError, JobEvent, StartedJob};
 use livepeer_gateway::payment::io::PayerReport;
 use livepeer_gateway::session::selection::Offer;
-use livepeer_gateway::trickle::{End as ChannelEnd, TrickleError};
+use livepeer_gateway::trickle::{ChannelEnd, TrickleError};
 use media::MediaError;
 use media::io::{Capture, End as CaptureEnd};
 use resilience::fault::Failure;

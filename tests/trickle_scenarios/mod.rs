@@ -18,7 +18,7 @@ use livepeer_gateway::http::Url;
 use livepeer_gateway::http::io::{Call, Client, Connector};
 use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
 use livepeer_gateway::trickle::io::{Counters, Publisher, SegmentSink, Subscriber};
-use livepeer_gateway::trickle::{Channel, End, Purpose, TrickleError};
+use livepeer_gateway::trickle::{Channel, ChannelEnd, Purpose, TrickleError};
 use resilience::stop::{Stop, Stopper};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -155,7 +155,7 @@ struct Pair {
     name: String,
 }
 
-type Running = JoinHandle<Result<End, TrickleError>>;
+type Running = JoinHandle<Result<ChannelEnd, TrickleError>>;
 
 impl Pair {
     fn new(base: &str, name: &str) -> Self {
@@ -200,7 +200,7 @@ impl Pair {
     }
 }
 
-async fn finished(what: &str, running: Running) -> Result<End, TrickleError> {
+async fn finished(what: &str, running: Running) -> Result<ChannelEnd, TrickleError> {
     soon(what, running).await.expect("no panic")
 }
 
@@ -219,10 +219,10 @@ pub(crate) async fn byte_exact(base: &str, name: &str, pace: Duration) {
     let (subscriber, _hold, kept) = pair.subscribe();
     let (publisher, _stopper, counters) = pair.publish(base, Paced::new(pace, 10, 48));
     let end = publisher.await.expect("no panic");
-    assert!(matches!(end, Ok(End::Finished)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Finished)), "{end:?}");
     // The publisher deleted the channel.
     let end = finished("the subscriber's end", subscriber).await;
-    assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Closed | ChannelEnd::Missing)), "{end:?}");
     let copies = kept.borrow();
     assert_eq!(copies.keys().copied().collect::<Vec<u64>>(), (0..10).collect::<Vec<u64>>());
     for (seq, (bytes, complete)) in copies.iter() {
@@ -247,9 +247,9 @@ pub(crate) async fn idle_pre_connect(base: &str, name: &str, idle: Duration) {
     until(&mut kept, "segment 1", |copies| has(copies, 1, &segment_bytes(1, 3))).await;
     drop(giver);
     let end = finished("the publisher's end", publisher).await;
-    assert!(matches!(end, Ok(End::Finished)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Finished)), "{end:?}");
     let end = finished("the subscriber's end", subscriber).await;
-    assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Closed | ChannelEnd::Missing)), "{end:?}");
     assert_eq!(counters.lost.load(Ordering::Relaxed), 0);
 }
 
@@ -264,9 +264,9 @@ pub(crate) async fn deleted_in_mid_segment(base: &str, name: &str) {
     pair.delete().await;
     let deleted = Instant::now();
     let end = finished("the publisher's end", publisher).await;
-    assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Closed | ChannelEnd::Missing)), "{end:?}");
     let end = finished("the subscriber's end", subscriber).await;
-    assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Closed | ChannelEnd::Missing)), "{end:?}");
     assert!(deleted.elapsed() < Duration::from_secs(3), "{:?}", deleted.elapsed());
 }
 
@@ -282,9 +282,9 @@ pub(crate) async fn deleted_while_pre_connected(base: &str, name: &str) {
     let deleted = Instant::now();
     let end = finished("the publisher's end", publisher).await;
     // On a busy machine their requests may come after the channel has gone.
-    assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Closed | ChannelEnd::Missing)), "{end:?}");
     let end = finished("the subscriber's end", subscriber).await;
-    assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Closed | ChannelEnd::Missing)), "{end:?}");
     assert!(deleted.elapsed() < Duration::from_secs(3), "{:?}", deleted.elapsed());
 }
 
@@ -311,9 +311,9 @@ pub(crate) async fn reset_after_a_broken_upload(base: &str, name: &str) {
     assert_eq!(counters.lost.load(Ordering::Relaxed), 1);
     drop(giver);
     let end = finished("the publisher's end", publisher).await;
-    assert!(matches!(end, Ok(End::Finished)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Finished)), "{end:?}");
     let end = finished("the subscriber's end", subscriber).await;
-    assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Closed | ChannelEnd::Missing)), "{end:?}");
 }
 
 /// A server that can be killed and started again at the same address, with the same channels, empty.
@@ -345,9 +345,9 @@ pub(crate) async fn killed_and_restarted(server: &mut impl Mortal, name: &str) {
     until(&mut kept, "segment 2", |copies| has(copies, 2, &segment_bytes(2, 4))).await;
     drop(giver);
     let end = finished("the publisher's end", publisher).await;
-    assert!(matches!(end, Ok(End::Finished)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Finished)), "{end:?}");
     let end = finished("the subscriber's end", subscriber).await;
-    assert!(matches!(end, Ok(End::Closed | End::Missing)), "{end:?}");
+    assert!(matches!(end, Ok(ChannelEnd::Closed | ChannelEnd::Missing)), "{end:?}");
     assert!(kept.borrow().get(&1).is_some_and(|copy| !copy.1), "segment 1 was torn");
 }
 

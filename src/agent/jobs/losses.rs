@@ -5,32 +5,36 @@
 use crate::agent::event::Part;
 use livepeer_gateway::job::Loss;
 use livepeer_gateway::payment::io::{PayerReport, PaymentOutcome};
-use livepeer_gateway::trickle::{End, TrickleError};
+use livepeer_gateway::trickle::{ChannelEnd, TrickleError};
 use resilience::fault::{Fault, chain};
 
 /// What the end of a part of the live job means for it, if it means anything. `unpaid` says why the job is not paid,
 /// while it is not; the job `is_on_runner`, or at an orchestrator.
 pub(super) fn loss_of_part(
     part: Part,
-    end: &Result<End, TrickleError>,
+    end: &Result<ChannelEnd, TrickleError>,
     unpaid: Option<&str>,
     is_on_runner: bool,
 ) -> Option<Loss> {
     // A publisher finishes when capture does, which is an event of its own.
-    if matches!((part, end), (Part::Publisher, Ok(End::Finished))) {
+    if matches!((part, end), (Part::Publisher, Ok(ChannelEnd::Finished))) {
         return None;
     }
     let how = described(end);
     Some(match (unpaid, end) {
-        (Some(why), Ok(End::Closed | End::Missing)) => Loss::Unpaid(how, why.to_owned()),
-        (None, Ok(End::Closed | End::Missing)) if is_on_runner => Loss::SessionOver(how),
+        (Some(why), Ok(ChannelEnd::Closed | ChannelEnd::Missing)) => {
+            Loss::Unpaid(how, why.to_owned())
+        }
+        (None, Ok(ChannelEnd::Closed | ChannelEnd::Missing)) if is_on_runner => {
+            Loss::SessionOver(how)
+        }
         (_, Err(error)) if error.fault() == Fault::Retry => Loss::Link(part.name(), how),
         (_, _) => Loss::Channel(part.name(), how),
     })
 }
 
 /// The end of a part in one line.
-pub(super) fn described(end: &Result<End, TrickleError>) -> String {
+pub(super) fn described(end: &Result<ChannelEnd, TrickleError>) -> String {
     match end {
         Ok(end) => end.to_string(),
         Err(error) => chain(error),
@@ -82,7 +86,13 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(part: Part, end: End, unpaid: Option<&str>, is_on_runner: bool, expected: &str) {
+    fn check(
+        part: Part,
+        end: ChannelEnd,
+        unpaid: Option<&str>,
+        is_on_runner: bool,
+        expected: &str,
+    ) {
         let loss = loss_of_part(part, &Ok(end), unpaid, is_on_runner);
         let kind = format!("{loss:?}");
         assert!(kind.starts_with(expected), "{kind}");
@@ -91,7 +101,7 @@ mod tests {
     #[test]
     fn a_closed_channel_is_blamed_on_payments_that_fail_before_all_else() {
         for part in [Part::Publisher, Part::Output, Part::Events, Part::Control] {
-            for end in [End::Closed, End::Missing] {
+            for end in [ChannelEnd::Closed, ChannelEnd::Missing] {
                 check(part, end, Some("no funds"), true, "Some(Unpaid(");
                 check(part, end, Some("no funds"), false, "Some(Unpaid(");
                 check(part, end, None, true, "Some(SessionOver(");
@@ -102,8 +112,8 @@ mod tests {
 
     #[test]
     fn the_publishers_own_end_is_no_loss() {
-        check(Part::Publisher, End::Finished, None, false, "None");
-        check(Part::Publisher, End::Finished, Some("no funds"), true, "None");
-        check(Part::Output, End::Finished, None, false, "Some(Channel(");
+        check(Part::Publisher, ChannelEnd::Finished, None, false, "None");
+        check(Part::Publisher, ChannelEnd::Finished, Some("no funds"), true, "None");
+        check(Part::Output, ChannelEnd::Finished, None, false, "Some(Channel(");
     }
 }

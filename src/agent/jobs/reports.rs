@@ -131,7 +131,7 @@ impl Reports {
 
     /// Says once that video does not get through, and once that it does.
     pub(in crate::agent) fn link(&mut self, status: &Status, now: Instant) {
-        let is_failing = status.publish.is_troubled.load(Relaxed);
+        let is_failing = status.publish.is_failing.load(Relaxed);
         if is_failing == self.link.is_on() {
             return;
         }

@@ -21,7 +21,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-use super::Look;
+use super::ClockReading;
 use super::answer;
 
 /// There from the first synchronisation after boot on (systemd-timesyncd.service(8)).
@@ -41,8 +41,8 @@ const PROGRAMS: [(&str, &[&str], Read); 4] = [
 
 /// What the clock says now, and whether a time source has set it. Starts short processes where systemd-timesyncd has
 /// not set it: call it off the runtime.
-pub fn look() -> Look {
-    Look { wall: SystemTime::now(), synchronised: synchronised(Path::new(SYNCHRONISED)) }
+pub fn read_clock() -> ClockReading {
+    ClockReading { wall: SystemTime::now(), synchronised: synchronised(Path::new(SYNCHRONISED)) }
 }
 
 fn synchronised(file: &Path) -> Option<bool> {
@@ -81,6 +81,6 @@ mod tests {
 
     #[test]
     fn the_clock_is_read() {
-        assert!(look().wall > SystemTime::UNIX_EPOCH);
+        assert!(read_clock().wall > SystemTime::UNIX_EPOCH);
     }
 }

@@ -31,16 +31,16 @@ pub mod io;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::http::{Authority, Late};
+use crate::http::{Authority, TimeRefusal};
 use crate::limits::DOUBTS;
 
 /// How long a clock is waited for: systemd-timesyncd needs some seconds once there is a network; a minute
 /// covers a slow Wi-Fi.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at meanwhile.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const READ_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked at once no peer waits for it any more: it may come after all.
-pub(crate) const LOOK_SELDOM: Duration = Duration::from_secs(10);
+pub(crate) const READ_SELDOM: Duration = Duration::from_secs(10);
 
 /// The date of the newest release, as seconds since 1970: 2026-11-21, before any build of this source. A test keeps it
 /// in step with the changelog.
@@ -57,26 +57,26 @@ pub(crate) const BUILT: u64 = match option_env!("SOURCE_DATE_EPOCH") {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
-pub enum Step {
+pub enum ClockStep {
     /// The clock is believed: what is wrong with a certificate is the certificate's own fault.
     Believe,
     /// Say "clock not synchronised", and look again then.
     Wait(Instant),
     /// Go on without a clock for these peers: believe their chains if they are good but for their time, with a warning.
-    /// Look again then.
+    /// Read the clock again then.
     GoOnWithout(Vec<Authority>, Instant),
 }
 
 /// What is seen of the clock at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct ClockReading {
     /// What it says.
     pub(crate) wall: SystemTime,
     /// Whether a time source has set it; `None` where nothing on this machine can tell.
     pub(crate) synchronised: Option<bool>,
 }
 
-impl Look {
+impl ClockReading {
     /// Whether a time source vouches for it, and not for a time before this program was built.
     fn is_vouched_for(self) -> bool {
         let built = SystemTime::UNIX_EPOCH + Duration::from_secs(BUILT);
@@ -87,11 +87,11 @@ impl Look {
 /// The doubt of one machine's clock.
 #[derive(Debug, Clone, Default)]
 pub struct ClockDoubt {
-    state: State,
+    state: DoubtState,
 }
 
 #[derive(Debug, Clone, Default)]
-enum State {
+enum DoubtState {
     #[default]
     Sound,
     /// No time source has set the clock since; with the peers that wait for it.
@@ -111,17 +111,23 @@ impl ClockDoubt {
         Self::default()
     }
 
-    /// The clock was looked at, since these peers were refused for their time or [`Step::Wait`] is over.
-    pub fn on_look(&mut self, look: Look, late: Vec<Late>, now: Instant) -> Step {
-        if look.is_vouched_for() || (late.is_empty() && matches!(self.state, State::Sound)) {
-            self.state = State::Sound;
-            return Step::Believe;
+    /// The clock was looked at, since these peers were refused for their time or [`ClockStep::Wait`] is over.
+    pub fn on_reading(
+        &mut self,
+        reading: ClockReading,
+        late: Vec<TimeRefusal>,
+        now: Instant,
+    ) -> ClockStep {
+        if reading.is_vouched_for() || (late.is_empty() && matches!(self.state, DoubtState::Sound))
+        {
+            self.state = DoubtState::Sound;
+            return ClockStep::Believe;
         }
         let mut peers = match std::mem::take(&mut self.state) {
-            State::Sound => BTreeMap::new(),
-            State::Doubted(peers) => peers,
+            DoubtState::Sound => BTreeMap::new(),
+            DoubtState::Doubted(peers) => peers,
         };
-        for Late { peer, may_be_doubted } in late {
+        for TimeRefusal { peer, may_be_doubted } in late {
             if peers.len() < DOUBTS {
                 let until = now + PATIENCE;
                 peers.entry(peer).or_insert(Waiting { until, may_go_on_without: may_be_doubted });
@@ -132,9 +138,9 @@ impl ClockDoubt {
         // One that is refused again waits again.
         peers.retain(|_, peer| peer.until > now);
         let next = peers.values().map(|peer| peer.until).min();
-        let next = next.map_or(now + LOOK_SELDOM, |until| until.min(now + LOOK_EVERY));
-        self.state = State::Doubted(peers);
-        if due.is_empty() { Step::Wait(next) } else { Step::GoOnWithout(due, next) }
+        let next = next.map_or(now + READ_SELDOM, |until| until.min(now + READ_EVERY));
+        self.state = DoubtState::Doubted(peers);
+        if due.is_empty() { ClockStep::Wait(next) } else { ClockStep::GoOnWithout(due, next) }
     }
 }
 
@@ -176,14 +182,15 @@ mod tests {
         let unix = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         for told @ (at, wall, synchronised, late, expected) in story.iter().copied() {
             let now = start + Duration::from_secs(at);
-            let look = Look { wall: unix(wall), synchronised };
+            let reading = ClockReading { wall: unix(wall), synchronised };
             let late = late.split_whitespace();
-            let late = late.map(|host| Late { peer: peer(host), may_be_doubted: host != "signer" });
+            let late =
+                late.map(|host| TimeRefusal { peer: peer(host), may_be_doubted: host != "signer" });
             let seconds = |until: Instant| until.duration_since(start).as_secs();
-            let said = match doubt.on_look(look, late.collect(), now) {
-                Step::Believe => "believe".to_owned(),
-                Step::Wait(until) => format!("wait {}", seconds(until)),
-                Step::GoOnWithout(peers, until) => {
+            let said = match doubt.on_reading(reading, late.collect(), now) {
+                ClockStep::Believe => "believe".to_owned(),
+                ClockStep::Wait(until) => format!("wait {}", seconds(until)),
+                ClockStep::GoOnWithout(peers, until) => {
                     let hosts: Vec<&str> = peers.iter().map(Authority::host).collect();
                     format!("{} without {}", hosts.join(" "), seconds(until))
                 }
@@ -251,10 +258,10 @@ mod tests {
     #[test]
     fn peers_that_wait_are_bounded() {
         let (mut doubt, now) = (ClockDoubt::new(), Instant::now());
-        let look = Look { wall: SystemTime::UNIX_EPOCH, synchronised: None };
-        let late = |n| Late { peer: peer(&format!("h{n}")), may_be_doubted: true };
-        let _ = doubt.on_look(look, (0..2 * DOUBTS).map(late).collect(), now);
-        let State::Doubted(peers) = doubt.state else { panic!() };
+        let reading = ClockReading { wall: SystemTime::UNIX_EPOCH, synchronised: None };
+        let late = |n| TimeRefusal { peer: peer(&format!("h{n}")), may_be_doubted: true };
+        let _ = doubt.on_reading(reading, (0..2 * DOUBTS).map(late).collect(), now);
+        let DoubtState::Doubted(peers) = doubt.state else { panic!() };
         assert_eq!(peers.len(), DOUBTS);
     }
 

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::{End, Ledger};
+use super::{Ledger, OwedEnd};
 use crate::http::Authority;
 use crate::http::io::{Call, Client};
 use resilience::backoff::jitter;
@@ -85,7 +85,7 @@ impl Endings {
     }
 
     /// A job runs that has to be ended so. The end is due once the guard is dropped, unless it was confirmed.
-    pub(crate) fn owe(&self, end: End) -> Owed {
+    pub(crate) fn owe(&self, end: OwedEnd) -> Owed {
         let forgotten = lock(&self.0.ledger).owe(end.clone());
         if let Some(forgotten) = forgotten {
             log::warn!(
@@ -128,7 +128,7 @@ impl Endings {
         }
     }
 
-    async fn ask(&self, end: &End) {
+    async fn ask(&self, end: &OwedEnd) {
         let (client, peer) = (lock(&self.0.client).clone(), end.url().authority());
         match client.call(call(end)).await {
             Ok(answer) if end.is_confirmed_by(answer.status) => {
@@ -140,13 +140,13 @@ impl Endings {
         }
     }
 
-    fn confirm(&self, end: &End) {
+    fn confirm(&self, end: &OwedEnd) {
         if lock(&self.0.ledger).confirm(end) {
             self.save();
         }
     }
 
-    fn release(&self, end: &End) {
+    fn release(&self, end: &OwedEnd) {
         lock(&self.0.ledger).release(end, Instant::now());
         self.0.changed.notify_waiters();
     }
@@ -181,12 +181,12 @@ impl fmt::Debug for Endings {
 /// The end that one job owes. Dropped without [`Owed::confirm`], the end is due.
 pub struct Owed {
     endings: Endings,
-    end: End,
+    end: OwedEnd,
 }
 
 impl Owed {
     /// The end.
-    pub(crate) fn end(&self) -> &End {
+    pub(crate) fn end(&self) -> &OwedEnd {
         &self.end
     }
 
@@ -223,10 +223,10 @@ fn hold(state: &Path) -> io::Result<Option<UnixListener>> {
 }
 
 /// The request that asks for an end.
-fn call(end: &End) -> Call {
+fn call(end: &OwedEnd) -> Call {
     let method = match end {
-        End::Channel(_) => Method::DELETE,
-        End::Session(_) => Method::POST,
+        OwedEnd::Channel(_) => Method::DELETE,
+        OwedEnd::Session(_) => Method::POST,
     };
     Call { method, ..Call::get(end.url().clone()) }.within(TRY_TIME)
 }

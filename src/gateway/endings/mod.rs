@@ -31,14 +31,14 @@ const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
 
 /// How a job or a session is ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum OwedEnd {
     /// The channel of our video is deleted, which closes all channels of a live video job.
     Channel(Url),
     /// The session on a runner is stopped, by a POST to this URL.
     Session(Url),
 }
 
-impl End {
+impl OwedEnd {
     /// The URL that is asked. It is a secret: whoever has it may write to the channel.
     pub(crate) fn url(&self) -> &Url {
         match self {
@@ -70,7 +70,7 @@ pub(crate) const fn is_confirmed(status: u16) -> bool {
     matches!(status, 200..=299 | 404 | 410)
 }
 
-impl End {
+impl OwedEnd {
     /// Whether an answer with `status` confirms this end. A trickle server that does not know a channel, as after its
     /// restart, answers its deletion with 400.
     pub const fn is_confirmed_by(&self, status: u16) -> bool {
@@ -79,7 +79,7 @@ impl End {
 }
 
 #[derive(Debug, Clone)]
-enum State {
+enum EndState {
     /// Somebody runs the job.
     Running,
     /// The end is to be asked for at `next`.
@@ -88,7 +88,7 @@ enum State {
 
 /// The list of ends.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ledger(Vec<(End, State)>);
+pub(crate) struct Ledger(Vec<(OwedEnd, EndState)>);
 
 impl Ledger {
     /// Reads the list that an earlier life of the program left: everything on it is due. Returns how many lines
@@ -96,7 +96,7 @@ impl Ledger {
     pub(crate) fn parse(text: &str, now: Instant) -> (Self, usize) {
         let (mut ledger, mut torn) = (Self::default(), 0);
         for line in text.lines() {
-            match End::parse(line) {
+            match OwedEnd::parse(line) {
                 Some(end) => drop(ledger.add(end, due(now))),
                 None => torn += 1,
             }
@@ -111,21 +111,22 @@ impl Ledger {
 
     /// A job runs that has to be ended so. Returns the end that had to make room, which is forgotten.
     #[must_use]
-    pub(crate) fn owe(&mut self, end: End) -> Option<End> {
+    pub(crate) fn owe(&mut self, end: OwedEnd) -> Option<OwedEnd> {
         self.0.retain(|(known, _)| *known != end);
-        self.add(end, State::Running)
+        self.add(end, EndState::Running)
     }
 
     /// The peer has confirmed the end. Returns whether it was owed.
-    pub(crate) fn confirm(&mut self, end: &End) -> bool {
+    pub(crate) fn confirm(&mut self, end: &OwedEnd) -> bool {
         let before = self.0.len();
         self.0.retain(|(known, _)| known != end);
         self.0.len() < before
     }
 
     /// Nobody runs the job any more: its end is asked for from `from` on.
-    pub(crate) fn release(&mut self, end: &End, from: Instant) {
-        if let Some((_, state @ State::Running)) = self.0.iter_mut().find(|(known, _)| known == end)
+    pub(crate) fn release(&mut self, end: &OwedEnd, from: Instant) {
+        if let Some((_, state @ EndState::Running)) =
+            self.0.iter_mut().find(|(known, _)| known == end)
         {
             *state = due(from);
         }
@@ -135,7 +136,7 @@ impl Ledger {
     pub(crate) fn hurry(&mut self, peers: &[Authority], now: Instant) -> bool {
         let mut found = false;
         for (end, state) in &mut self.0 {
-            if let State::Due { next, .. } = state {
+            if let EndState::Due { next, .. } = state {
                 if peers.contains(end.url().authority()) {
                     *next = (*next).min(now);
                     found = true;
@@ -147,14 +148,14 @@ impl Ledger {
 
     /// The end that is to be asked for now, if one is. The next try is after a pause, which `jitter` from 0 to 1
     /// spreads. Ends that no peer can know any more are dropped.
-    pub(crate) fn next(&mut self, now: Instant, jitter: f64) -> Option<End> {
+    pub(crate) fn next(&mut self, now: Instant, jitter: f64) -> Option<OwedEnd> {
         self.0.retain(|(_, state)| match state {
-            State::Running => true,
-            State::Due { since, .. } => now.saturating_duration_since(*since) < FORGOTTEN,
+            EndState::Running => true,
+            EndState::Due { since, .. } => now.saturating_duration_since(*since) < FORGOTTEN,
         });
-        let is_due = |state: &State| matches!(state, State::Due { next, .. } if *next <= now);
+        let is_due = |state: &EndState| matches!(state, EndState::Due { next, .. } if *next <= now);
         let (end, state) = self.0.iter_mut().find(|(_, state)| is_due(state))?;
-        if let State::Due { next, pauses, .. } = state {
+        if let EndState::Due { next, pauses, .. } = state {
             *next = now + pauses.on_failure(jitter);
         }
         Some(end.clone())
@@ -162,22 +163,22 @@ impl Ledger {
 
     /// When the next end is to be asked for.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let next = |(_, state): &(End, State)| match state {
-            State::Running => None,
-            State::Due { next, .. } => Some(*next),
+        let next = |(_, state): &(OwedEnd, EndState)| match state {
+            EndState::Running => None,
+            EndState::Due { next, .. } => Some(*next),
         };
         self.0.iter().filter_map(next).min()
     }
 
-    fn add(&mut self, end: End, state: State) -> Option<End> {
+    fn add(&mut self, end: OwedEnd, state: EndState) -> Option<OwedEnd> {
         let dropped = (self.0.len() == ENDS).then(|| self.0.remove(0).0);
         self.0.push((end, state));
         dropped
     }
 }
 
-fn due(from: Instant) -> State {
-    State::Due { since: from, next: from, pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE) }
+fn due(from: Instant) -> EndState {
+    EndState::Due { since: from, next: from, pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE) }
 }
 
 #[cfg(test)]
@@ -185,12 +186,12 @@ mod tests {
     use super::*;
     use crate::http::Zone;
 
-    fn channel(name: &str) -> End {
-        End::Channel(Url::parse(&format!("https://o:8935/ai/trickle/{name}")).unwrap())
+    fn channel(name: &str) -> OwedEnd {
+        OwedEnd::Channel(Url::parse(&format!("https://o:8935/ai/trickle/{name}")).unwrap())
     }
 
-    fn session(name: &str) -> End {
-        End::Session(Url::parse(&format!("https://r:8935/apps/a/session/{name}/stop")).unwrap())
+    fn session(name: &str) -> OwedEnd {
+        OwedEnd::Session(Url::parse(&format!("https://r:8935/apps/a/session/{name}/stop")).unwrap())
     }
 
     fn s(seconds: u64) -> Duration {
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_channel_that_is_not_known_is_ended() {
-        let session = End::Session(channel("a").url().clone());
+        let session = OwedEnd::Session(channel("a").url().clone());
         for (status, of_channel, of_session) in [
             (200, true, true),
             (204, true, true),
@@ -289,7 +290,7 @@ mod tests {
     fn an_end_leads_no_nearer_in_the_next_life_than_in_this_one() {
         let mut ledger = Ledger::default();
         let given = channel("a").url().clone().with_reach(Zone::Public);
-        let _ = ledger.owe(End::Channel(given));
+        let _ = ledger.owe(OwedEnd::Channel(given));
         let now = Instant::now();
         let (mut next, _) = Ledger::parse(&ledger.text(), now);
         assert_eq!(next.next(now, 1.0).unwrap().url().reach(), Zone::Public);

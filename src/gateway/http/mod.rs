@@ -18,5 +18,5 @@ pub use resilience::fingerprint::Fingerprint;
 pub use service::ServiceTrust;
 pub use tls::{CaVerdict, Distrust, Judge, TlsPeer};
 pub use url::{Authority, Scheme, Url, UrlError};
-pub use wall_clock::{Late, WallClock};
+pub use wall_clock::{TimeRefusal, WallClock};
 pub use zone::Zone;

@@ -17,7 +17,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
-use crate::http::{Authority, Late, Url, WallClock};
+use crate::http::{Authority, TimeRefusal, Url, WallClock};
 use resilience::fingerprint::Fingerprint;
 use resilience::words;
 
@@ -238,7 +238,7 @@ impl ServerCertVerifier for TlsPeer {
                 let of_service = matches!(distrust, Distrust::WrongTimeOfService(_));
                 if of_service || matches!(distrust, Distrust::WrongTime(_)) {
                     let peer = self.peer.clone();
-                    self.clock.on_late(Late { peer, may_be_doubted: !of_service });
+                    self.clock.on_late(TimeRefusal { peer, may_be_doubted: !of_service });
                 }
                 Err(CertificateError::Other(OtherError(Arc::new(distrust))).into())
             }

@@ -38,7 +38,7 @@ struct State {
 
 /// A peer whose certificate was refused for its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Late {
+pub struct TimeRefusal {
     /// The peer.
     pub(crate) peer: Authority,
     /// Whether it may be believed without a clock: no signer or discovery endpoint is.
@@ -66,7 +66,7 @@ impl WallClock {
     }
 
     /// The certificate of this peer was refused for its time.
-    pub(crate) fn on_late(&self, late: Late) {
+    pub(crate) fn on_late(&self, late: TimeRefusal) {
         let mut state = self.state();
         if state.refused.len() < DOUBTS {
             state.refused.insert(late.peer, late.may_be_doubted);
@@ -74,9 +74,12 @@ impl WallClock {
     }
 
     /// Whose certificates were refused for their time since this was asked last.
-    pub fn take_late(&self) -> Vec<Late> {
+    pub fn take_late(&self) -> Vec<TimeRefusal> {
         let refused = std::mem::take(&mut self.state().refused);
-        refused.into_iter().map(|(peer, may_be_doubted)| Late { peer, may_be_doubted }).collect()
+        refused
+            .into_iter()
+            .map(|(peer, may_be_doubted)| TimeRefusal { peer, may_be_doubted })
+            .collect()
     }
 
     /// From now on, the clock says nothing of these peers; those of them for which this is new.
@@ -180,7 +183,7 @@ mod tests {
     fn refusals_are_told_once_and_bounded() {
         let clock = WallClock::default();
         for n in 0..2 * DOUBTS {
-            clock.on_late(Late { peer: peer(&format!("h{n}")), may_be_doubted: true });
+            clock.on_late(TimeRefusal { peer: peer(&format!("h{n}")), may_be_doubted: true });
         }
         let late = clock.take_late();
         assert_eq!(late.len(), DOUBTS);

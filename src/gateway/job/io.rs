@@ -4,7 +4,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use crate::endings::End;
+use crate::endings::OwedEnd;
 use crate::http::io::Answer;
 use crate::job::wire::{refuses_params, start_answer, start_request};
 use crate::job::{JobError, JobOptions, JobPayments, StartedJob};
@@ -52,7 +52,7 @@ impl LiveVideoJob {
         let channels = start_answer(&answer.body, session.giver())
             .map_err(|reason| JobError::Nonsense(url, reason))?;
         // From here on the job runs, whatever else goes wrong.
-        let end = End::Channel(channels.publish.expose().clone());
+        let end = OwedEnd::Channel(channels.publish.expose().clone());
         let end = session.network().endings.owe(end);
         session.started(&channels.manifest_id).map_err(JobError::Session)?;
         let payments =

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crate::http::io::ConnectError;
 use crate::limits::SEGMENTS_IN_FLIGHT;
-use crate::trickle::{Channel, Why};
+use crate::trickle::{Channel, EndReason};
 use resilience::fault::Fault;
 
 /// How a publication or subscription ended without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum ChannelEnd {
     /// We stopped it, or there were no more pieces.
     Finished,
     /// The channel was closed.
@@ -21,7 +21,7 @@ pub enum End {
     Missing,
 }
 
-impl fmt::Display for End {
+impl fmt::Display for ChannelEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Finished => "finished",
@@ -31,7 +31,7 @@ impl fmt::Display for End {
     }
 }
 
-/// Why one request came to nothing.
+/// EndReason one request came to nothing.
 #[derive(Debug)]
 pub enum LinkError {
     /// No connection.
@@ -111,16 +111,20 @@ pub enum TrickleError {
 
 impl TrickleError {
     /// What `why` is for a caller: an end or an error.
-    pub(super) fn judge(why: Why, channel: Channel, cause: Option<LinkError>) -> Result<End, Self> {
+    pub(super) fn judge(
+        why: EndReason,
+        channel: Channel,
+        cause: Option<LinkError>,
+    ) -> Result<ChannelEnd, Self> {
         match why {
-            Why::Closed => Ok(End::Closed),
-            Why::Missing => Ok(End::Missing),
-            Why::Lost(count) => Err(Self::Lost(channel, count, cause)),
-            Why::TooSlow => Err(Self::TooSlow(channel)),
-            Why::Stalled(time) => Err(Self::Stalled(channel, time, cause)),
-            Why::Refused(status) => Err(Self::Refused(channel, status)),
-            Why::NoSeq => Err(Self::NoSeq(channel)),
-            Why::Unreachable(tries) => Err(Self::Unreachable(channel, tries, cause)),
+            EndReason::Closed => Ok(ChannelEnd::Closed),
+            EndReason::Missing => Ok(ChannelEnd::Missing),
+            EndReason::Lost(count) => Err(Self::Lost(channel, count, cause)),
+            EndReason::TooSlow => Err(Self::TooSlow(channel)),
+            EndReason::Stalled(time) => Err(Self::Stalled(channel, time, cause)),
+            EndReason::Refused(status) => Err(Self::Refused(channel, status)),
+            EndReason::NoSeq => Err(Self::NoSeq(channel)),
+            EndReason::Unreachable(tries) => Err(Self::Unreachable(channel, tries, cause)),
         }
     }
 
@@ -186,7 +190,7 @@ mod tests {
     use resilience::fault::chain;
 
     #[track_caller]
-    fn check(why: Why, cause: Option<LinkError>, expected: &str) {
+    fn check(why: EndReason, cause: Option<LinkError>, expected: &str) {
         let channel = Channel::parse("https://o:1/ai/trickle/hunter2", Purpose::Control);
         let error = TrickleError::judge(why, channel.expect("a channel"), cause);
         let expected = format!("control channel at https://o:1: {expected}");
@@ -196,17 +200,17 @@ mod tests {
     #[test]
     fn each_error_says_what_happened_and_why() {
         let text = "given up after 3 tries: the peer does not take or give data in time";
-        check(Why::Unreachable(3), Some(LinkError::Timeout), text);
+        check(EndReason::Unreachable(3), Some(LinkError::Timeout), text);
         let text = "3 segments in a row did not get through: the peer answered with status 500";
-        check(Why::Lost(3), Some(LinkError::Answered(500)), text);
+        check(EndReason::Lost(3), Some(LinkError::Answered(500)), text);
         let text = "3 segments in a row did not get through: \
                     the peer answered before the segment was complete";
-        check(Why::Lost(3), Some(LinkError::Answered(200)), text);
+        check(EndReason::Lost(3), Some(LinkError::Answered(200)), text);
         let text = "what was to be sent did not get through for 4.5 s";
-        check(Why::Stalled(Duration::from_millis(4500)), None, text);
-        check(Why::Refused(503), None, "the peer answers with status 503");
-        check(Why::NoSeq, None, "the peer does not number its segments; is it trickle?");
+        check(EndReason::Stalled(Duration::from_millis(4500)), None, text);
+        check(EndReason::Refused(503), None, "the peer answers with status 503");
+        check(EndReason::NoSeq, None, "the peer does not number its segments; is it trickle?");
         let text = "3 segments without an answer; the peer or the link is too slow";
-        check(Why::TooSlow, None, text);
+        check(EndReason::TooSlow, None, text);
     }
 }

@@ -15,17 +15,17 @@
 
 mod channel;
 mod error;
-mod hand;
 pub mod io;
+mod pending;
 mod publication;
 mod subscription;
 mod wire;
 
 pub use channel::{Channel, ChannelError, Purpose};
-pub use error::{End, LinkError, TrickleError};
-pub use publication::{Attempt, Decision, Progress, Publication, Why};
-pub use subscription::{Ask, Step, Subscription};
-pub use wire::{Answer, first_seq};
+pub use error::{ChannelEnd, LinkError, TrickleError};
+pub use publication::{EndReason, PostAttempt, Publication, PublicationDecision, UploadProgress};
+pub use subscription::{SegmentRequest, Subscription, SubscriptionStep};
+pub use wire::{TrickleAnswer, first_seq};
 
 use std::time::Duration;
 

@@ -25,14 +25,14 @@ use heapless::Vec;
 
 use crate::limits::SEGMENTS_IN_FLIGHT;
 use crate::segment::Seq;
-use crate::trickle::{Answer, LOST_IN_A_ROW, TRIES, retry_pause};
+use crate::trickle::{LOST_IN_A_ROW, TRIES, TrickleAnswer, retry_pause};
 
 /// Connections in a row that were refused: with the pauses between them, 1 s.
 const REFUSALS: u32 = 3;
 
 /// How far the upload of a segment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum UploadProgress {
     /// No byte of the body is on its way, and none waits to be sent: what goes wrong now harms nothing yet.
     Idle,
     /// No byte of the body is on its way, but a segment waits for it.
@@ -45,11 +45,11 @@ pub enum Progress {
 
 /// One POST, as far as it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attempt {
+pub struct PostAttempt {
     /// The seq it was for.
     pub seq: Seq,
     /// How far it has come.
-    pub progress: Progress,
+    pub progress: UploadProgress,
     /// It is for a message, which is sent again when it is lost.
     pub is_repeated: bool,
 }
@@ -57,7 +57,7 @@ pub struct Attempt {
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Decision {
+pub enum PublicationDecision {
     /// Nothing special.
     Proceed,
     /// The segment under way is lost: go on at the next unused seq, at a key frame, with
@@ -68,12 +68,12 @@ pub enum Decision {
     /// The peer could not be reached: pre-connect again after this pause.
     RetryAfter(Duration),
     /// It is over.
-    End(Why),
+    End(EndReason),
 }
 
-/// Why a publication or subscription is over.
+/// EndReason a publication or subscription is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum EndReason {
     /// The channel was closed.
     Closed,
     /// There is no such channel.
@@ -135,89 +135,99 @@ impl Publication {
     }
 
     /// A segment begins: the upcoming seq is its own from now on.
-    pub fn take_seq(&mut self) -> Result<Seq, Why> {
+    pub fn take_seq(&mut self) -> Result<Seq, EndReason> {
         let seq = self.next;
-        self.in_flight.push(seq).map_err(|_| Why::TooSlow)?;
+        self.in_flight.push(seq).map_err(|_| EndReason::TooSlow)?;
         self.next = seq.next();
         self.reset = false;
         Ok(seq)
     }
 
     /// A final answer came. `jitter` from 0 to 1 spreads the next try.
-    pub fn on_answer(&mut self, attempt: Attempt, answer: &Answer, jitter: f64) -> Decision {
-        let Attempt { seq, progress, .. } = attempt;
+    pub fn on_answer(
+        &mut self,
+        attempt: PostAttempt,
+        answer: &TrickleAnswer,
+        jitter: f64,
+    ) -> PublicationDecision {
+        let PostAttempt { seq, progress, .. } = attempt;
         self.in_flight.retain(|s| *s != seq);
         if answer.closed {
-            return Decision::End(Why::Closed);
+            return PublicationDecision::End(EndReason::Closed);
         }
         match (answer.status, progress) {
-            (404, _) => Decision::End(Why::Missing),
-            (200, Progress::Ended) => {
+            (404, _) => PublicationDecision::End(EndReason::Missing),
+            (200, UploadProgress::Ended) => {
                 self.lost_in_a_row = 0;
                 (self.tries, self.refused) = (0, 0);
-                Decision::Proceed
+                PublicationDecision::Proceed
             }
-            (200, Progress::Idle | Progress::Unsent) => {
+            (200, UploadProgress::Idle | UploadProgress::Unsent) => {
                 // Somebody closed this seq, or it was written before.
                 if seq == self.next {
                     self.next = seq.next();
                 }
-                self.lose(attempt, Decision::Proceed)
+                self.lose(attempt, PublicationDecision::Proceed)
             }
-            (_, Progress::Idle) => self.again(seq, jitter),
-            (_, Progress::Unsent) if attempt.is_repeated => self.again(seq, jitter),
-            (status, Progress::Unsent) => {
+            (_, UploadProgress::Idle) => self.again(seq, jitter),
+            (_, UploadProgress::Unsent) if attempt.is_repeated => self.again(seq, jitter),
+            (status, UploadProgress::Unsent) => {
                 self.tries += 1;
                 if self.tries >= TRIES {
-                    return Decision::End(Why::Refused(status));
+                    return PublicationDecision::End(EndReason::Refused(status));
                 }
                 self.again(seq, jitter)
             }
-            (_, Progress::Open) => self.lose_open(attempt),
-            (_, Progress::Ended) => self.lose(attempt, Decision::Close(seq)),
+            (_, UploadProgress::Open) => self.lose_open(attempt),
+            (_, UploadProgress::Ended) => self.lose(attempt, PublicationDecision::Close(seq)),
         }
     }
 
     /// The connection broke, or did not take a chunk or give an answer in time; or it was refused, as nobody
     /// listens any more. `jitter` as above.
-    pub fn on_broken(&mut self, attempt: Attempt, is_refused: bool, jitter: f64) -> Decision {
-        let Attempt { seq, progress, .. } = attempt;
+    pub fn on_broken(
+        &mut self,
+        attempt: PostAttempt,
+        is_refused: bool,
+        jitter: f64,
+    ) -> PublicationDecision {
+        let PostAttempt { seq, progress, .. } = attempt;
         self.in_flight.retain(|s| *s != seq);
         match progress {
-            Progress::Unsent if is_refused => {
+            UploadProgress::Unsent if is_refused => {
                 self.refused += 1;
                 if self.refused >= REFUSALS {
-                    return Decision::End(Why::Unreachable(REFUSALS));
+                    return PublicationDecision::End(EndReason::Unreachable(REFUSALS));
                 }
                 self.again(seq, jitter)
             }
-            Progress::Idle | Progress::Unsent => self.again(seq, jitter),
-            Progress::Open => self.lose_open(attempt),
-            Progress::Ended => self.lose(attempt, Decision::Close(seq)),
+            UploadProgress::Idle | UploadProgress::Unsent => self.again(seq, jitter),
+            UploadProgress::Open => self.lose_open(attempt),
+            UploadProgress::Ended => self.lose(attempt, PublicationDecision::Close(seq)),
         }
     }
 
-    fn lose_open(&mut self, attempt: Attempt) -> Decision {
+    fn lose_open(&mut self, attempt: PostAttempt) -> PublicationDecision {
         self.reset = true;
-        self.lose(attempt, Decision::Reset)
+        self.lose(attempt, PublicationDecision::Reset)
     }
 
-    fn lose(&mut self, attempt: Attempt, then: Decision) -> Decision {
+    fn lose(&mut self, attempt: PostAttempt, then: PublicationDecision) -> PublicationDecision {
         self.lost_in_a_row += u32::from(!attempt.is_repeated);
         if self.lost_in_a_row < LOST_IN_A_ROW {
             then
         } else {
-            Decision::End(Why::Lost(LOST_IN_A_ROW))
+            PublicationDecision::End(EndReason::Lost(LOST_IN_A_ROW))
         }
     }
 
-    fn again(&mut self, seq: Seq, jitter: f64) -> Decision {
+    fn again(&mut self, seq: Seq, jitter: f64) -> PublicationDecision {
         if seq.next() == self.next {
             // The seq was reserved but nothing was sent, so reuse it.
             self.next = seq;
             self.reset = true;
         }
-        Decision::RetryAfter(retry_pause(jitter))
+        PublicationDecision::RetryAfter(retry_pause(jitter))
     }
 }
 
@@ -225,38 +235,38 @@ impl Publication {
 mod tests {
     use super::*;
 
-    use Decision::{Close, End, Proceed, Reset, RetryAfter};
-    use Progress::{Ended, Idle, Open, Unsent};
+    use PublicationDecision::{Close, End, Proceed, Reset, RetryAfter};
+    use UploadProgress::{Ended, Idle, Open, Unsent};
 
-    const MIDDLE: Decision = RetryAfter(Duration::from_millis(400));
+    const MIDDLE: PublicationDecision = RetryAfter(Duration::from_millis(400));
 
     /// What is told to a publication that began at seq 7; `upcoming` and `in_flight` afterwards.
     #[derive(Debug, Clone, Copy)]
     enum Told {
         Take,
         TakeTooMany,
-        Answer(u64, u16, Progress, Decision),
-        Closed(u64, Progress, Decision),
-        Broken(u64, Progress, Decision),
-        Refused(u64, Progress, Decision),
+        Answer(u64, u16, UploadProgress, PublicationDecision),
+        Closed(u64, UploadProgress, PublicationDecision),
+        Broken(u64, UploadProgress, PublicationDecision),
+        Refused(u64, UploadProgress, PublicationDecision),
         /// A message that is sent again broke; another one was answered.
-        MessageBroken(u64, Progress, Decision),
-        MessageAnswer(u64, u16, Progress, Decision),
+        MessageBroken(u64, UploadProgress, PublicationDecision),
+        MessageAnswer(u64, u16, UploadProgress, PublicationDecision),
     }
     use Told::{
         Answer as A, Broken as B, Closed as C, MessageAnswer, MessageBroken, Refused as R,
         Take as T, TakeTooMany,
     };
 
-    fn at(seq: u64, progress: Progress, is_repeated: bool) -> Attempt {
-        Attempt { seq: Seq(seq), progress, is_repeated }
+    fn at(seq: u64, progress: UploadProgress, is_repeated: bool) -> PostAttempt {
+        PostAttempt { seq: Seq(seq), progress, is_repeated }
     }
 
     #[track_caller]
     fn check(story: &[Told], upcoming: (u64, bool), in_flight: usize) {
         let mut publication = Publication::resolved(Seq(7));
         for told in story {
-            let answer = |status, closed| Answer { status, seq: None, latest: None, closed };
+            let answer = |status, closed| TrickleAnswer { status, seq: None, latest: None, closed };
             let (got, expected) = match *told {
                 T => {
                     let seq = publication.upcoming().0;
@@ -265,7 +275,7 @@ mod tests {
                 }
                 TakeTooMany => {
                     assert!(publication.is_full());
-                    assert_eq!(publication.take_seq(), Err(Why::TooSlow));
+                    assert_eq!(publication.take_seq(), Err(EndReason::TooSlow));
                     continue;
                 }
                 A(seq, status, progress, expected) => {
@@ -305,11 +315,11 @@ mod tests {
 
     #[test]
     fn an_early_answer_ends_the_channel_or_the_segment() {
-        check(&[T, C(8, Unsent, End(Why::Closed))], (8, false), 1);
-        check(&[T, C(7, Open, End(Why::Closed))], (8, false), 0);
-        check(&[T, C(7, Ended, End(Why::Closed))], (8, false), 0);
-        check(&[T, A(7, 404, Open, End(Why::Missing))], (8, false), 0);
-        check(&[A(7, 404, Unsent, End(Why::Missing))], (7, true), 0);
+        check(&[T, C(8, Unsent, End(EndReason::Closed))], (8, false), 1);
+        check(&[T, C(7, Open, End(EndReason::Closed))], (8, false), 0);
+        check(&[T, C(7, Ended, End(EndReason::Closed))], (8, false), 0);
+        check(&[T, A(7, 404, Open, End(EndReason::Missing))], (8, false), 0);
+        check(&[A(7, 404, Unsent, End(EndReason::Missing))], (7, true), 0);
         check(&[T, A(7, 200, Open, Reset)], (8, true), 0);
         check(&[T, A(7, 500, Open, Reset)], (8, true), 0);
         check(&[T, A(7, 500, Ended, Close(Seq(7)))], (8, false), 0);
@@ -337,7 +347,7 @@ mod tests {
             &[
                 A(7, 200, Unsent, Proceed),
                 A(8, 200, Unsent, Proceed),
-                A(9, 200, Unsent, End(Why::Lost(3))),
+                A(9, 200, Unsent, End(EndReason::Lost(3))),
             ],
             (10, true),
             0,
@@ -346,12 +356,16 @@ mod tests {
 
     #[test]
     fn a_peer_that_refuses_is_left_soon_and_a_link_may_return_for_longer() {
-        let gone = R(7, Unsent, End(Why::Unreachable(3)));
+        let gone = R(7, Unsent, End(EndReason::Unreachable(3)));
         let gone = [R(7, Unsent, MIDDLE), R(7, Unsent, MIDDLE), gone];
         check(&gone, (7, true), 0);
         check(&[B(7, Unsent, MIDDLE); 100], (7, true), 0);
         let tried = [A(7, 503, Unsent, MIDDLE); 4];
-        check(&[&tried[..], &[A(7, 503, Unsent, End(Why::Refused(503)))]].concat(), (7, true), 0);
+        check(
+            &[&tried[..], &[A(7, 503, Unsent, End(EndReason::Refused(503)))]].concat(),
+            (7, true),
+            0,
+        );
         let recovered = [T, A(7, 200, Ended, Proceed), B(8, Unsent, MIDDLE)];
         check(&[&tried[..], &recovered].concat(), (8, false), 0);
     }
@@ -362,7 +376,7 @@ mod tests {
         check(&[A(7, 503, Idle, MIDDLE); 100], (7, true), 0);
         check(&[B(7, Idle, MIDDLE); 100], (7, true), 0);
         check(&[T, A(8, 503, Idle, MIDDLE), R(8, Idle, MIDDLE)], (8, false), 1);
-        check(&[A(7, 404, Idle, End(Why::Missing))], (7, true), 0);
+        check(&[A(7, 404, Idle, End(EndReason::Missing))], (7, true), 0);
         check(&[A(7, 200, Idle, Proceed)], (8, true), 0);
     }
 
@@ -377,14 +391,14 @@ mod tests {
         check(&[T, MessageBroken(7, Open, Reset), T, MessageBroken(8, Open, Reset)], (9, true), 0);
         check(&[T, MessageBroken(7, Unsent, MIDDLE), T], (8, false), 1);
         check(&[MessageAnswer(7, 503, Unsent, MIDDLE); 100], (7, true), 0);
-        check(&[T, MessageAnswer(7, 404, Ended, End(Why::Missing))], (8, false), 0);
+        check(&[T, MessageAnswer(7, 404, Ended, End(EndReason::Missing))], (8, false), 0);
     }
 
     #[test]
     fn three_lost_in_a_row_are_the_end_but_one_good_one_starts_over() {
         let two = [T, B(7, Open, Reset), T, A(8, 200, Open, Reset)];
-        check(&[&two[..], &[T, A(9, 500, Open, End(Why::Lost(3)))]].concat(), (10, true), 0);
-        check(&[&two[..], &[T, B(9, Ended, End(Why::Lost(3)))]].concat(), (10, false), 0);
+        check(&[&two[..], &[T, A(9, 500, Open, End(EndReason::Lost(3)))]].concat(), (10, true), 0);
+        check(&[&two[..], &[T, B(9, Ended, End(EndReason::Lost(3)))]].concat(), (10, false), 0);
         let good = [T, A(9, 200, Ended, Proceed), T, B(10, Open, Reset)];
         check(&[&two[..], &good].concat(), (11, true), 0);
     }

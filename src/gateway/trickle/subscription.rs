@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use crate::limits::SEGMENTS_KEPT;
 use crate::segment::Seq;
-use crate::trickle::{AHEAD_PAUSE, Answer, TRIES, Why, retry_pause};
+use crate::trickle::{AHEAD_PAUSE, EndReason, TRIES, TrickleAnswer, retry_pause};
 
 /// What to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ask {
+pub enum SegmentRequest {
     /// The segment that is being written now (`-2`).
     Live,
     /// This segment.
@@ -33,7 +33,7 @@ pub enum Ask {
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Step {
+pub enum SubscriptionStep {
     /// Read the body: it is this segment.
     Read(Seq),
     /// Ask at once for [`Subscription::ask`].
@@ -43,13 +43,13 @@ pub enum Step {
     /// Ask for [`Subscription::ask`] after this pause.
     RetryAfter(Duration),
     /// It is over.
-    End(Why),
+    End(EndReason),
 }
 
 /// The state of one subscription.
 #[derive(Debug)]
 pub struct Subscription {
-    ask: Ask,
+    ask: SegmentRequest,
     tries: u32,
     jumps_in_a_row: u32,
     empty_in_a_row: u64,
@@ -64,69 +64,79 @@ impl Default for Subscription {
 impl Subscription {
     /// A subscription that starts at the segment being written now.
     pub fn new() -> Self {
-        Self { ask: Ask::Live, tries: 0, jumps_in_a_row: 0, empty_in_a_row: 0 }
+        Self { ask: SegmentRequest::Live, tries: 0, jumps_in_a_row: 0, empty_in_a_row: 0 }
     }
 
     /// What to ask for next.
-    pub fn ask(&self) -> Ask {
+    pub fn ask(&self) -> SegmentRequest {
         self.ask
     }
 
     /// The head of an answer to [`Subscription::ask`] came. `jitter` from 0 to 1 spreads the next try.
-    pub fn on_answer(&mut self, answer: &Answer, jitter: f64) -> Step {
+    pub fn on_answer(&mut self, answer: &TrickleAnswer, jitter: f64) -> SubscriptionStep {
         if answer.closed {
-            return Step::End(Why::Closed);
+            return SubscriptionStep::End(EndReason::Closed);
         }
         match answer.status {
             200 => self.on_segment(answer.seq, jitter),
-            404 => Step::End(Why::Missing),
+            404 => SubscriptionStep::End(EndReason::Missing),
             470 => self.on_missing_segment(answer.latest),
-            status => self.try_again(Why::Refused(status), jitter),
+            status => self.try_again(EndReason::Refused(status), jitter),
         }
     }
 
     /// No answer: the connection failed or broke. `jitter` as above.
-    pub(crate) fn on_broken(&mut self, jitter: f64) -> Step {
-        self.try_again(Why::Unreachable(TRIES), jitter)
+    pub(crate) fn on_broken(&mut self, jitter: f64) -> SubscriptionStep {
+        self.try_again(EndReason::Unreachable(TRIES), jitter)
     }
 
     /// The body of a segment ended as it should, after so many bytes.
-    pub fn on_complete(&mut self, bytes: u64) -> Step {
+    pub fn on_complete(&mut self, bytes: u64) -> SubscriptionStep {
         self.tries = 0;
         self.jumps_in_a_row = 0;
         self.empty_in_a_row = if bytes == 0 { self.empty_in_a_row + 1 } else { 0 };
         if self.empty_in_a_row > SEGMENTS_KEPT {
             // A peer that closes one segment after the other unwritten must not keep us busy.
-            return Step::RetryAfter(AHEAD_PAUSE);
+            return SubscriptionStep::RetryAfter(AHEAD_PAUSE);
         }
-        Step::Next
+        SubscriptionStep::Next
     }
 
-    fn on_segment(&mut self, seq: Option<Seq>, jitter: f64) -> Step {
+    fn on_segment(&mut self, seq: Option<Seq>, jitter: f64) -> SubscriptionStep {
         let seq = match (self.ask, seq) {
-            (Ask::Segment(asked), served) => served.map_or(asked, |served| served.max(asked)),
-            (Ask::Live, Some(served)) => served,
-            (Ask::Live, None) => return self.try_again(Why::NoSeq, jitter),
+            (SegmentRequest::Segment(asked), served) => {
+                served.map_or(asked, |served| served.max(asked))
+            }
+            (SegmentRequest::Live, Some(served)) => served,
+            (SegmentRequest::Live, None) => return self.try_again(EndReason::NoSeq, jitter),
         };
-        self.ask = Ask::Segment(seq.next());
-        Step::Read(seq)
+        self.ask = SegmentRequest::Segment(seq.next());
+        SubscriptionStep::Read(seq)
     }
 
-    fn on_missing_segment(&mut self, latest: Option<Seq>) -> Step {
-        let Some(latest) = latest else { return Step::RetryAfter(AHEAD_PAUSE) };
-        if let Ask::Segment(asked) = self.ask {
+    fn on_missing_segment(&mut self, latest: Option<Seq>) -> SubscriptionStep {
+        let Some(latest) = latest else { return SubscriptionStep::RetryAfter(AHEAD_PAUSE) };
+        if let SegmentRequest::Segment(asked) = self.ask {
             if latest <= asked {
-                return Step::RetryAfter(AHEAD_PAUSE);
+                return SubscriptionStep::RetryAfter(AHEAD_PAUSE);
             }
         }
-        self.ask = Ask::Segment(latest);
+        self.ask = SegmentRequest::Segment(latest);
         self.jumps_in_a_row += 1;
-        if self.jumps_in_a_row > 1 { Step::RetryAfter(AHEAD_PAUSE) } else { Step::Jump(latest) }
+        if self.jumps_in_a_row > 1 {
+            SubscriptionStep::RetryAfter(AHEAD_PAUSE)
+        } else {
+            SubscriptionStep::Jump(latest)
+        }
     }
 
-    fn try_again(&mut self, why: Why, jitter: f64) -> Step {
+    fn try_again(&mut self, why: EndReason, jitter: f64) -> SubscriptionStep {
         self.tries += 1;
-        if self.tries < TRIES { Step::RetryAfter(retry_pause(jitter)) } else { Step::End(why) }
+        if self.tries < TRIES {
+            SubscriptionStep::RetryAfter(retry_pause(jitter))
+        } else {
+            SubscriptionStep::End(why)
+        }
     }
 }
 
@@ -134,26 +144,26 @@ impl Subscription {
 mod tests {
     use super::*;
 
-    use Step::{End, Jump, Next, Read, RetryAfter};
+    use SubscriptionStep::{End, Jump, Next, Read, RetryAfter};
 
-    const SOON: Step = RetryAfter(Duration::from_millis(250));
-    const LATER: Step = RetryAfter(Duration::from_millis(400));
+    const SOON: SubscriptionStep = RetryAfter(Duration::from_millis(250));
+    const LATER: SubscriptionStep = RetryAfter(Duration::from_millis(400));
 
     #[derive(Debug, Clone, Copy)]
     enum Told {
         /// Status, seq, latest, and what to do.
-        Answer(u16, Option<u64>, Option<u64>, Step),
-        Closed(Step),
-        Broken(Step),
-        Complete(u64, Step),
+        Answer(u16, Option<u64>, Option<u64>, SubscriptionStep),
+        Closed(SubscriptionStep),
+        Broken(SubscriptionStep),
+        Complete(u64, SubscriptionStep),
     }
     use Told::{Answer as A, Broken as B, Closed, Complete as C};
 
     #[track_caller]
-    fn check(story: &[Told], ask: Ask) {
+    fn check(story: &[Told], ask: SegmentRequest) {
         let mut subscription = Subscription::new();
         for told in story {
-            let answer = |status, seq: Option<u64>, latest: Option<u64>, closed| Answer {
+            let answer = |status, seq: Option<u64>, latest: Option<u64>, closed| TrickleAnswer {
                 status,
                 seq: seq.map(Seq),
                 latest: latest.map(Seq),
@@ -174,21 +184,21 @@ mod tests {
         assert_eq!(subscription.ask(), ask, "{story:?}");
     }
 
-    fn seg(seq: u64) -> Ask {
-        Ask::Segment(Seq(seq))
+    fn seg(seq: u64) -> SegmentRequest {
+        SegmentRequest::Segment(Seq(seq))
     }
 
     /// Asked live, was given 3, and read it.
     const AT_FOUR: [Told; 2] = [A(200, Some(3), Some(4), Read(Seq(3))), C(9, Next)];
 
     #[track_caller]
-    fn check_at_four(story: &[Told], ask: Ask) {
+    fn check_at_four(story: &[Told], ask: SegmentRequest) {
         check(&[&AT_FOUR[..], story].concat(), ask);
     }
 
     #[test]
     fn it_starts_live_and_counts_up() {
-        check(&[], Ask::Live);
+        check(&[], SegmentRequest::Live);
         check_at_four(&[], seg(4));
         check_at_four(&[A(200, Some(4), None, Read(Seq(4)))], seg(5));
         check_at_four(&[A(200, None, None, Read(Seq(4)))], seg(5));
@@ -211,9 +221,9 @@ mod tests {
 
     #[test]
     fn a_channel_ends_closed_or_missing() {
-        check(&[Closed(End(Why::Closed))], Ask::Live);
-        check_at_four(&[Closed(End(Why::Closed))], seg(4));
-        check(&[A(404, None, None, End(Why::Missing))], Ask::Live);
+        check(&[Closed(End(EndReason::Closed))], SegmentRequest::Live);
+        check_at_four(&[Closed(End(EndReason::Closed))], seg(4));
+        check(&[A(404, None, None, End(EndReason::Missing))], SegmentRequest::Live);
     }
 
     #[test]
@@ -227,18 +237,18 @@ mod tests {
         check_at_four(&[A(470, Some(4), Some(4), SOON)], seg(4));
         check_at_four(&[A(470, None, None, SOON)], seg(4));
         check(&[A(470, None, Some(5), Jump(Seq(5)))], seg(5));
-        check(&[A(470, None, None, SOON)], Ask::Live);
+        check(&[A(470, None, None, SOON)], SegmentRequest::Live);
     }
 
     #[test]
     fn five_failures_in_a_row_are_the_end() {
         check_at_four(
-            &[B(LATER), B(LATER), B(LATER), B(LATER), B(End(Why::Unreachable(5)))],
+            &[B(LATER), B(LATER), B(LATER), B(LATER), B(End(EndReason::Unreachable(5)))],
             seg(4),
         );
-        let refused = A(500, None, None, End(Why::Refused(500)));
+        let refused = A(500, None, None, End(EndReason::Refused(500)));
         check_at_four(&[B(LATER), B(LATER), B(LATER), B(LATER), refused], seg(4));
-        check(&[A(200, None, None, LATER)], Ask::Live);
+        check(&[A(200, None, None, LATER)], SegmentRequest::Live);
     }
 
     #[test]
@@ -246,7 +256,7 @@ mod tests {
         let torn = |seq| [A(200, Some(seq), None, Read(Seq(seq))), B(LATER)];
         let story = [torn(4), torn(5), torn(6), torn(7)].concat();
         check_at_four(&story, seg(8));
-        let last = [A(200, Some(8), None, Read(Seq(8))), B(End(Why::Unreachable(5)))];
+        let last = [A(200, Some(8), None, Read(Seq(8))), B(End(EndReason::Unreachable(5)))];
         check_at_four(&[&story[..], &last].concat(), seg(9));
         let good = [A(200, Some(8), None, Read(Seq(8))), C(1, Next), B(LATER)];
         check_at_four(&[&story[..], &good].concat(), seg(9));

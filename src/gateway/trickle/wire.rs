@@ -20,7 +20,7 @@ pub(super) const RESET: HeaderName = HeaderName::from_static("lp-trickle-reset")
 
 /// The final answer to a GET or POST, without its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer {
+pub struct TrickleAnswer {
     /// The HTTP status.
     pub status: u16,
     /// The segment that was served or written.
@@ -31,7 +31,7 @@ pub struct Answer {
     pub closed: bool,
 }
 
-impl Answer {
+impl TrickleAnswer {
     /// The answer with this status and these headers.
     pub fn new(status: u16, headers: &HeaderMap) -> Self {
         let number = |name| headers.get(name).and_then(|value| number(value.as_bytes()));
@@ -45,7 +45,7 @@ impl Answer {
 }
 
 /// The first seq to write, from the answer to `GET {channel}/next`: its header, else its body.
-pub fn first_seq(answer: &Answer, body: &[u8]) -> Option<Seq> {
+pub fn first_seq(answer: &TrickleAnswer, body: &[u8]) -> Option<Seq> {
     answer.latest.or_else(|| number(body))
 }
 
@@ -72,7 +72,7 @@ mod tests {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
             headers.append(name, HeaderValue::from_bytes(value).expect("a value"));
         }
-        let answer = Answer::new(200, &headers);
+        let answer = TrickleAnswer::new(200, &headers);
         assert_eq!((answer.seq.map(|s| s.0), answer.latest.map(|s| s.0), answer.closed), expected);
     }
 
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_first_seq_stands_in_the_header_or_the_body() {
-        let with = |latest| Answer { status: 200, seq: None, latest, closed: false };
+        let with = |latest| TrickleAnswer { status: 200, seq: None, latest, closed: false };
         assert_eq!(first_seq(&with(Some(Seq(4))), b"5"), Some(Seq(4)));
         assert_eq!(first_seq(&with(None), b"10\n"), Some(Seq(10)));
         for bad in [&b""[..], b"-1", b"<html>", b"\x00", b"18446744073709551615"] {

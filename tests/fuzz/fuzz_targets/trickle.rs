@@ -7,7 +7,10 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use livepeer_gateway::trickle::{Answer, Ask, Attempt, Progress, Publication, Step, Subscription, first_seq};
+use livepeer_gateway::trickle::{
+    PostAttempt, Publication, SegmentRequest, Subscription, SubscriptionStep, TrickleAnswer,
+    UploadProgress, first_seq,
+};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut subscription = Subscription::new();
@@ -19,29 +22,35 @@ fuzz_target!(|bytes: &[u8]| {
         }
         let before = subscription.ask();
         match subscription.on_answer(&answer, 0.5) {
-            Step::Read(seq) => {
-                let Ask::Segment(after) = subscription.ask() else { panic!("a seq was read") };
+            SubscriptionStep::Read(seq) => {
+                let SegmentRequest::Segment(after) = subscription.ask() else {
+                    panic!("a seq was read")
+                };
                 assert!(after >= seq, "it goes on behind what it reads");
                 let _ = subscription.on_complete(line.len() as u64);
             }
-            Step::End(_) => return,
-            Step::Next | Step::Jump(_) | Step::RetryAfter(_) => {}
+            SubscriptionStep::End(_) => return,
+            SubscriptionStep::Next
+            | SubscriptionStep::Jump(_)
+            | SubscriptionStep::RetryAfter(_) => {}
         }
-        if let (Ask::Segment(before), Ask::Segment(after)) = (before, subscription.ask()) {
+        if let (SegmentRequest::Segment(before), SegmentRequest::Segment(after)) =
+            (before, subscription.ask())
+        {
             assert!(after >= before, "it never goes back");
         }
         let Some(publication) = &mut publication else { continue };
         let upcoming = publication.upcoming().0;
         if let Ok(seq) = publication.take_seq() {
             assert_eq!(seq, upcoming);
-            let attempt = Attempt { seq, progress: Progress::Ended, is_repeated: false };
+            let attempt = PostAttempt { seq, progress: UploadProgress::Ended, is_repeated: false };
             let _ = publication.on_answer(attempt, &answer, 0.5);
             assert!(publication.upcoming().0 >= seq);
         }
     }
 });
 
-fn answer(line: &[u8]) -> Answer {
+fn answer(line: &[u8]) -> TrickleAnswer {
     let mut words = line.split(|byte| *byte == b' ');
     let status = words.next().and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
     let mut headers = HeaderMap::new();
@@ -56,5 +65,5 @@ fn answer(line: &[u8]) -> Answer {
             headers.append(HeaderName::from_static(name), value);
         }
     }
-    Answer::new(status.unwrap_or(200), &headers)
+    TrickleAnswer::new(status.unwrap_or(200), &headers)
 }

@@ -22,7 +22,7 @@ const ANSWER: usize = 4096;
 
 /// What is known of all connections together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flow {
+pub struct ConnectionStats {
     /// Bytes that the peers have acknowledged so far, also over connections that are closed now.
     pub acknowledged: u64,
     /// Bytes that the kernel has taken and not sent.
@@ -42,7 +42,7 @@ struct Known {
     acknowledged: u64,
     kernel: Option<Socket>,
     /// What was told last.
-    told: Option<Flow>,
+    told: Option<ConnectionStats>,
 }
 
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Gauges {
 
     /// What is known now. Without a connection nothing more is acknowledged. `None` if the kernel has told nothing
     /// so far.
-    pub(crate) fn read(&self) -> Option<Flow> {
+    pub(crate) fn read(&self) -> Option<ConnectionStats> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Known { connections, acknowledged, kernel, told } = &mut *known;
         connections.retain(|connection| connection.gauge.strong_count() > 0);
@@ -95,7 +95,7 @@ impl Gauges {
         }
         let round_trip = latest.map(|latest| Duration::from_micros(latest.round_trip.into()));
         if let Some(round_trip) = round_trip.or(told.map(|told| told.round_trip)) {
-            *told = Some(Flow { acknowledged: *acknowledged, unsent, round_trip });
+            *told = Some(ConnectionStats { acknowledged: *acknowledged, unsent, round_trip });
         }
         *told
     }

@@ -24,7 +24,7 @@ pub use call::{Answer, Call, CallError, Client};
 pub use congestion::Congestion;
 pub use connect::{Alpn, Connector, Stream};
 pub(crate) use connect_error::ConnectError;
-pub(crate) use gauge::{Flow, Gauge, Gauges};
+pub(crate) use gauge::{ConnectionStats, Gauge, Gauges};
 pub(crate) use guarded::{Allowance, Guarded};
 pub(crate) use http1::{Http1, http1_request};
 

@@ -11,7 +11,7 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use crate::trickle::Progress;
+use crate::trickle::UploadProgress;
 use crate::trickle::io::post::{Outcome, Post};
 
 /// Where a POST stands.
@@ -24,11 +24,11 @@ pub(super) enum Stage {
 
 impl Stage {
     /// How far the upload of a POST in this stage has come.
-    pub(super) fn progress(self, post: &Post) -> Progress {
+    pub(super) fn progress(self, post: &Post) -> UploadProgress {
         match self {
-            _ if !post.is_taken() => Progress::Unsent,
-            Self::Ahead | Self::Current => Progress::Open,
-            Self::Ended => Progress::Ended,
+            _ if !post.is_taken() => UploadProgress::Unsent,
+            Self::Ahead | Self::Current => UploadProgress::Open,
+            Self::Ended => UploadProgress::Ended,
         }
     }
 }

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use crate::limits::POST_PIECES;
 use crate::segment::Seq;
 use crate::trickle::io::link::{Link, Route};
-use crate::trickle::{Answer, LinkError, wire};
+use crate::trickle::{LinkError, TrickleAnswer, wire};
 use resilience::wait::AbortOnDrop;
 
 /// What is known of a body on both of its ends.
@@ -89,7 +89,7 @@ impl http_body::Body for Body {
 #[derive(Debug)]
 pub(super) struct Outcome {
     /// The final answer, or why there is none.
-    pub(super) result: Result<Answer, LinkError>,
+    pub(super) result: Result<TrickleAnswer, LinkError>,
     /// The connection, if it can carry another request.
     pub(super) spare: Option<Link>,
 }
@@ -136,7 +136,7 @@ impl Post {
                     Err(error) => return Outcome { result: Err(error), spare: None },
                 };
                 let (head, body) = response.into_parts();
-                let answer = Answer::new(head.status.as_u16(), &head.headers);
+                let answer = TrickleAnswer::new(head.status.as_u16(), &head.headers);
                 // An early answer counts at once; only after a whole body is its connection worth a wait.
                 let spare = if mark.ended.load(Ordering::Relaxed) && !answer.closed {
                     link.finish(body).await.1

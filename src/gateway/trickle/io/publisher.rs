@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method};
 
-use crate::http::io::{Connector, Flow, Gauges};
+use crate::http::io::{ConnectionStats, Connector, Gauges};
 use crate::segment::Pieces;
 use crate::trickle::io::link::{Link, Route};
 use crate::trickle::io::post::Body;
 use crate::trickle::io::upload::{Ending, Upload};
 use crate::trickle::{
-    Answer, Channel, End, LinkError, Publication, TRIES, TrickleError, Why, first_seq, retry_pause,
+    Channel, ChannelEnd, EndReason, LinkError, Publication, TRIES, TrickleAnswer, TrickleError,
+    first_seq, retry_pause,
 };
 use resilience::backoff::jitter;
 use resilience::fault::Fault;
@@ -32,7 +33,7 @@ const LEAVE_TIME: Duration = Duration::from_millis(4500);
 /// a link that has just become narrow needs a few seconds until the bitrate follows.
 const SLOW_TIME: Duration = Duration::from_secs(6);
 /// The first picture of a segment waits no longer for its turn: that of the queue before it.
-const OPENER_TIME: Duration = Duration::from_secs(1);
+const FIRST_PIECE_TIME: Duration = Duration::from_secs(1);
 /// A chunk that the transport does not take within this time fails its segment (Python gateway).
 const CHUNK_TIME: Duration = Duration::from_secs(5);
 
@@ -50,13 +51,13 @@ pub struct Counters {
     /// From the first piece of the last complete segment to its answer, in microseconds.
     pub last_upload_micros: AtomicU64,
     /// A connection broke while something waited to be sent, and no new one was made since.
-    pub is_troubled: AtomicBool,
+    pub is_failing: AtomicBool,
     pub(super) gauges: Arc<Gauges>,
 }
 
 impl Counters {
     /// What the kernel knows of the connections; `None` if it has told nothing so far.
-    pub fn flow(&self) -> Option<Flow> {
+    pub fn flow(&self) -> Option<ConnectionStats> {
         self.gauges.read()
     }
 }
@@ -73,7 +74,7 @@ pub struct PublishTimes {
     /// peer that is slow is left.
     pub slow: Duration,
     /// A picture that waits this long for a segment of its own is dropped for a newer one.
-    pub opener: Duration,
+    pub first_piece: Duration,
     /// An outage may last this long, and a message that was lost may take as long to get through.
     pub leave: Duration,
     /// The whole graceful end: last answers, DELETE of the channel.
@@ -86,7 +87,7 @@ impl Default for PublishTimes {
             chunk: CHUNK_TIME,
             answer: Duration::from_secs(10),
             slow: SLOW_TIME,
-            opener: OPENER_TIME,
+            first_piece: FIRST_PIECE_TIME,
             leave: LEAVE_TIME,
             stop: Duration::from_millis(1200),
         }
@@ -96,8 +97,8 @@ impl Default for PublishTimes {
 /// How a publication ended.
 #[derive(Debug)]
 pub struct Published {
-    /// Why.
-    pub end: Result<End, TrickleError>,
+    /// EndReason.
+    pub end: Result<ChannelEnd, TrickleError>,
     /// The channel is known to be gone: the peer said so, or has confirmed its DELETE. Where this is false, the caller
     /// has to see to it that the channel is deleted.
     pub is_deleted: bool,
@@ -133,7 +134,7 @@ impl Publisher {
 
     /// Publishes until `pieces` end, `stop` is there, the channel is gone, or the peer fails. Then the
     /// segment under way is ended and the channel deleted, all within [`PublishTimes::stop`].
-    pub async fn run(self, pieces: impl Pieces, stop: Stop) -> Result<End, TrickleError> {
+    pub async fn run(self, pieces: impl Pieces, stop: Stop) -> Result<ChannelEnd, TrickleError> {
         self.publish(pieces, stop).await.end
     }
 
@@ -143,16 +144,19 @@ impl Publisher {
         let (publication, spare) = match self.resolve(&mut stop).await {
             Ok(Some(resolved)) => resolved,
             Ok(None) => {
-                return Published { is_deleted: self.delete().await, end: Ok(End::Finished) };
+                return Published {
+                    is_deleted: self.delete().await,
+                    end: Ok(ChannelEnd::Finished),
+                };
             }
             Err(unresolved) => {
                 let is_deleted = match &unresolved {
-                    Unresolved::Why(Why::Closed | Why::Missing, _) => true,
-                    Unresolved::Why(..) | Unresolved::Fatal(_) => self.delete().await,
+                    Unresolved::ByPeer(EndReason::Closed | EndReason::Missing, _) => true,
+                    Unresolved::ByPeer(..) | Unresolved::Fatal(_) => self.delete().await,
                 };
                 let end = match unresolved {
                     Unresolved::Fatal(error) => Err(TrickleError::Unusable(channel, error)),
-                    Unresolved::Why(why, cause) => TrickleError::judge(why, channel, cause),
+                    Unresolved::ByPeer(why, cause) => TrickleError::judge(why, channel, cause),
                 };
                 return Published { end, is_deleted };
             }
@@ -162,7 +166,7 @@ impl Publisher {
         let ending = upload.run(&mut stop).await;
         let (cause, is_deleted) = upload.finish(&ending).await;
         let end = match ending {
-            Ending::Finished => Ok(End::Finished),
+            Ending::Finished => Ok(ChannelEnd::Finished),
             Ending::Over(why) => TrickleError::judge(why, channel, cause),
             Ending::Fatal(error) => Err(TrickleError::Unusable(channel, error)),
         };
@@ -188,24 +192,24 @@ impl Publisher {
             };
             let (why, cause) = match asked.unwrap_or(Err(LinkError::Timeout)) {
                 Ok((answer, ..)) if answer.closed => {
-                    return Err(Unresolved::Why(Why::Closed, None));
+                    return Err(Unresolved::ByPeer(EndReason::Closed, None));
                 }
                 Ok((answer, body, spare)) => match answer.status {
                     200 => {
-                        let no_seq = Unresolved::Why(Why::NoSeq, None);
+                        let no_seq = Unresolved::ByPeer(EndReason::NoSeq, None);
                         let first = first_seq(&answer, &body).ok_or(no_seq)?;
                         return Ok(Some((Publication::resolved(first), spare)));
                     }
-                    404 => return Err(Unresolved::Why(Why::Missing, None)),
-                    status => (Why::Refused(status), None),
+                    404 => return Err(Unresolved::ByPeer(EndReason::Missing, None)),
+                    status => (EndReason::Refused(status), None),
                 },
                 Err(error) if error.fault() != Fault::Retry => {
                     return Err(Unresolved::Fatal(error));
                 }
-                Err(error) => (Why::Unreachable(TRIES), Some(error)),
+                Err(error) => (EndReason::Unreachable(TRIES), Some(error)),
             };
             if tried >= TRIES {
-                return Err(Unresolved::Why(why, cause));
+                return Err(Unresolved::ByPeer(why, cause));
             }
             log::debug!("{}: next segment not known after {tried} tries", self.route.channel);
             tokio::select! {
@@ -217,18 +221,18 @@ impl Publisher {
         Ok(None)
     }
 
-    async fn ask_next(&self) -> Result<(Answer, Vec<u8>, Option<Link>), LinkError> {
+    async fn ask_next(&self) -> Result<(TrickleAnswer, Vec<u8>, Option<Link>), LinkError> {
         let path = self.route.channel.next_path();
         let request = self.route.request(Method::GET, &path, Body::None);
         let (link, response) = self.route.exchange(None, request).await?;
         let (head, body) = response.into_parts();
         let (body, spare) = link.finish(body).await;
-        Ok((Answer::new(head.status.as_u16(), &head.headers), body, spare))
+        Ok((TrickleAnswer::new(head.status.as_u16(), &head.headers), body, spare))
     }
 }
 
-/// Why the first seq is not known.
+/// EndReason the first seq is not known.
 enum Unresolved {
     Fatal(LinkError),
-    Why(Why, Option<LinkError>),
+    ByPeer(EndReason, Option<LinkError>),
 }

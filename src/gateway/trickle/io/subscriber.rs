@@ -21,7 +21,10 @@ use crate::limits::SEGMENT_BODY;
 use crate::segment::Seq;
 use crate::trickle::io::link::{Link, Route};
 use crate::trickle::io::post::Body;
-use crate::trickle::{Answer, Ask, Channel, End, LinkError, Step, Subscription, TrickleError};
+use crate::trickle::{
+    Channel, ChannelEnd, LinkError, SegmentRequest, Subscription, SubscriptionStep, TrickleAnswer,
+    TrickleError,
+};
 use resilience::backoff::jitter;
 use resilience::fault::Fault;
 use resilience::stop::Stop;
@@ -96,7 +99,7 @@ impl Subscriber {
         self,
         mut sink: impl SegmentSink,
         mut stop: Stop,
-    ) -> Result<End, TrickleError> {
+    ) -> Result<ChannelEnd, TrickleError> {
         let mut download = Download {
             route: self.route,
             times: self.times,
@@ -107,7 +110,7 @@ impl Subscriber {
         };
         tokio::select! {
             biased;
-            () = stop.wait() => Ok(End::Finished),
+            () = stop.wait() => Ok(ChannelEnd::Finished),
             end = download.run(&mut sink) => end,
         }
     }
@@ -146,7 +149,7 @@ struct Download {
 }
 
 impl Download {
-    async fn run(&mut self, sink: &mut impl SegmentSink) -> Result<End, TrickleError> {
+    async fn run(&mut self, sink: &mut impl SegmentSink) -> Result<ChannelEnd, TrickleError> {
         let mut cause = None;
         loop {
             if matches!(self.ahead, Ahead::Nothing) {
@@ -168,9 +171,11 @@ impl Download {
                 return Err(TrickleError::Unusable(channel.clone(), error));
             }
             match step {
-                Step::RetryAfter(pause) => tokio::time::sleep(pause).await,
-                Step::End(why) => return TrickleError::judge(why, channel.clone(), cause),
-                Step::Read(_) | Step::Next | Step::Jump(_) => {}
+                SubscriptionStep::RetryAfter(pause) => tokio::time::sleep(pause).await,
+                SubscriptionStep::End(why) => {
+                    return TrickleError::judge(why, channel.clone(), cause);
+                }
+                SubscriptionStep::Read(_) | SubscriptionStep::Next | SubscriptionStep::Jump(_) => {}
             }
         }
     }
@@ -181,8 +186,8 @@ impl Download {
         link: Link,
         response: Response<Incoming>,
         sink: &mut impl SegmentSink,
-    ) -> Result<Step, LinkError> {
-        let answer = Answer::new(response.status().as_u16(), response.headers());
+    ) -> Result<SubscriptionStep, LinkError> {
+        let answer = TrickleAnswer::new(response.status().as_u16(), response.headers());
         log::debug!(
             "{}: {:?} answered {}",
             self.route.channel,
@@ -190,7 +195,7 @@ impl Download {
             answer.status
         );
         let step = self.subscription.on_answer(&answer, jitter());
-        let Step::Read(seq) = step else {
+        let SubscriptionStep::Read(seq) = step else {
             self.spare = link.finish(response.into_body()).await.1.or(self.spare.take());
             return Ok(step);
         };
@@ -209,8 +214,8 @@ impl Download {
         self.next_ask = due + ASK_EVERY;
         self.ahead = Ahead::Asked(AbortOnDrop::spawn(async move {
             let path = match ask {
-                Ask::Live => route.channel.live_path(),
-                Ask::Segment(seq) => route.channel.segment_path(seq),
+                SegmentRequest::Live => route.channel.live_path(),
+                SegmentRequest::Segment(seq) => route.channel.segment_path(seq),
             };
             tokio::time::sleep_until(due.into()).await;
             loop {

@@ -22,26 +22,27 @@ use bytes::Bytes;
 use tokio::sync::mpsc::OwnedPermit;
 
 use crate::segment::{Piece, Pieces, Place, Seq};
-use crate::trickle::hand::{Hand, Next};
 use crate::trickle::io::flight::{Flight, Stage};
 use crate::trickle::io::link::Link;
 use crate::trickle::io::post::{Outcome, Post};
 use crate::trickle::io::publisher::Publisher;
+use crate::trickle::pending::{PendingPiece, PendingState};
 use crate::trickle::{
-    Answer, Attempt, Decision, LinkError, Progress, Publication, Why, retry_pause,
+    EndReason, LinkError, PostAttempt, Publication, PublicationDecision, TrickleAnswer,
+    UploadProgress, retry_pause,
 };
 use resilience::backoff::jitter;
 use resilience::fault::Fault;
 use resilience::stop::Stop;
 use resilience::wait::{AbortOnDrop, sleep_until};
 
-/// Why an upload ends.
+/// EndReason an upload ends.
 #[derive(Debug)]
 pub(super) enum Ending {
     /// We stopped it, or there are no more pieces.
     Finished,
     /// The publication is over.
-    Over(Why),
+    Over(EndReason),
     /// The peer cannot be used at all.
     Fatal(LinkError),
 }
@@ -64,7 +65,7 @@ pub(super) struct Upload<P> {
     publisher: Publisher,
     pieces: P,
     publication: Publication,
-    hand: Hand,
+    pending: PendingPiece,
     flight: Flight,
     spare: Option<Link>,
     /// No pre-connect before this time.
@@ -88,7 +89,7 @@ impl<P: Pieces> Upload<P> {
             publisher,
             pieces,
             publication,
-            hand: Hand::default(),
+            pending: PendingPiece::default(),
             flight: Flight::default(),
             spare,
             retry_at: None,
@@ -108,8 +109,8 @@ impl<P: Pieces> Upload<P> {
             let ending = self.on(event);
             let in_flight = u64::try_from(self.publication.in_flight()).unwrap_or(u64::MAX);
             self.publisher.counters.in_flight.store(in_flight, Ordering::Relaxed);
-            let is_troubled = self.outage.is_some();
-            self.publisher.counters.is_troubled.store(is_troubled, Ordering::Relaxed);
+            let is_failing = self.outage.is_some();
+            self.publisher.counters.is_failing.store(is_failing, Ordering::Relaxed);
             if let Some(ending) = ending {
                 return ending;
             }
@@ -117,13 +118,13 @@ impl<P: Pieces> Upload<P> {
     }
 
     /// Brings the POSTs in line with what comes next.
-    fn arrange(&mut self) -> Result<(), Why> {
+    fn arrange(&mut self) -> Result<(), EndReason> {
         self.preconnect();
-        if !matches!(self.hand.next, Next::Opener(..)) {
+        if !matches!(self.pending.state, PendingState::FirstPiece(..)) {
             return Ok(());
         }
         self.flight.end_current();
-        let may_begin = match self.hand.is_message() {
+        let may_begin = match self.pending.is_message() {
             true => self.publication.in_flight() == 0,
             false => !self.publication.is_full(),
         };
@@ -133,7 +134,7 @@ impl<P: Pieces> Upload<P> {
         let now = Instant::now();
         post.began = now;
         self.flight.current = Some(post);
-        self.hand.begin(seq, now);
+        self.pending.begin(seq, now);
         self.preconnect();
         Ok(())
     }
@@ -153,8 +154,8 @@ impl<P: Pieces> Upload<P> {
 
     async fn next_event(&mut self, stop: &mut Stop) -> Event {
         let deadline = self.deadline();
-        let room = match (&self.hand.next, &self.flight.current) {
-            (Next::Chunk(..), Some(post)) => post.room(),
+        let room = match (&self.pending.state, &self.flight.current) {
+            (PendingState::NextPiece(..), Some(post)) => post.room(),
             _ => None,
         };
         let room = async move {
@@ -163,25 +164,27 @@ impl<P: Pieces> Upload<P> {
                 None => pending().await,
             }
         };
-        let Self { pieces, hand, flight, .. } = self;
+        let Self { pieces, pending, flight, .. } = self;
         tokio::select! {
             biased;
             () = stop.wait() => Event::Stop,
             (stage, post, outcome) = flight.outcome() => Event::Answered(stage, post, outcome),
             () = sleep_until(deadline) => Event::Deadline,
             room = room => Event::Room(room),
-            piece = pieces.next(), if hand.is_free() => Event::Piece(piece),
+            piece = pieces.next(), if pending.is_free() => Event::Piece(piece),
         }
     }
 
     /// The next time at which a limit passes.
     fn deadline(&self) -> Option<Instant> {
         let times = &self.publisher.times;
-        let piece = match self.hand.next {
-            Next::Chunk(_, since) => Some(since + times.chunk),
-            Next::Opener(_, since) => (!self.hand.is_message()).then(|| since + times.opener),
-            Next::Again(at) => Some(at),
-            Next::Empty => None,
+        let piece = match self.pending.state {
+            PendingState::NextPiece(_, since) => Some(since + times.chunk),
+            PendingState::FirstPiece(_, since) => {
+                (!self.pending.is_message()).then(|| since + times.first_piece)
+            }
+            PendingState::Resend(at) => Some(at),
+            PendingState::Empty => None,
         };
         let oldest = self.flight.ended.first().filter(|_| self.publication.is_full());
         let slow = oldest.map(|post| post.ended + times.slow);
@@ -191,18 +194,18 @@ impl<P: Pieces> Upload<P> {
     }
 
     /// Whether something is being sent, or waits to be.
-    fn flows(&self) -> bool {
+    fn has_media_to_send(&self) -> bool {
         let is_sending = self.flight.current.is_some() || self.publication.in_flight() > 0;
-        is_sending || self.hand.waits() || !self.hand.is_free()
+        is_sending || self.pending.is_waiting() || !self.pending.is_free()
     }
 
     /// Since when what is to be sent does not get through.
     fn stalled_since(&self) -> Option<Instant> {
-        [self.outage, self.hand.failed_since()].into_iter().flatten().min()
+        [self.outage, self.pending.failed_since()].into_iter().flatten().min()
     }
 
     fn on(&mut self, event: Event) -> Option<Ending> {
-        let flows = self.flows();
+        let flows = self.has_media_to_send();
         self.outage.take_if(|since| !flows || self.publisher.route.has_opened_since(*since));
         match event {
             Event::Stop | Event::Piece(None) => Some(Ending::Finished),
@@ -219,21 +222,21 @@ impl<P: Pieces> Upload<P> {
                 if piece.place == Place::End {
                     self.flight.end_current();
                 }
-                self.hand.take(piece, self.flight.current.is_some(), Instant::now());
+                self.pending.put(piece, self.flight.current.is_some(), Instant::now());
                 None
             }
         }
     }
 
     fn on_room(&mut self, permit: Option<OwnedPermit<Bytes>>) {
-        let Some(bytes) = self.hand.give() else { return };
+        let Some(bytes) = self.pending.take_bytes() else { return };
         // Without room the body is gone; why, the POST's outcome will say.
         if let Some(permit) = permit {
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             self.publisher.counters.bytes.fetch_add(length, Ordering::Relaxed);
             permit.send(bytes);
         }
-        if self.hand.is_message() {
+        if self.pending.is_message() {
             self.flight.end_current();
         }
     }
@@ -241,30 +244,35 @@ impl<P: Pieces> Upload<P> {
     fn on_deadline(&mut self, now: Instant) -> Option<Ending> {
         let times = self.publisher.times;
         if self.stalled_since().is_some_and(|since| since + times.leave <= now) {
-            return Some(Ending::Over(Why::Stalled(times.leave)));
+            return Some(Ending::Over(EndReason::Stalled(times.leave)));
         }
         self.retry_at.take_if(|at| *at <= now);
-        self.hand.repeat(now);
+        self.pending.resend_if_due(now);
         if self.flight.ended.first().is_some_and(|post| post.ended + times.answer <= now) {
             let post = self.flight.ended.remove(0);
             return self.on_outcome(Stage::Ended, &post, Err(LinkError::Timeout));
         }
         let oldest = self.flight.ended.first().filter(|_| self.publication.is_full());
         if oldest.is_some_and(|post| post.ended + times.slow <= now) {
-            return Some(Ending::Over(Why::TooSlow));
+            return Some(Ending::Over(EndReason::TooSlow));
         }
-        match self.hand.next {
-            Next::Opener(_, since) if !self.hand.is_message() && since + times.opener <= now => {
+        match self.pending.state {
+            PendingState::FirstPiece(_, since)
+                if !self.pending.is_message() && since + times.first_piece <= now =>
+            {
                 // The picture is old by now: the newest one begins the next segment.
-                self.hand.drop_opener();
+                self.pending.drop_first_piece();
                 self.pieces.resync();
                 None
             }
-            Next::Chunk(_, since) if since + times.chunk <= now => {
+            PendingState::NextPiece(_, since) if since + times.chunk <= now => {
                 let post = self.flight.current.take()?;
                 self.on_outcome(Stage::Current, &post, Err(LinkError::Timeout))
             }
-            Next::Empty | Next::Opener(..) | Next::Chunk(..) | Next::Again(_) => None,
+            PendingState::Empty
+            | PendingState::FirstPiece(..)
+            | PendingState::NextPiece(..)
+            | PendingState::Resend(_) => None,
         }
     }
 
@@ -273,18 +281,18 @@ impl<P: Pieces> Upload<P> {
         &mut self,
         stage: Stage,
         post: &Post,
-        result: Result<Answer, LinkError>,
+        result: Result<TrickleAnswer, LinkError>,
     ) -> Option<Ending> {
         let channel = &self.publisher.route.channel;
-        let (seq, message) = (post.seq, self.hand.message_at(post.seq));
-        let is_idle = stage == Stage::Ahead && !self.hand.waits();
-        let progress = if is_idle { Progress::Idle } else { stage.progress(post) };
-        let is_awaited = progress == Progress::Unsent && stage == Stage::Ahead;
-        let is_repeated = message == Some(true) || (is_awaited && self.hand.is_message());
-        let attempt = Attempt { seq, progress, is_repeated };
-        let complete = progress == Progress::Ended
+        let (seq, message) = (post.seq, self.pending.message_at(post.seq));
+        let is_idle = stage == Stage::Ahead && !self.pending.is_waiting();
+        let progress = if is_idle { UploadProgress::Idle } else { stage.progress(post) };
+        let is_awaited = progress == UploadProgress::Unsent && stage == Stage::Ahead;
+        let is_repeated = message == Some(true) || (is_awaited && self.pending.is_message());
+        let attempt = PostAttempt { seq, progress, is_repeated };
+        let complete = progress == UploadProgress::Ended
             && matches!(&result, Ok(answer) if answer.status == 200 && !answer.closed);
-        let broke = result.is_err() && progress != Progress::Idle;
+        let broke = result.is_err() && progress != UploadProgress::Idle;
         let decision = match result {
             Ok(answer) => {
                 log::debug!("{channel}: segment {seq} answered {} ({progress:?})", answer.status);
@@ -305,14 +313,14 @@ impl<P: Pieces> Upload<P> {
         if complete {
             self.count(post);
             if message.is_some() {
-                self.hand.end_message();
+                self.pending.end_message();
             }
         } else if stage != Stage::Ahead {
             self.lose(stage, seq);
         } else if is_awaited {
-            self.hand.hold_message(Instant::now());
+            self.pending.keep_message(Instant::now());
         }
-        if broke && self.flows() {
+        if broke && self.has_media_to_send() {
             self.outage.get_or_insert_with(Instant::now);
         }
         self.obey(decision)
@@ -330,26 +338,26 @@ impl<P: Pieces> Upload<P> {
     fn lose(&mut self, stage: Stage, seq: Seq) {
         log::debug!("{}: segment {seq} is lost", self.publisher.route.channel);
         self.publisher.counters.lost.fetch_add(1, Ordering::Relaxed);
-        if self.hand.message_at(seq).is_some() {
+        if self.pending.message_at(seq).is_some() {
             let now = Instant::now();
-            self.hand.lose_message(now, now + retry_pause(jitter()));
+            self.pending.lose_message(now, now + retry_pause(jitter()));
         } else if stage == Stage::Current {
-            self.hand.lose_media();
+            self.pending.lose_media();
             self.pieces.resync();
         }
     }
 
-    fn obey(&mut self, decision: Decision) -> Option<Ending> {
+    fn obey(&mut self, decision: PublicationDecision) -> Option<Ending> {
         match decision {
             // The reset itself is part of the upcoming POST.
-            Decision::Proceed | Decision::Reset => {}
-            Decision::Close(seq) => {
+            PublicationDecision::Proceed | PublicationDecision::Reset => {}
+            PublicationDecision::Close(seq) => {
                 let route = Arc::clone(&self.publisher.route);
                 self.closing =
                     Some(AbortOnDrop::spawn(async move { route.close_segment(seq).await }));
             }
-            Decision::RetryAfter(pause) => self.retry_at = Some(Instant::now() + pause),
-            Decision::End(why) => return Some(Ending::Over(why)),
+            PublicationDecision::RetryAfter(pause) => self.retry_at = Some(Instant::now() + pause),
+            PublicationDecision::End(why) => return Some(Ending::Over(why)),
         }
         None
     }
@@ -358,7 +366,7 @@ impl<P: Pieces> Upload<P> {
     /// time. Returns the last thing that went wrong before, and whether the channel is known to be gone.
     pub(super) async fn finish(mut self, ending: &Ending) -> (Option<LinkError>, bool) {
         self.publisher.counters.in_flight.store(0, Ordering::Relaxed);
-        self.publisher.counters.is_troubled.store(false, Ordering::Relaxed);
+        self.publisher.counters.is_failing.store(false, Ordering::Relaxed);
         self.flight.ahead = None;
         self.closing = None;
         let half = self.publisher.times.stop / 2;
@@ -367,7 +375,7 @@ impl<P: Pieces> Upload<P> {
                 self.flight.end_current();
                 let _ = tokio::time::timeout(half, self.last_answers()).await;
             }
-            Ending::Over(Why::Closed | Why::Missing) => return (self.cause, true),
+            Ending::Over(EndReason::Closed | EndReason::Missing) => return (self.cause, true),
             Ending::Fatal(_) => return (self.cause, false),
             Ending::Over(_) => {}
         }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use http::Method;
 
 use crate::endings::io::{Endings, Owed};
-use crate::endings::{End, is_confirmed};
+use crate::endings::{OwedEnd, is_confirmed};
 use crate::http::Url;
 use crate::http::io::{Call, Client};
 use crate::job::runner::wire::is_id;
@@ -49,7 +49,7 @@ impl RunnerSession {
     /// A session with this id may exist from now on.
     pub(super) fn hold(&mut self, id: &str) {
         if is_id(id) {
-            let end = End::Session(self.runner.join(&format!("/{id}/stop")));
+            let end = OwedEnd::Session(self.runner.join(&format!("/{id}/stop")));
             if self.owed.as_ref().is_none_or(|owed| *owed.end() != end) {
                 self.owed = Some(self.endings.owe(end));
             }
