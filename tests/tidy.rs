@@ -1,10 +1,10 @@
-//! Keeps the rules that no compiler knows: purity, headers, length, names, scripts.
+//! Keeps the rules that no compiler knows: purity, headers, length, names, scripts, what a crate may depend on.
 //!
 //! Each rule is a function from a source text to its complaints, so that its self-test can show that
 //! a bad sample is caught.
 //!
-//! Does not: replace rustfmt, clippy or rustdoc: what a lint can check, a lint checks. Nor watch which crate imports
-//! which: each crate's `Cargo.toml` does.
+//! Does not: replace rustfmt, clippy or rustdoc: what a lint can check, a lint checks. Nor look
+//! for unused or vulnerable dependencies: `cross/dependencies.sh` does.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::fs;
@@ -48,6 +48,19 @@ const IMPURE: &[&str] = &[
 
 /// Folders that act by their nature: they are the shell around the pure parts.
 const SHELLS: &[&str] = &["src/main.rs", "src/cli/", "src/agent/", "src/sandbox/"];
+
+/// What each crate must not depend on, also in its tests: the last column of the code map in `src/lib.rs`. A name
+/// stands for the crates with that prefix too (`gstreamer` for `gstreamer-app`); `livepeer-` is left out.
+const FORBIDDEN: &[(&str, &[&str])] = &[
+    ("src/resilience", &["mpegts", "media", "gateway", "sandbox", "edge", "gstreamer", "gio"]),
+    (
+        "src/mpegts",
+        &["media", "gateway", "sandbox", "edge", "gstreamer", "gio", "tokio", "socket2"],
+    ),
+    ("src/media", &["gateway", "sandbox", "edge", "hyper", "h2", "ureq", "rustls", "socket2"]),
+    ("src/gateway", &["mpegts", "media", "sandbox", "edge", "gstreamer", "gio", "glib"]),
+    ("src/sandbox", &["edge"]),
+];
 
 /// Single files that may be impure without being named `io`, each with its reason.
 const IMPURE_FILES: &[(&str, &str)] = &[];
@@ -152,6 +165,64 @@ fn place_complaints(text: &str) -> Vec<String> {
         .filter(|(_, line)| line.contains(place))
         .map(|(at, _)| format!("line {}: a path of somebody's machine", at + 1))
         .collect()
+}
+
+/// A crate's manifest names nothing that the crate must not know, in any table of dependencies.
+fn dependency_complaints(manifest: &str, forbidden: &[&str]) -> Vec<String> {
+    let is_forbidden = |name: &str| {
+        let name = name.strip_prefix("livepeer-").unwrap_or(name);
+        forbidden.iter().any(|word| {
+            name.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        })
+    };
+    dependencies(manifest)
+        .into_iter()
+        .filter(|(name, value)| {
+            // A crate may be renamed: `name = { package = "its-name" }`.
+            let package =
+                value.split_once("package = \"").and_then(|(_, rest)| rest.split('"').next());
+            is_forbidden(name) || package.is_some_and(is_forbidden)
+        })
+        .map(|(name, _)| format!("this crate must not depend on `{name}`"))
+        .collect()
+}
+
+/// A library comes without its default features, so that each of them is a choice.
+fn feature_complaints(manifest: &str) -> Vec<String> {
+    dependencies(manifest)
+        .into_iter()
+        .filter(|(_, value)| {
+            !["path = ", "workspace = true", "default-features = false"]
+                .iter()
+                .any(|accepted| value.contains(accepted))
+        })
+        .map(|(name, _)| format!("`{name}` needs `default-features = false`"))
+        .collect()
+}
+
+/// Name and value of each dependency in a manifest, of whatever kind; `a.workspace = true` is named `a`.
+fn dependencies(manifest: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    let mut is_table = false;
+    for line in manifest.lines().map(str::trim) {
+        if let Some(table) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            is_table = table.ends_with("dependencies");
+            // `[dependencies.a]`; its keys follow, which are not looked at.
+            if let Some((_, name)) = table.split_once("dependencies.") {
+                found.push((name, ""));
+            }
+        } else if let Some((name, value)) = line.split_once('=')
+            && is_table
+            && !line.starts_with('#')
+        {
+            let name = name.trim();
+            match name.strip_suffix(".workspace") {
+                Some(name) => found.push((name, "workspace = true")),
+                None => found.push((name, value.trim())),
+            }
+        }
+    }
+    found
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -467,6 +538,27 @@ fn scripts_pass_shellcheck() {
 }
 
 #[test]
+fn crates_depend_on_nothing_they_must_not_know() {
+    let crates = files("src", "/Cargo.toml");
+    let listed: Vec<String> = FORBIDDEN.iter().map(|(at, _)| format!("{at}/Cargo.toml")).collect();
+    for manifest in &crates {
+        assert!(listed.contains(manifest), "{manifest}: say in FORBIDDEN what it must not know");
+    }
+    for (at, forbidden) in FORBIDDEN {
+        let manifest = format!("{at}/Cargo.toml");
+        assert!(!dependencies(&read(&manifest)).is_empty(), "{manifest}: nothing to look at");
+        assert_clean(&[manifest], |_, text| dependency_complaints(text, forbidden));
+    }
+}
+
+#[test]
+fn libraries_come_without_default_features() {
+    let mut manifests = files("src", "/Cargo.toml");
+    manifests.push("Cargo.toml".to_owned());
+    assert_clean(&manifests, |_, text| feature_complaints(text));
+}
+
+#[test]
 fn exceptions_exist() {
     for (path, reason) in IMPURE_FILES {
         assert!(root().join(path).is_file(), "{path} is gone: take it out ({reason})");
@@ -535,6 +627,33 @@ fn a_role_in_a_name_is_caught() {
     check(of("struct SegData;"), &[]);
     check(of("struct Managerial; struct Database; fn get() {} fn parse_base() {}"), &[]);
     check(name_complaints("src/media/utils.rs", ""), &["Utils"]);
+}
+
+#[test]
+fn a_forbidden_dependency_is_caught() {
+    let of = |manifest: &str| dependency_complaints(manifest, &["media", "gstreamer"]);
+    check(of("[dependencies]\nbytes.workspace = true\nmedia.workspace = true"), &["`media`"]);
+    check(
+        of("[dev-dependencies]\nlivepeer-media = { path = \"../media\" }"),
+        &["`livepeer-media`"],
+    );
+    check(of("[dependencies]\npictures = { package = \"livepeer-media\" }"), &["`pictures`"]);
+    check(of("[target.'cfg(unix)'.build-dependencies]\ngstreamer-app = \"1\""), &["gstreamer-app"]);
+    check(of("[dependencies.gstreamer]\nversion = \"1\""), &["`gstreamer`"]);
+    check(of("[features]\nmedia = []\n[dependencies]\n# media = \"1\"\nmediation = \"1\""), &[]);
+}
+
+#[test]
+fn a_default_feature_is_caught() {
+    check(
+        feature_complaints("[dependencies]\na = \"1\"\nb = { version = \"1\" }"),
+        &["`a`", "`b`"],
+    );
+    check(feature_complaints("[dependencies]\na.workspace = true\nb = { path = \"b\" }"), &[]);
+    check(
+        feature_complaints("[dependencies]\na = { version = \"1\", default-features = false }"),
+        &[],
+    );
 }
 
 #[test]
