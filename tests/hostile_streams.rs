@@ -140,16 +140,16 @@ async fn check_all(words: &str, expected: Fault, parts: &[Part]) {
 #[tokio::test]
 async fn streams_end_at_an_endless_head() {
     for endless in ["X-Attack: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", "a"] {
-        check_all("the answer is no HTTP", Fault::NextPeer, &[bytes(OK), forever(endless)]).await;
+        check_all("the answer is not HTTP", Fault::NextPeer, &[bytes(OK), forever(endless)]).await;
     }
     let lines = "X: a\r\n".repeat(65);
     let parts = [bytes(format!("{OK}{lines}\r\n")), Part::Silence];
-    check_all("the answer is no HTTP", Fault::NextPeer, &parts).await;
+    check_all("the answer is not HTTP", Fault::NextPeer, &parts).await;
 }
 
 #[tokio::test]
 async fn streams_end_at_a_flood_of_interim_answers() {
-    let words = "the peer floods us with interim answers";
+    let words = "the peer sends too many interim answers (1xx)";
     check_all(words, Fault::NextPeer, &[forever(HUNDRED)]).await;
     let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     check_all(words, Fault::NextPeer, &[forever(hints)]).await;
@@ -178,10 +178,10 @@ async fn streams_end_at_garbage() {
     for garbage in [&b"\x00\xff\x1b[2J\r\n\r\n"[..], b"<html>\r\n\r\n", b"HTTP/9.9 200 OK\r\n\r\n"]
     {
         let parts = [bytes(garbage), Part::Silence];
-        check_all("the answer is no HTTP", Fault::NextPeer, &parts).await;
+        check_all("the answer is not HTTP", Fault::NextPeer, &parts).await;
     }
     let parts = [bytes("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), Part::Silence];
-    check_all("the answer is no HTTP", Fault::NextPeer, &parts).await;
+    check_all("the answer is not HTTP", Fault::NextPeer, &parts).await;
 }
 
 #[tokio::test]

@@ -259,7 +259,7 @@ fn a_port_that_speaks_something_else_is_named() {
     starts(peers::plain_http(), "does not speak TLS on this port; check the port");
     starts(peers::closing(), "closes the connection instead of speaking TLS; check the port");
     starts(peers::silent(), "no connection within 5 s");
-    let no_http2 = "does not speak HTTP/2, so it is no orchestrator; check the port";
+    let no_http2 = "does not speak HTTP/2, so it is not an orchestrator; check the port";
     starts(peers::tls(&[]), no_http2);
     starts(peers::tls(&[b"http/1.1"]), no_http2);
     let port = peers::tls(&[b"h2"]);

@@ -588,7 +588,7 @@ async fn an_answer_that_is_no_http_is_the_peers_fault() {
     let error = bench.end().await.expect_err("garbage");
     assert_eq!(error.fault(), Fault::NextPeer);
     let source = std::error::Error::source(&error).expect("a cause").to_string();
-    assert_eq!(source, "the answer is no HTTP");
+    assert_eq!(source, "the answer is not HTTP");
 }
 
 #[tokio::test]

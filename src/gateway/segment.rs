@@ -1,8 +1,8 @@
-//! What media and trickle say to each other: a piece of a segment, and the seq that numbers segments.
+//! The pieces of segments that a caller publishes, and the seq that numbers segments.
 //!
-//! `media` makes pieces without knowing of HTTP, `trickle` carries them without knowing of video.
+//! The caller makes pieces of any content; `trickle` sends them and does not look at the content.
 //!
-//! Does not: look into the bytes.
+//! Does not: read the bytes.
 
 use std::fmt;
 use std::future::Future;
@@ -14,7 +14,7 @@ use bytes::Bytes;
 pub struct Seq(pub u64);
 
 impl Seq {
-    /// The seq after this one. The last seq of all stays where it is.
+    /// The seq after this one; the largest seq stays as it is.
     pub(crate) fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
@@ -26,37 +26,37 @@ impl fmt::Display for Seq {
     }
 }
 
-/// Where a piece stands in its segment.
+/// The place of a piece in its segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// The first piece of a segment; the segment before it is complete.
     Begin,
     /// A further piece of the segment that has begun.
     Continue,
-    /// A segment of its own in one piece: nothing follows (control messages). It is sent again until it gets
-    /// through, before all that comes after it.
+    /// A whole segment in one piece (a control message). It is sent again until the peer answers it, before any later
+    /// piece.
     Whole,
-    /// The same, but worth nothing later (keep-alives): it is sent once.
+    /// A whole segment in one piece that is sent once (a keep-alive): if it is lost, it is dropped.
     Passing,
-    /// No bytes: the segment that has begun is complete, and the next one is not there yet.
+    /// No bytes: the open segment is complete, and the next one has not come yet.
     End,
 }
 
-/// A part of a segment that is written to the network at once: one access unit, or one message.
+/// A part of a segment that is sent as one chunk: one access unit, or one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// Where it stands in its segment.
+    /// The place in its segment.
     pub place: Place,
-    /// The bytes, as they go on the wire.
+    /// The bytes to send, unchanged.
     pub bytes: Bytes,
 }
 
-/// Where a publisher takes its pieces from.
+/// The source of a publisher's pieces.
 pub trait Pieces: Send {
-    /// The next piece; `None` when there will be no more. Cancel safe: a dropped future loses nothing.
+    /// The next piece; `None` at the end. Must be cancel safe: dropping the future must not lose a piece.
     fn next(&mut self) -> impl Future<Output = Option<Piece>> + Send;
 
-    /// The segment under way was lost on the network: what was to follow in it is worthless, so the
-    /// next piece is to be no `Continue`, as soon as can be.
+    /// Called when the open segment was lost. Drop its remaining pieces, and begin a new segment as soon as possible:
+    /// for video, ask for a key frame.
     fn resync(&mut self);
 }

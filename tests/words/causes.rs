@@ -146,7 +146,7 @@ const LOGGED: &[(&str, Cause)] = &[
         Test("a_stop_is_tried_twice_and_a_session_that_is_gone_is_stopped"),
     ),
     (
-        "{}: too many jobs are to be ended; one there is left to end by itself",
+        "{}: too many jobs wait to be ended; the oldest one, at this peer, ends by its own timeout",
         Reason("needs more unconfirmed ends than the list holds: its pure part tests it"),
     ),
     (

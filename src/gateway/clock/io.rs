@@ -13,7 +13,7 @@
 //! | `adjtimex` | busybox (Alpine, OpenWrt, Yocto), Debian's package | the kernel |
 //! | `chronyc` | chrony | chrony |
 //!
-//! The first that knows is believed.
+//! The first answer counts.
 //!
 //! Does not: wait, or set the clock.
 
@@ -24,14 +24,13 @@ use std::time::SystemTime;
 use super::ClockReading;
 use super::answer;
 
-/// There from the first synchronisation after boot on (systemd-timesyncd.service(8)).
+/// Exists from the first synchronisation after boot on (systemd-timesyncd.service(8)).
 const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 
-/// Reads whether the clock is synchronised out of what a program says.
+/// Parses a program's output: whether the clock is synchronised.
 type Read = fn(&str) -> Option<bool>;
 
-/// The programs, each with its arguments. Debian's `adjtimex` wants to be told to print, that of busybox does nothing
-/// else.
+/// The programs, each with its arguments. Debian's `adjtimex` needs `--print`; busybox's prints without it.
 const PROGRAMS: [(&str, &[&str], Read); 4] = [
     ("timedatectl", &["show", "--property=NTPSynchronized", "--value"], answer::of_timedatectl),
     ("adjtimex", &["--print"], answer::of_adjtimex),
@@ -39,8 +38,8 @@ const PROGRAMS: [(&str, &[&str], Read); 4] = [
     ("chronyc", &["-c", "tracking"], answer::of_chronyc),
 ];
 
-/// What the clock says now, and whether a time source has set it. Starts short processes where systemd-timesyncd has
-/// not set it: call it off the runtime.
+/// The time of day, and whether a time source has set the clock. Call it on a blocking thread: it starts short processes
+/// unless systemd-timesyncd has set the clock.
 pub fn read_clock() -> ClockReading {
     ClockReading { wall: SystemTime::now(), synchronised: synchronised(Path::new(SYNCHRONISED)) }
 }
@@ -52,10 +51,10 @@ fn synchronised(file: &Path) -> Option<bool> {
     PROGRAMS.iter().find_map(|(program, arguments, read)| ask(program, arguments, *read))
 }
 
-/// What `program` knows; `None` where it is not there, or does not know.
+/// What `program` reports; `None` if it does not exist or does not know.
 fn ask(program: &str, arguments: &[&str], read: Read) -> Option<bool> {
     let mut command = Command::new(program);
-    // Words and numbers as they are looked for.
+    // The parsers expect untranslated output.
     command.args(arguments).env("LC_ALL", "C");
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     read(&String::from_utf8_lossy(&output.stdout))
@@ -66,12 +65,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_says_that_the_clock_is_set() {
+    fn the_file_of_timesyncd_shows_that_the_clock_is_set() {
         assert_eq!(synchronised(Path::new("/")), Some(true));
     }
 
     #[test]
-    fn a_program_that_is_not_there_or_says_nothing_knows_nothing() {
+    fn a_missing_or_silent_program_reports_nothing() {
         for program in ["/nowhere/timedatectl", "true", "false"] {
             assert_eq!(ask(program, &[], answer::of_timedatectl), None, "{program}");
         }

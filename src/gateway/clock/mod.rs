@@ -1,11 +1,10 @@
-//! Decides whether this machine's clock can be believed, and what to do about certificates while it cannot.
+//! Decides whether this machine's clock is right, and how to treat certificates while it may be wrong.
 //!
-//! Small computers have no battery for their clock: they wake in 1970, or when they went to sleep, and every
-//! certificate looks "not valid yet". Only certificates need the time of day; media and schedules run on
-//! the monotonic clock.
+//! Small computers have no battery for their clock. They start in 1970, or at the time of their last shutdown, and every
+//! certificate looks "not valid yet". Only certificates need the time of day; media and schedules use the monotonic clock.
 //!
 //! ```text
-//!            a peer's certificate is refused for its time
+//!     a certificate is refused for its validity period
 //! ┌────────┐ and no time source vouches for the clock   ┌─────────────────────────┐
 //! │ Sound  ├───────────────────────────────────────────▶│ Doubted                 │
 //! └────────┘◀───────────────────────────────────────────┤ each peer: waiting      │
@@ -13,17 +12,17 @@
 //!                                                       └─────────────────────────┘
 //! ```
 //!
-//! | a peer's certificate has a wrong time, and the clock is | then |
+//! | a certificate is not valid now, and the clock is | then |
 //! |---|---|
-//! | vouched for by a time source | the certificate is at fault: not a matter of the clock |
-//! | not vouched for | wait for it, up to [`PATIENCE`] for each peer |
-//! | not vouched for, after that wait | go on without a clock, for this peer alone: its chain has to be good but for its time |
-//! | the same, and the peer is a signer or discovery endpoint | wait on: these are believed by the clock or by a pin |
+//! | synchronised | the certificate is at fault |
+//! | not synchronised | wait for synchronisation, up to [`PATIENCE`] for each peer |
+//! | not synchronised after that wait | ignore the validity period, for this peer only: its chain must be valid otherwise |
+//! | the same, and the peer is a signer or discovery endpoint | keep waiting: these need a right clock or a pin |
 //!
-//! A chain that ended before the newest time known (`BUILT`, and what authorities signed since) has ended, whatever
-//! the clock says: `http::TlsPeer` sees to it.
+//! A chain that expired before the newest known time (`BUILT`, or a later signature of an authority) is refused by any
+//! clock; `http::TlsPeer` checks this.
 //!
-//! Does not: set the clock, ask for the time (`io` does), or judge certificates (`http::TlsPeer` does).
+//! Does not: set the clock, read it (`io` does), or verify certificates (`http::TlsPeer` does).
 
 mod answer;
 pub mod io;
@@ -34,57 +33,57 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::http::{Authority, TimeRefusal};
 use crate::limits::DOUBTS;
 
-/// How long a clock is waited for: systemd-timesyncd needs some seconds once there is a network; a minute
+/// How long to wait for a synchronised clock. systemd-timesyncd needs some seconds after the network is up; a minute
 /// covers a slow Wi-Fi.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it is looked at meanwhile.
+/// How often the clock is read while a peer waits for it.
 pub(crate) const READ_EVERY: Duration = Duration::from_secs(1);
-/// How often it is looked at once no peer waits for it any more: it may come after all.
+/// How often the clock is read when no peer waits for it; it may still be synchronised later.
 pub(crate) const READ_SELDOM: Duration = Duration::from_secs(10);
 
 /// The date of the newest release, as seconds since 1970: 2026-11-21, before any build of this source. A test keeps it
 /// in step with the changelog.
 const RELEASED: u64 = 1_795_219_200;
 
-/// When this program was built, as seconds since 1970: no clock can honestly say an earlier time. Builds that set
-/// `SOURCE_DATE_EPOCH`, as those of packages do to the date of the last commit, have that; others have the date of the
-/// newest release. Either is the same for the same sources.
+/// When this program was built, as seconds since 1970; an earlier clock is certainly wrong. It is `SOURCE_DATE_EPOCH` if
+/// the build sets it, as package builds do to the date of the last commit, else the date of the newest release. Both are
+/// reproducible.
 pub(crate) const BUILT: u64 = match option_env!("SOURCE_DATE_EPOCH") {
     Some(text) if seconds(text, 0) > RELEASED => seconds(text, 0),
     Some(_) | None => RELEASED,
 };
 
-/// What is to be done.
+/// What the caller does now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum ClockStep {
-    /// The clock is believed: what is wrong with a certificate is the certificate's own fault.
+    /// Treat the clock as right: a refused certificate is at fault itself.
     Believe,
-    /// Say "clock not synchronised", and look again then.
+    /// Report "clock not synchronised", and read the clock again at this time.
     Wait(Instant),
-    /// Go on without a clock for these peers: believe their chains if they are good but for their time, with a warning.
-    /// Read the clock again then.
+    /// Doubt the clock for these peers, with a warning: accept their chains if only the validity period is wrong. Read
+    /// the clock again at this time.
     GoOnWithout(Vec<Authority>, Instant),
 }
 
-/// What is seen of the clock at one moment.
+/// A reading of the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockReading {
-    /// What it says.
+    /// The time of day.
     pub(crate) wall: SystemTime,
-    /// Whether a time source has set it; `None` where nothing on this machine can tell.
+    /// Whether a time source has set the clock; `None` if no program on this machine reports it.
     pub(crate) synchronised: Option<bool>,
 }
 
 impl ClockReading {
-    /// Whether a time source vouches for it, and not for a time before this program was built.
-    fn is_vouched_for(self) -> bool {
+    /// Whether a time source has set the clock, to a time after the build of this program.
+    fn is_synchronised(self) -> bool {
         let built = SystemTime::UNIX_EPOCH + Duration::from_secs(BUILT);
         self.synchronised == Some(true) && self.wall >= built
     }
 }
 
-/// The doubt of one machine's clock.
+/// The state of doubt about this machine's clock.
 #[derive(Debug, Clone, Default)]
 pub struct ClockDoubt {
     state: DoubtState,
@@ -94,11 +93,11 @@ pub struct ClockDoubt {
 enum DoubtState {
     #[default]
     Sound,
-    /// No time source has set the clock since; with the peers that wait for it.
+    /// The clock is not synchronised; with the peers that wait for it.
     Doubted(BTreeMap<Authority, Waiting>),
 }
 
-/// A peer whose certificate has the wrong time.
+/// A peer whose certificate was refused for its validity period.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     until: Instant,
@@ -106,19 +105,20 @@ struct Waiting {
 }
 
 impl ClockDoubt {
-    /// No doubt so far.
+    /// A clock without doubt.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The clock was looked at, since these peers were refused for their time or [`ClockStep::Wait`] is over.
+    /// Call with a new reading when certificates were refused for their validity period (`late`), and at the time of the
+    /// last step.
     pub fn on_reading(
         &mut self,
         reading: ClockReading,
         late: Vec<TimeRefusal>,
         now: Instant,
     ) -> ClockStep {
-        if reading.is_vouched_for() || (late.is_empty() && matches!(self.state, DoubtState::Sound))
+        if reading.is_synchronised() || (late.is_empty() && matches!(self.state, DoubtState::Sound))
         {
             self.state = DoubtState::Sound;
             return ClockStep::Believe;
@@ -135,7 +135,7 @@ impl ClockDoubt {
         }
         let due = peers.iter().filter(|(_, peer)| peer.may_go_on_without && peer.until <= now);
         let due: Vec<Authority> = due.map(|(peer, _)| peer.clone()).collect();
-        // One that is refused again waits again.
+        // A peer that is refused again waits again.
         peers.retain(|_, peer| peer.until > now);
         let next = peers.values().map(|peer| peer.until).min();
         let next = next.map_or(now + READ_SELDOM, |until| until.min(now + READ_EVERY));
@@ -144,11 +144,11 @@ impl ClockDoubt {
     }
 }
 
-/// The number in `text`, or `otherwise` if it is none.
+/// The number in `text`, or `otherwise` if it is not a number.
 const fn seconds(text: &str, otherwise: u64) -> u64 {
     let mut rest = text.as_bytes();
     let mut number: u64 = 0;
-    // More digits than any date has would overflow.
+    // More than 12 digits are not a date and could overflow.
     if rest.is_empty() || rest.len() > 12 {
         return otherwise;
     }
@@ -173,8 +173,8 @@ mod tests {
         Url::parse(&format!("https://{host}")).unwrap().authority().clone()
     }
 
-    /// What is told at which second: the clock in Unix seconds, whether it is vouched for, whose certificates have the
-    /// wrong time (`signer` may not be doubted); and what is to be done.
+    /// Events: the second, the clock in Unix seconds, whether it is synchronised, the peers refused for their validity
+    /// period (the clock may not be doubted for `signer`); and the expected step.
     #[track_caller]
     fn check(story: &[(u64, u64, Option<bool>, &str, &str)]) {
         let start = Instant::now();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_certificate_is_not_blamed_on_a_clock_that_is_vouched_for() {
+    fn an_expired_certificate_is_not_blamed_on_a_synchronised_clock() {
         check(&[(0, GOOD, Some(true), "a", "believe"), (1, GOOD, Some(true), "a", "believe")]);
     }
 
@@ -222,12 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn a_time_source_that_vouches_for_1970_is_not_believed() {
+    fn a_clock_synchronised_to_1970_is_not_believed() {
         check(&[(0, 5, Some(true), "a", "wait 1"), (1, 6, Some(true), "", "wait 2")]);
     }
 
     #[test]
-    fn each_peer_is_gone_on_with_after_its_own_minute_until_the_clock_comes() {
+    fn each_peer_is_accepted_after_its_own_minute_until_the_clock_is_synchronised() {
         check(&[
             (0, 5, None, "a", "wait 1"),
             (50, 55, None, "b", "wait 51"),
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signer_is_waited_for_and_never_gone_on_with() {
+    fn a_signer_always_waits_for_the_clock() {
         check(&[
             (0, 5, Some(false), "signer", "wait 1"),
             (60, 65, Some(false), "", "wait 70"),

@@ -1,6 +1,6 @@
-//! Asks peers for the ends that are due, and keeps the list of them on the disk.
+//! Requests the ends that are due, and stores the list on disk.
 //!
-//! Does not: decide what is due; `Ledger` does.
+//! Does not: decide which ends are due; `Ledger` does.
 
 use std::fmt;
 use std::fs;
@@ -23,36 +23,36 @@ use crate::http::io::{Call, Client};
 use resilience::backoff::jitter;
 use resilience::state_file::io::StateFile;
 
-/// Time for one try. Short: a runner that hangs is asked again.
+/// The time limit of one request. It is short, because a request to a runner that hangs is repeated.
 const TRY_TIME: Duration = Duration::from_secs(5);
-/// A line has some 200 bytes.
+/// The largest file that is read, in bytes; a line has about 200.
 const FILE_BYTES: u64 = 256 << 10;
 
-/// The ends that are owed. Clones share them.
+/// The jobs and sessions that must still be ended. Clones share one list.
 #[derive(Clone)]
 pub struct Endings(Arc<Shared>);
 
-/// The file, and what keeps other processes from it; nothing does where the directory cannot be made, and so not be
-/// written.
+/// The file, and the lock against other processes; without a lock if the directory cannot be created or the system has no
+/// such lock.
 type Kept = (StateFile, Option<UnixListener>);
 
 struct Shared {
     ledger: Mutex<Ledger>,
     client: Mutex<Client>,
-    /// Held while the file is written, so that the newest list is written last.
+    /// Locked while the file is written, so that the newest list is written last.
     file: Mutex<Option<Kept>>,
     changed: Notify,
 }
 
 impl Endings {
-    /// Ends that are kept in memory only.
+    /// A list in memory only.
     pub fn in_memory(client: Client) -> Self {
         Self::with(client, Ledger::default(), None)
     }
 
-    /// Ends that are kept in the directory `state`. What an earlier life of the program left there is due at once:
-    /// the caller runs [`Endings::settle`]. While another process keeps its ends there, they are that one's jobs, which
-    /// run: ends are then kept in memory only, with a warning.
+    /// A list that is stored in the directory `state`. Run [`Endings::settle`] after it: the ends of an earlier run of the
+    /// program are due at once. If another process uses the directory, the ends in it belong to its running jobs: then the
+    /// list is in memory only, with a warning.
     pub fn open(client: Client, state: &Path) -> Self {
         let Ok(hold) = hold(state) else {
             log::warn!(
@@ -79,17 +79,17 @@ impl Endings {
         }))
     }
 
-    /// From now on peers are reached so.
+    /// Sends later requests by `client`.
     pub fn set_client(&self, client: Client) {
         *lock(&self.0.client) = client;
     }
 
-    /// A job runs that has to be ended so. The end is due once the guard is dropped, unless it was confirmed.
+    /// Adds the end of a job that runs now. It is due when the guard is dropped, unless it was confirmed.
     pub(crate) fn owe(&self, end: OwedEnd) -> Owed {
         let forgotten = lock(&self.0.ledger).owe(end.clone());
         if let Some(forgotten) = forgotten {
             log::warn!(
-                "{}: too many jobs are to be ended; one there is left to end by itself",
+                "{}: too many jobs wait to be ended; the oldest one, at this peer, ends by its own timeout",
                 forgotten.url().authority()
             );
         }
@@ -97,10 +97,10 @@ impl Endings {
         Owed { endings: self.clone(), end }
     }
 
-    /// Asks for what is due, as long as the program runs. Cancel safe.
+    /// Requests ends whenever they are due; never returns. Cancel safe.
     pub async fn settle(&self) {
         loop {
-            // Registered before the look, so that no change is missed.
+            // Register before checking, so that no notification is lost.
             let changed = self.0.changed.notified();
             self.ask_all().await;
             let next = lock(&self.0.ledger).poll_timeout();
@@ -111,7 +111,7 @@ impl Endings {
         }
     }
 
-    /// Asks `peers` for what is due there, at once, and waits at most `limit`. To be called before a job is started
+    /// Requests the ends that are due at `peers` at once, and waits at most `limit`. Call it before a job is started
     /// there.
     pub async fn settle_at(&self, peers: &[Authority], limit: Duration) {
         let are_due = lock(&self.0.ledger).hurry(peers, Instant::now());
@@ -151,7 +151,7 @@ impl Endings {
         self.0.changed.notify_waiters();
     }
 
-    /// Writes the list beside the runtime's thread: a disk may take its time.
+    /// Writes the list on a blocking thread, because a disk may be slow.
     fn save(&self) {
         let endings = self.clone();
         let write = move || endings.write();
@@ -161,7 +161,7 @@ impl Endings {
         }
     }
 
-    /// Writes the list as it is now. At the end of the program, nothing else waits for it to be written.
+    /// Writes the current list, and blocks until it is written. Call it at the end of the program.
     pub fn write(&self) {
         let file = lock(&self.0.file);
         let text = lock(&self.0.ledger).text();
@@ -173,12 +173,12 @@ impl Endings {
 
 impl fmt::Debug for Endings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URLs are secrets.
+        // The URLs are credentials.
         f.debug_struct("Endings").finish_non_exhaustive()
     }
 }
 
-/// The end that one job owes. Dropped without [`Owed::confirm`], the end is due.
+/// The end of one running job. If it is dropped without [`Owed::confirm`], the end is due.
 pub struct Owed {
     endings: Endings,
     end: OwedEnd,
@@ -190,7 +190,7 @@ impl Owed {
         &self.end
     }
 
-    /// The peer has confirmed the end, or has ended the job itself.
+    /// Call when the peer confirmed the end, or ended the job itself.
     pub fn confirm(&self) {
         self.endings.confirm(&self.end);
     }
@@ -208,8 +208,8 @@ impl fmt::Debug for Owed {
     }
 }
 
-/// Keeps other processes from the ends in this directory, for as long as the result lives. The kernel frees the name
-/// when the process ends, however it ends. An error means that another process has it.
+/// Locks the list in this directory against other processes until the result is dropped. The kernel releases the lock when
+/// the process ends, however it ends. An error means that another process holds it.
 fn hold(state: &Path) -> io::Result<Option<UnixListener>> {
     let directory = fs::create_dir_all(state).and_then(|()| fs::metadata(state));
     let Ok(directory) = directory else { return Ok(None) };
@@ -217,7 +217,7 @@ fn hold(state: &Path) -> io::Result<Option<UnixListener>> {
     match SocketAddr::from_abstract_name(name).and_then(|name| UnixListener::bind_addr(&name)) {
         Ok(hold) => Ok(Some(hold)),
         Err(error) if error.kind() == ErrorKind::AddrInUse => Err(error),
-        // No sockets of this kind: a sandbox around the process. It has a state directory of its own.
+        // A container without such sockets; it has its own state directory.
         Err(_) => Ok(None),
     }
 }
@@ -232,6 +232,6 @@ fn call(end: &OwedEnd) -> Call {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No invariant spans a panic here: each change is whole.
+    // Each change under the lock is complete, so a panic of another thread leaves no invalid state.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

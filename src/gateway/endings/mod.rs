@@ -1,17 +1,16 @@
-//! The ends of jobs and sessions that their peers have not confirmed yet.
+//! The jobs and sessions that must still be ended at their peers.
 //!
-//! A job that runs owes its end from the moment it starts. The end is due when nobody runs the job any more, and is
-//! then asked for until the peer confirms it: a runner of the network cannot take the next job before it has seen the
-//! end of the last one (protocol.md, section 5). The list is kept in the state directory, so that a power cut leaves
-//! it to the next life of the program, in which everything on it is due.
+//! A running job is on the list from its start. When the program stops running it, its end is due, and is requested until
+//! the peer confirms it: a runner cannot take its next job before the last one has ended (protocol.md, section 5). The
+//! list is stored in the state directory, so that it survives a power cut; at the next start every end on it is due.
 //!
 //! ```text
-//!  owe ──▶ running ──release──▶ due ──asked, no answer──▶ due, after a pause
+//!  owe ──▶ running ──release──▶ due ──request, no answer──▶ due, after a pause
 //!             │                  │
-//!             └──── confirm ─────┴──▶ gone        (also once the peer must have forgotten the job by itself)
+//!             └──── confirm ─────┴──▶ removed     (also after the time in which the peer ends the job by itself)
 //! ```
 //!
-//! Does not: ask anybody; `io` does.
+//! Does not: send requests; `io` does.
 
 pub mod io;
 
@@ -20,33 +19,33 @@ use std::time::{Duration, Instant};
 use crate::http::{Authority, Url};
 use resilience::backoff::Backoff;
 
-/// Ends that are owed at a time; a device has one job, and loses a few.
+/// The maximum number of ends on the list; a device runs one job, and loses a few.
 const ENDS: usize = 32;
-/// Pauses between two tries: a link that returns should find its end asked for at once.
+/// The pauses between two requests. The first is short, so that an end is requested as soon as a link returns.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
-/// After this time a trickle server has swept an idle channel (5 min, protocol.md, section 1), and an unpaid session
-/// of a runner has ended too.
+/// After this time the peer has ended the job by itself: a trickle server removes idle channels after 5 min (protocol.md,
+/// section 1), and a runner ends an unpaid session.
 const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
 
 /// How a job or a session is ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwedEnd {
-    /// The channel of our video is deleted, which closes all channels of a live video job.
+    /// By a DELETE of the publish channel, which closes all channels of a live video job.
     Channel(Url),
-    /// The session on a runner is stopped, by a POST to this URL.
+    /// By a POST to this stop URL of a runner's session.
     Session(Url),
 }
 
 impl OwedEnd {
-    /// The URL that is asked. It is a secret: whoever has it may write to the channel.
+    /// The URL of the request. It is a credential: do not log its path.
     pub(crate) fn url(&self) -> &Url {
         match self {
             Self::Channel(url) | Self::Session(url) => url,
         }
     }
 
-    /// The end as a line of the state file.
+    /// The line of the state file.
     fn line(&self) -> String {
         match self {
             Self::Channel(url) => format!("channel {}\n", url.kept()),
@@ -65,14 +64,14 @@ impl OwedEnd {
     }
 }
 
-/// Whether a status confirms an end: done now, or done before.
+/// Whether an HTTP status confirms an end, now or before.
 pub(crate) const fn is_confirmed(status: u16) -> bool {
     matches!(status, 200..=299 | 404 | 410)
 }
 
 impl OwedEnd {
-    /// Whether an answer with `status` confirms this end. A trickle server that does not know a channel, as after its
-    /// restart, answers its deletion with 400.
+    /// Whether an answer with `status` confirms this end. A trickle server answers the DELETE of an unknown channel, as
+    /// after its restart, with 400.
     pub const fn is_confirmed_by(&self, status: u16) -> bool {
         is_confirmed(status) || (matches!(self, Self::Channel(_)) && status == 400)
     }
@@ -80,19 +79,19 @@ impl OwedEnd {
 
 #[derive(Debug, Clone)]
 enum EndState {
-    /// Somebody runs the job.
+    /// The program runs the job.
     Running,
-    /// The end is to be asked for at `next`.
+    /// The end is requested at `next`.
     Due { since: Instant, next: Instant, pauses: Backoff },
 }
 
-/// The list of ends.
+/// The list of ends that are not confirmed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ledger(Vec<(OwedEnd, EndState)>);
 
 impl Ledger {
-    /// Reads the list that an earlier life of the program left: everything on it is due. Returns how many lines
-    /// could not be read, too.
+    /// Parses the list of an earlier run of the program; every end on it is due. Also returns the number of lines that
+    /// could not be read.
     pub(crate) fn parse(text: &str, now: Instant) -> (Self, usize) {
         let (mut ledger, mut torn) = (Self::default(), 0);
         for line in text.lines() {
@@ -109,21 +108,21 @@ impl Ledger {
         self.0.iter().map(|(end, _)| end.line()).collect()
     }
 
-    /// A job runs that has to be ended so. Returns the end that had to make room, which is forgotten.
+    /// Adds the end of a job that runs now. If the list is full, the oldest end is removed and returned.
     #[must_use]
     pub(crate) fn owe(&mut self, end: OwedEnd) -> Option<OwedEnd> {
         self.0.retain(|(known, _)| *known != end);
         self.add(end, EndState::Running)
     }
 
-    /// The peer has confirmed the end. Returns whether it was owed.
+    /// Removes an end that the peer confirmed. Returns whether it was on the list.
     pub(crate) fn confirm(&mut self, end: &OwedEnd) -> bool {
         let before = self.0.len();
         self.0.retain(|(known, _)| known != end);
         self.0.len() < before
     }
 
-    /// Nobody runs the job any more: its end is asked for from `from` on.
+    /// Makes the end of a running job due at `from`.
     pub(crate) fn release(&mut self, end: &OwedEnd, from: Instant) {
         if let Some((_, state @ EndState::Running)) =
             self.0.iter_mut().find(|(known, _)| known == end)
@@ -132,7 +131,7 @@ impl Ledger {
         }
     }
 
-    /// Ends at these peers are to be asked for now, whatever the pause. Returns whether there are any.
+    /// Makes the due ends at these peers due now, without the pause. Returns whether there are any.
     pub(crate) fn hurry(&mut self, peers: &[Authority], now: Instant) -> bool {
         let mut found = false;
         for (end, state) in &mut self.0 {
@@ -146,8 +145,8 @@ impl Ledger {
         found
     }
 
-    /// The end that is to be asked for now, if one is. The next try is after a pause, which `jitter` from 0 to 1
-    /// spreads. Ends that no peer can know any more are dropped.
+    /// The end to request now, if one is due. It is due again after a pause, which `jitter` from 0 to 1 spreads. Ends
+    /// older than [`FORGOTTEN`] are removed.
     pub(crate) fn next(&mut self, now: Instant, jitter: f64) -> Option<OwedEnd> {
         self.0.retain(|(_, state)| match state {
             EndState::Running => true,
@@ -161,7 +160,7 @@ impl Ledger {
         Some(end.clone())
     }
 
-    /// When the next end is to be asked for.
+    /// When the next end is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let next = |(_, state): &(OwedEnd, EndState)| match state {
             EndState::Running => None,
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_asked_for_once_nobody_runs_the_job_and_until_it_is_confirmed() {
+    fn an_end_is_requested_after_its_job_until_it_is_confirmed() {
         let now = Instant::now();
         let mut ledger = Ledger::default();
         assert_eq!(ledger.owe(channel("a")), None);
@@ -242,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn tries_go_on_at_growing_pauses_until_the_peer_has_forgotten_the_job() {
+    fn requests_go_on_at_growing_pauses_until_the_peer_has_ended_the_job() {
         let start = Instant::now();
         let mut ledger = Ledger::default();
         let _ = ledger.owe(session("a"));

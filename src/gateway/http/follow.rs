@@ -1,6 +1,7 @@
-//! Decides whether a URL that a peer gave is followed: the one rule for channels, calls, payments, runners and lists.
+//! Decides whether to connect to a URL that a peer gave: one rule for channels, calls, payments, runners and lists.
 //!
-//! A peer must not make us reach what it cannot reach itself: services of this machine, of the user's own network.
+//! A peer must not make the agent reach services that the peer cannot reach itself: on this machine, or in the user's own
+//! network.
 //!
 //! | the URL names | peer on the Internet | peer on a private network | peer on this machine |
 //! |---|---|---|---|
@@ -9,14 +10,14 @@
 //! | a public address | follow, https only | follow, https only | follow, https only |
 //! | a name | follow, https only; to public addresses | …; to private and public ones | …; to any |
 //!
-//! A name has its addresses only when a connection is made, and its owner may change them in between. So the URL
-//! carries its [reach](Url::reach), which the connector keeps to, see [`within_reach`]. A peer is where the connection
-//! went on which it answered. The peer's own name and address are no exception, for the same reason.
+//! A name is resolved when a connection is made, and its owner may change its addresses until then. So the URL carries
+//! its [reach](Url::reach), and the connector checks each address against it, see [`within_reach`]. A peer's zone is
+//! that of the connection on which it answered. The peer's own name and address follow the same rule.
 //!
-//! What is followed belongs to the orchestrator that named it: its certificate is pinned under that one
+//! A followed URL belongs to the orchestrator that named it: its certificate is pinned for that orchestrator
 //! ([`Url::under`]).
 //!
-//! URLs of the user's own configuration are not given by a peer, and reach everything.
+//! URLs of the user's configuration may lead anywhere.
 //!
 //! Does not: resolve names, or judge certificates.
 
@@ -28,30 +29,30 @@ use crate::http::{Authority, Scheme, Url, Zone};
 /// A peer that gives URLs.
 #[derive(Debug, Clone, Copy)]
 pub struct Giver<'a> {
-    /// Where it was asked.
+    /// The URL that it answered on.
     pub url: &'a Url,
-    /// Where it answered.
+    /// The zone of the connection on which it answered.
     pub zone: Zone,
 }
 
-/// A URL that is not followed. Its path is not part of it: it may be a credential.
+/// A URL that is refused. The path is left out, because it may be a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stray(Box<(Authority, Reason)>);
 
-/// Why a URL is not followed.
+/// Why a URL is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reason {
     /// It cannot be parsed.
     NoUrl,
     /// It names another machine over plain HTTP.
     PlainHttp(Authority),
-    /// It leads nearer than its giver is.
+    /// It leads to a nearer zone than that of the peer that gave it.
     TooNear {
         /// The host that it names.
         named: Authority,
-        /// Where that is.
+        /// The zone of that host.
         zone: Zone,
-        /// Where the giver is.
+        /// The zone of the peer.
         giver: Zone,
     },
 }
@@ -63,7 +64,7 @@ impl Stray {
 }
 
 impl fmt::Display for Stray {
-    /// What stands behind the name of the field with the URL.
+    /// Continues a sentence that begins with the name of the field that holds the URL.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (peer, reason) = &*self.0;
         match reason {
@@ -82,12 +83,12 @@ impl fmt::Display for Stray {
 
 impl std::error::Error for Stray {}
 
-/// `given`, which `giver` gave, if it may be followed.
+/// Checks the URL `given` by `giver`. Connect to the returned URL, which carries its limits.
 pub fn follow(giver: Giver<'_>, given: Url) -> Result<Url, Stray> {
     let named = given.authority().clone();
     let zone = named.zone();
     let refused = |reason| Err(Stray::new(giver, reason));
-    // What it could reach itself was limited before, if it was named by a peer too.
+    // If another peer named the giver, the giver's own reach is the limit.
     let reach = giver.zone.max(giver.url.reach());
     if let Some(zone) = zone.filter(|zone| *zone < reach) {
         return refused(Reason::TooNear { named, zone, giver: reach });
@@ -99,13 +100,13 @@ pub fn follow(giver: Giver<'_>, given: Url) -> Result<Url, Stray> {
     Ok(given.with_reach(reach).with_under(Some(orchestrator)))
 }
 
-/// Reads and judges a URL that `giver` gave.
+/// Parses the URL `given` by `giver` and checks it as [`follow`] does.
 pub fn follow_text(giver: Giver<'_>, given: &str) -> Result<Url, Stray> {
     let url = Url::parse(given.trim());
     follow(giver, url.map_err(|_| Stray::new(giver, Reason::NoUrl))?)
 }
 
-/// Those of the addresses of `url` that it may lead to; if there are none of these, the first of all.
+/// The `addresses` that are within the reach of `url`. If none is, the error is the first address.
 pub fn within_reach(url: &Url, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, IpAddr> {
     let first = addresses.first().map(SocketAddr::ip);
     let mut allowed = addresses;

@@ -1,8 +1,7 @@
-//! HTTP for all features: addresses, one policy of trust for every TLS connection, and two ways to
-//! speak: [`io::Connector`] makes connections for streams (hyper, h2), [`io::Client`] makes calls
-//! with short bodies (ureq).
+//! HTTP for all features: URLs, one trust policy for every TLS connection, and two kinds of clients.
+//! [`io::Connector`] makes connections for streams (hyper, h2); [`io::Client`] makes calls with short bodies (ureq).
 //!
-//! Does not: know any endpoint of the network; features do.
+//! Does not: know the endpoints of the network; features do.
 
 mod follow;
 pub mod io;

@@ -1,13 +1,13 @@
-//! Decides whether the certificate of a signer or of a discovery endpoint is believed.
+//! Decides whether to trust the certificate of a signer or discovery endpoint.
 //!
 //! | for this host and port | accepted |
 //! |---|---|
-//! | a pin is given | the pinned certificate only, whatever an authority says |
-//! | no pin, and the clock is in doubt | nothing: what a chain says of its time counts always |
-//! | no pin | what an authority vouches for: one of an own file, or else one of the system |
+//! | a pin is set | the pinned certificate only, whatever an authority says |
+//! | no pin, and the clock is in doubt | no certificate outside its validity period |
+//! | no pin | a certificate signed by an authority: one of `ca_file` if it is set, else one of the system |
 //!
-//! Unlike orchestrators, these see our credentials, so nothing is trusted on first use and no setting
-//! accepts just anything.
+//! Unlike orchestrators, these peers see our credentials. So no certificate is trusted on first use, and no setting
+//! accepts every certificate.
 //!
 //! Does not: read the file of authorities; `io` does.
 
@@ -16,12 +16,12 @@ use std::path::PathBuf;
 
 use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge};
 
-/// Which signers and discovery endpoints are believed.
+/// The trust policy for signers and discovery endpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceTrust {
-    /// The certificates that alone are accepted, by host and port.
+    /// Pinned certificates by host and port. A host listed here is trusted by its pin alone.
     pub pins: BTreeMap<Authority, Fingerprint>,
-    /// A PEM file of authorities that take the place of the system's.
+    /// A PEM file of authorities that replace those of the system.
     pub ca_file: Option<PathBuf>,
 }
 

@@ -1,21 +1,20 @@
-//! What is asked and answered by sock_diag(7): the kernel's own knowledge of a TCP connection, over netlink.
+//! Requests and answers of sock_diag(7): the kernel's statistics of a TCP connection, over netlink.
 //!
 //! ```text
 //! request   header 16 │ family, protocol, extensions, states 8 │ connection 48
 //! answer    header 16 │ family, state, timers 4 │ connection 48 │ counts 20 │ attributes: length, kind, tcp_info …
 //! ```
 //!
-//! Numbers are the machine's own, ports and addresses the network's. `tcp_info` only ever grew at its end
-//! (linux/tcp.h); what is read of it is there since Linux 4.6. The crate that knows all of netlink's messages does not
-//! build on the oldest Rust that this project does.
+//! Numbers are in the machine's byte order, ports and addresses in that of the network. `tcp_info` has only grown at its
+//! end (linux/tcp.h); the fields read here exist since Linux 4.6.
 //!
 //! Does not: talk to the kernel; `http::io` does.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Bytes of a request.
+/// The length of a request, in bytes.
 const REQUEST: usize = 72;
-/// Both ways (linux/sock_diag.h).
+/// The message type of requests and answers (linux/sock_diag.h).
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 /// linux/netlink.h.
 const NLM_F_REQUEST: u16 = 1;
@@ -26,27 +25,27 @@ const AF_INET6: u8 = 10;
 const IPPROTO_TCP: u8 = 6;
 /// The attribute that holds `tcp_info` (linux/inet_diag.h).
 const INET_DIAG_INFO: u16 = 2;
-/// What stands before the attributes of an answer.
+/// The length of an answer before its attributes, in bytes.
 const BEFORE_ATTRIBUTES: usize = 16 + 4 + 48 + 20;
 
-/// What the kernel knows of a TCP connection.
+/// The kernel's statistics of a TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TcpInfo {
-    /// Bytes of a full packet.
+    /// The size of a full packet, in bytes.
     pub(super) packet: u32,
-    /// Packets that arrived out of order, behind one that is lost.
+    /// Packets that arrived behind a lost packet.
     pub(super) sacked: u32,
     /// Milliseconds since an acknowledgement came.
     pub(super) acknowledged_ago: u32,
-    /// The last round trips, smoothed, in microseconds.
+    /// The smoothed round-trip time, in microseconds.
     pub(super) round_trip: u32,
-    /// Bytes acknowledged so far.
+    /// Bytes acknowledged since the connection was made.
     pub(super) acknowledged: u64,
-    /// Bytes taken and not sent.
+    /// Bytes in the send buffer that are not sent.
     pub(super) unsent: u32,
 }
 
-/// The question for the connection between these ends.
+/// A request for the statistics of the connection between these addresses.
 pub(super) fn request(local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
     let (family, interface) = match local {
         SocketAddr::V4(_) => (AF_INET, 0),
@@ -57,7 +56,7 @@ pub(super) fn request(local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
     request.extend(length.to_ne_bytes());
     request.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     request.extend(NLM_F_REQUEST.to_ne_bytes());
-    // The number of the question, and whose it is: there is but one.
+    // Sequence number and port: only one request is open at a time.
     request.extend([0; 8]);
     request.extend([family, IPPROTO_TCP, 1 << (INET_DIAG_INFO - 1), 0]);
     // In any state.
@@ -83,7 +82,7 @@ fn words(address: IpAddr) -> [u8; 16] {
     }
 }
 
-/// What an answer tells; `None` if that is nothing, as of a connection that is not there.
+/// The statistics in an answer; `None` if it has none, as for a connection that does not exist.
 pub(super) fn tcp_info(answer: &[u8]) -> Option<TcpInfo> {
     let length = usize::try_from(u32_at(answer, 0)?).ok()?;
     if u16_at(answer, 4)? != SOCK_DIAG_BY_FAMILY {

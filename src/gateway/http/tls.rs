@@ -1,11 +1,10 @@
-//! Decides whether a peer's certificate is believed: one verifier for gRPC, HTTP and trickle.
+//! Verifies a peer's certificate: one verifier for gRPC, HTTP and trickle.
 //!
-//! The verifier first asks the certificate authorities of the system, then puts the question to a
-//! [`Judge`], which knows the policy for this host and port. Whatever the judge says about the
-//! certificate, the peer must still prove that it holds the private key: signatures are always checked,
-//! else a copied public certificate would defeat a pin.
+//! The verifier first checks the chain against the system's certificate authorities. Then a [`Judge`] decides by the
+//! policy for this host and port. The TLS signature is always checked too, so that the peer proves that it holds the
+//! private key: otherwise a copied certificate would pass a pin.
 //!
-//! Does not: store pins (`orchestrator::trust` does), and does not open sockets.
+//! Does not: store pins (`orchestrator::trust` does), or open sockets.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,48 +20,48 @@ use crate::http::{Authority, TimeRefusal, Url, WallClock};
 use resilience::fingerprint::Fingerprint;
 use resilience::words;
 
-/// What the certificate authorities of the system say.
+/// The result of checking a chain against the certificate authorities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CaVerdict {
-    /// The chain ends at a known authority and the name fits.
+    /// The chain ends at a known authority and the name matches.
     Valid,
-    /// It does not; the reason as rustls words it.
+    /// It does not; with the reason from rustls.
     Invalid(String),
-    /// It does, but a certificate is not valid at this machine's time. It would be at a time that can be the present.
+    /// It does, but a certificate is not valid by this machine's clock. It is valid at a time that could be the present.
     WrongTime(String),
-    /// The same, where the clock says nothing of this peer.
+    /// The same as `WrongTime`, while the clock is doubted for this peer.
     Doubtful(String),
 }
 
 /// Why a certificate was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Distrust {
-    /// No authority vouches for it, and the policy asks for one.
+    /// It is not signed by a known authority, which the policy requires.
     NoAuthority(String),
-    /// No authority vouches for a signer or a discovery endpoint.
+    /// The same as `NoAuthority`, for a signer or discovery endpoint.
     NoService(String),
-    /// The policy pins another certificate.
+    /// Another certificate is pinned.
     Pinned {
-        /// The certificate that the policy asks for.
+        /// The pinned certificate.
         wanted: Fingerprint,
         /// The certificate that the peer showed.
         seen: Fingerprint,
     },
-    /// An authority vouched for the peer's certificate before, and none does now.
+    /// The peer's last certificate was signed by a known authority, and this one is not.
     VouchedBefore {
         /// The certificate that the peer showed.
         seen: Fingerprint,
-        /// Why no authority vouches for it.
+        /// Why it is not signed by a known authority.
         reason: String,
     },
-    /// The policy pins certificates, but none for this peer.
+    /// The policy accepts pinned certificates only, and none is pinned for this peer.
     NotPinned {
         /// The certificate that the peer showed.
         seen: Fingerprint,
     },
-    /// The certificate is not valid at this machine's time: perhaps its clock is wrong.
+    /// The certificate is not valid by this machine's clock, which may be wrong.
     WrongTime(String),
-    /// The same of a signer or a discovery endpoint, none of which is believed without a clock.
+    /// The same as `WrongTime`, for a signer or discovery endpoint, which is never trusted while the clock is wrong.
     WrongTimeOfService(String),
 }
 
@@ -100,9 +99,10 @@ impl fmt::Display for Distrust {
 
 impl std::error::Error for Distrust {}
 
-/// Knows the policy of trust and judges certificates by it.
+/// A trust policy: decides whether to accept a certificate.
 pub trait Judge: fmt::Debug + Send + Sync {
-    /// Whether `peer`, which the orchestrator `under` named if it is not one itself, may show the certificate `seen`.
+    /// Accepts or refuses the certificate `seen` of `peer`. `under` is the orchestrator that named `peer`, if `peer` is
+    /// not an orchestrator itself; `ca` is the result of checking the chain.
     fn judge(
         &self,
         peer: &Authority,
@@ -112,11 +112,12 @@ pub trait Judge: fmt::Debug + Send + Sync {
     ) -> Result<(), Distrust>;
 }
 
-/// Times that are tried until a chain that is good but for its time is known as such: one for each certificate.
+/// The maximum number of times at which a chain is checked: one for each certificate in it.
 const TIMES: usize = 4;
 
-/// What authorities say. It is not earlier than `newest`, whatever the clock says. A certificate whose time is wrong is
-/// looked at again from that time on, so that a wrong clock excuses nothing else, and no chain that has ended.
+/// Checks a chain at `now`, or at `newest` if the clock is earlier than that. If the chain is not valid then, it is
+/// checked at later times from `newest` on: a wrong clock excuses only the time, not another fault or a chain that
+/// expired before `newest`.
 fn verdict(
     verify: impl Fn(UnixTime) -> Result<(), rustls::Error>,
     now: UnixTime,
@@ -141,7 +142,7 @@ fn verdict(
     CaVerdict::Invalid("its certificates are not valid at the same time".to_owned())
 }
 
-/// From when on the certificate is valid that this error is about, if it is not yet.
+/// The start of the certificate's validity, if the error says that it is not valid yet.
 fn valid_from(error: &rustls::Error) -> Option<UnixTime> {
     let rustls::Error::InvalidCertificate(error) = error else { return None };
     let CertificateError::NotValidYetContext { not_before, .. } = error else { return None };
@@ -166,7 +167,8 @@ pub struct TlsPeer {
 }
 
 impl TlsPeer {
-    /// A verifier for connections to `url` that asks `ca` (the system's authorities; `None` where there are none), then `judge`.
+    /// A verifier for connections to `url`: checks the chain by `ca` (`None` if the machine has no authorities), then
+    /// asks `judge`.
     pub(crate) fn new(
         url: &Url,
         judge: Arc<dyn Judge>,
@@ -180,7 +182,7 @@ impl TlsPeer {
 }
 
 impl TlsPeer {
-    /// What authorities say, and what that says of the time.
+    /// Checks the chain, and records what the result shows about the clock.
     fn ask_authorities(
         &self,
         verify: impl Fn(UnixTime) -> Result<(), rustls::Error>,
@@ -197,7 +199,7 @@ impl TlsPeer {
             self.clock.settle(&self.peer);
         }
         if let CaVerdict::Valid | CaVerdict::Doubtful(_) = verdict {
-            // At the beginning of all time, it is not valid yet, and says when it was signed.
+            // Checked at 1970, the error gives the time at which the certificate was signed.
             let beginning = verify(UnixTime::since_unix_epoch(Duration::ZERO));
             if let Some(signed) = beginning.err().as_ref().and_then(valid_from) {
                 self.clock.saw(signed);
@@ -276,7 +278,7 @@ mod tests {
         UnixTime::since_unix_epoch(Duration::from_secs(seconds))
     }
 
-    /// A chain of certificates, each valid from one time to another, as webpki looks at them in turn.
+    /// A chain of certificates, each with the start and end of its validity, checked in order as webpki does.
     fn chain(
         certificates: &'static [(u64, u64)],
         is_good: bool,
@@ -296,7 +298,7 @@ mod tests {
         }
     }
 
-    /// What is said of a chain at this time, where 1000 is known to be past.
+    /// Checks a chain at `now`, with `newest` at 1000.
     #[track_caller]
     fn check(certificates: &'static [(u64, u64)], now: u64, expected: &str) {
         let said = |is_good| match verdict(chain(certificates, is_good), at(now), at(1000)) {
@@ -312,13 +314,13 @@ mod tests {
     #[test]
     fn a_chain_is_judged_at_times_that_can_be_the_present() {
         check(&[(900, 2000), (500, 5000)], 1500, "valid");
-        // The clock stands before what is known to be past.
+        // The clock is earlier than `newest`.
         check(&[(900, 2000), (500, 5000)], 5, "valid");
         check(&[(1100, 2000), (500, 5000)], 5, "wrong time");
         check(&[(1100, 2000), (1200, 5000)], 1050, "wrong time");
-        // It may be ahead, and the chain still valid.
+        // The clock may be fast, and the chain still valid.
         check(&[(900, 2000), (500, 5000)], 9999, "wrong time");
-        // What ended before what is known to be past has ended.
+        // A chain that expired before `newest` is invalid by any clock.
         for now in [5, 700, 1500, 9999] {
             check(&[(500, 950), (400, 5000)], now, "invalid");
             check(&[(900, 2000), (400, 950)], now, "invalid");

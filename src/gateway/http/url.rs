@@ -1,12 +1,12 @@
-//! Parses addresses once, strictly, into a [`Url`] that cannot be wrong.
+//! Parses a text strictly into a [`Url`], which is always valid.
 //!
-//! Only `http` and `https`; user info and fragments are refused, a query only where it is allowed. A host has one
-//! spelling: lower case, without the dot at its end, IPv6 addresses in their shortest form. Numbers that a resolver
-//! would take for an IPv4 address (`127.1`, `0x7f000001`, `0177.0.0.1`) are refused.
+//! The scheme is `http` or `https`. User info and fragments are refused; a query is allowed in [`Url::parse`] only. Hosts
+//! are normalised: lower case, no trailing dot, IPv6 addresses in their shortest form. Numbers that a resolver would take
+//! for an IPv4 address (`127.1`, `0x7f000001`, `0177.0.0.1`) are refused.
 //!
-//! A URL that a peer gave also carries where it may lead to and whom it belongs to; see `follow`.
+//! A URL that a peer gave also carries the zones that it may lead to and the orchestrator that named it; see `follow`.
 //!
-//! Does not: resolve names, and does not hide secrets: a trickle URL has its own type.
+//! Does not: resolve names, or hide secrets: use `trickle::Channel` for trickle URLs.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -19,13 +19,13 @@ use resilience::words;
 /// The longest URL: a channel's has 150 bytes, one with a token in its query some 2 KiB.
 const URL_BYTES: usize = 8 << 10;
 
-/// The longest name of a host (RFC 1035).
+/// The longest host name, in bytes (RFC 1035).
 const HOST_BYTES: usize = 255;
 
-/// The two schemes of the network.
+/// The scheme of a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// Without TLS: loopback, or where the user allowed it.
+    /// Without TLS: for loopback, or where the user allows it.
     Http,
     /// With TLS.
     Https,
@@ -59,7 +59,7 @@ impl Authority {
         self.port
     }
 
-    /// Where the host is, as far as its text says: an address does, most names do not.
+    /// The zone of an address or of `localhost`; `None` for other names, which must be resolved first.
     pub(crate) fn zone(&self) -> Option<Zone> {
         if self.host == "localhost" || self.host.ends_with(".localhost") {
             return Some(Zone::ThisMachine);
@@ -67,9 +67,9 @@ impl Authority {
         self.host.parse().ok().map(Zone::of)
     }
 
-    /// Whether the host is this machine itself, for certain: plain HTTP never leaves it.
+    /// Whether the host is certainly this machine, so that plain HTTP never leaves it.
     pub fn is_loopback(&self) -> bool {
-        // Not every resolver keeps other names below `localhost` to itself (RFC 6761, section 6.3).
+        // Some resolvers send names below `localhost` to a DNS server (RFC 6761, section 6.3).
         let is_address = |host: &str| host.parse::<IpAddr>().is_ok();
         self.zone() == Some(Zone::ThisMachine)
             && (self.host == "localhost" || is_address(&self.host))
@@ -86,23 +86,23 @@ impl fmt::Display for Authority {
     }
 }
 
-/// Why a text is no URL of this network.
+/// Why a text cannot be used as a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UrlError {
-    /// No host, or characters that no URL has.
+    /// No host, or invalid characters.
     Malformed(String),
     /// Another scheme than http or https.
     Scheme(String),
-    /// `user:password@`: credentials do not belong into a URL.
+    /// `user:password@`: credentials are not allowed in a URL.
     UserInfo,
-    /// A query or a fragment where none belongs.
+    /// A query or fragment that is not allowed here.
     Query(String),
 }
 
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(text) => write!(f, "`{text}` is no URL; use https://host:port"),
+            Self::Malformed(text) => write!(f, "`{text}` is not a URL; use https://host:port"),
             Self::Scheme(scheme) => write!(f, "scheme `{scheme}` is not supported; use https"),
             Self::UserInfo => f.write_str("a URL must not hold a user name or password"),
             Self::Query(text) => write!(f, "`{text}` must not have a query or fragment"),
@@ -112,9 +112,9 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-/// An absolute URL. The path begins with `/` and holds the query, if there is one.
+/// An absolute URL. The path begins with `/` and includes the query.
 ///
-/// URLs are equal if they name the same place, whoever gave them.
+/// URLs with equal scheme, host, port and path are equal, whatever their reach and orchestrator.
 #[derive(Debug, Clone)]
 pub struct Url {
     scheme: Scheme,
@@ -186,7 +186,7 @@ impl Url {
             return Err(UrlError::UserInfo);
         }
         let host = host(authority.host()).ok_or_else(malformed)?;
-        // http::Uri shows a port that it cannot read (`host:`, `host:99999`) as none at all.
+        // http::Uri returns no port for an invalid one (`host:`, `host:99999`).
         let port = match authority.as_str().strip_prefix(authority.host()) {
             Some("") => default_port.unwrap_or(match scheme {
                 Scheme::Http => 80,
@@ -216,7 +216,7 @@ impl Url {
         &self.authority
     }
 
-    /// The path and query as they stand in a request line.
+    /// The path and query for a request line.
     pub fn path(&self) -> &str {
         if self.path.is_empty() { "/" } else { &self.path }
     }
@@ -227,31 +227,31 @@ impl Url {
         Self { path: Box::default(), ..self.clone() }
     }
 
-    /// This URL with `rest` (which begins with `/`) behind its path.
+    /// This URL with `rest` appended to its path.
     pub fn join(&self, rest: &str) -> Self {
         let base = self.path.trim_end_matches('/');
         let path = format!("{base}/{}", rest.trim_start_matches('/'));
         Self { path: path.into(), ..self.clone() }
     }
 
-    /// The nearest zone that it may lead to. The user's own URLs may lead anywhere, those of a peer not nearer than
-    /// the peer is.
+    /// The nearest zone that it may lead to. URLs of the user may lead anywhere; URLs of a peer may not lead to a nearer
+    /// zone than that of the peer.
     pub fn reach(&self) -> Zone {
         self.reach
     }
 
-    /// The orchestrator that it belongs to, if a peer gave it and it is not that orchestrator itself.
+    /// The orchestrator that named it; `None` for a URL of the user, and for the orchestrator itself.
     pub fn under(&self) -> Option<&Authority> {
         self.under.as_deref()
     }
 
-    /// Itself with what it may do, for a file; see [`Url::parse_kept`].
+    /// The URL with its reach and orchestrator, for a file; read it with [`Url::parse_kept`].
     pub(crate) fn kept(&self) -> String {
         let under = self.under.as_ref().map(|under| format!(" {under}")).unwrap_or_default();
         format!("{self} {}{under}", self.reach.as_str())
     }
 
-    /// Reads what [`Url::kept`] wrote. A URL alone may lead to the Internet only.
+    /// Reads the text of [`Url::kept`]. A URL without a reach may lead to the Internet only.
     pub(crate) fn parse_kept(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let url = Self::parse(words.next()?).ok()?;
@@ -263,19 +263,19 @@ impl Url {
         words.next().is_none().then(|| url.with_reach(reach).with_under(under))
     }
 
-    /// The same URL, which may lead as near as `other`, and belongs to the same orchestrator.
+    /// The same URL with the reach and the orchestrator of `other`.
     #[must_use]
     pub(crate) fn with_rights_of(self, other: &Self) -> Self {
         Self { reach: other.reach, under: other.under.clone(), ..self }
     }
 
-    /// The same URL, which may lead nowhere nearer than this.
+    /// The same URL, which may lead to `reach` and farther zones only.
     #[must_use]
     pub fn with_reach(self, reach: Zone) -> Self {
         Self { reach, ..self }
     }
 
-    /// The same URL, which belongs to this orchestrator; or to none, as it is one itself.
+    /// The same URL, named by `orchestrator`; `None` is stored if the URL is that orchestrator itself.
     #[must_use]
     pub(crate) fn with_under(self, orchestrator: Option<Authority>) -> Self {
         let under = orchestrator.filter(|orchestrator| *orchestrator != self.authority);
@@ -283,10 +283,10 @@ impl Url {
     }
 }
 
-/// The one spelling of a host; `None` for what is no host.
+/// A host in its normal form; `None` if the text is not a host.
 fn host(text: &str) -> Option<String> {
     if let Some(rest) = text.strip_prefix('[') {
-        // Brackets are around an IPv6 address, and nowhere else.
+        // Only an IPv6 address has brackets.
         let address: Ipv6Addr = rest.strip_suffix(']')?.parse().ok()?;
         return Some(address.to_string());
     }
@@ -299,7 +299,7 @@ fn host(text: &str) -> Option<String> {
     let last = host.rsplit('.').next().unwrap_or_default();
     let is_number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
     let is_hex = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
-    // A resolver takes it for an IPv4 address, in one of several spellings; there is one here.
+    // Resolvers take other spellings for an IPv4 address too; only the usual one is accepted.
     let is_like_address = is_number(last) || last.strip_prefix("0x").is_some_and(is_hex);
     (is_name && (!is_like_address || host.parse::<Ipv4Addr>().is_ok())).then_some(host)
 }
@@ -310,7 +310,7 @@ impl fmt::Display for Url {
     }
 }
 
-/// A text for an error message: what stands behind `?`, `#` or before `@` may be a credential.
+/// The text for an error message, without the parts after `?` and `#` and before `@`, which may be credentials.
 fn without_query(text: &str) -> String {
     let text = text.split(['?', '#']).next().unwrap_or_default();
     let text = text.rsplit('@').next().unwrap_or_default();
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_one_spelling() {
+    fn hosts_are_normalised() {
         check("https://Orch.Example.:1", Ok("https://orch.example:1"));
         check("https://[0:0:0:0:0:0:0:1]:1", Ok("https://[::1]:1"));
         check("https://[FD00::0001]:1", Ok("https://[fd00::1]:1"));
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_kept_with_what_it_may_do() {
+    fn a_kept_url_has_its_reach_and_orchestrator() {
         let orchestrator = Url::parse("https://[fd00::1]:8935").expect("a URL");
         let url = Url::parse("https://c.example:1/x").expect("a URL");
         let given = url.clone().with_reach(Zone::Private);

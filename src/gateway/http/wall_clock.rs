@@ -1,11 +1,10 @@
-//! Remembers what certificates and this machine's clock have to do with each other: one for all connections of the
-//! process.
+//! Records what certificates show about this machine's clock. All connections of the process share one record.
 //!
-//! Two things are known without any clock. The present is not before the newest time that was signed: this program was
-//! built, an authority signed a certificate. And a peer whose certificate was refused for its time may be in the right,
-//! where the clock is not: whether that is so, `clock` decides, for this one peer.
+//! It holds the newest time that is surely past: that of this program's build, or the newest signature of an authority.
+//! It also holds the peers whose certificates were refused for their validity period, and the peers for which the clock
+//! is doubted; `clock` decides to doubt it.
 //!
-//! Each change of whom to believe begins a new epoch, in which no TLS session of an earlier one is resumed.
+//! Each change of the trusted peers begins a new epoch. TLS sessions of an earlier epoch are not resumed.
 //!
 //! Does not: read the clock, or decide whether to doubt it.
 
@@ -20,7 +19,7 @@ use crate::clock::BUILT;
 use crate::http::Authority;
 use crate::limits::DOUBTS;
 
-/// What is known.
+/// The record; share it by `Arc`.
 #[derive(Debug)]
 pub struct WallClock {
     state: Mutex<State>,
@@ -30,23 +29,24 @@ pub struct WallClock {
 #[derive(Debug)]
 struct State {
     newest: UnixTime,
-    /// Refused for their time since this was asked last; whether they could be believed without a clock.
+    /// Peers refused for their validity period since the last [`WallClock::take_late`]; whether the clock may be doubted
+    /// for them.
     refused: BTreeMap<Authority, bool>,
-    /// Those whose certificates are believed whatever the clock says.
+    /// Peers whose validity period is ignored.
     doubted: BTreeSet<Authority>,
 }
 
-/// A peer whose certificate was refused for its time.
+/// A peer whose certificate was refused for its validity period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeRefusal {
     /// The peer.
     pub(crate) peer: Authority,
-    /// Whether it may be believed without a clock: no signer or discovery endpoint is.
+    /// Whether the clock may be doubted for it: `false` for signers and discovery endpoints.
     pub(crate) may_be_doubted: bool,
 }
 
 impl Default for WallClock {
-    /// All that is known is when this program was built.
+    /// A record with the build time as the newest time.
     fn default() -> Self {
         let state = State { newest: built(), refused: BTreeMap::new(), doubted: BTreeSet::new() };
         Self { state: Mutex::new(state), epoch: AtomicU64::new(0) }
@@ -54,18 +54,18 @@ impl Default for WallClock {
 }
 
 impl WallClock {
-    /// The newest time that is known to be past.
+    /// The newest time that is surely past.
     pub(crate) fn newest(&self) -> UnixTime {
         self.state().newest
     }
 
-    /// An authority signed something at this time.
+    /// Records that an authority signed a certificate at this time.
     pub(crate) fn saw(&self, signed: UnixTime) {
         let mut state = self.state();
         state.newest = state.newest.max(signed);
     }
 
-    /// The certificate of this peer was refused for its time.
+    /// Records that a certificate was refused for its validity period.
     pub(crate) fn on_late(&self, late: TimeRefusal) {
         let mut state = self.state();
         if state.refused.len() < DOUBTS {
@@ -73,7 +73,7 @@ impl WallClock {
         }
     }
 
-    /// Whose certificates were refused for their time since this was asked last.
+    /// The certificates refused for their validity period since the last call.
     pub fn take_late(&self) -> Vec<TimeRefusal> {
         let refused = std::mem::take(&mut self.state().refused);
         refused
@@ -82,7 +82,8 @@ impl WallClock {
             .collect()
     }
 
-    /// From now on, the clock says nothing of these peers; those of them for which this is new.
+    /// Doubts the clock for these peers from now on: their validity periods are ignored. Returns the peers for which this
+    /// is new.
     pub fn doubt(&self, peers: &[Authority]) -> Vec<Authority> {
         let mut state = self.state();
         let mut new = Vec::new();
@@ -97,19 +98,19 @@ impl WallClock {
         new
     }
 
-    /// Whether the clock says nothing of this peer.
+    /// Whether the clock is doubted for this peer.
     pub(crate) fn is_doubted(&self, peer: &Authority) -> bool {
         self.state().doubted.contains(peer)
     }
 
-    /// The certificate of this peer is right by the clock.
+    /// Ends the doubt for this peer, whose certificate is valid by the clock.
     pub(crate) fn settle(&self, peer: &Authority) {
         if self.state().doubted.remove(peer) {
             self.begin_epoch();
         }
     }
 
-    /// The clock is right: it says something of everybody, and what was concluded without it counts no more.
+    /// Ends all doubts and resets the newest time. Call once the clock is synchronised.
     pub fn trust(&self) {
         let mut state = self.state();
         state.newest = built();
@@ -118,7 +119,7 @@ impl WallClock {
         }
     }
 
-    /// Counts the changes of whom to believe.
+    /// The number of the current epoch.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Relaxed)
     }

@@ -1,25 +1,25 @@
-//! Sorts addresses into zones, by how far away a machine with this address is.
+//! Sorts IP addresses into zones by distance.
 //!
 //! | zone | addresses |
 //! |---|---|
-//! | this machine | 127.0.0.0/8, ::1, and what a connection leads to itself: 0.0.0.0/8, :: |
+//! | this machine | 127.0.0.0/8, ::1, and addresses that connect to this machine: 0.0.0.0/8, :: |
 //! | private | RFC 1918, link-local, carrier-grade NAT (100.64.0.0/10), unique-local and site-local IPv6, 192.0.0.0/24, 240.0.0.0/4, local NAT64 |
 //! | public | all others |
 //!
 //! An IPv6 address that stands for an IPv4 address (mapped, compatible, NAT64, 6to4) is in the zone of that one.
 //! 198.18.0.0/15 is public: proxies that answer each name with an address of their own use it.
 //!
-//! Does not: know this machine's own public addresses, nor which public addresses are of the user's own network.
+//! Does not: know the public addresses of this machine or of the user's network.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// How far away a machine is, the nearest first.
+/// The distance of a machine, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Zone {
     /// This machine itself.
     ThisMachine,
-    /// A network that is not the Internet: at home, at work, a provider's own, a VPN.
+    /// A private network: at home, at work, of a provider, a VPN.
     Private,
     /// The Internet.
     Public,
@@ -34,7 +34,7 @@ impl Zone {
         }
     }
 
-    /// Its name in files.
+    /// The zone's name in files.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::ThisMachine => "this-machine",
@@ -43,7 +43,7 @@ impl Zone {
         }
     }
 
-    /// The zone of this name in files.
+    /// The zone with this name in files.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         [Self::ThisMachine, Self::Private, Self::Public]
             .into_iter()

@@ -1,4 +1,4 @@
-//! Holds the address of a channel and never shows it: whoever has the URL may read and write the channel.
+//! A channel's URL, which is never shown in a log or error: anyone who has the URL may read and write the channel.
 //!
 //! Does not: open connections.
 
@@ -7,16 +7,16 @@ use std::fmt;
 use crate::http::{Url, UrlError};
 use crate::segment::Seq;
 
-/// What a channel is for, as it is named in logs.
+/// What a channel is for; logs name the channel by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Carries our media to the orchestrator.
+    /// Media to the orchestrator.
     Publish,
-    /// Brings the processed media back.
+    /// Processed media from the orchestrator.
     Subscribe,
-    /// Carries parameters and keep-alives to the orchestrator.
+    /// Parameters and keep-alives to the orchestrator.
     Control,
-    /// Brings events back.
+    /// Events from the orchestrator.
     Events,
 }
 
@@ -39,8 +39,8 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Reads the URL that a peer gave for a channel: with scheme, without query. Slashes at its end are
-    /// dropped, as the server has no channel under such a path.
+    /// Parses the URL that a peer gave for a channel. It needs a scheme and must not have a query. Trailing slashes are
+    /// dropped, because the server has no channel at such a path.
     pub fn parse(text: &str, purpose: Purpose) -> Result<Self, ChannelError> {
         let failed = |reason| ChannelError { purpose, reason };
         if !text.contains("://") {
@@ -48,7 +48,7 @@ impl Channel {
         }
         let url = Url::parse_base(text, 443).map_err(|error| {
             failed(match error {
-                UrlError::Malformed(_) => "it is no URL",
+                UrlError::Malformed(_) => "it is not a URL",
                 UrlError::Scheme(_) => "its scheme is neither http nor https",
                 UrlError::UserInfo => "it holds a user name or password",
                 UrlError::Query(_) => "it has a query or a fragment",
@@ -60,12 +60,12 @@ impl Channel {
         Ok(Self { url, purpose })
     }
 
-    /// The same channel, if `follow` goes along with its URL.
+    /// The same channel, if `follow` allows its URL. Use it to check where the URL leads before connecting.
     pub fn followed<E>(self, follow: impl FnOnce(Url) -> Result<Url, E>) -> Result<Self, E> {
         Ok(Self { url: follow(self.url)?, purpose: self.purpose })
     }
 
-    /// The whole URL, for the wire only.
+    /// The whole URL. Use it for requests only: it is a credential.
     pub fn expose(&self) -> &Url {
         &self.url
     }
@@ -75,7 +75,7 @@ impl Channel {
         format!("{}/{seq}", self.url.path())
     }
 
-    /// The path that tells the next seq to write.
+    /// The path that answers with the next seq to write.
     pub(super) fn next_path(&self) -> String {
         format!("{}/next", self.url.path())
     }
@@ -99,7 +99,7 @@ impl fmt::Debug for Channel {
     }
 }
 
-/// Why a text is no channel. The text itself stays hidden.
+/// Why a text cannot be used as a channel's URL. The text is not kept, because it may be a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelError {
     purpose: Purpose,
@@ -135,7 +135,7 @@ mod tests {
         check("ftp://o.example/abc", Err("its scheme is neither http nor https"));
         check("https://u:p@o.example/abc", Err("it holds a user name or password"));
         check("https://o.example/abc?t=1", Err("it has a query or a fragment"));
-        check("https://o example/abc", Err("it is no URL"));
+        check("https://o example/abc", Err("it is not a URL"));
         check("", Err("it has no scheme"));
     }
 

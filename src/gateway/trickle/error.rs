@@ -1,6 +1,6 @@
-//! Says how a publication or subscription ended, or what went wrong with it, without showing its channel's URL.
+//! How a publication or subscription ended or failed, without its channel's URL.
 //!
-//! Does not: decide when it is over; the machines do.
+//! Does not: decide when it ends; `Publication` and `Subscription` do.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use resilience::fault::Fault;
 /// How a publication or subscription ended without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChannelEnd {
-    /// We stopped it, or there were no more pieces.
+    /// The caller stopped it, or its pieces ended.
     Finished,
-    /// The channel was closed.
+    /// The peer closed the channel.
     Closed,
-    /// The channel is not there, or not any more.
+    /// The channel does not exist.
     Missing,
 }
 
@@ -31,14 +31,14 @@ impl fmt::Display for ChannelEnd {
     }
 }
 
-/// EndReason one request came to nothing.
+/// Why one request failed.
 #[derive(Debug)]
 pub enum LinkError {
     /// No connection.
     Connect(Box<ConnectError>),
-    /// The connection broke, or what came back is no HTTP.
+    /// The connection broke, or the answer is not HTTP.
     Broken(hyper::Error),
-    /// Not within the time limit.
+    /// The time limit passed.
     Timeout,
     /// The peer answered with this status before a segment was complete, or instead of taking it.
     Answered(u16),
@@ -49,7 +49,7 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    /// Whether the host is there, but nobody listens any more.
+    /// Whether the host refused the connection: nothing listens on the port.
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self, Self::Connect(error) if error.is_refused())
     }
@@ -69,13 +69,13 @@ impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect(error) => error.fmt(f),
-            Self::Broken(error) if error.is_parse() => f.write_str("the answer is no HTTP"),
+            Self::Broken(error) if error.is_parse() => f.write_str("the answer is not HTTP"),
             Self::Broken(_) => f.write_str("the connection broke"),
             Self::Timeout => f.write_str("the peer does not take or give data in time"),
             Self::Answered(200) => f.write_str("the peer answered before the segment was complete"),
             Self::Answered(status) => write!(f, "the peer answered with status {status}"),
             Self::TooLarge(limit) => write!(f, "a segment is larger than {limit} bytes"),
-            Self::Flood => f.write_str("the peer floods us with interim answers"),
+            Self::Flood => f.write_str("the peer sends too many interim answers (1xx)"),
         }
     }
 }
@@ -90,27 +90,27 @@ impl std::error::Error for LinkError {
     }
 }
 
-/// What went wrong with a publication or subscription.
+/// Why a publication or subscription failed.
 #[derive(Debug)]
 pub enum TrickleError {
-    /// No connection or answer, so many times in a row; the last cause.
+    /// This many tries in a row got no answer; with the last cause.
     Unreachable(Channel, u32, Option<LinkError>),
-    /// The peer cannot be used, however often it is tried.
+    /// A failure that another try does not cure.
     Unusable(Channel, LinkError),
-    /// The peer answers with this status, several times in a row.
+    /// The peer answered with this status several times in a row.
     Refused(Channel, u16),
-    /// An answer that must name a segment does not.
+    /// An answer that must hold a seq has none.
     NoSeq(Channel),
-    /// So many segments in a row were lost; the last cause.
+    /// This many segments in a row were lost; with the last cause.
     Lost(Channel, u32, Option<LinkError>),
-    /// What waited to be sent did not get through for so long; the last cause.
+    /// Nothing was delivered for this long; with the last cause.
     Stalled(Channel, Duration, Option<LinkError>),
-    /// The peer does not answer the segments that it was sent as fast as they are made.
+    /// The peer answers segments more slowly than they are made.
     TooSlow(Channel),
 }
 
 impl TrickleError {
-    /// What `why` is for a caller: an end or an error.
+    /// The end or the error that the caller gets for `why`.
     pub(super) fn judge(
         why: EndReason,
         channel: Channel,

@@ -1,7 +1,7 @@
 //! Trickle: numbered segments on a channel, over HTTP/1.1, both ways (protocol.md, section 1).
 //!
-//! [`Publication`] and [`Subscription`] decide what every answer of the network means; they are pure.
-//! [`io::Publisher`] and [`io::Subscriber`] own the connections and do what they say.
+//! [`Publication`] and [`Subscription`] are pure: they decide what each answer means. [`io::Publisher`] and
+//! [`io::Subscriber`] own the connections and carry out these decisions.
 //!
 //! ```text
 //! Pieces ─▶ io::Publisher ─▶ POST {channel}/{seq} … GET {channel}/{seq} ─▶ io::Subscriber ─▶ SegmentSink
@@ -10,8 +10,7 @@
 //!           Publication                                                   Subscription
 //! ```
 //!
-//! Does not: know what a segment holds, create channels, or start over on another one; that is the
-//! job's to decide.
+//! Does not: read the content of segments, create channels, or move to another channel; the job does.
 
 mod channel;
 mod error;
@@ -29,12 +28,12 @@ pub use wire::{TrickleAnswer, first_seq};
 
 use std::time::Duration;
 
-/// Tries in a row to reach the peer (Python gateway, subscriber); a publisher counts those that were answered,
-/// and for the others time, as a link may return.
+/// Tries in a row to reach the peer (Python gateway, subscriber). A publisher counts only answered tries; unanswered
+/// ones are limited by time, because the link may return.
 pub(crate) const TRIES: u32 = 5;
 /// Segments lost in a row that end a publication (Python gateway).
 pub(crate) const LOST_IN_A_ROW: u32 = 3;
-/// The pause when the segment asked for is still far ahead of the writer (go-livepeer subscriber).
+/// The pause before asking again for a segment that the writer has not reached (go-livepeer subscriber).
 pub(crate) const AHEAD_PAUSE: Duration = Duration::from_millis(250);
 
 /// The pause before the next try: 300 to 500 ms, by `jitter` from 0 to 1 (Python gateway).

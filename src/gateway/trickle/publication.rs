@@ -1,21 +1,21 @@
-//! Decides how a publication goes on after each answer or break: which seq is next, what is lost, when it is over.
+//! Decides how a publication continues after each answer or broken connection: the next seq, which segments are lost,
+//! and when the publication ends.
 //!
-//! A seq belongs to one upload from its first byte on and is never used again, as the server appends what
-//! comes for it a second time. A pre-connected POST that has sent no byte has used nothing: its seq may be
-//! asked for again, so that there are no gaps.
+//! From its first byte on, a seq belongs to one upload. It is never reused, because the server appends a second body to
+//! the first. A pre-connected POST that sent no byte has not used its seq, so the seq is used again and the numbering
+//! has no gaps.
 //!
-//! | told | idle | a segment waits | under way | body ended |
+//! | event | idle | a segment waits | body open | body ended |
 //! |---|---|---|---|---|
 //! | any answer with `Lp-Trickle-Closed`, 404 | end | end | end | end |
-//! | 200 | seq is burnt, go on | seq is burnt, go on | lost: reset | complete |
+//! | 200 | skip the seq | skip the seq | lost: reset | complete |
 //! | other status | the same seq after a pause | the same seq after a pause, 5 tries | lost: reset | lost: close it |
 //! | connection refused | the same seq after a pause | the same seq after a pause, 3 tries | | |
-//! | broken | the same seq after a pause | the same seq after a pause, until the owner has waited for long enough | lost: reset | lost: close it |
+//! | broken | the same seq after a pause | the same seq after a pause, until the publisher's time limit | lost: reset | lost: close it |
 //!
-//! 3 lost (or burnt) in a row are the end. A message that is sent again counts neither there nor as a try: its owner
-//! decides for how long. While
-//! [`SEGMENTS_IN_FLIGHT`] are without an answer none begins. A link that is gone may return; a process that is gone
-//! takes its channels with it.
+//! 3 lost or skipped seqs in a row end the publication. A message that is sent again counts neither as lost nor as a
+//! try: the publisher limits its time. No segment begins while [`SEGMENTS_IN_FLIGHT`] are unanswered. Refused connections
+//! have a lower limit than broken ones: a lost link may return, but a server that was restarted has lost its channels.
 //!
 //! Does not: wait, send, or look at the clock.
 
@@ -27,15 +27,15 @@ use crate::limits::SEGMENTS_IN_FLIGHT;
 use crate::segment::Seq;
 use crate::trickle::{LOST_IN_A_ROW, TRIES, TrickleAnswer, retry_pause};
 
-/// Connections in a row that were refused: with the pauses between them, 1 s.
+/// The limit of refused connections in a row; with the pauses between them, about 1 s.
 const REFUSALS: u32 = 3;
 
 /// How far the upload of a segment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UploadProgress {
-    /// No byte of the body is on its way, and none waits to be sent: what goes wrong now harms nothing yet.
+    /// No byte of the body was sent, and no segment waits for it: a failure loses nothing.
     Idle,
-    /// No byte of the body is on its way, but a segment waits for it.
+    /// No byte of the body was sent, but a segment waits for this POST.
     Unsent,
     /// Between the first byte and the end of the body.
     Open,
@@ -43,59 +43,58 @@ pub enum UploadProgress {
     Ended,
 }
 
-/// One POST, as far as it has come.
+/// One POST at the time of its answer or failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostAttempt {
-    /// The seq it was for.
+    /// The seq of the POST.
     pub seq: Seq,
-    /// How far it has come.
+    /// How far its upload has come.
     pub progress: UploadProgress,
-    /// It is for a message, which is sent again when it is lost.
+    /// Whether it carries a message that is sent again when it is lost.
     pub is_repeated: bool,
 }
 
-/// What to do now.
+/// What the publisher does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum PublicationDecision {
-    /// Nothing special.
+    /// Continue.
     Proceed,
-    /// The segment under way is lost: go on at the next unused seq, at a key frame, with
-    /// `Lp-Trickle-Reset: 1`.
+    /// The open segment is lost: continue at the next unused seq, with a key frame and `Lp-Trickle-Reset: 1`.
     Reset,
-    /// The fate of a finished segment is unknown: DELETE it, so that no reader hangs on it.
+    /// Whether this finished segment arrived is unknown: DELETE it, so that readers do not wait for it.
     Close(Seq),
-    /// The peer could not be reached: pre-connect again after this pause.
+    /// The POST failed before its first byte: pre-connect again after this pause.
     RetryAfter(Duration),
-    /// It is over.
+    /// End the publication.
     End(EndReason),
 }
 
-/// EndReason a publication or subscription is over.
+/// Why a publication or subscription ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndReason {
     /// The channel was closed.
     Closed,
-    /// There is no such channel.
+    /// The channel does not exist.
     Missing,
-    /// Segments in a row were lost: this many.
+    /// This many segments in a row were lost.
     Lost(u32),
-    /// As many segments as may be in flight are without an answer, and for too long.
+    /// The maximum number of segments is in flight, and the oldest one is unanswered for too long.
     TooSlow,
-    /// What waits did not get through for this long.
+    /// Nothing was delivered for this long.
     Stalled(Duration),
-    /// The peer answers with this status, several times in a row.
+    /// The peer answered with this status several times in a row.
     Refused(u16),
-    /// The peer answers without a seq.
+    /// The peer answered without a seq.
     NoSeq,
-    /// No connection or answer, this many times in a row.
+    /// This many tries in a row got no connection or no answer.
     Unreachable(u32),
 }
 
 /// The state of one publication.
 #[derive(Debug)]
 pub struct Publication {
-    /// The next seq without a byte.
+    /// The next unused seq.
     next: Seq,
     /// Whether the next POST carries `Lp-Trickle-Reset`.
     reset: bool,
@@ -106,8 +105,8 @@ pub struct Publication {
 }
 
 impl Publication {
-    /// A publication whose first seq is what `GET {channel}/next` told. Its first POST resets, so that
-    /// readers do not hang on what an earlier publisher left open.
+    /// A publication whose first seq is `latest`, the answer to `GET {channel}/next`. Its first POST carries
+    /// `Lp-Trickle-Reset`, so that readers do not wait for a segment that an earlier publisher left open.
     pub fn resolved(latest: Seq) -> Self {
         Self {
             next: latest,
@@ -124,17 +123,17 @@ impl Publication {
         (self.next, self.reset)
     }
 
-    /// Segments that have begun and are not answered.
+    /// The number of segments that have begun and are unanswered.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
-    /// Whether one more segment would be too many.
+    /// Whether the maximum number of segments is in flight.
     pub(crate) fn is_full(&self) -> bool {
         self.in_flight.is_full()
     }
 
-    /// A segment begins: the upcoming seq is its own from now on.
+    /// Takes the upcoming seq for a segment that begins now.
     pub fn take_seq(&mut self) -> Result<Seq, EndReason> {
         let seq = self.next;
         self.in_flight.push(seq).map_err(|_| EndReason::TooSlow)?;
@@ -143,7 +142,7 @@ impl Publication {
         Ok(seq)
     }
 
-    /// A final answer came. `jitter` from 0 to 1 spreads the next try.
+    /// Call for each final answer. `jitter` from 0 to 1 spreads the next try.
     pub fn on_answer(
         &mut self,
         attempt: PostAttempt,
@@ -163,7 +162,7 @@ impl Publication {
                 PublicationDecision::Proceed
             }
             (200, UploadProgress::Idle | UploadProgress::Unsent) => {
-                // Somebody closed this seq, or it was written before.
+                // Another writer wrote or closed this seq.
                 if seq == self.next {
                     self.next = seq.next();
                 }
@@ -183,8 +182,8 @@ impl Publication {
         }
     }
 
-    /// The connection broke, or did not take a chunk or give an answer in time; or it was refused, as nobody
-    /// listens any more. `jitter` as above.
+    /// Call when the connection broke, was refused (`is_refused`), or passed a time limit. `jitter` as in
+    /// [`Publication::on_answer`].
     pub fn on_broken(
         &mut self,
         attempt: PostAttempt,
@@ -240,9 +239,9 @@ mod tests {
 
     const MIDDLE: PublicationDecision = RetryAfter(Duration::from_millis(400));
 
-    /// What is told to a publication that began at seq 7; `upcoming` and `in_flight` afterwards.
+    /// An event of a publication that began at seq 7, with the decision expected.
     #[derive(Debug, Clone, Copy)]
-    enum Told {
+    enum TestEvent {
         Take,
         TakeTooMany,
         Answer(u64, u16, UploadProgress, PublicationDecision),
@@ -253,7 +252,7 @@ mod tests {
         MessageBroken(u64, UploadProgress, PublicationDecision),
         MessageAnswer(u64, u16, UploadProgress, PublicationDecision),
     }
-    use Told::{
+    use TestEvent::{
         Answer as A, Broken as B, Closed as C, MessageAnswer, MessageBroken, Refused as R,
         Take as T, TakeTooMany,
     };
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(story: &[Told], upcoming: (u64, bool), in_flight: usize) {
+    fn check(story: &[TestEvent], upcoming: (u64, bool), in_flight: usize) {
         let mut publication = Publication::resolved(Seq(7));
         for told in story {
             let answer = |status, closed| TrickleAnswer { status, seq: None, latest: None, closed };
@@ -341,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burnt_seq_is_skipped_and_leaves_the_segment_under_way_alone() {
+    fn a_used_seq_is_skipped_without_losing_the_open_segment() {
         check(&[T, A(8, 200, Unsent, Proceed), A(7, 200, Ended, Proceed)], (9, false), 0);
         check(
             &[
@@ -355,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_refuses_is_left_soon_and_a_link_may_return_for_longer() {
+    fn refused_connections_end_the_publication_sooner_than_broken_ones() {
         let gone = R(7, Unsent, End(EndReason::Unreachable(3)));
         let gone = [R(7, Unsent, MIDDLE), R(7, Unsent, MIDDLE), gone];
         check(&gone, (7, true), 0);
@@ -382,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_message_that_is_sent_again_may_be_lost_more_often_but_never_under_the_same_seq() {
-        let mut story = Vec::<Told, 64>::new();
+        let mut story = Vec::<TestEvent, 64>::new();
         for seq in 7..17 {
             let lost = MessageAnswer(seq, 500, Ended, Close(Seq(seq)));
             story.extend_from_slice(&[T, lost]).unwrap();
@@ -395,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn three_lost_in_a_row_are_the_end_but_one_good_one_starts_over() {
+    fn three_lost_in_a_row_end_it_and_a_complete_one_resets_the_count() {
         let two = [T, B(7, Open, Reset), T, A(8, 200, Open, Reset)];
         check(&[&two[..], &[T, A(9, 500, Open, End(EndReason::Lost(3)))]].concat(), (10, true), 0);
         check(&[&two[..], &[T, B(9, Ended, End(EndReason::Lost(3)))]].concat(), (10, false), 0);

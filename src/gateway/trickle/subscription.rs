@@ -1,9 +1,9 @@
-//! Decides what a subscription asks for next after each answer, end of a segment, or break.
+//! Decides which segment a subscription requests next after each answer, end of a segment, or broken connection.
 //!
-//! It starts at the segment that is being written (`-2`) and then counts up by one. It never goes back,
-//! whatever seq a peer claims.
+//! It starts at the segment that is being written (`-2`) and then counts up by one. A seq lower than the requested one is
+//! ignored.
 //!
-//! | told | then |
+//! | event | then |
 //! |---|---|
 //! | 200 | read it; next is its seq + 1 |
 //! | the segment ends, also empty | the next one; after more than [`SEGMENTS_KEPT`] empty ones in a row, with a pause |
@@ -11,9 +11,9 @@
 //! | 470, latest above the seq asked for | jump there, the second time in a row with a pause |
 //! | 470, latest not above it | the same seq after 250 ms |
 //! | other status, broken | the same seq after 300 to 500 ms, 5 tries |
-//! | broken in mid-segment | the next seq, as above |
+//! | broken within a segment | the next seq, as above |
 //!
-//! Does not: wait, read, or look at the clock; a GET that waits long is renewed by the shell.
+//! Does not: wait, read, or look at the clock; `io::Subscriber` repeats a GET that waits too long.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::limits::SEGMENTS_KEPT;
 use crate::segment::Seq;
 use crate::trickle::{AHEAD_PAUSE, EndReason, TRIES, TrickleAnswer, retry_pause};
 
-/// What to ask for.
+/// The segment to request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SegmentRequest {
     /// The segment that is being written now (`-2`).
@@ -30,19 +30,19 @@ pub enum SegmentRequest {
     Segment(Seq),
 }
 
-/// What to do now.
+/// What the subscriber does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum SubscriptionStep {
-    /// Read the body: it is this segment.
+    /// Read the body, which is this segment.
     Read(Seq),
-    /// Ask at once for [`Subscription::ask`].
+    /// Request [`Subscription::ask`] at once.
     Next,
-    /// Ask at once for this segment, which is [`Subscription::ask`] now: those before it are gone.
+    /// Request this segment at once: the server no longer keeps the ones before it. It is [`Subscription::ask`] now.
     Jump(Seq),
-    /// Ask for [`Subscription::ask`] after this pause.
+    /// Request [`Subscription::ask`] after this pause.
     RetryAfter(Duration),
-    /// It is over.
+    /// End the subscription.
     End(EndReason),
 }
 
@@ -67,12 +67,12 @@ impl Subscription {
         Self { ask: SegmentRequest::Live, tries: 0, jumps_in_a_row: 0, empty_in_a_row: 0 }
     }
 
-    /// What to ask for next.
+    /// The segment to request next.
     pub fn ask(&self) -> SegmentRequest {
         self.ask
     }
 
-    /// The head of an answer to [`Subscription::ask`] came. `jitter` from 0 to 1 spreads the next try.
+    /// Call for the head of each answer to [`Subscription::ask`]. `jitter` from 0 to 1 spreads the next try.
     pub fn on_answer(&mut self, answer: &TrickleAnswer, jitter: f64) -> SubscriptionStep {
         if answer.closed {
             return SubscriptionStep::End(EndReason::Closed);
@@ -85,12 +85,12 @@ impl Subscription {
         }
     }
 
-    /// No answer: the connection failed or broke. `jitter` as above.
+    /// Call when no answer came, or the connection broke. `jitter` as in [`Subscription::on_answer`].
     pub(crate) fn on_broken(&mut self, jitter: f64) -> SubscriptionStep {
         self.try_again(EndReason::Unreachable(TRIES), jitter)
     }
 
-    /// The body of a segment ended as it should, after so many bytes.
+    /// Call when the body of a segment is complete, with its length in bytes.
     pub fn on_complete(&mut self, bytes: u64) -> SubscriptionStep {
         self.tries = 0;
         self.jumps_in_a_row = 0;

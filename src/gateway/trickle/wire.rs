@@ -1,7 +1,7 @@
-//! Reads what a trickle server says in its headers, and leaves out what makes no sense.
+//! Reads the headers of a trickle server's answer.
 //!
-//! A number that is missing, negative, above 2^63 − 1 (the server counts in Go's `int`) or no number is
-//! `None`; nothing a peer sends is an error here.
+//! A value that is missing, malformed, negative or above 2^63 − 1 (the server counts in Go's `int`) is `None`, not an
+//! error.
 //!
 //! Does not: decide; [`Publication`](super::Publication) and [`Subscription`](super::Subscription) do.
 
@@ -15,7 +15,7 @@ pub(super) const SEQ: HeaderName = HeaderName::from_static("lp-trickle-seq");
 pub(super) const LATEST: HeaderName = HeaderName::from_static("lp-trickle-latest");
 /// Present at the end of the channel.
 pub(super) const CLOSED: HeaderName = HeaderName::from_static("lp-trickle-closed");
-/// With a POST: closes what an earlier writer left open, so that no reader hangs on it.
+/// With a POST: closes segments that an earlier writer left open, so that readers do not wait for them.
 pub(super) const RESET: HeaderName = HeaderName::from_static("lp-trickle-reset");
 
 /// The final answer to a GET or POST, without its body.
@@ -27,7 +27,7 @@ pub struct TrickleAnswer {
     pub seq: Option<Seq>,
     /// The next seq to be written.
     pub latest: Option<Seq>,
-    /// Whether the channel has ended.
+    /// Whether the answer says that the channel is closed.
     pub closed: bool,
 }
 
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_seq_stands_in_the_header_or_the_body() {
+    fn the_first_seq_is_in_the_header_or_the_body() {
         let with = |latest| TrickleAnswer { status: 200, seq: None, latest, closed: false };
         assert_eq!(first_seq(&with(Some(Seq(4))), b"5"), Some(Seq(4)));
         assert_eq!(first_seq(&with(None), b"10\n"), Some(Seq(10)));

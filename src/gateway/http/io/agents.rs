@@ -1,7 +1,7 @@
-//! ureq's agents: one for all calls that may lead equally near and belong to the same orchestrator.
+//! ureq's agents: one for each pair of reach and orchestrator.
 //!
-//! An agent keeps connections by host and port. Were there one for all, a call for a URL that a peer gave could go over
-//! a connection that was made, and trusted, for a URL of the user's own.
+//! An agent reuses connections by host and port. With a single agent, a call to a URL that a peer gave could use a
+//! connection that was made, and trusted, for a URL of the user.
 //!
 //! Does not: make calls.
 
@@ -38,7 +38,7 @@ pub(super) struct Agents {
     agents: Arc<Mutex<HashMap<Right, ureq::Agent>>>,
 }
 
-/// What a URL's giver may do: lead this near, under this orchestrator.
+/// The reach of a URL, and the orchestrator that named it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Right {
     reach: Zone,
@@ -50,7 +50,7 @@ impl Right {
         Self { reach: url.reach(), under: url.under().cloned() }
     }
 
-    /// The URL that ureq was given as text, with this right.
+    /// Parses the URL that ureq passes as text, and gives it this reach and orchestrator.
     pub(super) fn url(&self, uri: &Uri) -> Result<Url, ureq::Error> {
         let url = Url::parse(&uri.to_string());
         let url = url.map_err(|error| ureq::Error::BadUri(error.to_string()))?;
@@ -101,7 +101,7 @@ fn agent(connector: &Arc<Connector>, right: &Right) -> ureq::Agent {
     ureq::Agent::with_parts(config, links, Names { connector: names, right: right.clone() })
 }
 
-/// Looks names up for one agent.
+/// The resolver of one agent.
 #[derive(Debug)]
 struct Names {
     connector: Arc<Connector>,
@@ -116,7 +116,7 @@ impl Resolver for Names {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let url = self.right.url(uri)?;
-        // A call always has a limit of its own; this is that of every connection.
+        // The call's own limit may be longer than that of a connection.
         let time = (*timeout.after).min(CONNECT_TIME);
         let Some(found) = self.connector.lookups().addresses_within(url.authority(), time) else {
             return Err(ureq::Error::Timeout(ureq::Timeout::Resolve));

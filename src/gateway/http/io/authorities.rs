@@ -1,6 +1,6 @@
-//! Reads certificate authorities: those of the system, or those of a file that take their place.
+//! Reads certificate authorities, from the system or from a file instead.
 //!
-//! Does not: judge certificates by them.
+//! Does not: verify certificates.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use crate::http::io::{Client, Connector};
 use crate::http::{ServiceTrust, WallClock};
 
-/// A file of authorities cannot be used.
+/// Why a file of authorities cannot be used.
 #[derive(Debug)]
 pub struct CaFileError {
     path: PathBuf,
@@ -33,12 +33,12 @@ impl fmt::Display for CaFileError {
 
 impl std::error::Error for CaFileError {}
 
-/// Makes calls to signers and discovery endpoints under their own policy of trust.
+/// A client for signers and discovery endpoints, under their trust policy.
 pub fn service_client(trust: ServiceTrust) -> Result<Client, CaFileError> {
     service_client_by(trust, Arc::default())
 }
 
-/// The same with what is known of this machine's clock.
+/// The same with a shared [`WallClock`].
 pub fn service_client_by(
     trust: ServiceTrust,
     clock: Arc<WallClock>,
@@ -68,7 +68,7 @@ fn read(path: &Path) -> Result<RootCertStore, CaFileError> {
         roots.add(certificate).map_err(|e| failed(e.to_string()))?;
     }
     if roots.is_empty() {
-        return Err(failed("it holds none".to_owned()));
+        return Err(failed("the file has no certificate".to_owned()));
     }
     Ok(roots)
 }
@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn a_file_without_authorities_is_refused() {
-        check("empty", b"", "holds none");
-        check("text", b"hello\n", "holds none");
+        check("empty", b"", "has no certificate");
+        check("text", b"hello\n", "has no certificate");
         check("torn", b"-----BEGIN CERTIFICATE-----\nAAAA\n", "");
         check("no-der", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "");
         let trust =

@@ -1,8 +1,8 @@
-//! Calls with short bodies, by ureq on the runtime's blocking threads, over the connections' own policy of trust.
+//! Calls with short bodies, by ureq on the runtime's blocking threads, under the trust policy of a [`Connector`].
 //!
-//! Redirects are not followed: a peer must not send our payments elsewhere. Proxies of the environment are not used.
+//! Redirects are not followed: a peer must not redirect payments. Proxies of the environment are not used.
 //!
-//! Does not: stream; see [`Connector`] for that.
+//! Does not: stream; use [`Connector`] for streams.
 
 use std::fmt;
 use std::io;
@@ -20,25 +20,25 @@ use crate::limits::{ANSWER_TIME, CALL_TIME, JSON_BODY};
 use resilience::fault::Fault;
 use resilience::words;
 
-/// One request. Header values are marked sensitive where they hold secrets; none is ever logged.
+/// One request. Mark header values that hold secrets as sensitive. Headers are never logged.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// GET, POST, DELETE.
+    /// The method: GET, POST or DELETE.
     pub method: Method,
-    /// Where to.
+    /// The URL to call.
     pub url: Url,
-    /// Headers beside those that HTTP needs.
+    /// Headers beside those that every request has.
     pub headers: HeaderMap<HeaderValue>,
-    /// The body; empty for none.
+    /// The body; may be empty.
     pub body: Vec<u8>,
-    /// The time for all of it.
+    /// The time limit for the whole call.
     pub time: Duration,
-    /// The largest body that may come back, in bytes.
+    /// The largest body of the answer, in bytes.
     pub limit: usize,
 }
 
 impl Call {
-    /// A GET without headers, with the usual limits.
+    /// A GET without headers, with the default limits.
     pub fn get(url: Url) -> Self {
         Self {
             method: Method::GET,
@@ -50,7 +50,7 @@ impl Call {
         }
     }
 
-    /// A POST of a JSON body, with the usual limits.
+    /// A POST of a JSON body, with the default limits.
     pub(crate) fn post_json(url: Url, body: Vec<u8>) -> Self {
         let call = Self { method: Method::POST, body, ..Self::get(url) };
         call.header(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
@@ -71,7 +71,7 @@ impl Call {
     }
 }
 
-/// What came back, whatever its status.
+/// The answer to a call, of any status.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.
@@ -80,32 +80,32 @@ pub struct Answer {
     pub(crate) headers: HeaderMap<HeaderValue>,
     /// The body, within the call's limit.
     pub body: Vec<u8>,
-    /// Where it came from.
+    /// The zone of the peer that sent it.
     pub(crate) zone: Zone,
 }
 
 impl Answer {
-    /// Who gave what it holds, in answer to a call to `url`.
+    /// The giver of the URLs in this answer to a call to `url`; pass it to [`crate::http::follow`].
     pub(crate) fn giver<'a>(&self, url: &'a Url) -> Giver<'a> {
         Giver { url, zone: self.zone }
     }
 }
 
-/// Why no answer came back.
+/// Why a call got no answer.
 #[derive(Debug)]
 pub enum CallError {
     /// No connection.
     Connect(ConnectError),
-    /// No whole answer within the time limit.
+    /// The answer was not complete within the time limit.
     Timeout(Url, Duration),
-    /// The body is longer than the limit in bytes.
+    /// The body is longer than this limit in bytes.
     TooLarge(Url, usize),
-    /// What came back is no HTTP, or the connection broke.
+    /// The answer is not HTTP, or the connection broke.
     Broken(Url, String),
 }
 
 impl CallError {
-    /// The same without what stands behind the host: for URLs that are credentials.
+    /// The same error without the path of its URL. Use it for URLs that are credentials.
     #[must_use]
     pub(crate) fn without_path(self) -> Self {
         match self {
@@ -155,12 +155,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// Calls over connections that are made and trusted as `connector` does it.
+    /// A client with the trust policy and the look-ups of `connector`.
     pub fn new(connector: Arc<Connector>) -> Self {
         Self { agents: Agents::new(connector) }
     }
 
-    /// Makes `call` on a blocking thread. Every status is an answer; an error means that none came.
+    /// Makes `call` on a blocking thread. Any status is an answer; an error means that no answer came.
     pub async fn call(&self, call: Call) -> Result<Answer, CallError> {
         let agent = self.agents.agent(&call.url);
         let url = call.url.clone();
@@ -169,7 +169,7 @@ impl Client {
             .unwrap_or_else(|error| Err(CallError::Broken(url, error.to_string())))
     }
 
-    /// Makes `call` on this thread, which must be one that may wait.
+    /// Makes `call` on the current thread, which must be allowed to block.
     pub(crate) fn call_blocking(&self, call: &Call) -> Result<Answer, CallError> {
         call_blocking(&self.agents.agent(&call.url), call)
     }
@@ -241,7 +241,7 @@ fn sort(call: &Call, error: ureq::Error) -> CallError {
     ) {
         return CallError::Connect(ConnectError::Connect(peer.clone(), error));
     }
-    // What our own TLS link met travels through ureq inside an I/O error.
+    // Errors of our TLS link pass through ureq as I/O errors.
     match error.downcast::<ConnectError>() {
         Ok(error) => CallError::Connect(error),
         Err(error) => broken(url, &error.to_string()),

@@ -1,15 +1,15 @@
-//! How the kernel decides how fast to send on a connection: by BBR, where it has it.
+//! Congestion control of a connection: BBR, where the kernel has it.
 //!
-//! BBR goes by what arrives, and takes no chance loss for a full link. What it was made for is one long stream, so
-//! that it needs help with segments that take turns on connections:
+//! BBR sends by the measured delivery rate, so that random loss does not slow it down. It is made for one long stream,
+//! while segments take turns on connections. So its state is reset before each segment:
 //!
-//! | BBR | here |
+//! | BBR without the reset | with it |
 //! |---|---|
-//! | takes what it once measured for the link, after a rest too | it forgets that before each segment |
-//! | stands still for half a second or more, every 10 s, to see how short a round trip can be | forgetting puts that off: a segment is shorter |
-//! | has not seen enough after the last packets of a segment were lost, and goes on at a tenth of the link | it forgets that too |
+//! | uses its old estimate of the capacity, also after a pause | measures the capacity again |
+//! | pauses for half a second or more every 10 s, to measure the shortest round trip | does not pause: a segment is shorter than 10 s |
+//! | after loss of a segment's last packets, continues at a tenth of the capacity for lack of samples | measures the capacity again |
 //!
-//! Does not: change connections where the kernel has no BBR; its own choice holds there.
+//! Does not: change connections where the kernel has no BBR; they keep the kernel's default.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,26 +19,25 @@ use socket2::SockRef;
 use crate::http::io::Stream;
 
 const BBR: &[u8] = b"bbr";
-/// What every kernel has. Only to have BBR start over, which it does when it is chosen and was not before.
+/// Available in every kernel. Switching to Reno and back resets BBR's state.
 const RENO: &[u8] = b"reno";
 
-/// Makes a new connection send by BBR; an error if the kernel does not have it.
+/// Sets BBR on a connection; an error if the kernel does not have it.
 pub(super) fn choose(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_congestion(BBR)
 }
 
-/// A hold on a connection that carries one segment after the other. The socket is closed when it and the connection
-/// are dropped.
+/// The congestion control of one connection. The socket closes only after this and the connection are both dropped.
 #[derive(Debug)]
 pub struct Congestion(OwnedFd);
 
 impl Congestion {
-    /// A hold on `stream`.
+    /// The congestion control of `stream`.
     pub(crate) fn of(stream: &Stream) -> io::Result<Self> {
         Ok(Self(stream.tcp().as_fd().try_clone_to_owned()?))
     }
 
-    /// What was measured on this connection counts no more. For one on which nothing is under way.
+    /// Resets BBR's path model. Call only while no data is in flight.
     pub(crate) fn forget(&self) -> io::Result<()> {
         let socket = SockRef::from(&self.0);
         if socket.tcp_congestion()?.starts_with(BBR) {

@@ -1,9 +1,9 @@
-//! Opens TCP and TLS connections, each within [`CONNECT_TIME`](crate::limits::CONNECT_TIME), under the one policy of trust.
+//! Opens TCP and TLS connections, each within [`CONNECT_TIME`](crate::limits::CONNECT_TIME), under one trust policy.
 //!
 //! Trickle offers `http/1.1` only: with h2 every `Connection: close` answer ends the whole
 //! connection (protocol.md, section 1).
 //!
-//! Does not: keep connections; each belongs to whoever asked for it.
+//! Does not: reuse connections; the caller owns each one.
 
 use std::io;
 use std::net::SocketAddr;
@@ -50,7 +50,7 @@ pub enum Alpn {
     Http2,
 }
 
-/// Makes connections under one policy of trust.
+/// Makes connections under one trust policy.
 #[derive(Debug)]
 pub struct Connector {
     tls: TlsSettings,
@@ -60,12 +60,12 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Connections that `judge` decides about.
+    /// A connector with the trust policy `judge`.
     pub fn new(judge: Arc<dyn Judge>) -> Self {
         Self::by(judge, Arc::default())
     }
 
-    /// The same with what is known of this machine's clock.
+    /// The same with a shared [`WallClock`].
     pub(crate) fn by(judge: Arc<dyn Judge>, clock: Arc<WallClock>) -> Self {
         Self {
             tls: TlsSettings::new(judge, clock),
@@ -75,29 +75,29 @@ impl Connector {
         }
     }
 
-    /// The send buffer of connections from now on, in bytes, `SEND_BUFFER` at most: what is in it is neither
-    /// seen in the queue of media nor dropped when it is old.
+    /// Sets the send buffer of later connections, in bytes, at most `SEND_BUFFER`. Keep it small: media in it is not
+    /// counted in the media queue, and cannot be dropped when it is old.
     pub fn set_send_buffer(&self, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(SEND_BUFFER).min(SEND_BUFFER);
         self.send_buffer.store(bytes, Ordering::Relaxed);
     }
 
-    /// TLS settings, for calls too.
+    /// The TLS settings, which calls use too.
     pub(super) fn tls(&self) -> &TlsSettings {
         &self.tls
     }
 
-    /// Look-ups of names, for calls too.
+    /// The name look-ups, which calls use too.
     pub(super) fn lookups(&self) -> Lookups {
         self.lookups.clone()
     }
 
-    /// The same connections, with `roots` in the place of this system's authorities.
+    /// The same connector with `roots` instead of the system's authorities.
     pub(super) fn with_authorities(self, roots: RootCertStore) -> Self {
         Self { tls: self.tls.with_authorities(roots), ..self }
     }
 
-    /// What is known of this machine's clock.
+    /// What certificates show about this machine's clock.
     pub fn clock(&self) -> &Arc<WallClock> {
         self.tls.clock()
     }
@@ -145,11 +145,11 @@ impl Connector {
         Ok(Stream::Tls(Box::new(stream)))
     }
 
-    /// A connection to the first of the addresses that answers. Each but the last gets half of the time that is left,
-    /// as the path to one of them may be dead.
+    /// Connects to the first address that answers. Each try but the last gets at most half of the remaining time, because
+    /// the path to one address may be dead.
     async fn connect_to_any(&self, addresses: &[SocketAddr], by: Instant) -> io::Result<TcpStream> {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        // The kernel asks a silent address again more and more seldom: an only one is tried twice.
+        // The kernel repeats its SYN at growing intervals, so a single address is tried twice.
         let tries = addresses.len().max(2);
         for (at, address) in addresses.iter().cycle().take(tries).enumerate() {
             let left = by.saturating_duration_since(Instant::now());
@@ -175,7 +175,7 @@ impl Connector {
         Ok(stream)
     }
 
-    /// The addresses of `url` now, of those that it may lead to.
+    /// The addresses of `url` that are within its reach.
     pub(super) async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, ConnectError> {
         let peer = url.authority();
         let addresses = self.lookups.addresses(peer).await;
@@ -194,18 +194,18 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// From now on the connection breaks when what is sent is not acknowledged within [`ACKNOWLEDGE_TIME`]. For
-    /// one that is there to send: the kernel judges one that is silent by the same time.
+    /// Makes the connection break when sent data is not acknowledged within [`ACKNOWLEDGE_TIME`]. Use it for sending
+    /// connections only: it turns off keepalive, because the kernel would apply the same limit to idle connections.
     pub(crate) fn expect_acknowledgement(&self) -> io::Result<()> {
         let socket = SockRef::from(self.tcp());
-        // One helps without the other.
+        // Each option is useful without the other.
         let keepalive = socket.set_keepalive(false);
         socket.set_tcp_user_timeout(Some(ACKNOWLEDGE_TIME)).and(keepalive)
     }
 
-    /// Where its other end is.
+    /// The zone of the peer.
     pub(crate) fn zone(&self) -> Zone {
-        // One that has just broken tells nothing more.
+        // A connection that has just broken has no peer address.
         self.tcp().peer_addr().map_or(Zone::Public, |address| Zone::of(address.ip()))
     }
 
@@ -307,7 +307,7 @@ mod tests {
         }
     }
 
-    /// A connector that finds addresses so.
+    /// A connector that resolves names by `resolve`.
     fn connector(resolve: Resolve) -> Arc<Connector> {
         let lookups = Lookups::by(resolve);
         Arc::new(Connector { lookups, ..Connector::new(Arc::new(TrustAll)) })
@@ -337,7 +337,7 @@ mod tests {
         for nth in [0, 1, 0] {
             assert_eq!(connect(&connector, "moves.example").await.unwrap(), places[nth]);
         }
-        // Calls alike, though they may keep a connection as long as its peer does.
+        // Calls resolve the name again too, once their connection is closed.
         for (listener, said) in listeners.into_iter().zip(["first", "second"]) {
             thread::spawn(move || {
                 for mut stream in listener.incoming().map_while(Result::ok) {

@@ -1,6 +1,6 @@
-//! Why there is no connection.
+//! Why a connection could not be made.
 //!
-//! Does not: make any.
+//! Does not: make connections.
 
 use std::fmt;
 use std::io;
@@ -14,36 +14,36 @@ use crate::limits::CONNECT_TIME;
 use resilience::fault::Fault;
 use resilience::words;
 
-/// Why there is no connection.
+/// Why a connection could not be made.
 #[derive(Debug)]
 pub enum ConnectError {
-    /// The name has no address.
+    /// The name has no address, or its look-up took too long.
     Resolve(Authority, io::Error),
-    /// The name leads nearer than whoever gave the URL may lead us.
+    /// The address is in a nearer zone than the URL may lead to.
     TooNear(Box<Url>, IpAddr),
-    /// Nobody answers at the address, or the connection broke while it was made.
+    /// The address does not answer, or the connection broke while it was made.
     Connect(Authority, io::Error),
-    /// Not within the time limit.
+    /// The time limit passed.
     Timeout(Authority),
     /// The peer's certificate is refused.
     Distrust(Authority, Distrust),
     /// The peer does not speak TLS on this port.
     NotTls(Authority),
-    /// The peer closes the connection while TLS begins: it speaks something else, or has just died.
+    /// The peer closed the connection during the TLS handshake: it speaks another protocol, or has just died.
     HungUp(Authority),
     /// TLS failed for another reason.
     Tls(Authority, String),
-    /// The peer has TLS, but not HTTP/2.
+    /// The peer speaks TLS, but not HTTP/2.
     NoHttp2(Authority),
 }
 
 impl ConnectError {
-    /// Whether the host is there, but nobody listens on the port.
+    /// Whether the host refused the connection: nothing listens on the port.
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self, Self::Connect(_, error) if error.kind() == io::ErrorKind::ConnectionRefused)
     }
 
-    /// `url` leads to this address, which it must not.
+    /// The error for `url`, which leads to this address and must not.
     pub(super) fn too_near(url: &Url, address: IpAddr) -> Self {
         Self::TooNear(Box::new(url.origin()), address)
     }
@@ -62,7 +62,7 @@ impl ConnectError {
         }
     }
 
-    /// Sorts an error that came out of a TLS handshake.
+    /// The cause of an error of a TLS handshake.
     pub(super) fn from_tls(peer: &Authority, alpn: Alpn, error: io::Error) -> Self {
         let peer = peer.clone();
         let Some(tls) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) else {
@@ -84,7 +84,7 @@ impl ConnectError {
         if *tls == refused && alpn == Alpn::Http2 {
             return Self::NoHttp2(peer);
         }
-        // It may quote names out of the certificate.
+        // The text may contain names from the certificate.
         Self::Tls(peer, words::shown(&tls.to_string()))
     }
 }
@@ -124,7 +124,10 @@ impl fmt::Display for ConnectError {
             }
             Self::Tls(peer, reason) => write!(f, "{peer}: TLS failed: {reason}"),
             Self::NoHttp2(peer) => {
-                write!(f, "{peer}: does not speak HTTP/2, so it is no orchestrator; check the port")
+                write!(
+                    f,
+                    "{peer}: does not speak HTTP/2, so it is not an orchestrator; check the port"
+                )
             }
         }
     }

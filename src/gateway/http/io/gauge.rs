@@ -1,10 +1,8 @@
-//! What the kernel knows of connections that send: how much was acknowledged, what waits in it, how long a round trip
-//! takes.
+//! The kernel's statistics of sending connections: acknowledged bytes, unsent bytes, round-trip time.
 //!
-//! It is asked by sock_diag(7), which answers at once. Where it does not, as on a kernel without that or in a
-//! container that forbids it, nothing is known.
+//! They are read by sock_diag(7), which answers at once. A kernel or container without it gives no statistics.
 //!
-//! Does not: judge; `rate` does.
+//! Does not: decide the bitrate; `media::rate` does.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,32 +15,32 @@ use netlink_sys::{Socket, SocketAddr as NetlinkAddr};
 use crate::http::io::Stream;
 use crate::http::sock_diag::{TcpInfo, request, tcp_info};
 
-/// An answer is some 500 bytes.
+/// The receive buffer, in bytes; an answer has about 500.
 const ANSWER: usize = 4096;
 
-/// What is known of all connections together.
+/// The statistics of all connections together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionStats {
-    /// Bytes that the peers have acknowledged so far, also over connections that are closed now.
+    /// Bytes that the peers acknowledged, closed connections included.
     pub acknowledged: u64,
-    /// Bytes that the kernel has taken and not sent.
+    /// Bytes in the kernel's send buffers that are not sent.
     pub unsent: u64,
-    /// What round trips took of late, on the connection on which one was seen last.
+    /// The smoothed round-trip time of the connection with the latest acknowledgement.
     pub round_trip: Duration,
 }
 
-/// Connections that are looked at.
+/// Measures the connections that are added to it.
 #[derive(Debug, Default)]
-pub(crate) struct Gauges(Mutex<Known>);
+pub(crate) struct Gauges(Mutex<GaugedConnections>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct GaugedConnections {
     connections: Vec<Connection>,
-    /// Bytes acknowledged over connections that are closed now, and over those that are not.
+    /// Bytes acknowledged over all connections, closed ones included.
     acknowledged: u64,
     kernel: Option<Socket>,
-    /// What was told last.
-    told: Option<ConnectionStats>,
+    /// The last statistics read.
+    last: Option<ConnectionStats>,
 }
 
 #[derive(Debug)]
@@ -52,12 +50,12 @@ struct Connection {
     acknowledged: u64,
 }
 
-/// A connection is looked at for as long as its gauge lives.
+/// Keeps a connection measured until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Gauge(#[expect(dead_code, reason = "its end is what counts")] Arc<()>);
+pub(crate) struct Gauge(#[expect(dead_code, reason = "only its drop matters")] Arc<()>);
 
 impl Gauges {
-    /// Looks at `stream` from now on.
+    /// Measures `stream` until the returned gauge is dropped.
     pub(crate) fn add(&self, stream: &Stream) -> io::Result<Gauge> {
         let tcp = stream.tcp();
         let ends = [tcp.local_addr()?, tcp.peer_addr()?];
@@ -69,11 +67,10 @@ impl Gauges {
         Ok(Gauge(gauge))
     }
 
-    /// What is known now. Without a connection nothing more is acknowledged. `None` if the kernel has told nothing
-    /// so far.
+    /// The statistics now. Without a connection they keep their last values. `None` until the kernel gave a first answer.
     pub(crate) fn read(&self) -> Option<ConnectionStats> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Known { connections, acknowledged, kernel, told } = &mut *known;
+        let GaugedConnections { connections, acknowledged, kernel, last } = &mut *known;
         connections.retain(|connection| connection.gauge.strong_count() > 0);
         if kernel.is_none() {
             *kernel = Some(ask_kernel().ok()?);
@@ -83,7 +80,7 @@ impl Gauges {
         let mut unsent = 0;
         for connection in connections {
             let Some(info) = info(kernel, connection.ends) else { continue };
-            // What came out of order waits for what was lost, but has arrived.
+            // Packets behind a lost one have arrived too.
             let arrived = info.acknowledged + u64::from(info.sacked) * u64::from(info.packet);
             *acknowledged += arrived.saturating_sub(connection.acknowledged);
             connection.acknowledged = connection.acknowledged.max(arrived);
@@ -94,10 +91,10 @@ impl Gauges {
             }
         }
         let round_trip = latest.map(|latest| Duration::from_micros(latest.round_trip.into()));
-        if let Some(round_trip) = round_trip.or(told.map(|told| told.round_trip)) {
-            *told = Some(ConnectionStats { acknowledged: *acknowledged, unsent, round_trip });
+        if let Some(round_trip) = round_trip.or(last.map(|last| last.round_trip)) {
+            *last = Some(ConnectionStats { acknowledged: *acknowledged, unsent, round_trip });
         }
-        *told
+        *last
     }
 }
 
@@ -109,7 +106,7 @@ fn ask_kernel() -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// What the kernel says of the connection between these ends.
+/// The kernel's statistics of the connection between these addresses.
 fn info(kernel: &Socket, [local, peer]: [SocketAddr; 2]) -> Option<TcpInfo> {
     kernel.send(&request(local, peer), 0).ok()?;
     let mut answer = Vec::with_capacity(ANSWER);
@@ -134,11 +131,11 @@ mod tests {
         (Stream::Plain(stream), listener.accept().await.unwrap().0)
     }
 
-    /// So many bytes arrive at the peer.
+    /// Sends this many bytes, and waits until the peer has them.
     async fn carry(stream: &mut Stream, peer: &mut TcpStream, bytes: usize) {
         stream.write_all(&vec![7; bytes]).await.unwrap();
         peer.read_exact(&mut vec![0; bytes]).await.unwrap();
-        // The peer's kernel has said so, as soon as its answer is here.
+        // The peer's answer carries its acknowledgement.
         peer.write_all(b"!").await.unwrap();
         stream.read_exact(&mut [0]).await.unwrap();
     }
@@ -152,14 +149,14 @@ mod tests {
             let (mut stream, mut peer) = pair().await;
             let _gauge = gauges.add(&stream).unwrap();
             carry(&mut stream, &mut peer, 50_000).await;
-            let flow = gauges.read().expect("the kernel tells");
+            let flow = gauges.read().expect("statistics");
             // The connection's beginning counts as a byte.
             assert!((50_000..=50_001).contains(&(flow.acknowledged - acknowledged)), "{flow:?}");
             assert_eq!(flow.unsent, 0);
             assert!(flow.round_trip > Duration::ZERO);
             acknowledged = flow.acknowledged;
         }
-        let flow = gauges.read().expect("both are closed, and nothing is forgotten");
+        let flow = gauges.read().expect("statistics of closed connections");
         assert_eq!((flow.acknowledged, flow.unsent), (acknowledged, 0));
     }
 
@@ -173,24 +170,24 @@ mod tests {
         while let Ok(bytes) = tokio::time::timeout(step, stream.write(&[7; 65_536])).await {
             written += bytes.unwrap() as u64;
         }
-        let flow = gauges.read().expect("the kernel tells");
+        let flow = gauges.read().expect("statistics");
         assert!(flow.unsent > 0 && flow.acknowledged < written, "{flow:?} of {written}");
     }
 
     #[tokio::test]
-    async fn a_connection_of_ipv6_is_found_too() {
-        // Where there is none, there is nothing to look at.
+    async fn an_ipv6_connection_is_found() {
+        // A machine without IPv6 cannot run this test.
         let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
         let (mut stream, mut peer) = connected(listener).await;
         let gauges = Gauges::default();
         let _gauge = gauges.add(&stream).unwrap();
         carry(&mut stream, &mut peer, 1000).await;
-        let flow = gauges.read().expect("the kernel tells");
+        let flow = gauges.read().expect("statistics");
         assert!((1000..=1001).contains(&flow.acknowledged), "{flow:?}");
     }
 
     #[test]
-    fn a_connection_that_the_kernel_does_not_know_tells_nothing() {
+    fn an_unknown_connection_has_no_statistics() {
         let kernel = ask_kernel().unwrap();
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
         assert!(info(&kernel, [nowhere, nowhere]).is_none());

@@ -1,9 +1,9 @@
-//! A connection that ends by itself where its peer sends more than it may.
+//! A connection that fails when its peer sends more than it may.
 //!
-//! A runtime that serves everybody on one thread cannot leave it to a peer how much there is to do: a read of a
-//! megabyte of tiny frames takes longer than a frame of video.
+//! The runtime has one thread for all connections, so no peer may keep it busy: parsing a megabyte of tiny frames takes
+//! longer than a frame of video lasts.
 //!
-//! Does not: know what is sent; its owner says how much is too much.
+//! Does not: parse what is sent; the owner sets the limit.
 
 use std::io;
 use std::pin::Pin;
@@ -17,23 +17,23 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http::io::Stream;
 
-/// Interim answers to one request in a second. A real trickle server sends one every 10 s to a publisher that waits.
+/// The limit of interim answers to one request in a second. A real trickle server sends one every 10 s to a waiting
+/// publisher.
 const INTERIMS: u32 = 1000;
 
-/// How many more bytes a peer may send, seen from both ends: by who reads, and by who knows what was worth it.
+/// The number of bytes that a peer may still send. Its clones share it: the connection counts down, the owner may end it.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowance(Arc<AtomicUsize>);
 
 impl Allowance {
-    /// So many bytes.
+    /// An allowance of this many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
-    /// As much as the answer to `request` takes, which goes over this connection by HTTP/1.1; but nothing more once
-    /// there are over 1000 interim answers (1xx) in a second. A peer that sends them without end could keep us
-    /// busy as long as it likes.
-    pub(crate) fn end_at_flood<B>(&self, request: &mut Request<B>) {
+    /// Call before `request` is sent over this HTTP/1.1 connection. Sets no limit for the answer, but ends the allowance
+    /// after more than 1000 interim answers (1xx) in a second: a peer could keep the runtime busy with them.
+    pub(super) fn end_at_flood<B>(&self, request: &mut Request<B>) {
         self.0.store(usize::MAX, Ordering::Relaxed);
         let (left, seen) = (self.clone(), Mutex::new((Instant::now(), 0)));
         hyper::ext::on_informational(request, move |_| {
@@ -49,13 +49,13 @@ impl Allowance {
         });
     }
 
-    /// Whether nothing is left of it.
+    /// Whether it is used up.
     pub(crate) fn is_spent(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
     }
 }
 
-/// A connection that reads no more than its allowance; what comes then is an error.
+/// A connection that reads up to its allowance, and then fails.
 #[derive(Debug)]
 pub(crate) struct Guarded {
     stream: Stream,
@@ -63,7 +63,7 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    /// Guards `stream`.
+    /// Limits what is read from `stream` to `left`.
     pub(crate) fn new(stream: Stream, left: Allowance) -> Self {
         Self { stream, left }
     }
@@ -82,7 +82,7 @@ impl AsyncRead for Guarded {
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
         let read = buf.filled().len() - before;
-        // What the owner allows meanwhile comes on top.
+        // The owner may change the allowance at the same time.
         let _ = this.left.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             Some(left.saturating_sub(read))
         });

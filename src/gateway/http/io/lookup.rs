@@ -1,10 +1,10 @@
-//! Looks names up, each on a thread of its own that ends with the answer.
+//! Resolves names, each on a thread of its own that ends with the answer.
 //!
-//! The system's resolver cannot be interrupted, and may wait for minutes where the name servers are gone. So whoever
-//! asks waits for a limited time; asking again for the same name joins the look-up that still hangs; and there are
-//! at most [`LOOKUPS`] of them. A name that hangs never keeps another one waiting.
+//! The system's resolver cannot be interrupted, and may block for minutes if no name server answers. So callers wait for a
+//! limited time, a second request for a name joins the look-up in progress, and at most [`LOOKUPS`] run at once. A name
+//! that hangs does not delay other names.
 //!
-//! Answers are not kept: addresses change, and the system knows best for how long.
+//! Answers are not cached: addresses change, and the system's resolver has its own cache.
 //!
 //! Does not: choose among addresses.
 
@@ -22,13 +22,13 @@ use tokio::sync::Notify;
 use crate::http::Authority;
 use crate::limits::{ADDRESSES, LOOKUPS};
 
-/// The stack of a look-up's thread; what glibc's resolver needs is below 100 KiB.
+/// The stack of a look-up's thread, in bytes; glibc's resolver needs less than 100 KiB.
 const STACK: usize = 512 << 10;
 
-/// What a resolver does: blocks, and gives the addresses of a host.
+/// A resolver: blocks, and returns the addresses of a host.
 pub(super) type Resolve = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 
-/// The look-ups under way.
+/// The look-ups in progress.
 #[derive(Clone)]
 pub(super) struct Lookups {
     resolve: Resolve,
@@ -41,19 +41,19 @@ impl fmt::Debug for Lookups {
     }
 }
 
-/// One of them.
+/// A look-up in progress.
 #[derive(Default)]
 struct Lookup {
-    /// `None` while it is under way.
-    answer: Mutex<Option<Answer>>,
-    /// For those who wait on a thread.
+    /// `None` while it is in progress.
+    answer: Mutex<Option<LookupAnswer>>,
+    /// Wakes callers that block a thread.
     done: Condvar,
-    /// For those who wait on the runtime.
-    told: Notify,
+    /// Wakes callers on the runtime.
+    answered: Notify,
 }
 
-/// Addresses, or why there are none.
-type Answer = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
+/// The addresses, or the resolver's error.
+type LookupAnswer = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
 
 impl Lookups {
     /// Look-ups by the system's resolver.
@@ -65,24 +65,24 @@ impl Lookups {
         Self { resolve, pending: Arc::default() }
     }
 
-    /// The addresses of `peer`. Takes as long as the system does: its owner sets a limit. Cancel safe.
+    /// The addresses of `peer`. May take minutes: set a time limit. Cancel safe.
     pub(super) async fn addresses(&self, peer: &Authority) -> io::Result<Vec<SocketAddr>> {
         let lookup = match self.begin(peer) {
             Begun::Known(addresses) => return addresses,
             Begun::UnderWay(lookup) => lookup,
         };
         loop {
-            let mut told = pin!(lookup.told.notified());
-            // From here on no word is missed.
-            told.as_mut().enable();
+            let mut answered = pin!(lookup.answered.notified());
+            // Register before checking, so that no notification is lost.
+            answered.as_mut().enable();
             if let Some(answer) = lookup.answer().clone() {
                 return given(answer);
             }
-            told.await;
+            answered.await;
         }
     }
 
-    /// The same on a thread that may wait, for `time`; `None` if that was not enough.
+    /// The same for a thread that may block; `None` if `time` passes first.
     pub(super) fn addresses_within(
         &self,
         peer: &Authority,
@@ -99,7 +99,7 @@ impl Lookups {
         answer.clone().map(given)
     }
 
-    /// Begins a look-up, unless there is nothing to look up, or one of this name hangs.
+    /// Begins a look-up, or joins the one in progress for this name. An IP address needs no look-up.
     fn begin(&self, peer: &Authority) -> Begun {
         if let Ok(ip) = peer.host().parse::<IpAddr>() {
             return Begun::Known(Ok(vec![SocketAddr::new(ip, peer.port())]));
@@ -109,8 +109,8 @@ impl Lookups {
             return Begun::UnderWay(Arc::clone(lookup));
         }
         if pending.len() >= LOOKUPS {
-            let trouble = "too many look-ups of other names hang";
-            return Begun::Known(Err(io::Error::other(trouble)));
+            let reason = "too many look-ups of other names hang";
+            return Begun::Known(Err(io::Error::other(reason)));
         }
         let lookup = Arc::new(Lookup::default());
         let work = {
@@ -128,16 +128,16 @@ impl Lookups {
 
     fn run(&self, lookup: &Lookup, peer: &Authority) {
         let found = (self.resolve)(peer.host(), peer.port());
-        // Whoever asks from here on begins anew. It stands there: `begin` holds the lock until it does.
+        // Later requests begin a new look-up. The entry exists: `begin` holds the lock until it is inserted.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(peer);
         *lookup.answer() = Some(found.map_err(|error| (error.kind(), error.to_string())));
         lookup.done.notify_all();
-        lookup.told.notify_waiters();
+        lookup.answered.notify_waiters();
     }
 }
 
 impl Lookup {
-    fn answer(&self) -> MutexGuard<'_, Option<Answer>> {
+    fn answer(&self) -> MutexGuard<'_, Option<LookupAnswer>> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -147,7 +147,7 @@ enum Begun {
     UnderWay(Arc<Lookup>),
 }
 
-fn given(answer: Answer) -> io::Result<Vec<SocketAddr>> {
+fn given(answer: LookupAnswer) -> io::Result<Vec<SocketAddr>> {
     answer.map_err(|(kind, text)| io::Error::new(kind, text))
 }
 

@@ -1,6 +1,6 @@
-//! Sockets: connections for streams, calls with short bodies.
+//! Connections for streams, and calls with short bodies.
 //!
-//! Does not: retry; its callers know whether that makes sense.
+//! Does not: retry; the callers decide.
 
 mod agents;
 mod authorities;
@@ -28,5 +28,5 @@ pub(crate) use gauge::{ConnectionStats, Gauge, Gauges};
 pub(crate) use guarded::{Allowance, Guarded};
 pub(crate) use http1::{Http1, http1_request};
 
-/// Names this program to every peer.
+/// The `User-Agent` of every request.
 const USER_AGENT: &str = concat!("livepeer-edge/", env!("CARGO_PKG_VERSION"));

@@ -1,13 +1,13 @@
-//! The link of ureq's chain that knows where an answer comes from.
+//! The link of ureq's chain that records the zone of the peer that answered.
 //!
-//! ureq does not say over which connection it made a call, and keeps connections while names move. So each connection
-//! remembers its zone, and reports it to the thread that reads from it: ureq makes a call from beginning to end on the
-//! thread that asks for it.
+//! ureq does not report which connection a call used, and it reuses connections although names may change their
+//! addresses. So each connection stores its zone and reports it to the thread that reads from it: ureq makes the whole
+//! call on the calling thread.
 //!
-//! ureq tries the addresses of a name in turn, and does not say which one it took: the farthest of them counts, which
-//! gives a peer the fewest rights.
+//! ureq tries the addresses of a name in turn and does not report which one it used. The farthest zone of these addresses
+//! is stored, which gives a peer the fewest rights.
 //!
-//! Does not: refuse addresses; ureq is not given those that it must not take.
+//! Does not: refuse addresses; the resolver in `agents` does.
 
 use std::cell::Cell;
 use std::fmt;
@@ -22,7 +22,8 @@ thread_local! {
     static READ_FROM: Cell<Option<Zone>> = const { Cell::new(None) };
 }
 
-/// Makes a call by `call`; its result with where the last byte came from. Without any byte that is the Internet.
+/// Runs `call` on this thread. Returns its result and the zone of the peer that sent the last byte; [`Zone::Public`]
+/// without a byte.
 pub(super) fn with_origin<T>(call: impl FnOnce() -> T) -> (T, Zone) {
     READ_FROM.set(None);
     let result = call();
@@ -47,7 +48,7 @@ impl<In: Transport> Link<In> for OriginLink {
     }
 }
 
-/// A connection that knows its zone.
+/// A connection with the zone of its peer.
 pub(super) struct Placed<T> {
     transport: T,
     zone: Zone,

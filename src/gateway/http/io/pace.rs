@@ -1,7 +1,7 @@
-//! The last link of ureq's chain: an answer that has begun has to be whole within [`ANSWER_TIME`].
+//! The last link of ureq's chain: an answer that has begun must be complete within [`ANSWER_TIME`].
 //!
-//! A call may wait long for its answer to begin, while a model loads; a peer that then sends it byte by byte
-//! must not make use of that.
+//! An answer may take long to begin, while a model loads, so a call's own time limit is long. A peer must not use that
+//! time to send the answer byte by byte.
 //!
 //! Does not: limit the time until the answer begins; the call does.
 
@@ -16,7 +16,7 @@ use ureq::unversioned::transport::{
 
 use crate::limits::ANSWER_TIME;
 
-/// What ureq says of an answer that took too long from its first byte on.
+/// ureq's error for an answer that took too long after its first byte.
 pub(super) const TOO_SLOW: Timeout = Timeout::PerRead;
 
 /// The link.
@@ -35,10 +35,10 @@ impl<In: Transport> Link<In> for PaceLink {
     }
 }
 
-/// A connection under way.
+/// A connection with the limit.
 pub(super) struct Paced<T> {
     transport: T,
-    /// When the first byte of the present answer came.
+    /// When the first byte of the current answer came.
     began: Option<Instant>,
 }
 

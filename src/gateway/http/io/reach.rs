@@ -1,10 +1,10 @@
-//! Looks out for peers that cannot be reached, so that a job starts again as soon as one can, and not only after
-//! the pause between two tries.
+//! Probes unreachable peers, so that a job can start as soon as one is reachable, before the pause between two tries
+//! ends.
 //!
-//! A peer that can be reached at the first look is none of these: it was asked, and said no. Each look is one
-//! TCP connection that is closed at once, one peer after the other.
+//! A peer that is reachable at the first probe is left out: it has already answered and refused. A probe is one TCP
+//! connection that is closed at once; peers are probed one after the other.
 //!
-//! Does not: ask anybody anything.
+//! Does not: send requests.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use tokio::time::{sleep, timeout};
 use crate::http::Url;
 use crate::http::io::Connector;
 
-/// Peers that are looked out for at most.
+/// The maximum number of peers probed.
 const PROBED: usize = 8;
-/// Between two looks. With [`LOOK_TIME`], as a look may have begun just too early, below the 2 s within which a
-/// peer that is back is to be met.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// For one look, with a look-up of the name.
-const LOOK_TIME: Duration = Duration::from_secs(1);
+/// The pause between two rounds. With [`PROBE_TIME`] it stays below the 2 s within which a peer that is back must be
+/// noticed.
+const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// The time limit for one probe, name look-up included.
+const PROBE_TIME: Duration = Duration::from_secs(1);
 
 impl Connector {
-    /// Waits until one of `peers` that cannot be reached now can be reached; for ever if all can be.
+    /// Returns when one of the `peers` that are unreachable now becomes reachable; never if all are reachable now.
     pub async fn until_reachable(&self, peers: Vec<Url>) {
         let mut gone = Vec::new();
         for peer in peers.into_iter().take(PROBED) {
@@ -35,7 +35,7 @@ impl Connector {
             return std::future::pending().await;
         }
         loop {
-            sleep(LOOK_EVERY).await;
+            sleep(PROBE_EVERY).await;
             for peer in &gone {
                 if self.can_reach(peer).await {
                     return;
@@ -45,7 +45,7 @@ impl Connector {
     }
 
     async fn can_reach(&self, peer: &Url) -> bool {
-        let connected = timeout(LOOK_TIME, async {
+        let connected = timeout(PROBE_TIME, async {
             for address in self.addresses(peer).await.unwrap_or_default() {
                 if TcpStream::connect(address).await.is_ok() {
                     return true;

@@ -1,7 +1,7 @@
-//! The link of ureq's chain that adds TLS under our own verifier.
+//! The link of ureq's chain that adds TLS with our own verifier.
 //!
-//! ureq's TLS settings take no verifier of ours, so TLS is a link in its chain of connectors (its `unversioned` module:
-//! the version is fixed in `Cargo.toml`).
+//! ureq's TLS settings do not accept a custom verifier, so TLS is a link in its chain of connectors. Their API is in
+//! ureq's `unversioned` module, so `Cargo.toml` fixes ureq's version.
 //!
 //! Does not: judge certificates.
 
@@ -63,7 +63,7 @@ pub(super) struct TlsTransport {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
     clock: Arc<WallClock>,
-    /// When the peer was judged.
+    /// The epoch in which the certificate was verified.
     epoch: u64,
 }
 
@@ -93,7 +93,7 @@ impl Transport for TlsTransport {
     }
 
     fn is_open(&mut self) -> bool {
-        // Who is believed has not changed since.
+        // The set of trusted peers has not changed since then.
         self.epoch == self.clock.epoch() && self.stream.sock.get_mut().is_open()
     }
 

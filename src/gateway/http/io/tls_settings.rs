@@ -1,5 +1,5 @@
-//! TLS settings for each peer and protocol, kept so that a second connection resumes the session of the first; but not
-//! once it has changed who is believed.
+//! TLS settings for each peer and protocol. They are kept, so that a second connection resumes the session of the first,
+//! until the set of trusted peers changes.
 //!
 //! Does not: open connections.
 
@@ -17,7 +17,7 @@ use crate::http::{Authority, Judge, TlsPeer, Url, WallClock};
 /// Peers whose TLS settings (and session tickets) are kept.
 const TLS_PEERS: usize = 32;
 
-/// The settings, under one policy of trust.
+/// The settings under one trust policy.
 #[derive(Debug)]
 pub(super) struct TlsSettings {
     judge: Arc<dyn Judge>,
@@ -27,18 +27,18 @@ pub(super) struct TlsSettings {
     configs: Mutex<Configs>,
 }
 
-/// The settings of one epoch of the clock, with the sessions that may be resumed.
+/// The settings of one epoch, with the sessions that may be resumed.
 #[derive(Debug, Default)]
 struct Configs {
     epoch: u64,
     of: HashMap<Key, Arc<ClientConfig>>,
 }
 
-/// What settings are for: a peer, the orchestrator that named it, and the protocol.
+/// A peer, the orchestrator that named it, and the protocol.
 type Key = (Authority, Option<Authority>, Alpn);
 
 impl TlsSettings {
-    /// Settings for what `judge` decides about.
+    /// Settings under the trust policy `judge`.
     pub(super) fn new(judge: Arc<dyn Judge>, clock: Arc<WallClock>) -> Self {
         Self {
             judge,
@@ -49,18 +49,18 @@ impl TlsSettings {
         }
     }
 
-    /// The same, with `roots` in the place of this system's authorities.
+    /// The same settings with `roots` instead of the system's authorities.
     pub(super) fn with_authorities(self, roots: RootCertStore) -> Self {
         let authorities = OnceLock::from(self.verifier(roots));
         Self { authorities, ..self }
     }
 
-    /// What is known of this machine's clock.
+    /// What certificates show about this machine's clock.
     pub(super) fn clock(&self) -> &Arc<WallClock> {
         &self.clock
     }
 
-    /// The TLS settings for `url` and the name to ask for.
+    /// The TLS settings for `url`, and the server name to verify.
     pub(super) fn of(
         &self,
         url: &Url,
@@ -106,7 +106,7 @@ impl TlsSettings {
         Ok((config, name))
     }
 
-    /// The authorities, read when the first TLS connection is made.
+    /// The authorities, which are read for the first TLS connection.
     fn authorities(&self) -> Option<Arc<WebPkiServerVerifier>> {
         self.authorities.get_or_init(|| self.verifier(authorities::system())).clone()
     }
@@ -134,7 +134,7 @@ mod tests {
     use crate::http::io::{Call, Client, Connector};
     use crate::http::{CaVerdict, Distrust, Fingerprint, ServiceTrust};
 
-    /// Believes what an authority vouches for.
+    /// Accepts certificates that an authority has signed.
     #[derive(Debug)]
     struct ByAuthority;
 
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// An authority, known to whoever is given its certificate.
+    /// A certificate authority of the tests.
     struct Signer {
         certificate: CertificateDer<'static>,
         issuer: Issuer<'static, KeyPair>,
@@ -176,7 +176,7 @@ mod tests {
             roots
         }
 
-        /// A server with a certificate that is valid from one year to another; counts full handshakes.
+        /// Starts a server whose certificate is valid between two years; counts full handshakes.
         fn serve(&self, from: i32, until: i32) -> (Url, Arc<AtomicUsize>) {
             let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
             params.not_before = date_time_ymd(from, 1, 1);
@@ -226,7 +226,7 @@ mod tests {
         clock.take_late().into_iter().map(|late| (late.peer, late.may_be_doubted)).collect()
     }
 
-    /// A client that judges so, knows `authority`, and knows this of the clock.
+    /// A client with this policy, authority and clock.
     fn client(judge: Arc<dyn Judge>, authority: &Signer, clock: &Arc<WallClock>) -> Client {
         let connector = Connector::by(judge, Arc::clone(clock));
         Client::new(Arc::new(connector.with_authorities(authority.roots())))
@@ -249,9 +249,9 @@ mod tests {
         }
         assert_eq!(full.load(Ordering::Relaxed), 1);
         assert!(calls(&client, &other).await.is_err(), "the other one is not doubted");
-        // An authority signed in 2090, so that it is not earlier, as far as is known.
+        // An authority signed in 2090, so the present is not earlier.
         assert!(clock.newest().as_secs() > BUILT + 60 * 365 * 86_400);
-        // The clock is right after all. There is a connection to go over, and a session to resume.
+        // The clock is synchronised. A connection and a session exist, but must not be used.
         clock.trust();
         let error = calls(&client, &one).await.unwrap_err();
         assert!(error.contains("not valid now"), "{error}");

@@ -1,7 +1,7 @@
-//! Tunes a connection's socket: little waits in the kernel, and a peer that is gone is noticed.
+//! Sets the options of a connection's socket: small buffers in the kernel, and keepalive to notice a lost peer.
 //!
-//! Best effort: old and unusual kernels (gVisor, WSL 1, vendor kernels) refuse some of these options. A connection
-//! works without them, so a refusal is reported once per option, at debug, and never stops a connection.
+//! Best effort: old and unusual kernels (gVisor, WSL 1, vendor kernels) refuse some of these options. A connection works
+//! without them, so a refusal is logged once per option, at debug, and is not an error.
 //!
 //! Does not: choose values; `capacity` holds them.
 
@@ -25,20 +25,20 @@ const ALIVE_EVERY: Duration = Duration::from_secs(2);
 /// See [`ALIVE_AFTER`].
 const ALIVE_TRIES: u32 = 3;
 
-/// The options that the kernel has refused so far.
+/// Sets options, and remembers those that the kernel refused.
 #[derive(Debug, Default)]
 pub(super) struct Tuning {
     refused: Mutex<BTreeSet<&'static str>>,
 }
 
 impl Tuning {
-    /// Before the handshake, which announces what depends on buffers: a send buffer of `bytes`, so that media waits
-    /// in our own queue, where it can be seen and dropped, and not in the kernel's.
+    /// Call before connecting, because the TCP handshake depends on the buffers. Sets a send buffer of `bytes`, so that
+    /// media waits in our own queue, where it is counted and can be dropped.
     pub(super) fn before_connect(&self, socket: &SockRef<'_>, bytes: u32) {
         self.attempt("SO_SNDBUF", socket.set_send_buffer_size(bytes as usize));
     }
 
-    /// Once there is a connection.
+    /// Call after connecting.
     pub(super) fn connected(&self, socket: &SockRef<'_>) {
         self.attempt("TCP_NODELAY", socket.set_tcp_nodelay(true));
         self.attempt("TCP_NOTSENT_LOWAT", socket.set_tcp_notsent_lowat(UNSENT));
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kernel_that_refuses_every_option_stops_no_connection() {
+    fn refused_options_are_not_errors() {
         // A Unix socket refuses all options of TCP.
         let (socket, _peer) = UnixStream::pair().unwrap();
         let (tuning, socket) = (Tuning::default(), SockRef::from(&socket));

@@ -1,8 +1,9 @@
-//! Collects one JSON document from each segment: what an events channel brings.
+//! Collects one JSON document from each segment of an events channel.
 //!
-//! A document that is longer than [`EVENT_BODY`], broken off, or finds the queue full is dropped and counted.
+//! A document that is longer than [`EVENT_BODY`] or incomplete, or that comes while the queue is full, is dropped and
+//! counted.
 //!
-//! Does not: read the JSON.
+//! Does not: parse the JSON.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,14 +25,14 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// A sink and the queue of [`EVENTS`] documents that it fills. The queue ends with the subscription.
+    /// A sink, and a queue of [`EVENTS`] documents to read from. The queue closes with the subscription.
     pub fn new() -> (Self, mpsc::Receiver<Bytes>) {
         let (queue, receiver) = mpsc::channel(EVENTS);
         let dropped = Arc::new(AtomicU64::new(0));
         (Self { body: Vec::new(), too_long: false, queue, dropped }, receiver)
     }
 
-    /// Counts the documents dropped.
+    /// The number of documents dropped, which goes on counting.
     pub fn dropped(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.dropped)
     }

@@ -1,12 +1,12 @@
-//! The POSTs of one publication that are under way, each in its place.
+//! The POSTs of one publication that are in progress, by stage.
 //!
 //! ```text
 //!             first piece          next Begin            answer
-//!  ahead ────────────────▶ current ──────────▶ ended ──────────────▶ (its connection is spare)
+//!  ahead ────────────────▶ current ──────────▶ ended ──────────────▶ (its connection is reused)
 //!  (head sent, no byte)                        (body complete)
 //! ```
 //!
-//! Does not: start them, or decide which one moves on.
+//! Does not: start POSTs, or decide when one moves to the next stage.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use crate::trickle::UploadProgress;
 use crate::trickle::io::post::{Outcome, Post};
 
-/// Where a POST stands.
+/// The stage of a POST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Ahead,
@@ -33,7 +33,7 @@ impl Stage {
     }
 }
 
-/// The POSTs under way: at most 1 ahead, 1 current, and as many ended ones as may be in flight.
+/// The POSTs in progress: at most 1 ahead, 1 current, and the maximum number in flight ended.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     pub(super) ahead: Option<Post>,
@@ -51,7 +51,7 @@ impl Flight {
         }
     }
 
-    /// Waits until any of the POSTs comes to its end, and takes it out of its place. Cancel safe.
+    /// Waits until one of the POSTs ends, and removes it. Cancel safe.
     pub(super) async fn outcome(&mut self) -> (Stage, Post, Outcome) {
         poll_fn(|cx| self.poll_outcome(cx)).await
     }

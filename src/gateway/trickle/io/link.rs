@@ -1,9 +1,6 @@
-//! One HTTP/1.1 connection to a channel's host: opened when asked for, kept while it can carry another request.
+//! One HTTP/1.1 connection to a channel's host, reused while it can carry another request.
 //!
-//! hyper, not ureq: an answer must be seen while the body is still open, and the request's head must be on
-//! the wire before its first byte.
-//!
-//! Does not: pool; its owner keeps the one or two spare ones.
+//! Does not: pool connections; its owner keeps one or two spare ones.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,21 +19,21 @@ use crate::trickle::{Channel, LinkError};
 /// take: seen nowhere, and not dropped when they are old. The least that hyper has.
 const SENDER_BUFFER: usize = 8 << 10;
 
-/// The largest body of an answer that is read only to keep the connection, in bytes.
+/// The largest body, in bytes, that is read only to reuse the connection.
 const SHORT_BODY: usize = 4 << 10;
-/// The time for that.
+/// The time limit for reading that body.
 const SHORT_BODY_TIME: Duration = Duration::from_millis(250);
-/// The time for the DELETE of a segment whose fate is unknown.
+/// The time limit for the DELETE of a segment that may not have arrived.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
-/// Header lines in an answer; the real server sends at most 7.
+/// The maximum number of header lines in an answer; the real server sends at most 7.
 const HEADER_LINES: usize = 64;
 
-/// Where the requests of one channel go.
+/// Makes the requests of one channel.
 #[derive(Debug)]
 pub(super) struct Route {
     connector: Arc<Connector>,
     pub(super) channel: Channel,
-    /// It is there to send: what is sent has to be acknowledged in time, and is looked at.
+    /// Set for a publisher: its connections must be acknowledged in time, and are measured here.
     sends: Option<Arc<Gauges>>,
     /// When the last connection was made.
     opened: Mutex<Option<Instant>>,
@@ -51,7 +48,7 @@ impl Route {
         Self { connector, channel, sends, opened: Mutex::new(None) }
     }
 
-    /// Whether a connection was made after `time`: the peer can be reached.
+    /// Whether a connection was made after `time`, which shows that the peer can be reached.
     pub(super) fn has_opened_since(&self, time: Instant) -> bool {
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner) > Some(time)
     }
@@ -61,8 +58,8 @@ impl Route {
         http1_request(method, self.channel.expose(), path, HeaderMap::new(), body)
     }
 
-    /// Sends `request` over `spare`, or over a new connection if there is none or it has ended meanwhile,
-    /// and waits for the head of the final answer. That may come while the request's body is open.
+    /// Sends `request` over `spare`, or over a new connection if `spare` is `None` or closed, and waits for the head of
+    /// the final answer. The answer may come while the request's body is open.
     pub(super) async fn exchange(
         &self,
         spare: Option<Link>,
@@ -70,7 +67,7 @@ impl Route {
     ) -> Result<(Link, Response<Incoming>), LinkError> {
         if let Some(mut link) = spare {
             if let Some(congestion) = &link.congestion {
-                // Without it, the segment goes at the pace of the last one.
+                // If this fails, the segment starts at the sending rate of the last one.
                 let _ = congestion.forget();
             }
             match link.http.send(request).await {
@@ -88,7 +85,7 @@ impl Route {
         }
     }
 
-    /// Deletes the channel; whether the peer has confirmed that it is gone.
+    /// Deletes the channel. Returns whether the peer confirmed that it does not exist any more.
     pub(super) async fn delete_channel(&self, spare: Option<Link>, within: Duration) -> bool {
         let request = self.request(Method::DELETE, self.channel.expose().path(), Body::None);
         let answer = tokio::time::timeout(within, self.exchange(spare, request)).await;
@@ -98,8 +95,7 @@ impl Route {
         is_deleted
     }
 
-    /// Deletes a segment whose fate is unknown. Nothing depends on it: readers get over a lost segment by
-    /// themselves, only later.
+    /// Deletes a segment that may not have arrived. Failure is ignored: readers skip a lost segment by themselves, later.
     pub(super) async fn close_segment(&self, seq: Seq) {
         let path = self.channel.segment_path(seq);
         let request = self.request(Method::DELETE, &path, Body::None);
@@ -115,7 +111,7 @@ impl Route {
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let congestion = self.sends.as_ref().and_then(|_| Congestion::of(&stream).ok());
         let gauge = self.sends.as_ref().and_then(|gauges| {
-            // Without it, a link that is gone is noticed later.
+            // If this fails, a lost link is noticed later.
             let _ = stream.expect_acknowledgement();
             gauges.add(&stream).ok()
         });
@@ -130,18 +126,18 @@ impl Route {
 #[derive(Debug)]
 pub(super) struct Link {
     http: Http1<Body>,
-    /// Of one that sends.
+    /// Set for a publisher.
     congestion: Option<Congestion>,
     _gauge: Option<Gauge>,
 }
 
 impl Link {
-    /// Why no answer came.
+    /// The reason why no answer came.
     fn broken(&self, error: hyper::Error) -> LinkError {
         if self.http.is_flooded() { LinkError::Flood } else { LinkError::Broken(error) }
     }
 
-    /// Reads the rest of a short answer and gives back the connection, if it can carry another request.
+    /// Reads the rest of a short answer. Returns the body, and the connection if it can carry another request.
     pub(super) async fn finish(mut self, mut body: Incoming) -> (Vec<u8>, Option<Self>) {
         let mut bytes = Vec::new();
         let read = async {
@@ -159,7 +155,7 @@ impl Link {
         (bytes, reusable.then_some(self))
     }
 
-    /// Gives back the connection after an answer that was read to its end, if it can carry another request.
+    /// The connection after an answer that was read to its end, if it can carry another request.
     pub(super) async fn reuse(mut self) -> Option<Self> {
         let ready = tokio::time::timeout(SHORT_BODY_TIME, self.http.ready()).await;
         ready.unwrap_or(false).then_some(self)

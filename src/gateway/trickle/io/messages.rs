@@ -1,4 +1,4 @@
-//! A bounded queue of messages, each a segment of its own: what a control channel publishes.
+//! A bounded queue of messages for a control channel; each message is a segment.
 //!
 //! Does not: send a lost message again; the publisher does.
 
@@ -14,10 +14,10 @@ pub fn messages() -> (MessageSender, Messages) {
     (MessageSender(sender), Messages(receiver))
 }
 
-/// A message was not queued; here it is again.
+/// The message was not queued, and is returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotSent {
-    /// The queue is full: the channel does not take messages as fast.
+    /// The queue is full: the channel sends messages more slowly than they come.
     Full(Bytes),
     /// The publication has ended.
     Ended(Bytes),
@@ -28,12 +28,12 @@ pub enum NotSent {
 pub struct MessageSender(mpsc::Sender<Piece>);
 
 impl MessageSender {
-    /// Queues `message`, if there is room. It is sent until it gets through.
+    /// Queues `message`. It is sent again until the peer answers it.
     pub fn try_send(&self, message: Bytes) -> Result<(), NotSent> {
         self.queue(Piece { place: Place::Whole, bytes: message })
     }
 
-    /// Queues `message`, if there is room. It is sent once: for what is worth nothing later.
+    /// Queues `message`, to be sent once. Use it for messages that are useless when they are late.
     pub fn try_send_once(&self, message: Bytes) -> Result<(), NotSent> {
         self.queue(Piece { place: Place::Passing, bytes: message })
     }
@@ -46,7 +46,7 @@ impl MessageSender {
     }
 }
 
-/// The queue's other end, for a [`Publisher`](super::Publisher).
+/// The receiving end of the queue, for a [`Publisher`](super::Publisher).
 #[derive(Debug)]
 pub struct Messages(mpsc::Receiver<Piece>);
 
@@ -56,7 +56,7 @@ impl Pieces for Messages {
     }
 
     fn resync(&mut self) {
-        // Every message stands alone.
+        // Each message is a whole segment.
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_queue_is_bounded_and_says_so() {
+    async fn a_full_or_ended_queue_returns_the_message() {
         let (sender, mut queue) = messages();
         for n in 0..CONTROL_MESSAGES {
             assert_eq!(sender.try_send(Bytes::from(vec![u8::try_from(n).unwrap()])), Ok(()));

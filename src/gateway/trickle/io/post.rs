@@ -1,7 +1,7 @@
-//! One POST of a segment: its head goes out at once, its body piece by piece, its answer is seen whenever it comes.
+//! One POST of a segment: its head is sent at once, its body piece by piece, and its answer may come at any time.
 //!
-//! The body ends only when it is told to. A POST that is dropped before that closes its connection without
-//! the last chunk, so that the server does not take half a segment for a whole one.
+//! The body ends only by [`Post::end`]. A POST that is dropped before that closes its connection without the last
+//! chunk, so that the server does not take a part of a segment for a complete one.
 //!
 //! Does not: decide what an answer means.
 
@@ -24,12 +24,12 @@ use crate::trickle::io::link::{Link, Route};
 use crate::trickle::{LinkError, TrickleAnswer, wire};
 use resilience::wait::AbortOnDrop;
 
-/// What is known of a body on both of its ends.
+/// The state of a body, shared by its writer and its transport.
 #[derive(Debug, Default)]
 struct Mark {
-    /// The writer ended it.
+    /// The writer ended the body.
     ended: AtomicBool,
-    /// The transport took a first piece.
+    /// The transport took the first piece.
     taken: AtomicBool,
 }
 
@@ -42,14 +42,14 @@ pub(super) enum Body {
     Pieces(PieceBody),
 }
 
-/// The reading end of a segment's body.
+/// The transport's end of a segment's body.
 #[derive(Debug)]
 pub(super) struct PieceBody {
     pieces: mpsc::Receiver<Bytes>,
     mark: Arc<Mark>,
 }
 
-/// The writer went away in mid-segment.
+/// The writer was dropped before the end of its segment.
 #[derive(Debug)]
 pub(super) struct Torn;
 
@@ -85,24 +85,24 @@ impl http_body::Body for Body {
     }
 }
 
-/// How a POST came out.
+/// The end of a POST.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// The final answer, or why there is none.
+    /// The final answer, or the reason why none came.
     pub(super) result: Result<TrickleAnswer, LinkError>,
     /// The connection, if it can carry another request.
     pub(super) spare: Option<Link>,
 }
 
-/// A POST under way.
+/// A POST in progress.
 #[derive(Debug)]
 pub(super) struct Post {
     pub(super) seq: Seq,
     /// Whether it carries `Lp-Trickle-Reset: 1`.
     pub(super) reset: bool,
-    /// When its first piece was there.
+    /// When its first piece came.
     pub(super) began: Instant,
-    /// When its body was ended.
+    /// When its body ended.
     pub(super) ended: Instant,
     writer: Option<mpsc::Sender<Bytes>>,
     mark: Arc<Mark>,
@@ -110,7 +110,7 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// Starts the POST of `seq`: connects where there is no `spare` connection, and sends the head.
+    /// Starts the POST of `seq` over `spare`, or over a new connection, and sends the head.
     pub(super) fn start(
         route: Arc<Route>,
         mime: HeaderValue,
@@ -137,7 +137,7 @@ impl Post {
                 };
                 let (head, body) = response.into_parts();
                 let answer = TrickleAnswer::new(head.status.as_u16(), &head.headers);
-                // An early answer counts at once; only after a whole body is its connection worth a wait.
+                // The rest of an early answer is not read: its connection cannot be reused in the middle of a body.
                 let spare = if mark.ended.load(Ordering::Relaxed) && !answer.closed {
                     link.finish(body).await.1
                 } else {
@@ -149,7 +149,7 @@ impl Post {
         Self { seq, reset, began: now, ended: now, writer: Some(writer), mark, task }
     }
 
-    /// Waits until the body takes a piece. `None` once the body was ended.
+    /// A future that waits for room for one piece in the body. `None` after [`Post::end`].
     pub(super) fn room(
         &self,
     ) -> Option<impl Future<Output = Option<mpsc::OwnedPermit<Bytes>>> + use<>> {
@@ -157,14 +157,14 @@ impl Post {
         Some(async { room.await.ok() })
     }
 
-    /// Ends the body: what it was given is the whole segment.
+    /// Ends the body: its pieces are the complete segment.
     pub(super) fn end(&mut self) {
         self.mark.ended.store(true, Ordering::Relaxed);
         self.writer = None;
         self.ended = Instant::now();
     }
 
-    /// Whether a byte of the body may be on its way.
+    /// Whether a byte of the body may have been sent.
     pub(super) fn is_taken(&self) -> bool {
         self.mark.taken.load(Ordering::Relaxed)
     }

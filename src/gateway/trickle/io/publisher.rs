@@ -1,10 +1,10 @@
-//! Publishes pieces as numbered segments on one channel: asks for the first seq, uploads, closes the channel.
+//! Publishes pieces as numbered segments on one channel: requests the first seq, uploads, deletes the channel.
 //!
 //! ```text
 //! GET /next ──▶ upload (see `upload`) ──▶ last answers ──▶ DELETE {channel}
 //! ```
 //!
-//! Does not: create the channel, or start over after an end.
+//! Does not: create the channel, or start again after an end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -25,38 +25,38 @@ use resilience::backoff::jitter;
 use resilience::fault::Fault;
 use resilience::stop::Stop;
 
-/// An orchestrator on which no segment got through for this long since the first one was lost is left. With
-/// [`ACKNOWLEDGE_TIME`] before that, and the end of its parts after it, another one has the video within 10 s;
-/// a link that is gone for 5 s keeps its job.
+/// Leave an orchestrator after this long without a delivered segment, counted from the first loss. With the time until
+/// the first loss is noticed, and the time to end the job's parts, another orchestrator has the video within 10 s; a
+/// link that is lost for 5 s keeps its job.
 const LEAVE_TIME: Duration = Duration::from_millis(4500);
-/// With [`SEGMENTS_IN_FLIGHT`] segments, an answer that takes longer is that of an orchestrator which is too slow;
-/// a link that has just become narrow needs a few seconds until the bitrate follows.
+/// With the maximum number of segments in flight, an orchestrator that answers more slowly than this is too slow. A link
+/// whose capacity has dropped needs a few seconds until the bitrate follows.
 const SLOW_TIME: Duration = Duration::from_secs(6);
-/// The first picture of a segment waits no longer for its turn: that of the queue before it.
+/// The maximum wait of a segment's first piece for its POST.
 const FIRST_PIECE_TIME: Duration = Duration::from_secs(1);
-/// A chunk that the transport does not take within this time fails its segment (Python gateway).
+/// A chunk that the transport does not take within this time makes its segment lost (Python gateway).
 const CHUNK_TIME: Duration = Duration::from_secs(5);
 
-/// What a publisher has done so far; read by others while it runs.
+/// A publisher's counters, which may be read while it runs.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Segments that the peer has answered as complete.
+    /// Segments that the peer answered as complete.
     pub segments: AtomicU64,
-    /// Bytes handed to the transport.
+    /// Bytes given to the transport.
     pub bytes: AtomicU64,
     /// Segments lost.
     pub lost: AtomicU64,
-    /// Segments begun and not answered.
+    /// Segments that have begun and are unanswered.
     pub in_flight: AtomicU64,
-    /// From the first piece of the last complete segment to its answer, in microseconds.
+    /// The time from the first piece of the last complete segment to its answer, in microseconds.
     pub last_upload_micros: AtomicU64,
-    /// A connection broke while something waited to be sent, and no new one was made since.
+    /// Whether a connection broke while a segment waited, and no new connection was made since.
     pub is_failing: AtomicBool,
     pub(super) gauges: Arc<Gauges>,
 }
 
 impl Counters {
-    /// What the kernel knows of the connections; `None` if it has told nothing so far.
+    /// What the kernel reports about the connections; `None` until its first report.
     pub fn flow(&self) -> Option<ConnectionStats> {
         self.gauges.read()
     }
@@ -65,19 +65,19 @@ impl Counters {
 /// The time limits of a publisher.
 #[derive(Debug, Clone, Copy)]
 pub struct PublishTimes {
-    /// A piece not taken by the transport within this time fails its segment.
+    /// A piece that the transport does not take within this time makes its segment lost.
     pub chunk: Duration,
-    /// An answer not given within this time after the end of the body fails its segment. Three
-    /// segments of 2 s without an answer are too many anyway.
+    /// A segment without an answer this long after the end of its body is lost. Three unanswered segments of 2 s are too
+    /// many anyway.
     pub answer: Duration,
-    /// With as many segments in flight as may be, the oldest answer may take this long: the link may be narrow, but a
-    /// peer that is slow is left.
+    /// With the maximum number of segments in flight, the longest wait for the oldest answer. After it, the publication
+    /// fails as too slow.
     pub slow: Duration,
-    /// A picture that waits this long for a segment of its own is dropped for a newer one.
+    /// A segment's first piece that waits this long for its POST is dropped, and a newer segment begins.
     pub first_piece: Duration,
-    /// An outage may last this long, and a message that was lost may take as long to get through.
+    /// The longest outage, and the longest time that a lost message is sent again.
     pub leave: Duration,
-    /// The whole graceful end: last answers, DELETE of the channel.
+    /// The limit for the graceful end: the last answers and the DELETE of the channel.
     pub stop: Duration,
 }
 
@@ -97,10 +97,10 @@ impl Default for PublishTimes {
 /// How a publication ended.
 #[derive(Debug)]
 pub struct Published {
-    /// EndReason.
+    /// How it ended.
     pub end: Result<ChannelEnd, TrickleError>,
-    /// The channel is known to be gone: the peer said so, or has confirmed its DELETE. Where this is false, the caller
-    /// has to see to it that the channel is deleted.
+    /// Whether the peer confirmed that the channel does not exist any more. If `false`, the caller must have the channel
+    /// deleted.
     pub is_deleted: bool,
 }
 
@@ -114,7 +114,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher of segments of type `mime` (`video/mp2t`, `application/json`) on `channel`.
+    /// A publisher of segments of MIME type `mime` (`video/mp2t`, `application/json`) on `channel`.
     pub fn new(
         connector: Arc<Connector>,
         channel: Channel,
@@ -132,13 +132,13 @@ impl Publisher {
         Self { times, ..self }
     }
 
-    /// Publishes until `pieces` end, `stop` is there, the channel is gone, or the peer fails. Then the
-    /// segment under way is ended and the channel deleted, all within [`PublishTimes::stop`].
+    /// Publishes until `pieces` ends, `stop` comes, the channel ends, or the peer fails. Then it ends the open segment and
+    /// deletes the channel, within [`PublishTimes::stop`].
     pub async fn run(self, pieces: impl Pieces, stop: Stop) -> Result<ChannelEnd, TrickleError> {
         self.publish(pieces, stop).await.end
     }
 
-    /// The same as [`Publisher::run`], and whether the channel is known to be gone.
+    /// The same as [`Publisher::run`]; the result also says whether the channel is deleted.
     pub async fn publish(self, pieces: impl Pieces, mut stop: Stop) -> Published {
         let channel = self.route.channel.clone();
         let (publication, spare) = match self.resolve(&mut stop).await {
@@ -173,13 +173,13 @@ impl Publisher {
         Published { end, is_deleted }
     }
 
-    /// Deletes the channel without publishing, within half of [`PublishTimes::stop`]: for a job that
-    /// nobody wants any more. Returns whether the peer has confirmed it.
+    /// Deletes the channel without publishing, within half of [`PublishTimes::stop`]. Returns whether the peer confirmed
+    /// it.
     pub async fn delete(&self) -> bool {
         self.route.delete_channel(None, self.times.stop / 2).await
     }
 
-    /// Asks for the first seq. `None` if we are to stop before it is known.
+    /// Requests the first seq. `None` if `stop` comes first.
     async fn resolve(
         &self,
         stop: &mut Stop,
@@ -231,7 +231,7 @@ impl Publisher {
     }
 }
 
-/// EndReason the first seq is not known.
+/// Why the first seq is unknown.
 enum Unresolved {
     Fatal(LinkError),
     ByPeer(EndReason, Option<LinkError>),

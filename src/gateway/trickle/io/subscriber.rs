@@ -1,10 +1,9 @@
-//! Reads the segments of one channel in order, the next one always asked for while the present one is read.
+//! Reads the segments of one channel in order. The next segment is requested while the current one is read.
 //!
-//! Two connections take turns. A GET that waits long is renewed, as a path through the network may have
-//! gone without a word; a segment that brings nothing while the next one has begun is given up, as its
-//! writer has died.
+//! Two connections take turns. A GET that waits too long is sent again, because the connection may be dead without an
+//! error. A segment that brings no byte after the next one has begun is given up, because its writer has died.
 //!
-//! Does not: keep what it reads; the sink does.
+//! Does not: store what it reads; the sink does.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
@@ -30,30 +29,30 @@ use resilience::fault::Fault;
 use resilience::stop::Stop;
 use resilience::wait::AbortOnDrop;
 
-/// The least time between two questions. Segments and events come much slower; a peer that answers each question with
-/// next to nothing must not keep us busy.
+/// The minimum time between two GETs. Segments and events come less often; without this limit a peer that answers each
+/// GET with a few bytes would keep the CPU busy.
 const ASK_EVERY: Duration = Duration::from_millis(5);
 
-/// Takes the segments of a subscription. Called on the runtime's thread: it must not block.
+/// Receives the segments of a subscription. Its methods are called on the runtime's thread and must not block.
 pub trait SegmentSink: Send {
-    /// The first bytes of a segment are there. Segments without a byte never begin.
+    /// Called before the first bytes of a segment; not called for an empty segment.
     fn begin(&mut self, seq: Seq, content_type: &str);
 
-    /// The next bytes of the segment.
+    /// Called for the next bytes of the segment.
     fn bytes(&mut self, bytes: &Bytes);
 
-    /// The segment's end; not `complete` when it broke off, took too long, or is too large.
+    /// Called at the segment's end. `complete` is `false` if it broke off, took too long, or is too large.
     fn end(&mut self, complete: bool);
 }
 
 /// The limits of a subscriber.
 #[derive(Debug, Clone, Copy)]
 pub struct SubscribeTimes {
-    /// A GET without an answer is asked again after this time (Python gateway).
+    /// A GET without an answer is sent again after this time (Python gateway).
     pub renew: Duration,
-    /// The longest that the copy of one segment may take (Python gateway).
+    /// The longest time to read one segment (Python gateway).
     pub segment: Duration,
-    /// A segment without a byte for this time is given up when the next one has begun.
+    /// A segment that brings no byte for this long is given up, if the next one has begun.
     pub stall: Duration,
     /// The largest segment, in bytes.
     pub body: u64,
@@ -77,7 +76,7 @@ pub struct Subscriber {
     times: SubscribeTimes,
 }
 
-/// A GET and its connection, as soon as its head is there.
+/// A GET in progress: ends with the head of its answer and its connection.
 type Asked = AbortOnDrop<Answered>;
 type Answered = Result<(Link, Response<Incoming>), LinkError>;
 
@@ -94,7 +93,7 @@ impl Subscriber {
         Self { times, ..self }
     }
 
-    /// Reads segments into `sink` until `stop` is there, the channel ends, or the peer fails.
+    /// Reads segments into `sink` until `stop` comes, the channel ends, or the peer fails.
     pub async fn run(
         self,
         mut sink: impl SegmentSink,
@@ -124,7 +123,7 @@ enum Ahead {
 }
 
 impl Ahead {
-    /// Waits until the answer is there, and keeps it. Cancel safe.
+    /// Waits for the answer and keeps it. Cancel safe.
     async fn arrive(&mut self) {
         match self {
             Self::Nothing => pending().await,
@@ -143,7 +142,7 @@ struct Download {
     times: SubscribeTimes,
     subscription: Subscription,
     ahead: Ahead,
-    /// No question before this time.
+    /// No GET is sent before this time.
     next_ask: Instant,
     spare: Option<Link>,
 }
@@ -180,7 +179,7 @@ impl Download {
         }
     }
 
-    /// An answer came: reads the segment, if it is one. The error is why that broke off.
+    /// Reads the segment that `response` holds, if it holds one. An error says why reading broke off.
     async fn on_answer(
         &mut self,
         link: Link,
@@ -204,7 +203,7 @@ impl Download {
         Ok(self.subscription.on_complete(copied))
     }
 
-    /// Asks for the next segment, on a task of its own, so that it is on its way while another is read.
+    /// Requests the next segment in a task, so that the request proceeds while another segment is read.
     fn ask(&mut self) {
         let route = Arc::clone(&self.route);
         let renew = self.times.renew;
@@ -229,8 +228,8 @@ impl Download {
         }));
     }
 
-    /// Copies the body of `seq` to the sink. With its first bytes, the next segment is asked for. Tells the
-    /// number of bytes.
+    /// Copies the body of `seq` to the sink, and requests the next segment at its first bytes. Returns the number of
+    /// bytes.
     async fn copy(
         &mut self,
         seq: Seq,
@@ -273,7 +272,7 @@ impl Download {
     }
 }
 
-/// Waits until the next segment has begun and `silence` has passed: the present one has lost its writer.
+/// Returns when the next segment has begun and `silence` has passed: the writer of the current segment has died.
 async fn passed_by(ahead: &mut Ahead, silence: Instant) {
     ahead.arrive().await;
     if !matches!(ahead, Ahead::Answered(Ok(_))) {
@@ -282,7 +281,7 @@ async fn passed_by(ahead: &mut Ahead, silence: Instant) {
     tokio::time::sleep_until(silence.into()).await;
 }
 
-/// A segment in the sink, ended there whatever happens: also when the subscription is stopped.
+/// A segment in the sink. Dropping it ends the segment there, also when the subscription is stopped.
 struct Open<'a, S: SegmentSink> {
     sink: &'a mut S,
     begun: bool,

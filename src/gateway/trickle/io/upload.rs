@@ -1,15 +1,14 @@
-//! Carries the pieces of one publication: one POST for each segment, the next one always connected beforehand.
+//! Uploads the pieces of one publication: one POST for each segment, with the next POST connected in advance.
 //!
-//! There are at most 1 ahead, 1 current and 2 ended POSTs, each with a connection of its own; a spare
-//! one serves the next POST ahead. Any of them may be answered at any time, and is heard at once. One piece
-//! is in hand, [`POST_PIECES`](crate::limits::POST_PIECES) are in the body; all else waits where the
-//! pieces come from.
+//! At most 1 POST is ahead, 1 current and 2 ended, each on its own connection; a spare connection serves the next POST
+//! ahead. Any POST may be answered at any time. At most one piece is pending and
+//! [`POST_PIECES`](crate::limits::POST_PIECES) are in the body; all other pieces wait in their source.
 //!
-//! An outage begins when a connection breaks while something waits to be sent. The older connections are not used
-//! any more then, so that the next one shows whether the peer can be reached: with a new connection, or any
-//! answer, the outage is over, however long the segment is that comes next. An outage that lasts for
-//! [`PublishTimes::leave`](crate::trickle::io::PublishTimes::leave) is the end, and so is a message that was lost
-//! and does not get through for as long.
+//! An outage begins when a connection breaks while a segment waits. Older connections are not reused then, so that the
+//! next connection shows whether the peer can be reached. A new connection or any answer ends the outage, even if the
+//! next segment takes long. An outage that lasts for
+//! [`PublishTimes::leave`](crate::trickle::io::PublishTimes::leave) ends the publication, and so does a lost message
+//! that is not delivered for as long.
 //!
 //! Does not: decide what answers mean; [`Publication`] does.
 
@@ -36,27 +35,27 @@ use resilience::fault::Fault;
 use resilience::stop::Stop;
 use resilience::wait::{AbortOnDrop, sleep_until};
 
-/// EndReason an upload ends.
+/// Why an upload ends.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// We stopped it, or there are no more pieces.
+    /// The caller stopped it, or its pieces ended.
     Finished,
-    /// The publication is over.
+    /// The publication decided to end.
     Over(EndReason),
-    /// The peer cannot be used at all.
+    /// A failure that another try does not cure.
     Fatal(LinkError),
 }
 
-/// What happens to an upload.
+/// An event of an upload.
 enum Event {
     Stop,
-    /// A POST came to its end; it is no longer in its place.
+    /// A POST ended, and was removed from the flight.
     Answered(Stage, Post, Outcome),
     /// A time limit may have passed.
     Deadline,
-    /// The current POST takes a piece, or never will again.
+    /// The current POST has room for a piece; `None` if its body is closed.
     Room(Option<OwnedPermit<Bytes>>),
-    /// The source gave a piece, or has no more.
+    /// The source gave a piece; `None` if it ended.
     Piece(Option<Piece>),
 }
 
@@ -70,11 +69,11 @@ pub(super) struct Upload<P> {
     spare: Option<Link>,
     /// No pre-connect before this time.
     retry_at: Option<Instant>,
-    /// The DELETE of a segment whose fate is unknown.
+    /// The DELETE of a segment that may not have arrived.
     closing: Option<AbortOnDrop<()>>,
-    /// The last thing that went wrong since a segment was complete.
+    /// The last failure since the last complete segment.
     cause: Option<LinkError>,
-    /// When a connection broke; no new one was made since.
+    /// When a connection broke, until a new one is made.
     outage: Option<Instant>,
 }
 
@@ -99,7 +98,7 @@ impl<P: Pieces> Upload<P> {
         }
     }
 
-    /// Uploads until there is a reason to stop.
+    /// Uploads until the publication ends.
     pub(super) async fn run(&mut self, stop: &mut Stop) -> Ending {
         loop {
             if let Err(why) = self.arrange() {
@@ -117,7 +116,7 @@ impl<P: Pieces> Upload<P> {
         }
     }
 
-    /// Brings the POSTs in line with what comes next.
+    /// Begins the waiting segment if it may begin, and keeps the next POST connected.
     fn arrange(&mut self) -> Result<(), EndReason> {
         self.preconnect();
         if !matches!(self.pending.state, PendingState::FirstPiece(..)) {
@@ -139,8 +138,8 @@ impl<P: Pieces> Upload<P> {
         Ok(())
     }
 
-    /// Keeps the POST of the upcoming seq connected. One that is not the upcoming one any more, after a
-    /// loss, has sent nothing and is dropped, which closes its socket.
+    /// Keeps a POST of the upcoming seq connected. After a loss the upcoming seq changes: the POST of the old one has sent
+    /// no byte and is dropped, which closes its socket.
     fn preconnect(&mut self) {
         let (seq, reset) = self.publication.upcoming();
         self.flight.ahead.take_if(|post| (post.seq, post.reset) != (seq, reset));
@@ -175,7 +174,7 @@ impl<P: Pieces> Upload<P> {
         }
     }
 
-    /// The next time at which a limit passes.
+    /// The earliest time limit.
     fn deadline(&self) -> Option<Instant> {
         let times = &self.publisher.times;
         let piece = match self.pending.state {
@@ -193,13 +192,13 @@ impl<P: Pieces> Upload<P> {
         [self.retry_at, piece, answer, slow, stalled].into_iter().flatten().min()
     }
 
-    /// Whether something is being sent, or waits to be.
+    /// Whether a segment is being sent or waits to be sent.
     fn has_media_to_send(&self) -> bool {
         let is_sending = self.flight.current.is_some() || self.publication.in_flight() > 0;
         is_sending || self.pending.is_waiting() || !self.pending.is_free()
     }
 
-    /// Since when what is to be sent does not get through.
+    /// Time of the first failure since the last delivery.
     fn stalled_since(&self) -> Option<Instant> {
         [self.outage, self.pending.failed_since()].into_iter().flatten().min()
     }
@@ -230,7 +229,7 @@ impl<P: Pieces> Upload<P> {
 
     fn on_room(&mut self, permit: Option<OwnedPermit<Bytes>>) {
         let Some(bytes) = self.pending.take_bytes() else { return };
-        // Without room the body is gone; why, the POST's outcome will say.
+        // Without a permit the body is closed; the outcome of the POST gives the reason.
         if let Some(permit) = permit {
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             self.publisher.counters.bytes.fetch_add(length, Ordering::Relaxed);
@@ -260,7 +259,7 @@ impl<P: Pieces> Upload<P> {
             PendingState::FirstPiece(_, since)
                 if !self.pending.is_message() && since + times.first_piece <= now =>
             {
-                // The picture is old by now: the newest one begins the next segment.
+                // The picture is old; the newest one begins the next segment.
                 self.pending.drop_first_piece();
                 self.pieces.resync();
                 None
@@ -276,7 +275,7 @@ impl<P: Pieces> Upload<P> {
         }
     }
 
-    /// A POST, no longer in its place, was answered, broke, or took too long.
+    /// Handles the answer or failure of a POST that was removed from the flight.
     fn on_outcome(
         &mut self,
         stage: Stage,
@@ -334,7 +333,7 @@ impl<P: Pieces> Upload<P> {
         counters.last_upload_micros.store(micros, Ordering::Relaxed);
     }
 
-    /// A segment is lost. Whether it means anything, the publication decides.
+    /// Counts a lost segment and prepares the next one; the publication decides whether to continue.
     fn lose(&mut self, stage: Stage, seq: Seq) {
         log::debug!("{}: segment {seq} is lost", self.publisher.route.channel);
         self.publisher.counters.lost.fetch_add(1, Ordering::Relaxed);
@@ -349,7 +348,7 @@ impl<P: Pieces> Upload<P> {
 
     fn obey(&mut self, decision: PublicationDecision) -> Option<Ending> {
         match decision {
-            // The reset itself is part of the upcoming POST.
+            // The upcoming POST carries the reset.
             PublicationDecision::Proceed | PublicationDecision::Reset => {}
             PublicationDecision::Close(seq) => {
                 let route = Arc::clone(&self.publisher.route);
@@ -362,8 +361,9 @@ impl<P: Pieces> Upload<P> {
         None
     }
 
-    /// Ends the segment under way, waits for the last answers and deletes the channel, each in half of the
-    /// time. Returns the last thing that went wrong before, and whether the channel is known to be gone.
+    /// Ends the open segment, waits for the last answers and deletes the channel, each within half of
+    /// [`PublishTimes::stop`](crate::trickle::io::PublishTimes::stop). Returns the last failure, and whether the peer
+    /// confirmed that the channel does not exist any more.
     pub(super) async fn finish(mut self, ending: &Ending) -> (Option<LinkError>, bool) {
         self.publisher.counters.in_flight.store(0, Ordering::Relaxed);
         self.publisher.counters.is_failing.store(false, Ordering::Relaxed);
@@ -389,7 +389,7 @@ impl<P: Pieces> Upload<P> {
         while !self.flight.ended.is_empty() {
             let (stage, post, outcome) = self.flight.outcome().await;
             self.spare = outcome.spare.or(self.spare.take());
-            // What it decides does not matter any more; what it counts does.
+            // Only its counters matter; the publication has ended.
             let _ = self.on_outcome(stage, &post, outcome.result);
         }
     }
