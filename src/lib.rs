@@ -1,7 +1,7 @@
 //! livepeer-edge: an embedded gateway agent for the Livepeer network.
 //!
-//! It captures camera video with GStreamer, opens a live video job on an orchestrator, pushes the video
-//! to the job's trickle channel, and brings the processed video and the events back. Keys and signatures
+//! It captures camera video with GStreamer, starts a job on an orchestrator or a runner, publishes the video
+//! to the job's trickle channel, and receives the processed video and the events. Keys and signatures
 //! stay with a remote signer.
 //!
 //! # The picture
@@ -25,21 +25,48 @@
 //!                                       payments  ─────┼─▶ remote signer ─▶ orchestrator
 //! ```
 //!
-//! # Where to start reading
+//! # The way of a frame
 //!
-//! Follow one frame. Out: `media::io::capture` takes it from GStreamer's thread into `media::queue`;
-//! `media::segmenter` decides where it belongs, `mpegts::mux` packs it, and it leaves as a `media::Piece`;
-//! `trickle::publication` decides on the answers of the network, `trickle::io::publisher` does what it says.
-//! Back: `trickle::subscription` decides, `trickle::io::subscriber` reads, then `media::io::playback` writes. Above
-//! them `job` says what has to run, and `agent` carries it out.
+//! Out, from the camera to the orchestrator:
+//!
+//! 1. `media::io::capture` runs the GStreamer pipeline: source, encoder, appsink.
+//! 2. `media::io::access_units::feed` takes each encoded frame on GStreamer's thread, without waiting.
+//! 3. `media::queue` holds the access units; a full queue drops to the newest key frame.
+//! 4. `media::io::access_units::pieces` reads the queue; `media::segmenter` places each unit in a segment.
+//! 5. `mpegts::mux` packs the unit into TS packets: a `media::Piece`.
+//! 6. `agent::MediaFlow` converts it to a `livepeer_gateway::segment::Piece`, and reports each new segment to the payer.
+//! 7. `trickle::io::upload` writes pieces to POSTs as `trickle::publication` decides.
+//! 8. `trickle::io::post` is the body of one POST, on a connection of `trickle::io::link`.
+//!
+//! Back, from the orchestrator to the outputs:
+//!
+//! 1. `trickle::io::subscriber` reads GETs as `trickle::subscription` decides, into a `SegmentSink`.
+//! 2. `agent::output` is that sink: it counts, joins the segments to one stream with `mpegts::Joiner`, and copies it.
+//! 3. `cli::output` passes the stream on to `media::io::playback`, whose thread writes it to a file or stdout.
+//!
+//! # The way of a payment
+//!
+//! 1. `cli::reach` reads the credentials and builds `payment::io::Signers`, once for the process.
+//! 2. `job::LiveVideoJob` or `job::runner::RunnerJob` starts the job, and pays where the start itself costs.
+//! 3. `agent::jobs::parts` takes the started job's `JobPayments` and runs them as a task.
+//! 4. `payment::io::payer` waits until `payment::schedule` says that a payment is due and media has flowed.
+//! 5. `payment::session` builds the request to the signer from the orchestrator's terms and the signer's last state.
+//! 6. `payment::io::signers` asks the signers in turn, each only when its `payment::gate` allows.
+//! 7. `payment::io::payer` sends the signed tickets to the orchestrator; the answer renews the terms.
+//! 8. Each turn is reported to `agent::jobs::losses`: go on, try later, or leave the orchestrator.
+//!
+//! # The loop
+//!
+//! `agent::run` holds one loop over three owners: `Cameras`, `Jobs` and `Clock`. Each has `next()`, which waits for
+//! an event, and `on(event)`, which handles it and returns an event for `job::Machine`. The machine answers with
+//! commands, which the loop gives to the owners.
 //!
 //! # Code map
 //!
-//! Each folder of the first table is a crate with its own `Cargo.toml`: what it may import is what is listed there.
-//! *Pure* files touch no socket, file, thread, clock or GStreamer; only a file named `io.rs` or below `io/` does.
-//! `tests/tidy.rs` checks that.
+//! Each folder of the first table is a crate: its `Cargo.toml` lists what it may import. A file named `io.rs` or below
+//! `io/` may touch sockets, files, threads, the clock or GStreamer; all other files are pure. `tests/tidy.rs` checks that.
 //!
-//! | folder | crate | what it is | what it does not know |
+//! | folder | crate | what it contains | what it must not import |
 //! |---|---|---|---|
 //! | `src/resilience` | `resilience` | back-off, faults, stop, throttled log, state files, secrets, sanitizing | all the others |
 //! | `src/mpegts` | `mpegts` | MPEG-TS muxer and reader, pure | sockets, GStreamer |
@@ -48,44 +75,43 @@
 //! | `src/sandbox` | `sandbox` | a Livepeer network in one process (feature `sandbox`) | the agent |
 //! | `src` | `livepeer_edge` | the program: the modules below | – |
 //!
-//! | module of the program | what it is | what always holds |
+//! | module of the program | what it does | rule |
 //! |---|---|---|
-//! | `main` | arguments, configuration, logger, runtime, command, exit code | prints an error chain once |
-//! | [`cli`] | a file for each command | exit codes: 0 done, 1 failed, 2 wrong usage or configuration |
-//! | [`agent`] | builds the parts, owns threads, queues, shutdown; one event loop | the end of a part is an event; no detached task |
-//! | [`status`] | counters and states of all parts, in one place | costs nothing while nobody reads |
-//! | [`config`] | layers of configuration to one `config::Config` | all problems at once, with file and line |
-//! | [`service`] | ready, status, watchdog, stopping for systemd | the watchdog is fed only while frames move or a stated wait goes on |
+//! | `main` | sets up configuration, logger and runtime, runs the command | prints an error chain once |
+//! | [`cli`] | parses arguments; one file per command | exit codes: 0 done, 1 failed, 2 wrong usage or configuration |
+//! | [`agent`] | builds the parts, runs the event loop and the shutdown | the end of a part is an event; no task is detached |
+//! | [`status`] | shares counters and states of all parts | a write is an atomic store or a short lock |
+//! | [`config`] | merges defaults, file, environment and arguments into `config::Config` | reports all problems at once, with file and line |
+//! | [`service`] | notifies systemd: ready, status, watchdog, stopping | feeds the watchdog only while frames move or during a wait with a limit |
 //!
 //! # Why the muxer is ours
 //!
-//! GStreamer's `mpegtsmux` writes no PAT and PMT at natural key frames (hardware encoders, passthrough), so
-//! a segment cut there does not decode; repairing that means rewriting its tables and continuity counters.
-//! It leaves the PES length open, which shows each frame one frame late to a reader that waits for the
-//! next one, and with audio it may hold video back. `mpegts::mux` is a pure function of access units: every
-//! segment starts with its tables, counters are right over the whole channel, and media lost in the
-//! queue is lost before it is numbered.
+//! GStreamer's `mpegtsmux` does not write PAT and PMT at natural key frames (hardware encoders, passthrough), so a
+//! segment cut there does not decode; a repair would have to rewrite tables and continuity counters. It leaves the
+//! PES length open, so that a reader sees each frame one frame late, and with audio it may delay video.
+//! `mpegts::mux` is a pure function of access units: every segment starts with its tables, continuity counters are
+//! right over the whole channel, and frames dropped in the queue leave no gap in the counters.
 //!
 //! # Threads and queues
 //!
-//! | thread | does | waits on |
+//! | thread | does | waits for |
 //! |---|---|---|
-//! | `main` | the current-thread runtime: all sockets, segmenting, muxing, decisions | events |
-//! | GStreamer's | capture, convert, encode; never waits for us | its own queues |
-//! | blocking (at most [`livepeer_gateway::limits::CALLS`], end when idle) | ureq calls, short files | the network, with a time limit |
-//! | `lookup` (at most [`livepeer_gateway::limits::LOOKUPS`] for a policy of trust) | look up a name each | the name servers; whoever asks has a time limit |
-//! | `media-ask`, `media-stop`, `microphone` | ask, open and stop what may never answer: a driver, a sound server | it; whoever asked waits a bounded time |
-//! | `stop-session` | stops a runner's session that nobody stopped: the last resort, for a second at most | the network |
-//! | `output` | writes returned video to a file or stdout | its queue |
-//! | `log` | writes the log to standard error, whose reader may stall | its queue |
-//! | `store` (none unless input is stored) | segments, muxes and writes input to a disk | its queue, the disk |
+//! | `main` | the current-thread runtime: sockets, segmenting, muxing, decisions | events |
+//! | GStreamer's | captures, converts, encodes; never waits for this program | its own queues |
+//! | blocking (at most [`livepeer_gateway::limits::CALLS`], end when idle) | makes HTTP calls with ureq, reads and writes short files | the network or the disk, with a time limit |
+//! | `lookup` (at most [`livepeer_gateway::limits::LOOKUPS`] per connector) | looks up one host name | the name servers; its caller has a time limit |
+//! | `media-ask`, `media-stop`, `microphone` | queries, opens or stops a device whose driver or sound server may hang | the device; its caller has a time limit |
+//! | `stop-session` | stops a runner's session that was dropped without a stop | the network; the dropping thread waits 1 s at most |
+//! | `output` | writes returned video to a file or stdout | its queue, the disk or the reader |
+//! | `log` | writes the log to standard error | its queue, the reader of standard error |
+//! | `store` (only if input is stored) | segments, muxes and writes input to a disk | its queue, the disk |
 //!
 //! | queue | bound | when full |
 //! |---|---|---|
 //! | access units | [`media::limits::ACCESS_UNITS`], [`media::limits::ACCESS_UNIT_BYTES`] | drops to the newest key frame, counted |
 //! | access units to the store | the same two | drops to the next key frame, counted |
-//! | pieces of a POST | [`livepeer_gateway::limits::POST_PIECES`] | media waits in the queue above; 5 s fail the segment |
-//! | output chunks | [`media::limits::OUTPUT_CHUNKS`] | drops to the next segment, counted |
+//! | pieces of a POST | [`livepeer_gateway::limits::POST_PIECES`] | media waits in the queue of access units; after 5 s the segment fails |
+//! | output chunks | [`media::limits::OUTPUT_CHUNKS`] | drops up to the next segment, counted |
 //! | events to the loop | [`livepeer_gateway::limits::EVENTS`] | the part waits |
 //! | lines to standard error | [`crate::cli::stderr::LOG_LINES`] | the line is dropped, counted |
 //!
@@ -93,8 +119,8 @@
 //!
 //! *Access unit*: one encoded frame. *Segment*: access units from a key frame to the next one, a
 //! numbered (*seq*) body on a *channel*. *Channel*: a trickle URL, which is a credential. *Piece*: what is
-//! written at once. *Job*: one live video session on one orchestrator, known by its *manifest id*.
-//! *Capability*: pipeline and model an orchestrator offers. *Payment*: tickets made by the *signer*, opaque here.
+//! written at once. *Job*: one live session on one orchestrator or runner, identified by its *manifest id*.
+//! *Capability*: a pipeline and model that an orchestrator offers. *Payment*: tickets made by the *signer*, opaque here.
 
 pub mod agent;
 pub mod cli;

@@ -160,12 +160,12 @@ async fn a_signer_that_is_down_leaves_no_gap_in_the_video() {
     let mut edge = model(&[&sandbox]);
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
     sandbox.always(Failure::Call(Endpoint::MakePayment, CallFailure::Reset));
-    edge.hear("no payment: ");
+    edge.hear("payment failed: ");
     let before = sandbox.counters().segments;
     // 30 s is half of what the first payment pays for ahead.
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= before + 29).await);
     sandbox.clear_failures();
-    edge.hear("payments go on");
+    edge.hear("payments work again");
     assert_eq!((sandbox.counters().jobs, sandbox.violations().count()), (1, 0));
     stop(edge);
 }
@@ -179,7 +179,7 @@ async fn a_job_that_is_not_paid_is_closed_and_reported_as_such() {
     let mut edge = model(&[&sandbox]);
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
     sandbox.always(Failure::Call(Endpoint::MakePayment, CallFailure::status(403)));
-    edge.hear("no payment: ");
+    edge.hear("payment failed: ");
     // The minute that was paid ahead is over.
     sandbox.advance(Duration::from_secs(120));
     let line = edge.hear("closed the unpaid job");

@@ -1,7 +1,7 @@
-//! Owns the doubt about this machine's clock: waits for the time of day where certificates need it, and goes on without
-//! it where it does not come.
+//! Decides with [`ClockDoubt`] whether certificates are judged by this machine's clock: waits for its synchronisation
+//! while certificates look wrong by it, and continues without it after a limit.
 //!
-//! Does not: decide whether the clock is believed; `clock::ClockDoubt` does.
+//! Does not: change the clock.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,27 +13,28 @@ use livepeer_gateway::clock::{self, ClockDoubt, ClockReading, ClockStep, PATIENC
 use livepeer_gateway::http::{Authority, TimeRefusal, WallClock};
 use livepeer_gateway::job;
 
-/// What the clock showed, and whose certificates were refused for their time before; `None` if it could not be sampled.
+/// A sample of the clock with the peers whose certificates were refused for their time before it; `None` if sampling
+/// failed.
 pub(super) type ClockSample = Option<(ClockReading, Vec<TimeRefusal>)>;
 
-/// The clock of this machine, as far as the agent depends on it.
+/// The trust in this machine's clock.
 pub(super) struct Clock {
     doubt: ClockDoubt,
     wall_clock: Arc<WallClock>,
-    /// The clock is not believed, and sampled again.
+    /// The clock is not trusted now and is sampled again.
     is_awaited: bool,
-    /// The sample that is under way or due; one at most.
+    /// The sample in progress or scheduled; one at most.
     samples: JoinSet<ClockSample>,
 }
 
 impl Clock {
-    /// A clock that is believed until certificates look wrong by it. `wall_clock` is the one that judges them.
+    /// A clock that is trusted until certificates look wrong by it. `wall_clock` is what certificates are judged by.
     pub(super) fn new(wall_clock: Arc<WallClock>) -> Self {
         let samples = JoinSet::new();
         Self { doubt: ClockDoubt::new(), wall_clock, is_awaited: false, samples }
     }
 
-    /// From now on, this one judges certificates.
+    /// Replaces the clock that certificates are judged by.
     pub(super) fn set_wall_clock(&mut self, wall_clock: Arc<WallClock>) {
         self.wall_clock = wall_clock;
     }
@@ -43,7 +44,7 @@ impl Clock {
         joined(&mut self.samples).await.ok().flatten()
     }
 
-    /// Something went wrong with a peer, or time has passed: samples the clock, if that may be the reason.
+    /// Samples the clock if certificates were refused for their time. Call it after a failure of a peer, and regularly.
     pub(super) fn check(&mut self) {
         if !self.samples.is_empty() {
             return;
@@ -54,10 +55,10 @@ impl Clock {
         }
     }
 
-    /// Goes on after a sample. Once it is known how to go on, those who were refused are asked again at once.
+    /// Handles a sample. Returns [`job::Event::Reachable`] once the refused peers can be tried again.
     pub(super) fn on<T>(&mut self, sample: ClockSample) -> Option<job::Event<T>> {
         let (look, mut late) = sample?;
-        // Who was refused while the sample was due.
+        // Peers that were refused while the sample was scheduled.
         late.extend(self.wall_clock.take_late());
         let step = self.doubt.on_reading(look, late, Instant::now());
         let was_awaited = std::mem::replace(&mut self.is_awaited, step != ClockStep::Believe);
@@ -72,7 +73,7 @@ impl Clock {
             ClockStep::Wait(at) => {
                 if !was_awaited {
                     log::warn!(
-                        "clock not synchronised: certificates look wrong by it; waiting for the time for up to {} s",
+                        "clock not synchronised: certificates look wrong by it; waiting up to {} s for the time",
                         PATIENCE.as_secs()
                     );
                 }
@@ -86,7 +87,7 @@ impl Clock {
                     return None;
                 }
                 log::warn!(
-                    "clock still not synchronised: going on without it for {}; their certificates are believed, unless they ended before this program was built",
+                    "clock still not synchronised: continuing without it for {}; their certificates are accepted unless they expired before this program was built",
                     listed(&new)
                 );
                 Some(job::Event::Reachable)

@@ -1,6 +1,6 @@
-//! Why an agent ended without having been asked to.
+//! Why an agent ended without a request to stop.
 //!
-//! Does not: decide that it ends; `job::Machine` does.
+//! Does not: decide when the agent ends; `job::Machine` does.
 
 use std::fmt;
 
@@ -9,20 +9,20 @@ use livepeer_gateway::job::Loss;
 use livepeer_gateway::session::selection::NoCandidateLeft;
 use media::MediaError;
 
-/// Why an agent ended without having been asked to.
+/// Why an agent ended without a request to stop.
 #[derive(Debug)]
 pub enum AgentError {
-    /// Capture did not start, or broke.
+    /// Capture did not start, or failed.
     Capture(MediaError),
-    /// Nobody could be found to ask; the reason in one line.
+    /// No candidate was found; the reason in one line.
     FindFailed(String),
     /// No orchestrator took the job.
     NoCandidateLeft(NoCandidateLeft),
     /// The job was lost.
     Lost {
-        /// The orchestrator it ran on.
+        /// The orchestrator or runner that ran the job.
         orchestrator: Option<Url>,
-        /// What happened.
+        /// The reason.
         loss: Loss,
     },
 }

@@ -1,6 +1,6 @@
-//! Everything that can happen to a running agent, in one closed list for each part that it happens to.
+//! All events of a running agent: one closed enum per owner.
 //!
-//! Does not: decide; `job::Machine` does.
+//! Does not: decide what an event leads to; `job::Machine` does.
 
 use std::time::Duration;
 
@@ -16,98 +16,98 @@ use media::MediaError;
 use media::io::{Capture, End as CaptureEnd};
 use resilience::fault::Failure;
 
-/// What happened.
+/// An event of the loop.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// Somebody asked to stop.
+    /// A stop was requested.
     Stop,
-    /// The machine's time has come.
+    /// The machine's timeout has expired.
     Timeout,
-    /// There is another configuration.
+    /// The options have changed.
     Change(Change),
-    /// To the camera, or what stands in for it.
+    /// An event of the camera or its slate.
     Cameras(Box<CameraEvent>),
-    /// A reading of the network is due.
+    /// The next reading of the network for the bitrate controller is due.
     Reading,
-    /// To the job that runs, one that is started, or the search for the next.
+    /// An event of the live job, a start, or the search.
     Jobs(Box<JobsEvent>),
     /// This machine's clock was sampled.
     Clock(ClockSample),
-    /// The service manager wants to hear something.
+    /// The watchdog of the service manager is due.
     Watchdog,
 }
 
-/// What happened to the camera, or to what stands in for it.
+/// An event of the camera, or of the slate that replaces a lost one.
 #[derive(Debug)]
 pub(super) enum CameraEvent {
-    /// Capture has ended by itself.
+    /// Capture has ended without a stop.
     Ended(CaptureEnd),
-    /// The camera gave its first frame.
+    /// The camera delivered its first frame.
     Frame,
-    /// A camera that was lost, or is to be opened again, has stopped.
+    /// A lost camera, or one that is opened again, has stopped.
     Stopped,
-    /// It is time to open the camera.
+    /// The next attempt to open the camera is due.
     Due,
-    /// It was opened, or not.
+    /// An attempt to open the camera has ended.
     Opened(Result<Capture, MediaError>),
-    /// The slate in its place was opened, or not.
+    /// An attempt to open the slate has ended.
     SlateOpened(Result<Capture, MediaError>),
-    /// What nobody waits for has stopped.
+    /// A slate, or a camera that is not wanted any more, has stopped.
     SlateStopped,
-    /// Capture was stopped by us, for good.
+    /// Capture has stopped for the end of the program.
     StoppedForGood,
 }
 
-/// What happened to the job that runs, to one that is started, or to the search for the next.
+/// An event of the live job, of a start, or of the search for candidates.
 #[derive(Debug)]
 pub(super) enum JobsEvent {
-    /// It is known who may take the job, or why nobody is.
+    /// Candidates were found, or the search failed.
     Found(Result<Candidates, Failure>),
-    /// A candidate was asked for its offer, and took this long.
+    /// A candidate answered the request for its offer after this time, or failed.
     Asked(Url, Duration, Result<(Offer, Offered), Failure>),
-    /// A peer that could not be reached can be reached again.
+    /// An unreachable peer has become reachable.
     Reachable,
-    /// The candidate of the start with this number was asked for the job.
+    /// The start with this number has ended.
     Started(u64, Result<Box<StartedJob>, JobError>),
-    /// The app of a runner was told of the parameters.
+    /// The call that gives a runner's app new parameters has ended.
     Updated(Result<(), JobError>),
     /// A part has ended.
     PartEnded(Part, Result<ChannelEnd, TrickleError>),
-    /// How a payment went.
+    /// The outcome of a payment.
     Payment(PayerReport),
-    /// Nothing pays any more.
+    /// The payer has ended.
     PayerEnded,
     /// A segment of processed video has begun.
     Output,
-    /// An event came from the job.
+    /// An event came on the job's events channel.
     Model(JobEvent),
-    /// The job wants a sign of life.
+    /// The next keep-alive is due.
     KeepAlive,
-    /// A task panicked; what it said.
+    /// A task panicked, with this message.
     Panicked(String),
-    /// A job is closed at its orchestrator.
+    /// A job has been stopped at its orchestrator or runner.
     Stopped,
-    /// A step of the close has taken as long as it may.
+    /// A step of the close has reached its time limit.
     CloseTimeout,
     /// Every part has ended.
     Closed,
 }
 
-/// A part that runs while a job is live.
+/// A part of a live job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Part {
-    /// Our video to the orchestrator.
+    /// Publishes the captured video.
     Publisher,
-    /// The processed video back.
+    /// Receives the processed video.
     Output,
-    /// The job's events.
+    /// Receives the job's events.
     Events,
-    /// Parameters and keep-alives.
+    /// Publishes parameters and keep-alives.
     Control,
 }
 
 impl Part {
-    /// The name of its channel.
+    /// The name of the part's channel.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Publisher => "publish",

@@ -1,7 +1,7 @@
-//! The one fan-out of returned bytes: counts them, notifies the loop of each segment, joins the segments to one
-//! stream and hands that to every output.
+//! Receives processed video: counts it, notifies the loop of each segment, joins the segments to one stream and writes
+//! the stream to every output.
 //!
-//! Does not: block; an output that cannot keep up drops by itself and counts it.
+//! Does not: block; an output that cannot keep up drops video itself and counts it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,7 +30,7 @@ impl Outputs {
         Self(Arc::new(Mutex::new(Shared { sinks, joiner: Joiner::new() })))
     }
 
-    /// From now on, these are the outputs.
+    /// Replaces all outputs.
     pub(super) fn replace(&self, sinks: Vec<Box<dyn SegmentSink>>) {
         self.lock().sinks = sinks;
     }
@@ -41,14 +41,14 @@ impl Outputs {
 }
 
 impl Shared {
-    fn give(&mut self, bytes: &Bytes) {
+    fn write(&mut self, bytes: &Bytes) {
         if !bytes.is_empty() {
             self.sinks.iter_mut().for_each(|sink| sink.bytes(bytes));
         }
     }
 }
 
-/// All outputs, for one job.
+/// The sink of one job's processed video: all outputs.
 pub(super) struct Fanout {
     outputs: Outputs,
     returned: Arc<Returned>,
@@ -68,7 +68,7 @@ impl Fanout {
 impl SegmentSink for Fanout {
     fn begin(&mut self, seq: Seq, content_type: &str) {
         self.returned.add_segment();
-        // A full queue holds other events, so the loop is awake: a lost sign of life harms nothing.
+        // A full queue holds other events, so the loop is awake: this notification may be lost.
         let _ = self.events.try_send(JobsEvent::Output);
         let mut outputs = self.outputs.lock();
         outputs.joiner.begin();
@@ -79,13 +79,13 @@ impl SegmentSink for Fanout {
         self.returned.add_bytes(bytes.len());
         let mut outputs = self.outputs.lock();
         let joined = outputs.joiner.push(bytes);
-        outputs.give(&joined);
+        outputs.write(&joined);
     }
 
     fn end(&mut self, complete: bool) {
         let mut outputs = self.outputs.lock();
         let rest = outputs.joiner.end(complete);
-        outputs.give(&rest);
+        outputs.write(&rest);
         outputs.sinks.iter_mut().for_each(|sink| sink.end(complete));
     }
 }
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps what it is given.
+    /// An output that keeps all bytes.
     struct Kept(Arc<Mutex<Vec<u8>>>);
 
     impl SegmentSink for Kept {
@@ -110,12 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn counters_go_on_from_segment_to_segment_and_from_job_to_job() {
+    fn continuity_counters_continue_over_segments_and_jobs() {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let outputs = Outputs::new(vec![Box::new(Kept(Arc::clone(&kept)))]);
         let packets: Vec<u8> =
             (0..3).flat_map(|n| [&[0x47, 1, 0, 0x10 | n][..], &[0; 184]].concat()).collect();
-        let (events, mut heard) = mpsc::channel(4);
+        let (events, mut received) = mpsc::channel(4);
         for _job in 0..2 {
             let mut job = Fanout::new(outputs.clone(), Arc::default(), events.clone());
             for seq in 0..2 {
@@ -124,7 +124,7 @@ mod tests {
                     job.bytes(&Bytes::copy_from_slice(chunk));
                 }
                 job.end(true);
-                assert!(matches!(heard.try_recv(), Ok(JobsEvent::Output)));
+                assert!(matches!(received.try_recv(), Ok(JobsEvent::Output)));
             }
             assert_eq!(job.returned.bytes.load(Ordering::Relaxed), 2 * packets.len() as u64);
         }

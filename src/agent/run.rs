@@ -1,15 +1,15 @@
-//! The event loop of a running agent, whole: waits for the next event of an owner, lets the owner go on, tells the
-//! machine what that means, and has its commands carried out.
+//! The event loop of a running agent: waits for the next event, passes it to its owner, reports the result to the
+//! machine, and carries out the machine's commands.
 //!
-//! | owner | has |
+//! | owner | owns |
 //! |---|---|
-//! | [`Cameras`] | the camera, what stands in for it, the encoder's bitrate |
-//! | [`Jobs`] | the job that runs, the starts under way, the search for the next one |
-//! | [`Clock`] | the doubt about this machine's clock |
+//! | [`Cameras`] | the camera, its slate, the encoder's bitrate |
+//! | [`Jobs`] | the live job, starts in progress, the search for candidates |
+//! | [`Clock`] | whether this machine's clock is trusted |
 //!
-//! Owners do not know each other: what one has to know of another passes here.
+//! Owners do not know each other: the loop passes on what one of them needs from another.
 //!
-//! Does not: know how an owner does its work, or decide when to go on or give up; the machine does.
+//! Does not: know how an owner does its work, or decide when to retry or give up; the machine does.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,7 +32,7 @@ use resilience::backoff::jitter;
 use resilience::stop::Stop;
 use resilience::wait::sleep_until;
 
-/// What a machine wants done.
+/// Commands of the machine to this agent.
 type Commands = job::Commands<Offered>;
 
 /// The loop's own state.
@@ -48,8 +48,8 @@ struct Loop {
     is_stopping: bool,
 }
 
-/// Runs `agent` with its open `capture`, or with one that is yet to be opened, until `stop`, the end of the input,
-/// or a failure.
+/// Runs `agent` until `stop`, the end of the input, or a failure. If `capture` is an error, the camera is opened again
+/// later.
 pub(super) async fn run(
     agent: Agent,
     capture: Result<Capture, MediaError>,
@@ -87,16 +87,16 @@ impl Loop {
                     };
                 }
             }
-            let told = match self.share() {
-                Some(told) => Some(told),
+            let event = match self.share() {
+                Some(event) => Some(event),
                 None => {
                     self.report();
                     let event = self.next().await;
                     self.on(event)
                 }
             };
-            commands = match told {
-                Some(told) => self.machine.on(told, Instant::now(), jitter()),
+            commands = match event {
+                Some(event) => self.machine.on(event, Instant::now(), jitter()),
                 None => Commands::new(),
             };
         }
@@ -123,7 +123,7 @@ impl Loop {
         }
     }
 
-    /// Lets the owner of `event` go on; what the machine has to know of it.
+    /// Passes `event` to its owner. Returns the event to report to the machine, if any.
     fn on(&mut self, event: Event) -> Option<job::Event<Offered>> {
         let now = Instant::now();
         match event {
@@ -152,7 +152,7 @@ impl Loop {
         }
     }
 
-    /// What is to be done has changed.
+    /// Applies a change of the options.
     fn change(&mut self, change: Change, now: Instant) -> Option<job::Event<Offered>> {
         match change {
             Change::Params(params) => {
@@ -182,7 +182,7 @@ impl Loop {
         }
     }
 
-    /// Does what the machine wants; the outcome, if that is the end of the loop.
+    /// Carries out a command of the machine. Returns the outcome if the command ends the loop.
     fn carry_out(&mut self, command: Command<Offered>) -> Option<Outcome> {
         let now = Instant::now();
         match command {
@@ -208,7 +208,7 @@ impl Loop {
             Command::TryLater(why) => {
                 self.clock.check();
                 let why = self.explain(why).to_string();
-                self.jobs.reports.none(why, now);
+                self.jobs.reports.no_job(why, now);
                 self.jobs.await_reach(self.machine.known());
             }
             Command::Finish(outcome) => return Some(outcome),
@@ -216,8 +216,8 @@ impl Loop {
         None
     }
 
-    /// Passes on what owners and machine have to know of the camera. Called after every event, so that no path can
-    /// forget to report a lost camera.
+    /// Passes the state of the camera on to the jobs and the machine. Call it after every event, so that every path
+    /// reports a lost camera.
     fn share(&mut self) -> Option<job::Event<Offered>> {
         if self.cameras.have_stopped() {
             self.jobs.on_capture_stopped();
@@ -232,21 +232,21 @@ impl Loop {
         }
     }
 
-    /// Tells the service manager how things are.
+    /// Updates status and watchdog of the service manager.
     fn report(&mut self) {
         let reports = &self.jobs.reports;
         let view = View {
             stage: self.machine.stage(),
             held_until: self.machine.held_until(),
-            place: reports.orchestrator(),
-            no_job: reports.why_none(),
-            camera: self.cameras.reason(),
+            orchestrator: reports.orchestrator(),
+            no_job: reports.no_job_reason(),
+            camera_failure: self.cameras.reason(),
             opening_until: self.cameras.opening_until(),
         };
-        self.watch.look(view, &self.status, Instant::now());
+        self.watch.update(view, &self.status, Instant::now());
     }
 
-    /// An outcome that nobody asked for, as an error.
+    /// The error for an outcome other than a requested stop.
     fn explain(&mut self, outcome: Outcome) -> AgentError {
         let orchestrator = self.jobs.reports.orchestrator().cloned();
         match outcome {

@@ -1,15 +1,15 @@
-//! Tells the service manager how far the job has come, and that it is alive.
+//! Notifies the service manager: ready, status and watchdog, by the stage of the job.
 //!
 //! | stage | ready | status | watchdog |
 //! |---|---|---|---|
-//! | finding, selecting, starting | not yet | who is asked | a stated wait, with its limit |
-//! | live | yes | where, and what is wrong with the model | fed when a segment went out or came back |
-//! | live, but the camera is gone | yes | so | a stated wait, for as long as the job is held |
-//! | waiting | yes | why no job runs | a stated wait, to its end |
-//! | dark | yes | the camera is gone | a stated wait for each try to open it |
-//! | leaving, ending | as before | stopping, at the end | as before |
+//! | finding, selecting, starting | not yet | the present step | a wait with a limit |
+//! | live | yes | the orchestrator, and the failure of the model | fed when a segment was sent or returned |
+//! | live without camera | yes | the failure of the camera | a wait for as long as the job is held |
+//! | waiting | yes | why no job runs | a wait to the next attempt |
+//! | dark | yes | the failure of the camera | a wait for each attempt to open it |
+//! | leaving, ending | unchanged | stopping, at the end | unchanged |
 //!
-//! Before each status stands that another configuration runs than the one at hand, as long as one does.
+//! While another configuration runs than the present file, every status begins with a notice of that.
 //!
 //! Does not: decide whether the agent is well; `service::Watchdog` does.
 
@@ -22,35 +22,35 @@ use livepeer_gateway::http::Url;
 use livepeer_gateway::job::Stage;
 use livepeer_gateway::limits::{CALL_TIME, CONNECT_TIME, JOB_START_TIME};
 
-/// What the service manager was told.
+/// The notifications so far.
 #[derive(Debug)]
 pub(super) struct Watch {
     service: Service,
     is_ready: bool,
     stage: Option<Stage>,
-    /// The job went on without a camera when last looked at.
+    /// At the last update, the job was held without a camera.
     was_held: bool,
-    /// Until when the camera that was being opened may take, when last looked at.
+    /// The time limit of the attempt to open the camera, at the last update.
     opening_until: Option<Instant>,
-    /// What was wrong with the model when last looked at.
+    /// The failure of the model, at the last update.
     model: Option<String>,
-    /// Segments out and back when last looked at.
+    /// Segments sent and returned, at the last update.
     moved: u64,
 }
 
-/// What the service manager may see of the agent.
+/// The state of the agent that is reported to the service manager.
 pub(super) struct View<'a> {
-    /// How far the job has come.
+    /// The stage of the job.
     pub(super) stage: Stage,
-    /// The camera is gone, and the job goes on without it until then.
+    /// While the camera is lost: until when the job is held without it.
     pub(super) held_until: Option<Instant>,
-    /// Where the job was started last.
-    pub(super) place: Option<&'a Url>,
-    /// Why no job ran when there was none.
+    /// Where the last job was started.
+    pub(super) orchestrator: Option<&'a Url>,
+    /// Why no job ran the last time that none did.
     pub(super) no_job: &'a str,
-    /// Why the camera gave nothing when it was lost last.
-    pub(super) camera: &'a str,
-    /// Until when the try to open a camera may take that was begun last.
+    /// Why the camera was lost the last time.
+    pub(super) camera_failure: &'a str,
+    /// The time limit of the last attempt to open the camera.
     pub(super) opening_until: Option<Instant>,
 }
 
@@ -68,15 +68,15 @@ impl Watch {
         }
     }
 
-    /// When it wants to look next.
+    /// When the next update is due for the watchdog.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.service.poll_timeout()
     }
 
-    /// Something happened, or the time of [`Self::poll_timeout`] has come.
-    pub(super) fn look(
+    /// Call it after every event, and at the time of [`Self::poll_timeout`].
+    pub(super) fn update(
         &mut self,
-        View { stage, held_until, place, no_job, camera, opening_until }: View<'_>,
+        View { stage, held_until, orchestrator, no_job, camera_failure, opening_until }: View<'_>,
         status: &Status,
         now: Instant,
     ) {
@@ -88,7 +88,7 @@ impl Watch {
         let is_held = held_until.is_some();
         let was_held = std::mem::replace(&mut self.was_held, is_held);
         let is_new = self.stage.replace(stage) != Some(stage) || was_held != is_held;
-        let place = place.map(|url| url.authority().to_string()).unwrap_or_default();
+        let host = orchestrator.map(|url| url.authority().to_string()).unwrap_or_default();
         match stage {
             Stage::Finding if is_new => {
                 self.service.status("looking for orchestrators");
@@ -99,7 +99,7 @@ impl Watch {
                 self.service.wait(until, now);
             }
             Stage::Starting if is_new => {
-                self.service.status(&format!("starting the job at {place}"));
+                self.service.status(&format!("starting the job at {host}"));
                 self.service.wait(now + CONNECT_TIME + JOB_START_TIME, now);
             }
             Stage::Waiting { until } if is_new => {
@@ -109,7 +109,7 @@ impl Watch {
             }
             Stage::Dark => {
                 self.ready();
-                let text = format!("waiting for video: {camera}");
+                let text = format!("waiting for video: {camera_failure}");
                 self.service.status(&text);
             }
             Stage::Ending if is_new => {
@@ -123,7 +123,7 @@ impl Watch {
                 let model = status.model.get();
                 if is_new || model != self.model {
                     self.model = model;
-                    self.say_live(&place, camera, is_held);
+                    self.live_status(&host, camera_failure, is_held);
                 }
                 if is_new {
                     match held_until {
@@ -147,13 +147,13 @@ impl Watch {
         self.service.tick(now);
     }
 
-    fn say_live(&mut self, place: &str, camera: &str, is_held: bool) {
-        let mut text = format!("live at {place}");
+    fn live_status(&mut self, host: &str, camera_failure: &str, is_held: bool) {
+        let mut text = format!("live at {host}");
         if is_held {
-            text.push_str(&format!(", without video: {camera}"));
+            text.push_str(&format!(", without video: {camera_failure}"));
         }
-        if let Some(words) = &self.model {
-            text.push_str(&format!("; {words}"));
+        if let Some(failure) = &self.model {
+            text.push_str(&format!("; {failure}"));
         }
         self.service.status(&text);
     }

@@ -1,6 +1,6 @@
-//! What the loop waits for, where there may be nothing to wait for.
+//! Waits for sources of events that may be absent: such a wait never ends.
 //!
-//! Does not: know what comes of it.
+//! Does not: handle the events.
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -8,7 +8,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::agent::Change;
 use media::io::{Capture, End as CaptureEnd};
 
-/// Waits for a change; for ever where none can come.
+/// Waits for a change; forever if the sender is gone or was never there.
 pub(super) async fn changed(changes: &mut Option<mpsc::Receiver<Change>>) -> Change {
     if let Some(changes) = changes {
         if let Some(change) = changes.recv().await {
@@ -18,7 +18,7 @@ pub(super) async fn changed(changes: &mut Option<mpsc::Receiver<Change>>) -> Cha
     std::future::pending().await
 }
 
-/// Waits for the end of capture; without one, for ever.
+/// Waits for the end of `capture`; forever without one.
 pub(super) async fn ended(capture: Option<&Capture>) -> CaptureEnd {
     match capture {
         Some(capture) => capture.ended().await,
@@ -26,7 +26,7 @@ pub(super) async fn ended(capture: Option<&Capture>) -> CaptureEnd {
     }
 }
 
-/// Waits for the first frame of capture; without one, for ever.
+/// Waits for the first frame of `capture`; forever without one.
 pub(super) async fn began(capture: Option<&Capture>) {
     match capture {
         Some(capture) => capture.began().await,
@@ -34,7 +34,7 @@ pub(super) async fn began(capture: Option<&Capture>) {
     }
 }
 
-/// Waits for the end of the next of these tasks; without one, for ever. Cancel safe.
+/// Waits until the next of these tasks ends; forever without tasks. Cancel safe.
 pub(super) async fn joined<T: 'static>(tasks: &mut JoinSet<T>) -> Result<T, JoinError> {
     match tasks.join_next().await {
         Some(ended) => ended,

@@ -63,7 +63,7 @@ fn under_clock(scene: &Scene, mut job: Command, clock: &str) -> Option<(Program,
 }
 
 const NOT_SYNCHRONISED: &str = "clock not synchronised: ";
-const GOES_ON: &str = "clock still not synchronised: going on without it";
+const GOES_ON: &str = "clock still not synchronised: continuing without it";
 const NO_FAKETIME: &str = "needs faketime: apt install faketime";
 const IN_1970: &str = "@1970-01-02 00:00:00";
 

@@ -91,10 +91,10 @@ fn down(scene: &mut Scene) {
     let at = Instant::now();
     place.always(Failure::Call(Endpoint::MakePayment, CallFailure::Reset));
     let gap = place.longest_gap(s(30));
-    scene.holds("told", agent.has_said(&["no payment: "], at));
+    scene.holds("told", agent.has_said(&["payment failed: "], at));
     let back = Instant::now();
     place.sandbox().clear_failures();
-    scene.within("payments go on after", agent.hear(&["payments go on"], back, s(30)), s(15));
+    scene.within("payments go on after", agent.hear(&["payments work again"], back, s(30)), s(15));
     scene.within("longest gap", Some(gap), s(1));
     scene.at_most("jobs", place.jobs(), 1);
     scene.right(&place.violations());
@@ -112,7 +112,7 @@ fn unpaid(scene: &mut Scene, failure: CallFailure, reason: &str, limit: Duration
     let (place, mut agent) = live(scene);
     let at = Instant::now();
     place.always(Failure::Call(Endpoint::MakePayment, failure));
-    assert!(agent.hear(&["no payment: "], at, s(30)).is_some(), "the failure is logged");
+    assert!(agent.hear(&["payment failed: "], at, s(30)).is_some(), "the failure is logged");
     let over = Instant::now();
     place.sandbox().advance(s(120));
     let ended = until(s(10), || place.sandbox().manifests().is_empty());
@@ -134,12 +134,12 @@ fn credential(scene: &mut Scene) {
     let (place, agent) = live(scene);
     let at = Instant::now();
     place.sandbox().accept_credentials(Vec::new());
-    scene.within("told after", agent.hear(&["no payment: "], at, s(40)), s(30));
+    scene.within("told after", agent.hear(&["payment failed: "], at, s(40)), s(30));
     scene.holds("as a credential's fault", agent.has_said(&["credential"], at));
     scene.holds("without showing it", !agent.has_said(&["hunter2"], agent.began));
     let back = Instant::now();
     place.sandbox().accept_credentials(credentials());
-    scene.within("payments go on after", agent.hear(&["payments go on"], back, s(40)), s(35));
+    scene.within("payments go on after", agent.hear(&["payments work again"], back, s(40)), s(35));
     scene.at_most("jobs", place.jobs(), 1);
 }
 

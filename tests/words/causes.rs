@@ -76,7 +76,7 @@ const ERRORS: &[(&str, Cause)] = &[
 const HANDED_ON: &[(&str, Cause)] = &[
     ("{}", Reason("an error's own text")),
     ("{line}", Reason("a failure's own text, throttled")),
-    ("{place}: {what}", Test("what_a_model_refuses_is_a_warning_and_stays_in_the_status")),
+    ("{host}: {what}", Test("what_a_model_refuses_is_a_warning_and_stays_in_the_status")),
     ("{problem}", Test("a_key_of_an_earlier_version_is_ignored_wherever_it_stands")),
     ("{what}", Test("row_h264_of_a_fragment_that_is_not_fit_to_pass_through")),
     ("${NOTIFY_SOCKET}: {error}", Reason("needs a service manager that names no socket")),
@@ -85,7 +85,7 @@ const HANDED_ON: &[(&str, Cause)] = &[
 const LOGGED: &[(&str, Cause)] = &[
     // Media
     ("the source gives no video: {reason}", Test("row_a_pipeline_that_ends_is_no_camera")),
-    ("no slate: {}", Reason("needs a test picture that fails")),
+    ("the slate could not be opened: {}", Reason("needs a test picture that fails")),
     ("no sound: {error}", Test("a_microphone_that_is_not_there_costs_the_sound_only")),
     ("no sound any more: {error}", Test("a_microphone_that_dies_takes_nothing_with_it")),
     (
@@ -119,24 +119,24 @@ const LOGGED: &[(&str, Cause)] = &[
         Test("a_lost_job_goes_on_at_the_spare_with_the_same_parameters"),
     ),
     (
-        "not all parts of the job ended in time: leaving without them",
+        "not all parts of the job ended in time: aborting them",
         Reason("played by the fault table: orchestrators that hang at the end"),
     ),
-    ("{place}: no video gets through", Reason("played by the table of links: those that break")),
+    ("{host}: no video gets through", Reason("played by the table of links: those that break")),
     (
-        "the job that runs keeps its parameters: {why}; the next one gets the new ones",
+        "the live job keeps its parameters: {why}; the next job gets the new ones",
         Reason("needs a control channel that is full or ended at the moment of a reload"),
     ),
     (
-        "the job's app has not taken the parameters: {}; the next job gets them",
+        "the job's app has not accepted the parameters: {}; the next job gets them",
         Reason("the refusals of an update are tested with the runner's calls"),
     ),
     // Payment
     (
-        "payment.max-price is not set: whatever an orchestrator asks is paid, now {price}",
+        "payment.max-price is not set: any price that an orchestrator asks is paid, now {price}",
         Test("parameters_that_are_refused_wait_for_others"),
     ),
-    ("no payment: {why}; {}tried again", Test("a_signer_that_is_down_leaves_no_gap_in_the_video")),
+    ("payment failed: {why}; {}retrying", Test("a_signer_that_is_down_leaves_no_gap_in_the_video")),
     (
         "no payment, to be tried again: {error}",
         Test("a_start_whose_payment_fails_for_good_is_given_up_and_stopped"),
@@ -182,11 +182,11 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     // The program
     (
-        "clock not synchronised: certificates look wrong by it; waiting for the time for up to {} s",
+        "clock not synchronised: certificates look wrong by it; waiting up to {} s for the time",
         Reason("played by the fault table: clocks that are wrong at boot"),
     ),
     (
-        "clock still not synchronised: going on without it for {}; their certificates are believed, unless they ended before this program was built",
+        "clock still not synchronised: continuing without it for {}; their certificates are accepted unless they expired before this program was built",
         Reason("played by the fault table: clocks that are wrong at boot"),
     ),
     ("{}, which worked last, is refused too: {}", Test("two_that_are_refused_are_the_end")),

@@ -1,6 +1,6 @@
-//! Lets the encoder follow the link: readings of the way to the network in, bitrate and picture out.
+//! Adapts the encoder to the capacity of the network: readings of the transport in, bitrate and picture out.
 //!
-//! Does not: decide them; `rate::Controller` does.
+//! Does not: decide bitrate or picture; `rate::Controller` does.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -13,13 +13,13 @@ use media::rate::{Controller, Picture, READING_EVERY, Reading};
 /// The encoder's bitrate, and its picture.
 #[derive(Debug)]
 pub(super) struct Bitrate {
-    /// `None` where the bitrate is to stay as it is.
+    /// `None` if the bitrate is fixed.
     controller: Option<Controller>,
     next: Instant,
-    /// The encoder was not there to take the last setting.
+    /// The last setting could not be applied: the encoder was not known yet.
     is_due: bool,
-    /// What was said last in the log.
-    told: u32,
+    /// The bitrate logged last.
+    logged: u32,
 }
 
 impl Bitrate {
@@ -28,17 +28,17 @@ impl Bitrate {
         let video = &options.video;
         let full = Picture { width: video.width, height: video.height, fps: video.fps };
         let controller = (bounds.min < bounds.max).then(|| Controller::new(bounds, full));
-        Self { controller, next: now, is_due: false, told: bounds.start }
+        Self { controller, next: now, is_due: false, logged: bounds.start }
     }
 
-    /// Another publication begins.
+    /// Call it when another publication begins.
     pub(super) fn on_new_publication(&mut self) {
         if let Some(controller) = &mut self.controller {
             controller.on_new_publication();
         }
     }
 
-    /// What the transport may hold: more would hide from the readings what stands.
+    /// The size for the send buffer: a larger one would hide a standing queue from the readings.
     pub(super) fn send_buffer(options: &Options) -> usize {
         options.bitrates.bounds(options.video.bitrate).send_buffer()
     }
@@ -48,7 +48,7 @@ impl Bitrate {
         self.next
     }
 
-    /// Takes a reading, and sets the encoder of `capture` by it.
+    /// Takes a reading, and applies the setting that follows from it to `capture`.
     pub(super) fn read(
         &mut self,
         units: &AccessUnits,
@@ -61,7 +61,7 @@ impl Bitrate {
         let flow = publishing.flow();
         let reading = Reading {
             queue_age: units.age(),
-            // Where nobody tells, what the transport took.
+            // If the kernel does not report it: the bytes that the transport accepted.
             acknowledged: flow.map_or_else(|| publishing.bytes.load(Relaxed), |f| f.acknowledged),
             unsent: flow.map_or(0, |flow| flow.unsent),
             round_trip: flow.map(|flow| flow.round_trip),
@@ -72,13 +72,13 @@ impl Bitrate {
         }
     }
 
-    /// Sets the encoder of `capture`, which may be a new one.
+    /// Applies the present setting to `capture`. Call it when the camera was opened again.
     pub(super) fn apply(&mut self, capture: &Capture) {
         let Some(controller) = &self.controller else { return };
         let setting = controller.setting();
         let Picture { width, height, fps } = setting.picture;
         if !capture.encodes() {
-            // A camera's own H.264 has the bitrate that the camera gives it.
+            // The camera encodes: its bitrate cannot be set.
             self.controller = None;
             return;
         }
@@ -87,10 +87,10 @@ impl Bitrate {
             return;
         }
         capture.set_picture(width, height, fps);
-        // Once for each halving or doubling; the rest is for those who look closely.
-        let is_far = setting.bitrate > self.told * 3 / 2 || setting.bitrate < self.told * 2 / 3;
+        // Only large changes are logged.
+        let is_far = setting.bitrate > self.logged * 3 / 2 || setting.bitrate < self.logged * 2 / 3;
         if is_far {
-            self.told = setting.bitrate;
+            self.logged = setting.bitrate;
             log::info!(
                 "the bitrate follows the link: {} kbit/s, {width}x{height}, {fps} frames/s",
                 setting.bitrate / 1000
@@ -104,10 +104,10 @@ mod tests {
     use super::*;
     use media::Source;
 
-    /// Sets the encoder behind a fragment of a pipeline before its first frame, and once it flows: whether the
-    /// bitrate goes on to be adapted.
+    /// Applies a setting to a pipeline before and after its first frame, and checks whether the bitrate is adapted from
+    /// then on.
     #[track_caller]
-    fn check(fragment: &str, goes_on: bool) {
+    fn check(fragment: &str, is_adapted: bool) {
         let source = Source::Pipeline { fragment: fragment.into() };
         let options = Options { source, ..Options::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -116,18 +116,18 @@ mod tests {
             let capture = Capture::open(&options, units.clone()).unwrap();
             let mut bitrate = Bitrate::new(&options, Instant::now());
             bitrate.apply(&capture);
-            assert!(bitrate.controller.is_some() && bitrate.is_due, "nothing is known yet");
+            assert!(bitrate.controller.is_some() && bitrate.is_due, "the encoder is not known yet");
             capture.play();
             capture.began().await;
             bitrate.read(&units, &Counters::default(), Some(&capture), Instant::now());
-            assert_eq!(bitrate.controller.is_some(), goes_on);
-            assert!(!bitrate.is_due || !goes_on);
+            assert_eq!(bitrate.controller.is_some(), is_adapted);
+            assert!(!bitrate.is_due || !is_adapted);
             capture.stop().await;
         });
     }
 
     #[test]
-    fn an_encoder_that_comes_with_the_first_frame_is_told_then() {
+    fn an_encoder_that_comes_with_the_first_frame_gets_the_setting_then() {
         check("videotestsrc is-live=true ! video/x-raw,width=160,height=120", true);
         check("videotestsrc is-live=true ! x264enc tune=zerolatency", false);
     }

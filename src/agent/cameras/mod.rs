@@ -1,9 +1,9 @@
-//! Owns everything that gives pictures: the camera, the slate that stands in for a lost one, and the encoder's bitrate.
+//! Owns the camera, the slate (a black picture) that replaces a lost camera, and the encoder's bitrate.
 //!
-//! A camera is stopped, opened and tried in tasks; each step is an event. The slate goes on until the camera has given
-//! its first frame, and feeds the same channel.
+//! Tasks stop and open captures; the end of each task is an event. The slate feeds the same channel as the camera, until
+//! the camera delivers its first frame.
 //!
-//! Does not: decide when to try ([`CameraRecovery`] does), or what a lost camera means for the job.
+//! Does not: decide when to open a lost camera ([`CameraRecovery`] does), or what a lost camera means for the job.
 
 mod bitrate;
 mod recovery;
@@ -28,40 +28,40 @@ use resilience::wait::sleep_until;
 use bitrate::Bitrate;
 use recovery::CameraRecovery;
 
-/// A try to open a camera may take so long: Argus takes 3 s, a camera of the network 10 s. Then the watchdog is
-/// not fed any more, for a driver that hangs is left by a restart only.
+/// The time limit for opening a camera: Argus takes 3 s, a network camera 10 s. After it the watchdog is not fed, because
+/// only a restart helps against a driver that hangs.
 const OPEN_TIME: Duration = Duration::from_secs(20);
-/// How long a job goes on without a camera: the runner shuts a stream after 60 s of silence (field-facts).
+/// How long a job is held without a camera: the runner closes a stream after 60 s without media.
 const CAMERA_HOLD: Duration = Duration::from_secs(60);
 
-/// The camera and what stands in for it. At most one of them gives frames to `units`.
+/// The camera and its slate. At most one of them delivers frames to `units`.
 pub(super) struct Cameras {
     options: Options,
     on_loss: Recovery,
     units: AccessUnits,
     capture: Option<Capture>,
     recovery: CameraRecovery,
-    /// What stands in for the camera while it is lost.
+    /// The slate, while the camera is lost.
     slate: Option<Capture>,
     is_opening_slate: bool,
     bitrate: Bitrate,
-    /// Cameras that are opened and stopped beside the job.
+    /// Captures being opened or stopped.
     tasks: JoinSet<CameraEvent>,
-    /// Captures that stop for good.
+    /// Captures being stopped for the end of the program.
     last_stops: JoinSet<()>,
-    /// No camera is opened any more.
+    /// [`Cameras::stop`] was called: no camera is opened any more.
     is_stopped: bool,
     failures: ThrottledLog,
-    /// Why the camera gave nothing when it was lost last.
+    /// Why the camera was lost the last time.
     reason: String,
-    /// Until when the camera that is being opened may take.
+    /// The time limit of the last attempt to open the camera.
     opening_until: Option<Instant>,
-    /// What broke capture, kept whole for the error chain.
+    /// The error that ended capture, for the error chain.
     failure: Option<MediaError>,
 }
 
 impl Cameras {
-    /// A camera that was opened with `options`, or that could not be and is tried again.
+    /// With a camera that was `opened` with `options`; if that failed, the camera is opened again later.
     pub(super) fn new(
         opened: Result<Capture, MediaError>,
         options: Options,
@@ -111,7 +111,7 @@ impl Cameras {
         }
     }
 
-    /// Goes on after `event`; what the job has to know of it. A slate is for a job that `is_live`.
+    /// Handles `event`. Returns the event to report to the machine, if any. A slate is opened only if a job `is_live`.
     pub(super) fn on<T>(
         &mut self,
         event: CameraEvent,
@@ -130,32 +130,32 @@ impl Cameras {
         None
     }
 
-    /// Whether there is no camera. False while it is opened again on purpose.
+    /// Whether the camera is lost. False while it is opened again for new options.
     pub(super) fn are_lost(&self) -> bool {
         self.recovery.is_lost()
     }
 
-    /// Whether nothing that was to be stopped for good still runs.
+    /// Whether all captures that [`Cameras::stop`] stops have ended.
     pub(super) fn have_stopped(&self) -> bool {
         self.last_stops.is_empty()
     }
 
-    /// Why the camera gave nothing when it was lost last.
+    /// Why the camera was lost the last time.
     pub(super) fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Until when the try to open a camera may take that was begun last.
+    /// The time limit of the last attempt to open the camera.
     pub(super) fn opening_until(&self) -> Option<Instant> {
         self.opening_until
     }
 
-    /// What broke capture for good.
+    /// Takes the error that ended capture.
     pub(super) fn take_failure(&mut self) -> Option<MediaError> {
         self.failure.take()
     }
 
-    /// How long a job goes on without a camera.
+    /// How long a job is held without a camera.
     pub(super) fn hold(&self) -> Duration {
         match self.options.on_camera_loss {
             OnCameraLoss::Hold | OnCameraLoss::Slate => CAMERA_HOLD,
@@ -163,12 +163,12 @@ impl Cameras {
         }
     }
 
-    /// What the transport may hold; see [`Bitrate::send_buffer`].
+    /// The size for the send buffer; see [`Bitrate::send_buffer`].
     pub(super) fn send_buffer(&self) -> usize {
         Bitrate::send_buffer(&self.options)
     }
 
-    /// A job is live: lets frames come, for a new publication.
+    /// Starts the flow of frames. Call it when a job is live and a new publication begins.
     pub(super) fn play(&mut self) {
         self.bitrate.on_new_publication();
         if let Some(capture) = &self.capture {
@@ -176,24 +176,24 @@ impl Cameras {
         }
     }
 
-    /// When a reading of the network is due, while a job is live.
+    /// When the next reading of the network is due, while a job is live.
     pub(super) fn next_reading(&self) -> Instant {
         self.bitrate.poll_timeout()
     }
 
-    /// Takes a reading of the network, and sets the encoder by it.
+    /// Takes a reading of the network, and adapts the encoder.
     pub(super) fn read_network(&mut self, publishing: &Arc<Counters>, now: Instant) {
         let capture = self.capture.as_ref().or(self.slate.as_ref());
         self.bitrate.read(&self.units, publishing, capture, now);
     }
 
-    /// From now on, a lost camera leads to this.
+    /// Sets what happens when the camera is lost: open it again, or end.
     pub(super) fn set_recovery(&mut self, on_loss: Recovery) {
         self.on_loss = on_loss;
         self.units.await_next(on_loss == Recovery::Retry);
     }
 
-    /// Other options: the camera is opened again with them, if it has to be.
+    /// Sets new options. The camera is opened again if they need that.
     pub(super) fn set_options(&mut self, new: Options, now: Instant) {
         self.units.set_max_latency(new.max_latency.0);
         self.units.set_store(new.store.as_ref());
@@ -210,7 +210,7 @@ impl Cameras {
         }
     }
 
-    /// Stops capture for good; [`Cameras::have_stopped`] tells when that is done.
+    /// Stops capture for the end of the program; [`Cameras::have_stopped`] is true when that is done.
     pub(super) fn stop(&mut self) {
         self.is_stopped = true;
         self.units.await_next(false);
@@ -223,7 +223,7 @@ impl Cameras {
         }
     }
 
-    /// No job is there that a slate could be shown to.
+    /// Stops the slate, if one runs.
     pub(super) fn stop_slate(&mut self) {
         if let Some(slate) = self.slate.take() {
             self.stop_beside(slate);
@@ -237,7 +237,7 @@ impl Cameras {
         now: Instant,
     ) -> Option<job::Event<T>> {
         let error = match end {
-            // A file has an end. So has a pipeline, but in the field it is a camera, and is wanted again.
+            // A file ends. A pipeline that ends is a camera in the field, and is opened again.
             CaptureEnd::EndOfStream if self.ends_with_its_source() => {
                 self.stop();
                 return Some(job::Event::CaptureDone);
@@ -264,7 +264,7 @@ impl Cameras {
         self.on_loss == Recovery::Exit || matches!(self.options.source, Source::File { .. })
     }
 
-    /// There are no pictures, for this reason.
+    /// Logs that the camera is lost, and keeps the reason for the status.
     fn report_lost(&mut self, reason: &str, now: Instant) {
         self.failures.on_failure(&format!("the source gives no video: {reason}"), now);
         reason.clone_into(&mut self.reason);
@@ -292,7 +292,7 @@ impl Cameras {
         match opened {
             Ok(capture) if self.is_stopped => self.stop_beside(capture),
             Ok(capture) if !is_same_camera(capture.options(), &self.options) => {
-                // The configuration has changed while it was opened.
+                // The options have changed while the camera was opened.
                 self.recovery.reopen();
                 self.capture = Some(capture);
                 self.release_camera();
@@ -319,7 +319,7 @@ impl Cameras {
         self.stop_slate();
     }
 
-    /// Shows a black picture in place of the camera, where a job is live and that is wanted.
+    /// Opens a slate, if the options want one and a job is live.
     fn show_slate(&mut self, is_live: bool) {
         let wants = self.options.on_camera_loss == OnCameraLoss::Slate;
         if !wants || self.slate.is_some() || self.is_opening_slate || !is_live {
@@ -339,11 +339,11 @@ impl Cameras {
                 self.slate = Some(slate);
             }
             Ok(slate) => self.stop_beside(slate),
-            Err(error) => log::warn!("no slate: {}", chain(&error)),
+            Err(error) => log::warn!("the slate could not be opened: {}", chain(&error)),
         }
     }
 
-    /// Stops a capture beside everything else; nothing waits for that.
+    /// Stops a capture in a task. Nothing waits for that.
     fn stop_beside(&mut self, capture: Capture) {
         self.tasks.spawn(async move {
             capture.stop().await;
@@ -352,33 +352,34 @@ impl Cameras {
     }
 }
 
-/// Opens a source off this thread: a driver may take its time.
+/// Opens a source on a blocking thread: a driver may be slow.
 pub(super) async fn open(options: Options, units: AccessUnits) -> Result<Capture, MediaError> {
     spawn_blocking(move || Capture::open(&options, units))
         .await
         .unwrap_or_else(|error| Err(MediaError::Gstreamer(error.to_string())))
 }
 
-/// Lets frames come before there is a job, if they are stored. A file is there anyway, and is for the job.
+/// Starts the flow of frames before a job is live, if input is stored. A file source waits for the job.
 fn play_for_the_store(capture: &Capture, options: &Options) {
     if options.store.is_some() && !matches!(options.source, Source::File { .. }) {
         capture.play();
     }
 }
 
-/// Whether `new` asks for nothing that a camera opened with `old` does not do already, or can be told.
+/// Whether a camera opened with `old` can run on with `new`: they differ only in options that can be changed while it
+/// runs.
 fn is_same_camera(old: &Options, new: &Options) -> bool {
-    let told = Options {
+    let changed = Options {
         bitrates: new.bitrates,
         max_latency: new.max_latency,
         on_camera_loss: new.on_camera_loss,
         store: new.store.clone(),
         ..old.clone()
     };
-    told == *new
+    changed == *new
 }
 
-/// A black picture of the same shape, without sound.
+/// The options of a slate: a black picture of the same size, without sound.
 fn slate(options: &Options) -> Options {
     let Video { width, height, fps, .. } = options.video;
     let fragment = format!(

@@ -1,4 +1,4 @@
-//! Decides when a lost camera is opened again, and whether it is back.
+//! Decides when a lost camera is opened again, and when it has recovered.
 //!
 //! ```text
 //! ┌─────────┐ lost  ┌──────────┐ stopped ┌─────────┐ time ┌─────────┐ opened ┌─────────┐
@@ -9,9 +9,9 @@
 //!      └─────────────────────────────────────────────────────────────── a frame ───┘
 //! ```
 //!
-//! The first try follows at once, for it may have been the encoder; the pauses then grow to [`LONGEST_PAUSE`],
-//! so that a camera that is plugged in again is back within 2 s. A camera that has given frames for
-//! [`CALM`] starts over with them.
+//! The first attempt follows at once, because the encoder may have failed; the pauses then grow to [`LONGEST_PAUSE`], so
+//! that a camera that is plugged in again is back within 2 s. After frames for [`STABLE`], the pauses start from the
+//! shortest again.
 //!
 //! Does not: open or stop anything.
 
@@ -21,13 +21,13 @@ use resilience::backoff::Backoff;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// Frames for so long mean that the camera works.
-const CALM: Duration = Duration::from_secs(10);
+/// A camera that has delivered frames for this long works.
+const STABLE: Duration = Duration::from_secs(10);
 
-/// The state of the camera. The rest of the agent asks here, and nowhere else, whether there is one.
+/// The state of the camera. It alone decides whether the camera counts as lost.
 #[derive(Debug, Clone)]
 pub(super) struct CameraRecovery {
-    state: State,
+    state: CameraState,
     pauses: Backoff,
     gap: Gap,
 }
@@ -35,16 +35,16 @@ pub(super) struct CameraRecovery {
 /// Why there are no frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gap {
-    /// There are frames.
+    /// Frames come.
     None,
-    /// The camera is opened again on purpose; it counts as lost only if that fails.
+    /// The camera is opened again for new options; it counts as lost only if that fails.
     Planned,
-    /// The camera has been lost since then.
+    /// The camera is lost.
     Lost { since: Instant },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum CameraState {
     Playing { since: Instant },
     Stopping,
     Resting { until: Instant },
@@ -53,94 +53,98 @@ enum State {
 }
 
 impl CameraRecovery {
-    /// A camera that was opened.
+    /// The state of an opened camera.
     pub(super) fn playing(now: Instant) -> Self {
         let pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        Self { state: State::Playing { since: now }, pauses, gap: Gap::None }
+        Self { state: CameraState::Playing { since: now }, pauses, gap: Gap::None }
     }
 
-    /// A camera that could not be opened at the start. `jitter` from 0 to 1 spreads the pause before the next try.
+    /// The state of a camera that could not be opened at the start. `jitter` from 0 to 1 spreads the pause before the next
+    /// attempt.
     pub(super) fn missing(now: Instant, jitter: f64) -> Self {
         let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let until = now + pauses.on_failure(jitter);
-        Self { state: State::Resting { until }, pauses, gap: Gap::Lost { since: now } }
+        Self { state: CameraState::Resting { until }, pauses, gap: Gap::Lost { since: now } }
     }
 
-    /// The camera has to be opened again with another configuration. The caller stops it.
+    /// Call it to open the camera again with new options; then stop the camera.
     pub(super) fn reopen(&mut self) {
         if self.gap == Gap::None {
             self.gap = Gap::Planned;
         }
-        self.state = State::Stopping;
+        self.state = CameraState::Stopping;
     }
 
-    /// It gives no frames: the caller stops it. Returns whether it gave frames until now.
+    /// Call it when the camera has failed; then stop the camera. Returns whether it delivered frames before.
     pub(super) fn on_lost(&mut self, now: Instant) -> bool {
-        let played = if let State::Playing { since } = self.state {
+        let played = if let CameraState::Playing { since } = self.state {
             Some(now.duration_since(since))
         } else {
             None
         };
-        if played >= Some(CALM) {
+        if played >= Some(STABLE) {
             self.pauses.on_success();
         }
         self.lose(now);
-        self.state = State::Stopping;
+        self.state = CameraState::Stopping;
         played.is_some()
     }
 
-    /// It has stopped. `jitter` from 0 to 1 spreads the pause.
+    /// Call it when the camera has stopped. `jitter` from 0 to 1 spreads the pause.
     pub(super) fn on_stopped(&mut self, now: Instant, jitter: f64) {
-        if self.state == State::Stopping {
+        if self.state == CameraState::Stopping {
             self.rest(now, jitter);
         }
     }
 
-    /// It could not be opened.
+    /// Call it when opening the camera has failed.
     pub(super) fn on_not_opened(&mut self, now: Instant, jitter: f64) {
-        if self.state == State::Opening {
+        if self.state == CameraState::Opening {
             self.lose(now);
             self.rest(now, jitter);
         }
     }
 
-    /// It was opened, and is let play.
+    /// Call it when the camera is open and plays.
     pub(super) fn on_opened(&mut self) {
-        self.state = State::Proving;
+        self.state = CameraState::Proving;
     }
 
-    /// It gave a frame: for how long it had been lost.
+    /// Call it at the first frame. Returns for how long the camera was lost.
     pub(super) fn on_frame(&mut self, now: Instant) -> Duration {
-        self.state = State::Playing { since: now };
+        self.state = CameraState::Playing { since: now };
         match std::mem::replace(&mut self.gap, Gap::None) {
             Gap::Lost { since } => now.duration_since(since),
             Gap::None | Gap::Planned => Duration::ZERO,
         }
     }
 
-    /// Whether it is to be opened now.
+    /// Whether the caller has to open the camera now.
     pub(super) fn opens(&mut self, now: Instant) -> bool {
-        let is_due = matches!(self.state, State::Resting { until } if until <= now);
+        let is_due = matches!(self.state, CameraState::Resting { until } if until <= now);
         if is_due {
-            self.state = State::Opening;
+            self.state = CameraState::Opening;
         }
         is_due
     }
 
-    /// When it is to be opened.
+    /// When the camera has to be opened.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Resting { until } => Some(until),
-            State::Playing { .. } | State::Stopping | State::Opening | State::Proving => None,
+            CameraState::Resting { until } => Some(until),
+            CameraState::Playing { .. }
+            | CameraState::Stopping
+            | CameraState::Opening
+            | CameraState::Proving => None,
         }
     }
 
-    /// Whether its first frame is awaited.
+    /// Whether the camera is open and its first frame has not come yet.
     pub(super) fn is_proving(&self) -> bool {
-        self.state == State::Proving
+        self.state == CameraState::Proving
     }
 
-    /// Whether there is no camera. False while it is opened again on purpose.
+    /// Whether the camera is lost. False while it is opened again for new options.
     pub(super) fn is_lost(&self) -> bool {
         matches!(self.gap, Gap::Lost { .. })
     }
@@ -152,7 +156,7 @@ impl CameraRecovery {
     }
 
     fn rest(&mut self, now: Instant, jitter: f64) {
-        self.state = State::Resting { until: now + self.pauses.on_failure(jitter) };
+        self.state = CameraState::Resting { until: now + self.pauses.on_failure(jitter) };
     }
 }
 
@@ -160,8 +164,8 @@ impl CameraRecovery {
 mod tests {
     use super::*;
 
-    /// `r` opened again on purpose, `l` lost, `s` stopped, `o` opened, `n` not opened, `f` a frame; a number waits so many ms, and `!` until it is
-    /// to be opened, which it must be.
+    /// `r` opened again for new options, `l` lost, `s` stopped, `o` opened, `n` not opened, `f` a frame. A number waits so
+    /// many ms; `!` waits until the camera has to be opened, and checks that.
     #[track_caller]
     fn check(story: &str, waits: &[u128], is_lost: bool) {
         let mut now = Instant::now();
@@ -176,7 +180,7 @@ mod tests {
                 "n" => camera.on_not_opened(now, 1.0),
                 "f" => drop(camera.on_frame(now)),
                 "!" => {
-                    let until = camera.poll_timeout().expect("it is to be opened");
+                    let until = camera.poll_timeout().expect("the camera has to be opened");
                     waited.push(until.duration_since(now).as_millis());
                     assert!(!camera.opens(until - Duration::from_millis(1)));
                     now = until;
@@ -189,24 +193,24 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_that_returns_is_met_within_a_second() {
+    fn a_camera_that_returns_is_opened_within_a_second() {
         check("l s ! n ! n ! n ! n ! n ! o", &[100, 200, 400, 800, 1000, 1000], true);
         check("l s ! n ! o f", &[100, 200], false);
     }
 
     #[test]
-    fn one_that_has_worked_for_a_while_is_opened_again_at_once() {
+    fn a_camera_that_has_worked_for_a_while_is_opened_again_at_once() {
         check("l s ! n ! n ! o f 10000 l s !", &[100, 200, 400, 100], true);
         check("l s ! o f 9999 l s !", &[100, 200], true);
     }
 
     #[test]
-    fn one_that_opens_and_gives_no_frames_is_no_camera() {
+    fn a_camera_that_opens_without_frames_stays_lost() {
         check("l s ! o l s ! o l s ! o", &[100, 200, 400], true);
     }
 
     #[test]
-    fn one_that_is_opened_again_on_purpose_is_lost_once_that_fails() {
+    fn a_camera_that_is_opened_for_new_options_is_lost_once_that_fails() {
         check("r s ! o f", &[100], false);
         check("r s !", &[100], false);
         check("r s ! n ! n", &[100, 200], true);
@@ -216,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_missing_at_the_start_is_tried_as_one_that_was_lost() {
+    fn a_camera_that_is_missing_at_the_start_is_opened_as_a_lost_one() {
         let start = Instant::now();
         let mut camera = CameraRecovery::missing(start, 1.0);
         assert!(camera.is_lost() && !camera.is_proving());
@@ -226,22 +230,22 @@ mod tests {
         camera.on_not_opened(first, 1.0);
         assert_eq!(camera.poll_timeout(), Some(first + 2 * FIRST_PAUSE));
         camera.on_opened();
-        assert_eq!(camera.on_frame(start + CALM), CALM);
+        assert_eq!(camera.on_frame(start + STABLE), STABLE);
         assert!(!camera.is_lost());
     }
 
     #[test]
-    fn what_comes_late_changes_nothing() {
+    fn late_events_change_nothing() {
         check("s n l n s s ! s n", &[100], true);
     }
 
     #[test]
-    fn it_tells_how_long_it_was_lost_over_all_tries() {
+    fn the_time_without_frames_covers_all_attempts() {
         let start = Instant::now();
         let mut camera = CameraRecovery::playing(start);
         assert!(camera.on_lost(start));
         camera.on_opened();
-        assert!(camera.is_proving() && !camera.on_lost(start + CALM));
+        assert!(camera.is_proving() && !camera.on_lost(start + STABLE));
         let back = start + Duration::from_secs(60);
         assert_eq!(camera.on_frame(back), Duration::from_secs(60));
         assert!(!camera.is_lost() && !camera.is_proving());

@@ -1,111 +1,111 @@
-//! Decides how long the end of a job may take, step by step.
+//! Times the steps in which a job is closed.
 //!
 //! ```text
 //!           begin, leave             end_parts               nothing runs
 //! ┌───────┐       ┌──────────┐ time, or output ended ┌────────┐        ┌───────┐
 //! │ Open  ├──────▶│ Draining ├──────────────────────▶│ Ending ├───────▶│ Open  │
 //! └───────┘       └──────────┘                       └──┬──▲──┘        └───────┘
-//!                                                  time └──┘ what still runs is cut short
+//!                                                  time └──┘ running tasks are aborted
 //! ```
 //!
-//! At the end of the program, starts under way and the end of capture are waited for too.
+//! At the end of the program, the close also waits for starts in progress and for the end of capture.
 //!
-//! Does not: end anything.
+//! Does not: end parts or jobs; its owner does.
 
 use std::time::{Duration, Instant};
 
-/// After capture has stopped: for the last segment to go out and the last processed video to come back.
+/// The time for the last segment to be sent and the last processed video to return, after capture has stopped.
 pub const DRAIN_TIME: Duration = Duration::from_millis(1000);
-/// After that: for every part to end, its channel deleted. Both together stay below 2 s.
+/// The time for every part to end and to delete its channel, after [`DRAIN_TIME`]. Together they stay below 2 s.
 pub const END_TIME: Duration = Duration::from_millis(500);
 
-/// At the end of the program, the answer to a start under way is waited for at most so long: without it nobody
-/// knows the job that may have been started. The real gateway gives a start 5 s too (protocol.md, section 5).
+/// The longest wait for a start in progress at the end of the program: only its answer names the job that has to be
+/// stopped. The real gateway gives a start 5 s too (protocol.md, section 5).
 const START_END_TIME: Duration = Duration::from_secs(5);
 
-/// How far the end of a job has come.
+/// The progress of a close.
 #[derive(Debug, Default)]
 pub(super) struct Closing {
-    step: Step,
+    step: CloseStep,
     /// The end of the program has begun.
     is_leaving: bool,
-    /// It waits for the end of capture.
+    /// The close waits for the end of capture.
     awaits_capture: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-enum Step {
-    /// It has not begun.
+enum CloseStep {
+    /// No close has begun.
     #[default]
     Open,
-    /// Capture has stopped; what is on its way may still go out and come back, until then.
+    /// Capture has stopped; until this time, frames in transit may still be sent and returned.
     Draining { until: Instant },
-    /// Every part was told to end, and is cut short then.
+    /// Every part was asked to end; parts that still run at this time are aborted.
     Ending { until: Instant },
 }
 
-/// What to do when a step has taken as long as it may.
+/// What to do when a step has reached its time limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(super) enum Overdue {
     /// Nothing.
     Nothing,
-    /// Tell every part to end.
+    /// Ask every part to end.
     EndParts,
-    /// Cut short what still runs.
-    CutShort,
+    /// Abort the tasks that still run.
+    Abort,
 }
 
 impl Closing {
-    /// The end of one job begins; nothing is waited for before its parts are told to end.
+    /// Begins the close of one job. Call [`Closing::end_parts`] next.
     pub(super) fn begin(&mut self, now: Instant) {
-        self.step = Step::Draining { until: now };
+        self.step = CloseStep::Draining { until: now };
     }
 
-    /// The end of the program begins. Capture has been told to stop.
+    /// Begins the end of the program. Stop capture before.
     pub(super) fn leave(&mut self, now: Instant) {
         self.is_leaving = true;
         self.awaits_capture = true;
-        self.step = Step::Draining { until: now + DRAIN_TIME };
+        self.step = CloseStep::Draining { until: now + DRAIN_TIME };
     }
 
-    /// Capture has stopped for good.
+    /// Call it when capture has stopped at the end of the program.
     pub(super) fn on_capture_stopped(&mut self) {
         self.awaits_capture = false;
     }
 
-    /// The parts are told to end: how long that may take, unless they were told before. At the end of the program,
-    /// a job that `is_starting` has a longer time.
+    /// Call it before asking the parts to end: returns the time limit for that, or `None` if they were asked before. At
+    /// the end of the program the limit is longer while a job `is_starting`.
     pub(super) fn end_parts(&mut self, is_starting: bool, now: Instant) -> Option<Duration> {
-        let Step::Draining { .. } = self.step else { return None };
+        let CloseStep::Draining { .. } = self.step else { return None };
         let time = if self.is_leaving && is_starting { START_END_TIME } else { END_TIME };
-        self.step = Step::Ending { until: now + time };
+        self.step = CloseStep::Ending { until: now + time };
         Some(time)
     }
 
-    /// The time of [`Closing::deadline`] has come.
+    /// Call it when the time of [`Closing::deadline`] has come.
     pub(super) fn on_timeout(&mut self, now: Instant) -> Overdue {
         match self.step {
-            Step::Open => Overdue::Nothing,
-            Step::Draining { .. } => Overdue::EndParts,
-            Step::Ending { .. } => {
+            CloseStep::Open => Overdue::Nothing,
+            CloseStep::Draining { .. } => Overdue::EndParts,
+            CloseStep::Ending { .. } => {
                 if self.is_leaving {
                     self.awaits_capture = false;
                 }
-                self.step = Step::Ending { until: now + END_TIME };
-                Overdue::CutShort
+                self.step = CloseStep::Ending { until: now + END_TIME };
+                Overdue::Abort
             }
         }
     }
 
-    /// The end is over.
+    /// Call it when the close is over.
     pub(super) fn finish(&mut self) {
-        self.step = Step::Open;
+        self.step = CloseStep::Open;
     }
 
-    /// Whether the end has begun, and is not over.
+    /// Whether a close is in progress.
     pub(super) fn is_on(&self) -> bool {
-        !matches!(self.step, Step::Open)
+        !matches!(self.step, CloseStep::Open)
     }
 
     /// Whether the end of the program has begun.
@@ -113,15 +113,16 @@ impl Closing {
         self.is_leaving
     }
 
-    /// When the step has taken as long as it may.
+    /// The time limit of the present step.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.step {
-            Step::Open => None,
-            Step::Draining { until } | Step::Ending { until } => Some(until),
+            CloseStep::Open => None,
+            CloseStep::Draining { until } | CloseStep::Ending { until } => Some(until),
         }
     }
 
-    /// Whether the end is over, where parts may still run, and a job may be starting or ending beside it.
+    /// Whether a close is in progress and nothing is left to wait for. `has_parts`: parts still run; `is_starting`: a job is
+    /// being started or ended beside it.
     pub(super) fn is_over(&self, has_parts: bool, is_starting: bool) -> bool {
         let waits = self.is_leaving && (is_starting || self.awaits_capture);
         self.is_on() && !has_parts && !waits
@@ -133,13 +134,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_jobs_end_waits_for_its_parts_alone() {
+    fn the_close_of_one_job_waits_for_its_parts_alone() {
         let now = Instant::now();
         let mut closing = Closing::default();
-        assert!(!closing.is_over(false, false), "it has not begun");
+        assert!(!closing.is_over(false, false), "no close has begun");
         closing.begin(now);
         assert_eq!(closing.end_parts(true, now), Some(END_TIME));
-        assert_eq!(closing.end_parts(true, now), None, "they were told");
+        assert_eq!(closing.end_parts(true, now), None, "they were asked before");
         assert!(!closing.is_over(true, false));
         assert!(closing.is_over(false, true));
         closing.finish();
@@ -168,8 +169,8 @@ mod tests {
         assert_eq!(closing.end_parts(true, now), Some(START_END_TIME));
         assert_eq!(closing.deadline(), Some(now + START_END_TIME));
         let now = now + START_END_TIME;
-        assert_eq!(closing.on_timeout(now), Overdue::CutShort);
+        assert_eq!(closing.on_timeout(now), Overdue::Abort);
         assert_eq!(closing.deadline(), Some(now + END_TIME));
-        assert!(closing.is_over(false, false), "capture is waited for no longer");
+        assert!(closing.is_over(false, false), "the wait for capture is over");
     }
 }

@@ -1,4 +1,4 @@
-//! What the end of a part, or a payment that was not made, means for the job.
+//! Translates the end of a part or a failed payment into a loss of the job.
 //!
 //! Does not: decide what a loss leads to; `job::Machine` does.
 
@@ -8,8 +8,8 @@ use livepeer_gateway::payment::io::{PayerReport, PaymentOutcome};
 use livepeer_gateway::trickle::{ChannelEnd, TrickleError};
 use resilience::fault::{Fault, chain};
 
-/// What the end of a part of the live job means for it, if it means anything. `unpaid` says why the job is not paid,
-/// while it is not; the job `is_on_runner`, or at an orchestrator.
+/// The loss that the end of a part causes, or `None` if the job goes on. `unpaid` is the reason while payments fail; the
+/// job `is_on_runner`, or at an orchestrator.
 pub(super) fn loss_of_part(
     part: Part,
     end: &Result<ChannelEnd, TrickleError>,
@@ -41,26 +41,26 @@ pub(super) fn described(end: &Result<ChannelEnd, TrickleError>) -> String {
     }
 }
 
-/// How payments go.
+/// The state of payments, with their log lines.
 #[derive(Debug, Default)]
 pub(super) struct PaymentReport {
-    /// Why the job is not paid, while it is not.
+    /// The reason while payments fail.
     failure: Option<String>,
 }
 
 impl PaymentReport {
-    /// Why the job is not paid, while it is not.
+    /// The reason while payments fail.
     pub(super) fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
     }
 
-    /// What the turn of the payer means for the job, if it means anything.
+    /// Handles a turn of the payer. Returns the loss that it causes, if any.
     pub(super) fn on_turn(&mut self, turn: PayerReport) -> Option<Loss> {
         match turn.outcome {
             PaymentOutcome::NotYet => None,
             PaymentOutcome::Paid | PaymentOutcome::Skipped => {
                 if self.failure.take().is_some() {
-                    log::info!("payments go on");
+                    log::info!("payments work again");
                 }
                 None
             }
@@ -68,8 +68,8 @@ impl PaymentReport {
                 let why = chain(&error);
                 if self.failure.as_ref() != Some(&why) {
                     let left = turn.paid_for.map(|left| left.as_secs());
-                    let left = left.map(|left| format!("paid for about {left} s more, "));
-                    log::warn!("no payment: {why}; {}tried again", left.unwrap_or_default());
+                    let left = left.map(|left| format!("about {left} s are still paid for; "));
+                    log::warn!("payment failed: {why}; {}retrying", left.unwrap_or_default());
                     self.failure = Some(why);
                 }
                 None
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_channel_is_blamed_on_payments_that_fail_before_all_else() {
+    fn a_closed_channel_is_blamed_on_failing_payments_first() {
         for part in [Part::Publisher, Part::Output, Part::Events, Part::Control] {
             for end in [ChannelEnd::Closed, ChannelEnd::Missing] {
                 check(part, end, Some("no funds"), true, "Some(Unpaid(");

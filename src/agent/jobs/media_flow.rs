@@ -1,4 +1,4 @@
-//! Hands the camera's pieces to the publisher, and reports each segment that begins to the payer.
+//! Converts the camera's pieces for the publisher, and notifies the payer of each segment that begins.
 //!
 //! Does not: change or delay a piece.
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use livepeer_gateway::segment::{Piece, Pieces, Place};
 use media::io::SegmentPieces;
 
-/// Pieces on their way to the publisher.
+/// The pieces of a publication.
 #[derive(Debug)]
 pub struct MediaFlow {
     pieces: SegmentPieces,
@@ -15,7 +15,7 @@ pub struct MediaFlow {
 }
 
 impl MediaFlow {
-    /// The same pieces, and what sees them pass; it ends with them.
+    /// Wraps `pieces`. The receiver is notified of each segment that begins, and closes when the flow is dropped.
     pub fn new(pieces: SegmentPieces) -> (Self, watch::Receiver<()>) {
         let (media, seen) = watch::channel(());
         (Self { pieces, media }, seen)

@@ -1,9 +1,9 @@
-//! Owns the job that runs, the starts under way and the search for the next one: carries out what the machine wants of
-//! them, and says in its words what happened.
+//! Owns the live job, the starts in progress and the search for candidates: carries out the machine's commands for
+//! them, and translates their events for the machine.
 //!
 //! ```text
 //!  search ──offer──▶ start ──▶ live job, its parts ──end──▶ closing ──▶ closed
-//!                      └─ not wanted any more: ended ─┘
+//!                      └─ not wanted any more: stopped ─┘
 //! ```
 //!
 //! Does not: decide; `job::Machine` does.
@@ -53,12 +53,12 @@ use reports::Reports;
 use search::Search;
 use starts::Starts;
 
-/// How often a job wants a sign of life (protocol.md, section 5).
+/// The interval of keep-alives (protocol.md, section 5).
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
-/// A job that could not be handed over for so long, because video did not get through, is handed over anyway.
+/// A hand-over that had to wait this long for working video is done without it.
 const URGENT: Duration = Duration::from_secs(2 * 3600);
 
-/// The job that runs, the starts under way and the search for the next one.
+/// The live job, the starts in progress and the search for candidates.
 pub(super) struct Jobs {
     plan: JobPlan,
     status: Status,
@@ -69,21 +69,21 @@ pub(super) struct Jobs {
     live: Option<LiveJob>,
     /// The parts of the job.
     tasks: JoinSet<JobsEvent>,
-    /// Asks for the ends that earlier jobs owe.
+    /// Stops jobs of earlier runs that could not be stopped then.
     _settling: JoinSet<()>,
-    /// What the parts report, and where it arrives.
+    /// The channel on which parts report events.
     events: mpsc::Sender<JobsEvent>,
     arrived: mpsc::Receiver<JobsEvent>,
     keep_alive: Interval,
     closing: Closing,
-    /// What log and status are told of jobs.
+    /// Log and status of jobs.
     pub(super) reports: Reports,
-    /// Segments that had been sent at the last sign of life.
+    /// The number of segments that had been sent at the last keep-alive.
     sent: u64,
 }
 
 impl Jobs {
-    /// No job yet. Video will come from `units`, and what returns goes to `outputs`.
+    /// Without a job. A job will publish `units` and write processed video to `outputs`.
     pub(super) fn new(plan: JobPlan, units: AccessUnits, status: Status, outputs: Outputs) -> Self {
         let (events, arrived) = mpsc::channel(EVENTS);
         let endings = plan.network.endings.clone();
@@ -129,7 +129,7 @@ impl Jobs {
         }
     }
 
-    /// Goes on after `event`; what the machine has to know of it. `has_camera` tells whether the camera works.
+    /// Handles `event`. Returns the event to report to the machine, if any. `has_camera`: the camera works.
     pub(super) fn on(
         &mut self,
         event: JobsEvent,
@@ -150,7 +150,7 @@ impl Jobs {
             JobsEvent::Started(number, Ok(job)) => return self.on_started(number, *job),
             JobsEvent::Started(number, Err(error)) => {
                 if !self.starts.finish(number) {
-                    log::debug!("a start that was given up: {}", chain(&error));
+                    log::debug!("an abandoned start failed: {}", chain(&error));
                     return None;
                 }
                 let (failure, is_paid) = (error.failure(), error.is_paid());
@@ -175,14 +175,14 @@ impl Jobs {
             }
             JobsEvent::Panicked(what) => job::Event::Lost(Loss::Part("a part of the agent", what)),
             JobsEvent::Output => {
-                // A job counts as good once something comes back.
+                // A job works once a segment returns.
                 self.reports.failures.on_success(now);
                 self.note_works(has_camera);
                 job::Event::Output
             }
             JobsEvent::Model(event) => {
-                let place = self.reports.place();
-                self.reports.model.on_event(&event, &place, &self.status, now);
+                let host = self.reports.host();
+                self.reports.model.on_event(&event, &host, &self.status, now);
                 job::Event::JobEvent
             }
             JobsEvent::KeepAlive => {
@@ -206,34 +206,34 @@ impl Jobs {
         })
     }
 
-    /// Whether a job runs whose end has not begun.
+    /// Whether a job runs and its close has not begun.
     pub(super) fn is_live(&self) -> bool {
         self.live.is_some() && !self.closing.is_on()
     }
 
-    /// The clock that judges certificates.
+    /// The clock that certificates are judged by.
     pub(super) fn wall_clock(&self) -> &Arc<WallClock> {
         self.plan.network.connector.clock()
     }
 
-    /// From now on the transport holds at most so many bytes.
+    /// Limits the bytes in the send buffer of each connection.
     pub(super) fn set_send_buffer(&self, bytes: usize) {
         self.plan.network.connector.set_send_buffer(bytes);
     }
 
-    /// Finds out who may take the job.
+    /// Searches for candidates.
     pub(super) fn find(&mut self) {
         self.search.find(&self.plan);
     }
 
-    /// Asks these what they offer.
+    /// Asks these candidates for their offers.
     pub(super) fn ask(&mut self, urls: Vec<Url>) {
         let level =
             if self.live.is_some() { log::Level::Debug } else { self.reports.failures.level() };
         urls.into_iter().for_each(|url| self.search.ask(url, &self.plan, level));
     }
 
-    /// Looks out for peers that cannot be reached now, and so can take no job before they can.
+    /// Watches for peers that are unreachable now to become reachable.
     pub(super) fn await_reach(&mut self, known: &[Url]) {
         self.search.await_reach(&self.plan, known);
     }
@@ -252,7 +252,7 @@ impl Jobs {
         self.starts.start(url, offered, params, network);
     }
 
-    /// Runs the parts of the job that has started, or of the one that was started beside another and takes over.
+    /// Runs the parts of the started job, or of the job that takes over from another.
     pub(super) fn run(&mut self) {
         if let Some(job) = self.starts.take_next() {
             self.reports.started_at(job.url().clone());
@@ -267,38 +267,38 @@ impl Jobs {
         };
         live.run(context, self.units.pieces(), self.outputs.clone());
         self.keep_alive.reset();
-        self.search.stop_look_out();
-        // They may have changed while the job was started.
+        self.search.stop_watch();
+        // The parameters may have changed while the job was started.
         let params = self.plan.spec.params();
         if params != *self.starts.params() {
             self.set_params(params);
         }
     }
 
-    /// Ends the job that runs, but not the one that takes over.
+    /// Closes the live job, but keeps the one that takes over.
     pub(super) fn hand_over(&mut self, now: Instant) {
         self.closing.begin(now);
         self.end_parts(now);
     }
 
-    /// Ends the job that runs, and every one that was started beside it.
+    /// Closes the live job and every job that was started beside it.
     pub(super) fn close(&mut self, now: Instant) {
         self.starts.give_up(&self.plan.network);
         self.hand_over(now);
     }
 
-    /// Ends every job for good. Capture has been told to stop: what is on its way may still go out and come back.
+    /// Closes every job for the end of the program. Stop capture before: frames in transit may still be sent and returned.
     pub(super) fn leave(&mut self, now: Instant) {
         self.starts.give_up(&self.plan.network);
         self.closing.leave(now);
     }
 
-    /// Capture has stopped for good.
+    /// Call it when capture has stopped at the end of the program.
     pub(super) fn on_capture_stopped(&mut self) {
         self.closing.on_capture_stopped();
     }
 
-    /// Other parameters: for the job that is live, and for every one that starts from now on.
+    /// Sets new parameters: for the live job, and for every later start.
     pub(super) fn set_params(&mut self, params: Map<String, Value>) {
         match &self.live {
             Some(live) => live.set_params(&params, &mut self.tasks),
@@ -308,13 +308,12 @@ impl Jobs {
         self.plan.spec.set_params(params);
     }
 
-    /// Other outputs.
+    /// Replaces the outputs.
     pub(super) fn set_outputs(&self, sinks: Vec<Box<dyn SegmentSink>>) {
         self.outputs.replace(sinks);
     }
 
-    /// Another job, or other places to find one. What is owed stays owed, and is asked for as the new configuration
-    /// says.
+    /// Replaces the job and its candidates. Outstanding stops of earlier jobs are kept, and follow the new plan.
     pub(super) fn set_plan(&mut self, mut plan: JobPlan) {
         self.plan.network.endings.set_client(plan.network.client.clone());
         plan.network.endings = self.plan.network.endings.clone();
@@ -322,13 +321,13 @@ impl Jobs {
         self.search.drop_requests();
     }
 
-    /// The job of the start with this number is there. `None` if nobody wants it any more: then it is ended.
+    /// Handles a started job. Returns `None` and stops the job if it is not wanted any more.
     fn on_started(&mut self, number: u64, job: StartedJob) -> Option<job::Event<Offered>> {
         let is_wanted = self.starts.finish(number) && !self.closing.is_on();
         let channels = job.channels();
         self.reports.started(job.url(), &channels.manifest_id, &self.plan.spec.name());
         if !is_wanted {
-            // Its start was under way when it was given up.
+            // Its start was in progress when the job was abandoned.
             self.starts.end(job, &self.plan.network);
             return None;
         }
@@ -356,15 +355,15 @@ impl Jobs {
         }
     }
 
-    /// Notes that the agent does what it is there for: processed video comes back, or, where a job returns none, video
-    /// gets through; and the camera works.
+    /// Notifies the status that the agent works: the camera works and processed video returns, or, if the job returns
+    /// none, video is sent.
     fn note_works(&self, has_camera: bool) {
         if has_camera {
             self.status.works.notify_one();
         }
     }
 
-    /// How much media the job was sent, at a moment that is good for a hand-over; or at any, once it is urgent.
+    /// Reports the length of the media sent, while video gets through or once a hand-over is urgent.
     fn sent(&self) -> Option<job::Event<Offered>> {
         let length = self.units.span();
         let is_quiet = !self.reports.is_link_failing();
@@ -375,9 +374,9 @@ impl Jobs {
         match self.closing.on_timeout(now) {
             Overdue::Nothing => {}
             Overdue::EndParts => self.end_parts(now),
-            Overdue::CutShort => {
-                log::warn!("not all parts of the job ended in time: leaving without them");
-                // They end as cancelled, one event each, and then the sets are empty.
+            Overdue::Abort => {
+                log::warn!("not all parts of the job ended in time: aborting them");
+                // Each aborted task is one more event; then the sets are empty.
                 self.tasks.abort_all();
                 if self.closing.is_leaving() {
                     self.starts.abort();
@@ -386,7 +385,7 @@ impl Jobs {
         }
     }
 
-    /// Tells every part to end.
+    /// Asks every part to end.
     fn end_parts(&mut self, now: Instant) {
         let is_starting = self.closing.is_leaving() && !self.starts.are_over();
         let Some(time) = self.closing.end_parts(is_starting, now) else { return };

@@ -1,4 +1,4 @@
-//! Tells log and status what the model of the job says of itself.
+//! Reports the health of the job's model to log and status.
 //!
 //! Does not: decide what is a failure; `job::ModelHealth` does.
 
@@ -8,7 +8,7 @@ use crate::agent::throttled_log::ThrottledLog;
 use crate::status::Status;
 use livepeer_gateway::job::{JobEvent, ModelHealth, Verdict};
 
-/// What is known of the model, and what was said of it.
+/// The health of the model, with its log lines.
 pub(super) struct ModelReport {
     health: ModelHealth,
     failures: ThrottledLog,
@@ -20,19 +20,13 @@ impl ModelReport {
         Self { health: ModelHealth::default(), failures }
     }
 
-    /// An event came from the job at `place`.
-    pub(super) fn on_event(
-        &mut self,
-        event: &JobEvent,
-        place: &str,
-        status: &Status,
-        now: Instant,
-    ) {
+    /// Handles an event of the job at `host`.
+    pub(super) fn on_event(&mut self, event: &JobEvent, host: &str, status: &Status, now: Instant) {
         status.returned.add_event();
         log::debug!("event {event}");
         match self.health.on_event(event) {
             Verdict::Nothing => return,
-            Verdict::Trouble(what) => self.failures.on_failure(&format!("{place}: {what}"), now),
+            Verdict::Trouble(what) => self.failures.on_failure(&format!("{host}: {what}"), now),
             Verdict::Works => {
                 self.failures.on_success(now);
             }
@@ -40,13 +34,13 @@ impl ModelReport {
         status.model.set(self.health.known());
     }
 
-    /// Another job begins.
+    /// Call it when another job begins.
     pub(super) fn forget(&mut self, status: &Status) {
         self.health = ModelHealth::default();
         status.model.set(None);
     }
 
-    /// The job has other parameters.
+    /// Call it when the job gets new parameters.
     pub(super) fn on_parameters(&mut self, status: &Status) {
         self.health.on_parameters();
         status.model.set(None);

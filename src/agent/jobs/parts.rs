@@ -1,10 +1,9 @@
 //! Starts the parts of a live job, each as a task whose end is an event, and ends them in order.
 //!
-//! Order of the end, so that no frame on its way is lost: capture stops, so the publisher finishes its
-//! segment and deletes its channel, the orchestrator returns what it still has and closes the output
-//! channel; then the others are stopped.
+//! The order of the end loses no frame in transit: capture stops, so the publisher finishes its segment and deletes its
+//! channel; the orchestrator returns the remaining video and closes the output channel; then the other parts stop.
 //!
-//! Does not: decide that it is time to end.
+//! Does not: decide when a job ends.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,19 +33,19 @@ const MPEG_TS: HeaderValue = HeaderValue::from_static("video/mp2t");
 /// The MIME type of control messages.
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The job that runs.
+/// The live job.
 pub(super) struct LiveJob {
     pub(super) job: StartedJob,
     parts: Parts,
 }
 
 impl LiveJob {
-    /// A job that has started, of which no part runs yet.
+    /// A started job. Call [`LiveJob::run`] to run its parts.
     pub(super) fn new(job: StartedJob) -> Self {
         Self { job, parts: Parts::default() }
     }
 
-    /// Starts its parts; video comes from `pieces`, what returns goes to `outputs`.
+    /// Runs the parts: publishes `pieces`, and writes processed video to `outputs`.
     pub(super) fn run(
         &mut self,
         context: PartContext<'_>,
@@ -56,12 +55,12 @@ impl LiveJob {
         self.parts = Parts::start(context, &mut self.job, pieces, outputs);
     }
 
-    /// Sends a sign of life.
+    /// Sends a keep-alive.
     pub(super) fn keep_alive(&self) {
         self.parts.keep_alive();
     }
 
-    /// Gives it other parameters, in the way that it takes them.
+    /// Sends new parameters: with a call to the app of a runner, else on the control channel.
     pub(super) fn set_params(&self, params: &Map<String, Value>, tasks: &mut JoinSet<JobsEvent>) {
         match self.job.update(params) {
             Some(update) => {
@@ -71,7 +70,7 @@ impl LiveJob {
         }
     }
 
-    /// Tells its parts to end, and closes it at its orchestrator.
+    /// Asks the parts to end, and stops the job at its orchestrator or runner.
     pub(super) fn end(self, tasks: &mut JoinSet<JobsEvent>) {
         let Self { job, parts } = self;
         drop(parts);
@@ -82,14 +81,14 @@ impl LiveJob {
     }
 }
 
-/// What the parts of a live job are held by: dropped, it stops them all.
+/// The handles of a live job's parts. Dropping them stops all parts.
 #[derive(Debug, Default)]
 struct Parts {
     _stopper: Option<Stopper>,
     control: Option<MessageSender>,
 }
 
-/// What every part needs.
+/// The agent's state that parts use.
 pub(super) struct PartContext<'a> {
     pub(super) network: &'a Network,
     pub(super) status: &'a Status,
@@ -98,7 +97,7 @@ pub(super) struct PartContext<'a> {
 }
 
 impl Parts {
-    /// Starts the parts of `job`; video comes from `pieces`, what returns goes to `outputs`.
+    /// Starts the parts of `job`: publishes `pieces`, and writes processed video to `outputs`.
     fn start(
         context: PartContext<'_>,
         job: &mut StartedJob,
@@ -148,23 +147,25 @@ impl Parts {
         Self { _stopper: Some(stopper), control }
     }
 
-    /// Sends a sign of life on the control channel.
+    /// Sends a keep-alive on the control channel.
     fn keep_alive(&self) {
         let message = Bytes::from_static(KEEP_ALIVE.as_bytes());
         let sent = self.control.as_ref().map(|control| control.try_send_once(message));
         if !matches!(sent, Some(Ok(()))) {
-            log::debug!("no keep-alive: there is no control channel, or one waits in it already");
+            log::debug!(
+                "keep-alive not sent: the job has no control channel, or a keep-alive waits in it already"
+            );
         }
     }
 
-    /// Queues `params` for the control channel. Where that is not possible, the next job gets them.
+    /// Queues `params` for the control channel. If that fails, the next job gets them.
     fn send_params(&self, params: &Map<String, Value>) {
         // A map of JSON values always serialises.
         let message = serde_json::to_vec(params).unwrap_or_default();
         match self.control(message.into()) {
             Ok(()) => log::info!("parameters queued for the job's control channel"),
             Err(why) => log::warn!(
-                "the job that runs keeps its parameters: {why}; the next one gets the new ones"
+                "the live job keeps its parameters: {why}; the next job gets the new ones"
             ),
         }
     }
@@ -178,14 +179,14 @@ impl Parts {
     }
 }
 
-/// Why a message does not go to the job that runs.
+/// Why a message cannot be sent to the live job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unsent {
-    /// The orchestrator gave none.
+    /// The job has no control channel.
     NoChannel,
-    /// It does not take messages as fast.
+    /// The queue of the control channel is full.
     Full,
-    /// It was closed.
+    /// The control channel has ended.
     Ended,
 }
 
@@ -201,8 +202,8 @@ impl fmt::Display for Unsent {
     }
 }
 
-/// Ends a job that nobody wants, and of which no part ever ran.
-pub(super) async fn end_unwanted(network: Network, job: StartedJob) {
+/// Stops a job whose parts never ran.
+pub(super) async fn stop_unused(network: Network, job: StartedJob) {
     let publisher = video_publisher(&network, job.channels(), Arc::default());
     let owed = job.end();
     let (is_deleted, ()) = tokio::join!(publisher.delete(), job.stop());
@@ -227,14 +228,14 @@ fn subscriber(network: &Network, channel: &Channel) -> Subscriber {
     Subscriber::new(Arc::clone(&network.connector), channel.clone())
 }
 
-/// Pays as long as media flows, and tells the loop how each payment went.
+/// Pays as long as media flows, and reports each turn to the loop.
 async fn pay(
     payments: JobPayments,
     media: watch::Receiver<()>,
     mut stop: Stop,
     events: mpsc::Sender<JobsEvent>,
 ) {
-    let (tell, mut turns) = mpsc::channel(1);
+    let (reports, mut turns) = mpsc::channel(1);
     let forward = async {
         while let Some(turn) = turns.recv().await {
             if events.send(JobsEvent::Payment(turn)).await.is_err() {
@@ -244,11 +245,11 @@ async fn pay(
     };
     tokio::select! {
         () = stop.wait() => {}
-        ((), ()) = async { tokio::join!(payments.run(media, tell), forward) } => {}
+        ((), ()) = async { tokio::join!(payments.run(media, reports), forward) } => {}
     }
 }
 
-/// Hands events on to the loop until the channel ends.
+/// Passes events on to the loop until the channel ends.
 async fn forward(mut arrived: mpsc::Receiver<Bytes>, events: mpsc::Sender<JobsEvent>) {
     while let Some(document) = arrived.recv().await {
         match JobEvent::parse(&document) {
@@ -257,7 +258,9 @@ async fn forward(mut arrived: mpsc::Receiver<Bytes>, events: mpsc::Sender<JobsEv
                     return;
                 }
             }
-            None => log::debug!("an event of {} bytes is no JSON object; left out", document.len()),
+            None => {
+                log::debug!("an event of {} bytes is not a JSON object: ignored", document.len())
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The look-out for peers that cannot be reached, while there is no job.
+//! Watches for unreachable peers to become reachable, while no job runs.
 //!
-//! Does not: look itself; the connector does.
+//! Does not: connect; the connector does.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::http::io::Connector;
 
-/// One look-out at most.
+/// At most one watch in progress.
 #[derive(Default)]
 pub(super) struct Probes {
     tasks: JoinSet<()>,
@@ -17,9 +17,9 @@ pub(super) struct Probes {
 }
 
 impl Probes {
-    /// Looks out for `peers`. One for the same peers that is under way goes on: it alone knows who was gone
-    /// before they were tried again.
-    pub(super) fn look_out(&mut self, peers: Vec<Url>, connector: &Arc<Connector>) {
+    /// Watches `peers`. A watch of the same peers in progress continues: it knows which of them were unreachable before
+    /// this attempt.
+    pub(super) fn watch(&mut self, peers: Vec<Url>, connector: &Arc<Connector>) {
         if !self.tasks.is_empty() && self.peers == peers {
             return;
         }
@@ -29,7 +29,7 @@ impl Probes {
         self.tasks.spawn(async move { connector.until_reachable(peers).await });
     }
 
-    /// Waits until one of them is back; for ever if none is looked out for.
+    /// Waits until a watched peer becomes reachable; forever without a watch.
     pub(super) async fn found(&mut self) {
         if self.tasks.join_next().await.is_none() {
             std::future::pending::<()>().await;
@@ -48,7 +48,7 @@ mod tests {
     use livepeer_gateway::http::ServiceTrust;
 
     #[tokio::test]
-    async fn a_try_in_between_does_not_make_it_forget_who_was_gone() {
+    async fn another_attempt_keeps_the_watch_that_knows_who_was_unreachable() {
         let connector = Arc::new(Connector::new(Arc::new(ServiceTrust::default())));
         let bound = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = bound.local_addr().unwrap();
@@ -56,11 +56,13 @@ mod tests {
         let peers = vec![Url::parse(&format!("https://{at}")).unwrap()];
         let mut probes = Probes::default();
         let first_look = Duration::from_millis(300);
-        assert!(timeout(first_look, probes.found()).await.is_err(), "nobody is looked out for");
-        probes.look_out(peers.clone(), &connector);
+        assert!(timeout(first_look, probes.found()).await.is_err(), "no peer is watched");
+        probes.watch(peers.clone(), &connector);
         assert!(timeout(first_look, probes.found()).await.is_err());
         let _back = TcpListener::bind(at).await.unwrap();
-        probes.look_out(peers, &connector);
-        timeout(Duration::from_secs(10), probes.found()).await.expect("it is back");
+        probes.watch(peers, &connector);
+        timeout(Duration::from_secs(10), probes.found())
+            .await
+            .expect("the peer is reachable again");
     }
 }

@@ -1,4 +1,4 @@
-//! What log and status are told of jobs: where they run, what they cost, why they are lost, what their model says.
+//! Reports jobs to log and status: where they run, what they cost, why they are lost, how their model does.
 //!
 //! Does not: decide what a failure leads to.
 
@@ -16,20 +16,20 @@ use livepeer_gateway::session::Network;
 use livepeer_gateway::session::selection::OfferRules;
 use resilience::fault::chain;
 
-/// What was reported of jobs, so that nothing is said twice.
+/// The reports so far, so that nothing is reported twice.
 pub(in crate::agent) struct Reports {
-    /// Of jobs that are lost, and of starts that fail.
+    /// Lost jobs and failed starts.
     pub(super) failures: ThrottledLog,
     pub(super) model: ModelReport,
     pub(super) payments: PaymentReport,
     link: ThrottledLog,
-    /// It was said that no maximum price is set.
-    limit_told: bool,
-    /// Where the job was started last.
+    /// The warning that no maximum price is set was logged.
+    warned_of_price: bool,
+    /// Where the last job was started.
     orchestrator: Option<Url>,
-    /// Why no job ran when there was none.
+    /// Why no job ran the last time that none did.
     no_job: String,
-    /// Bytes of video that had been sent at the last reading.
+    /// Bytes of video sent until the last call of [`Reports::video_sent`].
     sent_bytes: u64,
 }
 
@@ -40,47 +40,47 @@ impl Reports {
             model: ModelReport::new(),
             payments: PaymentReport::default(),
             link: ThrottledLog::new("video gets through again"),
-            limit_told: false,
+            warned_of_price: false,
             orchestrator: None,
             no_job: String::new(),
             sent_bytes: 0,
         }
     }
 
-    /// Where the job was started last.
+    /// Where the last job was started.
     pub(in crate::agent) fn orchestrator(&self) -> Option<&Url> {
         self.orchestrator.as_ref()
     }
 
-    /// The host where the job was started last.
-    pub(super) fn place(&self) -> String {
+    /// The host where the last job was started.
+    pub(super) fn host(&self) -> String {
         self.orchestrator.as_ref().map(|url| url.authority().to_string()).unwrap_or_default()
     }
 
-    /// Why no job ran when there was none.
-    pub(in crate::agent) fn why_none(&self) -> &str {
+    /// Why no job ran the last time that none did.
+    pub(in crate::agent) fn no_job_reason(&self) -> &str {
         &self.no_job
     }
 
-    /// Whether video does not get through.
+    /// Whether video is not getting through.
     pub(super) fn is_link_failing(&self) -> bool {
-        self.link.is_on()
+        self.link.is_failing()
     }
 
-    /// The job is started at `url`.
+    /// Call it before a job is started at `url`.
     pub(super) fn started_at(&mut self, url: Url) {
         self.orchestrator = Some(url);
         self.payments = PaymentReport::default();
     }
 
-    /// The job with this id has started at `url`, and runs this.
+    /// Logs that the job with this id has started at `url` and runs `work`.
     pub(super) fn started(&self, url: &Url, manifest_id: &str, work: &str) {
-        // Not the whole id: with the orchestrator's address it makes the channels' addresses.
+        // The whole id would be a credential: channel URLs consist of it and the orchestrator's address.
         let id: String = manifest_id.chars().take(4).collect();
         log::log!(self.failures.level(), "{}: job {id}… started, {work}", url.authority());
     }
 
-    /// What the job costs, and once that nothing limits it.
+    /// Logs the price of the job, and warns once if no maximum price is set.
     pub(super) fn price(
         &mut self,
         url: &Url,
@@ -90,21 +90,21 @@ impl Reports {
     ) {
         let Some(price) = price.filter(|_| network.payments.is_some()) else { return };
         let price = price.shown_per_hour();
-        log::log!(self.failures.level(), "{}: costs {price}", url.authority());
-        if rules.max_price.is_none() && !std::mem::replace(&mut self.limit_told, true) {
+        log::log!(self.failures.level(), "{}: price {price}", url.authority());
+        if rules.max_price.is_none() && !std::mem::replace(&mut self.warned_of_price, true) {
             log::warn!(
-                "payment.max-price is not set: whatever an orchestrator asks is paid, now {price}"
+                "payment.max-price is not set: any price that an orchestrator asks is paid, now {price}"
             );
         }
     }
 
-    /// The job was lost, and the next one is looked for.
+    /// Logs that the job was lost.
     pub(in crate::agent) fn lost(&mut self, loss: &Loss, now: Instant) {
         let place = self.orchestrator.as_ref().map(|url| format!("{url}: ")).unwrap_or_default();
         self.failures.on_failure(&format!("{place}the job was lost: {loss}"), now);
     }
 
-    /// The next job is started after this pause only.
+    /// Logs that the next job is started after this pause.
     pub(in crate::agent) fn slow_down(&mut self, why: Slowness, pause: Duration, now: Instant) {
         let why = match why {
             Slowness::Losses => {
@@ -114,42 +114,42 @@ impl Reports {
                 "starts that failed have cost more time than has passed: the model or its parameters are probably at fault"
             }
         };
-        self.none(format!("{why}; next one in {} s", pause.as_secs()), now);
+        self.no_job(format!("{why}; next start in {} s", pause.as_secs()), now);
     }
 
-    /// There is no job now; why.
-    pub(in crate::agent) fn none(&mut self, why: String, now: Instant) {
+    /// Logs why no job runs.
+    pub(in crate::agent) fn no_job(&mut self, why: String, now: Instant) {
         self.failures.on_failure(&why, now);
         self.no_job = why;
     }
 
-    /// Whether video was sent since this was asked last.
+    /// Whether video was sent since the last call.
     pub(in crate::agent) fn video_sent(&mut self, status: &Status) -> bool {
         let bytes = status.publish.bytes.load(Relaxed);
         std::mem::replace(&mut self.sent_bytes, bytes) != bytes
     }
 
-    /// Says once that video does not get through, and once that it does.
+    /// Logs once when video stops getting through, and once when it gets through again.
     pub(in crate::agent) fn link(&mut self, status: &Status, now: Instant) {
         let is_failing = status.publish.is_failing.load(Relaxed);
-        if is_failing == self.link.is_on() {
+        if is_failing == self.link.is_failing() {
             return;
         }
         if is_failing {
-            let place = self.place();
-            self.link.on_failure(&format!("{place}: no video gets through"), now);
+            let host = self.host();
+            self.link.on_failure(&format!("{host}: no video gets through"), now);
         } else {
             self.link.on_success(now);
         }
     }
 }
 
-/// Whether a runner's app has taken new parameters.
+/// Logs whether a runner's app has accepted new parameters.
 pub(super) fn updated(result: &Result<(), JobError>) {
     match result {
-        Ok(()) => log::info!("the job's app has taken the parameters"),
+        Ok(()) => log::info!("the job's app has accepted the parameters"),
         Err(error) => log::warn!(
-            "the job's app has not taken the parameters: {}; the next job gets them",
+            "the job's app has not accepted the parameters: {}; the next job gets them",
             chain(error)
         ),
     }

@@ -1,5 +1,4 @@
-//! The search for who takes the job: finds candidates, asks what they offer, and looks out for peers that cannot be
-//! reached.
+//! The search for a candidate: finds candidates, asks for their offers, and watches for unreachable peers to return.
 //!
 //! Does not: choose among them; `job::Machine` does.
 
@@ -16,11 +15,11 @@ use livepeer_gateway::http::Url;
 use livepeer_gateway::job;
 use livepeer_gateway::orchestrator::Endpoints;
 
-/// The search that is under way, if one is.
+/// The search in progress, if any.
 #[derive(Default)]
 pub(super) struct Search {
     asks: JoinSet<JobsEvent>,
-    /// What those who were found last offer.
+    /// The offers of the candidates found last.
     offers: Option<Offers>,
     probes: Probes,
 }
@@ -36,7 +35,7 @@ impl Search {
         }
     }
 
-    /// Finds out who may take the job; the answer is [`JobsEvent::Found`]. Drops outstanding requests: they may hang
+    /// Searches for candidates; the answer is [`JobsEvent::Found`]. Drops outstanding requests: they may hang
     /// until they time out.
     pub(super) fn find(&mut self, plan: &JobPlan) {
         let find = plan.spec.clone().find(plan.discovery.clone(), plan.network.clone());
@@ -44,13 +43,13 @@ impl Search {
         self.asks.spawn(async move { JobsEvent::Found(find.await) });
     }
 
-    /// These were found; who they are, and who of them is tried first.
+    /// Keeps the candidates found. Returns their addresses and order, for the machine.
     pub(super) fn on_found(&mut self, found: Candidates) -> job::Event<Offered> {
         self.offers = Some(found.offers);
         job::Event::Found { urls: found.urls, order: found.order }
     }
 
-    /// Asks the candidate at `url` what it offers, which the log says at `level`; the answer is [`JobsEvent::Asked`].
+    /// Asks the candidate at `url` for its offer and logs that at `level`; the answer is [`JobsEvent::Asked`].
     pub(super) fn ask(&mut self, url: Url, plan: &JobPlan, level: log::Level) {
         let Some(offers) = &self.offers else {
             let offered = Err(not_listed());
@@ -67,8 +66,7 @@ impl Search {
         });
     }
 
-    /// Looks out for peers that cannot be reached now, and so can take no job before they can: those of the
-    /// configuration, and the candidates that are `known`.
+    /// Watches for unreachable peers to become reachable: those of the configuration, and the `known` candidates.
     pub(super) fn await_reach(&mut self, plan: &JobPlan, known: &[Url]) {
         let Endpoints { orchestrators, signers, discovery, .. } = &plan.discovery.endpoints;
         let mut peers: Vec<Url> = Vec::new();
@@ -77,15 +75,15 @@ impl Search {
                 peers.push(url.clone());
             }
         }
-        self.probes.look_out(peers, &plan.network.connector);
+        self.probes.watch(peers, &plan.network.connector);
     }
 
-    /// Stops the look-out: a job runs, and nobody is waited for.
-    pub(super) fn stop_look_out(&mut self) {
+    /// Stops the watch for unreachable peers. Call it when a job runs.
+    pub(super) fn stop_watch(&mut self) {
         self.probes = Probes::default();
     }
 
-    /// Drops what is under way: answers to what was asked of another configuration are of no use.
+    /// Drops all requests in progress. Call it when the configuration changes: their answers are for the old one.
     pub(super) fn drop_requests(&mut self) {
         self.asks = JoinSet::new();
         self.probes = Probes::default();

@@ -1,12 +1,12 @@
-//! The kinds of job that an agent runs, each from its candidates to its start.
+//! The kinds of job that an agent can run: how each finds candidates, gets offers and starts.
 //!
 //! | | live video job | job on a runner |
 //! |---|---|---|
 //! | candidates | orchestrators | runners with the application |
-//! | offer | their info, asked for | what discovery lists |
+//! | offer | from their `OrchestratorInfo` | from the discovery list |
 //! | start | `/live-video-to-video` | reservation, then the application |
 //!
-//! Does not: choose, or decide when.
+//! Does not: choose a candidate, or decide when a job starts.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ use livepeer_gateway::session::selection::{CandidateOrder, Offer};
 use livepeer_gateway::session::{Network, OrchestratorSession, SessionError};
 use resilience::fault::{Failure, Fault, Scope, chain};
 
-/// What is to be run.
+/// The job to run.
 #[derive(Debug, Clone)]
 pub enum JobSpec {
     /// A live video job.
@@ -38,9 +38,9 @@ pub enum JobSpec {
     Runner {
         /// Which runner.
         options: RunnerOptions,
-        /// How its application is called.
+        /// How its application is started and which channels it answers with.
         api: Api,
-        /// Its parameters at the start.
+        /// The parameters of its start.
         params: Map<String, Value>,
     },
 }
@@ -48,19 +48,19 @@ pub enum JobSpec {
 /// Where candidates are found.
 #[derive(Debug, Clone)]
 pub struct DiscoveryOptions {
-    /// Makes the calls to signers and discovery endpoints.
+    /// The HTTP client for signers and discovery endpoints.
     pub services: Client,
-    /// Where those are, and the orchestrators that are named.
+    /// The signers, discovery endpoints and configured orchestrators.
     pub endpoints: Endpoints,
-    /// Who is tried first, where that is not to follow from how they are found.
+    /// The order in which candidates are tried; `None` for the usual order of the list that names them.
     pub order: Option<CandidateOrder>,
-    /// Where the last good list is kept.
+    /// The directory that keeps the last good list.
     pub state_directory: Option<PathBuf>,
     /// Allows plain HTTP to services on other machines.
     pub allow_plain_http: bool,
 }
 
-/// Who may take the job.
+/// The candidates for the job.
 #[derive(Debug)]
 pub(in crate::agent) struct Candidates {
     pub(super) urls: Vec<Url>,
@@ -68,26 +68,26 @@ pub(in crate::agent) struct Candidates {
     pub(super) offers: Offers,
 }
 
-/// How it is known what candidates offer.
+/// How offers of candidates are obtained.
 #[derive(Debug)]
 pub(in crate::agent) enum Offers {
     /// Each orchestrator is asked for its info.
     Asked(JobOptions),
-    /// The list that names the runners says it.
+    /// The list that names the runners contains their offers.
     Listed { runners: HashMap<Url, Known>, api: Api },
 }
 
-/// What came with an offer: a way to start the job.
+/// What the start of an offered job needs.
 #[derive(Debug)]
 pub(in crate::agent) enum Offered {
-    /// The session that is open.
+    /// An open session.
     Orchestrator { session: Box<OrchestratorSession>, options: JobOptions },
-    /// The runner, which is asked for a session when the job starts.
+    /// A runner; the start asks it for a session.
     Runner { runner: Box<Runner>, api: Api },
 }
 
 impl JobSpec {
-    /// What it is called in the log.
+    /// The name of the job in the log.
     pub(super) fn name(&self) -> String {
         match self {
             Self::LiveVideo(options) => format!("model {}", options.model),
@@ -104,7 +104,7 @@ impl JobSpec {
         }
     }
 
-    /// Other parameters for the next start.
+    /// Sets the parameters of the next start.
     pub(super) fn set_params(&mut self, new: Map<String, Value>) {
         match self {
             Self::LiveVideo(JobOptions { params, .. }) | Self::Runner { params, .. } => {
@@ -151,8 +151,8 @@ impl JobSpec {
         }
     }
 
-    /// Goes the ways to candidates, one after the other, to the first that brings any. While no signer may be asked,
-    /// nobody is: nothing could be paid.
+    /// Searches the sources of candidates in turn, up to the first that names any. Fails at once while no signer may be
+    /// asked: the job could not be paid.
     pub(super) async fn find(
         self,
         discovery: DiscoveryOptions,
@@ -168,7 +168,7 @@ impl JobSpec {
         let mut finder =
             Finder::new(services, endpoints, self.wanted(), directory, allow_plain_http);
         let mut reasons = Vec::new();
-        // Every way in vain is a matter of the configuration, unless one of them may bring more later.
+        // If every source fails, the configuration is at fault, unless one of them may name candidates later.
         let mut fault = Fault::GiveUp;
         while let Some(listed) = finder.next().await {
             match listed {
@@ -181,7 +181,11 @@ impl JobSpec {
                     }
                     fault = Fault::Retry;
                     let stray = stray.unwrap_or_default();
-                    reasons.push(format!("{} names nobody for {}{stray}", listed.way, self.name()));
+                    reasons.push(format!(
+                        "{} names no candidate for {}{stray}",
+                        listed.way,
+                        self.name()
+                    ));
                 }
                 Err(error) => {
                     if error.fault() != Fault::GiveUp {
@@ -192,14 +196,14 @@ impl JobSpec {
             }
         }
         if reasons.is_empty() {
-            reasons.push("none is named, and no discovery endpoint or signer is".to_owned());
+            reasons.push("no orchestrator, discovery endpoint or signer is configured".to_owned());
         }
         Err(Failure { text: reasons.join("; "), fault, scope: Scope::Everyone, retry_after: None })
     }
 }
 
 impl Offers {
-    /// What the candidate at `url` offers, and how long its answer takes; nothing is asked before the future runs.
+    /// The offer of the candidate at `url` and its answer time. The request is sent when the future is polled.
     pub(super) fn of(
         &self,
         url: &Url,
@@ -217,13 +221,13 @@ impl Offers {
         }
     }
 
-    /// Whether an answer is awaited, which may take some time.
+    /// Whether offers need a request.
     pub(super) fn are_asked(&self) -> bool {
         matches!(self, Self::Asked(_))
     }
 }
 
-/// What a runner offers, ready to be started.
+/// The offer of a listed runner.
 fn listed(known: Option<&Known>, api: &Api) -> Result<(Offer, Offered), Failure> {
     let known = known.ok_or_else(not_listed)?;
     let offer = known.offer.clone();
@@ -231,12 +235,12 @@ fn listed(known: Option<&Known>, api: &Api) -> Result<(Offer, Offered), Failure>
     Ok((offer, Offered::Runner { runner: Box::new(known.runner.clone()), api: api.clone() }))
 }
 
-/// Why a candidate that is not in the list offers nothing.
+/// The failure for a candidate that is not in the list.
 pub(super) fn not_listed() -> Failure {
     Failure::of_peer("it is not in the list any more", Fault::NextPeer)
 }
 
-/// Asks an orchestrator for its offer, which takes some time.
+/// Asks an orchestrator for its offer, and measures the answer time.
 async fn ask(
     options: JobOptions,
     network: &Network,
@@ -257,7 +261,7 @@ fn capability(options: &JobOptions) -> Capability {
 }
 
 impl Offered {
-    /// The peers that start the job, at which an earlier job may have to be ended before.
+    /// The peers that start the job. Stop earlier jobs at them first.
     pub(super) fn peers(&self, url: &Url) -> Vec<Authority> {
         let mut peers = vec![url.authority().clone()];
         if let Self::Orchestrator { session, .. } = self {
@@ -266,7 +270,7 @@ impl Offered {
         peers
     }
 
-    /// What it costs, where it says so.
+    /// The price, if the offer has one.
     pub(super) fn price(&self) -> Option<Price> {
         match self {
             Self::Orchestrator { session, options } => {

@@ -1,6 +1,6 @@
-//! The starts under way, and the ends of jobs that came of a start but are not wanted any more.
+//! The starts in progress, and the stops of started jobs that are not wanted any more.
 //!
-//! A start is never cut short while the program runs: the job that comes of it has to be ended.
+//! A start is never aborted while the program runs: the job that it starts has to be stopped.
 //!
 //! Does not: decide which job is wanted; `job::Machine` does.
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 
 use crate::agent::event::JobsEvent;
-use crate::agent::jobs::parts::end_unwanted;
+use crate::agent::jobs::parts::stop_unused;
 use crate::agent::jobs::spec::Offered;
 use crate::agent::wait::joined;
 use livepeer_gateway::http::Url;
@@ -18,19 +18,19 @@ use livepeer_gateway::job::StartedJob;
 use livepeer_gateway::session::Network;
 use resilience::backoff::jitter;
 
-/// A start waits at most so long for the end of an earlier job at the same peer.
+/// The longest time that a start waits for the stop of an earlier job at the same peer.
 const OWED_TIME: Duration = Duration::from_secs(3);
 
-/// The starts under way, each with its number.
+/// The starts in progress, each with its number.
 #[derive(Default)]
 pub(super) struct Starts {
     tasks: JoinSet<JobsEvent>,
     last: u64,
     /// The number of the start whose job is wanted.
     wanted: Option<u64>,
-    /// What the last one was started with.
+    /// The parameters of the last start.
     params: Map<String, Value>,
-    /// The job that takes over from the one that runs.
+    /// The started job that takes over from the live one.
     next: Option<StartedJob>,
 }
 
@@ -61,7 +61,7 @@ impl Starts {
         });
     }
 
-    /// The number of a new start, whose job is the one that is wanted.
+    /// Numbers a new start, and makes its job the wanted one.
     fn begin(&mut self, params: Map<String, Value>) -> u64 {
         self.params = params;
         self.last += 1;
@@ -69,29 +69,29 @@ impl Starts {
         self.last
     }
 
-    /// The start with this number is over: whether its job is wanted.
+    /// Call it when the start with this number has ended. Returns whether its job is wanted.
     pub(super) fn finish(&mut self, number: u64) -> bool {
         let is_wanted = self.wanted == Some(number);
         self.wanted = self.wanted.filter(|_| !is_wanted);
         is_wanted
     }
 
-    /// What the last start was made with.
+    /// The parameters of the last start.
     pub(super) fn params(&self) -> &Map<String, Value> {
         &self.params
     }
 
-    /// Keeps the job that takes over from the one that runs.
+    /// Keeps a started job that takes over from the live one.
     pub(super) fn keep_next(&mut self, job: StartedJob) {
         self.next = Some(job);
     }
 
-    /// The job that takes over, if one was kept.
+    /// Takes the job that takes over, if one was kept.
     pub(super) fn take_next(&mut self) -> Option<StartedJob> {
         self.next.take()
     }
 
-    /// No job that is being started, or was started to take over, is wanted any more.
+    /// Abandons the start in progress, and stops the job that was kept to take over.
     pub(super) fn give_up(&mut self, network: &Network) {
         self.wanted = None;
         if let Some(job) = self.next.take() {
@@ -99,21 +99,21 @@ impl Starts {
         }
     }
 
-    /// Ends a job of which no part runs. Nothing waits for that, save the end of the program.
+    /// Stops a job without running parts, in a task. Only the end of the program waits for that.
     pub(super) fn end(&mut self, job: StartedJob, network: &Network) {
         let network = network.clone();
         self.tasks.spawn(async move {
-            end_unwanted(network, job).await;
+            stop_unused(network, job).await;
             JobsEvent::Stopped
         });
     }
 
-    /// Whether nothing is being started or ended.
+    /// Whether no start and no stop is in progress.
     pub(super) fn are_over(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    /// Cuts short what is under way. For the end of the program only.
+    /// Aborts all starts and stops. Call it at the end of the program only.
     pub(super) fn abort(&mut self) {
         self.tasks.abort_all();
     }
