@@ -4,19 +4,19 @@
 //! stalls never touches the pictures. It gives no clock itself: the pictures' clock counts. The sound of a file is
 //! a branch behind the file's decoder, so that both end and start over at once.
 //!
-//! Does not: run it.
+//! Does not: run the pipeline.
 
 use crate::{Audio, AudioCodec, Microphone};
 
-/// The name of the element with the device.
+/// Name of the source element.
 pub(crate) const MICROPHONE: &str = "edge_microphone";
-/// The name of the sink, whose buffers are frames of audio.
+/// Name of the sink; each of its buffers is one audio frame.
 pub(crate) const FRAMES: &str = "edge_frames";
 
-/// The encoders of AAC, best first.
+/// AAC encoders, best first.
 pub(crate) const AAC_ENCODERS: [&str; 3] = ["fdkaacenc", "avenc_aac", "voaacenc"];
 
-/// The element that gives sound, and its property for the device, if it has one.
+/// The source element, and its property that selects the device, if it has one.
 pub(crate) fn source(microphone: Microphone) -> (&'static str, Option<&'static str>) {
     match microphone {
         Microphone::Alsa => ("alsasrc", Some("device")),
@@ -27,7 +27,7 @@ pub(crate) fn source(microphone: Microphone) -> (&'static str, Option<&'static s
     }
 }
 
-/// The description; `aac` is the encoder to use for AAC.
+/// The pipeline description; `aac` is the encoder element for AAC.
 pub(crate) fn describe(audio: &Audio, aac: &str) -> String {
     let (element, _) = source(audio.microphone);
     let fixed = match audio.microphone {

@@ -1,32 +1,32 @@
-//! Draws a line of digits into a picture: the test source shows its frame number and clock with it.
+//! Draws a line of digits into a picture; the test source shows its frame number and clock with it.
 //!
-//! GStreamer's text elements are in a package that brings X11; thirteen glyphs are less.
+//! GStreamer's text elements would do it too, but their package depends on X11.
 //!
 //! Does not: draw letters.
 
 use std::time::Duration;
 
-/// Pixels of a glyph across and down, before scaling; a column between two stays dark.
+/// Width and height of a glyph in pixels, before scaling; a dark column separates glyphs.
 const GLYPH: (usize, usize) = (5, 7);
 const DARK: u8 = 16;
 const LIGHT: u8 = 235;
 const COLOURLESS: u8 = 128;
 
-/// A picture in I420 as GStreamer lays it out: a plane of luma, two of colour of half the size, rows padded
-/// to 4 bytes.
+/// A picture in GStreamer's layout of I420: a luma plane and two chroma planes of half the size, rows padded to
+/// 4 bytes.
 #[derive(Debug)]
 pub struct Picture<'a> {
     /// All three planes.
     pub bytes: &'a mut [u8],
-    /// Pixels across.
+    /// Width in pixels.
     pub width: usize,
-    /// Pixels down.
+    /// Height in pixels.
     pub height: usize,
 }
 
 impl Picture<'_> {
-    /// Writes `text` on a dark bar at the top left, as large as lets 32 glyphs fit across. Characters
-    /// without a glyph stay dark, what does not fit is cut off.
+    /// Writes `text` on a dark bar at the top left; 32 glyphs fill the width. Characters without a glyph stay dark; text
+    /// that does not fit is cut off.
     pub fn write(&mut self, text: &str) {
         let scale = (self.width / (32 * (GLYPH.0 + 1))).max(1);
         let bar_width = ((text.len() * (GLYPH.0 + 1) + 1) * scale).min(self.width);
@@ -52,7 +52,7 @@ impl Picture<'_> {
     }
 }
 
-/// Number of the frame, and the time of day in UTC.
+/// The frame number and the time of day in UTC.
 pub fn caption(frame: u64, since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs() % 86_400;
     format!(

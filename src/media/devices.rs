@@ -1,19 +1,19 @@
-//! What a machine has for capture: cameras, encoders, microphones, under the names the configuration takes.
+//! The cameras, encoders and microphones of a machine, with the values that select them in the configuration.
 //!
-//! Does not: look for them.
+//! Does not: search for them.
 
 use crate::MediaError;
 use crate::encoder::Kind;
 use crate::modes::Mode;
 
-/// What was found.
+/// The devices that were found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Devices {
-    /// In the order in which `source.kind = "auto"` tries them.
+    /// Cameras in the order in which `source.kind = "auto"` tries them.
     pub cameras: Vec<CameraFound>,
-    /// In the order in which `encoder.element = "auto"` tries them.
+    /// Encoders in the order in which `encoder.element = "auto"` tries them.
     pub encoders: Vec<EncoderFound>,
-    /// As their systems list them.
+    /// Microphones in the order of their sound systems.
     pub microphones: Vec<MicrophoneFound>,
 }
 
@@ -24,11 +24,11 @@ pub struct CameraFound {
     pub kind: &'static str,
     /// `source.device`.
     pub device: String,
-    /// What its maker calls it, if it says so.
+    /// The maker's name for it, if the driver reports one.
     pub name: Option<String>,
-    /// What it offers; nothing where only a frame was asked for. Or why it cannot be used.
+    /// The modes it offers, empty where only a trial frame was taken; or why it cannot be used.
     pub modes: Result<Vec<Mode>, MediaError>,
-    /// The mode that would be taken.
+    /// The mode that capture would choose.
     pub taken: Option<Mode>,
 }
 
@@ -37,22 +37,22 @@ pub struct CameraFound {
 pub struct EncoderFound {
     /// `encoder.element`.
     pub element: String,
-    /// What encodes.
+    /// Hardware or software.
     pub kind: Kind,
-    /// What came of it.
+    /// Result of its trial.
     pub verdict: EncoderVerdict,
 }
 
-/// What came of an encoder.
+/// Result of an encoder's trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EncoderVerdict {
-    /// Frames came out.
+    /// It produced frames.
     Works,
-    /// They did not, and why.
+    /// It failed, with the reason.
     Fails(String),
-    /// GStreamer has no such element; the package that has it, if it is known.
+    /// GStreamer lacks the element; the package that contains it, if known.
     Absent(Option<&'static str>),
-    /// The package is there, but this machine has no such encoder.
+    /// The package is installed, but this machine lacks such an encoder.
     NotHere,
 }
 
@@ -61,14 +61,14 @@ pub enum EncoderVerdict {
 pub struct MicrophoneFound {
     /// `audio.kind`.
     pub kind: &'static str,
-    /// `audio.device`; `None` where the system does not name it.
+    /// `audio.device`; `None` where the sound system has no name for it.
     pub device: Option<String>,
-    /// What people call it.
+    /// Name for people.
     pub name: String,
 }
 
 impl Devices {
-    /// The encoder that would be taken.
+    /// The encoder that capture would choose.
     pub fn encoder(&self) -> Option<&EncoderFound> {
         self.encoders.iter().find(|encoder| encoder.verdict == EncoderVerdict::Works)
     }

@@ -1,9 +1,9 @@
-//! The H.264 level that a picture size, a rate and a bitrate need.
+//! Computes the H.264 level for a picture size, a frame rate and a bitrate.
 //!
-//! Some encoders must be told, in caps behind them: the one of the Raspberry Pi links and plays without, and
-//! dies on its first frame.
+//! Some encoders need the level in the caps after them: the Raspberry Pi's encoder starts without it and fails on its
+//! first frame.
 //!
-//! Does not: reckon with reference frames; every level here has room for one, and the encoders use one.
+//! Does not: check reference frames; every level here allows one, and the encoders use one.
 
 use crate::Video;
 
@@ -27,13 +27,13 @@ const LEVELS: &[(&str, u64, u64, u64)] = &[
     ("5.2", 2_073_600, 36_864, 240_000),
 ];
 
-/// The lowest level that holds `video`, as GStreamer writes it; the highest there is if none does.
+/// The lowest level that allows `video`, as GStreamer writes it; the highest level if none does.
 pub(crate) fn level(video: &Video) -> &'static str {
     let (across, down) =
         (u64::from(video.width.div_ceil(16)), u64::from(video.height.div_ceil(16)));
     let picture = across * down;
     let fits = |&&(_, rate, size, kilobits): &&(&str, u64, u64, u64)| {
-        // No side may be longer than the root of eight times the picture (A.3.1).
+        // Neither side may exceed the square root of 8 × MaxFS (A.3.1).
         let longest = across.max(down);
         picture <= size
             && longest * longest <= 8 * size

@@ -1,6 +1,6 @@
-//! Camera to access unit to TS to segment.
+//! Captures cameras with GStreamer, encodes H.264 access units, and packs them into segments of MPEG-TS.
 //!
-//! Does not: know HTTP.
+//! Does not: use the network; RTSP cameras are received through GStreamer.
 
 pub mod audio;
 pub mod burn;

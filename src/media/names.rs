@@ -1,28 +1,28 @@
-//! Finds a video4linux camera by what a person calls it: a path, or a part of its lasting name.
+//! Finds a V4L2 camera by the configured name: a path, or a part of its persistent name.
 //!
-//! `/dev/videoN` changes on replug and reboot; the names below `/dev/v4l/by-id` (maker, model, serial number)
-//! and `/dev/v4l/by-path` (the socket it is plugged into) last. A camera has several nodes, of which the one
-//! that ends in `index0` gives the pictures.
+//! `/dev/videoN` changes on replug and reboot. The names below `/dev/v4l/by-id` (maker, model, serial number) and
+//! `/dev/v4l/by-path` (the port) are persistent. A camera has several nodes; the one that ends in `index0` provides
+//! the pictures.
 //!
-//! Nodes of the Pi that are parts of its camera port, or of its codecs, offer pictures as cameras do, but none
-//! ever comes out of them; they are known by what the kernel calls them.
+//! Some nodes of the Pi belong to its camera port or its codecs. They list formats like a camera but never deliver a
+//! picture; the kernel's names tell them apart.
 //!
-//! Does not: look at the directories.
+//! Does not: read the directories.
 
 use std::path::{Path, PathBuf};
 
-/// What a name came to.
+/// Result of looking up a name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// One camera.
     One(PathBuf),
-    /// None.
+    /// No camera matches.
     None,
-    /// Several; the name is too short.
+    /// Several cameras match; a longer name is needed.
     Several(Vec<PathBuf>),
 }
 
-/// The camera that `name` means, of those at `paths`.
+/// Looks `name` up among the nodes at `paths`.
 pub(crate) fn find(name: &Path, paths: &[PathBuf]) -> Found {
     if name.is_absolute() {
         return Found::One(name.to_owned());
@@ -35,7 +35,7 @@ pub(crate) fn find(name: &Path, paths: &[PathBuf]) -> Found {
     }
     let holds = |path: &&PathBuf| {
         let file = path.file_name().map(|file| file.to_string_lossy()).unwrap_or_default();
-        gives_pictures(path) && file.to_lowercase().contains(&name.to_lowercase())
+        provides_pictures(path) && file.to_lowercase().contains(&name.to_lowercase())
     };
     let mut found: Vec<PathBuf> = paths.iter().filter(holds).cloned().collect();
     match (found.pop(), found.is_empty()) {
@@ -48,10 +48,9 @@ pub(crate) fn find(name: &Path, paths: &[PathBuf]) -> Found {
     }
 }
 
-/// The nodes of `paths` that may give pictures, by the lasting name first: by-id, by-path, then the others in
-/// the order of their numbers.
+/// The nodes of `paths` that may provide pictures: by-id first, then by-path, then the others by number.
 pub(crate) fn by_preference(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
-    paths.retain(|path| gives_pictures(path));
+    paths.retain(|path| provides_pictures(path));
     paths.sort_by_key(|path| {
         let text = path.to_string_lossy();
         let rank = match () {
@@ -65,16 +64,16 @@ pub(crate) fn by_preference(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     paths
 }
 
-/// What the kernel calls parts of the camera port: the image processors of the Pi 3 and 4 and of the Pi 5, the
-/// receiver of the Pi 5, which libcamera has to set up; and the codecs.
-const PARTS: [&str; 4] = ["bcm2835-isp", "bcm2835-codec", "pispbe", "rp1-cfe"];
+/// The kernel's names for nodes that are not cameras: image processors of the Pi 3, 4 and 5, the receiver of the Pi 5
+/// (only libcamera can set it up), and codecs.
+const NOT_CAMERAS: [&str; 4] = ["bcm2835-isp", "bcm2835-codec", "pispbe", "rp1-cfe"];
 
-/// Whether a node that the kernel calls so may be a camera by itself.
+/// Whether a node with this kernel name may be a camera.
 pub(crate) fn is_camera(kernel_name: &str) -> bool {
-    !PARTS.iter().any(|part| kernel_name.starts_with(part))
+    !NOT_CAMERAS.iter().any(|part| kernel_name.starts_with(part))
 }
 
-fn gives_pictures(path: &Path) -> bool {
+fn provides_pictures(path: &Path) -> bool {
     let file = path.file_name().map(|file| file.to_string_lossy()).unwrap_or_default();
     match file.rsplit_once("-video-index") {
         Some((_, index)) => index == "0",

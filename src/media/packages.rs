@@ -1,10 +1,10 @@
-//! Which Debian package holds a GStreamer element, for error texts that help.
+//! Maps GStreamer elements to the Debian packages that contain them, for error texts.
 //!
 //! From the packages of Debian 12; Raspberry Pi OS and Ubuntu use the same names.
 //!
-//! Does not: list every element; those this program uses and those that users of cameras meet.
+//! Does not: list every element, only those of this program and those common in users' camera pipelines.
 
-/// The Debian package of `element`, if it is in the table.
+/// The Debian package that contains `element`, if the table lists it.
 pub(crate) fn package(element: &str) -> Option<&'static str> {
     PACKAGES.iter().find(|(_, elements)| elements.contains(&element)).map(|(package, _)| *package)
 }

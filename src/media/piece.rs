@@ -1,25 +1,25 @@
-//! A part of a segment: what is written to the network or to a file at once.
+//! A piece of a segment: the bytes that are written to the network or to a file in one go.
 //!
-//! Does not: look into the bytes.
+//! Does not: parse the bytes.
 
 use bytes::Bytes;
 
-/// Where a piece stands in its segment.
+/// Position of a piece in its segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// The first piece of a segment; the segment before it is complete.
+    /// The first piece of a segment; the previous segment is complete.
     Begin,
-    /// A further piece of the segment that has begun.
+    /// A further piece of the current segment.
     Continue,
-    /// No bytes: the segment that has begun is complete, and the next one has not begun yet.
+    /// Without bytes: the current segment is complete and the next one has not begun.
     End,
 }
 
 /// One access unit as MPEG-TS packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// Where it stands in its segment.
+    /// Its position in the segment.
     pub place: Place,
-    /// Whole packets.
+    /// Whole packets of MPEG-TS.
     pub bytes: Bytes,
 }

@@ -1,8 +1,8 @@
-//! What GStreamer says, as it may be shown.
+//! Makes texts of GStreamer fit for logs: one line, without credentials.
 //!
-//! Does not: decide what an error is.
+//! Does not: classify errors.
 
-/// `text` in one line, without the user name and password of any URL in it.
+/// `text` as one line, without user name and password in its URLs.
 pub(super) fn presentable(text: &str) -> String {
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut out = String::with_capacity(one_line.len());

@@ -1,37 +1,38 @@
-//! The one place where media waits: a bounded queue that drops whole runs up to a key, never single frames.
+//! The queue between encoder and network: bounded in items, bytes and time; it drops all frames up to a key frame,
+//! never single frames.
 //!
-//! | full, and in the queue behind its head | then |
+//! | full, and the queue holds | then |
 //! |---|---|
-//! | a later key | all before the newest key is dropped |
-//! | no later key, and the new item is none | the new item is dropped, and all up to the next key |
-//! | no later key, and the new item is one | all that waits is dropped, the new item stays |
+//! | a key frame after its head | everything before the newest key frame is dropped |
+//! | no such key frame, and the new item is not one | the new item is dropped, and all items up to the next key frame |
+//! | no such key frame, and the new item is one | all queued items are dropped, the new one is queued |
 //!
-//! | what is to come out has waited too long, and the newest key | then |
+//! | the head is stale, and the newest key frame | then |
 //! |---|---|
-//! | has not | all before that key is dropped |
-//! | has too, or there is none | all that waits is dropped, and all up to the next key, which is asked for |
+//! | is fresh | everything before it is dropped |
+//! | is stale too, or absent | all queued items are dropped, and all up to the next key frame, which is requested |
 //!
-//! So what comes out can always be decoded, old video makes room for new, and a link that returns after a
-//! minute carries the present and no burst of the past.
+//! So every item that leaves the queue can be decoded, new video replaces old, and after an outage of a minute the link
+//! carries live video instead of a minute's backlog.
 //!
-//! Does not: lock, wait, or read the clock; its owner does.
+//! Does not: lock, wait, or read the clock; the caller does.
 
 use std::time::{Duration, Instant};
 
 use heapless::Deque;
 
-/// How long media may wait, if nobody says otherwise: later than that, a live picture is none.
+/// Default of the longest time in the queue: a live picture is useless later.
 pub const MAX_LATENCY: Duration = Duration::from_secs(1);
 
-/// A queue of `N` items and a number of bytes.
+/// A queue of at most `N` items and a number of bytes.
 #[derive(Debug)]
 pub struct Queue<T, const N: usize> {
     waiting: Deque<Entry<T>, N>,
     bytes: usize,
     bytes_limit: usize,
     max_latency: Duration,
-    /// Items were lost behind the last one in the queue, for this; only a key may follow.
-    awaits_key: Option<Reason>,
+    /// Why items after the queue's last one were dropped; the next item must be a key frame.
+    awaits_key: Option<DropReason>,
     wants_key: bool,
     dropped: Dropped,
 }
@@ -45,51 +46,51 @@ struct Entry<T> {
     after_loss: bool,
 }
 
-/// What [`Queue::pop`] gives.
+/// An item from [`Queue::pop`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Popped<T> {
     /// The item.
     pub item: T,
-    /// Items between the one popped before and this one were dropped.
+    /// Whether items between the previously popped one and this one were dropped.
     pub after_loss: bool,
 }
 
 /// Why items are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
+enum DropReason {
     Full,
     Stale,
     Resync,
 }
 
-/// Items dropped so far, by reason.
+/// Counts of dropped items, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dropped {
-    /// There was no room: nobody took them.
+    /// The queue was full.
     pub(crate) full: u64,
-    /// They had waited too long: the link is narrower than the video, or was gone.
+    /// They were queued too long: the link is slower than the video, or was interrupted.
     pub(crate) stale: u64,
-    /// What they belonged to was lost on the network, or nobody was there to send them.
+    /// Their segment was lost on the network, or no job was there to send them.
     pub(crate) resync: u64,
 }
 
 impl Dropped {
-    /// For whatever reason.
+    /// Items dropped for any reason.
     pub fn total(&self) -> u64 {
         self.full + self.stale + self.resync
     }
 
-    fn add(&mut self, reason: Reason) {
+    fn add(&mut self, reason: DropReason) {
         match reason {
-            Reason::Full => self.full += 1,
-            Reason::Stale => self.stale += 1,
-            Reason::Resync => self.resync += 1,
+            DropReason::Full => self.full += 1,
+            DropReason::Stale => self.stale += 1,
+            DropReason::Resync => self.resync += 1,
         }
     }
 }
 
 impl<T, const N: usize> Queue<T, N> {
-    /// An empty queue for up to `bytes_limit` bytes, in which nothing waits longer than `max_latency`.
+    /// An empty queue for up to `bytes_limit` bytes, which drops items older than `max_latency`.
     pub fn new(bytes_limit: usize, max_latency: Duration) -> Self {
         Self {
             waiting: Deque::new(),
@@ -102,22 +103,22 @@ impl<T, const N: usize> Queue<T, N> {
         }
     }
 
-    /// From now on, nothing waits longer than this.
+    /// Changes the age at which items are dropped.
     pub(crate) fn set_max_latency(&mut self, max_latency: Duration) {
         self.max_latency = max_latency;
     }
 
-    /// Puts `item` at the end, or makes room, or drops it.
+    /// Appends `item`; makes room for it or drops it where the queue is full.
     pub fn push(&mut self, item: T, is_key: bool, bytes: usize, now: Instant) {
         if let Some(reason) = self.awaits_key.filter(|_| !is_key) {
             self.dropped.add(reason);
             return;
         }
         if !self.has_room(bytes) {
-            self.drop_to_newest_key(Reason::Full);
+            self.drop_to_newest_key(DropReason::Full);
         }
         if !self.has_room(bytes) && is_key {
-            self.clear(Reason::Full);
+            self.clear(DropReason::Full);
         }
         let after_loss = self.awaits_key.is_some();
         let entry = Entry { item, bytes, is_key, pushed: now, after_loss };
@@ -125,17 +126,17 @@ impl<T, const N: usize> Queue<T, N> {
             self.bytes += bytes;
             self.awaits_key = None;
         } else {
-            self.dropped.add(Reason::Full);
-            self.awaits_key = Some(Reason::Full);
+            self.dropped.add(DropReason::Full);
+            self.awaits_key = Some(DropReason::Full);
         }
     }
 
-    /// Takes the first item that has not waited too long.
+    /// Takes the first item that is not stale. Call [`Self::take_key_request`] afterwards.
     pub fn pop(&mut self, now: Instant) -> Option<Popped<T>> {
         if self.age(now) > self.max_latency {
-            self.drop_to_newest_key(Reason::Stale);
+            self.drop_to_newest_key(DropReason::Stale);
             if self.age(now) > self.max_latency {
-                self.clear(Reason::Stale);
+                self.clear(DropReason::Stale);
                 self.wants_key = true;
             }
         }
@@ -143,28 +144,29 @@ impl<T, const N: usize> Queue<T, N> {
         Some(Popped { item: entry.item, after_loss: entry.after_loss })
     }
 
-    /// What went before is worthless: drops all up to the newest key, or everything and what comes up to the
-    /// next key.
+    /// Call when items popped before are lost: drops everything up to the newest key frame; without one drops everything
+    /// queued and all items up to the next key frame.
     pub(crate) fn resync(&mut self) {
-        self.drop_to_newest_key(Reason::Resync);
+        self.drop_to_newest_key(DropReason::Resync);
         match self.waiting.front_mut() {
             Some(first) if first.is_key => first.after_loss = true,
             _ => self.restart(),
         }
     }
 
-    /// Drops everything, and what comes up to the next key.
+    /// Drops everything queued, and all items up to the next key frame.
     pub(crate) fn restart(&mut self) {
-        self.clear(Reason::Resync);
+        self.clear(DropReason::Resync);
         self.wants_key = true;
     }
 
-    /// Whether a key is to be asked for, because nothing can come out before the next one. Tells it once.
+    /// Whether to request a key frame from the encoder, because nothing can leave the queue before the next one. Returns
+    /// `true` once per request.
     pub fn take_key_request(&mut self) -> bool {
         std::mem::take(&mut self.wants_key)
     }
 
-    /// How long the first item has waited; zero if none waits.
+    /// Age of the first item; zero if the queue is empty.
     pub fn age(&self, now: Instant) -> Duration {
         self.waiting.front().map_or(Duration::ZERO, |first| now.duration_since(first.pushed))
     }
@@ -174,7 +176,7 @@ impl<T, const N: usize> Queue<T, N> {
         self.dropped
     }
 
-    /// Whether none waits.
+    /// Whether the queue is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -189,7 +191,7 @@ impl<T, const N: usize> Queue<T, N> {
         Some(entry)
     }
 
-    fn drop_to_newest_key(&mut self, reason: Reason) {
+    fn drop_to_newest_key(&mut self, reason: DropReason) {
         let newest = self
             .waiting
             .iter()
@@ -205,15 +207,15 @@ impl<T, const N: usize> Queue<T, N> {
         }
     }
 
-    /// Drops all that waits; the next must be a key.
-    fn clear(&mut self, reason: Reason) {
+    /// Drops everything queued; the next item must be a key frame.
+    fn clear(&mut self, reason: DropReason) {
         while !self.waiting.is_empty() {
             self.drop_first(reason);
         }
         self.awaits_key = Some(reason);
     }
 
-    fn drop_first(&mut self, reason: Reason) {
+    fn drop_first(&mut self, reason: DropReason) {
         if self.take_first().is_some() {
             self.dropped.add(reason);
         }

@@ -1,39 +1,39 @@
-//! Decides where an access unit stands: it begins a segment, goes on with it, or is worth nothing.
+//! Decides for each access unit whether it begins a segment, continues it, or is discarded.
 //!
 //! A segment begins at a key and nowhere else. Of the keys that come, the one nearest to the wanted
 //! length cuts, so a camera with a key every 0.5 s still gives segments of 2 s, and one with a key
-//! every 1.5 s gives segments of 1.5 s. None is shorter than `SHORTEST`.
+//! every 1.5 s gives segments of 1.5 s. None is shorter than `MIN_LENGTH`.
 //!
-//! | | key, near or past the wanted length | key, early | no key |
+//! | | key frame, near or past the target length | early key frame | other frame |
 //! |---|---|---|---|
-//! | before the first key, and after a loss | `Begin` | `Begin` | `Discard` |
+//! | before the first key frame, and after a loss | `Begin` | `Begin` | `Discard` |
 //! | in a segment | `Begin` | `Continue` | `Continue` |
 //!
-//! Does not: ask the encoder for keys, and does not see the bytes.
+//! Does not: request key frames from the encoder, or parse the bytes.
 
 use std::time::Duration;
 
 use mpegts::Ticks;
 
-/// No segment is shorter (protocol.md, section 2: `LIVE_AI_MIN_SEG_DUR`), save the one before a loss.
-pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
+/// Minimum length of a segment, except of the one before a loss (the network's `LIVE_AI_MIN_SEG_DUR`).
+pub(crate) const MIN_LENGTH: Duration = Duration::from_secs(1);
 
-/// Where an access unit stands.
+/// What to do with an access unit.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Placement {
-    /// It begins a segment.
+    /// Begin a segment with it.
     Begin,
-    /// It belongs to the segment that has begun.
+    /// Append it to the current segment.
     Continue,
-    /// It cannot be decoded, for want of the key before it.
+    /// Drop it: the key frame that it depends on is missing.
     Discard,
 }
 
 /// Places the access units of one channel, in decoding order.
 #[derive(Debug, Clone)]
 pub(crate) struct Segmenter {
-    wanted: Duration,
+    target: Duration,
     state: State,
 }
 
@@ -44,17 +44,17 @@ enum State {
 }
 
 impl Segmenter {
-    /// Segments of about `wanted`.
-    pub(crate) fn new(wanted: Duration) -> Self {
-        Self { wanted, state: State::AwaitKey }
+    /// A segmenter with the target length `target`.
+    pub(crate) fn new(target: Duration) -> Self {
+        Self { target, state: State::AwaitKey }
     }
 
-    /// Segments of about `wanted` from the next key on.
-    pub(crate) fn set_wanted(&mut self, wanted: Duration) {
-        self.wanted = wanted;
+    /// Sets the target length from the next key frame on.
+    pub(crate) fn set_target(&mut self, target: Duration) {
+        self.target = target;
     }
 
-    /// An access unit, with its DTS.
+    /// Places the next access unit, whose DTS is `at`.
     pub(crate) fn place(&mut self, is_key: bool, at: Ticks) -> Placement {
         match (self.state, is_key) {
             (State::AwaitKey, false) => Placement::Discard,
@@ -70,21 +70,21 @@ impl Segmenter {
         }
     }
 
-    /// No access unit follows for a while: whether a segment was under way, which is complete now.
+    /// Call when no access unit follows for a while. Returns whether this completes a segment.
     pub(crate) fn on_pause(&mut self) -> bool {
         matches!(std::mem::replace(&mut self.state, State::AwaitKey), State::InSegment { .. })
     }
 
-    /// Access units before the next one are lost, or the segment under way is.
+    /// Call when access units before the next one, or the current segment, are lost.
     pub(crate) fn on_loss(&mut self) {
         self.state = State::AwaitKey;
     }
 
-    /// Whether this key is nearer to the wanted length than the next will be, if that comes after as
-    /// long as this one did. A time that goes back cuts: nothing can be measured against it.
+    /// Whether this key frame is nearer to the target length than the next one will be, assuming the same GOP length. A
+    /// DTS that goes back always cuts, because lengths cannot be measured across it.
     fn cuts(&self, began: Ticks, last_key: Ticks, at: Ticks) -> bool {
         match (at.duration_since(began), at.duration_since(last_key)) {
-            (Some(length), Some(gop)) => length >= SHORTEST && length + gop / 2 >= self.wanted,
+            (Some(length), Some(gop)) => length >= MIN_LENGTH && length + gop / 2 >= self.target,
             _ => true,
         }
     }

@@ -1,7 +1,7 @@
-//! Remembers when frames entered the encoder, by their PTS in the channel, to measure how long they travel.
+//! Remembers when frames entered the encoder, by their PTS in the channel, to measure the end-to-end latency.
 //!
-//! The encoder sees a frame before its PTS in the channel is decided, so a stamp is noted by running
-//! time and gets its PTS when the access unit comes out. The oldest stamps make room for new ones.
+//! A frame enters the encoder before its PTS in the channel is known, so a stamp is stored by running time and gets
+//! its PTS when the access unit leaves the encoder. New stamps replace the oldest ones.
 //!
 //! Does not: read the clock.
 
@@ -12,7 +12,7 @@ use heapless::Deque;
 use crate::limits::FRAME_STAMPS;
 use mpegts::Ticks;
 
-/// The last frames' stamps.
+/// Stamps of the latest frames.
 #[derive(Debug, Default)]
 pub(crate) struct Stamps {
     frames: Deque<Stamp, FRAME_STAMPS>,
@@ -26,7 +26,7 @@ struct Stamp {
 }
 
 impl Stamps {
-    /// A frame with this running time enters the encoder.
+    /// Call when a frame with this running time enters the encoder.
     pub(crate) fn on_frame(&mut self, running: Duration, entered: Instant) {
         if self.frames.is_full() {
             self.frames.pop_front();
@@ -34,14 +34,14 @@ impl Stamps {
         let _ = self.frames.push_back(Stamp { running, entered, pts: None });
     }
 
-    /// It came out, and has this PTS in the channel.
+    /// Call when the frame's access unit left the encoder and got this PTS in the channel.
     pub(crate) fn on_encoded(&mut self, running: Duration, pts: Ticks) {
         if let Some(stamp) = self.frames.iter_mut().rev().find(|stamp| stamp.running == running) {
             stamp.pts = Some(pts);
         }
     }
 
-    /// When the frame with this PTS entered; `None` when it is unknown or long ago.
+    /// When the frame with this PTS entered the encoder; `None` when it is unknown or its stamp was replaced.
     pub(crate) fn entered(&self, pts: Ticks) -> Option<Instant> {
         self.frames.iter().rev().find(|stamp| stamp.pts == Some(pts)).map(|stamp| stamp.entered)
     }

@@ -1,50 +1,51 @@
-//! Notices that the machine was suspended: the time since boot counts a suspend, the monotonic clock does not.
+//! Detects that the machine was suspended: the time since boot includes a suspend, the monotonic clock does not.
 //!
-//! A device may fail once or twice while a machine wakes up. That says nothing about the device.
+//! A device may fail once or twice while the machine resumes, without being defective.
 //!
 //! Does not: read the clocks.
 
 use std::time::{Duration, Instant};
 
-/// The clocks are read one after the other, and the time since boot has steps of 10 ms.
-const LEAST: Duration = Duration::from_millis(500);
-/// For so long a failure is put down to the suspend: a USB device and its driver take some seconds.
+/// Smallest difference that counts as a suspend: the clocks are read one after the other, and the time since boot has
+/// steps of 10 ms.
+const MIN_SUSPEND: Duration = Duration::from_millis(500);
+/// Time after a resume in which failures are attributed to the suspend: a USB device and its driver need some seconds.
 const WAKING: Duration = Duration::from_secs(30);
 
-/// What the clocks said so far.
+/// Detects suspends from readings of both clocks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Suspends {
-    /// The monotonic clock and the time since boot, when they were read last.
+    /// The last reading: monotonic clock and time since boot.
     last: Option<(Instant, Duration)>,
-    /// When a suspend was noticed last.
+    /// When the last suspend was noticed.
     noticed: Option<Instant>,
 }
 
 impl Suspends {
-    /// Nothing was read yet.
+    /// A detector before its first reading.
     pub const fn new() -> Self {
         Self { last: None, noticed: None }
     }
 
-    /// Both clocks as they are now. Call it every few seconds, and before [`Self::is_waking`]. `since_boot` is
-    /// `None` where the system does not say it: then no suspend is ever noticed.
+    /// Takes a reading of both clocks. Call it every few seconds, and before [`Self::is_waking`]. Where the system does
+    /// not report the time since boot (`None`), suspends are not noticed.
     pub fn on_clocks(&mut self, now: Instant, since_boot: Option<Duration>) {
         let Some(since_boot) = since_boot else { return };
         if let Some((then, before)) = self.last.replace((now, since_boot)) {
             let awake = now.saturating_duration_since(then);
-            if since_boot.saturating_sub(before) > awake + LEAST {
+            if since_boot.saturating_sub(before) > awake + MIN_SUSPEND {
                 self.noticed = Some(now);
             }
         }
     }
 
-    /// Whether the machine was suspended recently.
+    /// Whether the machine resumed within the last [`WAKING`] time.
     pub fn is_waking(&self, now: Instant) -> bool {
         self.noticed.is_some_and(|at| now.saturating_duration_since(at) < WAKING)
     }
 }
 
-/// The time since boot in the text of `/proc/uptime`.
+/// Parses the time since boot from the text of `/proc/uptime`.
 pub fn since_boot(uptime: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(uptime.split_whitespace().next()?.parse().ok()?).ok()
 }

@@ -1,45 +1,44 @@
-//! Maps GStreamer's running time to the PTS and DTS of a channel, which only ever rise.
+//! Maps GStreamer's running time to the PTS and DTS of a channel, whose DTS always increases.
 //!
-//! A pipeline that starts over, a camera that resets its clock, a file that repeats: running time goes
-//! back, media time goes on one frame after the last. A running time that leaps ahead (a camera
-//! that paused) is kept, for media time is real time.
+//! Where running time goes back (a restarted pipeline, a camera that resets its clock, a repeated file), media time
+//! continues one frame after the last. A forward jump (a camera that paused) is kept, because media time is real time.
 //!
-//! Does not: reorder; access units come in decoding order.
+//! Does not: reorder; access units must arrive in decoding order.
 
 use std::time::Duration;
 
 use mpegts::Ticks;
 
-/// Where a channel's time begins: 1 s, so that the clock reference, which leads, is above zero too.
+/// DTS of a channel's first unit: 1 s, so that the PCR, which precedes it, is positive.
 pub(crate) const ORIGIN: Duration = Duration::from_secs(1);
-/// The step taken before two frames have shown theirs: 24 frames/s.
-const FIRST_STEP: u64 = 41_666_667;
-/// The longest step repeated where time goes back.
-const LONGEST_STEP: u64 = 1_000_000_000;
+/// Frame interval assumed until two frames have arrived: 24 frames/s.
+const DEFAULT_STEP: u64 = 41_666_667;
+/// Longest frame interval that is assumed where time goes back.
+const MAX_STEP: u64 = 1_000_000_000;
 /// 33 bits of 90 kHz, in nanoseconds.
 const WRAP: u64 = (1 << 33) * 100_000 / 9;
-/// The minute in which libav takes times for those before a wrap (`update_wrap_reference`), and some more: a job takes
-/// a moment to begin.
+/// The minute before a wrap in which libav takes times for negative ones (`update_wrap_reference`), and 10 s for the
+/// start of a job.
 const LAST_MINUTE: u64 = 70 * 1_000_000_000;
-/// Nanoseconds that differ by less may fall on the same tick of 90 kHz.
+/// Times in nanoseconds that differ by less may be the same tick of 90 kHz.
 const TICK: u64 = 11_112;
 
 /// The times of an access unit in its channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Times {
-    /// When it is shown.
+    /// Presentation time.
     pub(crate) pts: Ticks,
-    /// When it is decoded; above that of the unit before it.
+    /// Decoding time; greater than that of the previous unit.
     pub(crate) dts: Ticks,
 }
 
-/// The mapping of one channel.
+/// The time mapping of one channel.
 #[derive(Debug, Clone)]
 pub(crate) struct Timeline {
-    /// Where the next unit goes if it is the first, or if time goes back.
+    /// Media time of the next unit if it is the first, or if running time goes back.
     next: u64,
     step: u64,
-    /// The last unit: where it was in running time, where in media time.
+    /// Running time and media time of the last unit.
     last: Option<(u64, u64)>,
 }
 
@@ -52,17 +51,17 @@ impl Default for Timeline {
 impl Timeline {
     /// A timeline whose first access unit has this DTS.
     pub(crate) fn beginning_at(first: Duration) -> Self {
-        Self { next: nanos(first), step: FIRST_STEP, last: None }
+        Self { next: nanos(first), step: DEFAULT_STEP, last: None }
     }
 
-    /// The times of the next access unit, from its PTS and DTS in running time. Without a DTS it is
-    /// decoded when it is shown, which holds for streams without B-frames.
+    /// Maps the next access unit's PTS and DTS from running time. Without a DTS the PTS is used, which is right for
+    /// streams without B-frames.
     pub(crate) fn place(&mut self, pts: Duration, dts: Option<Duration>) -> Times {
         let pts = nanos(pts);
         let dts = dts.map_or(pts, nanos).min(pts);
         let media = match self.last {
             Some((running, media)) if dts >= running.saturating_add(TICK) => {
-                self.step = (dts - running).min(LONGEST_STEP);
+                self.step = (dts - running).min(MAX_STEP);
                 media.saturating_add(dts - running)
             }
             _ => self.next,
@@ -72,8 +71,8 @@ impl Timeline {
         Times { pts: ticks(media.saturating_add(pts - dts)), dts: ticks(media) }
     }
 
-    /// Lets the next access unit come this much later, as after a pause of the camera. Before the first one,
-    /// it begins there.
+    /// Shifts the following access units by `time`, for example after a pause of the camera. Before the first unit it
+    /// shifts the start.
     pub(crate) fn skip(&mut self, time: Duration) {
         let time = nanos(time);
         self.next = self.next.saturating_add(time);
@@ -82,9 +81,9 @@ impl Timeline {
         }
     }
 
-    /// Lets a channel that begins now not begin in the last minute before times wrap: a decoder built on libav would
-    /// show times below zero there, and the network's runner drops those (ai-runner `trickle/decoder.py`). Returns
-    /// whether time was put forward, to a second behind the wrap.
+    /// Call before a channel begins: it must not begin in the last minute before the 33-bit wrap, where decoders built on
+    /// libav give negative times, which the network's runner drops (ai-runner `trickle/decoder.py`). Returns whether the
+    /// time was moved, to a second after the wrap.
     pub(crate) fn leave_last_minute(&mut self) -> bool {
         let left = WRAP - self.next % WRAP;
         let is_last = left < LAST_MINUTE;
@@ -94,12 +93,12 @@ impl Timeline {
         is_last
     }
 
-    /// The DTS of the last unit as time since the channel's zero, without wraps; `None` before the first unit.
+    /// The unwrapped DTS of the last unit; `None` before the first unit.
     pub(crate) fn media_time(&self) -> Option<Duration> {
         self.last.map(|(_, media)| Duration::from_nanos(media))
     }
 
-    /// The time of something else with this running time, such as audio; `None` before the first unit.
+    /// Maps the running time of another stream, such as audio; `None` before the first unit.
     pub(crate) fn at(&self, running: Duration) -> Option<Ticks> {
         let (last, media) = self.last?;
         let at = (media.saturating_add(nanos(running))).checked_sub(last)?;

@@ -34,7 +34,7 @@ impl SegmentPieces {
         loop {
             let (popped, is_closed, has_paused, wants_key) = {
                 let mut state = shared.lock();
-                self.segmenter.set_wanted(state.segment);
+                self.segmenter.set_target(state.segment);
                 let popped = state.queue.pop(Instant::now());
                 let has_paused = popped.is_none() && std::mem::take(&mut state.has_paused);
                 (popped, state.is_closed, has_paused, state.queue.take_key_request())

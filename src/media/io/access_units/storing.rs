@@ -150,7 +150,7 @@ impl Thread {
             // A run of losses ends with the access unit that tells of it.
             let _ = self.loss.on_success(now);
         }
-        self.segmenter.set_wanted(*segment);
+        self.segmenter.set_target(*segment);
         let at = unit.times.dts;
         let begins = match self.segmenter.place(unit.is_key, at) {
             Placement::Begin => true,
