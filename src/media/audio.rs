@@ -1,8 +1,8 @@
-//! The elements of sound: one channel at 48 kHz, encoded in frames that come with the pictures.
+//! Describes the elements that encode sound: mono at 48 kHz.
 //!
-//! A microphone has a pipeline of its own beside the camera's, on the same clock, so that one that fails or
-//! stalls never touches the pictures. It gives no clock itself: the pictures' clock counts. The sound of a file is
-//! a branch behind the file's decoder, so that both end and start over at once.
+//! Microphone and camera have separate pipelines on the same clock, so that a microphone that fails or stalls does not
+//! affect the pictures. The microphone must not provide that clock. The sound of a file is a branch after the file's
+//! decoder, so that sound and pictures end and repeat together.
 //!
 //! Does not: run the pipeline.
 
@@ -35,7 +35,7 @@ pub(crate) fn describe(audio: &Audio, aac: &str) -> String {
         Microphone::Pipewire | Microphone::File => "",
         Microphone::Test => " is-live=true wave=ticks",
     };
-    // What the encoder has no time for is lost, not late; a file waits.
+    // From a microphone, audio that the encoder is too slow for is dropped instead of delayed; a file waits.
     let (leaky, sync) = match audio.microphone {
         Microphone::Alsa | Microphone::Pulse | Microphone::Pipewire | Microphone::Test => (
             " ! queue leaky=downstream max-size-time=200000000 max-size-buffers=0 max-size-bytes=0",

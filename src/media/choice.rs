@@ -1,43 +1,43 @@
-//! Chooses the encoder: the first that works, by what is known, else by trial.
+//! Chooses the first encoder that works, by earlier verdicts or by trial.
 //!
-//! | known | answer |
+//! | earlier verdict | result |
 //! |---|---|
-//! | works, or has failed once since | taken |
-//! | nothing | tried; taken if frames come out |
-//! | failed not long ago, or twice | passed over; tried again if no other works |
+//! | works, or has failed once since | chosen |
+//! | none | tried; chosen if it produces frames |
+//! | failed recently, or twice | skipped; tried again if no other works |
 //!
-//! Does not: try; whoever asks brings the trial.
+//! Does not: run trials; the caller passes a function for that.
 
 use crate::encoder::{Element, Kind};
 use crate::verdicts::Verdict;
 
-/// An encoder that may be chosen.
+/// An encoder to choose from.
 #[derive(Debug)]
 pub(crate) struct Candidate {
-    /// It.
+    /// The encoder.
     pub(crate) element: Element,
-    /// What is known.
+    /// Its earlier verdict.
     pub(crate) known: Option<Verdict>,
 }
 
-/// What was chosen.
+/// The result of choosing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
-    /// The encoder; none if none works.
+    /// The chosen encoder; `None` if no encoder works.
     pub(crate) element: Option<Element>,
-    /// Those before it, and why not.
+    /// The better encoders that were rejected, and why.
     pub(crate) refused: Vec<(String, String)>,
-    /// The trials that were made: what came of each.
+    /// The trials and their results.
     pub(crate) tried: Vec<(String, Result<(), String>)>,
 }
 
-/// Goes down the candidates, best first.
+/// Chooses among `candidates`, which must be sorted best first. Store the results of `tried`.
 pub(crate) fn choose(
     candidates: Vec<Candidate>,
     mut trial: impl FnMut(&Element) -> Result<(), String>,
 ) -> Choice {
     let mut choice = Choice { element: None, refused: Vec::new(), tried: Vec::new() };
-    let mut passed_over = Vec::new();
+    let mut skipped = Vec::new();
     for Candidate { element, known } in candidates {
         match known {
             Some(Verdict::Works | Verdict::Stumbled { .. }) => {
@@ -46,7 +46,7 @@ pub(crate) fn choose(
             }
             Some(Verdict::Fails { why, .. }) => {
                 choice.refused.push((element.name.clone(), why));
-                passed_over.push(element);
+                skipped.push(element);
             }
             None => {
                 if choice.take(element, &mut trial) {
@@ -55,7 +55,7 @@ pub(crate) fn choose(
             }
         }
     }
-    for element in passed_over {
+    for element in skipped {
         choice.refused.retain(|(name, _)| *name != element.name);
         if choice.take(element, &mut trial) {
             break;
@@ -65,7 +65,7 @@ pub(crate) fn choose(
 }
 
 impl Choice {
-    /// Takes `element` if it passes its trial.
+    /// Chooses `element` if it passes its trial.
     fn take(
         &mut self,
         element: Element,
@@ -81,7 +81,7 @@ impl Choice {
         self.element.is_some()
     }
 
-    /// What was chosen and why, in a line for the log.
+    /// A line for the log: the choice and its reasons.
     pub(crate) fn reason(&self) -> String {
         let Some(element) = &self.element else { return "no encoder works here".to_owned() };
         let name = element.name.as_str();

@@ -1,86 +1,86 @@
-//! The encoders this program can drive: a row for each, with what its element calls things.
+//! The supported encoders: a row for each, with the names of its element's properties.
 //!
-//! A further encoder is a further row; nothing else knows their properties. Sources: the documentation and
-//! code of GStreamer 1.16 to 1.26, of NVIDIA's L4T plugins and of gstreamer-rockchip; what of it was
-//! measured on a device, and by whom, stands beside it.
+//! To support another encoder, add a row; no other module depends on their properties. Sources: the documentation and
+//! code of GStreamer 1.16 to 1.26, NVIDIA's L4T plugins and gstreamer-rockchip; facts that were measured on a device
+//! are marked in the rows.
 //!
 //! Does not: try them, or choose; `choice` goes down `ROWS`.
 
 use crate::level::level;
 use crate::{Speed, Video};
 
-/// How an element is told the bitrate. All of them can be told while frames flow.
+/// How to set an element's bitrate. All elements accept changes while frames flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bitrate {
     /// A property, in bit/s.
     Bits(&'static str),
     /// A property, in 1000 bit/s.
     Kilobits(&'static str),
-    /// One of the kernel's controls, which are set all at once: bitrate and GOP together. Setting them again
-    /// while frames flow leaves no gap (measured by others on a Pi 4). From GStreamer 1.30 the element has
-    /// the properties `bitrate` and `gop-size` instead, whose defaults would win.
+    /// A V4L2 control; all controls are set together: bitrate and GOP. Setting them while frames flow causes no gap
+    /// (measured by others on a Pi 4). From GStreamer 1.30 the element has the properties `bitrate` and `gop-size`
+    /// instead, whose defaults would override the controls.
     Controls,
 }
 
-/// How an element is asked for a key frame out of turn.
+/// How to request a key frame from an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyRequest {
-    /// It heeds the event `GstForceKeyUnit`.
+    /// By the event `GstForceKeyUnit`.
     Event,
-    /// It ignores the event, but has an action signal of this name.
+    /// By the action signal of this name; the element ignores the event.
     Signal(&'static str),
-    /// It cannot be asked; its own keys have to do.
+    /// Not supported; wait for the regular key frames.
     Never,
 }
 
-/// What encodes.
+/// Whether an encoder uses special hardware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A part of the chip made for it. Whether it is there shows only when frames come out.
+    /// An encoder circuit. Only a trial shows whether the machine has it.
     Hardware,
-    /// The processor.
+    /// The CPU.
     Software,
 }
 
-/// One encoder.
+/// A supported encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Row {
     /// The GStreamer element.
     pub(crate) element: &'static str,
-    /// The plugin that has it. Where this is there and the element is not, the machine has no such encoder.
+    /// The plugin that provides it. If GStreamer has the plugin but not the element, the machine lacks the hardware.
     pub(crate) plugin: &'static str,
-    /// What encodes.
+    /// Hardware or software.
     pub(crate) kind: Kind,
-    /// Properties that never change, as in a pipeline description.
+    /// Fixed properties, as in a pipeline description.
     pub(crate) fixed: &'static str,
-    /// Further ones, name and value, which not every release or driver has.
+    /// Names and values of properties that only some releases or drivers have.
     pub(crate) optional: &'static [(&'static str, &'static str)],
-    /// The property that takes a [`Speed`], if it has one.
+    /// The property for a [`Speed`], if it has one.
     pub(crate) speed: Option<&'static str>,
-    /// How it is told the bitrate.
+    /// How to set the bitrate.
     pub(crate) bitrate: Bitrate,
-    /// The properties that take the frames from a key to the next.
+    /// The properties for the number of frames in a GOP.
     pub(crate) gop: &'static [&'static str],
-    /// How to ask for a key.
+    /// How to request a key frame.
     pub(crate) key: KeyRequest,
-    /// Raw formats that it takes as they are, the best first.
+    /// Raw formats that it accepts without conversion, best first.
     pub(crate) formats: &'static [&'static str],
-    /// What carries frames into memory of its own, as in a pipeline description.
+    /// The elements that upload frames into its memory, as in a pipeline description.
     pub(crate) upload: Option<&'static str>,
-    /// Whether its stream says when values are of full range (measured with GStreamer 1.22).
+    /// Whether its stream signals full-range values (measured with GStreamer 1.22).
     pub(crate) signals_range: bool,
-    /// Whether it takes frames of another size while frames flow.
+    /// Whether the frame size may change while frames flow.
     pub(crate) resizes: bool,
-    /// Caps behind it.
+    /// The caps after it.
     pub(crate) caps: &'static str,
-    /// Whether these must name the level, without which it dies on its first frame.
+    /// Whether these caps must contain the level, without which it fails on its first frame.
     pub(crate) needs_level: bool,
 }
 
-/// All encoders, in the order in which they are tried.
+/// All supported encoders, in the order in which they are tried.
 pub(crate) const ROWS: &[Row] = &[
-    // Raspberry Pi 3, 4, Zero 2, CM4. `repeat_sequence_header`: parameters before each key. Its device cannot
-    // be named: that of a further one is in the element's name, see [`row`].
+    // Raspberry Pi 3, 4, Zero 2, CM4. `repeat_sequence_header`: SPS and PPS before each key frame. The device cannot
+    // be set as a property; another device has another element name, see [`row`].
     Row {
         element: "v4l2h264enc",
         plugin: "video4linux2",
@@ -91,7 +91,7 @@ pub(crate) const ROWS: &[Row] = &[
         bitrate: Bitrate::Controls,
         gop: &["gop-size"],
         key: KeyRequest::Never,
-        // No converter in front saves 14 to 20 CPU points on a Pi 4 (measured by others).
+        // Without a converter before it, a Pi 4 saves 14 to 20 percentage points of CPU (measured by others).
         formats: &["I420", "NV12", "YUY2"],
         upload: None,
         signals_range: false,
@@ -99,7 +99,7 @@ pub(crate) const ROWS: &[Row] = &[
         caps: "video/x-h264",
         needs_level: true,
     },
-    // Jetson, without the Orin Nano, which has no encoder.
+    // Jetson, except the Orin Nano, which has no encoder.
     Row {
         element: "nvv4l2h264enc",
         plugin: "nvvideo4linux2",
@@ -117,7 +117,7 @@ pub(crate) const ROWS: &[Row] = &[
         caps: "video/x-h264,stream-format=byte-stream",
         needs_level: false,
     },
-    // Rockchip. A new size needs a new start.
+    // Rockchip. A change of size needs a restart.
     Row {
         element: "mpph264enc",
         plugin: "rockchipmpp",
@@ -135,7 +135,8 @@ pub(crate) const ROWS: &[Row] = &[
         caps: "video/x-h264,stream-format=byte-stream",
         needs_level: false,
     },
-    // x86: NVIDIA, then Intel and AMD over VA (rank none: nothing else finds it), its predecessor, Intel alone.
+    // x86: NVIDIA, then Intel and AMD through VA (its rank is none, so autoplugging does not find it), its predecessor
+    // VA-API, then Intel's Quick Sync.
     Row {
         element: "nvh264enc",
         plugin: "nvcodec",
@@ -158,7 +159,7 @@ pub(crate) const ROWS: &[Row] = &[
         plugin: "va",
         kind: Kind::Hardware,
         fixed: "b-frames=0",
-        // The driver decides which of its properties there are.
+        // Its properties depend on the driver.
         optional: &[("rate-control", "cbr")],
         speed: None,
         bitrate: Bitrate::Kilobits("bitrate"),
@@ -205,13 +206,13 @@ pub(crate) const ROWS: &[Row] = &[
         caps: "video/x-h264,profile=main,stream-format=byte-stream",
         needs_level: false,
     },
-    // Raspberry Pi 5, Orin Nano, and anything else.
+    // Raspberry Pi 5, Orin Nano, and all other machines.
     Row {
         element: "x264enc",
         plugin: "x264",
         kind: Kind::Software,
-        // zerolatency: no look-ahead, no B-frames, slices instead of frames per thread. Keys only where we
-        // want them: no scene cuts. vbv-buf-capacity in ms: keeps a key frame from holding up the link.
+        // zerolatency: no look-ahead, no B-frames, slices instead of frames per thread. scenecut=0: no key frames at scene
+        // cuts. vbv-buf-capacity in ms: limits the size of a key frame, so that it does not block the link.
         fixed: "tune=zerolatency bframes=0 byte-stream=true vbv-buf-capacity=600 option-string=scenecut=0",
         optional: &[],
         speed: Some("speed-preset"),
@@ -222,7 +223,7 @@ pub(crate) const ROWS: &[Row] = &[
         upload: None,
         signals_range: true,
         resizes: true,
-        // Main: every decoder has it.
+        // Main profile: every decoder supports it.
         caps: "video/x-h264,profile=main",
         needs_level: false,
     },
@@ -245,11 +246,11 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// The element to install where there is none.
+/// The encoder to install where there is none.
 pub(crate) const SOFTWARE: &str = "x264enc";
 
-/// The row of this element, if it has one. GStreamer calls the kernel's first encoder `v4l2h264enc`, and a
-/// further one by its node: `v4l2video12h264enc`.
+/// The row of this element, if it is supported. GStreamer names the first V4L2 encoder `v4l2h264enc`, and others by
+/// their node, such as `v4l2video12h264enc`.
 pub(crate) fn row(element: &str) -> Option<&'static Row> {
     let node = element.strip_prefix("v4l2video").and_then(|rest| rest.strip_suffix("h264enc"));
     let is_further = node.is_some_and(|n| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()));
@@ -257,31 +258,31 @@ pub(crate) fn row(element: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.element == element)
 }
 
-/// The element of a row as this machine has it.
+/// An encoder element that this machine has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Element {
     /// Its row.
     pub(crate) row: &'static Row,
-    /// What GStreamer calls it: mostly as its row does.
+    /// Its name in GStreamer, mostly that of its row.
     pub(crate) name: String,
     has: Vec<&'static str>,
 }
 
-/// The first encoder of the kernel.
+/// The first V4L2 encoder.
 const KERNEL: &str = "v4l2h264enc";
-/// Where it has this property, it is not told by [`Bitrate::Controls`].
+/// Where a V4L2 encoder has this property, it replaces [`Bitrate::Controls`].
 const BITRATE: &str = "bitrate";
-/// The kernel's controls that hold always: parameters before each key.
+/// The V4L2 controls that are always set: SPS and PPS before each key frame.
 const CONTROLS: &str = "controls,repeat_sequence_header=1";
 
 impl Element {
-    /// The element of `row` under its own name, as tests want it.
+    /// The element of `row` under the row's name.
     #[cfg(test)]
     pub(crate) fn new(row: &'static Row, has: impl Fn(&str) -> bool) -> Self {
         Self::named(row.element, row, has)
     }
 
-    /// The element of `row` under the name `name`; `has` reports which properties it has.
+    /// The element of `row` with the name `name`; `has` returns whether it has a property.
     pub(crate) fn named(name: &str, row: &'static Row, has: impl Fn(&str) -> bool) -> Self {
         let asked = row.optional.iter().map(|(name, _)| name).chain(row.gop).chain([&BITRATE]);
         let has = asked.copied().filter(|name| has(name)).collect();
@@ -292,8 +293,7 @@ impl Element {
         self.has.contains(&property)
     }
 
-    /// The element with its properties and the caps behind it, as a pipeline description; one GOP is
-    /// one segment.
+    /// The pipeline description of the element, its properties and the caps after it; one GOP is one segment.
     pub(crate) fn describe(&self, name: &str, video: &Video, speed: Speed) -> String {
         let row = self.row;
         let mut text = String::new();
@@ -326,7 +326,7 @@ impl Element {
         text
     }
 
-    /// The properties, and their values, that make one GOP one segment.
+    /// Properties and values that set the GOP length to that of a segment.
     pub(crate) fn gop(&self, video: &Video) -> impl Iterator<Item = (&'static str, String)> {
         let controls = self.row.bitrate == Bitrate::Controls;
         let names = self.row.gop.iter().filter(move |property| !controls || self.has(property));
@@ -334,7 +334,7 @@ impl Element {
         names.map(move |property| (*property, frames.clone()))
     }
 
-    /// The property, and its value, that make the bitrate of a running encoder `bits` per second.
+    /// Property and value that set the bitrate to `bits` per second, also while the encoder runs.
     pub(crate) fn bitrate(&self, video: &Video, bits: u32) -> (&'static str, String) {
         match self.row.bitrate {
             Bitrate::Bits(property) => (property, bits.to_string()),
@@ -342,7 +342,7 @@ impl Element {
             Bitrate::Controls if self.has(BITRATE) => (BITRATE, bits.to_string()),
             Bitrate::Controls => (
                 "extra-controls",
-                // With a period of 1 the driver makes every frame a key.
+                // With a period of 1 the driver makes every frame a key frame.
                 format!(
                     "{CONTROLS},video_bitrate={bits},h264_i_frame_period={}",
                     gop(video).max(2)
@@ -352,7 +352,7 @@ impl Element {
     }
 }
 
-/// `value` as a description takes it.
+/// `value`, quoted for a pipeline description where needed.
 fn quoted(value: &str) -> String {
     if value.contains(',') { format!("\"{value}\"") } else { value.to_owned() }
 }

@@ -1,27 +1,27 @@
-//! What a camera offers, and which of it is taken.
+//! The modes that a camera offers, and the choice of one.
 //!
-//! The rows of this table come first to last; within a row H.264 before MJPEG before raw video. A camera on
-//! USB 2 names the rates that its bus can carry: 1080p in raw video comes with 5 frames/s, and loses.
+//! Earlier rows of the table are preferred; within a row H.264 before MJPEG before raw video. A camera on USB 2 lists
+//! the frame rates that its bus can carry, for example 5 frames/s for raw 1080p, which ranks low.
 //!
 //! | size | rate |
 //! |---|---|
-//! | as wanted | as wanted |
-//! | as wanted | higher |
-//! | larger | as wanted or higher |
-//! | as wanted | lower, still 15 frames/s: less counts as degraded (field-facts, ai-runner) |
-//! | smaller | as wanted or higher |
+//! | as requested | as requested |
+//! | as requested | higher |
+//! | larger | as requested or higher |
+//! | as requested | lower, at least 15 frames/s: ai-runner reports less as degraded |
+//! | smaller | as requested or higher |
 //! | any | any |
 //!
-//! H.264 can be neither scaled nor turned here: unless nothing else is allowed, it counts only in the wanted
-//! size, and upright.
+//! H.264 that passes through cannot be scaled or rotated: unless the configuration requires H.264, it is considered
+//! only in the requested size and without rotation.
 //!
-//! Does not: ask the camera.
+//! Does not: query the camera.
 
 use std::cmp::Ordering;
 
 use crate::{CameraFormat, Video};
 
-/// Raw formats that may come without a converter.
+/// Raw formats that encoders may accept without a converter, best first.
 const RAW: [&str; 3] = ["NV12", "I420", "YUY2"];
 
 /// Frames per second, as a fraction.
@@ -29,7 +29,7 @@ const RAW: [&str; 3] = ["NV12", "I420", "YUY2"];
 pub struct Rate {
     /// Frames.
     pub frames: u32,
-    /// In so many seconds; not 0.
+    /// Seconds for these frames; not 0.
     pub seconds: u32,
 }
 
@@ -45,23 +45,23 @@ impl Rate {
     }
 }
 
-/// One way in which a camera can be used.
+/// A format, size and frame rate that a camera offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mode {
-    /// H.264, MJPEG or raw.
+    /// H.264, MJPEG or raw; never `Auto`.
     pub format: CameraFormat,
-    /// The name of the raw format; empty for the others.
+    /// Name of the raw format; empty for H.264 and MJPEG.
     pub raw: String,
-    /// Pixels across.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels down.
+    /// Height in pixels.
     pub height: u32,
-    /// Its rate.
+    /// Frame rate.
     pub rate: Rate,
 }
 
 impl Mode {
-    /// The caps that ask for it.
+    /// The caps that select it.
     pub(crate) fn caps(&self) -> String {
         let media = match self.format {
             CameraFormat::H264 => "video/x-h264".to_owned(),
@@ -72,7 +72,7 @@ impl Mode {
         format!("{media},width={width},height={height},framerate={frames}/{seconds}")
     }
 
-    /// The raw format, if the mode gives exactly what is wanted in a format that may need no converter.
+    /// The raw format, if the mode has exactly the requested size and rate in a format of [`RAW`].
     pub(crate) fn shaped(&self, video: &Video) -> Option<&'static str> {
         let is_exact = self.size_fits(video) && self.rate_fits(video);
         let format = RAW.iter().find(|name| **name == self.raw);
@@ -87,7 +87,7 @@ impl Mode {
         self.rate.compare(Rate::whole(video.fps)) == Ordering::Equal
     }
 
-    /// How far it is from what is wanted; less is better.
+    /// Distance from the request, as the row of the table above; lower is better.
     fn grade(&self, video: &Video) -> u8 {
         let rate = self.rate.compare(Rate::whole(video.fps));
         let is_fast = rate != Ordering::Less;
@@ -103,7 +103,7 @@ impl Mode {
         }
     }
 
-    /// Among the same grade and format: the rate and the size that cost least, then the raw format.
+    /// Order among modes of the same grade and format: nearest size, nearest rate, best raw format.
     fn cost(&self, video: &Video) -> (u64, u64, usize) {
         let per_second =
             |rate: Rate| u64::from(rate.frames) * 1000 / u64::from(rate.seconds.max(1));
@@ -117,7 +117,7 @@ impl Mode {
     }
 }
 
-/// The mode to take, if there is one of the wanted format.
+/// Chooses the mode to use; `None` if `modes` has none of the `wanted` format.
 pub(crate) fn pick<'a>(modes: &'a [Mode], wanted: CameraFormat, video: &Video) -> Option<&'a Mode> {
     let is_allowed = |mode: &&Mode| match wanted {
         CameraFormat::Auto => {

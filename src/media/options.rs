@@ -1,9 +1,9 @@
-//! What to capture and how to encode it, as values that cannot be wrong.
+//! Options of capture and encoding, as typed values.
 //!
-//! Defaults fit the network's runners: they drop frames above 24 frames/s, scale to 512×512 by
-//! themselves, and want a key frame every 1–2 s (field-facts, ai-runner), so more only costs uplink.
+//! The defaults fit the network's runners (ai-runner): these drop frames above 24 frames/s, scale to 512×512 and need
+//! a key frame every 1–2 s, so more would only cost uplink.
 //!
-//! Does not: read configuration files (`config` does), and does not know GStreamer.
+//! Does not: read configuration files (`config` does) or depend on GStreamer.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,26 +16,26 @@ use crate::store::Store;
 use resilience::fingerprint::Fingerprint;
 use resilience::secret::SecretSource;
 
-/// Everything that capture needs to know.
+/// All options of capture.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
     /// Where frames come from.
     pub source: Source,
-    /// Their shape and rate.
+    /// Size, frame rate and bitrate of the video.
     pub video: Video,
-    /// How they become H.264.
+    /// The H.264 encoder.
     pub encoder: Encoder,
-    /// What is heard with them.
+    /// The sound, if any is wanted.
     pub audio: Option<Audio>,
-    /// How far the bitrate follows the link.
+    /// Limits of the adaptive bitrate.
     pub bitrates: Bitrates,
-    /// No access unit is sent that has waited longer.
+    /// Access units that were queued longer are dropped.
     pub max_latency: MaxLatency,
     /// What a job does while the camera is gone.
     pub on_camera_loss: OnCameraLoss,
-    /// Where what is captured is kept too.
+    /// Where captured input is also stored.
     pub store: Option<Store>,
-    /// Where it is kept which encoders work on this machine; without it they are tried at each start.
+    /// Directory for the results of encoder trials; without it encoders are tried at each start.
     pub state_directory: Option<PathBuf>,
 }
 
@@ -59,7 +59,7 @@ impl Bitrates {
     }
 }
 
-/// The longest time that an access unit waits for the network.
+/// The longest time that an access unit may be queued for the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxLatency(pub Duration);
 
@@ -69,61 +69,60 @@ impl Default for MaxLatency {
     }
 }
 
-/// What a job does while the camera is gone. It ends when the camera stays away.
+/// What a job does while the camera is gone. If the camera stays away, the job ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnCameraLoss {
-    /// It goes on without video.
+    /// The job continues without video.
     #[default]
     Hold,
-    /// It goes on with a black picture.
+    /// The job continues with a black picture.
     Slate,
-    /// It ends at once.
+    /// The job ends at once.
     Stop,
 }
 
 /// Where frames come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Source {
-    /// The first camera that can be used: of the Pi's camera port, of the Jetson's, of video4linux by its
-    /// lasting name, then by its number.
+    /// The first usable camera: the Pi's camera port, the Jetson's, then V4L2 cameras by persistent name and by number.
     Auto,
-    /// A moving pattern with the frame number and the clock burnt in.
+    /// A moving pattern that shows the frame number and the clock.
     #[default]
     Test,
-    /// Anything GStreamer can decode, paced in real time.
+    /// A file that GStreamer can decode, played in real time.
     File {
         /// The file.
         path: PathBuf,
-        /// Start over at its end.
+        /// Whether to repeat it at its end.
         repeat: bool,
     },
-    /// A camera of the kernel's video4linux.
+    /// A V4L2 camera.
     V4l2 {
-        /// The device, best by `/dev/v4l/by-id/…` or a part of its name there, such as a serial number:
-        /// `/dev/videoN` changes on replug.
+        /// The device: best `/dev/v4l/by-id/…` or a part of its name there, such as a serial number, because `/dev/videoN`
+        /// changes on replug.
         device: PathBuf,
-        /// What the camera is asked for.
+        /// The format requested from the camera.
         format: CameraFormat,
     },
-    /// A camera of libcamera: the Raspberry Pi's camera port.
+    /// A libcamera camera: the Raspberry Pi's camera port.
     Libcamera {
         /// Its name, as `devices` shows it; `None` for the first.
         camera: Option<String>,
     },
-    /// A camera of NVIDIA's Argus: the Jetson's camera port.
+    /// An NVIDIA Argus camera: the Jetson's camera port.
     NvArgus {
         /// Its number.
         sensor: u32,
     },
-    /// A camera of the network.
+    /// A network camera.
     Rtsp {
         /// Its address, without user and password.
         url: String,
-        /// Where `user:password` is kept, if it asks for one.
+        /// Where to read `user:password`, if the camera needs them.
         credential: Option<SecretSource>,
-        /// Of rtsps: the only certificate that it may show; `None` for any that an authority of this system vouches for.
+        /// For rtsps: the only certificate to accept; `None` accepts any that a certificate authority of this system signed.
         pin: Option<Fingerprint>,
-        /// H.264 passes it through, raw encodes it anew, auto decides by what comes.
+        /// `H264` passes the stream through, `Raw` re-encodes it, `Auto` decides by the stream.
         format: CameraFormat,
     },
     /// The user's own GStreamer fragment; it ends in raw video or H.264.
@@ -134,7 +133,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Whether it is a device that gives pictures for as long as it is there.
+    /// Whether this is a device that delivers pictures without end.
     pub(crate) fn is_camera(&self) -> bool {
         match self {
             Self::Auto
@@ -147,28 +146,28 @@ impl Source {
     }
 }
 
-/// What a camera is asked for.
+/// The format requested from a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CameraFormat {
-    /// H.264 if the camera has it and it may [pass through](crate::gop), else MJPEG, else raw video.
+    /// H.264 if the camera offers it and it can be [passed through](crate::gop), else MJPEG, else raw video.
     #[default]
     Auto,
     /// H.264, passed through.
     H264,
-    /// MJPEG, decoded here.
+    /// MJPEG, decoded and re-encoded.
     Mjpeg,
     /// Raw video.
     Raw,
 }
 
-/// What is heard.
+/// The sound to capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audio {
-    /// Where it comes from.
+    /// The kind of source.
     pub microphone: Microphone,
-    /// The device, as its system names it; `None` for the system's default.
+    /// The device, as the sound system names it; `None` for its default.
     pub device: Option<String>,
-    /// How it is encoded.
+    /// The audio codec.
     pub codec: AudioCodec,
     /// Bits per second, 16 000 to 320 000.
     pub bitrate: u32,
@@ -177,7 +176,7 @@ pub struct Audio {
 /// Where sound comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Microphone {
-    /// The kernel's own sound system.
+    /// ALSA.
     Alsa,
     /// PulseAudio.
     Pulse,
@@ -185,42 +184,42 @@ pub enum Microphone {
     Pipewire,
     /// A tick each second.
     Test,
-    /// None: the file that is captured has sound.
+    /// The sound of the captured file.
     File,
 }
 
-/// Shape, rate and length. Ranges are checked where the configuration is read.
+/// Options of the video. The configuration checks the ranges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Video {
-    /// Pixels across; even, 64 to 3840.
+    /// Width in pixels: even, 64 to 3840.
     pub width: u32,
-    /// Pixels down; even, 64 to 2160.
+    /// Height in pixels: even, 64 to 2160.
     pub height: u32,
     /// Frames per second, 1 to 60.
     pub fps: u32,
     /// Bits per second of H.264, 100 000 to 50 000 000.
     pub bitrate: u32,
-    /// Length of a segment, 1 to 10 s: one GOP.
+    /// Length of a segment, which is one GOP: 1 to 10 s.
     pub segment: Duration,
-    /// How far the picture is turned, clockwise.
+    /// Clockwise rotation of the picture.
     pub rotate: Rotate,
-    /// How it is mirrored, once turned.
+    /// Mirroring of the picture, after the rotation.
     pub flip: Flip,
-    /// Cut to the shape of `width` × `height`; else it gets bars.
+    /// Whether to crop the picture to the aspect ratio of `width` × `height`, instead of adding bars.
     pub crop: bool,
 }
 
 impl Video {
-    /// Whether the picture is changed beyond its size, for which it must be raw.
+    /// Whether the picture is cropped, rotated or mirrored, which needs raw video.
     pub(crate) fn is_turned(&self) -> bool {
         self.crop || self.rotate != Rotate::None || self.flip != Flip::None
     }
 }
 
-/// How far a picture is turned, clockwise.
+/// Clockwise rotation of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Rotate {
-    /// Not at all.
+    /// Unchanged.
     #[default]
     None,
     /// By 90 degrees.
@@ -231,15 +230,15 @@ pub enum Rotate {
     ThreeQuarters,
 }
 
-/// How a picture is mirrored.
+/// Mirroring of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Flip {
-    /// Not at all.
+    /// Unchanged.
     #[default]
     None,
-    /// Left becomes right.
+    /// Left and right are exchanged.
     Horizontal,
-    /// Up becomes down.
+    /// Top and bottom are exchanged.
     Vertical,
 }
 
@@ -258,20 +257,20 @@ impl Default for Video {
     }
 }
 
-/// How frames become H.264.
+/// Options of the H.264 encoder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Encoder {
-    /// The GStreamer element; `None` takes the first that works.
+    /// The GStreamer element; `None` for the first one that works.
     pub element: Option<String>,
     /// Effort of a software encoder.
     pub speed: Speed,
 }
 
-/// Effort of a software encoder, named as x264 names it; 720p30 moving picture costs 0.12, 0.24 and
-/// 0.40 CPU-seconds per second on x86-64 (tech-facts).
+/// Effort of a software encoder, with x264's names. A moving picture of 720p30 costs 0.12, 0.24 and 0.40 CPU-seconds
+/// per second on x86-64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Speed {
-    /// The cheapest; more bits for the same picture.
+    /// The lowest CPU cost; needs more bits for the same quality.
     Ultrafast,
     /// The network's reference setting (Python gateway).
     #[default]

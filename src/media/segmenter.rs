@@ -1,8 +1,8 @@
 //! Decides for each access unit whether it begins a segment, continues it, or is discarded.
 //!
-//! A segment begins at a key and nowhere else. Of the keys that come, the one nearest to the wanted
-//! length cuts, so a camera with a key every 0.5 s still gives segments of 2 s, and one with a key
-//! every 1.5 s gives segments of 1.5 s. None is shorter than `MIN_LENGTH`.
+//! Segments begin only at key frames. The key frame nearest to the target length begins the next segment, so a camera
+//! with a key frame every 0.5 s gives segments of 2 s, and one with a key frame every 1.5 s gives segments of 1.5 s.
+//! Segments are never shorter than `MIN_LENGTH`.
 //!
 //! | | key frame, near or past the target length | early key frame | other frame |
 //! |---|---|---|---|

@@ -1,8 +1,8 @@
-//! Decides what stays of the stored input: how its files are called, in which order they came, which have to go.
+//! Decides about the files of stored input: their names, their order, and which to remove.
 //!
-//! A file is one segment: `input-00000042-20261121T080312Z-2000ms.ts`. The number says the order, for a clock may
-//! be wrong; the time is that of the segment's beginning by the clock, in UTC; the length is that of its
-//! pictures. So what an earlier run has left is counted like one's own, and a pause of the camera takes no room.
+//! Each file is one segment: `input-00000042-20261121T080312Z-2000ms.ts`. The number gives the order, because the
+//! clock may be wrong; the time is the segment's start by the clock, in UTC; the length is the duration of its
+//! pictures. Files of earlier runs therefore count like new ones, and pauses of the camera do not count.
 //!
 //! Does not: touch files; `io::store` does.
 
@@ -13,42 +13,42 @@ use std::time::Duration;
 
 use crate::limits::STORE_FILES;
 
-/// The name of the segment under way. It is no [`Stored`] file, and the next one takes its place.
+/// Name of the file that is being written. It does not count as a [`Stored`] file; the next segment overwrites it.
 pub(crate) const PART: &str = "input.part";
 
-/// Where input is stored, and how much of it.
+/// Options of storing input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
-    /// A directory of its own.
+    /// The directory, used for nothing else.
     pub directory: PathBuf,
-    /// The last so much stays, and at most one segment more.
+    /// Duration to keep: the latest input of this length, and at most one segment more.
     pub keep: Duration,
-    /// At most so many bytes stay, beside the segment under way.
+    /// Maximum size in bytes, without the file that is being written.
     pub bytes: u64,
 }
 
-/// One file.
+/// One stored segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
-    /// Later ones have higher ones.
+    /// Increases with each segment.
     pub number: u64,
-    /// When it began, as the digits of `YYYYMMDDhhmmss` in UTC.
+    /// Start time in UTC, as the digits `YYYYMMDDhhmmss`.
     pub(crate) began: u64,
-    /// How long its pictures last, in ms.
+    /// Duration of its pictures, in ms.
     pub length: u64,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
 }
 
 impl Stored {
-    /// The name of its file.
+    /// Its file name.
     pub(crate) fn name(&self) -> String {
         let Self { number, began, length, .. } = self;
         let (day, time) = (began / 1_000_000, began % 1_000_000);
         format!("input-{number:08}-{day:08}T{time:06}Z-{length}ms.ts")
     }
 
-    /// The file of this name and size; `None` for one that is none of ours.
+    /// Parses a file name; `None` for a file that this program did not write.
     pub fn read(name: &str, bytes: u64) -> Option<Self> {
         let mut parts = name.strip_prefix("input-")?.strip_suffix("ms.ts")?.split('-');
         let (number, began, length) = (parts.next()?, parts.next()?, parts.next()?);
@@ -61,11 +61,11 @@ impl Stored {
     }
 }
 
-/// The files that are there, the oldest first.
+/// The stored files, oldest first.
 #[derive(Debug, Clone)]
 pub(crate) struct Ring {
     files: VecDeque<Stored>,
-    /// Of all of them, in ms.
+    /// Total length in ms.
     length: u64,
     bytes: u64,
     next: u64,
@@ -75,7 +75,7 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// The ring of `store`, in which these files were found, in any order.
+    /// The files `found` in the directory of `store`, in any order.
     pub(crate) fn new(store: &Store, mut found: Vec<Stored>) -> Self {
         found.sort_unstable_by_key(|file| file.number);
         let keep = u64::try_from(store.keep.as_millis()).unwrap_or(u64::MAX);
@@ -90,12 +90,12 @@ impl Ring {
         self.next
     }
 
-    /// Files that are there.
+    /// The number of files.
     pub(crate) fn len(&self) -> usize {
         self.files.len()
     }
 
-    /// One more.
+    /// Adds a file.
     pub(crate) fn push(&mut self, file: Stored) {
         self.length = self.length.saturating_add(file.length);
         self.bytes = self.bytes.saturating_add(file.bytes);
@@ -103,7 +103,8 @@ impl Ring {
         self.files.push_back(file);
     }
 
-    /// The next one that has to go, which counts no more: without it there is enough, or with it too much.
+    /// Takes the next file to remove: where the others already have the length to keep, or a limit is exceeded. Call it
+    /// until it returns `None`.
     #[must_use]
     pub(crate) fn pop(&mut self) -> Option<Stored> {
         let oldest = *self.files.front()?;
@@ -117,9 +118,9 @@ impl Ring {
     }
 }
 
-/// The digits of `YYYYMMDDhhmmss` in UTC, so many seconds after 1970 began.
+/// The digits `YYYYMMDDhhmmss` in UTC, for `seconds` since the Unix epoch.
 pub(crate) fn digits(seconds: u64) -> u64 {
-    // Years begin in March here, so that the day that some have more is their last one.
+    // Years begin in March in this computation, so that a leap day is the last day of its year.
     let days = seconds / 86_400 + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
@@ -132,7 +133,7 @@ pub(crate) fn digits(seconds: u64) -> u64 {
     date * 1_000_000 + time / 3600 * 10_000 + time / 60 % 60 * 100 + time % 60
 }
 
-/// What to do where input cannot be stored.
+/// Advice for a failure to store input.
 pub(crate) fn advice(kind: ErrorKind) -> &'static str {
     let row = ADVICE.iter().find(|(kinds, _)| kinds.contains(&kind));
     row.map_or("check its disk, or name another one in store.directory", |(_, advice)| *advice)

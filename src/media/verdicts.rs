@@ -1,6 +1,6 @@
-//! What is known of this machine's encoders: which worked, which failed, at what size.
+//! Remembers the results of this machine's encoders: which worked or failed, at what size.
 //!
-//! A line each, in a file that a person can read:
+//! The text file has one line for each result:
 //!
 //! ```text
 //! x264enc 1.22.0 1280x720@24 works
@@ -8,14 +8,15 @@
 //! nvh264enc 1.22.0 1280x720@24 fails 1790000000 no frame came
 //! ```
 //!
-//! An encoder that fails at work has stumbled: it is taken again at once, as those of the Pi were seen to stop
-//! after 11 to 13 hours and go on when restarted. If it fails again before the time is up, it is passed over.
+//! An encoder that fails during capture has `stumbled`: it is used again at once, because encoders of the Pi were seen
+//! to stop after 11 to 13 hours and to work again after a restart. If it fails again before the given time, it is
+//! skipped.
 //!
-//! A failure holds until a time, in seconds since 1970: a device may have been in use by another program. The
-//! first failed trial holds for minutes only, as a machine may be busy while it boots. A clock that was set back
-//! since makes it void.
+//! A failure expires at a time in seconds since the Unix epoch, because the device may have been in use by another
+//! program. The first failed trial expires after minutes, because the machine may have been busy booting. A failure
+//! that lies too far in the future, after the clock was set back, is ignored.
 //!
-//! Does not: read or write the file, and does not ask the clock.
+//! Does not: read or write the file, or read the clock.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -26,21 +27,21 @@ use resilience::words;
 /// Verdicts on encoders that are kept; each is one element at one size.
 const ENCODER_VERDICTS: usize = 32;
 
-/// How long it holds that an encoder failed its first trial.
+/// How long the first failed trial counts.
 pub(crate) const AFTER_FIRST_TRIAL: Duration = Duration::from_secs(10 * 60);
-/// How long it holds that an encoder failed its trial again.
+/// How long a repeated failed trial counts.
 pub(crate) const AFTER_TRIAL: Duration = Duration::from_secs(24 * 3600);
-/// How long it holds that an encoder failed at work, though it had passed its trial.
+/// How long a failure during capture counts, after a passed trial.
 pub(crate) const AFTER_FAILURE: Duration = Duration::from_secs(3600);
 
-/// What a verdict is about.
+/// The encoder and size that a verdict is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Case {
     /// The encoder.
     pub(crate) element: String,
-    /// GStreamer's version: an update makes encoders come and go.
+    /// GStreamer's version, because an update may add, fix or break encoders.
     pub(crate) gstreamer: String,
-    /// Pixels across and down, frames per second.
+    /// Width and height in pixels, frames per second.
     pub(crate) shape: (u32, u32, u32),
 }
 
@@ -55,42 +56,42 @@ impl Case {
     }
 }
 
-/// What became of an encoder.
+/// Result of an encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Frames came out.
+    /// It produced frames.
     Works,
-    /// It worked, and failed once at work.
+    /// It failed once during capture.
     Stumbled {
-        /// Until when another failure counts as the second one, since 1970.
+        /// Until when another failure counts as the second one, since the Unix epoch.
         until: Duration,
-        /// What it said.
+        /// Its error.
         why: String,
     },
     /// It failed.
     Fails {
-        /// Until when it is passed over, since 1970.
+        /// Until when it is skipped, since the Unix epoch.
         until: Duration,
-        /// What it said.
+        /// Its error.
         why: String,
     },
 }
 
-/// All that is known; the oldest verdicts make room for new ones.
+/// All verdicts; new ones replace the oldest.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Verdicts(VecDeque<(Case, Verdict)>);
 
 impl Verdicts {
-    /// Reads the file's text. Lines that make no sense are left out, and counted.
+    /// Parses the file's text. Also returns the number of malformed lines, which are left out.
     pub(crate) fn parse(text: &str) -> (Self, usize) {
-        let (mut verdicts, mut torn) = (Self::default(), 0);
+        let (mut verdicts, mut malformed) = (Self::default(), 0);
         for line in text.lines().map(line) {
             match line {
                 Some((case, verdict)) => verdicts.note(case, verdict),
-                None => torn += 1,
+                None => malformed += 1,
             }
         }
-        (verdicts, torn)
+        (verdicts, malformed)
     }
 
     /// The file's text.
@@ -111,7 +112,7 @@ impl Verdicts {
         self.0.iter().map(line).collect()
     }
 
-    /// The verdict that holds `now`, since 1970.
+    /// The verdict that is valid `now`, since the Unix epoch.
     pub(crate) fn on(&self, case: &Case, now: Duration) -> Option<&Verdict> {
         let (_, verdict) = self.0.iter().find(|(known, _)| known == case)?;
         let holds = match verdict {
@@ -123,7 +124,7 @@ impl Verdicts {
         holds.then_some(verdict)
     }
 
-    /// Keeps a verdict in place of an earlier one.
+    /// Stores a verdict, in place of an earlier one.
     pub(crate) fn note(&mut self, case: Case, verdict: Verdict) {
         self.forget(&case);
         if self.0.len() == ENCODER_VERDICTS {
@@ -132,12 +133,12 @@ impl Verdicts {
         self.0.push_back((case, verdict));
     }
 
-    /// Forgets what is known, so that the encoder is tried anew.
+    /// Removes the verdict, so that the encoder is tried again.
     pub(crate) fn forget(&mut self, case: &Case) {
         self.0.retain(|(known, _)| known != case);
     }
 
-    /// An encoder failed its trial.
+    /// Records a failed trial.
     pub(crate) fn on_trial_failure(&mut self, case: Case, why: &str, now: Duration) {
         let has_failed = |(known, verdict): &(Case, Verdict)| {
             *known == case && matches!(verdict, Verdict::Fails { .. })
@@ -146,7 +147,7 @@ impl Verdicts {
         self.note(case, Verdict::Fails { until: now + holds, why: one_line(why) });
     }
 
-    /// An encoder failed at work.
+    /// Records a failure during capture.
     pub(crate) fn on_failure(&mut self, case: Case, why: &str, now: Duration) {
         let (until, why) = (now + AFTER_FAILURE, one_line(why));
         let verdict = match self.on(&case, now) {
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn torn_and_foreign_lines_are_left_out() {
+    fn malformed_and_foreign_lines_are_left_out() {
         let good = "a 1.1.1 2x2@1 works\n";
         for bad in [
             "",
@@ -257,9 +258,9 @@ mod tests {
             "a 1 2x99999999999@1 works",
             "\u{fffd}\0",
         ] {
-            let (verdicts, torn) = Verdicts::parse(&format!("{bad}\n{good}{bad}"));
+            let (verdicts, malformed) = Verdicts::parse(&format!("{bad}\n{good}{bad}"));
             assert_eq!(verdicts.text(), good, "{bad:?}");
-            assert_eq!(torn, if bad.is_empty() { 1 } else { 2 }, "{bad:?}");
+            assert_eq!(malformed, if bad.is_empty() { 1 } else { 2 }, "{bad:?}");
         }
     }
 
