@@ -1,189 +1,237 @@
-//! Everything that can go wrong with media, a variant for each cause, and what to do about it.
+//! Errors of media: a variant for each cause, with a text that says what to do.
 //!
-//! Does not: know GStreamer's errors; `io::diagnosis` turns them into these.
+//! Does not: depend on GStreamer's errors; `io::diagnosis` translates them.
 
-use std::error::Error;
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use thiserror::Error;
 
 use crate::certificate::Distrust;
 use crate::encoder::ROWS;
 use crate::output;
 use crate::packages::package;
-use crate::store::advice;
+use crate::store;
 use resilience::fault::Fault;
 
-/// Why there is no media.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why capture, encoding, output or storage failed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MediaError {
-    /// GStreamer does not start.
+    /// GStreamer does not start, or its pipeline is not as expected.
+    #[error("GStreamer: {0}")]
     Gstreamer(String),
-    /// GStreamer has no such element.
+    /// GStreamer lacks this element.
+    #[error("GStreamer has no element {:?}: install {}", .0, package_of(.0))]
     MissingElement(String),
-    /// An encoder that this program cannot drive.
+    /// This program does not support the encoder.
+    #[error("unknown encoder {:?}, known are:{}", .0, known_encoders())]
     UnknownEncoder(String),
     /// No encoder of this machine works.
+    #[error("no encoder works here:{}", list(.tried))]
     NoEncoder {
-        /// Which were tried, and what became of each.
+        /// The encoders that were tried, and why each failed.
         tried: Vec<(String, String)>,
     },
     /// The encoder failed.
+    #[error("the encoder {element} failed: {detail}")]
     Encoder {
-        /// Which.
+        /// The GStreamer element.
         element: String,
-        /// What it says.
+        /// GStreamer's error.
         detail: String,
     },
-    /// No frame has come from the source for so long, and it does not say why.
+    /// No frame came from the source for this long, without an error.
+    #[error("no frame came from the source for {0:?}")]
     Stalled(Duration),
-    /// H.264 has come from the source for so long, but no whole picture.
+    /// H.264 came from the source for this long without a complete picture.
+    #[error(
+        "H.264 comes from the source, but no whole picture for {0:?}: does it send SPS and PPS?"
+    )]
     NoPictures(Duration),
-    /// A device, which one, did not open within this time.
+    /// A device, such as "camera", did not open within this time.
+    #[error("the {0} did not open within {1:?}")]
     NotOpened(&'static str, Duration),
-    /// The file is not there.
+    /// The file does not exist.
+    #[error("no file {0}")]
     NoSuchFile(PathBuf),
-    /// There is no camera that can be used.
+    /// No camera is usable.
+    #[error("{}", no_camera(.tried))]
     NoCamera {
-        /// Those that were tried, and what is wrong with each.
+        /// The cameras that were tried, and why each failed.
         tried: Vec<(String, String)>,
     },
-    /// Several cameras have this in their names.
+    /// Several cameras have this text in their names.
+    #[error("several cameras have {:?} in their names:{}", .name.display().to_string(), paths(.found))]
     SeveralDevices {
-        /// What was asked for.
+        /// The configured name.
         name: PathBuf,
-        /// They.
+        /// The devices that match.
         found: Vec<PathBuf>,
     },
-    /// The camera of the network does not answer, or ends the connection.
+    /// The network camera does not answer, or ends the connection.
+    #[error("the camera {host} cannot be received: {detail}")]
     Unreachable {
         /// Its host.
         host: String,
-        /// What the system says.
+        /// The system's error.
         detail: String,
     },
-    /// The camera of the network wants user and password (401).
+    /// The network camera requires user and password (401).
+    #[error("the camera {host} {}", unauthorized(*.was_given))]
     Unauthorized {
         /// Its host.
         host: String,
-        /// It was given some, and refuses them.
+        /// Whether it got a user and password, and refused them.
         was_given: bool,
     },
-    /// The camera of the network answers with another error of RTSP.
+    /// The network camera answered with another RTSP error.
+    #[error("the camera {host} {}", refused(*.status, .reason))]
     Refused {
         /// Its host.
         host: String,
         /// The status.
         status: u32,
-        /// What the camera says.
+        /// The camera's reason phrase.
         reason: String,
     },
-    /// The camera of the network, with this host, does not send over TCP (461).
+    /// The network camera with this host does not send over TCP (461).
+    #[error("the camera {0} does not send over TCP (461): switch RTSP over TCP on in the camera")]
     NoTcp(String),
-    /// The camera of the network sends video that nothing in the pipeline takes.
+    /// The network camera sends another video format than the configured one.
+    #[error(
+        "the camera {host} sends {encoding}, and source.format = \"h264\": choose another format"
+    )]
     NotH264 {
         /// Its host.
         host: String,
-        /// How its video is encoded.
+        /// The RTP encoding name of its video.
         encoding: String,
     },
-    /// The certificate of the camera of the network is not trusted.
+    /// The certificate of the network camera is not trusted.
+    #[error("{0}")]
     Distrusted(Box<Distrust>),
-    /// The pin of the camera of the network at this host and port was changed while it was trusted.
+    /// The pin of the network camera at this host and port changed after the camera was trusted.
+    #[error(
+        "source.pin has changed, but the camera {0} was trusted without it: restart livepeer-edge, which \
+         ends the TLS sessions with it"
+    )]
     PinChanged(String),
-    /// GLib cannot be told to go by the pin alone.
+    /// GLib cannot be made to check the pin alone.
+    #[error("source.pin needs a temporary file, which cannot be made: {0}")]
     Pin(String),
-    /// GLib has no TLS.
+    /// GLib lacks TLS.
+    #[error("rtsps needs TLS, which GLib lacks here: install the package glib-networking")]
     NoTls,
     /// The camera's user and password cannot be read.
+    #[error("the camera's credential: {0}")]
     Credential(String),
-    /// The source, which has no end, ended its stream.
+    /// A source that should not end, such as a camera, ended its stream.
+    #[error("the source ended its stream")]
     StreamEnded,
-    /// The camera is not there.
+    /// The camera's device does not exist.
+    #[error("no camera at {0}: is it plugged in?")]
     NoSuchDevice(PathBuf),
-    /// There is something else at the device's path.
+    /// The path is not a camera's device.
+    #[error("{0} is not a camera")]
     NotACamera(PathBuf),
-    /// The file or device may not be opened.
+    /// The permissions do not allow opening the file or device.
+    #[error("not allowed to open {}{}", .0.display(), group_advice(.0))]
     Denied(PathBuf),
-    /// The camera, or its driver, does not answer.
+    /// The camera or its driver does not answer.
+    #[error("the camera {0} does not answer: plug it in again")]
     NoAnswer(PathBuf),
-    /// The camera is in use.
+    /// Another program uses the camera.
+    #[error("the camera {0} is in use by another program")]
     Busy(PathBuf),
-    /// The camera offers nothing of the format asked for.
+    /// The camera does not offer the configured format.
+    #[error("the camera {device} offers no {wanted}: choose another format")]
     NotOffered {
         /// The camera.
         device: PathBuf,
         /// The format.
         wanted: &'static str,
     },
-    /// The user's pipeline fragment is no pipeline.
+    /// The user's pipeline fragment is invalid.
+    #[error("the pipeline fragment is not valid: {0}")]
     Fragment(String),
-    /// What comes out of the source is neither raw video nor H.264.
+    /// The source delivers neither raw video nor H.264.
+    #[error("the source gives {0}, but raw video or H.264 is needed")]
     UnusableCaps(String),
-    /// Nothing here decodes the input's video.
+    /// No installed decoder supports the input's video.
+    #[error("nothing here decodes {format}{}", libav_advice(*.has_libav))]
     NoDecoder {
-        /// The format of the video, or what GStreamer says.
+        /// The format of the video, or GStreamer's error.
         format: String,
-        /// FFmpeg's decoders are installed.
+        /// Whether FFmpeg's decoders are installed.
         has_libav: bool,
     },
-    /// The input has no video, but this.
+    /// The input contains these media, and no video.
+    #[error("the input has no video, but {0}")]
     NoVideo(String),
-    /// The input is empty, or GStreamer does not know what it is.
+    /// The input is empty, or GStreamer does not recognise it.
+    #[error("the input is empty, or nothing that GStreamer knows")]
     UnknownInput,
-    /// The input is broken.
+    /// The input is damaged.
+    #[error("the input cannot be decoded: {0}")]
     Decode(String),
     /// The input ended before its first frame.
+    #[error("the input ended without a single frame of video")]
     NoFrames,
     /// An element of the running pipeline failed.
+    #[error("{element} failed: {detail}")]
     Element {
-        /// Which.
+        /// The GStreamer element.
         element: String,
-        /// What it says.
+        /// GStreamer's error.
         detail: String,
     },
     /// The output cannot be written.
+    #[error("cannot write {}", unwritable(.path, *.kind, .detail))]
     Write {
         /// The file, or `-`.
         path: PathBuf,
-        /// What to do depends on it.
+        /// The kind of the system's error; it selects the advice.
         kind: ErrorKind,
-        /// What the system says.
+        /// The system's error.
         detail: String,
     },
-    /// The pipe of the output, or `-`, has no reader.
+    /// The output's pipe, or standard output (`-`), has no reader.
+    #[error("{} has no reader", output_name(.0))]
     NoReader(PathBuf),
-    /// The output's path holds what is not MPEG-TS, or is a directory or a disk.
+    /// The output's path contains data other than MPEG-TS, or is a directory or a disk.
+    #[error("{0} holds something other than MPEG-TS: name another file in output.path")]
     NotAnOutput(PathBuf),
     /// Input cannot be stored.
+    #[error("cannot store input in {directory}: {detail}; {}", store::advice(*.kind))]
     Store {
         /// The store's directory.
         directory: PathBuf,
-        /// What to do depends on it.
+        /// The kind of the system's error; it selects the advice.
         kind: ErrorKind,
-        /// What the system says.
+        /// The system's error.
         detail: String,
     },
-    /// The system gives no thread.
+    /// The system cannot start a thread for this purpose.
+    #[error("the system gives no thread for {0}")]
     Thread(String),
 }
 
 impl MediaError {
-    /// What `error` means that came when `path` was opened or written.
+    /// The error for a failure to open or write `path`.
     pub(super) fn writing(path: &Path, error: &io::Error) -> Self {
         Self::Write { path: path.to_owned(), kind: error.kind(), detail: error.to_string() }
     }
 
-    /// Whether all that is missing is somebody who reads.
+    /// Whether the output only lacks a reader.
     pub(super) fn is_no_reader(&self) -> bool {
         matches!(self, Self::NoReader(_))
     }
 
-    /// What comes next.
+    /// Whether to retry or to give up after this error.
     pub fn fault(&self) -> Fault {
         match self {
-            // A camera may come back, a process may let go of it, a stream may recover.
+            // The camera may return, another program may release it, the stream may recover.
             Self::NoSuchDevice(_)
             | Self::NoAnswer(_)
             | Self::Busy(_)
@@ -203,7 +251,7 @@ impl MediaError {
             | Self::NoReader(_)
             | Self::Pin(_)
             | Self::Thread(_) => Fault::Retry,
-            // The clock may be set yet.
+            // The clock may still be set.
             Self::Distrusted(distrust) if distrust.refusal.is_of_time() => Fault::Retry,
             Self::Gstreamer(_)
             | Self::MissingElement(_)
@@ -231,157 +279,69 @@ impl MediaError {
     }
 }
 
-impl fmt::Display for MediaError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Gstreamer(detail) => write!(f, "GStreamer: {detail}"),
-            Self::MissingElement(element) => match package(element) {
-                Some(package) => {
-                    write!(f, "GStreamer has no element {element:?}: install the package {package}")
-                }
-                None => write!(
-                    f,
-                    "GStreamer has no element {element:?}: install the plugin that has it"
-                ),
-            },
-            Self::UnknownEncoder(element) => {
-                write!(f, "unknown encoder {element:?}, known are:")?;
-                ROWS.iter().try_for_each(|row| write!(f, " {}", row.element))
-            }
-            Self::NoEncoder { tried } => {
-                f.write_str("no encoder works here:")?;
-                list(f, tried)
-            }
-            Self::Encoder { element, detail } => {
-                write!(f, "the encoder {element} failed: {detail}")
-            }
-            Self::Stalled(after) => write!(f, "no frame came from the source for {after:?}"),
-            Self::NoPictures(after) => write!(
-                f,
-                "H.264 comes from the source, but no whole picture for {after:?}: does it send SPS and PPS?"
-            ),
-            Self::NotOpened(what, time) => write!(f, "the {what} did not open within {time:?}"),
-            Self::NoSuchFile(path) => write!(f, "no file {}", path.display()),
-            Self::NoCamera { tried } if tried.is_empty() => {
-                f.write_str("no camera is there: is it plugged in?")
-            }
-            Self::NoCamera { tried } => {
-                f.write_str("no camera can be used:")?;
-                list(f, tried)
-            }
-            Self::SeveralDevices { name, found } => {
-                write!(f, "several cameras have {:?} in their names:", name.display().to_string())?;
-                found.iter().try_for_each(|path| write!(f, " {}", path.display()))
-            }
-            Self::Unreachable { host, detail } => {
-                write!(f, "the camera {host} cannot be received: {detail}")
-            }
-            Self::Unauthorized { host, was_given: true } => {
-                write!(f, "the camera {host} refuses the user and password of source.credential")
-            }
-            Self::Unauthorized { host, was_given: false } => {
-                write!(f, "the camera {host} wants user and password: set source.credential")
-            }
-            Self::Refused { host, status: 404, reason } => write!(
-                f,
-                "the camera {host} has no stream at the path of source.url (404 {reason})"
-            ),
-            Self::Refused { host, status, reason } => {
-                write!(f, "the camera {host} refuses: {status} {reason}")
-            }
-            Self::NoTcp(host) => write!(
-                f,
-                "the camera {host} does not send over TCP (461): switch RTSP over TCP on in the camera"
-            ),
-            Self::NotH264 { host, encoding } => write!(
-                f,
-                "the camera {host} sends {encoding}, and source.format = \"h264\": choose another format"
-            ),
-            Self::Distrusted(distrust) => distrust.fmt(f),
-            Self::PinChanged(place) => write!(
-                f,
-                "source.pin has changed, but the camera {place} was trusted without it: restart livepeer-edge, which \
-                 ends the TLS sessions with it"
-            ),
-            Self::Pin(reason) => {
-                write!(f, "source.pin needs a file for a moment, and there is none: {reason}")
-            }
-            Self::NoTls => f.write_str(
-                "rtsps needs TLS, which GLib lacks here: install the package glib-networking",
-            ),
-            Self::Credential(reason) => write!(f, "the camera's credential: {reason}"),
-            Self::StreamEnded => f.write_str("the source ended its stream"),
-            Self::NoSuchDevice(device) => {
-                write!(f, "no camera at {}: is it plugged in?", device.display())
-            }
-            Self::NotACamera(device) => write!(f, "{} is not a camera", device.display()),
-            Self::Denied(path) if path.starts_with("/dev") => {
-                write!(f, "not allowed to open {}: add the user to the group video", path.display())
-            }
-            Self::Denied(path) => write!(f, "not allowed to open {}", path.display()),
-            Self::Busy(device) => {
-                write!(f, "the camera {} is in use by another program", device.display())
-            }
-            Self::NoAnswer(device) => {
-                write!(f, "the camera {} does not answer: plug it in again", device.display())
-            }
-            Self::NotOffered { device, wanted } => {
-                write!(
-                    f,
-                    "the camera {} offers no {wanted}: choose another format",
-                    device.display()
-                )
-            }
-            Self::Fragment(detail) => write!(f, "the pipeline fragment is not valid: {detail}"),
-            Self::UnusableCaps(caps) => {
-                write!(f, "the source gives {caps}, but raw video or H.264 is needed")
-            }
-            Self::NoDecoder { format, has_libav: false } => {
-                write!(f, "nothing here decodes {format}: install the package gstreamer1.0-libav")
-            }
-            Self::NoDecoder { format, has_libav: true } => write!(
-                f,
-                "nothing here decodes {format}, nor does gstreamer1.0-libav, which is installed"
-            ),
-            Self::NoVideo(found) => write!(f, "the input has no video, but {found}"),
-            Self::UnknownInput => {
-                f.write_str("the input is empty, or nothing that GStreamer knows")
-            }
-            Self::Decode(detail) => write!(f, "the input cannot be decoded: {detail}"),
-            Self::NoFrames => f.write_str("the input ended without a single frame of video"),
-            Self::Element { element, detail } => write!(f, "{element} failed: {detail}"),
-            Self::Write { path, detail, .. } if path.as_os_str() == "-" => {
-                write!(f, "cannot write to standard output: {detail}")
-            }
-            Self::Write { path, kind, detail } => {
-                write!(f, "cannot write {}: {detail}; {}", path.display(), output::advice(*kind))
-            }
-            Self::NoReader(path) if path.as_os_str() == "-" => {
-                f.write_str("standard output has no reader")
-            }
-            Self::NoReader(path) => write!(f, "{} has no reader", path.display()),
-            Self::NotAnOutput(path) => write!(
-                f,
-                "{} holds something other than MPEG-TS: name another file in output.path",
-                path.display()
-            ),
-            Self::Store { directory, kind, detail } => write!(
-                f,
-                "cannot store input in {}: {detail}; {}",
-                directory.display(),
-                advice(*kind)
-            ),
-            Self::Thread(name) => write!(f, "the system gives no thread for {name}"),
-        }
+fn package_of(element: &str) -> String {
+    package(element).map_or_else(
+        || "the plugin that has it".to_owned(),
+        |package| format!("the package {package}"),
+    )
+}
+
+fn known_encoders() -> String {
+    ROWS.iter().map(|row| format!(" {}", row.element)).collect()
+}
+
+fn list(tried: &[(String, String)]) -> String {
+    let tried: Vec<_> = tried.iter().map(|(what, why)| format!(" {what}: {why}")).collect();
+    tried.join(";")
+}
+
+fn paths(found: &[PathBuf]) -> String {
+    found.iter().map(|path| format!(" {}", path.display())).collect()
+}
+
+fn no_camera(tried: &[(String, String)]) -> String {
+    if tried.is_empty() {
+        return "no camera is there: is it plugged in?".to_owned();
+    }
+    format!("no camera can be used:{}", list(tried))
+}
+
+fn unauthorized(was_given: bool) -> &'static str {
+    if was_given {
+        "refuses the user and password of source.credential"
+    } else {
+        "wants user and password: set source.credential"
     }
 }
 
-impl Error for MediaError {}
+fn refused(status: u32, reason: &str) -> String {
+    match status {
+        404 => format!("has no stream at the path of source.url (404 {reason})"),
+        _ => format!("refuses: {status} {reason}"),
+    }
+}
 
-fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, tried: &[(T, String)]) -> fmt::Result {
-    tried.iter().enumerate().try_for_each(|(n, (what, why))| {
-        write!(f, "{} {what}: {why}", if n == 0 { "" } else { ";" })
-    })
+fn group_advice(path: &Path) -> &'static str {
+    if path.starts_with("/dev") { ": add the user to the group video" } else { "" }
+}
+
+fn libav_advice(has_libav: bool) -> &'static str {
+    if has_libav {
+        ", nor does gstreamer1.0-libav, which is installed"
+    } else {
+        ": install the package gstreamer1.0-libav"
+    }
+}
+
+fn unwritable(path: &Path, kind: ErrorKind, detail: &str) -> String {
+    match path.as_os_str() == "-" {
+        true => format!("to standard output: {detail}"),
+        false => format!("{}: {detail}; {}", path.display(), output::advice(kind)),
+    }
+}
+
+fn output_name(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard output".to_owned() } else { path.display().to_string() }
 }
 
 #[cfg(test)]
@@ -434,7 +394,7 @@ mod tests {
         );
         check(
             &MediaError::Pin("/tmp: no storage space".into()),
-            "source.pin needs a file for a moment, and there is none: /tmp: no storage space",
+            "source.pin needs a temporary file, which cannot be made: /tmp: no storage space",
         );
         check(&MediaError::NoReader("/o.fifo".into()), "/o.fifo has no reader");
         check(
