@@ -11,12 +11,13 @@
     reason = "a test may panic, and say what it skips"
 )]
 
+mod stream;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use gstreamer_app as gst_app;
 use media::Place;
 use media::io::{AccessUnits, Capture, End, SegmentPieces, Transform};
 use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
@@ -132,52 +133,17 @@ fn check_live_steps(units: &[Unit], fps: i64) {
     }
 }
 
-/// Frames that a decoder finds in this segment alone.
-fn decoded_alone(segment: &[u8]) -> usize {
-    gst::init().unwrap();
-    let description = "appsrc name=in format=bytes caps=video/mpegts,systemstream=true,packetsize=188 \
-                       ! tsdemux ! h264parse ! avdec_h264 ! appsink name=out sync=false";
-    let pipeline = gst::parse::launch(description).unwrap().downcast::<gst::Pipeline>().unwrap();
-    let input = pipeline.by_name("in").unwrap().downcast::<gst_app::AppSrc>().unwrap();
-    let output = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
-    pipeline.set_state(gst::State::Playing).unwrap();
-    input.push_buffer(gst::Buffer::from_slice(segment.to_vec())).unwrap();
-    input.end_of_stream().unwrap();
-    let mut frames = 0;
-    while output.try_pull_sample(gst::ClockTime::from_seconds(10)).is_some() {
-        frames += 1;
-    }
-    pipeline.set_state(gst::State::Null).unwrap();
-    frames
-}
-
 /// Every segment decodes alone, to as many frames as it has access units: none lost, none doubled.
 #[track_caller]
 fn check_decodes_alone(segments: &[Vec<u8>]) {
     for (n, segment) in segments.iter().enumerate() {
         let units = read(segment).iter().filter(|report| matches!(report, Report::Unit(_))).count();
-        assert_eq!(decoded_alone(segment), units, "segment {n}");
+        assert_eq!(stream::decode(segment).len(), units, "segment {n}");
     }
 }
 
 fn temporary(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("livepeer-edge-{}-{name}", std::process::id()))
-}
-
-/// Runs a pipeline to its end.
-fn run(description: &str) {
-    gst::init().unwrap();
-    let pipeline = gst::parse::launch(description).unwrap();
-    pipeline.set_state(gst::State::Playing).unwrap();
-    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-    let message =
-        pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(20), &ends);
-    pipeline.set_state(gst::State::Null).unwrap();
-    assert_eq!(
-        message.map(|message| message.type_()),
-        Some(gst::MessageType::Eos),
-        "{description}"
-    );
 }
 
 #[test]
@@ -307,7 +273,7 @@ fn film(name: &str) -> PathBuf {
     let path = temporary(name);
     let plain = temporary("film.mkv");
     let plain = plain.with_extension(format!("{}.mkv", name.len()));
-    run(&format!(
+    stream::make(&format!(
         "matroskamux name=mux ! filesink location={} \
          videotestsrc num-buffers=60 ! video/x-raw,width=320,height=240,framerate=24/1 \
          ! x264enc speed-preset=ultrafast ! h264parse ! mux. \
@@ -357,7 +323,7 @@ fn a_file_that_repeats_goes_on_in_time() {
 #[test]
 fn a_clip_in_422_is_transcoded() {
     let clip = temporary("clip-422.ts");
-    run(&format!(
+    stream::make(&format!(
         "mpegtsmux name=mux ! filesink location={} \
          videotestsrc num-buffers=96 ! video/x-raw,format=Y42B,width=320,height=240,framerate=24/1 \
          ! x264enc speed-preset=ultrafast ! video/x-h264,profile=high-4:2:2 ! h264parse ! mux. \
@@ -511,7 +477,7 @@ fn input_without_video_ends_with_its_reason() {
     std::fs::write(&empty, "").unwrap();
     check_ends(&file(&empty), |end| *end == End::Failed(MediaError::UnknownInput));
     let sound = temporary("sound.mkv");
-    run(&format!(
+    stream::make(&format!(
         "audiotestsrc num-buffers=20 ! avenc_aac ! matroskamux ! filesink location={}",
         sound.display()
     ));

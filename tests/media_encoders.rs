@@ -10,6 +10,7 @@
 )]
 
 mod media_fakes;
+mod stream;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -17,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use gstreamer_app as gst_app;
 use media::Place;
 use media::devices::EncoderVerdict;
 use media::io::{AccessUnits, Capture, End, SegmentPieces, devices};
@@ -85,23 +85,12 @@ async fn segment(pieces: &mut SegmentPieces, open: &mut Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// The sizes of the pictures in these segments, each once in a row.
-fn sizes(bytes: Vec<u8>) -> Vec<(i32, i32)> {
-    let description = "appsrc name=in format=bytes caps=video/mpegts,systemstream=true,packetsize=188 \
-                       ! tsdemux ! h264parse ! avdec_h264 ! appsink name=out sync=false";
-    let pipeline = gst::parse::launch(description).unwrap().downcast::<gst::Pipeline>().unwrap();
-    let input = pipeline.by_name("in").unwrap().downcast::<gst_app::AppSrc>().unwrap();
-    let output = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
-    pipeline.set_state(gst::State::Playing).unwrap();
-    input.push_buffer(gst::Buffer::from_slice(bytes)).unwrap();
-    input.end_of_stream().unwrap();
-    let mut sizes = Vec::new();
-    while let Some(sample) = output.try_pull_sample(gst::ClockTime::from_seconds(10)) {
-        let caps = sample.caps().unwrap().structure(0).unwrap();
-        sizes.push((caps.get("width").unwrap(), caps.get("height").unwrap()));
-    }
+/// The sizes of the pictures in these segments, without repetitions in a row.
+fn sizes(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let pictures = stream::decode(bytes);
+    let mut sizes: Vec<_> =
+        pictures.iter().map(|picture| (picture.width, picture.height)).collect();
     sizes.dedup();
-    pipeline.set_state(gst::State::Null).unwrap();
     sizes
 }
 
@@ -149,7 +138,7 @@ fn auto_takes_the_first_that_encodes_and_remembers_it() {
         let (mut pieces, mut open) = (capture.pieces(), Vec::new());
         let first = segment(&mut pieces, &mut open).await;
         assert_eq!(keys(&first), (24, 1));
-        assert_eq!(sizes(first), [(320, 192)]);
+        assert_eq!(sizes(&first), [(320, 192)]);
 
         // It does not heed a request; its own keys have to do, and nothing breaks.
         let ignored = media_fakes::PI_IGNORED.load(Ordering::Relaxed);
@@ -401,10 +390,10 @@ fn size_and_rate_change_while_frames_flow() {
             for _ in 0..2 {
                 let next = segment(&mut pieces, &mut open).await;
                 // It decodes alone, whatever its size.
-                assert!(!sizes(next.clone()).is_empty());
+                assert!(!sizes(&next).is_empty());
                 all.extend(next);
             }
-            assert_eq!(sizes(all), [(320, 192), (160, 96)], "{element}");
+            assert_eq!(sizes(&all), [(320, 192), (160, 96)], "{element}");
             // Fewer frames, and a key as often as before.
             assert!(capture.set_picture(160, 96, 12));
             for _ in 0..2 {

@@ -10,14 +10,13 @@
 )]
 
 mod sandbox_client;
+mod stream;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gstreamer as gst;
-use gstreamer::prelude::*;
-use gstreamer_app as gst_app;
 use livepeer_gateway::orchestrator::proto::SegData;
 use media::Video;
 use mpegts::{Reader, Report};
@@ -28,44 +27,29 @@ use serde_json::{Value, json};
 
 const FRAMES: usize = 24;
 
-/// Runs a pipeline that ends in `appsink name=out` and begins, when there is `input`, in `appsrc name=in`.
-fn run(description: &str, input: Option<&[u8]>) -> Vec<Vec<u8>> {
-    gst::init().unwrap();
-    let pipeline = gst::parse::launch(description).unwrap().downcast::<gst::Pipeline>().unwrap();
-    pipeline.set_state(gst::State::Playing).unwrap();
-    if let Some(input) = input {
-        let source = pipeline.by_name("in").unwrap().downcast::<gst_app::AppSrc>().unwrap();
-        source.push_buffer(gst::Buffer::from_slice(input.to_vec())).unwrap();
-        source.end_of_stream().unwrap();
-    }
-    let sink = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
-    let mut buffers = Vec::new();
-    // A pipeline that fails gives no end of stream.
-    while let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_seconds(20)) {
-        buffers.push(sample.buffer().unwrap().map_readable().unwrap().to_vec());
-    }
-    pipeline.set_state(gst::State::Null).unwrap();
-    buffers
-}
-
 /// One second of a bright picture, in a transport stream.
 fn segment() -> Vec<u8> {
-    let description = format!(
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!(
+        "{}-{:?}.ts",
+        std::process::id(),
+        std::thread::current().id()
+    ));
+    stream::make(&format!(
         "videotestsrc pattern=white num-buffers={FRAMES} \
          ! video/x-raw,format=I420,width=320,height=240,framerate=24/1 \
          ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=24 \
-         ! h264parse config-interval=-1 ! mpegtsmux ! appsink name=out sync=false"
-    );
-    run(&description, None).concat()
+         ! h264parse config-interval=-1 ! mpegtsmux ! filesink location=\"{}\"",
+        path.display()
+    ));
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    bytes
 }
 
 /// The mean brightness of each picture.
-fn brightness(stream: &[u8]) -> Vec<u64> {
-    let description = "appsrc name=in caps=video/mpegts,systemstream=true,packetsize=188 \
-         ! tsdemux ! h264parse ! avdec_h264 ! videoconvert ! video/x-raw,format=GRAY8 \
-         ! appsink name=out sync=false";
-    let mean = |p: &Vec<u8>| p.iter().map(|b| u64::from(*b)).sum::<u64>() / p.len() as u64;
-    run(description, Some(stream)).iter().map(mean).collect()
+fn brightness(bytes: &[u8]) -> Vec<u64> {
+    let mean = |luma: &[u8]| luma.iter().copied().map(u64::from).sum::<u64>() / luma.len() as u64;
+    stream::decode(bytes).iter().map(|picture| mean(&picture.luma)).collect()
 }
 
 fn start() -> Handle {

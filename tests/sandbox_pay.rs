@@ -428,7 +428,7 @@ async fn an_info_must_reach_the_signer_byte_for_byte() {
     let again = OrchestratorInfo::decode(bytes.as_slice()).unwrap().encode_to_vec();
     gateway.request["orchestrator"] = json!(STANDARD.encode(again));
     assert_eq!(gateway.ask().await.status, 400);
-    assert!(gateway.refusal().2.contains("byte for byte"));
+    assert!(gateway.refusal().2.contains("differs from the bytes"));
 }
 
 #[tokio::test]
