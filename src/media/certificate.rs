@@ -1,13 +1,13 @@
 //! Decides whether the certificate of a network camera is trusted.
 //!
-//! | `source.pin` | an authority of this system vouches | the pinned certificate | another one |
+//! | `source.pin` | signed by an authority of this system | the pinned certificate | another certificate |
 //! |---|---|---|---|
 //! | not set | trusted | – | refused |
 //! | set | says nothing | trusted | refused |
 //!
-//! Under a pin neither name nor time of the certificate count: cameras have names and clocks of their own.
+//! With a pin, the certificate's names and validity are not checked, because cameras' names and clocks are often wrong.
 //!
-//! Does not: check signatures or ask authorities; GLib does.
+//! Does not: check signatures or chains; GLib does.
 
 use std::fmt;
 
@@ -16,36 +16,36 @@ use heapless::Deque;
 use crate::limits::CAMERAS_MEASURED;
 use resilience::fingerprint::Fingerprint;
 
-/// What a camera shows in its handshake.
+/// The certificate that a camera presents in the TLS handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// The SHA-256 of its DER form.
     pub fingerprint: Fingerprint,
-    /// Whose it says it is, as the camera words it; GLib before 2.70 does not tell.
+    /// The subject in the certificate; `None` with GLib before 2.70.
     pub subject: Option<String>,
 }
 
-/// What authorities have against a certificate.
+/// Why GLib rejects a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
-    /// None of this system signed it.
+    /// No certificate authority of this system signed it.
     UnknownAuthority,
     /// It is for another host.
     OtherHost,
-    /// Its time is to come.
+    /// It is not valid yet.
     NotYetValid,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// Its authority took it back.
+    /// Its authority revoked it.
     Revoked,
-    /// It uses an algorithm that can be forged.
+    /// It uses an insecure algorithm.
     Insecure,
-    /// GLib does not say what.
+    /// Another reason, which GLib does not name.
     Unusable,
 }
 
 impl Flaw {
-    /// Whether it is gone once this machine's clock is right, if that is wrong.
+    /// Whether a wrong clock of this machine can cause it.
     fn is_of_time(self) -> bool {
         matches!(self, Self::NotYetValid | Self::Expired)
     }
@@ -78,7 +78,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether nothing is wrong but the time, so that it may be trusted once this machine's clock is right.
+    /// Whether a wrong clock of this machine can be the only cause, so that the certificate may be trusted later.
     pub(crate) fn is_of_time(&self) -> bool {
         match self {
             Self::NotPinned { .. } => false,
@@ -87,7 +87,7 @@ impl Refusal {
     }
 }
 
-/// Whether a camera may show this certificate, in which authorities found `flaws`.
+/// Decides whether to trust the certificate `shown`, in which GLib found `flaws`.
 pub(crate) fn judge(
     pin: Option<Fingerprint>,
     shown: &Certificate,
@@ -101,10 +101,10 @@ pub(crate) fn judge(
     }
 }
 
-/// The cameras that may have been trusted, and by which pin: `None` by an authority.
+/// The cameras that may have been trusted, with their pins (`None`: trusted by an authority).
 ///
-/// TLS resumes a session without a certificate, so a camera that was trusted once stays trusted for as long as the
-/// process keeps its sessions. Another pin cannot be checked for it there.
+/// TLS resumes sessions without presenting a certificate, so a camera that was trusted once stays trusted while the
+/// process runs, and a changed pin cannot be checked for it.
 #[derive(Debug, Default)]
 pub(crate) struct Trusted {
     cameras: Deque<(String, Option<Fingerprint>), CAMERAS_MEASURED>,
@@ -157,7 +157,7 @@ pub(crate) fn place(url: &str) -> String {
 pub struct Distrust {
     /// The camera's host and port.
     pub place: String,
-    /// What it shows.
+    /// The certificate that it presents.
     pub shown: Certificate,
     /// Why that is refused.
     pub refusal: Refusal,

@@ -8,11 +8,11 @@
 //!            it cannot be opened or written
 //! ```
 //!
-//! What comes while it is closed is dropped, so whoever reads it always begins with a segment: tables and a key
-//! frame. Pauses grow from `FIRST_PAUSE` to `LONGEST_PAUSE`. A pipe whose reader left has no pause, so that the
-//! next reader gets the next segment.
+//! Bytes that arrive while the output is closed are dropped, so a reader always starts at a segment: tables and a key
+//! frame. Pauses grow from `FIRST_PAUSE` to `LONGEST_PAUSE`. A pipe without a reader has no pause, so that the next
+//! reader gets the next segment.
 //!
-//! It holds for a file and a pipe as for anything else that is opened, written, lost and opened again.
+//! The same rules serve files, pipes and everything else that is opened, written, lost and opened again.
 //!
 //! Does not: open, write or log; `io::playback` does.
 
@@ -27,7 +27,7 @@ use resilience::trouble::{Line, Trouble};
 
 /// The pause after the first failure.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest one: room that was made on a disk is used within this time and a segment.
+/// The longest pause: after space was freed on a full disk, writing resumes within this time and one segment.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What to do with the next bytes.
@@ -38,11 +38,11 @@ pub(crate) enum Step {
     Write,
     /// Open the output, then write them.
     Open,
-    /// Leave them out.
+    /// Drop them.
     Drop,
 }
 
-/// One output over all its failures.
+/// The state of one output across failures.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     state: State,
@@ -53,7 +53,7 @@ pub(crate) struct Lifecycle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// Not to be opened before then.
+    /// Stays closed until then.
     Closed {
         until: Option<Instant>,
     },
@@ -66,7 +66,7 @@ impl Default for Lifecycle {
 }
 
 impl Lifecycle {
-    /// An output that is to be opened.
+    /// An output that has not been opened yet.
     pub(crate) const fn new() -> Self {
         Self {
             state: State::Closed { until: None },
@@ -75,7 +75,7 @@ impl Lifecycle {
         }
     }
 
-    /// A segment begins, so all of the one before it is written, unless the output failed: the line that is due.
+    /// Call when a segment begins: the previous one is complete unless the output failed. Returns a line to log.
     pub(crate) fn on_segment(&mut self, now: Instant) -> Option<Line> {
         if self.state != State::Open {
             return None;
@@ -84,7 +84,7 @@ impl Lifecycle {
         self.failure.on_success(now)
     }
 
-    /// There are bytes; `begins` tells whether a segment begins with them.
+    /// Call with each chunk of bytes; `begins` if a segment begins with it. Do what the result says.
     pub(crate) fn on_bytes(&mut self, begins: bool, now: Instant) -> Step {
         match self.state {
             State::Open => Step::Write,
@@ -95,42 +95,43 @@ impl Lifecycle {
         }
     }
 
-    /// What is open is not what is found at its path any more: it is opened with the segment that begins now.
+    /// Call when the path no longer names the open file. The output is opened again with the segment that begins now.
     pub(crate) fn on_moved(&mut self) {
         self.state = State::Closed { until: None };
     }
 
-    /// It is open.
+    /// Call when the output has been opened.
     pub(crate) fn on_opened(&mut self) {
         self.state = State::Open;
     }
 
-    /// It could not be opened or written, for the reason `what`: the line that is due. `jitter` from 0 to 1 spreads
-    /// the pause.
+    /// Call when opening or writing failed, with the reason `what`. `jitter` from 0 to 1 spreads the pause. Returns a line
+    /// to log.
     pub(crate) fn on_failure(&mut self, what: &str, now: Instant, jitter: f64) -> Option<Line> {
         self.state = State::Closed { until: Some(now + self.pauses.on_failure(jitter)) };
         self.failure.on_failure(what, now)
     }
 
-    /// Nobody reads it, as `what` says: the line that is due. It is opened with the next segment that finds a reader.
+    /// Call when the output has no reader; `what` is the text for the log. It is opened with the next segment once a
+    /// reader is there. Returns a line to log.
     pub(crate) fn on_no_reader(&mut self, what: &str, now: Instant) -> Option<Line> {
         self.state = State::Closed { until: None };
         self.failure.on_failure(what, now)
     }
 }
 
-/// Cuts what is written into whole TS packets, so that a packet whose rest is lost (by a full queue, or on the
-/// network) does not shift those after it.
+/// Aligns chunks to whole TS packets, so that a packet that is cut off (by a full queue or a network failure) does not
+/// misalign the packets after it.
 #[derive(Debug, Default)]
 pub(crate) struct WholePackets {
-    /// The beginning of a packet whose rest has not come yet.
+    /// An incomplete packet.
     rest: Vec<u8>,
-    /// What comes is no transport stream, and is passed as it is.
+    /// The segment is not a transport stream and is passed on unchanged.
     is_other: bool,
 }
 
 impl WholePackets {
-    /// The packets that are complete with `bytes`; a segment `begins` with them, or they continue one.
+    /// Takes the next chunk, with which a segment `begins` or continues. Returns the packets that it completes.
     pub(crate) fn take(&mut self, mut bytes: Bytes, begins: bool) -> [Bytes; 2] {
         if begins {
             self.rest.clear();
@@ -152,7 +153,7 @@ impl WholePackets {
     }
 }
 
-/// What to do where returned video cannot be written.
+/// Advice for a failure to write returned video.
 pub(crate) fn advice(kind: ErrorKind) -> &'static str {
     let row = ADVICE.iter().find(|(kinds, _)| kinds.contains(&kind));
     row.map_or("check it, or name another file in output.path", |(_, advice)| *advice)
