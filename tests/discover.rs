@@ -65,7 +65,7 @@ async fn the_ways_are_gone_in_their_order() {
     let mut found = Vec::new();
     while let Some(listed) = finder.next().await {
         let listed = listed.expect("a list");
-        found.push((listed.way.clone(), hosts(&listed).join(",")));
+        found.push((listed.source.clone(), hosts(&listed).join(",")));
     }
     let peer = |peer: &Peer| peer.url.authority().clone();
     assert_eq!(
@@ -101,8 +101,8 @@ async fn every_refusal_has_its_words_and_shows_no_url() {
         (|| text(403, ""), "refuses the credential (403)"),
         (|| text(404, ""), "gave status 404"),
         (|| text(302, ""), "gave status 302"),
-        (|| text(200, "<html>"), "no JSON list"),
-        (|| text(200, "{}"), "no JSON list"),
+        (|| text(200, "<html>"), "not a JSON list"),
+        (|| text(200, "{}"), "not a JSON list"),
         (|| text(200, &" ".repeat(2 << 20)), "longer than"),
         (|| body(Body::Hangup), "no HTTP answer"),
     ];
@@ -147,7 +147,7 @@ async fn the_last_good_list_serves_while_its_endpoint_is_down() {
     let mut down = new();
     assert!(down.next().await.expect("a way").is_err());
     let kept = down.next().await.expect("the kept one").expect("a list");
-    assert_eq!((kept.way.clone(), hosts(&kept)), (ListSource::Kept, vec!["a"]));
+    assert_eq!((kept.source.clone(), hosts(&kept)), (ListSource::Cache, vec!["a"]));
     assert!(down.next().await.is_none());
 
     let mut empty = new();

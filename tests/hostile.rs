@@ -269,16 +269,16 @@ async fn an_info_ends_at_endless_headers() {
     let block = literal.repeat(100);
     let begun = frame(1, 0, 1, &block);
     let more = frame(9, 0, 1, &block);
-    check_info("no gRPC answer", Fault::Retry, &[bytes(begun.clone()), forever(more)]).await;
+    check_info("not a gRPC answer", Fault::Retry, &[bytes(begun.clone()), forever(more)]).await;
     let empty = frame(9, 0, 1, &[]);
-    check_info("no gRPC answer", Fault::Retry, &[bytes(begun), forever(empty)]).await;
+    check_info("not a gRPC answer", Fault::Retry, &[bytes(begun), forever(empty)]).await;
 }
 
 #[tokio::test]
 async fn an_info_ends_at_a_body_without_end() {
     let headers = status("200", END_HEADERS);
     let data = frame(0, 0, 1, &[b'a'; 16 << 10]);
-    check_info("no gRPC answer", Fault::Retry, &[bytes(headers.clone()), forever(data)]).await;
+    check_info("not a gRPC answer", Fault::Retry, &[bytes(headers.clone()), forever(data)]).await;
     check_info("no answer within 1 s", Fault::Retry, &[bytes(headers), Part::Silence]).await;
 }
 
@@ -301,12 +301,12 @@ async fn an_info_ends_at_garbage_and_at_a_farewell() {
         frame(0xff, 0xff, u32::MAX, &[0xff; 16 << 10]),
         [0xff; 9].repeat(1000),
     ] {
-        check_info("no ", Fault::Retry, &[bytes(garbage), Part::Silence]).await;
+        check_info("answer", Fault::Retry, &[bytes(garbage), Part::Silence]).await;
     }
     let mut farewell = vec![0, 0, 0, 0, 0, 0, 0, 11];
     farewell.extend(b"\x1b[2J\r\nINFO all is well ".repeat(500));
     let farewell = bytes(frame(7, 0, 0, &farewell));
-    check_info("no gRPC answer", Fault::Retry, &[farewell, Part::Silence]).await;
+    check_info("not a gRPC answer", Fault::Retry, &[farewell, Part::Silence]).await;
 }
 
 #[tokio::test]

@@ -265,15 +265,15 @@ fn a_port_that_speaks_something_else_is_named() {
     let port = peers::tls(&[b"h2"]);
     check(
         &url(port),
-        &format!("https://127.0.0.1:{port}: no gRPC answer, so perhaps no orchestrator"),
+        &format!("https://127.0.0.1:{port}: not a gRPC answer, so perhaps not an orchestrator"),
     );
 }
 
 #[test]
 fn an_info_that_is_none_is_told() {
     let info = |failure, expected: &str| check_failure(Failure::Info(failure), expected);
-    info(InfoFailure::Garbage, "https://HOST: answer is no orchestrator info: ");
-    info(InfoFailure::Reset, "https://HOST: no gRPC answer, so perhaps no orchestrator: ");
+    info(InfoFailure::Garbage, "https://HOST: answer is not an orchestrator info: ");
+    info(InfoFailure::Reset, "https://HOST: not a gRPC answer, so perhaps not an orchestrator: ");
     info(
         InfoFailure::NoToken,
         "https://HOST: orchestrator gave no auth token, so no job can start",

@@ -134,7 +134,7 @@ async fn call(
     while let Some(listed) = finder.next().await {
         let (order, mut list) = match listed {
             Ok(listed) => {
-                (config.order.unwrap_or_else(|| CandidateOrder::usual(&listed.way)), listed.list)
+                (config.order.unwrap_or_else(|| CandidateOrder::usual(&listed.source)), listed.list)
             }
             Err(error) => {
                 log::warn!("{}", resilience::fault::chain(&error));

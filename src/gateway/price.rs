@@ -1,27 +1,27 @@
-//! Prices as the network states them, compared exactly: integers only, never a float.
+//! Prices as the network states them, compared exactly with integers.
 //!
-//! A price is wei per unit, kept as a fraction of two `u64`, so that the cross product of two prices
-//! fits `u128`. A number that does not fit (more than 19 digits) is refused, not rounded. The price in
-//! an `OrchestratorInfo` is wei per pixel; for live video the orchestrator counts 1280 × 720 pixels 30
-//! times a second whatever the video's real size, which is what the runners call
+//! A price is wei per unit, stored as a fraction of two `u64`, so that the cross product of two prices
+//! fits `u128`. A number that does not fit (more than 19 digits) is rejected, not rounded. The price in
+//! an `OrchestratorInfo` is wei per pixel. For live video the orchestrator counts 1280 × 720 pixels 30
+//! times a second, whatever the video's real size; runners call this unit
 //! `720p-pixel-seconds` (go-livepeer `server/ai_live_video.go`, `ai/runner/live_runner.go`).
 //!
-//! Does not: know exchange rates, and does not pay.
+//! Does not: pay, or know exchange rates.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-/// Pixels that one second of live video counts for: 1280 × 720 × 30.
+/// Pixels billed for one second of live video: 1280 × 720 × 30.
 const PIXELS_PER_SECOND: u128 = 1280 * 720 * 30;
-/// The longest text of a number that is looked at.
+/// The longest text that is parsed as a number.
 const NUMBER_CHARS: usize = 48;
 /// Wei of one ETH, as a power of ten.
 const ETH_DIGITS: usize = 18;
-/// Digits of a rounded amount that mean something to a person.
+/// Significant digits of an amount in ETH.
 const SHOWN_DIGITS: usize = 3;
 
-/// What is paid for.
+/// The unit that a price is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unit {
     /// A second of the session.
@@ -61,44 +61,32 @@ impl Unit {
     }
 }
 
-/// Why a text or a pair of numbers is no price.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a text or a pair of numbers is not a price.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PriceError {
     /// Not a number, or a negative one.
+    #[error("price `{0}` is not a number of wei")]
     Number(String),
     /// More digits than can be compared exactly.
+    #[error("price `{0}` has more than 19 digits")]
     TooPrecise(String),
-    /// A price for no pixels, or a negative price (wei, pixels).
+    /// Wei and pixels of a negative price, or of a price for no pixels.
+    #[error("price of {0} wei for {1} pixels is invalid")]
     Fraction(i64, i64),
-    /// Neither `seconds`, `720p-pixel-seconds` nor `fixed`.
+    /// A unit other than `seconds`, `720p-pixel-seconds` and `fixed`.
+    #[error("price unit `{0}` is not seconds, 720p-pixel-seconds or fixed")]
     Unit(String),
-    /// Another currency than wei.
+    /// A currency other than wei.
+    #[error("price in `{0}`; only wei is supported")]
     Currency(String),
     /// Not of the form of a maximum price.
+    #[error(
+        "`{0}` is not a price; write `<number> wei per second`, `… per 720p-pixel-second` or `… per call`"
+    )]
     Syntax(String),
 }
 
-impl fmt::Display for PriceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(text) => write!(f, "price `{text}` is no number of wei"),
-            Self::TooPrecise(text) => write!(f, "price `{text}` has more than 19 digits"),
-            Self::Fraction(wei, pixels) => write!(f, "price of {wei} wei for {pixels} pixels"),
-            Self::Unit(unit) => {
-                write!(f, "price unit `{unit}` is not seconds, 720p-pixel-seconds or fixed")
-            }
-            Self::Currency(currency) => write!(f, "price in `{currency}`; only wei is known"),
-            Self::Syntax(text) => write!(
-                f,
-                "`{text}` is no price; write `<number> wei per second`, `… per 720p-pixel-second` or `… per call`"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for PriceError {}
-
-/// An exact price in wei per unit. Prices of one unit have an order; those of different units have none.
+/// An exact price in wei per unit. Prices of different units cannot be compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Price {
     wei: u64,
@@ -107,7 +95,7 @@ pub struct Price {
 }
 
 impl Price {
-    /// The `PriceInfo` of an orchestrator that is asked for live video: `wei` for `pixels` pixels.
+    /// The price in an orchestrator's `PriceInfo` for live video: `wei` for `pixels` pixels.
     pub fn per_pixels(wei: i64, pixels: i64) -> Result<Self, PriceError> {
         let wrong = || PriceError::Fraction(wei, pixels);
         let (wei, units) =
@@ -118,24 +106,24 @@ impl Price {
         Ok(Self { wei, units, unit: Unit::PixelSeconds720p })
     }
 
-    /// A price from the text of a JSON number: an integer, a decimal, or one with an exponent.
+    /// Parses the text of a JSON number: an integer, a decimal, or either with an exponent.
     pub fn parse(number: &str, unit: Unit) -> Result<Self, PriceError> {
         let (wei, units) = decimal(number)?;
         Ok(Self { wei, units, unit })
     }
 
-    /// What is paid for.
+    /// The unit that the price is for.
     pub(crate) fn unit(&self) -> Unit {
         self.unit
     }
 
-    /// Wei for an hour, rounded up; `None` for a fixed price.
+    /// The price of an hour in wei, rounded up; `None` for a fixed price.
     pub fn wei_per_hour(&self) -> Option<u128> {
         let wei = u128::from(self.wei).checked_mul(self.unit.per_hour()?)?;
         Some(wei.div_ceil(u128::from(self.units)))
     }
 
-    /// What an hour costs, for people.
+    /// The price of an hour as text for a person; a fixed price as it is.
     pub fn shown_per_hour(&self) -> String {
         match self.wei_per_hour() {
             Some(wei) => format!("{} ETH an hour ({self})", eth(wei)),
@@ -151,8 +139,7 @@ impl Price {
         Some(if places == 0 { whole.to_string() } else { format!("{whole}.{part:0width$}") })
     }
 
-    /// The order in which candidates are tried: by the price of an hour, so that different units can
-    /// stand in one list; fixed prices last.
+    /// Orders prices of any unit by the price of an hour, fixed prices last.
     pub(crate) fn cheaper_first(&self, other: &Self) -> Ordering {
         let hour = |price: &Self| price.wei_per_hour().unwrap_or(u128::MAX);
         hour(self)
@@ -190,24 +177,24 @@ impl fmt::Display for Price {
     }
 }
 
-/// The most that may be paid: `<number> wei per second`, `… per 720p-pixel-second` or `… per call`.
+/// The maximum price, parsed from `<number> wei per second`, `… per 720p-pixel-second` or `… per call`.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct MaxPrice(Price);
 
 impl MaxPrice {
-    /// The price itself.
+    /// The maximum as a price.
     pub(crate) fn price(&self) -> &Price {
         &self.0
     }
 
-    /// Whether `price` is within the limit; `None` where the units differ, so that nobody can tell.
+    /// Whether `price` is within the limit; `None` if the units differ.
     pub(crate) fn allows(&self, price: &Price) -> Option<bool> {
         price.partial_cmp(&self.0).map(|order| order != Ordering::Greater)
     }
 
-    /// The number of wei as it stands in JSON.
+    /// The number of wei as the text of a JSON number.
     pub(crate) fn number(&self) -> String {
-        // Made from decimal text only, so it is always a decimal.
+        // A maximum is parsed from decimal text, so it has a decimal form.
         self.0.decimal().unwrap_or_default()
     }
 }
@@ -238,7 +225,7 @@ impl fmt::Display for MaxPrice {
     }
 }
 
-/// Wei as a plain number of ETH, rounded up to three digits that mean something.
+/// Formats wei as a number of ETH without an exponent, rounded up to three significant digits.
 pub fn eth(wei: u128) -> String {
     let digits = wei.to_string().len();
     let step = 10_u128.checked_pow(u32::try_from(digits.saturating_sub(SHOWN_DIGITS)).unwrap_or(0));
@@ -249,7 +236,7 @@ pub fn eth(wei: u128) -> String {
     number.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A non-negative JSON number as digits and the power of ten below them, with no zeros at its end.
+/// Parses a non-negative JSON number into a fraction whose denominator is a power of ten, in lowest decimal form.
 fn decimal(text: &str) -> Result<(u64, u64), PriceError> {
     let number = || PriceError::Number(cut(text));
     let precise = || PriceError::TooPrecise(cut(text));
@@ -301,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_is_a_plain_number_too() {
+    fn eth_is_written_without_an_exponent() {
         let check = |wei: u128, expected: &str| assert_eq!(eth(wei), expected, "{wei}");
         check(0, "0");
         check(1, "0.000000000000000001");
@@ -328,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_exact_price_is_refused() {
+    fn inexact_and_malformed_prices_are_rejected() {
         for text in
             ["", "-1", "+1", "1.", ".5", "1e", "1e1.5", "abc", "1 2", "0x1", "NaN", "1e99999999999"]
         {
@@ -352,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn prices_that_floats_confuse_are_told_apart() {
+    fn prices_that_floats_would_confuse_compare_exactly() {
         let price = |wei, pixels| Price::per_pixels(wei, pixels).expect("a price");
         assert!(price(i64::MAX - 1, i64::MAX) < price(1, 1));
         assert!(price(9_007_199_254_740_993, 1) > price(9_007_199_254_740_992, 1));
@@ -394,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_costs_what_the_signer_pays_for() {
+    fn the_price_of_an_hour_is_rounded_up() {
         let hour = |text: &str, unit| Price::parse(text, unit).expect("a price").wei_per_hour();
         assert_eq!(hour("2", Unit::Seconds), Some(7200));
         assert_eq!(hour("0.001", Unit::Seconds), Some(4));

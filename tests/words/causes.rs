@@ -161,11 +161,11 @@ const LOGGED: &[(&str, Cause)] = &[
         Test("orchestrators_are_asked_for_the_runners_that_a_list_does_not_name"),
     ),
     (
-        "{way}: {count} of its URLs are left out; the first {stray}",
+        "{source}: {count} of its URLs are left out; the first {stray}",
         Test("plain_http_stays_on_this_machine_unless_allowed"),
     ),
     (
-        "discovery failed; going on with the list kept from earlier",
+        "discovery failed; using the cached list",
         Test("the_last_good_list_serves_while_its_endpoint_is_down"),
     ),
     (

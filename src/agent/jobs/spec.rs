@@ -174,7 +174,7 @@ impl JobSpec {
             match listed {
                 Ok(listed) => {
                     let stray = listed.list.strays.first().map(|stray| format!(", and {stray}"));
-                    let order = order.unwrap_or_else(|| CandidateOrder::usual(&listed.way));
+                    let order = order.unwrap_or_else(|| CandidateOrder::usual(&listed.source));
                     let candidates = self.candidates(&network, listed.list, order).await;
                     if !candidates.urls.is_empty() {
                         return Ok(candidates);
@@ -183,7 +183,7 @@ impl JobSpec {
                     let stray = stray.unwrap_or_default();
                     reasons.push(format!(
                         "{} names no candidate for {}{stray}",
-                        listed.way,
+                        listed.source,
                         self.name()
                     ));
                 }

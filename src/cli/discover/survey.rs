@@ -111,8 +111,8 @@ mod tests {
         let url = Url::parse("https://o.example:8935").unwrap();
         let mut pins = Pins::default();
         if let Some(print) = pinned {
-            let (peer, known) = ("o.example:8935".to_owned(), TrustBasis::Pinned(print));
-            pins.keep(Pin { peer, under: None, known });
+            let (peer, basis) = ("o.example:8935".to_owned(), TrustBasis::Pinned(print));
+            pins.keep(Pin { peer, under: None, basis });
         }
         let survey = Survey::new(options, pins);
         assert_eq!(survey.of(&url), Certificate::Unseen);

@@ -1,14 +1,14 @@
-//! What an orchestrator offers, by name and by number, and whether it fits what a job needs.
+//! Pipelines by name and number, and whether an orchestrator's capabilities fit a job.
 //!
-//! | in the info | fits |
+//! | capabilities in the info | [`Fit`] |
 //! |---|---|
-//! | nothing about capabilities, or no models of any | unsaid: the start of the job will tell |
-//! | capabilities, but not this one | no |
-//! | this one, but not the model | no |
-//! | the model, with a capacity that is in use | no: full |
-//! | the model | yes, warm or cold, with so much left |
+//! | absent, or without models | `Unsaid`: only starting the job shows it |
+//! | present, without the job's pipeline | `NoPipeline` |
+//! | the pipeline, without the job's model | `NoModel` |
+//! | the model, with all its capacity in use | `Full` |
+//! | the model, with free or unknown capacity | `Has`, with the model loaded or not |
 //!
-//! A capacity of 0 with nothing in use was not filled in (go-livepeer before it told capacities).
+//! A capacity of 0 with nothing in use means unknown: older go-livepeer versions do not report capacities.
 //!
 //! Does not: choose among orchestrators; `session::selection` does.
 
@@ -37,7 +37,7 @@ const PIPELINES: [(u32, &str); 11] = [
     (37, "byoc"),
 ];
 
-/// A pipeline that this program knows.
+/// A pipeline of go-livepeer, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pipeline(u32);
 
@@ -45,44 +45,44 @@ impl Pipeline {
     /// Live video in, live video out.
     pub const LIVE_VIDEO_TO_VIDEO: Self = Self(35);
 
-    /// The pipeline of this name.
+    /// Finds the pipeline with this name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         PIPELINES.iter().find(|(_, known)| *known == name).map(|(id, _)| Self(*id))
     }
 
-    /// Its number in messages.
+    /// The pipeline's number in protobuf messages.
     pub fn id(self) -> u32 {
         self.0
     }
 
-    /// Its name in discovery and in paths.
+    /// The pipeline's name in discovery and in paths.
     pub(crate) fn name(self) -> &'static str {
         PIPELINES.iter().find(|(id, _)| *id == self.0).map_or("", |(_, name)| name)
     }
 }
 
-/// A pipeline with one model, as `pipeline/model`.
+/// A pipeline with one model, written `pipeline/model`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Capability {
     /// The pipeline.
     pub pipeline: Pipeline,
-    /// The model id; it may hold slashes.
+    /// The model id, which may contain slashes.
     pub model: String,
 }
 
-/// Why a text is no capability.
+/// Why a text is not a capability.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CapabilityError {
     /// Not of the form `pipeline/model`.
     Syntax(String),
-    /// No pipeline of this name.
+    /// No pipeline has this name.
     Pipeline(String),
 }
 
 impl fmt::Display for CapabilityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax(text) => write!(f, "`{text}` is no capability; write pipeline/model"),
+            Self::Syntax(text) => write!(f, "`{text}` is not a capability; write pipeline/model"),
             Self::Pipeline(name) => {
                 write!(f, "pipeline `{name}` is unknown; known are")?;
                 PIPELINES.iter().try_for_each(|(_, name)| write!(f, " {name}"))
@@ -115,28 +115,28 @@ impl fmt::Display for Capability {
     }
 }
 
-/// Whether an orchestrator fits.
+/// Whether an orchestrator can run a job, by its capabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
     /// It has the model.
     Has {
-        /// The model is loaded.
+        /// Whether the model is loaded.
         warm: bool,
-        /// Jobs that it can still take; `None` where it does not say.
+        /// Jobs that it can still take; `None` if it does not report them.
         free: Option<u32>,
     },
-    /// It says nothing of capabilities or models.
+    /// It reports no capabilities or no models.
     Unsaid,
     /// It lacks the pipeline.
     NoPipeline,
     /// It has the pipeline, without the model.
     NoModel,
-    /// It has the model, and all of it is in use.
+    /// It has the model, and all capacity is in use.
     Full,
 }
 
 impl Capability {
-    /// The message that asks for this model.
+    /// The protobuf message that requests this model.
     pub fn request(&self) -> Capabilities {
         let models = [(self.model.clone(), ModelConstraint::default())].into();
         let per_capability = [(self.pipeline.id(), CapabilityConstraints { models })].into();
@@ -147,12 +147,12 @@ impl Capability {
         }
     }
 
-    /// The same message as bytes, as a signer's discovery takes them.
+    /// The encoded message of [`Capability::request`], for the signer's payment request.
     pub fn encoded(&self) -> Bytes {
         self.request().encode_to_vec().into()
     }
 
-    /// Whether an orchestrator with the capabilities `offered` fits.
+    /// Whether an orchestrator that offers these capabilities can run this model.
     pub(crate) fn fit(&self, offered: Option<&Capabilities>) -> Fit {
         let Some(offered) = offered else { return Fit::Unsaid };
         let id = self.pipeline.id();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_says_what_an_independent_implementation_says() {
+    fn a_request_equals_that_of_an_independent_implementation() {
         let golden = Capabilities::decode(vector("capabilities-lv2v-model").as_slice()).unwrap();
         assert_eq!(capability("live-video-to-video/streamdiffusion").request(), golden);
     }
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn capacity_is_what_is_left() {
+    fn free_capacity_is_the_capacity_not_in_use() {
         check_fit(true, 2, 1, Fit::Has { warm: true, free: Some(1) });
         check_fit(false, 4, 0, Fit::Has { warm: false, free: Some(4) });
         check_fit(true, 1, 1, Fit::Full);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_is_not_held_against_it() {
+    fn an_orchestrator_without_models_may_fit() {
         let wanted = capability("llm/m");
         let fit = |capacities: &[u32]| {
             let capacities = capacities.iter().map(|id| (*id, 1)).collect();

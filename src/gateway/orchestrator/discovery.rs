@@ -1,79 +1,78 @@
-//! Reads lists of orchestrators and their runners, from a discovery endpoint, a signer or an orchestrator,
-//! and says where to ask for them.
+//! Parses lists of orchestrators and their runners, as served by a discovery endpoint, a signer or an orchestrator,
+//! and builds the URLs that request them.
 //!
-//! One list format serves all three: entries with `address` and `capabilities`, with `runners`, or both. It
-//! is read entry by entry: what is malformed is skipped and counted, and so is what does not fit the
-//! bounds. Entries come in the order of their `score`, then in that of the list.
+//! All three serve one format: entries with `address` and `capabilities`, with `runners`, or both. Malformed entries
+//! and entries beyond the bounds are skipped and counted. Entries are sorted by `score`, then by their order in the
+//! list.
 //!
-//! Does not: fetch or store lists, or ask the orchestrators in them.
+//! Does not: fetch or store lists, or contact the orchestrators in them.
 
 mod read;
 mod write;
 
 use std::cmp::Ordering;
-use std::fmt;
 
 use crate::http::{Giver, Stray, Url, UrlError, Zone, follow};
 use crate::limits::{CANDIDATES, JSON_BODY};
 use crate::orchestrator::Capability;
 use crate::price::Price;
 
-/// What a discovery endpoint knows.
+/// A parsed discovery list.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DiscoveryList {
     /// Orchestrators, the best score first; at most [`CANDIDATES`].
     pub entries: Vec<DiscoveryEntry>,
-    /// Entries and runners that could not be read, or came twice.
+    /// The number of malformed or repeated entries and runners.
     pub malformed: usize,
-    /// Entries and runners beyond the bounds.
+    /// The number of entries and runners beyond the bounds.
     pub beyond: usize,
-    /// What was left out because its URL is not followed, as far as bounds allow; see `DiscoveryList::followed`.
+    /// The URLs that were dropped because they must not be followed; at most [`CANDIDATES`].
     pub strays: Vec<Stray>,
 }
 
 /// One orchestrator in a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DiscoveryEntry {
-    /// Its base URL.
+    /// The orchestrator's base URL.
     pub address: Url,
-    /// `pipeline/model`, as far as it says.
+    /// Capabilities as `pipeline/model`; empty if the list does not state them.
     pub capabilities: Vec<String>,
-    /// Its runners.
+    /// The orchestrator's runners.
     pub runners: Vec<Runner>,
 }
 
 /// One runner of an orchestrator.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Runner {
-    /// Where to reserve a session, or to call a single-shot runner.
+    /// The URL that reserves a session, or that calls a single-shot runner.
     pub url: Url,
-    /// The application it runs.
+    /// The name of the application that it runs.
     pub app: String,
     /// The application's version.
     pub version: Option<String>,
-    /// How it serves; `None` where it does not say.
+    /// How the runner serves; `None` if the list does not state it.
     pub mode: Option<RunnerMode>,
-    /// Sessions it can have.
+    /// The number of sessions that it can run at once.
     pub capacity: Option<u32>,
-    /// Sessions it can still take.
+    /// The number of further sessions that it can take now.
     pub free: Option<u32>,
-    /// What it computes on.
+    /// Its GPU.
     pub gpu: Option<Gpu>,
-    /// What it costs; `None` where it costs nothing.
+    /// Its price; `None` if it is free.
     pub price: Option<Price>,
 }
 
 /// How a runner serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunnerMode {
-    /// Sessions that are reserved, held and stopped.
+    /// The caller reserves a session, uses it and stops it.
     Persistent,
-    /// One request, one answer.
+    /// The caller sends one request and gets one response.
     SingleShot,
 }
 
 impl RunnerMode {
-    /// Its name on the wire.
+    /// The mode's name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Persistent => "persistent",
@@ -81,22 +80,22 @@ impl RunnerMode {
         }
     }
 
-    /// The mode of this name on the wire.
+    /// Finds the mode with this name on the wire.
     pub(crate) fn from_wire(name: &str) -> Option<Self> {
         [Self::Persistent, Self::SingleShot].into_iter().find(|mode| mode.as_str() == name)
     }
 }
 
-/// What a runner computes on.
+/// The GPU of a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gpu {
-    /// Its name, such as `NVIDIA L40S`.
+    /// The GPU's name, such as `NVIDIA L40S`.
     pub name: String,
-    /// Its memory in MB.
+    /// The GPU's memory in MB.
     pub(crate) vram_mb: Option<u64>,
 }
 
-/// What is looked for: any of these.
+/// A query for orchestrators that offer any of these.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DiscoveryQuery {
     /// Pipelines with their models.
@@ -105,30 +104,19 @@ pub struct DiscoveryQuery {
     pub apps: Vec<String>,
 }
 
-/// Why there is no list at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a body could not be parsed as a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
-    /// No JSON list, from this line and column on.
+    /// Not a JSON list; the line and column of the error.
+    #[error("not a JSON list of orchestrators: error at line {0} column {1}")]
     Json(usize, usize),
-    /// Longer than any list is read, in bytes.
+    /// Longer than [`JSON_BODY`]; the length in bytes.
+    #[error("list has {0} bytes; at most {JSON_BODY} are accepted")]
     TooLarge(usize),
 }
 
-impl fmt::Display for ListError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Json(line, column) => {
-                write!(f, "no JSON list of orchestrators, at line {line} column {column}")
-            }
-            Self::TooLarge(bytes) => write!(f, "list of {bytes} bytes; {JSON_BODY} are read"),
-        }
-    }
-}
-
-impl std::error::Error for ListError {}
-
 impl DiscoveryList {
-    /// Reads a list, or what [`DiscoveryList::to_json`] wrote.
+    /// Parses a list from the network, or one that [`DiscoveryList::to_json`] wrote.
     pub fn parse(body: &[u8]) -> Result<Self, ListError> {
         if body.len() > JSON_BODY {
             return Err(ListError::TooLarge(body.len()));
@@ -156,7 +144,7 @@ impl DiscoveryList {
         Ok(list)
     }
 
-    /// A list that says nothing of these orchestrators but where they are.
+    /// Creates a list of these orchestrators, without capabilities or runners.
     pub fn named(urls: &[Url]) -> Self {
         let entry = |url: &Url| DiscoveryEntry {
             address: url.clone(),
@@ -166,8 +154,8 @@ impl DiscoveryList {
         Self { entries: urls.iter().take(CANDIDATES).map(entry).collect(), ..Self::default() }
     }
 
-    /// What of a list that `giver` gave may be followed. Whoever gives a list vouches for nothing nearer than itself;
-    /// and a runner is not nearer than its orchestrator, who is the one that named it first.
+    /// Keeps the entries that may be followed in a list from `giver`. A list must not name an address in a zone nearer
+    /// than its giver's, and an orchestrator must not name a runner in a zone nearer than its own.
     #[must_use]
     pub(crate) fn followed(mut self, giver: Giver<'_>) -> Self {
         let entries = std::mem::take(&mut self.entries);
@@ -179,7 +167,7 @@ impl DiscoveryList {
                     continue;
                 }
             };
-            // Where a name leads is not known here; this machine needs no name.
+            // The zone of a host name is unknown before it is resolved; loopback is given as an address.
             let zone = address.authority().zone().unwrap_or(Zone::Private).max(giver.zone);
             let mut runners = entry.runners;
             runners.retain_mut(|runner| match runner.follow(Giver { url: &address, zone }) {
@@ -194,22 +182,22 @@ impl DiscoveryList {
         self
     }
 
-    /// This one was left out.
+    /// Records a dropped URL.
     pub(crate) fn on_stray(&mut self, stray: Stray) {
         if self.strays.len() < CANDIDATES {
             self.strays.push(stray);
         }
     }
 
-    /// The list without what changes from minute to minute, for the state directory: the same orchestrators
-    /// give the same bytes.
+    /// Serializes the list for the state directory, without values that change by the minute: the same orchestrators
+    /// always give the same bytes.
     pub fn to_json(&self) -> Vec<u8> {
         write::entries(&self.entries)
     }
 }
 
 impl DiscoveryEntry {
-    /// Whether it may offer `wanted`: it says so, or says nothing.
+    /// Whether the orchestrator may offer `wanted`: it lists it, or lists no capabilities.
     pub fn may_offer(&self, wanted: &Capability) -> bool {
         let wanted = wanted.to_string();
         self.capabilities.is_empty() || self.capabilities.contains(&wanted)
@@ -217,14 +205,14 @@ impl DiscoveryEntry {
 }
 
 impl Runner {
-    /// Follows its URL, which `giver` gave.
+    /// Checks the runner's URL, which came from `giver`, and limits its rights. An error means that it must not be used.
     pub(crate) fn follow(&mut self, giver: Giver<'_>) -> Result<(), Stray> {
         self.url = follow(giver, self.url.clone())?;
         Ok(())
     }
 }
 
-/// Where to ask `endpoint` for a list of what is `wanted`.
+/// Adds the query for what is `wanted` to the URL of a discovery endpoint.
 pub fn list_url(endpoint: &Url, wanted: &DiscoveryQuery) -> Result<Url, UrlError> {
     let caps = wanted.capabilities.iter().map(|capability| ("caps", capability.to_string()));
     let apps = wanted.apps.iter().map(|app| ("app", app.clone()));
@@ -238,7 +226,7 @@ pub fn list_url(endpoint: &Url, wanted: &DiscoveryQuery) -> Result<Url, UrlError
     Ok(Url::parse(&text)?.with_rights_of(endpoint))
 }
 
-/// Escapes all but what RFC 3986 leaves alone, and `/`, which signers want to see.
+/// Percent-encodes all but the unreserved characters of RFC 3986 and `/`, which signers expect unescaped.
 fn escape(value: &str, into: &mut String) {
     for byte in value.bytes() {
         match byte {
@@ -250,7 +238,7 @@ fn escape(value: &str, into: &mut String) {
     }
 }
 
-/// The best of them in order; the number of those left out.
+/// Sorts by score and keeps the best. Returns the number dropped.
 fn keep_best(scored: &mut Vec<(f64, DiscoveryEntry)>) -> usize {
     scored.sort_by(|(a, _), (b, _)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
     let beyond = scored.len().saturating_sub(CANDIDATES);
@@ -288,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_a_list_are_read() {
+    fn both_forms_of_a_list_are_parsed() {
         let list = parse(&full());
         let a = DiscoveryEntry {
             address: url("https://a.example:8935"),
@@ -310,7 +298,7 @@ mod tests {
         assert_eq!(list.entries[1].runners, [runner]);
     }
 
-    /// How many entries and runners of `[item]` are read, and how many are counted as malformed.
+    /// Checks how many entries and runners `[item]` has, and how many are counted as malformed.
     #[track_caller]
     fn check(item: Value, entries: usize, runners: usize, malformed: usize) {
         let list = parse(&json!([item]));
@@ -347,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_runners_are_skipped_and_their_orchestrator_is_not() {
+    fn malformed_runners_are_skipped_but_not_their_orchestrator() {
         let check_runner = |key: &str, value: Value, runners: usize| {
             let mut runner = json!({"url": "https://a:1/apps/e/session", "app": "e"});
             runner[key] = value;
@@ -374,7 +362,7 @@ mod tests {
         assert_eq!(parse(&json!([alone])).entries[0].address, url("https://a:1"));
     }
 
-    /// The addresses and URLs of runners that may be followed, with what they reach.
+    /// Checks which hosts of orchestrators and runners may be followed, and in which zone.
     #[track_caller]
     fn check_followed(list: &Value, zone: Zone, expected: &[(&str, Zone)], strays: usize) {
         let from = url("https://discovery.example");
@@ -388,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_names_nothing_nearer_than_whoever_gave_it() {
+    fn a_list_cannot_name_hosts_nearer_than_its_giver() {
         use Zone::{Private, Public, ThisMachine};
         let list = json!([
             {"address": "https://o.example"}, {"address": "https://10.0.0.1"},
@@ -402,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_is_not_nearer_than_its_orchestrator_whoever_lists_it() {
+    fn a_runner_cannot_be_nearer_than_its_orchestrator() {
         use Zone::{Private, Public, ThisMachine};
         let entry = |address: &str| {
             let runner = |url: &str| json!({"url": url, "app": "e"});
@@ -436,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_is_the_number_in_the_text_and_no_float() {
+    fn a_price_is_parsed_without_floats() {
         let body = br#"[{"address":"a","runners":[{"url":"https://a:1/s","app":"e",
             "price_info":{"price":9007199254740993,"currency":"wei","unit":"seconds"}}]}]"#;
         let list = DiscoveryList::parse(body).unwrap();
@@ -468,8 +456,8 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_too_long_when_it_is_written_whole_is_left_out() {
-        // Written whole, it is longer by `https://` and `:8935`.
+    fn urls_too_long_after_normalization_are_dropped() {
+        // Normalization adds `https://` and `:8935`.
         for (path, expected) in [(NAME_BYTES - 15, 1), (NAME_BYTES - 14, 0), (NAME_BYTES - 2, 0)] {
             let list = parse(&json!([{"address": format!("h/{}", "p".repeat(path))}]));
             assert_eq!((list.entries.len(), list.malformed), (expected, 1 - expected), "{path}");
@@ -481,13 +469,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_harms_a_terminal_is_left_out() {
+    fn names_with_control_characters_are_dropped() {
         let list = parse(&json!([{"address": "h", "capabilities": ["llm/a", "llm/\u{1b}[2Jb"]}]));
         assert_eq!((list.entries[0].capabilities.len(), list.malformed), (1, 1));
     }
 
     #[test]
-    fn what_is_no_list_is_an_error() {
+    fn a_body_that_is_not_a_list_is_an_error() {
         for body in ["", "{}", "null", "\"a\"", "[", "[1", "[1] 2", "<html>"] {
             assert!(
                 matches!(DiscoveryList::parse(body.as_bytes()), Err(ListError::Json(..))),
@@ -502,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cut_or_flipped_list_panics() {
+    fn truncated_and_corrupt_lists_do_not_panic() {
         let body = full().to_string().into_bytes();
         for at in 0..body.len() {
             let _ = DiscoveryList::parse(&body[..at]);
@@ -515,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_reads_back_and_forgets_what_changes_by_the_minute() {
+    fn a_saved_list_reads_back_without_values_that_change_by_the_minute() {
         let list = parse(&full());
         let kept = list.to_json();
         let mut read = DiscoveryList::parse(&kept).unwrap();
@@ -564,11 +552,11 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_chosen_by_what_they_may_offer() {
+    fn entries_match_capabilities_that_they_may_offer() {
         let list = parse(&full());
         let wanted = |text: &str| text.parse::<Capability>().unwrap();
         assert!(list.entries[0].may_offer(&wanted("live-video-to-video/m")));
         assert!(!list.entries[0].may_offer(&wanted("live-video-to-video/n")));
-        assert!(list.entries[1].may_offer(&wanted("llm/n")), "it does not say");
+        assert!(list.entries[1].may_offer(&wanted("llm/n")), "it lists no capabilities");
     }
 }

@@ -1,5 +1,4 @@
-//! What an orchestrator says on the wire: its info, what it offers, whether its certificate is believed; and
-//! how orchestrators are found.
+//! Orchestrators: discovery, the info that one reports, its capabilities, and trust in its certificate.
 //!
 //! Does not: start jobs or choose among orchestrators.
 

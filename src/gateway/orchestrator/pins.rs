@@ -1,17 +1,18 @@
-//! Remembers what is known of certificates, by host and port, within bounds.
+//! Stores pinned certificates by host and port, within bounds.
 //!
-//! What an orchestrator names, its channels and runners, is remembered under that orchestrator: what it names has no
-//! bearing on others.
+//! The pins of hosts that an orchestrator names (its channels and runners) are stored under that orchestrator. They
+//! do not apply to the same host named by another orchestrator.
 //!
-//! | who | remembered at most | when full |
+//! | host | pins at most | when full |
 //! |---|---|---|
-//! | orchestrators of the configuration | all | never forgotten |
-//! | hosts that an orchestrator names | [`PINS_UNDER`] for each orchestrator | its oldest makes room |
-//! | all that does not belong to an orchestrator of the configuration | [`PINS`] | the oldest makes room |
+//! | an orchestrator of the configuration | unlimited | never dropped |
+//! | a host that an orchestrator names | [`PINS_UNDER`] per orchestrator | the oldest of that orchestrator is dropped |
+//! | any host that does not belong to a configured orchestrator | [`PINS`] | the oldest is dropped |
 //!
-//! A line of the file: `host:port fingerprint`, `host:port authority`, either with the orchestrator's `host:port` behind.
+//! A line of the file is `host:port fingerprint` or `host:port authority`, followed by the `host:port` of the
+//! orchestrator that named the host, if there is one.
 //!
-//! Does not: decide whether a certificate is believed; [`Trust`](super::Trust) does.
+//! Does not: decide whether to trust a certificate; [`Trust`](super::Trust) does.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,12 +20,12 @@ use std::fmt;
 use crate::http::Fingerprint;
 use crate::limits::{PINS, PINS_UNDER};
 
-/// What is known of a peer's certificate.
+/// Why a peer's certificate was trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrustBasis {
-    /// An authority vouched for it.
+    /// A certificate authority vouched for it.
     Vouched,
-    /// It is this one: seen first, or followed.
+    /// It has this fingerprint, which was seen first or followed after a change.
     Pinned(Fingerprint),
 }
 
@@ -40,27 +41,27 @@ impl fmt::Display for TrustBasis {
 /// The word for [`TrustBasis::Vouched`] in the file.
 const AUTHORITY: &str = "authority";
 
-/// What is known of one peer.
+/// The stored trust in one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
-    /// Its `host:port`.
+    /// The peer's `host:port`.
     pub peer: String,
-    /// The `host:port` of the orchestrator that named it, if it is another one.
+    /// The `host:port` of the orchestrator that named the peer, unless the peer is the orchestrator.
     pub under: Option<String>,
-    /// What is known.
-    pub known: TrustBasis,
+    /// Why the peer was trusted.
+    pub basis: TrustBasis,
 }
 
 impl Pin {
-    /// Reads a line of the file.
+    /// Parses a line of the file.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
-        let (peer, known, under) = (words.next()?, words.next()?, words.next());
-        let known = match known {
+        let (peer, basis, under) = (words.next()?, words.next()?, words.next());
+        let basis = match basis {
             AUTHORITY => TrustBasis::Vouched,
             print => TrustBasis::Pinned(Fingerprint::parse(print)?),
         };
-        let pin = Self { peer: peer.to_owned(), under: under.map(str::to_owned), known };
+        let pin = Self { peer: peer.to_owned(), under: under.map(str::to_owned), basis };
         words.next().is_none().then_some(pin)
     }
 
@@ -68,7 +69,7 @@ impl Pin {
         self.peer == peer && self.under.as_deref() == under
     }
 
-    /// The orchestrator that it belongs to.
+    /// The `host:port` of the orchestrator that the peer belongs to.
     fn orchestrator(&self) -> &str {
         self.under.as_deref().unwrap_or(&self.peer)
     }
@@ -76,12 +77,12 @@ impl Pin {
 
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.peer, self.known)?;
+        write!(f, "{} {}", self.peer, self.basis)?;
         self.under.iter().try_for_each(|under| write!(f, " {under}"))
     }
 }
 
-/// All that is known, the oldest first.
+/// The stored pins, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pins {
     pins: Vec<Pin>,
@@ -89,22 +90,22 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// Nothing is known yet; `configured` are the `host:port`s of the configuration's own orchestrators.
+    /// Creates an empty store. The pins of orchestrators whose `host:port` is in `configured` are never dropped.
     pub(crate) fn new(configured: BTreeSet<String>) -> Self {
         Self { pins: Vec::new(), configured }
     }
 
-    /// What is known of `peer`, which the orchestrator `under` named.
+    /// Returns why `peer` was trusted. `under` is the orchestrator that named `peer`, if it is another host.
     pub(crate) fn get(&self, peer: &str, under: Option<&str>) -> Option<TrustBasis> {
-        self.pins.iter().find(|pin| pin.is_of(peer, under)).map(|pin| pin.known)
+        self.pins.iter().find(|pin| pin.is_of(peer, under)).map(|pin| pin.basis)
     }
 
-    /// Remembers this. What is known already keeps its age.
+    /// Stores a pin. A pin that replaces one of the same peer keeps its age.
     pub fn keep(&mut self, new: Pin) {
         if let Some(pin) =
             self.pins.iter_mut().find(|pin| pin.is_of(&new.peer, new.under.as_deref()))
         {
-            pin.known = new.known;
+            pin.basis = new.basis;
             return;
         }
         if let Some(under) = new.under.as_deref() {
@@ -117,14 +118,14 @@ impl Pins {
         self.pins.push(new);
     }
 
-    /// Forgets `peer`, whoever named it, with all that it named; whether anything was known.
+    /// Removes all pins of `peer` and of the hosts it named. Returns whether there were any.
     pub(crate) fn forget(&mut self, peer: &str) -> bool {
         let before = self.pins.len();
         self.pins.retain(|pin| pin.peer != peer && pin.under.as_deref() != Some(peer));
         self.pins.len() < before
     }
 
-    /// All, the oldest first.
+    /// Iterates over the pins, the oldest first.
     pub fn iter(&self) -> std::slice::Iter<'_, Pin> {
         self.pins.iter()
     }
@@ -133,7 +134,7 @@ impl Pins {
         self.configured.contains(pin.orchestrator())
     }
 
-    /// Leaves room for one more of at most `most` of these.
+    /// Drops the oldest pins for which `is_one` holds until fewer than `most` are left.
     fn make_room(&mut self, most: usize, is_one: impl Fn(&Pin) -> bool) {
         while self.pins.iter().filter(|pin| is_one(pin)).count() >= most {
             match self.pins.iter().position(&is_one) {
@@ -151,7 +152,7 @@ mod tests {
     const PRINT: TrustBasis = TrustBasis::Pinned(Fingerprint([1; 32]));
 
     fn pin(peer: &str, under: Option<&str>) -> Pin {
-        Pin { peer: peer.to_owned(), under: under.map(str::to_owned), known: PRINT }
+        Pin { peer: peer.to_owned(), under: under.map(str::to_owned), basis: PRINT }
     }
 
     fn ours() -> Pins {
@@ -161,13 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn foreign_hosts_never_push_out_ours() {
+    fn foreign_hosts_never_displace_configured_ones() {
         let mut pins = ours();
         pins.keep(pin("channel:1", Some("ours:8935")));
         pins.keep(pin("theirs:8935", None));
         pins.keep(pin("theirs:8935", Some("other:8935")));
         for n in 0..2 * PINS {
-            // The channel URLs of one orchestrator, also ours; and orchestrators out of lists.
+            // Channel hosts of a foreign orchestrator, and orchestrators from discovery lists.
             pins.keep(pin(&format!("c{n}:1"), Some("theirs:8935")));
             pins.keep(pin(&format!("a{n}:8935"), None));
         }
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn one_orchestrator_pushes_out_its_own_hosts_alone() {
+    fn an_orchestrator_displaces_only_hosts_it_named() {
         let mut pins = Pins::default();
         pins.keep(pin("a:8935", None));
         pins.keep(pin("b:8935", None));
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_orchestrator_named_says_nothing_of_the_same_host_elsewhere() {
+    fn a_pin_under_one_orchestrator_does_not_apply_under_another() {
         let mut pins = ours();
         pins.keep(pin("host:1", Some("theirs:8935")));
         assert_eq!(pins.get("host:1", Some("ours:8935")), None);
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forgotten_is_so_with_all_under_it() {
+    fn removing_a_pin_removes_the_pins_under_it() {
         let mut pins = ours();
         pins.keep(pin("x:1", Some("ours:8935")));
         pins.keep(pin("x:1", Some("theirs:8935")));
@@ -217,13 +218,13 @@ mod tests {
 
     #[test]
     fn a_line_reads_back() {
-        for (peer, under, known) in [
+        for (peer, under, basis) in [
             ("[::1]:8935", None, PRINT),
             ("o:1", None, TrustBasis::Vouched),
             ("c:443", Some("o:1"), PRINT),
             ("c:443", Some("[::1]:1"), TrustBasis::Vouched),
         ] {
-            let pin = Pin { known, ..pin(peer, under) };
+            let pin = Pin { basis, ..pin(peer, under) };
             assert_eq!(Pin::parse(&pin.to_string()), Some(pin));
         }
         for bad in ["", "o:1", "o:1 0123", "torn line", "o:1 authority a:1 b:2", "\0\u{fffd}"] {

@@ -1,9 +1,9 @@
 //! The protobuf messages of package `net` that a gateway needs, by field number (protocol.md, section 3).
 //!
-//! Only known fields are listed, so an encoded copy of a received message may lack some: what has to be
-//! handed on (`OrchestratorInfo` to the signer) is kept as the bytes that came, never encoded again.
+//! Unknown fields are dropped, so re-encoding a received message may lose data. A message to be forwarded (the
+//! `OrchestratorInfo`, to the signer) is therefore kept as the received bytes.
 //!
-//! Does not: hold `.proto` files or need `protoc`.
+//! Does not: need `.proto` files or `protoc`.
 
 #![allow(
     missing_docs,
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use prost::Message;
 
-/// Asks an orchestrator for its info.
+/// The request for an orchestrator's info.
 #[derive(Clone, PartialEq, Message)]
 pub struct OrchestratorRequest {
     /// The payer's address, 20 bytes; empty off-chain.
@@ -30,7 +30,7 @@ pub struct OrchestratorRequest {
     pub ignore_capacity_check: bool,
 }
 
-/// What an orchestrator says of itself. `ticket_params` stays opaque.
+/// An orchestrator's info. `ticket_params` is opaque.
 #[derive(Clone, PartialEq, Message)]
 pub struct OrchestratorInfo {
     /// The base URL for all HTTP calls.
@@ -52,7 +52,7 @@ pub struct OrchestratorInfo {
     pub nodes: Vec<String>,
 }
 
-/// A price in wei for a number of pixels.
+/// A price in wei per number of pixels.
 #[derive(Clone, PartialEq, Message)]
 pub struct PriceInfo {
     #[prost(int64, tag = "1")]
@@ -66,7 +66,7 @@ pub struct PriceInfo {
     pub constraint: String,
 }
 
-/// Capabilities that are asked for, or offered.
+/// Capabilities that a job needs, or that an orchestrator offers.
 #[derive(Clone, PartialEq, Message)]
 pub struct Capabilities {
     #[prost(uint64, repeated, tag = "1")]
@@ -110,7 +110,7 @@ pub struct ModelConstraint {
     pub capacity_in_use: u32,
 }
 
-/// A session at the orchestrator; valid for 30 minutes.
+/// A session at the orchestrator, valid for 30 minutes.
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 pub struct AuthToken {
@@ -150,7 +150,7 @@ pub struct SegData {
     pub auth_token: Option<AuthToken>,
 }
 
-/// The answer to a payment. The info stays as the bytes that came.
+/// The response to a payment. `info` is an encoded `OrchestratorInfo`.
 #[derive(Clone, PartialEq, Message)]
 pub struct PaymentResult {
     #[prost(bytes = "bytes", optional, tag = "16")]
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_independent_implementation_wrote_is_read_and_written_back() {
+    fn messages_of_an_independent_implementation_round_trip() {
         let bytes = vector("request-signed");
         let request = OrchestratorRequest::decode(bytes.as_slice()).unwrap();
         assert_eq!(request.address.len(), 20);
@@ -189,7 +189,7 @@ mod tests {
         check_encoding(&capabilities);
     }
 
-    /// prost leaves out an empty value of a map entry, which says the same in fewer bytes.
+    /// Compares decoded messages: prost omits an empty value of a map entry, so the bytes may differ.
     #[track_caller]
     fn check_encoding<M: Message + Default + PartialEq + std::fmt::Debug>(message: &M) {
         assert_eq!(&M::decode(message.encode_to_vec().as_slice()).unwrap(), message);
@@ -207,20 +207,20 @@ mod tests {
     }
 
     #[test]
-    fn the_info_in_a_payment_result_stays_byte_for_byte() {
+    fn the_info_in_a_payment_result_keeps_its_bytes() {
         let result = PaymentResult::decode(vector("payment-result").as_slice()).unwrap();
         assert_eq!(result.info.unwrap(), vector("info-full"));
     }
 
     #[test]
-    fn the_offchain_segment_holds_nothing_but_the_token() {
+    fn the_offchain_segment_contains_only_the_token() {
         let info = OrchestratorInfo::decode(vector("info-full").as_slice()).unwrap();
         let segment = SegData { auth_token: info.auth_token, ..SegData::default() };
         assert_eq!(segment.encode_to_vec(), vector("segdata-offchain"));
     }
 
     #[test]
-    fn no_cut_or_flipped_message_panics() {
+    fn truncated_and_corrupt_messages_do_not_panic() {
         let bytes = vector("info-full");
         for cut in 0..bytes.len() {
             let _ = OrchestratorInfo::decode(&bytes[..cut]);

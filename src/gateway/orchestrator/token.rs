@@ -1,15 +1,12 @@
-//! Reads an access token, one text for all connection settings, and says what holds beside what was given.
+//! Parses an access token, which holds all connection settings, and merges it with configured endpoints.
 //!
-//! A token is base64 (standard alphabet, padded) of a JSON object in which every key is optional. It is
-//! read strictly: a wrong type or an empty text is a mistake of whoever made it, not a peer's new feature.
-//! Keys that are not known are left alone.
+//! A token is base64 (standard alphabet, padded) of a JSON object in which every key is optional. Parsing is strict:
+//! a wrong type or an empty text is a mistake in the token. Unknown keys are ignored.
 //!
-//! A value in the token wins over the one given beside it. Orchestrators are then found in this order: by
-//! name, at the discovery endpoint, at the signer (protocol.md, section 8).
+//! A value in the token overrides the configured one. Orchestrators are then found in this order: by name, at the
+//! discovery endpoint, at the signers (protocol.md, section 8).
 //!
-//! Does not: ask any endpoint. No error shows what stands in the token.
-
-use std::fmt;
+//! Does not: call any endpoint, or show the content of a token in an error.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -23,75 +20,62 @@ use resilience::secret::{Secret, SecretSource};
 /// The longest access token.
 const TOKEN_BYTES: usize = 16 << 10;
 
-/// The port of an orchestrator that names none (protocol.md, "words").
+/// The default port of an orchestrator (protocol.md, "words").
 const ORCHESTRATOR_PORT: u16 = 8935;
-/// The port of a signer that names none: that of https (go-livepeer `doc/remote-signer.md`).
+/// The default port of a signer: that of https (go-livepeer `doc/remote-signer.md`).
 const SIGNER_PORT: u16 = 443;
 
-/// Headers of every call to an endpoint.
+/// Headers for every call to an endpoint.
 pub type Headers = Vec<(HeaderName, SecretSource)>;
 
-/// Where everything is: as configured, as a token says, or both together.
+/// The endpoints of orchestrators, signers and discovery, from the configuration, a token, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Endpoints {
-    /// Orchestrators by name.
+    /// Named orchestrators.
     pub orchestrators: Vec<Url>,
-    /// Remote signers, the preferred one first.
+    /// Remote signers, in order of preference.
     pub signers: Vec<Url>,
     /// Headers for the signers.
     pub signer_headers: Headers,
-    /// A list of orchestrators.
+    /// The discovery endpoint, which serves a list of orchestrators.
     pub discovery: Option<Url>,
-    /// Headers for that.
+    /// Headers for the discovery endpoint.
     pub discovery_headers: Headers,
 }
 
-/// A way to find orchestrators.
+/// One strategy to find orchestrators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DiscoveryStrategy<'a> {
-    /// They are named.
+    /// Use the named ones.
     Named(&'a [Url]),
-    /// A discovery endpoint has a list.
+    /// Fetch the list of a discovery endpoint.
     Discovery(&'a Url, &'a Headers),
-    /// A signer has a list, at `/discover-orchestrators`.
+    /// Fetch the list of a signer, at `/discover-orchestrators`.
     Signer(&'a Url, &'a Headers),
 }
 
 /// What is wrong with a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Longer than any token.
+    /// Longer than 16 KiB.
+    #[error("access token is longer than {TOKEN_BYTES} bytes")]
     TooLong,
     /// Not base64 of the standard alphabet with padding.
+    #[error("access token is not base64; copy it whole")]
     Base64,
-    /// No JSON object.
+    /// Not a JSON object.
+    #[error("access token does not contain a JSON object; copy it whole")]
     Json,
-    /// The value of this key is of a wrong type, empty, or no URL.
+    /// The value of this key has a wrong type, is empty, or is not a URL.
+    #[error("access token: `{0}` is not usable; ask for a new token")]
     Value(&'static str),
-    /// A header under this key cannot be one.
+    /// A header under this key has an invalid name or value.
+    #[error("access token: `{0}` contains an invalid header; ask for a new token")]
     Header(&'static str),
 }
 
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong => write!(f, "access token is longer than {TOKEN_BYTES} bytes"),
-            Self::Base64 => f.write_str("access token is not base64; copy it whole"),
-            Self::Json => f.write_str("access token holds no JSON object; copy it whole"),
-            Self::Value(key) => {
-                write!(f, "access token: `{key}` is not usable; ask for a new token")
-            }
-            Self::Header(key) => {
-                write!(f, "access token: `{key}` holds what is no header; ask for a new token")
-            }
-        }
-    }
-}
-
-impl std::error::Error for TokenError {}
-
 impl Endpoints {
-    /// What the token says.
+    /// Parses the endpoints in a token.
     pub fn from_token(token: &Secret) -> Result<Self, TokenError> {
         let text = token.expose().trim();
         if text.len() > TOKEN_BYTES {
@@ -120,7 +104,7 @@ impl Endpoints {
         })
     }
 
-    /// These, and where they say nothing, what was `given` beside them.
+    /// Takes from `given` what these endpoints leave out.
     #[must_use]
     pub fn or(self, given: Self) -> Self {
         fn first<T>(ours: Vec<T>, given: Vec<T>) -> Vec<T> {
@@ -135,7 +119,7 @@ impl Endpoints {
         }
     }
 
-    /// The ways to find orchestrators, in the order in which they are tried.
+    /// The strategies to find orchestrators, in the order to try them.
     pub fn strategies(&self) -> Vec<DiscoveryStrategy<'_>> {
         let named = (!self.orchestrators.is_empty())
             .then_some(DiscoveryStrategy::Named(&self.orchestrators));
@@ -149,7 +133,7 @@ impl Endpoints {
     }
 }
 
-/// A value that is there; `null` is as good as none.
+/// The value of `key`; `None` if it is absent or `null`.
 fn value<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     map.get(key).filter(|value| !value.is_null())
 }
@@ -163,7 +147,7 @@ fn base_url(key: &'static str, value: &Value, port: u16) -> Result<Url, TokenErr
     Url::parse_base(text(key, value)?, port).map_err(|_| TokenError::Value(key))
 }
 
-/// A discovery endpoint is a whole URL, which may have a query of its own.
+/// Parses the URL of a discovery endpoint, which may have a path and a query.
 fn whole_url(key: &'static str, value: &Value) -> Result<Url, TokenError> {
     let text = text(key, value)?;
     let url = if text.contains("://") {
@@ -208,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_holds_all_settings() {
+    fn a_token_contains_all_settings() {
         let read = Endpoints::from_token(&token(&json!({
             "orchestrators": ["https://a.example:1/", "b.example"],
             "signer": "signer.example",
@@ -270,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_told_apart() {
+    fn each_malformed_token_has_its_error() {
         check_text("", TokenError::Json);
         check_text("e30", TokenError::Base64);
         check_text("e3-0", TokenError::Base64);
@@ -281,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_wins_value_by_value() {
+    fn the_token_overrides_value_by_value() {
         let theirs = Endpoints {
             orchestrators: vec![url("a")],
             signers: vec![url("s1"), url("s2")],
@@ -321,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_never_shows_and_no_hostile_one_panics() {
+    fn debug_hides_a_token_and_hostile_tokens_do_not_panic() {
         let whole = token(&json!({"signer": "s", "signer_headers": {"authorization": "hunter2"}}));
         let read = Endpoints::from_token(&whole).unwrap();
         assert!(!format!("{read:?}").contains("hunter2"));

@@ -1,40 +1,40 @@
-//! Decides whether an orchestrator's certificate is believed, and which certificates stay pinned.
+//! Decides whether to trust an orchestrator's certificate, and which certificates to pin.
 //!
-//! go-livepeer makes a new self-signed certificate at every start, so the default is trust on first use:
+//! go-livepeer creates a new self-signed certificate at every start, so the default is trust on first use:
 //!
-//! | policy | authority vouches | nothing known | same as pinned | another than pinned | an authority vouched before, none does now |
+//! | policy | vouched for by a CA | first seen | same as pinned | differs from the pin | vouched for before, not now |
 //! |---|---|---|---|---|---|
 //! | `ca` | accept | refuse | refuse | refuse | refuse |
-//! | `tofu`, follow | accept | pin | accept | changed: the new one is pinned, with a warning | the same |
+//! | `tofu`, follow | accept | pin | accept | pin the new one, with a warning | pin it, with a warning |
 //! | `tofu`, refuse | accept | pin | accept | refuse | refuse |
 //! | `pin` | refuse, unless pinned | refuse | accept | refuse | refuse |
 //! | `insecure` | accept | accept | accept | accept | accept |
 //!
-//! Under `tofu` it is remembered that an authority vouched. A chain that is good but for its time makes no difference to
-//! that: under follow it is accepted; under refuse, and under `ca`, it is refused as such, until the clock is doubted
-//! for this peer.
+//! Under `tofu`, the pin file records that a CA vouched for a peer. A chain whose only fault is its time leaves that
+//! record as it is: the policy `tofu` with follow accepts the chain; with refuse, and under `ca`, it is refused with that
+//! reason, until the clock is doubted for this peer.
 //!
-//! Does not: read or write the state directory (`io::PinFile` does), and does not check signatures: the
-//! verifier in `http` always does.
+//! Does not: read or write the state directory (`io::PinFile` does), or check signatures (the verifier in `http`
+//! always does).
 
 use std::collections::BTreeMap;
 
 use crate::http::{Authority, CaVerdict, Distrust, Fingerprint};
 use crate::orchestrator::pins::{Pin, Pins, TrustBasis};
 
-/// Which certificates of orchestrators are believed.
+/// Which certificates of orchestrators are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrustOptions {
-    /// What an authority of this system vouches for, or the certificate seen first at this host and port.
+    /// Those that a CA of this system vouches for, or else the certificate first seen at a host and port.
     Tofu {
-        /// What happens when that certificate changes.
+        /// What happens when a pinned certificate changes.
         on_change: OnChange,
     },
-    /// Only what an authority of this system vouches for.
+    /// Only those that a CA of this system vouches for.
     Ca,
-    /// Only these, by the orchestrator's host and port, whatever an authority says.
+    /// Only these, by the orchestrator's host and port. A CA's signature does not matter.
     Pin(BTreeMap<Authority, Fingerprint>),
-    /// Any. Loud at every start.
+    /// Any certificate. Each start logs a warning.
     Insecure,
 }
 
@@ -47,31 +47,31 @@ impl Default for TrustOptions {
 /// What happens under `tofu` when a pinned certificate changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnChange {
-    /// The new one is pinned, with a warning: orchestrators make a new one at each start.
+    /// Pin the new one and log a warning: orchestrators create a new one at each start.
     #[default]
     Follow,
-    /// The connection is refused until the pin is forgotten.
+    /// Refuse the connection until the pin is removed.
     Refuse,
 }
 
-/// What is to be done with a certificate.
+/// What the caller must do with a connection and its certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Judgement {
-    /// Go on.
+    /// Use the connection.
     Accept,
-    /// Go on, and remember this of the peer.
+    /// Use the connection and store this for the peer, with [`Trust::keep`].
     Keep(TrustBasis),
-    /// Go on with a warning, and pin the new certificate.
+    /// Use the connection, log a warning, and pin the new certificate with [`Trust::keep`].
     Changed {
-        /// What was known.
+        /// The record of the peer so far.
         before: TrustBasis,
     },
-    /// Do not go on.
+    /// Close the connection.
     Refuse(Distrust),
 }
 
-/// A policy, and what is known.
+/// A policy and the stored pins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trust {
     options: TrustOptions,
@@ -79,12 +79,12 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Trust by `options`, with what is known from earlier runs.
+    /// Creates the trust of policy `options`, with the pins of earlier runs.
     pub fn new(options: TrustOptions, pins: Pins) -> Self {
         Self { options, pins }
     }
 
-    /// Judges the certificate `seen` at `peer`, which the orchestrator `under` named.
+    /// Judges the certificate `seen` at `peer`. `under` is the orchestrator that named `peer`, if it is another host.
     pub fn judge(
         &self,
         peer: &Authority,
@@ -105,7 +105,7 @@ impl Trust {
             },
             TrustOptions::Pin(pins) => match pins.get(peer) {
                 Some(wanted) if wanted == seen => Judgement::Accept,
-                Some(wanted) => other_than_pinned(wanted, seen),
+                Some(wanted) => differs_from_pin(wanted, seen),
                 None => Judgement::Refuse(Distrust::NotPinned { seen: *seen }),
             },
             TrustOptions::Tofu { on_change } => {
@@ -116,18 +116,18 @@ impl Trust {
         }
     }
 
-    /// Remembers this of `peer`, which the orchestrator `under` named.
+    /// Stores `known` for `peer`. `under` is the orchestrator that named `peer`, if it is another host.
     pub(crate) fn keep(&mut self, peer: &Authority, under: Option<&Authority>, known: TrustBasis) {
         let (peer, under) = (peer.to_string(), under.map(ToString::to_string));
-        self.pins.keep(Pin { peer, under, known });
+        self.pins.keep(Pin { peer, under, basis: known });
     }
 
-    /// Forgets what is known of `peer` (`host:port`); whether anything was.
+    /// Removes the pins of `peer` (`host:port`). Returns whether there were any.
     pub(crate) fn forget(&mut self, peer: &str) -> bool {
         self.pins.forget(peer)
     }
 
-    /// All that is known.
+    /// The stored pins.
     pub(crate) fn pins(&self) -> &Pins {
         &self.pins
     }
@@ -149,7 +149,7 @@ fn by_first_use(
             Judgement::Keep(TrustBasis::Pinned(*seen))
         }
         (Some(TrustBasis::Pinned(pinned)), _) if pinned == *seen => Judgement::Accept,
-        (Some(TrustBasis::Pinned(pinned)), _) if refuses => other_than_pinned(&pinned, seen),
+        (Some(TrustBasis::Pinned(pinned)), _) if refuses => differs_from_pin(&pinned, seen),
         (Some(TrustBasis::Vouched), CaVerdict::Invalid(reason)) if refuses => {
             Judgement::Refuse(Distrust::VouchedBefore { seen: *seen, reason: reason.clone() })
         }
@@ -161,7 +161,7 @@ fn by_first_use(
     }
 }
 
-fn other_than_pinned(wanted: &Fingerprint, seen: &Fingerprint) -> Judgement {
+fn differs_from_pin(wanted: &Fingerprint, seen: &Fingerprint) -> Judgement {
     Judgement::Refuse(Distrust::Pinned { wanted: *wanted, seen: *seen })
 }
 
@@ -189,7 +189,7 @@ mod tests {
         CaVerdict::Invalid("self-signed".into())
     }
 
-    /// Judges [`NEW`] where this is known before.
+    /// Checks the judgement on [`NEW`], given this record of the peer.
     #[track_caller]
     fn check(options: TrustOptions, known: Option<TrustBasis>, ca: CaVerdict, expected: Judgement) {
         let mut trust = Trust::new(options, Pins::default());
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_holds() {
+    fn each_policy_judges_as_its_row_says() {
         use Judgement::{Accept, Changed, Keep, Refuse};
         use TrustBasis::{Pinned, Vouched};
         use TrustOptions::{Ca, Insecure};
@@ -231,12 +231,12 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_clock_is_told_apart_from_a_wrong_certificate() {
+    fn a_wrong_clock_differs_from_a_wrong_certificate() {
         let late = || CaVerdict::WrongTime("expired".into());
         let refused = || Judgement::Refuse(Distrust::WrongTime("expired".into()));
         check(TrustOptions::Ca, None, late(), refused());
         check(refuse(), Some(TrustBasis::Vouched), late(), refused());
-        // Whoever follows changes follows this too, and forgets nothing for it.
+        // The policy `follow` accepts this change too, and keeps its record.
         check(follow(), Some(TrustBasis::Vouched), late(), Judgement::Accept);
         check(refuse(), None, late(), Judgement::Keep(TrustBasis::Pinned(NEW)));
         let doubtful = || CaVerdict::Doubtful("expired".into());

@@ -1,6 +1,6 @@
-//! Reads the entries of a discovery list one by one, each as far as it makes sense.
+//! Parses the entries of a discovery list one by one, skipping malformed parts.
 //!
-//! Does not: order or bound the list.
+//! Does not: sort the list or limit its length.
 
 use std::fmt;
 
@@ -14,28 +14,28 @@ use crate::limits::{CAPABILITIES, NAME_BYTES, RUNNERS};
 use crate::price::{Price, PriceError, Unit};
 use resilience::words::is_harmful;
 
-/// The port of an orchestrator that names none (protocol.md, "words").
+/// The default port of an orchestrator (protocol.md, "words").
 pub(super) const DEFAULT_PORT: u16 = 8935;
 
-/// An entry, and what was wrong with its parts.
-pub(super) struct Read {
+/// A parsed entry, with the numbers of its malformed and surplus parts.
+pub(super) struct ParsedEntry {
     pub(super) entry: DiscoveryEntry,
     pub(super) score: f64,
     pub(super) malformed: usize,
     pub(super) beyond: usize,
 }
 
-/// Calls `each` for every item of the list; with `None` where it is no entry.
+/// Calls `each` for every item of the list, with `None` for a malformed one.
 pub(super) fn entries(
     body: &[u8],
-    mut each: impl FnMut(Option<Read>),
+    mut each: impl FnMut(Option<ParsedEntry>),
 ) -> Result<(), serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(body);
     Each(|item| each(EntryJson::read(item))).deserialize(&mut json)?;
     json.end()
 }
 
-/// Calls a function for each item of a JSON list, so that a long list takes no memory.
+/// Calls a function for each item of a JSON list, without holding the whole list in memory.
 struct Each<F>(F);
 
 impl<'de, F: FnMut(&'de RawValue)> DeserializeSeed<'de> for Each<F> {
@@ -74,7 +74,7 @@ struct EntryJson<'a> {
 }
 
 impl EntryJson<'_> {
-    fn read(item: &RawValue) -> Option<Read> {
+    fn read(item: &RawValue) -> Option<ParsedEntry> {
         let json: EntryJson<'_> = serde_json::from_str(item.get()).ok()?;
         let (mut malformed, mut beyond) = (0, 0);
         let mut runners: Vec<Runner> = Vec::new();
@@ -91,7 +91,7 @@ impl EntryJson<'_> {
         });
         let address = match json.address {
             Some(_) => short(Url::parse_base(&name(json.address)?, DEFAULT_PORT).ok()?)?,
-            // An orchestrator that speaks of itself need not say where it is.
+            // An orchestrator may leave out its own address: take that of its runners.
             None => {
                 let runner = &runners.first()?.url;
                 let base = format!("{}://{}", runner.scheme().as_str(), runner.authority());
@@ -100,7 +100,7 @@ impl EntryJson<'_> {
         };
         let score = json.score.and_then(|raw| serde_json::from_str(raw.get()).ok());
         let entry = DiscoveryEntry { address, capabilities, runners };
-        Some(Read { entry, score: score.unwrap_or_default(), malformed, beyond })
+        Some(ParsedEntry { entry, score: score.unwrap_or_default(), malformed, beyond })
     }
 }
 
@@ -172,7 +172,7 @@ struct PriceJson<'a> {
 }
 
 impl PriceJson<'_> {
-    /// A price is read exactly or not at all: nobody is to pay what was not understood.
+    /// Parses a price exactly. An error drops the runner: a price that was misread must not be paid.
     fn read(item: &RawValue) -> Result<Price, PriceError> {
         let wrong = || PriceError::Number(String::new());
         let json: PriceJson<'_> = serde_json::from_str(item.get()).map_err(|_| wrong())?;
@@ -188,12 +188,12 @@ impl PriceJson<'_> {
 
 fn each<'a>(list: Option<&'a RawValue>, item: impl FnMut(&'a RawValue)) {
     if let Some(list) = list {
-        // A value that is no list has no items.
+        // A value that is not a list counts as an empty one.
         let _ = Each(item).deserialize(&mut serde_json::Deserializer::from_str(list.get()));
     }
 }
 
-/// A text that is neither empty nor too long to be a name, nor harmful to a terminal.
+/// The text of a name: not empty, at most [`NAME_BYTES`] long, and without control characters.
 fn name(raw: Option<&RawValue>) -> Option<String> {
     let raw = raw.filter(|raw| raw.get().len() <= 2 * NAME_BYTES)?;
     let text: String = serde_json::from_str(raw.get()).ok()?;
@@ -202,7 +202,7 @@ fn name(raw: Option<&RawValue>) -> Option<String> {
     is_name.then(|| text.to_owned())
 }
 
-/// A URL that is still short enough when it is written whole, so that a list that is kept reads back.
+/// Rejects a URL whose normalized form is longer than [`NAME_BYTES`], so that a saved list reads back.
 fn short(url: Url) -> Option<Url> {
     (url.to_string().len() <= NAME_BYTES).then_some(url)
 }

@@ -1,29 +1,29 @@
-//! Fetches lists of orchestrators, way by way: by name, from the discovery endpoint, from a signer, and, where
-//! these failed, from what was kept of the last good list.
+//! Finds orchestrators, one strategy after the other: by name, from the discovery endpoint, from the signers, and, if
+//! these failed, from the cached list.
 //!
 //! ```text
-//!  named ──▶ discovery endpoint ──▶ signer ──▶ next signer ──▶ kept list ──▶ nothing
-//!                  │ good list         │ good list: further signers say the same
-//!                  └──────▶ kept ◀─────┘
+//!  named ──▶ discovery endpoint ──▶ signer ──▶ next signer ──▶ cached list ──▶ end
+//!                  │ good list         │ good list: skip further signers
+//!                  └─────▶ cache ◀─────┘
 //! ```
 //!
-//! Each call of [`Finder::next`] is one way. Whoever gets nothing out of a list goes on to the next.
+//! Each call of [`Finder::next`] tries one strategy. Call it again if no orchestrator of a list is usable.
 //!
-//! Does not: ask the orchestrators in a list.
+//! Does not: contact the orchestrators in a list.
 
 use std::fmt;
 use std::path::Path;
 
 use crate::http::io::{Call, CallError, Client};
 use crate::http::{Authority, Giver, Scheme, Url, UrlError, Zone};
-use crate::orchestrator::io::kept::Kept;
+use crate::orchestrator::io::cache::ListCache;
 use crate::orchestrator::{
     DiscoveryList, DiscoveryQuery, DiscoveryStrategy, Endpoints, Headers, ListError, list_url,
 };
 use resilience::fault::Fault;
 use resilience::secret::io::{SecretError, read_headers};
 
-/// The signer's list (protocol.md, section 4).
+/// The path of a signer's list (protocol.md, section 4).
 const SIGNER_LIST: &str = "/discover-orchestrators";
 
 /// Where a list came from.
@@ -35,8 +35,8 @@ pub enum ListSource {
     Discovery(Authority),
     /// A signer.
     Signer(Authority),
-    /// It was kept from an earlier time.
-    Kept,
+    /// The cached list of an earlier discovery.
+    Cache,
 }
 
 impl fmt::Display for ListSource {
@@ -45,7 +45,7 @@ impl fmt::Display for ListSource {
             Self::Named => f.write_str("configuration"),
             Self::Discovery(peer) => write!(f, "discovery endpoint {peer}"),
             Self::Signer(peer) => write!(f, "signer {peer}"),
-            Self::Kept => f.write_str("the list kept from earlier"),
+            Self::Cache => f.write_str("cached list"),
         }
     }
 }
@@ -53,35 +53,45 @@ impl fmt::Display for ListSource {
 /// A list and where it came from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundList {
-    /// Where it came from.
-    pub way: ListSource,
-    /// What it says.
+    /// Where the list came from.
+    pub source: ListSource,
+    /// The list.
     pub list: DiscoveryList,
 }
 
-/// Why a way brought no list.
-#[derive(Debug)]
+/// Why a strategy found no list.
+#[derive(Debug, thiserror::Error)]
 pub enum FindError {
     /// Plain HTTP to another machine, which is not allowed.
+    #[error(
+        "{0}: discovery on another machine needs https; or set services.allow-plain-http = true"
+    )]
     PlainHttp(Authority),
-    /// What is wanted makes no URL.
+    /// The endpoint with its query is not a valid URL.
+    #[error("{0}")]
     Url(UrlError),
     /// The headers cannot be read.
+    #[error(transparent)]
     Credential(SecretError),
-    /// No answer.
+    /// The call failed.
+    #[error(transparent)]
     Call(CallError),
     /// The signer has no list yet (503).
+    #[error("{0}: has no list of orchestrators yet (503)")]
     NotYet(Authority),
     /// The credential is refused (401, 403).
+    #[error("{0}: refuses the credential ({1}); check the headers")]
     Refused(Authority, u16),
-    /// Another status than 200.
+    /// A status other than 200.
+    #[error("{0}: gave status {1} for a list of orchestrators")]
     Status(Authority, u16),
-    /// The answer is no list.
+    /// The response is not a list.
+    #[error("{0}: {1}")]
     List(Authority, ListError),
 }
 
 impl FindError {
-    /// What comes next.
+    /// How the caller must react.
     pub fn fault(&self) -> Fault {
         match self {
             Self::PlainHttp(_) | Self::Url(_) | Self::Credential(_) => Fault::GiveUp,
@@ -91,61 +101,24 @@ impl FindError {
     }
 }
 
-impl fmt::Display for FindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PlainHttp(peer) => write!(
-                f,
-                "{peer}: discovery on another machine needs https; or set services.allow-plain-http = true"
-            ),
-            Self::Url(error) => error.fmt(f),
-            Self::Credential(error) => error.fmt(f),
-            Self::Call(error) => error.fmt(f),
-            Self::NotYet(peer) => write!(f, "{peer}: has no list of orchestrators yet (503)"),
-            Self::Refused(peer, status) => {
-                write!(f, "{peer}: refuses the credential ({status}); check the headers")
-            }
-            Self::Status(peer, status) => {
-                write!(f, "{peer}: gave status {status} for a list of orchestrators")
-            }
-            Self::List(peer, error) => write!(f, "{peer}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for FindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Credential(error) => error.source(),
-            Self::Call(error) => error.source(),
-            Self::PlainHttp(_)
-            | Self::Url(_)
-            | Self::NotYet(_)
-            | Self::Refused(..)
-            | Self::Status(..)
-            | Self::List(..) => None,
-        }
-    }
-}
-
-/// Finds orchestrators, one way after the other.
+/// Finds orchestrators, one strategy after the other.
 #[derive(Debug)]
 pub struct Finder {
     client: Client,
     endpoints: Endpoints,
     wanted: DiscoveryQuery,
-    kept: Option<Kept>,
+    cache: Option<ListCache>,
     allow_plain_http: bool,
-    /// The next of the ways.
-    nth: usize,
-    /// A signer gave its list.
+    /// The index of the next strategy.
+    next: usize,
+    /// Whether a signer has returned its list.
     signer_done: bool,
-    /// Where lists were asked for in vain.
+    /// URLs from which no list could be fetched.
     failed: Vec<Url>,
 }
 
 impl Finder {
-    /// Looks for what is `wanted` by calls of `client`. Good lists are kept in `directory`, if there is one.
+    /// Creates a search for what is `wanted` by calls of `client`. Good lists are cached in `directory`, if there is one.
     pub fn new(
         client: Client,
         endpoints: Endpoints,
@@ -153,22 +126,24 @@ impl Finder {
         directory: Option<&Path>,
         allow_plain_http: bool,
     ) -> Self {
-        let kept = directory.map(Kept::new);
-        let (nth, signer_done, failed) = (0, false, Vec::new());
-        Self { client, endpoints, wanted, kept, allow_plain_http, nth, signer_done, failed }
+        let cache = directory.map(ListCache::new);
+        let (next, signer_done, failed) = (0, false, Vec::new());
+        Self { client, endpoints, wanted, cache, allow_plain_http, next, signer_done, failed }
     }
 
-    /// What the next way brings; `None` when there is no further way. An error is no reason to stop.
+    /// Tries the next strategy; `None` after the last one. Continue after an error: the next strategy may succeed.
     pub async fn next(&mut self) -> Option<Result<FoundList, FindError>> {
         let endpoints = self.endpoints.clone();
         loop {
-            let ways = endpoints.strategies();
-            let Some(way) = ways.get(self.nth) else { return self.kept().map(Ok) };
-            self.nth += 1;
-            let (way, url, headers) = match way {
+            let strategies = endpoints.strategies();
+            let Some(strategy) = strategies.get(self.next) else {
+                return self.cached().map(Ok);
+            };
+            self.next += 1;
+            let (source, url, headers) = match strategy {
                 DiscoveryStrategy::Named(urls) => {
                     let list = DiscoveryList::named(urls);
-                    return Some(Ok(FoundList { way: ListSource::Named, list }));
+                    return Some(Ok(FoundList { source: ListSource::Named, list }));
                 }
                 DiscoveryStrategy::Discovery(url, headers) => {
                     (ListSource::Discovery(url.authority().clone()), (*url).clone(), *headers)
@@ -178,13 +153,13 @@ impl Finder {
                     (ListSource::Signer(url.authority().clone()), url.join(SIGNER_LIST), *headers)
                 }
             };
-            return Some(self.ask(way, &url, headers).await);
+            return Some(self.ask(source, &url, headers).await);
         }
     }
 
     async fn ask(
         &mut self,
-        way: ListSource,
+        source: ListSource,
         url: &Url,
         headers: &Headers,
     ) -> Result<FoundList, FindError> {
@@ -197,22 +172,22 @@ impl Finder {
             }
         };
         log::debug!(
-            "{way}: {} orchestrators, {} entries malformed, {} beyond the bounds",
+            "{source}: {} orchestrators, {} entries malformed, {} beyond the bounds",
             list.entries.len(),
             list.malformed,
             list.beyond
         );
-        warn_of_strays(&way, &list);
-        self.signer_done |= matches!(way, ListSource::Signer(_));
+        warn_of_strays(&source, &list);
+        self.signer_done |= matches!(source, ListSource::Signer(_));
         self.failed.clear();
-        if let Some(kept) = self.kept.clone().filter(|_| !list.entries.is_empty()) {
+        if let Some(cache) = self.cache.clone().filter(|_| !list.entries.is_empty()) {
             let copy = list.clone();
-            // Flash memory may take its time.
+            // Writing to flash memory may block.
             let _ =
-                tokio::task::spawn_blocking(move || kept.write(Giver { url: &url, zone }, &copy))
+                tokio::task::spawn_blocking(move || cache.write(Giver { url: &url, zone }, &copy))
                     .await;
         }
-        Ok(FoundList { way, list })
+        Ok(FoundList { source, list })
     }
 
     async fn fetch(
@@ -226,7 +201,7 @@ impl Finder {
         }
         let mut call = Call::get(url.clone());
         call.headers = read_headers(headers).map_err(FindError::Credential)?;
-        // A discovery URL may hold a credential in its query.
+        // The query of a discovery URL may contain a credential.
         let answer = self.client.call(call).await;
         let answer = answer.map_err(|error| FindError::Call(error.without_path()))?;
         match answer.status {
@@ -241,19 +216,19 @@ impl Finder {
         }
     }
 
-    /// The list kept from one of the endpoints that failed, once.
-    fn kept(&mut self) -> Option<FoundList> {
+    /// The cached list of one of the endpoints that failed. Returned once.
+    fn cached(&mut self) -> Option<FoundList> {
         let failed = std::mem::take(&mut self.failed);
-        let list = self.kept.as_ref()?.read(&failed)?;
-        log::warn!("discovery failed; going on with the list kept from earlier");
-        Some(FoundList { way: ListSource::Kept, list })
+        let list = self.cache.as_ref()?.read(&failed)?;
+        log::warn!("discovery failed; using the cached list");
+        Some(FoundList { source: ListSource::Cache, list })
     }
 }
 
-/// Says once for a list that it names what it must not.
-fn warn_of_strays(way: &ListSource, list: &DiscoveryList) {
+/// Logs one warning for all dropped URLs of a list.
+fn warn_of_strays(source: &ListSource, list: &DiscoveryList) {
     if let [stray, ..] = list.strays.as_slice() {
         let count = list.strays.len();
-        log::warn!("{way}: {count} of its URLs are left out; the first {stray}");
+        log::warn!("{source}: {count} of its URLs are left out; the first {stray}");
     }
 }

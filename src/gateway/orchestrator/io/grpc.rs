@@ -1,10 +1,9 @@
-//! One unary gRPC call over HTTP/2: `net.Orchestrator/GetOrchestrator`.
+//! The unary gRPC call `net.Orchestrator/GetOrchestrator`, over HTTP/2.
 //!
-//! A connection is made for the call and closed after it: calls are minutes apart.
+//! Each call opens a connection and closes it: calls are minutes apart.
 //!
-//! Does not: understand the info; it comes back as the bytes that arrived.
+//! Does not: interpret the info.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::time::Duration;
@@ -21,42 +20,49 @@ use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use resilience::fault::Fault;
 use resilience::words;
 
-/// The most bytes that an orchestrator may send for one info, with all frames around it.
+/// The most bytes that an orchestrator may send in one call, including all frames.
 const EXCHANGE: usize = 2 * GRPC_MESSAGE;
 
-/// The gRPC status of an error that has none.
+/// The gRPC status `UNKNOWN`.
 const UNKNOWN: u32 = 2;
-/// What an orchestrator says that is full.
+/// The error text of an orchestrator at capacity.
 const CAPPED: &str = "OrchestratorCapped";
 
-/// Why an orchestrator gave no info.
-#[derive(Debug)]
+/// Why an orchestrator's info could not be fetched.
+#[derive(Debug, thiserror::Error)]
 pub enum InfoError {
-    /// No connection.
+    /// The connection failed.
+    #[error(transparent)]
     Connect(ConnectError),
-    /// No answer within the time limit.
+    /// No response within the time limit.
+    #[error("{0}: no answer within {seconds} s", seconds = .1.as_secs())]
     Timeout(Url, Duration),
-    /// HTTP/2 broke, or what came back is no gRPC.
+    /// HTTP/2 failed, or the response is not gRPC.
+    #[error("{0}: not a gRPC answer, so perhaps not an orchestrator: {1}")]
     Broken(Url, String),
-    /// The orchestrator has no capacity for the model, or does not have the model: it says the same of both.
+    /// The orchestrator has no capacity for the model, or does not have the model: the response is the same.
+    #[error("{0}: orchestrator is full, or does not have the model")]
     NoCapacity(Url),
-    /// The orchestrator answered with another gRPC error.
+    /// The orchestrator returned another gRPC error.
+    #[error("{url}: orchestrator refused with gRPC status {status}: {message}")]
     Refused {
         /// The orchestrator.
         url: Url,
         /// The gRPC status, by the gRPC specification.
         status: u32,
-        /// The orchestrator's words.
+        /// The orchestrator's error text.
         message: String,
     },
     /// The message is longer than [`GRPC_MESSAGE`].
+    #[error("{0}: info is longer than {GRPC_MESSAGE} bytes")]
     TooLarge(Url),
-    /// The message is no `OrchestratorInfo`.
+    /// The message is not an `OrchestratorInfo`.
+    #[error("{0}: answer is not an orchestrator info: {1}")]
     NoInfo(Url, String),
 }
 
 impl InfoError {
-    /// What comes next.
+    /// How the caller must react.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Connect(error) => error.fault(),
@@ -66,54 +72,18 @@ impl InfoError {
     }
 }
 
-impl fmt::Display for InfoError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(error) => error.fmt(f),
-            Self::Timeout(url, time) => write!(f, "{url}: no answer within {} s", time.as_secs()),
-            Self::Broken(url, reason) => {
-                write!(f, "{url}: no gRPC answer, so perhaps no orchestrator: {reason}")
-            }
-            Self::NoCapacity(url) => {
-                write!(f, "{url}: orchestrator is full, or does not have the model")
-            }
-            Self::Refused { url, status, message } => {
-                write!(f, "{url}: orchestrator refused with gRPC status {status}: {message}")
-            }
-            Self::TooLarge(url) => write!(f, "{url}: info is longer than {GRPC_MESSAGE} bytes"),
-            Self::NoInfo(url, reason) => {
-                write!(f, "{url}: answer is no orchestrator info: {reason}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for InfoError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Connect(error) => error.source(),
-            Self::Timeout(..)
-            | Self::Broken(..)
-            | Self::NoCapacity(_)
-            | Self::Refused { .. }
-            | Self::TooLarge(_)
-            | Self::NoInfo(..) => None,
-        }
-    }
-}
-
 /// An orchestrator's info.
 #[derive(Debug, Clone)]
 pub struct FetchedInfo {
-    /// The bytes as they came: what a signer wants.
+    /// The received bytes, to be forwarded to a signer unchanged.
     pub(crate) bytes: Bytes,
-    /// What they say.
+    /// The decoded info.
     pub info: OrchestratorInfo,
-    /// Where they came from.
+    /// The zone of the orchestrator's address.
     pub(crate) zone: Zone,
 }
 
-/// Asks the orchestrator at `url` for its info, which may take `time` once there is a connection.
+/// Fetches the info of the orchestrator at `url`. The call may take up to `time`, after the connection is established.
 pub async fn fetch_info(
     connector: &Connector,
     url: &Url,
@@ -131,19 +101,19 @@ pub async fn fetch_info(
             .handshake::<_, Bytes>(stream)
             .await
             .map_err(|error| broken(url, &error))?;
-        // The connection is driven here, beside the call, and ends with it.
+        // Drive the connection beside the call; both end together.
         let mut call = pin!(call(url, sender, request, time));
         tokio::select! {
             message = &mut call => message,
             end = connection => {
-                // What came before the end counts; without it, the end says more than the call's own error.
+                // A response received before the end is valid. Otherwise the connection's error explains more than the call's.
                 let end = end.err().map_or_else(|| "connection closed".to_owned(), |e| e.to_string());
-                let told = call.await;
-                match told {
+                let result = call.await;
+                match result {
                     Err(InfoError::Broken(..)) => {
                         Err(InfoError::Broken(url.clone(), words::shown(&end)))
                     }
-                    told => told,
+                    result => result,
                 }
             }
         }
@@ -156,7 +126,7 @@ pub async fn fetch_info(
     Ok(FetchedInfo { bytes, info, zone })
 }
 
-/// The text of an error may hold what the peer said at its farewell.
+/// Sanitizes the error's text, which may contain text that the peer sent (GOAWAY debug data).
 fn broken(url: &Url, error: &h2::Error) -> InfoError {
     InfoError::Broken(url.clone(), words::shown(&error.to_string()))
 }
@@ -207,20 +177,20 @@ async fn call(
         .ok_or_else(|| InfoError::Broken(url.clone(), "message is cut or compressed".to_owned()))
 }
 
-/// An error if `headers` carry a gRPC status other than 0.
+/// Returns an error if `headers` have a gRPC status other than 0.
 fn grpc_status(url: &Url, headers: &HeaderMap) -> Result<(), InfoError> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match text("grpc-status").map(|status| status.parse::<u32>().unwrap_or(u32::MAX)) {
         None | Some(0) => Ok(()),
         Some(status) => {
-            let words = headers.get("grpc-message").map(|value| message(value.as_bytes()));
-            Err(refused(url, status, words.unwrap_or_else(|| "no reason given".to_owned())))
+            let text = headers.get("grpc-message").map(|value| message(value.as_bytes()));
+            Err(refused(url, status, text.unwrap_or_else(|| "no reason given".to_owned())))
         }
     }
 }
 
-/// Sorts a refusal. Go's errors have no status of their own (2, unknown), so the words have to tell (go-livepeer
-/// `core/orchestrator.go`).
+/// Classifies a gRPC error. Go errors are sent with status 2 (unknown), so only the text tells them apart
+/// (go-livepeer `core/orchestrator.go`).
 fn refused(url: &Url, status: u32, message: String) -> InfoError {
     let url = url.clone();
     match status {
@@ -229,8 +199,7 @@ fn refused(url: &Url, status: u32, message: String) -> InfoError {
     }
 }
 
-/// The words of a `grpc-message`, which the gRPC specification has percent-encoded; what is no encoding stays
-/// as it is.
+/// Decodes and sanitizes a `grpc-message`, which the gRPC specification percent-encodes. Invalid escapes are kept.
 fn message(encoded: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded;
@@ -257,7 +226,7 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// The message in one gRPC frame: flag 0, length, bytes. `None` where it is cut, longer, or compressed.
+/// Returns the message in one gRPC frame (flag 0, length, bytes); `None` if it is truncated, too long, or compressed.
 pub fn unframe(frame: Bytes) -> Option<Bytes> {
     let (head, body) = frame.split_first_chunk::<5>()?;
     let [0, length @ ..] = head else { return None };
@@ -276,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_decoded_and_harmless() {
+    fn a_message_is_decoded_and_sanitized() {
         #[track_caller]
         fn check(encoded: &[u8], expected: &str) {
             assert_eq!(message(encoded), expected);
@@ -292,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn full_is_told_by_its_words() {
+    fn an_orchestrator_at_capacity_is_known_by_its_error_text() {
         let url = Url::parse("https://o.example:8935").unwrap();
         let sort = |status, text: &str| refused(&url, status, text.to_owned());
         let full = sort(2, "Invalid orchestrator request: OrchestratorCapped");
@@ -304,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_read_whole_or_not_at_all() {
+    fn only_complete_frames_are_accepted() {
         check(b"\0\0\0\0\x02ab", Some(b"ab"));
         check(b"\0\0\0\0\0", Some(b""));
         check(b"\0\0\0\0\x03ab", None);

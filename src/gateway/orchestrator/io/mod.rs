@@ -1,10 +1,10 @@
-//! Sockets and files of the orchestrator floor: gRPC, discovery, and the file of pins.
+//! Sockets and files for orchestrators: gRPC, discovery, the cached list, and the pin file.
 //!
 //! Does not: decide; the pure files beside it do.
 
+mod cache;
 mod discovery;
 mod grpc;
-mod kept;
 mod pins;
 
 pub use discovery::{FindError, Finder, FoundList, ListSource};

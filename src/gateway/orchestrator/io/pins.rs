@@ -1,8 +1,8 @@
-//! Keeps the pinned certificates in a file of the state directory, and judges by them.
+//! Stores pinned certificates in a file of the state directory, and judges certificates by them.
 //!
-//! One line for each pin. A torn file is set aside; the pins on its good lines are kept.
+//! The file has one line per pin. A damaged file is moved aside; the pins on its valid lines are kept.
 //!
-//! Does not: know the policy; [`Trust`] does.
+//! Does not: decide; [`Trust`] does.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -15,10 +15,10 @@ use crate::orchestrator::trust::{Judgement, Trust, TrustOptions};
 use crate::orchestrator::{Pin, Pins, TrustBasis};
 use resilience::state_file::io::StateFile;
 
-/// The largest file of pins that is read: lines of at most 600 bytes, as many as are ever kept.
+/// The largest accepted pin file: the maximum number of pins, at 600 bytes per line.
 const FILE_LIMIT: u64 = (PINS + CANDIDATES * (1 + PINS_UNDER)) as u64 * 600;
 
-/// Trust, kept in a file.
+/// A [`Trust`] whose pins are stored in a file.
 #[derive(Debug)]
 pub struct PinFile {
     file: Option<StateFile>,
@@ -26,8 +26,8 @@ pub struct PinFile {
 }
 
 impl PinFile {
-    /// Trust by `options`, with the pins kept in `directory`; with none, pins last as long as the process. Those of
-    /// `configured` orchestrators are never forgotten for others.
+    /// Creates the trust of policy `options`, with the pins stored in `directory`; without a directory, pins last as
+    /// long as the process. Pins of `configured` orchestrators are never dropped for others.
     pub fn open(options: TrustOptions, directory: Option<&Path>, configured: &[Url]) -> Self {
         if options == TrustOptions::Insecure {
             log::warn!(
@@ -46,12 +46,12 @@ impl PinFile {
         Self { file, trust: Mutex::new(Trust::new(options, pins)) }
     }
 
-    /// What is known.
+    /// A copy of the stored pins.
     pub fn pins(&self) -> Pins {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner).pins().clone()
     }
 
-    /// Forgets the pin of `peer` (`host:port`); whether there was one.
+    /// Removes the pins of `peer` (`host:port`). Returns whether there were any.
     pub fn forget(&self, peer: &str) -> bool {
         let mut trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
         let known = trust.forget(peer);
@@ -140,7 +140,7 @@ mod tests {
     use crate::http::Url;
 
     #[test]
-    fn pins_outlive_the_process_and_a_torn_file() {
+    fn pins_survive_a_restart_and_a_damaged_file() {
         let directory = std::env::temp_dir().join(format!("le-pins-{}", std::process::id()));
         let url = Url::parse("https://[::1]:8935").unwrap();
         let (old, new) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_vouched_for_once_is_not_seen_first_again() {
+    fn a_peer_once_vouched_for_is_not_trusted_on_first_use() {
         let directory = std::env::temp_dir().join(format!("le-vouched-{}", std::process::id()));
         let refuse = TrustOptions::Tofu { on_change: crate::orchestrator::OnChange::Refuse };
         let url = Url::parse("https://o.example:8935").unwrap();
@@ -178,11 +178,11 @@ mod tests {
         let (good, own) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
         let unknown = || CaVerdict::Invalid("self-signed".into());
         open().judge(url.authority(), None, &good, &CaVerdict::Valid).unwrap();
-        // Somebody on the path, with a certificate of their own.
+        // A man in the middle, with another certificate.
         let refused = open().judge(url.authority(), None, &own, &unknown()).unwrap_err();
         assert_eq!(refused, Distrust::VouchedBefore { seen: own, reason: "self-signed".into() });
         assert!(refused.to_string().contains("trust forget"), "{refused}");
-        // Hosts that nobody configured do not make it forgotten.
+        // Unconfigured hosts do not displace the record.
         let file = open();
         for port in 1..=u16::try_from(2 * PINS).unwrap() {
             let foreign = Url::parse(&format!("https://a.example:{port}")).unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_cannot_be_written_is_no_reason_to_stop() {
+    fn pins_work_in_memory_if_the_directory_is_not_writable() {
         let file = PinFile::open(TrustOptions::default(), Some(Path::new("/proc/nowhere")), &[]);
         let url = Url::parse("https://h:1").unwrap();
         let ca = CaVerdict::Invalid("self-signed".into());

@@ -40,7 +40,7 @@ impl CandidateOrder {
     pub fn usual(way: &ListSource) -> Self {
         match way {
             ListSource::Named => Self::Listed,
-            ListSource::Discovery(_) | ListSource::Signer(_) | ListSource::Kept => Self::Price,
+            ListSource::Discovery(_) | ListSource::Signer(_) | ListSource::Cache => Self::Price,
         }
     }
 

@@ -362,7 +362,7 @@ fn what_speaks_against_an_offer_is_said() {
         Some("names no price, so the signer cannot pay it"),
     );
     let bad = Price::per_pixels(-1, 1).map(Some);
-    check(free, Offer { fit: WARM, price: bad }, Some("price of -1 wei for 1 pixels"));
+    check(free, Offer { fit: WARM, price: bad }, Some("price of -1 wei for 1 pixels is invalid"));
     check(max, offer(WARM, "0.5"), None);
     check(
         max,

@@ -1,8 +1,8 @@
-//! Keeps the last good discovery list in the state directory, for the time when discovery fails.
+//! Caches the last good discovery list in the state directory, for use when discovery fails.
 //!
-//! The first line says where the list came from (as a hash: the URL may hold a credential), so that a list of
-//! another endpoint, or for another model, is never taken for it; and in which zone that was, which limits what the
-//! list may name. A torn file is set aside.
+//! The first line of the file has a hash of the list's URL (the URL may contain a credential), so that the list of
+//! another endpoint or for another model is not used instead, and the zone of the endpoint, which limits the addresses
+//! that the list may name. A damaged file is moved aside.
 //!
 //! Does not: fetch lists.
 
@@ -13,22 +13,22 @@ use crate::limits::JSON_BODY;
 use crate::orchestrator::DiscoveryList;
 use resilience::state_file::io::StateFile;
 
-/// The largest file that is read: a list and its first line.
+/// The largest accepted file: a list and the first line.
 const FILE_LIMIT: u64 = JSON_BODY as u64 + 128;
 
-/// The file.
+/// The cached list.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
+pub(super) struct ListCache {
     file: StateFile,
 }
 
-impl Kept {
+impl ListCache {
     pub(super) fn new(directory: &Path) -> Self {
         let what = "list of orchestrators";
         Self { file: StateFile::new(directory, "orchestrators", what, FILE_LIMIT) }
     }
 
-    /// The list kept from one of these URLs; nothing where it is of another, or cannot be read.
+    /// Reads the list if it came from one of these URLs; `None` if it did not or cannot be read.
     pub(super) fn read(&self, from: &[Url]) -> Option<DiscoveryList> {
         let bytes = self.file.read()?;
         let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
@@ -40,25 +40,25 @@ impl Kept {
         let list = DiscoveryList::parse(list)
             .inspect_err(|error| self.file.set_aside(&error.to_string()))
             .ok()?;
-        let url = from.iter().find(|url| name_of(url) == name)?;
+        let url = from.iter().find(|url| hash_of(url) == name)?;
         Some(list.followed(Giver { url, zone }))
     }
 
-    /// Keeps the list that came from there.
+    /// Stores a list that came from this giver.
     pub(super) fn write(&self, from: Giver<'_>, list: &DiscoveryList) {
-        let mut bytes = format!("{} {}\n", name_of(from.url), from.zone.as_str()).into_bytes();
+        let mut bytes = format!("{} {}\n", hash_of(from.url), from.zone.as_str()).into_bytes();
         bytes.extend(list.to_json());
         self.file.write(&bytes);
     }
 }
 
-/// The first line: the hash, and the zone. Without a zone, which earlier versions did not write, it is the farthest.
+/// Parses the first line: the hash and the zone. Earlier versions wrote no zone; it is then the farthest.
 fn source(line: &str) -> Option<(Fingerprint, Zone)> {
     let (name, zone) = line.split_once(' ').unwrap_or((line, Zone::Public.as_str()));
     Some((Fingerprint::parse(name)?, Zone::parse(zone)?))
 }
 
-fn name_of(url: &Url) -> Fingerprint {
+fn hash_of(url: &Url) -> Fingerprint {
     Fingerprint::of(url.to_string().as_bytes())
 }
 
@@ -82,7 +82,7 @@ mod tests {
         DiscoveryList::named(&urls)
     }
 
-    /// A directory that is gone when the test is over.
+    /// A directory that is removed when the test ends.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -98,9 +98,9 @@ mod tests {
     }
 
     #[test]
-    fn a_list_reads_back_for_its_own_url_alone() {
+    fn a_list_reads_back_only_for_its_own_url() {
         let directory = Scratch::new("own");
-        let kept = Kept::new(&directory.0);
+        let kept = ListCache::new(&directory.0);
         let (a, b) = (url("https://d/list?key=hunter2"), url("https://d/list?key=other"));
         assert_eq!(kept.read(std::slice::from_ref(&a)), None);
         kept.write(far(&a), &list(&["x", "y"]));
@@ -114,9 +114,9 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_list_leads_no_nearer_than_where_it_came_from() {
+    fn a_cached_list_names_hosts_no_nearer_than_its_giver() {
         let directory = Scratch::new("zone");
-        let kept = Kept::new(&directory.0);
+        let kept = ListCache::new(&directory.0);
         let from = url("https://d.lan/list");
         let read = || {
             let list = kept.read(std::slice::from_ref(&from)).unwrap();
@@ -129,7 +129,7 @@ mod tests {
             assert_eq!(read().len(), expected);
             assert!(read().iter().all(|(_, reach)| *reach == zone));
         }
-        // A list kept by an earlier version.
+        // A list written by an earlier version.
         let path = directory.0.join("orchestrators");
         let written = fs::read_to_string(&path).unwrap().replace(" public\n", "\n");
         fs::write(&path, written).unwrap();
@@ -137,11 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_list_is_set_aside() {
+    fn a_damaged_list_is_moved_aside() {
         let directory = Scratch::new("torn");
-        let kept = Kept::new(&directory.0);
+        let kept = ListCache::new(&directory.0);
         let from = url("https://d/list");
-        let name = name_of(&from);
+        let name = hash_of(&from);
         kept.write(far(&from), &list(&["x", "y"]));
         let path = directory.0.join("orchestrators");
         let whole = fs::read(&path).unwrap();
