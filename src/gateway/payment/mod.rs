@@ -1,4 +1,4 @@
-//! The payments of one session: what is asked of the remote signer, when, and what its answers mean.
+//! The payments of one session: requests to the remote signer, their timing, and the meaning of its responses.
 //!
 //! ```text
 //!              schedule: when?          session: what?             io: over sockets
@@ -8,12 +8,12 @@
 //!             refresh ──────────▶ new terms ◀──────────────── POST orchestrator /refresh-payment
 //! ```
 //!
-//! Each signer has a gate: while it is down, or refuses all, nobody asks it.
+//! Each signer has a gate (a circuit breaker): while the signer is down or refuses all requests, no request is sent.
 //!
-//! Keys stay with the signer. An `OrchestratorInfo` and the signer's tickets go on byte for byte, whatever is read
-//! in them on the way, and the signer's `state` goes back as it came, in order.
+//! Keys stay with the signer. An `OrchestratorInfo` and the signer's tickets are forwarded byte for byte, and the
+//! signer's `state` is returned to it unchanged and in order.
 //!
-//! Does not: know video, or fetch infos from orchestrators; its owner hands fresh terms in.
+//! Does not: know video, or fetch infos from orchestrators; the owner passes fresh terms in.
 
 mod aim;
 mod challenge;

@@ -1,4 +1,4 @@
-//! Decides when a session pays, and for how long it is still paid for.
+//! Decides when a session pays, and estimates for how long it is paid ahead.
 //!
 //! ```text
 //!                    Pay                      on_signed, on_paid; Skip
@@ -35,30 +35,30 @@ const MEDIA_QUIET: Duration = Duration::from_secs(12);
 /// Refreshes without a payment between them (protocol.md, section 4).
 const REFRESHES: u8 = 3;
 
-/// What is to be done now.
+/// What the payer must do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum PaymentDecision {
     /// Ask the signer for a payment and send it to the orchestrator.
     Pay,
-    /// Nothing until `PaymentSchedule::poll_timeout`, or for ever where that is `None`.
+    /// Do nothing until `poll_timeout`; if that is `None`, until an event.
     NotYet,
     /// Fetch fresh terms from the orchestrator.
     Refresh,
-    /// What is paid suffices; nothing until the next time.
+    /// Do nothing until the next interval: the session is paid ahead far enough.
     Skip,
     /// Leave this orchestrator and go to the next.
     Leave,
-    /// This session cannot be paid any more.
+    /// End the session: it cannot be paid any more.
     Fail,
 }
 
-/// What a payment pays for.
+/// The period that a payment covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaidPeriod {
-    /// It opens the session: time ahead.
+    /// The payment opens the session and pays ahead.
     Ahead,
-    /// The time since the one before.
+    /// The payment covers the time since the previous one.
     SinceLast,
 }
 
@@ -70,7 +70,7 @@ enum Phase {
     Over,
 }
 
-/// When one session pays.
+/// The payment schedule of one session.
 #[derive(Debug)]
 pub struct PaymentSchedule {
     kind: PaymentKind,

@@ -27,14 +27,17 @@ const SEGMENT: HeaderName = HeaderName::from_static("livepeer-segment");
 /// The bytes of an Ethereum address.
 const ADDRESS: usize = 20;
 
-/// What is wrong with an answer. The answer itself does not show: it may hold payments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is wrong with a response. The error never contains the response, which may contain payments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
-    /// Not the JSON that was to come, from this line and column on.
+    /// Not the expected JSON; the line and column of the error.
+    #[error("answer is not the JSON expected, at line {0} column {1}")]
     Json(usize, usize),
-    /// This field is missing, empty, or of another form than it should be.
+    /// This field is missing, empty or malformed.
+    #[error("answer has no usable `{0}`")]
     Field(&'static str),
-    /// This is longer than any that a sound peer sends.
+    /// This field is longer than its limit.
+    #[error("`{0}` of the answer is too large")]
     TooLarge(&'static str),
 }
 
@@ -44,21 +47,7 @@ impl WireError {
     }
 }
 
-impl fmt::Display for WireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Json(line, column) => {
-                write!(f, "answer is not the JSON expected, at line {line} column {column}")
-            }
-            Self::Field(name) => write!(f, "answer has no usable `{name}`"),
-            Self::TooLarge(name) => write!(f, "`{name}` of the answer is too large"),
-        }
-    }
-}
-
-impl std::error::Error for WireError {}
-
-/// What an orchestrator asks to be paid for, as it came from there.
+/// What an orchestrator asks to be paid for, as received.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Terms {
     /// The bytes of its `OrchestratorInfo`.
@@ -90,7 +79,7 @@ impl fmt::Debug for Terms {
     }
 }
 
-/// The signer's account of the session: opaque, signed, and a credential.
+/// The signer's state of the session: opaque, signed, and a credential.
 #[derive(Clone)]
 pub struct SignerState(Box<RawValue>);
 
@@ -100,7 +89,7 @@ impl fmt::Debug for SignerState {
     }
 }
 
-/// What the signer is asked for.
+/// A request for a payment.
 #[derive(Debug)]
 pub struct PaymentRequest<'a> {
     /// Whom and what to pay.
@@ -203,7 +192,7 @@ impl PaymentHeaders {
     }
 }
 
-/// What the signer made.
+/// A payment by the signer.
 #[derive(Debug)]
 pub struct Payment {
     /// To be sent to the orchestrator.

@@ -1,4 +1,4 @@
-//! Why there is no session with an orchestrator.
+//! Why a session could not be opened, or a call in it failed.
 //!
 //! Does not: retry.
 
@@ -11,12 +11,12 @@ use crate::payment::PaymentError;
 use crate::payment::io::PaymentOutcome;
 use resilience::fault::{Failure, Fault, Scope, chain};
 
-/// Why there is no session, or why a call in it failed.
+/// Why a session could not be opened, or a call in it failed.
 #[derive(Debug)]
 pub enum SessionError {
-    /// The orchestrator gave no info.
+    /// The orchestrator's info could not be fetched.
     Info(InfoError),
-    /// A call brought no answer.
+    /// A call got no response.
     Call(CallError),
     /// The info names no usable base URL for calls.
     Transcoder {
@@ -25,23 +25,23 @@ pub enum SessionError {
         /// What is wrong with the URL.
         reason: UrlError,
     },
-    /// The info sends calls to where an orchestrator must not send them.
+    /// The info names an address for calls that an orchestrator must not name.
     Stray {
         /// The orchestrator.
         orchestrator: Url,
         /// The URL.
         stray: Stray,
     },
-    /// There is no payment.
+    /// The payment failed.
     Payment(PaymentError),
-    /// The orchestrator needs no payment yet, and takes no job without one.
+    /// The signer makes no first payment, and the orchestrator starts no job without one.
     NothingDue,
     /// The info has no auth token, without which no job starts.
     NoToken(Url),
 }
 
 impl SessionError {
-    /// What comes next.
+    /// How the caller must react.
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Info(error) => error.fault(),
@@ -52,7 +52,7 @@ impl SessionError {
         }
     }
 
-    /// All that decides what comes next.
+    /// The error as a [`Failure`], with its scope and retry delay.
     pub fn failure(&self) -> Failure {
         let (scope, retry_after) = match self {
             Self::Payment(error) => (error.scope(), error.retry_after()),
@@ -66,7 +66,7 @@ impl SessionError {
         Failure { text: chain(self), fault: self.fault(), scope, retry_after }
     }
 
-    /// What keeps a first payment from being made.
+    /// Converts the outcome of a first payment that was not made.
     pub(super) fn of_outcome(outcome: PaymentOutcome) -> Self {
         match outcome {
             PaymentOutcome::Later(error)
@@ -119,7 +119,7 @@ mod tests {
     use crate::payment::Refusal;
 
     #[test]
-    fn a_refusal_of_the_signer_keeps_its_scope_and_its_time() {
+    fn a_signers_refusal_keeps_its_scope_and_retry_delay() {
         let url = Url::parse("https://signer.example").unwrap();
         let minutes = Some(Duration::from_secs(600));
         let refused = |status, retry_after| {
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!((limited.scope, limited.retry_after), (Scope::Everyone, minutes));
         assert_eq!(refused(401, minutes).scope, Scope::Everyone);
         assert_eq!(refused(503, minutes).scope, Scope::Everyone);
-        // The price of one orchestrator is no matter of the others.
+        // A price that is too high concerns only that orchestrator.
         let dear = refused(481, None);
         assert_eq!((dear.scope, dear.fault), (Scope::Peer, Fault::NextPeer));
     }

@@ -1,6 +1,6 @@
 //! Opens a session with an orchestrator, pays for it, and makes calls in it.
 //!
-//! Does not: decide which orchestrator, and does not read what a job's answer says.
+//! Does not: choose the orchestrator, or interpret the response to a job's start.
 
 use std::fmt;
 use std::path::Path;
@@ -25,50 +25,50 @@ use crate::payment::{
 use crate::session::SessionError;
 use resilience::fault::Failure;
 
-/// How orchestrators are reached, and how they are paid.
+/// The connections, calls and payments that all jobs share.
 #[derive(Debug, Clone)]
 pub struct Network {
-    /// Connections for streams.
+    /// Opens connections for streams.
     pub connector: Arc<Connector>,
-    /// Calls with short bodies.
+    /// Makes calls with short bodies.
     pub client: Client,
-    /// Who pays; off-chain, nobody does.
+    /// How orchestrators are paid; `None` off-chain.
     pub payments: Option<PaymentSetup>,
-    /// The ends that jobs owe.
+    /// Jobs whose end has not been delivered to their orchestrator.
     pub endings: Endings,
 }
 
-/// Who pays, and what is configured for it.
+/// The signers that pay, and the options of payments.
 #[derive(Debug, Clone)]
 pub struct PaymentSetup {
-    /// The signers.
+    /// The remote signers.
     pub signers: Arc<Signers>,
-    /// What every session tells them.
+    /// Options that apply to every session.
     pub options: PaymentOptions,
 }
 
-/// Whom a network believes.
+/// How a network judges certificates.
 #[derive(Debug, Clone)]
 pub struct NetworkOptions<'a> {
-    /// Which certificates.
+    /// The trust policy.
     pub trust: TrustOptions,
-    /// Where what is known of them is kept.
+    /// The directory of the pin file; without it, pins last as long as the process.
     pub state: Option<&'a Path>,
-    /// The orchestrators of the configuration: what is known of them is never forgotten for others.
+    /// The orchestrators of the configuration, whose pins are never dropped for others.
     pub configured: &'a [Url],
-    /// What is known of this machine's clock.
+    /// The state of this machine's clock.
     pub clock: Arc<WallClock>,
 }
 
 impl Network {
-    /// A network under `trust`, with pins kept in `state`, if there is such a directory. The ends that jobs owe are
-    /// kept in memory; a program that runs for long puts [`Endings::open`] in their place.
+    /// Creates a network with the policy `trust` and its pins in the directory `state`, if there is one. Undelivered
+    /// ends of jobs are kept in memory; to keep them across restarts, replace `endings` by [`Endings::open`].
     pub fn new(trust: TrustOptions, state: Option<&Path>, payments: Option<PaymentSetup>) -> Self {
         let clock = Arc::default();
         Self::with_options(NetworkOptions { trust, state, configured: &[], clock }, payments)
     }
 
-    /// A network under `policy`.
+    /// Like [`Network::new`], with all options.
     pub fn with_options(policy: NetworkOptions<'_>, payments: Option<PaymentSetup>) -> Self {
         let NetworkOptions { trust, state, configured, clock } = policy;
         let judge = Arc::new(PinFile::open(trust, state, configured));
@@ -78,11 +78,11 @@ impl Network {
     }
 }
 
-/// Where fresh terms come from when those of a live video job have expired.
+/// Fetches fresh terms when those of a live video job have expired.
 ///
-/// `/refresh-payment` gives them at the price that the job began with. Orchestrators before 0.9.0 do not know it,
-/// and before a job has begun it has no price: then the info is asked for again, at the price of now. A job that
-/// runs fills the orchestrator, so its capacity is not asked for.
+/// `/refresh-payment` returns them at the price at which the job started. Orchestrators before 0.9.0 do not have it,
+/// and a job that has not started has no such price: then the info is fetched again, at the current price. A running
+/// job may use all capacity of the orchestrator, so the request skips the capacity check.
 #[derive(Debug)]
 struct JobTerms {
     connector: Arc<Connector>,
@@ -103,7 +103,7 @@ impl JobTerms {
             match self.refresh.terms(manifest_id).await {
                 Ok(terms) => return Ok(terms),
                 Err(error @ RefreshError::NoAnswer(_)) => return Err(error.failure()),
-                Err(error) => log::debug!("{error}; the info is asked for instead"),
+                Err(error) => log::debug!("{error}; fetching the info instead"),
             }
         }
         let ignore_capacity_check = manifest_id.is_some();
@@ -115,7 +115,7 @@ impl JobTerms {
     }
 }
 
-/// One orchestrator that has answered.
+/// A session with one orchestrator that returned its info.
 pub struct OrchestratorSession {
     network: Network,
     url: Url,
@@ -132,8 +132,8 @@ impl fmt::Debug for OrchestratorSession {
 }
 
 impl OrchestratorSession {
-    /// Asks the orchestrator at `url` for its info, for work that needs `capability`; where somebody pays,
-    /// with the signer's proof of who that is.
+    /// Fetches the info of the orchestrator at `url` for a job that needs `capability`. If jobs are paid, the request
+    /// contains the signer's address and signature.
     pub async fn open(
         network: &Network,
         url: &Url,
@@ -173,37 +173,37 @@ impl OrchestratorSession {
         Ok(Self { network, url, zone, transcoder, info, payer })
     }
 
-    /// The orchestrator as the configuration or discovery names it.
+    /// The orchestrator's URL, as the configuration or discovery names it.
     pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The orchestrator as the giver of URLs.
+    /// The orchestrator as the source of URLs, which limits the zones they may name.
     pub(crate) fn giver(&self) -> Giver<'_> {
         Giver { url: &self.url, zone: self.zone }
     }
 
-    /// Where it takes calls.
+    /// The base URL of HTTP calls.
     pub(crate) fn calls(&self) -> &Url {
         &self.transcoder
     }
 
-    /// How it is reached.
+    /// The network that the session was opened with.
     pub(crate) fn network(&self) -> &Network {
         &self.network
     }
 
-    /// What the info says.
+    /// The orchestrator's info.
     pub fn info(&self) -> &OrchestratorInfo {
         &self.info
     }
 
-    /// Where the orchestrator takes payments.
+    /// The URL that accepts payments.
     pub fn payment_url(&self) -> Url {
         self.transcoder.join("/payment")
     }
 
-    /// The credentials for the call that starts a job: the first payment, or off-chain the auth token.
+    /// Returns the credentials for the call that starts a job: the first payment, or the auth token off-chain.
     pub(crate) async fn credentials(
         &mut self,
         jitter: f64,
@@ -221,7 +221,7 @@ impl OrchestratorSession {
         }
     }
 
-    /// The job has started and has this id: payments are booked under it.
+    /// Call this when the job has started, with its id: later payments need it.
     pub(crate) fn started(&mut self, manifest_id: &str) -> Result<(), SessionError> {
         match &mut self.payer {
             Some(payer) => payer.opened(manifest_id, Instant::now()).map_err(SessionError::Payment),
@@ -229,12 +229,12 @@ impl OrchestratorSession {
         }
     }
 
-    /// What goes on paying for the job; there is one at most, and none off-chain.
+    /// Takes the payer that pays for the running job. `None` off-chain, and on a second call.
     pub(crate) fn take_payer(&mut self) -> Option<Payer> {
         self.payer.take()
     }
 
-    /// Posts a JSON body to `path` with `credentials`, and returns the answer whatever its status.
+    /// Posts a JSON body to `path` with `credentials`, and returns the response with any status.
     pub(crate) async fn post_json(
         &self,
         path: &str,

@@ -1,9 +1,9 @@
-//! One orchestrator: its info, its trust, its credentials. Enough for every kind of job.
+//! A session with one orchestrator: its info, its payments and calls to it. Jobs of every kind build on it.
 //!
 //! ```text
 //! candidate URL ──open()──▶ OrchestratorSession ──post_json("/live-video-to-video")──▶ job
-//!                             │ info: bytes as they came
-//!                             │ payer: pays for it as long as media flows
+//!                             │ info: as received
+//!                             │ payer: pays for the job while media flows
 //!                             └ transcoder: base URL of all HTTP calls
 //! ```
 //!

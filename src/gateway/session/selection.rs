@@ -1,4 +1,4 @@
-//! Chooses among candidate orchestrators: whom to ask, whom to try, and why nobody is left.
+//! Chooses among candidate orchestrators: which to ask for offers, which to try, and why none is left.
 //!
 //! ```text
 //!  candidates ──Ask (5 at a time)──▶ asked ──on_offer──▶ good ──Try, the best first──▶ job
@@ -10,10 +10,10 @@
 //! The next five are asked when none of the last five is left to try. What is best says [`CandidateOrder`]. One that may
 //! still be better than the best offer is waited for, `OFFER_TIME` at most.
 //!
-//! A suspended candidate is asked as all others are, and tried when nobody else is left: a suspension never keeps
-//! a device without a job while a candidate could run it.
+//! A suspended candidate is asked like all others, and tried when no other is left: a suspension never leaves a
+//! device without a job while a candidate could run it.
 //!
-//! Does not: ask or try anyone; its owner does, and says here how it went.
+//! Does not: contact candidates; the owner does, and reports the results here.
 
 mod offer;
 mod order;
@@ -43,42 +43,42 @@ pub(crate) const ASK_TIME: Duration = Duration::from_secs(20);
 /// round trips of 0.2 s.
 pub(crate) const OFFER_TIME: Duration = Duration::from_secs(1);
 
-/// A candidate that fits, with what it answered.
+/// A candidate that fits, with its offer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate<T> {
-    /// Which one.
+    /// The candidate's URL.
     pub(crate) url: Url,
-    /// What it offers.
+    /// The candidate's offer.
     pub(crate) offer: Offer,
-    /// How long it took to answer.
+    /// The time that the candidate took to answer.
     pub(crate) answer_time: Duration,
     /// What came with the offer: the open session, for example.
     pub(crate) answer: T,
     place: CandidateRank,
 }
 
-/// What is to be done next.
+/// What the owner of a [`Selection`] must do next.
 #[derive(Debug, PartialEq)]
 #[must_use]
 pub enum SelectionStep<T> {
-    /// Ask these for what they offer, all at once.
+    /// Ask these for their offers, all at once.
     Ask(Vec<Url>),
-    /// Some have not answered yet; look again when one has, or then.
+    /// Call `step` again when a candidate has answered, at this time at the latest.
     Wait(Instant),
-    /// Start the job there; on failure say so and go on.
+    /// Start the job on this candidate; on failure call `on_failed`, then `step`.
     Try(Candidate<T>),
-    /// There is nobody.
+    /// No candidate is left.
     None(NoCandidateLeft),
 }
 
-/// One selection, from candidates to a job that runs.
+/// One selection, from the candidates to a running job.
 #[derive(Debug)]
 pub(crate) struct Selection<T> {
     rules: OfferRules,
     order: CandidateOrder,
     waiting: VecDeque<(Url, CandidateRank)>,
     asked: Vec<(Url, CandidateRank)>,
-    /// Until when those have time.
+    /// The deadline of the candidates in `asked`.
     asked_until: Option<Instant>,
     /// When the first good offer of those that were asked together came.
     first_good: Option<Instant>,
@@ -89,7 +89,7 @@ pub(crate) struct Selection<T> {
 }
 
 impl<T> Selection<T> {
-    /// A selection among `candidates`, asked in this order, suspended ones last. One that comes twice counts once.
+    /// Creates a selection among `candidates`, asked in this order, suspended ones last. Duplicates are ignored.
     pub(crate) fn new(
         rules: OfferRules,
         order: CandidateOrder,
@@ -134,7 +134,7 @@ impl<T> Selection<T> {
         }
     }
 
-    /// What is to be done next.
+    /// Returns what to do next.
     pub(crate) fn step(&mut self, now: Instant) -> SelectionStep<T> {
         match self.waits_until() {
             Some(until) if now < until => return SelectionStep::Wait(until),
@@ -158,7 +158,7 @@ impl<T> Selection<T> {
         SelectionStep::Ask(self.asked.iter().map(|(url, _)| url.clone()).collect())
     }
 
-    /// Until when those that were asked are waited for, if they are.
+    /// The time until which to wait for answers, if any are outstanding.
     fn waits_until(&self) -> Option<Instant> {
         if self.asked.is_empty() {
             return None;
@@ -172,7 +172,7 @@ impl<T> Selection<T> {
         [self.asked_until, offer_until].into_iter().flatten().min()
     }
 
-    /// One that was asked offers this. The reason if it is out.
+    /// A candidate that was asked made this offer. Returns the reason if the offer is rejected.
     pub(crate) fn on_offer(
         &mut self,
         url: &Url,
@@ -193,7 +193,7 @@ impl<T> Selection<T> {
         None
     }
 
-    /// One that was asked gave no usable answer.
+    /// A candidate that was asked gave no usable answer.
     pub(crate) fn on_no_answer(&mut self, url: &Url, failure: Failure) {
         if let Some((candidate, _)) = self.answered(url) {
             self.stop_for_everyone(&failure);
@@ -202,13 +202,13 @@ impl<T> Selection<T> {
         }
     }
 
-    /// Rejects those that were asked and have not answered.
+    /// Rejects the candidates that were asked and have not answered.
     pub(crate) fn on_deadline(&mut self) {
         let silent = |(candidate, _)| Rejection { candidate, reason: RejectionReason::Silent };
         self.rejected.extend(self.asked.drain(..).map(silent));
     }
 
-    /// The job did not start at one that was to be tried.
+    /// The job did not start on the candidate that was to be tried.
     pub(crate) fn on_failed(&mut self, url: &Url, failure: Failure) {
         if self.stop_for_everyone(&failure) {
             self.asked.clear();
@@ -218,13 +218,13 @@ impl<T> Selection<T> {
         self.rejected.push(Rejection { candidate: url.clone(), reason });
     }
 
-    /// The best good offer at hand of one that is not suspended, while another job is left.
+    /// Takes the best offer of a candidate that is not suspended, as a replacement for a lost job.
     pub(crate) fn spare(&mut self) -> Option<Candidate<T>> {
         let is_spare = self.good.last().is_some_and(|best| best.place.suspended.is_none());
         self.good.pop().filter(|_| is_spare)
     }
 
-    /// Nobody else is to be tried, neither `next` nor others, because starts have cost enough.
+    /// Ends the selection without trying `next` or others, because failed starts have cost too much.
     pub(crate) fn on_paid_ahead(&mut self, next: Candidate<T>) -> NoCandidateLeft {
         self.good.push(next);
         let good = self.good.drain(..).rev();
@@ -235,17 +235,17 @@ impl<T> Selection<T> {
         self.none_left()
     }
 
-    /// The time that a start there is paid ahead.
+    /// The time that the first payment for this offer covers.
     pub(crate) fn prepaid(&self, offer: &Offer) -> Duration {
         self.rules.prepaid(offer)
     }
 
-    /// Whether some were asked and have not answered yet.
+    /// Whether answers are outstanding.
     pub(crate) fn is_asking(&self) -> bool {
         !self.asked.is_empty()
     }
 
-    /// Whether one that fits is left.
+    /// Whether a good offer is left.
     pub(crate) fn has_good(&self) -> bool {
         !self.good.is_empty()
     }
@@ -255,7 +255,7 @@ impl<T> Selection<T> {
         NoCandidateLeft { rejected: self.rejected.clone(), beyond }
     }
 
-    /// Asks nobody else where everybody would meet the same. Whether that is so.
+    /// Stops asking if the failure would be the same with every candidate. Returns whether it would.
     fn stop_for_everyone(&mut self, failure: &Failure) -> bool {
         let is_for_everyone = failure.scope == Scope::Everyone;
         if is_for_everyone {

@@ -1,4 +1,4 @@
-//! What a candidate offers, what it must keep to, and what a start there is paid ahead.
+//! A candidate's offer, the rules that it must satisfy, and the time that a first payment covers.
 //!
 //! Does not: compare candidates; `order` does.
 
@@ -10,42 +10,42 @@ use crate::orchestrator::{Capability, Fit};
 use crate::payment::PaymentKind;
 use crate::price::{MaxPrice, Price, PriceError};
 
-/// A start that is paid once, and not by time, is worth as much of video: no such payment is made faster.
+/// The video time that a fixed payment counts as when the cost of starts is limited.
 const FIXED: Duration = Duration::from_secs(60);
 
 /// Who pays for a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pays {
-    /// Nobody: there is no signer.
+    /// Nobody: no signer is configured.
     #[default]
     Nobody,
-    /// A signer, if a price is asked.
+    /// A signer, if the candidate names a price.
     IfAsked,
-    /// A signer, which pays nobody who names no price.
+    /// A signer, which cannot pay a candidate without a price.
     Always,
 }
 
-/// What a candidate must keep to.
+/// The rules that an offer must satisfy.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct OfferRules {
-    /// The most that it may cost.
+    /// The maximum price.
     pub max_price: Option<MaxPrice>,
     /// Who pays.
     pub pays: Pays,
 }
 
-/// What a candidate offers.
+/// The offer of a candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
-    /// Whether it has what the job needs.
+    /// Whether the candidate can run the job.
     pub fit: Fit,
-    /// What it costs; `None` where it names no price.
+    /// The candidate's price; `None` if it names none.
     pub price: Result<Option<Price>, PriceError>,
 }
 
 impl Offer {
-    /// What the orchestrator with this info offers for `capability`. The price is the one that a signer
-    /// pays: that of the info itself, which the orchestrator makes for the capabilities it was asked for.
+    /// Reads the offer for `capability` from an orchestrator's info. The price is the one that a signer pays: that of
+    /// the info itself, which the orchestrator computes for the requested capabilities.
     pub fn of_info(info: &OrchestratorInfo, capability: &Capability) -> Self {
         let price = info.price_info.as_ref();
         let price = price.map(|p| Price::per_pixels(p.price_per_unit, p.pixels_per_unit));
@@ -54,7 +54,7 @@ impl Offer {
 }
 
 impl OfferRules {
-    /// What speaks against an offer.
+    /// Returns the reason to reject an offer, if there is one.
     pub fn against(&self, offer: &Offer) -> Option<RejectionReason> {
         match offer.fit {
             Fit::NoPipeline => return Some(RejectionReason::NoPipeline),
@@ -75,7 +75,7 @@ impl OfferRules {
         }
     }
 
-    /// The time that a start there is paid ahead; zero for what costs nothing.
+    /// The time that the first payment for this offer covers; zero if it is free.
     pub(crate) fn prepaid(&self, offer: &Offer) -> Duration {
         match (self.pays, &offer.price) {
             (Pays::Nobody, _) | (_, Err(_) | Ok(None)) => Duration::ZERO,
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_is_paid_ahead_as_its_unit_says() {
+    fn the_first_payment_covers_a_time_by_its_unit() {
         check(Pays::Nobody, Some(("5", Unit::PixelSeconds720p)), 0);
         check(Pays::IfAsked, None, 0);
         check(Pays::IfAsked, Some(("0", Unit::Seconds)), 0);

@@ -18,7 +18,7 @@ use super::{Candidate, Offer};
 use crate::orchestrator::Fit;
 use crate::orchestrator::io::ListSource;
 
-/// What a model that is not loaded counts as: its price times [`COLD`] / [`WARM`]. A start there may take minutes
+/// A model that is not loaded counts as its price times [`COLD`] / [`WARM`], because loading it may take minutes
 /// that are paid for.
 const COLD: u128 = 5;
 const WARM: u128 = 4;
@@ -36,7 +36,7 @@ pub enum CandidateOrder {
 }
 
 impl CandidateOrder {
-    /// The order where nobody asks for another: a list that somebody wrote has one, others are a market.
+    /// The default order: as listed if the configuration names the candidates, by price otherwise.
     pub fn usual(way: &ListSource) -> Self {
         match way {
             ListSource::Named => Self::Listed,
@@ -62,22 +62,22 @@ impl CandidateOrder {
     }
 }
 
-/// Where a candidate stands before it has said anything.
+/// A candidate's rank before it has made an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CandidateRank {
-    /// Until when it is suspended, if it is. The one whose suspension ends first is tried before the others.
+    /// The end of the candidate's suspension, if it is suspended. An earlier end ranks first.
     pub(super) suspended: Option<Instant>,
-    /// Its number in the list.
+    /// The candidate's position in the list.
     pub(super) nth: usize,
 }
 
 impl CandidateRank {
-    /// Whether one that has this place is tried first, whatever one with the place `other` may offer.
+    /// Whether a candidate of this rank is tried before one of rank `other`, whatever the other offers.
     pub(super) fn precedes(self, other: Self, order: CandidateOrder) -> bool {
         match order {
             CandidateOrder::Listed => self < other,
             CandidateOrder::Price => self.suspended < other.suspended,
-            // It was faster already.
+            // The candidate has answered first.
             CandidateOrder::Fastest => self.suspended <= other.suspended,
         }
     }

@@ -1,6 +1,6 @@
-//! Why candidates are out, and when it makes sense to ask again.
+//! Why candidates were rejected, and when to ask them again.
 //!
-//! Does not: decide that they are.
+//! Does not: decide to reject them.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use crate::http::Url;
 use crate::price::{MaxPrice, Price, PriceError};
 use resilience::fault::{Failure, Fault, Scope};
 
-/// Why a candidate is out.
+/// Why a candidate was rejected.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RejectionReason {
-    /// It refused what is asked for, and is not asked for it again before this time has passed.
+    /// It refused the request before, and is not asked again until this time has passed.
     Barred(Duration),
     /// It gave no usable answer.
     NoAnswer(Failure),
-    /// It gave none in time.
+    /// It gave no answer in time.
     Silent,
     /// It lacks the pipeline.
     NoPipeline,
@@ -24,9 +24,9 @@ pub enum RejectionReason {
     NoModel,
     /// All its capacity is in use.
     Full,
-    /// It names no price, and nothing can be paid without.
+    /// It names no price, so the signer cannot pay it.
     NoPrice,
-    /// Its price makes no sense.
+    /// Its price is invalid.
     BadPrice(PriceError),
     /// It costs more than the maximum.
     TooExpensive(Price, MaxPrice),
@@ -34,7 +34,7 @@ pub enum RejectionReason {
     OtherUnit(Price, MaxPrice),
     /// The job did not start there.
     NotStarted(Failure),
-    /// It was not tried: too much was paid ahead for starts that failed.
+    /// It was not tried: failed starts have cost too much.
     PaidAhead,
 }
 
@@ -91,17 +91,17 @@ impl fmt::Display for RejectionReason {
     }
 }
 
-/// A candidate that is out.
+/// A rejected candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rejection {
-    /// Which one.
+    /// The candidate's URL.
     pub candidate: Url,
-    /// Why.
+    /// Why it was rejected.
     pub reason: RejectionReason,
 }
 
 impl fmt::Display for Rejection {
-    /// The reason, behind the candidate unless it names it itself.
+    /// Writes the reason, prefixed by the candidate unless the reason contains it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (candidate, reason) = (self.candidate.authority().to_string(), self.reason.to_string());
         if reason.contains(&candidate) {
@@ -115,14 +115,14 @@ impl fmt::Display for Rejection {
 /// No candidate is left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NoCandidateLeft {
-    /// Every candidate that was looked at, with its reason.
+    /// Every candidate that was considered, with its reason.
     pub(crate) rejected: Vec<Rejection>,
-    /// Candidates that were not looked at.
+    /// The number of candidates that were not considered.
     pub(crate) beyond: usize,
 }
 
 impl NoCandidateLeft {
-    /// What comes next: `GiveUp` where only a person can help.
+    /// How the caller must react: `GiveUp` if only a person can help.
     pub(crate) fn fault(&self) -> Fault {
         let gives_up = |failure: &Failure| failure.fault == Fault::GiveUp;
         match self.of_everyone() {
@@ -136,7 +136,7 @@ impl NoCandidateLeft {
         }
     }
 
-    /// The time before which asking again is no use: that of the signer, or else the shortest of the candidates.
+    /// The delay before asking again: that of the signer, or else the shortest of the candidates.
     pub(crate) fn retry_after(&self) -> Duration {
         match self.of_everyone() {
             Some(failure) => failure.retry_after.unwrap_or_default(),
@@ -147,7 +147,7 @@ impl NoCandidateLeft {
         }
     }
 
-    /// What every candidate would meet.
+    /// The failure that would be the same with every candidate.
     fn of_everyone(&self) -> Option<&Failure> {
         let mut failures = self.failures().filter(|failure| failure.scope == Scope::Everyone);
         failures.next()
@@ -163,7 +163,7 @@ impl fmt::Display for NoCandidateLeft {
         if self.rejected.is_empty() {
             return f.write_str("no orchestrator is known; name one, or a discovery endpoint");
         }
-        // Of a signer, or of this machine: whom else it would concern is of no interest.
+        // A failure of the signer or of this machine: the other candidates do not matter.
         if let Some(failure) = self.of_everyone() {
             return failure.fmt(f);
         }

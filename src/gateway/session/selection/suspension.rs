@@ -1,9 +1,9 @@
-//! Remembers orchestrators that were left, and what keeps them from the next job.
+//! Stores the orchestrators that a job left, and how the next selection treats them.
 //!
-//! | kept as | what it means for the next selection |
+//! | stored as | in the next selection |
 //! |---|---|
-//! | suspended | tried after everybody else: a doubtful one is better than none |
-//! | barred | not tried: it refuses what is asked of it, and would refuse it again |
+//! | suspended | tried after all others: an unreliable orchestrator is better than none |
+//! | barred | not tried: it would refuse the same request again |
 //!
 //! Does not: decide how long; the job machine does, by the cause.
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::http::Authority;
 use crate::limits::CANDIDATES;
 
-/// Orchestrators that were left, each until some time.
+/// Orchestrators that are suspended or barred, each until some time.
 #[derive(Debug, Default)]
 pub(crate) struct Suspensions(Vec<Suspension>);
 
@@ -24,28 +24,28 @@ struct Suspension {
 }
 
 impl Suspensions {
-    /// Tries `peer` after everybody else until then. The one that ends first makes room where there is none.
+    /// Suspends `peer` until then. If the store is full, the entry that ends first is dropped.
     pub(crate) fn suspend(&mut self, peer: Authority, until: Instant) {
         self.keep(Suspension { peer, until, is_barred: false });
     }
 
-    /// Does not try `peer` until then, or until [`Suspensions::lift_bars`].
+    /// Bars `peer` until then, or until [`Suspensions::lift_bars`].
     pub(crate) fn bar(&mut self, peer: Authority, until: Instant) {
         self.keep(Suspension { peer, until, is_barred: true });
     }
 
-    /// Something else is asked for from now on: who refused may accept.
+    /// Removes all bars. Call this when the request changes: a peer that refused may accept now.
     pub(crate) fn lift_bars(&mut self) {
         self.0.retain(|known| !known.is_barred);
     }
 
-    /// Until when `peer` is tried after everybody else, if it is.
+    /// The end of `peer`'s suspension, if it is suspended.
     pub(crate) fn suspended(&self, peer: &Authority, now: Instant) -> Option<Instant> {
         let known = self.0.iter().find(|known| known.peer == *peer && !known.is_barred)?;
         Some(known.until).filter(|until| *until > now)
     }
 
-    /// The time for which `peer` is not tried.
+    /// The time for which `peer` is still barred, if it is.
     pub(crate) fn barred(&self, peer: &Authority, now: Instant) -> Option<Duration> {
         let bar = self.0.iter().find(|known| known.peer == *peer && known.is_barred)?;
         bar.until.checked_duration_since(now).filter(|left| !left.is_zero())
