@@ -1,6 +1,6 @@
-//! Reads the challenge with which a runner answers 402, and the same from `/refresh-payment`.
+//! Parses the challenge in a runner's 402 response, and the same format from `/refresh-payment`.
 //!
-//! Does not: answer it; the signer's payment does.
+//! Does not: pay; the signer does.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use crate::http::Url;
 use crate::limits::{JSON_BODY, NAME_BYTES, PAYMENT_BYTES};
 use crate::payment::{Terms, WireError};
 
-/// The interval of a challenge is kept within these bounds, whatever it says.
+/// The bounds of a challenge's payment interval.
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// What a runner wants before it serves.
+/// What a runner demands before it serves.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Challenge {
-    /// What the signer is to pay.
+    /// The terms that the signer must pay.
     pub terms: Terms,
-    /// The id under which payments are booked; it is the session's id too.
+    /// The session's id, under which payments are booked.
     pub manifest_id: String,
-    /// The orchestrator, for `/refresh-payment`; `None` where it does not say.
+    /// The orchestrator, for `/refresh-payment`; `None` if the challenge does not name it.
     pub(crate) orchestrator: Option<Url>,
-    /// Where further payments go.
+    /// The URL for further payments.
     pub payment_url: Option<Url>,
-    /// How often it wants to be paid, 1 to 60 s; `None` for the usual 5 s.
+    /// The payment interval, 1 to 60 s; `None` for the default of 5 s.
     pub interval: Option<Duration>,
 }
 
@@ -57,7 +57,7 @@ struct Json {
 }
 
 impl Challenge {
-    /// Reads the body of a 402.
+    /// Parses the body of a 402 response.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let json = Json::read(body)?;
         Ok(Self {
@@ -118,7 +118,7 @@ pub(super) fn refresh_request(payer: &str, manifest_id: &str) -> Vec<u8> {
         sender: &'a str,
         manifest_id: &'a str,
     }
-    // Two texts always are JSON.
+    // Serializing two texts cannot fail.
     serde_json::to_vec(&Request { sender: payer, manifest_id }).unwrap_or_default()
 }
 
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cut_or_flipped_challenge_panics() {
+    fn truncated_and_corrupt_challenges_do_not_panic() {
         let body = good().to_string().into_bytes();
         for at in 0..body.len() {
             let mut flipped = body.clone();

@@ -1,4 +1,4 @@
-//! Decides whether one signer may be asked now: one pause for all who pay through it in this process.
+//! A circuit breaker for one signer, shared by all sessions of the process that pay through it.
 //!
 //! ```text
 //!             on_failure                      its time has passed
@@ -8,16 +8,16 @@
 //!     └── on_answer, on_new_credential ─────────────────────────────────────┘
 //! ```
 //!
-//! | what it said | the pause |
+//! | response | pause |
 //! |---|---|
-//! | nothing, 5xx | 1 s to 10 s, because prepaid time (60 s or 10 s) has to outlast it |
+//! | none, 5xx | 1 s to 10 s, because prepaid time (60 s or 10 s) has to outlast it |
 //! | 429, an unknown status | 15 s to 5 min |
-//! | 401, 403, 402, 483 | 30 s to 10 min: only a person can help; over when the credential changes |
+//! | 401, 403, 402, 483 | 30 s to 10 min: only a person can help; ends when the credential changes |
 //!
-//! `Retry-After` counts where it is longer, up to an hour, and instead of the 15 s. While the gate is shut,
-//! whoever asks gets the reason and the time left.
+//! A longer `Retry-After` is obeyed, up to an hour; for 429 it replaces the 15 s. While the gate is shut, callers get
+//! the reason and the time left.
 //!
-//! Does not: ask; `io` does.
+//! Does not: send requests; `io` does.
 
 use std::time::{Duration, Instant};
 
@@ -26,10 +26,10 @@ use resilience::backoff::Backoff;
 
 /// The bounds of a `Retry-After`.
 const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
-/// The time in which one caller tries alone, after a pause.
+/// The time for which one caller tries alone after a pause.
 const TRY: Duration = Duration::from_secs(1);
 
-/// Whether one signer may be asked. `W` is why it may not.
+/// The gate of one signer. `W` is the reason for which it is shut.
 #[derive(Debug)]
 pub(super) struct Gate<W> {
     shut: Option<Shut<W>>,
@@ -43,12 +43,12 @@ struct Shut<W> {
     until: Instant,
     why: W,
     refusal: Refusal,
-    /// The pause is over, and somebody tries.
+    /// Whether the pause is over and one caller tries.
     is_tried: bool,
 }
 
 impl<W: Clone> Gate<W> {
-    /// A signer that has not been asked yet.
+    /// Creates an open gate.
     pub(super) fn new() -> Self {
         Self {
             shut: None,
@@ -58,7 +58,7 @@ impl<W: Clone> Gate<W> {
         }
     }
 
-    /// Somebody wants to ask: the signer may be asked now, or else this is why not, and the time left.
+    /// Call this before a request. An error has the reason not to send it, and the time left.
     pub(super) fn ask(&mut self, now: Instant) -> Result<(), (W, Duration)> {
         self.look(now)?;
         if let Some(shut) = &mut self.shut {
@@ -68,7 +68,7 @@ impl<W: Clone> Gate<W> {
         Ok(())
     }
 
-    /// The same, without asking.
+    /// Like `ask`, but does not announce a request.
     pub(super) fn look(&self, now: Instant) -> Result<(), (W, Duration)> {
         match &self.shut {
             Some(shut) if now < shut.until => Err((shut.why.clone(), shut.until - now)),
@@ -76,13 +76,12 @@ impl<W: Clone> Gate<W> {
         }
     }
 
-    /// The signer answered.
+    /// The signer answered: opens the gate.
     pub(super) fn on_answer(&mut self) {
         *self = Self::new();
     }
 
-    /// The signer said `refusal`, which holds for all who ask; `retry_after` is its `Retry-After`. The time
-    /// until it may be asked again.
+    /// The signer refused all sessions; `retry_after` is its `Retry-After`. Shuts the gate and returns the pause.
     pub(super) fn on_failure(
         &mut self,
         refusal: Refusal,
@@ -91,7 +90,7 @@ impl<W: Clone> Gate<W> {
         jitter: f64,
         now: Instant,
     ) -> Duration {
-        // Calls that were under way together fail together: that is one failure.
+        // Concurrent calls that fail together count as one failure.
         let standing = self.shut.as_ref().filter(|shut| now < shut.until && !shut.is_tried);
         let pause = match standing {
             Some(shut) => (shut.until - now).max(asked_for(retry_after, jitter)),
@@ -101,14 +100,14 @@ impl<W: Clone> Gate<W> {
         pause
     }
 
-    /// The credential is another one: what was refused for its sake may be granted.
+    /// The credential changed: opens the gate if it is shut because of the credential.
     pub(super) fn on_new_credential(&mut self) {
         if self.is_barred() {
             *self = Self::new();
         }
     }
 
-    /// Whether it is shut for the sake of the credential.
+    /// Whether the gate is shut because of the credential.
     pub(super) fn is_barred(&self) -> bool {
         self.shut.as_ref().is_some_and(|shut| shut.refusal.is_of_credential())
     }
@@ -125,7 +124,7 @@ impl<W: Clone> Gate<W> {
     }
 }
 
-/// What a peer asks us to wait, within bounds, and up to a tenth more, so that devices do not return at once.
+/// The requested delay within bounds, plus up to a tenth of jitter, so that devices do not return together.
 fn asked_for(retry_after: Option<Duration>, jitter: f64) -> Duration {
     let (least, most) = RETRY_AFTER;
     let Some(asked) = retry_after else { return Duration::ZERO };
@@ -186,7 +185,11 @@ mod tests {
         assert_eq!(gate.ask(now), Ok(()));
         gate.on_answer();
         assert_eq!((gate.ask(now), gate.ask(now)), (Ok(()), Ok(())));
-        assert_eq!(gate.on_failure(Refusal::Down, 503, None, 1.0, now), seconds(1), "from anew");
+        assert_eq!(
+            gate.on_failure(Refusal::Down, 503, None, 1.0, now),
+            seconds(1),
+            "from the start"
+        );
     }
 
     #[test]
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn another_credential_opens_what_is_shut_for_its_sake_alone() {
+    fn a_new_credential_opens_only_gates_shut_because_of_the_old_one() {
         let now = Instant::now();
         for (status, opens) in [(401, true), (403, true), (402, true), (483, true)]
             .into_iter()

@@ -1,4 +1,4 @@
-//! What kind of payment a session makes, and which price unit goes with it.
+//! The kinds of payments, and the price unit of each.
 //!
 //! | kind | `type` on the wire | price unit | the first pays for | repeated |
 //! |---|---|---|---|---|
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::price::Unit;
 
-/// What is paid for.
+/// How a session is billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaymentKind {
     /// Live video, by the pixel.
@@ -30,7 +30,7 @@ pub enum PaymentKind {
 }
 
 impl PaymentKind {
-    /// The kind that goes with a runner's price.
+    /// The kind for a runner's price unit.
     pub(crate) fn of_unit(unit: Unit) -> Self {
         match unit {
             Unit::Seconds => Self::Live,
@@ -39,7 +39,7 @@ impl PaymentKind {
         }
     }
 
-    /// The unit that a maximum price must have; `None` where the signer takes no maximum.
+    /// The unit that a maximum price must have; `None` if the signer accepts no maximum.
     pub(crate) fn unit(self) -> Option<Unit> {
         match self {
             Self::Lv2v => Some(Unit::PixelSeconds720p),
@@ -67,12 +67,12 @@ impl PaymentKind {
         }
     }
 
-    /// Whether a signer rounds its time up to whole seconds.
+    /// Whether a signer rounds the billed time up to whole seconds.
     pub(crate) fn is_in_whole_seconds(self) -> bool {
         self == Self::Live
     }
 
-    /// The time that the first payment pays for; `None` for what is paid once.
+    /// The time that the first payment covers; `None` for a single payment.
     pub(crate) fn preload(self) -> Option<Duration> {
         match self {
             Self::Lv2v => Some(Duration::from_secs(60)),

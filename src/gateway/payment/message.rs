@@ -1,9 +1,9 @@
-//! Makes the error message of a peer fit for a log line: bounded, one line, without secrets.
+//! Sanitizes a peer's error message for the log: bounded, one line, without secrets.
 //!
-//! A peer may send back what it was sent. So every known secret is replaced, and so is every word that
-//! is long enough to be a payment, a token or a trickle URL.
+//! A peer may echo its request. Therefore every known secret is replaced, and so is every word long enough to be a
+//! payment, a token or a trickle URL.
 //!
-//! Does not: judge by what a message says; statuses decide.
+//! Does not: decide by the text of a message; statuses decide.
 
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
@@ -13,16 +13,16 @@ use resilience::words::is_harmful;
 
 /// The longest word shown: an Ethereum address has 42 characters, tokens have more.
 const WORD_CHARS: usize = 48;
-/// How much of a body is looked at.
+/// The part of a body that is read.
 const TEXT_BYTES: usize = 16 << 10;
 
-/// The message in an error body, `{"error":{"message":"…"}}` or plain text, in which no value of `sent`
-/// shows any more.
+/// Returns the message of an error body, `{"error":{"message":"…"}}` or plain text, with every sensitive value of
+/// `sent` replaced.
 pub fn clean(body: &[u8], sent: &HeaderMap<HeaderValue>) -> String {
     let mut text = message(body);
     for value in sent.values().filter(|value| value.is_sensitive()) {
         let Ok(value) = value.to_str() else { continue };
-        // Of `Bearer abc` the peer may well name `abc` alone.
+        // The peer may echo only `abc` of `Bearer abc`.
         for secret in std::iter::once(value).chain(value.split_whitespace().skip(1)) {
             if !secret.is_empty() {
                 text = text.replace(secret, "***");

@@ -1,9 +1,9 @@
-//! Reads how long a peer asks us to wait: `Retry-After`, in seconds or as an HTTP date (RFC 9110, 10.2.3).
+//! Parses `Retry-After`, in seconds or as an HTTP date (RFC 9110, 10.2.3).
 //!
-//! A date is compared with the `Date` of the same answer, so that the device's own clock, which may be wrong,
-//! does not matter. Without a `Date` it says nothing.
+//! A date is compared with the `Date` of the same response, because the device's clock may be wrong. Without a `Date`
+//! it is ignored.
 //!
-//! Does not: set limits to what is asked; whoever waits does.
+//! Does not: limit the delay; the caller does.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// The wait that an answer with these headers asks for.
+/// The delay that these response headers request.
 pub(super) fn retry_after(headers: &HeaderMap<HeaderValue>) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
     let asked = text(RETRY_AFTER)?;
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_says_nothing() {
+    fn malformed_values_are_ignored() {
         let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
         for odd in [
             "soon",

@@ -1,4 +1,4 @@
-//! What a session asks of the signer, and what it keeps of the answers: terms, manifest id, `state`.
+//! The requests of a session to the signer, and what it keeps between them: terms, manifest id, `state`.
 //!
 //! ```text
 //!            on_payment                 on_payment
@@ -9,13 +9,13 @@
 //!          the state
 //! ```
 //!
-//! Whoever makes the call borrows the session exclusively until the answer is in, so there is one call at
-//! a time and states go back in order.
+//! The caller borrows the session exclusively until the response is in, so there is one call at a time and states
+//! are returned in order.
 //!
 //! A state belongs to a key and to an identity. It is tried under a changed credential, which mostly is a
 //! renewed one of the same identity; a signer that sees another answers 500. Another signer of the list that
-//! has another key answers 400. Then, once, the session opens anew, which costs the first payment again. A
-//! state is dropped for no other reason.
+//! has another key answers 400. Then the session reopens once, which costs the first payment again. A state is never
+//! dropped for another reason.
 //!
 //! Terms stay until they expire. The info in the answer to a payment does not replace them: it has the price of
 //! now, and not the session's, and a signer refuses a price that has risen (protocol.md, section 5). They expire
@@ -51,7 +51,7 @@ pub struct SessionOptions {
 /// Who made a state: which signer of the list, under which credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignerOrigin {
-    /// Its place in the list.
+    /// The signer's index in the list.
     pub(crate) signer: usize,
     /// Counts the changes of the credential.
     pub(crate) credential: u64,
@@ -66,13 +66,13 @@ pub struct OutgoingPayment {
     pub(crate) opens: bool,
 }
 
-/// What a refusal leaves to do.
+/// What the caller must do after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum AfterRefusal {
-    /// Ask again at once: the session starts anew, without the state that was refused.
+    /// Send the request again: the session reopens without the refused state.
     Reopen,
-    /// The refusal stands.
+    /// Report the refusal: another request would not help.
     Final,
 }
 

@@ -1,6 +1,6 @@
-//! Sockets of payments: the signers, and the orchestrator that is paid.
+//! Calls of payments: to the signers, and to the orchestrator that is paid.
 //!
-//! Does not: decide; the pure files beside it do.
+//! Does not: decide; the pure files of this house do.
 
 mod asking;
 mod fresh;

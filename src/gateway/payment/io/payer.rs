@@ -1,9 +1,9 @@
-//! Pays one session for as long as its media flows, as the schedule says.
+//! Pays one session by its schedule, as long as its media flows.
 //!
-//! A payment that could not even be sent is sent first the next time; one that may have arrived is not sent
-//! twice, because its tickets count once.
+//! A payment that could not be sent is sent first the next time. One that may have arrived is never sent twice,
+//! because its tickets count once.
 //!
-//! Does not: start or stop the job; its owner is told how each payment went.
+//! Does not: start or stop the job; reports of each payment go to the owner.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use resilience::backoff::jitter;
 use resilience::fault::Failure;
 use resilience::wait::sleep_until;
 
-/// What a payer is told.
+/// An event that may make a payment due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayerEvent {
     /// Time has passed.
@@ -32,7 +32,7 @@ pub enum PayerEvent {
     Media,
 }
 
-/// How it went.
+/// The outcome of a payer's turn.
 #[derive(Debug)]
 pub enum PaymentOutcome {
     /// Nothing was due.
@@ -41,20 +41,20 @@ pub enum PaymentOutcome {
     Paid,
     /// Nothing needed to be paid.
     Skipped,
-    /// Not paid, to be tried again; the job lives on what is paid already.
+    /// Not paid; the payer tries again. The job continues on the time paid ahead.
     Later(PaymentError),
-    /// Not to be paid: go to the next orchestrator.
+    /// Not paid: leave this orchestrator for the next.
     Leave(PaymentError),
-    /// Cannot be paid any more.
+    /// Not paid: this session cannot be paid any more.
     Failed(PaymentError),
 }
 
-/// One turn of a payer, as its owner is told.
+/// The report of one payment to the session's owner.
 #[derive(Debug)]
 pub struct PayerReport {
-    /// How it went.
+    /// The outcome.
     pub outcome: PaymentOutcome,
-    /// The time that is paid for already, by our own estimate; `None` for what is paid once.
+    /// The estimated time that is paid ahead; `None` for a single payment.
     pub paid_for: Option<Duration>,
 }
 
@@ -65,7 +65,7 @@ pub struct Payer {
     session: PaymentSession,
     schedule: PaymentSchedule,
     fresh: Box<dyn TermsSource>,
-    /// Made, but not sent yet.
+    /// A payment that was made but not sent.
     unsent: Option<OutgoingPayment>,
 }
 
@@ -114,7 +114,7 @@ impl Payer {
         self.session.started(manifest_id)
     }
 
-    /// The time from `now` that is paid for already; `None` for what is paid once.
+    /// The time from `now` that is paid ahead; `None` for a single payment.
     pub fn paid_for(&self, now: Instant) -> Option<Duration> {
         self.schedule.paid_for(now)
     }
