@@ -1,6 +1,6 @@
 //! The program: arguments, configuration, logger, runtime, command, exit code.
 //!
-//! Does not: hold logic; the commands do.
+//! Does not: contain logic; the commands do.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,9 +13,9 @@ use livepeer_gateway::limits::CALLS;
 use resilience::fault::chain;
 use resilience::stop::Stop;
 
-/// How long an idle one of them stays.
+/// The time after which an idle blocking thread ends.
 const BLOCKING_IDLE: Duration = Duration::from_secs(1);
-/// How long a blocking call may hold up the exit: it cannot be interrupted.
+/// The longest time that the exit waits for a blocking call, which cannot be interrupted.
 const EXIT_TIME: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             logger::print_error(&error);
-            // Until the next try, `systemctl status` shows no line of the journal, but this.
+            // `systemctl status` shows this until the next start.
             Service::from_environment(Instant::now()).status(&chain(&error));
             ExitCode::from(error.exit_code())
         }
@@ -47,7 +47,7 @@ fn start() -> Result<(), Error> {
         }
         Command::Call { data, content_type, path, settings } => {
             let config = configure(&settings, Purpose::Find)?;
-            let call = cli::call::Wish { data, content_type, path };
+            let call = cli::call::CallArguments { data, content_type, path };
             run(|stop| cli::call::run(config, call, stop))?;
         }
         Command::Trust { forget, settings } => {
@@ -80,7 +80,7 @@ fn configure(settings: &Settings, purpose: Purpose) -> Result<Config, Error> {
     Ok(config)
 }
 
-/// Runs a command on this thread until its end or a signal.
+/// Runs a command on this thread until it ends or a signal ends it.
 fn run(command: impl AsyncFnOnce(Stop) -> Result<(), Error>) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -151,9 +151,7 @@ fn the_sound_of_a_file_is_sent_unless_it_is_not_wanted() {
     assert_eq!(microphone("[audio]\nkind = 'alsa'"), Some(Microphone::Alsa));
     check(
         "[source]\nkind = 'file'\npath = 'a.mp4'\n[audio]\nkind = 'alsa'",
-        &[
-            "camera.toml:7: audio.kind: goes with a camera; of a file its own sound is sent, with \"file\"",
-        ],
+        &["camera.toml:7: audio.kind: needs a camera; the sound of a file is sent with \"file\""],
     );
 }
 
@@ -409,7 +407,7 @@ fn texts_that_cannot_be_names_are_refused() {
     check("job.stream-id = ' '", &["camera.toml:3: job.stream-id: must not be empty"]);
     check(
         "output.path = \"a\\u0000b\"",
-        &["camera.toml:3: output.path: must not hold a NUL character"],
+        &["camera.toml:3: output.path: must not contain a NUL character"],
     );
     check(
         "source.path = ['a']",
@@ -540,7 +538,7 @@ fn wrong_access_is_named_and_no_secret_is_repeated() {
             "signer.headers = { authorization = 'Bearer hunter2' }",
             "\"authorization\" names no place",
         ),
-        ("signer.headers = { 'a b' = 'env:X' }", "is no name of a header"),
+        ("signer.headers = { 'a b' = 'env:X' }", "is not a header name"),
         ("signer.urls = ['https://me:hunter2@s.example']", "must not hold a user name"),
         ("signer.urls = ['https://s.example?hunter2']", "must not have a query"),
         ("discovery.url = 'ftp://d.example/?hunter2'", "scheme `ftp`"),

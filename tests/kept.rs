@@ -131,10 +131,10 @@ async fn what_has_worked_runs_in_the_place_of_what_is_refused() {
     device.manager.status(|status| status == live);
     device.write("[job]\nmodell = \"m\"\n");
     edge.signal("HUP");
-    let line = edge.hear("SIGHUP: the configuration before it stays: ");
+    let line = edge.hear("SIGHUP: the previous configuration stays: ");
     assert!(line.starts_with("WARN ") && line.contains("job.modell: no such key"), "{line}");
     let status = device.manager.status(|status| status.ends_with(&live));
-    assert!(status.starts_with("configuration refused, the one before it runs ("), "{status}");
+    assert!(status.starts_with("configuration refused, the previous one runs ("), "{status}");
     assert!(status.contains("job.modell: no such key"), "{status}");
     stop(edge);
     assert_eq!(fs::read_to_string(device.kept()).unwrap(), kept, "nothing else has worked");

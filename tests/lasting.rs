@@ -285,7 +285,7 @@ async fn a_new_configuration_restarts_what_changed_and_a_broken_one_nothing() {
     edge.hear("SIGHUP: the configuration is the same as before");
     fs::write(&file, "[video]\nfps = 900\n").unwrap();
     edge.signal("HUP");
-    let line = edge.hear("SIGHUP: the configuration before it stays: ");
+    let line = edge.hear("SIGHUP: the previous configuration stays: ");
     assert!(line.starts_with("WARN ") && line.contains("video.fps"), "{line}");
 
     write(&file, &one, "params = { prompt = \"a dog\" }\n");

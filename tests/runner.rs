@@ -816,7 +816,7 @@ async fn the_command_pays_sends_and_prints() {
     let astray = ["call", "--app", "echo", "--path", "predict", "--data", data];
     let (code, _, err) = edge(&scratch, &[&astray[..], &common[..]].concat()).await;
     assert_eq!(code, Some(2));
-    assert!(err.contains("--path: `predict` is no path; write one such as /v1/images"), "{err}");
+    assert!(err.contains("--path: `predict` is not a path; write one such as /v1/images"), "{err}");
     let other = ["call", "--app", "other", "--data", data];
     let (code, _, err) = edge(&scratch, &[&other[..], &common[..]].concat()).await;
     assert_eq!(code, Some(1));

@@ -1,8 +1,7 @@
-//! `call`: one request to a single-shot runner, its answer on standard output as it comes.
+//! `call`: sends one request to a single-shot runner, and copies the answer to standard output as it arrives.
 //!
-//! Does not: understand the answer, or try another runner once an answer has begun.
+//! Does not: interpret the answer, or try another runner after an answer has begun.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -22,71 +21,48 @@ use livepeer_gateway::session::selection::CandidateOrder;
 use livepeer_gateway::session::{Network, NetworkOptions};
 use resilience::fault::Fault;
 use resilience::stop::Stop;
-use resilience::words;
 
 /// The largest file sent to a single-shot runner; it is sent twice where it has to be paid.
 const CALL_BODY: u64 = 32 << 20;
 
-/// Why a call has no whole answer.
-#[derive(Debug)]
+/// Why a call failed before the end of its answer.
+#[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// Nothing says which app is called.
+    /// No app is configured.
+    #[error("no app to call; use --app NAME")]
     NoApp,
-    /// What is to be sent cannot be read.
-    Read(PathBuf, io::Error),
-    /// What is to be sent is longer than 32 MiB.
+    /// The request body cannot be read.
+    #[error("cannot read {}", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    /// The request body is longer than 32 MiB.
+    #[error("{} is longer than {CALL_BODY} bytes", .0.display())]
     TooLong(PathBuf),
-    /// The type of what is sent is none.
+    /// The content type is malformed.
+    #[error("--type: `{}` is not a media type; write one such as image/png", .0.escape_debug())]
     Type(String),
-    /// The path is none.
+    /// The path is malformed.
+    #[error("--path: `{}` is not a path; write one such as /v1/images", resilience::words::shown(.0))]
     Path(String),
-    /// No runner answered, or its answer broke off.
+    /// No runner answered, or the answer broke off.
+    #[error(transparent)]
     Runner(RunnerError),
     /// The answer cannot be written.
-    Write(io::Error),
+    #[error("cannot write the answer")]
+    Write(#[source] io::Error),
 }
 
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoApp => f.write_str("no app to call; use --app NAME"),
-            Self::Read(path, _) => write!(f, "cannot read {}", path.display()),
-            Self::TooLong(path) => {
-                write!(f, "{} is longer than {CALL_BODY} bytes", path.display())
-            }
-            Self::Type(text) => write!(f, "--type: `{}` is no type", text.escape_debug()),
-            Self::Path(text) => {
-                let text = words::shown(text);
-                write!(f, "--path: `{text}` is no path; write one such as /v1/images")
-            }
-            Self::Runner(error) => error.fmt(f),
-            Self::Write(_) => f.write_str("cannot write the answer"),
-        }
-    }
-}
-
-impl std::error::Error for CallError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Read(_, error) | Self::Write(error) => Some(error),
-            Self::Runner(error) => error.source(),
-            Self::NoApp | Self::TooLong(_) | Self::Type(_) | Self::Path(_) => None,
-        }
-    }
-}
-
-/// What the command line says of a call.
+/// The arguments of a call.
 #[derive(Debug)]
-pub struct Wish {
-    /// The file that is sent; `-` for standard input.
+pub struct CallArguments {
+    /// The file with the request body; `-` for standard input.
     pub data: PathBuf,
-    /// Its type.
+    /// The content type of the request body.
     pub content_type: String,
     /// The path below the runner's URL.
     pub path: Option<String>,
 }
 
-impl Wish {
+impl CallArguments {
     fn options(self) -> Result<CallOptions, CallError> {
         let Self { data, content_type, path } = self;
         let content_type = HeaderValue::try_from(content_type.as_str())
@@ -97,10 +73,10 @@ impl Wish {
 }
 
 /// Calls the app of the configuration.
-pub async fn run(config: Config, wish: Wish, mut stop: Stop) -> Result<(), Error> {
+pub async fn run(config: Config, arguments: CallArguments, mut stop: Stop) -> Result<(), Error> {
     let failed = |error| Error::Call(error);
     let runner = config.runner.as_ref().ok_or(failed(CallError::NoApp))?;
-    let options = wish.options().map_err(failed)?;
+    let options = arguments.options().map_err(failed)?;
     let reach = Reach::new(&config).map_err(Error::Reach)?;
     let policy = NetworkOptions {
         trust: config.trust.clone(),
@@ -120,7 +96,7 @@ pub async fn run(config: Config, wish: Wish, mut stop: Stop) -> Result<(), Error
     }
 }
 
-/// The answer of the best runner that gives one, way by way.
+/// The answer of the first runner that gives one, in the order of preference.
 async fn call(
     config: &Config,
     reach: &Reach,
@@ -171,7 +147,7 @@ async fn copy(answer: &mut Single) -> Result<(), CallError> {
     while let Some(piece) = answer.next().await.map_err(CallError::Runner)? {
         match stdout.write_all(&piece).and_then(|()| stdout.flush()) {
             Ok(()) => {}
-            // The reader has what it wanted.
+            // The reader of standard output has closed it.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             Err(error) => return Err(CallError::Write(error)),
         }

@@ -1,12 +1,11 @@
-//! `check-config`: says whether a configuration is right.
+//! `check-config`: checks a configuration.
 //!
-//! Does not: look whether cameras and peers are there, or open the output.
+//! Does not: check whether cameras and peers exist, or open the output.
 
 use super::{Error, Settings, output, print};
 use crate::config::{self, Purpose};
 
-/// Prints that the configuration is right, with the keys of earlier versions that are ignored; or fails with
-/// everything that is wrong.
+/// Prints that the configuration is valid, and which keys of earlier versions are ignored; or fails with all problems.
 pub fn check_config(settings: Settings) -> Result<(), Error> {
     let resolved = config::io::load(settings.file.as_deref(), settings.keys.clone(), Purpose::Run)?;
     output::check(&resolved.config, &settings).map_err(Error::Output)?;

@@ -1,17 +1,17 @@
 //! Chooses the configuration that `run` starts with.
 //!
-//! | start | the configuration at hand is | then |
+//! | start | the present configuration is | then |
 //! |---|---|---|
-//! | of the service | right | it runs; once it has worked it is kept |
-//! | of the service | refused, or cannot be read | the one that worked last runs, with a warning in the log and, all the time, in the status |
-//! | of the service | the same, and none is kept or that one is refused too | the end, with exit code 2 |
-//! | by hand | refused, or cannot be read | the end, with exit code 2 |
+//! | of the service | valid | it runs; once it has worked it is kept |
+//! | of the service | refused, or cannot be read | the last working one runs, with a warning in the log and in every status |
+//! | of the service | the same, and none is kept or the kept one is refused too | exit code 2 |
+//! | by hand | refused, or cannot be read | exit code 2 |
 //!
-//! The one that worked last runs as a whole: a mixture of it with the environment and the arguments of now has never
-//! run anywhere. So an unattended device survives a release that drops a key, a file that a power cut has emptied,
-//! and a mistake that nobody sees before the next boot.
+//! The last working configuration runs without the present environment and arguments: a mixture of both was never
+//! tested. An unattended device thus survives a release that drops a key, a file emptied by a power cut, and a mistake
+//! that shows only at the next boot.
 //!
-//! Does not: judge a configuration; `config` does.
+//! Does not: check a configuration; `config` does.
 
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ use crate::service::{Service, is_service};
 use resilience::fault::chain;
 use resilience::words;
 
-/// Characters of the status that say what is wrong with a configuration.
+/// The most characters of the status for the problem of a configuration.
 const REASON: usize = 160;
 
 /// The configuration to start with.
@@ -30,16 +30,16 @@ const REASON: usize = 160;
 pub struct Chosen {
     /// The configuration.
     pub resolved: Resolved,
-    /// What the status says of it all the time, if it is not the one at hand.
+    /// The notice in every status, if it is not the present configuration.
     pub notice: Option<String>,
-    /// Where it is kept once it has worked; `None` at a start by hand.
+    /// The file that keeps it once it has worked; `None` at a start by hand.
     pub kept: Option<Kept>,
 }
 
-/// Chooses, and begins to log.
+/// Chooses the configuration, and sets up the log by it.
 pub fn choose(settings: &Settings) -> Result<Chosen, Error> {
     let kept = is_service().then(Kept::open).flatten();
-    let refused = match at_hand(settings) {
+    let refused = match load_present(settings) {
         Ok(resolved) => {
             logger::init(resolved.config.log);
             warn_of_removed(&resolved);
@@ -47,11 +47,11 @@ pub fn choose(settings: &Settings) -> Result<Chosen, Error> {
         }
         Err(error) => error,
     };
-    let sound = |at: &Kept| {
+    let load_kept = |at: &Kept| {
         let resolved = at.load()?.map_err(Error::Config);
         Some(resolved.and_then(|resolved| with_output(resolved, settings)))
     };
-    match kept.as_ref().and_then(|kept| Some((kept, sound(kept)?))) {
+    match kept.as_ref().and_then(|kept| Some((kept, load_kept(kept)?))) {
         None => Err(refused),
         Some((kept, Err(error))) => {
             logger::init(log::LevelFilter::Info);
@@ -67,35 +67,35 @@ pub fn choose(settings: &Settings) -> Result<Chosen, Error> {
             );
             warn_of_removed(&resolved);
             let notice = Some(notice("the one that worked last", &first(&refused)));
-            // The agent says it as soon as it has opened the camera.
+            // The agent repeats the notice once it has opened the camera.
             Service::from_environment(Instant::now()).notice(notice.clone());
             Ok(Chosen { resolved, notice, kept })
         }
     }
 }
 
-fn at_hand(settings: &Settings) -> Result<Resolved, Error> {
+fn load_present(settings: &Settings) -> Result<Resolved, Error> {
     let resolved = load(settings.file.as_deref(), settings.keys.clone(), Purpose::Run)?;
     with_output(resolved, settings)
 }
 
-/// The configuration, if its output destroys nothing.
+/// The configuration, if its output does not overwrite another file that is needed.
 fn with_output(resolved: Resolved, settings: &Settings) -> Result<Resolved, Error> {
     output::check(&resolved.config, settings).map_err(Error::Output)?;
     Ok(resolved)
 }
 
-/// One thing that is wrong, in one line.
+/// One problem in one line.
 fn first(refused: &Error) -> String {
     if let Error::Config(error) = refused { error.first() } else { chain(refused) }
 }
 
-/// What the status says while another configuration runs than the one at hand.
+/// The notice in every status while another configuration runs than the present one.
 pub(super) fn notice(running: &str, reason: &str) -> String {
     format!("configuration refused, {running} runs ({})", words::line(reason, REASON))
 }
 
-/// Says which keys are ignored because they are of an earlier version.
+/// Warns of keys of earlier versions, which are ignored.
 pub(super) fn warn_of_removed(resolved: &Resolved) {
     resolved.removed.iter().for_each(|problem| log::warn!("{problem}"));
 }

@@ -1,39 +1,39 @@
-//! The commands: their table, and what a command line comes to.
+//! The table of commands, and the command that a command line asks for.
 //!
-//! Does not: read arguments; `parse` does, by this table.
+//! Does not: parse arguments; `parse` does, by this table.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a command line asks for.
+/// A command with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Run the job of a configuration until a signal.
     Run(Settings),
     /// Run a job on a sandbox in this process.
     Demo {
-        /// How long; `None` until a signal.
+        /// The time to run; `None` until a signal.
         time: Option<Duration>,
         /// The configuration.
         settings: Settings,
     },
-    /// Run an orchestrator for others to build against.
+    /// Run a local orchestrator for development.
     Sandbox {
-        /// Where it listens.
+        /// The address of the orchestrator.
         listen: SocketAddr,
-        /// Where its signer listens, if it has one.
+        /// The address of the signer, if one is wanted.
         signer: Option<SocketAddr>,
-        /// It wants to be paid.
+        /// Whether jobs have to be paid.
         paying: bool,
     },
     /// Print the problems of a configuration.
     CheckConfig(Settings),
     /// Write a first configuration.
     Setup {
-        /// Where to, and what is known already.
+        /// The file to write, and the keys that are given.
         settings: Settings,
-        /// Whether a configuration that is there may go.
+        /// Whether an existing configuration may be replaced.
         replace: bool,
     },
     /// Show the cameras, encoders and microphones of this machine.
@@ -52,18 +52,18 @@ pub enum Command {
     },
     /// Call a single-shot runner.
     Call {
-        /// The file that is sent; `-` for standard input.
+        /// The file with the request body; `-` for standard input.
         data: PathBuf,
-        /// Its type.
+        /// The content type of the request body.
         content_type: String,
         /// The path below the runner's URL.
         path: Option<String>,
         /// The configuration.
         settings: Settings,
     },
-    /// Show or forget the pinned certificates.
+    /// Show or remove the pinned certificates.
     Trust {
-        /// The one to forget, by host or host and port; `None` to show all.
+        /// The host, or host and port, whose pins are removed; `None` to show all.
         forget: Option<String>,
         /// The configuration.
         settings: Settings,
@@ -74,7 +74,7 @@ pub enum Command {
     Version,
 }
 
-/// Where a configuration comes from, apart from the environment.
+/// The sources of a configuration, apart from the environment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
     /// The file.
@@ -83,7 +83,7 @@ pub struct Settings {
     pub keys: Vec<(String, String)>,
 }
 
-/// What help is about.
+/// A topic of help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
     /// The program.
@@ -96,18 +96,18 @@ pub enum Topic {
     Man,
 }
 
-/// A command as help shows it and arguments are read.
+/// A row of the table of commands: for the help texts and the parser.
 #[derive(Debug)]
 pub struct Row {
     /// Its name.
     pub name: &'static str,
-    /// Its arguments without dashes, if it takes any: so many words, so many arguments.
+    /// Its arguments without dashes, if it takes any: one word for each argument.
     pub operand: Option<&'static str>,
     /// Its options.
     pub flags: &'static [Flag],
     /// Whether it takes every key of the configuration as `--section.key VALUE`.
     pub takes_keys: bool,
-    /// What it does, in one or two sentences.
+    /// The description for the user: one or two sentences.
     pub what: &'static str,
 }
 
@@ -116,9 +116,9 @@ pub struct Row {
 pub struct Flag {
     /// Its name without dashes.
     pub name: &'static str,
-    /// What its value is called; empty if it takes none.
+    /// The placeholder of its value; empty for a flag.
     pub value: &'static str,
-    /// What it means.
+    /// The description for the user.
     pub what: &'static str,
 }
 
@@ -150,23 +150,27 @@ static ROWS: [Row; 10] = [
         operand: None,
         flags: &[CONFIG],
         takes_keys: true,
-        what: "Captures the camera, runs the job, brings the video back. Ends at SIGINT or SIGTERM.",
+        what: "Captures the camera, runs the job, receives the processed video. Ends at SIGINT or SIGTERM.",
     },
     Row {
         name: "demo",
         operand: None,
         flags: &[
             CONFIG,
-            Flag { name: "seconds", value: "N", what: "How long, 1 to 86400; else until Ctrl-C." },
+            Flag {
+                name: "seconds",
+                value: "N",
+                what: "The time to run, 1 to 86400; until Ctrl-C if not given.",
+            },
             SOURCE,
             Flag {
                 name: "output",
                 value: "FILE",
-                what: "Gets the returned video, as MPEG-TS; - for standard output.",
+                what: "The file for the processed video, as MPEG-TS; - for standard output.",
             },
         ],
         takes_keys: true,
-        what: "Runs the whole way on this machine: agent and orchestrator in one process, over real \
+        what: "Runs a job on this machine alone: agent and orchestrator in one process, over real \
                sockets. Exit code 1 if anything was lost or violated.",
     },
     Row {
@@ -181,17 +185,16 @@ static ROWS: [Row; 10] = [
             Flag {
                 name: "signer",
                 value: "ADDRESS",
-                what: "Runs a signer too, here. Its key is known to everybody and worth nothing.",
+                what: "Also runs a signer at this address. Its key is public and without value.",
             },
             Flag {
                 name: "paying",
                 value: "",
-                what: "Wants to be paid for jobs and runners, by such a signer.",
+                what: "Requires payment for jobs and runners, by such a signer.",
             },
         ],
         takes_keys: false,
-        what: "Runs an orchestrator that echoes the video, and its runners, for people who build against \
-               them.",
+        what: "Runs an orchestrator that echoes the video, and its runners, to develop against.",
     },
     Row {
         name: "setup",
@@ -200,25 +203,29 @@ static ROWS: [Row; 10] = [
             Flag {
                 name: "config",
                 value: "FILE",
-                what: "Where to write; /etc/livepeer-edge/livepeer-edge.toml if not given.",
+                what: "The file to write; /etc/livepeer-edge/livepeer-edge.toml if not given.",
             },
             SOURCE,
-            Flag { name: "output", value: "FILE", what: "Gets the returned video, as MPEG-TS." },
+            Flag {
+                name: "output",
+                value: "FILE",
+                what: "The file for the processed video, as MPEG-TS.",
+            },
             Flag {
                 name: "existing",
                 value: "WORD",
-                what: "keep (by itself) or replace a configuration that is there.",
+                what: "keep (the default) or replace an existing configuration.",
             },
         ],
         takes_keys: true,
-        what: "Writes a first configuration. At a terminal it asks for what the options do not say.",
+        what: "Writes a first configuration. At a terminal it asks for the settings that the options do not give.",
     },
     Row {
         name: "check-config",
         operand: Some("FILE"),
         flags: &[],
         takes_keys: true,
-        what: "Says whether a configuration is right, and if not, everything that is wrong with it.",
+        what: "Checks a configuration and prints all problems.",
     },
     Row {
         name: "devices",
@@ -226,7 +233,7 @@ static ROWS: [Row; 10] = [
         flags: &[CONFIG, Flag { name: "json", value: "", what: "Prints JSON, for programs." }],
         takes_keys: true,
         what: "Shows the cameras, encoders and microphones of this machine, by the names that the \
-               configuration takes, and tries each.",
+               configuration takes, and tests each of them.",
     },
     Row {
         name: "discover",
@@ -234,7 +241,7 @@ static ROWS: [Row; 10] = [
         flags: &[CONFIG, Flag { name: "json", value: "", what: "Prints JSON, for programs." }],
         takes_keys: true,
         what: "Shows the orchestrators and runners that can be found: what they offer, at which price, \
-               and why some are out of the question.",
+               and why some are rejected.",
     },
     Row {
         name: "call",
@@ -247,23 +254,23 @@ static ROWS: [Row; 10] = [
                 value: "PATH",
                 what: "The path of the app that is called, such as /v1/images; its root if not given.",
             },
-            Flag { name: "data", value: "FILE", what: "What is sent; - for standard input." },
+            Flag { name: "data", value: "FILE", what: "The file to send; - for standard input." },
             Flag {
                 name: "type",
                 value: "TYPE",
-                what: "The type of what is sent; application/json if not given.",
+                what: "The content type of the data; application/json if not given.",
             },
         ],
         takes_keys: true,
-        what: "Calls a single-shot runner, pays it, and writes its answer to standard output as it comes.",
+        what: "Calls a single-shot runner, pays it, and writes its answer to standard output as it arrives.",
     },
     Row {
         name: "trust",
         operand: Some("list|forget HOST"),
         flags: &[CONFIG],
         takes_keys: true,
-        what: "Shows the certificates that are pinned, or forgets those of a host or of host:port. \
-               An agent that runs goes on with what it knows.",
+        what: "Shows the pinned certificates, or removes those of a host or of host:port. \
+               A running agent keeps the pins that it has loaded.",
     },
     Row {
         name: "help",

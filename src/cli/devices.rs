@@ -1,6 +1,6 @@
-//! `devices`: the cameras, encoders and microphones of this machine, as the configuration names them.
+//! `devices`: lists the cameras, encoders and microphones of this machine, by the names that the configuration takes.
 //!
-//! Does not: change anything.
+//! Does not: change settings of a device.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use media::io;
 use media::modes::Mode;
 use media::{CameraFormat, Video};
 
-/// Prints what is found, tried at the size in the configuration.
+/// Prints the devices found, tested at the size of the configuration.
 pub fn devices(config: &Config, json: bool) -> Result<(), Error> {
     let found = io::devices(&config.media).map_err(Error::Devices)?;
     let text = match json {
@@ -82,7 +82,7 @@ fn camera_text(camera: &CameraFound) -> String {
     text
 }
 
-/// A line for each format and size, with its rates, in the camera's order.
+/// A line for each format and size, with its frame rates, in the camera's order.
 fn sizes(modes: &[Mode]) -> Vec<String> {
     let mut lines: Vec<(String, Vec<String>)> = Vec::new();
     for mode in modes {
@@ -104,7 +104,7 @@ fn format(mode: &Mode) -> &str {
     }
 }
 
-/// Frames per second, with a decimal where there is one.
+/// Frames per second, with one decimal if needed.
 fn rate(mode: &Mode) -> String {
     let tenths = u64::from(mode.rate.frames) * 10 / u64::from(mode.rate.seconds.max(1));
     match (tenths / 10, tenths % 10) {

@@ -1,8 +1,7 @@
 //! Why a command ended, and with which exit code.
 //!
-//! Does not: say it; `main` prints an error with its causes, once.
+//! Does not: print the error; `main` prints an error with its causes, once.
 
-use std::fmt;
 use std::io;
 
 use super::call::CallError;
@@ -18,40 +17,55 @@ use media::MediaError;
 #[cfg(feature = "sandbox")]
 use sandbox::StartError;
 
-/// Why a command ended before its end.
-#[derive(Debug)]
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The command line is wrong.
-    Usage(UsageError),
-    /// The configuration is wrong or can't be read.
-    Config(config::Error),
-    /// The system has no runtime for us, or no signals.
-    Start(io::Error),
-    /// A signal came before there was an answer.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// The configuration is wrong or cannot be read.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The runtime or the signal handlers could not be set up.
+    #[error("cannot start")]
+    Start(#[source] io::Error),
+    /// A signal came before the end of the answer.
+    #[error("interrupted before the end of the answer")]
     Interrupted,
     /// A second signal came before the end of a graceful stop.
+    #[error("stopped at once by a second signal")]
     StoppedAtOnce,
-    /// The agent ended without having been asked to.
+    /// The agent ended without a request to stop.
+    #[error(transparent)]
     Agent(AgentError),
-    /// The network cannot be reached as configured.
+    /// The credentials or authorities of the configuration cannot be used.
+    #[error(transparent)]
     Reach(ReachError),
     /// No list of orchestrators was found.
+    #[error(transparent)]
     Discover(FindError),
-    /// A call has no whole answer.
+    /// A call failed before the end of its answer.
+    #[error(transparent)]
     Call(CallError),
-    /// No pin was shown or forgotten.
+    /// The pins could not be shown or removed.
+    #[error(transparent)]
     Trust(TrustError),
-    /// This machine's devices cannot be looked for.
+    /// This machine's devices cannot be listed.
+    #[error(transparent)]
     Devices(MediaError),
-    /// No first configuration was written.
+    /// `setup` did not write a configuration.
+    #[error(transparent)]
     Setup(SetupError),
     /// The returned video cannot be written.
+    #[error(transparent)]
     Output(OutputError),
     /// The sandbox does not start.
     #[cfg(feature = "sandbox")]
+    #[error(transparent)]
     Sandbox(StartError),
-    /// A demo lost or violated something.
+    /// The demo lost frames or violated the protocol.
     #[cfg(feature = "sandbox")]
+    #[error("demo: {0}")]
     Demo(String),
 }
 
@@ -62,7 +76,7 @@ impl Error {
             Self::Usage(_) | Self::Config(_) => 2,
             Self::Output(error) if error.is_usage() => 2,
             Self::Setup(SetupError::Exists(_) | SetupError::Left) => 2,
-            // Nothing was tried: what was said makes no call.
+            // The command line is wrong; nothing was sent.
             Self::Call(CallError::NoApp | CallError::Type(_) | CallError::Path(_)) => 2,
             Self::Start(_)
             | Self::Reach(_)
@@ -78,64 +92,5 @@ impl Error {
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) | Self::Demo(_) => 1,
         }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Usage(error) => fmt::Display::fmt(error, f),
-            Self::Config(error) => fmt::Display::fmt(error, f),
-            Self::Start(_) => f.write_str("cannot start"),
-            Self::Interrupted => f.write_str("interrupted before the end of the answer"),
-            Self::StoppedAtOnce => f.write_str("stopped at once by a second signal"),
-            Self::Reach(error) => fmt::Display::fmt(error, f),
-            Self::Discover(error) => fmt::Display::fmt(error, f),
-            Self::Call(error) => fmt::Display::fmt(error, f),
-            Self::Trust(error) => fmt::Display::fmt(error, f),
-            Self::Agent(error) => fmt::Display::fmt(error, f),
-            Self::Output(error) => fmt::Display::fmt(error, f),
-            Self::Devices(error) => fmt::Display::fmt(error, f),
-            Self::Setup(error) => fmt::Display::fmt(error, f),
-            #[cfg(feature = "sandbox")]
-            Self::Sandbox(error) => fmt::Display::fmt(error, f),
-            #[cfg(feature = "sandbox")]
-            Self::Demo(faults) => write!(f, "demo: {faults}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            // These two speak for themselves; their causes are ours.
-            Self::Usage(error) => error.source(),
-            Self::Config(error) => error.source(),
-            Self::Start(error) => Some(error),
-            Self::Reach(error) => error.source(),
-            Self::Discover(error) => error.source(),
-            Self::Call(error) => error.source(),
-            Self::Trust(error) => error.source(),
-            Self::Agent(error) => error.source(),
-            Self::Devices(error) => error.source(),
-            Self::Setup(error) => error.source(),
-            Self::Output(_) | Self::Interrupted | Self::StoppedAtOnce => None,
-            #[cfg(feature = "sandbox")]
-            Self::Sandbox(error) => error.source(),
-            #[cfg(feature = "sandbox")]
-            Self::Demo(_) => None,
-        }
-    }
-}
-
-impl From<UsageError> for Error {
-    fn from(error: UsageError) -> Self {
-        Self::Usage(error)
-    }
-}
-
-impl From<config::Error> for Error {
-    fn from(error: config::Error) -> Self {
-        Self::Config(error)
     }
 }

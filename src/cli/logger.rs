@@ -1,13 +1,13 @@
 //! The log on standard error: plain lines for a terminal, lines with priorities for the journal.
 //!
-//! Under systemd the journal has the time already, and reads a priority in front: `<4>` is a warning.
-//! Only this program's lines follow the configured level. Libraries are logged from warnings on, because
-//! what they log below may hold URLs and headers, which are credentials here. `simple_logger` keeps these levels.
-//! It does not write the lines, because it panics where standard error takes none: [`stderr`] writes.
+//! The journal adds the time, and reads a priority at the start of each line: `<4>` is a warning. The configured level
+//! applies to this program only. Libraries are logged at warn and above, because their lower levels may contain URLs and
+//! headers, which are credentials here. `simple_logger` filters by these levels; [`stderr`] writes the lines, because
+//! `simple_logger` panics if standard error cannot be written.
 //!
-//! What peers say is made harmless where it comes in; here every line is made so once more, whatever is in it.
+//! Texts of peers are sanitized where they are received; every line is sanitized again here.
 //!
-//! Does not: write files; on a device, the journal limits what the disk gets.
+//! Does not: write files; on a device the journal stores the log, with its own limits.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -18,46 +18,46 @@ use super::{Error, stderr};
 use resilience::fault::chain;
 use resilience::words;
 
-/// Characters of a line of the log, whatever is in it.
+/// The most characters of a log line.
 const LINE_CHARS: usize = 1000;
 
-/// Characters of a line of the last error: 64 orchestrators, each with its reason.
+/// The most characters of a line of the final error: 64 orchestrators, each with its reason.
 const ERROR_CHARS: usize = 32 << 10;
-/// How the names of this program's crates begin.
+/// The prefix of this program's crates.
 const OURS: &str = "livepeer_";
 
-/// Starts logging. Call it once. `log::set_max_level` changes the level from then on.
+/// Sets up the log. Call it once; later, change the level with `log::set_max_level`.
 pub fn init(level: LevelFilter) {
     log::set_max_level(level);
     let lines = Lines { levels: levels(), is_journal: is_journal(), write: stderr::write };
-    // It fails only if there is a logger already: then that one is used.
+    // This fails only if a logger is set already; then that one is used.
     let _ = log::set_boxed_logger(Box::new(lines));
 }
 
-/// Which lines may be logged at all; `log::max_level` is the limit of both.
+/// The filter for program and libraries; `log::max_level` limits both.
 fn levels() -> SimpleLogger {
     SimpleLogger::new().with_level(LevelFilter::Warn).with_module_level(OURS, LevelFilter::Trace)
 }
 
-/// Prints why the program ends, with its causes, once.
+/// Prints the error that ends the program, with its causes. Call it once.
 pub fn print_error(error: &Error) {
     let text = format!("error: {}", chain(error));
-    // The problems of a configuration have a line each.
+    // Each problem of a configuration has its own line.
     let shown: Vec<String> = text.lines().map(|line| words::line(line, ERROR_CHARS)).collect();
     let text = shown.join("\n");
     let lines = if is_journal() { with_priority(Level::Error, &text) } else { format!("{text}\n") };
     stderr::write(lines);
 }
 
-/// Whether standard error is the journal: systemd says in `$JOURNAL_STREAM` which device and inode
-/// its socket has, since a child with another standard error inherits the variable too.
+/// Whether standard error is the journal: `$JOURNAL_STREAM` names the device and inode of its socket, because a child with
+/// another standard error inherits the variable.
 fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let stderr = std::fs::metadata("/proc/self/fd/2");
     stderr.is_ok_and(|stderr| stream == format!("{}:{}", stderr.dev(), stderr.ino()))
 }
 
-/// Makes each message one harmless line of bounded length.
+/// Formats each message as one sanitized line of bounded length.
 struct Lines<W> {
     levels: SimpleLogger,
     is_journal: bool,
@@ -87,7 +87,7 @@ impl<W: Fn(String) + Send + Sync> Log for Lines<W> {
     }
 }
 
-/// Each line with its priority by `sd-daemon(3)`; the journal takes every line for itself.
+/// Prefixes each line with its priority (`sd-daemon(3)`); the journal treats every line as a message.
 fn with_priority(level: Level, text: &str) -> String {
     let priority = match level {
         Level::Error => 3,

@@ -91,12 +91,12 @@ fn command(page: &mut Page, row: &Row) {
     }
 }
 
-/// Text in the language of man(7).
+/// A text in the format of man(7).
 #[derive(Default)]
 struct Page(String);
 
 impl Page {
-    /// A line of the language itself.
+    /// A line of the format itself.
     fn raw(&mut self, line: &str) {
         self.0.push_str(line);
         self.0.push('\n');
@@ -119,7 +119,7 @@ impl Page {
     }
 }
 
-/// So that nothing in it is a command of the language, and dashes can be copied.
+/// Escapes a text, so that no line is a man(7) command and dashes can be copied.
 fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     match text.starts_with(['.', '\'']) {

@@ -1,8 +1,8 @@
-//! The command line: what was asked for, its help, and a file for each command.
+//! The command line: the parser, the help texts, and one file for each command.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 //!
-//! Does not: know how anything works; each command hands a checked configuration to the parts below.
+//! Does not: contain the work of the commands; each passes a checked configuration to the parts below.
 
 pub mod call;
 mod check_config;
@@ -45,12 +45,12 @@ pub use trust::{TrustError, trust};
 use std::io::IsTerminal;
 use std::io::{self, Write};
 
-/// Writes to standard output. A reader that left is no failure.
+/// Writes to standard output. Errors are ignored: the reader may have closed it.
 pub fn print(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
-/// Rewrites the progress line on standard error; an empty one ends it. Where nobody watches, a line each.
+/// Rewrites the progress line on standard error; an empty `line` ends it. Without a terminal, each is a line of its own.
 #[cfg(feature = "sandbox")]
 fn print_progress(line: &str) {
     match (io::stderr().is_terminal(), line.is_empty()) {
@@ -60,7 +60,7 @@ fn print_progress(line: &str) {
     }
 }
 
-/// Writes a report to standard error, as standard output may carry video.
+/// Writes a report to standard error, because standard output may carry video.
 #[cfg(feature = "sandbox")]
 fn report(text: &str) {
     stderr::write(text.to_owned());

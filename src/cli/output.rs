@@ -1,11 +1,10 @@
-//! The returned video on its way to the file or to standard output that the user named.
+//! Writes the returned video to the configured file or to standard output.
 //!
-//! A file that something else needs is refused before anything is started: the input, the configuration, what is
-//! stored, and what holds something other than MPEG-TS.
+//! An output is refused before anything starts if it is the input, the configuration, in the store, or a file that does
+//! not contain MPEG-TS.
 //!
-//! Does not: write by itself; `media::io::Output` has a thread for that.
+//! Does not: block; `media::io::Output` writes on its own thread.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,27 +18,30 @@ use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::{Identity, Output, Target};
 use media::{MediaError, Source};
 
-/// How long what is left may take to be written at the end.
+/// The time limit for writing the queue at the end.
 const CLOSE_TIME: Duration = Duration::from_millis(300);
 
-/// Why returned video goes nowhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why the returned video cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
-    /// It would be written into a file that something else needs.
+    /// The output is a file that is needed for something else.
+    #[error("output.path: {} is the same file as {by}: name another one", .path.display())]
     Taken {
-        /// The output.
+        /// The path of the output.
         path: PathBuf,
-        /// What needs the file.
+        /// What the file is needed for.
         by: &'static str,
     },
-    /// It would be written among the stored input.
+    /// The output is in the directory of the stored input.
+    #[error("output.path: {} is in store.directory: name another directory", .0.display())]
     InStore(PathBuf),
-    /// It cannot be written.
+    /// The output cannot be opened or written.
+    #[error("{0}")]
     Media(MediaError),
 }
 
 impl OutputError {
-    /// Whether the configuration has to be changed.
+    /// Whether the configuration is at fault.
     pub(super) fn is_usage(&self) -> bool {
         match self {
             Self::Taken { .. } | Self::InStore(_) => true,
@@ -48,23 +50,7 @@ impl OutputError {
     }
 }
 
-impl fmt::Display for OutputError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Taken { path, by } => {
-                let path = path.display();
-                write!(f, "output.path: {path} is the same file as {by}: name another one")
-            }
-            Self::InStore(path) => {
-                let path = path.display();
-                write!(f, "output.path: {path} is in store.directory: name another directory")
-            }
-            Self::Media(error) => error.fmt(f),
-        }
-    }
-}
-
-/// Refuses an output that would destroy what something else needs.
+/// Refuses an output that would overwrite the input, the configuration or the store. Call it before the output is opened.
 pub(super) fn check(config: &Config, settings: &Settings) -> Result<(), OutputError> {
     let Some(target) = target(&config.output) else { return Ok(()) };
     let store = config.media.store.as_ref().map(|store| store.directory.as_path());
@@ -106,7 +92,7 @@ fn target(choice: &Choice) -> Option<Target> {
     }
 }
 
-/// The user's output, if there is one.
+/// The configured output, if any.
 #[derive(Clone, Default)]
 pub(super) struct Outlet {
     output: Option<Arc<Mutex<Output>>>,
@@ -115,7 +101,8 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// Opens what the configuration names. What cannot be opened now is opened later, unless the error `ends` that.
+    /// Opens the configured output. An output that cannot be opened now is opened later, unless `ends` is true for the
+    /// error.
     pub(super) fn open(
         config: &Config,
         settings: &Settings,
@@ -136,7 +123,7 @@ impl Outlet {
         }
     }
 
-    /// Waits until all is written, a short time. The error is why the output is not being written at the end.
+    /// Waits a short time until all bytes are written. Drop the sinks before. The error is why the output is not written.
     pub(super) async fn close(self) -> Result<(), Error> {
         match self.output.and_then(Arc::into_inner) {
             Some(output) => {

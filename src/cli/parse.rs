@@ -1,4 +1,4 @@
-//! Arguments to a [`Command`], by the table of commands.
+//! Parses arguments into a [`Command`], by the table of commands.
 //!
 //! Does not: check values of configuration keys; the configuration does, with all other problems.
 
@@ -12,10 +12,10 @@ use lexopt::Arg;
 use super::command::{Command, Flag, NEED_SANDBOX, Row, Settings, Topic, rows};
 use super::source::source_keys;
 
-/// Where the sandbox listens if nothing is said: an orchestrator's port, for this machine only.
+/// The default address of the sandbox: an orchestrator's port, reachable from this machine only.
 const SANDBOX_ADDRESS: &str = "127.0.0.1:8935";
 
-/// What a single-shot runner is sent if nothing is said.
+/// The default content type of a call.
 const CALL_TYPE: &str = "application/json";
 
 /// The longest demo, in seconds: a day.
@@ -24,7 +24,7 @@ const LONGEST_DEMO: u32 = 86_400;
 /// What is wrong with a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsageError {
-    /// No command at all.
+    /// There is no command.
     NoCommand,
     /// A command that does not exist.
     UnknownCommand(String),
@@ -36,7 +36,7 @@ pub enum UsageError {
     UnknownArgument(&'static Row, String),
     /// The command's argument is missing.
     NoOperand(&'static Row),
-    /// An option is missing without which the command has nothing to do.
+    /// A required option is missing.
     NoFlag(&'static Row, &'static str),
     /// An option without its value.
     NoValue(String),
@@ -50,7 +50,7 @@ pub enum UsageError {
         option: &'static str,
         /// The value.
         found: String,
-        /// What it may be.
+        /// The allowed values.
         allowed: &'static str,
     },
     /// A text that is not UTF-8.
@@ -112,7 +112,7 @@ fn options(row: &Row) -> String {
     options.join(", ")
 }
 
-/// What the arguments, without the program's own name, ask for.
+/// Parses the arguments, without the program's own name.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let row = match parser.next().map_err(plain)? {
@@ -140,7 +140,7 @@ fn find(name: &str) -> Result<&'static Row, UsageError> {
     })
 }
 
-/// What was said behind a command.
+/// The arguments behind a command.
 struct Said {
     row: &'static Row,
     operands: Vec<OsString>,
@@ -149,7 +149,7 @@ struct Said {
 }
 
 impl Said {
-    /// Reads to the end; `None` if help was asked for.
+    /// Parses all arguments; `None` if help was asked for.
     fn read(row: &'static Row, parser: &mut lexopt::Parser) -> Result<Option<Self>, UsageError> {
         let mut said = Self { row, operands: Vec::new(), flags: Vec::new(), keys: Vec::new() };
         while let Some(argument) = parser.next().map_err(plain)? {
@@ -249,7 +249,7 @@ impl Said {
         }
     }
 
-    /// The host to forget.
+    /// The host whose pins are removed.
     fn forget(&self) -> Result<Option<String>, UsageError> {
         let words: Vec<_> = self.operands.iter().map(|word| word.to_string_lossy()).collect();
         match words.as_slice() {
@@ -263,7 +263,7 @@ impl Said {
         }
     }
 
-    /// The configuration's file and keys. Short options come before the keys in full: these win.
+    /// The configuration's file and keys. Keys in full override short options.
     fn settings(mut self) -> Result<Settings, UsageError> {
         let mut keys = Vec::new();
         if let Some(source) = self.take_text("source")? {
@@ -290,7 +290,7 @@ impl Said {
     }
 }
 
-/// How many arguments without dashes a command takes.
+/// The number of arguments without dashes that a command takes.
 fn words(row: &Row) -> usize {
     row.operand.map_or(0, |operand| operand.split(' ').count())
 }
@@ -324,7 +324,7 @@ fn shown(argument: &Arg<'_>) -> String {
     }
 }
 
-/// The two errors that the reader of arguments itself can meet here.
+/// Translates the errors of the argument parser.
 fn plain(error: lexopt::Error) -> UsageError {
     match error {
         lexopt::Error::UnexpectedValue { option, .. } => UsageError::NeedlessValue(option),

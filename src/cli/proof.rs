@@ -1,37 +1,37 @@
-//! Decides when a configuration has worked: processed video came back with it, from a camera that works.
+//! Decides when a configuration has worked: processed video has returned while the camera works.
 //!
-//! | since | the proof |
+//! | after | proof |
 //! |---|---|
-//! | the start of the program | the first that comes back |
-//! | a reload | what comes back [`SETTLED`] later; before that, it may be from before |
+//! | the start of the program | the first processed video |
+//! | a reload | processed video [`SETTLED`] later; earlier video may be of the configuration before |
 //!
-//! A configuration that was merely read, or whose camera or orchestrator is never found, has not worked.
+//! A configuration whose camera or orchestrator is never found has not worked.
 //!
-//! Does not: keep anything.
+//! Does not: keep the configuration.
 
 use std::time::{Duration, Instant};
 
-/// The longest way of a picture: a segment of 10 s and what waits before it, out, through a model, and back.
+/// The longest latency of a frame: a segment of 10 s and the queue before it, upload, model, and return.
 const SETTLED: Duration = Duration::from_secs(30);
 
-/// How far the proof of the configuration that runs has come.
+/// The state of the proof for the running configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proof {
-    /// It is given, or not wanted.
+    /// The configuration has worked, or no proof is wanted.
     Given,
-    /// The first that comes back gives it.
+    /// The next processed video is the proof.
     AtOnce,
-    /// What comes back from then on gives it.
+    /// Processed video after this time is the proof.
     From(Instant),
 }
 
 impl Proof {
-    /// That of a configuration which a reload brought.
+    /// The state after a reload.
     pub(super) fn of_reload(now: Instant) -> Self {
         Self::From(now + SETTLED)
     }
 
-    /// Processed video came back. Whether that proves it, for the first time.
+    /// Call it when processed video returns. Returns true once: when the proof is given.
     pub(super) fn on_output(&mut self, now: Instant) -> bool {
         let is_proof = match *self {
             Self::Given => false,
@@ -44,7 +44,7 @@ impl Proof {
         is_proof
     }
 
-    /// Whether it is still to come.
+    /// Whether the proof is still open.
     pub(super) fn is_open(self) -> bool {
         self != Self::Given
     }

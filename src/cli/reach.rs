@@ -1,8 +1,7 @@
-//! What a configuration comes to on the network: endpoints, signers, and how both are trusted.
+//! Builds the endpoints and signers of a configuration, with their credentials and trust.
 //!
-//! Does not: find orchestrators; [`Reach::finder`] does when it is asked.
+//! Does not: search for orchestrators; the caller does with [`Reach::finder`].
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,56 +17,39 @@ use livepeer_gateway::payment::{PaymentError, SessionOptions};
 use livepeer_gateway::session::PaymentSetup;
 use resilience::secret::io::{SecretError, read};
 
-/// Why the network cannot be reached as configured.
-#[derive(Debug)]
+/// Why the credentials or authorities of a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
 pub enum ReachError {
     /// The access token cannot be read.
+    #[error(transparent)]
     NoToken(SecretError),
-    /// The access token is no such.
+    /// The access token is malformed.
+    #[error("{0}")]
     Token(TokenError),
     /// The authorities of the services cannot be read.
+    #[error("{0}")]
     Authorities(CaFileError),
     /// The signers cannot be used.
+    #[error(transparent)]
     Signers(PaymentError),
 }
 
-impl fmt::Display for ReachError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoToken(error) => error.fmt(f),
-            Self::Token(error) => error.fmt(f),
-            Self::Authorities(error) => error.fmt(f),
-            Self::Signers(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ReachError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::NoToken(error) => error.source(),
-            Self::Signers(error) => error.source(),
-            Self::Token(_) | Self::Authorities(_) => None,
-        }
-    }
-}
-
-/// What a configuration comes to on the network.
+/// The endpoints and signers of a configuration.
 pub(super) struct Reach {
     pub(super) endpoints: Endpoints,
-    /// Who pays; `None` where no signer is configured.
+    /// How jobs are paid; `None` without a signer.
     pub(super) payments: Option<PaymentSetup>,
     pub(super) services: Client,
 }
 
 impl Reach {
-    /// Reads the token, the authorities and the credentials that the configuration names.
+    /// Reads the token, authorities and credentials that the configuration names.
     pub(super) fn new(config: &Config) -> Result<Self, ReachError> {
         Self::keeping(config, None, &Arc::default())
     }
 
-    /// The same after a change of the configuration. `signers` are those so far, which stay if they are to be set
-    /// up in the same way: what they said when they were asked last still holds. `clock` is one for the process.
+    /// As [`Reach::new`], after a change of the configuration. The present `signers` are kept, with their pauses, if their
+    /// options have not changed. Pass the same `clock` every time.
     pub(super) fn keeping(
         config: &Config,
         signers: Option<Arc<Signers>>,
@@ -102,7 +84,7 @@ impl Reach {
         Ok(Self { endpoints, payments, services })
     }
 
-    /// Where candidates for a job are found.
+    /// The options of the search for candidates.
     pub(super) fn discovery(&self, config: &Config) -> DiscoveryOptions {
         DiscoveryOptions {
             services: self.services.clone(),
@@ -113,7 +95,7 @@ impl Reach {
         }
     }
 
-    /// The ways to what is `wanted`.
+    /// A search for what is `wanted`.
     pub(super) fn finder(&self, config: &Config, wanted: DiscoveryQuery) -> Finder {
         Finder::new(
             self.services.clone(),
@@ -125,7 +107,7 @@ impl Reach {
     }
 }
 
-/// What the signer is told that a live video job needs; nothing of a runner.
+/// The capabilities of a live video job, for the signer; `None` for a job on a runner.
 fn asked(config: &Config) -> Option<Bytes> {
     if config.runner.is_some() {
         return None;

@@ -1,21 +1,21 @@
-//! `run`: the job of a configuration, until a signal.
+//! `run`: runs the job of a configuration until a signal.
 //!
-//! SIGHUP reads the configuration and the credentials again, and restarts only what is configured in another way:
+//! SIGHUP reads the configuration and the credentials again, and applies only the differences:
 //!
 //! | changed | then |
 //! |---|---|
 //! | `job.params` | they are sent to the job |
 //! | source, video, encoder, audio | the camera is opened again; the job goes on |
-//! | output, log level, what a loss leads to | set at once |
-//! | anything about the job and where it runs | the job is closed, and the next one found; the camera goes on |
-//! | a credential | it pays from then on |
+//! | output, log level, `job.on-loss` | set at once |
+//! | the job, or where it may run | the job is closed, and the next one started; the camera goes on |
+//! | a credential | it is used from then on |
 //!
-//! Signers that are set up as before keep their pauses, so a reload does not ask them sooner.
+//! Signers with unchanged options keep their pauses, so a reload does not ask them sooner.
 //!
-//! A configuration that is broken by then is reported in the log and, until it is mended, in the status; the one
-//! before it stays. What has worked (`Proof`) is kept for a start of the service with one that is refused.
+//! A configuration that is refused is reported in the log and, until it is valid again, in the status; the previous one
+//! stays. A configuration that has worked (`Proof`) is kept, for a start of the service with one that is refused.
 //!
-//! Does not: decide what a loss leads to; `job::Machine` does.
+//! Does not: decide what happens after a loss; `job::Machine` does.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,19 +42,18 @@ use media::MediaError;
 use resilience::fault::chain;
 use resilience::stop::Stop;
 
-/// Runs until `stop`, the end of the input, or until something fails. `settings` say where the configuration at hand
-/// is.
+/// Runs until `stop`, the end of the input, or a failure. `settings` name the sources to read again at SIGHUP.
 pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), Error> {
     let Chosen { resolved, notice, kept } = chosen;
     let config = &resolved.config;
     let clock = Arc::default();
     let (mut job, payments) = job_plan(config, None, &clock)?;
-    // A device that nobody attends goes on without the output.
+    // An unattended device runs without the output.
     let ends = |error: &MediaError| {
         config.recovery == Recovery::Exit || (is_unfit(error) && !is_service())
     };
     let outlet = Outlet::open(config, &settings, ends)?;
-    let (tell, changes) = mpsc::channel(1);
+    let (sender, changes) = mpsc::channel(1);
     if let Some(state) = &config.state_directory {
         job.network.endings = Endings::open(job.network.client.clone(), state);
     }
@@ -63,10 +62,11 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let status = Status::default();
     status.notice.set(notice.as_deref());
     let agent = Agent::new(options, status.clone(), outlet.sinks());
-    // What runs in the place of a configuration that is refused is kept already.
+    // A configuration that runs in place of a refused one is kept already.
     let proof = if notice.is_none() { Proof::AtOnce } else { Proof::Given };
     let running = Running { resolved, proof, kept };
-    let mut reloading = Reloading { running, settings, payments, clock, outlet, tell, status };
+    let mut reloading =
+        Reloading { running, settings, payments, clock, outlet, changes: sender, status };
     let ended = tokio::select! {
         ended = agent.with_changes(changes).run(stop) => ended.map_err(Error::Agent),
         error = reloading.run() => Err(error),
@@ -75,12 +75,12 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     ended.and(closed)
 }
 
-/// Whether the output holds what must not be written to.
+/// Whether the output is a file that must not be written.
 fn is_unfit(error: &MediaError) -> bool {
     matches!(error, MediaError::NotAnOutput(_))
 }
 
-/// What to run and where, with who pays for it: these `signers`, if they are set up in the same way.
+/// The job of the configuration, and how it is paid: by these `signers`, if their options are unchanged.
 fn job_plan(
     config: &Config,
     signers: Option<Arc<Signers>>,
@@ -111,28 +111,28 @@ fn job_plan(
     Ok((JobPlan { spec, discovery: reach.discovery(config), rules, network }, payments))
 }
 
-/// The configuration that runs.
+/// The running configuration.
 struct Running {
     resolved: Resolved,
     /// Whether it has worked.
     proof: Proof,
-    /// Where it is kept then, if anywhere.
+    /// The file that keeps a working configuration, if any.
     kept: Option<Kept>,
 }
 
-/// Reads everything again at each SIGHUP, and keeps what has worked.
+/// Reads the configuration again at each SIGHUP, and keeps one that has worked.
 struct Reloading {
     running: Running,
     settings: Settings,
     payments: Option<PaymentSetup>,
     clock: Arc<WallClock>,
     outlet: Outlet,
-    tell: mpsc::Sender<Change>,
+    changes: mpsc::Sender<Change>,
     status: Status,
 }
 
 impl Running {
-    /// From now on this one runs; the one before it.
+    /// Replaces the configuration. Returns the previous one.
     fn change_to(&mut self, resolved: Resolved) -> Config {
         if resolved != self.resolved {
             self.proof = Proof::of_reload(Instant::now());
@@ -140,7 +140,7 @@ impl Running {
         std::mem::replace(&mut self.resolved, resolved).config
     }
 
-    /// Processed video came back.
+    /// Call it when processed video returns: keeps the configuration once it has worked.
     fn on_output(&mut self, now: Instant) {
         if let Some(kept) = self.kept.as_ref().filter(|_| self.proof.on_output(now)) {
             kept.keep(&self.resolved);
@@ -171,21 +171,21 @@ impl Reloading {
             Ok(new) => {
                 warn_of_removed(&new);
                 if let Err(error) = self.change_to(new).await {
-                    self.stays(&error, &chain(&error));
+                    self.report_refused(&error, &chain(&error));
                 }
             }
-            Err(error) => self.stays(&error, &error.first()),
+            Err(error) => self.report_refused(&error, &error.first()),
         }
         match self.payments.as_ref().map(|payments| payments.signers.reread()) {
             Some(Ok(false)) => {
                 log::info!("SIGHUP: the signer's credential is the same as before");
             }
-            Some(Err(error)) => log::warn!("SIGHUP: the old one stays: {}", chain(&error)),
+            Some(Err(error)) => log::warn!("SIGHUP: the old credential stays: {}", chain(&error)),
             Some(Ok(true)) | None => {}
         }
     }
 
-    /// Changes what differs. What is not possible changes nothing at all.
+    /// Applies the differences to the running agent. On an error, nothing is changed.
     async fn change_to(&mut self, resolved: Resolved) -> Result<(), Error> {
         let new = resolved.config.clone();
         let now = &self.running.resolved.config;
@@ -206,7 +206,7 @@ impl Reloading {
         self.status.notice.set(None);
         log::set_max_level(new.log);
         if let Some(outlet) = outlet {
-            // The one before it is closed once the agent lets go of it.
+            // The previous outlet closes when the agent drops it.
             self.send(Change::Outputs(outlet.sinks())).await;
             self.outlet = outlet;
         }
@@ -225,20 +225,20 @@ impl Reloading {
         Ok(())
     }
 
-    /// The configuration at hand is of no use, and the one before it runs on.
-    fn stays(&self, error: &dyn std::error::Error, reason: &str) {
-        log::warn!("SIGHUP: the configuration before it stays: {}", chain(error));
-        self.status.notice.set(Some(&notice("the one before it", reason)));
+    /// Reports that the new configuration is refused and the previous one stays.
+    fn report_refused(&self, error: &dyn std::error::Error, reason: &str) {
+        log::warn!("SIGHUP: the previous configuration stays: {}", chain(error));
+        self.status.notice.set(Some(&notice("the previous one", reason)));
     }
 
     async fn send(&self, change: Change) {
         log::info!("SIGHUP: {change:?} changed");
-        // Without an agent, nobody needs it.
-        let _ = self.tell.send(change).await;
+        // The send fails only after the end of the agent.
+        let _ = self.changes.send(change).await;
     }
 }
 
-/// The part of a configuration that says what runs where; parameters are changed in a job that runs.
+/// The keys whose change needs another job; parameters are changed in the live job.
 fn job_keys(config: &Config) -> impl PartialEq {
     let job = JobOptions { params: serde_json::Map::new(), ..config.job.clone() };
     (

@@ -1,6 +1,6 @@
-//! `sandbox`: an orchestrator alone, with its runners and a signer, for people who build against them.
+//! `sandbox`: runs an orchestrator with its runners and a signer, to develop against.
 //!
-//! Does not: use keys or money that are worth anything.
+//! Does not: use keys or money of value.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const SESSION: u32 = 1_000_000;
 /// The app of the persistent runner and of the single-shot one.
 const APPS: [&str; 2] = ["echo", "text"];
 
-/// Runs until `stop`; what gateways did wrong is told as it happens and counted at the end.
+/// Runs until `stop`. Violations of the protocol by gateways are logged as they happen, and counted at the end.
 pub async fn run(
     listen: SocketAddr,
     signer: Option<SocketAddr>,
@@ -77,7 +77,7 @@ fn runners(paying: bool) -> Vec<RunnerOptions> {
     vec![echo, text]
 }
 
-/// What is needed to use it.
+/// Logs the addresses and certificates that a gateway needs.
 fn tell(sandbox: &Handle, paying: bool) {
     let price = if paying { format!(", {LIVE} wei per pixel") } else { String::new() };
     log::info!("orchestrator at {}, certificate {}{price}", sandbox.url(), sandbox.fingerprint());

@@ -1,19 +1,18 @@
-//! `setup`: writes a first configuration from options, and from at most six questions where a person is.
+//! `setup`: writes a first configuration from options and, at a terminal, from at most six questions.
 //!
-//! | asked | unless given by | without a person |
+//! | question | unless given by | without a terminal |
 //! |---|---|---|
 //! | which camera | `--source`, a key of `[source]` | the first that works when the agent starts |
-//! | which orchestrators | `--orchestrator.urls` | has to be given |
-//! | which model | `--job.model` | has to be given |
+//! | which orchestrators | `--orchestrator.urls` | required |
+//! | which model | `--job.model` | required |
 //! | which signers | `--signer.urls` | none |
-//! | the most that may be paid, if there is a signer | `--payment.max-price` | no limit but the signer's |
+//! | the highest price, if there is a signer | `--payment.max-price` | no limit but the signer's |
 //! | where the processed video goes | `--output`, `--output.path` | nowhere |
 //!
-//! A configuration that sets anything is not overwritten without being told.
+//! A configuration that sets any key is overwritten only with `--existing replace`.
 //!
-//! Does not: start or stop the service; it says how.
+//! Does not: start or stop the service; it prints how.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -27,63 +26,49 @@ use media::io::v4l2_cameras;
 
 /// Where the service of the package reads its configuration.
 const DIRECTORY: &str = "/etc/livepeer-edge";
-/// Without its extension, the file of the default instance.
+/// The file of the default instance, without its extension.
 const DEFAULT: &str = "livepeer-edge";
-/// The source where nobody chooses one.
+/// The source if none is chosen.
 const FIRST: &str = "auto";
 
 /// The question for the key of that name.
-const MAX_PRICE: &str = "Most that may be paid, such as `1200 wei per 720p-pixel-second` (what orchestrators ask: \
+const MAX_PRICE: &str = "Highest price, such as `1200 wei per 720p-pixel-second` (what orchestrators ask: \
     livepeer-edge discover), or nothing for no limit";
 
-/// What stands above the settings.
+/// The head of the file.
 const HEAD: &str = "\
 # Configuration of livepeer-edge, written by `livepeer-edge setup`.
 # Every key, with its default: livepeer-edge help config
 # Whether a change is right: livepeer-edge check-config FILE
 ";
 
-/// Why there is no new configuration.
-#[derive(Debug)]
+/// Why no configuration was written.
+#[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// There is one, and nobody said that it may go.
+    /// A configuration exists, and its replacement was not confirmed.
+    #[error("{} is a configuration already; `--existing replace` overwrites it", .0.display())]
     Exists(PathBuf),
-    /// The questions were left.
+    /// The questions were aborted.
+    #[error("not all questions were answered; nothing was written")]
     Left,
-    /// It cannot be written.
-    Write(PathBuf, io::Error),
+    /// The file cannot be written.
+    #[error("{}", write_failure(.0, .1))]
+    Write(PathBuf, #[source] io::Error),
 }
 
-impl fmt::Display for SetupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exists(path) => {
-                let path = path.display();
-                write!(f, "{path} is a configuration already; `--existing replace` writes it anew")
-            }
-            Self::Left => f.write_str("not all questions were answered; nothing was written"),
-            Self::Write(path, error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                write!(f, "not allowed to write {}; try it with sudo", path.display())
-            }
-            Self::Write(path, _) => write!(f, "cannot write {}", path.display()),
-        }
+fn write_failure(path: &Path, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        format!("not allowed to write {}; try it with sudo", path.display())
+    } else {
+        format!("cannot write {}", path.display())
     }
 }
 
-impl std::error::Error for SetupError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Write(_, error) => Some(error),
-            Self::Exists(_) | Self::Left => None,
-        }
-    }
-}
-
-/// Writes the configuration to the file of `settings`, or to the service's own.
+/// Writes the configuration to the file of `settings`, else to the file of the service.
 pub fn setup(settings: Settings, replace: bool) -> Result<(), Error> {
     let path =
         settings.file.unwrap_or_else(|| Path::new(DIRECTORY).join(DEFAULT).with_extension("toml"));
-    if !replace && is_somebodys(&path) {
+    if !replace && has_user_settings(&path) {
         return Err(Error::Setup(SetupError::Exists(path)));
     }
     let stdin = io::stdin();
@@ -96,7 +81,7 @@ pub fn setup(settings: Settings, replace: bool) -> Result<(), Error> {
     let text = write::file(HEAD, &keys);
     let layers =
         Layers { file: Some((path.display().to_string(), text.clone())), ..Layers::default() };
-    // Of the command line too: a key that does not exist is not in the text.
+    // This also checks the command line: unknown keys are not in the text.
     let problems = problems(&keys, Purpose::Run).or_else(|| resolve(&layers, Purpose::Run).err());
     if let Some(problems) = problems {
         return Err(Error::Config(config::Error::Wrong(problems)));
@@ -106,15 +91,15 @@ pub fn setup(settings: Settings, replace: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether somebody may miss what is there.
-fn is_somebodys(path: &Path) -> bool {
+/// Whether overwriting would lose settings of the user.
+fn has_user_settings(path: &Path) -> bool {
     match fs::read_to_string(path) {
         Ok(text) => !write::is_blank(&text),
         Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
 }
 
-/// Whole or not at all, also when the power goes.
+/// Writes the file atomically, so that a power cut leaves the old or the new one.
 fn store(path: &Path, text: &str) -> io::Result<()> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         fs::create_dir_all(directory)?;
@@ -138,12 +123,12 @@ fn next_step(path: &Path) -> String {
     }
 }
 
-/// The cameras that can be named; none where GStreamer does not start, of which a run will say more.
+/// The cameras of this machine; none if GStreamer does not start, which `run` reports.
 fn cameras() -> Vec<CameraFound> {
     v4l2_cameras(&Video::default()).unwrap_or_default()
 }
 
-/// What is wrong with these settings.
+/// The problems of these settings.
 fn problems(keys: &[(String, String)], purpose: Purpose) -> Option<Vec<Problem>> {
     resolve(&Layers { arguments: keys.to_vec(), ..Layers::default() }, purpose).err()
 }
@@ -159,14 +144,14 @@ fn fill_alone(mut keys: Vec<(String, String)>) -> Vec<(String, String)> {
     keys
 }
 
-/// Somebody at a terminal.
+/// The dialogue at a terminal.
 struct Person<R, W> {
     answers: R,
     screen: W,
 }
 
 impl<R: BufRead, W: Write> Person<R, W> {
-    /// Asks for what is not given.
+    /// Asks for the settings that are not given.
     fn fill(
         &mut self,
         mut keys: Vec<(String, String)>,
@@ -176,9 +161,9 @@ impl<R: BufRead, W: Write> Person<R, W> {
             keys.extend(self.camera(&cameras())?);
         }
         let questions = [
-            ("orchestrator.urls", "Orchestrators, parted by commas", None),
+            ("orchestrator.urls", "Orchestrators, comma-separated", None),
             ("job.model", "Model", None),
-            ("signer.urls", "Signers that pay, parted by commas, or nothing", Some("")),
+            ("signer.urls", "Signers that pay, comma-separated, or nothing", Some("")),
             ("payment.max-price", MAX_PRICE, Some("")),
             ("output.path", "File for the processed video, or nothing", Some("")),
         ];
@@ -219,7 +204,7 @@ impl<R: BufRead, W: Write> Person<R, W> {
         })
     }
 
-    /// Asks until the answer is right.
+    /// Asks until the answer is valid.
     fn ask(
         &mut self,
         question: &str,
@@ -356,8 +341,8 @@ mod tests {
              2     v4l2:/dev/v4l/by-id/b Webcam\n  \
              auto  the first that works: of the camera port, then of USB\n  \
              or v4l2:DEVICE, rtsp://HOST/PATH, PATH, file:PATH, pipeline:FRAGMENT, test\n\
-             Camera [2]: Orchestrators, parted by commas: Model: \
-             Signers that pay, parted by commas, or nothing: "
+             Camera [2]: Orchestrators, comma-separated: Model: \
+             Signers that pay, comma-separated, or nothing: "
         );
     }
 
@@ -366,9 +351,9 @@ mod tests {
         let given = [("source.kind", "test"), ("orchestrator.urls", "o"), ("job.model", "noop")];
         let output = ("output.path", "-");
         let (screen, _) = talk(&[&given[..], &[output]].concat(), &[], "s.example\n\n");
-        assert!(screen.contains("Most that may be paid"), "{screen}");
+        assert!(screen.contains("Highest price"), "{screen}");
         let (screen, _) = talk(&[&given[..], &[output]].concat(), &[], "\n");
-        assert!(!screen.contains("Most that may be paid"), "{screen}");
+        assert!(!screen.contains("Highest price"), "{screen}");
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! Runs a command until it ends or signals end it: the first gracefully, a second one at once.
+//! Runs a command until it ends; a first signal ends it gracefully, a second one at once.
 //!
 //! ```text
 //! running ──SIGINT, SIGTERM──▶ stopping ──another one, after TOGETHER──▶ Error::StoppedAtOnce
 //!    └────────the command ends────┴──▶ its result
 //! ```
 //!
-//! `timeout`, `sudo` and a terminal signal the process and its group too, so one request to stop may come as two
+//! `timeout`, `sudo` and a terminal signal the process and also its group, so one request to stop may arrive as two
 //! signals within milliseconds. Signals within [`TOGETHER`] count as one.
 //!
-//! A file that has reached the limit of `ulimit -f` raises SIGXFSZ, which would end the process. Here it is caught,
-//! so that the write fails with its reason.
+//! A write beyond the limit of `ulimit -f` raises SIGXFSZ, which would end the process. The signal is caught, so that
+//! the write fails with an error.
 //!
 //! Does not: limit the time of a graceful stop; the agent does.
 
@@ -22,10 +22,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Error;
 use resilience::stop::Stop;
 
-/// Signals that follow the first one within this time belong to it.
+/// Signals within this time after the first one count as the same request.
 pub const TOGETHER: Duration = Duration::from_millis(500);
 
-/// Runs `command` with the signals of this process.
+/// Runs `command` until it ends or signals end it.
 pub async fn until_stopped(
     command: impl AsyncFnOnce(Stop) -> Result<(), Error>,
 ) -> Result<(), Error> {

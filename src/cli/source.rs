@@ -1,6 +1,6 @@
-//! What `--source` says, as keys of the configuration.
+//! Translates `--source` into keys of the configuration.
 //!
-//! A path alone means what is there: a device is a camera, everything else a file.
+//! A path alone is a camera if it is a device, else a file.
 //!
 //! Does not: check the values; the configuration does, with all other problems.
 
@@ -9,12 +9,12 @@ use std::os::unix::fs::FileTypeExt;
 
 use super::UsageError;
 
-/// `file:PATH` and so on, as keys of the configuration.
+/// Translates a text such as `file:PATH` into keys of the configuration.
 pub(super) fn source_keys(text: &str) -> Result<Vec<(String, String)>, UsageError> {
     let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
     let (kind, key) = match (kind, rest.filter(|rest| !rest.is_empty())) {
         ("test" | "auto" | "libcamera" | "nvargus", None) if rest.is_none() => (kind, None),
-        // The key takes the URL of a file too.
+        // The key also takes a file:// URL.
         ("file", Some(path)) if path.starts_with("//") => (kind, Some(("source.path", text))),
         ("file", Some(path)) => (kind, Some(("source.path", path))),
         ("v4l2", Some(device)) => (kind, Some(("source.device", device))),
@@ -25,7 +25,7 @@ pub(super) fn source_keys(text: &str) -> Result<Vec<(String, String)>, UsageErro
                 ("v4l2", Some(("source.device", text)))
             }
             Ok(_) => ("file", Some(("source.path", text))),
-            // What looks like a path is one, and the run says that it is not there.
+            // A text that looks like a path is one; the run reports that the file is missing.
             Err(_) if text.starts_with("/dev/") => ("v4l2", Some(("source.device", text))),
             Err(_) if text.contains('/') && !text.contains("://") => {
                 ("file", Some(("source.path", text)))
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_means_what_is_there() {
+    fn a_path_is_a_camera_if_it_is_a_device_else_a_file() {
         let file = |path| [("source.kind", "file"), ("source.path", path)];
         let camera = |path| [("source.kind", "v4l2"), ("source.device", path)];
         check("Cargo.toml", file("Cargo.toml"));

@@ -1,8 +1,8 @@
-//! Standard error, written by a thread of its own.
+//! Writes standard error on its own thread.
 //!
-//! The log and the progress line go to whoever reads them: a pipe whose reader left, a terminal on hold (Ctrl-S), a
-//! journal that is stuck, a full disk. None of these may block the agent or end it. So a text that cannot be written
-//! is dropped, and so is one that finds [`LOG_LINES`] texts waiting; the number of the latter is logged.
+//! Standard error may be a closed pipe, a suspended terminal (Ctrl-S), a stalled journal or a file on a full disk. None
+//! of these may block or end the agent. A text that cannot be written is dropped; while [`LOG_LINES`] texts wait, further
+//! texts are dropped and their number is logged.
 //!
 //! Does not: format; `logger` does.
 
@@ -13,15 +13,15 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Lines of the log that may wait for standard error. At level trace a busy second has about 300.
+/// The most lines that wait for standard error. At level trace, a busy second has about 300 lines.
 pub const LOG_LINES: usize = 1024;
 
-/// How long the end of the program may be held up by what is not written yet.
+/// The longest time that the end of the program waits for lines to be written.
 const FLUSH_TIME: Duration = Duration::from_millis(200);
-/// The pause between two tries to put something into a full queue.
+/// The pause between two attempts to write to a full queue.
 const TURN: Duration = Duration::from_millis(5);
 
-/// That of this process; `None` if the system gives no thread.
+/// The writer of this process; `None` if its thread could not be started.
 static STDERR: OnceLock<Option<Texts>> = OnceLock::new();
 
 /// Queues `text` for standard error. Never waits.
@@ -32,7 +32,7 @@ pub(super) fn write(text: String) {
     }
 }
 
-/// When dropped, waits until everything is written, for a short time only: `main` holds it.
+/// Waits when it is dropped until everything is written, for a short time. Keep it in `main`.
 #[derive(Debug)]
 pub struct FlushAtEnd;
 
@@ -42,14 +42,14 @@ impl Drop for FlushAtEnd {
     }
 }
 
-/// Waits until everything is written, for [`FLUSH_TIME`] at most.
+/// Waits until everything is written, at most [`FLUSH_TIME`].
 pub(super) fn flush() {
     if let Some(Some(texts)) = STDERR.get() {
         texts.flush(FLUSH_TIME);
     }
 }
 
-/// The way to the thread that writes.
+/// The sender to the writing thread.
 #[derive(Debug)]
 struct Texts {
     queue: SyncSender<Message>,
@@ -59,7 +59,7 @@ struct Texts {
 #[derive(Debug)]
 enum Message {
     Text(String),
-    /// Everything before this is written.
+    /// A request to confirm that everything before it is written.
     Flush(SyncSender<()>),
 }
 

@@ -2,39 +2,24 @@
 //!
 //! Does not: reach anybody, or tell an agent that runs.
 
-use std::collections::BTreeSet;
-use std::fmt;
-
 use super::{Error, print};
 use crate::config::Config;
 use livepeer_gateway::orchestrator::TrustOptions;
 use livepeer_gateway::orchestrator::io::PinFile;
+use std::collections::BTreeSet;
 
-/// Why nothing was shown or forgotten.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why pins could not be shown or removed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
-    /// No state directory, so nothing is kept.
+    /// There is no state directory, so no pins are kept.
+    #[error("no certificates are kept without a state directory; set state.directory")]
     NoDirectory,
-    /// Nothing is pinned for this host.
+    /// No certificate is pinned for this host.
+    #[error("no certificate is pinned for `{0}`; `trust list` shows all")]
     NotPinned(String),
 }
 
-impl fmt::Display for TrustError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoDirectory => {
-                f.write_str("no certificates are kept, as nothing says where; set state.directory")
-            }
-            Self::NotPinned(host) => {
-                write!(f, "no certificate is pinned for `{host}`; `trust list` shows all")
-            }
-        }
-    }
-}
-
-impl std::error::Error for TrustError {}
-
-/// Prints the pins, or forgets those of a host.
+/// Prints all pins, or removes those of the host `forget`.
 pub fn trust(config: &Config, forget: Option<&str>) -> Result<(), Error> {
     let directory = config.state_directory.as_deref();
     let directory = directory.ok_or(Error::Trust(TrustError::NoDirectory))?;

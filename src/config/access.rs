@@ -1,6 +1,6 @@
-//! How the network is reached and paid: options that several features share, and the runner a job runs on.
+//! Options of finding and paying orchestrators, and of the job on a runner.
 //!
-//! Credentials never stand here, only the places where they are kept.
+//! The options name only the places of credentials.
 //!
 //! Does not: read credentials or tokens.
 
@@ -12,31 +12,31 @@ use livepeer_gateway::orchestrator::{Endpoints, Headers, TokenError};
 use livepeer_gateway::price::MaxPrice;
 use resilience::secret::{Secret, SecretSource};
 
-/// How orchestrators are found, and how they are paid.
+/// How orchestrators are found and paid.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Access {
     /// Where an access token is kept.
     pub token: Option<SecretSource>,
-    /// A list of orchestrators.
+    /// The URL of a list of orchestrators.
     pub discovery: Option<Url>,
-    /// Headers for that.
+    /// Headers for the discovery endpoint.
     pub discovery_headers: Headers,
     /// Remote signers, the preferred one first.
     pub signers: Vec<Url>,
-    /// Headers for them.
+    /// Headers for the signers.
     pub signer_headers: Headers,
-    /// Which certificates of signers and of the discovery endpoint are believed.
+    /// Which certificates of signers and of the discovery endpoint are trusted.
     pub services: ServiceTrust,
     /// Allows plain HTTP to signers and discovery endpoints on other machines.
     pub allow_plain_http: bool,
-    /// The application's name, for the signer.
+    /// The application's name, reported to the signer.
     pub app: Option<String>,
-    /// The most that may be paid.
+    /// The highest price of a job.
     pub max_price: Option<MaxPrice>,
 }
 
 impl Access {
-    /// Where everything is: by the token, if there is one, and these.
+    /// The endpoints of the token and of this configuration. The token's endpoints come first.
     pub fn endpoints(
         &self,
         orchestrators: &[Url],
@@ -55,7 +55,7 @@ impl Access {
         }
     }
 
-    /// Whether orchestrators can be found without being named.
+    /// Whether orchestrators can be found without `orchestrator.urls`.
     pub(super) fn finds_orchestrators(&self) -> bool {
         self.token.is_some() || self.discovery.is_some() || !self.signers.is_empty()
     }
@@ -76,10 +76,10 @@ impl Access {
 
 /// A job on a runner.
 #[derive(Debug, Clone, PartialEq)]
-pub struct OnRunner {
-    /// Which runner.
+pub struct RunnerJobOptions {
+    /// The app, and the requirements for its runner.
     pub options: RunnerOptions,
-    /// How its application is called.
+    /// How the app is started, and which channels it answers with.
     pub api: Api,
 }
 
@@ -102,11 +102,11 @@ impl DraftRunner {
         self.app.is_some()
     }
 
-    /// The runner, if one is wanted. What is said of its API goes over the profile.
+    /// The job on a runner, if an app is set. Keys of the API override the profile.
     pub(super) fn finish(
         self,
         max_price: Option<MaxPrice>,
-    ) -> Result<Option<OnRunner>, Vec<Objection>> {
+    ) -> Result<Option<RunnerJobOptions>, Vec<Objection>> {
         let Some(app) = self.app else { return Ok(None) };
         let options = RunnerOptions { app, gpu: self.gpu, max_price };
         let api = if self.is_own {
@@ -137,6 +137,6 @@ impl DraftRunner {
                 update: self.update.or(echo.update),
             }
         };
-        Ok(Some(OnRunner { options, api }))
+        Ok(Some(RunnerJobOptions { options, api }))
     }
 }

@@ -1,4 +1,4 @@
-//! Writes the table of keys for people: the example file, the help text.
+//! Generates texts from the table of keys: the example file, the help text.
 //!
 //! Does not: print; it returns texts.
 
@@ -7,12 +7,12 @@ use super::keys::{Initial, Key, keys};
 /// Columns of texts for a terminal or an editor.
 const WIDTH: usize = 96;
 
-/// A complete configuration file in which every key stands as a comment, with its default.
+/// A complete configuration file with every key commented out, with its default.
 pub fn example() -> String {
     let mut text = String::from(
         "# Configuration of livepeer-edge. Every key is here, commented out with its default.\n\
          # A key can also be set by an environment variable, LIVEPEER_EDGE_SECTION_KEY, or an\n\
-         # argument, --section.key VALUE; both are stronger than this file.\n\
+         # argument, --section.key VALUE; both override this file.\n\
          # `livepeer-edge check-config FILE` shows every mistake with its line.\n",
     );
     let mut section = "";
@@ -45,7 +45,7 @@ pub fn help() -> String {
         .collect()
 }
 
-/// What a key is without being set, in words.
+/// The value of a key that is not set, for people.
 pub fn initial(key: &Key) -> String {
     match key.initial {
         Initial::Is(value) => format!("default {value}"),
@@ -53,7 +53,7 @@ pub fn initial(key: &Key) -> String {
     }
 }
 
-/// Words in lines of at most `width` characters; a longer word has a line of its own.
+/// Wraps words into lines of at most `width` characters; a longer word has a line of its own.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

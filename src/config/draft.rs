@@ -1,6 +1,6 @@
-//! The values of all keys while they are collected, and the rules between them.
+//! Collects the values of all keys, and checks the rules between keys.
 //!
-//! Does not: check single values; their keys' rows do.
+//! Does not: check single values; the rows of their keys do.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use media::{
 };
 use resilience::secret::SecretSource;
 
-/// What has been said so far; at the start, the defaults.
+/// The values so far; at the start, the defaults.
 #[derive(Debug)]
 pub struct Draft {
     pub(super) source: DraftSource,
@@ -47,8 +47,7 @@ pub struct Draft {
     pub(super) state_directory: Option<PathBuf>,
 }
 
-/// `[source]` as written: what another kind of source needs may stand there too, so that a layer
-/// above can change the kind alone.
+/// `[source]` as written. It may have keys of other kinds of source, so that a higher layer can change the kind alone.
 #[derive(Debug, Default)]
 pub(super) struct DraftSource {
     pub(super) kind: SourceKind,
@@ -79,16 +78,14 @@ impl Default for DraftAudio {
 }
 
 impl DraftAudio {
-    /// What sound goes with this source, or what is wrong.
+    /// The sound for this source; the error says what is wrong with `audio.kind`.
     fn finish(self, source: &SourceKind) -> Result<Option<Audio>, &'static str> {
         let Self { microphone, device, codec, bitrate } = self;
         let is_file = matches!(source, SourceKind::File);
         let Some(microphone) = microphone else { return Ok(None) };
         match (microphone == Microphone::File, is_file) {
             (true, false) => Ok(None),
-            (false, true) => {
-                Err("goes with a camera; of a file its own sound is sent, with \"file\"")
-            }
+            (false, true) => Err("needs a camera; the sound of a file is sent with \"file\""),
             (true, true) | (false, false) => Ok(Some(Audio { microphone, device, codec, bitrate })),
         }
     }
@@ -136,7 +133,7 @@ pub(super) enum TrustKind {
     Insecure,
 }
 
-/// A key and what the rules have against it.
+/// A key, and the complaint about it.
 pub(super) type Objection = (&'static str, Complaint);
 
 impl Default for Draft {
@@ -157,7 +154,7 @@ impl Default for Draft {
             pins: BTreeMap::new(),
             access: Access::default(),
             job: JobOptions::default(),
-            // Somebody in the field has nobody to start it again.
+            // In the field there is nobody to start it again.
             recovery: Recovery::Retry,
             runner: DraftRunner::default(),
             output: Output::default(),
@@ -168,7 +165,7 @@ impl Default for Draft {
 }
 
 impl Draft {
-    /// The configuration, or every objection.
+    /// Checks the rules between keys. Returns the configuration, or all objections.
     pub(super) fn finish(self, purpose: Purpose) -> Result<Config, Vec<Objection>> {
         let mut objections = Vec::new();
         let audio = self.audio.finish(&self.source.kind).unwrap_or_else(|reason| {

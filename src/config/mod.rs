@@ -1,11 +1,10 @@
 //! Layers of configuration to one [`Config`]: defaults < file < environment < arguments.
 //!
-//! The way of a value: [`io::load`] reads the layers, [`resolve`] takes each of their entries to its
-//! row in [`keys::keys`], which checks it and keeps it in a draft; the draft, judged as a whole, becomes
-//! a [`Config`] or the list of every problem. The table is the only place that knows a key: help
-//! texts, the manual page and the example file are written from it ([`document`]).
+//! [`io::load`] reads the layers; [`resolve`] looks up each entry in the table [`keys::keys`], whose row checks the value
+//! and keeps it in a draft; the draft is checked as a whole and becomes a [`Config`] or the list of all problems. Only
+//! the table knows the keys: help texts, the manual page and the example file are generated from it ([`document`]).
 //!
-//! Does not: look whether devices, files or peers are there; the parts that use them do.
+//! Does not: check whether devices, files or peers exist; the parts that use them do.
 
 mod access;
 pub mod document;
@@ -21,7 +20,7 @@ mod toml;
 mod variables;
 pub mod write;
 
-pub use access::{Access, OnRunner};
+pub use access::{Access, RunnerJobOptions};
 pub use io::{Error, Kept};
 pub use options::Output;
 pub use problem::{Complaint, Origin, Problem};
@@ -34,42 +33,42 @@ use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::orchestrator::TrustOptions;
 use livepeer_gateway::session::selection::CandidateOrder;
 
-/// Everything that a run needs to know, checked.
+/// A checked configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// What to capture and how to encode it.
+    /// The source and its encoding.
     pub media: media::Options,
-    /// Where jobs may run, in order of preference. Empty where they are found in another way.
+    /// The configured orchestrators, in order of preference. Empty if a list or the token names them.
     pub orchestrators: Vec<Url>,
-    /// Who of several candidates is tried first; `None` for what goes with how they are found.
+    /// The order in which candidates are tried; `None` for the usual order of the list that names them.
     pub order: Option<CandidateOrder>,
-    /// Which certificates of orchestrators are believed.
+    /// Which certificates of orchestrators are trusted.
     pub trust: TrustOptions,
     /// How orchestrators are found, and how they are paid.
     pub access: Access,
-    /// What to run there.
+    /// The live video job.
     pub job: JobOptions,
-    /// What a lost job leads to.
+    /// What happens when the job is lost.
     pub recovery: Recovery,
-    /// The runner it is to run on; `None` for a model of an orchestrator.
-    pub runner: Option<OnRunner>,
-    /// Where the returned video goes.
+    /// The job on a runner, in place of the live video job.
+    pub runner: Option<RunnerJobOptions>,
+    /// Where processed video is written.
     pub output: Output,
-    /// Where state is kept between runs; `None` if nothing says where, then nothing is kept.
+    /// Where state is kept between runs; with `None`, no state is kept.
     pub state_directory: Option<PathBuf>,
-    /// What is worth a line.
+    /// The lowest level that is logged.
     pub log: log::LevelFilter,
 }
 
-/// What the configuration is for; it decides what must not be missing.
+/// The use of a configuration; it decides which keys are required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A job on the network: needs a way to an orchestrator, and a model or an application.
+    /// A job on the network: requires a source of orchestrators, and a model or an application.
     Run,
-    /// A question to the network: needs a way to an orchestrator.
+    /// A query to the network: requires a source of orchestrators.
     Find,
-    /// A question to this device: needs nothing.
+    /// A query to this device: requires nothing.
     Local,
-    /// A job on the sandbox, which brings its own orchestrator and takes any model.
+    /// A job on the sandbox, which has its own orchestrator and takes any model.
     Demo,
 }

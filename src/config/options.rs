@@ -1,10 +1,10 @@
 //! Options of the job and of its output.
 //!
-//! Does not: hold options of capture and trust; `media` and `orchestrator` own these.
+//! Does not: contain options of capture and trust; `media` and `orchestrator` define these.
 
 use std::path::PathBuf;
 
-/// Where the returned video goes.
+/// Where processed video is written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Output {
     /// Nowhere; it is received and dropped.

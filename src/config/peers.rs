@@ -1,7 +1,7 @@
-//! Reads the addresses of orchestrators, signers and discovery endpoints, their pinned certificates, and where
-//! their credentials are kept.
+//! Parses the addresses of orchestrators, signers and discovery endpoints, their pinned certificates, and the places of
+//! their credentials.
 //!
-//! Does not: reach anybody.
+//! Does not: connect.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use livepeer_gateway::limits;
 use livepeer_gateway::orchestrator::Headers;
 use resilience::secret::NoSource;
 
-/// The port of an orchestrator whose address names none (go-livepeer's default).
+/// The port of an orchestrator's address without a port (go-livepeer's default).
 const ORCHESTRATOR_PORT: u16 = 8935;
-/// The port of a signer whose address names none: that of https.
+/// The port of a signer's address without a port: that of https.
 const SIGNER_PORT: u16 = 443;
-/// What is wrong with a text that is no fingerprint.
+/// The error for a malformed fingerprint.
 const NO_FINGERPRINT: &str = "not a SHA-256 fingerprint of 64 hexadecimal digits";
-/// Headers for one endpoint.
+/// The most headers for one endpoint.
 const HEADERS: usize = 16;
 
 /// Keeps a list of orchestrators.
@@ -41,7 +41,7 @@ pub(super) fn keep_signers(draft: &mut Draft, texts: &[&str]) -> Result<(), Stri
     Ok(())
 }
 
-/// Keeps the discovery endpoint: a whole URL, which may have a query of its own.
+/// Keeps the discovery endpoint: a whole URL, which may contain a query.
 pub(super) fn keep_discovery(draft: &mut Draft, text: &str) -> Result<(), String> {
     let text = text.trim();
     let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
@@ -49,7 +49,7 @@ pub(super) fn keep_discovery(draft: &mut Draft, text: &str) -> Result<(), String
     Ok(())
 }
 
-/// Reads a table of header name to the place of its value.
+/// Parses a table of header names and the places of their values.
 pub(super) fn headers(table: &Map<String, Value>) -> Result<Headers, String> {
     if table.len() > HEADERS {
         return Err(format!("{} headers; at most {HEADERS}", table.len()));
@@ -59,7 +59,7 @@ pub(super) fn headers(table: &Map<String, Value>) -> Result<Headers, String> {
         let shown = name.escape_debug();
         let source = source.as_str().ok_or(NoSource).and_then(str::parse);
         let source = source.map_err(|error| format!("\"{shown}\" {error}"))?;
-        let name = name.parse().map_err(|_| format!("\"{shown}\" is no name of a header"))?;
+        let name = name.parse().map_err(|_| format!("\"{shown}\" is not a header name"))?;
         headers.push((name, source));
     }
     Ok(headers)
@@ -97,7 +97,7 @@ fn pins(
     Ok(pins)
 }
 
-/// Reads the SHA-256 of a certificate.
+/// Parses the SHA-256 of a certificate.
 pub(super) fn fingerprint(text: &str) -> Result<Fingerprint, &'static str> {
     Fingerprint::parse(text).ok_or(NO_FINGERPRINT)
 }

@@ -1,12 +1,12 @@
-//! What is wrong in a configuration, where, and what would be right.
+//! Problems of a configuration: where, what is wrong, and what would be right.
 //!
-//! Does not: show texts that may hold a credential; see [`found`].
+//! Does not: show texts that may contain a credential; see [`found`].
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// A line of a file, from 1; 0 means the file as a whole.
@@ -20,7 +20,7 @@ pub enum Origin {
     Environment(String),
     /// A command line argument, by its key.
     Argument(String),
-    /// No layer says anything.
+    /// The value is missing in all layers.
     Nowhere,
 }
 
@@ -36,12 +36,12 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One problem: a place, a key, and what is wrong with it.
+/// A problem of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it stands.
+    /// Where the problem is.
     pub origin: Origin,
-    /// The key, `section.name`; empty if the file is no TOML there.
+    /// The key, `section.name`; empty if the line is not TOML.
     pub key: String,
     /// What is wrong.
     pub complaint: Complaint,
@@ -61,35 +61,35 @@ impl fmt::Display for Problem {
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Complaint {
-    /// Not TOML; the parser's words.
+    /// Not TOML; the parser's message.
     Syntax(String),
     /// A key or section that does not exist.
     Unknown {
-        /// The names that exist there.
+        /// The names that exist in the section.
         known: Vec<&'static str>,
     },
-    /// A key that earlier versions took: it is ignored.
+    /// A key of earlier versions, which is ignored.
     Removed {
         /// What to do instead.
         instead: &'static str,
     },
-    /// A variable that no key has, but that is close to the name of one.
+    /// An environment variable that is close to the variable of a key.
     Misnamed {
         /// The variables that may be meant.
         meant: Vec<String>,
     },
-    /// Another type or range.
+    /// The value has another type or is out of range.
     NotAllowed {
         /// The value, shortened.
         found: String,
-        /// What it may be.
+        /// The allowed values.
         allowed: String,
     },
-    /// The value's own complaint, which says what would be right.
+    /// A text for this key, which says what would be right.
     Wrong(String),
-    /// Another value asks for this one.
+    /// The key is required.
     Missing {
-        /// Who asks, and how it is written.
+        /// What requires it.
         reason: String,
     },
 }
@@ -108,9 +108,9 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// A value as an error text shows it: short, and of lists and tables only what they are.
+/// A value as an error text shows it: shortened, without the contents of lists and tables.
 pub(super) fn found(value: &Value) -> String {
-    /// Longest text shown, so that one problem stays one line.
+    /// The longest text shown, so that a problem fits on one line.
     const SHOWN: usize = 40;
     match value {
         Value::Array(_) => "a list".to_owned(),

@@ -1,11 +1,11 @@
 //! Reads amounts with units: bit rates and durations.
 //!
-//! Does not: check ranges; the key's row does.
+//! Does not: check ranges; the rows of keys do.
 
 /// Units of bit rates, in bit/s.
 const RATES: [(&str, u64); 4] = [("", 1), ("bit/s", 1), ("kbit/s", 1_000), ("Mbit/s", 1_000_000)];
 
-/// Units of durations, in ms. None may be left out: `2` could mean anything.
+/// Units of durations, in ms. A unit is required: `2` would be ambiguous.
 const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000)];
 
 /// Bits per second of `2 Mbit/s`, `1500kbit/s` or `2000000`.

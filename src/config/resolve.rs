@@ -1,7 +1,6 @@
-//! Lays the layers over each other and takes every entry to its key.
+//! Merges the layers: passes every entry to the row of its key.
 //!
-//! An entry of a lower layer is checked even if a higher one replaces it: a mistake that waits is
-//! still a mistake.
+//! An entry of a lower layer is checked even if a higher layer overrides it: the override may go later.
 //!
 //! Does not: read files or the environment; [`super::io`] does.
 
@@ -17,75 +16,76 @@ use super::toml::{Entry, entries};
 use super::variables::{complaint, has_prefix, is_foreign};
 use super::{Config, Purpose, write};
 
-/// What was said, from the weakest to the strongest.
+/// The layers of a configuration, from the weakest to the strongest.
 #[derive(Debug, Default, Clone)]
 pub struct Layers {
-    /// The name and the text of a file.
+    /// The name and the text of the file.
     pub file: Option<(String, String)>,
-    /// The environment: our variables, and those that say where state is kept.
+    /// The environment variables with the program's prefix, and those that name the state directory.
     pub environment: BTreeMap<String, String>,
     /// Keys and values of the command line, in their order.
     pub arguments: Vec<(String, String)>,
 }
 
-/// A configuration with what led to it.
+/// A configuration with its sources.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
     /// The configuration.
     pub config: Config,
-    /// Keys of earlier versions, which are ignored.
+    /// Warnings about keys of earlier versions, which are ignored.
     pub removed: Vec<Problem>,
-    /// What was said of each key, by its strongest layer.
-    said: BTreeMap<&'static str, Value>,
+    /// The value of each set key, from its strongest layer.
+    values: BTreeMap<&'static str, Value>,
 }
 
 impl Resolved {
-    /// All that was said as one file.
+    /// All set keys as one configuration file that begins with `head`.
     pub fn text(&self, head: &str) -> String {
-        write::sections(head, |key| self.said.get(key.name).cloned())
+        write::sections(head, |key| self.values.get(key.name).cloned())
     }
 }
 
-/// The configuration, or all its problems, sorted by their places.
+/// Resolves the layers to a configuration, or to all problems, sorted by their places.
 pub fn resolve(layers: &Layers, purpose: Purpose) -> Result<Config, Vec<Problem>> {
     resolve_all(layers, purpose).map(|resolved| resolved.config)
 }
 
-/// The same, with what led to it.
+/// As [`resolve`], with the sources of the configuration.
 pub fn resolve_all(layers: &Layers, purpose: Purpose) -> Result<Resolved, Vec<Problem>> {
     let state_directory = state_directory(&layers.environment);
-    let mut pile = Pile {
+    let mut merge = Merge {
         draft: Draft { state_directory, ..Draft::default() },
-        said: BTreeMap::new(),
+        values: BTreeMap::new(),
         origins: BTreeMap::new(),
         removed: Vec::new(),
         problems: Vec::new(),
         is_readable: true,
     };
     if let Some((path, text)) = &layers.file {
-        pile.lay_file(path, text);
+        merge.add_file(path, text);
     }
-    pile.lay_environment(layers);
+    merge.add_environment(layers);
     for (name, text) in &layers.arguments {
         let origin = Origin::Argument(name.clone());
-        pile.lay(name, origin, |key| Ok(key.takes.read_text(text)));
+        merge.add(name, origin, |key| Ok(key.takes.read_text(text)));
     }
     let nowhere = layers.file.as_ref().map_or(Origin::Nowhere, |(path, _)| whole(path));
-    pile.finish(purpose, &nowhere)
+    merge.finish(purpose, &nowhere)
 }
 
-struct Pile {
+/// A merge of layers in progress.
+struct Merge {
     draft: Draft,
-    said: BTreeMap<&'static str, Value>,
+    values: BTreeMap<&'static str, Value>,
     origins: BTreeMap<&'static str, Origin>,
     removed: Vec<Problem>,
     problems: Vec<Problem>,
-    /// Whether the file said all it has to say; else nothing can be called missing.
+    /// Whether the file could be parsed; if not, no key can be called missing.
     is_readable: bool,
 }
 
-impl Pile {
-    fn lay_file(&mut self, path: &str, text: &str) {
+impl Merge {
+    fn add_file(&mut self, path: &str, text: &str) {
         let origin = |line| Origin::File { path: path.to_owned(), line };
         let entries = match entries(text) {
             Ok(entries) => entries,
@@ -101,15 +101,15 @@ impl Pile {
             if is_empty_section(&entry) {
                 continue;
             }
-            self.lay(&entry.key, origin(entry.line), |_| entry.value);
+            self.add(&entry.key, origin(entry.line), |_| entry.value);
         }
     }
 
-    fn lay_environment(&mut self, layers: &Layers) {
+    fn add_environment(&mut self, layers: &Layers) {
         for (name, text) in layers.environment.iter().filter(|(name, _)| has_prefix(name)) {
             let origin = Origin::Environment(name.clone());
             if let Some(key) = keys().find(|key| key.variable() == *name) {
-                self.lay(key.name, origin, |key| Ok(key.takes.read_text(text)));
+                self.add(key.name, origin, |key| Ok(key.takes.read_text(text)));
             } else if !self.is_removed(&origin, |removed| removed.variable() == *name)
                 && !is_foreign(name, text, layers)
             {
@@ -118,8 +118,8 @@ impl Pile {
         }
     }
 
-    /// Keeps one value, or notes what is wrong with it.
-    fn lay(
+    /// Keeps one value, or adds a problem.
+    fn add(
         &mut self,
         name: &str,
         origin: Origin,
@@ -135,14 +135,14 @@ impl Pile {
         let accept = |value| key.takes.accept(&mut self.draft, &value).map(|()| value);
         match value(key).and_then(accept) {
             Ok(value) => {
-                self.said.insert(key.name, value);
+                self.values.insert(key.name, value);
                 self.origins.insert(key.name, origin);
             }
             Err(complaint) => self.complain(key.name, origin, complaint),
         }
     }
 
-    /// Whether a key of earlier versions is meant, which is noted then.
+    /// Whether a key of earlier versions is meant. If so, adds a warning.
     fn is_removed(&mut self, origin: &Origin, means: impl Fn(&Removed) -> bool) -> bool {
         let removed = REMOVED.iter().find(|removed| means(removed));
         self.removed.extend(removed.map(|removed| Problem {
@@ -158,12 +158,12 @@ impl Pile {
     }
 
     fn finish(self, purpose: Purpose, nowhere: &Origin) -> Result<Resolved, Vec<Problem>> {
-        let Self { draft, said, origins, removed, mut problems, is_readable } = self;
+        let Self { draft, values, origins, removed, mut problems, is_readable } = self;
         match draft.finish(purpose) {
-            Ok(config) if problems.is_empty() => return Ok(Resolved { config, removed, said }),
+            Ok(config) if problems.is_empty() => return Ok(Resolved { config, removed, values }),
             Err(objections) if is_readable => {
                 for (key, complaint) in objections {
-                    // A key that is wrong already is not missing too.
+                    // One problem for each key is enough.
                     if !problems.iter().any(|problem| problem.key == key) {
                         let origin = origins.get(key).unwrap_or(nowhere).clone();
                         problems.push(Problem { origin, key: key.to_owned(), complaint });
@@ -182,7 +182,7 @@ fn is_empty_section(entry: &Entry) -> bool {
     keys().any(|key| key.section() == entry.key) && entry.value == Ok(Value::Object(Map::new()))
 }
 
-/// The names that exist in this section, or the sections that exist.
+/// The complaint about an unknown key: names the keys of the section, or the sections.
 pub(super) fn unknown(section: &str) -> Complaint {
     let mut known: Vec<&str> =
         keys().filter(|key| key.section() == section).map(|key| key.name).collect();
@@ -197,10 +197,10 @@ fn whole(path: &str) -> Origin {
     Origin::File { path: path.to_owned(), line: 0 }
 }
 
-/// Where systemd, else the desktop's rules, else habit want state to be.
+/// The state directory: of systemd, else of the XDG rules, else below the home directory.
 pub(super) fn state_directory(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
     let absolute = |name: &str| environment.get(name).filter(|path| path.starts_with('/'));
-    // systemd may name several, parted by colons; the first is ours.
+    // systemd may name several, separated by colons; the first one is used.
     let given = absolute("STATE_DIRECTORY").and_then(|paths| paths.split(':').next());
     given
         .map(Into::into)

@@ -1,4 +1,4 @@
-//! A TOML text to its entries: key, value, line; and what is no TOML in it.
+//! Parses a TOML text into entries of key, value and line, and reports its syntax errors.
 //!
 //! Does not: know which keys exist.
 
@@ -13,20 +13,20 @@ use super::problem::Complaint;
 /// One `key = value`.
 #[derive(Debug, PartialEq)]
 pub(super) struct Entry {
-    /// `section.name`; without a dot if it stands outside of a section, or is one.
+    /// `section.name`; without a dot if the entry is outside of a section, or is an empty section.
     pub(super) key: String,
-    /// The value, or why there is none.
+    /// The value, or why it cannot be read.
     pub(super) value: Result<Value, Complaint>,
     /// The line, from 1.
     pub(super) line: usize,
 }
 
-/// What is no TOML: lines, and why.
+/// The lines with syntax errors, with their complaints.
 pub(super) type Unreadable = BTreeMap<usize, Complaint>;
 
-/// The entries in the order of their lines. An entry whose value can't be read has the error instead
-/// of the parser's guess. Where an error stands anywhere else (a broken section, a key given twice)
-/// nobody knows which entry belongs where, and all that is known are the errors.
+/// The entries in the order of their lines. An entry whose value cannot be read has its complaint as value. After an
+/// error elsewhere (a broken section, a repeated key) entries cannot be assigned to sections; then only the errors are
+/// returned.
 pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Unreadable> {
     let line_of = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_cannot_say_is_refused_where_it_stands() {
+    fn values_that_json_does_not_have_are_refused_with_their_line() {
         check("[a]\nb = 99999999999999999999\nc = nan", Ok(&[("a.b", "?", 2), ("a.c", "?", 3)]));
         check("[a]\nb = { c = [inf] }", Ok(&[("a.b", "?", 2)]));
     }

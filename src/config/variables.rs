@@ -1,8 +1,8 @@
-//! Decides what an environment variable with our prefix means that is not the variable of a key.
+//! Judges environment variables with the prefix of this program that are not the variable of a key.
 //!
-//! A mistake in a name must not pass in silence, so such a variable is refused, with the name that may be meant. Two
-//! kinds are not ours: those that Kubernetes sets for a service called `livepeer-edge…`, and those that a key names as
-//! the place of a secret (`env:NAME`).
+//! Such a variable is refused, with the name that may be meant, so that a misspelt name is noticed. Two kinds are
+//! accepted: those that Kubernetes sets for a service called `livepeer-edge…`, and those that a key names as the place of
+//! a secret (`env:NAME`).
 //!
 //! Does not: read the environment; [`super::io`] does.
 
@@ -10,18 +10,18 @@ use super::keys::{ENVIRONMENT_PREFIX, keys};
 use super::problem::Complaint;
 use super::resolve::{Layers, unknown};
 
-/// Whether a variable of this name is meant for this program, written in whatever case.
+/// Whether a variable name has the prefix of this program, in any case.
 pub(super) fn has_prefix(name: &str) -> bool {
     name.get(..ENVIRONMENT_PREFIX.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(ENVIRONMENT_PREFIX))
 }
 
-/// Whether a variable with our prefix is somebody else's.
+/// Whether a variable with the prefix is not meant as a key.
 pub(super) fn is_foreign(name: &str, text: &str, layers: &Layers) -> bool {
     is_of_kubernetes(name, text) || is_a_secret(name, layers)
 }
 
-/// What is wrong with a variable that no key has.
+/// The complaint about a variable that is not the variable of a key.
 pub(super) fn complaint(name: &str) -> Complaint {
     let rest = plain(name.get(ENVIRONMENT_PREFIX.len()..).unwrap_or_default());
     let whole = keys().filter(|key| plain(key.name) == rest);
@@ -33,7 +33,7 @@ pub(super) fn complaint(name: &str) -> Complaint {
     if !meant.is_empty() {
         return Complaint::Misnamed { meant };
     }
-    // The section that it begins with, as far as one can tell.
+    // The section whose name the variable begins with, if any.
     let section = keys().map(|key| key.section()).find(|section| rest.starts_with(*section));
     unknown(section.unwrap_or_default())
 }
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_name_is_told_the_right_one() {
+    fn a_wrong_name_is_answered_with_the_right_one() {
         let fps = "no such key; is LIVEPEER_EDGE_VIDEO_FPS meant?";
         for name in [
             "LIVEPEER_EDGE_FPS",

@@ -1,5 +1,4 @@
-//! Writes a configuration file from keys and values as arguments give them, and tells whether a file says
-//! anything yet.
+//! Writes a configuration file from keys and values, and decides whether a file sets any key.
 //!
 //! Does not: judge values; [`super::resolve`] does.
 
@@ -8,14 +7,14 @@ use serde_json::Value;
 use super::keys::{Key, key, keys};
 use super::toml::entries;
 
-/// The file in which these keys are set and no other; of a key that is given twice, the last one.
-/// Keys that do not exist are left out.
+/// A configuration file that begins with `head` and sets these keys. The last value of a repeated key counts; unknown keys
+/// are ignored.
 pub fn file(head: &str, settings: &[(String, String)]) -> String {
     let given = |wanted: &Key| settings.iter().rfind(|(name, _)| name == wanted.name);
     sections(head, |key| given(key).map(|(_, text)| key.takes.read_text(text)))
 }
 
-/// The file in which each key has this value, and those without one are left out.
+/// A configuration file that begins with `head` and sets each key for which `value` returns one.
 pub(super) fn sections(head: &str, value: impl Fn(&Key) -> Option<Value>) -> String {
     let mut text = head.to_owned();
     let mut section = "";
@@ -29,7 +28,7 @@ pub(super) fn sections(head: &str, value: impl Fn(&Key) -> Option<Value>) -> Str
     text
 }
 
-/// Whether a file sets nothing: only comments and empty sections.
+/// Whether a file sets no key: it has only comments and empty sections.
 pub fn is_blank(text: &str) -> bool {
     let is_section = |name: &str| !name.contains('.') && key(name).is_none();
     let empty = Value::Object(serde_json::Map::new());
@@ -57,7 +56,7 @@ fn toml(value: &Value) -> String {
     }
 }
 
-/// A basic string of TOML: JSON's, but for DEL.
+/// A basic string of TOML: as in JSON, except for DEL.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }

@@ -1,9 +1,8 @@
-//! Talks to the service manager over the datagram socket that it names in `$NOTIFY_SOCKET`.
+//! Sends notifications to the service manager, over the datagram socket `$NOTIFY_SOCKET`.
 //!
-//! A datagram that cannot be sent is left out and said once at debug level: the program works without.
-//! Nothing here waits.
+//! A datagram that cannot be sent is dropped and logged once at debug level: the program works without. No call blocks.
 //!
-//! Does not: read the status of the service, or start and stop others.
+//! Does not: read the state of a service, or start and stop services.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,30 +14,30 @@ use std::time::{Duration, Instant};
 use crate::service::message::Message;
 use crate::service::{Feed, Watchdog};
 
-/// What the service manager is asked for beyond the end of a wait while the agent starts.
+/// The time beyond the end of a wait by which a start is extended.
 const START_MARGIN: Duration = Duration::from_secs(30);
 
 /// Where the service manager listens: a path, or `@` and an abstract name.
 const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 /// The limit of the watchdog, in microseconds.
 const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
-/// The process that the limit is for; none means this one.
+/// The process that the limit is for; this process if not set.
 const WATCHDOG_PID: &str = "WATCHDOG_PID";
 
 /// The process that the service manager started (systemd 248 and newer).
 const SYSTEMD_EXEC_PID: &str = "SYSTEMD_EXEC_PID";
 
-/// Whether a service manager started this process and wants to be told how it does: `$NOTIFY_SOCKET` says where,
-/// which a unit of another type than `notify` does not get, and nobody's shell has; and `$SYSTEMD_EXEC_PID`, where
-/// there is one, is this process. `$INVOCATION_ID` says nothing of it: the shells of a desktop session inherit one.
+/// Whether a service manager started this process and expects notifications: `$NOTIFY_SOCKET` is set, which only units of
+/// type `notify` get; and `$SYSTEMD_EXEC_PID`, if set, is this process. `$INVOCATION_ID` is not used: shells of a desktop
+/// session inherit it.
 pub fn is_service() -> bool {
     is_started_as_service(|name| std::env::var_os(name), std::process::id())
 }
 
 fn is_started_as_service(variable: impl Fn(&str) -> Option<OsString>, pid: u32) -> bool {
-    let is_told = variable(NOTIFY_SOCKET).is_some_and(|name| !name.is_empty());
+    let is_notified = variable(NOTIFY_SOCKET).is_some_and(|name| !name.is_empty());
     let started = variable(SYSTEMD_EXEC_PID);
-    is_told && started.is_none_or(|started| started.to_str() == Some(pid.to_string().as_str()))
+    is_notified && started.is_none_or(|started| started.to_str() == Some(pid.to_string().as_str()))
 }
 
 /// This program as a service.
@@ -46,7 +45,7 @@ fn is_started_as_service(variable: impl Fn(&str) -> Option<OsString>, pid: u32) 
 pub struct Service {
     socket: Option<NotifySocket>,
     watchdog: Option<Watchdog>,
-    /// What stands before every status.
+    /// The text before every status.
     notice: Option<String>,
     status: String,
     is_starting: bool,
@@ -60,7 +59,7 @@ struct NotifySocket {
 }
 
 impl Service {
-    /// The service that the environment describes; without a service manager, one that tells nobody.
+    /// The service that the environment describes. Without a service manager, all calls do nothing.
     pub fn from_environment(now: Instant) -> Self {
         Self::of(|name| std::env::var_os(name), std::process::id(), now)
     }
@@ -77,80 +76,80 @@ impl Service {
         Self { socket, watchdog, notice: None, status: String::new(), is_starting: true }
     }
 
-    /// The start is over. Once a job's last part is up, or what is missing is only waited for.
+    /// Reports the end of the start. Call it when the last part of a job runs, or when the agent waits without a limit for
+    /// what is missing.
     pub fn ready(&mut self) {
         self.is_starting = false;
-        self.tell(Message::Ready);
+        self.send(Message::Ready);
     }
 
-    /// What is going on, as one line of `systemctl status`. Never an address of a channel.
+    /// Sets the status line of `systemctl status`. `text` must not contain a channel's URL, which is a credential.
     pub fn status(&mut self, text: &str) {
         if self.status != text {
             text.clone_into(&mut self.status);
-            self.tell_status();
+            self.send_status();
         }
     }
 
-    /// What stands before every status from now on, if anything does.
+    /// Sets the text before every status.
     pub fn notice(&mut self, text: Option<String>) {
         if self.notice != text {
             self.notice = text;
-            self.tell_status();
+            self.send_status();
         }
     }
 
-    fn tell_status(&mut self) {
+    fn send_status(&mut self) {
         let text = match &self.notice {
             Some(notice) if self.status.is_empty() => notice.clone(),
             Some(notice) => format!("{notice}; {}", self.status),
             None => self.status.clone(),
         };
-        self.tell(Message::Status(&text));
+        self.send(Message::Status(&text));
     }
 
-    /// Frames moved.
+    /// Reports that frames moved.
     pub fn alive(&mut self, now: Instant) {
         let feed = self.watchdog.as_mut().map(|watchdog| watchdog.on_progress(now));
         self.feed(feed);
     }
 
-    /// Nothing is going to move before `until`, for a reason that the program can name. A start gets that
-    /// much more time.
+    /// Reports that no frames will move before `until`, for a known reason. Extends a start to that time.
     pub fn wait(&mut self, until: Instant, now: Instant) {
         if self.is_starting {
             let time = until.saturating_duration_since(now) + START_MARGIN;
-            self.tell(Message::Extend(time));
+            self.send(Message::Extend(time));
         }
         let feed = self.watchdog.as_mut().map(|watchdog| watchdog.on_wait(until, now));
         self.feed(feed);
     }
 
-    /// The time of [`Self::poll_timeout`] may have come.
+    /// Call it at the time of [`Self::poll_timeout`], or earlier.
     pub fn tick(&mut self, now: Instant) {
         let feed = self.watchdog.as_mut().map(|watchdog| watchdog.on_tick(now));
         self.feed(feed);
     }
 
-    /// When [`Self::tick`] is wanted next; `None` without a watchdog.
+    /// When [`Self::tick`] has to be called next; `None` without a watchdog.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.watchdog.as_ref().map(Watchdog::poll_timeout)
     }
 
-    /// The end has begun.
+    /// Reports that the stop has begun.
     pub fn stopping(&mut self) {
-        self.tell(Message::Stopping);
+        self.send(Message::Stopping);
     }
 
     fn feed(&mut self, feed: Option<Feed>) {
         match feed {
-            Some(Feed::Now) => self.tell(Message::Watchdog),
+            Some(Feed::Now) => self.send(Message::Watchdog),
             Some(Feed::No) | None => {}
         }
     }
 
-    fn tell(&mut self, message: Message<'_>) {
+    fn send(&mut self, message: Message<'_>) {
         if let Some(socket) = &mut self.socket {
-            socket.tell(message);
+            socket.send(message);
         }
     }
 }
@@ -166,11 +165,11 @@ impl NotifySocket {
         Ok(Self { socket, address, failed: false })
     }
 
-    fn tell(&mut self, message: Message<'_>) {
+    fn send(&mut self, message: Message<'_>) {
         let sent = self.socket.send_to_addr(message.text().as_bytes(), &self.address);
         if let Err(error) = sent {
             if !self.failed {
-                log::debug!("the service manager cannot be told: {error}");
+                log::debug!("the service manager cannot be notified: {error}");
             }
             self.failed = true;
         }
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_life_is_told_in_order() {
+    fn a_whole_life_is_notified_in_order() {
         let listener = Listener::new("edge-notify");
         let path = listener.path.to_str().expect("UTF-8");
         let now = Instant::now();
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_by_a_service_manager_is_told_from_one_by_hand() {
+    fn a_start_by_a_service_manager_is_notified_from_one_by_hand() {
         #[track_caller]
         fn check(variables: &[(&str, &str)], expected: bool) {
             let of = |name: &str| {

@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use resilience::words;
 
-/// Characters of the status that the service manager shows: what goes on, and a peer's message.
+/// The most characters of a status: it may contain a message of a peer.
 const STATUS_CHARS: usize = 400;
 
-/// What the service manager can be told.
+/// A notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Message<'a> {
-    /// The start is over.
+    /// The start has succeeded.
     Ready,
-    /// The start, or what else has a limit, takes this much longer, from now on.
+    /// Extends the time limit of start or stop to this long from now.
     Extend(Duration),
-    /// What is going on, for `systemctl status`.
+    /// The status line of `systemctl status`.
     Status(&'a str),
-    /// The watchdog's food.
+    /// Feeds the watchdog.
     Watchdog,
-    /// The end has begun.
+    /// The stop has begun.
     Stopping,
 }
 

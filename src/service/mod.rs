@@ -1,16 +1,16 @@
-//! What the service manager is told: ready, what is going on, still alive, stopping (`sd_notify(3)`).
+//! Notifies the service manager: ready, status, watchdog, stopping (`sd_notify(3)`).
 //!
-//! "Alive" means that frames move, or that the agent waits for something it can name; a process that is
-//! merely up starves the watchdog, and systemd restarts it.
+//! The watchdog is fed while frames move, or during a wait with a limit. A process that only exists does not feed it, and
+//! systemd restarts it.
 //!
 //! ```text
 //!  agent ──ready, status, stopping──────────────▶ io::Service ──▶ $NOTIFY_SOCKET
 //!  agent ──progress, wait, tick──▶ Watchdog ─Feed─▶┘
 //! ```
 //!
-//! Without a service manager all of it does nothing.
+//! Without a service manager all calls do nothing.
 //!
-//! Does not: watch anything by itself; the agent says what happens.
+//! Does not: observe the agent; the agent reports what happens.
 
 mod io;
 mod message;

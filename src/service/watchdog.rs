@@ -1,34 +1,34 @@
-//! Decides when the service manager's watchdog is fed: only while frames move, or while a stated wait goes on.
+//! Decides when the service manager's watchdog is fed: only while frames move, or during a wait with a limit.
 //!
 //! ```text
 //!             wait(until)                       until has passed,
 //!   Moving ───────────────▶ Waiting(until) ──── or progress ─────▶ Moving
 //! ```
 //!
-//! | state | looked at, each third of the limit | then |
+//! | state | check, each third of the limit | then |
 //! |---|---|---|
-//! | Moving | something moved since the last look | feed |
-//! | Moving | nothing moved | starve: the service manager acts at the limit |
+//! | Moving | frames moved since the last check | feed |
+//! | Moving | no frames moved | do not feed: the service manager acts at the limit |
 //! | Waiting | its end has not come | feed |
-//! | Waiting | its end has passed | as Moving, and its end counts as progress once |
+//! | Waiting | its end has passed | as Moving; the end counts as progress once |
 //!
-//! A third, so that one look that comes late or food that gets lost does not end a healthy program. A
-//! program that stops moving is found between two thirds of the limit and the limit and a third later.
+//! The check runs three times per limit, so that one late check or lost notification does not end a healthy program. A
+//! stall is detected after two thirds to four thirds of the limit.
 //!
-//! Does not: know a clock or a socket; nor what moves.
+//! Does not: read a clock or send; nor observe the frames.
 
 use std::time::{Duration, Instant};
 
-/// Parts of the limit between two looks.
-const LOOKS: u32 = 3;
+/// The number of checks per limit.
+const CHECKS: u32 = 3;
 
-/// Whether to feed.
+/// Whether to feed the watchdog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Feed {
-    /// Say that the program is alive, now.
+    /// Feed the watchdog now.
     Now,
-    /// Say nothing.
+    /// Do not feed it.
     No,
 }
 
@@ -37,51 +37,51 @@ pub enum Feed {
 pub struct Watchdog {
     every: Duration,
     next: Instant,
-    state: State,
+    state: WatchdogState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum WatchdogState {
     Moving { moved: bool },
     Waiting { until: Instant },
 }
 
 impl Watchdog {
-    /// A watchdog that bites `limit` after it was last fed. The start counts as progress.
+    /// A watchdog with this `limit`. The start counts as progress.
     pub fn new(limit: Duration, now: Instant) -> Self {
-        Self { every: limit / LOOKS, next: now, state: State::Moving { moved: true } }
+        Self { every: limit / CHECKS, next: now, state: WatchdogState::Moving { moved: true } }
     }
 
-    /// Frames moved; also ends a wait.
+    /// Call it when frames moved. Ends a wait.
     pub fn on_progress(&mut self, now: Instant) -> Feed {
-        self.state = State::Moving { moved: true };
+        self.state = WatchdogState::Moving { moved: true };
         self.on_tick(now)
     }
 
-    /// Nothing is going to move before `until`, for a reason that the program can name: a back-off, a
-    /// start under way. It has to be an end that the program will see to.
+    /// Call it when no frames will move before `until`, for a known reason: a back-off, a start in progress. The program
+    /// must act by `until`.
     pub fn on_wait(&mut self, until: Instant, now: Instant) -> Feed {
-        self.state = State::Waiting { until };
+        self.state = WatchdogState::Waiting { until };
         self.on_tick(now)
     }
 
-    /// The time of [`Self::poll_timeout`] may have come.
+    /// Call it at the time of [`Self::poll_timeout`], or earlier.
     pub fn on_tick(&mut self, now: Instant) -> Feed {
         if now < self.next {
             return Feed::No;
         }
         self.next = now + self.every;
         match self.state {
-            State::Waiting { until } if now < until => Feed::Now,
-            State::Waiting { .. } | State::Moving { moved: true } => {
-                self.state = State::Moving { moved: false };
+            WatchdogState::Waiting { until } if now < until => Feed::Now,
+            WatchdogState::Waiting { .. } | WatchdogState::Moving { moved: true } => {
+                self.state = WatchdogState::Moving { moved: false };
                 Feed::Now
             }
-            State::Moving { moved: false } => Feed::No,
+            WatchdogState::Moving { moved: false } => Feed::No,
         }
     }
 
-    /// When it wants to look next.
+    /// When [`Self::on_tick`] has to be called next.
     pub fn poll_timeout(&self) -> Instant {
         self.next
     }

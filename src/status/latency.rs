@@ -1,6 +1,6 @@
-//! Collects durations in a fixed number of buckets and tells percentiles.
+//! Counts durations in a fixed number of buckets, and computes percentiles.
 //!
-//! 0.1 ms wide up to 100 ms, 1 ms up to 10 s, one bucket beyond: 43 KiB, however long it runs.
+//! Buckets are 0.1 ms wide up to 100 ms and 1 ms up to 10 s, with one bucket beyond: 43 KiB for any number of durations.
 //!
 //! Does not: measure time.
 
@@ -25,7 +25,7 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// One duration more.
+    /// Counts a duration.
     pub fn add(&mut self, duration: Duration) {
         let micros = usize::try_from(duration.as_micros()).unwrap_or(usize::MAX);
         let nth = if micros < 100_000 {
@@ -39,12 +39,12 @@ impl Latency {
         }
     }
 
-    /// How many durations there are.
+    /// The number of durations.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The duration that `percent` (0 to 100) of all do not pass, to the upper edge of its bucket.
+    /// The duration that `percent` (0 to 100) of all durations do not exceed, rounded up to the edge of its bucket.
     pub fn percentile(&self, percent: u64) -> Option<Duration> {
         let wanted = (self.count * percent.min(100)).div_ceil(100).max(1);
         let mut seen = 0;

@@ -1,8 +1,8 @@
-//! The one place where counters and states are found: shared cells that the parts write and anybody reads.
+//! Counters and states of all parts, in shared cells that the parts write and any reader may read.
 //!
-//! Writing is an atomic store, or of words a short lock when they change, so the snapshot costs nothing while nobody reads.
+//! A write is an atomic store; of a text, a short lock.
 //!
-//! Does not: measure, print or serve; commands do.
+//! Does not: measure or print; commands do.
 
 mod latency;
 
@@ -19,26 +19,26 @@ pub use latency::Latency;
 /// Every counter of a running agent.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
-    /// What the publisher counts.
+    /// The counters of the publisher.
     pub publish: Arc<Counters>,
-    /// What came back.
+    /// The counters of processed video and events.
     pub returned: Arc<Returned>,
-    /// What is paid.
-    pub payment: Arc<Paid>,
-    /// What is wrong with the model, as it says itself.
-    pub model: Arc<Words>,
-    /// What everybody who asks for the status has to see first: that another configuration runs than the one at hand.
-    pub notice: Arc<Words>,
-    /// Told whenever processed video comes back while the camera works.
+    /// The time that is paid for.
+    pub payment: Arc<PaidTime>,
+    /// The failure that the model reports, if any.
+    pub model: Arc<StatusText>,
+    /// The notice before every status: another configuration runs than the present one.
+    pub notice: Arc<StatusText>,
+    /// Notified whenever processed video returns while the camera works.
     pub works: Arc<Notify>,
 }
 
-/// What is wrong with something, in one line; nothing where all is well.
+/// The failure of a part, in one line; `None` while the part works.
 #[derive(Debug, Default)]
-pub struct Words(Mutex<Option<String>>);
+pub struct StatusText(Mutex<Option<String>>);
 
-impl Words {
-    /// From now on this.
+impl StatusText {
+    /// Replaces the text.
     pub fn set(&self, words: Option<&str>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.as_deref() != words {
@@ -46,29 +46,29 @@ impl Words {
         }
     }
 
-    /// What was set last.
+    /// The value set last.
     pub fn get(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// The time that is paid for, by our own estimate: seconds plus one, and 0 where nothing is paid by time.
+/// The time that is paid for, as estimated here: seconds plus one; 0 if the job is not paid by time.
 #[derive(Debug, Default)]
-pub struct Paid(AtomicU64);
+pub struct PaidTime(AtomicU64);
 
-impl Paid {
-    /// So long from now; `None` where nothing is paid by time.
+impl PaidTime {
+    /// Sets the time from now; `None` if the job is not paid by time.
     pub fn set(&self, time: Option<Duration>) {
         self.0.store(time.map_or(0, |time| time.as_secs().saturating_add(1)), Ordering::Relaxed);
     }
 
-    /// What was set last.
+    /// The value set last.
     pub fn seconds(&self) -> Option<u64> {
         self.0.load(Ordering::Relaxed).checked_sub(1)
     }
 }
 
-/// What came back from the orchestrator.
+/// Counters of processed video and events.
 #[derive(Debug, Default)]
 pub struct Returned {
     /// Segments of processed video.
@@ -80,17 +80,17 @@ pub struct Returned {
 }
 
 impl Returned {
-    /// One segment more.
+    /// Counts a segment.
     pub fn add_segment(&self) {
         self.segments.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// `bytes` bytes more.
+    /// Counts `bytes` bytes.
     pub fn add_bytes(&self, bytes: usize) {
         self.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// One event more.
+    /// Counts an event.
     pub fn add_event(&self) {
         self.events.fetch_add(1, Ordering::Relaxed);
     }

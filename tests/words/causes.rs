@@ -155,7 +155,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     // Peers
     ("discovery of runners broke: {error}", Reason("a task that panics")),
-    ("a question to an orchestrator broke: {error}", Reason("a task that panics")),
+    ("a request to an orchestrator failed: {error}", Reason("a task that panics")),
     (
         "{peer}: {} of its runners are left out; the first {stray}",
         Test("orchestrators_are_asked_for_the_runners_that_a_list_does_not_name"),
@@ -195,11 +195,11 @@ const LOGGED: &[(&str, Cause)] = &[
         Test("what_has_worked_runs_in_the_place_of_what_is_refused"),
     ),
     (
-        "SIGHUP: the old one stays: {}",
+        "SIGHUP: the old credential stays: {}",
         Reason("needs a credential that goes while the program runs"),
     ),
     (
-        "SIGHUP: the configuration before it stays: {}",
+        "SIGHUP: the previous configuration stays: {}",
         Test("a_new_configuration_restarts_what_changed_and_a_broken_one_nothing"),
     ),
     (

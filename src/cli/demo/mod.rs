@@ -1,9 +1,9 @@
-//! `demo`: agent and sandbox in one process, over real sockets, with a report.
+//! `demo`: runs agent and sandbox in one process, over real sockets, and reports.
 //!
-//! The sandbox has its own thread and runtime, so the agent's latency is what it would be with an orchestrator
-//! elsewhere, less the network.
+//! The sandbox has its own thread and runtime, so the measured latency is that of a remote orchestrator without the
+//! network.
 //!
-//! Does not: touch the network beyond this machine, or keep certificates.
+//! Does not: connect to other machines, or keep certificates.
 
 mod probe;
 mod report;
@@ -32,7 +32,7 @@ use report::{Counts, Report};
 use resilience::stop::Stop;
 use sandbox::{Options as SandboxOptions, Sandbox};
 
-/// The model where the configuration names none; the sandbox takes any.
+/// The model if the configuration names none; the sandbox takes any.
 const MODEL: &str = "echo";
 /// The longest wait for the first frame.
 const START_TIME: Duration = Duration::from_secs(10);
@@ -107,8 +107,8 @@ pub async fn run(
     report.verdict().map_err(Error::Demo)
 }
 
-/// Waits until the demo is over. What comes before the first frame does not count: on a new machine
-/// GStreamer looks through all its plugins.
+/// Waits until the demo is over. The time starts at the first frame, because on a new machine GStreamer first scans all
+/// its plugins.
 async fn over(time: Option<Duration>, units: AccessUnits) {
     let Some(time) = time else { return std::future::pending().await };
     let _ = tokio::time::timeout(START_TIME, units.began()).await;

@@ -1,6 +1,6 @@
-//! Watches the returned video: counts its access units and tells how long each was on its way.
+//! Measures the returned video: counts its access units, and the latency of each.
 //!
-//! Does not: judge the stream; the sandbox's checker judged it when it was published.
+//! Does not: check the stream; the sandbox checks it when it is published.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -13,18 +13,18 @@ use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::AccessUnits;
 use mpegts::{Reader, Report, Ticks};
 
-/// What the probe has seen.
+/// The measurements of a probe.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// Access units that came back whole.
+    /// Access units that returned whole.
     pub(super) frames: u64,
-    /// Access units that came back before an earlier one.
+    /// Access units that returned before an earlier one.
     pub(super) out_of_order: u64,
-    /// From the encoder's input to the last byte here.
+    /// The latency from the encoder's input to the last byte received.
     pub(super) latency: Latency,
 }
 
-/// An output that only watches.
+/// An output that measures.
 pub(super) struct Probe {
     seen: Arc<Mutex<Seen>>,
     units: AccessUnits,
@@ -34,7 +34,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// A probe that asks `units` when a frame went into the encoder, and `now` for the time.
+    /// Creates a probe. It asks `units` when a frame entered the encoder, and `now` for the time.
     pub(super) fn new(units: AccessUnits, now: fn() -> Instant) -> (Self, Arc<Mutex<Seen>>) {
         let seen = Arc::<Mutex<Seen>>::default();
         let probe = Self { seen: Arc::clone(&seen), units, reader: Reader::new(), last: None, now };

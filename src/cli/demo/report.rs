@@ -1,4 +1,4 @@
-//! What a demo says: a line each second, a summary, and whether all went well.
+//! The report of a demo: a line each second, a summary, and the verdict.
 //!
 //! Does not: count.
 
@@ -20,16 +20,16 @@ pub(super) struct Counts {
     pub(super) lost: u64,
     /// Bytes of transport stream.
     pub(super) sent: u64,
-    /// Access units that came back.
+    /// Access units that returned.
     pub(super) returned: u64,
-    /// Access units that came back before an earlier one.
+    /// Access units that returned before an earlier one.
     pub(super) out_of_order: u64,
-    /// From the encoder's input to the last byte back here: p50, p95, p99.
+    /// The latency from the encoder's input to the last byte received: p50, p95, p99.
     pub(super) latency: [Option<Duration>; 3],
 }
 
 impl Counts {
-    /// One line for what has changed since `before`, a second ago.
+    /// The progress since `before`, a second ago, in one line.
     pub(super) fn line(&self, before: &Self, elapsed: Duration) -> String {
         let rate = |now: u64, then: u64| now.saturating_sub(then);
         format!(
@@ -44,7 +44,7 @@ impl Counts {
     }
 }
 
-/// The end of a demo.
+/// The summary of a demo.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) counts: Counts,
@@ -59,7 +59,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// What was violated or lost, if anything was.
+    /// An error that names violations and losses, if there were any.
     pub(super) fn verdict(&self) -> Result<(), String> {
         let counts = &self.counts;
         let missing = self.published.saturating_sub(counts.returned);

@@ -1,6 +1,6 @@
-//! Reads what this process has used, from `/proc/self`, and tells it in the report's units.
+//! Parses CPU time and memory of this process from `/proc/self`.
 //!
-//! Does not: read files itself; the caller hands the texts in.
+//! Does not: read files; the caller passes their texts.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ const TICKS_PER_SECOND: u64 = 100;
 
 /// CPU time, user and system, from the text of `/proc/self/stat`.
 pub(super) fn cpu(stat: &str) -> Option<Duration> {
-    // The second field is a name in parentheses that may hold anything; fields 14 and 15 are meant.
+    // The second field is a name in parentheses with any characters; fields 14 and 15 are needed.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;

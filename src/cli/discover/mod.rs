@@ -1,8 +1,8 @@
-//! `discover`: the orchestrators and runners that can be found, what they offer, and why some are out.
+//! `discover`: lists the orchestrators and runners that can be found, their offers, and why some are rejected.
 //!
-//! All ways are gone, and everybody found is asked, five at a time. Nothing is started, paid or pinned.
+//! All sources are queried, and every orchestrator found is asked, five at a time. Nothing is started, paid or pinned.
 //!
-//! Does not: choose; `run` does that by the same rules.
+//! Does not: choose a candidate; `run` does, by the same rules.
 
 mod print;
 mod rows;
@@ -32,7 +32,7 @@ use livepeer_gateway::session::selection::{OfferRules, Pays};
 use resilience::fault::chain;
 use resilience::stop::Stop;
 
-/// Prints what is found.
+/// Prints the orchestrators and runners found.
 pub async fn run(config: Config, json: bool, mut stop: Stop) -> Result<(), Error> {
     let text = async {
         let reach = Reach::new(&config).map_err(Error::Reach)?;
@@ -56,7 +56,7 @@ fn capability(config: &Config) -> Option<Capability> {
     model.map(|model| Capability { pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO, model })
 }
 
-/// One list of all ways; an error only if no way brought any.
+/// The list of all sources; an error only if every source failed.
 async fn find(config: &Config, reach: &Reach) -> Result<DiscoveryList, FindError> {
     let app = config.runner.as_ref().map(|runner| runner.options.app.clone());
     let wanted = DiscoveryQuery {
@@ -92,7 +92,7 @@ async fn find(config: &Config, reach: &Reach) -> Result<DiscoveryList, FindError
     }
 }
 
-/// Asks everybody in the list, and makes rows of what they say.
+/// Asks every orchestrator of the list, and makes rows of the answers.
 async fn ask(config: &Config, reach: &Reach, mut list: DiscoveryList) -> (Vec<Row>, usize) {
     let pins = PinFile::open(config.trust.clone(), config.state_directory.as_deref(), &[]).pins();
     let survey = Arc::new(Survey::new(config.trust.clone(), pins));
@@ -120,12 +120,12 @@ async fn ask(config: &Config, reach: &Reach, mut list: DiscoveryList) -> (Vec<Ro
         match info {
             Ok((info, time)) => {
                 bare.answer_time = Some(time);
-                // Where an app is sought, an orchestrator's models are of no interest.
+                // For an app, the models of orchestrators do not matter.
                 if sought.app.is_none() {
                     rows.extend(of_info(&bare, &info, &sought));
                 }
             }
-            // One that has runners need not have models.
+            // An orchestrator with runners may have no models.
             Err(_) if !entry.runners.is_empty() => {}
             Err(reason) => rows.push(Row { rejected: Some(reason), ..bare }),
         }
@@ -137,7 +137,7 @@ async fn ask(config: &Config, reach: &Reach, mut list: DiscoveryList) -> (Vec<Ro
     (rows, list.malformed)
 }
 
-/// What orchestrators are asked. Without the signer's proof of who pays they tell all but ticket terms.
+/// The request to orchestrators. Without the signer's proof of the payer, their answers lack ticket terms only.
 async fn request(network: &Network, model: Option<&Capability>) -> OrchestratorRequest {
     let mut request = OrchestratorRequest {
         capabilities: model.map(Capability::request),
@@ -152,7 +152,7 @@ async fn request(network: &Network, model: Option<&Capability>) -> OrchestratorR
     request
 }
 
-/// A reason that stands behind the address already.
+/// A reason without the address, which the row shows already.
 fn without_address(reason: &str, url: &Url) -> String {
     let addresses = [format!("{url}: "), format!("{}: ", url.authority())];
     let bare = addresses.iter().find_map(|address| reason.strip_prefix(address));
@@ -161,9 +161,9 @@ fn without_address(reason: &str, url: &Url) -> String {
 
 type Info = Result<(OrchestratorInfo, Duration), String>;
 
-/// The infos of `urls` in their order, five asked at a time.
+/// The `OrchestratorInfo` of each of `urls`, in their order; five are asked at a time.
 async fn infos(network: &Network, urls: Vec<Url>, request: &OrchestratorRequest) -> Vec<Info> {
-    let silent = || Err("it was not asked".to_owned());
+    let silent = || Err("the request was not sent".to_owned());
     let mut infos: Vec<Info> = urls.iter().map(|_| silent()).collect();
     let mut waiting: VecDeque<(usize, Url)> = urls.into_iter().enumerate().collect();
     let mut asked = JoinSet::new();
@@ -185,7 +185,7 @@ async fn infos(network: &Network, urls: Vec<Url>, request: &OrchestratorRequest)
                     *place = info;
                 }
             }
-            Some(Err(error)) => log::warn!("a question to an orchestrator broke: {error}"),
+            Some(Err(error)) => log::warn!("a request to an orchestrator failed: {error}"),
         }
     }
 }

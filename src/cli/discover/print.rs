@@ -1,8 +1,8 @@
 //! Writes rows as a table for people or as JSON for programs.
 //!
-//! Wei of an hour are a text in JSON: they are larger than what many readers of JSON take for exact numbers.
+//! Wei per hour are strings in JSON, because many JSON parsers do not keep numbers of that size exactly.
 //!
-//! Does not: write to anywhere; it returns texts.
+//! Does not: print; it returns texts.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const HEAD: [&str; 9] = [
     "CERTIFICATE",
 ];
 
-/// The table, and below it those that are out of the question, each with its reason.
+/// The table of offers, and below it the rejected ones with their reasons.
 pub(super) fn table(rows: &[Row], malformed: usize) -> String {
     let good: Vec<[String; 9]> =
         rows.iter().filter(|row| row.rejected.is_none()).map(cells).collect();
@@ -55,7 +55,7 @@ pub(super) fn table(rows: &[Row], malformed: usize) -> String {
     text
 }
 
-/// The same for programs.
+/// The rows as JSON.
 pub(super) fn json(rows: &[Row], malformed: usize) -> String {
     let (mut good, mut rejected) = (Vec::new(), Vec::new());
     for row in rows {
@@ -103,7 +103,7 @@ fn name(row: &Row) -> String {
     }
 }
 
-/// A peer's word, without what would move a terminal's cursor.
+/// A text of a peer, without control characters.
 fn clean(text: &str) -> String {
     text.chars().map(|c| if is_harmful(c) { '?' } else { c }).collect()
 }

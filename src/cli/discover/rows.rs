@@ -1,6 +1,6 @@
-//! What orchestrators and runners said, as rows of a table: a row for each model and each runner.
+//! Turns the answers of orchestrators and runners into rows of a table: one for each model and each runner.
 //!
-//! Only models of live video are shown; other pipelines count pixels in other ways.
+//! Only models of live video are shown; other pipelines count pixels differently.
 //!
 //! Does not: print.
 
@@ -13,29 +13,29 @@ use livepeer_gateway::orchestrator::{Capability, DiscoveryEntry, Pipeline, Runne
 use livepeer_gateway::price::{Price, PriceError};
 use livepeer_gateway::session::selection::{Offer, OfferRules, Pays};
 
-/// Something that can be used, or why it cannot.
+/// An offer, or the reason why it is rejected.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     pub(super) address: Url,
     pub(super) offers: Offers,
     pub(super) price: Option<Price>,
-    /// Jobs it can have.
+    /// The number of jobs in total.
     pub(super) capacity: Option<u32>,
-    /// Jobs it can still take.
+    /// The number of free jobs.
     pub(super) free: Option<u32>,
     /// Whether the model is loaded.
     pub(super) warm: Option<bool>,
     pub(super) gpu: Option<String>,
     pub(super) answer_time: Option<Duration>,
     pub(super) certificate: Certificate,
-    /// Why it is out of the question.
+    /// Why it is rejected.
     pub(super) rejected: Option<String>,
 }
 
-/// What a row is about.
+/// What a row offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Offers {
-    /// It did not say.
+    /// The peer named no offer.
     Unsaid,
     /// A model of live video.
     Model(String),
@@ -44,7 +44,7 @@ pub(super) enum Offers {
 }
 
 impl Row {
-    /// An orchestrator of which nothing is known but its address.
+    /// An orchestrator of which only the address is known.
     pub(super) fn bare(address: &Url, certificate: Certificate) -> Self {
         Self {
             address: address.clone(),
@@ -61,7 +61,7 @@ impl Row {
     }
 }
 
-/// What is looked for.
+/// The search.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sought {
     pub(super) model: Option<Capability>,
@@ -105,7 +105,7 @@ fn of_model(
     price: Result<Option<Price>, PriceError>,
     sought: &Sought,
 ) -> Row {
-    // 0 of 0 is what orchestrators say that do not count.
+    // 0 of 0 comes from orchestrators that do not count.
     let counts = model.capacity > 0 || model.capacity_in_use > 0;
     let free = counts.then(|| model.capacity.saturating_sub(model.capacity_in_use));
     let rejected = against(free, &price, &sought.rules);
@@ -120,7 +120,7 @@ fn of_model(
     }
 }
 
-/// The price of a model: its own, or that of the whole orchestrator.
+/// The price of a model: its own, else that of the orchestrator.
 fn price(info: &OrchestratorInfo, model: &str) -> Result<Option<Price>, PriceError> {
     let id = Pipeline::LIVE_VIDEO_TO_VIDEO.id();
     let own = |price: &&PriceInfo| price.capability == id && price.constraint == model;

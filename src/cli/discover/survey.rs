@@ -1,6 +1,6 @@
-//! Judges certificates as the agent would, and remembers what it saw instead of pinning it.
+//! Judges certificates as the agent does, and records the verdicts instead of pinning.
 //!
-//! Does not: change what is pinned: looking around is no use.
+//! Does not: change pins: a query must not establish trust.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,24 +9,24 @@ use std::sync::{Mutex, PoisonError};
 use livepeer_gateway::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Scheme, Url};
 use livepeer_gateway::orchestrator::{Judgement, Pins, Trust, TrustBasis, TrustOptions};
 
-/// What a certificate is to the agent.
+/// The verdict on a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Certificate {
-    /// An authority vouches for it.
+    /// A known authority has signed it.
     Authority,
-    /// It is the pinned one.
+    /// It is pinned.
     Pinned,
     /// It would be pinned.
     New,
-    /// It would take the place of the pinned one.
+    /// It would replace the pinned one.
     Changed,
     /// It would be refused.
     Refused,
-    /// Nobody looks at it.
+    /// Certificates are not checked.
     Unchecked,
-    /// There is none: plain HTTP.
+    /// There is no certificate: plain HTTP.
     Plain,
-    /// It was not seen.
+    /// The certificate was not received.
     Unseen,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Certificate {
     }
 }
 
-/// A judge that remembers.
+/// A judge that records its verdicts.
 #[derive(Debug)]
 pub(super) struct Survey {
     options: TrustOptions,
@@ -59,7 +59,7 @@ impl Survey {
         Self { options, trust, seen: Mutex::default() }
     }
 
-    /// What was seen at `url`.
+    /// The verdict for `url`.
     pub(super) fn of(&self, url: &Url) -> Certificate {
         if url.scheme() == Scheme::Http {
             return Certificate::Plain;

@@ -1,6 +1,6 @@
-//! Reads the layers, the file and the environment; and keeps the configuration that worked last.
+//! Reads file and environment, and keeps the last working configuration.
 //!
-//! Does not: judge them; [`super::resolve`] does.
+//! Does not: check values; [`super::resolve`] does.
 
 mod kept;
 
@@ -19,19 +19,19 @@ pub use kept::Kept;
 /// The largest file that is read. A whole example file is a hundredth of it.
 const FILE_BYTES: u64 = 1 << 20;
 
-/// Variables of others that say where state is kept.
+/// Variables of the system that name the state directory.
 const STATE_VARIABLES: [&str; 3] = ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"];
 
-/// Why there is no configuration.
+/// Why a configuration could not be loaded.
 #[derive(Debug)]
 pub enum Error {
-    /// The file can't be read.
+    /// The file cannot be read.
     Read(PathBuf, io::Error),
-    /// The file is no configuration: too long.
+    /// The file is too long for a configuration.
     TooLong(PathBuf),
-    /// An environment variable is no UTF-8.
+    /// An environment variable is not UTF-8.
     NotText(String),
-    /// It was read, and is wrong. At least one problem.
+    /// The configuration is wrong; at least one problem.
     Wrong(Vec<Problem>),
 }
 
@@ -55,13 +55,13 @@ impl fmt::Display for Error {
 }
 
 impl Error {
-    /// One thing that is wrong, in one line: what stands there and is refused, rather than what is missing.
+    /// One problem in one line: a refused value if there is one, else a missing key.
     pub fn first(&self) -> String {
         let is_there = |p: &&Problem| !matches!(p.complaint, Complaint::Missing { .. });
         match self {
             Self::Wrong(problems) => {
-                let told = problems.iter().find(is_there).or(problems.first());
-                told.map(ToString::to_string).unwrap_or_default()
+                let first = problems.iter().find(is_there).or(problems.first());
+                first.map(ToString::to_string).unwrap_or_default()
             }
             Self::Read(..) | Self::TooLong(_) | Self::NotText(_) => chain(self),
         }
@@ -77,8 +77,8 @@ impl std::error::Error for Error {
     }
 }
 
-/// The configuration from a file, if there is one, this process's environment, and the command
-/// line's keys and values.
+/// Loads the configuration from the file, if one is given, the environment of this process, and the keys and values of
+/// the command line.
 pub fn load(
     file: Option<&Path>,
     arguments: Vec<(String, String)>,
@@ -103,7 +103,7 @@ fn read(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-/// Those variables of others that are set, and are text.
+/// The variables of the system that name the state directory.
 fn state_variables() -> BTreeMap<String, String> {
     let text = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
     STATE_VARIABLES.into_iter().filter_map(text).collect()

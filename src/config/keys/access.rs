@@ -1,6 +1,6 @@
 //! The keys of finding and paying: `[access]`, `[discovery]`, `[signer]`, `[services]`, `[payment]`.
 //!
-//! Does not: hold credentials; only the places where they are kept stand in a configuration.
+//! Does not: contain credentials; a configuration names only where they are kept.
 
 use super::{Initial, Key, Takes, filled};
 use crate::config::peers;
@@ -11,7 +11,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "access.token",
         initial: Initial::Unset { means: "none", example: r#""credential:access-token""# },
-        what: "Where an access token is kept: all settings of the connection in one text. What it says wins over the keys beside it.",
+        what: "Where an access token is kept: all settings of the connection in one text. Its settings override the other keys.",
         takes: Takes::Text {
             kind: PLACE,
             keep: |d, text| {
@@ -26,7 +26,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "none",
             example: r#""https://discovery.example/orchestrators""#,
         },
-        what: "A list of orchestrators. It is asked where orchestrator.urls names none; where it is not set, the signer is asked.",
+        what: "The URL of a list of orchestrators, used if orchestrator.urls is not set. Without it, the signer is asked for a list.",
         takes: Takes::Text { kind: "https URL", keep: peers::keep_discovery },
     },
     Key {
@@ -71,10 +71,10 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "services.ca-file",
         initial: Initial::Unset {
-            means: "the authorities of this system",
+            means: "the certificate authorities of this system",
             example: r#""/etc/livepeer-edge/ca.pem""#,
         },
-        what: "The authorities that vouch for signers and the discovery endpoint, in PEM.",
+        what: "The certificate authorities for signers and the discovery endpoint, in PEM.",
         takes: Takes::Text {
             kind: "path of a file",
             keep: |d, text| filled(text).map(|path| d.access.services.ca_file = Some(path.into())),
@@ -86,7 +86,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "none",
             example: r#"{ "signer.example:443" = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF" }"#,
         },
-        what: "The SHA-256 of the certificates of signers and the discovery endpoint; those named here are believed by nothing else.",
+        what: "The SHA-256 of the certificates of signers and the discovery endpoint. A host listed here is trusted by its pin alone.",
         takes: Takes::Table {
             kind: "table of host:port = SHA-256 fingerprint",
             keep: peers::keep_service_pins,
@@ -95,7 +95,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "services.allow-plain-http",
         initial: Initial::Is("false"),
-        what: "Allow http:// to signers and discovery endpoints on other machines: everyone on the way can read the credentials.",
+        what: "Allow http:// to signers and discovery endpoints on other machines: everyone on the path can read the credentials.",
         takes: Takes::Flag(|d, on| d.access.allow_plain_http = on),
     },
     Key {
@@ -104,7 +104,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "no limit but the signer's",
             example: r#""1200 wei per second""#,
         },
-        what: "The most that a job may cost; what costs more, or is paid by another unit, is not taken.",
+        what: "The highest price of a job. Offers that cost more, or have another unit, are refused.",
         takes: Takes::Text {
             kind: "number with wei per second, wei per 720p-pixel-second or wei per call",
             keep: |d, text| {
@@ -116,7 +116,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "payment.app",
         initial: Initial::Unset { means: "none", example: r#""front-door""# },
-        what: "What the signer is told this is for.",
+        what: "The name of the application, reported to the signer.",
         takes: Takes::Text {
             kind: "text",
             keep: |d, text| filled(text).map(|text| d.access.app = Some(text.to_owned())),

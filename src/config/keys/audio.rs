@@ -1,6 +1,6 @@
 //! The keys of sound: `[audio]`.
 //!
-//! Does not: look whether the microphone is there.
+//! Does not: check whether the microphone exists.
 
 use super::{Initial, Key, Takes, filled};
 use media::{AudioCodec, Microphone};
@@ -9,7 +9,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "audio.kind",
         initial: Initial::Is(r#""file""#),
-        what: "Where sound comes from: the file that is the source (a camera is silent then), nowhere, a microphone of ALSA, PulseAudio or PipeWire beside a camera, or a test tick. A microphone that fails costs the sound, never the pictures, and is opened anew.",
+        what: "Where sound comes from: the file that is the source (a camera is silent then), nowhere, a microphone of ALSA, PulseAudio or PipeWire beside a camera, or a test tick. A microphone that fails is opened again; video goes on without sound until then.",
         takes: Takes::OneOf(&[
             ("file", |d| d.audio.microphone = Some(Microphone::File)),
             ("none", |d| d.audio.microphone = None),
@@ -40,7 +40,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "audio.bitrate",
         initial: Initial::Is(r#""64 kbit/s""#),
-        what: "Size of the encoded sound.",
+        what: "The bitrate of the encoded sound.",
         takes: Takes::BitRate { from: 16_000, to: 320_000, keep: |d, n| d.audio.bitrate = n },
     },
 ];

@@ -17,7 +17,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.kind",
         initial: Initial::Is(r#""test""#),
-        what: "Where frames come from: a moving test pattern, the first camera that can be used (in this order: of the Pi's camera port, of the Jetson's, of video4linux by its lasting name, then by its number), a file, a camera of video4linux, of the Pi's camera port (libcamera), of the Jetson's (nvargus), of the network (rtsp), or your own GStreamer pipeline.",
+        what: "Where frames come from: a moving test pattern (test), the first usable camera (auto: on the Pi's camera port, on the Jetson's, then of video4linux by its persistent name, then by its number), a file, a camera of video4linux (v4l2), on the Pi's camera port (libcamera), on the Jetson's (nvargus), on the network (rtsp), or your own GStreamer pipeline.",
         takes: Takes::OneOf(&[
             ("test", |d| d.source.kind = SourceKind::Test),
             ("auto", |d| d.source.kind = SourceKind::Auto),
@@ -32,7 +32,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.path",
         initial: Initial::Unset { means: "none", example: r#""/srv/video.mp4""# },
-        what: "The file of `source.kind = \"file\"`: anything GStreamer can decode, paced in real time. A picture is sent `video.fps` times a second, for ever; a GIF at its own pace. It stands upright where it says how it is turned, fields become pictures, and what is transparent comes on black.",
+        what: "The file of `source.kind = \"file\"`: anything GStreamer can decode, paced in real time. A picture is sent `video.fps` times a second, forever; a GIF at its own pace. A rotation in the file is applied, interlaced video is deinterlaced, and transparency becomes black.",
         takes: Takes::Text {
             kind: "path or file:// URL of a file",
             keep: |d, text| file(text).map(|path| d.source.path = Some(path)),
@@ -59,7 +59,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.format",
         initial: Initial::Is(r#""auto""#),
-        what: "What the camera is asked for: H.264 passes through, MJPEG is decoded here; auto takes the best it offers in the wanted size and rate, and measures H.264 first: it passes through if its keys are at most 2 s apart, it has no B-frames, is progressive and 4:2:0, and exceeds video.width × video.height and video.max-bitrate by a quarter at most; else it is encoded again. With h264 it passes in any case, with a warning. Of rtsp, raw always encodes anew.",
+        what: "The format requested from the camera: H.264 passes through, MJPEG is decoded here; auto takes the best one offered in the configured size and rate, and measures H.264 first: it passes through if its key frames are at most 2 s apart, it has no B-frames, is progressive and 4:2:0, and exceeds video.width × video.height and video.max-bitrate by a quarter at most; otherwise it is decoded and encoded again. With h264 it passes in any case, with a warning. With rtsp, raw always encodes again.",
         takes: Takes::OneOf(&[
             ("auto", |d| d.source.format = CameraFormat::Auto),
             ("h264", |d| d.source.format = CameraFormat::H264),
@@ -70,7 +70,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.url",
         initial: Initial::Unset { means: "none", example: r#""rtsp://192.168.1.20:554/stream1""# },
-        what: "The camera of `source.kind = \"rtsp\"`, received over TCP. Without user and password: those have their own keys.",
+        what: "The camera of `source.kind = \"rtsp\"`, received over TCP. Without user and password: set source.credential for those.",
         takes: Takes::Text {
             kind: "rtsp or rtsps URL",
             keep: |d, text| rtsp_url(text).map(|url| d.source.url = Some(url.to_owned())),
@@ -91,10 +91,10 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.pin",
         initial: Initial::Unset {
-            means: "an authority of this system has to vouch",
+            means: "a certificate of an authority that this system trusts",
             example: r#""00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF""#,
         },
-        what: "The SHA-256 of the certificate of an rtsps camera, which is trusted by nothing else then; for cameras that sign for themselves. The error for a certificate that is not trusted names it.",
+        what: "The SHA-256 of the certificate of an rtsps camera with a self-signed certificate; the camera is then trusted by this pin alone. The error for an untrusted certificate names it.",
         takes: Takes::Text {
             kind: "SHA-256 fingerprint",
             keep: |d, text| {
@@ -106,7 +106,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.fragment",
         initial: Initial::Unset { means: "none", example: r#""videotestsrc is-live=true""# },
-        what: "The pipeline of `source.kind = \"pipeline\"`, as for gst-launch-1.0, without a sink; it ends in raw video or H.264. One that is not live is paced by the times of its frames.",
+        what: "The pipeline of `source.kind = \"pipeline\"`, as for gst-launch-1.0, without a sink; it ends in raw video or H.264. A pipeline that is not live is paced by its timestamps.",
         takes: Takes::Text {
             kind: "GStreamer pipeline",
             keep: |d, text| filled(text).map(|text| d.source.fragment = Some(text.to_owned())),
@@ -115,7 +115,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.on-camera-loss",
         initial: Initial::Is(r#""hold""#),
-        what: "While the camera is gone it is looked for, and the job goes on for up to 60 s: without video (hold) or with a black picture (slate); or it ends at once (stop). When the camera is back, so is the video.",
+        what: "When the camera is lost: the job goes on for up to 60 s, without video (hold) or with a black picture (slate), or it ends at once (stop). The camera is opened again as soon as it is back.",
         takes: Takes::OneOf(&[
             ("hold", |d| d.on_camera_loss = OnCameraLoss::Hold),
             ("slate", |d| d.on_camera_loss = OnCameraLoss::Slate),
@@ -125,7 +125,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "video.width",
         initial: Initial::Is("1280"),
-        what: "Pixels across. The network's runners scale to 512×512 by themselves: more mostly costs uplink.",
+        what: "Width in pixels. The network's runners scale to 512×512: a larger picture mostly costs uplink.",
         takes: Takes::Whole {
             from: 64,
             to: 3840,
@@ -137,7 +137,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "video.height",
         initial: Initial::Is("720"),
-        what: "Pixels down.",
+        what: "Height in pixels.",
         takes: Takes::Whole {
             from: 64,
             to: 2160,
@@ -161,7 +161,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "video.bitrate",
         initial: Initial::Is(r#""2 Mbit/s""#),
-        what: "Size of the encoded video: bit/s as a number, or a text with bit/s, kbit/s or Mbit/s.",
+        what: "The bitrate of the encoded video: bit/s as a number, or a text with bit/s, kbit/s or Mbit/s.",
         takes: Takes::BitRate { from: 100_000, to: 50_000_000, keep: |d, n| d.video.bitrate = n },
     },
     Key {
@@ -170,7 +170,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "an eighth of video.bitrate, at least 100 kbit/s",
             example: r#""300 kbit/s""#,
         },
-        what: "The bitrate follows the link, down to this. Set it to video.bitrate for one that never changes.",
+        what: "The lowest bitrate to which the encoder adapts to the network. Set it to video.bitrate for a bitrate that never falls.",
         takes: Takes::BitRate {
             from: 50_000,
             to: 50_000_000,
@@ -180,7 +180,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "video.max-bitrate",
         initial: Initial::Unset { means: "video.bitrate", example: r#""4 Mbit/s""# },
-        what: "The bitrate begins at video.bitrate and climbs up to this where the link carries it.",
+        what: "The highest bitrate to which the encoder adapts, starting from video.bitrate, if the network carries it.",
         takes: Takes::BitRate {
             from: 100_000,
             to: 50_000_000,
@@ -190,7 +190,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "video.max-latency",
         initial: Initial::Is(r#""1s""#),
-        what: "Video that has waited longer than this for the network is dropped, up to the newest key frame.",
+        what: "Video that has waited for the network longer than this is dropped, up to the newest key frame.",
         takes: Takes::Time {
             from: Duration::from_millis(200),
             to: Duration::from_secs(4),
@@ -200,7 +200,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "video.segment",
         initial: Initial::Is(r#""2s""#),
-        what: "Length of a segment, which is also the distance of key frames.",
+        what: "The length of a segment, and the interval of key frames.",
         takes: Takes::Time {
             from: Duration::from_secs(1),
             to: Duration::from_secs(10),
@@ -210,7 +210,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "video.rotate",
         initial: Initial::Is(r#""none""#),
-        what: "How far the picture is turned, clockwise, in degrees. A camera's own H.264 cannot be turned, and is then not asked for.",
+        what: "The clockwise rotation of the picture in degrees. H.264 from a camera cannot be rotated, so it is not requested then.",
         takes: Takes::OneOf(&[
             ("none", |d| d.video.rotate = Rotate::None),
             ("90", |d| d.video.rotate = Rotate::Quarter),
@@ -221,7 +221,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "video.flip",
         initial: Initial::Is(r#""none""#),
-        what: "How the picture is mirrored, once turned.",
+        what: "How the picture is mirrored after the rotation.",
         takes: Takes::OneOf(&[
             ("none", |d| d.video.flip = Flip::None),
             ("horizontal", |d| d.video.flip = Flip::Horizontal),
@@ -231,13 +231,13 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "video.crop",
         initial: Initial::Is("false"),
-        what: "Cut the picture to the shape of width × height, as a model with square pictures likes it; else it gets bars.",
+        what: "Crop the picture to the aspect ratio of width × height, for models that take square pictures; otherwise bars are added.",
         takes: Takes::Flag(|d, on| d.video.crop = on),
     },
     Key {
         name: "encoder.element",
         initial: Initial::Is(r#""auto""#),
-        what: "The GStreamer element that encodes, such as x264enc; auto takes the first that works here, tried with real frames, hardware before software.",
+        what: "The GStreamer element that encodes, such as x264enc; auto takes the first one that works on this device, tested with real frames, hardware before software.",
         takes: Takes::Text {
             kind: "auto or the name of a GStreamer element",
             keep: |d, text| {
@@ -249,7 +249,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "encoder.speed",
         initial: Initial::Is(r#""superfast""#),
-        what: "Effort of a software encoder: a slower one needs fewer bits and more CPU.",
+        what: "The effort of a software encoder: slower ones need fewer bits and more CPU.",
         takes: Takes::OneOf(&[
             ("ultrafast", |d| d.encoder.speed = Speed::Ultrafast),
             ("superfast", |d| d.encoder.speed = Speed::Superfast),
@@ -267,7 +267,7 @@ fn file(text: &str) -> Result<PathBuf, String> {
     }
     let bytes = decoded(path).ok_or("has a % that is not followed by two hexadecimal digits")?;
     match bytes.contains(&0) {
-        true => Err("must not hold a NUL character".to_owned()),
+        true => Err("must not contain a NUL character".to_owned()),
         false => Ok(OsString::from_vec(bytes).into()),
     }
 }
@@ -338,6 +338,6 @@ mod tests {
         for bad in ["file:///a%", "file:///a%2", "file:///a%+1", "file:///a%ü"] {
             check(bad, percent);
         }
-        check("file:///a%00", Err("must not hold a NUL character"));
+        check("file:///a%00", Err("must not contain a NUL character"));
     }
 }

@@ -1,6 +1,6 @@
 //! The keys of the device itself: `[output]`, `[store]`, `[log]`, `[state]`.
 //!
-//! Does not: create what they name.
+//! Does not: create files or directories.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "output.path",
         initial: Initial::Is(r#""""#),
-        what: "Where the returned video goes, as MPEG-TS: a file, to which each run adds, a named pipe, \"-\" for standard output, \"\" for nowhere. What cannot be written is left out, and the next segment tried.",
+        what: "Where the returned video goes, as MPEG-TS: a file, to which each run appends, a named pipe, \"-\" for standard output, \"\" for nowhere. Video that cannot be written is dropped; the output is opened again with a later segment.",
         takes: Takes::Text {
             kind: "path of a file, - or nothing",
             keep: |d, text| {
@@ -32,7 +32,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "nothing is stored",
             example: r#""/var/lib/livepeer-edge/input""#,
         },
-        what: "Where the last minutes of input are kept, whether a job runs or not: a directory of its own, with an MPEG-TS file for each segment. Every second of video is written to the disk: a USB disk lasts longer than an SD card.",
+        what: "Where the last minutes of input are kept, whether a job runs or not: a directory of its own, with an MPEG-TS file for each segment. All video is written to the disk: a USB disk lasts longer than an SD card.",
         takes: Takes::Text {
             kind: "path of a directory",
             keep: |d, text| filled(text).map(|path| d.store.directory = Some(path.into())),
@@ -41,7 +41,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "store.minutes",
         initial: Initial::Is("10"),
-        what: "How much of it is kept.",
+        what: "The minutes of input that are kept.",
         takes: Takes::Whole {
             from: 1,
             to: 1440,
@@ -53,7 +53,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "store.max-size",
         initial: Initial::Is("1000"),
-        what: "The room that it may take, less if store.minutes need less: 10 minutes at 2 Mbit/s are 150 MB.",
+        what: "The space that stored input may take; older input is deleted first. 10 minutes at 2 Mbit/s take 150 MB.",
         takes: Takes::Whole {
             from: 10,
             to: 1_000_000,
@@ -65,7 +65,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "log.level",
         initial: Initial::Is(r#""info""#),
-        what: "What is worth a line in the log.",
+        what: "The lowest level of messages in the log.",
         takes: Takes::OneOf(&[
             ("error", |d| d.log = LevelFilter::Error),
             ("warn", |d| d.log = LevelFilter::Warn),
@@ -80,7 +80,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "$STATE_DIRECTORY, else $XDG_STATE_HOME/livepeer-edge, else ~/.local/state/livepeer-edge",
             example: r#""/var/lib/livepeer-edge""#,
         },
-        what: "Where certificates seen first are kept between runs.",
+        what: "Where state is kept between runs, such as the certificates trusted on first use.",
         takes: Takes::Text {
             kind: "path of a directory",
             keep: |d, text| filled(text).map(|path| d.state_directory = Some(path.into())),

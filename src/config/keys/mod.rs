@@ -1,10 +1,10 @@
 //! The table of all keys. **To add a key, add a row** in the file of its section, and a field where
 //! its value is kept.
 //!
-//! Everything else is written from the rows: what is accepted, the environment variable, the argument,
-//! the help texts, the manual page, the example file.
+//! Everything else is generated from the rows: the accepted values, the environment variable, the argument, the help
+//! texts, the manual page, the example file.
 //!
-//! Does not: judge keys against each other; the draft does.
+//! Does not: check keys against each other; the draft does.
 
 mod accept;
 mod access;
@@ -23,10 +23,10 @@ use super::draft::Draft;
 
 pub(super) use removed::{REMOVED, Removed};
 
-/// What stands before the name of every environment variable.
+/// The prefix of every environment variable.
 pub const ENVIRONMENT_PREFIX: &str = "LIVEPEER_EDGE_";
 
-/// Every key, in the order in which a person would fill them in; a section's keys stand together.
+/// Every key, in the order in which a person would fill them in, section by section.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
     [capture::KEYS, audio::KEYS, network::KEYS, access::KEYS, runner::KEYS, device::KEYS]
         .into_iter()
@@ -43,32 +43,32 @@ pub fn key(name: &str) -> Option<&'static Key> {
 pub struct Key {
     /// `section.name`.
     pub name: &'static str,
-    /// What it is without being set.
+    /// The value if the key is not set.
     pub initial: Initial,
-    /// One or two sentences for the user.
+    /// The description for the user: one or two sentences.
     pub what: &'static str,
-    /// What it accepts, and where that is kept.
+    /// The accepted values, and the field that keeps the value.
     pub takes: Takes,
 }
 
-/// What a key is without being set.
+/// The value of a key that is not set.
 #[derive(Debug)]
 pub enum Initial {
-    /// This, in TOML.
+    /// This default, in TOML.
     Is(&'static str),
-    /// Not set.
+    /// There is no default value.
     Unset {
-        /// What that means to the user.
+        /// What that means, for the user.
         means: &'static str,
         /// A value for the example file, in TOML.
         example: &'static str,
     },
 }
 
-/// A word, and what it means to the draft.
+/// A word, and how it sets the draft.
 pub type Word = (&'static str, fn(&mut Draft));
 
-/// What a key accepts, and the draft's place for it.
+/// The accepted values of a key, and the function that keeps the value in the draft.
 #[derive(Debug)]
 pub enum Takes {
     /// One of these words.
@@ -77,54 +77,54 @@ pub enum Takes {
     Flag(fn(&mut Draft, bool)),
     /// A whole number from `from` to `to`, a multiple of `step`.
     Whole {
-        /// The least.
+        /// The minimum.
         from: u32,
-        /// The most.
+        /// The maximum.
         to: u32,
         /// 1, or 2 for even numbers.
         step: u32,
-        /// Of what.
+        /// The unit.
         unit: &'static str,
-        /// Its place.
+        /// Keeps the value.
         keep: fn(&mut Draft, u32),
     },
     /// Bits per second: a whole number or a text with a unit.
     BitRate {
-        /// The least.
+        /// The minimum.
         from: u32,
-        /// The most.
+        /// The maximum.
         to: u32,
-        /// Its place.
+        /// Keeps the value.
         keep: fn(&mut Draft, u32),
     },
     /// A duration: a text with a unit.
     Time {
-        /// The least.
+        /// The minimum.
         from: Duration,
-        /// The most.
+        /// The maximum.
         to: Duration,
-        /// Its place.
+        /// Keeps the value.
         keep: fn(&mut Draft, Duration),
     },
-    /// A text; its place may refuse it, and must not repeat what may be a secret.
+    /// A text. `keep` may refuse it; its error must not quote a text that may be secret.
     Text {
         /// What kind of text.
         kind: &'static str,
-        /// Its place.
+        /// Keeps the value.
         keep: fn(&mut Draft, &str) -> Result<(), String>,
     },
     /// A list of texts.
     Texts {
         /// What kind of texts.
         kind: &'static str,
-        /// Its place.
+        /// Keeps the value.
         keep: fn(&mut Draft, &[&str]) -> Result<(), String>,
     },
     /// A table.
     Table {
         /// What kind of table.
         kind: &'static str,
-        /// Its place.
+        /// Keeps the value.
         keep: fn(&mut Draft, &Map<String, Value>) -> Result<(), String>,
     },
 }
@@ -151,12 +151,12 @@ fn variable(name: &str) -> String {
     format!("{ENVIRONMENT_PREFIX}{}", name.replace(['.', '-'], "_").to_uppercase())
 }
 
-/// The text, unless it is blank or holds what no name or path holds.
+/// The text, unless it is blank or contains NUL.
 fn filled(text: &str) -> Result<&str, String> {
     if text.trim().is_empty() {
         Err("must not be empty".to_owned())
     } else if text.contains('\0') {
-        Err("must not hold a NUL character".to_owned())
+        Err("must not contain a NUL character".to_owned())
     } else {
         Ok(text)
     }

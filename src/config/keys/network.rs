@@ -1,6 +1,6 @@
 //! The keys of the network: `[orchestrator]`, `[job]`.
 //!
-//! Does not: hold credentials; those never stand in a configuration.
+//! Does not: contain credentials; a configuration never does.
 
 use super::{Initial, Key, Takes, filled};
 use crate::config::draft::TrustKind;
@@ -25,7 +25,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "listed where orchestrator.urls or the token names them, else price",
             example: r#""price""#,
         },
-        what: "Who of several that can take the job is tried first: the first of the list (listed), the cheapest (price; a model that is not loaded counts as a quarter dearer), or the one that answers first (fastest). One that lately failed comes after the others.",
+        what: "Which candidate for the job is tried first: the first of the list (listed), the cheapest (price; a model that is not loaded adds a quarter to the price), or the first to answer (fastest). A candidate that failed recently comes after the others.",
         takes: Takes::OneOf(&[
             ("listed", |d| d.order = Some(CandidateOrder::Listed)),
             ("price", |d| d.order = Some(CandidateOrder::Price)),
@@ -35,7 +35,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "orchestrator.trust",
         initial: Initial::Is(r#""tofu""#),
-        what: "Which certificates are believed: of a known authority or the first one seen (tofu), of an authority only (ca), those in orchestrator.pins (pin), or any (insecure: everyone on the way can watch and pretend).",
+        what: "Which certificates are trusted: those of a known authority or the first one seen (tofu), those of an authority only (ca), those in orchestrator.pins (pin), or any (insecure: everyone on the path can read and alter the traffic).",
         takes: Takes::OneOf(&[
             ("tofu", |d| d.trust = TrustKind::Tofu),
             ("ca", |d| d.trust = TrustKind::Ca),
@@ -46,7 +46,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "orchestrator.on-change",
         initial: Initial::Is(r#""follow""#),
-        what: "With tofu, what a changed certificate means: trust the new one with a warning (orchestrators make a new one at every start), or refuse it.",
+        what: "What tofu does with a changed certificate: trust it with a warning (follow: orchestrators create a new one at every start), or refuse it (refuse).",
         takes: Takes::OneOf(&[
             ("follow", |d| d.on_change = OnChange::Follow),
             ("refuse", |d| d.on_change = OnChange::Refuse),
@@ -97,7 +97,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "job.on-loss",
         initial: Initial::Is(r#""retry""#),
-        what: "When the job is lost: go on with another orchestrator, or with the same one as soon as it is back (retry), or end with exit code 1 and the reason (exit). With exit, a lost camera is the end too.",
+        what: "When the job is lost: start it again on another orchestrator, or on the same one once it is back (retry), or end with exit code 1 and the reason (exit). With exit, a lost camera also ends the program.",
         takes: Takes::OneOf(&[
             ("retry", |d| d.recovery = Recovery::Retry),
             ("exit", |d| d.recovery = Recovery::Exit),

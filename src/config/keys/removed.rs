@@ -1,7 +1,7 @@
 //! Keys that earlier versions took. **To remove a key, move its name here**: a device that still has it in its
-//! configuration goes on after the upgrade, and says what to use.
+//! configuration works after the upgrade, and logs what to use.
 //!
-//! Does not: carry a value over to the key that took its place.
+//! Does not: copy a value to the key that replaces it.
 
 use super::variable;
 

@@ -32,7 +32,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "runner.profile",
         initial: Initial::Is(r#""echo""#),
-        what: "How the app is called: as the example app is, or as the keys below say alone.",
+        what: "How the app is called: as the example app (echo), with the keys below as exceptions, or as the keys below say (own).",
         takes: Takes::OneOf(&[
             ("echo", |d| d.runner.is_own = false),
             ("own", |d| d.runner.is_own = true),
@@ -53,7 +53,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "runner.publish",
         initial: Initial::Unset { means: OF_PROFILE, example: r#""/in""# },
-        what: "Where the URL of our video's channel stands in the answer to that.",
+        what: "Where the answer to the start contains the URL of the channel for the captured video.",
         takes: Takes::Text {
             kind: "JSON pointer",
             keep: |d, text| pointer(text).map(|pointer| d.runner.publish = Some(pointer)),
@@ -62,7 +62,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "runner.output",
         initial: Initial::Unset { means: OF_PROFILE, example: r#""/out""# },
-        what: "Where the URL of the processed video's channel stands.",
+        what: "Where the answer contains the URL of the channel of the processed video.",
         takes: Takes::Text {
             kind: "JSON pointer",
             keep: |d, text| pointer(text).map(|pointer| d.runner.output = Some(pointer)),
@@ -71,7 +71,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "runner.control",
         initial: Initial::Unset { means: OF_PROFILE, example: r#""/control""# },
-        what: "Where the URL of the control channel stands.",
+        what: "Where the answer contains the URL of the control channel.",
         takes: Takes::Text {
             kind: "JSON pointer",
             keep: |d, text| pointer(text).map(|pointer| d.runner.control = Some(pointer)),
@@ -80,7 +80,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "runner.events",
         initial: Initial::Unset { means: OF_PROFILE, example: r#""/events""# },
-        what: "Where the URL of the events channel stands.",
+        what: "Where the answer contains the URL of the events channel.",
         takes: Takes::Text {
             kind: "JSON pointer",
             keep: |d, text| pointer(text).map(|pointer| d.runner.events = Some(pointer)),
