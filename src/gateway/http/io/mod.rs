@@ -23,8 +23,9 @@ pub use authorities::{CaFileError, service_client, service_client_by};
 pub use call::{Answer, Call, CallError, Client};
 pub use congestion::Congestion;
 pub use connect::{Alpn, Connector, Stream};
-pub(crate) use connect_error::ConnectError;
-pub(crate) use gauge::{ConnectionStats, Gauge, Gauges};
+pub use connect_error::ConnectError;
+pub use gauge::ConnectionStats;
+pub(crate) use gauge::{Gauge, Gauges};
 pub(crate) use guarded::{Allowance, Guarded};
 pub(crate) use http1::{Http1, http1_request};
 

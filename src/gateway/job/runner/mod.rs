@@ -25,6 +25,7 @@ pub use api::{call_path, path};
 pub use choice::{Known, RunnerOptions, Runners, known_runners};
 pub use error::{RunnerError, Step};
 pub use io::{CallOptions, RunnerJob, Single, find_runners};
+pub use moved::Elsewhere;
 pub(crate) use reservation::{Next, Reservation};
 
 pub(in crate::job) use io::{AppUpdate, Ask, Opened, Reply, RunnerPayments, RunnerSession, open};
