@@ -2,6 +2,8 @@
 //!
 //! Does not: move media or keep the job alive.
 
+mod run;
+
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::endings::OwedEnd;
@@ -11,6 +13,8 @@ use crate::job::{JobError, JobOptions, JobPayments, StartedJob};
 use crate::limits::JOB_START_TIME;
 use crate::session::OrchestratorSession;
 use resilience::words;
+
+pub use run::RunError;
 
 /// The largest body that is looked at for the words of a refusal; go-livepeer's have 100 bytes.
 const REFUSAL: usize = 16 << 10;

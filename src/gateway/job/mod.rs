@@ -19,7 +19,7 @@ mod wire;
 
 pub use command::{Command, Commands, Event, Outcome, Slowness, Stage};
 pub use error::{JobError, Loss};
-pub use io::LiveVideoJob;
+pub use io::{LiveVideoJob, RunError};
 pub use machine::{Machine, RENEW_AFTER, Recovery};
 pub use model::{ModelHealth, Verdict};
 pub use options::JobOptions;

@@ -2,6 +2,8 @@
 //!
 //! Does not: choose the orchestrator, or interpret the response to a job's start.
 
+mod select;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,6 +60,14 @@ pub struct NetworkOptions<'a> {
     pub configured: &'a [Url],
     /// The state of this machine's clock.
     pub clock: Arc<WallClock>,
+}
+
+impl Default for Network {
+    /// A network that trusts a certificate which an authority of this system vouches for, or which it sees first, and
+    /// that pays nobody.
+    fn default() -> Self {
+        Self::new(TrustOptions::default(), None, None)
+    }
 }
 
 impl Network {
@@ -174,7 +184,7 @@ impl OrchestratorSession {
     }
 
     /// The orchestrator's URL, as the configuration or discovery names it.
-    pub(crate) fn url(&self) -> &Url {
+    pub fn url(&self) -> &Url {
         &self.url
     }
 

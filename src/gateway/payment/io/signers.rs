@@ -53,6 +53,11 @@ pub struct Signers {
 }
 
 impl Signers {
+    /// The one signer at `url`, which asks for no credential, called by `client`.
+    pub fn at(client: Client, url: Url) -> Result<Self, PaymentError> {
+        Self::new(client, SignerOptions { urls: vec![url], ..SignerOptions::default() })
+    }
+
     /// Checks the options and reads the headers.
     pub fn new(client: Client, options: SignerOptions) -> Result<Self, PaymentError> {
         let urls = &options.urls;

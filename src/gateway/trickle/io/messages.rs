@@ -3,6 +3,7 @@
 //! Does not: send a lost message again; the publisher does.
 
 use bytes::Bytes;
+use thiserror::Error;
 use tokio::sync::mpsc;
 
 use crate::limits::CONTROL_MESSAGES;
@@ -15,11 +16,13 @@ pub fn messages() -> (MessageSender, Messages) {
 }
 
 /// The message was not queued, and is returned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotSent {
     /// The queue is full: the channel sends messages more slowly than they come.
+    #[error("the channel sends messages more slowly than they come")]
     Full(Bytes),
     /// The publication has ended.
+    #[error("the channel has ended")]
     Ended(Bytes),
 }
 
@@ -36,6 +39,13 @@ impl MessageSender {
     /// Queues `message`, to be sent once. Use it for messages that are useless when they are late.
     pub fn try_send_once(&self, message: Bytes) -> Result<(), NotSent> {
         self.queue(Piece { place: Place::Passing, bytes: message })
+    }
+
+    /// Queues `message` as soon as there is room. Cancel safe: a dropped future queues nothing. The message is sent
+    /// until it gets through.
+    pub async fn send(&self, message: Bytes) -> Result<(), NotSent> {
+        let message = Piece { place: Place::Whole, bytes: message };
+        self.0.send(message).await.map_err(|error| NotSent::Ended(error.0.bytes))
     }
 
     fn queue(&self, message: Piece) -> Result<(), NotSent> {
