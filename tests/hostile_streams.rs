@@ -67,7 +67,7 @@ impl Pieces for Endless {
     async fn next(&mut self) -> Option<Piece> {
         // As slow as a fast camera.
         tokio::time::sleep(Duration::from_millis(5)).await;
-        let place = if self.0 % 3 == 0 { Place::Begin } else { Place::Continue };
+        let place = if self.0.is_multiple_of(3) { Place::Begin } else { Place::Continue };
         self.0 += 1;
         Some(Piece { place, bytes: Bytes::from_static(&[7; 1880]) })
     }

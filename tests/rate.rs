@@ -94,7 +94,7 @@ fn run(link: &Link, seed: u64) -> Vec<Moment> {
             latency = latency.max(if here { arrived - captured } else { 0.0 });
             !here
         });
-        if ms % READING_EVERY.as_millis() as u64 == 0 {
+        if ms.is_multiple_of(READING_EVERY.as_millis() as u64) {
             let reading = Reading {
                 queue_age: queue.age(at(now)),
                 acknowledged: tcp.delivered(),

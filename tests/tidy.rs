@@ -108,7 +108,9 @@ fn purity_complaints(path: &str, code: &str) -> Vec<String> {
 
 /// `//!` first; the header's last paragraph says what the file does not do.
 fn header_complaints(path: &str, text: &str) -> Vec<String> {
-    let header: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
+    // A file may be included in a header.
+    let is_header = |line: &&str| line.starts_with("//!") || line.starts_with("#![doc = ");
+    let header: Vec<&str> = text.lines().take_while(is_header).collect();
     if header.is_empty() {
         return vec!["the file must open with `//!`".to_owned()];
     }

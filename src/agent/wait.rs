@@ -10,10 +10,10 @@ use media::io::{Capture, End as CaptureEnd};
 
 /// Waits for a change; forever if the sender is gone or was never there.
 pub(super) async fn changed(changes: &mut Option<mpsc::Receiver<Change>>) -> Change {
-    if let Some(changes) = changes {
-        if let Some(change) = changes.recv().await {
-            return change;
-        }
+    if let Some(changes) = changes
+        && let Some(change) = changes.recv().await
+    {
+        return change;
     }
     std::future::pending().await
 }

@@ -45,7 +45,7 @@ fn amount(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 
 /// In the largest unit that needs no fraction.
 fn show(amount: u64, units: &[(&str, u64)]) -> String {
-    let fits = |(_, factor): &&(&str, u64)| amount >= *factor && amount % factor == 0;
+    let fits = |(_, factor): &&(&str, u64)| amount >= *factor && amount.is_multiple_of(*factor);
     let (unit, factor) = units.iter().rev().find(fits).unwrap_or(&("", 1));
     format!("{} {unit}", amount / factor).trim_end().to_owned()
 }

@@ -28,7 +28,7 @@ impl Takes {
             Self::Flag(keep) => keep(draft, value.as_bool().ok_or_else(refused)?),
             Self::Whole { from, to, step, keep, .. } => {
                 let number = value.as_u64().and_then(|n| u32::try_from(n).ok());
-                let fits = |n: &u32| (*from..=*to).contains(n) && n % step == 0;
+                let fits = |n: &u32| (*from..=*to).contains(n) && n.is_multiple_of(*step);
                 keep(draft, number.filter(fits).ok_or_else(refused)?);
             }
             Self::BitRate { from, to, keep } => {

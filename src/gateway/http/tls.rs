@@ -190,10 +190,10 @@ impl TlsPeer {
     ) -> CaVerdict {
         let newest = self.clock.newest();
         let mut verdict = verdict(&verify, now, newest);
-        if let CaVerdict::WrongTime(reason) = &verdict {
-            if self.clock.is_doubted(&self.peer) {
-                verdict = CaVerdict::Doubtful(reason.clone());
-            }
+        if let CaVerdict::WrongTime(reason) = &verdict
+            && self.clock.is_doubted(&self.peer)
+        {
+            verdict = CaVerdict::Doubtful(reason.clone());
         }
         if verdict == CaVerdict::Valid && now >= newest {
             self.clock.settle(&self.peer);

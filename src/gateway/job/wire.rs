@@ -135,10 +135,10 @@ impl JobEvent {
             return None;
         }
         let Value::Object(mut body) = serde_json::from_slice(bytes).ok()? else { return None };
-        if body.contains_key("queue_event_type") {
-            if let Some(Value::Object(event)) = body.remove("event") {
-                body = event;
-            }
+        if body.contains_key("queue_event_type")
+            && let Some(Value::Object(event)) = body.remove("event")
+        {
+            body = event;
         }
         let kind = body
             .get("type")

@@ -243,10 +243,10 @@ impl AccessUnits {
     /// Stores no more, and waits until all that was to be is written, for at most `limit`.
     pub async fn end_store(&self, limit: Duration) {
         let stored = self.0.lock().end_store();
-        if let Some(stored) = stored {
-            if timeout(limit, stored).await.is_err() {
-                log::warn!("the store's disk is too slow: the last of the input is not stored");
-            }
+        if let Some(stored) = stored
+            && timeout(limit, stored).await.is_err()
+        {
+            log::warn!("the store's disk is too slow: the last of the input is not stored");
         }
     }
 
@@ -257,10 +257,10 @@ impl AccessUnits {
         let units = self.clone();
         let on_sample = move |sink: &gst_app::AppSink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            if let (Some(buffer), Some(segment)) = (sample.buffer_owned(), sample.segment()) {
-                if let Some(running) = buffer.pts().and_then(|pts| running_time(segment, pts)) {
-                    units.0.lock().heard.push(running, buffer);
-                }
+            if let (Some(buffer), Some(segment)) = (sample.buffer_owned(), sample.segment())
+                && let Some(running) = buffer.pts().and_then(|pts| running_time(segment, pts))
+            {
+                units.0.lock().heard.push(running, buffer);
             }
             Ok(gst::FlowSuccess::Ok)
         };

@@ -137,10 +137,10 @@ pub(super) fn watch_decoders(pipeline: &gst::Pipeline) {
 fn post_format(values: &[glib::Value], name: &str) {
     let decoder = values.first().and_then(|decoder| decoder.get::<gst::Element>().ok());
     let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
-    if let (Some(decoder), Some(caps)) = (decoder, caps) {
-        if let Some(structure) = caps.structure(0) {
-            post(&decoder, name, &format(structure));
-        }
+    if let (Some(decoder), Some(caps)) = (decoder, caps)
+        && let Some(structure) = caps.structure(0)
+    {
+        post(&decoder, name, &format(structure));
     }
 }
 

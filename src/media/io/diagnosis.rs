@@ -71,10 +71,10 @@ pub(super) fn of_message(
             return MediaError::NoSuchDevice(device.clone());
         }
     }
-    if let Source::Rtsp { url, credential, .. } = source {
-        if let Some(error) = of_camera(message, host(url), credential.is_some(), clues) {
-            return error;
-        }
+    if let Source::Rtsp { url, credential, .. } = source
+        && let Some(error) = of_camera(message, host(url), credential.is_some(), clues)
+    {
+        return error;
     }
     if let Some(encoder) = message.src().and_then(encoder_of) {
         return MediaError::Encoder { element: name(&encoder), detail };

@@ -48,10 +48,10 @@ fn on_rtp(pad: &gst::Pad, one: Arc<Mutex<OneSource>>, keep_alive: KeepAlive) {
         let came = buffer.map_readable().ok().and_then(|packet| Header::read(&packet));
         let Some(came) = came else { return gst::PadProbeReturn::Ok };
         let handed_on = lock(&one).on_packet(came, now);
-        if handed_on != came {
-            if let Ok(mut packet) = buffer.make_mut().map_writable() {
-                handed_on.write(&mut packet);
-            }
+        if handed_on != came
+            && let Ok(mut packet) = buffer.make_mut().map_writable()
+        {
+            handed_on.write(&mut packet);
         }
         gst::PadProbeReturn::Ok
     });

@@ -97,10 +97,10 @@ pub(super) fn receive(
         }
         let encoding = media(&caps, "encoding-name");
         video(&encoding);
-        if let Some(sink) = received.static_pad("sink").filter(|sink| !sink.is_linked()) {
-            if pad.link(&sink).is_err() {
-                clues::not_taken(camera, &encoding);
-            }
+        if let Some(sink) = received.static_pad("sink").filter(|sink| !sink.is_linked())
+            && pad.link(&sink).is_err()
+        {
+            clues::not_taken(camera, &encoding);
         }
     });
     Ok(())

@@ -159,10 +159,10 @@ fn every(period: Duration) -> tokio::time::Interval {
 
 /// Panics if the task panicked: a panic in the sandbox must fail the test that uses it.
 fn forward_panic(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        if let Ok(panic) = error.try_into_panic() {
-            std::panic::resume_unwind(panic);
-        }
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
     }
 }
 

@@ -274,10 +274,10 @@ impl Channel {
     fn place(&mut self, seq: u64) -> Arc<Segment> {
         let segment = Segment::new(seq);
         let slot = usize::try_from(seq % SEGMENTS_KEPT).unwrap_or_default();
-        if let Some(slot) = self.slots.get_mut(slot) {
-            if let Some(replaced) = slot.replace(Arc::clone(&segment)) {
-                replaced.close();
-            }
+        if let Some(slot) = self.slots.get_mut(slot)
+            && let Some(replaced) = slot.replace(Arc::clone(&segment))
+        {
+            replaced.close();
         }
         segment
     }

@@ -112,10 +112,10 @@ pub(crate) async fn subscribe<S: ByteStream>(
         return reply(wire, answers::no_index()).await;
     };
     let failure = world.lock().script.read(Role::of(name));
-    if let Some((0, then)) = failure {
-        if let Some(after) = break_off(wire, world, name, then).await? {
-            return Ok(after);
-        }
+    if let Some((0, then)) = failure
+        && let Some(after) = break_off(wire, world, name, then).await?
+    {
+        return Ok(after);
     }
     let (found, latest) = {
         let mut channel = channel.lock();
@@ -257,10 +257,10 @@ pub(crate) async fn publish<S: ByteStream>(
         if !segment.write(&bytes, SEGMENT_BODY) {
             return refuse(wire, answers::too_much()).await;
         }
-        if let Some((_, then)) = failure.take_if(|(after, _)| received >= *after) {
-            if let Some(after) = break_off(wire, world, name, then).await? {
-                return Ok(after);
-            }
+        if let Some((_, then)) = failure.take_if(|(after, _)| received >= *after)
+            && let Some(after) = break_off(wire, world, name, then).await?
+        {
+            return Ok(after);
         }
         piece = next_piece(wire).await?;
     }

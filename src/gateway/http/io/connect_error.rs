@@ -72,10 +72,10 @@ impl ConnectError {
                 Self::Connect(peer, error)
             };
         };
-        if let rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) = tls {
-            if let Some(distrust) = other.0.downcast_ref::<Distrust>() {
-                return Self::Distrust(peer, distrust.clone());
-            }
+        if let rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) = tls
+            && let Some(distrust) = other.0.downcast_ref::<Distrust>()
+        {
+            return Self::Distrust(peer, distrust.clone());
         }
         if let rustls::Error::InvalidMessage(_) = tls {
             return Self::NotTls(peer);

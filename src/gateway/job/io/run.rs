@@ -58,7 +58,8 @@ impl StartedJob {
             while let Some(report) = paid.recv().await {
                 match report.outcome {
                     PaymentOutcome::Leave(error) | PaymentOutcome::Failed(error) => return error,
-                    outcome => log::debug!("payment: {outcome:?}"),
+                    PaymentOutcome::Later(error) => log::debug!("payment: {error}"),
+                    PaymentOutcome::NotYet | PaymentOutcome::Paid | PaymentOutcome::Skipped => {}
                 }
             }
             std::future::pending().await

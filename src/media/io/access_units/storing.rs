@@ -187,7 +187,7 @@ mod tests {
         Unit {
             buffer: gst::Buffer::from_slice(vec![1; bytes]),
             times: Times { pts: at, dts: at },
-            is_key: n % 10 == 0,
+            is_key: n.is_multiple_of(10),
             audio: Vec::new(),
         }
     }
