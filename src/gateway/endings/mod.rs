@@ -135,11 +135,11 @@ impl Ledger {
     pub(crate) fn hurry(&mut self, peers: &[Authority], now: Instant) -> bool {
         let mut found = false;
         for (end, state) in &mut self.0 {
-            if let EndState::Due { next, .. } = state {
-                if peers.contains(end.url().authority()) {
-                    *next = (*next).min(now);
-                    found = true;
-                }
+            if let EndState::Due { next, .. } = state
+                && peers.contains(end.url().authority())
+            {
+                *next = (*next).min(now);
+                found = true;
             }
         }
         found

@@ -173,10 +173,10 @@ impl PendingPiece {
 
     /// Sends the lost message again if its time has come.
     pub(super) fn resend_if_due(&mut self, now: Instant) {
-        if let (PendingState::Resend(at), Some(message)) = (&self.state, &self.message) {
-            if *at <= now {
-                self.state = PendingState::FirstPiece(message.bytes.clone(), now);
-            }
+        if let (PendingState::Resend(at), Some(message)) = (&self.state, &self.message)
+            && *at <= now
+        {
+            self.state = PendingState::FirstPiece(message.bytes.clone(), now);
         }
     }
 

@@ -116,10 +116,10 @@ impl Subscription {
 
     fn on_missing_segment(&mut self, latest: Option<Seq>) -> SubscriptionStep {
         let Some(latest) = latest else { return SubscriptionStep::RetryAfter(AHEAD_PAUSE) };
-        if let SegmentRequest::Segment(asked) = self.ask {
-            if latest <= asked {
-                return SubscriptionStep::RetryAfter(AHEAD_PAUSE);
-            }
+        if let SegmentRequest::Segment(asked) = self.ask
+            && latest <= asked
+        {
+            return SubscriptionStep::RetryAfter(AHEAD_PAUSE);
         }
         self.ask = SegmentRequest::Segment(latest);
         self.jumps_in_a_row += 1;

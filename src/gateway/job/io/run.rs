@@ -38,7 +38,7 @@ impl StartedJob {
         network: &Network,
         pieces: impl Pieces,
         mut stop: Stop,
-    ) -> Result<End, RunError> {
+    ) -> Result<ChannelEnd, RunError> {
         let publish = self.channels().publish.clone();
         let mime = HeaderValue::from_static("video/mp2t");
         let connector = Arc::clone(&network.connector);
