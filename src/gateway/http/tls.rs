@@ -34,13 +34,20 @@ pub enum CaVerdict {
 }
 
 /// Why a certificate was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
     /// It is not signed by a known authority, which the policy requires.
+    #[error(
+        "certificate is not signed by a known authority ({0}); pin it, or use trust = \"tofu\""
+    )]
     NoAuthority(String),
     /// The same as `NoAuthority`, for a signer or discovery endpoint.
+    #[error(
+        "certificate is not signed by a known authority ({0}); give its services.pins or services.ca-file"
+    )]
     NoService(String),
     /// Another certificate is pinned.
+    #[error("certificate {seen} is not the pinned one {wanted}")]
     Pinned {
         /// The pinned certificate.
         wanted: Fingerprint,
@@ -48,6 +55,9 @@ pub enum Distrust {
         seen: Fingerprint,
     },
     /// The peer's last certificate was signed by a known authority, and this one is not.
+    #[error(
+        "certificate {seen} is not signed by a known authority ({reason}), and the one before it was; if that is right, use `livepeer-edge trust forget`"
+    )]
     VouchedBefore {
         /// The certificate that the peer showed.
         seen: Fingerprint,
@@ -55,49 +65,20 @@ pub enum Distrust {
         reason: String,
     },
     /// The policy accepts pinned certificates only, and none is pinned for this peer.
+    #[error("no certificate is pinned for it; it shows {seen}")]
     NotPinned {
         /// The certificate that the peer showed.
         seen: Fingerprint,
     },
     /// The certificate is not valid by this machine's clock, which may be wrong.
+    #[error("certificate is not valid now ({0}); check this machine's clock")]
     WrongTime(String),
     /// The same as `WrongTime`, for a signer or discovery endpoint, which is never trusted while the clock is wrong.
+    #[error(
+        "certificate is not valid now ({0}); check this machine's clock, or pin the certificate in services.pins, which needs no clock"
+    )]
     WrongTimeOfService(String),
 }
-
-impl fmt::Display for Distrust {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoAuthority(reason) => write!(
-                f,
-                "certificate is not signed by a known authority ({reason}); pin it, or use trust = \"tofu\""
-            ),
-            Self::NoService(reason) => write!(
-                f,
-                "certificate is not signed by a known authority ({reason}); give its services.pins or services.ca-file"
-            ),
-            Self::Pinned { wanted, seen } => {
-                write!(f, "certificate {seen} is not the pinned one {wanted}")
-            }
-            Self::VouchedBefore { seen, reason } => write!(
-                f,
-                "certificate {seen} is not signed by a known authority ({reason}), and the one before it was; if that is right, use `livepeer-edge trust forget`"
-            ),
-            Self::NotPinned { seen } => {
-                write!(f, "no certificate is pinned for it; it shows {seen}")
-            }
-            Self::WrongTime(reason) => {
-                write!(f, "certificate is not valid now ({reason}); check this machine's clock")
-            }
-            Self::WrongTimeOfService(reason) => write!(
-                f,
-                "certificate is not valid now ({reason}); check this machine's clock, or pin the certificate in services.pins, which needs no clock"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Distrust {}
 
 /// A trust policy: decides whether to accept a certificate.
 pub trait Judge: fmt::Debug + Send + Sync {

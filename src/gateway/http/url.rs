@@ -87,30 +87,21 @@ impl fmt::Display for Authority {
 }
 
 /// Why a text cannot be used as a URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// No host, or invalid characters.
+    #[error("`{0}` is not a URL; use https://host:port")]
     Malformed(String),
     /// Another scheme than http or https.
+    #[error("scheme `{0}` is not supported; use https")]
     Scheme(String),
     /// `user:password@`: credentials are not allowed in a URL.
+    #[error("a URL must not hold a user name or password")]
     UserInfo,
     /// A query or fragment that is not allowed here.
+    #[error("`{0}` must not have a query or fragment")]
     Query(String),
 }
-
-impl fmt::Display for UrlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(text) => write!(f, "`{text}` is not a URL; use https://host:port"),
-            Self::Scheme(scheme) => write!(f, "scheme `{scheme}` is not supported; use https"),
-            Self::UserInfo => f.write_str("a URL must not hold a user name or password"),
-            Self::Query(text) => write!(f, "`{text}` must not have a query or fragment"),
-        }
-    }
-}
-
-impl std::error::Error for UrlError {}
 
 /// An absolute URL. The path begins with `/` and includes the query.
 ///

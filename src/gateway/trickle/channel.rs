@@ -100,19 +100,12 @@ impl fmt::Debug for Channel {
 }
 
 /// Why a text cannot be used as a channel's URL. The text is not kept, because it may be a credential.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the peer's URL of the {purpose} channel is unusable: {reason}")]
 pub struct ChannelError {
     purpose: Purpose,
     reason: &'static str,
 }
-
-impl fmt::Display for ChannelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the peer's URL of the {} channel is unusable: {}", self.purpose, self.reason)
-    }
-}
-
-impl std::error::Error for ChannelError {}
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,6 @@
 //!
 //! Does not: verify certificates.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,24 +13,12 @@ use crate::http::io::{Client, Connector};
 use crate::http::{ServiceTrust, WallClock};
 
 /// Why a file of authorities cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}: no certificate authorities in PEM form: {reason}", path.display())]
 pub struct CaFileError {
     path: PathBuf,
     reason: String,
 }
-
-impl fmt::Display for CaFileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: no certificate authorities in PEM form: {}",
-            self.path.display(),
-            self.reason
-        )
-    }
-}
-
-impl std::error::Error for CaFileError {}
 
 /// A client for signers and discovery endpoints, under their trust policy.
 pub fn service_client(trust: ServiceTrust) -> Result<Client, CaFileError> {

@@ -4,7 +4,6 @@
 //!
 //! Does not: stream; use [`Connector`] for streams.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,15 +91,19 @@ impl Answer {
 }
 
 /// Why a call got no answer.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// No connection.
+    #[error(transparent)]
     Connect(ConnectError),
     /// The answer was not complete within the time limit.
+    #[error("{0}: no answer within {time} s", time = .1.as_secs())]
     Timeout(Url, Duration),
     /// The body is longer than this limit in bytes.
+    #[error("{0}: the answer is longer than {1} bytes")]
     TooLarge(Url, usize),
     /// The answer is not HTTP, or the connection broke.
+    #[error("{0}: no HTTP answer: {1}")]
     Broken(Url, String),
 }
 
@@ -122,28 +125,6 @@ impl CallError {
             Self::Connect(error) => error.fault(),
             Self::Timeout(..) | Self::Broken(..) => Fault::Retry,
             Self::TooLarge(..) => Fault::NextPeer,
-        }
-    }
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(error) => error.fmt(f),
-            Self::Timeout(url, time) => write!(f, "{url}: no answer within {} s", time.as_secs()),
-            Self::TooLarge(url, limit) => {
-                write!(f, "{url}: the answer is longer than {limit} bytes")
-            }
-            Self::Broken(url, reason) => write!(f, "{url}: no HTTP answer: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for CallError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Connect(error) => error.source(),
-            Self::Timeout(..) | Self::TooLarge(..) | Self::Broken(..) => None,
         }
     }
 }

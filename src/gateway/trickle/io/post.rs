@@ -5,7 +5,6 @@
 //!
 //! Does not: decide what an answer means.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -50,16 +49,9 @@ pub(super) struct PieceBody {
 }
 
 /// The writer was dropped before the end of its segment.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the segment was dropped before its end")]
 pub(super) struct Torn;
-
-impl fmt::Display for Torn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the segment was dropped before its end")
-    }
-}
-
-impl std::error::Error for Torn {}
 
 impl http_body::Body for Body {
     type Data = Bytes;
