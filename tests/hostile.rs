@@ -28,8 +28,8 @@ use livepeer_gateway::orchestrator::{DiscoveryQuery, Endpoints, Runner, TrustOpt
 use livepeer_gateway::payment::io::{SignerOptions, Signers};
 use livepeer_gateway::session::Network;
 use resilience::fault::{Fault, chain};
-use resilience::words::MESSAGE_CHARS;
-use resilience::words::is_harmful;
+use resilience::sanitize::MESSAGE_CHARS;
+use resilience::sanitize::is_harmful;
 
 /// What the calls of these tests may take.
 const TIME: Duration = Duration::from_secs(1);

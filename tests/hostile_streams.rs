@@ -27,9 +27,9 @@ use livepeer_gateway::trickle::io::{
 };
 use livepeer_gateway::trickle::{Channel, ChannelEnd, Purpose, TrickleError};
 use resilience::fault::{Fault, chain};
+use resilience::sanitize::MESSAGE_CHARS;
+use resilience::sanitize::is_harmful;
 use resilience::stop::Stop;
-use resilience::words::MESSAGE_CHARS;
-use resilience::words::is_harmful;
 use tokio::sync::Notify;
 use trickle_raw::connector;
 

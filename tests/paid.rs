@@ -185,7 +185,7 @@ async fn a_job_that_is_not_paid_is_closed_and_reported_as_such() {
     let line = edge.hear("closed the unpaid job");
     assert!(line.starts_with("WARN"), "{line}");
     // It is not given up: the next try fails for the same reason, and comes again.
-    edge.hear("still in trouble for ");
+    edge.hear("still failing after ");
     sandbox.clear_failures();
     edge.hear("the job runs again");
     stop(edge);

@@ -21,7 +21,6 @@ mod jobs;
 mod output;
 mod run;
 mod systemd;
-mod throttled_log;
 mod wait;
 
 pub use error::AgentError;

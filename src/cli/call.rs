@@ -41,7 +41,7 @@ pub enum CallError {
     #[error("--type: `{}` is not a media type; write one such as image/png", .0.escape_debug())]
     Type(String),
     /// The path is malformed.
-    #[error("--path: `{}` is not a path; write one such as /v1/images", resilience::words::shown(.0))]
+    #[error("--path: `{}` is not a path; write one such as /v1/images", resilience::sanitize::message(.0))]
     Path(String),
     /// No runner answered, or the answer broke off.
     #[error(transparent)]

@@ -20,7 +20,7 @@ use crate::config::io::load;
 use crate::config::{Kept, Purpose, Resolved};
 use crate::service::{Service, is_service};
 use resilience::fault::chain;
-use resilience::words;
+use resilience::sanitize;
 
 /// The most characters of the status for the problem of a configuration.
 const REASON: usize = 160;
@@ -92,7 +92,7 @@ fn first(refused: &Error) -> String {
 
 /// The notice in every status while another configuration runs than the present one.
 pub(super) fn notice(running: &str, reason: &str) -> String {
-    format!("configuration refused, {running} runs ({})", words::line(reason, REASON))
+    format!("configuration refused, {running} runs ({})", sanitize::line(reason, REASON))
 }
 
 /// Warns of keys of earlier versions, which are ignored.

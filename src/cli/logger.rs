@@ -16,7 +16,7 @@ use simple_logger::SimpleLogger;
 
 use super::{Error, stderr};
 use resilience::fault::chain;
-use resilience::words;
+use resilience::sanitize;
 
 /// The most characters of a log line.
 const LINE_CHARS: usize = 1000;
@@ -43,7 +43,7 @@ fn levels() -> SimpleLogger {
 pub fn print_error(error: &Error) {
     let text = format!("error: {}", chain(error));
     // Each problem of a configuration has its own line.
-    let shown: Vec<String> = text.lines().map(|line| words::line(line, ERROR_CHARS)).collect();
+    let shown: Vec<String> = text.lines().map(|line| sanitize::line(line, ERROR_CHARS)).collect();
     let text = shown.join("\n");
     let lines = if is_journal() { with_priority(Level::Error, &text) } else { format!("{text}\n") };
     stderr::write(lines);
@@ -74,7 +74,7 @@ impl<W: Fn(String) + Send + Sync> Log for Lines<W> {
             return;
         }
         let (level, target) = (record.level(), record.target());
-        let text = words::line(&record.args().to_string(), LINE_CHARS);
+        let text = sanitize::line(&record.args().to_string(), LINE_CHARS);
         let text = format!("[{target}] {text}");
         (self.write)(match self.is_journal {
             true => with_priority(level, &text),

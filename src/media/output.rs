@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 use mpegts::{PACKET, SYNC};
 use resilience::backoff::Backoff;
-use resilience::trouble::{Line, Trouble};
+use resilience::log_throttle::{LogLine, LogThrottle};
 
 /// The pause after the first failure.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -47,7 +47,7 @@ pub(crate) enum Step {
 pub(crate) struct Lifecycle {
     state: State,
     pauses: Backoff,
-    failure: Trouble,
+    failure: LogThrottle,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,12 +71,12 @@ impl Lifecycle {
         Self {
             state: State::Closed { until: None },
             pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
-            failure: Trouble::new(),
+            failure: LogThrottle::new(),
         }
     }
 
     /// Call when a segment begins: the previous one is complete unless the output failed. Returns a line to log.
-    pub(crate) fn on_segment(&mut self, now: Instant) -> Option<Line> {
+    pub(crate) fn on_segment(&mut self, now: Instant) -> Option<LogLine> {
         if self.state != State::Open {
             return None;
         }
@@ -107,14 +107,14 @@ impl Lifecycle {
 
     /// Call when opening or writing failed, with the reason `what`. `jitter` from 0 to 1 spreads the pause. Returns a line
     /// to log.
-    pub(crate) fn on_failure(&mut self, what: &str, now: Instant, jitter: f64) -> Option<Line> {
+    pub(crate) fn on_failure(&mut self, what: &str, now: Instant, jitter: f64) -> Option<LogLine> {
         self.state = State::Closed { until: Some(now + self.pauses.on_failure(jitter)) };
         self.failure.on_failure(what, now)
     }
 
     /// Call when the output has no reader; `what` is the text for the log. It is opened with the next segment once a
     /// reader is there. Returns a line to log.
-    pub(crate) fn on_no_reader(&mut self, what: &str, now: Instant) -> Option<Line> {
+    pub(crate) fn on_no_reader(&mut self, what: &str, now: Instant) -> Option<LogLine> {
         self.state = State::Closed { until: None };
         self.failure.on_failure(what, now)
     }
@@ -219,7 +219,7 @@ mod tests {
     fn a_failure_costs_the_rest_of_its_segment_and_is_told_once_with_its_end() {
         check(
             "so .x .- 1000 so .w 1000 sw .w",
-            &["0: it is full", "2000: trouble is over after 2 s, 1 try"],
+            &["0: it is full", "2000: recovered after 2 s, 1 attempt"],
         );
     }
 
@@ -227,7 +227,7 @@ mod tests {
     fn the_pauses_grow_and_a_whole_segment_ends_them() {
         check(
             "so .x 499 s- .- 1 sX 999 s- 1 sX 1999 s- 1 so .w 5000 sw .w 9000 sx 499 s- 1 so",
-            &["0: it is full", "8500: trouble is over after 8 s, 3 tries", "17500: it is full"],
+            &["0: it is full", "8500: recovered after 8 s, 3 attempts", "17500: it is full"],
         );
     }
 
@@ -235,7 +235,7 @@ mod tests {
     fn a_pipe_is_written_with_the_next_segment_that_finds_a_reader() {
         check(
             "sn .- 1 sn .- 1 so .w 1 sw",
-            &["0: it has no reader", "3: trouble is over after 0 s, 2 tries"],
+            &["0: it has no reader", "3: recovered after 0 s, 2 attempts"],
         );
     }
 

@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::Video;
-use resilience::words;
+use resilience::sanitize;
 
 /// Verdicts on encoders that are kept; each is one element at one size.
 const ENCODER_VERDICTS: usize = 32;
@@ -101,10 +101,10 @@ impl Verdicts {
             let verdict = match verdict {
                 Verdict::Works => "works".to_owned(),
                 Verdict::Stumbled { until, why } => {
-                    format!("stumbled {} {}", until.as_secs(), words::shown(why))
+                    format!("stumbled {} {}", until.as_secs(), sanitize::message(why))
                 }
                 Verdict::Fails { until, why } => {
-                    format!("fails {} {}", until.as_secs(), words::shown(why))
+                    format!("fails {} {}", until.as_secs(), sanitize::message(why))
                 }
             };
             format!("{element} {gstreamer} {width}x{height}@{fps} {verdict}\n")

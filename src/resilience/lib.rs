@@ -6,11 +6,11 @@
 pub mod backoff;
 pub mod fault;
 pub mod fingerprint;
+pub mod log_throttle;
+pub mod sanitize;
 pub mod secret;
 pub mod state_file;
 pub mod stop;
-pub mod trouble;
-pub mod words;
 
 /// Sleeps that may have no end, and tasks that end with their owner.
 pub mod wait {

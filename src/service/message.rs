@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use resilience::words;
+use resilience::sanitize;
 
 /// The most characters of a status: it may contain a message of a peer.
 const STATUS_CHARS: usize = 400;
@@ -31,7 +31,7 @@ impl Message<'_> {
             Self::Ready => "READY=1".to_owned(),
             Self::Extend(time) => format!("EXTEND_TIMEOUT_USEC={}", time.as_micros()),
             // A line break would end the assignment.
-            Self::Status(text) => format!("STATUS={}", words::line(text, STATUS_CHARS)),
+            Self::Status(text) => format!("STATUS={}", sanitize::line(text, STATUS_CHARS)),
             Self::Watchdog => "WATCHDOG=1".to_owned(),
             Self::Stopping => "STOPPING=1".to_owned(),
         }

@@ -77,7 +77,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "outage of 2 min",
-        must: "few lines: by the law of src/resilience/failure.rs one hour gives at most 60",
+        must: "few lines: by the law of src/resilience/log_throttle.rs one hour gives at most 60",
         seconds: 130,
         play: log_discipline,
     },

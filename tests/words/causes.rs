@@ -208,7 +208,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     ("{}: no {} ({why}); set aside as {}", Test("torn_files_are_set_aside_and_made_anew")),
     (
-        "{}: {} {trouble}; going on without",
+        "{}: {} {failure}; going on without",
         Test("a_place_that_cannot_be_written_is_told_of_once_for_each_file"),
     ),
 ];

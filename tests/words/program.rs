@@ -15,6 +15,12 @@ fn sandbox() -> Handle {
     Sandbox::start(Options::default()).unwrap()
 }
 
+/// The log calls a source that is not a camera by its name; the log target is a module path and may say `cameras`.
+#[track_caller]
+fn assert_calls_it_no_camera(said: &str) {
+    assert!(!said.replace("[livepeer_edge::agent::cameras]", "").contains("camera"), "{said}");
+}
+
 #[tokio::test]
 async fn row_a_pipeline_that_ends_is_no_camera() {
     let sandbox = sandbox();
@@ -27,7 +33,7 @@ async fn row_a_pipeline_that_ends_is_no_camera() {
     edge.hear("the source gives video again: ");
     edge.signal("TERM");
     let said = edge.end().with_code(0).stderr;
-    assert!(!said.contains("camera"), "{said}");
+    assert_calls_it_no_camera(&said);
 }
 
 #[tokio::test]
@@ -41,7 +47,7 @@ async fn row_a_file_that_is_no_film_is_no_camera() {
     edge.hear("the source gives no video: the input is empty, or nothing that GStreamer knows");
     edge.signal("TERM");
     let said = edge.end().with_code(0).stderr;
-    assert!(!said.contains("camera"), "{said}");
+    assert_calls_it_no_camera(&said);
     let once = [&source[..], &["--job.on-loss", "exit"]].concat();
     let ended = run(&arguments(&urls, &once)).with_code(1);
     assert_eq!(ended.error(), "error: the input is empty, or nothing that GStreamer knows");

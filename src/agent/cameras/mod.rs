@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::agent::event::CameraEvent;
-use crate::agent::throttled_log::ThrottledLog;
 use crate::agent::wait::{began, ended, joined};
 use livepeer_gateway::job;
 use livepeer_gateway::job::Recovery;
@@ -23,6 +22,7 @@ use media::io::{AccessUnits, Capture, End as CaptureEnd};
 use media::{MediaError, OnCameraLoss, Options, Source, Video};
 use resilience::backoff::jitter;
 use resilience::fault::chain;
+use resilience::log_throttle::ThrottledLog;
 use resilience::wait::sleep_until;
 
 use bitrate::Bitrate;
@@ -81,7 +81,7 @@ impl Cameras {
             tasks: JoinSet::new(),
             last_stops: JoinSet::new(),
             is_stopped: false,
-            failures: ThrottledLog::new("the source gives video again"),
+            failures: ThrottledLog::new(module_path!(), "the source gives video again"),
             reason: String::new(),
             opening_until: None,
             failure: None,

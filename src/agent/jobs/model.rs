@@ -4,9 +4,9 @@
 
 use std::time::Instant;
 
-use crate::agent::throttled_log::ThrottledLog;
 use crate::status::Status;
 use livepeer_gateway::job::{JobEvent, ModelHealth, Verdict};
+use resilience::log_throttle::ThrottledLog;
 
 /// The health of the model, with its log lines.
 pub(super) struct ModelReport {
@@ -16,7 +16,7 @@ pub(super) struct ModelReport {
 
 impl ModelReport {
     pub(super) fn new() -> Self {
-        let failures = ThrottledLog::new("the model works again");
+        let failures = ThrottledLog::new(module_path!(), "the model works again");
         Self { health: ModelHealth::default(), failures }
     }
 

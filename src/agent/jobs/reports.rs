@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use crate::agent::jobs::losses::PaymentReport;
 use crate::agent::jobs::model::ModelReport;
-use crate::agent::throttled_log::ThrottledLog;
 use crate::status::Status;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobError, Loss, Slowness};
@@ -15,6 +14,7 @@ use livepeer_gateway::price::Price;
 use livepeer_gateway::session::Network;
 use livepeer_gateway::session::selection::OfferRules;
 use resilience::fault::chain;
+use resilience::log_throttle::ThrottledLog;
 
 /// The reports so far, so that nothing is reported twice.
 pub(in crate::agent) struct Reports {
@@ -36,10 +36,10 @@ pub(in crate::agent) struct Reports {
 impl Reports {
     pub(super) fn new() -> Self {
         Self {
-            failures: ThrottledLog::new("the job runs again"),
+            failures: ThrottledLog::new(module_path!(), "the job runs again"),
             model: ModelReport::new(),
             payments: PaymentReport::default(),
-            link: ThrottledLog::new("video gets through again"),
+            link: ThrottledLog::new(module_path!(), "video gets through again"),
             warned_of_price: false,
             orchestrator: None,
             no_job: String::new(),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::rows::{Offers, Row};
 use livepeer_gateway::price::{Price, eth};
-use resilience::words::is_harmful;
+use resilience::sanitize::is_harmful;
 
 const HEAD: [&str; 9] = [
     "ADDRESS",

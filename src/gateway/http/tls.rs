@@ -18,7 +18,7 @@ use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureSchem
 
 use crate::http::{Authority, TimeRefusal, Url, WallClock};
 use resilience::fingerprint::Fingerprint;
-use resilience::words;
+use resilience::sanitize;
 
 /// The result of checking a chain against the certificate authorities.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ fn verdict(
     now: UnixTime,
     newest: UnixTime,
 ) -> CaVerdict {
-    let shown = |error: &rustls::Error| words::shown(&error.to_string());
+    let shown = |error: &rustls::Error| sanitize::message(&error.to_string());
     let reason = match verify(now.max(newest)) {
         Ok(()) => return CaVerdict::Valid,
         Err(error) if valid_from(&error).is_some() || is_expired(&error) => shown(&error),

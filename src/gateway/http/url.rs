@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::http::Zone;
-use resilience::words;
+use resilience::sanitize;
 
 /// The longest URL: a channel's has 150 bytes, one with a token in its query some 2 KiB.
 const URL_BYTES: usize = 8 << 10;
@@ -169,7 +169,7 @@ impl Url {
         let scheme = match uri.scheme_str() {
             Some("http") => Scheme::Http,
             Some("https") => Scheme::Https,
-            Some(other) => return Err(UrlError::Scheme(words::shown(other))),
+            Some(other) => return Err(UrlError::Scheme(sanitize::message(other))),
             None => return Err(malformed()),
         };
         let authority = uri.authority().ok_or_else(malformed)?;
@@ -305,7 +305,7 @@ impl fmt::Display for Url {
 fn without_query(text: &str) -> String {
     let text = text.split(['?', '#']).next().unwrap_or_default();
     let text = text.rsplit('@').next().unwrap_or_default();
-    words::shown(text)
+    sanitize::message(text)
 }
 
 #[cfg(test)]
@@ -427,7 +427,7 @@ mod tests {
         }
         for bad in ["https://h\u{1b}[2J\r\nINFO all is well", "\u{202e}https://h"] {
             let error = Url::parse(bad).expect_err("refused").to_string();
-            assert!(!error.contains(words::is_harmful), "{error:?}");
+            assert!(!error.contains(sanitize::is_harmful), "{error:?}");
         }
     }
 

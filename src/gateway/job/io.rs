@@ -12,7 +12,7 @@ use crate::job::wire::{refuses_params, start_answer, start_request};
 use crate::job::{JobError, JobOptions, JobPayments, StartedJob};
 use crate::limits::JOB_START_TIME;
 use crate::session::OrchestratorSession;
-use resilience::words;
+use resilience::sanitize;
 
 pub use run::RunError;
 
@@ -84,6 +84,6 @@ fn reason(answer: &Answer) -> String {
                 .and_then(|m| m.as_str())
         })
         .unwrap_or(text.trim());
-    let shown = words::shown(message);
+    let shown = sanitize::message(message);
     if shown.is_empty() { "no reason given".to_owned() } else { shown }
 }

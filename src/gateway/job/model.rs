@@ -20,7 +20,7 @@
 use serde_json::{Map, Value};
 
 use super::JobEvent;
-use resilience::words;
+use resilience::sanitize;
 
 /// What an event means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,10 @@ impl ModelHealth {
             "status" => match untold(body, self.told) {
                 Some((words, time)) => {
                     self.told = time;
-                    self.on_error(format!("the model reports an error: {}", words::said(words)))
+                    self.on_error(format!(
+                        "the model reports an error: {}",
+                        sanitize::without_urls(words)
+                    ))
                 }
                 None => self.on_status(body),
             },
@@ -123,7 +126,7 @@ impl ModelHealth {
 /// What an `error` event says; where its words stand nowhere known, the whole of it.
 fn message(event: &JobEvent) -> String {
     let text = ["message", "error", "reason"].iter().find_map(|key| event.body.get(*key)?.as_str());
-    text.map_or_else(|| event.to_string(), words::said)
+    text.map_or_else(|| event.to_string(), sanitize::without_urls)
 }
 
 /// The last error that a `status` event knows of, and its time, if it is of this stream and newer than `told`. The

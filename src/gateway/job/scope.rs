@@ -15,7 +15,7 @@ use crate::job::Channels;
 use crate::job::wire::channel;
 use crate::limits::NAME_BYTES;
 use crate::trickle::{Channel, Purpose};
-use resilience::words::is_harmful;
+use resilience::sanitize::is_harmful;
 
 pub use io::ScopeJob;
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::http::{Giver, follow};
 use crate::job::JobOptions;
 use crate::trickle::{Channel, Purpose};
-use resilience::words::{is_harmful, line};
+use resilience::sanitize::{is_harmful, line};
 
 /// Values in a JSON text of a peer that is read as a tree; each may take 600 bytes where its text takes 8.
 const JSON_VALUES: usize = 16 << 10;

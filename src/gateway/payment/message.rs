@@ -8,8 +8,8 @@
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 
-use resilience::words::MESSAGE_CHARS;
-use resilience::words::is_harmful;
+use resilience::sanitize::MESSAGE_CHARS;
+use resilience::sanitize::is_harmful;
 
 /// The longest word shown: an Ethereum address has 42 characters, tokens have more.
 const WORD_CHARS: usize = 48;

@@ -30,7 +30,7 @@ use crate::payment::{
     Payment, PaymentError, PaymentHeaders, PaymentKind, PaymentRequest, SignerState, Terms,
 };
 use crate::price::MaxPrice;
-use resilience::words::shown;
+use resilience::sanitize;
 
 /// Tickets that can be made from the same terms (go-livepeer `pm/recipient.go:26`).
 const TICKETS: usize = 600;
@@ -105,7 +105,7 @@ impl PaymentSession {
         options: SessionOptions,
     ) -> Result<Self, PaymentError> {
         if let Some(orchestrator) = terms.free() {
-            return Err(PaymentError::Free(shown(&orchestrator)));
+            return Err(PaymentError::Free(sanitize::message(&orchestrator)));
         }
         if let Some(max) = options.max_price.filter(|max| Some(max.price().unit()) != kind.unit()) {
             return Err(PaymentError::MaxPriceUnit(max, kind.unit()));

@@ -34,7 +34,7 @@ pub(crate) use suspension::Suspensions;
 use crate::http::Url;
 use crate::limits::{CANDIDATES, CANDIDATES_AT_ONCE};
 use resilience::fault::{Failure, Scope};
-use resilience::words::MESSAGE_CHARS;
+use resilience::sanitize::MESSAGE_CHARS;
 
 /// The longest wait for the candidates that were asked together; connecting and answering have limits of
 /// their own below it.

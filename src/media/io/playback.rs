@@ -20,7 +20,7 @@ use super::target::{Opened, Target};
 use crate::MediaError;
 use crate::limits::OUTPUT_CHUNKS;
 use crate::output::{Lifecycle, Step, WholePackets};
-use resilience::trouble::{Line, Trouble};
+use resilience::log_throttle::{LogLine, ThrottledLog};
 
 /// An output that is being written.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Output {
     /// What the thread comes to: why the output is not written at the end, if it is not.
     ended: oneshot::Receiver<Option<MediaError>>,
     skips: bool,
-    slow: Trouble,
+    slow: ThrottledLog,
     shared: Owner,
 }
 
@@ -86,7 +86,9 @@ impl Output {
             .name("output".into())
             .spawn(work)
             .map_err(|_| MediaError::Thread("output".into()))?;
-        Ok(Self { name, queue, ended, skips: false, slow: Trouble::new(), shared })
+        let slow = ThrottledLog::new(module_path!(), format!("{name} takes all video again"));
+        let slow = slow.without_reminders();
+        Ok(Self { name, queue, ended, skips: false, slow, shared })
     }
 
     /// Hands over the next bytes; `begins` says that a segment begins with them. Never blocks.
@@ -133,16 +135,11 @@ impl Output {
     fn on_slow(&mut self) {
         let what =
             format!("{} is too slow: returned video is dropped to the next segment", self.name);
-        match self.slow.on_failure(&what, Instant::now()) {
-            Some(line @ Line::First { .. }) => log::warn!("{line}"),
-            Some(_) | None => log::debug!("{what}"),
-        }
+        self.slow.on_failure(&what, Instant::now());
     }
 
     fn on_kept_up(&mut self) {
-        if let Some(line) = self.slow.on_success(Instant::now()) {
-            log::log!(line.level(), "{} takes all video again: {line}", self.name);
-        }
+        self.slow.on_success(Instant::now());
     }
 }
 
@@ -227,7 +224,7 @@ impl Writer {
             }
         };
         match line {
-            Some(line @ Line::First { .. }) => log::log!(level, "{line}"),
+            Some(line @ LogLine::First { .. }) => log::log!(level, "{line}"),
             // It is known already, and its end will be.
             Some(_) | None => log::debug!("{error}"),
         }

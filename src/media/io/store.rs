@@ -16,7 +16,7 @@ use crate::limits::STORE_FILES;
 use crate::store::{PART, Ring, Store, Stored, digits};
 use mpegts::Ticks;
 use resilience::backoff::Backoff;
-use resilience::trouble::{Line, Trouble};
+use resilience::log_throttle::ThrottledLog;
 
 /// The largest file; a 2 s segment at 40 Mbit/s is 10 MB.
 const FILE_BYTES: u64 = 64 << 20;
@@ -33,7 +33,7 @@ pub(super) struct Directory {
     store: Store,
     state: State,
     pauses: Backoff,
-    trouble: Trouble,
+    failures: ThrottledLog,
     was_open: bool,
 }
 
@@ -72,11 +72,12 @@ impl Part {
 impl Directory {
     /// That of `store`, which is touched by the first segment.
     pub(super) fn new(store: Store) -> Self {
+        let recovered = format!("input is stored in {} again", store.directory.display());
         Self {
             store,
             state: State::Closed { until: None },
             pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
-            trouble: Trouble::new(),
+            failures: ThrottledLog::new(module_path!(), recovered).without_reminders(),
             was_open: false,
         }
     }
@@ -195,10 +196,7 @@ impl Directory {
 
     fn on_success(&mut self) {
         self.pauses.on_success();
-        if let Some(line) = self.trouble.on_success(Instant::now()) {
-            let directory = self.store.directory.display();
-            log::log!(line.level(), "input is stored in {directory} again: {line}");
-        }
+        self.failures.on_success(Instant::now());
     }
 
     fn on_failure(&mut self, error: &io::Error) {
@@ -212,11 +210,7 @@ impl Directory {
             kind: error.kind(),
             detail: error.to_string(),
         };
-        match self.trouble.on_failure(&error.to_string(), now) {
-            Some(line @ Line::First { .. }) => log::warn!("{line}"),
-            // It was told, and so will its end be.
-            Some(_) | None => log::debug!("{error}"),
-        }
+        self.failures.on_failure(&error.to_string(), now);
     }
 }
 

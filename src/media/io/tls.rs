@@ -23,7 +23,7 @@ use crate::MediaError;
 use crate::certificate::{Certificate, Distrust, Flaw, Trusted, judge, place};
 use crate::io::running::{End, Ending};
 use resilience::fingerprint::Fingerprint;
-use resilience::words;
+use resilience::sanitize;
 
 /// A certificate that may sign nothing (`CA:FALSE`), names no host and expired in 1970: GLib takes no list without one.
 const NOBODY: &str = include_str!("nobody.pem");
@@ -131,7 +131,7 @@ fn read(shown: &gio::TlsCertificate) -> Option<Certificate> {
     let fingerprint = Fingerprint::of(&shown.certificate()?);
     let subject = shown.find_property("subject-name").and_then(|_| {
         let subject = shown.property::<Option<String>>("subject-name");
-        subject.map(|subject| words::shown(&subject))
+        subject.map(|subject| sanitize::message(&subject))
     });
     Some(Certificate { fingerprint, subject })
 }

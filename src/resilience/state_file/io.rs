@@ -8,10 +8,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::Told;
+use super::Failing;
 
 /// A file is opened anew wherever it is needed, so what was told of it is known to the process alone.
-static TOLD: Mutex<Told> = Mutex::new(Told::new());
+static FAILING: Mutex<Failing> = Mutex::new(Failing::new());
 
 /// One of the files.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl StateFile {
                 None
             }
             Err(error) => {
-                self.on_trouble(&format!("cannot be read ({error})"));
+                self.log_failure(&format!("cannot be read ({error})"));
                 None
             }
         }
@@ -61,14 +61,14 @@ impl StateFile {
         }
         match self.replace(bytes) {
             Ok(()) => {
-                let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-                if told.on_success(&self.path) {
+                let mut failing = FAILING.lock().unwrap_or_else(PoisonError::into_inner);
+                if failing.on_success(&self.path) {
                     log::info!("{}: kept again", self.path.display());
                 }
                 true
             }
             Err(error) => {
-                self.on_trouble(&format!("cannot be kept ({error})"));
+                self.log_failure(&format!("cannot be kept ({error})"));
                 false
             }
         }
@@ -86,7 +86,7 @@ impl StateFile {
                 aside.display()
             ),
             Err(error) => {
-                self.on_trouble(&format!("torn ({why}), and cannot be set aside ({error})"))
+                self.log_failure(&format!("torn ({why}), and cannot be set aside ({error})"))
             }
         }
     }
@@ -123,10 +123,10 @@ impl StateFile {
         written
     }
 
-    fn on_trouble(&self, trouble: &str) {
-        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.on_trouble(&self.path) {
-            log::warn!("{}: {} {trouble}; going on without", self.path.display(), self.what);
+    fn log_failure(&self, failure: &str) {
+        let mut failing = FAILING.lock().unwrap_or_else(PoisonError::into_inner);
+        if failing.on_failure(&self.path) {
+            log::warn!("{}: {} {failure}; going on without", self.path.display(), self.what);
         }
     }
 }
@@ -170,8 +170,8 @@ mod tests {
     }
 
     /// Whether the log was told of trouble that is not over.
-    fn is_told(file: &StateFile) -> bool {
-        TOLD.lock().unwrap().0.contains(&file.path)
+    fn is_failing(file: &StateFile) -> bool {
+        FAILING.lock().unwrap().0.contains(&file.path)
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(inode(), first);
         file.write(b"b");
         assert_ne!(inode(), first);
-        assert!(!is_told(&file));
+        assert!(!is_failing(&file));
         assert_eq!(fs::metadata(&file.path).unwrap().mode() & 0o777, 0o600);
     }
 
@@ -208,11 +208,11 @@ mod tests {
         file.write(b"old");
         symlink("/dev/full", directory.0.join("file.new")).unwrap();
         file.write(b"new");
-        assert!(is_told(&file));
+        assert!(is_failing(&file));
         assert_eq!(file.read().unwrap(), b"old");
         assert_eq!(directory.names(), ["file"]);
         file.write(b"new");
-        assert!(!is_told(&file), "there is room again");
+        assert!(!is_failing(&file), "there is room again");
         assert_eq!(file.read().unwrap(), b"new");
     }
 
@@ -222,10 +222,10 @@ mod tests {
         fs::write(directory.0.join("no-directory"), "").unwrap();
         let file = StateFile::new(&directory.0.join("no-directory"), "file", "things", LIMIT);
         assert_eq!(file.read(), None);
-        assert!(!is_told(&file), "there is nothing to read, which is no trouble yet");
+        assert!(!is_failing(&file), "there is nothing to read, which is no trouble yet");
         file.write(b"a");
         file.write(b"b");
-        assert!(is_told(&file));
+        assert!(is_failing(&file));
         assert_eq!(StateFile::new(Path::new("/proc/nowhere"), "f", "things", 9).read(), None);
     }
 
@@ -235,7 +235,7 @@ mod tests {
         let file = directory.file();
         fs::create_dir(&file.path).unwrap();
         assert_eq!(file.read(), None);
-        assert!(is_told(&file));
+        assert!(is_failing(&file));
     }
 
     #[test]
@@ -261,7 +261,7 @@ mod tests {
         fs::write(&file.path, "torn").unwrap();
         fs::create_dir(directory.0.join("file.torn")).unwrap();
         file.set_aside("for the test");
-        assert!(is_told(&file));
+        assert!(is_failing(&file));
         assert_eq!(directory.names(), ["file", "file.torn"]);
     }
 }

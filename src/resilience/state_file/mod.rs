@@ -14,21 +14,21 @@ pub mod io;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The files in trouble that the log was told of. There are as many as the program has state files.
+/// The state files whose failure was logged: one entry for each of the program's state files at most.
 #[derive(Debug, Default)]
-struct Told(BTreeSet<PathBuf>);
+struct Failing(BTreeSet<PathBuf>);
 
-impl Told {
+impl Failing {
     const fn new() -> Self {
         Self(BTreeSet::new())
     }
 
-    /// Trouble with this file: whether it is worth a line.
-    fn on_trouble(&mut self, path: &Path) -> bool {
+    /// Returns whether to log this failure: true for the first one of a file since its last success.
+    fn on_failure(&mut self, path: &Path) -> bool {
         self.0.insert(path.to_owned())
     }
 
-    /// It worked: the next trouble is a new one. Whether there was any.
+    /// Returns whether to log the recovery: true if a failure was logged before.
     fn on_success(&mut self, path: &Path) -> bool {
         self.0.remove(path)
     }
@@ -39,12 +39,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_is_told_once_for_each_file_until_it_is_over() {
-        let mut told = Told::new();
+    fn a_failure_is_logged_once_for_each_file_until_it_recovers() {
+        let mut failing = Failing::new();
         let (a, b) = (Path::new("a"), Path::new("b"));
-        assert!(told.on_trouble(a) && told.on_trouble(b));
-        assert!(!told.on_trouble(a) && !told.on_trouble(b));
-        assert!(told.on_success(a) && !told.on_success(a));
-        assert!(told.on_trouble(a) && !told.on_trouble(b));
+        assert!(failing.on_failure(a) && failing.on_failure(b));
+        assert!(!failing.on_failure(a) && !failing.on_failure(b));
+        assert!(failing.on_success(a) && !failing.on_success(a));
+        assert!(failing.on_failure(a) && !failing.on_failure(b));
     }
 }

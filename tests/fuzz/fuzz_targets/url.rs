@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::trickle::{Channel, Purpose};
-use resilience::words::{is_harmful, line};
+use resilience::sanitize::{is_harmful, line};
 
 fuzz_target!(|text: &str| {
     for parsed in [Url::parse(text), Url::parse_base(text, 8935)] {

@@ -17,7 +17,7 @@ use crate::http::io::{ConnectError, Connector};
 use crate::http::{Giver, Url, Zone};
 use crate::limits::{ANSWER_TIME, CALL_TIME, JSON_BODY};
 use resilience::fault::Fault;
-use resilience::words;
+use resilience::sanitize;
 
 /// One request. Mark header values that hold secrets as sensitive. Headers are never logged.
 #[derive(Debug, Clone)]
@@ -212,7 +212,7 @@ fn sort(call: &Call, error: ureq::Error) -> CallError {
         let error = io::Error::from(io::ErrorKind::NotFound);
         return CallError::Connect(ConnectError::Resolve(peer.clone(), error));
     }
-    let broken = |url, reason: &str| CallError::Broken(url, words::shown(reason));
+    let broken = |url, reason: &str| CallError::Broken(url, sanitize::message(reason));
     let ureq::Error::Io(error) = error else { return broken(url, &error.to_string()) };
     if matches!(
         error.kind(),

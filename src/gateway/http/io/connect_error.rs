@@ -12,7 +12,7 @@ use crate::http::io::Alpn;
 use crate::http::{Authority, Distrust, Url, Zone};
 use crate::limits::CONNECT_TIME;
 use resilience::fault::Fault;
-use resilience::words;
+use resilience::sanitize;
 
 /// Why a connection could not be made.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl ConnectError {
             return Self::NoHttp2(peer);
         }
         // The text may contain names from the certificate.
-        Self::Tls(peer, words::shown(&tls.to_string()))
+        Self::Tls(peer, sanitize::message(&tls.to_string()))
     }
 }
 

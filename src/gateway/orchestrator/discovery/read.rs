@@ -12,7 +12,7 @@ use super::{DiscoveryEntry, Gpu, Runner, RunnerMode};
 use crate::http::Url;
 use crate::limits::{CAPABILITIES, NAME_BYTES, RUNNERS};
 use crate::price::{Price, PriceError, Unit};
-use resilience::words::is_harmful;
+use resilience::sanitize::is_harmful;
 
 /// The default port of an orchestrator (protocol.md, "words").
 pub(super) const DEFAULT_PORT: u16 = 8935;

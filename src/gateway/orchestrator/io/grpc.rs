@@ -18,7 +18,7 @@ use crate::http::{Url, Zone};
 use crate::limits::GRPC_MESSAGE;
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use resilience::fault::Fault;
-use resilience::words;
+use resilience::sanitize;
 
 /// The most bytes that an orchestrator may send in one call, including all frames.
 const EXCHANGE: usize = 2 * GRPC_MESSAGE;
@@ -111,7 +111,7 @@ pub async fn fetch_info(
                 let result = call.await;
                 match result {
                     Err(InfoError::Broken(..)) => {
-                        Err(InfoError::Broken(url.clone(), words::shown(&end)))
+                        Err(InfoError::Broken(url.clone(), sanitize::message(&end)))
                     }
                     result => result,
                 }
@@ -128,7 +128,7 @@ pub async fn fetch_info(
 
 /// Sanitizes the error's text, which may contain text that the peer sent (GOAWAY debug data).
 fn broken(url: &Url, error: &h2::Error) -> InfoError {
-    InfoError::Broken(url.clone(), words::shown(&error.to_string()))
+    InfoError::Broken(url.clone(), sanitize::message(&error.to_string()))
 }
 
 async fn call(
@@ -219,7 +219,7 @@ fn message(encoded: &[u8]) -> String {
             }
         };
     }
-    words::shown(&String::from_utf8_lossy(&bytes))
+    sanitize::message(&String::from_utf8_lossy(&bytes))
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -237,7 +237,7 @@ pub fn unframe(frame: Bytes) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use resilience::words::MESSAGE_CHARS;
+    use resilience::sanitize::MESSAGE_CHARS;
 
     #[track_caller]
     fn check(frame: &'static [u8], expected: Option<&'static [u8]>) {

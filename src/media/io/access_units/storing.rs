@@ -20,7 +20,7 @@ use crate::segmenter::{Placement, Segmenter};
 use crate::store::Store;
 use crate::{AudioCodec, MediaError};
 use mpegts::Muxer;
-use resilience::trouble::Trouble;
+use resilience::log_throttle::LogThrottle;
 
 /// The way to a store.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Storing {
             segmenter: Segmenter::new(Duration::ZERO),
             muxer: Muxer::new(),
             directory: Directory::new(store.clone()),
-            loss: Trouble::new(),
+            loss: LogThrottle::new(),
         };
         let work = move || {
             if let Some(before) = before {
@@ -120,7 +120,7 @@ struct Thread {
     segmenter: Segmenter,
     muxer: Muxer,
     directory: Directory,
-    loss: Trouble,
+    loss: LogThrottle,
 }
 
 impl Thread {
