@@ -93,6 +93,10 @@ const LOGGED: &[(&str, Cause)] = &[
         Test("sound_comes_back_from_a_microphone_that_stalled"),
     ),
     (
+        "the file's sound is not sent: no decoder for {name} is installed",
+        Reason("needs a codec that this machine can write and not read"),
+    ),
+    (
         "no sound any more: the microphone ended its stream",
         Reason("no microphone was seen to do so"),
     ),

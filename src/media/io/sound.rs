@@ -58,7 +58,7 @@ fn send(pipeline: &gst::Pipeline, decode: &gst::Element, audio: Audio, units: &A
         let caps = values.get(2)?.get::<gst::Caps>().ok()?;
         let name = caps.structure(0)?.name();
         if name.starts_with(AUDIO) && !is_said.swap(true, Ordering::Relaxed) {
-            log::warn!("no sound: no element decodes {name}");
+            log::warn!("the file's sound is not sent: no decoder for {name} is installed");
         }
         None
     });
