@@ -35,14 +35,13 @@
 //! 4. `media::io::access_units::pieces` reads the queue; `media::segmenter` places each unit in a segment.
 //! 5. `mpegts::mux` packs the unit into TS packets: a `media::Piece`.
 //! 6. `agent::MediaFlow` converts it to a `livepeer_gateway::segment::Piece`, and reports each new segment to the payer.
-//! 7. `trickle::io::upload` writes pieces to POSTs as `trickle::publication` decides.
-//! 8. `trickle::io::post` is the body of one POST, on a connection of `trickle::io::link`.
+//! 7. `trickle::io::upload` writes pieces to POSTs, each a `trickle::io::post`, as `trickle::publication` decides.
 //!
 //! Back, from the orchestrator to the outputs:
 //!
-//! 1. `trickle::io::subscriber` reads GETs as `trickle::subscription` decides, into a `SegmentSink`.
-//! 2. `agent::output` is that sink: it counts, joins the segments to one stream with `mpegts::Joiner`, and copies it.
-//! 3. `cli::output` passes the stream on to `media::io::playback`, whose thread writes it to a file or stdout.
+//! 8. `trickle::io::subscriber` reads GETs as `trickle::subscription` decides, into a `SegmentSink`.
+//! 9. `agent::output` is that sink: it counts, joins the segments to one stream with `mpegts::Joiner`, and copies it.
+//! 10. `cli::output` passes the stream on to `media::io::playback`, whose thread writes it to a file or stdout.
 //!
 //! # The way of a payment
 //!
