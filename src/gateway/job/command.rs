@@ -1,6 +1,6 @@
-//! What is said to the machine of a job, and what it answers.
+//! The events that a job's state machine takes, and the commands that it returns.
 //!
-//! Does not: decide.
+//! Does not: decide which command follows an event; `Machine` does.
 
 use std::time::{Duration, Instant};
 
@@ -11,32 +11,33 @@ use crate::job::{Loss, Recovery};
 use crate::session::selection::{CandidateOrder, NoCandidateLeft, Offer, OfferRules};
 use resilience::fault::Failure;
 
-/// What happened. `T` is what came with an offer.
+/// Something that happened, to be passed to [`Machine::on`](super::Machine::on). `T` is the caller's data of an offer,
+/// which comes back in the command that starts the job there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<T> {
-    /// These may take the job.
+    /// The search found these candidates for the job.
     Found {
-        /// Who, as they are listed.
+        /// The candidates, in the order of their list.
         urls: Vec<Url>,
-        /// Who of those that fit is tried first.
+        /// How to order the candidates whose offers fit.
         order: CandidateOrder,
     },
-    /// Nobody could be found.
+    /// The search found no candidate.
     FindFailed(Failure),
-    /// One that was asked offers this.
+    /// A candidate answered with an offer.
     Offered {
-        /// Who.
+        /// The candidate.
         url: Url,
-        /// What.
+        /// What the candidate offers.
         offer: Offer,
         /// How long the answer took.
         answer_time: Duration,
-        /// What came with it.
+        /// The caller's data of this offer.
         with: T,
     },
-    /// One that was asked gave no usable answer.
+    /// A candidate gave no usable answer.
     NoAnswer(Url, Failure),
-    /// The job has started and its channels exist. Which of the two health rules apply is known now.
+    /// The job has started and its channels exist. The two fields say which health rules apply to the job.
     Started {
         /// The job has an output channel.
         has_output: bool,
@@ -45,105 +46,110 @@ pub enum Event<T> {
     },
     /// The job did not start.
     StartFailed {
-        /// Why; the text names the orchestrator.
+        /// The reason; its text must name the orchestrator.
         failure: Failure,
         /// The orchestrator may have taken the first payment.
         is_paid: bool,
     },
-    /// The job was sent media of this length so far, and nothing goes wrong at the moment.
+    /// The length of the media that was sent to the job so far. The machine may hand the job over to a new one in
+    /// response, so report the length only while video gets through, or once the hand-over is urgent.
     Sent(Duration),
-    /// Some video was sent since this was said last.
+    /// Some video was sent since the last event of this kind.
     VideoSent,
     /// A segment of processed video came back.
     Output,
-    /// An event came.
+    /// An event of the job was received.
     JobEvent,
-    /// The job cannot go on.
+    /// The job cannot continue.
     Lost(Loss),
-    /// Capture came to its end: nothing is left to send.
+    /// Capture reached the end of the input: nothing is left to send.
     CaptureDone,
-    /// Capture broke for good; the reason in one line.
+    /// Capture failed permanently; the reason in one line.
     CaptureFailed(String),
-    /// The camera gives no frames any more, and is looked for.
+    /// The camera delivers no frames any more; the agent tries to reopen it.
     CameraLost,
-    /// It gives frames again.
+    /// The camera delivers frames again.
     CameraBack,
-    /// A peer that could not be reached, or was refused for this machine's clock, may be asked again.
+    /// It is worth trying peers again now: one that was down is reachable, or one that was refused because of this
+    /// machine's clock can be accepted.
     Reachable,
-    /// The next start has other parameters: who refused the last ones may take these.
+    /// The next start has other parameters: a peer that refused the previous ones may accept these.
     NewParams,
-    /// From now on a loss leads to this.
+    /// From now on, handle losses this way.
     Recover(Recovery),
-    /// From now on a job goes on without a camera for this long.
+    /// From now on, keep a job for this long after its camera is lost.
     Hold(Duration),
-    /// From now on other candidates are looked for, which must keep to these rules.
+    /// From now on, search for other candidates, whose offers must comply with these rules.
     Replace(OfferRules),
-    /// Somebody asked to stop.
+    /// The user or the system asked the agent to stop.
     Stop,
-    /// All parts of the job have ended and it is closed at the orchestrator.
+    /// All parts of the job have ended, and the job is closed at the orchestrator.
     Closed,
-    /// The time that [`Machine::poll_timeout`](super::Machine::poll_timeout) named has come.
+    /// The time returned by [`Machine::poll_timeout`](super::Machine::poll_timeout) is reached.
     Timeout,
 }
 
-/// How far a job has come.
+/// The stage of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// It is being found out who may take the job.
+    /// The agent searches for candidates.
     Finding,
-    /// Orchestrators are asked.
+    /// The agent asks candidates for their offers.
     Selecting {
-        /// They have until then.
+        /// The deadline for their answers.
         until: Instant,
     },
-    /// One of them was asked for the job.
+    /// One of the candidates was asked to start the job.
     Starting,
     /// The job runs.
     Live,
-    /// Nobody took the job; there is a next try.
+    /// No job runs; the agent searches again after a pause.
     Waiting {
-        /// It begins then.
+        /// The end of the pause.
         until: Instant,
     },
-    /// The camera has been gone for too long for a job.
+    /// No camera: no job runs until the camera is back.
     Dark,
-    /// The job is being closed here, to go on elsewhere.
+    /// The job is being closed; another job may follow.
     Leaving,
-    /// The job is being closed, or all is over.
+    /// The job is being closed and no other follows, or the machine has finished.
     Ending,
 }
 
-/// What is to be done.
+/// What the caller must do now. Execute the commands in their order.
 #[derive(Debug, PartialEq)]
 #[must_use]
 pub enum Command<T> {
-    /// Find out who may take the job.
+    /// Search for candidates. Answer with [`Event::Found`] or [`Event::FindFailed`].
     Find,
-    /// Ask these, all at once, what they offer. While a job is live, as spares.
+    /// Ask these candidates for their offers, all in parallel. Answer for each with [`Event::Offered`] or
+    /// [`Event::NoAnswer`]. While a job is live, they are asked as spares.
     Ask(Vec<Url>),
-    /// Start the job there.
+    /// Start the job at this URL. Answer with [`Event::Started`] or [`Event::StartFailed`].
     Start(Url, T),
-    /// Start the job there beside the one that runs; answer as for [`Command::Start`].
+    /// Start a second job at this URL beside the one that runs. Answer as for [`Command::Start`].
     StartNext(Url, T),
-    /// Say that the job is handed over to a new one, because its times would wrap.
+    /// Report that the job is handed over to a new one because its timestamps would wrap.
     Renew,
-    /// End the parts of the job that runs and close it, but keep the one that was started beside it: the next
-    /// [`Command::Run`] is for that. Answer with [`Event::Closed`].
+    /// End the parts of the job that runs and close that job, but keep the job that was started beside it: the next
+    /// [`Command::Run`] is for the kept job. Answer with [`Event::Closed`].
     HandOver,
     /// Run the job's parts: publisher, output, events, control, payments.
     Run,
-    /// End the job's parts and close the job, and one that was started beside it; answer with [`Event::Closed`].
+    /// End the job's parts and close the job, and also a job that was started beside it. Answer with
+    /// [`Event::Closed`].
     Close {
-        /// Nothing comes after it: capture stops first.
+        /// No other job follows: stop capture first.
         for_good: bool,
     },
-    /// Say that this job was lost, and that the next one is looked for.
+    /// Report that the job was lost for this reason and that another one is searched for.
     Left(Loss),
-    /// Say why the next start comes after this pause only.
+    /// Report that the next start is delayed by this pause, and why.
     SlowDown(Slowness, Duration),
-    /// Say why there is no job now. The next try comes by itself, or with [`Event::Reachable`].
+    /// Report why no job runs now. The machine tries again after a pause, or on [`Event::Reachable`] or
+    /// [`Event::NewParams`].
     TryLater(Outcome),
-    /// Leave the loop.
+    /// The machine has finished with this outcome: leave the event loop.
     Finish(Outcome),
 }
 
@@ -152,24 +158,24 @@ pub enum Command<T> {
 pub enum Slowness {
     /// Jobs are lost too often: the input or the model is probably at fault.
     Losses,
-    /// Starts that failed have prepaid more time than has passed.
+    /// Failed starts have prepaid too much time in advance.
     PaidAhead,
 }
 
-/// How it ended.
+/// How the search for a job, or the machine as a whole, ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// As was asked: a stop, or the end of the input.
+    /// Ended as requested, or at the end of the input.
     Done,
-    /// Nobody could be found.
+    /// The search found no candidate.
     FindFailed(Failure),
     /// No orchestrator took the job.
     NoCandidateLeft(NoCandidateLeft),
     /// The job was lost.
     Lost(Loss),
-    /// Capture broke; the reason in one line.
+    /// Capture failed; the reason in one line.
     Capture(String),
 }
 
-/// At most this many commands follow one event.
+/// The commands that follow one event, in the order of execution; at most three.
 pub type Commands<T> = Bounded<Command<T>, 3>;

@@ -1,7 +1,7 @@
-//! A live video job: its start on an orchestrator, its channels, and the machine that keeps it going.
+//! A live video job: its start on an orchestrator, its channels, and the state machine that keeps it running.
 //!
-//! [`LiveVideoJob::start`] asks for the job; what has to run then, and when it is over, is decided by
-//! [`Machine`], which is told what happened and answers with commands that only `agent` carries out.
+//! [`LiveVideoJob::start`] starts a job. [`Machine`] decides which parts of the job run and when the job ends: it
+//! takes events and returns commands. `agent` executes the commands.
 //!
 //! Does not: move media.
 
