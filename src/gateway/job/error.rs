@@ -1,6 +1,6 @@
-//! Why a job does not start, and why it is lost.
+//! The reasons for which a job does not start or is lost.
 //!
-//! Does not: decide what comes next; `Machine` does, by [`JobError::fault`].
+//! Does not: decide how to recover; `Machine` does, from [`JobError::failure`] and `Loss::suspension`.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,29 +15,29 @@ use resilience::fault::{Failure, Fault, chain};
 /// Why a job does not start.
 #[derive(Debug)]
 pub enum JobError {
-    /// There is no session, or the call brought no answer.
+    /// The session could not be used, or the call got no answer.
     Session(SessionError),
     /// The orchestrator has no capacity for the model (503).
     NoCapacity(Url, String),
-    /// The orchestrator wants a payment, or refused the one it got (402, 403, 400 with payment words).
+    /// The orchestrator requires a payment, or refused the one that it got (402, 403).
     Payment(Url, u16, String),
     /// The runner behind the orchestrator refuses the model or its parameters, after the payment.
     Params(Url, String),
     /// The orchestrator answered with another status.
     Refused(Url, u16, String),
-    /// A runner or a scope does not do it.
+    /// The start of a job on a runner, or of a scope, failed.
     Runner(Box<RunnerError>),
-    /// The answer makes no job.
+    /// The orchestrator accepted the job, but its answer is unusable.
     Nonsense(Url, String),
 }
 
 impl JobError {
-    /// What comes next.
+    /// How to react: retry, refresh the orchestrator's data, try the next peer, or give up.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Session(error) => error.fault(),
             Self::Runner(error) => error.fault(),
-            // It may have some later.
+            // It may have capacity later.
             Self::NoCapacity(..) => Fault::Retry,
             Self::Params(..) => Fault::GiveUp,
             Self::Payment(..) | Self::Refused(..) | Self::Nonsense(..) => Fault::NextPeer,
@@ -46,7 +46,7 @@ impl JobError {
 }
 
 impl JobError {
-    /// All that decides what comes next.
+    /// The error with everything that the choice of the next step depends on; pass it to `Machine`.
     pub fn failure(&self) -> Failure {
         match self {
             Self::Session(error) => error.failure(),
@@ -59,9 +59,9 @@ impl JobError {
         }
     }
 
-    /// Whether the first payment may have been taken: it went out, and no answer says that it was refused, or that
-    /// it was not looked at. An orchestrator looks at its capacity (503) before the payment, and calls its worker
-    /// after it (protocol.md, section 5).
+    /// Whether the orchestrator may have taken the first payment: the payment was sent, and no answer says that it was
+    /// refused or not processed. An orchestrator checks its capacity (503) before it processes the payment, and calls
+    /// its worker afterwards (protocol.md, section 5).
     pub fn is_paid(&self) -> bool {
         match self {
             Self::Session(SessionError::Call(error)) => !matches!(error, CallError::Connect(_)),
@@ -111,31 +111,32 @@ impl std::error::Error for JobError {
     }
 }
 
-/// Why a job that was live is over.
+/// Why a live job was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Loss {
-    /// The orchestrator ended a channel, or cannot serve it; which one, and how.
+    /// The orchestrator ended a channel, or cannot serve it: the channel's name, and how it ended.
     Channel(&'static str, String),
-    /// The connection of a channel broke; which one, and how.
+    /// The connection of a channel broke: the channel's name, and how it broke.
     Link(&'static str, String),
-    /// Video went in, and for this long none came out.
+    /// Video was sent, but no processed video was received for this long.
     NoOutput(Duration),
-    /// For this long no video came out, nor did any go in.
+    /// No processed video was received, and no video could be sent for this long.
     NoVideoSent(Duration),
-    /// For this long no event came.
+    /// No event was received for this long.
     NoEvent(Duration),
-    /// A part of the agent itself broke.
+    /// A part of the agent itself failed: the part's name, and how it failed.
     Part(&'static str, String),
-    /// The orchestrator is not to be paid any more, or cannot be; why.
+    /// The orchestrator must not, or cannot, be paid any more: the reason.
     Payment(String),
-    /// The orchestrator closed a job that was not paid; how it closed, and why it was not.
+    /// The orchestrator closed a job that was not paid: how it was closed, and why it was not paid.
     Unpaid(String, String),
-    /// The session is over at the orchestrator, as it says.
+    /// The orchestrator reports that the session is over: how it says so.
     SessionOver(String),
 }
 
 impl Loss {
-    /// Whether this loss alone asks for another orchestrator or session, also where losses end the agent.
+    /// Whether the loss requires another orchestrator or session. If so, continue there even under `Recovery::Exit`,
+    /// where any other loss ends the agent.
     pub(crate) fn asks_for_another(&self) -> bool {
         match self {
             Self::Payment(_) | Self::SessionOver(_) => true,
@@ -149,13 +150,13 @@ impl Loss {
         }
     }
 
-    /// How long the orchestrator that was left is tried after all others.
+    /// How long to suspend the orchestrator that was left. A suspended orchestrator is tried after all others.
     ///
-    /// | lost | for |
+    /// | cause of the loss | suspension |
     /// |---|---|
-    /// | no processed video while video was sent, not to be paid | 30 min: it will be so again |
-    /// | the orchestrator ended it, or is silent, or no video got to it | 5 min: it may be well again |
-    /// | a connection broke, our signer is down, a part of the agent broke | not at all: it is not at fault |
+    /// | no processed video although video was sent; must not or cannot be paid | 30 min: likely to happen again |
+    /// | the orchestrator ended the job, sends no events, or no video got to it | 5 min: it may recover soon |
+    /// | a connection broke, our signer is down, a part of the agent failed | none: the orchestrator is not at fault |
     pub(crate) fn suspension(&self) -> Duration {
         match self {
             Self::NoOutput(_) | Self::Payment(_) => SUSPENSION,

@@ -16,16 +16,16 @@ use resilience::sanitize;
 
 pub use run::RunError;
 
-/// The largest body that is looked at for the words of a refusal; go-livepeer's have 100 bytes.
+/// Search at most this many bytes of a body for the reason of a refusal; go-livepeer's bodies have 100 bytes.
 const REFUSAL: usize = 16 << 10;
 
-/// A job that an orchestrator starts in a session that is open.
+/// The kind of job that an orchestrator runs in an open session.
 #[derive(Debug)]
 pub struct LiveVideoJob;
 
 impl LiveVideoJob {
-    /// Starts a job in `session` (`POST /live-video-to-video`) with its first payment. The answer may take long while a model
-    /// loads, at most [`JOB_START_TIME`].
+    /// Starts a job in `session` (`POST /live-video-to-video`) with its first payment. While a model loads, the answer
+    /// may take up to [`JOB_START_TIME`].
     pub async fn start(
         mut session: OrchestratorSession,
         options: &JobOptions,
@@ -55,7 +55,7 @@ impl LiveVideoJob {
         }
         let channels = start_answer(&answer.body, session.giver())
             .map_err(|reason| JobError::Nonsense(url, reason))?;
-        // From here on the job runs, whatever else goes wrong.
+        // The job runs now: register its end before anything that can fail.
         let end = OwedEnd::Channel(channels.publish.expose().clone());
         let end = session.network().endings.owe(end);
         session.started(&channels.manifest_id).map_err(JobError::Session)?;
@@ -65,13 +65,13 @@ impl LiveVideoJob {
     }
 }
 
-/// The name of one request, which no other gateway uses: 128 bits by chance.
+/// A new id for a request: 128 random bits, so that no other gateway uses the same.
 pub(super) fn request_id() -> String {
     let half = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", half(), half())
 }
 
-/// A peer's words about its refusal: the `message` of a JSON error, or the text, in one line.
+/// The peer's reason for its refusal in one line: the `message` of a JSON error, or else the text of the body.
 fn reason(answer: &Answer) -> String {
     let body = answer.body.get(..REFUSAL).unwrap_or(&answer.body);
     let text = String::from_utf8_lossy(body);

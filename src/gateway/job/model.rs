@@ -1,58 +1,58 @@
-//! Decides from a job's events how its model does, and keeps what it says of itself.
+//! Decides from a job's events whether its model works, and keeps the model's last error.
 //!
 //! The events are those of ai-runner (`process_guardian.py`); other runners may send others.
 //!
 //! | event | means |
 //! |---|---|
-//! | `error` | it failed, or refused parameters: trouble at once, in its words |
-//! | `status` with an error of this stream that no event told of | the same: the first events of a job may be missed |
-//! | `restart` | its process broke and was started again: trouble at once |
+//! | `error` | the model failed, or refused parameters: trouble at once, with the message of the event |
+//! | `status` with an error of this stream that no event reported | the same: a job's first events may be missed |
+//! | `restart` | the model's process crashed and was restarted: trouble at once |
 //! | `status`, state `ERROR` | trouble at once |
-//! | `status`, state `DEGRADED_INFERENCE` | trouble when it comes twice in a row: a model that has just begun says it once |
-//! | `status`, state `ONLINE` or `DEGRADED_INPUT` | it works; the input is ours, and watched here |
+//! | `status`, state `DEGRADED_INFERENCE` | trouble the second time in a row: a new model reports it once |
+//! | `status`, state `ONLINE` or `DEGRADED_INPUT` | the model works; the input is the agent's, which monitors it itself |
 //! | anything else | nothing |
 //!
-//! An error stays known when the model works again, until there are other parameters or another job: parameters
+//! An error is kept even when the model works again, until the parameters change or another job starts: parameters
 //! that were refused stay refused.
 //!
-//! Does not: end a job; the video that comes back, or does not, decides that.
+//! Does not: end a job; `Machine` does when no processed video is received.
 
 use serde_json::{Map, Value};
 
 use super::JobEvent;
 use resilience::sanitize;
 
-/// What an event means.
+/// What an event says about the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
     /// Nothing new.
     Nothing,
-    /// Something is wrong; what, in one line.
+    /// The model fails: how, in one line.
     Trouble(String),
-    /// It works.
+    /// The model works.
     Works,
 }
 
-/// How the model of a job does.
+/// The health of a job's model. Use a new one for each job.
 #[derive(Debug, Clone, Default)]
 pub struct ModelHealth {
     is_degraded: bool,
     known: Option<Known>,
-    /// When the newest error that was told of happened, in ms by the runner's clock.
+    /// Time of the newest error that was reported already, in ms by the runner's clock.
     told: u64,
 }
 
 #[derive(Debug, Clone)]
 enum Known {
-    /// A state, which passes.
+    /// A bad state: dropped when the model works again.
     State(String),
-    /// An error, which stays known.
+    /// An error: kept when the model works again.
     Error(String),
 }
 
 impl ModelHealth {
-    /// An event came.
+    /// Call for every event of the job.
     pub fn on_event(&mut self, event: &JobEvent) -> Verdict {
         let body = &event.body;
         match event.kind.as_str() {
@@ -76,12 +76,12 @@ impl ModelHealth {
         }
     }
 
-    /// The job has other parameters: what was said before counts no more.
+    /// Call when the job gets other parameters: forgets the error or state known so far.
     pub fn on_parameters(&mut self) {
         *self = Self { told: self.told, ..Self::default() };
     }
 
-    /// What is wrong, or was the last error.
+    /// The present failure of the model, or its last error, in one line.
     pub fn known(&self) -> Option<&str> {
         match &self.known {
             Some(Known::State(text) | Known::Error(text)) => Some(text),
@@ -114,7 +114,7 @@ impl ModelHealth {
         Verdict::Trouble(text)
     }
 
-    /// An error says more than the state that it leads to.
+    /// Keeps a known error, because it says more than the bad state that it leads to.
     fn on_state(&mut self, text: String) -> Verdict {
         if !matches!(self.known, Some(Known::Error(_))) {
             self.known = Some(Known::State(text.clone()));
@@ -123,14 +123,14 @@ impl ModelHealth {
     }
 }
 
-/// What an `error` event says; where its words stand nowhere known, the whole of it.
+/// The message of an `error` event; the whole event if none of the usual fields holds a message.
 fn message(event: &JobEvent) -> String {
     let text = ["message", "error", "reason"].iter().find_map(|key| event.body.get(*key)?.as_str());
     text.map_or_else(|| event.to_string(), sanitize::without_urls)
 }
 
-/// The last error that a `status` event knows of, and its time, if it is of this stream and newer than `told`. The
-/// runner keeps those of the streams before.
+/// The last error in a `status` event and its time, if the error is of this stream and newer than `told`. A `status`
+/// event may hold the error of an earlier stream, because the runner keeps its last error.
 fn untold(body: &Map<String, Value>, told: u64) -> Option<(&str, u64)> {
     let inference = body.get("inference_status")?;
     let words = inference.get("last_error")?.as_str()?;
@@ -138,7 +138,7 @@ fn untold(body: &Map<String, Value>, told: u64) -> Option<(&str, u64)> {
     (time > told && time >= body.get("start_time")?.as_u64()?).then_some((words, time))
 }
 
-/// The rates of a `status` event.
+/// The output and input frame rates of a `status` event as text; empty if one is missing.
 fn rates(body: &Map<String, Value>) -> String {
     let rate = |section: &str| body.get(section)?.get("fps")?.as_f64();
     match (rate("inference_status"), rate("input_status")) {
@@ -161,7 +161,7 @@ mod tests {
         json!({ "type": "status", "state": state })
     }
 
-    /// Each event with the verdict on it: `-` nothing, `+` works, else words of the trouble.
+    /// Checks the verdict on each event: `-` for nothing, `+` for works, else a part of the trouble's text.
     #[track_caller]
     fn check(story: &[(Value, &str)], known: Option<&str>) {
         let mut health = ModelHealth::default();
@@ -213,7 +213,7 @@ mod tests {
             (status("DEGRADED_INFERENCE", 1000, 1500), status("ONLINE", 1000, 1500));
         check(&[(missed.clone(), words), (later.clone(), "+")], Some(words));
         check(&[(later, words)], Some(words));
-        // It was told of, or is of a stream before.
+        // The error was reported already, or is of an earlier stream.
         let error = json!({ "type": "error", "message": "Error updating params: no", "time": 1.5 });
         check(&[(error, words), (missed, "-")], Some(words));
         check(&[(status("ONLINE", 1000, 999), "+")], None);

@@ -1,8 +1,8 @@
-//! What is asked of an orchestrator.
+//! The options of a live video job.
 //!
-//! Does not: say how it is reached.
+//! Does not: hold the options for finding or connecting to an orchestrator.
 
-/// A live video job as the user wants it.
+/// The user's options of a live video job, sent with its start.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct JobOptions {
     /// The model (or pipeline) that processes the video, as orchestrators name it.
