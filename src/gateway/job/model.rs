@@ -8,8 +8,8 @@
 //! | `status` with an error of this stream that no event reported | the same: a job's first events may be missed |
 //! | `restart` | the model's process crashed and was restarted: trouble at once |
 //! | `status`, state `ERROR` | trouble at once |
-//! | `status`, state `DEGRADED_INFERENCE` | trouble the second time in a row: a new model reports it once |
-//! | `status`, state `ONLINE` or `DEGRADED_INPUT` | the model works; the input is the agent's, which monitors it itself |
+//! | `status`, state `DEGRADED_INFERENCE` | trouble the second time in a row: a model reports it once as it starts |
+//! | `status`, state `ONLINE` or `DEGRADED_INPUT` | the model works; the agent monitors its input itself |
 //! | anything else | nothing |
 //!
 //! An error is kept even when the model works again, until the parameters change or another job starts: parameters

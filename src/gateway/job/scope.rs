@@ -1,9 +1,9 @@
 //! A scope: a live video job that begins with its control and events channels alone (protocol.md, section 5).
 //!
-//! The channels for media come later, in an event; [`ScopeChannels::with_media`] makes the channels of a job
-//! of both.
+//! The URLs of the media channels come later, in an event. [`ScopeChannels::with_media`] combines them with the first
+//! channels into those of a complete job.
 //!
-//! Does not: know in which event they come; that is the model's own matter.
+//! Does not: find the URLs in the event, because its format depends on the model.
 
 mod io;
 
@@ -19,7 +19,7 @@ use resilience::sanitize::is_harmful;
 
 pub use io::ScopeJob;
 
-/// The model id that asks for a scope.
+/// The model id in the request for a scope.
 const MODEL: &str = "scope";
 
 /// The channels with which a scope begins. Their URLs are credentials.
@@ -27,19 +27,19 @@ const MODEL: &str = "scope";
 pub struct ScopeChannels {
     /// The orchestrator's id of the job.
     pub manifest_id: String,
-    /// Where parameters and keep-alives go.
+    /// The channel to send parameters and keep-alives to.
     pub control: Channel,
-    /// Where events come from.
+    /// The channel of the job's events.
     pub events: Channel,
-    /// Who gave them, and so is trusted with further ones.
+    /// The orchestrator that gave the channels: the URLs of the media channels are checked as its URLs, too.
     peer: Url,
-    /// Where that is.
+    /// The zone of the connection to the orchestrator.
     zone: Zone,
 }
 
 impl ScopeChannels {
-    /// The channels of a whole job: these, and those for media as an event names them. An error says what is
-    /// wrong with them, and shows no URL.
+    /// The channels of a complete job: these, and the media channels whose URLs an event gave. An error says what is
+    /// wrong with the URLs without showing them.
     pub fn with_media(&self, publish: &str, output: Option<&str>) -> Result<Channels, String> {
         let peer = Giver { url: &self.peer, zone: self.zone };
         let output = output.map(|output| channel(output, Purpose::Subscribe, peer));
@@ -73,7 +73,7 @@ fn request(params: &Map<String, Value>, request_id: &str) -> Vec<u8> {
     serde_json::to_vec(&body).unwrap_or_default()
 }
 
-/// Reads the answer to `POST /scope` that `peer` gave; an error says what is wrong with it.
+/// Parses the answer of `peer` to `POST /scope`. An error says what is wrong with the answer.
 fn answer(body: &[u8], peer: Giver<'_>) -> Result<ScopeChannels, String> {
     let answer: Answer =
         serde_json::from_slice(body).map_err(|_| "it is not the JSON of a job".to_owned())?;

@@ -1,11 +1,11 @@
-//! A job that a peer has started, whoever that is and whatever asked for it.
+//! A job that has started, on an orchestrator or on a runner.
 //!
 //! | | live video job | job on a runner |
 //! |---|---|---|
 //! | started by | [`LiveVideoJob::start`](crate::job::LiveVideoJob::start) | [`RunnerJob::start`](crate::job::runner::RunnerJob::start) |
 //! | runs at | an orchestrator | a runner |
 //! | parameters change | by a message on the control channel | by a call to its application |
-//! | ends | with its publish channel, which whoever publishes deletes | with its session, which [`StartedJob::stop`] stops |
+//! | ends | when the publisher deletes its publish channel | when [`StartedJob::stop`] stops its session |
 //!
 //! Does not: move media, or decide how long the job runs.
 
@@ -21,11 +21,11 @@ use crate::job::runner::{AppUpdate, RunnerSession};
 use crate::job::{Channels, JobError};
 use crate::payment::io::{Payer, PayerReport};
 
-/// A job that has started: its channels exist and wait for video, and it costs until it is ended.
+/// A job that has started: its channels exist and wait for video, and the job may cost money until it is ended.
 ///
-/// To end it, delete its publish channel, [confirm](Owed::confirm) its [`StartedJob::end`] if it has one, and call
-/// [`StartedJob::stop`]. If it is dropped instead, its end is asked for all the same, and the drop of a job on a
-/// runner may take a second.
+/// To end it, delete its publish channel, [confirm](Owed::confirm) its [`StartedJob::end`] if there is one, and call
+/// [`StartedJob::stop`]. If the job is dropped instead, its end is still requested, and the drop of a job on a runner
+/// may take a second.
 #[derive(Debug)]
 pub struct StartedJob {
     url: Url,
@@ -35,19 +35,19 @@ pub struct StartedJob {
     end: JobEnd,
 }
 
-/// What ends a job.
+/// How to end a job.
 #[derive(Debug)]
 pub(in crate::job) enum JobEnd {
-    /// The end of its publish channel.
+    /// Delete its publish channel.
     Channel(Arc<Owed>),
-    /// The stop of its session.
+    /// Stop its session.
     Session(RunnerSession),
 }
 
-/// What goes on paying for a job: the payer, and where it pays.
+/// The payments for a job while it runs: run them with [`JobPayments::run`].
 #[derive(Debug)]
 pub struct JobPayments {
-    /// Decides when to pay, and does.
+    /// Decides when to pay, and pays.
     pub payer: Payer,
     /// The payment URL.
     pub url: Url,
@@ -82,7 +82,7 @@ impl StartedJob {
         Self { url, channels, payments, update: Some(update), end: JobEnd::Session(session) }
     }
 
-    /// Where it runs.
+    /// The URL of the orchestrator or runner.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -92,13 +92,14 @@ impl StartedJob {
         &self.channels
     }
 
-    /// Its payments, to be run while media flows; `None` where nothing more has to be paid, or if they were taken
-    /// before.
+    /// Takes the job's payments; run them while media flows. `None` if nothing more has to be paid, or if they were
+    /// taken before.
     pub fn take_payments(&mut self) -> Option<JobPayments> {
         self.payments.take()
     }
 
-    /// Changes its parameters by a call to its application; `None` where a message on the control channel does that.
+    /// Changes the job's parameters by a call to its application. `None` if the parameters must be sent on the control
+    /// channel instead.
     pub fn update(
         &self,
         params: &Map<String, Value>,
@@ -106,8 +107,8 @@ impl StartedJob {
         self.update.as_ref().map(|update| update.send(params))
     }
 
-    /// The end that the job owes, for a job that ends with its publish channel: whoever deletes that confirms it. Once
-    /// the job and all copies of this are dropped without that, the end is due.
+    /// The pending end of a job that ends with its publish channel: confirm it after deleting that channel. If the job
+    /// and all clones of the returned `Arc` are dropped without a confirmation, the end is requested.
     pub fn end(&self) -> Option<Arc<Owed>> {
         match &self.end {
             JobEnd::Channel(end) => Some(Arc::clone(end)),
@@ -115,12 +116,12 @@ impl StartedJob {
         }
     }
 
-    /// Whether it runs in a session on a runner.
+    /// Whether the job runs in a session on a runner.
     pub fn is_on_runner(&self) -> bool {
         matches!(self.end, JobEnd::Session(_))
     }
 
-    /// Stops the session of a job on a runner. For any other job, nothing is left to do but to delete its channel.
+    /// Stops the session of a job on a runner. Does nothing for any other job: delete its publish channel instead.
     pub async fn stop(self) {
         if let JobEnd::Session(mut session) = self.end {
             session.stop().await;

@@ -1,8 +1,8 @@
 //! Limits how often a job swaps orchestrators: the first swaps are immediate, later ones wait.
 //!
-//! More than `SWAPS` swaps within `WINDOW` point to the input or the model rather than to the
-//! orchestrators. The Go gateway stops the job then (protocol.md, section 5). This one only slows down, because
-//! nobody restarts an unattended device.
+//! More than `SWAPS` swaps within `WINDOW` point to the input or the model rather than to the orchestrators. The Go
+//! gateway then stops the job (protocol.md, section 5). This gateway only delays the swaps, because nobody restarts the
+//! job on an unattended device.
 //!
 //! | swaps within the window, this one included | delay |
 //! |---|---|

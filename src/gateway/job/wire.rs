@@ -1,8 +1,8 @@
-//! What the start of a job and its events look like on the wire (protocol.md, section 5).
+//! The wire format of a job's start and of its events (protocol.md, section 5).
 //!
-//! Lenient with what a peer adds, strict on what the job needs.
+//! Fields that a peer adds are ignored; a missing or bad value that the job needs is an error.
 //!
-//! Does not: call anybody.
+//! Does not: send requests.
 
 use std::fmt;
 
@@ -14,13 +14,14 @@ use crate::job::JobOptions;
 use crate::trickle::{Channel, Purpose};
 use resilience::sanitize::{is_harmful, line};
 
-/// Values in a JSON text of a peer that is read as a tree; each may take 600 bytes where its text takes 8.
+/// Maximum number of values in a peer's JSON text that is parsed into a tree. A value whose text has 8 bytes may take
+/// 600 bytes of memory.
 const JSON_VALUES: usize = 16 << 10;
 
-/// The control message that keeps a job alive; sent every 10 s (protocol.md, section 5).
+/// The control message that keeps a job alive. Send it every 10 s (protocol.md, section 5).
 pub const KEEP_ALIVE: &str = r#"{"keep":"alive"}"#;
 
-/// Longest manifest id that is believed.
+/// Maximum length of a manifest id, in bytes.
 const MANIFEST_ID: usize = 256;
 
 #[derive(Serialize)]
@@ -33,8 +34,8 @@ struct StartRequest<'a> {
     gateway_request_id: &'a str,
 }
 
-/// The body of `POST /live-video-to-video`. A `request_id` of its own tells the runner that another stream begins,
-/// whose size its parameters may set.
+/// The body of `POST /live-video-to-video`. Use a new `request_id` for each job: it tells the runner that another
+/// stream begins, whose parameters may set another frame size.
 pub(super) fn start_request(options: &JobOptions, request_id: &str) -> Vec<u8> {
     let request = StartRequest {
         model_id: &options.model,
@@ -51,13 +52,13 @@ pub(super) fn start_request(options: &JobOptions, request_id: &str) -> Vec<u8> {
 pub struct Channels {
     /// The orchestrator's id of the job.
     pub manifest_id: String,
-    /// Where our video goes.
+    /// The channel to publish video to.
     pub publish: Channel,
-    /// Where the processed video comes from.
+    /// The channel of the processed video.
     pub output: Option<Channel>,
-    /// Where parameters and keep-alives go.
+    /// The channel to send parameters and keep-alives to.
     pub control: Option<Channel>,
-    /// Where events come from.
+    /// The channel of the job's events.
     pub events: Option<Channel>,
 }
 
@@ -70,7 +71,7 @@ struct StartAnswer {
     events_url: Option<String>,
 }
 
-/// Reads the answer to `POST /live-video-to-video` that `peer` gave; an error says what is wrong with it.
+/// Parses the answer of `peer` to `POST /live-video-to-video`. An error says what is wrong with the answer.
 pub fn start_answer(body: &[u8], peer: Giver<'_>) -> Result<Channels, String> {
     let answer: StartAnswer =
         serde_json::from_slice(body).map_err(|error| match error.classify() {
@@ -98,9 +99,9 @@ pub fn start_answer(body: &[u8], peer: Giver<'_>) -> Result<Channels, String> {
     })
 }
 
-/// Whether a start was refused for what was asked of the runner. The orchestrator answers with 500 and the runner's own
-/// status in its words (go-livepeer `ai/worker/worker.go`): 422 for a wrong type, 400 for another model, or for
-/// parameters that the pipeline does not take.
+/// Whether the runner refused the model or its parameters. The orchestrator then answers with 500 and a text that
+/// contains the runner's own status (go-livepeer `ai/worker/worker.go`): 422 for a wrong type, 400 for another model, or
+/// for parameters that the pipeline does not accept.
 pub(super) fn refuses_params(status: u16, words: &str) -> bool {
     status == 500
         && ["container returned 400", "container returned 422"]
@@ -108,7 +109,8 @@ pub(super) fn refuses_params(status: u16, words: &str) -> bool {
             .any(|said| words.contains(said))
 }
 
-/// A channel that `peer` gave, without a word of its path in the error: it is a credential.
+/// Parses and checks the URL of a channel that `peer` gave. The error does not show the URL's path, because the path is
+/// a credential.
 pub(in crate::job) fn channel(
     text: &str,
     purpose: Purpose,
@@ -118,18 +120,18 @@ pub(in crate::job) fn channel(
     channel.followed(|url| follow(peer, url)).map_err(|stray| format!("the channel {stray}"))
 }
 
-/// An event of a job, as far as every pipeline words it alike.
+/// An event of a job, with only the structure that the events of all pipelines share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvent {
-    /// Its name: `status`, `error`, …
+    /// The event's name: `status`, `error`, …
     pub(crate) kind: String,
-    /// All of it.
+    /// All fields of the event.
     pub(crate) body: Map<String, Value>,
 }
 
 impl JobEvent {
-    /// Reads one segment of the events channel: the event itself, or one wrapped as
-    /// `{"queue_event_type":…,"event":{…}}`.
+    /// Parses one segment of the events channel: the event itself, or the event wrapped as
+    /// `{"queue_event_type":…,"event":{…}}`. `None` if the segment is not a JSON object, or has too many values.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         if !is_small(bytes) {
             return None;
@@ -152,14 +154,14 @@ impl JobEvent {
     }
 }
 
-/// Whether a JSON text has at most [`JSON_VALUES`] values: each but the first stands behind a bracket or comma.
+/// Whether a JSON text has at most [`JSON_VALUES`] values: each value but the first follows a bracket or a comma.
 pub(in crate::job) fn is_small(json: &[u8]) -> bool {
     let before_a_value = |byte: &&u8| matches!(**byte, b'[' | b'{' | b',');
     json.iter().filter(before_a_value).take(JSON_VALUES).count() < JSON_VALUES
 }
 
 impl fmt::Display for JobEvent {
-    /// One line for the log, of bounded length, without anything that may be a URL.
+    /// Writes one line for the log, of bounded length. A value that may contain a URL is shown as `***`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kind)?;
         for (key, value) in self.body.iter().filter(|(key, _)| *key != "type").take(8) {
