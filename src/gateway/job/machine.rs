@@ -1,4 +1,4 @@
-//! Decides what has to run for a live video job: told what happened, it answers with commands.
+//! The state machine of a live video job: takes events, and returns the commands to execute.
 //!
 //! ```text
 //!          Found                Try                  Started
@@ -17,21 +17,22 @@
 //!                                                        └──────┘
 //! ```
 //!
-//! | what is lost | `Recovery::Exit` | `Recovery::Retry` |
+//! | failure | `Recovery::Exit` | `Recovery::Retry` |
 //! |---|---|---|
 //! | a price or payment that asks for another orchestrator, a session that is over | next candidate | next candidate |
-//! | anything else of a live job | end | next candidate |
+//! | any other loss of a live job | end | next candidate |
 //! | no candidate left | end | wait (`pauses`), find again |
 //! | too much prepaid for starts that failed (`prepaid`) | end | wait, find again |
 //!
-//! An orchestrator that was left is suspended for a time that follows the cause; the good ones that were not tried
-//! are spares. While a job is live they are asked again now and then, as what they offer grows old; that costs
-//! nothing. One that refuses the model or its parameters is barred until these change, or for minutes.
-//! A job that has run for a day is handed over to a new one (`renew`).
-//! Without a camera no job is started. A job that runs is kept for `hold`, then closed until the camera is back.
+//! An orchestrator that was left is suspended for a time that depends on the cause. The orchestrators with good offers
+//! that were not tried are spares. While a job is live, the spares are asked again from time to time, because offers
+//! expire; asking costs nothing. An orchestrator that refuses the model or its parameters is barred until these change,
+//! or for 10 min to 2 h. A job that has run for a day is handed over to a new one (`renew`).
+//! Without a camera, no job is started. A job that runs when the camera is lost is kept for `hold`, then closed; the
+//! next one starts once the camera is back.
 //! Health (protocol.md, section 5): while live, an output segment and an event are due every 30 s.
 //!
-//! Does not: carry anything out, read the clock, or know what came with an offer.
+//! Does not: execute commands, read the clock, or look at the caller's data of an offer.
 
 #![allow(
     clippy::wildcard_enum_match_arm,
@@ -61,13 +62,13 @@ use crate::job::swap_limit::SwapLimit;
 use crate::job::{Command, Commands, Event, Outcome, Stage};
 use crate::session::selection::{CandidateOrder, OfferRules, Suspensions};
 
-/// What a loss leads to.
+/// What to do after a loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Recovery {
-    /// The end, with the reason: somebody is there to read it.
+    /// Finish with the reason, for a user who is there to read it.
     #[default]
     Exit,
-    /// Another orchestrator, or the same one later.
+    /// Go on with another orchestrator, or later with the same one.
     Retry,
 }
 
@@ -80,20 +81,20 @@ pub struct Machine<T> {
     pauses: Pauses,
     swaps: SwapLimit,
     prepaid: Prepaid,
-    /// Who may take the job, as was found last, and who of them is tried first.
+    /// The candidates of the last search, and how to order their offers.
     known: Vec<Url>,
     order: CandidateOrder,
-    /// How long a job goes on without a camera.
+    /// How long to keep a job without a camera.
     hold: Duration,
-    /// Until when it does, while the camera is gone.
+    /// The end of that time; `None` unless the camera is gone.
     held_until: Option<Instant>,
-    /// A peer that was gone came back while others were tried: if they fail, it is tried at once.
+    /// A peer became reachable while others were tried: if the others fail, search again without a pause.
     came_back: bool,
     state: State<T>,
 }
 
 impl<T> Machine<T> {
-    /// A machine, and what to do first. A job goes on without a camera for `hold`.
+    /// A machine, and the commands to execute first. A job whose camera is lost is kept for `hold`.
     pub fn new(rules: OfferRules, recovery: Recovery, hold: Duration) -> (Self, Commands<T>) {
         let machine = Self {
             rules,
@@ -112,8 +113,8 @@ impl<T> Machine<T> {
         (machine, one(Command::Find))
     }
 
-    /// A machine that waits for the camera, which could not be opened: it has nothing to do before
-    /// [`Event::CameraBack`].
+    /// A machine for a camera that could not be opened: it returns no commands before [`Event::CameraBack`], except to
+    /// finish.
     pub fn without_camera(
         rules: OfferRules,
         recovery: Recovery,
@@ -124,7 +125,7 @@ impl<T> Machine<T> {
         Self { held_until: Some(now + hold), state: State::Dark, ..machine }
     }
 
-    /// What to do now that `event` has happened. `jitter` from 0 to 1 spreads pauses.
+    /// Handles `event`. Execute the returned commands in their order. `jitter` from 0 to 1 spreads pauses.
     pub fn on(&mut self, event: Event<T>, now: Instant, jitter: f64) -> Commands<T> {
         match &event {
             Event::CameraLost => {
@@ -164,7 +165,7 @@ impl<T> Machine<T> {
             State::Ended => (State::Ended, Commands::new()),
         };
         self.state = match state {
-            // What was to come after the close would be the start of a job without a camera.
+            // A job would be started after the close: wait for the camera instead.
             State::Closing { then } if self.is_without_camera() && then.starts_anew() => {
                 State::Closing { then: Then::Dark }
             }
@@ -173,7 +174,7 @@ impl<T> Machine<T> {
         commands
     }
 
-    /// When [`Event::Timeout`] is due, if it is.
+    /// When to pass [`Event::Timeout`] to [`Machine::on`]. Ask again after each event.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = match &self.state {
             State::Selecting { until, .. } | State::Waiting { until } => Some(*until),
@@ -184,28 +185,28 @@ impl<T> Machine<T> {
         [own, self.held_until].into_iter().flatten().min()
     }
 
-    /// Who may take the job, as was found last.
+    /// The candidates of the last search.
     pub fn known(&self) -> &[Url] {
         &self.known
     }
 
-    /// Whether the camera is gone, as far as the machine was told.
+    /// Whether the camera is gone, according to the events so far.
     pub fn is_without_camera(&self) -> bool {
         self.held_until.is_some()
     }
 
-    /// The camera is gone, and the job goes on without it until then.
+    /// The end of the time for which a job is kept without its camera; `None` unless the camera is gone.
     pub fn held_until(&self) -> Option<Instant> {
         self.held_until
     }
 
-    /// How far the job has come, for those who look from outside.
+    /// The stage of the job, for status and logs.
     pub fn stage(&self) -> Stage {
         self.state.stage()
     }
 }
 
-/// There is no job: it is looked for one where `event` is a reason to.
+/// Handles `event` while no job runs: searches for candidates if `is_reason` says that the event is a reason to.
 fn at_rest<T>(
     state: State<T>,
     event: Event<T>,

@@ -100,8 +100,8 @@ pub fn start_answer(body: &[u8], peer: Giver<'_>) -> Result<Channels, String> {
 }
 
 /// Whether the runner refused the model or its parameters. The orchestrator then answers with 500 and a text that
-/// contains the runner's own status (go-livepeer `ai/worker/worker.go`): 422 for a wrong type, 400 for another model, or
-/// for parameters that the pipeline does not accept.
+/// contains the runner's own status (go-livepeer `ai/worker/worker.go`): 422 for a wrong type, 400 for another model
+/// or for parameters that the pipeline does not accept.
 pub(super) fn refuses_params(status: u16, words: &str) -> bool {
     status == 500
         && ["container returned 400", "container returned 422"]

@@ -1,7 +1,7 @@
-//! From a job that is live to the next one, or to the end: losses, a stop, another configuration.
+//! Handles the end of a live job and what follows it: losses, a stop, another configuration.
 //!
-//! How long an orchestrator that was left is tried after all others says [`Loss::suspension`]; one that was left
-//! too often in a row (`swap_limit`), for [`BRIEFLY`] at least.
+//! [`Loss::suspension`] says how long to suspend an orchestrator that was left. After too many swaps (`swap_limit`), it
+//! is suspended for [`BRIEFLY`] at least. A suspended orchestrator is tried after all others.
 //!
 //! Does not: choose the next orchestrator.
 
@@ -16,9 +16,9 @@ use crate::job::{Command, Commands, Event, Loss, Outcome, Recovery, Slowness};
 use crate::session::selection::Suspensions;
 use resilience::fault::{Failure, Fault};
 
-/// How long an orchestrator that does not do its work, or costs too much, is tried after all others.
+/// How long to suspend an orchestrator that does not process the video, refuses the job, or costs too much.
 pub(in crate::job) const SUSPENSION: Duration = Duration::from_secs(30 * 60);
-/// How long one is that may be well again soon.
+/// How long to suspend an orchestrator that may recover soon.
 pub(in crate::job) const BRIEFLY: Duration = Duration::from_secs(5 * 60);
 
 impl<T> Machine<T> {
@@ -73,7 +73,7 @@ impl<T> Machine<T> {
             self.suspensions.suspend(url.authority().clone(), now + suspension);
         }
         let mut commands = one(Command::Close { for_good: false });
-        // There is room for three.
+        // Cannot fail: the list has room for three commands.
         let _ = commands.push(Command::Left(loss.clone()));
         let then = match timing {
             SwapTiming::AtOnce => {
@@ -88,7 +88,7 @@ impl<T> Machine<T> {
         (State::Closing { then }, commands)
     }
 
-    /// Other candidates are looked for: what runs is closed first.
+    /// Searches for other candidates, after closing the job that runs.
     pub(super) fn replace(&mut self, event: Event<T>, state: State<T>, now: Instant) -> Next<T> {
         if let Event::Replace(rules) = event {
             (self.rules, self.suspensions) = (rules, Suspensions::default());
@@ -114,7 +114,7 @@ impl<T> Machine<T> {
     pub(super) fn closing(&mut self, event: Event<T>, then: Then<T>, now: Instant) -> Next<T> {
         match (event, then) {
             (Event::Closed, Then::Finish(outcome)) => finish(outcome),
-            // There was a job a moment ago: where no spare is at hand, everybody is asked again.
+            // A job ran until now, so without a spare search again at once.
             (Event::Closed, Then::GoOn { mut selection }) => match selection.spare() {
                 Some(spare) => self.start_at(spare, selection, now),
                 None => find(),
@@ -131,7 +131,7 @@ impl<T> Machine<T> {
             (Event::CameraBack, Then::Dark) => {
                 (State::Closing { then: Then::Pause { until: now } }, Commands::new())
             }
-            // The parts are ending already; only what comes after them changes.
+            // The job's parts are ending already: only what follows the close changes.
             (Event::Stop | Event::CaptureDone, then) if then.goes_on() => close(Outcome::Done),
             (Event::CaptureFailed(reason), then) if then.goes_on() => {
                 close(Outcome::Capture(reason))

@@ -1,7 +1,7 @@
-//! Decides about a job that is live: whether it still is, and when its spares are asked again.
+//! Decides whether a live job is still healthy, and when to ask its spares again.
 //!
-//! Health (protocol.md, section 5): an output segment and an event are due every 30 s, unless the camera is gone
-//! and nothing goes in.
+//! Health (protocol.md, section 5): an output segment and an event are due every 30 s, unless the camera is gone and no
+//! video is sent.
 //!
 //! Does not: close or start jobs.
 
@@ -18,37 +18,38 @@ use crate::session::selection::{
     CandidateOrder, OfferRules, Selection, SelectionStep, Suspensions,
 };
 
-/// No output segment for this long while video goes in: the job is dead (go-livepeer `ai_live_video.go`).
+/// A job is lost after this long without an output segment (go-livepeer `ai_live_video.go`).
 pub(super) const OUTPUT_DUE: Duration = Duration::from_secs(30);
-/// No event for this long: the job is dead (protocol.md, section 5).
+/// A job is lost after this long without an event (protocol.md, section 5).
 pub(super) const EVENT_DUE: Duration = Duration::from_secs(30);
-/// What a spare offers is asked anew after this time: its token is good for 30 min, and prices move.
+/// Ask spares for their offers again after this time: their tokens are valid for 30 min, and prices change.
 pub(super) const SPARES_EVERY: Duration = Duration::from_secs(10 * 60);
-/// Where there is no spare, others are asked after this time.
+/// Without a spare, ask the other candidates again after this time.
 pub(super) const NO_SPARE: Duration = Duration::from_secs(60);
-/// Spares that have not answered by then are none.
+/// Deadline for the answers of spares; those that miss it are rejected.
 const ANSWER_TIME: Duration = Duration::from_secs(20);
 
-/// A job that is live.
+/// A live job.
 #[derive(Debug)]
 pub(super) struct Live<T> {
     /// The spares.
     pub(super) selection: Selection<T>,
-    /// Where it runs.
+    /// The orchestrator that runs the job.
     pub(super) url: Url,
-    /// It has an output channel, and an events channel.
+    /// Whether the job has an output channel, and whether it has an events channel.
     has: [bool; 2],
-    /// Where the job is being started that takes over from this one, and what that prepays.
+    /// The orchestrator at which the next job is being started to take over from this one, and the time that its start
+    /// prepays.
     pub(super) next: Option<(Url, Duration)>,
     output_due: Option<Instant>,
-    /// When video was sent last; what counts as never is the start, or the camera's return.
+    /// When video was sent last; if not yet, the time of the job's start or of the camera's return.
     video_sent: Instant,
     event_due: Option<Instant>,
     spares_due: Instant,
 }
 
 impl<T> Live<T> {
-    /// A job that has just started; whether it `has` an output and an events channel.
+    /// A job that has just started. `has` says whether it has an output channel and an events channel.
     pub(super) fn new(selection: Selection<T>, url: Url, has: [bool; 2], now: Instant) -> Self {
         let pause = if selection.has_good() { SPARES_EVERY } else { ANSWER_TIME };
         let spares_due = now + pause;
@@ -60,7 +61,7 @@ impl<T> Live<T> {
         live
     }
 
-    /// When something is due.
+    /// When to call `Live::overdue` and `Live::spares_to_ask` next.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         [self.output_due, self.event_due, Some(self.spares_due)].into_iter().flatten().min()
     }
@@ -80,7 +81,7 @@ impl<T> Live<T> {
         }
     }
 
-    /// Nothing goes in, so nothing needs to come out.
+    /// Drops what is due: while no video is sent, no output or event is expected.
     pub(super) fn on_camera_lost(&mut self) {
         (self.output_due, self.event_due) = (None, None);
     }
@@ -92,12 +93,12 @@ impl<T> Live<T> {
         self.event_due = has_events.then_some(now + EVENT_DUE);
     }
 
-    /// What has not come in time.
+    /// The loss of the job, if an output segment or an event is overdue.
     pub(super) fn overdue(&self, now: Instant) -> Option<Loss> {
         let is_over = |due: Option<Instant>| due.is_some_and(|due| due <= now);
         if is_over(self.output_due) {
             let unsent = now.saturating_duration_since(self.video_sent);
-            // What was sent just before the link broke was lost, too.
+            // Video that was sent just before the connection broke may be lost, too: half of the time is enough.
             return Some(match unsent > OUTPUT_DUE / 2 {
                 true => Loss::NoVideoSent(unsent),
                 false => Loss::NoOutput(OUTPUT_DUE),
@@ -106,7 +107,7 @@ impl<T> Live<T> {
         is_over(self.event_due).then_some(Loss::NoEvent(EVENT_DUE))
     }
 
-    /// Those of `known` that are to be asked as spares now.
+    /// The candidates of `known` to ask as spares now; empty if it is not time yet.
     pub(super) fn spares_to_ask(
         &mut self,
         known: &[Url],
@@ -130,7 +131,7 @@ impl<T> Live<T> {
                 self.spares_due = now + ANSWER_TIME;
                 urls
             }
-            // Nobody else is known.
+            // No other candidate can be asked.
             SelectionStep::Wait(_) | SelectionStep::Try(_) | SelectionStep::None(_) => {
                 self.spares_due = now + SPARES_EVERY;
                 Vec::new()

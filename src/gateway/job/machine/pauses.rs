@@ -1,11 +1,11 @@
-//! Decides how long nobody is asked after a selection in vain, and how long one who refuses what is asked for.
+//! Decides how long to wait after a failed search, and how long to bar an orchestrator that refuses the parameters.
 //!
-//! | what keeps the job from starting | the next try |
+//! | cause of the failure | next attempt |
 //! |---|---|
 //! | peers that are down, full, or give no answer | after 0.25 s, then twice as long, up to 10 s |
 //! | something that only a person can change | after 15 s, then twice as long, up to 5 min |
-//! | a signer that says when | not before that, an hour at most |
-//! | the model or its parameters, which one orchestrator refuses | that one after 10 min, then twice as long, up to 2 h |
+//! | a signer that says when to retry | not before that time, which is limited to 1 h |
+//! | an orchestrator refuses the model or its parameters | there after 10 min, then twice as long, up to 2 h |
 //!
 //! Does not: wait.
 
@@ -15,17 +15,17 @@ use crate::job::Outcome;
 use resilience::backoff::Backoff;
 use resilience::fault::Fault;
 
-/// Short, for a peer that comes back should be met within 2 s.
+/// Short, because a peer that comes back should be found within 2 s.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(250);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// As long as the pauses of the payment schedule, where only a person can help.
+/// Where only a person can help. The same pauses as in the payment schedule.
 const FIRST_FOR_A_PERSON: Duration = Duration::from_secs(15);
 const LONGEST_FOR_A_PERSON: Duration = Duration::from_secs(5 * 60);
-/// A try costs 60 s of video where the refusal comes after the payment, so it is made seldom; it is made at all, for
-/// the real runner says the same of parameters that it refuses and of a process that has crashed.
+/// Long, because a start that is refused after its payment costs 60 s of video. Limited, because the runner gives the
+/// same answer when it refuses parameters and when its process has crashed.
 const FIRST_BAR: Duration = Duration::from_secs(10 * 60);
 const LONGEST_BAR: Duration = Duration::from_secs(2 * 3600);
-/// Nobody is obeyed who wants to be left alone for longer.
+/// Upper limit of the pause that a failure may ask for (`retry_after`).
 const LONGEST_OBEYED: Duration = Duration::from_secs(3600);
 
 /// The pauses of one job.
@@ -47,7 +47,7 @@ impl Default for Pauses {
 }
 
 impl Pauses {
-    /// The time until the next search, after one that ended so.
+    /// The pause before the next search, after a search with this `outcome`. `jitter` from 0 to 1 spreads it.
     pub(super) fn after(&mut self, outcome: &Outcome, jitter: f64) -> Duration {
         let (fault, asked) = match outcome {
             Outcome::FindFailed(failure) => {
@@ -62,22 +62,22 @@ impl Pauses {
             Fault::GiveUp => self.for_a_person.on_failure(jitter),
             Fault::Retry | Fault::Refresh | Fault::NextPeer => self.soon.on_failure(jitter),
         };
-        // A little later than asked, so that devices do not return at once.
+        // A little later than asked, so that devices do not all return at the same moment.
         let obeyed = asked.min(LONGEST_OBEYED).mul_f64(1.0 + 0.1 * jitter.clamp(0.0, 1.0));
         pause.max(obeyed)
     }
 
-    /// How long one that refuses what is asked for is not asked for it again.
+    /// How long to bar an orchestrator that refuses the model or its parameters. `jitter` from 0 to 1 spreads the time.
     pub(super) fn bar(&mut self, jitter: f64) -> Duration {
         self.bars.on_failure(jitter)
     }
 
-    /// Something else is asked for from now on.
+    /// Call when the parameters change: the next bar is short again.
     pub(super) fn on_new_params(&mut self) {
         self.bars.on_success();
     }
 
-    /// A job has started.
+    /// Call when a job has started: all pauses are short again.
     pub(super) fn on_success(&mut self) {
         *self = Self::default();
     }

@@ -1,41 +1,41 @@
-//! Decides when the next start may be paid, so that prepayment never runs faster than real time.
+//! Decides when the next start may be paid, so that failing starts do not prepay faster than real time.
 //!
-//! The first payment of a job pays for time ahead (60 s of live video), and the orchestrator keeps it when the start
-//! fails after it. So the seconds that were prepaid have to pass before more are prepaid; [`AHEAD`] of them may be
-//! owed, which is a start and two failovers at once (`swap_limit`).
+//! The first payment of a job pays for time in advance (60 s of live video), and the orchestrator keeps the payment if
+//! the start fails afterwards. So the time that was prepaid must pass before more is prepaid, with an allowance of
+//! [`AHEAD`]: enough for a start and two failovers without a pause (`swap_limit`).
 //!
 //! ```text
-//!  prepaid in all ≤ time that has passed + AHEAD
+//!  total prepaid time ≤ time that has passed + AHEAD
 //! ```
 //!
-//! Does not: count what a live job pays for the time that it ran.
+//! Does not: count what a live job pays for the time that it has run.
 
 use std::time::{Duration, Instant};
 
-/// What may be prepaid beyond the time that has passed: three starts of live video.
+/// Maximum time prepaid beyond the time that has passed: three starts of live video.
 const AHEAD: Duration = Duration::from_secs(180);
 
-/// The seconds that starts have prepaid.
+/// The time that starts have prepaid.
 #[derive(Debug, Default)]
 pub(super) struct Prepaid {
-    /// When as many seconds have passed as were prepaid.
+    /// The time at which all prepaid time will have passed.
     covered: Option<Instant>,
 }
 
 impl Prepaid {
-    /// How long a start that prepays `time` has to wait; `None` if it may be made now.
+    /// How long a start that prepays `time` must wait; `None` if it may be made now.
     pub(super) fn wait(&self, time: Duration, now: Instant) -> Option<Duration> {
         let covered = self.covered.filter(|_| !time.is_zero())?;
         let owed = covered.saturating_duration_since(now) + time;
         owed.checked_sub(AHEAD).filter(|wait| !wait.is_zero())
     }
 
-    /// A start that prepays `time` is made.
+    /// Call when a start that prepays `time` is made.
     pub(super) fn on_start(&mut self, time: Duration, now: Instant) {
         self.covered = Some(self.covered.map_or(now, |covered| covered.max(now)) + time);
     }
 
-    /// A start is over before its payment of `time` was taken.
+    /// Call when a start failed before its payment for `time` was taken: that payment no longer counts.
     pub(super) fn on_not_taken(&mut self, time: Duration) {
         self.covered = self.covered.and_then(|covered| covered.checked_sub(time));
     }

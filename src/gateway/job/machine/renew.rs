@@ -1,17 +1,17 @@
-//! Hands a job over to a new one before its times wrap.
+//! Hands a job over to a new one before its timestamps wrap.
 //!
-//! Times of MPEG-TS have 33 bits and wrap after 26.5 h. A decoder built on libav corrects one wrap, for 26.5 h after the
-//! first time it saw (`wrap_timestamp` in libavformat), and then takes everything for old. So each job is handed over to
-//! a new one within [`RENEW_AFTER`], whatever its times began with.
+//! MPEG-TS timestamps have 33 bits and wrap after 26.5 h. A decoder built on libav corrects one wrap, for 26.5 h after
+//! the first timestamp that it saw (`wrap_timestamp` in libavformat); after that, it misreads new timestamps as old.
+//! So each job is handed over to a new one after [`RENEW_AFTER`], whatever its first timestamp was.
 //!
-//! | is there a spare? | then |
+//! | is there a spare? | hand-over |
 //! |---|---|
 //! | yes | the new job is started there beside the old one; once it has started, the old one is closed |
-//! | no, or none of them takes it | the old job is closed, and the orchestrator is looked for again |
+//! | no, or no spare starts it | the old job is closed, and the machine searches again |
 //!
-//! The orchestrator that is left has done nothing wrong: it is not suspended, and the hand-over is no swap.
+//! The old orchestrator is not at fault: it is not suspended, and the hand-over is not counted as a swap.
 //!
-//! Does not: decide whether the moment is quiet; whoever reports [`Event::Sent`](crate::job::Event::Sent) does.
+//! Does not: check that video gets through at the moment; the sender of [`Event::Sent`](crate::job::Event::Sent) does.
 
 use std::time::{Duration, Instant};
 
@@ -21,11 +21,11 @@ use super::state::{Next, State, Then, one};
 use crate::job::{Command, Commands, Event};
 use crate::session::selection::Candidate;
 
-/// A job that has sent media of this length is handed over: 2.5 h before its times may break.
+/// Hand a job over once this length of media was sent to it: 2.5 h before decoders may misread its timestamps.
 pub const RENEW_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 impl<T> Machine<T> {
-    /// The job has sent media of this length.
+    /// Starts the hand-over if the length of the media sent requires it.
     pub(super) fn renew(&mut self, sent: Duration, mut live: Live<T>, now: Instant) -> Next<T> {
         if sent < RENEW_AFTER || live.next.is_some() || self.is_without_camera() {
             return (State::Live(live), Commands::new());
@@ -36,7 +36,7 @@ impl<T> Machine<T> {
             .filter(|spare| self.prepaid.wait(live.selection.prepaid(&spare.offer), now).is_none());
         let Some(Candidate { url, offer, answer, .. }) = spare else {
             let mut commands = one(Command::Close { for_good: false });
-            // There is room for three.
+            // Cannot fail: the list has room for three commands.
             let _ = commands.push(Command::Renew);
             return (State::Closing { then: Then::Pause { until: now } }, commands);
         };
@@ -48,7 +48,7 @@ impl<T> Machine<T> {
         (State::Live(live), commands)
     }
 
-    /// What became of the start beside the live job.
+    /// Handles the result of the start beside the live job.
     pub(super) fn next_started(&mut self, event: Event<T>, mut live: Live<T>) -> Next<T> {
         match (live.next.take(), event) {
             (Some((url, _)), Event::Started { has_output, has_events }) => {
@@ -85,7 +85,7 @@ mod tests {
         Event::Started { has_output: true, has_events: true }
     }
 
-    /// A job that is due, with a spare that is being started; where that is.
+    /// A job that is being handed over, and the URL of the spare that is being started.
     fn moving(now: Instant) -> (Machine<u32>, crate::http::Url) {
         let mut machine = live(2, Recovery::Retry, now);
         let commands = machine.on(DUE, now, 1.0);
@@ -107,7 +107,7 @@ mod tests {
         check(&mut machine, started(), now, &[Command::HandOver]);
         check(&mut machine, Event::Closed, now, &[Command::Run]);
         assert_eq!(machine.stage(), Stage::Live);
-        // Nobody is kept away from the next job: the one that was left did nothing wrong.
+        // No orchestrator is suspended: the one that was left is not at fault.
         assert_eq!(machine.poll_timeout().map(|at| at > now), Some(true));
     }
 

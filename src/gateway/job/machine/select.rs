@@ -1,13 +1,13 @@
-//! From a search to a job that runs: who is asked, who is tried, and what follows when nobody takes the job.
+//! Handles the search for candidates, their selection and the start of a job, up to the moment at which the job runs.
 //!
-//! | the start failed | kept from the next try |
+//! | cause of a failed start | consequence for the orchestrator |
 //! |---|---|
-//! | for everyone (signer, this machine) | nobody: all wait |
-//! | the model or its parameters are refused | barred, until they change or for 10 min and more |
-//! | the orchestrator cannot or will not | suspended for [`SUSPENSION`] |
-//! | full, or no connection | not at all, or for [`BRIEFLY`] if it has cost something |
+//! | concerns every peer (signer, this machine) | none: no other one is tried before the next search |
+//! | it refuses the model or its parameters | barred until these change, or for 10 min to 2 h |
+//! | it cannot or will not run the job | suspended for [`SUSPENSION`] |
+//! | it is full, or cannot be reached | none; suspended for [`BRIEFLY`] if the start may have cost money |
 //!
-//! Does not: look after a job that is live.
+//! Does not: handle a live job; `live` and `leave` do.
 
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,7 @@ impl<T> Machine<T> {
                 let prepaid = if is_paid { prepaid } else { Duration::ZERO };
                 return self.start_failed(failure, (selection, url, prepaid), now, jitter);
             }
-            // A job that is being started may be there already: it is closed, not forgotten.
+            // The job may run already although its start was not confirmed, so close it.
             Event::Lost(loss) => {
                 return self.lost(loss, Live::new(selection, url, [false; 2], now), now, jitter);
             }
@@ -116,7 +116,7 @@ impl<T> Machine<T> {
         }
     }
 
-    /// Goes on with `selection`.
+    /// Takes the next step of `selection`.
     pub(super) fn select(
         &mut self,
         mut selection: Selection<T>,
@@ -134,7 +134,7 @@ impl<T> Machine<T> {
         }
     }
 
-    /// Starts the job there, unless too much is prepaid already.
+    /// Starts the job at `candidate`, unless too much time is prepaid already.
     pub(super) fn start_at(
         &mut self,
         candidate: Candidate<T>,
@@ -161,7 +161,7 @@ impl<T> Machine<T> {
         (State::Waiting { until: now + pause }, one(slow_down))
     }
 
-    /// Nobody takes the job now.
+    /// Handles a search that ended without a job: finishes, waits, or searches again at once.
     fn give_up(&mut self, outcome: Outcome, now: Instant, jitter: f64) -> Next<T> {
         match self.recovery {
             Recovery::Exit => finish(outcome),
@@ -196,7 +196,7 @@ impl<T> Machine<T> {
     }
 }
 
-/// What one that was asked says, if that is what happened.
+/// Passes a candidate's answer to `selection`; ignores all other events.
 fn answered<T>(selection: &mut Selection<T>, event: Event<T>, now: Instant) {
     match event {
         Event::Offered { url, offer, answer_time, with } => {

@@ -1,6 +1,6 @@
-//! The states of a job, and the steps from one to the next that depend on nothing else.
+//! The states of a job, and the transitions that depend only on the present state.
 //!
-//! Does not: look at events; the machine does.
+//! Does not: handle events; `Machine` does.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::http::Url;
 use crate::job::{Command, Commands, Outcome, Stage};
 use crate::session::selection::Selection;
 
-/// What an event leads to.
+/// The next state, and the commands that the caller must execute.
 pub(super) type Next<T> = (State<T>, Commands<T>);
 
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) enum State<T> {
         selection: Selection<T>,
         until: Instant,
     },
-    /// A job that prepays so much is being started there.
+    /// A job is being started at `url`; its start prepays the time `prepaid`.
     Starting {
         selection: Selection<T>,
         url: Url,
@@ -37,12 +37,12 @@ pub(super) enum State<T> {
 }
 
 impl<T> State<T> {
-    /// Whether there is a job, or one is being started.
+    /// Whether a job runs or is being started.
     pub(super) fn has_job(&self) -> bool {
         matches!(self, Self::Starting { .. } | Self::Live(_))
     }
 
-    /// How far the job has come, for those who look from outside.
+    /// The stage of the job, for status and logs.
     pub(super) fn stage(&self) -> Stage {
         match self {
             Self::Finding => Stage::Finding,
@@ -62,11 +62,12 @@ impl<T> State<T> {
 #[derive(Debug)]
 pub(super) enum Then<T> {
     Finish(Outcome),
-    /// On a spare of these, or whoever is found.
+    /// Start a job at a spare of `selection`, or search again if there is none.
     GoOn {
         selection: Selection<T>,
     },
-    /// To the job that has started beside the one that is closed; whether it `has` an output and an events channel.
+    /// Run the job that was started beside the closed one. `has` says whether it has an output channel and an events
+    /// channel.
     Switch {
         selection: Selection<T>,
         url: Url,
@@ -83,19 +84,19 @@ impl<T> Then<T> {
         !matches!(self, Self::Finish(_))
     }
 
-    /// Whether a job is started after the close, now or once it is time.
+    /// Whether another job is started after the close, at once or after a pause.
     pub(super) fn starts_anew(&self) -> bool {
         matches!(self, Self::GoOn { .. } | Self::Pause { .. })
     }
 }
 
-/// The camera has been gone for too long.
+/// Closes the job, if one runs, and waits for the camera.
 pub(super) fn darken<T>(state: State<T>) -> Next<T> {
     match state {
         State::Finding | State::Selecting { .. } | State::Waiting { .. } => {
             (State::Dark, Commands::new())
         }
-        // A job that has started to take over is closed with the others.
+        // This also closes a job that was started to take over.
         State::Starting { .. } | State::Live(_) | State::Closing { then: Then::Switch { .. } } => {
             let then = Then::Dark;
             (State::Closing { then }, one(Command::Close { for_good: false }))
@@ -107,7 +108,7 @@ pub(super) fn darken<T>(state: State<T>) -> Next<T> {
     }
 }
 
-/// A job is looked for.
+/// Searches for candidates.
 pub(super) fn find<T>() -> Next<T> {
     (State::Finding, one(Command::Find))
 }
@@ -123,7 +124,7 @@ pub(super) fn close<T>(outcome: Outcome) -> Next<T> {
 
 pub(super) fn one<T>(command: Command<T>) -> Commands<T> {
     let mut commands = Commands::new();
-    // A fresh list has room for one.
+    // Cannot fail: the list is empty.
     let _ = commands.push(command);
     commands
 }

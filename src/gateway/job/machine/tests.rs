@@ -1,6 +1,6 @@
-//! What the machine decides, story by story.
+//! Tests of the machine's decisions, one scenario each.
 //!
-//! Does not: try sequences by chance; `tests/model.rs` does.
+//! Does not: try random sequences of events; `tests/model.rs` does.
 
 use super::live::{NO_SPARE, OUTPUT_DUE, SPARES_EVERY};
 use super::pauses::{FIRST_PAUSE, LONGEST_PAUSE};
@@ -61,7 +61,7 @@ fn found(urls: Vec<Url>) -> Event<u32> {
     Event::Found { urls, order: CandidateOrder::Listed }
 }
 
-/// Before it cost anything.
+/// The start failed without costing anything.
 fn refused(text: &str) -> Event<u32> {
     Event::StartFailed { failure: failed(text), is_paid: false }
 }
@@ -70,14 +70,14 @@ fn gone() -> Loss {
     Loss::Link("publish", "gone".into())
 }
 
-/// Loses a job that was live, and goes on.
+/// Loses a live job; the machine then goes on.
 #[track_caller]
 fn lose(machine: &mut Machine<u32>, now: Instant) {
     let left = [Command::Close { for_good: false }, Command::Left(gone())];
     check(machine, Event::Lost(gone()), now, &left);
 }
 
-/// There is no job for now.
+/// Checks that no job runs after `event`, and that the machine tries again later.
 #[track_caller]
 fn try_later(machine: &mut Machine<u32>, event: Event<u32>, now: Instant) {
     let commands = machine.on(event, now, SOME);
@@ -145,7 +145,7 @@ fn a_stop_while_a_job_starts_closes_it_too() {
 fn silence_for_30_s_is_a_loss_and_every_sign_of_life_moves_it() {
     let start = Instant::now();
     let mut machine = live(1, Recovery::Exit, start);
-    // There is nobody to be asked for a spare.
+    // No other orchestrator can be asked as a spare.
     check(&mut machine, Event::Timeout, at(start, 20), &[]);
     assert_eq!(machine.poll_timeout(), Some(at(start, 30)));
     check(&mut machine, Event::Output, at(start, 20), &[]);
@@ -287,7 +287,7 @@ fn spares_are_asked_again_while_a_job_is_live() {
     let start = Instant::now();
     let mut machine = live(2, Recovery::Retry, start);
     assert_eq!(machine.known(), urls(2));
-    // Signs of life keep the job; the one good spare is good for ten minutes.
+    // Output and events keep the job live; the spare is not asked again for ten minutes.
     let mut now = start;
     while now + Duration::from_secs(20) < start + SPARES_EVERY {
         now += Duration::from_secs(20);
@@ -303,7 +303,7 @@ fn spares_are_asked_again_while_a_job_is_live() {
     check(&mut machine, Event::NoAnswer(spare.clone(), failed("refused")), due, &[]);
     check(&mut machine, Event::Output, due, &[]);
     check(&mut machine, Event::JobEvent, due, &[]);
-    // Without a spare it is asked sooner.
+    // Without a spare, the candidate is asked again sooner.
     let later = due + Duration::from_secs(20);
     check(&mut machine, Event::Timeout, later, &[Command::Ask(vec![spare.clone()])]);
     check(&mut machine, offered(spare), later, &[]);
@@ -319,7 +319,7 @@ fn a_job_is_held_while_the_camera_is_gone_and_owes_nothing() {
     check(&mut machine, Event::CameraLost, start, &[]);
     check(&mut machine, Event::Timeout, at(start, 59), &[]);
     check(&mut machine, Event::CameraBack, at(start, 59), &[]);
-    // What is due counts from its return.
+    // Output and events are due counted from the camera's return.
     check(&mut machine, Event::Timeout, at(start, 80), &[]);
     check(&mut machine, Event::VideoSent, at(start, 80), &[]);
     let commands = machine.on(Event::Timeout, at(start, 89), SOME);
@@ -339,7 +339,7 @@ fn a_camera_that_stays_away_costs_the_job_until_it_is_back() {
     assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
     check(&mut machine, Event::CameraBack, at(start, 600), &[Command::Find]);
 
-    // Back before the job is closed, it begins again at once.
+    // If the camera is back before the job is closed, the search for the next one begins at once.
     let mut machine = live(1, Recovery::Retry, start);
     machine.on(Event::Hold(Duration::ZERO), start, SOME).clear();
     check(&mut machine, Event::CameraLost, start, &close);
@@ -351,14 +351,14 @@ fn a_camera_that_stays_away_costs_the_job_until_it_is_back() {
 #[test]
 fn no_job_is_started_while_there_is_no_camera() {
     let now = Instant::now();
-    // Nobody was asked yet.
+    // No candidate was asked yet.
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
     check(&mut machine, Event::CameraLost, now, &[]);
     assert_eq!(machine.stage(), Stage::Dark);
     check(&mut machine, found(urls(1)), now, &[]);
     check(&mut machine, Event::CameraBack, now, &[Command::Find]);
 
-    // The camera is missing from the start: as if it had been lost before anybody was asked.
+    // The camera is missing from the start: the same as if it is lost before any candidate is asked.
     let mut machine = Machine::without_camera(OfferRules::default(), Recovery::Retry, HOLD, now);
     assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
     assert!(machine.is_without_camera());
@@ -368,7 +368,7 @@ fn no_job_is_started_while_there_is_no_camera() {
     check(&mut machine, Event::CameraBack, now + HOLD, &[Command::Find]);
     assert!(!machine.is_without_camera());
 
-    // A job is being started: it may start, but no other one after it.
+    // A job that is being started may start, but no other job may be started after it.
     for next in [refused("no capacity"), Event::Lost(gone())] {
         let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
         let _ = machine.on(found(urls(1)), now, SOME);
@@ -430,8 +430,8 @@ fn failed_paid(fault: Fault) -> Event<u32> {
     Event::StartFailed { failure: Failure::of_peer("status 500", fault), is_paid: true }
 }
 
-/// From a search to a start, where all `n` make good offers: where it starts, and what else was commanded if it
-/// does not.
+/// Runs a search in which all `n` candidates answer with `offer`. Returns the URL at which the job starts, or the last
+/// commands if it does not start.
 fn search(
     machine: &mut Machine<u32>,
     n: usize,
@@ -450,7 +450,7 @@ fn search(
     }
 }
 
-/// Goes to the end of the pause, which is to be so long.
+/// Goes to the end of the pause, and checks that the pause has this many `seconds`.
 #[track_caller]
 fn pause(machine: &mut Machine<u32>, now: Instant, seconds: u64) -> Instant {
     let until = machine.poll_timeout().expect("it waits");
@@ -463,18 +463,18 @@ fn pause(machine: &mut Machine<u32>, now: Instant, seconds: u64) -> Instant {
 fn the_only_good_one_of_two_has_the_job_again_at_once() {
     let start = Instant::now();
     for (loss, is_last) in [
-        // Left for 30 min, if there were another.
+        // The orchestrator is suspended, so another one would be tried first.
         (Loss::NoOutput(OUTPUT_DUE), true),
         (Loss::Payment("price too high".into()), true),
         (Loss::Channel("publish", "closed".into()), true),
-        // Not at fault.
+        // The orchestrator is not at fault.
         (gone(), false),
         (Loss::Unpaid("closed".into(), "signer down".into()), false),
         (Loss::Part("output", "disk full".into()), false),
     ] {
         let mut machine = live(2, Recovery::Retry, start);
         check(&mut machine, Event::NoAnswer(urls(2).remove(1), failed("refused")), start, &[]);
-        // The spare that was good at the start is gone by now.
+        // The only spare refuses when it is asked again.
         let due = start + SPARES_EVERY;
         check(&mut machine, Event::CameraLost, start, &[]);
         check(&mut machine, Event::CameraBack, due, &[]);
@@ -564,7 +564,7 @@ fn parameters_that_are_refused_are_not_tried_again_until_they_change() {
     let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
     assert!(search(&mut machine, 1, priced, now).is_ok());
     try_later(&mut machine, failed_paid(Fault::GiveUp), now);
-    // It may come back, be asked for, and so on: nothing is started there.
+    // Even if the machine searches again, no job is started there.
     check(&mut machine, Event::Reachable, at(now, 1), &[Command::Find]);
     let commands = search(&mut machine, 1, priced, at(now, 1)).unwrap_err();
     let [Command::TryLater(Outcome::NoCandidateLeft(none))] = commands.as_slice() else {
@@ -593,7 +593,7 @@ fn a_refusal_by_mistake_is_tried_again_but_seldom() {
     assert!((10..20).contains(&starts), "{starts} in a day");
 }
 
-/// A refusal of the signer, which holds for all.
+/// A refusal of the signer, which concerns all orchestrators.
 fn of_signer(fault: Fault, retry_after: Option<u64>) -> Failure {
     let retry_after = retry_after.map(Duration::from_secs);
     Failure { scope: Scope::Everyone, fault, retry_after, ..failed("the signer refuses") }
@@ -615,7 +615,7 @@ fn a_signer_is_left_alone_for_as_long_as_it_says() {
     assert!(search(&mut machine, 5, priced, now).is_ok());
     try_later(&mut machine, Event::StartFailed { failure: wait, is_paid: false }, now);
     let now = pause(&mut machine, now, 660);
-    // Not for ever, whatever it says.
+    // The pause is limited, whatever the signer says.
     let ages = of_signer(Fault::Retry, Some(1 << 40));
     assert!(search(&mut machine, 1, priced, now).is_ok());
     try_later(&mut machine, Event::StartFailed { failure: ages, is_paid: false }, now);
