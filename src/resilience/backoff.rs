@@ -1,13 +1,13 @@
 //! How long to wait before the next try: doubling from a first pause to a limit, jittered, reset by success.
 //!
-//! Chance comes in as a value, so that tests are exact; [`jitter`] is where it comes from.
+//! The random part is an argument, so that tests are exact; [`jitter`] draws it.
 //!
 //! Does not: sleep, and does not count tries for its owner.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-/// A number from 0 to 1 that differs from device to device and from time to time.
+/// Draws a random number from 0 to 1 for [`Backoff::on_failure`]. Not for cryptography.
 pub fn jitter() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     f64::from(u16::try_from(random & 0xffff).unwrap_or_default()) / f64::from(u16::MAX)
@@ -22,12 +22,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Pauses that begin at `first` and never pass `limit`.
+    /// Starts with a pause of `first`; no pause is longer than `limit`.
     pub const fn new(first: Duration, limit: Duration) -> Self {
         Self { first, limit, failures: 0 }
     }
 
-    /// Another failure: the pause before the next try. `jitter` from 0 to 1 picks a point in the upper
+    /// Counts a failure and returns the pause before the next try. `jitter` from 0 to 1 picks a point in the upper
     /// half of the pause, so that a thousand devices do not return at once.
     pub fn on_failure(&mut self, jitter: f64) -> Duration {
         let whole = self
@@ -38,7 +38,7 @@ impl Backoff {
         whole.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
     }
 
-    /// It worked: the next failure waits the first pause again.
+    /// Call after a success: the next failure waits the first pause again.
     pub fn on_success(&mut self) {
         self.failures = 0;
     }

@@ -1,48 +1,48 @@
-//! What an error asks of the one who meets it.
+//! How to react to an error: try again, fetch fresh data, take another peer, or give up.
 //!
-//! Does not: say what went wrong; the error that carries it does.
+//! Does not: describe what went wrong; the error that has the [`Fault`] does.
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// What comes next after an error.
+/// What the caller should do after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The same again, after a pause: a network or a peer that may come back.
+    /// Try the same again after a pause: the network or the peer may come back.
     Retry,
-    /// The same again with fresh data from the orchestrator.
+    /// Try the same again with fresh data from the orchestrator.
     Refresh,
-    /// Not with this peer: try the next candidate.
+    /// Leave this peer and try the next candidate.
     NextPeer,
-    /// Not at all: the configuration or the input has to change.
+    /// No try can succeed before the configuration or the input changes.
     GiveUp,
 }
 
-/// For whom a failure holds.
+/// Which peers a failure concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// For the one peer that was asked; another may do.
+    /// Only the peer that was asked; another one may succeed.
     Peer,
-    /// For every peer, because a signer or this machine is the cause.
+    /// Every peer, because a signer or this machine is the cause.
     Everyone,
 }
 
-/// A failure as the part that decides what comes next needs it: data, with the words only for people.
+/// A failure as data for the code that decides what to do next; only people read its `text`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// What went wrong, in one line.
     pub text: String,
-    /// What comes next.
+    /// What to do next.
     pub fault: Fault,
-    /// For whom it holds.
+    /// Which peers it concerns.
     pub scope: Scope,
-    /// A peer asks not to be called again before this time has passed.
+    /// How long the peer asks not to be called again, if it asks.
     pub retry_after: Option<Duration>,
 }
 
 impl Failure {
-    /// A failure of one peer, which does not say when to call again.
+    /// A failure of one peer that does not say when to call it again.
     pub fn of_peer(text: impl Into<String>, fault: Fault) -> Self {
         Self { text: text.into(), fault, scope: Scope::Peer, retry_after: None }
     }
@@ -54,7 +54,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error and its causes in one line.
+/// An error and its causes in one line, separated by colons.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

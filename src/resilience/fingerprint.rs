@@ -1,6 +1,6 @@
 //! Names a certificate by its SHA-256.
 //!
-//! Does not: decide whether the certificate is trusted; who connects does.
+//! Does not: decide whether the certificate is trusted; the code that connects does.
 
 use std::fmt;
 
@@ -17,7 +17,8 @@ impl Fingerprint {
         Self(bytes)
     }
 
-    /// Reads 64 hexadecimal digits, with or without colons, as `openssl x509 -fingerprint -sha256` prints.
+    /// Reads 64 hexadecimal digits, with or without colons, as `openssl x509 -fingerprint -sha256` prints
+    /// them. `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let digits: Vec<u8> = text
             .chars()

@@ -1,6 +1,6 @@
-//! A text that never shows itself: payments, credentials, signer headers; and where such a text is kept.
+//! A text that is never printed, such as a payment, a credential or a signer header; and where such a text is kept.
 //!
-//! Does not: wipe memory; the process ends with its secrets.
+//! Does not: overwrite the memory of a secret when it is dropped.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,18 +8,18 @@ use std::str::FromStr;
 
 pub mod io;
 
-/// A secret text. `Debug` and `Display` print `***`; [`Secret::expose`] is the only way to it, so
-/// that each use can be found by name.
+/// A secret text. `Debug` and `Display` print `***`; only [`Secret::expose`] returns the text, so that each
+/// use can be found by that name.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps `text` from here on.
+    /// Wraps `text`, which is not printed from here on.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the wire only.
+    /// The text itself. Use it only for what is sent to a peer; do not log it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -37,12 +37,12 @@ impl fmt::Display for Secret {
     }
 }
 
-/// Where a secret is kept, so that it can be read again when it changes. Never the command line.
+/// Where a secret is kept, so that it can be read again when it changes. The command line is never such a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
-    /// Given once: by an access token.
+    /// The secret itself, which an access token gave.
     Given(Secret),
-    /// A file that holds nothing else.
+    /// A file that holds only the secret.
     File(PathBuf),
     /// A file in `$CREDENTIALS_DIRECTORY` (systemd's `LoadCredential=`).
     Credential(String),
@@ -50,7 +50,8 @@ pub enum SecretSource {
     Environment(String),
 }
 
-/// A text that names no place of a secret. It does not show: it may be the secret itself.
+/// The error for a text that does not name the place of a secret. It does not contain the text, which may be the
+/// secret itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoSource;
 

@@ -1,29 +1,29 @@
-//! A stop that every part waits for: the other end of it is dropped.
+//! A stop signal: dropping the [`Stopper`] wakes every task that waits on a copy of its [`Stop`].
 //!
-//! Does not: carry a reason; who stops knows why.
+//! Does not: carry a reason; the owner of the stopper knows it.
 
 use tokio::sync::watch;
 
-/// Holds the parts alive: dropping it stops them.
+/// The sending end. Keep it while the tasks are to run; dropping it stops them.
 #[derive(Debug)]
 pub struct Stopper {
     _hold: watch::Sender<()>,
 }
 
-/// What a part waits for beside its work.
+/// The receiving end, which a task waits on beside its work. Clone it for each task.
 #[derive(Debug, Clone)]
 pub struct Stop {
     dropped: watch::Receiver<()>,
 }
 
 impl Stop {
-    /// A stop and what holds it back.
+    /// Makes the two ends.
     pub fn new() -> (Stopper, Self) {
         let (hold, dropped) = watch::channel(());
         (Stopper { _hold: hold }, Self { dropped })
     }
 
-    /// Returns once the stopper is dropped; at once, from then on. Cancel safe.
+    /// Returns once the stopper is dropped; later calls return at once. Cancel safe.
     pub async fn wait(&mut self) {
         while self.dropped.changed().await.is_ok() {}
     }

@@ -1,6 +1,6 @@
 //! Reads what programs report about whether a time source has set this machine's clock.
 //!
-//! Does not: start them; `io` does.
+//! Does not: start these programs; `io` does.
 
 /// The maximum error of a clock, in microseconds, from which on the kernel counts it as not synchronised
 /// (`NTP_PHASE_LIMIT` in `linux/timex.h`). The error is set by the time source and grows by 500 µs a second.
@@ -11,7 +11,7 @@ const UNSYNCHRONISED: u64 = 16_000_000;
 /// The reference ID, in hexadecimal digits, of a chrony that serves its own clock (`local`): 127.127.1.1.
 const OWN_CLOCK: &str = "7F7F0101";
 
-/// `timedatectl show --property=NTPSynchronized --value`.
+/// Reads the output of `timedatectl show --property=NTPSynchronized --value`.
 pub(super) fn of_timedatectl(text: &str) -> Option<bool> {
     match text.trim() {
         "yes" => Some(true),
@@ -20,14 +20,15 @@ pub(super) fn of_timedatectl(text: &str) -> Option<bool> {
     }
 }
 
-/// `adjtimex`, of busybox and of Debian: among other lines `maxerror: 16000000`.
+/// Reads the output of `adjtimex`, of busybox and of Debian. It has a line such as `maxerror: 16000000`.
 pub(super) fn of_adjtimex(text: &str) -> Option<bool> {
     let error = text.lines().find_map(|line| line.trim().strip_prefix("maxerror:"))?;
     let error: u64 = error.trim().parse().ok()?;
     Some(error < UNSYNCHRONISED)
 }
 
-/// `chronyc -c tracking`: comma-separated values, of which the first is the reference ID and the last the leap status.
+/// Reads the output of `chronyc -c tracking`: comma-separated values, the first of which is the reference ID and the
+/// last the leap status.
 pub(super) fn of_chronyc(text: &str) -> Option<bool> {
     let mut values = text.trim().split(',');
     let reference = values.next()?;

@@ -1,6 +1,6 @@
 //! Reads secrets from where they are kept: a file, the service manager's credentials, the environment.
 //!
-//! Does not: keep what it read, or read without being asked.
+//! Does not: cache what it read, or watch for changes; call `read` again for the present value.
 
 use std::fmt;
 use std::fs::File;
@@ -11,24 +11,24 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::secret::{Secret, SecretSource};
 
-/// The longest secret: what go's HTTP server takes of headers is 1 MiB, proxies take 8 KiB.
+/// The longest secret. Go's HTTP server accepts 1 MiB of headers, but proxies accept only 8 KiB.
 const SECRET_BYTES: usize = 8 << 10;
 
-/// The variable in which the service manager names its directory of credentials (systemd.exec).
+/// The variable in which the service manager gives the path of its credentials' directory (systemd.exec).
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
-/// Why there is no secret. It names the place, never what is there.
+/// Why a secret could not be read. It names the place of the secret, never the content.
 #[derive(Debug)]
 pub enum SecretError {
     /// The file cannot be read.
     File(PathBuf, io::Error),
-    /// The environment has no such variable, or not as text.
+    /// The environment variable is not set, or is not UTF-8.
     Environment(String),
-    /// There is no directory of credentials: this is not run by a service manager that has any.
+    /// `$CREDENTIALS_DIRECTORY` is not set: no service manager passed credentials to this process.
     NoCredentials(String),
-    /// Nothing is there, or more than `SECRET_BYTES`, or no text.
+    /// The content is empty, longer than `SECRET_BYTES`, or not one line of text; or the path is not a regular file.
     Content(SecretSource),
-    /// It cannot be the value of this header.
+    /// The secret has characters that this header's value cannot have.
     Header(HeaderName),
 }
 
@@ -62,7 +62,7 @@ impl std::error::Error for SecretError {
     }
 }
 
-/// The secret as it is now. White space around it is dropped: editors end files with a new line.
+/// Reads the secret as it is now. White space around it is dropped, because editors end files with a newline.
 pub fn read(source: &SecretSource) -> Result<Secret, SecretError> {
     let text = match source {
         SecretSource::Given(secret) => return Ok(secret.clone()),
@@ -83,7 +83,7 @@ pub fn read(source: &SecretSource) -> Result<Secret, SecretError> {
     Ok(Secret::new(text))
 }
 
-/// All of these headers with the values that they have now, each marked sensitive.
+/// Reads the values of all these headers as they are now. Each is marked sensitive, so that `Debug` does not print it.
 pub fn read_headers(
     sources: &[(HeaderName, SecretSource)],
 ) -> Result<HeaderMap<HeaderValue>, SecretError> {
@@ -99,7 +99,7 @@ pub fn read_headers(
 
 fn read_file(path: &Path, source: &SecretSource) -> Result<String, SecretError> {
     let failed = |error| SecretError::File(path.to_owned(), error);
-    // Opening a pipe would wait for its writer.
+    // Checked before opening: opening a named pipe blocks until a writer opens it too.
     if !path.metadata().map_err(failed)?.is_file() {
         return Err(SecretError::Content(source.clone()));
     }

@@ -1,6 +1,6 @@
-//! Reads a state file, and puts a new one in its place: whole, or not at all, and for its owner alone (0600).
+//! Reads a state file, and replaces it atomically with one that only its owner may read (mode 0600).
 //!
-//! Does not: fail; a state that cannot be kept is no reason to stop.
+//! Does not: return errors; it logs them, as the program goes on without a state that cannot be read or written.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -10,16 +10,17 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Failing;
 
-/// A file is opened anew wherever it is needed, so what was told of it is known to the process alone.
+/// The state files whose failure was logged. Shared by the whole process, because a `StateFile` is made again wherever
+/// it is needed.
 static FAILING: Mutex<Failing> = Mutex::new(Failing::new());
 
-/// One of the files.
+/// One state file of the program.
 #[derive(Debug, Clone)]
 pub struct StateFile {
     path: PathBuf,
-    /// What stands in it, for the log.
+    /// What the file holds, for the log.
     what: &'static str,
-    /// The most that is read, in bytes.
+    /// The longest content that is accepted, in bytes.
     limit: u64,
 }
 
@@ -29,7 +30,8 @@ impl StateFile {
         Self { path: directory.join(name), what, limit }
     }
 
-    /// What stands in it; nothing where it is not there, cannot be read, or is too long.
+    /// The content of the file; `None` if it does not exist, cannot be read, or is too long. A file that is too long is
+    /// set aside.
     pub fn read(&self) -> Option<Vec<u8>> {
         match self.try_read() {
             Ok(bytes) if bytes.len() as u64 > self.limit => {
@@ -49,12 +51,12 @@ impl StateFile {
         }
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Puts `bytes` in the place of what stands in it, if that is something else; whether they are kept.
+    /// Replaces the content of the file by `bytes`, unless they are equal. Returns whether the file holds `bytes` now.
     pub fn write(&self, bytes: &[u8]) -> bool {
         if self.try_read().is_ok_and(|old| old == bytes) {
             return true;
@@ -74,8 +76,8 @@ impl StateFile {
         }
     }
 
-    /// Puts the file out of the way, for a person to look at: it makes no sense, because of `why`. An older one
-    /// there is lost.
+    /// Renames the file to one with the extension `torn`, which a person can look at. Call it when the content makes no
+    /// sense; `why` is logged. An older file of that name is overwritten.
     pub fn set_aside(&self, why: &str) {
         let aside = self.path.with_extension("torn");
         match fs::rename(&self.path, &aside) {
@@ -97,8 +99,8 @@ impl StateFile {
         Ok(bytes)
     }
 
-    /// Writes a new file beside the old one, and gives it its name: a power cut leaves one of the two. Its owner alone
-    /// may read it, for some of them hold secrets.
+    /// Writes a new file and renames it over the old one: a power cut leaves one of the two, complete. Only the owner
+    /// may read the file, because some state files hold secrets.
     fn replace(&self, bytes: &[u8]) -> io::Result<()> {
         if let Some(directory) = self.path.parent() {
             fs::create_dir_all(directory)?;
@@ -107,7 +109,7 @@ impl StateFile {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
         let written = options.open(&new).and_then(|mut file| {
-            // What is left of an earlier try may have other rights.
+            // A file that an earlier try left behind may have other permissions.
             let rights = file.metadata()?;
             if rights.is_file() && rights.mode() & 0o077 != 0 {
                 file.set_permissions(fs::Permissions::from_mode(0o600))?;
@@ -117,7 +119,7 @@ impl StateFile {
             fs::rename(&new, &self.path)
         });
         if written.is_err() {
-            // What there is of it takes the room that others may need.
+            // An incomplete file takes disk space that other files may need.
             let _ = fs::remove_file(&new);
         }
         written
@@ -169,7 +171,7 @@ mod tests {
         }
     }
 
-    /// Whether the log was told of trouble that is not over.
+    /// Whether a failure of this file was logged and no success came since.
     fn is_failing(file: &StateFile) -> bool {
         FAILING.lock().unwrap().0.contains(&file.path)
     }
