@@ -1,18 +1,18 @@
-//! Tells a file with a still picture from a film by its first bytes, and parts a GIF into its pictures.
+//! Tells a file with a still picture from a film by its first bytes, and splits a GIF into its pictures.
 //!
-//! GStreamer's demuxer of GIF (`avdemux_gif` 1.22) reads for ever at the end of the file, and the decoder gives all
-//! pictures the time zero and the length of the first one.
+//! GStreamer's demuxer of GIF (`avdemux_gif` 1.22) never finishes reading at the end of the file, and the decoder gives
+//! all pictures the timestamp zero and the duration of the first one.
 //!
-//! Does not: decode; and takes an animated WebP or PNG for its first picture, as the decoders do.
+//! Does not: decode; or detect animation in WebP and PNG, of which the decoders give the first picture only.
 
 use std::ops::Range;
 use std::time::Duration;
 
-/// Bytes of a file that [`Kind::of`] needs.
+/// How many bytes from the beginning of a file [`Kind::of`] needs.
 pub const BEGINNING: usize = 12;
-/// Pictures of a GIF that are shown.
+/// The most pictures of a GIF that are shown.
 const PICTURES: usize = 10_000;
-/// Viewers show a picture for so long that asks for less than [`SHORTEST`].
+/// How long a picture is shown that asks for less than [`SHORTEST`], as viewers do it.
 const USUAL: Duration = Duration::from_millis(100);
 const SHORTEST: Duration = Duration::from_millis(20);
 
@@ -23,15 +23,15 @@ pub enum Kind {
     Other,
     /// One picture.
     Still,
-    /// One picture that may say how it is turned.
+    /// One JPEG picture, which may contain its orientation.
     Jpeg,
-    /// One or more pictures: [`parts`] tells.
+    /// A GIF of one or more pictures, which [`parts`] finds.
     Gif,
 }
 
 impl Kind {
-    /// By the first bytes of the file. A file of JPEG pictures one after the other begins as one picture does:
-    /// `is_several` says that its name calls it one.
+    /// Recognises a file by its first bytes. A file with a sequence of JPEG pictures begins as a single picture does;
+    /// set `is_several` if the file's name says that it is such a sequence.
     pub fn of(beginning: &[u8], is_several: bool) -> Self {
         let is_webp = beginning.starts_with(b"RIFF") && beginning.get(8..12) == Some(b"WEBP");
         let is_jpeg = beginning.starts_with(b"\xff\xd8\xff") && !is_several;
@@ -51,13 +51,13 @@ impl Kind {
 /// A picture of a GIF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// Where it is, with what the decoder needs before it.
+    /// Its place in the file, including the blocks before it that the decoder needs.
     pub bytes: Range<usize>,
     /// How long it is shown.
     pub length: Duration,
 }
 
-/// The pictures of a GIF, as far as it can be read.
+/// The pictures of a GIF, up to the first damage in the file; none if its header is incomplete.
 pub fn parts(gif: &[u8]) -> Vec<Part> {
     let mut reader = Reader { rest: gif };
     let mut parts: Vec<Part> = Vec::new();
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         self.take(1)?.first().copied()
     }
 
-    /// Signature, screen, and the colours of all pictures.
+    /// Skips the signature, the screen descriptor and the global colour table.
     fn header(&mut self) -> Option<()> {
         let packed = *self.take(13)?.get(10)?;
         self.colours(packed)
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// `None` at the end of the file, and where it is damaged.
+    /// Reads the next block; `None` at the end of the file, and where it is damaged.
     fn block(&mut self) -> Option<Block> {
         match self.byte()? {
             0x21 => {

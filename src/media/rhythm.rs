@@ -3,18 +3,18 @@
 //! Two measures, and the larger counts: the time between arrivals, and the time between the frames' own times, as a
 //! camera of the network may send its first frames in one burst. Buffers that share a time are parts of one frame.
 //!
-//! Does not: read the clock, or judge; `stall` does.
+//! Does not: read the clock, or decide that a source has stopped, which `stall` does.
 
 use std::time::{Duration, Instant};
 
 use heapless::Deque;
 
-/// The gaps that count: the last ones. One of them may be an accident, so the longest is taken.
+/// How many of the last gaps are kept. The longest of them is the interval, because one gap may be short by accident.
 const GAPS: usize = 4;
-/// Gaps that have to be seen before the interval is known.
+/// How many gaps have to be measured before the interval is known.
 const ENOUGH: usize = 2;
 
-/// The last frames of a source.
+/// The gaps between the last frames of a source.
 #[derive(Debug, Default)]
 pub struct Rhythm {
     last: Option<(Instant, Option<Duration>)>,
@@ -22,7 +22,7 @@ pub struct Rhythm {
 }
 
 impl Rhythm {
-    /// Notes a frame that came at `at` and has this time of its own, if it has one.
+    /// Records a frame that arrived at `at`; `own` is the frame's own timestamp, if it has one.
     pub fn on_frame(&mut self, at: Instant, own: Option<Duration>) {
         let Some((before, own_before)) = self.last else {
             self.last = Some((at, own));

@@ -1,6 +1,6 @@
-//! Reads the sequence parameters of H.264: size, chroma, depth, fields (H.264, 7.3.2.1.1).
+//! Reads the sequence parameters of H.264: size, chroma, bit depth, interlacing (H.264, 7.3.2.1.1).
 //!
-//! Does not: read what stands behind the size, such as timing.
+//! Does not: read the parameters after the size, such as timing.
 
 /// What sequence parameters say about a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,21 +11,21 @@ pub(crate) struct Shape {
     pub(crate) height: u32,
     /// 4:2:0 with 8 bits.
     pub(crate) is_plain: bool,
-    /// Fields instead of pictures, or both.
+    /// It may have fields instead of frames.
     pub(crate) is_interlaced: bool,
 }
 
-/// The profiles whose parameters name chroma and depth (H.264, 7.3.2.1.1).
+/// The profiles whose parameters contain chroma and bit depth (H.264, 7.3.2.1.1).
 const HIGH: [u32; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
 /// The type of a NAL unit with sequence parameters.
 const SPS: u8 = 7;
-/// Frames of a picture's order that are listed, at the most (H.264, 7.4.2.1.1).
+/// The highest `num_ref_frames_in_pic_order_cnt_cycle` (H.264, 7.4.2.1.1).
 const CYCLE: u32 = 255;
-/// Macroblocks across or down, at the most: 16,384 pixels.
+/// The most macroblocks across or down: 16,384 pixels.
 const MACROBLOCKS: u32 = 1024;
 
 impl Shape {
-    /// The shape that an access unit in Annex B announces; `None` without sequence parameters that make sense.
+    /// The shape that an access unit in Annex B announces; `None` if it has no valid sequence parameters.
     pub(crate) fn of_access_unit(bytes: &[u8]) -> Option<Self> {
         let starts = bytes.windows(3).enumerate().filter(|(_, bytes)| *bytes == [0, 0, 1]);
         starts
@@ -34,35 +34,35 @@ impl Shape {
             .and_then(|(_, parameters)| Self::of_parameters(parameters))
     }
 
-    /// Reads what stands behind the header of the NAL unit.
+    /// Reads sequence parameters; `bytes` begin after the header of the NAL unit.
     fn of_parameters(bytes: &[u8]) -> Option<Self> {
         let mut bits = Bits::new(bytes);
         let profile = bits.fixed(8)?;
-        bits.fixed(16)?; // constraints, level
-        bits.unsigned()?; // its number
+        bits.fixed(16)?; // constraint flags, level_idc
+        bits.unsigned()?; // seq_parameter_set_id
         let (mut chroma, mut is_8_bit) = (1, true);
         if HIGH.contains(&profile) {
             chroma = bits.unsigned()?;
             if chroma == 3 {
-                bits.fixed(1)?; // planes apart
+                bits.fixed(1)?; // separate_colour_plane_flag
             }
             is_8_bit = (bits.unsigned()?, bits.unsigned()?) == (0, 0);
-            bits.fixed(1)?; // lossless
+            bits.fixed(1)?; // qpprime_y_zero_transform_bypass_flag
             if bits.fixed(1)? == 1 {
                 bits.skip_scaling(if chroma == 3 { 12 } else { 8 })?;
             }
         }
-        bits.unsigned()?; // frame numbers
+        bits.unsigned()?; // log2_max_frame_num_minus4
         bits.skip_order()?;
-        bits.unsigned()?; // reference frames
-        bits.fixed(1)?; // gaps
+        bits.unsigned()?; // max_num_ref_frames
+        bits.fixed(1)?; // gaps_in_frame_num_value_allowed_flag
         let width = bits.macroblocks()?;
         let units = bits.macroblocks()?;
         let is_interlaced = bits.fixed(1)? == 0;
         if is_interlaced {
-            bits.fixed(1)?; // fields in macroblocks
+            bits.fixed(1)?; // mb_adaptive_frame_field_flag
         }
-        bits.fixed(1)?; // direct inference
+        bits.fixed(1)?; // direct_8x8_inference_flag
         let height = units * if is_interlaced { 2 } else { 1 };
         let (mut across, mut down) = (0, 0);
         if bits.fixed(1)? == 1 {
@@ -80,7 +80,7 @@ impl Shape {
     }
 }
 
-/// Bits of a NAL unit, without the bytes that only keep start codes out of it.
+/// Reads the bits of a NAL unit, without its emulation prevention bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Bits<'a> {
     bytes: &'a [u8],
@@ -91,7 +91,7 @@ pub(crate) struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
-    /// The bits behind the header of a NAL unit.
+    /// Starts at the first bit of `bytes`, which begin after the header of the NAL unit.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0, zeros: 0, byte: 0, left: 0 }
     }
@@ -112,12 +112,12 @@ impl<'a> Bits<'a> {
         Some(u32::from(self.byte >> self.left & 1))
     }
 
-    /// A number of `count` bits, at most 32.
+    /// Reads a number of `count` bits, at most 32.
     pub(crate) fn fixed(&mut self, count: u32) -> Option<u32> {
         (0..count).try_fold(0_u32, |number, _| Some(number << 1 | self.bit()?))
     }
 
-    /// A number in Exp-Golomb code (H.264, 9.1), up to a million: more than any field here can be.
+    /// Reads a number in Exp-Golomb code (H.264, 9.1). `None` above about two million, which no field here can reach.
     pub(crate) fn unsigned(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while self.bit()? == 0 {
@@ -129,7 +129,7 @@ impl<'a> Bits<'a> {
         Some((1 << zeros | self.fixed(zeros)?) - 1)
     }
 
-    /// A whole number below or above zero (H.264, 9.1.1).
+    /// Reads a signed number in Exp-Golomb code (H.264, 9.1.1).
     fn signed(&mut self) -> Option<i32> {
         let code = i32::try_from(self.unsigned()?).ok()?;
         Some(if code % 2 == 0 { -code / 2 } else { (code + 1) / 2 })
@@ -158,7 +158,7 @@ impl<'a> Bits<'a> {
         Some(())
     }
 
-    /// Skips how the order of pictures is told.
+    /// Skips the fields of the picture order count (from `pic_order_cnt_type` on).
     fn skip_order(&mut self) -> Option<()> {
         match self.unsigned()? {
             0 => drop(self.unsigned()?),

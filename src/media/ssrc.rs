@@ -1,11 +1,11 @@
-//! Makes one RTP stream of packets whose camera takes another SSRC again and again, as some do with each GOP.
+//! Makes one RTP stream of the packets of a camera that changes its SSRC repeatedly, as some do with each GOP.
 //!
-//! GStreamer opens a new pad for each SSRC, so a stream is given the SSRC that it began with. Where sequence
-//! numbers and timestamps do not go on with a new SSRC, they are shifted: the next number follows the last one,
-//! and time goes on by what passed between the arrivals.
+//! GStreamer opens a new pad for each SSRC, so all packets of a stream get the SSRC that it began with. Where sequence
+//! numbers and timestamps do not continue across a change of the SSRC, they are shifted: the next number follows the
+//! last one, and the timestamp advances by the time between the arrivals.
 //!
-//! RTCP of another SSRC than the first is dropped: GStreamer would open a stream for it, too. What is lost by it
-//! is the end of the stream as RTCP announces it (BYE); the lack of frames shows that end as well.
+//! RTCP of another SSRC than the first is dropped: GStreamer would open a stream for it, too. This also
+//! drops the end of the stream as RTCP announces it (BYE); the lack of frames shows that end as well.
 //!
 //! Does not: put packets in order; GStreamer's jitter buffer does.
 
@@ -13,12 +13,12 @@ use std::time::Instant;
 
 /// Ticks of a video's RTP clock in a second (RFC 6184).
 const CLOCK_RATE: u128 = 90_000;
-/// A step of sequence numbers that may be packets lost, not a new beginning (RFC 3550, A.1).
+/// The largest step of sequence numbers that counts as lost packets, not as a new beginning (RFC 3550, A.1).
 const MAX_DROPOUT: u16 = 3000;
-/// The same for timestamps: 10 s.
+/// The largest step of timestamps that counts as a pause, not as a new beginning: 10 s.
 const MAX_PAUSE: u32 = 900_000;
 
-/// The part of an RTP header that belongs to a source.
+/// The fields of an RTP header that identify a packet of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     /// What the payload is.
@@ -54,16 +54,16 @@ impl Header {
     }
 }
 
-/// The stream, as it is handed on.
+/// Joins packets of changing SSRCs to one stream.
 #[derive(Debug, Default)]
 pub(crate) struct OneSource(Option<Stream>);
 
 #[derive(Debug)]
 struct Stream {
-    /// The newest packet, as it was handed on, and when it came.
+    /// The newest packet, as it was handed on, and when it arrived.
     newest: Header,
     came: Instant,
-    /// The source of now, and the one before it, whose last packets may come late.
+    /// The present source, and the one before it, whose last packets may arrive late.
     source: Shift,
     before: Option<Shift>,
 }
@@ -77,7 +77,7 @@ struct Shift {
 }
 
 impl OneSource {
-    /// A packet came: its header as it is to be handed on.
+    /// Call for each packet that arrives. Returns the header that the packet has to get before it is handed on.
     pub(crate) fn on_packet(&mut self, header: Header, now: Instant) -> Header {
         let Some(stream) = &mut self.0 else {
             let source = Shift { ssrc: header.ssrc, sequence: 0, time: 0 };
@@ -102,8 +102,8 @@ impl OneSource {
         handed_on
     }
 
-    /// Whether an RTCP packet is about the source that the stream is handed on as. The same as long as no packet
-    /// of the stream came.
+    /// Whether to hand on an RTCP packet: true if it is about the SSRC that the stream began with, or if no RTP packet
+    /// has arrived yet.
     pub(crate) fn takes_rtcp(&self, packet: &[u8]) -> bool {
         let Some(stream) = &self.0 else { return true };
         let sender = packet.get(4..8).and_then(|sender| sender.try_into().ok());
@@ -112,7 +112,7 @@ impl OneSource {
 }
 
 impl Stream {
-    /// Another source begins with this packet.
+    /// Call for the first packet of another source. Returns the shift of that source.
     fn change(&mut self, first: Header, now: Instant) -> Shift {
         let old = self.source;
         let steps = first.sequence.wrapping_add(old.sequence).wrapping_sub(self.newest.sequence);

@@ -1,37 +1,37 @@
-//! Decides that frames stay away, though nobody reports an error: cameras and encoders stop in silence.
+//! Detects that frames no longer arrive: cameras and encoders may stop without reporting an error.
 //!
 //! | last out of the encoder | last into it | decision |
 //! |---|---|---|
-//! | not long ago | | wait until it is |
+//! | not long ago | | wait until it is long ago |
 //! | long ago | not long ago | the encoder has stopped |
 //! | long ago | long ago | the source has stopped |
 //!
-//! Long is three frames, and two seconds at least: from there the network's runners call the input degraded
-//! (field-facts, ai-runner). A frame is the wanted one or, where that is longer, the one that the source was measured
-//! to give: a camera for time lapses may give one in some seconds. Until its interval is known, and before the first
-//! frame, long is `FIRST`.
+//! Long ago means the time of three frames, but at least two seconds, after which the network's runners call the input
+//! degraded (field-facts, ai-runner). The time of a frame follows from the wanted rate or, where that is longer, is the
+//! interval measured at the source: a camera for time lapses may send a frame only every few seconds. Until that
+//! interval is known, and before the first frame, long ago means at least `FIRST`.
 //!
 //! Does not: read the clock, or know what frames are.
 
 use std::time::{Duration, Instant};
 
-/// The least that counts as long.
+/// The shortest time without frames that counts as long.
 pub(crate) const LONG: Duration = Duration::from_secs(2);
-/// What the first frame may take: a camera of the network needs a few seconds to answer and to send a key.
+/// How long the first frame may take: a network camera needs a few seconds to answer and to send a key frame.
 pub(crate) const FIRST: Duration = Duration::from_secs(10);
-/// The most that counts as long, however slow the source is.
+/// The longest time that is waited for the next frame, however slow the source is.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
-/// Frames that have to be missing.
+/// How many frames have to be missing.
 const FRAMES: u32 = 3;
 
-/// When frames were seen; what was before `played` does not count.
+/// When frames were seen. Times before `played` are ignored.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
-    /// They were let flow.
+    /// When the pipeline was set to play.
     pub(crate) played: Instant,
-    /// The last one went into the encoder.
+    /// When the last frame went into the encoder.
     pub(crate) last_in: Option<Instant>,
-    /// The last one came out of it.
+    /// When the last frame came out of the encoder.
     pub(crate) last_out: Option<Instant>,
     /// The time between two frames of the source; `None` while it is not known.
     pub(crate) interval: Option<Duration>,
@@ -50,30 +50,30 @@ pub(crate) enum Stall {
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judgement {
-    /// Look again then.
+    /// Judge again at this time.
     Wait(Instant),
-    /// Frames stay away.
+    /// Frames no longer arrive.
     Stalled {
-        /// Where.
+        /// What has stopped.
         at: Stall,
-        /// For how long.
+        /// The time since the last frame came out of the encoder, or since `played`.
         after: Duration,
     },
 }
 
-/// How long is long.
+/// How long frames may stay away.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     long: Duration,
 }
 
 impl Limits {
-    /// For so many frames per second.
+    /// The limits for a wanted rate of `fps` frames per second.
     pub(crate) fn new(fps: u32) -> Self {
         Self { long: LONG.max(Duration::from_secs(1) * FRAMES / fps.max(1)) }
     }
 
-    /// Judges what was seen.
+    /// Decides whether frames have stopped, or when to judge again.
     pub(crate) fn judge(&self, seen: Seen, now: Instant) -> Judgement {
         let counts = |at: Option<Instant>| at.filter(|at| *at >= seen.played);
         let last_out = counts(seen.last_out);
@@ -87,7 +87,7 @@ impl Limits {
         };
         let until = since + limit;
         if now < until {
-            // Frames may begin at any time, and stop again.
+            // Judged again before `until`, because frames may begin meanwhile and stop again.
             return Judgement::Wait(until.min(now + self.long));
         }
         let flows_in = counts(seen.last_in).is_some_and(|last| now < last + long);
