@@ -1,35 +1,35 @@
-//! What raw video out of a decoder says of its colours, and what has to be done before an element behind it
-//! makes wrong colours of it.
+//! Reads from the caps of decoded video which colours it has, and decides how to complete or convert it, so that the
+//! elements behind the decoder do not make wrong colours of it.
 //!
-//! The colorimetry of caps is a name, or four numbers: range, matrix, transfer, primaries. Found with GStreamer
-//! 1.22:
+//! The colorimetry of caps is a name, or four numbers: range, matrix, transfer, primaries. GStreamer 1.22 treats them
+//! so:
 //!
-//! | input | what becomes of it |
+//! | input | what GStreamer does |
 //! |---|---|
-//! | full range, matrix unknown (`1:0:0:0`) | counts as limited range |
-//! | grey, matrix unknown | comes out in colours |
+//! | full range, matrix unknown (`1:0:0:0`) | takes it for limited range |
+//! | grey, matrix unknown | shows it in colours |
 //! | full range where limited range is asked for | `videoconvert` relabels it and leaves the values as they are |
-//! | interlaced, more than 8 bits | stays interlaced |
-//! | alpha | is left out: what was transparent is seen |
+//! | interlaced, more than 8 bits | leaves it interlaced |
+//! | alpha | drops it: transparent parts become visible |
 //!
 //! Does not: convert between ranges; `pipeline` has the element for that.
 
-/// 0 to 255.
+/// The range 0 to 255.
 const FULL: &str = "1";
-/// Nothing is said.
+/// The range or matrix is not specified.
 const UNKNOWN: &str = "0";
 const BT709: &str = "3";
 const BT601: &str = "4";
-/// Where nothing is said, higher pictures count as BT.709, as GStreamer takes them.
+/// Higher pictures without a matrix count as BT.709, as in GStreamer.
 const SD_HEIGHT: i32 = 576;
-/// Formats without alpha that `deinterlace` takes apart; it lets the fields of others pass as they are.
+/// Formats without alpha that `deinterlace` can deinterlace; it passes on other formats still interlaced.
 const DEINTERLACED: [&str; 16] = [
     "I420", "YV12", "NV12", "NV21", "YUY2", "YVYU", "UYVY", "Y41B", "Y42B", "Y444", "xRGB", "xBGR",
     "RGBx", "BGRx", "RGB", "BGR",
 ];
 
-/// The colorimetry with the matrix that it leaves out; `None` if nothing is to be changed. An element behind the
-/// decoder that has to guess does so by the size, which turning and scaling change.
+/// The colorimetry, completed by the matrix that it does not specify; `None` if nothing is to be changed. Otherwise an
+/// element behind the decoder would guess the matrix by the size, which turning and scaling change.
 pub(crate) fn completed(format: &str, colorimetry: Option<&str>, height: i32) -> Option<String> {
     if is_rgb(format) {
         return None;
@@ -47,7 +47,7 @@ pub(crate) fn completed(format: &str, colorimetry: Option<&str>, height: i32) ->
     if matrix != UNKNOWN || range == UNKNOWN {
         return None;
     }
-    // Full range is the way of JPEG, whose matrix is that of BT.601 in every size.
+    // Full range means JPEG, whose matrix is that of BT.601 in every size.
     let matrix = if range == FULL || is_small { BT601 } else { BT709 };
     let rest: Vec<_> = parts.collect();
     Some(format!("{range}:{matrix}:{}", rest.join(":")))
@@ -58,7 +58,7 @@ pub(crate) fn is_full(colorimetry: &str) -> bool {
     colorimetry.split_once(':').is_some_and(|(range, _)| range == FULL)
 }
 
-/// The same colours in values from 16 to 235; `None` if they are there already.
+/// The same colorimetry in limited range (16 to 235); `None` if it is not in full range.
 pub(crate) fn limited(colorimetry: &str) -> Option<String> {
     let (_, rest) = colorimetry.split_once(':').filter(|_| is_full(colorimetry))?;
     Some(format!("2:{rest}"))
@@ -79,7 +79,7 @@ pub(crate) fn carrier(
         return Some("video/x-raw,format=AYUV".into());
     }
     if is_grey(format) {
-        // Its range would be lost on the way to a format with colours.
+        // The caps name the colorimetry: conversion to a format with colours would otherwise lose the range.
         let colorimetry = colorimetry?;
         return Some(format!("video/x-raw,format=I420,colorimetry={colorimetry}"));
     }
@@ -87,7 +87,7 @@ pub(crate) fn carrier(
     (!stays).then(|| "video/x-raw,format=I420".into())
 }
 
-/// Whether the format is without luma.
+/// Whether the format is RGB, which has no luma.
 fn is_rgb(format: &str) -> bool {
     ["RGB", "BGR", "GBR"].iter().any(|name| format.contains(name))
 }
@@ -97,7 +97,7 @@ fn is_grey(format: &str) -> bool {
     format.starts_with("GRAY")
 }
 
-/// Puts pictures in AYUV on black, in place. `black` is the luma of black: 16, or 0 in full range.
+/// Blends a picture in AYUV onto black, in place. `black` is the luma of black: 16, or 0 in full range.
 pub(crate) fn blend(pixels: &mut [u8], black: u8) {
     for pixel in pixels.chunks_exact_mut(4) {
         let [alpha, luma, u, v] = pixel else { continue };

@@ -1,32 +1,33 @@
-//! Measures a stream of H.264 to say whether it may pass through as it is.
+//! Decides by measuring a stream of H.264 whether it may pass through without being encoded again.
 //!
 //! | it may not, if | because |
 //! |---|---|
 //! | its IDR pictures are more than 2 s apart, or it has none | a segment would be too long for the network's runners |
-//! | it has B-frames | they need times that go back, which receivers of RTP straighten out |
-//! | it is larger, or has more bits, than was asked for | the uplink would carry what nobody wants |
+//! | it has B-frames | they need timestamps that go back, which receivers of RTP do not keep |
+//! | it is larger, or has more bits, than was asked for | the uplink would carry more than was asked for |
 //! | it is 4:2:2, 4:4:4 or has more than 8 bits | few hardware decoders take that |
 //! | it is interlaced | the network's runners scale fields as if they were pictures |
 //!
-//! B-frames are known by their slices, not by their times. Some cameras refresh the picture in stripes (recovery
-//! points) and send no IDR picture; decoding can begin at IDR pictures only.
+//! B-frames are recognised by the types of their slices, not by their timestamps. Some cameras refresh the picture in
+//! stripes (recovery points) and send no IDR picture; decoding can begin at IDR pictures only.
 //!
-//! Does not: act on what changes later on; some cameras stretch their GOP when nothing moves, and are better
-//! told not to.
+//! Does not: act when a stream that passes through becomes unfit, which `Watch` only reports. Some cameras lengthen
+//! their GOP when nothing moves; it is better to switch that off in the camera.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::sps::{Bits, Shape};
 
-/// The longest distance of keys (field-facts, ai-runner), and a frame of 24/s for the camera's clock.
+/// The longest time between IDR pictures: 2 s (field-facts, ai-runner), plus one frame at 24/s because the camera's
+/// clock is not exact.
 pub(crate) const LONGEST: Duration = Duration::from_millis(2042);
-/// Above what was asked for, in quarters: cameras have sizes and rates of their own.
+/// What is accepted at most, in quarters of what was asked for: cameras offer certain sizes and rates only.
 const TOLERANCE: u64 = 5;
 /// The bitrate of a stream that passes through is judged over this time: several GOPs.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// What a stream must keep to.
+/// The limits that a stream must keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wanted {
     /// Pixels across.
@@ -37,7 +38,7 @@ pub(crate) struct Wanted {
     pub(crate) max_bitrate: u32,
 }
 
-/// What a stream is good for.
+/// Whether a stream may pass through; if not, why.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fitness {
@@ -45,7 +46,7 @@ pub(crate) enum Fitness {
     Passes,
     /// It has B-frames.
     HasBFrames,
-    /// Its keys are too far apart.
+    /// Its IDR pictures are too far apart.
     LongGop,
     /// It is larger than was asked for.
     TooLarge(Shape, Wanted),
@@ -81,7 +82,7 @@ impl fmt::Display for Fitness {
 }
 
 impl Wanted {
-    /// What the stream's shape says against it, if it says anything.
+    /// Why a stream of this shape may not pass through; `None` if its shape is accepted.
     fn against_shape(self, shape: Shape) -> Option<Fitness> {
         let pixels = |width, height| u64::from(width) * u64::from(height);
         let (is, most) =
@@ -95,7 +96,7 @@ impl Wanted {
         }
     }
 
-    /// What so many bytes in this time say against it, if they say anything.
+    /// Why a stream with so many bytes in this time may not pass through; `None` if its bitrate is accepted.
     fn against_rate(self, bytes: u64, time: Duration) -> Option<Fitness> {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
         let bits = bytes.saturating_mul(8000) / millis;
@@ -104,7 +105,7 @@ impl Wanted {
     }
 }
 
-/// An access unit, as far as it is judged.
+/// What is known of an access unit to judge its stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unit {
     /// It is an IDR picture.
@@ -123,20 +124,20 @@ pub(crate) struct Unit {
 #[derive(Debug, Clone)]
 pub(crate) struct Gop {
     wanted: Wanted,
-    /// The first access unit of all.
+    /// When the first access unit of all is shown.
     began: Option<Duration>,
     first_key: Option<Duration>,
-    /// Bytes from that key on.
+    /// Bytes since the first key.
     bytes: u64,
 }
 
 impl Gop {
-    /// A measurement of a stream that has to keep to this.
+    /// Starts to measure a stream that has to keep these limits.
     pub(crate) fn new(wanted: Wanted) -> Self {
         Self { wanted, began: None, first_key: None, bytes: 0 }
     }
 
-    /// The next access unit; an answer as soon as there is one.
+    /// Call for each access unit. Returns an answer as soon as there is one.
     pub(crate) fn on_unit(&mut self, unit: Unit) -> Option<Fitness> {
         let unfit = unit.shape.and_then(|shape| self.wanted.against_shape(shape));
         if unfit.is_some() {
@@ -153,7 +154,7 @@ impl Gop {
         }
         match (self.first_key, unit.is_key) {
             (None, true) => (self.first_key, self.bytes) = (Some(unit.shown), bytes),
-            // What comes before the first key is no whole GOP.
+            // Units before the first key are not counted, because their GOP is incomplete.
             (None, false) => {}
             (Some(_), false) => self.bytes = self.bytes.saturating_add(bytes),
             (Some(_), true) => {
@@ -165,26 +166,27 @@ impl Gop {
     }
 }
 
-/// Watches a stream that passes through, for as long as it is fit for it.
+/// Watches a stream that passes through, until it is no longer fit to.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch {
     gop: Gop,
     last: Option<Duration>,
-    /// Since when bytes are counted, and how many there were.
+    /// Since when bytes are counted, and how many came since.
     window: Option<(Duration, u64)>,
     is_over: bool,
 }
 
-/// A gap of the link or of the camera says nothing of its keys.
+/// After a longer gap between access units, the measurement starts again: a gap of the network or of the camera does
+/// not show how far apart the keys are.
 const GAP: Duration = Duration::from_secs(1);
 
 impl Watch {
-    /// Watches a stream that has to keep to this.
+    /// Starts to watch a stream that has to keep these limits.
     pub(crate) fn new(wanted: Wanted) -> Self {
         Self { gop: Gop::new(wanted), last: None, window: None, is_over: false }
     }
 
-    /// The next access unit; an answer when the stream is not fit, once.
+    /// Call for each access unit. Returns once why the stream is not fit, and `None` at all other times.
     pub(crate) fn on_unit(&mut self, unit: Unit) -> Option<Fitness> {
         if self.is_over {
             return None;
@@ -209,7 +211,7 @@ impl Watch {
         unfit
     }
 
-    /// What the bytes of the last ten seconds say against it.
+    /// Counts the unit's bytes. After each ten seconds, returns why their bitrate is not accepted, if so.
     fn rate(&mut self, unit: Unit) -> Option<Fitness> {
         let bytes = u64::try_from(unit.bytes).unwrap_or(u64::MAX);
         let (since, before) = self.window.unwrap_or((unit.shown, 0));
@@ -222,7 +224,7 @@ impl Watch {
         self.gop.wanted.against_rate(before, time)
     }
 
-    /// Whether it has answered.
+    /// Whether the stream was found unfit; nothing is measured from then on.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over
     }
@@ -233,12 +235,12 @@ pub(crate) fn has_b_slices(access_unit: &[u8]) -> bool {
     let starts = access_unit.windows(3).enumerate().filter(|(_, bytes)| *bytes == [0, 0, 1]);
     starts.map(|(at, _)| access_unit.get(at + 3..).unwrap_or_default()).any(|nal| {
         let Some((header, slice)) = nal.split_first() else { return false };
-        // Slices of a picture that is no IDR, whole or its first partition (H.264, 7.3.3).
+        // NAL units of pictures other than IDR that begin with a slice header: a whole slice, or data partition A.
         matches!(header & 0x1f, 1 | 2) && slice_type(slice).is_some_and(|kind| kind % 5 == 1)
     })
 }
 
-/// The second number of a slice header; the first says where the slice begins.
+/// Reads the second number of a slice header, its `slice_type`; the first is `first_mb_in_slice`.
 fn slice_type(slice: &[u8]) -> Option<u32> {
     let mut bits = Bits::new(slice);
     bits.unsigned()?;

@@ -8,7 +8,7 @@
 //! H.264 ──────────────────────────────────────────────▶ parser ─▶ sink
 //! ```
 //!
-//! Does not: run it.
+//! Does not: run the pipeline.
 
 use crate::encoder::Element;
 use crate::source::{self, COLOURS, Form};
@@ -31,20 +31,20 @@ pub(crate) const TRIAL_FRAMES: u64 = 8;
 /// The name of the filter whose caps are the size of the picture.
 pub(crate) const SHAPE: &str = "edge_shape";
 
-/// The name of the element that makes limited range of full range, for encoders that cannot say which it is.
+/// The name of the element that converts full range to limited range, for encoders that cannot signal the range.
 pub(crate) const RANGE: &str = "edge_range";
-/// Makes pictures of fields, and leaves progressive video alone. One picture of two fields: more frames than the
-/// runner takes gain nothing. Where nothing moves, both fields are kept.
+/// Deinterlaces, and leaves progressive video alone. Two fields make one picture, because more frames than the runner
+/// takes gain nothing. Where nothing moves, both fields are kept.
 const WHOLE: &str = "videoconvert ! deinterlace fields=top method=greedyl ! ";
-/// Turns pictures as their file says.
+/// Turns pictures upright, by the orientation that their file gives.
 const UPRIGHT: &str = "videoconvert ! videoflip video-direction=auto ! ";
 
-/// What stands behind a source of this form; nothing while the form is not known.
+/// The description of all elements behind a source of this form; `None` while the form is not negotiated.
 pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Option<String> {
     let encode = format!("{} ! {}", element.describe(ENCODER, video, speed), finish());
     let best = element.row.formats.first().copied().unwrap_or(source::FORMAT);
-    // Frames that are too many go before they cost anything. None are made up before the first one: a camera
-    // may take seconds to begin.
+    // `videorate` comes first, so that surplus frames are dropped before they cost anything. It does not fill the time
+    // before the first frame, because a camera may take seconds to begin.
     let reshape = |first: &str, last: &str| {
         let turning = source::turning(video);
         let shape = shape(best, video);
@@ -56,7 +56,7 @@ pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -
         true => String::new(),
         false => format!("videobalance name={RANGE} ! "),
     };
-    // Costs nothing while rate and size stay.
+    // These elements cost nothing while rate and size do not change.
     let resize = |format| match element.row.resizes {
         true => format!(
             "videorate name={RATE} drop-only=true ! videoscale ! {} ! ",
@@ -81,7 +81,7 @@ pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -
             let first = format!("videoconvert ! capsfilter name={COLOURS} ! {WHOLE}{UPRIGHT}");
             Some(reshape(&first, &limited))
         }
-        // Converted once, then repeated at the pace of the clock, for ever.
+        // The picture is converted once, then repeated for ever at the pace of the clock.
         Form::Still => Some(format!(
             "videoconvert ! capsfilter name={COLOURS} ! {UPRIGHT}{}videoconvert ! videoscale ! {} ! {limited}\
              imagefreeze ! {} ! identity sync=true ! {}{encode}",
@@ -93,7 +93,7 @@ pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -
     }
 }
 
-/// What stands behind H.264 that passes through.
+/// The description of the elements behind H.264 that passes through.
 pub(crate) fn passed_through() -> String {
     finish()
 }
@@ -102,8 +102,8 @@ fn shape(format: &str, video: &Video) -> String {
     format!("capsfilter name={SHAPE} caps=\"{}\"", source::shaped(format, video))
 }
 
-/// From H.264 of any packing to access units: parameters before each key, Annex B. The sink pulls
-/// nothing by itself; our callback takes each buffer at once.
+/// Turns H.264 of any stream format into access units in Annex B, with parameter sets before each key. The callback of
+/// the sink takes each buffer at once.
 fn finish() -> String {
     format!(
         "h264parse name={PARSER} config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au \
@@ -120,7 +120,7 @@ pub(crate) fn transform(
     element: &Element,
     speed: Speed,
 ) -> String {
-    // The picture was turned before it came here.
+    // The transport stream's picture was turned already when it was first encoded.
     let upright = Video { rotate: Rotate::None, flip: Flip::None, crop: false, ..video.clone() };
     let tail = tail(Form::Raw, &upright, element, speed).unwrap_or_default();
     format!(

@@ -1,7 +1,7 @@
-//! The beginning of a pipeline: what each source is called in GStreamer, and what comes out of it.
+//! The beginning of a pipeline: which GStreamer elements each source needs, and what video comes out of them.
 //!
-//! Paths are no part of the text: they are set as properties of the element `SOURCE`, so a path may
-//! hold anything.
+//! Paths are not in the description: they are set as properties of the element `SOURCE`, so a path may contain any
+//! character.
 //!
 //! | source | description | gives |
 //! |---|---|---|
@@ -11,9 +11,9 @@
 //! | libcamera | `libcamerasrc` with full caps | raw video as wanted |
 //! | nvargus | `nvarguscamerasrc` with full caps | raw video as wanted, in NVIDIA's memory |
 //! | rtsp | over TCP; passed on or decoded, as was decided | H.264, or decoded video of any shape |
-//! | pipeline | the user's fragment | what its caps say when they come |
+//! | pipeline | the user's fragment | H.264 or raw video; its caps say which, once the pipeline runs |
 //!
-//! Does not: ask devices; `io` does, and brings what was decided.
+//! Does not: ask devices; `io` does, and passes on what was decided.
 
 use crate::modes::Mode;
 use crate::{CameraFormat, Flip, Rotate, Source, Video};
@@ -22,11 +22,11 @@ use crate::{CameraFormat, Flip, Rotate, Source, Video};
 pub(crate) const SOURCE: &str = "edge_source";
 /// The name of the element with dynamic pads that is linked to [`PACED`] when its video appears.
 pub(crate) const DECODE: &str = "edge_decode";
-/// The name of the element that is linked to the video of a network camera when it appears.
+/// The name of the element that is linked to the video of a network camera when that video appears.
 pub(crate) const RECEIVED: &str = "edge_received";
 /// The name of the element behind [`DECODE`].
 pub(crate) const PACED: &str = "edge_paced";
-/// The name of the filter that holds the format in which decoded pictures come to the encoder's elements.
+/// The name of the caps filter that fixes in which format decoded pictures reach the elements before the encoder.
 pub(crate) const COLOURS: &str = "edge_colours";
 /// The name of the last element of the user's fragment.
 pub(crate) const TAIL: &str = "edge_tail";
@@ -38,7 +38,7 @@ pub(crate) enum Form {
     Shaped(&'static str),
     /// Raw video of any shape.
     Raw,
-    /// Raw video out of a decoder: of any shape, and perhaps turned, with alpha, or vague about its colours.
+    /// Raw video out of a decoder: of any shape, and perhaps turned, with alpha, or with incomplete colorimetry.
     Decoded,
     /// One picture out of a decoder.
     Still,
@@ -46,7 +46,7 @@ pub(crate) enum Form {
     Nvmm,
     /// H.264.
     H264,
-    /// Raw video or H.264: known by the caps behind [`TAIL`] when they come.
+    /// Raw video or H.264: the caps behind [`TAIL`] say which, once they are negotiated.
     Negotiated,
 }
 
@@ -59,10 +59,10 @@ pub(crate) struct Head {
     pub(crate) form: Form,
 }
 
-/// What the device said, as far as its description depends on it.
+/// What was found out about a source, as far as its description depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decided {
-    /// Nothing was to be decided.
+    /// The description depends on nothing else.
     Nothing,
     /// The mode of a video4linux camera.
     Mode(Mode),
@@ -70,20 +70,20 @@ pub(crate) enum Decided {
     PassThrough(bool),
     /// The file is one picture.
     Still {
-        /// A parser goes before the decoder, which does not say how the picture is turned.
+        /// `jpegparse` goes before the decoder, which does not report the orientation of the picture by itself.
         is_parsed: bool,
     },
-    /// The file is a GIF, whose pictures are pushed.
+    /// The file is a GIF, whose pictures are pushed into an `appsrc`.
     Gif {
-        /// There is one.
+        /// It has one picture only.
         is_still: bool,
     },
 }
 
-/// The raw format that every encoder has a way from.
+/// The raw format that every encoder takes, directly or after a conversion.
 pub(crate) const FORMAT: &str = "I420";
-/// Room for frames between a live source and the encoder: 3, then the oldest is dropped, so that a slow
-/// encoder costs frames and not delay.
+/// A queue for 3 frames between a live source and the encoder. When it is full, the oldest frame is dropped, so that a
+/// slow encoder loses frames instead of adding delay.
 const LIVE_QUEUE: &str =
     "queue leaky=downstream max-size-buffers=3 max-size-bytes=0 max-size-time=0";
 
@@ -93,7 +93,7 @@ pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
     let Video { width, height, fps, .. } = video;
     let size = format!("width={width},height={height},framerate={fps}/1");
     match source {
-        // What is found stands for it.
+        // Not used for `Auto`: discovery replaces it by the source that it found.
         Source::Auto | Source::Test => live(
             Form::Shaped(FORMAT),
             format!(
@@ -125,7 +125,7 @@ pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
             },
         },
         Source::V4l2 { .. } => camera(decided, video),
-        // Without full caps it negotiates what no encoder takes.
+        // Without full caps, libcamerasrc negotiates a format that no encoder takes.
         Source::Libcamera { .. } => live(
             Form::Shaped("NV12"),
             format!(
@@ -181,8 +181,8 @@ fn to_be_measured(sink: &str) -> String {
     )
 }
 
-/// A camera of the network, over TCP: over UDP the loss of a packet breaks a picture. Times in µs; 200 ms are
-/// kept to put packets in order.
+/// Receives from a network camera over TCP: over UDP, the loss of a packet breaks a picture. The timeouts are in µs;
+/// `latency` is in ms, the time for which packets are kept to put them in order.
 fn receive() -> String {
     format!("rtspsrc name={SOURCE} protocols=tcp latency=200 timeout=5000000 tcp-timeout=5000000")
 }
@@ -191,7 +191,7 @@ fn depay() -> String {
     format!("rtph264depay name={RECEIVED}")
 }
 
-/// Its links are made when its pads appear.
+/// The decoder. The code that runs the pipeline links it when its pads appear.
 fn decode() -> String {
     format!("decodebin name={DECODE} caps=video/x-raw(ANY)")
 }
@@ -224,7 +224,7 @@ pub(crate) fn shaped(format: &str, video: &Video) -> String {
     )
 }
 
-/// The same of one picture, which has no rate.
+/// The caps of one picture as the encoder's elements get it: they have no frame rate.
 pub fn sized(format: &str, video: &Video) -> String {
     format!(
         "video/x-raw,format={format},width={},height={},pixel-aspect-ratio=1/1",
@@ -232,8 +232,8 @@ pub fn sized(format: &str, video: &Video) -> String {
     )
 }
 
-/// The elements that turn and cut the picture, with a converter before them, which costs nothing where none is
-/// needed; empty when it stays as it is.
+/// The elements that turn and crop the picture, with a converter before them, which costs nothing where no conversion
+/// is needed. Empty if the picture is neither turned nor cropped.
 pub(crate) fn turning(video: &Video) -> String {
     let direction = match (video.rotate, video.flip) {
         (Rotate::None, Flip::None) => None,
