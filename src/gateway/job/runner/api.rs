@@ -1,10 +1,10 @@
-//! What an application under a runner's `app_url` wants to be called with, and where the channels stand in its
-//! answer.
+//! Describes the HTTP API of an application under a runner's `app_url`: the calls to make, and where its answer
+//! contains the URLs of the channels.
 //!
-//! Every application has an API of its own, so that this is configuration; [`Api::echo`] is that of
+//! Every application has its own API, so the API is configured; [`Api::echo`] is the API of
 //! `livepeer-example/echo`.
 //!
-//! Does not: call anybody.
+//! Does not: make calls.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,12 +15,12 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pointer(String);
 
-/// Why a text is no part of an API.
+/// Why a text cannot be parsed as a part of an API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiError {
-    /// No JSON pointer.
+    /// The text is not a usable JSON pointer.
     Pointer,
-    /// No path.
+    /// The text is not a usable path.
     Path,
 }
 
@@ -39,7 +39,7 @@ impl FromStr for Pointer {
     type Err = ApiError;
 
     fn from_str(text: &str) -> Result<Self, ApiError> {
-        // `~` stands before 0 or 1 only.
+        // RFC 6901 allows `~` only before 0 or 1.
         let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         if text.starts_with('/') && text.len() > 1 && escapes {
             Ok(Self(text.to_owned()))
@@ -56,7 +56,7 @@ impl fmt::Display for Pointer {
 }
 
 impl Pointer {
-    /// The text it points to.
+    /// Returns the string at this place in `answer`; `None` if it is missing, empty, or not a string.
     pub(crate) fn text<'a>(&self, answer: &'a Value) -> Option<&'a str> {
         answer.pointer(&self.0)?.as_str().filter(|text| !text.is_empty())
     }
@@ -67,7 +67,7 @@ impl Pointer {
 pub enum Update {
     /// To this path under `app_url`.
     Path(String),
-    /// To the URL that stands here in the answer.
+    /// To the URL at this place in the answer to the start.
     Answer(Pointer),
 }
 
@@ -83,7 +83,7 @@ impl FromStr for Update {
     }
 }
 
-/// A path under `app_url`, without a query and without a way out of it.
+/// Checks a path below `app_url`: it must start with `/`, have no query, and not lead out of `app_url`.
 pub fn path(text: &str) -> Result<String, ApiError> {
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'\\' | b'%');
     let inside = !text.split('/').any(|part| matches!(part, "." | ".."));
@@ -94,7 +94,7 @@ pub fn path(text: &str) -> Result<String, ApiError> {
     }
 }
 
-/// A path under the URL of a single-shot runner, perhaps with a query.
+/// Checks a path below the URL of a single-shot runner, like [`path`]; it may have a query.
 pub fn call_path(text: &str) -> Result<String, ApiError> {
     let (before, query) = text.split_once('?').unwrap_or((text, ""));
     path(before)?;
@@ -102,20 +102,20 @@ pub fn call_path(text: &str) -> Result<String, ApiError> {
     if query.bytes().all(plain) { Ok(text.to_owned()) } else { Err(ApiError::Path) }
 }
 
-/// The API of an application.
+/// The HTTP API of an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Api {
-    /// The path under `app_url` whose POST starts it; the body are the job's parameters.
+    /// The path below `app_url` to which a POST with the job's parameters starts the application.
     pub start: String,
-    /// Where the URL of our video's channel stands in the answer.
+    /// Where the answer to the start contains the URL of the channel for our video.
     pub publish: Pointer,
-    /// Where the URL of the processed video's channel stands.
+    /// Where it contains the URL of the channel of the processed video.
     pub output: Option<Pointer>,
-    /// Where the URL of the control channel stands.
+    /// Where it contains the URL of the control channel.
     pub control: Option<Pointer>,
-    /// Where the URL of the events channel stands.
+    /// Where it contains the URL of the events channel.
     pub events: Option<Pointer>,
-    /// Where parameters are posted later; `None` if it takes none.
+    /// Where new parameters are posted while the application runs; `None` if it accepts none.
     pub update: Option<Update>,
 }
 

@@ -2,13 +2,13 @@
 //!
 //! | a runner | is |
 //! |---|---|
-//! | of another application | no candidate, and not named |
+//! | of another application | not a candidate, and not reported |
 //! | of another mode, on another GPU, full, too expensive | rejected, with its reason |
-//! | else | a candidate; who is tried first says the order, and of one orchestrator's runners: capacity known to be free first, then the price |
+//! | any other | a candidate; of one orchestrator's runners, those with known free capacity are tried first, then the cheapest. `CandidateOrder::Price` sorts all runners so |
 //!
-//! One that does not say its mode may be tried: its answer will tell.
+//! A runner that does not state its mode may be tried: its answer shows whether it can do the job.
 //!
-//! Does not: ask anybody, or judge URLs: the lists have been judged.
+//! Does not: make calls, or check URLs: those in the lists have been checked already.
 
 use std::cmp::Ordering;
 use std::time::{Duration, Instant};
@@ -22,27 +22,28 @@ use crate::session::selection::{
 };
 use resilience::fault::{Failure, Fault};
 
-/// What a runner must be like.
+/// The requirements for a runner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunnerOptions {
-    /// The application.
+    /// The name of the application that it must run.
     pub app: String,
-    /// The GPU's name, if one is wanted.
+    /// The name of the GPU that it must have; `None` for any.
     pub gpu: Option<String>,
-    /// The most that it may cost.
+    /// The maximum price; `None` for any.
     pub max_price: Option<MaxPrice>,
 }
 
-/// A runner with the wanted application.
+/// A listed runner of the requested application.
 #[derive(Debug, Clone)]
 pub struct Known {
     /// The runner.
     pub runner: Runner,
-    /// What it offers, or what speaks against it.
+    /// Its offer, or the reason why it cannot be used.
     pub offer: Result<Offer, String>,
 }
 
-/// The runners of `list` with the application, the best first.
+/// Returns the runners of `list` that have the application, usable or not: the best of each orchestrator first, or
+/// with `CandidateOrder::Price` the best of the whole list first.
 pub fn known_runners(
     list: &DiscoveryList,
     options: &RunnerOptions,
@@ -68,12 +69,12 @@ pub fn known_runners(
     known
 }
 
-/// The runners that are worth a try, and why the others are not.
+/// The runners that are still to be tried, and the reasons against the others.
 #[derive(Debug)]
 pub struct Runners {
     app: String,
     selection: Selection<Runner>,
-    /// Those with the application, the best first.
+    /// All listed runners of the application, the best first.
     known: Vec<Known>,
     now: Instant,
 }
@@ -90,13 +91,14 @@ impl Runners {
         let known = known_runners(list, options, mode, order);
         let rules = OfferRules { max_price: options.max_price, pays: Pays::IfAsked };
         let urls = known.iter().map(|known| known.runner.url.clone());
-        // They are the best first already.
+        // `known` is sorted already.
         let selection =
             Selection::new(rules, CandidateOrder::Listed, urls, &Suspensions::default(), now);
         Self { app: options.app.clone(), selection, known, now }
     }
 
-    /// The best one that has not been tried; `Err` names every one with its reason.
+    /// Returns the best runner that has not been tried. If none is left, `Err` names each one with the reason
+    /// against it.
     pub fn best(&mut self) -> Result<Runner, RunnerError> {
         loop {
             match self.selection.step(self.now) {
@@ -105,14 +107,14 @@ impl Runners {
                     return Err(RunnerError::NoRunner(self.app.clone()));
                 }
                 SelectionStep::None(none) => return Err(RunnerError::NoCandidateLeft(none)),
-                // The list has said already what is asked here.
+                // No call is needed: the list contains the offers.
                 SelectionStep::Ask(urls) => urls.iter().for_each(|url| self.answer(url)),
                 SelectionStep::Wait(_) => self.selection.on_deadline(),
             }
         }
     }
 
-    /// This one did not take the job.
+    /// Call this when `runner` did not take the job; [`Runners::best`] then returns another one.
     pub fn on_failed(&mut self, runner: &Runner, failure: Failure) {
         self.selection.on_failed(&runner.url, failure);
     }
@@ -133,7 +135,7 @@ impl Runners {
     }
 }
 
-/// Free capacity known, then the price of an hour; what costs nothing comes first.
+/// Orders by known free capacity first, then by hourly price; a runner without a price comes before the others.
 fn better_first(a: &Runner, b: &Runner) -> Ordering {
     let cheaper = match (&a.price, &b.price) {
         (Some(a), Some(b)) => a.cheaper_first(b),
@@ -150,7 +152,7 @@ fn offer(runner: &Runner) -> Offer {
     Offer { fit, price: Ok(runner.price) }
 }
 
-/// Why a runner that has the application cannot be used.
+/// Why a runner of the application cannot be used, by its mode and GPU; `None` if it can.
 fn unfit(runner: &Runner, options: &RunnerOptions, mode: RunnerMode) -> Option<String> {
     if let Some(other) = runner.mode.filter(|other| *other != mode) {
         return Some(format!("its mode is {}, not {}", other.as_str(), mode.as_str()));
@@ -189,7 +191,7 @@ mod tests {
         }
     }
 
-    /// The hosts tried in their order, and why nobody is left.
+    /// The hosts in the order in which they were tried, and the error when none was left.
     fn tried(entries: Vec<Value>, options: &RunnerOptions) -> (Vec<String>, String) {
         let list = DiscoveryList::parse(json!(entries).to_string().as_bytes()).unwrap();
         let now = Instant::now();

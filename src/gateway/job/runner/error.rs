@@ -1,13 +1,13 @@
-//! Why there is no job on a runner, and what comes next.
+//! Why a job on a runner failed, and how the caller must react.
 //!
-//! | error | next |
+//! | error | reaction |
 //! |---|---|
-//! | no runner is known or left | the same again later |
-//! | a payment that the signer cannot make now (down, credential, balance) | the same again later |
-//! | no signer, a maximum price of another kind; parameters that the app refuses (400, 422) | give up: the configuration has to change |
-//! | everything else | the next runner |
+//! | no runner is known or left | retry later |
+//! | a payment that the signer cannot make now (down, credential, balance) | retry later |
+//! | unusable signer settings, a maximum price in an unfit unit, parameters that the app refuses (400, 422) or cannot change | give up: the configuration has to change |
+//! | everything else | try the next runner |
 //!
-//! Does not: hold a URL of a session or a channel; those are credentials.
+//! Does not: contain the URL of a session or a channel; those are credentials.
 
 use std::fmt;
 
@@ -20,18 +20,18 @@ use crate::session::SessionError;
 use crate::session::selection::NoCandidateLeft;
 use resilience::fault::{Failure, Fault, Scope, chain};
 
-/// What was under way.
+/// The step that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// The session was asked for.
+    /// Reserving a session.
     Reserve,
-    /// The application was started.
+    /// Starting the application.
     Start,
-    /// The application's parameters were changed.
+    /// Changing the application's parameters.
     Update,
-    /// A single-shot runner was called.
+    /// Calling a single-shot runner.
     Call,
-    /// A scope was asked for.
+    /// Starting a scope.
     Scope,
 }
 
@@ -47,52 +47,52 @@ impl fmt::Display for Step {
     }
 }
 
-/// Why there is no job on a runner.
+/// Why a job on a runner failed.
 #[derive(Debug)]
 pub enum RunnerError {
-    /// Nobody runs this application.
+    /// No listed runner has this application.
     NoRunner(String),
-    /// No runner is left; each with its reason.
+    /// No candidate is left; the error names each one with the reason against it.
     NoCandidateLeft(NoCandidateLeft),
-    /// There was no answer.
+    /// This step got no answer.
     NoAnswer(Step, CallError),
     /// The session with the orchestrator is of no use.
     Session(SessionError),
     /// The runner refused.
     Refused {
-        /// What.
+        /// The step that it refused.
         step: Step,
-        /// Which one.
+        /// The runner.
         peer: Authority,
-        /// Its status.
+        /// Its HTTP status.
         status: u16,
-        /// Its reason, fit for a log line.
+        /// Its reason, made safe for a log line.
         message: String,
     },
     /// The answer is unusable, for this reason.
     Nonsense(Step, Authority, String),
-    /// It asks for a payment, and no signer is configured.
+    /// The runner asks for a payment, but no signer is configured.
     NeedsSigner(Authority),
-    /// It asks for a payment, and names no price in its list.
+    /// The runner asks for a payment, but its list entry names no price.
     NoPrice(Authority),
-    /// Its challenge cannot be read.
+    /// The runner's payment challenge cannot be parsed.
     Challenge(Authority, WireError),
-    /// Its challenge has this URL, which is not followed.
+    /// This field of the runner's payment challenge is a URL that must not be followed.
     Stray(Authority, &'static str, Stray),
-    /// It redirects the request, which is not followed.
+    /// The runner redirects the request, and the redirect must not be followed.
     Redirected(Step, Authority, Elsewhere),
-    /// Challenge follows challenge.
+    /// The payment took too many challenges of the runner.
     NoEnd(Authority),
-    /// It asks for a payment, and the signer sees no need of one.
+    /// The runner asks for a payment, but the signer says that none is needed.
     NothingToPay(Authority),
-    /// There is no payment.
+    /// The payment failed.
     NotPaid(PaymentError),
     /// The application takes no parameters while it runs; this is what its API says.
     NoUpdate(Option<Update>),
 }
 
 impl RunnerError {
-    /// What comes next.
+    /// How the caller must react.
     pub fn fault(&self) -> Fault {
         match self {
             Self::NoRunner(_) | Self::NoCandidateLeft(_) => Fault::Retry,
@@ -101,7 +101,7 @@ impl RunnerError {
                 fault @ (Fault::Retry | Fault::NextPeer | Fault::GiveUp) => fault,
             },
             Self::NoUpdate(_) => Fault::GiveUp,
-            // What the application was asked for is wrong, wherever it runs.
+            // The parameters are wrong, so every runner would refuse them.
             Self::Refused { step: Step::Start, status: 400 | 422, .. } => Fault::GiveUp,
             Self::NoAnswer(..)
             | Self::Session(_)

@@ -7,8 +7,8 @@
 //!         rejected ◀─────┴───────────────────── stop ◀──────────────── stop
 //! ```
 //!
-//! A session that may exist is always stopped, because it costs capacity and money: its guard asks for the
-//! stop when nobody else did.
+//! A session that may exist is always stopped, because it costs capacity and money: its guard (`RunnerSession`)
+//! requests the stop when it is dropped, if nothing else has requested it.
 //!
 //! Does not: move media, or know any application beyond its [`Api`].
 

@@ -1,32 +1,32 @@
-//! Decides whether an answer that sends a request elsewhere is followed.
+//! Decides whether an HTTP redirect is followed.
 //!
-//! | answer | then |
+//! | answer | result |
 //! |---|---|
 //! | 301, 307 or 308 to the same scheme, host and port | the same request, with the same headers and body, to the new path |
-//! | the same to another place | refuse: the body and the payment are for this peer alone |
-//! | more than [`MOVES`] of them in one call | refuse |
-//! | anything else | it is the answer |
+//! | 301, 307 or 308 to another origin | refused: the body and the payment are meant for this peer only |
+//! | more than [`MOVES`] redirects in one call | refused |
+//! | anything else | taken as the final answer |
 //!
-//! go-livepeer answers `…/app` so, because its mux serves `/apps/{id}/app/{app_path...}`: with 307 when it is built
-//! with Go 1.26, with 301 before.
+//! go-livepeer redirects `…/app` to `…/app/`, because its mux serves `/apps/{id}/app/{app_path...}`: with 307 if it
+//! is built with Go 1.26, with 301 before.
 //!
-//! Does not: make the request again.
+//! Does not: repeat the request.
 
 use std::fmt;
 
 use crate::http::Url;
 
-/// Redirects that one call follows.
+/// The maximum number of redirects that one call follows.
 const MOVES: u8 = 4;
 
-/// Why a redirect is not followed. It does not show where it leads: that may be a credential.
+/// Why a redirect is not followed. The error does not contain the target, which may be a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Elsewhere {
-    /// It names no place that can be read.
+    /// Its `Location` is missing or unusable.
     Nowhere,
     /// It leads to another scheme, host or port.
     OtherOrigin,
-    /// Redirect follows redirect.
+    /// The call was redirected too often.
     NoEnd,
 }
 
@@ -40,24 +40,24 @@ impl fmt::Display for Elsewhere {
     }
 }
 
-/// What follows from an answer.
+/// What the caller must do with an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub(super) enum Move {
-    /// It is the answer.
+    /// Use it as the final answer.
     No,
-    /// Make the same request there.
+    /// Repeat the same request at this URL.
     To(Url),
-    /// Give the call up.
+    /// Fail the call, for this reason.
     Refused(Elsewhere),
 }
 
-/// The redirects of one call.
+/// The number of redirects in one call so far.
 #[derive(Debug, Default)]
 pub(super) struct Moves(u8);
 
 impl Moves {
-    /// An answer to a request at `from` came, with this status and this `Location`.
+    /// Call this with the status and the `Location` of each answer to a request at `from`.
     pub(super) fn on_answer(&mut self, from: &Url, status: u16, location: Option<&str>) -> Move {
         if !matches!(status, 301 | 307 | 308) {
             return Move::No;

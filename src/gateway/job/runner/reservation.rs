@@ -1,4 +1,4 @@
-//! Decides what follows each answer while a runner is asked for something that may have to be paid first.
+//! Decides what to do after each answer of a runner to a request that may have to be paid first.
 //!
 //! ```text
 //!            402, 480              payment made
@@ -17,28 +17,28 @@
 //! | 503, 409, 404 | no capacity, in use, gone | next runner |
 //! | 481, 403, 400, others | refused | next runner |
 //!
-//! Does not: ask the runner or the signer; `io` does. What the signer's answers mean, `payment` says.
+//! Does not: call the runner or the signer; `io` does. `payment` interprets the signer's answers.
 
-/// Challenges after the first one (protocol.md, sections 4 and 6).
+/// The maximum number of challenges after the first one (protocol.md, sections 4 and 6).
 const FRESH_CHALLENGES: u8 = 3;
 
-/// What comes next.
+/// What the caller must do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Next {
-    /// It is granted.
+    /// Go on: the runner granted the request.
     Accepted,
-    /// The body is a challenge: have the signer answer it, and ask again with the payment.
+    /// The body is a challenge: have the signer answer it, and repeat the request with the payment.
     Pay,
-    /// Ask again without a payment, for a fresh challenge.
+    /// Repeat the request without a payment, to get a fresh challenge.
     AskAgain,
-    /// Not with this runner: it has refused.
+    /// Leave this runner: it refused the request.
     Refused,
-    /// Not with this runner: challenge follows challenge.
+    /// Leave this runner: the payment took too many challenges.
     NoEnd,
 }
 
-/// One runner, asked until it accepts or refuses.
+/// The state of a request to one runner, which is repeated until the runner accepts or refuses it.
 #[derive(Debug, Default)]
 pub(crate) struct Reservation {
     fresh: u8,
@@ -46,7 +46,7 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// The runner answered with `status`.
+    /// Call this with the status of each answer of the runner.
     pub(crate) fn on_answer(&mut self, status: u16) -> Next {
         match status {
             200..=299 => Next::Accepted,
@@ -57,12 +57,12 @@ impl Reservation {
         }
     }
 
-    /// The signer made a payment for the challenge.
+    /// Call this when the signer made a payment for the challenge.
     pub(crate) fn on_payment(&mut self) {
         self.has_paid = true;
     }
 
-    /// The signer finds the challenge expired.
+    /// Call this when the signer says that the challenge has expired.
     pub(crate) fn on_expired(&mut self) -> Next {
         self.again(Next::AskAgain)
     }

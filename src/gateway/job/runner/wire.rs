@@ -1,8 +1,8 @@
-//! Reads what runners and their applications answer (protocol.md, section 6).
+//! Parses the answers of runners and their applications (protocol.md, section 6).
 //!
-//! Lenient with what a peer adds, strict on what becomes part of a URL.
+//! Ignores unknown fields, and checks strictly what becomes part of a URL.
 //!
-//! Does not: call anybody.
+//! Does not: make calls.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,9 +17,9 @@ use crate::trickle::Purpose;
 /// A session on a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SessionAnswer {
-    /// Its id: also the manifest id of its payments.
+    /// The id of the session, which is also the manifest id of its payments.
     pub(super) id: String,
-    /// Where the application is called.
+    /// The URL below which the application is called.
     pub(super) app_url: Url,
 }
 
@@ -31,7 +31,7 @@ struct SessionJson {
     app_url: Option<String>,
 }
 
-/// The id in the answer to a reservation, whatever else is wrong with it.
+/// Returns the session id in the answer to a reservation, even if other fields of the answer are invalid.
 pub(super) fn session_id(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Id {
@@ -41,7 +41,7 @@ pub(super) fn session_id(body: &[u8]) -> Option<String> {
     Some(json.session_id).filter(|id| is_id(id))
 }
 
-/// Reads the 200 to a reservation; the text of an error says what is wrong with it.
+/// Parses the successful answer to a reservation; `Err` says what is wrong with it.
 pub(super) fn session_answer(body: &[u8], peer: Giver<'_>) -> Result<SessionAnswer, String> {
     let json: SessionJson =
         serde_json::from_slice(body).map_err(|_| "it is not the JSON of a session".to_owned())?;
@@ -54,22 +54,22 @@ pub(super) fn session_answer(body: &[u8], peer: Giver<'_>) -> Result<SessionAnsw
     Ok(SessionAnswer { id, app_url })
 }
 
-/// Whether a session id can be one part of a path and nothing more.
+/// Whether a session id is safe to use as one segment of a URL path.
 pub(super) fn is_id(id: &str) -> bool {
     let plain =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     !id.is_empty() && id.len() <= NAME_BYTES && id.bytes().all(plain) && id != "." && id != ".."
 }
 
-/// What the start of an application came to.
+/// The parsed answer to the start of an application.
 #[derive(Debug, Clone)]
 pub(super) struct AppAnswer {
     pub(super) channels: Channels,
-    /// Where parameters are posted.
+    /// The URL to which new parameters are posted; `None` if there is none.
     pub(super) update: Option<Url>,
 }
 
-/// Reads the answer to the start of an application.
+/// Parses the answer to the start of an application; `Err` says what is wrong with it.
 pub(super) fn app_answer(
     body: &[u8],
     api: &Api,
