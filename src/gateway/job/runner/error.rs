@@ -56,7 +56,7 @@ pub enum RunnerError {
     NoCandidateLeft(NoCandidateLeft),
     /// This step got no answer.
     NoAnswer(Step, CallError),
-    /// The session with the orchestrator is of no use.
+    /// The session with the orchestrator cannot be used.
     Session(SessionError),
     /// The runner refused.
     Refused {
@@ -142,7 +142,7 @@ impl RunnerError {
         }
     }
 
-    /// All that decides what comes next.
+    /// Everything that decides how the caller must react.
     pub fn failure(&self) -> Failure {
         let (scope, retry_after) = match self {
             Self::NotPaid(error) => (error.scope(), error.retry_after()),

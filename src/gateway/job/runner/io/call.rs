@@ -1,8 +1,8 @@
-//! Calls a single-shot runner: one request, paid where that is asked for, and an answer that comes as a stream.
+//! Calls a single-shot runner: one request, paid if the runner asks for it, with a streamed answer.
 //!
-//! hyper, not ureq: the answer's pieces are handed on as they come, be it a server's events or one plain body.
+//! Uses hyper, not ureq, to pass on the chunks of the answer as they arrive, be it server-sent events or a plain body.
 //!
-//! Does not: understand the answer; it is the application's.
+//! Does not: interpret the answer, whose format is the application's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,26 +23,26 @@ use crate::orchestrator::Runner;
 use crate::payment::PaymentKind;
 use crate::session::Network;
 
-/// Time for a single-shot runner to compute before its answer begins.
+/// The maximum time until the answer of a single-shot runner begins, and then until each chunk of it.
 const SINGLE_SHOT_TIME: Duration = Duration::from_secs(600);
 
-/// Header lines in an answer.
+/// The maximum number of header lines in an answer.
 const HEADER_LINES: usize = 128;
-/// Time for the body of a refusal.
+/// The timeout for reading the body of a refusal.
 const REFUSAL_TIME: Duration = Duration::from_secs(15);
 
-/// What is sent to a single-shot runner.
+/// The request to a single-shot runner.
 #[derive(Debug, Clone)]
 pub struct CallOptions {
-    /// The path below the runner's URL, with its query; `None` for that URL as it was listed.
+    /// The path below the runner's URL, with its query; `None` for the URL as it was listed.
     pub path: Option<String>,
     /// The body.
     pub body: Bytes,
-    /// Its type.
+    /// The `Content-Type` of the body.
     pub content_type: HeaderValue,
 }
 
-/// A call that was granted: the answer as it comes.
+/// A call that the runner granted; [`Single::next`] reads the answer.
 #[derive(Debug)]
 pub struct Single {
     peer: Url,
@@ -72,13 +72,13 @@ impl Single {
         Ok(Self { peer, answer, content_type, payments, _connection: connection })
     }
 
-    /// The type of the answer.
+    /// The `Content-Type` of the answer.
     pub fn content_type(&self) -> Option<&HeaderValue> {
         self.content_type.as_ref()
     }
 
-    /// The next piece of the answer, for which it may compute as long as for the first; `None` at its end. The
-    /// session is paid meanwhile.
+    /// Returns the next chunk of the answer, or `None` at its end. Waits for a chunk up to `SINGLE_SHOT_TIME`, and
+    /// meanwhile makes the payments that fall due.
     pub async fn next(&mut self) -> Result<Option<Bytes>, RunnerError> {
         loop {
             let frame = tokio::time::timeout(SINGLE_SHOT_TIME, self.answer.frame());
@@ -89,7 +89,7 @@ impl Single {
             match frame.map_err(|_| late(&self.peer))? {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(broken(&self.peer, error.to_string())),
-                // Trailers are no part of the answer's body.
+                // Trailers are not part of the body.
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(bytes) => return Ok(Some(bytes)),
                     Err(_) => continue,
@@ -102,7 +102,7 @@ impl Single {
 /// `POST {runner url}` with the data.
 struct Send {
     connector: Arc<Connector>,
-    /// Where it is made now; a redirect holds for the calls after it.
+    /// The URL of the next request; a redirect changes it for all later ones.
     url: Url,
     moves: Moves,
     options: CallOptions,
@@ -139,7 +139,7 @@ type Connection = Http1<Full<Bytes>>;
 type Granted = (Option<HeaderValue>, Incoming, Connection);
 
 impl Send {
-    /// Makes the call once, wherever the answer leads.
+    /// Makes the call once, without following a redirect.
     async fn once(&self, headers: HeaderMap<HeaderValue>) -> Result<Reply<Granted>, RunnerError> {
         let Self { connector, url, options, .. } = self;
         let stream = connector.connect(url, Alpn::Http1).await;

@@ -1,6 +1,6 @@
-//! Asks orchestrators for their runners, where a list does not name any.
+//! Asks orchestrators for their runners if the discovery list names none for them.
 //!
-//! Does not: choose among them.
+//! Does not: choose among the runners.
 
 use std::collections::VecDeque;
 
@@ -14,11 +14,11 @@ use crate::session::Network;
 use crate::session::selection::{Rejection, RejectionReason};
 use resilience::fault::{Failure, Fault};
 
-/// The orchestrator's own list (protocol.md, section 6).
+/// The path of an orchestrator's own list of runners (protocol.md, section 6).
 const OWN_LIST: &str = "/discovery";
 
-/// Adds to `list` the runners of those orchestrators for which it names none, five of them asked at a time.
-/// Returns those that did not tell, with their reasons.
+/// Asks the orchestrators for which `list` names no runner, at most [`CANDIDATES_AT_ONCE`] at a time, and adds their
+/// runners to `list`. Returns the orchestrators that gave no usable answer, with the reasons.
 pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Rejection> {
     let silent = list.entries.iter().enumerate().filter(|(_, entry)| entry.runners.is_empty());
     let mut waiting: VecDeque<(usize, Url)> =
@@ -33,7 +33,7 @@ pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Re
         let (at, answer, url) = match asked.join_next().await {
             None => return rejected,
             Some(Ok(told)) => told,
-            // A panic is a fault of ours, and costs this orchestrator.
+            // A panic is a bug of our own; only the runners of this orchestrator are lost.
             Some(Err(error)) => {
                 log::warn!("discovery of runners broke: {error}");
                 continue;
@@ -57,7 +57,7 @@ pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Re
     }
 }
 
-/// The runners in an orchestrator's own list that may be followed.
+/// Returns the runners of an orchestrator's own list whose URLs may be followed; the others are counted in `list`.
 fn followed(own: DiscoveryList, peer: Giver<'_>, list: &mut DiscoveryList) -> Vec<Runner> {
     let (mut runners, mut strays) = (Vec::new(), Vec::new());
     for mut runner in own.entries.into_iter().flat_map(|entry| entry.runners).take(RUNNERS) {

@@ -1,7 +1,7 @@
-//! A job on a runner: reserved, started, and stopped whatever happens.
+//! Starts a job on a runner: reserves a session, starts the application, and stops the session if that fails.
 //!
-//! Does not: move media. What falls due while the application starts is paid here; from then on the job's
-//! owner runs its [`JobPayments`](crate::job::JobPayments).
+//! Does not: move media. Payments that fall due while the application starts are made here; from then on the
+//! job's owner runs its [`JobPayments`](crate::job::JobPayments).
 
 use std::time::Duration;
 
@@ -38,13 +38,13 @@ impl RunnerJob {
     }
 }
 
-/// The call by which a job's application takes other parameters.
+/// The call that changes the parameters of a job's application.
 #[derive(Debug)]
 pub(in crate::job) struct AppUpdate {
     client: Client,
-    /// Where the call goes; `None` where there is no such call.
+    /// The URL of the call; `None` if the application has no such call.
     url: Option<Url>,
-    /// Where the API says it goes.
+    /// Where to find that URL according to the API; used for the error if there is none.
     api: Option<Update>,
 }
 
@@ -97,7 +97,7 @@ async fn start(
     }
 }
 
-/// Starts the application; the session is paid meanwhile.
+/// Starts the application, and meanwhile makes the payments that fall due.
 async fn launch(
     client: &Client,
     runner: &Runner,
@@ -117,7 +117,7 @@ async fn launch(
         .map_err(|reason| RunnerError::Nonsense(Step::Start, peer.authority().clone(), reason))
 }
 
-/// Posts JSON to the application; only success is an answer.
+/// Posts JSON to the application; any status but 2xx is an error.
 async fn post(
     client: &Client,
     url: Url,
@@ -160,7 +160,7 @@ impl Ask for Reserve {
             self.session.let_go();
             return Ok(Reply::Refused(answer));
         }
-        // Held before anything else in the answer can be wrong.
+        // Hold the session first, so that it is stopped if the rest of the answer is invalid.
         if let Some(id) = session_id(&answer.body) {
             self.session.hold(&id);
         }

@@ -1,6 +1,6 @@
-//! Asks for something that may have to be paid first, until it is granted or refused.
+//! Repeats a request that may have to be paid first, until it is granted or refused.
 //!
-//! Does not: know what is asked for; whoever implements [`Ask`] does.
+//! Does not: know what is requested; the implementations of [`Ask`] do.
 
 use std::future::Future;
 use std::time::Instant;
@@ -16,42 +16,43 @@ use crate::session::Network;
 
 const PAYER: HeaderName = HeaderName::from_static("livepeer-payer-address");
 
-/// Something that may have to be paid before it is granted.
+/// A request that may have to be paid before it is granted.
 pub(in crate::job) trait Ask: Send {
     /// What is granted.
     type Granted: Send;
 
-    /// Whether it takes so long to be granted that further payments fall due meanwhile.
+    /// Whether the answer may take so long that further payments fall due; they are then made meanwhile.
     const PAYS_MEANWHILE: bool = false;
 
-    /// Asks once, with these headers: the payer's address, and the payment if one is made.
+    /// Sends the request once, with these headers: the payer's address, and the payment if there is one.
     fn ask(
         &mut self,
         headers: HeaderMap<HeaderValue>,
     ) -> impl Future<Output = Result<Reply<Self::Granted>, RunnerError>> + Send;
 
-    /// The next call carries a payment: it may be granted under this id even if no answer comes back.
+    /// Called before a request that carries a payment: it may be granted under this id even if no answer arrives.
     fn on_paid(&mut self, _manifest_id: &str) {}
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Debug)]
 pub(in crate::job) enum Reply<G> {
     /// A status from 200 to 299.
     Granted(G),
-    /// Another one.
+    /// Any other status.
     Refused(Answer),
 }
 
-/// What was granted, and how it is paid on.
+/// What was granted, and its further payments.
 #[derive(Debug)]
 pub(in crate::job) struct Opened<G> {
     pub(in crate::job) granted: G,
-    /// `None` where nothing more has to be paid.
+    /// `None` if nothing more has to be paid.
     pub(in crate::job) payments: Option<RunnerPayments>,
 }
 
-/// Asks `peer` until it grants or refuses. `kind` goes with its price.
+/// Sends the request to `peer` until it is granted or refused. `kind` fits the unit of the peer's price; `None` if it
+/// names no price.
 pub(in crate::job) async fn open<A: Ask>(
     network: &Network,
     peer: &Url,
@@ -117,7 +118,7 @@ pub(in crate::job) async fn open<A: Ask>(
     }
 }
 
-/// Has the signer answer a challenge; `None` where it finds the challenge expired.
+/// Has the signer answer a challenge; `None` if the signer says that the challenge has expired.
 async fn challenged<A: Ask>(
     network: &Network,
     peer: Giver<'_>,

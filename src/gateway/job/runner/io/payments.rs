@@ -1,4 +1,4 @@
-//! The payments of a session on a runner: the first goes with the reservation, further ones to its payment URL.
+//! Pays a session on a runner: sends the first payment with the reservation, and further ones to its payment URL.
 //!
 //! Fresh terms come from `/refresh-payment` of the orchestrator. Before the session exists there is nothing to
 //! refresh: then the reservation itself is repeated for a fresh challenge.
@@ -25,7 +25,7 @@ use crate::session::{Network, PaymentSetup};
 use resilience::fault::{Failure, Fault};
 use resilience::wait::sleep_until;
 
-/// A single payment needs no jitter: nobody else waits for the same signer to come back.
+/// Fixed, not random: no other session waits for the same signer, so retries need not be spread.
 const JITTER: f64 = 0.5;
 
 /// The payments of a session.
@@ -39,7 +39,7 @@ pub(in crate::job) struct RunnerPayments {
 }
 
 impl RunnerPayments {
-    /// Payments for the challenge of `peer`, whose URLs are judged here.
+    /// Prepares the payments for the challenge of `peer`; fails if a URL in the challenge must not be followed.
     pub(super) async fn new(
         network: &Network,
         paid: &PaymentSetup,
@@ -86,7 +86,7 @@ impl RunnerPayments {
         Ok(Self { payer, kind, manifest_id, url, exists })
     }
 
-    /// The first payment; `None` where the challenge has expired.
+    /// Makes the first payment, which the caller sends; `None` if the challenge has expired.
     pub(super) async fn open(
         &mut self,
         peer: &Url,
@@ -106,7 +106,7 @@ impl RunnerPayments {
         }
     }
 
-    /// The first payment is on its way: from here on there is a session.
+    /// Call this when the first payment is about to be sent: from then on the session may exist.
     pub(super) fn opened(&mut self, now: Instant) -> Result<(), RunnerError> {
         self.exists.store(true, Ordering::Relaxed);
         self.payer.opened(&self.manifest_id, now).map_err(RunnerError::NotPaid)
@@ -117,8 +117,8 @@ impl RunnerPayments {
         self.kind.preload().is_some()
     }
 
-    /// Pays while `work` goes on, as if media flowed. A payment under way is not cut off by the end of the
-    /// work, because its tickets count once.
+    /// Runs `work`, and meanwhile makes the payments that fall due, as if media flowed. If `work` ends during a
+    /// payment, this waits for the payment, because its tickets count only once.
     pub(super) async fn during<T>(
         &mut self,
         work: impl Future<Output = T>,
@@ -155,13 +155,13 @@ impl RunnerPayments {
         }
     }
 
-    /// These payments, for the job that has started.
+    /// Hands the payments over to the job that has started.
     pub(in crate::job) fn of_job(self) -> JobPayments {
         JobPayments { payer: self.payer, url: self.url }
     }
 }
 
-/// The orchestrator's `/refresh-payment`, once there is a session.
+/// Fetches fresh terms from the orchestrator's `/refresh-payment`; fails until the session exists.
 #[derive(Debug)]
 struct RunnerTerms {
     refresh: TermsRefresh,

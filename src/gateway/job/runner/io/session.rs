@@ -1,13 +1,13 @@
-//! A session on a runner that may exist, and its stop, which is asked for whatever happens.
+//! A session on a runner that may exist, and its stop, which is requested whatever happens.
 //!
 //! ```text
 //!  nothing ──a payment on its way, or an answer──▶ held ──stop()──▶ stopped
 //!                                                 └──dropped: error, shutdown, panic──▶ a thread of its own stops it
 //! ```
 //!
-//! A paid session may exist before its answer is in, under the id of the challenge, so it is held from then on. Its
-//! end is owed from then on, too: a stop that is not answered is asked for again until it is.
-//! The last resort waits for its thread, a bounded time: a process that ends takes its threads along.
+//! A paid session may exist before the reservation is answered, under the id of the challenge, so it is held as soon
+//! as it is paid. From then on its stop is owed: a stop that is not confirmed is requested again until it is.
+//! Dropping a held session waits a bounded time for the thread, because the end of the process would end the thread.
 //!
 //! Does not: know what the session is for.
 
@@ -23,14 +23,14 @@ use crate::http::io::{Call, Client};
 use crate::job::runner::wire::is_id;
 use crate::session::Network;
 
-/// Time for one stop.
+/// The timeout of one stop call.
 const STOP_TIME: Duration = Duration::from_secs(5);
-/// Stops asked for at once; later ones are the business of [`Endings::settle`].
+/// How many stop calls are made at once; [`Endings::settle`] makes later ones.
 const TRIES: u8 = 2;
-/// How long the last resort may hold up its thread.
+/// How long a drop may block the thread in which it happens.
 const LAST_RESORT_TIME: Duration = Duration::from_secs(1);
 
-/// A session that may exist.
+/// A session that may exist. Dropping it requests its stop.
 #[derive(Debug)]
 pub(in crate::job) struct RunnerSession {
     client: Client,
@@ -46,7 +46,7 @@ impl RunnerSession {
         Self { client, runner, endings, owed: None }
     }
 
-    /// A session with this id may exist from now on.
+    /// Call this when a session with this id may exist from now on.
     pub(super) fn hold(&mut self, id: &str) {
         if is_id(id) {
             let end = OwedEnd::Session(self.runner.join(&format!("/{id}/stop")));
@@ -56,19 +56,19 @@ impl RunnerSession {
         }
     }
 
-    /// There is no session: the runner said so.
+    /// Call this when the runner said that there is no session.
     pub(super) fn let_go(&mut self) {
         if let Some(owed) = self.owed.take() {
             owed.confirm();
         }
     }
 
-    /// Stops it. That it is gone already is as good. A stop without an answer stays owed.
+    /// Stops the session; it is enough if the session is gone already. A stop that is not confirmed stays owed.
     pub(in crate::job) async fn stop(&mut self) {
         let Some(owed) = self.owed.take() else { return };
         let url = owed.end().url();
         for _ in 0..TRIES {
-            // The call goes on if nobody waits for it any more.
+            // The call goes on even if this future is dropped.
             match self.client.call(call(url)).await {
                 Ok(answer) if is_confirmed(answer.status) => {
                     log::debug!("{}: session stopped ({})", url.authority(), answer.status);
