@@ -1,26 +1,26 @@
 //! Aims payments just below a whole second of the time since the last one, because signers round up.
 //!
 //! For a runner's session a signer bills `ceil(now - last)` seconds, by its own clock, `last` being when it made
-//! the payment before (go-livepeer `server/remote_signer.go:557`): 5.0005 s cost 6 s. It looks at its clock
-//! somewhere between our call and its answer. If both calls take alike, the time between the calls is the time
-//! that it sees; so the margin is what calls lately differed by, and a little for timers. A margin costs its
-//! share of the interval, a second that is passed costs a whole one.
+//! the payment before (go-livepeer `server/remote_signer.go:557`): 5.0005 s cost 6 s. The signer reads its clock at
+//! some time between our call and its answer. If two calls take equally long, the time between the calls is the
+//! time that the signer sees. So the margin is the recent difference between the durations of calls, plus a little
+//! for late timers. A margin costs its share of the interval; exceeding a whole second costs another second.
 //!
 //! Does not: say how often to pay; the schedule does.
 
 use std::time::{Duration, Instant};
 
-/// Timers and the way to the network: 0.5 % of the usual 5 s.
+/// The minimum margin, for timers and the time until a call is on the network: 0.5 % of the usual 5 s.
 const LEAST: Duration = Duration::from_millis(25);
-/// A link that swings more is not worth a longer margin.
+/// The maximum margin: if the durations of calls vary more, a longer margin costs more than it saves.
 const MOST: Duration = Duration::from_millis(250);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// When payments are to be asked for.
+/// Computes when to request payments.
 #[derive(Debug, Default)]
 pub(super) struct Aim {
     last: Option<Call>,
-    /// By how much calls differed lately.
+    /// By how much the durations of recent calls differed.
     swing: Duration,
 }
 
@@ -31,26 +31,26 @@ struct Call {
 }
 
 impl Aim {
-    /// The signer made a payment for a call that began and ended so.
+    /// Call this when the signer made a payment, with the times at which the call began and ended.
     pub(super) fn on_signed(&mut self, began: Instant, ended: Instant) {
         let took = ended.saturating_duration_since(began);
         if let Some(last) = self.last {
-            // Half of an old swing is forgotten with each call.
+            // Each call halves the old difference.
             self.swing = took.abs_diff(last.took).max(self.swing / 2);
         }
         self.last = Some(Call { began, took });
     }
 
-    /// Just below `seconds` after the last payment, or a second if that is less.
+    /// The time just below `seconds`, but at least one, after the last payment; `None` before the first payment.
     pub(super) fn after(&self, seconds: u64) -> Option<Instant> {
         let time = Duration::from_secs(seconds).max(SECOND);
         self.last.map(|last| last.began + time - self.margin())
     }
 
-    /// The first time, `now` or later, that is just below a whole second.
+    /// The first time, `now` or later, that is just below a whole second after the last payment.
     pub(super) fn next(&self, now: Instant) -> Instant {
         let Some(last) = self.last else { return now };
-        // A timer may be late by some of the margin.
+        // A late timer may use up a part of the margin.
         let late = LEAST / 2;
         let elapsed = (now + self.margin()).saturating_duration_since(last.began + late);
         let seconds = elapsed.as_nanos().div_ceil(SECOND.as_nanos());
@@ -58,7 +58,7 @@ impl Aim {
         aimed.map_or(now, |aimed| aimed.max(now))
     }
 
-    /// The time from the last payment to one that is asked for now, as a signer is likely to bill it.
+    /// The time from the last payment to one that is requested now, as a signer is likely to bill it.
     pub(super) fn billed(&self, now: Instant) -> Duration {
         let elapsed = self.last.map_or(SECOND, |last| now.saturating_duration_since(last.began));
         Duration::from_secs((elapsed + SECOND / 2).as_secs().max(1))
@@ -77,7 +77,7 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// The next time after so many ms from the last payment.
+    /// Checks `next` at `now` ms after the last payment.
     #[track_caller]
     fn check(now: u64, expected: u64) {
         let start = Instant::now();
@@ -116,8 +116,8 @@ mod tests {
         assert_eq!(rooms, [25, 125, 75, 50, 37, 250, 250, 250, 250, 141, 83, 54]);
     }
 
-    /// Pays for 10 minutes with calls that take up to `swing` ms more than 30, by a signer that looks at its
-    /// clock at any time of a call: the seconds billed in that time.
+    /// Pays for 10 minutes with calls that take up to `swing` ms more than 30, by a signer that reads its clock at
+    /// any time during a call. Returns the seconds billed in that time.
     fn billed(swing: u64) -> u64 {
         let mut random = 0x2545_f491_4f6c_dd1d_u64;
         let mut chance = move |below: u64| {

@@ -1,6 +1,6 @@
-//! Why there is no payment: what each status of a signer means, and what comes next.
+//! Why a payment failed: what each status of a signer means, and how to react.
 //!
-//! | status | means | next |
+//! | status | means | reaction |
 //! |---|---|---|
 //! | 400 | the session cannot go on (price missing, state mismatch, …) | fail |
 //! | 480 | terms expired | refresh them, at most 3 times in a row |
@@ -8,14 +8,14 @@
 //! | 482 | no ticket needed now: the usual answer to most polls | skip this time |
 //! | 402, 483 | no balance | a long pause, or another credential |
 //! | 401, 403 | credential refused | a long pause, or another credential |
-//! | 429 | to be asked less often | after `Retry-After`, else a pause |
-//! | 5xx, no connection | the signer is down | a short pause; paid time is used up meanwhile |
-//! | other | not what a signer says | a pause |
+//! | 429 | too many requests | wait for `Retry-After`, else a pause |
+//! | 5xx, no connection | the signer is down | a short pause; prepaid time runs down meanwhile |
+//! | other | not the answer of a signer | a pause |
 //!
-//! The last five hold for all who ask the signer, so the pause is one for the process: `gate`.
+//! The last five rows concern every session that the signer pays, so the whole process shares one pause (`gate`).
 //!
-//! An orchestrator that does not accept a payment: 404 means that the session is over; 5xx that it is down;
-//! anything else is taken for expired terms, because that is what fresh terms can mend.
+//! If an orchestrator does not accept a payment, 404 means that the session is over, and 5xx that the orchestrator
+//! is down. Any other status is treated as expired terms, because fresh terms may solve the problem.
 //!
 //! Statuses: protocol.md section 4; 483, 401 and 403: field facts.
 //!
@@ -32,7 +32,7 @@ use crate::price::{MaxPrice, Unit};
 use resilience::fault::{Failure, Fault, Scope};
 use resilience::secret::io::SecretError;
 
-/// While a signer is not asked for the sake of the credential, the credential is read again this often.
+/// How often the credential is read again while a signer is not asked because it refused the credential.
 const LOOK: Duration = Duration::from_secs(15);
 
 /// What a signer's refusal means.
@@ -42,13 +42,13 @@ pub enum Refusal {
     BadRequest,
     /// 401, 403: the credential is not accepted.
     Credential,
-    /// 429: to be asked less often.
+    /// 429: too many requests.
     Limited,
     /// 480: the terms have expired.
     Expired,
     /// 481: the orchestrator is too expensive.
     PriceTooHigh,
-    /// 482: what is paid suffices.
+    /// 482: enough has been paid for now.
     NoTicketNeeded,
     /// 402, 483: the account behind the credential is empty.
     NoBalance,
@@ -59,7 +59,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What `status` means, which is not 200.
+    /// The meaning of `status`, which must not be 200.
     pub(crate) fn of_status(status: u16) -> Self {
         match status {
             400 => Self::BadRequest,
@@ -74,7 +74,7 @@ impl Refusal {
         }
     }
 
-    /// What comes next.
+    /// How the caller must react.
     pub(crate) fn fault(self) -> Fault {
         match self {
             Self::Expired => Fault::Refresh,
@@ -88,7 +88,7 @@ impl Refusal {
         }
     }
 
-    /// Whether a signer refuses every session so, or the one alone.
+    /// Whether the signer would refuse every session, or only this one.
     pub(super) fn scope(self) -> Scope {
         match self {
             Self::Credential | Self::Limited | Self::NoBalance | Self::Down | Self::Strange => {
@@ -120,42 +120,42 @@ impl Refusal {
     }
 }
 
-/// Why there is no payment.
+/// Why a payment failed.
 #[derive(Debug)]
 pub enum PaymentError {
     /// No signer is configured.
     NoSigner,
-    /// More signers than are tried.
+    /// More signers are configured, this many, than are allowed.
     TooManySigners(usize),
-    /// The signer is named with plain HTTP on another machine, and that is not allowed.
+    /// The URL of a signer uses plain HTTP to another machine, which the configuration does not allow.
     PlainHttp(Url),
-    /// A maximum price in a unit that does not go with the kind of payment, which wants the unit given.
+    /// The maximum price has a unit that does not fit the payment, which needs the given unit; `None` for pixels.
     MaxPriceUnit(MaxPrice, Option<Unit>),
-    /// This orchestrator is on-chain and free.
+    /// This orchestrator is on-chain and asks no price, so a signer signs nothing for it.
     Free(String),
     /// The signer headers cannot be read.
     Credential(SecretError),
     /// No signer gave an answer.
     NoAnswer {
-        /// The error of the one that was asked first.
+        /// The error of the signer that was asked first.
         error: Arc<CallError>,
-        /// The time until one is asked again.
+        /// The time until a signer is asked again.
         retry_after: Duration,
     },
     /// The signer refused.
     Refused {
         /// The signer.
         signer: Authority,
-        /// What that means.
+        /// The meaning of its status.
         refusal: Refusal,
-        /// Its status.
+        /// Its HTTP status.
         status: u16,
-        /// Its reason, fit for a log line.
+        /// Its reason, made safe for a log line.
         message: String,
-        /// The time until it is asked again, by whomever; `None` where it refused this session alone.
+        /// The time until any session asks it again; `None` if it refused only this session.
         retry_after: Option<Duration>,
     },
-    /// The signer's answer makes no sense.
+    /// The signer's answer is invalid.
     Answer {
         /// The signer.
         signer: Authority,
@@ -164,13 +164,13 @@ pub enum PaymentError {
         /// The time until it is asked again.
         retry_after: Duration,
     },
-    /// The signer has another key than the one that this session began with.
+    /// The signer's key is no longer the one with which this session began.
     OtherKey(Authority),
-    /// The request for a payment cannot be written.
+    /// The request for a payment cannot be serialized.
     Request(WireError),
     /// A later payment needs the id of the job, which is not known yet.
     NoManifest,
-    /// The id of the job changed under the session.
+    /// The id of the job changed during the session.
     ManifestChanged,
     /// The payment did not reach the orchestrator.
     NotDelivered(CallError),
@@ -178,9 +178,9 @@ pub enum PaymentError {
     NotAccepted {
         /// The orchestrator.
         orchestrator: Authority,
-        /// Its status.
+        /// Its HTTP status.
         status: u16,
-        /// Its reason, fit for a log line.
+        /// Its reason, made safe for a log line.
         message: String,
     },
     /// The orchestrator gave no fresh terms.
@@ -208,14 +208,14 @@ impl PaymentError {
             | Self::NoManifest
             | Self::ManifestChanged
             | Self::NotAccepted { status: 404, .. } => Refusal::BadRequest,
-            // Tickets for terms that have expired are refused like any other bad ticket.
+            // Orchestrators refuse tickets for expired terms like any other bad ticket.
             Self::NotAccepted { .. } => Refusal::Expired,
         }
     }
 
-    /// When it makes sense to ask the signers again, where they say so: before that the same answer comes at
-    /// once, without a call. The credential is read again each time, so where another one may help, this is
-    /// less than the time left.
+    /// The time after which to ask the signers again, if it is known: an earlier request gets the same error at once,
+    /// without a call. If a new credential may help, this is less than the signer's pause, because each request
+    /// reads the credential again.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { refusal, retry_after, .. } if refusal.is_of_credential() => {
@@ -241,7 +241,7 @@ impl PaymentError {
         }
     }
 
-    /// Whether the error holds for every session, or for the one that was to be paid.
+    /// Whether the error concerns every session, or only the one that was to be paid.
     pub(crate) fn scope(&self) -> Scope {
         match self {
             Self::NoSigner
@@ -263,14 +263,14 @@ impl PaymentError {
         }
     }
 
-    /// What comes next.
+    /// How the caller must react.
     pub fn fault(&self) -> Fault {
         match self {
             Self::NoSigner
             | Self::TooManySigners(_)
             | Self::PlainHttp(_)
             | Self::MaxPriceUnit(..) => Fault::GiveUp,
-            // The next session begins with that key.
+            // The next session begins with the new key.
             Self::OtherKey(_) => Fault::Retry,
             Self::Free(_)
             | Self::Credential(_)

@@ -1,9 +1,9 @@
-//! Asks the signers of a list in turn, each as its gate allows.
+//! Asks the signers of a list in turn until one answers; skips a signer whose gate is shut.
 //!
-//! A credential is read again when it is refused, and whenever somebody asks while it stays refused: another one
-//! is tried at once.
+//! A credential is read again when it is refused, and at each request while it stays refused. If it has changed, the
+//! new one is tried at once.
 //!
-//! Does not: know what is asked for.
+//! Does not: know what is requested.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,16 +20,16 @@ use resilience::backoff::jitter;
 use resilience::fault::Scope;
 use resilience::secret::io::read_headers;
 
-/// What is asked for.
+/// A request to the signers, and how to parse the answer.
 pub(super) struct Question<'a, T> {
     pub(super) path: &'static str,
     pub(super) body: Vec<u8>,
     pub(super) read: fn(&[u8]) -> Result<T, WireError>,
-    /// Whether a refusal concerns the asking session alone, though its status does not say so.
+    /// Whether a refusal concerns only the requesting session, although its status does not say so.
     pub(super) is_of_session: &'a (dyn Fn(u16, SignerOrigin) -> bool + Sync),
 }
 
-/// An answer.
+/// The answer of a signer.
 #[derive(Debug)]
 pub(super) struct Reply<T> {
     pub(super) origin: SignerOrigin,
@@ -38,14 +38,14 @@ pub(super) struct Reply<T> {
     pub(super) took: Duration,
 }
 
-/// Why there is no answer.
+/// Why there is no usable answer, and the signer whose error this is.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) origin: SignerOrigin,
     pub(super) error: PaymentError,
 }
 
-/// The signers of a list.
+/// The signers of a list, with their gates and the current headers.
 #[derive(Debug)]
 pub(super) struct Asking {
     client: Client,
@@ -56,9 +56,9 @@ pub(super) struct Asking {
 #[derive(Debug)]
 struct Known {
     headers: HeaderMap<HeaderValue>,
-    /// The signer that answered last, and the changes of the headers.
+    /// The signer that answered last, and how often the headers have changed.
     origin: SignerOrigin,
-    /// One for each signer.
+    /// One gate for each signer.
     gates: Vec<Gate<Why>>,
 }
 
@@ -70,11 +70,11 @@ enum Why {
     Silent(Arc<CallError>),
 }
 
-/// A signer that gave no answer, and the time until it is asked again; `None` where only this session must not.
+/// A signer that gave no answer, and the time until it is asked again; `None` if it refused only this session.
 type NoAnswer = (SignerOrigin, Why, Option<Duration>);
 
 impl Asking {
-    /// Reads the headers.
+    /// Reads the headers; fails if they cannot be read.
     pub(super) fn new(client: Client, options: SignerOptions) -> Result<Self, PaymentError> {
         let headers = read_headers(&options.headers).map_err(PaymentError::Credential)?;
         let gates = options.urls.iter().map(|_| Gate::new()).collect();
@@ -83,17 +83,17 @@ impl Asking {
         Ok(Self { client, options, known })
     }
 
-    /// How they are set up.
+    /// The configuration of the signers.
     pub(super) fn options(&self) -> &SignerOptions {
         &self.options
     }
 
-    /// The signer that is asked first, and under which credential.
+    /// The signer that is asked first, and the number of the current credential.
     pub(super) fn origin(&self) -> SignerOrigin {
         self.known().origin
     }
 
-    /// Reads the headers again: whether they have changed. Where they cannot be read, the old ones stay.
+    /// Reads the headers again; `true` if they have changed. If they cannot be read, the old ones stay in use.
     pub(super) fn reread(&self) -> Result<bool, PaymentError> {
         let headers = read_headers(&self.options.headers).map_err(PaymentError::Credential)?;
         let mut known = self.known();
@@ -107,7 +107,7 @@ impl Asking {
         Ok(true)
     }
 
-    /// Whether one of them may be asked now; if not, why.
+    /// Fails with the reason if no signer may be asked now. Reads the credential again if it was refused.
     pub(super) fn look(&self, now: Instant) -> Result<(), PaymentError> {
         match self.shut(now) {
             Some(_) if self.is_barred() && self.reread()? => {
@@ -118,7 +118,7 @@ impl Asking {
         }
     }
 
-    /// The first answer of one that may be asked.
+    /// Asks the signers that may be asked now, one after another, and returns the first answer.
     pub(super) async fn ask<T>(
         &self,
         question: &Question<'_, T>,
@@ -159,7 +159,7 @@ impl Asking {
             };
             failed = Some(failed.map_or(no_answer.clone(), |before| foremost(before, no_answer)));
         }
-        // There is no list without a signer.
+        // Never happens: a list has at least one signer.
         let none = Why::Nonsense(WireError::Field("signer"));
         Err(failed.unwrap_or((first, none, None)))
     }
@@ -209,7 +209,7 @@ impl Asking {
         Err(no_answer)
     }
 
-    /// What keeps all of them from being asked.
+    /// Why no signer may be asked now; `None` if one may.
     fn shut(&self, now: Instant) -> Option<NoAnswer> {
         let known = self.known();
         let mut all: Option<NoAnswer> = None;
@@ -222,7 +222,7 @@ impl Asking {
         all
     }
 
-    /// The signer of an answer.
+    /// The host and port of the signer that gave an answer.
     pub(super) fn name(&self, origin: SignerOrigin) -> Result<Authority, PaymentError> {
         let url = self.options.urls.get(origin.signer).ok_or(PaymentError::NoSigner)?;
         Ok(url.authority().clone())
@@ -253,8 +253,8 @@ impl Asking {
     }
 }
 
-/// What is told of two signers: the one that was asked first knows the session best, but a status says more
-/// than no answer. The time left is that of the one that may be asked sooner.
+/// Chooses which of two signers' errors to report: that of the signer that was asked first, because it knows the
+/// session best, unless that signer did not answer at all. The time left is the shorter one of the two.
 fn foremost(first: NoAnswer, other: NoAnswer) -> NoAnswer {
     let left = first.2.min(other.2);
     let (origin, why, _) = if matches!(first.1, Why::Silent(_)) { other } else { first };

@@ -1,13 +1,13 @@
-//! The remote signers of one key: who pays, and payments.
+//! The remote signers of one key: fetches the payer's signature, and makes payments.
 //!
-//! Signers are stateless, so any of them can go on with any session of the same key. All payers and all starts
-//! of the process share one [`Signers`], and with it one pause for each signer: who asks meanwhile gets the
-//! signer's last refusal at once, without a call.
+//! Signers are stateless, so any of them can continue any session of the same key. All payers and all job starts of
+//! the process share one [`Signers`], and with it one pause for each signer: a request during the pause fails at
+//! once with the signer's last refusal, without a call.
 //!
-//! A signer may come back with another key behind the same URL. Terms are made for one payer, so a payment of
-//! another is refused by the orchestrator (`invalid recipientRand`), and a state of another by the signer
-//! (`invalid sig`). Either way who pays is asked for anew, and the session fails: the next one begins with the
-//! other key.
+//! A signer may return from an outage with another key behind the same URL. Terms are made for one payer, so the
+//! orchestrator refuses a payment by another key (`invalid recipientRand`), and the signer refuses a state made by
+//! another key (`invalid sig`). In both cases the payer's signature is requested again, and the session fails: the
+//! next session begins with the new key.
 //!
 //! Does not: keep payments or their states; a [`PaymentSession`] does.
 
@@ -24,23 +24,23 @@ use crate::payment::{
 };
 use resilience::secret::SecretSource;
 
-/// Where the signers are, and what they want to see.
+/// The URLs of the signers, and the headers to send to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SignerOptions {
     /// Base URLs, the preferred one first.
     pub urls: Vec<Url>,
     /// Headers of every call, such as `Authorization`.
     pub headers: Vec<(HeaderName, SecretSource)>,
-    /// Allows plain HTTP to other machines than this one.
+    /// Whether plain HTTP to other machines than this one is allowed.
     pub allow_plain_http: bool,
 }
 
-/// A payment that was made now.
+/// A payment that a signer has just made.
 #[derive(Debug)]
 pub struct SignedPayment {
     /// The payment.
     pub(crate) made: OutgoingPayment,
-    /// How long the call took in which the signer looked at its clock.
+    /// How long the call took; the signer read its clock during the call.
     pub(crate) took: Duration,
 }
 
@@ -48,17 +48,17 @@ pub struct SignedPayment {
 #[derive(Debug)]
 pub struct Signers {
     asking: Asking,
-    /// Locked while it is asked for, so that it is asked for once.
+    /// The signature, with the number of its credential. Locked during a request, so that only one is made.
     signature: tokio::sync::Mutex<Option<(u64, Signature)>>,
 }
 
 impl Signers {
-    /// The one signer at `url`, which asks for no credential, called by `client`.
+    /// Uses one signer, at `url`, without a credential.
     pub fn at(client: Client, url: Url) -> Result<Self, PaymentError> {
         Self::new(client, SignerOptions { urls: vec![url], ..SignerOptions::default() })
     }
 
-    /// Checks the options and reads the headers.
+    /// Checks the options and reads the headers; fails if either cannot be used.
     pub fn new(client: Client, options: SignerOptions) -> Result<Self, PaymentError> {
         let urls = &options.urls;
         if urls.is_empty() {
@@ -75,24 +75,24 @@ impl Signers {
         Ok(Self { asking, signature: tokio::sync::Mutex::new(None) })
     }
 
-    /// How they are set up.
+    /// The configuration of the signers.
     pub fn options(&self) -> &SignerOptions {
         self.asking.options()
     }
 
-    /// Reads the headers again (on SIGHUP, or when they are refused). Whether they have changed. Where they
-    /// cannot be read, the old ones stay.
+    /// Reads the headers again; `true` if they have changed. Call this on SIGHUP. If the headers cannot be read, the
+    /// old ones stay in use.
     pub fn reread(&self) -> Result<bool, PaymentError> {
         self.asking.reread()
     }
 
-    /// Whether one of them may be asked now; if not, why, and when.
+    /// Fails if no signer may be asked now; the error has the reason and the time to wait.
     pub fn ready(&self) -> Result<(), PaymentError> {
         self.asking.look(Instant::now())
     }
 
-    /// Who pays, with the proof of it. Asked for once for each credential. While no signer may be asked, there
-    /// is none, even if it is known: nothing could be paid.
+    /// The payer's address and signature, requested once for each credential. Fails while no signer may be asked,
+    /// even if the signature is known, because nothing could be paid.
     pub async fn signature(&self) -> Result<Signature, PaymentError> {
         let mut kept = self.signature.lock().await;
         self.ready()?;
@@ -114,7 +114,7 @@ impl Signers {
         Ok(signature)
     }
 
-    /// A payment for `session`, which is borrowed until the answer is in: one call at a time.
+    /// Requests a payment for `session`. A session can have only one request at a time, so it is borrowed meanwhile.
     pub(crate) async fn payment(
         &self,
         session: &mut PaymentSession,
@@ -140,7 +140,7 @@ impl Signers {
                 AfterRefusal::Reopen => {
                     log::info!("the signer starts the payments of this session anew")
                 }
-                // It may be that the state is one of another key: `invalid sig`.
+                // Another key may have made the state: `invalid sig`.
                 AfterRefusal::Final if status == 400 && session.is_running() => {
                     return Err(self.other_key(session, origin).await.unwrap_or(error));
                 }
@@ -149,7 +149,7 @@ impl Signers {
         }
     }
 
-    /// The signer made a payment. One by another key than the terms are for is worth nothing, and is not sent.
+    /// Accepts a payment by the signer. Fails if the terms are for another key: the payment must not be sent then.
     async fn made(
         &self,
         session: &mut PaymentSession,
@@ -164,7 +164,7 @@ impl Signers {
         }
     }
 
-    /// Whether the signer has another key by now than the session's terms are for.
+    /// Requests the signature again; returns the error if the signer's key is not the one that the terms are for.
     async fn other_key(
         &self,
         session: &PaymentSession,

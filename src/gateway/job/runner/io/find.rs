@@ -17,7 +17,7 @@ use resilience::fault::{Failure, Fault};
 /// The path of an orchestrator's own list of runners (protocol.md, section 6).
 const OWN_LIST: &str = "/discovery";
 
-/// Asks the orchestrators for which `list` names no runner, at most [`CANDIDATES_AT_ONCE`] at a time, and adds their
+/// Asks the orchestrators for which `list` names no runner, at most `CANDIDATES_AT_ONCE` at a time, and adds their
 /// runners to `list`. Returns the orchestrators that gave no usable answer, with the reasons.
 pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Rejection> {
     let silent = list.entries.iter().enumerate().filter(|(_, entry)| entry.runners.is_empty());
