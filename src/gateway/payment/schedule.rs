@@ -11,16 +11,16 @@
 //!   Over: paid once and for all, or 400, 481, a fourth 480
 //! ```
 //!
-//! The first payment is due at once; later ones every interval, while media flows. What each status asks
-//! for stands in `error`. A signer that refuses all, or is down, says itself when it may be asked again; an
-//! orchestrator that is down is tried again after 1 s to 10 s, because prepaid time (60 s or 10 s) has to
-//! outlast that. So no refusal is ever answered by a hot loop.
+//! The first payment is due at once; later ones every interval, while media flows. `error` lists the reaction to each
+//! status. If a signer refuses every session or is down, its gate sets the time of the next request. An orchestrator
+//! that is down is tried again after 1 s to 10 s, because prepaid time (60 s or 10 s) has to outlast that. So no
+//! refusal leads to a hot loop.
 //!
-//! What is billed in whole seconds is paid just below one (`aim`).
+//! Payments that are billed in whole seconds are made just below a whole second (`aim`).
 //!
-//! The time paid for is an estimate: the signer counts by its own clock, the orchestrator by what it did.
+//! The time paid for is an estimate: the signer counts by its own clock, the orchestrator by the work that it did.
 //!
-//! Does not: make payments; `io` does, and says here how it went.
+//! Does not: make payments; `io` does, and reports the results to the schedule.
 
 use std::time::{Duration, Instant};
 
@@ -30,9 +30,9 @@ use resilience::backoff::Backoff;
 
 /// How often orchestrators debit, and so are paid (protocol.md, section 5).
 pub(super) const INTERVAL: Duration = Duration::from_secs(5);
-/// Media flows for this long after a segment: the longest segment is 10 s.
+/// Media counts as flowing for this long after a segment, because the longest segment is 10 s.
 const MEDIA_QUIET: Duration = Duration::from_secs(12);
-/// Refreshes without a payment between them (protocol.md, section 4).
+/// The maximum number of refreshes without a payment between them (protocol.md, section 4).
 const REFRESHES: u8 = 3;
 
 /// What the payer must do now.
@@ -77,13 +77,13 @@ pub struct PaymentSchedule {
     interval: Duration,
     phase: Phase,
     media_until: Option<Instant>,
-    /// Until when the payments that arrived pay; `None` before the first.
+    /// The end of the time that is covered by the payments that arrived; `None` before the first.
     paid_until: Option<Instant>,
     /// When the signer was asked for the last payment that it made.
     signed: Option<Instant>,
-    /// For what is billed in whole seconds.
+    /// When to pay, for kinds that are billed in whole seconds.
     aim: Aim,
-    /// What payments pay for that have not arrived yet.
+    /// The time that is covered by payments that have not arrived yet.
     under_way: Duration,
     refreshes: u8,
     down: Backoff,
@@ -106,7 +106,7 @@ impl PaymentSchedule {
         }
     }
 
-    /// Time has passed.
+    /// Call this when the time of `poll_timeout` has come.
     pub(crate) fn on_tick(&mut self, now: Instant) -> PaymentDecision {
         let wanted = self.paid_until.is_none() || self.media_until.is_some_and(|until| now < until);
         match self.phase {
@@ -118,13 +118,13 @@ impl PaymentSchedule {
         }
     }
 
-    /// A segment of media went out or came back.
+    /// Call this when a segment of media went out or came back.
     pub(crate) fn on_media(&mut self, now: Instant) -> PaymentDecision {
         self.media_until = Some(now + MEDIA_QUIET);
         self.on_tick(now)
     }
 
-    /// The signer made a payment for a call that began at `asked` and is over now.
+    /// Call this when the signer made a payment, for a call that began at `asked` and is over now.
     pub(crate) fn on_signed(&mut self, covers: PaidPeriod, asked: Instant, now: Instant) {
         let time = match (covers, self.signed) {
             (PaidPeriod::SinceLast, Some(_)) if self.kind.is_in_whole_seconds() => {
@@ -140,7 +140,7 @@ impl PaymentSchedule {
         self.aim.on_signed(asked, now);
     }
 
-    /// The payment arrived at the orchestrator.
+    /// Call this when the payment arrived at the orchestrator.
     pub(crate) fn on_paid(&mut self, now: Instant) {
         self.paid_until = Some(self.paid_until.unwrap_or(now) + self.under_way);
         self.under_way = Duration::ZERO;
@@ -150,14 +150,14 @@ impl PaymentSchedule {
         }
     }
 
-    /// The payment did not arrive, or was not accepted, and will not be sent again. What that leads to
-    /// is said by [`PaymentSchedule::on_refused`].
+    /// Call this when the payment did not arrive, or was not accepted, and will not be sent again. Then call
+    /// [`PaymentSchedule::on_refused`], which decides the reaction.
     pub(crate) fn on_lost(&mut self) {
         self.under_way = Duration::ZERO;
     }
 
-    /// The signer gave no payment, or the orchestrator took none. `retry_after` is when to ask again, where that
-    /// is known; see [`crate::payment::PaymentError::retry_after`].
+    /// Call this when the signer made no payment, or the orchestrator did not accept one. `retry_after` is the time
+    /// to wait, if known; see [`crate::payment::PaymentError::retry_after`].
     pub(crate) fn on_refused(
         &mut self,
         refusal: Refusal,
@@ -194,8 +194,8 @@ impl PaymentSchedule {
         }
     }
 
-    /// Fresh terms are in. The payment that the signer refused is asked for again. One that the orchestrator
-    /// refused is not: the signer has counted it, and part of it may have been taken.
+    /// Call this when fresh terms arrived. A payment that the signer refused is requested again. A payment that the
+    /// orchestrator refused is not: the signer has counted it, and the orchestrator may have taken part of it.
     pub(crate) fn on_refreshed(&mut self, now: Instant) -> PaymentDecision {
         match self.phase {
             Phase::Refreshing { since } if self.signed.is_some_and(|signed| signed >= since) => {
@@ -207,7 +207,7 @@ impl PaymentSchedule {
         }
     }
 
-    /// The orchestrator gave no fresh terms.
+    /// Call this when the orchestrator gave no fresh terms.
     pub(crate) fn on_refresh_failed(&mut self, jitter: f64, now: Instant) -> PaymentDecision {
         let pause = self.down.on_failure(jitter);
         self.wait(now + pause)
@@ -222,13 +222,13 @@ impl PaymentSchedule {
         }
     }
 
-    /// The time from `now` that is paid for already; `None` for what is paid once.
+    /// The time from `now` that is already paid for; `None` for a kind that is paid only once.
     pub(crate) fn paid_for(&self, now: Instant) -> Option<Duration> {
         self.kind.preload()?;
         Some(self.paid_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))
     }
 
-    /// Nothing is owed: the next payment is an interval after this one was asked for.
+    /// Nothing is owed now: schedules the next payment an interval after this one was due.
     fn settle(&mut self, now: Instant) {
         self.refreshes = 0;
         self.down.on_success();
@@ -246,7 +246,7 @@ impl PaymentSchedule {
         aimed.filter(|_| self.kind.is_in_whole_seconds()).unwrap_or(since + self.interval)
     }
 
-    /// Pays for what was due at `since`, once that is best.
+    /// Pays for what was due at `since`: now, or at a better time soon after if whole seconds are billed.
     fn pay(&mut self, since: Instant, now: Instant) -> PaymentDecision {
         let best = if self.kind.is_in_whole_seconds() { self.aim.next(now) } else { now };
         if best > now {
@@ -279,13 +279,13 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// From one payment to the next.
+    /// The time from one payment to the next.
     fn turn(kind: PaymentKind) -> Duration {
         let below = if kind == PaymentKind::Live { 25 } else { 0 };
         INTERVAL - Duration::from_millis(below)
     }
 
-    /// It pays at `at`, or where whole seconds count, within a second.
+    /// Checks that the schedule pays at `at`, or within a second of it if whole seconds are billed.
     #[track_caller]
     fn pays_from(schedule: &mut PaymentSchedule, at: Instant) {
         if schedule.on_media(at) == PaymentDecision::NotYet {
@@ -295,7 +295,7 @@ mod tests {
         }
     }
 
-    /// A schedule that is asked for its first payment at `now`, or for a later one an interval after it.
+    /// A schedule whose first payment is due at `now`, or with `later`, one whose second payment is due.
     fn asked(kind: PaymentKind, later: bool, now: Instant) -> (PaymentSchedule, Instant) {
         let mut schedule = PaymentSchedule::new(kind, None, now);
         assert_eq!(schedule.on_tick(now), PaymentDecision::Pay);
@@ -459,7 +459,7 @@ mod tests {
                 schedule.on_paid(now);
             }
             assert_eq!(now, start + turn(kind) * 720, "an hour");
-            // The signer is down: prepaid time runs out and stays out.
+            // The signer is down: prepaid time falls to zero and stays there.
             let left = schedule.paid_for(now).unwrap();
             assert_eq!(schedule.paid_for(now + left - seconds(1)), Some(seconds(1)));
             assert_eq!(schedule.paid_for(now + seconds(600)), Some(Duration::ZERO));

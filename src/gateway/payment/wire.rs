@@ -1,10 +1,10 @@
-//! Reads and writes what passes between us, the signer and the orchestrator about payments.
+//! Parses and serializes the payment messages between this gateway, the signer and the orchestrator.
 //!
-//! Three things are handed on exactly as they came: the bytes of an `OrchestratorInfo` (in base64), the
-//! `payment_params` of a challenge, and the signer's `state` (the very text of the JSON object: a signer
-//! signs bytes, not meaning). What comes back is read leniently, but bounded, and what becomes a header
-//! must be base64. Two things are looked at on the way, where they can be read: who made a payment and of how
-//! many tickets, and whether terms ask for anything.
+//! Three things are passed on unchanged: the bytes of an `OrchestratorInfo` (in base64), the `payment_params` of a
+//! challenge, and the signer's `state` (the exact text of the JSON object, because the signer's signature covers its
+//! bytes). Answers are parsed leniently, but their size is limited, and what becomes a header must be base64. Two
+//! things are inspected, if they can be decoded: the payer and the number of tickets of a payment, and whether terms
+//! ask for a price.
 //!
 //! Does not: send anything, or check signatures and tickets: those are opaque here.
 
@@ -24,7 +24,7 @@ use crate::price::MaxPrice;
 
 const PAYMENT: HeaderName = HeaderName::from_static("livepeer-payment");
 const SEGMENT: HeaderName = HeaderName::from_static("livepeer-segment");
-/// The bytes of an Ethereum address.
+/// The number of bytes in an Ethereum address.
 const ADDRESS: usize = 20;
 
 /// What is wrong with a response. The error never contains the response, which may contain payments.
@@ -57,7 +57,7 @@ pub enum Terms {
 }
 
 impl Terms {
-    /// Whether these are the terms of an orchestrator that is on-chain and asks nothing; if so, its URL.
+    /// Returns the orchestrator's URL if the orchestrator is on-chain and asks no price.
     pub(super) fn free(&self) -> Option<String> {
         let bytes = match self {
             Self::Info(bytes) => bytes.clone(),
@@ -92,17 +92,17 @@ impl fmt::Debug for SignerState {
 /// A request for a payment.
 #[derive(Debug)]
 pub struct PaymentRequest<'a> {
-    /// Whom and what to pay.
+    /// The terms of the orchestrator that is to be paid.
     pub(crate) terms: &'a Terms,
-    /// How it is counted.
+    /// How the payment is counted.
     pub(crate) kind: PaymentKind,
-    /// The job or session; none on the very first call of an LV2V job.
+    /// The id of the job or session; `None` on the very first call of an LV2V job.
     pub(crate) manifest_id: Option<&'a str>,
-    /// What the signer said last; none on the first call.
+    /// The state in the signer's last answer; `None` on the first call.
     pub(crate) state: Option<&'a SignerState>,
     /// The application's name, the same on every call.
     pub(crate) app: Option<&'a str>,
-    /// The most that the signer may agree to.
+    /// The maximum price that the signer may accept.
     pub(crate) max_price: Option<&'a MaxPrice>,
     /// The bytes of the `Capabilities` that the job needs.
     pub(crate) capabilities: Option<&'a Bytes>,
@@ -163,7 +163,7 @@ struct MaxPriceJson {
     unit: &'static str,
 }
 
-/// A payment as the headers that carry it, marked sensitive, so that they never show.
+/// The headers that carry a payment, marked sensitive so that they are never shown.
 #[derive(Debug, Clone)]
 pub struct PaymentHeaders {
     payment: HeaderValue,
@@ -171,8 +171,8 @@ pub struct PaymentHeaders {
 }
 
 impl PaymentHeaders {
-    /// What an orchestrator gets where nothing is paid: no payment, and a `SegData` that holds nothing
-    /// but the `AuthToken` whose bytes these are.
+    /// The headers for an orchestrator that is not paid: an empty payment, and a `SegData` that contains only the
+    /// encoded `AuthToken` in `auth_token`.
     pub(crate) fn offchain(auth_token: &[u8]) -> Result<Self, WireError> {
         if auth_token.is_empty() {
             return Err(WireError::Field("auth_token"));
@@ -185,7 +185,7 @@ impl PaymentHeaders {
         })
     }
 
-    /// Puts `Livepeer-Payment` and `Livepeer-Segment` among `headers`.
+    /// Adds `Livepeer-Payment` and `Livepeer-Segment` to `headers`.
     pub fn insert_into(&self, headers: &mut HeaderMap<HeaderValue>) {
         headers.insert(PAYMENT, self.payment.clone());
         headers.insert(SEGMENT, self.segment.clone());
@@ -199,9 +199,9 @@ pub struct Payment {
     pub(crate) headers: PaymentHeaders,
     /// To be sent with the next request.
     pub(crate) state: SignerState,
-    /// The address of the key that signed it, if that can be read.
+    /// The address of the key that signed it, if it can be decoded.
     pub(crate) payer: Option<Bytes>,
-    /// How many tickets it has; 0 where that cannot be read.
+    /// The number of its tickets; 0 if it cannot be decoded.
     pub(crate) tickets: usize,
 }
 
@@ -243,7 +243,7 @@ impl Payment {
     }
 }
 
-/// Who pays, and the proof of it that orchestrators ask for. The same for all of them.
+/// The payer's address, and the signature that proves it to orchestrators. The same for all orchestrators.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signature {
     address: [u8; ADDRESS],
@@ -270,7 +270,7 @@ impl Signature {
         Ok(Self { address, signature: Bytes::copy_from_slice(&signature) })
     }
 
-    /// The payer's address, as `OrchestratorRequest` wants it.
+    /// The payer's address, in the form for `OrchestratorRequest`.
     pub fn address(&self) -> Bytes {
         Bytes::copy_from_slice(&self.address)
     }
@@ -280,7 +280,7 @@ impl Signature {
         self.address.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
     }
 
-    /// The signature, as `OrchestratorRequest` wants it.
+    /// The signature, in the form for `OrchestratorRequest`.
     pub fn signature(&self) -> Bytes {
         self.signature.clone()
     }
@@ -292,14 +292,14 @@ impl fmt::Debug for Signature {
     }
 }
 
-/// `SegData` with its auth token alone; a message on the wire is bytes with a length before them.
+/// `SegData` with only its auth token, as bytes: a nested message is encoded like bytes, with its length in front.
 #[derive(Clone, PartialEq, Message)]
 struct AuthSegment {
     #[prost(bytes = "bytes", tag = "8")]
     auth_token: Bytes,
 }
 
-/// What is looked at in a `Payment`.
+/// The fields of a `Payment` that are inspected.
 #[derive(Clone, PartialEq, Message)]
 struct MadePayment {
     #[prost(bytes = "bytes", tag = "2")]
@@ -308,7 +308,7 @@ struct MadePayment {
     tickets: Vec<Bytes>,
 }
 
-/// What is looked at in an `OrchestratorInfo`.
+/// The fields of an `OrchestratorInfo` that are inspected.
 #[derive(Clone, PartialEq, Message)]
 struct AskedInfo {
     #[prost(string, tag = "1")]
@@ -489,7 +489,7 @@ mod tests {
 
     #[test]
     fn the_offchain_segment_is_the_one_of_an_independent_implementation() {
-        // In the golden SegData the token stands behind a tag and a length of one byte each.
+        // In the golden SegData the token follows a tag and a length of one byte each.
         let golden = vector("segdata-offchain");
         let headers = PaymentHeaders::offchain(&golden[2..]).unwrap();
         assert_eq!(headers.segment, STANDARD.encode(&golden));

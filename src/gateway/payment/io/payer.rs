@@ -1,7 +1,7 @@
 //! Pays one session by its schedule, as long as its media flows.
 //!
-//! A payment that could not be sent is sent first the next time. One that may have arrived is never sent twice,
-//! because its tickets count once.
+//! A payment that could not be sent is kept, and sent the next time before a new one is made. A payment that may have
+//! arrived is never sent twice, because its tickets count only once.
 //!
 //! Does not: start or stop the job; reports of each payment go to the owner.
 
@@ -77,7 +77,7 @@ impl fmt::Debug for Payer {
 
 impl Payer {
     /// Pays `session`, whose first payment is due `now`, by calls of `client` to the orchestrator.
-    /// `interval` is that of a challenge.
+    /// `interval` is the challenge's, or `None` for the usual one.
     pub fn new(
         signers: Arc<Signers>,
         client: Client,
@@ -90,7 +90,7 @@ impl Payer {
         Self { signers, client, session, schedule, fresh: Box::new(fresh), unsent: None }
     }
 
-    /// The first payment, which its owner sends along with the call that starts the job.
+    /// Makes the first payment. Send it with the call that starts the job, and then call [`Payer::opened`].
     pub async fn open(
         &mut self,
         now: Instant,
@@ -108,7 +108,7 @@ impl Payer {
         }
     }
 
-    /// The call with the first payment was accepted, and the job has this id.
+    /// Call this, with the job's id, when the first payment is accepted, or already when it is about to be sent.
     pub fn opened(&mut self, manifest_id: &str, now: Instant) -> Result<(), PaymentError> {
         self.schedule.on_paid(now);
         self.session.started(manifest_id)
@@ -124,7 +124,7 @@ impl Payer {
         self.schedule.poll_timeout()
     }
 
-    /// Pays at `url` if something is due.
+    /// Pays at `url` if a payment is due.
     pub async fn turn(
         &mut self,
         url: &Url,
@@ -146,7 +146,7 @@ impl Payer {
                 Err(outcome) => return outcome,
             };
             let Err(error) = paid else {
-                // Now, so that the next payment is made in time; if it fails, it is tried again then.
+                // Fetch terms now, so that the next payment is in time. If this fails, the next turn tries again.
                 let _ = self.fetch_terms_ahead().await;
                 return PaymentOutcome::Paid;
             };
@@ -215,7 +215,7 @@ impl Payer {
         }
     }
 
-    /// What an error leads to; `Ok` to go on at once.
+    /// Reacts to an error as the schedule says; `Ok` if the caller must try again at once.
     async fn after(
         &mut self,
         error: PaymentError,
@@ -242,7 +242,7 @@ impl Payer {
         }
     }
 
-    /// Fetches fresh terms if the tickets of these may not suffice.
+    /// Fetches fresh terms if the current terms may not allow enough tickets.
     async fn have_terms(&mut self, jitter: f64, clock: &Clock) -> Result<(), PaymentOutcome> {
         if self.unsent.is_none() && self.session.needs_fresh_terms() {
             self.refresh(jitter, clock).await?;
@@ -271,7 +271,7 @@ impl Payer {
     }
 }
 
-/// Sends a payment. The info in the answer is of no use; see [`PaymentSession`].
+/// Sends a payment. Ignores the info in the answer; see [`PaymentSession`].
 async fn deliver(client: &Client, url: &Url, payment: &PaymentHeaders) -> Result<(), PaymentError> {
     let mut call = Call { method: Method::POST, ..Call::get(url.clone()) };
     payment.insert_into(&mut call.headers);
@@ -287,7 +287,7 @@ async fn deliver(client: &Client, url: &Url, payment: &PaymentHeaders) -> Result
     })
 }
 
-/// The caller's time, moved on by what calls take.
+/// The caller's `now`, advanced by the time that calls take.
 struct Clock {
     now: Instant,
     began: Instant,

@@ -1,6 +1,6 @@
-//! Selections, from the first question to a job or to nobody.
+//! Tests of selections, from the first request until a job has started or no candidate is left.
 //!
-//! Does not: ask anybody.
+//! Does not: make calls.
 
 use super::*;
 use crate::orchestrator::proto::{OrchestratorInfo, PriceInfo};
@@ -36,7 +36,7 @@ fn failed(text: &str) -> Failure {
     Failure::of_peer(text, Fault::Retry)
 }
 
-/// A signer that refuses, whoever is to be paid.
+/// The failure of a signer that refuses to pay any orchestrator.
 fn unpaid(retry_after: u64) -> Failure {
     let retry_after = Some(ms(retry_after * 1000));
     Failure { scope: Scope::Everyone, retry_after, ..failed("signer s: too many requests") }
@@ -46,7 +46,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// The names of those tried, until nobody is left.
+/// The names of the candidates in the order in which they are tried, until none is left.
 fn tried(selection: &mut Selection<()>, now: Instant) -> Vec<String> {
     let mut names = Vec::new();
     while let SelectionStep::Try(candidate) = selection.step(now) {
@@ -82,7 +82,7 @@ fn candidates_are_asked_five_at_a_time() {
     );
 }
 
-/// The order in which those with these offers are tried: fit, price and answer time of a, b, …
+/// Checks the order in which candidates are tried, given the fit, price and answer time of a, b, …
 #[track_caller]
 fn check_order(order: CandidateOrder, offers: &[(Fit, &str, u64)], expected: &str) {
     let now = Instant::now();
@@ -105,13 +105,13 @@ fn a_list_is_tried_in_its_order() {
 fn by_the_price_a_model_that_is_not_loaded_is_worth_a_quarter_less() {
     let by_price = |offers: &[_], expected| check_order(CandidateOrder::Price, offers, expected);
     by_price(&[(WARM, "0.2", 1), (WARM, "0.1", 5), (WARM, "0.3", 1)], "bac");
-    // Exactly.
+    // Prices are compared exactly.
     by_price(&[(WARM, "0.1000000000000001", 1), (WARM, "0.10000000000000000", 4)], "ba");
-    // Twice the price is too much for a loaded model, a fifth more is not.
+    // A loaded model is preferred at a price a fifth higher, but not at twice the price.
     by_price(&[(WARM, "2", 1), (COLD, "1", 1)], "ba");
     by_price(&[(COLD, "1", 1), (WARM, "1.2", 1)], "ba");
     by_price(&[(COLD, "1", 1), (WARM, "1.25", 1), (WARM, "1.26", 1)], "bac");
-    // What is free stays so.
+    // A model that is free comes first even if it is not loaded.
     by_price(&[(WARM, "1", 1), (COLD, "0", 1)], "ba");
     by_price(&[(COLD, "0", 1), (WARM, "0", 2)], "ba");
     by_price(&[(Fit::Unsaid, "1", 1), (COLD, "5", 1)], "ba");
@@ -139,7 +139,7 @@ fn no_price_is_cheaper_than_any() {
     assert_eq!(tried(&mut selection, now).concat(), "ba");
 }
 
-/// When the job is started, in ms after the first of a and b has answered with a good offer.
+/// Checks when the job is started, in ms after the first of a and b has answered with a good offer.
 #[track_caller]
 fn check_patience(order: CandidateOrder, first: &str, expected: u64) {
     let now = Instant::now();
@@ -199,7 +199,7 @@ fn a_suspended_one_is_tried_when_nobody_else_is_left() {
                 at,
             )
         };
-        // The best two are suspended, and tried last; the one that is suspended for longer after the other.
+        // The best two are suspended, so they are tried last, the one with the longer suspension at the very end.
         let mut selection = make(now);
         assert_eq!(selection.step(now), SelectionStep::Ask(urls(&["c", "b", "a"])));
         for (name, wei) in [("a", "1"), ("b", "1"), ("c", "9")] {
