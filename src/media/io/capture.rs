@@ -1,6 +1,6 @@
 //! Captures: builds the pipeline of the configured source, runs it, and hands out its access units.
 //!
-//! Does not: restart by itself; whoever owns it decides by [`Capture::ended`].
+//! Does not: restart by itself; the owner of a capture decides that when [`Capture::ended`] returns.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -24,10 +24,10 @@ use crate::source::{self, Form};
 use crate::stall::{self, Judgement, Limits, Seen, Stall};
 use crate::{MediaError, Microphone, Options, Source, Video};
 
-/// Time for the encoder to give out what it holds at a stop: 3 frames at 24 frames/s, and some more.
+/// At a stop, time for the encoder to output the frames that it holds: 3 frames at 24 frames/s, with a margin.
 const ENCODER_TIME: Duration = Duration::from_millis(150);
 
-/// No timer of ours is so late, unless the process was stopped.
+/// A timer that fires later than this means that the whole process was stopped.
 const OVERSLEPT: Duration = Duration::from_millis(200);
 
 /// A source that is being captured. Dropping it stops it, which blocks for at most
@@ -40,22 +40,22 @@ pub struct Capture {
     ending: Ending,
     options: Options,
     element: Option<Element>,
-    /// When it was let play.
+    /// When [`Capture::play`] was called first.
     played: watch::Sender<Option<Instant>>,
-    /// Whether the failure of the encoder was noted.
+    /// Whether a failure of the encoder was recorded already.
     judged: AtomicBool,
 }
 
 impl Capture {
-    /// Opens the source and lets frames come at once.
+    /// Opens the source, which may block, and starts the flow of frames at once.
     pub fn start(options: &Options, units: AccessUnits) -> Result<Self, MediaError> {
         let capture = Self::open(options, units)?;
         capture.play();
         Ok(capture)
     }
 
-    /// Opens the source, which may block, and readies the pipeline; frames come once it [plays](Self::play).
-    /// They go into `units`, where media time goes on after an earlier capture.
+    /// Opens the source, which may block, and readies the pipeline; call [`play`](Self::play) for frames.
+    /// They go into `units`, where media time continues from an earlier capture.
     pub fn open(options: &Options, units: AccessUnits) -> Result<Self, MediaError> {
         diagnosis::init()?;
         let Known { source, decided } = find::find(options)?;
@@ -111,7 +111,7 @@ impl Capture {
         Ok(Self { feed, running, listening, ending, options, element, played, judged })
     }
 
-    /// Lets frames come. Does not block; what goes wrong is told by [`Capture::ended`].
+    /// Starts the flow of frames. Does not block; [`Capture::ended`] reports a failure.
     pub fn play(&self) {
         self.played.send_if_modified(|played| {
             let is_first = played.is_none();
@@ -124,20 +124,20 @@ impl Capture {
         self.running.play(&self.ending);
     }
 
-    /// What it was opened with.
+    /// The options that the capture was opened with.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Whether there is an encoder of ours, or may be one yet: H.264 that is passed through has the bitrate that its
-    /// camera gives it.
+    /// Whether the pipeline has an encoder, or may still get one. False when H.264 is passed through: its camera sets
+    /// the bitrate then.
     pub fn encodes(&self) -> bool {
         let is_there = self.running.pipeline().by_name(ENCODER).is_some();
         self.element.is_some() && (is_there || self.feed.last_out().is_none())
     }
 
-    /// Sets the encoder's bitrate from now on, in bit/s. False when there is none to tell, or none yet: some sources
-    /// say only with their first frame what they give.
+    /// Sets the encoder's bitrate from now on, in bit/s. False when the pipeline has no encoder whose bitrate can be
+    /// set, or does not have it yet: the format of some sources is known only with their first frame.
     pub fn set_bitrate(&self, bits: u32) -> bool {
         let encoder = self.running.pipeline().by_name(ENCODER);
         let (Some(element), Some(encoder)) = (&self.element, encoder) else { return false };
@@ -150,8 +150,8 @@ impl Capture {
         true
     }
 
-    /// Encodes pictures of this size and rate from now on; both sides even. False when the encoder takes no
-    /// others while frames flow, or there is none.
+    /// Encodes pictures of this size and rate from now on; width and height must be even. False when the encoder
+    /// cannot change the size while frames flow, or the pipeline has no encoder.
     pub fn set_picture(&self, width: u32, height: u32, fps: u32) -> bool {
         let resizes = self.element.as_ref().is_some_and(|element| element.row.resizes);
         let shape = self.running.pipeline().by_name(SHAPE).filter(|_| resizes);
@@ -164,14 +164,14 @@ impl Capture {
         if caps.parse::<gst::Caps>().is_ok_and(|new| new == old) {
             return true;
         }
-        // Keys are counted in frames, and the count is fixed once the encoder runs.
+        // The encoder's key frame interval is a number of frames, which is fixed once the encoder runs.
         self.feed.ask_for_keys(fps, video.segment);
         shape.set_property_from_str("caps", &caps);
         log::debug!("encodes {width}x{height} at {fps} frames/s");
         true
     }
 
-    /// Waits for its first access unit. Cancel safe; ready at once when there has been one.
+    /// Waits for the capture's first access unit. Cancel safe; ready at once if it came already.
     pub async fn began(&self) {
         self.feed.began().await;
     }
@@ -186,13 +186,13 @@ impl Capture {
         self.feed.units()
     }
 
-    /// How many frames and bytes so far.
+    /// Frames and bytes counted so far.
     pub fn counts(&self) -> Counts {
         self.feed.units().counts()
     }
 
-    /// Waits for the end of the source, its failure, or for frames that stay away. Cancel safe; ready at
-    /// once when it has ended. While it is polled, a microphone that was lost is opened anew.
+    /// Waits until the source ends or fails, or frames stop coming. Cancel safe; ready at once when the capture has
+    /// ended. Keep polling the future: only then are missing frames noticed and a lost microphone opened again.
     pub async fn ended(&self) -> End {
         let end = tokio::select! {
             biased;
@@ -216,7 +216,7 @@ impl Capture {
         listening.keep(self.running.pipeline()).await
     }
 
-    /// Waits until it was let play: when.
+    /// Waits for the first call of [`Capture::play`], and returns its time.
     async fn played(&self) -> Instant {
         let mut watched = self.played.subscribe();
         let played = watched.wait_for(Option::is_some).await.ok().and_then(|played| *played);
@@ -226,10 +226,11 @@ impl Capture {
         }
     }
 
-    /// Waits until frames have stayed away for too long; only while it is polled.
+    /// Waits until no frame has come for too long. Notices that only while the future is polled.
     async fn stalled(&self) -> MediaError {
         if let Source::File { .. } = self.options.source {
-            // Its pictures may stand as long as they like. But a decoder may keep an error of its input to itself.
+            // A file may show one picture for any time, so only the first is awaited: a decoder may fail to report
+            // an error of its input.
             self.played().await;
             return match tokio::time::timeout(stall::FIRST, self.feed.began()).await {
                 Ok(()) => pending().await,
@@ -246,7 +247,7 @@ impl Capture {
                     clocks::is_waking();
                     tokio::time::sleep_until(until.into()).await;
                     if until.elapsed() > OVERSLEPT {
-                        // The whole process stood still: what came meanwhile is only seen now.
+                        // The whole process was stopped: let it see the frames that came meanwhile.
                         tokio::time::sleep(stall::LONG).await;
                     }
                 }
@@ -268,7 +269,7 @@ impl Capture {
         }
     }
 
-    /// Lets the next choice of an encoder know, once.
+    /// Records the encoder's failure for the next choice of an encoder, once per capture.
     async fn note_failure(&self, why: String) {
         if self.judged.swap(true, Ordering::Relaxed) {
             return;
@@ -281,19 +282,20 @@ impl Capture {
         let _ = tokio::task::spawn_blocking(note).await;
     }
 
-    /// Stops capturing, in a bounded time also when a driver is stuck. What is in the encoder comes out first.
+    /// Stops capturing, in a bounded time even if a driver hangs. The encoder first outputs the frames that it holds,
+    /// if it can within that time.
     pub async fn stop(self) {
         if let Some(listening) = self.listening {
             listening.stop().await;
         }
-        // An encoder that keeps frames until more come in never empties.
+        // Limited, since some encoders hold frames until more come in, and never empty.
         let _ = tokio::time::timeout(ENCODER_TIME, self.feed.empty()).await;
         self.running.stop().await;
         self.feed.leave();
     }
 }
 
-/// What to do with the pipeline's messages.
+/// How to handle the pipeline's messages.
 pub(super) fn watching(
     source: &Source,
     feed: &Feed,

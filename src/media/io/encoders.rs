@@ -1,8 +1,8 @@
-//! The encoders of this machine: finds them, tries them, and remembers in a file what became of each.
+//! The encoders of this machine: finds them, tries them, and records in a file whether each one works.
 //!
-//! What cannot be written is kept for as long as the program runs.
+//! If the file cannot be written, its contents are kept in memory for as long as the program runs.
 //!
-//! Does not: decide; `choice` does.
+//! Does not: choose among encoders; `choice` does.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::verdicts::{Case, Verdict, Verdicts};
 use crate::{MediaError, Options};
 use resilience::state_file::io::StateFile;
 
-/// A verdict is a line of some 80 bytes.
+/// The largest file; a verdict is a line of about 80 bytes.
 const FILE_BYTES: u64 = 64 << 10;
 
 /// The encoder that `options` name, or the first that works. May block while it tries them, each for at
@@ -46,7 +46,7 @@ pub(super) fn encoder(options: &Options) -> Result<Element, MediaError> {
     }
     let choice =
         choose(candidates, |element| trial(element, &options.video, options.encoder.speed));
-    // Without a trial it is the one of before: a camera that is gone is tried every second.
+    // Without a trial the choice is the same as before, and a camera that is gone is opened again every second.
     let level = if choice.tried.is_empty() { log::Level::Debug } else { log::Level::Info };
     log::log!(level, "{}", choice.reason());
     for (element, result) in &choice.tried {
@@ -61,7 +61,8 @@ pub(super) fn encoder(options: &Options) -> Result<Element, MediaError> {
     choice.element.ok_or(MediaError::NoEncoder { tried: choice.refused })
 }
 
-/// The first software encoder there is; for video that is no camera's. Does not block.
+/// The encoder that `options` name, or the first software encoder of this machine. For video that does not come from a
+/// camera. Does not block.
 pub(super) fn software(options: &Options) -> Result<Element, MediaError> {
     if options.encoder.element.is_some() {
         return encoder(options);
@@ -72,7 +73,8 @@ pub(super) fn software(options: &Options) -> Result<Element, MediaError> {
         .ok_or_else(|| MediaError::MissingElement(SOFTWARE.to_owned()))
 }
 
-/// The encoder failed while it worked on `options`: the next choice shall know, unless the machine just wakes up.
+/// Records, for the next choice, that the encoder failed while it encoded with `options`. Ignored right after a suspend
+/// of the machine, and when the options name the encoder.
 pub(super) fn on_failure(options: &Options, element: &str, why: &str) {
     if options.encoder.element.is_some() {
         return;
@@ -87,12 +89,12 @@ pub(super) fn on_failure(options: &Options, element: &str, why: &str) {
     memory.write(&verdicts);
 }
 
-/// The row's elements that this machine has: none or one, of the kernel's encoders perhaps more.
+/// The elements of this row that this machine has: at most one, except for the kernel's encoders.
 pub(super) fn all(row: &'static Row) -> Vec<Element> {
     let factories = gst::Registry::get().features(gst::ElementFactory::static_type());
     let mut names: Vec<String> = factories.iter().map(|factory| factory.name().into()).collect();
     names.retain(|name| encoder::row(name) == Some(row));
-    // The row's own first, then by the number in the name.
+    // The element that the row names comes first, then the others by the number in their names.
     names.sort_by_key(|name| (name != row.element, name.len(), name.clone()));
     names.iter().filter_map(|name| present(name, row)).collect()
 }
@@ -103,7 +105,7 @@ fn present(name: &str, row: &'static Row) -> Option<Element> {
     Some(Element::named(name, row, |property| element.has_property(property)))
 }
 
-/// Where verdicts are kept, if anywhere.
+/// The file of verdicts, if the program has a state directory, and the GStreamer version that they are for.
 struct Memory {
     file: Option<StateFile>,
     gstreamer: String,
@@ -124,7 +126,7 @@ impl Memory {
         Case::new(element, &self.gstreamer, &options.video)
     }
 
-    /// What is known; what is not costs a trial.
+    /// The verdicts recorded so far; empty if the file cannot be read, and then each encoder is tried again.
     fn read(&self) -> Verdicts {
         let path = self.file.as_ref().map(|file| file.path().to_owned());
         if let Some(text) = unwritten().get(&path) {
@@ -151,7 +153,7 @@ impl Memory {
     }
 }
 
-/// What could not be written, by its file: one, as the program has one state directory.
+/// The contents that could not be written, by file: one entry, as the program has one state directory.
 fn unwritten() -> MutexGuard<'static, BTreeMap<Option<PathBuf>, String>> {
     static UNWRITTEN: Mutex<BTreeMap<Option<PathBuf>, String>> = Mutex::new(BTreeMap::new());
     UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,10 +1,10 @@
-//! Listens to a camera's H.264 before it is used, to say whether it may pass through, and watches it while it
-//! does.
+//! Measures a camera's H.264 before it is used, to decide whether it may pass through, and checks the H.264 that
+//! passes through.
 //!
-//! What was measured holds for an hour, so that a camera that comes back is not kept waiting, or until it turns
-//! out to be wrong.
+//! A result is kept for an hour, so that a camera that comes back is not measured again; it is dropped earlier if the
+//! H.264 turns out not to be fit.
 //!
-//! Does not: know what a camera is told; whoever opens it does.
+//! Does not: configure a camera; the caller sets its address and format.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -23,13 +23,13 @@ use crate::sps::Shape;
 use crate::{MediaError, Options, Source};
 use mpegts::nal;
 
-/// How long a measurement holds.
+/// How long the result of a measurement is used.
 const HOLDS: Duration = Duration::from_secs(3600);
 
-/// What was logged of each camera last, the oldest first.
+/// The last line logged about each camera, the oldest first.
 static LOGGED: Mutex<Deque<(Source, String), CAMERAS_MEASURED>> = Mutex::new(Deque::new());
 
-/// What was measured, the oldest first.
+/// The results of earlier measurements, the oldest first.
 static KNOWN: Mutex<Deque<Known, CAMERAS_MEASURED>> = Mutex::new(Deque::new());
 
 struct Known {
@@ -40,16 +40,16 @@ struct Known {
     since: Instant,
 }
 
-/// What was measured.
+/// The result of a measurement.
 pub(super) struct Measured {
-    /// What the camera's H.264 is good for; `None` if the camera gives none.
+    /// Whether the camera's H.264 is fit to pass through; `None` if the camera does not send H.264.
     pub(super) fitness: Option<Fitness>,
-    /// It was measured just now, not earlier.
+    /// Whether it was measured just now; false for a result that was kept.
     is_new: bool,
 }
 
 impl Measured {
-    /// Logs what was measured of `source`, where that is news.
+    /// Logs `what` was found about `source`, if it was measured just now and differs from the last line logged.
     pub(super) fn log(&self, source: &Source, what: &str) {
         if self.is_new && is_news(source, what) {
             log::info!("{what}");
@@ -57,14 +57,14 @@ impl Measured {
     }
 }
 
-/// What H.264 that passes through has to keep to.
+/// The limits that H.264 must keep to in order to pass through.
 pub(super) fn wanted(options: &Options) -> Wanted {
     let video = &options.video;
     let max_bitrate = options.bitrates.bounds(video.bitrate).max;
     Wanted { width: video.width, height: video.height, max_bitrate }
 }
 
-/// A pipeline that receives a camera, to be measured.
+/// A pipeline that receives a camera's H.264 in order to measure it.
 pub(super) struct Measurement {
     description: String,
     wanted: Wanted,
@@ -82,7 +82,8 @@ enum Answer {
 }
 
 impl Measurement {
-    /// Of the H.264 that comes to the sink [`UNITS`] of this description.
+    /// Measures the H.264 that comes to the sink [`UNITS`] of the pipeline in `description`. Call [`run`](Self::run)
+    /// for the result.
     pub(super) fn new(
         description: &str,
         source: &Source,
@@ -107,17 +108,17 @@ impl Measurement {
         Ok(Self { description, wanted, pipeline, tell, told, units, ending: Ending::new() })
     }
 
-    /// Where a failure is kept.
+    /// The end of the pipeline, to be set by a caller that notices a failure.
     pub(super) fn ending(&self) -> &Ending {
         &self.ending
     }
 
-    /// Its pipeline, to be told where the camera is.
+    /// The pipeline, for the caller to set the camera's address before [`run`](Self::run).
     pub(super) fn pipeline(&self) -> &gst::Pipeline {
         &self.pipeline
     }
 
-    /// To be called if there is no H.264 to measure.
+    /// A function to call when the camera turns out not to send H.264: it ends the measurement.
     pub(super) fn no_h264(&self) -> impl Fn() + Send + Sync + use<> {
         let tell = self.tell.clone();
         move || {
@@ -125,7 +126,7 @@ impl Measurement {
         }
     }
 
-    /// Listens for at most [`CAMERA_TIME`], unless the answer is known.
+    /// Measures for at most [`CAMERA_TIME`], which blocks, unless a result is kept already.
     pub(super) fn run(self, source: &Source) -> Result<Measured, MediaError> {
         let now = Instant::now();
         let holds = |known: &&Known| {
@@ -167,7 +168,7 @@ impl Measurement {
             (Ok(Answer::Fitness(fitness)), _) => Ok(Some(fitness)),
             (Ok(Answer::NoH264), _) => Ok(None),
             (_, Some(End::Failed(error))) => Err(error),
-            // Pictures came, but no key in all that time.
+            // Pictures came, but too few key frames to judge within the time.
             (Err(_), _) if units.load(Ordering::Relaxed) > 0 => Ok(Some(Fitness::LongGop)),
             (Err(RecvTimeoutError::Timeout), _) => Err(MediaError::Stalled(CAMERA_TIME)),
             (Ok(Answer::Ended) | Err(RecvTimeoutError::Disconnected), _) => {
@@ -177,8 +178,8 @@ impl Measurement {
     }
 }
 
-/// Warns, once, when H.264 that passes through `bin` is not fit for it: a camera may stretch its GOP when
-/// nothing moves, and a user may have asked for it.
+/// Warns, once, when the H.264 that passes through `bin` is not fit to: a camera may lengthen its GOP when nothing
+/// moves, and H.264 that the user demanded was not measured before.
 pub(super) fn watch(bin: &gst::Bin, source: &Source, wanted: Wanted) {
     let Some(pad) = bin.by_name(PARSER).and_then(|parser| parser.static_pad("src")) else { return };
     let (watch, source) = (Mutex::new(Watch::new(wanted)), source.clone());
@@ -203,7 +204,8 @@ pub(super) fn watch(bin: &gst::Bin, source: &Source, wanted: Wanted) {
     });
 }
 
-/// Whether this differs from what was logged of `source` last: a camera that comes and goes is not logged each time.
+/// Whether `what` differs from the last line logged about `source`, so that a camera that comes and goes is not logged
+/// each time.
 fn is_news(source: &Source, what: &str) -> bool {
     let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
     let is_news = !logged.iter().any(|(of, last)| of == source && last == what);
@@ -219,7 +221,7 @@ fn is_news(source: &Source, what: &str) -> bool {
     is_news
 }
 
-/// The camera is to be measured anew.
+/// Drops the kept results of a camera, so that it is measured again.
 fn forget(source: &Source) {
     let mut known = known();
     for _ in 0..known.len() {
@@ -234,14 +236,14 @@ fn known() -> MutexGuard<'static, Deque<Known, CAMERAS_MEASURED>> {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Calls `look` with each access unit that passes.
+/// Calls `look` with each access unit that passes `pad`.
 fn each_unit(pad: &gst::Pad, look: impl Fn(Unit) -> gst::PadProbeReturn + Send + Sync + 'static) {
     let shape = Mutex::new(None);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let Some((buffer, pts)) = info.buffer().and_then(|b| Some((b, b.pts()?))) else {
             return gst::PadProbeReturn::Ok;
         };
-        // The parser calls pictures of I slices keys too.
+        // The parser marks any picture of I slices as a key frame, not only IDR pictures.
         let may_be_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
         let Ok(map) = buffer.map_readable() else { return gst::PadProbeReturn::Ok };
         let mut shape = shape.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! Receives from a camera of the network: its address, credential and pin, the link to its video, and whether its
-//! H.264 may pass through.
+//! Receives video from a network camera: sets the address, credential and pin, links the video into the pipeline, and
+//! decides whether the camera's H.264 may pass through.
 //!
 //! Does not: receive its sound.
 
@@ -17,8 +17,8 @@ use crate::source::{Decided, RECEIVED, SOURCE, measured};
 use crate::{CameraFormat, MediaError, Options, Source};
 use resilience::secret;
 
-/// Whether the camera's H.264 passes through. Listens to it for at most
-/// [`CAMERA_TIME`](crate::limits::CAMERA_TIME) if nobody said.
+/// Whether the camera's H.264 passes through. If the options do not say, receives from the
+/// camera to find out, for at most [`CAMERA_TIME`](crate::limits::CAMERA_TIME).
 pub(super) fn decide(options: &Options) -> Result<Decided, MediaError> {
     let source = &options.source;
     let Source::Rtsp { url, format, .. } = source else { return Ok(Decided::Nothing) };
@@ -40,7 +40,7 @@ pub(super) fn decide(options: &Options) -> Result<Decided, MediaError> {
     Ok(Decided::PassThrough(passes))
 }
 
-/// Listens to the camera.
+/// Measures the camera's H.264.
 fn measure(source: &Source, wanted: Wanted) -> Result<Measured, MediaError> {
     let measurement = Measurement::new(&measured(UNITS), source, wanted)?;
     let no_h264 = measurement.no_h264();
@@ -52,8 +52,8 @@ fn measure(source: &Source, wanted: Wanted) -> Result<Measured, MediaError> {
     measurement.run(source)
 }
 
-/// Sets address and credential, has the certificate checked, whose refusal becomes the `ending`, and links the
-/// camera's video to [`RECEIVED`] when it appears; `video` is told how it is encoded.
+/// Sets address and credential, has the certificate checked (a refusal becomes the pipeline's `ending`), and links the
+/// camera's video to [`RECEIVED`] when it appears. `video` is called with the video's encoding.
 pub(super) fn receive(
     pipeline: &gst::Pipeline,
     source: &Source,
@@ -79,7 +79,7 @@ pub(super) fn receive(
     let media = |caps: &gst::CapsRef, field: &str| {
         caps.structure(0).and_then(|caps| caps.get::<String>(field).ok()).unwrap_or_default()
     };
-    // Sound that nobody takes is not even asked for.
+    // Sound is not used, so it is not requested from the camera.
     camera.connect("select-stream", false, move |values| {
         let camera = values.first().and_then(|camera| camera.get::<gst::Element>().ok());
         let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
@@ -106,7 +106,7 @@ pub(super) fn receive(
     Ok(())
 }
 
-/// The host of an address, for people: the path may be a secret of its own.
+/// The host of an address, for logs and messages: the rest is left out, as the path may be secret too.
 pub(super) fn host(url: &str) -> String {
     let behind = url.split_once("://").map_or(url, |(_, behind)| behind);
     let authority = behind.split(['/', '?']).next().unwrap_or(behind);

@@ -1,9 +1,9 @@
-//! Tries an encoder: a few frames of the wanted size have to come out of it in time.
+//! Tries an encoder: it must output a few frames of the wanted size within a time limit.
 //!
-//! The source goes on until they have come, so that no encoder is flushed: OpenH264 would complain on
-//! standard error.
+//! The source keeps sending until those frames have come, so that no encoder is flushed: OpenH264 would print an error
+//! to standard error.
 //!
-//! Does not: remember; `encoders` does.
+//! Does not: keep the result; `encoders` does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,8 +23,8 @@ use crate::{MediaError, Source, Speed, Video};
 /// Time for a software encoder to encode a few frames before it is chosen; the slowest here needs 0.2 s.
 const SOFTWARE_TRIAL_TIME: Duration = Duration::from_secs(1);
 
-/// Blocks for at most the time of its kind, and as long again while the driver is opened. The error says what is
-/// wrong with the encoder.
+/// Tries `element` with `video` and `speed`. Blocks for at most twice the time limit of its kind, once for opening the
+/// driver and once for the frames, and the time to stop the pipeline. The error says what is wrong with the encoder.
 pub(super) fn trial(element: &Element, video: &Video, speed: Speed) -> Result<(), String> {
     let description = pipeline::trial(video, element, speed);
     let kind = element.row.kind;
@@ -33,7 +33,7 @@ pub(super) fn trial(element: &Element, video: &Video, speed: Speed) -> Result<()
         .unwrap_or_else(|| Err("its driver does not answer".to_owned()))
 }
 
-/// How long the frames may take.
+/// The time limit for the frames of an encoder of this kind.
 fn time(kind: Kind) -> Duration {
     match kind {
         Kind::Hardware => HARDWARE_TRIAL_TIME,
@@ -52,7 +52,7 @@ fn encode(description: &str, kind: Kind) -> Result<(), String> {
             if frames.fetch_add(1, Ordering::Relaxed) + 1 == TRIAL_FRAMES {
                 let _ = tell.send(());
             }
-            // Nobody takes them from the sink.
+            // Dropped here, as nothing reads the sink.
             gst::PadProbeReturn::Handled
         });
     }
@@ -69,7 +69,7 @@ fn encode(description: &str, kind: Kind) -> Result<(), String> {
     match ending.known() {
         Some(End::Failed(error)) => Err(said(error)),
         _ if frames == TRIAL_FRAMES => Ok(()),
-        // The processor may be busy at a start, but it does not stop working.
+        // A software encoder that outputs some frames works: the CPU may be busy when the program starts.
         None if !has_ended && frames > 0 && kind == Kind::Software => Ok(()),
         Some(End::EndOfStream) | None => {
             Err(format!("{frames} of {TRIAL_FRAMES} frames came out within {:?}", time(kind)))
