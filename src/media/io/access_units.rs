@@ -1,12 +1,11 @@
-//! From a pipeline's sink to the queue between GStreamer's thread and the network.
+//! The queue of access units between GStreamer's thread, which fills it from a pipeline's sink, and the network.
 //!
-//! GStreamer's thread takes a short lock, puts the buffer by reference into the queue and goes on. The
+//! GStreamer's thread holds a lock for a short time, puts a reference to the buffer into the queue and returns. The
 //! reader, in `pieces`, segments and muxes on the runtime; only there is a buffer's memory read as a whole.
 //!
-//! The queue outlives readers: when a publisher goes and another comes, capture does not stop, and media
-//! time goes on.
+//! The queue outlives readers: when one publisher replaces another, capture does not stop, and media time continues.
 //!
-//! Does not: build pipelines, or know what is upstream.
+//! Does not: build pipelines, or depend on the source.
 
 mod feed;
 mod heard;
@@ -42,7 +41,7 @@ use crate::timeline::Timeline;
 use crate::{AudioCodec, MediaError, Video};
 use mpegts::Ticks;
 
-/// The access units of one channel, between the pipeline and whoever reads them. Clones share them.
+/// The queue of one channel's access units, from the pipeline to the reader. Clones share one queue.
 #[derive(Clone)]
 pub struct AccessUnits(Arc<Shared>);
 
@@ -63,34 +62,34 @@ struct State {
     stamps: Stamps,
     sink: Option<Sink>,
     heard: Heard,
-    /// Where they go too.
+    /// The store that gets the access units too.
     storing: Option<Storing>,
-    /// A store that still writes what it was given; the next one begins after it.
+    /// Closed when the previous store has written its last access units; the next store begins after that.
     stored: Option<oneshot::Receiver<()>>,
-    /// The capture that was opened last, and the one that gives the access units.
+    /// The numbers of the capture that was opened last, and of the one whose access units are taken.
     newest: u64,
     feed: u64,
-    /// A capture that ends is followed by another one.
+    /// Whether another capture follows one that fails or is stopped.
     awaits_next: bool,
     /// The length of segments.
     segment: Duration,
-    /// Media time at the first unit for the present reader.
+    /// Media time at the present reader's first access unit.
     reading_since: Option<Duration>,
-    /// What follows is not there yet: the segment under way is complete.
+    /// Whether the capture has stopped, so that the current segment is complete.
     has_paused: bool,
     is_closed: bool,
 }
 
-/// How many so far.
+/// What was counted so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Frames that went into the encoder, or into the parser when H.264 is passed through.
     pub captured: u64,
-    /// Access units that came out.
+    /// Access units that came out of the pipeline.
     pub encoded: u64,
     /// Access units dropped before the network, by reason.
     pub dropped: Dropped,
-    /// Frames of sound dropped since the microphone was opened, for want of a picture to leave with.
+    /// Audio frames dropped since the microphone was opened, because no picture came to send them with.
     pub(crate) dropped_audio: u64,
     /// Segments begun.
     pub segments: u64,
@@ -99,7 +98,7 @@ pub struct Counts {
 }
 
 impl AccessUnits {
-    /// No access units yet; media time begins at the origin of `timeline`.
+    /// An empty queue, whose media time begins at the origin of `timeline`.
     pub fn new() -> Self {
         let state = State {
             queue: Queue::new(ACCESS_UNIT_BYTES, MAX_LATENCY),
@@ -129,8 +128,8 @@ impl AccessUnits {
         }))
     }
 
-    /// The access units as pieces of segments, from the newest key on. One reader at a time: two would share
-    /// the units among them.
+    /// The access units as pieces of segments, from the newest key frame on. Use one reader at a time: of two, each
+    /// would get only some of the access units.
     pub fn pieces(&self) -> SegmentPieces {
         let mut pieces = SegmentPieces::new(self.clone());
         {
@@ -140,14 +139,14 @@ impl AccessUnits {
                 state.queue.restart();
             }
         }
-        // What waited while nobody read is old.
+        // Access units that waited while there was no reader are old.
         if !self.0.lock().queue.is_empty() {
             pieces.resync();
         }
         pieces
     }
 
-    /// How many so far.
+    /// What was counted so far.
     pub fn counts(&self) -> Counts {
         let (dropped, dropped_audio) = {
             let state = self.0.lock();
@@ -163,18 +162,18 @@ impl AccessUnits {
         }
     }
 
-    /// Notes from now on when each frame enters the encoder, for [`AccessUnits::entered`].
+    /// From now on records the time at which each frame enters the encoder, for [`AccessUnits::entered`].
     pub fn time_frames(&self) {
         self.0.times_frames.store(true, Ordering::Relaxed);
     }
 
-    /// When the frame with this PTS entered the encoder, if it is one of the last
-    /// [`FRAME_STAMPS`](crate::limits::FRAME_STAMPS) and was timed.
+    /// The time at which the frame with this PTS entered the encoder, if it is one of the last
+    /// [`FRAME_STAMPS`](crate::limits::FRAME_STAMPS). Call [`time_frames`](Self::time_frames) before the frame comes.
     pub fn entered(&self, pts: Ticks) -> Option<Instant> {
         self.0.lock().stamps.entered(pts)
     }
 
-    /// Waits for the first access unit. Cancel safe; ready at once when there has been one.
+    /// Waits for the first access unit. Cancel safe; ready at once if it came already.
     pub async fn began(&self) {
         self.more_than(0).await;
     }
@@ -182,7 +181,7 @@ impl AccessUnits {
     /// Waits until more than `count` access units came out in all. Cancel safe.
     pub async fn more_than(&self, count: u64) {
         loop {
-            // It hears of what happens from here on, also before it waits.
+            // Registered before the check, so that no notification is lost.
             let came_out = self.0.came_out.notified();
             if self.encoded() > count {
                 return;
@@ -191,21 +190,21 @@ impl AccessUnits {
         }
     }
 
-    /// Whether a capture that fails or is stopped is followed by another one, so that readers wait for it.
-    /// Else they get what waits, then `None`.
+    /// Sets whether another capture follows one that fails or is stopped. If so, the reader waits for it; otherwise the
+    /// reader gets the access units that are queued, then `None`.
     pub fn await_next(&self, awaits: bool) {
         self.0.lock().awaits_next = awaits;
     }
 
-    /// How much media time the present reader of [`AccessUnits::pieces`] has been given: what a decoder behind it has
-    /// counted since it began. Media time may leap, as after a pause of the camera.
+    /// Media time from the present reader's first access unit to the newest, as counted by a decoder of the reader's
+    /// segments. Media time may jump, as after a pause of the camera.
     pub fn span(&self) -> Duration {
         let state = self.0.lock();
         let since = state.reading_since.zip(state.timeline.media_time());
         since.map_or(Duration::ZERO, |(since, now)| now.saturating_sub(since))
     }
 
-    /// How long the access unit that is sent next has waited; zero if none waits.
+    /// How long the access unit that is sent next has waited; zero if the queue is empty.
     pub fn age(&self) -> Duration {
         self.0.lock().queue.age(Instant::now())
     }
@@ -215,7 +214,7 @@ impl AccessUnits {
         self.0.lock().queue.set_max_latency(max_latency);
     }
 
-    /// Asks the encoder for a key as soon as can be.
+    /// Asks the encoder for a key frame as soon as possible.
     pub fn request_key(&self) {
         let sink = self.0.lock().sink.clone();
         if let Some(sink) = sink {
@@ -223,7 +222,7 @@ impl AccessUnits {
         }
     }
 
-    /// Stores access units from now on, whether anybody reads them or not; or, without a store, no more.
+    /// Stores access units in `store` from now on, with or without a reader; `None` ends storing.
     pub fn set_store(&self, store: Option<&Store>) {
         let mut state = self.0.lock();
         if state.storing.as_ref().map(Storing::store) == store {
@@ -240,7 +239,7 @@ impl AccessUnits {
         }
     }
 
-    /// Stores no more, and waits until all that was to be is written, for at most `limit`.
+    /// Ends storing, and waits until the store has written what it was given, for at most `limit`.
     pub async fn end_store(&self, limit: Duration) {
         let stored = self.0.lock().end_store();
         if let Some(stored) = stored
@@ -250,7 +249,7 @@ impl AccessUnits {
         }
     }
 
-    /// Takes the frames of sound that come out of `bin`. Where they end they may start over.
+    /// Takes the audio frames that come out of `bin`. After an end of stream, their running times may start again.
     pub(super) fn attach_audio(&self, bin: &gst::Bin, codec: AudioCodec) -> Result<(), MediaError> {
         let appsink = bin.by_name(FRAMES).and_then(|sink| sink.downcast::<gst_app::AppSink>().ok());
         let lacks = || MediaError::Gstreamer(format!("the pipeline lacks {FRAMES}"));
@@ -272,35 +271,35 @@ impl AccessUnits {
         Ok(())
     }
 
-    /// There is no audio, or no more.
+    /// Call this if there is no audio, or when no more will come.
     pub(super) fn end_audio(&self) {
         self.0.lock().heard = Heard::default();
     }
 
-    /// Lets media time begin here. For the first access unit only.
+    /// Sets the media time of the first access unit. Call it before that comes.
     pub(super) fn begin_at(&self, time: Duration) {
         self.0.lock().timeline = Timeline::beginning_at(time);
     }
 
-    /// Lets media time go on this much later, as after a pause of the camera; before the first access unit, it
-    /// begins there. A test goes over the wrap of 33 bits with it, hours after its start: in steps below 13 h, as
-    /// two times further apart than half of a wrap cannot be told from a step back.
+    /// Advances media time by `time`, as after a pause of the camera; before the first access unit, this sets where
+    /// media time begins. A test uses it to pass the wrap of 33-bit timestamps. Call it with less than 13 h at a time: a
+    /// step longer than half of a wrap looks like a step back.
     pub fn skip(&self, time: Duration) {
         self.0.lock().timeline.skip(time);
     }
 
-    /// Access units that came out so far.
+    /// Access units that came out of the pipeline so far.
     pub fn encoded(&self) -> u64 {
         self.0.encoded.load(Ordering::Relaxed)
     }
 
-    /// There will be no more: readers get what waits, then `None`.
+    /// Call this when no more access units will come: the reader gets those that are queued, then `None`.
     pub fn end(&self) {
         self.0.lock().is_closed = true;
         self.0.arrived.notify_one();
     }
 
-    /// Another capture will give some, in segments of about this length: its number.
+    /// Registers another capture, whose segments are about this long, and returns its number.
     fn open(&self, segment: Duration) -> u64 {
         let mut state = self.0.lock();
         state.is_closed = false;
@@ -309,7 +308,7 @@ impl AccessUnits {
         state.newest
     }
 
-    /// The capture with this number has ended before its time, or was stopped.
+    /// Call this when the capture with this number has failed or was stopped.
     fn leave(&self, number: u64) {
         let mut state = self.0.lock();
         state.pause_store(number);
@@ -322,7 +321,8 @@ impl AccessUnits {
         self.0.arrived.notify_one();
     }
 
-    /// The capture with this number was the last one: readers get what waits, then `None`.
+    /// Call this when the source of the capture with this number has ended: the reader gets the access units that are
+    /// queued, then `None`.
     fn close(&self, number: u64) {
         let mut state = self.0.lock();
         state.pause_store(number);
@@ -345,18 +345,19 @@ impl fmt::Debug for AccessUnits {
 }
 
 impl State {
-    /// The capture with this number gives an access unit: whether it counts.
+    /// Call this for each access unit of the capture with this number. False if a newer capture has taken over, and the
+    /// access unit must be dropped.
     fn begin_feed(&mut self, number: u64) -> bool {
         self.feed = self.feed.max(number);
         self.feed == number
     }
 
-    /// Nothing more goes to the store: when that is closed, it has ended.
+    /// Ends storing. The receiver, if there is one, is closed when the store has written its last access units.
     fn end_store(&mut self) -> Option<oneshot::Receiver<()>> {
         self.storing.take().map(Storing::end).or_else(|| self.stored.take())
     }
 
-    /// The capture with this number gives no more.
+    /// Call this when no more access units come from the capture with this number: the store ends its segment.
     fn pause_store(&self, number: u64) {
         if let Some(storing) = self.storing.as_ref().filter(|_| self.feed <= number) {
             storing.pause();

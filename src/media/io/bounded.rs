@@ -1,20 +1,21 @@
-//! Asks what may never answer, a driver or a sound server, on a thread of its own and for a bounded time.
+//! Makes a call that may hang, to a driver or a sound server, on a thread of its own and with a time limit.
 //!
-//! A thread whose driver hangs cannot be ended. So that there never is more than one for the same thing, it
-//! is not asked again before it has answered. Who asks while another is still within its time waits for that one.
+//! A thread whose driver hangs cannot be ended. To keep such threads to one for each driver or server, it is not called
+//! again before the earlier call has returned. A caller waits while an earlier call is within its time limit.
 //!
-//! Does not: tell what is wrong; nobody knows.
+//! Does not: report why a call hangs; that cannot be found out.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What has not answered yet, and until when it may.
+/// The names of the calls that have not returned yet, with the end of each one's time limit.
 static ASKED: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
 static ANSWERED: Condvar = Condvar::new();
 
-/// The answer of `what`; `None` if it does not come within `limit`, or an earlier one is overdue.
+/// Makes the call on a thread of its own. `None` if it does not return within `limit`, or if an earlier call with the
+/// same name, `what`, is overdue.
 pub(super) fn within<T: Send + 'static>(
     what: &str,
     limit: Duration,
@@ -35,7 +36,7 @@ pub(super) fn within<T: Send + 'static>(
 struct Asked(String);
 
 impl Asked {
-    /// Waits for an earlier one of this name until its time is up.
+    /// Waits for an earlier call with this name until its time limit.
     fn begin(what: &str, limit: Duration) -> Option<Self> {
         let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(due) = asked.get(what) {

@@ -1,15 +1,15 @@
-//! Finds what a source is on this machine: `auto` becomes a camera, a camera becomes a mode.
+//! Resolves a source on this machine: chooses a camera for `auto`, and a mode for a camera.
 //!
 //! | order | camera | usable if |
 //! |---|---|---|
 //! | 1 | libcamera: the Pi's camera port | a frame comes |
 //! | 2 | NVIDIA Argus: the Jetson's camera port | a frame comes |
-//! | 3 | video4linux, by its lasting name, then by its number | it opens and offers a mode |
+//! | 3 | video4linux, first by persistent name, then by number | it opens and offers a mode |
 //!
-//! The camera port comes first, as nobody plugs a camera in there without meaning it.
+//! The camera port comes first, as a camera in that port was installed on purpose.
 //!
-//! H.264 that nobody demanded is measured before it is taken, of the network's cameras as of others. What is not
-//! fit to pass through is encoded again: the camera is asked for another format, or its H.264 is decoded.
+//! H.264 that the options do not demand is measured before it is used, from network cameras and others. If it is not
+//! fit to pass through, video is encoded here: the camera is asked for another format, or its H.264 is decoded.
 //!
 //! Does not: build pipelines.
 
@@ -32,14 +32,14 @@ use crate::pipeline::UNITS;
 use crate::source::{self, Decided, measured_in};
 use crate::{CameraFormat, MediaError, Options, Source, Video};
 
-/// How files of JPEG pictures one after the other are called.
+/// Extensions of files that are a sequence of JPEG pictures.
 const MOTION_JPEG: [&str; 2] = ["mjpg", "mjpeg"];
 
-/// A source on this machine.
+/// A source that was found on this machine.
 pub(super) struct Known {
-    /// What it is: never [`Source::Auto`], and a path where a name was.
+    /// The source: never [`Source::Auto`], and with the device's path in place of a name.
     pub(super) source: Source,
-    /// What its device said.
+    /// What was found out about the source from its device or file.
     pub(super) decided: Decided,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn find(options: &Options) -> Result<Known, MediaError> {
 
 /// Whether `file` is a picture.
 fn decide(mut file: File, path: &Path) -> Decided {
-    // What was read from a pipe would be missing later.
+    // Do not read from a pipe, as those bytes would be missing later.
     if !file.metadata().is_ok_and(|known| known.is_file()) {
         return Decided::Nothing;
     }
@@ -72,7 +72,7 @@ fn decide(mut file: File, path: &Path) -> Decided {
         .extension()
         .is_some_and(|end| MOTION_JPEG.iter().any(|name| end.eq_ignore_ascii_case(name)));
     let mut bytes = Vec::new();
-    // What cannot be read is for the pipeline to report.
+    // Ignore a failure to read, as the pipeline will report it.
     let _ = (&mut file).take(BEGINNING as u64).read_to_end(&mut bytes);
     match Kind::of(&bytes, is_several) {
         Kind::Other => Decided::Nothing,
@@ -107,7 +107,7 @@ fn v4l2(name: &Path, format: CameraFormat, options: &Options) -> Result<Known, M
     Ok(Known { source, decided: Decided::Mode(mode) })
 }
 
-/// What the H.264 that the camera gives in this mode is good for.
+/// Measures whether the camera's H.264 in this mode is fit to pass through.
 fn measured(source: &Source, mode: &Mode, wanted: Wanted) -> Result<Measured, MediaError> {
     let measurement = Measurement::new(&measured_in(mode, UNITS), source, wanted)?;
     prepare::prepare(measurement.pipeline(), source, measurement.ending())?;

@@ -82,8 +82,8 @@ enum Answer {
 }
 
 impl Measurement {
-    /// Measures the H.264 that comes to the sink [`UNITS`] of the pipeline in `description`. Call [`run`](Self::run)
-    /// for the result.
+    /// Measures the H.264 that comes to the sink [`UNITS`] of the pipeline in `description`. Call `run` for
+    /// the result.
     pub(super) fn new(
         description: &str,
         source: &Source,
@@ -113,7 +113,7 @@ impl Measurement {
         &self.ending
     }
 
-    /// The pipeline, for the caller to set the camera's address before [`run`](Self::run).
+    /// The pipeline, for the caller to set the camera's address before it calls `run`.
     pub(super) fn pipeline(&self) -> &gst::Pipeline {
         &self.pipeline
     }

@@ -1,6 +1,6 @@
-//! The side of media that acts: GStreamer, files, threads, clocks.
+//! The part of media that does I/O: GStreamer, files, threads, clocks.
 //!
-//! Does not: decide; what it does is decided in the pure files above.
+//! Does not: decide; the modules above this one decide, without I/O.
 
 mod access_units;
 mod bounded;

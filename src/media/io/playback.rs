@@ -1,8 +1,9 @@
-//! Writes returned video to where the user wants it, on a thread of its own, and goes on after each failure.
+//! Writes returned video to the output that the user configured, on a thread of its own, and continues after each
+//! failure.
 //!
-//! A disk or a pipe that stalls never holds up the network: when the queue is full, what comes is
-//! dropped up to the next segment, and counted. What cannot be written is dropped too, and the output opened again
-//! with a later segment.
+//! A disk or a pipe that stalls never delays the network: when the queue is full, video is dropped up to the next
+//! segment, and counted. After a failure video is dropped too, until a later segment, with which the output is opened
+//! again.
 //!
 //! Does not: decode or show video; a player reads the transport stream. When to open again is decided in
 //! [`output`](crate::output).
@@ -27,7 +28,7 @@ use resilience::log_throttle::{LogLine, ThrottledLog};
 pub struct Output {
     name: String,
     queue: SyncSender<Chunk>,
-    /// What the thread comes to: why the output is not written at the end, if it is not.
+    /// The thread's result: the failure, if the output is not being written at the end.
     ended: oneshot::Receiver<Option<MediaError>>,
     skips: bool,
     slow: ThrottledLog,
@@ -37,11 +38,11 @@ pub struct Output {
 #[derive(Debug)]
 struct Chunk {
     bytes: Bytes,
-    /// A segment begins with them.
+    /// Whether a segment begins with these bytes.
     begins: bool,
 }
 
-/// What the thread and its owner share.
+/// The state that the thread and its owner share.
 #[derive(Debug, Default)]
 struct Shared {
     written: AtomicU64,
@@ -49,7 +50,7 @@ struct Shared {
     is_left: AtomicBool,
 }
 
-/// The owner's side: dropped, it lets the thread end even if it waits for room in a pipe.
+/// The owner's reference. Dropping it lets the thread end even while it waits for room in a pipe.
 #[derive(Debug, Default)]
 struct Owner(Arc<Shared>);
 
@@ -60,8 +61,8 @@ impl Drop for Owner {
 }
 
 impl Output {
-    /// Opens the output and starts its thread. If it cannot be opened and that `ends` it, this is an error; otherwise
-    /// it is logged, and the output opened later. A pipe without a reader waits for one.
+    /// Opens the output and starts its thread. If the output cannot be opened, and `ends` is true for the error, returns
+    /// the error; otherwise logs it and opens the output later. A pipe without a reader is opened once it has one.
     pub fn open(target: Target, ends: impl Fn(&MediaError) -> bool) -> Result<Self, MediaError> {
         let shared = Owner::default();
         let mut writer = Writer {
@@ -91,7 +92,7 @@ impl Output {
         Ok(Self { name, queue, ended, skips: false, slow, shared })
     }
 
-    /// Hands over the next bytes; `begins` says that a segment begins with them. Never blocks.
+    /// Queues the next bytes; set `begins` if a segment begins with them. Drops them if the queue is full. Never blocks.
     pub fn push(&mut self, bytes: Bytes, begins: bool) {
         self.skips &= !begins;
         let count = bytes.len() as u64;
@@ -117,8 +118,8 @@ impl Output {
         self.shared.0.written.load(Ordering::Relaxed)
     }
 
-    /// Ends the output: waits until all is written, for at most `limit`. The error is why it is not being written at
-    /// the end, if it is not; that a pipe has no reader is none.
+    /// Ends the output: waits until the queued bytes are written, for at most `limit`. Returns the failure if the output
+    /// is not being written at the end; a pipe without a reader is not a failure.
     pub async fn close(self, limit: Duration) -> Result<(), MediaError> {
         let Self { name, queue, ended, .. } = self;
         drop(queue);
@@ -143,12 +144,12 @@ impl Output {
     }
 }
 
-/// What the thread has.
+/// The state of the thread.
 struct Writer {
     name: String,
     target: Target,
     opened: Option<Opened>,
-    /// Why it cannot be written, while it cannot.
+    /// The last failure, until the output is opened again.
     failing: Option<MediaError>,
     life: Lifecycle,
     packets: WholePackets,
@@ -162,7 +163,7 @@ impl Writer {
             if let Err(error) = self.take(bytes, begins) {
                 self.on_failure(error);
             }
-            // A reader that is away misses nothing that it wanted.
+            // Bytes for a pipe without a reader do not count as dropped, as nothing wanted them.
             if self.failing.as_ref().is_some_and(|error| !error.is_no_reader()) {
                 let written = self.shared.written.load(Ordering::Relaxed) - before;
                 self.shared.dropped.fetch_add(count.saturating_sub(written), Ordering::Relaxed);
@@ -217,7 +218,7 @@ impl Writer {
                 let what = format!("{error}: returned video is dropped until it has one");
                 (log::Level::Info, self.life.on_no_reader(&what, now))
             }
-            // Every device has its own disk: no jitter.
+            // Without jitter, as each device has its own disk.
             false => {
                 let what = format!("{error}; returned video is dropped meanwhile");
                 (log::Level::Warn, self.life.on_failure(&what, now, 1.0))
@@ -225,7 +226,7 @@ impl Writer {
         };
         match line {
             Some(line @ LogLine::First { .. }) => log::log!(level, "{line}"),
-            // It is known already, and its end will be.
+            // The failure was logged already, and its end will be logged.
             Some(_) | None => log::debug!("{error}"),
         }
         self.failing = Some(error);

@@ -1,11 +1,11 @@
-//! Writes segments into the directory of a store, each as a file that gets its name when it is complete, and removes
-//! the oldest.
+//! Writes segments into the directory of a store, each as a file that is renamed to its final name when it is complete,
+//! and removes the oldest files.
 //!
-//! What cannot be written costs the input of that time and nothing else: it is told of once, and tried again with
-//! growing pauses, from the directory's contents on, for its disk may be another one by then. Nothing is synced:
-//! a power cut costs the last seconds, and the card is spared.
+//! While a segment cannot be written, only the stored input of that time is lost. The failure is logged once, and the
+//! directory is opened again after growing pauses; its contents are then read again, as it may be on another disk.
+//! Files are not synced, to reduce wear of the SD card: a power cut loses the last seconds.
 //!
-//! Does not: know what is in a segment, or where it begins.
+//! Does not: interpret a segment's contents, or decide where a segment begins.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -21,10 +21,10 @@ use resilience::log_throttle::ThrottledLog;
 /// The largest file; a 2 s segment at 40 Mbit/s is 10 MB.
 const FILE_BYTES: u64 = 64 << 20;
 
-/// The pauses after a failure: a disk that is full or gone mostly stays so.
+/// The pauses after a failure; they grow, as a disk that is full or gone mostly stays so.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// What goes to the disk at once: a tenth of a second at 5 Mbit/s.
+/// The size of one write to the disk: a tenth of a second at 5 Mbit/s.
 const WRITE: usize = 64 << 10;
 
 /// The directory of a store.
@@ -39,25 +39,25 @@ pub(super) struct Directory {
 
 #[derive(Debug)]
 enum State {
-    /// Not looked at yet, or not usable before then.
+    /// Not opened yet, or not to be opened again before `until`.
     Closed {
         until: Option<Instant>,
     },
-    /// Between two segments.
+    /// Opened, between two segments.
     Open(Ring),
     Writing(Ring, Part),
 }
 
-/// The segment under way.
+/// The segment that is being written.
 #[derive(Debug)]
 struct Part {
     file: BufWriter<File>,
-    /// By the clock, as [`digits`].
+    /// When the segment began by the system clock, as [`digits`].
     began: u64,
     bytes: u64,
     first: Ticks,
     last: Ticks,
-    /// From the picture before the last to the last.
+    /// The time between the last two pictures.
     step: Duration,
 }
 
@@ -70,7 +70,7 @@ impl Part {
 }
 
 impl Directory {
-    /// That of `store`, which is touched by the first segment.
+    /// The directory of `store`. It is opened, or made, when the first segment begins.
     pub(super) fn new(store: Store) -> Self {
         let recovered = format!("input is stored in {} again", store.directory.display());
         Self {
@@ -82,12 +82,13 @@ impl Directory {
         }
     }
 
-    /// Whether what is written goes anywhere.
+    /// Whether a segment is being written; if not, `write` has no effect.
     pub(super) fn is_writing(&self) -> bool {
         matches!(self.state, State::Writing(..))
     }
 
-    /// A segment begins with a picture of this DTS; the one under way is complete.
+    /// Completes the current segment and begins one, whose first picture has this DTS. Call `write` with that picture
+    /// next.
     pub(super) fn begin(&mut self, at: Ticks) {
         self.finish();
         let ring = match std::mem::replace(&mut self.state, State::Closed { until: None }) {
@@ -117,10 +118,10 @@ impl Directory {
         }
     }
 
-    /// What follows of the segment under way: a picture of this DTS.
+    /// Adds a picture with this DTS to the current segment.
     pub(super) fn write(&mut self, bytes: &[u8], at: Ticks) {
         let State::Writing(_, part) = &mut self.state else { return };
-        // A camera without keys gives a segment without an end.
+        // Ends a segment that grows too large, as from a camera that sends no more key frames.
         if part.bytes + bytes.len() as u64 > FILE_BYTES.min(self.store.bytes) {
             return self.finish();
         }
@@ -132,7 +133,7 @@ impl Directory {
         }
     }
 
-    /// The segment under way is complete.
+    /// Completes the current segment, if there is one.
     pub(super) fn finish(&mut self) {
         match std::mem::replace(&mut self.state, State::Closed { until: None }) {
             State::Writing(ring, part) => match self.keep(ring, part) {
@@ -146,7 +147,8 @@ impl Directory {
         }
     }
 
-    /// Makes the last folder of its path only: one above it that is not there is a disk that is not mounted.
+    /// Opens the directory and reads its contents. Makes only the last directory of the path: if a parent is missing,
+    /// its disk is probably not mounted.
     fn open(&mut self) -> io::Result<Ring> {
         let directory = &self.store.directory;
         match fs::create_dir(directory) {
@@ -186,7 +188,7 @@ impl Directory {
     fn remove_excess(&self, ring: &mut Ring) -> io::Result<()> {
         while let Some(old) = ring.pop() {
             match fs::remove_file(self.store.directory.join(old.name())) {
-                // Somebody took it away.
+                // A file that is gone already is no failure.
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
             }
@@ -201,9 +203,9 @@ impl Directory {
 
     fn on_failure(&mut self, error: &io::Error) {
         let now = Instant::now();
-        // All devices have their own disks: no jitter.
+        // Without jitter, as each device has its own disk.
         self.state = State::Closed { until: Some(now + self.pauses.on_failure(1.0)) };
-        // What there is of it takes the room that others may need.
+        // Remove the incomplete file, whose space may be needed.
         let _ = fs::remove_file(self.store.directory.join(PART));
         let error = MediaError::Store {
             directory: self.store.directory.clone(),
@@ -221,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// A place that is gone when the test is over.
+    /// A temporary directory, removed when the test is over.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -232,13 +234,13 @@ mod tests {
             Self(path)
         }
 
-        /// A store of 3 s and 1 kB below it.
+        /// A store of 3 s and 1 kB in this directory.
         fn store(&self, name: &str) -> Directory {
             let (directory, keep) = (self.0.join(name), Duration::from_secs(3));
             Directory::new(Store { directory, keep, bytes: 1000 })
         }
 
-        /// Numbers, lengths and sizes of its files, and the names of what else is there.
+        /// Numbers, lengths and sizes of the store's files, and the names of other files in the directory.
         fn files(&self, name: &str) -> (Vec<(u64, u64, u64)>, Vec<String>) {
             let (mut files, mut others) = (Vec::new(), Vec::new());
             for entry in fs::read_dir(self.0.join(name)).unwrap().map(Result::unwrap) {
@@ -274,7 +276,7 @@ mod tests {
         }
     }
 
-    /// The pause after a failure is over.
+    /// Ends the pause after a failure.
     fn wait(directory: &mut Directory) {
         assert!(matches!(directory.state, State::Closed { until: Some(_) }));
         directory.state = State::Closed { until: Some(Instant::now()) };
@@ -301,7 +303,7 @@ mod tests {
         let scratch = Scratch::new("runs");
         let mut first = scratch.store("");
         (0..2).for_each(|second| write(&mut first, second, b"ab"));
-        // Killed here: a part is left.
+        // As if the process were killed here: an incomplete file is left.
         drop(first);
         fs::write(scratch.0.join("holiday.ts"), "sun").unwrap();
         fs::write(scratch.0.join("input-1.ts"), "mine").unwrap();
@@ -318,7 +320,7 @@ mod tests {
         let scratch = Scratch::new("bytes");
         let mut directory = scratch.store("");
         (0..2).for_each(|second| write(&mut directory, second, &[0; 300]));
-        // No key for long.
+        // No key frame for a long time.
         (2..9).for_each(|second| directory.write(&[0; 300], at(second * 1000)));
         assert!(!directory.is_writing());
         assert_eq!(scratch.files(""), (vec![(2, 1500, 900)], vec![]));
@@ -353,7 +355,7 @@ mod tests {
         write(&mut directory, 1, b"ab");
         directory.finish();
         assert_eq!(scratch.files("usb/input").0.len(), 1);
-        // It is pulled out.
+        // The disk is pulled out.
         fs::remove_dir_all(scratch.0.join("usb")).unwrap();
         write(&mut directory, 2, b"ab");
         assert!(!directory.is_writing());

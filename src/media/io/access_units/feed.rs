@@ -1,9 +1,9 @@
-//! One capture's way into the access units: takes what its pipeline gives, and knows what is inside of it.
+//! Takes the access units of one capture's pipeline into the queue, and counts the frames that are in its encoder.
 //!
-//! Several captures may feed the same units one after the other. The newest that gives an access unit has them
-//! to itself from then on: what an older one still gives, perhaps out of a driver that was stuck, is dropped.
+//! Several captures may feed the same queue one after the other. Once a newer capture has given an access unit, those
+//! of an older one are dropped; they may still come, for example from a driver that hung.
 //!
-//! Does not: build pipelines, or know what is upstream.
+//! Does not: build pipelines, or depend on the source.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,46 +23,46 @@ use crate::pipeline::{ENCODER, PARSER, RATE, UNITS};
 use crate::rhythm::Rhythm;
 use mpegts::nal;
 
-/// What one capture gives. Clones share it.
+/// Takes one capture's access units into the queue. Clones share it.
 #[derive(Debug, Clone)]
 pub(in crate::io) struct Feed(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     units: AccessUnits,
-    /// Later captures have higher ones.
+    /// The capture's number; later captures have higher numbers.
     number: u64,
     takes_frames: AtomicBool,
     /// Frames that went into the encoder.
     frames: AtomicU64,
-    /// Access units that came out.
+    /// Access units that came out of the pipeline.
     given: AtomicU64,
     came_out: Notify,
-    /// When the last frame went in, and the last unit came out: nanoseconds from `epoch`, 0 for never.
+    /// When the last frame went in, and the last access unit came out: nanoseconds from `epoch`, 0 for never.
     last_in: AtomicU64,
     last_out: AtomicU64,
     epoch: Instant,
     keys: Mutex<Keys>,
-    /// Of the source, before frames are repeated or left out.
+    /// The frame interval of the source, measured before frames are repeated or left out.
     rhythm: Mutex<Rhythm>,
 }
 
-/// When to ask for a key, where the encoder counts its frames for another rate than it gets.
+/// When to ask for a key frame, if the frame rate changed after the encoder's key frame interval was set in frames.
 #[derive(Debug, Default)]
 struct Keys {
-    /// From a frame to the next, and from a key to the next.
+    /// The time between two frames, and between two key frames.
     rhythm: Option<(Duration, Duration)>,
     last: Option<Duration>,
 }
 
 impl Keys {
-    /// A frame was decoded then: whether the next one is to be a key.
+    /// Whether to ask for a key frame after this frame, whose decode time is `at`.
     fn asks(&mut self, is_key: bool, at: Duration) -> bool {
         if is_key || self.last.is_none_or(|last| last > at) {
             self.last = Some(at);
         }
         match (self.rhythm, self.last) {
-            // A frame is late or early by some microseconds.
+            // With a margin of half a frame, as frames are some microseconds late or early.
             (Some((frame, gop)), Some(last)) => at + frame * 3 / 2 > last + gop,
             _ => false,
         }
@@ -70,7 +70,7 @@ impl Keys {
 }
 
 impl Feed {
-    /// A way into `units`, which will be parted in segments of about this length.
+    /// Registers a new capture with `units`, to be cut into segments of about this length.
     pub(in crate::io) fn new(units: &AccessUnits, segment: Duration) -> Self {
         let number = units.open(segment);
         Self(Arc::new(Inner {
@@ -88,12 +88,12 @@ impl Feed {
         }))
     }
 
-    /// Where it leads to.
+    /// The queue that the access units go into.
     pub(in crate::io) fn units(&self) -> &AccessUnits {
         &self.0.units
     }
 
-    /// Takes what comes out of the pipeline or bin, whose elements have the names in
+    /// Takes the access units that come out of `bin`, whose elements must have the names in
     /// [`pipeline`](crate::pipeline).
     pub(in crate::io) fn attach(&self, bin: &gst::Bin, key: KeyRequest) -> Result<(), MediaError> {
         let appsink = bin.by_name(UNITS).and_then(|sink| sink.downcast::<gst_app::AppSink>().ok());
@@ -107,7 +107,7 @@ impl Feed {
                 feed.on_frame(pad, info.buffer())
             });
         }
-        // The parser gives access units, what comes to it may be parts of one.
+        // The parser outputs whole access units; its input may be parts of one.
         let first = bin.by_name(RATE).or_else(|| encoder.clone());
         let given = match first {
             Some(first) => first.static_pad("sink"),
@@ -133,21 +133,22 @@ impl Feed {
         Ok(())
     }
 
-    /// From now on a key is asked for after so many frames of this rate; the encoder counts for another one.
+    /// From now on asks for a key frame each `gop` at `fps`. Call it when the frame rate changes, as the encoder counts
+    /// frames for the rate that it began with.
     pub(in crate::io) fn ask_for_keys(&self, fps: u32, gop: Duration) {
         let frame = Duration::from_secs(1) / fps.max(1);
         self.0.keys.lock().unwrap_or_else(PoisonError::into_inner).rhythm = Some((frame, gop));
     }
 
-    /// Access units that came out so far.
+    /// Access units that came out of the pipeline so far.
     pub(in crate::io) fn given(&self) -> u64 {
         self.0.given.load(Ordering::Relaxed)
     }
 
-    /// Waits for the first access unit. Cancel safe; ready at once when there has been one.
+    /// Waits for the first access unit. Cancel safe; ready at once if it came already.
     pub(in crate::io) async fn began(&self) {
         loop {
-            // It hears of what happens from here on, also before it waits.
+            // Registered before the check, so that no notification is lost.
             let came_out = self.0.came_out.notified();
             if self.given() > 0 {
                 return;
@@ -156,7 +157,7 @@ impl Feed {
         }
     }
 
-    /// Lets no more frames into the encoder, and waits until what is inside has come out. Cancel safe.
+    /// Stops the frames that go into the encoder, and waits until those inside have come out. Cancel safe.
     pub(in crate::io) async fn empty(&self) {
         self.0.takes_frames.store(false, Ordering::Relaxed);
         loop {
@@ -188,17 +189,17 @@ impl Feed {
         self.0.instant(&self.0.last_out)
     }
 
-    /// There will be no more; readers get what waits, then `None`.
+    /// Call this when the source has ended: the reader gets the access units that are queued, then `None`.
     pub(in crate::io) fn close(&self) {
         self.0.units.close(self.0.number);
     }
 
-    /// It has ended before its time, or was stopped: what it gave is complete.
+    /// Call this when the capture has failed or was stopped: its last segment is complete.
     pub(in crate::io) fn leave(&self) {
         self.0.units.leave(self.0.number);
     }
 
-    /// A frame comes to the encoder.
+    /// Called for each frame that comes to the encoder.
     fn on_frame(&self, pad: &gst::Pad, buffer: Option<&gst::Buffer>) -> gst::PadProbeReturn {
         let now = Instant::now();
         if !self.0.takes_frames.load(Ordering::Relaxed) {
@@ -219,7 +220,7 @@ impl Feed {
         gst::PadProbeReturn::Ok
     }
 
-    /// An access unit comes out.
+    /// Called for each access unit that comes out.
     fn on_sample(&self, sink: &gst_app::AppSink) -> Result<gst::FlowSuccess, gst::FlowError> {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
         let (Some(buffer), Some(segment)) = (sample.buffer_owned(), sample.segment()) else {
@@ -227,7 +228,7 @@ impl Feed {
         };
         let decode_time = buffer.dts().and_then(|dts| running_time(segment, dts));
         let show_time = buffer.pts().and_then(|pts| running_time(segment, pts));
-        // A camera's program that writes H.264 alone into a pipe gives no times: arrival is the best there is.
+        // H.264 without a container, as a camera's program writes into a pipe, has no times: use the arrival time.
         let arrival = || sink.current_running_time().map(Duration::from);
         let Some(pts) = show_time.or(decode_time).or_else(arrival) else {
             log::debug!(
@@ -235,7 +236,7 @@ impl Feed {
             );
             return Ok(gst::FlowSuccess::Ok);
         };
-        // The parser takes pictures of I slices only for keys too, but decoding can begin at IDR only.
+        // The parser also marks pictures of I slices as key frames, but decoding can begin only at an IDR picture.
         let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)
             && buffer.map_readable().is_ok_and(|map| nal::is_idr(&map));
         let asks = {

@@ -1,9 +1,10 @@
-//! Frames of audio that wait for the next picture, with which they leave: video never waits for them.
+//! The queue of audio frames that are sent together with the next picture. Video never waits for audio.
 //!
-//! Full, the oldest makes room and is counted: pictures stay away, and sound without them is not sent.
+//! When the queue is full, as when no pictures come, the oldest frame is dropped and counted: audio is not sent without
+//! pictures.
 //!
-//! Where sound ends and may start over, as that of a file that repeats, what waits gets its times in the channel
-//! then: later its running times would count from another start.
+//! When audio ends and may start again, as in a file that repeats, the frames in the queue get their media times at
+//! once: later frames have running times that count from another start.
 //!
 //! Does not: encode; the pipeline does.
 
@@ -16,10 +17,10 @@ use crate::AudioCodec;
 use crate::timeline::Timeline;
 use mpegts::Ticks;
 
-/// Frames of audio that may wait for the next picture: 3.2 s of 20 ms each, for pictures that come every 2.5 s.
+/// Audio frames that may wait for the next picture: 3.2 s of 20 ms each, for pictures that come every 2.5 s.
 const AUDIO_FRAMES: usize = 160;
 
-/// What was heard since the last picture.
+/// The audio frames that came since the last picture.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     codec: Option<AudioCodec>,
@@ -28,7 +29,7 @@ pub(super) struct Heard {
     dropped: u64,
 }
 
-/// When a frame is heard.
+/// The time of an audio frame: its running time, or its media time in the channel.
 #[derive(Debug, Clone, Copy)]
 enum At {
     Running(Duration),
@@ -36,22 +37,22 @@ enum At {
 }
 
 impl Heard {
-    /// Nothing yet, but audio in this encoding will come.
+    /// An empty queue for audio in this encoding.
     pub(super) fn new(codec: Option<AudioCodec>) -> Self {
         Self { codec, ..Self::default() }
     }
 
-    /// What audio there is.
+    /// The encoding of the audio, if there is audio.
     pub(super) fn codec(&self) -> Option<AudioCodec> {
         self.codec
     }
 
-    /// Frames that were dropped for want of a picture to leave with.
+    /// Frames that were dropped because no picture came to send them with.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// A frame with this running time.
+    /// Adds a frame with this running time; drops the oldest if the queue is full.
     pub(super) fn push(&mut self, running: Duration, frame: gst::Buffer) {
         if self.waiting.is_full() {
             self.waiting.pop_front();
@@ -60,7 +61,7 @@ impl Heard {
         let _ = self.waiting.push_back((At::Running(running), frame));
     }
 
-    /// What comes from here on has running times from another start.
+    /// Call this before running times start again: the queued frames get their media times now.
     pub(super) fn settle(&mut self, timeline: &Timeline) {
         for _ in 0..self.waiting.len() {
             let Some((at, frame)) = self.waiting.pop_front() else { return };
@@ -70,7 +71,7 @@ impl Heard {
         }
     }
 
-    /// All that waits, with its times in the channel, which only rise.
+    /// Takes all frames, with their media times, which only rise.
     pub(super) fn take(&mut self, timeline: &Timeline) -> Vec<(Ticks, gst::Buffer)> {
         let mut taken = Vec::new();
         while let Some((at, frame)) = self.waiting.pop_front() {
@@ -114,7 +115,7 @@ mod tests {
         heard.push(ms(0), gst::Buffer::new());
         heard.push(ms(20), gst::Buffer::new());
         heard.push(ms(40), gst::Buffer::new());
-        // The step of the last two pictures is repeated.
+        // The next picture follows after the same step as between the last two.
         timeline.place(ms(0), None);
         assert_eq!(times(&mut heard, &timeline), [1000, 1020, 2000, 2020, 2040]);
     }

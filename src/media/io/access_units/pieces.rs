@@ -1,6 +1,6 @@
-//! The reader of access units: takes them from the queue and gives them out as pieces of segments.
+//! The reader of access units: takes them from the queue and returns them as pieces of segments.
 //!
-//! Does not: wait for the network; whoever reads the pieces does.
+//! Does not: wait for the network; the caller does.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,7 +28,7 @@ impl SegmentPieces {
         Self { units, segmenter, muxer: Muxer::new() }
     }
 
-    /// The next piece; `None` when there will be no more. Cancel safe: a dropped future loses nothing.
+    /// Waits for the next piece; `None` when no more will come. Cancel safe: a dropped future loses nothing.
     pub async fn next(&mut self) -> Option<Piece> {
         let shared = Arc::clone(&self.units.0);
         loop {
@@ -56,13 +56,13 @@ impl SegmentPieces {
                 None if has_paused && self.segmenter.on_pause() => {
                     return Some(Piece { place: Place::End, bytes: Bytes::new() });
                 }
-                // A permit is kept if one arrives before this waits.
+                // An access unit that arrives before this wait leaves a permit, so no notification is lost.
                 None => shared.arrived.notified().await,
             }
         }
     }
 
-    /// Call this when a part of the segment under way was lost: the next piece begins a segment, and the camera or
+    /// Call this when a part of the current segment was lost: the next piece begins a segment, and the camera or
     /// the encoder is asked for a key frame.
     pub fn resync(&mut self) {
         self.segmenter.on_loss();
@@ -76,7 +76,8 @@ impl SegmentPieces {
         }
     }
 
-    /// No future, and no wait, between taking a unit and giving it out: that makes `next` cancel safe.
+    /// Makes a piece of an access unit. Must not wait, so that `next` stays cancel safe: a unit taken from the queue has
+    /// to be returned in the same poll.
     fn pack(&mut self, unit: &Unit) -> Option<Piece> {
         let place = match self.segmenter.place(unit.is_key, unit.times.dts) {
             Placement::Begin => Place::Begin,

@@ -1,9 +1,10 @@
-//! From GStreamer's thread to the store's: a bounded queue, and behind it segments of the store's own.
+//! The bounded queue from GStreamer's thread to the store's thread, which cuts the access units into segments.
 //!
-//! Full, the queue takes nothing before the next key; what is lost so is counted, and told of by the store's
-//! thread, for GStreamer's waits for no log. A loss ends the segment under way, which stays.
+//! When the queue was full, it takes no access units until the next key frame. Those that are lost are counted, and the
+//! store's thread logs them, as GStreamer's thread must not wait for the log. A loss ends the current segment, which
+//! is kept.
 //!
-//! Does not: touch the disk; `store` does.
+//! Does not: write to the disk; `store` does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,33 +23,33 @@ use crate::{AudioCodec, MediaError};
 use mpegts::Muxer;
 use resilience::log_throttle::LogThrottle;
 
-/// The way to a store.
+/// The queue to a store's thread.
 #[derive(Debug)]
 pub(super) struct Storing {
     store: Store,
     queue: SyncSender<Message>,
-    /// Bytes in it.
+    /// Bytes in the queue.
     waiting: Arc<AtomicUsize>,
-    /// Access units lost since it took one.
+    /// Access units lost since the queue took one.
     lost: u64,
-    /// Its thread is gone.
+    /// Closed when the thread has ended.
     ended: oneshot::Receiver<()>,
 }
 
 #[derive(Debug)]
 enum Message {
     Unit(Taken),
-    /// What follows is not there yet: the segment under way is complete.
+    /// No access unit follows for a while, so the current segment is complete.
     Pause,
 }
 
-/// An access unit, and what holds for the segment that it may begin.
+/// An access unit, with the audio encoding and the length for a segment that it may begin.
 #[derive(Debug)]
 struct Taken {
     unit: Unit,
     codec: Option<AudioCodec>,
     segment: Duration,
-    /// Access units lost before it.
+    /// Access units lost just before this one.
     lost: u64,
 }
 
@@ -82,12 +83,12 @@ impl Storing {
         Ok(Self { store, queue, waiting, lost: 0, ended })
     }
 
-    /// What it stores, and where.
+    /// The settings of the store.
     pub(super) fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The next access unit. Never waits.
+    /// Adds the next access unit to the queue, or counts it as lost. Never waits.
     pub(super) fn push(&mut self, unit: &Unit, codec: Option<AudioCodec>, segment: Duration) {
         let bytes = unit.bytes();
         let has_room = self.waiting.load(Ordering::Relaxed) + bytes <= ACCESS_UNIT_BYTES;
@@ -103,18 +104,19 @@ impl Storing {
         self.lost += 1;
     }
 
-    /// No access unit follows for a while. If there is no room to say so, the next segment ends the one under way.
+    /// Call this when no access unit follows for a while, to complete the current segment. If the queue is full, the
+    /// beginning of the next segment completes it.
     pub(super) fn pause(&self) {
         let _ = self.queue.try_send(Message::Pause);
     }
 
-    /// Lets the thread write what waits and end: it is closed when that is done.
+    /// Lets the thread write what is queued and end. The receiver is closed when the thread has ended.
     pub(super) fn end(self) -> oneshot::Receiver<()> {
         self.ended
     }
 }
 
-/// What the store's thread has.
+/// The state of the store's thread.
 struct Thread {
     waiting: Arc<AtomicUsize>,
     segmenter: Segmenter,
@@ -147,7 +149,7 @@ impl Thread {
             if let Some(line) = self.loss.on_failure(&what, now) {
                 log::warn!("{line}");
             }
-            // A run of losses ends with the access unit that tells of it.
+            // A run of losses ends with the access unit that reports it.
             let _ = self.loss.on_success(now);
         }
         self.segmenter.set_target(*segment);

@@ -1,6 +1,6 @@
-//! One access unit on its way, with the audio that leaves with it.
+//! One access unit in the queue, with the audio frames that are sent with it.
 //!
-//! Does not: copy what the encoder gave; clones share it.
+//! Does not: copy the encoder's buffer; clones share it.
 
 use bytes::Bytes;
 use gstreamer as gst;
@@ -13,7 +13,7 @@ pub(super) struct Unit {
     pub(super) buffer: gst::Buffer,
     pub(super) times: Times,
     pub(super) is_key: bool,
-    /// What was heard before it came.
+    /// The audio frames that came before this access unit, with their media times.
     pub(super) audio: Vec<(Ticks, gst::Buffer)>,
 }
 
@@ -22,7 +22,7 @@ impl Unit {
         self.buffer.size() + self.audio.iter().map(|(_, frame)| frame.size()).sum::<usize>()
     }
 
-    /// As transport stream. `None` if its memory cannot be read.
+    /// Muxes the access unit and its audio into a transport stream. `None` if the buffer's memory cannot be read.
     pub(super) fn mux(&self, muxer: &mut Muxer, begins: bool) -> Option<Bytes> {
         let map = self.buffer.map_readable().ok()?;
         let Times { pts, dts } = self.times;
