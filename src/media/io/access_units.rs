@@ -282,8 +282,8 @@ impl AccessUnits {
     }
 
     /// Advances media time by `time`, as after a pause of the camera; before the first access unit, this sets where
-    /// media time begins. A test uses it to pass the wrap of 33-bit timestamps. Call it with less than 13 h at a time: a
-    /// step longer than half of a wrap looks like a step back.
+    /// media time begins. A test uses it to pass the wrap of 33-bit timestamps. Call it with less than 13 h at a time:
+    /// a step longer than half of a wrap looks like a step back.
     pub fn skip(&self, time: Duration) {
         self.0.lock().timeline.skip(time);
     }

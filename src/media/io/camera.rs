@@ -1,6 +1,6 @@
-//! Finds video4linux cameras, asks one what it offers, and picks the mode.
+//! Finds video4linux cameras, reads the modes that a camera offers, and chooses one.
 //!
-//! Does not: keep the camera; it is closed again before the pipeline opens it.
+//! Does not: keep the camera open; it is closed again before the pipeline opens it.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileTypeExt;
@@ -17,13 +17,13 @@ use crate::modes::{Mode, Rate, pick};
 use crate::names::{Found, by_preference, find, is_camera};
 use crate::{CameraFormat, MediaError, Source, Video};
 
-/// Ways to use one camera that are looked at; the longest list seen of a USB camera has about 150.
+/// The most modes that are read from one camera; the longest list seen of a USB camera has about 150.
 const CAMERA_MODES: usize = 1024;
 
-/// Where nodes and names of cameras are.
+/// The directories with the device nodes of cameras, and with links that name them.
 const DIRECTORIES: [&str; 3] = ["/dev/v4l/by-id", "/dev/v4l/by-path", "/dev"];
 
-/// The nodes that may be cameras, those with lasting names first, each camera once.
+/// The nodes that may be cameras, those with persistent names first, each camera once.
 pub(super) fn cameras() -> Vec<PathBuf> {
     let mut seen = Vec::new();
     let mut once = |path: &PathBuf| {
@@ -36,7 +36,7 @@ pub(super) fn cameras() -> Vec<PathBuf> {
     by_preference(paths()).into_iter().filter(|path| once(path) && is_camera(path)).collect()
 }
 
-/// What the kernel calls the camera.
+/// The kernel's name for the camera.
 pub(super) fn kernel_name(device: &Path) -> Option<String> {
     let node = fs::canonicalize(device).ok()?;
     let name = Path::new("/sys/class/video4linux").join(node.file_name()?).join("name");
@@ -48,7 +48,7 @@ fn paths() -> Vec<PathBuf> {
     DIRECTORIES.into_iter().flat_map(list).map(|entry| entry.path()).collect()
 }
 
-/// The path of the camera that was named.
+/// The path of the camera with this name.
 pub(super) fn path(name: &Path) -> Result<PathBuf, MediaError> {
     match find(name, &paths()) {
         Found::One(device) => Ok(device),
@@ -68,8 +68,8 @@ pub(super) fn best(
     pick(modes, format, video).cloned().ok_or_else(none)
 }
 
-/// What the camera at `device` offers. Where it leaves a side or a rate open, that of `video`, or the nearest.
-/// Blocks for at most [`CAMERA_TIME`].
+/// The modes that the camera at `device` offers. If it offers a range for the width, the height or the rate, uses the
+/// value of `video`, or the nearest. Blocks for at most [`CAMERA_TIME`].
 pub(super) fn modes(device: &Path, video: &Video) -> Result<Vec<Mode>, MediaError> {
     let (asked, wanted) = (device.to_owned(), video.clone());
     within(&device.to_string_lossy(), CAMERA_TIME, move || ask(&asked, &wanted))
@@ -115,7 +115,7 @@ fn offer(device: &Path) -> Result<gst::Caps, MediaError> {
                     &Clues::default(),
                 )
             }
-            // It is there, may be opened, and is not busy: then it is no camera.
+            // The node exists, may be opened, and is not busy, so the device is not a camera.
             _ => MediaError::NotACamera(device.into()),
         }),
     }
@@ -148,13 +148,13 @@ pub(super) fn modes_in(caps: &gst::CapsRef, video: &Video) -> Vec<Mode> {
                 }
             }
         }
-        // A device that lists more is broken, or hostile.
+        // A device that lists more modes is broken, or hostile.
         modes.truncate(CAMERA_MODES);
     }
     modes
 }
 
-/// The values of a field: itself, or those of its list.
+/// The values of a field: the values of a list, or the single value.
 fn values(structure: &gst::StructureRef, field: &str) -> Vec<gst::glib::SendValue> {
     let Ok(value) = structure.value(field) else { return Vec::new() };
     match value.get::<gst::List>() {

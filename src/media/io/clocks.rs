@@ -1,6 +1,6 @@
-//! Reads the clocks by which a suspend of the machine is noticed, for the whole process.
+//! Reads the clocks that show whether the machine was suspended, for the whole process.
 //!
-//! Does not: decide; `suspend` does.
+//! Does not: decide whether the machine was suspended; `suspend` does.
 
 use std::fs;
 use std::sync::{Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! What is known of a pipeline's input before it fails: the formats that nothing decodes, and the streams that a camera
-//! of the network offers. GStreamer's error itself says neither.
+//! Collects facts about a pipeline's input for the diagnosis of a failure: the formats that have no decoder, and the
+//! streams that a network camera offers. GStreamer's error contains neither.
 //!
 //! Does not: decide what the failure is; `diagnosis` does.
 
@@ -11,21 +11,21 @@ use gstreamer::prelude::*;
 
 use crate::MediaError;
 
-/// The signal of decoders that meet a format nothing decodes.
+/// The signal by which `decodebin` reports a format that has no decoder.
 const UNKNOWN: &str = "unknown-type";
-/// The signal of decoders that meet any format.
+/// The signal by which `decodebin` reports each format that it finds.
 const MET: &str = "autoplug-continue";
 /// A message on the bus: the input holds this format.
 const HELD: &str = "edge-held";
-/// A message on the bus: nothing decodes this format.
+/// A message on the bus: this format has no decoder.
 const MISSING: &str = "edge-missing";
-/// A message on the bus: a camera of the network offers this stream.
+/// A message on the bus: a network camera offers this stream.
 const OFFERED: &str = "edge-offered";
-/// A message on the bus: the encoding of the video that nothing in the pipeline takes.
+/// A message on the bus: the encoding of a camera's video that no element of the pipeline accepts.
 const NOT_TAKEN: &str = "edge-not-taken";
 /// The field of these messages.
 const WHAT: &str = "what";
-/// More are of no use in an error's line.
+/// The most clues of a kind; more would make an error message too long.
 const MOST: usize = 8;
 
 /// The clues of one pipeline.
@@ -34,16 +34,16 @@ pub(super) struct Clues(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Names of caps.
+    /// The formats that have no decoder, as names of caps.
     missing: Vec<String>,
-    /// All formats that the decoders met, containers too.
+    /// All formats that the decoders found, including containers.
     held: Vec<String>,
     offered: Vec<String>,
     not_taken: Option<String>,
 }
 
 impl Clues {
-    /// Notes what `message` says. Call it with every message of the pipeline's bus.
+    /// Records a clue if `message` has one. Call it with every message of the pipeline's bus.
     pub(super) fn note(&self, message: &gst::MessageRef) {
         let gst::MessageView::Element(message) = message.view() else { return };
         let Some(structure) = message.structure() else { return };
@@ -58,13 +58,13 @@ impl Clues {
         }
     }
 
-    /// What it means that a decoder is missing; `detail` is for errors without clues.
+    /// The error for a decoder that is missing; `detail` is used if there are no clues.
     pub(super) fn no_decoder(&self, detail: String) -> MediaError {
         let seen = self.lock();
         let is_video =
             |format: &&String| format.starts_with("video/") || format.starts_with("image/");
         let video: Vec<&str> = seen.missing.iter().filter(is_video).map(String::as_str).collect();
-        // A decoder passes over sound without a word.
+        // A decoder skips audio without a message, so a file of audio alone reports nothing else.
         if video.is_empty() && seen.held.iter().any(|format| format.starts_with("audio/")) {
             return MediaError::NoVideo("sound".to_owned());
         }
@@ -80,7 +80,7 @@ impl Clues {
         self.lock().offered.clone()
     }
 
-    /// The encoding of the camera's video, if nothing in the pipeline takes it.
+    /// The encoding of the camera's video, if no element of the pipeline accepts it.
     pub(super) fn not_taken(&self) -> Option<String> {
         self.lock().not_taken.clone()
     }
@@ -91,17 +91,17 @@ impl Clues {
     }
 }
 
-/// Notes that `camera` offers a stream of this media type. Call it for streams that are not asked for, too.
+/// Records that `camera` offers a stream of this media type. Call it also for streams that are not requested.
 pub(super) fn offers(camera: &gst::Element, media: &str) {
     post(camera, OFFERED, media);
 }
 
-/// Notes that nothing takes the camera's video, which has this encoding.
+/// Records that no element of the pipeline accepts the camera's video, which has this encoding.
 pub(super) fn not_taken(camera: &gst::Element, encoding: &str) {
     post(camera, NOT_TAKEN, encoding);
 }
 
-/// Notes that `decoder` gives out `pad`, whatever becomes of it.
+/// Records the format of `pad`, an output of `decoder`, whether or not the pad is used.
 pub(super) fn holds(decoder: &gst::Element, pad: &gst::Pad) {
     let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
     if let Some(structure) = caps.structure(0) {
@@ -111,11 +111,11 @@ pub(super) fn holds(decoder: &gst::Element, pad: &gst::Pad) {
 
 fn post(camera: &gst::Element, name: &str, what: &str) {
     let structure = gst::Structure::builder(name).field(WHAT, what).build();
-    // Without a bus, nobody asks for clues.
+    // Fails only without a bus, and then the clues are not needed.
     let _ = camera.post_message(gst::message::Element::builder(structure).src(camera).build());
 }
 
-/// Lets the decoders of `pipeline` note what nothing decodes. Call it before the pipeline plays.
+/// Records the formats that the decoders of `pipeline` find. Call it before the pipeline plays.
 pub(super) fn watch_decoders(pipeline: &gst::Pipeline) {
     for element in pipeline.iterate_recurse().into_iter().flatten() {
         if glib::subclass::SignalId::lookup(UNKNOWN, element.type_()).is_none() {
@@ -127,13 +127,13 @@ pub(super) fn watch_decoders(pipeline: &gst::Pipeline) {
         });
         element.connect(MET, false, |values| {
             post_format(values, HELD);
-            // It goes on as it would.
+            // The decoder continues as it would without this handler.
             Some(true.to_value())
         });
     }
 }
 
-/// For the signals of decoders, whose values are the decoder, a pad, and its caps.
+/// Handles a signal of a decoder, whose values are the decoder, a pad, and the pad's caps.
 fn post_format(values: &[glib::Value], name: &str) {
     let decoder = values.first().and_then(|decoder| decoder.get::<gst::Element>().ok());
     let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
@@ -144,7 +144,7 @@ fn post_format(values: &[glib::Value], name: &str) {
     }
 }
 
-/// What the format is called: its caps' name, or as RTP calls it.
+/// The name of a format: that of its caps, or its encoding name in RTP.
 fn format(caps: &gst::StructureRef) -> String {
     match (caps.get::<String>("media"), caps.get::<String>("encoding-name")) {
         (Ok(media), Ok(encoding)) => format!("{media}/{encoding}"),
@@ -152,7 +152,7 @@ fn format(caps: &gst::StructureRef) -> String {
     }
 }
 
-/// Whether FFmpeg's decoders are there.
+/// Whether FFmpeg's decoders are installed.
 fn has_libav() -> bool {
     gst::Registry::get().find_plugin("libav").is_some()
 }

@@ -1,7 +1,7 @@
-//! Looks after the pictures that come out of a decoder: links them, completes what they say of their colours, and
-//! puts those with alpha on black.
+//! Handles the pictures that come out of a decoder: links the decoder's output, completes the colorimetry, and blends
+//! pictures that have alpha onto black.
 //!
-//! Does not: decide; `colours` does.
+//! Does not: choose formats and colorimetry; `colours` does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -15,11 +15,11 @@ use crate::io::sound;
 use crate::pipeline::RANGE;
 use crate::source::{COLOURS, DECODE, PACED};
 
-/// The parsers that read [`IN_STREAM`] from the stream itself, unless its container said it before.
+/// The parsers that read the fields [`IN_STREAM`] from the stream, unless the container has set them.
 const PARSERS: [&str; 2] = ["h264parse", "h265parse"];
-/// What of the caps the stream knows better than its container.
+/// The fields of caps that are more reliable in the stream than in its container.
 const IN_STREAM: [&str; 2] = ["colorimetry", "interlace-mode"];
-/// The beginnings of what is left undecoded; sound unless it is wanted.
+/// Prefixes of the formats that are not decoded; audio is decoded if it is wanted.
 const UNWANTED: [&str; 5] = ["audio/", "text/", "subpicture/", "closedcaption/", "meta/"];
 /// From 0..=255 to 16..=235 and 16..=240: properties of `videobalance`, which scales luma around 16.
 const LIMITING: [(&str, f64); 3] = [
@@ -27,18 +27,18 @@ const LIMITING: [(&str, f64); 3] = [
     ("brightness", 16.0 * 219.0 / (255.0 * 255.0)),
     ("saturation", 224.0 / 255.0),
 ];
-/// The same properties where nothing is to be changed.
+/// The same properties with the values that change nothing.
 const KEEPING: [(&str, f64); 3] = [("contrast", 1.0), ("brightness", 0.0), ("saturation", 1.0)];
 
-/// Looks after the pictures of the decoder in `pipeline`, if there is one. Not left to the description: its links
-/// are made once, and a file that repeats needs them again.
+/// Links and corrects the output of the decoder in `pipeline`, if it has one. Call it before the pipeline plays. The
+/// pipeline's description cannot do this: its links are made only once, and a file that repeats needs them again.
 pub(super) fn attach(pipeline: &gst::Pipeline) {
     let (Some(decode), Some(paced)) = (pipeline.by_name(DECODE), pipeline.by_name(PACED)) else {
         return;
     };
     let filter = pipeline.by_name(COLOURS);
     let is_blended = filter.as_ref().map(blend_behind).unwrap_or_default();
-    // Not by `expose-all-streams=false`, which keeps out the decoders for alpha too.
+    // `expose-all-streams=false` cannot be used, as it would exclude the decoders for alpha too.
     decode.connect("autoplug-continue", false, |values| {
         let caps = values.get(2)?.get::<gst::Caps>().ok()?;
         let name = caps.structure(0)?.name();
@@ -81,8 +81,7 @@ pub(super) fn attach(pipeline: &gst::Pipeline) {
     });
 }
 
-/// Lets an encoder that cannot say that its values are of full range have them in limited range, if `bin` has
-/// such an encoder.
+/// Converts full range to limited range, if `bin` has an encoder that cannot signal full range.
 pub(super) fn limit_range(bin: &gst::Bin) {
     let Some(balance) = bin.by_name(RANGE) else { return };
     let (sink, src) = (balance.static_pad("sink"), balance.static_pad("src"));
@@ -117,7 +116,7 @@ fn is_video(pad: &gst::Pad) -> bool {
     name.is_some_and(|name| name == "video/x-raw")
 }
 
-/// Blends what comes out of `filter`, as long as the answer is true.
+/// Blends the pictures that come out of `filter` onto black, while the returned flag is true.
 fn blend_behind(filter: &gst::Element) -> Arc<AtomicBool> {
     let is_blended = Arc::<AtomicBool>::default();
     let Some(pad) = filter.static_pad("src") else { return is_blended };
@@ -143,8 +142,8 @@ fn blend_behind(filter: &gst::Element) -> Arc<AtomicBool> {
     is_blended
 }
 
-/// Has a parser read colours and fields from the stream: `qtdemux` calls full range limited, and in Matroska
-/// interlaced video is often called progressive.
+/// Makes a parser read colorimetry and interlacing from the stream: `qtdemux` reports full range as limited, and Matroska
+/// files often mark interlaced video as progressive.
 fn trust_stream(element: &gst::Element) {
     let is_parser =
         element.factory().is_some_and(|factory| PARSERS.contains(&factory.name().as_str()));
@@ -164,7 +163,7 @@ fn caps_of(info: &gst::PadProbeInfo) -> Option<gst::Caps> {
     Some(caps.caps_owned())
 }
 
-/// Format and colorimetry.
+/// The format and the colorimetry in `caps`.
 fn fields(caps: &gst::CapsRef) -> Option<(String, Option<String>)> {
     let structure = caps.structure(0)?;
     Some((structure.get("format").ok()?, structure.get("colorimetry").ok()))

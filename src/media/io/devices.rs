@@ -1,8 +1,9 @@
-//! Looks for cameras, encoders and microphones, and tries what can be tried.
+//! Lists cameras, encoders and microphones, and tries those that can be tried.
 //!
-//! Through GStreamer and the names that the kernel gives; a system that does not answer is left out.
+//! The lists come from GStreamer and from the kernel's device names. Devices of a service that does not answer, such as
+//! a sound server, are left out.
 //!
-//! Does not: keep what it finds; the next capture looks for itself.
+//! Does not: keep the lists; the next capture looks for its devices again.
 
 use std::path::PathBuf;
 use std::thread;
@@ -20,8 +21,8 @@ use crate::modes::{Mode, pick};
 use crate::packages::package;
 use crate::{CameraFormat, MediaError, Options, Source, Video};
 
-/// All that this machine has, tried at the size in `options`. Blocks for some seconds, and for a bounded time
-/// where drivers do not answer.
+/// All devices and encoders of this machine, tried at the size in `options`. Blocks for some seconds, and for a bounded
+/// time if drivers do not answer.
 pub fn devices(options: &Options) -> Result<Devices, MediaError> {
     diagnosis::init()?;
     Ok(Devices {
@@ -31,7 +32,7 @@ pub fn devices(options: &Options) -> Result<Devices, MediaError> {
     })
 }
 
-/// What the elements of a row are good for.
+/// The elements of a row, each with the result of a trial.
 fn encoder(row: &'static Row, options: &Options) -> Vec<EncoderFound> {
     let found = |element: &str, verdict| EncoderFound {
         element: element.to_owned(),
@@ -52,14 +53,14 @@ fn encoder(row: &'static Row, options: &Options) -> Vec<EncoderFound> {
     }
 }
 
-/// What GStreamer's own lists say of a device: the element for it, its name there, its name for people.
+/// A device in GStreamer's list: the element to open it with, its name for that element, and its name for users.
 struct Listed {
     element: String,
     device: Option<String>,
     name: String,
 }
 
-/// The devices of a class; none if its system, such as a sound server, does not answer.
+/// The devices of a class in GStreamer's list; empty if their service, such as a sound server, does not answer.
 fn listed(class: &'static str) -> Vec<Listed> {
     let ask = move || {
         let monitor = gst::DeviceMonitor::new();
@@ -81,7 +82,7 @@ fn of_device(device: &gst::Device) -> Option<Listed> {
         "pipewiresrc" => "target-object",
         _ => "device",
     };
-    // What monitors the sound of others is no microphone.
+    // A monitor records the audio that is played on this machine, so it is not a microphone.
     let class = device.properties().and_then(|all| all.get::<String>("device.class").ok());
     if class.as_deref() == Some("monitor") {
         return None;
@@ -132,7 +133,7 @@ fn cameras(listed: &[Listed], video: &Video) -> Vec<CameraFound> {
     cameras
 }
 
-/// The cameras of video4linux alone: those with lasting names first. Blocks for at most [`CAMERA_TIME`].
+/// Only the cameras of video4linux, those with persistent names first. Blocks for at most [`CAMERA_TIME`].
 pub fn v4l2_cameras(video: &Video) -> Result<Vec<CameraFound>, MediaError> {
     diagnosis::init()?;
     Ok(all_v4l2(video))
@@ -140,12 +141,12 @@ pub fn v4l2_cameras(video: &Video) -> Result<Vec<CameraFound>, MediaError> {
 
 fn all_v4l2(video: &Video) -> Vec<CameraFound> {
     let mut cameras: Vec<CameraFound> = thread::scope(|scope| {
-        // All at once: one that does not answer holds up no other.
+        // Ask all at once, so that a camera that does not answer does not delay the others.
         let ask = |device| scope.spawn(move || v4l2(device, video));
         let asked: Vec<_> = camera::cameras().into_iter().map(ask).collect();
         asked.into_iter().filter_map(|answer| answer.join().ok()).collect()
     });
-    // Encoders have such nodes too.
+    // Encoders have video4linux nodes too.
     cameras.retain(|camera| !matches!(camera.modes, Err(MediaError::NotACamera(_))));
     cameras
 }

@@ -1,6 +1,6 @@
-//! Turns GStreamer's errors into ours, by their codes.
+//! Converts GStreamer's errors, by their codes, into errors of this crate.
 //!
-//! Does not: read error texts to decide; they are passed on for people.
+//! Does not: decide by the texts of errors; those are passed on for the user.
 
 use std::io;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::presentable::presentable;
 use crate::source::SOURCE;
 use crate::{MediaError, Source};
 
-/// Errors that the input is to blame for.
+/// Errors that are caused by broken input.
 const BROKEN_INPUT: [gst::StreamError; 4] = [
     gst::StreamError::Decode,
     gst::StreamError::Demux,
@@ -31,7 +31,7 @@ pub(super) fn init() -> Result<(), MediaError> {
     })
 }
 
-/// Why a description does not parse; `missing` are the elements that GStreamer did not find.
+/// The error for a description that does not parse; `missing` are the elements that GStreamer did not find.
 pub(super) fn of_description(
     error: &glib::Error,
     missing: &[String],
@@ -55,7 +55,7 @@ pub(super) fn of_description(
     }
 }
 
-/// Why a running pipeline failed that gave these clues before.
+/// The error for a running pipeline that failed, from GStreamer's message and the clues recorded before.
 pub(super) fn of_message(
     message: &gst::message::Error,
     source: &Source,
@@ -94,7 +94,7 @@ pub(super) fn of_message(
     MediaError::Element { element, detail }
 }
 
-/// Why a camera of the network gives nothing, if the error says so.
+/// The error for a network camera that sends no video, if the message says why.
 fn of_camera(
     message: &gst::message::Error,
     host: String,
@@ -128,7 +128,7 @@ fn of_camera(
     error.is::<gst::ResourceError>().then_some(MediaError::Unreachable { host, detail })
 }
 
-/// Why a file or device cannot be opened.
+/// The error for a file or device that cannot be opened.
 pub(super) fn of_open(
     error: &io::Error,
     path: &Path,
@@ -155,13 +155,13 @@ fn encoder_of(object: &gst::Object) -> Option<gst::Object> {
     Some(object)
 }
 
-/// What users know an element by: its type, not the name it got in the pipeline.
+/// The name of an element for users: its type, not its name in the pipeline.
 fn name(object: &gst::Object) -> String {
     let factory = object.downcast_ref::<gst::Element>().and_then(|element| element.factory());
     factory.map_or_else(|| object.name().into(), |factory| factory.name().into())
 }
 
-/// The message, and the last line of the debug text, which says more.
+/// The error's message, and the last line of its debug text, which is more specific.
 fn detail(error: &glib::Error, debug: Option<&str>) -> String {
     let last = debug.and_then(|debug| debug.lines().last()).filter(|last| !last.trim().is_empty());
     match last {

@@ -1,4 +1,4 @@
-//! Keeps a microphone at work: opens it anew when it has failed, fallen silent, or was not there.
+//! Keeps a microphone open: opens it again when it has failed, has sent no audio for a while, or was missing.
 //!
 //! ```text
 //!         ┌───────── failed, or no sound for 2 s ─────────┐
@@ -8,9 +8,9 @@
 //!         └── it fails ────┘──▶ given up: nothing that time cures
 //! ```
 //!
-//! All of it happens beside the pictures, which never wait.
+//! None of this delays the pictures.
 //!
-//! Does not: know what a microphone is in GStreamer; `microphone` does.
+//! Does not: build or run the microphone's pipeline; `microphone` does.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -32,16 +32,16 @@ use crate::{Audio, MediaError};
 use resilience::backoff::Backoff;
 use resilience::fault::Fault;
 
-/// Time for a microphone to open: a sound server answers at once, or not at all.
+/// The time limit for opening a microphone. It is short, as a sound server answers at once or not at all.
 const MICROPHONE_TIME: Duration = Duration::from_secs(2);
 
-/// A microphone that is plugged in again needs about a second to be there.
+/// The first pause before opening again: a microphone that is plugged in again is usable after about a second.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Sound that came for so long was no accident: the next pause is the first one again.
+/// A microphone that worked for at least this long has recovered: the pauses start again with the shortest.
 const STEADY: Duration = Duration::from_secs(60);
 
-/// A microphone, whether it is there or not.
+/// A microphone that is kept open, present or not.
 #[derive(Debug)]
 pub(super) struct Listening {
     audio: Audio,
@@ -68,8 +68,8 @@ enum Next {
 }
 
 impl Listening {
-    /// Opens the microphone, if it is there; what it hears leaves with the pictures in `units`. Blocks for at
-    /// most [`MICROPHONE_TIME`].
+    /// Opens the microphone, if it is present; its audio is sent with the pictures in `units`. If it cannot be opened,
+    /// `keep` tries again. Blocks for at most [`MICROPHONE_TIME`].
     pub(super) fn open(audio: &Audio, units: &AccessUnits) -> Self {
         let listening = Self {
             audio: audio.clone(),
@@ -80,7 +80,7 @@ impl Listening {
         };
         let state = match hearing(audio, units) {
             Ok(hearing) => State::Hears(hearing),
-            // Pictures without sound are better than neither.
+            // Not an error for the caller, as pictures can be sent without audio.
             Err(error) => {
                 log::warn!("no sound: {error}");
                 away(&error, listening.pause())
@@ -90,8 +90,8 @@ impl Listening {
         listening
     }
 
-    /// Lets sound and `pictures` begin at the same time of the same clock: what they give at one moment has one
-    /// running time. It has to come before the pictures play.
+    /// Starts audio and `pictures` at the same time of the same clock, so that what they capture at one moment has the
+    /// same running time. Call it before the pictures play.
     pub(super) fn play_with(&self, pictures: &gst::Pipeline) {
         let now = clock(pictures);
         if let State::Hears(hearing) = &*lock(&self.state) {
@@ -99,10 +99,10 @@ impl Listening {
         }
     }
 
-    /// Keeps it at work beside `pictures`, for as long as this is polled. Cancel safe.
+    /// Keeps the microphone open beside `pictures`. Keep polling the future. Cancel safe.
     pub(super) async fn keep(&self, pictures: &gst::Pipeline) -> Infallible {
         loop {
-            // It hears of what happens from here on, also before it waits.
+            // Registered before the check, so that no notification is lost.
             let opened = self.opened.notified();
             match self.next(Instant::now()) {
                 Next::Hear(ending, until) => {
@@ -154,12 +154,12 @@ impl Listening {
             State::GivenUp => return Next::Never,
         };
         let lost = replace(&mut *state, away(&error, self.pause()));
-        // A stuck driver may take its time.
+        // Closed on another thread, as a driver that hangs may block.
         let _ = aside(move || drop(lost));
         Next::Wait(now)
     }
 
-    /// Opens it on another thread, and lets it play from `base` on.
+    /// Opens the microphone on another thread, and plays it with `base` as the start of its running time.
     fn open_anew(&self, base: Option<gst::ClockTime>) {
         let (audio, units, state) = (self.audio.clone(), self.units.clone(), self.state.clone());
         let (opened, pause) = (Arc::clone(&self.opened), self.pause());
@@ -185,11 +185,11 @@ impl Listening {
     }
 
     fn pause(&self) -> Duration {
-        // One device, one microphone: nobody else is to be spared.
+        // Without jitter, as no other client uses this microphone.
         lock(&self.backoff).on_failure(1.0)
     }
 
-    /// Stops it, in a bounded time.
+    /// Stops the microphone, in a bounded time.
     pub(super) async fn stop(self) {
         let state = replace(&mut *lock(&self.state), State::GivenUp);
         if let State::Hears(hearing) = state {
@@ -206,7 +206,7 @@ fn hearing(audio: &Audio, units: &AccessUnits) -> Result<Hearing, MediaError> {
     Ok(hearing)
 }
 
-/// On a thread of its own: those of the runtime are few. False if the system gives none.
+/// Runs `work` on a new thread, as the runtime has few threads. False if the thread cannot be started.
 fn aside(work: impl FnOnce() + Send + 'static) -> bool {
     thread::Builder::new().name("microphone".into()).spawn(work).is_ok()
 }

@@ -1,6 +1,6 @@
 //! A microphone beside a camera: opened, played on the camera's clock, and watched.
 //!
-//! Does not: come back by itself; `listening` opens it anew.
+//! Does not: recover by itself; `listening` opens the microphone again.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::io::running::{self, End, Ending, Running, Watch};
 use crate::stall::{Judgement, Limits, Seen};
 use crate::{Audio, AudioCodec, MediaError, Source};
 
-/// Frames of audio last 20 ms.
+/// Audio frames per second: each lasts 20 ms.
 const RATE: u32 = 50;
 
 /// A microphone that was opened.
@@ -23,7 +23,7 @@ pub(super) struct Hearing {
     running: Running,
     ending: Ending,
     codec: AudioCodec,
-    /// Where its frames go, once it has been attached.
+    /// The queue that the audio frames go into, once the microphone has been attached.
     into: Arc<OnceLock<AccessUnits>>,
     opened: Instant,
     played: OnceLock<Instant>,
@@ -39,7 +39,7 @@ impl Hearing {
         if let (Some(device), (_, Some(property)), Some(microphone)) =
             (&audio.device, source(audio.microphone), microphone)
         {
-            // PipeWire's name for it changed; older ones take the default.
+            // PipeWire renamed this property; older versions use the default device.
             if microphone.has_property(property) {
                 microphone.set_property_from_str(property, device);
             }
@@ -55,7 +55,7 @@ impl Hearing {
         let (ending, into) = (Ending::new(), Arc::<OnceLock<AccessUnits>>::default());
         let (told, silent) = (ending.clone(), Arc::clone(&into));
         let on_end = move || {
-            // One that does not even open is spoken of by who opened it.
+            // Not attached yet: the caller of `open` logs the failure.
             let Some(units) = silent.get() else { return };
             units.end_audio();
             match told.known() {
@@ -73,26 +73,26 @@ impl Hearing {
         Ok(Self { running, ending, codec, into, opened, played: OnceLock::new(), last })
     }
 
-    /// What it hears leaves with the pictures in `units`.
+    /// Sends the microphone's audio with the pictures in `units`.
     pub(super) fn attach(&self, units: &AccessUnits) -> Result<(), MediaError> {
         units.attach_audio(self.running.pipeline().upcast_ref(), self.codec)?;
         let _ = self.into.set(units.clone());
         Ok(())
     }
 
-    /// Lets it play on the pictures' clock, from the time at which they began.
+    /// Plays the microphone on the pictures' clock. Pass as `base` the time at which the pictures began.
     pub(super) fn play(&self, base: Option<gst::ClockTime>) {
         on_clock(self.running.pipeline(), base);
         let _ = self.played.set(Instant::now());
         self.running.play(&self.ending);
     }
 
-    /// How it ended, or will.
+    /// The end of the microphone, set when it ends.
     pub(super) fn ending(&self) -> &Ending {
         &self.ending
     }
 
-    /// Whether it has fallen silent.
+    /// Whether the microphone has stopped sending audio.
     pub(super) fn judge(&self, now: Instant) -> Judgement {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let played = *self.played.get().unwrap_or(&now);
@@ -100,7 +100,7 @@ impl Hearing {
         Limits::new(RATE).judge(Seen { played, last_in: last, last_out: last, interval }, now)
     }
 
-    /// For how long it has been open.
+    /// How long the microphone has been open.
     pub(super) fn worked(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.opened)
     }
@@ -110,7 +110,7 @@ impl Hearing {
     }
 }
 
-/// The encoder to use for AAC, if that is wanted.
+/// The encoder to use for AAC; empty for Opus.
 pub(super) fn aac_encoder(codec: AudioCodec) -> Result<&'static str, MediaError> {
     match codec {
         AudioCodec::Opus => Ok(""),
@@ -121,7 +121,7 @@ pub(super) fn aac_encoder(codec: AudioCodec) -> Result<&'static str, MediaError>
     }
 }
 
-/// Sets the clock that sound and pictures have in common, and gives the time at which the pictures begin.
+/// Sets the clock that audio and pictures share, and returns the time at which the pictures begin.
 pub(super) fn clock(pictures: &gst::Pipeline) -> Option<gst::ClockTime> {
     let now = gst::SystemClock::obtain().time();
     on_clock(pictures, now.into());

@@ -1,6 +1,6 @@
 //! Builds the rest of a pipeline when the caps of the user's fragment are known.
 //!
-//! Does not: know sources whose form is known before.
+//! Does not: build pipelines for sources whose format is known before they play.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -15,7 +15,8 @@ use crate::io::running::{End, Ending};
 use crate::source::{Form, TAIL};
 use crate::{MediaError, Options, Source, pipeline};
 
-/// Builds the rest of the pipeline when the fragment's caps are known.
+/// Builds the rest of the pipeline when the fragment's caps are known. Call it before the pipeline plays. A failure to
+/// build becomes the pipeline's `ending`.
 pub(super) fn attach_when_negotiated(
     pipeline: &gst::Pipeline,
     options: &Options,
@@ -35,7 +36,7 @@ pub(super) fn attach_when_negotiated(
             (gst::EventView::Caps(caps), Some(pipeline)) => {
                 attach_tail(&pipeline, pad, caps.caps(), &options, &element, &feed)
             }
-            // Without a sink, nobody else tells of the end.
+            // Without a sink, no other element reports the end of the stream.
             (gst::EventView::Eos(_), _) => Err(MediaError::NoFrames),
             _ => Ok(()),
         };

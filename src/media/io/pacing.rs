@@ -1,8 +1,8 @@
-//! Lets what is read faster than it is shown leave at the pace of the pipeline's clock.
+//! Paces sources that are read faster than they are shown by the pipeline's clock.
 //!
 //! | source | what it lacks | what this does |
 //! |---|---|---|
-//! | GIF | times of its pictures, and an end | pushes them, with the times that the file says |
+//! | GIF | times of its pictures, and an end | pushes the pictures, with the times in the file |
 //! | file | a wait behind its last picture, as the end follows at once | holds the end back until that was shown |
 //! | pipeline | a wait for the time of each frame, unless it is live | waits |
 //!
@@ -24,13 +24,13 @@ use crate::picture::{Part, parts};
 use crate::source::{Decided, PACED, SOURCE};
 use crate::{MediaError, Source};
 
-/// Elements that give what a program or a peer sends, when it sends it, though they do not call themselves live.
+/// Elements that output data as another program or a peer sends it, but do not report that they are live.
 const ARRIVING: [&str; 4] = ["fdsrc", "tcpclientsrc", "tcpserversrc", "shmsrc"];
 
-/// What stands behind a source that is not live: it lets each frame wait for its time.
+/// The element to put after a source that is not live: it delays each frame until its time.
 pub(super) const WAIT: &str = "identity sync=true ! ";
 
-/// Whether frames come to `pad` at the pace at which they are taken.
+/// Whether frames come to `pad` at the pace at which they are captured, so that they need no delay.
 pub(super) fn is_live(pipeline: &gst::Pipeline, pad: &gst::Pad) -> bool {
     let mut latency = gst::query::Latency::new();
     if pad.query(&mut latency) && latency.result().0 {
@@ -39,7 +39,7 @@ pub(super) fn is_live(pipeline: &gst::Pipeline, pad: &gst::Pad) -> bool {
     pipeline.iterate_recurse().into_iter().flatten().any(|element| arrives(&element))
 }
 
-/// Whether `element` reads what somebody else writes just now.
+/// Whether `element` reads data while another program writes them.
 fn arrives(element: &gst::Element) -> bool {
     let Some(factory) = element.factory() else { return false };
     let is_pipe = || {
@@ -51,7 +51,7 @@ fn arrives(element: &gst::Element) -> bool {
     ARRIVING.contains(&name.as_str()) || (name == "filesrc" && is_pipe())
 }
 
-/// Gives a file what it lacks; other sources lack nothing.
+/// Sets up the pacing of a file, and pushes the pictures of a GIF. Has no effect on other sources.
 pub(super) fn prepare(
     pipeline: &gst::Pipeline,
     source: &Source,
@@ -98,10 +98,11 @@ fn push_pictures(pipeline: &gst::Pipeline, path: &Path) -> Result<Vec<gst::Clock
     Ok(lengths)
 }
 
-/// Has the end of the file of `pipeline` wait until its last picture was shown. The pictures get these lengths, one
-/// after the other, if there are any.
+/// Delays the end of the file of `pipeline` until its last picture was shown. The pictures get the durations in
+/// `lengths`, in order, if there are any.
 ///
-/// Where one is shown longer than a `frame`, it comes once more at its end, so that the rate's element repeats it.
+/// A last picture that is shown for longer than a `frame` is sent once more at its end, so that the element for the
+/// frame rate repeats it.
 fn time_pictures(pipeline: &gst::Pipeline, lengths: Vec<gst::ClockTime>, frame: gst::ClockTime) {
     let Some(pad) = pipeline.by_name(PACED).and_then(|paced| paced.static_pad("sink")) else {
         return;
@@ -118,7 +119,7 @@ fn time_pictures(pipeline: &gst::Pipeline, lengths: Vec<gst::ClockTime>, frame: 
             return gst::PadProbeReturn::Ok;
         }
         match info.event().map(|event| event.type_()) {
-            // A file that repeats begins so each time.
+            // A file that repeats sends this event at each start.
             Some(gst::EventType::Segment) => *shown = Shown::default(),
             Some(gst::EventType::Eos) => {
                 shown.is_over = true;
@@ -128,7 +129,7 @@ fn time_pictures(pipeline: &gst::Pipeline, lengths: Vec<gst::ClockTime>, frame: 
                     let _ = pad.chain(last);
                 }
                 if let Some(until) = until {
-                    // The element waits for the time of a gap as for that of a picture.
+                    // The element waits for the time of a gap event, as it does for the time of a picture.
                     let _ = pad.send_event(gst::event::Gap::new(until, gst::ClockTime::ZERO));
                 }
             }
@@ -144,7 +145,7 @@ struct Shown {
     pictures: usize,
     until: Option<gst::ClockTime>,
     is_over: bool,
-    /// The last one as it is to come once more.
+    /// The last picture, to be sent once more.
     last: Option<gst::Buffer>,
 }
 

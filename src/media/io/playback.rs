@@ -61,8 +61,9 @@ impl Drop for Owner {
 }
 
 impl Output {
-    /// Opens the output and starts its thread. If the output cannot be opened, and `ends` is true for the error, returns
-    /// the error; otherwise logs it and opens the output later. A pipe without a reader is opened once it has one.
+    /// Opens the output and starts its thread. If the output cannot be opened, and `ends` is true for the error,
+    /// returns the error; otherwise logs it and opens the output later. A pipe without a reader is opened once it has
+    /// one.
     pub fn open(target: Target, ends: impl Fn(&MediaError) -> bool) -> Result<Self, MediaError> {
         let shared = Owner::default();
         let mut writer = Writer {
@@ -92,7 +93,8 @@ impl Output {
         Ok(Self { name, queue, ended, skips: false, slow, shared })
     }
 
-    /// Queues the next bytes; set `begins` if a segment begins with them. Drops them if the queue is full. Never blocks.
+    /// Queues the next bytes; set `begins` if a segment begins with them. Drops them if the queue is full. Never
+    /// blocks.
     pub fn push(&mut self, bytes: Bytes, begins: bool) {
         self.skips &= !begins;
         let count = bytes.len() as u64;
@@ -118,8 +120,8 @@ impl Output {
         self.shared.0.written.load(Ordering::Relaxed)
     }
 
-    /// Ends the output: waits until the queued bytes are written, for at most `limit`. Returns the failure if the output
-    /// is not being written at the end; a pipe without a reader is not a failure.
+    /// Ends the output: waits until the queued bytes are written, for at most `limit`. Returns the failure if the
+    /// output is not being written at the end; a pipe without a reader is not a failure.
     pub async fn close(self, limit: Duration) -> Result<(), MediaError> {
         let Self { name, queue, ended, .. } = self;
         drop(queue);

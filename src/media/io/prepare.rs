@@ -1,7 +1,7 @@
-//! Gives a parsed pipeline what its description does not hold: paths, addresses, the test picture, and links
-//! that are made when data flow.
+//! Completes a parsed pipeline with what its description does not contain: paths, addresses, the test picture, and
+//! links that are made when data flow.
 //!
-//! Does not: open or play it.
+//! Does not: open or play the pipeline.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,9 +15,10 @@ use crate::io::{decoded, rtsp, tls};
 use crate::source::SOURCE;
 use crate::{MediaError, Source};
 
-/// Sets what is no part of the description, and links what appears only when data flow.
+/// Sets the properties that are not in the description, and links the pads that appear only when data flow. Call it
+/// before the pipeline is opened.
 ///
-/// A failure that comes while it runs, and that GStreamer does not report by itself, becomes its `ending`.
+/// A failure while the pipeline runs that GStreamer does not report by itself becomes the pipeline's `ending`.
 pub(super) fn prepare(
     pipeline: &gst::Pipeline,
     source: &Source,
@@ -31,7 +32,7 @@ pub(super) fn prepare(
     match source {
         Source::File { path, .. } => {
             let file = element(SOURCE)?;
-            // A GIF is pushed instead.
+            // The element for a GIF has no such property: its pictures are pushed.
             if file.has_property("location") {
                 file.set_property("location", path.to_string_lossy().as_ref());
             }
@@ -53,7 +54,7 @@ pub(super) fn prepare(
             }
         }
         Source::Auto | Source::Libcamera { camera: None } | Source::NvArgus { .. } => {}
-        // It may connect to servers of its own.
+        // The user's fragment may connect to servers.
         Source::Pipeline { .. } => tls::trust_authorities(),
     }
     Ok(())

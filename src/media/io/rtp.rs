@@ -1,9 +1,9 @@
-//! Mends the RTP session of a network camera, between GStreamer's RTSP client and its RTP manager: the stream
+//! Corrects the RTP session of a network camera, between GStreamer's RTSP client and its RTP manager: the stream
 //! keeps one [SSRC](crate::ssrc), and the camera's RTSP session is kept alive.
 //!
 //! GStreamer's RTSP client sends keep-alive requests by itself over UDP, but over TCP only when nothing came for
-//! its whole timeout. Cameras that count RTSP requests, and not RTCP, would end the session. The Session header with
-//! the camera's timeout is not to be had from the client, so requests are sent at a fixed interval.
+//! its whole timeout. Cameras that count RTSP requests, and not RTCP, would end the session. The client does
+//! not expose the Session header with the camera's timeout, so requests are sent at a fixed interval.
 //!
 //! Does not: send keep-alive requests before GStreamer 1.18, or to a camera without GET_PARAMETER: the client cannot.
 
@@ -17,10 +17,10 @@ use gstreamer::prelude::*;
 
 use crate::ssrc::{Header, OneSource};
 
-/// Between two keep-alive requests. The shortest timeout of a session that a camera may have is a little longer.
+/// The interval of keep-alive requests, a little less than the shortest session timeout that a camera may have.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
 
-/// Mends what comes from `camera`, an `rtspsrc` that receives one stream over TCP. Call before it plays.
+/// Sets up these corrections for `camera`, an `rtspsrc` that receives one stream over TCP. Call before it plays.
 pub(super) fn mend(camera: &gst::Element) {
     let one = Arc::new(Mutex::new(OneSource::default()));
     camera.connect("new-manager", false, move |values| {
@@ -67,11 +67,11 @@ fn on_rtcp(pad: &gst::Pad, one: Arc<Mutex<OneSource>>) {
     });
 }
 
-/// Asks the camera for nothing from time to time.
+/// Sends keep-alive requests: a GET_PARAMETER without parameters, at a fixed interval.
 struct KeepAlive {
     camera: gst::glib::WeakRef<gst::Element>,
     last: Mutex<Option<Instant>>,
-    /// A request was not answered yet.
+    /// Whether a request was not answered yet.
     is_asking: Arc<AtomicBool>,
 }
 
@@ -80,8 +80,8 @@ impl KeepAlive {
         Self { camera, last: Mutex::new(None), is_asking: Arc::default() }
     }
 
-    /// Sends a request when one is due. To be called on the thread that reads the connection, while it hands a packet
-    /// on: the request interrupts its reading, which at any other time could tear a packet.
+    /// Sends a request when one is due. Call it on the thread that reads the connection, while that thread passes a
+    /// packet on: the request interrupts reading, and at any other time that could cut a packet in two.
     fn on_packet(&self, now: Instant) {
         {
             let mut last = lock(&self.last);

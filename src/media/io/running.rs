@@ -6,10 +6,10 @@
 //!                            └──◀──┘
 //! ```
 //!
-//! There is no main loop: the bus's sync handler sees each message on the thread that posts it, keeps the
-//! first that ends the pipeline, and drops all.
+//! The pipeline runs without a main loop: the bus's sync handler gets each message on the thread that posts it, keeps
+//! the first that ends the pipeline, and drops all messages.
 //!
-//! Does not: know what the pipeline is for.
+//! Does not: depend on the purpose of the pipeline.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -28,13 +28,13 @@ use crate::{MediaError, Source};
 /// How a pipeline ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// Its input came to its end.
+    /// The pipeline's input ended.
     EndOfStream,
-    /// It failed.
+    /// The pipeline failed.
     Failed(MediaError),
 }
 
-/// The end of a pipeline: set once, seen by all who wait for it.
+/// The end of a pipeline: set once, and then returned to all that wait for it.
 #[derive(Debug, Clone)]
 pub(super) struct Ending(watch::Sender<Option<End>>);
 
@@ -43,7 +43,7 @@ impl Ending {
         Self(watch::Sender::new(None))
     }
 
-    /// The pipeline has ended so, unless it had ended before.
+    /// Sets the pipeline's end; ignored if it was set before.
     pub(super) fn set(&self, end: End) {
         self.0.send_if_modified(|known| {
             let is_first = known.is_none();
@@ -52,7 +52,7 @@ impl Ending {
         });
     }
 
-    /// The end, if there is one.
+    /// The end, if the pipeline has ended.
     pub(super) fn known(&self) -> Option<End> {
         self.0.borrow().clone()
     }
@@ -73,25 +73,25 @@ pub(super) struct Running {
     stopped: Arc<Mutex<bool>>,
 }
 
-/// What to do with the messages of a pipeline.
+/// How to handle the messages of a pipeline.
 pub(super) struct Watch<I, E> {
-    /// For its errors: what the pipeline reads.
+    /// What the pipeline reads, for its error messages.
     pub(super) source: Source,
-    /// Whether media came since this was asked last.
+    /// Returns whether media came since the last call.
     pub(super) had_media: I,
-    /// Called at its end, perhaps more than once.
+    /// Called at the pipeline's end, perhaps more than once.
     pub(super) on_end: E,
-    /// Where its end is kept.
+    /// Set at the pipeline's end.
     pub(super) ending: Ending,
 }
 
-/// Parses a description; the elements' paths are not in it.
+/// Parses a description. Paths of files and devices are not in the description; set them on the elements afterwards.
 pub(super) fn parse(description: &str, source: &Source) -> Result<gst::Pipeline, MediaError> {
     let mut context = gst::ParseContext::new();
     let flags = gst::ParseFlags::FATAL_ERRORS;
     let element = gst::parse::launch_full(description, Some(&mut context), flags)
         .map_err(|error| diagnosis::of_description(&error, &context.missing_elements(), source))?;
-    // A description of a single element gives that element.
+    // For a description of a single element, GStreamer returns that element instead of a pipeline.
     element.downcast::<gst::Pipeline>().or_else(|element| {
         let pipeline = gst::Pipeline::new();
         pipeline.add(&element).map_err(|error| MediaError::Gstreamer(error.to_string()))?;
@@ -100,8 +100,8 @@ pub(super) fn parse(description: &str, source: &Source) -> Result<gst::Pipeline,
 }
 
 impl Running {
-    /// Readies `pipeline`: opens its devices, which blocks, of cameras for at most [`CAMERA_TIME`], but lets
-    /// no media flow before [`play`](Self::play).
+    /// Opens the devices of `pipeline`, which blocks, for cameras at most [`CAMERA_TIME`]. Media flow only after
+    /// [`play`](Self::play).
     pub(super) fn open<I, E>(
         pipeline: gst::Pipeline,
         watch: Watch<I, E>,
@@ -127,13 +127,13 @@ impl Running {
         }
     }
 
-    /// Lets media flow. Does not block; a failure is the pipeline's end.
+    /// Starts the flow of media. Does not block; a failure becomes the pipeline's end.
     pub(super) fn play(&self, ending: &Ending) {
         let (stopped, ending) = (Arc::clone(&self.stopped), ending.clone());
         self.pipeline.call_async(move |pipeline| {
             let stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
             if !*stopped && pipeline.set_state(gst::State::Playing).is_err() {
-                // Mostly an error message came before, and is the end already.
+                // In most cases an error message came before, which has set the end already.
                 ending.set(End::Failed(does_not_start()));
             }
         });
@@ -168,7 +168,7 @@ impl Running {
                 start_over(&pipeline, &stopped);
                 None
             } else if watch.source.is_camera() {
-                // Cameras have no end; this one went away.
+                // A camera's stream has no end, so this camera has gone away.
                 Some(End::Failed(MediaError::StreamEnded))
             } else {
                 Some(End::EndOfStream)
@@ -194,15 +194,15 @@ impl Running {
         }
     }
 
-    /// Sets the pipeline to NULL on a thread of its own: a stuck driver must not hold up the process. False
-    /// if that was done before.
+    /// Sets the pipeline to NULL on a thread of its own, as a driver that hangs must not block the process. False if
+    /// that was done before.
     fn halt(&self, then: impl FnOnce() + Send + 'static) -> bool {
         let pipeline = self.pipeline.clone();
         let stopped = Arc::clone(&self.stopped);
         let halt = move || {
             let mut stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
             *stopped = true;
-            // A failure leaves nothing to be done.
+            // Nothing more can be done after a failure.
             let _ = pipeline.set_state(gst::State::Null);
             then();
         };
@@ -235,15 +235,15 @@ fn left_behind() {
     );
 }
 
-/// Plays from the start again. Not by a seek, which some formats do not know, and not on this thread,
-/// which is the pipeline's own.
+/// Plays from the start again. Changes the state instead of seeking, as some formats cannot seek, and does so on
+/// another thread, as the caller's belongs to the pipeline.
 fn start_over(pipeline: &gst::glib::WeakRef<gst::Pipeline>, stopped: &Arc<Mutex<bool>>) {
     let Some(pipeline) = pipeline.upgrade() else { return };
     let stopped = Arc::clone(stopped);
     pipeline.call_async(move |pipeline| {
         let stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
         if !*stopped {
-            // A failure posts its message, which ends the pipeline.
+            // A failure posts an error message, which ends the pipeline.
             let _ = pipeline.set_state(gst::State::Ready);
             let _ = pipeline.set_state(gst::State::Playing);
         }

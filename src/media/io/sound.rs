@@ -1,9 +1,9 @@
-//! The sound of a file: a branch behind the file's decoder, which is there once the file turns out to have sound.
+//! The audio of a file: a branch after the file's decoder, which is added once the file turns out to have audio.
 //!
-//! It starts over with the pictures, and ends with them: what a file has of sound behind its last picture would hold
-//! up the next round. Where nothing decodes or encodes it, pictures go without it.
+//! Audio starts again with the pictures, and ends with them: audio that goes on after the last picture would delay the
+//! next repetition of the file. If the audio cannot be decoded or encoded, the pictures are sent without it.
 //!
-//! Does not: hear microphones; `microphone` does.
+//! Does not: capture from microphones; `microphone` does.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,12 +21,13 @@ use crate::{Audio, MediaError, Microphone, Options, Source};
 
 /// The name of the branch.
 const SOUND: &str = "edge_sound";
-/// What the decoder gives where sound is wanted.
+/// The caps of the decoder's output when audio is wanted.
 const WANTED: &str = "video/x-raw(ANY);audio/x-raw";
-/// How the caps of sound begin.
+/// The prefix of the names of audio caps.
 const AUDIO: &str = "audio/";
 
-/// Sends the sound of the file in `pipeline` with its pictures, into `units`; or says that it is not sent.
+/// Sends the audio of the file in `pipeline` with its pictures, into `units`; if the options do not want it, logs that
+/// it is not sent. Call this before the pipeline plays.
 pub(super) fn attach(pipeline: &gst::Pipeline, options: &Options, units: &AccessUnits) {
     let Source::File { path, .. } = &options.source else { return };
     let Some(decode) = pipeline.by_name(DECODE) else { return };
@@ -41,7 +42,7 @@ pub(super) fn is_wanted(decode: &gst::Element) -> bool {
     decode.property::<gst::Caps>("caps").iter().any(|of| of.name().starts_with(AUDIO))
 }
 
-/// Says once that there is sound.
+/// Logs, once, that the file has audio that is not sent.
 fn say(decode: &gst::Element, path: &Path) {
     let (path, is_said) = (path.to_owned(), AtomicBool::new(false));
     decode.connect_pad_added(move |_, pad| {
@@ -68,7 +69,7 @@ fn send(pipeline: &gst::Pipeline, decode: &gst::Element, audio: Audio, units: &A
     decode.connect_pad_added(move |_, pad| {
         let Some(pipeline) = weak.upgrade().filter(|_| is_audio(pad)) else { return };
         is_over.store(false, Ordering::Relaxed);
-        // The branch of the first round is there in the next ones.
+        // When the file repeats, the branch exists already.
         let branch = match pipeline.by_name(SOUND) {
             Some(branch) => Ok(branch),
             None => branch(&pipeline, &audio, &units, &is_over),
@@ -77,7 +78,7 @@ fn send(pipeline: &gst::Pipeline, decode: &gst::Element, audio: Audio, units: &A
             Ok(Some(sink)) if !sink.is_linked() => {
                 let _ = pad.link(&sink);
             }
-            // Another language.
+            // Another audio track, such as another language, is not sent.
             Ok(_) => {}
             Err(error) if !is_said.swap(true, Ordering::Relaxed) => {
                 log::warn!("no sound: {error}");
@@ -87,7 +88,7 @@ fn send(pipeline: &gst::Pipeline, decode: &gst::Element, audio: Audio, units: &A
     });
 }
 
-/// A branch for sound in `pipeline`, which drops what comes while it `is_over`.
+/// Adds a branch for audio to `pipeline`, which drops audio while `is_over` is set.
 fn branch(
     pipeline: &gst::Pipeline,
     audio: &Audio,
@@ -124,14 +125,14 @@ fn branch(
     Ok(branch.upcast())
 }
 
-/// Has sound end where the pictures of `pipeline` do.
+/// Ends the audio of `pipeline` when its pictures end.
 fn end_with_pictures(pipeline: &gst::Pipeline, is_over: &Arc<AtomicBool>) {
     let paced = pipeline.by_name(PACED).and_then(|paced| paced.static_pad("src"));
     let (weak, is_over) = (pipeline.downgrade(), Arc::clone(is_over));
     let Some(pad) = paced else { return };
     pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
         if info.event().is_some_and(|event| event.type_() == gst::EventType::Eos) {
-            // A full queue empties, and takes the end.
+            // From now on audio is dropped, so a full queue empties and accepts the end of stream.
             is_over.store(true, Ordering::Relaxed);
             let sound = weak.upgrade().and_then(|pipeline| pipeline.by_name(SOUND));
             if let Some(sink) = sound.and_then(|sound| sound.static_pad("sink")) {

@@ -1,8 +1,8 @@
-//! Opens where returned video goes: a file, a named pipe, standard output.
+//! Opens the output for returned video: a file, a named pipe, or standard output.
 //!
-//! A file grows: what an earlier run has left in it stays, and a new segment follows. So it must hold MPEG-TS or nothing.
-//! A packet that a full disk has cut is taken off first. A pipe is opened and written without waiting for its
-//! reader, so that nobody who is gone can hold up a thread.
+//! New segments are appended to a file's contents, so the file must be empty or hold MPEG-TS. An incomplete packet at its
+//! end, as a full disk leaves it, is removed first. A pipe is opened and written without waiting for its reader, so that
+//! a reader that is gone cannot block a thread.
 //!
 //! Does not: try again; `playback` does.
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::MediaError;
 use mpegts::{PACKET, SYNC};
 
-/// How often a full pipe is tried again: it has room for a third of a second at 2 Mbit/s.
+/// The pause before a full pipe is tried again; a pipe holds a third of a second at 2 Mbit/s.
 const TURN: Duration = Duration::from_millis(5);
 
 /// Where an output goes.
@@ -29,7 +29,7 @@ pub enum Target {
     Stdout,
 }
 
-/// A file as the kernel knows it, whatever its names and links.
+/// Identifies a file to the kernel, independent of its names and links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
@@ -37,7 +37,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// That of the file or directory at `path`, if there is one.
+    /// The identity of the file or directory at `path`, if it exists.
     pub fn of(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().map(|known| Self::known(&known))
     }
@@ -48,7 +48,7 @@ impl Identity {
 }
 
 impl Target {
-    /// Its name in the log.
+    /// The name of the output in the log.
     pub fn path(&self) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),
@@ -56,7 +56,7 @@ impl Target {
         }
     }
 
-    /// What it is now, if it is there.
+    /// The identity of the output's file at present, if it exists.
     pub fn identity(&self) -> Option<Identity> {
         match self {
             Self::File(path) => Identity::of(path),
@@ -66,7 +66,7 @@ impl Target {
         }
     }
 
-    /// Opens it to be written from a segment's beginning on. Never waits for the reader of a pipe.
+    /// Opens the output. Begin to write at the beginning of a segment. Never waits for the reader of a pipe.
     pub(crate) fn open(&self) -> Result<Opened, MediaError> {
         match self {
             Self::File(path) => open_file(path),
@@ -77,14 +77,14 @@ impl Target {
     }
 }
 
-/// Not through `io::stdout()`, which keeps back what follows the last line break.
+/// Opens standard output. Do not write with `io::stdout()`, which buffers all bytes after the last line break.
 fn stdout() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
 fn open_file(path: &Path) -> Result<Opened, MediaError> {
     let known = fs::metadata(path).ok();
-    // What would be overwritten, or never be read.
+    // A block device would be overwritten, or its contents never be read.
     if known.as_ref().is_some_and(|known| known.file_type().is_block_device()) {
         return Err(MediaError::NotAnOutput(path.to_owned()));
     }
@@ -103,7 +103,7 @@ fn open_file(path: &Path) -> Result<Opened, MediaError> {
     }
 }
 
-/// Whether segments may follow what `file` holds.
+/// Whether segments may be appended to `file`. Removes an incomplete packet at its end.
 fn is_growable(file: &File, path: &Path) -> io::Result<bool> {
     let known = file.metadata()?;
     if !known.is_file() || known.len() == 0 {
@@ -112,7 +112,7 @@ fn is_growable(file: &File, path: &Path) -> io::Result<bool> {
     if known.len() < PACKET as u64 {
         return Ok(false);
     }
-    // Not its end, which a power cut may have filled with zeros.
+    // Check the first packets and not the last, as a power cut may have filled the end with zeros.
     let content = File::open(path)?;
     let second = (known.len() > PACKET as u64).then_some(PACKET as u64);
     for at in [0].into_iter().chain(second) {
@@ -126,7 +126,7 @@ fn is_growable(file: &File, path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Takes off the part of a packet that a full disk or a power cut has left at the end of a file.
+/// Removes an incomplete packet, left by a full disk or a power cut, from the end of a file.
 fn trim(file: &File) -> io::Result<()> {
     let length = file.metadata()?.len();
     if whole(length) == length {
@@ -135,7 +135,7 @@ fn trim(file: &File) -> io::Result<()> {
     file.set_len(whole(length))
 }
 
-/// Bytes of the whole packets in so many bytes.
+/// The part of `length` bytes that whole packets take.
 fn whole(length: u64) -> u64 {
     length - length % PACKET as u64
 }
@@ -144,19 +144,19 @@ fn whole(length: u64) -> u64 {
 #[derive(Debug)]
 pub(crate) struct Opened {
     file: File,
-    /// Where it was opened; `None` for standard output.
+    /// The path at which the file was opened; `None` for standard output.
     path: Option<PathBuf>,
 }
 
 impl Opened {
-    /// Whether this is still what is found at its path: a file that was moved or removed is read by nobody.
+    /// Whether the path still leads to this file. If the file was moved or removed, open the output again.
     pub(super) fn is_current(&self) -> bool {
         let Some(path) = &self.path else { return true };
         let own = self.file.metadata().ok().map(|known| Identity::known(&known));
         own == Identity::of(path)
     }
 
-    /// Writes all of `bytes`. While a pipe is full it waits, until `is_left`.
+    /// Writes all of `bytes`. Waits while a pipe is full, until `is_left` returns true.
     pub(super) fn write(
         &mut self,
         mut bytes: &[u8],
@@ -181,7 +181,7 @@ impl Opened {
         if error.kind() == ErrorKind::BrokenPipe {
             return MediaError::NoReader(path.to_owned());
         }
-        // Readers find whole packets, also if it is never written again.
+        // Leave only whole packets for readers, in case the file is never written again.
         if self.path.is_some() && self.file.metadata().is_ok_and(|known| known.is_file()) {
             let _ = trim(&self.file);
         }

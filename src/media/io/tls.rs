@@ -1,11 +1,12 @@
-//! Has the TLS of a network camera checked: by the authorities of this system, or by its pin alone.
+//! Sets how the TLS certificate of a network camera is checked: by this system's certificate authorities, or only by its
+//! pin.
 //!
 //! GStreamer makes the connection and GLib checks the certificate. The signal that [`guard`] connects to comes only
-//! for a certificate that no authority of GLib vouches for. Under a pin every certificate has to come there, so GLib
-//! gets a list of authorities that vouches for nothing. GLib has one such list for the process, and the process
+//! for a certificate that GLib's authorities do not accept. With a pin, every certificate must cause the signal, so GLib
+//! gets a list of authorities that accepts no certificate. GLib has one such list for the process, and the process
 //! captures one source at a time.
 //!
-//! Does not: speak TLS; the package glib-networking brings that to GLib.
+//! Does not: implement TLS; the package glib-networking adds it to GLib.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -25,10 +26,10 @@ use crate::io::running::{End, Ending};
 use resilience::fingerprint::Fingerprint;
 use resilience::sanitize;
 
-/// A certificate that may sign nothing (`CA:FALSE`), names no host and expired in 1970: GLib takes no list without one.
+/// A certificate that may not sign others (`CA:FALSE`), names no host and expired in 1970. GLib rejects an empty list.
 const NOBODY: &str = include_str!("nobody.pem");
 
-/// What GLib calls the flaws of a certificate.
+/// GLib's flags for the flaws of a certificate.
 const FLAWS: [(Flags, Flaw); 7] = [
     (Flags::UNKNOWN_CA, Flaw::UnknownAuthority),
     (Flags::BAD_IDENTITY, Flaw::OtherHost),
@@ -42,8 +43,8 @@ const FLAWS: [(Flags, Flaw); 7] = [
 /// Whether GLib's list of authorities is [`NOBODY`].
 static IS_NOBODY: AtomicBool = AtomicBool::new(false);
 
-/// Has the certificates checked that `camera`, an `rtspsrc` for `url`, is shown. Call it before the camera plays. A
-/// refusal becomes the pipeline's `ending`.
+/// Checks the certificates that `camera`, an `rtspsrc` for `url`, receives. Call it before the camera plays. A refusal
+/// becomes the pipeline's `ending`.
 pub(super) fn guard(
     camera: &gst::Element,
     url: &str,
@@ -65,7 +66,7 @@ pub(super) fn guard(
     camera.connect("accept-certificate", false, move |values| {
         let shown = values.get(2).and_then(|value| value.get().ok()).and_then(|shown| read(&shown));
         let flaws = values.get(3).and_then(|value| value.get().ok()).map(flaws);
-        // What cannot be read is refused.
+        // A certificate that cannot be read is refused.
         let is_trusted = match shown.zip(flaws) {
             None => false,
             Some((shown, flaws)) => match judge(pin, &shown, flaws) {
@@ -89,16 +90,16 @@ fn trusted() -> MutexGuard<'static, Trusted> {
     TRUSTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets the authorities of this system vouch for the servers that GStreamer connects to.
+/// Checks the servers that GStreamer connects to by the certificate authorities of this system.
 pub(super) fn trust_authorities() {
     if IS_NOBODY.swap(false, Ordering::Relaxed) {
         gio::TlsBackend::default().set_default_database(None::<&gio::TlsDatabase>);
     }
 }
 
-/// Lets no authority vouch, so that each certificate is judged by the pin.
+/// Makes GLib accept no authority, so that each certificate is checked by the pin.
 fn trust_nobody() -> Result<(), MediaError> {
-    // GLib reads it again at the first handshake.
+    // Kept open, as GLib reads the file again at the first handshake.
     static FILE: OnceLock<File> = OnceLock::new();
     let file = match FILE.get() {
         Some(file) => file,
@@ -120,7 +121,7 @@ fn trust_nobody() -> Result<(), MediaError> {
 fn nobody(directory: &Path) -> io::Result<File> {
     let path = directory.join(format!("livepeer-edge-{}.pem", std::process::id()));
     let mut options = OpenOptions::new();
-    // A new one, since others may write there too.
+    // Must be a new file, as other users may write to this directory too.
     let mut file = options.read(true).write(true).create_new(true).mode(0o600).open(&path)?;
     fs::remove_file(&path)?;
     file.write_all(NOBODY.as_bytes())?;

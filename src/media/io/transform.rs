@@ -22,19 +22,19 @@ pub struct Transform {
     feed: Feed,
     running: Running,
     ending: Ending,
-    /// Reads along until the first key, whose time the output begins with.
+    /// Reads the input up to the first key frame, whose time becomes the start of the output.
     first_key: Option<Box<Reader>>,
     drops: bool,
     dropped: u64,
 }
 
 impl Transform {
-    /// Starts a pipeline with `effect`, elements from raw video to raw video as for `gst-launch-1.0`;
-    /// the source in `options` is not used.
+    /// Starts a pipeline with `effect`: elements with raw video as input and output, written as for `gst-launch-1.0`.
+    /// The source in `options` is not used.
     pub fn start(effect: &str, options: &Options) -> Result<Self, MediaError> {
         diagnosis::init()?;
         let element = encoders::software(options)?;
-        // libav where it is: it holds no frame back. Else whatever decodes here.
+        // Prefer libav, which outputs each frame without delay; otherwise use any decoder.
         let has_libav = gst::ElementFactory::find("avdec_h264").is_some();
         let decoder = if has_libav { "avdec_h264" } else { "decodebin" };
         let description =
@@ -61,8 +61,8 @@ impl Transform {
         })
     }
 
-    /// Hands over the next bytes of the stream; `begins` says that a segment begins with them. Never
-    /// blocks: what the pipeline has no room for is dropped up to the next segment.
+    /// Queues the next bytes of the stream; set `begins` if a segment begins with them. Never blocks: when the
+    /// pipeline's queue is full, input is dropped up to the next segment.
     pub fn push(&mut self, bytes: Bytes, begins: bool) {
         self.drops &= !begins;
         self.drops |= self.input.current_level_bytes() > ACCESS_UNIT_BYTES as u64;
@@ -71,7 +71,7 @@ impl Transform {
             return;
         }
         self.read_along(&bytes);
-        // It fails when the pipeline has ended, which `ended` tells.
+        // Fails only when the pipeline has ended, which `ended` reports.
         let _ = self.input.push_buffer(gst::Buffer::from_slice(bytes));
     }
 
@@ -80,7 +80,7 @@ impl Transform {
         self.dropped
     }
 
-    /// There is no more input; the pieces end when all is through.
+    /// Call this after the last input. The pieces end when the pipeline has processed all of it.
     pub fn finish(&self) {
         let _ = self.input.end_of_stream();
     }
@@ -101,7 +101,8 @@ impl Transform {
         self.feed.close();
     }
 
-    /// Finds the time of the first key before the pipeline can have decoded it.
+    /// Finds the time of the first key frame, and sets the start of the output to it. Call this before the pipeline
+    /// gets the bytes.
     fn read_along(&mut self, bytes: &[u8]) {
         let Some(reader) = &mut self.first_key else { return };
         let mut first = None;

@@ -76,8 +76,8 @@ impl SegmentPieces {
         }
     }
 
-    /// Makes a piece of an access unit. Must not wait, so that `next` stays cancel safe: a unit taken from the queue has
-    /// to be returned in the same poll.
+    /// Makes a piece of an access unit. Must not wait, so that `next` stays cancel safe: a unit taken from the queue
+    /// has to be returned in the same poll.
     fn pack(&mut self, unit: &Unit) -> Option<Piece> {
         let place = match self.segmenter.place(unit.is_key, unit.times.dts) {
             Placement::Begin => Place::Begin,
