@@ -142,8 +142,8 @@ fn blend_behind(filter: &gst::Element) -> Arc<AtomicBool> {
     is_blended
 }
 
-/// Makes a parser read colorimetry and interlacing from the stream: `qtdemux` reports full range as limited, and Matroska
-/// files often mark interlaced video as progressive.
+/// Makes a parser read colorimetry and interlacing from the stream: `qtdemux` reports full range as limited, and
+/// Matroska files often mark interlaced video as progressive.
 fn trust_stream(element: &gst::Element) {
     let is_parser =
         element.factory().is_some_and(|factory| PARSERS.contains(&factory.name().as_str()));

@@ -1,8 +1,8 @@
 //! Opens the output for returned video: a file, a named pipe, or standard output.
 //!
-//! New segments are appended to a file's contents, so the file must be empty or hold MPEG-TS. An incomplete packet at its
-//! end, as a full disk leaves it, is removed first. A pipe is opened and written without waiting for its reader, so that
-//! a reader that is gone cannot block a thread.
+//! New segments are appended to a file's contents, so the file must be empty or hold MPEG-TS. An incomplete packet at
+//! its end, as a full disk leaves it, is removed first. A pipe is opened and written without waiting for its reader, so
+//! that a reader that is gone cannot block a thread.
 //!
 //! Does not: try again; `playback` does.
 

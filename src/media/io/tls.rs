@@ -1,9 +1,9 @@
-//! Sets how the TLS certificate of a network camera is checked: by this system's certificate authorities, or only by its
-//! pin.
+//! Sets how the TLS certificate of a network camera is checked: by this system's certificate authorities, or only by
+//! its pin.
 //!
 //! GStreamer makes the connection and GLib checks the certificate. The signal that [`guard`] connects to comes only
-//! for a certificate that GLib's authorities do not accept. With a pin, every certificate must cause the signal, so GLib
-//! gets a list of authorities that accepts no certificate. GLib has one such list for the process, and the process
+//! for a certificate that GLib's authorities do not accept. With a pin, every certificate must cause the signal, so
+//! GLib gets a list of authorities that accepts no certificate. GLib has one such list for the process, and the process
 //! captures one source at a time.
 //!
 //! Does not: implement TLS; the package glib-networking adds it to GLib.
