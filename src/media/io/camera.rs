@@ -20,7 +20,7 @@ use crate::{CameraFormat, MediaError, Source, Video};
 /// The most modes that are read from one camera; the longest list seen of a USB camera has about 150.
 const CAMERA_MODES: usize = 1024;
 
-/// The directories with the device nodes of cameras, and with links that name them.
+/// The directories with the device nodes of cameras, and with the links that give them persistent names.
 const DIRECTORIES: [&str; 3] = ["/dev/v4l/by-id", "/dev/v4l/by-path", "/dev"];
 
 /// The nodes that may be cameras, those with persistent names first, each camera once.

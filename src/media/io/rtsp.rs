@@ -1,7 +1,7 @@
 //! Receives video from a network camera: sets the address, credential and pin, links the video into the pipeline, and
 //! decides whether the camera's H.264 may pass through.
 //!
-//! Does not: receive its sound.
+//! Does not: receive the camera's audio.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;

@@ -37,7 +37,7 @@ pub(super) fn attach(pipeline: &gst::Pipeline, options: &Options, units: &Access
     }
 }
 
-/// Whether `decode` is to decode sound.
+/// Whether `decode` is set to decode audio.
 pub(super) fn is_wanted(decode: &gst::Element) -> bool {
     decode.property::<gst::Caps>("caps").iter().any(|of| of.name().starts_with(AUDIO))
 }

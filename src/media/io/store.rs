@@ -188,7 +188,7 @@ impl Directory {
     fn remove_excess(&self, ring: &mut Ring) -> io::Result<()> {
         while let Some(old) = ring.pop() {
             match fs::remove_file(self.store.directory.join(old.name())) {
-                // A file that is gone already is no failure.
+                // A file that is gone already is not a failure.
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
             }

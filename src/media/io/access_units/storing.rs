@@ -183,7 +183,7 @@ mod tests {
     use crate::timeline::Times;
     use mpegts::Ticks;
 
-    /// The `n`th of ten pictures a second, the first of which is a key.
+    /// The `n`th of ten pictures a second, the first of which is a key frame.
     fn unit(n: u64, bytes: usize) -> Unit {
         let at = Ticks::from_duration(Duration::from_millis(1000 + 100 * n));
         Unit {
