@@ -375,7 +375,7 @@ impl State {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No invariant spans a panic here: each change is whole.
+        // A poisoned lock is safe to use: a panic cannot leave the data half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

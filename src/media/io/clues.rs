@@ -86,7 +86,7 @@ impl Clues {
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
-        // No invariant spans a panic here: each change is whole.
+        // A poisoned lock is safe to use: a panic cannot leave the data half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

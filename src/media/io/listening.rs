@@ -221,6 +221,6 @@ fn away(error: &MediaError, pause: Duration) -> State {
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No invariant spans a panic here: each change is whole.
+    // A poisoned lock is safe to use: a panic cannot leave the data half changed.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

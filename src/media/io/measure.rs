@@ -232,7 +232,7 @@ fn forget(source: &Source) {
 }
 
 fn known() -> MutexGuard<'static, Deque<Known, CAMERAS_MEASURED>> {
-    // No invariant spans a panic here: each change is whole.
+    // A poisoned lock is safe to use: a panic cannot leave the data half changed.
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

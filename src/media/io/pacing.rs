@@ -110,7 +110,7 @@ fn time_pictures(pipeline: &gst::Pipeline, lengths: Vec<gst::ClockTime>, frame: 
     let shown = Mutex::new(Shown::default());
     let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(kinds, move |pad, info| {
-        // No invariant spans a panic here: each change is whole.
+        // A poisoned lock is safe to use: a panic cannot leave the data half changed.
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(buffer) = info.buffer_mut() {
             if !shown.is_over {

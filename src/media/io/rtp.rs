@@ -106,6 +106,6 @@ impl KeepAlive {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No invariant spans a panic here: each change is whole.
+    // A poisoned lock is safe to use: a panic cannot leave the data half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -86,7 +86,7 @@ pub(super) fn guard(
 
 fn trusted() -> MutexGuard<'static, Trusted> {
     static TRUSTED: Mutex<Trusted> = Mutex::new(Trusted::new());
-    // No invariant spans a panic here: each change is whole.
+    // A poisoned lock is safe to use: a panic cannot leave the data half changed.
     TRUSTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -175,7 +175,7 @@ impl Feed {
     }
 
     fn rhythm(&self) -> MutexGuard<'_, Rhythm> {
-        // No invariant spans a panic here: each change is whole.
+        // A poisoned lock is safe to use: a panic cannot leave the data half changed.
         self.0.rhythm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
