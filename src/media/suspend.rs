@@ -39,7 +39,7 @@ impl Suspends {
         }
     }
 
-    /// Whether the machine resumed within the last [`WAKING`] time.
+    /// Whether the machine resumed within the last `WAKING` time.
     pub fn is_waking(&self, now: Instant) -> bool {
         self.noticed.is_some_and(|at| now.saturating_duration_since(at) < WAKING)
     }

@@ -60,9 +60,9 @@ pub enum OnChange {
 pub enum Judgement {
     /// Use the connection.
     Accept,
-    /// Use the connection and store this for the peer, with [`Trust::keep`].
+    /// Use the connection and store this for the peer, with `Trust::keep`.
     Keep(TrustBasis),
-    /// Use the connection, log a warning, and pin the new certificate with [`Trust::keep`].
+    /// Use the connection, log a warning, and pin the new certificate with `Trust::keep`.
     Changed {
         /// The record of the peer so far.
         before: TrustBasis,

@@ -57,7 +57,7 @@ pub struct Candidate<T> {
     place: CandidateRank,
 }
 
-/// What the owner of a [`Selection`] must do next.
+/// What the owner of a `Selection` must do next.
 #[derive(Debug, PartialEq)]
 #[must_use]
 pub enum SelectionStep<T> {
