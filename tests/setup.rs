@@ -27,7 +27,9 @@ fn path(name: &str) -> PathBuf {
 /// Answers each question when it is asked, and hangs up after the last answer. What the screen shows, and the
 /// exit code.
 fn talk(arguments: &str, answers: &[(&str, &str)]) -> (String, Option<i32>) {
-    let mut child: Child = Command::new("script")
+    // A question that is never asked ends the test after a minute, with what the screen shows.
+    let mut child: Child = Command::new("timeout")
+        .args(["--foreground", "60", "script"])
         .args(["-qec", &format!("'{BINARY}' setup {arguments}"), "/dev/null"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -60,8 +62,8 @@ fn six_questions_make_a_configuration_that_is_right() {
         &[
             ("]: ", "webcam"),
             ("]: ", "test"),
-            ("commas: ", "http://o.example"),
-            ("commas: ", "o.example"),
+            ("comma-separated: ", "http://o.example"),
+            ("comma-separated: ", "o.example"),
             ("Model: ", ""),
             ("Model: ", "noop"),
             ("nothing: ", "signer.example"),
@@ -97,7 +99,7 @@ fn six_questions_make_a_configuration_that_is_right() {
 fn who_hangs_up_gets_no_configuration() {
     let path = path("setup-left.toml");
     let arguments = format!("--config '{}' --source test", path.display());
-    let (shown, code) = talk(&arguments, &[("commas: ", "o.example")]);
+    let (shown, code) = talk(&arguments, &[("comma-separated: ", "o.example")]);
     assert_eq!(code, Some(2), "{shown}");
     assert!(
         shown.contains("error: not all questions were answered; nothing was written"),
