@@ -63,7 +63,9 @@ need_package() {
   local made="$work/packages/livepeer-edge_*_$arch.deb"
   compgen -G "$made" >/dev/null || "$project/cross/package.sh" "$arch" >&2
   package=$(compgen -G "$made")
+  [[ $package != *$'\n'* ]] || fail "more than one package of $arch in $work/packages; keep one: $package"
 }
+
 # need_sandbox: sets `sandbox`, the program of `arch` with the sandbox; has it built if there is none.
 need_sandbox() {
   sandbox=$work/livepeer-edge-$arch-sandbox

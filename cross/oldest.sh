@@ -11,6 +11,6 @@ command -v rustup >/dev/null || fail "rustup is missing: https://rustup.rs"
 cd "$project"
 oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 [[ $oldest ]] || fail "Cargo.toml has no rust-version"
-rustup toolchain list | grep -q "^$oldest" || rustup toolchain install "$oldest" --profile minimal >&2
+rustup toolchain list | grep -q "^$oldest-" || rustup toolchain install "$oldest" --profile minimal >&2
 CARGO_TARGET_DIR=$work/oldest cargo "+$oldest" check --locked --workspace --all-targets >&2
 say "it builds with Rust $oldest"

@@ -101,7 +101,10 @@ impl KeepAlive {
             is_asking.store(false, Ordering::Relaxed);
         });
         let (nothing, content) = (Vec::<String>::new(), None::<String>);
-        camera.emit_by_name::<bool>("get-parameters", &[&nothing, &content, &answered]);
+        if !camera.emit_by_name::<bool>("get-parameters", &[&nothing, &content, &answered]) {
+            // No request was sent, so no answer will come.
+            self.is_asking.store(false, Ordering::Relaxed);
+        }
     }
 }
 
