@@ -140,6 +140,10 @@ const LOGGED: &[(&str, Cause)] = &[
         "payment.max-price is not set: any price that an orchestrator asks is paid, now {price}",
         Test("parameters_that_are_refused_wait_for_others"),
     ),
+    (
+        "payment failed, retrying: {error}",
+        Reason("only a program that uses the library without the agent logs it"),
+    ),
     ("payment failed: {why}; {}retrying", Test("a_signer_that_is_down_leaves_no_gap_in_the_video")),
     (
         "no payment, to be tried again: {error}",

@@ -17,6 +17,7 @@ pub mod io;
 use std::time::{Duration, Instant};
 
 use crate::http::{Authority, Url};
+use crate::trickle::is_gone;
 use resilience::backoff::Backoff;
 
 /// The maximum number of ends on the list; a device runs one job, and loses a few.
@@ -64,16 +65,18 @@ impl OwedEnd {
     }
 }
 
-/// Whether an HTTP status confirms an end, now or before.
+/// Whether an HTTP status confirms the stop of a session, now or before.
 pub(crate) const fn is_confirmed(status: u16) -> bool {
     matches!(status, 200..=299 | 404 | 410)
 }
 
 impl OwedEnd {
-    /// Whether an answer with `status` confirms this end. A trickle server answers the DELETE of an unknown channel, as
-    /// after its restart, with 400.
+    /// Whether an answer with `status` confirms this end.
     pub const fn is_confirmed_by(&self, status: u16) -> bool {
-        is_confirmed(status) || (matches!(self, Self::Channel(_)) && status == 400)
+        match self {
+            Self::Channel(_) => is_gone(status),
+            Self::Session(_) => is_confirmed(status),
+        }
     }
 }
 

@@ -225,9 +225,8 @@ mod tests {
     const OTHER_SIGNER: SignerOrigin = SignerOrigin { signer: 1, ..ORIGIN };
 
     fn payment(state: &str) -> Payment {
-        let body = format!(
-            r#"{{"payment":"cA==","segCreds":"cw==","state":{{"SignerState":"{state}"}}}}"#
-        );
+        let body =
+            format!(r#"{{"payment":"cA==","segCreds":"cw==","state":{{"State":"{state}"}}}}"#);
         Payment::parse(body.as_bytes()).unwrap()
     }
 
@@ -246,10 +245,11 @@ mod tests {
         assert_eq!(body(&session), r#"{"orchestrator":"dA==","type":"lv2v"}"#);
         assert!(session.on_payment(payment("one"), ORIGIN).opens);
         session.started("m").unwrap();
-        assert!(body(&session).contains(r#""ManifestID":"m","state":{"SignerState":"one"}"#));
+        assert!(body(&session).contains(r#""ManifestID":"m","state":{"State":"one"}"#));
         assert!(!session.on_payment(payment("two"), ORIGIN).opens);
         session.renew(Terms::Params("bmV3".into()));
-        let expected = r#"{"orchestrator":"bmV3","type":"lv2v","ManifestID":"m","state":{"SignerState":"two"}}"#;
+        let expected =
+            r#"{"orchestrator":"bmV3","type":"lv2v","ManifestID":"m","state":{"State":"two"}}"#;
         assert_eq!(body(&session), expected);
     }
 

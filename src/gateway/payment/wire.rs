@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn a_later_request_carries_all_that_is_configured() {
-        let state = r#"{ "Sig":"c2ln", "SignerState":"e30=",  "new": 1e400 }"#;
+        let state = r#"{ "Sig":"c2ln", "State":"e30=",  "new": 1e400 }"#;
         let answer = format!(r#"{{"payment":"cA==","segCreds":"cw==","state":{state}}}"#);
         let payment = Payment::parse(answer.as_bytes()).unwrap();
         let max = "0.10 wei per second".parse().unwrap();
@@ -472,8 +472,7 @@ mod tests {
 
     #[test]
     fn payments_and_state_never_show() {
-        let body =
-            br#"{"payment":"aHVudGVy","segCreds":"aHVudGVy","state":{"SignerState":"aHVudGVy"}}"#;
+        let body = br#"{"payment":"aHVudGVy","segCreds":"aHVudGVy","state":{"State":"aHVudGVy"}}"#;
         let payment = Payment::parse(body).unwrap();
         let terms = Terms::Params("aHVudGVy".into());
         let shown = format!(
@@ -534,7 +533,7 @@ mod tests {
     #[test]
     fn no_cut_or_flipped_answer_panics() {
         let answers: [&[u8]; 3] = [
-            br#"{"payment":"cA==","segCreds":"cw==","state":{"SignerState":"e30=","Sig":"c2ln"}}"#,
+            br#"{"payment":"cA==","segCreds":"cw==","state":{"State":"e30=","Sig":"c2ln"}}"#,
             br#"{"address":"0x0102","signature":"0x"}"#,
             &vector("payment-result"),
         ];

@@ -24,6 +24,7 @@ pub use channel::{Channel, ChannelError, Purpose};
 pub use error::{ChannelEnd, LinkError, TrickleError};
 pub use publication::{EndReason, PostAttempt, Publication, PublicationDecision, UploadProgress};
 pub use subscription::{SegmentRequest, Subscription, SubscriptionStep};
+pub(crate) use wire::is_gone;
 pub use wire::{TrickleAnswer, first_seq};
 
 use std::time::Duration;

@@ -18,6 +18,12 @@ pub(super) const CLOSED: HeaderName = HeaderName::from_static("lp-trickle-closed
 /// With a POST: closes segments that an earlier writer left open, so that readers do not wait for them.
 pub(super) const RESET: HeaderName = HeaderName::from_static("lp-trickle-reset");
 
+/// Whether the answer to the DELETE of a channel with `status` means that the channel is gone. A trickle server answers
+/// with 400 where it does not know the channel, as after its restart.
+pub(crate) const fn is_gone(status: u16) -> bool {
+    matches!(status, 200..=299 | 400 | 404 | 410)
+}
+
 /// The final answer to a GET or POST, without its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrickleAnswer {

@@ -54,11 +54,11 @@ impl StartedJob {
                 payments.run(media, reports).await;
             }
         };
-        let unpaid = async {
+        let unpaid = async move {
             while let Some(report) = paid.recv().await {
                 match report.outcome {
                     PaymentOutcome::Leave(error) | PaymentOutcome::Failed(error) => return error,
-                    PaymentOutcome::Later(error) => log::debug!("payment: {error}"),
+                    PaymentOutcome::Later(error) => log::warn!("payment failed, retrying: {error}"),
                     PaymentOutcome::NotYet | PaymentOutcome::Paid | PaymentOutcome::Skipped => {}
                 }
             }
@@ -78,7 +78,14 @@ impl StartedJob {
                 unpaid = &mut watching => (publishing.await, unpaid),
             }
         };
-        let ((Published { end, is_deleted }, unpaid), ()) = tokio::join!(publishing, paying);
+        // A payment under way does not keep a job that has ended.
+        let (Published { end, is_deleted }, unpaid) = {
+            tokio::pin!(publishing);
+            tokio::select! {
+                ended = &mut publishing => ended,
+                () = paying => publishing.await,
+            }
+        };
         if let Some(owed) = self.end().filter(|_| is_deleted) {
             owed.confirm();
         }

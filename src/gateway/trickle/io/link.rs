@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
@@ -13,10 +13,11 @@ use crate::http::io::{Alpn, Congestion, Connector, Gauge, Gauges, Http1, http1_r
 use crate::limits::RESPONSE_HEAD;
 use crate::segment::Seq;
 use crate::trickle::io::post::Body;
-use crate::trickle::{Channel, LinkError};
+use crate::trickle::{Channel, LinkError, is_gone};
 
-/// The same on a connection that is there to send, where hyper keeps as many bytes back that the connection does not
-/// take: seen nowhere, and not dropped when they are old. The least that hyper has.
+/// The largest response head on a connection that sends, in bytes. hyper holds back as many bytes of the request when
+/// the connection does not take them; those bytes are not counted, and are not dropped when they grow old. The minimum
+/// that hyper accepts.
 const SENDER_BUFFER: usize = 8 << 10;
 
 /// The largest body, in bytes, that is read only to reuse the connection.
@@ -89,8 +90,8 @@ impl Route {
     pub(super) async fn delete_channel(&self, spare: Option<Link>, within: Duration) -> bool {
         let request = self.request(Method::DELETE, self.channel.expose().path(), Body::None);
         let answer = tokio::time::timeout(within, self.exchange(spare, request)).await;
-        let is_deleted = matches!(&answer, Ok(Ok((_, answer)))
-            if answer.status().is_success() || answer.status() == StatusCode::NOT_FOUND);
+        let is_deleted =
+            matches!(&answer, Ok(Ok((_, answer))) if is_gone(answer.status().as_u16()));
         log::debug!("{}: deleted: {is_deleted}", self.channel);
         is_deleted
     }

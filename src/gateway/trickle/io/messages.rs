@@ -2,6 +2,8 @@
 //!
 //! Does not: send a lost message again; the publisher does.
 
+use std::fmt;
+
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -16,7 +18,7 @@ pub fn messages() -> (MessageSender, Messages) {
 }
 
 /// The message was not queued, and is returned.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 pub enum NotSent {
     /// The queue is full: the channel sends messages more slowly than they come.
     #[error("the channel sends messages more slowly than they come")]
@@ -24,6 +26,16 @@ pub enum NotSent {
     /// The publication has ended.
     #[error("the channel has ended")]
     Ended(Bytes),
+}
+
+impl fmt::Debug for NotSent {
+    /// Shows the length of the message only: parameters of a job may be private.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(message) => write!(f, "Full({} bytes)", message.len()),
+            Self::Ended(message) => write!(f, "Ended({} bytes)", message.len()),
+        }
+    }
 }
 
 /// Puts messages into the queue.
