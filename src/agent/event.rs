@@ -21,7 +21,7 @@ use resilience::fault::Failure;
 pub(super) enum Event {
     /// A stop was requested.
     Stop,
-    /// The machine's timeout has expired.
+    /// The timeout of `job::Machine` has expired.
     Timeout,
     /// The options have changed.
     Change(Change),
@@ -44,7 +44,7 @@ pub(super) enum CameraEvent {
     Ended(CaptureEnd),
     /// The camera delivered its first frame.
     Frame,
-    /// A lost camera, or one that is opened again, has stopped.
+    /// The capture of a camera that was lost, or that will be opened again, has stopped.
     Stopped,
     /// The next attempt to open the camera is due.
     Due,

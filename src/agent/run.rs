@@ -191,7 +191,7 @@ impl Loop {
             Command::Start(url, offered) => self.jobs.start(url, offered),
             Command::StartNext(url, offered) => self.jobs.start_next(&url, offered),
             Command::Renew => log::info!(
-                "the job has run for a day: handing over to a new one before its times wrap"
+                "the job has run for a day: handing over to a new one before its timestamps wrap around"
             ),
             Command::Run => {
                 self.jobs.run();

@@ -71,9 +71,9 @@ pub(crate) struct Row {
     pub(crate) signals_range: bool,
     /// Whether the frame size may change while frames flow.
     pub(crate) resizes: bool,
-    /// The caps after it.
+    /// The caps after the encoder.
     pub(crate) caps: &'static str,
-    /// Whether these caps must contain the level, without which it fails on its first frame.
+    /// Whether `caps` must contain the level; without it the encoder fails on its first frame.
     pub(crate) needs_level: bool,
 }
 
@@ -246,7 +246,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// The encoder to install where there is none.
+/// The encoder that an error names as missing when the machine has no supported one.
 pub(crate) const SOFTWARE: &str = "x264enc";
 
 /// The row of this element, if it is supported. GStreamer names the first V4L2 encoder `v4l2h264enc`, and others by

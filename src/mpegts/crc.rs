@@ -4,7 +4,7 @@
 //!
 //! Does not: compare with a stored CRC; over a section that includes its CRC the result is 0.
 
-/// The CRC of `bytes`.
+/// The CRC of `bytes`; 0 for a section that ends with its correct CRC.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
     bytes.iter().fold(u32::MAX, |crc, &byte| {
         (0..8).fold(crc ^ (u32::from(byte) << 24), |crc, _| {

@@ -9,12 +9,15 @@
 //! | previous segment | first counter of a PID becomes |
 //! |---|---|
 //! | complete | the last one plus 1; the last one if the packet has no payload |
-//! | cut short | one more than that, so that a reader sees that the last picture is incomplete |
-//! | none | 0 |
+//! | cut short | one more than after a complete segment, so that a reader sees that the last picture is incomplete |
+//! | none | as after a complete segment whose last counter was 15 |
 //!
-//! Only whole packets are returned. Bytes after the last whole packet of a segment are dropped, so that the next
-//! segment begins at a packet boundary. A segment that does not begin with two packets is passed on unchanged, and
-//! so is the rest of a segment after a packet without sync byte.
+//! A PID that was not seen before counts as if its last counter was 15.
+//! Of a transport stream only whole packets are returned: bytes after the last whole packet of a segment are dropped,
+//! so that the next segment begins at a packet boundary. A segment without sync bytes at offsets 0 and 188 is not a
+//! transport stream and is passed on unchanged; so is the rest of a segment from the first packet without sync byte. A
+//! segment of at most 188 bytes that begins with a sync byte is returned at its end: rewritten if it is a whole
+//! packet, unchanged if it is shorter and complete, otherwise not at all.
 //!
 //! Does not: change times, tables or pictures.
 
@@ -47,7 +50,7 @@ enum SegmentKind {
     /// Between segments.
     #[default]
     None,
-    /// Fewer bytes than a packet and one more have arrived.
+    /// At most one packet's length has arrived, too little to tell.
     Unknown,
     /// Packets so far.
     Packets,

@@ -37,12 +37,12 @@ pub struct Failure {
     pub fault: Fault,
     /// Which peers it concerns.
     pub scope: Scope,
-    /// How long the peer asks not to be called again, if it asks.
+    /// The pause that the peer requests before the next call, if any.
     pub retry_after: Option<Duration>,
 }
 
 impl Failure {
-    /// A failure of one peer that does not say when to call it again.
+    /// A failure that concerns only the peer that was asked, without `retry_after`.
     pub fn of_peer(text: impl Into<String>, fault: Fault) -> Self {
         Self { text: text.into(), fault, scope: Scope::Peer, retry_after: None }
     }

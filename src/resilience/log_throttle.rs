@@ -241,7 +241,8 @@ impl ThrottledLog {
         self.throttle.is_failing()
     }
 
-    /// The level for a line about a single attempt: debug while failing, when the throttle reports the failures.
+    /// The level at which to log a single attempt: debug while failing, because the throttle reports the failures
+    /// then; info otherwise.
     pub fn level(&self) -> log::Level {
         if self.is_failing() { log::Level::Debug } else { log::Level::Info }
     }

@@ -38,9 +38,9 @@ pub enum JobSpec {
     Runner {
         /// Which runner.
         options: RunnerOptions,
-        /// How its application is started and which channels it answers with.
+        /// How the runner's application is started, and which channels its answer names.
         api: Api,
-        /// The parameters of its start.
+        /// The parameters with which the application is started.
         params: Map<String, Value>,
     },
 }

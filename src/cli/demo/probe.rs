@@ -18,7 +18,7 @@ use mpegts::{Reader, Report, Ticks};
 pub(super) struct Seen {
     /// Access units that returned whole.
     pub(super) frames: u64,
-    /// Access units that returned before an earlier one.
+    /// Access units whose PTS is not later than that of the one received before.
     pub(super) out_of_order: u64,
     /// The latency from the encoder's input to the last byte received.
     pub(super) latency: Latency,

@@ -12,15 +12,15 @@
 //! The caller borrows the session exclusively until the response is in, so there is one call at a time and states
 //! are returned in order.
 //!
-//! A state belongs to a key and to an identity. It is tried under a changed credential, which mostly is a
-//! renewed one of the same identity; a signer that sees another answers 500. Another signer of the list that
-//! has another key answers 400. Then the session reopens once, which costs the first payment again. A state is never
-//! dropped for another reason.
+//! A state belongs to the key of a signer and to the identity of a payer. After a change of the credential the session
+//! still sends its state, because the new credential usually has the same identity; if it does not, the signer answers
+//! 500. Another signer in the list answers 400 if its key differs. After such an answer the session drops the state
+//! and reopens, which costs the first payment again. Nothing else drops a state.
 //!
-//! Terms stay until they expire. The info in the answer to a payment does not replace them: it has the price of
-//! now, and not the session's, and a signer refuses a price that has risen (protocol.md, section 5). They expire
-//! after 600 tickets too, of which a payment has 100 at most; an orchestrator takes part of a payment that goes
-//! beyond, so that the rest is lost.
+//! Terms are kept until they expire. The OrchestratorInfo in the answer to a payment does not replace them: it has the
+//! current price, not the session's, and a signer refuses a price that has risen (protocol.md, section 5). Terms also
+//! expire after 600 tickets. A payment has at most 100; if it exceeds the 600, the orchestrator accepts only a part of
+//! it, and the rest is lost.
 //!
 //! Does not: decide when to pay, or send anything.
 
@@ -97,7 +97,8 @@ pub struct PaymentSession {
 }
 
 impl PaymentSession {
-    /// A session that has paid nothing yet. `manifest_id` is known for runners, and not for an LV2V job.
+    /// A session that has paid nothing yet. Pass the `manifest_id` for a runner, `None` for an LV2V job. Fails if the
+    /// terms are free of charge, or if the unit of the maximum price is not that of `kind`.
     pub fn new(
         kind: PaymentKind,
         terms: Terms,
@@ -114,8 +115,8 @@ impl PaymentSession {
         Ok(Self { kind, terms, manifest_id, options, account, payer: None, tickets: 0 })
     }
 
-    /// The same for terms that the orchestrator made for the payer with this address: tickets of another key are
-    /// worth nothing.
+    /// Call this if the orchestrator made the terms for the payer with this address: tickets signed with another key
+    /// are worthless.
     #[must_use]
     pub fn paid_by(self, address: Bytes) -> Self {
         Self { payer: Some(address), ..self }
@@ -131,7 +132,7 @@ impl PaymentSession {
         self.manifest_id.as_deref()
     }
 
-    /// The job has started and this is its id; it stays.
+    /// Call this when the job has started, with its id. Fails if the session already has another id.
     pub(crate) fn started(&mut self, manifest_id: &str) -> Result<(), PaymentError> {
         match &self.manifest_id {
             Some(known) if known != manifest_id => Err(PaymentError::ManifestChanged),
@@ -148,7 +149,7 @@ impl PaymentSession {
         self.payer.as_ref()
     }
 
-    /// The orchestrator's fresh terms.
+    /// Replaces the terms by fresh ones from the orchestrator; tickets are counted from 0 again.
     pub(crate) fn renew(&mut self, terms: Terms) {
         self.terms = terms;
         self.tickets = 0;
@@ -159,7 +160,8 @@ impl PaymentSession {
         self.tickets + PAYMENT_TICKETS > TICKETS
     }
 
-    /// What the signer is to be asked now.
+    /// The next request to the signer. After the first payment it fails until [`Self::started`] has set the manifest
+    /// id; a session created with a `manifest_id` does not need that call.
     pub(crate) fn request(&self) -> Result<PaymentRequest<'_>, PaymentError> {
         let state = match &self.account {
             Account::Opening => None,
@@ -179,7 +181,8 @@ impl PaymentSession {
         })
     }
 
-    /// The signer, as `origin`, made a payment.
+    /// Call this when the signer made a payment; `origin` is the signer and its credential. Send the returned payment
+    /// to the orchestrator.
     pub(crate) fn on_payment(&mut self, payment: Payment, origin: SignerOrigin) -> OutgoingPayment {
         let opens = matches!(self.account, Account::Opening);
         self.account = Account::Running { state: payment.state, origin };
@@ -192,7 +195,8 @@ impl PaymentSession {
         matches!(self.account, Account::Running { .. })
     }
 
-    /// Whether a refusal with `status` by the signer, as `origin`, means that it cannot read the state.
+    /// Whether a refusal with `status` means that the signer cannot read the state: 400 if another signer or
+    /// credential made it, 500 if another credential did. `origin` is the signer that refused, and its credential.
     pub(crate) fn cannot_be_read(&self, status: u16, origin: SignerOrigin) -> bool {
         let Account::Running { origin: maker, .. } = &self.account else { return false };
         match status {
@@ -202,7 +206,8 @@ impl PaymentSession {
         }
     }
 
-    /// The signer, as `origin`, refused with `status`.
+    /// Call this when the signer refused a request with `status`; `origin` is that signer and its credential. Drops
+    /// the state if the signer cannot read it.
     pub(crate) fn on_refused(&mut self, status: u16, origin: SignerOrigin) -> AfterRefusal {
         if !self.cannot_be_read(status, origin) {
             return AfterRefusal::Final;

@@ -247,7 +247,7 @@ impl Capture {
                     clocks::is_waking();
                     tokio::time::sleep_until(until.into()).await;
                     if until.elapsed() > OVERSLEPT {
-                        // The whole process was stopped: let it see the frames that came meanwhile.
+                        // The whole process was stopped: leave GStreamer time to deliver the frames that came meanwhile.
                         tokio::time::sleep(stall::LONG).await;
                     }
                 }

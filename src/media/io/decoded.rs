@@ -81,7 +81,8 @@ pub(super) fn attach(pipeline: &gst::Pipeline) {
     });
 }
 
-/// Converts full range to limited range, if `bin` has an encoder that cannot signal full range.
+/// Converts full range to limited range, if `bin` has an encoder that cannot signal full range. Call it before the
+/// pipeline plays.
 pub(super) fn limit_range(bin: &gst::Bin) {
     let Some(balance) = bin.by_name(RANGE) else { return };
     let (sink, src) = (balance.static_pad("sink"), balance.static_pad("src"));

@@ -1,13 +1,14 @@
-//! The small files of the state directory: certificates, encoders, the last good list of orchestrators, the last working
-//! configuration.
+//! The small files of the state directory: pinned certificates, knowledge of encoders, the last good list of
+//! orchestrators, the last working configuration, ends of jobs that are still owed.
 //!
 //! | what happens | what is done | in the log |
 //! |---|---|---|
-//! | no directory, or none that can be written; a full disk | the agent goes on without | one line for each file, until it works again |
-//! | a file that is torn or too long | it is set aside, what of it makes sense is kept | one line |
+//! | the directory is missing and cannot be created, or is not writable; the disk is full | the agent continues without the file | one line per file at the first failure, one at the recovery |
+//! | a file that is too long | it is renamed to `*.torn`, and nothing of it is used | one line |
+//! | malformed content | the owner has the file renamed to `*.torn`, and may use the valid part | one line |
 //! | nothing has changed | nothing is written: flash memory wears out | |
 //!
-//! Does not: know what stands in a file; its owner reads that, and says when it makes no sense.
+//! Does not: parse a file; its owner does, and calls `set_aside` if the content is malformed.
 
 pub mod io;
 

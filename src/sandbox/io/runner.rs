@@ -1,4 +1,4 @@
-//! Answers the calls of runners and of the echo app behind them.
+//! Answers calls to runners and to the echo app behind them.
 //!
 //! It is the app behind every job. `POST {app_url}/echo` starts it and returns its two channels,
 //! `POST {app_url}/update` changes its parameters.

@@ -42,7 +42,7 @@ pub(crate) fn session(base: &str, runner: usize, id: &str) -> Value {
     json!({ "session_id": id, "app_url": format!("{control}/app"), "control_url": control })
 }
 
-/// The payment challenge for `id`. `params` is the info in base64.
+/// The payment challenge for `id`. `params` is the `OrchestratorInfo` in base64.
 pub(crate) fn challenge(
     base: &str,
     params: &str,

@@ -138,7 +138,9 @@ impl Signers {
             };
             match session.on_refused(status, origin) {
                 AfterRefusal::Reopen => {
-                    log::info!("the signer starts the payments of this session anew")
+                    log::info!(
+                        "the signer cannot read the state of this session; reopening its payments"
+                    )
                 }
                 // Another key may have made the state: `invalid sig`.
                 AfterRefusal::Final if status == 400 && session.is_running() => {

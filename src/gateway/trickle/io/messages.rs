@@ -78,7 +78,7 @@ impl Pieces for Messages {
     }
 
     fn resync(&mut self) {
-        // Each message is a whole segment.
+        // Nothing to skip: each message is a whole segment.
     }
 }
 

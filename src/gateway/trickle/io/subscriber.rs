@@ -41,16 +41,17 @@ pub trait SegmentSink: Send {
     /// Called for the next bytes of the segment.
     fn bytes(&mut self, bytes: &Bytes);
 
-    /// Called at the segment's end. `complete` is `false` if it broke off, took too long, or is too large.
+    /// Called once for each `begin`. `complete` is `false` if the segment broke off, stalled, took too long or is too
+    /// large, or the subscription was stopped; the rest of the segment is not requested again.
     fn end(&mut self, complete: bool);
 }
 
 /// The limits of a subscriber.
 #[derive(Debug, Clone, Copy)]
 pub struct SubscribeTimes {
-    /// A GET without an answer is sent again after this time (Python gateway).
+    /// A GET without an answer is sent again after this time (as in Livepeer's Python gateway).
     pub renew: Duration,
-    /// The longest time to read one segment (Python gateway).
+    /// The longest time to read one segment (as in Livepeer's Python gateway).
     pub segment: Duration,
     /// A segment that brings no byte for this long is given up, if the next one has begun.
     pub stall: Duration,
@@ -76,7 +77,7 @@ pub struct Subscriber {
     times: SubscribeTimes,
 }
 
-/// A GET in progress: ends with the head of its answer and its connection.
+/// A GET in progress; it yields the response, whose body is still to be read, and the connection.
 type Asked = AbortOnDrop<Answered>;
 type Answered = Result<(Link, Response<Incoming>), LinkError>;
 
@@ -155,6 +156,7 @@ impl Download {
                 self.ask();
             }
             self.ahead.arrive().await;
+            let asked = self.subscription.ask();
             let step = match std::mem::replace(&mut self.ahead, Ahead::Nothing) {
                 Ahead::Answered(Ok((link, response))) => self.on_answer(link, response, sink).await,
                 Ahead::Answered(Err(error)) => Err(error),
@@ -162,7 +164,7 @@ impl Download {
             };
             let channel = &self.route.channel;
             let step = step.unwrap_or_else(|error| {
-                log::debug!("{channel}: {:?}: {error}", self.subscription.ask());
+                log::debug!("{channel}: {asked:?}: {error}");
                 cause = Some(error);
                 self.subscription.on_broken(jitter())
             });
@@ -223,7 +225,7 @@ impl Download {
                 if let Ok(answered) = tokio::time::timeout(renew, answer).await {
                     return answered;
                 }
-                log::debug!("{}: {ask:?} asked again", route.channel);
+                log::debug!("{}: no answer to {ask:?}; sending the request again", route.channel);
             }
         }));
     }

@@ -149,7 +149,7 @@ impl Thread {
             if let Some(line) = self.loss.on_failure(&what, now) {
                 log::warn!("{line}");
             }
-            // A run of losses ends with the access unit that reports it.
+            // The queue takes access units again, so the failure is over.
             let _ = self.loss.on_success(now);
         }
         self.segmenter.set_target(*segment);

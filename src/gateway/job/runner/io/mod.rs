@@ -1,6 +1,6 @@
-//! Sockets of runners: their lists, reservations, applications, payments, and the stop that never fails to come.
+//! Sockets of runners: their lists, reservations, applications, payments, and the stop of a session, which is requested until it is confirmed.
 //!
-//! Does not: decide; the pure files beside it do.
+//! Does not: decide; the files of `runner` outside `io` do.
 
 mod call;
 mod find;

@@ -1,4 +1,5 @@
-//! Pays a session on a runner: sends the first payment with the reservation, and further ones to its payment URL.
+//! The payments of a session on a runner: makes the first payment, which the caller sends with its request, and sends
+//! further ones to the payment URL of the challenge.
 //!
 //! Fresh terms come from `/refresh-payment` of the orchestrator. Before the session exists there is nothing to
 //! refresh: then the reservation itself is repeated for a fresh challenge.
@@ -118,7 +119,7 @@ impl RunnerPayments {
     }
 
     /// Runs `work`, and meanwhile makes the payments that fall due, as if media flowed. If `work` ends during a
-    /// payment, this waits for the payment, because its tickets count only once.
+    /// payment, this waits for the payment, because dropping it would lose the signed tickets.
     pub(super) async fn during<T>(
         &mut self,
         work: impl Future<Output = T>,
