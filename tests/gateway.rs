@@ -9,6 +9,7 @@
 mod best_of;
 #[path = "gateway_sessions/off_chain.rs"]
 mod off_chain;
+mod small_camera;
 #[path = "gateway_sessions/with_signer.rs"]
 mod with_signer;
 
@@ -17,23 +18,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use livepeer_edge::agent::MediaFlow;
 use livepeer_gateway::{Stop, Url};
+use media::Place;
 use media::io::{AccessUnits, Capture};
-use media::{Encoder, Options as Media, Place, Source, Speed, Video};
 use sandbox::{Failure, Handle, Options, Sandbox, SignerOptions, StartFailure};
+use small_camera::camera;
 
 const LIMIT: Duration = Duration::from_secs(20);
-
-fn camera(units: &AccessUnits) -> Capture {
-    let fragment = "videotestsrc is-live=true ! video/x-raw,framerate=24/1".into();
-    let segment = Duration::from_secs(1);
-    let options = Media {
-        source: Source::Pipeline { fragment },
-        video: Video { width: 320, height: 180, bitrate: 400_000, segment, ..Video::default() },
-        encoder: Encoder { element: None, speed: Speed::Ultrafast },
-        ..Media::default()
-    };
-    Capture::start(&options, units.clone()).unwrap()
-}
 
 /// Whole segments of MPEG-TS.
 async fn segments(count: usize) -> Vec<Bytes> {

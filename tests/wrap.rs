@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod sandbox_client;
+mod small_camera;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,27 +17,15 @@ use livepeer_gateway::job::{JobOptions, LiveVideoJob};
 use livepeer_gateway::orchestrator::TrustOptions;
 use livepeer_gateway::session::{Network, OrchestratorSession};
 use livepeer_gateway::trickle::io::Publisher;
-use media::io::{AccessUnits, Capture};
-use media::{Encoder, Options as Media, Source, Speed, Video};
+use media::io::AccessUnits;
 use resilience::stop::{Stop, Stopper};
 use sandbox::{Handle, Options, Sandbox, Violation};
+use small_camera::camera;
 
 const LIMIT: Duration = Duration::from_secs(20);
 const HOUR: Duration = Duration::from_secs(3600);
 /// 26.5 h, in ticks of 90 kHz.
 const WRAP: u64 = 1 << 33;
-
-fn camera(units: &AccessUnits) -> Capture {
-    let fragment = "videotestsrc is-live=true ! video/x-raw,framerate=24/1".into();
-    let segment = Duration::from_secs(1);
-    let options = Media {
-        source: Source::Pipeline { fragment },
-        video: Video { width: 320, height: 180, bitrate: 400_000, segment, ..Video::default() },
-        encoder: Encoder { element: None, speed: Speed::Ultrafast },
-        ..Media::default()
-    };
-    Capture::start(&options, units.clone()).unwrap()
-}
 
 /// Starts a job and publishes to it until the stopper is dropped.
 async fn job(sandbox: &Handle, units: &AccessUnits) -> Stopper {
