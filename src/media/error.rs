@@ -118,7 +118,7 @@ pub enum MediaError {
     )]
     PinChanged(String),
     /// GLib cannot be made to check the pin alone.
-    #[error("source.pin needs a temporary file, which cannot be made: {0}")]
+    #[error("source.pin cannot be checked: {0}")]
     Pin(String),
     /// GLib lacks TLS.
     #[error("rtsps needs TLS, which GLib lacks here: install the package glib-networking")]
@@ -394,7 +394,7 @@ mod tests {
         );
         check(
             &MediaError::Pin("/tmp: no storage space".into()),
-            "source.pin needs a temporary file, which cannot be made: /tmp: no storage space",
+            "source.pin cannot be checked: /tmp: no storage space",
         );
         check(&MediaError::NoReader("/o.fifo".into()), "/o.fifo has no reader");
         check(

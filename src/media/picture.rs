@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// How many bytes from the beginning of a file [`Kind::of`] needs.
-pub const BEGINNING: usize = 12;
+pub(crate) const BEGINNING: usize = 12;
 /// The most pictures of a GIF that are shown.
 const PICTURES: usize = 10_000;
 /// How long a picture is shown that asks for less than [`SHORTEST`], as viewers do it.
@@ -18,7 +18,7 @@ const SHORTEST: Duration = Duration::from_millis(20);
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Anything else, perhaps a film.
     Other,
     /// One picture.
@@ -32,7 +32,7 @@ pub enum Kind {
 impl Kind {
     /// Recognises a file by its first bytes. A file with a sequence of JPEG pictures begins as a single picture does;
     /// set `is_several` if the file's name says that it is such a sequence.
-    pub fn of(beginning: &[u8], is_several: bool) -> Self {
+    pub(crate) fn of(beginning: &[u8], is_several: bool) -> Self {
         let is_webp = beginning.starts_with(b"RIFF") && beginning.get(8..12) == Some(b"WEBP");
         let is_jpeg = beginning.starts_with(b"\xff\xd8\xff") && !is_several;
         let is_still = [&b"\x89PNG\r\n\x1a\n"[..], b"BM", b"II*\0", b"MM\0*"];
@@ -50,7 +50,7 @@ impl Kind {
 
 /// A picture of a GIF.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub(crate) struct Part {
     /// Its place in the file, including the blocks before it that the decoder needs.
     pub bytes: Range<usize>,
     /// How long it is shown.
@@ -58,7 +58,7 @@ pub struct Part {
 }
 
 /// The pictures of a GIF, up to the first damage in the file; none if its header is incomplete.
-pub fn parts(gif: &[u8]) -> Vec<Part> {
+pub(crate) fn parts(gif: &[u8]) -> Vec<Part> {
     let mut reader = Reader { rest: gif };
     let mut parts: Vec<Part> = Vec::new();
     if reader.header().is_none() {

@@ -24,7 +24,7 @@ pub(crate) const UNITS: &str = "edge_units";
 pub(crate) const INPUT: &str = "edge_input";
 
 /// The name of the element that repeats or drops frames to get the wanted rate.
-pub const RATE: &str = "edge_rate";
+pub(crate) const RATE: &str = "edge_rate";
 
 /// Frames that have to come out in a trial: some encoders die on the first, some stop after a few.
 pub(crate) const TRIAL_FRAMES: u64 = 8;

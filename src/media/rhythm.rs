@@ -16,14 +16,14 @@ const ENOUGH: usize = 2;
 
 /// The gaps between the last frames of a source.
 #[derive(Debug, Default)]
-pub struct Rhythm {
+pub(crate) struct Rhythm {
     last: Option<(Instant, Option<Duration>)>,
     gaps: Deque<Duration, GAPS>,
 }
 
 impl Rhythm {
     /// Records a frame that arrived at `at`; `own` is the frame's own timestamp, if it has one.
-    pub fn on_frame(&mut self, at: Instant, own: Option<Duration>) {
+    pub(crate) fn on_frame(&mut self, at: Instant, own: Option<Duration>) {
         let Some((before, own_before)) = self.last else {
             self.last = Some((at, own));
             return;
@@ -41,7 +41,7 @@ impl Rhythm {
     }
 
     /// The longest time between two of the last frames; `None` until three have come.
-    pub fn interval(&self) -> Option<Duration> {
+    pub(crate) fn interval(&self) -> Option<Duration> {
         self.gaps.iter().max().copied().filter(|_| self.gaps.len() >= ENOUGH)
     }
 }

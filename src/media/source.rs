@@ -225,7 +225,7 @@ pub(crate) fn shaped(format: &str, video: &Video) -> String {
 }
 
 /// The caps of one picture as the encoder's elements get it: they have no frame rate.
-pub fn sized(format: &str, video: &Video) -> String {
+pub(crate) fn sized(format: &str, video: &Video) -> String {
     format!(
         "video/x-raw,format={format},width={},height={},pixel-aspect-ratio=1/1",
         video.width, video.height

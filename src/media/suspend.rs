@@ -14,7 +14,7 @@ const WAKING: Duration = Duration::from_secs(30);
 
 /// Detects suspends from readings of both clocks.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Suspends {
+pub(crate) struct Suspends {
     /// The last reading: monotonic clock and time since boot.
     last: Option<(Instant, Duration)>,
     /// When the last suspend was noticed.
@@ -23,13 +23,13 @@ pub struct Suspends {
 
 impl Suspends {
     /// A detector before its first reading.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { last: None, noticed: None }
     }
 
     /// Takes a reading of both clocks. Call it every few seconds, and before [`Self::is_waking`]. Where the system does
     /// not report the time since boot (`None`), suspends are not noticed.
-    pub fn on_clocks(&mut self, now: Instant, since_boot: Option<Duration>) {
+    pub(crate) fn on_clocks(&mut self, now: Instant, since_boot: Option<Duration>) {
         let Some(since_boot) = since_boot else { return };
         if let Some((then, before)) = self.last.replace((now, since_boot)) {
             let awake = now.saturating_duration_since(then);
@@ -40,13 +40,13 @@ impl Suspends {
     }
 
     /// Whether the machine resumed within the last `WAKING` time.
-    pub fn is_waking(&self, now: Instant) -> bool {
+    pub(crate) fn is_waking(&self, now: Instant) -> bool {
         self.noticed.is_some_and(|at| now.saturating_duration_since(at) < WAKING)
     }
 }
 
 /// Parses the time since boot from the text of `/proc/uptime`.
-pub fn since_boot(uptime: &str) -> Option<Duration> {
+pub(crate) fn since_boot(uptime: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(uptime.split_whitespace().next()?.parse().ok()?).ok()
 }
 

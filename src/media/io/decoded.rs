@@ -40,12 +40,16 @@ pub(super) fn attach(pipeline: &gst::Pipeline) {
     let is_blended = filter.as_ref().map(blend_behind).unwrap_or_default();
     // `expose-all-streams=false` cannot be used, as it would exclude the decoders for alpha too.
     decode.connect("autoplug-continue", false, |values| {
-        let caps = values.get(2)?.get::<gst::Caps>().ok()?;
-        let name = caps.structure(0)?.name();
-        let is_left = UNWANTED.iter().any(|unwanted| name.starts_with(unwanted));
-        let decode = values.first()?.get::<gst::Element>().ok()?;
-        let is_heard = name.starts_with("audio/") && sound::is_wanted(&decode);
-        Some((is_heard || !is_left).to_value())
+        let goes_on = || {
+            let caps = values.get(2)?.get::<gst::Caps>().ok()?;
+            let name = caps.structure(0)?.name();
+            let is_left = UNWANTED.iter().any(|unwanted| name.starts_with(unwanted));
+            let decode = values.first()?.get::<gst::Element>().ok()?;
+            let is_heard = name.starts_with("audio/") && sound::is_wanted(&decode);
+            Some(is_heard || !is_left)
+        };
+        // The signal needs an answer.
+        Some(goes_on().unwrap_or(true).to_value())
     });
     if let Some(bin) = decode.downcast_ref::<gst::Bin>() {
         bin.connect_element_added(|_, element| trust_stream(element));

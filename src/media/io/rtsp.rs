@@ -3,6 +3,8 @@
 //!
 //! Does not: receive the camera's audio.
 
+use std::sync::OnceLock;
+
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
@@ -79,7 +81,8 @@ pub(super) fn receive(
     let media = |caps: &gst::CapsRef, field: &str| {
         caps.structure(0).and_then(|caps| caps.get::<String>(field).ok()).unwrap_or_default()
     };
-    // Sound is not used, so it is not requested from the camera.
+    // Sound and further pictures are not used, so they are not requested from the camera.
+    let selected = OnceLock::new();
     camera.connect("select-stream", false, move |values| {
         let camera = values.first().and_then(|camera| camera.get::<gst::Element>().ok());
         let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
@@ -87,7 +90,9 @@ pub(super) fn receive(
         if let Some(camera) = camera {
             clues::offers(&camera, &kind);
         }
-        Some((kind == "video").to_value())
+        let number = values.get(1).and_then(|number| number.get::<u32>().ok());
+        let is_selected = kind == "video" && *selected.get_or_init(|| number) == number;
+        Some(is_selected.to_value())
     });
     rtp::mend(&camera);
     camera.connect_pad_added(move |camera, pad| {

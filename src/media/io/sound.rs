@@ -1,7 +1,8 @@
 //! The audio of a file: a branch after the file's decoder, which is added once the file turns out to have audio.
 //!
 //! Audio starts again with the pictures, and ends with them: audio that goes on after the last picture would delay the
-//! next repetition of the file. If the audio cannot be decoded or encoded, the pictures are sent without it.
+//! next repetition of the file. If no decoder or encoder for the audio is installed, or the branch does not start, the
+//! pictures are sent without it. An error of the branch while it runs ends the capture, as an error of the pictures does.
 //!
 //! Does not: capture from microphones; `microphone` does.
 
@@ -120,8 +121,14 @@ fn branch(
         });
     }
     units.attach_audio(&branch, audio.codec)?;
-    pipeline.add(&branch).map_err(|error| failed(&error))?;
-    branch.sync_state_with_parent().map_err(|error| failed(&error))?;
+    let added = pipeline.add(&branch).and_then(|()| branch.sync_state_with_parent());
+    if let Err(error) = added {
+        // A branch that does not run would keep the pipeline from its end.
+        let _ = branch.set_state(gst::State::Null);
+        let _ = pipeline.remove(&branch);
+        units.end_audio();
+        return Err(failed(&error));
+    }
     Ok(branch.upcast())
 }
 

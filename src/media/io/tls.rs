@@ -4,7 +4,8 @@
 //! GStreamer makes the connection and GLib checks the certificate. The signal that [`guard`] connects to comes only
 //! for a certificate that GLib's authorities do not accept. With a pin, every certificate must cause the signal, so
 //! GLib gets a list of authorities that accepts no certificate. GLib has one such list for the process, and the process
-//! captures one source at a time.
+//! captures one source at a time. An effect of the sandbox that connects to a TLS server itself must not run in a process
+//! that captures a camera with a pin.
 //!
 //! Does not: implement TLS; the package glib-networking adds it to GLib.
 
