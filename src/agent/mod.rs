@@ -25,6 +25,7 @@ mod wait;
 
 pub use error::AgentError;
 pub use jobs::{DRAIN_TIME, DiscoveryOptions, END_TIME, JobSpec, MediaFlow};
+pub use output::{Attached, Outputs};
 
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ pub enum Change {
     Job(Box<JobPlan>),
     /// What the agent does when the job or the camera is lost.
     Recovery(Recovery),
-    /// New outputs, in place of all the present ones.
+    /// New outputs, in place of those of the configuration; attached outputs stay.
     Outputs(Vec<Box<dyn SegmentSink>>),
 }
 
@@ -99,7 +100,7 @@ pub struct Agent {
     options: Options,
     units: AccessUnits,
     status: Status,
-    outputs: Vec<Box<dyn SegmentSink>>,
+    outputs: Outputs,
     changes: Option<mpsc::Receiver<Change>>,
 }
 
@@ -107,6 +108,7 @@ impl Agent {
     /// Creates an agent that counts in `status` and writes processed video to `outputs`. Outputs must not block.
     /// Call [`Agent::run`] to start it.
     pub fn new(options: Options, status: Status, outputs: Vec<Box<dyn SegmentSink>>) -> Self {
+        let outputs = Outputs::new(outputs);
         Self { options, units: AccessUnits::new(), status, outputs, changes: None }
     }
 
@@ -120,6 +122,11 @@ impl Agent {
     #[must_use]
     pub fn with_units(self, units: AccessUnits) -> Self {
         Self { units, ..self }
+    }
+
+    /// The outputs, to attach others while the agent runs.
+    pub fn outputs(&self) -> Outputs {
+        self.outputs.clone()
     }
 
     /// Runs until `stop`, the end of the input, or a failure. The camera is opened first, so that a fault of the camera

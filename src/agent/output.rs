@@ -14,25 +14,76 @@ use livepeer_gateway::segment::Seq;
 use livepeer_gateway::trickle::io::SegmentSink;
 use mpegts::Joiner;
 
-/// The outputs of processed video and the stream that they receive; both outlive each job. An output receives whole
-/// packets, if the video is a transport stream.
+/// The outputs of processed video and the stream that they receive; both outlive each job. Clones share them. An output
+/// receives whole packets, if the video is a transport stream.
 #[derive(Clone, Default)]
-pub(super) struct Outputs(Arc<Mutex<Shared>>);
+pub struct Outputs(Arc<Mutex<Shared>>);
 
 #[derive(Default)]
 struct Shared {
-    sinks: Vec<Box<dyn SegmentSink>>,
+    outputs: Vec<Output>,
     joiner: Joiner,
+    /// The number of the output that is attached next.
+    next: u64,
+}
+
+/// One output. It receives nothing before a segment has begun.
+struct Output {
+    /// The number of an attached output; `None` for one of the configuration.
+    number: Option<u64>,
+    has_begun: bool,
+    sink: Box<dyn SegmentSink>,
+}
+
+/// An output that [`Outputs::attach`] has added. Keep it as long as the output is wanted: dropping it detaches the
+/// output.
+#[must_use = "dropping it detaches the output"]
+pub struct Attached {
+    outputs: Outputs,
+    number: u64,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let mut shared = self.outputs.lock();
+        let at = shared.outputs.iter().position(|output| output.number == Some(self.number));
+        let detached = at.map(|at| shared.outputs.swap_remove(at));
+        // A sink may do more when it is dropped, which must not delay the other outputs.
+        drop(shared);
+        drop(detached);
+    }
 }
 
 impl Outputs {
+    /// With the outputs of the configuration.
     pub(super) fn new(sinks: Vec<Box<dyn SegmentSink>>) -> Self {
-        Self(Arc::new(Mutex::new(Shared { sinks, joiner: Joiner::new() })))
+        let outputs = Self::default();
+        outputs.replace(sinks);
+        outputs
     }
 
-    /// Replaces all outputs.
+    /// Adds an output, which receives the stream from the next segment on. The caller limits the number of outputs.
+    /// `sink` must not block, and must not drop its own [`Attached`].
+    pub fn attach(&self, sink: Box<dyn SegmentSink>) -> Attached {
+        let mut shared = self.lock();
+        let number = shared.next;
+        shared.next += 1;
+        shared.outputs.push(Output { number: Some(number), has_begun: false, sink });
+        drop(shared);
+        Attached { outputs: self.clone(), number }
+    }
+
+    /// Replaces the outputs of the configuration. Attached outputs stay.
     pub(super) fn replace(&self, sinks: Vec<Box<dyn SegmentSink>>) {
-        self.lock().sinks = sinks;
+        let configured = |sink| Output { number: None, has_begun: false, sink };
+        let new: Vec<Output> = sinks.into_iter().map(configured).collect();
+        let mut shared = self.lock();
+        let old = std::mem::replace(&mut shared.outputs, new);
+        let (attached, replaced): (Vec<_>, _) =
+            old.into_iter().partition(|output| output.number.is_some());
+        shared.outputs.extend(attached);
+        drop(shared);
+        drop::<Vec<_>>(replaced);
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -41,10 +92,28 @@ impl Outputs {
 }
 
 impl Shared {
+    fn begin(&mut self, seq: Seq, content_type: &str) {
+        self.joiner.begin();
+        for output in &mut self.outputs {
+            output.has_begun = true;
+            output.sink.begin(seq, content_type);
+        }
+    }
+
     fn write(&mut self, bytes: &Bytes) {
         if !bytes.is_empty() {
-            self.sinks.iter_mut().for_each(|sink| sink.bytes(bytes));
+            self.begun().for_each(|output| output.sink.bytes(bytes));
         }
+    }
+
+    fn end(&mut self, complete: bool) {
+        let rest = self.joiner.end(complete);
+        self.write(&rest);
+        self.begun().for_each(|output| output.sink.end(complete));
+    }
+
+    fn begun(&mut self) -> impl Iterator<Item = &mut Output> {
+        self.outputs.iter_mut().filter(|output| output.has_begun)
     }
 }
 
@@ -70,9 +139,7 @@ impl SegmentSink for Fanout {
         self.returned.add_segment();
         // A full queue holds other events, so the loop is awake: this notification may be lost.
         let _ = self.events.try_send(JobsEvent::Output);
-        let mut outputs = self.outputs.lock();
-        outputs.joiner.begin();
-        outputs.sinks.iter_mut().for_each(|sink| sink.begin(seq, content_type));
+        self.outputs.lock().begin(seq, content_type);
     }
 
     fn bytes(&mut self, bytes: &Bytes) {
@@ -83,10 +150,7 @@ impl SegmentSink for Fanout {
     }
 
     fn end(&mut self, complete: bool) {
-        let mut outputs = self.outputs.lock();
-        let rest = outputs.joiner.end(complete);
-        outputs.write(&rest);
-        outputs.sinks.iter_mut().for_each(|sink| sink.end(complete));
+        self.outputs.lock().end(complete);
     }
 }
 
@@ -131,5 +195,31 @@ mod tests {
         let kept = kept.lock().unwrap();
         let counters: Vec<u8> = kept.chunks(188).map(|packet| packet[3] & 0x0f).collect();
         assert_eq!(counters, (0..12).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn an_attached_output_gets_the_stream_from_the_next_segment_until_it_is_detached() {
+        let (first, second) = (Arc::default(), Arc::default());
+        let outputs = Outputs::new(vec![Box::new(Kept(Arc::clone(&first)))]);
+        let (events, _received) = mpsc::channel(4);
+        let mut job = Fanout::new(outputs.clone(), Arc::default(), events);
+        let mut segment = |attach: bool| {
+            job.begin(Seq(0), "text/plain");
+            job.bytes(&Bytes::from_static(b"ab"));
+            let attached = attach.then(|| outputs.attach(Box::new(Kept(Arc::clone(&second)))));
+            job.bytes(&Bytes::from_static(b"cd"));
+            job.end(true);
+            attached
+        };
+        let length = |kept: &Mutex<Vec<u8>>| kept.lock().unwrap().len();
+        let attached = segment(true);
+        assert_eq!((length(&first), length(&second)), (4, 0));
+        // Another configuration does not detach it.
+        outputs.replace(Vec::new());
+        segment(false);
+        assert_eq!((length(&first), length(&second)), (4, 4));
+        drop(attached);
+        segment(false);
+        assert_eq!((length(&second), Arc::strong_count(&second)), (4, 1));
     }
 }

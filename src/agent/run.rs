@@ -20,7 +20,6 @@ use crate::agent::cameras::Cameras;
 use crate::agent::clock::Clock;
 use crate::agent::event::{Event, JobsEvent};
 use crate::agent::jobs::{Jobs, Offered};
-use crate::agent::output::Outputs;
 use crate::agent::systemd::{View, Watch};
 use crate::agent::wait::changed;
 use crate::agent::{Agent, AgentError, Change, Options};
@@ -65,7 +64,7 @@ pub(super) async fn run(
     } else {
         Machine::new(rules, recovery, cameras.hold())
     };
-    let jobs = Jobs::new(job, units, status.clone(), Outputs::new(outputs));
+    let jobs = Jobs::new(job, units, status.clone(), outputs);
     jobs.set_send_buffer(cameras.send_buffer());
     let clock = Clock::new(Arc::clone(jobs.wall_clock()));
     let watch = Watch::new(now);
