@@ -24,7 +24,7 @@ result - "status: $(show StatusText)"
 
 if [[ -e /var/lib/device-test ]]; then
   result ok "that was the boot after a power cut"
-  check "the job that was open then is known, and ended" until_true 60 tells 'an earlier job is ended there'
+  check "the job that was open then is known, and ended" until_true 60 tells 'ended an earlier job'
   echo DEVICE-TEST-END
   sleep infinity
 fi
@@ -47,7 +47,7 @@ check "instances have users of their own" \
 # --- a hanging agent -------------------------------------------------------------------------------------
 # has_ended COUNT: whether lives of the agent have ended so many jobs that earlier ones had left.
 has_ended() {
-  (($(journalctl --boot --unit "$unit" --output cat | grep -c 'an earlier job is ended there') >= $1))
+  (($(journalctl --boot --unit "$unit" --output cat | grep -c 'ended an earlier job') >= $1))
 }
 before=$pid
 kill -STOP "$before"

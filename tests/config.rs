@@ -533,10 +533,10 @@ fn a_profile_of_ones_own_says_all_itself() {
 #[test]
 fn wrong_access_is_named_and_no_secret_is_repeated() {
     for (file, words) in [
-        ("access.token = 'hunter2'", "access.token: names no place of a secret"),
+        ("access.token = 'hunter2'", "access.token: does not name the place of a secret"),
         (
             "signer.headers = { authorization = 'Bearer hunter2' }",
-            "\"authorization\" names no place",
+            "\"authorization\" does not name the place",
         ),
         ("signer.headers = { 'a b' = 'env:X' }", "is not a header name"),
         ("signer.urls = ['https://me:hunter2@s.example']", "must not hold a user name"),
@@ -547,9 +547,9 @@ fn wrong_access_is_named_and_no_secret_is_repeated() {
         ("services.pins = { 's.example' = 'ab' }", "not a SHA-256"),
         ("payment.max-price = '5'", "is not a price"),
         ("payment.max-price = '5 usd per call'", "only wei is supported"),
-        ("runner.start = '/../stop'", "is no path"),
-        ("runner.publish = 'in'", "is no JSON pointer"),
-        ("runner.update = 'update'", "is no path"),
+        ("runner.start = '/../stop'", "is not a path"),
+        ("runner.publish = 'in'", "is not a JSON pointer"),
+        ("runner.update = 'update'", "is not a path"),
         ("job.model = 'm'\nrunner.app = 'a'", "not both"),
     ] {
         let layers = layers(file, &[], &[]);

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use edge::{Edge, LIMIT, SMALL, temporary};
 use livepeer_gateway::http::io::{Alpn, Call, Client, Connector};
 use livepeer_gateway::http::{
-    Authority, CaVerdict, Distrust, Fingerprint, Giver, Judge, Url, Zone, follow,
+    AnsweringPeer, Authority, CaVerdict, Distrust, Fingerprint, Judge, Url, Zone, follow,
 };
 use livepeer_gateway::limits::CALL_TIME;
 use livepeer_gateway::orchestrator::{Capability, OnChange, Pipeline, TrustOptions};
@@ -132,7 +132,7 @@ async fn whoever_is_named_by_a_peer_out_there_is_not_on_this_machine() {
     check_trusts(ways(&TrustOptions::Insecure, None, &url).await);
     for reach in [Zone::Private, Zone::Public] {
         let given = url.clone().with_reach(reach);
-        let words = "leads to 127.0.0.1, which is on this machine; refused";
+        let words = "leads to 127.0.0.1, which is on this computer; refused";
         check_refuses(ways(&TrustOptions::Insecure, None, &given).await, &url, words);
     }
 }
@@ -163,7 +163,8 @@ async fn a_host_is_judged_under_the_orchestrator_that_named_it_whatever_the_way(
     let host = host.unwrap();
     let named_by = |orchestrator: &str| {
         let orchestrator = Url::parse(orchestrator).unwrap();
-        follow(Giver { url: &orchestrator, zone: Zone::ThisMachine }, host.clone()).unwrap()
+        follow(AnsweringPeer { url: &orchestrator, zone: Zone::ThisComputer }, host.clone())
+            .unwrap()
     };
     let judge = Arc::new(Listing::default());
     let connector = Arc::new(Connector::new(judge.clone()));
@@ -293,13 +294,13 @@ async fn a_change_is_followed_with_a_warning_also_while_a_job_runs() {
     let (sandbox, state) = (sandbox(), temporary("pins"));
     let old = sandbox.fingerprint();
     let mut edge = start(&sandbox.url(), &state, &[]);
-    let line = edge.hear(" seen first, pinned");
+    let line = edge.hear(": first certificate ");
     assert!(line.starts_with("INFO ") && line.contains(&old.to_string()), "{line}");
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
     let new = sandbox.change_certificate().unwrap();
     let line = edge.hear("certificate changed from ");
     assert!(line.starts_with("WARN "), "{line}");
-    assert!(line.ends_with(&format!("from {old} to {new}; following it")), "{line}");
+    assert!(line.ends_with(&format!("from {old} to {new}; pinned the new one")), "{line}");
     let before = sandbox.counters().segments;
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= before + 3).await);
     edge.signal("TERM");

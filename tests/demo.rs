@@ -18,7 +18,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use edge::{Ended, SMALL, run, temporary};
-use media::burn::{self, Picture};
+use media::burn::{self, I420Picture};
 use stream::{Segment, decode, make, segments};
 
 /// Ticks of 90 kHz between two frames at 24 frames/s.
@@ -132,7 +132,7 @@ fn number(picture: &stream::Picture, around: u64) -> u64 {
     let difference = |number: u64| {
         let mut bytes = vec![0; picture.width * rows * 3 / 2];
         let text = burn::caption(number, Duration::ZERO);
-        let mut drawn = Picture { bytes: &mut bytes, width: picture.width, height: rows };
+        let mut drawn = I420Picture { bytes: &mut bytes, width: picture.width, height: rows };
         drawn.write(text.split(' ').next().unwrap());
         // The caption without its clock, 7 glyphs of 36 pixels.
         let row = |y: usize| (0..7 * 36).map(move |x| y * picture.width + x);

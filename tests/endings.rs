@@ -70,7 +70,7 @@ async fn the_next_life_ends_the_job_of_one_that_was_killed() {
     let began = Instant::now();
     let mut edge = live(&file, &only, &state).await;
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
-    edge.hear("an earlier job is ended there");
+    edge.hear("ended an earlier job");
     assert_eq!((only.counters().jobs, only.manifests().len()), (2, 1));
     edge.signal("TERM");
     let _ = edge.end().with_code(0);
@@ -105,7 +105,7 @@ async fn an_end_that_is_not_confirmed_is_asked_for_until_it_is() {
     only.delete_channel(&format!("{job}-events"));
     edge.hear("the job was lost: ");
     deleted(&only, 4).await;
-    edge.hear("an earlier job is ended there");
+    edge.hear("ended an earlier job");
     assert!(only.until(LIMIT, |record| record.counters.jobs == 2).await);
     assert!(!only.manifests().contains(&job));
     edge.signal("TERM");

@@ -19,7 +19,7 @@ use attack::{Attacker, Begin, Part, bytes, drip, forever, frame, settings, statu
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use livepeer_gateway::http::Url;
-use livepeer_gateway::http::io::{Answer, Call, CallError};
+use livepeer_gateway::http::io::{Call, CallError, HttpAnswer};
 use livepeer_gateway::job::runner::{CallOptions, RunnerError, Single};
 use livepeer_gateway::limits::{CALL_TIME, JSON_BODY, RESPONSE_HEAD};
 use livepeer_gateway::orchestrator::io::{Finder, InfoError, fetch_info};
@@ -65,7 +65,7 @@ async fn call(
     method: Method,
     time: Duration,
     parts: Vec<Part>,
-) -> Result<Answer, CallError> {
+) -> Result<HttpAnswer, CallError> {
     let attacker = Attacker::start(begin, parts);
     let address = if begin == Begin::Http { attacker.http() } else { attacker.https() };
     let call = Call { method, ..Call::get(url(&address)) }.within(time);

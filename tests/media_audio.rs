@@ -584,7 +584,10 @@ fn a_film_whose_sound_is_not_wanted_gives_pictures_alone_and_says_so_once() {
     assert_eq!((pictures.len(), audio.len()), (72, 0));
     let lines = UNSENT.0.lock().unwrap();
     let [line] = &lines[..] else { panic!("{lines:?}") };
-    assert!(line.ends_with("mute.mkv has sound; it is not sent: audio.kind is \"none\""), "{line}");
+    assert!(
+        line.ends_with("mute.mkv has audio, which is not sent because audio.kind is \"none\""),
+        "{line}"
+    );
 }
 
 #[test]

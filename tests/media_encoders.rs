@@ -189,7 +189,7 @@ fn auto_goes_down_to_software_and_says_why() {
     assert_eq!(what(2), ("nvv4l2h264enc", "144x80@24", "fails"));
     assert!(lines[2][5].contains("Cannot identify device"), "{text}");
     assert_eq!(what(3), ("mpph264enc", "144x80@24", "fails"));
-    assert!(lines[3][5].contains("3 of 8 frames came out within 4s"), "{text}");
+    assert!(lines[3][5].contains("3 of 8 frames came within 4s"), "{text}");
     assert_eq!(what(4), ("x264enc", "144x80@24", "works"), "{text}");
     assert_eq!(lines.len(), 5, "{text}");
 }

@@ -14,7 +14,7 @@ use livepeer_gateway::job::{
     Command, Commands, Event, Loss, Machine, RENEW_AFTER, Recovery, Stage,
 };
 use livepeer_gateway::orchestrator::Fit;
-use livepeer_gateway::price::{Price, PriceError, Unit};
+use livepeer_gateway::price::{Price, PriceError, PriceUnit};
 use livepeer_gateway::segment::Seq;
 use livepeer_gateway::session::selection::{CandidateOrder, Offer, OfferRules, Pays};
 use livepeer_gateway::trickle::{
@@ -466,7 +466,7 @@ fn failure() -> Failure {
 }
 
 fn price() -> Result<Option<Price>, PriceError> {
-    Price::parse("5", Unit::PixelSeconds720p).map(Some)
+    Price::parse("5", PriceUnit::PixelSeconds720p).map(Some)
 }
 
 /// What may happen at any time, asked for or not.

@@ -27,7 +27,7 @@ use livepeer_gateway::payment::io::{
 use livepeer_gateway::payment::{
     Challenge, PaymentError, PaymentKind, PaymentSession, SessionOptions,
 };
-use livepeer_gateway::price::Unit;
+use livepeer_gateway::price::PriceUnit;
 use livepeer_gateway::session::{Network, OrchestratorSession, PaymentSetup};
 use resilience::fault::Fault;
 use sandbox::{
@@ -146,7 +146,8 @@ impl TermsSource for Again {
 
 /// A session on a runner that is paid by the second.
 async fn session(ticket: Duration) -> Paying {
-    let runner = RunnerOptions { price: Some((Unit::Seconds, 1000)), ..RunnerOptions::default() };
+    let runner =
+        RunnerOptions { price: Some((PriceUnit::Seconds, 1000)), ..RunnerOptions::default() };
     let sandbox = Sandbox::start(Options { ticket, runners: vec![runner], ..paying() }).unwrap();
     let network = network(&sandbox);
     let signers = network.payments.unwrap().signers;

@@ -14,7 +14,7 @@ mod edge;
 use std::time::Duration;
 
 use edge::{Edge, SMALL};
-use livepeer_gateway::price::Unit;
+use livepeer_gateway::price::PriceUnit;
 use sandbox::{
     CallFailure, Credential, Endpoint, Failure, Handle, Options, Record, Request, RunnerOptions,
     Sandbox, SignerOptions, StartFailure, Target, Timings,
@@ -50,7 +50,7 @@ fn run(at: &[&Handle], more: &[&str]) -> Edge {
 }
 
 fn runners() -> Vec<RunnerOptions> {
-    vec![RunnerOptions { price: Some((Unit::Seconds, 10)), ..RunnerOptions::default() }]
+    vec![RunnerOptions { price: Some((PriceUnit::Seconds, 10)), ..RunnerOptions::default() }]
 }
 
 fn model(at: &[&Handle]) -> Edge {
@@ -278,13 +278,13 @@ async fn a_signer_that_wants_to_be_left_alone_is_left_alone_by_all_starts_and_re
     refuse(at[0]);
     let file = File::new();
     let mut edge = run(&at, &["--config", file.path()]);
-    edge.hear("wants to be asked less often");
+    edge.hear("limits the rate of requests");
     // The next one fails without a call.
-    edge.hear("wants to be asked less often");
+    edge.hear("limits the rate of requests");
     file.write("two");
     edge.signal("HUP");
     edge.hear("SIGHUP: ");
-    edge.hear("wants to be asked less often");
+    edge.hear("limits the rate of requests");
     assert_eq!(calls(at[0]), [0, 1, 1]);
     stop(edge);
 }
@@ -295,11 +295,11 @@ async fn nor_is_it_asked_who_could_take_the_job() {
     refuse(&sandbox);
     let file = File::new();
     let mut edge = run(&[&sandbox], &["--config", file.path(), "--orchestrator.urls", ""]);
-    edge.hear("wants to be asked less often");
+    edge.hear("limits the rate of requests");
     file.write("two");
     edge.signal("HUP");
     edge.hear("SIGHUP: ");
-    edge.hear("wants to be asked less often");
+    edge.hear("limits the rate of requests");
     assert_eq!(calls(&sandbox), [1, 1, 1]);
     stop(edge);
 }

@@ -318,7 +318,7 @@ async fn a_session_whose_app_does_not_start_is_stopped() {
     let answers: [(Answer, &str); 7] = [
         (|| text(500, "boom"), "start of the app refused: it failed (500: boom)"),
         (|| text(404, ""), "start of the app refused: no such"),
-        (|| text(200, "<html>"), "it is no JSON"),
+        (|| text(200, "<html>"), "it is not JSON"),
         (|| text(200, "{}"), "`/in` is missing"),
         (|| text(200, r#"{"in":"http://192.0.2.1/s3cret"}"#), "plain HTTP"),
         (|| body(Body::Hangup), "start of the app: "),

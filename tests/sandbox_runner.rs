@@ -24,7 +24,7 @@ use livepeer_gateway::orchestrator::proto::PaymentResult;
 use livepeer_gateway::orchestrator::{DiscoveryList, TrustOptions};
 use livepeer_gateway::payment::SessionOptions;
 use livepeer_gateway::payment::io::{SignerOptions as PeerOptions, Signers};
-use livepeer_gateway::price::Unit;
+use livepeer_gateway::price::PriceUnit;
 use livepeer_gateway::session::{Network, PaymentSetup};
 use prost::Message;
 use sandbox::{
@@ -67,13 +67,13 @@ impl Gateway {
         Self { sandbox, payer, request: json!({}), session: String::new() }
     }
 
-    async fn of(price: Option<(Unit, u32)>) -> Self {
+    async fn of(price: Option<(PriceUnit, u32)>) -> Self {
         Self::new(options(RunnerOptions { price, capacity: 2, ..RunnerOptions::default() })).await
     }
 
     /// Paid by the second, with a session.
     async fn reserved() -> Self {
-        let mut gateway = Self::of(Some((Unit::Seconds, 10))).await;
+        let mut gateway = Self::of(Some((PriceUnit::Seconds, 10))).await;
         let challenge = gateway.challenge(RESERVE).await;
         assert_eq!(gateway.session, challenge["manifest_id"]);
         let paid = gateway.sign("live").await;
@@ -215,7 +215,7 @@ async fn a_session_that_is_not_paid_is_released() {
 
 #[tokio::test]
 async fn a_paid_runner_wants_a_payer_and_a_payment() {
-    let mut gateway = Gateway::of(Some((Unit::Seconds, 10))).await;
+    let mut gateway = Gateway::of(Some((PriceUnit::Seconds, 10))).await;
     for headers in ["", "Livepeer-Payer-Address: 0x12\r\n"] {
         let answer = gateway.post(RESERVE, headers).await;
         assert_eq!(answer.status, 402);
@@ -234,7 +234,7 @@ async fn a_paid_runner_wants_a_payer_and_a_payment() {
 
 #[tokio::test]
 async fn a_payment_must_be_for_the_session_of_its_challenge() {
-    let mut gateway = Gateway::of(Some((Unit::Seconds, 10))).await;
+    let mut gateway = Gateway::of(Some((PriceUnit::Seconds, 10))).await;
     gateway.challenge(RESERVE).await;
     gateway.request["ManifestID"] = json!("other");
     let paid = gateway.sign("live").await;
@@ -255,7 +255,7 @@ async fn a_payment_must_be_for_the_session_of_its_challenge() {
 
 #[tokio::test]
 async fn a_payment_that_was_used_reserves_nothing() {
-    let mut gateway = Gateway::of(Some((Unit::Seconds, 10))).await;
+    let mut gateway = Gateway::of(Some((PriceUnit::Seconds, 10))).await;
     gateway.challenge(RESERVE).await;
     let paid = gateway.sign("live").await;
     assert_eq!(gateway.post(RESERVE, &paid).await.status, 200);
@@ -268,7 +268,7 @@ async fn a_payment_that_was_used_reserves_nothing() {
 
 #[tokio::test]
 async fn a_fixed_price_is_paid_once() {
-    let mut gateway = Gateway::of(Some((Unit::Fixed, 10))).await;
+    let mut gateway = Gateway::of(Some((PriceUnit::Fixed, 10))).await;
     gateway.challenge(RESERVE).await;
     let paid = gateway.sign("fixed").await;
     assert_eq!(gateway.post(RESERVE, &paid).await.status, 200);
@@ -326,7 +326,7 @@ async fn runners_have_room_for_so_many_sessions() {
 #[tokio::test]
 async fn lists_name_runners_and_can_be_asked_for_by_app() {
     let mut options = options(RunnerOptions {
-        price: Some((Unit::PixelSeconds720p, 7)),
+        price: Some((PriceUnit::PixelSeconds720p, 7)),
         gpu: Some("T4".to_owned()),
         ..RunnerOptions::default()
     });
@@ -376,7 +376,7 @@ async fn an_app_is_served_below_its_slash_and_at_its_own_path() {
     let shot = RunnerOptions {
         shot: Some(SingleShot::Plain),
         path: "v1/say".to_owned(),
-        price: Some((Unit::Fixed, 10)),
+        price: Some((PriceUnit::Fixed, 10)),
         ..RunnerOptions::default()
     };
     let mut gateway = Gateway::new(options(shot)).await;
@@ -399,7 +399,7 @@ async fn an_app_is_served_below_its_slash_and_at_its_own_path() {
 async fn a_paid_single_shot_wants_the_same_dance() {
     let runner = RunnerOptions {
         shot: Some(SingleShot::Plain),
-        price: Some((Unit::Fixed, 10)),
+        price: Some((PriceUnit::Fixed, 10)),
         ..RunnerOptions::default()
     };
     let mut gateway = Gateway::new(options(runner)).await;
@@ -416,7 +416,7 @@ async fn a_long_answer_goes_on_while_it_is_paid() {
     let events = SingleShot::Events { count: 1000, gap: Duration::from_millis(5) };
     let runner = RunnerOptions {
         shot: Some(events),
-        price: Some((Unit::Seconds, 10)),
+        price: Some((PriceUnit::Seconds, 10)),
         ..RunnerOptions::default()
     };
     let mut gateway = Gateway::new(options(runner)).await;
@@ -515,13 +515,13 @@ async fn own(sandbox: &Handle) -> (Network, DiscoveryList) {
     (network, DiscoveryList::parse(&list).unwrap())
 }
 
-fn priced(unit: Unit, shot: Option<SingleShot>) -> Options {
+fn priced(unit: PriceUnit, shot: Option<SingleShot>) -> Options {
     options(RunnerOptions { price: Some((unit, 10)), shot, ..RunnerOptions::default() })
 }
 
 #[tokio::test]
 async fn the_agents_own_runner_job_passes_every_check() {
-    for unit in [Unit::Seconds, Unit::PixelSeconds720p, Unit::Fixed] {
+    for unit in [PriceUnit::Seconds, PriceUnit::PixelSeconds720p, PriceUnit::Fixed] {
         let sandbox = Sandbox::start(priced(unit, None)).unwrap();
         let (network, list) = own(&sandbox).await;
         let runner = list.entries[0].runners[0].clone();
@@ -540,7 +540,7 @@ async fn the_agents_own_runner_job_passes_every_check() {
 #[tokio::test]
 async fn the_agents_own_call_passes_every_check() {
     let events = SingleShot::Events { count: 2, gap: Duration::from_millis(1) };
-    let sandbox = Sandbox::start(priced(Unit::Seconds, Some(events))).unwrap();
+    let sandbox = Sandbox::start(priced(PriceUnit::Seconds, Some(events))).unwrap();
     let (network, list) = own(&sandbox).await;
     let options = CallOptions {
         path: None,
@@ -560,7 +560,7 @@ async fn the_agents_own_call_passes_every_check() {
 
 #[tokio::test]
 async fn the_agents_own_call_reaches_the_path_that_it_names_and_pays_once() {
-    let mut setup = priced(Unit::Fixed, Some(SingleShot::Plain));
+    let mut setup = priced(PriceUnit::Fixed, Some(SingleShot::Plain));
     setup.runners[0].path = "v1/say".to_owned();
     let sandbox = Sandbox::start(setup).unwrap();
     let (network, list) = own(&sandbox).await;

@@ -71,7 +71,7 @@ async fn a_place_that_cannot_be_written_is_told_of_once_for_each_file() {
     let state = no_directory.join("state");
     let ended = run(&state, true).await;
     for file in FILES {
-        check_told_once(&ended, &state, file, " cannot be kept (Not a directory");
+        check_told_once(&ended, &state, file, " cannot be written (Not a directory");
     }
 }
 
@@ -85,10 +85,10 @@ async fn a_full_disk_is_told_of_once_for_each_file() {
     }
     let ended = run(&state, true).await;
     for file in FILES {
-        check_told_once(&ended, &state, file, " cannot be kept (No space left on device");
+        check_told_once(&ended, &state, file, " cannot be written (No space left on device");
     }
     // There was room again when the certificate changed.
-    assert!(ended.stderr.contains("certificates: kept again"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("certificates: written again"), "{}", ended.stderr);
     assert!(state.join("certificates").is_file());
 }
 
@@ -112,7 +112,7 @@ async fn torn_files_are_set_aside_and_made_anew() {
             let aside = state.join(file).with_extension("torn");
             // An empty file is nothing wrong, and the list is looked at when discovery fails.
             if name != "empty" && *file != "orchestrators" {
-                check_told_once(&ended, &state, file, "; set aside as ");
+                check_told_once(&ended, &state, file, "; renamed to ");
                 assert_eq!(fs::read(aside).unwrap(), tear(name, whole));
             } else {
                 assert!(warnings(&ended, &state.join(file)).is_empty() && !aside.exists());
@@ -131,7 +131,7 @@ async fn a_torn_list_is_no_list_when_discovery_fails() {
         fs::write(state.join("orchestrators"), torn).unwrap();
         let edge = start(&state, &down.url.to_string());
         let ended = tokio::task::spawn_blocking(|| edge.end()).await.unwrap().with_code(1);
-        check_told_once(&ended, &state, "orchestrators", "; set aside as ");
+        check_told_once(&ended, &state, "orchestrators", "; renamed to ");
         assert!(ended.error().contains("gave status 500"), "{}", ended.error());
         assert_eq!(fs::read_to_string(state.join("orchestrators.torn")).unwrap(), torn);
     }

@@ -14,7 +14,7 @@ use super::Error;
 use super::reach::Reach;
 use crate::config::Config;
 use livepeer_gateway::job::runner::{
-    CallOptions, RunnerError, RunnerOptions, Runners, Single, call_path, find_runners,
+    CallOptions, RunnerError, RunnerOptions, RunnerSelection, Single, call_path, find_runners,
 };
 use livepeer_gateway::orchestrator::{DiscoveryQuery, RunnerMode};
 use livepeer_gateway::session::selection::CandidateOrder;
@@ -119,7 +119,7 @@ async fn call(
         };
         let _ = find_runners(network, &mut list).await;
         let mut runners =
-            Runners::new(&list, options, RunnerMode::SingleShot, order, Instant::now());
+            RunnerSelection::new(&list, options, RunnerMode::SingleShot, order, Instant::now());
         loop {
             let runner = match runners.best() {
                 Ok(runner) => runner,

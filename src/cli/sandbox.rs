@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Error;
-use livepeer_gateway::price::Unit;
+use livepeer_gateway::price::PriceUnit;
 use resilience::stop::Stop;
 use sandbox::{Handle, Options, RunnerOptions, Sandbox, SignerOptions, SingleShot};
 
@@ -62,7 +62,7 @@ fn runners(paying: bool) -> Vec<RunnerOptions> {
     let price = |unit| paying.then_some((unit, SESSION));
     let echo = RunnerOptions {
         app: persistent,
-        price: price(Unit::Seconds),
+        price: price(PriceUnit::Seconds),
         capacity: 4,
         ..RunnerOptions::default()
     };
@@ -70,7 +70,7 @@ fn runners(paying: bool) -> Vec<RunnerOptions> {
     let text = RunnerOptions {
         app: single,
         shot: Some(shot),
-        price: price(Unit::Fixed),
+        price: price(PriceUnit::Fixed),
         capacity: 4,
         ..RunnerOptions::default()
     };

@@ -1,8 +1,8 @@
 //! A Livepeer client for any Rust program: it opens sessions with orchestrators, pays them by a remote signer, runs
 //! live video jobs and moves their media by trickle. The caller brings the video as bytes of MPEG-TS, from anywhere.
 //!
-//! All of it runs on a tokio runtime of one thread or several. Nothing is decided from the text of an error: each
-//! error has a [`Fault`](resilience::fault::Fault) that says what can come next.
+//! The crate needs a tokio runtime, of one thread or several. Do not decide by the text of an error: each error has a
+//! [`Fault`](resilience::fault::Fault) that says how to react.
 //!
 //! # A session off-chain
 //!
@@ -12,7 +12,7 @@
 //!
 //! # A session that a signer pays for
 //!
-//! The keys stay with the signer. [`StartedJob::run`] pays while segments begin, and not otherwise.
+//! The keys stay with the signer. [`StartedJob::run`] pays only while segments begin.
 //!
 //! ```no_run
 #![doc = include_str!("../../tests/gateway_sessions/with_signer.rs")]

@@ -16,14 +16,14 @@ use std::str::FromStr;
 const PIXELS_PER_SECOND: u128 = 1280 * 720 * 30;
 /// The longest text that is parsed as a number.
 const NUMBER_CHARS: usize = 48;
-/// Wei of one ETH, as a power of ten.
+/// One ETH is this power of ten in wei.
 const ETH_DIGITS: usize = 18;
 /// Significant digits of an amount in ETH.
 const SHOWN_DIGITS: usize = 3;
 
 /// The unit that a price is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Unit {
+pub enum PriceUnit {
     /// A second of the session.
     Seconds,
     /// A pixel of live video at 1280 × 720 and 30 frames/s.
@@ -32,7 +32,7 @@ pub enum Unit {
     Fixed,
 }
 
-impl Unit {
+impl PriceUnit {
     /// The unit's name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -75,7 +75,7 @@ pub enum PriceError {
     Fraction(i64, i64),
     /// A unit other than `seconds`, `720p-pixel-seconds` and `fixed`.
     #[error("price unit `{0}` is not seconds, 720p-pixel-seconds or fixed")]
-    Unit(String),
+    PriceUnit(String),
     /// A currency other than wei.
     #[error("price in `{0}`; only wei is supported")]
     Currency(String),
@@ -91,7 +91,7 @@ pub enum PriceError {
 pub struct Price {
     wei: u64,
     units: u64,
-    unit: Unit,
+    unit: PriceUnit,
 }
 
 impl Price {
@@ -103,17 +103,17 @@ impl Price {
         if units == 0 {
             return Err(wrong());
         }
-        Ok(Self { wei, units, unit: Unit::PixelSeconds720p })
+        Ok(Self { wei, units, unit: PriceUnit::PixelSeconds720p })
     }
 
     /// Parses the text of a JSON number: an integer, a decimal, or either with an exponent.
-    pub fn parse(number: &str, unit: Unit) -> Result<Self, PriceError> {
+    pub fn parse(number: &str, unit: PriceUnit) -> Result<Self, PriceError> {
         let (wei, units) = decimal(number)?;
         Ok(Self { wei, units, unit })
     }
 
     /// The unit that the price is for.
-    pub(crate) fn unit(&self) -> Unit {
+    pub(crate) fn unit(&self) -> PriceUnit {
         self.unit
     }
 
@@ -131,7 +131,7 @@ impl Price {
         }
     }
 
-    /// The wei of one unit as an exact decimal number; `None` for a fraction such as 1/3.
+    /// The price of one unit in wei as an exact decimal number; `None` for a fraction such as 1/3.
     pub(crate) fn decimal(&self) -> Option<String> {
         let places = (0..=19).find(|places| 10_u64.checked_pow(*places) == Some(self.units))?;
         let (whole, part) = (self.wei / self.units, self.wei % self.units);
@@ -170,9 +170,9 @@ impl fmt::Display for Price {
             None => write!(f, "{}/{}", self.wei, self.units)?,
         }
         match self.unit {
-            Unit::Seconds => f.write_str(" wei per second"),
-            Unit::PixelSeconds720p => f.write_str(" wei per 720p-pixel-second"),
-            Unit::Fixed => f.write_str(" wei per call"),
+            PriceUnit::Seconds => f.write_str(" wei per second"),
+            PriceUnit::PixelSeconds720p => f.write_str(" wei per 720p-pixel-second"),
+            PriceUnit::Fixed => f.write_str(" wei per call"),
         }
     }
 }
@@ -194,7 +194,7 @@ impl MaxPrice {
 
     /// The number of wei as the text of a JSON number.
     pub(crate) fn number(&self) -> String {
-        // A maximum is parsed from decimal text, so it has a decimal form.
+        // A maximum is parsed from decimal text, so it always has a decimal form.
         self.0.decimal().unwrap_or_default()
     }
 }
@@ -210,9 +210,9 @@ impl FromStr for MaxPrice {
             return Err(PriceError::Currency(cut(currency)));
         }
         let unit = match *unit {
-            "second" | "seconds" => Unit::Seconds,
-            "720p-pixel-second" | "720p-pixel-seconds" => Unit::PixelSeconds720p,
-            "call" => Unit::Fixed,
+            "second" | "seconds" => PriceUnit::Seconds,
+            "720p-pixel-second" | "720p-pixel-seconds" => PriceUnit::PixelSeconds720p,
+            "call" => PriceUnit::Fixed,
             _ => return Err(syntax()),
         };
         Price::parse(number, unit).map(Self)
@@ -283,7 +283,7 @@ mod tests {
 
     #[track_caller]
     fn check(number: &str, expected: Result<&str, PriceError>) {
-        let price = Price::parse(number, Unit::Seconds);
+        let price = Price::parse(number, PriceUnit::Seconds);
         assert_eq!(price.map(|p| p.decimal().expect("a decimal")), expected.map(str::to_owned));
     }
 
@@ -345,7 +345,7 @@ mod tests {
         assert!(price(9_007_199_254_740_993, 1) > price(9_007_199_254_740_992, 1));
         assert_eq!(price(1, 3), price(2, 6));
         assert_eq!(
-            price(1, 1).partial_cmp(&Price::parse("1", Unit::Seconds).expect("a price")),
+            price(1, 1).partial_cmp(&Price::parse("1", PriceUnit::Seconds).expect("a price")),
             None
         );
     }
@@ -376,28 +376,31 @@ mod tests {
             max.allows(&price(500_000_000_000_000_001, 1_000_000_000_000_000_000)),
             Some(false)
         );
-        assert_eq!(max.allows(&Price::parse("0", Unit::Seconds).expect("a price")), None);
+        assert_eq!(max.allows(&Price::parse("0", PriceUnit::Seconds).expect("a price")), None);
         assert_eq!(max.number(), "0.5");
     }
 
     #[test]
     fn the_price_of_an_hour_is_rounded_up() {
         let hour = |text: &str, unit| Price::parse(text, unit).expect("a price").wei_per_hour();
-        assert_eq!(hour("2", Unit::Seconds), Some(7200));
-        assert_eq!(hour("0.001", Unit::Seconds), Some(4));
-        assert_eq!(hour("10", Unit::PixelSeconds720p), Some(995_328_000_000));
-        assert_eq!(hour("18446744073709551615", Unit::PixelSeconds720p).map(|w| w > 0), Some(true));
-        assert_eq!(hour("5", Unit::Fixed), None);
+        assert_eq!(hour("2", PriceUnit::Seconds), Some(7200));
+        assert_eq!(hour("0.001", PriceUnit::Seconds), Some(4));
+        assert_eq!(hour("10", PriceUnit::PixelSeconds720p), Some(995_328_000_000));
+        assert_eq!(
+            hour("18446744073709551615", PriceUnit::PixelSeconds720p).map(|w| w > 0),
+            Some(true)
+        );
+        assert_eq!(hour("5", PriceUnit::Fixed), None);
     }
 
     #[test]
     fn cheaper_first_orders_across_units() {
         let p = |text: &str, unit| Price::parse(text, unit).expect("a price");
         let mut prices = [
-            p("1", Unit::Fixed),
-            p("3", Unit::Seconds),
-            p("0.0000001", Unit::PixelSeconds720p),
-            p("2.9", Unit::Seconds),
+            p("1", PriceUnit::Fixed),
+            p("3", PriceUnit::Seconds),
+            p("0.0000001", PriceUnit::PixelSeconds720p),
+            p("2.9", PriceUnit::Seconds),
         ];
         prices.sort_by(Price::cheaper_first);
         let shown: Vec<String> = prices.iter().map(ToString::to_string).collect();

@@ -9,7 +9,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-/// The number of a segment in its channel: up by one for each segment, never used twice.
+/// The number of a segment in its channel. It increases by one with each segment, and is never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u64);
 
@@ -33,12 +33,12 @@ pub enum Place {
     Begin,
     /// A further piece of the segment that has begun.
     Continue,
-    /// A whole segment in one piece (a control message). It is sent again until the peer answers it, before any later
-    /// piece.
+    /// A whole segment in one piece, such as a control message. It is sent again until the peer answers it; later
+    /// pieces wait.
     Whole,
-    /// A whole segment in one piece that is sent once (a keep-alive): if it is lost, it is dropped.
+    /// A whole segment in one piece that is sent only once, such as a keep-alive.
     Passing,
-    /// No bytes: the open segment is complete, and the next one has not come yet.
+    /// No bytes: the open segment is complete, and the next one has not begun.
     End,
 }
 

@@ -1,8 +1,8 @@
-//! Describes the elements that encode sound: mono at 48 kHz.
+//! Describes the elements that encode audio: mono at 48 kHz.
 //!
 //! Microphone and camera have separate pipelines on the same clock, so that a microphone that fails or stalls does not
-//! affect the pictures. The microphone must not provide that clock. The sound of a file is a branch after the file's
-//! decoder, so that sound and pictures end and repeat together.
+//! affect the pictures. The microphone must not provide that clock. The audio of a file is encoded by a branch after
+//! the file's decoder, so that audio and pictures end and repeat together.
 //!
 //! Does not: run the pipeline.
 
@@ -35,7 +35,7 @@ pub(crate) fn describe(audio: &Audio, aac: &str) -> String {
         Microphone::Pipewire | Microphone::File => "",
         Microphone::Test => " is-live=true wave=ticks",
     };
-    // From a microphone, audio that the encoder is too slow for is dropped instead of delayed; a file waits.
+    // If the encoder is too slow, audio of a microphone is dropped instead of delayed, while a file waits.
     let (leaky, sync) = match audio.microphone {
         Microphone::Alsa | Microphone::Pulse | Microphone::Pipewire | Microphone::Test => (
             " ! queue leaky=downstream max-size-time=200000000 max-size-buffers=0 max-size-bytes=0",
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sound_of_a_file_waits_for_the_clock_and_is_not_dropped() {
+    fn audio_of_a_file_is_paced_by_the_clock_and_not_dropped() {
         let (microphone, codec) = (Microphone::File, AudioCodec::Opus);
         let audio = Audio { microphone, device: None, codec, bitrate: 64_000 };
         assert_eq!(

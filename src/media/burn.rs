@@ -1,6 +1,6 @@
-//! Draws a line of digits into a picture; the test source shows its frame number and clock with it.
+//! Draws a line of digits into a picture. The test source shows its frame number and the clock in this way.
 //!
-//! GStreamer's text elements would do it too, but their package depends on X11.
+//! GStreamer's text elements could draw it too, but their package depends on X11.
 //!
 //! Does not: draw letters.
 
@@ -15,7 +15,7 @@ const COLOURLESS: u8 = 128;
 /// A picture in GStreamer's layout of I420: a luma plane and two chroma planes of half the size, rows padded to
 /// 4 bytes.
 #[derive(Debug)]
-pub struct Picture<'a> {
+pub struct I420Picture<'a> {
     /// All three planes.
     pub bytes: &'a mut [u8],
     /// Width in pixels.
@@ -24,7 +24,7 @@ pub struct Picture<'a> {
     pub height: usize,
 }
 
-impl Picture<'_> {
+impl I420Picture<'_> {
     /// Writes `text` on a dark bar at the top left; 32 glyphs fill the width. Characters without a glyph stay dark; text
     /// that does not fit is cut off.
     pub fn write(&mut self, text: &str) {
@@ -101,7 +101,7 @@ mod tests {
             (width.next_multiple_of(4), width.div_ceil(2).next_multiple_of(4));
         let luma_len = stride * height.next_multiple_of(2);
         let mut bytes = vec![100; luma_len + 2 * colour_stride * height.div_ceil(2)];
-        Picture { bytes: &mut bytes, width, height }.write(text);
+        I420Picture { bytes: &mut bytes, width, height }.write(text);
         let (luma, colour) = bytes.split_at(luma_len);
         assert!(luma.iter().all(|pixel| [100, DARK, LIGHT].contains(pixel)));
         assert!(colour.iter().all(|pixel| [100, COLOURLESS].contains(pixel)));

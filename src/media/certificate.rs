@@ -45,7 +45,7 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    /// Whether a wrong clock of this machine can cause it.
+    /// Whether a wrong clock of this computer can cause it.
     fn is_of_time(self) -> bool {
         matches!(self, Self::NotYetValid | Self::Expired)
     }
@@ -56,8 +56,8 @@ impl fmt::Display for Flaw {
         f.write_str(match self {
             Self::UnknownAuthority => "no authority of this system signed it",
             Self::OtherHost => "it is for another host",
-            Self::NotYetValid => "it is not valid yet by this machine's clock",
-            Self::Expired => "it has expired by this machine's clock",
+            Self::NotYetValid => "it is not valid yet by this computer's clock",
+            Self::Expired => "it has expired by this computer's clock",
             Self::Revoked => "its authority has revoked it",
             Self::Insecure => "it uses an insecure algorithm",
             Self::Unusable => "it is not usable",
@@ -78,7 +78,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether a wrong clock of this machine can be the only cause, so that the certificate may be trusted later.
+    /// Whether a wrong clock of this computer can be the only cause, so that the certificate may be trusted later.
     pub(crate) fn is_of_time(&self) -> bool {
         match self {
             Self::NotPinned { .. } => false,
@@ -189,7 +189,7 @@ impl fmt::Display for Distrust {
                 subject(f)?;
                 f.write_str("; ")?;
                 if refusal.is_of_time() {
-                    f.write_str("check this machine's clock, or ")?;
+                    f.write_str("check this computer's clock, or ")?;
                 }
                 f.write_str(
                     "compare the SHA-256 with that of the camera's own pages, then set source.pin to it",

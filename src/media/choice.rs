@@ -2,7 +2,7 @@
 //!
 //! | earlier verdict | result |
 //! |---|---|
-//! | works, or has failed once since | chosen |
+//! | works, or failed once during capture | chosen |
 //! | none | tried; chosen if it produces frames |
 //! | failed recently, or twice | skipped; tried again if no other works |
 //!
@@ -25,7 +25,7 @@ pub(crate) struct Candidate {
 pub(crate) struct Choice {
     /// The chosen encoder; `None` if no encoder works.
     pub(crate) element: Option<Element>,
-    /// The better encoders that were rejected, and why.
+    /// The encoders before the chosen one that were rejected, and why.
     pub(crate) refused: Vec<(String, String)>,
     /// The trials and their results.
     pub(crate) tried: Vec<(String, Result<(), String>)>,
@@ -83,14 +83,16 @@ impl Choice {
 
     /// A line for the log: the choice and its reasons.
     pub(crate) fn reason(&self) -> String {
-        let Some(element) = &self.element else { return "no encoder works here".to_owned() };
+        let Some(element) = &self.element else {
+            return "no encoder of this computer works".to_owned();
+        };
         let name = element.name.as_str();
         let kind = match element.row.kind {
             Kind::Hardware => "hardware",
             Kind::Software => "software",
         };
         let how = if self.tried.iter().any(|(tried, _)| tried == name) {
-            "frames came out of it"
+            "it passed its trial"
         } else {
             "it worked before"
         };
@@ -137,28 +139,34 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_works_is_taken() {
+    fn the_first_encoder_that_works_is_chosen() {
         let all = || ROWS.iter().map(|row| candidate(row.element, None)).collect::<Vec<_>>();
         check(
             all(),
             &["v4l2h264enc", "x264enc"],
             Some("v4l2h264enc"),
             &["v4l2h264enc"],
-            "encoder v4l2h264enc (hardware): frames came out of it",
+            "encoder v4l2h264enc (hardware): it passed its trial",
         );
         check(
             vec![candidate("v4l2h264enc", None), candidate("x264enc", None)],
             &["x264enc"],
             Some("x264enc"),
             &["v4l2h264enc", "x264enc"],
-            "encoder x264enc (software): frames came out of it; not v4l2h264enc: no frame",
+            "encoder x264enc (software): it passed its trial; not v4l2h264enc: no frame",
         );
-        check(vec![candidate("x264enc", None)], &[], None, &["x264enc"], "no encoder works here");
-        check(vec![], &[], None, &[], "no encoder works here");
+        check(
+            vec![candidate("x264enc", None)],
+            &[],
+            None,
+            &["x264enc"],
+            "no encoder of this computer works",
+        );
+        check(vec![], &[], None, &[], "no encoder of this computer works");
     }
 
     #[test]
-    fn what_is_known_is_not_tried() {
+    fn an_encoder_with_a_verdict_is_not_tried() {
         check(
             vec![candidate("v4l2h264enc", Some(Verdict::Works)), candidate("x264enc", None)],
             &[],
@@ -176,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_failed_once_is_taken_again() {
+    fn an_encoder_that_failed_once_is_chosen_again() {
         let stumbled = Verdict::Stumbled { until: Duration::ZERO, why: "it stopped".into() };
         check(
             vec![candidate("v4l2h264enc", Some(stumbled)), candidate("x264enc", None)],
@@ -188,13 +196,13 @@ mod tests {
     }
 
     #[test]
-    fn one_that_failed_is_tried_again_before_there_is_none() {
+    fn failed_encoders_are_tried_again_if_no_other_works() {
         check(
             vec![candidate("v4l2h264enc", failed()), candidate("x264enc", None)],
             &["v4l2h264enc"],
             Some("v4l2h264enc"),
             &["x264enc", "v4l2h264enc"],
-            "encoder v4l2h264enc (hardware): frames came out of it; not x264enc: no frame",
+            "encoder v4l2h264enc (hardware): it passed its trial; not x264enc: no frame",
         );
     }
 }

@@ -1,14 +1,14 @@
-//! Reads from the caps of decoded video which colours it has, and decides how to complete or convert it, so that the
-//! elements behind the decoder do not make wrong colours of it.
+//! Decides from the caps of decoded video how to complete its colorimetry or convert it, so that the elements after the
+//! decoder do not change its colours.
 //!
 //! The colorimetry of caps is a name, or four numbers: range, matrix, transfer, primaries. GStreamer 1.22 treats them
 //! so:
 //!
 //! | input | what GStreamer does |
 //! |---|---|
-//! | full range, matrix unknown (`1:0:0:0`) | takes it for limited range |
+//! | full range, matrix unknown (`1:0:0:0`) | treats it as limited range |
 //! | grey, matrix unknown | shows it in colours |
-//! | full range where limited range is asked for | `videoconvert` relabels it and leaves the values as they are |
+//! | full range where limited range is requested | `videoconvert` relabels it and leaves the values as they are |
 //! | interlaced, more than 8 bits | leaves it interlaced |
 //! | alpha | drops it: transparent parts become visible |
 //!
@@ -28,8 +28,8 @@ const DEINTERLACED: [&str; 16] = [
     "RGBx", "BGRx", "RGB", "BGR",
 ];
 
-/// The colorimetry, completed by the matrix that it does not specify; `None` if nothing is to be changed. Otherwise an
-/// element behind the decoder would guess the matrix by the size, which turning and scaling change.
+/// The colorimetry with its missing matrix filled in; `None` if the colorimetry is complete. Without the matrix, an
+/// element after the decoder would guess it from the size, which rotation and scaling change.
 pub(crate) fn completed(format: &str, colorimetry: Option<&str>, height: i32) -> Option<String> {
     if is_rgb(format) {
         return None;
@@ -47,13 +47,13 @@ pub(crate) fn completed(format: &str, colorimetry: Option<&str>, height: i32) ->
     if matrix != UNKNOWN || range == UNKNOWN {
         return None;
     }
-    // Full range means JPEG, whose matrix is that of BT.601 in every size.
+    // Full range means JPEG, whose matrix is that of BT.601 at every size.
     let matrix = if range == FULL || is_small { BT601 } else { BT709 };
     let rest: Vec<_> = parts.collect();
     Some(format!("{range}:{matrix}:{}", rest.join(":")))
 }
 
-/// Whether the values go from 0 to 255.
+/// Whether the values use the full range from 0 to 255.
 pub(crate) fn is_full(colorimetry: &str) -> bool {
     colorimetry.split_once(':').is_some_and(|(range, _)| range == FULL)
 }
@@ -69,7 +69,7 @@ pub(crate) fn has_alpha(format: &str) -> bool {
     format.contains('A') && !is_grey(format)
 }
 
-/// The caps to which pictures of this format are converted before anything else; `None` if they stay.
+/// The caps to which pictures of this format must be converted first; `None` if they need no conversion.
 pub(crate) fn carrier(
     format: &str,
     colorimetry: Option<&str>,
@@ -79,7 +79,8 @@ pub(crate) fn carrier(
         return Some("video/x-raw,format=AYUV".into());
     }
     if is_grey(format) {
-        // The caps name the colorimetry: conversion to a format with colours would otherwise lose the range.
+        // The caps name the colorimetry, because conversion of grey to a format with colours would otherwise lose the
+        // range.
         let colorimetry = colorimetry?;
         return Some(format!("video/x-raw,format=I420,colorimetry={colorimetry}"));
     }
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_matrix_that_is_left_out_is_completed() {
+    fn a_missing_matrix_is_filled_in() {
         check("I420", Some("1:0:0:0"), 360, Some("1:4:0:0"));
         check("I420", Some("1:0:5:1"), 1080, Some("1:4:5:1"));
         check("GRAY8", Some("2:0:0:0"), 576, Some("2:4:0:0"));
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_transparent_becomes_black() {
+    fn transparent_parts_become_black() {
         let mut pixels = [0, 200, 30, 220, 255, 200, 30, 220, 51, 116, 228, 28];
         blend(&mut pixels, 16);
         assert_eq!(pixels, [255, 16, 128, 128, 255, 200, 30, 220, 255, 36, 148, 108]);

@@ -1,4 +1,4 @@
-//! The cameras, encoders and microphones of a machine, with the values that select them in the configuration.
+//! The cameras, encoders and microphones of a computer, with the values that select them in the configuration.
 //!
 //! Does not: search for them.
 
@@ -24,9 +24,9 @@ pub struct CameraFound {
     pub kind: &'static str,
     /// `source.device`.
     pub device: String,
-    /// The maker's name for it, if the driver reports one.
+    /// The manufacturer's name for the camera, if the driver reports one.
     pub name: Option<String>,
-    /// The modes it offers, empty where only a trial frame was taken; or why it cannot be used.
+    /// The modes that the camera offers, empty if only a trial frame was taken; or why the camera cannot be used.
     pub modes: Result<Vec<Mode>, MediaError>,
     /// The mode that capture would choose.
     pub taken: Option<Mode>,
@@ -46,13 +46,13 @@ pub struct EncoderFound {
 /// Result of an encoder's trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EncoderVerdict {
-    /// It produced frames.
+    /// The encoder produced frames.
     Works,
-    /// It failed, with the reason.
+    /// The encoder failed, for this reason.
     Fails(String),
     /// GStreamer lacks the element; the package that contains it, if known.
     Absent(Option<&'static str>),
-    /// The package is installed, but this machine lacks such an encoder.
+    /// The package is installed, but this computer lacks such an encoder.
     NotHere,
 }
 

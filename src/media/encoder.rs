@@ -1,10 +1,10 @@
 //! The supported encoders: a row for each, with the names of its element's properties.
 //!
 //! To support another encoder, add a row; no other module depends on their properties. Sources: the documentation and
-//! code of GStreamer 1.16 to 1.26, NVIDIA's L4T plugins and gstreamer-rockchip; facts that were measured on a device
+//! code of GStreamer 1.16 to 1.26, NVIDIA's L4T plugins and gstreamer-rockchip. Facts that were measured on a device
 //! are marked in the rows.
 //!
-//! Does not: try them, or choose; `choice` goes down `ROWS`.
+//! Does not: try encoders, or choose one; `choice` chooses from `ROWS`.
 
 use crate::level::level;
 use crate::{Speed, Video};
@@ -36,7 +36,7 @@ pub(crate) enum KeyRequest {
 /// Whether an encoder uses special hardware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// An encoder circuit. Only a trial shows whether the machine has it.
+    /// An encoder circuit. Only a trial shows whether the computer has one.
     Hardware,
     /// The CPU.
     Software,
@@ -47,7 +47,7 @@ pub enum Kind {
 pub(crate) struct Row {
     /// The GStreamer element.
     pub(crate) element: &'static str,
-    /// The plugin that provides it. If GStreamer has the plugin but not the element, the machine lacks the hardware.
+    /// The plugin that provides it. If GStreamer has the plugin but not the element, the computer lacks the hardware.
     pub(crate) plugin: &'static str,
     /// Hardware or software.
     pub(crate) kind: Kind,
@@ -79,8 +79,8 @@ pub(crate) struct Row {
 
 /// All supported encoders, in the order in which they are tried.
 pub(crate) const ROWS: &[Row] = &[
-    // Raspberry Pi 3, 4, Zero 2, CM4. `repeat_sequence_header`: SPS and PPS before each key frame. The device cannot
-    // be set as a property; another device has another element name, see [`row`].
+    // Raspberry Pi 3, 4, Zero 2, CM4. `repeat_sequence_header`: SPS and PPS before each key frame. The device cannot be
+    // set as a property; each device has its own element name, see [`row`].
     Row {
         element: "v4l2h264enc",
         plugin: "video4linux2",
@@ -135,8 +135,8 @@ pub(crate) const ROWS: &[Row] = &[
         caps: "video/x-h264,stream-format=byte-stream",
         needs_level: false,
     },
-    // x86: NVIDIA, then Intel and AMD through VA (its rank is none, so autoplugging does not find it), its predecessor
-    // VA-API, then Intel's Quick Sync.
+    // x86: NVIDIA, then Intel and AMD through VA, its predecessor VA-API, then Intel's Quick Sync. The VA element has
+    // rank NONE, so autoplugging does not find it.
     Row {
         element: "nvh264enc",
         plugin: "nvcodec",
@@ -206,7 +206,7 @@ pub(crate) const ROWS: &[Row] = &[
         caps: "video/x-h264,profile=main,stream-format=byte-stream",
         needs_level: false,
     },
-    // Raspberry Pi 5, Orin Nano, and all other machines.
+    // Raspberry Pi 5, Orin Nano, and all other computers.
     Row {
         element: "x264enc",
         plugin: "x264",
@@ -246,11 +246,11 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// The encoder that an error names as missing when the machine has no supported one.
+/// The encoder that an error names as missing when the computer has no supported one.
 pub(crate) const SOFTWARE: &str = "x264enc";
 
-/// The row of this element, if it is supported. GStreamer names the first V4L2 encoder `v4l2h264enc`, and others by
-/// their node, such as `v4l2video12h264enc`.
+/// The row of the element with this name, if it is supported. GStreamer names the first V4L2 encoder `v4l2h264enc`, and
+/// others by their node, such as `v4l2video12h264enc`.
 pub(crate) fn row(element: &str) -> Option<&'static Row> {
     let node = element.strip_prefix("v4l2video").and_then(|rest| rest.strip_suffix("h264enc"));
     let is_further = node.is_some_and(|n| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()));
@@ -258,19 +258,19 @@ pub(crate) fn row(element: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.element == element)
 }
 
-/// An encoder element that this machine has.
+/// An encoder element that this computer has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Element {
-    /// Its row.
+    /// The row of the element.
     pub(crate) row: &'static Row,
-    /// Its name in GStreamer, mostly that of its row.
+    /// Its name in GStreamer, usually that of its row.
     pub(crate) name: String,
     has: Vec<&'static str>,
 }
 
 /// The first V4L2 encoder.
 const KERNEL: &str = "v4l2h264enc";
-/// Where a V4L2 encoder has this property, it replaces [`Bitrate::Controls`].
+/// If a V4L2 encoder has this property, it replaces [`Bitrate::Controls`].
 const BITRATE: &str = "bitrate";
 /// The V4L2 controls that are always set: SPS and PPS before each key frame.
 const CONTROLS: &str = "controls,repeat_sequence_header=1";
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_further_encoder_of_the_kernel_is_driven_as_the_first() {
+    fn every_v4l2_encoder_is_described_like_the_first() {
         let name = "v4l2video12h264enc";
         let further = Element::named(name, row(name).unwrap(), |_| false);
         let first = Element::new(row("v4l2h264enc").unwrap(), |_| false);
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn size_rate_and_length_are_in_it() {
+    fn the_description_has_level_bitrate_and_gop_length() {
         let video = Video {
             fps: 15,
             segment: Duration::from_millis(1500),
@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_bitrate_is_told_in_the_elements_words() {
+    fn a_new_bitrate_is_set_in_the_elements_property_and_unit() {
         check_bitrate("x264enc", &[], ("bitrate", "1234"));
         check_bitrate("openh264enc", &[], ("bitrate", "1234567"));
         check_bitrate("mpph264enc", &[], ("bps", "1234567"));
@@ -517,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_holds_together() {
+    fn the_rows_are_consistent() {
         let first_software = ROWS.iter().position(|row| row.kind == Kind::Software).unwrap();
         assert!(ROWS[first_software..].iter().all(|row| row.kind == Kind::Software));
         for row in ROWS {

@@ -27,7 +27,7 @@ pub enum MediaError {
     /// This program does not support the encoder.
     #[error("unknown encoder {:?}, known are:{}", .0, known_encoders())]
     UnknownEncoder(String),
-    /// No encoder of this machine works.
+    /// No encoder of this computer works.
     #[error("no encoder works here:{}", list(.tried))]
     NoEncoder {
         /// The encoders that were tried, and why each failed.
@@ -426,8 +426,8 @@ mod tests {
         check(
             &refused(Refusal::NotVouched(vec![Flaw::Expired]), None),
             &format!(
-                "the camera cam:322 shows a certificate that is not trusted: it has expired by this machine's clock; \
-                 its SHA-256 is {seen}; check this machine's clock, or compare the SHA-256 with that of the \
+                "the camera cam:322 shows a certificate that is not trusted: it has expired by this computer's clock; \
+                 its SHA-256 is {seen}; check this computer's clock, or compare the SHA-256 with that of the \
                  camera's own pages, then set source.pin to it"
             ),
         );

@@ -3,16 +3,16 @@
 //! | it may not, if | because |
 //! |---|---|
 //! | its IDR pictures are more than 2 s apart, or it has none | a segment would be too long for the network's runners |
-//! | it has B-frames | they need timestamps that go back, which receivers of RTP do not keep |
-//! | it is larger, or has more bits, than was asked for | the uplink would carry more than was asked for |
+//! | it has B-frames | B-frames need timestamps that go back, and receivers of RTP do not keep those |
+//! | its size or bitrate is larger than configured | the uplink would carry more than configured |
 //! | it is 4:2:2, 4:4:4 or has more than 8 bits | few hardware decoders take that |
 //! | it is interlaced | the network's runners scale fields as if they were pictures |
 //!
 //! B-frames are recognised by the types of their slices, not by their timestamps. Some cameras refresh the picture in
 //! stripes (recovery points) and send no IDR picture; decoding can begin at IDR pictures only.
 //!
-//! Does not: act when a stream that passes through becomes unfit, which `Watch` only reports. Some cameras lengthen
-//! their GOP when nothing moves; it is better to switch that off in the camera.
+//! Does not: re-encode a stream that becomes unfit while it passes through; `GopWatch` only reports it. Some cameras
+//! lengthen their GOP when nothing moves; that should be switched off in the camera.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,9 +22,9 @@ use crate::sps::{Bits, Shape};
 /// The longest time between IDR pictures: 2 s (field-facts, ai-runner), plus one frame at 24/s because the camera's
 /// clock is not exact.
 pub(crate) const LONGEST: Duration = Duration::from_millis(2042);
-/// What is accepted at most, in quarters of what was asked for: cameras offer certain sizes and rates only.
+/// The accepted maximum, in quarters of the configured value: cameras offer only certain sizes and rates.
 const TOLERANCE: u64 = 5;
-/// The bitrate of a stream that passes through is judged over this time: several GOPs.
+/// The time over which the bitrate of a stream is measured while it passes through: several GOPs.
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// The limits that a stream must keep.
@@ -34,7 +34,7 @@ pub(crate) struct Wanted {
     pub(crate) width: u32,
     /// Pixels down.
     pub(crate) height: u32,
-    /// The most bits per second.
+    /// Maximum bits per second.
     pub(crate) max_bitrate: u32,
 }
 
@@ -42,19 +42,19 @@ pub(crate) struct Wanted {
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fitness {
-    /// It may pass through.
+    /// The stream may pass through.
     Passes,
-    /// It has B-frames.
+    /// The stream has B-frames.
     HasBFrames,
-    /// Its IDR pictures are too far apart.
+    /// The stream's IDR pictures are too far apart.
     LongGop,
-    /// It is larger than was asked for.
+    /// The picture is larger than configured.
     TooLarge(Shape, Wanted),
-    /// It has more bits per second than was asked for.
+    /// The stream has more bits per second than configured.
     TooManyBits(u64, Wanted),
-    /// It is not 4:2:0 with 8 bits.
+    /// The stream is not 4:2:0 with 8 bits.
     NotPlain,
-    /// It is interlaced.
+    /// The stream is interlaced.
     Interlaced,
 }
 
@@ -105,12 +105,12 @@ impl Wanted {
     }
 }
 
-/// What is known of an access unit to judge its stream.
+/// The properties of an access unit that decide whether its stream may pass through.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Unit {
-    /// It is an IDR picture.
+pub(crate) struct UnitFacts {
+    /// Whether it is an IDR picture.
     pub(crate) is_key: bool,
-    /// It has slices of type B.
+    /// Whether it has slices of type B.
     pub(crate) has_b: bool,
     /// When it is shown.
     pub(crate) shown: Duration,
@@ -120,11 +120,11 @@ pub(crate) struct Unit {
     pub(crate) shape: Option<Shape>,
 }
 
-/// A measurement under way.
+/// A measurement in progress.
 #[derive(Debug, Clone)]
 pub(crate) struct Gop {
     wanted: Wanted,
-    /// When the first access unit of all is shown.
+    /// When the first access unit of the measurement is shown.
     began: Option<Duration>,
     first_key: Option<Duration>,
     /// Bytes since the first key.
@@ -132,13 +132,13 @@ pub(crate) struct Gop {
 }
 
 impl Gop {
-    /// Starts to measure a stream that has to keep these limits.
+    /// Starts to measure a stream that must keep these limits.
     pub(crate) fn new(wanted: Wanted) -> Self {
         Self { wanted, began: None, first_key: None, bytes: 0 }
     }
 
-    /// Call for each access unit. Returns an answer as soon as there is one.
-    pub(crate) fn on_unit(&mut self, unit: Unit) -> Option<Fitness> {
+    /// Call for each access unit. Returns the result as soon as it is known.
+    pub(crate) fn on_unit(&mut self, unit: UnitFacts) -> Option<Fitness> {
         let unfit = unit.shape.and_then(|shape| self.wanted.against_shape(shape));
         if unfit.is_some() {
             return unfit;
@@ -166,12 +166,12 @@ impl Gop {
     }
 }
 
-/// Watches a stream that passes through, until it is no longer fit to.
+/// Watches a stream that passes through, until it breaks a limit.
 #[derive(Debug, Clone)]
-pub(crate) struct Watch {
+pub(crate) struct GopWatch {
     gop: Gop,
     last: Option<Duration>,
-    /// Since when bytes are counted, and how many came since.
+    /// The time from which bytes are counted, and their number.
     window: Option<(Duration, u64)>,
     is_over: bool,
 }
@@ -180,14 +180,14 @@ pub(crate) struct Watch {
 /// not show how far apart the keys are.
 const GAP: Duration = Duration::from_secs(1);
 
-impl Watch {
-    /// Starts to watch a stream that has to keep these limits.
+impl GopWatch {
+    /// Starts to watch a stream that must keep these limits.
     pub(crate) fn new(wanted: Wanted) -> Self {
         Self { gop: Gop::new(wanted), last: None, window: None, is_over: false }
     }
 
     /// Call for each access unit. Returns once why the stream is not fit, and `None` at all other times.
-    pub(crate) fn on_unit(&mut self, unit: Unit) -> Option<Fitness> {
+    pub(crate) fn on_unit(&mut self, unit: UnitFacts) -> Option<Fitness> {
         if self.is_over {
             return None;
         }
@@ -198,7 +198,7 @@ impl Watch {
         }
         let rate = self.rate(unit);
         let unfit = match self.gop.on_unit(unit) {
-            // One GOP may be larger than the others; the rate is judged over several.
+            // One GOP may be larger than the others, so the bitrate is measured over several.
             Some(Fitness::Passes | Fitness::TooManyBits(..)) => {
                 self.gop = Gop::new(self.gop.wanted);
                 let _ = self.gop.on_unit(unit);
@@ -212,7 +212,7 @@ impl Watch {
     }
 
     /// Counts the unit's bytes. After each ten seconds, returns why their bitrate is not accepted, if so.
-    fn rate(&mut self, unit: Unit) -> Option<Fitness> {
+    fn rate(&mut self, unit: UnitFacts) -> Option<Fitness> {
         let bytes = u64::try_from(unit.bytes).unwrap_or(u64::MAX);
         let (since, before) = self.window.unwrap_or((unit.shown, 0));
         let time = unit.shown.saturating_sub(since);
@@ -240,7 +240,7 @@ pub(crate) fn has_b_slices(access_unit: &[u8]) -> bool {
     })
 }
 
-/// Reads the second number of a slice header, its `slice_type`; the first is `first_mb_in_slice`.
+/// Reads `slice_type`, the second number of a slice header, after `first_mb_in_slice`.
 fn slice_type(slice: &[u8]) -> Option<u32> {
     let mut bits = Bits::new(slice);
     bits.unsigned()?;
@@ -254,9 +254,10 @@ mod tests {
     const WANTED: Wanted = Wanted { width: 1280, height: 720, max_bitrate: 2_000_000 };
     const SHAPE: Shape = Shape { width: 1280, height: 720, is_plain: true, is_interlaced: false };
 
-    /// Time in ms; a key has an exclamation mark, a picture with slices of type B a b. 10 kB at 24/s are 1.92 Mbit/s.
-    fn unit(text: &str) -> Unit {
-        Unit {
+    /// Each word is a time in ms, with `!` for a key frame and `b` for a picture with B slices. 10 kB at 24/s are 1.92
+    /// Mbit/s.
+    fn unit(text: &str) -> UnitFacts {
+        UnitFacts {
             is_key: text.ends_with('!'),
             has_b: text.ends_with('b'),
             shown: Duration::from_millis(text.trim_end_matches(['!', 'b']).parse().unwrap()),
@@ -280,25 +281,25 @@ mod tests {
     }
 
     #[test]
-    fn a_long_gop_is_known_before_its_end() {
+    fn a_long_gop_is_found_before_its_end() {
         check("0! 40 2000 2043", Some(Fitness::LongGop));
         check("0! 2043!", Some(Fitness::LongGop));
     }
 
     #[test]
-    fn a_stream_without_idr_pictures_is_known_after_2_s() {
+    fn a_stream_without_idr_pictures_is_found_after_2_s() {
         check("0 40 2000", None);
         check("0 40 2000 2043", Some(Fitness::LongGop));
     }
 
     #[test]
-    fn b_frames_are_known_at_once() {
+    fn b_frames_are_found_at_once() {
         check("0! 120 120b 240", Some(Fitness::HasBFrames));
         check("0b", Some(Fitness::HasBFrames));
     }
 
     #[test]
-    fn it_takes_a_gop_to_know() {
+    fn the_result_needs_a_whole_gop() {
         check("", None);
         check("0 40 80", None);
         check("0! 40 80", None);
@@ -307,11 +308,11 @@ mod tests {
     #[track_caller]
     fn check_shape(shape: Shape, expected: Option<Fitness>) {
         let mut gop = Gop::new(WANTED);
-        assert_eq!(gop.on_unit(Unit { shape: Some(shape), ..unit("0!") }), expected);
+        assert_eq!(gop.on_unit(UnitFacts { shape: Some(shape), ..unit("0!") }), expected);
     }
 
     #[test]
-    fn size_chroma_and_fields_are_judged_with_a_quarter_of_room() {
+    fn sizes_up_to_a_quarter_larger_pass_and_other_chroma_and_fields_do_not() {
         check_shape(SHAPE, None);
         check_shape(Shape { width: 1280, height: 800, ..SHAPE }, None);
         let large = Shape { width: 1280, height: 960, ..SHAPE };
@@ -323,14 +324,14 @@ mod tests {
     }
 
     #[test]
-    fn the_bitrate_is_that_of_a_whole_gop() {
-        // 24 pictures in a second.
+    fn the_bitrate_is_measured_over_a_whole_gop() {
+        // 24 pictures a second.
         let of = |bytes| {
             let mut gop = Gop::new(WANTED);
             let mut last = None;
             for at in 0..=24 {
                 let shown = Duration::from_millis(at * 1000 / 24);
-                last = gop.on_unit(Unit { is_key: at % 24 == 0, shown, bytes, ..unit("0") });
+                last = gop.on_unit(UnitFacts { is_key: at % 24 == 0, shown, bytes, ..unit("0") });
             }
             last
         };
@@ -342,10 +343,10 @@ mod tests {
         assert_eq!(over.to_string(), text);
     }
 
-    /// As above; the time of the unit that gives the answer, and how many answers there are.
+    /// Like `check`, for a watch: the word of the unit that ends it, and the reason.
     #[track_caller]
     fn check_watch(units: &str, expected: Option<(&str, Fitness)>) {
-        let mut watch = Watch::new(WANTED);
+        let mut watch = GopWatch::new(WANTED);
         let mut answers = Vec::new();
         for text in units.split_whitespace() {
             answers.extend(watch.on_unit(unit(text)).map(|answer| (text, answer)));
@@ -355,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_watched_until_it_is_not_fit() {
+    fn a_stream_is_watched_until_it_breaks_a_limit() {
         check_watch("", None);
         check_watch("0! 1000! 2000 3000! 4000 5042! 6000", None);
         check_watch("0! 1000! 2000 3000 3043 3044 4000", Some(("3043", Fitness::LongGop)));
@@ -365,14 +366,14 @@ mod tests {
     }
 
     #[test]
-    fn one_large_gop_is_no_reason_but_ten_seconds_are() {
+    fn one_large_gop_is_accepted_but_ten_seconds_of_them_are_not() {
         // Keys each second; the pictures of these seconds are too large.
         let answers = |large: fn(u64) -> bool| {
-            let mut watch = Watch::new(WANTED);
+            let mut watch = GopWatch::new(WANTED);
             let units = (0..=24 * 11).filter_map(|at| {
                 let shown = Duration::from_millis(at * 1000 / 24);
                 let bytes = if large(at / 24) { 20_000 } else { 8_000 };
-                watch.on_unit(Unit { is_key: at % 24 == 0, shown, bytes, ..unit("0") })
+                watch.on_unit(UnitFacts { is_key: at % 24 == 0, shown, bytes, ..unit("0") })
             });
             units.count()
         };

@@ -1,7 +1,7 @@
 //! Computes the H.264 level for a picture size, a frame rate and a bitrate.
 //!
-//! Some encoders need the level in the caps after them: the Raspberry Pi's encoder starts without it and fails on its
-//! first frame.
+//! Some encoders need the level in the caps after them: without it, the Raspberry Pi's encoder starts and then fails on
+//! its first frame.
 //!
 //! Does not: check reference frames; every level here allows one, and the encoders use one.
 
@@ -27,7 +27,7 @@ const LEVELS: &[(&str, u64, u64, u64)] = &[
     ("5.2", 2_073_600, 36_864, 240_000),
 ];
 
-/// The lowest level that allows `video`, as GStreamer writes it; the highest level if none does.
+/// The lowest level that allows `video`, as GStreamer writes it; the highest level if no level allows it.
 pub(crate) fn level(video: &Video) -> &'static str {
     let (across, down) =
         (u64::from(video.width.div_ceil(16)), u64::from(video.height.div_ceil(16)));
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bitrate_may_demand_more() {
+    fn a_high_bitrate_needs_a_higher_level() {
         check(320, 240, 10, 2_000_000, "2");
         check(1280, 720, 24, 14_000_001, "3.2");
         check(1280, 720, 24, 50_000_000, "4.1");
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_there_is_gets_the_highest() {
+    fn video_beyond_every_level_gets_the_highest() {
         check(3840, 2160, 240, 20_000_000, "5.2");
     }
 }

@@ -50,7 +50,7 @@ impl Rate {
 pub struct Mode {
     /// H.264, MJPEG or raw; never `Auto`.
     pub format: CameraFormat,
-    /// Name of the raw format; empty for H.264 and MJPEG.
+    /// The name of the raw format; empty for H.264 and MJPEG.
     pub raw: String,
     /// Width in pixels.
     pub width: u32,
@@ -167,7 +167,7 @@ mod tests {
         let modes: Vec<Mode> = offered.iter().map(|text| mode(text)).collect();
         let expected = expected.map(mode);
         assert_eq!(pick(&modes, wanted, video), expected.as_ref());
-        // The order in which a camera names them must not matter.
+        // The order in which a camera lists its modes must not matter.
         let reversed: Vec<Mode> = modes.into_iter().rev().collect();
         assert_eq!(pick(&reversed, wanted, video), expected.as_ref());
     }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_exactly_comes_first() {
+    fn an_exact_match_is_preferred() {
         let exact = ["YUY2 1280x720@24", "mjpeg 1280x720@24", "h264 1280x720@24"];
         check(&exact, "h264 1280x720@24");
         check(&exact[..2], "mjpeg 1280x720@24");
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_common_usb_camera_gives_mjpeg_where_its_bus_is_too_narrow_for_raw() {
+    fn mjpeg_is_chosen_where_usb_is_too_slow_for_raw_video() {
         check(
             &["YUY2 640x480@30", "YUY2 1280x720@10", "mjpeg 1280x720@30", "mjpeg 1920x1080@30"],
             "mjpeg 1280x720@30",
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn then_larger_then_slower_then_smaller_then_anything() {
+    fn larger_modes_are_preferred_to_slower_and_smaller_ones() {
         check(
             &["mjpeg 1920x1080@30", "mjpeg 3840x2160@30", "YUY2 1280x720@15"],
             "mjpeg 1920x1080@30",
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn h264_of_another_size_is_for_those_who_demand_it() {
+    fn h264_of_another_size_is_chosen_only_if_required() {
         let offered = ["h264 1920x1080@24", "YUY2 160x120@5"];
         check(&offered, "YUY2 160x120@5");
         check_for(&Video::default(), CameraFormat::H264, &offered, Some("h264 1920x1080@24"));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_exact_may_go_without_a_converter() {
+    fn only_exact_raw_modes_need_no_converter() {
         let shaped = |text: &str| mode(text).shaped(&Video::default());
         assert_eq!(shaped("YUY2 1280x720@24"), Some("YUY2"));
         assert_eq!(shaped("NV12 1280x720@48/2"), Some("NV12"));

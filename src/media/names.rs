@@ -5,7 +5,7 @@
 //! the pictures.
 //!
 //! Some nodes of the Pi belong to its camera port or its codecs. They list formats like a camera but never deliver a
-//! picture; the kernel's names tell them apart.
+//! picture. The names that the kernel gives them show which ones they are.
 //!
 //! Does not: read the directories.
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_itself_and_a_name_is_looked_for() {
+    fn a_path_is_used_unchanged_and_a_name_is_looked_up() {
         check("/dev/video99", "/dev/video99");
         let id = "/dev/v4l/by-id/usb-046d_HD_Pro_Webcam_C920_A1B2C3D4-video-index";
         check("A1B2C3D4", &format!("{id}0"));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_must_mean_one_camera() {
+    fn a_name_must_match_one_camera() {
         assert_eq!(find(Path::new("Logitech"), &paths()), Found::None);
         assert_eq!(find(Path::new("x"), &[]), Found::None);
         let Found::Several(both) = find(Path::new("C920"), &paths()) else { panic!() };
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_the_pi_are_no_cameras() {
+    fn nodes_of_the_pi_itself_are_not_cameras() {
         for part in
             ["bcm2835-isp0-capture0", "bcm2835-codec-encode", "pispbe-output0", "rp1-cfe-csi2_ch0"]
         {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn lasting_names_come_first() {
+    fn persistent_names_come_first() {
         let sorted = by_preference(paths());
         let names: Vec<_> = sorted.iter().map(|path| path.to_string_lossy()).collect();
         assert_eq!(

@@ -19,21 +19,21 @@ use resilience::secret::SecretSource;
 /// All options of capture.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
-    /// Where frames come from.
+    /// The source of the frames.
     pub source: Source,
     /// Size, frame rate and bitrate of the video.
     pub video: Video,
     /// The H.264 encoder.
     pub encoder: Encoder,
-    /// The sound, if any is wanted.
+    /// The audio; `None` for video alone.
     pub audio: Option<Audio>,
     /// Limits of the adaptive bitrate.
     pub bitrates: Bitrates,
-    /// Access units that were queued longer are dropped.
+    /// Access units that were queued for longer than this are dropped.
     pub max_latency: MaxLatency,
-    /// What a job does while the camera is gone.
+    /// What a job does while the camera is missing.
     pub on_camera_loss: OnCameraLoss,
-    /// Where captured input is also stored.
+    /// The store of captured input; `None` to store nothing.
     pub store: Option<Store>,
     /// Directory for the results of encoder trials; without it encoders are tried at each start.
     pub state_directory: Option<PathBuf>,
@@ -69,7 +69,7 @@ impl Default for MaxLatency {
     }
 }
 
-/// What a job does while the camera is gone. If the camera stays away, the job ends.
+/// What a job does while the camera is missing. If the camera does not return, the job ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnCameraLoss {
     /// The job continues without video.
@@ -81,7 +81,7 @@ pub enum OnCameraLoss {
     Stop,
 }
 
-/// Where frames come from.
+/// The source of the frames.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Source {
     /// The first usable camera: the Pi's camera port, the Jetson's, then V4L2 cameras by persistent name and by number.
@@ -98,8 +98,8 @@ pub enum Source {
     },
     /// A V4L2 camera.
     V4l2 {
-        /// The device: best `/dev/v4l/by-id/…` or a part of its name there, such as a serial number, because `/dev/videoN`
-        /// changes on replug.
+        /// The device. Use `/dev/v4l/by-id/…`, or a part of its name there such as a serial number, because
+        /// `/dev/videoN` changes on replug.
         device: PathBuf,
         /// The format requested from the camera.
         format: CameraFormat,
@@ -125,7 +125,7 @@ pub enum Source {
         /// `H264` passes the stream through, `Raw` re-encodes it, `Auto` decides by the stream.
         format: CameraFormat,
     },
-    /// The user's own GStreamer fragment; it ends in raw video or H.264.
+    /// The user's own GStreamer fragment, whose output is raw video or H.264.
     Pipeline {
         /// The fragment, as for `gst-launch-1.0`, without a sink.
         fragment: String,
@@ -160,12 +160,12 @@ pub enum CameraFormat {
     Raw,
 }
 
-/// The sound to capture.
+/// The audio to capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audio {
     /// The kind of source.
     pub microphone: Microphone,
-    /// The device, as the sound system names it; `None` for its default.
+    /// The device, as the sound system names it; `None` for the default device.
     pub device: Option<String>,
     /// The audio codec.
     pub codec: AudioCodec,
@@ -173,7 +173,7 @@ pub struct Audio {
     pub bitrate: u32,
 }
 
-/// Where sound comes from.
+/// The source of audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Microphone {
     /// ALSA.
@@ -182,9 +182,9 @@ pub enum Microphone {
     Pulse,
     /// PipeWire.
     Pipewire,
-    /// A tick each second.
+    /// A test signal: a tick each second.
     Test,
-    /// The sound of the captured file.
+    /// The audio of the captured file.
     File,
 }
 

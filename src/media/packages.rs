@@ -1,8 +1,8 @@
 //! Maps GStreamer elements to the Debian packages that contain them, for error texts.
 //!
-//! From the packages of Debian 12; Raspberry Pi OS and Ubuntu use the same names.
+//! The names are those of Debian 12; Raspberry Pi OS and Ubuntu use the same.
 //!
-//! Does not: list every element, only those of this program and those common in users' camera pipelines.
+//! Does not: list every element; only those of this program and those that are common in users' camera pipelines.
 
 /// The Debian package that contains `element`, if the table lists it.
 pub(crate) fn package(element: &str) -> Option<&'static str> {

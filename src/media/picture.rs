@@ -1,25 +1,25 @@
-//! Tells a file with a still picture from a film by its first bytes, and splits a GIF into its pictures.
+//! Recognises a file with a still picture by its first bytes, and splits a GIF into its pictures.
 //!
 //! GStreamer's demuxer of GIF (`avdemux_gif` 1.22) never finishes reading at the end of the file, and the decoder gives
 //! all pictures the timestamp zero and the duration of the first one.
 //!
-//! Does not: decode; or detect animation in WebP and PNG, of which the decoders give the first picture only.
+//! Does not: decode, or detect animation in WebP and PNG, of which the decoders give only the first picture.
 
 use std::ops::Range;
 use std::time::Duration;
 
-/// How many bytes from the beginning of a file [`Kind::of`] needs.
+/// How many bytes from the beginning of a file [`FileKind::of`] needs.
 pub(crate) const BEGINNING: usize = 12;
-/// The most pictures of a GIF that are shown.
+/// Maximum number of pictures of a GIF that are shown.
 const PICTURES: usize = 10_000;
-/// How long a picture is shown that asks for less than [`SHORTEST`], as viewers do it.
+/// How long a picture is shown whose time in the file is less than [`SHORTEST`]. Image viewers use the same value.
 const USUAL: Duration = Duration::from_millis(100);
 const SHORTEST: Duration = Duration::from_millis(20);
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Anything else, perhaps a film.
+pub(crate) enum FileKind {
+    /// Anything else, for example a video.
     Other,
     /// One picture.
     Still,
@@ -29,9 +29,9 @@ pub(crate) enum Kind {
     Gif,
 }
 
-impl Kind {
-    /// Recognises a file by its first bytes. A file with a sequence of JPEG pictures begins as a single picture does;
-    /// set `is_several` if the file's name says that it is such a sequence.
+impl FileKind {
+    /// Recognises a file by its first bytes. A file with a sequence of JPEG pictures begins like a single picture; set
+    /// `is_several` if the file's name says that it is such a sequence.
     pub(crate) fn of(beginning: &[u8], is_several: bool) -> Self {
         let is_webp = beginning.starts_with(b"RIFF") && beginning.get(8..12) == Some(b"WEBP");
         let is_jpeg = beginning.starts_with(b"\xff\xd8\xff") && !is_several;
@@ -50,49 +50,49 @@ impl Kind {
 
 /// A picture of a GIF.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part {
+pub(crate) struct GifPicture {
     /// Its place in the file, including the blocks before it that the decoder needs.
     pub bytes: Range<usize>,
     /// How long it is shown.
     pub length: Duration,
 }
 
-/// The pictures of a GIF, up to the first damage in the file; none if its header is incomplete.
-pub(crate) fn parts(gif: &[u8]) -> Vec<Part> {
-    let mut reader = Reader { rest: gif };
-    let mut parts: Vec<Part> = Vec::new();
+/// The pictures of a GIF, up to the first damage in the file; an empty list if its header is incomplete.
+pub(crate) fn parts(gif: &[u8]) -> Vec<GifPicture> {
+    let mut reader = GifReader { rest: gif };
+    let mut parts: Vec<GifPicture> = Vec::new();
     if reader.header().is_none() {
         return parts;
     }
     let (mut start, mut next) = (0, None);
     while parts.len() < PICTURES {
         match reader.block() {
-            Some(Block::Control(length)) => next = Some(length),
-            Some(Block::Picture) => {
+            Some(GifBlock::Control(length)) => next = Some(length),
+            Some(GifBlock::Picture) => {
                 let end = gif.len() - reader.rest.len();
                 let length = next.take().filter(|length| *length >= SHORTEST);
-                parts.push(Part { bytes: start..end, length: length.unwrap_or(USUAL) });
+                parts.push(GifPicture { bytes: start..end, length: length.unwrap_or(USUAL) });
                 start = end;
             }
-            Some(Block::Other) => {}
+            Some(GifBlock::Other) => {}
             None => break,
         }
     }
     parts
 }
 
-enum Block {
+enum GifBlock {
     /// The length of the next picture.
     Control(Duration),
     Picture,
     Other,
 }
 
-struct Reader<'a> {
+struct GifReader<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> GifReader<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(count)?;
         self.rest = rest;
@@ -117,21 +117,21 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the next block; `None` at the end of the file, and where it is damaged.
-    fn block(&mut self) -> Option<Block> {
+    fn block(&mut self) -> Option<GifBlock> {
         match self.byte()? {
             0x21 => {
                 let is_control = self.byte()? == 0xf9;
                 let first = self.sub_block()?;
                 if first.is_empty() {
-                    return Some(Block::Other);
+                    return Some(GifBlock::Other);
                 }
                 while !self.sub_block()?.is_empty() {}
                 match first {
                     [_, low, high, _] if is_control => {
                         let hundredths = u16::from_le_bytes([*low, *high]);
-                        Some(Block::Control(Duration::from_millis(u64::from(hundredths) * 10)))
+                        Some(GifBlock::Control(Duration::from_millis(u64::from(hundredths) * 10)))
                     }
-                    _ => Some(Block::Other),
+                    _ => Some(GifBlock::Other),
                 }
             }
             0x2c => {
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
                 self.colours(packed)?;
                 self.byte()?;
                 while !self.sub_block()?.is_empty() {}
-                Some(Block::Picture)
+                Some(GifBlock::Picture)
             }
             _ => None,
         }
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
 
-    /// Pictures of two colours, with these times in hundredths of a second, if they have one.
+    /// A GIF with pictures of two colours. Each picture has its time in hundredths of a second, or `None` for no time.
     fn gif(pictures: &[Option<u16>]) -> Vec<u8> {
         let mut gif = b"GIF89a\x02\0\x02\0\x80\0\0\0\0\0\xff\xff\xff".to_vec();
         gif.extend_from_slice(b"\x21\xff\x0bNETSCAPE2.0\x03\x01\0\0\0");
@@ -175,14 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn each_picture_of_a_gif_has_its_own_length() {
+    fn each_picture_of_a_gif_has_its_own_duration() {
         assert_eq!(millis(&gif(&[Some(50), Some(150), Some(2)])), [500, 1500, 20]);
         assert_eq!(millis(&gif(&[Some(50), None, Some(0), Some(1)])), [500, 100, 100, 100]);
         assert_eq!(millis(&gif(&[])), []);
     }
 
     #[test]
-    fn the_pictures_of_a_gif_are_all_of_it_but_its_end() {
+    fn the_pictures_of_a_gif_cover_the_file_up_to_its_trailer() {
         let whole = gif(&[Some(50), Some(150), Some(2)]);
         let parts = parts(&whole);
         assert_eq!((parts[0].bytes.start, parts[2].bytes.end), (0, whole.len() - 1));
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_gif_gives_what_can_be_read() {
+    fn a_damaged_gif_gives_its_undamaged_pictures() {
         let whole = gif(&[Some(50), Some(150), Some(2)]);
         for length in 0..whole.len() {
             let lengths = millis(&whole[..length]);
@@ -204,19 +204,19 @@ mod tests {
     }
 
     #[test]
-    fn a_still_is_known_by_its_first_bytes() {
+    fn a_still_picture_is_recognised_by_its_first_bytes() {
         for (beginning, kind) in [
-            (&b"\x89PNG\r\n\x1a\n\0\0\0\r"[..], Kind::Still),
-            (b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01", Kind::Jpeg),
-            (b"BM\x9a\0\0\0\0\0\0\0\0\0", Kind::Still),
-            (b"RIFF\0\0\0\0WEBP", Kind::Still),
-            (b"RIFF\0\0\0\0AVI ", Kind::Other),
-            (b"GIF89a\x02\0\x02\0\x80\0", Kind::Gif),
-            (b"\0\0\0\x20ftypisom", Kind::Other),
-            (b"", Kind::Other),
+            (&b"\x89PNG\r\n\x1a\n\0\0\0\r"[..], FileKind::Still),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01", FileKind::Jpeg),
+            (b"BM\x9a\0\0\0\0\0\0\0\0\0", FileKind::Still),
+            (b"RIFF\0\0\0\0WEBP", FileKind::Still),
+            (b"RIFF\0\0\0\0AVI ", FileKind::Other),
+            (b"GIF89a\x02\0\x02\0\x80\0", FileKind::Gif),
+            (b"\0\0\0\x20ftypisom", FileKind::Other),
+            (b"", FileKind::Other),
         ] {
-            assert_eq!(Kind::of(beginning, false), kind, "{beginning:?}");
+            assert_eq!(FileKind::of(beginning, false), kind, "{beginning:?}");
         }
-        assert_eq!(Kind::of(b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01", true), Kind::Other);
+        assert_eq!(FileKind::of(b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01", true), FileKind::Other);
     }
 }

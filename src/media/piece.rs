@@ -1,4 +1,4 @@
-//! A piece of a segment: the bytes that are written to the network or to a file in one go.
+//! A piece of a segment: the bytes that are written to the network or to a file at once.
 //!
 //! Does not: parse the bytes.
 
@@ -11,7 +11,7 @@ pub enum Place {
     Begin,
     /// A further piece of the current segment.
     Continue,
-    /// Without bytes: the current segment is complete and the next one has not begun.
+    /// A piece without bytes: the current segment is complete and the next one has not begun.
     End,
 }
 

@@ -1,5 +1,4 @@
-//! Puts a pipeline's description together: source, shaping, encoder, parser, and the sink that hands out
-//! access units.
+//! Builds the description of a pipeline: source, conversion, encoder, parser, and the sink that receives access units.
 //!
 //! ```text
 //! shaped, in a format the encoder takes ───▶ encoder ─▶ parser ─▶ sink
@@ -16,7 +15,7 @@ use crate::{Flip, Rotate, Speed, Video};
 
 /// The name of the encoder.
 pub(crate) const ENCODER: &str = "edge_encoder";
-/// The name of the parser behind it.
+/// The name of the parser after the encoder.
 pub(crate) const PARSER: &str = "edge_parser";
 /// The name of the sink, whose buffers are access units.
 pub(crate) const UNITS: &str = "edge_units";
@@ -26,20 +25,20 @@ pub(crate) const INPUT: &str = "edge_input";
 /// The name of the element that repeats or drops frames to get the wanted rate.
 pub(crate) const RATE: &str = "edge_rate";
 
-/// Frames that have to come out in a trial: some encoders die on the first, some stop after a few.
+/// Frames that an encoder must output in a trial. Some encoders fail on the first frame, others stop after a few.
 pub(crate) const TRIAL_FRAMES: u64 = 8;
 /// The name of the filter whose caps are the size of the picture.
 pub(crate) const SHAPE: &str = "edge_shape";
 
 /// The name of the element that converts full range to limited range, for encoders that cannot signal the range.
 pub(crate) const RANGE: &str = "edge_range";
-/// Deinterlaces, and leaves progressive video alone. Two fields make one picture, because more frames than the runner
-/// takes gain nothing. Where nothing moves, both fields are kept.
+/// Deinterlaces interlaced video, and passes progressive video unchanged. Two fields become one picture, because the
+/// runner drops additional frames. Where nothing moves, both fields are kept.
 const WHOLE: &str = "videoconvert ! deinterlace fields=top method=greedyl ! ";
-/// Turns pictures upright, by the orientation that their file gives.
+/// Rotates pictures upright, by the orientation in their file.
 const UPRIGHT: &str = "videoconvert ! videoflip video-direction=auto ! ";
 
-/// The description of all elements behind a source of this form; `None` while the form is not negotiated.
+/// The description of all elements after a source of this form; `None` while the form is not negotiated.
 pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -> Option<String> {
     let encode = format!("{} ! {}", element.describe(ENCODER, video, speed), finish());
     let best = element.row.formats.first().copied().unwrap_or(source::FORMAT);
@@ -81,7 +80,7 @@ pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -
             let first = format!("videoconvert ! capsfilter name={COLOURS} ! {WHOLE}{UPRIGHT}");
             Some(reshape(&first, &limited))
         }
-        // The picture is converted once, then repeated for ever at the pace of the clock.
+        // The picture is converted once, then repeated without end at the pace of the clock.
         Form::Still => Some(format!(
             "videoconvert ! capsfilter name={COLOURS} ! {UPRIGHT}{}videoconvert ! videoscale ! {} ! {limited}\
              imagefreeze ! {} ! identity sync=true ! {}{encode}",
@@ -93,7 +92,7 @@ pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -
     }
 }
 
-/// The description of the elements behind H.264 that passes through.
+/// The description of the elements after H.264 that passes through.
 pub(crate) fn passed_through() -> String {
     finish()
 }
@@ -102,8 +101,8 @@ fn shape(format: &str, video: &Video) -> String {
     format!("capsfilter name={SHAPE} caps=\"{}\"", source::shaped(format, video))
 }
 
-/// Turns H.264 of any stream format into access units in Annex B, with parameter sets before each key. The callback of
-/// the sink takes each buffer at once.
+/// Converts H.264 of any stream format to access units in Annex B, with parameter sets before each key frame. The
+/// sink's callback takes each buffer at once.
 fn finish() -> String {
     format!(
         "h264parse name={PARSER} config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au \
@@ -120,7 +119,7 @@ pub(crate) fn transform(
     element: &Element,
     speed: Speed,
 ) -> String {
-    // The transport stream's picture was turned already when it was first encoded.
+    // The picture was rotated before it was first encoded.
     let upright = Video { rotate: Rotate::None, flip: Flip::None, crop: false, ..video.clone() };
     let tail = tail(Form::Raw, &upright, element, speed).unwrap_or_default();
     format!(
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_the_encoder_takes_is_not_converted() {
+    fn a_format_that_the_encoder_accepts_is_not_converted() {
         for (name, format) in [
             ("v4l2h264enc", "I420"),
             ("v4l2h264enc", "NV12"),
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn another_format_becomes_the_encoders_best() {
+    fn other_formats_are_converted_to_the_encoders_best() {
         for (name, from, to) in [
             ("x264enc", "YUY2", "I420"),
             ("openh264enc", "NV12", "I420"),
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_of_unknown_kind_is_made_whole_upright_and_true_in_its_colours() {
+    fn decoded_video_is_deinterlaced_rotated_and_corrected_in_colour() {
         let whole = "videoconvert ! deinterlace fields=top method=greedyl ! ";
         let decoded = format!(
             "videoconvert ! capsfilter name=edge_colours ! {whole}\
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_in_nvidias_memory_stay_there_if_they_can() {
+    fn frames_stay_in_nvidias_memory_for_its_encoder() {
         check(
             Form::Nvmm,
             "nvv4l2h264enc",
@@ -288,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_turned_before_it_is_scaled() {
+    fn a_picture_is_rotated_before_it_is_scaled() {
         let video = Video { rotate: Rotate::Quarter, crop: true, ..Video::default() };
         let rate = "videorate name=edge_rate skip-to-first=true ! ";
         let turned = "videoconvert ! videoflip video-direction=90r \
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_encodes_what_the_encoder_takes_best() {
+    fn a_trial_uses_the_encoders_best_format() {
         let text = trial(&Video::default(), &element("vah264enc"), Speed::Superfast);
         assert_eq!(
             text,

@@ -1,4 +1,4 @@
-//! Makes texts of GStreamer fit for logs: one line, without credentials.
+//! Sanitizes texts of GStreamer for logs: one line, without credentials.
 //!
 //! Does not: classify errors.
 

@@ -1,5 +1,5 @@
-//! The queue between encoder and network: bounded in items, bytes and time; it drops all frames up to a key frame,
-//! never single frames.
+//! The queue between encoder and network. It is bounded in items, bytes and time, and drops all frames up to a key
+//! frame instead of single frames.
 //!
 //! | full, and the queue holds | then |
 //! |---|---|
@@ -12,8 +12,8 @@
 //! | is fresh | everything before it is dropped |
 //! | is stale too, or absent | all queued items are dropped, and all up to the next key frame, which is requested |
 //!
-//! So every item that leaves the queue can be decoded, new video replaces old, and after an outage of a minute the link
-//! carries live video instead of a minute's backlog.
+//! So every item that leaves the queue can be decoded, and new video replaces old video: after an outage of a minute,
+//! live video is sent instead of a minute's backlog.
 //!
 //! Does not: lock, wait, or read the clock; the caller does.
 
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use heapless::Deque;
 
-/// Default of the longest time in the queue: a live picture is useless later.
+/// Default of the longest time in the queue. Later, a live picture is useless.
 pub const MAX_LATENCY: Duration = Duration::from_secs(1);
 
 /// A queue of at most `N` items and a number of bytes.
@@ -68,9 +68,9 @@ enum DropReason {
 pub struct Dropped {
     /// The queue was full.
     pub(crate) full: u64,
-    /// They were queued too long: the link is slower than the video, or was interrupted.
+    /// The items were queued too long, because the link is slower than the video or was interrupted.
     pub(crate) stale: u64,
-    /// Their segment was lost on the network, or no job was there to send them.
+    /// The items' segment was lost on the network, or no job was running.
     pub(crate) resync: u64,
 }
 
@@ -108,7 +108,7 @@ impl<T, const N: usize> Queue<T, N> {
         self.max_latency = max_latency;
     }
 
-    /// Appends `item`; makes room for it or drops it where the queue is full.
+    /// Appends `item`. If the queue is full, makes room or drops `item`, as the table says.
     pub fn push(&mut self, item: T, is_key: bool, bytes: usize, now: Instant) {
         if let Some(reason) = self.awaits_key.filter(|_| !is_key) {
             self.dropped.add(reason);
@@ -226,9 +226,9 @@ impl<T, const N: usize> Queue<T, N> {
 mod tests {
     use super::*;
 
-    /// Pushes `pushed` (upper case = key) into a queue of 4 items or 40 bytes, 10 bytes each; `<` pops first,
-    /// `!` resyncs, `.` lets 100 ms pass; 250 ms are too long. What comes out in the end, `/` where something
-    /// is missing before it; whether a key is to be asked for.
+    /// Pushes the letters of `pushed` (upper case: key frames) into a queue of 4 items or 40 bytes, 10 bytes each. `<`
+    /// pops an item, `!` resyncs, `.` lets 100 ms pass; items are stale after 250 ms. Compares the items that come out
+    /// at the end, with `/` before an item that follows a gap, and whether a key frame is requested.
     #[track_caller]
     fn story(pushed: &str, expected: &str, dropped: Dropped, wants_key: bool) {
         let mut queue = Queue::<char, 4>::new(40, Duration::from_millis(250));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_comes_out_as_it_went_in() {
+    fn items_within_the_bounds_keep_their_order() {
         check("", "", 0);
         check("Aab", "Aab", 0);
         check("AabB", "AabB", 0);
@@ -280,26 +280,26 @@ mod tests {
     }
 
     #[test]
-    fn full_drops_to_the_newest_key() {
+    fn a_full_queue_drops_to_the_newest_key_frame() {
         check("AaBbc", "/Bbc", 2);
         check("aBCdeDD", "/DD", 5);
     }
 
     #[test]
-    fn full_without_a_later_key_drops_what_is_new() {
+    fn a_full_queue_without_a_later_key_frame_drops_new_items() {
         check("Aabcd", "Aabc", 1);
         check("Aabcdef", "Aabc", 3);
         check("Aabcde<<<fBg", "c/Bg", 3);
     }
 
     #[test]
-    fn a_key_that_finds_it_full_takes_the_place_of_all() {
+    fn a_key_frame_replaces_a_full_queue() {
         check("AabcB", "/B", 4);
         check("AabcdB", "/B", 5);
     }
 
     #[test]
-    fn a_resync_keeps_the_newest_key() {
+    fn a_resync_keeps_the_newest_key_frame() {
         check_resync("AabB!c", "/Bc", 3, false);
         check_resync("A!b", "/Ab", 0, false);
         check_resync("A<ab!cdB", "/B", 4, true);
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waited_too_long_makes_way_for_the_newest_key() {
+    fn stale_items_are_dropped_to_the_newest_key_frame() {
         check_stale("A.a.B.", "/B", 2, false);
         check_stale("A.a.b", "Aab", 0, false);
         check_stale("AaB...C.", "/C", 3, false);
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_fresh_key_all_goes_and_one_is_asked_for() {
+    fn without_a_fresh_key_frame_all_is_dropped_and_one_is_requested() {
         check_stale("A.a.b.", "", 3, true);
         check_stale("A...b", "", 2, true);
         check_stale("A...<bcBd", "/Bd", 3, true);
@@ -342,7 +342,7 @@ mod tests {
         assert_eq!(
             (queue.waiting.len(), queue.dropped().full),
             (0, 4),
-            "one that never fits leaves nothing behind"
+            "an item larger than the queue is dropped"
         );
         queue.push(5, false, 1, now);
         queue.push(6, true, 100, now);

@@ -1,7 +1,8 @@
-//! Measures how far apart the frames of a source are, so that a slow camera is not taken for a dead one.
+//! Measures the frame interval of a source, so that a slow camera is not mistaken for a dead one.
 //!
-//! Two measures, and the larger counts: the time between arrivals, and the time between the frames' own times, as a
-//! camera of the network may send its first frames in one burst. Buffers that share a time are parts of one frame.
+//! The interval is the larger of two: the time between arrivals, and the difference of the frames' timestamps. Arrivals
+//! alone do not suffice, because a network camera may send its first frames in one burst. Buffers with the same
+//! timestamp are parts of one frame.
 //!
 //! Does not: read the clock, or decide that a source has stopped, which `stall` does.
 
@@ -9,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use heapless::Deque;
 
-/// How many of the last gaps are kept. The longest of them is the interval, because one gap may be short by accident.
+/// The number of gaps that are kept. The longest of them is the interval, because a single gap may be too short by
+/// chance.
 const GAPS: usize = 4;
-/// How many gaps have to be measured before the interval is known.
+/// The number of gaps after which the interval is known.
 const ENOUGH: usize = 2;
 
 /// The gaps between the last frames of a source.
@@ -50,7 +52,7 @@ impl Rhythm {
 mod tests {
     use super::*;
 
-    /// Frames as arrival and own time in ms, and the interval after the last one.
+    /// Each frame is its arrival and timestamp in ms; `expected` is the interval after the last one.
     #[track_caller]
     fn check(frames: &[(u64, Option<u64>)], expected: Option<u64>) {
         let start = Instant::now();
@@ -70,17 +72,17 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_slow_frames_is_known_by_their_own_times() {
+    fn a_burst_of_slow_frames_is_recognised_by_timestamps() {
         check(&[(0, Some(0)), (1, Some(2500)), (2, Some(5000))], Some(2500));
     }
 
     #[test]
-    fn parts_of_one_frame_are_one() {
+    fn buffers_of_one_frame_count_as_one() {
         check(&[(0, Some(0)), (1, Some(0)), (2, Some(0)), (3, Some(0)), (40, Some(40))], None);
     }
 
     #[test]
-    fn an_accident_is_soon_forgotten() {
+    fn a_single_long_gap_is_soon_forgotten() {
         let frames: Vec<_> = [0, 40, 1940, 1980, 2020, 2060].map(|at| (at, Some(at))).to_vec();
         check(&frames, Some(1900));
         let frames: Vec<_> =
@@ -89,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_go_back_do_no_harm() {
+    fn times_that_go_back_do_not_panic() {
         check(&[(0, Some(9000)), (40, Some(0)), (80, Some(40))], Some(40));
     }
 }

@@ -18,7 +18,7 @@ use mpegts::Ticks;
 /// Minimum length of a segment, except of the one before a loss (the network's `LIVE_AI_MIN_SEG_DUR`).
 pub(crate) const MIN_LENGTH: Duration = Duration::from_secs(1);
 
-/// What to do with an access unit.
+/// What the caller must do with an access unit.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Placement {
@@ -34,11 +34,11 @@ pub(crate) enum Placement {
 #[derive(Debug, Clone)]
 pub(crate) struct Segmenter {
     target: Duration,
-    state: State,
+    state: SegmenterState,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum SegmenterState {
     AwaitKey,
     InSegment { began: Ticks, last_key: Ticks },
 }
@@ -46,7 +46,7 @@ enum State {
 impl Segmenter {
     /// A segmenter with the target length `target`.
     pub(crate) fn new(target: Duration) -> Self {
-        Self { target, state: State::AwaitKey }
+        Self { target, state: SegmenterState::AwaitKey }
     }
 
     /// Sets the target length from the next key frame on.
@@ -57,14 +57,16 @@ impl Segmenter {
     /// Places the next access unit, whose DTS is `at`.
     pub(crate) fn place(&mut self, is_key: bool, at: Ticks) -> Placement {
         match (self.state, is_key) {
-            (State::AwaitKey, false) => Placement::Discard,
-            (State::InSegment { .. }, false) => Placement::Continue,
-            (State::InSegment { began, last_key }, true) if !self.cuts(began, last_key, at) => {
-                self.state = State::InSegment { began, last_key: at };
+            (SegmenterState::AwaitKey, false) => Placement::Discard,
+            (SegmenterState::InSegment { .. }, false) => Placement::Continue,
+            (SegmenterState::InSegment { began, last_key }, true)
+                if !self.cuts(began, last_key, at) =>
+            {
+                self.state = SegmenterState::InSegment { began, last_key: at };
                 Placement::Continue
             }
-            (State::AwaitKey | State::InSegment { .. }, true) => {
-                self.state = State::InSegment { began: at, last_key: at };
+            (SegmenterState::AwaitKey | SegmenterState::InSegment { .. }, true) => {
+                self.state = SegmenterState::InSegment { began: at, last_key: at };
                 Placement::Begin
             }
         }
@@ -72,16 +74,19 @@ impl Segmenter {
 
     /// Call when no access unit follows for a while. Returns whether this completes a segment.
     pub(crate) fn on_pause(&mut self) -> bool {
-        matches!(std::mem::replace(&mut self.state, State::AwaitKey), State::InSegment { .. })
+        matches!(
+            std::mem::replace(&mut self.state, SegmenterState::AwaitKey),
+            SegmenterState::InSegment { .. }
+        )
     }
 
     /// Call when access units before the next one, or the current segment, are lost.
     pub(crate) fn on_loss(&mut self) {
-        self.state = State::AwaitKey;
+        self.state = SegmenterState::AwaitKey;
     }
 
-    /// Whether this key frame is nearer to the target length than the next one will be, assuming the same GOP length. A
-    /// DTS that goes back always cuts, because lengths cannot be measured across it.
+    /// Whether this key frame is nearer to the target length than the next one will be, assuming the same GOP length.
+    /// If the DTS goes back, a new segment always begins, because the length cannot be measured.
     fn cuts(&self, began: Ticks, last_key: Ticks, at: Ticks) -> bool {
         match (at.duration_since(began), at.duration_since(last_key)) {
             (Some(length), Some(gop)) => length >= MIN_LENGTH && length + gop / 2 >= self.target,
@@ -94,7 +99,8 @@ impl Segmenter {
 mod tests {
     use super::*;
 
-    /// Keys at these times, ms, among frames every 50 ms: the times at which segments begin.
+    /// Places frames every 50 ms, with key frames at the times `keys` in ms, and compares the times at which segments
+    /// begin.
     #[track_caller]
     fn check(wanted_ms: u64, keys: &[u64], expected: &[u64]) {
         let mut segmenter = Segmenter::new(Duration::from_millis(wanted_ms));
@@ -110,21 +116,21 @@ mod tests {
     }
 
     #[test]
-    fn keys_at_the_wanted_length_cut() {
+    fn a_key_frame_at_the_target_length_begins_a_segment() {
         check(2000, &[0, 2000, 4000], &[0, 2000, 4000]);
         check(2000, &[0, 1990, 4010, 6001], &[0, 1990, 4010, 6001]);
         check(1000, &[0, 1000, 2000], &[0, 1000, 2000]);
     }
 
     #[test]
-    fn an_early_key_does_not_cut() {
+    fn an_early_key_frame_does_not_begin_a_segment() {
         check(2000, &[0, 500, 1000, 1500, 2000, 2500, 3000, 3500, 4000], &[0, 2000, 4000]);
         check(2000, &[0, 480, 960, 1440, 1920, 2400], &[0, 1920]);
         check(2000, &[0, 300, 2000], &[0, 2000]);
     }
 
     #[test]
-    fn a_natural_length_near_the_wanted_one_is_taken() {
+    fn a_gop_length_near_the_target_is_used() {
         check(2000, &[0, 1500, 3000, 4500], &[0, 1500, 3000, 4500]);
         check(2000, &[0, 3000, 6000], &[0, 3000, 6000]);
         check(2000, &[0, 800, 1600, 2400], &[0, 1600]);
@@ -137,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_out_before_the_first_key() {
+    fn frames_before_the_first_key_frame_are_discarded() {
         check(2000, &[150, 2150], &[150, 2150]);
         let mut segmenter = Segmenter::new(Duration::from_secs(2));
         assert_eq!(segmenter.place(false, Ticks::new(1)), Placement::Discard);
@@ -146,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_loss_the_next_key_begins_however_early() {
+    fn after_a_loss_the_next_key_frame_begins_a_segment() {
         let mut segmenter = Segmenter::new(Duration::from_secs(2));
         assert_eq!(segmenter.place(true, Ticks::new(0)), Placement::Begin);
         segmenter.on_loss();
@@ -155,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_wraps_is_measured_and_time_that_goes_back_cuts() {
+    fn a_wrap_is_measured_and_a_backward_step_begins_a_segment() {
         let mut segmenter = Segmenter::new(Duration::from_secs(2));
         let end = Ticks::new(0).minus(90_000);
         assert_eq!(segmenter.place(true, end), Placement::Begin);

@@ -1,4 +1,4 @@
-//! The beginning of a pipeline: which GStreamer elements each source needs, and what video comes out of them.
+//! Describes the beginning of a pipeline: the GStreamer elements of each source, and the form of their video.
 //!
 //! Paths are not in the description: they are set as properties of the element `SOURCE`, so a path may contain any
 //! character.
@@ -6,14 +6,14 @@
 //! | source | description | gives |
 //! |---|---|---|
 //! | test | `videotestsrc`, live | raw video as wanted |
-//! | file | decoded, paced by the clock | decoded video of any shape, or one picture |
-//! | v4l2 | in the mode that was picked | H.264, or raw video |
+//! | file | decoded, paced by the clock | decoded video of any size, or one picture |
+//! | v4l2 | in the chosen mode | H.264, or raw video |
 //! | libcamera | `libcamerasrc` with full caps | raw video as wanted |
 //! | nvargus | `nvarguscamerasrc` with full caps | raw video as wanted, in NVIDIA's memory |
-//! | rtsp | over TCP; passed on or decoded, as was decided | H.264, or decoded video of any shape |
+//! | rtsp | over TCP; passed through or decoded, as decided before | H.264, or decoded video of any size |
 //! | pipeline | the user's fragment | H.264 or raw video; its caps say which, once the pipeline runs |
 //!
-//! Does not: ask devices; `io` does, and passes on what was decided.
+//! Does not: query devices; `io` does, and passes the result as [`Decided`].
 
 use crate::modes::Mode;
 use crate::{CameraFormat, Flip, Rotate, Source, Video};
@@ -24,45 +24,45 @@ pub(crate) const SOURCE: &str = "edge_source";
 pub(crate) const DECODE: &str = "edge_decode";
 /// The name of the element that is linked to the video of a network camera when that video appears.
 pub(crate) const RECEIVED: &str = "edge_received";
-/// The name of the element behind [`DECODE`].
+/// The name of the element after [`DECODE`].
 pub(crate) const PACED: &str = "edge_paced";
-/// The name of the caps filter that fixes in which format decoded pictures reach the elements before the encoder.
+/// The name of the caps filter after the decoder. Its caps fix the format of decoded pictures.
 pub(crate) const COLOURS: &str = "edge_colours";
 /// The name of the last element of the user's fragment.
 pub(crate) const TAIL: &str = "edge_tail";
 
-/// What comes out of a source.
+/// The form of the video that comes out of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Raw video of this format, already in the wanted shape and rate.
+    /// Raw video of this format, already in the configured size and rate.
     Shaped(&'static str),
-    /// Raw video of any shape.
+    /// Raw video of any size, rate and format.
     Raw,
-    /// Raw video out of a decoder: of any shape, and perhaps turned, with alpha, or with incomplete colorimetry.
+    /// Raw video out of a decoder. It may have any size, rotation, alpha, or incomplete colorimetry.
     Decoded,
-    /// One picture out of a decoder.
+    /// A single picture out of a decoder.
     Still,
-    /// Raw video in the wanted shape and rate, in memory of NVIDIA's converter and encoder.
+    /// Raw video in the configured size and rate, in memory of NVIDIA's converter and encoder.
     Nvmm,
     /// H.264.
     H264,
-    /// Raw video or H.264: the caps behind [`TAIL`] say which, once they are negotiated.
+    /// Raw video or H.264. The caps after [`TAIL`] say which, once they are negotiated.
     Negotiated,
 }
 
 /// The beginning of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// Its description.
+    /// The description of its elements.
     pub(crate) text: String,
-    /// What comes out.
+    /// The form of the video that comes out.
     pub(crate) form: Form,
 }
 
-/// What was found out about a source, as far as its description depends on it.
+/// What `io` found out about a source. The description depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decided {
-    /// The description depends on nothing else.
+    /// The description depends only on the options.
     Nothing,
     /// The mode of a video4linux camera.
     Mode(Mode),
@@ -75,12 +75,12 @@ pub(crate) enum Decided {
     },
     /// The file is a GIF, whose pictures are pushed into an `appsrc`.
     Gif {
-        /// It has one picture only.
+        /// Whether the GIF has only one picture.
         is_still: bool,
     },
 }
 
-/// The raw format that every encoder takes, directly or after a conversion.
+/// The raw format that every encoder accepts, directly or after a conversion.
 pub(crate) const FORMAT: &str = "I420";
 /// A queue for 3 frames between a live source and the encoder. When it is full, the oldest frame is dropped, so that a
 /// slow encoder loses frames instead of adding delay.
@@ -93,7 +93,7 @@ pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
     let Video { width, height, fps, .. } = video;
     let size = format!("width={width},height={height},framerate={fps}/1");
     match source {
-        // Not used for `Auto`: discovery replaces it by the source that it found.
+        // `Auto` does not occur here, because `io` replaces it by the source that it found.
         Source::Auto | Source::Test => live(
             Form::Shaped(FORMAT),
             format!(
@@ -125,7 +125,7 @@ pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
             },
         },
         Source::V4l2 { .. } => camera(decided, video),
-        // Without full caps, libcamerasrc negotiates a format that no encoder takes.
+        // Without full caps, libcamerasrc negotiates a format that no encoder accepts.
         Source::Libcamera { .. } => live(
             Form::Shaped("NV12"),
             format!(
@@ -181,8 +181,8 @@ fn to_be_measured(sink: &str) -> String {
     )
 }
 
-/// Receives from a network camera over TCP: over UDP, the loss of a packet breaks a picture. The timeouts are in µs;
-/// `latency` is in ms, the time for which packets are kept to put them in order.
+/// Receives from a network camera over TCP, because over UDP the loss of a packet breaks a picture. The timeouts are in
+/// µs. `latency`, in ms, is the time for which packets are kept to put them in order.
 fn receive() -> String {
     format!("rtspsrc name={SOURCE} protocols=tcp latency=200 timeout=5000000 tcp-timeout=5000000")
 }
@@ -204,7 +204,7 @@ fn camera(decided: &Decided, video: &Video) -> Head {
     let caps = mode.caps();
     match mode.format {
         CameraFormat::H264 => Head { text: format!("{from} ! {caps}"), form: Form::H264 },
-        // Not v4l2jpegdec, which stalls for ever on a Pi 4 (field-facts).
+        // Do not use v4l2jpegdec, which stalls for ever on a Pi 4 (field-facts).
         CameraFormat::Mjpeg => {
             Head { text: format!("{from} ! {caps} ! {LIVE_QUEUE} ! jpegdec"), form: Form::Raw }
         }
@@ -215,8 +215,8 @@ fn camera(decided: &Decided, video: &Video) -> Head {
     }
 }
 
-/// The caps of raw video as the encoder gets it. The format is always fixed: x264 would otherwise take
-/// 4:4:4, which most decoders refuse.
+/// The caps of raw video before the encoder. The format is always fixed, because x264 would otherwise accept 4:4:4,
+/// which most decoders refuse.
 pub(crate) fn shaped(format: &str, video: &Video) -> String {
     format!(
         "video/x-raw,format={format},width={},height={},framerate={}/1,pixel-aspect-ratio=1/1",
@@ -224,7 +224,7 @@ pub(crate) fn shaped(format: &str, video: &Video) -> String {
     )
 }
 
-/// The caps of one picture as the encoder's elements get it: they have no frame rate.
+/// The caps of a single picture before the encoder, which have no frame rate.
 pub(crate) fn sized(format: &str, video: &Video) -> String {
     format!(
         "video/x-raw,format={format},width={},height={},pixel-aspect-ratio=1/1",
@@ -232,8 +232,8 @@ pub(crate) fn sized(format: &str, video: &Video) -> String {
     )
 }
 
-/// The elements that turn and crop the picture, with a converter before them, which costs nothing where no conversion
-/// is needed. Empty if the picture is neither turned nor cropped.
+/// The elements that rotate, mirror and crop the picture, after a converter, which costs nothing if no conversion is
+/// needed. Empty if the picture stays unchanged.
 pub(crate) fn turning(video: &Video) -> String {
     let direction = match (video.rotate, video.flip) {
         (Rotate::None, Flip::None) => None,
@@ -242,7 +242,7 @@ pub(crate) fn turning(video: &Video) -> String {
         (Rotate::ThreeQuarters, Flip::None) => Some("90l"),
         (Rotate::None, Flip::Horizontal) | (Rotate::Half, Flip::Vertical) => Some("horiz"),
         (Rotate::None, Flip::Vertical) | (Rotate::Half, Flip::Horizontal) => Some("vert"),
-        // Over the diagonal from the upper left, and over the other one.
+        // Mirrored along the diagonal from the upper left, and along the other diagonal.
         (Rotate::Quarter, Flip::Horizontal) | (Rotate::ThreeQuarters, Flip::Vertical) => {
             Some("ul-lr")
         }
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_camera_is_passed_on_or_decoded() {
+    fn video_of_a_network_camera_passes_through_or_is_decoded() {
         let source = Source::Rtsp {
             url: "rtsp://camera/1".into(),
             credential: None,
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_is_asked_for_the_mode_that_was_picked() {
+    fn the_chosen_mode_is_requested_from_the_camera() {
         let camera = Source::V4l2 { device: "/dev/video0".into(), format: CameraFormat::Auto };
         let mode = |format, raw: &str, fps| {
             let (width, height, raw) = (1280, 720, raw.to_owned());
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_turned_then_mirrored_then_cut() {
+    fn a_picture_is_rotated_then_mirrored_then_cropped() {
         check_turning(Rotate::None, Flip::None, false, "");
         check_turning(
             Rotate::None,

@@ -2,16 +2,16 @@
 //!
 //! Does not: read the parameters after the size, such as timing.
 
-/// What sequence parameters say about a stream.
+/// The properties of a stream that its sequence parameters state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Pixels across.
     pub(crate) width: u32,
     /// Pixels down.
     pub(crate) height: u32,
-    /// 4:2:0 with 8 bits.
+    /// Whether it is 4:2:0 with 8 bits.
     pub(crate) is_plain: bool,
-    /// It may have fields instead of frames.
+    /// Whether it may have fields instead of frames.
     pub(crate) is_interlaced: bool,
 }
 
@@ -21,7 +21,7 @@ const HIGH: [u32; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134
 const SPS: u8 = 7;
 /// The highest `num_ref_frames_in_pic_order_cnt_cycle` (H.264, 7.4.2.1.1).
 const CYCLE: u32 = 255;
-/// The most macroblocks across or down: 16,384 pixels.
+/// Maximum macroblocks across or down: 16,384 pixels.
 const MACROBLOCKS: u32 = 1024;
 
 impl Shape {
@@ -183,7 +183,7 @@ mod tests {
 
     const PLAIN: Shape = Shape { width: 320, height: 240, is_plain: true, is_interlaced: false };
 
-    /// Parameters as x264 wrote them, behind the header; every shorter text is refused without harm.
+    /// Parses parameters that x264 wrote, without the NAL header, and checks that every truncated copy is refused.
     #[track_caller]
     fn check(hex: &str, expected: Option<Shape>) {
         let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
@@ -201,7 +201,7 @@ mod tests {
         let interlaced = Shape { is_interlaced: true, ..PLAIN };
         check("4d4015f40a087e5c05a830303528000003000800000301e4f8a155", Some(interlaced));
         check("42c015d90141fb016a0c0c0d4a000003000200000300611e2c5c90", Some(PLAIN));
-        // 330 and 250 are not whole macroblocks, so the picture is cut.
+        // 330 and 250 are not multiples of 16, so the picture is cropped.
         let odd = Shape { width: 330, height: 250, ..PLAIN };
         check("42c015d9015087924c05a8303035280000030008000003018478b17240", Some(odd));
         check("640014acd9415087924c05a8303035280000030008000003018478a14cb0", Some(odd));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_make_no_sense_are_none() {
+    fn invalid_parameters_are_refused() {
         check("", None);
         check("ffffffff", None);
         check("42c00d0000000000000000", None);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_keep_start_codes_out_are_no_bits() {
+    fn emulation_prevention_bytes_are_skipped() {
         let mut bits = Bits::new(&[0, 0, 3, 1, 0, 0, 3]);
         assert_eq!((bits.fixed(16), bits.fixed(8), bits.fixed(16)), (Some(0), Some(1), Some(0)));
         assert_eq!(bits.fixed(8), None);

@@ -2,14 +2,14 @@
 //!
 //! | last out of the encoder | last into it | decision |
 //! |---|---|---|
-//! | not long ago | | wait until it is long ago |
+//! | not long ago | | judge again when it would be long ago |
 //! | long ago | not long ago | the encoder has stopped |
 //! | long ago | long ago | the source has stopped |
 //!
-//! Long ago means the time of three frames, but at least two seconds, after which the network's runners call the input
-//! degraded (field-facts, ai-runner). The time of a frame follows from the wanted rate or, where that is longer, is the
-//! interval measured at the source: a camera for time lapses may send a frame only every few seconds. Until that
-//! interval is known, and before the first frame, long ago means at least `FIRST`.
+//! "Long ago" means three frame intervals, but at least two seconds, after which the network's runners report degraded
+//! input (field-facts, ai-runner). The frame interval is that of the configured rate, or the one measured at the source
+//! if that is longer: a time-lapse camera may send a frame only every few seconds. Until the interval is known, and
+//! before the first frame, "long ago" means at least `FIRST`.
 //!
 //! Does not: read the clock, or know what frames are.
 
@@ -17,16 +17,16 @@ use std::time::{Duration, Instant};
 
 /// The shortest time without frames that counts as long.
 pub(crate) const LONG: Duration = Duration::from_secs(2);
-/// How long the first frame may take: a network camera needs a few seconds to answer and to send a key frame.
+/// Time limit for the first frame: a network camera needs a few seconds to answer and to send a key frame.
 pub(crate) const FIRST: Duration = Duration::from_secs(10);
-/// The longest time that is waited for the next frame, however slow the source is.
+/// The longest wait for the next frame, even for a slow source.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
-/// How many frames have to be missing.
+/// The number of frame intervals without a frame that count as a stall.
 const FRAMES: u32 = 3;
 
-/// When frames were seen. Times before `played` are ignored.
+/// The times at which frames were seen. Times before `played` are ignored.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
+pub(crate) struct FrameTimes {
     /// When the pipeline was set to play.
     pub(crate) played: Instant,
     /// When the last frame went into the encoder.
@@ -46,10 +46,10 @@ pub(crate) enum Stall {
     Encoder,
 }
 
-/// What to do.
+/// What the caller must do.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Judgement {
+pub(crate) enum StallJudgement {
     /// Judge again at this time.
     Wait(Instant),
     /// Frames no longer arrive.
@@ -61,7 +61,7 @@ pub(crate) enum Judgement {
     },
 }
 
-/// How long frames may stay away.
+/// The time limits for missing frames.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     long: Duration,
@@ -74,7 +74,7 @@ impl Limits {
     }
 
     /// Decides whether frames have stopped, or when to judge again.
-    pub(crate) fn judge(&self, seen: Seen, now: Instant) -> Judgement {
+    pub(crate) fn judge(&self, seen: FrameTimes, now: Instant) -> StallJudgement {
         let counts = |at: Option<Instant>| at.filter(|at| *at >= seen.played);
         let last_out = counts(seen.last_out);
         let long = self.long.max(match seen.interval {
@@ -87,12 +87,12 @@ impl Limits {
         };
         let until = since + limit;
         if now < until {
-            // Judged again before `until`, because frames may begin meanwhile and stop again.
-            return Judgement::Wait(until.min(now + self.long));
+            // Judge again before `until`, because frames may begin in that time and stop again.
+            return StallJudgement::Wait(until.min(now + self.long));
         }
         let flows_in = counts(seen.last_in).is_some_and(|last| now < last + long);
         let at = if flows_in { Stall::Encoder } else { Stall::Source };
-        Judgement::Stalled { at, after: now.duration_since(since) }
+        StallJudgement::Stalled { at, after: now.duration_since(since) }
     }
 }
 
@@ -100,7 +100,7 @@ impl Limits {
 mod tests {
     use super::*;
 
-    /// Milliseconds since play of the last frame in, the last out, and now.
+    /// Each argument is a time in ms since play: the last frame in, the last frame out, and now.
     #[track_caller]
     fn check(
         fps: u32,
@@ -113,30 +113,31 @@ mod tests {
         let played = before + Duration::from_secs(100);
         let at = |ms: u64| played + Duration::from_millis(ms);
         let interval = Some(Duration::from_secs(1) / fps);
-        let seen = Seen { played, last_in: last_in.map(at), last_out: last_out.map(at), interval };
+        let seen =
+            FrameTimes { played, last_in: last_in.map(at), last_out: last_out.map(at), interval };
         let expected = match expected {
-            Ok(until) => Judgement::Wait(at(until)),
+            Ok(until) => StallJudgement::Wait(at(until)),
             Err((stall, after)) => {
-                Judgement::Stalled { at: stall, after: Duration::from_millis(after) }
+                StallJudgement::Stalled { at: stall, after: Duration::from_millis(after) }
             }
         };
         assert_eq!(Limits::new(fps).judge(seen, at(now)), expected);
-        // What another capture saw before does not count.
+        // Frames of an earlier capture do not count.
         if last_in.is_none() && last_out.is_none() {
-            let old = Seen { last_in: Some(before), last_out: Some(before), ..seen };
+            let old = FrameTimes { last_in: Some(before), last_out: Some(before), ..seen };
             assert_eq!(Limits::new(fps).judge(old, at(now)), expected);
         }
     }
 
     #[test]
-    fn frames_that_flow_are_waited_for() {
+    fn flowing_frames_are_not_a_stall() {
         check(24, Some(5000), Some(5000), 5001, Ok(7000));
         check(24, Some(5000), Some(5000), 6999, Ok(7000));
         check(1, Some(5000), Some(5000), 7999, Ok(8000));
     }
 
     #[test]
-    fn a_source_that_stops_is_told_from_an_encoder_that_stops() {
+    fn a_stopped_source_differs_from_a_stopped_encoder() {
         check(24, Some(5000), Some(5000), 7000, Err((Stall::Source, 2000)));
         check(24, Some(6900), Some(5000), 7000, Err((Stall::Encoder, 2000)));
         check(24, Some(4990), Some(5000), 9000, Err((Stall::Source, 4000)));
@@ -152,21 +153,21 @@ mod tests {
         check(24, Some(100), None, 10_000, Err((Stall::Source, 10_000)));
     }
 
-    /// Milliseconds between the source's frames, and how long they have to stay away for a wanted rate of 24.
+    /// The frame interval of the source in ms, and the time without frames in ms that counts as a stall at 24 frames/s.
     #[track_caller]
     fn check_interval(interval: Option<u64>, limit: u64) {
         let played = Instant::now();
         let last = played + Duration::from_secs(100);
         let interval = interval.map(Duration::from_millis);
-        let seen = Seen { played, last_in: Some(last), last_out: Some(last), interval };
+        let seen = FrameTimes { played, last_in: Some(last), last_out: Some(last), interval };
         let judge = |ms| Limits::new(24).judge(seen, last + Duration::from_millis(ms));
-        assert!(matches!(judge(limit - 1), Judgement::Wait(_)));
+        assert!(matches!(judge(limit - 1), StallJudgement::Wait(_)));
         let after = Duration::from_millis(limit);
-        assert_eq!(judge(limit), Judgement::Stalled { at: Stall::Source, after });
+        assert_eq!(judge(limit), StallJudgement::Stalled { at: Stall::Source, after });
     }
 
     #[test]
-    fn a_slow_source_is_given_three_of_its_own_frames() {
+    fn a_slow_source_has_three_of_its_own_intervals() {
         check_interval(Some(42), 2000);
         check_interval(Some(666), 2000);
         check_interval(Some(2500), 7500);

@@ -1,4 +1,4 @@
-//! Remembers when frames entered the encoder, by their PTS in the channel, to measure the end-to-end latency.
+//! Stores when frames entered the encoder, by their PTS in the channel, to measure the end-to-end latency.
 //!
 //! A frame enters the encoder before its PTS in the channel is known, so a stamp is stored by running time and gets
 //! its PTS when the access unit leaves the encoder. New stamps replace the oldest ones.
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_found_by_its_pts_until_it_is_old() {
+    fn a_stamp_is_found_by_pts_until_it_is_replaced() {
         let start = Instant::now();
         let mut stamps = Stamps::default();
         for n in 0..FRAME_STAMPS as u64 + 10 {

@@ -1,8 +1,8 @@
-//! Decides about the files of stored input: their names, their order, and which to remove.
+//! Decides the names and the order of the files of stored input, and which files to remove.
 //!
-//! Each file is one segment: `input-00000042-20261121T080312Z-2000ms.ts`. The number gives the order, because the
-//! clock may be wrong; the time is the segment's start by the clock, in UTC; the length is the duration of its
-//! pictures. Files of earlier runs therefore count like new ones, and pauses of the camera do not count.
+//! Each file is one segment: `input-00000042-20261121T080312Z-2000ms.ts`. The number gives the order, because the clock
+//! may be wrong; the time is the segment's start by the clock, in UTC; the length is the duration of its pictures. So
+//! files of earlier runs count like new ones, and pauses of the camera do not count.
 //!
 //! Does not: touch files; `io::store` does.
 
@@ -19,9 +19,9 @@ pub(crate) const PART: &str = "input.part";
 /// Options of storing input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
-    /// The directory, used for nothing else.
+    /// The directory. It must not be used for other files.
     pub directory: PathBuf,
-    /// Duration to keep: the latest input of this length, and at most one segment more.
+    /// The duration of input to keep. At most one segment more is kept.
     pub keep: Duration,
     /// Maximum size in bytes, without the file that is being written.
     pub bytes: u64,
@@ -103,8 +103,8 @@ impl Ring {
         self.files.push_back(file);
     }
 
-    /// Takes the next file to remove: where the others already have the length to keep, or a limit is exceeded. Call it
-    /// until it returns `None`.
+    /// Takes the next file to remove, if the other files already have the duration to keep or a limit is exceeded. Call
+    /// it until it returns `None`, and remove each file.
     #[must_use]
     pub(crate) fn pop(&mut self) -> Option<Stored> {
         let oldest = *self.files.front()?;
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_says_all_and_reads_back() {
+    fn a_name_is_parsed_as_written() {
         let stored = file(42, 2000, 7);
         assert_eq!(stored.name(), "input-00000042-20261121T080312Z-2000ms.ts");
         let early = Stored { began: digits(0), ..file(123_456_789, 0, 7) };
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_others_are_none() {
+    fn foreign_files_are_not_part_of_the_store() {
         for name in [
             "",
             PART,
@@ -193,7 +193,7 @@ mod tests {
         }
     }
 
-    /// Adds files of these lengths (ms) and sizes to those found, and gives the numbers that had to go.
+    /// Adds files of these durations (ms) and sizes to those found. Returns the numbers of the files to remove.
     #[track_caller]
     fn check(keep_s: u64, most: u64, found: &[Stored], added: &[(u64, u64)], expected: &[u64]) {
         let store = Store { directory: "d".into(), keep: Duration::from_secs(keep_s), bytes: most };
@@ -215,23 +215,23 @@ mod tests {
     }
 
     #[test]
-    fn the_last_minutes_stay() {
+    fn the_duration_to_keep_is_kept() {
         check(6, 999, &[], &[(2000, 1); 3], &[]);
         check(6, 999, &[], &[(2000, 1); 6], &[1, 2, 3]);
-        // Not a moment less: five seconds are kept by three of two.
+        // To keep five seconds, three files of two seconds are needed.
         check(5, 999, &[], &[(2000, 1); 6], &[1, 2, 3]);
-        // Nothing that lasts no time keeps the others from going.
+        // Files of no duration do not delay the removal of others.
         check(2, 999, &[], &[(0, 1), (2000, 1), (0, 1)], &[1]);
     }
 
     #[test]
-    fn no_more_bytes_than_allowed_stay() {
+    fn the_size_limit_is_kept() {
         check(600, 10, &[], &[(2000, 4), (2000, 4), (2000, 4), (2000, 10)], &[1, 2, 3]);
         check(600, 10, &[], &[(2000, 11)], &[1]);
     }
 
     #[test]
-    fn what_an_earlier_run_left_goes_first_and_in_its_order() {
+    fn files_of_an_earlier_run_are_removed_first_in_order() {
         let found = [file(30, 2000, 1), file(7, 2000, 1), file(9, 2000, 1)];
         check(6, 999, &found, &[], &[]);
         check(6, 999, &found, &[(2000, 1); 4], &[7, 9, 30, 31]);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_never_more_files_than_have_a_place() {
+    fn the_number_of_files_is_bounded() {
         let mut ring = Ring::new(&store(), Vec::new());
         for _ in 0..STORE_FILES {
             ring.push(file(ring.next_number(), 0, 0));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn dates_are_converted_by_the_calendar() {
         // `date -u -d @SECONDS +%Y%m%d%H%M%S`
         for (seconds, expected) in [
             (0, 19_700_101_000_000),

@@ -1,6 +1,6 @@
-//! Detects that the machine was suspended: the time since boot includes a suspend, the monotonic clock does not.
+//! Detects that the computer was suspended: the time since boot includes a suspend, the monotonic clock does not.
 //!
-//! A device may fail once or twice while the machine resumes, without being defective.
+//! A device may fail once or twice while the computer resumes, without being defective.
 //!
 //! Does not: read the clocks.
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Smallest difference that counts as a suspend: the clocks are read one after the other, and the time since boot has
 /// steps of 10 ms.
 const MIN_SUSPEND: Duration = Duration::from_millis(500);
-/// Time after a resume in which failures are attributed to the suspend: a USB device and its driver need some seconds.
+/// Time after a resume in which failures are attributed to the suspend. A USB device and its driver need some seconds.
 const WAKING: Duration = Duration::from_secs(30);
 
 /// Detects suspends from readings of both clocks.
@@ -39,7 +39,7 @@ impl Suspends {
         }
     }
 
-    /// Whether the machine resumed within the last `WAKING` time.
+    /// Whether the computer resumed within the last `WAKING` time.
     pub(crate) fn is_waking(&self, now: Instant) -> bool {
         self.noticed.is_some_and(|at| now.saturating_duration_since(at) < WAKING)
     }
@@ -54,7 +54,7 @@ pub(crate) fn since_boot(uptime: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    /// Seconds awake and seconds since boot of each reading; then whether a suspend was noticed recently.
+    /// Each reading is the seconds awake and the seconds since boot, with whether a recent suspend is reported.
     #[track_caller]
     fn check(readings: &[(f64, f64)], is_waking: bool) {
         let start = Instant::now();
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspend_is_noticed_and_forgotten_after_the_devices_have_woken() {
+    fn a_suspend_is_reported_until_devices_have_recovered() {
         check(&[(0.0, 1000.0)], false);
         check(&[(0.0, 1000.0), (2.0, 1002.0), (4.0, 1004.01)], false);
         check(&[(0.0, 1000.0), (2.0, 1002.5)], false);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_time_since_boot_nothing_is_noticed() {
+    fn without_the_time_since_boot_no_suspend_is_reported() {
         let now = Instant::now();
         let mut suspends = Suspends::new();
         suspends.on_clocks(now, None);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_since_boot_is_read() {
+    fn the_time_since_boot_is_parsed() {
         assert_eq!(since_boot("1234.56 7890.12\n"), Some(Duration::from_millis(1_234_560)));
         for wrong in ["", "\n", "x 1", "-1 2", "NaN 1"] {
             assert_eq!(since_boot(wrong), None, "{wrong}");

@@ -17,10 +17,10 @@ const DEFAULT_STEP: u64 = 41_666_667;
 const MAX_STEP: u64 = 1_000_000_000;
 /// 33 bits of 90 kHz, in nanoseconds.
 const WRAP: u64 = (1 << 33) * 100_000 / 9;
-/// The minute before a wrap in which libav takes times for negative ones (`update_wrap_reference`), and 10 s for the
+/// The minute before a wrap, in which libav reads timestamps as negative (`update_wrap_reference`), and 10 s for the
 /// start of a job.
 const LAST_MINUTE: u64 = 70 * 1_000_000_000;
-/// Times in nanoseconds that differ by less may be the same tick of 90 kHz.
+/// Times that differ by fewer nanoseconds than this may be the same tick of 90 kHz.
 const TICK: u64 = 11_112;
 
 /// The times of an access unit in its channel.
@@ -118,7 +118,7 @@ fn ticks(nanos: u64) -> Ticks {
 mod tests {
     use super::*;
 
-    /// Running times of DTS, ms, and the DTS they get, ticks.
+    /// Each entry is a DTS in running time, in ms, and the expected DTS in the channel, in ticks.
     #[track_caller]
     fn check(running: &[u64], expected: &[u64]) {
         let mut timeline = Timeline::default();
@@ -130,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn time_begins_at_the_origin_wherever_the_pipeline_is() {
+    fn media_time_begins_at_the_origin_at_any_running_time() {
         check(&[0, 40, 80], &[90_000, 93_600, 97_200]);
         check(&[7000, 7040], &[90_000, 93_600]);
     }
 
     #[test]
-    fn time_that_goes_back_goes_on_by_the_last_step() {
+    fn running_time_that_goes_back_continues_by_one_frame() {
         check(&[0, 40, 0, 40], &[90_000, 93_600, 97_200, 100_800]);
         check(&[0, 50, 50, 100], &[90_000, 94_500, 99_000, 103_500]);
         check(&[9000, 0], &[90_000, 93_750]);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_skip_counts_once_and_before_the_first_unit_it_moves_the_beginning() {
+    fn a_skip_shifts_later_units_or_the_start() {
         let ms = Duration::from_millis;
         let value = |timeline: &mut Timeline, at| timeline.place(ms(at), None).dts.value();
         let mut timeline = Timeline::default();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn pts_keeps_its_distance_and_is_never_before_dts() {
+    fn pts_keeps_its_offset_and_is_never_before_dts() {
         let mut timeline = Timeline::default();
         let ms = Duration::from_millis;
         let times = timeline.place(ms(80), Some(ms(0)));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn other_things_keep_their_distance_to_the_last_unit() {
+    fn other_streams_keep_their_offset_to_the_last_unit() {
         let ms = Duration::from_millis;
         let mut timeline = Timeline::default();
         assert_eq!(timeline.at(ms(0)), None);
@@ -197,13 +197,13 @@ mod tests {
         assert_eq!(value(&timeline, 7100), Some(99_000));
         assert_eq!(value(&timeline, 6500), Some(45_000));
         assert_eq!(value(&timeline, 5999), None, "before the channel");
-        // Time that goes back takes the other things along.
+        // When the running time goes back, other streams are mapped by the same offset.
         let _ = timeline.place(ms(1000), None);
         assert_eq!(value(&timeline, 1000), Some(93_750));
     }
 
     #[test]
-    fn the_largest_times_do_no_harm() {
+    fn the_largest_times_do_not_panic() {
         let mut timeline = Timeline::beginning_at(Duration::MAX);
         for time in [Duration::MAX, Duration::ZERO, Duration::MAX] {
             timeline.skip(time);

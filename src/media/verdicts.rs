@@ -1,4 +1,4 @@
-//! Remembers the results of this machine's encoders: which worked or failed, at what size.
+//! Stores the verdicts on this computer's encoders: which ones worked or failed, at which size.
 //!
 //! The text file has one line for each result:
 //!
@@ -9,11 +9,11 @@
 //! ```
 //!
 //! An encoder that fails during capture has `stumbled`: it is used again at once, because encoders of the Pi were seen
-//! to stop after 11 to 13 hours and to work again after a restart. If it fails again before the given time, it is
+//! to stop after 11 to 13 hours and to work again after a restart. If it fails again before the time in its line, it is
 //! skipped.
 //!
 //! A failure expires at a time in seconds since the Unix epoch, because the device may have been in use by another
-//! program. The first failed trial expires after minutes, because the machine may have been busy booting. A failure
+//! program. The first failed trial expires after minutes, because the computer may have been busy booting. A failure
 //! that lies too far in the future, after the clock was set back, is ignored.
 //!
 //! Does not: read or write the file, or read the clock.
@@ -24,14 +24,14 @@ use std::time::Duration;
 use crate::Video;
 use resilience::sanitize;
 
-/// Verdicts on encoders that are kept; each is one element at one size.
+/// Maximum number of stored verdicts; each is for one element at one size.
 const ENCODER_VERDICTS: usize = 32;
 
-/// How long the first failed trial counts.
+/// How long an encoder is skipped after its first failed trial.
 pub(crate) const AFTER_FIRST_TRIAL: Duration = Duration::from_secs(10 * 60);
-/// How long a repeated failed trial counts.
+/// How long an encoder is skipped after a repeated failed trial.
 pub(crate) const AFTER_TRIAL: Duration = Duration::from_secs(24 * 3600);
-/// How long a failure during capture counts, after a passed trial.
+/// How long a failure during capture counts, if the trial was passed.
 pub(crate) const AFTER_FAILURE: Duration = Duration::from_secs(3600);
 
 /// The encoder and size that a verdict is about.
@@ -56,21 +56,21 @@ impl Case {
     }
 }
 
-/// Result of an encoder.
+/// The verdict on an encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It produced frames.
+    /// The encoder produced frames.
     Works,
-    /// It failed once during capture.
+    /// The encoder failed once during capture.
     Stumbled {
-        /// Until when another failure counts as the second one, since the Unix epoch.
+        /// Another failure before this time, since the Unix epoch, counts as the second one.
         until: Duration,
         /// Its error.
         why: String,
     },
-    /// It failed.
+    /// The encoder failed.
     Fails {
-        /// Until when it is skipped, since the Unix epoch.
+        /// The encoder is skipped until this time, since the Unix epoch.
         until: Duration,
         /// Its error.
         why: String,
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_comes_back() {
+    fn the_text_is_parsed_as_written() {
         let mut verdicts = Verdicts::default();
         verdicts.note(case("v4l2h264enc"), fails(NOW));
         verdicts.note(case("x264enc"), Verdict::Works);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_of_many_lines_does_not_tear_the_file() {
+    fn a_reason_of_many_lines_is_written_as_one_line() {
         let mut verdicts = Verdicts::default();
         let why = "it\nsaid\r".repeat(1000);
         verdicts.note(case("a"), Verdict::Fails { until: NOW, why });
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_failure_at_work_within_its_time_is_held_against_it() {
+    fn a_second_failure_during_capture_within_the_time_counts() {
         let mut verdicts = Verdicts::default();
         verdicts.note(case("a"), Verdict::Works);
         verdicts.on_failure(case("a"), "it\n stopped", NOW);
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_far_apart_are_each_the_first() {
+    fn failures_far_apart_count_as_first_ones() {
         let mut verdicts = Verdicts::default();
         for hours in 0..5 {
             let now = NOW + hours * AFTER_FAILURE;
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_make_room() {
+    fn new_verdicts_replace_the_oldest() {
         let mut verdicts = Verdicts::default();
         for n in 0..=ENCODER_VERDICTS {
             verdicts.note(case(&n.to_string()), Verdict::Works);

@@ -4,9 +4,9 @@
 //! descriptor `Opus`, a DVB extension descriptor with the channel count, and a control header with the frame's
 //! size before each frame. AAC frames have ADTS headers (ISO/IEC 13818-7).
 //!
-//! Does not: encode, or synchronise audio with video; readers do that by PTS.
+//! Does not: encode, or synchronise audio with video; readers synchronise them by PTS.
 
-use super::mux::{Continuity, header, stamp, stuff};
+use super::mux::{WriteContinuity, header, stamp, stuff};
 use super::{PACKET, Ticks};
 use crate::AudioCodec;
 
@@ -53,7 +53,7 @@ pub(super) fn write(
     out: &mut Vec<u8>,
     codec: AudioCodec,
     frame: &AudioFrame<'_>,
-    continuity: &mut Continuity,
+    continuity: &mut WriteContinuity,
 ) {
     let control = control_header(codec, frame.bytes.len());
     let [high, low] =

@@ -1,7 +1,7 @@
 //! Joins the segments of returned video into one stream with continuous continuity counters.
 //!
-//! The network's runner writes each segment with a new libav muxer, whose counters begin at 0. Read as one stream,
-//! packets seem to be missing between segments: ffmpeg reports the first ones of each segment as corrupt.
+//! The network's runner writes each segment with a new libav muxer, whose counters begin at 0. If the segments are read
+//! as one stream, packets seem to be missing between them: ffmpeg reports the first packets of each segment as corrupt.
 //!
 //! For each PID the same offset is added to all counters of a segment, so that repeated packets, packets without
 //! payload and gaps within a segment stay visible.
@@ -12,12 +12,12 @@
 //! | cut short | one more than after a complete segment, so that a reader sees that the last picture is incomplete |
 //! | none | as after a complete segment whose last counter was 15 |
 //!
-//! A PID that was not seen before counts as if its last counter was 15.
-//! Of a transport stream only whole packets are returned: bytes after the last whole packet of a segment are dropped,
-//! so that the next segment begins at a packet boundary. A segment without sync bytes at offsets 0 and 188 is not a
-//! transport stream and is passed on unchanged; so is the rest of a segment from the first packet without sync byte. A
-//! segment of at most 188 bytes that begins with a sync byte is returned at its end: rewritten if it is a whole
-//! packet, unchanged if it is shorter and complete, otherwise not at all.
+//! A PID that was not seen before counts as if its last counter was 15. Only whole packets of a transport stream are
+//! returned. Bytes after the last whole packet of a segment are dropped, so that the next segment begins at a packet
+//! boundary. A segment without sync bytes at offsets 0 and 188 is not a transport stream and is passed on unchanged; so
+//! is the rest of a segment from the first packet without sync byte. A segment of at most 188 bytes that begins with a
+//! sync byte is handled at its end: a whole packet is returned rewritten, a shorter complete segment is returned
+//! unchanged, and any other is dropped.
 //!
 //! Does not: change times, tables or pictures.
 
@@ -50,7 +50,7 @@ enum SegmentKind {
     /// Between segments.
     #[default]
     None,
-    /// At most one packet's length has arrived, too little to tell.
+    /// At most one packet's length has arrived, which is too little to decide.
     Unknown,
     /// Packets so far.
     Packets,
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_bytes_do_no_harm() {
+    fn hostile_bytes_do_not_panic() {
         let mut random = 0x9e37_79b9_u32;
         let mut next = |below: u32| {
             random ^= random << 13;

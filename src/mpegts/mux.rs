@@ -62,10 +62,10 @@ pub struct AccessUnit<'a> {
 /// Writes the transport stream of one channel.
 #[derive(Debug, Clone, Default)]
 pub struct Muxer {
-    pat: Continuity,
-    pmt: Continuity,
-    video: Continuity,
-    audio: Continuity,
+    pat: WriteContinuity,
+    pmt: WriteContinuity,
+    video: WriteContinuity,
+    audio: WriteContinuity,
     last_pcr: Option<Ticks>,
     codec: Option<AudioCodec>,
     /// Version of the PMT, 5 bits.
@@ -74,10 +74,10 @@ pub struct Muxer {
 
 /// The continuity counter of one PID: the value for the next packet.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Continuity(u8);
+pub(super) struct WriteContinuity(u8);
 
-impl Continuity {
-    /// The counter of the last packet, which a packet without payload repeats.
+impl WriteContinuity {
+    /// The counter of the last packet. A packet without payload repeats it.
     fn last(self) -> u8 {
         self.0.wrapping_sub(1) & 0x0f
     }
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn one_allocation_of_the_exact_size() {
+    fn the_output_is_one_allocation_of_the_exact_size() {
         let mut muxer = Muxer::new();
         for len in [1, 150, 157, 158, 184, 9000] {
             let data = vec![0; len];

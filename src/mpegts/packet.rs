@@ -51,9 +51,9 @@ impl<'a> Packet<'a> {
 
 /// The continuity counter of one PID: the value that the next packet must have.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Continuity(Option<u8>);
+pub(super) struct ReadContinuity(Option<u8>);
 
-impl Continuity {
+impl ReadContinuity {
     /// Whether the packet has the expected counter; reports a gap if not.
     pub(super) fn follows(&mut self, packet: &Packet<'_>, report: &mut impl FnMut(Report)) -> bool {
         let Some(found) = packet.continuity else { return true };

@@ -6,7 +6,7 @@ use heapless::Vec;
 
 use super::Ticks;
 use super::nal::{Nal, Scanner};
-use super::packet::{Continuity, Packet};
+use super::packet::{Packet, ReadContinuity};
 use super::read::{Report, Unit};
 
 /// Bytes kept of a PES header: those up to PTS and DTS. A header may have up to 255 bytes after its first 9.
@@ -14,10 +14,10 @@ const PES_HEADER: usize = 9 + 10;
 
 /// One elementary stream of a program.
 #[derive(Debug, Clone)]
-pub(super) struct Stream {
+pub(super) struct ElementaryStream {
     pub(super) pid: u16,
     pub(super) is_h264: bool,
-    continuity: Continuity,
+    continuity: ReadContinuity,
     pes: Pes,
 }
 
@@ -31,9 +31,9 @@ enum Pes {
     Body { unit: Unit, left: Option<usize>, scanner: Scanner, sps: bool, pps: bool },
 }
 
-impl Stream {
+impl ElementaryStream {
     pub(super) fn new(pid: u16, is_h264: bool) -> Self {
-        Self { pid, is_h264, continuity: Continuity::default(), pes: Pes::Idle }
+        Self { pid, is_h264, continuity: ReadContinuity::default(), pes: Pes::Idle }
     }
 
     pub(super) fn take(&mut self, packet: &Packet<'_>, report: &mut impl FnMut(Report)) {

@@ -12,7 +12,7 @@
 use heapless::Vec;
 
 use super::packet::{PAT_PID, Packet};
-use super::pes::Stream;
+use super::pes::ElementaryStream;
 use super::section::{Table, programs, streams};
 use super::{H264, PACKET, SYNC, Ticks};
 
@@ -84,7 +84,7 @@ pub struct Reader {
     in_sync: bool,
     pat: Table,
     programs: Vec<(u16, Table), PROGRAMS>,
-    streams: Vec<Stream, STREAMS>,
+    streams: Vec<ElementaryStream, STREAMS>,
     strays: Vec<u16, STRAYS>,
 }
 
@@ -192,7 +192,7 @@ impl Reader {
                 for (pid, kind) in streams {
                     match self.streams.iter_mut().find(|stream| stream.pid == pid) {
                         Some(stream) => stream.is_h264 = kind == H264,
-                        None => drop(self.streams.push(Stream::new(pid, kind == H264))),
+                        None => drop(self.streams.push(ElementaryStream::new(pid, kind == H264))),
                     }
                 }
             }
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn lost_bytes_cost_the_packets_around_them() {
+    fn lost_bytes_lose_only_the_packets_around_them() {
         let stream = stream();
         for lost in [1, 100, 187] {
             let mut torn = stream.clone();
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_bytes_do_no_harm() {
+    fn hostile_bytes_do_not_panic() {
         let stream = stream();
         for end in 0..2000 {
             read(&[&stream[..end]]);

@@ -5,7 +5,7 @@
 use heapless::Vec;
 
 use super::crc::crc32;
-use super::packet::{Continuity, Packet};
+use super::packet::{Packet, ReadContinuity};
 use super::read::{PROGRAMS, Report, STREAMS};
 
 /// Maximum length of a PAT or PMT section.
@@ -14,7 +14,7 @@ const SECTION: usize = 1024;
 /// Reassembles the sections of one PAT or PMT.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
-    continuity: Continuity,
+    continuity: ReadContinuity,
     section: Vec<u8, SECTION>,
     is_open: bool,
 }

@@ -1,6 +1,7 @@
 //! Media time: 90 kHz in 33 bits, which wrap after 26.5 hours.
 //!
-//! Does not: order times by their number; after a wrap the later time has the smaller one. Use [`Ticks::since`].
+//! Does not: order times by their number, because after a wrap the later time has the smaller number. Use
+//! [`Ticks::since`].
 
 use std::fmt;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //!
 //! The random part is an argument, so that tests are exact; [`jitter`] draws it.
 //!
-//! Does not: sleep, and does not count tries for its owner.
+//! Does not: sleep, or count attempts for its owner.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_to_the_limit_and_start_over_after_success() {
+    fn pauses_double_to_the_limit_and_a_success_resets_them() {
         let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
         let full: Vec<u128> = (0..8).map(|_| backoff.on_failure(1.0).as_millis()).collect();
         assert_eq!(full, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);

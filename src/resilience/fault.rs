@@ -15,7 +15,7 @@ pub enum Fault {
     Refresh,
     /// Leave this peer and try the next candidate.
     NextPeer,
-    /// No try can succeed before the configuration or the input changes.
+    /// Give up: no attempt can succeed before the configuration or the input changes.
     GiveUp,
 }
 
@@ -24,7 +24,7 @@ pub enum Fault {
 pub enum Scope {
     /// Only the peer that was asked; another one may succeed.
     Peer,
-    /// Every peer, because a signer or this machine is the cause.
+    /// Every peer, because a signer or this computer is the cause.
     Everyone,
 }
 

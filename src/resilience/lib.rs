@@ -1,7 +1,7 @@
-//! What keeps an unattended program up: back-off, faults, stop, bounded waits, throttled logs, state files that
-//! survive a power cut, and secrets and foreign text that do no harm in a log.
+//! Tools for a program that runs unattended: back-off, faults, a stop signal, bounded waits, throttled logs, state
+//! files that survive a power cut, secrets that are never printed, and sanitizing of a peer's text.
 //!
-//! Does not: know anything of video or of the network's protocol.
+//! Does not: depend on video or on the network's protocol.
 
 pub mod backoff;
 pub mod fault;
@@ -12,7 +12,7 @@ pub mod secret;
 pub mod state_file;
 pub mod stop;
 
-/// Sleeps that may have no end, and tasks that end with their owner.
+/// Sleeps without an end, and tasks that end with their owner.
 pub mod wait {
     mod io;
 

@@ -31,7 +31,7 @@ const RESET_TIME: Duration = Duration::from_secs(1800);
 /// Decides which failures of one kind are logged. Keep one for each operation that can fail repeatedly.
 #[derive(Debug, Clone)]
 pub struct LogThrottle {
-    state: State,
+    state: ThrottleState,
     pauses: Backoff,
     /// No failure is logged before this time.
     quiet_until: Option<Instant>,
@@ -40,7 +40,7 @@ pub struct LogThrottle {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum ThrottleState {
     Ok { since: Option<Instant> },
     Failing { since: Instant, attempts: u64, is_logged: bool },
 }
@@ -136,7 +136,7 @@ impl LogThrottle {
     /// A throttle for an operation that has not failed yet.
     pub const fn new() -> Self {
         Self {
-            state: State::Ok { since: None },
+            state: ThrottleState::Ok { since: None },
             pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             quiet_until: None,
             unlogged: 0,
@@ -146,7 +146,7 @@ impl LogThrottle {
     /// Call for every failure, and log the returned line. `what` is cut to [`MESSAGE_CHARS`] characters.
     pub fn on_failure(&mut self, what: &str, now: Instant) -> Option<LogLine> {
         let (since, attempts, is_logged) = match self.state {
-            State::Ok { since } => {
+            ThrottleState::Ok { since } => {
                 if since.is_none_or(|since| now.duration_since(since) >= RESET_TIME) {
                     self.pauses.on_success();
                     self.quiet_until = None;
@@ -154,17 +154,17 @@ impl LogThrottle {
                 }
                 (now, 1, false)
             }
-            State::Failing { since, attempts, is_logged } => {
+            ThrottleState::Failing { since, attempts, is_logged } => {
                 (since, attempts.saturating_add(1), is_logged)
             }
         };
         let is_due = self.quiet_until.is_none_or(|until| now >= until);
-        self.state = State::Failing { since, attempts, is_logged: is_logged || is_due };
+        self.state = ThrottleState::Failing { since, attempts, is_logged: is_logged || is_due };
         if !is_due {
             self.unlogged = self.unlogged.saturating_add(1);
             return None;
         }
-        // Jitter spreads load on a peer; a log line is local, so the pause is taken whole.
+        // Use no jitter: it spreads the load on a peer, but a log line is local.
         self.quiet_until = Some(now + self.pauses.on_failure(1.0));
         let unlogged = std::mem::take(&mut self.unlogged);
         let what: String = what.chars().take(MESSAGE_CHARS).collect();
@@ -177,8 +177,8 @@ impl LogThrottle {
 
     /// Call for every success, and log the returned line.
     pub fn on_success(&mut self, now: Instant) -> Option<LogLine> {
-        let State::Failing { since, attempts, is_logged } = self.state else { return None };
-        self.state = State::Ok { since: Some(now) };
+        let ThrottleState::Failing { since, attempts, is_logged } = self.state else { return None };
+        self.state = ThrottleState::Ok { since: Some(now) };
         if !is_logged {
             return None;
         }
@@ -189,7 +189,7 @@ impl LogThrottle {
 
     /// Whether the last call was [`Self::on_failure`].
     pub fn is_failing(&self) -> bool {
-        matches!(self.state, State::Failing { .. })
+        matches!(self.state, ThrottleState::Failing { .. })
     }
 }
 
@@ -211,7 +211,7 @@ impl ThrottledLog {
         Self { throttle, target, recovered: recovered.into(), reminds: true }
     }
 
-    /// The same, but "still failing" lines go to level debug.
+    /// Like [`ThrottledLog::new`], but "still failing" lines go to level debug.
     #[must_use]
     pub fn without_reminders(self) -> Self {
         Self { reminds: false, ..self }

@@ -1,4 +1,5 @@
-//! Makes a peer's text safe to show: one line of bounded length, without characters that act on a terminal or a log.
+//! Makes a peer's text safe to show: one line of bounded length, without characters that control a terminal or forge
+//! log lines.
 //!
 //! Control characters can move a terminal's cursor or forge a line of the log, as can Unicode's line separators;
 //! Unicode's direction marks reorder the text around them. Each such character becomes a space.
@@ -16,7 +17,7 @@ pub fn message(text: &str) -> String {
 /// Like [`message`], with each URL replaced by `***`: a channel's URL is a credential.
 pub fn without_urls(text: &str) -> String {
     let hidden = |word: &str| if word.contains("://") { "***".to_owned() } else { word.to_owned() };
-    // The rest would be cut off anyway.
+    // Characters beyond these would be cut off anyway.
     let head: String = text.chars().take(MESSAGE_CHARS + 1).collect();
     message(&head.split(' ').map(hidden).collect::<Vec<_>>().join(" "))
 }

@@ -1,4 +1,5 @@
-//! A text that is never printed, such as a payment, a credential or a signer header; and where such a text is kept.
+//! A text that is never printed, such as a payment, a credential or a signer header, and the place from which such a
+//! text is read.
 //!
 //! Does not: overwrite the memory of a secret when it is dropped.
 
@@ -37,10 +38,10 @@ impl fmt::Display for Secret {
     }
 }
 
-/// Where a secret is kept, so that it can be read again when it changes. The command line is never such a place.
+/// The place of a secret, from which it can be read again when it changes. The command line is never such a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
-    /// The secret itself, which an access token gave.
+    /// The secret itself, as part of an access token.
     Given(Secret),
     /// A file that holds only the secret.
     File(PathBuf),
@@ -58,7 +59,7 @@ pub struct NoSource;
 impl fmt::Display for NoSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "names no place of a secret; write file:/path, credential:NAME or env:VARIABLE, never the secret itself",
+            "does not name the place of a secret; write file:/path, credential:NAME or env:VARIABLE, never the secret itself",
         )
     }
 }
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_never_shows_itself() {
+    fn a_secret_is_never_printed() {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{secret} {secret:?} {:?}", Some(&secret)), "*** *** Some(***)");
         assert_eq!(secret.expose(), "hunter2");

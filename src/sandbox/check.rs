@@ -1,17 +1,17 @@
 //! Checks a gateway's published segments: each can be decoded alone, and time and counters
 //! continue.
 //!
-//! Two readers parse the same bytes: one restarts at each segment, as a decoder that joins there; one continues over
-//! all segments, as the app behind the channel does. After a truncated segment or a missing seq, the continuity counters
-//! may jump, and time may not go back. Times are compared as libav reads them ([`Clock`]). Frames that the network's
-//! runner would drop are counted ([`FrameRule`]).
+//! Two readers parse the same bytes. One restarts at each segment, as a decoder does that joins there. The other
+//! continues over all segments, as the app behind the channel does. After a truncated segment or a missing seq, the
+//! continuity counters may jump, and time may not go back. Times are compared as libav reads them ([`LibavClock`]).
+//! Frames that the network's runner would drop are counted ([`FrameRule`]).
 //!
 //! Does not: decode pictures.
 
 use std::fmt;
 
 use crate::Role;
-use crate::frames::{Clock, FrameRule};
+use crate::frames::{FrameRule, LibavClock};
 use mpegts::{Reader, Report, SYNC, Ticks, Unit};
 
 /// The most violations listed; all are counted.
@@ -58,7 +58,7 @@ pub enum Violation {
         /// The timestamp received, in the same unit.
         now: i64,
     },
-    /// A continuity counter jumped.
+    /// A continuity counter has another value than expected.
     Continuity {
         /// The segment.
         seq: u64,
@@ -95,7 +95,7 @@ pub enum Violation {
     },
     /// The signer received a state older than the last one of its session.
     OldState,
-    /// The signer received a state again whose answer was delivered.
+    /// The signer received a used state again, although it had delivered the answer to its first use.
     ReusedState,
     /// The signer received a call while another one of the same session was in progress.
     ConcurrentStates,
@@ -194,7 +194,7 @@ pub(crate) struct Checker {
     units: u64,
     dropped: u64,
     newest: Option<Ticks>,
-    clock: Clock,
+    clock: LibavClock,
     rule: FrameRule,
     /// One entry per stream; at most as many as a reader follows.
     times: Vec<StreamTimes>,
@@ -212,7 +212,7 @@ impl Checker {
             units: 0,
             dropped: 0,
             newest: None,
-            clock: Clock::default(),
+            clock: LibavClock::default(),
             rule: FrameRule::default(),
             times: Vec::new(),
         }
@@ -356,12 +356,12 @@ mod tests {
 
     /// A publisher that can send invalid segments.
     #[derive(Default)]
-    struct Publisher {
+    struct TestPublisher {
         muxer: Muxer,
         frames: u64,
     }
 
-    impl Publisher {
+    impl TestPublisher {
         fn frame(&mut self, parts: &[&[u8]], begins: bool, at: u64) -> Vec<u8> {
             let bytes = [parts.concat(), vec![7; 400]].concat();
             let at = Ticks::new(90_000 + at * FRAME);
@@ -398,14 +398,14 @@ mod tests {
 
     #[test]
     fn valid_segments_pass() {
-        let mut publisher = Publisher::default();
+        let mut publisher = TestPublisher::default();
         let segments: Vec<_> = (0..4).map(|seq| (seq, publisher.segment(), true)).collect();
         check(&segments, &[]);
     }
 
     #[test]
     fn a_segment_without_tables_is_found() {
-        let mut publisher = Publisher::default();
+        let mut publisher = TestPublisher::default();
         let first = publisher.segment();
         let second = publisher.segment()[2 * 188..].to_vec();
         let found = [
@@ -419,20 +419,20 @@ mod tests {
     #[test]
     fn a_segment_without_a_key_frame_or_its_parameters_is_found() {
         for parts in [&[DELTA][..], &[IDR], &[SPS, IDR]] {
-            let bytes = Publisher::default().frame(parts, true, 0);
+            let bytes = TestPublisher::default().frame(parts, true, 0);
             check(&[(0, bytes, true)], &[Violation::NoKey { seq: 0 }]);
         }
     }
 
     #[test]
     fn a_segment_without_pictures_is_found() {
-        let tables = Publisher::default().segment()[..2 * 188].to_vec();
+        let tables = TestPublisher::default().segment()[..2 * 188].to_vec();
         check(&[(3, tables, true)], &[Violation::NoVideo { seq: 3 }]);
     }
 
     #[test]
     fn time_that_does_not_advance_is_found() {
-        let mut publisher = Publisher::default();
+        let mut publisher = TestPublisher::default();
         let first = publisher.segment();
         publisher.frames -= 1;
         let second = publisher.segment();
@@ -443,10 +443,10 @@ mod tests {
     }
 
     #[test]
-    fn time_goes_back_at_a_wrap_a_day_after_the_start() {
+    fn a_wrap_a_day_after_the_start_counts_as_time_that_goes_back() {
         const DAY: u64 = (1 << 33) / FRAME - 24;
         let (mut checker, mut found) = (Checker::new(), Vec::new());
-        let mut publisher = Publisher::default();
+        let mut publisher = TestPublisher::default();
         let mut publish = |seq, frames| {
             publisher.frames = frames;
             checker.begin(seq);
@@ -465,7 +465,7 @@ mod tests {
 
     #[test]
     fn lost_packets_are_found_within_and_between_segments() {
-        let mut publisher = Publisher::default();
+        let mut publisher = TestPublisher::default();
         let whole = publisher.segment();
         let without_third = [&whole[..3 * 188], &whole[4 * 188..]].concat();
         let (mut checker, mut found) = (Checker::new(), Vec::new());
@@ -475,7 +475,7 @@ mod tests {
         assert!(found.contains(&gap), "{found:?}");
         assert!(found.contains(&Violation::Damaged { seq: 0, pid: 0x100 }), "{found:?}");
 
-        let mut other = Publisher::default();
+        let mut other = TestPublisher::default();
         let fresh = {
             other.frames = 3;
             other.segment()
@@ -495,10 +495,10 @@ mod tests {
 
     #[test]
     fn losses_in_the_network_are_not_violations() {
-        let mut publisher = Publisher::default();
+        let mut publisher = TestPublisher::default();
         let broken = publisher.segment()[..700].to_vec();
         check(&[(0, broken, false), (1, publisher.segment(), true)], &[]);
-        let mut publisher = Publisher::default();
+        let mut publisher = TestPublisher::default();
         let first = publisher.segment();
         let _lost = publisher.segment();
         check(&[(0, first, true), (2, publisher.segment(), true)], &[]);

@@ -1,7 +1,7 @@
 //! The decisions of the app behind a job: the effect that parameters request, and the content of events.
 //!
-//! An effect is a chain of GStreamer elements that change pictures. It comes from the network, so only elements that
-//! can do nothing but that are allowed ([`ELEMENTS`]).
+//! An effect is a chain of GStreamer elements that change pictures. Effects come from the network, so only elements
+//! that just change pictures are allowed ([`ELEMENTS`]).
 //!
 //! Does not: run effects, or write to channels.
 
@@ -64,7 +64,7 @@ const RECENT: Duration = Duration::from_secs(15);
 /// The longest effect, in bytes.
 const LENGTH: usize = 512;
 
-/// What the app does with the video.
+/// How the app changes the video.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Effect {
     /// The bytes are returned unchanged.
@@ -125,7 +125,7 @@ fn effect(text: &str) -> Result<Effect, BadEffect> {
         if !ELEMENTS.contains(&name) {
             return Err(BadEffect(format!("effect `{name}` is not allowed")));
         }
-        // A second word without a value would be another element.
+        // A word without a value would be read as another element.
         if let Some(word) = words.find(|word| !word.contains('=')) {
             return Err(BadEffect(format!("`{word}` is not of the form property=value")));
         }

@@ -19,37 +19,37 @@ use mpegts::Ticks;
 
 /// One wrap, in ticks.
 const WRAP: i64 = 1 << 33;
-/// From libav's reference to the first timestamp, in ticks.
+/// Ticks from libav's reference to the first timestamp.
 const MARGIN: i64 = 60 * Ticks::PER_SECOND as i64;
 /// Ticks between two frames at 24 frames/s.
 const INTERVAL: i64 = Ticks::PER_SECOND as i64 / 24;
 
 /// Reads the timestamps of one program as libav does.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Clock(Option<Reference>);
+pub(crate) struct LibavClock(Option<WrapReference>);
 
 /// libav's wrap reference, set by the first timestamp.
 #[derive(Debug, Clone, Copy)]
-enum Reference {
+enum WrapReference {
     /// Timestamps below this are one wrap higher.
     AddBelow(i64),
     /// Timestamps from this on are one wrap lower.
     SubtractFrom(i64),
 }
 
-impl Clock {
+impl LibavClock {
     /// The time that libav reads for `time`. The first call sets the reference.
     pub(crate) fn read(&mut self, time: Ticks) -> i64 {
         let time = time.value() as i64;
         let reference = *self.0.get_or_insert(if time < WRAP - MARGIN {
-            Reference::AddBelow(time - MARGIN)
+            WrapReference::AddBelow(time - MARGIN)
         } else {
-            Reference::SubtractFrom(time - MARGIN)
+            WrapReference::SubtractFrom(time - MARGIN)
         });
         match reference {
-            Reference::AddBelow(limit) if time < limit => time + WRAP,
-            Reference::SubtractFrom(limit) if time >= limit => time - WRAP,
-            Reference::AddBelow(_) | Reference::SubtractFrom(_) => time,
+            WrapReference::AddBelow(limit) if time < limit => time + WRAP,
+            WrapReference::SubtractFrom(limit) if time >= limit => time - WRAP,
+            WrapReference::AddBelow(_) | WrapReference::SubtractFrom(_) => time,
         }
     }
 }
@@ -63,7 +63,7 @@ pub(crate) struct FrameRule {
 }
 
 impl FrameRule {
-    /// Whether the runner accepts a frame with this time, which must come from [`Clock::read`].
+    /// Whether the runner accepts a frame with this time, which must come from [`LibavClock::read`].
     pub(crate) fn takes(&mut self, pts: i64) -> bool {
         self.behind = pts < self.due - Ticks::PER_SECOND as i64;
         if pts < self.due {
@@ -89,7 +89,7 @@ mod tests {
     /// Compares the times read for timestamps at these distances from the first one (ffprobe 6.1 shows the same times).
     #[track_caller]
     fn check_clock(first: i64, later: &[(i64, i64)]) {
-        let mut clock = Clock::default();
+        let mut clock = LibavClock::default();
         let mut read = |after: i64| clock.read(Ticks::new((first + after) as u64));
         read(0);
         let found: Vec<(i64, i64)> =

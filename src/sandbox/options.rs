@@ -37,7 +37,7 @@ pub struct Options {
     pub warm: bool,
     /// The price of live video, in wei per pixel. `None` is free and needs no signature.
     pub price: Option<u32>,
-    /// The time that one ticket pays for. If a ticket is worth more than the due amount, signers answer 482.
+    /// The time that one ticket pays for. Signers answer 482 while the amount due is less than the value of a ticket.
     pub ticket: Duration,
     /// The signer, on another port; `None` starts no signer.
     pub signer: Option<SignerOptions>,

@@ -15,9 +15,9 @@ const SIZE: (u64, u64) = (512, 512);
 /// An idle process returns to its default parameters after this long (`process_guardian.py:183`, `:305`).
 const OFFLINE: Duration = Duration::from_secs(3);
 
-/// One process.
+/// The simulated process of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pipeline {
+pub(crate) struct ModelProcess {
     state: Activity,
     /// The request that set the present parameters.
     set_by: String,
@@ -26,9 +26,9 @@ pub(crate) struct Pipeline {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Activity {
-    /// There is no stream since this time; `None` before the first stream.
+    /// The process has had no stream since this time; `None` before the first stream.
     Idle { since: Option<Instant> },
-    /// Works on the stream of this job, started by this request.
+    /// The process works on the stream of this job, which this request started.
     Busy { manifest: String, request: String },
 }
 
@@ -36,13 +36,13 @@ enum Activity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RefusedParams(pub(crate) String);
 
-impl Default for Pipeline {
+impl Default for ModelProcess {
     fn default() -> Self {
         Self { state: Activity::Idle { since: None }, set_by: String::new(), size: SIZE }
     }
 }
 
-impl Pipeline {
+impl ModelProcess {
     /// Whether the process is free for a stream.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.state, Activity::Idle { .. })
@@ -90,13 +90,13 @@ mod tests {
 
     use super::*;
 
-    fn update(pipeline: &mut Pipeline, params: &Value) -> bool {
+    fn update(pipeline: &mut ModelProcess, params: &Value) -> bool {
         pipeline.update(params.as_object().unwrap()).is_ok()
     }
 
     #[test]
     fn only_the_first_parameters_of_a_request_can_set_the_size() {
-        let (mut pipeline, now) = (Pipeline::default(), Instant::now());
+        let (mut pipeline, now) = (ModelProcess::default(), Instant::now());
         pipeline.begin("m", "r1", now);
         assert!(update(&mut pipeline, &json!({ "width": 768, "height": 768 })));
         assert!(update(&mut pipeline, &json!({ "width": 768, "height": 768, "prompt": "a" })));
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn streams_without_a_request_id_count_as_one_stream() {
-        let (mut pipeline, now) = (Pipeline::default(), Instant::now());
+        let (mut pipeline, now) = (ModelProcess::default(), Instant::now());
         pipeline.begin("m", "", now);
         let text = pipeline.update(json!({ "width": 768 }).as_object().unwrap()).unwrap_err().0;
         assert!(text.contains("(512, 512) requested resolution: (768, 512)"), "{text}");
@@ -124,7 +124,7 @@ mod tests {
     fn an_idle_process_returns_to_its_default_parameters() {
         let now = Instant::now();
         for (pause, is_new) in [(OFFLINE, false), (OFFLINE + Duration::from_millis(1), true)] {
-            let mut pipeline = Pipeline::default();
+            let mut pipeline = ModelProcess::default();
             pipeline.begin("m", "r", now);
             assert!(update(&mut pipeline, &json!({ "width": 768 })));
             pipeline.end(now);

@@ -9,7 +9,7 @@ pub(crate) const TRICKLE: &str = "/ai/trickle/";
 
 /// A call with a short answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Call<'a> {
+pub(crate) enum EndpointCall<'a> {
     /// Pay for a live video job.
     Payment,
     /// Get fresh ticket parameters for a session.
@@ -30,7 +30,7 @@ pub(crate) enum Call<'a> {
     Single(usize, &'a str),
 }
 
-impl Call<'_> {
+impl EndpointCall<'_> {
     /// Its name in scripts and records.
     pub(crate) fn endpoint(self) -> Endpoint {
         match self {
@@ -53,7 +53,7 @@ pub(crate) enum Route<'a> {
     /// Start a live video job.
     Start,
     /// Answer a call for payments, runners or a scope.
-    Call(Call<'a>),
+    Call(EndpointCall<'a>),
     /// Make a channel.
     Create(&'a str),
     /// Close a channel.
@@ -91,10 +91,10 @@ impl<'a> Route<'a> {
         }
         match (path, method) {
             ("/live-video-to-video", "POST") => Self::Start,
-            ("/payment", "POST") => Self::Call(Call::Payment),
-            ("/refresh-payment", "POST") => Self::Call(Call::Refresh),
-            ("/scope", "POST") => Self::Call(Call::Scope),
-            ("/discovery", "GET") => Self::Call(Call::Discovery),
+            ("/payment", "POST") => Self::Call(EndpointCall::Payment),
+            ("/refresh-payment", "POST") => Self::Call(EndpointCall::Refresh),
+            ("/scope", "POST") => Self::Call(EndpointCall::Scope),
+            ("/discovery", "GET") => Self::Call(EndpointCall::Discovery),
             ("/live-video-to-video" | "/payment" | "/refresh-payment" | "/scope", _) => {
                 Self::NotAllowed("POST")
             }
@@ -120,7 +120,7 @@ impl<'a> Route<'a> {
         let (runner, rest) = path.strip_prefix("/apps/r")?.split_once('/')?;
         let runner = runner.parse().ok()?;
         if let Some(path) = rest.strip_prefix("app/") {
-            let call = Call::Single(runner, path);
+            let call = EndpointCall::Single(runner, path);
             return Some(if method == "POST" {
                 Self::Call(call)
             } else {
@@ -129,10 +129,12 @@ impl<'a> Route<'a> {
         }
         let mut parts = rest.splitn(4, '/');
         let call = match (parts.next()?, parts.next(), parts.next(), parts.next()) {
-            ("session", None, ..) => Call::Reserve(runner),
-            ("session", Some(id), Some("stop"), None) => Call::Stop(runner, id),
-            ("session", Some(id), Some("payment"), None) => Call::SessionPayment(runner, id),
-            ("session", Some(id), Some("app"), Some(path)) => Call::App(runner, id, path),
+            ("session", None, ..) => EndpointCall::Reserve(runner),
+            ("session", Some(id), Some("stop"), None) => EndpointCall::Stop(runner, id),
+            ("session", Some(id), Some("payment"), None) => {
+                EndpointCall::SessionPayment(runner, id)
+            }
+            ("session", Some(id), Some("app"), Some(path)) => EndpointCall::App(runner, id, path),
             _ => return None,
         };
         Some(if method == "POST" { Self::Call(call) } else { Self::NotAllowed("POST") })
@@ -187,16 +189,20 @@ mod tests {
     fn paths_are_routed_as_by_the_real_server() {
         check("POST", "/live-video-to-video", Route::Start);
         check("GET", "/live-video-to-video", Route::NotAllowed("POST"));
-        check("POST", "/payment", Route::Call(Call::Payment));
-        check("POST", "/refresh-payment", Route::Call(Call::Refresh));
-        check("GET", "/discovery", Route::Call(Call::Discovery));
+        check("POST", "/payment", Route::Call(EndpointCall::Payment));
+        check("POST", "/refresh-payment", Route::Call(EndpointCall::Refresh));
+        check("GET", "/discovery", Route::Call(EndpointCall::Discovery));
         check("POST", "/discovery", Route::NotAllowed("GET"));
-        check("POST", "/apps/r1/session", Route::Call(Call::Reserve(1)));
-        check("POST", "/apps/r1/session/a/stop", Route::Call(Call::Stop(1, "a")));
-        check("POST", "/apps/r1/session/a/payment", Route::Call(Call::SessionPayment(1, "a")));
-        check("POST", "/apps/r1/session/a/app/x/y", Route::Call(Call::App(1, "a", "x/y")));
-        check("POST", "/apps/r1/app/", Route::Call(Call::Single(1, "")));
-        check("POST", "/apps/r1/app/v1/x?y", Route::Call(Call::Single(1, "v1/x")));
+        check("POST", "/apps/r1/session", Route::Call(EndpointCall::Reserve(1)));
+        check("POST", "/apps/r1/session/a/stop", Route::Call(EndpointCall::Stop(1, "a")));
+        check(
+            "POST",
+            "/apps/r1/session/a/payment",
+            Route::Call(EndpointCall::SessionPayment(1, "a")),
+        );
+        check("POST", "/apps/r1/session/a/app/x/y", Route::Call(EndpointCall::App(1, "a", "x/y")));
+        check("POST", "/apps/r1/app/", Route::Call(EndpointCall::Single(1, "")));
+        check("POST", "/apps/r1/app/v1/x?y", Route::Call(EndpointCall::Single(1, "v1/x")));
         check("POST", "/apps/r1/app", Route::Redirect("/apps/r1/app", None));
         check("GET", "/apps/r1/app?a=b", Route::Redirect("/apps/r1/app", Some("a=b")));
         let session = "/apps/r1/session/a/app";

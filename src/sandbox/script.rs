@@ -1,6 +1,6 @@
 //! The scripted failures of a sandbox: each happens once, or every time until the script is cleared.
 //!
-//! Does not: carry a failure out; the part concerned asks for its next failure.
+//! Does not: carry out a failure; each part takes its next failure from the script and carries it out.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub enum Endpoint {
     Single,
 }
 
-/// What a job's channel is for.
+/// The purpose of a job's channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Media from the gateway. A channel without a job has this role.
@@ -89,7 +89,7 @@ pub enum Failure {
         role: Role,
         /// The failure comes after this many bytes of the segment; 0 is before the first.
         after: u64,
-        /// What happens then.
+        /// The failure.
         then: Break,
     },
     /// The GET of a segment.
@@ -98,12 +98,12 @@ pub enum Failure {
         role: Role,
         /// The failure comes after this many bytes of the segment; 0 is instead of an answer.
         after: u64,
-        /// What happens then.
+        /// The failure.
         then: Break,
     },
     /// The DELETE of a job's publish channel is answered with this status, and nothing is deleted.
     Delete(u16),
-    /// The app leaves out one segment of this channel (output or events).
+    /// The app does not write one segment of this channel (output or events).
     Mute(Role),
     /// The price of live video rises by this many wei per pixel before it is quoted: by `GetOrchestrator`, or in the
     /// answer to a payment. Repeated, the price drifts as one in USD or adjusted to gas does.
@@ -115,9 +115,9 @@ pub enum Failure {
 pub enum InfoFailure {
     /// A gRPC status.
     Refuse {
-        /// Its code.
+        /// The status code.
         code: u32,
-        /// Its message.
+        /// The status message.
         message: String,
     },
     /// A message that is not protobuf.
@@ -191,7 +191,7 @@ impl CallFailure {
     }
 }
 
-/// What happens to a segment while it is transferred.
+/// A failure of the transfer of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Break {
     /// The connection is reset.
@@ -285,14 +285,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_roles() {
+    fn a_channels_role_is_read_from_its_name() {
         for role in Role::ALL {
             assert_eq!(Role::of(&format!("abc{}", role.suffix())), role);
         }
     }
 
     #[test]
-    fn troubles_come_in_order_and_stay_if_told() {
+    fn failures_happen_in_order_and_repeating_ones_stay() {
         let mut script = Script::default();
         let post = |after| Failure::Post { role: Role::Publish, after, then: Break::Reset };
         assert!(script.add(post(1), false) && script.add(post(2), true));

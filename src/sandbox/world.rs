@@ -20,7 +20,7 @@ use crate::check::{Violation, Violations};
 use crate::money::{Ledger, TicketIssuer};
 use crate::offer::{NoCapacity, Offer};
 use crate::options::SignerOptions;
-use crate::pipeline::{Pipeline, RefusedParams};
+use crate::pipeline::{ModelProcess, RefusedParams};
 use crate::record::Record;
 use crate::runner::Sessions;
 use crate::running_jobs::RunningJobs;
@@ -47,7 +47,7 @@ pub(crate) struct AppLaunch {
     pub(crate) updates: mpsc::Receiver<Map<String, Value>>,
 }
 
-/// The part of the world that changes while a sandbox runs.
+/// The part of the sandbox's state that changes while it runs.
 #[derive(Debug, Default)]
 pub(crate) struct WorldState {
     pub(crate) channels: Channels,
@@ -55,8 +55,8 @@ pub(crate) struct WorldState {
     pub(crate) record: Record,
     pub(crate) violations: Violations,
     pub(crate) jobs: RunningJobs,
-    /// The processes of the models. A job takes an idle one or adds another.
-    pipelines: Vec<Pipeline>,
+    /// The processes of the models. A new job uses an idle process, or adds one.
+    pipelines: Vec<ModelProcess>,
     /// The senders of parameter updates to running apps, by manifest id.
     updates: HashMap<String, mpsc::Sender<Map<String, Value>>>,
     pub(crate) sessions: Sessions,
@@ -68,7 +68,7 @@ pub(crate) struct WorldState {
     pub(crate) signer_key: u8,
     pub(crate) order: StateOrder,
     pub(crate) listed: Vec<String>,
-    /// How far the clock was advanced.
+    /// By how much time the clock was advanced.
     ahead: Duration,
 }
 
@@ -140,7 +140,7 @@ impl World {
         self.changed.send_replace(());
     }
 
-    /// Is notified by every [`World::note`].
+    /// A notification that every [`World::note`] sends.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -225,9 +225,9 @@ impl World {
         let mut state = self.lock();
         self.apps.try_send(AppLaunch { job, updates: taken }).map_err(|_| NoCapacity)?;
         if let Some(request) = request {
-            let idle = state.pipelines.iter().position(Pipeline::is_idle);
+            let idle = state.pipelines.iter().position(ModelProcess::is_idle);
             let at = idle.unwrap_or_else(|| {
-                state.pipelines.push(Pipeline::default());
+                state.pipelines.push(ModelProcess::default());
                 state.pipelines.len() - 1
             });
             if let Some(pipeline) = state.pipelines.get_mut(at) {

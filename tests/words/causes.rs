@@ -101,7 +101,7 @@ const LOGGED: &[(&str, Cause)] = &[
         Reason("no microphone was seen to do so"),
     ),
     (
-        "the pipeline does not stop within {PIPELINE_STOP_TIME:?}: left to the end of the process",
+        "the pipeline does not stop within {PIPELINE_STOP_TIME:?}; it ends with the process",
         Test("a_camera_that_hangs_holds_nothing_up"),
     ),
     ("input is not stored: {error}", Reason("needs a system that has no thread left")),
@@ -146,7 +146,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     ("payment failed: {why}; {}retrying", Test("a_signer_that_is_down_leaves_no_gap_in_the_video")),
     (
-        "no payment, to be tried again: {error}",
+        "payment failed during the start, retrying: {error}",
         Test("a_start_whose_payment_fails_for_good_is_given_up_and_stopped"),
     ),
     (
@@ -162,14 +162,14 @@ const LOGGED: &[(&str, Cause)] = &[
         Test("a_second_agent_with_the_same_state_directory_leaves_the_job_of_the_first_alone"),
     ),
     // Peers
-    ("discovery of runners broke: {error}", Reason("a task that panics")),
+    ("a task for the discovery of runners failed: {error}", Reason("a task that panics")),
     ("a request to an orchestrator failed: {error}", Reason("a task that panics")),
     (
         "{peer}: {} of its runners are left out; the first {stray}",
         Test("orchestrators_are_asked_for_the_runners_that_a_list_does_not_name"),
     ),
     (
-        "{source}: {count} of its URLs are left out; the first {stray}",
+        "{source}: {count} of its URLs are not used; the first {stray}",
         Test("plain_http_stays_on_this_machine_unless_allowed"),
     ),
     (
@@ -181,11 +181,11 @@ const LOGGED: &[(&str, Cause)] = &[
         Test("trusting_everybody_is_said_loudly"),
     ),
     (
-        "{peer}: certificate changed from {before} to {seen}; following it",
+        "{peer}: certificate changed from {before} to {seen}; pinned the new one",
         Test("a_change_is_followed_with_a_warning_also_while_a_job_runs"),
     ),
     (
-        "{peer}: certificate changed from one that an authority vouched for to {seen}, for which none does; following it",
+        "{peer}: certificate changed from one that an authority signed to {seen}, which no known authority signed; pinned the new one",
         Reason("needs an authority of this system"),
     ),
     // The program
@@ -214,9 +214,9 @@ const LOGGED: &[(&str, Cause)] = &[
         "{count} lines of this log are lost: standard error was not read",
         Test("a_reader_of_the_log_that_stalls_does_not_hold_up_the_job"),
     ),
-    ("{}: no {} ({why}); set aside as {}", Test("torn_files_are_set_aside_and_made_anew")),
+    ("{}: malformed {} ({why}); renamed to {}", Test("torn_files_are_set_aside_and_made_anew")),
     (
-        "{}: {} {failure}; going on without",
+        "{}: {} {failure}; continuing without it",
         Test("a_place_that_cannot_be_written_is_told_of_once_for_each_file"),
     ),
 ];

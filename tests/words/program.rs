@@ -63,7 +63,7 @@ async fn row_h264_of_a_fragment_that_is_not_fit_to_pass_through() {
         &sandbox.url(),
         &["--source.kind", "pipeline", "--source.fragment", fragment],
     ));
-    let remedy = "more than 2 s apart: have source.fragment decode it";
+    let remedy = "more than 2 s apart: decode it in source.fragment";
     let line = edge.hear("H.264 passes through, but ");
     assert!(line.starts_with("WARN ") && line.ends_with(remedy), "{line}");
     edge.signal("TERM");

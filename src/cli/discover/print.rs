@@ -143,13 +143,13 @@ mod tests {
     use crate::cli::discover::survey::Certificate;
     use livepeer_gateway::http::Url;
     use livepeer_gateway::orchestrator::RunnerMode;
-    use livepeer_gateway::price::Unit;
+    use livepeer_gateway::price::PriceUnit;
 
     fn rows() -> Vec<Row> {
         let url = |host: &str| Url::parse_base(host, 8935).unwrap();
         let runner = Row {
             offers: Offers::App("echo\u{1b}[2J".into(), Some(RunnerMode::Persistent)),
-            price: Price::parse("10", Unit::Seconds).ok(),
+            price: Price::parse("10", PriceUnit::Seconds).ok(),
             capacity: Some(4),
             free: Some(3),
             gpu: Some("NVIDIA L40S".into()),
@@ -158,7 +158,7 @@ mod tests {
         };
         let call = Row {
             offers: Offers::App("one".into(), Some(RunnerMode::SingleShot)),
-            price: Price::parse("7", Unit::Fixed).ok(),
+            price: Price::parse("7", PriceUnit::Fixed).ok(),
             ..Row::bare(&url("a.example"), Certificate::Pinned)
         };
         let out = Row {

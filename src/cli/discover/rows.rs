@@ -135,7 +135,7 @@ pub(super) fn of_runners(bare: &Row, entry: &DiscoveryEntry, sought: &Sought) ->
         let gpu = runner.gpu.as_ref().map(|gpu| gpu.name.clone());
         let other_gpu = match (&sought.gpu, &gpu) {
             (Some(wanted), Some(gpu)) if wanted != gpu => Some(format!("its GPU is not {wanted}")),
-            (Some(wanted), None) => Some(format!("it names no GPU; {wanted} is wanted")),
+            (Some(wanted), None) => Some(format!("its GPU is not stated; {wanted} is required")),
             (Some(_) | None, _) => None,
         };
         let rules = OfferRules { pays: Pays::IfAsked, ..sought.rules };
@@ -267,7 +267,7 @@ mod tests {
         check(
             &of_runners(&bare(), &list.entries[0], &sought),
             &[
-                ("echo", Some(0), Some("it names no GPU; L40S is wanted")),
+                ("echo", Some(0), Some("its GPU is not stated; L40S is required")),
                 ("echo", None, Some("its GPU is not L40S")),
                 ("echo", None, None),
             ],

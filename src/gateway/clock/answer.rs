@@ -1,12 +1,12 @@
-//! Reads what programs report about whether a time source has set this machine's clock.
+//! Parses the output of programs that report whether a time source has set this computer's clock.
 //!
 //! Does not: start these programs; `io` does.
 
 /// The maximum error of a clock, in microseconds, from which on the kernel counts it as not synchronised
 /// (`NTP_PHASE_LIMIT` in `linux/timex.h`). The error is set by the time source and grows by 500 µs a second.
 ///
-/// The flag `STA_UNSYNC` does not answer the question: chrony leaves it set on purpose where its configuration has no
-/// `rtcsync`, as the flag also keeps the kernel from writing the battery clock.
+/// The flag `STA_UNSYNC` cannot be used: without `rtcsync` in its configuration, chrony leaves the flag set on purpose,
+/// because the flag also keeps the kernel from writing the battery clock.
 const UNSYNCHRONISED: u64 = 16_000_000;
 /// The reference ID, in hexadecimal digits, of a chrony that serves its own clock (`local`): 127.127.1.1.
 const OWN_CLOCK: &str = "7F7F0101";
@@ -52,9 +52,9 @@ mod tests {
         }
     }
 
-    /// What the programs printed on a Debian 12 (chrony 4.3, adjtimex 1.29, busybox 1.35) whose clock was in the state
-    /// that the file is named after: `unset` since boot; set by `chrony` without `rtcsync`, and with it; chrony that
-    /// reaches no server (`alone`); chrony that serves its own clock (`local`).
+    /// The output of the programs on Debian 12 (chrony 4.3, adjtimex 1.29, busybox 1.35). A file is named after the
+    /// state of the clock: `unset` since boot; set by `chrony` with or without `rtcsync`; chrony without a reachable
+    /// server (`alone`); chrony that serves its own clock (`local`).
     macro_rules! printed {
         ($name:literal) => {
             include_str!(concat!("../../../tests/fixtures/clock/", $name, ".txt"))

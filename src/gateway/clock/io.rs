@@ -1,10 +1,10 @@
-//! Looks at this machine's clock, and asks who may know whether a time source has set it.
+//! Reads this computer's clock, and finds out whether a time source has set it.
 //!
-//! The kernel knows (`adjtimex(2)`): every time source reports to it, be it systemd-timesyncd, chrony, ntpd, that of
-//! busybox, or PTP. The call itself is not made. std has none, and of the crates, nix 0.32 and rustix 1.1 do not have
-//! it, clock-steering 0.2 only sets with it, that of nc 0.9 is unsafe, and rtime-clock 0.15 is a young project of one
-//! author, which would bring six crates. Our own unit forbids it too, with the calls that set the clock
-//! (`ProtectClock=`). So a program is asked that may ask the kernel:
+//! Every time source (systemd-timesyncd, chrony, ntpd, busybox's ntpd, PTP) reports to the kernel, which answers
+//! `adjtimex(2)`. This program does not make that call. std does not offer it. Of the crates, nix 0.32 and rustix 1.1
+//! lack it, clock-steering 0.2 only sets the clock with it, nc 0.9 needs unsafe code, and rtime-clock 0.15 is a young
+//! project of one author that would add six crates. The service's unit forbids the call too (`ProtectClock=`). So
+//! another program, which may ask the kernel, is started:
 //!
 //! | asked | where it is found | whom it asks |
 //! |---|---|---|
@@ -13,7 +13,7 @@
 //! | `adjtimex` | busybox (Alpine, OpenWrt, Yocto), Debian's package | the kernel |
 //! | `chronyc` | chrony | chrony |
 //!
-//! The first answer counts.
+//! The sources are tried in this order, and the first answer is used.
 //!
 //! Does not: wait, or set the clock.
 
@@ -28,10 +28,10 @@ use super::answer;
 const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 
 /// Parses a program's output: whether the clock is synchronised.
-type Read = fn(&str) -> Option<bool>;
+type OutputParser = fn(&str) -> Option<bool>;
 
 /// The programs, each with its arguments. Debian's `adjtimex` needs `--print`; busybox's prints without it.
-const PROGRAMS: [(&str, &[&str], Read); 4] = [
+const PROGRAMS: [(&str, &[&str], OutputParser); 4] = [
     ("timedatectl", &["show", "--property=NTPSynchronized", "--value"], answer::of_timedatectl),
     ("adjtimex", &["--print"], answer::of_adjtimex),
     ("adjtimex", &[], answer::of_adjtimex),
@@ -52,7 +52,7 @@ fn synchronised(file: &Path) -> Option<bool> {
 }
 
 /// What `program` reports; `None` if it does not exist or does not know.
-fn ask(program: &str, arguments: &[&str], read: Read) -> Option<bool> {
+fn ask(program: &str, arguments: &[&str], read: OutputParser) -> Option<bool> {
     let mut command = Command::new(program);
     // The parsers expect untranslated output.
     command.args(arguments).env("LC_ALL", "C");

@@ -1,7 +1,8 @@
-//! Decides whether this machine's clock is right, and how to treat certificates while it may be wrong.
+//! Decides whether this computer's clock is right, and how to treat certificates while it may be wrong.
 //!
-//! Small computers have no battery for their clock. They start in 1970, or at the time of their last shutdown, and every
-//! certificate looks "not valid yet". Only certificates need the time of day; media and schedules use the monotonic clock.
+//! A small computer has no battery for its clock. The clock starts in 1970, or at the time of the last shutdown, and
+//! every certificate looks "not valid yet". Only certificates need the time of day; media and schedules use the
+//! monotonic clock.
 //!
 //! ```text
 //!     a certificate is refused for its validity period
@@ -17,7 +18,7 @@
 //! | synchronised | the certificate is at fault |
 //! | not synchronised | wait for synchronisation, up to [`PATIENCE`] for each peer |
 //! | not synchronised after that wait | ignore the validity period, for this peer only: its chain must be valid otherwise |
-//! | the same, and the peer is a signer or discovery endpoint | keep waiting: these need a right clock or a pin |
+//! | the same, and the peer is a signer or discovery endpoint | keep waiting: for such a peer the clock must be right or a pin must be set |
 //!
 //! A chain that expired before the newest known time (`BUILT`, or a later signature of an authority) is refused by any
 //! clock; `http::TlsPeer` checks this.
@@ -53,7 +54,7 @@ pub(crate) const BUILT: u64 = match option_env!("SOURCE_DATE_EPOCH") {
     Some(_) | None => RELEASED,
 };
 
-/// What the caller does now.
+/// What the caller must do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum ClockStep {
@@ -71,7 +72,7 @@ pub enum ClockStep {
 pub struct ClockReading {
     /// The time of day.
     pub(crate) wall: SystemTime,
-    /// Whether a time source has set the clock; `None` if no program on this machine reports it.
+    /// Whether a time source has set the clock; `None` if no program on this computer reports it.
     pub(crate) synchronised: Option<bool>,
 }
 
@@ -83,7 +84,7 @@ impl ClockReading {
     }
 }
 
-/// The state of doubt about this machine's clock.
+/// The state of doubt about this computer's clock.
 #[derive(Debug, Clone, Default)]
 pub struct ClockDoubt {
     state: DoubtState,
@@ -94,12 +95,12 @@ enum DoubtState {
     #[default]
     Sound,
     /// The clock is not synchronised; with the peers that wait for it.
-    Doubted(BTreeMap<Authority, Waiting>),
+    Doubted(BTreeMap<Authority, WaitingPeer>),
 }
 
 /// A peer whose certificate was refused for its validity period.
 #[derive(Debug, Clone, Copy)]
-struct Waiting {
+struct WaitingPeer {
     until: Instant,
     may_go_on_without: bool,
 }
@@ -130,7 +131,9 @@ impl ClockDoubt {
         for TimeRefusal { peer, may_be_doubted } in late {
             if peers.len() < DOUBTS {
                 let until = now + PATIENCE;
-                peers.entry(peer).or_insert(Waiting { until, may_go_on_without: may_be_doubted });
+                peers
+                    .entry(peer)
+                    .or_insert(WaitingPeer { until, may_go_on_without: may_be_doubted });
             }
         }
         let due = peers.iter().filter(|(_, peer)| peer.may_go_on_without && peer.until <= now);
@@ -173,8 +176,8 @@ mod tests {
         Url::parse(&format!("https://{host}")).unwrap().authority().clone()
     }
 
-    /// Events: the second, the clock in Unix seconds, whether it is synchronised, the peers refused for their validity
-    /// period (the clock may not be doubted for `signer`); and the expected step.
+    /// Each event has the second, the clock in Unix seconds, whether the clock is synchronised, the peers refused for
+    /// their validity period, and the expected step. The clock may not be doubted for `signer`.
     #[track_caller]
     fn check(story: &[(u64, u64, Option<bool>, &str, &str)]) {
         let start = Instant::now();
@@ -212,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_year_1970_is_waited_out() {
+    fn a_clock_in_1970_is_waited_for_until_it_is_synchronised() {
         check(&[
             (0, 5, Some(false), "a", "wait 1"),
             (1, 6, Some(false), "", "wait 2"),
@@ -256,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_that_wait_are_bounded() {
+    fn the_number_of_waiting_peers_is_bounded() {
         let (mut doubt, now) = (ClockDoubt::new(), Instant::now());
         let reading = ClockReading { wall: SystemTime::UNIX_EPOCH, synchronised: None };
         let late = |n| TimeRefusal { peer: peer(&format!("h{n}")), may_be_doubted: true };
@@ -278,7 +281,7 @@ mod tests {
             assert_eq!(seconds(text, 7), expected, "{text}");
         }
         let built = SystemTime::UNIX_EPOCH + Duration::from_secs(BUILT);
-        assert!(built < SystemTime::now(), "this machine's clock, or BUILT, is wrong");
+        assert!(built < SystemTime::now(), "this computer's clock, or BUILT, is wrong");
     }
 
     /// The day of a changelog's entry, `-- name  Sat, 21 Nov 2026 06:00:00 +0000`, in days since 1970.

@@ -1,6 +1,6 @@
 //! Requests the ends that are due, and stores the list on disk.
 //!
-//! Does not: decide which ends are due; `Ledger` does.
+//! Does not: decide which ends are due; `OwedEnds` does.
 
 use std::fmt;
 use std::fs;
@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::{Ledger, OwedEnd};
+use super::{OwedEnd, OwedEnds};
 use crate::http::Authority;
 use crate::http::io::{Call, Client};
 use resilience::backoff::jitter;
@@ -25,34 +25,34 @@ use resilience::state_file::io::StateFile;
 
 /// The time limit of one request. It is short, because a request to a runner that hangs is repeated.
 const TRY_TIME: Duration = Duration::from_secs(5);
-/// The largest file that is read, in bytes; a line has about 200.
+/// The largest file that is read, in bytes; a line has about 200 bytes.
 const FILE_BYTES: u64 = 256 << 10;
 
 /// The jobs and sessions that must still be ended. Clones share one list.
 #[derive(Clone)]
-pub struct Endings(Arc<Shared>);
+pub struct Endings(Arc<SharedEndings>);
 
 /// The file, and the lock against other processes; without a lock if the directory cannot be created or the system has no
 /// such lock.
-type Kept = (StateFile, Option<UnixListener>);
+type ListStore = (StateFile, Option<UnixListener>);
 
-struct Shared {
-    ledger: Mutex<Ledger>,
+struct SharedEndings {
+    owed_ends: Mutex<OwedEnds>,
     client: Mutex<Client>,
     /// Locked while the file is written, so that the newest list is written last.
-    file: Mutex<Option<Kept>>,
+    file: Mutex<Option<ListStore>>,
     changed: Notify,
 }
 
 impl Endings {
     /// A list in memory only.
     pub fn in_memory(client: Client) -> Self {
-        Self::with(client, Ledger::default(), None)
+        Self::with(client, OwedEnds::default(), None)
     }
 
-    /// A list that is stored in the directory `state`. Run [`Endings::settle`] after it: the ends of an earlier run of the
-    /// program are due at once. If another process uses the directory, the ends in it belong to its running jobs: then the
-    /// list is in memory only, with a warning.
+    /// Opens the list that is stored in the directory `state`. Then run [`Endings::settle`], because the ends that an
+    /// earlier run of the program left are due at once. If another process uses the directory, the stored ends belong
+    /// to that process: the new list is then in memory only, and a warning is logged.
     pub fn open(client: Client, state: &Path) -> Self {
         let Ok(hold) = hold(state) else {
             log::warn!(
@@ -63,30 +63,30 @@ impl Endings {
         };
         let file = StateFile::new(state, "endings", "list of jobs to end", FILE_BYTES);
         let bytes = file.read().unwrap_or_default();
-        let (ledger, torn) = Ledger::parse(&String::from_utf8_lossy(&bytes), Instant::now());
+        let (owed_ends, torn) = OwedEnds::parse(&String::from_utf8_lossy(&bytes), Instant::now());
         if torn > 0 {
             file.set_aside(&format!("{torn} bad lines"));
         }
-        Self::with(client, ledger, Some((file, hold)))
+        Self::with(client, owed_ends, Some((file, hold)))
     }
 
-    fn with(client: Client, ledger: Ledger, file: Option<Kept>) -> Self {
-        Self(Arc::new(Shared {
-            ledger: Mutex::new(ledger),
+    fn with(client: Client, owed_ends: OwedEnds, file: Option<ListStore>) -> Self {
+        Self(Arc::new(SharedEndings {
+            owed_ends: Mutex::new(owed_ends),
             client: Mutex::new(client),
             file: Mutex::new(file),
             changed: Notify::new(),
         }))
     }
 
-    /// Sends later requests by `client`.
+    /// Uses `client` for all later requests.
     pub fn set_client(&self, client: Client) {
         *lock(&self.0.client) = client;
     }
 
     /// Adds the end of a job that runs now. It is due when the guard is dropped, unless it was confirmed.
-    pub(crate) fn owe(&self, end: OwedEnd) -> Owed {
-        let forgotten = lock(&self.0.ledger).owe(end.clone());
+    pub(crate) fn owe(&self, end: OwedEnd) -> EndGuard {
+        let forgotten = lock(&self.0.owed_ends).owe(end.clone());
         if let Some(forgotten) = forgotten {
             log::warn!(
                 "{}: too many jobs wait to be ended; the oldest one, at this peer, ends by its own timeout",
@@ -94,7 +94,7 @@ impl Endings {
             );
         }
         self.save();
-        Owed { endings: self.clone(), end }
+        EndGuard { endings: self.clone(), end }
     }
 
     /// Requests ends whenever they are due; never returns. Cancel safe.
@@ -103,7 +103,7 @@ impl Endings {
             // Register before checking, so that no notification is lost.
             let changed = self.0.changed.notified();
             self.ask_all().await;
-            let next = lock(&self.0.ledger).poll_timeout();
+            let next = lock(&self.0.owed_ends).poll_timeout();
             match next {
                 Some(next) => drop(tokio::time::timeout_at(next.into(), changed).await),
                 None => changed.await,
@@ -114,7 +114,7 @@ impl Endings {
     /// Requests the ends that are due at `peers` at once, and waits at most `limit`. Call it before a job is started
     /// there.
     pub async fn settle_at(&self, peers: &[Authority], limit: Duration) {
-        let are_due = lock(&self.0.ledger).hurry(peers, Instant::now());
+        let are_due = lock(&self.0.owed_ends).hurry(peers, Instant::now());
         if are_due && timeout(limit, self.ask_all()).await.is_err() {
             log::debug!("the end of an earlier job is not confirmed yet; starting the next one");
         }
@@ -122,7 +122,7 @@ impl Endings {
 
     async fn ask_all(&self) {
         loop {
-            let due = lock(&self.0.ledger).next(Instant::now(), jitter());
+            let due = lock(&self.0.owed_ends).next(Instant::now(), jitter());
             let Some(end) = due else { return };
             self.ask(&end).await;
         }
@@ -132,7 +132,7 @@ impl Endings {
         let (client, peer) = (lock(&self.0.client).clone(), end.url().authority());
         match client.call(call(end)).await {
             Ok(answer) if end.is_confirmed_by(answer.status) => {
-                log::info!("{peer}: an earlier job is ended there");
+                log::info!("{peer}: ended an earlier job");
                 self.confirm(end);
             }
             Ok(answer) => log::debug!("{peer}: end of a job answered with {}", answer.status),
@@ -141,13 +141,13 @@ impl Endings {
     }
 
     fn confirm(&self, end: &OwedEnd) {
-        if lock(&self.0.ledger).confirm(end) {
+        if lock(&self.0.owed_ends).confirm(end) {
             self.save();
         }
     }
 
     fn release(&self, end: &OwedEnd) {
-        lock(&self.0.ledger).release(end, Instant::now());
+        lock(&self.0.owed_ends).release(end, Instant::now());
         self.0.changed.notify_waiters();
     }
 
@@ -164,7 +164,7 @@ impl Endings {
     /// Writes the current list, and blocks until it is written. Call it at the end of the program.
     pub fn write(&self) {
         let file = lock(&self.0.file);
-        let text = lock(&self.0.ledger).text();
+        let text = lock(&self.0.owed_ends).text();
         if let Some((file, _)) = file.as_ref() {
             file.write(text.as_bytes());
         }
@@ -178,13 +178,13 @@ impl fmt::Debug for Endings {
     }
 }
 
-/// The end of one running job. If it is dropped without [`Owed::confirm`], the end is due.
-pub struct Owed {
+/// The end of one running job. If it is dropped without [`EndGuard::confirm`], the end is due.
+pub struct EndGuard {
     endings: Endings,
     end: OwedEnd,
 }
 
-impl Owed {
+impl EndGuard {
     /// The end.
     pub(crate) fn end(&self) -> &OwedEnd {
         &self.end
@@ -196,13 +196,13 @@ impl Owed {
     }
 }
 
-impl Drop for Owed {
+impl Drop for EndGuard {
     fn drop(&mut self) {
         self.endings.release(&self.end);
     }
 }
 
-impl fmt::Debug for Owed {
+impl fmt::Debug for EndGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Owed").field("at", self.end.url().authority()).finish()
     }
@@ -217,7 +217,7 @@ fn hold(state: &Path) -> io::Result<Option<UnixListener>> {
     match SocketAddr::from_abstract_name(name).and_then(|name| UnixListener::bind_addr(&name)) {
         Ok(hold) => Ok(Some(hold)),
         Err(error) if error.kind() == ErrorKind::AddrInUse => Err(error),
-        // A container without such sockets; it has its own state directory.
+        // The system has no such sockets, as in some containers. A container has its own state directory.
         Err(_) => Ok(None),
     }
 }

@@ -20,7 +20,8 @@ use crate::http::{Authority, Url};
 use crate::trickle::is_gone;
 use resilience::backoff::Backoff;
 
-/// The maximum number of ends on the list; a device runs one job, and loses a few.
+/// The maximum number of ends on the list. A device runs one job at a time, and few jobs are lost before their end is
+/// confirmed.
 const ENDS: usize = 32;
 /// The pauses between two requests. The first is short, so that an end is requested as soon as a link returns.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -90,20 +91,20 @@ enum EndState {
 
 /// The list of ends that are not confirmed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ledger(Vec<(OwedEnd, EndState)>);
+pub(crate) struct OwedEnds(Vec<(OwedEnd, EndState)>);
 
-impl Ledger {
-    /// Parses the list of an earlier run of the program; every end on it is due. Also returns the number of lines that
-    /// could not be read.
+impl OwedEnds {
+    /// Parses the list that an earlier run of the program stored; every end on it is due. Also returns the number of
+    /// lines that could not be read.
     pub(crate) fn parse(text: &str, now: Instant) -> (Self, usize) {
-        let (mut ledger, mut torn) = (Self::default(), 0);
+        let (mut owed_ends, mut torn) = (Self::default(), 0);
         for line in text.lines() {
             match OwedEnd::parse(line) {
-                Some(end) => drop(ledger.add(end, due(now))),
+                Some(end) => drop(owed_ends.add(end, due(now))),
                 None => torn += 1,
             }
         }
-        (ledger, torn)
+        (owed_ends, torn)
     }
 
     /// The list as the text of its file.
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_that_is_not_known_is_ended() {
+    fn an_unknown_channel_counts_as_ended() {
         let session = OwedEnd::Session(channel("a").url().clone());
         for (status, of_channel, of_session) in [
             (200, true, true),
@@ -220,40 +221,40 @@ mod tests {
     #[test]
     fn an_end_is_requested_after_its_job_until_it_is_confirmed() {
         let now = Instant::now();
-        let mut ledger = Ledger::default();
-        assert_eq!(ledger.owe(channel("a")), None);
-        assert_eq!((ledger.next(now, 1.0), ledger.poll_timeout()), (None, None));
-        ledger.release(&channel("a"), now + s(1));
-        assert_eq!(ledger.poll_timeout(), Some(now + s(1)));
-        assert_eq!(ledger.next(now, 1.0), None);
-        assert_eq!(ledger.next(now + s(1), 1.0), Some(channel("a")));
-        assert_eq!(ledger.next(now + s(1), 1.0), None, "after a pause");
-        assert_eq!(ledger.poll_timeout(), Some(now + s(1) + FIRST_PAUSE));
-        assert!(ledger.confirm(&channel("a")) && !ledger.confirm(&channel("a")));
-        assert_eq!(ledger.poll_timeout(), None);
+        let mut owed_ends = OwedEnds::default();
+        assert_eq!(owed_ends.owe(channel("a")), None);
+        assert_eq!((owed_ends.next(now, 1.0), owed_ends.poll_timeout()), (None, None));
+        owed_ends.release(&channel("a"), now + s(1));
+        assert_eq!(owed_ends.poll_timeout(), Some(now + s(1)));
+        assert_eq!(owed_ends.next(now, 1.0), None);
+        assert_eq!(owed_ends.next(now + s(1), 1.0), Some(channel("a")));
+        assert_eq!(owed_ends.next(now + s(1), 1.0), None, "after a pause");
+        assert_eq!(owed_ends.poll_timeout(), Some(now + s(1) + FIRST_PAUSE));
+        assert!(owed_ends.confirm(&channel("a")) && !owed_ends.confirm(&channel("a")));
+        assert_eq!(owed_ends.poll_timeout(), None);
     }
 
     #[test]
-    fn a_job_that_is_ended_in_order_is_never_due() {
+    fn a_confirmed_end_is_never_due() {
         let now = Instant::now();
-        let mut ledger = Ledger::default();
-        let _ = ledger.owe(channel("a"));
-        assert!(ledger.confirm(&channel("a")));
-        ledger.release(&channel("a"), now);
-        assert_eq!(ledger.next(now, 1.0), None);
+        let mut owed_ends = OwedEnds::default();
+        let _ = owed_ends.owe(channel("a"));
+        assert!(owed_ends.confirm(&channel("a")));
+        owed_ends.release(&channel("a"), now);
+        assert_eq!(owed_ends.next(now, 1.0), None);
     }
 
     #[test]
     fn requests_go_on_at_growing_pauses_until_the_peer_has_ended_the_job() {
         let start = Instant::now();
-        let mut ledger = Ledger::default();
-        let _ = ledger.owe(session("a"));
-        ledger.release(&session("a"), start);
+        let mut owed_ends = OwedEnds::default();
+        let _ = owed_ends.owe(session("a"));
+        owed_ends.release(&session("a"), start);
         let (mut now, mut tries) = (start, 0);
-        while let Some(next) = ledger.poll_timeout() {
+        while let Some(next) = owed_ends.poll_timeout() {
             assert!(next - now <= LONGEST_PAUSE);
             now = next;
-            tries += u32::from(ledger.next(now, 1.0).is_some());
+            tries += u32::from(owed_ends.next(now, 1.0).is_some());
         }
         assert!(now - start >= FORGOTTEN && tries < 60, "{tries} tries");
     }
@@ -261,60 +262,60 @@ mod tests {
     #[test]
     fn a_start_at_the_same_peer_does_not_wait_for_the_pause() {
         let now = Instant::now();
-        let mut ledger = Ledger::default();
+        let mut owed_ends = OwedEnds::default();
         for end in [channel("a"), session("b")] {
-            let _ = ledger.owe(end.clone());
-            ledger.release(&end, now + s(60));
+            let _ = owed_ends.owe(end.clone());
+            owed_ends.release(&end, now + s(60));
         }
         let peer = channel("a").url().authority().clone();
-        assert!(!ledger.hurry(&[], now) && ledger.hurry(&[peer], now));
-        assert_eq!(ledger.next(now, 1.0), Some(channel("a")));
-        assert_eq!(ledger.next(now, 1.0), None);
+        assert!(!owed_ends.hurry(&[], now) && owed_ends.hurry(&[peer], now));
+        assert_eq!(owed_ends.next(now, 1.0), Some(channel("a")));
+        assert_eq!(owed_ends.next(now, 1.0), None);
     }
 
     #[test]
-    fn the_next_life_of_the_program_owes_what_the_last_one_left() {
+    fn ends_left_by_one_run_are_due_in_the_next() {
         let now = Instant::now();
-        let mut ledger = Ledger::default();
-        let _ = ledger.owe(channel("a"));
-        let _ = ledger.owe(session("b"));
-        let text = ledger.text();
+        let mut owed_ends = OwedEnds::default();
+        let _ = owed_ends.owe(channel("a"));
+        let _ = owed_ends.owe(session("b"));
+        let text = owed_ends.text();
         assert_eq!(
             text,
             "channel https://o:8935/ai/trickle/a this-machine\nsession https://r:8935/apps/a/session/b/stop this-machine\n"
         );
-        let (mut next, torn) = Ledger::parse(&text, now);
+        let (mut next, torn) = OwedEnds::parse(&text, now);
         assert_eq!((next.next(now, 1.0), torn), (Some(channel("a")), 0));
         assert_eq!(next.next(now, 1.0), Some(session("b")));
     }
 
     #[test]
-    fn an_end_leads_no_nearer_in_the_next_life_than_in_this_one() {
-        let mut ledger = Ledger::default();
+    fn the_reach_of_an_end_survives_a_restart() {
+        let mut owed_ends = OwedEnds::default();
         let given = channel("a").url().clone().with_reach(Zone::Public);
-        let _ = ledger.owe(OwedEnd::Channel(given));
+        let _ = owed_ends.owe(OwedEnd::Channel(given));
         let now = Instant::now();
-        let (mut next, _) = Ledger::parse(&ledger.text(), now);
+        let (mut next, _) = OwedEnds::parse(&owed_ends.text(), now);
         assert_eq!(next.next(now, 1.0).unwrap().url().reach(), Zone::Public);
     }
 
     #[test]
-    fn a_torn_file_loses_no_more_than_its_torn_lines() {
+    fn a_damaged_file_loses_only_its_damaged_lines() {
         let text =
             "channel https://o:8935/a\nchannel\nplane https://o/b\nsession not a url\n\u{0}\n";
-        let (mut ledger, torn) = Ledger::parse(text, Instant::now());
+        let (mut owed_ends, torn) = OwedEnds::parse(text, Instant::now());
         assert_eq!(torn, 4);
-        assert!(ledger.next(Instant::now(), 0.0).is_some());
+        assert!(owed_ends.next(Instant::now(), 0.0).is_some());
     }
 
     #[test]
     fn the_list_is_bounded_and_the_oldest_end_makes_room() {
-        let mut ledger = Ledger::default();
+        let mut owed_ends = OwedEnds::default();
         for n in 0..ENDS {
-            assert_eq!(ledger.owe(channel(&n.to_string())), None);
+            assert_eq!(owed_ends.owe(channel(&n.to_string())), None);
         }
-        assert_eq!(ledger.owe(channel("0")), None, "it is on the list already");
-        assert_eq!(ledger.owe(channel("new")), Some(channel("1")));
-        assert_eq!(ledger.text().lines().count(), ENDS);
+        assert_eq!(owed_ends.owe(channel("0")), None, "it is on the list already");
+        assert_eq!(owed_ends.owe(channel("new")), Some(channel("1")));
+        assert_eq!(owed_ends.text().lines().count(), ENDS);
     }
 }

@@ -1,21 +1,22 @@
 //! Decides whether to connect to a URL that a peer gave: one rule for channels, calls, payments, runners and lists.
 //!
-//! A peer must not make the agent reach services that the peer cannot reach itself: on this machine, or in the user's own
+//! A peer must not make the agent reach services that the peer cannot reach itself: on this computer, or in the user's own
 //! network.
 //!
-//! | the URL names | peer on the Internet | peer on a private network | peer on this machine |
+//! | the URL names | peer on the Internet | peer on a private network | peer on this computer |
 //! |---|---|---|---|
-//! | this machine | refuse | refuse | follow |
+//! | this computer | refuse | refuse | follow |
 //! | a private address | refuse | follow, https only | follow, https only |
 //! | a public address | follow, https only | follow, https only | follow, https only |
 //! | a name | follow, https only; to public addresses | …; to private and public ones | …; to any |
 //!
 //! A name is resolved when a connection is made, and its owner may change its addresses until then. So the URL carries
-//! its [reach](Url::reach), and the connector checks each address against it, see [`within_reach`]. A peer's zone is
-//! that of the connection on which it answered. The peer's own name and address follow the same rule.
+//! its [reach](Url::reach), and the connector checks each address against the reach (see [`within_reach`]). A peer's
+//! zone is the zone of the connection on which the peer answered. A URL that names the peer itself follows the same
+//! rules.
 //!
-//! A followed URL belongs to the orchestrator that named it: its certificate is pinned for that orchestrator
-//! ([`Url::under`]).
+//! A followed URL belongs to the orchestrator that named it: the certificate of the URL's host is pinned for that
+//! orchestrator ([`Url::under`]).
 //!
 //! URLs of the user's configuration may lead anywhere.
 //!
@@ -26,10 +27,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::http::{Authority, Scheme, Url, Zone};
 
-/// A peer that gives URLs.
+/// A peer that answered a call and may name URLs in its answer.
 #[derive(Debug, Clone, Copy)]
-pub struct Giver<'a> {
-    /// The URL that it answered on.
+pub struct AnsweringPeer<'a> {
+    /// The URL that was called.
     pub url: &'a Url,
     /// The zone of the connection on which it answered.
     pub zone: Zone,
@@ -37,76 +38,76 @@ pub struct Giver<'a> {
 
 /// A URL that is refused. The path is left out, because it may be a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stray(Box<(Authority, Reason)>);
+pub struct RefusedUrl(Box<(Authority, RefusalReason)>);
 
 /// Why a URL is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Reason {
-    /// It cannot be parsed.
+enum RefusalReason {
+    /// The text cannot be parsed as a URL.
     NoUrl,
-    /// It names another machine over plain HTTP.
+    /// The URL names another computer over plain HTTP.
     PlainHttp(Authority),
-    /// It leads to a nearer zone than that of the peer that gave it.
+    /// The URL leads to a nearer zone than that of the peer that named it.
     TooNear {
         /// The host that it names.
         named: Authority,
         /// The zone of that host.
         zone: Zone,
         /// The zone of the peer.
-        giver: Zone,
+        peer_zone: Zone,
     },
 }
 
-impl Stray {
-    fn new(giver: Giver<'_>, reason: Reason) -> Self {
-        Self(Box::new((giver.url.authority().clone(), reason)))
+impl RefusedUrl {
+    fn new(peer: AnsweringPeer<'_>, reason: RefusalReason) -> Self {
+        Self(Box::new((peer.url.authority().clone(), reason)))
     }
 }
 
-impl fmt::Display for Stray {
+impl fmt::Display for RefusedUrl {
     /// Continues a sentence that begins with the name of the field that holds the URL.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (peer, reason) = &*self.0;
         match reason {
-            Reason::NoUrl => f.write_str("is not a URL"),
-            Reason::PlainHttp(named) => write!(
+            RefusalReason::NoUrl => f.write_str("is not a URL"),
+            RefusalReason::PlainHttp(named) => write!(
                 f,
                 "names {named} over plain HTTP, which is refused; {peer} has to name it with https"
             ),
-            Reason::TooNear { named, zone, giver } => write!(
+            RefusalReason::TooNear { named, zone, peer_zone } => write!(
                 f,
-                "names {named}, which is {zone}, while {peer} is {giver}: refused; if both are yours, set {peer} by its nearer address in your configuration"
+                "names {named}, which is {zone}, while {peer} is {peer_zone}: refused; if both are yours, set {peer} by its nearer address in your configuration"
             ),
         }
     }
 }
 
-impl std::error::Error for Stray {}
+impl std::error::Error for RefusedUrl {}
 
-/// Checks the URL `given` by `giver`. Connect to the returned URL, which carries its limits.
-pub fn follow(giver: Giver<'_>, given: Url) -> Result<Url, Stray> {
+/// Checks the URL `given` by `peer`. Connect to the returned URL, which carries its limits.
+pub fn follow(peer: AnsweringPeer<'_>, given: Url) -> Result<Url, RefusedUrl> {
     let named = given.authority().clone();
     let zone = named.zone();
-    let refused = |reason| Err(Stray::new(giver, reason));
-    // If another peer named the giver, the giver's own reach is the limit.
-    let reach = giver.zone.max(giver.url.reach());
+    let refused = |reason| Err(RefusedUrl::new(peer, reason));
+    // If another peer named this peer, this peer's own reach is the limit.
+    let reach = peer.zone.max(peer.url.reach());
     if let Some(zone) = zone.filter(|zone| *zone < reach) {
-        return refused(Reason::TooNear { named, zone, giver: reach });
+        return refused(RefusalReason::TooNear { named, zone, peer_zone: reach });
     }
     if given.scheme() == Scheme::Http && !named.is_loopback() {
-        return refused(Reason::PlainHttp(named));
+        return refused(RefusalReason::PlainHttp(named));
     }
-    let orchestrator = giver.url.under().unwrap_or(giver.url.authority()).clone();
+    let orchestrator = peer.url.under().unwrap_or(peer.url.authority()).clone();
     Ok(given.with_reach(reach).with_under(Some(orchestrator)))
 }
 
-/// Parses the URL `given` by `giver` and checks it as [`follow`] does.
-pub fn follow_text(giver: Giver<'_>, given: &str) -> Result<Url, Stray> {
+/// Parses the URL `given` by `peer` and checks it as [`follow`] does.
+pub fn follow_text(peer: AnsweringPeer<'_>, given: &str) -> Result<Url, RefusedUrl> {
     let url = Url::parse(given.trim());
-    follow(giver, url.map_err(|_| Stray::new(giver, Reason::NoUrl))?)
+    follow(peer, url.map_err(|_| RefusedUrl::new(peer, RefusalReason::NoUrl))?)
 }
 
-/// The `addresses` that are within the reach of `url`. If none is, the error is the first address.
+/// The `addresses` that are within the reach of `url`. If no address is, the error is the first address.
 pub fn within_reach(url: &Url, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, IpAddr> {
     let first = addresses.first().map(SocketAddr::ip);
     let mut allowed = addresses;
@@ -126,20 +127,20 @@ mod tests {
         ("https://203.0.113.7:8935", Zone::Public),
         ("https://o.lan:8935", Zone::Private),
         ("https://192.168.1.5:8935", Zone::Private),
-        ("http://127.0.0.1:8935", Zone::ThisMachine),
+        ("http://127.0.0.1:8935", Zone::ThisComputer),
     ];
 
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
     }
 
-    /// Who may give this URL: of the peers on the Internet, on a private network, on this machine.
+    /// Checks whether a peer may name this URL: one on the Internet, on a private network, on this computer.
     #[track_caller]
     fn check(given: &str, expected: [bool; 3]) {
         for (peer, zone) in PEERS {
             let expected = expected[2 - zone as usize];
             let peer = url(peer);
-            let followed = follow_text(Giver { url: &peer, zone }, given);
+            let followed = follow_text(AnsweringPeer { url: &peer, zone }, given);
             assert_eq!(followed.is_ok(), expected, "{given} from {peer}: {followed:?}");
             if let Ok(followed) = followed {
                 assert_eq!(followed.reach(), zone, "{given} from {peer}");
@@ -156,7 +157,7 @@ mod tests {
         for public in ["https://o.example:8935/x", "https://other.example/x", "https://8.8.8.8/x"] {
             check(public, ALL);
         }
-        // Where a name leads is known when a connection is made.
+        // The address of a name is known only when a connection is made.
         for name in ["https://o.lan/x", "https://printer/x", "https://rebind.example:22/x"] {
             check(name, ALL);
         }
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_and_odd_spellings_are_refused_from_everybody() {
+    fn plain_http_and_odd_spellings_are_refused_from_every_peer() {
         for refused in [
             "http://o.example:8935/x",
             "http://192.168.1.5/x",
@@ -217,12 +218,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_followed_url_leads_to_is_never_nearer_than_who_named_it_first() {
+    fn a_url_named_by_a_followed_url_is_no_nearer_than_the_first_peer() {
         let orchestrator = url("https://o.example:8935");
-        let given = Giver { url: &orchestrator, zone: Zone::Public };
+        let given = AnsweringPeer { url: &orchestrator, zone: Zone::Public };
         let runner = follow(given, url("https://r.example/app")).unwrap();
-        // Its name leads to this machine meanwhile: that gives it no right to name this machine.
-        let moved = Giver { url: &runner, zone: Zone::ThisMachine };
+        // The runner's name has come to lead to this computer. The runner still must not name this computer.
+        let moved = AnsweringPeer { url: &runner, zone: Zone::ThisComputer };
         assert!(follow(moved, url("https://127.0.0.1/x")).is_err());
         let channel = follow(moved, url("https://c.example/x")).unwrap();
         assert_eq!(channel.reach(), Zone::Public);
@@ -241,7 +242,7 @@ mod tests {
         let kept = |zone| within_reach(&reaching(zone), all()).unwrap();
         assert_eq!(kept(Zone::Public), [at("8.8.8.8")]);
         assert_eq!(kept(Zone::Private), [at("192.168.1.1"), at("8.8.8.8"), at("fd00::1")]);
-        assert_eq!(kept(Zone::ThisMachine), all());
+        assert_eq!(kept(Zone::ThisComputer), all());
         let near = vec![at("192.168.1.1"), at("127.0.0.1")];
         let refused = within_reach(&reaching(Zone::Public), near);
         assert_eq!(refused, Err("192.168.1.1".parse().unwrap()));
@@ -249,15 +250,15 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_who_named_which_host_and_what_to_do() {
+    fn a_refusal_names_the_peer_the_host_and_the_remedy() {
         let peer = url("https://o.example:8935");
-        let giver = Giver { url: &peer, zone: Zone::Public };
-        let text = follow_text(giver, "https://192.168.1.1/s3cret").unwrap_err().to_string();
+        let peer = AnsweringPeer { url: &peer, zone: Zone::Public };
+        let text = follow_text(peer, "https://192.168.1.1/s3cret").unwrap_err().to_string();
         assert_eq!(
             text,
             "names 192.168.1.1:443, which is on a private network, while o.example:8935 is on the Internet: refused; if both are yours, set o.example:8935 by its nearer address in your configuration"
         );
-        let text = follow_text(giver, "http://p.example/s3cret").unwrap_err().to_string();
+        let text = follow_text(peer, "http://p.example/s3cret").unwrap_err().to_string();
         assert!(text.contains("p.example:80 over plain HTTP"), "{text}");
         assert!(!text.contains("s3cret"), "{text}");
     }

@@ -12,7 +12,7 @@ mod url;
 mod wall_clock;
 mod zone;
 
-pub use follow::{Giver, Stray, follow, follow_text, within_reach};
+pub use follow::{AnsweringPeer, RefusedUrl, follow, follow_text, within_reach};
 pub use resilience::fingerprint::Fingerprint;
 pub use service::ServiceTrust;
 pub use tls::{CaVerdict, Distrust, Judge, TlsPeer};

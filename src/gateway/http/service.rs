@@ -2,12 +2,12 @@
 //!
 //! | for this host and port | accepted |
 //! |---|---|
-//! | a pin is set | the pinned certificate only, whatever an authority says |
+//! | a pin is set | the pinned certificate only, even if an authority signed another one |
 //! | no pin, and the clock is in doubt | no certificate outside its validity period |
 //! | no pin | a certificate signed by an authority: one of `ca_file` if it is set, else one of the system |
 //!
-//! Unlike orchestrators, these peers see our credentials. So no certificate is trusted on first use, and no setting
-//! accepts every certificate.
+//! Unlike orchestrators, these peers receive our credentials. So certificates are not trusted on first use, and no
+//! setting accepts every certificate.
 //!
 //! Does not: read the file of authorities; `io` does.
 
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_holds() {
+    fn certificates_are_accepted_as_the_table_says() {
         let unknown = || CaVerdict::Invalid("unknown issuer".into());
         let expired = || CaVerdict::WrongTime("expired".into());
         let pinned = || Err(Distrust::Pinned { wanted: OTHER, seen: OURS });

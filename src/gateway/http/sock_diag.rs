@@ -5,7 +5,7 @@
 //! answer    header 16 │ family, state, timers 4 │ connection 48 │ counts 20 │ attributes: length, kind, tcp_info …
 //! ```
 //!
-//! Numbers are in the machine's byte order, ports and addresses in that of the network. `tcp_info` has only grown at its
+//! Numbers are in the computer's byte order, ports and addresses in that of the network. `tcp_info` has only grown at its
 //! end (linux/tcp.h); the fields read here exist since Linux 4.6.
 //!
 //! Does not: talk to the kernel; `http::io` does.
@@ -66,7 +66,7 @@ pub(super) fn request(local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
     request.extend(words(local.ip()));
     request.extend(words(peer.ip()));
     request.extend(interface.to_ne_bytes());
-    // It is to be found by its ends, not by the kernel's number for it.
+    // The kernel finds the connection by its addresses, so the cookie is unset.
     request.extend([0xff; 8]);
     request
 }
@@ -118,7 +118,8 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 mod tests {
     use super::*;
 
-    /// An answer with an attribute of so many bytes before `tcp_info`, each of whose bytes is its place.
+    /// An answer with an attribute of this many bytes before `tcp_info`. Each byte of `tcp_info` has its own offset as
+    /// its value.
     fn answer(before: u8, info: u8) -> Vec<u8> {
         let mut answer = vec![0; BEFORE_ATTRIBUTES];
         answer[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
@@ -133,13 +134,13 @@ mod tests {
         answer
     }
 
-    /// The number whose bytes are their places, from here on.
+    /// The number at this offset of such a `tcp_info`.
     fn place<const N: usize>(at: u8) -> [u8; N] {
         std::array::from_fn(|nth| at + u8::try_from(nth).unwrap())
     }
 
     #[test]
-    fn each_number_is_read_from_its_place() {
+    fn each_number_is_read_from_its_offset() {
         let expected = TcpInfo {
             packet: u32::from_ne_bytes(place(16)),
             sacked: u32::from_ne_bytes(place(28)),
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_short_or_something_else_tells_nothing() {
+    fn a_short_or_foreign_answer_has_no_statistics() {
         assert_eq!(tcp_info(&answer(1, 147)), None, "an old kernel");
         let whole = answer(1, 148);
         assert!(tcp_info(&whole).is_some());

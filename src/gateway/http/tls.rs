@@ -25,11 +25,12 @@ use resilience::sanitize;
 pub enum CaVerdict {
     /// The chain ends at a known authority and the name matches.
     Valid,
-    /// It does not; with the reason from rustls.
+    /// The chain does not, for this reason from rustls.
     Invalid(String),
-    /// It does, but a certificate is not valid by this machine's clock. It is valid at a time that could be the present.
+    /// The chain does, but a certificate is not valid by this computer's clock. It is valid at another time that could
+    /// be the present.
     WrongTime(String),
-    /// The same as `WrongTime`, while the clock is doubted for this peer.
+    /// Like `WrongTime`, while the clock is doubted for this peer.
     Doubtful(String),
 }
 
@@ -70,12 +71,12 @@ pub enum Distrust {
         /// The certificate that the peer showed.
         seen: Fingerprint,
     },
-    /// The certificate is not valid by this machine's clock, which may be wrong.
-    #[error("certificate is not valid now ({0}); check this machine's clock")]
+    /// The certificate is not valid by this computer's clock, which may be wrong.
+    #[error("certificate is not valid now ({0}); check this computer's clock")]
     WrongTime(String),
     /// The same as `WrongTime`, for a signer or discovery endpoint, which is never trusted while the clock is wrong.
     #[error(
-        "certificate is not valid now ({0}); check this machine's clock, or pin the certificate in services.pins, which needs no clock"
+        "certificate is not valid now ({0}); check this computer's clock, or pin the certificate in services.pins, which needs no clock"
     )]
     WrongTimeOfService(String),
 }
@@ -96,9 +97,8 @@ pub trait Judge: fmt::Debug + Send + Sync {
 /// The maximum number of times at which a chain is checked: one for each certificate in it.
 const TIMES: usize = 4;
 
-/// Checks a chain at `now`, or at `newest` if the clock is earlier than that. If the chain is not valid then, it is
-/// checked at later times from `newest` on: a wrong clock excuses only the time, not another fault or a chain that
-/// expired before `newest`.
+/// Checks a chain at `now`, or at `newest` if `now` is earlier. If the chain is not valid then, it is checked at later
+/// times, from `newest` on. So a wrong clock does not hide another fault, or a chain that expired before `newest`.
 fn verdict(
     verify: impl Fn(UnixTime) -> Result<(), rustls::Error>,
     now: UnixTime,
@@ -148,7 +148,7 @@ pub struct TlsPeer {
 }
 
 impl TlsPeer {
-    /// A verifier for connections to `url`: checks the chain by `ca` (`None` if the machine has no authorities), then
+    /// A verifier for connections to `url`: checks the chain by `ca` (`None` if the computer has no authorities), then
     /// asks `judge`.
     pub(crate) fn new(
         url: &Url,
@@ -180,7 +180,8 @@ impl TlsPeer {
             self.clock.settle(&self.peer);
         }
         if let CaVerdict::Valid | CaVerdict::Doubtful(_) = verdict {
-            // Checked at 1970, the error gives the time at which the certificate was signed.
+            // Check at 1970: the error then contains the start of the certificate's validity, which is when it was
+            // signed.
             let beginning = verify(UnixTime::since_unix_epoch(Duration::ZERO));
             if let Some(signed) = beginning.err().as_ref().and_then(valid_from) {
                 self.clock.saw(signed);
@@ -200,7 +201,7 @@ impl ServerCertVerifier for TlsPeer {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verdict = match &self.ca {
-            None => CaVerdict::Invalid("this machine has no list of authorities".to_owned()),
+            None => CaVerdict::Invalid("this computer has no list of authorities".to_owned()),
             Some(ca) => {
                 let verify = |time| {
                     let name = server_name;
@@ -289,7 +290,7 @@ mod tests {
             CaVerdict::Doubtful(_) => "doubtful",
         };
         assert_eq!(said(true), expected, "{certificates:?} at {now}");
-        assert_eq!(said(false), "invalid", "no time makes a bad chain good");
+        assert_eq!(said(false), "invalid", "a bad chain is valid at no time");
     }
 
     #[test]

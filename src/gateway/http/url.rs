@@ -1,8 +1,8 @@
 //! Parses a text strictly into a [`Url`], which is always valid.
 //!
-//! The scheme is `http` or `https`. User info and fragments are refused; a query is allowed in [`Url::parse`] only. Hosts
-//! are normalised: lower case, no trailing dot, IPv6 addresses in their shortest form. Numbers that a resolver would take
-//! for an IPv4 address (`127.1`, `0x7f000001`, `0177.0.0.1`) are refused.
+//! The scheme is `http` or `https`. User info and fragments are refused; a query is allowed in [`Url::parse`] only.
+//! Hosts are normalised: lower case, no trailing dot, IPv6 addresses in their shortest form. Numbers that a resolver
+//! would read as an IPv4 address (`127.1`, `0x7f000001`, `0177.0.0.1`) are refused.
 //!
 //! A URL that a peer gave also carries the zones that it may lead to and the orchestrator that named it; see `follow`.
 //!
@@ -62,16 +62,16 @@ impl Authority {
     /// The zone of an address or of `localhost`; `None` for other names, which must be resolved first.
     pub(crate) fn zone(&self) -> Option<Zone> {
         if self.host == "localhost" || self.host.ends_with(".localhost") {
-            return Some(Zone::ThisMachine);
+            return Some(Zone::ThisComputer);
         }
         self.host.parse().ok().map(Zone::of)
     }
 
-    /// Whether the host is certainly this machine, so that plain HTTP never leaves it.
+    /// Whether the host is certainly this computer, so that plain HTTP never leaves it.
     pub fn is_loopback(&self) -> bool {
         // Some resolvers send names below `localhost` to a DNS server (RFC 6761, section 6.3).
         let is_address = |host: &str| host.parse::<IpAddr>().is_ok();
-        self.zone() == Some(Zone::ThisMachine)
+        self.zone() == Some(Zone::ThisComputer)
             && (self.host == "localhost" || is_address(&self.host))
     }
 }
@@ -192,7 +192,7 @@ impl Url {
             scheme,
             authority: Authority { host, port },
             path: uri.path_and_query().map_or_else(Box::default, |p| p.as_str().into()),
-            reach: Zone::ThisMachine,
+            reach: Zone::ThisComputer,
             under: None,
         })
     }
@@ -225,13 +225,13 @@ impl Url {
         Self { path: path.into(), ..self.clone() }
     }
 
-    /// The nearest zone that it may lead to. URLs of the user may lead anywhere; URLs of a peer may not lead to a nearer
-    /// zone than that of the peer.
+    /// The nearest zone that this URL may lead to. URLs of the user may lead anywhere; URLs of a peer must not lead to
+    /// a nearer zone than that of the peer.
     pub fn reach(&self) -> Zone {
         self.reach
     }
 
-    /// The orchestrator that named it; `None` for a URL of the user, and for the orchestrator itself.
+    /// The orchestrator that named this URL; `None` for a URL of the user, and for the orchestrator itself.
     pub fn under(&self) -> Option<&Authority> {
         self.under.as_deref()
     }
@@ -290,7 +290,7 @@ fn host(text: &str) -> Option<String> {
     let last = host.rsplit('.').next().unwrap_or_default();
     let is_number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
     let is_hex = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
-    // Resolvers take other spellings for an IPv4 address too; only the usual one is accepted.
+    // Resolvers accept other spellings of an IPv4 address too; here only the usual one is accepted.
     let is_like_address = is_number(last) || last.strip_prefix("0x").is_some_and(is_hex);
     (is_name && (!is_like_address || host.parse::<Ipv4Addr>().is_ok())).then_some(host)
 }
@@ -392,16 +392,16 @@ mod tests {
     }
 
     #[test]
-    fn a_host_says_where_it_is_if_it_is_an_address() {
+    fn an_address_has_a_zone_and_a_name_has_none() {
         #[track_caller]
         fn check(host: &str, zone: Option<Zone>, is_loopback: bool) {
             let url = Url::parse(&format!("https://{host}")).expect("a URL");
             assert_eq!((url.authority.zone(), url.authority.is_loopback()), (zone, is_loopback));
         }
         for here in ["localhost", "127.0.0.1", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]"] {
-            check(here, Some(Zone::ThisMachine), true);
+            check(here, Some(Zone::ThisComputer), true);
         }
-        check("app.localhost", Some(Zone::ThisMachine), false);
+        check("app.localhost", Some(Zone::ThisComputer), false);
         check("192.168.1.1", Some(Zone::Private), false);
         check("8.8.8.8", Some(Zone::Public), false);
         check("localhost.example", None, false);
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_bounded_and_an_error_of_it_is_one_line() {
+    fn urls_are_bounded_and_their_errors_are_one_line() {
         let long = |host: usize, path: usize| {
             Url::parse(&format!("https://{}/{}", "h".repeat(host), "p".repeat(path)))
         };

@@ -1,8 +1,8 @@
-//! Records what certificates show about this machine's clock. All connections of the process share one record.
+//! Records what certificates show about this computer's clock. All connections of the process share one record.
 //!
-//! It holds the newest time that is surely past: that of this program's build, or the newest signature of an authority.
-//! It also holds the peers whose certificates were refused for their validity period, and the peers for which the clock
-//! is doubted; `clock` decides to doubt it.
+//! The record has the newest time that is certainly in the past: the time of this program's build, or the time of the
+//! newest signature of an authority. It also has the peers whose certificates were refused for their validity period,
+//! and the peers for which the clock is doubted; `clock` decides when to doubt it.
 //!
 //! Each change of the trusted peers begins a new epoch. TLS sessions of an earlier epoch are not resumed.
 //!
@@ -22,12 +22,12 @@ use crate::limits::DOUBTS;
 /// The record; share it by `Arc`.
 #[derive(Debug)]
 pub struct WallClock {
-    state: Mutex<State>,
+    state: Mutex<WallClockState>,
     epoch: AtomicU64,
 }
 
 #[derive(Debug)]
-struct State {
+struct WallClockState {
     newest: UnixTime,
     /// Peers refused for their validity period since the last [`WallClock::take_late`]; whether the clock may be doubted
     /// for them.
@@ -48,13 +48,14 @@ pub struct TimeRefusal {
 impl Default for WallClock {
     /// A record with the build time as the newest time.
     fn default() -> Self {
-        let state = State { newest: built(), refused: BTreeMap::new(), doubted: BTreeSet::new() };
+        let state =
+            WallClockState { newest: built(), refused: BTreeMap::new(), doubted: BTreeSet::new() };
         Self { state: Mutex::new(state), epoch: AtomicU64::new(0) }
     }
 }
 
 impl WallClock {
-    /// The newest time that is surely past.
+    /// The newest time that is certainly in the past.
     pub(crate) fn newest(&self) -> UnixTime {
         self.state().newest
     }
@@ -128,7 +129,7 @@ impl WallClock {
         self.epoch.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, WallClockState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_once_and_bounded() {
+    fn refusals_are_returned_once_and_bounded() {
         let clock = WallClock::default();
         for n in 0..2 * DOUBTS {
             clock.on_late(TimeRefusal { peer: peer(&format!("h{n}")), may_be_doubted: true });

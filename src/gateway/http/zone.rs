@@ -2,23 +2,23 @@
 //!
 //! | zone | addresses |
 //! |---|---|
-//! | this machine | 127.0.0.0/8, ::1, and addresses that connect to this machine: 0.0.0.0/8, :: |
+//! | this computer | 127.0.0.0/8, ::1, and addresses that connect to this computer: 0.0.0.0/8, :: |
 //! | private | RFC 1918, link-local, carrier-grade NAT (100.64.0.0/10), unique-local and site-local IPv6, 192.0.0.0/24, 240.0.0.0/4, local NAT64 |
 //! | public | all others |
 //!
 //! An IPv6 address that stands for an IPv4 address (mapped, compatible, NAT64, 6to4) is in the zone of that one.
-//! 198.18.0.0/15 is public: proxies that answer each name with an address of their own use it.
+//! 198.18.0.0/15 is public, because some proxies answer every name with an address from it.
 //!
-//! Does not: know the public addresses of this machine or of the user's network.
+//! Does not: know the public addresses of this computer or of the user's network.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The distance of a machine, in ascending order.
+/// The distance of a host, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Zone {
-    /// This machine itself.
-    ThisMachine,
+    /// This computer itself.
+    ThisComputer,
     /// A private network: at home, at work, of a provider, a VPN.
     Private,
     /// The Internet.
@@ -37,7 +37,7 @@ impl Zone {
     /// The zone's name in files.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::ThisMachine => "this-machine",
+            Self::ThisComputer => "this-machine",
             Self::Private => "private",
             Self::Public => "public",
         }
@@ -45,14 +45,14 @@ impl Zone {
 
     /// The zone with this name in files.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        [Self::ThisMachine, Self::Private, Self::Public]
+        [Self::ThisComputer, Self::Private, Self::Public]
             .into_iter()
             .find(|zone| zone.as_str() == name)
     }
 
     fn of_v4(v4: Ipv4Addr) -> Self {
         match v4.octets() {
-            [0 | 127, ..] => Self::ThisMachine,
+            [0 | 127, ..] => Self::ThisComputer,
             [10, ..]
             | [100, 64..=127, ..]
             | [169, 254, ..]
@@ -69,7 +69,7 @@ impl Zone {
             return Self::of_v4(v4);
         }
         match v6.segments() {
-            [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Self::ThisMachine,
+            [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Self::ThisComputer,
             // Unique-local, link-local, site-local, local NAT64.
             [0xfc00..=0xfdff | 0xfe80..=0xfeff, ..] | [0x64, 0xff9b, 1, ..] => Self::Private,
             _ => Self::Public,
@@ -93,7 +93,7 @@ fn v4_within(v6: Ipv6Addr) -> Option<Ipv4Addr> {
 impl fmt::Display for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ThisMachine => "on this machine",
+            Self::ThisComputer => "on this computer",
             Self::Private => "on a private network",
             Self::Public => "on the Internet",
         })
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn addresses_are_sorted_by_how_far_away_they_are() {
-        check(Zone::ThisMachine, "127.0.0.1 127.255.255.255 0.0.0.0 0.1.2.3 ::1 ::");
+        check(Zone::ThisComputer, "127.0.0.1 127.255.255.255 0.0.0.0 0.1.2.3 ::1 ::");
         check(Zone::Private, "10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 192.0.0.1");
         check(
             Zone::Private,
@@ -126,14 +126,14 @@ mod tests {
 
     #[test]
     fn an_ipv6_address_that_stands_for_an_ipv4_address_is_in_its_zone() {
-        check(Zone::ThisMachine, "::ffff:127.0.0.1 ::127.0.0.1 64:ff9b::127.0.0.1 2002:7f00:1::");
-        check(Zone::ThisMachine, "::ffff:0.0.0.0 ::ffff:0:127.0.0.1");
+        check(Zone::ThisComputer, "::ffff:127.0.0.1 ::127.0.0.1 64:ff9b::127.0.0.1 2002:7f00:1::");
+        check(Zone::ThisComputer, "::ffff:0.0.0.0 ::ffff:0:127.0.0.1");
         check(Zone::Private, "::ffff:192.168.1.1 ::10.0.0.1 64:ff9b::10.0.0.1 2002:c0a8:101::1");
         check(Zone::Public, "::ffff:8.8.8.8 64:ff9b::8.8.8.8 2002:808:808::1");
     }
 
     #[test]
     fn zones_are_ordered_by_distance() {
-        assert!(Zone::ThisMachine < Zone::Private && Zone::Private < Zone::Public);
+        assert!(Zone::ThisComputer < Zone::Private && Zone::Private < Zone::Public);
     }
 }

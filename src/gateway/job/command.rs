@@ -51,10 +51,10 @@ pub enum Event<T> {
         /// The orchestrator may have taken the first payment.
         is_paid: bool,
     },
-    /// The length of the media that was sent to the job so far. The machine may hand the job over to a new one in
-    /// response, so report the length only while video gets through, or once the hand-over is urgent.
+    /// The length of the media that was sent to the job so far. In response the state machine may hand the job over to
+    /// a new one, so report the length only while video gets through, or once the hand-over is urgent.
     Sent(Duration),
-    /// Some video was sent since the last event of this kind.
+    /// Video was sent since the last event of this kind.
     VideoSent,
     /// A segment of processed video came back.
     Output,
@@ -70,8 +70,8 @@ pub enum Event<T> {
     CameraLost,
     /// The camera delivers frames again.
     CameraBack,
-    /// It is worth trying peers again now: one that was down is reachable, or one that was refused because of this
-    /// machine's clock can be accepted.
+    /// Try peers again now: a peer that was down is reachable, or a peer that was refused because of this computer's
+    /// clock can be accepted.
     Reachable,
     /// The next start has other parameters: a peer that refused the previous ones may accept these.
     NewParams,
@@ -146,10 +146,10 @@ pub enum Command<T> {
     Left(Loss),
     /// Report that the next start is delayed by this pause, and why.
     SlowDown(Slowness, Duration),
-    /// Report why no job runs now. The machine tries again after a pause, or on [`Event::Reachable`] or
+    /// Report why no job runs now. The state machine tries again after a pause, or on [`Event::Reachable`] or
     /// [`Event::NewParams`].
     TryLater(Outcome),
-    /// The machine has finished with this outcome: leave the event loop.
+    /// The state machine has finished with this outcome: leave the event loop.
     Finish(Outcome),
 }
 
@@ -162,7 +162,7 @@ pub enum Slowness {
     PaidAhead,
 }
 
-/// How the search for a job, or the machine as a whole, ended.
+/// How the search for a job, or the whole state machine, ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// Ended as requested, or at the end of the input.

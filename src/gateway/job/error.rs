@@ -37,7 +37,7 @@ impl JobError {
         match self {
             Self::Session(error) => error.fault(),
             Self::Runner(error) => error.fault(),
-            // It may have capacity later.
+            // A full orchestrator may have capacity later.
             Self::NoCapacity(..) => Fault::Retry,
             Self::Params(..) => Fault::GiveUp,
             Self::Payment(..) | Self::Refused(..) | Self::Nonsense(..) => Fault::NextPeer,
@@ -128,9 +128,9 @@ pub enum Loss {
     Part(&'static str, String),
     /// The orchestrator must not, or cannot, be paid any more: the reason.
     Payment(String),
-    /// The orchestrator closed a job that was not paid: how it was closed, and why it was not paid.
+    /// The orchestrator closed an unpaid job: how it was closed, and why it was not paid.
     Unpaid(String, String),
-    /// The orchestrator reports that the session is over: how it says so.
+    /// The orchestrator reports that the session is over, in these words.
     SessionOver(String),
 }
 
@@ -155,7 +155,7 @@ impl Loss {
     /// | cause of the loss | suspension |
     /// |---|---|
     /// | no processed video although video was sent; must not or cannot be paid | 30 min: likely to happen again |
-    /// | the orchestrator ended the job, sends no events, or no video got to it | 5 min: it may recover soon |
+    /// | the orchestrator ended the job, sends no events, or received no video | 5 min: it may recover soon |
     /// | a connection broke, our signer is down, a part of the agent failed | none: the orchestrator is not at fault |
     pub(crate) fn suspension(&self) -> Duration {
         match self {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_is_paid_unless_it_surely_is_not() {
+    fn a_failed_start_counts_as_paid_unless_it_certainly_was_not() {
         let time = Duration::from_secs(90);
         let words = || "no".to_owned();
         check(call(CallError::Timeout(url(), time)), true, Fault::Retry);
@@ -234,7 +234,7 @@ mod tests {
         check(JobError::Refused(url(), 500, words()), true, Fault::NextPeer);
         check(JobError::Nonsense(url(), words()), true, Fault::NextPeer);
         check(JobError::Params(url(), words()), true, Fault::GiveUp);
-        // A runner is paid with the reservation.
+        // A runner takes the payment with the reservation.
         check(refused(Step::Reserve, 503), false, Fault::NextPeer);
         check(refused(Step::Start, 503), true, Fault::NextPeer);
         check(refused(Step::Start, 422), true, Fault::GiveUp);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_orchestrator_does_suspends_it_for_long() {
+    fn only_the_orchestrators_own_faults_suspend_it_for_long() {
         let words = || "how".to_owned();
         let minutes = |loss: Loss| loss.suspension().as_secs() / 60;
         assert_eq!(minutes(Loss::NoOutput(Duration::from_secs(30))), 30);

@@ -7,7 +7,7 @@ mod run;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::endings::OwedEnd;
-use crate::http::io::Answer;
+use crate::http::io::HttpAnswer;
 use crate::job::wire::{refuses_params, start_answer, start_request};
 use crate::job::{JobError, JobOptions, JobPayments, StartedJob};
 use crate::limits::JOB_START_TIME;
@@ -16,7 +16,7 @@ use resilience::sanitize;
 
 pub use run::RunError;
 
-/// Search at most this many bytes of a body for the reason of a refusal; go-livepeer's bodies have 100 bytes.
+/// Maximum bytes of a body that are searched for the reason of a refusal; go-livepeer's bodies have 100 bytes.
 const REFUSAL: usize = 16 << 10;
 
 /// The kind of job that an orchestrator runs in an open session.
@@ -53,7 +53,7 @@ impl LiveVideoJob {
                 });
             }
         }
-        let channels = start_answer(&answer.body, session.giver())
+        let channels = start_answer(&answer.body, session.answering_peer())
             .map_err(|reason| JobError::Nonsense(url, reason))?;
         // The job runs now: register its end before anything that can fail.
         let end = OwedEnd::Channel(channels.publish.expose().clone());
@@ -65,14 +65,14 @@ impl LiveVideoJob {
     }
 }
 
-/// A new id for a request: 128 random bits, so that no other gateway uses the same.
+/// A new id for a request: 128 random bits, so that no other gateway uses the same id.
 pub(super) fn request_id() -> String {
     let half = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", half(), half())
 }
 
 /// The peer's reason for its refusal in one line: the `message` of a JSON error, or else the text of the body.
-fn reason(answer: &Answer) -> String {
+fn reason(answer: &HttpAnswer) -> String {
     let body = answer.body.get(..REFUSAL).unwrap_or(&answer.body);
     let text = String::from_utf8_lossy(body);
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();

@@ -19,18 +19,17 @@
 //!
 //! | failure | `Recovery::Exit` | `Recovery::Retry` |
 //! |---|---|---|
-//! | a price or payment that asks for another orchestrator, a session that is over | next candidate | next candidate |
+//! | a price or payment that requires another orchestrator, a session that is over | next candidate | next candidate |
 //! | any other loss of a live job | end | next candidate |
 //! | no candidate left | end | wait (`pauses`), find again |
 //! | too much prepaid for starts that failed (`prepaid`) | end | wait, find again |
 //!
-//! An orchestrator that was left is suspended for a time that depends on the cause. The orchestrators with good offers
-//! that were not tried are spares. While a job is live, the spares are asked again from time to time, because offers
-//! expire; asking costs nothing. An orchestrator that refuses the model or its parameters is barred until these change,
-//! or for 10 min to 2 h. A job that has run for a day is handed over to a new one (`renew`).
-//! Without a camera, no job is started. A job that runs when the camera is lost is kept for `hold`, then closed; the
-//! next one starts once the camera is back.
-//! Health (protocol.md, section 5): while live, an output segment and an event are due every 30 s.
+//! An orchestrator that was left is suspended for a time that depends on the cause. The untried orchestrators with good
+//! offers are spares. While a job is live, the spares are asked again from time to time, because offers expire; an
+//! offer costs nothing. An orchestrator that refuses the model or its parameters is barred until these change, or for
+//! 10 min to 2 h. A job that has run for a day is handed over to a new one (`renew`). Without a camera, no job is
+//! started. A job that runs when the camera is lost is kept for `hold`, then closed; the next one starts once the
+//! camera is back. Health (protocol.md, section 5): while live, an output segment and an event are due every 30 s.
 //!
 //! Does not: execute commands, read the clock, or look at the caller's data of an offer.
 
@@ -55,17 +54,17 @@ pub(in crate::job) use leave::{BRIEFLY, SUSPENSION};
 use pauses::Pauses;
 use prepaid::Prepaid;
 pub use renew::RENEW_AFTER;
-use state::{Next, State, Then, darken, find, finish, one};
+use state::{AfterClose, JobState, Transition, darken, find, finish, one};
 
 use crate::http::Url;
 use crate::job::swap_limit::SwapLimit;
 use crate::job::{Command, Commands, Event, Outcome, Stage};
 use crate::session::selection::{CandidateOrder, OfferRules, Suspensions};
 
-/// What to do after a loss.
+/// What to do after the loss of a live job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Recovery {
-    /// Finish with the reason, for a user who is there to read it.
+    /// Finish with the reason. Use this where a user reads it.
     #[default]
     Exit,
     /// Go on with another orchestrator, or later with the same one.
@@ -86,15 +85,15 @@ pub struct Machine<T> {
     order: CandidateOrder,
     /// How long to keep a job without a camera.
     hold: Duration,
-    /// The end of that time; `None` unless the camera is gone.
+    /// The end of that time; `None` unless the camera is missing.
     held_until: Option<Instant>,
-    /// A peer became reachable while others were tried: if the others fail, search again without a pause.
+    /// Whether a peer became reachable while others were tried: if the others fail, search again without a pause.
     came_back: bool,
-    state: State<T>,
+    state: JobState<T>,
 }
 
 impl<T> Machine<T> {
-    /// A machine, and the commands to execute first. A job whose camera is lost is kept for `hold`.
+    /// A state machine, and the commands to execute first. A job whose camera is lost is kept for `hold`.
     pub fn new(rules: OfferRules, recovery: Recovery, hold: Duration) -> (Self, Commands<T>) {
         let machine = Self {
             rules,
@@ -108,13 +107,13 @@ impl<T> Machine<T> {
             hold,
             held_until: None,
             came_back: false,
-            state: State::Finding,
+            state: JobState::Finding,
         };
         (machine, one(Command::Find))
     }
 
-    /// A machine for a camera that could not be opened: it returns no commands before [`Event::CameraBack`], except to
-    /// finish.
+    /// A state machine for a camera that could not be opened: it returns no commands before [`Event::CameraBack`],
+    /// except to finish.
     pub fn without_camera(
         rules: OfferRules,
         recovery: Recovery,
@@ -122,7 +121,7 @@ impl<T> Machine<T> {
         now: Instant,
     ) -> Self {
         let (machine, _) = Self::new(rules, recovery, hold);
-        Self { held_until: Some(now + hold), state: State::Dark, ..machine }
+        Self { held_until: Some(now + hold), state: JobState::Dark, ..machine }
     }
 
     /// Handles `event`. Execute the returned commands in their order. `jitter` from 0 to 1 spreads pauses.
@@ -141,33 +140,35 @@ impl<T> Machine<T> {
             _ => {}
         }
         let hold_is_over = self.held_until.is_some_and(|until| until <= now);
-        let (state, commands) = match std::mem::replace(&mut self.state, State::Ended) {
+        let (state, commands) = match std::mem::replace(&mut self.state, JobState::Ended) {
             state if matches!(event, Event::CameraLost) && (hold_is_over || !state.has_job()) => {
                 darken(state)
             }
             state if matches!(event, Event::Timeout) && hold_is_over => darken(state),
             state if matches!(event, Event::Replace(_)) => self.replace(event, state, now),
-            State::Finding => self.finding(event, now, jitter),
-            State::Selecting { selection, .. } => self.selecting(event, selection, now, jitter),
-            State::Starting { selection, url, prepaid } => {
+            JobState::Finding => self.finding(event, now, jitter),
+            JobState::Selecting { selection, .. } => self.selecting(event, selection, now, jitter),
+            JobState::Starting { selection, url, prepaid } => {
                 self.starting(event, (selection, url, prepaid), now, jitter)
             }
-            State::Live(live) => self.live(event, live, now, jitter),
-            State::Closing { then } => self.closing(event, then, now),
-            State::Dark => at_rest(State::Dark, event, |event| matches!(event, Event::CameraBack)),
-            State::Waiting { until } => {
-                at_rest(State::Waiting { until }, event, |event| match event {
+            JobState::Live(live) => self.live(event, live, now, jitter),
+            JobState::Closing { then } => self.closing(event, then, now),
+            JobState::Dark => {
+                at_rest(JobState::Dark, event, |event| matches!(event, Event::CameraBack))
+            }
+            JobState::Waiting { until } => {
+                at_rest(JobState::Waiting { until }, event, |event| match event {
                     Event::Timeout => until <= now,
                     Event::Reachable | Event::NewParams => true,
                     _ => false,
                 })
             }
-            State::Ended => (State::Ended, Commands::new()),
+            JobState::Ended => (JobState::Ended, Commands::new()),
         };
         self.state = match state {
-            // A job would be started after the close: wait for the camera instead.
-            State::Closing { then } if self.is_without_camera() && then.starts_anew() => {
-                State::Closing { then: Then::Dark }
+            // Another job would be started after the close: wait for the camera instead.
+            JobState::Closing { then } if self.is_without_camera() && then.starts_anew() => {
+                JobState::Closing { then: AfterClose::Dark }
             }
             state => state,
         };
@@ -177,10 +178,10 @@ impl<T> Machine<T> {
     /// When to pass [`Event::Timeout`] to [`Machine::on`]. Ask again after each event.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = match &self.state {
-            State::Selecting { until, .. } | State::Waiting { until } => Some(*until),
-            State::Live(live) => live.poll_timeout(),
-            State::Finding | State::Starting { .. } => None,
-            State::Closing { .. } | State::Dark | State::Ended => return None,
+            JobState::Selecting { until, .. } | JobState::Waiting { until } => Some(*until),
+            JobState::Live(live) => live.poll_timeout(),
+            JobState::Finding | JobState::Starting { .. } => None,
+            JobState::Closing { .. } | JobState::Dark | JobState::Ended => return None,
         };
         [own, self.held_until].into_iter().flatten().min()
     }
@@ -190,12 +191,12 @@ impl<T> Machine<T> {
         &self.known
     }
 
-    /// Whether the camera is gone, according to the events so far.
+    /// Whether the camera is missing, according to the events so far.
     pub fn is_without_camera(&self) -> bool {
         self.held_until.is_some()
     }
 
-    /// The end of the time for which a job is kept without its camera; `None` unless the camera is gone.
+    /// The end of the time for which a job is kept without its camera; `None` unless the camera is missing.
     pub fn held_until(&self) -> Option<Instant> {
         self.held_until
     }
@@ -206,12 +207,12 @@ impl<T> Machine<T> {
     }
 }
 
-/// Handles `event` while no job runs: searches for candidates if `is_reason` says that the event is a reason to.
+/// Handles `event` while no job runs: searches for candidates if `is_reason` returns true for the event.
 fn at_rest<T>(
-    state: State<T>,
+    state: JobState<T>,
     event: Event<T>,
     is_reason: impl FnOnce(&Event<T>) -> bool,
-) -> Next<T> {
+) -> Transition<T> {
     match event {
         Event::Stop | Event::CaptureDone => finish(Outcome::Done),
         Event::CaptureFailed(reason) => finish(Outcome::Capture(reason)),

@@ -4,11 +4,11 @@
 //!
 //! | event | means |
 //! |---|---|
-//! | `error` | the model failed, or refused parameters: trouble at once, with the message of the event |
-//! | `status` with an error of this stream that no event reported | the same: a job's first events may be missed |
-//! | `restart` | the model's process crashed and was restarted: trouble at once |
-//! | `status`, state `ERROR` | trouble at once |
-//! | `status`, state `DEGRADED_INFERENCE` | trouble the second time in a row: a model reports it once as it starts |
+//! | `error` | the model failed, or refused parameters: a failure at once, with the message of the event |
+//! | `status` with an error of this stream that no event reported | the same, because a job's first events may be missed |
+//! | `restart` | the model's process crashed and was restarted: a failure at once |
+//! | `status`, state `ERROR` | a failure at once |
+//! | `status`, state `DEGRADED_INFERENCE` | a failure the second time in a row, because a starting model reports it once |
 //! | `status`, state `ONLINE` or `DEGRADED_INPUT` | the model works; the agent monitors its input itself |
 //! | anything else | nothing |
 //!
@@ -22,13 +22,13 @@ use serde_json::{Map, Value};
 use super::JobEvent;
 use resilience::sanitize;
 
-/// What an event says about the model.
+/// The effect of an event on the health of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
-    /// Nothing new.
+    /// The event changes nothing.
     Nothing,
-    /// The model fails: how, in one line.
+    /// The model fails; the reason in one line.
     Trouble(String),
     /// The model works.
     Works,
@@ -38,16 +38,16 @@ pub enum Verdict {
 #[derive(Debug, Clone, Default)]
 pub struct ModelHealth {
     is_degraded: bool,
-    known: Option<Known>,
+    known: Option<ModelFailure>,
     /// Time of the newest error that was reported already, in ms by the runner's clock.
     told: u64,
 }
 
 #[derive(Debug, Clone)]
-enum Known {
-    /// A bad state: dropped when the model works again.
+enum ModelFailure {
+    /// A bad state. It is dropped when the model works again.
     State(String),
-    /// An error: kept when the model works again.
+    /// An error. It is kept when the model works again.
     Error(String),
 }
 
@@ -61,7 +61,7 @@ impl ModelHealth {
                 self.told = self.told.max((time * 1000.0) as u64);
                 self.on_error(format!("the model reports an error: {}", message(event)))
             }
-            "restart" => self.on_error("the model broke and was started again".to_owned()),
+            "restart" => self.on_error("the model crashed and was restarted".to_owned()),
             "status" => match untold(body, self.told) {
                 Some((words, time)) => {
                     self.told = time;
@@ -84,7 +84,7 @@ impl ModelHealth {
     /// The present failure of the model, or its last error, in one line.
     pub fn known(&self) -> Option<&str> {
         match &self.known {
-            Some(Known::State(text) | Known::Error(text)) => Some(text),
+            Some(ModelFailure::State(text) | ModelFailure::Error(text)) => Some(text),
             None => None,
         }
     }
@@ -102,7 +102,7 @@ impl ModelHealth {
             }
             Some("ONLINE" | "DEGRADED_INPUT") => {
                 self.is_degraded = false;
-                self.known.take_if(|known| matches!(known, Known::State(_)));
+                self.known.take_if(|known| matches!(known, ModelFailure::State(_)));
                 Verdict::Works
             }
             Some(_) | None => Verdict::Nothing,
@@ -110,14 +110,14 @@ impl ModelHealth {
     }
 
     fn on_error(&mut self, text: String) -> Verdict {
-        self.known = Some(Known::Error(text.clone()));
+        self.known = Some(ModelFailure::Error(text.clone()));
         Verdict::Trouble(text)
     }
 
     /// Keeps a known error, because it says more than the bad state that it leads to.
     fn on_state(&mut self, text: String) -> Verdict {
-        if !matches!(self.known, Some(Known::Error(_))) {
-            self.known = Some(Known::State(text.clone()));
+        if !matches!(self.known, Some(ModelFailure::Error(_))) {
+            self.known = Some(ModelFailure::State(text.clone()));
         }
         Verdict::Trouble(text)
     }
@@ -161,7 +161,7 @@ mod tests {
         json!({ "type": "status", "state": state })
     }
 
-    /// Checks the verdict on each event: `-` for nothing, `+` for works, else a part of the trouble's text.
+    /// Checks the verdict on each event: `-` for nothing, `+` for works, else a part of the failure's text.
     #[track_caller]
     fn check(story: &[(Value, &str)], known: Option<&str>) {
         let mut health = ModelHealth::default();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_trouble_at_once_and_stays_known() {
+    fn an_error_is_a_failure_at_once_and_is_kept() {
         let error = json!({ "queue_event_type": "ai_stream_events", "event": {
             "type": "error", "pipeline": "p", "message": "Error updating params: no such prompt" } });
         let words = "the model reports an error: Error updating params: no such prompt";
@@ -186,12 +186,12 @@ mod tests {
         let story = [(error, words), (degraded, "-"), (status("ONLINE"), "+")];
         check(&story, Some(words));
         let restart = json!({ "type": "restart", "restart_logs": ["a", "b"] });
-        let words = "the model broke and was started again";
+        let words = "the model crashed and was restarted";
         check(&[(restart, words), (status("ONLINE"), "+")], Some(words));
     }
 
     #[test]
-    fn a_degraded_state_is_trouble_when_it_lasts_and_passes() {
+    fn a_degraded_state_is_a_failure_only_while_it_lasts() {
         let degraded = json!({ "type": "status", "state": "DEGRADED_INFERENCE",
             "input_status": { "fps": 23.97 }, "inference_status": { "fps": 3.04 } });
         let words = "the model runs degraded, 3.0 of 24.0 frames/s";
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_whose_event_was_missed_is_told_by_the_status() {
+    fn an_error_whose_event_was_missed_is_found_in_the_status() {
         let status = |state: &str, start: u64, time: u64| {
             json!({ "type": "status", "state": state, "start_time": start,
                 "inference_status": { "last_error": "Error updating params: no", "last_error_time": time } })
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn other_parameters_forget_what_was_said_and_not_that_it_was() {
+    fn new_parameters_clear_the_error_but_do_not_report_it_again() {
         let mut health = ModelHealth::default();
         let status = json!({ "type": "status", "state": "ONLINE", "start_time": 1,
             "inference_status": { "last_error": "no", "last_error_time": 2 } });
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_of_the_model_means_nothing() {
+    fn events_without_a_state_of_the_model_change_nothing() {
         check(&[(status("DEGRADED_INPUT"), "+")], None);
         for body in [
             json!({ "type": "status" }),

@@ -1,6 +1,6 @@
 //! The options of a live video job.
 //!
-//! Does not: hold the options for finding or connecting to an orchestrator.
+//! Does not: contain the options for finding an orchestrator or connecting to it.
 
 /// The user's options of a live video job, sent with its start.
 #[derive(Debug, Clone, PartialEq, Default)]

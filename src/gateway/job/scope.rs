@@ -10,7 +10,7 @@ mod io;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::http::{Giver, Url, Zone};
+use crate::http::{AnsweringPeer, Url, Zone};
 use crate::job::Channels;
 use crate::job::wire::channel;
 use crate::limits::NAME_BYTES;
@@ -31,7 +31,8 @@ pub struct ScopeChannels {
     pub control: Channel,
     /// The channel of the job's events.
     pub events: Channel,
-    /// The orchestrator that gave the channels: the URLs of the media channels are checked as its URLs, too.
+    /// The orchestrator that gave the channels. The URLs of the media channels are checked as URLs of this
+    /// orchestrator.
     peer: Url,
     /// The zone of the connection to the orchestrator.
     zone: Zone,
@@ -41,7 +42,7 @@ impl ScopeChannels {
     /// The channels of a complete job: these, and the media channels whose URLs an event gave. An error says what is
     /// wrong with the URLs without showing them.
     pub fn with_media(&self, publish: &str, output: Option<&str>) -> Result<Channels, String> {
-        let peer = Giver { url: &self.peer, zone: self.zone };
+        let peer = AnsweringPeer { url: &self.peer, zone: self.zone };
         let output = output.map(|output| channel(output, Purpose::Subscribe, peer));
         Ok(Channels {
             manifest_id: self.manifest_id.clone(),
@@ -54,7 +55,7 @@ impl ScopeChannels {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct ScopeAnswer {
     #[serde(default)]
     manifest_id: Option<String>,
     #[serde(default)]
@@ -74,8 +75,8 @@ fn request(params: &Map<String, Value>, request_id: &str) -> Vec<u8> {
 }
 
 /// Parses the answer of `peer` to `POST /scope`. An error says what is wrong with the answer.
-fn answer(body: &[u8], peer: Giver<'_>) -> Result<ScopeChannels, String> {
-    let answer: Answer =
+fn answer(body: &[u8], peer: AnsweringPeer<'_>) -> Result<ScopeChannels, String> {
+    let answer: ScopeAnswer =
         serde_json::from_slice(body).map_err(|_| "it is not the JSON of a job".to_owned())?;
     let is_id = |id: &String| !id.is_empty() && id.len() <= NAME_BYTES && !id.contains(is_harmful);
     let manifest_id =
@@ -101,13 +102,13 @@ mod tests {
         Url::parse("https://o.example:8935").unwrap()
     }
 
-    fn giver(url: &Url) -> Giver<'_> {
-        Giver { url, zone: Zone::Public }
+    fn answering_peer(url: &Url) -> AnsweringPeer<'_> {
+        AnsweringPeer { url, zone: Zone::Public }
     }
 
     #[track_caller]
     fn check(body: &str, reason: &str) {
-        let error = answer(body.as_bytes(), giver(&peer())).unwrap_err();
+        let error = answer(body.as_bytes(), answering_peer(&peer())).unwrap_err();
         assert!(error.contains(reason) && !error.contains("s3cret"), "{error}");
     }
 
@@ -119,13 +120,13 @@ mod tests {
         check(r#"{"manifest_id":"m"}"#, "`control_url` is missing");
         check(r#"{"manifest_id":"m","control_url":"https://o/c"}"#, "`events_url` is missing");
         check(r#"{"manifest_id":"m","control_url":"http://o/s3cret"}"#, "plain HTTP");
-        check(r#"{"manifest_id":"m","control_url":"https://127.0.0.1/s3cret"}"#, "this machine");
+        check(r#"{"manifest_id":"m","control_url":"https://127.0.0.1/s3cret"}"#, "this computer");
     }
 
     #[test]
     fn media_channels_come_later() {
         let body = r#"{"manifest_id":"m","control_url":"https://o/c","events_url":"https://o/e"}"#;
-        let scope = answer(body.as_bytes(), giver(&peer())).unwrap();
+        let scope = answer(body.as_bytes(), answering_peer(&peer())).unwrap();
         let job = scope.with_media("https://o/in", Some("https://o/out")).unwrap();
         assert_eq!(job.manifest_id, "m");
         assert!(job.output.is_some() && job.control.is_some() && job.events.is_some());

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 
-use crate::endings::io::Owed;
+use crate::endings::io::EndGuard;
 use crate::http::Url;
 use crate::job::runner::{AppUpdate, RunnerSession};
 use crate::job::{Channels, JobError};
@@ -39,7 +39,7 @@ pub struct StartedJob {
 #[derive(Debug)]
 pub(in crate::job) enum JobEnd {
     /// Delete its publish channel.
-    Channel(Arc<Owed>),
+    Channel(Arc<EndGuard>),
     /// Stop its session.
     Session(RunnerSession),
 }
@@ -66,7 +66,7 @@ impl StartedJob {
         url: Url,
         channels: Channels,
         payments: Option<JobPayments>,
-        end: Owed,
+        end: EndGuard,
     ) -> Self {
         Self { url, channels, payments, update: None, end: JobEnd::Channel(Arc::new(end)) }
     }
@@ -109,7 +109,7 @@ impl StartedJob {
 
     /// The pending end of a job that ends with its publish channel: confirm it after deleting that channel. If the job
     /// and all clones of the returned `Arc` are dropped without a confirmation, the end is requested.
-    pub fn end(&self) -> Option<Arc<Owed>> {
+    pub fn end(&self) -> Option<Arc<EndGuard>> {
         match &self.end {
             JobEnd::Channel(end) => Some(Arc::clone(end)),
             JobEnd::Session(_) => None,

@@ -63,7 +63,7 @@ impl SwapLimit {
             self.pauses.on_success();
             SwapTiming::AtOnce
         };
-        // There is room: a full queue lost its first entry above.
+        // The queue has room, because a full queue lost its first entry above.
         let _ = self.recent.push_back(now);
         timing
     }

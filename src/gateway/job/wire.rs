@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::http::{Giver, follow};
+use crate::http::{AnsweringPeer, follow};
 use crate::job::JobOptions;
 use crate::trickle::{Channel, Purpose};
 use resilience::sanitize::{is_harmful, line};
@@ -72,13 +72,15 @@ struct StartAnswer {
 }
 
 /// Parses the answer of `peer` to `POST /live-video-to-video`. An error says what is wrong with the answer.
-pub fn start_answer(body: &[u8], peer: Giver<'_>) -> Result<Channels, String> {
+pub fn start_answer(body: &[u8], peer: AnsweringPeer<'_>) -> Result<Channels, String> {
     let answer: StartAnswer =
         serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => "its JSON has other types than a job's".to_owned(),
+            serde_json::error::Category::Data => {
+                "its JSON does not have the types of a job's answer".to_owned()
+            }
             serde_json::error::Category::Io
             | serde_json::error::Category::Syntax
-            | serde_json::error::Category::Eof => "it is no JSON".to_owned(),
+            | serde_json::error::Category::Eof => "it is not JSON".to_owned(),
         })?;
     let manifest_id = answer
         .manifest_id
@@ -114,13 +116,13 @@ pub(super) fn refuses_params(status: u16, words: &str) -> bool {
 pub(in crate::job) fn channel(
     text: &str,
     purpose: Purpose,
-    peer: Giver<'_>,
+    peer: AnsweringPeer<'_>,
 ) -> Result<Channel, String> {
     let channel = Channel::parse(text, purpose).map_err(|error| error.to_string())?;
     channel.followed(|url| follow(peer, url)).map_err(|stray| format!("the channel {stray}"))
 }
 
-/// An event of a job, with only the structure that the events of all pipelines share.
+/// An event of a job. It has only the structure that the events of all pipelines share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvent {
     /// The event's name: `status`, `error`, …
@@ -189,11 +191,11 @@ mod tests {
 
     fn answer(body: &str) -> Result<Channels, String> {
         let url = Url::parse("https://orch:8935").unwrap();
-        start_answer(body.as_bytes(), Giver { url: &url, zone: Zone::Public })
+        start_answer(body.as_bytes(), AnsweringPeer { url: &url, zone: Zone::Public })
     }
 
     #[test]
-    fn the_request_holds_what_is_known_and_nothing_else() {
+    fn the_request_contains_only_the_options_that_are_set() {
         let mut options = JobOptions { model: "noop".into(), ..JobOptions::default() };
         let request = br#"{"model_id":"noop","gateway_request_id":"r1"}"#;
         assert_eq!(start_request(&options, "r1"), request);
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_answer_gives_four_channels() {
+    fn a_complete_answer_has_four_channels() {
         let channels = answer(
             r#"{"manifest_id":"m1","publish_url":"https://o:1/ai/trickle/m1","subscribe_url":"https://o:1/ai/trickle/m1-out",
                 "control_url":"https://o:1/ai/trickle/m1-control","events_url":"https://o:1/ai/trickle/m1-events","more":1}"#,
@@ -226,9 +228,9 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_makes_no_job_is_refused_without_showing_a_url() {
-        refused("<html>", "no JSON");
-        refused("", "no JSON");
+    fn an_unusable_answer_is_refused_without_showing_a_url() {
+        refused("<html>", "not JSON");
+        refused("", "not JSON");
         refused("[1]", "other types");
         refused(r#"{"manifest_id":1}"#, "other types");
         refused("{}", "manifest_id");
@@ -238,7 +240,7 @@ mod tests {
         refused(r#"{"manifest_id":"m","publish_url":"http://o/s3cret"}"#, "plain HTTP");
         refused(
             r#"{"manifest_id":"m","publish_url":"http://127.0.0.1:8081/s3cret"}"#,
-            "names 127.0.0.1:8081, which is on this machine",
+            "names 127.0.0.1:8081, which is on this computer",
         );
         refused(
             r#"{"manifest_id":"m","publish_url":"https://o/x","events_url":"https://10.0.0.1/s3cret"}"#,
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_parameters_are_told_by_the_runners_status() {
+    fn refused_parameters_are_recognised_by_the_runners_status() {
         let from_runner = "live-video-to-video container returned ";
         for (status, words, expected) in [
             (500, format!("{from_runner}400: Error during model execution."), true),

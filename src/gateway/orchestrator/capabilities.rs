@@ -1,8 +1,8 @@
 //! Pipelines by name and number, and whether an orchestrator's capabilities fit a job.
 //!
-//! | capabilities in the info | [`Fit`] |
+//! | capabilities in the `OrchestratorInfo` | [`Fit`] |
 //! |---|---|
-//! | absent, or without models | `Unsaid`: only starting the job shows it |
+//! | absent, or without models | `Unsaid`: only the start of the job shows whether the orchestrator fits |
 //! | present, without the job's pipeline | `NoPipeline` |
 //! | the pipeline, without the job's model | `NoModel` |
 //! | the model, with all its capacity in use | `Full` |
@@ -84,7 +84,7 @@ impl fmt::Display for CapabilityError {
         match self {
             Self::Syntax(text) => write!(f, "`{text}` is not a capability; write pipeline/model"),
             Self::Pipeline(name) => {
-                write!(f, "pipeline `{name}` is unknown; known are")?;
+                write!(f, "pipeline `{name}` is unknown; the known pipelines are")?;
                 PIPELINES.iter().try_for_each(|(_, name)| write!(f, " {name}"))
             }
         }
@@ -118,20 +118,20 @@ impl fmt::Display for Capability {
 /// Whether an orchestrator can run a job, by its capabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
-    /// It has the model.
+    /// The orchestrator has the model.
     Has {
         /// Whether the model is loaded.
         warm: bool,
         /// Jobs that it can still take; `None` if it does not report them.
         free: Option<u32>,
     },
-    /// It reports no capabilities or no models.
+    /// The orchestrator reports no capabilities, or no models.
     Unsaid,
-    /// It lacks the pipeline.
+    /// The orchestrator does not have the pipeline.
     NoPipeline,
-    /// It has the pipeline, without the model.
+    /// The orchestrator has the pipeline, but not the model.
     NoModel,
-    /// It has the model, and all capacity is in use.
+    /// The orchestrator has the model, but all its capacity is in use.
     Full,
 }
 
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_info_fits_its_own_model_only() {
+    fn an_info_fits_only_its_own_model() {
         let info = OrchestratorInfo::decode(vector("info-full").as_slice()).unwrap();
         let fit = |text| capability(text).fit(info.capabilities.as_ref());
         let has = Fit::Has { warm: true, free: Some(1) };

@@ -12,7 +12,7 @@ mod write;
 
 use std::cmp::Ordering;
 
-use crate::http::{Giver, Stray, Url, UrlError, Zone, follow};
+use crate::http::{AnsweringPeer, RefusedUrl, Url, UrlError, Zone, follow};
 use crate::limits::{CANDIDATES, JSON_BODY};
 use crate::orchestrator::Capability;
 use crate::price::Price;
@@ -27,7 +27,7 @@ pub struct DiscoveryList {
     /// The number of entries and runners beyond the bounds.
     pub beyond: usize,
     /// The URLs that were dropped because they must not be followed; at most [`CANDIDATES`].
-    pub strays: Vec<Stray>,
+    pub strays: Vec<RefusedUrl>,
 }
 
 /// One orchestrator in a list.
@@ -56,9 +56,9 @@ pub struct Runner {
     pub capacity: Option<u32>,
     /// The number of further sessions that it can take now.
     pub free: Option<u32>,
-    /// Its GPU.
+    /// The runner's GPU.
     pub gpu: Option<Gpu>,
-    /// Its price; `None` if it is free.
+    /// The runner's price; `None` if the runner is free.
     pub price: Option<Price>,
 }
 
@@ -154,27 +154,29 @@ impl DiscoveryList {
         Self { entries: urls.iter().take(CANDIDATES).map(entry).collect(), ..Self::default() }
     }
 
-    /// Keeps the entries that may be followed in a list from `giver`. A list must not name an address in a zone nearer
-    /// than its giver's, and an orchestrator must not name a runner in a zone nearer than its own.
+    /// Keeps the entries that may be followed in a list from `peer`. A list must not name an address in a nearer zone
+    /// than that of `peer`, and an orchestrator must not name a runner in a nearer zone than its own.
     #[must_use]
-    pub(crate) fn followed(mut self, giver: Giver<'_>) -> Self {
+    pub(crate) fn followed(mut self, peer: AnsweringPeer<'_>) -> Self {
         let entries = std::mem::take(&mut self.entries);
         for entry in entries {
-            let address = match follow(giver, entry.address) {
+            let address = match follow(peer, entry.address) {
                 Ok(address) => address.with_under(None),
                 Err(stray) => {
                     self.on_stray(stray);
                     continue;
                 }
             };
-            // The zone of a host name is unknown before it is resolved; loopback is given as an address.
-            let zone = address.authority().zone().unwrap_or(Zone::Private).max(giver.zone);
+            // The zone of a host name is unknown until the name is resolved, so the test gives loopback as an address.
+            let zone = address.authority().zone().unwrap_or(Zone::Private).max(peer.zone);
             let mut runners = entry.runners;
-            runners.retain_mut(|runner| match runner.follow(Giver { url: &address, zone }) {
-                Ok(()) => true,
-                Err(stray) => {
-                    self.on_stray(stray);
-                    false
+            runners.retain_mut(|runner| {
+                match runner.follow(AnsweringPeer { url: &address, zone }) {
+                    Ok(()) => true,
+                    Err(stray) => {
+                        self.on_stray(stray);
+                        false
+                    }
                 }
             });
             self.entries.push(DiscoveryEntry { address, runners, ..entry });
@@ -183,7 +185,7 @@ impl DiscoveryList {
     }
 
     /// Records a dropped URL.
-    pub(crate) fn on_stray(&mut self, stray: Stray) {
+    pub(crate) fn on_stray(&mut self, stray: RefusedUrl) {
         if self.strays.len() < CANDIDATES {
             self.strays.push(stray);
         }
@@ -197,7 +199,7 @@ impl DiscoveryList {
 }
 
 impl DiscoveryEntry {
-    /// Whether the orchestrator may offer `wanted`: it lists it, or lists no capabilities.
+    /// Whether the orchestrator may offer `wanted`: true if it lists `wanted` or lists no capabilities.
     pub fn may_offer(&self, wanted: &Capability) -> bool {
         let wanted = wanted.to_string();
         self.capabilities.is_empty() || self.capabilities.contains(&wanted)
@@ -205,9 +207,10 @@ impl DiscoveryEntry {
 }
 
 impl Runner {
-    /// Checks the runner's URL, which came from `giver`, and limits its rights. An error means that it must not be used.
-    pub(crate) fn follow(&mut self, giver: Giver<'_>) -> Result<(), Stray> {
-        self.url = follow(giver, self.url.clone())?;
+    /// Checks the runner's URL, which came from `peer`, and limits its reach. An error means that the runner must not
+    /// be used.
+    pub(crate) fn follow(&mut self, peer: AnsweringPeer<'_>) -> Result<(), RefusedUrl> {
+        self.url = follow(peer, self.url.clone())?;
         Ok(())
     }
 }
@@ -253,7 +256,7 @@ mod tests {
     use super::read::DEFAULT_PORT;
     use super::*;
     use crate::limits::{CAPABILITIES, NAME_BYTES, RUNNERS};
-    use crate::price::Unit;
+    use crate::price::PriceUnit;
 
     fn parse(list: &Value) -> DiscoveryList {
         DiscoveryList::parse(list.to_string().as_bytes()).unwrap()
@@ -291,7 +294,7 @@ mod tests {
             capacity: Some(4),
             free: Some(3),
             gpu: Some(Gpu { name: "NVIDIA L40S".into(), vram_mb: Some(46068) }),
-            price: Price::parse("12.5", Unit::Seconds).ok(),
+            price: Price::parse("12.5", PriceUnit::Seconds).ok(),
         };
         assert_eq!((list.malformed, list.beyond), (0, 0));
         assert_eq!(list.entries[0], a);
@@ -366,7 +369,7 @@ mod tests {
     #[track_caller]
     fn check_followed(list: &Value, zone: Zone, expected: &[(&str, Zone)], strays: usize) {
         let from = url("https://discovery.example");
-        let list = parse(list).followed(Giver { url: &from, zone });
+        let list = parse(list).followed(AnsweringPeer { url: &from, zone });
         let urls = list.entries.iter().flat_map(|entry| {
             let runners = entry.runners.iter().map(|runner| &runner.url);
             std::iter::once(&entry.address).chain(runners)
@@ -376,8 +379,8 @@ mod tests {
     }
 
     #[test]
-    fn a_list_cannot_name_hosts_nearer_than_its_giver() {
-        use Zone::{Private, Public, ThisMachine};
+    fn a_list_cannot_name_hosts_nearer_than_its_peer() {
+        use Zone::{Private, Public, ThisComputer};
         let list = json!([
             {"address": "https://o.example"}, {"address": "https://10.0.0.1"},
             {"address": "https://127.0.0.1"}, {"address": "http://p.example"},
@@ -385,13 +388,13 @@ mod tests {
         check_followed(&list, Public, &[("o.example", Public)], 3);
         check_followed(&list, Private, &[("o.example", Private), ("10.0.0.1", Private)], 2);
         let all =
-            [("o.example", ThisMachine), ("10.0.0.1", ThisMachine), ("127.0.0.1", ThisMachine)];
-        check_followed(&list, ThisMachine, &all, 1);
+            [("o.example", ThisComputer), ("10.0.0.1", ThisComputer), ("127.0.0.1", ThisComputer)];
+        check_followed(&list, ThisComputer, &all, 1);
     }
 
     #[test]
     fn a_runner_cannot_be_nearer_than_its_orchestrator() {
-        use Zone::{Private, Public, ThisMachine};
+        use Zone::{Private, Public, ThisComputer};
         let entry = |address: &str| {
             let runner = |url: &str| json!({"url": url, "app": "e"});
             let runners = [
@@ -402,13 +405,13 @@ mod tests {
             ];
             json!([{"address": address, "runners": runners.map(runner)}])
         };
-        let far = [("8.8.8.8", ThisMachine), ("r.example", Public)];
-        check_followed(&entry("https://8.8.8.8"), ThisMachine, &far, 3);
-        let named = [("o.example", ThisMachine), ("r.example", Private), ("10.0.0.1", Private)];
-        check_followed(&entry("https://o.example"), ThisMachine, &named, 2);
+        let far = [("8.8.8.8", ThisComputer), ("r.example", Public)];
+        check_followed(&entry("https://8.8.8.8"), ThisComputer, &far, 3);
+        let named = [("o.example", ThisComputer), ("r.example", Private), ("10.0.0.1", Private)];
+        check_followed(&entry("https://o.example"), ThisComputer, &named, 2);
         let here =
-            ["127.0.0.1", "r.example", "10.0.0.1", "127.0.0.1"].map(|host| (host, ThisMachine));
-        check_followed(&entry("https://127.0.0.1"), ThisMachine, &here, 1);
+            ["127.0.0.1", "r.example", "10.0.0.1", "127.0.0.1"].map(|host| (host, ThisComputer));
+        check_followed(&entry("https://127.0.0.1"), ThisComputer, &here, 1);
         check_followed(
             &entry("https://o.example"),
             Public,
@@ -416,7 +419,7 @@ mod tests {
             3,
         );
         let list = parse(&entry("https://o.example:1"));
-        let list = list.followed(Giver { url: &url("https://d.example"), zone: Public });
+        let list = list.followed(AnsweringPeer { url: &url("https://d.example"), zone: Public });
         let [orchestrator] = list.entries.as_slice() else { panic!("{list:?}") };
         assert_eq!(orchestrator.address.under(), None);
         let under = orchestrator.runners[0].url.under();

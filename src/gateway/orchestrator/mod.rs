@@ -1,4 +1,4 @@
-//! Orchestrators: discovery, the info that one reports, its capabilities, and trust in its certificate.
+//! Orchestrators: discovery, the `OrchestratorInfo`, capabilities, and trust in certificates.
 //!
 //! Does not: start jobs or choose among orchestrators.
 

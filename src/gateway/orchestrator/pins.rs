@@ -23,9 +23,9 @@ use crate::limits::{PINS, PINS_UNDER};
 /// Why a peer's certificate was trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrustBasis {
-    /// A certificate authority vouched for it.
+    /// A certificate authority signed the certificate.
     Vouched,
-    /// It has this fingerprint, which was seen first or followed after a change.
+    /// The certificate has this fingerprint, which was pinned at first use or after a change.
     Pinned(Fingerprint),
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for TrustBasis {
     }
 }
 
-/// The word for [`TrustBasis::Vouched`] in the file.
+/// The word in the file that stands for [`TrustBasis::Vouched`].
 const AUTHORITY: &str = "authority";
 
 /// The stored trust in one peer.

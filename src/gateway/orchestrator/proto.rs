@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use prost::Message;
 
-/// The request for an orchestrator's info.
+/// The request for an `OrchestratorInfo`.
 #[derive(Clone, PartialEq, Message)]
 pub struct OrchestratorRequest {
     /// The payer's address, 20 bytes; empty off-chain.
@@ -30,7 +30,7 @@ pub struct OrchestratorRequest {
     pub ignore_capacity_check: bool,
 }
 
-/// An orchestrator's info. `ticket_params` is opaque.
+/// What an orchestrator offers and demands. `ticket_params` is opaque.
 #[derive(Clone, PartialEq, Message)]
 pub struct OrchestratorInfo {
     /// The base URL for all HTTP calls.
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_info_is_read() {
+    fn a_complete_info_is_decoded() {
         let info = OrchestratorInfo::decode(vector("info-full").as_slice()).unwrap();
         assert_eq!(info.transcoder, "https://orch.example:8935");
         assert!(info.ticket_params.is_some());

@@ -104,7 +104,7 @@ impl Endpoints {
         })
     }
 
-    /// Takes from `given` what these endpoints leave out.
+    /// Fills the values that are missing here with those of `given`.
     #[must_use]
     pub fn or(self, given: Self) -> Self {
         fn first<T>(ours: Vec<T>, given: Vec<T>) -> Vec<T> {

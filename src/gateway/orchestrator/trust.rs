@@ -10,9 +10,9 @@
 //! | `pin` | refuse, unless pinned | refuse | accept | refuse | refuse |
 //! | `insecure` | accept | accept | accept | accept | accept |
 //!
-//! Under `tofu`, the pin file records that a CA vouched for a peer. A chain whose only fault is its time leaves that
-//! record as it is: the policy `tofu` with follow accepts the chain; with refuse, and under `ca`, it is refused with that
-//! reason, until the clock is doubted for this peer.
+//! Under `tofu`, the pin file records that a CA vouched for a peer. A chain whose only fault is its validity period
+//! does not change that record. `tofu` with follow accepts such a chain. `tofu` with refuse, and `ca`, refuse it for
+//! that reason, until the clock is doubted for this peer.
 //!
 //! Does not: read or write the state directory (`io::PinFile` does), or check signatures (the verifier in `http`
 //! always does).
@@ -25,14 +25,14 @@ use crate::orchestrator::pins::{Pin, Pins, TrustBasis};
 /// Which certificates of orchestrators are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrustOptions {
-    /// Those that a CA of this system vouches for, or else the certificate first seen at a host and port.
+    /// Certificates that a CA of this system signed, or else the certificate first seen at a host and port.
     Tofu {
         /// What happens when a pinned certificate changes.
         on_change: OnChange,
     },
-    /// Only those that a CA of this system vouches for.
+    /// Only certificates that a CA of this system signed.
     Ca,
-    /// Only these, by the orchestrator's host and port. A CA's signature does not matter.
+    /// Only these certificates, by the orchestrator's host and port. A CA's signature does not matter.
     Pin(BTreeMap<Authority, Fingerprint>),
     /// Any certificate. Each start logs a warning.
     Insecure,

@@ -12,10 +12,10 @@ use crate::http::Url;
 use crate::limits::{JSON_BODY, NAME_BYTES, PAYMENT_BYTES};
 use crate::payment::{Terms, WireError};
 
-/// The bounds of a challenge's payment interval.
+/// Minimum and maximum of a challenge's payment interval.
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// What a runner demands before it serves.
+/// The payment that a runner demands before it serves a request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Challenge {
     /// The terms that the signer must pay.
@@ -43,7 +43,7 @@ impl fmt::Debug for Challenge {
 }
 
 #[derive(Deserialize)]
-struct Json {
+struct ChallengeJson {
     #[serde(default)]
     payment_params: Option<String>,
     #[serde(default)]
@@ -59,7 +59,7 @@ struct Json {
 impl Challenge {
     /// Parses the body of a 402 response.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
-        let json = Json::read(body)?;
+        let json = ChallengeJson::read(body)?;
         Ok(Self {
             terms: json.terms()?,
             manifest_id: text("manifest_id", &json.manifest_id, NAME_BYTES)?,
@@ -70,7 +70,7 @@ impl Challenge {
     }
 }
 
-impl Json {
+impl ChallengeJson {
     fn read(body: &[u8]) -> Result<Self, WireError> {
         if body.len() > JSON_BODY {
             return Err(WireError::TooLarge("payment_params"));
@@ -105,21 +105,21 @@ fn url(name: &'static str, text: &Option<String>) -> Result<Option<Url>, WireErr
     }
 }
 
-/// The fresh terms in an answer to `/refresh-payment`, which is a challenge. The session and where its payments go
-/// stay as they are.
+/// The fresh terms in an answer to `/refresh-payment`, which is a challenge. Keep the session id and the payment URL of
+/// the first challenge.
 pub(super) fn refreshed_terms(body: &[u8]) -> Result<Terms, WireError> {
-    Json::read(body)?.terms()
+    ChallengeJson::read(body)?.terms()
 }
 
 /// The body of `POST {orchestrator}/refresh-payment`.
 pub(super) fn refresh_request(payer: &str, manifest_id: &str) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Request<'a> {
+    struct RefreshRequest<'a> {
         sender: &'a str,
         manifest_id: &'a str,
     }
     // Serializing two texts cannot fail.
-    serde_json::to_vec(&Request { sender: payer, manifest_id }).unwrap_or_default()
+    serde_json::to_vec(&RefreshRequest { sender: payer, manifest_id }).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_challenge_is_read_leniently_where_that_is_safe() {
+    fn optional_fields_of_a_challenge_are_read_leniently() {
         let interval = |seconds| Ok(Challenge { interval: seconds, ..challenge() });
         check("unknown", json!({"a": 1}), Ok(challenge()));
         check("payment_interval_ms", json!(1), interval(Some(Duration::from_secs(1))));
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_brings_fresh_terms_and_nothing_else() {
+    fn a_refresh_changes_only_the_terms() {
         let fresh = Terms::Params("ZnJlc2g=".into());
         let body = br#"{"payment_params":"ZnJlc2g=","payment_url":"https://evil:1/"}"#;
         assert_eq!(refreshed_terms(body), Ok(fresh));

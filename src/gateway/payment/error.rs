@@ -5,7 +5,7 @@
 //! | 400 | the session cannot go on (price missing, state mismatch, …) | fail |
 //! | 480 | terms expired | refresh them, at most 3 times in a row |
 //! | 481 | price too high | leave the orchestrator |
-//! | 482 | no ticket needed now: the usual answer to most polls | skip this time |
+//! | 482 | no ticket is needed now; most requests get this answer | skip this time |
 //! | 402, 483 | no balance | a long pause, or another credential |
 //! | 401, 403 | credential refused | a long pause, or another credential |
 //! | 429 | too many requests | wait for `Retry-After`, else a pause |
@@ -28,7 +28,7 @@ use std::time::Duration;
 use crate::http::io::CallError;
 use crate::http::{Authority, Url};
 use crate::payment::WireError;
-use crate::price::{MaxPrice, Unit};
+use crate::price::{MaxPrice, PriceUnit};
 use resilience::fault::{Failure, Fault, Scope};
 use resilience::secret::io::SecretError;
 
@@ -109,13 +109,13 @@ impl Refusal {
         match self {
             Self::BadRequest => "cannot pay this session",
             Self::Credential => "refuses the credential; check the signer headers",
-            Self::Limited => "wants to be asked less often",
+            Self::Limited => "limits the rate of requests",
             Self::Expired => "finds the orchestrator's terms expired",
             Self::PriceTooHigh => "finds the orchestrator too expensive",
             Self::NoTicketNeeded => "sees no need to pay now",
             Self::NoBalance => "has no balance left for this credential; fill it up",
             Self::Down => "is down",
-            Self::Strange => "gave an answer that is no signer's; check its address",
+            Self::Strange => "gave an answer that signers do not give; check its address",
         }
     }
 }
@@ -127,10 +127,10 @@ pub enum PaymentError {
     NoSigner,
     /// More signers are configured, this many, than are allowed.
     TooManySigners(usize),
-    /// The URL of a signer uses plain HTTP to another machine, which the configuration does not allow.
+    /// The URL of a signer uses plain HTTP to another computer, which the configuration does not allow.
     PlainHttp(Url),
     /// The maximum price has a unit that does not fit the payment, which needs the given unit; `None` for pixels.
-    MaxPriceUnit(MaxPrice, Option<Unit>),
+    MaxPriceUnit(MaxPrice, Option<PriceUnit>),
     /// This orchestrator is on-chain and asks no price, so a signer signs nothing for it.
     Free(String),
     /// The signer headers cannot be read.
@@ -300,7 +300,7 @@ impl fmt::Display for PaymentError {
             }
             Self::PlainHttp(url) => write!(
                 f,
-                "{url}: a signer on another machine needs https; or set allow-plain-http = true"
+                "{url}: a signer on another computer needs https; or set allow-plain-http = true"
             ),
             Self::MaxPriceUnit(max, Some(unit)) => {
                 write!(

@@ -60,7 +60,7 @@ impl<W: Clone> Gate<W> {
 
     /// Call this before a request. An error has the reason not to send it, and the time left.
     pub(super) fn ask(&mut self, now: Instant) -> Result<(), (W, Duration)> {
-        self.look(now)?;
+        self.check(now)?;
         if let Some(shut) = &mut self.shut {
             shut.until = now + TRY;
             shut.is_tried = true;
@@ -68,8 +68,8 @@ impl<W: Clone> Gate<W> {
         Ok(())
     }
 
-    /// Like `ask`, but does not announce a request.
-    pub(super) fn look(&self, now: Instant) -> Result<(), (W, Duration)> {
+    /// Like `ask`, but no request follows: another caller may still try.
+    pub(super) fn check(&self, now: Instant) -> Result<(), (W, Duration)> {
         match &self.shut {
             Some(shut) if now < shut.until => Err((shut.why.clone(), shut.until - now)),
             Some(_) | None => Ok(()),
@@ -139,7 +139,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// The pauses after each of a row of failures, in ms.
+    /// The pause after each of several failures in a row, in ms.
     #[track_caller]
     fn check(status: u16, retry_after: Option<u64>, expected: [u64; 6]) {
         let (mut gate, mut now) = (Gate::new(), Instant::now());
@@ -174,13 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn after_a_pause_one_caller_tries_and_the_others_wait_for_it() {
+    fn after_a_pause_one_caller_tries_and_the_others_wait() {
         let (mut gate, now) = (Gate::new(), Instant::now());
         let _ = gate.on_failure(Refusal::Down, 503, None, 1.0, now);
         let now = now + seconds(1);
         assert_eq!(gate.ask(now), Ok(()));
         assert_eq!(gate.ask(now), Err((503, TRY)));
-        // The one that tried was cut off: the next one tries.
+        // The caller that tried was cancelled, so the next caller tries.
         let now = now + TRY;
         assert_eq!(gate.ask(now), Ok(()));
         gate.on_answer();

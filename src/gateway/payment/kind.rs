@@ -14,7 +14,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::price::Unit;
+use crate::price::PriceUnit;
 
 /// How a session is billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,20 +31,20 @@ pub enum PaymentKind {
 
 impl PaymentKind {
     /// The kind for a runner's price unit.
-    pub(crate) fn of_unit(unit: Unit) -> Self {
+    pub(crate) fn of_unit(unit: PriceUnit) -> Self {
         match unit {
-            Unit::Seconds => Self::Live,
-            Unit::PixelSeconds720p => Self::Lv2v,
-            Unit::Fixed => Self::Fixed,
+            PriceUnit::Seconds => Self::Live,
+            PriceUnit::PixelSeconds720p => Self::Lv2v,
+            PriceUnit::Fixed => Self::Fixed,
         }
     }
 
     /// The unit that a maximum price must have; `None` if the signer accepts no maximum.
-    pub(crate) fn unit(self) -> Option<Unit> {
+    pub(crate) fn unit(self) -> Option<PriceUnit> {
         match self {
-            Self::Lv2v => Some(Unit::PixelSeconds720p),
-            Self::Live => Some(Unit::Seconds),
-            Self::Fixed => Some(Unit::Fixed),
+            Self::Lv2v => Some(PriceUnit::PixelSeconds720p),
+            Self::Live => Some(PriceUnit::Seconds),
+            Self::Fixed => Some(PriceUnit::Fixed),
             Self::Pixels(_) => None,
         }
     }
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn units_and_kinds_belong_together() {
-        for unit in [Unit::Seconds, Unit::PixelSeconds720p, Unit::Fixed] {
+        for unit in [PriceUnit::Seconds, PriceUnit::PixelSeconds720p, PriceUnit::Fixed] {
             assert_eq!(PaymentKind::of_unit(unit).unit(), Some(unit));
         }
         let pixels = PaymentKind::Pixels(NonZeroU32::MIN);

@@ -1,4 +1,4 @@
-//! Sanitizes a peer's error message for the log: bounded, one line, without secrets.
+//! Sanitizes a peer's error message for the log: one line of bounded length, without secrets.
 //!
 //! A peer may echo its request. Therefore every known secret is replaced, and so is every word long enough to be a
 //! payment, a token or a trickle URL.
@@ -45,21 +45,23 @@ pub fn clean(body: &[u8], sent: &HeaderMap<HeaderValue>) -> String {
 }
 
 #[derive(Deserialize)]
-struct Body {
-    error: Message,
+struct ErrorBody {
+    error: ErrorMessage,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Message {
+enum ErrorMessage {
     Object { message: String },
     Text(String),
 }
 
 fn message(body: &[u8]) -> String {
     let body = body.get(..TEXT_BYTES).unwrap_or(body);
-    match serde_json::from_slice::<Body>(body) {
-        Ok(Body { error: Message::Object { message } | Message::Text(message) }) => message,
+    match serde_json::from_slice::<ErrorBody>(body) {
+        Ok(ErrorBody { error: ErrorMessage::Object { message } | ErrorMessage::Text(message) }) => {
+            message
+        }
         Err(_) => String::from_utf8_lossy(body).into_owned(),
     }
 }

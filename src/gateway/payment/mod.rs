@@ -1,4 +1,4 @@
-//! The payments of one session: requests to the remote signer, their timing, and the meaning of its responses.
+//! Payments of one session: requests to the remote signer, their timing, and the meaning of the signer's responses.
 //!
 //! ```text
 //!              schedule: when?          session: what?             io: over sockets
@@ -13,9 +13,8 @@
 //! Keys stay with the signer. An `OrchestratorInfo` and the signer's tickets are forwarded byte for byte, and the
 //! signer's `state` is returned to it unchanged and in order.
 //!
-//! Does not: know video, or fetch infos from orchestrators; the owner passes fresh terms in.
+//! Does not: know video, or fetch an `OrchestratorInfo`; the owner passes fresh terms in.
 
-mod aim;
 mod challenge;
 mod error;
 mod gate;
@@ -25,6 +24,7 @@ mod message;
 mod retry_after;
 mod schedule;
 mod session;
+mod timing;
 mod wire;
 
 pub use challenge::Challenge;

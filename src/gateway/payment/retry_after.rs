@@ -1,7 +1,7 @@
 //! Parses `Retry-After`, in seconds or as an HTTP date (RFC 9110, 10.2.3).
 //!
-//! A date is compared with the `Date` of the same response, because the device's clock may be wrong. Without a `Date`
-//! it is ignored.
+//! A date is compared with the `Date` of the same response, because this computer's clock may be wrong. A date is
+//! ignored if the response has no `Date`.
 //!
 //! Does not: limit the delay; the caller does.
 
@@ -47,7 +47,7 @@ fn seconds_of(date: &str) -> Option<u64> {
 
 /// The days from 1970 to the first of a month, which counts from 0.
 fn days_before(year: u64, month: u64) -> u64 {
-    // The year begins in March, so that the leap day is its last.
+    // Years begin in March in this computation, so that the leap day is the last day of a year.
     let (year, month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
     let leap_days = year / 4 - year / 100 + year / 400;
     year * 365 + leap_days + (153 * month + 2) / 5 - 719_468
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_those_of_the_calendar() {
+    fn dates_are_converted_by_the_calendar() {
         for (date, seconds) in [
             ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
             ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),

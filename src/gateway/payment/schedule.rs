@@ -8,15 +8,15 @@
 //!        └─────────────────────┘  │   ▼
 //!        ▲        on_refreshed ───┴─ Refreshing
 //!        └── on_refresh_failed ──────┘
-//!   Over: paid once and for all, or 400, 481, a fourth 480
+//!   Over: a single payment was made, or 400, 481, a fourth 480
 //! ```
 //!
 //! The first payment is due at once; later ones every interval, while media flows. `error` lists the reaction to each
 //! status. If a signer refuses every session or is down, its gate sets the time of the next request. An orchestrator
-//! that is down is tried again after 1 s to 10 s, because prepaid time (60 s or 10 s) has to outlast that. So no
-//! refusal leads to a hot loop.
+//! that is down is tried again after 1 s to 10 s, because prepaid time (60 s or 10 s) has to outlast that pause. So a
+//! refusal never leads to a busy loop.
 //!
-//! Payments that are billed in whole seconds are made just below a whole second (`aim`).
+//! Payments that are billed in whole seconds are made just below a whole second (`timing`).
 //!
 //! The time paid for is an estimate: the signer counts by its own clock, the orchestrator by the work that it did.
 //!
@@ -24,7 +24,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::payment::aim::Aim;
+use crate::payment::timing::PaymentTiming;
 use crate::payment::{PaymentKind, Refusal};
 use resilience::backoff::Backoff;
 
@@ -63,7 +63,7 @@ pub enum PaidPeriod {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Phase {
+enum SchedulePhase {
     Waiting { next: Instant },
     Asked { since: Instant },
     Refreshing { since: Instant },
@@ -75,14 +75,14 @@ enum Phase {
 pub struct PaymentSchedule {
     kind: PaymentKind,
     interval: Duration,
-    phase: Phase,
+    phase: SchedulePhase,
     media_until: Option<Instant>,
     /// The end of the time that is covered by the payments that arrived; `None` before the first.
     paid_until: Option<Instant>,
     /// When the signer was asked for the last payment that it made.
     signed: Option<Instant>,
     /// When to pay, for kinds that are billed in whole seconds.
-    aim: Aim,
+    timing: PaymentTiming,
     /// The time that is covered by payments that have not arrived yet.
     under_way: Duration,
     refreshes: u8,
@@ -90,16 +90,17 @@ pub struct PaymentSchedule {
 }
 
 impl PaymentSchedule {
-    /// The first payment is due `now`. `interval` is the challenge's, or `None` for the usual 5 s.
+    /// A schedule whose first payment is due `now`. `interval` is the interval of the challenge; `None` for the usual 5
+    /// s.
     pub(crate) fn new(kind: PaymentKind, interval: Option<Duration>, now: Instant) -> Self {
         Self {
             kind,
             interval: interval.unwrap_or(INTERVAL),
-            phase: Phase::Waiting { next: now },
+            phase: SchedulePhase::Waiting { next: now },
             media_until: None,
             paid_until: None,
             signed: None,
-            aim: Aim::default(),
+            timing: PaymentTiming::default(),
             under_way: Duration::ZERO,
             refreshes: 0,
             down: Backoff::new(Duration::from_secs(1), Duration::from_secs(10)),
@@ -110,11 +111,11 @@ impl PaymentSchedule {
     pub(crate) fn on_tick(&mut self, now: Instant) -> PaymentDecision {
         let wanted = self.paid_until.is_none() || self.media_until.is_some_and(|until| now < until);
         match self.phase {
-            Phase::Waiting { next } if next <= now && wanted => self.pay(now, now),
-            Phase::Waiting { .. }
-            | Phase::Asked { .. }
-            | Phase::Refreshing { .. }
-            | Phase::Over => PaymentDecision::NotYet,
+            SchedulePhase::Waiting { next } if next <= now && wanted => self.pay(now, now),
+            SchedulePhase::Waiting { .. }
+            | SchedulePhase::Asked { .. }
+            | SchedulePhase::Refreshing { .. }
+            | SchedulePhase::Over => PaymentDecision::NotYet,
         }
     }
 
@@ -128,7 +129,7 @@ impl PaymentSchedule {
     pub(crate) fn on_signed(&mut self, covers: PaidPeriod, asked: Instant, now: Instant) {
         let time = match (covers, self.signed) {
             (PaidPeriod::SinceLast, Some(_)) if self.kind.is_in_whole_seconds() => {
-                self.aim.billed(asked)
+                self.timing.billed(asked)
             }
             (PaidPeriod::SinceLast, Some(before)) => asked.saturating_duration_since(before),
             (PaidPeriod::Ahead, _) | (PaidPeriod::SinceLast, None) => {
@@ -137,7 +138,7 @@ impl PaymentSchedule {
         };
         self.under_way = self.under_way.saturating_add(time);
         self.signed = Some(asked);
-        self.aim.on_signed(asked, now);
+        self.timing.on_signed(asked, now);
     }
 
     /// Call this when the payment arrived at the orchestrator.
@@ -146,7 +147,7 @@ impl PaymentSchedule {
         self.under_way = Duration::ZERO;
         self.settle(now);
         if self.kind.preload().is_none() {
-            self.phase = Phase::Over;
+            self.phase = SchedulePhase::Over;
         }
     }
 
@@ -166,9 +167,9 @@ impl PaymentSchedule {
         now: Instant,
     ) -> PaymentDecision {
         let since = match self.phase {
-            Phase::Asked { since } | Phase::Refreshing { since } => since,
-            Phase::Waiting { .. } => now,
-            Phase::Over => return PaymentDecision::NotYet,
+            SchedulePhase::Asked { since } | SchedulePhase::Refreshing { since } => since,
+            SchedulePhase::Waiting { .. } => now,
+            SchedulePhase::Over => return PaymentDecision::NotYet,
         };
         match refusal {
             Refusal::BadRequest => self.end(PaymentDecision::Fail),
@@ -176,7 +177,7 @@ impl PaymentSchedule {
             Refusal::Expired if self.refreshes >= REFRESHES => self.end(PaymentDecision::Leave),
             Refusal::Expired => {
                 self.refreshes += 1;
-                self.phase = Phase::Refreshing { since };
+                self.phase = SchedulePhase::Refreshing { since };
                 PaymentDecision::Refresh
             }
             Refusal::NoTicketNeeded => {
@@ -198,12 +199,16 @@ impl PaymentSchedule {
     /// orchestrator refused is not: the signer has counted it, and the orchestrator may have taken part of it.
     pub(crate) fn on_refreshed(&mut self, now: Instant) -> PaymentDecision {
         match self.phase {
-            Phase::Refreshing { since } if self.signed.is_some_and(|signed| signed >= since) => {
-                self.phase = Phase::Waiting { next: self.next(since).max(now) };
+            SchedulePhase::Refreshing { since }
+                if self.signed.is_some_and(|signed| signed >= since) =>
+            {
+                self.phase = SchedulePhase::Waiting { next: self.next(since).max(now) };
                 PaymentDecision::NotYet
             }
-            Phase::Refreshing { since } => self.pay(since, now),
-            Phase::Waiting { .. } | Phase::Asked { .. } | Phase::Over => PaymentDecision::NotYet,
+            SchedulePhase::Refreshing { since } => self.pay(since, now),
+            SchedulePhase::Waiting { .. } | SchedulePhase::Asked { .. } | SchedulePhase::Over => {
+                PaymentDecision::NotYet
+            }
         }
     }
 
@@ -216,55 +221,59 @@ impl PaymentSchedule {
     /// When to call [`PaymentSchedule::on_tick`] again; `None` if only an event can change anything.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Waiting { next } if self.paid_until.is_none() => Some(next),
-            Phase::Waiting { next } => self.media_until.filter(|until| next < *until).map(|_| next),
-            Phase::Asked { .. } | Phase::Refreshing { .. } | Phase::Over => None,
+            SchedulePhase::Waiting { next } if self.paid_until.is_none() => Some(next),
+            SchedulePhase::Waiting { next } => {
+                self.media_until.filter(|until| next < *until).map(|_| next)
+            }
+            SchedulePhase::Asked { .. }
+            | SchedulePhase::Refreshing { .. }
+            | SchedulePhase::Over => None,
         }
     }
 
-    /// The time from `now` that is already paid for; `None` for a kind that is paid only once.
+    /// The time from `now` that is paid ahead; `None` for a kind that is paid only once.
     pub(crate) fn paid_for(&self, now: Instant) -> Option<Duration> {
         self.kind.preload()?;
         Some(self.paid_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))
     }
 
-    /// Nothing is owed now: schedules the next payment an interval after this one was due.
+    /// Schedules the next payment an interval after this one was due, because no payment is needed now.
     fn settle(&mut self, now: Instant) {
         self.refreshes = 0;
         self.down.on_success();
         let since = match self.phase {
-            Phase::Asked { since } | Phase::Refreshing { since } => since,
-            Phase::Waiting { .. } => now,
-            Phase::Over => return,
+            SchedulePhase::Asked { since } | SchedulePhase::Refreshing { since } => since,
+            SchedulePhase::Waiting { .. } => now,
+            SchedulePhase::Over => return,
         };
-        self.phase = Phase::Waiting { next: self.next(since).max(now) };
+        self.phase = SchedulePhase::Waiting { next: self.next(since).max(now) };
     }
 
     /// The time for the payment after the one that was due at `since`.
     fn next(&self, since: Instant) -> Instant {
-        let aimed = self.aim.after(self.interval.as_secs());
+        let aimed = self.timing.after(self.interval.as_secs());
         aimed.filter(|_| self.kind.is_in_whole_seconds()).unwrap_or(since + self.interval)
     }
 
-    /// Pays for what was due at `since`: now, or at a better time soon after if whole seconds are billed.
+    /// Makes the payment that was due at `since`: now, or a little later if whole seconds are billed.
     fn pay(&mut self, since: Instant, now: Instant) -> PaymentDecision {
-        let best = if self.kind.is_in_whole_seconds() { self.aim.next(now) } else { now };
+        let best = if self.kind.is_in_whole_seconds() { self.timing.next(now) } else { now };
         if best > now {
             return self.wait(best);
         }
-        self.phase = Phase::Asked { since };
+        self.phase = SchedulePhase::Asked { since };
         PaymentDecision::Pay
     }
 
     fn wait(&mut self, next: Instant) -> PaymentDecision {
-        if !matches!(self.phase, Phase::Over) {
-            self.phase = Phase::Waiting { next };
+        if !matches!(self.phase, SchedulePhase::Over) {
+            self.phase = SchedulePhase::Waiting { next };
         }
         PaymentDecision::NotYet
     }
 
     fn end(&mut self, decision: PaymentDecision) -> PaymentDecision {
-        self.phase = Phase::Over;
+        self.phase = SchedulePhase::Over;
         decision
     }
 }
@@ -295,7 +304,7 @@ mod tests {
         }
     }
 
-    /// A schedule whose first payment is due at `now`, or with `later`, one whose second payment is due.
+    /// A schedule whose first payment is due at `now`; with `later`, a schedule whose second payment is due.
     fn asked(kind: PaymentKind, later: bool, now: Instant) -> (PaymentSchedule, Instant) {
         let mut schedule = PaymentSchedule::new(kind, None, now);
         assert_eq!(schedule.on_tick(now), PaymentDecision::Pay);
@@ -309,8 +318,8 @@ mod tests {
         (schedule, now)
     }
 
-    /// What a status leads to, for the first payment and for a later one, of every kind. `pause` is what
-    /// `poll_timeout` then says, in ms; `None` for never.
+    /// Checks the decision after a status, for the first payment and for a later one, of every kind. `pause` is the
+    /// time until `poll_timeout`, in ms; `None` for never.
     #[track_caller]
     fn check(status: u16, retry_after: Option<u64>, expected: PaymentDecision, pause: Option<u64>) {
         for kind in KINDS {
@@ -334,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn every_status_leads_somewhere_first_and_later() {
+    fn each_status_leads_to_its_decision() {
         check(400, None, PaymentDecision::Fail, None);
         check(481, None, PaymentDecision::Leave, None);
         check(480, None, PaymentDecision::Refresh, None);
@@ -345,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_pause_is_waited_for_even_with_media() {
+    fn media_does_not_shorten_a_long_pause() {
         for later in [false, true] {
             let (mut schedule, now) = asked(PaymentKind::Lv2v, later, Instant::now());
             let pause = Some(seconds(660));
@@ -383,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payment_between_lets_refreshes_count_anew() {
+    fn a_payment_resets_the_count_of_refreshes() {
         let (mut schedule, mut now) = asked(PaymentKind::Lv2v, false, Instant::now());
         for _ in 0..10 {
             let decision = schedule.on_refused(Refusal::Expired, None, 0.5, now);
@@ -402,11 +411,11 @@ mod tests {
         let _ = schedule.on_refused(Refusal::Expired, None, 1.0, now);
         assert_eq!(schedule.on_refresh_failed(1.0, now), PaymentDecision::NotYet);
         assert_eq!(schedule.poll_timeout(), Some(now + seconds(1)));
-        assert_eq!(schedule.on_refreshed(now), PaymentDecision::NotYet, "nobody waits for it");
+        assert_eq!(schedule.on_refreshed(now), PaymentDecision::NotYet, "no payment waits for it");
     }
 
     #[test]
-    fn payments_stop_when_media_stops_and_go_on_with_it() {
+    fn payments_stop_and_resume_with_media() {
         let start = Instant::now();
         let mut schedule = PaymentSchedule::new(PaymentKind::Lv2v, None, start);
         assert_eq!(schedule.on_tick(start), PaymentDecision::Pay);
@@ -422,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_payment_is_under_way() {
+    fn only_one_payment_is_in_progress() {
         let (mut schedule, now) = asked(PaymentKind::Live, false, Instant::now());
         for later in [0, 1, 10, 1000] {
             assert_eq!(schedule.on_media(now + seconds(later)), PaymentDecision::NotYet);
@@ -431,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_paid_once_is_over_then() {
+    fn a_single_payment_ends_the_schedule() {
         for kind in [PaymentKind::Fixed, PaymentKind::Pixels(7.try_into().expect("not zero"))] {
             let (mut schedule, now) = asked(kind, false, Instant::now());
             schedule.on_signed(PaidPeriod::Ahead, now, now);
@@ -442,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_paid_for_is_the_preload_and_then_what_has_passed() {
+    fn the_paid_time_is_the_prepaid_time_plus_the_time_that_passed() {
         for (kind, preload) in [(PaymentKind::Lv2v, 60), (PaymentKind::Live, 10)] {
             let start = Instant::now();
             let (mut schedule, mut now) = asked(kind, false, start);
@@ -467,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_due_is_skipped_until_the_next_time() {
+    fn a_payment_that_is_not_needed_is_skipped_until_the_next_interval() {
         for kind in [PaymentKind::Lv2v, PaymentKind::Live] {
             let (mut schedule, now) = asked(kind, true, Instant::now());
             assert_eq!(
@@ -479,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_billed_in_whole_seconds_is_paid_just_below_one_whatever_comes_between() {
+    fn payments_in_whole_seconds_stay_just_below_a_second_after_any_event() {
         let start = Instant::now();
         let (mut schedule, mut now) = asked(PaymentKind::Live, false, start);
         schedule.on_signed(PaidPeriod::Ahead, now, now);
@@ -510,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn a_skipped_payment_is_made_up_for_by_the_next() {
+    fn the_next_payment_covers_a_skipped_one() {
         let start = Instant::now();
         let (mut schedule, mut now) = asked(PaymentKind::Lv2v, true, start);
         assert_eq!(
@@ -526,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_arrives_counts() {
+    fn only_payments_that_arrived_count() {
         for (lost, expected) in [(true, 55), (false, 60)] {
             let (mut schedule, now) = asked(PaymentKind::Lv2v, true, Instant::now());
             schedule.on_signed(PaidPeriod::SinceLast, now, now);
@@ -543,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_opens_anew_is_paid_ahead_again() {
+    fn a_reopened_session_is_paid_ahead_again() {
         let (mut schedule, now) = asked(PaymentKind::Live, true, Instant::now());
         schedule.on_signed(PaidPeriod::Ahead, now, now);
         schedule.on_paid(now);
@@ -559,7 +568,7 @@ mod tests {
         schedule.on_signed(PaidPeriod::Ahead, start, start);
         schedule.on_paid(start + seconds(1));
         assert_eq!(schedule.on_media(start + interval), PaymentDecision::Pay);
-        // A payment that takes longer than the interval is followed at once by the next.
+        // After a payment that takes longer than the interval, the next one follows at once.
         schedule.on_signed(PaidPeriod::SinceLast, start + seconds(9), start + seconds(9));
         schedule.on_paid(start + seconds(9));
         assert_eq!(schedule.on_media(start + seconds(9)), PaymentDecision::Pay);
@@ -598,7 +607,7 @@ mod tests {
                 if decision == PaymentDecision::Pay {
                     assert!(!asked, "round {round}: asked twice");
                 }
-                asked = matches!(schedule.phase, Phase::Asked { .. });
+                asked = matches!(schedule.phase, SchedulePhase::Asked { .. });
                 let _ = (schedule.poll_timeout(), schedule.paid_for(now));
             }
         }

@@ -1,4 +1,4 @@
-//! The requests of a session to the signer, and what it keeps between them: terms, manifest id, `state`.
+//! Builds the requests of a session to the signer, and keeps terms, manifest id and `state` between them.
 //!
 //! ```text
 //!            on_payment                 on_payment
@@ -14,13 +14,13 @@
 //!
 //! A state belongs to the key of a signer and to the identity of a payer. After a change of the credential the session
 //! still sends its state, because the new credential usually has the same identity; if it does not, the signer answers
-//! 500. Another signer in the list answers 400 if its key differs. After such an answer the session drops the state
-//! and reopens, which costs the first payment again. Nothing else drops a state.
+//! 500. Another signer in the list answers 400 if its key differs. After such an answer the session drops the state and
+//! reopens, which costs the first payment again. No other event drops a state.
 //!
-//! Terms are kept until they expire. The OrchestratorInfo in the answer to a payment does not replace them: it has the
-//! current price, not the session's, and a signer refuses a price that has risen (protocol.md, section 5). Terms also
-//! expire after 600 tickets. A payment has at most 100; if it exceeds the 600, the orchestrator accepts only a part of
-//! it, and the rest is lost.
+//! Terms are kept until they expire. The `OrchestratorInfo` in the answer to a payment does not replace them, because
+//! it has the current price and not the session's, and a signer refuses a price that has risen (protocol.md, section
+//! 5). Terms also expire after 600 tickets. A payment has at most 100 tickets. If a payment exceeds the 600, the
+//! orchestrator accepts only a part of it, and the rest is lost.
 //!
 //! Does not: decide when to pay, or send anything.
 
@@ -37,18 +37,18 @@ const TICKETS: usize = 600;
 /// The most tickets of a payment (go-livepeer `server/remote_signer.go:615`).
 const PAYMENT_TICKETS: usize = 100;
 
-/// What is configured for the payments of a session.
+/// The options of a session's payments.
 #[derive(Debug, Clone, Default)]
 pub struct SessionOptions {
     /// The application's name, for the signer.
     pub app: Option<String>,
-    /// The most that the signer may agree to.
+    /// The maximum price that the signer may agree to.
     pub max_price: Option<MaxPrice>,
     /// The bytes of the `Capabilities` that the job needs.
     pub capabilities: Option<Bytes>,
 }
 
-/// Who made a state: which signer of the list, under which credential.
+/// The origin of a state: the signer that made it, and the credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignerOrigin {
     /// The signer's index in the list.
@@ -77,7 +77,7 @@ pub enum AfterRefusal {
 }
 
 #[derive(Debug)]
-enum Account {
+enum SessionAccount {
     Opening,
     Running { state: SignerState, origin: SignerOrigin },
 }
@@ -89,10 +89,10 @@ pub struct PaymentSession {
     terms: Terms,
     manifest_id: Option<String>,
     options: SessionOptions,
-    account: Account,
+    account: SessionAccount,
     /// The address that the orchestrator made the terms for, if it is known.
     payer: Option<Bytes>,
-    /// Tickets that were made from the terms.
+    /// The number of tickets made from the terms.
     tickets: usize,
 }
 
@@ -111,7 +111,7 @@ impl PaymentSession {
         if let Some(max) = options.max_price.filter(|max| Some(max.price().unit()) != kind.unit()) {
             return Err(PaymentError::MaxPriceUnit(max, kind.unit()));
         }
-        let account = Account::Opening;
+        let account = SessionAccount::Opening;
         Ok(Self { kind, terms, manifest_id, options, account, payer: None, tickets: 0 })
     }
 
@@ -155,7 +155,7 @@ impl PaymentSession {
         self.tickets = 0;
     }
 
-    /// Whether there may be too few tickets left for the next payment.
+    /// Whether the terms may allow too few tickets for the next payment.
     pub(crate) fn needs_fresh_terms(&self) -> bool {
         self.tickets + PAYMENT_TICKETS > TICKETS
     }
@@ -164,11 +164,11 @@ impl PaymentSession {
     /// id; a session created with a `manifest_id` does not need that call.
     pub(crate) fn request(&self) -> Result<PaymentRequest<'_>, PaymentError> {
         let state = match &self.account {
-            Account::Opening => None,
-            Account::Running { .. } if self.manifest_id.is_none() => {
+            SessionAccount::Opening => None,
+            SessionAccount::Running { .. } if self.manifest_id.is_none() => {
                 return Err(PaymentError::NoManifest);
             }
-            Account::Running { state, .. } => Some(state),
+            SessionAccount::Running { state, .. } => Some(state),
         };
         Ok(PaymentRequest {
             terms: &self.terms,
@@ -184,21 +184,21 @@ impl PaymentSession {
     /// Call this when the signer made a payment; `origin` is the signer and its credential. Send the returned payment
     /// to the orchestrator.
     pub(crate) fn on_payment(&mut self, payment: Payment, origin: SignerOrigin) -> OutgoingPayment {
-        let opens = matches!(self.account, Account::Opening);
-        self.account = Account::Running { state: payment.state, origin };
+        let opens = matches!(self.account, SessionAccount::Opening);
+        self.account = SessionAccount::Running { state: payment.state, origin };
         self.tickets = self.tickets.saturating_add(payment.tickets);
         OutgoingPayment { headers: payment.headers, opens }
     }
 
     /// Whether the signer has made a payment.
     pub(crate) fn is_running(&self) -> bool {
-        matches!(self.account, Account::Running { .. })
+        matches!(self.account, SessionAccount::Running { .. })
     }
 
     /// Whether a refusal with `status` means that the signer cannot read the state: 400 if another signer or
     /// credential made it, 500 if another credential did. `origin` is the signer that refused, and its credential.
     pub(crate) fn cannot_be_read(&self, status: u16, origin: SignerOrigin) -> bool {
-        let Account::Running { origin: maker, .. } = &self.account else { return false };
+        let SessionAccount::Running { origin: maker, .. } = &self.account else { return false };
         match status {
             400 => *maker != origin,
             500 => maker.credential != origin.credential,
@@ -212,7 +212,7 @@ impl PaymentSession {
         if !self.cannot_be_read(status, origin) {
             return AfterRefusal::Final;
         }
-        self.account = Account::Opening;
+        self.account = SessionAccount::Opening;
         AfterRefusal::Reopen
     }
 }
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_payment_needs_the_manifest_id_and_it_stays() {
+    fn a_later_payment_needs_the_manifest_id_which_never_changes() {
         let mut session = session(PaymentKind::Lv2v);
         let _ = session.on_payment(payment("one"), ORIGIN);
         assert!(matches!(session.request(), Err(PaymentError::NoManifest)));
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_kept_through_everything_else() {
+    fn other_refusals_keep_the_state() {
         for status in [400, 401, 402, 403, 429, 480, 481, 482, 483, 500, 502, 503] {
             check(status, ORIGIN, AfterRefusal::Final);
         }
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_new_start_the_manifest_id_stays_and_the_payment_opens() {
+    fn a_reopened_session_keeps_its_manifest_id_and_opens_again() {
         let mut session = session(PaymentKind::Lv2v);
         let _ = session.on_payment(payment("one"), ORIGIN);
         session.started("m").unwrap();
@@ -309,7 +309,7 @@ mod tests {
         assert!(session.on_payment(payment("two"), NEW_CREDENTIAL).opens);
     }
 
-    /// A payment of so many tickets, as protobuf has it.
+    /// A payment with this many tickets, as a protobuf message.
     fn of_tickets(count: usize) -> Payment {
         let bytes = [0x22, 0x02, 0x08, 0x01].repeat(count);
         let text = STANDARD.encode([vec![0x12, 0x00], bytes].concat());
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_free_orchestrator_that_is_on_chain_is_refused_with_a_reason() {
+    fn a_free_on_chain_orchestrator_is_refused() {
         // transcoder, ticket params, price.
         let (name, params) = (b"\x0a\x0bhttps://o:1", b"\x12\x01x");
         let price = |wei| [0x1a, 4, 8, wei, 16, 1];
@@ -352,7 +352,7 @@ mod tests {
         check([&name[..], params, &price(0)].concat(), true);
         check([&name[..], params].concat(), true);
         check([&name[..], params, &price(7)].concat(), false);
-        // Off-chain there are no ticket params; that is somebody else's to say.
+        // Off-chain there are no ticket params, so this check passes.
         check(name.to_vec(), false);
         check(b"no protobuf".to_vec(), false);
     }

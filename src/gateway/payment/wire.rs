@@ -47,12 +47,12 @@ impl WireError {
     }
 }
 
-/// What an orchestrator asks to be paid for, as received.
+/// The payment terms of an orchestrator, as received.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Terms {
-    /// The bytes of its `OrchestratorInfo`.
+    /// The bytes of an `OrchestratorInfo`.
     Info(Bytes),
-    /// The `payment_params` of its challenge, base64 already.
+    /// The `payment_params` of a runner's challenge, which are base64.
     Params(String),
 }
 
@@ -98,7 +98,7 @@ pub struct PaymentRequest<'a> {
     pub(crate) kind: PaymentKind,
     /// The id of the job or session; `None` on the very first call of an LV2V job.
     pub(crate) manifest_id: Option<&'a str>,
-    /// The state in the signer's last answer; `None` on the first call.
+    /// The `state` from the signer's last answer; `None` on the first call.
     pub(crate) state: Option<&'a SignerState>,
     /// The application's name, the same on every call.
     pub(crate) app: Option<&'a str>,
@@ -163,7 +163,7 @@ struct MaxPriceJson {
     unit: &'static str,
 }
 
-/// The headers that carry a payment, marked sensitive so that they are never shown.
+/// The headers that carry a payment. They are marked sensitive, so that `Debug` does not print them.
 #[derive(Debug, Clone)]
 pub struct PaymentHeaders {
     payment: HeaderValue,
@@ -195,9 +195,9 @@ impl PaymentHeaders {
 /// A payment by the signer.
 #[derive(Debug)]
 pub struct Payment {
-    /// To be sent to the orchestrator.
+    /// The headers to send to the orchestrator.
     pub(crate) headers: PaymentHeaders,
-    /// To be sent with the next request.
+    /// The state to send with the next request to the signer.
     pub(crate) state: SignerState,
     /// The address of the key that signed it, if it can be decoded.
     pub(crate) payer: Option<Bytes>,
@@ -243,7 +243,7 @@ impl Payment {
     }
 }
 
-/// The payer's address, and the signature that proves it to orchestrators. The same for all orchestrators.
+/// The payer's address, and the signature that proves it. Both are the same for all orchestrators.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signature {
     address: [u8; ADDRESS],
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_request_of_a_job_says_no_more_than_it_must() {
+    fn the_first_request_of_a_job_has_only_required_fields() {
         let info = vector("info-full");
         let terms = Terms::Info(Bytes::from(info.clone()));
         let body = request(&terms).to_json().unwrap();
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_request_carries_all_that_is_configured() {
+    fn a_later_request_has_all_configured_fields() {
         let state = r#"{ "Sig":"c2ln", "State":"e30=",  "new": 1e400 }"#;
         let answer = format!(r#"{{"payment":"cA==","segCreds":"cw==","state":{state}}}"#);
         let payment = Payment::parse(answer.as_bytes()).unwrap();
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn payments_are_read_leniently_but_not_blindly() {
+    fn a_payment_needs_only_its_required_fields() {
         let good =
             || json!({"payment": "cA==", "segCreds": "cw==", "state": {"State": "", "Sig": ""}});
         let with = |key: &str, value: serde_json::Value| {
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_does_not_show_what_came() {
+    fn an_error_does_not_show_the_answer() {
         let error = Payment::parse(br#"{"payment":["hunter2"]}"#).unwrap_err();
         assert_eq!(error.to_string(), "answer is not the JSON expected, at line 1 column 11");
     }
@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn the_offchain_segment_is_the_one_of_an_independent_implementation() {
+    fn the_offchain_segment_equals_that_of_an_independent_implementation() {
         // In the golden SegData the token follows a tag and a length of one byte each.
         let golden = vector("segdata-offchain");
         let headers = PaymentHeaders::offchain(&golden[2..]).unwrap();
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payment_says_who_made_it_and_of_how_many_tickets() {
+    fn the_payer_and_the_number_of_tickets_are_read_from_a_payment() {
         let ticket = [0x22, 4, 8, 7, 18, 0];
         let made = |bytes: &[u8]| {
             let text = STANDARD.encode(bytes);
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cut_or_flipped_answer_panics() {
+    fn truncated_and_corrupt_answers_do_not_panic() {
         let answers: [&[u8]; 3] = [
             br#"{"payment":"cA==","segCreds":"cw==","state":{"State":"e30=","Sig":"c2ln"}}"#,
             br#"{"address":"0x0102","signature":"0x"}"#,

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::http::io::CallError;
-use crate::http::{Stray, Url, UrlError};
+use crate::http::{RefusedUrl, Url, UrlError};
 use crate::orchestrator::io::InfoError;
 use crate::payment::PaymentError;
 use crate::payment::io::PaymentOutcome;
@@ -25,12 +25,12 @@ pub enum SessionError {
         /// What is wrong with the URL.
         reason: UrlError,
     },
-    /// The info names an address for calls that an orchestrator must not name.
+    /// The `OrchestratorInfo` names an address for calls that must not be followed.
     Stray {
         /// The orchestrator.
         orchestrator: Url,
         /// The URL.
-        stray: Stray,
+        stray: RefusedUrl,
     },
     /// The payment failed.
     Payment(PaymentError),

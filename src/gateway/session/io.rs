@@ -13,8 +13,8 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::endings::io::Endings;
-use crate::http::io::{Answer, Call, Client, Connector};
-use crate::http::{Giver, Url, WallClock, Zone, follow};
+use crate::http::io::{Call, Client, Connector, HttpAnswer};
+use crate::http::{AnsweringPeer, Url, WallClock, Zone, follow};
 use crate::limits::CALL_TIME;
 use crate::orchestrator::io::{FetchedInfo, PinFile, fetch_info};
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
@@ -58,13 +58,13 @@ pub struct NetworkOptions<'a> {
     pub state: Option<&'a Path>,
     /// The orchestrators of the configuration, whose pins are never dropped for others.
     pub configured: &'a [Url],
-    /// The state of this machine's clock.
+    /// The state of this computer's clock.
     pub clock: Arc<WallClock>,
 }
 
 impl Default for Network {
-    /// A network that trusts a certificate which an authority of this system vouches for, or which it sees first, and
-    /// that pays nobody.
+    /// Creates a network without payments. It trusts certificates that an authority of this system signed, and else the
+    /// first certificate of each peer.
     fn default() -> Self {
         Self::new(TrustOptions::default(), None, None)
     }
@@ -91,8 +91,8 @@ impl Network {
 /// Fetches fresh terms when those of a live video job have expired.
 ///
 /// `/refresh-payment` returns them at the price at which the job started. Orchestrators before 0.9.0 do not have it,
-/// and a job that has not started has no such price: then the info is fetched again, at the current price. A running
-/// job may use all capacity of the orchestrator, so the request skips the capacity check.
+/// and a job that has not started has no such price: then the `OrchestratorInfo` is fetched again, at the current
+/// price. A running job may use all capacity of the orchestrator, so the request skips the capacity check.
 #[derive(Debug)]
 struct JobTerms {
     connector: Arc<Connector>,
@@ -113,7 +113,7 @@ impl JobTerms {
             match self.refresh.terms(manifest_id).await {
                 Ok(terms) => return Ok(terms),
                 Err(error @ RefreshError::NoAnswer(_)) => return Err(error.failure()),
-                Err(error) => log::debug!("{error}; fetching the info instead"),
+                Err(error) => log::debug!("{error}; fetching the OrchestratorInfo instead"),
             }
         }
         let ignore_capacity_check = manifest_id.is_some();
@@ -125,7 +125,7 @@ impl JobTerms {
     }
 }
 
-/// A session with one orchestrator that returned its info.
+/// A session with one orchestrator, which returned its `OrchestratorInfo`.
 pub struct OrchestratorSession {
     network: Network,
     url: Url,
@@ -142,8 +142,8 @@ impl fmt::Debug for OrchestratorSession {
 }
 
 impl OrchestratorSession {
-    /// Fetches the info of the orchestrator at `url` for a job that needs `capability`. If jobs are paid, the request
-    /// contains the signer's address and signature.
+    /// Opens a session: fetches the `OrchestratorInfo` of the orchestrator at `url` for a job that needs `capability`.
+    /// With payments, the request contains the signer's address and signature.
     pub async fn open(
         network: &Network,
         url: &Url,
@@ -165,9 +165,9 @@ impl OrchestratorSession {
         let FetchedInfo { bytes, info, zone } = fetched.await.map_err(SessionError::Info)?;
         let transcoder = Url::parse_base(&info.transcoder, url.authority().port())
             .map_err(|reason| SessionError::Transcoder { orchestrator: url.clone(), reason })?;
-        let transcoder = follow(Giver { url, zone }, transcoder)
+        let transcoder = follow(AnsweringPeer { url, zone }, transcoder)
             .map_err(|stray| SessionError::Stray { orchestrator: url.clone(), stray })?;
-        log::debug!("{url}: info of {} bytes, calls go to {transcoder}", bytes.len());
+        log::debug!("{url}: OrchestratorInfo of {} bytes, calls go to {transcoder}", bytes.len());
         let payer = match network.payments.as_ref().zip(signature) {
             Some((payments, signature)) => {
                 let refresh =
@@ -188,9 +188,9 @@ impl OrchestratorSession {
         &self.url
     }
 
-    /// The orchestrator as the source of URLs, which limits the zones they may name.
-    pub(crate) fn giver(&self) -> Giver<'_> {
-        Giver { url: &self.url, zone: self.zone }
+    /// The orchestrator as a peer that names URLs; pass it to [`crate::http::follow`].
+    pub(crate) fn answering_peer(&self) -> AnsweringPeer<'_> {
+        AnsweringPeer { url: &self.url, zone: self.zone }
     }
 
     /// The base URL of HTTP calls.
@@ -203,7 +203,7 @@ impl OrchestratorSession {
         &self.network
     }
 
-    /// The orchestrator's info.
+    /// The `OrchestratorInfo`.
     pub fn info(&self) -> &OrchestratorInfo {
         &self.info
     }
@@ -251,7 +251,7 @@ impl OrchestratorSession {
         body: Vec<u8>,
         credentials: &PaymentHeaders,
         time: Duration,
-    ) -> Result<Answer, SessionError> {
+    ) -> Result<HttpAnswer, SessionError> {
         let mut call = Call::post_json(self.transcoder.join(path), body).within(time);
         credentials.insert_into(&mut call.headers);
         self.network.client.call(call).await.map_err(SessionError::Call)

@@ -1,8 +1,9 @@
-//! A session with one orchestrator: its info, its payments and calls to it. Jobs of every kind build on it.
+//! A session with one orchestrator: its `OrchestratorInfo`, its payments, and calls to it. Jobs of every kind use a
+//! session.
 //!
 //! ```text
 //! candidate URL ──open()──▶ OrchestratorSession ──post_json("/live-video-to-video")──▶ job
-//!                             │ info: as received
+//!                             │ OrchestratorInfo: as received
 //!                             │ payer: pays for the job while media flows
 //!                             └ transcoder: base URL of all HTTP calls
 //! ```

@@ -7,8 +7,8 @@
 //!      └────────────▶ rejected ◀───────┴───────────────────┴──────────────────┘
 //! ```
 //!
-//! The next five are asked when none of the last five is left to try. What is best says [`CandidateOrder`]. One that may
-//! still be better than the best offer is waited for, `OFFER_TIME` at most.
+//! The next five are asked when none of the last five is left to try. [`CandidateOrder`] decides which offer is best.
+//! If an outstanding answer may be better than the best offer, the selection waits for it, `OFFER_TIME` at most.
 //!
 //! A suspended candidate is asked like all others, and tried when no other is left: a suspension never leaves a
 //! device without a job while a candidate could run it.
@@ -36,11 +36,11 @@ use crate::limits::{CANDIDATES, CANDIDATES_AT_ONCE};
 use resilience::fault::{Failure, Scope};
 use resilience::sanitize::MESSAGE_CHARS;
 
-/// The longest wait for the candidates that were asked together; connecting and answering have limits of
-/// their own below it.
+/// The longest wait for the candidates that were asked together. Connecting and answering have their own, shorter
+/// limits.
 pub(crate) const ASK_TIME: Duration = Duration::from_secs(20);
-/// After the first good offer, how long a better one may still come: connecting to another continent takes four
-/// round trips of 0.2 s.
+/// How long to wait for a better offer after the first good one. Connecting to another continent takes four round trips
+/// of 0.2 s.
 pub(crate) const OFFER_TIME: Duration = Duration::from_secs(1);
 
 /// A candidate that fits, with its offer.
@@ -52,7 +52,7 @@ pub struct Candidate<T> {
     pub(crate) offer: Offer,
     /// The time that the candidate took to answer.
     pub(crate) answer_time: Duration,
-    /// What came with the offer: the open session, for example.
+    /// The caller's data of the offer, for example the open session.
     pub(crate) answer: T,
     place: CandidateRank,
 }
@@ -80,9 +80,9 @@ pub(crate) struct Selection<T> {
     asked: Vec<(Url, CandidateRank)>,
     /// The deadline of the candidates in `asked`.
     asked_until: Option<Instant>,
-    /// When the first good offer of those that were asked together came.
+    /// When the first good offer of the candidates in `asked` came.
     first_good: Option<Instant>,
-    /// The best one last.
+    /// Good offers, the best one last.
     good: Vec<Candidate<T>>,
     rejected: Vec<Rejection>,
     beyond: usize,
@@ -138,7 +138,7 @@ impl<T> Selection<T> {
     pub(crate) fn step(&mut self, now: Instant) -> SelectionStep<T> {
         match self.waits_until() {
             Some(until) if now < until => return SelectionStep::Wait(until),
-            // The best offer has waited long enough; the others may still come in as spares.
+            // Try the best offer now. Offers that come later become spares.
             Some(_) if self.has_good() => {}
             Some(_) => self.on_deadline(),
             None => {}
@@ -172,7 +172,7 @@ impl<T> Selection<T> {
         [self.asked_until, offer_until].into_iter().flatten().min()
     }
 
-    /// A candidate that was asked made this offer. Returns the reason if the offer is rejected.
+    /// Call this when a candidate that was asked made this offer. Returns the reason if the offer is rejected.
     pub(crate) fn on_offer(
         &mut self,
         url: &Url,
@@ -193,7 +193,7 @@ impl<T> Selection<T> {
         None
     }
 
-    /// A candidate that was asked gave no usable answer.
+    /// Call this when a candidate that was asked gave no usable answer.
     pub(crate) fn on_no_answer(&mut self, url: &Url, failure: Failure) {
         if let Some((candidate, _)) = self.answered(url) {
             self.stop_for_everyone(&failure);
@@ -208,7 +208,7 @@ impl<T> Selection<T> {
         self.rejected.extend(self.asked.drain(..).map(silent));
     }
 
-    /// The job did not start on the candidate that was to be tried.
+    /// Call this when the job did not start on the candidate of the last `Try`.
     pub(crate) fn on_failed(&mut self, url: &Url, failure: Failure) {
         if self.stop_for_everyone(&failure) {
             self.asked.clear();

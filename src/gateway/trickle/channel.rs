@@ -7,7 +7,7 @@ use std::fmt;
 use crate::http::{Url, UrlError};
 use crate::segment::Seq;
 
-/// What a channel is for; logs name the channel by it.
+/// The purpose of a channel; logs name the channel by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Media to the orchestrator.
@@ -75,12 +75,12 @@ impl Channel {
         format!("{}/{seq}", self.url.path())
     }
 
-    /// The path that answers with the next seq to write.
+    /// The path of a request for the next seq to write.
     pub(super) fn next_path(&self) -> String {
         format!("{}/next", self.url.path())
     }
 
-    /// The path of the segment that is being written now.
+    /// The path of the newest segment, which is still being written.
     pub(super) fn live_path(&self) -> String {
         format!("{}/-2", self.url.path())
     }

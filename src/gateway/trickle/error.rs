@@ -40,11 +40,11 @@ pub enum LinkError {
     Broken(hyper::Error),
     /// The time limit passed.
     Timeout,
-    /// The peer answered with this status before a segment was complete, or instead of taking it.
+    /// The peer answered with this status before a segment was complete, or instead of accepting the segment.
     Answered(u16),
     /// A segment is larger than this many bytes.
     TooLarge(u64),
-    /// Interim answers (1xx) came faster than any server has reason to send them.
+    /// The peer sent interim answers (1xx) faster than a real server does.
     Flood,
 }
 
@@ -54,7 +54,7 @@ impl LinkError {
         matches!(self, Self::Connect(error) if error.is_refused())
     }
 
-    /// What comes next.
+    /// How the caller must react.
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Connect(error) => error.fault(),
@@ -93,13 +93,13 @@ impl std::error::Error for LinkError {
 /// Why a publication or subscription failed.
 #[derive(Debug)]
 pub enum TrickleError {
-    /// This many tries in a row got no answer; with the last cause.
+    /// This many attempts in a row got no answer; with the last cause.
     Unreachable(Channel, u32, Option<LinkError>),
-    /// A failure that another try does not cure.
+    /// A failure that another attempt does not cure.
     Unusable(Channel, LinkError),
     /// The peer answered with this status several times in a row.
     Refused(Channel, u16),
-    /// An answer that must hold a seq has none.
+    /// An answer has no seq, which it must have.
     NoSeq(Channel),
     /// This many segments in a row were lost; with the last cause.
     Lost(Channel, u32, Option<LinkError>),
@@ -110,7 +110,7 @@ pub enum TrickleError {
 }
 
 impl TrickleError {
-    /// The end or the error that the caller gets for `why`.
+    /// Converts the reason `why` to the end or error for the caller.
     pub(super) fn judge(
         why: EndReason,
         channel: Channel,
@@ -138,7 +138,7 @@ impl TrickleError {
         }
     }
 
-    /// What comes next.
+    /// How the caller must react.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Unreachable(..) | Self::Lost(..) | Self::Stalled(..) | Self::Unusable(..) => {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_says_what_happened_and_why() {
+    fn each_error_names_the_channel_and_the_cause() {
         let text = "given up after 3 tries: the peer does not take or give data in time";
         check(EndReason::Unreachable(3), Some(LinkError::Timeout), text);
         let text = "3 segments in a row did not get through: the peer answered with status 500";

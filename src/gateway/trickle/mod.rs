@@ -29,15 +29,15 @@ pub use wire::{TrickleAnswer, first_seq};
 
 use std::time::Duration;
 
-/// Tries in a row to reach the peer (Python gateway, subscriber). A publisher counts only answered tries; unanswered
-/// ones are limited by time, because the link may return.
+/// Maximum attempts in a row to reach the peer (Python gateway, subscriber). A publisher counts only answered attempts;
+/// unanswered ones are limited by time, because the network may return.
 pub(crate) const TRIES: u32 = 5;
 /// Segments lost in a row that end a publication (Python gateway).
 pub(crate) const LOST_IN_A_ROW: u32 = 3;
-/// The pause before asking again for a segment that the writer has not reached (go-livepeer subscriber).
+/// The pause before a segment that does not exist yet is requested again (go-livepeer subscriber).
 pub(crate) const AHEAD_PAUSE: Duration = Duration::from_millis(250);
 
-/// The pause before the next try: 300 to 500 ms, by `jitter` from 0 to 1 (Python gateway).
+/// The pause before the next attempt: 300 to 500 ms, by `jitter` from 0 to 1 (Python gateway).
 fn retry_pause(jitter: f64) -> Duration {
     Duration::from_millis(300) + Duration::from_millis(200).mul_f64(jitter.clamp(0.0, 1.0))
 }

@@ -1,5 +1,5 @@
-//! What a publisher has taken from its source and not sent: the next piece, and a message until the peer has answered
-//! it.
+//! Stores what a publisher has taken from its source and not yet sent: the next piece, and a message until the peer has
+//! answered it.
 //!
 //! ```text
 //!  Empty ──piece──▶ FirstPiece ──a POST is free──▶ NextPiece ──its body takes it──▶ Empty
@@ -7,8 +7,8 @@
 //!                     └──────────────── Resend ◀─────────────────────────────────────┘
 //! ```
 //!
-//! Messages go one at a time: the next one is taken after the answer to the last one, so that a lost message is sent
-//! again before the messages that follow it.
+//! Messages are sent one at a time: the next message is taken after the answer to the one before it. So a lost message
+//! is sent again before later ones.
 //!
 //! Does not: send, or look at the clock.
 
@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use crate::segment::{Piece, Place, Seq};
 
-/// The piece that is taken and not sent.
+/// The piece that was taken and not yet sent.
 #[derive(Debug, Default)]
 pub(super) enum PendingState {
     /// No piece is taken.
@@ -34,7 +34,7 @@ pub(super) enum PendingState {
 
 /// The message that is being sent.
 #[derive(Debug)]
-struct Message {
+struct PendingMessage {
     bytes: Bytes,
     is_repeated: bool,
     /// The seq under which it is being sent.
@@ -47,7 +47,7 @@ struct Message {
 #[derive(Debug, Default)]
 pub(super) struct PendingPiece {
     pub(super) state: PendingState,
-    message: Option<Message>,
+    message: Option<PendingMessage>,
     /// A segment of media was lost, and the next segment has not begun.
     awaits_segment: bool,
 }
@@ -80,7 +80,7 @@ impl PendingPiece {
             Place::Whole | Place::Passing => {
                 let is_repeated = place == Place::Whole;
                 let bytes_again = bytes.clone();
-                self.message = Some(Message {
+                self.message = Some(PendingMessage {
                     bytes: bytes_again,
                     is_repeated,
                     seq: None,
@@ -89,7 +89,7 @@ impl PendingPiece {
                 PendingState::FirstPiece(bytes, now)
             }
             Place::Continue if has_begun => PendingState::NextPiece(bytes, now),
-            // It belongs to a segment that was lost.
+            // Drop the piece, because its segment was lost.
             Place::Continue => PendingState::Empty,
             Place::End => {
                 self.awaits_segment = false;
@@ -131,7 +131,7 @@ impl PendingPiece {
         self.awaits_segment = true;
     }
 
-    /// Whether `seq` carries the message: `Some(true)` if that is sent again when it is lost.
+    /// `None` if `seq` does not carry the message; else whether the message is sent again when it is lost.
     pub(super) fn message_at(&self, seq: Seq) -> Option<bool> {
         let message = self.message.as_ref().filter(|message| message.seq == Some(seq))?;
         Some(message.is_repeated)
@@ -180,7 +180,7 @@ impl PendingPiece {
         }
     }
 
-    /// When the message under way failed for the first time.
+    /// When the current message failed for the first time.
     pub(super) fn failed_since(&self) -> Option<Instant> {
         self.message.as_ref()?.failed_since
     }
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_worth_nothing_later_is_not_sent_again() {
+    fn a_lost_keep_alive_is_not_sent_again() {
         let now = Instant::now();
         let mut pending = PendingPiece::default();
         pending.put(piece(Place::Passing), false, now);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_finds_no_post_waits_for_one() {
+    fn a_message_without_a_post_waits_for_one() {
         let now = Instant::now();
         let mut pending = PendingPiece::default();
         pending.put(piece(Place::Whole), false, now);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn media_that_was_lost_waits_for_its_next_key() {
+    fn after_a_loss_media_waits_for_the_next_key_frame() {
         let now = Instant::now();
         let mut pending = PendingPiece::default();
         pending.put(piece(Place::Continue), false, now);

@@ -13,9 +13,10 @@
 //! | connection refused | the same seq after a pause | the same seq after a pause, 3 tries | | |
 //! | broken | the same seq after a pause | the same seq after a pause, until the publisher's time limit | lost: reset | lost: close it |
 //!
-//! 3 lost or skipped seqs in a row end the publication. A message that is sent again counts neither as lost nor as a
-//! try: the publisher limits its time. No segment begins while [`SEGMENTS_IN_FLIGHT`] are unanswered. Refused connections
-//! have a lower limit than broken ones: a lost link may return, but a server that was restarted has lost its channels.
+//! 3 lost or skipped seqs in a row end the publication. A message that is sent again counts neither as a loss nor as an
+//! attempt, because the publisher limits its time. No segment begins while [`SEGMENTS_IN_FLIGHT`] are unanswered.
+//! Refused connections have a lower limit than broken ones: a lost link may return, but a server that was restarted has
+//! lost its channels.
 //!
 //! Does not: wait, send, or look at the clock.
 
@@ -54,7 +55,7 @@ pub struct PostAttempt {
     pub is_repeated: bool,
 }
 
-/// What the publisher does now.
+/// What the publisher must do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum PublicationDecision {
@@ -85,9 +86,9 @@ pub enum EndReason {
     Stalled(Duration),
     /// The peer answered with this status several times in a row.
     Refused(u16),
-    /// The peer answered without a seq.
+    /// The peer's answer has no seq.
     NoSeq,
-    /// This many tries in a row got no connection or no answer.
+    /// This many attempts in a row got no connection or no answer.
     Unreachable(u32),
 }
 
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_post_resets_and_the_others_do_not() {
+    fn only_the_first_post_resets() {
         check(&[], (7, true), 0);
         check(&[T], (8, false), 1);
         check(&[T, A(7, 200, Ended, Proceed), T], (9, false), 1);
@@ -370,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn while_nothing_waits_no_failure_counts() {
+    fn failures_do_not_count_while_no_segment_waits() {
         check(&[R(7, Idle, MIDDLE); 100], (7, true), 0);
         check(&[A(7, 503, Idle, MIDDLE); 100], (7, true), 0);
         check(&[B(7, Idle, MIDDLE); 100], (7, true), 0);
@@ -403,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fourth_segment_in_flight_is_too_many() {
+    fn a_fourth_segment_in_flight_does_not_begin() {
         check(&[T, T, T, TakeTooMany], (10, false), 3);
         check(&[T, T, T, A(7, 200, Ended, Proceed), T], (11, false), 3);
     }

@@ -1,7 +1,7 @@
 //! Decides which segment a subscription requests next after each answer, end of a segment, or broken connection.
 //!
-//! It starts at the segment that is being written (`-2`) and then counts up by one. A seq lower than the requested one is
-//! ignored.
+//! A subscription starts at the segment that is being written (`-2`), then counts up by one. It ignores a seq lower
+//! than the requested one.
 //!
 //! | event | then |
 //! |---|---|
@@ -30,7 +30,7 @@ pub enum SegmentRequest {
     Segment(Seq),
 }
 
-/// What the subscriber does now.
+/// What the subscriber must do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum SubscriptionStep {
@@ -96,7 +96,7 @@ impl Subscription {
         self.jumps_in_a_row = 0;
         self.empty_in_a_row = if bytes == 0 { self.empty_in_a_row + 1 } else { 0 };
         if self.empty_in_a_row > SEGMENTS_KEPT {
-            // A peer that closes one segment after the other unwritten must not keep us busy.
+            // A peer that closes many empty segments must not keep the CPU busy.
             return SubscriptionStep::RetryAfter(AHEAD_PAUSE);
         }
         SubscriptionStep::Next
@@ -150,17 +150,17 @@ mod tests {
     const LATER: SubscriptionStep = RetryAfter(Duration::from_millis(400));
 
     #[derive(Debug, Clone, Copy)]
-    enum Told {
+    enum TestEvent {
         /// Status, seq, latest, and what to do.
         Answer(u16, Option<u64>, Option<u64>, SubscriptionStep),
         Closed(SubscriptionStep),
         Broken(SubscriptionStep),
         Complete(u64, SubscriptionStep),
     }
-    use Told::{Answer as A, Broken as B, Closed, Complete as C};
+    use TestEvent::{Answer as A, Broken as B, Closed, Complete as C};
 
     #[track_caller]
-    fn check(story: &[Told], ask: SegmentRequest) {
+    fn check(story: &[TestEvent], ask: SegmentRequest) {
         let mut subscription = Subscription::new();
         for told in story {
             let answer = |status, seq: Option<u64>, latest: Option<u64>, closed| TrickleAnswer {
@@ -188,16 +188,16 @@ mod tests {
         SegmentRequest::Segment(Seq(seq))
     }
 
-    /// Asked live, was given 3, and read it.
-    const AT_FOUR: [Told; 2] = [A(200, Some(3), Some(4), Read(Seq(3))), C(9, Next)];
+    /// The subscription requested the live segment, got segment 3, and read it.
+    const AT_FOUR: [TestEvent; 2] = [A(200, Some(3), Some(4), Read(Seq(3))), C(9, Next)];
 
     #[track_caller]
-    fn check_at_four(story: &[Told], ask: SegmentRequest) {
+    fn check_at_four(story: &[TestEvent], ask: SegmentRequest) {
         check(&[&AT_FOUR[..], story].concat(), ask);
     }
 
     #[test]
-    fn it_starts_live_and_counts_up() {
+    fn a_subscription_starts_live_and_counts_up() {
         check(&[], SegmentRequest::Live);
         check_at_four(&[], seg(4));
         check_at_four(&[A(200, Some(4), None, Read(Seq(4)))], seg(5));
@@ -205,29 +205,29 @@ mod tests {
     }
 
     #[test]
-    fn it_never_goes_back() {
+    fn a_subscription_never_goes_back() {
         check_at_four(&[A(200, Some(1), None, Read(Seq(4)))], seg(5));
         check_at_four(&[A(200, Some(6), None, Read(Seq(6)))], seg(7));
         check_at_four(&[A(470, None, Some(2), SOON)], seg(4));
     }
 
     #[test]
-    fn an_unwritten_segment_is_passed_but_not_for_ever_at_once() {
+    fn many_empty_segments_in_a_row_cause_a_pause() {
         let empty = |seq, then| [A(200, Some(seq), None, Read(Seq(seq))), C(0, then)];
-        let story: Vec<Told> = (4..9).flat_map(|seq| empty(seq, Next)).collect();
+        let story: Vec<TestEvent> = (4..9).flat_map(|seq| empty(seq, Next)).collect();
         check_at_four(&story, seg(9));
         check_at_four(&[&story[..], &empty(9, SOON)].concat(), seg(10));
     }
 
     #[test]
-    fn a_channel_ends_closed_or_missing() {
+    fn a_closed_or_missing_channel_ends_the_subscription() {
         check(&[Closed(End(EndReason::Closed))], SegmentRequest::Live);
         check_at_four(&[Closed(End(EndReason::Closed))], seg(4));
         check(&[A(404, None, None, End(EndReason::Missing))], SegmentRequest::Live);
     }
 
     #[test]
-    fn a_segment_that_is_gone_or_not_there_yet() {
+    fn a_missing_segment_is_skipped_or_waited_for() {
         check_at_four(&[A(470, Some(4), Some(9), Jump(Seq(9)))], seg(9));
         check_at_four(
             &[A(470, Some(4), Some(9), Jump(Seq(9))), A(470, Some(9), Some(20), SOON)],
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn five_failures_in_a_row_are_the_end() {
+    fn five_failures_in_a_row_end_the_subscription() {
         check_at_four(
             &[B(LATER), B(LATER), B(LATER), B(LATER), B(End(EndReason::Unreachable(5)))],
             seg(4),
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_complete_segment_starts_the_count_over() {
+    fn only_a_complete_segment_resets_the_count() {
         let torn = |seq| [A(200, Some(seq), None, Read(Seq(seq))), B(LATER)];
         let story = [torn(4), torn(5), torn(6), torn(7)].concat();
         check_at_four(&story, seg(8));

@@ -57,7 +57,7 @@ pub fn first_seq(answer: &TrickleAnswer, body: &[u8]) -> Option<Seq> {
 
 fn number(bytes: &[u8]) -> Option<Seq> {
     let digits = bytes.trim_ascii();
-    // `parse` alone would take a sign.
+    // `parse` alone would accept a sign.
     if !digits.first()?.is_ascii_digit() {
         return None;
     }

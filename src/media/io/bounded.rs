@@ -1,7 +1,8 @@
 //! Makes a call that may hang, to a driver or a sound server, on a thread of its own and with a time limit.
 //!
-//! A thread whose driver hangs cannot be ended. To keep such threads to one for each driver or server, it is not called
-//! again before the earlier call has returned. A caller waits while an earlier call is within its time limit.
+//! A thread whose driver hangs cannot be ended. So that each driver or server has at most one such thread, it is not
+//! called again before the earlier call has returned. While the earlier call is within its time limit, a new caller
+//! waits for it.
 //!
 //! Does not: report why a call hangs; that cannot be found out.
 
@@ -10,9 +11,10 @@ use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The names of the calls that have not returned yet, with the end of each one's time limit.
-static ASKED: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
-static ANSWERED: Condvar = Condvar::new();
+/// The names of the calls that have not returned yet, with the end of each one's time limit. This is a static, because
+/// a call that hangs outlives the capture or listing that made it, and must also stop later ones from calling.
+static PENDING: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
+static RETURNED: Condvar = Condvar::new();
 
 /// Makes the call on a thread of its own. `None` if it does not return within `limit`, or if an earlier call with the
 /// same name, `what`, is overdue.
@@ -21,37 +23,37 @@ pub(super) fn within<T: Send + 'static>(
     limit: Duration,
     ask: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    let asked = Asked::begin(what, limit)?;
-    let (tell, told) = mpsc::sync_channel(1);
+    let asked = PendingCall::begin(what, limit)?;
+    let (result, awaited_result) = mpsc::sync_channel(1);
     let work = move || {
         let answer = ask();
         drop(asked);
-        let _ = tell.send(answer);
+        let _ = result.send(answer);
     };
     thread::Builder::new().name("media-ask".into()).spawn(work).ok()?;
-    told.recv_timeout(limit).ok()
+    awaited_result.recv_timeout(limit).ok()
 }
 
-/// A name in [`ASKED`], for as long as it lives.
-struct Asked(String);
+/// A name in [`PENDING`], for as long as it lives.
+struct PendingCall(String);
 
-impl Asked {
+impl PendingCall {
     /// Waits for an earlier call with this name until its time limit.
     fn begin(what: &str, limit: Duration) -> Option<Self> {
-        let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(due) = asked.get(what) {
             let left = due.checked_duration_since(Instant::now())?;
-            asked = ANSWERED.wait_timeout(asked, left).unwrap_or_else(PoisonError::into_inner).0;
+            asked = RETURNED.wait_timeout(asked, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         asked.insert(what.to_owned(), Instant::now() + limit);
         Some(Self(what.to_owned()))
     }
 }
 
-impl Drop for Asked {
+impl Drop for PendingCall {
     fn drop(&mut self) {
-        ASKED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
-        ANSWERED.notify_all();
+        PENDING.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        RETURNED.notify_all();
     }
 }
 
@@ -62,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_does_not_answer_is_not_asked_twice() {
+    fn a_hanging_call_is_not_repeated() {
         let (answer, awaited) = mpsc::channel();
         let began = Instant::now();
         let hang = move || awaited.recv();
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_within_its_time_is_waited_for() {
+    fn a_call_within_its_time_limit_is_waited_for() {
         const ASK: usize = 8;
         let all_are_there = Barrier::new(ASK);
         let ask = || {
@@ -94,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn who_panics_has_no_answer() {
+    fn a_call_that_panics_gives_none() {
         let panics = || -> u8 { std::panic::resume_unwind(Box::new(())) };
         assert_eq!(within("panics", Duration::from_secs(60), panics), None);
         assert_eq!(within("panics", Duration::from_secs(60), || 4), Some(4));

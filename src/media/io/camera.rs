@@ -17,13 +17,13 @@ use crate::modes::{Mode, Rate, pick};
 use crate::names::{Found, by_preference, find, is_camera};
 use crate::{CameraFormat, MediaError, Source, Video};
 
-/// The most modes that are read from one camera; the longest list seen of a USB camera has about 150.
+/// Maximum number of modes that are read from one camera; the longest known list of a USB camera has about 150.
 const CAMERA_MODES: usize = 1024;
 
 /// The directories with the device nodes of cameras, and with the links that give them persistent names.
 const DIRECTORIES: [&str; 3] = ["/dev/v4l/by-id", "/dev/v4l/by-path", "/dev"];
 
-/// The nodes that may be cameras, those with persistent names first, each camera once.
+/// The device nodes that may be cameras, each camera once; nodes with persistent names come first.
 pub(super) fn cameras() -> Vec<PathBuf> {
     let mut seen = Vec::new();
     let mut once = |path: &PathBuf| {
@@ -148,7 +148,7 @@ pub(super) fn modes_in(caps: &gst::CapsRef, video: &Video) -> Vec<Mode> {
                 }
             }
         }
-        // A device that lists more modes is broken, or hostile.
+        // A device that lists more modes is broken or hostile.
         modes.truncate(CAMERA_MODES);
     }
     modes
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_taken_apart() {
+    fn each_value_of_a_list_gives_a_mode() {
         check(
             "video/x-raw,format=YUY2,width=640,height=480,framerate={30/1,15/2}; \
              image/jpeg,width=1280,height=720,framerate=30/1",
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn of_ranges_the_nearest_is_taken() {
+    fn the_nearest_value_of_a_range_is_used() {
         check(
             "video/x-h264,width=[32,1920],height=[32,1080],framerate=[0/1,30/1]",
             &["video/x-h264,width=1280,height=720,framerate=24/1"],
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_mode_is_left_out() {
+    fn invalid_modes_are_left_out() {
         check(
             "audio/x-raw; video/x-bayer,width=640,height=480,framerate=30/1; \
              video/x-raw(memory:DMABuf),format=YUY2,width=640,height=480,framerate=30/1; \

@@ -14,20 +14,20 @@ use tokio::sync::watch;
 use crate::encoder::{Element, KeyRequest};
 use crate::io::access_units::{AccessUnits, Counts, Feed, SegmentPieces};
 use crate::io::clocks;
-use crate::io::find::{self, Known};
-use crate::io::listening::Listening;
+use crate::io::find::{self, FoundSource};
+use crate::io::listening::MicrophoneKeeper;
 use crate::io::negotiated::attach_when_negotiated;
 use crate::io::running::{self, End, Ending, Running, Watch};
 use crate::io::{decoded, diagnosis, encoders, measure, pacing, prepare, sound};
 use crate::pipeline::{self, ENCODER, SHAPE};
 use crate::source::{self, Form};
-use crate::stall::{self, Judgement, Limits, Seen, Stall};
+use crate::stall::{self, FrameTimes, Limits, Stall, StallJudgement};
 use crate::{MediaError, Microphone, Options, Source, Video};
 
 /// At a stop, time for the encoder to output the frames that it holds: 3 frames at 24 frames/s, with a margin.
 const ENCODER_TIME: Duration = Duration::from_millis(150);
 
-/// A timer that fires later than this means that the whole process was stopped.
+/// If a timer fires later than this, the whole process was stopped.
 const OVERSLEPT: Duration = Duration::from_millis(200);
 
 /// A source that is being captured. Dropping it stops it, which blocks for at most
@@ -36,13 +36,13 @@ const OVERSLEPT: Duration = Duration::from_millis(200);
 pub struct Capture {
     feed: Feed,
     running: Running,
-    listening: Option<Listening>,
+    listening: Option<MicrophoneKeeper>,
     ending: Ending,
     options: Options,
     element: Option<Element>,
     /// When [`Capture::play`] was called first.
     played: watch::Sender<Option<Instant>>,
-    /// Whether a failure of the encoder was recorded already.
+    /// Whether a failure of the encoder was already recorded.
     judged: AtomicBool,
 }
 
@@ -54,11 +54,11 @@ impl Capture {
         Ok(capture)
     }
 
-    /// Opens the source, which may block, and readies the pipeline; call [`play`](Self::play) for frames.
-    /// They go into `units`, where media time continues from an earlier capture.
+    /// Opens the source, which may block, and readies the pipeline; call [`play`](Self::play) for frames. The frames go
+    /// into `units`, where media time continues from an earlier capture.
     pub fn open(options: &Options, units: AccessUnits) -> Result<Self, MediaError> {
         diagnosis::init()?;
-        let Known { source, decided } = find::find(options)?;
+        let FoundSource { source, decided } = find::find(options)?;
         let head = source::head(&source, &options.video, &decided);
         log::debug!("the source gives {:?}", head.form);
         let element = match head.form {
@@ -105,7 +105,7 @@ impl Capture {
                 }
             })?;
         let listening = options.audio.as_ref().filter(|audio| audio.microphone != Microphone::File);
-        let listening = listening.map(|audio| Listening::open(audio, &units));
+        let listening = listening.map(|audio| MicrophoneKeeper::open(audio, &units));
         let (options, played) = (options.clone(), watch::Sender::new(None));
         let judged = AtomicBool::new(false);
         Ok(Self { feed, running, listening, ending, options, element, played, judged })
@@ -181,7 +181,8 @@ impl Capture {
         self.feed.units().pieces()
     }
 
-    /// What capture and its readers share: counts, times of frames, and the channel's media time.
+    /// The queue that capture and its readers share: access units, counts, times of frames, and the channel's media
+    /// time.
     pub fn access_units(&self) -> &AccessUnits {
         self.feed.units()
     }
@@ -229,8 +230,8 @@ impl Capture {
     /// Waits until no frame has come for too long. Notices that only while the future is polled.
     async fn stalled(&self) -> MediaError {
         if let Source::File { .. } = self.options.source {
-            // A file may show one picture for any time, so only the first is awaited: a decoder may fail to report
-            // an error of its input.
+            // A file may show one picture for any time, so only its first picture has a time limit. The limit is needed
+            // because a decoder may fail to report an error of its input.
             self.played().await;
             return match tokio::time::timeout(stall::FIRST, self.feed.began()).await {
                 Ok(()) => pending().await,
@@ -241,17 +242,18 @@ impl Capture {
         let limits = Limits::new(self.options.video.fps);
         loop {
             let (last_in, last_out) = (self.feed.last_in(), self.feed.last_out());
-            let seen = Seen { played, last_in, last_out, interval: self.feed.interval() };
+            let seen = FrameTimes { played, last_in, last_out, interval: self.feed.interval() };
             match limits.judge(seen, Instant::now()) {
-                Judgement::Wait(until) => {
+                StallJudgement::Wait(until) => {
                     clocks::is_waking();
                     tokio::time::sleep_until(until.into()).await;
                     if until.elapsed() > OVERSLEPT {
-                        // The whole process was stopped: leave GStreamer time to deliver the frames that came meanwhile.
+                        // The whole process was stopped. Give GStreamer time to deliver the frames that came during
+                        // that time.
                         tokio::time::sleep(stall::LONG).await;
                     }
                 }
-                Judgement::Stalled { at, after } => return self.stall(at, after),
+                StallJudgement::Stalled { at, after } => return self.stall(at, after),
             }
         }
     }
@@ -288,7 +290,7 @@ impl Capture {
         if let Some(listening) = self.listening {
             listening.stop().await;
         }
-        // Limited, since some encoders hold frames until more come in, and never empty.
+        // The wait is limited, because some encoders hold frames until more come in, and never become empty.
         let _ = tokio::time::timeout(ENCODER_TIME, self.feed.empty()).await;
         self.running.stop().await;
         self.feed.leave();

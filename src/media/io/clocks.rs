@@ -1,6 +1,6 @@
-//! Reads the clocks that show whether the machine was suspended, for the whole process.
+//! Reads the clocks that show whether the computer was suspended, for the whole process.
 //!
-//! Does not: decide whether the machine was suspended; `suspend` does.
+//! Does not: decide whether the computer was suspended; `suspend` does.
 
 use std::fs;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ const UPTIME: &str = "/proc/uptime";
 
 static SUSPENDS: Mutex<Suspends> = Mutex::new(Suspends::new());
 
-/// Whether the machine was suspended recently. Call it every few seconds while media flow, so that a suspend is
+/// Whether the computer was suspended recently. Call it every few seconds while media flow, so that a suspend is
 /// noticed soon after its end.
 pub(super) fn is_waking() -> bool {
     let booted = fs::read_to_string(UPTIME).ok().and_then(|uptime| since_boot(&uptime));

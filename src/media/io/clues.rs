@@ -25,15 +25,15 @@ const OFFERED: &str = "edge-offered";
 const NOT_TAKEN: &str = "edge-not-taken";
 /// The field of these messages.
 const WHAT: &str = "what";
-/// The most clues of a kind; more would make an error message too long.
+/// Maximum clues of a kind; more would make an error message too long.
 const MOST: usize = 8;
 
 /// The clues of one pipeline.
 #[derive(Debug, Default)]
-pub(super) struct Clues(Mutex<Seen>);
+pub(super) struct Clues(Mutex<SeenFormats>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct SeenFormats {
     /// The formats that have no decoder, as names of caps.
     missing: Vec<String>,
     /// All formats that the decoders found, including containers.
@@ -85,7 +85,7 @@ impl Clues {
         self.lock().not_taken.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+    fn lock(&self) -> MutexGuard<'_, SeenFormats> {
         // A poisoned lock is safe to use: a panic cannot leave the data half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,7 +101,7 @@ pub(super) fn not_taken(camera: &gst::Element, encoding: &str) {
     post(camera, NOT_TAKEN, encoding);
 }
 
-/// Records the format of `pad`, an output of `decoder`, whether or not the pad is used.
+/// Records the format of `pad`, an output of `decoder`. Call it for unused pads too.
 pub(super) fn holds(decoder: &gst::Element, pad: &gst::Pad) {
     let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
     if let Some(structure) = caps.structure(0) {
@@ -111,7 +111,7 @@ pub(super) fn holds(decoder: &gst::Element, pad: &gst::Pad) {
 
 fn post(camera: &gst::Element, name: &str, what: &str) {
     let structure = gst::Structure::builder(name).field(WHAT, what).build();
-    // Fails only without a bus, and then the clues are not needed.
+    // This fails only without a bus, and then the clues are not needed.
     let _ = camera.post_message(gst::message::Element::builder(structure).src(camera).build());
 }
 

@@ -17,7 +17,7 @@ use crate::source::{COLOURS, DECODE, PACED};
 
 /// The parsers that read the fields [`IN_STREAM`] from the stream, unless the container has set them.
 const PARSERS: [&str; 2] = ["h264parse", "h265parse"];
-/// The fields of caps that are more reliable in the stream than in its container.
+/// The fields of caps that the stream states more reliably than its container.
 const IN_STREAM: [&str; 2] = ["colorimetry", "interlace-mode"];
 /// Prefixes of the formats that are not decoded; audio is decoded if it is wanted.
 const UNWANTED: [&str; 5] = ["audio/", "text/", "subpicture/", "closedcaption/", "meta/"];
@@ -30,8 +30,8 @@ const LIMITING: [(&str, f64); 3] = [
 /// The same properties with the values that change nothing.
 const KEEPING: [(&str, f64); 3] = [("contrast", 1.0), ("brightness", 0.0), ("saturation", 1.0)];
 
-/// Links and corrects the output of the decoder in `pipeline`, if it has one. Call it before the pipeline plays. The
-/// pipeline's description cannot do this: its links are made only once, and a file that repeats needs them again.
+/// Links and corrects the output of the decoder in `pipeline`, if it has one. Call it before the pipeline plays. A
+/// pipeline description cannot do this, because its links are made only once, and a file that repeats needs them again.
 pub(super) fn attach(pipeline: &gst::Pipeline) {
     let (Some(decode), Some(paced)) = (pipeline.by_name(DECODE), pipeline.by_name(PACED)) else {
         return;
@@ -48,7 +48,7 @@ pub(super) fn attach(pipeline: &gst::Pipeline) {
             let is_heard = name.starts_with("audio/") && sound::is_wanted(&decode);
             Some(is_heard || !is_left)
         };
-        // The signal needs an answer.
+        // The signal requires a return value.
         Some(goes_on().unwrap_or(true).to_value())
     });
     if let Some(bin) = decode.downcast_ref::<gst::Bin>() {

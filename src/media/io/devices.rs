@@ -21,7 +21,7 @@ use crate::modes::{Mode, pick};
 use crate::packages::package;
 use crate::{CameraFormat, MediaError, Options, Source, Video};
 
-/// All devices and encoders of this machine, tried at the size in `options`. Blocks for some seconds, and for a bounded
+/// All devices and encoders of this computer, tried at the size in `options`. Blocks for some seconds, and for a bounded
 /// time if drivers do not answer.
 pub fn devices(options: &Options) -> Result<Devices, MediaError> {
     diagnosis::init()?;
@@ -54,14 +54,14 @@ fn encoder(row: &'static Row, options: &Options) -> Vec<EncoderFound> {
 }
 
 /// A device in GStreamer's list: the element to open it with, its name for that element, and its name for users.
-struct Listed {
+struct ListedDevice {
     element: String,
     device: Option<String>,
     name: String,
 }
 
 /// The devices of a class in GStreamer's list; empty if their service, such as a sound server, does not answer.
-fn listed(class: &'static str) -> Vec<Listed> {
+fn listed(class: &'static str) -> Vec<ListedDevice> {
     let ask = move || {
         let monitor = gst::DeviceMonitor::new();
         if monitor.add_filter(Some(class), None).is_none() || monitor.start().is_err() {
@@ -74,7 +74,7 @@ fn listed(class: &'static str) -> Vec<Listed> {
     within(class, CAMERA_TIME, ask).unwrap_or_default()
 }
 
-fn of_device(device: &gst::Device) -> Option<Listed> {
+fn of_device(device: &gst::Device) -> Option<ListedDevice> {
     let element = device.create_element(None).ok()?;
     let factory = element.factory()?.name().to_string();
     let property = match factory.as_str() {
@@ -82,7 +82,7 @@ fn of_device(device: &gst::Device) -> Option<Listed> {
         "pipewiresrc" => "target-object",
         _ => "device",
     };
-    // A monitor records the audio that is played on this machine, so it is not a microphone.
+    // A monitor records the audio that is played on this computer, so it is not a microphone.
     let class = device.properties().and_then(|all| all.get::<String>("device.class").ok());
     if class.as_deref() == Some("monitor") {
         return None;
@@ -95,10 +95,10 @@ fn of_device(device: &gst::Device) -> Option<Listed> {
         .has_property(property)
         .then(|| element.property_value(property).get::<Option<String>>().ok().flatten())
         .flatten();
-    Some(Listed { element: factory, device: device_name, name: device.display_name().into() })
+    Some(ListedDevice { element: factory, device: device_name, name: device.display_name().into() })
 }
 
-fn microphone(listed: &Listed) -> Option<MicrophoneFound> {
+fn microphone(listed: &ListedDevice) -> Option<MicrophoneFound> {
     let kind = match listed.element.as_str() {
         "alsasrc" => "alsa",
         "pulsesrc" => "pulse",
@@ -108,7 +108,7 @@ fn microphone(listed: &Listed) -> Option<MicrophoneFound> {
     Some(MicrophoneFound { kind, device: listed.device.clone(), name: listed.name.clone() })
 }
 
-fn cameras(listed: &[Listed], video: &Video) -> Vec<CameraFound> {
+fn cameras(listed: &[ListedDevice], video: &Video) -> Vec<CameraFound> {
     let mut cameras = Vec::new();
     for camera in listed.iter().filter(|camera| camera.element == "libcamerasrc") {
         let source = Source::Libcamera { camera: camera.device.clone() };
@@ -133,7 +133,7 @@ fn cameras(listed: &[Listed], video: &Video) -> Vec<CameraFound> {
     cameras
 }
 
-/// Only the cameras of video4linux, those with persistent names first. Blocks for at most [`CAMERA_TIME`].
+/// Lists the video4linux cameras, those with persistent names first. Blocks for at most [`CAMERA_TIME`].
 pub fn v4l2_cameras(video: &Video) -> Result<Vec<CameraFound>, MediaError> {
     diagnosis::init()?;
     Ok(all_v4l2(video))
@@ -141,12 +141,12 @@ pub fn v4l2_cameras(video: &Video) -> Result<Vec<CameraFound>, MediaError> {
 
 fn all_v4l2(video: &Video) -> Vec<CameraFound> {
     let mut cameras: Vec<CameraFound> = thread::scope(|scope| {
-        // Ask all at once, so that a camera that does not answer does not delay the others.
+        // Ask all cameras at once, so that a camera that does not answer does not delay the others.
         let ask = |device| scope.spawn(move || v4l2(device, video));
         let asked: Vec<_> = camera::cameras().into_iter().map(ask).collect();
         asked.into_iter().filter_map(|answer| answer.join().ok()).collect()
     });
-    // Encoders have video4linux nodes too.
+    // Leave out encoders, which have video4linux nodes too.
     cameras.retain(|camera| !matches!(camera.modes, Err(MediaError::NotACamera(_))));
     cameras
 }

@@ -1,6 +1,6 @@
 //! Converts GStreamer's errors, by their codes, into errors of this crate.
 //!
-//! Does not: decide by the texts of errors; those are passed on for the user.
+//! Does not: decide by the texts of errors; the texts are passed on to the user.
 
 use std::io;
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(super) fn of_description(
     missing: &[String],
     source: &Source,
 ) -> MediaError {
-    // The list may hold elements that are there, but have a wrong property.
+    // The list may also have elements that exist, but have a wrong property.
     let missing = missing.first().filter(|_| error.matches(gst::ParseError::NoSuchElement));
     match (missing, source) {
         (Some(element), _) => MediaError::MissingElement(element.clone()),
@@ -112,7 +112,7 @@ fn of_camera(
         let reason = presentable(&reason.unwrap_or_default());
         return Some(MediaError::Refused { host, status, reason });
     }
-    // Its source skips the streams that it does not ask for, or gets only over a transport that is not TCP (461).
+    // `rtspsrc` skips streams that it does not request, and streams that the camera does not send over TCP (461).
     let is_source = message.src().is_some_and(|element| element.name() == SOURCE);
     if is_source && error.matches(gst::StreamError::CodecNotFound) {
         let offered = clues.offered();
@@ -146,7 +146,7 @@ pub(super) fn of_open(
     }
 }
 
-/// The encoder, if `object` is it or a part of it.
+/// The encoder, if `object` is the encoder or a part of it.
 fn encoder_of(object: &gst::Object) -> Option<gst::Object> {
     let mut object = object.clone();
     while object.name() != ENCODER {

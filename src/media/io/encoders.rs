@@ -1,4 +1,4 @@
-//! The encoders of this machine: finds them, tries them, and records in a file whether each one works.
+//! The encoders of this computer: finds them, tries them, and records in a file whether each one works.
 //!
 //! If the file cannot be written, its contents are kept in memory for as long as the program runs.
 //!
@@ -23,15 +23,15 @@ use resilience::state_file::io::StateFile;
 /// The largest file; a verdict is a line of about 80 bytes.
 const FILE_BYTES: u64 = 64 << 10;
 
-/// The encoder that `options` name, or the first that works. May block while it tries them, each for at
-/// most [`HARDWARE_TRIAL_TIME`](crate::limits::HARDWARE_TRIAL_TIME).
+/// The encoder that `options` name, or the first that works. May block while encoders are tried, each for at most
+/// [`HARDWARE_TRIAL_TIME`](crate::limits::HARDWARE_TRIAL_TIME).
 pub(super) fn encoder(options: &Options) -> Result<Element, MediaError> {
     if let Some(wanted) = options.encoder.element.as_deref() {
         let row =
             encoder::row(wanted).ok_or_else(|| MediaError::UnknownEncoder(wanted.to_owned()))?;
         return present(wanted, row).ok_or_else(|| MediaError::MissingElement(wanted.to_owned()));
     }
-    let memory = Memory::of(options);
+    let memory = VerdictStore::of(options);
     let mut verdicts = memory.read();
     let now = since_1970();
     let case = |element: &str| memory.case(element, options);
@@ -46,7 +46,8 @@ pub(super) fn encoder(options: &Options) -> Result<Element, MediaError> {
     }
     let choice =
         choose(candidates, |element| trial(element, &options.video, options.encoder.speed));
-    // Without a trial the choice is the same as before, and a camera that is gone is opened again every second.
+    // Without a trial the choice is the same as before. It is made every second while a camera is missing, so it is
+    // logged at level debug.
     let level = if choice.tried.is_empty() { log::Level::Debug } else { log::Level::Info };
     log::log!(level, "{}", choice.reason());
     for (element, result) in &choice.tried {
@@ -61,7 +62,7 @@ pub(super) fn encoder(options: &Options) -> Result<Element, MediaError> {
     choice.element.ok_or(MediaError::NoEncoder { tried: choice.refused })
 }
 
-/// The encoder that `options` name, or the first software encoder of this machine. For video that does not come from a
+/// The encoder that `options` name, or the first software encoder of this computer. For video that does not come from a
 /// camera. Does not block.
 pub(super) fn software(options: &Options) -> Result<Element, MediaError> {
     if options.encoder.element.is_some() {
@@ -74,22 +75,22 @@ pub(super) fn software(options: &Options) -> Result<Element, MediaError> {
 }
 
 /// Records, for the next choice, that the encoder failed while it encoded with `options`. Ignored right after a suspend
-/// of the machine, and when the options name the encoder.
+/// of the computer, and when the options name the encoder.
 pub(super) fn on_failure(options: &Options, element: &str, why: &str) {
     if options.encoder.element.is_some() {
         return;
     }
     if clocks::is_waking() {
-        log::info!("{element} failed after a suspend of the machine: not counted against it");
+        log::info!("{element} failed after a suspend of the computer; the failure is ignored");
         return;
     }
-    let memory = Memory::of(options);
+    let memory = VerdictStore::of(options);
     let mut verdicts = memory.read();
     verdicts.on_failure(memory.case(element, options), why, since_1970());
     memory.write(&verdicts);
 }
 
-/// The elements of this row that this machine has: at most one, except for the kernel's encoders.
+/// The elements of this row that this computer has: at most one, except for the kernel's encoders.
 pub(super) fn all(row: &'static Row) -> Vec<Element> {
     let factories = gst::Registry::get().features(gst::ElementFactory::static_type());
     let mut names: Vec<String> = factories.iter().map(|factory| factory.name().into()).collect();
@@ -99,24 +100,24 @@ pub(super) fn all(row: &'static Row) -> Vec<Element> {
     names.iter().filter_map(|name| present(name, row)).collect()
 }
 
-/// The element of this name and row, if this machine has it.
+/// The element of this name and row, if this computer has it.
 fn present(name: &str, row: &'static Row) -> Option<Element> {
     let element = gst::ElementFactory::make(name).build().ok()?;
     Some(Element::named(name, row, |property| element.has_property(property)))
 }
 
 /// The file of verdicts, if the program has a state directory, and the GStreamer version that they are for.
-struct Memory {
+struct VerdictStore {
     file: Option<StateFile>,
     gstreamer: String,
 }
 
-impl Memory {
+impl VerdictStore {
     fn of(options: &Options) -> Self {
         let (major, minor, micro, _) = gst::version();
         Self {
             file: options.state_directory.as_deref().map(|directory| {
-                StateFile::new(directory, "encoders", "knowledge of encoders", FILE_BYTES)
+                StateFile::new(directory, "encoders", "results of encoder trials", FILE_BYTES)
             }),
             gstreamer: format!("{major}.{minor}.{micro}"),
         }
@@ -153,7 +154,9 @@ impl Memory {
     }
 }
 
-/// The contents that could not be written, by file: one entry, as the program has one state directory.
+/// The contents that could not be written, by file; one entry, because the program has one state directory. This is a
+/// static, because each capture is opened with a new [`VerdictStore`], and must find what an earlier capture could not
+/// write.
 fn unwritten() -> MutexGuard<'static, BTreeMap<Option<PathBuf>, String>> {
     static UNWRITTEN: Mutex<BTreeMap<Option<PathBuf>, String>> = Mutex::new(BTreeMap::new());
     UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! Resolves a source on this machine: chooses a camera for `auto`, and a mode for a camera.
+//! Resolves a source on this computer: chooses a camera for `auto`, and a mode for a camera.
 //!
 //! | order | camera | usable if |
 //! |---|---|---|
@@ -6,10 +6,10 @@
 //! | 2 | NVIDIA Argus: the Jetson's camera port | a frame comes |
 //! | 3 | video4linux, first by persistent name, then by number | it opens and offers a mode |
 //!
-//! The camera port comes first, as a camera in that port was installed on purpose.
+//! The camera port comes first, because a camera in that port was installed on purpose.
 //!
-//! H.264 that the options do not demand is measured before it is used, from network cameras and others. If it is not
-//! fit to pass through, video is encoded here: the camera is asked for another format, or its H.264 is decoded.
+//! If the options do not require H.264, the H.264 of a camera is measured before it is used. If it is not fit to pass
+//! through, video is encoded here: another format is requested from the camera, or its H.264 is decoded.
 //!
 //! Does not: build pipelines.
 
@@ -27,7 +27,7 @@ use crate::io::running::{self, End, Ending, Running, Watch};
 use crate::io::{camera, diagnosis, prepare, rtsp};
 use crate::limits::{CAMERA_TIME, GIF_BYTES};
 use crate::modes::{Mode, pick};
-use crate::picture::{BEGINNING, Kind, parts};
+use crate::picture::{BEGINNING, FileKind, parts};
 use crate::pipeline::UNITS;
 use crate::source::{self, Decided, measured_in};
 use crate::{CameraFormat, MediaError, Options, Source, Video};
@@ -35,16 +35,16 @@ use crate::{CameraFormat, MediaError, Options, Source, Video};
 /// Extensions of files that are a sequence of JPEG pictures.
 const MOTION_JPEG: [&str; 2] = ["mjpg", "mjpeg"];
 
-/// A source that was found on this machine.
-pub(super) struct Known {
+/// A source that was found on this computer.
+pub(super) struct FoundSource {
     /// The source: never [`Source::Auto`], and with the device's path in place of a name.
     pub(super) source: Source,
-    /// What was found out about the source from its device or file.
+    /// The facts about the source that its device or file shows.
     pub(super) decided: Decided,
 }
 
 /// Looks for the source of `options`. May block for some seconds.
-pub(super) fn find(options: &Options) -> Result<Known, MediaError> {
+pub(super) fn find(options: &Options) -> Result<FoundSource, MediaError> {
     let decided = match &options.source {
         Source::Auto => return first(options),
         Source::V4l2 { device, format } => return v4l2(device, *format, options),
@@ -59,12 +59,12 @@ pub(super) fn find(options: &Options) -> Result<Known, MediaError> {
         | Source::NvArgus { .. }
         | Source::Pipeline { .. } => Decided::Nothing,
     };
-    Ok(Known { source: options.source.clone(), decided })
+    Ok(FoundSource { source: options.source.clone(), decided })
 }
 
 /// Whether `file` is a picture.
 fn decide(mut file: File, path: &Path) -> Decided {
-    // Do not read from a pipe, as those bytes would be missing later.
+    // Do not read from a pipe, because those bytes would be missing later.
     if !file.metadata().is_ok_and(|known| known.is_file()) {
         return Decided::Nothing;
     }
@@ -72,22 +72,22 @@ fn decide(mut file: File, path: &Path) -> Decided {
         .extension()
         .is_some_and(|end| MOTION_JPEG.iter().any(|name| end.eq_ignore_ascii_case(name)));
     let mut bytes = Vec::new();
-    // Ignore a failure to read, as the pipeline will report it.
+    // Ignore a failure to read, because the pipeline will report it.
     let _ = (&mut file).take(BEGINNING as u64).read_to_end(&mut bytes);
-    match Kind::of(&bytes, is_several) {
-        Kind::Other => Decided::Nothing,
-        Kind::Still => Decided::Still { is_parsed: false },
-        Kind::Jpeg => {
+    match FileKind::of(&bytes, is_several) {
+        FileKind::Other => Decided::Nothing,
+        FileKind::Still => Decided::Still { is_parsed: false },
+        FileKind::Jpeg => {
             Decided::Still { is_parsed: gst::ElementFactory::find("jpegparse").is_some() }
         }
-        Kind::Gif => {
+        FileKind::Gif => {
             let _ = file.take(GIF_BYTES).read_to_end(&mut bytes);
             Decided::Gif { is_still: parts(&bytes).len() == 1 }
         }
     }
 }
 
-fn v4l2(name: &Path, format: CameraFormat, options: &Options) -> Result<Known, MediaError> {
+fn v4l2(name: &Path, format: CameraFormat, options: &Options) -> Result<FoundSource, MediaError> {
     let video = &options.video;
     let device = camera::path(name)?;
     let mut modes = camera::modes(&device, video)?;
@@ -98,13 +98,13 @@ fn v4l2(name: &Path, format: CameraFormat, options: &Options) -> Result<Known, M
         let unfit = measured.fitness.filter(|fitness| *fitness != Fitness::Passes);
         modes.retain(|mode| mode.format != CameraFormat::H264);
         if let (Some(unfit), Some(other)) = (unfit, pick(&modes, format, video)) {
-            let what = format!("camera {}: its H.264 is not taken: {unfit}", name.display());
+            let what = format!("camera {}: its H.264 is not used: {unfit}", name.display());
             measured.log(&source, &what);
             mode = other.clone();
         }
     }
     log::debug!("camera {}: {}", name.display(), mode.caps());
-    Ok(Known { source, decided: Decided::Mode(mode) })
+    Ok(FoundSource { source, decided: Decided::Mode(mode) })
 }
 
 /// Measures whether the camera's H.264 in this mode is fit to pass through.
@@ -115,7 +115,7 @@ fn measured(source: &Source, mode: &Mode, wanted: Wanted) -> Result<Measured, Me
 }
 
 /// The first camera that can be used.
-fn first(options: &Options) -> Result<Known, MediaError> {
+fn first(options: &Options) -> Result<FoundSource, MediaError> {
     let mut tried = Vec::new();
     let ports = [
         ("libcamerasrc", Source::Libcamera { camera: None }),
@@ -127,8 +127,8 @@ fn first(options: &Options) -> Result<Known, MediaError> {
         }
         match gives_a_frame(&source, &options.video) {
             Ok(()) => {
-                log::info!("camera {element}: a frame came");
-                return Ok(Known { source, decided: Decided::Nothing });
+                log::info!("camera {element} delivers frames");
+                return Ok(FoundSource { source, decided: Decided::Nothing });
             }
             Err(error) => tried.push((element.to_owned(), error.to_string())),
         }

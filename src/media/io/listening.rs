@@ -5,10 +5,10 @@
 //!         ▼                                               │
 //!       away ──pause──▶ opening ──▶ hears ────────────────┘
 //!         ▲                │
-//!         └── it fails ────┘──▶ given up: nothing that time cures
+//!         └── it fails ────┘──▶ given up: a failure that does not pass
 //! ```
 //!
-//! None of this delays the pictures.
+//! Pictures are never delayed by the microphone.
 //!
 //! Does not: build or run the microphone's pipeline; `microphone` does.
 
@@ -25,41 +25,41 @@ use tokio::sync::Notify;
 
 use crate::io::access_units::AccessUnits;
 use crate::io::bounded::within;
-use crate::io::microphone::{Hearing, clock};
+use crate::io::microphone::{OpenMicrophone, clock};
 use crate::io::running::{End, Ending};
-use crate::stall::Judgement;
+use crate::stall::StallJudgement;
 use crate::{Audio, MediaError};
 use resilience::backoff::Backoff;
 use resilience::fault::Fault;
 
-/// The time limit for opening a microphone. It is short, as a sound server answers at once or not at all.
+/// The time limit for opening a microphone. It is short, because a sound server answers at once or not at all.
 const MICROPHONE_TIME: Duration = Duration::from_secs(2);
 
 /// The first pause before opening again: a microphone that is plugged in again is usable after about a second.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A microphone that worked for at least this long has recovered: the pauses start again with the shortest.
+/// After a microphone has worked for this long, the pauses start again with the shortest.
 const STEADY: Duration = Duration::from_secs(60);
 
 /// A microphone that is kept open, present or not.
 #[derive(Debug)]
-pub(super) struct Listening {
+pub(super) struct MicrophoneKeeper {
     audio: Audio,
     units: AccessUnits,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<MicrophoneState>>,
     backoff: Mutex<Backoff>,
     opened: Arc<Notify>,
 }
 
 #[derive(Debug)]
-enum State {
-    Hears(Hearing),
+enum MicrophoneState {
+    Hears(OpenMicrophone),
     Away { until: Instant },
     Opening,
     GivenUp,
 }
 
-enum Next {
+enum MicrophoneStep {
     Hear(Ending, Instant),
     Wait(Instant),
     Open,
@@ -67,20 +67,20 @@ enum Next {
     Never,
 }
 
-impl Listening {
+impl MicrophoneKeeper {
     /// Opens the microphone, if it is present; its audio is sent with the pictures in `units`. If it cannot be opened,
     /// `keep` tries again. Blocks for at most [`MICROPHONE_TIME`].
     pub(super) fn open(audio: &Audio, units: &AccessUnits) -> Self {
         let listening = Self {
             audio: audio.clone(),
             units: units.clone(),
-            state: Arc::new(Mutex::new(State::Opening)),
+            state: Arc::new(Mutex::new(MicrophoneState::Opening)),
             backoff: Mutex::new(Backoff::new(FIRST_PAUSE, LONGEST_PAUSE)),
             opened: Arc::default(),
         };
         let state = match hearing(audio, units) {
-            Ok(hearing) => State::Hears(hearing),
-            // Not an error for the caller, as pictures can be sent without audio.
+            Ok(hearing) => MicrophoneState::Hears(hearing),
+            // This is not an error for the caller, because pictures can be sent without audio.
             Err(error) => {
                 log::warn!("no sound: {error}");
                 away(&error, listening.pause())
@@ -94,7 +94,7 @@ impl Listening {
     /// same running time. Call it before the pictures play.
     pub(super) fn play_with(&self, pictures: &gst::Pipeline) {
         let now = clock(pictures);
-        if let State::Hears(hearing) = &*lock(&self.state) {
+        if let MicrophoneState::Hears(hearing) = &*lock(&self.state) {
             hearing.play(now);
         }
     }
@@ -102,37 +102,37 @@ impl Listening {
     /// Keeps the microphone open beside `pictures`. Keep polling the future. Cancel safe.
     pub(super) async fn keep(&self, pictures: &gst::Pipeline) -> Infallible {
         loop {
-            // Registered before the check, so that no notification is lost.
+            // Register before the check, so that no notification is lost.
             let opened = self.opened.notified();
             match self.next(Instant::now()) {
-                Next::Hear(ending, until) => {
+                MicrophoneStep::Hear(ending, until) => {
                     tokio::select! {
                         _ = ending.wait() => {}
                         () = tokio::time::sleep_until(until.into()) => {}
                     }
                 }
-                Next::Wait(until) => tokio::time::sleep_until(until.into()).await,
-                Next::Open => {
+                MicrophoneStep::Wait(until) => tokio::time::sleep_until(until.into()).await,
+                MicrophoneStep::Open => {
                     self.open_anew(pictures.base_time());
                     opened.await;
                 }
-                Next::Opened => opened.await,
-                Next::Never => return pending().await,
+                MicrophoneStep::Opened => opened.await,
+                MicrophoneStep::Never => return pending().await,
             }
         }
     }
 
-    fn next(&self, now: Instant) -> Next {
+    fn next(&self, now: Instant) -> MicrophoneStep {
         let mut state = lock(&self.state);
         let error = match &*state {
-            State::Hears(hearing) => {
+            MicrophoneState::Hears(hearing) => {
                 let lost = match (hearing.ending().known(), hearing.judge(now)) {
                     (Some(End::Failed(error)), _) => error,
                     (Some(End::EndOfStream), _) => MediaError::StreamEnded,
-                    (None, Judgement::Wait(until)) => {
-                        return Next::Hear(hearing.ending().clone(), until);
+                    (None, StallJudgement::Wait(until)) => {
+                        return MicrophoneStep::Hear(hearing.ending().clone(), until);
                     }
-                    (None, Judgement::Stalled { after, .. }) => {
+                    (None, StallJudgement::Stalled { after, .. }) => {
                         self.units.end_audio();
                         log::warn!(
                             "no sound any more: the microphone has given none for {after:?}"
@@ -145,18 +145,18 @@ impl Listening {
                 }
                 lost
             }
-            State::Away { until } if now < *until => return Next::Wait(*until),
-            State::Away { .. } => {
-                *state = State::Opening;
-                return Next::Open;
+            MicrophoneState::Away { until } if now < *until => return MicrophoneStep::Wait(*until),
+            MicrophoneState::Away { .. } => {
+                *state = MicrophoneState::Opening;
+                return MicrophoneStep::Open;
             }
-            State::Opening => return Next::Opened,
-            State::GivenUp => return Next::Never,
+            MicrophoneState::Opening => return MicrophoneStep::Opened,
+            MicrophoneState::GivenUp => return MicrophoneStep::Never,
         };
         let lost = replace(&mut *state, away(&error, self.pause()));
-        // Closed on another thread, as a driver that hangs may block.
+        // Close the microphone on another thread, because a driver that hangs may block.
         let _ = aside(move || drop(lost));
-        Next::Wait(now)
+        MicrophoneStep::Wait(now)
     }
 
     /// Opens the microphone on another thread, and plays it with `base` as the start of its running time.
@@ -168,7 +168,7 @@ impl Listening {
                 Ok(hearing) => {
                     log::info!("sound again");
                     hearing.play(base);
-                    State::Hears(hearing)
+                    MicrophoneState::Hears(hearing)
                 }
                 Err(error) => {
                     log::debug!("still no sound: {error}");
@@ -179,43 +179,44 @@ impl Listening {
             opened.notify_waiters();
         };
         if !aside(open) {
-            *lock(&self.state) = State::Away { until: Instant::now() + pause };
+            *lock(&self.state) = MicrophoneState::Away { until: Instant::now() + pause };
             self.opened.notify_waiters();
         }
     }
 
     fn pause(&self) -> Duration {
-        // Without jitter, as no other client uses this microphone.
+        // Use no jitter, because no other client uses this microphone.
         lock(&self.backoff).on_failure(1.0)
     }
 
     /// Stops the microphone, in a bounded time.
     pub(super) async fn stop(self) {
-        let state = replace(&mut *lock(&self.state), State::GivenUp);
-        if let State::Hears(hearing) = state {
+        let state = replace(&mut *lock(&self.state), MicrophoneState::GivenUp);
+        if let MicrophoneState::Hears(hearing) = state {
             hearing.stop().await;
         }
     }
 }
 
-fn hearing(audio: &Audio, units: &AccessUnits) -> Result<Hearing, MediaError> {
+fn hearing(audio: &Audio, units: &AccessUnits) -> Result<OpenMicrophone, MediaError> {
     let asked = audio.clone();
-    let hearing = within(&format!("{audio:?}"), MICROPHONE_TIME, move || Hearing::open(&asked))
-        .unwrap_or(Err(MediaError::NotOpened("microphone", MICROPHONE_TIME)))?;
+    let hearing =
+        within(&format!("{audio:?}"), MICROPHONE_TIME, move || OpenMicrophone::open(&asked))
+            .unwrap_or(Err(MediaError::NotOpened("microphone", MICROPHONE_TIME)))?;
     hearing.attach(units)?;
     Ok(hearing)
 }
 
-/// Runs `work` on a new thread, as the runtime has few threads. False if the thread cannot be started.
+/// Runs `work` on a new thread, because the runtime has few threads. False if the thread cannot be started.
 fn aside(work: impl FnOnce() + Send + 'static) -> bool {
     thread::Builder::new().name("microphone".into()).spawn(work).is_ok()
 }
 
-fn away(error: &MediaError, pause: Duration) -> State {
+fn away(error: &MediaError, pause: Duration) -> MicrophoneState {
     match error.fault() {
-        Fault::GiveUp => State::GivenUp,
+        Fault::GiveUp => MicrophoneState::GivenUp,
         Fault::Retry | Fault::Refresh | Fault::NextPeer => {
-            State::Away { until: Instant::now() + pause }
+            MicrophoneState::Away { until: Instant::now() + pause }
         }
     }
 }

@@ -15,7 +15,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use heapless::Deque;
 
-use crate::gop::{Fitness, Gop, Unit, Wanted, Watch, has_b_slices};
+use crate::gop::{Fitness, Gop, GopWatch, UnitFacts, Wanted, has_b_slices};
 use crate::io::running::{self, End, Ending, Running};
 use crate::limits::{CAMERA_TIME, CAMERAS_MEASURED};
 use crate::pipeline::{PARSER, UNITS};
@@ -23,16 +23,17 @@ use crate::sps::Shape;
 use crate::{MediaError, Options, Source};
 use mpegts::nal;
 
-/// How long the result of a measurement is used.
+/// How long the result of a measurement is valid.
 const HOLDS: Duration = Duration::from_secs(3600);
 
-/// The last line logged about each camera, the oldest first.
+/// The last line logged about each camera, the oldest first. This and [`KEPT`] are statics, because they must outlive a
+/// capture: the agent opens a new one each time a camera returns.
 static LOGGED: Mutex<Deque<(Source, String), CAMERAS_MEASURED>> = Mutex::new(Deque::new());
 
 /// The results of earlier measurements, the oldest first.
-static KNOWN: Mutex<Deque<Known, CAMERAS_MEASURED>> = Mutex::new(Deque::new());
+static KEPT: Mutex<Deque<KeptMeasurement, CAMERAS_MEASURED>> = Mutex::new(Deque::new());
 
-struct Known {
+struct KeptMeasurement {
     description: String,
     source: Source,
     wanted: Wanted,
@@ -69,13 +70,13 @@ pub(super) struct Measurement {
     description: String,
     wanted: Wanted,
     pipeline: gst::Pipeline,
-    tell: Sender<Answer>,
-    told: Receiver<Answer>,
+    answers: Sender<MeasurementAnswer>,
+    answer_queue: Receiver<MeasurementAnswer>,
     units: Arc<AtomicU64>,
     ending: Ending,
 }
 
-enum Answer {
+enum MeasurementAnswer {
     Fitness(Fitness),
     NoH264,
     Ended,
@@ -90,22 +91,30 @@ impl Measurement {
         wanted: Wanted,
     ) -> Result<Self, MediaError> {
         let pipeline = running::parse(description, source)?;
-        let (tell, told) = mpsc::channel();
+        let (answers, answer_queue) = mpsc::channel();
         let units = Arc::new(AtomicU64::new(0));
         if let Some(pad) = pipeline.by_name(UNITS).and_then(|sink| sink.static_pad("sink")) {
-            let (judge, counted) = (tell.clone(), Arc::clone(&units));
+            let (judge, counted) = (answers.clone(), Arc::clone(&units));
             let gop = Mutex::new(Gop::new(wanted));
             each_unit(&pad, move |unit| {
                 counted.fetch_add(1, Ordering::Relaxed);
                 let mut gop = gop.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(fitness) = gop.on_unit(unit) {
-                    let _ = judge.send(Answer::Fitness(fitness));
+                    let _ = judge.send(MeasurementAnswer::Fitness(fitness));
                 }
                 gst::PadProbeReturn::Ok
             });
         }
         let description = description.to_owned();
-        Ok(Self { description, wanted, pipeline, tell, told, units, ending: Ending::new() })
+        Ok(Self {
+            description,
+            wanted,
+            pipeline,
+            answers,
+            answer_queue,
+            units,
+            ending: Ending::new(),
+        })
     }
 
     /// The end of the pipeline, to be set by a caller that notices a failure.
@@ -120,39 +129,40 @@ impl Measurement {
 
     /// A function to call when the camera turns out not to send H.264: it ends the measurement.
     pub(super) fn no_h264(&self) -> impl Fn() + Send + Sync + use<> {
-        let tell = self.tell.clone();
+        let answers = self.answers.clone();
         move || {
-            let _ = tell.send(Answer::NoH264);
+            let _ = answers.send(MeasurementAnswer::NoH264);
         }
     }
 
     /// Measures for at most [`CAMERA_TIME`], which blocks, unless a result is kept already.
     pub(super) fn run(self, source: &Source) -> Result<Measured, MediaError> {
         let now = Instant::now();
-        let holds = |known: &&Known| {
-            let is_it = (&known.description, &known.source, known.wanted)
+        let holds = |kept: &&KeptMeasurement| {
+            let is_it = (&kept.description, &kept.source, kept.wanted)
                 == (&self.description, source, self.wanted);
-            is_it && now < known.since + HOLDS
+            is_it && now < kept.since + HOLDS
         };
-        let known = known().iter().rev().find(holds).map(|known| known.fitness);
-        if let Some(fitness) = known {
+        let kept = kept().iter().rev().find(holds).map(|kept| kept.fitness);
+        if let Some(fitness) = kept {
             return Ok(Measured { fitness, is_new: false });
         }
         let (description, wanted) = (self.description.clone(), self.wanted);
         let fitness = self.listen(source)?;
-        let mut known = self::known();
-        if known.is_full() {
-            known.pop_front();
+        let mut kept = self::kept();
+        if kept.is_full() {
+            kept.pop_front();
         }
         let source = source.clone();
-        let _ = known.push_back(Known { description, source, wanted, fitness, since: now });
+        let _ =
+            kept.push_back(KeptMeasurement { description, source, wanted, fitness, since: now });
         Ok(Measured { fitness, is_new: true })
     }
 
     fn listen(self, source: &Source) -> Result<Option<Fitness>, MediaError> {
-        let Self { pipeline, tell, told, units, ending, .. } = self;
+        let Self { pipeline, answers, answer_queue, units, ending, .. } = self;
         let on_end = move || {
-            let _ = tell.send(Answer::Ended);
+            let _ = answers.send(MeasurementAnswer::Ended);
         };
         let watch = running::Watch {
             source: source.clone(),
@@ -162,27 +172,27 @@ impl Measurement {
         };
         let running = Running::open(pipeline, watch)?;
         running.play(&ending);
-        let answer = told.recv_timeout(CAMERA_TIME);
+        let answer = answer_queue.recv_timeout(CAMERA_TIME);
         drop(running);
         match (answer, ending.known()) {
-            (Ok(Answer::Fitness(fitness)), _) => Ok(Some(fitness)),
-            (Ok(Answer::NoH264), _) => Ok(None),
+            (Ok(MeasurementAnswer::Fitness(fitness)), _) => Ok(Some(fitness)),
+            (Ok(MeasurementAnswer::NoH264), _) => Ok(None),
             (_, Some(End::Failed(error))) => Err(error),
-            // Pictures came, but too few key frames to judge within the time.
+            // Pictures came, but too few key frames to measure within the time.
             (Err(_), _) if units.load(Ordering::Relaxed) > 0 => Ok(Some(Fitness::LongGop)),
             (Err(RecvTimeoutError::Timeout), _) => Err(MediaError::Stalled(CAMERA_TIME)),
-            (Ok(Answer::Ended) | Err(RecvTimeoutError::Disconnected), _) => {
+            (Ok(MeasurementAnswer::Ended) | Err(RecvTimeoutError::Disconnected), _) => {
                 Err(MediaError::StreamEnded)
             }
         }
     }
 }
 
-/// Warns, once, when the H.264 that passes through `bin` is not fit to: a camera may lengthen its GOP when nothing
-/// moves, and H.264 that the user demanded was not measured before.
+/// Warns, once, when the H.264 that passes through `bin` breaks a limit. A camera may lengthen its GOP when nothing
+/// moves, and H.264 that the user required was not measured before.
 pub(super) fn watch(bin: &gst::Bin, source: &Source, wanted: Wanted) {
     let Some(pad) = bin.by_name(PARSER).and_then(|parser| parser.static_pad("src")) else { return };
-    let (watch, source) = (Mutex::new(Watch::new(wanted)), source.clone());
+    let (watch, source) = (Mutex::new(GopWatch::new(wanted)), source.clone());
     each_unit(&pad, move |unit| {
         let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.is_over() {
@@ -191,9 +201,9 @@ pub(super) fn watch(bin: &gst::Bin, source: &Source, wanted: Wanted) {
         if let Some(unfit) = watch.on_unit(unit) {
             forget(&source);
             let remedy = if let Source::Pipeline { .. } = source {
-                "have source.fragment decode it"
+                "decode it in source.fragment"
             } else {
-                "change it in the camera, or set source.format = \"raw\""
+                "change this in the camera, or set source.format = \"raw\""
             };
             let what = format!("H.264 passes through, but {unfit}: {remedy}");
             if is_news(&source, &what) {
@@ -223,34 +233,37 @@ fn is_news(source: &Source, what: &str) -> bool {
 
 /// Drops the kept results of a camera, so that it is measured again.
 fn forget(source: &Source) {
-    let mut known = known();
-    for _ in 0..known.len() {
-        if let Some(other) = known.pop_front().filter(|known| known.source != *source) {
-            let _ = known.push_back(other);
+    let mut kept = kept();
+    for _ in 0..kept.len() {
+        if let Some(other) = kept.pop_front().filter(|kept| kept.source != *source) {
+            let _ = kept.push_back(other);
         }
     }
 }
 
-fn known() -> MutexGuard<'static, Deque<Known, CAMERAS_MEASURED>> {
+fn kept() -> MutexGuard<'static, Deque<KeptMeasurement, CAMERAS_MEASURED>> {
     // A poisoned lock is safe to use: a panic cannot leave the data half changed.
-    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Calls `look` with each access unit that passes `pad`.
-fn each_unit(pad: &gst::Pad, look: impl Fn(Unit) -> gst::PadProbeReturn + Send + Sync + 'static) {
+fn each_unit(
+    pad: &gst::Pad,
+    look: impl Fn(UnitFacts) -> gst::PadProbeReturn + Send + Sync + 'static,
+) {
     let shape = Mutex::new(None);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let Some((buffer, pts)) = info.buffer().and_then(|b| Some((b, b.pts()?))) else {
             return gst::PadProbeReturn::Ok;
         };
-        // The parser marks any picture of I slices as a key frame, not only IDR pictures.
+        // The parser marks every picture of I slices as a key frame, not only IDR pictures.
         let may_be_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
         let Ok(map) = buffer.map_readable() else { return gst::PadProbeReturn::Ok };
         let mut shape = shape.lock().unwrap_or_else(PoisonError::into_inner);
         if may_be_key {
             *shape = Shape::of_access_unit(&map).or(*shape);
         }
-        look(Unit {
+        look(UnitFacts {
             is_key: may_be_key && nal::is_idr(&map),
             has_b: has_b_slices(&map),
             shown: Duration::from(pts),

@@ -1,4 +1,4 @@
-//! A microphone beside a camera: opened, played on the camera's clock, and watched.
+//! Opens a microphone, plays it on the clock of the camera's pipeline, and watches it.
 //!
 //! Does not: recover by itself; `listening` opens the microphone again.
 
@@ -11,7 +11,7 @@ use gstreamer::prelude::*;
 use crate::audio::{AAC_ENCODERS, FRAMES, MICROPHONE, describe, source};
 use crate::io::access_units::AccessUnits;
 use crate::io::running::{self, End, Ending, Running, Watch};
-use crate::stall::{Judgement, Limits, Seen};
+use crate::stall::{FrameTimes, Limits, StallJudgement};
 use crate::{Audio, AudioCodec, MediaError, Source};
 
 /// Audio frames per second: each lasts 20 ms.
@@ -19,7 +19,7 @@ const RATE: u32 = 50;
 
 /// A microphone that was opened.
 #[derive(Debug)]
-pub(super) struct Hearing {
+pub(super) struct OpenMicrophone {
     running: Running,
     ending: Ending,
     codec: AudioCodec,
@@ -31,7 +31,7 @@ pub(super) struct Hearing {
     last: Arc<Mutex<Option<Instant>>>,
 }
 
-impl Hearing {
+impl OpenMicrophone {
     /// Opens the microphone, which may block.
     pub(super) fn open(audio: &Audio) -> Result<Self, MediaError> {
         let built = running::parse(&describe(audio, aac_encoder(audio.codec)?), &Source::Test)?;
@@ -55,7 +55,7 @@ impl Hearing {
         let (ending, into) = (Ending::new(), Arc::<OnceLock<AccessUnits>>::default());
         let (told, silent) = (ending.clone(), Arc::clone(&into));
         let on_end = move || {
-            // Not attached yet: the caller of `open` logs the failure.
+            // The microphone is not attached yet, so the caller of `open` logs the failure.
             let Some(units) = silent.get() else { return };
             units.end_audio();
             match told.known() {
@@ -93,11 +93,11 @@ impl Hearing {
     }
 
     /// Whether the microphone has stopped sending audio.
-    pub(super) fn judge(&self, now: Instant) -> Judgement {
+    pub(super) fn judge(&self, now: Instant) -> StallJudgement {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let played = *self.played.get().unwrap_or(&now);
         let interval = Some(Duration::from_secs(1) / RATE);
-        Limits::new(RATE).judge(Seen { played, last_in: last, last_out: last, interval }, now)
+        Limits::new(RATE).judge(FrameTimes { played, last_in: last, last_out: last, interval }, now)
     }
 
     /// How long the microphone has been open.

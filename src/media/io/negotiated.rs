@@ -36,7 +36,7 @@ pub(super) fn attach_when_negotiated(
             (gst::EventView::Caps(caps), Some(pipeline)) => {
                 attach_tail(&pipeline, pad, caps.caps(), &options, &element, &feed)
             }
-            // Without a sink, no other element reports the end of the stream.
+            // The pipeline has no sink yet, so no other element reports the end of the stream.
             (gst::EventView::Eos(_), _) => Err(MediaError::NoFrames),
             _ => Ok(()),
         };
@@ -73,7 +73,7 @@ fn attach_tail(
             diagnosis::of_description(&error, &context.missing_elements(), &Source::Test)
         })?
         .downcast::<gst::Bin>()
-        .map_err(|element| MediaError::Gstreamer(format!("{} is no bin", element.name())))?;
+        .map_err(|element| MediaError::Gstreamer(format!("{} is not a bin", element.name())))?;
     let failed = |what: &dyn std::fmt::Display| MediaError::Gstreamer(what.to_string());
     feed.attach(&tail, key)?;
     decoded::limit_range(&tail);

@@ -1,10 +1,10 @@
-//! Paces sources that are read faster than they are shown by the pipeline's clock.
+//! Slows sources that can be read faster than real time down to the pipeline's clock.
 //!
 //! | source | what it lacks | what this does |
 //! |---|---|---|
-//! | GIF | times of its pictures, and an end | pushes the pictures, with the times in the file |
-//! | file | a wait behind its last picture, as the end follows at once | holds the end back until that was shown |
-//! | pipeline | a wait for the time of each frame, unless it is live | waits |
+//! | GIF | times of its pictures, and an end of stream | pushes the pictures, with the times in the file |
+//! | file | a wait after its last picture, because the end of stream follows at once | delays the end of stream until that picture was shown |
+//! | pipeline | a wait for the time of each frame, unless it is live | adds the element that waits |
 //!
 //! Does not: sleep; `identity` waits, and is interruptible.
 
@@ -20,7 +20,7 @@ use gstreamer_app as gst_app;
 
 use crate::io::diagnosis;
 use crate::limits::GIF_BYTES;
-use crate::picture::{Part, parts};
+use crate::picture::{GifPicture, parts};
 use crate::source::{Decided, PACED, SOURCE};
 use crate::{MediaError, Source};
 
@@ -83,7 +83,7 @@ fn push_pictures(pipeline: &gst::Pipeline, path: &Path) -> Result<Vec<gst::Clock
     let lengths = parts.iter().filter_map(|part| part.length.try_into().ok()).collect();
     let (bytes, mut next) = (gst::Buffer::from_slice(bytes), 0);
     let push = move |input: &gst_app::AppSrc, _| {
-        let Some(Part { bytes: range, .. }) = parts.get(next) else {
+        let Some(GifPicture { bytes: range, .. }) = parts.get(next) else {
             next = 0;
             let _ = input.end_of_stream();
             return;
@@ -107,7 +107,7 @@ fn time_pictures(pipeline: &gst::Pipeline, lengths: Vec<gst::ClockTime>, frame: 
     let Some(pad) = pipeline.by_name(PACED).and_then(|paced| paced.static_pad("sink")) else {
         return;
     };
-    let shown = Mutex::new(Shown::default());
+    let shown = Mutex::new(FileProgress::default());
     let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(kinds, move |pad, info| {
         // A poisoned lock is safe to use: a panic cannot leave the data half changed.
@@ -120,7 +120,7 @@ fn time_pictures(pipeline: &gst::Pipeline, lengths: Vec<gst::ClockTime>, frame: 
         }
         match info.event().map(|event| event.type_()) {
             // A file that repeats sends this event at each start.
-            Some(gst::EventType::Segment) => *shown = Shown::default(),
+            Some(gst::EventType::Segment) => *shown = FileProgress::default(),
             Some(gst::EventType::Eos) => {
                 shown.is_over = true;
                 let (last, until) = (shown.last.take(), shown.until.take());
@@ -139,9 +139,9 @@ fn time_pictures(pipeline: &gst::Pipeline, lengths: Vec<gst::ClockTime>, frame: 
     });
 }
 
-/// How far a file was shown.
+/// The position up to which a file was shown.
 #[derive(Default)]
-struct Shown {
+struct FileProgress {
     pictures: usize,
     until: Option<gst::ClockTime>,
     is_over: bool,
@@ -149,7 +149,7 @@ struct Shown {
     last: Option<gst::Buffer>,
 }
 
-impl Shown {
+impl FileProgress {
     fn place(
         &mut self,
         buffer: &mut gst::Buffer,

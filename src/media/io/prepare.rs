@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::burn::{self, Picture};
+use crate::burn::{self, I420Picture};
 use crate::io::running::Ending;
 use crate::io::{decoded, rtsp, tls};
 use crate::source::SOURCE;
@@ -74,7 +74,8 @@ fn burn_in(pad: &gst::Pad) {
         let map = info.buffer_mut().and_then(|buffer| buffer.make_mut().map_writable().ok());
         if let (Some((width, height)), Some(mut map)) = (size, map) {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            Picture { bytes: &mut map, width, height }.write(&burn::caption(frame, since_epoch));
+            I420Picture { bytes: &mut map, width, height }
+                .write(&burn::caption(frame, since_epoch));
         }
         gst::PadProbeReturn::Ok
     });

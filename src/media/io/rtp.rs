@@ -1,9 +1,10 @@
 //! Corrects the RTP session of a network camera, between GStreamer's RTSP client and its RTP manager: the stream
 //! keeps one [SSRC](crate::ssrc), and the camera's RTSP session is kept alive.
 //!
-//! GStreamer's RTSP client sends keep-alive requests by itself over UDP, but over TCP only when nothing came for
-//! its whole timeout. Cameras that count RTSP requests, and not RTCP, would end the session. The client does
-//! not expose the Session header with the camera's timeout, so requests are sent at a fixed interval.
+//! GStreamer's RTSP client sends keep-alive requests by itself over UDP. Over TCP it sends them only when nothing was
+//! received for its whole timeout. A camera that accepts only RTSP requests, and not RTCP, as a sign of life would end
+//! the session. The client does not expose the Session header with the camera's timeout, so requests are sent at a
+//! fixed interval.
 //!
 //! Does not: send keep-alive requests before GStreamer 1.18, or to a camera without GET_PARAMETER: the client cannot.
 
@@ -15,7 +16,7 @@ use gstreamer as gst;
 use gstreamer::glib::subclass::SignalId;
 use gstreamer::prelude::*;
 
-use crate::ssrc::{Header, OneSource};
+use crate::ssrc::{OneSource, RtpHeader};
 
 /// The interval of keep-alive requests, a little less than the shortest session timeout that a camera may have.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
@@ -45,7 +46,7 @@ fn on_rtp(pad: &gst::Pad, one: Arc<Mutex<OneSource>>, keep_alive: KeepAlive) {
         let now = Instant::now();
         keep_alive.on_packet(now);
         let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
-        let came = buffer.map_readable().ok().and_then(|packet| Header::read(&packet));
+        let came = buffer.map_readable().ok().and_then(|packet| RtpHeader::read(&packet));
         let Some(came) = came else { return gst::PadProbeReturn::Ok };
         let handed_on = lock(&one).on_packet(came, now);
         if handed_on != came

@@ -74,14 +74,14 @@ pub(super) fn receive(
         let (user, password) = secret
             .expose()
             .split_once(':')
-            .ok_or_else(|| failed(format!("{place}: it is to be user:password")))?;
+            .ok_or_else(|| failed(format!("{place}: it must be user:password")))?;
         camera.set_property("user-id", user);
         camera.set_property("user-pw", password);
     }
     let media = |caps: &gst::CapsRef, field: &str| {
         caps.structure(0).and_then(|caps| caps.get::<String>(field).ok()).unwrap_or_default()
     };
-    // Sound and further pictures are not used, so they are not requested from the camera.
+    // Audio and further video streams are not used, so they are not requested from the camera.
     let selected = OnceLock::new();
     camera.connect("select-stream", false, move |values| {
         let camera = values.first().and_then(|camera| camera.get::<gst::Element>().ok());
@@ -111,7 +111,7 @@ pub(super) fn receive(
     Ok(())
 }
 
-/// The host of an address, for logs and messages: the rest is left out, as the path may be secret too.
+/// The host of an address, for logs and messages. The rest is left out, because the path may be secret too.
 pub(super) fn host(url: &str) -> String {
     let behind = url.split_once("://").map_or(url, |(_, behind)| behind);
     let authority = behind.split(['/', '?']).next().unwrap_or(behind);

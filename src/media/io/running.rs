@@ -6,8 +6,8 @@
 //!                            └──◀──┘
 //! ```
 //!
-//! The pipeline runs without a main loop: the bus's sync handler gets each message on the thread that posts it, keeps
-//! the first that ends the pipeline, and drops all messages.
+//! The pipeline runs without a main loop. The bus's sync handler gets each message on the thread that posts it, stores
+//! the first message that ends the pipeline, and drops all messages.
 //!
 //! Does not: depend on the purpose of the pipeline.
 
@@ -61,7 +61,7 @@ impl Ending {
     pub(super) async fn wait(&self) -> End {
         let mut watched = self.0.subscribe();
         let end = watched.wait_for(Option::is_some).await.ok().and_then(|end| end.clone());
-        // The sender lives as long as `self`, so there always is an end here.
+        // This cannot fail, because the sender lives as long as `self`.
         end.unwrap_or(End::EndOfStream)
     }
 }
@@ -133,7 +133,7 @@ impl Running {
         self.pipeline.call_async(move |pipeline| {
             let stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
             if !*stopped && pipeline.set_state(gst::State::Playing).is_err() {
-                // In most cases an error message came before, which has set the end already.
+                // In most cases an error message came before and has already set the end.
                 ending.set(End::Failed(does_not_start()));
             }
         });
@@ -168,7 +168,7 @@ impl Running {
                 start_over(&pipeline, &stopped);
                 None
             } else if watch.source.is_camera() {
-                // A camera's stream has no end, so this camera has gone away.
+                // A camera's stream does not end, so this camera was removed or has failed.
                 Some(End::Failed(MediaError::StreamEnded))
             } else {
                 Some(End::EndOfStream)
@@ -194,7 +194,7 @@ impl Running {
         }
     }
 
-    /// Sets the pipeline to NULL on a thread of its own, as a driver that hangs must not block the process. False if
+    /// Sets the pipeline to NULL on its own thread, because a driver that hangs must not block the process. False if
     /// that was done before.
     fn halt(&self, then: impl FnOnce() + Send + 'static) -> bool {
         let pipeline = self.pipeline.clone();
@@ -231,12 +231,12 @@ fn does_not_start() -> MediaError {
 
 fn left_behind() {
     log::warn!(
-        "the pipeline does not stop within {PIPELINE_STOP_TIME:?}: left to the end of the process"
+        "the pipeline does not stop within {PIPELINE_STOP_TIME:?}; it ends with the process"
     );
 }
 
-/// Plays from the start again. Changes the state instead of seeking, as some formats cannot seek, and does so on
-/// another thread, as the caller's belongs to the pipeline.
+/// Plays from the start again. Changes the state instead of seeking, because some formats cannot seek. Does so on
+/// another thread, because the caller's thread belongs to the pipeline.
 fn start_over(pipeline: &gst::glib::WeakRef<gst::Pipeline>, stopped: &Arc<Mutex<bool>>) {
     let Some(pipeline) = pipeline.upgrade() else { return };
     let stopped = Arc::clone(stopped);

@@ -1,8 +1,9 @@
 //! The audio of a file: a branch after the file's decoder, which is added once the file turns out to have audio.
 //!
-//! Audio starts again with the pictures, and ends with them: audio that goes on after the last picture would delay the
-//! next repetition of the file. If no decoder or encoder for the audio is installed, or the branch does not start, the
-//! pictures are sent without it. An error of the branch while it runs ends the capture, as an error of the pictures does.
+//! Audio starts again with the pictures, and ends with them, because audio after the last picture would delay the next
+//! repetition of the file. If no decoder or encoder for the audio is installed, or the branch does not start, the
+//! pictures are sent without it. An error of the branch while it runs ends the capture, as an error of the pictures
+//! does.
 //!
 //! Does not: capture from microphones; `microphone` does.
 
@@ -38,7 +39,7 @@ pub(super) fn attach(pipeline: &gst::Pipeline, options: &Options, units: &Access
     }
 }
 
-/// Whether `decode` is set to decode audio.
+/// Whether the element `decode` is set to decode audio.
 pub(super) fn is_wanted(decode: &gst::Element) -> bool {
     decode.property::<gst::Caps>("caps").iter().any(|of| of.name().starts_with(AUDIO))
 }
@@ -48,7 +49,10 @@ fn say(decode: &gst::Element, path: &Path) {
     let (path, is_said) = (path.to_owned(), AtomicBool::new(false));
     decode.connect_pad_added(move |_, pad| {
         if is_audio(pad) && !is_said.swap(true, Ordering::Relaxed) {
-            log::info!("{} has sound; it is not sent: audio.kind is \"none\"", path.display());
+            log::info!(
+                "{} has audio, which is not sent because audio.kind is \"none\"",
+                path.display()
+            );
         }
     });
 }
@@ -110,7 +114,8 @@ fn branch(
     let branch = parsed.map_err(|error| {
         diagnosis::of_description(&error, &context.missing_elements(), &Source::Test)
     })?;
-    let branch = branch.downcast::<gst::Bin>().map_err(|_| failed(&"sound is no bin"))?;
+    let branch =
+        branch.downcast::<gst::Bin>().map_err(|_| failed(&"the audio branch is not a bin"))?;
     if let Some(pad) = branch.by_name(MICROPHONE).and_then(|queue| queue.static_pad("src")) {
         let is_over = Arc::clone(is_over);
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {

@@ -2,8 +2,8 @@
 //! and removes the oldest files.
 //!
 //! While a segment cannot be written, only the stored input of that time is lost. The failure is logged once, and the
-//! directory is opened again after growing pauses; its contents are then read again, as it may be on another disk.
-//! Files are not synced, to reduce wear of the SD card: a power cut loses the last seconds.
+//! directory is opened again after growing pauses. Its contents are then read again, because another disk may be
+//! mounted there. Files are not synced, to reduce wear of the SD card: a power cut loses the last seconds.
 //!
 //! Does not: interpret a segment's contents, or decide where a segment begins.
 
@@ -21,7 +21,7 @@ use resilience::log_throttle::ThrottledLog;
 /// The largest file; a 2 s segment at 40 Mbit/s is 10 MB.
 const FILE_BYTES: u64 = 64 << 20;
 
-/// The pauses after a failure; they grow, as a disk that is full or gone mostly stays so.
+/// The pauses after a failure. They grow, because a disk that is full or removed usually stays so.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The size of one write to the disk: a tenth of a second at 5 Mbit/s.
@@ -31,26 +31,26 @@ const WRITE: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Directory {
     store: Store,
-    state: State,
+    state: DirectoryState,
     pauses: Backoff,
     failures: ThrottledLog,
     was_open: bool,
 }
 
 #[derive(Debug)]
-enum State {
+enum DirectoryState {
     /// Not opened yet, or not to be opened again before `until`.
     Closed {
         until: Option<Instant>,
     },
     /// Opened, between two segments.
     Open(Ring),
-    Writing(Ring, Part),
+    Writing(Ring, SegmentFile),
 }
 
 /// The segment that is being written.
 #[derive(Debug)]
-struct Part {
+struct SegmentFile {
     file: BufWriter<File>,
     /// When the segment began by the system clock, as [`digits`].
     began: u64,
@@ -61,7 +61,7 @@ struct Part {
     step: Duration,
 }
 
-impl Part {
+impl SegmentFile {
     /// How long its pictures last, in ms.
     fn length(&self) -> u64 {
         let length = self.last.duration_since(self.first).unwrap_or_default() + self.step;
@@ -70,12 +70,12 @@ impl Part {
 }
 
 impl Directory {
-    /// The directory of `store`. It is opened, or made, when the first segment begins.
+    /// The directory of `store`. It is opened or created when the first segment begins.
     pub(super) fn new(store: Store) -> Self {
         let recovered = format!("input is stored in {} again", store.directory.display());
         Self {
             store,
-            state: State::Closed { until: None },
+            state: DirectoryState::Closed { until: None },
             pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             failures: ThrottledLog::new(module_path!(), recovered).without_reminders(),
             was_open: false,
@@ -84,25 +84,26 @@ impl Directory {
 
     /// Whether a segment is being written; if not, `write` has no effect.
     pub(super) fn is_writing(&self) -> bool {
-        matches!(self.state, State::Writing(..))
+        matches!(self.state, DirectoryState::Writing(..))
     }
 
     /// Completes the current segment and begins one, whose first picture has this DTS. Call `write` with that picture
     /// next.
     pub(super) fn begin(&mut self, at: Ticks) {
         self.finish();
-        let ring = match std::mem::replace(&mut self.state, State::Closed { until: None }) {
-            State::Open(ring) | State::Writing(ring, _) => Ok(ring),
-            State::Closed { until: Some(until) } if Instant::now() < until => {
-                self.state = State::Closed { until: Some(until) };
+        let ring = match std::mem::replace(&mut self.state, DirectoryState::Closed { until: None })
+        {
+            DirectoryState::Open(ring) | DirectoryState::Writing(ring, _) => Ok(ring),
+            DirectoryState::Closed { until: Some(until) } if Instant::now() < until => {
+                self.state = DirectoryState::Closed { until: Some(until) };
                 return;
             }
-            State::Closed { .. } => self.open(),
+            DirectoryState::Closed { .. } => self.open(),
         };
         let part = ring.and_then(|ring| {
             let file = File::create(self.store.directory.join(PART))?;
             let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let part = Part {
+            let part = SegmentFile {
                 file: BufWriter::with_capacity(WRITE, file),
                 began: digits(clock.as_secs()),
                 bytes: 0,
@@ -113,15 +114,15 @@ impl Directory {
             Ok((ring, part))
         });
         match part {
-            Ok((ring, part)) => self.state = State::Writing(ring, part),
+            Ok((ring, part)) => self.state = DirectoryState::Writing(ring, part),
             Err(error) => self.on_failure(&error),
         }
     }
 
     /// Adds a picture with this DTS to the current segment.
     pub(super) fn write(&mut self, bytes: &[u8], at: Ticks) {
-        let State::Writing(_, part) = &mut self.state else { return };
-        // Ends a segment that grows too large, as from a camera that sends no more key frames.
+        let DirectoryState::Writing(_, part) = &mut self.state else { return };
+        // End a segment that grows too large, for example when a camera sends no more key frames.
         if part.bytes + bytes.len() as u64 > FILE_BYTES.min(self.store.bytes) {
             return self.finish();
         }
@@ -135,19 +136,19 @@ impl Directory {
 
     /// Completes the current segment, if there is one.
     pub(super) fn finish(&mut self) {
-        match std::mem::replace(&mut self.state, State::Closed { until: None }) {
-            State::Writing(ring, part) => match self.keep(ring, part) {
+        match std::mem::replace(&mut self.state, DirectoryState::Closed { until: None }) {
+            DirectoryState::Writing(ring, part) => match self.keep(ring, part) {
                 Ok(ring) => {
-                    self.state = State::Open(ring);
+                    self.state = DirectoryState::Open(ring);
                     self.on_success();
                 }
                 Err(error) => self.on_failure(&error),
             },
-            state @ (State::Closed { .. } | State::Open(_)) => self.state = state,
+            state @ (DirectoryState::Closed { .. } | DirectoryState::Open(_)) => self.state = state,
         }
     }
 
-    /// Opens the directory and reads its contents. Makes only the last directory of the path: if a parent is missing,
+    /// Opens the directory and reads its contents. Creates only the last directory of the path: if a parent is missing,
     /// its disk is probably not mounted.
     fn open(&mut self) -> io::Result<Ring> {
         let directory = &self.store.directory;
@@ -172,7 +173,7 @@ impl Directory {
         Ok(ring)
     }
 
-    fn keep(&self, mut ring: Ring, part: Part) -> io::Result<Ring> {
+    fn keep(&self, mut ring: Ring, part: SegmentFile) -> io::Result<Ring> {
         let directory = &self.store.directory;
         let (began, length, bytes) = (part.began, part.length(), part.bytes);
         part.file.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -188,7 +189,7 @@ impl Directory {
     fn remove_excess(&self, ring: &mut Ring) -> io::Result<()> {
         while let Some(old) = ring.pop() {
             match fs::remove_file(self.store.directory.join(old.name())) {
-                // A file that is gone already is not a failure.
+                // A file that was already removed is not a failure.
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
             }
@@ -203,8 +204,8 @@ impl Directory {
 
     fn on_failure(&mut self, error: &io::Error) {
         let now = Instant::now();
-        // Without jitter, as each device has its own disk.
-        self.state = State::Closed { until: Some(now + self.pauses.on_failure(1.0)) };
+        // Use no jitter, because each device has its own disk.
+        self.state = DirectoryState::Closed { until: Some(now + self.pauses.on_failure(1.0)) };
         // Remove the incomplete file, whose space may be needed.
         let _ = fs::remove_file(self.store.directory.join(PART));
         let error = MediaError::Store {
@@ -276,14 +277,14 @@ mod tests {
         }
     }
 
-    /// Ends the pause after a failure.
+    /// Ends the pause that follows a failure.
     fn wait(directory: &mut Directory) {
-        assert!(matches!(directory.state, State::Closed { until: Some(_) }));
-        directory.state = State::Closed { until: Some(Instant::now()) };
+        assert!(matches!(directory.state, DirectoryState::Closed { until: Some(_) }));
+        directory.state = DirectoryState::Closed { until: Some(Instant::now()) };
     }
 
     #[test]
-    fn whole_segments_stay_and_the_oldest_go() {
+    fn complete_segments_are_kept_and_the_oldest_removed() {
         let scratch = Scratch::new("ring");
         let mut directory = scratch.store("made");
         write(&mut directory, 0, b"ab");
@@ -295,11 +296,11 @@ mod tests {
         let complete = vec![(4, 1000, 6), (5, 1000, 6), (6, 1000, 6)];
         assert_eq!(scratch.files("made"), (complete, vec![]));
         directory.finish();
-        assert_eq!(scratch.files("made").0.len(), 3, "there is nothing to finish");
+        assert_eq!(scratch.files("made").0.len(), 3, "no segment is open");
     }
 
     #[test]
-    fn a_run_goes_on_where_the_last_one_ended_and_leaves_the_files_of_others() {
+    fn numbers_continue_after_a_restart_and_foreign_files_are_kept() {
         let scratch = Scratch::new("runs");
         let mut first = scratch.store("");
         (0..2).for_each(|second| write(&mut first, second, b"ab"));
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_allowed_stays_even_of_one_segment() {
+    fn a_single_segment_does_not_exceed_the_size_limit() {
         let scratch = Scratch::new("bytes");
         let mut directory = scratch.store("");
         (0..2).for_each(|second| write(&mut directory, second, &[0; 300]));
@@ -327,12 +328,12 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_costs_what_came_then() {
+    fn on_a_full_disk_only_the_input_of_that_time_is_lost() {
         let scratch = Scratch::new("full");
         let mut directory = scratch.store("");
         symlink("/dev/full", scratch.0.join(PART)).unwrap();
         write(&mut directory, 0, &[0; 100]);
-        assert!(directory.is_writing(), "it is in our own memory yet");
+        assert!(directory.is_writing(), "the bytes are still in the write buffer");
         write(&mut directory, 1, b"ab");
         assert!(!directory.is_writing());
         assert_eq!(scratch.files(""), (vec![], vec![]));
@@ -345,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_is_not_mounted_is_used_once_it_is() {
+    fn a_disk_is_used_once_it_is_mounted() {
         let scratch = Scratch::new("mount");
         let mut directory = scratch.store("usb/input");
         write(&mut directory, 0, b"ab");
@@ -362,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_no_directory() {
+    fn a_file_in_place_of_the_directory_is_a_failure() {
         let scratch = Scratch::new("file");
         fs::write(scratch.0.join("file"), "mine").unwrap();
         let mut directory = scratch.store("file");

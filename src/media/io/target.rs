@@ -20,7 +20,7 @@ use mpegts::{PACKET, SYNC};
 /// The pause before a full pipe is tried again; a pipe holds a third of a second at 2 Mbit/s.
 const TURN: Duration = Duration::from_millis(5);
 
-/// Where an output goes.
+/// The destination of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A file or a named pipe.
@@ -66,7 +66,8 @@ impl Target {
         }
     }
 
-    /// Opens the output. Begin to write at the beginning of a segment. Never waits for the reader of a pipe.
+    /// Opens the output. Opens the output without waiting for the reader of a pipe. Begin to write at the beginning of
+    /// a segment.
     pub(crate) fn open(&self) -> Result<Opened, MediaError> {
         match self {
             Self::File(path) => open_file(path),
@@ -84,7 +85,7 @@ fn stdout() -> io::Result<File> {
 
 fn open_file(path: &Path) -> Result<Opened, MediaError> {
     let known = fs::metadata(path).ok();
-    // A block device would be overwritten, or its contents never be read.
+    // Refuse a block device: writing would overwrite it.
     if known.as_ref().is_some_and(|known| known.file_type().is_block_device()) {
         return Err(MediaError::NotAnOutput(path.to_owned()));
     }
@@ -135,7 +136,7 @@ fn trim(file: &File) -> io::Result<()> {
     file.set_len(whole(length))
 }
 
-/// The part of `length` bytes that whole packets take.
+/// `length` rounded down to whole packets.
 fn whole(length: u64) -> u64 {
     length - length % PACKET as u64
 }

@@ -1,11 +1,11 @@
 //! Sets how the TLS certificate of a network camera is checked: by this system's certificate authorities, or only by
 //! its pin.
 //!
-//! GStreamer makes the connection and GLib checks the certificate. The signal that [`guard`] connects to comes only
-//! for a certificate that GLib's authorities do not accept. With a pin, every certificate must cause the signal, so
-//! GLib gets a list of authorities that accepts no certificate. GLib has one such list for the process, and the process
-//! captures one source at a time. An effect of the sandbox that connects to a TLS server itself must not run in a process
-//! that captures a camera with a pin.
+//! GStreamer makes the connection and GLib checks the certificate. The signal that [`guard`] connects to comes only for
+//! a certificate that GLib's authorities do not accept. With a pin, every certificate must cause the signal, so GLib
+//! gets a list of authorities that accepts no certificate. GLib has one such list for the process, and the process
+//! captures one source at a time. Do not run an effect of the sandbox that connects to a TLS server in a process that
+//! captures a camera with a pin.
 //!
 //! Does not: implement TLS; the package glib-networking adds it to GLib.
 
@@ -100,7 +100,7 @@ pub(super) fn trust_authorities() {
 
 /// Makes GLib accept no authority, so that each certificate is checked by the pin.
 fn trust_nobody() -> Result<(), MediaError> {
-    // Kept open, as GLib reads the file again at the first handshake.
+    // Keep the file open, because GLib reads it again at the first handshake.
     static FILE: OnceLock<File> = OnceLock::new();
     let file = match FILE.get() {
         Some(file) => file,
@@ -118,11 +118,11 @@ fn trust_nobody() -> Result<(), MediaError> {
     Ok(())
 }
 
-/// [`NOBODY`] as a file without a name, since GLib takes authorities from a file only.
+/// [`NOBODY`] as a file without a name, because GLib reads authorities only from a file.
 fn nobody(directory: &Path) -> io::Result<File> {
     let path = directory.join(format!("livepeer-edge-{}.pem", std::process::id()));
     let mut options = OpenOptions::new();
-    // Must be a new file, as other users may write to this directory too.
+    // Create a new file, because other users may write to this directory too.
     let mut file = options.read(true).write(true).create_new(true).mode(0o600).open(&path)?;
     fs::remove_file(&path)?;
     file.write_all(NOBODY.as_bytes())?;

@@ -1,4 +1,5 @@
-//! Changes a transport stream: decode, a GStreamer effect, encode, with the times of the input.
+//! Changes a transport stream: decodes it, applies a GStreamer effect, and encodes it again, with the timestamps of the
+//! input.
 //!
 //! Does not: carry audio over.
 
@@ -34,7 +35,7 @@ impl Transform {
     pub fn start(effect: &str, options: &Options) -> Result<Self, MediaError> {
         diagnosis::init()?;
         let element = encoders::software(options)?;
-        // Prefer libav, which outputs each frame without delay; otherwise use any decoder.
+        // Prefer libav, because it outputs each frame without delay; else use any decoder.
         let has_libav = gst::ElementFactory::find("avdec_h264").is_some();
         let decoder = if has_libav { "avdec_h264" } else { "decodebin" };
         let description =
@@ -71,7 +72,7 @@ impl Transform {
             return;
         }
         self.read_along(&bytes);
-        // Fails only when the pipeline has ended, which `ended` reports.
+        // This fails only when the pipeline has ended, which `ended` reports.
         let _ = self.input.push_buffer(gst::Buffer::from_slice(bytes));
     }
 

@@ -1,7 +1,7 @@
 //! Tries an encoder: it must output a few frames of the wanted size within a time limit.
 //!
-//! The source keeps sending until those frames have come, so that no encoder is flushed: OpenH264 would print an error
-//! to standard error.
+//! The source sends until those frames have come, so that the encoder is never flushed: on a flush, OpenH264 would
+//! print an error to standard error.
 //!
 //! Does not: keep the result; `encoders` does.
 
@@ -52,7 +52,7 @@ fn encode(description: &str, kind: Kind) -> Result<(), String> {
             if frames.fetch_add(1, Ordering::Relaxed) + 1 == TRIAL_FRAMES {
                 let _ = tell.send(());
             }
-            // Dropped here, as nothing reads the sink.
+            // Drop the frame here, because nothing reads the sink.
             gst::PadProbeReturn::Handled
         });
     }
@@ -69,10 +69,10 @@ fn encode(description: &str, kind: Kind) -> Result<(), String> {
     match ending.known() {
         Some(End::Failed(error)) => Err(said(error)),
         _ if frames == TRIAL_FRAMES => Ok(()),
-        // A software encoder that outputs some frames works: the CPU may be busy when the program starts.
+        // A software encoder that outputs fewer frames works too, because the CPU may be busy when the program starts.
         None if !has_ended && frames > 0 && kind == Kind::Software => Ok(()),
         Some(End::EndOfStream) | None => {
-            Err(format!("{frames} of {TRIAL_FRAMES} frames came out within {:?}", time(kind)))
+            Err(format!("{frames} of {TRIAL_FRAMES} frames came within {:?}", time(kind)))
         }
     }
 }

@@ -12,10 +12,10 @@
 //! The bitrate follows the curve while `Climbing`; while `Draining` it is so far below the capacity that the queue
 //! drains within about [`DRAIN_TIME`]; in an `Outage` it is [`RETURN_FACTOR`] of the last capacity.
 //!
-//! The curve is CUBIC's (RFC 9438, equation 1) with a bitrate in place of the window. `W_max` is
-//! [`TARGET_UTILISATION`] of the capacity estimate. The curve starts at [`BETA`] × `W_max`, is flat around `W_max` at
-//! time [`K`], then steepens. After 2 × `K` the bitrate doubles every [`DOUBLING_TIME`], until the link is congested or
-//! the maximum is reached. The bitrate so stays near a limit that persists and soon leaves one that has gone.
+//! The curve is CUBIC's (RFC 9438, equation 1) with a bitrate in place of the window. `W_max` is [`TARGET_UTILISATION`]
+//! of the capacity estimate. The curve starts at [`BETA`] × `W_max`, is flat around `W_max` at time [`K`], then
+//! steepens. After 2 × `K` the bitrate doubles every [`DOUBLING_TIME`], until the link is congested or the maximum is
+//! reached. So the bitrate stays near a lasting limit, and rises fast where the limit has disappeared.
 //!
 //! | observation | response |
 //! |---|---|
@@ -43,9 +43,9 @@ const TARGET_UTILISATION: f64 = 0.92;
 const BETA: f64 = 0.88;
 /// Time in which the curve returns to the measured capacity: CUBIC's `K`.
 const K: Duration = Duration::from_secs(6);
-/// `K` after an outage or a change of path, when the capacity is not measured.
+/// `K` after an outage or a change of path, when the capacity has not been measured.
 const RETURN_K: Duration = Duration::from_secs(3);
-/// Time in which the bitrate doubles beyond the curve, where the old limit has gone.
+/// Time in which the bitrate doubles beyond the curve, where the old limit no longer applies.
 const DOUBLING_TIME: Duration = Duration::from_secs(16);
 /// Maximum standing queue delay: the time to send a key frame at the link's rate. Half an RTT on long paths, where one
 /// loss costs an RTT.
@@ -81,7 +81,7 @@ const RAISE_INTERVAL: Duration = Duration::from_secs(1);
 /// Limits of the bitrate, in bits per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Lowest bitrate: below it the picture is useless.
+    /// Lowest bitrate. Below it the picture is useless.
     pub min: u32,
     /// Bitrate at the start.
     pub start: u32,
@@ -116,7 +116,7 @@ pub struct Controller {
     /// Estimate of the link's capacity in bits per second: its delivery rate when it was last congested.
     capacity: f64,
     bitrate: f64,
-    phase: Phase,
+    phase: ControlPhase,
     last_reading: Option<Instant>,
     /// Time in which the curve returns to the capacity.
     k: Duration,
@@ -125,13 +125,13 @@ pub struct Controller {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Phase {
+enum ControlPhase {
     /// The bitrate follows the curve.
     Climbing { progress: Duration },
     /// A standing queue drains. `best` is the delivery rate that was measured at `measured_at`; `before` is the capacity
     /// estimate before the queue, which `began` then; `was_backlogged` if the transport was backlogged since.
     Draining { began: Instant, measured_at: Instant, best: f64, before: f64, was_backlogged: bool },
-    /// Nothing is delivered.
+    /// The peer acknowledges no bytes.
     Outage,
 }
 
@@ -146,8 +146,8 @@ impl Controller {
             readings: Readings::default(),
             capacity: first,
             bitrate: first,
-            // No limit is known yet.
-            phase: Phase::Climbing { progress: 2 * K },
+            // The capacity is not known yet.
+            phase: ControlPhase::Climbing { progress: 2 * K },
             k: K,
             last_reading: None,
             setting: Setting { bitrate: start, picture: full },
@@ -170,27 +170,27 @@ impl Controller {
         let base = self.readings.base_round_trip(now).unwrap_or_default();
         let is_queued = self.readings.standing_delay(now) > MAX_STANDING_DELAY.max(base / 2)
             || reading.queue_age > MAX_QUEUE_AGE;
-        if let Phase::Draining { was_backlogged, .. } = &mut self.phase {
+        if let ControlPhase::Draining { was_backlogged, .. } = &mut self.phase {
             *was_backlogged |= self.readings.is_backlogged();
         }
         match self.phase {
-            Phase::Climbing { .. } if is_queued => {
+            ControlPhase::Climbing { .. } if is_queued => {
                 self.drain(self.readings.delivery_rate_while_queued(), now);
             }
-            Phase::Climbing { .. } => self.climb(elapsed, now),
-            Phase::Draining { began, before, was_backlogged, .. }
+            ControlPhase::Climbing { .. } => self.climb(elapsed, now),
+            ControlPhase::Draining { began, before, was_backlogged, .. }
                 if now.duration_since(began) >= DRAIN_TIMEOUT
                     && self.readings.relearn_base(now) =>
             {
-                // Little is sent and the round trip is still as long, so the path became longer.
+                // Little is sent, but the round trip is still as long, so the path became longer.
                 if !was_backlogged {
                     self.capacity = before;
                 }
                 self.k = RETURN_K;
-                self.phase = Phase::Climbing { progress: Duration::ZERO };
+                self.phase = ControlPhase::Climbing { progress: Duration::ZERO };
                 self.climb(Duration::ZERO, now);
             }
-            Phase::Draining { measured_at, best, .. } if is_queued => {
+            ControlPhase::Draining { measured_at, best, .. } if is_queued => {
                 let rate = self.readings.delivery_rate_while_queued();
                 if let Some(rate) =
                     rate.filter(|bits| self.is_better_estimate(*bits, best, measured_at, now))
@@ -198,18 +198,18 @@ impl Controller {
                     self.drain(Some(rate), now);
                 }
             }
-            Phase::Draining { before, .. } => {
+            ControlPhase::Draining { before, .. } => {
                 // A stall says nothing about capacity; use the rate measured afterwards.
                 let rate = self.readings.recent_delivery_rate().unwrap_or_default();
                 self.capacity = self.capacity.max(rate.min(before));
-                self.phase = Phase::Climbing { progress: Duration::ZERO };
+                self.phase = ControlPhase::Climbing { progress: Duration::ZERO };
                 self.climb(Duration::ZERO, now);
             }
-            Phase::Outage if reading.acknowledged != acknowledged => {
+            ControlPhase::Outage if reading.acknowledged != acknowledged => {
                 // Measure the link after the outage only.
                 self.readings = Readings::default();
                 self.readings.add(reading, now);
-                self.phase = Phase::Draining {
+                self.phase = ControlPhase::Draining {
                     began: now,
                     measured_at: now,
                     best: 0.0,
@@ -217,7 +217,7 @@ impl Controller {
                     was_backlogged: true,
                 };
             }
-            Phase::Outage => {}
+            ControlPhase::Outage => {}
         }
         self.changed_setting(now)
     }
@@ -226,13 +226,13 @@ impl Controller {
     pub fn on_new_publication(&mut self) {
         self.readings = Readings::default();
         let capacity = match self.phase {
-            Phase::Climbing { .. } => return,
-            Phase::Draining { before, .. } => self.capacity.max(before * RETURN_FACTOR),
-            Phase::Outage => self.capacity,
+            ControlPhase::Climbing { .. } => return,
+            ControlPhase::Draining { before, .. } => self.capacity.max(before * RETURN_FACTOR),
+            ControlPhase::Outage => self.capacity,
         };
         self.capacity = capacity;
         self.k = RETURN_K;
-        self.phase = Phase::Climbing { progress: Duration::ZERO };
+        self.phase = ControlPhase::Climbing { progress: Duration::ZERO };
         self.set(TARGET_UTILISATION * BETA * self.capacity);
     }
 
@@ -246,17 +246,18 @@ impl Controller {
     /// Lowers the bitrate below the delivery `rate` so that the standing queue drains.
     fn drain(&mut self, rate: Option<f64>, now: Instant) {
         let (began, before, was_backlogged) = match self.phase {
-            Phase::Climbing { .. } | Phase::Outage => (now, self.capacity, false),
-            Phase::Draining { began, before, was_backlogged, .. } => {
+            ControlPhase::Climbing { .. } | ControlPhase::Outage => (now, self.capacity, false),
+            ControlPhase::Draining { began, before, was_backlogged, .. } => {
                 (began, before, was_backlogged)
             }
         };
         let was_backlogged = was_backlogged || self.readings.is_backlogged();
         let best = rate.unwrap_or_default();
-        self.phase = Phase::Draining { began, measured_at: now, best, before, was_backlogged };
+        self.phase =
+            ControlPhase::Draining { began, measured_at: now, best, before, was_backlogged };
         let Some(rate) = rate else { return };
         if rate < 1.0 {
-            self.phase = Phase::Outage;
+            self.phase = ControlPhase::Outage;
             self.capacity = self.within(before * RETURN_FACTOR);
             self.k = RETURN_K;
             self.set(self.capacity);
@@ -272,12 +273,12 @@ impl Controller {
 
     /// Moves the bitrate along the curve by the `elapsed` time.
     fn climb(&mut self, elapsed: Duration, now: Instant) {
-        let Phase::Climbing { progress } = &mut self.phase else { return };
+        let ControlPhase::Climbing { progress } = &mut self.phase else { return };
         let delivered = self.readings.delivery_rate().unwrap_or_default();
         if self.readings.standing_delay(now) > CONGESTION_ONSET {
             let rate = self.readings.delivery_rate_while_queued();
             if let Some(rate) = rate.filter(|_| *progress > self.k) {
-                // The limit is found before a queue stands.
+                // The link congests before a queue stands, so the delivery rate is the capacity.
                 self.capacity = self.capacity.max(rate);
                 *progress = self.k;
             }
@@ -342,13 +343,13 @@ mod tests {
     const BOUNDS: Bounds = Bounds { min: 100_000, start: 2_000_000, max: 2_000_000 };
 
     /// Runs a controller over time.
-    struct Run {
+    struct TestRun {
         controller: Controller,
         now: Instant,
         reading: Reading,
     }
 
-    impl Run {
+    impl TestRun {
         fn new() -> Self {
             let round_trip = Some(Duration::from_millis(50));
             Self {
@@ -358,7 +359,8 @@ mod tests {
             }
         }
 
-        /// Adds readings for `seconds` with a queue age and a delivery rate; returns the last bitrate in kbit/s.
+        /// Adds readings for `seconds` with this queue age in ms and delivery rate in kbit/s; returns the last bitrate
+        /// in kbit/s.
         fn read(&mut self, seconds: u64, age_ms: u64, kbits: u64) -> u32 {
             self.reading.queue_age = Duration::from_millis(age_ms);
             for _ in 0..seconds * 4 {
@@ -374,25 +376,25 @@ mod tests {
 
     #[test]
     fn a_wide_link_leaves_the_bitrate_alone() {
-        assert_eq!(Run::new().read(60, 0, 2000), 2000);
-        assert_eq!(Run::new().read(60, 40, 2000), 2000);
+        assert_eq!(TestRun::new().read(60, 0, 2000), 2000);
+        assert_eq!(TestRun::new().read(60, 40, 2000), 2000);
     }
 
     #[test]
     fn a_standing_queue_takes_the_bitrate_below_the_delivery_rate() {
-        let bitrate = Run::new().read(2, 400, 1000);
+        let bitrate = TestRun::new().read(2, 400, 1000);
         assert!((800..=860).contains(&bitrate), "{bitrate}");
     }
 
     #[test]
     fn a_longer_queue_means_a_lower_bitrate_down_to_a_limit() {
-        assert_eq!(Run::new().read(3, 1500, 1000), 580);
-        assert_eq!(Run::new().read(3, 9000, 1000), 400);
+        assert_eq!(TestRun::new().read(3, 1500, 1000), 580);
+        assert_eq!(TestRun::new().read(3, 9000, 1000), 400);
     }
 
     #[test]
     fn an_empty_queue_lets_the_bitrate_rise_slowly_near_the_limit_and_fast_beyond() {
-        let mut run = Run::new();
+        let mut run = TestRun::new();
         run.read(2, 400, 1000);
         run.read(1, 0, 1000);
         let after = [2, 5, 8, 10, 15].map(|seconds| run.read(seconds, 0, 1900));
@@ -404,7 +406,7 @@ mod tests {
 
     #[test]
     fn congestion_onset_lowers_the_bitrate_before_a_queue_stands() {
-        let mut run = Run::new();
+        let mut run = TestRun::new();
         run.read(2, 400, 1000);
         run.read(1, 0, 1000);
         let before = run.read(16, 0, 1200);
@@ -420,7 +422,7 @@ mod tests {
 
     #[test]
     fn a_stall_does_not_lower_the_capacity() {
-        let mut run = Run::new();
+        let mut run = TestRun::new();
         run.read(2, 400, 1000);
         let before = run.read(8, 0, 1000);
         run.reading.unsent = 40_000;
@@ -434,7 +436,7 @@ mod tests {
 
     #[test]
     fn an_outage_halves_the_capacity_only() {
-        let mut run = Run::new();
+        let mut run = TestRun::new();
         run.read(10, 0, 2000);
         assert_eq!(run.read(30, 5000, 0), 1000);
         let back = [3, 20].map(|seconds| run.read(seconds, 0, 2000));
@@ -443,7 +445,7 @@ mod tests {
 
     #[test]
     fn a_new_publication_ends_the_drain() {
-        let mut run = Run::new();
+        let mut run = TestRun::new();
         run.read(10, 0, 2000);
         assert_eq!(run.read(6, 3000, 150), 100, "little was delivered");
         run.controller.on_new_publication();
@@ -453,7 +455,7 @@ mod tests {
 
     #[test]
     fn the_bitrate_does_not_rise_below_the_minimum_utilisation() {
-        let mut run = Run::new();
+        let mut run = TestRun::new();
         run.read(2, 400, 1000);
         let before = run.read(5, 0, 100);
         assert_eq!(run.read(120, 0, 100), before);
@@ -461,13 +463,13 @@ mod tests {
 
     #[test]
     fn unsent_bytes_and_long_round_trips_count_as_queue() {
-        let mut run = Run::new();
+        let mut run = TestRun::new();
         run.read(10, 0, 2000);
         run.reading.unsent = 40_000;
         let in_the_kernel = run.read(2, 0, 1000);
         assert!((800..=880).contains(&in_the_kernel), "{in_the_kernel}");
 
-        let mut run = Run::new();
+        let mut run = TestRun::new();
         run.read(10, 0, 2000);
         run.reading.round_trip = Some(Duration::from_millis(450));
         let in_flight = run.read(2, 0, 1000);
@@ -476,7 +478,7 @@ mod tests {
 
     #[test]
     fn a_longer_path_is_not_a_queue() {
-        let mut run = Run::new();
+        let mut run = TestRun::new();
         run.read(10, 0, 2000);
         run.reading.round_trip = Some(Duration::from_millis(350));
         let after = [3, 20].map(|seconds| run.read(seconds, 0, 1700));
@@ -485,7 +487,7 @@ mod tests {
 
     #[test]
     fn a_link_that_narrowed_as_its_path_became_longer_stays_narrow() {
-        let mut run = Run::new();
+        let mut run = TestRun::new();
         run.read(10, 0, 2000);
         run.reading.round_trip = Some(Duration::from_millis(350));
         run.reading.unsent = 40_000;
@@ -497,7 +499,7 @@ mod tests {
 
     #[test]
     fn without_kernel_readings_the_queue_age_decides() {
-        let mut run = Run::new();
+        let mut run = TestRun::new();
         run.reading.round_trip = None;
         assert_eq!(run.read(20, 0, 2000), 2000);
         let bitrate = run.read(2, 400, 1000);
@@ -506,7 +508,7 @@ mod tests {
 
     #[test]
     fn a_low_bitrate_for_long_makes_the_picture_smaller() {
-        let mut run = Run::new();
+        let mut run = TestRun::new();
         run.read(10, 400, 200);
         assert_eq!(run.controller.setting().picture, Picture { width: 640, height: 360, fps: 15 });
     }

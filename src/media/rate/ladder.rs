@@ -1,9 +1,9 @@
 //! Chooses frame rate and picture size by the bitrate: a sharp small picture is better than a large one with
 //! compression artefacts.
 //!
-//! The frame rate falls first, to 15, below which the network's runners report degraded input; then the size, which
-//! the runners scale to 512×512 anyway (ai-runner). A step down follows after [`DOWN_AFTER`], a step
-//! up after [`UP_AFTER`] with bits to spare, because a change may restart the encoder.
+//! The frame rate falls first, to 15 frames/s, below which the network's runners report degraded input. Then the size
+//! falls, which the runners scale to 512×512 anyway (ai-runner). A step down follows after [`DOWN_AFTER`]. A step up
+//! needs a surplus of bits for [`UP_AFTER`], because a change may restart the encoder.
 //!
 //! Does not: know what the encoder can change; a caller whose encoder cannot change the picture keeps the first one.
 
@@ -23,7 +23,7 @@ const MIN_HEIGHT: u32 = 240;
 const DOWN_AFTER: Duration = Duration::from_secs(5);
 /// How long the bitrate exceeds the need of the next larger picture by a third before a step up.
 const UP_AFTER: Duration = Duration::from_secs(20);
-/// The full picture, the same with a lower frame rate, and two smaller ones.
+/// The number of pictures: the full one, the full one with a lower frame rate, and two smaller ones.
 const PICTURES: usize = 4;
 
 /// Size and frame rate of the encoded video.
@@ -56,7 +56,7 @@ pub struct Ladder {
     /// From the best to the smallest; never empty.
     pictures: Vec<Picture, PICTURES>,
     chosen: usize,
-    /// The other picture that suits the bitrate, and since when.
+    /// Another picture that fits the bitrate better, and the time since when it does.
     candidate: Option<(usize, Instant)>,
 }
 
@@ -68,7 +68,7 @@ impl Ladder {
         for picture in [full, slow, slow.scaled(2, 3), slow.scaled(1, 2)] {
             let is_large_enough = picture.height >= MIN_HEIGHT || picture == full;
             if is_large_enough && pictures.last() != Some(&picture) {
-                // There are at most `PICTURES`.
+                // This cannot fail: the list has room for `PICTURES` pictures.
                 let _ = pictures.push(picture);
             }
         }

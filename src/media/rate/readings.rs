@@ -54,7 +54,7 @@ struct Sample {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Readings {
     kept: Deque<Sample, CAPACITY>,
-    /// Earlier round trips are of another path.
+    /// Ignore round trips before this time, which belong to another path.
     base_since: Option<Instant>,
 }
 
@@ -65,7 +65,7 @@ impl Readings {
         }
         let (backlog, delay) = (Duration::ZERO, Duration::ZERO);
         let kept = Sample { at: now, reading, backlog, delay };
-        // The oldest reading made room.
+        // The list has room, because the oldest reading was removed above.
         let _ = self.kept.push_back(kept);
         let backlog = self.backlog_of(&reading);
         let excess = reading.round_trip.zip(self.base_round_trip(now));
@@ -176,18 +176,19 @@ mod tests {
     use super::*;
 
     /// Adds readings every 250 ms.
-    struct Run {
+    struct TestRun {
         readings: Readings,
         now: Instant,
         acknowledged: u64,
     }
 
-    impl Run {
+    impl TestRun {
         fn new() -> Self {
             Self { readings: Readings::default(), now: Instant::now(), acknowledged: 0 }
         }
 
-        /// Adds `count` readings: queue age in ms, bytes acknowledged in each, bytes unsent, round trip in ms.
+        /// Adds `count` readings with this queue age in ms, bytes acknowledged in each, bytes unsent, and round trip in
+        /// ms.
         fn add(mut self, count: usize, age: u64, bytes: u64, unsent: u64, round_trip: u64) -> Self {
             for _ in 0..count {
                 self.now += READING_EVERY;
@@ -216,53 +217,54 @@ mod tests {
 
     #[test]
     fn rates_need_half_a_second_of_readings() {
-        Run::new().check(0, None, None);
-        Run::new().add(1, 900, 250, 0, 20).check(0, None, None);
-        Run::new().add(4, 900, 250, 0, 20).check(0, Some(8.0), Some(8.0));
+        TestRun::new().check(0, None, None);
+        TestRun::new().add(1, 900, 250, 0, 20).check(0, None, None);
+        TestRun::new().add(4, 900, 250, 0, 20).check(0, Some(8.0), Some(8.0));
     }
 
     #[test]
     fn queue_unsent_bytes_and_round_trip_add_up() {
-        // 25 kB at 1 Mbit/s, and a round trip of 100 ms over the base.
-        let run = Run::new().add(8, 0, 31_250, 0, 50).add(5, 120, 31_250, 25_000, 150);
+        // 25 kB take 200 ms at 1 Mbit/s, and the round trip is 100 ms above the base.
+        let run = TestRun::new().add(8, 0, 31_250, 0, 50).add(5, 120, 31_250, 25_000, 150);
         run.check(420, Some(1000.0), Some(1000.0));
     }
 
     #[test]
     fn a_queue_that_empties_now_and_then_is_not_standing() {
-        let run = Run::new().add(4, 300, 250, 0, 20).add(1, 0, 250, 0, 20).add(3, 300, 250, 0, 20);
+        let run =
+            TestRun::new().add(4, 300, 250, 0, 20).add(1, 0, 250, 0, 20).add(3, 300, 250, 0, 20);
         run.check(0, Some(8.0), Some(8.0));
     }
 
     #[test]
     fn the_minimum_delay_of_a_second_is_the_standing_delay() {
-        let run = Run::new().add(4, 900, 250, 0, 20).add(1, 150, 250, 0, 20);
+        let run = TestRun::new().add(4, 900, 250, 0, 20).add(1, 150, 250, 0, 20);
         run.add(4, 600, 250, 0, 20).check(150, Some(8.0), Some(8.0));
     }
 
     #[test]
     fn the_rate_is_that_of_the_last_three_seconds() {
-        let run = Run::new().add(20, 0, 1_000_000, 0, 20).add(13, 100, 250, 0, 20);
+        let run = TestRun::new().add(20, 0, 1_000_000, 0, 20).add(13, 100, 250, 0, 20);
         run.check(100, Some(8.0), Some(8.0));
     }
 
     #[test]
     fn a_stopped_link_delivers_zero() {
-        let run = Run::new().add(12, 0, 1000, 0, 20).add(13, 500, 0, 0, 20);
+        let run = TestRun::new().add(12, 0, 1000, 0, 20).add(13, 500, 0, 0, 20);
         run.check(500, Some(0.0), Some(0.0));
     }
 
     #[test]
     fn unsent_bytes_without_delivery_count_as_a_second() {
-        let run = Run::new().add(12, 0, 1000, 0, 20).add(13, 500, 0, 9000, 20);
+        let run = TestRun::new().add(12, 0, 1000, 0, 20).add(13, 500, 0, 9000, 20);
         run.check(1500, Some(0.0), Some(0.0));
-        Run::new().add(1, 0, 0, 9000, 20).check(0, None, None);
+        TestRun::new().add(1, 0, 0, 9000, 20).check(0, None, None);
     }
 
     /// Whether the base is relearned after these round trips in ms, two seconds each.
     #[track_caller]
     fn check_relearn(round_trips: &[u64], relearned: bool) {
-        let run = round_trips.iter().fold(Run::new(), |run, ms| run.add(8, 0, 1000, 0, *ms));
+        let run = round_trips.iter().fold(TestRun::new(), |run, ms| run.add(8, 0, 1000, 0, *ms));
         let (mut readings, now) = (run.readings, run.now);
         assert_eq!(readings.relearn_base(now), relearned);
         let last = round_trips.last().map(|ms| Duration::from_millis(*ms));
@@ -270,12 +272,12 @@ mod tests {
     }
 
     #[test]
-    fn a_round_trip_that_stays_longer_is_the_new_base() {
+    fn a_steady_longer_round_trip_becomes_the_new_base() {
         check_relearn(&[40, 300, 310, 305], true);
         check_relearn(&[40, 900, 700, 500], false);
         check_relearn(&[40, 300], false);
-        // The base is already known.
-        let run = Run::new().add(24, 0, 1000, 0, 40);
+        // The base round trip is already known.
+        let run = TestRun::new().add(24, 0, 1000, 0, 40);
         assert!(!run.readings.clone().relearn_base(run.now));
     }
 }

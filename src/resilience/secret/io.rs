@@ -37,7 +37,7 @@ impl fmt::Display for SecretError {
         match self {
             Self::File(path, _) => write!(f, "{}: secret cannot be read", path.display()),
             Self::Environment(name) => {
-                write!(f, "environment variable {name} is not set; it is to hold a secret")
+                write!(f, "environment variable {name} is not set; it must contain a secret")
             }
             Self::NoCredentials(name) => write!(
                 f,
@@ -46,7 +46,9 @@ impl fmt::Display for SecretError {
             Self::Content(source) => {
                 write!(f, "{source}: a secret is one line of text, at most {SECRET_BYTES} bytes")
             }
-            Self::Header(name) => write!(f, "header {name}: the secret is no header value"),
+            Self::Header(name) => {
+                write!(f, "header {name}: the secret is not a valid header value")
+            }
         }
     }
 }
@@ -62,7 +64,7 @@ impl std::error::Error for SecretError {
     }
 }
 
-/// Reads the secret as it is now. White space around it is dropped, because editors end files with a newline.
+/// Reads the current secret. White space around it is dropped, because editors end files with a newline.
 pub fn read(source: &SecretSource) -> Result<Secret, SecretError> {
     let text = match source {
         SecretSource::Given(secret) => return Ok(secret.clone()),
@@ -83,7 +85,7 @@ pub fn read(source: &SecretSource) -> Result<Secret, SecretError> {
     Ok(Secret::new(text))
 }
 
-/// Reads the values of all these headers as they are now. Each is marked sensitive, so that `Debug` does not print it.
+/// Reads the current values of all these headers. Each value is marked sensitive, so that `Debug` does not print it.
 pub fn read_headers(
     sources: &[(HeaderName, SecretSource)],
 ) -> Result<HeaderMap<HeaderValue>, SecretError> {
@@ -118,7 +120,7 @@ fn read_file(path: &Path, source: &SecretSource) -> Result<String, SecretError> 
 mod tests {
     use super::*;
 
-    /// A file that is gone when the test is over.
+    /// A file that is removed when the test ends.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -154,11 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_place_and_not_the_secret() {
+    fn an_error_names_the_place_without_the_secret() {
         let file = Scratch::new("header", "hunter2\u{7f}".as_bytes());
         let source = SecretSource::File(file.0.clone());
         let error = read_headers(&[(http::header::AUTHORIZATION, source)]).unwrap_err();
-        assert_eq!(error.to_string(), "header authorization: the secret is no header value");
+        assert_eq!(
+            error.to_string(),
+            "header authorization: the secret is not a valid header value"
+        );
         let gone = SecretSource::File("/nowhere/key".into());
         assert_eq!(read(&gone).unwrap_err().to_string(), "/nowhere/key: secret cannot be read");
         let unset = SecretSource::Environment("LIVEPEER_EDGE_NOT_SET".into());

@@ -1,6 +1,6 @@
 //! Reads a state file, and replaces it atomically with one that only its owner may read (mode 0600).
 //!
-//! Does not: return errors; it logs them, as the program goes on without a state that cannot be read or written.
+//! Does not: return errors; it logs them, because the program continues without a file that cannot be read or written.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Failing;
 
-/// The state files whose failure was logged. Shared by the whole process, because a `StateFile` is made again wherever
-/// it is needed.
+/// The state files whose failure was logged. This is a static, because a `StateFile` is created again for each use, and
+/// two of the same path must not log the same failure.
 static FAILING: Mutex<Failing> = Mutex::new(Failing::new());
 
 /// One state file of the program.
@@ -65,30 +65,30 @@ impl StateFile {
             Ok(()) => {
                 let mut failing = FAILING.lock().unwrap_or_else(PoisonError::into_inner);
                 if failing.on_success(&self.path) {
-                    log::info!("{}: kept again", self.path.display());
+                    log::info!("{}: written again", self.path.display());
                 }
                 true
             }
             Err(error) => {
-                self.log_failure(&format!("cannot be kept ({error})"));
+                self.log_failure(&format!("cannot be written ({error})"));
                 false
             }
         }
     }
 
-    /// Renames the file to one with the extension `torn`, which a person can look at. Call it when the content makes no
-    /// sense; `why` is logged. An older file of that name is overwritten.
+    /// Gives the file the extension `torn`, so that a person can inspect it. Call this when the content is malformed;
+    /// `why` is logged. An older file of that name is overwritten.
     pub fn set_aside(&self, why: &str) {
         let aside = self.path.with_extension("torn");
         match fs::rename(&self.path, &aside) {
             Ok(()) => log::warn!(
-                "{}: no {} ({why}); set aside as {}",
+                "{}: malformed {} ({why}); renamed to {}",
                 self.path.display(),
                 self.what,
                 aside.display()
             ),
             Err(error) => {
-                self.log_failure(&format!("torn ({why}), and cannot be set aside ({error})"))
+                self.log_failure(&format!("malformed ({why}), and cannot be renamed ({error})"))
             }
         }
     }
@@ -128,7 +128,7 @@ impl StateFile {
     fn log_failure(&self, failure: &str) {
         let mut failing = FAILING.lock().unwrap_or_else(PoisonError::into_inner);
         if failing.on_failure(&self.path) {
-            log::warn!("{}: {} {failure}; going on without", self.path.display(), self.what);
+            log::warn!("{}: {} {failure}; continuing without it", self.path.display(), self.what);
         }
     }
 }
@@ -141,7 +141,7 @@ mod tests {
 
     const LIMIT: u64 = 100;
 
-    /// A directory that is gone when the test is over.
+    /// A directory that is removed when the test ends.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -171,13 +171,13 @@ mod tests {
         }
     }
 
-    /// Whether a failure of this file was logged and no success came since.
+    /// Whether a failure of this file was logged, without a success since.
     fn is_failing(file: &StateFile) -> bool {
         FAILING.lock().unwrap().0.contains(&file.path)
     }
 
     #[test]
-    fn nobody_but_its_owner_may_read_it() {
+    fn only_the_owner_may_read_the_file() {
         let directory = Scratch::new("rights");
         fs::write(directory.0.join("file.new"), "left by a power cut").unwrap();
         assert!(directory.file().write(b"a secret"));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_back_and_is_not_written_for_nothing() {
+    fn the_content_reads_back_and_an_equal_one_is_not_written() {
         use std::os::unix::fs::MetadataExt;
         let directory = Scratch::new("back");
         let file = StateFile::new(&directory.0.join("made/for/it"), "file", "things", LIMIT);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_leaves_the_old_file_and_no_half_one() {
+    fn a_full_disk_leaves_the_old_file_complete() {
         let directory = Scratch::new("full");
         let file = directory.file();
         file.write(b"old");
@@ -219,12 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_written_is_told_of_once() {
+    fn a_failure_to_write_is_recorded() {
         let directory = Scratch::new("place");
         fs::write(directory.0.join("no-directory"), "").unwrap();
         let file = StateFile::new(&directory.0.join("no-directory"), "file", "things", LIMIT);
         assert_eq!(file.read(), None);
-        assert!(!is_failing(&file), "there is nothing to read, which is no trouble yet");
+        assert!(!is_failing(&file), "a missing file is not a failure");
         file.write(b"a");
         file.write(b"b");
         assert!(is_failing(&file));
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_no_state() {
+    fn an_unreadable_file_gives_no_content() {
         let directory = Scratch::new("unread");
         let file = directory.file();
         fs::create_dir(&file.path).unwrap();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_set_aside() {
+    fn a_file_that_is_too_long_is_renamed() {
         let directory = Scratch::new("long");
         let file = directory.file();
         fs::write(&file.path, vec![b'a'; 100]).unwrap();
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_set_aside_is_left_where_it_is() {
+    fn a_file_that_cannot_be_renamed_stays() {
         let directory = Scratch::new("stuck");
         let file = directory.file();
         fs::write(&file.path, "torn").unwrap();

@@ -1,12 +1,12 @@
-//! The small files of the state directory: pinned certificates, knowledge of encoders, the last good list of
-//! orchestrators, the last working configuration, ends of jobs that are still owed.
+//! The small files of the state directory: pinned certificates, results of encoder trials, the last good list of
+//! orchestrators, the last working configuration, ends of jobs that are not confirmed yet.
 //!
 //! | what happens | what is done | in the log |
 //! |---|---|---|
 //! | the directory is missing and cannot be created, or is not writable; the disk is full | the agent continues without the file | one line per file at the first failure, one at the recovery |
-//! | a file that is too long | it is renamed to `*.torn`, and nothing of it is used | one line |
+//! | a file that is too long | it is renamed to `*.torn`, and its content is not used | one line |
 //! | malformed content | the owner has the file renamed to `*.torn`, and may use the valid part | one line |
-//! | nothing has changed | nothing is written: flash memory wears out | |
+//! | the new content equals the old one | the file is not written, because flash memory wears out | |
 //!
 //! Does not: parse a file; its owner does, and calls `set_aside` if the content is malformed.
 

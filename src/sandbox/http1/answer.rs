@@ -1,7 +1,7 @@
 //! Encodes an HTTP answer: status line, headers in the given order, body.
 //!
-//! Callers add headers in Go's order, so that answers can be compared byte for byte with recorded ones. There is no
-//! `Date`.
+//! Callers add headers in Go's order, so that answers can be compared byte for byte with recorded ones. A `Date` header
+//! is not sent.
 //!
 //! Does not: choose status or headers.
 

@@ -24,7 +24,7 @@ const WRITE_TIME: Duration = Duration::from_secs(60);
 
 /// Why a request or its body could not be read.
 #[derive(Debug)]
-pub(crate) enum WireError {
+pub(crate) enum ConnectionError {
     /// The peer closed its side before the end of a head or body.
     Ended,
     /// The bytes are not HTTP/1.1.
@@ -33,7 +33,7 @@ pub(crate) enum WireError {
     Broken(io::Error),
 }
 
-impl From<io::Error> for WireError {
+impl From<io::Error> for ConnectionError {
     fn from(error: io::Error) -> Self {
         Self::Broken(error)
     }
@@ -60,28 +60,28 @@ impl<S: ByteStream> Wire<S> {
 
     /// Reads the head of the next request; `None` if the peer closed its side instead. Read the body with `piece`,
     /// `whole` or `drain` before the next head.
-    pub(crate) async fn head(&mut self) -> Result<Option<Head>, WireError> {
+    pub(crate) async fn head(&mut self) -> Result<Option<Head>, ConnectionError> {
         loop {
             match Head::parse(&self.unread) {
                 Ok(Some((head, length))) => {
-                    self.body = head.body().map_err(|_| WireError::Malformed)?;
+                    self.body = head.body().map_err(|_| ConnectionError::Malformed)?;
                     let _ = self.unread.split_to(length);
                     return Ok(Some(head));
                 }
                 Ok(None) => {}
-                Err(_) => return Err(WireError::Malformed),
+                Err(_) => return Err(ConnectionError::Malformed),
             }
             if self.read().await? == 0 {
-                return if self.unread.is_empty() { Ok(None) } else { Err(WireError::Ended) };
+                return if self.unread.is_empty() { Ok(None) } else { Err(ConnectionError::Ended) };
             }
         }
     }
 
     /// Waits for the next bytes of the request's body; `None` at its end. Cancel safe.
-    pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, WireError> {
+    pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, ConnectionError> {
         loop {
             let mut piece = BytesMut::new();
-            self.body.take(&mut self.unread, &mut piece).map_err(|_| WireError::Malformed)?;
+            self.body.take(&mut self.unread, &mut piece).map_err(|_| ConnectionError::Malformed)?;
             if !piece.is_empty() {
                 return Ok(Some(piece.freeze()));
             }
@@ -89,13 +89,13 @@ impl<S: ByteStream> Wire<S> {
                 return Ok(None);
             }
             if self.read().await? == 0 {
-                return Err(WireError::Ended);
+                return Err(ConnectionError::Ended);
             }
         }
     }
 
     /// Reads the rest of the body; `None` if it is longer than `limit`.
-    pub(crate) async fn whole(&mut self, limit: usize) -> Result<Option<Vec<u8>>, WireError> {
+    pub(crate) async fn whole(&mut self, limit: usize) -> Result<Option<Vec<u8>>, ConnectionError> {
         let mut whole = Vec::new();
         while let Some(piece) = self.piece().await? {
             if whole.len() + piece.len() > limit {
@@ -127,13 +127,13 @@ impl<S: ByteStream> Wire<S> {
     }
 
     /// Writes an answer, after discarding the rest of the body. If that is too long, the answer closes the connection.
-    pub(crate) async fn answer(&mut self, answer: Answer) -> Result<(), WireError> {
+    pub(crate) async fn answer(&mut self, answer: Answer) -> Result<(), ConnectionError> {
         let answer = if answer.closes() || self.drain().await? { answer } else { answer.close() };
         Ok(self.write(&answer.to_bytes()).await?)
     }
 
     /// Reads and discards the rest of the body; false if it is too long for that.
-    pub(crate) async fn drain(&mut self) -> Result<bool, WireError> {
+    pub(crate) async fn drain(&mut self) -> Result<bool, ConnectionError> {
         let mut drained = 0;
         while let Some(piece) = self.piece().await? {
             drained += piece.len();

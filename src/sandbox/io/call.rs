@@ -1,10 +1,10 @@
-//! Handles a call with a short answer: reads its body, and carries it out or lets it fail as scripted.
+//! Handles a call with a short answer: reads the body, then executes the call or lets it fail as scripted.
 //!
 //! Does not: decide the answer; the caller passes a closure.
 
 use tokio::time::sleep;
 
-use crate::http1::io::{ByteStream, Wire, WireError};
+use crate::http1::io::{ByteStream, ConnectionError, Wire};
 use crate::http1::{Answer, Head};
 use crate::record::{Request, Target};
 use crate::script::{CallFailure, Endpoint};
@@ -18,7 +18,7 @@ pub(crate) async fn receive<S: ByteStream>(
     world: &World,
     head: &Head,
     endpoint: Endpoint,
-) -> Result<Option<Vec<u8>>, WireError> {
+) -> Result<Option<Vec<u8>>, ConnectionError> {
     let body = wire.whole(JSON_BODY).await?;
     log::debug!("sandbox: {} {endpoint:?}", head.method);
     world.lock().record.add(Request {
@@ -41,7 +41,7 @@ pub(crate) async fn respond<S: ByteStream>(
     world: &World,
     endpoint: Endpoint,
     carry_out: impl FnOnce(bool) -> Answer,
-) -> Result<AfterRequest, WireError> {
+) -> Result<AfterRequest, ConnectionError> {
     let failure = world.lock().script.call(endpoint);
     let answer = match failure {
         None => carry_out(true),

@@ -1,9 +1,9 @@
 //! Answers `net.Orchestrator/GetOrchestrator` on an HTTP/2 connection.
 //!
-//! A full orchestrator refuses this call already, before any start: `checkLiveVideoToVideoCapacity` in go-livepeer's
+//! A full orchestrator refuses this call, before a job is started: `checkLiveVideoToVideoCapacity` in go-livepeer's
 //! `server/rpc.go`.
 //!
-//! Does not: offer another method; the answer to those is status 12, unimplemented.
+//! Does not: offer other methods; the answer to them is status 12, unimplemented.
 
 use std::sync::Arc;
 

@@ -235,7 +235,7 @@ impl Handle {
         self.world.lock().ledger.clone()
     }
 
-    /// Advances the clock of tokens, tickets and debits, and debits at once the amounts that are then due.
+    /// Advances the clock of tokens, tickets and debits, and makes the debits that are due at the new time.
     pub fn advance(&self, time: Duration) {
         self.world.advance(time);
     }
@@ -254,7 +254,7 @@ impl Handle {
         self.world.channel_url(self.world.options.plain_http, name)
     }
 
-    /// Closes a channel; false if there is none.
+    /// Closes a channel; false if the channel does not exist.
     pub fn delete_channel(&self, name: &str) -> bool {
         self.world.delete(name)
     }

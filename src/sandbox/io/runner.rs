@@ -1,7 +1,7 @@
 //! Answers calls to runners and to the echo app behind them.
 //!
-//! It is the app behind every job. `POST {app_url}/echo` starts it and returns its two channels,
-//! `POST {app_url}/update` changes its parameters.
+//! The echo app is the app behind every job. `POST {app_url}/echo` starts it and returns its two channels; `POST
+//! {app_url}/update` changes its parameters.
 //!
 //! Does not: run a separate process for each session.
 
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::echo;
-use crate::http1::io::{ByteStream, Wire, WireError};
+use crate::http1::io::{ByteStream, ConnectionError, Wire};
 use crate::http1::{Answer, Head};
 use crate::io::call::json as body;
-use crate::io::calls::{Outcome, json_answer};
+use crate::io::calls::{CallOutcome, json_answer};
 use crate::money::credentials::CallRefusal;
 use crate::runner::{SingleShot, answers};
 use crate::script::Role;
@@ -30,7 +30,7 @@ pub(super) struct EventStream {
 }
 
 /// `POST /apps/…/session`.
-pub(super) fn reserve(world: &World, head: &Head, runner: usize) -> Outcome {
+pub(super) fn reserve(world: &World, head: &Head, runner: usize) -> CallOutcome {
     let admission = admit(world, head, runner)?;
     if let Admission::Challenged(challenge) = &admission {
         return Ok(json_answer(402, challenge));
@@ -40,7 +40,7 @@ pub(super) fn reserve(world: &World, head: &Head, runner: usize) -> Outcome {
 }
 
 /// `POST /apps/…/session/…/stop`.
-pub(super) fn stop(world: &World, runner: usize, id: &str) -> Outcome {
+pub(super) fn stop(world: &World, runner: usize, id: &str) -> CallOutcome {
     world.lock().sessions.check(runner, id)?;
     world.end(id);
     world.lock().record.counters.stopped += 1;
@@ -48,7 +48,13 @@ pub(super) fn stop(world: &World, runner: usize, id: &str) -> Outcome {
 }
 
 /// `POST {app_url}/…`.
-pub(super) fn app(world: &World, runner: usize, id: &str, path: &str, message: &[u8]) -> Outcome {
+pub(super) fn app(
+    world: &World,
+    runner: usize,
+    id: &str,
+    path: &str,
+    message: &[u8],
+) -> CallOutcome {
     world.lock().sessions.check(runner, id)?;
     let bad = |reason: String| CallRefusal::new(400, reason);
     let params = answers::parameters(message).map_err(bad)?;
@@ -118,8 +124,8 @@ pub(super) async fn events<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     shots: EventStream,
-    after: Result<AfterRequest, WireError>,
-) -> Result<AfterRequest, WireError> {
+    after: Result<AfterRequest, ConnectionError>,
+) -> Result<AfterRequest, ConnectionError> {
     let after = match after {
         Ok(AfterRequest::Next) => send(wire, world, &shots).await,
         Ok(after) => Ok(after),
@@ -133,7 +139,7 @@ async fn send<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     shots: &EventStream,
-) -> Result<AfterRequest, WireError> {
+) -> Result<AfterRequest, ConnectionError> {
     for n in 0..shots.count {
         tokio::select! {
             () = sleep(shots.gap) => {}

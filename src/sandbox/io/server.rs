@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
-use crate::http1::io::{ByteStream, Wire, WireError};
+use crate::http1::io::{ByteStream, ConnectionError, Wire};
 use crate::http1::{Answer, Head};
 use crate::io::certificate::Tls;
 use crate::io::{app, calls, grpc, start};
@@ -94,7 +94,7 @@ pub(super) async fn run(
     };
     let mut tasks = JoinSet::new();
     let mut sweep = every(world.options.timings.sweep);
-    // More often than debits are due, so that they are on time.
+    // Check more often than debits are due, so that debits are on time.
     let mut debit = every(world.options.timings.debit / 5);
     loop {
         tokio::select! {
@@ -211,7 +211,7 @@ async fn serve<S: Socket>(stream: S, world: &World, port: Port, plain: bool) {
                     if head.close && a == AfterRequest::Next { AfterRequest::Close } else { a }
                 })
             }
-            Ok(Err(WireError::Malformed)) => {
+            Ok(Err(ConnectionError::Malformed)) => {
                 let answer = Answer::new(400)
                     .with("Content-Type", "text/plain; charset=utf-8")
                     .close()
@@ -219,23 +219,23 @@ async fn serve<S: Socket>(stream: S, world: &World, port: Port, plain: bool) {
                 wire.write(&answer.to_bytes())
                     .await
                     .map(|()| AfterRequest::Close)
-                    .map_err(WireError::from)
+                    .map_err(ConnectionError::from)
             }
             Ok(Ok(None)) | Ok(Err(_)) | Err(_) => return,
         };
         match after {
             Ok(AfterRequest::Next) => {}
-            Ok(AfterRequest::Close) | Err(WireError::Ended | WireError::Malformed) => {
+            Ok(AfterRequest::Close) | Err(ConnectionError::Ended | ConnectionError::Malformed) => {
                 return wire.close().await;
             }
             Ok(AfterRequest::DrainAndClose) => {
-                // The connection is closed however this ends.
+                // The connection is closed after an error too.
                 let _drained = timeout(DRAIN_TIME, wire.drain()).await;
                 return wire.close().await;
             }
             Ok(AfterRequest::Reset) => return reset(&wire.into_stream()),
             Ok(AfterRequest::Stall) => return std::future::pending().await,
-            Err(WireError::Broken(error)) => {
+            Err(ConnectionError::Broken(error)) => {
                 return log::debug!("sandbox: connection failed: {error}");
             }
         }
@@ -254,7 +254,7 @@ async fn request<S: Socket>(
     world: &World,
     head: &Head,
     plain: bool,
-) -> Result<AfterRequest, WireError> {
+) -> Result<AfterRequest, ConnectionError> {
     let route = Route::of(&head.method, &head.path);
     record(world, head, route);
     match route {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::http1::io::{ByteStream, Wire, WireError};
+use crate::http1::io::{ByteStream, ConnectionError, Wire};
 use crate::http1::{Answer, Head};
 use crate::script::{Endpoint, Failure, Role, StartFailure};
 use crate::start::{self, Job, StartRefusal};
@@ -14,9 +14,9 @@ use crate::trickle::io::AfterRequest;
 use crate::world::World;
 use livepeer_gateway::limits::JSON_BODY;
 use livepeer_gateway::orchestrator::proto::PriceInfo;
-use livepeer_gateway::price::Unit;
+use livepeer_gateway::price::PriceUnit;
 
-/// The interval of checks whether the runner is free.
+/// How often to check whether the runner is free.
 const TURN_EVERY: Duration = Duration::from_millis(50);
 
 /// `POST /live-video-to-video`.
@@ -25,7 +25,7 @@ pub(super) async fn start<S: ByteStream>(
     world: &World,
     head: &Head,
     plain: bool,
-) -> Result<AfterRequest, WireError> {
+) -> Result<AfterRequest, ConnectionError> {
     let Some(body) = wire.whole(JSON_BODY).await? else {
         wire.write(&Answer::new(413).close().refusal("request is too long").to_bytes()).await?;
         return Ok(AfterRequest::DrainAndClose);
@@ -102,7 +102,7 @@ fn begin(world: &World, head: &Head, body: &[u8]) -> Result<Job, StartRefusal> {
     world.begin(job.clone()).map_err(|_| StartRefusal::NoCapacity)?;
     if let Some(price) = price {
         let now = world.now();
-        let rate = (Unit::PixelSeconds720p, &price);
+        let rate = (PriceUnit::PixelSeconds720p, &price);
         world.lock().ledger.begin(&job.manifest, rate, true, now);
     }
     Ok(job)

@@ -9,8 +9,9 @@
 //! is reported in an event, and the video continues unchanged. Unchanged bytes are checked after they are
 //! forwarded, so that the check adds no latency.
 //!
-//! After a frame whose time went back nothing is forwarded, because the network's runner drops all such frames. Frames
-//! above 24 frames/s are forwarded although the runner drops them: unchanged video cannot be decoded without them.
+//! After the time of a frame went back, no video is forwarded, because the network's runner drops all later frames.
+//! Frames above 24 frames/s are forwarded although the runner drops them: unchanged video cannot be decoded without
+//! them.
 //!
 //! Does not: choose effects or check segments; `echo` and `check` do.
 
@@ -41,7 +42,7 @@ pub(super) struct EffectOutput {
 }
 
 /// A running effect.
-struct Running {
+struct RunningEffect {
     transform: Transform,
     /// Ends when all pieces of the effect are written.
     done: oneshot::Receiver<()>,
@@ -53,7 +54,7 @@ pub(super) struct Video<'a> {
     output: SharedChannel,
     checker: Checker,
     effect: Effect,
-    running: Option<Running>,
+    running: Option<RunningEffect>,
     started: mpsc::Sender<EffectOutput>,
 }
 
@@ -151,7 +152,7 @@ impl<'a> Video<'a> {
                 let output = EffectOutput { pieces: transform.pieces(), done };
                 // The queue is empty: the effect before this one has ended.
                 let _sent = self.started.try_send(output).is_ok();
-                self.running = Some(Running { transform, done: is_done });
+                self.running = Some(RunningEffect { transform, done: is_done });
             }
             Err(error) => {
                 self.app.effect_failed(error.to_string());

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use prost::Message;
 
-use crate::money::key::{self, Purpose};
+use crate::money::key::{self, SignaturePurpose};
 use crate::money::wire::Payment;
 use crate::token::{BadToken, Tokens};
 use livepeer_gateway::orchestrator::proto::{AuthToken, SegData};
@@ -30,7 +30,7 @@ impl CallRefusal {
     }
 }
 
-/// The content of the two headers.
+/// The decoded content of the two headers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Credentials {
     pub(crate) payment: Payment,
@@ -54,7 +54,8 @@ pub(crate) fn read(
     let segment = segment.and_then(|bytes| SegData::decode(bytes.as_slice()).ok());
     let segment = segment.ok_or_else(|| forbidden("missing or malformed segment credentials"))?;
     let sender = &payment.sender;
-    let is_signed = key::verify(Purpose::Segment, sender, &content(&segment), &segment.sig);
+    let is_signed =
+        key::verify(SignaturePurpose::Segment, sender, &content(&segment), &segment.sig);
     if sender.is_empty() || !is_signed {
         return Err(forbidden("segment sig check failed"));
     }
@@ -94,7 +95,10 @@ mod tests {
     }
 
     fn signed(segment: SegData) -> SegData {
-        SegData { sig: key::sign(Purpose::Segment, &PAYER, &content(&segment)).into(), ..segment }
+        SegData {
+            sig: key::sign(SignaturePurpose::Segment, &PAYER, &content(&segment)).into(),
+            ..segment
+        }
     }
 
     #[track_caller]

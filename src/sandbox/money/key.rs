@@ -22,7 +22,7 @@ pub(crate) const ORCHESTRATOR: [u8; 20] = *b"sandbox-orchestrator";
 
 /// The kind of signed bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum SignaturePurpose {
     /// The payer's address, for `GetOrchestrator`.
     Address,
     /// The signer's state of a session.
@@ -45,15 +45,20 @@ pub(crate) const fn payer(number: u8) -> [u8; 20] {
 }
 
 /// Signs `bytes` with the key of this address.
-pub(crate) fn sign(matter: Purpose, address: &[u8], bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn sign(matter: SignaturePurpose, address: &[u8], bytes: &[u8]) -> Vec<u8> {
     let mut signature = tag(matter, address, bytes).as_ref().to_vec();
-    // Ethereum has its recovery id here.
+    // An Ethereum signature has its recovery id at this place.
     signature.resize(SIGNATURE, 27);
     signature
 }
 
 /// Whether `signature` is valid for `bytes` and the key of this address.
-pub(crate) fn verify(matter: Purpose, address: &[u8], bytes: &[u8], signature: &[u8]) -> bool {
+pub(crate) fn verify(
+    matter: SignaturePurpose,
+    address: &[u8],
+    bytes: &[u8],
+    signature: &[u8],
+) -> bool {
     sign(matter, address, bytes) == signature
 }
 
@@ -77,15 +82,15 @@ pub(crate) fn address(text: &str) -> Option<[u8; 20]> {
     Some(address)
 }
 
-fn tag(matter: Purpose, address: &[u8], bytes: &[u8]) -> hmac::Tag {
+fn tag(matter: SignaturePurpose, address: &[u8], bytes: &[u8]) -> hmac::Tag {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA512, SECRET));
     context.update(address);
     context.update(match matter {
-        Purpose::Address => b"address:",
-        Purpose::State => b"state:",
-        Purpose::Segment => b"segment:",
-        Purpose::Ticket => b"ticket:",
-        Purpose::Info => b"info:",
+        SignaturePurpose::Address => b"address:",
+        SignaturePurpose::State => b"state:",
+        SignaturePurpose::Segment => b"segment:",
+        SignaturePurpose::Ticket => b"ticket:",
+        SignaturePurpose::Info => b"info:",
     });
     context.update(bytes);
     context.sign()
@@ -97,13 +102,13 @@ mod tests {
 
     #[test]
     fn a_signature_is_valid_for_one_key_and_purpose() {
-        let signature = sign(Purpose::Address, &PAYER, &PAYER);
+        let signature = sign(SignaturePurpose::Address, &PAYER, &PAYER);
         assert_eq!(signature.len(), SIGNATURE);
-        assert!(verify(Purpose::Address, &PAYER, &PAYER, &signature));
-        assert!(!verify(Purpose::State, &PAYER, &PAYER, &signature));
-        assert!(!verify(Purpose::Address, &PAYER, &ORCHESTRATOR, &signature));
-        assert!(!verify(Purpose::Address, &payer(1), &PAYER, &signature));
-        assert!(!verify(Purpose::Address, &PAYER, &PAYER, &signature[..64]));
+        assert!(verify(SignaturePurpose::Address, &PAYER, &PAYER, &signature));
+        assert!(!verify(SignaturePurpose::State, &PAYER, &PAYER, &signature));
+        assert!(!verify(SignaturePurpose::Address, &PAYER, &ORCHESTRATOR, &signature));
+        assert!(!verify(SignaturePurpose::Address, &payer(1), &PAYER, &signature));
+        assert!(!verify(SignaturePurpose::Address, &PAYER, &PAYER, &signature[..64]));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::Endpoint;
 use crate::money::Rate;
 use livepeer_gateway::orchestrator::proto::PriceInfo;
-use livepeer_gateway::price::Unit;
+use livepeer_gateway::price::PriceUnit;
 
 /// The most accounts kept.
 const ACCOUNTS: usize = 128;
@@ -36,13 +36,13 @@ pub struct Account {
     pub(crate) debits: u64,
     /// The sum of all debits, in wei.
     pub(crate) debited: u128,
-    /// Whether it was ended because the balance did not cover a debit.
+    /// Whether the job or session was ended because its balance did not cover a debit.
     pub is_unpaid: bool,
     /// The price at its start.
-    pub(crate) price: Option<(Unit, PriceInfo)>,
+    pub(crate) price: Option<(PriceUnit, PriceInfo)>,
     rate: Option<Rate>,
     debited_until: Duration,
-    /// Whether media arrived since the last debit; `None` if time is debited without media too.
+    /// Whether media arrived since the last debit; `None` if time is debited even without media.
     moved: Option<bool>,
 }
 
@@ -161,7 +161,7 @@ impl Ledger {
     pub(crate) fn begin(
         &mut self,
         manifest: &str,
-        (unit, price): (Unit, &PriceInfo),
+        (unit, price): (PriceUnit, &PriceInfo),
         while_moving: bool,
         now: Duration,
     ) {
@@ -259,11 +259,11 @@ mod tests {
     /// Begins at 2 wei per second.
     fn begin(ledger: &mut Ledger, manifest: &str, while_moving: bool, at: u64) {
         let price = PriceInfo { price_per_unit: 2, pixels_per_unit: 1, ..PriceInfo::default() };
-        ledger.begin(manifest, (Unit::Seconds, &price), while_moving, seconds(at));
+        ledger.begin(manifest, (PriceUnit::Seconds, &price), while_moving, seconds(at));
     }
 
     #[test]
-    fn time_is_debited_until_nothing_is_left() {
+    fn time_is_debited_until_the_balance_is_used_up() {
         let mut ledger = Ledger::default();
         ledger.credit("m", 20);
         begin(&mut ledger, "m", false, 100);
@@ -290,18 +290,18 @@ mod tests {
         ledger.moved("other");
         ledger.credit("m", 210);
         assert_eq!(ledger.debit(seconds(205), EVERY), [""; 0]);
-        assert_eq!(ledger.balance("m"), 0, "all of it counts then");
+        assert_eq!(ledger.balance("m"), 0, "the time without media is debited then");
         assert_eq!(ledger.debit(seconds(300), EVERY), [""; 0]);
         ledger.moved("m");
         assert_eq!(ledger.debit(seconds(300), EVERY), ["m"]);
     }
 
     #[test]
-    fn what_ended_or_is_paid_once_costs_no_more() {
+    fn ended_jobs_and_single_payments_are_not_debited() {
         let mut ledger = Ledger::default();
         begin(&mut ledger, "ended", false, 0);
         ledger.end("ended");
-        let fixed = (Unit::Fixed, &PriceInfo::default());
+        let fixed = (PriceUnit::Fixed, &PriceInfo::default());
         ledger.begin("once", fixed, false, seconds(0));
         assert_eq!(ledger.debit(seconds(999), EVERY), [""; 0]);
         assert_eq!((ledger.open(), ledger.debits()), (1, 0));
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn the_books_are_bounded() {
+    fn the_ledger_is_bounded() {
         let mut ledger = Ledger::default();
         begin(&mut ledger, "open", false, 0);
         for i in 0..5000_u32 {

@@ -1,4 +1,4 @@
-//! Money in the sandbox: prices, the value of payments, and the accounts of jobs.
+//! Simulated money: prices, the value of payments, and the accounts of jobs.
 //!
 //! ```text
 //!   TicketIssuer::terms ──▶ (info) ──▶ gateway ──▶ signer ──▶ gateway ──▶ (headers) ──▶ credentials, TicketIssuer::check

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use livepeer_gateway::orchestrator::proto::PriceInfo;
-use livepeer_gateway::price::Unit;
+use livepeer_gateway::price::PriceUnit;
 
 const PIXELS_PER_SECOND: u128 = 1280 * 720 * 30;
 const NANOS: u128 = 1_000_000_000;
@@ -22,12 +22,12 @@ pub(crate) struct Rate {
 
 impl Rate {
     /// The rate at a price; `None` for a fixed price, and for one that is not positive.
-    pub(crate) fn of(unit: Unit, price: &PriceInfo) -> Option<Self> {
+    pub(crate) fn of(unit: PriceUnit, price: &PriceInfo) -> Option<Self> {
         let (wei, per) = positive(price)?;
         match unit {
-            Unit::PixelSeconds720p => Some(Self { wei: wei * PIXELS_PER_SECOND, per }),
-            Unit::Seconds => Some(Self { wei, per }),
-            Unit::Fixed => None,
+            PriceUnit::PixelSeconds720p => Some(Self { wei: wei * PIXELS_PER_SECOND, per }),
+            PriceUnit::Seconds => Some(Self { wei, per }),
+            PriceUnit::Fixed => None,
         }
     }
 
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(unit: Unit, price: &PriceInfo, seconds: u64, expected: Option<u128>) {
+    fn check(unit: PriceUnit, price: &PriceInfo, seconds: u64, expected: Option<u128>) {
         let time = Duration::from_secs(seconds);
         let rate = Rate::of(unit, price);
         assert_eq!(rate.map(|rate| rate.wei(time)), expected);
@@ -78,12 +78,12 @@ mod tests {
 
     #[test]
     fn time_costs_what_the_signer_charges() {
-        check(Unit::PixelSeconds720p, &price(1, 1), 60, Some(1_658_880_000));
-        check(Unit::PixelSeconds720p, &price(3, 2), 2, Some(82_944_000));
-        check(Unit::Seconds, &price(7, 1), 10, Some(70));
-        check(Unit::Fixed, &price(7, 1), 10, None);
+        check(PriceUnit::PixelSeconds720p, &price(1, 1), 60, Some(1_658_880_000));
+        check(PriceUnit::PixelSeconds720p, &price(3, 2), 2, Some(82_944_000));
+        check(PriceUnit::Seconds, &price(7, 1), 10, Some(70));
+        check(PriceUnit::Fixed, &price(7, 1), 10, None);
         for none in [price(0, 1), price(1, 0), price(-1, 1), price(1, -1)] {
-            check(Unit::Seconds, &none, 1, None);
+            check(PriceUnit::Seconds, &none, 1, None);
             assert_eq!(fee(&none, 1), None);
         }
         assert_eq!(fee(&price(3, 2), 3), Some(4));

@@ -1,4 +1,4 @@
-//! The messages that a gateway passes on without reading them: ticket parameters, payments, the seal.
+//! The messages that a gateway forwards without reading them: ticket parameters, payments, the seal.
 //!
 //! The messages have the fields of go-livepeer's (`net.TicketParams`, `net.Payment`) that are checked here. Tickets have
 //! the same field number as in go-livepeer, so that a gateway can count them.
@@ -11,7 +11,7 @@
 use bytes::Bytes;
 use prost::Message;
 
-use crate::money::key::{self, ORCHESTRATOR, Purpose, SIGNATURE};
+use crate::money::key::{self, ORCHESTRATOR, SIGNATURE, SignaturePurpose};
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 
 /// The key (field 2047, length-delimited) and the length of the seal, both varints.
@@ -68,7 +68,8 @@ impl Payment {
     /// Replaces the tickets by `count` ones after the nonce `after`, signed by the sender.
     pub(crate) fn with_tickets(self, after: u32, count: u32) -> Self {
         let signed = |nonce| {
-            let signature = key::sign(Purpose::Ticket, &self.sender, &self.content(nonce)).into();
+            let signature =
+                key::sign(SignaturePurpose::Ticket, &self.sender, &self.content(nonce)).into();
             Ticket { nonce, signature }
         };
         let tickets = (1..=count).map(|nth| signed(after.saturating_add(nth))).collect();
@@ -77,7 +78,12 @@ impl Payment {
 
     /// Whether the sender signed this ticket.
     pub(crate) fn is_signed(&self, ticket: &Ticket) -> bool {
-        key::verify(Purpose::Ticket, &self.sender, &self.content(ticket.nonce), &ticket.signature)
+        key::verify(
+            SignaturePurpose::Ticket,
+            &self.sender,
+            &self.content(ticket.nonce),
+            &ticket.signature,
+        )
     }
 
     fn content(&self, nonce: u32) -> Vec<u8> {
@@ -98,7 +104,7 @@ pub(crate) struct BrokenSeal;
 
 /// Appends a seal to the bytes of an info.
 pub(crate) fn seal(mut info: Vec<u8>) -> Vec<u8> {
-    let signature = key::sign(Purpose::Info, &ORCHESTRATOR, &info);
+    let signature = key::sign(SignaturePurpose::Info, &ORCHESTRATOR, &info);
     info.extend_from_slice(&SEAL);
     info.extend_from_slice(&signature);
     info
@@ -108,7 +114,7 @@ pub(crate) fn seal(mut info: Vec<u8>) -> Vec<u8> {
 pub(crate) fn check_seal(info: &[u8]) -> Result<(), BrokenSeal> {
     let (rest, signature) = info.split_last_chunk::<SIGNATURE>().ok_or(BrokenSeal)?;
     let content = rest.strip_suffix(&SEAL).ok_or(BrokenSeal)?;
-    if key::verify(Purpose::Info, &ORCHESTRATOR, content, signature) {
+    if key::verify(SignaturePurpose::Info, &ORCHESTRATOR, content, signature) {
         Ok(())
     } else {
         Err(BrokenSeal)

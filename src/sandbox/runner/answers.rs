@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_list_entry_has_every_known_value() {
         let runner = RunnerOptions {
-            price: Some((livepeer_gateway::price::Unit::Seconds, 7)),
+            price: Some((livepeer_gateway::price::PriceUnit::Seconds, 7)),
             capacity: 3,
             gpu: Some("T4".to_owned()),
             ..RunnerOptions::default()

@@ -16,4 +16,4 @@ mod options;
 mod sessions;
 
 pub use options::{RunnerOptions, SingleShot};
-pub(crate) use sessions::{SessionError, Sessions};
+pub(crate) use sessions::{RunnerSessionError, Sessions};

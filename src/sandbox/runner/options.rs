@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use livepeer_gateway::orchestrator::proto::PriceInfo;
-use livepeer_gateway::price::Unit;
+use livepeer_gateway::price::PriceUnit;
 
 /// The settings of a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct RunnerOptions {
     /// The path that a single-shot app serves, without the leading slash; empty for the root.
     pub path: String,
     /// The price in wei per unit; `None` is free.
-    pub price: Option<(Unit, u32)>,
+    pub price: Option<(PriceUnit, u32)>,
     /// The most sessions at a time; more are refused with 503.
     pub capacity: u32,
     /// The announced name of the GPU.
@@ -53,7 +53,7 @@ impl Default for RunnerOptions {
 
 impl RunnerOptions {
     /// The price in the protocol's form; `None` if it is zero.
-    pub(crate) fn price(&self) -> Option<(Unit, PriceInfo)> {
+    pub(crate) fn price(&self) -> Option<(PriceUnit, PriceInfo)> {
         let (unit, wei) = self.price.filter(|(_, wei)| *wei > 0)?;
         let price = PriceInfo {
             price_per_unit: i64::from(wei),

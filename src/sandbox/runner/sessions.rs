@@ -6,7 +6,7 @@ use crate::runner::RunnerOptions;
 
 /// Why a session cannot be opened or used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SessionError {
+pub(crate) enum RunnerSessionError {
     /// Unknown runner or session: 404.
     Unknown,
     /// The runner's capacity is in use: 503.
@@ -15,7 +15,7 @@ pub(crate) enum SessionError {
     Taken,
 }
 
-impl SessionError {
+impl RunnerSessionError {
     /// The HTTP status and the reason of the answer.
     pub(crate) fn reason(self) -> (u16, &'static str) {
         match self {
@@ -27,7 +27,7 @@ impl SessionError {
 }
 
 #[derive(Debug)]
-struct Session {
+struct OpenSession {
     id: String,
     runner: usize,
     /// Whether the app was started.
@@ -37,7 +37,7 @@ struct Session {
 /// The open sessions of all runners, at most the sum of their capacities.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    open: Vec<Session>,
+    open: Vec<OpenSession>,
 }
 
 impl Sessions {
@@ -58,22 +58,22 @@ impl Sessions {
         runners: &[RunnerOptions],
         runner: usize,
         id: &str,
-    ) -> Result<(), SessionError> {
-        let options = runners.get(runner).ok_or(SessionError::Unknown)?;
+    ) -> Result<(), RunnerSessionError> {
+        let options = runners.get(runner).ok_or(RunnerSessionError::Unknown)?;
         if self.ids().any(|open| open == id) {
-            return Err(SessionError::Taken);
+            return Err(RunnerSessionError::Taken);
         }
         if self.of(runner) >= options.capacity {
-            return Err(SessionError::Full);
+            return Err(RunnerSessionError::Full);
         }
-        self.open.push(Session { id: id.to_owned(), runner, runs: false });
+        self.open.push(OpenSession { id: id.to_owned(), runner, runs: false });
         Ok(())
     }
 
     /// Fails unless the runner has this session.
-    pub(crate) fn check(&self, runner: usize, id: &str) -> Result<(), SessionError> {
+    pub(crate) fn check(&self, runner: usize, id: &str) -> Result<(), RunnerSessionError> {
         let is_open = self.open.iter().any(|open| open.runner == runner && open.id == id);
-        if is_open { Ok(()) } else { Err(SessionError::Unknown) }
+        if is_open { Ok(()) } else { Err(RunnerSessionError::Unknown) }
     }
 
     /// The runner of a session.
@@ -107,12 +107,12 @@ mod tests {
         let mut reserve = |runner, id| sessions.reserve(&runners, runner, id);
         assert_eq!(reserve(0, "a"), Ok(()));
         assert_eq!(reserve(0, "b"), Ok(()));
-        assert_eq!(reserve(0, "c"), Err(SessionError::Full));
-        assert_eq!(reserve(1, "a"), Err(SessionError::Taken));
+        assert_eq!(reserve(0, "c"), Err(RunnerSessionError::Full));
+        assert_eq!(reserve(1, "a"), Err(RunnerSessionError::Taken));
         assert_eq!(reserve(1, "c"), Ok(()));
-        assert_eq!(reserve(2, "d"), Err(SessionError::Unknown));
+        assert_eq!(reserve(2, "d"), Err(RunnerSessionError::Unknown));
         assert_eq!((sessions.of(0), sessions.runner("c")), (2, Some(1)));
-        assert_eq!(sessions.check(1, "a"), Err(SessionError::Unknown));
+        assert_eq!(sessions.check(1, "a"), Err(RunnerSessionError::Unknown));
         assert!(sessions.run("a") && !sessions.run("a") && !sessions.run("z"));
         assert!(sessions.release("a") && !sessions.release("a"));
         assert_eq!(sessions.reserve(&runners, 0, "e"), Ok(()));

@@ -19,7 +19,7 @@ use crate::signer::SignerRefusal;
 use crate::signer::request::{PaymentKind, PaymentRequest};
 use crate::signer::state::SessionState;
 use livepeer_gateway::orchestrator::proto::PriceInfo;
-use livepeer_gateway::price::{Price, Unit};
+use livepeer_gateway::price::{Price, PriceUnit};
 
 const PRELOAD_LV2V: Duration = Duration::from_secs(60);
 const PRELOAD_LIVE: Duration = Duration::from_secs(10);
@@ -105,8 +105,8 @@ fn price(kind: PaymentKind, price: &PriceInfo) -> Option<Price> {
         PaymentKind::Lv2v | PaymentKind::Pixels(_) => {
             return Price::per_pixels(price.price_per_unit, price.pixels_per_unit).ok();
         }
-        PaymentKind::Live => Unit::Seconds,
-        PaymentKind::Fixed => Unit::Fixed,
+        PaymentKind::Live => PriceUnit::Seconds,
+        PaymentKind::Fixed => PriceUnit::Fixed,
     };
     let is_whole = price.pixels_per_unit == 1;
     is_whole.then(|| Price::parse(&price.price_per_unit.to_string(), unit).ok())?

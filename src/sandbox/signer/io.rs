@@ -3,7 +3,7 @@
 //! Does not: decide what to sign; the parent module does.
 
 use crate::check::Violation;
-use crate::http1::io::{ByteStream, Wire, WireError};
+use crate::http1::io::{ByteStream, ConnectionError, Wire};
 use crate::http1::{Answer, Head};
 use crate::io::call::{json, reason, receive, respond};
 use crate::script::Endpoint;
@@ -17,7 +17,7 @@ pub(crate) async fn request<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     head: &Head,
-) -> Result<AfterRequest, WireError> {
+) -> Result<AfterRequest, ConnectionError> {
     let (path, query) = head.path.split_once('?').unwrap_or((&head.path, ""));
     let endpoint = match (path, head.method.as_str()) {
         ("/sign-orchestrator-info", "POST") => Endpoint::SignInfo,
@@ -57,7 +57,7 @@ async fn pay<S: ByteStream>(
     world: &World,
     head: &Head,
     body: &[u8],
-) -> Result<AfterRequest, WireError> {
+) -> Result<AfterRequest, ConnectionError> {
     const ENDPOINT: Endpoint = Endpoint::MakePayment;
     let position = signer::position(body, &world.payer());
     let misuse = position.as_ref().and_then(|(id, at)| world.lock().order.begin(id, *at).err());

@@ -1,8 +1,8 @@
-//! A remote signer that signs with one of the sandbox's fixed keys, and is stateless as the real one.
+//! A simulated remote signer. It signs with one of the sandbox's fixed keys, and is stateless like the real one.
 //!
-//! It makes the checks of the real signer (go-livepeer `server/remote_signer.go`) in the same order. Two checks are
-//! added: the `OrchestratorInfo` must be byte for byte as the orchestrator made it (its seal), and states must be used
-//! in order. The real signer cannot check the order; the orchestrator would refuse the tickets.
+//! The signer makes the checks of the real signer (go-livepeer `server/remote_signer.go`) in the same order. Two checks
+//! are added: the `OrchestratorInfo` must be byte for byte as the orchestrator made it (its seal), and states must be
+//! used in order. The real signer cannot check the order; the orchestrator would refuse the tickets.
 //!
 //! ```text
 //!   credential ─▶ PaymentRequest (request) ─▶ SessionState (state) ─▶ Bill (bill) ─▶ payment, segment, next state
@@ -36,7 +36,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use crate::money::credentials::content;
-use crate::money::key::{self, Purpose};
+use crate::money::key::{self, SignaturePurpose};
 use crate::money::wire::Payment;
 use livepeer_gateway::orchestrator::proto::SegData;
 
@@ -92,7 +92,7 @@ pub(crate) struct Signed {
 pub(crate) fn sign_info(payer: &[u8]) -> Value {
     json!({
         "address": key::hex(payer),
-        "signature": key::hex(&key::sign(Purpose::Address, payer, payer)),
+        "signature": key::hex(&key::sign(SignaturePurpose::Address, payer, payer)),
     })
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn pay(body: &[u8], caller: Caller<'_>) -> Result<Signed, SignerRefus
         auth_token: Some(wanted.token),
         ..SegData::default()
     };
-    let sig = key::sign(Purpose::Segment, caller.payer, &content(&segment)).into();
+    let sig = key::sign(SignaturePurpose::Segment, caller.payer, &content(&segment)).into();
     let segment = SegData { sig, ..segment };
     let next = state.owned_by(caller.identity)?.paid(&bill, caller.now, &payment);
     Ok(Signed {

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 /// The most sessions kept.
 const SESSIONS: usize = 256;
 
-/// A wrong use of a state.
+/// How a gateway used a state wrongly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StateMisuse {
     /// The state is older than the last one.
@@ -24,11 +24,11 @@ pub(crate) enum StateMisuse {
 }
 
 #[derive(Debug)]
-struct Session {
+struct UsedSession {
     id: String,
     /// The sequence number of the last payment made.
     made: u64,
-    /// Whether its answer was delivered, as far as the signer can tell.
+    /// Whether the answer with that payment was delivered, as far as the signer knows.
     is_delivered: bool,
     is_in_progress: bool,
 }
@@ -36,7 +36,7 @@ struct Session {
 /// The sessions of a signer.
 #[derive(Debug, Default)]
 pub(crate) struct StateOrder {
-    sessions: VecDeque<Session>,
+    sessions: VecDeque<UsedSession>,
 }
 
 impl StateOrder {
@@ -73,7 +73,7 @@ impl StateOrder {
         }
     }
 
-    fn find(&mut self, id: &str) -> Option<&mut Session> {
+    fn find(&mut self, id: &str) -> Option<&mut UsedSession> {
         self.sessions.iter_mut().find(|session| session.id == id)
     }
 
@@ -81,7 +81,7 @@ impl StateOrder {
         if self.sessions.len() == SESSIONS {
             self.sessions.pop_front();
         }
-        self.sessions.push_back(Session {
+        self.sessions.push_back(UsedSession {
             id: id.to_owned(),
             made,
             is_delivered: true,

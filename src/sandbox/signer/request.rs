@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::money::wire::{TicketParams, check_seal};
 use crate::signer::SignerRefusal;
 use livepeer_gateway::orchestrator::proto::{AuthToken, Capabilities, OrchestratorInfo, PriceInfo};
-use livepeer_gateway::price::{Price, Unit};
+use livepeer_gateway::price::{Price, PriceUnit};
 
 /// The most pixels in a request: more than a day of live video.
 const PIXELS: i64 = 1 << 42;
@@ -40,11 +40,11 @@ impl PaymentKind {
         }
     }
 
-    fn unit(self) -> Option<Unit> {
+    fn unit(self) -> Option<PriceUnit> {
         match self {
-            Self::Lv2v => Some(Unit::PixelSeconds720p),
-            Self::Live => Some(Unit::Seconds),
-            Self::Fixed => Some(Unit::Fixed),
+            Self::Lv2v => Some(PriceUnit::PixelSeconds720p),
+            Self::Live => Some(PriceUnit::Seconds),
+            Self::Fixed => Some(PriceUnit::Fixed),
             Self::Pixels(_) => None,
         }
     }
@@ -77,7 +77,7 @@ pub(super) struct PaymentRequest {
 }
 
 #[derive(Deserialize)]
-struct Json {
+struct PaymentRequestJson {
     #[serde(default)]
     orchestrator: String,
     #[serde(default, rename = "type")]
@@ -106,7 +106,7 @@ struct MaxPrice {
 impl PaymentRequest {
     /// Parses and checks a body.
     pub(super) fn read(body: &[u8]) -> Result<Self, SignerRefusal> {
-        let json: Json =
+        let json: PaymentRequestJson =
             serde_json::from_slice(body).map_err(|e| SignerRefusal::bad(e.to_string()))?;
         let bytes = decode("orchestrator", &json.orchestrator)?;
         if bytes.is_empty() {
@@ -173,7 +173,7 @@ impl MaxPrice {
         if self.currency != "wei" {
             return Err(SignerRefusal::bad("maxPrice must be in wei"));
         }
-        let unit = Unit::from_wire(&self.unit).filter(|unit| Some(*unit) == kind.unit());
+        let unit = PriceUnit::from_wire(&self.unit).filter(|unit| Some(*unit) == kind.unit());
         let unit =
             unit.ok_or_else(|| SignerRefusal::bad("unit of maxPrice does not fit the type"))?;
         Price::parse(self.price.get(), unit).map_err(|error| SignerRefusal::bad(error.to_string()))

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::money::key::{self, Purpose};
+use crate::money::key::{self, SignaturePurpose};
 use crate::money::wire::Payment;
 use crate::signer::SignerRefusal;
 use crate::signer::bill::Bill;
@@ -63,7 +63,7 @@ impl SessionState {
         let decode =
             |text: &str| STANDARD.decode(text).map_err(|_| SignerRefusal::bad("invalid state"));
         let (state, signature) = (decode(&signed.state)?, decode(&signed.signature)?);
-        if !key::verify(Purpose::State, payer, &state, &signature) {
+        if !key::verify(SignaturePurpose::State, payer, &state, &signature) {
             return Err(SignerRefusal::bad("invalid sig"));
         }
         serde_json::from_slice(&state).map_err(|_| SignerRefusal::bad("invalid state"))
@@ -107,7 +107,7 @@ impl SessionState {
     pub(super) fn seal(&self, payer: &[u8]) -> Value {
         // Serializing plain values cannot fail.
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        let signature = key::sign(Purpose::State, payer, &bytes);
+        let signature = key::sign(SignaturePurpose::State, payer, &bytes);
         json!({ "State": STANDARD.encode(bytes), "Sig": STANDARD.encode(signature) })
     }
 

@@ -9,7 +9,7 @@ use crate::money::wire::seal;
 use livepeer_gateway::orchestrator::proto::{AuthToken, OrchestratorInfo, PriceInfo};
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
-/// Two wei a second, a ticket for 5 s.
+/// The value of a ticket for 5 s at two wei a second.
 const LIVE_TICKET: u64 = 10;
 
 fn seconds(seconds: u64) -> Duration {
@@ -63,7 +63,7 @@ fn opened(signed: &Signed) -> (Payment, String) {
     let payment = Payment::decode(bytes("payment").as_slice()).unwrap();
     assert!(payment.tickets.iter().all(|ticket| payment.is_signed(ticket)));
     let segment = SegData::decode(bytes("segCreds").as_slice()).unwrap();
-    assert!(key::verify(Purpose::Segment, &PAYER, &content(&segment), &segment.sig));
+    assert!(key::verify(SignaturePurpose::Segment, &PAYER, &content(&segment), &segment.sig));
     (payment, String::from_utf8(segment.manifest_id.to_vec()).unwrap())
 }
 
@@ -100,13 +100,13 @@ fn the_first_payment_pays_ahead_and_later_ones_for_the_time_since() {
     let mut body = live();
     let first = ask(&body, NOW).unwrap();
     let (payment, manifest) = opened(&first);
-    // 10 s are 20 wei.
+    // 10 s cost 20 wei.
     assert_eq!((nonces(&payment), manifest.as_str()), (vec![1, 2], "m"));
     assert_eq!(first.position, ("fresh".to_owned(), 0));
     body["state"] = first.body["state"].clone();
     let second = ask(&body, NOW + seconds(11)).unwrap();
     let (payment, _) = opened(&second);
-    // 22 wei, rounded up to tickets; 8 are left.
+    // 22 wei are due, rounded up to tickets; 8 wei are left.
     assert_eq!(nonces(&payment), [3, 4, 5]);
     body["state"] = second.body["state"].clone();
     let (payment, _) = opened(&ask(&body, NOW + seconds(16)).unwrap());
@@ -139,10 +139,10 @@ fn nothing_is_signed_while_the_balance_lasts() {
     let first = ask(&body, NOW).unwrap();
     assert_eq!(opened(&first).0.tickets.len(), 1);
     body["state"] = first.body["state"].clone();
-    // 80 are left, less than a ticket.
+    // 80 wei are left, less than the value of a ticket.
     let second = ask(&body, NOW + seconds(5)).unwrap();
     body["state"] = second.body["state"].clone();
-    // 170 are left: enough for 85 s.
+    // 170 wei are left, enough for 85 s.
     for later in [6, 50, 90] {
         assert_eq!(ask(&body, NOW + seconds(later)).unwrap_err().status, 482, "{later}");
     }

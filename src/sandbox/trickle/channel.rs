@@ -1,7 +1,7 @@
 //! One channel: the kept segments, the segment that a GET or POST refers to, and whether the channel is idle.
 //!
-//! Segment n is in slot n mod 5, so a new segment replaces the one five before it. A GET at the leading edge creates the
-//! segment that it waits for; a POST then fills it. A replaced segment exists as long as a reader or writer uses it.
+//! Segment n is stored in slot n mod 5, so it replaces segment n − 5. A GET at the leading edge creates the segment
+//! that it waits for; a POST then fills it. A replaced segment exists as long as a reader or writer uses it.
 //!
 //! Does not: use sockets or the clock; callers await the bytes of a segment.
 
@@ -20,11 +20,11 @@ const PART: usize = 1 << 20;
 pub(crate) enum Index {
     /// The segment with this seq.
     Seq(u64),
-    /// `-1`: the next segment to be written.
+    /// `-1` in a path: the next segment to be written.
     Next,
-    /// `-2`: the segment being written, or the first.
+    /// `-2` in a path: the segment being written, or the first segment.
     Current,
-    /// Below `-2`: the real server's handler panics.
+    /// A number below `-2`, at which the real server's handler panics.
     Invalid,
 }
 
@@ -51,7 +51,7 @@ struct SegmentBody {
 
 /// The next bytes of a segment for a reader.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Part {
+pub(crate) struct SegmentBytes {
     /// The bytes; empty only at the end.
     pub(crate) bytes: Vec<u8>,
     /// How the segment ended, if these are the last bytes.
@@ -81,23 +81,23 @@ impl Segment {
     }
 
     /// Waits for bytes after the first `at`, or for the end. Cancel safe.
-    pub(crate) async fn after(&self, at: usize) -> Part {
+    pub(crate) async fn after(&self, at: usize) -> SegmentBytes {
         let mut watch = self.body.subscribe();
-        // The sender is in `self`, so this cannot fail.
+        // This cannot fail, because the sender is in `self`.
         let body = watch.wait_for(|body| body.closed || body.bytes.len() > at).await;
-        body.map_or(Part { bytes: Vec::new(), end: Some(SegmentEnd::Closed) }, |body| {
+        body.map_or(SegmentBytes { bytes: Vec::new(), end: Some(SegmentEnd::Closed) }, |body| {
             let rest = body.bytes.get(at..).unwrap_or_default();
             let bytes = rest.get(..PART).unwrap_or(rest).to_vec();
             let ended = body.closed && bytes.len() == rest.len();
             let end = if body.complete { SegmentEnd::Complete } else { SegmentEnd::Closed };
-            Part { bytes, end: ended.then_some(end) }
+            SegmentBytes { bytes, end: ended.then_some(end) }
         })
     }
 
     /// Waits until the segment is closed. Cancel safe.
     pub(crate) async fn closed(&self) {
         let mut watch = self.body.subscribe();
-        // The sender is in `self`, so this cannot fail.
+        // This cannot fail, because the sender is in `self`.
         let _closed = watch.wait_for(|body| body.closed).await.is_ok();
     }
 

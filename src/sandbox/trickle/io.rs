@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::time::sleep;
 
-use crate::http1::io::{ByteStream, Wire, WireError};
+use crate::http1::io::{ByteStream, ConnectionError, Wire};
 use crate::http1::{Answer, Head};
 use crate::script::{Break, Role};
 use crate::trickle::{Index, Readable, Segment, SharedChannel, TooMany, answers};
@@ -29,7 +29,7 @@ pub(crate) enum AfterRequest {
     Stall,
 }
 
-type Outcome = Result<AfterRequest, WireError>;
+type TrickleOutcome = Result<AfterRequest, ConnectionError>;
 
 /// `POST {channel}`.
 pub(crate) async fn create<S: ByteStream>(
@@ -37,7 +37,7 @@ pub(crate) async fn create<S: ByteStream>(
     world: &World,
     head: &Head,
     name: &str,
-) -> Outcome {
+) -> TrickleOutcome {
     let found = find_or_create(world, name, head.header("expect-content").unwrap_or_default());
     let answer = match found {
         Ok(Some(channel)) if is_wedged(&channel) => return Ok(AfterRequest::Stall),
@@ -53,7 +53,7 @@ pub(crate) async fn delete<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     name: &str,
-) -> Outcome {
+) -> TrickleOutcome {
     if world.channel(name).as_ref().is_some_and(is_wedged) {
         return Ok(AfterRequest::Stall);
     }
@@ -71,7 +71,7 @@ pub(crate) async fn delete_segment<S: ByteStream>(
     world: &World,
     name: &str,
     index: &str,
-) -> Outcome {
+) -> TrickleOutcome {
     let Some(channel) = world.channel(name) else {
         return reply(wire, answers::no_channel()).await;
     };
@@ -97,7 +97,7 @@ pub(crate) async fn subscribe<S: ByteStream>(
     name: &str,
     index: &str,
     body: bool,
-) -> Outcome {
+) -> TrickleOutcome {
     let Some(channel) = world.channel(name) else {
         return reply(wire, answers::no_channel()).await;
     };
@@ -125,14 +125,14 @@ pub(crate) async fn subscribe<S: ByteStream>(
         None => Ok(AfterRequest::Close),
         Some(Readable::Missing) => reply(wire, answers::no_segment(index, latest)).await,
         Some(Readable::Segment(segment)) => {
-            let reading = Reading { channel, segment, latest, body };
+            let reading = SegmentReading { channel, segment, latest, body };
             reading.stream(wire, world, name, failure.filter(|(after, _)| *after > 0)).await
         }
     }
 }
 
 /// A segment that is sent to a subscriber.
-struct Reading {
+struct SegmentReading {
     channel: SharedChannel,
     segment: std::sync::Arc<Segment>,
     /// The leading edge at the time of the request.
@@ -140,14 +140,14 @@ struct Reading {
     body: bool,
 }
 
-impl Reading {
+impl SegmentReading {
     async fn stream<S: ByteStream>(
         self,
         wire: &mut Wire<S>,
         world: &World,
         name: &str,
         failure: Option<(u64, Break)>,
-    ) -> Outcome {
+    ) -> TrickleOutcome {
         let mut sent = 0;
         loop {
             let part = tokio::select! {
@@ -207,7 +207,7 @@ pub(crate) async fn publish<S: ByteStream>(
     head: &Head,
     name: &str,
     index: &str,
-) -> Outcome {
+) -> TrickleOutcome {
     let content_type = head.header("content-type").unwrap_or_default();
     let channel = match find_or_create(world, name, content_type) {
         Ok(Some(channel)) if is_wedged(&channel) => return Ok(AfterRequest::Stall),
@@ -274,7 +274,7 @@ async fn first_piece<S: ByteStream>(
     wire: &mut Wire<S>,
     world: &World,
     segment: &Segment,
-) -> Result<Option<Bytes>, WireError> {
+) -> Result<Option<Bytes>, ConnectionError> {
     loop {
         tokio::select! {
             biased;
@@ -290,9 +290,9 @@ async fn first_piece<S: ByteStream>(
 }
 
 /// The next bytes of a body; answers a body that breaks off.
-async fn next_piece<S: ByteStream>(wire: &mut Wire<S>) -> Result<Option<Bytes>, WireError> {
+async fn next_piece<S: ByteStream>(wire: &mut Wire<S>) -> Result<Option<Bytes>, ConnectionError> {
     match wire.piece().await {
-        Err(error @ (WireError::Ended | WireError::Malformed)) => {
+        Err(error @ (ConnectionError::Ended | ConnectionError::Malformed)) => {
             wire.write(&answers::broken_body().to_bytes()).await?;
             Err(error)
         }
@@ -300,14 +300,14 @@ async fn next_piece<S: ByteStream>(wire: &mut Wire<S>) -> Result<Option<Bytes>, 
     }
 }
 
-async fn reply<S: ByteStream>(wire: &mut Wire<S>, answer: Answer) -> Outcome {
+async fn reply<S: ByteStream>(wire: &mut Wire<S>, answer: Answer) -> TrickleOutcome {
     let closes = answer.closes();
     wire.answer(answer).await?;
     Ok(if closes { AfterRequest::Close } else { AfterRequest::Next })
 }
 
 /// Answers before the body has been read; the caller must return the result, which discards the body.
-async fn refuse<S: ByteStream>(wire: &mut Wire<S>, answer: Answer) -> Outcome {
+async fn refuse<S: ByteStream>(wire: &mut Wire<S>, answer: Answer) -> TrickleOutcome {
     wire.write(&answer.to_bytes()).await?;
     Ok(AfterRequest::DrainAndClose)
 }
@@ -318,7 +318,7 @@ async fn break_off<S: ByteStream>(
     world: &World,
     name: &str,
     then: Break,
-) -> Result<Option<AfterRequest>, WireError> {
+) -> Result<Option<AfterRequest>, ConnectionError> {
     match then {
         Break::DeleteChannel => {
             world.delete(name);

@@ -1,4 +1,4 @@
-//! Infos with a price, payments, and debits.
+//! Makes infos with a price, and books payments and debits.
 //!
 //! Does not: decide the value of a payment; `money` does.
 
@@ -9,7 +9,7 @@ use prost::Message;
 
 use crate::http1::Head;
 use crate::money::credentials::{self, CallRefusal, Credentials};
-use crate::money::key::{self, ORCHESTRATOR, Purpose};
+use crate::money::key::{self, ORCHESTRATOR, SignaturePurpose};
 use crate::money::{Rate, TicketIssuer, wire};
 use crate::offer::NoCapacity;
 use crate::script::Role;
@@ -18,9 +18,9 @@ use crate::world::World;
 use livepeer_gateway::orchestrator::proto::{
     OrchestratorInfo, OrchestratorRequest, PaymentResult, PriceInfo,
 };
-use livepeer_gateway::price::Unit;
+use livepeer_gateway::price::PriceUnit;
 
-/// What an info contains besides the offer.
+/// The part of an info that depends on options and script, in addition to the offer.
 #[derive(Debug, Clone)]
 pub(crate) struct InfoTerms {
     /// Whether the info has an auth token.
@@ -67,7 +67,7 @@ impl World {
     /// With a price, a request for the info must be signed by the payer.
     pub(crate) fn check_payer(&self, request: &OrchestratorRequest) -> Result<(), &'static str> {
         let address = &request.address;
-        let is_signed = key::verify(Purpose::Address, address, address, &request.sig);
+        let is_signed = key::verify(SignaturePurpose::Address, address, address, &request.sig);
         if self.live_price().is_some() && !(is_signed && address.len() == ORCHESTRATOR.len()) {
             return Err("orchestrator req sig check failed");
         }
@@ -87,7 +87,7 @@ impl World {
         let info = self.offer(&self.url(false), |offer| offer.info(request, token))?;
         Ok(match self.quote() {
             Some(price) => {
-                let price = (Unit::PixelSeconds720p, price);
+                let price = (PriceUnit::PixelSeconds720p, price);
                 self.priced(info, price, &request.address, terms.age)
             }
             None => info.encode_to_vec(),
@@ -98,7 +98,7 @@ impl World {
     pub(crate) fn priced(
         &self,
         info: OrchestratorInfo,
-        (unit, price): (Unit, PriceInfo),
+        (unit, price): (PriceUnit, PriceInfo),
         sender: &[u8],
         age: Duration,
     ) -> Vec<u8> {
@@ -171,7 +171,7 @@ impl World {
     pub(crate) fn payment_result(
         &self,
         Credentials { payment, token, .. }: Credentials,
-        price: Option<(Unit, PriceInfo)>,
+        price: Option<(PriceUnit, PriceInfo)>,
     ) -> Vec<u8> {
         let request =
             OrchestratorRequest { ignore_capacity_check: true, ..OrchestratorRequest::default() };
@@ -206,7 +206,7 @@ impl World {
         }
     }
 
-    fn ticket_value(&self, unit: Unit, price: &PriceInfo) -> u64 {
+    fn ticket_value(&self, unit: PriceUnit, price: &PriceInfo) -> u64 {
         let value = match Rate::of(unit, price) {
             Some(rate) => rate.wei(self.options.ticket),
             None => u128::try_from(price.price_per_unit).unwrap_or_default(),

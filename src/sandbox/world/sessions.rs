@@ -1,4 +1,4 @@
-//! Payment challenges, and the reservations and payments of runner sessions.
+//! Makes payment challenges, and books the reservations and payments of runner sessions.
 //!
 //! Does not: write answers; `io` does.
 
@@ -11,11 +11,11 @@ use serde_json::Value;
 use crate::http1::Head;
 use crate::money::credentials::{CallRefusal, Credentials};
 use crate::money::key;
-use crate::runner::{RunnerOptions, SessionError, answers};
+use crate::runner::{RunnerOptions, RunnerSessionError, answers};
 use crate::token;
 use crate::world::World;
 use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, PriceInfo};
-use livepeer_gateway::price::Unit;
+use livepeer_gateway::price::PriceUnit;
 
 /// The header with the address of the payer.
 const PAYER: &str = "livepeer-payer-address";
@@ -30,8 +30,8 @@ pub(crate) enum Admission {
     Paid(Box<Credentials>),
 }
 
-impl From<SessionError> for CallRefusal {
-    fn from(reason: SessionError) -> Self {
+impl From<RunnerSessionError> for CallRefusal {
+    fn from(reason: RunnerSessionError) -> Self {
         let (status, reason) = reason.reason();
         Self::new(status, reason)
     }
@@ -40,7 +40,7 @@ impl From<SessionError> for CallRefusal {
 impl World {
     /// A runner by its number.
     pub(crate) fn runner(&self, runner: usize) -> Result<&RunnerOptions, CallRefusal> {
-        Ok(self.options.runners.get(runner).ok_or(SessionError::Unknown)?)
+        Ok(self.options.runners.get(runner).ok_or(RunnerSessionError::Unknown)?)
     }
 
     /// Whether a call with these headers must be paid first. `payment_url` makes the URL for further payments of an
@@ -48,7 +48,7 @@ impl World {
     pub(crate) fn admission(
         &self,
         head: &Head,
-        price: Option<&(Unit, PriceInfo)>,
+        price: Option<&(PriceUnit, PriceInfo)>,
         payment_url: impl Fn(&str) -> String,
     ) -> Result<Admission, CallRefusal> {
         let Some(price) = price else { return Ok(Admission::Free(token::random_id())) };
@@ -67,7 +67,7 @@ impl World {
     pub(crate) fn challenge(
         &self,
         id: &str,
-        price: &(Unit, PriceInfo),
+        price: &(PriceUnit, PriceInfo),
         payer: &[u8],
         payment_url: &str,
     ) -> Value {
@@ -129,7 +129,7 @@ impl World {
             return Err(CallRefusal::new(403, "mismatched session and payment manifest"));
         }
         let price = match self.runner(runner)?.price() {
-            Some((Unit::Fixed, _)) => {
+            Some((PriceUnit::Fixed, _)) => {
                 return Err(CallRefusal::new(409, "a fixed price is paid once"));
             }
             Some(price) => price,

@@ -4,12 +4,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use livepeer_gateway::http::{Giver, Url, Zone};
+use livepeer_gateway::http::{AnsweringPeer, Url, Zone};
 use livepeer_gateway::job::{JobEvent, start_answer};
 
 fuzz_target!(|bytes: &[u8]| {
     let peer = Url::parse("https://orchestrator.example:8935").expect("a URL");
-    match start_answer(bytes, Giver { url: &peer, zone: Zone::Public }) {
+    match start_answer(bytes, AnsweringPeer { url: &peer, zone: Zone::Public }) {
         Ok(channels) => assert!(!channels.manifest_id.is_empty()),
         Err(reason) => assert!(!reason.contains("://") && reason.len() < 900, "{reason}"),
     }

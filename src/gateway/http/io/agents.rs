@@ -24,8 +24,8 @@ use crate::limits::{ADDRESSES, CONNECT_TIME, RESPONSE_HEAD};
 
 /// Agents for calls: one for each orchestrator that names other hosts, and for each zone.
 const AGENTS: usize = 16;
-/// How long a connection that was used may be used again. Short: one that is older may lead over a link that
-/// is gone or from an address that we had, where a call hangs until its own limit.
+/// How long an idle connection may be reused. The time is short, because an older connection may belong to a network or
+/// an address that this computer has lost, and a call on it hangs until the call's time limit.
 const REUSE_TIME: Duration = Duration::from_secs(2);
 
 /// ureq's buffers in each direction; its default is 128 KiB for each connection.
@@ -35,17 +35,17 @@ pub(super) const BUFFER: usize = 16 << 10;
 #[derive(Debug, Clone)]
 pub(super) struct Agents {
     connector: Arc<Connector>,
-    agents: Arc<Mutex<HashMap<Right, ureq::Agent>>>,
+    agents: Arc<Mutex<HashMap<UrlRights, ureq::Agent>>>,
 }
 
-/// The reach of a URL, and the orchestrator that named it.
+/// What a URL may reach, and the orchestrator that named it. Calls share connections only under equal rights.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Right {
+pub(super) struct UrlRights {
     reach: Zone,
     under: Option<Authority>,
 }
 
-impl Right {
+impl UrlRights {
     fn of(url: &Url) -> Self {
         Self { reach: url.reach(), under: url.under().cloned() }
     }
@@ -65,7 +65,7 @@ impl Agents {
 
     /// The agent for calls to `url`.
     pub(super) fn agent(&self, url: &Url) -> ureq::Agent {
-        let right = Right::of(url);
+        let right = UrlRights::of(url);
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = agents.get(&right) {
             return agent.clone();
@@ -79,7 +79,7 @@ impl Agents {
     }
 }
 
-fn agent(connector: &Arc<Connector>, right: &Right) -> ureq::Agent {
+fn agent(connector: &Arc<Connector>, right: &UrlRights) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -98,17 +98,17 @@ fn agent(connector: &Arc<Connector>, right: &Right) -> ureq::Agent {
     let (tls, names) = (Arc::clone(connector), Arc::clone(connector));
     let tls = TlsLink { connector: tls, right: right.clone() };
     let links = TcpConnector::default().chain(OriginLink).chain(tls).chain(PaceLink);
-    ureq::Agent::with_parts(config, links, Names { connector: names, right: right.clone() })
+    ureq::Agent::with_parts(config, links, AgentResolver { connector: names, right: right.clone() })
 }
 
 /// The resolver of one agent.
 #[derive(Debug)]
-struct Names {
+struct AgentResolver {
     connector: Arc<Connector>,
-    right: Right,
+    right: UrlRights,
 }
 
-impl Resolver for Names {
+impl Resolver for AgentResolver {
     fn resolve(
         &self,
         uri: &Uri,

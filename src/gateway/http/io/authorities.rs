@@ -1,4 +1,4 @@
-//! Reads certificate authorities, from the system or from a file instead.
+//! Reads certificate authorities from the system, or from a file if one is configured.
 //!
 //! Does not: verify certificates.
 
@@ -25,7 +25,7 @@ pub fn service_client(trust: ServiceTrust) -> Result<Client, CaFileError> {
     service_client_by(trust, Arc::default())
 }
 
-/// The same with a shared [`WallClock`].
+/// Like [`service_client`], with a [`WallClock`] that other clients share.
 pub fn service_client_by(
     trust: ServiceTrust,
     clock: Arc<WallClock>,

@@ -14,7 +14,7 @@ use crate::http::io::agents::Agents;
 use crate::http::io::origin::with_origin;
 use crate::http::io::pace::TOO_SLOW;
 use crate::http::io::{ConnectError, Connector};
-use crate::http::{Giver, Url, Zone};
+use crate::http::{AnsweringPeer, Url, Zone};
 use crate::limits::{ANSWER_TIME, CALL_TIME, JSON_BODY};
 use resilience::fault::Fault;
 use resilience::sanitize;
@@ -26,7 +26,7 @@ pub struct Call {
     pub method: Method,
     /// The URL to call.
     pub url: Url,
-    /// Headers beside those that every request has.
+    /// Headers in addition to those that every request has.
     pub headers: HeaderMap<HeaderValue>,
     /// The body; may be empty.
     pub body: Vec<u8>,
@@ -72,21 +72,21 @@ impl Call {
 
 /// The answer to a call, of any status.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct HttpAnswer {
     /// The HTTP status.
     pub status: u16,
     /// The headers.
     pub(crate) headers: HeaderMap<HeaderValue>,
     /// The body, within the call's limit.
     pub body: Vec<u8>,
-    /// The zone of the peer that sent it.
+    /// The zone of the peer that sent the answer.
     pub(crate) zone: Zone,
 }
 
-impl Answer {
-    /// The giver of the URLs in this answer to a call to `url`; pass it to [`crate::http::follow`].
-    pub(crate) fn giver<'a>(&self, url: &'a Url) -> Giver<'a> {
-        Giver { url, zone: self.zone }
+impl HttpAnswer {
+    /// The peer that named the URLs in this answer to a call to `url`; pass it to [`crate::http::follow`].
+    pub(crate) fn answering_peer<'a>(&self, url: &'a Url) -> AnsweringPeer<'a> {
+        AnsweringPeer { url, zone: self.zone }
     }
 }
 
@@ -119,7 +119,7 @@ impl CallError {
         }
     }
 
-    /// What comes next.
+    /// How the caller must react.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Connect(error) => error.fault(),
@@ -141,8 +141,8 @@ impl Client {
         Self { agents: Agents::new(connector) }
     }
 
-    /// Makes `call` on a blocking thread. Any status is an answer; an error means that no answer came.
-    pub async fn call(&self, call: Call) -> Result<Answer, CallError> {
+    /// Makes `call` on a blocking thread. The result is `Ok` for every HTTP status; an error means that no answer came.
+    pub async fn call(&self, call: Call) -> Result<HttpAnswer, CallError> {
         let agent = self.agents.agent(&call.url);
         let url = call.url.clone();
         tokio::task::spawn_blocking(move || call_blocking(&agent, &call))
@@ -151,17 +151,17 @@ impl Client {
     }
 
     /// Makes `call` on the current thread, which must be allowed to block.
-    pub(crate) fn call_blocking(&self, call: &Call) -> Result<Answer, CallError> {
+    pub(crate) fn call_blocking(&self, call: &Call) -> Result<HttpAnswer, CallError> {
         call_blocking(&self.agents.agent(&call.url), call)
     }
 }
 
-fn call_blocking(agent: &ureq::Agent, call: &Call) -> Result<Answer, CallError> {
+fn call_blocking(agent: &ureq::Agent, call: &Call) -> Result<HttpAnswer, CallError> {
     let (answer, zone) = with_origin(|| answer(agent, call));
-    answer.map(|answer| Answer { zone, ..answer })
+    answer.map(|answer| HttpAnswer { zone, ..answer })
 }
 
-fn answer(agent: &ureq::Agent, call: &Call) -> Result<Answer, CallError> {
+fn answer(agent: &ureq::Agent, call: &Call) -> Result<HttpAnswer, CallError> {
     let failed = |error: ureq::Error| sort(call, error);
     let mut request = http::Request::builder().method(&call.method).uri(call.url.to_string());
     for (name, value) in &call.headers {
@@ -179,7 +179,7 @@ fn answer(agent: &ureq::Agent, call: &Call) -> Result<Answer, CallError> {
     let limit = u64::try_from(call.limit).unwrap_or(u64::MAX);
     let body = body.with_config().limit(limit).read_to_vec().map_err(failed)?;
     let (status, headers, zone) = (parts.status.as_u16(), parts.headers, Zone::Public);
-    Ok(Answer { status, headers, body, zone })
+    Ok(HttpAnswer { status, headers, body, zone })
 }
 
 fn run<B: ureq::AsSendBody>(

@@ -1,7 +1,7 @@
-//! Congestion control of a connection: BBR, where the kernel has it.
+//! Sets the congestion control of a connection to BBR, where the kernel has it.
 //!
-//! BBR sends by the measured delivery rate, so that random loss does not slow it down. It is made for one long stream,
-//! while segments take turns on connections. So its state is reset before each segment:
+//! BBR sends at the measured delivery rate, so random loss does not slow it down. BBR is made for one long stream, but
+//! segments take turns on connections. So its state is reset before each segment:
 //!
 //! | BBR without the reset | with it |
 //! |---|---|

@@ -28,17 +28,17 @@ use crate::http::io::tuning::Tuning;
 use crate::http::{Judge, Scheme, Url, WallClock, Zone, within_reach};
 use crate::limits::CONNECT_TIME;
 
-/// Bytes that TLS keeps back where the connection does not take them (rustls: 64 KiB, half a second of 1 Mbit/s).
+/// Maximum bytes that TLS buffers while the socket is full. rustls' default of 64 KiB is half a second at 1 Mbit/s.
 const TLS_BUFFER: usize = 8 << 10;
-/// The kernel's send buffer of a connection, in bytes (Linux doubles it for its own bookkeeping). Left to
-/// itself it grows to 4 MB on loopback, which is 16 s of video at 2 Mbit/s; this carries 7 Mbit/s over a round
-/// trip of 300 ms.
+/// Maximum size of a connection's send buffer in the kernel, in bytes (Linux doubles the value for its own
+/// bookkeeping). Without a limit the buffer grows to 4 MB on loopback, which is 16 s of video at 2 Mbit/s. This size
+/// carries 7 Mbit/s over a round trip of 300 ms.
 const SEND_BUFFER: u32 = 256 << 10;
-/// Time for the first try to connect, before a second one within [`CONNECT_TIME`]: the kernel asks a silent
-/// peer again after 1 s, then 2, then 4, and a link that returns is to be met within 2 s.
+/// Time for the first attempt to connect; a second one follows within [`CONNECT_TIME`]. The kernel repeats its SYN
+/// after 1 s, 2 s and 4 s, but a link that returns should be used within 2 s.
 const FIRST_CONNECT_TIME: Duration = Duration::from_secs(2);
-/// Bytes that are not acknowledged within this time after they were sent again mean that the link is gone, 3 s
-/// after it went. A Wi-Fi that changes its access point takes less.
+/// The connection breaks if retransmitted bytes are not acknowledged within this time, about 3 s after the link was
+/// lost. A Wi-Fi client that changes its access point needs less.
 const ACKNOWLEDGE_TIME: Duration = Duration::from_millis(2300);
 
 /// The protocol offered in the TLS handshake.
@@ -65,7 +65,7 @@ impl Connector {
         Self::by(judge, Arc::default())
     }
 
-    /// The same with a shared [`WallClock`].
+    /// Like [`Connector::new`], with a [`WallClock`] that other connectors share.
     pub(crate) fn by(judge: Arc<dyn Judge>, clock: Arc<WallClock>) -> Self {
         Self {
             tls: TlsSettings::new(judge, clock),
@@ -82,22 +82,22 @@ impl Connector {
         self.send_buffer.store(bytes, Ordering::Relaxed);
     }
 
-    /// The TLS settings, which calls use too.
+    /// The TLS settings, which streams and calls share.
     pub(super) fn tls(&self) -> &TlsSettings {
         &self.tls
     }
 
-    /// The name look-ups, which calls use too.
+    /// The name look-ups, which streams and calls share.
     pub(super) fn lookups(&self) -> Lookups {
         self.lookups.clone()
     }
 
-    /// The same connector with `roots` instead of the system's authorities.
+    /// Uses `roots` instead of the system's authorities.
     pub(super) fn with_authorities(self, roots: RootCertStore) -> Self {
         Self { tls: self.tls.with_authorities(roots), ..self }
     }
 
-    /// What certificates show about this machine's clock.
+    /// The shared record of what certificates show about this computer's clock.
     pub fn clock(&self) -> &Arc<WallClock> {
         self.tls.clock()
     }
@@ -145,8 +145,8 @@ impl Connector {
         Ok(Stream::Tls(Box::new(stream)))
     }
 
-    /// Connects to the first address that answers. Each try but the last gets at most half of the remaining time, because
-    /// the path to one address may be dead.
+    /// Connects to the first address that answers. Each attempt but the last gets at most half of the remaining time,
+    /// because one address may be unreachable.
     async fn connect_to_any(&self, addresses: &[SocketAddr], by: Instant) -> io::Result<TcpStream> {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         // The kernel repeats its SYN at growing intervals, so a single address is tried twice.
@@ -198,7 +198,7 @@ impl Stream {
     /// connections only: it turns off keepalive, because the kernel would apply the same limit to idle connections.
     pub(crate) fn expect_acknowledgement(&self) -> io::Result<()> {
         let socket = SockRef::from(self.tcp());
-        // Each option is useful without the other.
+        // Set both, even if one of them fails: each option is useful without the other.
         let keepalive = socket.set_keepalive(false);
         socket.set_tcp_user_timeout(Some(ACKNOWLEDGE_TIME)).and(keepalive)
     }
@@ -209,7 +209,7 @@ impl Stream {
         self.tcp().peer_addr().map_or(Zone::Public, |address| Zone::of(address.ip()))
     }
 
-    /// The connection below TLS.
+    /// The TCP connection below TLS, if there is TLS.
     pub(super) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_moves_is_followed() {
+    async fn a_name_that_changes_its_address_is_resolved_again() {
         static PLACES: OnceLock<[SocketAddr; 2]> = OnceLock::new();
         static ASKED: AtomicUsize = AtomicUsize::new(0);
         let listeners = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_hangs_takes_its_time_alone() {
+    async fn a_hanging_look_up_does_not_delay_other_names() {
         static PLACE: OnceLock<SocketAddr> = OnceLock::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         PLACE.set(listener.local_addr().unwrap()).unwrap();
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dead_address_leaves_time_for_the_next() {
+    async fn an_unreachable_address_leaves_time_for_the_next() {
         static PLACES: OnceLock<[SocketAddr; 2]> = OnceLock::new();
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -394,7 +394,7 @@ mod tests {
         let good = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let places = [dead.local_addr().unwrap(), good.local_addr().unwrap()];
         PLACES.set(places).unwrap();
-        // Nobody accepts, so that further connections to it hang.
+        // The listener does not accept, so further connections to it hang.
         let mut full = Vec::new();
         let moment = Duration::from_millis(100);
         while let Ok(stream) = timeout(moment, TcpStream::connect(places[0])).await {
@@ -406,7 +406,7 @@ mod tests {
         assert!(began.elapsed() < CONNECT_TIME, "{:?}", began.elapsed());
     }
 
-    /// A server that answers every request, and its port; nobody but a test on this machine can reach it.
+    /// A server on loopback that answers every request, and its port.
     fn server() -> u16 {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -424,22 +424,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_moves_to_this_machine_is_not_followed_for_a_peer_out_there() {
+    async fn a_name_given_by_a_remote_peer_must_not_lead_to_this_computer() {
         let port = server();
         let connector = connector(|_, port| Ok(vec![SocketAddr::new([127, 0, 0, 1].into(), port)]));
         let client = Client::new(Arc::clone(&connector));
         let own = Url::parse(&format!("http://rebind.example:{port}/x")).unwrap();
-        // Our own URL is followed, and leaves a connection behind that the peer's must not go over.
+        // A URL of the user is called first. The call leaves an open connection, which a call to the peer's URL must
+        // not reuse.
         let answer = client.call(Call::get(own.clone())).await.unwrap();
-        assert_eq!((answer.status, answer.zone), (200, Zone::ThisMachine));
-        assert_eq!(connector.connect(&own, Alpn::Http1).await.unwrap().zone(), Zone::ThisMachine);
+        assert_eq!((answer.status, answer.zone), (200, Zone::ThisComputer));
+        assert_eq!(connector.connect(&own, Alpn::Http1).await.unwrap().zone(), Zone::ThisComputer);
         let orchestrator = Url::parse("https://o.example:8935").unwrap().authority().clone();
         for reach in [Zone::Private, Zone::Public] {
             let given = own.clone().with_reach(reach).with_under(Some(orchestrator.clone()));
             let stream = connector.connect(&given, Alpn::Http1).await.unwrap_err();
             let call = client.call(Call::get(given.clone())).await.unwrap_err();
-            let words =
-                "leads to 127.0.0.1, which is on this machine; refused, as o.example:8935 named it";
+            let words = "leads to 127.0.0.1, which is on this computer; refused, as o.example:8935 named it";
             for error in [stream.to_string(), call.to_string()] {
                 assert!(error.contains("rebind.example") && error.contains(words), "{error}");
             }
@@ -450,18 +450,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_the_addresses_of_a_name_only_those_within_reach_are_tried() {
+    async fn only_addresses_within_reach_are_tried() {
         static PORT: AtomicUsize = AtomicUsize::new(0);
         PORT.store(server().into(), Ordering::Relaxed);
         let connector = connector(|_, _| {
             let port = u16::try_from(PORT.load(Ordering::Relaxed)).unwrap();
-            // Nobody has the first one: RFC 5737.
+            // The first address belongs to no host (RFC 5737).
             Ok(vec![SocketAddr::new([127, 0, 0, 1].into(), port), "192.0.2.1:1".parse().unwrap()])
         });
         let given = url("two.example").with_reach(Zone::Public);
         let addresses = connector.addresses(&given).await.unwrap();
         assert_eq!(addresses, ["192.0.2.1:1".parse().unwrap()]);
-        // An answer comes from the farthest place that it may have come from.
+        // The zone of an answer is the farthest of the addresses that were tried.
         let answer = Client::new(connector).call(Call::get(url("two.example"))).await.unwrap();
         assert_eq!(answer.zone, Zone::Public);
     }

@@ -29,7 +29,7 @@ pub enum ConnectError {
     Distrust(Authority, Distrust),
     /// The peer does not speak TLS on this port.
     NotTls(Authority),
-    /// The peer closed the connection during the TLS handshake: it speaks another protocol, or has just died.
+    /// The peer closed the connection during the TLS handshake: it speaks another protocol, or has just stopped.
     HungUp(Authority),
     /// TLS failed for another reason.
     Tls(Authority, String),
@@ -43,12 +43,12 @@ impl ConnectError {
         matches!(self, Self::Connect(_, error) if error.kind() == io::ErrorKind::ConnectionRefused)
     }
 
-    /// The error for `url`, which leads to this address and must not.
+    /// The error for a `url` that leads to this address although it must not.
     pub(super) fn too_near(url: &Url, address: IpAddr) -> Self {
         Self::TooNear(Box::new(url.origin()), address)
     }
 
-    /// What comes next.
+    /// How the caller must react.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Resolve(..) | Self::Connect(..) | Self::Timeout(_) | Self::HungUp(_) => {

@@ -1,6 +1,6 @@
 //! The kernel's statistics of sending connections: acknowledged bytes, unsent bytes, round-trip time.
 //!
-//! They are read by sock_diag(7), which answers at once. A kernel or container without it gives no statistics.
+//! sock_diag(7) returns them at once. In a kernel or container without sock_diag there are no statistics.
 //!
 //! Does not: decide the bitrate; `media::rate` does.
 
@@ -23,7 +23,7 @@ const ANSWER: usize = 4096;
 pub struct ConnectionStats {
     /// Bytes that the peers acknowledged, closed connections included.
     pub acknowledged: u64,
-    /// Bytes in the kernel's send buffers that are not sent.
+    /// Bytes in the kernel's send buffers that have not been sent.
     pub unsent: u64,
     /// The smoothed round-trip time of the connection with the latest acknowledgement.
     pub round_trip: Duration,
@@ -35,7 +35,7 @@ pub(crate) struct Gauges(Mutex<GaugedConnections>);
 
 #[derive(Debug, Default)]
 struct GaugedConnections {
-    connections: Vec<Connection>,
+    connections: Vec<GaugedConnection>,
     /// Bytes acknowledged over all connections, closed ones included.
     acknowledged: u64,
     kernel: Option<Socket>,
@@ -44,30 +44,31 @@ struct GaugedConnections {
 }
 
 #[derive(Debug)]
-struct Connection {
+struct GaugedConnection {
     gauge: Weak<()>,
     ends: [SocketAddr; 2],
     acknowledged: u64,
 }
 
-/// Keeps a connection measured until it is dropped.
+/// Includes a connection in the statistics until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Gauge(#[expect(dead_code, reason = "only its drop matters")] Arc<()>);
 
 impl Gauges {
-    /// Measures `stream` until the returned gauge is dropped.
+    /// Includes `stream` in the statistics until the returned gauge is dropped.
     pub(crate) fn add(&self, stream: &Stream) -> io::Result<Gauge> {
         let tcp = stream.tcp();
         let ends = [tcp.local_addr()?, tcp.peer_addr()?];
         let gauge = Arc::new(());
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.connections.retain(|connection| connection.gauge.strong_count() > 0);
-        let connection = Connection { gauge: Arc::downgrade(&gauge), ends, acknowledged: 0 };
+        let connection = GaugedConnection { gauge: Arc::downgrade(&gauge), ends, acknowledged: 0 };
         known.connections.push(connection);
         Ok(Gauge(gauge))
     }
 
-    /// The statistics now. Without a connection they keep their last values. `None` until the kernel gave a first answer.
+    /// The current statistics. Without a connection they keep their last values. `None` until the kernel gave a first
+    /// answer.
     pub(crate) fn read(&self) -> Option<ConnectionStats> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let GaugedConnections { connections, acknowledged, kernel, last } = &mut *known;
@@ -80,7 +81,7 @@ impl Gauges {
         let mut unsent = 0;
         for connection in connections {
             let Some(info) = info(kernel, connection.ends) else { continue };
-            // Packets behind a lost one have arrived too.
+            // Count packets that arrived behind a lost one.
             let arrived = info.acknowledged + u64::from(info.sacked) * u64::from(info.packet);
             *acknowledged += arrived.saturating_sub(connection.acknowledged);
             connection.acknowledged = connection.acknowledged.max(arrived);
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_peers_acknowledged_is_counted_over_all_connections() {
+    async fn acknowledged_bytes_are_counted_over_all_connections() {
         let gauges = Gauges::default();
         assert_eq!(gauges.read(), None, "there is no connection");
         let mut acknowledged = 0;
@@ -150,7 +151,7 @@ mod tests {
             let _gauge = gauges.add(&stream).unwrap();
             carry(&mut stream, &mut peer, 50_000).await;
             let flow = gauges.read().expect("statistics");
-            // The connection's beginning counts as a byte.
+            // The SYN counts as a byte.
             assert!((50_000..=50_001).contains(&(flow.acknowledged - acknowledged)), "{flow:?}");
             assert_eq!(flow.unsent, 0);
             assert!(flow.round_trip > Duration::ZERO);
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_peer_does_not_take_is_not_acknowledged() {
+    async fn bytes_that_a_peer_does_not_read_are_not_acknowledged() {
         let gauges = Gauges::default();
         let (mut stream, _peer) = pair().await;
         let _gauge = gauges.add(&stream).unwrap();
@@ -176,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_ipv6_connection_is_found() {
-        // A machine without IPv6 cannot run this test.
+        // A computer without IPv6 cannot run this test.
         let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
         let (mut stream, mut peer) = connected(listener).await;
         let gauges = Gauges::default();

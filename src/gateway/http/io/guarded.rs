@@ -1,4 +1,4 @@
-//! A connection that fails when its peer sends more than it may.
+//! A connection that fails when its peer sends more bytes than the owner allows.
 //!
 //! The runtime has one thread for all connections, so no peer may keep it busy: parsing a megabyte of tiny frames takes
 //! longer than a frame of video lasts.
@@ -17,11 +17,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http::io::Stream;
 
-/// The limit of interim answers to one request in a second. A real trickle server sends one every 10 s to a waiting
-/// publisher.
+/// Maximum number of interim answers to one request in a second. A real trickle server sends one every 10 s to a
+/// waiting publisher.
 const INTERIMS: u32 = 1000;
 
-/// The number of bytes that a peer may still send. Its clones share it: the connection counts down, the owner may end it.
+/// The number of bytes that a peer may still send. Clones share the number: the connection counts it down, and the
+/// owner may set it to zero.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowance(Arc<AtomicUsize>);
 
@@ -31,8 +32,9 @@ impl Allowance {
         Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
-    /// Call before `request` is sent over this HTTP/1.1 connection. Sets no limit for the answer, but ends the allowance
-    /// after more than 1000 interim answers (1xx) in a second: a peer could keep the runtime busy with them.
+    /// Call before `request` is sent over this HTTP/1.1 connection. The answer's length is not limited here. More than
+    /// 1000 interim answers (1xx) in a second set the allowance to zero, because a peer could keep the runtime busy
+    /// with them.
     pub(super) fn end_at_flood<B>(&self, request: &mut Request<B>) {
         self.0.store(usize::MAX, Ordering::Relaxed);
         let (left, seen) = (self.clone(), Mutex::new((Instant::now(), 0)));
@@ -49,7 +51,7 @@ impl Allowance {
         });
     }
 
-    /// Whether it is used up.
+    /// Whether the allowance is used up.
     pub(crate) fn is_spent(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
     }
@@ -57,19 +59,19 @@ impl Allowance {
 
 /// A connection that reads up to its allowance, and then fails.
 #[derive(Debug)]
-pub(crate) struct Guarded {
+pub(crate) struct GuardedStream {
     stream: Stream,
     left: Allowance,
 }
 
-impl Guarded {
+impl GuardedStream {
     /// Limits what is read from `stream` to `left`.
     pub(crate) fn new(stream: Stream, left: Allowance) -> Self {
         Self { stream, left }
     }
 }
 
-impl AsyncRead for Guarded {
+impl AsyncRead for GuardedStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -90,7 +92,7 @@ impl AsyncRead for Guarded {
     }
 }
 
-impl AsyncWrite for Guarded {
+impl AsyncWrite for GuardedStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

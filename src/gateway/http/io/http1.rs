@@ -1,7 +1,7 @@
 //! The client's end of one HTTP/1.1 connection: its handshake, the heads of its requests, and its end.
 //!
-//! hyper, not ureq: the head of an answer is seen while the request's body is open, and the answer's body is read piece
-//! by piece.
+//! This uses hyper and not ureq, because the head of an answer must be seen while the request's body is still open, and
+//! the answer's body must be read piece by piece.
 //!
 //! Does not: open the connection below it, or choose which connection carries a request.
 
@@ -14,15 +14,15 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use crate::http::Url;
-use crate::http::io::guarded::{Allowance, Guarded};
+use crate::http::io::guarded::{Allowance, GuardedStream};
 use crate::http::io::{Stream, USER_AGENT};
 use resilience::wait::AbortOnDrop;
 
-/// An HTTP/1.1 connection. Dropping it closes its socket at once, whatever is under way.
+/// An HTTP/1.1 connection. Dropping it closes its socket at once, even during a request.
 #[derive(Debug)]
 pub(crate) struct Http1<B> {
     sender: SendRequest<B>,
-    /// What the peer may still send: nothing after a flood.
+    /// What the peer may still send: nothing after too many interim answers.
     allowance: Allowance,
     _driver: AbortOnDrop<()>,
 }
@@ -38,21 +38,21 @@ where
         buffer: usize,
         header_lines: usize,
     ) -> Result<Self, hyper::Error> {
-        // The limits of bodies are the caller's.
+        // The caller limits the length of bodies.
         let allowance = Allowance::new(usize::MAX);
-        let stream = Guarded::new(stream, allowance.clone());
+        let stream = GuardedStream::new(stream, allowance.clone());
         let (sender, connection) = Builder::new()
             .max_buf_size(buffer)
             .max_headers(header_lines)
             .handshake(TokioIo::new(stream))
             .await?;
-        // An error of the connection reaches whoever waits for the answer.
+        // The task that waits for the answer gets the connection's error.
         let driver = AbortOnDrop::spawn(async move { drop(connection.await) });
         Ok(Self { sender, allowance, _driver: driver })
     }
 
-    /// Sends `request` and waits for the head of the final answer. That may come while the request's body is open. The
-    /// error gives the request back if nothing of it was sent.
+    /// Sends `request` and waits for the head of the final answer, which may come while the request's body is still
+    /// open. The error returns the request if no byte of it was sent.
     pub(crate) async fn send(
         &mut self,
         mut request: Request<B>,
@@ -68,7 +68,7 @@ where
 }
 
 impl<B> Http1<B> {
-    /// Whether the connection broke because the peer sent interim answers without end.
+    /// Whether the connection broke because the peer sent too many interim answers.
     pub(crate) fn is_flooded(&self) -> bool {
         self.allowance.is_spent()
     }

@@ -4,7 +4,7 @@
 //! limited time, a second request for a name joins the look-up in progress, and at most [`LOOKUPS`] run at once. A name
 //! that hangs does not delay other names.
 //!
-//! Answers are not cached: addresses change, and the system's resolver has its own cache.
+//! Answers are not cached, because addresses change, and the system's resolver has its own cache.
 //!
 //! Does not: choose among addresses.
 
@@ -68,8 +68,8 @@ impl Lookups {
     /// The addresses of `peer`. May take minutes: set a time limit. Cancel safe.
     pub(super) async fn addresses(&self, peer: &Authority) -> io::Result<Vec<SocketAddr>> {
         let lookup = match self.begin(peer) {
-            Begun::Known(addresses) => return addresses,
-            Begun::UnderWay(lookup) => lookup,
+            LookupStart::Known(addresses) => return addresses,
+            LookupStart::UnderWay(lookup) => lookup,
         };
         loop {
             let mut answered = pin!(lookup.answered.notified());
@@ -82,15 +82,15 @@ impl Lookups {
         }
     }
 
-    /// The same for a thread that may block; `None` if `time` passes first.
+    /// Like [`Self::addresses`], for a thread that may block; `None` if `time` passes first.
     pub(super) fn addresses_within(
         &self,
         peer: &Authority,
         time: Duration,
     ) -> Option<io::Result<Vec<SocketAddr>>> {
         let lookup = match self.begin(peer) {
-            Begun::Known(addresses) => return Some(addresses),
-            Begun::UnderWay(lookup) => lookup,
+            LookupStart::Known(addresses) => return Some(addresses),
+            LookupStart::UnderWay(lookup) => lookup,
         };
         let (answer, _) = lookup
             .done
@@ -99,18 +99,18 @@ impl Lookups {
         answer.clone().map(given)
     }
 
-    /// Begins a look-up, or joins the one in progress for this name. An IP address needs no look-up.
-    fn begin(&self, peer: &Authority) -> Begun {
+    /// Begins a look-up, or joins the look-up of this name that is in progress. An IP address needs no look-up.
+    fn begin(&self, peer: &Authority) -> LookupStart {
         if let Ok(ip) = peer.host().parse::<IpAddr>() {
-            return Begun::Known(Ok(vec![SocketAddr::new(ip, peer.port())]));
+            return LookupStart::Known(Ok(vec![SocketAddr::new(ip, peer.port())]));
         }
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lookup) = pending.get(peer) {
-            return Begun::UnderWay(Arc::clone(lookup));
+            return LookupStart::UnderWay(Arc::clone(lookup));
         }
         if pending.len() >= LOOKUPS {
             let reason = "too many look-ups of other names hang";
-            return Begun::Known(Err(io::Error::other(reason)));
+            return LookupStart::Known(Err(io::Error::other(reason)));
         }
         let lookup = Arc::new(Lookup::default());
         let work = {
@@ -120,15 +120,16 @@ impl Lookups {
         match thread::Builder::new().name("lookup".to_owned()).stack_size(STACK).spawn(work) {
             Ok(_) => {
                 pending.insert(peer.clone(), Arc::clone(&lookup));
-                Begun::UnderWay(lookup)
+                LookupStart::UnderWay(lookup)
             }
-            Err(error) => Begun::Known(Err(error)),
+            Err(error) => LookupStart::Known(Err(error)),
         }
     }
 
     fn run(&self, lookup: &Lookup, peer: &Authority) {
         let found = (self.resolve)(peer.host(), peer.port());
-        // Later requests begin a new look-up. The entry exists: `begin` holds the lock until it is inserted.
+        // Remove the entry, so that later requests begin a new look-up. The entry exists, because `begin` holds the
+        // lock until it is inserted.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(peer);
         *lookup.answer() = Some(found.map_err(|error| (error.kind(), error.to_string())));
         lookup.done.notify_all();
@@ -142,7 +143,7 @@ impl Lookup {
     }
 }
 
-enum Begun {
+enum LookupStart {
     Known(io::Result<Vec<SocketAddr>>),
     UnderWay(Arc<Lookup>),
 }
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_not_kept() {
+    async fn an_answer_is_not_cached() {
         static ASKED: AtomicU8 = AtomicU8::new(0);
         let lookups = Lookups::by(|_, _| Ok(address(1 + ASKED.fetch_add(1, Ordering::Relaxed))));
         assert_eq!(soon(lookups.addresses(&peer("o"))).await.unwrap(), address(1));
@@ -193,14 +194,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_is_told_to_all() {
+    async fn every_caller_gets_the_error() {
         let lookups = Lookups::by(|_, _| Err(io::Error::other("no such name")));
         let error = soon(lookups.addresses(&peer("o"))).await.unwrap_err();
         assert_eq!(error.to_string(), "no such name");
     }
 
     #[tokio::test]
-    async fn a_name_that_hangs_is_joined_and_keeps_no_other_waiting() {
+    async fn a_hanging_look_up_is_joined_and_delays_no_other_name() {
         static BEGUN: AtomicUsize = AtomicUsize::new(0);
         static FREE: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
         let lookups = Lookups::by(|host, _| {
@@ -216,7 +217,7 @@ mod tests {
             assert!(lookups.addresses_within(&peer("hangs"), MOMENT).is_none());
         }
         assert_eq!(soon(lookups.addresses(&peer("other"))).await.unwrap(), address(1));
-        // The rest of what may hang; then every further name is refused at once, and addresses still are not.
+        // Fill the list of look-ups that may hang. Then every further name is refused at once, but addresses are not.
         for n in 1..LOOKUPS {
             assert!(lookups.addresses_within(&peer(&format!("hangs{n}")), MOMENT).is_none());
         }
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(soon(lookups.addresses(&peer("127.0.0.1"))).await.unwrap(), address(1));
         assert_eq!(lookups.pending.lock().unwrap().len(), LOOKUPS);
         assert!(BEGUN.load(Ordering::Relaxed) <= 1, "one thread for each name");
-        // Who waits when the resolver answers is told.
+        // A caller that waits when the resolver answers gets the answer.
         let asked = async { lookups.addresses(&peer("hangs")).await };
         let freed = async {
             *FREE.0.lock().unwrap() = true;
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_knows_this_machine() {
+    fn the_system_resolves_localhost() {
         let found = Lookups::new().addresses_within(&peer("localhost"), SOON).unwrap().unwrap();
         assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 8935));
     }

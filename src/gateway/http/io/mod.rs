@@ -20,13 +20,13 @@ mod tls_settings;
 mod tuning;
 
 pub use authorities::{CaFileError, service_client, service_client_by};
-pub use call::{Answer, Call, CallError, Client};
+pub use call::{Call, CallError, Client, HttpAnswer};
 pub use congestion::Congestion;
 pub use connect::{Alpn, Connector, Stream};
 pub use connect_error::ConnectError;
 pub use gauge::ConnectionStats;
 pub(crate) use gauge::{Gauge, Gauges};
-pub(crate) use guarded::{Allowance, Guarded};
+pub(crate) use guarded::{Allowance, GuardedStream};
 pub(crate) use http1::{Http1, http1_request};
 
 /// The `User-Agent` of every request.

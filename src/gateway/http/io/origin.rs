@@ -1,8 +1,9 @@
-//! The link of ureq's chain that records the zone of the peer that answered.
+//! A connector in ureq's chain that records the zone of the peer that answered.
 //!
 //! ureq does not report which connection a call used, and it reuses connections although names may change their
-//! addresses. So each connection stores its zone and reports it to the thread that reads from it: ureq makes the whole
-//! call on the calling thread.
+//! addresses. So each connection stores its zone, and reports it to the thread that reads from the connection. The
+//! report is a thread-local, because ureq passes nothing from a connection to its caller; it is exact, because ureq
+//! makes the whole call on the calling thread.
 //!
 //! ureq tries the addresses of a name in turn and does not report which one it used. The farthest zone of these addresses
 //! is stored, which gives a peer the fewest rights.
@@ -30,12 +31,12 @@ pub(super) fn with_origin<T>(call: impl FnOnce() -> T) -> (T, Zone) {
     (result, READ_FROM.take().unwrap_or(Zone::Public))
 }
 
-/// The link.
+/// The connector that wraps each connection in a [`ZonedTransport`].
 #[derive(Debug)]
 pub(super) struct OriginLink;
 
 impl<In: Transport> Link<In> for OriginLink {
-    type Out = Placed<In>;
+    type Out = ZonedTransport<In>;
 
     fn connect(
         &self,
@@ -44,23 +45,23 @@ impl<In: Transport> Link<In> for OriginLink {
     ) -> Result<Option<Self::Out>, ureq::Error> {
         let zones = details.addrs.iter().map(|address| Zone::of(address.ip()));
         let zone = zones.max().unwrap_or(Zone::Public);
-        Ok(chained.map(|transport| Placed { transport, zone }))
+        Ok(chained.map(|transport| ZonedTransport { transport, zone }))
     }
 }
 
 /// A connection with the zone of its peer.
-pub(super) struct Placed<T> {
+pub(super) struct ZonedTransport<T> {
     transport: T,
     zone: Zone,
 }
 
-impl<T> fmt::Debug for Placed<T> {
+impl<T> fmt::Debug for ZonedTransport<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Placed").field("zone", &self.zone).finish_non_exhaustive()
     }
 }
 
-impl<T: Transport> Transport for Placed<T> {
+impl<T: Transport> Transport for ZonedTransport<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.transport.buffers()
     }

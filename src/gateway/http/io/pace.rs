@@ -1,4 +1,5 @@
-//! The last link of ureq's chain: an answer that has begun must be complete within [`ANSWER_TIME`].
+//! The last connector in ureq's chain. It ends an answer that is not complete within [`ANSWER_TIME`] after its first
+//! byte.
 //!
 //! An answer may take long to begin, while a model loads, so a call's own time limit is long. A peer must not use that
 //! time to send the answer byte by byte.
@@ -19,36 +20,36 @@ use crate::limits::ANSWER_TIME;
 /// ureq's error for an answer that took too long after its first byte.
 pub(super) const TOO_SLOW: Timeout = Timeout::PerRead;
 
-/// The link.
+/// The connector that wraps each connection in a [`PacedTransport`].
 #[derive(Debug)]
 pub(super) struct PaceLink;
 
 impl<In: Transport> Link<In> for PaceLink {
-    type Out = Paced<In>;
+    type Out = PacedTransport<In>;
 
     fn connect(
         &self,
         _: &ConnectionDetails<'_>,
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
-        Ok(chained.map(|transport| Paced { transport, began: None }))
+        Ok(chained.map(|transport| PacedTransport { transport, began: None }))
     }
 }
 
-/// A connection with the limit.
-pub(super) struct Paced<T> {
+/// A connection with a time limit for each answer.
+pub(super) struct PacedTransport<T> {
     transport: T,
     /// When the first byte of the current answer came.
     began: Option<Instant>,
 }
 
-impl<T> fmt::Debug for Paced<T> {
+impl<T> fmt::Debug for PacedTransport<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Paced").field("began", &self.began).finish_non_exhaustive()
     }
 }
 
-impl<T: Transport> Transport for Paced<T> {
+impl<T: Transport> Transport for PacedTransport<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.transport.buffers()
     }

@@ -1,4 +1,4 @@
-//! Probes unreachable peers, so that a job can start as soon as one is reachable, before the pause between two tries
+//! Probes unreachable peers, so that a job can start as soon as one is reachable, before the pause between two attempts
 //! ends.
 //!
 //! A peer that is reachable at the first probe is left out: it has already answered and refused. A probe is one TCP
@@ -67,7 +67,7 @@ mod tests {
     use crate::http::ServiceTrust;
 
     #[tokio::test]
-    async fn one_that_comes_is_noticed_and_one_that_is_there_is_not_waited_for() {
+    async fn a_peer_that_becomes_reachable_is_noticed_and_a_reachable_peer_is_left_out() {
         let connector = Connector::new(Arc::new(ServiceTrust::default()));
         let there = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let away = TcpListener::bind("127.0.0.1:0").await.unwrap();

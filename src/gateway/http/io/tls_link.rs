@@ -1,7 +1,7 @@
-//! The link of ureq's chain that adds TLS with our own verifier.
+//! A connector in ureq's chain that adds TLS with this crate's own verifier.
 //!
-//! ureq's TLS settings do not accept a custom verifier, so TLS is a link in its chain of connectors. Their API is in
-//! ureq's `unversioned` module, so `Cargo.toml` fixes ureq's version.
+//! ureq's TLS settings do not accept a custom verifier, so TLS is a connector in ureq's chain. The API of connectors is
+//! in ureq's `unversioned` module, so `Cargo.toml` fixes ureq's version.
 //!
 //! Does not: judge certificates.
 
@@ -16,14 +16,14 @@ use ureq::unversioned::transport::{
 };
 
 use crate::http::WallClock;
-use crate::http::io::agents::{BUFFER, Right};
+use crate::http::io::agents::{BUFFER, UrlRights};
 use crate::http::io::{Alpn, ConnectError, Connector};
 
-/// The link.
+/// The connector that adds TLS to connections of `https` URLs.
 #[derive(Debug)]
 pub(super) struct TlsLink {
     pub(super) connector: Arc<Connector>,
-    pub(super) right: Right,
+    pub(super) right: UrlRights,
 }
 
 impl<In: Transport> Link<In> for TlsLink {

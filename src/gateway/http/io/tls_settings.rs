@@ -1,5 +1,5 @@
-//! TLS settings for each peer and protocol. They are kept, so that a second connection resumes the session of the first,
-//! until the set of trusted peers changes.
+//! TLS settings for each peer and protocol. They are kept until the set of trusted peers changes, so that a second
+//! connection resumes the session of the first.
 //!
 //! Does not: open connections.
 
@@ -24,18 +24,18 @@ pub(super) struct TlsSettings {
     clock: Arc<WallClock>,
     provider: Arc<CryptoProvider>,
     authorities: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
-    configs: Mutex<Configs>,
+    configs: Mutex<EpochConfigs>,
 }
 
 /// The settings of one epoch, with the sessions that may be resumed.
 #[derive(Debug, Default)]
-struct Configs {
+struct EpochConfigs {
     epoch: u64,
-    of: HashMap<Key, Arc<ClientConfig>>,
+    of: HashMap<ConfigKey, Arc<ClientConfig>>,
 }
 
 /// A peer, the orchestrator that named it, and the protocol.
-type Key = (Authority, Option<Authority>, Alpn);
+type ConfigKey = (Authority, Option<Authority>, Alpn);
 
 impl TlsSettings {
     /// Settings under the trust policy `judge`.
@@ -49,13 +49,13 @@ impl TlsSettings {
         }
     }
 
-    /// The same settings with `roots` instead of the system's authorities.
+    /// Uses `roots` instead of the system's authorities.
     pub(super) fn with_authorities(self, roots: RootCertStore) -> Self {
         let authorities = OnceLock::from(self.verifier(roots));
         Self { authorities, ..self }
     }
 
-    /// What certificates show about this machine's clock.
+    /// The shared record of what certificates show about this computer's clock.
     pub(super) fn clock(&self) -> &Arc<WallClock> {
         &self.clock
     }
@@ -73,7 +73,7 @@ impl TlsSettings {
         let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
         let epoch = self.clock.epoch();
         if configs.epoch != epoch {
-            *configs = Configs { epoch, ..Configs::default() };
+            *configs = EpochConfigs { epoch, ..EpochConfigs::default() };
         }
         let configs = &mut configs.of;
         let key = (peer.clone(), url.under().cloned(), alpn);
@@ -155,12 +155,12 @@ mod tests {
     }
 
     /// A certificate authority of the tests.
-    struct Signer {
+    struct TestAuthority {
         certificate: CertificateDer<'static>,
         issuer: Issuer<'static, KeyPair>,
     }
 
-    impl Signer {
+    impl TestAuthority {
         fn new() -> Self {
             let mut params = CertificateParams::default();
             params.distinguished_name.push(DnType::CommonName, "an authority of the tests");
@@ -227,14 +227,14 @@ mod tests {
     }
 
     /// A client with this policy, authority and clock.
-    fn client(judge: Arc<dyn Judge>, authority: &Signer, clock: &Arc<WallClock>) -> Client {
+    fn client(judge: Arc<dyn Judge>, authority: &TestAuthority, clock: &Arc<WallClock>) -> Client {
         let connector = Connector::by(judge, Arc::clone(clock));
         Client::new(Arc::new(connector.with_authorities(authority.roots())))
     }
 
     #[tokio::test]
-    async fn a_doubt_of_the_clock_is_for_one_peer_and_ends_with_its_sessions() {
-        let authority = Signer::new();
+    async fn the_clock_is_doubted_for_one_peer_until_it_is_synchronised() {
+        let authority = TestAuthority::new();
         let ((one, full), (other, _)) = (authority.serve(2090, 2095), authority.serve(2092, 2095));
         let clock: Arc<WallClock> = Arc::default();
         let client = client(Arc::new(ByAuthority), &authority, &clock);
@@ -249,7 +249,7 @@ mod tests {
         }
         assert_eq!(full.load(Ordering::Relaxed), 1);
         assert!(calls(&client, &other).await.is_err(), "the other one is not doubted");
-        // An authority signed in 2090, so the present is not earlier.
+        // An authority signed a certificate in 2090, so the present time is not earlier.
         assert!(clock.newest().as_secs() > BUILT + 60 * 365 * 86_400);
         // The clock is synchronised. A connection and a session exist, but must not be used.
         clock.trust();
@@ -258,8 +258,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_signer_is_believed_by_the_clock_or_by_a_pin() {
-        let authority = Signer::new();
+    async fn a_signer_is_trusted_by_a_right_clock_or_by_a_pin() {
+        let authority = TestAuthority::new();
         let (url, _) = authority.serve(2090, 2095);
         let clock: Arc<WallClock> = Arc::default();
         let _ = clock.doubt(&[url.authority().clone()]);
@@ -270,8 +270,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_ended_before_the_build_is_believed_under_no_clock() {
-        let authority = Signer::new();
+    async fn a_certificate_that_expired_before_the_build_is_never_trusted() {
+        let authority = TestAuthority::new();
         let (url, _) = authority.serve(2012, 2015);
         let clock: Arc<WallClock> = Arc::default();
         let client = client(Arc::new(ByAuthority), &authority, &clock);

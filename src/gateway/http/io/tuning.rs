@@ -3,7 +3,7 @@
 //! Best effort: old and unusual kernels (gVisor, WSL 1, vendor kernels) refuse some of these options. A connection works
 //! without them, so a refusal is logged once per option, at debug, and is not an error.
 //!
-//! Does not: choose values; `capacity` holds them.
+//! Does not: fail if the kernel refuses an option.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,18 +14,19 @@ use socket2::{SockRef, TcpKeepalive};
 
 use crate::http::io::congestion;
 
-/// Bytes that the kernel takes for a connection beyond what is on its way, so that media waits in our own queue,
-/// where it can grow stale in sight: a key frame at 1 Mbit/s, and half a second at a quarter of that.
+/// Maximum unsent bytes in the kernel for a connection (`TCP_NOTSENT_LOWAT`). Other media waits in the media queue,
+/// where it can be dropped when it is old. The size is a key frame at 1 Mbit/s, or half a second at a quarter of that
+/// rate.
 const UNSENT: u32 = 16 << 10;
-/// A connection on which nothing comes is asked for a sign of life after this time, and then every
-/// [`ALIVE_EVERY`]; [`ALIVE_TRIES`] without an answer are its end.
+/// Keepalive: the first probe is sent after this idle time, and further ones every [`ALIVE_EVERY`]. After
+/// [`ALIVE_TRIES`] unanswered probes the connection breaks.
 const ALIVE_AFTER: Duration = Duration::from_secs(4);
 /// See [`ALIVE_AFTER`].
 const ALIVE_EVERY: Duration = Duration::from_secs(2);
 /// See [`ALIVE_AFTER`].
 const ALIVE_TRIES: u32 = 3;
 
-/// Sets options, and remembers those that the kernel refused.
+/// Sets socket options, and remembers which ones the kernel refused, so that each refusal is logged once.
 #[derive(Debug, Default)]
 pub(super) struct Tuning {
     refused: Mutex<BTreeSet<&'static str>>,

@@ -1,6 +1,6 @@
 //! Runs a started job from its first segment to its end, for a program without an event loop of its own.
 //!
-//! Does not: read what comes back ([`Subscriber`](crate::trickle::io::Subscriber) does), or start another job when
+//! Does not: read the processed video ([`Subscriber`](crate::trickle::io::Subscriber) does), or start another job when
 //! this one fails.
 
 use std::sync::Arc;
@@ -24,15 +24,16 @@ pub enum RunError {
     /// The job cannot be paid any longer.
     #[error("the job cannot be paid")]
     Payment(#[source] PaymentError),
-    /// The segments do not get through.
+    /// The segments cannot be delivered.
     #[error("the job's video cannot be published")]
     Publish(#[source] TrickleError),
 }
 
 impl StartedJob {
-    /// Publishes `pieces` to the job as MPEG-TS, pays while segments begin, and ends the job after the last piece, when
-    /// `stop` is there, or when the job cannot go on. Await it to its end: a job that is dropped in the middle owes its
-    /// end to the orchestrator, which [`Endings`](crate::endings::io::Endings) pays in the background.
+    /// Publishes `pieces` to the job as MPEG-TS and pays while segments begin. Ends the job after the last piece, when
+    /// `stop` is signalled, or when the job cannot continue. Await the future to its end. If it is dropped earlier, the
+    /// orchestrator is not told that the job has ended until [`Endings`](crate::endings::io::Endings) requests that in
+    /// the background.
     pub async fn run(
         mut self,
         network: &Network,
@@ -47,8 +48,8 @@ impl StartedJob {
         let (stopper, publishing_stop) = Stop::new();
         let (reports, mut paid) = mpsc::channel(1);
         let payments = self.take_payments();
-        let publishing = publisher.publish(Announced { pieces, begun }, publishing_stop);
-        // Ends with the pieces, which hold the sender of `media`.
+        let publishing = publisher.publish(AnnouncedPieces { pieces, begun }, publishing_stop);
+        // The payments end with the pieces, which hold the sender of `media`.
         let paying = async {
             if let Some(payments) = payments {
                 payments.run(media, reports).await;
@@ -78,7 +79,7 @@ impl StartedJob {
                 unpaid = &mut watching => (publishing.await, unpaid),
             }
         };
-        // A payment under way does not keep a job that has ended.
+        // A payment in progress must not delay the end of the job.
         let (Published { end, is_deleted }, unpaid) = {
             tokio::pin!(publishing);
             tokio::select! {
@@ -97,13 +98,13 @@ impl StartedJob {
     }
 }
 
-/// Pieces that report each segment that begins.
-struct Announced<P> {
+/// Pieces that report the begin of each segment to the payer.
+struct AnnouncedPieces<P> {
     pieces: P,
     begun: watch::Sender<()>,
 }
 
-impl<P: Pieces> Pieces for Announced<P> {
+impl<P: Pieces> Pieces for AnnouncedPieces<P> {
     async fn next(&mut self) -> Option<Piece> {
         let piece = self.pieces.next().await?;
         if matches!(piece.place, Place::Begin | Place::Whole) {

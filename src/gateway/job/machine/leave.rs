@@ -8,9 +8,9 @@
 use std::time::{Duration, Instant};
 
 use super::Machine;
-use super::live::Live;
+use super::live::LiveJob;
 use super::pauses::Pauses;
-use super::state::{Next, State, Then, close, find, finish, one};
+use super::state::{AfterClose, JobState, Transition, close, find, finish, one};
 use crate::job::swap_limit::SwapTiming;
 use crate::job::{Command, Commands, Event, Loss, Outcome, Recovery, Slowness};
 use crate::session::selection::Suspensions;
@@ -25,10 +25,10 @@ impl<T> Machine<T> {
     pub(super) fn live(
         &mut self,
         event: Event<T>,
-        mut live: Live<T>,
+        mut live: LiveJob<T>,
         now: Instant,
         jitter: f64,
-    ) -> Next<T> {
+    ) -> Transition<T> {
         match event {
             Event::Lost(loss) => return self.lost(loss, live, now, jitter),
             Event::Timeout => {
@@ -43,7 +43,7 @@ impl<T> Machine<T> {
                 );
                 let commands =
                     if urls.is_empty() { Commands::new() } else { one(Command::Ask(urls)) };
-                return (State::Live(live), commands);
+                return (JobState::Live(live), commands);
             }
             Event::CaptureDone | Event::Stop => return close(Outcome::Done),
             Event::CaptureFailed(reason) => return close(Outcome::Capture(reason)),
@@ -53,16 +53,16 @@ impl<T> Machine<T> {
             }
             other => live.on(other, now),
         }
-        (State::Live(live), Commands::new())
+        (JobState::Live(live), Commands::new())
     }
 
     pub(super) fn lost(
         &mut self,
         loss: Loss,
-        Live { mut selection, url, .. }: Live<T>,
+        LiveJob { mut selection, url, .. }: LiveJob<T>,
         now: Instant,
         jitter: f64,
-    ) -> Next<T> {
+    ) -> Transition<T> {
         if self.recovery == Recovery::Exit && !loss.asks_for_another() {
             return close(Outcome::Lost(loss));
         }
@@ -78,65 +78,77 @@ impl<T> Machine<T> {
         let then = match timing {
             SwapTiming::AtOnce => {
                 selection.on_failed(&url, Failure::of_peer(loss.to_string(), Fault::Retry));
-                Then::GoOn { selection }
+                AfterClose::GoOn { selection }
             }
             SwapTiming::After(pause) => {
                 let _ = commands.push(Command::SlowDown(Slowness::Losses, pause));
-                Then::Pause { until: now + pause }
+                AfterClose::Pause { until: now + pause }
             }
         };
-        (State::Closing { then }, commands)
+        (JobState::Closing { then }, commands)
     }
 
     /// Searches for other candidates, after closing the job that runs.
-    pub(super) fn replace(&mut self, event: Event<T>, state: State<T>, now: Instant) -> Next<T> {
+    pub(super) fn replace(
+        &mut self,
+        event: Event<T>,
+        state: JobState<T>,
+        now: Instant,
+    ) -> Transition<T> {
         if let Event::Replace(rules) = event {
             (self.rules, self.suspensions) = (rules, Suspensions::default());
             self.pauses = Pauses::default();
         }
         match state {
-            State::Finding | State::Selecting { .. } | State::Waiting { .. } => find(),
-            State::Starting { .. }
-            | State::Live(_)
-            | State::Closing { then: Then::Switch { .. } } => {
-                let then = Then::Pause { until: now };
-                (State::Closing { then }, one(Command::Close { for_good: false }))
+            JobState::Finding | JobState::Selecting { .. } | JobState::Waiting { .. } => find(),
+            JobState::Starting { .. }
+            | JobState::Live(_)
+            | JobState::Closing { then: AfterClose::Switch { .. } } => {
+                let then = AfterClose::Pause { until: now };
+                (JobState::Closing { then }, one(Command::Close { for_good: false }))
             }
-            State::Closing { then: Then::GoOn { .. } } => {
-                (State::Closing { then: Then::Pause { until: now } }, Commands::new())
+            JobState::Closing { then: AfterClose::GoOn { .. } } => {
+                (JobState::Closing { then: AfterClose::Pause { until: now } }, Commands::new())
             }
-            state @ (State::Closing { .. } | State::Dark | State::Ended) => {
+            state @ (JobState::Closing { .. } | JobState::Dark | JobState::Ended) => {
                 (state, Commands::new())
             }
         }
     }
 
-    pub(super) fn closing(&mut self, event: Event<T>, then: Then<T>, now: Instant) -> Next<T> {
+    pub(super) fn closing(
+        &mut self,
+        event: Event<T>,
+        then: AfterClose<T>,
+        now: Instant,
+    ) -> Transition<T> {
         match (event, then) {
-            (Event::Closed, Then::Finish(outcome)) => finish(outcome),
-            // A job ran until now, so without a spare search again at once.
-            (Event::Closed, Then::GoOn { mut selection }) => match selection.spare() {
+            (Event::Closed, AfterClose::Finish(outcome)) => finish(outcome),
+            // A job ran until now, so if there is no spare, search again at once.
+            (Event::Closed, AfterClose::GoOn { mut selection }) => match selection.spare() {
                 Some(spare) => self.start_at(spare, selection, now),
                 None => find(),
             },
-            (Event::Closed, Then::Switch { selection, url, has }) => {
-                let mut live = Live::new(selection, url, has, now);
+            (Event::Closed, AfterClose::Switch { selection, url, has }) => {
+                let mut live = LiveJob::new(selection, url, has, now);
                 if self.is_without_camera() {
                     live.on_camera_lost();
                 }
-                (State::Live(live), one(Command::Run))
+                (JobState::Live(live), one(Command::Run))
             }
-            (Event::Closed, Then::Pause { until }) => (State::Waiting { until }, Commands::new()),
-            (Event::Closed, Then::Dark) => (State::Dark, Commands::new()),
-            (Event::CameraBack, Then::Dark) => {
-                (State::Closing { then: Then::Pause { until: now } }, Commands::new())
+            (Event::Closed, AfterClose::Pause { until }) => {
+                (JobState::Waiting { until }, Commands::new())
             }
-            // The job's parts are ending already: only what follows the close changes.
+            (Event::Closed, AfterClose::Dark) => (JobState::Dark, Commands::new()),
+            (Event::CameraBack, AfterClose::Dark) => {
+                (JobState::Closing { then: AfterClose::Pause { until: now } }, Commands::new())
+            }
+            // The job's parts are ending already, so change only what follows the close.
             (Event::Stop | Event::CaptureDone, then) if then.goes_on() => close(Outcome::Done),
             (Event::CaptureFailed(reason), then) if then.goes_on() => {
                 close(Outcome::Capture(reason))
             }
-            (_, then) => (State::Closing { then }, Commands::new()),
+            (_, then) => (JobState::Closing { then }, Commands::new()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Decides whether a live job is still healthy, and when to ask its spares again.
 //!
-//! Health (protocol.md, section 5): an output segment and an event are due every 30 s, unless the camera is gone and no
-//! video is sent.
+//! Health (protocol.md, section 5): an output segment and an event are due every 30 s, unless the camera is missing and
+//! no video is sent.
 //!
 //! Does not: close or start jobs.
 
@@ -31,7 +31,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(20);
 
 /// A live job.
 #[derive(Debug)]
-pub(super) struct Live<T> {
+pub(super) struct LiveJob<T> {
     /// The spares.
     pub(super) selection: Selection<T>,
     /// The orchestrator that runs the job.
@@ -42,13 +42,13 @@ pub(super) struct Live<T> {
     /// prepays.
     pub(super) next: Option<(Url, Duration)>,
     output_due: Option<Instant>,
-    /// When video was sent last; if not yet, the time of the job's start or of the camera's return.
+    /// When video was last sent; before the first video, the time of the job's start or of the camera's return.
     video_sent: Instant,
     event_due: Option<Instant>,
     spares_due: Instant,
 }
 
-impl<T> Live<T> {
+impl<T> LiveJob<T> {
     /// A job that has just started. `has` says whether it has an output channel and an events channel.
     pub(super) fn new(selection: Selection<T>, url: Url, has: [bool; 2], now: Instant) -> Self {
         let pause = if selection.has_good() { SPARES_EVERY } else { ANSWER_TIME };
@@ -61,7 +61,7 @@ impl<T> Live<T> {
         live
     }
 
-    /// When to call `Live::overdue` and `Live::spares_to_ask` next.
+    /// When to call `LiveJob::overdue` and `LiveJob::spares_to_ask` next.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         [self.output_due, self.event_due, Some(self.spares_due)].into_iter().flatten().min()
     }
@@ -81,7 +81,7 @@ impl<T> Live<T> {
         }
     }
 
-    /// Drops what is due: while no video is sent, no output or event is expected.
+    /// Clears both deadlines: while no video is sent, no output or event is expected.
     pub(super) fn on_camera_lost(&mut self) {
         (self.output_due, self.event_due) = (None, None);
     }
@@ -98,7 +98,7 @@ impl<T> Live<T> {
         let is_over = |due: Option<Instant>| due.is_some_and(|due| due <= now);
         if is_over(self.output_due) {
             let unsent = now.saturating_duration_since(self.video_sent);
-            // Video that was sent just before the connection broke may be lost, too: half of the time is enough.
+            // Video that was sent just before the connection broke may be lost too, so half of the time is enough.
             return Some(match unsent > OUTPUT_DUE / 2 {
                 true => Loss::NoVideoSent(unsent),
                 false => Loss::NoOutput(OUTPUT_DUE),

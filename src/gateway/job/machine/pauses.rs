@@ -3,9 +3,9 @@
 //! | cause of the failure | next attempt |
 //! |---|---|
 //! | peers that are down, full, or give no answer | after 0.25 s, then twice as long, up to 10 s |
-//! | something that only a person can change | after 15 s, then twice as long, up to 5 min |
+//! | a fault that only a person can repair | after 15 s, then twice as long, up to 5 min |
 //! | a signer that says when to retry | not before that time, which is limited to 1 h |
-//! | an orchestrator refuses the model or its parameters | there after 10 min, then twice as long, up to 2 h |
+//! | an orchestrator refuses the model or its parameters | at this orchestrator after 10 min, then twice as long, up to 2 h |
 //!
 //! Does not: wait.
 
@@ -15,14 +15,15 @@ use crate::job::Outcome;
 use resilience::backoff::Backoff;
 use resilience::fault::Fault;
 
-/// Short, because a peer that comes back should be found within 2 s.
+/// The pauses after failures that may pass. They begin short, because a peer that returns should be found within 2 s.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(250);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// Where only a person can help. The same pauses as in the payment schedule.
+/// The pauses after failures that only a person can repair; the same as in the payment schedule.
 const FIRST_FOR_A_PERSON: Duration = Duration::from_secs(15);
 const LONGEST_FOR_A_PERSON: Duration = Duration::from_secs(5 * 60);
-/// Long, because a start that is refused after its payment costs 60 s of video. Limited, because the runner gives the
-/// same answer when it refuses parameters and when its process has crashed.
+/// The bars of an orchestrator that refuses the parameters. They are long, because a start that is refused after its
+/// payment costs 60 s of video. They are limited, because the runner gives the same answer when its process has
+/// crashed.
 const FIRST_BAR: Duration = Duration::from_secs(10 * 60);
 const LONGEST_BAR: Duration = Duration::from_secs(2 * 3600);
 /// Upper limit of the pause that a failure may ask for (`retry_after`).
@@ -62,7 +63,7 @@ impl Pauses {
             Fault::GiveUp => self.for_a_person.on_failure(jitter),
             Fault::Retry | Fault::Refresh | Fault::NextPeer => self.soon.on_failure(jitter),
         };
-        // A little later than asked, so that devices do not all return at the same moment.
+        // Wait a little longer than requested, so that devices do not all return at the same moment.
         let obeyed = asked.min(LONGEST_OBEYED).mul_f64(1.0 + 0.1 * jitter.clamp(0.0, 1.0));
         pause.max(obeyed)
     }

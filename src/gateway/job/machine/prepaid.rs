@@ -1,14 +1,14 @@
 //! Decides when the next start may be paid, so that failing starts do not prepay faster than real time.
 //!
 //! The first payment of a job pays for time in advance (60 s of live video), and the orchestrator keeps the payment if
-//! the start fails afterwards. So the time that was prepaid must pass before more is prepaid, with an allowance of
-//! [`AHEAD`]: enough for a start and two failovers without a pause (`swap_limit`).
+//! the start fails afterwards. So prepaid time must pass before more time is prepaid. An allowance of [`AHEAD`] lets a
+//! start and two failovers happen without a pause (`swap_limit`).
 //!
 //! ```text
 //!  total prepaid time ≤ time that has passed + AHEAD
 //! ```
 //!
-//! Does not: count what a live job pays for the time that it has run.
+//! Does not: count the payments of a live job for time that has passed.
 
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_and_two_failovers_are_free_and_then_it_is_real_time() {
+    fn three_starts_do_not_wait_and_later_ones_wait_for_real_time() {
         let start = Instant::now();
         let mut prepaid = Prepaid::default();
         for _ in 0..3 {
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_taken_does_not_count() {
+    fn a_payment_that_was_not_taken_does_not_count() {
         let now = Instant::now();
         let mut prepaid = Prepaid::default();
         for _ in 0..100 {

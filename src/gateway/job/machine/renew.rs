@@ -9,15 +9,15 @@
 //! | yes | the new job is started there beside the old one; once it has started, the old one is closed |
 //! | no, or no spare starts it | the old job is closed, and the machine searches again |
 //!
-//! The old orchestrator is not at fault: it is not suspended, and the hand-over is not counted as a swap.
+//! The old orchestrator is not at fault, so it is not suspended, and the hand-over is not counted as a swap.
 //!
 //! Does not: check that video gets through at the moment; the sender of [`Event::Sent`](crate::job::Event::Sent) does.
 
 use std::time::{Duration, Instant};
 
 use super::Machine;
-use super::live::Live;
-use super::state::{Next, State, Then, one};
+use super::live::LiveJob;
+use super::state::{AfterClose, JobState, Transition, one};
 use crate::job::{Command, Commands, Event};
 use crate::session::selection::Candidate;
 
@@ -26,9 +26,14 @@ pub const RENEW_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 impl<T> Machine<T> {
     /// Starts the hand-over if the length of the media sent requires it.
-    pub(super) fn renew(&mut self, sent: Duration, mut live: Live<T>, now: Instant) -> Next<T> {
+    pub(super) fn renew(
+        &mut self,
+        sent: Duration,
+        mut live: LiveJob<T>,
+        now: Instant,
+    ) -> Transition<T> {
         if sent < RENEW_AFTER || live.next.is_some() || self.is_without_camera() {
-            return (State::Live(live), Commands::new());
+            return (JobState::Live(live), Commands::new());
         }
         let spare = live
             .selection
@@ -38,34 +43,37 @@ impl<T> Machine<T> {
             let mut commands = one(Command::Close { for_good: false });
             // Cannot fail: the list has room for three commands.
             let _ = commands.push(Command::Renew);
-            return (State::Closing { then: Then::Pause { until: now } }, commands);
+            return (JobState::Closing { then: AfterClose::Pause { until: now } }, commands);
         };
         let prepaid = live.selection.prepaid(&offer);
         self.prepaid.on_start(prepaid, now);
         live.next = Some((url.clone(), prepaid));
         let mut commands = one(Command::StartNext(url, answer));
         let _ = commands.push(Command::Renew);
-        (State::Live(live), commands)
+        (JobState::Live(live), commands)
     }
 
     /// Handles the result of the start beside the live job.
-    pub(super) fn next_started(&mut self, event: Event<T>, mut live: Live<T>) -> Next<T> {
+    pub(super) fn next_started(&mut self, event: Event<T>, mut live: LiveJob<T>) -> Transition<T> {
         match (live.next.take(), event) {
             (Some((url, _)), Event::Started { has_output, has_events }) => {
-                let then =
-                    Then::Switch { selection: live.selection, url, has: [has_output, has_events] };
-                (State::Closing { then }, one(Command::HandOver))
+                let then = AfterClose::Switch {
+                    selection: live.selection,
+                    url,
+                    has: [has_output, has_events],
+                };
+                (JobState::Closing { then }, one(Command::HandOver))
             }
             (Some((url, prepaid)), Event::StartFailed { failure, is_paid }) => {
                 if !is_paid {
                     self.prepaid.on_not_taken(prepaid);
                 }
                 live.selection.on_failed(&url, failure);
-                (State::Live(live), Commands::new())
+                (JobState::Live(live), Commands::new())
             }
             (next, _) => {
                 live.next = next;
-                (State::Live(live), Commands::new())
+                (JobState::Live(live), Commands::new())
             }
         }
     }
@@ -112,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_spare_the_job_is_closed_and_looked_for_again() {
+    fn without_a_spare_the_job_is_closed_and_a_new_search_begins() {
         let now = Instant::now();
         let mut machine = live(1, Recovery::Retry, now);
         check(&mut machine, DUE, now, &[Command::Close { for_good: false }, Command::Renew]);
@@ -121,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spare_that_does_not_take_it_leaves_the_job_as_it_is() {
+    fn a_spare_that_refuses_the_job_leaves_the_old_one_running() {
         let now = Instant::now();
         let (mut machine, _) = moving(now);
         let failure = Failure::of_peer("busy", Fault::Retry);
@@ -132,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_happens_meanwhile_the_new_job_is_closed_too() {
+    fn a_stop_or_loss_during_a_hand_over_closes_the_new_job_too() {
         let now = Instant::now();
         let for_good = [Command::Close { for_good: true }];
         let not_for_good = Command::Close { for_good: false };

@@ -2,7 +2,7 @@
 //!
 //! | cause of a failed start | consequence for the orchestrator |
 //! |---|---|
-//! | concerns every peer (signer, this machine) | none: no other one is tried before the next search |
+//! | concerns every peer (signer, this computer) | none; no other orchestrator is tried before the next search |
 //! | it refuses the model or its parameters | barred until these change, or for 10 min to 2 h |
 //! | it cannot or will not run the job | suspended for [`SUSPENSION`] |
 //! | it is full, or cannot be reached | none; suspended for [`BRIEFLY`] if the start may have cost money |
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use super::Machine;
 use super::leave::{BRIEFLY, SUSPENSION};
-use super::live::Live;
-use super::state::{Next, State, close, find, finish, one};
+use super::live::LiveJob;
+use super::state::{JobState, Transition, close, find, finish, one};
 use crate::http::Url;
 use crate::job::swap_limit::SwapTiming;
 use crate::job::{Command, Commands, Event, Outcome, Recovery, Slowness};
@@ -23,7 +23,7 @@ use crate::session::selection::{ASK_TIME, Candidate, Selection, SelectionStep};
 use resilience::fault::{Failure, Fault, Scope};
 
 impl<T> Machine<T> {
-    pub(super) fn finding(&mut self, event: Event<T>, now: Instant, jitter: f64) -> Next<T> {
+    pub(super) fn finding(&mut self, event: Event<T>, now: Instant, jitter: f64) -> Transition<T> {
         match event {
             Event::Found { urls, order } => {
                 self.known.clone_from(&urls);
@@ -37,7 +37,7 @@ impl<T> Machine<T> {
             Event::Reachable => find(),
             Event::Stop | Event::CaptureDone => finish(Outcome::Done),
             Event::CaptureFailed(reason) => finish(Outcome::Capture(reason)),
-            _ => (State::Finding, Commands::new()),
+            _ => (JobState::Finding, Commands::new()),
         }
     }
 
@@ -47,7 +47,7 @@ impl<T> Machine<T> {
         mut selection: Selection<T>,
         now: Instant,
         jitter: f64,
-    ) -> Next<T> {
+    ) -> Transition<T> {
         match event {
             Event::Reachable if !selection.has_good() => return find(),
             Event::Reachable => self.came_back = true,
@@ -64,16 +64,16 @@ impl<T> Machine<T> {
         (mut selection, url, prepaid): (Selection<T>, Url, Duration),
         now: Instant,
         jitter: f64,
-    ) -> Next<T> {
+    ) -> Transition<T> {
         match event {
             Event::Started { has_output, has_events } => {
                 self.pauses.on_success();
                 self.came_back = false;
-                let mut live = Live::new(selection, url, [has_output, has_events], now);
+                let mut live = LiveJob::new(selection, url, [has_output, has_events], now);
                 if self.is_without_camera() {
                     live.on_camera_lost();
                 }
-                return (State::Live(live), one(Command::Run));
+                return (JobState::Live(live), one(Command::Run));
             }
             Event::StartFailed { failure, is_paid } => {
                 if !is_paid {
@@ -84,14 +84,14 @@ impl<T> Machine<T> {
             }
             // The job may run already although its start was not confirmed, so close it.
             Event::Lost(loss) => {
-                return self.lost(loss, Live::new(selection, url, [false; 2], now), now, jitter);
+                return self.lost(loss, LiveJob::new(selection, url, [false; 2], now), now, jitter);
             }
             Event::CaptureFailed(reason) => return close(Outcome::Capture(reason)),
             Event::Stop | Event::CaptureDone => return close(Outcome::Done),
             Event::Reachable => self.came_back = true,
             other => answered(&mut selection, other, now),
         }
-        (State::Starting { selection, url, prepaid }, Commands::new())
+        (JobState::Starting { selection, url, prepaid }, Commands::new())
     }
 
     fn start_failed(
@@ -100,11 +100,11 @@ impl<T> Machine<T> {
         (mut selection, url, lost): (Selection<T>, Url, Duration),
         now: Instant,
         jitter: f64,
-    ) -> Next<T> {
+    ) -> Transition<T> {
         let has_cost = !lost.is_zero();
         self.keep_from_next(&url, &failure, has_cost, now, jitter);
         if self.is_without_camera() {
-            return (State::Dark, Commands::new());
+            return (JobState::Dark, Commands::new());
         }
         selection.on_failed(&url, failure);
         let timing = if has_cost { self.swaps.on_swap(now, jitter) } else { SwapTiming::AtOnce };
@@ -122,13 +122,15 @@ impl<T> Machine<T> {
         mut selection: Selection<T>,
         now: Instant,
         jitter: f64,
-    ) -> Next<T> {
+    ) -> Transition<T> {
         match selection.step(now) {
             SelectionStep::Ask(urls) => {
                 let until = now + ASK_TIME;
-                (State::Selecting { selection, until }, one(Command::Ask(urls)))
+                (JobState::Selecting { selection, until }, one(Command::Ask(urls)))
             }
-            SelectionStep::Wait(until) => (State::Selecting { selection, until }, Commands::new()),
+            SelectionStep::Wait(until) => {
+                (JobState::Selecting { selection, until }, Commands::new())
+            }
             SelectionStep::Try(candidate) => self.start_at(candidate, selection, now),
             SelectionStep::None(none) => self.give_up(Outcome::NoCandidateLeft(none), now, jitter),
         }
@@ -140,7 +142,7 @@ impl<T> Machine<T> {
         candidate: Candidate<T>,
         mut selection: Selection<T>,
         now: Instant,
-    ) -> Next<T> {
+    ) -> Transition<T> {
         let prepaid = selection.prepaid(&candidate.offer);
         match (self.prepaid.wait(prepaid, now), self.recovery) {
             (Some(_), Recovery::Exit) => {
@@ -151,24 +153,24 @@ impl<T> Machine<T> {
                 self.prepaid.on_start(prepaid, now);
                 let Candidate { url, answer, .. } = candidate;
                 let start = one(Command::Start(url.clone(), answer));
-                (State::Starting { selection, url, prepaid }, start)
+                (JobState::Starting { selection, url, prepaid }, start)
             }
         }
     }
 
-    fn slow_down(&self, pause: Duration, now: Instant) -> Next<T> {
+    fn slow_down(&self, pause: Duration, now: Instant) -> Transition<T> {
         let slow_down = Command::SlowDown(Slowness::PaidAhead, pause);
-        (State::Waiting { until: now + pause }, one(slow_down))
+        (JobState::Waiting { until: now + pause }, one(slow_down))
     }
 
     /// Handles a search that ended without a job: finishes, waits, or searches again at once.
-    fn give_up(&mut self, outcome: Outcome, now: Instant, jitter: f64) -> Next<T> {
+    fn give_up(&mut self, outcome: Outcome, now: Instant, jitter: f64) -> Transition<T> {
         match self.recovery {
             Recovery::Exit => finish(outcome),
             Recovery::Retry if std::mem::take(&mut self.came_back) => find(),
             Recovery::Retry => {
                 let until = now + self.pauses.after(&outcome, jitter);
-                (State::Waiting { until }, one(Command::TryLater(outcome)))
+                (JobState::Waiting { until }, one(Command::TryLater(outcome)))
             }
         }
     }

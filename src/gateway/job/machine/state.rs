@@ -4,16 +4,16 @@
 
 use std::time::{Duration, Instant};
 
-use super::live::Live;
+use super::live::LiveJob;
 use crate::http::Url;
 use crate::job::{Command, Commands, Outcome, Stage};
 use crate::session::selection::Selection;
 
 /// The next state, and the commands that the caller must execute.
-pub(super) type Next<T> = (State<T>, Commands<T>);
+pub(super) type Transition<T> = (JobState<T>, Commands<T>);
 
 #[derive(Debug)]
-pub(super) enum State<T> {
+pub(super) enum JobState<T> {
     Finding,
     Selecting {
         selection: Selection<T>,
@@ -25,9 +25,9 @@ pub(super) enum State<T> {
         url: Url,
         prepaid: Duration,
     },
-    Live(Live<T>),
+    Live(LiveJob<T>),
     Closing {
-        then: Then<T>,
+        then: AfterClose<T>,
     },
     Waiting {
         until: Instant,
@@ -36,7 +36,7 @@ pub(super) enum State<T> {
     Ended,
 }
 
-impl<T> State<T> {
+impl<T> JobState<T> {
     /// Whether a job runs or is being started.
     pub(super) fn has_job(&self) -> bool {
         matches!(self, Self::Starting { .. } | Self::Live(_))
@@ -52,15 +52,19 @@ impl<T> State<T> {
             Self::Dark => Stage::Dark,
             Self::Waiting { until } => Stage::Waiting { until: *until },
             Self::Closing {
-                then: Then::GoOn { .. } | Then::Switch { .. } | Then::Pause { .. } | Then::Dark,
+                then:
+                    AfterClose::GoOn { .. }
+                    | AfterClose::Switch { .. }
+                    | AfterClose::Pause { .. }
+                    | AfterClose::Dark,
             } => Stage::Leaving,
-            Self::Closing { then: Then::Finish(_) } | Self::Ended => Stage::Ending,
+            Self::Closing { then: AfterClose::Finish(_) } | Self::Ended => Stage::Ending,
         }
     }
 }
 
 #[derive(Debug)]
-pub(super) enum Then<T> {
+pub(super) enum AfterClose<T> {
     Finish(Outcome),
     /// Start a job at a spare of `selection`, or search again if there is none.
     GoOn {
@@ -79,7 +83,7 @@ pub(super) enum Then<T> {
     Dark,
 }
 
-impl<T> Then<T> {
+impl<T> AfterClose<T> {
     pub(super) fn goes_on(&self) -> bool {
         !matches!(self, Self::Finish(_))
     }
@@ -91,35 +95,39 @@ impl<T> Then<T> {
 }
 
 /// Closes the job, if one runs, and waits for the camera.
-pub(super) fn darken<T>(state: State<T>) -> Next<T> {
+pub(super) fn darken<T>(state: JobState<T>) -> Transition<T> {
     match state {
-        State::Finding | State::Selecting { .. } | State::Waiting { .. } => {
-            (State::Dark, Commands::new())
+        JobState::Finding | JobState::Selecting { .. } | JobState::Waiting { .. } => {
+            (JobState::Dark, Commands::new())
         }
         // This also closes a job that was started to take over.
-        State::Starting { .. } | State::Live(_) | State::Closing { then: Then::Switch { .. } } => {
-            let then = Then::Dark;
-            (State::Closing { then }, one(Command::Close { for_good: false }))
+        JobState::Starting { .. }
+        | JobState::Live(_)
+        | JobState::Closing { then: AfterClose::Switch { .. } } => {
+            let then = AfterClose::Dark;
+            (JobState::Closing { then }, one(Command::Close { for_good: false }))
         }
-        State::Closing { then } if then.goes_on() => {
-            (State::Closing { then: Then::Dark }, Commands::new())
+        JobState::Closing { then } if then.goes_on() => {
+            (JobState::Closing { then: AfterClose::Dark }, Commands::new())
         }
-        state @ (State::Closing { .. } | State::Dark | State::Ended) => (state, Commands::new()),
+        state @ (JobState::Closing { .. } | JobState::Dark | JobState::Ended) => {
+            (state, Commands::new())
+        }
     }
 }
 
 /// Searches for candidates.
-pub(super) fn find<T>() -> Next<T> {
-    (State::Finding, one(Command::Find))
+pub(super) fn find<T>() -> Transition<T> {
+    (JobState::Finding, one(Command::Find))
 }
 
-pub(super) fn finish<T>(outcome: Outcome) -> Next<T> {
-    (State::Ended, one(Command::Finish(outcome)))
+pub(super) fn finish<T>(outcome: Outcome) -> Transition<T> {
+    (JobState::Ended, one(Command::Finish(outcome)))
 }
 
-pub(super) fn close<T>(outcome: Outcome) -> Next<T> {
-    let then = Then::Finish(outcome);
-    (State::Closing { then }, one(Command::Close { for_good: true }))
+pub(super) fn close<T>(outcome: Outcome) -> Transition<T> {
+    let then = AfterClose::Finish(outcome);
+    (JobState::Closing { then }, one(Command::Close { for_good: true }))
 }
 
 pub(super) fn one<T>(command: Command<T>) -> Commands<T> {

@@ -7,7 +7,7 @@ use super::pauses::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::*;
 use crate::job::{Loss, Slowness};
 use crate::orchestrator::Fit;
-use crate::price::{Price, Unit};
+use crate::price::{Price, PriceUnit};
 use crate::session::selection::{ASK_TIME, OFFER_TIME, Offer, Pays};
 use resilience::fault::{Failure, Fault, Scope};
 
@@ -70,7 +70,7 @@ fn gone() -> Loss {
     Loss::Link("publish", "gone".into())
 }
 
-/// Loses a live job; the machine then goes on.
+/// Loses a live job; the machine then continues.
 #[track_caller]
 fn lose(machine: &mut Machine<u32>, now: Instant) {
     let left = [Command::Close { for_good: false }, Command::Left(gone())];
@@ -85,7 +85,7 @@ fn try_later(machine: &mut Machine<u32>, event: Event<u32>, now: Instant) {
 }
 
 #[test]
-fn every_candidate_is_tried_and_named_when_none_is_left() {
+fn every_candidate_is_tried_and_named_in_the_error() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Exit, HOLD);
     check(&mut machine, found(urls(2)), now, &[Command::Ask(urls(2))]);
@@ -101,7 +101,7 @@ fn every_candidate_is_tried_and_named_when_none_is_left() {
 }
 
 #[test]
-fn a_slow_candidate_is_not_waited_for_once_there_is_a_good_one() {
+fn a_good_candidate_is_used_without_waiting_for_a_slow_one() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Exit, HOLD);
     check(&mut machine, found(urls(2)), now, &[Command::Ask(urls(2))]);
@@ -113,7 +113,7 @@ fn a_slow_candidate_is_not_waited_for_once_there_is_a_good_one() {
 }
 
 #[test]
-fn a_started_job_is_closed_whatever_happens() {
+fn a_started_job_is_closed_after_every_event() {
     let now = Instant::now();
     let table = [
         (Event::Stop, Outcome::Done),
@@ -142,7 +142,7 @@ fn a_stop_while_a_job_starts_closes_it_too() {
 }
 
 #[test]
-fn silence_for_30_s_is_a_loss_and_every_sign_of_life_moves_it() {
+fn a_job_without_output_or_events_for_30_s_is_lost() {
     let start = Instant::now();
     let mut machine = live(1, Recovery::Exit, start);
     // No other orchestrator can be asked as a spare.
@@ -159,7 +159,7 @@ fn silence_for_30_s_is_a_loss_and_every_sign_of_life_moves_it() {
 }
 
 #[test]
-fn nobody_is_blamed_for_video_that_was_not_sent() {
+fn an_orchestrator_is_not_suspended_for_video_that_was_not_sent() {
     let start = Instant::now();
     for (sent, blames) in
         [(15, Loss::NoOutput(OUTPUT_DUE)), (14, Loss::NoVideoSent(at(start, 30) - at(start, 14)))]
@@ -177,7 +177,7 @@ fn nobody_is_blamed_for_video_that_was_not_sent() {
 }
 
 #[test]
-fn a_price_that_rose_moves_on_to_the_spare_even_where_losses_end() {
+fn a_risen_price_leads_to_the_spare_even_under_recovery_exit() {
     let now = Instant::now();
     let mut machine = live(2, Recovery::Exit, now);
     let loss = Loss::Payment("price too high".into());
@@ -188,7 +188,7 @@ fn a_price_that_rose_moves_on_to_the_spare_even_where_losses_end() {
 }
 
 #[test]
-fn the_only_orchestrator_is_met_again_after_a_pause() {
+fn the_only_orchestrator_is_tried_again_after_a_pause() {
     let start = Instant::now();
     let mut machine = live(1, Recovery::Retry, start);
     lose(&mut machine, start);
@@ -202,7 +202,7 @@ fn the_only_orchestrator_is_met_again_after_a_pause() {
 }
 
 #[test]
-fn a_job_that_is_lost_again_and_again_slows_down() {
+fn repeated_losses_delay_the_next_start() {
     let now = Instant::now();
     let mut machine = live(1, Recovery::Retry, now);
     for lost in 1..=3 {
@@ -236,7 +236,7 @@ fn pauses_grow_to_their_limit_and_a_stop_ends_them() {
 }
 
 #[test]
-fn a_stop_during_a_swap_stops_for_good() {
+fn a_stop_during_a_swap_ends_the_machine() {
     let now = Instant::now();
     let mut machine = live(2, Recovery::Retry, now);
     lose(&mut machine, now);
@@ -245,7 +245,7 @@ fn a_stop_during_a_swap_stops_for_good() {
 }
 
 #[test]
-fn a_peer_that_can_be_reached_again_ends_the_pause() {
+fn a_reachable_peer_ends_the_pause() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
     try_later(&mut machine, Event::FindFailed(failed("no network")), now);
@@ -253,7 +253,7 @@ fn a_peer_that_can_be_reached_again_ends_the_pause() {
 }
 
 #[test]
-fn a_peer_that_comes_back_while_it_is_asked_is_asked_again_at_once() {
+fn a_peer_that_becomes_reachable_while_it_is_asked_is_asked_again_at_once() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
     check(&mut machine, Event::Reachable, now, &[Command::Find]);
@@ -265,7 +265,7 @@ fn a_peer_that_comes_back_while_it_is_asked_is_asked_again_at_once() {
 }
 
 #[test]
-fn a_peer_that_comes_back_while_another_is_tried_is_asked_once_more_if_that_fails() {
+fn a_peer_that_becomes_reachable_while_another_is_tried_is_asked_if_that_fails() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
     for comes_back in [true, false] {
@@ -313,7 +313,7 @@ fn spares_are_asked_again_while_a_job_is_live() {
 }
 
 #[test]
-fn a_job_is_held_while_the_camera_is_gone_and_owes_nothing() {
+fn a_job_without_its_camera_is_kept_and_has_no_deadlines() {
     let start = Instant::now();
     let mut machine = live(1, Recovery::Retry, start);
     check(&mut machine, Event::CameraLost, start, &[]);
@@ -327,7 +327,7 @@ fn a_job_is_held_while_the_camera_is_gone_and_owes_nothing() {
 }
 
 #[test]
-fn a_camera_that_stays_away_costs_the_job_until_it_is_back() {
+fn a_job_is_closed_if_the_camera_stays_away_and_another_follows_its_return() {
     let start = Instant::now();
     let close = [Command::Close { for_good: false }];
     let mut machine = live(1, Recovery::Retry, start);
@@ -358,7 +358,7 @@ fn no_job_is_started_while_there_is_no_camera() {
     check(&mut machine, found(urls(1)), now, &[]);
     check(&mut machine, Event::CameraBack, now, &[Command::Find]);
 
-    // The camera is missing from the start: the same as if it is lost before any candidate is asked.
+    // A camera that is missing from the start has the same effect as one lost before any candidate is asked.
     let mut machine = Machine::without_camera(OfferRules::default(), Recovery::Retry, HOLD, now);
     assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
     assert!(machine.is_without_camera());
@@ -368,7 +368,7 @@ fn no_job_is_started_while_there_is_no_camera() {
     check(&mut machine, Event::CameraBack, now + HOLD, &[Command::Find]);
     assert!(!machine.is_without_camera());
 
-    // A job that is being started may start, but no other job may be started after it.
+    // A start in progress may succeed, but no other job may be started after it.
     for next in [refused("no capacity"), Event::Lost(gone())] {
         let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
         let _ = machine.on(found(urls(1)), now, SOME);
@@ -392,7 +392,7 @@ fn no_job_is_started_while_there_is_no_camera() {
 }
 
 #[test]
-fn another_configuration_closes_the_job_before_it_looks_elsewhere() {
+fn another_configuration_closes_the_job_before_the_next_search() {
     let now = Instant::now();
     let mut machine = live(2, Recovery::Retry, now);
     let replace = || Event::Replace(OfferRules::default());
@@ -404,7 +404,7 @@ fn another_configuration_closes_the_job_before_it_looks_elsewhere() {
 }
 
 #[test]
-fn a_job_without_an_output_channel_owes_no_output() {
+fn a_job_without_an_output_channel_has_no_output_deadline() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Exit, HOLD);
     let url = urls(1).remove(0);
@@ -414,13 +414,13 @@ fn a_job_without_an_output_channel_owes_no_output() {
     assert_eq!(machine.poll_timeout(), Some(now + Duration::from_secs(20)), "for spares only");
 }
 
-/// Offers are not free, and a signer pays.
+/// Offers have a price, and a signer pays.
 fn paid() -> OfferRules {
     OfferRules { pays: Pays::Always, ..OfferRules::default() }
 }
 
 fn priced(url: &Url) -> Event<u32> {
-    let price = Price::parse("5", Unit::PixelSeconds720p).map(Some);
+    let price = Price::parse("5", PriceUnit::PixelSeconds720p).map(Some);
     let offer = Offer { fit: Fit::Has { warm: true, free: Some(1) }, price };
     Event::Offered { url: url.clone(), offer, answer_time: Duration::ZERO, with: 7 }
 }
@@ -450,7 +450,7 @@ fn search(
     }
 }
 
-/// Goes to the end of the pause, and checks that the pause has this many `seconds`.
+/// Advances to the end of the pause, and checks that the pause has this many `seconds`.
 #[track_caller]
 fn pause(machine: &mut Machine<u32>, now: Instant, seconds: u64) -> Instant {
     let until = machine.poll_timeout().expect("it waits");
@@ -460,7 +460,7 @@ fn pause(machine: &mut Machine<u32>, now: Instant, seconds: u64) -> Instant {
 }
 
 #[test]
-fn the_only_good_one_of_two_has_the_job_again_at_once() {
+fn the_only_usable_orchestrator_gets_the_job_again_at_once() {
     let start = Instant::now();
     for (loss, is_last) in [
         // The orchestrator is suspended, so another one would be tried first.
@@ -520,7 +520,7 @@ fn starts_that_fail_after_their_payment_prepay_no_faster_than_real_time() {
 }
 
 #[test]
-fn starts_that_are_refused_before_their_payment_are_no_reason_to_wait() {
+fn starts_refused_before_their_payment_cause_no_pause() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
     for _ in 0..20 {
@@ -543,7 +543,7 @@ fn a_candidate_that_failed_after_its_payment_comes_after_the_others() {
 }
 
 #[test]
-fn where_losses_are_the_end_no_fourth_start_is_paid() {
+fn under_recovery_exit_no_fourth_start_is_paid() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(paid(), Recovery::Exit, HOLD);
     assert!(search(&mut machine, 4, priced, now).is_ok());
@@ -559,7 +559,7 @@ fn where_losses_are_the_end_no_fourth_start_is_paid() {
 }
 
 #[test]
-fn parameters_that_are_refused_are_not_tried_again_until_they_change() {
+fn refused_parameters_are_not_sent_again_until_they_change() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
     assert!(search(&mut machine, 1, priced, now).is_ok());
@@ -578,7 +578,7 @@ fn parameters_that_are_refused_are_not_tried_again_until_they_change() {
 }
 
 #[test]
-fn a_refusal_by_mistake_is_tried_again_but_seldom() {
+fn refused_parameters_are_sent_again_after_a_long_pause() {
     let start = Instant::now();
     let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
     let (mut now, mut starts) = (start, 0);
@@ -600,7 +600,7 @@ fn of_signer(fault: Fault, retry_after: Option<u64>) -> Failure {
 }
 
 #[test]
-fn a_signer_is_left_alone_for_as_long_as_it_says() {
+fn a_signer_is_not_asked_before_its_retry_after() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
     let wait = of_signer(Fault::Retry, Some(600));
@@ -623,7 +623,7 @@ fn a_signer_is_left_alone_for_as_long_as_it_says() {
 }
 
 #[test]
-fn where_only_a_person_can_help_there_are_minutes_between_tries() {
+fn failures_that_need_a_person_are_retried_after_minutes() {
     let mut now = Instant::now();
     let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
     for seconds in [15, 30, 60, 120, 240, 300, 300] {
@@ -634,7 +634,7 @@ fn where_only_a_person_can_help_there_are_minutes_between_tries() {
 }
 
 #[test]
-fn an_orchestrator_that_is_left_again_and_again_comes_after_the_others() {
+fn an_orchestrator_that_is_left_repeatedly_is_tried_after_the_others() {
     let now = Instant::now();
     let mut machine = live(1, Recovery::Retry, now);
     for lost in 1..=3 {

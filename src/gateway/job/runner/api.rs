@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-/// A JSON pointer (RFC 6901) to a text: `/channels/0/url`.
+/// A JSON pointer (RFC 6901) to a text, such as `/channels/0/url`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pointer(String);
 
@@ -27,8 +27,8 @@ pub enum ApiError {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Pointer => "is no JSON pointer; write one such as /in or /channels/0/url",
-            Self::Path => "is no path; write one such as /echo",
+            Self::Pointer => "is not a JSON pointer; write one such as /in or /channels/0/url",
+            Self::Path => "is not a path; write one such as /echo",
         })
     }
 }
@@ -65,9 +65,9 @@ impl Pointer {
 /// Where parameters are posted while the application runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Update {
-    /// To this path under `app_url`.
+    /// They are posted to this path under `app_url`.
     Path(String),
-    /// To the URL at this place in the answer to the start.
+    /// They are posted to the URL at this place in the answer to the start.
     Answer(Pointer),
 }
 
@@ -109,11 +109,11 @@ pub struct Api {
     pub start: String,
     /// Where the answer to the start contains the URL of the channel for our video.
     pub publish: Pointer,
-    /// Where it contains the URL of the channel of the processed video.
+    /// Where that answer contains the URL of the channel of the processed video.
     pub output: Option<Pointer>,
-    /// Where it contains the URL of the control channel.
+    /// Where that answer contains the URL of the control channel.
     pub control: Option<Pointer>,
-    /// Where it contains the URL of the events channel.
+    /// Where that answer contains the URL of the events channel.
     pub events: Option<Pointer>,
     /// Where new parameters are posted while the application runs; `None` if it accepts none.
     pub update: Option<Update>,
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn pointers_find_texts_and_nothing_else() {
+    fn pointers_find_only_texts() {
         check("/in", Some("a"));
         check("/deep/0/url", Some("b"));
         check("/x~1y", Some("c"));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn updates_go_to_a_path_or_to_what_the_answer_says() {
+    fn updates_go_to_a_path_or_to_a_url_from_the_answer() {
         assert_eq!("/update".parse(), Ok(Update::Path("/update".into())));
         assert_eq!("answer:/u".parse(), Ok(Update::Answer(Pointer("/u".into()))));
         for wrong in ["", "update", "/a?b", "/a#b", "/../stop", "/a/./b", "/a b", "/%2e%2e/stop"] {

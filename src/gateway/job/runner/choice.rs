@@ -4,9 +4,9 @@
 //! |---|---|
 //! | of another application | not a candidate, and not reported |
 //! | of another mode, on another GPU, full, too expensive | rejected, with its reason |
-//! | any other | a candidate; of one orchestrator's runners, those with known free capacity are tried first, then the cheapest. `CandidateOrder::Price` sorts all runners so |
+//! | any other | a candidate. Of one orchestrator's runners, those with known free capacity are tried first, then the cheapest; `CandidateOrder::Price` sorts all runners in this way |
 //!
-//! A runner that does not state its mode may be tried: its answer shows whether it can do the job.
+//! A runner without a stated mode may be tried: its answer shows whether it can do the job.
 //!
 //! Does not: make calls, or check URLs: those in the lists have been checked already.
 
@@ -35,7 +35,7 @@ pub struct RunnerOptions {
 
 /// A listed runner of the requested application.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct ListedRunner {
     /// The runner.
     pub runner: Runner,
     /// Its offer, or the reason why it cannot be used.
@@ -49,8 +49,8 @@ pub fn known_runners(
     options: &RunnerOptions,
     mode: RunnerMode,
     order: CandidateOrder,
-) -> Vec<Known> {
-    let mut known: Vec<Known> = Vec::new();
+) -> Vec<ListedRunner> {
+    let mut known: Vec<ListedRunner> = Vec::new();
     for entry in &list.entries {
         let own = known.len();
         for runner in entry.runners.iter().filter(|runner| runner.app == options.app) {
@@ -58,7 +58,7 @@ pub fn known_runners(
                 Some(reason) => Err(reason),
                 None => Ok(offer(runner)),
             };
-            known.push(Known { runner: runner.clone(), offer });
+            known.push(ListedRunner { runner: runner.clone(), offer });
         }
         let of_this_one = known.get_mut(own..).unwrap_or_default();
         of_this_one.sort_by(|a, b| better_first(&a.runner, &b.runner));
@@ -71,15 +71,15 @@ pub fn known_runners(
 
 /// The runners that are still to be tried, and the reasons against the others.
 #[derive(Debug)]
-pub struct Runners {
+pub struct RunnerSelection {
     app: String,
     selection: Selection<Runner>,
     /// All listed runners of the application, the best first.
-    known: Vec<Known>,
+    known: Vec<ListedRunner>,
     now: Instant,
 }
 
-impl Runners {
+impl RunnerSelection {
     /// Sorts the runners of `list` that run the application in `mode`.
     pub fn new(
         list: &DiscoveryList,
@@ -114,14 +114,14 @@ impl Runners {
         }
     }
 
-    /// Call this when `runner` did not take the job; [`Runners::best`] then returns another one.
+    /// Call this when `runner` did not take the job; [`RunnerSelection::best`] then returns another one.
     pub fn on_failed(&mut self, runner: &Runner, failure: Failure) {
         self.selection.on_failed(&runner.url, failure);
     }
 
     fn answer(&mut self, url: &Url) {
         let known = self.known.iter().find(|known| known.runner.url == *url);
-        let Some(Known { runner, offer }) = known else { return };
+        let Some(ListedRunner { runner, offer }) = known else { return };
         match offer {
             Err(reason) => {
                 let failure = Failure::of_peer(reason, Fault::NextPeer);
@@ -161,7 +161,7 @@ fn unfit(runner: &Runner, options: &RunnerOptions, mode: RunnerMode) -> Option<S
     match &runner.gpu {
         Some(gpu) if gpu.name == wanted => None,
         Some(gpu) => Some(format!("its GPU is {}, not {wanted}", gpu.name)),
-        None => Some(format!("it names no GPU; {wanted} is wanted")),
+        None => Some(format!("its GPU is not stated; {wanted} is required")),
     }
 }
 
@@ -195,8 +195,13 @@ mod tests {
     fn tried(entries: Vec<Value>, options: &RunnerOptions) -> (Vec<String>, String) {
         let list = DiscoveryList::parse(json!(entries).to_string().as_bytes()).unwrap();
         let now = Instant::now();
-        let mut runners =
-            Runners::new(&list, options, RunnerMode::Persistent, CandidateOrder::Price, now);
+        let mut runners = RunnerSelection::new(
+            &list,
+            options,
+            RunnerMode::Persistent,
+            CandidateOrder::Price,
+            now,
+        );
         let mut hosts = Vec::new();
         loop {
             match runners.best() {
@@ -224,7 +229,7 @@ mod tests {
         check(json!({"price_info": null}), "busy");
         check(json!({"mode": "single-shot"}), "its mode is single-shot, not persistent");
         check(json!({"gpu": {"name": "T4"}}), "its GPU is T4, not L40S");
-        check(json!({"gpu": null}), "it names no GPU; L40S is wanted");
+        check(json!({"gpu": null}), "its GPU is not stated; L40S is required");
         check(json!({"capacity_available": 0}), "no capacity left");
         let price = |price: u32, unit: &str| json!({"price_info": {"price": price, "currency": "wei", "unit": unit}});
         check(price(13, "seconds"), "over max-price");

@@ -12,9 +12,9 @@
 use std::fmt;
 
 use super::api::Update;
-use super::moved::Elsewhere;
+use super::moved::RedirectError;
 use crate::http::io::CallError;
-use crate::http::{Authority, Stray};
+use crate::http::{Authority, RefusedUrl};
 use crate::payment::{PaymentError, WireError};
 use crate::session::SessionError;
 use crate::session::selection::NoCandidateLeft;
@@ -78,16 +78,16 @@ pub enum RunnerError {
     /// The runner's payment challenge cannot be parsed.
     Challenge(Authority, WireError),
     /// This field of the runner's payment challenge is a URL that must not be followed.
-    Stray(Authority, &'static str, Stray),
+    Stray(Authority, &'static str, RefusedUrl),
     /// The runner redirects the request, and the redirect must not be followed.
-    Redirected(Step, Authority, Elsewhere),
+    Redirected(Step, Authority, RedirectError),
     /// The payment took too many challenges of the runner.
     NoEnd(Authority),
     /// The runner asks for a payment, but the signer says that none is needed.
     NothingToPay(Authority),
     /// The payment failed.
     NotPaid(PaymentError),
-    /// The application takes no parameters while it runs; this is what its API says.
+    /// The application does not accept parameters while it runs, according to this part of its API.
     NoUpdate(Option<Update>),
 }
 

@@ -22,10 +22,12 @@ mod wire;
 
 pub use api::{Api, ApiError, Pointer, Update};
 pub use api::{call_path, path};
-pub use choice::{Known, RunnerOptions, Runners, known_runners};
+pub use choice::{ListedRunner, RunnerOptions, RunnerSelection, known_runners};
 pub use error::{RunnerError, Step};
 pub use io::{CallOptions, RunnerJob, Single, find_runners};
-pub use moved::Elsewhere;
-pub(crate) use reservation::{Next, Reservation};
+pub use moved::RedirectError;
+pub(crate) use reservation::{Reservation, ReservationStep};
 
-pub(in crate::job) use io::{AppUpdate, Ask, Opened, Reply, RunnerPayments, RunnerSession, open};
+pub(in crate::job) use io::{
+    AppUpdate, GrantedRequest, PaidReply, PaidRequest, RunnerPayments, RunnerSession, open,
+};

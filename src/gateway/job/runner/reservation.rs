@@ -11,7 +11,7 @@
 //!
 //! | answer of the runner | means | next |
 //! |---|---|---|
-//! | 2xx | accepted | go on |
+//! | 2xx | accepted | continue |
 //! | 402 | a challenge | pay it |
 //! | 480 | the terms have expired | ask again without payment for a fresh challenge |
 //! | 503, 409, 404 | no capacity, in use, gone | next runner |
@@ -25,8 +25,8 @@ const FRESH_CHALLENGES: u8 = 3;
 /// What the caller must do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Next {
-    /// Go on: the runner granted the request.
+pub(crate) enum ReservationStep {
+    /// Continue: the runner granted the request.
     Accepted,
     /// The body is a challenge: have the signer answer it, and repeat the request with the payment.
     Pay,
@@ -47,13 +47,13 @@ pub(crate) struct Reservation {
 
 impl Reservation {
     /// Call this with the status of each answer of the runner.
-    pub(crate) fn on_answer(&mut self, status: u16) -> Next {
+    pub(crate) fn on_answer(&mut self, status: u16) -> ReservationStep {
         match status {
-            200..=299 => Next::Accepted,
-            402 if self.has_paid => self.again(Next::Pay),
-            402 => Next::Pay,
-            480 => self.again(Next::AskAgain),
-            _ => Next::Refused,
+            200..=299 => ReservationStep::Accepted,
+            402 if self.has_paid => self.again(ReservationStep::Pay),
+            402 => ReservationStep::Pay,
+            480 => self.again(ReservationStep::AskAgain),
+            _ => ReservationStep::Refused,
         }
     }
 
@@ -63,13 +63,13 @@ impl Reservation {
     }
 
     /// Call this when the signer says that the challenge has expired.
-    pub(crate) fn on_expired(&mut self) -> Next {
-        self.again(Next::AskAgain)
+    pub(crate) fn on_expired(&mut self) -> ReservationStep {
+        self.again(ReservationStep::AskAgain)
     }
 
-    fn again(&mut self, next: Next) -> Next {
+    fn again(&mut self, next: ReservationStep) -> ReservationStep {
         if self.fresh >= FRESH_CHALLENGES {
-            return Next::NoEnd;
+            return ReservationStep::NoEnd;
         }
         self.fresh += 1;
         self.has_paid = false;
@@ -82,18 +82,18 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(status: u16, bare: Next, paid: Next) {
+    fn check(status: u16, bare: ReservationStep, paid: ReservationStep) {
         let mut reservation = Reservation::default();
         assert_eq!(reservation.on_answer(status), bare, "{status} to the first call");
         let mut reservation = Reservation::default();
-        assert_eq!(reservation.on_answer(402), Next::Pay);
+        assert_eq!(reservation.on_answer(402), ReservationStep::Pay);
         reservation.on_payment();
         assert_eq!(reservation.on_answer(status), paid, "{status} to a payment");
     }
 
     #[test]
-    fn every_status_has_its_meaning() {
-        use Next::{Accepted, AskAgain, Pay, Refused};
+    fn each_status_leads_to_its_step() {
+        use ReservationStep::{Accepted, AskAgain, Pay, Refused};
         for status in [200, 201, 204] {
             check(status, Accepted, Accepted);
         }
@@ -105,28 +105,28 @@ mod tests {
     }
 
     #[test]
-    fn the_signer_may_want_three_fresh_challenges() {
+    fn three_fresh_challenges_are_allowed() {
         let mut reservation = Reservation::default();
         for _ in 0..3 {
-            assert_eq!(reservation.on_answer(402), Next::Pay);
-            assert_eq!(reservation.on_expired(), Next::AskAgain);
+            assert_eq!(reservation.on_answer(402), ReservationStep::Pay);
+            assert_eq!(reservation.on_expired(), ReservationStep::AskAgain);
         }
-        assert_eq!(reservation.on_answer(402), Next::Pay);
-        assert_eq!(reservation.on_expired(), Next::NoEnd);
+        assert_eq!(reservation.on_answer(402), ReservationStep::Pay);
+        assert_eq!(reservation.on_expired(), ReservationStep::NoEnd);
     }
 
     #[test]
-    fn challenges_without_end_are_left() {
+    fn a_runner_with_too_many_challenges_is_left() {
         let mut reservation = Reservation::default();
         for _ in 0..4 {
-            assert_eq!(reservation.on_answer(402), Next::Pay);
+            assert_eq!(reservation.on_answer(402), ReservationStep::Pay);
             reservation.on_payment();
         }
-        assert_eq!(reservation.on_answer(402), Next::NoEnd);
+        assert_eq!(reservation.on_answer(402), ReservationStep::NoEnd);
         let mut reservation = Reservation::default();
         for _ in 0..3 {
-            assert_eq!(reservation.on_answer(480), Next::AskAgain);
+            assert_eq!(reservation.on_answer(480), ReservationStep::AskAgain);
         }
-        assert_eq!(reservation.on_answer(480), Next::NoEnd);
+        assert_eq!(reservation.on_answer(480), ReservationStep::NoEnd);
     }
 }

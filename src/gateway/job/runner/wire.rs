@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::api::{Api, Pointer, Update};
-use crate::http::{Giver, Url, follow_text};
+use crate::http::{AnsweringPeer, Url, follow_text};
 use crate::job::Channels;
 use crate::job::wire::{channel, is_small};
 use crate::limits::NAME_BYTES;
@@ -34,15 +34,18 @@ struct SessionJson {
 /// Returns the session id in the answer to a reservation, even if other fields of the answer are invalid.
 pub(super) fn session_id(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
-    struct Id {
+    struct SessionIdJson {
         session_id: String,
     }
-    let json: Id = serde_json::from_slice(body).ok()?;
+    let json: SessionIdJson = serde_json::from_slice(body).ok()?;
     Some(json.session_id).filter(|id| is_id(id))
 }
 
 /// Parses the successful answer to a reservation; `Err` says what is wrong with it.
-pub(super) fn session_answer(body: &[u8], peer: Giver<'_>) -> Result<SessionAnswer, String> {
+pub(super) fn session_answer(
+    body: &[u8],
+    peer: AnsweringPeer<'_>,
+) -> Result<SessionAnswer, String> {
     let json: SessionJson =
         serde_json::from_slice(body).map_err(|_| "it is not the JSON of a session".to_owned())?;
     let id = json.session_id.filter(|id| is_id(id)).ok_or("`session_id` is missing or unusable")?;
@@ -74,12 +77,12 @@ pub(super) fn app_answer(
     body: &[u8],
     api: &Api,
     session: &SessionAnswer,
-    peer: Giver<'_>,
+    peer: AnsweringPeer<'_>,
 ) -> Result<AppAnswer, String> {
     if !is_small(body) {
         return Err("it is too large".to_owned());
     }
-    let answer: Value = serde_json::from_slice(body).map_err(|_| "it is no JSON".to_owned())?;
+    let answer: Value = serde_json::from_slice(body).map_err(|_| "it is not JSON".to_owned())?;
     let channel = |pointer: &Pointer, purpose| match pointer.text(&answer) {
         None => Ok(None),
         Some(text) => {
@@ -121,8 +124,8 @@ mod tests {
     static PEER: LazyLock<Url> =
         LazyLock::new(|| Url::parse("https://o.example:8935/apps/r/session").unwrap());
 
-    fn peer() -> Giver<'static> {
-        Giver { url: &PEER, zone: Zone::Public }
+    fn peer() -> AnsweringPeer<'static> {
+        AnsweringPeer { url: &PEER, zone: Zone::Public }
     }
 
     fn good() -> Value {
@@ -154,7 +157,7 @@ mod tests {
         check_session("app_url", json!(null), Some("app_url"));
         check_session("app_url", json!("s3cret"), Some("is not a URL"));
         check_session("app_url", json!("http://o.example/s3cret"), Some("plain HTTP"));
-        check_session("app_url", json!("https://127.0.0.1/s3cret"), Some("this machine"));
+        check_session("app_url", json!("https://127.0.0.1/s3cret"), Some("this computer"));
         check_session("app_url", json!("https://o.example/a?s3cret"), Some("query"));
     }
 
@@ -163,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_gives_two_channels_and_takes_updates() {
+    fn the_answer_of_an_echo_app_has_two_channels_and_an_update_url() {
         let body =
             json!({"in": "https://o.example/t/i", "out": "https://o.example/t/o"}).to_string();
         let answer = app_answer(body.as_bytes(), &Api::echo(), &session(), peer()).unwrap();
@@ -182,13 +185,13 @@ mod tests {
 
     #[test]
     fn an_answer_without_usable_channels_is_refused_without_showing_a_url() {
-        check_app("", "no JSON");
-        check_app("<html>", "no JSON");
+        check_app("", "not JSON");
+        check_app("<html>", "not JSON");
         check_app("[]", "`/in` is missing");
         check_app(r#"{"in":1}"#, "`/in` is missing");
         check_app(r#"{"in":"s3cret"}"#, "`/in`");
         check_app(r#"{"in":"http://o.example/s3cret"}"#, "plain HTTP");
-        check_app(r#"{"in":"https://[::1]/s3cret"}"#, "this machine");
+        check_app(r#"{"in":"https://[::1]/s3cret"}"#, "this computer");
         check_app(r#"{"in":"https://o/a","out":"ftp://o/s3cret"}"#, "`/out`");
         check_app(
             r#"{"in":"https://o/a","update":"http://o/s3cret"}"#,
@@ -197,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cut_or_flipped_answer_panics() {
+    fn truncated_and_corrupt_answers_do_not_panic() {
         let body = good().to_string().into_bytes();
         for at in 0..body.len() {
             for value in [0, b'"', b'{', b'9', 0xff] {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{DiscoveryEntry, Gpu, Runner, RunnerMode};
 use crate::http::Url;
 use crate::limits::{CAPABILITIES, NAME_BYTES, RUNNERS};
-use crate::price::{Price, PriceError, Unit};
+use crate::price::{Price, PriceError, PriceUnit};
 use resilience::sanitize::is_harmful;
 
 /// The default port of an orchestrator (protocol.md, "words").
@@ -91,7 +91,7 @@ impl EntryJson<'_> {
         });
         let address = match json.address {
             Some(_) => short(Url::parse_base(&name(json.address)?, DEFAULT_PORT).ok()?)?,
-            // An orchestrator may leave out its own address: take that of its runners.
+            // An orchestrator may leave out its own address, so take the address of its runners.
             None => {
                 let runner = &runners.first()?.url;
                 let base = format!("{}://{}", runner.scheme().as_str(), runner.authority());
@@ -180,8 +180,9 @@ impl PriceJson<'_> {
             None | Some("wei") => {}
             Some(other) => return Err(PriceError::Currency(other.chars().take(16).collect())),
         }
-        let unit = Unit::from_wire(&json.unit);
-        let unit = unit.ok_or_else(|| PriceError::Unit(json.unit.chars().take(32).collect()))?;
+        let unit = PriceUnit::from_wire(&json.unit);
+        let unit =
+            unit.ok_or_else(|| PriceError::PriceUnit(json.unit.chars().take(32).collect()))?;
         Price::parse(json.price.get().trim_matches('"'), unit)
     }
 }

@@ -1,14 +1,14 @@
 //! Caches the last good discovery list in the state directory, for use when discovery fails.
 //!
-//! The first line of the file has a hash of the list's URL (the URL may contain a credential), so that the list of
-//! another endpoint or for another model is not used instead, and the zone of the endpoint, which limits the addresses
-//! that the list may name. A damaged file is moved aside.
+//! The first line of the file has two values. The hash of the list's URL prevents that the list of another endpoint or
+//! for another model is used; it is a hash because the URL may contain a credential. The zone of the endpoint limits
+//! the addresses that the list may name. A damaged file is moved aside.
 //!
 //! Does not: fetch lists.
 
 use std::path::Path;
 
-use crate::http::{Fingerprint, Giver, Url, Zone};
+use crate::http::{AnsweringPeer, Fingerprint, Url, Zone};
 use crate::limits::JSON_BODY;
 use crate::orchestrator::DiscoveryList;
 use resilience::state_file::io::StateFile;
@@ -41,18 +41,19 @@ impl ListCache {
             .inspect_err(|error| self.file.set_aside(&error.to_string()))
             .ok()?;
         let url = from.iter().find(|url| hash_of(url) == name)?;
-        Some(list.followed(Giver { url, zone }))
+        Some(list.followed(AnsweringPeer { url, zone }))
     }
 
-    /// Stores a list that came from this giver.
-    pub(super) fn write(&self, from: Giver<'_>, list: &DiscoveryList) {
+    /// Stores a list that came from this peer.
+    pub(super) fn write(&self, from: AnsweringPeer<'_>, list: &DiscoveryList) {
         let mut bytes = format!("{} {}\n", hash_of(from.url), from.zone.as_str()).into_bytes();
         bytes.extend(list.to_json());
         self.file.write(&bytes);
     }
 }
 
-/// Parses the first line: the hash and the zone. Earlier versions wrote no zone; it is then the farthest.
+/// Parses the first line: the hash and the zone. Without a zone, as in files of earlier versions, the zone is the
+/// farthest.
 fn source(line: &str) -> Option<(Fingerprint, Zone)> {
     let (name, zone) = line.split_once(' ').unwrap_or((line, Zone::Public.as_str()));
     Some((Fingerprint::parse(name)?, Zone::parse(zone)?))
@@ -73,8 +74,8 @@ mod tests {
         Url::parse(text).unwrap()
     }
 
-    fn far(url: &Url) -> Giver<'_> {
-        Giver { url, zone: Zone::Public }
+    fn far(url: &Url) -> AnsweringPeer<'_> {
+        AnsweringPeer { url, zone: Zone::Public }
     }
 
     fn list(hosts: &[&str]) -> DiscoveryList {
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cached_list_names_hosts_no_nearer_than_its_giver() {
+    fn a_cached_list_names_hosts_no_nearer_than_its_peer() {
         let directory = Scratch::new("zone");
         let kept = ListCache::new(&directory.0);
         let from = url("https://d.lan/list");
@@ -125,7 +126,7 @@ mod tests {
             urls.collect::<Vec<_>>()
         };
         for (zone, expected) in [(Zone::Private, 2), (Zone::Public, 1)] {
-            kept.write(Giver { url: &from, zone }, &list(&["10.0.0.1", "x"]));
+            kept.write(AnsweringPeer { url: &from, zone }, &list(&["10.0.0.1", "x"]));
             assert_eq!(read().len(), expected);
             assert!(read().iter().all(|(_, reach)| *reach == zone));
         }

@@ -1,4 +1,4 @@
-//! Finds orchestrators, one strategy after the other: by name, from the discovery endpoint, from the signers, and, if
+//! Finds orchestrators by one strategy after the other: by name, from the discovery endpoint, from the signers, and, if
 //! these failed, from the cached list.
 //!
 //! ```text
@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::http::io::{Call, CallError, Client};
-use crate::http::{Authority, Giver, Scheme, Url, UrlError, Zone};
+use crate::http::{AnsweringPeer, Authority, Scheme, Url, UrlError, Zone};
 use crate::orchestrator::io::cache::ListCache;
 use crate::orchestrator::{
     DiscoveryList, DiscoveryQuery, DiscoveryStrategy, Endpoints, Headers, ListError, list_url,
@@ -62,9 +62,9 @@ pub struct FoundList {
 /// Why a strategy found no list.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    /// Plain HTTP to another machine, which is not allowed.
+    /// Plain HTTP to another computer, which is not allowed.
     #[error(
-        "{0}: discovery on another machine needs https; or set services.allow-plain-http = true"
+        "{0}: discovery on another computer needs https; or set services.allow-plain-http = true"
     )]
     PlainHttp(Authority),
     /// The endpoint with its query is not a valid URL.
@@ -118,7 +118,8 @@ pub struct Finder {
 }
 
 impl Finder {
-    /// Creates a search for what is `wanted` by calls of `client`. Good lists are cached in `directory`, if there is one.
+    /// Creates a search for what is `wanted`; `client` makes the calls. Good lists are cached in `directory`, if there
+    /// is one.
     pub fn new(
         client: Client,
         endpoints: Endpoints,
@@ -183,9 +184,10 @@ impl Finder {
         if let Some(cache) = self.cache.clone().filter(|_| !list.entries.is_empty()) {
             let copy = list.clone();
             // Writing to flash memory may block.
-            let _ =
-                tokio::task::spawn_blocking(move || cache.write(Giver { url: &url, zone }, &copy))
-                    .await;
+            let _ = tokio::task::spawn_blocking(move || {
+                cache.write(AnsweringPeer { url: &url, zone }, &copy)
+            })
+            .await;
         }
         Ok(FoundList { source, list })
     }
@@ -208,7 +210,7 @@ impl Finder {
             200 => {
                 let list = DiscoveryList::parse(&answer.body);
                 let list = list.map_err(|error| FindError::List(peer.clone(), error))?;
-                Ok((list.followed(answer.giver(url)), answer.zone))
+                Ok((list.followed(answer.answering_peer(url)), answer.zone))
             }
             503 => Err(FindError::NotYet(peer.clone())),
             status @ (401 | 403) => Err(FindError::Refused(peer.clone(), status)),
@@ -229,6 +231,6 @@ impl Finder {
 fn warn_of_strays(source: &ListSource, list: &DiscoveryList) {
     if let [stray, ..] = list.strays.as_slice() {
         let count = list.strays.len();
-        log::warn!("{source}: {count} of its URLs are left out; the first {stray}");
+        log::warn!("{source}: {count} of its URLs are not used; the first {stray}");
     }
 }

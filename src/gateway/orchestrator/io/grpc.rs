@@ -2,7 +2,7 @@
 //!
 //! Each call opens a connection and closes it: calls are minutes apart.
 //!
-//! Does not: interpret the info.
+//! Does not: interpret the `OrchestratorInfo`.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -13,14 +13,14 @@ use h2::client::SendRequest;
 use http::{HeaderMap, Request};
 use prost::Message;
 
-use crate::http::io::{Allowance, Alpn, ConnectError, Connector, Guarded};
+use crate::http::io::{Allowance, Alpn, ConnectError, Connector, GuardedStream};
 use crate::http::{Url, Zone};
 use crate::limits::GRPC_MESSAGE;
 use crate::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use resilience::fault::Fault;
 use resilience::sanitize;
 
-/// The most bytes that an orchestrator may send in one call, including all frames.
+/// Maximum bytes that an orchestrator may send in one call, including all frames.
 const EXCHANGE: usize = 2 * GRPC_MESSAGE;
 
 /// The gRPC status `UNKNOWN`.
@@ -28,7 +28,7 @@ const UNKNOWN: u32 = 2;
 /// The error text of an orchestrator at capacity.
 const CAPPED: &str = "OrchestratorCapped";
 
-/// Why an orchestrator's info could not be fetched.
+/// Why an `OrchestratorInfo` could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum InfoError {
     /// The connection failed.
@@ -72,18 +72,19 @@ impl InfoError {
     }
 }
 
-/// An orchestrator's info.
+/// An `OrchestratorInfo` and the bytes it was decoded from.
 #[derive(Debug, Clone)]
 pub struct FetchedInfo {
     /// The received bytes, to be forwarded to a signer unchanged.
     pub(crate) bytes: Bytes,
-    /// The decoded info.
+    /// The decoded message.
     pub info: OrchestratorInfo,
     /// The zone of the orchestrator's address.
     pub(crate) zone: Zone,
 }
 
-/// Fetches the info of the orchestrator at `url`. The call may take up to `time`, after the connection is established.
+/// Fetches the `OrchestratorInfo` of the orchestrator at `url`. The call may take up to `time` after the connection is
+/// established.
 pub async fn fetch_info(
     connector: &Connector,
     url: &Url,
@@ -92,7 +93,7 @@ pub async fn fetch_info(
 ) -> Result<FetchedInfo, InfoError> {
     let stream = connector.connect(url, Alpn::Http2).await.map_err(InfoError::Connect)?;
     let zone = stream.zone();
-    let stream = Guarded::new(stream, Allowance::new(EXCHANGE));
+    let stream = GuardedStream::new(stream, Allowance::new(EXCHANGE));
     let exchange = async {
         let (sender, connection) = h2::client::Builder::new()
             .enable_push(false)
@@ -101,7 +102,7 @@ pub async fn fetch_info(
             .handshake::<_, Bytes>(stream)
             .await
             .map_err(|error| broken(url, &error))?;
-        // Drive the connection beside the call; both end together.
+        // Drive the connection concurrently with the call; both end together.
         let mut call = pin!(call(url, sender, request, time));
         tokio::select! {
             message = &mut call => message,

@@ -1,6 +1,6 @@
-//! Sockets and files for orchestrators: gRPC, discovery, the cached list, and the pin file.
+//! Calls to orchestrators and files about them: gRPC, discovery, the cached list, and the pin file.
 //!
-//! Does not: decide; the pure files beside it do.
+//! Does not: decide; the pure files of the parent module do.
 
 mod cache;
 mod discovery;

@@ -82,20 +82,24 @@ impl Judge for PinFile {
             Judgement::Refuse(distrust) => return Err(distrust),
             Judgement::Keep(known) => {
                 match known {
-                    TrustBasis::Vouched => log::debug!("{peer}: an authority vouches for it"),
+                    TrustBasis::Vouched => {
+                        log::debug!("{peer}: certificate is signed by a known authority")
+                    }
                     TrustBasis::Pinned(_) => {
-                        log::info!("{peer}: certificate {seen} seen first, pinned")
+                        log::info!("{peer}: first certificate {seen}, pinned")
                     }
                 }
                 known
             }
             Judgement::Changed { before: TrustBasis::Pinned(before) } => {
-                log::warn!("{peer}: certificate changed from {before} to {seen}; following it");
+                log::warn!(
+                    "{peer}: certificate changed from {before} to {seen}; pinned the new one"
+                );
                 TrustBasis::Pinned(*seen)
             }
             Judgement::Changed { before: TrustBasis::Vouched } => {
                 log::warn!(
-                    "{peer}: certificate changed from one that an authority vouched for to {seen}, for which none does; following it"
+                    "{peer}: certificate changed from one that an authority signed to {seen}, which no known authority signed; pinned the new one"
                 );
                 TrustBasis::Pinned(*seen)
             }
@@ -178,11 +182,11 @@ mod tests {
         let (good, own) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
         let unknown = || CaVerdict::Invalid("self-signed".into());
         open().judge(url.authority(), None, &good, &CaVerdict::Valid).unwrap();
-        // A man in the middle, with another certificate.
+        // A man in the middle shows another certificate.
         let refused = open().judge(url.authority(), None, &own, &unknown()).unwrap_err();
         assert_eq!(refused, Distrust::VouchedBefore { seen: own, reason: "self-signed".into() });
         assert!(refused.to_string().contains("trust forget"), "{refused}");
-        // Unconfigured hosts do not displace the record.
+        // Many unconfigured hosts do not displace the record.
         let file = open();
         for port in 1..=u16::try_from(2 * PINS).unwrap() {
             let foreign = Url::parse(&format!("https://a.example:{port}")).unwrap();

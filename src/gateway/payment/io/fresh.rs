@@ -1,4 +1,4 @@
-//! Fetches fresh terms of a session from its orchestrator's `/refresh-payment`: at the session's own price.
+//! Fetches fresh terms of a session, at the session's own price, from the orchestrator's `/refresh-payment`.
 //!
 //! Does not: fetch terms before the session exists.
 

@@ -1,10 +1,10 @@
 //! Calls of payments: to the signers, and to the orchestrator that is paid.
 //!
-//! Does not: decide; the pure files of this house do.
+//! Does not: decide; the pure files of `payment` do.
 
-mod asking;
 mod fresh;
 mod payer;
+mod signer_pool;
 mod signers;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
-//! Pays one session by its schedule, as long as its media flows.
+//! Makes the payments of one session by its schedule, while media flows.
 //!
 //! A payment that could not be sent is kept, and sent the next time before a new one is made. A payment that may have
 //! arrived is never sent twice, because its tickets count only once.
 //!
-//! Does not: start or stop the job; reports of each payment go to the owner.
+//! Does not: start or stop the job; the owner does, by the report of each payment.
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,15 +35,15 @@ pub enum PayerEvent {
 /// The outcome of a payer's turn.
 #[derive(Debug)]
 pub enum PaymentOutcome {
-    /// Nothing was due.
+    /// No payment was due.
     NotYet,
     /// Paid.
     Paid,
-    /// Nothing needed to be paid.
+    /// The signer or orchestrator required no payment.
     Skipped,
     /// Not paid; the payer tries again. The job continues on the time paid ahead.
     Later(PaymentError),
-    /// Not paid: leave this orchestrator for the next.
+    /// Not paid: leave this orchestrator and try the next.
     Leave(PaymentError),
     /// Not paid: this session cannot be paid any more.
     Failed(PaymentError),
@@ -76,8 +76,8 @@ impl fmt::Debug for Payer {
 }
 
 impl Payer {
-    /// Pays `session`, whose first payment is due `now`, by calls of `client` to the orchestrator.
-    /// `interval` is the challenge's, or `None` for the usual one.
+    /// Pays `session`, whose first payment is due `now`, by calls of `client` to the orchestrator. `interval` is the
+    /// interval of the challenge; `None` for the usual one.
     pub fn new(
         signers: Arc<Signers>,
         client: Client,
@@ -96,7 +96,7 @@ impl Payer {
         now: Instant,
         jitter: f64,
     ) -> Result<PaymentHeaders, PaymentOutcome> {
-        let clock = Clock::at(now);
+        let clock = CallClock::at(now);
         if self.schedule.on_tick(now) != PaymentDecision::Pay {
             return Err(PaymentOutcome::NotYet);
         }
@@ -132,7 +132,7 @@ impl Payer {
         now: Instant,
         jitter: f64,
     ) -> PaymentOutcome {
-        let clock = Clock::at(now);
+        let clock = CallClock::at(now);
         let decision = match told {
             PayerEvent::Tick => self.schedule.on_tick(now),
             PayerEvent::Media => self.schedule.on_media(now),
@@ -185,7 +185,7 @@ impl Payer {
         }
     }
 
-    async fn sign(&mut self, clock: &Clock) -> Result<OutgoingPayment, PaymentError> {
+    async fn sign(&mut self, clock: &CallClock) -> Result<OutgoingPayment, PaymentError> {
         let signed = self.signers.payment(&mut self.session, clock.now()).await?;
         let SignedPayment { made, took } = signed;
         let covers = if made.opens { PaidPeriod::Ahead } else { PaidPeriod::SinceLast };
@@ -194,7 +194,7 @@ impl Payer {
         Ok(made)
     }
 
-    async fn pay(&mut self, url: &Url, clock: &Clock) -> Result<(), PaymentError> {
+    async fn pay(&mut self, url: &Url, clock: &CallClock) -> Result<(), PaymentError> {
         let made = match self.unsent.take() {
             Some(made) => made,
             None => self.sign(clock).await?,
@@ -220,7 +220,7 @@ impl Payer {
         &mut self,
         error: PaymentError,
         jitter: f64,
-        clock: &Clock,
+        clock: &CallClock,
     ) -> Result<(), PaymentOutcome> {
         let (refusal, retry_after) = (error.refusal(), error.retry_after());
         let decision = self.schedule.on_refused(refusal, retry_after, jitter, clock.now());
@@ -243,7 +243,7 @@ impl Payer {
     }
 
     /// Fetches fresh terms if the current terms may not allow enough tickets.
-    async fn have_terms(&mut self, jitter: f64, clock: &Clock) -> Result<(), PaymentOutcome> {
+    async fn have_terms(&mut self, jitter: f64, clock: &CallClock) -> Result<(), PaymentOutcome> {
         if self.unsent.is_none() && self.session.needs_fresh_terms() {
             self.refresh(jitter, clock).await?;
         }
@@ -263,7 +263,7 @@ impl Payer {
         Ok(())
     }
 
-    async fn refresh(&mut self, jitter: f64, clock: &Clock) -> Result<(), PaymentOutcome> {
+    async fn refresh(&mut self, jitter: f64, clock: &CallClock) -> Result<(), PaymentOutcome> {
         self.fetch_terms().await.map_err(|failure| {
             let _ = self.schedule.on_refresh_failed(jitter, clock.now());
             PaymentOutcome::Later(PaymentError::NoFreshTerms(failure))
@@ -271,7 +271,7 @@ impl Payer {
     }
 }
 
-/// Sends a payment. Ignores the info in the answer; see [`PaymentSession`].
+/// Sends a payment. Ignores the `OrchestratorInfo` in the answer; see [`PaymentSession`].
 async fn deliver(client: &Client, url: &Url, payment: &PaymentHeaders) -> Result<(), PaymentError> {
     let mut call = Call { method: Method::POST, ..Call::get(url.clone()) };
     payment.insert_into(&mut call.headers);
@@ -287,13 +287,13 @@ async fn deliver(client: &Client, url: &Url, payment: &PaymentHeaders) -> Result
     })
 }
 
-/// The caller's `now`, advanced by the time that calls take.
-struct Clock {
+/// A clock that starts at the caller's `now` and runs in real time, so that the time of calls counts.
+struct CallClock {
     now: Instant,
     began: Instant,
 }
 
-impl Clock {
+impl CallClock {
     fn at(now: Instant) -> Self {
         Self { now, began: Instant::now() }
     }

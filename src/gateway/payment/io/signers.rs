@@ -1,4 +1,4 @@
-//! The remote signers of one key: fetches the payer's signature, and makes payments.
+//! The remote signers of one key. [`Signers`] fetches the payer's signature and requests payments.
 //!
 //! Signers are stateless, so any of them can continue any session of the same key. All payers and all job starts of
 //! the process share one [`Signers`], and with it one pause for each signer: a request during the pause fails at
@@ -18,7 +18,7 @@ use http::HeaderName;
 use crate::http::io::Client;
 use crate::http::{Scheme, Url};
 use crate::limits::SIGNERS;
-use crate::payment::io::asking::{Asking, Failure, Question, Reply};
+use crate::payment::io::signer_pool::{SignerAnswer, SignerFailure, SignerPool, SignerRequest};
 use crate::payment::{
     AfterRefusal, OutgoingPayment, Payment, PaymentError, PaymentSession, Signature, SignerOrigin,
 };
@@ -31,7 +31,7 @@ pub struct SignerOptions {
     pub urls: Vec<Url>,
     /// Headers of every call, such as `Authorization`.
     pub headers: Vec<(HeaderName, SecretSource)>,
-    /// Whether plain HTTP to other machines than this one is allowed.
+    /// Whether plain HTTP to other computers is allowed.
     pub allow_plain_http: bool,
 }
 
@@ -47,13 +47,13 @@ pub struct SignedPayment {
 /// The signers of one key.
 #[derive(Debug)]
 pub struct Signers {
-    asking: Asking,
+    pool: SignerPool,
     /// The signature, with the number of its credential. Locked during a request, so that only one is made.
     signature: tokio::sync::Mutex<Option<(u64, Signature)>>,
 }
 
 impl Signers {
-    /// Uses one signer, at `url`, without a credential.
+    /// Creates a list of one signer, at `url`, without a credential.
     pub fn at(client: Client, url: Url) -> Result<Self, PaymentError> {
         Self::new(client, SignerOptions { urls: vec![url], ..SignerOptions::default() })
     }
@@ -71,50 +71,52 @@ impl Signers {
         if let Some(url) = urls.iter().find(is_open).filter(|_| !options.allow_plain_http) {
             return Err(PaymentError::PlainHttp(url.clone()));
         }
-        let asking = Asking::new(client, options)?;
-        Ok(Self { asking, signature: tokio::sync::Mutex::new(None) })
+        let pool = SignerPool::new(client, options)?;
+        Ok(Self { pool, signature: tokio::sync::Mutex::new(None) })
     }
 
     /// The configuration of the signers.
     pub fn options(&self) -> &SignerOptions {
-        self.asking.options()
+        self.pool.options()
     }
 
     /// Reads the headers again; `true` if they have changed. Call this on SIGHUP. If the headers cannot be read, the
     /// old ones stay in use.
     pub fn reread(&self) -> Result<bool, PaymentError> {
-        self.asking.reread()
+        self.pool.reread()
     }
 
     /// Fails if no signer may be asked now; the error has the reason and the time to wait.
     pub fn ready(&self) -> Result<(), PaymentError> {
-        self.asking.look(Instant::now())
+        self.pool.check_ready(Instant::now())
     }
 
-    /// The payer's address and signature, requested once for each credential. Fails while no signer may be asked,
-    /// even if the signature is known, because nothing could be paid.
+    /// The payer's address and signature, requested once for each credential. Fails while no signer may be asked, even
+    /// if the signature is known, because no payment would be possible.
     pub async fn signature(&self) -> Result<Signature, PaymentError> {
         let mut kept = self.signature.lock().await;
         self.ready()?;
-        let credential = self.asking.origin().credential;
+        let credential = self.pool.origin().credential;
         if let Some((_, signature)) = kept.as_ref().filter(|(made_for, _)| *made_for == credential)
         {
             return Ok(signature.clone());
         }
-        let question = Question {
+        let request = SignerRequest {
             path: "/sign-orchestrator-info",
             body: b"{}".to_vec(),
             read: Signature::parse,
             is_of_session: &|_, _| false,
         };
-        let asked = self.asking.ask(&question, Instant::now()).await;
-        let Reply { origin, read: signature, .. } = asked.map_err(|failure| failure.error)?;
+        let asked = self.pool.ask(&request, Instant::now()).await;
+        let SignerAnswer { origin, read: signature, .. } =
+            asked.map_err(|failure| failure.error)?;
         log::debug!("signer pays as {}", signature.payer());
         *kept = Some((origin.credential, signature.clone()));
         Ok(signature)
     }
 
-    /// Requests a payment for `session`. A session can have only one request at a time, so it is borrowed meanwhile.
+    /// Requests a payment for `session`. The session is borrowed exclusively, because it can have only one request at a
+    /// time.
     pub(crate) async fn payment(
         &self,
         session: &mut PaymentSession,
@@ -122,14 +124,14 @@ impl Signers {
     ) -> Result<SignedPayment, PaymentError> {
         let began = Instant::now();
         loop {
-            let question = Question {
+            let request = SignerRequest {
                 path: "/generate-live-payment",
                 body: session.request()?.to_json().map_err(PaymentError::Request)?,
                 read: Payment::parse,
                 is_of_session: &|status, origin| session.cannot_be_read(status, origin),
             };
-            let asked = self.asking.ask(&question, now + began.elapsed()).await;
-            let Failure { origin, error } = match asked {
+            let asked = self.pool.ask(&request, now + began.elapsed()).await;
+            let SignerFailure { origin, error } = match asked {
                 Ok(reply) => return self.made(session, reply).await,
                 Err(failure) => failure,
             };
@@ -155,12 +157,12 @@ impl Signers {
     async fn made(
         &self,
         session: &mut PaymentSession,
-        Reply { origin, read: payment, took }: Reply<Payment>,
+        SignerAnswer { origin, read: payment, took }: SignerAnswer<Payment>,
     ) -> Result<SignedPayment, PaymentError> {
         match (&payment.payer, session.payer()) {
             (Some(payer), Some(known)) if payer != known => {
                 *self.signature.lock().await = None;
-                Err(PaymentError::OtherKey(self.asking.name(origin)?))
+                Err(PaymentError::OtherKey(self.pool.name(origin)?))
             }
             _ => Ok(SignedPayment { made: session.on_payment(payment, origin), took }),
         }
@@ -175,7 +177,7 @@ impl Signers {
         let payer = session.payer()?;
         *self.signature.lock().await = None;
         let signature = self.signature().await.ok()?;
-        let name = self.asking.name(origin).ok()?;
+        let name = self.pool.name(origin).ok()?;
         (signature.address() != *payer).then_some(PaymentError::OtherKey(name))
     }
 }

@@ -14,9 +14,9 @@ use crate::session::selection::{
 use crate::session::{Network, OrchestratorSession};
 
 impl OrchestratorSession {
-    /// Asks `candidates` what they offer, five at a time, and opens a session with the best one that has `capability`
-    /// and keeps to `rules`; `order` says which is best. Nothing is paid. If the job does not start there, call this
-    /// again without that candidate.
+    /// Asks `candidates` for their offers, five at a time, and opens a session with the best one that has `capability`
+    /// and complies with `rules`; `order` says which is best. No payment is made. If the job does not start there, call
+    /// this again without that candidate.
     pub async fn select(
         network: &Network,
         candidates: impl IntoIterator<Item = Url>,
@@ -57,7 +57,7 @@ impl OrchestratorSession {
                     reason.inspect(|reason| log::debug!("{url}: {reason}"));
                 }
                 Ok(Ok((url, _, Err(error)))) => selection.on_no_answer(&url, error.failure()),
-                // Its time is over, or its task panicked: the selection goes on without it.
+                // The candidate did not answer in time, or its task panicked: continue the selection without it.
                 Ok(Err(_)) | Err(_) => {}
             }
         }

@@ -13,15 +13,15 @@ use crate::price::{MaxPrice, Price, PriceError};
 /// The video time that a fixed payment counts as when the cost of starts is limited.
 const FIXED: Duration = Duration::from_secs(60);
 
-/// Who pays for a job.
+/// Whether and how a job is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pays {
-    /// Nobody: no signer is configured.
+    /// The job is not paid, because no signer is configured.
     #[default]
     Nobody,
-    /// A signer, if the candidate names a price.
+    /// A signer pays, if the candidate names a price.
     IfAsked,
-    /// A signer, which cannot pay a candidate without a price.
+    /// A signer pays. It cannot pay a candidate without a price, so such candidates are rejected.
     Always,
 }
 
@@ -30,7 +30,7 @@ pub enum Pays {
 pub struct OfferRules {
     /// The maximum price.
     pub max_price: Option<MaxPrice>,
-    /// Who pays.
+    /// Whether and how the job is paid.
     pub pays: Pays,
 }
 
@@ -44,8 +44,8 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Reads the offer for `capability` from an orchestrator's info. The price is the one that a signer pays: that of
-    /// the info itself, which the orchestrator computes for the requested capabilities.
+    /// Reads the offer for `capability` from an `OrchestratorInfo`. The price is the one in the `OrchestratorInfo`
+    /// itself, which the orchestrator computes for the requested capabilities and a signer pays.
     pub fn of_info(info: &OrchestratorInfo, capability: &Capability) -> Self {
         let price = info.price_info.as_ref();
         let price = price.map(|p| Price::per_pixels(p.price_per_unit, p.pixels_per_unit));
@@ -90,10 +90,10 @@ impl OfferRules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::price::Unit;
+    use crate::price::PriceUnit;
 
     #[track_caller]
-    fn check(pays: Pays, price: Option<(&str, Unit)>, seconds: u64) {
+    fn check(pays: Pays, price: Option<(&str, PriceUnit)>, seconds: u64) {
         let price = price.map(|(wei, unit)| Price::parse(wei, unit)).transpose();
         let rules = OfferRules { pays, ..OfferRules::default() };
         let prepaid = rules.prepaid(&Offer { fit: Fit::Unsaid, price });
@@ -102,11 +102,11 @@ mod tests {
 
     #[test]
     fn the_first_payment_covers_a_time_by_its_unit() {
-        check(Pays::Nobody, Some(("5", Unit::PixelSeconds720p)), 0);
+        check(Pays::Nobody, Some(("5", PriceUnit::PixelSeconds720p)), 0);
         check(Pays::IfAsked, None, 0);
-        check(Pays::IfAsked, Some(("0", Unit::Seconds)), 0);
-        check(Pays::IfAsked, Some(("5", Unit::Seconds)), 10);
-        check(Pays::IfAsked, Some(("5", Unit::Fixed)), 60);
-        check(Pays::Always, Some(("5", Unit::PixelSeconds720p)), 60);
+        check(Pays::IfAsked, Some(("0", PriceUnit::Seconds)), 0);
+        check(Pays::IfAsked, Some(("5", PriceUnit::Seconds)), 10);
+        check(Pays::IfAsked, Some(("5", PriceUnit::Fixed)), 60);
+        check(Pays::Always, Some(("5", PriceUnit::PixelSeconds720p)), 60);
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! | order | first |
 //! |---|---|
-//! | listed | as the list names them |
-//! | price | what an hour costs; a model that is not loaded counts as a quarter dearer. One that says nothing about its models comes last |
-//! | fastest | who answered first |
+//! | listed | the candidate that the list names first |
+//! | price | the lowest price of an hour; a model that is not loaded counts as a quarter more expensive. A candidate that reports no models comes last |
+//! | fastest | the candidate that answered first |
 //!
-//! Where these are equal: a loaded model, capacity known to be free, the answer time, the list. A candidate that
-//! is suspended comes after everybody else, in every order.
+//! Equal candidates are ordered by these, one after the other: a loaded model, known free capacity, the answer time,
+//! the list. In every order, suspended candidates come last.
 //!
-//! Does not: reject anybody; `offer` does.
+//! Does not: reject candidates; `offer` does.
 
 use std::cmp::Ordering;
 use std::time::Instant;

@@ -12,29 +12,29 @@ use resilience::fault::{Failure, Fault, Scope};
 /// Why a candidate was rejected.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RejectionReason {
-    /// It refused the request before, and is not asked again until this time has passed.
+    /// The candidate refused the request before, and is not asked again until this time has passed.
     Barred(Duration),
-    /// It gave no usable answer.
+    /// The candidate gave no usable answer.
     NoAnswer(Failure),
-    /// It gave no answer in time.
+    /// The candidate gave no answer in time.
     Silent,
-    /// It lacks the pipeline.
+    /// The candidate does not have the pipeline.
     NoPipeline,
-    /// It lacks the model.
+    /// The candidate does not have the model.
     NoModel,
-    /// All its capacity is in use.
+    /// All capacity of the candidate is in use.
     Full,
-    /// It names no price, so the signer cannot pay it.
+    /// The candidate names no price, so the signer cannot pay it.
     NoPrice,
-    /// Its price is invalid.
+    /// The candidate's price is invalid.
     BadPrice(PriceError),
-    /// It costs more than the maximum.
+    /// The candidate costs more than the maximum.
     TooExpensive(Price, MaxPrice),
-    /// Its price has another unit than the maximum, so they cannot be compared.
+    /// The candidate's price has another unit than the maximum, so the two cannot be compared.
     OtherUnit(Price, MaxPrice),
     /// The job did not start there.
     NotStarted(Failure),
-    /// It was not tried: failed starts have cost too much.
+    /// The candidate was not tried, because failed starts have prepaid too much.
     PaidAhead,
 }
 
@@ -85,7 +85,7 @@ impl fmt::Display for RejectionReason {
                 write!(f, "costs {price}, which cannot be compared with max-price {max}")
             }
             Self::PaidAhead => {
-                f.write_str("not tried, because starts that failed have cost enough already")
+                f.write_str("not tried, because failed starts have already prepaid too much")
             }
         }
     }
@@ -163,7 +163,7 @@ impl fmt::Display for NoCandidateLeft {
         if self.rejected.is_empty() {
             return f.write_str("no orchestrator is known; name one, or a discovery endpoint");
         }
-        // A failure of the signer or of this machine: the other candidates do not matter.
+        // A failure of the signer or of this computer: the other candidates do not matter.
         if let Some(failure) = self.of_everyone() {
             return failure.fmt(f);
         }
@@ -176,7 +176,7 @@ impl fmt::Display for NoCandidateLeft {
         }
         match self.beyond {
             0 => Ok(()),
-            beyond => write!(f, "; {beyond} more were not looked at"),
+            beyond => write!(f, "; {beyond} more were not considered"),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Stores the orchestrators that a job left, and how the next selection treats them.
+//! Stores which orchestrators a job left, until when, and how the next selection treats them.
 //!
 //! | stored as | in the next selection |
 //! |---|---|
 //! | suspended | tried after all others: an unreliable orchestrator is better than none |
 //! | barred | not tried: it would refuse the same request again |
 //!
-//! Does not: decide how long; the job machine does, by the cause.
+//! Does not: decide how long; the job machine does, depending on the cause.
 
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,12 @@ struct Suspension {
 }
 
 impl Suspensions {
-    /// Suspends `peer` until then. If the store is full, the entry that ends first is dropped.
+    /// Suspends `peer` until `until`. If the store is full, the entry that ends first is dropped.
     pub(crate) fn suspend(&mut self, peer: Authority, until: Instant) {
         self.keep(Suspension { peer, until, is_barred: false });
     }
 
-    /// Bars `peer` until then, or until [`Suspensions::lift_bars`].
+    /// Bars `peer` until `until`, or until [`Suspensions::lift_bars`].
     pub(crate) fn bar(&mut self, peer: Authority, until: Instant) {
         self.keep(Suspension { peer, until, is_barred: true });
     }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_ends_by_itself_or_with_what_is_asked() {
+    fn a_bar_ends_at_its_time_or_when_it_is_lifted() {
         let now = Instant::now();
         let mut suspensions = Suspensions::default();
         suspensions.bar(peer("a"), now + s(600));

@@ -5,7 +5,7 @@
 use super::*;
 use crate::orchestrator::proto::{OrchestratorInfo, PriceInfo};
 use crate::orchestrator::{Capability, Fit};
-use crate::price::{Price, PriceError, Unit};
+use crate::price::{Price, PriceError, PriceUnit};
 use resilience::fault::Fault;
 
 const WARM: Fit = Fit::Has { warm: true, free: Some(1) };
@@ -20,7 +20,7 @@ fn urls(names: &[&str]) -> Vec<Url> {
 }
 
 fn offer(fit: Fit, wei: &str) -> Offer {
-    Offer { fit, price: Price::parse(wei, Unit::PixelSeconds720p).map(Some) }
+    Offer { fit, price: Price::parse(wei, PriceUnit::PixelSeconds720p).map(Some) }
 }
 
 fn selection(
@@ -102,7 +102,7 @@ fn a_list_is_tried_in_its_order() {
 }
 
 #[test]
-fn by_the_price_a_model_that_is_not_loaded_is_worth_a_quarter_less() {
+fn by_price_a_model_that_is_not_loaded_counts_as_a_quarter_more_expensive() {
     let by_price = |offers: &[_], expected| check_order(CandidateOrder::Price, offers, expected);
     by_price(&[(WARM, "0.2", 1), (WARM, "0.1", 5), (WARM, "0.3", 1)], "bac");
     // Prices are compared exactly.
@@ -121,7 +121,7 @@ fn by_the_price_a_model_that_is_not_loaded_is_worth_a_quarter_less() {
 }
 
 #[test]
-fn the_fastest_is_who_answered_first() {
+fn the_fastest_is_the_one_that_answered_first() {
     check_order(
         CandidateOrder::Fastest,
         &[(WARM, "1", 5), (COLD, "9", 3), (Fit::Unsaid, "1", 4)],
@@ -130,7 +130,7 @@ fn the_fastest_is_who_answered_first() {
 }
 
 #[test]
-fn no_price_is_cheaper_than_any() {
+fn a_candidate_without_a_price_comes_before_all_others() {
     let now = Instant::now();
     let mut selection = selection(&["a", "b"], OfferRules::default(), CandidateOrder::Price, now);
     let _ = selection.step(now);
@@ -161,7 +161,7 @@ fn check_patience(order: CandidateOrder, first: &str, expected: u64) {
 }
 
 #[test]
-fn who_may_be_better_is_waited_for_a_second() {
+fn a_possibly_better_candidate_is_waited_for_a_second() {
     check_patience(CandidateOrder::Listed, "a", 0);
     check_patience(CandidateOrder::Listed, "b", 1000);
     check_patience(CandidateOrder::Price, "a", 1000);
@@ -170,7 +170,7 @@ fn who_may_be_better_is_waited_for_a_second() {
 }
 
 #[test]
-fn who_answers_while_another_is_tried_is_a_spare() {
+fn a_candidate_that_answers_while_another_is_tried_is_a_spare() {
     let now = Instant::now();
     let mut selection = selection(&["a", "b"], OfferRules::default(), CandidateOrder::Listed, now);
     let _ = selection.step(now);
@@ -184,7 +184,7 @@ fn who_answers_while_another_is_tried_is_a_spare() {
 }
 
 #[test]
-fn a_suspended_one_is_tried_when_nobody_else_is_left() {
+fn a_suspended_candidate_is_tried_when_no_other_is_left() {
     let now = Instant::now();
     let mut suspensions = Suspensions::default();
     suspensions.suspend(url("a").authority().clone(), now + ms(90_000));
@@ -207,7 +207,7 @@ fn a_suspended_one_is_tried_when_nobody_else_is_left() {
         }
         assert_eq!(tried(&mut selection, now).concat(), "cba", "{order:?}");
 
-        // The other one is never usable: it costs a second at most.
+        // The other candidate never answers, which costs a second at most.
         let mut selection = make(now);
         let _ = selection.step(now);
         let _ = selection.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
@@ -225,7 +225,7 @@ fn a_suspended_one_is_tried_when_nobody_else_is_left() {
 }
 
 #[test]
-fn all_others_are_asked_before_a_suspended_one_is_tried() {
+fn all_others_are_asked_before_a_suspended_candidate_is_tried() {
     let now = Instant::now();
     let names = ["a", "b", "c", "d", "e", "f", "g"];
     let mut suspensions = Suspensions::default();
@@ -252,7 +252,7 @@ fn all_others_are_asked_before_a_suspended_one_is_tried() {
 }
 
 #[test]
-fn a_barred_one_is_not_tried_and_says_when_it_will_be() {
+fn a_barred_candidate_is_not_tried_and_the_error_says_until_when() {
     let now = Instant::now();
     let mut suspensions = Suspensions::default();
     suspensions.bar(url("a").authority().clone(), now + ms(90_500));
@@ -277,16 +277,16 @@ fn a_barred_one_is_not_tried_and_says_when_it_will_be() {
 }
 
 #[test]
-fn what_holds_for_everyone_ends_the_selection_and_is_said_once() {
+fn a_failure_that_concerns_everyone_ends_the_selection_and_is_shown_once() {
     let now = Instant::now();
     let names = ["a", "b", "c", "d", "e", "f", "g"];
-    // The signer refuses while they are asked: the next two are not asked.
+    // The signer refuses while the candidates are asked, so the next two are not asked.
     let mut asking = selection(&names, OfferRules::default(), CandidateOrder::Listed, now);
     let _ = asking.step(now);
     for name in &names[..5] {
         asking.on_no_answer(&url(name), unpaid(600));
     }
-    // It refuses the first payment: nobody else is tried, though others have good offers.
+    // The signer refuses the first payment, so no other candidate is tried, although others have good offers.
     let mut starting = selection(&names, OfferRules::default(), CandidateOrder::Listed, now);
     let _ = starting.step(now);
     for name in &names[..3] {
@@ -302,7 +302,7 @@ fn what_holds_for_everyone_ends_the_selection_and_is_said_once() {
 }
 
 #[test]
-fn the_next_try_comes_when_one_of_them_may_be_asked_and_slowly_where_only_a_person_helps() {
+fn the_next_attempt_comes_when_a_candidate_may_be_asked_or_after_a_long_pause() {
     #[track_caller]
     fn check(failures: &[(Fault, Option<u64>)], fault: Fault, retry_after: u64) {
         let reason = |(fault, after): &(Fault, Option<u64>)| {
@@ -323,7 +323,7 @@ fn the_next_try_comes_when_one_of_them_may_be_asked_and_slowly_where_only_a_pers
 }
 
 #[test]
-fn who_is_not_tried_for_the_money_is_named() {
+fn candidates_not_tried_because_of_prepaid_time_are_named() {
     let now = Instant::now();
     let mut selection = selection(&["a", "b"], OfferRules::default(), CandidateOrder::Listed, now);
     let _ = selection.step(now);
@@ -346,7 +346,7 @@ fn check(rules: OfferRules, offer: Offer, expected: Option<&str>) {
 }
 
 #[test]
-fn what_speaks_against_an_offer_is_said() {
+fn a_rejected_offer_has_its_reason() {
     let free = OfferRules::default();
     let paid = OfferRules { pays: Pays::Always, ..free };
     let max = "0.5 wei per 720p-pixel-second".parse().ok();
@@ -373,7 +373,7 @@ fn what_speaks_against_an_offer_is_said() {
     );
     check(
         max,
-        Offer { fit: WARM, price: Price::parse("0", Unit::Seconds).map(Some) },
+        Offer { fit: WARM, price: Price::parse("0", PriceUnit::Seconds).map(Some) },
         Some(
             "costs 0 wei per second, which cannot be compared with max-price 0.5 wei per 720p-pixel-second",
         ),
@@ -399,7 +399,7 @@ fn an_offer_is_read_from_an_info() {
 }
 
 #[test]
-fn the_error_is_bounded_whatever_peers_say() {
+fn the_error_is_bounded_even_with_hostile_peers() {
     let mut now = Instant::now();
     let names: Vec<String> = (0..200).map(|n| format!("h{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -419,12 +419,12 @@ fn the_error_is_bounded_whatever_peers_say() {
     };
     let text = none.to_string();
     assert!(text.len() < CANDIDATES * (MESSAGE_CHARS + 32) && !text.contains('\n'));
-    assert!(text.ends_with("; 136 more were not looked at"));
+    assert!(text.ends_with("; 136 more were not considered"));
     assert_eq!(none.rejected.len(), CANDIDATES);
 }
 
 #[test]
-fn strangers_and_late_answers_change_nothing() {
+fn unknown_candidates_and_late_answers_change_nothing() {
     let now = Instant::now();
     let mut selection = selection(&["a", "b"], OfferRules::default(), CandidateOrder::Listed, now);
     let early = selection.on_offer(&url("a"), offer(WARM, "1"), ms(1), (), now);
@@ -437,7 +437,7 @@ fn strangers_and_late_answers_change_nothing() {
 }
 
 #[test]
-fn without_candidates_the_error_says_what_to_do() {
+fn without_candidates_the_error_names_the_remedy() {
     let now = Instant::now();
     let SelectionStep::None(none) =
         selection(&[], OfferRules::default(), CandidateOrder::Listed, now).step(now)

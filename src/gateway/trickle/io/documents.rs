@@ -32,7 +32,7 @@ impl Documents {
         (Self { body: Vec::new(), too_long: false, queue, dropped }, receiver)
     }
 
-    /// The number of documents dropped, which goes on counting.
+    /// A counter of dropped documents, which keeps counting while the sink is in use.
     pub fn dropped(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.dropped)
     }
@@ -68,7 +68,7 @@ mod tests {
     #[track_caller]
     fn check(parts: &[usize], complete: bool, expected: Option<usize>) {
         let (mut sink, mut queue) = Documents::new();
-        // A document before it must leave no trace.
+        // Drop the bytes of an earlier document.
         sink.begin(Seq(0), "application/json");
         sink.bytes(&Bytes::from(vec![b'x'; EVENT_BODY + 1]));
         sink.end(true);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_a_whole_segment_within_the_bound() {
+    fn only_complete_segments_within_the_bound_become_documents() {
         check(&[2, 3], true, Some(5));
         check(&[EVENT_BODY], true, Some(EVENT_BODY));
         check(&[EVENT_BODY, 1], true, None);

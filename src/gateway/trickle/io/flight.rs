@@ -12,17 +12,17 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use crate::trickle::UploadProgress;
-use crate::trickle::io::post::{Outcome, Post};
+use crate::trickle::io::post::{Post, PostOutcome};
 
 /// The stage of a POST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum PostStage {
     Ahead,
     Current,
     Ended,
 }
 
-impl Stage {
+impl PostStage {
     /// How far the upload of a POST in this stage has come.
     pub(super) fn progress(self, post: &Post) -> UploadProgress {
         match self {
@@ -52,12 +52,13 @@ impl Flight {
     }
 
     /// Waits until one of the POSTs ends, and removes it. Cancel safe.
-    pub(super) async fn outcome(&mut self) -> (Stage, Post, Outcome) {
+    pub(super) async fn outcome(&mut self) -> (PostStage, Post, PostOutcome) {
         poll_fn(|cx| self.poll_outcome(cx)).await
     }
 
-    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<(Stage, Post, Outcome)> {
-        for (stage, place) in [(Stage::Ahead, &mut self.ahead), (Stage::Current, &mut self.current)]
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<(PostStage, Post, PostOutcome)> {
+        for (stage, place) in
+            [(PostStage::Ahead, &mut self.ahead), (PostStage::Current, &mut self.current)]
         {
             if let Some(mut post) = place.take() {
                 match post.poll_outcome(cx) {
@@ -69,7 +70,7 @@ impl Flight {
         for index in 0..self.ended.len() {
             let polled = self.ended.get_mut(index).map(|post| post.poll_outcome(cx));
             if let Some(Poll::Ready(outcome)) = polled {
-                return Poll::Ready((Stage::Ended, self.ended.remove(index), outcome));
+                return Poll::Ready((PostStage::Ended, self.ended.remove(index), outcome));
             }
         }
         Poll::Pending

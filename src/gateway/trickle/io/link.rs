@@ -12,15 +12,15 @@ use hyper::body::Incoming;
 use crate::http::io::{Alpn, Congestion, Connector, Gauge, Gauges, Http1, http1_request};
 use crate::limits::RESPONSE_HEAD;
 use crate::segment::Seq;
-use crate::trickle::io::post::Body;
+use crate::trickle::io::post::RequestBody;
 use crate::trickle::{Channel, LinkError, is_gone};
 
-/// The largest response head on a connection that sends, in bytes. hyper holds back as many bytes of the request when
-/// the connection does not take them; those bytes are not counted, and are not dropped when they grow old. The minimum
-/// that hyper accepts.
+/// The largest response head on a connection that sends, in bytes. hyper buffers as many bytes of a request while the
+/// socket is full. Those bytes are not counted in the media queue and cannot be dropped when they are old, so this is
+/// the minimum that hyper accepts.
 const SENDER_BUFFER: usize = 8 << 10;
 
-/// The largest body, in bytes, that is read only to reuse the connection.
+/// The largest body, in bytes, that is read just to reuse the connection.
 const SHORT_BODY: usize = 4 << 10;
 /// The time limit for reading that body.
 const SHORT_BODY_TIME: Duration = Duration::from_millis(250);
@@ -31,16 +31,16 @@ const HEADER_LINES: usize = 64;
 
 /// Makes the requests of one channel.
 #[derive(Debug)]
-pub(super) struct Route {
+pub(super) struct ChannelRoute {
     connector: Arc<Connector>,
     pub(super) channel: Channel,
-    /// Set for a publisher: its connections must be acknowledged in time, and are measured here.
+    /// Set for a publisher, whose connections are measured here and must be acknowledged in time.
     sends: Option<Arc<Gauges>>,
     /// When the last connection was made.
     opened: Mutex<Option<Instant>>,
 }
 
-impl Route {
+impl ChannelRoute {
     pub(super) fn new(
         connector: Arc<Connector>,
         channel: Channel,
@@ -49,13 +49,18 @@ impl Route {
         Self { connector, channel, sends, opened: Mutex::new(None) }
     }
 
-    /// Whether a connection was made after `time`, which shows that the peer can be reached.
+    /// Whether a connection was made after `time`, so that the peer is known to be reachable.
     pub(super) fn has_opened_since(&self, time: Instant) -> bool {
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner) > Some(time)
     }
 
     /// A request to `path` on the channel's host.
-    pub(super) fn request(&self, method: Method, path: &str, body: Body) -> Request<Body> {
+    pub(super) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: RequestBody,
+    ) -> Request<RequestBody> {
         http1_request(method, self.channel.expose(), path, HeaderMap::new(), body)
     }
 
@@ -63,12 +68,12 @@ impl Route {
     /// the final answer. The answer may come while the request's body is open.
     pub(super) async fn exchange(
         &self,
-        spare: Option<Link>,
-        mut request: Request<Body>,
-    ) -> Result<(Link, Response<Incoming>), LinkError> {
+        spare: Option<ChannelConnection>,
+        mut request: Request<RequestBody>,
+    ) -> Result<(ChannelConnection, Response<Incoming>), LinkError> {
         if let Some(mut link) = spare {
             if let Some(congestion) = &link.congestion {
-                // If this fails, the segment starts at the sending rate of the last one.
+                // If this fails, the segment starts at the sending rate of the segment before it.
                 let _ = congestion.forget();
             }
             match link.http.send(request).await {
@@ -87,8 +92,12 @@ impl Route {
     }
 
     /// Deletes the channel. Returns whether the peer confirmed that it does not exist any more.
-    pub(super) async fn delete_channel(&self, spare: Option<Link>, within: Duration) -> bool {
-        let request = self.request(Method::DELETE, self.channel.expose().path(), Body::None);
+    pub(super) async fn delete_channel(
+        &self,
+        spare: Option<ChannelConnection>,
+        within: Duration,
+    ) -> bool {
+        let request = self.request(Method::DELETE, self.channel.expose().path(), RequestBody::None);
         let answer = tokio::time::timeout(within, self.exchange(spare, request)).await;
         let is_deleted =
             matches!(&answer, Ok(Ok((_, answer))) if is_gone(answer.status().as_u16()));
@@ -96,14 +105,15 @@ impl Route {
         is_deleted
     }
 
-    /// Deletes a segment that may not have arrived. Failure is ignored: readers skip a lost segment by themselves, later.
+    /// Deletes a segment that may not have arrived. A failure is ignored, because readers later skip a lost segment by
+    /// themselves.
     pub(super) async fn close_segment(&self, seq: Seq) {
         let path = self.channel.segment_path(seq);
-        let request = self.request(Method::DELETE, &path, Body::None);
+        let request = self.request(Method::DELETE, &path, RequestBody::None);
         let _ = tokio::time::timeout(CLOSE_TIME, self.exchange(None, request)).await;
     }
 
-    async fn open(&self) -> Result<Link, LinkError> {
+    async fn open(&self) -> Result<ChannelConnection, LinkError> {
         let stream = self
             .connector
             .connect(self.channel.expose(), Alpn::Http1)
@@ -112,28 +122,28 @@ impl Route {
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let congestion = self.sends.as_ref().and_then(|_| Congestion::of(&stream).ok());
         let gauge = self.sends.as_ref().and_then(|gauges| {
-            // If this fails, a lost link is noticed later.
+            // If this fails, the loss of the network is noticed later.
             let _ = stream.expect_acknowledgement();
             gauges.add(&stream).ok()
         });
         let buffer = if self.sends.is_some() { SENDER_BUFFER } else { RESPONSE_HEAD };
         let http = Http1::handshake(stream, buffer, HEADER_LINES).await;
         let http = http.map_err(LinkError::Broken)?;
-        Ok(Link { http, congestion, _gauge: gauge })
+        Ok(ChannelConnection { http, congestion, _gauge: gauge })
     }
 }
 
-/// An open connection. Dropping it closes its socket at once, whatever is under way.
+/// An open connection. Dropping it closes its socket at once, even during a request.
 #[derive(Debug)]
-pub(super) struct Link {
-    http: Http1<Body>,
+pub(super) struct ChannelConnection {
+    http: Http1<RequestBody>,
     /// Set for a publisher.
     congestion: Option<Congestion>,
     _gauge: Option<Gauge>,
 }
 
-impl Link {
-    /// The reason why no answer came.
+impl ChannelConnection {
+    /// Converts an error to the reason why no answer came.
     fn broken(&self, error: hyper::Error) -> LinkError {
         if self.http.is_flooded() { LinkError::Flood } else { LinkError::Broken(error) }
     }

@@ -48,13 +48,13 @@ impl MessageSender {
         self.queue(Piece { place: Place::Whole, bytes: message })
     }
 
-    /// Queues `message`, to be sent once. Use it for messages that are useless when they are late.
+    /// Queues `message`, which is sent only once. Use it for messages that are useless when they are late.
     pub fn try_send_once(&self, message: Bytes) -> Result<(), NotSent> {
         self.queue(Piece { place: Place::Passing, bytes: message })
     }
 
-    /// Queues `message` as soon as there is room. Cancel safe: a dropped future queues nothing. The message is sent
-    /// until it gets through.
+    /// Queues `message` as soon as the queue has room. Cancel safe: a dropped future queues nothing. The message is
+    /// sent again until the peer answers it.
     pub async fn send(&self, message: Bytes) -> Result<(), NotSent> {
         let message = Piece { place: Place::Whole, bytes: message };
         self.0.send(message).await.map_err(|error| NotSent::Ended(error.0.bytes))
@@ -78,7 +78,7 @@ impl Pieces for Messages {
     }
 
     fn resync(&mut self) {
-        // Nothing to skip: each message is a whole segment.
+        // Each message is a whole segment, so no pieces have to be skipped.
     }
 }
 

@@ -1,4 +1,4 @@
-//! Publishes to and subscribes to channels over connections of its own.
+//! Publishes to channels and subscribes to them, each over its own connections.
 //!
 //! Does not: decide what an answer means; [`Publication`](super::Publication) and
 //! [`Subscription`](super::Subscription) do.

@@ -19,13 +19,13 @@ use tokio::sync::mpsc;
 
 use crate::limits::POST_PIECES;
 use crate::segment::Seq;
-use crate::trickle::io::link::{Link, Route};
+use crate::trickle::io::link::{ChannelConnection, ChannelRoute};
 use crate::trickle::{LinkError, TrickleAnswer, wire};
 use resilience::wait::AbortOnDrop;
 
-/// The state of a body, shared by its writer and its transport.
+/// The progress of a body, shared by its writer and its transport.
 #[derive(Debug, Default)]
-struct Mark {
+struct BodyProgress {
     /// The writer ended the body.
     ended: AtomicBool,
     /// The transport took the first piece.
@@ -34,7 +34,7 @@ struct Mark {
 
 /// The body of a request.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(super) enum RequestBody {
     /// GET and DELETE.
     None,
     /// The pieces of a segment, one chunk each.
@@ -45,22 +45,22 @@ pub(super) enum Body {
 #[derive(Debug)]
 pub(super) struct PieceBody {
     pieces: mpsc::Receiver<Bytes>,
-    mark: Arc<Mark>,
+    mark: Arc<BodyProgress>,
 }
 
 /// The writer was dropped before the end of its segment.
 #[derive(Debug, thiserror::Error)]
 #[error("the segment was dropped before its end")]
-pub(super) struct Torn;
+pub(super) struct TornBody;
 
-impl http_body::Body for Body {
+impl http_body::Body for RequestBody {
     type Data = Bytes;
-    type Error = Torn;
+    type Error = TornBody;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Torn>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, TornBody>>> {
         let Self::Pieces(body) = self.get_mut() else { return Poll::Ready(None) };
         Poll::Ready(match ready!(body.pieces.poll_recv(cx)) {
             Some(piece) => {
@@ -68,7 +68,7 @@ impl http_body::Body for Body {
                 Some(Ok(Frame::data(piece)))
             }
             None if body.mark.ended.load(Ordering::Relaxed) => None,
-            None => Some(Err(Torn)),
+            None => Some(Err(TornBody)),
         })
     }
 
@@ -77,13 +77,13 @@ impl http_body::Body for Body {
     }
 }
 
-/// The end of a POST.
+/// The result of a POST.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct PostOutcome {
     /// The final answer, or the reason why none came.
     pub(super) result: Result<TrickleAnswer, LinkError>,
     /// The connection, if it can carry another request.
-    pub(super) spare: Option<Link>,
+    pub(super) spare: Option<ChannelConnection>,
 }
 
 /// A POST in progress.
@@ -97,22 +97,22 @@ pub(super) struct Post {
     /// When its body ended.
     pub(super) ended: Instant,
     writer: Option<mpsc::Sender<Bytes>>,
-    mark: Arc<Mark>,
-    task: AbortOnDrop<Outcome>,
+    mark: Arc<BodyProgress>,
+    task: AbortOnDrop<PostOutcome>,
 }
 
 impl Post {
     /// Starts the POST of `seq` over `spare`, or over a new connection, and sends the head.
     pub(super) fn start(
-        route: Arc<Route>,
+        route: Arc<ChannelRoute>,
         mime: HeaderValue,
-        spare: Option<Link>,
+        spare: Option<ChannelConnection>,
         seq: Seq,
         reset: bool,
     ) -> Self {
         let (writer, pieces) = mpsc::channel(POST_PIECES);
-        let mark = Arc::new(Mark::default());
-        let body = Body::Pieces(PieceBody { pieces, mark: Arc::clone(&mark) });
+        let mark = Arc::new(BodyProgress::default());
+        let body = RequestBody::Pieces(PieceBody { pieces, mark: Arc::clone(&mark) });
         let path = route.channel.segment_path(seq);
         let mut request = route.request(Method::POST, &path, body);
         request.headers_mut().insert(header::CONTENT_TYPE, mime);
@@ -125,17 +125,18 @@ impl Post {
             async move {
                 let (link, response) = match route.exchange(spare, request).await {
                     Ok(answered) => answered,
-                    Err(error) => return Outcome { result: Err(error), spare: None },
+                    Err(error) => return PostOutcome { result: Err(error), spare: None },
                 };
                 let (head, body) = response.into_parts();
                 let answer = TrickleAnswer::new(head.status.as_u16(), &head.headers);
-                // The rest of an early answer is not read: its connection cannot be reused in the middle of a body.
+                // The rest of an early answer is not read, because a connection cannot be reused in the middle of a
+                // body.
                 let spare = if mark.ended.load(Ordering::Relaxed) && !answer.closed {
                     link.finish(body).await.1
                 } else {
                     None
                 };
-                Outcome { result: Ok(answer), spare }
+                PostOutcome { result: Ok(answer), spare }
             }
         });
         Self { seq, reset, began: now, ended: now, writer: Some(writer), mark, task }
@@ -162,9 +163,9 @@ impl Post {
     }
 
     /// Waits for the outcome.
-    pub(super) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+    pub(super) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<PostOutcome> {
         Pin::new(&mut self.task).poll(cx).map(|outcome| {
-            outcome.unwrap_or(Outcome { result: Err(LinkError::Timeout), spare: None })
+            outcome.unwrap_or(PostOutcome { result: Err(LinkError::Timeout), spare: None })
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Publishes pieces as numbered segments on one channel: requests the first seq, uploads, deletes the channel.
+//! Publishes pieces as numbered segments on one channel: requests the first seq, uploads the segments, then deletes the
+//! channel.
 //!
 //! ```text
 //! GET /next ──▶ upload (see `upload`) ──▶ last answers ──▶ DELETE {channel}
@@ -14,9 +15,9 @@ use http::{HeaderValue, Method};
 
 use crate::http::io::{ConnectionStats, Connector, Gauges};
 use crate::segment::Pieces;
-use crate::trickle::io::link::{Link, Route};
-use crate::trickle::io::post::Body;
-use crate::trickle::io::upload::{Ending, Upload};
+use crate::trickle::io::link::{ChannelConnection, ChannelRoute};
+use crate::trickle::io::post::RequestBody;
+use crate::trickle::io::upload::{Upload, UploadEnd};
 use crate::trickle::{
     Channel, ChannelEnd, EndReason, LinkError, Publication, TRIES, TrickleAnswer, TrickleError,
     first_seq, retry_pause,
@@ -25,12 +26,12 @@ use resilience::backoff::jitter;
 use resilience::fault::Fault;
 use resilience::stop::Stop;
 
-/// Leave an orchestrator after this long without a delivered segment, counted from the first loss. With the time until
-/// the first loss is noticed, and the time to end the job's parts, another orchestrator has the video within 10 s; a
-/// link that is lost for 5 s keeps its job.
+/// Leave an orchestrator after this long without a delivered segment, counted from the first loss. Together with the
+/// time to notice the first loss and to end the job's parts, another orchestrator receives video within 10 s. A job
+/// survives a network outage of 5 s.
 const LEAVE_TIME: Duration = Duration::from_millis(4500);
-/// With the maximum number of segments in flight, an orchestrator that answers more slowly than this is too slow. A link
-/// whose capacity has dropped needs a few seconds until the bitrate follows.
+/// While the maximum number of segments is in flight, an orchestrator that takes longer than this to answer is too
+/// slow. After the capacity of a link has dropped, the bitrate needs a few seconds to follow.
 const SLOW_TIME: Duration = Duration::from_secs(6);
 /// The maximum wait of a segment's first piece for its POST.
 const FIRST_PIECE_TIME: Duration = Duration::from_secs(1);
@@ -46,11 +47,11 @@ pub struct Counters {
     pub bytes: AtomicU64,
     /// Segments lost.
     pub lost: AtomicU64,
-    /// Segments that have begun and are unanswered.
+    /// Segments that have begun and are not answered yet.
     pub in_flight: AtomicU64,
     /// The time from the first piece of the last complete segment to its answer, in microseconds.
     pub last_upload_micros: AtomicU64,
-    /// Whether a connection broke while a segment waited, and no new connection was made since.
+    /// Whether a connection broke while a segment waited, and no new connection has been made since.
     pub is_failing: AtomicBool,
     pub(super) gauges: Arc<Gauges>,
 }
@@ -70,8 +71,8 @@ pub struct PublishTimes {
     /// A segment without an answer this long after the end of its body is lost. Three unanswered segments of 2 s are too
     /// many anyway.
     pub answer: Duration,
-    /// With the maximum number of segments in flight, the longest wait for the oldest answer. After it, the publication
-    /// fails as too slow.
+    /// The longest wait for the oldest answer while the maximum number of segments is in flight. After that time the
+    /// publication fails as too slow.
     pub slow: Duration,
     /// A segment's first piece that waits this long for its POST is dropped, and a newer segment begins.
     pub first_piece: Duration,
@@ -107,7 +108,7 @@ pub struct Published {
 /// Publishes on one channel.
 #[derive(Debug)]
 pub struct Publisher {
-    pub(super) route: Arc<Route>,
+    pub(super) route: Arc<ChannelRoute>,
     pub(super) mime: HeaderValue,
     pub(super) counters: Arc<Counters>,
     pub(super) times: PublishTimes,
@@ -122,23 +123,23 @@ impl Publisher {
         counters: Arc<Counters>,
     ) -> Self {
         let sends = Some(Arc::clone(&counters.gauges));
-        let route = Arc::new(Route::new(connector, channel, sends));
+        let route = Arc::new(ChannelRoute::new(connector, channel, sends));
         Self { route, mime, counters, times: PublishTimes::default() }
     }
 
-    /// The same publisher with other time limits.
+    /// Uses other time limits.
     #[must_use]
     pub fn with_times(self, times: PublishTimes) -> Self {
         Self { times, ..self }
     }
 
-    /// Publishes until `pieces` ends, `stop` comes, the channel ends, or the peer fails. Then it ends the open segment and
-    /// deletes the channel, within [`PublishTimes::stop`].
+    /// Publishes until `pieces` ends, `stop` is signalled, the channel ends, or the peer fails. Then it ends the open
+    /// segment and deletes the channel, within [`PublishTimes::stop`].
     pub async fn run(self, pieces: impl Pieces, stop: Stop) -> Result<ChannelEnd, TrickleError> {
         self.publish(pieces, stop).await.end
     }
 
-    /// The same as [`Publisher::run`]; the result also says whether the channel is deleted.
+    /// Like [`Publisher::run`]; the result also says whether the channel is deleted.
     pub async fn publish(self, pieces: impl Pieces, mut stop: Stop) -> Published {
         let channel = self.route.channel.clone();
         let (publication, spare) = match self.resolve(&mut stop).await {
@@ -151,12 +152,12 @@ impl Publisher {
             }
             Err(unresolved) => {
                 let is_deleted = match &unresolved {
-                    Unresolved::ByPeer(EndReason::Closed | EndReason::Missing, _) => true,
-                    Unresolved::ByPeer(..) | Unresolved::Fatal(_) => self.delete().await,
+                    FirstSeqError::ByPeer(EndReason::Closed | EndReason::Missing, _) => true,
+                    FirstSeqError::ByPeer(..) | FirstSeqError::Fatal(_) => self.delete().await,
                 };
                 let end = match unresolved {
-                    Unresolved::Fatal(error) => Err(TrickleError::Unusable(channel, error)),
-                    Unresolved::ByPeer(why, cause) => TrickleError::judge(why, channel, cause),
+                    FirstSeqError::Fatal(error) => Err(TrickleError::Unusable(channel, error)),
+                    FirstSeqError::ByPeer(why, cause) => TrickleError::judge(why, channel, cause),
                 };
                 return Published { end, is_deleted };
             }
@@ -166,9 +167,9 @@ impl Publisher {
         let ending = upload.run(&mut stop).await;
         let (cause, is_deleted) = upload.finish(&ending).await;
         let end = match ending {
-            Ending::Finished => Ok(ChannelEnd::Finished),
-            Ending::Over(why) => TrickleError::judge(why, channel, cause),
-            Ending::Fatal(error) => Err(TrickleError::Unusable(channel, error)),
+            UploadEnd::Finished => Ok(ChannelEnd::Finished),
+            UploadEnd::Over(why) => TrickleError::judge(why, channel, cause),
+            UploadEnd::Fatal(error) => Err(TrickleError::Unusable(channel, error)),
         };
         Published { end, is_deleted }
     }
@@ -179,11 +180,11 @@ impl Publisher {
         self.route.delete_channel(None, self.times.stop / 2).await
     }
 
-    /// Requests the first seq. `None` if `stop` comes first.
+    /// Requests the first seq. `None` if `stop` is signalled first.
     async fn resolve(
         &self,
         stop: &mut Stop,
-    ) -> Result<Option<(Publication, Option<Link>)>, Unresolved> {
+    ) -> Result<Option<(Publication, Option<ChannelConnection>)>, FirstSeqError> {
         for tried in 1.. {
             let asked = tokio::select! {
                 biased;
@@ -192,24 +193,24 @@ impl Publisher {
             };
             let (why, cause) = match asked.unwrap_or(Err(LinkError::Timeout)) {
                 Ok((answer, ..)) if answer.closed => {
-                    return Err(Unresolved::ByPeer(EndReason::Closed, None));
+                    return Err(FirstSeqError::ByPeer(EndReason::Closed, None));
                 }
                 Ok((answer, body, spare)) => match answer.status {
                     200 => {
-                        let no_seq = Unresolved::ByPeer(EndReason::NoSeq, None);
+                        let no_seq = FirstSeqError::ByPeer(EndReason::NoSeq, None);
                         let first = first_seq(&answer, &body).ok_or(no_seq)?;
                         return Ok(Some((Publication::resolved(first), spare)));
                     }
-                    404 => return Err(Unresolved::ByPeer(EndReason::Missing, None)),
+                    404 => return Err(FirstSeqError::ByPeer(EndReason::Missing, None)),
                     status => (EndReason::Refused(status), None),
                 },
                 Err(error) if error.fault() != Fault::Retry => {
-                    return Err(Unresolved::Fatal(error));
+                    return Err(FirstSeqError::Fatal(error));
                 }
                 Err(error) => (EndReason::Unreachable(TRIES), Some(error)),
             };
             if tried >= TRIES {
-                return Err(Unresolved::ByPeer(why, cause));
+                return Err(FirstSeqError::ByPeer(why, cause));
             }
             log::debug!("{}: next segment not known after {tried} tries", self.route.channel);
             tokio::select! {
@@ -221,9 +222,11 @@ impl Publisher {
         Ok(None)
     }
 
-    async fn ask_next(&self) -> Result<(TrickleAnswer, Vec<u8>, Option<Link>), LinkError> {
+    async fn ask_next(
+        &self,
+    ) -> Result<(TrickleAnswer, Vec<u8>, Option<ChannelConnection>), LinkError> {
         let path = self.route.channel.next_path();
-        let request = self.route.request(Method::GET, &path, Body::None);
+        let request = self.route.request(Method::GET, &path, RequestBody::None);
         let (link, response) = self.route.exchange(None, request).await?;
         let (head, body) = response.into_parts();
         let (body, spare) = link.finish(body).await;
@@ -232,7 +235,7 @@ impl Publisher {
 }
 
 /// Why the first seq is unknown.
-enum Unresolved {
+enum FirstSeqError {
     Fatal(LinkError),
     ByPeer(EndReason, Option<LinkError>),
 }

@@ -1,7 +1,8 @@
 //! Reads the segments of one channel in order. The next segment is requested while the current one is read.
 //!
-//! Two connections take turns. A GET that waits too long is sent again, because the connection may be dead without an
-//! error. A segment that brings no byte after the next one has begun is given up, because its writer has died.
+//! Two connections take turns. A GET that waits too long is sent again, because a broken connection may give no error.
+//! A segment is abandoned if no byte of it arrives for a while after the next one has begun, because its writer has
+//! stopped.
 //!
 //! Does not: store what it reads; the sink does.
 
@@ -18,8 +19,8 @@ use hyper::body::Incoming;
 use crate::http::io::Connector;
 use crate::limits::SEGMENT_BODY;
 use crate::segment::Seq;
-use crate::trickle::io::link::{Link, Route};
-use crate::trickle::io::post::Body;
+use crate::trickle::io::link::{ChannelConnection, ChannelRoute};
+use crate::trickle::io::post::RequestBody;
 use crate::trickle::{
     Channel, ChannelEnd, LinkError, SegmentRequest, Subscription, SubscriptionStep, TrickleAnswer,
     TrickleError,
@@ -53,7 +54,7 @@ pub struct SubscribeTimes {
     pub renew: Duration,
     /// The longest time to read one segment (as in Livepeer's Python gateway).
     pub segment: Duration,
-    /// A segment that brings no byte for this long is given up, if the next one has begun.
+    /// A segment is abandoned after this long without a byte, if the next one has begun.
     pub stall: Duration,
     /// The largest segment, in bytes.
     pub body: u64,
@@ -73,28 +74,28 @@ impl Default for SubscribeTimes {
 /// Subscribes to one channel.
 #[derive(Debug)]
 pub struct Subscriber {
-    route: Arc<Route>,
+    route: Arc<ChannelRoute>,
     times: SubscribeTimes,
 }
 
 /// A GET in progress; it yields the response, whose body is still to be read, and the connection.
-type Asked = AbortOnDrop<Answered>;
-type Answered = Result<(Link, Response<Incoming>), LinkError>;
+type PendingGet = AbortOnDrop<GetAnswer>;
+type GetAnswer = Result<(ChannelConnection, Response<Incoming>), LinkError>;
 
 impl Subscriber {
     /// A subscriber to `channel`.
     pub fn new(connector: Arc<Connector>, channel: Channel) -> Self {
-        let route = Arc::new(Route::new(connector, channel, None));
+        let route = Arc::new(ChannelRoute::new(connector, channel, None));
         Self { route, times: SubscribeTimes::default() }
     }
 
-    /// The same subscriber with other limits.
+    /// Uses other limits.
     #[must_use]
     pub fn with_times(self, times: SubscribeTimes) -> Self {
         Self { times, ..self }
     }
 
-    /// Reads segments into `sink` until `stop` comes, the channel ends, or the peer fails.
+    /// Reads segments into `sink` until `stop` is signalled, the channel ends, or the peer fails.
     pub async fn run(
         self,
         mut sink: impl SegmentSink,
@@ -104,7 +105,7 @@ impl Subscriber {
             route: self.route,
             times: self.times,
             subscription: Subscription::new(),
-            ahead: Ahead::Nothing,
+            ahead: NextGet::Nothing,
             next_ask: Instant::now(),
             spare: None,
         };
@@ -116,19 +117,19 @@ impl Subscriber {
     }
 }
 
-/// The GET of the next segment.
-enum Ahead {
+/// The state of the GET of the next segment.
+enum NextGet {
     Nothing,
-    Asked(Asked),
-    Answered(Answered),
+    PendingGet(PendingGet),
+    Answered(GetAnswer),
 }
 
-impl Ahead {
-    /// Waits for the answer and keeps it. Cancel safe.
+impl NextGet {
+    /// Waits for the answer and stores it. Cancel safe.
     async fn arrive(&mut self) {
         match self {
             Self::Nothing => pending().await,
-            Self::Asked(asked) => {
+            Self::PendingGet(asked) => {
                 let answered = poll_fn(|cx| Pin::new(&mut *asked).poll(cx)).await;
                 *self = Self::Answered(answered.unwrap_or(Err(LinkError::Timeout)));
             }
@@ -139,28 +140,30 @@ impl Ahead {
 
 /// The state of a subscription with its connections.
 struct Download {
-    route: Arc<Route>,
+    route: Arc<ChannelRoute>,
     times: SubscribeTimes,
     subscription: Subscription,
-    ahead: Ahead,
+    ahead: NextGet,
     /// No GET is sent before this time.
     next_ask: Instant,
-    spare: Option<Link>,
+    spare: Option<ChannelConnection>,
 }
 
 impl Download {
     async fn run(&mut self, sink: &mut impl SegmentSink) -> Result<ChannelEnd, TrickleError> {
         let mut cause = None;
         loop {
-            if matches!(self.ahead, Ahead::Nothing) {
+            if matches!(self.ahead, NextGet::Nothing) {
                 self.ask();
             }
             self.ahead.arrive().await;
             let asked = self.subscription.ask();
-            let step = match std::mem::replace(&mut self.ahead, Ahead::Nothing) {
-                Ahead::Answered(Ok((link, response))) => self.on_answer(link, response, sink).await,
-                Ahead::Answered(Err(error)) => Err(error),
-                Ahead::Nothing | Ahead::Asked(_) => continue,
+            let step = match std::mem::replace(&mut self.ahead, NextGet::Nothing) {
+                NextGet::Answered(Ok((link, response))) => {
+                    self.on_answer(link, response, sink).await
+                }
+                NextGet::Answered(Err(error)) => Err(error),
+                NextGet::Nothing | NextGet::PendingGet(_) => continue,
             };
             let channel = &self.route.channel;
             let step = step.unwrap_or_else(|error| {
@@ -181,10 +184,10 @@ impl Download {
         }
     }
 
-    /// Reads the segment that `response` holds, if it holds one. An error says why reading broke off.
+    /// Reads the segment in `response`, if the response has one. An error says why reading broke off.
     async fn on_answer(
         &mut self,
-        link: Link,
+        link: ChannelConnection,
         response: Response<Incoming>,
         sink: &mut impl SegmentSink,
     ) -> Result<SubscriptionStep, LinkError> {
@@ -213,14 +216,14 @@ impl Download {
         let mut spare = self.spare.take();
         let due = self.next_ask.max(Instant::now());
         self.next_ask = due + ASK_EVERY;
-        self.ahead = Ahead::Asked(AbortOnDrop::spawn(async move {
+        self.ahead = NextGet::PendingGet(AbortOnDrop::spawn(async move {
             let path = match ask {
                 SegmentRequest::Live => route.channel.live_path(),
                 SegmentRequest::Segment(seq) => route.channel.segment_path(seq),
             };
             tokio::time::sleep_until(due.into()).await;
             loop {
-                let request = route.request(Method::GET, &path, Body::None);
+                let request = route.request(Method::GET, &path, RequestBody::None);
                 let answer = route.exchange(spare.take(), request);
                 if let Ok(answered) = tokio::time::timeout(renew, answer).await {
                     return answered;
@@ -239,7 +242,7 @@ impl Download {
         sink: &mut impl SegmentSink,
     ) -> Result<u64, LinkError> {
         let (head, mut body) = response.into_parts();
-        let mut segment = Open { sink, begun: false, complete: false };
+        let mut segment = SinkSegment { sink, begun: false, complete: false };
         let over = Instant::now() + self.times.segment;
         let mut copied = 0_u64;
         loop {
@@ -274,23 +277,25 @@ impl Download {
     }
 }
 
-/// Returns when the next segment has begun and `silence` has passed: the writer of the current segment has died.
-async fn passed_by(ahead: &mut Ahead, silence: Instant) {
+/// Returns when the next segment has begun and `silence` has passed, so that the writer of the current segment must
+/// have stopped.
+async fn passed_by(ahead: &mut NextGet, silence: Instant) {
     ahead.arrive().await;
-    if !matches!(ahead, Ahead::Answered(Ok(_))) {
+    if !matches!(ahead, NextGet::Answered(Ok(_))) {
         pending::<()>().await;
     }
     tokio::time::sleep_until(silence.into()).await;
 }
 
-/// A segment in the sink. Dropping it ends the segment there, also when the subscription is stopped.
-struct Open<'a, S: SegmentSink> {
+/// A segment that was begun in the sink. Dropping this ends the segment in the sink, also when the subscription is
+/// stopped.
+struct SinkSegment<'a, S: SegmentSink> {
     sink: &'a mut S,
     begun: bool,
     complete: bool,
 }
 
-impl<S: SegmentSink> Drop for Open<'_, S> {
+impl<S: SegmentSink> Drop for SinkSegment<'_, S> {
     fn drop(&mut self) {
         if self.begun {
             self.sink.end(self.complete);

@@ -21,9 +21,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc::OwnedPermit;
 
 use crate::segment::{Piece, Pieces, Place, Seq};
-use crate::trickle::io::flight::{Flight, Stage};
-use crate::trickle::io::link::Link;
-use crate::trickle::io::post::{Outcome, Post};
+use crate::trickle::io::flight::{Flight, PostStage};
+use crate::trickle::io::link::ChannelConnection;
+use crate::trickle::io::post::{Post, PostOutcome};
 use crate::trickle::io::publisher::Publisher;
 use crate::trickle::pending::{PendingPiece, PendingState};
 use crate::trickle::{
@@ -37,20 +37,20 @@ use resilience::wait::{AbortOnDrop, sleep_until};
 
 /// Why an upload ends.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(super) enum UploadEnd {
     /// The caller stopped it, or its pieces ended.
     Finished,
     /// The publication decided to end.
     Over(EndReason),
-    /// A failure that another try does not cure.
+    /// A failure that another attempt does not cure.
     Fatal(LinkError),
 }
 
 /// An event of an upload.
-enum Event {
+enum UploadEvent {
     Stop,
     /// A POST ended, and was removed from the flight.
-    Answered(Stage, Post, Outcome),
+    Answered(PostStage, Post, PostOutcome),
     /// A time limit may have passed.
     Deadline,
     /// The current POST has room for a piece; `None` if its body is closed.
@@ -66,14 +66,14 @@ pub(super) struct Upload<P> {
     publication: Publication,
     pending: PendingPiece,
     flight: Flight,
-    spare: Option<Link>,
-    /// No pre-connect before this time.
+    spare: Option<ChannelConnection>,
+    /// The next POST is not connected before this time.
     retry_at: Option<Instant>,
     /// The DELETE of a segment that may not have arrived.
     closing: Option<AbortOnDrop<()>>,
     /// The last failure since the last complete segment.
     cause: Option<LinkError>,
-    /// When a connection broke, until a new one is made.
+    /// When a connection broke; `None` once a new one is made.
     outage: Option<Instant>,
 }
 
@@ -82,7 +82,7 @@ impl<P: Pieces> Upload<P> {
         publisher: Publisher,
         pieces: P,
         publication: Publication,
-        spare: Option<Link>,
+        spare: Option<ChannelConnection>,
     ) -> Self {
         Self {
             publisher,
@@ -99,10 +99,10 @@ impl<P: Pieces> Upload<P> {
     }
 
     /// Uploads until the publication ends.
-    pub(super) async fn run(&mut self, stop: &mut Stop) -> Ending {
+    pub(super) async fn run(&mut self, stop: &mut Stop) -> UploadEnd {
         loop {
             if let Err(why) = self.arrange() {
-                return Ending::Over(why);
+                return UploadEnd::Over(why);
             }
             let event = self.next_event(stop).await;
             let ending = self.on(event);
@@ -151,7 +151,7 @@ impl<P: Pieces> Upload<P> {
         }
     }
 
-    async fn next_event(&mut self, stop: &mut Stop) -> Event {
+    async fn next_event(&mut self, stop: &mut Stop) -> UploadEvent {
         let deadline = self.deadline();
         let room = match (&self.pending.state, &self.flight.current) {
             (PendingState::NextPiece(..), Some(post)) => post.room(),
@@ -166,11 +166,11 @@ impl<P: Pieces> Upload<P> {
         let Self { pieces, pending, flight, .. } = self;
         tokio::select! {
             biased;
-            () = stop.wait() => Event::Stop,
-            (stage, post, outcome) = flight.outcome() => Event::Answered(stage, post, outcome),
-            () = sleep_until(deadline) => Event::Deadline,
-            room = room => Event::Room(room),
-            piece = pieces.next(), if pending.is_free() => Event::Piece(piece),
+            () = stop.wait() => UploadEvent::Stop,
+            (stage, post, outcome) = flight.outcome() => UploadEvent::Answered(stage, post, outcome),
+            () = sleep_until(deadline) => UploadEvent::Deadline,
+            room = room => UploadEvent::Room(room),
+            piece = pieces.next(), if pending.is_free() => UploadEvent::Piece(piece),
         }
     }
 
@@ -203,21 +203,21 @@ impl<P: Pieces> Upload<P> {
         [self.outage, self.pending.failed_since()].into_iter().flatten().min()
     }
 
-    fn on(&mut self, event: Event) -> Option<Ending> {
+    fn on(&mut self, event: UploadEvent) -> Option<UploadEnd> {
         let flows = self.has_media_to_send();
         self.outage.take_if(|since| !flows || self.publisher.route.has_opened_since(*since));
         match event {
-            Event::Stop | Event::Piece(None) => Some(Ending::Finished),
-            Event::Answered(stage, post, outcome) => {
+            UploadEvent::Stop | UploadEvent::Piece(None) => Some(UploadEnd::Finished),
+            UploadEvent::Answered(stage, post, outcome) => {
                 self.spare = outcome.spare.or(self.spare.take());
                 self.on_outcome(stage, &post, outcome.result)
             }
-            Event::Deadline => self.on_deadline(Instant::now()),
-            Event::Room(permit) => {
+            UploadEvent::Deadline => self.on_deadline(Instant::now()),
+            UploadEvent::Room(permit) => {
                 self.on_room(permit);
                 None
             }
-            Event::Piece(Some(piece)) => {
+            UploadEvent::Piece(Some(piece)) => {
                 if piece.place == Place::End {
                     self.flight.end_current();
                 }
@@ -229,7 +229,7 @@ impl<P: Pieces> Upload<P> {
 
     fn on_room(&mut self, permit: Option<OwnedPermit<Bytes>>) {
         let Some(bytes) = self.pending.take_bytes() else { return };
-        // Without a permit the body is closed; the outcome of the POST gives the reason.
+        // If there is no permit, the body is closed; the outcome of the POST has the reason.
         if let Some(permit) = permit {
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             self.publisher.counters.bytes.fetch_add(length, Ordering::Relaxed);
@@ -240,33 +240,33 @@ impl<P: Pieces> Upload<P> {
         }
     }
 
-    fn on_deadline(&mut self, now: Instant) -> Option<Ending> {
+    fn on_deadline(&mut self, now: Instant) -> Option<UploadEnd> {
         let times = self.publisher.times;
         if self.stalled_since().is_some_and(|since| since + times.leave <= now) {
-            return Some(Ending::Over(EndReason::Stalled(times.leave)));
+            return Some(UploadEnd::Over(EndReason::Stalled(times.leave)));
         }
         self.retry_at.take_if(|at| *at <= now);
         self.pending.resend_if_due(now);
         if self.flight.ended.first().is_some_and(|post| post.ended + times.answer <= now) {
             let post = self.flight.ended.remove(0);
-            return self.on_outcome(Stage::Ended, &post, Err(LinkError::Timeout));
+            return self.on_outcome(PostStage::Ended, &post, Err(LinkError::Timeout));
         }
         let oldest = self.flight.ended.first().filter(|_| self.publication.is_full());
         if oldest.is_some_and(|post| post.ended + times.slow <= now) {
-            return Some(Ending::Over(EndReason::TooSlow));
+            return Some(UploadEnd::Over(EndReason::TooSlow));
         }
         match self.pending.state {
             PendingState::FirstPiece(_, since)
                 if !self.pending.is_message() && since + times.first_piece <= now =>
             {
-                // The picture is old; the newest one begins the next segment.
+                // The picture is old, so the newest one begins the next segment.
                 self.pending.drop_first_piece();
                 self.pieces.resync();
                 None
             }
             PendingState::NextPiece(_, since) if since + times.chunk <= now => {
                 let post = self.flight.current.take()?;
-                self.on_outcome(Stage::Current, &post, Err(LinkError::Timeout))
+                self.on_outcome(PostStage::Current, &post, Err(LinkError::Timeout))
             }
             PendingState::Empty
             | PendingState::FirstPiece(..)
@@ -278,15 +278,15 @@ impl<P: Pieces> Upload<P> {
     /// Handles the answer or failure of a POST that was removed from the flight.
     fn on_outcome(
         &mut self,
-        stage: Stage,
+        stage: PostStage,
         post: &Post,
         result: Result<TrickleAnswer, LinkError>,
-    ) -> Option<Ending> {
+    ) -> Option<UploadEnd> {
         let channel = &self.publisher.route.channel;
         let (seq, message) = (post.seq, self.pending.message_at(post.seq));
-        let is_idle = stage == Stage::Ahead && !self.pending.is_waiting();
+        let is_idle = stage == PostStage::Ahead && !self.pending.is_waiting();
         let progress = if is_idle { UploadProgress::Idle } else { stage.progress(post) };
-        let is_awaited = progress == UploadProgress::Unsent && stage == Stage::Ahead;
+        let is_awaited = progress == UploadProgress::Unsent && stage == PostStage::Ahead;
         let is_repeated = message == Some(true) || (is_awaited && self.pending.is_message());
         let attempt = PostAttempt { seq, progress, is_repeated };
         let complete = progress == UploadProgress::Ended
@@ -299,7 +299,7 @@ impl<P: Pieces> Upload<P> {
                 self.cause = (!complete).then_some(LinkError::Answered(answer.status));
                 self.publication.on_answer(attempt, &answer, jitter())
             }
-            Err(error) if error.fault() != Fault::Retry => return Some(Ending::Fatal(error)),
+            Err(error) if error.fault() != Fault::Retry => return Some(UploadEnd::Fatal(error)),
             Err(error) => {
                 log::debug!("{channel}: segment {seq} broke ({progress:?}): {error}");
                 let is_refused = error.is_refused();
@@ -314,7 +314,7 @@ impl<P: Pieces> Upload<P> {
             if message.is_some() {
                 self.pending.end_message();
             }
-        } else if stage != Stage::Ahead {
+        } else if stage != PostStage::Ahead {
             self.lose(stage, seq);
         } else if is_awaited {
             self.pending.keep_message(Instant::now());
@@ -325,7 +325,7 @@ impl<P: Pieces> Upload<P> {
         self.obey(decision)
     }
 
-    /// A segment is complete.
+    /// Call when a segment is complete.
     fn count(&self, post: &Post) {
         let counters = &self.publisher.counters;
         let micros = u64::try_from(post.began.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -333,20 +333,20 @@ impl<P: Pieces> Upload<P> {
         counters.last_upload_micros.store(micros, Ordering::Relaxed);
     }
 
-    /// Counts a lost segment and prepares the next one; the publication decides whether to continue.
-    fn lose(&mut self, stage: Stage, seq: Seq) {
+    /// Counts a lost segment and prepares the next one. The publication decides whether to continue.
+    fn lose(&mut self, stage: PostStage, seq: Seq) {
         log::debug!("{}: segment {seq} is lost", self.publisher.route.channel);
         self.publisher.counters.lost.fetch_add(1, Ordering::Relaxed);
         if self.pending.message_at(seq).is_some() {
             let now = Instant::now();
             self.pending.lose_message(now, now + retry_pause(jitter()));
-        } else if stage == Stage::Current {
+        } else if stage == PostStage::Current {
             self.pending.lose_media();
             self.pieces.resync();
         }
     }
 
-    fn obey(&mut self, decision: PublicationDecision) -> Option<Ending> {
+    fn obey(&mut self, decision: PublicationDecision) -> Option<UploadEnd> {
         match decision {
             // The upcoming POST carries the reset.
             PublicationDecision::Proceed | PublicationDecision::Reset => {}
@@ -356,7 +356,7 @@ impl<P: Pieces> Upload<P> {
                     Some(AbortOnDrop::spawn(async move { route.close_segment(seq).await }));
             }
             PublicationDecision::RetryAfter(pause) => self.retry_at = Some(Instant::now() + pause),
-            PublicationDecision::End(why) => return Some(Ending::Over(why)),
+            PublicationDecision::End(why) => return Some(UploadEnd::Over(why)),
         }
         None
     }
@@ -364,20 +364,20 @@ impl<P: Pieces> Upload<P> {
     /// Ends the open segment, waits for the last answers and deletes the channel, each within half of
     /// [`PublishTimes::stop`](crate::trickle::io::PublishTimes::stop). Returns the last failure, and whether the peer
     /// confirmed that the channel does not exist any more.
-    pub(super) async fn finish(mut self, ending: &Ending) -> (Option<LinkError>, bool) {
+    pub(super) async fn finish(mut self, ending: &UploadEnd) -> (Option<LinkError>, bool) {
         self.publisher.counters.in_flight.store(0, Ordering::Relaxed);
         self.publisher.counters.is_failing.store(false, Ordering::Relaxed);
         self.flight.ahead = None;
         self.closing = None;
         let half = self.publisher.times.stop / 2;
         match ending {
-            Ending::Finished => {
+            UploadEnd::Finished => {
                 self.flight.end_current();
                 let _ = tokio::time::timeout(half, self.last_answers()).await;
             }
-            Ending::Over(EndReason::Closed | EndReason::Missing) => return (self.cause, true),
-            Ending::Fatal(_) => return (self.cause, false),
-            Ending::Over(_) => {}
+            UploadEnd::Over(EndReason::Closed | EndReason::Missing) => return (self.cause, true),
+            UploadEnd::Fatal(_) => return (self.cause, false),
+            UploadEnd::Over(_) => {}
         }
         self.flight.current = None;
         self.flight.ended.clear();
@@ -389,7 +389,7 @@ impl<P: Pieces> Upload<P> {
         while !self.flight.ended.is_empty() {
             let (stage, post, outcome) = self.flight.outcome().await;
             self.spare = outcome.spare.or(self.spare.take());
-            // Only its counters matter; the publication has ended.
+            // Ignore the decision, because the publication has ended; the call updates the counters.
             let _ = self.on_outcome(stage, &post, outcome.result);
         }
     }

@@ -1,6 +1,7 @@
 //! Calls a single-shot runner: one request, paid if the runner asks for it, with a streamed answer.
 //!
-//! Uses hyper, not ureq, to pass on the chunks of the answer as they arrive, be it server-sent events or a plain body.
+//! This module uses hyper and not ureq, because the chunks of the answer (server-sent events or a plain body) are
+//! passed on as they arrive.
 //!
 //! Does not: interpret the answer, whose format is the application's.
 
@@ -12,11 +13,11 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 
-use super::open::{Ask, Opened, Reply, open};
+use super::open::{GrantedRequest, PaidReply, PaidRequest, open};
 use super::payments::RunnerPayments;
 use crate::http::Url;
-use crate::http::io::{Alpn, Answer, CallError, Connector, Http1, http1_request};
-use crate::job::runner::moved::{Move, Moves};
+use crate::http::io::{Alpn, CallError, Connector, Http1, HttpAnswer, http1_request};
+use crate::job::runner::moved::{RedirectCount, RedirectDecision};
 use crate::job::runner::{RunnerError, Step};
 use crate::limits::{JSON_BODY, RESPONSE_HEAD};
 use crate::orchestrator::Runner;
@@ -64,10 +65,11 @@ impl Single {
             Some(path) => runner.url.join(path),
             None => runner.url.clone(),
         };
-        let mut request = Send { connector, url, moves: Moves::default(), options };
+        let mut request =
+            SingleShotRequest { connector, url, moves: RedirectCount::default(), options };
         let kind = runner.price.map(|price| PaymentKind::of_unit(price.unit()));
         let opened = open(network, &runner.url, Step::Call, kind, &mut request).await?;
-        let Opened { granted: (content_type, answer, connection), payments } = opened;
+        let GrantedRequest { granted: (content_type, answer, connection), payments } = opened;
         let peer = runner.url.origin();
         Ok(Self { peer, answer, content_type, payments, _connection: connection })
     }
@@ -100,33 +102,33 @@ impl Single {
 }
 
 /// `POST {runner url}` with the data.
-struct Send {
+struct SingleShotRequest {
     connector: Arc<Connector>,
     /// The URL of the next request; a redirect changes it for all later ones.
     url: Url,
-    moves: Moves,
+    moves: RedirectCount,
     options: CallOptions,
 }
 
-impl Ask for Send {
-    type Granted = Granted;
+impl PaidRequest for SingleShotRequest {
+    type Granted = GrantedCall;
 
     const PAYS_MEANWHILE: bool = true;
 
     async fn ask(
         &mut self,
         headers: HeaderMap<HeaderValue>,
-    ) -> Result<Reply<Self::Granted>, RunnerError> {
+    ) -> Result<PaidReply<Self::Granted>, RunnerError> {
         loop {
             let answer = match self.once(headers.clone()).await? {
-                Reply::Refused(answer) => answer,
-                granted @ Reply::Granted(_) => return Ok(granted),
+                PaidReply::Refused(answer) => answer,
+                granted @ PaidReply::Granted(_) => return Ok(granted),
             };
             let location = answer.headers.get(header::LOCATION).and_then(|at| at.to_str().ok());
             match self.moves.on_answer(&self.url, answer.status, location) {
-                Move::No => return Ok(Reply::Refused(answer)),
-                Move::To(url) => self.url = url,
-                Move::Refused(elsewhere) => {
+                RedirectDecision::No => return Ok(PaidReply::Refused(answer)),
+                RedirectDecision::To(url) => self.url = url,
+                RedirectDecision::Refused(elsewhere) => {
                     let peer = self.url.authority().clone();
                     return Err(RunnerError::Redirected(Step::Call, peer, elsewhere));
                 }
@@ -136,11 +138,14 @@ impl Ask for Send {
 }
 
 type Connection = Http1<Full<Bytes>>;
-type Granted = (Option<HeaderValue>, Incoming, Connection);
+type GrantedCall = (Option<HeaderValue>, Incoming, Connection);
 
-impl Send {
+impl SingleShotRequest {
     /// Makes the call once, without following a redirect.
-    async fn once(&self, headers: HeaderMap<HeaderValue>) -> Result<Reply<Granted>, RunnerError> {
+    async fn once(
+        &self,
+        headers: HeaderMap<HeaderValue>,
+    ) -> Result<PaidReply<GrantedCall>, RunnerError> {
         let Self { connector, url, options, .. } = self;
         let stream = connector.connect(url, Alpn::Http1).await;
         let stream =
@@ -159,13 +164,13 @@ impl Send {
         let (parts, body) = response.into_parts();
         if parts.status.is_success() {
             let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
-            return Ok(Reply::Granted((content_type, body, connection)));
+            return Ok(PaidReply::Granted((content_type, body, connection)));
         }
         let read = Limited::new(body, JSON_BODY).collect();
         let body = tokio::time::timeout(REFUSAL_TIME, read).await;
         let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes().to_vec());
         let (status, headers) = (parts.status.as_u16(), parts.headers);
-        Ok(Reply::Refused(Answer { status, headers, body: body.unwrap_or_default(), zone }))
+        Ok(PaidReply::Refused(HttpAnswer { status, headers, body: body.unwrap_or_default(), zone }))
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use tokio::task::JoinSet;
 
 use crate::http::io::Call;
-use crate::http::{Giver, Url, Zone};
+use crate::http::{AnsweringPeer, Url, Zone};
 use crate::limits::{CANDIDATES_AT_ONCE, RUNNERS};
 use crate::orchestrator::{DiscoveryList, Runner};
 use crate::session::Network;
@@ -17,8 +17,8 @@ use resilience::fault::{Failure, Fault};
 /// The path of an orchestrator's own list of runners (protocol.md, section 6).
 const OWN_LIST: &str = "/discovery";
 
-/// Asks the orchestrators for which `list` names no runner, at most `CANDIDATES_AT_ONCE` at a time, and adds their
-/// runners to `list`. Returns the orchestrators that gave no usable answer, with the reasons.
+/// Asks each orchestrator in `list` without a listed runner for its runners, at most `CANDIDATES_AT_ONCE` at a time,
+/// and adds these to `list`. Returns the orchestrators without a usable answer, with the reasons.
 pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Rejection> {
     let silent = list.entries.iter().enumerate().filter(|(_, entry)| entry.runners.is_empty());
     let mut waiting: VecDeque<(usize, Url)> =
@@ -33,9 +33,9 @@ pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Re
         let (at, answer, url) = match asked.join_next().await {
             None => return rejected,
             Some(Ok(told)) => told,
-            // A panic is a bug of our own; only the runners of this orchestrator are lost.
+            // The task panicked, which is a bug of this crate. Only the runners of this orchestrator are lost.
             Some(Err(error)) => {
-                log::warn!("discovery of runners broke: {error}");
+                log::warn!("a task for the discovery of runners failed: {error}");
                 continue;
             }
         };
@@ -43,7 +43,7 @@ pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Re
             Ok((own, zone)) => {
                 list.malformed += own.malformed;
                 list.beyond += own.beyond;
-                let runners = followed(own, Giver { url: &url, zone }, list);
+                let runners = followed(own, AnsweringPeer { url: &url, zone }, list);
                 if let Some(entry) = list.entries.get_mut(at) {
                     entry.runners = runners;
                 }
@@ -58,7 +58,7 @@ pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Re
 }
 
 /// Returns the runners of an orchestrator's own list whose URLs may be followed; the others are counted in `list`.
-fn followed(own: DiscoveryList, peer: Giver<'_>, list: &mut DiscoveryList) -> Vec<Runner> {
+fn followed(own: DiscoveryList, peer: AnsweringPeer<'_>, list: &mut DiscoveryList) -> Vec<Runner> {
     let (mut runners, mut strays) = (Vec::new(), Vec::new());
     for mut runner in own.entries.into_iter().flat_map(|entry| entry.runners).take(RUNNERS) {
         match runner.follow(peer) {

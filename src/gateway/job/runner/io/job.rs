@@ -8,11 +8,11 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Map, Value};
 
-use super::open::{Ask, Opened, Reply, open};
+use super::open::{GrantedRequest, PaidReply, PaidRequest, open};
 use super::payments::RunnerPayments;
 use super::session::RunnerSession;
 use crate::http::Url;
-use crate::http::io::{Answer, Call, Client};
+use crate::http::io::{Call, Client, HttpAnswer};
 use crate::job::runner::wire::{AppAnswer, SessionAnswer, app_answer, session_answer, session_id};
 use crate::job::runner::{Api, RunnerError, Step, Update};
 use crate::job::{JobError, StartedJob};
@@ -44,7 +44,7 @@ pub(in crate::job) struct AppUpdate {
     client: Client,
     /// The URL of the call; `None` if the application has no such call.
     url: Option<Url>,
-    /// Where to find that URL according to the API; used for the error if there is none.
+    /// Where the API says to find that URL; used for the error if the URL is missing.
     api: Option<Update>,
 }
 
@@ -77,7 +77,7 @@ async fn start(
     let kind = runner.price.map(|price| PaymentKind::of_unit(price.unit()));
     let opened = open(network, &runner.url, Step::Reserve, kind, &mut reserve).await;
     let mut session = reserve.session;
-    let Opened { granted, mut payments } = match opened {
+    let GrantedRequest { granted, mut payments } = match opened {
         Ok(opened) => opened,
         Err(error) => {
             session.stop().await;
@@ -113,18 +113,18 @@ async fn launch(
         None => started.await?,
     };
     let peer = &session.app_url;
-    app_answer(&answer.body, api, session, answer.giver(&runner.url))
+    app_answer(&answer.body, api, session, answer.answering_peer(&runner.url))
         .map_err(|reason| RunnerError::Nonsense(Step::Start, peer.authority().clone(), reason))
 }
 
-/// Posts JSON to the application; any status but 2xx is an error.
+/// Posts JSON to the application; a status other than 2xx is an error.
 async fn post(
     client: &Client,
     url: Url,
     params: &Map<String, Value>,
     time: Duration,
     step: Step,
-) -> Result<Answer, RunnerError> {
+) -> Result<HttpAnswer, RunnerError> {
     let peer = url.authority().clone();
     // A map of JSON values always serialises.
     let body = serde_json::to_vec(params).unwrap_or_default();
@@ -146,28 +146,29 @@ struct Reserve {
     session: RunnerSession,
 }
 
-impl Ask for Reserve {
+impl PaidRequest for Reserve {
     type Granted = SessionAnswer;
 
     async fn ask(
         &mut self,
         headers: HeaderMap<HeaderValue>,
-    ) -> Result<Reply<SessionAnswer>, RunnerError> {
+    ) -> Result<PaidReply<SessionAnswer>, RunnerError> {
         let call = Call { method: Method::POST, headers, ..Call::get(self.url.clone()) };
         let answer = self.client.call(call.within(JOB_START_TIME)).await;
         let answer = answer.map_err(|e| RunnerError::NoAnswer(Step::Reserve, e.without_path()))?;
         if !matches!(answer.status, 200..=299) {
             self.session.let_go();
-            return Ok(Reply::Refused(answer));
+            return Ok(PaidReply::Refused(answer));
         }
-        // Hold the session first, so that it is stopped if the rest of the answer is invalid.
+        // Hold the session before parsing the rest of the answer, so that it is stopped if the rest is invalid.
         if let Some(id) = session_id(&answer.body) {
             self.session.hold(&id);
         }
-        let session = session_answer(&answer.body, answer.giver(&self.url)).map_err(|reason| {
-            RunnerError::Nonsense(Step::Reserve, self.url.authority().clone(), reason)
-        })?;
-        Ok(Reply::Granted(session))
+        let session =
+            session_answer(&answer.body, answer.answering_peer(&self.url)).map_err(|reason| {
+                RunnerError::Nonsense(Step::Reserve, self.url.authority().clone(), reason)
+            })?;
+        Ok(PaidReply::Granted(session))
     }
 
     fn on_paid(&mut self, manifest_id: &str) {

@@ -1,6 +1,6 @@
-//! Sockets of runners: their lists, reservations, applications, payments, and the stop of a session, which is requested until it is confirmed.
+//! Calls to runners: lists, reservations, applications, payments, and the stop of a session.
 //!
-//! Does not: decide; the files of `runner` outside `io` do.
+//! Does not: decide what follows an answer; the files of `runner` outside `io` do.
 
 mod call;
 mod find;
@@ -14,6 +14,6 @@ pub use find::find_runners;
 pub use job::RunnerJob;
 
 pub(in crate::job) use job::AppUpdate;
-pub(in crate::job) use open::{Ask, Opened, Reply, open};
+pub(in crate::job) use open::{GrantedRequest, PaidReply, PaidRequest, open};
 pub(in crate::job) use payments::RunnerPayments;
 pub(in crate::job) use session::RunnerSession;

@@ -1,6 +1,6 @@
 //! Repeats a request that may have to be paid first, until it is granted or refused.
 //!
-//! Does not: know what is requested; the implementations of [`Ask`] do.
+//! Does not: know what is requested; the implementations of [`PaidRequest`] do.
 
 use std::future::Future;
 use std::time::Instant;
@@ -8,27 +8,27 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::payments::RunnerPayments;
-use crate::http::io::Answer;
-use crate::http::{Giver, Url};
-use crate::job::runner::{Next, Reservation, RunnerError, Step};
+use crate::http::io::HttpAnswer;
+use crate::http::{AnsweringPeer, Url};
+use crate::job::runner::{Reservation, ReservationStep, RunnerError, Step};
 use crate::payment::{Challenge, PaymentHeaders, PaymentKind, clean};
 use crate::session::Network;
 
 const PAYER: HeaderName = HeaderName::from_static("livepeer-payer-address");
 
 /// A request that may have to be paid before it is granted.
-pub(in crate::job) trait Ask: Send {
-    /// What is granted.
+pub(in crate::job) trait PaidRequest: Send {
+    /// The result of a granted request.
     type Granted: Send;
 
-    /// Whether the answer may take so long that further payments fall due; they are then made meanwhile.
+    /// Whether the answer may take so long that further payments fall due. If so, they are made during the wait.
     const PAYS_MEANWHILE: bool = false;
 
     /// Sends the request once, with these headers: the payer's address, and the payment if there is one.
     fn ask(
         &mut self,
         headers: HeaderMap<HeaderValue>,
-    ) -> impl Future<Output = Result<Reply<Self::Granted>, RunnerError>> + Send;
+    ) -> impl Future<Output = Result<PaidReply<Self::Granted>, RunnerError>> + Send;
 
     /// Called before a request that carries a payment: it may be granted under this id even if no answer arrives.
     fn on_paid(&mut self, _manifest_id: &str) {}
@@ -36,30 +36,30 @@ pub(in crate::job) trait Ask: Send {
 
 /// The answer to a request.
 #[derive(Debug)]
-pub(in crate::job) enum Reply<G> {
+pub(in crate::job) enum PaidReply<G> {
     /// A status from 200 to 299.
     Granted(G),
     /// Any other status.
-    Refused(Answer),
+    Refused(HttpAnswer),
 }
 
-/// What was granted, and its further payments.
+/// The result of a granted request, and its further payments.
 #[derive(Debug)]
-pub(in crate::job) struct Opened<G> {
+pub(in crate::job) struct GrantedRequest<G> {
     pub(in crate::job) granted: G,
     /// `None` if nothing more has to be paid.
     pub(in crate::job) payments: Option<RunnerPayments>,
 }
 
-/// Sends the request to `peer` until it is granted or refused. `kind` fits the unit of the peer's price; `None` if it
-/// names no price.
-pub(in crate::job) async fn open<A: Ask>(
+/// Sends the request to `peer` until it is granted or refused. `kind` must fit the unit of the peer's price; `None` if
+/// the peer names no price.
+pub(in crate::job) async fn open<A: PaidRequest>(
     network: &Network,
     peer: &Url,
     step: Step,
     kind: Option<PaymentKind>,
     ask: &mut A,
-) -> Result<Opened<A::Granted>, RunnerError> {
+) -> Result<GrantedRequest<A::Granted>, RunnerError> {
     let mut common = HeaderMap::new();
     if let Some(paid) = &network.payments {
         let payer = paid.signers.signature().await.map_err(RunnerError::NotPaid)?.payer();
@@ -78,17 +78,19 @@ pub(in crate::job) async fn open<A: Ask>(
             None => asked.await?,
         };
         let answer = match reply {
-            Reply::Granted(granted) => {
+            PaidReply::Granted(granted) => {
                 let payments = payments.filter(RunnerPayments::go_on);
-                return Ok(Opened { granted, payments });
+                return Ok(GrantedRequest { granted, payments });
             }
-            Reply::Refused(answer) => answer,
+            PaidReply::Refused(answer) => answer,
         };
         headers = common.clone();
         payments = None;
         let next = match reservation.on_answer(answer.status) {
-            Next::Pay => {
-                match challenged(network, answer.giver(peer), kind, &answer.body, ask).await? {
+            ReservationStep::Pay => {
+                match challenged(network, answer.answering_peer(peer), kind, &answer.body, ask)
+                    .await?
+                {
                     Some((mut paid, payment)) => {
                         payment.insert_into(&mut headers);
                         paid.opened(Instant::now())?;
@@ -99,14 +101,17 @@ pub(in crate::job) async fn open<A: Ask>(
                     None => reservation.on_expired(),
                 }
             }
-            next @ (Next::Accepted | Next::AskAgain | Next::Refused | Next::NoEnd) => next,
+            next @ (ReservationStep::Accepted
+            | ReservationStep::AskAgain
+            | ReservationStep::Refused
+            | ReservationStep::NoEnd) => next,
         };
         match next {
-            Next::AskAgain => {
+            ReservationStep::AskAgain => {
                 log::debug!("{}: terms of the {step} have expired", peer.authority());
             }
-            Next::NoEnd => return Err(RunnerError::NoEnd(peer.authority().clone())),
-            Next::Refused | Next::Accepted | Next::Pay => {
+            ReservationStep::NoEnd => return Err(RunnerError::NoEnd(peer.authority().clone())),
+            ReservationStep::Refused | ReservationStep::Accepted | ReservationStep::Pay => {
                 return Err(RunnerError::Refused {
                     step,
                     peer: peer.authority().clone(),
@@ -118,10 +123,10 @@ pub(in crate::job) async fn open<A: Ask>(
     }
 }
 
-/// Has the signer answer a challenge; `None` if the signer says that the challenge has expired.
-async fn challenged<A: Ask>(
+/// Requests the payment for a challenge from the signer; `None` if the signer says that the challenge has expired.
+async fn challenged<A: PaidRequest>(
     network: &Network,
-    peer: Giver<'_>,
+    peer: AnsweringPeer<'_>,
     kind: Option<PaymentKind>,
     body: &[u8],
     ask: &mut A,

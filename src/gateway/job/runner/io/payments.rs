@@ -1,8 +1,8 @@
-//! The payments of a session on a runner: makes the first payment, which the caller sends with its request, and sends
-//! further ones to the payment URL of the challenge.
+//! Makes the payments of a session on a runner. The caller sends the first one with its request; further ones are sent
+//! to the payment URL of the challenge.
 //!
-//! Fresh terms come from `/refresh-payment` of the orchestrator. Before the session exists there is nothing to
-//! refresh: then the reservation itself is repeated for a fresh challenge.
+//! Fresh terms come from the orchestrator's `/refresh-payment`. Before the session exists, that call fails, and the
+//! reservation is repeated for a fresh challenge instead.
 //!
 //! Does not: decide when to pay; the schedule of `payment` does.
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::http::{Giver, Url, follow};
+use crate::http::{AnsweringPeer, Url, follow};
 use crate::job::JobPayments;
 use crate::job::runner::RunnerError;
 use crate::job::runner::wire::is_id;
@@ -26,7 +26,7 @@ use crate::session::{Network, PaymentSetup};
 use resilience::fault::{Failure, Fault};
 use resilience::wait::sleep_until;
 
-/// Fixed, not random: no other session waits for the same signer, so retries need not be spread.
+/// A fixed value instead of a random one: no other session waits for the same signer, so retries need not be spread.
 const JITTER: f64 = 0.5;
 
 /// The payments of a session.
@@ -44,7 +44,7 @@ impl RunnerPayments {
     pub(super) async fn new(
         network: &Network,
         paid: &PaymentSetup,
-        peer: Giver<'_>,
+        peer: AnsweringPeer<'_>,
         kind: PaymentKind,
         challenge: Challenge,
     ) -> Result<Self, RunnerError> {
@@ -113,12 +113,12 @@ impl RunnerPayments {
         self.payer.opened(&self.manifest_id, now).map_err(RunnerError::NotPaid)
     }
 
-    /// Whether there is more to pay than the first payment.
+    /// Whether payments follow the first one.
     pub(super) fn go_on(&self) -> bool {
         self.kind.preload().is_some()
     }
 
-    /// Runs `work`, and meanwhile makes the payments that fall due, as if media flowed. If `work` ends during a
+    /// Runs `work`, and makes the payments that fall due during that time, as if media flowed. If `work` ends during a
     /// payment, this waits for the payment, because dropping it would lose the signed tickets.
     pub(super) async fn during<T>(
         &mut self,
@@ -141,7 +141,7 @@ impl RunnerPayments {
             match outcome {
                 PaymentOutcome::NotYet | PaymentOutcome::Paid | PaymentOutcome::Skipped => {}
                 PaymentOutcome::Later(error) => {
-                    log::warn!("no payment, to be tried again: {error}")
+                    log::warn!("payment failed during the start, retrying: {error}")
                 }
                 PaymentOutcome::Leave(error) | PaymentOutcome::Failed(error) => {
                     return Err(RunnerError::NotPaid(error));

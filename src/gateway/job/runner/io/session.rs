@@ -1,13 +1,13 @@
-//! A session on a runner that may exist, and its stop, which is requested whatever happens.
+//! Owns a session on a runner that may exist, and requests its stop in every case, also after an error or a panic.
 //!
 //! ```text
 //!  nothing ──a payment on its way, or an answer──▶ held ──stop()──▶ stopped
 //!                                                 └──dropped: error, shutdown, panic──▶ a thread of its own stops it
 //! ```
 //!
-//! A paid session may exist before the reservation is answered, under the id of the challenge, so it is held as soon
-//! as it is paid. From then on its stop is owed: a stop that is not confirmed is requested again until it is.
-//! Dropping a held session waits a bounded time for the thread, because the end of the process would end the thread.
+//! A paid session may exist before the reservation is answered, under the id of the challenge, so it is held as soon as
+//! it is paid. From then on its stop is requested until the runner confirms it. Dropping a held session waits a bounded
+//! time for the thread, because the end of the process would end the thread.
 //!
 //! Does not: know what the session is for.
 
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::endings::io::{Endings, Owed};
+use crate::endings::io::{EndGuard, Endings};
 use crate::endings::{OwedEnd, is_confirmed};
 use crate::http::Url;
 use crate::http::io::{Call, Client};
@@ -25,7 +25,7 @@ use crate::session::Network;
 
 /// The timeout of one stop call.
 const STOP_TIME: Duration = Duration::from_secs(5);
-/// How many stop calls are made at once; [`Endings::settle`] makes later ones.
+/// How many stop calls are made without a pause; [`Endings::settle`] makes later ones.
 const TRIES: u8 = 2;
 /// How long a drop may block the thread in which it happens.
 const LAST_RESORT_TIME: Duration = Duration::from_secs(1);
@@ -36,8 +36,8 @@ pub(in crate::job) struct RunnerSession {
     client: Client,
     runner: Url,
     endings: Endings,
-    /// The stop that is owed; `None` when there is nothing to stop.
-    owed: Option<Owed>,
+    /// The pending stop; `None` if no session may exist.
+    owed: Option<EndGuard>,
 }
 
 impl RunnerSession {
@@ -63,7 +63,8 @@ impl RunnerSession {
         }
     }
 
-    /// Stops the session; it is enough if the session is gone already. A stop that is not confirmed stays owed.
+    /// Stops the session; a session that no longer exists counts as stopped. A stop that is not confirmed is requested
+    /// again later.
     pub(in crate::job) async fn stop(&mut self) {
         let Some(owed) = self.owed.take() else { return };
         let url = owed.end().url();

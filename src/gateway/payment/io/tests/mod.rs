@@ -1,4 +1,4 @@
-//! Payments over real sockets on loopback, with signers and orchestrators by script.
+//! Tests payments over real sockets on loopback, with scripted signers and orchestrators.
 //!
 //! Does not: check what the pure files decide; their own tests do.
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use self::peer::{Peer, Reply, Request, client, nobody};
+use self::peer::{Peer, RecordedRequest, ScriptedReply, client, nobody};
 use super::*;
 use crate::http::Url;
 use crate::payment::{PaymentError, PaymentKind, PaymentSession, Refusal, SessionOptions, Terms};
@@ -32,7 +32,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn payment(state: &str) -> Reply {
+fn payment(state: &str) -> ScriptedReply {
     let state = json!({"State": state, "Sig": "c2ln"});
     (
         200,
@@ -41,11 +41,11 @@ fn payment(state: &str) -> Reply {
     )
 }
 
-fn refusal(status: u16, message: &str) -> Reply {
+fn refusal(status: u16, message: &str) -> ScriptedReply {
     (status, "", json!({"error": {"message": message}}).to_string().into_bytes())
 }
 
-fn signature() -> Reply {
+fn signature() -> ScriptedReply {
     let body = json!({"address": format!("0x{}", "ab".repeat(20)), "signature": format!("0x{}", "01".repeat(65))});
     (200, "", body.to_string().into_bytes())
 }
@@ -55,10 +55,10 @@ fn session(kind: PaymentKind) -> PaymentSession {
     PaymentSession::new(kind, terms, Some("m".into()), SessionOptions::default()).unwrap()
 }
 
-/// Fresh terms as they are told.
-struct Fresh(Vec<Terms>);
+/// A source of scripted fresh terms.
+struct ScriptedTerms(Vec<Terms>);
 
-impl TermsSource for Fresh {
+impl TermsSource for ScriptedTerms {
     fn fresh_terms<'a>(&'a mut self, manifest_id: Option<&'a str>) -> TermsFuture<'a> {
         assert_eq!(manifest_id, Some("m"));
         let terms = self.0.pop().ok_or(Failure::of_peer("no more", Fault::Retry));
@@ -71,11 +71,11 @@ fn fresh() -> Terms {
 }
 
 fn payer(signer: &Peer, kind: PaymentKind, fresh: Vec<Terms>, now: Instant) -> Payer {
-    Payer::new(signers(&[&signer.url]), client(), session(kind), None, Fresh(fresh), now)
+    Payer::new(signers(&[&signer.url]), client(), session(kind), None, ScriptedTerms(fresh), now)
 }
 
 #[tokio::test]
-async fn the_signature_is_asked_for_once_with_the_headers() {
+async fn the_signature_is_requested_once_with_the_headers() {
     let signer = Peer::script(vec![signature()]).await;
     let signers = signers(&[&signer.url]);
     let (one, two) = tokio::join!(signers.signature(), signers.signature());
@@ -87,7 +87,7 @@ async fn the_signature_is_asked_for_once_with_the_headers() {
 }
 
 #[tokio::test]
-async fn a_signer_on_another_machine_needs_https() {
+async fn a_signer_on_another_computer_needs_https() {
     let check = |text: &str, allow_plain_http: bool, ok: bool| {
         let options = SignerOptions {
             urls: vec![Url::parse(text).unwrap()],
@@ -121,7 +121,7 @@ async fn the_next_signer_takes_over_from_one_that_is_down_and_keeps_the_session(
 }
 
 #[tokio::test]
-async fn a_session_outlives_trouble_at_all_signers() {
+async fn a_session_survives_failures_of_all_signers() {
     let broken = || refusal(500, "broken");
     let one = Peer::script(vec![payment("one"), broken(), payment("two")]).await;
     let two = Peer::script(vec![broken()]).await;
@@ -139,7 +139,7 @@ async fn a_session_outlives_trouble_at_all_signers() {
 }
 
 #[tokio::test]
-async fn the_error_names_the_signer_and_no_secret() {
+async fn the_error_names_the_signer_without_a_secret() {
     let signer = Peer::script(vec![
         refusal(483, "account of Bearer hunter2 is empty"),
         (401, "", b"who is hunter2?".to_vec()),
@@ -188,7 +188,7 @@ async fn an_hour_of_live_video_is_paid_in_order() {
     let info = Terms::Info(b"old"[..].into());
     let session =
         PaymentSession::new(PaymentKind::Lv2v, info, None, SessionOptions::default()).unwrap();
-    let fresh = Fresh(vec![]);
+    let fresh = ScriptedTerms(vec![]);
     let mut payer = Payer::new(signers(&[&signer.url]), client(), session, None, fresh, now);
     let _headers = payer.open(now, 0.5).await.unwrap();
     payer.opened("job", now).unwrap();
@@ -203,8 +203,9 @@ async fn an_hour_of_live_video_is_paid_in_order() {
     }
     let (asked, paid) = (signer.seen(), orchestrator.seen());
     assert_eq!((asked.len(), paid.len()), (721, 720));
-    let keys =
-        |request: &Request| request.json().as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let keys = |request: &RecordedRequest| {
+        request.json().as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
     assert_eq!(keys(&asked[0]), ["orchestrator", "type"]);
     assert_eq!(keys(&asked[1]), ["ManifestID", "orchestrator", "state", "type"]);
     assert_eq!(asked[1].json()["orchestrator"], "b2xk");
@@ -216,7 +217,7 @@ async fn an_hour_of_live_video_is_paid_in_order() {
 }
 
 #[tokio::test]
-async fn expired_terms_are_fetched_anew() {
+async fn expired_terms_are_fetched_again() {
     let signer =
         Peer::script(vec![refusal(480, "refresh"), refusal(480, "refresh"), payment("one")]).await;
     let orchestrator = Peer::script(vec![(200, "", vec![])]).await;
@@ -242,7 +243,7 @@ async fn terms_that_stay_expired_lead_to_the_next_orchestrator() {
 }
 
 #[tokio::test]
-async fn no_fresh_terms_is_tried_again_later() {
+async fn a_failed_refresh_is_tried_again_later() {
     let signer = Peer::script(vec![refusal(480, "refresh")]).await;
     let now = Instant::now();
     let mut payer = payer(&signer, PaymentKind::Live, vec![], now);
@@ -251,7 +252,7 @@ async fn no_fresh_terms_is_tried_again_later() {
     assert!(payer.poll_timeout().unwrap() > now);
 }
 
-/// What a single refusal of the signer makes of a turn.
+/// Checks the outcome of a turn after a single refusal of the signer.
 async fn check(status: u16, expected: &str) {
     let signer = Peer::script(vec![refusal(status, "because")]).await;
     let now = Instant::now();
@@ -308,7 +309,7 @@ impl Drop for KeyFile {
 }
 
 #[tokio::test]
-async fn a_changed_credential_is_used_and_a_state_it_cannot_use_is_dropped() {
+async fn a_changed_credential_is_used_and_an_unreadable_state_is_dropped() {
     let key = KeyFile::new("signer-key");
     let signer = Peer::script(vec![
         payment("one"),
@@ -319,7 +320,7 @@ async fn a_changed_credential_is_used_and_a_state_it_cannot_use_is_dropped() {
     .await;
     let orchestrator = Peer::script(vec![(200, "", vec![])]).await;
     let mut now = Instant::now();
-    let fresh = Fresh(vec![]);
+    let fresh = ScriptedTerms(vec![]);
     let (signers, session) = (key.signers(&signer), session(PaymentKind::Lv2v));
     let mut payer = Payer::new(signers, client(), session, None, fresh, now);
     let url = &orchestrator.url;
@@ -340,7 +341,7 @@ async fn a_changed_credential_is_used_and_a_state_it_cannot_use_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_refused_credential_is_not_shown_again_until_there_is_another() {
+async fn a_refused_credential_is_not_sent_again_until_it_changes() {
     let key = KeyFile::new("refused-key");
     let signer = Peer::start(|request| match request.header("authorization") {
         Some("two") => payment("one"),
@@ -352,7 +353,7 @@ async fn a_refused_credential_is_not_shown_again_until_there_is_another() {
     for second in 0..10 {
         let error = signers.payment(&mut session, now + seconds(second)).await.unwrap_err();
         assert_eq!((error.refusal(), error.fault()), (Refusal::Credential, Fault::Retry));
-        assert!(error.retry_after().unwrap() <= seconds(15), "a new credential is looked for");
+        assert!(error.retry_after().unwrap() <= seconds(15), "the credential is read again");
     }
     assert_eq!(signer.seen().len(), 1);
     key.write("two");
@@ -361,7 +362,7 @@ async fn a_refused_credential_is_not_shown_again_until_there_is_another() {
 }
 
 #[tokio::test]
-async fn a_signer_that_wants_to_be_left_alone_is_asked_once_by_all_who_start() {
+async fn a_rate_limited_signer_is_asked_once_for_all_sessions() {
     let wait = (429, "Retry-After: 600\r\n", b"slow down".to_vec());
     let signer = Peer::script(vec![signature(), wait]).await;
     let signers = signers(&[&signer.url]);
@@ -372,27 +373,28 @@ async fn a_signer_that_wants_to_be_left_alone_is_asked_once_by_all_who_start() {
         let now = began + seconds(second);
         for _ in 0..5 {
             let (signers, session) = (Arc::clone(&signers), session(PaymentKind::Lv2v));
-            let mut payer = Payer::new(signers, client(), session, None, Fresh(vec![]), now);
+            let mut payer =
+                Payer::new(signers, client(), session, None, ScriptedTerms(vec![]), now);
             let Err(PaymentOutcome::Later(error)) = payer.open(now, 0.5).await else {
                 panic!("a payment")
             };
             let PaymentError::Refused { status: 429, retry_after: Some(left), .. } = error else {
                 panic!("{error}")
             };
-            // Up to a tenth is added by random_jitter.
+            // Jitter adds up to a tenth.
             let least = seconds(600 - second);
             assert!((least - seconds(1)..=least + seconds(60)).contains(&left), "{left:?}");
         }
     }
     assert_eq!(signer.seen().len(), 2);
-    // Nor is any orchestrator asked meanwhile, for nothing could be paid.
+    // During that time no orchestrator is asked either, because no payment is possible.
     let error = signers.signature().await.unwrap_err();
     assert_eq!((error.refusal(), error.fault()), (Refusal::Limited, Fault::Retry));
     assert!(error.retry_after().unwrap() > seconds(590), "{error}");
 }
 
 #[tokio::test]
-async fn a_signer_that_is_down_is_tried_by_one_of_many() {
+async fn a_signer_that_is_down_is_tried_by_one_session_of_many() {
     let signer = Peer::script(vec![refusal(503, "starting")]).await;
     let signers = signers(&[&signer.url]);
     let began = Instant::now();
@@ -401,7 +403,7 @@ async fn a_signer_that_is_down_is_tried_by_one_of_many() {
         let error = signers.payment(&mut session(PaymentKind::Live), now).await.unwrap_err();
         assert!(error.retry_after().unwrap() <= seconds(10), "{error}");
     }
-    // 1, 2, 4, 8, 10, 10, 10, 10 s; by random_jitter half of that.
+    // The pauses are 1, 2, 4, 8, 10, 10, 10, 10 s, or with jitter down to half of that.
     let calls = signer.seen().len();
     assert!((7..=16).contains(&calls), "{calls} calls in a minute");
 }
@@ -428,7 +430,7 @@ async fn a_payment_that_was_never_sent_is_sent_before_a_new_one_is_made() {
     assert_eq!(payer.paid_for(later).map(|left| left.as_secs() >= 59), Some(true));
 }
 
-/// What a status of the orchestrator makes of a turn in which there are no fresh terms.
+/// Checks the outcome of a turn after this status of the orchestrator, which gives no fresh terms.
 async fn check_delivery(status: u16, expected: &str) {
     let signer = Peer::script(vec![payment("one")]).await;
     let orchestrator = Peer::script(vec![(status, "", b"because of cGF5".to_vec())]).await;
@@ -449,7 +451,7 @@ async fn a_payment_that_is_not_accepted_pays_for_nothing() {
 }
 
 #[tokio::test]
-async fn a_payment_that_was_refused_in_part_is_not_made_again() {
+async fn a_partly_refused_payment_is_not_made_again() {
     let signer = Peer::script(vec![payment("one"), payment("two")]).await;
     let too_many = b"invalid ticket senderNonce: too many values".to_vec();
     let orchestrator = Peer::script(vec![(400, "", too_many), (200, "", vec![])]).await;
@@ -468,7 +470,7 @@ async fn a_payment_that_was_refused_in_part_is_not_made_again() {
     ));
     let seen = signer.seen();
     assert_eq!(seen.len(), 2);
-    // The signer goes on from what it has counted, with fresh terms.
+    // With fresh terms, the signer continues from its own count.
     assert_eq!(
         (&seen[1].json()["orchestrator"], &seen[1].json()["state"]["State"]),
         (&json!("bmV3"), &json!("one"))

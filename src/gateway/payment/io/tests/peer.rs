@@ -1,4 +1,4 @@
-//! An HTTP server that answers by script and keeps what it was asked.
+//! An HTTP server that gives scripted answers and records its requests.
 //!
 //! Does not: know signers.
 
@@ -13,9 +13,9 @@ use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
 use resilience::wait::AbortOnDrop;
 
 #[derive(Debug)]
-struct Nobody;
+struct TrustNobody;
 
-impl Judge for Nobody {
+impl Judge for TrustNobody {
     fn judge(
         &self,
         _: &Authority,
@@ -28,12 +28,12 @@ impl Judge for Nobody {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Request {
+pub(super) struct RecordedRequest {
     pub(super) head: String,
     pub(super) body: Vec<u8>,
 }
 
-impl Request {
+impl RecordedRequest {
     pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
@@ -51,23 +51,25 @@ impl Request {
 }
 
 /// Status, further header lines, body.
-pub(super) type Reply = (u16, &'static str, Vec<u8>);
+pub(super) type ScriptedReply = (u16, &'static str, Vec<u8>);
 
-/// An HTTP server that answers as it is told and keeps what it was asked.
+/// An HTTP server that gives scripted answers and records its requests.
 pub(super) struct Peer {
     pub(super) url: Url,
-    seen: Arc<Mutex<Vec<Request>>>,
+    seen: Arc<Mutex<Vec<RecordedRequest>>>,
     _task: AbortOnDrop<()>,
 }
 
 impl Peer {
-    pub(super) async fn start(answer: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+    pub(super) async fn start(
+        answer: impl FnMut(&RecordedRequest) -> ScriptedReply + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self::serve(listener, answer)
     }
 
-    /// Answers these in turn, then the last for ever.
-    pub(super) async fn script(replies: Vec<Reply>) -> Self {
+    /// Gives these answers in turn, then repeats the last one.
+    pub(super) async fn script(replies: Vec<ScriptedReply>) -> Self {
         let mut replies = replies.into_iter();
         let mut last = (599, "", Vec::new());
         Self::start(move |_| {
@@ -79,7 +81,7 @@ impl Peer {
 
     pub(super) fn serve(
         listener: TcpListener,
-        answer: impl FnMut(&Request) -> Reply + Send + 'static,
+        answer: impl FnMut(&RecordedRequest) -> ScriptedReply + Send + 'static,
     ) -> Self {
         let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -104,12 +106,12 @@ impl Peer {
         Self { url, seen, _task: task }
     }
 
-    pub(super) fn seen(&self) -> Vec<Request> {
+    pub(super) fn seen(&self) -> Vec<RecordedRequest> {
         self.seen.lock().unwrap().clone()
     }
 }
 
-async fn read(socket: &mut TcpStream) -> Option<Request> {
+async fn read(socket: &mut TcpStream) -> Option<RecordedRequest> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -120,7 +122,7 @@ async fn read(socket: &mut TcpStream) -> Option<Request> {
         }
     };
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    let mut request = Request { head, body: bytes[end..].to_vec() };
+    let mut request = RecordedRequest { head, body: bytes[end..].to_vec() };
     let length: usize = request.header("content-length").map_or(0, |text| text.parse().unwrap());
     while request.body.len() < length {
         assert_ne!(socket.read_buf(&mut request.body).await.unwrap(), 0, "a body cut off");
@@ -128,12 +130,12 @@ async fn read(socket: &mut TcpStream) -> Option<Request> {
     Some(request)
 }
 
-/// An address at which nobody listens.
+/// An address at which no server listens.
 pub(super) async fn nobody() -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
 }
 
 pub(super) fn client() -> Client {
-    Client::new(Arc::new(Connector::new(Arc::new(Nobody))))
+    Client::new(Arc::new(Connector::new(Arc::new(TrustNobody))))
 }

@@ -1,7 +1,7 @@
-//! Asks the signers of a list in turn until one answers; skips a signer whose gate is shut.
+//! Sends each request to the signers of a list in turn until one answers; skips a signer whose gate is shut.
 //!
-//! A credential is read again when it is refused, and at each request while it stays refused. If it has changed, the
-//! new one is tried at once.
+//! A refused credential is read again, at once and at each further request. If it has changed, the request is repeated
+//! with the new one.
 //!
 //! Does not: know what is requested.
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderValue};
 
 use crate::http::Authority;
-use crate::http::io::{Answer, Call, CallError, Client};
+use crate::http::io::{Call, CallError, Client, HttpAnswer};
 use crate::payment::gate::Gate;
 use crate::payment::io::SignerOptions;
 use crate::payment::retry_after::retry_after;
@@ -21,7 +21,7 @@ use resilience::fault::Scope;
 use resilience::secret::io::read_headers;
 
 /// A request to the signers, and how to parse the answer.
-pub(super) struct Question<'a, T> {
+pub(super) struct SignerRequest<'a, T> {
     pub(super) path: &'static str,
     pub(super) body: Vec<u8>,
     pub(super) read: fn(&[u8]) -> Result<T, WireError>,
@@ -31,56 +31,57 @@ pub(super) struct Question<'a, T> {
 
 /// The answer of a signer.
 #[derive(Debug)]
-pub(super) struct Reply<T> {
+pub(super) struct SignerAnswer<T> {
     pub(super) origin: SignerOrigin,
     pub(super) read: T,
     /// How long the call took.
     pub(super) took: Duration,
 }
 
-/// Why there is no usable answer, and the signer whose error this is.
+/// Why the request failed, and the signer whose error this is.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct SignerFailure {
     pub(super) origin: SignerOrigin,
     pub(super) error: PaymentError,
 }
 
 /// The signers of a list, with their gates and the current headers.
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(super) struct SignerPool {
     client: Client,
     options: SignerOptions,
-    known: Mutex<Known>,
+    state: Mutex<PoolState>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct PoolState {
     headers: HeaderMap<HeaderValue>,
-    /// The signer that answered last, and how often the headers have changed.
+    /// The signer that answered last, with the number of changes of the headers.
     origin: SignerOrigin,
     /// One gate for each signer.
-    gates: Vec<Gate<Why>>,
+    gates: Vec<Gate<SignerCallFailure>>,
 }
 
-/// Why a signer gave no answer.
+/// Why the call to a signer failed.
 #[derive(Debug, Clone)]
-enum Why {
+enum SignerCallFailure {
     Refused { refusal: Refusal, status: u16, message: String },
-    Nonsense(WireError),
-    Silent(Arc<CallError>),
+    Malformed(WireError),
+    Unreachable(Arc<CallError>),
 }
 
-/// A signer that gave no answer, and the time until it is asked again; `None` if it refused only this session.
-type NoAnswer = (SignerOrigin, Why, Option<Duration>);
+/// A signer whose call failed, the reason, and the time until it is asked again; `None` if it refused only this
+/// session.
+type NoAnswer = (SignerOrigin, SignerCallFailure, Option<Duration>);
 
-impl Asking {
+impl SignerPool {
     /// Reads the headers; fails if they cannot be read.
     pub(super) fn new(client: Client, options: SignerOptions) -> Result<Self, PaymentError> {
         let headers = read_headers(&options.headers).map_err(PaymentError::Credential)?;
         let gates = options.urls.iter().map(|_| Gate::new()).collect();
         let origin = SignerOrigin { signer: 0, credential: 0 };
-        let known = Mutex::new(Known { headers, origin, gates });
-        Ok(Self { client, options, known })
+        let state = Mutex::new(PoolState { headers, origin, gates });
+        Ok(Self { client, options, state })
     }
 
     /// The configuration of the signers.
@@ -90,25 +91,25 @@ impl Asking {
 
     /// The signer that is asked first, and the number of the current credential.
     pub(super) fn origin(&self) -> SignerOrigin {
-        self.known().origin
+        self.state().origin
     }
 
     /// Reads the headers again; `true` if they have changed. If they cannot be read, the old ones stay in use.
     pub(super) fn reread(&self) -> Result<bool, PaymentError> {
         let headers = read_headers(&self.options.headers).map_err(PaymentError::Credential)?;
-        let mut known = self.known();
-        if known.headers == headers {
+        let mut state = self.state();
+        if state.headers == headers {
             return Ok(false);
         }
-        known.headers = headers;
-        known.origin.credential += 1;
-        known.gates.iter_mut().for_each(Gate::on_new_credential);
+        state.headers = headers;
+        state.origin.credential += 1;
+        state.gates.iter_mut().for_each(Gate::on_new_credential);
         log::info!("the signer's credential has changed");
         Ok(true)
     }
 
     /// Fails with the reason if no signer may be asked now. Reads the credential again if it was refused.
-    pub(super) fn look(&self, now: Instant) -> Result<(), PaymentError> {
+    pub(super) fn check_ready(&self, now: Instant) -> Result<(), PaymentError> {
         match self.shut(now) {
             Some(_) if self.is_barred() && self.reread()? => {
                 self.shut(now).map_or(Ok(()), |no_answer| Err(self.error(no_answer)))
@@ -121,37 +122,38 @@ impl Asking {
     /// Asks the signers that may be asked now, one after another, and returns the first answer.
     pub(super) async fn ask<T>(
         &self,
-        question: &Question<'_, T>,
+        request: &SignerRequest<'_, T>,
         now: Instant,
-    ) -> Result<Reply<T>, Failure> {
+    ) -> Result<SignerAnswer<T>, SignerFailure> {
         let began = Instant::now();
-        let no_answer = match self.ask_all(question, now).await {
+        let no_answer = match self.ask_all(request, now).await {
             Ok(answer) => return Ok(answer),
             Err(no_answer) => no_answer,
         };
-        let failure = |error| Failure { origin: no_answer.0, error };
+        let failure = |error| SignerFailure { origin: no_answer.0, error };
         if no_answer.2.is_some() && self.is_barred() && self.reread().map_err(failure)? {
-            let asked = self.ask_all(question, now + began.elapsed()).await;
-            return asked.map_err(|again| Failure { origin: again.0, error: self.error(again) });
+            let asked = self.ask_all(request, now + began.elapsed()).await;
+            return asked
+                .map_err(|again| SignerFailure { origin: again.0, error: self.error(again) });
         }
         Err(failure(self.error(no_answer.clone())))
     }
 
     async fn ask_all<T>(
         &self,
-        question: &Question<'_, T>,
+        request: &SignerRequest<'_, T>,
         now: Instant,
-    ) -> Result<Reply<T>, NoAnswer> {
+    ) -> Result<SignerAnswer<T>, NoAnswer> {
         let (began, count, first) = (Instant::now(), self.options.urls.len(), self.origin());
         let mut failed: Option<NoAnswer> = None;
         for signer in (0..count).cycle().skip(first.signer).take(count) {
-            let no_answer = match self.ask_one(question, signer, now + began.elapsed()).await {
+            let no_answer = match self.ask_one(request, signer, now + began.elapsed()).await {
                 Ok(reply) => {
                     let other = self.options.urls.get(signer).filter(|_| signer != first.signer);
                     if let Some(url) = other {
-                        log::info!("signer {} takes over", url.authority());
+                        log::info!("signer {} takes over from the one before", url.authority());
                     }
-                    self.known().origin.signer = signer;
+                    self.state().origin.signer = signer;
                     return Ok(reply);
                 }
                 Err(no_answer) if no_answer.2.is_none() => return Err(no_answer),
@@ -159,42 +161,43 @@ impl Asking {
             };
             failed = Some(failed.map_or(no_answer.clone(), |before| foremost(before, no_answer)));
         }
-        // Never happens: a list has at least one signer.
-        let none = Why::Nonsense(WireError::Field("signer"));
+        // This does not happen, because a list has at least one signer.
+        let none = SignerCallFailure::Malformed(WireError::Field("signer"));
         Err(failed.unwrap_or((first, none, None)))
     }
 
     async fn ask_one<T>(
         &self,
-        question: &Question<'_, T>,
+        request: &SignerRequest<'_, T>,
         signer: usize,
         now: Instant,
-    ) -> Result<Reply<T>, NoAnswer> {
+    ) -> Result<SignerAnswer<T>, NoAnswer> {
         let began = Instant::now();
         let (headers, origin, may) = {
-            let mut known = self.known();
-            let may = known.gates.get_mut(signer).map_or(Ok(()), |gate| gate.ask(now));
-            (known.headers.clone(), SignerOrigin { signer, ..known.origin }, may)
+            let mut state = self.state();
+            let may = state.gates.get_mut(signer).map_or(Ok(()), |gate| gate.ask(now));
+            (state.headers.clone(), SignerOrigin { signer, ..state.origin }, may)
         };
         may.map_err(|(why, left)| (origin, why, Some(left)))?;
         let Some(url) = self.options.urls.get(signer) else {
-            return Err((origin, Why::Nonsense(WireError::Field("signer")), None));
+            return Err((origin, SignerCallFailure::Malformed(WireError::Field("signer")), None));
         };
-        let mut call = Call::post_json(url.join(question.path), question.body.clone());
+        let mut call = Call::post_json(url.join(request.path), request.body.clone());
         call.headers.extend(headers.clone());
         let (refusal, why, asked) = match self.client.call(call).await {
-            Err(error) => (Refusal::Down, Why::Silent(Arc::new(error)), None),
-            Ok(answer) if answer.status == 200 => match (question.read)(&answer.body) {
+            Err(error) => (Refusal::Down, SignerCallFailure::Unreachable(Arc::new(error)), None),
+            Ok(answer) if answer.status == 200 => match (request.read)(&answer.body) {
                 Ok(read) => {
                     self.with_gate(signer, Gate::on_answer);
-                    return Ok(Reply { origin, read, took: began.elapsed() });
+                    return Ok(SignerAnswer { origin, read, took: began.elapsed() });
                 }
-                Err(error) => (Refusal::Down, Why::Nonsense(error), None),
+                Err(error) => (Refusal::Down, SignerCallFailure::Malformed(error), None),
             },
-            Ok(Answer { status, headers: told, body, .. }) => {
+            Ok(HttpAnswer { status, headers: told, body, .. }) => {
                 let refusal = Refusal::of_status(status);
-                let why = Why::Refused { refusal, status, message: clean(&body, &headers) };
-                if refusal.scope() != Scope::Everyone || (question.is_of_session)(status, origin) {
+                let why =
+                    SignerCallFailure::Refused { refusal, status, message: clean(&body, &headers) };
+                if refusal.scope() != Scope::Everyone || (request.is_of_session)(status, origin) {
                     self.with_gate(signer, Gate::on_answer);
                     return Err((origin, why, None));
                 }
@@ -202,7 +205,9 @@ impl Asking {
             }
         };
         let (jitter, now) = (jitter(), now + began.elapsed());
-        let shut = |gate: &mut Gate<Why>| gate.on_failure(refusal, why.clone(), asked, jitter, now);
+        let shut = |gate: &mut Gate<SignerCallFailure>| {
+            gate.on_failure(refusal, why.clone(), asked, jitter, now)
+        };
         let pause = self.with_gate(signer, shut).unwrap_or_default();
         let no_answer = (origin, why, Some(pause));
         log::debug!("{}; not asked for {} s", self.error(no_answer.clone()), pause.as_secs());
@@ -211,12 +216,12 @@ impl Asking {
 
     /// Why no signer may be asked now; `None` if one may.
     fn shut(&self, now: Instant) -> Option<NoAnswer> {
-        let known = self.known();
+        let state = self.state();
         let mut all: Option<NoAnswer> = None;
-        let gates = known.gates.iter().enumerate().cycle().skip(known.origin.signer);
-        for (signer, gate) in gates.take(known.gates.len()) {
-            let (why, left) = gate.look(now).err()?;
-            let one = (SignerOrigin { signer, ..known.origin }, why, Some(left));
+        let gates = state.gates.iter().enumerate().cycle().skip(state.origin.signer);
+        for (signer, gate) in gates.take(state.gates.len()) {
+            let (why, left) = gate.check(now).err()?;
+            let one = (SignerOrigin { signer, ..state.origin }, why, Some(left));
             all = Some(all.map_or(one.clone(), |before| foremost(before, one)));
         }
         all
@@ -229,27 +234,33 @@ impl Asking {
     }
 
     fn is_barred(&self) -> bool {
-        self.known().gates.iter().any(Gate::is_barred)
+        self.state().gates.iter().any(Gate::is_barred)
     }
 
-    fn with_gate<T>(&self, signer: usize, change: impl FnOnce(&mut Gate<Why>) -> T) -> Option<T> {
-        self.known().gates.get_mut(signer).map(change)
+    fn with_gate<T>(
+        &self,
+        signer: usize,
+        change: impl FnOnce(&mut Gate<SignerCallFailure>) -> T,
+    ) -> Option<T> {
+        self.state().gates.get_mut(signer).map(change)
     }
 
     fn error(&self, (origin, why, left): NoAnswer) -> PaymentError {
         let Ok(signer) = self.name(origin) else { return PaymentError::NoSigner };
         let retry_after = left.unwrap_or_default();
         match why {
-            Why::Refused { refusal, status, message } => {
+            SignerCallFailure::Refused { refusal, status, message } => {
                 PaymentError::Refused { signer, refusal, status, message, retry_after: left }
             }
-            Why::Nonsense(error) => PaymentError::Answer { signer, error, retry_after },
-            Why::Silent(error) => PaymentError::NoAnswer { error, retry_after },
+            SignerCallFailure::Malformed(error) => {
+                PaymentError::Answer { signer, error, retry_after }
+            }
+            SignerCallFailure::Unreachable(error) => PaymentError::NoAnswer { error, retry_after },
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, PoolState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -257,6 +268,7 @@ impl Asking {
 /// session best, unless that signer did not answer at all. The time left is the shorter one of the two.
 fn foremost(first: NoAnswer, other: NoAnswer) -> NoAnswer {
     let left = first.2.min(other.2);
-    let (origin, why, _) = if matches!(first.1, Why::Silent(_)) { other } else { first };
+    let (origin, why, _) =
+        if matches!(first.1, SignerCallFailure::Unreachable(_)) { other } else { first };
     (origin, why, left)
 }
