@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use livepeer_gateway::http::io::Client;
 use livepeer_gateway::http::{Authority, Url};
 use livepeer_gateway::job::runner::{
-    Api, Known, RunnerJob, RunnerOptions, find_runners, known_runners,
+    Api, ListedRunner, RunnerJob, RunnerOptions, find_runners, known_runners,
 };
 use livepeer_gateway::job::{JobError, JobOptions, LiveVideoJob, StartedJob};
 use livepeer_gateway::orchestrator::io::Finder;
@@ -74,7 +74,7 @@ pub(in crate::agent) enum Offers {
     /// Each orchestrator is asked for its info.
     Asked(JobOptions),
     /// The list that names the runners contains their offers.
-    Listed { runners: HashMap<Url, Known>, api: Api },
+    Listed { runners: HashMap<Url, ListedRunner>, api: Api },
 }
 
 /// What the start of an offered job needs.
@@ -228,7 +228,7 @@ impl Offers {
 }
 
 /// The offer of a listed runner.
-fn listed(known: Option<&Known>, api: &Api) -> Result<(Offer, Offered), Failure> {
+fn listed(known: Option<&ListedRunner>, api: &Api) -> Result<(Offer, Offered), Failure> {
     let known = known.ok_or_else(not_listed)?;
     let offer = known.offer.clone();
     let offer = offer.map_err(|reason| Failure::of_peer(reason, Fault::NextPeer))?;
