@@ -15,6 +15,7 @@ pub mod io;
 pub mod level;
 pub mod limits;
 pub mod modes;
+pub mod mp4;
 pub mod names;
 mod options;
 pub mod output;

@@ -1,5 +1,5 @@
 //! MPEG transport stream of one H.264 stream and its audio: [`Muxer`] writes it, [`Reader`] checks it,
-//! [`Joiner`] makes one continuous stream of segments that other muxers wrote.
+//! [`Joiner`] makes one continuous stream of segments that other muxers wrote, [`Units`] takes the access units out.
 //!
 //! The format is that of ISO/IEC 13818-1 (H.222.0).
 //!
@@ -16,6 +16,7 @@ mod pes;
 pub mod read;
 mod section;
 mod ticks;
+pub mod units;
 
 pub use audio::AudioFrame;
 pub use codec::AudioCodec;
@@ -23,6 +24,7 @@ pub use join::Joiner;
 pub use mux::{AccessUnit, Muxer};
 pub use read::{Reader, Report, Unit};
 pub use ticks::Ticks;
+pub use units::Units;
 
 /// Length of a packet in bytes.
 pub const PACKET: usize = 188;

@@ -65,6 +65,30 @@ pub(crate) fn types(bytes: &[u8]) -> impl Iterator<Item = Nal> + '_ {
     bytes.iter().filter_map(move |&byte| scanner.step(byte))
 }
 
+/// The NAL units of an access unit, without start codes.
+pub fn units(access_unit: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = after_start_code(access_unit);
+    std::iter::from_fn(move || {
+        let unit = rest?;
+        let end = start_code(unit).unwrap_or(unit.len());
+        rest = after_start_code(unit);
+        let unit = unit.get(..end).unwrap_or_default();
+        // Zeros before a start code belong to it.
+        let length = unit.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        unit.get(..length)
+    })
+    .filter(|unit| !unit.is_empty())
+}
+
+/// Where the next start code of three bytes begins.
+fn start_code(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(3).position(|three| three == [0, 0, 1])
+}
+
+fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(start_code(bytes)? + 3..)
+}
+
 /// Whether the access unit is an IDR picture; reads only up to the first slice.
 pub fn is_idr(access_unit: &[u8]) -> bool {
     types(access_unit).find(|nal| matches!(nal, Nal::Slice | Nal::Idr)) == Some(Nal::Idr)
@@ -95,6 +119,16 @@ mod tests {
         check(&[0, 0, 1], &[]);
         check(&[0, 1, 0x65], &[]);
         check(&[], &[]);
+    }
+
+    #[test]
+    fn units_are_parted_by_start_codes() {
+        let found: Vec<&[u8]> = units(&[
+            7, 0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0, 0, 1, 0x65, 0, 0, 3, 1, 0,
+        ])
+        .collect();
+        assert_eq!(found, [&[9, 0xf0][..], &[0x67, 1], &[0x65, 0, 0, 3, 1]]);
+        assert_eq!(units(&[1, 2, 3]).count(), 0);
     }
 
     #[test]

@@ -123,6 +123,34 @@ fn open((pid, is_video): (u16, bool), header: &[u8], whole: usize, cut_short: bo
     Some(Pes::Body { unit, left, scanner: Scanner::default(), sps: false, pps: false })
 }
 
+/// A whole PES header.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    /// Where the data begin.
+    pub(super) start: usize,
+    /// Where the packet ends, if the header gives its length.
+    pub(super) end: Option<usize>,
+    pub(super) pts: Option<Ticks>,
+    pub(super) dts: Option<Ticks>,
+}
+
+/// Parses the header that `bytes` begin with; `None` if it is malformed or not complete.
+pub(super) fn head(bytes: &[u8]) -> Option<Head> {
+    let start = header_len(bytes)?;
+    let header = bytes.get(..start)?;
+    let &[0, 0, 1, _, high, low, marks, flags, _, ref stamps @ ..] = header else { return None };
+    if marks & 0xc0 != 0x80 {
+        return None;
+    }
+    let end = match usize::from(u16::from_be_bytes([high, low])) {
+        0 => None,
+        length => Some((6 + length).max(start)),
+    };
+    let pts = (flags & 0x80 != 0).then(|| stamps.get(..5).and_then(stamp)).flatten();
+    let dts = (flags & 0x40 != 0).then(|| stamps.get(5..10).and_then(stamp)).flatten();
+    Some(Head { start, end, pts, dts })
+}
+
 fn stamp(bytes: &[u8]) -> Option<Ticks> {
     let &[a, b, c, d, e] = bytes else { return None };
     let [a, b, c, d, e] = [a, b, c, d, e].map(u64::from);
