@@ -79,6 +79,7 @@
 //! | `main` | sets up configuration, logger and runtime, runs the command | prints an error chain once |
 //! | [`cli`] | parses arguments; one file per command | exit codes: 0 done, 1 failed, 2 wrong usage or configuration |
 //! | [`agent`] | builds the parts, runs the event loop and the shutdown | the end of a part is an event; no task is detached |
+//! | [`api`] | serves state, video, snapshots, parameters and the page over HTTP | every bound is in [`api::limits`]; reads video only while somebody looks |
 //! | [`status`] | shares counters and states of all parts | a write is an atomic store or a short lock |
 //! | [`config`] | merges defaults, file, environment and arguments into `config::Config` | reports all problems at once, with file and line |
 //! | [`service`] | notifies systemd: ready, status, watchdog, stopping | feeds the watchdog only while frames move or during a wait with a limit |
@@ -122,6 +123,7 @@
 //! *Capability*: a pipeline and model that an orchestrator offers. *Payment*: tickets made by the *signer*, opaque here.
 
 pub mod agent;
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod service;

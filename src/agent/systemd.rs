@@ -85,6 +85,7 @@ impl Watch {
             self.service.wait(until, now);
         }
         self.service.notice(status.notice.get());
+        self.service.remark(status.api.get());
         let is_held = held_until.is_some();
         let was_held = std::mem::replace(&mut self.was_held, is_held);
         let is_new = self.stage.replace(stage) != Some(stage) || was_held != is_held;

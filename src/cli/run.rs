@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `job.params` | they are sent to the job |
 //! | source, video, encoder, audio | the camera is opened again; the job goes on |
-//! | output, log level, `job.on-loss` | set at once |
+//! | output, log level, `job.on-loss`, API | set at once |
 //! | the job, or where it may run | the job is closed, and the next one started; the camera goes on |
 //! | a credential | it is used from then on |
 //!
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::choose::{Chosen, notice, warn_of_removed};
 use super::output::{self, Outlet};
@@ -29,6 +29,7 @@ use super::proof::Proof;
 use super::reach::Reach;
 use super::{Error, Settings};
 use crate::agent::{Agent, Change, JobPlan, JobSpec, Options};
+use crate::api::{self, Api};
 use crate::config::{Config, Kept, Purpose, Resolved, io::load};
 use crate::service::is_service;
 use crate::status::Status;
@@ -62,14 +63,19 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let status = Status::default();
     status.notice.set(notice.as_deref());
     let agent = Agent::new(options, status.clone(), outlet.sinks());
+    let (api, api_options) = watch::channel(config.api.clone());
+    let sources =
+        api::Sources { status: status.clone(), state_directory: config.state_directory.clone() };
+    let served = Api::new(api_options, sources);
     // A configuration that runs in place of a refused one is kept already.
     let proof = if notice.is_none() { Proof::AtOnce } else { Proof::Given };
     let running = Running { resolved, proof, kept };
     let mut reloading =
-        Reloading { running, settings, payments, clock, outlet, changes: sender, status };
+        Reloading { running, settings, payments, clock, outlet, changes: sender, status, api };
     let ended = tokio::select! {
         ended = agent.with_changes(changes).run(stop) => ended.map_err(Error::Agent),
         error = reloading.run() => Err(error),
+        never = served.run() => match never {},
     };
     let closed = reloading.outlet.close().await;
     ended.and(closed)
@@ -129,6 +135,7 @@ struct Reloading {
     outlet: Outlet,
     changes: mpsc::Sender<Change>,
     status: Status,
+    api: watch::Sender<api::Options>,
 }
 
 impl Running {
@@ -209,6 +216,10 @@ impl Reloading {
             // The previous outlet closes when the agent drops it.
             self.send(Change::Outputs(outlet.sinks())).await;
             self.outlet = outlet;
+        }
+        if old.api != new.api {
+            log::info!("SIGHUP: API changed");
+            self.api.send_replace(new.api.clone());
         }
         if old.recovery != new.recovery {
             self.send(Change::Recovery(new.recovery)).await;

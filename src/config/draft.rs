@@ -12,6 +12,7 @@ use super::access::{Access, DraftRunner};
 use super::options::Output;
 use super::problem::Complaint;
 use super::{Config, Purpose};
+use crate::api;
 use livepeer_gateway::http::{Authority, Fingerprint, Url};
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::orchestrator::{OnChange, TrustOptions};
@@ -45,6 +46,7 @@ pub struct Draft {
     pub(super) output: Output,
     pub(super) log: LevelFilter,
     pub(super) state_directory: Option<PathBuf>,
+    pub(super) api: api::Options,
 }
 
 /// `[source]` as written. It may have keys of other kinds of source, so that a higher layer can change the kind alone.
@@ -160,6 +162,7 @@ impl Default for Draft {
             output: Output::default(),
             log: LevelFilter::Info,
             state_directory: None,
+            api: api::Options::default(),
         }
     }
 }
@@ -216,6 +219,10 @@ impl Draft {
             let reason = "would not be used; set orchestrator.trust = \"pin\", or leave it out";
             objections.push(("orchestrator.pins", Complaint::Wrong(reason.to_owned())));
         }
+        if !self.api.listen.is_local() && self.api.token.is_none() {
+            let reason = "an API that other machines can reach needs a token";
+            objections.push(missing("api.token", reason));
+        }
         match source.zip(runner) {
             Some((source, runner)) if objections.is_empty() => Ok(Config {
                 media: media::Options {
@@ -239,6 +246,7 @@ impl Draft {
                 output: self.output,
                 state_directory: self.state_directory,
                 log: self.log,
+                api: self.api,
             }),
             _ => Err(objections),
         }

@@ -58,6 +58,8 @@ pub struct Config {
     pub state_directory: Option<PathBuf>,
     /// The lowest level that is logged.
     pub log: log::LevelFilter,
+    /// Where the API listens, and who may ask.
+    pub api: crate::api::Options,
 }
 
 /// The use of a configuration; it decides which keys are required.

@@ -48,6 +48,8 @@ pub struct Service {
     /// The text before every status.
     notice: Option<String>,
     status: String,
+    /// The text after every status.
+    remark: Option<String>,
     is_starting: bool,
 }
 
@@ -73,7 +75,14 @@ impl Service {
         let limit = number(WATCHDOG_USEC).filter(|limit| *limit > 0 && is_ours);
         let watchdog = socket.as_ref().and(limit);
         let watchdog = watchdog.map(|limit| Watchdog::new(Duration::from_micros(limit), now));
-        Self { socket, watchdog, notice: None, status: String::new(), is_starting: true }
+        Self {
+            socket,
+            watchdog,
+            notice: None,
+            status: String::new(),
+            remark: None,
+            is_starting: true,
+        }
     }
 
     /// Reports the end of the start. Call it when the last part of a job runs, or when the agent waits without a limit for
@@ -99,12 +108,18 @@ impl Service {
         }
     }
 
+    /// Sets the text after every status.
+    pub fn remark(&mut self, text: Option<String>) {
+        if self.remark != text {
+            self.remark = text;
+            self.send_status();
+        }
+    }
+
     fn send_status(&mut self) {
-        let text = match &self.notice {
-            Some(notice) if self.status.is_empty() => notice.clone(),
-            Some(notice) => format!("{notice}; {}", self.status),
-            None => self.status.clone(),
-        };
+        let status = Some(&self.status).filter(|status| !status.is_empty());
+        let parts = [self.notice.as_ref(), status, self.remark.as_ref()];
+        let text = parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join("; ");
         self.send(Message::Status(&text));
     }
 

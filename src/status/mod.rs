@@ -31,6 +31,8 @@ pub struct Status {
     pub notice: Arc<StatusText>,
     /// Notified whenever processed video returns while the camera works.
     pub works: Arc<Notify>,
+    /// Where the API listens; `None` while it does not.
+    pub api: Arc<StatusText>,
 }
 
 /// The failure of a part, in one line; `None` while the part works.

@@ -8,6 +8,7 @@
 
 mod accept;
 mod access;
+mod api;
 mod audio;
 mod capture;
 mod device;
@@ -28,7 +29,7 @@ pub const ENVIRONMENT_PREFIX: &str = "LIVEPEER_EDGE_";
 
 /// Every key, in the order in which a person would fill them in, section by section.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    [capture::KEYS, audio::KEYS, network::KEYS, access::KEYS, runner::KEYS, device::KEYS]
+    [capture::KEYS, audio::KEYS, network::KEYS, access::KEYS, runner::KEYS, device::KEYS, api::KEYS]
         .into_iter()
         .flatten()
 }

@@ -1,0 +1,222 @@
+//! The server of the API: listens, and answers each request on the agent's own thread.
+//!
+//! An address that is taken, or a token that cannot be read, never stops the agent: the agent logs it once, runs
+//! without the API, and tries again with a growing pause.
+//!
+//! Does not: decide who may ask, or which paths there are; [`Gate`](super::gate::Gate) and
+//! [`Route`](super::route::Route) do.
+
+mod body;
+mod connection;
+mod listener;
+mod place;
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::answer;
+use super::gate::Gate;
+use super::limits::{ACCEPT_PAUSE, CONNECTIONS, LISTEN_PAUSE, LISTEN_PAUSE_LIMIT, TOKEN_BYTES};
+use super::refusal::Refusal;
+use super::route::Route;
+use super::{Listen, Options, Times};
+use crate::status::Status;
+use body::Body;
+use connection::{converse, turn_away};
+use listener::Listener;
+use place::AddressFile;
+use resilience::backoff::{Backoff, jitter};
+use resilience::fault::chain;
+use resilience::log_throttle::ThrottledLog;
+use resilience::secret::Secret;
+use resilience::secret::io::{SecretError, read};
+
+/// What the API shows of the agent.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The agent's state.
+    pub status: Status,
+    /// Where the file with the API's address is written, besides `$RUNTIME_DIRECTORY`.
+    pub state_directory: Option<PathBuf>,
+}
+
+/// The API of one agent. Call [`Api::run`] beside the agent.
+#[derive(Debug)]
+pub struct Api {
+    options: watch::Receiver<Options>,
+    sources: Sources,
+    times: Times,
+}
+
+/// Why the API does not listen.
+#[derive(Debug, thiserror::Error)]
+enum ListenError {
+    /// The address cannot be listened on.
+    #[error("api.listen: {0} cannot be listened on")]
+    Address(Listen, #[source] std::io::Error),
+    /// The token cannot be read.
+    #[error("api.token: {0}")]
+    Token(SecretError),
+    /// The token is too short.
+    #[error("api.token: the token has less than {TOKEN_BYTES} bytes: make a longer one")]
+    ShortToken,
+}
+
+impl Api {
+    /// An API with the options that `options` has; it follows their changes.
+    pub fn new(options: watch::Receiver<Options>, sources: Sources) -> Self {
+        Self { options, sources, times: Times::default() }
+    }
+
+    /// The same API with other time limits, for tests.
+    #[must_use]
+    pub fn with_times(self, times: Times) -> Self {
+        Self { times, ..self }
+    }
+
+    /// Serves until it is dropped.
+    pub async fn run(mut self) -> Infallible {
+        let (sources, times) = (&self.sources, self.times);
+        loop {
+            let options = self.options.borrow_and_update().clone();
+            let mut changed = self.options.clone();
+            tokio::select! {
+                never = serve(&options, sources, times) => match never {},
+                // Without a sender, the options never change again.
+                changed = changed.changed() => if changed.is_err() {
+                    match serve(&options, sources, times).await {}
+                },
+            }
+        }
+    }
+}
+
+/// Listens, again and again until it succeeds, and serves.
+async fn serve(options: &Options, sources: &Sources, times: Times) -> Infallible {
+    if options.listen == Listen::Off {
+        return pending().await;
+    }
+    let mut backoff = Backoff::new(LISTEN_PAUSE, LISTEN_PAUSE_LIMIT);
+    let mut failing =
+        ThrottledLog::new(module_path!(), "the API listens again").without_reminders();
+    let (listener, gate) = loop {
+        match open(options).await {
+            Ok(opened) => break opened,
+            Err(error) => {
+                let what = format!("{}; the agent runs without the API meanwhile", chain(&error));
+                failing.on_failure(&what, Instant::now());
+                tokio::time::sleep(backoff.on_failure(jitter())).await;
+            }
+        }
+    };
+    failing.on_success(Instant::now());
+    let address = listener.address();
+    log::info!("API: {address}");
+    let _announced = Announced::new(sources, &address);
+    let shared = Arc::new(Shared { gate, times, sources: sources.clone() });
+    accept(listener, &shared).await
+}
+
+/// The address as others find it: in the state and in a file. Dropping it takes both back.
+struct Announced<'a> {
+    status: &'a Status,
+    _file: Option<AddressFile>,
+}
+
+impl<'a> Announced<'a> {
+    fn new(sources: &'a Sources, address: &str) -> Self {
+        let file = AddressFile::write(sources.state_directory.as_deref(), address);
+        sources.status.api.set(Some(&format!("API: {address}")));
+        Self { status: &sources.status, _file: file }
+    }
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        self.status.api.set(None);
+    }
+}
+
+async fn open(options: &Options) -> Result<(Listener, Gate), ListenError> {
+    let token = match &options.token {
+        Some(source) => Some(token(read(source).map_err(ListenError::Token)?)?),
+        None => None,
+    };
+    let listener = Listener::open(&options.listen).await;
+    let listener = listener.map_err(|error| ListenError::Address(options.listen.clone(), error))?;
+    Ok((listener, Gate::new(place::host_name().as_deref(), token)))
+}
+
+fn token(token: Secret) -> Result<Secret, ListenError> {
+    match token.expose().len() >= TOKEN_BYTES {
+        true => Ok(token),
+        false => Err(ListenError::ShortToken),
+    }
+}
+
+/// Accepts connections. Each has a task, which ends with this one.
+async fn accept(listener: Listener, shared: &Arc<Shared>) -> Infallible {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok(socket) if connections.len() < CONNECTIONS => {
+                connections.spawn(converse(socket, Arc::clone(shared)));
+            }
+            Ok(socket) => turn_away(&socket),
+            Err(error) => {
+                log::debug!("API: a connection cannot be accepted: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// What all connections share.
+struct Shared {
+    gate: Gate,
+    times: Times,
+    #[allow(dead_code, reason = "the routes of video and state use it")]
+    sources: Sources,
+}
+
+impl Shared {
+    /// Answers one request.
+    #[allow(clippy::unused_async, reason = "the routes of video wait")]
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (head, _) = request.into_parts();
+        let mut answer = match self.serve(&head) {
+            Ok(answer) => answer,
+            Err(refusal) => answer::refused(&refusal).map(Body::whole),
+        };
+        answer::complete(answer.headers_mut());
+        answer
+    }
+
+    fn serve(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
+        self.gate.host(head)?;
+        let route = Route::find(&head.method, head.uri.path())?;
+        self.gate.sender(head, route.exposure())?;
+        let whole = |content_type, body: &'static [u8]| {
+            answer::whole(StatusCode::OK, content_type, Bytes::from_static(body)).map(Body::whole)
+        };
+        Ok(match route {
+            Route::Health => whole("text/plain", b"ok\n"),
+            Route::OpenApi => whole("application/json", include_bytes!("../openapi.json")),
+            Route::Page(file) => whole(file.content_type, file.bytes),
+        })
+    }
+}

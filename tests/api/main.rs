@@ -1,0 +1,315 @@
+//! The API over real sockets: who may ask, what is refused, and what a client can make grow.
+//!
+//! Does not: run a job; `tests/api_video.rs` does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod client;
+
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use livepeer_edge::api::limits::{CONNECTIONS, HEAD_BYTES, HEAD_LINES};
+use livepeer_edge::api::{Api, Listen, Options, Sources, Times};
+use livepeer_edge::status::Status;
+use resilience::secret::SecretSource;
+use resilience::wait::AbortOnDrop;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use client::{Answer, Client};
+
+/// A test that waits longer hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+const TOKEN: &str = "a token of many bytes";
+
+/// A running API, which ends with its test.
+struct Served {
+    address: String,
+    options: watch::Sender<Options>,
+    status: Status,
+    state: PathBuf,
+    _task: AbortOnDrop<std::convert::Infallible>,
+}
+
+/// A path that nobody else uses.
+fn temporary(name: &str) -> PathBuf {
+    static NTH: AtomicU32 = AtomicU32::new(0);
+    let nth = NTH.fetch_add(1, Ordering::Relaxed);
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("api-{}-{nth}-{name}", std::process::id()))
+}
+
+impl Served {
+    async fn with(options: Options, times: Times) -> Self {
+        let (options, changes) = watch::channel(options);
+        let (status, state) = (Status::default(), temporary("state"));
+        let sources = Sources { status: status.clone(), state_directory: Some(state.clone()) };
+        let task = AbortOnDrop::spawn(Api::new(changes, sources).with_times(times).run());
+        let address = address(&status).await;
+        Self { address, options, status, state, _task: task }
+    }
+
+    async fn new(listen: &str, token: Option<SecretSource>) -> Self {
+        Self::with(Options { listen: listen.parse().unwrap(), token }, Times::default()).await
+    }
+
+    async fn with_times(times: Times) -> Self {
+        Self::with(Options { listen: "127.0.0.1:0".parse().unwrap(), token: None }, times).await
+    }
+
+    async fn open() -> Self {
+        Self::new("127.0.0.1:0", None).await
+    }
+
+    async fn client(&self) -> Client {
+        Client::connect(&self.address).await
+    }
+
+    /// One request on a connection of its own.
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.client().await.ask(method, path, headers).await
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.state);
+    }
+}
+
+/// Waits until the API listens.
+async fn address(status: &Status) -> String {
+    let listens = async {
+        loop {
+            if let Some(text) = status.api.get() {
+                return text.strip_prefix("API: ").unwrap().to_owned();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, listens).await.expect("the API listens")
+}
+
+#[tokio::test]
+async fn a_program_finds_the_paths_and_their_methods() {
+    let served = Served::open().await;
+    let health = served.ask("GET", "/healthz", &[]).await;
+    assert_eq!((health.status, health.body.as_slice()), (200, &b"ok\n"[..]));
+    assert_eq!(health.header("cache-control"), Some("no-store"));
+    assert_eq!(health.header("content-type"), Some("text/plain"));
+    let page = served.ask("GET", "/", &[]).await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none';"));
+    let gone = served.ask("GET", "/nowhere", &[]).await;
+    assert_eq!((gone.status, gone.code().as_str()), (404, "not-found"));
+    let posted = served.ask("POST", "/healthz", &[]).await;
+    assert_eq!((posted.status, posted.header("allow")), (405, Some("GET, HEAD")));
+}
+
+#[tokio::test]
+async fn a_head_has_the_headers_of_its_get_and_no_body() {
+    let served = Served::open().await;
+    for path in ["/", "/healthz", "/openapi.json"] {
+        let (get, head) = (served.ask("GET", path, &[]).await, served.ask("HEAD", path, &[]).await);
+        assert_eq!(head.status, 200, "{path}");
+        assert_eq!(head.header("content-length"), get.header("content-length"), "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+        assert!(head.body.is_empty() && !get.body.is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn another_host_and_another_site_are_refused() {
+    let served = Served::open().await;
+    let ask = async |headers: &[(&str, &str)]| served.ask("GET", "/", headers).await.status;
+    assert_eq!(ask(&[("Host", "evil.example")]).await, 421);
+    assert_eq!(ask(&[("Host", "evil.example:8787")]).await, 421);
+    assert_eq!(ask(&[("Host", "localhost"), ("Host", "localhost")]).await, 421);
+    assert_eq!(ask(&[("Host", "localhost:1")]).await, 200);
+    let mut client = served.client().await;
+    client.write(b"GET / HTTP/1.1\r\n\r\n").await;
+    assert_eq!(client.answer("GET").await.unwrap().status, 421);
+    let mut client = served.client().await;
+    client.write(b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert_eq!(client.answer("GET").await.unwrap().status, 421);
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_where_one_is_set() {
+    let file = temporary("token");
+    std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    let served = Served::new("127.0.0.1:0", Some(SecretSource::File(file.clone()))).await;
+    let refused = served.ask("GET", "/", &[]).await;
+    assert_eq!((refused.status, refused.code().as_str()), (401, "wrong-token"));
+    assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
+    let wrong = served.ask("GET", "/", &[("Authorization", "Bearer a token of many byteS")]).await;
+    assert_eq!(wrong.status, 401);
+    let right = served.ask("GET", "/", &[("Authorization", &format!("Bearer {TOKEN}"))]).await;
+    assert_eq!(right.status, 200);
+    assert_eq!(served.ask("GET", "/healthz", &[]).await.status, 200, "reveals nothing");
+    std::fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn a_short_or_missing_token_keeps_the_api_away() {
+    let file = temporary("token");
+    let token = Some(SecretSource::File(file.clone()));
+    let listening =
+        |listen: &str| Options { listen: listen.parse().unwrap(), token: token.clone() };
+    let (options, changes) = watch::channel(listening("127.0.0.1:0"));
+    let status = Status::default();
+    let sources = Sources { status: status.clone(), state_directory: None };
+    let _task = AbortOnDrop::spawn(Api::new(changes, sources).run());
+    std::fs::write(&file, "too short").unwrap();
+    options.send_replace(listening("127.0.0.2:0"));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(status.api.get(), None);
+    std::fs::write(&file, TOKEN).unwrap();
+    options.send_replace(listening("127.0.0.1:0"));
+    let address = address(&status).await;
+    assert_eq!(Client::connect(&address).await.ask("GET", "/", &[]).await.status, 401);
+    std::fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn the_address_is_written_for_its_owner_alone_and_removed_at_the_end() {
+    let served = Served::open().await;
+    let path = served.state.join("api.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (file["version"].as_u64(), file["address"].as_str()),
+        (Some(1), Some(served.address.as_str()))
+    );
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    served.options.send_replace(Options { listen: Listen::Off, token: None });
+    timeout(LIMIT, async {
+        while path.exists() || served.status.api.get().is_some() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("nothing is left");
+}
+
+#[tokio::test]
+async fn two_agents_without_a_setting_have_different_ports() {
+    let (one, other) = (
+        Served::with(Options::default(), Times::default()).await,
+        Served::with(Options::default(), Times::default()).await,
+    );
+    assert_ne!(one.address, other.address);
+    assert_eq!(one.ask("GET", "/healthz", &[]).await.status, 200);
+    assert_eq!(other.ask("GET", "/healthz", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_tried_again() {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = holder.local_addr().unwrap().to_string();
+    let (_options, changes) =
+        watch::channel(Options { listen: listen.parse().unwrap(), token: None });
+    let status = Status::default();
+    let sources = Sources { status: status.clone(), state_directory: None };
+    let _task = AbortOnDrop::spawn(Api::new(changes, sources).run());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(status.api.get(), None);
+    drop(holder);
+    assert_eq!(address(&status).await, format!("http://{listen}"));
+}
+
+#[tokio::test]
+async fn a_unix_socket_replaces_one_that_nobody_listens_on_and_no_other_file() {
+    let folder = std::env::temp_dir().join(format!("edge-api-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("socket");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(std::fs::metadata(&path).unwrap().file_type().is_socket(), "left behind");
+    let served = Served::new(&format!("unix:{}", path.display()), None).await;
+    assert_eq!(served.ask("GET", "/healthz", &[]).await.status, 200);
+    drop(served);
+    timeout(LIMIT, async {
+        while path.exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the socket's file is removed");
+    std::fs::write(&path, "mine").unwrap();
+    let options =
+        Options { listen: format!("unix:{}", path.display()).parse().unwrap(), token: None };
+    let (_options, changes) = watch::channel(options);
+    let status = Status::default();
+    let sources = Sources { status: status.clone(), state_directory: None };
+    let _task = AbortOnDrop::spawn(Api::new(changes, sources).run());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let served = Served::open().await;
+    let long = "x".repeat(HEAD_BYTES);
+    assert_eq!(served.ask("GET", "/", &[("X-Long", &long)]).await.status, 431);
+    let lines: Vec<_> = (0..=HEAD_LINES).map(|_| ("X-Line", "x")).collect();
+    assert_eq!(served.ask("GET", "/", &lines).await.status, 431);
+    let mut client = served.client().await;
+    client.write(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").await;
+    assert_eq!(client.answer("GET").await.unwrap().status, 400, "TLS is not spoken here");
+}
+
+#[tokio::test]
+async fn a_flood_of_connections_is_turned_away_and_over_at_its_end() {
+    let served = Served::open().await;
+    let mut flood = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let mut client = served.client().await;
+        // An answer proves that the server has accepted the connection.
+        assert_eq!(client.ask("GET", "/healthz", &[]).await.status, 200);
+        flood.push(client);
+    }
+    let mut late = served.client().await;
+    let answer = late.answer("GET").await.unwrap();
+    assert_eq!((answer.status, answer.code().as_str()), (503, "too-many-connections"));
+    assert_eq!(flood[0].ask("GET", "/healthz", &[]).await.status, 200, "the others go on");
+    drop(flood);
+    let served = Arc::new(served);
+    timeout(LIMIT, async {
+        while served
+            .client()
+            .await
+            .try_ask("GET", "/healthz", &[])
+            .await
+            .is_none_or(|a| a.status != 200)
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("there is room again");
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_and_an_idle_connection_are_closed() {
+    let times = Times { head: Duration::from_millis(300), ..Times::default() };
+    let served = Served::with_times(times).await;
+    let mut slow = served.client().await;
+    slow.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n").await;
+    let mut idle = served.client().await;
+    assert_eq!(idle.ask("GET", "/healthz", &[]).await.status, 200);
+    let mut silent = served.client().await;
+    for (name, client) in [("slow", &mut slow), ("idle", &mut idle), ("silent", &mut silent)] {
+        // A head that is too slow may be answered with 408 first.
+        let ended = timeout(LIMIT, client.end()).await;
+        assert!(ended.is_ok(), "{name} is closed");
+    }
+}
