@@ -5,7 +5,7 @@
 //!
 //! Does not: check the stream ([`Reader`](crate::Reader) does), or take audio out.
 
-use super::packet::{Continuity, PAT_PID, Packet};
+use super::packet::{ReadContinuity, PAT_PID, Packet};
 use super::section::{Table, programs, streams};
 use super::{AccessUnit, H264, PACKET, SYNC, nal, pes};
 
@@ -20,7 +20,7 @@ pub struct Units {
     program: Option<(u16, Table)>,
     /// The PID of its H.264 stream.
     video: Option<u16>,
-    continuity: Continuity,
+    continuity: ReadContinuity,
     /// The PES packet so far, with its header; empty between two.
     pes: Vec<u8>,
     /// Bytes are missing since the last unit that came out: the next one must be a key frame.
