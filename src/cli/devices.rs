@@ -244,7 +244,7 @@ Microphones (audio.kind, audio.device):
     }
 
     #[test]
-    fn the_json_says_the_same() {
+    fn the_json_has_the_same_content() {
         let json = as_json(&found());
         assert_eq!(json["cameras"][0]["modes"][1]["fps"], 7.5);
         assert_eq!(json["cameras"][0]["taken"]["format"], "MJPEG");

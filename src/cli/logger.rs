@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
 
-    /// What is written of these lines, each with its level and target, where the limit is trace.
+    /// The written form of these lines, each with its level and target, at level trace.
     fn written(is_journal: bool, lines: &[(Level, &str, &str)]) -> Vec<String> {
         log::set_max_level(LevelFilter::Trace);
         let seen = Mutex::new(Vec::new());

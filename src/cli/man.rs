@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_taken_for_a_command_of_the_language() {
+    fn no_text_is_read_as_a_command_of_the_language() {
         #[track_caller]
         fn check(text: &str, expected: &str) {
             assert_eq!(escaped(text), expected);

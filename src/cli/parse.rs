@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     #[cfg(feature = "sandbox")]
-    fn a_sandbox_listens_on_loopback_by_itself() {
+    fn a_sandbox_listens_on_loopback_by_default() {
         let at = |text: &str| text.parse().expect("an address");
         let sandbox =
             |listen: &str| Ok(Command::Sandbox { listen: at(listen), signer: None, paying: false });
@@ -402,7 +402,7 @@ mod tests {
 
     #[test]
     #[cfg(not(feature = "sandbox"))]
-    fn a_build_without_the_sandbox_says_so() {
+    fn a_build_without_the_sandbox_names_the_reason() {
         let expected = "`demo` is not in this build; build it with the feature `sandbox`";
         check("demo --seconds 1", Err(expected));
     }
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn help_is_everywhere() {
+    fn every_command_has_help() {
         check("--help", Ok(Command::Help(Topic::Program)));
         check("-h", Ok(Command::Help(Topic::Program)));
         check("help", Ok(Command::Help(Topic::Program)));
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setup_keeps_what_is_there_by_itself() {
+    fn a_setup_does_not_overwrite_by_default() {
         let setup = |file: Option<&str>, keys: &[(&str, &str)], replace| {
             Ok(Command::Setup { settings: settings(file, keys), replace })
         };
@@ -482,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_usage_says_what_is_right() {
+    fn wrong_usage_is_an_error_with_the_right_usage() {
         check(
             "run a.toml",
             Err(
@@ -511,7 +511,7 @@ mod tests {
 
     #[test]
     #[cfg(feature = "sandbox")]
-    fn wrong_values_say_what_is_allowed() {
+    fn a_wrong_value_is_an_error_with_the_allowed_values() {
         let names = "run, demo, sandbox, setup, check-config, devices, discover, call, trust, help";
         check("", Err(&format!("no command; use one of: {names}")));
         check("rum", Err(&format!("unknown command `rum`; use one of: {names}")));
@@ -536,7 +536,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_may_be_any_bytes_a_key_may_not() {
+    fn a_path_may_be_any_bytes_and_a_key_must_be_text() {
         use std::os::unix::ffi::OsStringExt;
         let bytes = || OsString::from_vec(vec![0xff]);
         let line = |flag: &str| [OsString::from("run"), flag.into(), bytes()];

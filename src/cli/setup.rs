@@ -255,7 +255,7 @@ mod tests {
         keys.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
-    /// What a person gets to see who answers so, and what is set then; `None` if they leave.
+    /// The screen of a user with these answers, and the keys that are set; `None` if the user leaves.
     fn talk(
         given: &[(&str, &str)],
         cameras: &[CameraFound],
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(keys, expected.map(owned), "{screen}");
     }
 
-    /// One that is in use, and one that works.
+    /// A camera that is in use, and one that works.
     fn two() -> [CameraFound; 2] {
         let mode = Mode {
             format: CameraFormat::Mjpeg,
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_a_signer_is_asked_what_may_be_paid() {
+    fn a_user_with_a_signer_is_asked_for_a_price_limit() {
         let given = [("source.kind", "test"), ("orchestrator.urls", "o"), ("job.model", "noop")];
         let output = ("output.path", "-");
         let (screen, _) = talk(&[&given[..], &[output]].concat(), &[], "s.example\n\n");
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_not_asked() {
+    fn a_given_value_is_not_asked_for() {
         let given = [
             ("source.kind", "test"),
             ("job.model", "noop"),
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_gets_nothing() {
+    fn a_user_who_leaves_gets_no_configuration() {
         check(&[], &two(), "", None);
         check(&[], &two(), "1\no.example\n", None);
         let (screen, _) = talk(&[], &two(), "1\no.example\n");

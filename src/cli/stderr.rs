@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stalls_costs_lines_and_holds_up_nobody() {
+    fn a_stalled_reader_loses_lines_and_delays_no_caller() {
         let out = Gated::new();
         let texts = Texts::start(out.clone()).unwrap();
         let stalled = out.gate.lock().unwrap();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_writer_is_no_end() {
+    fn an_error_of_the_writer_does_not_end_the_thread() {
         struct Broken(Arc<AtomicU64>);
 
         impl Write for Broken {

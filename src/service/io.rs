@@ -207,7 +207,7 @@ mod tests {
         Service::of(of, 7, now)
     }
 
-    /// A service manager's socket, gone with its test.
+    /// The socket of a service manager, removed with its test.
     struct Listener {
         socket: UnixDatagram,
         path: PathBuf,
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abstract_name_is_heard() {
+    fn an_abstract_socket_name_works() {
         let name = format!("edge-notify-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).expect("a name");
         let socket = UnixDatagram::bind_addr(&address).expect("a socket");
@@ -357,11 +357,11 @@ mod tests {
             service.alive(now);
             service.stopping();
         }
-        let _ = Service::default().poll_timeout();
+        assert_eq!(Service::default().poll_timeout(), None);
     }
 
     #[test]
-    fn a_manager_that_does_not_read_does_not_hold_us_up() {
+    fn a_manager_that_does_not_read_does_not_delay_the_agent() {
         let listener = Listener::new("edge-notify-full");
         let path = listener.path.to_str().expect("UTF-8");
         let mut service = service(&[(NOTIFY_SOCKET, path)], Instant::now());

@@ -99,7 +99,7 @@ mod tests {
     }
     use Told::{Progress, Tick, WaitUntil};
 
-    /// With a limit of 30 s: what is told at which second, and whether that feeds.
+    /// Runs events at these seconds with a limit of 30 s, and checks after which the watchdog is fed.
     #[track_caller]
     fn check(steps: &[(u64, Told, bool)]) {
         let start = Instant::now();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standstill_starves_until_something_moves() {
+    fn a_standstill_is_not_fed_until_progress() {
         check(&[
             (0, Tick, true),
             (1, Progress, false),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_never_gets_anywhere_starves() {
+    fn a_start_without_progress_is_not_fed() {
         check(&[(0, Tick, true), (10, Tick, false), (20, Tick, false)]);
     }
 
@@ -180,12 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn a_late_look_is_one_look() {
+    fn a_late_tick_counts_once() {
         check(&[(0, Tick, true), (3, Progress, false), (100, Tick, true), (101, Tick, false)]);
     }
 
     #[test]
-    fn it_wants_to_look_before_it_bites() {
+    fn the_watchdog_is_checked_before_its_limit() {
         let start = Instant::now();
         let mut watchdog = Watchdog::new(Duration::from_secs(30), start);
         assert_eq!(watchdog.poll_timeout(), start);

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_publishers_own_end_is_no_loss() {
+    fn the_publishers_own_end_is_not_a_loss() {
         check(Part::Publisher, ChannelEnd::Finished, None, false, "None");
         check(Part::Publisher, ChannelEnd::Finished, Some("no funds"), true, "None");
         check(Part::Output, ChannelEnd::Finished, None, false, "Some(Channel(");

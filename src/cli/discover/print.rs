@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_get_the_same() {
+    fn the_json_has_the_same_content() {
         let json: Value = serde_json::from_str(&json(&rows(), 2)).unwrap();
         assert_eq!(
             json["offers"][0],

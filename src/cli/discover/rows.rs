@@ -210,7 +210,7 @@ mod tests {
         Sought { model, rules, ..Sought::default() }
     }
 
-    /// What each row offers, what is free there, and why it is out.
+    /// The offer of each row, its free capacity, and why it is rejected.
     #[track_caller]
     fn check(rows: &[Row], expected: &[(&str, Option<u32>, Option<&str>)]) {
         let shown: Vec<(&str, Option<u32>, Option<&str>)> = rows
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_is_sought_and_not_there_is_a_reason() {
+    fn a_missing_model_is_a_reason() {
         let rows = of_info(&bare(), &info(&[("a", true, 1, 0)]), &sought(Some("b"), ""));
         check(&rows, &[("a", Some(1), None), ("-", None, Some("does not have the model"))]);
         let silent = OrchestratorInfo::default();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn runners_are_rows_of_the_app_that_is_sought() {
+    fn runners_are_rows_of_the_wanted_app() {
         let list = br#"[{"address":"o.example","runners":[
             {"url":"https://o.example/1","app":"echo","mode":"persistent","capacity":2,"capacity_used":2},
             {"url":"https://o.example/2","app":"echo","gpu":{"name":"T4"}},

@@ -33,7 +33,7 @@ mod tests {
     use crate::config::keys::{key, keys};
 
     #[test]
-    fn what_was_removed_is_no_key_and_names_what_is_one() {
+    fn a_removed_key_is_not_a_key_and_names_a_present_one() {
         for removed in REMOVED {
             assert!(key(removed.name).is_none(), "{}", removed.name);
             let names_a_key = keys().any(|key| removed.instead.contains(key.name));
