@@ -1,4 +1,4 @@
-//! The binary as a user meets it: what it prints where, and its exit codes.
+//! The command line of the built program: what it prints to standard output and standard error, and its exit codes.
 //!
 //! Does not: run jobs.
 #![allow(clippy::expect_used, reason = "a test may panic")]
@@ -120,7 +120,7 @@ fn a_missing_file_is_named_with_its_cause_once() {
 
 #[test]
 fn the_journal_gets_priorities_and_only_the_journal() {
-    // The variable of another stream: standard error here is a pipe of ours.
+    // `JOURNAL_STREAM` names another stream: standard error is a pipe of this test.
     let output = edge(&["rum"], &[("JOURNAL_STREAM", "8:1")]);
     assert!(output.stderr.starts_with(b"error: "), "{output:?}");
 

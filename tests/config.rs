@@ -1,7 +1,6 @@
-//! Configuration from layers to `Config`: what is accepted, every way to be wrong, and that what is
-//! written about it is true.
+//! The configuration: what is accepted, each mistake, and the documents that are generated from the table of keys.
 //!
-//! Does not: start anything with it.
+//! Does not: start a part of the program.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
@@ -40,7 +39,7 @@ fn good(file: &str) -> Config {
     resolve(&layers(file, &[], &[]), Purpose::Demo).unwrap_or_else(|p| panic!("{:#?}", shown(&p)))
 }
 
-/// The problems of a file for a run on the network.
+/// The problems of a file, as `run` reports them.
 #[track_caller]
 fn check(file: &str, expected: &[&str]) {
     let whole = format!("orchestrator.urls = ['o.example']\njob.model = 'm'\n{file}");
@@ -58,7 +57,7 @@ fn read(path: &str) -> String {
 // ---------------------------------------------------------------------------------------------
 
 #[test]
-fn every_key_is_kept() {
+fn every_key_reaches_the_configuration() {
     let config = good(
         r#"
         [source]
@@ -238,7 +237,7 @@ fn a_higher_layer_wins() {
 }
 
 #[test]
-fn texts_of_environment_and_arguments_need_no_toml() {
+fn values_of_environment_and_arguments_are_plain_text() {
     let environment = [
         ("LIVEPEER_EDGE_ORCHESTRATOR_URLS", "a.example, b.example,"),
         ("LIVEPEER_EDGE_SOURCE_REPEAT", "true"),
@@ -255,7 +254,7 @@ fn texts_of_environment_and_arguments_need_no_toml() {
 }
 
 #[test]
-fn state_goes_where_the_system_wants_it() {
+fn the_state_directory_is_the_one_that_the_system_gives() {
     #[track_caller]
     fn check(environment: &[(&str, &str)], expected: Option<&str>) {
         let config = resolve(&layers("", environment, &[]), Purpose::Demo).expect("right");
@@ -272,7 +271,7 @@ fn state_goes_where_the_system_wants_it() {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Every way to be wrong
+// Mistakes
 // ---------------------------------------------------------------------------------------------
 
 #[test]
@@ -365,7 +364,7 @@ fn the_bitrate_stays_between_its_bounds() {
 }
 
 #[test]
-fn what_is_no_toml_is_reported_with_its_line() {
+fn a_text_that_is_not_toml_is_reported_with_its_line() {
     check(
         "[video]\nfps =\nwidth = 3",
         &[
@@ -378,7 +377,7 @@ fn what_is_no_toml_is_reported_with_its_line() {
 }
 
 #[test]
-fn a_source_needs_what_its_kind_needs() {
+fn a_source_without_a_key_of_its_kind_is_refused() {
     check(
         "source.kind = 'file'",
         &["camera.toml: source.path: missing; source.kind = \"file\" needs it"],
@@ -416,7 +415,7 @@ fn texts_that_cannot_be_names_are_refused() {
 }
 
 #[test]
-fn trust_is_all_or_nothing() {
+fn trust_options_that_contradict_each_other_are_refused() {
     let print = "ab".repeat(32);
     check(
         "orchestrator.trust = 'pin'",
@@ -461,7 +460,7 @@ fn a_run_needs_an_orchestrator_and_a_model_a_demo_does_not() {
 }
 
 #[test]
-fn a_way_to_orchestrators_takes_the_place_of_their_names() {
+fn a_discovery_strategy_replaces_the_list_of_orchestrators() {
     for way in [
         "access.token = 'env:TOKEN'",
         "discovery.url = 'd.example/list?x=1'",
@@ -479,7 +478,7 @@ fn a_way_to_orchestrators_takes_the_place_of_their_names() {
 }
 
 #[test]
-fn access_and_runner_are_kept() {
+fn keys_of_access_and_runner_reach_the_configuration() {
     let config = good(
         r#"
         access.token = "file:/run/token"
@@ -521,7 +520,7 @@ fn access_and_runner_are_kept() {
 }
 
 #[test]
-fn a_profile_of_ones_own_says_all_itself() {
+fn an_own_profile_needs_all_its_keys() {
     let config = good("runner = { app = 'a', profile = 'own', start = '/go', publish = '/p' }");
     let api = config.runner.expect("a runner").api;
     assert_eq!((api.output, api.update), (None, None));
@@ -531,7 +530,7 @@ fn a_profile_of_ones_own_says_all_itself() {
 }
 
 #[test]
-fn wrong_access_is_named_and_no_secret_is_repeated() {
+fn a_wrong_access_key_is_named_without_its_secret() {
     for (file, words) in [
         ("access.token = 'hunter2'", "access.token: does not name the place of a secret"),
         (
@@ -563,7 +562,7 @@ fn wrong_access_is_named_and_no_secret_is_repeated() {
 }
 
 #[test]
-fn orchestrators_speak_tls() {
+fn an_orchestrator_without_tls_is_refused() {
     let layers = layers("orchestrator.urls = ['http://o.example:80']", &[], &[]);
     let problems = resolve(&layers, Purpose::Demo).expect_err("wrong");
     assert_eq!(
@@ -599,7 +598,7 @@ fn a_variable_with_a_wrong_name_is_refused_with_the_right_one() {
 }
 
 #[test]
-fn variables_of_others_with_our_prefix_do_no_harm() {
+fn variables_of_other_programs_with_our_prefix_are_ignored() {
     let environment =
         [("LIVEPEER_EDGE_SERVICE_HOST", "10.0.0.1"), ("LIVEPEER_EDGE_PORT", "tcp://x")];
     assert!(resolve(&layers("", &environment, &[]), Purpose::Demo).is_ok());
@@ -633,7 +632,7 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 // ---------------------------------------------------------------------------------------------
-// What is written about it is true
+// Generated documents
 // ---------------------------------------------------------------------------------------------
 
 #[test]
@@ -662,7 +661,7 @@ fn the_example_file_is_the_defaults_and_its_comments_parse() {
         keys().map(|key| (key.name, all.contains(&format!("\n{} = ", key.short())))).collect();
     assert!(named.values().all(|is_there| *is_there), "{named:?}");
     let problems = resolve(&layers(&all, &[], &[]), Purpose::Run).err().unwrap_or_default();
-    // Only these contradict each other: trust = "tofu" and a pin, a model and an app of a runner.
+    // These keys exclude each other: trust = "tofu" and a pin, a model and an app of a runner.
     let keys: Vec<&str> = problems.iter().map(|p| p.key.as_str()).collect();
     assert_eq!(keys, ["orchestrator.pins", "runner.app"]);
 }

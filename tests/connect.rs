@@ -1,5 +1,5 @@
-//! Whom the program trusts, over each of its three ways to the network alike: gRPC, JSON calls, trickle
-//! streams; and that hosts may be names or IP addresses.
+//! Which peers the program trusts, the same over each of its three protocols: gRPC, JSON calls and trickle streams.
+//! Hosts may be names or IP addresses.
 //!
 //! Does not: test the policy's table; `orchestrator::trust` does.
 #![cfg(feature = "sandbox")]
@@ -63,12 +63,12 @@ fn capability() -> Capability {
     Capability { pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO, model: "any".to_owned() }
 }
 
-/// The three ways, one after the other, each in a network of its own; its name with what went wrong.
+/// Connects over the three protocols, each with its own `Network`. Returns the name and the error of each.
 async fn ways(trust: &TrustOptions, state: Option<&Path>, url: &Url) -> [Option<String>; 3] {
     let network = || Network::new(trust.clone(), state, None);
     let session = OrchestratorSession::open(&network(), url, &capability()).await;
     let call = network().client.call(Call::get(url.join("/nothing")).within(CALL_TIME)).await;
-    // There is no such channel, which ends the subscription without an error.
+    // The channel does not exist, which ends the subscription without an error.
     let channel = Channel::parse(&format!("{url}/ai/trickle/x"), Purpose::Events).unwrap();
     let channel = channel.followed(|channel| Ok::<_, ()>(channel.with_reach(url.reach()))).unwrap();
     let (_hold, stop) = Stop::new();
@@ -81,13 +81,13 @@ async fn ways(trust: &TrustOptions, state: Option<&Path>, url: &Url) -> [Option<
     ]
 }
 
-/// Each way leads there.
+/// Asserts that each protocol connects.
 #[track_caller]
 fn check_trusts(ways: [Option<String>; 3]) {
     assert_eq!(ways, [None, None, None]);
 }
 
-/// No way leads there, and each says this.
+/// Asserts that each protocol fails with this error.
 #[track_caller]
 fn check_refuses(ways: [Option<String>; 3], url: &Url, words: &str) {
     for way in ways {
@@ -97,7 +97,7 @@ fn check_refuses(ways: [Option<String>; 3], url: &Url, words: &str) {
 }
 
 #[tokio::test]
-async fn a_certificate_is_pinned_at_first_sight_whatever_the_way() {
+async fn a_certificate_is_pinned_at_first_sight_over_each_protocol() {
     let (sandbox, state) = (sandbox(), temporary("pins"));
     let url = url(&sandbox);
     check_trusts(ways(&STRICT, Some(&state), &url).await);
@@ -114,7 +114,7 @@ async fn a_certificate_is_pinned_at_first_sight_whatever_the_way() {
 }
 
 #[tokio::test]
-async fn one_network_follows_a_change_between_its_ways() {
+async fn a_changed_certificate_is_followed_over_each_protocol() {
     let sandbox = sandbox();
     let (url, network) = (url(&sandbox), Network::new(TOFU, None, None));
     let call = || network.client.call(Call::get(url.join("/nothing")));
@@ -126,7 +126,7 @@ async fn one_network_follows_a_change_between_its_ways() {
 }
 
 #[tokio::test]
-async fn whoever_is_named_by_a_peer_out_there_is_not_on_this_machine() {
+async fn a_peer_on_another_host_cannot_name_an_address_of_this_machine() {
     let sandbox = sandbox();
     let url = url(&sandbox);
     check_trusts(ways(&TrustOptions::Insecure, None, &url).await);
@@ -137,7 +137,7 @@ async fn whoever_is_named_by_a_peer_out_there_is_not_on_this_machine() {
     }
 }
 
-/// Believes everybody, and writes down who was judged, and under which orchestrator.
+/// Accepts every certificate, and lists the peers, each with the orchestrator that named it.
 #[derive(Debug, Default)]
 struct Listing(Mutex<Vec<(String, Option<String>)>>);
 
@@ -156,7 +156,7 @@ impl Judge for Listing {
 }
 
 #[tokio::test]
-async fn a_host_is_judged_under_the_orchestrator_that_named_it_whatever_the_way() {
+async fn a_host_is_judged_under_the_orchestrator_that_named_it_over_each_protocol() {
     let (certificate, key) = self_signed();
     let host =
         Url::parse(&format!("https://127.0.0.1:{}", serve_tls(vec![certificate], &key, &[])));
@@ -176,7 +176,7 @@ async fn a_host_is_judged_under_the_orchestrator_that_named_it_whatever_the_way(
         (named_by("https://localhost:2"), Some("localhost:2".to_owned())),
     ] {
         drop(connector.connect(&url, Alpn::Http1).await.unwrap());
-        // It is no HTTP that comes back.
+        // The answer is not HTTP.
         let _ = client.call(Call::get(url.clone()).within(CALL_TIME)).await;
         expected.extend([(); 2].map(|()| (url.authority().to_string(), under.clone())));
     }
@@ -185,7 +185,7 @@ async fn a_host_is_judged_under_the_orchestrator_that_named_it_whatever_the_way(
 }
 
 #[tokio::test]
-async fn a_pin_lets_in_one_certificate_only() {
+async fn only_the_pinned_certificate_is_accepted() {
     let sandbox = sandbox();
     let url = url(&sandbox);
     let print = sandbox.fingerprint();
@@ -199,7 +199,7 @@ async fn a_pin_lets_in_one_certificate_only() {
 }
 
 #[tokio::test]
-async fn an_authority_must_vouch_where_that_is_asked_for() {
+async fn with_ca_only_a_certificate_of_an_authority_is_accepted() {
     let sandbox = sandbox();
     let url = url(&sandbox);
     let words = "certificate is not signed by a known authority (";
@@ -207,7 +207,7 @@ async fn an_authority_must_vouch_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn nobody_is_refused_where_nothing_is_checked() {
+async fn without_checks_every_certificate_is_accepted() {
     let sandbox = sandbox();
     let url = url(&sandbox);
     check_trusts(ways(&TrustOptions::Insecure, None, &url).await);
@@ -229,7 +229,7 @@ async fn a_copied_certificate_without_its_key_is_never_trusted() {
 }
 
 #[tokio::test]
-async fn a_peer_that_hangs_up_may_come_back_and_one_that_speaks_otherwise_may_not() {
+async fn a_peer_that_hangs_up_is_retried_and_one_with_another_protocol_is_not() {
     let fault = async |port: u16| {
         let network = Network::new(TOFU, None, None);
         let url = Url::parse(&format!("https://127.0.0.1:{port}")).unwrap();
@@ -240,7 +240,7 @@ async fn a_peer_that_hangs_up_may_come_back_and_one_that_speaks_otherwise_may_no
     assert_eq!(fault(peers::plain_http()).await, Fault::NextPeer);
 }
 
-/// An orchestrator that listens there is reached by this name, or by its address.
+/// Asserts that an orchestrator that listens there can be reached by this name, or by its address.
 async fn check_host(listen: &str, host: Option<&str>) {
     let listen: SocketAddr = listen.parse().unwrap();
     let host = host.map(str::to_owned);
@@ -264,7 +264,7 @@ async fn hosts_are_addresses_of_ip_version_6() {
     check_host("[::1]:0", None).await;
 }
 
-/// Starts a job with a state directory that others use too.
+/// Starts a job with a state directory that other runs of this test use too.
 fn start(urls: &str, state: &Path, more: &[&str]) -> Edge {
     let job = ["run", "--orchestrator.urls", urls, "--job.model", "m"];
     let state = ["--state.directory", state.to_str().unwrap()];
@@ -307,7 +307,7 @@ async fn a_change_is_followed_with_a_warning_also_while_a_job_runs() {
     edge.end().with_code(0);
     assert_eq!((sandbox.counters().jobs, sandbox.violations().list()), (1, &[][..]));
 
-    // The next run knows the new one, and refuses a third.
+    // The next run knows the new certificate, and refuses a third one.
     let third = sandbox.change_certificate().unwrap();
     let refuse = ["--orchestrator.on-change", "refuse", "--job.on-loss", "exit"];
     let ended = start(&sandbox.url(), &state, &refuse).end().with_code(1);
@@ -318,7 +318,7 @@ async fn a_change_is_followed_with_a_warning_also_while_a_job_runs() {
 }
 
 #[tokio::test]
-async fn trusting_everybody_is_said_loudly() {
+async fn trust_without_checks_is_a_warning() {
     let (sandbox, state) = (sandbox(), temporary("pins"));
     let mut edge = start(&sandbox.url(), &state, &["--orchestrator.trust", "insecure"]);
     let line = edge.hear("insecure");

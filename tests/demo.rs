@@ -1,7 +1,7 @@
-//! `demo` as a user runs it: every frame comes back, in order, in segments that decode alone, whatever the
-//! source; the summary says so.
+//! The command `demo`: from each kind of source, every frame comes back, in order, in segments that decode alone; the
+//! summary agrees.
 //!
-//! Does not: measure speed; on a busy machine a figure proves nothing.
+//! Does not: measure speed, which a busy machine changes.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -34,7 +34,7 @@ struct Summary {
     segments: u64,
 }
 
-/// The figures at the end of standard error, all of which are there and make sense.
+/// Reads the figures at the end of standard error. Panics if one is missing or impossible.
 #[track_caller]
 fn summary(ended: &Ended) -> Summary {
     let row = |name: &str| {
@@ -58,7 +58,7 @@ fn summary(ended: &Ended) -> Summary {
     Summary { captured, published, returned, dropped, segments }
 }
 
-/// Runs a demo to a file, whose stream must be as the summary says.
+/// Runs a demo to a file, and asserts that its stream agrees with the summary.
 #[track_caller]
 fn demo(arguments: &[&str]) -> (Summary, Vec<Segment>, PathBuf) {
     let path = temporary("out.ts");
@@ -76,7 +76,7 @@ fn demo(arguments: &[&str]) -> (Summary, Vec<Segment>, PathBuf) {
     (summary, segments, path)
 }
 
-/// libav reads it without a word, and finds a PTS and a rising DTS in each packet.
+/// Asserts that libav reads it without a message, and finds a PTS and a rising DTS in each packet.
 #[track_caller]
 fn check_ffprobe(path: &PathBuf, units: usize) {
     let probe = |entries: &str| {
@@ -126,7 +126,7 @@ fn steps(segments: &[Segment]) -> Vec<u64> {
     units.windows(2).map(step).collect()
 }
 
-/// The frame number burnt into a picture: the one whose caption looks most like it.
+/// Reads the frame number burnt into a picture: the number whose caption is most similar.
 fn number(picture: &stream::Picture, around: u64) -> u64 {
     let rows = 54;
     let difference = |number: u64| {
@@ -163,10 +163,10 @@ fn film(name: &str, frames: u32) -> PathBuf {
 fn the_test_picture_comes_back_frame_by_frame() {
     let (summary, segments, _) = demo(&["--seconds", "3"]);
     assert_eq!((segments.len() as u64, summary.segments), (2, 2), "{summary:?}");
-    // Time runs from the first frame on, so that a slow start costs none. A busy machine may be late.
+    // Time counts from the first frame, so a slow start costs no frame. A busy machine may be late.
     let time: u64 = steps(&segments).iter().sum();
     assert!((60..=74).contains(&time), "{time} frame steps in 3 s");
-    // A machine too busy may skip frames before the encoder; time and picture must agree on which.
+    // A busy machine may skip frames before the encoder; timestamps and captions must agree on which.
     let (steps, pictures) = (steps(&segments), check_decodes_alone(&segments));
     let mut last = number(&pictures[0], 0);
     for (step, picture) in steps.iter().zip(&pictures[1..]) {
@@ -201,7 +201,7 @@ fn raw_video_of_a_fragment_comes_back_whole() {
 
 #[test]
 fn h264_of_a_fragment_passes_with_its_natural_keys_only() {
-    // Nothing here makes a key when asked to: a segment begins where the film has one.
+    // No element makes a key frame on request: a segment begins at a key frame of the film.
     let film = film("keys.mp4", 120);
     let fragment =
         format!("pipeline:filesrc location={} ! qtdemux ! identity sync=true", film.display());
@@ -210,7 +210,7 @@ fn h264_of_a_fragment_passes_with_its_natural_keys_only() {
     assert_eq!(segments.iter().map(|s| s.units.len()).collect::<Vec<_>>(), [48, 48, 24]);
     assert_eq!(steps(&segments), [1; 119]);
     check_decodes_alone(&segments);
-    // Passed through, not encoded again: the pictures of the film are there bit by bit.
+    // The video passes through without a new encoding: the pictures equal those of the film.
     let hash = |path: &PathBuf| {
         let arguments = ["-v", "error", "-f", "framemd5", "-"];
         let output =
@@ -261,7 +261,7 @@ fn a_source_without_a_frame_fails_the_demo() {
 }
 
 #[test]
-fn what_is_wrong_with_the_input_fails_the_demo() {
+fn a_faulty_input_fails_the_demo() {
     let ended = run(&["demo", "--source", "file:/no/such/film.mp4"]).with_code(1);
     assert_eq!(ended.error(), "error: no file /no/such/film.mp4");
     let ended = run(&["demo", "--output", "/no/such/place/out.ts"]).with_code(1);

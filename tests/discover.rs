@@ -1,6 +1,6 @@
-//! Discovery over real sockets: every way, every refusal, and the list that outlives its endpoint.
+//! Discovery over real sockets: each strategy, each refusal, and the kept list that is used while its endpoint is down.
 //!
-//! Does not: ask orchestrators for their infos.
+//! Does not: check orchestrators' infos.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod peer;
@@ -48,7 +48,7 @@ fn hosts(listed: &FoundList) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_ways_are_gone_in_their_order() {
+async fn discovery_strategies_are_used_in_order() {
     let discovery = Peer::start(|_| one("d")).await;
     let signer = Peer::start(|_| one("s")).await;
     let second = Peer::start(|_| one("t")).await;
@@ -93,7 +93,7 @@ fn check(error: FindError, expected: &str) {
 }
 
 #[tokio::test]
-async fn every_refusal_has_its_words_and_shows_no_url() {
+async fn every_refusal_has_its_own_message_without_the_url() {
     type Refusal = (fn() -> Reply, &'static str);
     let table: [Refusal; 9] = [
         (|| text(503, ""), "no list of orchestrators yet"),
@@ -126,7 +126,7 @@ async fn plain_http_stays_on_this_machine_unless_allowed() {
 }
 
 #[tokio::test]
-async fn a_credential_that_is_not_there_is_named() {
+async fn a_missing_credential_is_named() {
     let source = SecretSource::Environment("LIVEPEER_EDGE_NOT_SET".into());
     let headers = vec![(http::header::AUTHORIZATION, source)];
     let endpoints = Endpoints { discovery_headers: headers, ..at(&nobody().await) };
@@ -139,7 +139,7 @@ async fn the_last_good_list_serves_while_its_endpoint_is_down() {
     let scratch = Scratch::new("kept");
     let mut replies = vec![text(500, ""), text(200, "[]"), text(500, ""), one("a")];
     let discovery = Peer::start(move |_| replies.pop().unwrap_or_else(|| text(500, ""))).await;
-    let new = || finder(at(&discovery.url), Some(&scratch.0));
+    let new = || finder(at(&discovery.url), Some(&*scratch));
 
     let good = new().next().await.expect("a way").expect("a list");
     assert_eq!(hosts(&good), ["a"]);
@@ -160,20 +160,20 @@ async fn the_last_good_list_serves_while_its_endpoint_is_down() {
     let kept = down.next().await.expect("an empty list does not replace a good one");
     assert_eq!(hosts(&kept.expect("a list")), ["a"]);
 
-    let mut other = finder(at(&nobody().await), Some(&scratch.0));
+    let mut other = finder(at(&nobody().await), Some(&*scratch));
     assert!(other.next().await.expect("a way").is_err());
     assert!(other.next().await.is_none(), "the list is another endpoint's");
 }
 
 #[tokio::test]
-async fn a_list_from_a_later_way_makes_the_kept_one_needless() {
+async fn a_list_of_a_later_strategy_replaces_the_kept_one() {
     let scratch = Scratch::new("later");
     let mut replies = vec![text(500, ""), one("a")];
     let discovery = Peer::start(move |_| replies.pop().expect("two calls")).await;
-    finder(at(&discovery.url), Some(&scratch.0)).next().await.expect("a way").expect("a list");
+    finder(at(&discovery.url), Some(&*scratch)).next().await.expect("a way").expect("a list");
     let signer = Peer::start(|_| one("s")).await;
     let endpoints = Endpoints { signers: vec![signer.url.clone()], ..at(&discovery.url) };
-    let mut finder = finder(endpoints, Some(&scratch.0));
+    let mut finder = finder(endpoints, Some(&*scratch));
     assert!(finder.next().await.expect("a way").is_err());
     assert_eq!(hosts(&finder.next().await.expect("a way").expect("a list")), ["s"]);
     assert!(finder.next().await.is_none());
@@ -280,16 +280,16 @@ async fn discover_asks_orchestrators_and_pins_nothing() {
 #[tokio::test]
 async fn pins_are_shown_and_forgotten() {
     let scratch = Scratch::new("pins");
-    std::fs::create_dir_all(&scratch.0).expect("a directory");
+    std::fs::create_dir_all(&*scratch).expect("a directory");
     let (a, b) = ("ab".repeat(32), "cd".repeat(32));
     let lines = format!("[::1]:8935 {a}\no.example:1 {a}\no.example:2 {b}\n");
-    std::fs::write(scratch.0.join("certificates"), &lines).expect("a file");
+    std::fs::write(scratch.join("certificates"), &lines).expect("a file");
     assert_eq!(edge(&scratch, &["trust", "list"]).await, (Some(0), lines, String::new()));
     let (code, out, _) = edge(&scratch, &["trust", "forget", "o.example"]).await;
     assert_eq!((code, out.as_str()), (Some(0), "o.example:1 forgotten\no.example:2 forgotten\n"));
     let (code, _, err) = edge(&scratch, &["trust", "forget", "o.example"]).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("no certificate is pinned for `o.example`"), "{err}");
-    let left = std::fs::read_to_string(scratch.0.join("certificates")).expect("the file");
+    let left = std::fs::read_to_string(scratch.join("certificates")).expect("the file");
     assert_eq!(left, format!("[::1]:8935 {a}\n"));
 }

@@ -1,6 +1,6 @@
-//! A started job is ended, whatever happens: lost answers, kills, reloads and stops in the middle of a start.
+//! A started job is always ended: after lost answers, kills, reloads, and stops during a start.
 //!
-//! The sandbox is as unforgiving as the network's runner: a job that was left keeps the next one waiting.
+//! The sandbox behaves as the network's runner: a job that was not ended delays the next one.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -55,7 +55,7 @@ async fn live(file: &Path, at: &Handle, state: &Path) -> Edge {
 }
 
 #[tokio::test]
-async fn the_next_life_ends_the_job_of_one_that_was_killed() {
+async fn a_restart_ends_the_job_of_a_killed_agent() {
     let only = sandbox(Options::default());
     let (file, state) = (temporary("killed.toml"), temporary("killed-state"));
     let edge = live(&file, &only, &state).await;
@@ -64,7 +64,7 @@ async fn the_next_life_ends_the_job_of_one_that_was_killed() {
     edge.signal("KILL");
     let _ = edge.end();
     assert_eq!(only.manifests().len(), 1, "the job was left");
-    // By now the runner is kept by the job that was left.
+    // After this time the runner is still busy with the job of the killed agent.
     tokio::time::sleep(Duration::from_secs(4)).await;
 
     let began = Instant::now();
@@ -93,12 +93,12 @@ async fn a_second_agent_with_the_same_state_directory_leaves_the_job_of_the_firs
 }
 
 #[tokio::test]
-async fn an_end_that_is_not_confirmed_is_asked_for_until_it_is() {
+async fn an_end_is_requested_until_it_is_confirmed() {
     let only = sandbox(Options::default());
     let (file, state) = (temporary("deaf.toml"), temporary("deaf-state"));
     let mut edge = live(&file, &only, &state).await;
     let job = only.manifests()[0].clone();
-    // The job is lost by its events, and the peer does not do what the DELETE asks for, three times.
+    // The job is lost because its events end. The peer ignores three DELETE requests.
     for _ in 0..3 {
         only.once(Failure::Delete(500));
     }
@@ -113,7 +113,7 @@ async fn an_end_that_is_not_confirmed_is_asked_for_until_it_is() {
 }
 
 #[tokio::test]
-async fn a_reload_during_a_start_ends_the_job_that_comes_of_it() {
+async fn a_job_whose_start_was_overtaken_by_a_reload_is_ended() {
     let start_delay = Duration::from_secs(3);
     let only = sandbox(Options { capacity: 1, start_delay, ..Options::default() });
     let file = temporary("reload.toml");
@@ -123,7 +123,7 @@ async fn a_reload_during_a_start_ends_the_job_that_comes_of_it() {
     assert!(only.until(LIMIT, |record| record.requests().any(is_asked)).await);
     write(&file, &only, "model = \"new\"");
     edge.signal("HUP");
-    // The old job begins with no owner, and would keep the new one out.
+    // The start of the old job has lost its owner; the job would delay the new one.
     deleted(&only, 1).await;
     assert!(only.until(LIMIT, |record| record.counters.segments >= 2).await);
     assert_eq!(only.manifests().len(), 1);
@@ -133,7 +133,7 @@ async fn a_reload_during_a_start_ends_the_job_that_comes_of_it() {
 }
 
 #[tokio::test]
-async fn a_stop_during_a_start_ends_the_job_that_comes_of_it() {
+async fn a_job_whose_start_was_overtaken_by_a_stop_is_ended() {
     let start_delay = Duration::from_secs(2);
     let only = sandbox(Options { start_delay, ..Options::default() });
     let url = only.url();
@@ -147,7 +147,7 @@ async fn a_stop_during_a_start_ends_the_job_that_comes_of_it() {
 }
 
 #[tokio::test]
-async fn a_stop_during_a_reservation_stops_the_session_that_comes_of_it() {
+async fn a_session_whose_reservation_was_overtaken_by_a_stop_is_stopped() {
     let only = sandbox(Options { runners: vec![RunnerOptions::default()], ..Options::default() });
     only.once(Failure::Call(Endpoint::Reserve, CallFailure::Delay(Duration::from_secs(2))));
     let url = only.url();

@@ -1,6 +1,6 @@
 //! The sessions in the crate documentation of `livepeer-gateway`, run as they are written there.
 //!
-//! Does not: test the agent; these sessions do without it.
+//! Does not: test the agent, which these sessions do not use.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 #![allow(unreachable_pub, reason = "the sessions are written as a library would have them")]
@@ -47,7 +47,7 @@ fn url(sandbox: &Handle) -> Url {
     Url::parse_base(&sandbox.url(), 0).unwrap()
 }
 
-/// A job's video, and what it is counted by.
+/// A job's video, and its counters.
 fn video() -> (Capture, MediaFlow) {
     let units = AccessUnits::new();
     let capture = camera(&units);
@@ -102,7 +102,7 @@ async fn a_selection_passes_over_an_orchestrator_that_starts_no_job() {
 }
 
 #[tokio::test]
-async fn a_selection_says_why_nobody_is_left() {
+async fn a_selection_without_candidates_names_the_reasons() {
     let sandbox = Sandbox::start(Options::default()).unwrap();
     let gone = url(&sandbox);
     sandbox.stop();

@@ -1,7 +1,7 @@
-//! Peers that mean harm, on real sockets, against each of our ways to speak to peers: every attack ends within
-//! its time, at a bounded cost, with an error of one short line.
+//! Hostile peers on real sockets, against each protocol: every attack ends within a time limit, at a bounded cost, with
+//! an error of one short line.
 //!
-//! Does not: test what sound peers answer.
+//! Does not: test correct answers.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -31,11 +31,12 @@ use resilience::fault::{Fault, chain};
 use resilience::sanitize::MESSAGE_CHARS;
 use resilience::sanitize::is_harmful;
 
-/// What the calls of these tests may take.
+/// The time limit of the calls in these tests.
 const TIME: Duration = Duration::from_secs(1);
-/// Above it, for a busy machine.
+/// The additional time for a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
-/// What an attacker can send at most before we hang up: what we read, and what both kernels hold on loopback.
+/// The most that an attacker can send before the connection is closed: the bytes that the program reads, and the socket
+/// buffers of the loopback device.
 const BUFFERED: u64 = 16 << 20;
 
 fn network() -> Network {
@@ -46,7 +47,7 @@ fn url(text: &str) -> Url {
     Url::parse(text).unwrap()
 }
 
-/// One short line without anything harmful, that holds `words`.
+/// Asserts that the error is one short, harmless line that contains `words`.
 #[track_caller]
 fn check_line(error: &dyn std::error::Error, words: &str) {
     let line = chain(error);
@@ -59,7 +60,7 @@ fn check_line(error: &dyn std::error::Error, words: &str) {
 // Calls with short bodies: job start, discovery, signer, runner, payment
 // ---------------------------------------------------------------------------------------------
 
-/// Calls an attacker, and tells what came of it.
+/// Calls an attacker, and returns the outcome.
 async fn call(
     begin: Begin,
     method: Method,
@@ -79,9 +80,9 @@ async fn call(
     answer
 }
 
-/// The attack leads to an error with these words, with and without TLS, for GET and POST.
+/// Asserts that the attack gives an error with these words, with and without TLS, for GET and POST.
 async fn check_call(words: &str, fault: Fault, parts: &[Part]) {
-    // Where the time is no part of the matter, a busy machine has enough of it.
+    // Where the time does not matter, a busy machine gets more of it.
     let time = if words.starts_with("no answer within") { TIME } else { CALL_TIME };
     for (begin, method) in [(Begin::Http, Method::GET), (Begin::Https, Method::POST)] {
         let error = call(begin, method, time, parts.to_vec()).await.unwrap_err();
@@ -116,7 +117,7 @@ async fn a_call_ends_at_a_slow_drip() {
 
 #[tokio::test]
 async fn a_tls_handshake_that_drips_ends() {
-    // A record of 16 KiB that never is whole, and handshake messages without end.
+    // A record of 16 KiB that stays incomplete, and endless handshake messages.
     for attack in [drip("\x16\x03\x03\x3f\u{7f}aaaaaaaaaaaaaaaaaaaaaaaaaaaa"), Part::Silence] {
         let attacker = Attacker::start(Begin::AtOnce, vec![attack]);
         let call = Call::get(url(&attacker.https())).within(TIME);
@@ -153,7 +154,7 @@ async fn a_call_ends_at_chunks_without_end() {
         check_call("no HTTP answer", Fault::Retry, &parts).await;
     }
     check_call("no HTTP answer", Fault::Retry, &[chunked.clone(), bytes("1;"), forever("x")]).await;
-    // These are left out as they come, until the time is over.
+    // These chunks are dropped as they arrive, until the time limit.
     let trailers = vec![chunked, bytes("0\r\n"), forever("X-Attack: a\r\n")];
     let attacker = Attacker::start(Begin::Http, trailers);
     let call = Call::get(url(&attacker.http())).within(TIME);
@@ -172,14 +173,14 @@ async fn a_call_ends_at_wrong_lengths() {
         let answer = bytes(format!("{OK}{head}\r\n{body}"));
         check_call("no HTTP answer", Fault::Retry, &[answer]).await;
     }
-    // What comes behind the length is nobody's answer.
+    // Bytes after the stated length are not part of the answer.
     let more = bytes(format!("{OK}Content-Length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\n\r\n"));
     let answer = call(Begin::Http, Method::GET, CALL_TIME, vec![more]).await.unwrap();
     assert_eq!(answer.body, b"abc");
 }
 
 #[tokio::test]
-async fn a_call_gets_over_ten_thousand_100s_and_ends_at_more() {
+async fn a_call_accepts_ten_thousand_interim_answers_and_ends_at_more() {
     let hundred = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
     let last = bytes(format!("{OK}Content-Length: 2\r\n\r\nok"));
     for begin in [Begin::Http, Begin::Https] {
@@ -224,7 +225,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 // gRPC
 // ---------------------------------------------------------------------------------------------
 
-/// The frames lead to this error, and to one of these kinds of fault.
+/// Asserts that the frames give this error, and one of these faults.
 async fn check_info(words: &str, fault: Fault, frames: &[Part]) {
     let attacker = Attacker::start(Begin::Http, [&[bytes(settings())], frames].concat());
     let network = network();
@@ -291,7 +292,7 @@ async fn an_info_ends_at_a_slow_drip() {
 }
 
 #[tokio::test]
-async fn an_info_ends_at_garbage_and_at_a_farewell() {
+async fn an_info_ends_at_garbage_and_at_goaway() {
     for garbage in [
         b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
         b"\x00\xff\x1b[2J".repeat(100),
@@ -328,7 +329,7 @@ async fn a_refusal_is_decoded_and_harmless() {
 // Single-shot runners, discovery, signers
 // ---------------------------------------------------------------------------------------------
 
-/// The attack is the answer to a call of a single-shot runner, with these words as the outcome.
+/// Answers a call of a single-shot runner with the attack, and asserts these words in the outcome.
 async fn check_single(words: &str, parts: &[Part]) {
     let attacker = Attacker::start(Begin::Http, parts.to_vec());
     let runner = Runner {
@@ -369,7 +370,7 @@ async fn a_single_shot_runner_that_attacks_is_left() {
     check_single("it failed (500", &[refusal, bytes("\x1b[2J\r\nINFO all is well")]).await;
 }
 
-/// What attackers answer that costs no time.
+/// Attacks that end at once.
 fn quick_attacks() -> Vec<Attacker> {
     let chunked = bytes(format!("{OK}Transfer-Encoding: chunked\r\n\r\n"));
     [
@@ -385,7 +386,7 @@ fn quick_attacks() -> Vec<Attacker> {
 }
 
 #[tokio::test]
-async fn discovery_goes_on_to_the_next_way() {
+async fn discovery_goes_on_to_the_next_strategy() {
     let list = r#"[{"address":"https://good.example"}]"#;
     let good = format!("{OK}Connection: close\r\nContent-Length: {}\r\n\r\n{list}", list.len());
     let good = Attacker::start(Begin::Http, vec![bytes(good)]);
@@ -420,7 +421,7 @@ async fn the_next_signer_is_asked() {
         };
         let error = signers(vec![base(attacker)]).signature().await.unwrap_err();
         check_line(&error, "127.0.0.1:");
-        // A refusal of this session alone is an answer; anything else passes on.
+        // A refusal of this session alone is an answer; after any other failure the next signer is asked.
         if error.retry_after().is_some() {
             let signature = signers(vec![base(attacker), base(&good)]).signature().await.unwrap();
             assert!(signature.payer().starts_with("0xabab"));

@@ -1,7 +1,7 @@
-//! The whole agent with peers that mean harm before the good one: the job goes live there within a stated time, and
+//! The whole agent with hostile peers listed before a good one: the job runs on the good one within a stated time, and
 //! memory stays bounded.
 //!
-//! Does not: go through every attack on every way; `hostile` and `hostile_streams` do.
+//! Does not: test every attack on every protocol; `hostile` and `hostile_streams` do.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -33,10 +33,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// From the start of the process to the first whole segment of video, with attackers that cost no time: 2 s on an
 /// idle machine, and what a busy one with a debug build may take.
 const LIVE: Duration = Duration::from_secs(10);
-/// What attackers may add to the agent's memory, in KiB.
+/// The most that attackers may add to the agent's memory, in KiB.
 const GROWTH: u64 = 12 << 10;
 
-/// The most memory that the process had at a time, in KiB.
+/// The peak memory of the process, in KiB.
 fn peak(edge: &Edge) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", edge.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -46,7 +46,7 @@ fn peak(edge: &Edge) -> u64 {
 /// Runs a job with these orchestrators before a good one; how long it took to be live there, its memory, and all
 /// that was said.
 async fn run(hostile: &[String]) -> (Duration, u64, String) {
-    // Whoever has the model loaded is asked first.
+    // An orchestrator that has loaded the model is asked first.
     let good = Sandbox::start(Options { warm: false, ..Options::default() }).unwrap();
     let urls = [hostile, &[good.url()]].concat().join(",");
     let job = ["run", "--orchestrator.urls", &urls, "--job.model", "m"];
@@ -61,12 +61,12 @@ async fn run(hostile: &[String]) -> (Duration, u64, String) {
     (time, peak, edge.end().with_code(0).stderr)
 }
 
-/// What the agent needs without attackers.
+/// The memory of the agent without attackers.
 async fn usual() -> u64 {
     run(&[]).await.1
 }
 
-/// No line of the log is long or holds anything harmful.
+/// Asserts that no line of the log is long or harmful.
 #[track_caller]
 fn check_log(log: &str) {
     for line in log.lines() {
@@ -106,7 +106,7 @@ fn answers(message: Vec<u8>) -> String {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             let acceptor = tokio_rustls::TlsAcceptor::from(attack::tls());
             while let Ok((stream, _)) = listener.accept().await {
-                // The victim may leave whenever it likes.
+                // The agent may close the connection at any time.
                 if let Ok(stream) = acceptor.accept(stream).await {
                     let _ = answer(stream, &message).await;
                 }
@@ -140,7 +140,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 #[tokio::test]
-async fn infos_of_attackers_do_not_keep_it_from_the_good_one() {
+async fn hostile_infos_do_not_delay_the_job_on_a_good_orchestrator() {
     let flood = |parts: &[Part]| {
         let parts = [&[bytes(settings())], parts].concat();
         Attacker::start(Begin::Https, parts)
@@ -173,9 +173,9 @@ async fn infos_of_attackers_do_not_keep_it_from_the_good_one() {
 }
 
 #[tokio::test]
-async fn messages_that_unfold_do_not_take_its_memory() {
-    // Messages full of empty things, each of which takes much more when it is unpacked; all of them are offers
-    // that are kept until the job runs elsewhere.
+async fn messages_that_grow_when_decoded_take_bounded_memory() {
+    // Messages full of empty entries, each of which takes much more memory when it is decoded. All of them are offers,
+    // which are kept until the job runs elsewhere.
     let usual = usual().await;
     for unit in [
         &[0x92, 0x02, 0x00][..],               // nodes: ""
@@ -208,13 +208,13 @@ async fn check_start(most: Duration, parts: Vec<Part>) {
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 
 #[tokio::test]
-async fn a_start_that_drips_costs_no_more_than_an_answer_may_take() {
+async fn a_start_that_drips_ends_after_the_limit_of_an_answer() {
     let parts = vec![drip(format!("{OK}X: aaaaaaaa"))];
     check_start(LIVE + ANSWER_TIME, parts).await;
 }
 
 #[tokio::test]
-async fn a_start_of_100s_costs_no_more_than_an_answer_may_take() {
+async fn a_start_of_interim_answers_ends_after_the_limit_of_an_answer() {
     let parts = vec![forever("HTTP/1.1 100 Continue\r\n\r\n")];
     check_start(LIVE + ANSWER_TIME, parts).await;
 }

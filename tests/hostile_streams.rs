@@ -1,7 +1,7 @@
-//! Servers of trickle channels that mean harm: every attack ends a publisher or a subscriber within its time, at a
-//! bounded cost, with an error of one short line.
+//! Hostile trickle servers: every attack ends a publisher or a subscriber within a time limit, at a bounded cost, with
+//! an error of one short line.
 //!
-//! Does not: test what a sound server answers.
+//! Does not: test correct answers.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -33,9 +33,9 @@ use resilience::stop::Stop;
 use tokio::sync::Notify;
 use trickle_raw::connector;
 
-/// What one request of these tests may take.
+/// The time limit of one request in these tests.
 const TIME: Duration = Duration::from_millis(200);
-/// Five tries of it with pauses of at most 500 ms between them, and what a busy machine adds.
+/// Five tries with pauses of at most 500 ms, and the additional time for a busy machine.
 const ALL_TRIES: Duration = Duration::from_secs(6);
 /// The largest segment.
 const BODY: u64 = 1 << 20;
@@ -48,7 +48,8 @@ fn channel(attacker: &Attacker, purpose: Purpose) -> Channel {
     Channel::parse(&format!("{}/ai/trickle/s3cret", attacker.http()), purpose).unwrap()
 }
 
-/// One short line without anything harmful or secret, that holds `words`; within the time of all tries.
+/// Asserts that the error is one short line that contains `words` and nothing harmful or secret, within the time of all
+/// tries.
 #[track_caller]
 fn check(ended: Result<ChannelEnd, TrickleError>, began: Instant, words: &str) -> Fault {
     let error = ended.unwrap_err();
@@ -60,12 +61,12 @@ fn check(ended: Result<ChannelEnd, TrickleError>, began: Instant, words: &str) -
     error.fault()
 }
 
-/// A camera that never ends: a segment of three pieces after the other.
+/// An endless camera: segments of three pieces.
 struct Endless(u64);
 
 impl Pieces for Endless {
     async fn next(&mut self) -> Option<Piece> {
-        // As slow as a fast camera.
+        // The pace of a fast camera.
         tokio::time::sleep(Duration::from_millis(5)).await;
         let place = if self.0.is_multiple_of(3) { Place::Begin } else { Place::Continue };
         self.0 += 1;
@@ -86,14 +87,14 @@ async fn publish(attacker: &Attacker) -> Result<ChannelEnd, TrickleError> {
     publisher.run(Endless(0), stop).await
 }
 
-/// The attack is the answer to the question for the first segment.
+/// Answers the request for the first seq with the attack.
 async fn check_next(words: &str, parts: &[Part]) -> Fault {
     let attacker = Attacker::start(Begin::Http, parts.to_vec());
     let began = Instant::now();
     check(publish(&attacker).await, began, words)
 }
 
-/// The attack is the answer to every POST.
+/// Answers every POST with the attack.
 async fn check_post(words: &str, parts: &[Part]) -> Fault {
     let parts = parts.to_vec();
     let attacker = Attacker::answering(Begin::Http, move |head| match head.starts_with("GET") {
@@ -104,7 +105,7 @@ async fn check_post(words: &str, parts: &[Part]) -> Fault {
     check(publish(&attacker).await, began, words)
 }
 
-/// Counts what it is given.
+/// A sink that counts bytes.
 #[derive(Clone, Default)]
 struct Count(Arc<AtomicUsize>);
 
@@ -116,7 +117,7 @@ impl SegmentSink for Count {
     fn end(&mut self, _: bool) {}
 }
 
-/// The attack is the answer to every GET.
+/// Answers every GET with the attack.
 async fn check_get(words: &str, parts: &[Part]) -> Fault {
     let attacker = Attacker::start(Begin::Http, parts.to_vec());
     let (_hold, stop) = Stop::new();
@@ -130,7 +131,7 @@ async fn check_get(words: &str, parts: &[Part]) -> Fault {
     fault
 }
 
-/// The attack ends all three.
+/// Asserts that the attack ends all three.
 async fn check_all(words: &str, expected: Fault, parts: &[Part]) {
     assert_eq!(check_next(words, parts).await, expected, "next: {parts:?}");
     assert_eq!(check_post(words, parts).await, expected, "post: {parts:?}");
@@ -163,7 +164,7 @@ async fn a_few_interim_answers_do_no_harm() {
     let attacker = Attacker::answering(Begin::Http, |head| {
         let last = match head.starts_with("GET") {
             true => NEXT,
-            // It is the real server's word that the channel is over.
+            // The real server ends a channel with this answer.
             false => {
                 "HTTP/1.1 200 OK\r\nLp-Trickle-Closed: terminated\r\nContent-Length: 0\r\n\r\n"
             }
@@ -203,7 +204,7 @@ async fn a_publisher_ends_at_a_server_that_drips_or_is_silent() {
 }
 
 #[tokio::test]
-async fn a_publisher_ends_at_a_next_without_sense() {
+async fn a_publisher_ends_at_a_nonsensical_next_seq() {
     for answer in [
         "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n".to_owned(),
         format!("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{}", "9".repeat(20)),
@@ -233,11 +234,11 @@ async fn a_subscriber_ends_at_a_segment_that_is_too_large() {
 async fn a_subscriber_is_not_kept_busy_by_segments_without_end() {
     const SEGMENTS: u32 = 50;
     let (asked, enough) = (AtomicUsize::new(0), Arc::new(Notify::new()));
-    let tell = Arc::clone(&enough);
+    let notify = Arc::clone(&enough);
     let attacker = Attacker::answering(Begin::Http, move |_| {
         let seq = asked.fetch_add(1, Ordering::Relaxed);
         if seq == SEGMENTS as usize {
-            tell.notify_one();
+            notify.notify_one();
         }
         let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n";
         vec![bytes(format!("{head}Lp-Trickle-Seq: {seq}\r\n\r\n."))]

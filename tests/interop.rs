@@ -5,7 +5,7 @@
 //! comes from Go's proxy, or from a checkout of go-livepeer that `INTEROP_SOURCE` names. The test is skipped where
 //! the proxy refuses the module.
 //!
-//! Does not: test the sandbox; it goes through the same scenarios elsewhere.
+//! Does not: test the sandbox; `trickle_sandbox` runs the same scenarios against it.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod skip;
@@ -22,13 +22,13 @@ use trickle_scenarios::Mortal;
 
 const CHANNELS: &str = "exact,idle,deleted,early,broken,restart,death";
 
-/// Why there is no server.
+/// Why the server cannot be built.
 enum Missing {
     Go(String),
     Module(String),
 }
 
-/// Builds the server, or says why not.
+/// Builds the server. Returns its path, or why it cannot be built.
 fn build() -> Result<PathBuf, Missing> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
     // Go completes go.mod and go.sum; that must not happen in the tree.
@@ -141,7 +141,7 @@ async fn everything(program: &Path, secure: bool) {
 }
 
 #[tokio::test]
-async fn the_real_server_and_we_understand_each_other() {
+async fn publisher_and_subscriber_work_with_the_real_server() {
     match build() {
         Ok(program) => {
             tokio::join!(everything(&program, false), everything(&program, true));

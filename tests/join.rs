@@ -1,7 +1,7 @@
-//! Segments as the network's runner writes them, by libav's segment muxer: read one behind the other libav calls
-//! packets corrupt, joined it does not.
+//! Joins segments as the network's runner writes them, with libav's segment muxer. libav reports corrupt packets in the
+//! concatenated segments, and none in the joined ones.
 //!
-//! Does not: test the rules of joining; the unit tests of `media::ts::join` do.
+//! Does not: test each rule of joining; the unit tests of `mpegts::join` do.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::fs;
@@ -19,7 +19,7 @@ fn ffmpeg(directory: &Path, arguments: &str) -> Output {
     Command::new("ffmpeg").current_dir(directory).args(arguments).output().expect("ffmpeg")
 }
 
-/// Frames that are left when libav drops what it takes for corrupt, and whether it finds packets missing.
+/// The number of frames after libav dropped corrupt packets, and whether it reported corrupt or missing packets.
 fn read(directory: &Path, file: &str) -> (usize, bool) {
     let arguments = format!(
         "-v debug -fflags +discardcorrupt -i {file} -map 0:v -fps_mode passthrough -f framemd5 -"

@@ -1,6 +1,7 @@
-//! A start of the service with a configuration that is refused: the one that worked last runs, and everybody can see it.
+//! A start of the service with a refused configuration: the last one that worked runs, and log, status and exit codes
+//! show it.
 //!
-//! Does not: run under systemd; a socket stands for it.
+//! Does not: run under systemd; the test listens at its notification socket.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -14,10 +15,10 @@ use std::process::{Command, Output};
 use edge::{Edge, LIMIT, Manager, temporary};
 use sandbox::{Handle, Options, Sandbox};
 
-/// What the status says first while the configuration that worked last runs.
+/// The start of the status while the last working configuration runs.
 const OLD: &str = "configuration refused, the one that worked last runs (";
 
-/// A device with its configuration and its state directory; both are gone with it.
+/// A device with its configuration and its state directory, which are removed with it.
 struct Device {
     folder: PathBuf,
     manager: Manager,
@@ -91,7 +92,7 @@ fn stop(edge: Edge) -> String {
 }
 
 #[tokio::test]
-async fn what_has_worked_runs_in_the_place_of_what_is_refused() {
+async fn the_last_working_configuration_runs_in_place_of_a_refused_one() {
     let (only, device) = (Sandbox::start(Options::default()).unwrap(), Device::new());
     device.write(&good(&only));
     let more = ["--log.level", "debug", "--job.params", r#"{"prompt":"a cat"}"#];
@@ -102,7 +103,7 @@ async fn what_has_worked_runs_in_the_place_of_what_is_refused() {
     assert!(kept.contains("fps = 20\n") && kept.contains("\"prompt\" = \"a cat\""), "{kept}");
     assert_eq!(fs::metadata(device.kept()).unwrap().permissions().mode() & 0o777, 0o600);
 
-    // The next release has dropped a key.
+    // A later release no longer has this key.
     device.write(&format!("{}[video.codec]\nname = \"h264\"\n", good(&only)));
     let before = only.counters().segments;
     let mut edge = device.start(&["--job.params", "{}"], &[]);
@@ -115,7 +116,7 @@ async fn what_has_worked_runs_in_the_place_of_what_is_refused() {
     assert!(status.contains("video.codec: no such key"), "{status}");
     segments(&only, before + 1).await;
 
-    // Whoever is there to read it is told that it is wrong.
+    // A start by hand reports the mistake.
     let file = device.file();
     let file = file.to_str().unwrap();
     for arguments in [&["run", "--config", file][..], &["check-config", file]] {
@@ -125,7 +126,7 @@ async fn what_has_worked_runs_in_the_place_of_what_is_refused() {
         assert!(said.contains("video.codec: no such key"), "{said}");
     }
 
-    // Mended, and spoilt again, while it runs.
+    // The file is corrected, and made wrong again, while the agent runs.
     device.write(&good(&only));
     edge.signal("HUP");
     device.manager.status(|status| status == live);
@@ -141,7 +142,7 @@ async fn what_has_worked_runs_in_the_place_of_what_is_refused() {
 }
 
 #[tokio::test]
-async fn the_environment_a_lost_file_and_an_output_are_refused_like_a_key() {
+async fn a_wrong_variable_a_missing_file_and_an_unusable_output_are_refused_like_a_wrong_key() {
     let (only, device) = (Sandbox::start(Options::default()).unwrap(), Device::new());
     let runs_for = |reason: &str| {
         let is_so = |s: &str| s.starts_with(OLD) && s.contains(reason) && s.contains("; live at ");
@@ -162,7 +163,7 @@ async fn the_environment_a_lost_file_and_an_output_are_refused_like_a_key() {
 }
 
 #[tokio::test]
-async fn what_never_worked_replaces_nothing() {
+async fn a_configuration_that_never_worked_is_not_kept() {
     let (only, device) = (Sandbox::start(Options::default()).unwrap(), Device::new());
     device.keep(&good(&only));
     let gone = {
@@ -177,7 +178,7 @@ async fn what_never_worked_replaces_nothing() {
 }
 
 #[test]
-fn two_that_are_refused_are_the_end() {
+fn a_refused_file_with_a_refused_kept_configuration_ends_the_start() {
     let device = Device::new();
     device.keep("[job]\nmodell = \"m\"\n");
     device.write(
@@ -214,7 +215,7 @@ async fn a_key_of_an_earlier_version_is_ignored_wherever_it_stands() {
     segments(&only, 1).await;
     stop(edge);
 
-    // In what is kept, too.
+    // The kept configuration may also have the key.
     device.keep(&format!("{}{old}", good(&only)));
     device.write("");
     let mut edge = device.start(&[], &[]);

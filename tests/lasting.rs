@@ -1,6 +1,6 @@
 //! `run` after a loss: of the job, of its orchestrator, of the camera; and after a change of its configuration.
 //!
-//! Does not: measure; `tests/faults` does, at length.
+//! Does not: measure times; `tests/faults` does.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -26,7 +26,7 @@ fn start(at: &[&Handle], more: &[&str]) -> Edge {
     Edge::start(&[&job[..], &SMALL, more].concat())
 }
 
-/// Waits for so many segments that are complete.
+/// Waits until so many segments are complete.
 async fn segments(sandbox: &Handle, count: u64) {
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= count).await, "{count}");
 }
@@ -40,7 +40,7 @@ fn params(sandbox: &Handle) -> Vec<Value> {
     })
 }
 
-/// Ends it by a signal; nothing was done wrong anywhere.
+/// Stops the agent with a signal. Asserts that no orchestrator saw a violation. Returns the log.
 fn stop(edge: Edge, at: &[&Handle]) -> String {
     edge.signal("TERM");
     let ended = edge.end().with_code(0);
@@ -105,7 +105,7 @@ async fn the_only_orchestrator_gets_the_job_again() {
 }
 
 #[tokio::test]
-async fn one_that_is_not_there_yet_is_met_when_it_comes() {
+async fn an_orchestrator_that_comes_later_gets_the_job() {
     let address = {
         let gone = sandbox();
         gone.address()
@@ -130,16 +130,16 @@ async fn a_camera_that_breaks_is_opened_again_and_the_job_goes_on() {
     assert!(line.starts_with("WARN "), "{line}");
     let line = edge.hear("the source gives video again");
     assert!(line.starts_with("INFO "), "{line}");
-    // A capture gives two segments and a half.
+    // Each capture ends after two and a half segments.
     segments(&only, 7).await;
     assert_eq!(only.counters().jobs, 1);
     stop(edge, &[&only]);
 }
 
 #[tokio::test]
-async fn a_camera_that_is_gone_ends_the_job_at_once_where_that_is_wanted() {
+async fn a_lost_camera_ends_the_job_at_once_with_stop() {
     let only = sandbox();
-    // It opens only once.
+    // The camera opens only once.
     let file = temporary("once");
     let fragment = format!(
         "videotestsrc is-live=true num-buffers=60 ! video/x-raw,width=320,height=180,framerate=24/1 \
@@ -210,7 +210,7 @@ async fn a_new_configuration_with_a_camera_that_does_not_open_costs_no_further_j
 }
 
 #[tokio::test]
-async fn what_a_model_refuses_is_a_warning_and_stays_in_the_status() {
+async fn refused_parameters_are_a_warning_and_stay_in_the_status() {
     let (only, manager) = (sandbox(), Manager::new());
     let file = temporary("model.toml");
     write(&file, &only, "params = { effect = \"filesink location=x\" }\n");
@@ -221,7 +221,7 @@ async fn what_a_model_refuses_is_a_warning_and_stays_in_the_status() {
     assert!(line.starts_with("WARN ") && line.contains(&only.address().to_string()), "{line}");
     let live = format!("live at {}", only.address());
     manager.status(|status| *status == format!("{live}; {words}"));
-    // Other parameters, another chance.
+    // Other parameters are sent again.
     write(&file, &only, "params = { effect = \"none\" }\n");
     edge.signal("HUP");
     manager.status(|status| status == live);
@@ -244,7 +244,7 @@ async fn parameters_that_change_while_a_job_is_started_are_sent_once_it_runs() {
     edge.hear("SIGHUP: parameters changed");
     edge.hear("no job runs: the next one gets the parameters");
     assert_eq!(only.counters().jobs, 0, "it is being started still");
-    // What is said is that they wait: whether they arrive is known later.
+    // The log says that the parameters wait; whether they arrive is known later.
     edge.hear("parameters queued for the job's control channel");
     let sent = |message: &str| message.contains("a dog");
     assert!(only.until(LIMIT, |record| record.controls().any(sent)).await);
@@ -274,7 +274,7 @@ fn write(file: &Path, at: &Handle, more: &str) {
 }
 
 #[tokio::test]
-async fn a_new_configuration_restarts_what_changed_and_a_broken_one_nothing() {
+async fn a_new_configuration_restarts_the_changed_parts_and_a_wrong_one_none() {
     let (one, other) = (sandbox(), sandbox());
     let file = temporary("edge.toml");
     write(&file, &one, "params = { prompt = \"a cat\" }\n");

@@ -1,5 +1,5 @@
-//! Captures from each kind of source and holds every segment to the rules: it decodes alone, the channel
-//! goes on without a gap, no frame is lost or doubled.
+//! Captures from each kind of source and checks every segment: it decodes alone, the stream has no gap, and no frame is
+//! lost or doubled.
 //!
 //! Does not: touch the network.
 #![allow(
@@ -11,6 +11,8 @@
     reason = "a test may panic, and say what it skips"
 )]
 
+mod media_capture;
+mod scratch;
 mod stream;
 
 use std::path::{Path, PathBuf};
@@ -19,27 +21,15 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use media::Place;
-use media::io::{AccessUnits, Capture, End, SegmentPieces, Transform};
-use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
-use mpegts::{Reader, Report, Unit};
-
-/// A test that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(30);
+use media::io::{AccessUnits, Capture, End, Transform};
+use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed};
+use media_capture::{block_on, options, read, segments, start, units};
+use mpegts::{Report, Unit};
+use scratch::temporary;
 
 fn small() -> Options {
-    Options {
-        source: Source::Test,
-        video: Video {
-            width: 320,
-            height: 180,
-            fps: 24,
-            bitrate: 400_000,
-            segment: Duration::from_secs(1),
-            ..Video::default()
-        },
-        encoder: Encoder { element: None, speed: Speed::Ultrafast },
-        ..Options::default()
-    }
+    let encoder = Encoder { element: None, speed: Speed::Ultrafast };
+    Options { encoder, ..options(Source::Test, (320, 180), 400_000) }
 }
 
 /// The user's fragment, throttled so that a reader on a busy machine keeps up.
@@ -47,49 +37,9 @@ fn fragment(fragment: &str) -> Options {
     Options { source: Source::Pipeline { fragment: fragment.into() }, ..small() }
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(LIMIT, future).await.expect("it hangs") })
-}
-
-/// A capture and its reader, who is there before the first frame: a late one begins at the newest key.
-fn start(options: &Options) -> (Capture, SegmentPieces) {
-    let units = AccessUnits::new();
-    let pieces = units.pieces();
-    (Capture::start(options, units).unwrap(), pieces)
-}
-
-/// All segments until there are no more, or until `most` are complete.
-async fn segments(pieces: &mut SegmentPieces, most: usize) -> Vec<Vec<u8>> {
-    let mut segments: Vec<Vec<u8>> = Vec::new();
-    while let Some(piece) = pieces.next().await {
-        assert_eq!(piece.bytes.len() % 188, 0);
-        if piece.place == Place::Begin {
-            if segments.len() == most {
-                break;
-            }
-            segments.push(Vec::new());
-        }
-        segments
-            .last_mut()
-            .expect("the first piece begins a segment")
-            .extend_from_slice(&piece.bytes);
-    }
-    segments
-}
-
-fn read(bytes: &[u8]) -> Vec<Report> {
-    let mut reports = Vec::new();
-    let mut reader = Reader::new();
-    reader.push(bytes, &mut |report| reports.push(report));
-    reader.flush(&mut |report| reports.push(report));
-    reports
-}
-
-/// Holds the channel to the rules and gives its access units.
+/// Checks all segments of a channel, and returns their access units.
 #[track_caller]
 fn check_channel(segments: &[Vec<u8>]) -> Vec<Unit> {
-    let mut units = Vec::new();
     for (n, segment) in segments.iter().enumerate() {
         let reports = read(segment);
         let [Report::Pat, Report::Pmt, Report::Unit(first), ..] = reports[..] else {
@@ -97,13 +47,7 @@ fn check_channel(segments: &[Vec<u8>]) -> Vec<Unit> {
         };
         assert!(first.is_key && first.has_parameters, "segment {n}: {first:?}");
     }
-    for report in read(&segments.concat()) {
-        match report {
-            Report::Pat | Report::Pmt => {}
-            Report::Unit(unit) => units.push(unit),
-            fault => panic!("{fault:?}"),
-        }
-    }
+    let units = units(&segments.concat());
     let times: Vec<i64> =
         units.windows(2).map(|two| two[1].dts.unwrap().since(two[0].dts.unwrap())).collect();
     assert!(times.iter().all(|step| *step > 0), "DTS rise: {times:?}");
@@ -113,7 +57,7 @@ fn check_channel(segments: &[Vec<u8>]) -> Vec<Unit> {
     units
 }
 
-/// The DTS steps are one frame's each.
+/// Asserts that each DTS step is the duration of one frame.
 #[track_caller]
 fn check_steps(units: &[Unit], fps: i64) {
     for two in units.windows(2) {
@@ -122,7 +66,7 @@ fn check_steps(units: &[Unit], fps: i64) {
     }
 }
 
-/// The DTS steps are whole frames; where the machine is busy, a live source leaves some out.
+/// Asserts that each DTS step is a number of whole frames: on a busy machine, a live source skips frames.
 #[track_caller]
 fn check_live_steps(units: &[Unit], fps: i64) {
     let frame = 90_000 / fps;
@@ -133,17 +77,12 @@ fn check_live_steps(units: &[Unit], fps: i64) {
     }
 }
 
-/// Every segment decodes alone, to as many frames as it has access units: none lost, none doubled.
+/// Asserts that every segment decodes alone to as many frames as it has access units.
 #[track_caller]
 fn check_decodes_alone(segments: &[Vec<u8>]) {
     for (n, segment) in segments.iter().enumerate() {
-        let units = read(segment).iter().filter(|report| matches!(report, Report::Unit(_))).count();
-        assert_eq!(stream::decode(segment).len(), units, "segment {n}");
+        assert_eq!(stream::decode(segment).len(), units(segment).len(), "segment {n}");
     }
-}
-
-fn temporary(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("livepeer-edge-{}-{name}", std::process::id()))
 }
 
 #[test]
@@ -191,7 +130,7 @@ fn a_capture_that_fails_is_followed_by_another_with_a_segment_of_its_own() {
                     _ => segments.last_mut().unwrap().extend_from_slice(&piece.bytes),
                 }
                 if segments.len() == before + 3 {
-                    // It is stopped in mid-segment, and what it gives until then goes out.
+                    // The last capture is stopped in mid-segment; what it gave until then is still read.
                     units.await_next(false);
                     break;
                 }
@@ -204,14 +143,14 @@ fn a_capture_that_fails_is_followed_by_another_with_a_segment_of_its_own() {
                 segments.last_mut().unwrap().extend_from_slice(&piece.bytes);
             }
         }
-        // Media time rises over all of them, and each begins with a key and its tables.
+        // Media time rises over all segments, and each begins with its tables and a key frame.
         check_channel(&segments);
         check_decodes_alone(&segments);
     });
 }
 
 #[test]
-fn what_an_older_capture_still_gives_is_dropped() {
+fn frames_of_an_older_capture_are_dropped() {
     block_on(async {
         let units = AccessUnits::new();
         units.await_next(true);
@@ -222,7 +161,7 @@ fn what_an_older_capture_still_gives_is_dropped() {
         let mut pieces = units.pieces();
         older.stop().await;
         let segments = segments(&mut pieces, 3).await;
-        // Nothing of the older one is between, and its end does not end a segment.
+        // The segments hold no frame of the older capture, and its end does not end a segment.
         check_live_steps(&check_channel(&segments), 24);
         newer.stop().await;
     });
@@ -251,7 +190,7 @@ fn a_fragment_of_raw_video_is_encoded_whole() {
 
 #[test]
 fn h264_passes_through_with_natural_keys_only() {
-    // A key every half second, in a packing that needs the parser, without delimiters.
+    // A key frame every half second, in AVC format and without delimiters, so that the parser is needed.
     let options = fragment(
         "videotestsrc num-buffers=120 ! video/x-raw,format=I420,width=320,height=180,framerate=24/1 \
          ! identity sleep-time=3000 ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=12 \
@@ -268,11 +207,10 @@ fn h264_passes_through_with_natural_keys_only() {
     });
 }
 
-/// A file of 60 frames at 24 frames/s, with sound, under a name that a description could not hold.
+/// A file of 60 frames at 24 frames/s, with sound, whose name would break a pipeline description.
 fn film(name: &str) -> PathBuf {
     let path = temporary(name);
     let plain = temporary("film.mkv");
-    let plain = plain.with_extension(format!("{}.mkv", name.len()));
     stream::make(&format!(
         "matroskamux name=mux ! filesink location={} \
          videotestsrc num-buffers=60 ! video/x-raw,width=320,height=240,framerate=24/1 \
@@ -303,7 +241,7 @@ fn a_file_is_paced_and_comes_whole() {
 }
 
 #[test]
-fn a_file_that_repeats_goes_on_in_time() {
+fn a_repeated_file_continues_in_time() {
     let path = film("repeated.mkv");
     let options = Options { source: Source::File { path: path.clone(), repeat: true }, ..small() };
     block_on(async {
@@ -343,7 +281,7 @@ fn a_clip_in_422_is_transcoded() {
 }
 
 #[test]
-fn a_reader_that_starts_over_gets_a_key_at_once() {
+fn a_resync_gets_a_key_frame_at_once() {
     let mut options = small();
     options.video.segment = Duration::from_secs(10);
     block_on(async {
@@ -368,7 +306,7 @@ fn a_reader_that_starts_over_gets_a_key_at_once() {
 }
 
 #[test]
-fn a_reader_that_comes_late_begins_at_the_newest_key() {
+fn a_late_reader_begins_at_the_newest_key_frame() {
     let options = fragment(
         "videotestsrc num-buffers=300 ! video/x-raw,framerate=24/1 ! identity sleep-time=1000",
     );
@@ -384,7 +322,7 @@ fn a_reader_that_comes_late_begins_at_the_newest_key() {
 }
 
 #[test]
-fn media_time_goes_on_over_captures() {
+fn media_time_continues_over_captures() {
     let options = fragment(
         "videotestsrc num-buffers=48 ! video/x-raw,framerate=24/1 ! identity sleep-time=1000",
     );
@@ -394,16 +332,11 @@ fn media_time_goes_on_over_captures() {
         let mut pieces = first.pieces();
         let _second = Capture::start(&options, first.access_units().clone()).unwrap();
         all.extend(segments(&mut pieces, usize::MAX).await);
-        // Two muxers, as for two jobs: their counters start anew, their times do not.
-        let dts: Vec<_> =
-            all.iter().flat_map(|segment| read(segment)).filter_map(unit_of).collect();
-        assert_eq!(dts.len(), 96);
-        check_steps(&dts, 24);
+        // Two muxers, as for two jobs: the counters start at 0 again, the times continue.
+        let units: Vec<_> = all.iter().flat_map(|segment| units(segment)).collect();
+        assert_eq!(units.len(), 96);
+        check_steps(&units, 24);
     });
-}
-
-fn unit_of(report: Report) -> Option<Unit> {
-    if let Report::Unit(unit) = report { Some(unit) } else { None }
 }
 
 #[track_caller]
@@ -414,7 +347,7 @@ fn check_start_fails(options: &Options, expected: &MediaError) {
 }
 
 #[test]
-fn bad_input_is_named() {
+fn a_faulty_input_is_an_error_that_names_it() {
     let with = |source| Options { source, ..small() };
     check_start_fails(
         &with(Source::File { path: "/no/such/film.mp4".into(), repeat: false }),
@@ -490,7 +423,7 @@ fn input_without_video_ends_with_its_reason() {
     });
 }
 
-/// As a camera's program writes into a pipe: H.264 alone, at the camera's pace.
+/// H.264 without a container, at the camera's pace, as a camera program writes it into a pipe.
 #[test]
 fn frames_without_times_are_stamped_by_their_arrival() {
     use std::os::fd::AsRawFd;
@@ -553,8 +486,7 @@ fn a_transform_keeps_times_and_frames() {
         let got = check_channel(&segments);
         check_decodes_alone(&segments);
         let pts = |units: &[Unit]| units.iter().map(|unit| unit.pts.unwrap()).collect::<Vec<_>>();
-        let sent: Vec<Unit> = read(&muxed).into_iter().filter_map(unit_of).collect();
-        assert_eq!(pts(&got), pts(&sent));
+        assert_eq!(pts(&got), pts(&units(&muxed)));
     });
 }
 

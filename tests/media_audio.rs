@@ -1,7 +1,7 @@
-//! Sends sound with the pictures: readers of others decode it, it is in sync, and a microphone that fails
-//! takes nothing with it.
+//! Sends sound with the video: GStreamer and libav decode it, it is in sync, and the failure of a microphone does not
+//! affect the video.
 //!
-//! Does not: need a sound card or a camera; fakes note when they gave what.
+//! Does not: need a sound card or a camera; the fakes note the times of their first buffers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,7 +9,13 @@
     reason = "a test may panic"
 )]
 
+mod media_capture;
+mod media_elements;
+mod scratch;
+mod stream;
+
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, Once};
 use std::time::Duration;
@@ -19,19 +25,17 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer::subclass::prelude::*;
 use gstreamer_app as gst_app;
-use media::Place;
-use media::io::{AccessUnits, Capture};
-use media::{Audio, AudioCodec, Encoder, Microphone, Options, Source, Speed, Video};
+use media::{Audio, AudioCodec, Microphone, Options, Source};
+use media_capture::{block_on, segments, start, units};
+use media_elements::{add_picture, bin_class, device_property, expose, pads, properties};
 use mpegts::audio::AUDIO_PID;
 use mpegts::mux::VIDEO_PID;
-use mpegts::{Reader, Report};
+use scratch::temporary;
 
-/// A test that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(30);
-/// Sound may be so far from the picture it belongs to.
+/// The largest distance between a sound and its picture, in seconds.
 const APART: f64 = 0.040;
 
-/// When each fake gave its first buffer, in running time.
+/// The running time of each fake's first buffer.
 static FIRST: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
 
 fn note_first(name: String, info: &gst::PadProbeInfo<'_>) {
@@ -43,9 +47,9 @@ glib::wrapper! {
     pub struct FakeCamera(ObjectSubclass<camera::FakeCamera>) @extends gst::Bin, gst::Element, gst::Object;
 }
 
-/// Notes when its first picture was taken, under the name it has as a device.
+/// A camera that notes the time of its first picture under the name of its device.
 mod camera {
-    use std::sync::{Mutex, OnceLock};
+    use std::sync::Mutex;
 
     use super::*;
 
@@ -54,19 +58,10 @@ mod camera {
         device: Mutex<String>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for FakeCamera {
-        const NAME: &'static str = "FakeCameraWithNotes";
-        type Type = super::FakeCamera;
-        type ParentType = gst::Bin;
-    }
+    bin_class!(FakeCamera, "FakeCameraWithNotes");
 
     impl ObjectImpl for FakeCamera {
-        fn properties() -> &'static [glib::ParamSpec] {
-            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
-            PROPERTIES
-                .get_or_init(|| vec![glib::ParamSpecString::builder("device").write_only().build()])
-        }
+        properties!(vec![device_property()]);
 
         fn set_property(&self, _: usize, value: &glib::Value, _: &glib::ParamSpec) {
             *self.device.lock().unwrap() = value.get().unwrap();
@@ -74,48 +69,33 @@ mod camera {
 
         fn constructed(&self) {
             self.parent_constructed();
-            let source = gst::ElementFactory::make("videotestsrc")
-                .property("is-live", true)
-                .build()
-                .unwrap();
-            let pad = source.static_pad("src").unwrap();
             let bin = self.obj().downgrade();
-            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-                let device = bin.upgrade().unwrap().imp().device.lock().unwrap().clone();
-                note_first(format!("{device} seen"), info);
-                gst::PadProbeReturn::Ok
-            });
-            self.obj().add(&source).unwrap();
-            self.obj().add_pad(&gst::GhostPad::with_target(&pad).unwrap()).unwrap();
+            add_picture(self.obj().upcast_ref()).add_probe(
+                gst::PadProbeType::BUFFER,
+                move |_, info| {
+                    let device = bin.upgrade().unwrap().imp().device.lock().unwrap().clone();
+                    note_first(format!("{device} seen"), info);
+                    gst::PadProbeReturn::Ok
+                },
+            );
         }
     }
-
-    impl GstObjectImpl for FakeCamera {}
 
     impl ElementImpl for FakeCamera {
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
-            TEMPLATES.get_or_init(|| {
-                let caps = gst::Caps::builder("video/x-raw").build();
-                let (direction, presence) = (gst::PadDirection::Src, gst::PadPresence::Always);
-                vec![gst::PadTemplate::new("src", direction, presence, &caps).unwrap()]
-            })
-        }
+        pads!("src": "video/x-raw");
     }
-
-    impl BinImpl for FakeCamera {}
 }
 
 glib::wrapper! {
     pub struct FakeAlsa(ObjectSubclass<alsa::FakeAlsa>) @extends gst::Bin, gst::Element, gst::Object;
 }
 
-/// Ticks each second of its own. "absent" does not open; "dying" fails after a second; "unplugged" does so too,
-/// then does not open once, then works; "silent" gives nothing after a second, and works when opened anew;
-/// "hung" never opens.
+/// A microphone that ticks each second. Its device chooses its fault: "absent" does not open; "dying" fails after a
+/// second; "unplugged" fails after a second, then fails to open once, then works; "silent" stops after a second, and
+/// works when it is opened again; "hung" never opens.
 mod alsa {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::sync::{Mutex, OnceLock};
 
     /// How often each device was opened.
     static OPENED: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());
@@ -128,23 +108,13 @@ mod alsa {
         nth: AtomicU32,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for FakeAlsa {
-        const NAME: &'static str = "FakeAlsaSource";
-        type Type = super::FakeAlsa;
-        type ParentType = gst::Bin;
-    }
+    bin_class!(FakeAlsa, "FakeAlsaSource");
 
     impl ObjectImpl for FakeAlsa {
-        fn properties() -> &'static [glib::ParamSpec] {
-            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
-            PROPERTIES.get_or_init(|| {
-                vec![
-                    glib::ParamSpecString::builder("device").write_only().build(),
-                    glib::ParamSpecBoolean::builder("provide-clock").write_only().build(),
-                ]
-            })
-        }
+        properties!(vec![
+            device_property(),
+            glib::ParamSpecBoolean::builder("provide-clock").write_only().build(),
+        ]);
 
         fn set_property(&self, _: usize, value: &glib::Value, property: &glib::ParamSpec) {
             if property.name() == "device" {
@@ -166,7 +136,7 @@ mod alsa {
                 let bin = bin.upgrade().unwrap();
                 let device = bin.imp().device.lock().unwrap().clone();
                 let nth = bin.imp().nth.load(Ordering::Relaxed);
-                // Of the one that was opened last.
+                // The note is for the element that was opened last.
                 if nth > 1 {
                     note_first(format!("{device} heard again"), info);
                 } else {
@@ -183,22 +153,12 @@ mod alsa {
                     _ => gst::PadProbeReturn::Ok,
                 }
             });
-            self.obj().add(&ticks).unwrap();
-            self.obj().add_pad(&gst::GhostPad::with_target(&pad).unwrap()).unwrap();
+            expose(self.obj().upcast_ref(), &ticks, &["src"]);
         }
     }
 
-    impl GstObjectImpl for FakeAlsa {}
-
     impl ElementImpl for FakeAlsa {
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
-            TEMPLATES.get_or_init(|| {
-                let caps = gst::Caps::builder("audio/x-raw").build();
-                let (direction, presence) = (gst::PadDirection::Src, gst::PadPresence::Always);
-                vec![gst::PadTemplate::new("src", direction, presence, &caps).unwrap()]
-            })
-        }
+        pads!("src": "audio/x-raw");
 
         fn change_state(
             &self,
@@ -222,8 +182,6 @@ mod alsa {
             self.parent_change_state(transition)
         }
     }
-
-    impl BinImpl for FakeAlsa {}
 }
 
 fn register() {
@@ -237,82 +195,43 @@ fn register() {
 }
 
 fn options(device: &str, codec: AudioCodec) -> Options {
-    let (microphone, device, bitrate) = (Microphone::Alsa, Some(device.to_owned()), 64_000);
+    let (microphone, name, bitrate) = (Microphone::Alsa, Some(device.to_owned()), 64_000);
+    let source = Source::Pipeline { fragment: format!("fakecamera device={device}") };
     Options {
-        source: Source::Pipeline {
-            fragment: format!("fakecamera device={}", device.as_deref().unwrap()),
-        },
-        audio: Some(Audio { microphone, device, codec, bitrate }),
-        video: Video {
-            width: 160,
-            height: 120,
-            bitrate: 300_000,
-            segment: Duration::from_secs(1),
-            ..Video::default()
-        },
-        encoder: Encoder { element: Some("x264enc".into()), speed: Speed::Ultrafast },
-        ..Options::default()
+        audio: Some(Audio { microphone, device: name, codec, bitrate }),
+        ..media_capture::options(source, (160, 120), 300_000)
     }
 }
 
-/// The first segments of a capture whose end nobody waits for.
+/// The first segments of a capture.
 fn capture(options: &Options, most: usize) -> Vec<Vec<u8>> {
     capture_as(options, most, false)
 }
 
+/// The same; `is_kept` also waits for the capture's end, as the agent does, so that lost sound comes back.
 fn capture_as(options: &Options, most: usize, is_kept: bool) -> Vec<Vec<u8>> {
     register();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let work = async {
-        let units = AccessUnits::new();
-        let mut pieces = units.pieces();
-        let capture = Capture::start(options, units).unwrap();
-        let mut segments: Vec<Vec<u8>> = Vec::new();
-        loop {
-            let piece = tokio::select! {
-                piece = pieces.next() => piece.expect("more"),
-                // As the agent does: what is lost comes back meanwhile.
-                end = capture.ended(), if is_kept => panic!("{end:?}"),
-            };
-            if piece.place == Place::Begin {
-                if segments.len() == most {
-                    break;
-                }
-                segments.push(Vec::new());
-            }
-            segments.last_mut().unwrap().extend_from_slice(&piece.bytes);
-        }
+    block_on(async {
+        let (capture, mut pieces) = start(options);
+        let segments = tokio::select! {
+            segments = segments(&mut pieces, most) => segments,
+            end = capture.ended(), if is_kept => panic!("{end:?}"),
+        };
+        assert_eq!(segments.len(), most);
         capture.stop().await;
         segments
-    };
-    runtime.block_on(async { tokio::time::timeout(LIMIT, work).await.expect("it hangs") })
+    })
 }
 
-/// The times of pictures and of frames of audio, in seconds; nothing else may be there.
+/// The times of pictures and of frames of audio, in seconds. Panics if the stream carries anything else.
 #[track_caller]
 fn times(bytes: &[u8]) -> (Vec<f64>, Vec<f64>) {
-    let (mut pictures, mut audio) = (Vec::new(), Vec::new());
-    let mut reader = Reader::new();
-    let mut report = |report| match report {
-        Report::Pat | Report::Pmt => {}
-        Report::Unit(unit) => {
-            let at = unit.pts.unwrap().as_duration().as_secs_f64();
-            match unit.pid {
-                VIDEO_PID => pictures.push(at),
-                AUDIO_PID => audio.push(at),
-                pid => panic!("PID {pid}"),
-            }
-        }
-        Report::Gap { .. } | Report::Damaged { .. } | Report::Stray { .. } | Report::LostSync => {
-            panic!("{report:?}")
-        }
-    };
-    reader.push(bytes, &mut report);
-    reader.flush(&mut report);
-    (pictures, audio)
+    let units = units(bytes);
+    assert!(units.iter().all(|unit| [VIDEO_PID, AUDIO_PID].contains(&unit.pid)), "{units:?}");
+    (media_capture::times(bytes, VIDEO_PID), media_capture::times(bytes, AUDIO_PID))
 }
 
-/// The times at which ticks are heard after the first picture, as GStreamer decodes both.
+/// The times of the ticks after the first picture, as GStreamer decodes both.
 fn ticks(bytes: Vec<u8>, decoder: &str) -> Vec<f64> {
     let description = format!(
         "appsrc name=in format=bytes caps=video/mpegts,systemstream=true,packetsize=188 ! tsdemux name=d \
@@ -352,12 +271,18 @@ fn ticks(bytes: Vec<u8>, decoder: &str) -> Vec<f64> {
     found
 }
 
-/// Ticks are heard with the pictures that were taken when they were made.
+/// Asserts that each tick has the time of the picture that was captured with it.
 #[track_caller]
 fn check_ticks(found: &[f64], device: &str) {
     assert!(found.len() >= 3, "{found:?}");
     let first = FIRST.lock().unwrap();
     let made = first[&format!("{device} heard")] - first[&format!("{device} seen")];
+    check_each_second(found, made);
+}
+
+/// Asserts that each tick comes a whole number of seconds after `made`.
+#[track_caller]
+fn check_each_second(found: &[f64], made: f64) {
     for at in found {
         let apart = at - made - (at - made).round();
         assert!(apart.abs() <= APART, "ticks at {found:?} were made at {made} and each second on");
@@ -376,7 +301,7 @@ fn check_sound(codec: AudioCodec, decoder: &str, name: &str) {
     for (n, segment) in segments.iter().enumerate() {
         let (pictures, audio) = times(segment);
         assert!(audio.len() >= 30, "segment {n} has {} frames of audio", audio.len());
-        // It lies beside its pictures: nobody has to keep much of one to wait for the other.
+        // Sound and pictures of the same time are near each other in the stream, so a reader needs little buffer.
         let near = |at: &f64| *at > pictures[0] - 0.5 && *at < pictures.last().unwrap() + 0.5;
         assert!(audio.iter().all(near), "segment {n}: {pictures:?} {audio:?}");
     }
@@ -384,10 +309,10 @@ fn check_sound(codec: AudioCodec, decoder: &str, name: &str) {
     check_libav(&all, name);
 }
 
-/// What libav finds, and when.
+/// Asserts that libav decodes the stream without a message and finds this codec.
 #[track_caller]
 fn check_libav(bytes: &[u8], codec: &str) {
-    let path = std::env::temp_dir().join(format!("le-audio-{}-{codec}.ts", std::process::id()));
+    let path = temporary("sound.ts");
     std::fs::write(&path, bytes).unwrap();
     let probed = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
@@ -408,17 +333,17 @@ fn check_libav(bytes: &[u8], codec: &str) {
 }
 
 #[test]
-fn opus_is_decoded_by_others_and_in_sync() {
+fn opus_decodes_elsewhere_and_is_in_sync() {
     check_sound(AudioCodec::Opus, "opusdec", "opus");
 }
 
 #[test]
-fn aac_is_decoded_by_others_and_in_sync() {
+fn aac_decodes_elsewhere_and_is_in_sync() {
     check_sound(AudioCodec::Aac, "aacparse ! avdec_aac", "aac");
 }
 
 #[test]
-fn a_test_tick_is_a_microphone_too() {
+fn the_test_microphone_gives_ticks() {
     let mut options = options("tick", AudioCodec::Opus);
     options.source = Source::Test;
     let audio = options.audio.unwrap();
@@ -445,18 +370,18 @@ fn a_microphone_that_hangs_costs_the_sound_only() {
 }
 
 #[test]
-fn a_microphone_that_dies_takes_nothing_with_it() {
+fn a_microphone_that_dies_costs_the_sound_only() {
     let segments = capture(&options("dying", AudioCodec::Opus), 4);
     let (pictures, audio) = times(&segments.concat());
     assert_eq!(pictures.len(), 96);
     let (last, end) = (audio.last().unwrap(), pictures.last().unwrap());
     assert!(audio.len() > 30 && last + 2.0 < *end, "sound to {last} of {end}");
-    // The last segment's map has no row for it.
+    // The last segment's PMT has no entry for sound.
     let pmt = |segment: &[u8]| segment[188 + 5 + 2];
     assert!(pmt(&segments[3]) < pmt(&segments[0]));
 }
 
-/// Sound of "unplugged" and "silent" goes away after a second and comes back, in sync; pictures never stop.
+/// Asserts that the sound stops after a second and comes back in sync, and that the pictures never stop.
 #[track_caller]
 fn check_comes_back(name: &str) {
     let segments = capture_as(&options(name, AudioCodec::Opus), 9, true);
@@ -469,17 +394,14 @@ fn check_comes_back(name: &str) {
     let frames: Vec<usize> = segments.iter().map(|segment| times(segment).1.len()).collect();
     assert!(frames[0] >= 30 && frames[7..].iter().all(|frames| *frames >= 40), "{frames:?}");
 
-    // What came back is decoded alone, and counts from its own first picture.
+    // The segments after the return are decoded alone; their times count from their own first picture.
     let tail = segments[6..].concat();
     let since = times(&tail).0[0] - pictures[0];
     let found: Vec<f64> = ticks(tail, "opusdec").iter().map(|at| at + since).collect();
     let first = FIRST.lock().unwrap();
     let made = first[&format!("{name} heard again")] - first[&format!("{name} seen")];
     assert!(found.len() >= 2, "{found:?}");
-    for at in &found {
-        let apart = at - made - (at - made).round();
-        assert!(apart.abs() <= APART, "ticks at {found:?} were made at {made} and each second on");
-    }
+    check_each_second(&found, made);
 }
 
 #[test]
@@ -492,10 +414,9 @@ fn sound_comes_back_from_a_microphone_that_stalled() {
     check_comes_back("silent");
 }
 
-/// A film of 2 s with a tick each second, whose sound is this long.
-fn film(name: &str, ticks: u32) -> std::path::PathBuf {
-    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    gst::init().unwrap();
+/// A film of 2 s whose sound has a tick each second, for so many seconds.
+fn film(name: &str, ticks: u32) -> PathBuf {
+    let path = temporary(name);
     let sound = format!(
         "audiotestsrc wave=ticks num-buffers={} samplesperbuffer=480 \
          ! audio/x-raw,rate=48000,channels=2 ! opusenc ! queue max-size-time=0 ! m.",
@@ -508,16 +429,11 @@ fn film(name: &str, ticks: u32) -> std::path::PathBuf {
         path.display(),
         if ticks > 0 { &sound } else { "" }
     );
-    let pipeline = gst::parse::launch(&text).unwrap();
-    pipeline.set_state(gst::State::Playing).unwrap();
-    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-    let end = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(20), &ends);
-    assert_eq!(end.expect("an end").type_(), gst::MessageType::Eos, "{text}");
-    pipeline.set_state(gst::State::Null).unwrap();
+    stream::make(&text);
     path
 }
 
-fn of_film(path: std::path::PathBuf, codec: AudioCodec) -> Options {
+fn of_film(path: PathBuf, codec: AudioCodec) -> Options {
     let audio = Audio { microphone: Microphone::File, device: None, codec, bitrate: 64_000 };
     Options {
         source: Source::File { path, repeat: true },
@@ -526,7 +442,7 @@ fn of_film(path: std::path::PathBuf, codec: AudioCodec) -> Options {
     }
 }
 
-/// Three rounds of a film of 2 s, whose sound is this long, and how long they took.
+/// Captures three rounds of a film of 2 s whose sound has this length, and checks ticks and duration.
 #[track_caller]
 fn check_film(name: &str, sound: u32, codec: AudioCodec, decoder: &str) {
     let options = of_film(film(name, sound), codec);
@@ -536,7 +452,7 @@ fn check_film(name: &str, sound: u32, codec: AudioCodec, decoder: &str) {
     let (pictures, audio) = times(&bytes);
     assert_eq!(pictures.len(), 6 * 24);
     assert!(audio.windows(2).all(|two| two[0] < two[1]), "{audio:?}");
-    // Each round has its ticks where the film has them.
+    // Each round has its ticks at the times of the film.
     let found = ticks(bytes, decoder);
     let expected = (0..6).filter(|second| second % 2 < sound.min(2));
     let near = |at: f64| found.iter().any(|tick| (tick - at).abs() <= APART);
@@ -550,12 +466,12 @@ fn a_film_is_heard_in_each_round() {
 }
 
 #[test]
-fn sound_that_is_longer_or_shorter_than_the_pictures_moves_none_of_them() {
+fn sound_of_another_length_does_not_move_the_pictures() {
     check_film("long.mkv", 6, AudioCodec::Aac, "aacparse ! avdec_aac");
     check_film("short.mkv", 1, AudioCodec::Opus, "opusdec");
 }
 
-/// What is logged of sound that is not sent.
+/// The log lines about sound that is not sent.
 struct Unsent(Mutex<Vec<String>>);
 
 static UNSENT: Unsent = Unsent(Mutex::new(Vec::new()));
@@ -576,7 +492,7 @@ impl log::Log for Unsent {
 }
 
 #[test]
-fn a_film_whose_sound_is_not_wanted_gives_pictures_alone_and_says_so_once() {
+fn unwanted_sound_of_a_film_is_left_out_and_logged_once() {
     log::set_logger(&UNSENT).unwrap();
     log::set_max_level(log::LevelFilter::Info);
     let unheard = Options { audio: None, ..of_film(film("mute.mkv", 2), AudioCodec::Opus) };

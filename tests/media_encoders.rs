@@ -1,5 +1,4 @@
-//! Chooses encoders among fakes that fail as real ones do, changes a running one, and notices when frames
-//! stay away.
+//! Chooses encoders among fakes that fail as real ones do, changes a running encoder, and notices when frames stop.
 //!
 //! Does not: need a device.
 #![allow(
@@ -9,63 +8,34 @@
     reason = "a test may panic"
 )]
 
+mod media_capture;
+mod media_elements;
 mod media_fakes;
+mod scratch;
 mod stream;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use gstreamer as gst;
-use gstreamer::prelude::*;
 use media::Place;
 use media::devices::EncoderVerdict;
 use media::io::{AccessUnits, Capture, End, SegmentPieces, devices};
-use media::{Encoder, MediaError, Options, Source, Speed, Video};
-use mpegts::{Reader, Report};
+use media::{Encoder, MediaError, Options, Source, Speed};
+use media_capture::block_on;
+use scratch::Scratch;
 
-/// A test that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(30);
+fn verdicts(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join("encoders")).unwrap_or_default()
+}
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+fn options(directory: &Path, width: u32, height: u32) -> Options {
     media_fakes::register();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(LIMIT, future).await.expect("it hangs") })
-}
-
-/// A directory of its own for each test, which goes with it.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("le-encoders-{}-{name}", std::process::id()));
-        Self(path)
-    }
-
-    fn verdicts(&self) -> String {
-        std::fs::read_to_string(self.0.join("encoders")).unwrap_or_default()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn options(directory: &Directory, width: u32, height: u32) -> Options {
     Options {
-        source: Source::Test,
-        video: Video {
-            width,
-            height,
-            bitrate: 400_000,
-            segment: Duration::from_secs(1),
-            ..Video::default()
-        },
         encoder: Encoder { element: None, speed: Speed::Ultrafast },
-        state_directory: Some(directory.0.clone()),
-        ..Options::default()
+        state_directory: Some(directory.to_path_buf()),
+        ..media_capture::options(Source::Test, (width, height), 400_000)
     }
 }
 
@@ -74,7 +44,7 @@ fn with(element: &str, options: Options) -> Options {
     Options { encoder, ..options }
 }
 
-/// The next segment, whole.
+/// The next complete segment.
 async fn segment(pieces: &mut SegmentPieces, open: &mut Vec<u8>) -> Vec<u8> {
     loop {
         let piece = pieces.next().await.expect("more");
@@ -85,7 +55,7 @@ async fn segment(pieces: &mut SegmentPieces, open: &mut Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// The sizes of the pictures in these segments, without repetitions in a row.
+/// The sizes of the pictures, each listed once where it changes.
 fn sizes(bytes: &[u8]) -> Vec<(usize, usize)> {
     let pictures = stream::decode(bytes);
     let mut sizes: Vec<_> =
@@ -94,18 +64,10 @@ fn sizes(bytes: &[u8]) -> Vec<(usize, usize)> {
     sizes
 }
 
+/// The number of access units in a segment, and how many of them are key frames.
 fn keys(segment: &[u8]) -> (usize, usize) {
-    let (mut units, mut keys) = (0, 0);
-    let mut reader = Reader::new();
-    let mut report = |report| {
-        if let Report::Unit(unit) = report {
-            units += 1;
-            keys += usize::from(unit.is_key);
-        }
-    };
-    reader.push(segment, &mut report);
-    reader.flush(&mut report);
-    (units, keys)
+    let units = media_capture::units(segment);
+    (units.len(), units.iter().filter(|unit| unit.is_key).count())
 }
 
 #[test]
@@ -117,13 +79,7 @@ fn the_fake_of_the_pi_dies_without_a_level() {
              ! v4l2h264enc extra-controls=\"controls,repeat_sequence_header=1,video_bitrate=400000,\
              h264_i_frame_period=24\" ! {caps} ! fakesink"
         );
-        let pipeline = gst::parse::launch(&description).unwrap();
-        pipeline.set_state(gst::State::Playing).unwrap();
-        let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-        let message =
-            pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(10), &ends);
-        pipeline.set_state(gst::State::Null).unwrap();
-        message.map(|message| message.type_())
+        stream::play(&description)
     };
     assert_eq!(play("video/x-h264"), Some(gst::MessageType::Error));
     assert_eq!(play("video/x-h264,level=(string)2.1"), Some(gst::MessageType::Eos));
@@ -131,7 +87,7 @@ fn the_fake_of_the_pi_dies_without_a_level() {
 
 #[test]
 fn auto_takes_the_first_that_encodes_and_remembers_it() {
-    let directory = Directory::new("first");
+    let directory = Scratch::new("first");
     let options = options(&directory, 320, 192);
     block_on(async {
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();
@@ -140,7 +96,7 @@ fn auto_takes_the_first_that_encodes_and_remembers_it() {
         assert_eq!(keys(&first), (24, 1));
         assert_eq!(sizes(&first), [(320, 192)]);
 
-        // It does not heed a request; its own keys have to do, and nothing breaks.
+        // The encoder ignores requests for key frames; its own key frames suffice.
         let ignored = media_fakes::PI_IGNORED.load(Ordering::Relaxed);
         capture.access_units().request_key();
         assert_eq!(media_fakes::PI_IGNORED.load(Ordering::Relaxed), ignored, "it is not asked");
@@ -153,13 +109,13 @@ fn auto_takes_the_first_that_encodes_and_remembers_it() {
         assert!(!capture.set_picture(160, 96, 24), "its size stays");
         capture.stop().await;
 
-        let text = directory.verdicts();
+        let text = verdicts(&directory);
         assert!(
             text.starts_with("v4l2h264enc ") && text.ends_with(" 320x192@24 works\n"),
             "{text}"
         );
         let modified =
-            || std::fs::metadata(directory.0.join("encoders")).unwrap().modified().unwrap();
+            || std::fs::metadata(directory.join("encoders")).unwrap().modified().unwrap();
         let (opened, written) = (media_fakes::PI_OPENED.load(Ordering::Relaxed), modified());
         let capture = Capture::open(&options, AccessUnits::new()).unwrap();
         capture.stop().await;
@@ -169,9 +125,10 @@ fn auto_takes_the_first_that_encodes_and_remembers_it() {
 }
 
 #[test]
-fn auto_goes_down_to_software_and_says_why() {
-    let directory = Directory::new("fallback");
-    // No multiple of 32: the Pi's dies on frame 1. Low: the Rockchip's stops after 3 frames.
+fn auto_falls_back_to_software_and_keeps_the_reasons() {
+    let directory = Scratch::new("fallback");
+    // The width is not a multiple of 32: the Pi's encoder fails at frame 1. The height is below 100: the Rockchip's
+    // stops after 3 frames.
     let options = options(&directory, 144, 80);
     block_on(async {
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();
@@ -179,7 +136,7 @@ fn auto_goes_down_to_software_and_says_why() {
         assert_eq!(keys(&segment(&mut pieces, &mut open).await), (24, 1));
         capture.stop().await;
     });
-    let text = directory.verdicts();
+    let text = verdicts(&directory);
     let lines: Vec<Vec<&str>> =
         text.lines().map(|line| line.splitn(6, ' ').collect::<Vec<_>>()).collect();
     let what = |n: usize| (lines[n][0], lines[n][2], lines[n][3]);
@@ -195,8 +152,8 @@ fn auto_goes_down_to_software_and_says_why() {
 }
 
 #[test]
-fn a_further_encoder_of_the_kernel_is_found_and_may_be_named() {
-    let directory = Directory::new("further");
+fn a_second_v4l2_encoder_is_found_and_may_be_named() {
+    let directory = Scratch::new("further");
     let options = options(&directory, 208, 144);
     block_on(async {
         for options in [options.clone(), with(media_fakes::FURTHER_PI, options)] {
@@ -207,23 +164,23 @@ fn a_further_encoder_of_the_kernel_is_found_and_may_be_named() {
             capture.stop().await;
         }
     });
-    let text = directory.verdicts();
+    let text = verdicts(&directory);
     let [first, second] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
     assert!(first.starts_with("v4l2h264enc ") && first.contains(" fails "), "{text}");
     assert!(second.starts_with("v4l2video12h264enc ") && second.ends_with(" works"), "{text}");
 }
 
 #[test]
-fn an_encoder_that_stops_silently_is_noticed_and_passed_over() {
-    let directory = Directory::new("silent");
+fn an_encoder_that_stops_silently_is_replaced_after_two_failures() {
+    let directory = Scratch::new("silent");
     let options = options(&directory, 176, 144);
     let first = with("mpph264enc", options.clone());
     block_on(async {
-        // Named by the user, nothing is held against it.
+        // The failure of an encoder that the user named is not recorded.
         let capture = Capture::start(&first, AccessUnits::new()).unwrap();
         assert!(matches!(capture.ended().await, End::Failed(MediaError::Encoder { .. })));
         capture.stop().await;
-        assert_eq!(directory.verdicts(), "");
+        assert_eq!(verdicts(&directory), "");
 
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();
         let began = Instant::now();
@@ -236,7 +193,7 @@ fn an_encoder_that_stops_silently_is_noticed_and_passed_over() {
         assert_eq!(capture.ended().await, end);
         capture.stop().await;
         let verdict = |word: &str| {
-            let text = directory.verdicts();
+            let text = verdicts(&directory);
             let is_there = text.lines().any(|line| {
                 line.starts_with("mpph264enc ") && line.contains(&format!("176x144@24 {word} "))
             });
@@ -244,7 +201,7 @@ fn an_encoder_that_stops_silently_is_noticed_and_passed_over() {
         };
         verdict("stumbled");
 
-        // Once more, then the next of the list.
+        // After a second failure, the next encoder of the list is used.
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();
         assert!(matches!(capture.ended().await, End::Failed(MediaError::Encoder { .. })));
         capture.stop().await;
@@ -253,15 +210,15 @@ fn an_encoder_that_stops_silently_is_noticed_and_passed_over() {
         let (mut pieces, mut open) = (capture.pieces(), Vec::new());
         assert_eq!(keys(&segment(&mut pieces, &mut open).await), (24, 1));
         capture.stop().await;
-        assert!(directory.verdicts().contains("x264enc"), "{}", directory.verdicts());
+        assert!(verdicts(&directory).contains("x264enc"), "{}", verdicts(&directory));
     });
 }
 
 #[test]
-fn what_cannot_be_kept_is_remembered_while_the_program_runs() {
+fn verdicts_that_cannot_be_written_are_remembered_while_the_program_runs() {
     // A file where the directory should be.
-    let directory = Directory::new("unwritable");
-    std::fs::write(&directory.0, "").unwrap();
+    let directory = Scratch::new("unwritable");
+    std::fs::write(&*directory, "").unwrap();
     let options = options(&directory, 176, 112);
     block_on(async {
         for _ in 0..2 {
@@ -274,32 +231,31 @@ fn what_cannot_be_kept_is_remembered_while_the_program_runs() {
         assert_eq!(keys(&segment(&mut pieces, &mut open).await), (24, 1));
         capture.stop().await;
     });
-    std::fs::remove_file(&directory.0).unwrap();
 }
 
 #[test]
-fn an_encoder_that_worked_and_does_not_open_any_more_is_passed_over() {
-    let directory = Directory::new("updated");
+fn a_working_encoder_that_no_longer_opens_is_replaced() {
+    let directory = Scratch::new("updated");
     let options = options(&directory, 240, 144);
     media_fakes::register();
     let (major, minor, micro, _) = gst::version();
     let known = |element: &str, verdict: &str| {
         format!("{element} {major}.{minor}.{micro} 240x144@24 {verdict}\n")
     };
-    std::fs::create_dir_all(&directory.0).unwrap();
+    std::fs::create_dir_all(&*directory).unwrap();
     let before = [
         known("v4l2h264enc", "fails 1 no frame"),
         known("nvv4l2h264enc", "works"),
         known("x264enc", "works"),
     ];
-    std::fs::write(directory.0.join("encoders"), before.concat()).unwrap();
+    std::fs::write(directory.join("encoders"), before.concat()).unwrap();
     block_on(async {
         let open = || Capture::open(&options, AccessUnits::new());
-        // The first is tried again, as its failure is long ago; the second is believed, twice.
+        // The first is tried again, as its failure is old; the verdict of the second is believed, and fails twice.
         for word in ["stumbled", "fails"] {
             let error = open().map(drop).unwrap_err();
             assert!(matches!(error, MediaError::Encoder { .. }), "{error:?}");
-            let text = directory.verdicts();
+            let text = verdicts(&directory);
             let line = text.lines().find(|line| line.starts_with("nvv4l2h264enc ")).unwrap();
             assert!(line.contains(&format!(" {word} ")), "{text}");
         }
@@ -309,7 +265,7 @@ fn an_encoder_that_worked_and_does_not_open_any_more_is_passed_over() {
 
 #[test]
 fn a_camera_that_stops_silently_is_noticed() {
-    let directory = Directory::new("camera");
+    let directory = Scratch::new("camera");
     let options = Options {
         source: Source::Pipeline { fragment: "fakecamera".into() },
         ..with("x264enc", options(&directory, 160, 96))
@@ -321,17 +277,17 @@ fn a_camera_that_stops_silently_is_noticed() {
         let End::Failed(MediaError::Stalled(after)) = end else { panic!("{end:?}") };
         assert!((2000..2500).contains(&after.as_millis()), "{after:?}");
         assert!((2000..4500).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
-        // Readers get what waited, then the end.
+        // Readers get the queued frames, then the end.
         let mut pieces = capture.pieces();
         while pieces.next().await.is_some() {}
         capture.stop().await;
     });
 }
 
-/// Bytes of a segment of noise at the first bitrate, and at a lower one.
+/// Asserts that segments get smaller when the bitrate is lowered.
 #[track_caller]
 fn check_bitrate(element: &str) {
-    let directory = Directory::new(element);
+    let directory = Scratch::new(element);
     let mut options = with(element, options(&directory, 320, 192));
     options.source = Source::Pipeline {
         fragment: "videotestsrc is-live=true pattern=zone-plate kx2=20 ky2=20 kt=1".into(),
@@ -360,8 +316,8 @@ fn the_bitrate_changes_while_frames_flow() {
 }
 
 #[test]
-fn passed_through_h264_has_no_bitrate_of_ours() {
-    let directory = Directory::new("through");
+fn a_capture_that_passes_h264_through_refuses_a_bitrate() {
+    let directory = Scratch::new("through");
     let options = Options {
         source: Source::Pipeline {
             fragment: "videotestsrc is-live=true ! x264enc tune=zerolatency".into(),
@@ -380,7 +336,7 @@ fn passed_through_h264_has_no_bitrate_of_ours() {
 #[test]
 fn size_and_rate_change_while_frames_flow() {
     for element in ["x264enc", "openh264enc"] {
-        let directory = Directory::new(&format!("size-{element}"));
+        let directory = Scratch::new(&format!("size-{element}"));
         let options = with(element, options(&directory, 320, 192));
         block_on(async {
             let capture = Capture::start(&options, AccessUnits::new()).unwrap();
@@ -389,12 +345,12 @@ fn size_and_rate_change_while_frames_flow() {
             assert!(capture.set_picture(160, 96, 24));
             for _ in 0..2 {
                 let next = segment(&mut pieces, &mut open).await;
-                // It decodes alone, whatever its size.
+                // Each segment decodes alone, in either size.
                 assert!(!sizes(&next).is_empty());
                 all.extend(next);
             }
             assert_eq!(sizes(&all), [(320, 192), (160, 96)], "{element}");
-            // Fewer frames, and a key as often as before.
+            // Fewer frames per second, and as many key frames as before.
             assert!(capture.set_picture(160, 96, 12));
             for _ in 0..2 {
                 segment(&mut pieces, &mut open).await;
@@ -408,7 +364,7 @@ fn size_and_rate_change_while_frames_flow() {
 
 #[test]
 fn every_encoder_is_listed_with_its_verdict() {
-    let directory = Directory::new("devices");
+    let directory = Scratch::new("devices");
     media_fakes::register();
     let found = devices(&options(&directory, 352, 288)).unwrap();
     let verdict = |element: &str| {
@@ -421,12 +377,12 @@ fn every_encoder_is_listed_with_its_verdict() {
     assert_eq!(verdict("x264enc"), EncoderVerdict::Works);
     assert!(matches!(verdict("vaapih264enc"), EncoderVerdict::Absent(Some("gstreamer1.0-vaapi"))));
     assert_eq!(found.encoder().map(|encoder| encoder.element.as_str()), Some("v4l2h264enc"));
-    assert_eq!(directory.verdicts(), "", "looking changes nothing");
+    assert_eq!(verdicts(&directory), "", "looking changes nothing");
 }
 
 #[test]
 fn the_fake_of_the_orin_is_refused_at_once() {
-    let directory = Directory::new("orin");
+    let directory = Scratch::new("orin");
     media_fakes::register();
     let options = with("nvv4l2h264enc", options(&directory, 160, 96));
     let error =

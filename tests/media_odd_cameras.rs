@@ -1,6 +1,6 @@
-//! Captures from network cameras that behave oddly, as the fake one does by its switches.
+//! Captures from network cameras with unusual behaviour, which the switches of `rtsp_camera` choose.
 //!
-//! Does not: need a second implementation of RTSP; `media_rtsp` has it.
+//! Does not: use a real RTSP server; `media_rtsp` does.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,7 +8,9 @@
     reason = "a test may panic"
 )]
 
+mod media_capture;
 mod rtsp_camera;
+mod scratch;
 
 use std::time::Duration;
 
@@ -16,34 +18,22 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use media::io::{AccessUnits, Capture};
-use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
+use media::{CameraFormat, MediaError, Options, Source};
+use media_capture::block_on;
 use resilience::secret::SecretSource;
 use rtsp_camera::{
     Camera, Credential, GetParameter, Recording, Scheme, Seen, Ssrc, Switches, Transport,
 };
-
-/// A test that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(30);
+use scratch::Scratch;
 
 fn options(camera: &Camera, format: CameraFormat) -> Options {
-    Options {
-        source: Source::Rtsp { url: camera.url(), credential: None, pin: None, format },
-        video: Video {
-            width: 320,
-            height: 240,
-            bitrate: 1_000_000,
-            segment: Duration::from_secs(1),
-            ..Video::default()
-        },
-        encoder: Encoder { element: Some("x264enc".into()), speed: Speed::Ultrafast },
-        ..Options::default()
-    }
+    let source = Source::Rtsp { url: camera.url(), credential: None, pin: None, format };
+    media_capture::options(source, (320, 240), 1_000_000)
 }
 
-/// Captures until the camera has sent so many frames; how many came out.
+/// Captures until the camera has sent so many frames. Returns how many were captured.
 fn capture(camera: &Camera, options: &Options, frames: u64) -> (u64, Seen) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let captured = async {
+    block_on(async {
         let units = AccessUnits::new();
         let capture = Capture::start(options, units.clone()).unwrap();
         let mut pieces = capture.pieces();
@@ -57,13 +47,12 @@ fn capture(camera: &Camera, options: &Options, frames: u64) -> (u64, Seen) {
         let (encoded, seen) = (units.encoded(), camera.seen());
         capture.stop().await;
         (encoded, Seen { frames: seen.frames - before, ..seen })
-    };
-    runtime.block_on(async { tokio::time::timeout(LIMIT, captured).await.expect("it hangs") })
+    })
 }
 
 #[test]
-fn what_the_camera_sends_comes_out() {
-    // Some 30 packets in a frame.
+fn all_frames_of_a_camera_arrive() {
+    // Each frame needs about 30 packets.
     let heavy = "tune=zerolatency key-int-max=24 bitrate=8000";
     let camera = Camera::start(Recording::made(48, "pattern=snow", heavy), Switches::default());
     let (encoded, seen) = capture(&camera, &options(&camera, CameraFormat::H264), 72);
@@ -81,7 +70,7 @@ fn a_camera_may_change_its_ssrc_with_each_gop() {
     }
 }
 
-/// Over three times its timeout.
+/// The capture lasts more than three times the session timeout.
 #[test]
 fn rtsp_requests_keep_a_session_alive() {
     let session_timeout = Some(Duration::from_secs(5));
@@ -92,9 +81,9 @@ fn rtsp_requests_keep_a_session_alive() {
     assert!(encoded * 100 >= seen.frames * 95, "{encoded} of {seen:?}");
 }
 
-/// It goes on past the second request, which would be sent if the first one was answered.
+/// The capture lasts longer than the time of the second request, which is sent only if the first one was answered.
 #[test]
-fn a_camera_may_not_take_keep_alive_requests() {
+fn a_camera_that_refuses_keep_alive_requests_is_captured() {
     for get_parameter in [GetParameter::Refused, GetParameter::Unknown] {
         let switches = Switches { get_parameter, ..Switches::default() };
         let camera = Camera::start(Recording::short_gops(), switches);
@@ -103,7 +92,7 @@ fn a_camera_may_not_take_keep_alive_requests() {
     }
 }
 
-/// Recovery points only: no segment can begin there.
+/// The video has recovery points only, and a segment cannot begin there.
 #[test]
 fn a_camera_without_idr_pictures_is_encoded_anew() {
     let camera = Camera::start(Recording::without_idr(), Switches::default());
@@ -112,7 +101,7 @@ fn a_camera_without_idr_pictures_is_encoded_anew() {
 }
 
 #[test]
-fn frames_without_times_come_out() {
+fn frames_without_times_arrive() {
     let switches = Switches { is_untimed: true, ..Switches::default() };
     let camera = Camera::start(Recording::short_gops(), switches);
     let (encoded, seen) = capture(&camera, &options(&camera, CameraFormat::H264), 72);
@@ -120,9 +109,9 @@ fn frames_without_times_come_out() {
 }
 
 #[test]
-fn a_credential_is_shown_by_either_scheme() {
-    let file = std::env::temp_dir().join(format!("le-odd-cameras-{}", std::process::id()));
-    std::fs::write(&file, "viewer:pass:word\n").unwrap();
+fn a_credential_is_sent_by_basic_and_by_digest() {
+    let file = Scratch::new("credential");
+    std::fs::write(&*file, "viewer:pass:word\n").unwrap();
     for scheme in [Scheme::Basic, Scheme::Digest] {
         let credential = |password: &str| {
             Some(Credential { user: "viewer".into(), password: password.into(), scheme })
@@ -134,7 +123,7 @@ fn a_credential_is_shown_by_either_scheme() {
         let with_file = |camera: &Camera, format| {
             let mut options = options(camera, format);
             let Source::Rtsp { credential, .. } = &mut options.source else { panic!() };
-            *credential = Some(SecretSource::File(file.clone()));
+            *credential = Some(SecretSource::File(file.to_path_buf()));
             options
         };
         let camera = start(credential("pass:word"));
@@ -147,10 +136,9 @@ fn a_credential_is_shown_by_either_scheme() {
         let refused = MediaError::Unauthorized { host: camera.host(), was_given: true };
         assert_eq!(error, Err(refused), "{scheme:?}");
     }
-    std::fs::remove_file(file).unwrap();
 }
 
-/// The fake camera as GStreamer sees it, where the agent has no setting for it.
+/// Plays the fake camera with GStreamer alone, for features that the agent has no setting for.
 #[track_caller]
 fn check_plays(camera: &Camera, settings: &str) {
     let launch = format!(

@@ -1,5 +1,5 @@
-//! Captures sources that are slower or faster than video: they leave at the pace of a clock, and a slow one is not
-//! taken for a dead one.
+//! Captures sources that are slower or faster than real time: frames leave at the pace of the clock, and a slow source
+//! does not count as stalled.
 //!
 //! Does not: touch the network.
 #![allow(
@@ -10,43 +10,28 @@
     reason = "a test may panic"
 )]
 
+mod media_capture;
+mod scratch;
+mod stream;
+
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gstreamer as gst;
-use gstreamer::prelude::*;
-use media::Place;
-use media::io::{AccessUnits, Capture};
-use media::{Encoder, Options, Source, Speed, Video};
+use media::{Options, Place, Source};
+use media_capture::{block_on, start, times};
 use mpegts::mux::VIDEO_PID;
-use mpegts::{Reader, Report};
-
-/// A test that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(60);
+use scratch::temporary;
 
 fn options(source: Source) -> Options {
-    let video = Video {
-        width: 320,
-        height: 180,
-        bitrate: 400_000,
-        segment: Duration::from_secs(1),
-        ..Video::default()
-    };
-    let encoder = Encoder { element: Some("x264enc".into()), speed: Speed::Ultrafast };
-    Options { source, video, encoder, ..Options::default() }
+    media_capture::options(source, (320, 180), 400_000)
 }
 
 fn pipeline(fragment: &str) -> Source {
     Source::Pipeline { fragment: fragment.to_owned() }
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(LIMIT, future).await.expect("it hangs") })
-}
-
-/// What was captured in some time.
+/// The result of a capture.
 struct Captured {
     bytes: Vec<u8>,
     /// When the first picture came, and the last.
@@ -54,27 +39,9 @@ struct Captured {
 }
 
 impl Captured {
-    /// The times of what has this PID, in seconds.
-    fn times(&self, pid: u16) -> Vec<f64> {
-        let (mut times, mut reader) = (Vec::new(), Reader::new());
-        let mut report = |report| match report {
-            Report::Pat | Report::Pmt => {}
-            Report::Unit(unit) if unit.pid == pid => {
-                times.push(unit.pts.unwrap().as_duration().as_secs_f64());
-            }
-            Report::Unit(_) => {}
-            fault @ (Report::Gap { .. }
-            | Report::Damaged { .. }
-            | Report::Stray { .. }
-            | Report::LostSync) => panic!("{fault:?}"),
-        };
-        reader.push(&self.bytes, &mut report);
-        reader.flush(&mut report);
-        times
-    }
-
+    /// The times of the pictures, in seconds.
     fn pictures(&self) -> Vec<f64> {
-        self.times(VIDEO_PID)
+        times(&self.bytes, VIDEO_PID)
     }
 
     /// Seconds of pictures for each second of the clock.
@@ -85,11 +52,9 @@ impl Captured {
     }
 }
 
-/// Captures for so long from the first picture on; the source must not end before.
+/// Captures for `time` from the first picture. Panics if the source ends before.
 async fn capture(options: &Options, time: Duration) -> Captured {
-    let units = AccessUnits::new();
-    let mut pieces = units.pieces();
-    let capture = Capture::start(options, units).unwrap();
+    let (capture, mut pieces) = start(options);
     let (mut bytes, mut wall) = (Vec::new(), None);
     while wall.is_none_or(|(first, last): (Instant, Instant)| last < first + time) {
         let piece = tokio::select! {
@@ -108,7 +73,7 @@ async fn capture(options: &Options, time: Duration) -> Captured {
 }
 
 #[test]
-fn a_camera_with_a_frame_in_some_seconds_is_not_taken_for_a_dead_one() {
+fn a_camera_with_a_frame_every_few_seconds_is_not_stalled() {
     let slow = "videotestsrc is-live=true ! video/x-raw,width=320,height=180,framerate=2/5";
     let h264 = format!("{slow} ! x264enc tune=zerolatency key-int-max=1");
     thread::scope(|scope| {
@@ -133,21 +98,10 @@ fn a_pipeline_that_is_not_live_keeps_to_the_clock() {
     }
 }
 
-/// Files of this test, made by GStreamer or byte by byte.
-fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
-}
-
+/// A file that GStreamer makes.
 fn make(name: &str, description: &str) -> PathBuf {
-    let path = file(name);
-    gst::init().unwrap();
-    let text = format!("{description} ! filesink location={}", path.display());
-    let pipeline = gst::parse::launch(&text).unwrap();
-    pipeline.set_state(gst::State::Playing).unwrap();
-    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-    let end = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(20), &ends);
-    assert_eq!(end.expect("an end").type_(), gst::MessageType::Eos, "{text}");
-    pipeline.set_state(gst::State::Null).unwrap();
+    let path = temporary(name);
+    stream::make(&format!("{description} ! filesink location={}", path.display()));
     path
 }
 
@@ -155,7 +109,7 @@ fn files(path: PathBuf) -> Options {
     options(Source::File { path, repeat: true })
 }
 
-/// A picture of 320x180 in each of these times, in hundredths of a second.
+/// A GIF with a picture of 320x180 for each of these durations, in hundredths of a second.
 fn gif(name: &str, hundredths: &[u16]) -> PathBuf {
     let (low, high) = (|n: u16| n.to_le_bytes()[0], |n: u16| n.to_le_bytes()[1]);
     let screen = [low(320), high(320), low(180), high(180)];
@@ -186,7 +140,7 @@ fn gif(name: &str, hundredths: &[u16]) -> PathBuf {
         gif.push(0);
     }
     gif.push(0x3b);
-    let path = file(name);
+    let path = temporary(name);
     std::fs::write(&path, gif).unwrap();
     path
 }
@@ -196,7 +150,7 @@ fn a_gif_keeps_to_the_clock_and_repeats() {
     let path = gif("moving.gif", &[10, 40, 20, 30]);
     let captured = block_on(capture(&files(path), Duration::from_secs(4)));
     assert!((0.85..1.1).contains(&captured.pace()), "{}", captured.pace());
-    // Each second, one round; 24 frames of it.
+    // One round each second, and 24 frames per second.
     let pictures = captured.pictures().len();
     assert!((85..=125).contains(&pictures), "{pictures}");
 }
@@ -223,7 +177,7 @@ fn a_still_picture_is_repeated_and_costs_little() {
     }
 }
 
-/// What this process has used so far.
+/// The processor time of this process.
 fn processor_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();

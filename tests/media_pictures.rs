@@ -1,7 +1,7 @@
-//! Captures files whose pictures are not plain: turned, interlaced, of full range, with alpha, anamorphic, of odd
-//! size, of 10 bits, grey. What the segments carry is decoded and compared with the colours that went in.
+//! Captures files with unusual pictures: rotated, interlaced, full range, with alpha, anamorphic, of odd size, of 10
+//! bits, grey. The segments are decoded, and their colours compared with those of the file.
 //!
-//! Does not: look at times, which `media` does.
+//! Does not: check times; `media` does.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,19 +9,21 @@
     reason = "a test may panic"
 )]
 
+mod media_capture;
+mod scratch;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use media::io::{AccessUnits, Capture};
 use media::{Encoder, Options, Rotate, Source, Speed, Video};
+use scratch::temporary;
 
-/// A quarter of the picture each: upper left, upper right, lower left, lower right.
+/// The colours of the four quarters: upper left, upper right, lower left, lower right.
 const QUARTERS: [Rgb; 4] = [[192, 32, 32], [32, 192, 32], [32, 32, 192], [80, 80, 80]];
-/// The same, without their colours: the luma of BT.601.
+/// The same colours in grey, by the luma of BT.601.
 const GREYS: [Rgb; 4] = [[80; 3], [126; 3], [50; 3], [80; 3]];
 const BLACK: Rgb = [0; 3];
-/// Two conversions and an encoder.
+/// The largest error of a colour after two conversions and an encoder.
 const TOLERANCE: u8 = 7;
 
 type Rgb = [u8; 3];
@@ -62,18 +64,14 @@ fn ffmpeg(arguments: &[&str]) -> Vec<u8> {
     made.stdout
 }
 
-fn place(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()))
-}
-
-/// Half a second of the four colours, 640×360, made with these arguments behind the input.
+/// A file of half a second with the four colours, 640×360, that ffmpeg makes with these output arguments.
 fn film(name: &str, arguments: &str) -> PathBuf {
     let quarter = |[r, g, b]: Rgb| format!("color=c=0x{r:02x}{g:02x}{b:02x}:s=320x180:r=24:d=0.5");
     let [a, b, c, d] = QUARTERS.map(quarter);
     let graph = format!(
         "{a}[a];{b}[b];{c}[c];{d}[d];[a][b]hstack[t];[c][d]hstack[u];[t][u]vstack,format=rgb24"
     );
-    let path = place(name);
+    let path = temporary(name);
     let mut all = vec!["-f", "lavfi", "-i", &graph];
     all.extend(arguments.split_whitespace());
     let target = path.display().to_string();
@@ -82,7 +80,7 @@ fn film(name: &str, arguments: &str) -> PathBuf {
     path
 }
 
-/// What is captured from `source`, decoded.
+/// Captures `source` and decodes the segments.
 fn captured(source: Source, video: Video, encoder: &str) -> Pictures {
     let is_picture = |path: &Path| path.extension().is_some_and(|end| end == "jpg" || end == "png");
     let is_still = matches!(&source, Source::File { path, .. } if is_picture(path));
@@ -92,32 +90,9 @@ fn captured(source: Source, video: Video, encoder: &str) -> Pictures {
         video: Video { bitrate: 2_000_000, ..video },
         ..Options::default()
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let bytes = runtime.block_on(async {
-        let units = AccessUnits::new();
-        let mut pieces = units.pieces();
-        let capture = Capture::start(&options, units).unwrap();
-        let mut bytes = Vec::new();
-        let whole = async {
-            let mut count = 0;
-            while let Some(piece) = pieces.next().await {
-                bytes.extend_from_slice(&piece.bytes);
-                count += 1;
-                // A still picture has no end.
-                if is_still && count == 12 {
-                    break;
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), whole).await.expect("it hangs");
-        if !is_still {
-            let end = capture.ended().await;
-            assert!(!bytes.is_empty(), "{end:?}");
-        }
-        capture.stop().await;
-        bytes
-    });
-    let path = place(&format!("{:?}.ts", std::thread::current().id()));
+    // A still picture does not end.
+    let bytes = media_capture::bytes(&options, if is_still { 12 } else { usize::MAX });
+    let path = temporary("captured.ts");
     std::fs::write(&path, bytes).unwrap();
     let from = path.display().to_string();
     let rgb = ffmpeg(&["-i", &from, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]);
@@ -144,7 +119,7 @@ fn check_at(pictures: &Pictures, x: f64, y: f64, expected: Rgb) {
     assert!(is_near, "at {x}, {y}: {found:?} instead of {expected:?}");
 }
 
-/// The middle of each quarter of what lies between `left` and `right`.
+/// Checks the middle of each quarter of the picture between `left` and `right`.
 #[track_caller]
 fn check_quarters(pictures: &Pictures, (left, right): (f64, f64), expected: [Rgb; 4]) {
     let across = |share: f64| left + (right - left) * share;
@@ -155,7 +130,7 @@ fn check_quarters(pictures: &Pictures, (left, right): (f64, f64), expected: [Rgb
     }
 }
 
-/// A film comes out in its colours, over the whole picture.
+/// Asserts that a film keeps its colours over the whole picture.
 #[track_caller]
 fn check_film(name: &str, arguments: &str, encoder: &str, expected: [Rgb; 4]) {
     let path = film(name, arguments);
@@ -165,11 +140,11 @@ fn check_film(name: &str, arguments: &str, encoder: &str, expected: [Rgb; 4]) {
     check_quarters(&pictures, (0.02, 0.98), expected);
 }
 
-/// Turns an MP4 by the matrix in the header of its track, clockwise, as phones do.
+/// Rotates an MP4 clockwise by the matrix in its track header, as phones do.
 fn turn(path: &Path, matrix: [i32; 4]) {
     let mut bytes = std::fs::read(path).unwrap();
     let header = bytes.windows(4).position(|name| name == b"tkhd").unwrap();
-    // Behind the name: 4 bytes of version and flags, 36 of times and others (ISO 14496-12, 8.3.2).
+    // After the name: 4 bytes of version and flags, 36 bytes of times and other fields (ISO 14496-12, 8.3.2).
     let start = header + 44;
     for (value, at) in matrix.into_iter().zip([0, 4, 12, 16]) {
         bytes[start + at..start + at + 4].copy_from_slice(&(value << 16).to_be_bytes());
@@ -196,14 +171,14 @@ fn a_turned_film_stands_upright_and_is_not_stretched() {
     let fitting = captured_file(&quarter, high.clone(), "x264enc");
     check_quarters(&fitting, (0.0, 1.0), [blue, red, grey, green]);
     check_at(&fitting, 0.02, 0.02, blue);
-    // The user's turn comes on top.
+    // The configured rotation is added.
     let rotated = Video { rotate: Rotate::Quarter, ..small() };
     check_quarters(
         &captured_file(&quarter, rotated, "x264enc"),
         (0.0, 1.0),
         [grey, blue, green, red],
     );
-    // Cut to 16:9, the middle of it is left.
+    // Cropped to 16:9, the middle of the picture is left.
     let cut = captured_file(&quarter, Video { crop: true, ..small() }, "x264enc");
     check_at(&cut, 0.02, 0.1, blue);
     check_at(&cut, 0.98, 0.9, green);
@@ -238,7 +213,7 @@ fn a_still_picture_stands_upright_in_its_colours_and_on_black() {
     std::fs::remove_file(path).unwrap();
 }
 
-/// Pixels whose neighbours above and below are alike, and far from them: the teeth of a comb.
+/// Counts comb artefacts: pixels that differ much from both neighbours above and below.
 fn teeth(pictures: &Pictures) -> usize {
     let luma = |picture, x, y| pictures.pixel(picture, x, y)[1];
     let is_tooth = |picture, x, y| {
@@ -271,7 +246,7 @@ fn fields_become_pictures_without_combs() {
             "-pix_fmt yuv420p10le -c:v libx264 -flags +ildct+ilme -x264-params tff=1 -crf 8",
         ),
     ] {
-        let path = place(name);
+        let path = temporary(name);
         let target = path.display().to_string();
         let mut arguments = vec!["-f", "lavfi", "-i", graph];
         arguments.extend(codec.split_whitespace());
@@ -283,7 +258,7 @@ fn fields_become_pictures_without_combs() {
         let bright = (0..320).filter(|x| pictures.pixel(8, *x, 120)[1] > 180).count();
         assert!((34..=46).contains(&bright), "{name}: a bar of {bright} pixels");
     }
-    // As from an analogue grabber: raw.
+    // Raw interlaced video, as from an analogue grabber.
     let fragment = "videotestsrc num-buffers=30 pattern=bar horizontal-speed=6 \
                     ! video/x-raw,format=YUY2,width=320,height=240,framerate=50/1 \
                     ! interlace field-pattern=1:1 top-field-first=true";
@@ -291,7 +266,7 @@ fn fields_become_pictures_without_combs() {
     assert_eq!(teeth(&pictures), 0);
 }
 
-/// Full range by the matrix that the stream names.
+/// ffmpeg arguments for full range with this matrix.
 fn full(matrix: &str) -> String {
     format!(
         "-vf scale=out_color_matrix={matrix}:out_range=pc,format=yuvj420p -color_range pc -c:v libx264 -crf 5"
@@ -333,7 +308,7 @@ fn limited_range_keeps_its_colours() {
 #[test]
 fn alpha_is_put_on_black() {
     for codec in ["libvpx -auto-alt-ref 0", "libvpx-vp9"] {
-        // Above half transparent, below not.
+        // The upper half is half transparent, the lower half opaque.
         let arguments = format!(
             "-vf format=rgba,geq=r='r(X,Y)':g='g(X,Y)':b='b(X,Y)':a='if(lt(Y,180),128,255)',\
              scale=out_color_matrix=bt601,format=yuva420p -c:v {codec} -b:v 2M"
@@ -375,7 +350,7 @@ fn anamorphic_and_odd_pictures_get_square_pixels() {
     check_quarters(&pictures, (0.125, 0.875), QUARTERS);
     check_at(&pictures, 0.1, 0.5, BLACK);
     check_at(&pictures, 0.14, 0.3, QUARTERS[0]);
-    // Turned too, its pixels lie the other way: 135 of 320.
+    // Rotated, the pixel aspect ratio is inverted: 135 of 320 pixels are left.
     turn(&path, [0, 1, -1, 0]);
     let pictures = captured_file(&path, small(), "x264enc");
     std::fs::remove_file(path).unwrap();

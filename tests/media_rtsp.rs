@@ -1,4 +1,4 @@
-//! Captures from a real RTSP server: what passes through, what is encoded anew, and how it fails.
+//! Captures from a real RTSP server: which video passes through, which is encoded, and each failure.
 //!
 //! Needs the Debian packages python3-gi and gir1.2-gst-rtsp-server-1.0, which `cross/setup.sh` installs.
 //!
@@ -10,34 +10,32 @@
     reason = "a test may panic"
 )]
 
+mod media_capture;
+mod scratch;
+
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::Duration;
 
-use media::Place;
 use media::io::{AccessUnits, Capture, End};
-use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
-use mpegts::{Reader, Report, Unit};
+use media::{CameraFormat, MediaError, Options, Source};
+use media_capture::{block_on, options, two_segments};
 use resilience::secret::SecretSource;
-
-/// A test that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(30);
+use scratch::Scratch;
 
 /// A server that ends with its standard input.
 struct Server {
     child: Child,
     stdin: Option<ChildStdin>,
     port: u16,
-    credential: PathBuf,
+    credential: Scratch,
 }
 
 impl Server {
-    /// Starts the server, and fails with what it says where it does not start.
+    /// Starts the server. Panics with the server's output if it does not start.
     #[track_caller]
     fn start(name: &str) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/media_rtsp/server.py");
-        // Debian's own Python: the packages are for it. What the server says belongs to the test's output.
+        // The packages are for Debian's own Python. The server's standard error is that of the test.
         let child = Command::new("/usr/bin/python3")
             .args([script, name])
             .stdin(Stdio::piped())
@@ -49,31 +47,20 @@ impl Server {
         let Ok(port) = line.trim().parse() else {
             panic!("the RTSP server did not start: {:?}", child.wait());
         };
-        let credential =
-            std::env::temp_dir().join(format!("le-rtsp-{}-{name}", std::process::id()));
-        std::fs::write(&credential, "viewer:pass:word\n").unwrap();
+        let credential = Scratch::new("credential");
+        std::fs::write(&*credential, "viewer:pass:word\n").unwrap();
         let stdin = child.stdin.take();
         Self { child, stdin, port, credential }
     }
 
     fn options(&self, path: &str, format: CameraFormat) -> Options {
-        Options {
-            source: Source::Rtsp {
-                url: format!("rtsp://127.0.0.1:{}{path}", self.port),
-                credential: Some(SecretSource::File(self.credential.clone())),
-                pin: None,
-                format,
-            },
-            video: Video {
-                width: 320,
-                height: 240,
-                bitrate: 1_000_000,
-                segment: Duration::from_secs(1),
-                ..Video::default()
-            },
-            encoder: Encoder { element: Some("x264enc".into()), speed: Speed::Ultrafast },
-            ..Options::default()
-        }
+        let source = Source::Rtsp {
+            url: format!("rtsp://127.0.0.1:{}{path}", self.port),
+            credential: Some(SecretSource::File(self.credential.to_path_buf())),
+            pin: None,
+            format,
+        };
+        options(source, (320, 240), 1_000_000)
     }
 }
 
@@ -81,52 +68,12 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stdin.take());
         let _ = self.child.wait();
-        let _ = std::fs::remove_file(&self.credential);
     }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(LIMIT, future).await.expect("it hangs") })
-}
-
-/// Captures two segments, and says whether they passed through: only an encoder can be told a bitrate.
-fn capture(options: &Options) -> (bool, Vec<Unit>) {
-    block_on(async {
-        let capture = Capture::start(options, AccessUnits::new()).unwrap();
-        let mut pieces = capture.pieces();
-        let (mut bytes, mut begun) = (Vec::new(), 0);
-        loop {
-            let Some(piece) = pieces.next().await else { panic!("{:?}", capture.ended().await) };
-            begun += u32::from(piece.place == Place::Begin);
-            if begun == 3 {
-                break;
-            }
-            bytes.extend_from_slice(&piece.bytes);
-        }
-        let passed = !capture.set_bitrate(300_000);
-        capture.stop().await;
-        let mut units = Vec::new();
-        let mut reader = Reader::new();
-        let mut report = |report| match report {
-            Report::Unit(unit) => units.push(unit),
-            Report::Pat | Report::Pmt => {}
-            Report::Gap { .. }
-            | Report::Damaged { .. }
-            | Report::Stray { .. }
-            | Report::LostSync => {
-                panic!("{report:?}")
-            }
-        };
-        reader.push(&bytes, &mut report);
-        reader.flush(&mut report);
-        (passed, units)
-    })
 }
 
 #[track_caller]
 fn check(server: &Server, path: &str, format: CameraFormat, passes: bool) {
-    let (passed, units) = capture(&server.options(path, format));
+    let (units, passed) = two_segments(&server.options(path, format));
     assert_eq!(passed, passes, "{path}");
     assert!(units.iter().all(|unit| unit.pts == unit.dts), "{path}: no picture waits for another");
     let keys = units.iter().filter(|unit| unit.is_key).count();
@@ -135,7 +82,7 @@ fn check(server: &Server, path: &str, format: CameraFormat, passes: bool) {
 }
 
 #[test]
-fn short_gops_pass_through_and_all_else_is_encoded_anew() {
+fn short_gops_pass_through_and_other_video_is_encoded() {
     let server = Server::start("pass");
     check(&server, "/good", CameraFormat::Auto, true);
     check(&server, "/long", CameraFormat::Auto, false);
@@ -144,7 +91,7 @@ fn short_gops_pass_through_and_all_else_is_encoded_anew() {
 }
 
 #[test]
-fn what_is_more_than_was_asked_for_is_encoded_anew() {
+fn video_above_the_configured_limits_is_encoded() {
     let server = Server::start("more");
     check(&server, "/large", CameraFormat::Auto, false);
     check(&server, "/heavy", CameraFormat::Auto, false);
@@ -152,21 +99,22 @@ fn what_is_more_than_was_asked_for_is_encoded_anew() {
 }
 
 #[test]
-fn what_decoders_and_models_do_not_take_is_encoded_anew() {
+fn video_that_decoders_or_models_refuse_is_encoded() {
     let server = Server::start("odd");
     check(&server, "/422", CameraFormat::Auto, false);
     check(&server, "/interlaced", CameraFormat::Auto, false);
 }
 
-/// Recovery points instead of IDR pictures: the parser calls them keys, but no segment can begin there.
+/// The video has recovery points instead of IDR pictures: the parser marks them as key frames, but a segment cannot
+/// begin there.
 #[test]
-fn a_picture_refreshed_in_stripes_is_encoded_anew() {
+fn video_without_idr_pictures_is_encoded() {
     let server = Server::start("stripes");
     check(&server, "/stripes", CameraFormat::Auto, false);
 }
 
 #[test]
-fn the_user_may_decide() {
+fn the_configured_format_overrides_the_measurement() {
     let server = Server::start("decide");
     check(&server, "/good", CameraFormat::Raw, false);
     check(&server, "/good", CameraFormat::H264, true);
@@ -178,7 +126,7 @@ fn an_open_camera_needs_no_credential() {
     let mut options = server.options("/good", CameraFormat::Auto);
     let Source::Rtsp { credential, .. } = &mut options.source else { panic!() };
     *credential = None;
-    assert!(capture(&options).0);
+    assert!(two_segments(&options).1);
 }
 
 fn failure(options: &Options) -> MediaError {
@@ -191,11 +139,11 @@ fn a_camera_that_refuses_is_named_without_its_secrets() {
     let host = format!("127.0.0.1:{}", server.port);
     let mut options = server.options("/good", CameraFormat::Auto);
 
-    std::fs::write(&server.credential, "viewer:wrong").unwrap();
+    std::fs::write(&*server.credential, "viewer:wrong").unwrap();
     let refused = MediaError::Unauthorized { host: host.clone(), was_given: true };
     assert_eq!(failure(&options), refused);
 
-    std::fs::write(&server.credential, "no colon").unwrap();
+    std::fs::write(&*server.credential, "no colon").unwrap();
     let error = failure(&options);
     assert!(matches!(error, MediaError::Credential(_)), "{error:?}");
     assert!(!error.to_string().contains("no colon"), "{error}");
@@ -215,7 +163,7 @@ fn a_camera_that_refuses_is_named_without_its_secrets() {
 
 #[test]
 fn a_camera_that_is_not_there_is_named() {
-    // A port that nobody listens on: bound, and given up.
+    // A free port, on which nothing listens.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let options = Options {
         source: Source::Rtsp {

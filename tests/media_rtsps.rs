@@ -1,6 +1,6 @@
-//! Captures from network cameras over TLS: which certificates are trusted, and what is said of the others.
+//! Captures from network cameras over TLS: which certificates are trusted, and the errors for the others.
 //!
-//! Does not: change the authorities of this machine; GLib is given others for this process.
+//! Does not: change the certificate authorities of this machine; they are set for this process only.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -13,11 +13,11 @@ mod edge;
 mod peers;
 mod rtsp_camera;
 
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use edge::Edge;
+use edge::scratch::Scratch;
 use gio::prelude::*;
 use media::certificate::{Certificate, Distrust, Flaw, Refusal};
 use media::io::{AccessUnits, Capture, End};
@@ -34,14 +34,14 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 const OTHER: Fingerprint = Fingerprint([0x5a; 32]);
 
-/// A process captures one source at a time, since GLib has one list of authorities for it.
+/// A lock for the tests: GLib has one list of authorities for a process, so only one test may capture at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static SOURCE: Mutex<()> = Mutex::new(());
     SOURCE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A camera and the fingerprint of the certificate that it shows. It lasts as long as the process, so that no other
-/// one gets its port, and with that its TLS sessions.
+/// A camera and the fingerprint of its certificate. The camera lives as long as the process: otherwise another camera
+/// could get its port, and GLib would resume the TLS sessions of the first one.
 fn camera(
     (certificate, key): (CertificateDer<'static>, KeyPair),
 ) -> (&'static Camera, Fingerprint) {
@@ -57,27 +57,21 @@ fn options(camera: &Camera, pin: Option<Fingerprint>, format: CameraFormat) -> O
     Options { source, ..Options::default() }
 }
 
-/// The file of the authority of this process, which GLib reads when it likes.
-struct Installed(PathBuf);
+/// The file of the process's only authority. GLib may read it at any time.
+struct Installed(#[expect(dead_code, reason = "removes the file when it is dropped")] Scratch);
 
 impl Installed {
     /// Makes this the only authority, until a capture opens that is pinned, or that follows a pinned one.
     fn new(authority: &Authority) -> Self {
-        let path = std::env::temp_dir().join(format!("le-rtsps-{}", std::process::id()));
-        std::fs::write(&path, authority.pem()).unwrap();
-        let database = gio::TlsFileDatabase::new(&path).unwrap();
+        let path = Scratch::new("authority.pem");
+        std::fs::write(&*path, authority.pem()).unwrap();
+        let database = gio::TlsFileDatabase::new(&*path).unwrap();
         gio::TlsBackend::default().set_default_database(Some(&database));
         Self(path)
     }
 }
 
-impl Drop for Installed {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// Why no video comes; `None` if it does.
+/// The error of a capture; `None` if video comes.
 #[track_caller]
 fn failure(options: &Options, authority: Option<&Authority>) -> Option<MediaError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -108,7 +102,7 @@ fn failure(options: &Options, authority: Option<&Authority>) -> Option<MediaErro
     })
 }
 
-/// What a refused certificate is refused for.
+/// Why a certificate is refused.
 #[track_caller]
 fn refusal(error: Option<MediaError>) -> Refusal {
     match error {
@@ -122,7 +116,7 @@ fn a_pinned_certificate_is_trusted_and_no_other() {
     let _alone = alone();
     for format in [CameraFormat::Auto, CameraFormat::H264] {
         let (camera, pin) = camera(peers::self_signed());
-        // Refused as often as it is tried.
+        // The certificate is refused at each try.
         for _ in 0..2 {
             let error = failure(&options(camera, Some(OTHER), format), None).expect("it is pinned");
             let text = error.to_string();
@@ -169,14 +163,14 @@ fn a_certificate_that_signs_itself_is_named_so_that_it_can_be_pinned() {
         for part in [fingerprint.to_string(), camera.host(), "rcgen self signed cert".into()] {
             assert!(text.contains(&part), "{part}: {text}");
         }
-        // As a person copies it from the text.
+        // The user copies the fingerprint from the error.
         let copied = text.split(|c: char| !c.is_ascii_hexdigit()).find_map(Fingerprint::parse);
         assert_eq!(failure(&options(camera, copied, format), None), None);
     }
 }
 
 #[test]
-fn without_a_pin_an_authority_has_to_vouch_for_host_and_time() {
+fn without_a_pin_authority_host_and_time_are_checked() {
     let _alone = alone();
     let authority = Authority::new("an authority of the test");
     let check = |signed, expected: &[Flaw], fault: Option<Fault>| {
@@ -201,7 +195,7 @@ fn without_a_pin_an_authority_has_to_vouch_for_host_and_time() {
 }
 
 #[test]
-fn under_a_pin_no_authority_counts_and_neither_host_nor_time() {
+fn a_pin_replaces_authority_host_and_time() {
     let _alone = alone();
     let authority = Authority::new("an authority of the test");
     let (camera, _) = camera(authority.sign(&["127.0.0.1"]));

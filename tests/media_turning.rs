@@ -1,6 +1,6 @@
-//! Turns, mirrors and cuts real pictures, and looks where their bright corner went.
+//! Rotates, mirrors and crops pictures, and checks in which corner the bright area is afterwards.
 //!
-//! Does not: look at anything else in them.
+//! Does not: check colours; `media_pictures` does.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,11 +8,9 @@
     reason = "a test may panic"
 )]
 
+mod media_capture;
 mod stream;
 
-use std::time::Duration;
-
-use media::io::{AccessUnits, Capture};
 use media::{Encoder, Flip, Options, Rotate, Source, Speed, Video};
 
 /// The luma plane of the first picture, with its width.
@@ -23,27 +21,13 @@ fn picture(fragment: &str, video: Video) -> (Vec<u8>, usize) {
         video: Video { bitrate: 2_000_000, ..video },
         ..Options::default()
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let bytes = runtime.block_on(async {
-        let units = AccessUnits::new();
-        let mut pieces = units.pieces();
-        let capture = Capture::start(&options, units).unwrap();
-        let mut bytes = Vec::new();
-        let whole = async {
-            while let Some(piece) = pieces.next().await {
-                bytes.extend_from_slice(&piece.bytes);
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), whole).await.expect("it hangs");
-        capture.stop().await;
-        bytes
-    });
+    let bytes = media_capture::bytes(&options, usize::MAX);
     let first = stream::decode(&bytes).into_iter().next().expect("a picture");
     assert_eq!((first.width, first.height), (video.width as usize, video.height as usize));
     (first.luma, first.width)
 }
 
-/// Of the colour bars, the upper left is bright, the other corners are not.
+/// Asserts which corner is bright. In the test picture it is the upper left one.
 #[track_caller]
 fn check(rotate: Rotate, flip: Flip, expected: &str) {
     let video = Video { width: 320, height: 320, rotate, flip, ..Video::default() };

@@ -1,7 +1,7 @@
-//! Puts the machines that decide on sequences of events by chance, thousands of them, the same in every run, and
-//! checks what must hold in each of their states.
+//! Runs the state machines on thousands of random sequences of events, the same in every run, and checks the invariants
+//! after each event.
 //!
-//! Does not: check single decisions; the unit tests beside the machines do.
+//! Does not: check single decisions; the unit tests of the machines do.
 #![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
 mod seeded;
@@ -27,7 +27,7 @@ use seeded::Random;
 const SEQUENCES: u64 = 3000;
 
 // ---------------------------------------------------------------------------------------------
-// A publication, with POSTs as the publisher has them
+// A publication, with the POSTs of a publisher
 // ---------------------------------------------------------------------------------------------
 
 /// The POSTs of one publication.
@@ -52,7 +52,7 @@ impl Posts {
         }
     }
 
-    /// One step by chance: why it is over, if it is.
+    /// Takes a random step. Returns why the publication ended, if it did.
     fn step(&mut self, random: &mut Random) -> Option<EndReason> {
         let upcoming = self.publication.upcoming();
         if self.ahead.is_none_or(|ahead| ahead != upcoming) {
@@ -182,7 +182,7 @@ fn no_seq_is_sent_twice_and_every_publication_can_go_on_or_ends() {
     assert!(ends > 100, "the sequences are too kind: {ends} ends");
 }
 
-/// From any state, a peer that answers well has every further segment.
+/// From any state, a peer that answers correctly receives every further segment.
 fn can_go_on(mut posts: Posts) {
     let good = TrickleAnswer { status: 200, seq: None, latest: None, closed: false };
     for _ in 0..5 {
@@ -207,14 +207,14 @@ fn can_go_on(mut posts: Posts) {
 }
 
 // ---------------------------------------------------------------------------------------------
-// A job's machine, with a shell that does what it says
+// A job's machine, with a shell that carries out its commands
 // ---------------------------------------------------------------------------------------------
 
-/// A signer pays, and each start is paid so far ahead.
+/// The time that each start pays ahead.
 const RULES: OfferRules = OfferRules { max_price: None, pays: Pays::Always };
 const PREPAID: Duration = Duration::from_secs(60);
 
-/// What the shell holds at an orchestrator.
+/// The state of the shell at one orchestrator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
     Nothing,
@@ -229,11 +229,11 @@ struct World {
     machine: Machine<u32>,
     now: Instant,
     began: Instant,
-    /// What starts have prepaid since then.
+    /// The time that starts have prepaid since then.
     prepaid: Duration,
-    /// How often it is the signer that fails.
+    /// The share of failures that the signer causes.
     moods: f64,
-    /// The longest time that it asked to be left alone.
+    /// The longest pause that the signer asked for.
     asked_to_wait: Duration,
     finding: bool,
     asked: Vec<Url>,
@@ -266,7 +266,7 @@ impl World {
         world
     }
 
-    fn tell(&mut self, event: Event<u32>, jitter: f64) {
+    fn handle(&mut self, event: Event<u32>, jitter: f64) {
         let commands = self.machine.on(event, self.now, jitter);
         self.obey(commands);
     }
@@ -338,7 +338,7 @@ impl World {
         assert!(self.prepaid <= time + 3 * PREPAID, "prepaid faster than real time");
     }
 
-    /// What became of the start of a job that is to take over, by chance.
+    /// A random outcome of the start of the job that is to take over.
     fn answer_next(&mut self, random: &mut Random) -> Event<u32> {
         if random.chance(0.7) {
             self.next = Held::Live;
@@ -348,7 +348,7 @@ impl World {
         Event::StartFailed { failure: self.failure(random), is_paid: true }
     }
 
-    /// What answers to a command that is open, if one is.
+    /// The answer to an open command, if there is one.
     fn answer(&mut self, random: &mut Random) -> Option<Event<u32>> {
         if self.finding {
             self.finding = false;
@@ -410,7 +410,7 @@ impl World {
     fn go_well(&mut self, good: &Url) {
         if std::mem::take(&mut self.finding) {
             let urls = (0..3).map(url).collect();
-            return self.tell(Event::Found { urls, order: CandidateOrder::Listed }, 1.0);
+            return self.handle(Event::Found { urls, order: CandidateOrder::Listed }, 1.0);
         }
         let event = match self.held {
             _ if self.next == Held::Starting => {
@@ -440,10 +440,10 @@ impl World {
                 }
             },
         };
-        self.tell(event, 1.0);
+        self.handle(event, 1.0);
     }
 
-    /// Whether anything will come without anybody asking for it.
+    /// Whether an event will come by itself.
     fn awaits_something(&self) -> bool {
         let is_open = self.finding
             || !self.asked.is_empty()
@@ -469,7 +469,7 @@ fn price() -> Result<Option<Price>, PriceError> {
     Price::parse("5", PriceUnit::PixelSeconds720p).map(Some)
 }
 
-/// What may happen at any time, asked for or not.
+/// A random event that may come at any time.
 fn anything(random: &mut Random) -> Event<u32> {
     let losses = [
         Loss::Channel("publish", words()),
@@ -501,7 +501,7 @@ fn every_started_job_is_closed_and_no_state_is_without_a_way_out() {
         let mut random = Random::new(seed);
         let recovery = *random.pick(&[Recovery::Exit, Recovery::Retry]);
         let mut world = World::new(recovery, *random.pick(&[0.0, 0.3]));
-        // Whatever happens may happen at once, or slowly.
+        // Events may come at once, or slowly.
         let pace = *random.pick(&[500, 20_000]);
         for _ in 0..100 {
             if world.finished {
@@ -519,7 +519,7 @@ fn every_started_job_is_closed_and_no_state_is_without_a_way_out() {
                 _ if random.chance(0.2) => Event::CaptureDone,
                 _ => Event::JobEvent,
             };
-            world.tell(event, jitter);
+            world.handle(event, jitter);
         }
         stops(&mut world, &mut random);
         jobs += world.closed;
@@ -546,17 +546,17 @@ fn with_one_usable_candidate_a_job_runs_soon_whatever_happened_before() {
                 13..=16 => Event::Timeout,
                 _ => anything(&mut random),
             };
-            world.tell(event, random.unit());
+            world.handle(event, random.unit());
         }
         let good = url(random.below(3));
         // One that was barred is not usable before its time, unless the parameters change.
         let bars = if random.chance(0.5) {
-            world.tell(Event::NewParams, 0.5);
+            world.handle(Event::NewParams, 0.5);
             Duration::ZERO
         } else {
             BARRED
         };
-        world.tell(Event::CameraBack, 0.5);
+        world.handle(Event::CameraBack, 0.5);
         let (began, limit) = (world.now, DARK + world.asked_to_wait.mul_f64(1.1) + bars);
         for _ in 0..500 {
             if world.machine.stage() == Stage::Live {
@@ -572,15 +572,15 @@ fn with_one_usable_candidate_a_job_runs_soon_whatever_happened_before() {
 
 /// From any state, a stop ends it once what is open has been closed.
 fn stops(world: &mut World, random: &mut Random) {
-    world.tell(Event::Stop, 0.5);
+    world.handle(Event::Stop, 0.5);
     for _ in 0..3 {
         if world.finished {
             return;
         }
         assert_eq!(world.held, Held::Closing, "a stop closes the job, and waits for nothing else");
         if let Some(event) = world.answer(random) {
-            world.tell(event, 0.5);
+            world.handle(event, 0.5);
         }
     }
-    assert!(world.finished, "it was told to stop and did not end");
+    assert!(world.finished, "the machine did not end after a stop");
 }

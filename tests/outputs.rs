@@ -1,7 +1,7 @@
-//! Outputs of returned video: each goes on after its failures with a segment, none ends or blocks the agent, and
-//! none destroys a file.
+//! Outputs of returned video: after a failure an output continues with a new segment; no output ends or blocks the
+//! agent, or destroys a file.
 //!
-//! Does not: decode what comes back; `demo` does.
+//! Does not: decode the returned video; `demo` does.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edge::{Edge, LIMIT, SMALL, run, temporary};
 use media::MediaError;
@@ -100,11 +100,13 @@ fn an_output_that_cannot_be_opened_is_an_error_or_is_tried_again() {
     assert!(matches!(&error, MediaError::Write { path: of, .. } if *of == path), "{error}");
     let mut output = Output::open(target, |_| false).unwrap();
     fs::create_dir(&directory).unwrap();
+    let by = Instant::now() + LIMIT;
     for n in 0.. {
         output.push(packet(n).into(), true);
         if output.written() > 0 {
             break;
         }
+        assert!(Instant::now() < by, "the output is not opened again");
         thread::sleep(Duration::from_millis(20));
     }
     block_on(output.close(LIMIT)).unwrap();
@@ -113,7 +115,7 @@ fn an_output_that_cannot_be_opened_is_an_error_or_is_tried_again() {
 }
 
 #[test]
-fn an_output_that_is_full_at_the_end_says_so() {
+fn an_output_that_is_full_at_the_end_is_an_error() {
     let mut output = open(Path::new("/dev/full"));
     push(&mut output, 0..3);
     let error = block_on(output.close(LIMIT)).expect_err("it is full");
@@ -122,7 +124,7 @@ fn an_output_that_is_full_at_the_end_says_so() {
 }
 
 #[test]
-fn what_is_no_transport_stream_is_left_alone() {
+fn a_file_that_is_not_a_transport_stream_is_left_alone() {
     let path = temporary("notes.txt");
     for text in ["G", "Good morning", &format!("G{}", "o".repeat(400)), &"o".repeat(188)] {
         fs::write(&path, text).unwrap();
@@ -152,7 +154,7 @@ fn a_file_that_is_moved_away_is_made_again_with_the_next_segment() {
 #[test]
 fn an_output_that_stalls_loses_whole_segments() {
     let path = fifo("stalls.fifo");
-    // It has a reader, which does not read.
+    // The pipe is open at the other end, but nobody reads.
     let stalled = OpenOptions::new().read(true).write(true).open(&path).unwrap();
     let mut output = open(&path);
     // More than the pipe (64 KiB) and the queue hold.
@@ -194,7 +196,7 @@ fn an_output_that_stalls_loses_whole_segments() {
 fn each_reader_of_a_pipe_begins_with_a_segment() {
     let path = fifo("readers.fifo");
     let mut output = open(&path);
-    // Nobody is there.
+    // No reader has opened the pipe.
     push(&mut output, 0..150);
     for _reader in 0..2 {
         let read = thread::spawn({
@@ -206,8 +208,9 @@ fn each_reader_of_a_pipe_begins_with_a_segment() {
                 bytes
             }
         });
-        let mut n = 150;
+        let (mut n, by) = (150, Instant::now() + LIMIT);
         while !read.is_finished() {
+            assert!(Instant::now() < by, "the reader gets nothing");
             push(&mut output, n..n + 10);
             n += 10;
             thread::sleep(Duration::from_millis(1));
@@ -215,7 +218,7 @@ fn each_reader_of_a_pipe_begins_with_a_segment() {
         let numbers = numbers(&read.join().unwrap());
         assert_eq!(numbers[0] % 100, 0, "{numbers:?}");
         assert!(numbers.windows(2).all(|two| two[1] == two[0] + 1), "{numbers:?}");
-        // It is noticed that this one left when something is written.
+        // The output notices at its next write that this reader left.
         loop {
             let before = output.written();
             push(&mut output, 0..100);
@@ -223,9 +226,10 @@ fn each_reader_of_a_pipe_begins_with_a_segment() {
             if output.written() == before {
                 break;
             }
+            assert!(Instant::now() < by, "the output does not notice that its reader left");
         }
     }
-    // That nobody reads it is no error.
+    // A pipe without a reader is not an error.
     block_on(output.close(LIMIT)).unwrap();
     fs::remove_file(path).unwrap();
 }
@@ -246,12 +250,12 @@ async fn returned(sandbox: &Handle, segments: u64) {
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= now + segments).await);
 }
 
-/// How many lines of the log hold this.
+/// The number of lines of the log that contain `part`.
 fn count(said: &str, part: &str) -> usize {
     said.lines().filter(|line| line.contains(part)).count()
 }
 
-/// What a viewer gets before the second table, which begins the next segment.
+/// The bytes that a viewer gets before the second PAT, which begins the next segment.
 fn first_segment(path: &Path) -> Vec<u8> {
     let (mut viewer, mut seen) = (File::open(path).unwrap(), Vec::new());
     let mut packet = [0; 188];
@@ -274,13 +278,13 @@ async fn a_viewer_that_leaves_is_followed_by_the_next_one() {
         let path = path.clone();
         let seen = tokio::task::spawn_blocking(move || first_segment(&path)).await.unwrap();
         assert_eq!(stream::segments(&seen).len(), 1);
-        // Some of the next segment is written to nobody.
+        // A part of the next segment is lost, because the pipe has no reader.
         returned(&sandbox, 2).await;
     }
     edge.signal("TERM");
     let ended = edge.end().with_code(0);
-    let told = count(&ended.stderr, "has no reader");
-    assert!((1..=2).contains(&told), "{}", ended.stderr);
+    let warnings = count(&ended.stderr, "has no reader");
+    assert!((1..=2).contains(&warnings), "{}", ended.stderr);
     assert_eq!(sandbox.counters().jobs, 1);
     fs::remove_file(path).unwrap();
 }
@@ -299,7 +303,7 @@ async fn a_full_disk_costs_video_and_is_written_again_once_it_has_room() {
     let line = edge.hear("cannot write ");
     assert!(line.starts_with("WARN ") && line.contains("name another file"), "{line}");
     returned(&sandbox, 3).await;
-    // Somebody makes room.
+    // The disk has room again.
     File::create(&path).unwrap();
     let line = edge.hear("is written again");
     assert!(line.starts_with("INFO "), "{line}");
@@ -339,14 +343,14 @@ async fn a_restart_adds_to_the_file_of_the_run_before() {
         edge.signal("TERM");
         edge.end().with_code(0);
         let written = fs::read(&path).unwrap();
-        // Each run's counters begin anew, so each is read alone.
+        // The continuity counters of each run start at 0, so each run is read alone.
         assert!(!stream::segments(&written[whole..]).is_empty());
         whole = written.len();
     }
     fs::remove_file(path).unwrap();
 }
 
-/// It ends with 2 and this error, before anything is asked for, and `spared` is as it was.
+/// Asserts that the program ends with 2 and this error before any request, and that `spared` is unchanged.
 #[track_caller]
 fn refused(arguments: &[&str], spared: &Path, expected: &str) {
     let before = fs::read(spared).unwrap();
@@ -384,7 +388,7 @@ fn an_output_never_destroys_the_input() {
 }
 
 #[test]
-fn an_output_never_destroys_what_is_no_video() {
+fn an_output_never_destroys_a_file_without_video() {
     let config = temporary("camera.toml");
     let path = config.to_str().unwrap();
     fs::write(&config, format!("[output]\npath = {path:?}\n")).unwrap();

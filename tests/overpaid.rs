@@ -1,7 +1,7 @@
-//! Never overpaid: the agent's own payments by the books of the sandbox, which rounds, counts and refuses as the
-//! real signer and orchestrator do. Hours go by in moments: both clocks are put forward together.
+//! No job is overpaid: checks the project's payments against the ledger of the sandbox, which rounds, counts and
+//! refuses as the real signer and orchestrator do. Both clocks are set forward together, so hours take moments.
 //!
-//! Does not: test the jobs that are paid; `paid` does.
+//! Does not: test the video of paid jobs; `paid` does.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -12,38 +12,30 @@
 
 mod sandbox_client;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use livepeer_gateway::http::io::service_client;
-use livepeer_gateway::http::{ServiceTrust, Url};
+use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobError, JobOptions, JobPayments, LiveVideoJob, StartedJob};
-use livepeer_gateway::orchestrator::TrustOptions;
 use livepeer_gateway::payment::io::{
-    Payer, PayerEvent, PaymentOutcome, SignerOptions as PeerOptions, Signers, TermsFuture,
-    TermsRefresh, TermsSource,
+    Payer, PayerEvent, PaymentOutcome, TermsFuture, TermsRefresh, TermsSource,
 };
 use livepeer_gateway::payment::{
     Challenge, PaymentError, PaymentKind, PaymentSession, SessionOptions,
 };
 use livepeer_gateway::price::PriceUnit;
-use livepeer_gateway::session::{Network, OrchestratorSession, PaymentSetup};
+use livepeer_gateway::session::{Network, OrchestratorSession};
 use resilience::fault::Fault;
 use sandbox::{
     Account, CallFailure, Endpoint, Failure, Handle, Options, RunnerOptions, Sandbox,
     SignerOptions, Target,
 };
-use sandbox_client::post;
+use sandbox_client::{network, post, seconds};
 
 const PAYER_HEADER: &str = "Livepeer-Payer-Address";
 const RESERVE: &str = "/apps/r0/session";
 
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-/// What is paid for one job or session, under a clock that runs with the sandbox's.
+/// The payments of one job or session, with a clock that is set together with the sandbox's.
 struct Paying {
     sandbox: Handle,
     payer: Payer,
@@ -71,7 +63,7 @@ impl Paying {
         self.sandbox.ledger().account(&self.manifest).unwrap().clone()
     }
 
-    /// What the next event leads to: a segment of media each second, or a payment that is due.
+    /// The outcome of the next event: a segment of media each second, or a payment that is due.
     async fn step(&mut self) -> PaymentOutcome {
         let media = self.now() + seconds(1);
         let due = self.payer.poll_timeout().filter(|due| *due < media);
@@ -79,11 +71,11 @@ impl Paying {
         let wait = next.saturating_duration_since(self.now());
         self.sandbox.advance(wait);
         self.ahead += wait;
-        let told = if due.is_some() { PayerEvent::Tick } else { PayerEvent::Media };
-        self.payer.turn(&self.url, told, self.now(), 0.5).await
+        let event = if due.is_some() { PayerEvent::Tick } else { PayerEvent::Media };
+        self.payer.turn(&self.url, event, self.now(), 0.5).await
     }
 
-    /// Goes on for this time, in which all payments are made.
+    /// Runs for this time. Asserts that every payment is made.
     async fn go_on(&mut self, time: Duration) {
         let end = self.now() + time;
         while self.now() < end {
@@ -94,18 +86,6 @@ impl Paying {
             );
         }
     }
-}
-
-/// The crate's own network with the sandbox's signer.
-fn network(sandbox: &Handle) -> Network {
-    let signer = Url::parse_base(&sandbox.signer_url().unwrap(), 0).unwrap();
-    let client = service_client(ServiceTrust::default()).unwrap();
-    let options = PeerOptions { urls: vec![signer], ..PeerOptions::default() };
-    let payments = PaymentSetup {
-        signers: Arc::new(Signers::new(client, options).unwrap()),
-        options: SessionOptions::default(),
-    };
-    Network::new(TrustOptions::default(), None, Some(payments))
 }
 
 fn paying() -> Options {
@@ -128,7 +108,7 @@ async fn start(network: &Network, sandbox: &Handle) -> Result<StartedJob, JobErr
 /// A live video job.
 async fn job(options: Options) -> Paying {
     let sandbox = Sandbox::start(options).unwrap();
-    let mut job = start(&network(&sandbox), &sandbox).await.unwrap();
+    let mut job = start(&network(&sandbox, SessionOptions::default()), &sandbox).await.unwrap();
     let manifest = job.channels().manifest_id.clone();
     let JobPayments { payer, url } = job.take_payments().unwrap();
     Paying::new(sandbox, payer, url, manifest)
@@ -149,7 +129,7 @@ async fn session(ticket: Duration) -> Paying {
     let runner =
         RunnerOptions { price: Some((PriceUnit::Seconds, 1000)), ..RunnerOptions::default() };
     let sandbox = Sandbox::start(Options { ticket, runners: vec![runner], ..paying() }).unwrap();
-    let network = network(&sandbox);
+    let network = network(&sandbox, SessionOptions::default());
     let signers = network.payments.unwrap().signers;
     let payer = signers.signature().await.unwrap();
     let headers = format!("{PAYER_HEADER}: {}\r\n", payer.payer());
@@ -186,7 +166,7 @@ fn refusals(sandbox: &Handle) -> Vec<(u16, String)> {
 }
 
 #[tokio::test]
-async fn a_price_that_drifts_up_moves_no_job_and_costs_it_nothing() {
+async fn a_price_that_drifts_up_does_not_change_a_running_job() {
     let mut job = job(paying()).await;
     job.sandbox.always(Failure::Drift(1));
     job.go_on(seconds(1800)).await;
@@ -232,7 +212,7 @@ async fn seconds_that_a_signer_rounds_up_are_paid_just_before_they_are_over() {
 #[tokio::test]
 async fn a_signer_with_another_key_fails_the_job_and_pays_for_the_next() {
     let sandbox = Sandbox::start(paying()).unwrap();
-    let network = network(&sandbox);
+    let network = network(&sandbox, SessionOptions::default());
     let mut first = start(&network, &sandbox).await.unwrap();
     let JobPayments { payer, url } = first.take_payments().unwrap();
     let mut job = Paying::new(sandbox, payer, url, first.channels().manifest_id.clone());
@@ -254,7 +234,7 @@ async fn a_signer_with_another_key_fails_the_job_and_pays_for_the_next() {
 #[tokio::test]
 async fn tickets_of_another_key_are_signed_once_and_sent_to_nobody() {
     let sandbox = Sandbox::start(paying()).unwrap();
-    let network = network(&sandbox);
+    let network = network(&sandbox, SessionOptions::default());
     start(&network, &sandbox).await.unwrap();
     sandbox.change_signer_key();
     let error = start(&network, &sandbox).await.unwrap_err();
@@ -270,14 +250,16 @@ async fn a_free_orchestrator_that_is_on_chain_says_so_before_the_signer_is_asked
     let sandbox = Sandbox::start(Options { price: Some(0), ..paying() }).unwrap();
     let url = Url::parse_base(&sandbox.url(), 0).unwrap();
     let capability = "live-video-to-video/m".parse().unwrap();
-    let opened = OrchestratorSession::open(&network(&sandbox), &url, &capability).await;
+    let opened =
+        OrchestratorSession::open(&network(&sandbox, SessionOptions::default()), &url, &capability)
+            .await;
     let failure = opened.unwrap_err().failure();
     assert!(failure.text.contains("asks no price"), "{failure}");
     assert_eq!(failure.fault, Fault::NextPeer);
     assert_eq!(calls(&sandbox, Endpoint::MakePayment), 0);
 }
 
-/// Numbers by chance, the same for the same seed.
+/// Random numbers; a seed gives the same numbers again.
 struct Chance(u64);
 
 impl Chance {
@@ -293,7 +275,7 @@ impl Chance {
     }
 }
 
-/// Something that goes wrong with a call about money.
+/// A random failure of a payment call.
 fn failure(chance: &mut Chance) -> Failure {
     let endpoints =
         [Endpoint::MakePayment, Endpoint::Payment, Endpoint::SessionPayment, Endpoint::Refresh];

@@ -1,6 +1,6 @@
-//! Paid jobs, as users run them: the built program against the sandbox's signer, paying orchestrator and runners.
+//! Paid jobs: the built program against the sandbox's signer, and its orchestrators and runners that demand payment.
 //!
-//! Does not: test the schedule by every status; `payment::schedule` has a table for that.
+//! Does not: test the schedule for each status; the unit tests of `payment::schedule` do.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -20,9 +20,9 @@ use sandbox::{
     Sandbox, SignerOptions, StartFailure, Target, Timings,
 };
 
-/// What a test waits for at most.
+/// The longest wait of a test.
 const LIMIT: Duration = Duration::from_secs(40);
-/// A credential, to be looked for where it must not be.
+/// A credential that no output may contain.
 const SECRET: &str = "Bearer hunter2-hunter2";
 
 fn sandbox(change: impl FnOnce(&mut Options)) -> Handle {
@@ -57,7 +57,7 @@ fn model(at: &[&Handle]) -> Edge {
     run(at, &["--job.model", "any"])
 }
 
-/// Ends it by a signal, and looks for secrets in all that it said.
+/// Stops the agent with a signal, and asserts that its log shows no secret.
 #[track_caller]
 fn stop(edge: Edge) {
     edge.signal("TERM");
@@ -119,7 +119,7 @@ async fn starts_that_fail_after_their_payment_are_not_paid_again_and_again() {
 }
 
 #[tokio::test]
-async fn parameters_that_are_refused_wait_for_others() {
+async fn refused_parameters_are_not_sent_again() {
     let place = sandbox(|_| {});
     place.once(Failure::Start(StartFailure::refused_params()));
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("refused-params.toml");
@@ -142,7 +142,7 @@ async fn parameters_that_are_refused_wait_for_others() {
 }
 
 #[tokio::test]
-async fn terms_that_have_expired_are_asked_for_again() {
+async fn expired_terms_are_refreshed() {
     let sandbox = sandbox(|_| {});
     let edge = model(&[&sandbox]);
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
@@ -171,7 +171,7 @@ async fn a_signer_that_is_down_leaves_no_gap_in_the_video() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_not_paid_is_closed_and_reported_as_such() {
+async fn an_unpaid_job_is_closed_and_reported_as_unpaid() {
     let second = Duration::from_secs(1);
     let sandbox = sandbox(|options| {
         options.timings = Timings { debit: second / 4, ..Timings::default() };
@@ -180,11 +180,11 @@ async fn a_job_that_is_not_paid_is_closed_and_reported_as_such() {
     assert!(sandbox.until(LIMIT, |record| record.counters.segments >= 1).await);
     sandbox.always(Failure::Call(Endpoint::MakePayment, CallFailure::status(403)));
     edge.hear("payment failed: ");
-    // The minute that was paid ahead is over.
+    // The minute that was prepaid is over.
     sandbox.advance(Duration::from_secs(120));
     let line = edge.hear("closed the unpaid job");
     assert!(line.starts_with("WARN"), "{line}");
-    // It is not given up: the next try fails for the same reason, and comes again.
+    // The agent does not end: it tries again, and fails for the same reason.
     edge.hear("still failing after ");
     sandbox.clear_failures();
     edge.hear("the job runs again");
@@ -240,7 +240,7 @@ fn calls(sandbox: &Handle) -> [usize; 3] {
     })
 }
 
-/// A signer that is to be left alone for ten minutes, for good.
+/// A sandbox whose signer asks for a pause of ten minutes at every call.
 fn refuse(sandbox: &Handle) {
     let refusal = CallFailure::Answer { status: 429, retry_after: Some("600".to_owned()) };
     sandbox.always(Failure::Call(Endpoint::MakePayment, refusal));
@@ -272,7 +272,7 @@ impl Drop for File {
 }
 
 #[tokio::test]
-async fn a_signer_that_wants_to_be_left_alone_is_left_alone_by_all_starts_and_reloads() {
+async fn the_pause_that_a_signer_asks_for_holds_over_starts_and_reloads() {
     let sandboxes: Vec<Handle> = (0..5).map(|_| sandbox(|_| {})).collect();
     let at: Vec<&Handle> = sandboxes.iter().collect();
     refuse(at[0]);
@@ -290,7 +290,7 @@ async fn a_signer_that_wants_to_be_left_alone_is_left_alone_by_all_starts_and_re
 }
 
 #[tokio::test]
-async fn nor_is_it_asked_who_could_take_the_job() {
+async fn the_pause_that_a_signer_asks_for_holds_for_its_discovery() {
     let sandbox = sandbox(|_| {});
     refuse(&sandbox);
     let file = File::new();

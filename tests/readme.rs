@@ -1,4 +1,4 @@
-//! The pages for people agree with the project: the links, scripts, tests, commands, keys, files and messages that they
+//! The README pages agree with the project: the links, scripts, tests, commands, keys, files and messages that they
 //! name exist, their configurations are accepted, and README.md stays short.
 //!
 //! Does not: run the commands; `cross/readme.sh` does.
@@ -18,7 +18,7 @@ use livepeer_edge::config::{Layers, Purpose, resolve};
 const PAGES: [&str; 4] = ["README.md", "cross/README.md", "systemd/README.md", "tests/README.md"];
 /// The pages that the Debian package and the tarball hold.
 const HANDED_OUT: [&str; 2] = ["README.md", "systemd/README.md"];
-/// Bytes of README.md.
+/// The maximum length of README.md, in bytes.
 const LONGEST: usize = 12 * 1024;
 
 fn root() -> &'static Path {
@@ -38,7 +38,7 @@ fn blocks(page: &str) -> Vec<(String, String)> {
     inside.filter_map(block).collect()
 }
 
-/// What stands between backticks in the text, outside of blocks.
+/// The texts between backticks, outside of code blocks.
 fn quoted(page: &str) -> Vec<String> {
     let outside = page.split("\n```").step_by(2);
     let mut all = Vec::new();
@@ -67,7 +67,7 @@ fn relative_links(page: &str) -> Vec<&str> {
     targets.filter(|target| !target.contains("://")).collect()
 }
 
-/// Fails with all complaints about all pages; `looked_at` shows that a rule still finds what it judges.
+/// Panics with all complaints about all pages, or if the rule finds fewer than `least` items.
 #[track_caller]
 fn assert_true(least: usize, rule: impl Fn(&str, &str) -> (usize, Vec<String>)) {
     let (mut looked_at, mut complaints) = (0, Vec::new());
@@ -80,7 +80,7 @@ fn assert_true(least: usize, rule: impl Fn(&str, &str) -> (usize, Vec<String>)) 
     assert!(looked_at >= least, "only {looked_at} were found, {least} were expected");
 }
 
-/// Counts `found`, and complains about each that is not `right`.
+/// Counts `found`, and complains about each item that is not `right`.
 fn judge(found: Vec<String>, what: &str, right: impl Fn(&str) -> bool) -> (usize, Vec<String>) {
     let wrong = found.iter().filter(|name| !right(name)).map(|name| format!("{what}: {name}"));
     (found.len(), wrong.collect())
@@ -129,7 +129,7 @@ fn every_test_that_cargo_is_asked_for_is_there() {
     });
 }
 
-/// What is wrong with the words behind `livepeer-edge`.
+/// What is wrong with the arguments of `livepeer-edge`, if anything.
 fn usage_complaint(words: &[String]) -> Option<String> {
     let row = match words[0].as_str() {
         "--version" | "--help" => return None,
@@ -209,7 +209,7 @@ fn every_key_is_there() {
     });
 }
 
-/// Where the files of the package go, with what they are made of.
+/// The paths of the package's files, each with its source file.
 fn assets() -> Vec<(String, String)> {
     let manifest = read("Cargo.toml");
     let (_, list) = manifest.split_once("\nassets = [\n").expect("the assets");
@@ -253,7 +253,7 @@ fn every_configuration_is_accepted() {
     });
 }
 
-/// All Rust sources, each text of several lines in one.
+/// All Rust sources, with each string of several lines joined to one.
 fn sources() -> String {
     let mut folders: Vec<PathBuf> = ["src", "tests"].map(|name| root().join(name)).into();
     let mut all = String::new();

@@ -1,6 +1,6 @@
-//! A day of a job in seconds: it is handed over to a new one before its times wrap, and no frame is lost over the wrap.
+//! A job of a day, played in seconds: a new job takes over before its timestamps wrap, and no frame is lost.
 //!
-//! The sandbox reads times as the network's runner does: it would drop everything once a job's times have wrapped.
+//! The sandbox reads timestamps as the network's runner does: it would drop all frames after a wrap.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -63,7 +63,7 @@ async fn more_frames(at: &[&Handle], count: u64) {
     }
 }
 
-/// Waits for the job after this one: the longest time without a frame until then, and for two seconds after.
+/// Waits for the next job. Returns the longest time without a frame up to two seconds after its start.
 async fn handed_over(at: &[&Handle], jobs: u64) -> Duration {
     let started = Instant::now();
     let (mut last, mut count, mut gap, mut over) =
@@ -89,7 +89,7 @@ async fn check(orchestrators: usize) {
     let (units, stopper, running) = agent(&at);
     more_frames(&at, 48).await;
     for _ in 0..2 {
-        // Two times that are further apart than half a wrap could not be told from a step back.
+        // A step of more than half a wrap looks like a step back.
         units.skip(12 * HOUR);
         more_frames(&at, 24).await;
     }

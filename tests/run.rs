@@ -1,5 +1,5 @@
-//! `run` against an orchestrator, and against everything that is none: what arrives, what is said, and with
-//! which exit code it ends.
+//! `run` against orchestrators, and against peers that are not orchestrators: what arrives, what is logged, and the
+//! exit codes.
 //!
 //! Does not: stop jobs by signals; `stop` does.
 #![cfg(feature = "sandbox")]
@@ -38,7 +38,7 @@ fn sandbox() -> Handle {
 
 /// The arguments of a small job on these orchestrators.
 fn job<'a>(urls: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    // What goes wrong is to be the end here; what follows it otherwise is in `tests/lasting.rs`.
+    // A failure ends the program here; `tests/lasting.rs` tests the recovery.
     let job = ["run", "--job.on-loss", "exit", "--orchestrator.urls", urls, "--job.model", "m"];
     [&job[..], &SMALL, more].concat()
 }
@@ -49,7 +49,7 @@ fn run_job(urls: &str, more: &[&str]) -> Ended {
     run(&job(urls, more))
 }
 
-/// It ends with exit code 1, and with one line that begins so.
+/// Asserts that the program ends with exit code 1 and one error line that begins with `expected`.
 #[track_caller]
 fn check(urls: &str, expected: &str) {
     let ended = run_job(urls, &[]).with_code(1);
@@ -57,7 +57,7 @@ fn check(urls: &str, expected: &str) {
     assert!(error.starts_with(expected), "{error:?}\n{expected:?}");
 }
 
-/// The same, with an orchestrator that goes wrong so; `HOST` stands for its host and port.
+/// The same, with an orchestrator that fails as scripted; `HOST` stands for its host and port.
 #[track_caller]
 fn check_failure(failure: Failure, expected: &str) {
     let sandbox = sandbox();
@@ -66,7 +66,7 @@ fn check_failure(failure: Failure, expected: &str) {
 }
 
 #[tokio::test]
-async fn a_job_gets_all_that_was_configured_and_sends_video_at_once() {
+async fn a_job_gets_its_whole_configuration_and_sends_video_at_once() {
     let status_every = Duration::from_millis(100);
     let timings = Timings { status_every, ..Timings::default() };
     let sandbox = Sandbox::start(Options { timings, ..Options::default() }).unwrap();
@@ -106,7 +106,7 @@ async fn a_job_gets_all_that_was_configured_and_sends_video_at_once() {
 
     let event = edge.hear(" event status");
     assert!(event.starts_with("DEBUG ") && event.contains("a cat"), "{event}");
-    // A sign of life comes every 10 s.
+    // A keep-alive comes every 10 s.
     let by = edge::LIMIT;
     assert!(
         sandbox.until(by, |record| record.controls().any(|c| c == r#"{"keep":"alive"}"#)).await
@@ -121,9 +121,9 @@ async fn a_job_gets_all_that_was_configured_and_sends_video_at_once() {
     assert_eq!(units as u64, sandbox.counters().access_units);
 }
 
-/// The network's runner lets the counters begin anew in each segment.
+/// The network's runner restarts the continuity counters in each segment.
 #[tokio::test]
-async fn libav_finds_no_packet_corrupt_in_what_is_handed_out() {
+async fn libav_reads_the_output_without_a_corrupt_packet() {
     let options = Options { restarts_counters: true, ..Options::default() };
     let sandbox = Sandbox::start(options).unwrap();
     let output = temporary("processed.ts");
@@ -176,7 +176,7 @@ async fn no_secret_is_shown_at_any_level() {
 }
 
 #[test]
-fn every_mistake_in_the_configuration_is_told_at_once() {
+fn all_mistakes_in_the_configuration_are_reported_at_once() {
     let config = temporary("wrong.toml");
     fs::write(
         &config,
@@ -208,7 +208,7 @@ fn every_mistake_in_the_configuration_is_told_at_once() {
 }
 
 #[test]
-fn a_missing_camera_or_film_is_named_before_anything_is_asked_for() {
+fn a_missing_camera_or_film_is_named_before_any_request() {
     let sandbox = sandbox();
     let url = sandbox.url();
     for (key, path, expected) in [
@@ -243,7 +243,7 @@ fn a_missing_element_is_named_with_its_package() {
 }
 
 #[test]
-fn an_orchestrator_that_is_not_there_is_named() {
+fn an_unreachable_orchestrator_is_named() {
     let port = peers::nobody();
     check(
         &format!("https://127.0.0.1:{port}"),
@@ -270,7 +270,7 @@ fn a_port_that_speaks_something_else_is_named() {
 }
 
 #[test]
-fn an_info_that_is_none_is_told() {
+fn an_invalid_info_is_reported() {
     let info = |failure, expected: &str| check_failure(Failure::Info(failure), expected);
     info(InfoFailure::Garbage, "https://HOST: answer is not an orchestrator info: ");
     info(InfoFailure::Reset, "https://HOST: not a gRPC answer, so perhaps not an orchestrator: ");
@@ -285,7 +285,7 @@ fn an_info_that_is_none_is_told() {
 }
 
 #[test]
-fn a_start_that_is_refused_or_nonsense_is_told() {
+fn a_refused_or_invalid_start_is_reported() {
     let answer = |status, body: &str, expected: &str| {
         let answer = StartFailure::Answer { status, body: body.to_owned() };
         check_failure(Failure::Start(answer), expected);
@@ -336,7 +336,7 @@ fn when_all_fail_each_is_named_with_its_reason() {
 }
 
 #[tokio::test]
-async fn an_output_that_cannot_be_written_is_told_at_once_and_does_not_stop_the_job() {
+async fn an_output_that_cannot_be_written_is_reported_at_once_and_the_job_goes_on() {
     let sandbox = sandbox();
     let mut edge = Edge::start(&job(&sandbox.url(), &["--output.path", "/dev/full"]));
     let line = edge.hear("cannot write /dev/full: No space left on device");

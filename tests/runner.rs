@@ -34,7 +34,7 @@ use tokio::sync::{mpsc, watch};
 const PAYER: &str = "0x00112233445566778899aabbccddeeff00112233";
 
 // ---------------------------------------------------------------------------------------------
-// The world
+// Signer, runner and orchestrator
 // ---------------------------------------------------------------------------------------------
 
 /// A signer that answers payments with these statuses in turn, then with 200.
@@ -71,7 +71,7 @@ fn network(signer: Option<&Peer>) -> Network {
     Network::new(TrustOptions::Ca, None, payments)
 }
 
-/// A runner of app `echo` that answers by `change` first, and where that is `None` as it should.
+/// A runner of app `echo`. It answers with `change`, or correctly where that is `None`.
 struct World {
     orchestrator: Peer,
     runner: Runner,
@@ -130,7 +130,7 @@ fn challenge(base: &str) -> Value {
     })
 }
 
-/// What a sound orchestrator answers.
+/// The answers of a correct orchestrator.
 fn good(base: &str, priced: bool, request: &Request) -> Reply {
     match request.line().as_str() {
         "POST /apps/r/session" if priced && request.header("livepeer-payment").is_none() => {
@@ -226,7 +226,7 @@ async fn an_expired_challenge_is_asked_for_again_three_times_at_most() {
 }
 
 #[tokio::test]
-async fn every_refusal_of_the_signer_has_its_end() {
+async fn each_refusal_of_the_signer_ends_the_start_as_it_should() {
     for (status, fault) in [
         (400, Fault::NextPeer),
         (401, Fault::Retry),
@@ -248,7 +248,7 @@ async fn every_refusal_of_the_signer_has_its_end() {
 }
 
 #[tokio::test]
-async fn every_status_of_a_reservation_has_its_words_and_leaves_nothing_behind() {
+async fn each_status_of_a_reservation_has_its_own_error_and_leaves_no_session() {
     for (status, words) in [
         (404, "no such runner"),
         (409, "in use"),
@@ -402,7 +402,7 @@ async fn a_stop_is_tried_twice_and_a_session_that_is_gone_is_stopped() {
 // Payments
 // ---------------------------------------------------------------------------------------------
 
-/// Runs the payments of a job until `count` outcomes are in; they are given back.
+/// Runs the payments of a job until there are `count` outcomes, and returns them.
 async fn pay(job: &mut StartedJob, count: usize) -> Vec<PaymentOutcome> {
     let payments = job.take_payments().expect("payments");
     let (media, flows) = watch::channel(());
@@ -547,7 +547,7 @@ async fn list_of(runners: &[&Runner]) -> Peer {
     Peer::start(move |_| json(200, &list)).await
 }
 
-/// Runs a job of app `echo` on the runners of `list` until it is lost, or none of them takes it.
+/// Runs a job of app `echo` on the runners of `list` until the job is lost or each of them has refused it.
 async fn run(name: &str, list: &Peer) -> (Option<i32>, String) {
     run_with(name, list, &[]).await
 }
@@ -567,7 +567,7 @@ async fn a_job_goes_to_the_next_runner_and_every_one_is_named_at_the_end() {
     let broken = World::new(None, |r| r.line().ends_with("/echo").then(|| text(500, ""))).await;
     let dead = runner(nobody().await.to_string().trim_end_matches('/'), None);
     let unusable = [&dead, &full.runner, &broken.runner];
-    // It takes one session, whose channels are gone as soon as it has started.
+    // The runner accepts one session, and deletes its channels right after the start.
     let mut sessions = 0;
     let good = World::new(None, move |request| {
         sessions += usize::from(request.line() == RESERVE);
@@ -596,7 +596,7 @@ async fn a_job_goes_to_the_next_runner_and_every_one_is_named_at_the_end() {
 }
 
 #[tokio::test]
-async fn a_signer_that_is_down_is_no_reason_to_try_every_runner() {
+async fn a_signer_that_is_down_ends_the_search_for_a_runner() {
     let signer = signer([503]).await;
     let (first, second) =
         (World::new(Some("seconds"), |_| None).await, World::new(Some("seconds"), |_| None).await);
@@ -653,7 +653,7 @@ fn data() -> CallOptions {
 }
 
 #[tokio::test]
-async fn an_answer_is_handed_on_as_it_comes() {
+async fn an_answer_is_passed_on_chunk_by_chunk() {
     let (send, chunks) = mpsc::unbounded_channel();
     let mut chunks = Some(chunks);
     let world =
@@ -698,13 +698,13 @@ async fn a_call_is_paid_before_and_while_it_answers() {
 }
 
 #[tokio::test]
-async fn a_redirect_of_the_same_peer_is_followed_with_everything_the_call_has() {
+async fn a_redirect_to_the_same_peer_is_followed_with_headers_and_body() {
     for status in [301, 307, 308] {
         let signer = signer([]).await;
         let world = World::new(Some("fixed"), move |request| {
             let paid = request.header("livepeer-payment").is_some();
             match request.line().as_str() {
-                // The mux answers before anybody asks for a payment.
+                // The mux redirects before the runner demands a payment.
                 RESERVE => Some(moved(status, "/apps/r/session/")),
                 "POST /apps/r/session/" if paid => Some(text(200, "done")),
                 _ => {
@@ -790,8 +790,8 @@ async fn single_shot(world: &World) -> Peer {
 #[tokio::test]
 async fn the_command_pays_sends_and_prints() {
     let scratch = Scratch::new("call");
-    std::fs::create_dir_all(&scratch.0).expect("a directory");
-    let data = scratch.0.join("data.txt");
+    std::fs::create_dir_all(&*scratch).expect("a directory");
+    let data = scratch.join("data.txt");
     std::fs::write(&data, "hello").expect("a file");
     let signer = signer([]).await;
     let world = World::new(Some("fixed"), |request| {

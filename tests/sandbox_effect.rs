@@ -1,6 +1,6 @@
-//! Video that comes back changed: decoded, through an effect, encoded, and seen to be different.
+//! The sandbox's effects: video is decoded, changed and encoded, and the returned pictures differ.
 //!
-//! Does not: test every effect; the table in `echo` says which are let through.
+//! Does not: test every effect; the table in `echo` lists the allowed ones.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -80,7 +80,7 @@ async fn publish(sandbox: &Handle, channel: &str, seq: u64, body: &[u8]) {
     assert_eq!(client.answer().await.status, 200);
 }
 
-/// All that comes out of the job's output channel, from `seq` to its end.
+/// The bytes of the job's output channel from `seq` to its end.
 async fn output(sandbox: &Handle, job: &str, mut seq: u64) -> Vec<u8> {
     let mut whole = Vec::new();
     loop {
@@ -95,7 +95,7 @@ async fn output(sandbox: &Handle, job: &str, mut seq: u64) -> Vec<u8> {
     }
 }
 
-/// Ends the job, and returns all that comes out from `seq` on. Somebody is there to read it before the end.
+/// Ends the job, and returns the bytes of its output from `seq` on. The reader starts before the end.
 async fn rest(sandbox: &Handle, job: &str, seq: u64) -> Vec<u8> {
     let asked = Target::Segment(Role::Output, seq.to_string());
     let end = async {
@@ -148,7 +148,7 @@ async fn a_parameter_update_starts_an_effect_with_the_next_segment() {
 }
 
 #[tokio::test]
-async fn an_effect_that_cannot_run_is_told_and_the_video_goes_on() {
+async fn an_effect_that_cannot_run_is_an_event_and_the_video_goes_on() {
     for (effect, word) in
         [("filesink location=x", "filesink"), ("videoflip method=upside-down-and-back", "upside")]
     {

@@ -1,6 +1,6 @@
-//! What the sandbox does wrong on a script, what it refuses, and how it stops.
+//! The sandbox's scripted failures, its refusals, and its stop.
 //!
-//! Does not: test how the agent takes it; that is the agent's own test.
+//! Does not: test the agent's reaction; the tests of the agent do.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -34,7 +34,7 @@ fn start() -> Handle {
     sandbox
 }
 
-/// A POST with its first 4 bytes under way, when the script knows a failure after 4 bytes.
+/// A POST that has sent 4 bytes, with a scripted failure after `after` bytes.
 async fn failing_post(sandbox: &Handle, after: u64, then: Break) -> Client {
     sandbox.once(Failure::Post { role: Role::Publish, after, then });
     let mut client = Client::connect(sandbox).await;
@@ -45,7 +45,7 @@ async fn failing_post(sandbox: &Handle, after: u64, then: Break) -> Client {
     client
 }
 
-/// A GET of a segment with 4 bytes that goes on.
+/// A GET of an open segment with 4 bytes, and its publisher, with a scripted failure after `after` bytes.
 async fn failing_get(sandbox: &Handle, after: u64, then: Break) -> (Client, Client) {
     sandbox.once(Failure::Get { role: Role::Publish, after, then });
     let mut publisher = Client::connect(sandbox).await;
@@ -61,7 +61,7 @@ async fn next(sandbox: &Handle) -> u16 {
 }
 
 #[tokio::test]
-async fn a_post_breaks_as_told() {
+async fn a_post_fails_as_scripted() {
     for after in [0, 4] {
         for then in [Break::Reset, Break::Close] {
             failing_post(&start(), after, then).await.broken().await;
@@ -84,7 +84,7 @@ async fn a_channel_vanishes_under_a_post() {
     let mut client = failing_post(&sandbox, 0, Break::DeleteChannel).await;
     assert!(client.answer().await.head.contains("Lp-Trickle-Closed: terminated"));
     assert_eq!(next(&sandbox).await, 404);
-    // In mid-segment the publisher is told nothing, as by the real server.
+    // In mid-segment the publisher gets no answer, as from the real server.
     let sandbox = start();
     let mut client = failing_post(&sandbox, 4, Break::DeleteChannel).await;
     client.chunk(b"efgh").await;
@@ -95,7 +95,7 @@ async fn a_channel_vanishes_under_a_post() {
 }
 
 #[tokio::test]
-async fn a_get_breaks_as_told() {
+async fn a_get_fails_as_scripted() {
     for then in [Break::Reset, Break::Close] {
         let sandbox = start();
         let (_publisher, mut subscriber) = failing_get(&sandbox, 0, then).await;
@@ -117,7 +117,7 @@ async fn a_get_breaks_as_told() {
 }
 
 #[tokio::test]
-async fn troubles_for_good_stay_until_they_are_cleared() {
+async fn permanent_failures_last_until_they_are_cleared() {
     let sandbox = start();
     let then = Break::Answer(500);
     sandbox.always(Failure::Post { role: Role::Publish, after: 0, then });
@@ -149,7 +149,7 @@ async fn requests_are_recorded_with_their_headers() {
 }
 
 #[tokio::test]
-async fn another_certificate_is_shown_to_who_comes_next() {
+async fn a_changed_certificate_is_shown_to_new_connections() {
     let sandbox = start();
     let (_, first) = connect(&sandbox, Alpn::Http1).await;
     assert_eq!(first, sandbox.fingerprint());
@@ -159,7 +159,7 @@ async fn another_certificate_is_shown_to_who_comes_next() {
 }
 
 #[tokio::test]
-async fn a_publisher_is_told_to_go_on_over_tls() {
+async fn a_publisher_gets_100_continue_over_tls() {
     let timings = Timings { continue_every: Duration::from_millis(10), ..Timings::default() };
     let sandbox = Sandbox::start(Options { timings, ..Options::default() }).unwrap();
     sandbox.create_channel("a", "");
@@ -182,7 +182,7 @@ fn plain_http_is_refused_as_go_refuses_it() {
 }
 
 #[tokio::test]
-async fn nonsense_is_refused_and_the_next_is_served() {
+async fn an_invalid_request_is_refused_and_the_next_one_served() {
     let sandbox = start();
     for nonsense in ["nonsense\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"] {
         let mut client = Client::connect(&sandbox).await;
@@ -194,7 +194,7 @@ async fn nonsense_is_refused_and_the_next_is_served() {
 }
 
 #[tokio::test]
-async fn it_stops_at_once_with_open_connections() {
+async fn the_sandbox_stops_at_once_with_open_connections() {
     let sandbox = start();
     let address = sandbox.address();
     let mut client = Client::connect(&sandbox).await;
@@ -204,7 +204,7 @@ async fn it_stops_at_once_with_open_connections() {
     assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
     client.broken().await;
     assert!(TcpStream::connect(address).is_err());
-    // The port is free again for the next one.
+    // The port is free for the next sandbox.
     drop(Sandbox::start(Options { listen: address, ..Options::default() }).unwrap());
 }
 
@@ -217,9 +217,9 @@ fn a_port_in_use_is_named() {
     assert!(error.to_string().contains("is in use"), "{error}");
 }
 
-/// As the handlers of the real one, which do not hear that their client has left.
+/// The handlers of the real server do not notice that their client has left.
 #[tokio::test]
-async fn what_takes_long_is_carried_out_also_for_a_client_that_has_left() {
+async fn a_delayed_request_is_carried_out_after_its_client_left() {
     let runner = RunnerOptions { price: None, ..RunnerOptions::default() };
     let options = Options {
         start_delay: Duration::from_millis(50),

@@ -1,7 +1,7 @@
-//! The sandbox as an orchestrator: info over gRPC, start of jobs, the echo app behind them, and what it finds
-//! wrong, over real sockets with clients that know nothing of this crate's own.
+//! The sandbox as an orchestrator: info over gRPC, start of jobs, the echo app, and the violations that it finds, over
+//! real sockets with clients written for the tests.
 //!
-//! Does not: test trickle itself; `sandbox_replay` does.
+//! Does not: test trickle; `sandbox_replay` does.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -52,7 +52,7 @@ async fn job(sandbox: &Handle, params: Value) -> String {
     answer.json()["manifest_id"].as_str().unwrap().to_owned()
 }
 
-/// Good segments of one frame each.
+/// Valid segments of one frame each.
 fn segments(count: u64) -> Vec<Vec<u8>> {
     segments_at(1..=count)
 }
@@ -95,7 +95,7 @@ async fn info_comes_over_grpc_with_a_fresh_token() {
 }
 
 #[tokio::test]
-async fn info_goes_wrong_as_told() {
+async fn an_info_fails_as_scripted() {
     let sandbox = start(Options::default());
     let failure = |failure| sandbox.once(Failure::Info(failure));
     failure(InfoFailure::Refuse { code: 14, message: "busy".to_owned() });
@@ -166,7 +166,7 @@ async fn the_size_of_a_stream_is_set_by_a_request_of_its_own_or_not_at_all() {
     let job = answer["manifest_id"].as_str().unwrap();
     let status = event(&sandbox, job, 0).await;
     assert_eq!(status["inference_status"]["last_params"], size);
-    // Within the stream it stays, and what is left out is asked for at its default.
+    // The size stays the same within a stream; a missing size is requested at its default.
     publish(&sandbox, &format!("{job}-control"), 0, br#"{"prompt":"a cat"}"#).await;
     assert_eq!(event(&sandbox, job, 1).await["event"]["type"], "error");
 }
@@ -181,7 +181,7 @@ async fn an_old_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_start_goes_wrong_as_told() {
+async fn a_start_fails_as_scripted() {
     let sandbox = start(Options::default());
     let answer = StartFailure::Answer { status: 200, body: "<html>".to_owned() };
     sandbox.once(Failure::Start(answer));
@@ -205,7 +205,7 @@ async fn video_comes_back_as_it_goes_in_piece_by_piece() {
     publisher.post(&job, 0, "").await;
     let (first, second) = segments[0].split_at(500);
     publisher.chunk(first).await;
-    // It arrives before the rest is sent.
+    // The first part arrives before the rest is sent.
     let head = subscriber.head().await;
     assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: video/MP2T\r\n"), "{head}");
     assert_eq!(subscriber.next_chunk().await, first);
@@ -235,7 +235,7 @@ async fn counters_of_returned_video_begin_anew_in_each_segment_on_request() {
         assert_eq!(publish(&sandbox, &job, seq, segment).await.status, 200);
         let get = format!("GET /ai/trickle/{job}-out/{seq} HTTP/1.1\r\nHost: x\r\n\r\n");
         let returned = call(&sandbox, &get).await.body;
-        // Packets without payload, which hold the clock alone, do not count.
+        // Packets without payload, which carry only the clock, do not count.
         let counted = returned.chunks(188).filter(|packet| packet[3] & 0x10 != 0);
         let counters: Vec<u8> = counted.map(|packet| packet[3] & 0x0f).collect();
         // PAT, PMT, and the picture.
@@ -244,7 +244,7 @@ async fn counters_of_returned_video_begin_anew_in_each_segment_on_request() {
     }
 }
 
-/// As the real runner's, whose libav forgives a wrap of time only for 26.5 h after the first time it saw.
+/// The real runner's libav handles a wrap of timestamps only up to 26.5 h after the first one it read.
 #[tokio::test]
 async fn a_job_loses_its_video_at_the_wrap_a_day_after_its_start_and_one_that_starts_later_does_not()
  {
@@ -257,7 +257,7 @@ async fn a_job_loses_its_video_at_the_wrap_a_day_after_its_start_and_one_that_st
     }
     assert!(sandbox.until(LIMIT, |r| r.counters.segments == 7).await);
     let counters = sandbox.counters();
-    // The one that steps back is seen when it has gone through.
+    // The step back is reported when its segment is complete.
     assert_eq!((counters.access_units, counters.dropped, counters.outputs), (7, 3, 5));
     let found = sandbox.violations();
     assert_eq!(found.count(), 2, "{found:?}");
@@ -272,7 +272,7 @@ async fn a_job_loses_its_video_at_the_wrap_a_day_after_its_start_and_one_that_st
 }
 
 #[tokio::test]
-async fn events_tell_the_state_and_control_changes_it() {
+async fn events_report_the_state_and_control_changes_it() {
     let status_every = Duration::from_millis(20);
     let timings = Timings { status_every, ..Timings::default() };
     let sandbox = start(Options { timings, ..Options::default() });
@@ -318,7 +318,7 @@ async fn the_end_of_the_publish_channel_is_the_end_of_the_job() {
 }
 
 #[tokio::test]
-async fn what_a_gateway_does_wrong_is_found() {
+async fn violations_of_a_gateway_are_found() {
     let sandbox = start(Options::default());
     let job = job(&sandbox, Value::Null).await;
     let segments = segments(3);
@@ -335,7 +335,7 @@ async fn what_a_gateway_does_wrong_is_found() {
 }
 
 #[tokio::test]
-async fn a_mute_app_says_nothing() {
+async fn a_mute_app_sends_no_event() {
     let timings = Timings { status_every: Duration::from_millis(5), ..Timings::default() };
     let sandbox = start(Options { timings, ..Options::default() });
     sandbox.always(Failure::Mute(Role::Events));

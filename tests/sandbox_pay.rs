@@ -1,5 +1,5 @@
-//! The sandbox as a signer and as an orchestrator that wants to be paid: over real sockets, with a gateway made
-//! by hand, every check of both is made to bite.
+//! The sandbox as a signer and as an orchestrator that demands payment: a gateway written for the tests triggers each
+//! of their checks, over real sockets.
 //!
 //! Does not: test runners; `sandbox_runner` does.
 #![cfg(feature = "sandbox")]
@@ -13,35 +13,27 @@
 
 mod sandbox_client;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use livepeer_gateway::http::io::{Alpn, service_client};
-use livepeer_gateway::http::{ServiceTrust, Url};
+use livepeer_gateway::http::Url;
+use livepeer_gateway::http::io::Alpn;
 use livepeer_gateway::job::{JobOptions, JobPayments, LiveVideoJob, StartedJob};
-use livepeer_gateway::orchestrator::TrustOptions;
 use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest, PaymentResult};
 use livepeer_gateway::payment::SessionOptions;
-use livepeer_gateway::payment::io::{
-    PayerEvent, PaymentOutcome, SignerOptions as PeerOptions, Signers,
-};
-use livepeer_gateway::session::{Network, OrchestratorSession, PaymentSetup};
+use livepeer_gateway::payment::io::{PayerEvent, PaymentOutcome};
+use livepeer_gateway::session::OrchestratorSession;
 use prost::Message;
 use sandbox::{
     CallFailure, Credential, Endpoint, Failure, Handle, InfoFailure, Ledger, Options, Record, Role,
     Sandbox, SignerOptions, StartFailure, Target, Timings, Violation,
 };
-use sandbox_client::{Answer, Client, LIMIT, call, connect_to, info_bytes, post};
+use sandbox_client::{Answer, Client, LIMIT, call, connect_to, info_bytes, network, post, seconds};
 use serde_json::{Value, json};
 
 const GET_ORCHESTRATOR: &str = "/net.Orchestrator/GetOrchestrator";
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 /// Ten wei per pixel, and a signer.
 fn paying() -> Options {
@@ -53,7 +45,7 @@ fn paying() -> Options {
     }
 }
 
-/// A gateway that does all by hand.
+/// A gateway that builds each request itself.
 struct Gateway {
     sandbox: Handle,
     request: Value,
@@ -94,7 +86,7 @@ impl Gateway {
         self.request["orchestrator"] = json!(STANDARD.encode(info));
     }
 
-    /// Takes fresh terms for a job; the status.
+    /// Requests fresh terms for a job. Returns the status.
     async fn refresh_payment(&mut self, manifest: &str) -> u16 {
         let url = self.sandbox.signer_url().unwrap();
         let signed = post(&url, "/sign-orchestrator-info", "", b"").await.json();
@@ -112,7 +104,7 @@ impl Gateway {
         post(&url, "/generate-live-payment", "", self.request.to_string().as_bytes()).await
     }
 
-    /// A payment of the signer, whose state goes into the next request.
+    /// Requests a payment from the signer, whose state goes into the next request.
     async fn sign(&mut self) -> Paid {
         let answer = self.ask().await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -154,7 +146,7 @@ impl Gateway {
         self.request["orchestrator"] = json!(STANDARD.encode(info));
     }
 
-    /// A segment of media begins.
+    /// Begins a segment of media.
     async fn media(&self, seq: u64) {
         let mut client = Client::connect(&self.sandbox).await;
         client.post(&self.manifest, seq, "").await;
@@ -176,7 +168,7 @@ impl Gateway {
 }
 
 #[tokio::test]
-async fn a_paid_hour_goes_by() {
+async fn a_job_that_pays_runs_for_an_hour() {
     let mut gateway = Gateway::running(paying()).await;
     let paid = gateway.ledger().account(&gateway.manifest).unwrap().time_paid();
     assert_eq!(paid, seconds(60));
@@ -231,7 +223,7 @@ async fn a_job_that_is_not_paid_ends() {
         r.requests().any(|r| r.target == Target::Segment(Role::Events, "-1".to_owned()))
     };
     assert!(gateway.sandbox.until(LIMIT, arrived).await);
-    // Whatever is answered later came later: that request waits now.
+    // A request whose answer comes later was received later: it is waiting now.
     let next = format!("GET /ai/trickle/{}/next HTTP/1.1\r\nHost: x\r\n\r\n", gateway.manifest);
     assert_eq!(call(&gateway.sandbox, &next).await.status, 200);
     gateway.sandbox.advance(seconds(5));
@@ -246,7 +238,7 @@ async fn a_job_that_is_not_paid_ends() {
 }
 
 #[tokio::test]
-async fn debits_come_by_themselves() {
+async fn debits_happen_without_a_request() {
     let timings = Timings { debit: Duration::from_millis(20), ..Timings::default() };
     let options = Options { timings, is_frozen: false, ..paying() };
     let gateway = Gateway::running(options).await;
@@ -255,7 +247,7 @@ async fn debits_come_by_themselves() {
 }
 
 #[tokio::test]
-async fn the_info_is_for_those_who_sign() {
+async fn an_info_needs_a_signed_request() {
     let gateway = Gateway::new(paying()).await;
     let sandbox = &gateway.sandbox;
     let bytes = Gateway::info(sandbox).await.unwrap();
@@ -289,7 +281,7 @@ async fn a_start_must_be_paid() {
         assert_eq!(gateway.refusal().0, Endpoint::Start);
     }
     let paid = gateway.sign().await;
-    // The credentials alone pay nothing; another payment's credentials are as good.
+    // Credentials alone do not pay; the credentials of another payment are accepted as well.
     let half = Paid(paid.0.lines().nth(1).unwrap().to_owned() + "\r\n");
     assert_eq!(gateway.start(&half).await.status, 403);
     assert_eq!(gateway.start(&paid).await.status, 200);
@@ -384,7 +376,7 @@ async fn a_start_that_fails_has_cost_its_payment() {
 }
 
 #[tokio::test]
-async fn the_same_terms_take_six_hundred_tickets() {
+async fn terms_are_valid_for_six_hundred_tickets() {
     // 100 tickets open, and a second takes nearly two.
     let ticket = Duration::from_millis(600);
     let mut gateway = Gateway::running(Options { ticket, ..paying() }).await;
@@ -399,18 +391,18 @@ async fn the_same_terms_take_six_hundred_tickets() {
     let too_many = gateway.sign().await;
     assert_eq!(gateway.pay(&too_many).await.status, 400);
     assert!(gateway.refusal().2.starts_with("invalid ticket senderNonce: too many values"));
-    // Those before it have counted: 600 in all.
+    // The earlier tickets have counted: 600 in all.
     assert_eq!((before, paid(&gateway)), (ticket * 580, ticket * 600));
 }
 
 #[tokio::test]
-async fn a_signer_with_another_key_goes_on_with_nothing() {
+async fn a_signer_with_another_key_accepts_no_earlier_state() {
     let mut gateway = Gateway::running(paying()).await;
     gateway.sandbox.change_signer_key();
     gateway.sandbox.advance(seconds(5));
     assert_eq!(gateway.ask().await.status, 400);
     assert_eq!(gateway.refusal().2, "invalid sig");
-    // Nor do terms that were made for the key before it.
+    // Terms that were made for the previous key are refused too.
     gateway.request = json!({ "orchestrator": gateway.request["orchestrator"], "type": "lv2v" });
     let paid = gateway.sign().await;
     assert_eq!(gateway.start(&paid).await.status, 400);
@@ -442,7 +434,7 @@ async fn states_must_come_in_order() {
     let newest = gateway.request.clone();
     gateway.request["state"] = first.clone();
     gateway.request["orchestrator"] = terms;
-    // Signed again, as by a signer that keeps nothing; but the orchestrator has seen these tickets.
+    // The signer signs again, because it keeps no state; but the orchestrator has seen these tickets.
     let paid = gateway.sign().await;
     assert_eq!(gateway.pay(&paid).await.status, 400);
     assert!(gateway.refusal().2.starts_with("invalid ticket senderNonce: already seen"));
@@ -476,7 +468,7 @@ async fn an_answer_that_was_lost_may_be_asked_for_again() {
     assert_eq!(gateway.ledger().payments(), 3);
     assert_eq!(gateway.pay(&paid).await.status, 400);
 
-    // One whose client did not wait for the answer, too.
+    // So has a payment whose client did not wait for the answer.
     gateway.sandbox.advance(seconds(5));
     let paid = gateway.sign().await;
     let late = CallFailure::Delay(Duration::from_millis(20));
@@ -502,7 +494,7 @@ async fn calls_of_a_session_come_one_at_a_time() {
     assert!(gateway.sandbox.until(LIMIT, asked).await);
     assert_eq!(gateway.ask().await.status, 400);
     assert_eq!(gateway.sandbox.violations().list(), [Violation::ConcurrentStates]);
-    // One that gave up is not under way any more.
+    // A call that its client gave up no longer counts as open.
     drop(slow);
     let limit = tokio::time::Instant::now() + LIMIT;
     while gateway.ask().await.status != 200 {
@@ -511,7 +503,7 @@ async fn calls_of_a_session_come_one_at_a_time() {
 }
 
 #[tokio::test]
-async fn credentials_are_wanted_on_every_call() {
+async fn every_call_needs_credentials() {
     let credential =
         |value: &str, owner: &str| Credential { value: value.into(), owner: owner.into() };
     let mut options = paying();
@@ -609,16 +601,10 @@ async fn the_list_of_orchestrators_can_be_asked_for_by_capability() {
     assert_eq!(client.answer().await.status, 503);
 }
 
-/// The crate's own session with a paying sandbox.
+/// A job of the project's own client on a sandbox that demands payment.
 async fn own(sandbox: &Handle) -> StartedJob {
-    let signer = Url::parse_base(&sandbox.signer_url().unwrap(), 0).unwrap();
-    let client = service_client(ServiceTrust::default()).unwrap();
-    let options = PeerOptions { urls: vec![signer], ..PeerOptions::default() };
-    let payments = PaymentSetup {
-        signers: Arc::new(Signers::new(client, options).unwrap()),
-        options: SessionOptions { app: Some("a".to_owned()), ..SessionOptions::default() },
-    };
-    let network = Network::new(TrustOptions::default(), None, Some(payments));
+    let options = SessionOptions { app: Some("a".to_owned()), ..SessionOptions::default() };
+    let network = network(sandbox, options);
     let url = Url::parse_base(&sandbox.url(), 0).unwrap();
     let capability = "live-video-to-video/m".parse().unwrap();
     let session = OrchestratorSession::open(&network, &url, &capability).await.unwrap();
@@ -633,7 +619,7 @@ async fn the_agents_own_payments_pass_every_check() {
     let manifest = job.channels().manifest_id.clone();
     let JobPayments { mut payer, url } = job.take_payments().unwrap();
     let mut now = Instant::now();
-    // An hour, with payments as sparse as they may be.
+    // An hour, with the longest intervals between payments.
     for _ in 0..72 {
         now += seconds(50);
         sandbox.advance(seconds(50));

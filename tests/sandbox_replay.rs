@@ -1,14 +1,14 @@
-//! Replays what clients sent to the real Go trickle server, and compares what comes back byte for byte.
+//! Sends to the sandbox what clients sent to the real Go trickle server, and compares the answers byte for byte.
 //!
-//! The recording is tests/fixtures/trickle-transcripts.txt. Its waits are shortened by [`FASTER`], and so are
-//! the server's clocks. Where the recording is silent for a while, the sandbox must be silent too.
+//! The recording is tests/fixtures/trickle-transcripts.txt. Its waits and the server's timeouts are divided by
+//! [`FASTER`]. Where the recording shows no bytes for a while, the sandbox must send none.
 //!
-//! Not matched, each for its reason:
-//! - the end of connections when the recorder took its servers down (`TEARDOWN`);
-//! - how many bytes a writer gets rid of after a 404 until its connection breaks: that is the size of
-//!   the kernel's buffers; it must break, though.
+//! Not compared:
+//! - the end of connections when the recorder stopped its servers (`TEARDOWN`);
+//! - how many bytes a writer can send after a 404 until its connection breaks, which depends on the kernel's buffers;
+//!   the connection must break.
 //!
-//! Does not: test what the recording does not show; `sandbox_faults` and the tables of `channel` do.
+//! Does not: test anything else; `sandbox_faults` and the unit tests of `channel` do.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -32,22 +32,22 @@ const RECORDING: &str = include_str!("fixtures/trickle-transcripts.txt");
 const FASTER: u32 = 25;
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Connections that the recorder's servers ended by ending themselves: case, who.
+/// Connections that ended because the recorder stopped its servers: case and name.
 const TEARDOWN: [(&str, &str); 3] =
     [("zz_delete_minus", "get-2b"), ("zz_delete_minus", "pub"), ("abandoned preconnect", "sub7")];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Event {
     Send(Vec<u8>),
-    /// The last send has to fail.
+    /// The last send must fail.
     SendFails,
-    /// So many bytes that the connection breaks.
+    /// Enough bytes to break the connection.
     SendUntilBroken,
     Reset,
     Fin,
     Receive(Vec<u8>),
     ReceiveFin,
-    /// The subscriber of a long segment has seen much of it and then its end.
+    /// The subscriber of a long segment has received a large part of it, and then its end.
     Sweep,
     Remark,
 }
@@ -99,15 +99,15 @@ fn cases() -> Vec<(String, Vec<Line>)> {
     cases
 }
 
-/// Puts right what the recorder wrote down late or not at all.
+/// Corrects the events that the recorder wrote late or not at all.
 fn mend(name: &str, lines: &mut Vec<Line>) {
     lines.retain(|line| {
         let teardown =
             TEARDOWN.iter().any(|(case, who)| name.starts_with(case) && line.who == *who);
         !(teardown && line.event == Event::ReceiveFin)
     });
-    // These were written down when they were over, after what they caused; and one answer came between
-    // two sends of the same millisecond.
+    // The recorder wrote these at their end, after the events that they caused; and one answer came between two sends
+    // of the same millisecond.
     while let Some(at) = (1..lines.len()).find(|at| {
         let (before, line) = (&lines[at - 1], &lines[*at]);
         let caused = match &before.event {
@@ -129,7 +129,7 @@ fn mend(name: &str, lines: &mut Vec<Line>) {
     }) {
         lines.swap(at - 1, at);
     }
-    // The answers to these were not written down.
+    // The recorder did not write the answers to these.
     if name.starts_with("abort_retry") {
         for seq in 3..=8 {
             let post = format!("POST /ai/trickle/ar/{seq} ");
@@ -145,7 +145,7 @@ fn mend(name: &str, lines: &mut Vec<Line>) {
     }
 }
 
-/// The recorder's servers: with autocreate, without, and one that sweeps soon.
+/// The recorder's servers: with autocreate, without it, and with a short sweep interval.
 struct Servers {
     auto: Handle,
     strict: Handle,
@@ -171,7 +171,7 @@ impl Servers {
         Self { auto: Sandbox::start(options).unwrap(), strict, sweeping }
     }
 
-    /// The one that has the channel of this request.
+    /// The server that has the channel of this request.
     fn address(&self, request: &[u8]) -> SocketAddr {
         let request = String::from_utf8_lossy(request);
         let name = request.split('/').nth(3).unwrap().split([' ', '/']).next().unwrap();
@@ -197,7 +197,7 @@ impl Connection {
         Self { tcp, ended: false }
     }
 
-    /// What has come and not been read.
+    /// The bytes that have arrived and were not read.
     fn unread(&self) -> Vec<u8> {
         let mut bytes = vec![0; 4096];
         self.tcp.set_nonblocking(true).unwrap();
@@ -235,11 +235,11 @@ impl Connection {
 struct Replay {
     servers: Servers,
     connections: HashMap<(String, SocketAddr), Connection>,
-    /// Which server a name spoke to last.
+    /// The server to which each name spoke last.
     last: HashMap<String, SocketAddr>,
-    /// Who sent last.
+    /// The name that sent last.
     sender: Option<String>,
-    /// Writes a long segment while the sweep takes its time.
+    /// Writes a long segment until the sweep deletes its channel.
     writer: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -249,7 +249,7 @@ impl Replay {
         self.connections.get_mut(&key).unwrap()
     }
 
-    /// Nothing must come for a while, and nothing be left unread.
+    /// Asserts that no byte comes for `time`, and that all bytes were read.
     #[track_caller]
     fn quiet(&self, time: Duration, line: &str) {
         std::thread::sleep(time);
@@ -281,7 +281,7 @@ impl Replay {
         match &line.event {
             Event::Send(bytes) if fails => self.connection(who).send_until_broken(bytes),
             Event::Send(bytes) => {
-                // What was sent on another connection is to arrive before this.
+                // The bytes that were sent on another connection must arrive before these.
                 if self.sender.replace(who.to_owned()).is_some_and(|last| last != who) {
                     std::thread::sleep(Duration::from_millis(2));
                 }
@@ -302,7 +302,7 @@ impl Replay {
             Event::ReceiveFin => {
                 let connection = self.connection(who);
                 let mut rest = Vec::new();
-                // An end in the face of unread bytes is a reset; it is an end all the same.
+                // A close with unread bytes is a reset, which counts as the end too.
                 let _reset = connection.tcp.read_to_end(&mut rest).is_err();
                 assert_eq!(String::from_utf8_lossy(&rest), "", "at\n{}", line.text);
                 connection.ended = true;
@@ -318,7 +318,7 @@ impl Replay {
         }
     }
 
-    /// Writes a byte every 2 ms, as the recorder did more slowly.
+    /// Writes a byte every 2 ms; the recorder did the same more slowly.
     fn write_on(&mut self) {
         let (stop, stopped) = mpsc::channel::<()>();
         let mut tcp = self.connection("long").tcp.try_clone().unwrap();
@@ -331,7 +331,7 @@ impl Replay {
         self.writer = Some((stop, thread));
     }
 
-    /// Waits for the end that the sweep brings to the subscriber while its segment is being written.
+    /// Waits until the sweep ends the subscriber while its segment is being written.
     fn sweep(&mut self) {
         let begin = Instant::now();
         let subscriber = loop {

@@ -1,4 +1,4 @@
-//! The sandbox's runners and scopes, over real sockets, with a gateway made by hand: every check is made to bite.
+//! The sandbox's runners and scopes: a gateway written for the tests triggers each of their checks, over real sockets.
 //!
 //! Does not: test the signer; `sandbox_pay` does.
 #![cfg(feature = "sandbox")]
@@ -12,34 +12,26 @@
 
 mod sandbox_client;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use livepeer_gateway::http::io::service_client;
-use livepeer_gateway::http::{ServiceTrust, Url};
 use livepeer_gateway::job::runner::{Api, CallOptions, RunnerJob, Single};
+use livepeer_gateway::orchestrator::DiscoveryList;
 use livepeer_gateway::orchestrator::proto::PaymentResult;
-use livepeer_gateway::orchestrator::{DiscoveryList, TrustOptions};
 use livepeer_gateway::payment::SessionOptions;
-use livepeer_gateway::payment::io::{SignerOptions as PeerOptions, Signers};
 use livepeer_gateway::price::PriceUnit;
-use livepeer_gateway::session::{Network, PaymentSetup};
+use livepeer_gateway::session::Network;
 use prost::Message;
 use sandbox::{
     CallFailure, Endpoint, Failure, Handle, Options, RunnerOptions, Sandbox, SignerOptions,
     SingleShot,
 };
-use sandbox_client::{Answer, Client, LIMIT, call, post};
+use sandbox_client::{Answer, Client, LIMIT, call, network, post, seconds};
 use serde_json::{Value, json};
 
 const RESERVE: &str = "/apps/r0/session";
 const SINGLE: &str = "/apps/r0/app/";
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 fn options(runner: RunnerOptions) -> Options {
     Options {
@@ -71,7 +63,7 @@ impl Gateway {
         Self::new(options(RunnerOptions { price, capacity: 2, ..RunnerOptions::default() })).await
     }
 
-    /// Paid by the second, with a session.
+    /// A gateway with a session that is paid by the second.
     async fn reserved() -> Self {
         let mut gateway = Self::of(Some((PriceUnit::Seconds, 10))).await;
         let challenge = gateway.challenge(RESERVE).await;
@@ -90,7 +82,7 @@ impl Gateway {
         post(&self.sandbox.url(), path, headers, body.to_string().as_bytes()).await
     }
 
-    /// Asks without payment, and keeps what the signer needs.
+    /// Sends a request without payment, and keeps the challenge for the signer.
     async fn challenge(&mut self, path: &str) -> Value {
         let answer = self.send(path, &self.payer, &json!({ "model_id": "scope" })).await;
         assert_eq!(answer.status, 402, "{}", answer.text());
@@ -307,7 +299,7 @@ async fn terms_of_a_session_can_be_refreshed() {
 }
 
 #[tokio::test]
-async fn runners_have_room_for_so_many_sessions() {
+async fn runners_have_a_limit_of_sessions() {
     let gateway = Gateway::of(None).await;
     let statuses = [200, 200, 503];
     for status in statuses {
@@ -353,7 +345,7 @@ async fn lists_name_runners_and_can_be_asked_for_by_app() {
 }
 
 #[tokio::test]
-async fn single_shots_answer_and_hold_nothing() {
+async fn single_shot_calls_answer_and_free_their_place() {
     let shot = |shot| options(RunnerOptions { shot: Some(shot), ..RunnerOptions::default() });
     let gateway = Gateway::new(shot(SingleShot::Plain)).await;
     let answer = gateway.send(SINGLE, "", &json!({ "a": 1 })).await;
@@ -384,7 +376,7 @@ async fn an_app_is_served_below_its_slash_and_at_its_own_path() {
     assert_eq!(answer.status, 307);
     assert!(answer.head.contains("Location: /apps/r0/app/?a=b\r\n"), "{}", answer.head);
     assert_eq!(gateway.sandbox.ledger().payments(), 0);
-    // The app is asked once the session is paid.
+    // The app gets the call once the session is paid.
     gateway.challenge(SINGLE).await;
     let paid = gateway.sign("fixed").await;
     assert_eq!(gateway.post(SINGLE, &paid).await.status, 404);
@@ -396,7 +388,7 @@ async fn an_app_is_served_below_its_slash_and_at_its_own_path() {
 }
 
 #[tokio::test]
-async fn a_paid_single_shot_wants_the_same_dance() {
+async fn a_paid_single_shot_call_needs_a_challenge_and_a_payment() {
     let runner = RunnerOptions {
         shot: Some(SingleShot::Plain),
         price: Some((PriceUnit::Fixed, 10)),
@@ -439,7 +431,7 @@ async fn a_long_answer_goes_on_while_it_is_paid() {
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_holds_nothing() {
+async fn a_caller_that_leaves_frees_its_place() {
     let events = SingleShot::Events { count: 1, gap: seconds(600) };
     let runner = RunnerOptions { shot: Some(events), ..RunnerOptions::default() };
     let gateway = Gateway::new(options(runner)).await;
@@ -470,7 +462,7 @@ async fn a_scope_begins_with_control_and_events() {
     let event = get(&gateway.sandbox, &event).await.json();
     let trickle = format!("{}/ai/trickle/{}", gateway.sandbox.url(), gateway.session);
     assert_eq!((&event["type"], &event["in"]), (&json!("channels"), &json!(trickle)));
-    // It costs from the start, media or not.
+    // The scope costs from the start, also without media.
     gateway.sandbox.advance(seconds(30));
     let paid = gateway.sign("lv2v").await;
     assert_eq!(gateway.post("/payment", &paid).await.status, 200);
@@ -482,7 +474,7 @@ async fn a_scope_begins_with_control_and_events() {
 }
 
 #[tokio::test]
-async fn runners_go_wrong_as_told() {
+async fn runners_fail_as_scripted() {
     let gateway = Gateway::of(None).await;
     let once = |endpoint, failure| gateway.sandbox.once(Failure::Call(endpoint, failure));
     for status in [402, 404, 409, 480, 503] {
@@ -492,7 +484,7 @@ async fn runners_go_wrong_as_told() {
     once(Endpoint::Discovery, CallFailure::Garbage);
     let list = get(&gateway.sandbox, "/discovery").await;
     assert!(serde_json::from_slice::<Value>(&list.body).is_err());
-    // A session that nobody knows of.
+    // A session whose id the client never received.
     once(Endpoint::Reserve, CallFailure::Lost);
     let mut client = Client::connect(&gateway.sandbox).await;
     client.post_body(RESERVE, "", b"{}").await;
@@ -501,16 +493,9 @@ async fn runners_go_wrong_as_told() {
     assert_eq!(gateway.sandbox.ledger().refused().count(), 0, "the script is nobody's fault");
 }
 
-/// The crate's own network with the sandbox's signer, and the sandbox's list.
+/// The project's own client with the sandbox's signer, and the sandbox's list.
 async fn own(sandbox: &Handle) -> (Network, DiscoveryList) {
-    let signer = Url::parse_base(&sandbox.signer_url().unwrap(), 0).unwrap();
-    let client = service_client(ServiceTrust::default()).unwrap();
-    let options = PeerOptions { urls: vec![signer], ..PeerOptions::default() };
-    let payments = PaymentSetup {
-        signers: Arc::new(Signers::new(client, options).unwrap()),
-        options: SessionOptions::default(),
-    };
-    let network = Network::new(TrustOptions::default(), None, Some(payments));
+    let network = network(sandbox, SessionOptions::default());
     let list = get(sandbox, "/discovery").await.body;
     (network, DiscoveryList::parse(&list).unwrap())
 }
@@ -573,7 +558,7 @@ async fn the_agents_own_call_reaches_the_path_that_it_names_and_pays_once() {
     let mut answer = Single::start(&network, runner, call(Some("/v1/say"))).await.unwrap();
     assert_eq!(answer.next().await.unwrap().unwrap(), "{\"echo\":{}}");
     assert_eq!(sandbox.ledger().payments(), 1);
-    // Without a path it is the app's root, which the mux names by a redirect.
+    // Without a path the call goes to the app's root, to which the mux redirects.
     let error = Single::start(&network, runner, call(None)).await.unwrap_err();
     assert!(error.to_string().contains("404 page not found"), "{error}");
 }

@@ -1,5 +1,5 @@
-//! Scopes over real sockets: an orchestrator that tells its info by gRPC, and a scripted peer that it sends
-//! calls to.
+//! Scopes over real sockets: an orchestrator that sends its info over gRPC, and a scripted peer that the info names for
+//! calls.
 //!
 //! Does not: move media.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
@@ -70,7 +70,7 @@ async fn signer() -> Peer {
     .await
 }
 
-/// Starts a scope at an orchestrator that answers by `answer`.
+/// Starts a scope at an orchestrator whose calls `answer` answers.
 async fn start(calls: &Peer, signer: Option<&Peer>) -> Result<ScopeJob, JobError> {
     let payments = signer.map(|signer| {
         let options = SignerOptions { urls: vec![signer.url.clone()], ..SignerOptions::default() };

@@ -1,4 +1,4 @@
-//! The units as systemd judges them, and what the service's log looks like.
+//! The unit files, checked by systemd, and the form of the service's log.
 //!
 //! Needs systemd-analyze, which `cross/setup.sh` installs.
 //!
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_livepeer-edge");
 const UNITS: [&str; 2] = ["livepeer-edge.service", "livepeer-edge@.service"];
-/// The exposure that is allowed, in tenths, on systemd's scale of 0 to 100.
+/// The highest allowed exposure, in tenths, so that systemd's scale is 0 to 100.
 const EXPOSURE: u32 = 20;
 
 fn read(name: &str) -> String {
@@ -161,7 +161,7 @@ fn a_start_that_fails_is_one_readable_line_in_the_journal() {
 fn a_start_that_fails_stays_readable_until_the_next_one() {
     let folder = folder("service-status");
     let manager = folder.join("notify");
-    // Of an earlier run of this test.
+    // A file of an earlier run of this test.
     let _ = fs::remove_file(&manager);
     let socket = UnixDatagram::bind(&manager).expect("a socket");
     socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a limit");

@@ -1,5 +1,5 @@
-//! `setup` at a terminal, which `script` makes: asks, explains, writes what a run accepts, and leaves nothing behind
-//! when it is left.
+//! `setup` at a terminal, which `script` provides: it asks, explains, and writes a configuration that `run` accepts. If
+//! the user hangs up, it leaves no file.
 //!
 //! Needs `script`, of Debian's bsdutils, which `cross/setup.sh` installs.
 //!
@@ -24,10 +24,10 @@ fn path(name: &str) -> PathBuf {
     path
 }
 
-/// Answers each question when it is asked, and hangs up after the last answer. What the screen shows, and the
+/// Answers each question when it is asked, and hangs up after the last answer. Returns the text on the screen and the
 /// exit code.
 fn talk(arguments: &str, answers: &[(&str, &str)]) -> (String, Option<i32>) {
-    // A question that is never asked ends the test after a minute, with what the screen shows.
+    // A question that is never asked ends the test after a minute, with the text on the screen.
     let mut child: Child = Command::new("timeout")
         .args(["--foreground", "60", "script"])
         .args(["-qec", &format!("'{BINARY}' setup {arguments}"), "/dev/null"])
@@ -55,7 +55,7 @@ fn talk(arguments: &str, answers: &[(&str, &str)]) -> (String, Option<i32>) {
 }
 
 #[test]
-fn six_questions_make_a_configuration_that_is_right() {
+fn six_questions_make_an_accepted_configuration() {
     let path = path("setup-asked.toml");
     let (shown, code) = talk(
         &format!("--config '{}'", path.display()),
@@ -88,7 +88,7 @@ fn six_questions_make_a_configuration_that_is_right() {
     let checked = Command::new(BINARY).arg("check-config").arg(&path).env_clear().output().unwrap();
     assert!(checked.status.success(), "{checked:?}");
 
-    // What is there stays, and nothing is asked.
+    // An existing configuration is not replaced, and no question is asked.
     let (shown, code) = talk(&format!("--config '{}'", path.display()), &[]);
     assert_eq!(code, Some(2), "{shown}");
     assert!(shown.contains("--existing replace") && !shown.contains("Model"), "{shown}");
@@ -96,7 +96,7 @@ fn six_questions_make_a_configuration_that_is_right() {
 }
 
 #[test]
-fn who_hangs_up_gets_no_configuration() {
+fn a_user_who_hangs_up_gets_no_configuration() {
     let path = path("setup-left.toml");
     let arguments = format!("--config '{}' --source test", path.display());
     let (shown, code) = talk(&arguments, &[("comma-separated: ", "o.example")]);

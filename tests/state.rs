@@ -1,5 +1,5 @@
-//! A state directory that fails: not writable, disk full, torn files. The agent runs on without, says so
-//! once for each file, and sets aside what is torn.
+//! A state directory that fails: not writable, disk full, torn files. The agent continues without it, warns once for
+//! each file, and sets torn files aside.
 //!
 //! Does not: test each file's own format; its unit tests do.
 #![cfg(feature = "sandbox")]
@@ -24,14 +24,14 @@ use serde_json::json;
 
 const FILES: [&str; 3] = ["certificates", "encoders", "orchestrators"];
 
-/// A job that ends when nobody is found for it.
+/// A job that ends if discovery finds no orchestrator.
 fn start(state: &Path, discovery: &str) -> Edge {
     let job = ["run", "--discovery.url", discovery, "--job.model", "m", "--job.on-loss", "exit"];
     let state = ["--state.directory", state.to_str().unwrap()];
     Edge::start(&[&job[..], &SMALL, &state].concat())
 }
 
-/// A discovery endpoint that knows this orchestrator.
+/// A discovery endpoint that lists this orchestrator.
 async fn discovery(sandbox: &Handle) -> Peer {
     let list = json!([{ "address": sandbox.url() }]);
     Peer::start(move |_| json(200, &list)).await
@@ -58,42 +58,42 @@ fn warnings<'a>(ended: &'a Ended, file: &Path) -> Vec<&'a str> {
 }
 
 #[track_caller]
-fn check_told_once(ended: &Ended, state: &Path, file: &str, words: &str) {
-    let told = warnings(ended, &state.join(file));
-    let [line] = told[..] else { panic!("{file}: {told:?}:\n{}", ended.stderr) };
+fn check_warned_once(ended: &Ended, state: &Path, file: &str, words: &str) {
+    let lines = warnings(ended, &state.join(file));
+    let [line] = lines[..] else { panic!("{file}: {lines:?}:\n{}", ended.stderr) };
     assert!(line.contains(words), "{line}");
 }
 
 #[tokio::test]
-async fn a_place_that_cannot_be_written_is_told_of_once_for_each_file() {
+async fn an_unwritable_state_directory_is_a_warning_once_for_each_file() {
     let no_directory = temporary("no-directory");
     fs::write(&no_directory, "").unwrap();
     let state = no_directory.join("state");
     let ended = run(&state, true).await;
     for file in FILES {
-        check_told_once(&ended, &state, file, " cannot be written (Not a directory");
+        check_warned_once(&ended, &state, file, " cannot be written (Not a directory");
     }
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_of_once_for_each_file() {
+async fn a_full_disk_is_a_warning_once_for_each_file() {
     let state = temporary("full");
     fs::create_dir_all(&state).unwrap();
     for file in FILES {
-        // Whatever is written to the new file meets a full disk.
+        // Every write to the new file fails with a full disk.
         symlink("/dev/full", state.join(file).with_extension("new")).unwrap();
     }
     let ended = run(&state, true).await;
     for file in FILES {
-        check_told_once(&ended, &state, file, " cannot be written (No space left on device");
+        check_warned_once(&ended, &state, file, " cannot be written (No space left on device");
     }
-    // There was room again when the certificate changed.
+    // The disk had room again when the certificate changed.
     assert!(ended.stderr.contains("certificates: written again"), "{}", ended.stderr);
     assert!(state.join("certificates").is_file());
 }
 
 #[tokio::test]
-async fn torn_files_are_set_aside_and_made_anew() {
+async fn torn_files_are_set_aside_and_created_again() {
     let state = temporary("torn");
     run(&state, false).await;
     let whole = FILES.map(|file| fs::read(state.join(file)).unwrap());
@@ -110,9 +110,9 @@ async fn torn_files_are_set_aside_and_made_anew() {
         let ended = run(&state, false).await;
         for (file, whole) in FILES.iter().zip(&whole) {
             let aside = state.join(file).with_extension("torn");
-            // An empty file is nothing wrong, and the list is looked at when discovery fails.
+            // An empty file is valid, and the list is read only when discovery fails.
             if name != "empty" && *file != "orchestrators" {
-                check_told_once(&ended, &state, file, "; renamed to ");
+                check_warned_once(&ended, &state, file, "; renamed to ");
                 assert_eq!(fs::read(aside).unwrap(), tear(name, whole));
             } else {
                 assert!(warnings(&ended, &state.join(file)).is_empty() && !aside.exists());
@@ -123,7 +123,7 @@ async fn torn_files_are_set_aside_and_made_anew() {
 }
 
 #[tokio::test]
-async fn a_torn_list_is_no_list_when_discovery_fails() {
+async fn a_torn_list_is_not_used_when_discovery_fails() {
     let down = Peer::start(|_| text(500, "")).await;
     for torn in ["", "[", "\0\u{1b}[2J", "0123456789\n[]"] {
         let state = temporary("list");
@@ -131,7 +131,7 @@ async fn a_torn_list_is_no_list_when_discovery_fails() {
         fs::write(state.join("orchestrators"), torn).unwrap();
         let edge = start(&state, &down.url.to_string());
         let ended = tokio::task::spawn_blocking(|| edge.end()).await.unwrap().with_code(1);
-        check_told_once(&ended, &state, "orchestrators", "; renamed to ");
+        check_warned_once(&ended, &state, "orchestrators", "; renamed to ");
         assert!(ended.error().contains("gave status 500"), "{}", ended.error());
         assert_eq!(fs::read_to_string(state.join("orchestrators.torn")).unwrap(), torn);
     }

@@ -1,7 +1,7 @@
-//! Signals: the first ends the segment, deletes the channel and closes the job, and the program leaves with 0
-//! in a short time, whatever the peer does; the second ends it at once.
+//! Signals: the first one ends the segment, deletes the channel and closes the job, and the program ends with 0 in a
+//! short time, whatever the peer does; the second one ends the program at once.
 //!
-//! Does not: test what a stop does inside; the parts' own tests do.
+//! Does not: test the stop of each part; the tests of the parts do.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -21,9 +21,10 @@ use livepeer_edge::agent::{DRAIN_TIME, END_TIME};
 use livepeer_edge::cli::TOGETHER;
 use sandbox::{Handle, Options, Role, Sandbox, Target};
 
-/// From the signal to the end.
+/// The longest time from the signal to the end.
 const STOP: Duration = Duration::from_secs(2);
-/// The same while a job is being started, whose answer is waited for up to 5 s: nobody else knows the job.
+/// The same while a job is being started: the program waits up to 5 s for the answer, without which it could not end
+/// the job.
 const STOP_IN_START: Duration = Duration::from_secs(7);
 
 fn start(url: &str, more: &[&str]) -> Edge {
@@ -35,7 +36,7 @@ fn sandbox(start_delay: Duration) -> Handle {
     Sandbox::start(Options { start_delay, ..Options::default() }).unwrap()
 }
 
-/// Sends a signal and waits for the end, which must come with 0 and in time.
+/// Sends a signal and waits for the end. Panics unless the exit code is 0 and the end comes in time.
 #[track_caller]
 fn stop(edge: Edge, signal: &str) -> Ended {
     stop_within(STOP, edge, signal)
@@ -77,7 +78,7 @@ async fn check_healthy(signal: &str) {
         sandbox.look(|record| record.requests().any(|r| r.method == "DELETE" && r.target == target))
     };
     assert!(deleted(Role::Publish), "{}", ended.stderr);
-    // What was under way came back too.
+    // The video that was in flight came back too.
     let segments = stream::segments(&std::fs::read(&output).unwrap());
     assert_eq!(segments.len() as u64, counters.segments);
     let units: usize = segments.iter().map(|segment| segment.units.len()).sum();
@@ -95,7 +96,7 @@ async fn sigint_ends_the_segment_and_closes_the_job() {
 }
 
 #[test]
-fn a_frozen_peer_does_not_hold_up_the_stop() {
+fn a_frozen_peer_does_not_delay_the_stop() {
     for signal in ["TERM", "INT"] {
         let (sandbox, url) = other_process();
         let mut edge = start(&url, &[]);
@@ -106,7 +107,7 @@ fn a_frozen_peer_does_not_hold_up_the_stop() {
 }
 
 #[test]
-fn a_peer_that_died_does_not_hold_up_the_stop() {
+fn a_dead_peer_does_not_delay_the_stop() {
     let (sandbox, url) = other_process();
     let mut edge = start(&url, &[]);
     edge.hear("segment 0 answered 200");
@@ -174,7 +175,7 @@ async fn two_signals_of_one_request_close_the_job() {
     let ended = tokio::task::spawn_blocking(|| timeout.wait_with_output()).await.unwrap().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(!said.contains("error: "), "{said}");
-    // It says that it was the one who ended it.
+    // `timeout` ends with 124 if it stopped its child.
     assert_eq!(ended.status.code(), Some(124));
     assert_eq!((sandbox.counters().jobs, sandbox.manifests()), (1, Vec::new()), "{said}");
 }

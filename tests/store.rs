@@ -1,8 +1,7 @@
-//! The store of input: its files decode alone, it goes on while the link is down, it follows a reload without
-//! touching the camera; and without it, nothing is written to the disk.
+//! The store of input: each file decodes alone, the store continues while the link is down, and a reload changes it
+//! without an interruption of the camera. Without a store, the agent does not write to the disk.
 //!
-//! Does not: test the rules of what stays, or failing disks; the unit tests of `media::store` and
-//! `media::io::store` do.
+//! Does not: test which files are kept, or failing disks; the unit tests of `media::store` and `media::io::store` do.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -26,7 +25,7 @@ use media::store::Stored;
 use media::{Encoder, Options, Source, Speed, Store, Video};
 use sandbox::{self, Sandbox};
 
-/// Its files and their contents, the oldest first.
+/// The files of a store and their contents, the oldest first.
 fn files(directory: &Path) -> Vec<(Stored, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(directory)
         .unwrap()
@@ -118,7 +117,7 @@ fn input_is_stored_while_no_orchestrator_can_be_reached() {
 }
 
 #[test]
-fn a_directory_that_is_a_file_is_told_of_once_and_hurts_nobody() {
+fn a_store_that_is_not_a_directory_is_a_warning_once_and_the_job_goes_on() {
     let file = temporary("file");
     fs::write(&file, "mine").unwrap();
     let sandbox = Sandbox::start(sandbox::Options::default()).unwrap();
@@ -129,8 +128,8 @@ fn a_directory_that_is_a_file_is_told_of_once_and_hurts_nobody() {
     block_on(sandbox.until(LIMIT, |record| record.counters.segments >= 4));
     edge.signal("TERM");
     let ended = edge.end().with_code(0);
-    let told = ended.stderr.lines().filter(|line| line.contains("cannot store input"));
-    assert_eq!(told.count(), 1, "{}", ended.stderr);
+    let warnings = ended.stderr.lines().filter(|line| line.contains("cannot store input"));
+    assert_eq!(warnings.count(), 1, "{}", ended.stderr);
     assert_eq!(fs::read(&file).unwrap(), b"mine");
     fs::remove_file(file).unwrap();
 }
@@ -177,7 +176,7 @@ fn a_reload_changes_the_store_and_leaves_the_camera_alone() {
     fs::remove_file(config).unwrap();
 }
 
-/// Bytes that a process has had written to disks (`/proc/PID/io`), whoever writes them out in the end.
+/// The bytes that a process has caused to be written to disks (`/proc/PID/io`).
 fn written(edge: &Edge) -> u64 {
     let io = fs::read_to_string(format!("/proc/{}/io", edge.id())).unwrap();
     let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
@@ -198,8 +197,8 @@ fn state(directory: &Path) -> BTreeMap<String, (u64, SystemTime)> {
     found
 }
 
-/// Runs a job from its third segment to its 13th: the bytes written to disks meanwhile, and whether the state
-/// directory is as it was.
+/// Runs a job. Returns the bytes written to disks from its third segment to its 13th, and whether the state directory
+/// is unchanged.
 fn steady(more: &[&str]) -> (u64, bool) {
     let directory = temporary("state");
     let sandbox = Sandbox::start(sandbox::Options::default()).unwrap();
@@ -229,7 +228,7 @@ fn nothing_is_written_to_the_disk_in_steady_state() {
     assert_eq!(off, (0, true));
     assert!(is_same);
     let stored: u64 = files(&directory).iter().map(|(file, _)| file.bytes).sum();
-    // A directory in memory is no disk, and its bytes are not counted.
+    // A directory in memory is not a disk, and its bytes do not count.
     assert!(on > stored / 2 || on == 0, "{on} of {stored}");
     fs::remove_dir_all(directory).unwrap();
 }

@@ -1,7 +1,7 @@
-//! What only talks does not end the agent: its log and its progress may go to a reader that left or stalls, to a
-//! full disk, or nowhere at all.
+//! A failing log or progress output does not end the agent: its reader may leave or stall, the disk may be full, the
+//! descriptor closed.
 //!
-//! Does not: look at what is said; other tests do.
+//! Does not: check the text of the log; other tests do.
 #![cfg(feature = "sandbox")]
 #![allow(
     clippy::unwrap_used,
@@ -93,7 +93,7 @@ async fn a_reader_of_the_log_that_stalls_does_not_hold_up_the_job() {
     let sandbox = sandbox();
     let path = temporary("log.fifo");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-    // It is full already, and its reader never reads.
+    // The pipe is full, and its reader never reads.
     let mut options = OpenOptions::new();
     let reader = options.read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&path);
     let reader = reader.unwrap();

@@ -1,10 +1,11 @@
-//! Keeps the rules that no compiler knows: purity, headers, length, names, scripts, what a crate may depend on.
+//! Checks the rules that the compiler does not: purity, headers, length, names, scripts, and dependencies of each
+//! crate.
 //!
 //! Each rule is a function from a source text to its complaints, so that its self-test can show that
 //! a bad sample is caught.
 //!
-//! Does not: replace rustfmt, clippy or rustdoc: what a lint can check, a lint checks. Nor look
-//! for unused or vulnerable dependencies: `cross/dependencies.sh` does.
+//! Does not: check what rustfmt, clippy or rustdoc check, nor look for unused or vulnerable dependencies;
+//! `cross/dependencies.sh` does.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::fs;
@@ -12,7 +13,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Lines a file may have without its tests.
+/// The maximum lines of a file without its tests.
 const LONGEST_FILE: usize = 400;
 
 /// What only `io` may use. A path ends a match only where an identifier ends.
@@ -46,7 +47,7 @@ const IMPURE: &[&str] = &[
     "tokio_rustls",
 ];
 
-/// Folders that act by their nature: they are the shell around the pure parts.
+/// Folders that may be impure as a whole.
 const SHELLS: &[&str] = &["src/main.rs", "src/cli/", "src/agent/", "src/sandbox/"];
 
 /// What each crate must not depend on, also in its tests: the last column of the code map in `src/lib.rs`. A name
@@ -79,7 +80,7 @@ const BANNED_WORDS: &[&str] = &[
     "Common",
 ];
 
-/// Names that others gave, each with who did.
+/// Names that come from elsewhere, each with its origin.
 const FOREIGN_NAMES: &[(&str, &str)] = &[
     ("SegData", "a message of the wire protocol"),
     ("Data", "the associated type of http_body::Body"),
@@ -159,7 +160,7 @@ fn name_complaints(path: &str, code: &str) -> Vec<String> {
     complaints
 }
 
-/// No path of the machine this was written on.
+/// No path of a developer's machine.
 fn place_complaints(text: &str) -> Vec<String> {
     let place = concat!("/wo", "rk/");
     text.lines()
@@ -209,7 +210,7 @@ fn dependencies(manifest: &str) -> Vec<(&str, &str)> {
     for line in manifest.lines().map(str::trim) {
         if let Some(table) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             is_table = table.ends_with("dependencies");
-            // `[dependencies.a]`; its keys follow, which are not looked at.
+            // `[dependencies.a]`; its keys follow, which are not read.
             if let Some((_, name)) = table.split_once("dependencies.") {
                 found.push((name, ""));
             }
@@ -362,7 +363,7 @@ fn flatten_tree(prefix: &str, tree: &str, out: &mut String) {
     }
 }
 
-/// Whether `name` stands in `code` as a path of its own.
+/// Whether `code` contains `name` as a whole path.
 fn mentions(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let before = code[..at].chars().next_back();
@@ -473,7 +474,7 @@ fn shipped_files() -> Vec<String> {
 }
 
 #[test]
-fn only_io_acts() {
+fn only_io_files_act() {
     assert_clean(&shipped_files(), |path, text| purity_complaints(path, &shipped(text)));
 }
 
@@ -493,12 +494,12 @@ fn main_is_very_short() {
 }
 
 #[test]
-fn names_name_things() {
+fn names_do_not_name_roles() {
     assert_clean(&files("src", ".rs"), |path, text| name_complaints(path, &without_prose(text)));
 }
 
 #[test]
-fn nothing_names_a_place_on_somebodys_machine() {
+fn no_file_names_a_path_of_a_developers_machine() {
     let mut paths: Vec<String> = ["README.md", "Cargo.toml"].map(str::to_owned).into();
     for folder in ["src", "tests", "cross", "systemd", ".ci"] {
         paths.extend(files(folder, "").into_iter().filter(|p| root().join(p).is_file()));

@@ -1,8 +1,8 @@
-//! The publisher against a peer that answers as the real server does, and against worse ones.
+//! The publisher against a peer that answers as the real server does, and against faulty peers.
 //!
 //! The answers are those of `fixtures/trickle-transcripts.txt`.
 //!
-//! Does not: test what answers mean; the machine's own tables do.
+//! Does not: test each decision; the unit tests of `trickle::publication` do.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod trickle_raw;
@@ -41,13 +41,13 @@ fn quick() -> PublishTimes {
     }
 }
 
-/// The same, that gives up an outage soon.
+/// The same with a short limit for outages.
 fn impatient() -> PublishTimes {
     PublishTimes { leave: LEAVE, ..quick() }
 }
 
 const LEAVE: Duration = Duration::from_millis(250);
-/// Longer than that.
+/// A wait longer than that limit.
 const LATER: Duration = Duration::from_millis(600);
 
 /// A publisher under test, with its peer.
@@ -107,7 +107,7 @@ impl Bench {
         soon("the publisher's end", self.running).await.expect("no panic")
     }
 
-    /// Waits until the publisher has heard so many final answers.
+    /// Waits until the publisher has received so many final answers.
     #[track_caller]
     fn answered(&self, segments: u64) -> impl Future<Output = ()> {
         soon("an answer to be heard", async move {
@@ -174,7 +174,7 @@ async fn an_early_404_without_fin_ends_at_once_while_nothing_flows() {
     let began = Instant::now();
     peer.send(MISSING).await;
     assert!(matches!(bench.end().await, Ok(ChannelEnd::Missing)));
-    // It would wait for ever for the end of the connection.
+    // The peer never closes the connection.
     assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
     assert!(peer.closed().await.is_empty(), "we close, and send nothing more");
 }
@@ -255,7 +255,7 @@ async fn a_peer_that_stops_reading_loses_the_segment_after_the_chunk_time() {
     let began = Instant::now();
     let megabyte = Bytes::from(vec![0; 1 << 20]);
     let filled = async {
-        // As much as the kernel holds; the publisher takes no more than that.
+        // The socket buffers fill up; then the publisher takes no more pieces.
         for _ in 0..64 {
             feeder.give(Place::Continue, megabyte.clone()).await;
         }
@@ -267,7 +267,7 @@ async fn a_peer_that_stops_reading_loses_the_segment_after_the_chunk_time() {
 }
 
 #[tokio::test]
-async fn a_burnt_pre_connect_is_passed_over() {
+async fn a_used_seq_on_the_pre_connect_is_skipped() {
     let (bench, feeder, mut a, mut b) = Bench::under_way().await;
     b.send(EARLY).await;
     let mut c = bench.raw.accept().await;
@@ -416,7 +416,7 @@ async fn a_message_lost_by_a_reset_is_sent_again_before_the_next_under_another_s
     check_message(&mut next, b"two").await;
     next.send(DONE).await;
     bench.answered(2).await;
-    // It is over: nothing is held against the peer.
+    // The outage is over, and its failures no longer count.
     tokio::time::sleep(leave + LEAVE).await;
     sender.try_send(Bytes::from_static(b"three")).expect("a publisher");
 }
@@ -442,7 +442,7 @@ async fn a_message_may_be_refused_several_times() {
 }
 
 #[tokio::test]
-async fn a_message_that_never_gets_through_is_the_end_and_the_error_says_so() {
+async fn a_message_that_never_arrives_ends_the_publication_with_its_error() {
     let times = PublishTimes { leave: LATER, ..quick() };
     let (bench, _sender, mut peer, ahead) = control(times, b"one").await;
     let began = Instant::now();
@@ -500,7 +500,7 @@ async fn check_late_key(lose: impl AsyncFnOnce(Peer)) {
     tokio::time::sleep(LATER).await;
     feeder.begin("eight").await;
     assert_eq!(next.chunk().await.as_deref(), Some(&b"eight"[..]));
-    // Nor does it matter how long the segment is.
+    // The length of a segment does not matter either.
     tokio::time::sleep(LATER).await;
     feeder.go_on("more").await;
     assert_eq!(next.chunk().await.as_deref(), Some(&b"more"[..]));
@@ -514,7 +514,7 @@ async fn one_lost_segment_is_no_outage_however_late_the_next_comes_and_however_l
 }
 
 #[tokio::test]
-async fn a_pre_connect_may_fail_as_often_as_it_likes_while_nothing_waits_for_it() {
+async fn a_pre_connect_may_fail_any_number_of_times_while_no_segment_waits() {
     let (bench, feeder, mut a, mut b) = Bench::under_way_with(Raw::new().await, impatient()).await;
     for _ in 0..6 {
         b.send(SERVER_ERROR).await;
@@ -563,7 +563,7 @@ async fn a_stop_ends_the_segment_and_deletes_the_channel() {
 }
 
 #[tokio::test]
-async fn a_stop_takes_no_longer_than_it_may_with_a_dead_peer() {
+async fn a_stop_with_a_dead_peer_takes_bounded_time() {
     let (bench, _feeder, _a, _b) = Bench::under_way().await;
     let began = Instant::now();
     drop(bench.stopper);
@@ -574,7 +574,7 @@ async fn a_stop_takes_no_longer_than_it_may_with_a_dead_peer() {
 }
 
 #[tokio::test]
-async fn a_dropped_publisher_leaves_half_a_segment_half() {
+async fn a_dropped_publisher_does_not_complete_its_segment() {
     let (bench, _feeder, mut a, mut b) = Bench::under_way().await;
     bench.running.abort();
     assert!(a.closed().await.is_empty(), "no last chunk");
@@ -582,7 +582,7 @@ async fn a_dropped_publisher_leaves_half_a_segment_half() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_http_is_the_peers_fault() {
+async fn an_answer_that_is_not_http_is_the_peers_fault() {
     let (bench, _feeder, mut a, _b) = Bench::under_way().await;
     a.send("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n").await;
     let error = bench.end().await.expect_err("garbage");
@@ -611,7 +611,7 @@ async fn endless_headers_are_bounded() {
     }
 }
 
-/// Answers `/next` so many times; tells how it ended, and after how long.
+/// Answers `/next` so many times with `answer`. Returns how the publisher ended, and after how long.
 async fn answer_next(answer: &str, times: usize) -> (Result<ChannelEnd, TrickleError>, Duration) {
     let (_feeder, pieces) = feed();
     let bench = Bench::new(pieces).await;
@@ -660,7 +660,7 @@ async fn a_peer_that_refuses_or_is_gone_is_tried_five_times() {
 }
 
 #[tokio::test]
-async fn a_stop_is_heard_while_the_first_seq_is_awaited() {
+async fn a_stop_ends_the_wait_for_the_first_seq() {
     let (_feeder, pieces) = feed();
     let bench = Bench::new(pieces).await;
     let mut peer = bench.raw.accept().await;

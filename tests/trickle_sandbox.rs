@@ -1,6 +1,6 @@
-//! Publisher and subscriber through all scenarios with the sandbox's trickle server, over HTTP and HTTPS.
+//! Publisher and subscriber in all scenarios with the sandbox's trickle server, over HTTP and HTTPS.
 //!
-//! Does not: replace `interop.rs`, which asks the real server the same.
+//! Does not: replace `interop`, which runs the same scenarios with the real server.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 

@@ -1,8 +1,8 @@
-//! The subscriber against a peer that answers as the real server does, and against worse ones.
+//! The subscriber against a peer that answers as the real server does, and against faulty peers.
 //!
 //! The answers are those of `fixtures/trickle-transcripts.txt`.
 //!
-//! Does not: test what answers mean; the machine's own tables do.
+//! Does not: test each decision; the unit tests of `trickle::subscription` do.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod trickle_raw;
@@ -22,7 +22,7 @@ use trickle_raw::{PATIENCE, Peer, Raw, Sinked, Sunk, connector, sink, soon};
 const CLOSED: &str = "HTTP/1.1 200 OK\r\nLp-Trickle-Closed: terminated\r\nLp-Trickle-Latest: 1\r\nLp-Trickle-Seq: 1\r\nContent-Length: 0\r\n\r\n";
 const MISSING: &str = "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 17\r\n\r\nStream not found\n";
 
-/// No limit that a test could meet by chance.
+/// Limits that no test reaches by accident.
 fn patient() -> SubscribeTimes {
     SubscribeTimes::default()
 }
@@ -141,7 +141,7 @@ async fn a_missing_channel_is_an_end() {
 }
 
 #[tokio::test]
-async fn an_unwritten_segment_is_passed_over_in_silence() {
+async fn an_unwritten_segment_is_skipped_without_a_report() {
     let (_bench, mut sinked, mut a) = Bench::started(patient()).await;
     a.send(&empty(3)).await;
     check_get(&mut a, "4").await;
@@ -152,7 +152,7 @@ async fn an_unwritten_segment_is_passed_over_in_silence() {
 }
 
 #[tokio::test]
-async fn a_segment_that_is_gone_is_jumped_over() {
+async fn a_segment_that_is_gone_is_skipped() {
     let (_bench, _sinked, mut a, mut b) = Bench::reading(patient()).await;
     a.send("0\r\n\r\n").await;
     b.send(&no_entry(4, 9)).await;
@@ -183,7 +183,7 @@ async fn a_get_that_waits_long_is_renewed() {
     check_get(&mut again, "-2").await;
     again.send(&segment(3, &["three"])).await;
     assert_eq!(sinked.next().await, Begin(3, "video/MP2T".into()));
-    // The one ahead is renewed as well, and costs no try.
+    // The GET for the next segment is renewed as well, and does not count as a try.
     for _ in 0..3 {
         let mut ahead = bench.raw.accept().await;
         check_get(&mut ahead, "4").await;
@@ -192,7 +192,7 @@ async fn a_get_that_waits_long_is_renewed() {
 }
 
 #[tokio::test]
-async fn a_torn_segment_is_told_and_the_next_one_read() {
+async fn a_torn_segment_is_reported_and_the_next_one_read() {
     for reset in [true, false] {
         let (_bench, mut sinked, a, mut b) = Bench::reading(patient()).await;
         if reset {
@@ -213,7 +213,7 @@ async fn a_segment_whose_writer_died_is_given_up_when_the_next_one_has_begun() {
     let (_bench, mut sinked, mut a, mut b) =
         Bench::reading(SubscribeTimes { stall: Duration::from_millis(150), ..patient() }).await;
     b.send(&whole(4, "four")).await;
-    // It still gives a sign of life, and then none.
+    // The writer sends one more chunk, then nothing.
     a.send("4\r\nlast\r\n").await;
     assert_eq!(sinked.next().await, Bytes("last".into()));
     let silent = Instant::now();
@@ -283,7 +283,7 @@ async fn a_peer_that_only_breaks_is_tried_five_times() {
 }
 
 #[tokio::test]
-async fn hostile_answers_are_bounded_and_named() {
+async fn hostile_answers_are_bounded_and_reported() {
     for line in ["X-More: and more\r\n", "X", "\0"] {
         let (bench, _sinked, mut a) = Bench::started(patient()).await;
         a.send("HTTP/1.1 200 OK\r\n").await;

@@ -1,6 +1,6 @@
-//! A camera's job over the wrap of 33 bits, in seconds: media time skips hours, as after a pause of the camera.
+//! A job over the wrap of 33-bit timestamps, played in seconds: media time skips hours, as after a pause of the camera.
 //!
-//! Does not: test the hand-over before it; it shows what that is for.
+//! Does not: test the hand-over that prevents this; `renewal` does.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -67,7 +67,7 @@ async fn a_job_that_lives_over_the_wrap_loses_its_video_and_the_next_one_has_it(
     let found = sandbox.violations();
     let is_time = |found: &Violation| matches!(found, Violation::TimeBack { .. });
     assert!(found.list().iter().all(is_time), "{found:?}");
-    // The segment under way goes on without frames.
+    // The open segment continues without frames.
     segments(&sandbox, 1).await;
     let outputs = sandbox.counters().outputs;
     segments(&sandbox, 2).await;
@@ -91,7 +91,7 @@ async fn a_job_that_starts_just_before_the_wrap_begins_behind_it() {
     let capture = camera(&units);
     let _job = job(&sandbox, &units).await;
     segments(&sandbox, 2).await;
-    // The runner would drop what has times in that minute.
+    // The runner would drop frames with timestamps in that minute.
     let newest = sandbox.look(|record| record.newest.unwrap().pts);
     assert!(newest < 30 * 90_000, "{newest}");
     assert_eq!((sandbox.violations().count(), sandbox.counters().dropped), (0, 0));

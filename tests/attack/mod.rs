@@ -1,11 +1,11 @@
-//! Peers that mean harm, on ports of this machine: each sends what it was told, whatever it is asked.
+//! Hostile peers on free ports of this machine: each sends its script, whatever the request is.
 //!
 //! ```text
 //!  connection ──(TLS)──▶ the request's head is read ──▶ parts are sent, one after the other ──▶ closed
 //!                          (or not waited for)             until the other side has gone
 //! ```
 //!
-//! Does not: stop; each lasts until its test ends.
+//! Does not: stop; each peer runs until its test program ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -21,21 +21,21 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::peers::self_signed;
 
-/// Between two bytes of a drip.
+/// The pause between two bytes of a drip.
 const DRIP: Duration = Duration::from_millis(20);
 
-/// A part of what is sent.
+/// A part of the script.
 #[derive(Debug, Clone)]
 pub(crate) enum Part {
-    /// This.
+    /// These bytes.
     Bytes(Vec<u8>),
-    /// This, so often.
+    /// These bytes, so many times.
     Times(usize, Vec<u8>),
-    /// This, over and over.
+    /// These bytes, without end.
     Forever(Vec<u8>),
-    /// This, over and over, byte by byte with pauses.
+    /// These bytes, without end, one at a time with pauses.
     Drip(Vec<u8>),
-    /// Nothing, until the other side has gone.
+    /// Nothing, until the other side closes.
     Silence,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn drip(bytes: impl AsRef<[u8]>) -> Part {
     Part::Drip(bytes.as_ref().to_vec())
 }
 
-/// How the attacker takes a connection before it sends.
+/// What the attacker does with a connection before it sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begin {
     /// It sends at once.
@@ -62,10 +62,10 @@ pub(crate) enum Begin {
     Https,
 }
 
-/// What became of one connection.
+/// The result of one connection.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    /// Bytes that the kernel took.
+    /// Bytes that the kernel accepted.
     pub(crate) bytes: u64,
     /// From its first byte to its end.
     pub(crate) time: Duration,
@@ -83,7 +83,7 @@ impl Attacker {
         Self::answering(begin, move |_| parts.clone())
     }
 
-    /// Sends what `answer` makes of the head of the request.
+    /// Sends the parts that `answer` returns for the head of the request.
     pub(crate) fn answering(
         begin: Begin,
         answer: impl Fn(&str) -> Vec<Part> + Send + Sync + 'static,
@@ -119,7 +119,7 @@ impl Attacker {
         self.ended.recv_timeout(Duration::from_secs(20)).expect("the victim hangs up")
     }
 
-    /// Whether no connection has come and gone.
+    /// Whether no connection has ended so far.
     pub(crate) fn is_untouched(&self) -> bool {
         self.ended.try_recv().is_err()
     }
@@ -157,7 +157,7 @@ fn serve(
     let began = Instant::now();
     let mut count = 0;
     let head = if begin == Begin::AtOnce { Ok(String::new()) } else { head(&mut stream) };
-    // An error is the end: the other side has gone.
+    // An error means that the other side has closed.
     let _ = head.and_then(|head| {
         answer(&head).iter().try_for_each(|part| send(&mut stream, gone, part, &mut count))
     });
@@ -228,7 +228,7 @@ fn send(
             }
         },
         Part::Silence => {
-            // What still comes is of no interest; its end is.
+            // Only the end of the input matters, not its bytes.
             while gone.read(&mut [0; 4096])? > 0 {}
             Err(io::ErrorKind::UnexpectedEof.into())
         }

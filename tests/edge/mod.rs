@@ -1,15 +1,20 @@
-//! The built program as a child process: started, heard while it runs, signalled, waited for.
+//! The built program as a child process: starts it, reads its log while it runs, sends it signals, waits for its end.
 //!
-//! Waiting is for what the program says or for its end, never for time; limits only end a test that hangs.
+//! A test waits for a line of the log or for the end of the program, not for a time; limits only end a test that hangs.
 //!
-//! Does not: outlive its test; dropped, it is killed.
+//! Does not: outlive its test; a dropped program is killed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     reason = "a test may panic"
 )]
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
+
+#[path = "../scratch/mod.rs"]
+pub(crate) mod scratch;
+#[path = "../small_job/mod.rs"]
+mod small_job;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixDatagram;
@@ -20,22 +25,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+pub(crate) use scratch::temporary;
+pub(crate) use small_job::SMALL;
+use small_job::without_settings;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_livepeer-edge");
 
 /// A test that waits longer hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
-
-/// The arguments of a small job, so that a test costs little.
-pub(crate) const SMALL: [&str; 8] = [
-    "--video.width",
-    "320",
-    "--video.height",
-    "180",
-    "--video.segment",
-    "1s",
-    "--encoder.speed",
-    "ultrafast",
-];
 
 /// A running program.
 pub(crate) struct Edge {
@@ -69,7 +66,7 @@ impl Edge {
         Self::launch(Command::new(PROGRAM), arguments, environment)
     }
 
-    /// The same, by another program, which gets ours as its last argument before `arguments`.
+    /// The same, started by another program, whose last arguments are the built program and `arguments`.
     pub(crate) fn start_by(launcher: &[&str], arguments: &[&str]) -> Self {
         let mut command = Command::new(launcher[0]);
         command.args(&launcher[1..]).arg(PROGRAM);
@@ -78,9 +75,7 @@ impl Edge {
 
     fn launch(mut command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let state = temporary("state");
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LIVEPEER_EDGE_")) {
-            command.env_remove(name);
-        }
+        without_settings(&mut command);
         let mut child = command
             .args(arguments)
             .env("STATE_DIRECTORY", &state)
@@ -110,7 +105,7 @@ impl Edge {
         self.child.id()
     }
 
-    /// Waits until it says something that holds `part`, and gives that line.
+    /// Waits for a line of the log that contains `part`, and returns it.
     #[track_caller]
     pub(crate) fn hear(&mut self, part: &str) -> String {
         let by = Instant::now() + LIMIT;
@@ -156,7 +151,7 @@ impl Edge {
 
 impl Drop for Edge {
     fn drop(&mut self) {
-        // Both fail when it has ended, as it should have.
+        // Both calls fail if the program has ended, as it should have.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.state);
@@ -177,7 +172,8 @@ impl Ended {
         self
     }
 
-    /// The one line on standard error that says why it ended; the others are the log's.
+    /// The one line on standard error that begins with `error: `. Panics if there are several, or if it is not the
+    /// last line.
     #[track_caller]
     pub(crate) fn error(&self) -> &str {
         let mut errors = self.stderr.lines().filter(|line| line.starts_with("error: "));
@@ -189,7 +185,7 @@ impl Ended {
     }
 }
 
-/// The service manager of a program that is told of its socket in `NOTIFY_SOCKET`.
+/// A service manager: a program reports to it if `NOTIFY_SOCKET` is its path.
 pub(crate) struct Manager {
     socket: UnixDatagram,
     path: PathBuf,
@@ -197,7 +193,7 @@ pub(crate) struct Manager {
 
 impl Manager {
     pub(crate) fn new() -> Self {
-        // The path of a socket is short.
+        // The path of a socket must be short, so it is not below the target directory.
         static NTH: AtomicU32 = AtomicU32::new(0);
         let name = format!("edge-{}-{}", std::process::id(), NTH.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
@@ -211,7 +207,7 @@ impl Manager {
         self.path.to_str().expect("UTF-8")
     }
 
-    /// Waits until the status is as wanted, and gives it.
+    /// Waits for a status that `wanted` accepts, and returns it.
     #[track_caller]
     pub(crate) fn status(&self, wanted: impl Fn(&str) -> bool) -> String {
         let mut seen = Vec::new();
@@ -233,14 +229,7 @@ impl Drop for Manager {
     }
 }
 
-/// Says something past the test runner, which keeps what passing tests print to itself.
+/// Prints a line also for a test that passes, whose output the test harness hides.
 pub(crate) fn say(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
-}
-
-/// A path that nobody else uses, in the target directory.
-pub(crate) fn temporary(name: &str) -> PathBuf {
-    static NTH: AtomicU32 = AtomicU32::new(0);
-    let nth = NTH.fetch_add(1, Ordering::Relaxed);
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{nth}-{name}", std::process::id()))
 }

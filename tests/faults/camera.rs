@@ -1,6 +1,6 @@
-//! Cameras that go, stall, break and change, and what `source.on-camera-loss` makes of it.
+//! Cameras that disappear, stall, fail and change, with each value of `source.on-camera-loss`.
 //!
-//! Does not: rename cameras; an emulated device has those (`cross/device.sh`).
+//! Does not: rename cameras; `cross/device.sh` does, on an emulated device.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -99,10 +99,10 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// What may be said when frames stop.
+/// Log lines that may appear when frames stop.
 const NOTICED: &[&str] = &["WARN"];
 
-/// The job of a camera is live: with what becomes of it when the camera is lost.
+/// A live job of a camera, with this value of `source.on-camera-loss`.
 fn live<'a>(scene: &'a Scene, on_loss: &str) -> (Camera<'a>, Place, Program) {
     live_with(scene, Camera::local(scene), on_loss)
 }
@@ -124,7 +124,7 @@ fn of_fragment(scene: &Scene, place: &Place, fragment: &str, more: &[&str]) -> P
     scene.agent(&[&place.url()], &[&source[..], more].concat())
 }
 
-/// What was seen in a row, told once its camera is done with the scene.
+/// The measurements of a row, recorded after its camera has released the scene.
 struct Seen {
     noticed: Option<Duration>,
     back: Option<Duration>,
@@ -169,7 +169,7 @@ fn stalled(scene: &mut Scene) {
     seen.tell(scene);
 }
 
-/// The first look for frames may be due when the camera has just come back.
+/// The first attempt to open the camera may come just after its return.
 fn silent(scene: &mut Scene) {
     let seen = {
         let (mut camera, place, agent) = live_with(scene, Camera::remote(scene), "hold");
@@ -210,7 +210,7 @@ fn slate(scene: &mut Scene) {
         (noticed, gap, place.jobs(), place.violations())
     };
     scene.within("noticed after", noticed, s(3));
-    // The time in which it is noticed has no picture.
+    // No picture is sent until the loss is noticed.
     scene.within("longest gap", Some(gap), s(4));
     scene.at_most("jobs", jobs, 1);
     scene.right(&violations);
@@ -273,7 +273,7 @@ fn cycles(scene: &mut Scene, times: u32) {
     scene.within("slowest return", slowest, s(2));
     scene.note(format!("memory {} MiB", memory.join(", ")));
     scene.at_most("threads more", late.threads.saturating_sub(early.threads), 0);
-    // A connection may be under way at the moment of the look: its socket, and the hold on that.
+    // A connection may be open at the moment of the sample: its socket and a duplicate of it.
     scene.at_most("descriptors more", late.fds.saturating_sub(early.fds), 2);
     scene.at_most("KiB more", late.rss.saturating_sub(early.rss), 2048);
     scene.at_most("jobs", jobs, 1);
@@ -301,12 +301,12 @@ fn encoder_stops(scene: &mut Scene) {
     job.env("LD_PRELOAD", &library);
     let mut agent = scene.program("agent", job);
     assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
-    // Twice 2 s until it is noticed, and the way of a new pipeline.
+    // Twice 2 s until the stop is noticed, and the start of a new pipeline.
     let longest = place.longest_gap(s(25));
     scene.within("longest gap", Some(longest), s(5));
     let told = agent.said_since(agent.began);
     let failed = told.iter().filter(|line| line.contains("none came out")).count() as u64;
-    scene.at_least("failures told", failed, 1);
+    scene.at_least("failures logged", failed, 1);
     scene.holds("the next encoder", agent.has_said(&["encoder openh264enc"], agent.began));
     let steady = place.longest_gap(s(6));
     scene.within("then longest gap", Some(steady), s(1));

@@ -1,4 +1,4 @@
-//! The machine's clock: wrong at boot, as where no battery keeps it, and jumping.
+//! The machine's clock: wrong at boot, as on a board without a battery, and jumping.
 //!
 //! Does not: run a time source; whether one has set the clock, `clock::io` reads.
 
@@ -28,7 +28,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "clock in 1970 at boot (ca)",
-        must: "told as clock not synchronised; waits 60 s for it, then goes on without, with a warning; who has another's name, an unknown authority, or a certificate that ended in 2015, is refused still",
+        must: "logged as clock not synchronised; waits 60 s for the time, then continues without it, with a warning; a certificate with another name, of an unknown authority, or that ended in 2015 stays refused",
         seconds: 85,
         play: boots_in_1970_with_ca,
     },
@@ -46,18 +46,18 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// The library that changes a program's clock, if it is installed (Debian's package `faketime`).
+/// The library that sets a program's clock, if it is installed (Debian's package `faketime`).
 fn faketime() -> Option<PathBuf> {
     let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
     folders.map(|lib| lib.join("faketime/libfaketime.so.1")).find(|path| path.exists())
 }
 
-/// Starts `job` under a clock that is what the file says.
+/// Starts `job` with the clock that the file sets.
 fn under_clock(scene: &Scene, mut job: Command, clock: &str) -> Option<(Program, PathBuf)> {
     let (library, file) = (faketime()?, scene.path("clock"));
     fs::write(&file, clock).unwrap();
     job.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &file);
-    // The monotonic clock goes on as before, as the kernel's does.
+    // The monotonic clock does not change, as with the kernel.
     job.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     Some((scene.program("agent", job), file))
 }
@@ -76,15 +76,15 @@ fn boots_in_1970_with_tofu(scene: &mut Scene) {
     scene.by("live after", agent.began, live, s(5));
 }
 
-/// Places that show certificates of an authority of our own, which `authorities` holds, or of another.
+/// Places whose certificates are signed by the authority in `authorities`, or by another one.
 struct Places {
     authorities: PathBuf,
     good: Place,
-    /// Its certificate is another host's.
+    /// The place with the certificate of another host.
     misnamed: Place,
-    /// Its certificate is an unknown authority's.
+    /// The place with a certificate of an unknown authority.
     strange: Place,
-    /// Its certificate ended in 2015.
+    /// The place whose certificate ended in 2015.
     ended: Place,
 }
 
@@ -106,7 +106,7 @@ impl Places {
         }
     }
 
-    /// A job that believes authorities only, ours among them.
+    /// A job that trusts authorities only, including that of `authorities`.
     fn job(&self, scene: &Scene, urls: &[&str]) -> Command {
         let mut job = scene.job(urls, &["--orchestrator.trust", "ca"]);
         job.env("SSL_CERT_FILE", &self.authorities);
@@ -122,7 +122,7 @@ fn boots_in_1970_with_ca(scene: &mut Scene) {
         return scene.lacks(NO_FAKETIME);
     };
     let told = agent.hear(&[NOT_SYNCHRONISED], agent.began, s(15));
-    scene.within("told as the clock's fault after", told, s(5));
+    scene.within("logged as the clock's fault after", told, s(5));
     let live = until(s(95), || places.good.frames() > 0 || !agent.runs());
     scene.holds("the agent runs", agent.runs());
     let waited = live.map(|live| live.duration_since(agent.began).as_secs());
@@ -157,7 +157,7 @@ fn boots_in_1970_with_ca(scene: &mut Scene) {
 fn is_set_after_all(scene: &mut Scene) {
     let places = Places::new(scene);
     let mut job = places.job(scene, &[&places.good.url()]);
-    // What systemd says of the clock, where there is a systemd.
+    // The state of the clock as systemd reports it, if systemd runs.
     let bin = scene.path("bin");
     fs::create_dir_all(&bin).unwrap();
     let (timedatectl, said) = (bin.join("timedatectl"), bin.join("said"));
@@ -170,7 +170,7 @@ fn is_set_after_all(scene: &mut Scene) {
         return scene.lacks(NO_FAKETIME);
     };
     let told = agent.hear(&[NOT_SYNCHRONISED], agent.began, s(15));
-    scene.within("told as the clock's fault after", told, s(5));
+    scene.within("logged as the clock's fault after", told, s(5));
     wait(s(20));
     scene.at_most("frames before", places.good.frames(), 0);
     let set = Instant::now();
@@ -178,9 +178,9 @@ fn is_set_after_all(scene: &mut Scene) {
     fs::write(&said, "yes").unwrap();
     let live = until(s(20), || places.good.frames() > 0);
     scene.by("live after", set, live, s(3));
-    // A try that was due may have come before the look at the clock.
+    // A try may have been due before the clock was read.
     let told = agent.hear(&["the clock is synchronised now"], set, s(15));
-    scene.within("told after", told, s(5));
+    scene.within("logged after", told, s(5));
     scene.holds("never gone on without", !agent.has_said(&[GOES_ON], agent.began));
     scene.right(&places.good.violations());
 }

@@ -1,6 +1,6 @@
-//! Jobs that look alive and are not: silence, channels that close, losses in a row.
+//! Jobs that look alive and are not: no events or video, closed channels, repeated losses.
 //!
-//! Does not: let orchestrators die.
+//! Does not: stop orchestrators; `orchestrator` does.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ fn silent(scene: &mut Scene, role: Role, reason: &[&str]) {
     let at = Instant::now();
     place.always(Failure::Mute(role));
     let left = agent.hear(reason, at, s(45));
-    // The last sign of life was up to 5 s before.
+    // The last keep-alive came up to 5 s before.
     scene.within("left after", left, s(32));
     scene.at_least("s at least", left.unwrap_or_default().as_secs(), 24);
     place.sandbox().clear_failures();
@@ -94,7 +94,7 @@ fn closed(scene: &mut Scene, role: Role, name: &str) {
     let frame = place.next_frame(s(10));
     scene.by("frames after", at, frame, s(3));
     let reason = format!("{name} channel");
-    scene.holds("the reason is told", agent.has_said(&[&reason], at));
+    scene.holds("the reason is logged", agent.has_said(&[&reason], at));
     scene.right(&place.violations());
 }
 
@@ -106,7 +106,7 @@ fn not_found(scene: &mut Scene) {
     }
     let again = until(s(15), || place.jobs() == 2);
     scene.by("started again after", at, again, s(3));
-    scene.holds("the reason is told", agent.has_said(&["publish channel"], at));
+    scene.holds("the reason is logged", agent.has_said(&["publish channel"], at));
 }
 
 fn preconnect(scene: &mut Scene) {

@@ -1,6 +1,6 @@
-//! The machine itself: its disk, its configuration, the process, and what goes into its log.
+//! The machine itself: its disk, its configuration, the process, and the length of its log.
 //!
-//! Does not: restart anything; systemd does, on an emulated device (`cross/device.sh`). Its clock is in `clock`.
+//! Does not: restart the process; systemd does, on an emulated device (`cross/device.sh`). The clock is in `clock`.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -17,31 +17,31 @@ use crate::rig::{ms, s, until, wait};
 pub(crate) const ROWS: &[Row] = &[
     Row {
         fault: "state directory cannot be written",
-        must: "live, and told",
+        must: "live, with a warning",
         seconds: 10,
         play: |scene| state_at(scene, Path::new("/sys/livepeer-edge")),
     },
     Row {
         fault: "disk of the state directory is full",
-        must: "live, and told",
+        must: "live, with a warning",
         seconds: 10,
         play: full,
     },
     Row {
         fault: "disk of the output is full, then has room",
-        must: "the job goes on; the output is told of once, and written again within 12 s of the room",
+        must: "the job goes on; one warning; the output is written again within 12 s after the disk has room",
         seconds: 30,
         play: full_output,
     },
     Row {
         fault: "state files torn",
-        must: "live, and told; the file is set aside",
+        must: "live, with a warning; the file is set aside",
         seconds: 10,
         play: torn,
     },
     Row {
         fault: "broken configuration at SIGHUP, then a good one",
-        must: "the last good one stays, the problem is told; then only what changed is restarted",
+        must: "the last valid configuration stays, the mistake is logged; after the correction only changed parts restart",
         seconds: 20,
         play: reload,
     },
@@ -83,7 +83,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// A job with its state there.
+/// A job with this state directory.
 fn state_at(scene: &mut Scene, directory: &Path) {
     let place = Place::new();
     let mut job = scene.job(&[&place.url()], &[]);
@@ -91,7 +91,7 @@ fn state_at(scene: &mut Scene, directory: &Path) {
     let agent = scene.program("agent", job);
     lives(scene, &place, &agent);
     let told = agent.has_said(&[&directory.display().to_string()], agent.began);
-    scene.holds("told with its path", told && agent.has_said(&["WARN"], agent.began));
+    scene.holds("logged with its path", told && agent.has_said(&["WARN"], agent.began));
 }
 
 fn lives(scene: &mut Scene, place: &Place, agent: &Program) {
@@ -104,7 +104,7 @@ fn full(scene: &mut Scene) {
     let (place, disk) = (Place::new(), scene.path("disk"));
     fs::create_dir_all(&disk).unwrap();
     let job = scene.job(&[&place.url()], &[]);
-    // A disk of its own, full, in mounts of its own; the shell becomes the program.
+    // A full disk in a mount namespace; the shell executes the program.
     let script = "mount -t tmpfs -o size=4k tmpfs \"$0\" || exit 77
         head -c 8192 /dev/zero >\"$0/full\" 2>/dev/null
         exec \"$@\"";
@@ -118,7 +118,7 @@ fn full(scene: &mut Scene) {
     }
     lives(scene, &place, &agent);
     let told = agent.has_said(&["space", "full"], agent.began);
-    scene.holds("told", told && agent.has_said(&["WARN"], agent.began));
+    scene.holds("logged", told && agent.has_said(&["WARN"], agent.began));
 }
 
 fn full_output(scene: &mut Scene) {
@@ -139,10 +139,10 @@ fn full_output(scene: &mut Scene) {
     }
     lives(scene, &place, &agent);
     let full = agent.hear(&["WARN", "cannot write", "space"], agent.began, s(30));
-    scene.holds("told", full.is_some());
+    scene.holds("logged", full.is_some());
     let live = place.more_frames(48, s(20));
     scene.holds("the job goes on", live.is_some() && place.jobs() == 1);
-    // The disk as the agent sees it.
+    // The disk as the agent's mount namespace has it.
     let seen = Path::new("/proc").join(agent.id().to_string()).join("root");
     let seen = seen.join(output.strip_prefix("/").unwrap());
     fs::File::create(seen).unwrap();
@@ -151,7 +151,7 @@ fn full_output(scene: &mut Scene) {
     scene.by("written again after", room, written.map(|after| room + after), s(12));
     let told = agent.said_since(agent.began);
     let told = told.iter().filter(|line| line.contains("WARN") && line.contains("cannot write"));
-    scene.holds("told once", told.count() == 1);
+    scene.holds("logged once", told.count() == 1);
 }
 
 fn torn(scene: &mut Scene) {
@@ -163,7 +163,7 @@ fn torn(scene: &mut Scene) {
     let agent = scene.agent(&[&place.url()], &[]);
     lives(scene, &place, &agent);
     let path = state.join("certificates").display().to_string();
-    scene.holds("told with its path", agent.has_said(&[&path], agent.began));
+    scene.holds("logged with its path", agent.has_said(&[&path], agent.began));
     let mut aside = fs::read_dir(&state).unwrap().flatten();
     let is_aside = aside.any(|entry| {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -191,7 +191,7 @@ fn reload(scene: &mut Scene) {
     let at = Instant::now();
     agent.signal("HUP");
     let told = agent.hear(&["camera.toml:10: video.fps"], at, s(5));
-    scene.within("the problem is told with its line after", told, s(1));
+    scene.within("the mistake is logged with its line after", told, s(1));
     let gap = place.longest_gap(s(3));
     write("a dog", "");
     agent.signal("HUP");
@@ -220,7 +220,7 @@ fn killed(scene: &mut Scene) {
     let place = Place::new();
     let mut agent = scene.agent(&[&place.url()], &[]);
     assert!(place.more_frames(48, s(20)).is_some(), "the job is live");
-    // By then the runner has read a keep-alive, and cannot let the job go by itself.
+    // By then the runner has read a keep-alive, so it does not end the job by itself.
     wait(s(12).saturating_sub(agent.began.elapsed()));
     agent.kill();
     scene.at_least("jobs left behind", place.sandbox().manifests().len() as u64, 1);
@@ -303,7 +303,7 @@ fn as_service(
     (scene.program("agent", job), socket)
 }
 
-/// What the service manager was told meanwhile.
+/// The messages that the service manager has received.
 fn told(socket: &UnixDatagram) -> String {
     let mut text = String::new();
     let mut message = [0; 1024];
@@ -323,7 +323,7 @@ fn process_hangs(scene: &mut Scene) {
     let (mut agent, socket) = as_service(scene, &place, s(3), &[]);
     assert!(place.more_frames(24, s(20)).is_some(), "the job is live");
     wait(s(1));
-    scene.holds("ready is told", told(&socket).contains("READY=1"));
+    scene.holds("ready is notified", told(&socket).contains("READY=1"));
     wait(s(6));
     scene.at_least("fed in 6 s", fed(&socket), 4);
     agent.signal("STOP");
@@ -336,7 +336,7 @@ fn process_hangs(scene: &mut Scene) {
     scene.at_least("fed in 4 s after", fed(&socket), 2);
     agent.signal("TERM");
     scene.holds("ends with 0", agent.end(s(5)) == Some(0));
-    scene.holds("stopping is told", told(&socket).contains("STOPPING=1"));
+    scene.holds("stopping is notified", told(&socket).contains("STOPPING=1"));
 }
 
 fn fed_while_waiting(scene: &mut Scene) {
@@ -365,7 +365,7 @@ fn log_discipline(scene: &mut Scene) {
     place.die();
     wait(s(120));
     let lines = agent.said_since(at);
-    // The law: a line at once, then after pauses that double from 10 s; and what a change of state says.
+    // The limit: a line at once, then one after pauses that double from 10 s; and the lines of state changes.
     scene.at_most("lines in 2 min", lines.len() as u64, 10);
     scene.holds("the agent runs", agent.runs());
 }

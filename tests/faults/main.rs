@@ -1,10 +1,11 @@
-//! The fault table: what goes wrong in the field, what must be seen then, and what was seen of the built program.
+//! The fault table: failures as they happen in the field, the required reaction of the built program, and the measured
+//! one.
 //!
-//! `cargo test --release --test faults -- --nocapture` plays it against orchestrators on this machine and prints
-//! it; words behind choose rows. Everything is seen from outside: what orchestrators received, what the program
-//! says, what its process holds, how it ends.
+//! `cargo test --release --test faults -- --nocapture` runs it against orchestrators on this machine and prints it;
+//! arguments after `--` choose rows. All measurements come from outside the program: what orchestrators received, the
+//! log, the resources of the process, its exit code.
 //!
-//! Does not: run with the other tests, for it takes minutes; failure on real links is in `links`.
+//! Does not: run with the other tests, since it takes minutes; failures of real links are in `links`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

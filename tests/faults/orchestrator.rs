@@ -1,6 +1,6 @@
 //! Orchestrators that die, refuse, or are slow.
 //!
-//! Does not: break links; there, packets are lost and nobody says so.
+//! Does not: interrupt links, where packets are lost without an error; `links` does.
 
 use std::net::TcpListener;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::rig::scene::Scene;
 use crate::rig::table::Row;
 use crate::rig::{ms, s, until, wait};
 
-/// What jobs are started with, to be found again after a change.
+/// The parameters of the jobs, which must be the same after a failover.
 const PARAMS: &str = r#"{"prompt":"a cat","steps":[1,2]}"#;
 
 pub(crate) const ROWS: &[Row] = &[
@@ -97,14 +97,14 @@ fn on_the_first(scene: &Scene) -> (Program, Place, Program) {
     (first, second, agent)
 }
 
-/// One that is taken second, because it answers later.
+/// An orchestrator that is chosen second, because it answers later.
 fn second() -> Place {
     let second = Place::new();
     second.once(Failure::Info(InfoFailure::Delay(ms(250))));
     second
 }
 
-/// It is live there now: what is true of every change to another orchestrator.
+/// Checks a failover: the conditions that hold for each one.
 fn moved_to(scene: &mut Scene, place: &Place, from: Instant, limit: u64) {
     let live = until(s(limit + 10), || place.frames() > 0);
     scene.by("frames there after", from, live, s(limit));
@@ -231,7 +231,7 @@ fn in_flight(scene: &mut Scene) {
     let agent = scene.agent(&[&first.url(), &second.url()], &["--video.bitrate", "500000"]);
     assert!(first.more_frames(60, s(20)).is_some(), "the first has the job");
     let at = Instant::now();
-    // What is left of a segment fits into the buffers on the way: the publisher is done, and waits.
+    // The rest of a segment fits into the socket buffers: the publisher has sent it, and waits for the answer.
     first.always(Failure::Post { role: Role::Publish, after: 20_000, then: Break::Stall });
     moved_to(scene, &second, at, 10);
     drop(agent);

@@ -1,6 +1,6 @@
-//! A peer that means harm, before a good one.
+//! Hostile peers listed before a good orchestrator.
 //!
-//! Does not: go through every attack; `tests/hostile.rs` and its sisters do.
+//! Does not: test every attack; `tests/hostile.rs`, `hostile_run.rs` and `hostile_streams.rs` do.
 
 use sandbox::{Failure, InfoFailure};
 
@@ -34,10 +34,10 @@ fn attacked(scene: &mut Scene) {
     scene.at_most("KiB more", attacked.saturating_sub(alone), 12 << 10);
 }
 
-/// Runs a job with these before a good one: its memory once it is live there.
+/// Runs a job with these peers before a good orchestrator. Returns its memory once it is live there.
 fn peak(scene: &mut Scene, hostile: &[&str]) -> u64 {
     let good = Place::new();
-    // So that they have their time.
+    // Attacks that take time get it.
     good.once(Failure::Info(InfoFailure::Delay(s(3))));
     let url = good.url();
     let agent = scene.agent(&[hostile, &[&url]].concat(), &[]);

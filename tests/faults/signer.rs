@@ -1,6 +1,6 @@
-//! Signers that are down, refuse, or have no money left.
+//! Signers that are down, refuse, or have no balance left.
 //!
-//! Does not: test the schedule by every status; `payment::schedule` has a table for that.
+//! Does not: test the schedule for each status; the unit tests of `payment::schedule` do.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::rig::{ms, s, until, wait};
 pub(crate) const ROWS: &[Row] = &[
     Row {
         fault: "signer down for 30 s",
-        must: "told; not a gap in the video",
+        must: "logged; no gap in the video",
         seconds: 40,
         play: down,
     },
@@ -36,7 +36,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "the credential is not accepted any more",
-        must: "told as such; payments go on once it is",
+        must: "logged as such; payments continue once it is accepted again",
         seconds: 40,
         play: credential,
     },
@@ -48,7 +48,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "wrong credential at the start",
-        must: "told as such; no exit, few tries",
+        must: "logged as such; no exit, few tries",
         seconds: 25,
         play: wrong_at_the_start,
     },
@@ -91,7 +91,7 @@ fn down(scene: &mut Scene) {
     let at = Instant::now();
     place.always(Failure::Call(Endpoint::MakePayment, CallFailure::Reset));
     let gap = place.longest_gap(s(30));
-    scene.holds("told", agent.has_said(&["payment failed: "], at));
+    scene.holds("logged", agent.has_said(&["payment failed: "], at));
     let back = Instant::now();
     place.sandbox().clear_failures();
     scene.within("payments go on after", agent.hear(&["payments work again"], back, s(30)), s(15));
@@ -100,7 +100,7 @@ fn down(scene: &mut Scene) {
     scene.right(&place.violations());
 }
 
-/// Calls that cost the signer work.
+/// Calls that make the signer sign.
 fn tries(place: &Place) -> usize {
     [Endpoint::SignInfo, Endpoint::MakePayment]
         .map(|endpoint| place.requests(&Target::Call(endpoint)))
@@ -118,7 +118,7 @@ fn unpaid(scene: &mut Scene, failure: CallFailure, reason: &str, limit: Duration
     let ended = until(s(10), || place.sandbox().manifests().is_empty());
     scene.by("job ended", over, ended, s(5));
     wait(s(1));
-    scene.holds("the reason is told", agent.has_said(&[reason], at));
+    scene.holds("the reason is logged", agent.has_said(&[reason], at));
     let before = tries(&place);
     wait(s(15));
     scene.at_most("tries in 15 s", (tries(&place) - before) as u64, 6);
@@ -134,7 +134,7 @@ fn credential(scene: &mut Scene) {
     let (place, agent) = live(scene);
     let at = Instant::now();
     place.sandbox().accept_credentials(Vec::new());
-    scene.within("told after", agent.hear(&["payment failed: "], at, s(40)), s(30));
+    scene.within("logged after", agent.hear(&["payment failed: "], at, s(40)), s(30));
     scene.holds("as a credential's fault", agent.has_said(&["credential"], at));
     scene.holds("without showing it", !agent.has_said(&["hunter2"], agent.began));
     let back = Instant::now();
@@ -150,7 +150,7 @@ fn paid_in_vain(scene: &mut Scene) {
     let agent = payer(scene, &place, SECRET);
     wait(s(50));
     scene.at_most("payments in 50 s", place.sandbox().ledger().payments(), 3);
-    scene.holds("told", agent.has_said(&["model does not load"], agent.began));
+    scene.holds("logged", agent.has_said(&["model does not load"], agent.began));
     wait(s(10));
     let back = Instant::now();
     place.sandbox().clear_failures();
@@ -163,7 +163,7 @@ fn wrong_at_the_start(scene: &mut Scene) {
     let place = paid();
     let mut agent = payer(scene, &place, "Bearer wrong");
     wait(s(20));
-    scene.holds("told", agent.has_said(&["credential"], agent.began));
+    scene.holds("logged", agent.has_said(&["credential"], agent.began));
     scene.at_most("tries in 20 s", tries(&place) as u64, 2);
     scene.holds("the agent runs", agent.runs());
     scene.at_most("jobs", place.jobs(), 0);

@@ -1,11 +1,11 @@
-//! An agent's way to the network: a namespace of its own, and a link to it that can be made bad.
+//! An agent's network: its own namespace, and a link to it whose rate, delay and loss can be set.
 //!
 //! ```text
 //!  this process's namespace                        edgeN
 //!  orchestrators at 10.77.N.1 ── nearN ═ link.py ═ farN ── the agent at 10.77.N.2
 //! ```
 //!
-//! Does not: touch the machine's own network; all of it is in a namespace that `main` made, and ends with it.
+//! Does not: change the machine's own network: everything is in a namespace that `main` made, and is removed with it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -22,10 +22,10 @@ use crate::rig::place::Place;
 use crate::rig::program::Program;
 use crate::rig::scene::Scene;
 
-/// What the link carried in a second.
+/// The traffic of the link in one second.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Second {
-    /// When it was over.
+    /// The end of that second.
     pub(crate) at: Instant,
     /// Bytes of packets from the agent.
     pub(crate) bytes: u64,
@@ -112,20 +112,20 @@ impl Link {
         let (space, nth) = (self.namespace(), self.nth);
         ip(&format!("-n {space} addr add 10.77.{nth}.{last}/24 dev far{nth}"));
         let from = format!("dev far{nth} src 10.77.{nth}.{last}");
-        // CUBIC is what devices have, whatever this machine prefers.
+        // Devices use CUBIC; this machine may have another default.
         for to in [format!("10.77.{nth}.0/24 {from}"), format!("default via 10.77.{nth}.1 {from}")]
         {
             ip(&format!("-n {space} route replace {to} congctl cubic"));
         }
     }
 
-    /// It has that address no more.
+    /// Removes that address.
     pub(crate) fn take_address(&self, last: u8) {
         let (space, nth) = (self.namespace(), self.nth);
         ip(&format!("-n {space} addr del 10.77.{nth}.{last}/24 dev far{nth}"));
     }
 
-    /// Where the agent asks for names: at that address, or nowhere but in `hosts`.
+    /// Sets the agent's name server, or leaves only its file `hosts`.
     pub(crate) fn resolve_at(&self, server: IpAddr) {
         let folder = format!("/etc/netns/{}", self.namespace());
         fs::create_dir_all(&folder).unwrap();
@@ -156,7 +156,7 @@ impl Link {
                 None => command.env_remove(name),
             };
         }
-        // As the units of systemd have it.
+        // The same setting as in the systemd units.
         command.env("RES_OPTIONS", "timeout:1 attempts:2");
         scene.program("agent", command)
     }

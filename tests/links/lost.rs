@@ -66,7 +66,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// What may be said when nothing is acknowledged any more.
+/// Log lines that may appear when packets are no longer acknowledged.
 const NOTICED: &[&str] = &["WARN", "too slow", " broke ("];
 
 /// A live job over a link.
@@ -92,7 +92,7 @@ fn lost(scene: &mut Scene, seconds: u64) {
     let live = until(s(30), || place.frames() > frames);
     scene.by("frames after its return", back, live, s(2));
     wait(s(3));
-    // Three seconds of live video, the one that may wait, and one of chance.
+    // Three seconds of live video, one that may be queued, and one for variation.
     scene.at_most("frames in the first 3 s", place.frames() - frames, 5 * 24);
     scene.at_most("KiB more", meanwhile.rss.saturating_sub(before.rss), 2048);
     scene.holds("the agent runs", agent.runs());

@@ -1,10 +1,10 @@
-//! real network failures: lost links, changed addresses, names that do not resolve, uplinks too narrow for the video.
+//! Failures of real links: lost links, changed addresses, names that do not resolve, uplinks too narrow for the video.
 //!
-//! `cargo test --release --test links -- --nocapture` plays it, as root; words behind choose rows, `LONG=1` plays the
-//! ten minutes too. Real TCP over real packets: the agent runs in a network namespace of its own, and a program
-//! between two TUN interfaces delays, drops and counts its packets.
+//! `cargo test --release --test links -- --nocapture` runs it, as root; arguments after `--` choose rows, `LONG=1`
+//! includes the rows of ten minutes. The agent runs in its own network namespace, and a program between two TUN
+//! interfaces delays, drops and counts its packets.
 //!
-//! Does not: need `sch_netem` in the kernel, and does not touch the machine's own network.
+//! Does not: need `sch_netem` in the kernel, or change the machine's own network.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,7 +23,7 @@ mod rig;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-/// Set where this runs in its own namespaces already.
+/// Set if this process already runs in its own namespaces.
 const INSIDE: &str = "EDGE_LINKS_INSIDE";
 
 fn main() -> ExitCode {
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     done.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// What this machine lacks.
+/// What this machine lacks, if anything.
 fn missing() -> Option<&'static str> {
     let works = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
@@ -62,7 +62,7 @@ fn missing() -> Option<&'static str> {
     None
 }
 
-/// Names of namespaces and their settings are this run's own.
+/// Gives this run its own names of namespaces.
 fn prepare() {
     for folder in ["/run/netns", "/etc/netns"] {
         std::fs::create_dir_all(folder).unwrap();

@@ -1,4 +1,4 @@
-//! A name server that knows one name, says what it is told, or nothing.
+//! A name server for one name, whose answer can be changed or switched off.
 //!
 //! Does not: answer for anything but addresses of IPv4.
 
@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// The name that it knows.
+/// The name that it resolves.
 pub(crate) const NAME: &str = "orchestrator.test";
 
 /// A name server.
@@ -14,7 +14,7 @@ pub(crate) const NAME: &str = "orchestrator.test";
 pub(crate) struct Names(Arc<Mutex<Option<IpAddr>>>);
 
 impl Names {
-    /// One at this address that says `answer`.
+    /// Starts one at this address that answers with `answer`.
     pub(crate) fn new(at: IpAddr, answer: IpAddr) -> Self {
         let names = Self(Arc::new(Mutex::new(Some(answer))));
         let socket = UdpSocket::bind(SocketAddr::new(at, 53)).unwrap();
@@ -24,7 +24,7 @@ impl Names {
             while let Ok((length, from)) = socket.recv_from(&mut query) {
                 let answer = *told.0.lock().unwrap();
                 if let Some(answer) = answer {
-                    // Who asked may be gone.
+                    // The client may have gone.
                     let _ = socket.send_to(&reply(&query[..length], answer), from);
                 }
             }
@@ -32,7 +32,7 @@ impl Names {
         names
     }
 
-    /// It says this from now on; with nothing, it does not answer.
+    /// Sets the answer from now on; with `None` it does not answer.
     pub(crate) fn say(&self, answer: Option<IpAddr>) {
         *self.0.lock().unwrap() = answer;
     }

@@ -1,6 +1,6 @@
-//! Uplinks that are narrower than the video, and wide again.
+//! Uplinks that become narrower than the video, and wide again.
 //!
-//! Does not: choose bitrates; `rate` does, and `tests/rate.rs` simulates it on many links.
+//! Does not: test many kinds of links; `tests/rate.rs` simulates those.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -32,12 +32,12 @@ pub(crate) const ROWS: &[Row] = &[
 /// Noise cannot be compressed: the encoder needs every bit that it may use.
 const NOISE: &str = "videotestsrc is-live=true pattern=snow ! \
                      video/x-raw,width=640,height=360,framerate=24/1";
-/// What the link carries when it is narrow, in bits per second.
+/// The rate of the narrow link, in bits per second.
 const LINK: f64 = 1e6;
-/// What the job is to send at first.
+/// The bitrate at the start.
 const BITRATE: &str = "2 Mbit/s";
 
-/// How late the newest frame of a place is, against the least late one.
+/// The latency of a place's newest frame, relative to the lowest latency.
 struct Lateness {
     began: Instant,
     least: f64,
@@ -49,7 +49,7 @@ impl Lateness {
         Self { began: Instant::now(), least: f64::MAX, last_pts: 0 }
     }
 
-    /// The lateness of now in seconds: of the newest frame, or of the one that should have come since.
+    /// The latency now, in seconds: that of the newest frame, or of the frame that should have arrived since.
     fn look(&mut self, place: &Place) -> Option<f64> {
         let newest = place.sandbox().look(|record| record.newest)?;
         let pts = newest.pts as f64 / 90_000.0;

@@ -1,14 +1,14 @@
-//! Elements that behave like cameras this machine does not have, under their names: around videotestsrc, with
-//! the faults that were met on devices.
+//! Fake GStreamer elements for cameras that this machine lacks. They have the names of the real elements, show a test
+//! picture, and fail as the real ones were seen to fail.
 //!
-//! | element | as on a device |
+//! | element | behaviour |
 //! |---|---|
-//! | `v4l2src` | a USB camera with H.264, MJPEG, and slow raw video; the device says how its H.264 is: [`FIT`], [`LONG_GOP`], [`B_FRAMES`]; [`HANGS`] never opens |
-//! | `libcamerasrc` | a camera in the Pi's camera port, or none |
-//! | `nvarguscamerasrc`, `nvvidconv` | a camera in the Jetson's camera port, or none; pictures in memory of its own kind |
-//! | `nvv4l2h264enc` | the Jetson's encoder: takes that memory, ignores the event for a key, heeds the signal |
+//! | `v4l2src` | a USB camera with H.264, MJPEG, and slow raw video; the device chooses its H.264: [`FIT`], [`LONG_GOP`], [`B_FRAMES`]; [`HANGS`] never opens |
+//! | `libcamerasrc` | a camera in the Pi's camera port, if [`plug_in`] put one there |
+//! | `nvarguscamerasrc`, `nvvidconv` | the same for the Jetson's camera port; pictures in NVIDIA's memory |
+//! | `nvv4l2h264enc` | the Jetson's encoder: takes NVIDIA's memory; ignores the event that requests a key frame, and obeys the signal |
 //!
-//! Does not: need the devices; what opens them is a fake too.
+//! Does not: read the devices, which exist on every machine.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -22,35 +22,39 @@ use gstreamer::prelude::*;
 use gstreamer::subclass::prelude::*;
 use gstreamer_app as gst_app;
 
-/// Devices that are on every machine, and may be opened.
+use crate::media_elements::{
+    bin_class, device_property, element_class, metadata, nvidia_properties, pads, properties,
+};
+
+/// A device whose H.264 can pass through. Like all these devices, it exists on every machine.
 pub(crate) const FIT: &str = "/dev/null";
-/// Its keys are 10 s apart.
+/// A device whose key frames are 10 s apart.
 pub(crate) const LONG_GOP: &str = "/dev/zero";
-/// Its H.264 has B-frames.
+/// A device whose H.264 has B-frames.
 pub(crate) const B_FRAMES: &str = "/dev/full";
-/// Its driver does not come back.
+/// A device whose driver hangs when it is opened.
 pub(crate) const HANGS: &str = "/dev/urandom";
 
-/// Pictures in memory of NVIDIA's own kind.
+/// Pictures in NVIDIA's memory.
 const NVMM: &str = "video/x-raw(memory:NVMM),format=NV12,width=320,height=240,framerate=24/1";
 
-/// What was taken from which device of `v4l2src`.
+/// The formats that were asked for, each with its device of `v4l2src`.
 pub(crate) static TAKEN: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
-/// The camera ports that have a camera, by element.
+/// The elements whose camera ports have a camera.
 static PORTS: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
-/// Camera ports that were opened.
+/// The elements that opened their camera port.
 pub(crate) static OPENED: Mutex<Vec<&str>> = Mutex::new(Vec::new());
-/// Keys that the Jetson's encoder was asked for by its signal.
+/// Key frames that were requested by the signal of the Jetson's encoder.
 pub(crate) static IDRS: AtomicU32 = AtomicU32::new(0);
-/// Whether the driver of [`HANGS`] was reached.
+/// Whether a test opened [`HANGS`].
 pub(crate) static HUNG: AtomicBool = AtomicBool::new(false);
 
-/// Registers them all, once.
+/// Registers all fakes, once in a process.
 pub(crate) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         gst::init().unwrap();
-        // Loaded later, by a look at the devices, the real one would take its place back.
+        // The real plugin must be loaded first: a list of devices would load it later and replace the fake.
         let _ = gst::Plugin::load_by_name("video4linux2");
         let rank = gst::Rank::NONE;
         gst::Element::register(None, "v4l2src", rank, Usb::static_type()).unwrap();
@@ -61,7 +65,7 @@ pub(crate) fn register() {
     });
 }
 
-/// From now on there are cameras in these ports.
+/// Puts cameras into these ports, and takes all others out.
 pub(crate) fn plug_in(ports: &[&'static str]) {
     *PORTS.lock().unwrap() = ports.iter().copied().collect();
     OPENED.lock().unwrap().clear();
@@ -83,32 +87,26 @@ glib::wrapper! {
     pub struct Converter(ObjectSubclass<converter::Converter>) @extends gst::Element, gst::Object;
 }
 
-fn template(name: &str, caps: &str) -> gst::PadTemplate {
-    let direction = if name == "sink" { gst::PadDirection::Sink } else { gst::PadDirection::Src };
-    let caps = caps.parse::<gst::Caps>().unwrap();
-    gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).unwrap()
-}
-
-/// Puts a description into `bin`.
+/// Adds the elements of `description` to `bin`.
 fn fill(bin: &gst::Bin, description: &str) -> gst::Bin {
     let inner = gst::parse::bin_from_description(description, true).unwrap();
     bin.add(&inner).unwrap();
     inner
 }
 
-/// Leads the pad of `bin` to that of `inner`.
+/// Connects the pad `name` of `bin` to that of `inner`.
 fn lead(bin: &gst::Bin, inner: &gst::Bin, name: &str) {
     let pad = bin.static_pad(name).unwrap().downcast::<gst::GhostPad>().unwrap();
     pad.set_target(Some(&inner.static_pad(name).unwrap())).unwrap();
 }
 
-/// A pad that leads nowhere yet.
+/// Adds a pad to `bin` that is not connected yet.
 fn add_pad(bin: &gst::Bin, template: &gst::PadTemplate) {
     let pad = gst::GhostPad::builder_from_template(template).name(template.name()).build();
     bin.add_pad(&pad).unwrap();
 }
 
-/// Opens a camera port, if there is a camera.
+/// Opens a camera port; fails as the real element if there is no camera.
 fn open_port(
     element: &gst::Element,
     port: &'static str,
@@ -133,19 +131,10 @@ mod usb {
         device: Mutex<String>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for Usb {
-        const NAME: &'static str = "FakeUsbCamera";
-        type Type = super::Usb;
-        type ParentType = gst::Bin;
-    }
+    bin_class!(Usb, "FakeUsbCamera");
 
     impl ObjectImpl for Usb {
-        fn properties() -> &'static [glib::ParamSpec] {
-            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
-            PROPERTIES
-                .get_or_init(|| vec![glib::ParamSpecString::builder("device").write_only().build()])
-        }
+        properties!(vec![device_property()]);
 
         fn set_property(&self, _: usize, value: &glib::Value, _: &glib::ParamSpec) {
             *self.device.lock().unwrap() = value.get().unwrap();
@@ -157,18 +146,12 @@ mod usb {
         }
     }
 
-    impl GstObjectImpl for Usb {}
-
     impl ElementImpl for Usb {
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
-            TEMPLATES.get_or_init(|| {
-                let offer = "video/x-raw,format=YUY2,width=320,height=240,framerate=5/1; \
-                             image/jpeg,width=320,height=240,framerate=24/1; \
-                             video/x-h264,width=320,height=240,framerate=24/1";
-                vec![template("src", offer)]
-            })
-        }
+        pads!(
+            "src": "video/x-raw,format=YUY2,width=320,height=240,framerate=5/1; \
+                    image/jpeg,width=320,height=240,framerate=24/1; \
+                    video/x-h264,width=320,height=240,framerate=24/1"
+        );
 
         fn change_state(
             &self,
@@ -188,10 +171,8 @@ mod usb {
         }
     }
 
-    impl BinImpl for Usb {}
-
     impl Usb {
-        /// Gives what is asked for behind it.
+        /// Starts to send the format that the next element asks for.
         fn take(&self, device: &str) {
             let bin: gst::Bin = self.obj().clone().upcast();
             let caps = bin.static_pad("src").unwrap().peer_query_caps(None);
@@ -229,31 +210,21 @@ mod libcamera {
     #[derive(Default)]
     pub struct Libcamera;
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for Libcamera {
-        const NAME: &'static str = "FakeLibcamera";
-        type Type = super::Libcamera;
-        type ParentType = gst::Bin;
-    }
+    bin_class!(Libcamera, "FakeLibcamera");
 
     impl ObjectImpl for Libcamera {
         fn constructed(&self) {
             self.parent_constructed();
             let bin: gst::Bin = self.obj().clone().upcast();
             add_pad(&bin, &Self::pad_templates()[0]);
-            // Without a colorimetry of its own it takes the one that is asked for, as the real one does.
+            // It has no colorimetry of its own: like the real element, it takes the one that is asked for.
             let inner = fill(&bin, "videotestsrc is-live=true");
             lead(&bin, &inner, "src");
         }
     }
 
-    impl GstObjectImpl for Libcamera {}
-
     impl ElementImpl for Libcamera {
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
-            TEMPLATES.get_or_init(|| vec![template("src", "video/x-raw")])
-        }
+        pads!("src": "video/x-raw");
 
         fn change_state(
             &self,
@@ -263,8 +234,6 @@ mod libcamera {
             self.parent_change_state(transition)
         }
     }
-
-    impl BinImpl for Libcamera {}
 }
 
 mod argus {
@@ -273,19 +242,10 @@ mod argus {
     #[derive(Default)]
     pub struct Argus;
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for Argus {
-        const NAME: &'static str = "FakeArgus";
-        type Type = super::Argus;
-        type ParentType = gst::Bin;
-    }
+    bin_class!(Argus, "FakeArgus");
 
     impl ObjectImpl for Argus {
-        fn properties() -> &'static [glib::ParamSpec] {
-            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
-            PROPERTIES
-                .get_or_init(|| vec![glib::ParamSpecInt::builder("sensor-id").write_only().build()])
-        }
+        properties!(vec![glib::ParamSpecInt::builder("sensor-id").write_only().build()]);
 
         fn set_property(&self, _: usize, _: &glib::Value, _: &glib::ParamSpec) {}
 
@@ -309,13 +269,8 @@ mod argus {
         }
     }
 
-    impl GstObjectImpl for Argus {}
-
     impl ElementImpl for Argus {
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
-            TEMPLATES.get_or_init(|| vec![template("src", NVMM)])
-        }
+        pads!("src": NVMM);
 
         fn change_state(
             &self,
@@ -325,8 +280,6 @@ mod argus {
             self.parent_change_state(transition)
         }
     }
-
-    impl BinImpl for Argus {}
 }
 
 mod converter {
@@ -335,30 +288,25 @@ mod converter {
     #[derive(Default)]
     pub struct Converter;
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for Converter {
-        const NAME: &'static str = "FakeNvidiaConverter";
-        type Type = super::Converter;
-        type ParentType = gst::Element;
-    }
+    element_class!(Converter, "FakeNvidiaConverter");
 
     impl ObjectImpl for Converter {
         fn constructed(&self) {
             self.parent_constructed();
             let [sink, src] = Self::pad_templates() else { panic!() };
             let src = gst::Pad::from_template(src);
-            let (out, told) = (src.clone(), src.clone());
+            let (out, events) = (src.clone(), src.clone());
             let sink = gst::Pad::builder_from_template(sink)
                 .chain_function(move |_, _, buffer| out.push(buffer))
                 .event_function(move |_, _, event| {
-                    let wanted = told.peer_query_caps(None);
+                    let wanted = events.peer_query_caps(None);
                     let stays = wanted.can_intersect(&NVMM.parse::<gst::Caps>().unwrap());
                     if event.type_() != gst::EventType::Caps || stays {
-                        return told.push_event(event);
+                        return events.push_event(event);
                     }
                     let caps = "video/x-raw,format=I420,width=320,height=240,framerate=24/1,\
                                 pixel-aspect-ratio=1/1";
-                    told.push_event(gst::event::Caps::new(&caps.parse().unwrap()))
+                    events.push_event(gst::event::Caps::new(&caps.parse().unwrap()))
                 })
                 .build();
             self.obj().add_pad(&sink).unwrap();
@@ -366,23 +314,10 @@ mod converter {
         }
     }
 
-    impl GstObjectImpl for Converter {}
-
     impl ElementImpl for Converter {
-        fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
-            static METADATA: OnceLock<gst::subclass::ElementMetadata> = OnceLock::new();
-            let [name, class, what, author] =
-                ["Fake converter", "Filter/Converter/Video", "Names pictures anew", "-"];
-            let new = || gst::subclass::ElementMetadata::new(name, class, what, author);
-            Some(METADATA.get_or_init(new))
-        }
+        metadata!("Fake converter", "Filter/Converter/Video", "Changes the caps only");
 
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
-            TEMPLATES.get_or_init(|| {
-                vec![template("sink", NVMM), template("src", &format!("video/x-raw; {NVMM}"))]
-            })
-        }
+        pads!("sink": NVMM, "src": &format!("video/x-raw; {NVMM}"));
     }
 }
 
@@ -394,27 +329,10 @@ mod encoder {
         encoder: OnceLock<gst::Element>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for Encoder {
-        const NAME: &'static str = "FakeJetsonEncoder";
-        type Type = super::Encoder;
-        type ParentType = gst::Bin;
-    }
+    bin_class!(Encoder, "FakeJetsonEncoder");
 
     impl ObjectImpl for Encoder {
-        fn properties() -> &'static [glib::ParamSpec] {
-            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
-            PROPERTIES.get_or_init(|| {
-                let number = |name| glib::ParamSpecUInt::builder(name).write_only().build();
-                vec![
-                    number("bitrate"),
-                    number("iframeinterval"),
-                    number("idrinterval"),
-                    number("control-rate"),
-                    glib::ParamSpecBoolean::builder("insert-sps-pps").write_only().build(),
-                ]
-            })
-        }
+        properties!(nvidia_properties());
 
         fn signals() -> &'static [glib::subclass::Signal] {
             static SIGNALS: OnceLock<Vec<glib::subclass::Signal>> = OnceLock::new();
@@ -457,7 +375,7 @@ mod encoder {
             );
             lead(&bin, &inner, "sink");
             lead(&bin, &inner, "src");
-            // Requests for a key from behind do not reach it.
+            // Requests for key frames from downstream do not reach the encoder.
             inner.by_name("behind").unwrap().static_pad("src").unwrap().add_probe(
                 gst::PadProbeType::EVENT_UPSTREAM,
                 |_, info| match info.event().map(|event| event.type_()) {
@@ -469,14 +387,7 @@ mod encoder {
         }
     }
 
-    impl GstObjectImpl for Encoder {}
-
     impl ElementImpl for Encoder {
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
-            TEMPLATES.get_or_init(|| vec![template("sink", NVMM), template("src", "video/x-h264")])
-        }
+        pads!("sink": NVMM, "src": "video/x-h264");
     }
-
-    impl BinImpl for Encoder {}
 }

@@ -1,15 +1,15 @@
-//! Elements that behave like encoders and cameras this machine does not have, under their names: around
-//! x264enc, with the faults that were met on devices.
+//! Fake GStreamer elements for encoders and cameras that this machine lacks. They have the names of the real elements,
+//! encode with `x264enc`, and fail as the real ones were seen to fail.
 //!
-//! | element | as on a device |
+//! | element | behaviour |
 //! |---|---|
-//! | `v4l2h264enc` | dies on its first frame without a level in the caps behind it, or at a width that is no multiple of 32; ignores requests for keys; its bitrate is in `extra-controls` |
-//! | `v4l2video12h264enc` | a further one, which takes no width but 208 |
-//! | `nvv4l2h264enc`, `nvvidconv` | are there, and the encoder does not open: an Orin Nano |
-//! | `mpph264enc` | stops silently after [`SILENT_AFTER`] frames, or 3 when less than 100 pixels high |
+//! | `v4l2h264enc` | the Raspberry Pi's encoder: fails at its first frame if the caps after it have no level, or if the width is not a multiple of 32; ignores requests for key frames; takes its bitrate from `extra-controls` |
+//! | `v4l2video12h264enc` | a second V4L2 encoder, which accepts only a width of 208 |
+//! | `nvv4l2h264enc`, `nvvidconv` | an Orin Nano: both elements exist, but the encoder does not open |
+//! | `mpph264enc` | a Rockchip encoder: stops silently after [`SILENT_AFTER`] frames, or after 3 if the picture is less than 100 pixels high |
 //! | `fakecamera` | a camera that stops silently after [`SILENT_AFTER`] frames |
 //!
-//! Does not: encode by itself.
+//! Does not: check the format of the frames beyond that.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, OnceLock};
@@ -19,19 +19,23 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer::subclass::prelude::*;
 
-/// The second encoder of the kernel.
+use crate::media_elements::{
+    add_picture, bin_class, element_class, expose, metadata, nvidia_properties, pads, properties,
+};
+
+/// The name of the second V4L2 encoder.
 pub(crate) const FURTHER_PI: &str = "v4l2video12h264enc";
-/// Frames before silence; more than a trial has.
+/// The frames before an element stops; more than a trial encodes.
 pub(crate) const SILENT_AFTER: u64 = 20;
 
-/// How often each fake was opened.
+/// How often the Pi's encoder was opened.
 pub(crate) static PI_OPENED: AtomicU64 = AtomicU64::new(0);
-/// Requests for keys that the Pi's encoder ignored.
+/// Requests for key frames that the Pi's encoder ignored.
 pub(crate) static PI_IGNORED: AtomicU64 = AtomicU64::new(0);
 /// The last `extra-controls` of the Pi's encoder.
 pub(crate) static PI_CONTROLS: Mutex<String> = Mutex::new(String::new());
 
-/// Registers them all, once.
+/// Registers all fakes, once in a process.
 pub(crate) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -65,7 +69,7 @@ glib::wrapper! {
     pub struct Camera(ObjectSubclass<camera::Camera>) @extends gst::Bin, gst::Element, gst::Object;
 }
 
-/// Puts an x264enc with both its pads to the outside into `bin`.
+/// Adds an `x264enc` to `bin` and exposes both its pads.
 fn wrap(bin: &gst::Bin) -> gst::Element {
     let encoder = gst::ElementFactory::make("x264enc")
         .property("byte-stream", true)
@@ -73,28 +77,33 @@ fn wrap(bin: &gst::Bin) -> gst::Element {
         .property_from_str("speed-preset", "ultrafast")
         .build()
         .unwrap();
-    bin.add(&encoder).unwrap();
-    for name in ["sink", "src"] {
-        let pad = gst::GhostPad::with_target(&encoder.static_pad(name).unwrap()).unwrap();
-        bin.add_pad(&pad).unwrap();
-    }
+    expose(bin, &encoder, &["sink", "src"]);
     encoder
 }
 
-fn templates(sink: &str, src: &str) -> Vec<gst::PadTemplate> {
-    let template = |name, direction, caps: &str| {
-        let caps = caps.parse::<gst::Caps>().unwrap();
-        gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).unwrap()
-    };
-    vec![
-        template("sink", gst::PadDirection::Sink, sink),
-        template("src", gst::PadDirection::Src, src),
-    ]
+/// Adds pads that carry nothing.
+fn add_pads(element: &gst::Element, templates: &[gst::PadTemplate]) {
+    for template in templates {
+        element.add_pad(&gst::Pad::from_template(template)).unwrap();
+    }
 }
 
-fn plain_templates() -> &'static [gst::PadTemplate] {
-    static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
-    TEMPLATES.get_or_init(|| templates("video/x-raw", "video/x-h264"))
+/// Drops frames whose width does not fit, and fails as the driver does.
+fn take_widths(
+    bin: &gst::Bin,
+    encoder: &gst::Element,
+    fits: impl Fn(i32) -> bool + Send + Sync + 'static,
+) {
+    let bin = bin.downgrade();
+    let pad = encoder.static_pad("sink").unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
+        if fits(side(pad, "width")) {
+            return gst::PadProbeReturn::Ok;
+        }
+        let bin = bin.upgrade().unwrap();
+        gst::element_error!(bin, gst::StreamError::Failed, ["Failed to process frame."]);
+        gst::PadProbeReturn::Handled
+    });
 }
 
 fn is_key_request(info: &gst::PadProbeInfo) -> bool {
@@ -103,7 +112,7 @@ fn is_key_request(info: &gst::PadProbeInfo) -> bool {
         .is_some_and(|structure| structure.name() == "GstForceKeyUnit")
 }
 
-/// Drops what comes after so many buffers.
+/// Drops all buffers after the first `after`.
 fn silence(pad: &gst::Pad, after: impl Fn(&gst::Pad) -> u64 + Send + Sync + 'static) {
     let seen = AtomicU64::new(0);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
@@ -127,7 +136,7 @@ mod pi {
         vec![controls.write_only().build()]
     }
 
-    /// Sets the kernel's controls, all of which have to be there.
+    /// Applies the V4L2 controls to `encoder`. Panics if one is missing.
     pub(super) fn control(encoder: &gst::Element, value: &glib::Value) -> String {
         let controls = value.get::<gst::Structure>().unwrap();
         let bits = controls.get::<i32>("video_bitrate").unwrap();
@@ -146,18 +155,10 @@ mod pi {
         has_level: AtomicBool,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for Pi {
-        const NAME: &'static str = "FakePiEncoder";
-        type Type = super::Pi;
-        type ParentType = gst::Bin;
-    }
+    bin_class!(Pi, "FakePiEncoder");
 
     impl ObjectImpl for Pi {
-        fn properties() -> &'static [glib::ParamSpec] {
-            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
-            PROPERTIES.get_or_init(properties)
-        }
+        properties!(properties());
 
         fn set_property(&self, _: usize, value: &glib::Value, _: &glib::ParamSpec) {
             *PI_CONTROLS.lock().unwrap() = control(self.encoder.get().unwrap(), value);
@@ -167,21 +168,9 @@ mod pi {
             self.parent_constructed();
             let encoder = wrap(self.obj().upcast_ref());
             let bin = self.obj().downgrade();
-            encoder.static_pad("sink").unwrap().add_probe(
-                gst::PadProbeType::BUFFER,
-                move |pad, _| {
-                    let bin = bin.upgrade().unwrap();
-                    if bin.imp().has_level.load(Ordering::Relaxed) && side(pad, "width") % 32 == 0 {
-                        return gst::PadProbeReturn::Ok;
-                    }
-                    gst::element_error!(
-                        bin,
-                        gst::StreamError::Failed,
-                        ["Failed to process frame."]
-                    );
-                    gst::PadProbeReturn::Handled
-                },
-            );
+            take_widths(self.obj().upcast_ref(), &encoder, move |width| {
+                bin.upgrade().unwrap().imp().has_level.load(Ordering::Relaxed) && width % 32 == 0
+            });
             encoder.static_pad("src").unwrap().add_probe(
                 gst::PadProbeType::EVENT_UPSTREAM,
                 |_, info| {
@@ -196,12 +185,8 @@ mod pi {
         }
     }
 
-    impl GstObjectImpl for Pi {}
-
     impl ElementImpl for Pi {
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            plain_templates()
-        }
+        pads!("sink": "video/x-raw", "src": "video/x-h264");
 
         fn change_state(
             &self,
@@ -218,8 +203,6 @@ mod pi {
             self.parent_change_state(transition)
         }
     }
-
-    impl BinImpl for Pi {}
 }
 
 mod further_pi {
@@ -230,18 +213,10 @@ mod further_pi {
         encoder: OnceLock<gst::Element>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for FurtherPi {
-        const NAME: &'static str = "FakeFurtherPiEncoder";
-        type Type = super::FurtherPi;
-        type ParentType = gst::Bin;
-    }
+    bin_class!(FurtherPi, "FakeFurtherPiEncoder");
 
     impl ObjectImpl for FurtherPi {
-        fn properties() -> &'static [glib::ParamSpec] {
-            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
-            PROPERTIES.get_or_init(pi::properties)
-        }
+        properties!(pi::properties());
 
         fn set_property(&self, _: usize, value: &glib::Value, _: &glib::ParamSpec) {
             pi::control(self.encoder.get().unwrap(), value);
@@ -250,29 +225,14 @@ mod further_pi {
         fn constructed(&self) {
             self.parent_constructed();
             let encoder = wrap(self.obj().upcast_ref());
-            let bin = self.obj().downgrade();
-            let probe = move |pad: &gst::Pad, _: &mut gst::PadProbeInfo| {
-                if side(pad, "width") == 208 {
-                    return gst::PadProbeReturn::Ok;
-                }
-                let bin = bin.upgrade().unwrap();
-                gst::element_error!(bin, gst::StreamError::Failed, ["Failed to process frame."]);
-                gst::PadProbeReturn::Handled
-            };
-            encoder.static_pad("sink").unwrap().add_probe(gst::PadProbeType::BUFFER, probe);
+            take_widths(self.obj().upcast_ref(), &encoder, |width| width == 208);
             self.encoder.set(encoder).unwrap();
         }
     }
 
-    impl GstObjectImpl for FurtherPi {}
-
     impl ElementImpl for FurtherPi {
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            plain_templates()
-        }
+        pads!("sink": "video/x-raw", "src": "video/x-h264");
     }
-
-    impl BinImpl for FurtherPi {}
 }
 
 mod orin {
@@ -281,54 +241,23 @@ mod orin {
     #[derive(Default)]
     pub struct Orin;
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for Orin {
-        const NAME: &'static str = "FakeOrinEncoder";
-        type Type = super::Orin;
-        type ParentType = gst::Element;
-    }
+    element_class!(Orin, "FakeOrinEncoder");
 
     impl ObjectImpl for Orin {
-        fn properties() -> &'static [glib::ParamSpec] {
-            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
-            PROPERTIES.get_or_init(|| {
-                let number = |name| glib::ParamSpecUInt::builder(name).write_only().build();
-                vec![
-                    number("bitrate"),
-                    number("iframeinterval"),
-                    number("idrinterval"),
-                    number("control-rate"),
-                    glib::ParamSpecBoolean::builder("insert-sps-pps").write_only().build(),
-                ]
-            })
-        }
+        properties!(nvidia_properties());
 
         fn set_property(&self, _: usize, _: &glib::Value, _: &glib::ParamSpec) {}
 
         fn constructed(&self) {
             self.parent_constructed();
-            for template in Self::pad_templates() {
-                self.obj().add_pad(&gst::Pad::from_template(template)).unwrap();
-            }
+            add_pads(self.obj().upcast_ref(), Self::pad_templates());
         }
     }
 
-    impl GstObjectImpl for Orin {}
-
     impl ElementImpl for Orin {
-        fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
-            static METADATA: OnceLock<gst::subclass::ElementMetadata> = OnceLock::new();
-            let all =
-                ["Fake Orin Nano", "Codec/Encoder/Video", "An encoder that is not there", "-"];
-            let [name, class, what, author] = all;
-            let new = || gst::subclass::ElementMetadata::new(name, class, what, author);
-            Some(METADATA.get_or_init(new))
-        }
+        metadata!("Fake Orin Nano", "Codec/Encoder/Video", "Never opens");
 
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
-            TEMPLATES.get_or_init(|| templates("video/x-raw(memory:NVMM)", "video/x-h264"))
-        }
+        pads!("sink": "video/x-raw(memory:NVMM)", "src": "video/x-h264");
 
         fn change_state(
             &self,
@@ -350,37 +279,19 @@ mod converter {
     #[derive(Default)]
     pub struct Converter;
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for Converter {
-        const NAME: &'static str = "FakeConverter";
-        type Type = super::Converter;
-        type ParentType = gst::Element;
-    }
+    element_class!(Converter, "FakeConverter");
 
     impl ObjectImpl for Converter {
         fn constructed(&self) {
             self.parent_constructed();
-            for template in Self::pad_templates() {
-                self.obj().add_pad(&gst::Pad::from_template(template)).unwrap();
-            }
+            add_pads(self.obj().upcast_ref(), Self::pad_templates());
         }
     }
 
-    impl GstObjectImpl for Converter {}
-
     impl ElementImpl for Converter {
-        fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
-            static METADATA: OnceLock<gst::subclass::ElementMetadata> = OnceLock::new();
-            let all = ["Fake converter", "Filter/Converter/Video", "Converts nothing", "-"];
-            let [name, class, what, author] = all;
-            let new = || gst::subclass::ElementMetadata::new(name, class, what, author);
-            Some(METADATA.get_or_init(new))
-        }
+        metadata!("Fake converter", "Filter/Converter/Video", "Has pads only");
 
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
-            TEMPLATES.get_or_init(|| templates("video/x-raw", "video/x-raw(memory:NVMM)"))
-        }
+        pads!("sink": "video/x-raw", "src": "video/x-raw(memory:NVMM)");
     }
 }
 
@@ -392,24 +303,14 @@ mod rock {
         encoder: OnceLock<gst::Element>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for Rock {
-        const NAME: &'static str = "FakeRockEncoder";
-        type Type = super::Rock;
-        type ParentType = gst::Bin;
-    }
+    bin_class!(Rock, "FakeRockEncoder");
 
     impl ObjectImpl for Rock {
-        fn properties() -> &'static [glib::ParamSpec] {
-            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
-            PROPERTIES.get_or_init(|| {
-                vec![
-                    glib::ParamSpecUInt::builder("bps").write_only().build(),
-                    glib::ParamSpecInt::builder("gop").write_only().build(),
-                    glib::ParamSpecString::builder("rc-mode").write_only().build(),
-                ]
-            })
-        }
+        properties!(vec![
+            glib::ParamSpecUInt::builder("bps").write_only().build(),
+            glib::ParamSpecInt::builder("gop").write_only().build(),
+            glib::ParamSpecString::builder("rc-mode").write_only().build(),
+        ]);
 
         fn set_property(&self, _: usize, value: &glib::Value, property: &glib::ParamSpec) {
             let encoder = self.encoder.get().unwrap();
@@ -430,15 +331,9 @@ mod rock {
         }
     }
 
-    impl GstObjectImpl for Rock {}
-
     impl ElementImpl for Rock {
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            plain_templates()
-        }
+        pads!("sink": "video/x-raw", "src": "video/x-h264");
     }
-
-    impl BinImpl for Rock {}
 }
 
 mod camera {
@@ -447,39 +342,16 @@ mod camera {
     #[derive(Default)]
     pub struct Camera;
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for Camera {
-        const NAME: &'static str = "FakeCamera";
-        type Type = super::Camera;
-        type ParentType = gst::Bin;
-    }
+    bin_class!(Camera, "FakeCamera");
 
     impl ObjectImpl for Camera {
         fn constructed(&self) {
             self.parent_constructed();
-            let source = gst::ElementFactory::make("videotestsrc")
-                .property("is-live", true)
-                .build()
-                .unwrap();
-            let pad = source.static_pad("src").unwrap();
-            silence(&pad, |_| SILENT_AFTER);
-            self.obj().add(&source).unwrap();
-            self.obj().add_pad(&gst::GhostPad::with_target(&pad).unwrap()).unwrap();
+            silence(&add_picture(self.obj().upcast_ref()), |_| SILENT_AFTER);
         }
     }
-
-    impl GstObjectImpl for Camera {}
 
     impl ElementImpl for Camera {
-        fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: OnceLock<Vec<gst::PadTemplate>> = OnceLock::new();
-            TEMPLATES.get_or_init(|| {
-                let caps = gst::Caps::builder("video/x-raw").build();
-                let (direction, presence) = (gst::PadDirection::Src, gst::PadPresence::Always);
-                vec![gst::PadTemplate::new("src", direction, presence, &caps).unwrap()]
-            })
-        }
+        pads!("src": "video/x-raw");
     }
-
-    impl BinImpl for Camera {}
 }

@@ -1,60 +1,45 @@
-//! An HTTP server that answers by script and keeps what it was asked.
+//! An HTTP server that answers as the test says, and keeps the requests.
 //!
-//! Does not: know the protocol; each test says what its peers answer.
+//! Does not: know the protocol of Livepeer.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
-use std::path::PathBuf;
+#[path = "../http_request/mod.rs"]
+mod http_request;
+#[allow(clippy::duplicate_mod, reason = "a test with `edge` has the module there too")]
+#[path = "../scratch/mod.rs"]
+mod scratch;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use livepeer_gateway::http::Url;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-/// How long a test waits for what must come.
+pub(crate) use http_request::Request;
+use http_request::read;
+pub(crate) use scratch::Scratch;
+
+/// The longest wait for a request.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-#[derive(Debug, Clone)]
-pub(crate) struct Request {
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Request {
-    /// Method and path, as `POST /a`.
-    pub(crate) fn line(&self) -> String {
-        self.head.split(' ').take(2).collect::<Vec<_>>().join(" ")
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).expect("a JSON body")
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
 
 pub(crate) enum Body {
     Whole(Vec<u8>),
-    /// Sent chunk by chunk, as they come; the answer ends with the sender.
+    /// Sent chunk by chunk; the answer ends when the sender is dropped.
     Chunks(mpsc::UnboundedReceiver<Vec<u8>>),
     /// The connection is closed without an answer.
     Hangup,
-    /// There never is an answer.
+    /// No answer is sent, and the connection stays open.
     Silence,
 }
 
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) kind: &'static str,
-    /// Where it redirects to.
+    /// The target of a redirect.
     pub(crate) location: Option<String>,
     pub(crate) body: Body,
 }
@@ -97,7 +82,7 @@ impl Peer {
         Self::serve(listener, answer)
     }
 
-    /// A listener first, for peers that name their own address.
+    /// A listener and its base URL, for peers whose answers contain their own address.
     pub(crate) async fn bind() -> (TcpListener, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
@@ -155,27 +140,6 @@ impl Peer {
     }
 }
 
-async fn read(socket: &mut TcpStream) -> Option<Request> {
-    let mut bytes = Vec::new();
-    let end = loop {
-        if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
-            break end + 4;
-        }
-        if socket.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    };
-    let head = String::from_utf8(bytes[..end].to_vec()).expect("a head in ASCII");
-    let mut request = Request { head, body: bytes[end..].to_vec() };
-    let length = request.header("content-length").map_or(0, |text| text.parse().expect("a number"));
-    while request.body.len() < length {
-        if socket.read_buf(&mut request.body).await.ok()? == 0 {
-            return None;
-        }
-    }
-    Some(request)
-}
-
 async fn write(socket: &mut TcpStream, reply: Reply) -> Option<()> {
     let Reply { status, kind, location, body } = reply;
     let location = location.map(|to| format!("Location: {to}\r\n")).unwrap_or_default();
@@ -204,33 +168,17 @@ async fn write(socket: &mut TcpStream, reply: Reply) -> Option<()> {
     }
 }
 
-/// An address at which nobody listens.
+/// An address on which nothing listens.
 pub(crate) async fn nobody() -> Url {
     let (listener, base) = Peer::bind().await;
     drop(listener);
     Url::parse(&base).expect("a URL")
 }
 
-/// A directory that is gone when the test is over.
-pub(crate) struct Scratch(pub(crate) PathBuf);
-
-impl Scratch {
-    pub(crate) fn new(name: &str) -> Self {
-        let name = format!("{name}-{}", std::process::id());
-        Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Runs the program with a configuration directory and home of its own; exit code, standard output and error.
 pub(crate) async fn edge(scratch: &Scratch, arguments: &[&str]) -> (Option<i32>, String, String) {
     let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
-    let state = scratch.0.display().to_string();
+    let state = scratch.display().to_string();
     let run = move || {
         std::process::Command::new(env!("CARGO_BIN_EXE_livepeer-edge"))
             .args(arguments)

@@ -1,6 +1,6 @@
-//! Peers that are no orchestrators, each wrong in a way of its own, on ports of this machine.
+//! Peers that are not orchestrators, on free ports of this machine, each with another fault.
 //!
-//! Does not: stop; each lasts until its test ends.
+//! Does not: stop; each peer runs until its test program ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -36,19 +36,19 @@ fn serve(mut each: impl FnMut(TcpStream) + Send + 'static) -> u16 {
 /// A web server without TLS.
 pub(crate) fn plain_http() -> u16 {
     serve(|mut stream| {
-        // Whatever it read, it answers; that the peer has gone already is no concern of its.
+        // It answers any request; errors mean that the client has gone.
         let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
     })
 }
 
-/// Takes connections, and says nothing.
+/// Accepts connections, and sends nothing.
 pub(crate) fn silent() -> u16 {
     let mut held = Vec::new();
     serve(move |stream| held.push(stream))
 }
 
-/// Takes connections, and closes them.
+/// Accepts connections, and closes them.
 pub(crate) fn closing() -> u16 {
     serve(drop)
 }
@@ -73,7 +73,7 @@ pub(crate) fn signed() -> (String, CertificateDer<'static>, KeyPair) {
     (authority.pem(), certificate, key)
 }
 
-/// An authority that signs certificates, and that nobody knows who was not told.
+/// A certificate authority that is unknown unless a test installs it.
 pub(crate) struct Authority {
     certificate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
@@ -89,7 +89,7 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// Itself, for a list of authorities.
+    /// Its certificate as PEM.
     pub(crate) fn pem(&self) -> String {
         let body = STANDARD.encode(&self.certificate);
         format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")

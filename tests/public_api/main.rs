@@ -5,7 +5,7 @@
 //! it took 50 s to build the dependencies once more (2 cores); the sources take less than a second. What `syn` cannot
 //! follow (macros that make items, `*`, conditions other than `cfg(test)`) is a panic here, not a gap in the list.
 //!
-//! Does not: judge whether a change of the API is one that callers can live with.
+//! Does not: judge whether a change of the API is compatible.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "syn's enums may grow")]
 
@@ -50,7 +50,7 @@ fn every_type_of_the_public_api_can_be_named() {
     assert!(nameless.is_empty(), "types without a public path:\n{}", nameless.join("\n"));
 }
 
-/// The lines that are gone and new.
+/// The removed and the new lines.
 fn difference(old: &str, new: &str) -> String {
     let (old, new): (BTreeSet<&str>, BTreeSet<&str>) =
         (old.lines().collect(), new.lines().collect());

@@ -1,4 +1,4 @@
-//! A camera that is a process of its own, so that signals pull its plug.
+//! A camera as a process, so that a signal disconnects it.
 //!
 //! | made by | SIGKILL | SIGSTOP |
 //! |---|---|---|
@@ -20,7 +20,7 @@ use super::{s, until};
 
 /// The shape of its frames.
 const CAPS: &str = "video/x-raw,format=I420,width=320,height=180,framerate=24/1";
-/// What a reader of [`Camera::remote`] has to be told.
+/// The caps that a reader of [`Camera::remote`] needs.
 const RTP: &str = "application/x-rtp,media=video,clock-rate=90000,encoding-name=JPEG,payload=26";
 
 enum Way {
@@ -36,7 +36,7 @@ pub(crate) struct Camera<'a> {
 }
 
 impl<'a> Camera<'a> {
-    /// One that says so when it is gone; plugged in.
+    /// A connected camera whose loss is an error at once.
     pub(crate) fn local(scene: &'a Scene) -> Self {
         static NTH: AtomicU32 = AtomicU32::new(0);
         let nth = NTH.fetch_add(1, Ordering::Relaxed);
@@ -45,7 +45,7 @@ impl<'a> Camera<'a> {
         Self::plugged_in(scene, Way::Shared(std::env::temp_dir().join(name)))
     }
 
-    /// One that is silent when it is gone; plugged in.
+    /// A connected camera whose loss shows only as missing frames.
     pub(crate) fn remote(scene: &'a Scene) -> Self {
         let free = UdpSocket::bind("127.0.0.1:0").unwrap();
         Self::plugged_in(scene, Way::Udp(free.local_addr().unwrap().port()))
@@ -71,7 +71,7 @@ impl<'a> Camera<'a> {
         }
     }
 
-    /// It is back, and gives frames.
+    /// Connects it. Returns when it gives frames.
     pub(crate) fn plug_in(&mut self) -> Instant {
         let mut command = Command::new("gst-launch-1.0");
         command.args(["-q", "videotestsrc", "is-live=true", "!", CAPS, "!"]);
@@ -92,7 +92,7 @@ impl<'a> Camera<'a> {
         Instant::now()
     }
 
-    /// It is gone: since when.
+    /// Disconnects it. Returns the time.
     pub(crate) fn pull_out(&mut self) -> Instant {
         let at = Instant::now();
         if let Some(mut process) = self.process.take() {
@@ -102,19 +102,19 @@ impl<'a> Camera<'a> {
         at
     }
 
-    /// It stalls without a word.
+    /// Stalls it without an error.
     pub(crate) fn stall(&self) -> Instant {
         self.process.as_ref().unwrap().signal("STOP");
         Instant::now()
     }
 
-    /// It goes on.
+    /// Continues a stalled camera.
     pub(crate) fn go_on(&self) -> Instant {
         self.process.as_ref().unwrap().signal("CONT");
         Instant::now()
     }
 
-    /// What a process that was killed leaves behind.
+    /// Removes the files that a killed process leaves behind.
     fn clean(&self, id: u32) {
         let Way::Shared(socket) = &self.way else { return };
         let _ = fs::remove_file(socket);

@@ -1,6 +1,6 @@
-//! What the long checks share: programs as processes, orchestrators to run them against, and a table of what was seen.
+//! What the long checks share: programs as processes, orchestrators, cameras, and a table of results.
 //!
-//! Does not: hold a check.
+//! Does not: contain a check.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,6 +14,8 @@ pub(crate) mod camera;
 pub(crate) mod place;
 pub(crate) mod program;
 pub(crate) mod scene;
+#[path = "../small_job/mod.rs"]
+mod small_job;
 pub(crate) mod table;
 
 use std::time::{Duration, Instant};
@@ -28,7 +30,8 @@ pub(crate) const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// Looks until it sees what it looks for: when that was.
+/// Samples a condition until it holds. Returns that time, or `None` after `limit`. The conditions are states of other
+/// processes, which give no event.
 pub(crate) fn until(limit: Duration, mut look: impl FnMut() -> bool) -> Option<Instant> {
     let by = Instant::now() + limit;
     loop {
@@ -38,12 +41,12 @@ pub(crate) fn until(limit: Duration, mut look: impl FnMut() -> bool) -> Option<I
         if Instant::now() >= by {
             return None;
         }
-        // The finest that a measured time is told in is 10 ms.
+        // Measured times are printed in steps of 10 ms.
         std::thread::sleep(ms(3));
     }
 }
 
-/// Waits: some faults last.
+/// Waits for `time`, the duration of a fault.
 pub(crate) fn wait(time: Duration) {
     std::thread::sleep(time);
 }

@@ -1,4 +1,4 @@
-//! An orchestrator in this process that can go and come back at its address.
+//! An orchestrator in this process that can be stopped, and started again at its address.
 //!
 //! Does not: take signals; a process of `livepeer-edge sandbox` does.
 
@@ -9,32 +9,32 @@ use sandbox::{Failure, Handle, Options, Sandbox, Target};
 
 use super::until;
 
-/// An orchestrator, there or gone.
+/// An orchestrator, running or stopped.
 pub(crate) struct Place {
     options: Options,
     sandbox: Option<Handle>,
 }
 
-/// What clients did wrong at a place.
+/// The violations of clients at a place.
 pub(crate) struct Wrong {
     pub(crate) count: u64,
     pub(crate) first: Option<String>,
 }
 
 impl Place {
-    /// One that runs, with the usual options.
+    /// Starts one with the default options.
     pub(crate) fn new() -> Self {
         Self::with(Options::default())
     }
 
-    /// One that runs.
+    /// Starts one with these options.
     pub(crate) fn with(mut options: Options) -> Self {
         let sandbox = Sandbox::start(options.clone()).unwrap();
         options.listen = sandbox.address();
         Self { options, sandbox: Some(sandbox) }
     }
 
-    /// Where it is, or was.
+    /// Its address, which it keeps.
     pub(crate) fn address(&self) -> SocketAddr {
         self.options.listen
     }
@@ -47,33 +47,33 @@ impl Place {
         }
     }
 
-    /// It dies: connections end at once, and nothing listens any more.
+    /// Stops it: connections end at once, and its port is closed.
     pub(crate) fn die(&mut self) {
         self.sandbox.take().unwrap().stop();
     }
 
-    /// It is back at its address, and knows nothing of before.
+    /// Starts it again at its address, without its earlier jobs and channels.
     pub(crate) fn come_back(&mut self) -> Instant {
         self.sandbox = Some(Sandbox::start(self.options.clone()).unwrap());
         Instant::now()
     }
 
-    /// Whether it is there.
+    /// Whether it runs.
     pub(crate) fn is_there(&self) -> bool {
         self.sandbox.is_some()
     }
 
-    /// Its sandbox, while it is there.
+    /// Its sandbox. Call only while it runs.
     pub(crate) fn sandbox(&self) -> &Handle {
         self.sandbox.as_ref().unwrap()
     }
 
-    /// Goes wrong so from now on.
+    /// Fails in this way from now on.
     pub(crate) fn always(&self, failure: Failure) {
         self.sandbox().always(failure);
     }
 
-    /// Goes wrong so once.
+    /// Fails in this way once.
     pub(crate) fn once(&self, failure: Failure) {
         self.sandbox().once(failure);
     }
@@ -88,25 +88,25 @@ impl Place {
         self.sandbox().counters().jobs
     }
 
-    /// Waits for the next frame: when it came.
+    /// Waits for the next frame. Returns its time.
     pub(crate) fn next_frame(&self, limit: Duration) -> Option<Instant> {
         let before = self.frames();
         until(limit, || self.frames() > before)
     }
 
-    /// Waits until so many frames more have come.
+    /// Waits for so many more frames. Returns the time of the last one.
     pub(crate) fn more_frames(&self, frames: u64, limit: Duration) -> Option<Instant> {
         let before = self.frames();
         until(limit, || self.frames() >= before + frames)
     }
 
-    /// Waits for the next job: when it began.
+    /// Waits for the next job. Returns its start.
     pub(crate) fn next_job(&self, limit: Duration) -> Option<Instant> {
         let before = self.jobs();
         until(limit, || self.jobs() > before)
     }
 
-    /// The longest time without a frame from now on, looked at for `time`.
+    /// Measures for `time`. Returns the longest time without a frame.
     pub(crate) fn longest_gap(&self, time: Duration) -> Duration {
         let end = Instant::now() + time;
         let (mut longest, mut last, mut frames) = (Duration::ZERO, Instant::now(), self.frames());
@@ -121,7 +121,7 @@ impl Place {
         longest
     }
 
-    /// The parameters that the last job was started with.
+    /// The parameters of the last start of a job.
     pub(crate) fn params(&self) -> serde_json::Value {
         let body = self.sandbox().look(|record| {
             let starts = record.requests().filter(|request| request.target == Target::Start);
@@ -132,7 +132,7 @@ impl Place {
         body["params"].clone()
     }
 
-    /// What was done wrong there, by number and by the first of it.
+    /// The number of violations, and the first one.
     pub(crate) fn violations(&self) -> Wrong {
         let violations = self.sandbox().violations();
         Wrong {

@@ -1,6 +1,6 @@
-//! A program as a process: what it says with its time, what it holds, signals, its end.
+//! A program as a process: its log lines with their times, its memory, threads and descriptors, signals, its end.
 //!
-//! Does not: outlive its owner; dropped, it is killed, and what it said is kept in a file.
+//! Does not: outlive its owner: when it is dropped, the process is killed and its log written to a file.
 
 use std::fmt::Write;
 use std::fs;
@@ -22,7 +22,7 @@ pub(crate) struct Program {
     pub(crate) began: Instant,
 }
 
-/// What a process holds.
+/// The resources of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Holds {
     /// Resident memory in KiB.
@@ -33,7 +33,7 @@ pub(crate) struct Holds {
 }
 
 impl Program {
-    /// Starts `command`; what it says on standard error is kept in `log` at its end.
+    /// Starts `command`. Its standard error is written to `log` at its end.
     pub(crate) fn start(mut command: Command, log: PathBuf) -> Self {
         let mut child = command
             .stdin(Stdio::null())
@@ -57,25 +57,25 @@ impl Program {
         self.child.id()
     }
 
-    /// What it has said since then.
+    /// The log lines since `then`.
     pub(crate) fn said_since(&self, then: Instant) -> Vec<String> {
         let said = self.said.lock().unwrap();
         said.iter().filter(|(at, _)| *at >= then).map(|(_, line)| line.clone()).collect()
     }
 
-    /// Whether it has said something since then that holds one of `parts`.
+    /// Whether a log line since `then` contains one of `parts`.
     pub(crate) fn has_said(&self, parts: &[&str], then: Instant) -> bool {
         self.when(parts, then).is_some()
     }
 
-    /// When it first said something since then that holds one of `parts`.
+    /// The time of the first log line since `then` that contains one of `parts`.
     pub(crate) fn when(&self, parts: &[&str], then: Instant) -> Option<Instant> {
         let said = self.said.lock().unwrap();
         let fits = |line: &str| parts.iter().any(|part| line.contains(part));
         said.iter().find(|(at, line)| *at >= then && fits(line)).map(|(at, _)| *at)
     }
 
-    /// Waits for such a line: how long after `then` it came.
+    /// Waits for such a line. Returns the time from `then` to it.
     pub(crate) fn hear(&self, parts: &[&str], then: Instant, limit: Duration) -> Option<Duration> {
         until(limit, || self.has_said(parts, then))?;
         self.when(parts, then).map(|at| at.duration_since(then))
@@ -98,7 +98,7 @@ impl Program {
         self.ended().is_none()
     }
 
-    /// Waits for its end: its exit code.
+    /// Waits for its end. Returns its exit code.
     pub(crate) fn end(&mut self, limit: Duration) -> Option<i32> {
         until(limit, || !self.runs())?;
         self.ended().flatten()
@@ -106,12 +106,12 @@ impl Program {
 
     /// Kills it.
     pub(crate) fn kill(&mut self) {
-        // Both fail when it has ended.
+        // Both calls fail if it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// What it holds now.
+    /// Its resources now.
     pub(crate) fn holds(&self) -> Holds {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
         let number = |key: &str| {
@@ -122,7 +122,7 @@ impl Program {
         Holds { rss: number("VmRSS:"), threads: number("Threads:"), fds: fds as u64 }
     }
 
-    /// The threads whose name ends so, by their ids: the same ones later are the same threads.
+    /// The ids of the threads whose name ends with `name_end`. Equal ids at two times are the same threads.
     pub(crate) fn threads(&self, name_end: &str) -> Vec<String> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
         let mut ids: Vec<String> = tasks
@@ -146,7 +146,7 @@ impl Drop for Program {
             let time = at.duration_since(self.began).as_secs_f64();
             writeln!(text, "{time:8.3} {line}").unwrap();
         }
-        // What was seen counts; the file is for those who look for the reason.
+        // The file only helps to find the reason of a failure, so an error here does not matter.
         let _ = fs::write(&self.log, text);
     }
 }

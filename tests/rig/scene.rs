@@ -1,4 +1,4 @@
-//! One row while it is played: its programs, and what was seen against what must be.
+//! One row of a table while it runs: its programs, and its measurements with their limits.
 //!
 //! Does not: print.
 
@@ -11,20 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::place::Wrong;
 use super::program::Program;
+use super::small_job::{SMALL, without_settings};
 
-/// The arguments of a small job, so that many rows fit on a small machine.
-const SMALL: &[&str] = &[
-    "--video.width",
-    "320",
-    "--video.height",
-    "180",
-    "--video.segment",
-    "1s",
-    "--encoder.speed",
-    "ultrafast",
-];
-
-/// A row while it is played.
+/// A row while it runs.
 pub(crate) struct Scene {
     slug: String,
     folder: PathBuf,
@@ -32,9 +21,9 @@ pub(crate) struct Scene {
     seen: Vec<(String, bool)>,
 }
 
-/// What came out of a row.
+/// The result of a row.
 pub(crate) struct Verdict {
-    /// What was measured, each with whether it is as it must be.
+    /// The measurements, each with whether it is within its limit.
     pub(crate) seen: Vec<(String, bool)>,
 }
 
@@ -62,15 +51,15 @@ impl Scene {
         Program::start(command, self.path(&format!("{nth}-{name}.log")))
     }
 
-    /// The built program, with a state directory of its own and nothing of this environment's settings.
+    /// The built program, with its own state directory and without the settings of this environment.
     pub(crate) fn edge(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_livepeer-edge"));
-        clean(&mut command);
+        without_settings(&mut command);
         command.args(arguments).env("STATE_DIRECTORY", self.path("state"));
         command
     }
 
-    /// A small job at these orchestrators, ready to be started.
+    /// The command of a small job at these orchestrators.
     pub(crate) fn job(&self, urls: &[&str], more: &[&str]) -> Command {
         let urls = urls.join(",");
         let start = ["run", "--orchestrator.urls", &urls, "--log.level", "debug"];
@@ -97,7 +86,7 @@ impl Scene {
         self.program("orchestrator", self.edge(&["sandbox", "--listen", &listen]))
     }
 
-    /// A time that must not be longer.
+    /// Records a time that must not exceed `limit`.
     pub(crate) fn within(&mut self, what: &str, took: Option<Duration>, limit: Duration) {
         let limit = limit.as_secs_f64();
         self.seen.push(match took.map(|took| took.as_secs_f64()) {
@@ -106,61 +95,53 @@ impl Scene {
         });
     }
 
-    /// The same, told by two moments.
+    /// The same for the time between two moments.
     pub(crate) fn by(&mut self, what: &str, from: Instant, to: Option<Instant>, limit: Duration) {
         self.within(what, to.map(|to| to.saturating_duration_since(from)), limit);
     }
 
-    /// A number that must not be greater.
+    /// Records a number that must not exceed `limit`.
     pub(crate) fn at_most(&mut self, what: &str, is: u64, limit: u64) {
         let text =
             if limit == 0 { format!("{what} {is}") } else { format!("{what} {is} (≤ {limit})") };
         self.seen.push((text, is <= limit));
     }
 
-    /// What was done wrong at a place: nothing.
+    /// Records the violations at a place, of which there must be none.
     pub(crate) fn right(&mut self, wrong: &Wrong) {
         let Wrong { count, first } = wrong;
         let first = first.as_ref().map(|first| format!(", first {first}")).unwrap_or_default();
         self.seen.push((format!("violations {count}{first}"), *count == 0));
     }
 
-    /// A number that must not be smaller.
+    /// Records a number that must be at least `limit`.
     pub(crate) fn at_least(&mut self, what: &str, is: u64, limit: u64) {
         self.seen.push((format!("{what} {is} (≥ {limit})"), is >= limit));
     }
 
-    /// Something that must be so.
+    /// Records a condition that must hold.
     pub(crate) fn holds(&mut self, what: &str, is_so: bool) {
         let text = if is_so { what.to_owned() } else { format!("NOT: {what}") };
         self.seen.push((text, is_so));
     }
 
-    /// Something worth telling, whatever it is.
+    /// Records a measurement without a limit.
     pub(crate) fn note(&mut self, what: String) {
         self.seen.push((what, true));
     }
 
-    /// The row cannot be played on this machine, which lacks something. That is a failure.
+    /// Records that this machine lacks something that the row needs, which is a failure.
     pub(crate) fn lacks(&mut self, what: &str) {
         self.seen.push((format!("not played: {what}"), false));
     }
 
-    /// What came out of it.
+    /// Ends the row.
     pub(crate) fn verdict(self) -> Verdict {
         Verdict { seen: self.seen }
     }
 
-    /// A name that no other row has.
+    /// The name of the row's folder, which no other row has.
     pub(crate) fn slug(&self) -> &str {
         &self.slug
     }
-}
-
-/// Takes the settings of this environment from a program's.
-fn clean(command: &mut Command) {
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LIVEPEER_EDGE_")) {
-        command.env_remove(name);
-    }
-    command.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM");
 }

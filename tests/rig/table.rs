@@ -1,9 +1,9 @@
-//! Plays rows, some at a time, and prints what was seen as a table.
+//! Runs the rows of a table, several at a time, and prints their measurements.
 //!
-//! Arguments choose rows by parts of their names. `LONG=1` plays those of ten minutes too; `ROWS=n` plays n rows
-//! at a time. A row that cannot be played on this machine, or that saw nothing, fails like one that saw a fault.
+//! Arguments choose rows by parts of their names. `LONG=1` includes the rows of ten minutes; `ROWS=n` runs n rows at a
+//! time. A row that cannot run on this machine, or without a measurement, fails.
 //!
-//! Does not: know a row.
+//! Does not: contain rows.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -14,26 +14,26 @@ use std::time::Instant;
 
 use super::scene::{Scene, Verdict};
 
-/// Rows at a time, where nobody says otherwise: most of a row is waiting.
+/// The default number of rows at a time. A row mostly waits, so they disturb each other little.
 const ROWS_AT_ONCE: usize = 4;
 
-/// A fault, what must be seen, and how it is played.
+/// A fault, the required reaction, and the function that causes it.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
     /// The fault.
     pub(crate) fault: &'static str,
-    /// What must be seen.
+    /// The required reaction.
     pub(crate) must: &'static str,
-    /// About how many seconds it takes: long ones are started first.
+    /// Its approximate duration in seconds; long rows start first.
     pub(crate) seconds: u32,
-    /// Plays it.
+    /// Causes the fault and measures the reaction.
     pub(crate) play: fn(&mut Scene),
 }
 
-/// Rows that take longer are for `LONG=1`.
+/// Rows that take longer, in seconds, run with `LONG=1` only.
 const LONGEST: u32 = 200;
 
-/// Plays `rows`, prints them as a table, and tells whether all passed. Logs are kept below `logs`.
+/// Runs `rows` and prints them as a table. Returns whether all passed. Logs are written below `logs`.
 pub(crate) fn play(title: &str, rows: &[Row], logs: &str) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let is_long = std::env::var("LONG").is_ok_and(|long| long == "1");
@@ -89,7 +89,7 @@ pub(crate) fn play(title: &str, rows: &[Row], logs: &str) -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Plays one row; a panic is a failure like others.
+/// Runs one row; a panic is a failure.
 fn play_one(row: &Row, logs: &Path) -> Verdict {
     let played = thread::scope(|scope| {
         let row = scope.spawn(|| {

@@ -53,14 +53,14 @@ const PATH: &str = "/video";
 /// The longest wait for a request before the camera looks whether it was stopped.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// What a camera does differently from the best one.
+/// The oddities of a camera; the default has none.
 pub(crate) struct Switches {
     /// Frames in a second.
     pub(crate) fps: f64,
-    /// The stream ends after so many frames.
+    /// The number of frames after which the stream ends.
     pub(crate) frames: Option<u64>,
     pub(crate) ssrc: Ssrc,
-    /// The session ends when no RTSP request came for so long: whole seconds, as the Session header says it.
+    /// The session ends after this time without an RTSP request: whole seconds, as in the Session header.
     pub(crate) session_timeout: Option<Duration>,
     pub(crate) get_parameter: GetParameter,
     pub(crate) transport: Transport,
@@ -88,28 +88,28 @@ impl Default for Switches {
     }
 }
 
-/// Which SSRC packets bear.
+/// The SSRC of the packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ssrc {
-    /// One for the session.
+    /// The same for the whole session.
     Fixed,
-    /// Another one with each GOP; sequence numbers and timestamps go on.
+    /// A new one with each GOP; sequence numbers and timestamps continue.
     EachGop,
-    /// Another one with each GOP; sequence numbers and timestamps begin anew, anywhere.
+    /// A new one with each GOP; sequence numbers and timestamps restart at random values.
     EachGopRestarts,
 }
 
-/// What becomes of GET_PARAMETER.
+/// The camera's support of GET_PARAMETER.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GetParameter {
     Taken,
-    /// It is among the methods of the camera, and answered with 451.
+    /// The camera lists the method, and answers 451.
     Refused,
-    /// It is not among the methods of the camera.
+    /// The camera does not list the method.
     Unknown,
 }
 
-/// What the camera takes in SETUP; it answers anything else with 461.
+/// The transport that the camera accepts in SETUP; it answers any other with 461.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     Any,
@@ -136,7 +136,7 @@ impl Tls {
         Self { certificate, config: Arc::new(config) }
     }
 
-    /// Signed by nobody else, for 127.0.0.1, as cameras make it.
+    /// A self-signed certificate for 127.0.0.1, as cameras create it.
     #[cfg(feature = "sandbox")]
     pub(crate) fn self_signed() -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
@@ -147,7 +147,7 @@ impl Tls {
     }
 }
 
-/// What a camera saw and did so far, in all its connections.
+/// The counts of a camera over all its connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// The methods of the requests, in their order.
@@ -158,7 +158,7 @@ pub(crate) struct Seen {
     pub(crate) frames: u64,
     /// SSRCs that were used.
     pub(crate) ssrcs: u64,
-    /// Sessions that ended for want of an RTSP request.
+    /// Sessions that ended because no RTSP request came.
     pub(crate) expired: u64,
 }
 
@@ -216,7 +216,7 @@ impl Camera {
 impl Drop for Camera {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
-        // The connection lets it look.
+        // The thread of the connection checks this flag.
         let _ = TcpStream::connect(self.address);
         let end = self.thread.take().map(JoinHandle::join);
         if !thread::panicking() {
@@ -255,9 +255,9 @@ trait Wire: Read + Write {}
 
 impl<T: Read + Write> Wire for T {}
 
-/// Where RTP and RTCP go.
+/// The destination of RTP and RTCP.
 enum Way {
-    /// Into the RTSP connection, on these channels.
+    /// The RTSP connection, on these channels.
     Channels(u8, u8),
     /// From these sockets to these ports.
     Udp { rtp: UdpSocket, rtcp: UdpSocket, to: (SocketAddr, SocketAddr) },
@@ -274,7 +274,7 @@ struct Client {
     last_request: Instant,
 }
 
-/// What is sent, since PLAY.
+/// The state of the stream since PLAY.
 struct Playing {
     packets: Packets,
     began: Instant,
@@ -325,7 +325,7 @@ impl Client {
         expired
     }
 
-    /// How long to wait for a request: until the next frame is due. Never zero, which would mean for ever.
+    /// The time limit for the next request: until the next frame is due. Never zero, which would disable the limit.
     fn until_next(&self) -> Duration {
         let due = self.playing.as_ref().map(|playing| playing.due(self.shared.switches.fps));
         let until = due.map_or(PATIENCE, |due| due.saturating_duration_since(Instant::now()));
@@ -412,7 +412,7 @@ impl Client {
         }
     }
 
-    /// Chooses the way of the packets; its Transport header, or `None` if the camera does not take it.
+    /// Chooses the destination of the packets. Returns its Transport header, or `None` if the camera refuses it.
     fn set_up(&mut self, request: &Request) -> Option<String> {
         let asked = request.header("Transport").unwrap_or_default();
         let pair = |name: &str| {
@@ -471,7 +471,7 @@ impl Way {
             }
             Self::Udp { rtp, rtcp, to } => {
                 let (socket, to) = if is_rtcp { (rtcp, to.1) } else { (rtp, to.0) };
-                // A port that is closed already is the client's leaving, which the connection says too.
+                // A closed port means that the client has left, which also ends the connection.
                 let _ = socket.send_to(packet, to);
                 Some(())
             }

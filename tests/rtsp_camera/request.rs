@@ -1,6 +1,6 @@
 //! Reads RTSP requests, writes the head of their answers, and judges credentials.
 //!
-//! Does not: know what is asked for.
+//! Does not: answer; `rtsp_camera` does.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use gstreamer::glib::{ChecksumType, compute_checksum_for_data};
 const REALM: &str = "camera";
 const NONCE: &str = "5f1e0c0de";
 
-/// What comes on an RTSP connection.
+/// A message on an RTSP connection.
 pub(super) enum Message {
     /// A packet of RTCP between the requests.
     Interleaved,
@@ -68,14 +68,14 @@ impl Request {
     }
 }
 
-/// How a client shows its credential.
+/// The scheme of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Basic,
     Digest,
 }
 
-/// Who may watch.
+/// The credential that a client needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Credential {
     pub(crate) user: String,
@@ -84,7 +84,7 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
-    /// The header that asks for the credential, or `None` where the request shows it.
+    /// The header that demands the credential, or `None` if the request has it.
     pub(super) fn challenge(&self, request: &Request) -> Option<String> {
         let shown = request.header("Authorization").unwrap_or_default();
         let Self { user, password, scheme } = self;

@@ -14,14 +14,14 @@ const PAYLOAD: usize = 1400;
 pub(super) struct Packets {
     ssrc: u32,
     sequence: u16,
-    /// Is added to each time.
+    /// The offset of all timestamps.
     epoch: u32,
     sent: u32,
 }
 
 impl Packets {
     pub(super) fn new() -> Self {
-        // Close to their wraps, which are soon passed.
+        // The values start close to their wraps, so that each test passes them.
         Self { ssrc: 0x1000_0001, sequence: u16::MAX - 50, epoch: u32::MAX - 90_000, sent: 0 }
     }
 
@@ -32,7 +32,7 @@ impl Packets {
         }
         self.ssrc = self.ssrc.wrapping_add(0x0101_0101);
         if ssrc == Ssrc::EachGopRestarts {
-            // Steps that lead now ahead, now back.
+            // Steps forwards and backwards.
             self.sequence = self.sequence.wrapping_mul(17).wrapping_add(20_011);
             self.epoch = self.epoch.wrapping_mul(17).wrapping_add(2_000_000_011);
         }

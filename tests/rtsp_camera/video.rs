@@ -29,12 +29,12 @@ pub(super) struct Unit {
 }
 
 impl Recording {
-    /// Fit to pass through: 320×240, 24 frames in a GOP.
+    /// Video that can pass through: 320×240, 24 frames in a GOP.
     pub(crate) fn short_gops() -> Self {
         Self::made(48, "pattern=ball", "tune=zerolatency key-int-max=24")
     }
 
-    /// Refreshed in stripes: recovery points, and no IDR picture.
+    /// Video with intra refresh: recovery points, and no IDR picture.
     pub(crate) fn without_idr() -> Self {
         let mut recording =
             Self::made(97, "pattern=ball", "tune=zerolatency intra-refresh=true key-int-max=24");
@@ -42,7 +42,7 @@ impl Recording {
         recording
     }
 
-    /// So many frames of `videotestsrc` with these settings, encoded by `x264enc` with those.
+    /// `frames` frames of `videotestsrc` with the settings `picture`, encoded by `x264enc` with the settings `encoder`.
     pub(crate) fn made(frames: u32, picture: &str, encoder: &str) -> Self {
         gst::init().unwrap();
         let description = format!(

@@ -1,6 +1,6 @@
-//! A client for the tests of the sandbox: hand-written HTTP/1.1 and raw h2 over TLS that trusts everybody.
+//! A client for the tests of the sandbox: hand-written HTTP/1.1, and h2, over TLS that accepts every certificate.
 //!
-//! Does not: share anything with the crate's own clients but the connection.
+//! Does not: use the project's own clients; it shares only their connector.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,38 +10,35 @@
 )]
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::sync::{Arc, Mutex};
+#[path = "../http_reader/mod.rs"]
+mod http_reader;
+#[path = "../trusting/mod.rs"]
+mod trusting;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use livepeer_gateway::http::io::{Alpn, Connector, Stream};
-use livepeer_gateway::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
+use livepeer_gateway::http::io::{Alpn, Connector, Stream, service_client};
+use livepeer_gateway::http::{Fingerprint, ServiceTrust, Url};
+use livepeer_gateway::orchestrator::TrustOptions;
 use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
+use livepeer_gateway::payment::SessionOptions;
+use livepeer_gateway::payment::io::{SignerOptions, Signers};
+use livepeer_gateway::session::{Network, PaymentSetup};
 use prost::Message;
 use sandbox::Handle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use http_reader::Unread;
+use trusting::Trusting;
+
 /// The longest wait for anything.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 
-/// Trusts everybody and remembers whom.
-#[derive(Debug, Default)]
-pub(crate) struct Trusting {
-    pub(crate) seen: Mutex<Option<Fingerprint>>,
-}
-
-impl Judge for Trusting {
-    fn judge(
-        &self,
-        _: &Authority,
-        _: Option<&Authority>,
-        seen: &Fingerprint,
-        _: &CaVerdict,
-    ) -> Result<(), Distrust> {
-        *self.seen.lock().unwrap() = Some(*seen);
-        Ok(())
-    }
+pub(crate) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 /// A connection, and the certificate that came with it.
@@ -49,7 +46,7 @@ pub(crate) async fn connect(sandbox: &Handle, alpn: Alpn) -> (Stream, Fingerprin
     connect_to(&sandbox.url(), alpn).await
 }
 
-/// The same to any URL; certificates come with TLS only.
+/// The same to any URL. Without TLS the fingerprint is that of `none`.
 pub(crate) async fn connect_to(url: &str, alpn: Alpn) -> (Stream, Fingerprint) {
     let judge = Arc::new(Trusting::default());
     let connector = Connector::new(judge.clone());
@@ -80,16 +77,16 @@ impl Answer {
 /// An HTTP/1.1 connection.
 pub(crate) struct Client {
     stream: Stream,
-    unread: Vec<u8>,
+    unread: Unread,
 }
 
 impl Client {
     pub(crate) async fn connect(sandbox: &Handle) -> Self {
-        Self { stream: connect(sandbox, Alpn::Http1).await.0, unread: Vec::new() }
+        Self { stream: connect(sandbox, Alpn::Http1).await.0, unread: Unread::default() }
     }
 
     pub(crate) async fn connect_to(url: &str) -> Self {
-        Self { stream: connect_to(url, Alpn::Http1).await.0, unread: Vec::new() }
+        Self { stream: connect_to(url, Alpn::Http1).await.0, unread: Unread::default() }
     }
 
     pub(crate) async fn send(&mut self, text: &str) {
@@ -131,53 +128,26 @@ impl Client {
         self.send("0\r\n\r\n").await;
     }
 
-    /// Reads on; false at the end.
-    async fn more(&mut self) -> bool {
-        let read = timeout(LIMIT, self.stream.read_buf(&mut self.unread)).await;
-        read.expect("no answer").unwrap_or(0) > 0
-    }
-
-    /// The server must end or break the connection, without another byte.
+    /// Asserts that the server ends or breaks the connection without another byte.
     pub(crate) async fn broken(&mut self) {
-        assert!(!self.more().await, "{}", String::from_utf8_lossy(&self.unread));
+        assert!(!self.unread.more(&mut self.stream).await, "{}", self.unread.text());
     }
 
-    /// The server must be silent for a while.
+    /// Asserts that the server sends nothing for `time`.
     pub(crate) async fn silent(&mut self, time: Duration) {
-        let read = timeout(time, self.stream.read_buf(&mut self.unread)).await;
-        assert!(read.is_err(), "{read:?} {}", String::from_utf8_lossy(&self.unread));
-    }
-
-    async fn up_to(&mut self, end: &[u8]) -> Vec<u8> {
-        loop {
-            if let Some(at) = self.unread.windows(end.len()).position(|w| w == end) {
-                let rest = self.unread.split_off(at + end.len());
-                return std::mem::replace(&mut self.unread, rest);
-            }
-            assert!(self.more().await, "ended: {}", String::from_utf8_lossy(&self.unread));
-        }
-    }
-
-    async fn exactly(&mut self, length: usize) -> Vec<u8> {
-        while self.unread.len() < length {
-            assert!(self.more().await, "ended: {}", String::from_utf8_lossy(&self.unread));
-        }
-        let rest = self.unread.split_off(length);
-        std::mem::replace(&mut self.unread, rest)
+        let mut byte = [0];
+        let read = timeout(time, self.stream.read(&mut byte)).await;
+        assert!(read.is_err(), "{read:?}: {byte:?}");
     }
 
     /// The head of the next answer.
     pub(crate) async fn head(&mut self) -> String {
-        String::from_utf8(self.up_to(b"\r\n\r\n").await).unwrap()
+        self.unread.head(&mut self.stream).await
     }
 
-    /// The next chunk of a body; an empty one is the end.
+    /// The next chunk of a body; the last one is empty.
     pub(crate) async fn next_chunk(&mut self) -> Vec<u8> {
-        let line = String::from_utf8(self.up_to(b"\r\n").await).unwrap();
-        let length = usize::from_str_radix(line.trim(), 16).unwrap();
-        let mut chunk = self.exactly(length + 2).await;
-        chunk.truncate(length);
-        chunk
+        self.unread.chunk(&mut self.stream).await
     }
 
     /// The next answer, with its whole body.
@@ -194,7 +164,7 @@ impl Client {
             }
         } else if let Some((_, rest)) = head.split_once("Content-Length: ") {
             let length = rest.lines().next().unwrap().trim().parse().unwrap();
-            body = self.exactly(length).await;
+            body = self.unread.exactly(&mut self.stream, length).await;
         }
         Answer { status, head, body }
     }
@@ -230,7 +200,7 @@ pub(crate) async fn info_from(
     OrchestratorInfo::decode(bytes.as_slice()).map_err(|_| (0, "no protobuf".to_owned()))
 }
 
-/// The same, byte for byte.
+/// The same, with the message as bytes.
 pub(crate) async fn info_bytes(
     sandbox: &Handle,
     method: &str,
@@ -281,4 +251,13 @@ async fn unary(
     assert_eq!(status(&trailers), Some((0, String::new())));
     assert_eq!(message[..5], [&[0][..], &(message.len() as u32 - 5).to_be_bytes()].concat());
     Ok(message.split_off(5))
+}
+
+/// The project's own client of the network, which pays with the sandbox's signer.
+pub(crate) fn network(sandbox: &Handle, options: SessionOptions) -> Network {
+    let signer = Url::parse_base(&sandbox.signer_url().unwrap(), 0).unwrap();
+    let client = service_client(ServiceTrust::default()).unwrap();
+    let peers = SignerOptions { urls: vec![signer], ..SignerOptions::default() };
+    let signers = Arc::new(Signers::new(client, peers).unwrap());
+    Network::new(TrustOptions::default(), None, Some(PaymentSetup { signers, options }))
 }

@@ -1,6 +1,6 @@
-//! Chance that is the same in every run.
+//! Random numbers that are the same in every run.
 //!
-//! Does not: serve for secrets.
+//! Does not: suit secrets.
 #![allow(dead_code, clippy::indexing_slicing, reason = "a test may panic, and uses its part")]
 
 /// A generator of numbers (xorshift64*).
@@ -36,7 +36,7 @@ impl Random {
         least + (most - least) * self.unit()
     }
 
-    /// True in so many of 1 cases.
+    /// True with this probability.
     pub(crate) fn chance(&mut self, of_one: f64) -> bool {
         self.unit() < of_one
     }

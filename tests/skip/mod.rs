@@ -1,9 +1,9 @@
 //! Records a test that this machine cannot run, so that it is counted as skipped and not as passed.
 //!
-//! The standard harness knows no test that skips itself while it runs. Such a test writes its name and its reason to
-//! the file that `SKIPPED` names; `cross/test.sh` lists the file and takes its lines off the tests that passed.
+//! The standard harness has no test that skips itself while it runs. Such a test writes its name and its reason to
+//! the file that `SKIPPED` names; `cross/test.sh` prints the file, and subtracts its lines from the tests that passed.
 //!
-//! Does not: excuse what `cross/setup.sh` can install; a test that misses that fails.
+//! Does not: cover what `cross/setup.sh` can install; a test without it fails.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -12,7 +12,7 @@ use std::io::Write;
 pub(crate) fn skip(reason: &str) {
     let thread = std::thread::current();
     let line = format!("{}: {reason}\n", thread.name().unwrap_or("a test"));
-    // Past the harness, which keeps the output of tests that pass to itself.
+    // Written to standard error directly: the harness hides the output of tests that pass.
     let _ = write!(std::io::stderr(), "skipped: {line}");
     if let Some(list) = std::env::var_os("SKIPPED") {
         let file = OpenOptions::new().create(true).append(true).open(list);

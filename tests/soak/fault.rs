@@ -1,6 +1,6 @@
-//! The stage of a soak, and what may go wrong on it.
+//! The processes of a soak, and its faults.
 //!
-//! Does not: judge.
+//! Does not: judge the result; `figures` does.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::rig::program::Program;
 use crate::rig::scene::Scene;
 use crate::rig::{ms, s, wait};
 
-/// Chance that a seed repeats (xorshift64*).
+/// Random numbers that a seed repeats (xorshift64*).
 pub(crate) struct Chance(u64);
 
 impl Chance {
@@ -39,7 +39,7 @@ pub(crate) struct Stage<'a> {
     camera: Camera<'a>,
     places: [Place; 2],
     signer: Place,
-    /// Frames and violations at places that are gone.
+    /// Frames and violations of places that were stopped.
     counted: u64,
     wrong: u64,
     prompts: u64,
@@ -47,7 +47,7 @@ pub(crate) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Everything runs.
+    /// Starts all of them.
     pub(crate) fn new(scene: &'a Scene) -> Self {
         let paid = || Options { price: Some(10), ..Options::default() };
         let signer = Some(SignerOptions::default());
@@ -71,13 +71,13 @@ impl<'a> Stage<'a> {
         Self { agent, camera, places, signer, counted, wrong, prompts, config }
     }
 
-    /// Frames that arrived anywhere so far.
+    /// Frames that arrived at all places so far.
     pub(crate) fn frames(&self) -> u64 {
         let here = self.places.iter().filter(|place| place.is_there()).map(Place::frames);
         self.counted + here.sum::<u64>()
     }
 
-    /// The agent runs, and did nothing wrong.
+    /// Whether the agent runs and has caused no violation.
     pub(crate) fn check(&mut self) -> Result<(), String> {
         if !self.agent.runs() {
             return Err("the agent has ended".to_owned());
@@ -94,7 +94,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Something goes wrong, and is over when this returns: what it was.
+    /// Causes a random fault and ends it. Returns its name.
     pub(crate) fn play(&mut self, chance: &mut Chance) -> String {
         let nth = chance.between(0, 1) as usize;
         let short = chance.between(300, 12_000);

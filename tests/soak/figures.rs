@@ -1,7 +1,7 @@
-//! What a soak measured: what the process held over time, and how soon frames were back.
+//! The measurements of a soak: resources of the process over time, and the times of recovery.
 //!
-//! Growth is told by medians of the first and the last fifth of the time after the warm-up, so that one
-//! sample that comes at a bad moment says nothing.
+//! Growth is the difference between the medians of the first and the last fifth of the time after the warm-up, so that
+//! a single sample has no weight.
 //!
 //! Does not: measure.
 
@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use crate::rig::program::Holds;
 
-/// Memory may grow by so much in an hour: 2 MB.
+/// The highest allowed growth of memory in an hour: 2 MB.
 const KIB_PER_HOUR: f64 = 2_000_000.0 / 1024.0;
-/// What one thread or connection more at the end may be by chance.
+/// The variation of threads or descriptors that does not count as growth.
 const CHANCE: u64 = 2;
 
 /// What was measured so far.
@@ -29,17 +29,17 @@ impl Figures {
         Self { warm_up, held: Vec::new(), recoveries: Vec::new() }
     }
 
-    /// The process holds this now.
+    /// Adds a sample.
     pub(crate) fn add(&mut self, at: Duration, holds: Holds) {
         self.held.push((at, holds));
     }
 
-    /// Frames were back so long after this was over.
+    /// Adds the recovery time of a fault.
     pub(crate) fn recovered(&mut self, fault: &str, after: Duration) {
         self.recoveries.push((after, fault.to_owned()));
     }
 
-    /// Prints all of it, and judges the growth.
+    /// Prints the measurements. Returns whether the growth is within its limits.
     pub(crate) fn tell(mut self) -> ExitCode {
         self.recoveries.sort();
         let after = |share: f64| {

@@ -1,10 +1,10 @@
-//! The soak: the built program against orchestrators and a signer for hours, with random faults.
+//! The soak: runs the built program against orchestrators and a signer for hours, with random faults.
 //!
-//! `cross/soak.sh HOURS [SEED]` runs it. A seed gives the same faults in the same order; without one it takes a
-//! fresh one and says which. It fails when memory grows by more than 2 MB an hour after a warm-up, when threads or
-//! descriptors grow, when frames are away for a minute after a fault is over, or when the agent ends.
+//! `cross/soak.sh HOURS [SEED]` runs it. The same seed gives the same faults in the same order; without a seed, it
+//! chooses one and prints it. It fails if memory grows by more than 2 MB an hour after a warm-up, if threads or
+//! descriptors grow, if frames are missing for a minute after the end of a fault, or if the agent ends.
 //!
-//! Does not: break links; `links` does.
+//! Does not: interrupt links; `links` does.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,9 +27,9 @@ use figures::Figures;
 use rig::scene::Scene;
 use rig::{ms, s, wait};
 
-/// Frames have to be back so soon after a fault is over.
+/// The longest time without frames after the end of a fault.
 const RECOVERY: Duration = s(60);
-/// Between the end of a fault's consequences and the next fault.
+/// The pause between the recovery from a fault and the next fault.
 const CALM: (u64, u64) = (10, 40);
 
 fn main() -> ExitCode {
@@ -62,7 +62,7 @@ fn soak(scene: &Scene, time: Duration, seed: u64) -> Result<Figures, String> {
         let calm = Instant::now() + s(chance.between(CALM.0, CALM.1));
         while Instant::now() < calm {
             wait(ms(1000));
-            // Some way into the calm: what a fault needs is given back.
+            // Sampled after a part of the pause, when the resources for the recovery are free again.
             if calm.saturating_duration_since(Instant::now()) < s(5) {
                 figures.add(began.elapsed(), stage.agent.holds());
             }
@@ -82,7 +82,7 @@ fn soak(scene: &Scene, time: Duration, seed: u64) -> Result<Figures, String> {
     Ok(figures)
 }
 
-/// Waits for frames: how long after `since` they came.
+/// Waits for frames. Returns the time from `since` to them.
 fn recovered(stage: &mut Stage<'_>, since: Instant, fault: &str) -> Result<Duration, String> {
     let before = stage.frames();
     let back = rig::until(RECOVERY, || stage.frames() >= before + 12);

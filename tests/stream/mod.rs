@@ -1,8 +1,9 @@
-//! Reads a whole transport stream strictly, and decodes it: a second opinion on what the program made.
+//! Reads a whole transport stream strictly, and decodes it.
 //!
-//! It shares nothing with the crate's own reader. Numbers are those of ISO/IEC 13818-1.
+//! It shares no code with the project's own reader, so that a mistake in one shows in the other. Numbers are those of
+//! ISO/IEC 13818-1.
 //!
-//! Does not: forgive; the first thing that is wrong panics with its place.
+//! Does not: tolerate a mistake; it panics with the place of the first one.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,7 +23,7 @@ const PAT: u16 = 0;
 const NULL: u16 = 0x1fff;
 const H264: u8 = 0x1b;
 
-/// From a PAT to the next.
+/// The packets from one PAT up to the next.
 #[derive(Default)]
 pub(crate) struct Segment {
     pub(crate) bytes: Vec<u8>,
@@ -45,12 +46,12 @@ struct Reading {
     counters: BTreeMap<u16, u8>,
     map: Option<u16>,
     video: Option<u16>,
-    /// The picture under way.
+    /// The picture that is being read: whether it is for random access, and its PES packet.
     pes: Option<(bool, Vec<u8>)>,
 }
 
-/// The segments of a stream: each begins PAT, PMT, and a picture for random access with its parameter sets;
-/// counters are right over all of it.
+/// The segments of a stream. Panics unless each begins with PAT, PMT, and a picture for random access with its
+/// parameter sets, and the continuity counters are right over the whole stream.
 #[track_caller]
 pub(crate) fn segments(stream: &[u8]) -> Vec<Segment> {
     assert_eq!(stream.len() % PACKET, 0, "whole packets");
@@ -136,7 +137,7 @@ impl Reading {
     }
 }
 
-/// A section that fits into its packet, without its checksum, which must be right.
+/// A section within one packet, without its checksum. Panics if the checksum is wrong.
 #[track_caller]
 fn section(n: usize, payload: &[u8]) -> &[u8] {
     let section = &payload[1 + usize::from(payload[0])..];
@@ -161,7 +162,7 @@ pub(crate) struct Picture {
     pub(crate) luma: Vec<u8>,
 }
 
-/// What GStreamer decodes of a stream that begins here.
+/// The pictures that GStreamer decodes from a stream.
 pub(crate) fn decode(stream: &[u8]) -> Vec<Picture> {
     gst::init().unwrap();
     let description = "appsrc name=in format=bytes caps=video/mpegts,systemstream=true,packetsize=188 \
@@ -174,7 +175,7 @@ pub(crate) fn decode(stream: &[u8]) -> Vec<Picture> {
     input.push_buffer(gst::Buffer::from_slice(stream.to_vec())).unwrap();
     input.end_of_stream().unwrap();
     let mut pictures = Vec::new();
-    // A pipeline that fails gives no end of stream.
+    // A pipeline that fails does not send an end of stream.
     while let Some(sample) = output.try_pull_sample(gst::ClockTime::from_seconds(20)) {
         let caps = sample.caps().unwrap().structure(0).unwrap();
         let size = |name| usize::try_from(caps.get::<i32>(name).unwrap()).unwrap();
@@ -185,9 +186,14 @@ pub(crate) fn decode(stream: &[u8]) -> Vec<Picture> {
     pictures
 }
 
-/// Runs a pipeline to its end.
+/// Runs a pipeline to its end. Panics unless that is the end of the stream.
 #[track_caller]
 pub(crate) fn make(description: &str) {
+    assert_eq!(play(description), Some(gst::MessageType::Eos), "{description}");
+}
+
+/// Runs a pipeline to its end: end of stream or error, or `None` if it hangs.
+pub(crate) fn play(description: &str) -> Option<gst::MessageType> {
     gst::init().unwrap();
     let pipeline = gst::parse::launch(description).unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
@@ -195,5 +201,5 @@ pub(crate) fn make(description: &str) {
     let bus = pipeline.bus().unwrap();
     let end = bus.timed_pop_filtered(gst::ClockTime::from_seconds(60), &ends).map(|m| m.type_());
     pipeline.set_state(gst::State::Null).unwrap();
-    assert_eq!(end, Some(gst::MessageType::Eos), "{description}");
+    end
 }

@@ -1,29 +1,35 @@
-//! A peer on a real socket that does exactly what the test says, byte by byte, and the two ends that trickle needs beside it.
+//! A peer on a real socket that sends what the test gives it, byte by byte; the source of a publisher and the sink of a
+//! subscriber.
 //!
-//! Every wait has a limit, so that a test fails with a sentence and does not hang.
+//! Every wait has a limit, so that a test fails with a message and does not hang.
 //!
-//! Does not: know HTTP beyond the end of a head and the length of a chunk.
+//! Does not: parse HTTP; it finds the end of a head and the length of a chunk.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "../http_reader/mod.rs"]
+mod http_reader;
+#[path = "../trusting/mod.rs"]
+mod trusting;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use livepeer_gateway::http::io::Connector;
-use livepeer_gateway::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge};
 use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
 use livepeer_gateway::trickle::io::SegmentSink;
 use livepeer_gateway::trickle::{Channel, Purpose};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
+
+use http_reader::Unread;
+pub(crate) use trusting::connector;
 
 /// The longest that a test waits for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Waits for `future`, but not for ever.
+/// Waits for `future`; panics after [`PATIENCE`] with `what` and the caller's place.
 #[track_caller]
 pub(crate) fn soon<T>(what: &str, future: impl Future<Output = T>) -> impl Future<Output = T> {
     let place = std::panic::Location::caller();
@@ -31,32 +37,12 @@ pub(crate) fn soon<T>(what: &str, future: impl Future<Output = T>) -> impl Futur
     async move {
         match tokio::time::timeout(PATIENCE, future).await {
             Ok(done) => done,
-            Err(_) => panic!("{place}: waited in vain for {what}"),
+            Err(_) => panic!("{place}: {what} did not come"),
         }
     }
 }
 
-/// Trusts everybody: the self-signed servers of the tests.
-#[derive(Debug)]
-pub(crate) struct TrustAll;
-
-impl Judge for TrustAll {
-    fn judge(
-        &self,
-        _: &Authority,
-        _: Option<&Authority>,
-        _: &Fingerprint,
-        _: &CaVerdict,
-    ) -> Result<(), Distrust> {
-        Ok(())
-    }
-}
-
-pub(crate) fn connector() -> Arc<Connector> {
-    Arc::new(Connector::new(Arc::new(TrustAll)))
-}
-
-/// Listens on a port of its own.
+/// A listener on a free port.
 pub(crate) struct Raw {
     listener: TcpListener,
 }
@@ -66,14 +52,14 @@ impl Raw {
         Self { listener: TcpListener::bind("127.0.0.1:0").await.expect("a port") }
     }
 
-    /// One whose queue of connections that were not accepted holds two.
+    /// A listener whose backlog holds two connections.
     pub(crate) fn narrow() -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
         Self { listener: socket.listen(1).expect("a listener") }
     }
 
-    /// Fills that queue, so that further connections hang, as over a link that is gone.
+    /// Fills the backlog, so that further connections hang as if the link were lost.
     pub(crate) async fn fill(&self) -> Vec<TcpStream> {
         let address = self.listener.local_addr().expect("an address");
         let mut queue = Vec::new();
@@ -95,7 +81,7 @@ impl Raw {
         async move {
             let (socket, _) = accepted.await.expect("a connection");
             socket.set_nodelay(true).expect("no delay");
-            Peer { socket, unread: Vec::new() }
+            Peer { socket, unread: Unread::default() }
         }
     }
 }
@@ -103,55 +89,32 @@ impl Raw {
 /// One accepted connection.
 pub(crate) struct Peer {
     pub(crate) socket: TcpStream,
-    unread: Vec<u8>,
+    unread: Unread,
 }
 
 impl Peer {
-    async fn more(&mut self) -> bool {
-        let mut buffer = [0; 16 << 10];
-        let n = soon("bytes", self.socket.read(&mut buffer)).await.unwrap_or(0);
-        self.unread.extend_from_slice(&buffer[..n]);
-        n > 0
-    }
-
-    async fn until(&mut self, end: &[u8]) -> Vec<u8> {
-        loop {
-            if let Some(at) = self.unread.windows(end.len()).position(|w| w == end) {
-                return self.unread.drain(..at + end.len()).collect();
-            }
-            assert!(self.more().await, "closed after {:?}", String::from_utf8_lossy(&self.unread));
-        }
-    }
-
     /// The head of the next request, in lower case.
     pub(crate) async fn head(&mut self) -> String {
-        let head = self.until(b"\r\n\r\n").await;
-        String::from_utf8(head).expect("a head").to_ascii_lowercase()
+        self.unread.head(&mut self.socket).await.to_ascii_lowercase()
     }
 
     /// The next chunk of a body; `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
-        let size = String::from_utf8(self.until(b"\r\n").await).expect("a size");
-        let size = usize::from_str_radix(size.trim(), 16).expect("a size");
-        while self.unread.len() < size + 2 {
-            assert!(self.more().await, "closed in mid-chunk");
-        }
-        let chunk: Vec<u8> = self.unread.drain(..size).collect();
-        assert_eq!(self.unread.drain(..2).collect::<Vec<u8>>(), b"\r\n");
-        (size > 0).then_some(chunk)
+        let chunk = self.unread.chunk(&mut self.socket).await;
+        (!chunk.is_empty()).then_some(chunk)
     }
 
     pub(crate) async fn send(&mut self, bytes: &str) {
         soon("room", self.socket.write_all(bytes.as_bytes())).await.expect("an open connection");
     }
 
-    /// Waits until the other side closed, and tells what it still sent.
+    /// Waits until the other side closes. Returns the bytes that were not used.
     pub(crate) async fn closed(&mut self) -> Vec<u8> {
-        while self.more().await {}
-        std::mem::take(&mut self.unread)
+        while self.unread.more(&mut self.socket).await {}
+        self.unread.take()
     }
 
-    /// Whether nothing comes for a moment.
+    /// Whether no byte comes within 60 ms.
     pub(crate) async fn is_silent(&mut self) -> bool {
         let mut byte = [0];
         let waited = Duration::from_millis(60);
@@ -166,7 +129,7 @@ impl Peer {
     }
 }
 
-/// Pieces that the test gives one by one; tells how often they were resynced.
+/// Pieces that the test gives one by one; it reports each resync to the test.
 pub(crate) struct Feed {
     pieces: mpsc::Receiver<Piece>,
     resyncs: mpsc::UnboundedSender<()>,
@@ -179,8 +142,8 @@ pub(crate) struct Feeder {
 
 pub(crate) fn feed() -> (Feeder, Feed) {
     let (give, take) = mpsc::channel(1);
-    let (tell, told) = mpsc::unbounded_channel();
-    (Feeder { pieces: give, resyncs: told }, Feed { pieces: take, resyncs: tell })
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Feeder { pieces: give, resyncs: receiver }, Feed { pieces: take, resyncs: sender })
 }
 
 impl Feeder {
@@ -212,7 +175,7 @@ impl Pieces for Feed {
     }
 }
 
-/// What a sink was told.
+/// A call of the sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sunk {
     Begin(u64, String),
@@ -220,14 +183,14 @@ pub(crate) enum Sunk {
     End(bool),
 }
 
-/// A sink that tells the test everything.
+/// A sink that passes each call on to the test.
 pub(crate) struct Sink(mpsc::UnboundedSender<Sunk>);
 
 pub(crate) struct Sinked(mpsc::UnboundedReceiver<Sunk>);
 
 pub(crate) fn sink() -> (Sink, Sinked) {
-    let (tell, told) = mpsc::unbounded_channel();
-    (Sink(tell), Sinked(told))
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Sink(sender), Sinked(receiver))
 }
 
 impl Sinked {
@@ -237,7 +200,7 @@ impl Sinked {
         async move { next.await.expect("a sink") }
     }
 
-    /// What was told until the subscriber ended.
+    /// The remaining calls, up to the end of the subscriber.
     pub(crate) async fn rest(mut self) -> Vec<Sunk> {
         let mut rest = Vec::new();
         while let Some(sunk) = soon("the sink's end", self.0.recv()).await {

@@ -26,7 +26,7 @@ pub(crate) struct Link {
     /// Seconds from a packet to its acknowledgement, without waiting; entries as those of `rate`, the last one
     /// holds.
     pub(crate) round_trip: Vec<f64>,
-    /// The part of packets that is lost by chance.
+    /// The probability that a packet is lost.
     pub(crate) loss: f64,
     /// Bytes that wait before the link; more are lost.
     pub(crate) buffer: usize,
@@ -62,7 +62,7 @@ pub(crate) struct Tcp<'a> {
     link: &'a Link,
     random: Random,
     now: f64,
-    /// Packets that may be under way.
+    /// The congestion window, in packets.
     window: f64,
     threshold: f64,
     /// It had more to send than the window let through; else the window does not grow (RFC 7661).
@@ -122,7 +122,7 @@ impl<'a> Tcp<'a> {
         self.unsent
     }
 
-    /// What round trips took of late, in seconds.
+    /// The recent round trip time, in seconds.
     pub(crate) fn round_trip(&self) -> f64 {
         self.smoothed
     }

@@ -21,12 +21,12 @@ const ERRORS: &[(&str, Cause)] = &[
     ("MediaError::MissingElement", Test("row_encoders_that_are_not_there")),
     ("MediaError::UnknownEncoder", Test("row_encoders_that_are_not_there")),
     ("MediaError::NoEncoder", Reason("needs a machine without a software encoder")),
-    ("MediaError::Encoder", Test("an_encoder_that_stops_silently_is_noticed_and_passed_over")),
+    ("MediaError::Encoder", Test("an_encoder_that_stops_silently_is_replaced_after_two_failures")),
     ("MediaError::Stalled", Test("a_camera_that_stops_silently_is_noticed")),
     ("MediaError::NoPictures", Test("row_h264_without_its_parameter_sets")),
     ("MediaError::NotOpened", Test("a_microphone_that_hangs_costs_the_sound_only")),
     ("MediaError::NoSuchFile", Test("row_files_that_hold_no_video")),
-    ("MediaError::NoCamera", Test("auto_takes_the_camera_port_first_and_says_what_was_wrong")),
+    ("MediaError::NoCamera", Test("auto_takes_the_camera_port_first_and_names_each_failure")),
     ("MediaError::SeveralDevices", Reason("needs two cameras: the pure part tests it")),
     ("MediaError::Unreachable", Test("row_a_camera_that_is_not_there")),
     (
@@ -51,7 +51,7 @@ const ERRORS: &[(&str, Cause)] = &[
     ("MediaError::NoSuchDevice", Test("row_devices_that_are_none")),
     ("MediaError::NotACamera", Test("row_devices_that_are_none")),
     ("MediaError::Denied", Reason("root, who runs tests in containers, is denied nothing")),
-    ("MediaError::NoAnswer", Test("a_camera_that_hangs_holds_nothing_up")),
+    ("MediaError::NoAnswer", Test("opening_a_camera_that_hangs_fails_in_time")),
     ("MediaError::Busy", Reason("needs a camera that another program holds")),
     ("MediaError::NotOffered", Reason("needs a camera of one format: the pure part tests it")),
     ("MediaError::Fragment", Test("row_fragments_that_do_not_work")),
@@ -65,10 +65,13 @@ const ERRORS: &[(&str, Cause)] = &[
     ("MediaError::Decode", Test("row_a_film_that_is_cut_off_cannot_be_decoded")),
     ("MediaError::NoFrames", Test("row_fragments_that_do_not_work")),
     ("MediaError::Element", Test("row_fragments_that_do_not_work")),
-    ("MediaError::Write", Test("an_output_that_is_full_at_the_end_says_so")),
+    ("MediaError::Write", Test("an_output_that_is_full_at_the_end_is_an_error")),
     ("MediaError::NoReader", Test("a_viewer_that_leaves_is_followed_by_the_next_one")),
-    ("MediaError::NotAnOutput", Test("what_is_no_transport_stream_is_left_alone")),
-    ("MediaError::Store", Test("a_directory_that_is_a_file_is_told_of_once_and_hurts_nobody")),
+    ("MediaError::NotAnOutput", Test("a_file_that_is_not_a_transport_stream_is_left_alone")),
+    (
+        "MediaError::Store",
+        Test("a_store_that_is_not_a_directory_is_a_warning_once_and_the_job_goes_on"),
+    ),
     ("MediaError::Thread", Reason("needs a system that has no thread left")),
 ];
 
@@ -76,7 +79,7 @@ const ERRORS: &[(&str, Cause)] = &[
 const HANDED_ON: &[(&str, Cause)] = &[
     ("{}", Reason("an error's own text")),
     ("{line}", Reason("a failure's own text, throttled")),
-    ("{host}: {what}", Test("what_a_model_refuses_is_a_warning_and_stays_in_the_status")),
+    ("{host}: {what}", Test("refused_parameters_are_a_warning_and_stay_in_the_status")),
     ("{problem}", Test("a_key_of_an_earlier_version_is_ignored_wherever_it_stands")),
     ("{what}", Test("row_h264_of_a_fragment_that_is_not_fit_to_pass_through")),
     ("${NOTIFY_SOCKET}: {error}", Reason("needs a service manager that names no socket")),
@@ -87,7 +90,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ("the source gives no video: {reason}", Test("row_a_pipeline_that_ends_is_no_camera")),
     ("the slate could not be opened: {}", Reason("needs a test picture that fails")),
     ("no sound: {error}", Test("a_microphone_that_is_not_there_costs_the_sound_only")),
-    ("no sound any more: {error}", Test("a_microphone_that_dies_takes_nothing_with_it")),
+    ("no sound any more: {error}", Test("a_microphone_that_dies_costs_the_sound_only")),
     (
         "no sound any more: the microphone has given none for {after:?}",
         Test("sound_comes_back_from_a_microphone_that_stalled"),
@@ -102,7 +105,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     (
         "the pipeline does not stop within {PIPELINE_STOP_TIME:?}; it ends with the process",
-        Test("a_camera_that_hangs_holds_nothing_up"),
+        Test("opening_a_camera_that_hangs_fails_in_time"),
     ),
     ("input is not stored: {error}", Reason("needs a system that has no thread left")),
     (
@@ -138,7 +141,7 @@ const LOGGED: &[(&str, Cause)] = &[
     // Payment
     (
         "payment.max-price is not set: any price that an orchestrator asks is paid, now {price}",
-        Test("parameters_that_are_refused_wait_for_others"),
+        Test("refused_parameters_are_not_sent_again"),
     ),
     (
         "payment failed, retrying: {error}",
@@ -178,7 +181,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     (
         "trust = \"insecure\": certificates of orchestrators are NOT checked; anybody on the way can read and change the video",
-        Test("trusting_everybody_is_said_loudly"),
+        Test("trust_without_checks_is_a_warning"),
     ),
     (
         "{peer}: certificate changed from {before} to {seen}; pinned the new one",
@@ -197,10 +200,13 @@ const LOGGED: &[(&str, Cause)] = &[
         "clock still not synchronised: continuing without it for {}; their certificates are accepted unless they expired before this program was built",
         Reason("played by the fault table: clocks that are wrong at boot"),
     ),
-    ("{}, which worked last, is refused too: {}", Test("two_that_are_refused_are_the_end")),
+    (
+        "{}, which worked last, is refused too: {}",
+        Test("a_refused_file_with_a_refused_kept_configuration_ends_the_start"),
+    ),
     (
         "the configuration is refused: {}; the one that worked last runs in its place: {}",
-        Test("what_has_worked_runs_in_the_place_of_what_is_refused"),
+        Test("the_last_working_configuration_runs_in_place_of_a_refused_one"),
     ),
     (
         "SIGHUP: the old credential stays: {}",
@@ -208,16 +214,16 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     (
         "SIGHUP: the previous configuration stays: {}",
-        Test("a_new_configuration_restarts_what_changed_and_a_broken_one_nothing"),
+        Test("a_new_configuration_restarts_the_changed_parts_and_a_wrong_one_none"),
     ),
     (
         "{count} lines of this log are lost: standard error was not read",
         Test("a_reader_of_the_log_that_stalls_does_not_hold_up_the_job"),
     ),
-    ("{}: malformed {} ({why}); renamed to {}", Test("torn_files_are_set_aside_and_made_anew")),
+    ("{}: malformed {} ({why}); renamed to {}", Test("torn_files_are_set_aside_and_created_again")),
     (
         "{}: {} {failure}; continuing without it",
-        Test("a_place_that_cannot_be_written_is_told_of_once_for_each_file"),
+        Test("an_unwritable_state_directory_is_a_warning_once_for_each_file"),
     ),
 ];
 

@@ -1,4 +1,4 @@
-//! Discovery lists: whatever is understood is understood again after being written.
+//! Discovery lists: a list that is read gives the same list after it was written.
 //!
 //! Does not: fetch them.
 #![no_main]

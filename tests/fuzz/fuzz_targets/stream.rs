@@ -1,9 +1,12 @@
-//! HTTP answers as a subscriber and a publisher read them: over sockets, as whole answers and in two parts.
+//! HTTP answers, read by a subscriber or a publisher over a socket.
 //!
-//! The first byte says who reads, and where the answer is cut in two.
+//! The first byte chooses the reader, and where the answer is cut into two writes.
 //!
-//! Does not: try again; a broken answer is the end of a run.
+//! Does not: try again; a run ends at a broken answer.
 #![no_main]
+
+#[path = "../../trusting/mod.rs"]
+mod trusting;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,7 +16,6 @@ use bytes::Bytes;
 use http::HeaderValue;
 use libfuzzer_sys::fuzz_target;
 use livepeer_gateway::http::io::Connector;
-use livepeer_gateway::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge};
 use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
 use resilience::stop::Stop;
 use livepeer_gateway::trickle::io::{
@@ -24,23 +26,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-/// The most that a run waits for something to happen.
+/// The longest wait of a run.
 const TIME: Duration = Duration::from_millis(20);
-
-#[derive(Debug)]
-struct TrustAll;
-
-impl Judge for TrustAll {
-    fn judge(
-            &self,
-            _: &Authority,
-            _: Option<&Authority>,
-            _: &Fingerprint,
-            _: &CaVerdict,
-        ) -> Result<(), Distrust> {
-        Ok(())
-    }
-}
 
 struct Ground {
     runtime: Runtime,
@@ -54,7 +41,7 @@ impl Ground {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let channel = format!("http://{}/t/c", listener.local_addr().expect("an address"));
-        let connector = Arc::new(Connector::new(Arc::new(TrustAll)));
+        let connector = trusting::connector();
         Self { runtime, listener, channel, connector }
     }
 }

@@ -1,6 +1,6 @@
 //! Access tokens: any text, and any JSON inside well-formed base64.
 //!
-//! Does not: look at what a good token means; unit tests do.
+//! Does not: check valid tokens; unit tests do.
 #![no_main]
 
 use base64::Engine;

@@ -1,4 +1,4 @@
-//! Transport streams from the network: any bytes, in any chunks, read and joined alike.
+//! Transport streams from the network: any bytes, in any chunks, are read and joined with the same result.
 //!
 //! Does not: decode pictures.
 #![no_main]

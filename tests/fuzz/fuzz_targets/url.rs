@@ -1,4 +1,5 @@
-//! URLs from peers and from the configuration: what is one reads back, what is none shows harmless.
+//! URLs from peers and from the configuration: a URL that is accepted reads back the same; a refused text is shown
+//! harmless.
 //!
 //! Does not: open them.
 #![no_main]

@@ -1,16 +1,21 @@
-//! An HTTP server that gives scripted answers and records its requests.
+//! An HTTP server that answers as the test says, and keeps the requests.
 //!
 //! Does not: know signers.
 
+#[path = "../../../../../tests/http_request/mod.rs"]
+mod http_request;
+
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 
 use crate::http::io::{Client, Connector};
 use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
 use resilience::wait::AbortOnDrop;
+
+pub(super) use http_request::Request as RecordedRequest;
+use http_request::read;
 
 #[derive(Debug)]
 struct TrustNobody;
@@ -27,33 +32,10 @@ impl Judge for TrustNobody {
     }
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct RecordedRequest {
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
-}
-
-impl RecordedRequest {
-    pub(super) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    pub(super) fn path(&self) -> &str {
-        self.head.split(' ').nth(1).unwrap()
-    }
-
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
-
 /// Status, further header lines, body.
 pub(super) type ScriptedReply = (u16, &'static str, Vec<u8>);
 
-/// An HTTP server that gives scripted answers and records its requests.
+/// The server; it ends when it is dropped.
 pub(super) struct Peer {
     pub(super) url: Url,
     seen: Arc<Mutex<Vec<RecordedRequest>>>,
@@ -68,7 +50,7 @@ impl Peer {
         Self::serve(listener, answer)
     }
 
-    /// Gives these answers in turn, then repeats the last one.
+    /// Sends these answers in turn, then the last one again.
     pub(super) async fn script(replies: Vec<ScriptedReply>) -> Self {
         let mut replies = replies.into_iter();
         let mut last = (599, "", Vec::new());
@@ -111,26 +93,7 @@ impl Peer {
     }
 }
 
-async fn read(socket: &mut TcpStream) -> Option<RecordedRequest> {
-    let mut bytes = Vec::new();
-    let end = loop {
-        if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
-            break end + 4;
-        }
-        if socket.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    };
-    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    let mut request = RecordedRequest { head, body: bytes[end..].to_vec() };
-    let length: usize = request.header("content-length").map_or(0, |text| text.parse().unwrap());
-    while request.body.len() < length {
-        assert_ne!(socket.read_buf(&mut request.body).await.unwrap(), 0, "a body cut off");
-    }
-    Some(request)
-}
-
-/// An address at which no server listens.
+/// An address on which nothing listens.
 pub(super) async fn nobody() -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()

@@ -1,0 +1,34 @@
+//! A trust policy for the self-signed servers of tests.
+//!
+//! Does not: check anything.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::sync::{Arc, Mutex};
+
+use livepeer_gateway::http::io::Connector;
+use livepeer_gateway::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge};
+
+/// Accepts every certificate and keeps the fingerprint of the last one.
+#[derive(Debug, Default)]
+pub(crate) struct Trusting {
+    pub(crate) seen: Mutex<Option<Fingerprint>>,
+}
+
+impl Judge for Trusting {
+    fn judge(
+        &self,
+        _: &Authority,
+        _: Option<&Authority>,
+        seen: &Fingerprint,
+        _: &CaVerdict,
+    ) -> Result<(), Distrust> {
+        *self.seen.lock().unwrap() = Some(*seen);
+        Ok(())
+    }
+}
+
+/// A connector that accepts every certificate.
+pub(crate) fn connector() -> Arc<Connector> {
+    Arc::new(Connector::new(Arc::new(Trusting::default())))
+}
