@@ -11,6 +11,7 @@
 )]
 
 mod edge;
+mod media_capture;
 mod stream;
 
 use std::fs::{self, File, OpenOptions};
@@ -24,12 +25,8 @@ use std::time::{Duration, Instant};
 use edge::{Edge, LIMIT, SMALL, run, temporary};
 use media::MediaError;
 use media::io::{Output, Target};
+use media_capture::block_on;
 use sandbox::{Handle, Options, Sandbox};
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(LIMIT, future).await.expect("it hangs") })
-}
 
 /// The `n`th packet of a stream that carries nothing.
 fn packet(n: u32) -> Vec<u8> {

@@ -11,6 +11,7 @@
 )]
 
 mod edge;
+mod media_capture;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,8 @@ use std::time::{Duration, SystemTime};
 use edge::{Edge, LIMIT, SMALL, say, temporary};
 use media::io::{AccessUnits, Capture, End};
 use media::store::Stored;
-use media::{Encoder, Options, Source, Speed, Store, Video};
+use media::{Source, Store};
+use media_capture::{block_on, options};
 use sandbox::{self, Sandbox};
 
 /// The files of a store and their contents, the oldest first.
@@ -42,14 +44,8 @@ fn files(directory: &Path) -> Vec<(Stored, Vec<u8>)> {
 
 /// Five seconds of a camera.
 async fn capture(units: &AccessUnits) {
-    let (width, height, segment) = (320, 180, Duration::from_secs(1));
     let fragment = "videotestsrc is-live=true num-buffers=120 ! video/x-raw,framerate=24/1".into();
-    let options = Options {
-        source: Source::Pipeline { fragment },
-        video: Video { width, height, bitrate: 400_000, segment, ..Video::default() },
-        encoder: Encoder { element: None, speed: Speed::Ultrafast },
-        ..Options::default()
-    };
+    let options = options(Source::Pipeline { fragment }, (320, 180), 400_000);
     let capture = Capture::start(&options, units.clone()).unwrap();
     assert!(matches!(capture.ended().await, End::EndOfStream));
     capture.stop().await;
@@ -125,7 +121,7 @@ fn a_store_that_is_not_a_directory_is_a_warning_once_and_the_job_goes_on() {
     let store = ["--store.directory", file.to_str().unwrap()];
     let mut edge = Edge::start(&[&job[..], &SMALL, &store].concat());
     edge.hear("cannot store input in ");
-    block_on(sandbox.until(LIMIT, |record| record.counters.segments >= 4));
+    assert!(block_on(sandbox.until(LIMIT, |record| record.counters.segments >= 4)));
     edge.signal("TERM");
     let ended = edge.end().with_code(0);
     let warnings = ended.stderr.lines().filter(|line| line.contains("cannot store input"));
@@ -163,9 +159,9 @@ fn a_reload_changes_the_store_and_leaves_the_camera_alone() {
     edge.signal("HUP");
     edge.hear("SIGHUP: camera changed");
     let before = sandbox.counters().segments;
-    block_on(sandbox.until(LIMIT, |record| record.counters.segments >= before + 2));
+    assert!(block_on(sandbox.until(LIMIT, |record| record.counters.segments >= before + 2)));
     let stored = files(&directory).len();
-    block_on(sandbox.until(LIMIT, |record| record.counters.segments >= before + 4));
+    assert!(block_on(sandbox.until(LIMIT, |record| record.counters.segments >= before + 4)));
     assert_eq!(files(&directory).len(), stored, "it is stored no more");
     edge.signal("TERM");
     let ended = edge.end().with_code(0);
@@ -231,9 +227,4 @@ fn nothing_is_written_to_the_disk_in_steady_state() {
     // A directory in memory is not a disk, and its bytes do not count.
     assert!(on > stored / 2 || on == 0, "{on} of {stored}");
     fs::remove_dir_all(directory).unwrap();
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(future)
 }

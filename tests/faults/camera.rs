@@ -133,7 +133,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn tell(&self, scene: &mut Scene) {
+    fn record(&self, scene: &mut Scene) {
         scene.within("noticed after", self.noticed, s(3));
         scene.within("frames after its return", self.back, s(2));
         scene.at_most("jobs", self.jobs, 1);
@@ -141,47 +141,52 @@ impl Seen {
     }
 }
 
-fn gone(scene: &mut Scene, seconds: u64) {
+/// Takes a camera away with `lose` for so many seconds, and brings it back with `give_back`; both return the time.
+fn away(
+    scene: &mut Scene,
+    camera: for<'a> fn(&'a Scene) -> Camera<'a>,
+    seconds: u64,
+    (lose, give_back): (fn(&mut Camera<'_>) -> Instant, fn(&mut Camera<'_>) -> Instant),
+) {
     let seen = {
-        let (mut camera, place, agent) = live(scene, "hold");
-        let at = camera.pull_out();
+        let (mut camera, place, agent) = live_with(scene, camera(scene), "hold");
+        let at = lose(&mut camera);
         let noticed = agent.hear(NOTICED, at, s(5));
         wait(s(seconds).saturating_sub(at.elapsed()));
-        let back = camera.plug_in();
+        let back = give_back(&mut camera);
         let frame = place.next_frame(s(20)).map(|frame| frame - back);
         place.more_frames(48, s(5));
         Seen { noticed, back: frame, jobs: place.jobs(), violations: place.violations() }
     };
-    seen.tell(scene);
+    seen.record(scene);
+}
+
+fn gone(scene: &mut Scene, seconds: u64) {
+    away(
+        scene,
+        |scene| Camera::local(scene),
+        seconds,
+        (|camera| camera.pull_out(), |camera| camera.plug_in()),
+    );
 }
 
 fn stalled(scene: &mut Scene) {
-    let seen = {
-        let (camera, place, agent) = live_with(scene, Camera::remote(scene), "hold");
-        let at = camera.stall();
-        let noticed = agent.hear(NOTICED, at, s(5));
-        wait(s(10).saturating_sub(at.elapsed()));
-        let back = camera.go_on();
-        let frame = place.next_frame(s(20)).map(|frame| frame - back);
-        place.more_frames(48, s(5));
-        Seen { noticed, back: frame, jobs: place.jobs(), violations: place.violations() }
-    };
-    seen.tell(scene);
+    away(
+        scene,
+        |scene| Camera::remote(scene),
+        10,
+        (|camera| camera.stall(), |camera| camera.go_on()),
+    );
 }
 
 /// The first attempt to open the camera may come just after its return.
 fn silent(scene: &mut Scene) {
-    let seen = {
-        let (mut camera, place, agent) = live_with(scene, Camera::remote(scene), "hold");
-        let at = camera.pull_out();
-        let noticed = agent.hear(NOTICED, at, s(5));
-        wait(s(25).saturating_sub(at.elapsed()));
-        let back = camera.plug_in();
-        let frame = place.next_frame(s(20)).map(|frame| frame - back);
-        place.more_frames(48, s(5));
-        Seen { noticed, back: frame, jobs: place.jobs(), violations: place.violations() }
-    };
-    seen.tell(scene);
+    away(
+        scene,
+        |scene| Camera::remote(scene),
+        25,
+        (|camera| camera.pull_out(), |camera| camera.plug_in()),
+    );
 }
 
 fn gone_for_long(scene: &mut Scene) {
