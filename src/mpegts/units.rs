@@ -5,7 +5,7 @@
 //!
 //! Does not: check the stream ([`Reader`](crate::Reader) does), or take audio out.
 
-use super::packet::{ReadContinuity, PAT_PID, Packet};
+use super::packet::{PAT_PID, Packet, ReadContinuity};
 use super::section::{Table, programs, streams};
 use super::{AccessUnit, H264, PACKET, SYNC, nal, pes};
 
