@@ -1,12 +1,14 @@
-//! Tools for a program that runs unattended: back-off, faults, a stop signal, bounded waits, throttled logs, state
-//! files that survive a power cut, secrets that are never printed, and sanitizing of a peer's text.
+//! Tools for a program that runs unattended: back-off, faults, a stop signal, bounded waits, throttled logs, meters
+//! and histograms, state files that survive a power cut, secrets that are never printed, and sanitizing of a peer's text.
 //!
 //! Does not: depend on video or on the network's protocol.
 
 pub mod backoff;
 pub mod fault;
 pub mod fingerprint;
+pub mod histogram;
 pub mod log_throttle;
+pub mod meter;
 pub mod sanitize;
 pub mod secret;
 pub mod state_file;
