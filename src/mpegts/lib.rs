@@ -8,6 +8,7 @@
 pub mod audio;
 mod codec;
 mod crc;
+pub mod frames;
 pub mod join;
 pub mod mux;
 pub mod nal;
@@ -20,6 +21,7 @@ pub mod units;
 
 pub use audio::AudioFrame;
 pub use codec::AudioCodec;
+pub use frames::Frames;
 pub use join::Joiner;
 pub use mux::{AccessUnit, Muxer};
 pub use read::{Reader, Report, Unit};
