@@ -9,6 +9,7 @@ use std::time::Instant;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::agent::wait::joined;
+use crate::status::ClockFacts;
 use livepeer_gateway::clock::{self, ClockDoubt, ClockReading, ClockStep, PATIENCE};
 use livepeer_gateway::http::{Authority, TimeRefusal, WallClock};
 use livepeer_gateway::job;
@@ -23,6 +24,8 @@ pub(super) struct Clock {
     wall_clock: Arc<WallClock>,
     /// The clock is not trusted now and is sampled again.
     is_awaited: bool,
+    /// The peers whose certificates are not judged by the clock.
+    doubted: String,
     /// The sample in progress or scheduled; one at most.
     samples: JoinSet<ClockSample>,
 }
@@ -31,12 +34,27 @@ impl Clock {
     /// A clock that is trusted until certificates look wrong by it. `wall_clock` is what certificates are judged by.
     pub(super) fn new(wall_clock: Arc<WallClock>) -> Self {
         let samples = JoinSet::new();
-        Self { doubt: ClockDoubt::new(), wall_clock, is_awaited: false, samples }
+        Self {
+            doubt: ClockDoubt::new(),
+            wall_clock,
+            is_awaited: false,
+            doubted: String::new(),
+            samples,
+        }
     }
 
     /// Replaces the clock that certificates are judged by.
     pub(super) fn set_wall_clock(&mut self, wall_clock: Arc<WallClock>) {
         self.wall_clock = wall_clock;
+    }
+
+    /// The trust in the clock, for the status.
+    pub(super) fn facts(&self) -> ClockFacts {
+        match (self.is_awaited, self.doubted.is_empty()) {
+            (false, _) => ClockFacts::Trusted,
+            (true, true) => ClockFacts::Awaited,
+            (true, false) => ClockFacts::Doubted(self.doubted.clone()),
+        }
     }
 
     /// Waits for the next sample. Cancel safe.
@@ -65,6 +83,7 @@ impl Clock {
         match step {
             ClockStep::Believe => {
                 self.wall_clock.trust();
+                self.doubted.clear();
                 was_awaited.then(|| {
                     log::info!("the clock is synchronised now");
                     job::Event::Reachable
@@ -86,9 +105,10 @@ impl Clock {
                 if new.is_empty() {
                     return None;
                 }
+                self.doubted = listed(&new);
                 log::warn!(
                     "clock still not synchronised: continuing without it for {}; their certificates are accepted unless they expired before this program was built",
-                    listed(&new)
+                    self.doubted
                 );
                 Some(job::Event::Reachable)
             }

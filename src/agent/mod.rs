@@ -27,6 +27,7 @@ pub use error::AgentError;
 pub use jobs::{DRAIN_TIME, DiscoveryOptions, END_TIME, JobSpec, MediaFlow};
 pub use output::{Attached, Outputs};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -83,6 +84,16 @@ pub struct JobPlan {
     pub network: Network,
 }
 
+impl JobPlan {
+    /// Sets in `status` what the plan says about the job and its payments.
+    fn describe(&self, status: &Status) {
+        let [model, capability] = self.spec.names();
+        status.set_job(&model, &capability);
+        let signers = self.network.payments.as_ref().map(|payments| &payments.signers);
+        status.payment.follow(signers.map(|signers| Arc::clone(signers.spent())));
+    }
+}
+
 impl std::fmt::Debug for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -134,6 +145,8 @@ impl Agent {
     /// that is absent but may come is waited for without a job; with [`Recovery::Exit`] it is an error.
     pub async fn run(self, mut stop: Stop) -> Result<(), AgentError> {
         let units = self.units.clone();
+        units.time_frames();
+        self.status.set_units(units.clone());
         units.set_store(self.options.media.store.as_ref());
         units.await_next(self.options.recovery == Recovery::Retry);
         let open = cameras::open(self.options.media.clone(), units.clone());

@@ -4,15 +4,16 @@
 //! Does not: block; an output that cannot keep up drops video itself and counts it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::agent::event::JobsEvent;
-use crate::status::Returned;
+use crate::status::Status;
 use livepeer_gateway::segment::Seq;
 use livepeer_gateway::trickle::io::SegmentSink;
-use mpegts::Joiner;
+use mpegts::{Frames, Joiner};
 
 /// The outputs of processed video and the stream that they receive; both outlive each job. Clones share them. An output
 /// receives whole packets, if the video is a transport stream.
@@ -120,33 +121,42 @@ impl Shared {
 /// The sink of one job's processed video: all outputs.
 pub(super) struct Fanout {
     outputs: Outputs,
-    returned: Arc<Returned>,
+    status: Status,
+    frames: Frames,
     events: mpsc::Sender<JobsEvent>,
 }
 
 impl Fanout {
-    pub(super) fn new(
-        outputs: Outputs,
-        returned: Arc<Returned>,
-        events: mpsc::Sender<JobsEvent>,
-    ) -> Self {
-        Self { outputs, returned, events }
+    /// Writes to `outputs` and counts in `status`; each segment is an event.
+    pub(super) fn new(outputs: Outputs, status: Status, events: mpsc::Sender<JobsEvent>) -> Self {
+        Self { outputs, status, frames: Frames::new(), events }
+    }
+
+    /// Counts the frames that begin in these packets.
+    fn count(&mut self, packets: &Bytes, now: Instant) {
+        let status = &self.status;
+        self.frames.push(packets, &mut |pts| status.note_frame(pts, now));
     }
 }
 
 impl SegmentSink for Fanout {
     fn begin(&mut self, seq: Seq, content_type: &str) {
-        self.returned.add_segment();
+        self.status.returned.segments.add(1, Instant::now());
         // A full queue holds other events, so the loop is awake: this notification may be lost.
         let _ = self.events.try_send(JobsEvent::Output);
         self.outputs.lock().begin(seq, content_type);
     }
 
     fn bytes(&mut self, bytes: &Bytes) {
-        self.returned.add_bytes(bytes.len());
-        let mut outputs = self.outputs.lock();
-        let joined = outputs.joiner.push(bytes);
-        outputs.write(&joined);
+        let now = Instant::now();
+        self.status.returned.bytes.add(bytes.len() as u64, now);
+        let joined = {
+            let mut outputs = self.outputs.lock();
+            let joined = outputs.joiner.push(bytes);
+            outputs.write(&joined);
+            joined
+        };
+        self.count(&joined, now);
     }
 
     fn end(&mut self, complete: bool) {
@@ -156,8 +166,6 @@ impl SegmentSink for Fanout {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use super::*;
 
     /// An output that keeps all bytes.
@@ -181,7 +189,7 @@ mod tests {
             (0..3).flat_map(|n| [&[0x47, 1, 0, 0x10 | n][..], &[0; 184]].concat()).collect();
         let (events, mut received) = mpsc::channel(4);
         for _job in 0..2 {
-            let mut job = Fanout::new(outputs.clone(), Arc::default(), events.clone());
+            let mut job = Fanout::new(outputs.clone(), Status::default(), events.clone());
             for seq in 0..2 {
                 job.begin(Seq(seq), "video/mp2t");
                 for chunk in packets.chunks(100) {
@@ -190,7 +198,7 @@ mod tests {
                 job.end(true);
                 assert!(matches!(received.try_recv(), Ok(JobsEvent::Output)));
             }
-            assert_eq!(job.returned.bytes.load(Ordering::Relaxed), 2 * packets.len() as u64);
+            assert_eq!(job.status.returned.bytes.count(), 2 * packets.len() as u64);
         }
         let kept = kept.lock().unwrap();
         let counters: Vec<u8> = kept.chunks(188).map(|packet| packet[3] & 0x0f).collect();
@@ -202,7 +210,7 @@ mod tests {
         let (first, second) = (Arc::default(), Arc::default());
         let outputs = Outputs::new(vec![Box::new(Kept(Arc::clone(&first)))]);
         let (events, _received) = mpsc::channel(4);
-        let mut job = Fanout::new(outputs.clone(), Arc::default(), events);
+        let mut job = Fanout::new(outputs.clone(), Status::default(), events);
         let mut segment = |attach: bool| {
             job.begin(Seq(0), "text/plain");
             job.bytes(&Bytes::from_static(b"ab"));

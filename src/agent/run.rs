@@ -12,6 +12,7 @@
 //! Does not: know how an owner does its work, or decide when to retry or give up; the machine does.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -23,11 +24,12 @@ use crate::agent::jobs::{Jobs, Offered};
 use crate::agent::systemd::{View, Watch};
 use crate::agent::wait::changed;
 use crate::agent::{Agent, AgentError, Change, Options};
-use crate::status::Status;
+use crate::status::{AgentFacts, Status};
 use livepeer_gateway::job::{self, Command, Loss, Machine, Outcome, Stage};
 use media::MediaError;
 use media::io::Capture;
 use resilience::backoff::jitter;
+use resilience::fault::Fault;
 use resilience::stop::Stop;
 use resilience::wait::sleep_until;
 
@@ -202,12 +204,16 @@ impl Loop {
                 self.jobs.leave(now);
             }
             Command::Close { for_good: false } => self.jobs.close(now),
-            Command::Left(loss) => self.jobs.reports.lost(&loss, now),
+            Command::Left(loss) => {
+                self.status.returned.losses.fetch_add(1, Relaxed);
+                self.jobs.reports.lost(&loss, now);
+            }
             Command::SlowDown(why, pause) => self.jobs.reports.slow_down(why, pause, now),
             Command::TryLater(why) => {
                 self.clock.check();
+                let needs_change = needs_change(&why);
                 let why = self.explain(why).to_string();
-                self.jobs.reports.no_job(why, now);
+                self.jobs.reports.no_job(why, needs_change, now);
                 self.jobs.await_reach(self.machine.known());
             }
             Command::Finish(outcome) => return Some(outcome),
@@ -225,21 +231,29 @@ impl Loop {
             self.cameras.stop_slate();
         }
         match (self.cameras.are_lost(), self.machine.is_without_camera()) {
-            (true, false) => Some(job::Event::CameraLost),
+            (true, false) => {
+                self.status.returned.camera_losses.fetch_add(1, Relaxed);
+                Some(job::Event::CameraLost)
+            }
             (false, true) => Some(job::Event::CameraBack),
             (true, true) | (false, false) => None,
         }
     }
 
-    /// Updates status and watchdog of the service manager.
+    /// Updates the status, and the service manager's status and watchdog.
     fn report(&mut self) {
         let reports = &self.jobs.reports;
+        self.status.set_agent(AgentFacts {
+            stage: self.machine.stage(),
+            is_held: self.machine.held_until().is_some(),
+            host: reports.host(),
+            no_job: reports.no_job_reason().clone(),
+            camera: self.cameras.facts(),
+            clock: self.clock.facts(),
+        });
         let view = View {
             stage: self.machine.stage(),
             held_until: self.machine.held_until(),
-            orchestrator: reports.orchestrator(),
-            no_job: reports.no_job_reason(),
-            camera_failure: self.cameras.reason(),
             opening_until: self.cameras.opening_until(),
         };
         self.watch.update(view, &self.status, Instant::now());
@@ -258,5 +272,14 @@ impl Loop {
                 None => AgentError::Lost { orchestrator, loss: Loss::Part("capture", reason) },
             },
         }
+    }
+}
+
+/// Whether only another configuration helps after this outcome.
+fn needs_change(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::FindFailed(failure) => failure.fault == Fault::GiveUp,
+        Outcome::NoCandidateLeft(none) => none.fault() == Fault::GiveUp,
+        Outcome::Done | Outcome::Lost(_) | Outcome::Capture(_) => false,
     }
 }

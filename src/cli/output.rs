@@ -6,13 +6,14 @@
 //! Does not: block; `media::io::Output` writes on its own thread.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{Error, Settings};
 use crate::config::{Config, Output as Choice};
+use crate::status::{OutputReport, State};
 use livepeer_gateway::segment::Seq;
 use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::{Identity, Output, Target};
@@ -120,6 +121,27 @@ impl Outlet {
         match self.output {
             Some(_) => vec![Box::new(self.clone())],
             None => Vec::new(),
+        }
+    }
+
+    /// How the state of the output is read.
+    pub(super) fn reports(&self) -> impl Fn() -> Vec<OutputReport> + Send + use<> {
+        // The output closes when its sinks are dropped: a report must not keep it.
+        let output = self.output.as_ref().map(Arc::downgrade);
+        move || {
+            let output = output.as_ref().and_then(Weak::upgrade);
+            let report = |output: Arc<Mutex<Output>>| {
+                let output = output.lock().unwrap_or_else(PoisonError::into_inner);
+                OutputReport {
+                    name: "output.path".to_owned(),
+                    kind: "file",
+                    state: State::Ok,
+                    bytes: output.written(),
+                    dropped_bytes: output.dropped(),
+                    why: String::new(),
+                }
+            };
+            output.into_iter().map(report).collect()
         }
     }
 

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `job.params` | they are sent to the job |
 //! | source, video, encoder, audio | the camera is opened again; the job goes on |
-//! | output, log level, `job.on-loss`, API | set at once |
+//! | output, name and labels, log level, `job.on-loss`, API | set at once |
 //! | the job, or where it may run | the job is closed, and the next one started; the camera goes on |
 //! | a credential | it is used from then on |
 //!
@@ -61,6 +61,9 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let (media, recovery) = (config.media.clone(), config.recovery);
     let options = Options { media, job, recovery };
     let status = Status::default();
+    status.begin(Instant::now());
+    status.set_identity(&config.status, settings.file.as_deref());
+    status.set_outputs(outlet.reports());
     status.notice.set(notice.as_deref());
     let agent = Agent::new(options, status.clone(), outlet.sinks());
     let (api, api_options) = watch::channel(config.api.clone());
@@ -212,8 +215,10 @@ impl Reloading {
         let old = self.running.change_to(resolved);
         self.status.notice.set(None);
         log::set_max_level(new.log);
+        self.status.set_identity(&new.status, self.settings.file.as_deref());
         if let Some(outlet) = outlet {
             // The previous outlet closes when the agent drops it.
+            self.status.set_outputs(outlet.reports());
             self.send(Change::Outputs(outlet.sinks())).await;
             self.outlet = outlet;
         }

@@ -13,6 +13,7 @@ use super::options::Output;
 use super::problem::Complaint;
 use super::{Config, Purpose};
 use crate::api;
+use crate::status::StatusOptions;
 use livepeer_gateway::http::{Authority, Fingerprint, Url};
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::orchestrator::{OnChange, TrustOptions};
@@ -44,6 +45,7 @@ pub struct Draft {
     pub(super) recovery: Recovery,
     pub(super) runner: DraftRunner,
     pub(super) output: Output,
+    pub(super) status: StatusOptions,
     pub(super) log: LevelFilter,
     pub(super) state_directory: Option<PathBuf>,
     pub(super) api: api::Options,
@@ -160,6 +162,7 @@ impl Default for Draft {
             recovery: Recovery::Retry,
             runner: DraftRunner::default(),
             output: Output::default(),
+            status: StatusOptions::default(),
             log: LevelFilter::Info,
             state_directory: None,
             api: api::Options::default(),
@@ -244,6 +247,7 @@ impl Draft {
                 recovery: self.recovery,
                 runner,
                 output: self.output,
+                status: self.status,
                 state_directory: self.state_directory,
                 log: self.log,
                 api: self.api,

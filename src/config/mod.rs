@@ -28,6 +28,7 @@ pub use resolve::{Layers, Resolved, resolve, resolve_all};
 
 use std::path::PathBuf;
 
+use crate::status::StatusOptions;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::orchestrator::TrustOptions;
@@ -54,6 +55,8 @@ pub struct Config {
     pub runner: Option<RunnerJobOptions>,
     /// Where processed video is written.
     pub output: Output,
+    /// The name and the labels of this instance.
+    pub status: StatusOptions,
     /// Where state is kept between runs; with `None`, no state is kept.
     pub state_directory: Option<PathBuf>,
     /// The lowest level that is logged.

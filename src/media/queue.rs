@@ -67,11 +67,11 @@ enum DropReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dropped {
     /// The queue was full.
-    pub(crate) full: u64,
+    pub full: u64,
     /// The items were queued too long, because the link is slower than the video or was interrupted.
-    pub(crate) stale: u64,
+    pub stale: u64,
     /// The items' segment was lost on the network, or no job was running.
-    pub(crate) resync: u64,
+    pub resync: u64,
 }
 
 impl Dropped {

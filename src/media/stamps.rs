@@ -34,11 +34,12 @@ impl Stamps {
         let _ = self.frames.push_back(Stamp { running, entered, pts: None });
     }
 
-    /// Call when the frame's access unit left the encoder and got this PTS in the channel.
-    pub(crate) fn on_encoded(&mut self, running: Duration, pts: Ticks) {
-        if let Some(stamp) = self.frames.iter_mut().rev().find(|stamp| stamp.running == running) {
-            stamp.pts = Some(pts);
-        }
+    /// Call when the frame's access unit left the encoder and got this PTS in the channel. Returns when the frame entered
+    /// the encoder, if that is known.
+    pub(crate) fn on_encoded(&mut self, running: Duration, pts: Ticks) -> Option<Instant> {
+        let stamp = self.frames.iter_mut().rev().find(|stamp| stamp.running == running)?;
+        stamp.pts = Some(pts);
+        Some(stamp.entered)
     }
 
     /// When the frame with this PTS entered the encoder; `None` when it is unknown or its stamp was replaced.
@@ -59,9 +60,10 @@ mod tests {
             let time = Duration::from_millis(n);
             stamps.on_frame(time, start + time);
             assert_eq!(stamps.entered(Ticks::new(n)), None);
-            stamps.on_encoded(time, Ticks::new(n));
+            assert_eq!(stamps.on_encoded(time, Ticks::new(n)), Some(start + time));
             assert_eq!(stamps.entered(Ticks::new(n)), Some(start + time));
         }
+        assert_eq!(stamps.on_encoded(Duration::ZERO, Ticks::new(9)), None, "its stamp is gone");
         assert_eq!(stamps.entered(Ticks::new(9)), None);
         assert_eq!(stamps.entered(Ticks::new(10)), Some(start + Duration::from_millis(10)));
     }

@@ -1,30 +1,60 @@
-//! Counters and states of all parts, in shared cells that the parts write and any reader may read.
+//! The state of all parts, in shared cells that the parts write and any reader may read.
 //!
-//! A write is an atomic store; of a text, a short lock.
+//! ```text
+//!  media, gateway, agent ──▶ cells ──▶ Facts ──▶ chain ──▶ one line for systemd
+//!                                        └─────────┴─────▶ Report ──▶ JSON, metrics
+//! ```
 //!
-//! Does not: measure or print; commands do.
+//! All readers get the same judgement of the same facts, so that they cannot disagree. Nothing runs while nobody reads:
+//! a part only counts.
+//!
+//! Does not: print or serve; commands and servers do.
 
+mod cells;
+mod chain;
+mod device;
+mod facts;
+mod identity;
+mod io;
 mod latency;
+mod metrics;
+mod output;
+mod report;
+#[cfg(test)]
+mod sample;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
 use livepeer_gateway::trickle::io::Counters;
+use media::io::AccessUnits;
+use mpegts::Ticks;
 
+pub use cells::{Payments, Returned, StatusText};
+pub use chain::{LinkName, State};
+pub use device::Throttling;
+pub use facts::AgentFacts;
+pub(crate) use facts::{CameraFacts, ClockFacts, NoJob};
+pub use identity::{Identity, StatusOptions};
+pub(crate) use identity::{checked_labels, checked_name};
 pub use latency::Latency;
+pub use metrics::metrics;
+pub use output::OutputReport;
+pub use report::{Link, Report};
 
-/// Every counter of a running agent.
+/// Every counter and state of a running agent. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
     /// The counters of the publisher.
     pub publish: Arc<Counters>,
     /// The counters of processed video and events.
     pub returned: Arc<Returned>,
-    /// The time that is paid for.
-    pub payment: Arc<PaidTime>,
+    /// Payments, and the time that they pay for.
+    pub payment: Arc<Payments>,
     /// The failure that the model reports, if any.
     pub model: Arc<StatusText>,
     /// The notice before every status: another configuration runs than the present one.
@@ -33,67 +63,72 @@ pub struct Status {
     pub works: Arc<Notify>,
     /// Where the API listens; `None` while it does not.
     pub api: Arc<StatusText>,
+    /// What only the program sets and reads.
+    shared: Arc<Shared>,
 }
 
-/// The failure of a part, in one line; `None` while the part works.
 #[derive(Debug, Default)]
-pub struct StatusText(Mutex<Option<String>>);
+struct Shared {
+    agent: Mutex<AgentFacts>,
+    memory: Mutex<chain::Memory>,
+    identity: Mutex<Identity>,
+    /// The model, or the app of a runner, and the job's capability.
+    job: Mutex<[String; 2]>,
+    units: OnceLock<AccessUnits>,
+    outputs: Mutex<OutputSource>,
+    /// No job is wanted.
+    is_paused: AtomicBool,
+    started: OnceLock<Instant>,
+}
 
-impl StatusText {
-    /// Replaces the text.
-    pub fn set(&self, words: Option<&str>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.as_deref() != words {
-            *kept = words.map(str::to_owned);
+/// Reads the state of all outputs.
+#[derive(Default)]
+struct OutputSource(Option<Box<dyn Fn() -> Vec<OutputReport> + Send>>);
+
+impl fmt::Debug for OutputSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "OutputSource" } else { "none" })
+    }
+}
+
+impl Status {
+    /// Sets what the agent's loop knows. Call it after each event.
+    pub(crate) fn set_agent(&self, facts: AgentFacts) {
+        *cells::lock(&self.shared.agent) = facts;
+    }
+
+    /// Sets the queue whose flow is reported. Only the first call counts.
+    pub(crate) fn set_units(&self, units: AccessUnits) {
+        let _ = self.shared.units.set(units);
+    }
+
+    /// Counts a processed frame that came back `now`, and measures its round trip if its PTS is that of a captured frame.
+    pub(crate) fn note_frame(&self, pts: Option<Ticks>, now: Instant) {
+        self.returned.frames.add(1, now);
+        let units = self.shared.units.get();
+        let entered = units.zip(pts).and_then(|(units, pts)| units.entered(pts));
+        if let Some(entered) = entered {
+            self.returned.round_trip.add(now.saturating_duration_since(entered), now);
         }
     }
 
-    /// The value set last.
-    pub fn get(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// The time that is paid for, as estimated here: seconds plus one; 0 if the job is not paid by time.
-#[derive(Debug, Default)]
-pub struct PaidTime(AtomicU64);
-
-impl PaidTime {
-    /// Sets the time from now; `None` if the job is not paid by time.
-    pub fn set(&self, time: Option<Duration>) {
-        self.0.store(time.map_or(0, |time| time.as_secs().saturating_add(1)), Ordering::Relaxed);
+    /// Sets the model or app of the job, and the job's capability.
+    pub(crate) fn set_job(&self, model: &str, capability: &str) {
+        *cells::lock(&self.shared.job) = [model, capability].map(str::to_owned);
     }
 
-    /// The value set last.
-    pub fn seconds(&self) -> Option<u64> {
-        self.0.load(Ordering::Relaxed).checked_sub(1)
-    }
-}
-
-/// Counters of processed video and events.
-#[derive(Debug, Default)]
-pub struct Returned {
-    /// Segments of processed video.
-    pub segments: AtomicU64,
-    /// Bytes of processed video.
-    pub bytes: AtomicU64,
-    /// Events.
-    pub events: AtomicU64,
-}
-
-impl Returned {
-    /// Counts a segment.
-    pub fn add_segment(&self) {
-        self.segments.fetch_add(1, Ordering::Relaxed);
+    /// Sets whether a job is wanted.
+    pub fn set_job_wanted(&self, is_wanted: bool) {
+        self.shared.is_paused.store(!is_wanted, Ordering::Relaxed);
     }
 
-    /// Counts `bytes` bytes.
-    pub fn add_bytes(&self, bytes: usize) {
-        self.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// Sets how the state of the outputs is read. `read` is called for each report and must not wait.
+    pub fn set_outputs(&self, read: impl Fn() -> Vec<OutputReport> + Send + 'static) {
+        *cells::lock(&self.shared.outputs) = OutputSource(Some(Box::new(read)));
     }
 
-    /// Counts an event.
-    pub fn add_event(&self) {
-        self.events.fetch_add(1, Ordering::Relaxed);
+    /// The name and the labels of this instance.
+    pub fn identity(&self) -> Identity {
+        cells::lock(&self.shared.identity).clone()
     }
 }

@@ -249,7 +249,7 @@ pub(crate) async fn byte_exact(base: &str, name: &str, pace: Duration) {
     for (seq, (bytes, complete)) in copies.iter() {
         assert!(*complete && *bytes == segment_bytes(*seq, 48), "segment {seq} differs");
     }
-    assert_eq!(counters.segments.load(Ordering::Relaxed), 10);
+    assert_eq!(counters.segments.count(), 10);
     assert_eq!(counters.lost.load(Ordering::Relaxed), 0);
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Does not: decide bitrate or picture; `rate::Controller` does.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use livepeer_gateway::trickle::io::Counters;
@@ -62,7 +61,7 @@ impl Bitrate {
         let reading = Reading {
             queue_age: units.age(),
             // If the kernel does not report it: the bytes that the transport accepted.
-            acknowledged: flow.map_or_else(|| publishing.bytes.load(Relaxed), |f| f.acknowledged),
+            acknowledged: flow.map_or_else(|| publishing.bytes.count(), |f| f.acknowledged),
             unsent: flow.map_or(0, |flow| flow.unsent),
             round_trip: flow.map(|flow| flow.round_trip),
         };

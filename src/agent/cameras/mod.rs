@@ -6,6 +6,7 @@
 //! Does not: decide when to open a lost camera ([`CameraRecovery`] does), or what a lost camera means for the job.
 
 mod bitrate;
+mod facts;
 mod recovery;
 
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub(super) struct Cameras {
     failures: ThrottledLog,
     /// Why the camera was lost the last time.
     reason: String,
+    /// Its encoder had failed then.
+    is_encoder: bool,
     /// The time limit of the last attempt to open the camera.
     opening_until: Option<Instant>,
     /// The error that ended capture, for the error chain.
@@ -83,6 +86,7 @@ impl Cameras {
             is_stopped: false,
             failures: ThrottledLog::new(module_path!(), "the source gives video again"),
             reason: String::new(),
+            is_encoder: false,
             opening_until: None,
             failure: None,
         };
@@ -92,7 +96,7 @@ impl Cameras {
                 cameras.capture = Some(capture);
             }
             Err(error) => {
-                cameras.report_lost(&chain(&error), now);
+                cameras.report_lost(&error, now);
                 cameras.recovery = CameraRecovery::missing(now, jitter());
             }
         }
@@ -138,11 +142,6 @@ impl Cameras {
     /// Whether all captures that [`Cameras::stop`] stops have ended.
     pub(super) fn have_stopped(&self) -> bool {
         self.last_stops.is_empty()
-    }
-
-    /// Why the camera was lost the last time.
-    pub(super) fn reason(&self) -> &str {
-        &self.reason
     }
 
     /// The time limit of the last attempt to open the camera.
@@ -251,7 +250,7 @@ impl Cameras {
             self.failure = Some(error);
             return Some(job::Event::CaptureFailed(reason));
         }
-        self.report_lost(&reason, now);
+        self.report_lost(&error, now);
         let gave_frames = self.recovery.on_lost(now);
         self.release_camera();
         if !gave_frames {
@@ -265,9 +264,11 @@ impl Cameras {
     }
 
     /// Logs that the camera is lost, and keeps the reason for the status.
-    fn report_lost(&mut self, reason: &str, now: Instant) {
+    fn report_lost(&mut self, error: &MediaError, now: Instant) {
+        let reason = chain(error);
         self.failures.on_failure(&format!("the source gives no video: {reason}"), now);
-        reason.clone_into(&mut self.reason);
+        self.reason = reason;
+        self.is_encoder = matches!(error, MediaError::Encoder { .. });
     }
 
     fn release_camera(&mut self) {
@@ -304,7 +305,7 @@ impl Cameras {
                 self.capture = Some(capture);
             }
             Err(error) => {
-                self.report_lost(&chain(&error), now);
+                self.report_lost(&error, now);
                 self.recovery.on_not_opened(now, jitter());
                 self.show_slate(is_live);
             }

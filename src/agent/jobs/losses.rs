@@ -33,6 +33,14 @@ pub(super) fn loss_of_part(
     })
 }
 
+/// Whether a turn of the payer failed.
+pub(super) fn is_failure(outcome: &PaymentOutcome) -> bool {
+    match outcome {
+        PaymentOutcome::Later(_) | PaymentOutcome::Leave(_) | PaymentOutcome::Failed(_) => true,
+        PaymentOutcome::NotYet | PaymentOutcome::Paid | PaymentOutcome::Skipped => false,
+    }
+}
+
 /// The end of a part in one line.
 pub(super) fn described(end: &Result<ChannelEnd, TrickleError>) -> String {
     match end {

@@ -9,6 +9,7 @@
 //! Does not: decide; `job::Machine` does.
 
 mod closing;
+mod keep_alive;
 mod losses;
 mod media_flow;
 mod model;
@@ -24,7 +25,6 @@ pub(super) use spec::{Candidates, Offered};
 pub use spec::{DiscoveryOptions, JobSpec};
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -38,7 +38,7 @@ use crate::agent::output::Outputs;
 use crate::agent::wait::joined;
 use crate::status::Status;
 use livepeer_gateway::http::{Url, WallClock};
-use livepeer_gateway::job::{self, Loss, RENEW_AFTER, StartedJob};
+use livepeer_gateway::job::{self, Loss, StartedJob};
 use livepeer_gateway::limits::EVENTS;
 use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::AccessUnits;
@@ -47,7 +47,7 @@ use resilience::wait::sleep_until;
 
 use closing::{Closing, Overdue};
 pub use closing::{DRAIN_TIME, END_TIME};
-use losses::{described, loss_of_part};
+use losses::{described, is_failure, loss_of_part};
 use parts::{LiveJob, PartContext};
 use reports::Reports;
 use search::Search;
@@ -55,8 +55,6 @@ use starts::Starts;
 
 /// The interval of keep-alives (protocol.md, section 5).
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
-/// A hand-over that had to wait this long for working video is done without it.
-const URGENT: Duration = Duration::from_secs(2 * 3600);
 
 /// The live job, the starts in progress and the search for candidates.
 pub(super) struct Jobs {
@@ -80,12 +78,15 @@ pub(super) struct Jobs {
     pub(super) reports: Reports,
     /// The number of segments that had been sent at the last keep-alive.
     sent: u64,
+    /// The price of the job that was started last, in wei an hour.
+    price: Option<u128>,
 }
 
 impl Jobs {
     /// Without a job. A job will publish `units` and write processed video to `outputs`.
     pub(super) fn new(plan: JobPlan, units: AccessUnits, status: Status, outputs: Outputs) -> Self {
         let (events, arrived) = mpsc::channel(EVENTS);
+        plan.describe(&status);
         let endings = plan.network.endings.clone();
         let mut settling = JoinSet::new();
         settling.spawn(async move { endings.settle().await });
@@ -107,6 +108,7 @@ impl Jobs {
             closing: Closing::default(),
             reports: Reports::new(),
             sent: 0,
+            price: None,
         }
     }
 
@@ -170,8 +172,11 @@ impl Jobs {
                 job::Event::Lost(loss_of_part(part, &end, unpaid, is_on_runner)?)
             }
             JobsEvent::Payment(turn) => {
-                self.status.payment.set(turn.paid_for);
-                job::Event::Lost(self.reports.payments.on_turn(turn)?)
+                self.status.payment.set(turn.paid_for, now);
+                let failed = is_failure(&turn.outcome);
+                let loss = self.reports.payments.on_turn(turn);
+                self.status.payment.report(self.reports.payments.failure(), failed);
+                job::Event::Lost(loss?)
             }
             JobsEvent::Panicked(what) => job::Event::Lost(Loss::Part("a part of the agent", what)),
             JobsEvent::Output => {
@@ -247,7 +252,9 @@ impl Jobs {
     /// Starts a job at `url` beside the one that runs.
     pub(super) fn start_next(&mut self, url: &Url, offered: Offered) {
         let JobPlan { network, rules, .. } = &self.plan;
-        self.reports.price(url, offered.price(), network, rules);
+        let price = offered.price().filter(|_| network.payments.is_some());
+        self.reports.price(url, price, rules);
+        self.price = price.and_then(|price| price.wei_per_hour());
         let (params, network) = (self.plan.spec.params(), self.plan.network.clone());
         self.starts.start(url, offered, params, network);
     }
@@ -265,6 +272,8 @@ impl Jobs {
             events: &self.events,
             tasks: &mut self.tasks,
         };
+        let has_output = live.job.channels().output.is_some();
+        self.status.returned.begin(has_output, Instant::now());
         live.run(context, self.units.pieces(), self.outputs.clone());
         self.keep_alive.reset();
         self.search.stop_watch();
@@ -317,6 +326,7 @@ impl Jobs {
     pub(super) fn set_plan(&mut self, mut plan: JobPlan) {
         self.plan.network.endings.set_client(plan.network.client.clone());
         plan.network.endings = self.plan.network.endings.clone();
+        plan.describe(&self.status);
         self.plan = plan;
         self.search.drop_requests();
     }
@@ -342,32 +352,8 @@ impl Jobs {
 
     fn hold(&mut self, job: StartedJob) {
         self.reports.model.forget(&self.status);
+        self.status.payment.begin(self.price);
         self.live = Some(LiveJob::new(job));
-    }
-
-    fn keep_alive(&mut self, has_camera: bool) {
-        let Some(live) = &self.live else { return };
-        live.keep_alive();
-        let sent = self.status.publish.segments.load(Relaxed);
-        let has_sent = std::mem::replace(&mut self.sent, sent) != sent;
-        if has_sent && live.job.channels().output.is_none() {
-            self.note_works(has_camera);
-        }
-    }
-
-    /// Notifies the status that the agent works: the camera works and processed video returns, or, if the job returns
-    /// none, video is sent.
-    fn note_works(&self, has_camera: bool) {
-        if has_camera {
-            self.status.works.notify_one();
-        }
-    }
-
-    /// Reports the length of the media sent, while video gets through or once a hand-over is urgent.
-    fn sent(&self) -> Option<job::Event<Offered>> {
-        let length = self.units.span();
-        let is_quiet = !self.reports.is_link_failing();
-        (is_quiet || length > RENEW_AFTER + URGENT).then_some(job::Event::Sent(length))
     }
 
     fn on_close_timeout(&mut self, now: Instant) {

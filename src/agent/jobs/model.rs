@@ -22,7 +22,7 @@ impl ModelReport {
 
     /// Handles an event of the job at `host`.
     pub(super) fn on_event(&mut self, event: &JobEvent, host: &str, status: &Status, now: Instant) {
-        status.returned.add_event();
+        status.returned.events.add(1, now);
         log::debug!("event {event}");
         match self.health.on_event(event) {
             Verdict::Nothing => return,

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -108,6 +109,8 @@ impl Parts {
         let (stopper, stop) = Stop::new();
         let (pieces, media) = MediaFlow::new(pieces);
         if let Some(payments) = job.take_payments() {
+            let now = Instant::now();
+            status.payment.set(payments.payer.paid_for(now), now);
             let pay = pay(payments, media, stop.clone(), events.clone());
             tasks.spawn(async move {
                 pay.await;
@@ -125,7 +128,7 @@ impl Parts {
         });
 
         if let Some(channel) = &channels.output {
-            let sink = Fanout::new(outputs, Arc::clone(&status.returned), events.clone());
+            let sink = Fanout::new(outputs, status.clone(), events.clone());
             let run = subscriber(network, channel).run(sink, stop.clone());
             tasks.spawn(async move { JobsEvent::PartEnded(Part::Output, run.await) });
         }

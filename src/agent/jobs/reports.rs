@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::agent::jobs::losses::PaymentReport;
 use crate::agent::jobs::model::ModelReport;
-use crate::status::Status;
+use crate::status::{NoJob, Status};
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobError, Loss, Slowness};
 use livepeer_gateway::price::Price;
-use livepeer_gateway::session::Network;
 use livepeer_gateway::session::selection::OfferRules;
 use resilience::fault::chain;
 use resilience::log_throttle::ThrottledLog;
@@ -28,7 +27,7 @@ pub(in crate::agent) struct Reports {
     /// Where the last job was started.
     orchestrator: Option<Url>,
     /// Why no job ran the last time that none did.
-    no_job: String,
+    no_job: NoJob,
     /// Bytes of video sent until the last call of [`Reports::video_sent`].
     sent_bytes: u64,
 }
@@ -42,23 +41,23 @@ impl Reports {
             link: ThrottledLog::new(module_path!(), "video gets through again"),
             warned_of_price: false,
             orchestrator: None,
-            no_job: String::new(),
+            no_job: NoJob::default(),
             sent_bytes: 0,
         }
     }
 
-    /// Where the last job was started.
+    /// Where the last job was started; for errors.
     pub(in crate::agent) fn orchestrator(&self) -> Option<&Url> {
         self.orchestrator.as_ref()
     }
 
     /// The host where the last job was started.
-    pub(super) fn host(&self) -> String {
+    pub(in crate::agent) fn host(&self) -> String {
         self.orchestrator.as_ref().map(|url| url.authority().to_string()).unwrap_or_default()
     }
 
     /// Why no job ran the last time that none did.
-    pub(in crate::agent) fn no_job_reason(&self) -> &str {
+    pub(in crate::agent) fn no_job_reason(&self) -> &NoJob {
         &self.no_job
     }
 
@@ -80,15 +79,9 @@ impl Reports {
         log::log!(self.failures.level(), "{}: job {id}… started, {work}", url.authority());
     }
 
-    /// Logs the price of the job, and warns once if no maximum price is set.
-    pub(super) fn price(
-        &mut self,
-        url: &Url,
-        price: Option<Price>,
-        network: &Network,
-        rules: &OfferRules,
-    ) {
-        let Some(price) = price.filter(|_| network.payments.is_some()) else { return };
+    /// Logs the price of a job that is paid, and warns once if no maximum price is set.
+    pub(super) fn price(&mut self, url: &Url, price: Option<Price>, rules: &OfferRules) {
+        let Some(price) = price else { return };
         let price = price.shown_per_hour();
         log::log!(self.failures.level(), "{}: price {price}", url.authority());
         if rules.max_price.is_none() && !std::mem::replace(&mut self.warned_of_price, true) {
@@ -114,18 +107,18 @@ impl Reports {
                 "starts that failed have cost more time than has passed: the model or its parameters are probably at fault"
             }
         };
-        self.no_job(format!("{why}; next start in {} s", pause.as_secs()), now);
+        self.no_job(format!("{why}; next start in {} s", pause.as_secs()), false, now);
     }
 
-    /// Logs why no job runs.
-    pub(in crate::agent) fn no_job(&mut self, why: String, now: Instant) {
+    /// Logs why no job runs. `needs_change`: only another configuration can help.
+    pub(in crate::agent) fn no_job(&mut self, why: String, needs_change: bool, now: Instant) {
         self.failures.on_failure(&why, now);
-        self.no_job = why;
+        self.no_job = NoJob { why, needs_change };
     }
 
     /// Whether video was sent since the last call.
     pub(in crate::agent) fn video_sent(&mut self, status: &Status) -> bool {
-        let bytes = status.publish.bytes.load(Relaxed);
+        let bytes = status.publish.bytes.count();
         std::mem::replace(&mut self.sent_bytes, bytes) != bytes
     }
 

@@ -95,6 +95,14 @@ impl JobSpec {
         }
     }
 
+    /// The model or the app of the job, and the job's capability, for the status.
+    pub(in crate::agent) fn names(&self) -> [String; 2] {
+        match self {
+            Self::LiveVideo(options) => [options.model.clone(), capability(options).to_string()],
+            Self::Runner { options, .. } => [options.app.clone(), String::new()],
+        }
+    }
+
     /// The parameters of the next start.
     pub(super) fn params(&self) -> Map<String, Value> {
         match self {

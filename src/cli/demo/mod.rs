@@ -122,7 +122,7 @@ fn count(units: &AccessUnits, status: &Status, seen: &Arc<Mutex<Seen>>) -> Count
     Counts {
         captured: media.captured,
         dropped: media.dropped.total(),
-        segments: status.publish.segments.load(Relaxed),
+        segments: status.publish.segments.count(),
         lost: status.publish.lost.load(Relaxed),
         sent: media.bytes,
         returned: seen.frames,

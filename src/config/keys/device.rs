@@ -1,4 +1,4 @@
-//! The keys of the device itself: `[output]`, `[store]`, `[log]`, `[state]`.
+//! The keys of the device itself: `[output]`, `[store]`, `[status]`, `[log]`, `[state]`.
 //!
 //! Does not: create files or directories.
 
@@ -8,6 +8,7 @@ use log::LevelFilter;
 
 use super::{Initial, Key, Takes, filled};
 use crate::config::options::Output;
+use crate::status::{checked_labels, checked_name};
 
 pub(super) static KEYS: &[Key] = &[
     Key {
@@ -60,6 +61,30 @@ pub(super) static KEYS: &[Key] = &[
             step: 1,
             unit: "MB",
             keep: |d, n| d.store.bytes = 1_000_000 * u64::from(n),
+        },
+    },
+    Key {
+        name: "status.instance",
+        initial: Initial::Unset {
+            means: "the host's name, with the name of the configuration file unless that is livepeer-edge",
+            example: r#""front door""#,
+        },
+        what: "The name of this instance in its status, its metrics and its events. Give each camera of a fleet its own.",
+        takes: Takes::Text {
+            kind: "text of at most 100 characters",
+            keep: |d, text| checked_name(text).map(|name| d.status.instance = Some(name)),
+        },
+    },
+    Key {
+        name: "status.labels",
+        initial: Initial::Unset { means: "none", example: r#"{ site = "north roof" }"# },
+        what: "Labels of every metric, at most 16.",
+        takes: Takes::Table {
+            kind: "table of label = text",
+            keep: |d, table| {
+                let pairs = table.iter().map(|(name, value)| (name, value.as_str()));
+                checked_labels(pairs).map(|labels| d.status.labels = labels)
+            },
         },
     },
     Key {

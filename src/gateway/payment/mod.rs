@@ -24,6 +24,7 @@ mod message;
 mod retry_after;
 mod schedule;
 mod session;
+mod spent;
 mod timing;
 mod wire;
 
@@ -33,4 +34,5 @@ pub use kind::PaymentKind;
 pub use message::clean;
 pub use schedule::{PaidPeriod, PaymentDecision, PaymentSchedule};
 pub use session::{AfterRefusal, OutgoingPayment, PaymentSession, SessionOptions, SignerOrigin};
+pub use spent::{Spent, Total};
 pub use wire::{Payment, PaymentHeaders, PaymentRequest, Signature, SignerState, Terms, WireError};

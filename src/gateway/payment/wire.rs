@@ -3,8 +3,8 @@
 //! Three things are passed on unchanged: the bytes of an `OrchestratorInfo` (in base64), the `payment_params` of a
 //! challenge, and the signer's `state` (the exact text of the JSON object, because the signer's signature covers its
 //! bytes). Answers are parsed leniently, but their size is limited, and what becomes a header must be base64. Two
-//! things are inspected, if they can be decoded: the payer and the number of tickets of a payment, and whether terms
-//! ask for a price.
+//! things are inspected, if they can be decoded: the payer, the number and the value of the tickets of a payment, and
+//! whether terms ask for a price.
 //!
 //! Does not: send anything, or check signatures and tickets: those are opaque here.
 
@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 
 use crate::limits::{JSON_BODY, PAYMENT_BYTES};
 use crate::payment::PaymentKind;
+use crate::payment::spent::expected_value;
 use crate::price::MaxPrice;
 
 const PAYMENT: HeaderName = HeaderName::from_static("livepeer-payment");
@@ -203,6 +204,8 @@ pub struct Payment {
     pub(crate) payer: Option<Bytes>,
     /// The number of its tickets; 0 if it cannot be decoded.
     pub(crate) tickets: usize,
+    /// The expected value of its tickets in wei; 0 if it cannot be decoded.
+    pub(crate) wei: u128,
 }
 
 #[derive(Deserialize)]
@@ -225,7 +228,9 @@ impl Payment {
         let text = json.payment.unwrap_or_default();
         let payment = header_value("payment", &text)?;
         let made = STANDARD.decode(&text).ok().and_then(|bytes| MadePayment::decode(&*bytes).ok());
-        let MadePayment { sender, tickets } = made.unwrap_or_default();
+        let MadePayment { params, sender, tickets } = made.unwrap_or_default();
+        let TicketParams { face_value, win_prob } =
+            TicketParams::decode(params).unwrap_or_default();
         let segment = header_value("segCreds", &json.seg_creds.unwrap_or_default())?;
         let state = json.state.ok_or(WireError::Field("state"))?;
         if state.get().len() > PAYMENT_BYTES {
@@ -239,6 +244,7 @@ impl Payment {
             state: SignerState(state),
             payer: Some(sender).filter(|sender| sender.len() == ADDRESS),
             tickets: tickets.len(),
+            wei: expected_value(tickets.len(), &face_value, &win_prob),
         })
     }
 }
@@ -302,10 +308,21 @@ struct AuthSegment {
 /// The fields of a `Payment` that are inspected.
 #[derive(Clone, PartialEq, Message)]
 struct MadePayment {
+    #[prost(bytes = "bytes", tag = "1")]
+    params: Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     sender: Bytes,
     #[prost(bytes = "bytes", repeated, tag = "4")]
     tickets: Vec<Bytes>,
+}
+
+/// The fields of a payment's `TicketParams` that are inspected.
+#[derive(Clone, PartialEq, Message)]
+struct TicketParams {
+    #[prost(bytes = "bytes", tag = "2")]
+    face_value: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    win_prob: Bytes,
 }
 
 /// The fields of an `OrchestratorInfo` that are inspected.

@@ -8,6 +8,7 @@
 //! Does not: build pipelines, or depend on the source.
 
 mod feed;
+mod flow;
 mod heard;
 mod pieces;
 mod sink;
@@ -15,10 +16,11 @@ mod storing;
 mod unit;
 
 pub(super) use feed::Feed;
+pub use flow::Flow;
 pub use pieces::SegmentPieces;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +42,8 @@ use crate::store::Store;
 use crate::timeline::Timeline;
 use crate::{AudioCodec, MediaError, Video};
 use mpegts::Ticks;
+use resilience::histogram::Histogram;
+use resilience::meter::Meter;
 
 /// The queue of one channel's access units, from the pipeline to the reader. Clones share one queue.
 #[derive(Clone)]
@@ -50,10 +54,12 @@ struct Shared {
     arrived: Notify,
     came_out: Notify,
     times_frames: AtomicBool,
-    captured: AtomicU64,
-    encoded: AtomicU64,
-    segments: AtomicU64,
-    bytes: AtomicU64,
+    captured: Meter,
+    encoded: Meter,
+    segments: Meter,
+    bytes: Meter,
+    /// The time that frames spend in the encoder.
+    encoding: Histogram,
 }
 
 struct State {
@@ -61,6 +67,10 @@ struct State {
     timeline: Timeline,
     stamps: Stamps,
     sink: Option<Sink>,
+    /// The name of the source for users.
+    source: String,
+    /// The bitrate that the encoder was given last.
+    bitrate: Option<u32>,
     heard: Heard,
     /// The store that gets the access units too.
     storing: Option<Storing>,
@@ -105,6 +115,8 @@ impl AccessUnits {
             timeline: Timeline::default(),
             stamps: Stamps::default(),
             sink: None,
+            source: String::new(),
+            bitrate: None,
             heard: Heard::default(),
             storing: None,
             stored: None,
@@ -121,10 +133,11 @@ impl AccessUnits {
             arrived: Notify::new(),
             came_out: Notify::new(),
             times_frames: AtomicBool::new(false),
-            captured: AtomicU64::new(0),
-            encoded: AtomicU64::new(0),
-            segments: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            captured: Meter::default(),
+            encoded: Meter::default(),
+            segments: Meter::default(),
+            bytes: Meter::default(),
+            encoding: Histogram::default(),
         }))
     }
 
@@ -153,12 +166,12 @@ impl AccessUnits {
             (state.queue.dropped(), state.heard.dropped())
         };
         Counts {
-            captured: self.0.captured.load(Ordering::Relaxed),
-            encoded: self.0.encoded.load(Ordering::Relaxed),
+            captured: self.0.captured.count(),
+            encoded: self.0.encoded.count(),
             dropped,
             dropped_audio,
-            segments: self.0.segments.load(Ordering::Relaxed),
-            bytes: self.0.bytes.load(Ordering::Relaxed),
+            segments: self.0.segments.count(),
+            bytes: self.0.bytes.count(),
         }
     }
 
@@ -290,7 +303,7 @@ impl AccessUnits {
 
     /// Access units that came out of the pipeline so far.
     pub fn encoded(&self) -> u64 {
-        self.0.encoded.load(Ordering::Relaxed)
+        self.0.encoded.count()
     }
 
     /// Call this when no more access units will come: the reader gets those that are queued, then `None`.

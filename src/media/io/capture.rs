@@ -18,6 +18,7 @@ use crate::io::find::{self, FoundSource};
 use crate::io::listening::MicrophoneKeeper;
 use crate::io::negotiated::attach_when_negotiated;
 use crate::io::running::{self, End, Ending, Running, Watch};
+use crate::io::title::title;
 use crate::io::{decoded, diagnosis, encoders, measure, pacing, prepare, sound};
 use crate::pipeline::{self, ENCODER, SHAPE};
 use crate::source::{self, Form};
@@ -96,6 +97,7 @@ impl Capture {
             }
         }
         units.set_max_latency(options.max_latency.0);
+        units.describe(title(&source), element.is_some().then_some(options.video.bitrate));
         units.end_audio();
         sound::attach(&built, options, &units);
         let running =
@@ -124,6 +126,11 @@ impl Capture {
         self.running.play(&self.ending);
     }
 
+    /// When frames began to flow: the time of the first call of [`Capture::play`].
+    pub fn playing_since(&self) -> Option<Instant> {
+        *self.played.borrow()
+    }
+
     /// The options that the capture was opened with.
     pub fn options(&self) -> &Options {
         &self.options
@@ -146,6 +153,7 @@ impl Capture {
             return false;
         }
         encoder.set_property_from_str(property, &value);
+        self.feed.units().note_bitrate(bits);
         log::debug!("{}: {property}={value}", element.name);
         true
     }

@@ -26,11 +26,12 @@ mod running;
 mod sound;
 mod store;
 mod target;
+mod title;
 mod tls;
 mod transform;
 mod trial;
 
-pub use access_units::{AccessUnits, Counts, SegmentPieces};
+pub use access_units::{AccessUnits, Counts, Flow, SegmentPieces};
 pub use capture::Capture;
 pub use devices::{devices, v4l2_cameras};
 pub use playback::Output;

@@ -23,7 +23,7 @@
 //! | congestion onset before or on the flat part | go back along the curve while it lasts |
 //! | no delivery at all | an outage, not a narrow link: use half of the last capacity, and soon more |
 //! | little is sent, and round trips stay long | the path became longer; if the transport was not backlogged, the capacity is unchanged |
-//! | the encoder produces much less than its bitrate | the curve pauses: application-limited traffic says nothing about capacity |
+//! | the encoder makes much less than its bitrate | the curve pauses: application-limited traffic says nothing about capacity |
 //! | the delivery rate is near the capacity estimate | move the estimate halfway: TCP throughput is noisy |
 //!
 //! The constants were tuned on the links of `tests/rate.rs` and `tests/links`.
@@ -56,8 +56,7 @@ const CONGESTION_ONSET: Duration = Duration::from_millis(60);
 const MAX_QUEUE_AGE: Duration = Duration::from_millis(500);
 /// Time in which a standing queue should drain.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
-/// If the round trip is still as long after this time, the path became longer: a draining queue would have shortened
-/// it.
+/// A round trip that is still as long after this time is a longer path, not a draining queue.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 /// Lowest share of the capacity that is used while a queue drains.
 const MIN_DRAIN_FACTOR: f64 = 0.4;
@@ -129,9 +128,8 @@ pub struct Controller {
 enum ControlPhase {
     /// The bitrate follows the curve.
     Climbing { progress: Duration },
-    /// A standing queue drains. `best` is the delivery rate that was measured at `measured_at`. The queue began at
-    /// `began`; `before` is the capacity estimate before that. `was_backlogged` says whether the transport was
-    /// backlogged since.
+    /// A standing queue drains. `best` is the delivery rate that was measured at `measured_at`; `before` is the capacity
+    /// estimate before the queue, which `began` then; `was_backlogged` if the transport was backlogged since.
     Draining { began: Instant, measured_at: Instant, best: f64, before: f64, was_backlogged: bool },
     /// The peer acknowledges no bytes.
     Outage,

@@ -11,6 +11,7 @@
 //!
 //! Does not: keep payments or their states; a [`PaymentSession`] does.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderName;
@@ -21,6 +22,7 @@ use crate::limits::SIGNERS;
 use crate::payment::io::signer_pool::{SignerAnswer, SignerFailure, SignerPool, SignerRequest};
 use crate::payment::{
     AfterRefusal, OutgoingPayment, Payment, PaymentError, PaymentSession, Signature, SignerOrigin,
+    Spent,
 };
 use resilience::secret::SecretSource;
 
@@ -48,6 +50,7 @@ pub struct SignedPayment {
 #[derive(Debug)]
 pub struct Signers {
     pool: SignerPool,
+    spent: Arc<Spent>,
     /// The signature, with the number of its credential. Locked during a request, so that only one is made.
     signature: tokio::sync::Mutex<Option<(u64, Signature)>>,
 }
@@ -72,7 +75,12 @@ impl Signers {
             return Err(PaymentError::PlainHttp(url.clone()));
         }
         let pool = SignerPool::new(client, options)?;
-        Ok(Self { pool, signature: tokio::sync::Mutex::new(None) })
+        Ok(Self { pool, spent: Arc::default(), signature: tokio::sync::Mutex::new(None) })
+    }
+
+    /// The payments that these signers have made.
+    pub fn spent(&self) -> &Arc<Spent> {
+        &self.spent
     }
 
     /// The configuration of the signers.
@@ -164,7 +172,10 @@ impl Signers {
                 *self.signature.lock().await = None;
                 Err(PaymentError::OtherKey(self.pool.name(origin)?))
             }
-            _ => Ok(SignedPayment { made: session.on_payment(payment, origin), took }),
+            _ => {
+                self.spent.add(payment.wei);
+                Ok(SignedPayment { made: session.on_payment(payment, origin), took })
+            }
         }
     }
 

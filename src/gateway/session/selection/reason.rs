@@ -123,7 +123,7 @@ pub struct NoCandidateLeft {
 
 impl NoCandidateLeft {
     /// How the caller must react: `GiveUp` if only a person can help.
-    pub(crate) fn fault(&self) -> Fault {
+    pub fn fault(&self) -> Fault {
         let gives_up = |failure: &Failure| failure.fault == Fault::GiveUp;
         match self.of_everyone() {
             Some(failure) => failure.fault,

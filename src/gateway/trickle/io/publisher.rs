@@ -24,6 +24,8 @@ use crate::trickle::{
 };
 use resilience::backoff::jitter;
 use resilience::fault::Fault;
+use resilience::histogram::Histogram;
+use resilience::meter::Meter;
 use resilience::stop::Stop;
 
 /// Leave an orchestrator after this long without a delivered segment, counted from the first loss. Together with the
@@ -42,15 +44,17 @@ const CHUNK_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Segments that the peer answered as complete.
-    pub segments: AtomicU64,
+    pub segments: Meter,
     /// Bytes given to the transport.
-    pub bytes: AtomicU64,
+    pub bytes: Meter,
+    /// The time from the first piece of each complete segment to its answer.
+    pub uploads: Histogram,
+    /// How often [`Counters::is_failing`] became true.
+    pub outages: AtomicU64,
     /// Segments lost.
     pub lost: AtomicU64,
     /// Segments that have begun and are not answered yet.
     pub in_flight: AtomicU64,
-    /// The time from the first piece of the last complete segment to its answer, in microseconds.
-    pub last_upload_micros: AtomicU64,
     /// Whether a connection broke while a segment waited, and no new connection has been made since.
     pub is_failing: AtomicBool,
     pub(super) gauges: Arc<Gauges>,

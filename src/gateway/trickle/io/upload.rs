@@ -109,7 +109,11 @@ impl<P: Pieces> Upload<P> {
             let in_flight = u64::try_from(self.publication.in_flight()).unwrap_or(u64::MAX);
             self.publisher.counters.in_flight.store(in_flight, Ordering::Relaxed);
             let is_failing = self.outage.is_some();
-            self.publisher.counters.is_failing.store(is_failing, Ordering::Relaxed);
+            let was_failing =
+                self.publisher.counters.is_failing.swap(is_failing, Ordering::Relaxed);
+            if is_failing && !was_failing {
+                self.publisher.counters.outages.fetch_add(1, Ordering::Relaxed);
+            }
             if let Some(ending) = ending {
                 return ending;
             }
@@ -232,7 +236,7 @@ impl<P: Pieces> Upload<P> {
         // If there is no permit, the body is closed; the outcome of the POST has the reason.
         if let Some(permit) = permit {
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-            self.publisher.counters.bytes.fetch_add(length, Ordering::Relaxed);
+            self.publisher.counters.bytes.add(length, Instant::now());
             permit.send(bytes);
         }
         if self.pending.is_message() {
@@ -328,9 +332,9 @@ impl<P: Pieces> Upload<P> {
     /// Call when a segment is complete.
     fn count(&self, post: &Post) {
         let counters = &self.publisher.counters;
-        let micros = u64::try_from(post.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        counters.segments.fetch_add(1, Ordering::Relaxed);
-        counters.last_upload_micros.store(micros, Ordering::Relaxed);
+        let now = Instant::now();
+        counters.segments.add(1, now);
+        counters.uploads.add(now.saturating_duration_since(post.began), now);
     }
 
     /// Counts a lost segment and prepares the next one. The publication decides whether to continue.

@@ -208,7 +208,7 @@ impl Feed {
         let shared = &self.0.units.0;
         self.0.frames.fetch_add(1, Ordering::Relaxed);
         self.0.last_in.store(self.0.nanos(now), Ordering::Relaxed);
-        shared.captured.fetch_add(1, Ordering::Relaxed);
+        shared.captured.add(1, now);
         if !shared.times_frames.load(Ordering::Relaxed) {
             return gst::PadProbeReturn::Ok;
         }
@@ -249,7 +249,9 @@ impl Feed {
         let mut state = shared.lock();
         if state.begin_feed(self.0.number) {
             let times = state.timeline.place(pts, decode_time);
-            state.stamps.on_encoded(pts, times.pts);
+            if let Some(entered) = state.stamps.on_encoded(pts, times.pts) {
+                shared.encoding.add(now.saturating_duration_since(entered), now);
+            }
             state.reading_since = state.reading_since.or(state.timeline.media_time());
             let audio = state.take_heard();
             let unit = Unit { buffer, times, is_key, audio };
@@ -262,7 +264,7 @@ impl Feed {
         }
         drop(state);
         self.0.given.fetch_add(1, Ordering::Relaxed);
-        shared.encoded.fetch_add(1, Ordering::Relaxed);
+        shared.encoded.add(1, now);
         self.0.came_out.notify_waiters();
         shared.came_out.notify_waiters();
         shared.arrived.notify_one();

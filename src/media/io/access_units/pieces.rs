@@ -3,7 +3,6 @@
 //! Does not: wait for the network; the caller does.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -93,8 +92,11 @@ impl SegmentPieces {
             self.segmenter.on_loss();
             return None;
         };
-        shared.segments.fetch_add(u64::from(begins), Ordering::Relaxed);
-        shared.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let now = Instant::now();
+        if begins {
+            shared.segments.add(1, now);
+        }
+        shared.bytes.add(bytes.len() as u64, now);
         Some(Piece { place, bytes })
     }
 }

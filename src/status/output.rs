@@ -1,0 +1,22 @@
+//! The state of one output, as its owner reports it.
+//!
+//! Does not: judge it; [`chain`](super::chain) does.
+
+use serde::Serialize;
+
+/// The state of one output of processed video.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutputReport {
+    /// Its name, which no other output has.
+    pub name: String,
+    /// Its kind, such as `file`.
+    pub kind: &'static str,
+    /// Whether video is written, waited for, or refused.
+    pub state: super::State,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Bytes dropped because the output was too slow or did not work.
+    pub dropped_bytes: u64,
+    /// Why it is not `ok`, in one line without secrets; empty if it is.
+    pub why: String,
+}

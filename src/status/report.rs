@@ -1,0 +1,233 @@
+//! The report of a status: what the API, `status`, MQTT and the metrics show.
+//!
+//! Its JSON has the version [`VERSION`] and the schema `schema.json` beside this file. Times are in seconds, sizes in
+//! bytes, rates per second, amounts in wei; a figure that is not known is `null`.
+//!
+//! Does not: contain the URL of a channel or of a payment, or a credential.
+
+mod fill;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::chain::{LinkName, State};
+use super::device::Throttling;
+use super::output::OutputReport;
+
+pub(super) use fill::Moment;
+
+/// The version of the JSON. A field is added without a new version; a field that goes or changes needs one.
+pub(super) const VERSION: u32 = 1;
+
+/// The state of the whole program at one time.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The version of the program.
+    pub program: &'static str,
+    /// The name of this instance.
+    pub instance: String,
+    /// The labels of the configuration.
+    pub labels: BTreeMap<String, String>,
+    /// The time of this report by this machine's clock, in Unix seconds.
+    pub time: f64,
+    /// The time since the program began.
+    pub uptime: f64,
+    /// Whether video moves all the way from the camera back to this device.
+    pub ready: bool,
+    /// The state in one line, as the service manager shows it.
+    pub summary: String,
+    /// The state of each link, from the camera to the outputs; then payment and clock.
+    pub chain: Vec<Link>,
+    /// The source of video.
+    pub camera: Camera,
+    /// The encoder.
+    pub encoder: Encoder,
+    /// The queue between the encoder and the network.
+    pub queue: Queue,
+    /// The video on its way to the orchestrator.
+    pub uplink: Uplink,
+    /// The job.
+    pub job: Job,
+    /// Processed video and events.
+    pub returned: Processed,
+    /// The time from the encoder's input to the return of the same frame; `null` while no frame could be matched by its
+    /// PTS.
+    pub round_trip: Option<Latencies>,
+    /// The outputs of processed video.
+    pub outputs: Vec<OutputReport>,
+    /// The payments of this run of the program.
+    pub payment: Payment,
+    /// This device.
+    pub device: Device,
+}
+
+/// The state of one link.
+#[derive(Debug, Clone, Serialize)]
+pub struct Link {
+    /// The link.
+    pub link: LinkName,
+    /// Its state.
+    pub state: State,
+    /// How long it has had this state.
+    pub seconds: f64,
+    /// Why, in one line; may be empty.
+    pub why: String,
+    /// What a person can do; empty if nothing has to be done.
+    pub advice: &'static str,
+}
+
+/// The source of video.
+#[derive(Debug, Clone, Serialize)]
+pub struct Camera {
+    /// Its name; `null` before it was opened.
+    pub name: Option<String>,
+    /// Frames that went into the encoder.
+    pub frames: u64,
+    /// Frames a second.
+    pub fps: f64,
+    /// How often the camera was lost.
+    pub losses: u64,
+}
+
+/// The encoder.
+#[derive(Debug, Clone, Serialize)]
+pub struct Encoder {
+    /// The element; `null` if the camera's H.264 is passed through, or is not known yet.
+    pub name: Option<String>,
+    /// The size of its picture.
+    pub width: Option<u32>,
+    /// The size of its picture.
+    pub height: Option<u32>,
+    /// Access units that came out.
+    pub frames: u64,
+    /// Access units a second.
+    pub fps: f64,
+    /// The bitrate that it was given.
+    pub target_bits_per_second: Option<u32>,
+    /// The time that a frame spends in it.
+    pub latency: Option<Latencies>,
+}
+
+/// The queue between the encoder and the network.
+#[derive(Debug, Clone, Serialize)]
+pub struct Queue {
+    /// How long the access unit that is sent next has waited.
+    pub age: f64,
+    /// Access units that were dropped, by reason.
+    pub dropped: Dropped,
+}
+
+/// Access units that were dropped before the network.
+#[derive(Debug, Clone, Serialize)]
+pub struct Dropped {
+    /// The queue was full.
+    pub full: u64,
+    /// They had waited too long.
+    pub stale: u64,
+    /// Their segment was lost on the network, or no job was there.
+    pub lost: u64,
+}
+
+/// The video on its way to the orchestrator.
+#[derive(Debug, Clone, Serialize)]
+pub struct Uplink {
+    /// Segments that the orchestrator confirmed.
+    pub segments: u64,
+    /// Segments that were lost.
+    pub segments_lost: u64,
+    /// Segments that wait for their answer.
+    pub segments_in_flight: u64,
+    /// Bytes that were sent.
+    pub bytes: u64,
+    /// Bits a second.
+    pub bits_per_second: f64,
+    /// How often the connection was lost.
+    pub reconnects: u64,
+    /// Bytes that wait in the kernel's send buffers.
+    pub unsent_bytes: Option<u64>,
+    /// The round trip of the connection, as the kernel measures it.
+    pub tcp_round_trip: Option<f64>,
+    /// The time from the first byte of a segment to its confirmation.
+    pub latency: Option<Latencies>,
+}
+
+/// The job.
+#[derive(Debug, Clone, Serialize)]
+pub struct Job {
+    /// The stage of the job.
+    pub stage: &'static str,
+    /// Host and port of the orchestrator or runner; `null` before the first job.
+    pub orchestrator: Option<String>,
+    /// The model, or the app of a runner.
+    pub model: Option<String>,
+    /// The capability that the job needs.
+    pub capability: Option<String>,
+    /// Jobs that were started.
+    pub starts: u64,
+    /// Jobs that were lost; after each, another one is started.
+    pub swaps: u64,
+}
+
+/// Processed video and events.
+#[derive(Debug, Clone, Serialize)]
+pub struct Processed {
+    /// Segments.
+    pub segments: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Bits a second.
+    pub bits_per_second: f64,
+    /// Frames.
+    pub frames: u64,
+    /// Frames a second.
+    pub fps: f64,
+    /// Events of the model.
+    pub events: u64,
+}
+
+/// The payments of this run of the program.
+#[derive(Debug, Clone, Serialize)]
+pub struct Payment {
+    /// Whether a signer is configured.
+    pub is_paid: bool,
+    /// Payments that the signer has made.
+    pub payments: u64,
+    /// Payments that failed.
+    pub failures: u64,
+    /// The expected value of all tickets so far.
+    pub wei: u128,
+    /// The price of the present job.
+    pub wei_per_hour: Option<u128>,
+    /// The time that is still paid for, as estimated here.
+    pub seconds_paid_for: Option<f64>,
+}
+
+/// This device.
+#[derive(Debug, Clone, Serialize)]
+pub struct Device {
+    /// The highest of the kernel's temperatures, in degrees Celsius.
+    pub temperature: Option<f64>,
+    /// What slows a Raspberry Pi down.
+    pub throttling: Option<Throttling>,
+}
+
+/// Durations since the start of the program, and percentiles of the last one to two minutes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Latencies {
+    /// All durations.
+    pub count: u64,
+    /// Their sum.
+    pub sum: f64,
+    /// The duration that half of the recent ones do not exceed.
+    pub p50: Option<f64>,
+    /// The duration that 95 % of the recent ones do not exceed.
+    pub p95: Option<f64>,
+    /// The duration that 99 % of the recent ones do not exceed.
+    pub p99: Option<f64>,
+    /// Upper bounds, each with the number of durations up to it, for the metrics.
+    #[serde(skip)]
+    pub(super) buckets: Vec<(f64, u64)>,
+}
