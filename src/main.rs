@@ -54,6 +54,10 @@ fn start() -> Result<(), Error> {
             let config = configure(&settings, Purpose::Local)?;
             cli::trust(&config, forget.as_deref())?;
         }
+        Command::Ask { question, settings } => {
+            let config = configure(&settings, Purpose::Local)?;
+            cli::ask(&config, &settings, &question)?;
+        }
         Command::Run(settings) => {
             let chosen = cli::choose(&settings)?;
             run(|stop| cli::run::run(chosen, settings, stop))?;

@@ -80,6 +80,7 @@ pub(super) fn refused(refusal: &Refusal) -> Response<Bytes> {
         | Refusal::Origin
         | Refusal::MediaType
         | Refusal::Body(_)
+        | Refusal::NotReady(_)
         | Refusal::NoPicture(_) => {}
     }
     answer

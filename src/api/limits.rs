@@ -54,6 +54,10 @@ impl Default for Times {
     }
 }
 
+/// How long the newest pictures are kept after a snapshot, so that the next one does not wait for a key frame.
+pub const SNAPSHOT_HOLD: Duration = Duration::from_secs(5);
+/// The time between two looks for the first key frame of a snapshot.
+pub const PICTURE_WAIT: Duration = Duration::from_millis(50);
 /// The shortest token. Shorter ones can be guessed.
 pub const TOKEN_BYTES: usize = 16;
 /// The pause before the next try to listen, and the longest one.

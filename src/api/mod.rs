@@ -17,6 +17,7 @@
 //! Does not: speak TLS. For other networks than your own, put a proxy with TLS in front of it.
 
 mod answer;
+mod fan;
 mod gate;
 mod io;
 pub mod limits;
@@ -24,7 +25,9 @@ mod listen;
 mod page;
 mod refusal;
 mod route;
+mod seat;
 
+pub(crate) use io::kept_address;
 pub use io::{Api, Sources};
 pub use limits::Times;
 pub use listen::Listen;

@@ -11,7 +11,7 @@ use super::limits::{BODY_BYTES, EVENT_READERS, VIEWERS};
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(dead_code, reason = "the routes of video and changes use the rest")]
+#[allow(dead_code, reason = "the routes of changes use the rest")]
 pub(super) enum Refusal {
     /// The path does not exist.
     NotFound,
@@ -39,6 +39,8 @@ pub(super) enum Refusal {
     EventReaders,
     /// No key frame came in time.
     NoVideo,
+    /// Video does not move all the way: the state in one line.
+    NotReady(String),
     /// The newest pictures cannot be decoded: why.
     NoPicture(String),
 }
@@ -56,7 +58,9 @@ impl Refusal {
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyLength => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTime => StatusCode::REQUEST_TIMEOUT,
-            Self::Viewers | Self::EventReaders | Self::NoVideo => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Viewers | Self::EventReaders | Self::NoVideo | Self::NotReady(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::NoPicture(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -77,6 +81,7 @@ impl Refusal {
             Self::Viewers => "too-many-viewers",
             Self::EventReaders => "too-many-readers",
             Self::NoVideo => "no-video",
+            Self::NotReady(_) => "not-ready",
             Self::NoPicture(_) => "no-picture",
         }
     }
@@ -98,7 +103,7 @@ impl Refusal {
             Self::MediaType => "send the body with Content-Type: application/json".to_owned(),
             Self::BodyLength => format!("a body has at most {BODY_BYTES} bytes"),
             Self::BodyTime => "the body did not arrive in time".to_owned(),
-            Self::Body(what) => what.clone(),
+            Self::Body(what) | Self::NotReady(what) => what.clone(),
             Self::Viewers => format!("{VIEWERS} viewers are connected already; try again later"),
             Self::EventReaders => {
                 format!("{EVENT_READERS} readers of events are connected already; try again later")

@@ -4,6 +4,12 @@
 //! |---|---|---|
 //! | `/`, `/style.css`, `/page.js` | GET, HEAD | the page |
 //! | `/healthz` | GET, HEAD | 200 while the program answers |
+//! | `/readyz` | GET, HEAD | 200 while video moves from the camera back to this device, else 503 |
+//! | `/status` | GET, HEAD | the state of the agent as JSON |
+//! | `/metrics` | GET, HEAD | the same figures for Prometheus |
+//! | `/snapshot.jpg?stream=input\|output` | GET, HEAD | the newest picture as JPEG; of the output if no stream is named |
+//! | `/input.ts`, `/output.ts` | GET, HEAD | live video as MPEG-TS, from a key frame on |
+//! | `/input.mp4`, `/output.mp4` | GET, HEAD | the same as fragmented MP4, one fragment for each frame; `Content-Type` names the codec |
 //! | `/openapi.json` | GET, HEAD | this table, for programs |
 //!
 //! Does not: answer; `io` does.
@@ -17,23 +23,59 @@ use super::refusal::Refusal;
 /// The methods of a path that is only read.
 const READ: &str = "GET, HEAD";
 
+/// One of the two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// What the camera gives.
+    Input,
+    /// What the model gives back.
+    Output,
+}
+
+/// A format of live video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Container {
+    /// MPEG-TS.
+    Ts,
+    /// Fragmented MP4.
+    Mp4,
+}
+
 /// A path that exists, with its query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
     /// Whether the program answers.
     Health,
+    /// Whether video moves all the way.
+    Ready,
+    /// The state of the agent.
+    Status,
+    /// The figures of the state, for Prometheus.
+    Metrics,
     /// The description of the API.
     OpenApi,
+    /// The newest picture of a stream.
+    Snapshot(Which),
+    /// A stream.
+    Video(Which, Container),
     /// A file of the page.
     Page(&'static PageFile),
 }
 
 impl Route {
     /// The route of a request.
-    pub(super) fn find(method: &Method, path: &str) -> Result<Self, Refusal> {
+    pub(super) fn find(method: &Method, path: &str, query: Option<&str>) -> Result<Self, Refusal> {
         let route = match path {
             "/healthz" => Self::Health,
+            "/readyz" => Self::Ready,
+            "/status" => Self::Status,
+            "/metrics" => Self::Metrics,
             "/openapi.json" => Self::OpenApi,
+            "/snapshot.jpg" => Self::Snapshot(Which::of(query)?),
+            "/input.ts" => Self::Video(Which::Input, Container::Ts),
+            "/output.ts" => Self::Video(Which::Output, Container::Ts),
+            "/input.mp4" => Self::Video(Which::Input, Container::Mp4),
+            "/output.mp4" => Self::Video(Which::Output, Container::Mp4),
             path => Self::Page(page::file(path).ok_or(Refusal::NotFound)?),
         };
         match *method {
@@ -47,6 +89,61 @@ impl Route {
         match self {
             Self::Health => Exposure::Nothing,
             Self::OpenApi | Self::Page(_) => Exposure::Page,
+            Self::Ready | Self::Status | Self::Metrics | Self::Snapshot(_) | Self::Video(..) => {
+                Exposure::Private
+            }
+        }
+    }
+}
+
+impl Which {
+    /// The stream that a query names; other parts of the query are ignored.
+    fn of(query: Option<&str>) -> Result<Self, Refusal> {
+        match value(query, "stream") {
+            None | Some("output") => Ok(Self::Output),
+            Some("input") => Ok(Self::Input),
+            Some(_) => Err(Refusal::Query("stream=input or stream=output")),
+        }
+    }
+}
+
+/// The value of this name in a query.
+fn value<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    let mut pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(method: &str, path: &str, query: Option<&str>, expected: Result<Route, Refusal>) {
+        let method = method.parse().unwrap();
+        assert_eq!(Route::find(&method, path, query), expected, "{method} {path} {query:?}");
+    }
+
+    #[test]
+    fn a_path_is_found_with_its_method_and_query() {
+        check("GET", "/healthz", None, Ok(Route::Health));
+        check("HEAD", "/output.mp4", None, Ok(Route::Video(Which::Output, Container::Mp4)));
+        check("GET", "/input.ts", Some("x"), Ok(Route::Video(Which::Input, Container::Ts)));
+        check("GET", "/snapshot.jpg", None, Ok(Route::Snapshot(Which::Output)));
+        check("GET", "/snapshot.jpg", Some("t=1&stream=input"), Ok(Route::Snapshot(Which::Input)));
+        let streams = Refusal::Query("stream=input or stream=output");
+        check("GET", "/snapshot.jpg", Some("stream=INPUT"), Err(streams));
+        check("POST", "/snapshot.jpg", None, Err(Refusal::Method(READ)));
+        check("OPTIONS", "/", None, Err(Refusal::Method(READ)));
+        for path in ["", "//", "/index.html", "/healthz/", "/../etc/passwd", "*"] {
+            check("GET", path, None, Err(Refusal::NotFound));
+        }
+    }
+
+    #[test]
+    fn all_that_shows_the_agent_is_private() {
+        for path in ["/snapshot.jpg", "/input.ts", "/output.ts", "/input.mp4", "/output.mp4"] {
+            let route = Route::find(&Method::GET, path, None).unwrap();
+            assert_eq!(route.exposure(), Exposure::Private, "{path}");
         }
     }
 }

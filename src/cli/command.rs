@@ -68,10 +68,43 @@ pub enum Command {
         /// The configuration.
         settings: Settings,
     },
+    /// Ask a running agent.
+    Ask {
+        /// The question.
+        question: Question,
+        /// The configuration.
+        settings: Settings,
+    },
     /// Print help.
     Help(Topic),
     /// Print the version.
     Version,
+}
+
+/// A question to a running agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Show its state.
+    Status {
+        /// Again every second.
+        watch: bool,
+        /// As JSON, for programs.
+        json: bool,
+    },
+    /// Write its newest picture to a file.
+    Snapshot {
+        /// The file; `-` for standard output.
+        path: PathBuf,
+        /// The stream: `input` or `output`.
+        stream: &'static str,
+    },
+    /// Show or change the parameters of its job.
+    Params {
+        /// The JSON object; `None` to show the present parameters.
+        params: Option<String>,
+        /// Whether it takes the place of the present parameters.
+        replace: bool,
+    },
 }
 
 /// The sources of a configuration, apart from the environment.
@@ -144,7 +177,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 /// Commands that a build without the feature `sandbox` does not have.
 pub(super) const NEED_SANDBOX: [&str; 2] = ["demo", "sandbox"];
 
-static ROWS: [Row; 10] = [
+static ROWS: [Row; 13] = [
     Row {
         name: "run",
         operand: None,
@@ -271,6 +304,43 @@ static ROWS: [Row; 10] = [
         takes_keys: true,
         what: "Shows the pinned certificates, or removes those of a host or of host:port. \
                A running agent keeps the pins that it has loaded.",
+    },
+    Row {
+        name: "status",
+        operand: None,
+        flags: &[
+            CONFIG,
+            Flag { name: "watch", value: "", what: "Shows it again every second, until Ctrl-C." },
+            Flag { name: "json", value: "", what: "Prints JSON, for programs." },
+        ],
+        takes_keys: true,
+        what: "Shows the state of the running agent: each link from the camera to the outputs, why it \
+               waits or failed, and what to do.",
+    },
+    Row {
+        name: "snapshot",
+        operand: Some("FILE"),
+        flags: &[
+            CONFIG,
+            Flag { name: "stream", value: "STREAM", what: "output (the default) or input." },
+        ],
+        takes_keys: true,
+        what: "Writes the newest picture of the running agent to a file, as JPEG; - for standard output.",
+    },
+    Row {
+        name: "params",
+        operand: Some("[JSON]"),
+        flags: &[
+            CONFIG,
+            Flag {
+                name: "replace",
+                value: "",
+                what: "The object takes the place of all parameters; else it is merged into them.",
+            },
+        ],
+        takes_keys: true,
+        what: "Shows the parameters of the running job, or changes them by a JSON object and says \
+               whether the model took them.",
     },
     Row {
         name: "help",

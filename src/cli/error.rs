@@ -8,6 +8,7 @@ use super::call::CallError;
 use super::output::OutputError;
 use super::parse::UsageError;
 use super::reach::ReachError;
+use super::remote::RemoteError;
 use super::setup::SetupError;
 use super::trust::TrustError;
 use crate::agent::AgentError;
@@ -47,6 +48,9 @@ pub enum Error {
     /// A call failed before the end of its answer.
     #[error(transparent)]
     Call(CallError),
+    /// A running agent could not be asked.
+    #[error(transparent)]
+    Remote(RemoteError),
     /// The pins could not be shown or removed.
     #[error(transparent)]
     Trust(TrustError),
@@ -75,6 +79,7 @@ impl Error {
         match self {
             Self::Usage(_) | Self::Config(_) => 2,
             Self::Output(error) if error.is_usage() => 2,
+            Self::Remote(error) if error.is_usage() => 2,
             Self::Setup(SetupError::Exists(_) | SetupError::Left) => 2,
             // The command line is wrong; nothing was sent.
             Self::Call(CallError::NoApp | CallError::Type(_) | CallError::Path(_)) => 2,
@@ -82,6 +87,7 @@ impl Error {
             | Self::Reach(_)
             | Self::Discover(_)
             | Self::Call(_)
+            | Self::Remote(_)
             | Self::Trust(_)
             | Self::Interrupted
             | Self::StoppedAtOnce

@@ -20,6 +20,7 @@ mod output;
 mod parse;
 mod proof;
 mod reach;
+mod remote;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
@@ -31,12 +32,13 @@ mod trust;
 
 pub use check_config::check_config;
 pub use choose::{Chosen, choose};
-pub use command::{Command, Flag, Row, Settings, Topic, rows};
+pub use command::{Command, Flag, Question, Row, Settings, Topic, rows};
 pub use devices::devices;
 pub use error::Error;
 pub use output::OutputError;
 pub use parse::{UsageError, parse};
 pub use reach::ReachError;
+pub use remote::{RemoteError, ask};
 pub use setup::{SetupError, setup};
 pub use signals::{TOGETHER, until_stopped};
 pub use trust::{TrustError, trust};

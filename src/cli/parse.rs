@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lexopt::Arg;
 
-use super::command::{Command, Flag, NEED_SANDBOX, Row, Settings, Topic, rows};
+use super::command::{Command, Flag, NEED_SANDBOX, Question, Row, Settings, Topic, rows};
 use super::source::source_keys;
 
 /// The default address of the sandbox: an orchestrator's port, reachable from this machine only.
@@ -236,6 +236,20 @@ impl Said {
                 let path = self.take_text("path")?;
                 Ok(Command::Call { data, content_type, path, settings: self.settings()? })
             }
+            "status" => {
+                let (watch, json) = (self.take("watch").is_some(), self.take("json").is_some());
+                self.ask(Question::Status { watch, json })
+            }
+            "snapshot" => {
+                let path = self.operands.pop().ok_or(UsageError::NoOperand(self.row))?.into();
+                let stream = self.stream()?;
+                self.ask(Question::Snapshot { path, stream })
+            }
+            "params" => {
+                let params = self.operands.pop().map(|json| text("params", json)).transpose()?;
+                let replace = self.take("replace").is_some();
+                self.ask(Question::Params { params, replace })
+            }
             "trust" => {
                 let forget = self.forget()?;
                 Ok(Command::Trust { forget, settings: self.settings()? })
@@ -246,6 +260,23 @@ impl Said {
                 Some(topic) if topic == "man" => Ok(Command::Help(Topic::Man)),
                 Some(topic) => Ok(Command::Help(Topic::Command(find(&topic)?.name))),
             },
+        }
+    }
+
+    fn ask(self, question: Question) -> Result<Command, UsageError> {
+        Ok(Command::Ask { question, settings: self.settings()? })
+    }
+
+    /// The stream of a snapshot.
+    fn stream(&mut self) -> Result<&'static str, UsageError> {
+        match self.take_text("stream")?.as_deref() {
+            None | Some("output") => Ok("output"),
+            Some("input") => Ok("input"),
+            Some(found) => Err(UsageError::NotAllowed {
+                option: "stream",
+                found: found.to_owned(),
+                allowed: "input, output",
+            }),
         }
     }
 
@@ -512,7 +543,8 @@ mod tests {
     #[test]
     #[cfg(feature = "sandbox")]
     fn a_wrong_value_is_an_error_with_the_allowed_values() {
-        let names = "run, demo, sandbox, setup, check-config, devices, discover, call, trust, help";
+        let names = "run, demo, sandbox, setup, check-config, devices, discover, call, trust, \
+                     status, snapshot, params, help";
         check("", Err(&format!("no command; use one of: {names}")));
         check("rum", Err(&format!("unknown command `rum`; use one of: {names}")));
         check("--config a", Err(&format!("unknown command `--config`; use one of: {names}")));

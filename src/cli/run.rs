@@ -40,6 +40,7 @@ use livepeer_gateway::payment::io::Signers;
 use livepeer_gateway::session::selection::{OfferRules, Pays};
 use livepeer_gateway::session::{Network, NetworkOptions, PaymentSetup};
 use media::MediaError;
+use media::io::AccessUnits;
 use resilience::fault::chain;
 use resilience::stop::Stop;
 
@@ -65,10 +66,15 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     status.set_identity(&config.status, settings.file.as_deref());
     status.set_outputs(outlet.reports());
     status.notice.set(notice.as_deref());
-    let agent = Agent::new(options, status.clone(), outlet.sinks());
+    let units = AccessUnits::new();
+    let agent = Agent::new(options, status.clone(), outlet.sinks()).with_units(units.clone());
     let (api, api_options) = watch::channel(config.api.clone());
-    let sources =
-        api::Sources { status: status.clone(), state_directory: config.state_directory.clone() };
+    let sources = api::Sources {
+        status: status.clone(),
+        units,
+        outputs: agent.outputs(),
+        state_directory: config.state_directory.clone(),
+    };
     let served = Api::new(api_options, sources);
     // A configuration that runs in place of a refused one is kept already.
     let proof = if notice.is_none() { Proof::AtOnce } else { Proof::Given };

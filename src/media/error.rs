@@ -178,6 +178,11 @@ pub enum MediaError {
     /// The input ended before its first frame.
     #[error("the input ended without a single frame of video")]
     NoFrames,
+    /// The pictures for a snapshot cannot be decoded.
+    #[error(
+        "the pictures cannot be decoded: is a decoder for H.264 installed (gstreamer1.0-libav)?"
+    )]
+    NoSnapshot,
     /// An element of the running pipeline failed.
     #[error("{element} failed: {detail}")]
     Element {
@@ -245,6 +250,7 @@ impl MediaError {
             | Self::StreamEnded
             | Self::Stalled(_)
             | Self::NoPictures(_)
+            | Self::NoSnapshot
             | Self::NotOpened(..)
             | Self::Store { .. }
             | Self::Write { .. }

@@ -12,6 +12,8 @@ pub const ACCESS_UNITS: usize = 96;
 pub const ACCESS_UNIT_BYTES: usize = 8 << 20;
 /// Frames whose latency through the encoder and the network is measured at a time: 10 s at 24 frames/s.
 pub const FRAME_STAMPS: usize = 256;
+/// Viewers of the access units: the API's, and one to spare.
+pub const WATCHERS: usize = 2;
 /// Files of stored input: one day of segments of 1 s, the shortest segment length.
 pub const STORE_FILES: usize = 86_400;
 /// Cameras whose H.264 measurement is kept; one entry is one camera at one address, in one mode.

@@ -155,7 +155,7 @@ impl<T, const N: usize> Queue<T, N> {
     }
 
     /// Drops everything queued, and all items up to the next key frame.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.clear(DropReason::Resync);
         self.wants_key = true;
     }

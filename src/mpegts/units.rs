@@ -23,14 +23,14 @@ pub struct Units {
     continuity: ReadContinuity,
     /// The PES packet so far, with its header; empty between two.
     pes: Vec<u8>,
-    /// Bytes are missing since the last unit that came out: the next one must be a key frame.
-    is_lost: bool,
+    /// All units since the last key frame came out; otherwise the next one must be a key frame.
+    is_whole: bool,
 }
 
 impl Units {
     /// Starts at any place of a stream.
     pub fn new() -> Self {
-        Self { is_lost: true, ..Self::default() }
+        Self::default()
     }
 
     /// Reads the next packets, which must be whole; calls `found` for each access unit that they complete. Ignores bytes
@@ -107,12 +107,12 @@ impl Units {
             })
         });
         match unit {
-            Some(unit) if unit.is_key || !self.is_lost => {
-                self.is_lost = false;
+            Some(unit) if unit.is_key || self.is_whole => {
+                self.is_whole = true;
                 found(&unit);
             }
             Some(_) => {}
-            None => self.is_lost = true,
+            None => self.is_whole = false,
         }
         // The next unit is about as long.
         self.pes = pes;
@@ -121,7 +121,7 @@ impl Units {
 
     fn lose(&mut self) {
         self.pes.clear();
-        self.is_lost = true;
+        self.is_whole = false;
     }
 }
 

@@ -16,9 +16,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use livepeer_edge::agent::Outputs;
 use livepeer_edge::api::limits::{CONNECTIONS, HEAD_BYTES, HEAD_LINES};
 use livepeer_edge::api::{Api, Listen, Options, Sources, Times};
 use livepeer_edge::status::Status;
+use media::io::AccessUnits;
 use resilience::secret::SecretSource;
 use resilience::wait::AbortOnDrop;
 use tokio::sync::watch;
@@ -47,11 +49,17 @@ fn temporary(name: &str) -> PathBuf {
         .join(format!("api-{}-{nth}-{name}", std::process::id()))
 }
 
+/// An agent without video.
+fn sources(status: &Status, state_directory: Option<PathBuf>) -> Sources {
+    let (units, outputs) = (AccessUnits::new(), Outputs::default());
+    Sources { status: status.clone(), units, outputs, state_directory }
+}
+
 impl Served {
     async fn with(options: Options, times: Times) -> Self {
         let (options, changes) = watch::channel(options);
         let (status, state) = (Status::default(), temporary("state"));
-        let sources = Sources { status: status.clone(), state_directory: Some(state.clone()) };
+        let sources = sources(&status, Some(state.clone()));
         let task = AbortOnDrop::spawn(Api::new(changes, sources).with_times(times).run());
         let address = address(&status).await;
         Self { address, options, status, state, _task: task }
@@ -166,7 +174,7 @@ async fn a_short_or_missing_token_keeps_the_api_away() {
         |listen: &str| Options { listen: listen.parse().unwrap(), token: token.clone() };
     let (options, changes) = watch::channel(listening("127.0.0.1:0"));
     let status = Status::default();
-    let sources = Sources { status: status.clone(), state_directory: None };
+    let sources = sources(&status, None);
     let _task = AbortOnDrop::spawn(Api::new(changes, sources).run());
     std::fs::write(&file, "too short").unwrap();
     options.send_replace(listening("127.0.0.2:0"));
@@ -218,7 +226,7 @@ async fn an_address_that_is_taken_is_tried_again() {
     let (_options, changes) =
         watch::channel(Options { listen: listen.parse().unwrap(), token: None });
     let status = Status::default();
-    let sources = Sources { status: status.clone(), state_directory: None };
+    let sources = sources(&status, None);
     let _task = AbortOnDrop::spawn(Api::new(changes, sources).run());
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(status.api.get(), None);
@@ -248,7 +256,7 @@ async fn a_unix_socket_replaces_one_that_nobody_listens_on_and_no_other_file() {
         Options { listen: format!("unix:{}", path.display()).parse().unwrap(), token: None };
     let (_options, changes) = watch::channel(options);
     let status = Status::default();
-    let sources = Sources { status: status.clone(), state_directory: None };
+    let sources = sources(&status, None);
     let _task = AbortOnDrop::spawn(Api::new(changes, sources).run());
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
@@ -312,4 +320,47 @@ async fn a_head_that_never_ends_and_an_idle_connection_are_closed() {
         let ended = timeout(LIMIT, client.end()).await;
         assert!(ended.is_ok(), "{name} is closed");
     }
+}
+
+#[tokio::test]
+async fn without_video_a_viewer_is_told_so_in_time() {
+    let times = Times { first_key: Duration::from_millis(100), ..Times::default() };
+    let served = Served::with_times(times).await;
+    let streams = ["/input.ts", "/output.ts", "/input.mp4", "/output.mp4"];
+    for path in streams.into_iter().chain(["/snapshot.jpg", "/snapshot.jpg?stream=input"]) {
+        let answer = served.ask("GET", path, &[]).await;
+        assert_eq!((answer.status, answer.code().as_str()), (503, "no-video"), "{path}");
+        assert_eq!(answer.header("retry-after"), Some("5"), "{path}");
+        let head = served.ask("HEAD", path, &[]).await;
+        assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+    }
+    let wrong = served.ask("GET", "/snapshot.jpg?stream=x", &[]).await;
+    assert_eq!((wrong.status, wrong.code().as_str()), (400, "wrong-query"));
+}
+
+#[tokio::test]
+async fn another_site_gets_no_video() {
+    let served = Served::open().await;
+    for path in ["/input.ts", "/output.mp4", "/snapshot.jpg"] {
+        for header in [("Origin", "http://evil.example"), ("Sec-Fetch-Site", "cross-site")] {
+            let answer = served.ask("GET", path, &[header]).await;
+            assert_eq!((answer.status, answer.code().as_str()), (403, "cross-site"), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_state_is_there_for_people_programs_and_prometheus() {
+    let served = Served::open().await;
+    let status = served.ask("GET", "/status", &[]).await;
+    assert_eq!((status.status, status.header("content-type")), (200, Some("application/json")));
+    let report: serde_json::Value = serde_json::from_slice(&status.body).unwrap();
+    assert_eq!((&report["version"], &report["ready"]), (&1.into(), &false.into()));
+    let ready = served.ask("GET", "/readyz", &[]).await;
+    assert_eq!((ready.status, ready.code().as_str()), (503, "not-ready"));
+    let metrics = served.ask("GET", "/metrics", &[]).await;
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(metrics.body.starts_with(b"# HELP livepeer_edge_"), "{metrics:?}");
+    let foreign = served.ask("GET", "/status", &[("Origin", "http://evil.example")]).await;
+    assert_eq!(foreign.status, 403);
 }

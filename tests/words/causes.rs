@@ -64,6 +64,7 @@ const ERRORS: &[(&str, Cause)] = &[
     ("MediaError::UnknownInput", Test("row_files_that_hold_no_video")),
     ("MediaError::Decode", Test("row_a_film_that_is_cut_off_cannot_be_decoded")),
     ("MediaError::NoFrames", Test("row_fragments_that_do_not_work")),
+    ("MediaError::NoSnapshot", Test("what_is_no_h264_gives_no_snapshot")),
     ("MediaError::Element", Test("row_fragments_that_do_not_work")),
     ("MediaError::Write", Test("an_output_that_is_full_at_the_end_is_an_error")),
     ("MediaError::NoReader", Test("a_viewer_that_leaves_is_followed_by_the_next_one")),

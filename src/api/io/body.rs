@@ -9,10 +9,16 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::live::Viewer;
+
 /// The body of an answer.
 pub(super) enum Body {
     /// Bytes that are there already; taken when they are sent.
     Whole(Option<Bytes>),
+    /// Live video, until the client or the agent ends it.
+    Live(Viewer),
+    /// What a HEAD request is told of an answer without a length.
+    Unknown,
 }
 
 impl Body {
@@ -27,16 +33,19 @@ impl http_body::Body for Body {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut *self {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Live(viewer) => viewer.poll_next(cx).map(|bytes| Some(Ok(Frame::data(bytes)))),
+            Self::Unknown => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
+            Self::Live(_) | Self::Unknown => false,
         }
     }
 
@@ -45,6 +54,7 @@ impl http_body::Body for Body {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
+            Self::Live(_) | Self::Unknown => SizeHint::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::Shared;
+use super::answers::Shared;
 use super::listener::Socket;
 use crate::api::limits::{HEAD_BYTES, HEAD_LINES};
 

@@ -6,9 +6,11 @@
 //! Does not: decide who may ask, or which paths there are; [`Gate`](super::gate::Gate) and
 //! [`Route`](super::route::Route) do.
 
+mod answers;
 mod body;
 mod connection;
 mod listener;
+mod live;
 mod place;
 
 use std::convert::Infallible;
@@ -17,24 +19,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use http::request::Parts;
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::answer;
 use super::gate::Gate;
 use super::limits::{ACCEPT_PAUSE, CONNECTIONS, LISTEN_PAUSE, LISTEN_PAUSE_LIMIT, TOKEN_BYTES};
-use super::refusal::Refusal;
-use super::route::Route;
 use super::{Listen, Options, Times};
+use crate::agent::Outputs;
 use crate::status::Status;
-use body::Body;
+use answers::Shared;
 use connection::{converse, turn_away};
 use listener::Listener;
+use media::io::AccessUnits;
 use place::AddressFile;
+pub(crate) use place::kept_address;
 use resilience::backoff::{Backoff, jitter};
 use resilience::fault::chain;
 use resilience::log_throttle::ThrottledLog;
@@ -42,16 +40,19 @@ use resilience::secret::Secret;
 use resilience::secret::io::{SecretError, read};
 
 /// What the API shows of the agent.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Sources {
     /// The agent's state.
     pub status: Status,
+    /// The video that the camera gives.
+    pub units: AccessUnits,
+    /// The video that the model gives back.
+    pub outputs: Outputs,
     /// Where the file with the API's address is written, besides `$RUNTIME_DIRECTORY`.
     pub state_directory: Option<PathBuf>,
 }
 
 /// The API of one agent. Call [`Api::run`] beside the agent.
-#[derive(Debug)]
 pub struct Api {
     options: watch::Receiver<Options>,
     sources: Sources,
@@ -123,7 +124,7 @@ async fn serve(options: &Options, sources: &Sources, times: Times) -> Infallible
     let address = listener.address();
     log::info!("API: {address}");
     let _announced = Announced::new(sources, &address);
-    let shared = Arc::new(Shared { gate, times, sources: sources.clone() });
+    let shared = Arc::new(Shared::new(gate, sources, times));
     accept(listener, &shared).await
 }
 
@@ -182,41 +183,5 @@ async fn accept(listener: Listener, shared: &Arc<Shared>) -> Infallible {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
-    }
-}
-
-/// What all connections share.
-struct Shared {
-    gate: Gate,
-    times: Times,
-    #[allow(dead_code, reason = "the routes of video and state use it")]
-    sources: Sources,
-}
-
-impl Shared {
-    /// Answers one request.
-    #[allow(clippy::unused_async, reason = "the routes of video wait")]
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let (head, _) = request.into_parts();
-        let mut answer = match self.serve(&head) {
-            Ok(answer) => answer,
-            Err(refusal) => answer::refused(&refusal).map(Body::whole),
-        };
-        answer::complete(answer.headers_mut());
-        answer
-    }
-
-    fn serve(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
-        self.gate.host(head)?;
-        let route = Route::find(&head.method, head.uri.path())?;
-        self.gate.sender(head, route.exposure())?;
-        let whole = |content_type, body: &'static [u8]| {
-            answer::whole(StatusCode::OK, content_type, Bytes::from_static(body)).map(Body::whole)
-        };
-        Ok(match route {
-            Route::Health => whole("text/plain", b"ok\n"),
-            Route::OpenApi => whole("application/json", include_bytes!("../openapi.json")),
-            Route::Page(file) => whole(file.content_type, file.bytes),
-        })
     }
 }

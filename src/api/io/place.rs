@@ -4,10 +4,11 @@
 //!
 //! Does not: prove that the agent still runs; a killed agent leaves its file.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use resilience::state_file::io::StateFile;
 
@@ -38,6 +39,22 @@ impl Drop for AddressFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
+}
+
+/// The address in the file that an agent wrote into this directory; `None` if there is none. The error is the path of a
+/// file that may not be read.
+pub(crate) fn kept_address(directory: &Path) -> Result<Option<String>, PathBuf> {
+    let path = directory.join(FILE);
+    let text = match File::open(&path).map(|file| file.take(FILE_BYTES)) {
+        Ok(mut file) => {
+            let mut text = String::new();
+            file.read_to_string(&mut text).map(|_| text)
+        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(path),
+        Err(error) => Err(error),
+    };
+    let value = text.ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    Ok(value.and_then(|value| value.get("address")?.as_str().map(str::to_owned)))
 }
 
 fn file(directory: &Path) -> StateFile {

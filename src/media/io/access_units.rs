@@ -14,10 +14,12 @@ mod pieces;
 mod sink;
 mod storing;
 mod unit;
+mod watching;
 
 pub(super) use feed::Feed;
 pub use flow::Flow;
 pub use pieces::SegmentPieces;
+pub use watching::{WatchedUnit, Watching};
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +34,8 @@ use sink::Sink;
 use storing::Storing;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
-use unit::Unit;
+use unit::{Unit, running_time};
+use watching::Watchers;
 
 use crate::audio::FRAMES;
 use crate::limits::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
@@ -76,6 +79,8 @@ struct State {
     storing: Option<Storing>,
     /// Closed when the previous store has written its last access units; the next store begins after that.
     stored: Option<oneshot::Receiver<()>>,
+    /// Viewers, who get the access units too.
+    watchers: Watchers,
     /// The numbers of the capture that was opened last, and of the one whose access units are taken.
     newest: u64,
     feed: u64,
@@ -120,6 +125,7 @@ impl AccessUnits {
             heard: Heard::default(),
             storing: None,
             stored: None,
+            watchers: Watchers::default(),
             newest: 0,
             feed: 0,
             awaits_next: false,
@@ -391,8 +397,4 @@ impl Shared {
         // A poisoned lock is safe to use: a panic cannot leave the data half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn running_time(segment: &gst::Segment, time: gst::ClockTime) -> Option<Duration> {
-    segment.downcast_ref::<gst::ClockTime>()?.to_running_time(time).map(Duration::from)
 }

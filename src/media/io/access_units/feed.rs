@@ -259,6 +259,7 @@ impl Feed {
             if let Some(storing) = &mut state.storing {
                 storing.push(&unit, codec, segment);
             }
+            state.watchers.push(&unit, codec, now);
             let bytes = unit.bytes();
             state.queue.push(unit, is_key, bytes, now);
         }

@@ -2,6 +2,8 @@
 //!
 //! Does not: copy the encoder's buffer; clones share it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use gstreamer as gst;
 
@@ -36,4 +38,9 @@ impl Unit {
             heard.iter().map(|(pts, bytes)| AudioFrame { bytes, pts: *pts }).collect();
         Some(muxer.mux_with_audio(&unit, &frames, begins))
     }
+}
+
+/// The running time of a time in this segment, if it is one.
+pub(super) fn running_time(segment: &gst::Segment, time: gst::ClockTime) -> Option<Duration> {
+    segment.downcast_ref::<gst::ClockTime>()?.to_running_time(time).map(Duration::from)
 }

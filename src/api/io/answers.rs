@@ -1,0 +1,116 @@
+//! Answers requests: checks who asks, finds the path, and fetches what it shows.
+//!
+//! Does not: listen, or keep connections.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::Sources;
+use super::body::Body;
+use super::live::Live;
+use crate::api::gate::Gate;
+use crate::api::refusal::Refusal;
+use crate::api::route::{Container, Route, Which};
+use crate::api::{Times, answer};
+use crate::status::{Status, metrics};
+
+/// What all connections share.
+pub(super) struct Shared {
+    gate: Gate,
+    pub(super) times: Times,
+    live: Live,
+    status: Status,
+}
+
+impl Shared {
+    /// What an agent's API shows to those that the gate lets in.
+    pub(super) fn new(gate: Gate, sources: &Sources, times: Times) -> Self {
+        let live = Live::new(sources.units.clone(), sources.outputs.clone(), times.first_key);
+        Self { gate, times, live, status: sources.status.clone() }
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (head, _) = request.into_parts();
+        let mut answer = match self.serve(&head).await {
+            Ok(answer) => answer,
+            Err(refusal) => answer::refused(&refusal).map(Body::whole),
+        };
+        answer::complete(answer.headers_mut());
+        answer
+    }
+
+    async fn serve(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
+        self.gate.host(head)?;
+        let route = Route::find(&head.method, head.uri.path(), head.uri.query())?;
+        self.gate.sender(head, route.exposure())?;
+        let whole = |content_type, body: &'static [u8]| {
+            answer::whole(StatusCode::OK, content_type, Bytes::from_static(body)).map(Body::whole)
+        };
+        Ok(match route {
+            Route::Health => whole("text/plain", b"ok\n"),
+            Route::OpenApi => whole("application/json", include_bytes!("../openapi.json")),
+            Route::Page(file) => whole(file.content_type, file.bytes),
+            Route::Ready => self.ready()?,
+            Route::Status => {
+                let report = self.status.report(Instant::now());
+                // The report has only texts, numbers and lists, which always serialise.
+                text("application/json", serde_json::to_string(&report).unwrap_or_default())
+            }
+            Route::Metrics => {
+                let report = self.status.report(Instant::now());
+                text("text/plain; version=0.0.4; charset=utf-8", metrics(&report))
+            }
+            Route::Snapshot(_) if head.method == Method::HEAD => untold("image/jpeg"),
+            Route::Snapshot(which) => {
+                let picture = self.live.snapshot(which).await?;
+                answer::whole(StatusCode::OK, "image/jpeg", picture).map(Body::whole)
+            }
+            Route::Video(_, container) if head.method == Method::HEAD => untold(kind(container)),
+            Route::Video(which, container) => self.video(which, container).await?,
+        })
+    }
+
+    /// Whether video moves all the way.
+    fn ready(&self) -> Result<Response<Body>, Refusal> {
+        let report = self.status.report(Instant::now());
+        match report.ready {
+            true => Ok(text("text/plain; charset=utf-8", format!("{}\n", report.summary))),
+            false => Err(Refusal::NotReady(report.summary)),
+        }
+    }
+
+    /// Live video, once its first key frame has come.
+    async fn video(&self, which: Which, container: Container) -> Result<Response<Body>, Refusal> {
+        let (viewer, mp4) = self.live.view(which, container).await?;
+        let mut answer = untold(kind(container)).map(|_| Body::Live(viewer));
+        let codec = mp4.map(|head| format!("{}; codecs=\"{}\"", kind(container), head.codec));
+        if let Some(kind) = codec.and_then(|kind| HeaderValue::try_from(kind).ok()) {
+            answer.headers_mut().insert(CONTENT_TYPE, kind);
+        }
+        Ok(answer)
+    }
+}
+
+/// The content type of live video.
+fn kind(container: Container) -> &'static str {
+    match container {
+        Container::Ts => "video/mp2t",
+        Container::Mp4 => "video/mp4",
+    }
+}
+
+/// An answer whose length is not known.
+fn untold(content_type: &'static str) -> Response<Body> {
+    answer::whole(StatusCode::OK, content_type, Bytes::new()).map(|_| Body::Unknown)
+}
+
+/// An answer with this text.
+fn text(content_type: &'static str, text: String) -> Response<Body> {
+    answer::whole(StatusCode::OK, content_type, text).map(Body::whole)
+}

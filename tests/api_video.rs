@@ -1,0 +1,236 @@
+//! Live video and snapshots of a running program, as other programs take them: ffmpeg pulls both streams in both
+//! containers, and decodes.
+//!
+//! Does not: test the limits of the API; `tests/api` does.
+#![cfg(feature = "sandbox")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+#[path = "api/client.rs"]
+mod client;
+mod edge;
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use client::Client;
+use edge::{Edge, SMALL, run, temporary};
+use sandbox::{Options, Sandbox};
+use serde_json::Value;
+
+/// Frames that each player must decode: two key frame intervals.
+const FRAMES: u32 = 48;
+
+/// A program with a live job, and the address of its API.
+async fn live(more: &[&str]) -> (Edge, String, sandbox::Handle) {
+    let sandbox = Sandbox::start(Options::default()).unwrap();
+    let url = sandbox.url();
+    let job =
+        ["run", "--orchestrator.urls", &url, "--job.model", "m", "--api.listen", "127.0.0.1:0"];
+    let mut edge = Edge::start(&[&job[..], &SMALL, more].concat());
+    let line = edge.hear("API: http://");
+    let address = line.split("API: ").nth(1).unwrap().trim().to_owned();
+    assert!(sandbox.until(edge::LIMIT, |record| record.counters.jobs == 1).await);
+    (edge, address, sandbox)
+}
+
+/// ffmpeg decodes that many frames of a URL without an error.
+async fn ffmpeg_decodes(url: &str) {
+    let url = url.to_owned();
+    let decode = move || {
+        let frames = FRAMES.to_string();
+        Command::new("ffmpeg")
+            .args(["-v", "error", "-xerror", "-i", &url, "-map", "0:v", "-frames:v", &frames])
+            .args(["-f", "framemd5", "-"])
+            .stdin(Stdio::null())
+            .output()
+            .expect("ffmpeg")
+    };
+    let output = tokio::task::spawn_blocking(decode).await.unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+    let frames = String::from_utf8(output.stdout).unwrap();
+    let frames: Vec<&str> = frames.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(frames.len() as u32, FRAMES, "{frames:#?}");
+    let mut pictures: Vec<&str> =
+        frames.iter().filter_map(|line| line.rsplit(' ').next()).collect();
+    pictures.sort_unstable();
+    pictures.dedup();
+    assert!(pictures.len() as u32 > FRAMES / 2, "the picture moves");
+}
+
+#[tokio::test]
+async fn ffmpeg_plays_both_streams_in_both_containers() {
+    let (_edge, address, _sandbox) = live(&[]).await;
+    for path in ["/input.ts", "/output.ts", "/input.mp4", "/output.mp4"] {
+        ffmpeg_decodes(&format!("{address}{path}")).await;
+    }
+}
+
+#[tokio::test]
+async fn mp4_names_its_codec_and_begins_with_a_key_frame() {
+    let (_edge, address, _sandbox) = live(&[]).await;
+    let mut client = Client::connect(&address).await;
+    client.write(b"GET /output.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let (status, headers) = client.head().await.unwrap();
+    let kind = headers.iter().find(|(name, _)| name == "content-type").unwrap().1.clone();
+    assert_eq!(status, 200);
+    let codec =
+        kind.strip_prefix("video/mp4; codecs=\"avc1.").and_then(|rest| rest.strip_suffix('"'));
+    assert!(codec.is_some_and(|codec| codec.len() == 6), "{kind}");
+    let mut bytes = client.take();
+    while bytes.len() < 1000 {
+        client.read().await;
+        bytes.append(&mut client.take());
+    }
+    let at = |name: &[u8]| bytes.windows(4).position(|four| four == name);
+    assert!(at(b"ftyp") < at(b"moov") && at(b"moov") < at(b"moof"));
+}
+
+#[tokio::test]
+async fn a_snapshot_is_a_picture_of_the_stream() {
+    let (_edge, address, _sandbox) = live(&[]).await;
+    for stream in ["input", "output"] {
+        let path = format!("/snapshot.jpg?stream={stream}");
+        let (one, other) = (Client::connect(&address), Client::connect(&address));
+        let (mut one, mut other) = tokio::join!(one, other);
+        let (one, other) = tokio::join!(one.ask("GET", &path, &[]), other.ask("GET", &path, &[]));
+        assert_eq!((one.status, one.header("content-type")), (200, Some("image/jpeg")), "{stream}");
+        assert_eq!(one.body, other.body, "asked together, made once");
+        let file = temporary("picture.jpg");
+        std::fs::write(&file, &one.body).unwrap();
+        let arguments = ["-v", "error", "-show_entries", "stream=width,height", "-of", "csv=p=0"];
+        let probed = Command::new("ffprobe").args(arguments).arg(&file).output().expect("ffprobe");
+        assert_eq!(String::from_utf8_lossy(&probed.stdout).trim(), "320,180");
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_ninth_viewer_is_refused_until_another_leaves() {
+    let (_edge, address, _sandbox) = live(&[]).await;
+    let mut viewers = Vec::new();
+    for _ in 0..livepeer_edge::api::limits::VIEWERS {
+        let mut viewer = Client::connect(&address).await;
+        viewer.write(b"GET /input.ts HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        assert_eq!(viewer.head().await.unwrap().0, 200);
+        viewers.push(viewer);
+    }
+    let refused = Client::connect(&address).await.ask("GET", "/input.ts", &[]).await;
+    assert_eq!((refused.status, refused.code().as_str()), (503, "too-many-viewers"));
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    let snapshot =
+        Client::connect(&address).await.ask("GET", "/snapshot.jpg?stream=input", &[]).await;
+    assert_eq!(snapshot.status, 200, "a snapshot takes no place");
+    viewers.pop();
+    let by = Instant::now() + edge::LIMIT;
+    loop {
+        let mut viewer = Client::connect(&address).await;
+        viewer.write(b"GET /input.ts HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        if viewer.head().await.unwrap().0 == 200 {
+            break;
+        }
+        assert!(Instant::now() < by, "a place is free again");
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_that_does_not_read_is_disconnected_and_costs_the_others_nothing() {
+    let (_edge, address, sandbox) =
+        live(&["--video.bitrate", "8 Mbit/s", "--video.width", "1280", "--video.height", "720"])
+            .await;
+    let mut asleep = Client::connect(&address).await;
+    asleep.write(b"GET /input.ts HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert_eq!(asleep.head().await.unwrap().0, 200);
+    asleep.doze(Duration::from_secs(1)).await;
+    ffmpeg_decodes(&format!("{address}/input.ts")).await;
+    let segments = sandbox.counters().segments;
+    assert!(sandbox.until(edge::LIMIT, |record| record.counters.segments > segments).await);
+}
+
+#[tokio::test]
+async fn a_command_asks_the_running_agent() {
+    let state = temporary("asked");
+    let state = state.to_str().unwrap();
+    let (_edge, _address, _sandbox) = live(&["--state.directory", state]).await;
+    let ask = async |arguments: &[&str]| {
+        let all: Vec<String> = arguments
+            .iter()
+            .chain(&["--state.directory", state])
+            .map(|a| (*a).to_owned())
+            .collect();
+        tokio::task::spawn_blocking(move || {
+            run(&all.iter().map(String::as_str).collect::<Vec<_>>())
+        })
+        .await
+        .unwrap()
+    };
+    let picture = temporary("picture.jpg");
+    let path = picture.to_str().unwrap();
+    ask(&["snapshot", path, "--stream", "input"]).await.with_code(0);
+    assert!(std::fs::read(&picture).unwrap().starts_with(&[0xff, 0xd8]));
+    let status = ask(&["status", "--json"]).await.with_code(0);
+    let report: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(report["version"], 1);
+    let screen = ask(&["status"]).await.with_code(0);
+    assert!(String::from_utf8(screen.stdout).unwrap().contains("  camera "));
+    let refused = ask(&["params", "[1]"]).await.with_code(2);
+    assert!(refused.error().contains("not a JSON object"), "{}", refused.stderr);
+    let _ = std::fs::remove_dir_all(state);
+}
+
+#[tokio::test]
+async fn without_an_agent_the_commands_say_so() {
+    let state = temporary("nobody");
+    std::fs::create_dir_all(&state).unwrap();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = format!("{{\"version\":1,\"address\":\"http://{gone}\"}}");
+    std::fs::write(state.join("api.json"), text).unwrap();
+    let ask = |arguments: &[&str]| {
+        run(&[arguments, &["--state.directory", state.to_str().unwrap()]].concat())
+    };
+    let status = ask(&["status"]).with_code(1);
+    let expected = format!("error: no agent answers at http://{gone}: is it running?");
+    assert!(status.error().starts_with(&expected), "{}", status.error());
+    let off = ask(&["status", "--api.listen", "off"]).with_code(2);
+    assert!(off.error().contains("api.listen is \"off\""), "{}", off.error());
+    std::fs::remove_dir_all(&state).unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs VLC: see tests/README.md"]
+async fn vlc_plays_both_streams_in_both_containers() {
+    let (_edge, address, _sandbox) = live(&[]).await;
+    for path in ["/input.ts", "/output.ts", "/input.mp4", "/output.mp4"] {
+        let url = format!("{address}{path}");
+        let pictures = tokio::task::spawn_blocking(move || vlc_pictures(&url)).await.unwrap();
+        assert!(pictures >= 10, "{path}: {pictures} pictures");
+    }
+}
+
+/// How many pictures VLC decodes and keeps of 8 s of video: one in ten. VLC refuses to run as root.
+fn vlc_pictures(url: &str) -> usize {
+    let folder = std::env::temp_dir().join(format!("edge-vlc-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    let mut command = Command::new(if is_root { "setpriv" } else { "cvlc" });
+    if is_root {
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "cvlc"]);
+    }
+    let scene = ["--video-filter", "scene", "--scene-format", "jpg", "--scene-ratio", "10"];
+    command.args(scene).arg("--scene-path").arg(&folder).env("HOME", &folder);
+    command.args(["--no-audio", "--vout", "vdummy", "--run-time", "8", "--play-and-exit", url]);
+    let played = command.stdin(Stdio::null()).output().expect("cvlc");
+    assert!(played.status.success(), "{}", String::from_utf8_lossy(&played.stderr));
+    let files = std::fs::read_dir(&folder).unwrap().filter_map(Result::ok);
+    let pictures = files.filter(|file| file.path().extension().is_some_and(|end| end == "jpg"));
+    let count = pictures.count();
+    std::fs::remove_dir_all(&folder).unwrap();
+    count
+}
