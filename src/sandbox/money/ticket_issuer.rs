@@ -40,10 +40,9 @@ impl TicketIssuer {
     ) -> TicketParams {
         let params = TicketParams {
             recipient: Bytes::copy_from_slice(&ORCHESTRATOR),
-            value,
             rand_hash: Bytes::copy_from_slice(&random),
             expires: u64::try_from(expires.as_millis()).unwrap_or(u64::MAX),
-            tag: Bytes::new(),
+            ..TicketParams::always_winning(value)
         };
         let tag = hmac::sign(&self.key, &content(&params, sender, price));
         TicketParams { tag: Bytes::copy_from_slice(tag.as_ref()), ..params }
@@ -65,7 +64,7 @@ impl TicketIssuer {
         if hmac::verify(&self.key, &content, &params.tag).is_err() {
             return Err("invalid recipientRand for ticket recipientRandHash");
         }
-        Ok(u128::from(params.value))
+        Ok(u128::from(params.value()))
     }
 
     /// Whether the ticket parameters of this payment have expired at `now`.
@@ -123,7 +122,7 @@ mod tests {
         check(|_| {}, Ok(100));
         check(|payment| payment.params = None, Err("missing ticket params"));
         check(|payment| params(payment).recipient.clear(), Err("invalid ticket recipient"));
-        check(|payment| params(payment).value = 1_000_000, Err(forged));
+        check(|payment| params(payment).face_value.clear(), Err(forged));
         check(|payment| params(payment).expires += 1, Err(forged));
         check(|payment| params(payment).tag.clear(), Err(forged));
         let other = TicketIssuer::new(&[2; 32]);

@@ -23,9 +23,12 @@ pub(crate) struct TicketParams {
     /// The orchestrator's address.
     #[prost(bytes = "bytes", tag = "1")]
     pub(crate) recipient: Bytes,
-    /// The expected value of a ticket, in wei.
-    #[prost(uint64, tag = "2")]
-    pub(crate) value: u64,
+    /// What a winning ticket is worth in wei, big-endian. Every ticket wins, so it is the expected value too.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) face_value: Bytes,
+    /// The chance to win, in 2^-256, big-endian.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) win_prob: Bytes,
     /// Identifies the parameters.
     #[prost(bytes = "bytes", tag = "4")]
     pub(crate) rand_hash: Bytes,
@@ -35,6 +38,22 @@ pub(crate) struct TicketParams {
     /// The orchestrator's HMAC over the parameters, the sender and the price.
     #[prost(bytes = "bytes", tag = "9")]
     pub(crate) tag: Bytes,
+}
+
+impl TicketParams {
+    /// Parameters of tickets that always win.
+    pub(crate) fn always_winning(wei: u64) -> Self {
+        Self {
+            face_value: Bytes::copy_from_slice(&wei.to_be_bytes()),
+            win_prob: Bytes::from_static(&[0xff; 32]),
+            ..Self::default()
+        }
+    }
+
+    /// The expected value of a ticket, in wei; 0 if the parameters are malformed.
+    pub(crate) fn value(&self) -> u64 {
+        self.face_value.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    }
 }
 
 /// A payment: tickets with the same parameters.

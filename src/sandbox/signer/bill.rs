@@ -61,7 +61,7 @@ pub(super) fn make(
             "orchestrator price exceeds initial session price ceiling",
         ));
     }
-    let value = u128::from(wanted.params.value);
+    let value = u128::from(wanted.params.value());
     let due = fee(&state.first_price(), units).filter(|_| value > 0);
     let due = due.ok_or_else(|| SignerRefusal::bad("ticket or price is worth nothing"))?;
     let balance = u128::from(state.balance);
