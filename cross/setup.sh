@@ -58,6 +58,16 @@ if command -v apt-get >/dev/null; then
     apt update
     apt install --yes --no-install-recommends "${missing[@]}"
   fi
+  # promtool, which judges the metrics in the tests; its package would also start a server.
+  tools=$(cd "$(dirname "$0")/.." && pwd)/target/tools
+  if ! command -v promtool >/dev/null && [[ ! -x $tools/promtool ]]; then
+    say "fetching promtool"
+    mkdir -p "$tools"
+    place=$(mktemp -d)
+    (cd "$place" && apt-get -q download prometheus >&2 && dpkg-deb --fsys-tarfile ./*.deb) |
+      tar --extract --directory "$tools" --strip-components=3 ./usr/bin/promtool
+    rm -r "$place"
+  fi
 elif ! pkg-config --exists gstreamer-1.0 gstreamer-app-1.0; then
   say "no apt here; install what these packages of Debian hold: ${packages[*]}"
   exit 1

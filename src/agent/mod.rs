@@ -28,7 +28,7 @@ pub use jobs::{DRAIN_TIME, DiscoveryOptions, END_TIME, JobSpec, MediaFlow};
 pub use output::{Attached, Outputs};
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -146,6 +146,7 @@ impl Agent {
     pub async fn run(self, mut stop: Stop) -> Result<(), AgentError> {
         let units = self.units.clone();
         units.time_frames();
+        self.status.begin(Instant::now());
         self.status.set_units(units.clone());
         units.set_store(self.options.media.store.as_ref());
         units.await_next(self.options.recovery == Recovery::Retry);

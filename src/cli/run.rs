@@ -62,7 +62,6 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let (media, recovery) = (config.media.clone(), config.recovery);
     let options = Options { media, job, recovery };
     let status = Status::default();
-    status.begin(Instant::now());
     status.set_identity(&config.status, settings.file.as_deref());
     status.set_outputs(outlet.reports());
     status.notice.set(notice.as_deref());

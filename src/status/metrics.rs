@@ -1,6 +1,7 @@
 //! Writes a report as metrics, in the text format of Prometheus.
 //!
-//! Every metric has the label `instance` and those of the configuration. A figure that is not known is left out.
+//! Every metric has the label `instance` and those of the configuration. A figure that is not known is left out. Units
+//! are the base units of Prometheus: seconds and bytes, so rates are in bytes where the report has bits.
 //!
 //! Does not: serve them.
 
@@ -60,9 +61,9 @@ fn capture(report: &Report, text: &mut Text) {
     text.counter("encoder_frames_total", "Frames that came out of the encoder.", encoder.frames);
     text.gauge("encoder_frames_per_second", "Frames that come out of the encoder.", encoder.fps);
     text.optional(
-        "encoder_target_bits_per_second",
+        "encoder_target_bytes_per_second",
         "The bitrate that the encoder was given.",
-        encoder.target_bits_per_second.map(f64::from),
+        encoder.target_bits_per_second.map(|bits| f64::from(bits) / 8.0),
     );
     latency(
         text,
@@ -91,7 +92,8 @@ fn uplink(report: &Report, text: &mut Text) {
         uplink.segments_in_flight as f64,
     );
     text.counter("uplink_bytes_total", "Bytes that were sent.", uplink.bytes);
-    text.gauge("uplink_bits_per_second", "The rate of the video sent.", uplink.bits_per_second);
+    let rate = uplink.bits_per_second / 8.0;
+    text.gauge("uplink_bytes_per_second", "The rate of the video sent.", rate);
     text.counter(
         "uplink_reconnects_total",
         "How often the connection was lost.",
@@ -118,9 +120,9 @@ fn returned(report: &Report, text: &mut Text) {
     text.counter("returned_segments_total", "Segments of processed video.", returned.segments);
     text.counter("returned_bytes_total", "Bytes of processed video.", returned.bytes);
     text.gauge(
-        "returned_bits_per_second",
+        "returned_bytes_per_second",
         "The rate of the processed video.",
-        returned.bits_per_second,
+        returned.bits_per_second / 8.0,
     );
     text.counter("returned_frames_total", "Frames of processed video.", returned.frames);
     text.gauge("returned_frames_per_second", "Frames of processed video.", returned.fps);

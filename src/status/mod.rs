@@ -22,6 +22,8 @@ mod output;
 mod report;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod schema;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -231,3 +231,6 @@ pub struct Latencies {
     #[serde(skip)]
     pub(super) buckets: Vec<(f64, u64)>,
 }
+
+#[cfg(test)]
+mod tests;

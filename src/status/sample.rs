@@ -8,7 +8,8 @@ use super::facts::{
     AgentFacts, CameraFacts, Facts, Figures, PaymentFacts, ReturnedFacts, UplinkFacts,
 };
 use super::output::OutputReport;
-use super::{NoJob, State};
+use super::report::{Device, Moment, Report};
+use super::{Identity, NoJob, State, chain};
 use livepeer_gateway::job::Stage;
 use media::io::Flow;
 use resilience::histogram::Durations;
@@ -94,4 +95,19 @@ pub(super) fn figures() -> Figures {
         round_trip: durations,
         kernel: Some((1500, Duration::from_millis(42))),
     }
+}
+
+/// The report of these facts, in whose figures everything is known.
+pub(super) fn report(facts: &Facts) -> Report {
+    let links = chain::judge(facts);
+    let labels = [("site".to_owned(), "roof".to_owned())].into();
+    let moment = Moment {
+        time: Duration::from_secs(1_700_000_000),
+        uptime: Duration::from_secs(60),
+        identity: Identity { instance: "pi".to_owned(), labels },
+        notice: None,
+        job: ["m".to_owned(), "live-video-to-video/m".to_owned()],
+        device: Device { temperature: Some(54.8), throttling: None },
+    };
+    Report::new(facts, &figures(), (&links, &[Duration::ZERO; 9]), moment)
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::status::facts::{ClockFacts, NoJob};
-use crate::status::sample::{facts, moved};
+use crate::status::sample::{facts, moved, report};
+use crate::status::schema::violations;
 use resilience::meter::Reading;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -25,6 +26,9 @@ fn check(trouble: impl FnOnce(&mut Facts), states: &str, line: &str) -> [Judged;
         "{links:#?}"
     );
     assert_eq!(is_ready(&links), found.starts_with("oooooo"));
+    let report = report(&facts);
+    assert_eq!((report.ready, report.summary.as_str()), (is_ready(&links), line));
+    assert_eq!(violations(&serde_json::to_value(&report).unwrap()), [""; 0]);
     for link in &links {
         let must_say = link.state != State::Ok;
         assert!(!must_say || !link.why.is_empty(), "{link:?}");

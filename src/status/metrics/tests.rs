@@ -2,28 +2,15 @@
 //!
 //! Does not: check the format; `tests/status.rs` has promtool do that.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::metrics;
-use crate::status::report::{Device, Moment, Report};
-use crate::status::sample::{facts, figures};
-use crate::status::{Identity, chain};
+use crate::status::report::Report;
+use crate::status::sample;
 
 /// The report of an agent whose video moves.
 fn report() -> Report {
-    let now = Instant::now() + Duration::from_secs(3600);
-    let facts = facts(now);
-    let links = chain::judge(&facts);
-    let labels = [("site".to_owned(), "roof".to_owned())].into();
-    let moment = Moment {
-        time: Duration::from_secs(1_700_000_000),
-        uptime: Duration::from_secs(60),
-        identity: Identity { instance: "pi".to_owned(), labels },
-        notice: None,
-        job: ["m".to_owned(), "live-video-to-video/m".to_owned()],
-        device: Device { temperature: Some(54.8), throttling: None },
-    };
-    Report::new(&facts, &figures(), (&links, &[Duration::ZERO; 9]), moment)
+    sample::report(&sample::facts(Instant::now()))
 }
 
 #[test]

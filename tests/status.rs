@@ -1,0 +1,187 @@
+//! The status of a running agent: what it says, that it keeps to its schema, and that Prometheus takes its metrics.
+//!
+//! Needs promtool, which `cross/setup.sh` fetches.
+#![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+#[path = "../src/status/schema.rs"]
+mod schema;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use livepeer_edge::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, Options};
+use livepeer_edge::status::{LinkName, Report, State, Status, metrics};
+use livepeer_gateway::http::io::service_client;
+use livepeer_gateway::http::{ServiceTrust, Url};
+use livepeer_gateway::job::{JobOptions, Recovery};
+use livepeer_gateway::orchestrator::{Endpoints, TrustOptions};
+use livepeer_gateway::payment::SessionOptions;
+use livepeer_gateway::payment::io::Signers;
+use livepeer_gateway::session::selection::OfferRules;
+use livepeer_gateway::session::{Network, PaymentSetup};
+use media::{Encoder, Source, Speed, Video};
+use resilience::stop::{Stop, Stopper};
+use sandbox::{CallFailure, Endpoint, Failure, Handle, Sandbox, SignerOptions};
+use tokio::task::JoinHandle;
+
+/// A test that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// An agent with this source, whose job runs at `at`, and is paid if `at` has a signer.
+fn agent(source: Source, at: &Handle) -> (Status, Stopper, JoinHandle<()>) {
+    let services = service_client(ServiceTrust::default()).unwrap();
+    let payments = at.signer_url().map(|url| {
+        let signer = Url::parse_base(&url, 0).unwrap();
+        let signers = Arc::new(Signers::at(services.clone(), signer).unwrap());
+        PaymentSetup { signers, options: SessionOptions::default() }
+    });
+    let orchestrators = vec![Url::parse(&at.url()).unwrap()];
+    let discovery = DiscoveryOptions {
+        services,
+        endpoints: Endpoints { orchestrators, ..Endpoints::default() },
+        order: None,
+        state_directory: None,
+        allow_plain_http: false,
+    };
+    let segment = Duration::from_secs(1);
+    let media = media::Options {
+        source,
+        video: Video { width: 160, height: 120, bitrate: 300_000, segment, ..Video::default() },
+        encoder: Encoder { element: Some("x264enc".into()), speed: Speed::Ultrafast },
+        ..media::Options::default()
+    };
+    let spec = JobSpec::LiveVideo(JobOptions { model: "m".into(), ..JobOptions::default() });
+    let network = Network::new(TrustOptions::default(), None, payments);
+    let job = JobPlan { spec, discovery, rules: OfferRules::default(), network };
+    let options = Options { media, job, recovery: Recovery::Retry };
+    let (stopper, stop) = Stop::new();
+    let status = Status::default();
+    let agent = Agent::new(options, status.clone(), Vec::new());
+    let running = tokio::spawn(async move { agent.run(stop).await.unwrap() });
+    (status, stopper, running)
+}
+
+/// Asks for reports until one is `wanted`; each must keep to the schema.
+async fn until(status: &Status, wanted: impl Fn(&Report) -> bool) -> Report {
+    let by = Instant::now() + LIMIT;
+    loop {
+        let report = status.report(Instant::now());
+        let document = serde_json::to_value(&report).unwrap();
+        assert_eq!(schema::violations(&document), [""; 0]);
+        if wanted(&report) {
+            return report;
+        }
+        assert!(Instant::now() < by, "{document:#}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn state(report: &Report, name: LinkName) -> State {
+    report.chain.iter().find(|link| link.link == name).unwrap().state
+}
+
+/// Has promtool check the metrics of a report.
+#[track_caller]
+fn check_metrics(report: &Report) {
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/promtool");
+    let program = if fetched.exists() { fetched.as_path() } else { Path::new("promtool") };
+    let mut promtool = Command::new(program)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool, which cross/setup.sh fetches");
+    let text = metrics(report);
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.is_empty(), "{said}\n{text}");
+}
+
+#[tokio::test]
+async fn a_job_that_works_is_ready_with_figures_of_both_pictures() {
+    let only = Sandbox::start(sandbox::Options::default()).unwrap();
+    let (status, stopper, running) = agent(Source::Test, &only);
+    let report = until(&status, |report| report.ready && report.returned.fps > 10.0).await;
+    assert_eq!(report.summary, format!("live at {}", only.address()));
+    assert_eq!(report.camera.name.as_deref(), Some("test picture"));
+    assert_eq!(report.encoder.name.as_deref(), Some("x264enc"));
+    assert_eq!((report.encoder.width, report.encoder.height), (Some(160), Some(120)));
+    assert_eq!(report.job.orchestrator.as_deref(), Some(only.address().to_string().as_str()));
+    assert_eq!(report.job.capability.as_deref(), Some("live-video-to-video/m"));
+    assert!(report.camera.fps > 10.0 && report.uplink.bits_per_second > 10_000.0);
+    // The sandbox keeps the PTS of each frame.
+    let round_trip = report.round_trip.as_ref().expect("frames are matched by their PTS");
+    assert!(round_trip.p99.unwrap() < 2.0, "{round_trip:?}");
+    assert!(round_trip.count <= report.returned.frames);
+    assert!(report.encoder.latency.is_some() && report.uplink.latency.is_some());
+    check_metrics(&report);
+    drop(stopper);
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_paid_job_shows_what_it_costs() {
+    let options = sandbox::Options {
+        price: Some(3),
+        signer: Some(SignerOptions::default()),
+        ..sandbox::Options::default()
+    };
+    let only = Sandbox::start(options).unwrap();
+    let (status, stopper, running) = agent(Source::Test, &only);
+    let report = until(&status, |report| report.ready && report.payment.payments > 1).await;
+    let payment = &report.payment;
+    // 3 wei a pixel, of 720p at 30 frames/s.
+    let hour = 3600 * 3 * 1280 * 720 * 30;
+    assert_eq!(payment.wei_per_hour, Some(hour));
+    // The first payment is for 60 s.
+    assert!(payment.wei >= hour / 60 && payment.wei < hour / 30, "{payment:?}");
+    assert!(payment.seconds_paid_for.unwrap() > 50.0, "{payment:?}");
+    assert_eq!((payment.is_paid, payment.failures), (true, 0));
+    assert_eq!(state(&report, LinkName::Payment), State::Ok);
+    check_metrics(&report);
+    // A signer that refuses is named, and the job goes on.
+    only.always(Failure::Call(Endpoint::MakePayment, CallFailure::status(503)));
+    let report = until(&status, |report| state(report, LinkName::Payment) == State::Failed).await;
+    assert!(report.payment.failures > 0 && report.summary.contains("; payment failed: "));
+    check_metrics(&report);
+    drop(stopper);
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_orchestrator_that_dies_is_not_ok_for_long() {
+    let only = Sandbox::start(sandbox::Options::default()).unwrap();
+    let (status, stopper, running) = agent(Source::Test, &only);
+    until(&status, |report| report.ready).await;
+    drop(only);
+    let report = until(&status, |report| !report.ready).await;
+    check_metrics(&report);
+    let report =
+        until(&status, |report| state(report, LinkName::Orchestrator) == State::Failed).await;
+    assert!(report.summary.starts_with("no job: "), "{}", report.summary);
+    assert_eq!(report.job.swaps, 1);
+    drop(stopper);
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_camera_that_is_not_there_fails_and_says_why() {
+    let only = Sandbox::start(sandbox::Options::default()).unwrap();
+    let device = "/dev/nowhere".into();
+    let source = Source::V4l2 { device, format: media::CameraFormat::Auto };
+    let (status, stopper, running) = agent(source, &only);
+    let report = until(&status, |report| state(report, LinkName::Camera) == State::Failed).await;
+    assert!(report.summary.starts_with("waiting for video: "), "{}", report.summary);
+    assert!(report.chain.iter().any(|link| link.why.contains("/dev/nowhere")));
+    assert_eq!(state(&report, LinkName::Orchestrator), State::Waiting);
+    check_metrics(&report);
+    drop(stopper);
+    running.await.unwrap();
+}
