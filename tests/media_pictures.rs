@@ -9,13 +9,16 @@
     reason = "a test may panic"
 )]
 
+mod media_camera_fakes;
 mod media_capture;
+mod media_elements;
 mod scratch;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use media::{Encoder, Options, Rotate, Source, Speed, Video};
+use media::{CameraFormat, Encoder, Options, Rotate, Source, Speed, Video};
+use media_camera_fakes::INTERLACED;
 use scratch::temporary;
 
 /// The colours of the four quarters: upper left, upper right, lower left, lower right.
@@ -84,14 +87,14 @@ fn film(name: &str, arguments: &str) -> PathBuf {
 fn captured(source: Source, video: Video, encoder: &str) -> Pictures {
     let is_picture = |path: &Path| path.extension().is_some_and(|end| end == "jpg" || end == "png");
     let is_still = matches!(&source, Source::File { path, .. } if is_picture(path));
+    let has_no_end = is_still || matches!(&source, Source::V4l2 { .. });
     let options = Options {
         source,
         encoder: Encoder { element: Some(encoder.into()), speed: Speed::Ultrafast },
         video: Video { bitrate: 2_000_000, ..video },
         ..Options::default()
     };
-    // A still picture does not end.
-    let bytes = media_capture::bytes(&options, if is_still { 12 } else { usize::MAX });
+    let bytes = media_capture::bytes(&options, if has_no_end { 12 } else { usize::MAX });
     let path = temporary("captured.ts");
     std::fs::write(&path, bytes).unwrap();
     let from = path.display().to_string();
@@ -264,6 +267,17 @@ fn fields_become_pictures_without_combs() {
                     ! interlace field-pattern=1:1 top-field-first=true";
     let pictures = captured(Source::Pipeline { fragment: fragment.into() }, same, "x264enc");
     assert_eq!(teeth(&pictures), 0);
+}
+
+#[test]
+fn a_grabber_of_the_wanted_size_gives_no_combs() {
+    media_camera_fakes::register();
+    let same = Video { width: 320, height: 240, fps: 5, ..Video::default() };
+    let grabber = Source::V4l2 { device: INTERLACED.into(), format: CameraFormat::Raw };
+    let pictures = captured(grabber, same, "x264enc");
+    assert_eq!(teeth(&pictures), 0);
+    let bright = |picture| (0..320).any(|x| pictures.pixel(picture, x, 120)[1] > 180);
+    assert!(bright(3), "the bar is seen");
 }
 
 /// ffmpeg arguments for full range with this matrix.

@@ -10,7 +10,7 @@
 //! Does not: run the pipeline.
 
 use crate::encoder::Element;
-use crate::source::{self, COLOURS, Form};
+use crate::source::{self, COLOURS, DEINTERLACE, Form};
 use crate::{Flip, Rotate, Speed, Video};
 
 /// The name of the encoder.
@@ -32,9 +32,6 @@ pub(crate) const SHAPE: &str = "edge_shape";
 
 /// The name of the element that converts full range to limited range, for encoders that cannot signal the range.
 pub(crate) const RANGE: &str = "edge_range";
-/// Deinterlaces interlaced video, and passes progressive video unchanged. Two fields become one picture, because the
-/// runner drops additional frames. Where nothing moves, both fields are kept.
-const WHOLE: &str = "videoconvert ! deinterlace fields=top method=greedyl ! ";
 /// Rotates pictures upright, by the orientation in their file.
 const UPRIGHT: &str = "videoconvert ! videoflip video-direction=auto ! ";
 
@@ -51,6 +48,7 @@ pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -
             "videorate name={RATE} skip-to-first=true ! {first}{turning}videoconvert ! videoscale ! {shape} ! {last}{encode}"
         )
     };
+    let whole = format!("videoconvert ! {DEINTERLACE} ! ");
     let limited = match element.row.signals_range {
         true => String::new(),
         false => format!("videobalance name={RANGE} ! "),
@@ -75,9 +73,9 @@ pub(crate) fn tail(form: Form, video: &Video, element: &Element, speed: Speed) -
             Some(format!("{}{encode}", resize(format)))
         }
         Form::Shaped(_) => Some(reshape("", "")),
-        Form::Raw => Some(reshape(WHOLE, &limited)),
+        Form::Raw => Some(reshape(&whole, &limited)),
         Form::Decoded => {
-            let first = format!("videoconvert ! capsfilter name={COLOURS} ! {WHOLE}{UPRIGHT}");
+            let first = format!("videoconvert ! capsfilter name={COLOURS} ! {whole}{UPRIGHT}");
             Some(reshape(&first, &limited))
         }
         // The picture is converted once, then repeated without end at the pace of the clock.
@@ -295,7 +293,10 @@ mod tests {
         let rest = format!("{} ! {} ! {FINISH}", shaped("I420"), describe("x264enc"));
         let text = |form| tail(form, &video, &element("x264enc"), Speed::Superfast).unwrap();
         assert_eq!(text(Form::Shaped("I420")), format!("{rate}{turned} ! {rest}"));
-        assert_eq!(text(Form::Raw), format!("{rate}{WHOLE}{turned} ! {rest}"));
+        assert_eq!(
+            text(Form::Raw),
+            format!("{rate}videoconvert ! {DEINTERLACE} ! {turned} ! {rest}")
+        );
         assert_eq!(
             text(Form::Nvmm),
             format!("nvvidconv ! video/x-raw,format=I420 ! {rate}{turned} ! {rest}")

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | test | `videotestsrc`, live | raw video as wanted |
 //! | file | decoded, paced by the clock | decoded video of any size, or one picture |
-//! | v4l2 | in the chosen mode | H.264, or raw video |
+//! | v4l2 | in the chosen mode, deinterlaced | H.264, or raw video |
 //! | libcamera | `libcamerasrc` with full caps | raw video as wanted |
 //! | nvargus | `nvarguscamerasrc` with full caps | raw video as wanted, in NVIDIA's memory |
 //! | rtsp | over TCP; passed through or decoded, as decided before | H.264, or decoded video of any size |
@@ -79,6 +79,10 @@ pub(crate) enum Decided {
         is_still: bool,
     },
 }
+
+/// Deinterlaces interlaced video, and passes progressive video unchanged. Two fields become one picture, because the
+/// runner drops additional frames. Where nothing moves, both fields are kept.
+pub(crate) const DEINTERLACE: &str = "deinterlace fields=top method=greedyl";
 
 /// The raw format that every encoder accepts, directly or after a conversion.
 pub(crate) const FORMAT: &str = "I420";
@@ -208,9 +212,13 @@ fn camera(decided: &Decided, video: &Video) -> Head {
         CameraFormat::Mjpeg => {
             Head { text: format!("{from} ! {caps} ! {LIVE_QUEUE} ! jpegdec"), form: Form::Raw }
         }
-        CameraFormat::Raw | CameraFormat::Auto => Head {
-            text: format!("{from} ! {caps} ! {LIVE_QUEUE}"),
-            form: mode.shaped(video).map_or(Form::Raw, Form::Shaped),
+        CameraFormat::Raw | CameraFormat::Auto => match mode.shaped(video) {
+            // An analogue grabber gives the wanted size and rate too, but interlaced.
+            Some(format) => Head {
+                text: format!("{from} ! {caps} ! {LIVE_QUEUE} ! {DEINTERLACE}"),
+                form: Form::Shaped(format),
+            },
+            None => Head { text: format!("{from} ! {caps} ! {LIVE_QUEUE}"), form: Form::Raw },
         },
     }
 }
@@ -386,11 +394,14 @@ mod tests {
                  ! video/x-h264,stream-format=byte-stream,alignment=au ! fakesink name=s sync=false"
             )
         );
-        for (fps, form) in [(24, Form::Shaped("YUY2")), (30, Form::Raw)] {
+        let deinterlace = " ! deinterlace fields=top method=greedyl";
+        for (fps, form, last) in [(24, Form::Shaped("YUY2"), deinterlace), (30, Form::Raw, "")] {
             check(
                 &camera,
                 &mode(CameraFormat::Raw, "YUY2", fps),
-                &format!("{from} ! video/x-raw,format=YUY2,{size},framerate={fps}/1 ! {QUEUE}"),
+                &format!(
+                    "{from} ! video/x-raw,format=YUY2,{size},framerate={fps}/1 ! {QUEUE}{last}"
+                ),
                 form,
             );
         }

@@ -3,12 +3,13 @@
 //!
 //! | element | behaviour |
 //! |---|---|
-//! | `v4l2src` | a USB camera with H.264, MJPEG, and slow raw video; the device chooses its H.264: [`FIT`], [`LONG_GOP`], [`B_FRAMES`]; [`HANGS`] never opens |
+//! | `v4l2src` | a USB camera with H.264, MJPEG, and slow raw video; the device chooses its H.264: [`FIT`], [`LONG_GOP`], [`B_FRAMES`]; [`HANGS`] never opens; [`INTERLACED`] is an analogue grabber |
 //! | `libcamerasrc` | a camera in the Pi's camera port, if [`plug_in`] put one there |
 //! | `nvarguscamerasrc`, `nvvidconv` | the same for the Jetson's camera port; pictures in NVIDIA's memory |
 //! | `nvv4l2h264enc` | the Jetson's encoder: takes NVIDIA's memory; ignores the event that requests a key frame, and obeys the signal |
 //!
 //! Does not: read the devices, which exist on every machine.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -34,6 +35,9 @@ pub(crate) const LONG_GOP: &str = "/dev/zero";
 pub(crate) const B_FRAMES: &str = "/dev/full";
 /// A device whose driver hangs when it is opened.
 pub(crate) const HANGS: &str = "/dev/urandom";
+
+/// A device whose raw video is interlaced, with a bar that moves from field to field.
+pub(crate) const INTERLACED: &str = "/dev/random";
 
 /// Pictures in NVIDIA's memory.
 const NVMM: &str = "video/x-raw(memory:NVMM),format=NV12,width=320,height=240,framerate=24/1";
@@ -164,7 +168,17 @@ mod usb {
                     thread::park();
                 }
             }
-            if transition == gst::StateChange::ReadyToPaused {
+            if transition == gst::StateChange::NullToReady && device == INTERLACED {
+                let bin: gst::Bin = self.obj().clone().upcast();
+                let inner = fill(
+                    &bin,
+                    "videotestsrc is-live=true pattern=bar horizontal-speed=6 \
+                     ! capsfilter caps=video/x-raw,format=YUY2,width=320,height=240,framerate=10/1 \
+                     ! interlace field-pattern=1:1 top-field-first=true",
+                );
+                lead(&bin, &inner, "src");
+            }
+            if transition == gst::StateChange::ReadyToPaused && device != INTERLACED {
                 self.take(&device);
             }
             self.parent_change_state(transition)
