@@ -17,7 +17,7 @@ use crate::io::clocks;
 use crate::io::find::{self, FoundSource};
 use crate::io::listening::MicrophoneKeeper;
 use crate::io::negotiated::attach_when_negotiated;
-use crate::io::running::{self, End, Ending, Running, Watch};
+use crate::io::running::{self, End, Ending, Running, Spares, Watch};
 use crate::io::title::title;
 use crate::io::{decoded, diagnosis, encoders, measure, pacing, prepare, sound};
 use crate::pipeline::{self, ENCODER, SHAPE};
@@ -99,13 +99,14 @@ impl Capture {
         units.set_max_latency(options.max_latency.0);
         units.describe(title(&source), element.is_some().then_some(options.video.bitrate));
         units.end_audio();
-        sound::attach(&built, options, &units);
-        let running =
-            Running::open(built, watching(&source, &feed, &ending)).inspect_err(|error| {
-                if let MediaError::Encoder { element, detail } = error {
-                    encoders::on_failure(options, element, detail);
-                }
-            })?;
+        let sound = sound::attach(&built, options, &units);
+        let spares = sound.map(|sound| -> Spares { Box::new(move |error| sound.takes(error)) });
+        let watch = Watch { spares, ..watching(&source, &feed, &ending) };
+        let running = Running::open(built, watch).inspect_err(|error| {
+            if let MediaError::Encoder { element, detail } = error {
+                encoders::on_failure(options, element, detail);
+            }
+        })?;
         let listening = options.audio.as_ref().filter(|audio| audio.microphone != Microphone::File);
         let listening = listening.map(|audio| MicrophoneKeeper::open(audio, &units));
         let (options, played) = (options.clone(), watch::Sender::new(None));
@@ -321,5 +322,6 @@ pub(super) fn watching(
         },
         on_end: move || left.leave(),
         ending: ending.clone(),
+        spares: None,
     }
 }

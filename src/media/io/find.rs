@@ -162,8 +162,13 @@ pub(super) fn gives_a_frame(source: &Source, video: &Video) -> Result<(), MediaE
     let on_end = move || {
         let _ = tell.send(());
     };
-    let watch =
-        Watch { source: source.clone(), had_media: || true, on_end, ending: ending.clone() };
+    let watch = Watch {
+        source: source.clone(),
+        had_media: || true,
+        on_end,
+        ending: ending.clone(),
+        spares: None,
+    };
     let running = Running::open(built, watch)?;
     running.play(&ending);
     let came = told.recv_timeout(CAMERA_TIME);

@@ -169,6 +169,7 @@ impl Measurement {
             had_media: || true,
             on_end,
             ending: ending.clone(),
+            spares: None,
         };
         let running = Running::open(pipeline, watch)?;
         running.play(&ending);

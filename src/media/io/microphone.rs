@@ -66,8 +66,13 @@ impl OpenMicrophone {
                 None => {}
             }
         };
-        let watch =
-            Watch { source: Source::Test, had_media: || true, on_end, ending: ending.clone() };
+        let watch = Watch {
+            source: Source::Test,
+            had_media: || true,
+            on_end,
+            ending: ending.clone(),
+            spares: None,
+        };
         let running = Running::open(built, watch)?;
         let (codec, opened) = (audio.codec, Instant::now());
         Ok(Self { running, ending, codec, into, opened, played: OnceLock::new(), last })

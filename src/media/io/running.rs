@@ -83,7 +83,12 @@ pub(super) struct Watch<I, E> {
     pub(super) on_end: E,
     /// Set at the pipeline's end.
     pub(super) ending: Ending,
+    /// Whether the pipeline goes on after this error, if it may go on after any.
+    pub(super) spares: Option<Spares>,
 }
+
+/// Decides whether a pipeline goes on after an error, and takes out the part that failed.
+pub(super) type Spares = Box<dyn Fn(&gst::message::Error) -> bool + Send + Sync>;
 
 /// Parses a description. Paths of files and devices are not in the description; set them on the elements afterwards.
 pub(super) fn parse(description: &str, source: &Source) -> Result<gst::Pipeline, MediaError> {
@@ -159,7 +164,10 @@ impl Running {
         bus.set_sync_handler(move |_, message| {
             clues.note(message);
             let end = if let gst::MessageView::Error(error) = message.view() {
-                Some(End::Failed(diagnosis::of_message(error, &watch.source, &clues)))
+                match watch.spares.as_ref().is_some_and(|spares| spares(error)) {
+                    true => None,
+                    false => Some(End::Failed(diagnosis::of_message(error, &watch.source, &clues))),
+                }
             } else if message.type_() != gst::MessageType::Eos {
                 None
             } else if !(watch.had_media)() {

@@ -60,7 +60,13 @@ fn encode(description: &str, kind: Kind) -> Result<(), String> {
     let on_end = move || {
         let _ = tell.send(());
     };
-    let watch = Watch { source: Source::Test, had_media: || true, on_end, ending: ending.clone() };
+    let watch = Watch {
+        source: Source::Test,
+        had_media: || true,
+        on_end,
+        ending: ending.clone(),
+        spares: None,
+    };
     let running = Running::open(built, watch).map_err(said)?;
     running.play(&ending);
     let has_ended = told.recv_timeout(time(kind)).is_ok();
