@@ -17,7 +17,7 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use media::io::{AccessUnits, Capture};
+use media::io::{AccessUnits, Capture, End};
 use media::{CameraFormat, MediaError, Options, Source};
 use media_capture::block_on;
 use resilience::secret::SecretSource;
@@ -78,6 +78,26 @@ fn rtsp_requests_keep_a_session_alive() {
     let camera = Camera::start(Recording::short_gops(), switches);
     let (encoded, seen) = capture(&camera, &options(&camera, CameraFormat::H264), 24 * 16);
     assert_eq!(seen.expired, 0, "{seen:?}");
+    assert!(encoded * 100 >= seen.frames * 95, "{encoded} of {seen:?}");
+}
+
+/// The first stream ends before the first keep-alive request; the next one lasts longer than three timeouts.
+#[test]
+fn a_camera_with_a_short_timeout_ends_its_stream_once() {
+    let session_timeout = Some(Duration::from_secs(2));
+    let switches = Switches { session_timeout, ..Switches::default() };
+    let camera = Camera::start(Recording::short_gops(), switches);
+    let options = options(&camera, CameraFormat::H264);
+    let end = block_on(async {
+        let capture = Capture::start(&options, AccessUnits::new()).unwrap();
+        let end = capture.ended().await;
+        capture.stop().await;
+        end
+    });
+    assert!(matches!(end, End::Failed(MediaError::StreamEnded)), "{end:?}");
+    assert_eq!(camera.seen().expired, 1);
+    let (encoded, seen) = capture(&camera, &options, 24 * 7);
+    assert_eq!(seen.expired, 1, "{seen:?}");
     assert!(encoded * 100 >= seen.frames * 95, "{encoded} of {seen:?}");
 }
 

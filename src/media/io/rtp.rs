@@ -4,7 +4,8 @@
 //! GStreamer's RTSP client sends keep-alive requests by itself over UDP. Over TCP it sends them only when nothing was
 //! received for its whole timeout. A camera that accepts only RTSP requests, and not RTCP, as a sign of life would end
 //! the session. The client does not expose the Session header with the camera's timeout, so requests are sent at a
-//! fixed interval.
+//! fixed interval. A camera that ends its stream before the first request may have a shorter timeout: from then on it
+//! gets a request each second.
 //!
 //! Does not: send keep-alive requests before GStreamer 1.18, or to a camera without GET_PARAMETER: the client cannot.
 
@@ -15,11 +16,18 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer::glib::subclass::SignalId;
 use gstreamer::prelude::*;
+use heapless::Deque;
 
+use crate::limits::CAMERAS_MEASURED;
 use crate::ssrc::{OneSource, RtpHeader};
 
-/// The interval of keep-alive requests, a little less than the shortest session timeout that a camera may have.
+/// The interval of keep-alive requests, a little less than the shortest session timeout that most cameras have.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// The interval for a camera that ended its stream within [`KEEP_ALIVE`].
+const SHORT_KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// The addresses of cameras that ended their streams within [`KEEP_ALIVE`], the oldest first.
+static SHORT: Mutex<Deque<String, CAMERAS_MEASURED>> = Mutex::new(Deque::new());
 
 /// Sets up these corrections for `camera`, an `rtspsrc` that receives one stream over TCP. Call before it plays.
 pub(super) fn mend(camera: &gst::Element) {
@@ -42,6 +50,14 @@ pub(super) fn mend(camera: &gst::Element) {
 }
 
 fn on_rtp(pad: &gst::Pad, one: Arc<Mutex<OneSource>>, keep_alive: KeepAlive) {
+    let keep_alive = Arc::new(keep_alive);
+    let ended = Arc::clone(&keep_alive);
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if info.event().is_some_and(|event| event.type_() == gst::EventType::Eos) {
+            ended.on_end();
+        }
+        gst::PadProbeReturn::Ok
+    });
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let now = Instant::now();
         keep_alive.on_packet(now);
@@ -62,7 +78,7 @@ fn on_rtcp(pad: &gst::Pad, one: Arc<Mutex<OneSource>>) {
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let packet = info.buffer().and_then(|buffer| buffer.map_readable().ok());
         match packet {
-            Some(packet) if !lock(&one).takes_rtcp(&packet) => gst::PadProbeReturn::Drop,
+            Some(packet) if !lock(&one).takes_rtcp(&packet) => gst::PadProbeReturn::Handled,
             Some(_) | None => gst::PadProbeReturn::Ok,
         }
     });
@@ -71,14 +87,36 @@ fn on_rtcp(pad: &gst::Pad, one: Arc<Mutex<OneSource>>) {
 /// Sends keep-alive requests: a GET_PARAMETER without parameters, at a fixed interval.
 struct KeepAlive {
     camera: gst::glib::WeakRef<gst::Element>,
+    interval: Duration,
+    /// When the last request was sent, or before the first one, when the first packet came.
     last: Mutex<Option<Instant>>,
+    was_sent: AtomicBool,
     /// Whether a request was not answered yet.
     is_asking: Arc<AtomicBool>,
 }
 
 impl KeepAlive {
     fn new(camera: gst::glib::WeakRef<gst::Element>) -> Self {
-        Self { camera, last: Mutex::new(None), is_asking: Arc::default() }
+        let is_short = address(&camera).is_some_and(|address| is_in(&lock(&SHORT), &address));
+        let interval = if is_short { SHORT_KEEP_ALIVE } else { KEEP_ALIVE };
+        let (last, was_sent) = (Mutex::new(None), AtomicBool::new(false));
+        Self { camera, interval, last, was_sent, is_asking: Arc::default() }
+    }
+
+    /// Remembers a camera that ends its stream before the first request was due.
+    fn on_end(&self) {
+        let has_begun = lock(&self.last).is_some();
+        let Some(address) = address(&self.camera) else { return };
+        let mut short = lock(&SHORT);
+        let is_new = has_begun && !self.was_sent.load(Ordering::Relaxed);
+        if !is_new || is_in(&short, &address) {
+            return;
+        }
+        if short.is_full() {
+            short.pop_front();
+        }
+        let _ = short.push_back(address);
+        log::debug!("the camera ended its stream early: keep-alive requests come each second now");
     }
 
     /// Sends a request when one is due. Call it on the thread that reads the connection, while that thread passes a
@@ -86,11 +124,12 @@ impl KeepAlive {
     fn on_packet(&self, now: Instant) {
         {
             let mut last = lock(&self.last);
-            if now.saturating_duration_since(*last.get_or_insert(now)) < KEEP_ALIVE {
+            if now.saturating_duration_since(*last.get_or_insert(now)) < self.interval {
                 return;
             }
             *last = Some(now);
         }
+        self.was_sent.store(true, Ordering::Relaxed);
         let Some(camera) = self.camera.upgrade() else { return };
         let is_known = SignalId::lookup("get-parameters", camera.type_()).is_some();
         if !is_known || self.is_asking.swap(true, Ordering::Relaxed) {
@@ -107,6 +146,15 @@ impl KeepAlive {
             self.is_asking.store(false, Ordering::Relaxed);
         }
     }
+}
+
+/// The address of `camera`.
+fn address(camera: &gst::glib::WeakRef<gst::Element>) -> Option<String> {
+    camera.upgrade()?.property::<Option<String>>("location")
+}
+
+fn is_in(cameras: &Deque<String, CAMERAS_MEASURED>, address: &str) -> bool {
+    cameras.iter().any(|known| known == address)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
