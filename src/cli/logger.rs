@@ -18,8 +18,8 @@ use super::{Error, stderr};
 use resilience::fault::chain;
 use resilience::sanitize;
 
-/// The most characters of a log line.
-const LINE_CHARS: usize = 1000;
+/// The most characters of a log line. The longest one of the agent's own is a pipeline, of about 1200.
+const LINE_CHARS: usize = 2000;
 
 /// The most characters of a line of the final error: 64 orchestrators, each with its reason.
 const ERROR_CHARS: usize = 32 << 10;

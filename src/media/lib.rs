@@ -12,6 +12,7 @@ pub mod encoder;
 mod error;
 pub mod gop;
 pub mod io;
+mod launch_line;
 pub mod level;
 pub mod limits;
 pub mod modes;

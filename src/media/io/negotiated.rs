@@ -12,6 +12,7 @@ use crate::io::diagnosis;
 use crate::io::measure;
 use crate::io::pacing;
 use crate::io::running::{End, Ending};
+use crate::launch_line::launch_line;
 use crate::source::{Form, TAIL};
 use crate::{MediaError, Options, Source, pipeline};
 
@@ -66,6 +67,7 @@ fn attach_tail(
         pipeline::tail(form, &options.video, element, options.encoder.speed).unwrap_or_default();
     let wait = if pacing::is_live(pipeline, pad) { "" } else { pacing::WAIT };
     let text = format!("{wait}{tail}");
+    log::debug!("pipeline behind {TAIL}: {}", launch_line(&text, &Source::Test));
     let mut context = gst::ParseContext::new();
     let flags = gst::ParseFlags::FATAL_ERRORS;
     let tail = gst::parse::bin_from_description_full(&text, true, Some(&mut context), flags)

@@ -22,6 +22,7 @@ use tokio::sync::{oneshot, watch};
 use crate::io::bounded::within;
 use crate::io::clues::{self, Clues};
 use crate::io::diagnosis;
+use crate::launch_line::launch_line;
 use crate::limits::{CAMERA_TIME, PIPELINE_STOP_TIME};
 use crate::{MediaError, Source};
 
@@ -92,6 +93,7 @@ pub(super) type Spares = Box<dyn Fn(&gst::message::Error) -> bool + Send + Sync>
 
 /// Parses a description. Paths of files and devices are not in the description; set them on the elements afterwards.
 pub(super) fn parse(description: &str, source: &Source) -> Result<gst::Pipeline, MediaError> {
+    log::debug!("pipeline: {}", launch_line(description, source));
     let mut context = gst::ParseContext::new();
     let flags = gst::ParseFlags::FATAL_ERRORS;
     let element = gst::parse::launch_full(description, Some(&mut context), flags)

@@ -22,6 +22,7 @@ use crate::io::access_units::AccessUnits;
 use crate::io::clues::Clues;
 use crate::io::diagnosis;
 use crate::io::microphone::aac_encoder;
+use crate::launch_line::launch_line;
 use crate::source::{DECODE, PACED};
 use crate::{Audio, MediaError, Microphone, Options, Source};
 
@@ -217,6 +218,7 @@ fn branch(
 ) -> Result<gst::Element, MediaError> {
     let failed = |what: &dyn std::fmt::Display| MediaError::Gstreamer(what.to_string());
     let text = describe(audio, aac_encoder(audio.codec)?);
+    log::debug!("pipeline of the sound: {}", launch_line(&text, &Source::Test));
     let mut context = gst::ParseContext::new();
     let flags = gst::ParseFlags::FATAL_ERRORS;
     let parsed = gst::parse::bin_from_description_with_name_full(
