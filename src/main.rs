@@ -35,6 +35,7 @@ fn start() -> Result<(), Error> {
     match cli::parse(std::env::args_os().skip(1))? {
         Command::Help(topic) => cli::print(&help::text(topic)),
         Command::Version => cli::print(&help::version()),
+        Command::Completions(shell) => cli::print(&cli::completions(shell)),
         Command::CheckConfig(settings) => cli::check_config(settings)?,
         Command::Setup { settings, replace } => cli::setup(settings, replace)?,
         Command::Devices { json, settings } => {

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::completions::Shell;
+
 /// A command with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -75,6 +77,8 @@ pub enum Command {
         /// The configuration.
         settings: Settings,
     },
+    /// Print the completion for a shell.
+    Completions(Shell),
     /// Print help.
     Help(Topic),
     /// Print the version.
@@ -177,7 +181,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 /// Commands that a build without the feature `sandbox` does not have.
 pub(super) const NEED_SANDBOX: [&str; 2] = ["demo", "sandbox"];
 
-static ROWS: [Row; 13] = [
+static ROWS: [Row; 14] = [
     Row {
         name: "run",
         operand: None,
@@ -341,6 +345,13 @@ static ROWS: [Row; 13] = [
         takes_keys: true,
         what: "Shows the parameters of the running job, or changes them by a JSON object and says \
                whether the model took them.",
+    },
+    Row {
+        name: "completions",
+        operand: Some("bash|zsh|fish"),
+        flags: &[],
+        takes_keys: false,
+        what: "Prints the completion of commands, options and keys for a shell.",
     },
     Row {
         name: "help",

@@ -8,6 +8,7 @@ pub mod call;
 mod check_config;
 mod choose;
 mod command;
+mod completions;
 #[cfg(feature = "sandbox")]
 pub mod demo;
 mod devices;
@@ -33,6 +34,7 @@ mod trust;
 pub use check_config::check_config;
 pub use choose::{Chosen, choose};
 pub use command::{Command, Flag, Question, Row, Settings, Topic, rows};
+pub use completions::{Shell, completions};
 pub use devices::devices;
 pub use error::Error;
 pub use output::OutputError;

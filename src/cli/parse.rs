@@ -10,6 +10,7 @@ use std::time::Duration;
 use lexopt::Arg;
 
 use super::command::{Command, Flag, NEED_SANDBOX, Question, Row, Settings, Topic, rows};
+use super::completions::Shell;
 use super::source::source_keys;
 
 /// The default address of the sandbox: an orchestrator's port, reachable from this machine only.
@@ -220,6 +221,14 @@ impl Said {
                 let file = self.operands.pop().ok_or(UsageError::NoOperand(self.row))?;
                 let settings = self.settings()?;
                 Ok(Command::CheckConfig(Settings { file: Some(file.into()), ..settings }))
+            }
+            "completions" => {
+                let shell = self.operands.pop().ok_or(UsageError::NoOperand(self.row))?;
+                let name = shell.to_string_lossy();
+                let shell = Shell::named(&name);
+                shell
+                    .map(Command::Completions)
+                    .ok_or_else(|| UsageError::UnknownArgument(self.row, name.clone().into_owned()))
             }
             "devices" => {
                 let json = self.take("json").is_some();
