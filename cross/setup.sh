@@ -20,6 +20,7 @@ packages=(
   glib-networking                                       # TLS of network cameras
   systemd                                               # systemd-analyze, which judges the units
   shellcheck                                            # which judges the scripts
+  faketime                                              # a wrong clock for one program of the tests
   zsh fish                                              # which read their completions in the tests
   bsdutils                                              # script, which gives the tests of setup a terminal
 )

@@ -37,6 +37,10 @@ fn start() -> Result<(), Error> {
         Command::Version => cli::print(&help::version()),
         Command::Completions(shell) => cli::print(&cli::completions(shell)),
         Command::CheckConfig(settings) => cli::check_config(settings)?,
+        Command::Check { json, settings } => {
+            let checked = cli::check::configuration(settings, json)?;
+            run(|stop| cli::check::run(checked, json, stop))?;
+        }
         Command::Setup { settings, replace } => cli::setup(settings, replace)?,
         Command::Devices { json, settings } => {
             let config = configure(&settings, Purpose::Local)?;

@@ -77,6 +77,13 @@ pub enum Command {
         /// The configuration.
         settings: Settings,
     },
+    /// Check everything that a job needs.
+    Check {
+        /// As JSON, for programs.
+        json: bool,
+        /// The configuration.
+        settings: Settings,
+    },
     /// Print the completion for a shell.
     Completions(Shell),
     /// Print help.
@@ -181,7 +188,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 /// Commands that a build without the feature `sandbox` does not have.
 pub(super) const NEED_SANDBOX: [&str; 2] = ["demo", "sandbox"];
 
-static ROWS: [Row; 14] = [
+static ROWS: [Row; 15] = [
     Row {
         name: "run",
         operand: None,
@@ -256,6 +263,21 @@ static ROWS: [Row; 14] = [
         ],
         takes_keys: true,
         what: "Writes a first configuration. At a terminal it asks for the settings that the options do not give.",
+    },
+    Row {
+        name: "check",
+        operand: None,
+        flags: &[
+            Flag {
+                name: "config",
+                value: "FILE",
+                what: "The configuration, in TOML; that of the service if neither it nor a key is given.",
+            },
+            Flag { name: "json", value: "", what: "Prints JSON, for programs." },
+        ],
+        takes_keys: true,
+        what: "Checks all that a job needs, from the camera to the price, and says what to do. Nothing is \
+               started or paid. Exit code 1 if a check failed.",
     },
     Row {
         name: "check-config",

@@ -55,6 +55,7 @@ fn of_flag(flag: &Flag) -> Values {
     match flag.value {
         "FILE" => Values::Files,
         "WORD" => Values::Words(vec!["keep", "replace"]),
+        "STREAM" => Values::Words(vec!["output", "input"]),
         "SOURCE" => Values::Words(vec!["test", "auto", "libcamera", "nvargus"]),
         _ => Values::Unknown,
     }

@@ -54,6 +54,9 @@ pub enum Error {
     /// The pins could not be shown or removed.
     #[error(transparent)]
     Trust(TrustError),
+    /// This many checks failed.
+    #[error("{0} of the checks failed; the report says what to do")]
+    Checks(usize),
     /// This machine's devices cannot be listed.
     #[error(transparent)]
     Devices(MediaError),
@@ -89,6 +92,7 @@ impl Error {
             | Self::Call(_)
             | Self::Remote(_)
             | Self::Trust(_)
+            | Self::Checks(_)
             | Self::Interrupted
             | Self::StoppedAtOnce
             | Self::Agent(_)

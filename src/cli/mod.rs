@@ -5,6 +5,7 @@
 //! Does not: contain the work of the commands; each passes a checked configuration to the parts below.
 
 pub mod call;
+pub mod check;
 mod check_config;
 mod choose;
 mod command;

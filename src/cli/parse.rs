@@ -222,6 +222,10 @@ impl Said {
                 let settings = self.settings()?;
                 Ok(Command::CheckConfig(Settings { file: Some(file.into()), ..settings }))
             }
+            "check" => {
+                let json = self.take("json").is_some();
+                Ok(Command::Check { json, settings: self.settings()? })
+            }
             "completions" => {
                 let shell = self.operands.pop().ok_or(UsageError::NoOperand(self.row))?;
                 let name = shell.to_string_lossy();

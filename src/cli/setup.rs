@@ -66,8 +66,7 @@ fn write_failure(path: &Path, error: &io::Error) -> String {
 
 /// Writes the configuration to the file of `settings`, else to the file of the service.
 pub fn setup(settings: Settings, replace: bool) -> Result<(), Error> {
-    let path =
-        settings.file.unwrap_or_else(|| Path::new(DIRECTORY).join(DEFAULT).with_extension("toml"));
+    let path = settings.file.unwrap_or_else(service_file);
     if !replace && has_user_settings(&path) {
         return Err(Error::Setup(SetupError::Exists(path)));
     }
@@ -89,6 +88,11 @@ pub fn setup(settings: Settings, replace: bool) -> Result<(), Error> {
     store(&path, &text).map_err(|error| Error::Setup(SetupError::Write(path.clone(), error)))?;
     print(&format!("{} is written. To use it:\n  {}\n", path.display(), next_step(&path)));
     Ok(())
+}
+
+/// The configuration of the service.
+pub(super) fn service_file() -> PathBuf {
+    Path::new(DIRECTORY).join(DEFAULT).with_extension("toml")
 }
 
 /// Whether overwriting would lose settings of the user.

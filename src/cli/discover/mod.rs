@@ -5,8 +5,8 @@
 //! Does not: choose a candidate; `run` does, by the same rules.
 
 mod print;
-mod rows;
-mod survey;
+pub(super) mod rows;
+pub(super) mod survey;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -56,14 +56,31 @@ fn capability(config: &Config) -> Option<Capability> {
     model.map(|model| Capability { pipeline: Pipeline::LIVE_VIDEO_TO_VIDEO, model })
 }
 
-/// The list of all sources; an error only if every source failed.
-async fn find(config: &Config, reach: &Reach) -> Result<DiscoveryList, FindError> {
+/// What the sources of lists are asked for.
+pub(super) fn query(config: &Config) -> DiscoveryQuery {
     let app = config.runner.as_ref().map(|runner| runner.options.app.clone());
-    let wanted = DiscoveryQuery {
+    DiscoveryQuery {
         capabilities: capability(config).into_iter().collect(),
         apps: app.into_iter().collect(),
-    };
-    let mut finder = reach.finder(config, wanted);
+    }
+}
+
+/// Adds the orchestrators of a list that `all` does not have yet.
+pub(super) fn merge(all: &mut DiscoveryList, list: DiscoveryList) {
+    all.malformed += list.malformed;
+    all.beyond += list.beyond;
+    for entry in list.entries {
+        let is_new = !all.entries.iter().any(|known| known.address == entry.address);
+        match is_new && all.entries.len() < CANDIDATES {
+            true => all.entries.push(entry),
+            false => all.beyond += usize::from(is_new),
+        }
+    }
+}
+
+/// The list of all sources; an error only if every source failed.
+async fn find(config: &Config, reach: &Reach) -> Result<DiscoveryList, FindError> {
+    let mut finder = reach.finder(config, query(config));
     let mut all: Option<DiscoveryList> = None;
     let mut failed = None;
     while let Some(listed) = finder.next().await {
@@ -72,18 +89,7 @@ async fn find(config: &Config, reach: &Reach) -> Result<DiscoveryList, FindError
                 log::warn!("{}", chain(&error));
                 failed = failed.or(Some(error));
             }
-            Ok(listed) => {
-                let all = all.get_or_insert_default();
-                all.malformed += listed.list.malformed;
-                all.beyond += listed.list.beyond;
-                for entry in listed.list.entries {
-                    let is_new = !all.entries.iter().any(|known| known.address == entry.address);
-                    match is_new && all.entries.len() < CANDIDATES {
-                        true => all.entries.push(entry),
-                        false => all.beyond += usize::from(is_new),
-                    }
-                }
-            }
+            Ok(listed) => merge(all.get_or_insert_default(), listed.list),
         }
     }
     match (all, failed) {
@@ -93,7 +99,11 @@ async fn find(config: &Config, reach: &Reach) -> Result<DiscoveryList, FindError
 }
 
 /// Asks every orchestrator of the list, and makes rows of the answers.
-async fn ask(config: &Config, reach: &Reach, mut list: DiscoveryList) -> (Vec<Row>, usize) {
+pub(super) async fn ask(
+    config: &Config,
+    reach: &Reach,
+    mut list: DiscoveryList,
+) -> (Vec<Row>, usize) {
     let pins = PinFile::open(config.trust.clone(), config.state_directory.as_deref(), &[]).pins();
     let survey = Arc::new(Survey::new(config.trust.clone(), pins));
     let connector = Arc::new(Connector::new(survey.clone()));

@@ -15,26 +15,26 @@ use livepeer_gateway::session::selection::{Offer, OfferRules, Pays};
 
 /// An offer, or the reason why it is rejected.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
-    pub(super) address: Url,
-    pub(super) offers: Offers,
-    pub(super) price: Option<Price>,
+pub(in crate::cli) struct Row {
+    pub(in crate::cli) address: Url,
+    pub(in crate::cli) offers: Offers,
+    pub(in crate::cli) price: Option<Price>,
     /// The number of jobs in total.
-    pub(super) capacity: Option<u32>,
+    pub(in crate::cli) capacity: Option<u32>,
     /// The number of free jobs.
-    pub(super) free: Option<u32>,
+    pub(in crate::cli) free: Option<u32>,
     /// Whether the model is loaded.
-    pub(super) warm: Option<bool>,
-    pub(super) gpu: Option<String>,
-    pub(super) answer_time: Option<Duration>,
-    pub(super) certificate: Certificate,
+    pub(in crate::cli) warm: Option<bool>,
+    pub(in crate::cli) gpu: Option<String>,
+    pub(in crate::cli) answer_time: Option<Duration>,
+    pub(in crate::cli) certificate: Certificate,
     /// Why it is rejected.
-    pub(super) rejected: Option<String>,
+    pub(in crate::cli) rejected: Option<String>,
 }
 
 /// What a row offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Offers {
+pub(in crate::cli) enum Offers {
     /// The peer named no offer.
     Unsaid,
     /// A model of live video.
@@ -45,7 +45,7 @@ pub(super) enum Offers {
 
 impl Row {
     /// An orchestrator of which only the address is known.
-    pub(super) fn bare(address: &Url, certificate: Certificate) -> Self {
+    pub(in crate::cli) fn bare(address: &Url, certificate: Certificate) -> Self {
         Self {
             address: address.clone(),
             offers: Offers::Unsaid,
@@ -63,15 +63,15 @@ impl Row {
 
 /// The search.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sought {
-    pub(super) model: Option<Capability>,
-    pub(super) app: Option<String>,
-    pub(super) gpu: Option<String>,
-    pub(super) rules: OfferRules,
+pub(in crate::cli) struct Sought {
+    pub(in crate::cli) model: Option<Capability>,
+    pub(in crate::cli) app: Option<String>,
+    pub(in crate::cli) gpu: Option<String>,
+    pub(in crate::cli) rules: OfferRules,
 }
 
 /// The rows of an orchestrator's models, by its info.
-pub(super) fn of_info(bare: &Row, info: &OrchestratorInfo, sought: &Sought) -> Vec<Row> {
+pub(in crate::cli) fn of_info(bare: &Row, info: &OrchestratorInfo, sought: &Sought) -> Vec<Row> {
     let id = Pipeline::LIVE_VIDEO_TO_VIDEO.id();
     let constraints = info.capabilities.as_ref().and_then(|all| all.constraints.as_ref());
     let models = constraints.and_then(|all| all.per_capability.get(&id));
@@ -129,7 +129,7 @@ fn price(info: &OrchestratorInfo, model: &str) -> Result<Option<Price>, PriceErr
 }
 
 /// The rows of an orchestrator's runners.
-pub(super) fn of_runners(bare: &Row, entry: &DiscoveryEntry, sought: &Sought) -> Vec<Row> {
+pub(in crate::cli) fn of_runners(bare: &Row, entry: &DiscoveryEntry, sought: &Sought) -> Vec<Row> {
     let wanted = |runner: &&Runner| sought.app.as_ref().is_none_or(|app| *app == runner.app);
     let row = |runner: &Runner| {
         let gpu = runner.gpu.as_ref().map(|gpu| gpu.name.clone());

@@ -11,7 +11,7 @@ use livepeer_gateway::orchestrator::{Judgement, Pins, Trust, TrustBasis, TrustOp
 
 /// The verdict on a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Certificate {
+pub(in crate::cli) enum Certificate {
     /// A known authority has signed it.
     Authority,
     /// It is pinned.
@@ -47,20 +47,20 @@ impl fmt::Display for Certificate {
 
 /// A judge that records its verdicts.
 #[derive(Debug)]
-pub(super) struct Survey {
+pub(in crate::cli) struct Survey {
     options: TrustOptions,
     trust: Trust,
     seen: Mutex<BTreeMap<Authority, Certificate>>,
 }
 
 impl Survey {
-    pub(super) fn new(options: TrustOptions, pins: Pins) -> Self {
+    pub(in crate::cli) fn new(options: TrustOptions, pins: Pins) -> Self {
         let trust = Trust::new(options.clone(), pins);
         Self { options, trust, seen: Mutex::default() }
     }
 
     /// The verdict for `url`.
-    pub(super) fn of(&self, url: &Url) -> Certificate {
+    pub(in crate::cli) fn of(&self, url: &Url) -> Certificate {
         if url.scheme() == Scheme::Http {
             return Certificate::Plain;
         }

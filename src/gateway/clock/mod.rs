@@ -76,11 +76,34 @@ pub struct ClockReading {
     pub(crate) synchronised: Option<bool>,
 }
 
+/// What a reading shows about the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockState {
+    /// A time source has set the clock.
+    Synchronised,
+    /// No time source has set the clock.
+    Unsynchronised,
+    /// No program on this machine reports whether a time source has set the clock.
+    Unknown,
+    /// The clock shows a time before this program was made, so it is certainly wrong.
+    Past,
+}
+
 impl ClockReading {
+    /// What this reading shows.
+    pub fn state(self) -> ClockState {
+        let built = SystemTime::UNIX_EPOCH + Duration::from_secs(BUILT);
+        match self.synchronised {
+            _ if self.wall < built => ClockState::Past,
+            Some(true) => ClockState::Synchronised,
+            Some(false) => ClockState::Unsynchronised,
+            None => ClockState::Unknown,
+        }
+    }
+
     /// Whether a time source has set the clock, to a time after the build of this program.
     fn is_synchronised(self) -> bool {
-        let built = SystemTime::UNIX_EPOCH + Duration::from_secs(BUILT);
-        self.synchronised == Some(true) && self.wall >= built
+        self.state() == ClockState::Synchronised
     }
 }
 

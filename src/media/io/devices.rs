@@ -53,6 +53,18 @@ fn encoder(row: &'static Row, options: &Options) -> Vec<EncoderFound> {
     }
 }
 
+/// Tries the encoder that `options` name, or the first that works, and keeps no result. Blocks for some seconds.
+pub fn try_encoder(options: &Options) -> Result<EncoderFound, MediaError> {
+    diagnosis::init()?;
+    let options = Options { state_directory: None, ..options.clone() };
+    let element = encoders::encoder(&options)?;
+    let verdict = match trial(&element, &options.video, options.encoder.speed) {
+        Ok(()) => EncoderVerdict::Works,
+        Err(why) => EncoderVerdict::Fails(why),
+    };
+    Ok(EncoderFound { element: element.name.clone(), kind: element.row.kind, verdict })
+}
+
 /// A device in GStreamer's list: the element to open it with, its name for that element, and its name for users.
 struct ListedDevice {
     element: String,

@@ -1,0 +1,7 @@
+//! Collects the facts that the checks judge.
+//!
+//! Does not: judge them.
+
+pub(super) mod device;
+pub(super) mod machine;
+pub(super) mod network;

@@ -1,0 +1,120 @@
+//! `check`: checks all that a job needs, from the configuration to the price, and says what to do.
+//!
+//! | id | what is checked |
+//! |---|---|
+//! | `configuration` | it is valid |
+//! | `agent` | whether an agent runs already |
+//! | `clock` | a time source has set it |
+//! | `memory` | enough is available |
+//! | `kernel` | the settings that the package brings |
+//! | `disk` | the directories of state, output and store: they can be written, and have room |
+//! | `encoder` | the encoder that would be chosen encodes some frames |
+//! | `camera` | frames come out of the pipeline that a job would run |
+//! | `credentials` | token, authorities and headers can be read; only shown if not |
+//! | `dns` | the names of the configured peers have addresses |
+//! | `tls` | signers and the discovery endpoint show certificates that are trusted, and so do the orchestrators |
+//! | `signer` | it accepts the credential, by the one question that costs nothing |
+//! | `discovery` | lists of orchestrators come |
+//! | `orchestrators` | one of them offers what the job wants |
+//! | `price` | the lowest price, and whether it is limited |
+//!
+//! The checks of devices run beside those of the network; every check has a time limit, and all take at most
+//! [`LONGEST`]. Files named `io` collect facts, the others judge them.
+//!
+//! Does not: start or pay a job, pin a certificate, keep a list or a result, or check microphones.
+
+mod device;
+mod finding;
+mod io;
+mod machine;
+mod offers;
+
+use std::path::Path;
+use std::time::Duration;
+
+use self::finding::{Finding, Report};
+use super::setup::service_file;
+use super::{Error, Settings, logger, output};
+use crate::config::io::load;
+use crate::config::{self, Config, Purpose, Resolved};
+use resilience::fault::chain;
+use resilience::stop::Stop;
+
+/// The longest time of all checks together.
+pub const LONGEST: Duration = Duration::from_secs(90);
+
+/// A valid configuration, and what was found about it.
+#[derive(Debug)]
+pub struct Checked {
+    config: Config,
+    findings: Vec<Finding>,
+}
+
+/// Checks the configuration, which the other checks need; fails with all of its problems. Without a file and keys, it
+/// is that of the service.
+pub fn configuration(mut settings: Settings, json: bool) -> Result<Checked, Error> {
+    if settings.file.is_none() && settings.keys.is_empty() {
+        settings.file = Some(service_file()).filter(|path| path.exists());
+    }
+    let loaded = load(settings.file.as_deref(), settings.keys.clone(), Purpose::Run);
+    match loaded.map_err(Error::Config).and_then(|resolved| with_output(resolved, &settings)) {
+        Ok(Resolved { config, removed, .. }) => {
+            // The report tells what is wrong; the log would repeat it.
+            let wanted = config.log > log::LevelFilter::Info;
+            logger::init(if wanted { config.log } else { log::LevelFilter::Error });
+            let name = settings.file.as_deref().map(name);
+            let removed: Vec<String> = removed.iter().map(ToString::to_string).collect();
+            Ok(Checked { config, findings: finding::of_configuration(name, &removed) })
+        }
+        Err(error) => {
+            let text = if let Error::Config(config::Error::Wrong(problems)) = &error {
+                problems.iter().map(ToString::to_string).collect()
+            } else {
+                vec![chain(&error)]
+            };
+            let mut report = Report::new(json);
+            if json {
+                report.add(finding::of_wrong_configuration(&text));
+                report.end();
+            }
+            Err(error)
+        }
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn with_output(resolved: Resolved, settings: &Settings) -> Result<Resolved, Error> {
+    output::check(&resolved.config, settings).map_err(Error::Output)?;
+    Ok(resolved)
+}
+
+/// Runs all checks and prints what they find, for people as it is found.
+pub async fn run(checked: Checked, json: bool, mut stop: Stop) -> Result<(), Error> {
+    let Checked { config, findings } = checked;
+    let mut report = Report::new(json);
+    let work = async {
+        report.add(findings);
+        let agents = io::machine::agents();
+        report.add(machine::all(&io::machine::facts(&config, agents.clone()).await));
+        let device = io::device::check(&config, !agents.is_empty());
+        let (device, network) = tokio::join!(device, io::network::check(&config));
+        report.add(device);
+        report.add(network);
+    };
+    tokio::select! {
+        biased;
+        () = stop.wait() => return Err(Error::Interrupted),
+        late = tokio::time::timeout(LONGEST, work) => {
+            if late.is_err() {
+                report.add(vec![finding::of_all_late(LONGEST)]);
+            }
+        }
+    }
+    match report.end() {
+        0 => Ok(()),
+        failed => Err(Error::Checks(failed)),
+    }
+}
