@@ -13,6 +13,7 @@ mod edge;
 mod peers;
 mod rtsp_camera;
 
+use std::net::TcpListener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use peers::Authority;
 use rcgen::KeyPair;
 use resilience::fault::Fault;
 use resilience::fingerprint::Fingerprint;
-use rtsp_camera::{Camera, Recording, Switches, Tls};
+use rtsp_camera::{Camera, Credential, Recording, Scheme, Switches, Tls};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 /// A test that takes longer hangs.
@@ -42,12 +43,19 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// A camera and the fingerprint of its certificate. The camera lives as long as the process: otherwise another camera
 /// could get its port, and GLib would resume the TLS sessions of the first one.
-fn camera(
+fn camera(signed: (CertificateDer<'static>, KeyPair)) -> (&'static Camera, Fingerprint) {
+    camera_for(signed, None)
+}
+
+/// The same camera, which requires `credential`.
+fn camera_for(
     (certificate, key): (CertificateDer<'static>, KeyPair),
+    credential: Option<Credential>,
 ) -> (&'static Camera, Fingerprint) {
     let fingerprint = Fingerprint::of(&certificate);
     let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-    let switches = Switches { tls: Some(Tls::new(certificate, key)), ..Switches::default() };
+    let tls = Some(Tls::new(certificate, key));
+    let switches = Switches { tls, credential, ..Switches::default() };
     let camera = Camera::start(Recording::short_gops(), switches);
     (Box::leak(Box::new(camera)), fingerprint)
 }
@@ -144,6 +152,34 @@ fn another_pin_for_a_camera_that_is_trusted_needs_a_restart() {
         assert_eq!(error, Some(MediaError::PinChanged(camera.host())));
     }
     assert_eq!(failure(&options(camera, Some(pin), CameraFormat::H264), None), None);
+}
+
+/// A camera that refuses the password was trusted before it did; one that did not answer was not.
+#[test]
+fn another_pin_needs_no_restart_where_no_session_was_made() {
+    let _alone = alone();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let unreachable = |pin| {
+        let (url, format) = (format!("rtsps://{host}/video"), CameraFormat::H264);
+        let source = Source::Rtsp { url, credential: None, pin, format };
+        match failure(&Options { source, ..Options::default() }, None) {
+            Some(MediaError::Unreachable { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    for pin in [None, Some(OTHER), Some(Fingerprint([1; 32])), None] {
+        unreachable(pin);
+    }
+
+    let credential =
+        Some(Credential { user: "a".into(), password: "b".into(), scheme: Scheme::Basic });
+    let (camera, pin) = camera_for(peers::self_signed(), credential);
+    let refused = failure(&options(camera, Some(pin), CameraFormat::H264), None);
+    assert!(matches!(refused, Some(MediaError::Unauthorized { .. })), "{refused:?}");
+    let error = failure(&options(camera, Some(OTHER), CameraFormat::H264), None);
+    assert_eq!(error, Some(MediaError::PinChanged(camera.host())));
 }
 
 #[test]

@@ -101,7 +101,7 @@ pub(crate) fn judge(
     }
 }
 
-/// The cameras that may have been trusted, with their pins (`None`: trusted by an authority).
+/// The cameras that were trusted, with the pins that decided it (`None`: an authority did).
 ///
 /// TLS resumes sessions without presenting a certificate, so a camera that was trusted once stays trusted while the
 /// process runs, and a changed pin cannot be checked for it.
@@ -116,12 +116,18 @@ impl Trusted {
         Self { cameras: Deque::new() }
     }
 
-    /// Notes that the camera at `place` is checked by this pin from now on. False, and not noted, if it may have been
-    /// trusted by another one.
+    /// Whether the camera at `place` can be checked by this pin: it was not trusted yet, or by the same pin.
     #[must_use]
-    pub(crate) fn admit(&mut self, place: &str, pin: Option<Fingerprint>) -> bool {
-        if let Some((_, known)) = self.cameras.iter().find(|(known, _)| known == place) {
-            return *known == pin;
+    pub(crate) fn allows(&self, place: &str, pin: Option<Fingerprint>) -> bool {
+        self.cameras.iter().find(|(known, _)| known == place).is_none_or(|(_, known)| *known == pin)
+    }
+
+    /// Notes that a TLS session was made with the camera at `place` under this pin. False, and not noted, if the
+    /// camera was trusted by another pin: the session may be a resumed one, so the caller must not use it.
+    #[must_use]
+    pub(crate) fn note(&mut self, place: &str, pin: Option<Fingerprint>) -> bool {
+        if self.cameras.iter().any(|(known, _)| known == place) {
+            return self.allows(place, pin);
         }
         if self.cameras.is_full() {
             self.cameras.pop_front();
@@ -224,16 +230,18 @@ mod tests {
     }
 
     #[test]
-    fn another_pin_counts_once_the_camera_was_refused() {
+    fn another_pin_counts_until_the_camera_is_trusted_and_once_it_was_refused() {
         let mut trusted = Trusted::new();
-        assert!(trusted.admit("a:1", None) && trusted.admit("a:1", None));
-        assert!(trusted.admit("b:1", Some(B)));
-        assert!(!trusted.admit("a:1", Some(A)) && !trusted.admit("b:1", None));
+        assert!(trusted.allows("a:1", Some(B)) && trusted.allows("a:1", None));
+        assert!(trusted.note("a:1", None) && trusted.note("a:1", None));
+        assert!(trusted.note("b:1", Some(B)));
+        assert!(!trusted.allows("a:1", Some(A)) && !trusted.allows("b:1", None));
+        assert!(!trusted.note("a:1", Some(A)) && trusted.allows("a:1", None));
         trusted.refuse("a:1");
-        assert!(trusted.admit("a:1", Some(A)) && !trusted.admit("a:1", Some(B)));
-        assert!(!trusted.admit("b:1", None));
+        assert!(trusted.allows("a:1", Some(A)) && trusted.note("a:1", Some(A)));
+        assert!(!trusted.allows("a:1", Some(B)) && !trusted.allows("b:1", None));
         for n in 0..CAMERAS_MEASURED {
-            assert!(trusted.admit(&format!("c:{n}"), None));
+            assert!(trusted.note(&format!("c:{n}"), None));
         }
     }
 

@@ -113,8 +113,8 @@ pub enum MediaError {
     Distrusted(Box<Distrust>),
     /// The pin of the network camera at this host and port changed after the camera was trusted.
     #[error(
-        "source.pin has changed, but the camera {0} was trusted without it: restart livepeer-edge, which \
-         ends the TLS sessions with it"
+        "source.pin has changed since the camera {0} was trusted, and a TLS session from before is not checked \
+         again: restart livepeer-edge, which ends such sessions"
     )]
     PinChanged(String),
     /// GLib cannot be made to check the pin alone.

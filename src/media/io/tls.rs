@@ -10,12 +10,12 @@
 //! Does not: implement TLS; the package glib-networking adds it to GLib.
 
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gio::TlsCertificateFlags as Flags;
 use gio::prelude::*;
@@ -41,8 +41,23 @@ const FLAWS: [(Flags, Flaw); 7] = [
     (Flags::GENERIC_ERROR, Flaw::Unusable),
 ];
 
-/// Whether GLib's list of authorities is [`NOBODY`].
-static IS_NOBODY: AtomicBool = AtomicBool::new(false);
+/// What GLib keeps for the whole process. It is a static because GLib's own state is one.
+struct Glib {
+    /// Whether GLib's list of authorities is [`NOBODY`].
+    is_nobody: bool,
+    /// The file with [`NOBODY`]. It stays open, as GLib reads it again at the first handshake.
+    nobody: Option<File>,
+    /// The cameras whose TLS sessions GLib may resume.
+    trusted: Trusted,
+}
+
+static GLIB: Mutex<Glib> =
+    Mutex::new(Glib { is_nobody: false, nobody: None, trusted: Trusted::new() });
+
+fn glib() -> MutexGuard<'static, Glib> {
+    // A poisoned lock is safe to use: a panic cannot leave the data half changed.
+    GLIB.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Checks the certificates that `camera`, an `rtspsrc` for `url`, receives. Call it before the camera plays. A refusal
 /// becomes the pipeline's `ending`.
@@ -56,11 +71,23 @@ pub(super) fn guard(
         return Err(MediaError::NoTls);
     }
     let place = place(url);
-    if url.starts_with("rtsps://") && !trusted().admit(&place, pin) {
-        return Err(MediaError::PinChanged(place));
+    let changed = |place: &str| MediaError::PinChanged(place.to_owned());
+    if url.starts_with("rtsps://") {
+        if !glib().trusted.allows(&place, pin) {
+            return Err(changed(&place));
+        }
+        // The first request is sent as soon as the TLS session is made.
+        let (camera_place, ended) = (place.clone(), ending.clone());
+        camera.connect("before-send", false, move |_| {
+            let is_allowed = glib().trusted.note(&camera_place, pin);
+            if !is_allowed {
+                ended.set(End::Failed(changed(&camera_place)));
+            }
+            Some(is_allowed.to_value())
+        });
     }
     match pin {
-        Some(_) => trust_nobody()?,
+        Some(_) => glib().trust_nobody()?,
         None => trust_authorities(),
     }
     let ending = ending.clone();
@@ -73,7 +100,7 @@ pub(super) fn guard(
             Some((shown, flaws)) => match judge(pin, &shown, flaws) {
                 Ok(()) => true,
                 Err(refusal) => {
-                    trusted().refuse(&place);
+                    glib().trusted.refuse(&place);
                     let distrust = Distrust { place: place.clone(), shown, refusal };
                     ending.set(End::Failed(MediaError::Distrusted(Box::new(distrust))));
                     false
@@ -85,44 +112,43 @@ pub(super) fn guard(
     Ok(())
 }
 
-fn trusted() -> MutexGuard<'static, Trusted> {
-    static TRUSTED: Mutex<Trusted> = Mutex::new(Trusted::new());
-    // A poisoned lock is safe to use: a panic cannot leave the data half changed.
-    TRUSTED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Checks the servers that GStreamer connects to by the certificate authorities of this system.
 pub(super) fn trust_authorities() {
-    if IS_NOBODY.swap(false, Ordering::Relaxed) {
+    let mut glib = glib();
+    if glib.is_nobody {
         gio::TlsBackend::default().set_default_database(None::<&gio::TlsDatabase>);
+        glib.is_nobody = false;
     }
 }
 
-/// Makes GLib accept no authority, so that each certificate is checked by the pin.
-fn trust_nobody() -> Result<(), MediaError> {
-    // Keep the file open, because GLib reads it again at the first handshake.
-    static FILE: OnceLock<File> = OnceLock::new();
-    let file = match FILE.get() {
-        Some(file) => file,
-        None => {
-            let directory = std::env::temp_dir();
-            let failed = |error| MediaError::Pin(format!("{}: {error}", directory.display()));
-            let new = nobody(&directory).map_err(failed)?;
-            FILE.get_or_init(|| new)
-        }
-    };
-    let nobody = gio::TlsFileDatabase::new(format!("/proc/self/fd/{}", file.as_raw_fd()))
-        .map_err(|error| MediaError::Pin(error.message().to_owned()))?;
-    gio::TlsBackend::default().set_default_database(Some(&nobody));
-    IS_NOBODY.store(true, Ordering::Relaxed);
-    Ok(())
+impl Glib {
+    /// Makes GLib accept no authority, so that each certificate is checked by the pin.
+    fn trust_nobody(&mut self) -> Result<(), MediaError> {
+        let directory = std::env::temp_dir();
+        let failed = |error| MediaError::Pin(format!("{}: {error}", directory.display()));
+        let file = match self.nobody.take() {
+            Some(file) => file,
+            None => nobody(&directory).map_err(failed)?,
+        };
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        self.nobody = Some(file);
+        let nobody = gio::TlsFileDatabase::new(path)
+            .map_err(|error| MediaError::Pin(error.message().to_owned()))?;
+        gio::TlsBackend::default().set_default_database(Some(&nobody));
+        self.is_nobody = true;
+        Ok(())
+    }
 }
 
 /// [`NOBODY`] as a file without a name, because GLib reads authorities only from a file.
+///
+/// Other users may write to `directory` too: the file must be new, only this user may open it, and nobody can know its
+/// name beforehand. (`O_TMPFILE` needs no name, but overlayfs lacks it before Linux 6.1.)
 fn nobody(directory: &Path) -> io::Result<File> {
-    let path = directory.join(format!("livepeer-edge-{}.pem", std::process::id()));
+    // The standard library's source of random numbers: its keys come from the kernel.
+    let random = RandomState::new().hash_one(0);
+    let path = directory.join(format!("livepeer-edge-{random:016x}.pem"));
     let mut options = OpenOptions::new();
-    // Create a new file, because other users may write to this directory too.
     let mut file = options.read(true).write(true).create_new(true).mode(0o600).open(&path)?;
     fs::remove_file(&path)?;
     file.write_all(NOBODY.as_bytes())?;
@@ -141,4 +167,28 @@ fn read(shown: &gio::TlsCertificate) -> Option<Certificate> {
 fn flaws(found: Flags) -> Vec<Flaw> {
     let flaws = FLAWS.iter().filter(|(flag, _)| found.contains(*flag)).map(|(_, flaw)| *flaw);
     flaws.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{FileExt, MetadataExt};
+
+    use super::*;
+
+    #[test]
+    fn the_list_of_nobody_is_a_private_file_without_a_name() {
+        let directory = std::env::temp_dir().join(format!("le-nobody-{}", std::process::id()));
+        fs::create_dir(&directory).unwrap();
+        let files = [nobody(&directory).unwrap(), nobody(&directory).unwrap()];
+        for file in &files {
+            let metadata = file.metadata().unwrap();
+            assert_eq!((metadata.mode() & 0o777, metadata.nlink()), (0o600, 0));
+            let mut written = vec![0; NOBODY.len()];
+            file.read_exact_at(&mut written, 0).unwrap();
+            assert_eq!((written, metadata.len()), (NOBODY.into(), NOBODY.len() as u64));
+        }
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+        fs::remove_dir(&directory).unwrap();
+        assert_eq!(nobody(&directory).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 }
