@@ -96,9 +96,9 @@ fn check(error: FindError, expected: &str) {
 async fn every_refusal_has_its_own_message_without_the_url() {
     type Refusal = (fn() -> Reply, &'static str);
     let table: [Refusal; 9] = [
-        (|| text(503, ""), "no list of orchestrators yet"),
-        (|| text(401, "hunter2"), "refuses the credential (401)"),
-        (|| text(403, ""), "refuses the credential (403)"),
+        (|| text(503, ""), "no list of orchestrators now"),
+        (|| text(401, "hunter2"), "refuses the credential, or wants one (401)"),
+        (|| text(403, ""), "refuses the credential, or wants one (403)"),
         (|| text(404, ""), "gave status 404"),
         (|| text(302, ""), "gave status 302"),
         (|| text(200, "<html>"), "not a JSON list"),

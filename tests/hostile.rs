@@ -83,7 +83,7 @@ async fn call(
 /// Asserts that the attack gives an error with these words, with and without TLS, for GET and POST.
 async fn check_call(words: &str, fault: Fault, parts: &[Part]) {
     // Where the time does not matter, a busy machine gets more of it.
-    let time = if words.starts_with("no answer within") { TIME } else { CALL_TIME };
+    let time = if words.starts_with("no complete answer within") { TIME } else { CALL_TIME };
     for (begin, method) in [(Begin::Http, Method::GET), (Begin::Https, Method::POST)] {
         let error = call(begin, method, time, parts.to_vec()).await.unwrap_err();
         check_line(&error, words);
@@ -105,7 +105,7 @@ async fn a_call_ends_at_an_endless_head() {
 
 #[tokio::test]
 async fn a_call_ends_at_a_slow_drip() {
-    let words = "no answer within 1 s";
+    let words = "no complete answer within 1 s";
     check_call(words, Fault::Retry, &[drip("HTTP/1.1 200 OK\r\nX: aaaaaaaaaaaaaaaaaaaaaaaa")])
         .await;
     let head = format!("{OK}Content-Length: 1000\r\n\r\n");
@@ -158,7 +158,7 @@ async fn a_call_ends_at_chunks_without_end() {
     let trailers = vec![chunked, bytes("0\r\n"), forever("X-Attack: a\r\n")];
     let attacker = Attacker::start(Begin::Http, trailers);
     let call = Call::get(url(&attacker.http())).within(TIME);
-    check_line(&network().client.call(call).await.unwrap_err(), "no answer within 1 s");
+    check_line(&network().client.call(call).await.unwrap_err(), "no complete answer within 1 s");
     assert!(attacker.ended().time < TIME + SLACK);
 }
 
@@ -270,22 +270,23 @@ async fn an_info_ends_at_endless_headers() {
     let block = literal.repeat(100);
     let begun = frame(1, 0, 1, &block);
     let more = frame(9, 0, 1, &block);
-    check_info("not a gRPC answer", Fault::Retry, &[bytes(begun.clone()), forever(more)]).await;
+    check_info("no gRPC answer", Fault::Retry, &[bytes(begun.clone()), forever(more)]).await;
     let empty = frame(9, 0, 1, &[]);
-    check_info("not a gRPC answer", Fault::Retry, &[bytes(begun), forever(empty)]).await;
+    check_info("no gRPC answer", Fault::Retry, &[bytes(begun), forever(empty)]).await;
 }
 
 #[tokio::test]
 async fn an_info_ends_at_a_body_without_end() {
     let headers = status("200", END_HEADERS);
     let data = frame(0, 0, 1, &[b'a'; 16 << 10]);
-    check_info("not a gRPC answer", Fault::Retry, &[bytes(headers.clone()), forever(data)]).await;
-    check_info("no answer within 1 s", Fault::Retry, &[bytes(headers), Part::Silence]).await;
+    check_info("no gRPC answer", Fault::Retry, &[bytes(headers.clone()), forever(data)]).await;
+    check_info("no complete answer within 1 s", Fault::Retry, &[bytes(headers), Part::Silence])
+        .await;
 }
 
 #[tokio::test]
 async fn an_info_ends_at_a_slow_drip() {
-    let words = "no answer within 1 s";
+    let words = "no complete answer within 1 s";
     check_info(words, Fault::Retry, &[drip(frame(6, 0, 0, &[7; 8]))]).await;
     check_info(words, Fault::Retry, &[drip(frame(1, 0, 1, &[0x88; 16000]))]).await;
     check_info(words, Fault::Retry, &[Part::Silence]).await;
@@ -307,7 +308,7 @@ async fn an_info_ends_at_garbage_and_at_goaway() {
     let mut farewell = vec![0, 0, 0, 0, 0, 0, 0, 11];
     farewell.extend(b"\x1b[2J\r\nINFO all is well ".repeat(500));
     let farewell = bytes(frame(7, 0, 0, &farewell));
-    check_info("not a gRPC answer", Fault::Retry, &[farewell, Part::Silence]).await;
+    check_info("no gRPC answer", Fault::Retry, &[farewell, Part::Silence]).await;
 }
 
 #[tokio::test]

@@ -249,7 +249,7 @@ fn an_unreachable_orchestrator_is_named() {
         &format!("https://127.0.0.1:{port}"),
         &format!("127.0.0.1:{port}: connection refused; nothing listens on this port"),
     );
-    check("https://nowhere.invalid:8935", "nowhere.invalid:8935: the name has no address; ");
+    check("https://nowhere.invalid:8935", "nowhere.invalid:8935: no address found for the name; ");
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn a_port_that_speaks_something_else_is_named() {
     let url = |port| format!("https://127.0.0.1:{port}");
     let starts = |port, words: &str| check(&url(port), &format!("127.0.0.1:{port}: {words}"));
     starts(peers::plain_http(), "does not speak TLS on this port; check the port");
-    starts(peers::closing(), "closes the connection instead of speaking TLS; check the port");
+    starts(peers::closing(), "closed the connection during the TLS handshake; check the port");
     starts(peers::silent(), "no connection within 5 s");
     let no_http2 = "does not speak HTTP/2, so it is not an orchestrator; check the port";
     starts(peers::tls(&[]), no_http2);
@@ -265,7 +265,7 @@ fn a_port_that_speaks_something_else_is_named() {
     let port = peers::tls(&[b"h2"]);
     check(
         &url(port),
-        &format!("https://127.0.0.1:{port}: not a gRPC answer, so perhaps not an orchestrator"),
+        &format!("https://127.0.0.1:{port}: no gRPC answer, so perhaps not an orchestrator"),
     );
 }
 
@@ -273,7 +273,7 @@ fn a_port_that_speaks_something_else_is_named() {
 fn an_invalid_info_is_reported() {
     let info = |failure, expected: &str| check_failure(Failure::Info(failure), expected);
     info(InfoFailure::Garbage, "https://HOST: answer is not an orchestrator info: ");
-    info(InfoFailure::Reset, "https://HOST: not a gRPC answer, so perhaps not an orchestrator: ");
+    info(InfoFailure::Reset, "https://HOST: no gRPC answer, so perhaps not an orchestrator: ");
     info(
         InfoFailure::NoToken,
         "https://HOST: orchestrator gave no auth token, so no job can start",
@@ -295,7 +295,11 @@ fn a_refused_or_invalid_start_is_reported() {
         r#"{"error":{"message":"insufficient capacity"}}"#,
         "https://HOST: orchestrator has no capacity for this model (503): insufficient capacity",
     );
-    answer(402, "pay\r\nfirst", "https://HOST: orchestrator refused the payment (402): pay  first");
+    answer(
+        402,
+        "pay\r\nfirst",
+        "https://HOST: orchestrator starts no job without a payment (402); set signer.urls: pay  first",
+    );
     answer(500, "", "https://HOST: orchestrator refused the job (500): no reason given");
     let unusable = "https://HOST: orchestrator's answer to the job is unusable: ";
     answer(200, "<html>", unusable);

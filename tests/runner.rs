@@ -26,7 +26,7 @@ use livepeer_gateway::payment::io::{PaymentOutcome, SignerOptions, Signers};
 use livepeer_gateway::payment::{PaymentError, SessionOptions};
 use livepeer_gateway::session::{Network, PaymentSetup};
 use peer::{Body, Peer, Reply, Request, Scratch, body, edge, json, moved, nobody, text};
-use resilience::fault::Fault;
+use resilience::fault::{Fault, chain};
 use serde_json::{Map, Value, json as value};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -185,6 +185,22 @@ async fn a_free_job_is_reserved_started_updated_and_stopped() {
 }
 
 #[tokio::test]
+async fn an_app_that_takes_no_parameters_says_so() {
+    for (update, words) in [
+        (None, "the app takes no parameters while it runs"),
+        (Some("answer:/update"), "the app did not say where parameters go while it runs"),
+    ] {
+        let world = World::new(None, |_| None).await;
+        let api = Api { update: update.map(|text| text.parse().unwrap()), ..Api::echo() };
+        let job = RunnerJob::start(&network(None), world.runner.clone(), api, &params()).await;
+        let job = job.expect("a job");
+        let error = job.update(&params()).unwrap().await.expect_err("nowhere to send them");
+        assert_eq!(error.to_string(), words);
+        job.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_challenge_is_paid_and_the_same_request_sent_again() {
     for (unit, kind, goes_on) in
         [("seconds", "live", true), ("720p-pixel-seconds", "lv2v", true), ("fixed", "fixed", false)]
@@ -317,16 +333,19 @@ async fn a_session_whose_app_does_not_start_is_stopped() {
     type Answer = fn() -> Reply;
     let answers: [(Answer, &str); 7] = [
         (|| text(500, "boom"), "start of the app refused: it failed (500: boom)"),
-        (|| text(404, ""), "start of the app refused: no such"),
+        (
+            || text(404, ""),
+            "start of the app refused: the app has no such path; check runner.start (404)",
+        ),
         (|| text(200, "<html>"), "it is not JSON"),
         (|| text(200, "{}"), "`/in` is missing"),
         (|| text(200, r#"{"in":"http://192.0.2.1/s3cret"}"#), "plain HTTP"),
-        (|| body(Body::Hangup), "start of the app: "),
+        (|| body(Body::Hangup), "start of the app failed: "),
         (|| text(200, &" ".repeat(2 << 20)), "longer than"),
     ];
     for (answer, words) in answers {
         let world = World::new(None, move |r| r.line().ends_with("/echo").then(answer)).await;
-        let error = world.start(&network(None)).await.expect_err("no job").to_string();
+        let error = chain(&world.start(&network(None)).await.expect_err("no job"));
         assert!(error.contains(words), "{error}");
         assert!(!error.contains("s3cret") && !error.contains("/s1/"), "{error}");
         assert_eq!(world.orchestrator.lines(), [RESERVE, START, STOP]);
@@ -353,7 +372,7 @@ async fn a_paid_reservation_without_an_answer_is_stopped() {
     })
     .await;
     let error = world.start(&network(Some(&signer))).await.expect_err("no job");
-    assert!(error.to_string().starts_with("reservation: "), "{error}");
+    assert!(error.to_string().starts_with("reservation failed"), "{error}");
     assert_eq!(world.orchestrator.lines(), [RESERVE, RESERVE, STOP]);
 }
 
@@ -763,7 +782,7 @@ async fn a_redirect_to_another_place_gets_neither_data_nor_payment() {
 async fn a_call_that_fails_says_why() {
     #[track_caller]
     fn check(error: &RunnerError, words: &str) {
-        let text = error.to_string();
+        let text = chain(error);
         assert!(text.contains(words) && !text.contains("/apps/"), "{text}");
     }
     let network = network(None);

@@ -99,7 +99,10 @@ pub(super) fn service_file() -> PathBuf {
 fn has_user_settings(path: &Path) -> bool {
     match fs::read_to_string(path) {
         Ok(text) => !write::is_blank(&text),
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
+        // A place that cannot be read may hold a configuration; below a file, nothing does.
+        Err(error) => {
+            !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        }
     }
 }
 

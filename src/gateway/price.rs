@@ -68,7 +68,7 @@ pub enum PriceError {
     #[error("price `{0}` is not a number of wei")]
     Number(String),
     /// More digits than can be compared exactly.
-    #[error("price `{0}` has more than 19 digits")]
+    #[error("price `{0}` needs more than 19 digits")]
     TooPrecise(String),
     /// Wei and pixels of a negative price, or of a price for no pixels.
     #[error("price of {0} wei for {1} pixels is invalid")]

@@ -13,21 +13,33 @@ use crate::session::SessionError;
 use resilience::fault::{Failure, Fault, chain};
 
 /// Why a job does not start.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// The session could not be used, or the call got no answer.
+    #[error(transparent)]
     Session(SessionError),
     /// The orchestrator has no capacity for the model (503).
+    #[error("{0}: orchestrator has no capacity for this model (503): {1}")]
     NoCapacity(Url, String),
-    /// The orchestrator requires a payment, or refused the one that it got (402, 403).
+    /// The orchestrator refused the payment that it got (402, 403).
+    #[error("{0}: orchestrator refused the payment ({1}): {2}")]
     Payment(Url, u16, String),
+    /// The orchestrator requires a payment (402, 403), and no signer is configured.
+    #[error("{0}: orchestrator starts no job without a payment ({1}); set signer.urls: {2}")]
+    NeedsSigner(Url, u16, String),
     /// The runner behind the orchestrator refuses the model or its parameters, after the payment.
+    #[error(
+        "{0}: the runner refuses the model or its parameters; check job.model and job.params: {1}"
+    )]
     Params(Url, String),
     /// The orchestrator answered with another status.
+    #[error("{0}: orchestrator refused the job ({1}): {2}")]
     Refused(Url, u16, String),
     /// The start of a job on a runner, or of a scope, failed.
+    #[error(transparent)]
     Runner(Box<RunnerError>),
     /// The orchestrator accepted the job, but its answer is unusable.
+    #[error("{0}: orchestrator's answer to the job is unusable: {1}")]
     Nonsense(Url, String),
 }
 
@@ -40,7 +52,9 @@ impl JobError {
             // A full orchestrator may have capacity later.
             Self::NoCapacity(..) => Fault::Retry,
             Self::Params(..) => Fault::GiveUp,
-            Self::Payment(..) | Self::Refused(..) | Self::Nonsense(..) => Fault::NextPeer,
+            Self::Payment(..) | Self::NeedsSigner(..) | Self::Refused(..) | Self::Nonsense(..) => {
+                Fault::NextPeer
+            }
         }
     }
 }
@@ -53,6 +67,7 @@ impl JobError {
             Self::Runner(error) => error.failure(),
             Self::NoCapacity(..)
             | Self::Payment(..)
+            | Self::NeedsSigner(..)
             | Self::Params(..)
             | Self::Refused(..)
             | Self::Nonsense(..) => Failure::of_peer(chain(self), self.fault()),
@@ -65,48 +80,11 @@ impl JobError {
     pub fn is_paid(&self) -> bool {
         match self {
             Self::Session(SessionError::Call(error)) => !matches!(error, CallError::Connect(_)),
-            Self::Session(_) | Self::NoCapacity(..) | Self::Payment(..) => false,
+            Self::Session(_) | Self::NoCapacity(..) | Self::Payment(..) | Self::NeedsSigner(..) => {
+                false
+            }
             Self::Runner(error) => error.is_paid(),
             Self::Params(..) | Self::Refused(..) | Self::Nonsense(..) => true,
-        }
-    }
-}
-
-impl fmt::Display for JobError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Session(error) => error.fmt(f),
-            Self::Runner(error) => error.fmt(f),
-            Self::NoCapacity(url, words) => {
-                write!(f, "{url}: orchestrator has no capacity for this model (503): {words}")
-            }
-            Self::Payment(url, status, words) => {
-                write!(f, "{url}: orchestrator refused the payment ({status}): {words}")
-            }
-            Self::Params(url, words) => write!(
-                f,
-                "{url}: the runner refuses the model or its parameters; check job.model and job.params: {words}"
-            ),
-            Self::Refused(url, status, words) => {
-                write!(f, "{url}: orchestrator refused the job ({status}): {words}")
-            }
-            Self::Nonsense(url, reason) => {
-                write!(f, "{url}: orchestrator's answer to the job is unusable: {reason}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for JobError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Session(error) => error.source(),
-            Self::Runner(error) => error.source(),
-            Self::NoCapacity(..)
-            | Self::Payment(..)
-            | Self::Params(..)
-            | Self::Refused(..)
-            | Self::Nonsense(..) => None,
         }
     }
 }
@@ -171,9 +149,8 @@ impl Loss {
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Channel(name, how) | Self::Link(name, how) => {
-                write!(f, "the {name} channel ended: {how}")
-            }
+            Self::Channel(name, how) => write!(f, "the {name} channel ended: {how}"),
+            Self::Link(name, how) => write!(f, "the {name} channel failed: {how}"),
             Self::NoOutput(time) => {
                 write!(f, "no processed video for {} s while video was sent", time.as_secs())
             }
@@ -183,7 +160,7 @@ impl fmt::Display for Loss {
             }
             Self::NoEvent(time) => write!(f, "no event for {} s", time.as_secs()),
             Self::Part(name, how) => write!(f, "{name} broke: {how}"),
-            Self::Payment(why) => write!(f, "left for its payment: {why}"),
+            Self::Payment(why) => write!(f, "it can no longer be paid: {why}"),
             Self::Unpaid(how, why) => {
                 write!(f, "the orchestrator closed the unpaid job ({how}); not paid because {why}")
             }
@@ -231,6 +208,7 @@ mod tests {
         check(call(no_connection()), false, Fault::Retry);
         check(JobError::NoCapacity(url(), words()), false, Fault::Retry);
         check(JobError::Payment(url(), 402, words()), false, Fault::NextPeer);
+        check(JobError::NeedsSigner(url(), 402, words()), false, Fault::NextPeer);
         check(JobError::Refused(url(), 500, words()), true, Fault::NextPeer);
         check(JobError::Nonsense(url(), words()), true, Fault::NextPeer);
         check(JobError::Params(url(), words()), true, Fault::GiveUp);

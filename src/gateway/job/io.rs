@@ -43,7 +43,13 @@ impl LiveVideoJob {
         match answer.status {
             200 => {}
             503 => return Err(JobError::NoCapacity(url, reason(&answer))),
-            status @ (402 | 403) => return Err(JobError::Payment(url, status, reason(&answer))),
+            status @ (402 | 403) => {
+                let words = reason(&answer);
+                return Err(match session.pays() {
+                    true => JobError::Payment(url, status, words),
+                    false => JobError::NeedsSigner(url, status, words),
+                });
+            }
             status => {
                 let words = reason(&answer);
                 return Err(if refuses_params(status, &words) {

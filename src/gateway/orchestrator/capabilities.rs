@@ -71,27 +71,20 @@ pub struct Capability {
 }
 
 /// Why a text is not a capability.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CapabilityError {
     /// Not of the form `pipeline/model`.
+    #[error("`{0}` is not a capability; write pipeline/model")]
     Syntax(String),
     /// No pipeline has this name.
+    #[error("pipeline `{0}` is unknown; the known pipelines are{known}", known = known())]
     Pipeline(String),
 }
 
-impl fmt::Display for CapabilityError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Syntax(text) => write!(f, "`{text}` is not a capability; write pipeline/model"),
-            Self::Pipeline(name) => {
-                write!(f, "pipeline `{name}` is unknown; the known pipelines are")?;
-                PIPELINES.iter().try_for_each(|(_, name)| write!(f, " {name}"))
-            }
-        }
-    }
+/// The names of all known pipelines.
+fn known() -> String {
+    PIPELINES.iter().map(|(_, name)| format!(" {name}")).collect()
 }
-
-impl std::error::Error for CapabilityError {}
 
 impl FromStr for Capability {
     type Err = CapabilityError;

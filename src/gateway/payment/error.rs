@@ -21,12 +21,12 @@
 //!
 //! Does not: count or wait; the gate and the schedule do.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http::io::CallError;
 use crate::http::{Authority, Url};
+use crate::limits::SIGNERS;
 use crate::payment::WireError;
 use crate::price::{MaxPrice, PriceUnit};
 use resilience::fault::{Failure, Fault, Scope};
@@ -108,7 +108,7 @@ impl Refusal {
     fn advice(self) -> &'static str {
         match self {
             Self::BadRequest => "cannot pay this session",
-            Self::Credential => "refuses the credential; check the signer headers",
+            Self::Credential => "refuses the credential, or wants one; check signer.headers",
             Self::Limited => "limits the rate of requests",
             Self::Expired => "finds the orchestrator's terms expired",
             Self::PriceTooHigh => "finds the orchestrator too expensive",
@@ -121,28 +121,42 @@ impl Refusal {
 }
 
 /// Why a payment failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum PaymentError {
     /// No signer is configured.
+    #[error("no signer is configured, so nothing can be paid; set signer.urls")]
     NoSigner,
     /// More signers are configured, this many, than are allowed.
+    #[error("{0} signers are configured; at most {SIGNERS} are allowed")]
     TooManySigners(usize),
     /// The URL of a signer uses plain HTTP to another computer, which the configuration does not allow.
+    #[error(
+        "{0}: a signer on another computer needs https; or set services.allow-plain-http = true"
+    )]
     PlainHttp(Url),
     /// The maximum price has a unit that does not fit the payment, which needs the given unit; `None` for pixels.
+    #[error("max-price `{0}` does not fit this job, which is paid by {unit}", unit = unit(*.1))]
     MaxPriceUnit(MaxPrice, Option<PriceUnit>),
     /// This orchestrator is on-chain and asks no price, so a signer signs nothing for it.
+    #[error(
+        "orchestrator {0} asks no price, and a signer signs nothing for free; \
+         name another orchestrator, or one that is off-chain and no signer"
+    )]
     Free(String),
     /// The signer headers cannot be read.
+    #[error(transparent)]
     Credential(SecretError),
     /// No signer gave an answer.
+    #[error("the request to the signer failed")]
     NoAnswer {
         /// The error of the signer that was asked first.
+        #[source]
         error: Arc<CallError>,
         /// The time until a signer is asked again.
         retry_after: Duration,
     },
     /// The signer refused.
+    #[error("signer {signer} {} ({})", .refusal.advice(), answered(*.status, .message))]
     Refused {
         /// The signer.
         signer: Authority,
@@ -156,6 +170,7 @@ pub enum PaymentError {
         retry_after: Option<Duration>,
     },
     /// The signer's answer is invalid.
+    #[error("signer {signer}: {error}")]
     Answer {
         /// The signer.
         signer: Authority,
@@ -165,16 +180,22 @@ pub enum PaymentError {
         retry_after: Duration,
     },
     /// The signer's key is no longer the one with which this session began.
+    #[error("signer {0} has another key now; the job has to start again")]
     OtherKey(Authority),
     /// The request for a payment cannot be serialized.
+    #[error("the request for a payment cannot be made: {0}")]
     Request(WireError),
     /// A later payment needs the id of the job, which is not known yet.
+    #[error("a further payment needs the job's manifest id")]
     NoManifest,
     /// The id of the job changed during the session.
+    #[error("the job's manifest id changed during the session")]
     ManifestChanged,
-    /// The payment did not reach the orchestrator.
-    NotDelivered(CallError),
+    /// The payment did not reach the orchestrator, or its answer did not arrive.
+    #[error("the payment got no answer")]
+    NotDelivered(#[source] CallError),
     /// The orchestrator refused the payment.
+    #[error("orchestrator {orchestrator} refuses the payment ({})", answered(*.status, .message))]
     NotAccepted {
         /// The orchestrator.
         orchestrator: Authority,
@@ -184,7 +205,20 @@ pub enum PaymentError {
         message: String,
     },
     /// The orchestrator gave no fresh terms.
+    #[error("orchestrator gave no fresh terms: {0}")]
     NoFreshTerms(Failure),
+}
+
+/// A status, with the reason if one was given.
+fn answered(status: u16, message: &str) -> String {
+    match message {
+        "" => format!("status {status}"),
+        message => format!("status {status}: {message}"),
+    }
+}
+
+fn unit(unit: Option<PriceUnit>) -> String {
+    unit.map_or_else(|| "the pixel".to_owned(), |unit| format!("`{}`", unit.as_str()))
 }
 
 impl PaymentError {
@@ -287,82 +321,69 @@ impl PaymentError {
     }
 }
 
-impl fmt::Display for PaymentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoSigner => f.write_str("no signer is configured, so nothing can be paid"),
-            Self::TooManySigners(count) => {
-                write!(
-                    f,
-                    "{count} signers are configured; at most {} are tried",
-                    crate::limits::SIGNERS
-                )
-            }
-            Self::PlainHttp(url) => write!(
-                f,
-                "{url}: a signer on another computer needs https; or set allow-plain-http = true"
-            ),
-            Self::MaxPriceUnit(max, Some(unit)) => {
-                write!(
-                    f,
-                    "max-price `{max}` does not fit this job, which is paid by `{}`",
-                    unit.as_str()
-                )
-            }
-            Self::MaxPriceUnit(max, None) => {
-                write!(f, "max-price `{max}` does not fit this job, which is paid by the pixel")
-            }
-            Self::Free(orchestrator) => write!(
-                f,
-                "orchestrator {orchestrator} asks no price, and a signer signs nothing for free; \
-                 name another, or one that is off-chain and no signer"
-            ),
-            Self::Credential(error) => error.fmt(f),
-            Self::NoAnswer { error, .. } => write!(f, "signer {error}"),
-            Self::Refused { signer, refusal, status, message, .. } => {
-                write!(f, "signer {signer} {} (status {status}", refusal.advice())?;
-                if message.is_empty() { f.write_str(")") } else { write!(f, ": {message})") }
-            }
-            Self::Answer { signer, error, .. } => write!(f, "signer {signer}: {error}"),
-            Self::OtherKey(signer) => {
-                write!(f, "signer {signer} has another key now; what it paid for has to start over")
-            }
-            Self::Request(error) => write!(f, "payment cannot be asked for: {error}"),
-            Self::NoManifest => f.write_str("a further payment needs the job's manifest id"),
-            Self::ManifestChanged => {
-                f.write_str("the job's manifest id changed; a session has one")
-            }
-            Self::NotDelivered(error) => write!(f, "payment did not arrive: {error}"),
-            Self::NotAccepted { orchestrator, status, message } => {
-                write!(f, "orchestrator {orchestrator} refuses the payment (status {status}")?;
-                if message.is_empty() { f.write_str(")") } else { write!(f, ": {message})") }
-            }
-            Self::NoFreshTerms(failure) => {
-                write!(f, "orchestrator gave no fresh terms: {failure}")
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::io::ConnectError;
+    use resilience::fault::chain;
 
-impl std::error::Error for PaymentError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Credential(error) => error.source(),
-            Self::NoAnswer { error, .. } => error.source(),
-            Self::NotDelivered(error) => error.source(),
-            Self::NoSigner
-            | Self::TooManySigners(_)
-            | Self::PlainHttp(_)
-            | Self::MaxPriceUnit(..)
-            | Self::Free(_)
-            | Self::OtherKey(_)
-            | Self::Refused { .. }
-            | Self::Answer { .. }
-            | Self::Request(_)
-            | Self::NoManifest
-            | Self::ManifestChanged
-            | Self::NotAccepted { .. }
-            | Self::NoFreshTerms(_) => None,
-        }
+    fn url() -> Url {
+        Url::parse("https://s.example").unwrap()
+    }
+
+    #[track_caller]
+    fn check(error: &PaymentError, expected: &str) {
+        assert_eq!(chain(error), expected);
+    }
+
+    #[test]
+    fn a_refusal_shows_the_reason_where_one_was_given() {
+        let refused = |status, message: &str| PaymentError::Refused {
+            signer: url().authority().clone(),
+            refusal: Refusal::of_status(status),
+            status,
+            message: message.to_owned(),
+            retry_after: None,
+        };
+        check(
+            &refused(401, ""),
+            "signer s.example:443 refuses the credential, or wants one; check signer.headers (status 401)",
+        );
+        check(
+            &refused(481, "2 wei"),
+            "signer s.example:443 finds the orchestrator too expensive (status 481: 2 wei)",
+        );
+        check(
+            &PaymentError::NotAccepted {
+                orchestrator: url().authority().clone(),
+                status: 404,
+                message: String::new(),
+            },
+            "orchestrator s.example:443 refuses the payment (status 404)",
+        );
+    }
+
+    #[test]
+    fn a_failed_call_names_its_peer_and_cause_once() {
+        let no_connection = || CallError::Connect(ConnectError::NotTls(url().authority().clone()));
+        let cause = "s.example:443: does not speak TLS on this port; check the port";
+        let (error, retry_after) = (Arc::new(no_connection()), Duration::ZERO);
+        check(
+            &PaymentError::NoAnswer { error, retry_after },
+            &format!("the request to the signer failed: {cause}"),
+        );
+        check(
+            &PaymentError::NotDelivered(no_connection()),
+            &format!("the payment got no answer: {cause}"),
+        );
+    }
+
+    #[test]
+    fn the_unit_that_fits_is_named() {
+        let max = || "1 wei per second".parse().unwrap();
+        let text = "max-price `1 wei per second` does not fit this job, which is paid by ";
+        check(&PaymentError::MaxPriceUnit(max(), None), &format!("{text}the pixel"));
+        let fixed = PaymentError::MaxPriceUnit(max(), Some(PriceUnit::Fixed));
+        check(&fixed, &format!("{text}`fixed`"));
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! Does not: retry.
 
-use std::fmt;
-
 use crate::http::io::CallError;
 use crate::http::{RefusedUrl, Url, UrlError};
 use crate::orchestrator::io::InfoError;
@@ -12,20 +10,25 @@ use crate::payment::io::PaymentOutcome;
 use resilience::fault::{Failure, Fault, Scope, chain};
 
 /// Why a session could not be opened, or a call in it failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The orchestrator's info could not be fetched.
+    #[error(transparent)]
     Info(InfoError),
     /// A call got no response.
+    #[error(transparent)]
     Call(CallError),
     /// The info names no usable base URL for calls.
+    #[error("{orchestrator}: orchestrator names no usable address for calls")]
     Transcoder {
         /// The orchestrator.
         orchestrator: Url,
         /// What is wrong with the URL.
+        #[source]
         reason: UrlError,
     },
     /// The `OrchestratorInfo` names an address for calls that must not be followed.
+    #[error("{orchestrator}: orchestrator's address for calls {stray}")]
     Stray {
         /// The orchestrator.
         orchestrator: Url,
@@ -33,10 +36,13 @@ pub enum SessionError {
         stray: RefusedUrl,
     },
     /// The payment failed.
+    #[error(transparent)]
     Payment(PaymentError),
     /// The signer makes no first payment, and the orchestrator starts no job without one.
+    #[error("the signer makes no first payment, without which no job starts")]
     NothingDue,
     /// The info has no auth token, without which no job starts.
+    #[error("{0}: orchestrator gave no auth token, so no job can start")]
     NoToken(Url),
 }
 
@@ -75,38 +81,6 @@ impl SessionError {
             PaymentOutcome::NotYet | PaymentOutcome::Paid | PaymentOutcome::Skipped => {
                 Self::NothingDue
             }
-        }
-    }
-}
-
-impl fmt::Display for SessionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Info(error) => error.fmt(f),
-            Self::Call(error) => error.fmt(f),
-            Self::Payment(error) => error.fmt(f),
-            Self::NothingDue => f.write_str("the signer makes no first payment"),
-            Self::Transcoder { orchestrator, .. } => {
-                write!(f, "{orchestrator}: orchestrator names no usable address for calls")
-            }
-            Self::Stray { orchestrator, stray } => {
-                write!(f, "{orchestrator}: orchestrator's address for calls {stray}")
-            }
-            Self::NoToken(orchestrator) => {
-                write!(f, "{orchestrator}: orchestrator gave no auth token, so no job can start")
-            }
-        }
-    }
-}
-
-impl std::error::Error for SessionError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Info(error) => error.source(),
-            Self::Call(error) => error.source(),
-            Self::Payment(error) => error.source(),
-            Self::Transcoder { reason, .. } => Some(reason),
-            Self::Stray { .. } | Self::NoToken(_) | Self::NothingDue => None,
         }
     }
 }

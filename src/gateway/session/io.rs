@@ -231,6 +231,11 @@ impl OrchestratorSession {
         }
     }
 
+    /// Whether a signer pays for this session.
+    pub(crate) fn pays(&self) -> bool {
+        self.payer.is_some()
+    }
+
     /// Call this when the job has started, with its id: later payments need it.
     pub(crate) fn started(&mut self, manifest_id: &str) -> Result<(), SessionError> {
         match &mut self.payer {

@@ -32,19 +32,25 @@ impl fmt::Display for ChannelEnd {
 }
 
 /// Why one request failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// No connection.
+    #[error(transparent)]
     Connect(Box<ConnectError>),
     /// The connection broke, or the answer is not HTTP.
-    Broken(hyper::Error),
+    #[error("{}", broken(.0))]
+    Broken(#[source] hyper::Error),
     /// The time limit passed.
+    #[error("the peer does not take or give data in time")]
     Timeout,
     /// The peer answered with this status before a segment was complete, or instead of accepting the segment.
+    #[error("the peer answered {}", answered(*.0))]
     Answered(u16),
     /// A segment is larger than this many bytes.
+    #[error("a segment is larger than {0} bytes")]
     TooLarge(u64),
     /// The peer sent interim answers (1xx) faster than a real server does.
+    #[error("the peer sends too many interim answers (1xx)")]
     Flood,
 }
 
@@ -65,47 +71,42 @@ impl LinkError {
     }
 }
 
-impl fmt::Display for LinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(error) => error.fmt(f),
-            Self::Broken(error) if error.is_parse() => f.write_str("the answer is not HTTP"),
-            Self::Broken(_) => f.write_str("the connection broke"),
-            Self::Timeout => f.write_str("the peer does not take or give data in time"),
-            Self::Answered(200) => f.write_str("the peer answered before the segment was complete"),
-            Self::Answered(status) => write!(f, "the peer answered with status {status}"),
-            Self::TooLarge(limit) => write!(f, "a segment is larger than {limit} bytes"),
-            Self::Flood => f.write_str("the peer sends too many interim answers (1xx)"),
-        }
-    }
+fn broken(error: &hyper::Error) -> &'static str {
+    if error.is_parse() { "the answer is not HTTP" } else { "the connection broke" }
 }
 
-impl std::error::Error for LinkError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Connect(error) => error.source(),
-            Self::Broken(error) => Some(error),
-            Self::Timeout | Self::Answered(_) | Self::TooLarge(_) | Self::Flood => None,
-        }
+fn answered(status: u16) -> String {
+    match status {
+        200 => "before the segment was complete".to_owned(),
+        _ => format!("with status {status}"),
     }
 }
 
 /// Why a publication or subscription failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum TrickleError {
     /// This many attempts in a row got no answer; with the last cause.
-    Unreachable(Channel, u32, Option<LinkError>),
+    #[error("{0}: given up after {1} tries")]
+    Unreachable(Channel, u32, #[source] Option<LinkError>),
     /// A failure that another attempt does not cure.
-    Unusable(Channel, LinkError),
+    #[error("{0}: cannot be used")]
+    Unusable(Channel, #[source] LinkError),
     /// The peer answered with this status several times in a row.
+    #[error("{0}: the peer answers with status {1}")]
     Refused(Channel, u16),
     /// An answer has no seq, which it must have.
+    #[error("{0}: the peer does not number its segments; is it trickle?")]
     NoSeq(Channel),
     /// This many segments in a row were lost; with the last cause.
-    Lost(Channel, u32, Option<LinkError>),
+    #[error("{0}: {1} segments in a row did not get through")]
+    Lost(Channel, u32, #[source] Option<LinkError>),
     /// Nothing was delivered for this long; with the last cause.
-    Stalled(Channel, Duration, Option<LinkError>),
+    #[error("{0}: what was to be sent did not get through for {seconds} s", seconds = .1.as_secs_f64())]
+    Stalled(Channel, Duration, #[source] Option<LinkError>),
     /// The peer answers segments more slowly than they are made.
+    #[error(
+        "{0}: {SEGMENTS_IN_FLIGHT} segments without an answer; the peer or the link is too slow"
+    )]
     TooSlow(Channel),
 }
 
@@ -146,40 +147,6 @@ impl TrickleError {
             }
             Self::Refused(..) | Self::NoSeq(_) | Self::TooSlow(_) => Fault::NextPeer,
         }
-    }
-}
-
-impl fmt::Display for TrickleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable(channel, tries, _) => {
-                write!(f, "{channel}: given up after {tries} tries")
-            }
-            Self::Unusable(channel, _) => write!(f, "{channel}: cannot be used"),
-            Self::Refused(channel, status) => {
-                write!(f, "{channel}: the peer answers with status {status}")
-            }
-            Self::NoSeq(channel) => {
-                write!(f, "{channel}: the peer does not number its segments; is it trickle?")
-            }
-            Self::Lost(channel, count, _) => {
-                write!(f, "{channel}: {count} segments in a row did not get through")
-            }
-            Self::Stalled(channel, time, _) => {
-                let seconds = time.as_secs_f64();
-                write!(f, "{channel}: what was to be sent did not get through for {seconds} s")
-            }
-            Self::TooSlow(channel) => write!(
-                f,
-                "{channel}: {SEGMENTS_IN_FLIGHT} segments without an answer; the peer or the link is too slow"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TrickleError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause().map(|cause| cause as &(dyn std::error::Error + 'static))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Does not: cache what it read, or watch for changes; call `read` again for the present value.
 
+use std::env::VarError;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -22,11 +23,11 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 pub enum SecretError {
     /// The file cannot be read.
     File(PathBuf, io::Error),
-    /// The environment variable is not set, or is not UTF-8.
+    /// The environment variable is not set.
     Environment(String),
     /// `$CREDENTIALS_DIRECTORY` is not set: no service manager passed credentials to this process.
     NoCredentials(String),
-    /// The content is empty, longer than `SECRET_BYTES`, or not one line of text; or the path is not a regular file.
+    /// The content is empty, not UTF-8, longer than `SECRET_BYTES`, or not one line of text; or the path is not a regular file.
     Content(SecretSource),
     /// The secret has characters that this header's value cannot have.
     Header(HeaderName),
@@ -47,7 +48,7 @@ impl fmt::Display for SecretError {
                 write!(f, "{source}: a secret is one line of text, at most {SECRET_BYTES} bytes")
             }
             Self::Header(name) => {
-                write!(f, "header {name}: the secret is not a valid header value")
+                write!(f, "header {name}: the secret has a character that a header cannot have")
             }
         }
     }
@@ -69,7 +70,7 @@ pub fn read(source: &SecretSource) -> Result<Secret, SecretError> {
     let text = match source {
         SecretSource::Given(secret) => return Ok(secret.clone()),
         SecretSource::Environment(name) => {
-            std::env::var(name).map_err(|_| SecretError::Environment(name.clone()))?
+            std::env::var(name).map_err(|error| of_variable(&error, name))?
         }
         SecretSource::File(path) => read_file(path, source)?,
         SecretSource::Credential(name) => {
@@ -83,6 +84,13 @@ pub fn read(source: &SecretSource) -> Result<Secret, SecretError> {
         return Err(SecretError::Content(source.clone()));
     }
     Ok(Secret::new(text))
+}
+
+fn of_variable(error: &VarError, name: &str) -> SecretError {
+    match error {
+        VarError::NotPresent => SecretError::Environment(name.to_owned()),
+        VarError::NotUnicode(_) => SecretError::Content(SecretSource::Environment(name.to_owned())),
+    }
 }
 
 /// Reads the current values of all these headers. Each value is marked sensitive, so that `Debug` does not print it.
@@ -162,12 +170,22 @@ mod tests {
         let error = read_headers(&[(http::header::AUTHORIZATION, source)]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "header authorization: the secret is not a valid header value"
+            "header authorization: the secret has a character that a header cannot have"
         );
         let gone = SecretSource::File("/nowhere/key".into());
         assert_eq!(read(&gone).unwrap_err().to_string(), "/nowhere/key: secret cannot be read");
         let unset = SecretSource::Environment("LIVEPEER_EDGE_NOT_SET".into());
-        assert!(matches!(read(&unset), Err(SecretError::Environment(_))));
+        assert_eq!(
+            read(&unset).unwrap_err().to_string(),
+            "environment variable LIVEPEER_EDGE_NOT_SET is not set; it is to hold a secret"
+        );
+    }
+
+    #[test]
+    fn a_variable_of_other_bytes_is_not_called_unset() {
+        let error = of_variable(&VarError::NotUnicode("hunter2".into()), "KEY").to_string();
+        assert!(error.starts_with("environment variable KEY: a secret is one line of text"));
+        assert!(!error.contains("hunter2"));
     }
 
     #[test]

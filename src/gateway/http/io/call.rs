@@ -97,7 +97,7 @@ pub enum CallError {
     #[error(transparent)]
     Connect(ConnectError),
     /// The answer was not complete within the time limit.
-    #[error("{0}: no answer within {time} s", time = .1.as_secs())]
+    #[error("{0}: no complete answer within {time} s", time = .1.as_secs())]
     Timeout(Url, Duration),
     /// The body is longer than this limit in bytes.
     #[error("{0}: the answer is longer than {1} bytes")]
@@ -196,8 +196,7 @@ fn sort(call: &Call, error: ureq::Error) -> CallError {
     let peer = url.authority();
     if let ureq::Error::Timeout(kind) = &error {
         if *kind == ureq::Timeout::Resolve {
-            let error = io::Error::from(io::ErrorKind::TimedOut);
-            return CallError::Connect(ConnectError::Resolve(peer.clone(), error));
+            return CallError::Connect(ConnectError::ResolveTimeout(peer.clone()));
         }
         if *kind == ureq::Timeout::Connect {
             return CallError::Connect(ConnectError::Timeout(peer.clone()));
@@ -220,7 +219,7 @@ fn sort(call: &Call, error: ureq::Error) -> CallError {
             | io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable
     ) {
-        return CallError::Connect(ConnectError::Connect(peer.clone(), error));
+        return CallError::Connect(ConnectError::connecting(peer, error));
     }
     // Errors of our TLS link pass through ureq as I/O errors.
     match error.downcast::<ConnectError>() {

@@ -105,10 +105,7 @@ impl Connector {
     /// Opens a connection for a stream to the host and port of `url`.
     pub async fn connect(&self, url: &Url, alpn: Alpn) -> Result<Stream, ConnectError> {
         let (peer, by) = (url.authority(), Instant::now() + CONNECT_TIME);
-        let late = |_| {
-            let error = io::Error::from(io::ErrorKind::TimedOut);
-            Err(ConnectError::Resolve(peer.clone(), error))
-        };
+        let late = |_| Err(ConnectError::ResolveTimeout(peer.clone()));
         let addresses = timeout_at(by, self.addresses(url)).await.unwrap_or_else(late)?;
         timeout_at(by, self.connect_to_one(&addresses, url, alpn, by))
             .await
@@ -123,13 +120,7 @@ impl Connector {
         by: Instant,
     ) -> Result<Stream, ConnectError> {
         let peer = url.authority();
-        let failed = |error: io::Error| {
-            if error.kind() == io::ErrorKind::TimedOut {
-                ConnectError::Timeout(peer.clone())
-            } else {
-                ConnectError::Connect(peer.clone(), error)
-            }
-        };
+        let failed = |error| ConnectError::connecting(peer, error);
         let tcp = self.connect_to_any(addresses, by).await.map_err(failed)?;
         if url.scheme() == Scheme::Http {
             return Ok(Stream::Plain(tcp));
@@ -179,7 +170,7 @@ impl Connector {
     pub(super) async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, ConnectError> {
         let peer = url.authority();
         let addresses = self.lookups.addresses(peer).await;
-        let addresses = addresses.map_err(|error| ConnectError::Resolve(peer.clone(), error))?;
+        let addresses = addresses.map_err(|error| ConnectError::resolving(peer, error))?;
         within_reach(url, addresses).map_err(|address| ConnectError::too_near(url, address))
     }
 }

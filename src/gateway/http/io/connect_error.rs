@@ -2,7 +2,6 @@
 //!
 //! Does not: make connections.
 
-use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
@@ -15,32 +14,67 @@ use resilience::fault::Fault;
 use resilience::sanitize;
 
 /// Why a connection could not be made.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The name has no address, or its look-up took too long.
-    Resolve(Authority, io::Error),
+    /// The look-up of the name found no address.
+    #[error("{0}: no address found for the name; check it and the DNS server")]
+    Resolve(Authority, #[source] io::Error),
+    /// The look-up of the name took too long.
+    #[error("{0}: no address of the name within {limit} s; check the DNS server", limit = CONNECT_TIME.as_secs())]
+    ResolveTimeout(Authority),
     /// The address is in a nearer zone than the URL may lead to.
+    #[error("{}", too_near(.0, *.1))]
     TooNear(Box<Url>, IpAddr),
     /// The address does not answer, or the connection broke while it was made.
-    Connect(Authority, io::Error),
+    #[error("{0}: no connection")]
+    Connect(Authority, #[source] io::Error),
+    /// The host refused the connection: nothing listens on the port.
+    #[error("{0}: connection refused; nothing listens on this port")]
+    Refused(Authority),
     /// The time limit passed.
+    #[error("{0}: no connection within {limit} s", limit = CONNECT_TIME.as_secs())]
     Timeout(Authority),
     /// The peer's certificate is refused.
-    Distrust(Authority, Distrust),
+    #[error("{0}: not trusted")]
+    Distrust(Authority, #[source] Distrust),
     /// The peer does not speak TLS on this port.
+    #[error("{0}: does not speak TLS on this port; check the port")]
     NotTls(Authority),
     /// The peer closed the connection during the TLS handshake: it speaks another protocol, or has just stopped.
+    #[error("{0}: closed the connection during the TLS handshake; check the port")]
     HungUp(Authority),
     /// TLS failed for another reason.
+    #[error("{0}: TLS failed: {1}")]
     Tls(Authority, String),
     /// The peer speaks TLS, but not HTTP/2.
+    #[error("{0}: does not speak HTTP/2, so it is not an orchestrator; check the port")]
     NoHttp2(Authority),
 }
 
 impl ConnectError {
     /// Whether the host refused the connection: nothing listens on the port.
     pub(crate) fn is_refused(&self) -> bool {
-        matches!(self, Self::Connect(_, error) if error.kind() == io::ErrorKind::ConnectionRefused)
+        matches!(self, Self::Refused(_))
+    }
+
+    /// The error of a look-up of the name of `peer`.
+    pub(super) fn resolving(peer: &Authority, error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut {
+            return Self::ResolveTimeout(peer.clone());
+        }
+        Self::Resolve(peer.clone(), error)
+    }
+
+    /// The error of a connection to `peer`.
+    pub(super) fn connecting(peer: &Authority, error: io::Error) -> Self {
+        let kind = error.kind();
+        if kind == io::ErrorKind::TimedOut {
+            return Self::Timeout(peer.clone());
+        }
+        if kind == io::ErrorKind::ConnectionRefused {
+            return Self::Refused(peer.clone());
+        }
+        Self::Connect(peer.clone(), error)
     }
 
     /// The error for a `url` that leads to this address although it must not.
@@ -51,9 +85,12 @@ impl ConnectError {
     /// How the caller must react.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Resolve(..) | Self::Connect(..) | Self::Timeout(_) | Self::HungUp(_) => {
-                Fault::Retry
-            }
+            Self::Resolve(..)
+            | Self::ResolveTimeout(_)
+            | Self::Connect(..)
+            | Self::Refused(_)
+            | Self::Timeout(_)
+            | Self::HungUp(_) => Fault::Retry,
             Self::TooNear(..)
             | Self::Distrust(..)
             | Self::NotTls(_)
@@ -89,63 +126,13 @@ impl ConnectError {
     }
 }
 
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Resolve(peer, error) if error.kind() == io::ErrorKind::TimedOut => {
-                write!(f, "{peer}: no address of the name within ")?;
-                write!(f, "{} s; check the DNS server", CONNECT_TIME.as_secs())
-            }
-            Self::Resolve(peer, _) => {
-                write!(f, "{peer}: the name has no address; check it and the DNS server")
-            }
-            Self::TooNear(url, address) => {
-                let (peer, zone) = (url.authority(), Zone::of(*address));
-                write!(f, "{peer}: leads to {address}, which is {zone}; refused, ")?;
-                match url.under() {
-                    Some(under) => write!(f, "as {under} named it, which is farther away")?,
-                    None => f.write_str("as a peer named it that is farther away")?,
-                }
-                f.write_str("; if it is yours, name it in your configuration")
-            }
-            Self::Connect(peer, error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                write!(f, "{peer}: connection refused; nothing listens on this port")
-            }
-            Self::Connect(peer, _) => write!(f, "{peer}: no connection"),
-            Self::Timeout(peer) => {
-                write!(f, "{peer}: no connection within {} s", CONNECT_TIME.as_secs())
-            }
-            Self::Distrust(peer, _) => write!(f, "{peer}: not trusted"),
-            Self::NotTls(peer) => {
-                write!(f, "{peer}: does not speak TLS on this port; check the port")
-            }
-            Self::HungUp(peer) => {
-                write!(f, "{peer}: closes the connection instead of speaking TLS; check the port")
-            }
-            Self::Tls(peer, reason) => write!(f, "{peer}: TLS failed: {reason}"),
-            Self::NoHttp2(peer) => {
-                write!(
-                    f,
-                    "{peer}: does not speak HTTP/2, so it is not an orchestrator; check the port"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Connect(_, error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
-            Self::Resolve(_, error) if error.kind() == io::ErrorKind::TimedOut => None,
-            Self::Resolve(_, error) | Self::Connect(_, error) => Some(error),
-            Self::Distrust(_, distrust) => Some(distrust),
-            Self::TooNear(..)
-            | Self::Timeout(_)
-            | Self::NotTls(_)
-            | Self::HungUp(_)
-            | Self::Tls(..)
-            | Self::NoHttp2(_) => None,
-        }
-    }
+fn too_near(url: &Url, address: IpAddr) -> String {
+    let (peer, zone) = (url.authority(), Zone::of(address));
+    let giver = match url.under() {
+        Some(under) => format!("{under} named it, which is farther away"),
+        None => "a peer named it that is farther away".to_owned(),
+    };
+    format!(
+        "{peer}: leads to {address}, which is {zone}; refused, as {giver}; if it is yours, name it in your configuration"
+    )
 }

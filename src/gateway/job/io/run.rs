@@ -16,6 +16,7 @@ use crate::segment::{Piece, Pieces, Place};
 use crate::session::Network;
 use crate::trickle::io::{Published, Publisher};
 use crate::trickle::{ChannelEnd, TrickleError};
+use resilience::fault::chain;
 use resilience::stop::Stop;
 
 /// Why a job did not run to the end of its media.
@@ -59,7 +60,9 @@ impl StartedJob {
             while let Some(report) = paid.recv().await {
                 match report.outcome {
                     PaymentOutcome::Leave(error) | PaymentOutcome::Failed(error) => return error,
-                    PaymentOutcome::Later(error) => log::warn!("payment failed, retrying: {error}"),
+                    PaymentOutcome::Later(error) => {
+                        log::warn!("payment failed, retrying: {}", chain(&error))
+                    }
                     PaymentOutcome::NotYet | PaymentOutcome::Paid | PaymentOutcome::Skipped => {}
                 }
             }

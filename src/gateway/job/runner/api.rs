@@ -16,24 +16,15 @@ use serde_json::Value;
 pub struct Pointer(String);
 
 /// Why a text cannot be parsed as a part of an API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
     /// The text is not a usable JSON pointer.
+    #[error("is not a JSON pointer; write one such as /in or /channels/0/url")]
     Pointer,
     /// The text is not a usable path.
+    #[error("is not a path; write one such as /echo")]
     Path,
 }
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pointer => "is not a JSON pointer; write one such as /in or /channels/0/url",
-            Self::Path => "is not a path; write one such as /echo",
-        })
-    }
-}
-
-impl std::error::Error for ApiError {}
 
 impl FromStr for Pointer {
     type Err = ApiError;

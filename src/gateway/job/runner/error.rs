@@ -48,17 +48,24 @@ impl fmt::Display for Step {
 }
 
 /// Why a job on a runner failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
     /// No listed runner has this application.
+    #[error(
+        "no runner of app `{0}` is known; check its name, or name an orchestrator or a discovery endpoint that has it"
+    )]
     NoRunner(String),
     /// No candidate is left; the error names each one with the reason against it.
+    #[error(transparent)]
     NoCandidateLeft(NoCandidateLeft),
     /// This step got no answer.
-    NoAnswer(Step, CallError),
+    #[error("{0} failed")]
+    NoAnswer(Step, #[source] CallError),
     /// The session with the orchestrator cannot be used.
+    #[error(transparent)]
     Session(SessionError),
     /// The runner refused.
+    #[error("{peer}: {step} refused: {} ({status}{})", meaning(*.step, *.status), behind_colon(.message))]
     Refused {
         /// The step that it refused.
         step: Step,
@@ -70,24 +77,34 @@ pub enum RunnerError {
         message: String,
     },
     /// The answer is unusable, for this reason.
+    #[error("{1}: unusable answer to the {0}: {2}")]
     Nonsense(Step, Authority, String),
     /// The runner asks for a payment, but no signer is configured.
+    #[error("{0}: wants to be paid; set signer.urls")]
     NeedsSigner(Authority),
     /// The runner asks for a payment, but its list entry names no price.
+    #[error("{0}: wants to be paid, but its runner names no price")]
     NoPrice(Authority),
     /// The runner's payment challenge cannot be parsed.
+    #[error("{0}: demand for payment: {1}")]
     Challenge(Authority, WireError),
     /// This field of the runner's payment challenge is a URL that must not be followed.
+    #[error("{0}: demand for payment: `{1}` {2}")]
     Stray(Authority, &'static str, RefusedUrl),
     /// The runner redirects the request, and the redirect must not be followed.
+    #[error("{1}: the {0} {2}")]
     Redirected(Step, Authority, RedirectError),
     /// The payment took too many challenges of the runner.
+    #[error("{0}: answers each payment with another demand for payment")]
     NoEnd(Authority),
     /// The runner asks for a payment, but the signer says that none is needed.
+    #[error("{0}: wants to be paid, but the signer sees nothing to pay")]
     NothingToPay(Authority),
     /// The payment failed.
+    #[error(transparent)]
     NotPaid(PaymentError),
     /// The application does not accept parameters while it runs, according to this part of its API.
+    #[error("{}", no_update(.0.is_some()))]
     NoUpdate(Option<Update>),
 }
 
@@ -168,81 +185,56 @@ impl RunnerError {
     }
 }
 
-impl fmt::Display for RunnerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRunner(app) => write!(
-                f,
-                "no runner of app `{app}` is known; check its name, or name an orchestrator or a discovery endpoint that has it"
-            ),
-            Self::NoCandidateLeft(none) => none.fmt(f),
-            Self::NoAnswer(step, error) => write!(f, "{step}: {error}"),
-            Self::Session(error) => error.fmt(f),
-            Self::Refused { step, peer, status, message } => {
-                write!(f, "{peer}: {step} refused: {} ({status}", meaning(*status))?;
-                if message.is_empty() { f.write_str(")") } else { write!(f, ": {message})") }
-            }
-            Self::Nonsense(step, peer, reason) => {
-                write!(f, "{peer}: unusable answer to the {step}: {reason}")
-            }
-            Self::NeedsSigner(peer) => {
-                write!(f, "{peer}: wants to be paid; set signer.urls")
-            }
-            Self::NoPrice(peer) => {
-                write!(f, "{peer}: wants to be paid, but its runner names no price")
-            }
-            Self::Challenge(peer, error) => write!(f, "{peer}: demand for payment: {error}"),
-            Self::Stray(peer, name, stray) => {
-                write!(f, "{peer}: demand for payment: `{name}` {stray}")
-            }
-            Self::Redirected(step, peer, elsewhere) => write!(f, "{peer}: the {step} {elsewhere}"),
-            Self::NoEnd(peer) => {
-                write!(f, "{peer}: answers payments with ever new demands for payment")
-            }
-            Self::NothingToPay(peer) => {
-                write!(f, "{peer}: wants to be paid, but the signer sees nothing to pay")
-            }
-            Self::NotPaid(error) => error.fmt(f),
-            Self::NoUpdate(None) => f.write_str("the app takes no parameters while it runs"),
-            Self::NoUpdate(Some(_)) => {
-                f.write_str("the app did not say where parameters go while it runs")
-            }
-        }
-    }
-}
-
-/// What a status of a runner means (protocol.md, section 6).
-fn meaning(status: u16) -> &'static str {
-    match status {
-        400 => "bad request",
-        401 | 403 => "not allowed",
-        404 => "no such runner or session",
-        409 => "in use",
-        481 => "price too high",
-        503 => "no capacity",
-        500..=599 => "it failed",
+/// What a status means as the answer to `step` (protocol.md, section 6).
+fn meaning(step: Step, status: u16) -> &'static str {
+    match (status, step) {
+        (400, _) => "bad request",
+        (401 | 403, _) => "not allowed",
+        (404, Step::Reserve) => "no such runner",
+        (404, Step::Start) => "the app has no such path; check runner.start",
+        (404, Step::Update) => "the app has no such path, or has ended; check runner.update",
+        (404, Step::Call) => "no such runner, or no such path in it",
+        (404, Step::Scope) => "it starts no scopes",
+        (409, _) => "in use",
+        (481, _) => "price too high",
+        (503, _) => "no capacity",
+        (500..=599, _) => "it failed",
         _ => "no success",
     }
 }
 
-impl std::error::Error for RunnerError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::NoAnswer(_, error) => error.source(),
-            Self::Session(error) => error.source(),
-            Self::NotPaid(error) => error.source(),
-            Self::NoRunner(_)
-            | Self::NoCandidateLeft(_)
-            | Self::Refused { .. }
-            | Self::Nonsense(..)
-            | Self::NeedsSigner(_)
-            | Self::NoPrice(_)
-            | Self::Challenge(..)
-            | Self::Stray(..)
-            | Self::Redirected(..)
-            | Self::NoEnd(_)
-            | Self::NothingToPay(_)
-            | Self::NoUpdate(_) => None,
+fn behind_colon(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+fn no_update(is_in_answer: bool) -> &'static str {
+    match is_in_answer {
+        true => "the app did not say where parameters go while it runs",
+        false => "the app takes no parameters while it runs",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Url;
+
+    #[test]
+    fn a_missing_path_of_an_app_is_not_called_a_missing_runner() {
+        let refused = |step, status, message: &str| {
+            let peer = Url::parse("https://r.example").unwrap().authority().clone();
+            RunnerError::Refused { step, peer, status, message: message.to_owned() }.to_string()
+        };
+        assert_eq!(
+            refused(Step::Start, 404, ""),
+            "r.example:443: start of the app refused: the app has no such path; check runner.start (404)"
+        );
+        assert_eq!(
+            refused(Step::Reserve, 404, "x"),
+            "r.example:443: reservation refused: no such runner (404: x)"
+        );
+        for step in [Step::Update, Step::Call, Step::Scope] {
+            assert!(!refused(step, 404, "").contains("session"), "{step}");
         }
     }
 }

@@ -76,11 +76,11 @@ pub enum FindError {
     /// The call failed.
     #[error(transparent)]
     Call(CallError),
-    /// The signer has no list yet (503).
-    #[error("{0}: has no list of orchestrators yet (503)")]
+    /// The signer or discovery endpoint has no list at present (503).
+    #[error("{0}: has no list of orchestrators now (503)")]
     NotYet(Authority),
     /// The credential is refused (401, 403).
-    #[error("{0}: refuses the credential ({1}); check the headers")]
+    #[error("{0}: refuses the credential, or wants one ({1}); check the headers")]
     Refused(Authority, u16),
     /// A status other than 200.
     #[error("{0}: gave status {1} for a list of orchestrators")]

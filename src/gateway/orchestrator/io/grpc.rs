@@ -35,10 +35,10 @@ pub enum InfoError {
     #[error(transparent)]
     Connect(ConnectError),
     /// No response within the time limit.
-    #[error("{0}: no answer within {seconds} s", seconds = .1.as_secs())]
+    #[error("{0}: no complete answer within {seconds} s", seconds = .1.as_secs())]
     Timeout(Url, Duration),
     /// HTTP/2 failed, or the response is not gRPC.
-    #[error("{0}: not a gRPC answer, so perhaps not an orchestrator: {1}")]
+    #[error("{0}: no gRPC answer, so perhaps not an orchestrator: {1}")]
     Broken(Url, String),
     /// The orchestrator has no capacity for the model, or does not have the model: the response is the same.
     #[error("{0}: orchestrator is full, or does not have the model")]

@@ -20,7 +20,7 @@ use crate::payment::{
     PaymentSession, clean,
 };
 use resilience::backoff::jitter;
-use resilience::fault::Failure;
+use resilience::fault::{Failure, chain};
 use resilience::wait::sleep_until;
 
 /// An event that may make a payment due.
@@ -224,7 +224,7 @@ impl Payer {
     ) -> Result<(), PaymentOutcome> {
         let (refusal, retry_after) = (error.refusal(), error.retry_after());
         let decision = self.schedule.on_refused(refusal, retry_after, jitter, clock.now());
-        log::debug!("no payment: {error}: {decision:?}");
+        log::debug!("no payment: {}: {decision:?}", chain(&error));
         match decision {
             PaymentDecision::Refresh => {
                 self.refresh(jitter, clock).await?;

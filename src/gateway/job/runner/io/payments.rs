@@ -23,7 +23,7 @@ use crate::payment::{
     Challenge, PaymentError, PaymentHeaders, PaymentKind, PaymentSession, WireError,
 };
 use crate::session::{Network, PaymentSetup};
-use resilience::fault::{Failure, Fault};
+use resilience::fault::{Failure, Fault, chain};
 use resilience::wait::sleep_until;
 
 /// A fixed value instead of a random one: no other session waits for the same signer, so retries need not be spread.
@@ -141,7 +141,7 @@ impl RunnerPayments {
             match outcome {
                 PaymentOutcome::NotYet | PaymentOutcome::Paid | PaymentOutcome::Skipped => {}
                 PaymentOutcome::Later(error) => {
-                    log::warn!("payment failed during the start, retrying: {error}")
+                    log::warn!("payment failed during the start, retrying: {}", chain(&error))
                 }
                 PaymentOutcome::Leave(error) | PaymentOutcome::Failed(error) => {
                     return Err(RunnerError::NotPaid(error));
