@@ -1,13 +1,16 @@
-//! The table: every error of media, every warning and every repeated failure, with what stands for its cause.
+//! The table: every error, every warning and every repeated failure, with what stands for its cause.
+//!
+//! Here are the errors of media and the texts of the log; `variants` has the other errors.
 //!
 //! Does not: raise anything; the rows are in the files beside this one.
 
 use std::collections::BTreeSet;
 
-use crate::sources::{functions, keys};
+use crate::sources::{keys, tests};
+use crate::variants::{JOBS, PEERS, PROGRAM};
 
 /// What stands for a cause.
-enum Cause {
+pub(crate) enum Cause {
     /// This test raises it; rows of this program begin with `row_`.
     Test(&'static str),
     /// No test raises it, for this reason.
@@ -16,7 +19,7 @@ enum Cause {
 
 use Cause::{Reason, Test};
 
-const ERRORS: &[(&str, Cause)] = &[
+const MEDIA: &[(&str, Cause)] = &[
     ("MediaError::Gstreamer", Reason("needs a broken installation of GStreamer")),
     ("MediaError::MissingElement", Test("row_encoders_that_are_not_there")),
     ("MediaError::UnknownEncoder", Test("row_encoders_that_are_not_there")),
@@ -145,12 +148,12 @@ const LOGGED: &[(&str, Cause)] = &[
         Test("refused_parameters_are_not_sent_again"),
     ),
     (
-        "payment failed, retrying: {error}",
+        "payment failed, retrying: {}",
         Reason("only a program that uses the library without the agent logs it"),
     ),
     ("payment failed: {why}; {}retrying", Test("a_signer_that_is_down_leaves_no_gap_in_the_video")),
     (
-        "payment failed during the start, retrying: {error}",
+        "payment failed during the start, retrying: {}",
         Test("a_start_whose_payment_fails_for_good_is_given_up_and_stopped"),
     ),
     (
@@ -230,8 +233,8 @@ const LOGGED: &[(&str, Cause)] = &[
 
 #[test]
 fn every_error_and_warning_has_a_cause() {
-    let (found, functions) = (keys(), functions());
-    let table = || [ERRORS, HANDED_ON, LOGGED].into_iter().flatten();
+    let (found, tests) = (keys(), tests());
+    let table = || [MEDIA, PEERS, JOBS, PROGRAM, HANDED_ON, LOGGED].into_iter().flatten();
     let named: BTreeSet<String> = table().map(|(key, _)| (*key).to_owned()).collect();
     let without: Vec<_> = found.difference(&named).collect();
     assert!(without.is_empty(), "without a row or a reason: {without:#?}");
@@ -239,7 +242,7 @@ fn every_error_and_warning_has_a_cause() {
     assert!(gone.is_empty(), "in the table, and not in the sources: {gone:#?}");
     for (key, cause) in table() {
         match cause {
-            Test(name) => assert!(functions.contains(*name), "{key}: no test {name}"),
+            Test(name) => assert!(tests.contains(*name), "{key}: no test {name}"),
             Reason(why) => assert!(!why.is_empty(), "{key}: no reason"),
         }
     }

@@ -69,3 +69,106 @@ async fn row_h264_of_a_fragment_that_is_not_fit_to_pass_through() {
     edge.signal("TERM");
     edge.end().with_code(0);
 }
+
+#[track_caller]
+fn check(arguments: &[&str], code: i32, expected: &str) {
+    assert_eq!(run(arguments).with_code(code).error(), format!("error: {expected}"));
+}
+
+#[test]
+fn row_access_that_cannot_be_used() {
+    let urls = ["discover", "--orchestrator.urls", "127.0.0.1:1"];
+    let check = |more: &[&str], expected: &str| check(&[&urls[..], more].concat(), 1, expected);
+    let unset = "environment variable LE_NOT_SET is not set; it is to hold a secret";
+    check(&["--access.token", "env:LE_NOT_SET"], unset);
+    let token = temporary("token");
+    std::fs::write(&token, "hunter2!").unwrap();
+    let place = format!("file:{}", token.display());
+    check(&["--access.token", &place], "access token is not base64; copy it whole");
+    let file = token.to_str().unwrap();
+    let no_authority =
+        format!("{file}: no certificate authorities in PEM form: the file has no certificate");
+    check(&["--services.ca-file", file], &no_authority);
+    let headers = r#"{"Authorization":"env:LE_NOT_SET"}"#;
+    check(&["--signer.urls", "https://127.0.0.1:1", "--signer.headers", headers], unset);
+    std::fs::remove_file(token).unwrap();
+}
+
+#[test]
+fn row_calls_that_are_not_made() {
+    let call = ["call", "--app", "a", "--orchestrator.urls", "127.0.0.1:1", "--data"];
+    let large = temporary("large");
+    std::fs::File::create(&large).unwrap().set_len((32 << 20) + 1).unwrap();
+    let path = large.to_str().unwrap();
+    check(&[&call[..], &[path]].concat(), 1, &format!("{path} is longer than 33554432 bytes"));
+    let typed = [&call[..], &[path, "--type", "a\n"]].concat();
+    check(&typed, 2, "--type: `a\\n` is not a media type; write one such as image/png");
+    std::fs::remove_file(large).unwrap();
+}
+
+#[test]
+fn row_a_sandbox_on_a_port_that_is_taken() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let expected =
+        format!("sandbox: {address} is in use; choose another port, or 0 for a free one");
+    let text = run(&["sandbox", "--listen", &address]).with_code(1).error().to_owned();
+    assert!(text.starts_with(&format!("error: {expected}")), "{text}");
+}
+
+/// A place below a file is not a configuration that is there already.
+#[test]
+fn row_a_setup_that_cannot_write() {
+    let file = temporary("file");
+    std::fs::write(&file, "").unwrap();
+    let path = file.join("a.toml");
+    let path = path.to_str().unwrap();
+    let keys = ["--orchestrator.urls", "127.0.0.1:1", "--job.model", "m"];
+    let text = run(&[&["setup", "--config", path][..], &keys].concat()).with_code(1);
+    let expected = format!("error: cannot write {path}: ");
+    assert!(text.error().starts_with(&expected), "{}", text.stderr);
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn row_trust_without_pins() {
+    let nowhere = [("STATE_DIRECTORY", ""), ("XDG_STATE_HOME", ""), ("HOME", "")];
+    let ended = Edge::start_with(&["trust", "list"], &nowhere).end().with_code(1);
+    assert_eq!(
+        ended.error(),
+        "error: no certificates are kept without a state directory; set state.directory"
+    );
+    check(
+        &["trust", "forget", "o.example"],
+        1,
+        "no certificate is pinned for `o.example`; `trust list` shows all",
+    );
+}
+
+#[test]
+fn row_a_variable_of_other_bytes() {
+    use std::os::unix::ffi::OsStrExt;
+    let value = std::ffi::OsStr::from_bytes(b"\xff");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_livepeer-edge"))
+        .arg("devices")
+        .env("LIVEPEER_EDGE_JOB_MODEL", value)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert_eq!(said, "error: environment variable LIVEPEER_EDGE_JOB_MODEL is not UTF-8\n");
+}
+
+#[test]
+fn row_no_list_of_orchestrators() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let url = format!("http://{address}/list");
+    let job = ["run", "--job.model", "m", "--job.on-loss", "exit", "--discovery.url", &url];
+    let ended = run(&[&job[..], &SMALL].concat()).with_code(1);
+    let expected = format!(
+        "error: no orchestrator found: {address}: connection refused; nothing listens on this port"
+    );
+    assert_eq!(ended.error(), expected);
+}

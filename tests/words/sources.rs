@@ -1,4 +1,4 @@
-//! Reads the sources: the errors of media, and the texts of warnings and of repeated failures.
+//! Reads the sources: the variants of errors, and the texts of warnings and of repeated failures.
 //!
 //! Does not: parse Rust; it knows how rustfmt lays out what it looks for.
 
@@ -24,21 +24,42 @@ fn files(directory: &str) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// The sources without their tests, and without the sandbox, which is no part of the agent.
-fn shipped() -> Vec<String> {
+/// Enums whose texts are a part of an error or a warning, and which are not errors themselves.
+const PARTS: [&str; 7] = [
+    "ChannelEnd",
+    "Complaint",
+    "Loss",
+    "RedirectError",
+    "RefusalReason",
+    "RejectionReason",
+    "Unsent",
+];
+
+/// The crates whose errors go by their own name. Those of the program bear the name of their module.
+const CRATES: [&str; 4] = ["gateway", "media", "mpegts", "resilience"];
+
+/// The sources without their tests, and without the sandbox, which is not a part of the agent: each with the module
+/// of the program that it is in, or nothing for a crate.
+fn shipped() -> Vec<(String, String)> {
     let is_sandbox =
         |path: &Path| path.iter().any(|part| part == "sandbox" || part == "sandbox.rs");
     let files = files("src").into_iter().filter(|(path, _)| !is_sandbox(path));
-    files.map(|(_, text)| text.split("#[cfg(test)]").next().unwrap().to_owned()).collect()
+    let module = |path: &Path| {
+        let mut parts = path.iter().skip_while(|part| *part != "src").skip(1);
+        let first = parts.next().unwrap().to_str().unwrap();
+        if CRATES.contains(&first) { String::new() } else { format!("{first}::") }
+    };
+    let text = |text: &str| text.split("#[cfg(test)]").next().unwrap().to_owned();
+    files.map(|(path, source)| (module(&path), text(&source))).collect()
 }
 
 /// The keys of all that has to have a cause.
 pub(crate) fn keys() -> BTreeSet<String> {
     let shipped = shipped();
     let mut keys = BTreeSet::new();
-    for text in &shipped {
+    for (module, text) in &shipped {
         keys.extend(calls(text));
-        keys.extend(variants(text));
+        keys.extend(variants(text).into_iter().map(|variant| format!("{module}{variant}")));
     }
     keys
 }
@@ -73,37 +94,86 @@ fn literal(code: &str) -> Option<String> {
     None
 }
 
-/// The variants of the errors of media.
+/// The variants of the errors in a source; an error that is a struct is one variant.
 fn variants(source: &str) -> Vec<String> {
-    let Some((_, behind)) = source.split_once("\npub enum MediaError {\n") else {
-        return Vec::new();
-    };
-    let body = behind.split("\n}\n").next().unwrap();
-    let lines = body.lines().filter_map(|line| line.strip_prefix("    "));
-    let names = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
-    names
-        .map(|line| format!("MediaError::{}", line.split(['(', ' ', ',']).next().unwrap()))
+    let mut variants = Vec::new();
+    for kind in ["enum ", "struct "] {
+        for (at, _) in source.match_indices(kind) {
+            let begin = source[..at].rfind('\n').map_or(0, |line| line + 1);
+            let visibility = &source[begin..at];
+            if !(visibility.is_empty() || visibility.starts_with("pub")) {
+                continue;
+            }
+            let behind = &source[at + kind.len()..];
+            let name = behind.split(|c: char| !c.is_alphanumeric()).next().unwrap();
+            // Attributes and documentation stand between an empty line and the item.
+            let head = source[..begin].rsplit("\n\n").next().unwrap();
+            if !(is_error(source, head, name) || PARTS.contains(&name)) {
+                continue;
+            }
+            if kind == "struct " {
+                variants.push(name.to_owned());
+                continue;
+            }
+            let body = behind.split("\n}\n").next().unwrap();
+            let lines = body.lines().filter_map(|line| line.strip_prefix("    "));
+            let lines = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+            let names = lines.map(|line| line.split(['(', ' ', ',']).next().unwrap());
+            variants.extend(names.map(|variant| format!("{name}::{variant}")));
+        }
+    }
+    variants
+}
+
+/// Whether the item with this name and these attributes is an error: it derives the trait or implements it.
+fn is_error(source: &str, head: &str, name: &str) -> bool {
+    let derived = head.split("#[derive(").skip(1).filter_map(|list| list.split(")]").next());
+    let mut derived = derived.flat_map(|list| list.split(',').map(str::trim));
+    derived.any(|name| matches!(name, "Error" | "thiserror::Error"))
+        || source.contains(&format!("Error for {name} {{"))
+}
+
+/// The names of all tests.
+pub(crate) fn tests() -> BTreeSet<String> {
+    ["src", "tests"]
+        .iter()
+        .flat_map(|at| files(at))
+        .flat_map(|(_, text)| test_names(&text))
         .collect()
 }
 
-/// The names of all functions of tests.
-pub(crate) fn functions() -> BTreeSet<String> {
-    let named = |text: &str| -> Vec<String> {
-        text.split("fn ")
-            .skip(1)
-            .filter_map(|code| code.split('(').next().map(str::to_owned))
-            .collect()
+fn test_names(source: &str) -> Vec<String> {
+    let named = |attribute: &str| -> Vec<String> {
+        let behind = source.split(attribute).skip(1);
+        // Further attributes may stand between; another item may not.
+        let head = behind.filter_map(|code| code.split_once("fn "));
+        let tests =
+            head.filter(|(between, _)| !between.contains('}') && !between.contains("#[test]"));
+        tests.filter_map(|(_, code)| code.split('(').next().map(str::to_owned)).collect()
     };
-    ["src", "tests"].iter().flat_map(|at| files(at)).flat_map(|(_, text)| named(&text)).collect()
+    ["#[test]", "#[tokio::test"].into_iter().flat_map(named).collect()
+}
+
+#[test]
+fn an_error_without_a_row_and_a_row_without_a_test_are_found() {
+    let source = "use a;\n\n/// A.\n#[derive(Debug, thiserror::Error)]\npub enum A {\n    /// One.\n    \
+                  #[error(\n        \"x\"\n    )]\n    One(String),\n    Two,\n}\n\n\
+                  #[derive(Debug)]\npub enum B {\n    One,\n}\n\nimpl std::error::Error for B {}\n\n\
+                  #[derive(\n    Debug, Error,\n)]\n#[error(\"y\")]\nstruct C(u8);\n\n\
+                  #[derive(Debug)]\npub enum D {\n    One,\n}\n\n/// No error: an enum of words.\nenum E {\n    One,\n}\n\n\
+                  pub enum Loss {\n    One,\n}\n";
+    assert_eq!(variants(source), ["A::One", "A::Two", "B::One", "Loss::One", "C"]);
+    let source = "fn a() {}\n#[test]\nfn b() {}\n#[tokio::test(start_paused = true)]\nasync fn c() {}\n\
+                  #[test]\n#[ignore]\nfn d() {}\nfn e() {}";
+    assert_eq!(test_names(source), ["b", "d", "c"]);
 }
 
 #[test]
 fn texts_and_errors_are_found() {
-    let source = "\npub enum MediaError {\n    /// A.\n    One(String),\n    Two {\n        /// B.\n        a: u8,\n    },\n    Three,\n}\n\
-                  log::warn!(\n    \"a \\\"b\\\" \\\n     c {d}\"\n); log::warn!(\"{line}\") x.on_failure(&format!(\"e {f}\"), now) \
+    let source = "log::warn!(\n    \"a \\\"b\\\" \\\n     c {d}\"\n); log::warn!(\"{line}\") x.on_failure(&format!(\"e {f}\"), now) \
                   x.on_failure(\n    &format!(\"g\"), now) log::warn!(target) .on_failure(&text, now)";
     assert_eq!(calls(source), ["a \"b\" c {d}", "{line}", "e {f}", "g"]);
-    assert_eq!(variants(source), ["MediaError::One", "MediaError::Two", "MediaError::Three"]);
     let keys = keys();
-    assert!(keys.contains("MediaError::NoVideo") && keys.contains("no sound: {error}"), "{keys:?}");
+    assert!(keys.contains("MediaError::NoVideo") && keys.contains("cli::Error::Usage"));
+    assert!(keys.contains("PaymentError::Free") && keys.contains("no sound: {error}"), "{keys:?}");
 }
