@@ -63,7 +63,10 @@ fn row_texts_that_are_refused() {
     );
     check_text::<Capability>("noop", "`noop` is not a capability; write pipeline/model");
     let known = "pipeline/m".parse::<Capability>().unwrap_err().to_string();
-    assert!(known.starts_with("pipeline `pipeline` is unknown; known are "), "{known}");
+    assert!(
+        known.starts_with("pipeline `pipeline` is unknown; the known pipelines are "),
+        "{known}"
+    );
     assert!(known.contains(" live-video-to-video"), "{known}");
     check_text::<Pointer>("in", "is not a JSON pointer; write one such as /in or /channels/0/url");
     check_text::<Update>("update", "is not a path; write one such as /echo");
@@ -107,7 +110,7 @@ fn row_signers_that_cannot_be_used() {
     check(
         &["https://s"],
         vec![(http::header::AUTHORIZATION, SecretSource::Environment("LE_NOT_SET".into()))],
-        "environment variable LE_NOT_SET is not set; it is to hold a secret",
+        "environment variable LE_NOT_SET is not set; it must contain a secret",
     );
 }
 
@@ -115,7 +118,7 @@ fn row_signers_that_cannot_be_used() {
 fn row_secrets_that_cannot_be_read() {
     check(
         read(&SecretSource::Environment("LE_NOT_SET".into())),
-        "environment variable LE_NOT_SET is not set; it is to hold a secret",
+        "environment variable LE_NOT_SET is not set; it must contain a secret",
     );
     check(
         read(&SecretSource::File("/nowhere/key".into())),

@@ -79,7 +79,7 @@ fn check(arguments: &[&str], code: i32, expected: &str) {
 fn row_access_that_cannot_be_used() {
     let urls = ["discover", "--orchestrator.urls", "127.0.0.1:1"];
     let check = |more: &[&str], expected: &str| check(&[&urls[..], more].concat(), 1, expected);
-    let unset = "environment variable LE_NOT_SET is not set; it is to hold a secret";
+    let unset = "environment variable LE_NOT_SET is not set; it must contain a secret";
     check(&["--access.token", "env:LE_NOT_SET"], unset);
     let token = temporary("token");
     std::fs::write(&token, "hunter2!").unwrap();
