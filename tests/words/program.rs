@@ -2,6 +2,8 @@
 //!
 //! Does not: play what takes minutes; `tests/faults` does.
 
+use std::io::{Read as _, Write as _};
+
 use sandbox::{Handle, Options, Sandbox};
 
 use crate::edge::{Edge, SMALL, run, temporary};
@@ -92,6 +94,36 @@ fn row_access_that_cannot_be_used() {
     let headers = r#"{"Authorization":"env:LE_NOT_SET"}"#;
     check(&["--signer.urls", "https://127.0.0.1:1", "--signer.headers", headers], unset);
     std::fs::remove_file(token).unwrap();
+}
+
+/// Answers one connection with `answer`; returns the address.
+fn answers_once(answer: &'static str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(answer.as_bytes());
+    });
+    address
+}
+
+#[test]
+fn row_an_agent_that_cannot_be_asked() {
+    let check = |answer: &'static str, more: &[&str], expected: &str| {
+        let address = answers_once(answer);
+        let arguments = [&["status", "--api.listen", &address], more].concat();
+        check(&arguments, 1, &expected.replace("ADDRESS", &format!("http://{address}")));
+    };
+    let foreign =
+        "ADDRESS is not livepeer-edge: its answer is not understood; set api.listen or --config";
+    check("HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", &[], foreign);
+    check("SSH-2.0-OpenSSH_9.2\r\n", &[], foreign);
+    let refused = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 37\r\n\r\n\
+                   {\"error\":{\"message\":\"token is wrong\"}}";
+    check(refused, &[], "the agent refuses: token is wrong");
+    let unset = "api.token: environment variable LE_NOT_SET is not set; it must contain a secret";
+    check("", &["--api.token", "env:LE_NOT_SET"], unset);
 }
 
 #[test]
