@@ -37,10 +37,7 @@ fn start() -> Result<(), Error> {
         Command::Version => cli::print(&help::version()),
         Command::Completions(shell) => cli::print(&cli::completions(shell)),
         Command::CheckConfig(settings) => cli::check_config(settings)?,
-        Command::Check { json, settings } => {
-            let checked = cli::check::configuration(settings, json)?;
-            run(|stop| cli::check::run(checked, json, stop))?;
-        }
+        Command::Check { json, settings } => run(|stop| cli::check::run(settings, json, stop))?,
         Command::Setup { settings, replace } => cli::setup(settings, replace)?,
         Command::Devices { json, settings } => {
             let config = configure(&settings, Purpose::Local)?;

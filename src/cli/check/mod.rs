@@ -45,14 +45,14 @@ pub const LONGEST: Duration = Duration::from_secs(90);
 
 /// A valid configuration, and what was found about it.
 #[derive(Debug)]
-pub struct Checked {
+struct Checked {
     config: Config,
     findings: Vec<Finding>,
 }
 
 /// Checks the configuration, which the other checks need; fails with all of its problems. Without a file and keys, it
 /// is that of the service.
-pub fn configuration(mut settings: Settings, json: bool) -> Result<Checked, Error> {
+fn configuration(mut settings: Settings, json: bool) -> Result<Checked, Error> {
     if settings.file.is_none() && settings.keys.is_empty() {
         settings.file = Some(service_file()).filter(|path| path.exists());
     }
@@ -92,8 +92,8 @@ fn with_output(resolved: Resolved, settings: &Settings) -> Result<Resolved, Erro
 }
 
 /// Runs all checks and prints what they find, for people as it is found.
-pub async fn run(checked: Checked, json: bool, mut stop: Stop) -> Result<(), Error> {
-    let Checked { config, findings } = checked;
+pub async fn run(settings: Settings, json: bool, mut stop: Stop) -> Result<(), Error> {
+    let Checked { config, findings } = configuration(settings, json)?;
     let mut report = Report::new(json);
     let work = async {
         report.add(findings);
