@@ -252,6 +252,7 @@ pub(crate) const PROGRAM: &[(&str, Cause)] = &[
     ),
     ("cli::Error::Agent", Test("row_a_file_that_is_no_film_is_no_camera")),
     ("cli::Error::Call", Test("the_command_pays_sends_and_prints")),
+    ("cli::Error::Checks", Test("a_camera_that_is_not_there_is_named_and_the_rest_is_checked")),
     ("cli::Error::Config", Test("a_missing_file_is_named_with_its_cause_once")),
     ("cli::Error::Demo", Reason("needs a sandbox that loses frames")),
     ("cli::Error::Devices", Reason("needs a broken installation of GStreamer")),
