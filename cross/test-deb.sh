@@ -86,8 +86,23 @@ says_what_is_missing() {
 check "the package's configuration fails readably" says_what_is_missing
 
 # --- a configuration, and video on its way --------------------------------------------------------------
+orchestrator=
+address=
+# Starts an orchestrator on a free port; sets `orchestrator`, its process, and `address`.
+listens() {
+  in_tree /tmp/sandbox sandbox --listen 127.0.0.1:0 >"$tree/tmp/sandbox.log" 2>&1 &
+  orchestrator=$!
+  for ((n = 0; n < 300; n++)); do
+    address=$(sed -n 's/.*orchestrator at https:\/\/\([0-9.:]*\),.*/\1/p' "$tree/tmp/sandbox.log")
+    [[ -n $address ]] && return
+    sleep 0.1
+  done
+  cat "$tree/tmp/sandbox.log"
+  return 1
+}
+check "the sandbox listens" listens
 check "setup writes the configuration" in_tree livepeer-edge setup --source test \
-  --orchestrator.urls 127.0.0.1:18935 --job.model noop --output /tmp/out.ts \
+  --orchestrator.urls "$address" --job.model noop --output /tmp/out.ts \
   --video.width 320 --video.height 240 --video.fps 10 --video.bitrate 300000 --encoder.speed ultrafast
 # Ends the program that a background `in_tree` runs, as systemd would.
 end() {
@@ -97,15 +112,9 @@ end() {
 took=
 # publishes SECONDS: sets `took`, from the start of the agent to the first byte of returned video.
 publishes() {
-  local sandbox agent begin ended=0
+  local agent begin ended=0
   # As on a device that never ran GStreamer.
   rm -rf "$tree/root/.cache"
-  in_tree /tmp/sandbox sandbox --listen 127.0.0.1:18935 >"$tree/tmp/sandbox.log" 2>&1 &
-  sandbox=$!
-  for ((n = 0; n < 300; n++)); do
-    grep -q 'orchestrator at' "$tree/tmp/sandbox.log" && break
-    sleep 0.1
-  done
   begin=$(date +%s%N)
   in_tree livepeer-edge run --config /etc/livepeer-edge/livepeer-edge.toml --state.directory /tmp/state &
   agent=$!
@@ -115,7 +124,7 @@ publishes() {
   done
   sleep 3
   end "$agent" || ended=$?
-  end "$sandbox" || true
+  end "$orchestrator" || true
   cat "$tree/tmp/sandbox.log"
   ls -l "$tree/tmp/out.ts"
   [[ -n $took && $ended == 0 ]] && grep -q ' 0 violations' "$tree/tmp/sandbox.log"
