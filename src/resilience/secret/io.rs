@@ -177,7 +177,7 @@ mod tests {
         let unset = SecretSource::Environment("LIVEPEER_EDGE_NOT_SET".into());
         assert_eq!(
             read(&unset).unwrap_err().to_string(),
-            "environment variable LIVEPEER_EDGE_NOT_SET is not set; it is to hold a secret"
+            "environment variable LIVEPEER_EDGE_NOT_SET is not set; it must contain a secret"
         );
     }
 
