@@ -34,7 +34,7 @@ pub struct SnapshotUnit {
     pub pts: Ticks,
 }
 
-/// The last picture of `units` as JPEG. `units` must begin with a key frame. Takes at most [`PICTURE_TIME`].
+/// The last picture of `units` as JPEG. `units` must begin with a key frame. Takes at most 8 s.
 pub async fn snapshot(units: Vec<SnapshotUnit>) -> Result<Bytes, MediaError> {
     let made = tokio::task::spawn_blocking(move || make(&units)).await;
     made.unwrap_or(Err(MediaError::NoSnapshot))
