@@ -13,7 +13,10 @@
 pub(crate) mod camera;
 pub(crate) mod place;
 pub(crate) mod program;
+pub(crate) mod reports;
 pub(crate) mod scene;
+#[path = "../../src/status/schema.rs"]
+mod schema;
 #[path = "../small_job/mod.rs"]
 mod small_job;
 pub(crate) mod table;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::place::Wrong;
 use super::program::Program;
+use super::reports::Reports;
 use super::small_job::{SMALL, without_settings};
 
 /// A row while it runs.
@@ -18,6 +19,7 @@ pub(crate) struct Scene {
     slug: String,
     folder: PathBuf,
     programs: AtomicU32,
+    reports: Reports,
     seen: Vec<(String, bool)>,
 }
 
@@ -37,7 +39,8 @@ impl Scene {
         let folder = logs.join(&slug);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
-        Self { slug, folder, programs: AtomicU32::new(0), seen: Vec::new() }
+        let (programs, reports, seen) = (AtomicU32::new(0), Reports::default(), Vec::new());
+        Self { slug, folder, programs, reports, seen }
     }
 
     /// A path in the row's own folder.
@@ -59,7 +62,7 @@ impl Scene {
         command
     }
 
-    /// The command of a small job at these orchestrators.
+    /// The command of a small job at these orchestrators. Its reports are checked while it runs.
     pub(crate) fn job(&self, urls: &[&str], more: &[&str]) -> Command {
         let urls = urls.join(",");
         let start = ["run", "--orchestrator.urls", &urls, "--log.level", "debug"];
@@ -72,7 +75,12 @@ impl Scene {
         }
         arguments.extend(small);
         arguments.extend(more);
-        self.edge(&arguments)
+        let mut command = self.edge(&arguments);
+        if !given.contains("--api.listen") {
+            let socket = self.reports.watch(&self.slug);
+            command.arg("--api.listen").arg(format!("unix:{}", socket.display()));
+        }
+        command
     }
 
     /// A small job at these orchestrators.
@@ -136,7 +144,12 @@ impl Scene {
     }
 
     /// Ends the row.
-    pub(crate) fn verdict(self) -> Verdict {
+    pub(crate) fn verdict(mut self) -> Verdict {
+        match self.reports.checked() {
+            (0, _) => {}
+            (count, None) => self.note(format!("{count} reports keep to the schema")),
+            (_, Some(wrong)) => self.holds(&format!("reports keep to the schema ({wrong})"), false),
+        }
         Verdict { seen: self.seen }
     }
 
