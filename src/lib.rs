@@ -25,7 +25,7 @@
 //!                                       payments  ─────┼─▶ remote signer ─▶ orchestrator
 //! ```
 //!
-//! # The way of a frame
+//! # The path of a frame
 //!
 //! Out, from the camera to the orchestrator:
 //!
@@ -43,7 +43,7 @@
 //! 9. `agent::output` is that sink: it counts, joins the segments to one stream with `mpegts::Joiner`, and copies it.
 //! 10. `cli::output` passes the stream on to `media::io::playback`, whose thread writes it to a file or stdout.
 //!
-//! # The way of a payment
+//! # The path of a payment
 //!
 //! 1. `cli::reach` reads the credentials and builds `payment::io::Signers`, once for the process.
 //! 2. `job::LiveVideoJob` or `job::runner::RunnerJob` starts the job, and pays where the start itself costs.
@@ -79,7 +79,7 @@
 //! | `main` | sets up configuration, logger and runtime, runs the command | prints an error chain once |
 //! | [`cli`] | parses arguments; one file per command | exit codes: 0 done, 1 failed, 2 wrong usage or configuration |
 //! | [`agent`] | builds the parts, runs the event loop and the shutdown | the end of a part is an event; no task is detached |
-//! | [`api`] | serves state, video, snapshots, parameters and the page over HTTP | every bound is in [`api::limits`]; reads video only while somebody looks |
+//! | [`api`] | serves state, video, snapshots, parameters and the page over HTTP | every bound is in [`api::limits`]; reads video only while a client watches |
 //! | [`status`] | shares counters and states of all parts | a write is an atomic store or a short lock |
 //! | [`config`] | merges defaults, file, environment and arguments into `config::Config` | reports all problems at once, with file and line |
 //! | [`service`] | notifies systemd: ready, status, watchdog, stopping | feeds the watchdog only while frames move or during a wait with a limit |
@@ -88,7 +88,7 @@
 //!
 //! GStreamer's `mpegtsmux` does not write PAT and PMT at natural key frames (hardware encoders, passthrough), so a
 //! segment cut there does not decode; a repair would have to rewrite tables and continuity counters. It leaves the
-//! PES length open, so that a reader sees each frame one frame late, and with audio it may delay video.
+//! PES length open, so that a reader gets each frame one frame late. With audio, it may delay video.
 //! `mpegts::mux` is a pure function of access units: every segment starts with its tables, continuity counters are
 //! right over the whole channel, and frames dropped in the queue leave no gap in the counters.
 //!

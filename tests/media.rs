@@ -246,8 +246,8 @@ fn a_repeated_file_continues_in_time() {
     let options = Options { source: Source::File { path: path.clone(), repeat: true }, ..small() };
     block_on(async {
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();
-        // 2.5 s of film: the second and third round are in it. Each round begins with a key, which the
-        // segmenter need not cut at.
+        // The film has 2.5 s, so the segments contain its second and third round. Each round begins with a key frame;
+        // the segmenter need not begin a segment there.
         let segments = segments(&mut capture.pieces(), 6).await;
         let units = check_channel(&segments);
         check_steps(&units, 24);

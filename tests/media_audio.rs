@@ -414,7 +414,7 @@ fn sound_comes_back_from_a_microphone_that_stalled() {
     check_comes_back("silent");
 }
 
-/// A film of 2 s whose sound has a tick each second, for so many seconds.
+/// A film of 2 s. Its sound lasts `ticks` seconds, with a tick each second.
 fn film(name: &str, ticks: u32) -> PathBuf {
     let path = temporary(name);
     let sound = format!(

@@ -3,7 +3,7 @@
 //!
 //! Needs `script`, of Debian's bsdutils, which `cross/setup.sh` installs.
 //!
-//! Does not: use the cameras of this machine.
+//! Does not: use the cameras of this computer.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -273,7 +273,7 @@ fn prose_length(rest: &str, before: Option<char>) -> usize {
     if literal.starts_with('"') {
         return prefix + quoted_length(literal, '"');
     }
-    // A lifetime is no character: 'a' ends within an escape or one character, 'a does not.
+    // A lifetime is not a character: 'a' ends within an escape or one character, 'a does not.
     if let Some(inner) = literal.strip_prefix('\'') {
         let is_char = inner.starts_with('\\') || inner.chars().nth(1) == Some('\'');
         return if is_char { prefix + quoted_length(literal, '\'') } else { 0 };

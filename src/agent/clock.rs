@@ -1,4 +1,4 @@
-//! Decides with [`ClockDoubt`] whether certificates are judged by this machine's clock: waits for its synchronisation
+//! Decides with [`ClockDoubt`] whether certificates are judged by this computer's clock: waits for its synchronisation
 //! while certificates look wrong by it, and continues without it after a limit.
 //!
 //! Does not: change the clock.
@@ -18,7 +18,7 @@ use livepeer_gateway::job;
 /// failed.
 pub(super) type ClockSample = Option<(ClockReading, Vec<TimeRefusal>)>;
 
-/// The trust in this machine's clock.
+/// The trust in this computer's clock.
 pub(super) struct Clock {
     doubt: ClockDoubt,
     wall_clock: Arc<WallClock>,

@@ -31,7 +31,7 @@ pub(super) enum Event {
     Reading,
     /// An event of the live job, a start, or the search.
     Jobs(Box<JobsEvent>),
-    /// This machine's clock was sampled.
+    /// This computer's clock was sampled.
     Clock(ClockSample),
     /// The watchdog of the service manager is due.
     Watchdog,

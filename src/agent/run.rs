@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`Cameras`] | the camera, its slate, the encoder's bitrate |
 //! | [`Jobs`] | the live job, starts in progress, the search for candidates |
-//! | [`Clock`] | whether this machine's clock is trusted |
+//! | [`Clock`] | whether this computer's clock is trusted |
 //!
 //! Owners do not know each other: the loop passes on what one of them needs from another.
 //!

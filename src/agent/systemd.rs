@@ -6,10 +6,11 @@
 //! | live | yes | fed when a segment was sent or returned |
 //! | live without camera | yes | a wait for as long as the job is held |
 //! | waiting | yes | a wait to the next attempt |
-//! | dark | yes | a wait for each attempt to open the camera |
+//! | dark (no camera, no job) | yes | a wait for each attempt to open the camera |
 //! | leaving, ending | unchanged | unchanged |
 //!
-//! The status is the line of [`Status::summary`], so it follows from the same facts as every other report. While another configuration runs than the present file, every status begins with a notice of that.
+//! The status is the line of [`Status::summary`], so it follows from the same facts as every other report. While a
+//! configuration runs that is not the one in the file, every status begins with a notice about it.
 //!
 //! Does not: decide whether the agent is well; `service::Watchdog` does.
 

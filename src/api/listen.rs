@@ -24,7 +24,7 @@ const SOCKET_PATH: usize = 107;
 /// Where the API listens.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Listen {
-    /// On a free port of this machine's loopback address.
+    /// On a free port of this computer's loopback address.
     #[default]
     FreePort,
     /// On this address.
@@ -36,7 +36,7 @@ pub enum Listen {
 }
 
 impl Listen {
-    /// Whether only this machine can reach it.
+    /// Whether only this computer can reach it.
     pub(crate) fn is_local(&self) -> bool {
         match self {
             Self::Address(address) => address.ip().is_loopback(),

@@ -7,12 +7,12 @@
 //!
 //! | listens on | who may ask |
 //! |---|---|
-//! | a loopback address (the default) | every program of this machine; no page of another site |
+//! | a loopback address (the default) | every program of this computer; no page of another site |
 //! | a Unix socket | whoever may open the socket's file |
 //! | another address | whoever has the token of `api.token`; without a token, such a configuration is refused |
 //!
-//! Everything that a client can make grow has a bound in [`limits`]. Video is read from the agent only while somebody
-//! looks.
+//! Everything that a client can make grow has a bound in [`limits`]. Video is read from the agent only while a
+//! client reads it.
 //!
 //! Does not: speak TLS. For other networks than your own, put a proxy with TLS in front of it.
 

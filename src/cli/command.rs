@@ -38,7 +38,7 @@ pub enum Command {
         /// Whether an existing configuration may be replaced.
         replace: bool,
     },
-    /// Show the cameras, encoders and microphones of this machine.
+    /// Show the cameras, encoders and microphones of this computer.
     Devices {
         /// As JSON, for programs.
         json: bool,

@@ -3,12 +3,12 @@
 //! A script completes commands, options, keys, and the values that the table of keys lists; a value that names a file
 //! is completed with the names of files.
 //!
-//! Does not: print, or complete the values that only the network or this machine's devices know.
+//! Does not: print, or complete the values that only the network or this computer's devices know.
 
 use super::command::{Flag, Row, rows};
 use crate::config::keys::{Key, Takes, keys};
 
-/// Beginnings of the kinds of text that are paths of this machine.
+/// Beginnings of the kinds of text that are paths of this computer.
 const PATHS: [&str; 3] = ["path of a ", "path or file://", "path, name or number"];
 
 /// A shell whose completion can be printed.

@@ -1,4 +1,4 @@
-//! `devices`: lists the cameras, encoders and microphones of this machine, by the names that the configuration takes.
+//! `devices`: lists the cameras, encoders and microphones of this computer, by the names that the configuration takes.
 //!
 //! Does not: change settings of a device.
 

@@ -57,7 +57,7 @@ pub enum Error {
     /// This many checks failed.
     #[error("{0} of the checks failed; the report says what to do")]
     Checks(usize),
-    /// This machine's devices cannot be listed.
+    /// This computer's devices cannot be listed.
     #[error(transparent)]
     Devices(MediaError),
     /// `setup` did not write a configuration.

@@ -55,7 +55,7 @@ pub fn print(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
-/// Rewrites the progress line on standard error; an empty `line` ends it. Without a terminal, each is a line of its own.
+/// Rewrites the progress line on standard error; an empty `line` ends it. Without a terminal, each call adds a line.
 #[cfg(feature = "sandbox")]
 fn print_progress(line: &str) {
     match (io::stderr().is_terminal(), line.is_empty()) {

@@ -13,7 +13,7 @@ use super::command::{Command, Flag, NEED_SANDBOX, Question, Row, Settings, Topic
 use super::completions::Shell;
 use super::source::source_keys;
 
-/// The default address of the sandbox: an orchestrator's port, reachable from this machine only.
+/// The default address of the sandbox: an orchestrator's port, reachable from this computer only.
 const SANDBOX_ADDRESS: &str = "127.0.0.1:8935";
 
 /// The default content type of a call.

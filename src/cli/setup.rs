@@ -130,7 +130,7 @@ fn next_step(path: &Path) -> String {
     }
 }
 
-/// The cameras of this machine; none if GStreamer does not start, which `run` reports.
+/// The cameras of this computer; none if GStreamer does not start, which `run` reports.
 fn cameras() -> Vec<CameraFound> {
     v4l2_cameras(&Video::default()).unwrap_or_default()
 }

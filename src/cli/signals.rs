@@ -79,7 +79,7 @@ mod tests {
         Ok(())
     }
 
-    /// Signals that come as soon as somebody waits for them, `count` of them; those within `together` are one.
+    /// Sends `count` signals as soon as the code under test waits for them; signals within `together` count as one.
     async fn check(
         count: u32,
         together: Duration,

@@ -27,7 +27,7 @@ pub struct Access {
     pub signer_headers: Headers,
     /// Which certificates of signers and of the discovery endpoint are trusted.
     pub services: ServiceTrust,
-    /// Allows plain HTTP to signers and discovery endpoints on other machines.
+    /// Allows plain HTTP to signers and discovery endpoints on other computers.
     pub allow_plain_http: bool,
     /// The application's name, reported to the signer.
     pub app: Option<String>,

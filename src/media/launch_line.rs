@@ -79,7 +79,7 @@ fn host_of(text: &str) -> String {
     format!("{scheme}://{}{path}{quote}", host.trim_end_matches('"'))
 }
 
-/// The words of a description: parted by white space that is not in quotes, and not around a `=`.
+/// The words of a description: separated by white space that is not in quotes, and not around a `=`.
 fn words(description: &str) -> Vec<String> {
     let (mut words, mut word) = (Vec::new(), String::new());
     let (mut is_quoted, mut is_escaped) = (false, false);

@@ -54,7 +54,8 @@ pub(crate) fn since_boot(uptime: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    /// Each reading is the seconds awake and the seconds since boot, with whether a recent suspend is reported.
+    /// Each reading has the seconds awake and the seconds since boot. After the last one, a recent suspend must be
+    /// reported if `is_waking`.
     #[track_caller]
     fn check(readings: &[(f64, f64)], is_waking: bool) {
         let start = Instant::now();

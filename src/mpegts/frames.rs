@@ -1,4 +1,4 @@
-//! Finds where the pictures of a transport stream begin, and their PTS, by a look at the packet headers.
+//! Finds where the pictures of a transport stream begin, and their PTS, from the packet headers.
 //!
 //! A picture is a PES packet of an H.264 stream. Only headers and tables are read, so the scan of a second of video
 //! costs some microseconds; memory is bounded, and no input makes it fail.
@@ -28,7 +28,7 @@ impl Frames {
     }
 
     /// Scans the next packets of the stream, which must be whole; calls `found` for each picture that begins, with its
-    /// PTS if it has one. Ignores bytes that are no packets.
+    /// PTS if it has one. Ignores bytes that are not packets.
     pub fn push(&mut self, packets: &[u8], found: &mut impl FnMut(Option<Ticks>)) {
         let (packets, _) = packets.as_chunks::<PACKET>();
         for packet in packets.iter().filter(|packet| packet.first() == Some(&SYNC)) {

@@ -52,7 +52,7 @@ enum SegmentKind {
     None,
     /// At most one packet's length has arrived, which is too little to decide.
     Unknown,
-    /// Packets so far.
+    /// A transport stream: all bytes so far are packets.
     Packets,
     /// Not a transport stream; passed on unchanged.
     Other,

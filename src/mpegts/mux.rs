@@ -1,8 +1,8 @@
 //! Packs access units into transport stream packets, with PAT and PMT before each segment.
 //!
 //! Continuity counters run over the whole channel, so segments can be concatenated. Each access unit is one PES
-//! packet with PTS, DTS and, where 16 bits hold it, its length: with the length a reader knows the unit complete
-//! at its last byte instead of at the start of the next unit.
+//! packet with PTS, DTS and, where 16 bits hold it, its length: with the length, a reader knows at the last byte that
+//! the unit is complete. Without it, the reader must wait for the start of the next unit.
 //!
 //! ```text
 //! [PAT][PMT]  first packet                                  full packets        last packet

@@ -211,7 +211,8 @@ mod tests {
     use super::*;
     use crate::{AccessUnit, Muxer};
 
-    /// A key and four other frames, of lengths that need one packet, several, and no PES length.
+    /// A key frame and four other frames. Some need one packet, some need several, and one is too long for the PES
+    /// length field.
     fn stream() -> Vec<u8> {
         let mut muxer = Muxer::new();
         let mut stream = Vec::new();

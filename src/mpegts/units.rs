@@ -21,9 +21,9 @@ pub struct Units {
     /// The PID of its H.264 stream.
     video: Option<u16>,
     continuity: ReadContinuity,
-    /// The PES packet so far, with its header; empty between two.
+    /// The bytes of the incomplete PES packet, with its header; empty between two packets.
     pes: Vec<u8>,
-    /// All units since the last key frame came out; otherwise the next one must be a key frame.
+    /// No unit was lost since the last key frame. If false, units are dropped up to the next key frame.
     is_whole: bool,
 }
 
@@ -114,7 +114,7 @@ impl Units {
             Some(_) => {}
             None => self.is_whole = false,
         }
-        // The next unit is about as long.
+        // Keep the allocation, because the next unit is about as long.
         self.pes = pes;
         self.pes.clear();
     }
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn units_come_out_as_they_went_in() {
-        // The third is longer than a PES length can say; it ends with the start of the next one.
+        // The third unit is too long for the PES length field; it ends with the start of the next one.
         let expected = [
             (3000, 9000, true),
             (200, 12_000, false),

@@ -1,15 +1,15 @@
 //! Counts durations in buckets of fixed widths: all of them for a histogram, and the recent ones for percentiles.
 //!
-//! A bucket is 9 % wide ([`PER_OCTAVE`] to a factor of two), from 1 ms to 65 s; a shorter duration counts in the first
-//! bucket, a longer one in the last. Percentiles cover the last [`RECENT`] to twice that time, because a median since
-//! the start says nothing about the present.
+//! Each bucket is 9 % wide: [`PER_OCTAVE`] buckets cover a factor of two. They reach from 1 ms to 65 s; a shorter
+//! duration counts in the first bucket, a longer one in the last. Percentiles cover the last one to two [`RECENT`]
+//! periods, because a median since the start says nothing about the present.
 //!
 //! Does not: read the clock; the caller passes the time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Buckets to a factor of two.
+/// Buckets per factor of two.
 const PER_OCTAVE: usize = 8;
 /// Factors of two from 1 ms on: the last bound is 65.536 s.
 const OCTAVES: usize = 16;
@@ -27,9 +27,10 @@ struct Counted {
     /// Durations of each factor of two, and longer ones, since the start.
     octaves: [u64; OCTAVES + 1],
     sum: Duration,
-    /// The present generation of recent durations, when it began, and the one before.
+    /// The recent durations since `began`.
     present: [u32; BUCKETS],
     began: Option<Instant>,
+    /// The recent durations of the [`RECENT`] before `began`.
     before: [u32; BUCKETS],
 }
 
@@ -91,7 +92,7 @@ impl Counted {
         }
     }
 
-    /// Replaces generations that are over.
+    /// Moves `present` to `before` once it is [`RECENT`] old.
     fn turn(&mut self, now: Instant) {
         let Some(began) = self.began else { return };
         let age = now.saturating_duration_since(began);

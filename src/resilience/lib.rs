@@ -14,7 +14,7 @@ pub mod secret;
 pub mod state_file;
 pub mod stop;
 
-/// Sleeps without an end, and tasks that end with their owner.
+/// A sleep that may last forever, and tasks that end with their owner.
 pub mod wait {
     mod io;
 

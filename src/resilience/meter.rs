@@ -42,7 +42,7 @@ pub struct Reading {
 }
 
 impl Meter {
-    /// Adds `amount`, which moved `now`.
+    /// Adds `amount` at the time `now`.
     pub fn add(&self, amount: u64, now: Instant) {
         self.lock().add(amount, now);
     }

@@ -1,8 +1,8 @@
 //! Makes a peer's text safe to show: one line of bounded length, without characters that control a terminal or forge
 //! log lines.
 //!
-//! Control characters can move a terminal's cursor or forge a line of the log, as can Unicode's line separators;
-//! Unicode's direction marks reorder the text around them. Each such character becomes a space.
+//! Control characters can move a terminal's cursor. Control characters and Unicode's line separators can forge a line
+//! of the log. Unicode's direction marks reorder the text around them. Each such character becomes a space.
 //!
 //! Does not: hide secrets. Where a peer may echo one, use [`without_urls`], or remove it first as `payment` does.
 

@@ -14,7 +14,7 @@ use crate::Role;
 use crate::frames::{FrameRule, LibavClock};
 use mpegts::{Reader, Report, SYNC, Ticks, Unit};
 
-/// The most violations listed; all are counted.
+/// Maximum number of violations listed; all are counted.
 const LISTED: usize = 100;
 
 /// A violation of the protocol by a gateway.

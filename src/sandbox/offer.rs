@@ -11,7 +11,7 @@ use livepeer_gateway::orchestrator::proto::{
 
 /// The capability `live-video-to-video`.
 const LIVE_VIDEO: u32 = 35;
-/// The most models read from a request.
+/// Maximum number of models read from a request.
 const MODELS: usize = 32;
 
 /// The present offer.
@@ -23,7 +23,7 @@ pub(crate) struct Offer<'a> {
     pub(crate) models: &'a [String],
     /// Whether the models are announced as loaded.
     pub(crate) warm: bool,
-    /// The most jobs at a time.
+    /// Maximum number of jobs at a time.
     pub(crate) capacity: u32,
     /// The number of running jobs.
     pub(crate) in_use: u32,

@@ -25,7 +25,7 @@ pub struct Options {
     pub autocreate: bool,
     /// The offered models; an empty list offers every model.
     pub models: Vec<String>,
-    /// The most jobs at a time; more are refused with 503.
+    /// Maximum number of jobs at a time; more are refused with 503.
     pub capacity: u32,
     /// How long the start of a job takes, to simulate the loading of a model.
     pub start_delay: Duration,

@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use crate::{Endpoint, Role};
 
-/// The most requests kept; the oldest is dropped first.
+/// Maximum number of requests kept; the oldest is dropped first.
 const REQUESTS: usize = 1024;
-/// The most control messages kept.
+/// Maximum number of control messages kept.
 const CONTROLS: usize = 256;
 
-/// The most bytes kept of a body.
+/// Maximum number of bytes kept of a body.
 const BODY: usize = 64 << 10;
 
 /// The subject of a request.

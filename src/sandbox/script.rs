@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// The most failures in the script.
+/// Maximum number of failures in the script.
 const FAILURES: usize = 64;
 
 /// An HTTP call with a short answer.

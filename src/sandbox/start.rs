@@ -87,7 +87,7 @@ pub(crate) fn check_credential(
 /// A started job.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Job {
-    /// Its id, and the name of its publish channel.
+    /// Its manifest id, which is also the name of its publish channel.
     pub(crate) manifest: String,
     /// The first parameters of the app.
     pub(crate) params: Value,

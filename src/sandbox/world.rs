@@ -34,9 +34,9 @@ use crate::{Options, route, token};
 pub(crate) use money::InfoTerms;
 pub(crate) use sessions::Admission;
 
-/// The most jobs that wait for their app to be started.
+/// Maximum number of jobs that wait for their app to be started.
 const JOBS: usize = 16;
-/// The most parameter updates that wait for an app.
+/// Maximum number of parameter updates that wait for an app.
 const UPDATES: usize = 8;
 
 /// A job whose app must be started.

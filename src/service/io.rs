@@ -1,6 +1,7 @@
 //! Sends notifications to the service manager, over the datagram socket `$NOTIFY_SOCKET`.
 //!
-//! A datagram that cannot be sent is dropped and logged once at debug level: the program works without. No call blocks.
+//! A datagram that cannot be sent is dropped and logged once at debug level: the program works without the service
+//! manager. No call blocks.
 //!
 //! Does not: read the state of a service, or start and stop services.
 
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::service::message::Message;
 use crate::service::{Feed, Watchdog};
 
-/// The time beyond the end of a wait by which a start is extended.
+/// Added to the end of a wait when the time limit of the start is extended.
 const START_MARGIN: Duration = Duration::from_secs(30);
 
 /// Where the service manager listens: a path, or `@` and an abstract name.
@@ -85,8 +86,8 @@ impl Service {
         }
     }
 
-    /// Reports the end of the start. Call it when the last part of a job runs, or when the agent waits without a limit for
-    /// what is missing.
+    /// Reports the end of the start. Call it when the last part of a job runs, or when the agent waits without a
+    /// limit for a camera or an orchestrator.
     pub fn ready(&mut self) {
         self.is_starting = false;
         self.send(Message::Ready);

@@ -10,7 +10,7 @@
 //! | Moving | frames moved since the last check | feed |
 //! | Moving | no frames moved | do not feed: the service manager acts at the limit |
 //! | Waiting | its end has not come | feed |
-//! | Waiting | its end has passed | as Moving; the end counts as progress once |
+//! | Waiting | its end has passed | feed once, and change to Moving |
 //!
 //! The check runs three times per limit, so that one late check or lost notification does not end a healthy program. A
 //! stall is detected after two thirds to four thirds of the limit.

@@ -73,7 +73,7 @@ pub enum LinkName {
     Outputs,
     /// The payments for the job.
     Payment,
-    /// This machine's clock.
+    /// This computer's clock.
     Clock,
 }
 

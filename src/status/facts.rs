@@ -54,7 +54,7 @@ pub struct AgentFacts {
     pub(crate) no_job: NoJob,
     /// The camera.
     pub(crate) camera: CameraFacts,
-    /// This machine's clock.
+    /// This computer's clock.
     pub(crate) clock: ClockFacts,
 }
 
@@ -95,7 +95,7 @@ pub(crate) enum CameraFacts {
     EncoderFailed(String),
 }
 
-/// The trust in this machine's clock.
+/// The trust in this computer's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ClockFacts {
     /// Certificates are judged by it.

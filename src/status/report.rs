@@ -31,7 +31,7 @@ pub struct Report {
     pub instance: String,
     /// The labels of the configuration.
     pub labels: BTreeMap<String, String>,
-    /// The time of this report by this machine's clock, in Unix seconds.
+    /// The time of this report by this computer's clock, in Unix seconds.
     pub time: f64,
     /// The time since the program began.
     pub uptime: f64,

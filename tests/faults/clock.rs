@@ -1,6 +1,6 @@
-//! The machine's clock: wrong at boot, as on a board without a battery, and jumping.
+//! The computer's clock: wrong at boot, as on a board without a battery, and jumping.
 //!
-//! Does not: run a time source; whether one has set the clock, `clock::io` reads.
+//! Does not: run a time source; `clock::io` reads whether a time source has set the clock.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -106,7 +106,7 @@ impl Places {
         }
     }
 
-    /// A job that trusts authorities only, including that of `authorities`.
+    /// A job that trusts only authorities: those of the system and the one in `authorities`.
     fn job(&self, scene: &Scene, urls: &[&str]) -> Command {
         let mut job = scene.job(urls, &["--orchestrator.trust", "ca"]);
         job.env("SSL_CERT_FILE", &self.authorities);
@@ -135,7 +135,7 @@ fn boots_in_1970_with_ca(scene: &mut Scene) {
         .any(|line| line.starts_with("WARN") && line.contains(GOES_ON));
     scene.holds("with a warning", is_warning);
     scene.holds("2 s of frames", places.good.more_frames(48, s(10)).is_some());
-    // From the warning on, no certificate that can be valid was refused for its time.
+    // After the warning, certificates are refused for other reasons than the wrong clock.
     let since = warned.unwrap_or(agent.began);
     for (who, place, reason) in [
         ("another's name", &places.misnamed, "not valid for name"),
@@ -178,7 +178,7 @@ fn is_set_after_all(scene: &mut Scene) {
     fs::write(&said, "yes").unwrap();
     let live = until(s(20), || places.good.frames() > 0);
     scene.by("live after", set, live, s(3));
-    // A try may have been due before the clock was read.
+    // The job may start before the clock is read again, so the log line may come later.
     let told = agent.hear(&["the clock is synchronised now"], set, s(15));
     scene.within("logged after", told, s(5));
     scene.holds("never gone on without", !agent.has_said(&[GOES_ON], agent.began));

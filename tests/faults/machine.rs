@@ -1,4 +1,4 @@
-//! The machine itself: its disk, its configuration, the process, and the length of its log.
+//! The computer itself: its disk, its configuration, the process, and the length of its log.
 //!
 //! Does not: restart the process; systemd does, on an emulated device (`cross/device.sh`). The clock is in `clock`.
 
@@ -286,7 +286,7 @@ fn reload_is_kept(scene: &mut Scene) {
     scene.right(&place.violations());
 }
 
-/// A job under a service manager that listens at the socket that is returned.
+/// Starts a job under a service manager. Returns the program and the socket that receives its notifications.
 fn as_service(
     scene: &Scene,
     place: &Place,
@@ -365,7 +365,7 @@ fn log_discipline(scene: &mut Scene) {
     place.die();
     wait(s(120));
     let lines = agent.said_since(at);
-    // The limit: a line at once, then one after pauses that double from 10 s; and the lines of state changes.
+    // One line at once, then one after each pause (10 s, 20 s, 40 s, …), and one for each change of state.
     scene.at_most("lines in 2 min", lines.len() as u64, 10);
     scene.holds("the agent runs", agent.runs());
 }

@@ -4,7 +4,7 @@
 //! includes the rows of ten minutes. The agent runs in its own network namespace, and a program between two TUN
 //! interfaces delays, drops and counts its packets.
 //!
-//! Does not: need `sch_netem` in the kernel, or change the machine's own network.
+//! Does not: need `sch_netem` in the kernel, or change the computer's own network.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     done.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// What this machine lacks, if anything.
+/// What this computer lacks, if anything.
 fn missing() -> Option<&'static str> {
     let works = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
@@ -62,7 +62,7 @@ fn missing() -> Option<&'static str> {
     None
 }
 
-/// Gives this run its own names of namespaces.
+/// Gives this run its own directories for network namespaces, so that it cannot clash with namespaces of the system.
 fn prepare() {
     for folder in ["/run/netns", "/etc/netns"] {
         std::fs::create_dir_all(folder).unwrap();

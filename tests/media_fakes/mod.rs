@@ -9,7 +9,7 @@
 //! | `mpph264enc` | a Rockchip encoder: stops silently after [`SILENT_AFTER`] frames, or after 3 if the picture is less than 100 pixels high |
 //! | `fakecamera` | a camera that stops silently after [`SILENT_AFTER`] frames |
 //!
-//! Does not: check the format of the frames beyond that.
+//! Does not: check the format of the frames, except where the table says so.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, OnceLock};

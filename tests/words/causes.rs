@@ -1,4 +1,5 @@
-//! The table: every error, every warning and every repeated failure, with what stands for its cause.
+//! The table: every error, every warning and every repeated failure, each with the test that raises it, or the reason
+//! why no test does.
 //!
 //! Here are the errors of media and the texts of the log; `variants` has the other errors.
 //!
@@ -9,7 +10,7 @@ use std::collections::BTreeSet;
 use crate::sources::{keys, tests};
 use crate::variants::{JOBS, PEERS, PROGRAM};
 
-/// What stands for a cause.
+/// How the cause of a text is proven.
 pub(crate) enum Cause {
     /// This test raises it; rows of this program begin with `row_`.
     Test(&'static str),
@@ -79,7 +80,7 @@ const MEDIA: &[(&str, Cause)] = &[
     ("MediaError::Thread", Reason("needs a system that has no thread left")),
 ];
 
-/// Texts that hold nothing but another one.
+/// Texts that only repeat the text of another error.
 const HANDED_ON: &[(&str, Cause)] = &[
     ("{}", Reason("an error's own text")),
     ("{line}", Reason("a failure's own text, throttled")),

@@ -1,7 +1,8 @@
 //! What the agent says when something goes wrong, each text with the cause that raises it.
 //!
-//! `causes` and `variants` list every variant of every error and every warning in the sources, with the row, the test
-//! or the reason that stands for it. The rows raise real causes: files, pipelines, sockets, and the built program.
+//! `causes` and `variants` list every variant of every error and every warning in the sources, with the row or test
+//! that raises it, or the reason why none does. The rows raise real causes: files, pipelines, sockets, and the built
+//! program.
 //!
 //! Does not: know in which file a text is; texts are found wherever they move.
 #![allow(

@@ -1,6 +1,6 @@
-//! The rows of the built program: what it logs, and what it ends with, on a sandbox.
+//! Rows for the built program: starts it against a sandbox and checks its log and its last error.
 //!
-//! Does not: play what takes minutes; `tests/faults` does.
+//! Does not: raise failures that take minutes; `tests/faults` does.
 
 use std::io::{Read as _, Write as _};
 
@@ -17,7 +17,7 @@ fn sandbox() -> Handle {
     Sandbox::start(Options::default()).unwrap()
 }
 
-/// The log calls a source that is not a camera by its name; the log target is a module path and may say `cameras`.
+/// Asserts that the log does not call the source a camera. The log target is a module path and may contain `cameras`.
 #[track_caller]
 fn assert_calls_it_no_camera(said: &str) {
     assert!(!said.replace("[livepeer_edge::agent::cameras]", "").contains("camera"), "{said}");
@@ -148,7 +148,7 @@ fn row_a_sandbox_on_a_port_that_is_taken() {
     assert!(text.starts_with(&format!("error: {expected}")), "{text}");
 }
 
-/// A place below a file is not a configuration that is there already.
+/// The error for a path below a file does not say that a configuration exists there.
 #[test]
 fn row_a_setup_that_cannot_write() {
     let file = temporary("file");

@@ -1,5 +1,5 @@
 //! The table of the errors outside of media: each variant of the gateway, of secrets, the configuration and the
-//! commands, with what stands for its cause.
+//! commands, each with the test that raises it, or the reason why no test does.
 //!
 //! Does not: raise anything; the rows are in `gateway` and `program`.
 

@@ -56,7 +56,7 @@ pub struct DiscoveryOptions {
     pub order: Option<CandidateOrder>,
     /// The directory that keeps the last good list.
     pub state_directory: Option<PathBuf>,
-    /// Allows plain HTTP to services on other machines.
+    /// Allows plain HTTP to services on other computers.
     pub allow_plain_http: bool,
 }
 

@@ -17,7 +17,7 @@ pub(super) enum Body {
     Whole(Option<Bytes>),
     /// Live video, until the client or the agent ends it.
     Live(Viewer),
-    /// What a HEAD request is told of an answer without a length.
+    /// The body for the answer to a HEAD request, if the length of the GET answer is not known.
     Unknown,
 }
 

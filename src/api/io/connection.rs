@@ -19,7 +19,7 @@ use super::answers::Shared;
 use super::listener::Socket;
 use crate::api::limits::{HEAD_BYTES, HEAD_LINES};
 
-/// The answer to a client for whom there is no room.
+/// The answer to a client when the maximum number of connections is open.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\
 Content-Type: application/json\r\nContent-Length: 79\r\n\r\n\
 {\"error\":{\"code\":\"too-many-connections\",\"message\":\"all connections are taken\"}}";
@@ -40,7 +40,7 @@ pub(super) async fn converse(socket: Socket, shared: Arc<Shared>) {
     }
 }
 
-/// Tells a client that there is no room for it, as far as it can be told without waiting.
+/// Sends the answer for a client for which there is no room, if the socket takes it without waiting.
 pub(super) fn turn_away(socket: &Socket) {
     let _ = socket.try_write(FULL);
 }

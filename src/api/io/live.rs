@@ -1,4 +1,4 @@
-//! The live video that viewers and snapshots read: taken from the agent only while somebody wants it.
+//! The live video that viewers and snapshots read: taken from the agent only while a client reads it.
 //!
 //! ```text
 //!  AccessUnits ─ watch ──▶ task ─┐
@@ -42,7 +42,7 @@ pub(super) struct Live {
     first_key: Duration,
 }
 
-/// One stream, whether somebody wants it or not.
+/// One stream, with or without a client that reads it.
 struct Channel {
     source: Source,
     stream: Mutex<Weak<Stream>>,
@@ -62,7 +62,7 @@ struct Picture {
     made: Instant,
 }
 
-/// A stream that somebody wants.
+/// A stream that at least one client reads.
 struct Stream {
     fan: Arc<Mutex<Fan>>,
     _tap: Tap,

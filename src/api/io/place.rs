@@ -18,7 +18,7 @@ const FILE: &str = "api.json";
 const FILE_BYTES: u64 = 4096;
 /// The variable in which systemd names the directory of a service that is emptied at each start.
 const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
-/// Where the kernel tells the name of this device.
+/// The file in which the kernel gives the name of this device.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// The file with the address. Dropping it removes the file.
@@ -67,7 +67,7 @@ fn runtime_directory() -> Option<PathBuf> {
     paths.split(':').next().filter(|path| path.starts_with('/')).map(PathBuf::from)
 }
 
-/// The name of this device, if the kernel tells it.
+/// The name of this device, if the kernel gives it.
 pub(super) fn host_name() -> Option<String> {
     fs::read_to_string(HOST_NAME).ok()
 }

@@ -1,6 +1,6 @@
 //! Judges the trials of camera and encoder.
 //!
-//! An agent that runs already holds its camera: a camera that cannot be opened meanwhile is no failure.
+//! An agent that runs already holds its camera: a camera that cannot be opened meanwhile is not a failure.
 //!
 //! Does not: open devices; `io::device` does.
 

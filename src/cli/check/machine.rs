@@ -1,4 +1,4 @@
-//! Judges facts about this machine: the clock, memory, the kernel's settings, disks, and agents that run.
+//! Judges facts about this computer: the clock, memory, the kernel's settings, disks, and agents that run.
 //!
 //! Does not: collect the facts; `io::machine` does.
 
@@ -19,7 +19,7 @@ pub(super) const SETTINGS: [(&str, &str); 3] = [
     ("net.ipv4.tcp_min_rtt_wlen", "5"),
 ];
 
-/// Facts about this machine.
+/// Facts about this computer.
 #[derive(Debug, Clone)]
 pub(super) struct Machine {
     /// The processes of agents that run already.
@@ -47,7 +47,7 @@ pub(super) struct Directory {
     pub(super) limit: Option<u64>,
 }
 
-/// The findings about this machine.
+/// The findings about this computer.
 pub(super) fn all(machine: &Machine) -> Vec<Finding> {
     let mut findings = vec![
         agents(&machine.agents),

@@ -3,7 +3,7 @@
 //! The sandbox has its own thread and runtime, so the measured latency is that of a remote orchestrator without the
 //! network.
 //!
-//! Does not: connect to other machines, or keep certificates.
+//! Does not: connect to other computers, or keep certificates.
 
 mod probe;
 mod report;
@@ -107,7 +107,7 @@ pub async fn run(
     report.verdict().map_err(Error::Demo)
 }
 
-/// Waits until the demo is over. The time starts at the first frame, because on a new machine GStreamer first scans all
+/// Waits until the demo is over. The time starts at the first frame, because on a new device GStreamer first scans all
 /// its plugins.
 async fn over(time: Option<Duration>, units: AccessUnits) {
     let Some(time) = time else { return std::future::pending().await };

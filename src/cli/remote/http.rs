@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::RemoteError;
 use resilience::secret::Secret;
 
-/// Time to connect to this machine.
+/// Time to connect to this computer.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 /// The largest answer: a picture of 4K has less.
 const ANSWER_BYTES: u64 = 32 << 20;

@@ -83,7 +83,7 @@ pub enum ClockState {
     Synchronised,
     /// No time source has set the clock.
     Unsynchronised,
-    /// No program on this machine reports whether a time source has set the clock.
+    /// No program on this computer reports whether a time source has set the clock.
     Unknown,
     /// The clock shows a time before this program was made, so it is certainly wrong.
     Past,

@@ -3,7 +3,7 @@
 //! | for this host and port | accepted |
 //! |---|---|
 //! | a pin is set | the pinned certificate only, even if an authority signed another one |
-//! | no pin, and the clock is in doubt | no certificate outside its validity period |
+//! | no pin, and the clock is in doubt | as with a right clock: a certificate outside its validity period is refused |
 //! | no pin | a certificate signed by an authority: one of `ca_file` if it is set, else one of the system |
 //!
 //! Unlike orchestrators, these peers receive our credentials. So certificates are not trusted on first use, and no

@@ -64,7 +64,7 @@ impl Clues {
         let is_video =
             |format: &&String| format.starts_with("video/") || format.starts_with("image/");
         let video: Vec<&str> = seen.missing.iter().filter(is_video).map(String::as_str).collect();
-        // A decoder skips audio without a message, so a file of audio alone reports nothing else.
+        // A decoder skips audio without a message, so the formats found are the only clue for a file without video.
         if video.is_empty() && seen.held.iter().any(|format| format.starts_with("audio/")) {
             return MediaError::NoVideo("sound".to_owned());
         }

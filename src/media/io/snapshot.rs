@@ -1,6 +1,6 @@
 //! Decodes the last picture of a group of access units and packs it as JPEG.
 //!
-//! The pipeline exists for one picture: `decodebin` takes whatever decoder this machine has, all pictures but the last
+//! The pipeline exists for one picture: `decodebin` takes whatever decoder this computer has, all pictures but the last
 //! are dropped after the decoder, and `jpegenc` packs that one.
 //!
 //! Does not: keep pictures, or decode while nobody asks.

@@ -23,8 +23,8 @@ use crate::{MediaError, Source, Speed, Video};
 /// Time for a software encoder to encode a few frames before it is chosen; the slowest here needs 0.2 s.
 const SOFTWARE_TRIAL_TIME: Duration = Duration::from_secs(1);
 
-/// Tries `element` with `video` and `speed`. Blocks for at most twice the time limit of its kind, once for opening the
-/// driver and once for the frames, and the time to stop the pipeline. The error says what is wrong with the encoder.
+/// Tries `element` with `video` and `speed`. Blocks for at most twice the time limit of its kind (once to open the
+/// driver, once for the frames) plus the time to stop the pipeline. The error says what is wrong with the encoder.
 pub(super) fn trial(element: &Element, video: &Video, speed: Speed) -> Result<(), String> {
     let description = pipeline::trial(video, element, speed);
     let kind = element.row.kind;
@@ -75,7 +75,7 @@ fn encode(description: &str, kind: Kind) -> Result<(), String> {
     match ending.known() {
         Some(End::Failed(error)) => Err(said(error)),
         _ if frames == TRIAL_FRAMES => Ok(()),
-        // A software encoder that outputs fewer frames works too, because the CPU may be busy when the program starts.
+        // Fewer frames are enough from a software encoder, because the CPU may be busy when the program starts.
         None if !has_ended && frames > 0 && kind == Kind::Software => Ok(()),
         Some(End::EndOfStream) | None => {
             Err(format!("{frames} of {TRIAL_FRAMES} frames came within {:?}", time(kind)))

@@ -5,10 +5,10 @@
 //! |---|---|---|
 //! | the directory is missing and cannot be created, or is not writable; the disk is full | the agent continues without the file | one line per file at the first failure, one at the recovery |
 //! | a file that is too long | it is renamed to `*.torn`, and its content is not used | one line |
-//! | malformed content | the owner has the file renamed to `*.torn`, and may use the valid part | one line |
+//! | malformed content | the module that uses the file has it renamed to `*.torn`, and may use the valid part | one line |
 //! | the new content equals the old one | the file is not written, because flash memory wears out | |
 //!
-//! Does not: parse a file; its owner does, and calls `set_aside` if the content is malformed.
+//! Does not: parse a file; the module that uses the file does, and calls `set_aside` if the content is malformed.
 
 pub mod io;
 

@@ -1,4 +1,4 @@
-//! Helpers for async code: a sleep with an optional end, and a task that ends with its owner.
+//! Helpers for async code: a sleep that may last forever, and a task that ends with its owner.
 //!
 //! Does not: retry or back off; see [`crate::backoff`].
 

@@ -8,7 +8,7 @@ use crate::http1::BodyReader;
 
 /// The longest request head.
 pub(crate) const HEAD: usize = 32 << 10;
-/// The most headers of a request.
+/// Maximum number of headers of a request.
 const HEADERS: usize = 64;
 
 /// The bytes are not an HTTP request.

@@ -13,11 +13,11 @@ use tokio::time::timeout;
 
 use crate::http1::{Answer, BodyReader, Head};
 
-/// The most bytes of one read.
+/// Maximum number of bytes of one read.
 const READ: usize = 64 << 10;
-/// The most bytes buffered while an answer is being made.
+/// Maximum number of bytes buffered while an answer is being made.
 const READ_AHEAD: usize = 64 << 10;
-/// The most bytes of an unread body to discard before a connection is closed or reused (Go).
+/// Maximum number of bytes of an unread body to discard before a connection is closed or reused (Go).
 const DRAIN: usize = 256 << 10;
 /// How long to wait for a peer that does not read.
 const WRITE_TIME: Duration = Duration::from_secs(60);

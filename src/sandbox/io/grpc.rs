@@ -24,7 +24,7 @@ use livepeer_gateway::limits::GRPC_MESSAGE;
 use livepeer_gateway::orchestrator::proto::OrchestratorRequest;
 
 const METHOD: &str = "/net.Orchestrator/GetOrchestrator";
-/// The most calls at a time on one connection.
+/// Maximum number of calls at a time on one connection.
 const CALLS: u32 = 16;
 /// Go's errors have the status "unknown".
 const UNKNOWN: u32 = 2;

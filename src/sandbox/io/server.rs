@@ -27,7 +27,7 @@ use crate::world::{AppLaunch, World};
 use livepeer_gateway::limits::CONNECT_TIME;
 use resilience::stop::Stop;
 
-/// The most connections at a time.
+/// Maximum number of connections at a time.
 const CONNECTIONS: usize = 512;
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;

@@ -12,13 +12,13 @@ use crate::money::Rate;
 use livepeer_gateway::orchestrator::proto::PriceInfo;
 use livepeer_gateway::price::PriceUnit;
 
-/// The most accounts kept.
+/// Maximum number of accounts that are kept.
 const ACCOUNTS: usize = 128;
-/// The most ticket parameters whose nonces are kept.
+/// Maximum number of ticket parameters whose nonces are kept.
 const PARAMS: usize = 4096;
-/// The most nonces for the same ticket parameters (go-livepeer `pm/recipient.go:26`).
+/// Maximum number of nonces for the same ticket parameters (go-livepeer `pm/recipient.go:26`).
 const NONCES: usize = 600;
-/// The most refused calls kept.
+/// Maximum number of refused calls that are kept.
 const REFUSED: usize = 100;
 
 /// The payments and debits of one job or session.
@@ -63,7 +63,7 @@ impl Account {
     }
 }
 
-/// A call that was refused, except by a scripted failure.
+/// A refused call. Calls that a scripted failure refuses are not recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedCall {
     /// The endpoint called.

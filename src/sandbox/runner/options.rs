@@ -18,7 +18,7 @@ pub struct RunnerOptions {
     pub path: String,
     /// The price in wei per unit; `None` is free.
     pub price: Option<(PriceUnit, u32)>,
-    /// The most sessions at a time; more are refused with 503.
+    /// Maximum number of sessions at a time; more are refused with 503.
     pub capacity: u32,
     /// The announced name of the GPU.
     pub gpu: Option<String>,

@@ -25,7 +25,7 @@ const PRELOAD_LV2V: Duration = Duration::from_secs(60);
 const PRELOAD_LIVE: Duration = Duration::from_secs(10);
 /// Ticket parameters count as expired this long before their end: one block (go-livepeer `pm/sender.go`).
 const BLOCK: Duration = Duration::from_secs(12);
-/// The most tickets in a payment.
+/// Maximum number of tickets in a payment.
 const TICKETS: u128 = 100;
 
 /// The tickets of a payment, before they are signed.

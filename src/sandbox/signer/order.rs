@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-/// The most sessions kept.
+/// Maximum number of sessions kept.
 const SESSIONS: usize = 256;
 
 /// How a gateway used a state wrongly.

@@ -13,7 +13,7 @@ use crate::signer::SignerRefusal;
 use livepeer_gateway::orchestrator::proto::{AuthToken, Capabilities, OrchestratorInfo, PriceInfo};
 use livepeer_gateway::price::{Price, PriceUnit};
 
-/// The most pixels in a request: more than a day of live video.
+/// Maximum number of pixels in a request: more than a day of live video.
 const PIXELS: i64 = 1 << 42;
 
 /// The billed quantity of a payment.

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use livepeer_gateway::limits::SEGMENTS_KEPT;
 
-/// The most bytes that a reader gets at once.
+/// Maximum number of bytes that a reader gets at once.
 const PART: usize = 1 << 20;
 
 /// The segment that a path refers to.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::trickle::Channel;
 
-/// The most channels: four for each job, and more for tests.
+/// Maximum number of channels: four for each job, and more for tests.
 const CHANNELS: usize = 256;
 
 /// The limit of [`CHANNELS`] is reached.

@@ -236,7 +236,7 @@ pub(crate) async fn publish<S: ByteStream>(
         wire.write(&Answer::new(100).to_bytes()).await?;
     }
     let Some(first) = first_piece(wire, world, &segment).await? else {
-        // Closed before its first byte, or the body is empty.
+        // The segment was closed before its first byte, or the body is empty.
         let closed = {
             let mut channel = channel.lock();
             if !channel.is_closed() {

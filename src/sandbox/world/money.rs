@@ -1,4 +1,4 @@
-//! Makes infos with a price, and books payments and debits.
+//! Makes each `OrchestratorInfo` with its price, and books payments and debits.
 //!
 //! Does not: decide the value of a payment; `money` does.
 
@@ -20,7 +20,7 @@ use livepeer_gateway::orchestrator::proto::{
 };
 use livepeer_gateway::price::PriceUnit;
 
-/// The part of an info that depends on options and script, in addition to the offer.
+/// What an `OrchestratorInfo` contains beside the offer, by options and script.
 #[derive(Debug, Clone)]
 pub(crate) struct InfoTerms {
     /// Whether the info has an auth token.
@@ -94,7 +94,7 @@ impl World {
         })
     }
 
-    /// The encoded and sealed info with a price per unit for `sender`, and ticket parameters of this age.
+    /// The encoded and sealed `info`, with a price per unit, and ticket parameters for `sender` made `age` ago.
     pub(crate) fn priced(
         &self,
         info: OrchestratorInfo,
@@ -194,7 +194,7 @@ impl World {
         self.note();
     }
 
-    /// Ends a job or session: closes its channels, upon which its app ends.
+    /// Ends a job or session: closes its channels, which ends its app.
     pub(crate) fn end(&self, manifest: &str) {
         {
             let mut state = self.lock();

@@ -10,7 +10,7 @@ use crate::status::output::OutputReport;
 use livepeer_gateway::job::Stage;
 use resilience::meter::Reading;
 
-/// The shortest time without a frame after which frames do not move: a camera at one frame a second is no dead one.
+/// The shortest time without a frame after which frames do not move: a camera at one frame a second still works.
 const FRAMES_QUIET: Duration = Duration::from_secs(3);
 /// The longest such time, for a camera that gives a frame every few seconds.
 const FRAMES_QUIET_MOST: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! Reads the facts about this machine: from /proc, from the programs that know the clock, and from disks.
+//! Reads the facts about this computer: from /proc, from the programs that know the clock, and from disks.
 //!
 //! Does not: change settings; the file that it makes in each directory is removed at once.
 
@@ -43,7 +43,7 @@ pub(in crate::cli::check) async fn facts(config: &Config, agents: Vec<u32>) -> M
     }
 }
 
-/// The processes that run an agent on this machine, apart from this one.
+/// The processes that run an agent on this computer, apart from this one.
 pub(in crate::cli::check) fn agents() -> Vec<u32> {
     let own = std::process::id();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -1,4 +1,4 @@
-//! The client's end of one HTTP/1.1 connection: its handshake, the heads of its requests, and its end.
+//! The client's side of one HTTP/1.1 connection: the handshake, the heads of requests, and the close.
 //!
 //! This uses hyper and not ureq, because the head of an answer must be seen while the request's body is still open, and
 //! the answer's body must be read piece by piece.
@@ -22,7 +22,7 @@ use resilience::wait::AbortOnDrop;
 #[derive(Debug)]
 pub(crate) struct Http1<B> {
     sender: SendRequest<B>,
-    /// What the peer may still send: nothing after too many interim answers.
+    /// Breaks the connection after too many interim answers.
     allowance: Allowance,
     _driver: AbortOnDrop<()>,
 }

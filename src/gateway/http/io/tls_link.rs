@@ -93,7 +93,7 @@ impl Transport for TlsTransport {
     }
 
     fn is_open(&mut self) -> bool {
-        // The set of trusted peers has not changed since then.
+        // Reuse the connection only if trust has not changed since its certificate was verified.
         self.epoch == self.clock.epoch() && self.stream.sock.get_mut().is_open()
     }
 

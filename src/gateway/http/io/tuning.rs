@@ -14,9 +14,9 @@ use socket2::{SockRef, TcpKeepalive};
 
 use crate::http::io::congestion;
 
-/// Maximum unsent bytes in the kernel for a connection (`TCP_NOTSENT_LOWAT`). Other media waits in the media queue,
-/// where it can be dropped when it is old. The size is a key frame at 1 Mbit/s, or half a second at a quarter of that
-/// rate.
+/// Maximum unsent bytes in the kernel for a connection (`TCP_NOTSENT_LOWAT`). Media beyond it waits in the media queue,
+/// where it can be dropped when it is old. 16 KiB hold one key frame at 1 Mbit/s, or half a second of video at
+/// 250 kbit/s.
 const UNSENT: u32 = 16 << 10;
 /// Keepalive: the first probe is sent after this idle time, and further ones every [`ALIVE_EVERY`]. After
 /// [`ALIVE_TRIES`] unanswered probes the connection breaks.

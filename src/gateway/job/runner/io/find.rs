@@ -17,8 +17,8 @@ use resilience::fault::{Failure, Fault};
 /// The path of an orchestrator's own list of runners (protocol.md, section 6).
 const OWN_LIST: &str = "/discovery";
 
-/// Asks each orchestrator in `list` without a listed runner for its runners, at most `CANDIDATES_AT_ONCE` at a time,
-/// and adds these to `list`. Returns the orchestrators without a usable answer, with the reasons.
+/// Asks those orchestrators in `list` for which no runner is listed, at most `CANDIDATES_AT_ONCE` at a time, and adds
+/// their runners to `list`. Returns the orchestrators without a usable answer, with the reasons.
 pub async fn find_runners(network: &Network, list: &mut DiscoveryList) -> Vec<Rejection> {
     let silent = list.entries.iter().enumerate().filter(|(_, entry)| entry.runners.is_empty());
     let mut waiting: VecDeque<(usize, Url)> =
