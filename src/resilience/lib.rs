@@ -1,5 +1,6 @@
 //! Tools for a program that runs unattended: back-off, faults, a stop signal, bounded waits, throttled logs, meters
-//! and histograms, state files that survive a power cut, secrets that are never printed, and sanitizing of a peer's text.
+//! and histograms, state files that survive a power cut, times in UTC, secrets that are never printed, and sanitizing of
+//! a peer's text.
 //!
 //! Does not: depend on video or on the network's protocol.
 
@@ -13,6 +14,7 @@ pub mod sanitize;
 pub mod secret;
 pub mod state_file;
 pub mod stop;
+pub mod utc;
 
 /// A sleep that may last forever, and tasks that end with their owner.
 pub mod wait {

@@ -180,6 +180,8 @@ pub(crate) struct StatusEvent<'a> {
     pub(crate) output_fps: f64,
     /// The present parameters.
     pub(crate) params: &'a Value,
+    /// When the present parameters came, as time since 1970.
+    pub(crate) params_at: Duration,
     /// The last error and its time since 1970.
     pub(crate) error: Option<(&'a str, Duration)>,
 }
@@ -204,6 +206,7 @@ impl StatusEvent<'_> {
             "inference_status": {
                 "fps": self.output_fps,
                 "last_params": self.params,
+                "last_params_update_time": self.params_at.as_millis() as u64,
                 "last_error": self.error.map(|(error, _)| error),
                 "last_error_time": self.error.map(|(_, at)| at.as_millis() as u64),
             },
@@ -285,6 +288,7 @@ mod tests {
             input_fps: 24.0,
             output_fps: 23.9,
             params: &json!({"effect": "edge"}),
+            params_at: Duration::from_millis(34),
             error: None,
         };
         let event: Value = serde_json::from_str(&status.to_json()).unwrap();
@@ -306,6 +310,7 @@ mod tests {
                 input_fps: 24.0,
                 output_fps: 24.0,
                 params: &params,
+                params_at: Duration::ZERO,
                 error: Some(("too large", Duration::from_secs(100))),
             };
             let event: Value = serde_json::from_str(&status.to_json()).unwrap();

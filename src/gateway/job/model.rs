@@ -124,7 +124,7 @@ impl ModelHealth {
 }
 
 /// The message of an `error` event; the whole event if none of the usual fields holds a message.
-fn message(event: &JobEvent) -> String {
+pub(super) fn message(event: &JobEvent) -> String {
     let text = ["message", "error", "reason"].iter().find_map(|key| event.body.get(*key)?.as_str());
     text.map_or_else(|| event.to_string(), sanitize::without_urls)
 }

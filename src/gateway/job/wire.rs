@@ -154,6 +154,11 @@ impl JobEvent {
             .collect();
         Some(Self { kind, body })
     }
+
+    /// All fields of the event, as the peer sent them. Sanitize them before you show them.
+    pub fn body(&self) -> &Map<String, Value> {
+        &self.body
+    }
 }
 
 /// Whether a JSON text has at most [`JSON_VALUES`] values: each value but the first follows a bracket or a comma.

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::MediaError;
 use crate::limits::STORE_FILES;
-use crate::store::{PART, Ring, Store, Stored, digits};
+use crate::store::{PART, Ring, Store, Stored};
 use mpegts::Ticks;
 use resilience::backoff::Backoff;
 use resilience::log_throttle::ThrottledLog;
+use resilience::utc::digits;
 
 /// The largest file; a 2 s segment at 40 Mbit/s is 10 MB.
 const FILE_BYTES: u64 = 64 << 20;
@@ -52,7 +53,7 @@ enum DirectoryState {
 #[derive(Debug)]
 struct SegmentFile {
     file: BufWriter<File>,
-    /// When the segment began by the system clock, as [`digits`].
+    /// When the segment began by the system clock, as the digits `YYYYMMDDhhmmss`.
     began: u64,
     bytes: u64,
     first: Ticks,

@@ -1,5 +1,6 @@
 //! The small files of the state directory: pinned certificates, results of encoder trials, the last good list of
-//! orchestrators, the last working configuration, ends of jobs that are not confirmed yet.
+//! orchestrators, the last working configuration, ends of jobs that are not confirmed yet,
+//! parameters set while a job ran.
 //!
 //! | what happens | what is done | in the log |
 //! |---|---|---|

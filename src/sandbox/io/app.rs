@@ -26,6 +26,8 @@ use mpegts::Ticks;
 #[derive(Debug, Default)]
 struct AppState {
     params: Map<String, Value>,
+    /// When they came, as time since 1970.
+    params_at: Duration,
     effect: Effect,
     /// The last error and its time since 1970.
     error: Option<(String, Duration)>,
@@ -78,6 +80,7 @@ impl App {
 
     /// Applies parameters, from the start or from a control message.
     fn update(&self, params: Map<String, Value>) {
+        self.lock().params_at = since_1970();
         if let Err(RefusedParams(reason)) = self.world.set(&self.job.manifest, &params) {
             return self.report(reason);
         }
@@ -236,6 +239,7 @@ impl App {
                     input_fps: input.sample(state.input_frames, elapsed),
                     output_fps: output.sample(state.output_frames, elapsed),
                     params: &Value::Object(state.params.clone()),
+                    params_at: state.params_at,
                     error: state.error.as_ref().map(|(error, at)| (error.as_str(), *at)),
                 }
                 .to_json()

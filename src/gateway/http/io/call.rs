@@ -110,7 +110,7 @@ pub enum CallError {
 impl CallError {
     /// The same error without the path of its URL. Use it for URLs that are credentials.
     #[must_use]
-    pub(crate) fn without_path(self) -> Self {
+    pub fn without_path(self) -> Self {
         match self {
             Self::Connect(error) => Self::Connect(error),
             Self::Timeout(url, time) => Self::Timeout(url.origin(), time),
@@ -150,8 +150,8 @@ impl Client {
             .unwrap_or_else(|error| Err(CallError::Broken(url, error.to_string())))
     }
 
-    /// Makes `call` on the current thread, which must be allowed to block.
-    pub(crate) fn call_blocking(&self, call: &Call) -> Result<HttpAnswer, CallError> {
+    /// Makes `call` on the current thread, which must be allowed to block. Any status is an answer.
+    pub fn call_blocking(&self, call: &Call) -> Result<HttpAnswer, CallError> {
         call_blocking(&self.agents.agent(&call.url), call)
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::limits::CONTROL_MESSAGES;
 use crate::segment::{Piece, Pieces, Place};
@@ -14,7 +14,7 @@ use crate::segment::{Piece, Pieces, Place};
 /// A queue of [`CONTROL_MESSAGES`] messages. The publication ends when every sender is gone.
 pub fn messages() -> (MessageSender, Messages) {
     let (sender, receiver) = mpsc::channel(CONTROL_MESSAGES);
-    (MessageSender(sender), Messages(receiver))
+    (MessageSender(sender), Messages { queue: receiver, sending: None })
 }
 
 /// The message was not queued, and is returned.
@@ -40,41 +40,69 @@ impl fmt::Debug for NotSent {
 
 /// Puts messages into the queue.
 #[derive(Debug, Clone)]
-pub struct MessageSender(mpsc::Sender<Piece>);
+pub struct MessageSender(mpsc::Sender<Message>);
+
+/// A message in the queue.
+#[derive(Debug)]
+struct Message {
+    piece: Piece,
+    /// To be notified when the peer has answered the message.
+    sent: Option<oneshot::Sender<()>>,
+}
 
 impl MessageSender {
     /// Queues `message`. It is sent again until the peer answers it.
     pub fn try_send(&self, message: Bytes) -> Result<(), NotSent> {
-        self.queue(Piece { place: Place::Whole, bytes: message })
+        self.queue(Piece { place: Place::Whole, bytes: message }, None)
+    }
+
+    /// As [`MessageSender::try_send`]. The receiver is notified when the peer has answered the message; its sender is
+    /// dropped if the publication ends before.
+    pub fn try_send_notified(&self, message: Bytes) -> Result<oneshot::Receiver<()>, NotSent> {
+        let (sent, notified) = oneshot::channel();
+        self.queue(Piece { place: Place::Whole, bytes: message }, Some(sent))?;
+        Ok(notified)
     }
 
     /// Queues `message`, which is sent only once. Use it for messages that are useless when they are late.
     pub fn try_send_once(&self, message: Bytes) -> Result<(), NotSent> {
-        self.queue(Piece { place: Place::Passing, bytes: message })
+        self.queue(Piece { place: Place::Passing, bytes: message }, None)
     }
 
     /// Queues `message` as soon as the queue has room. Cancel safe: a dropped future queues nothing. The message is
     /// sent again until the peer answers it.
     pub async fn send(&self, message: Bytes) -> Result<(), NotSent> {
-        let message = Piece { place: Place::Whole, bytes: message };
-        self.0.send(message).await.map_err(|error| NotSent::Ended(error.0.bytes))
+        let piece = Piece { place: Place::Whole, bytes: message };
+        let sent = self.0.send(Message { piece, sent: None }).await;
+        sent.map_err(|error| NotSent::Ended(error.0.piece.bytes))
     }
 
-    fn queue(&self, message: Piece) -> Result<(), NotSent> {
-        self.0.try_send(message).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(message) => NotSent::Full(message.bytes),
-            mpsc::error::TrySendError::Closed(message) => NotSent::Ended(message.bytes),
+    fn queue(&self, piece: Piece, sent: Option<oneshot::Sender<()>>) -> Result<(), NotSent> {
+        self.0.try_send(Message { piece, sent }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(message) => NotSent::Full(message.piece.bytes),
+            mpsc::error::TrySendError::Closed(message) => NotSent::Ended(message.piece.bytes),
         })
     }
 }
 
 /// The receiving end of the queue, for a [`Publisher`](super::Publisher).
 #[derive(Debug)]
-pub struct Messages(mpsc::Receiver<Piece>);
+pub struct Messages {
+    queue: mpsc::Receiver<Message>,
+    /// To be notified when the message that was taken last is answered.
+    sending: Option<oneshot::Sender<()>>,
+}
 
 impl Pieces for Messages {
     async fn next(&mut self) -> Option<Piece> {
-        self.0.recv().await
+        // The publisher takes a message after the answer to the one before it.
+        if let Some(sent) = self.sending.take() {
+            // The sender of the message may have lost interest.
+            let _ = sent.send(());
+        }
+        let Message { piece, sent } = self.queue.recv().await?;
+        self.sending = sent;
+        Some(piece)
     }
 
     fn resync(&mut self) {
@@ -99,6 +127,20 @@ mod tests {
         assert_eq!(sender.try_send(one.clone()), Ok(()));
         drop(queue);
         assert_eq!(sender.try_send(one.clone()), Err(NotSent::Ended(one)));
+    }
+
+    #[tokio::test]
+    async fn a_sender_is_notified_once_the_publisher_asks_for_the_next_message() {
+        let (sender, mut queue) = messages();
+        let mut sent = sender.try_send_notified(Bytes::from_static(b"a")).unwrap();
+        queue.next().await.expect("a message");
+        assert!(sent.try_recv().is_err());
+        sender.try_send(Bytes::from_static(b"b")).unwrap();
+        queue.next().await.expect("a message");
+        assert_eq!(sent.try_recv(), Ok(()));
+        let unsent = sender.try_send_notified(Bytes::from_static(b"c")).unwrap();
+        drop(queue);
+        assert!(unsent.await.is_err());
     }
 
     #[tokio::test]
