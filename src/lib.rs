@@ -81,6 +81,7 @@
 //! | [`agent`] | builds the parts, runs the event loop and the shutdown | the end of a part is an event; no task is detached |
 //! | [`api`] | serves state, video, snapshots, parameters and the page over HTTP | every bound is in [`api::limits`]; reads video only while a client watches |
 //! | [`status`] | shares counters and states of all parts | a write is an atomic store or a short lock |
+//! | [`events`] | publishes events, writes them to files, programs and web servers | a sink that hangs holds up nothing else |
 //! | [`config`] | merges defaults, file, environment and arguments into `config::Config` | reports all problems at once, with file and line |
 //! | [`service`] | notifies systemd: ready, status, watchdog, stopping | feeds the watchdog only while frames move or during a wait with a limit |
 //!
@@ -103,6 +104,8 @@
 //! | `media-ask`, `media-stop`, `microphone` | queries, opens or stops a device whose driver or sound server may hang | the device; its caller has a time limit |
 //! | `stop-session` | stops a runner's session that was dropped without a stop | the network; the dropping thread waits 1 s at most |
 //! | `output` | writes returned video to a file or stdout | its queue, the disk or the reader |
+//! | `events.stdout`, `events.file`, `events.exec`, `events.webhook` (each only if configured) | writes events there | its queue, the receiver; a program and a call have a time limit |
+//! | `hook` (while a program of `events.exec` runs) | waits for its end | the program, which has a time limit |
 //! | `log` | writes the log to standard error | its queue, the reader of standard error |
 //! | `store` (only if input is stored) | segments, muxes and writes input to a disk | its queue, the disk |
 //!
@@ -113,6 +116,7 @@
 //! | pieces of a POST | [`livepeer_gateway::limits::POST_PIECES`] | media waits in the queue of access units; after 5 s the segment fails |
 //! | output chunks | [`media::limits::OUTPUT_CHUNKS`] | drops up to the next segment, counted |
 //! | events to the loop | [`livepeer_gateway::limits::EVENTS`] | the part waits |
+//! | events of each subscriber | [`events::WAITING`], [`events::WAITING_BYTES`] | drops the oldest, and an event in their place counts them |
 //! | lines to standard error | [`crate::cli::stderr::LOG_LINES`] | the line is dropped, counted |
 //!
 //! # Glossary
@@ -126,5 +130,6 @@ pub mod agent;
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod events;
 pub mod service;
 pub mod status;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use livepeer_edge::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, Options};
+use livepeer_edge::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, KeptParams, Options};
 use livepeer_edge::status::Status;
 use livepeer_gateway::http::io::service_client;
 use livepeer_gateway::http::{ServiceTrust, Url};
@@ -41,7 +41,13 @@ fn agent(at: &[&Handle]) -> (AccessUnits, Stopper, JoinHandle<()>) {
     };
     let spec = JobSpec::LiveVideo(JobOptions { model: "m".into(), ..JobOptions::default() });
     let network = Network::new(TrustOptions::default(), None, None);
-    let job = JobPlan { spec, discovery, rules: OfferRules::default(), network };
+    let job = JobPlan {
+        spec,
+        discovery,
+        rules: OfferRules::default(),
+        network,
+        kept: KeptParams::default(),
+    };
     let options = Options { media, job, recovery: Recovery::Retry };
     let units = AccessUnits::new();
     let (stopper, stop) = Stop::new();

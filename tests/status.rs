@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use livepeer_edge::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, Options};
+use livepeer_edge::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, KeptParams, Options};
 use livepeer_edge::status::{LinkName, Report, State, Status, metrics};
 use livepeer_gateway::http::io::service_client;
 use livepeer_gateway::http::{ServiceTrust, Url};
@@ -56,7 +56,13 @@ fn agent(source: Source, at: &Handle) -> (Status, Stopper, JoinHandle<()>) {
     };
     let spec = JobSpec::LiveVideo(JobOptions { model: "m".into(), ..JobOptions::default() });
     let network = Network::new(TrustOptions::default(), None, payments);
-    let job = JobPlan { spec, discovery, rules: OfferRules::default(), network };
+    let job = JobPlan {
+        spec,
+        discovery,
+        rules: OfferRules::default(),
+        network,
+        kept: KeptParams::default(),
+    };
     let options = Options { media, job, recovery: Recovery::Retry };
     let (stopper, stop) = Stop::new();
     let status = Status::default();

@@ -69,8 +69,12 @@ pub(super) enum JobsEvent {
     Reachable,
     /// The start with this number has ended.
     Started(u64, Result<Box<StartedJob>, JobError>),
-    /// The call that gives a runner's app new parameters has ended.
-    Updated(Result<(), JobError>),
+    /// The call that gives a runner's app the parameters of this change has ended.
+    Updated(u64, Result<(), JobError>),
+    /// The parameters of this change were sent on the control channel, or the channel ended before.
+    ParamsSent(u64, bool),
+    /// The time for a confirmation of the parameters is over.
+    ParamsTimeout,
     /// A part has ended.
     PartEnded(Part, Result<ChannelEnd, TrickleError>),
     /// The outcome of a payment.

@@ -15,16 +15,20 @@
 
 mod cameras;
 mod clock;
+mod control;
 mod error;
 mod event;
 mod jobs;
+mod kept_params;
 mod output;
 mod run;
 mod systemd;
 mod wait;
 
+pub use control::{Asked, Control, ControlError, Edit, PARAMS_BYTES, Parameters, ParamsState};
 pub use error::AgentError;
 pub use jobs::{DRAIN_TIME, DiscoveryOptions, END_TIME, JobSpec, MediaFlow};
+pub use kept_params::KeptParams;
 pub use output::{Attached, Outputs};
 
 use std::sync::Arc;
@@ -33,6 +37,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
+use crate::events::Bus;
 use crate::status::Status;
 use livepeer_gateway::job::Recovery;
 use livepeer_gateway::session::Network;
@@ -43,7 +48,7 @@ use media::io::AccessUnits;
 use resilience::fault::Fault;
 use resilience::stop::Stop;
 
-/// The time that the store gets at the end to write its queue: a working disk writes seconds of video in less.
+/// The time that the store and other files get at the end to be written: a working disk writes seconds of video in less.
 const STORE_TIME: Duration = Duration::from_millis(300);
 
 /// What an agent captures and runs.
@@ -59,8 +64,11 @@ pub struct Options {
 
 /// A change of the options while the agent runs. Send it to the receiver of [`Agent::with_changes`].
 pub enum Change {
-    /// New parameters: for the live job, and for every later start.
+    /// New parameters of the configuration: for the live job, and for every later start. They replace those that a
+    /// [`Control`] set.
     Params(Map<String, Value>),
+    /// A request of a [`Control`].
+    Control(Asked),
     /// New media options. The camera is opened again if it has to be; the job goes on.
     Media(Box<media::Options>),
     /// Another job, or other candidates. The live job is closed and the next one started; the camera goes on.
@@ -82,6 +90,8 @@ pub struct JobPlan {
     pub rules: OfferRules,
     /// How candidates are reached, trusted and paid.
     pub network: Network,
+    /// Keeps parameters that a [`Control`] sets. [`KeptParams::params`] are those to start with.
+    pub kept: KeptParams,
 }
 
 impl JobPlan {
@@ -98,6 +108,7 @@ impl std::fmt::Debug for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Params(_) => "parameters",
+            Self::Control(_) => "request",
             Self::Media(_) => "camera",
             Self::Job(_) => "job",
             Self::Recovery(_) => "recovery",
@@ -113,14 +124,15 @@ pub struct Agent {
     status: Status,
     outputs: Outputs,
     changes: Option<mpsc::Receiver<Change>>,
+    bus: Bus,
 }
 
 impl Agent {
     /// Creates an agent that counts in `status` and writes processed video to `outputs`. Outputs must not block.
     /// Call [`Agent::run`] to start it.
     pub fn new(options: Options, status: Status, outputs: Vec<Box<dyn SegmentSink>>) -> Self {
-        let outputs = Outputs::new(outputs);
-        Self { options, units: AccessUnits::new(), status, outputs, changes: None }
+        let (outputs, bus) = (Outputs::new(outputs), Bus::default());
+        Self { options, units: AccessUnits::new(), status, outputs, changes: None, bus }
     }
 
     /// The same agent; it applies the `changes` that it receives while it runs.
@@ -138,6 +150,12 @@ impl Agent {
     /// The outputs, to attach others while the agent runs.
     pub fn outputs(&self) -> Outputs {
         self.outputs.clone()
+    }
+
+    /// The same agent; it publishes its events on `bus`.
+    #[must_use]
+    pub fn with_events(self, bus: Bus) -> Self {
+        Self { bus, ..self }
     }
 
     /// Runs until `stop`, the end of the input, or a failure. The camera is opened first, so that a fault of the camera

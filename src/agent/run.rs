@@ -19,11 +19,13 @@ use tokio::sync::mpsc;
 
 use crate::agent::cameras::Cameras;
 use crate::agent::clock::Clock;
+use crate::agent::control::{Asked, Request};
 use crate::agent::event::{Event, JobsEvent};
 use crate::agent::jobs::{Jobs, Offered};
 use crate::agent::systemd::{View, Watch};
 use crate::agent::wait::changed;
 use crate::agent::{Agent, AgentError, Change, Options};
+use crate::events::{Bus, Kind};
 use crate::status::{AgentFacts, Status};
 use livepeer_gateway::job::{self, Command, Loss, Machine, Outcome, Stage};
 use media::MediaError;
@@ -44,6 +46,7 @@ struct Loop {
     clock: Clock,
     watch: Watch,
     status: Status,
+    bus: Bus,
     changes: Option<mpsc::Receiver<Change>>,
     stop: Stop,
     is_stopping: bool,
@@ -57,21 +60,23 @@ pub(super) async fn run(
     stop: Stop,
 ) -> Result<(), AgentError> {
     let now = Instant::now();
-    let Agent { options: Options { media, job, recovery }, units, status, outputs, changes } =
-        agent;
+    let Agent { options, units, status, outputs, changes, bus } = agent;
+    let Options { media, job, recovery } = options;
+    bus.publish(|| Kind::Started { version: env!("CARGO_PKG_VERSION") });
     let rules = job.rules;
-    let cameras = Cameras::new(capture, media, recovery, units.clone(), now);
+    let cameras = Cameras::new(capture, media, recovery, (units.clone(), bus.clone()), now);
     let (machine, first) = if cameras.are_lost() {
         (Machine::without_camera(rules, recovery, cameras.hold(), now), Commands::new())
     } else {
         Machine::new(rules, recovery, cameras.hold())
     };
-    let jobs = Jobs::new(job, units, status.clone(), outputs);
+    let jobs = Jobs::new(job, units, status.clone(), outputs, bus.clone());
     jobs.set_send_buffer(cameras.send_buffer());
     let clock = Clock::new(Arc::clone(jobs.wall_clock()));
     let watch = Watch::new(now);
     let is_stopping = false;
-    let running = Loop { machine, cameras, jobs, clock, watch, status, changes, stop, is_stopping };
+    let running =
+        Loop { machine, cameras, jobs, clock, watch, status, bus, changes, stop, is_stopping };
     running.run(first).await
 }
 
@@ -81,6 +86,7 @@ impl Loop {
         loop {
             for command in commands {
                 if let Some(outcome) = self.carry_out(command) {
+                    self.jobs.end_writes().await;
                     return if outcome == Outcome::Done {
                         Ok(())
                     } else {
@@ -130,6 +136,7 @@ impl Loop {
         match event {
             Event::Stop => {
                 log::info!("stopping");
+                self.bus.publish(|| Kind::Stopping);
                 self.is_stopping = true;
                 Some(job::Event::Stop)
             }
@@ -157,9 +164,10 @@ impl Loop {
     fn change(&mut self, change: Change, now: Instant) -> Option<job::Event<Offered>> {
         match change {
             Change::Params(params) => {
-                self.jobs.set_params(params);
+                self.jobs.configure_params(params);
                 Some(job::Event::NewParams)
             }
+            Change::Control(Asked(request)) => self.request(request),
             Change::Media(media) => {
                 self.cameras.set_options(*media, now);
                 self.jobs.set_send_buffer(self.cameras.send_buffer());
@@ -179,6 +187,26 @@ impl Loop {
                 self.jobs.set_send_buffer(self.cameras.send_buffer());
                 self.clock.set_wall_clock(Arc::clone(self.jobs.wall_clock()));
                 Some(job::Event::Replace(rules))
+            }
+        }
+    }
+
+    /// Carries out a request of a `Control`. The caller may have lost interest in the answer.
+    fn request(&mut self, request: Request) -> Option<job::Event<Offered>> {
+        match request {
+            Request::Params(params, edit, reply) => {
+                let edited = self.jobs.edit_params(params, edit);
+                let is_new = edited.is_ok();
+                let _ = reply.send(edited);
+                is_new.then_some(job::Event::NewParams)
+            }
+            Request::Parameters(reply) => {
+                let _ = reply.send(self.jobs.parameters());
+                None
+            }
+            Request::Restart => {
+                log::info!("a new job was asked for");
+                Some(job::Event::Replace(self.jobs.rules()))
             }
         }
     }
@@ -216,7 +244,12 @@ impl Loop {
                 self.jobs.reports.no_job(why, needs_change, now);
                 self.jobs.await_reach(self.machine.known());
             }
-            Command::Finish(outcome) => return Some(outcome),
+            Command::Finish(outcome) => {
+                if let Outcome::Lost(loss) = &outcome {
+                    self.jobs.reports.ended(loss);
+                }
+                return Some(outcome);
+            }
         }
         None
     }

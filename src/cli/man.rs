@@ -61,12 +61,12 @@ const FILES: [(&str, &str); 7] = [
     ("/etc/livepeer-edge/NAME.toml", "Configuration of the instance livepeer-edge@NAME.service."),
     (
         "/etc/credstore/livepeer-edge.NAME, /etc/credstore/livepeer-edge-INSTANCE.NAME",
-        "Secrets of the services, for root alone: orchestrator-token, signer-headers, api-token.",
+        "Secrets of the services, for root alone: orchestrator-token, signer-headers, api-token, webhook-secret.",
     ),
     (
         "/var/lib/livepeer-edge",
         "State of the service: known certificates, the last good list of orchestrators, results of encoder \
-         tests, and last-working.toml, the last configuration that worked.",
+         tests, last-working.toml, the last configuration that worked, and parameters that were set while a job ran.",
     ),
     (
         "/dev/livepeer-edge/NAME",

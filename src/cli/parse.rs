@@ -556,8 +556,8 @@ mod tests {
     #[test]
     #[cfg(feature = "sandbox")]
     fn a_wrong_value_is_an_error_with_the_allowed_values() {
-        let names = "run, demo, sandbox, setup, check-config, devices, discover, call, trust, \
-                     status, snapshot, params, help";
+        let names = "run, demo, sandbox, setup, check, check-config, devices, discover, call, trust, \
+                     status, snapshot, params, completions, help";
         check("", Err(&format!("no command; use one of: {names}")));
         check("rum", Err(&format!("unknown command `rum`; use one of: {names}")));
         check("--config a", Err(&format!("unknown command `--config`; use one of: {names}")));

@@ -4,9 +4,9 @@
 //!
 //! | changed | then |
 //! |---|---|
-//! | `job.params` | they are sent to the job |
+//! | `job.params` | they are sent to the job, in place of parameters that were set while it ran |
 //! | source, video, encoder, audio | the camera is opened again; the job goes on |
-//! | output, name and labels, log level, `job.on-loss`, API | set at once |
+//! | output, name and labels, log level, `job.on-loss`, API, events | set at once |
 //! | the job, or where it may run | the job is closed, and the next one started; the camera goes on |
 //! | a credential | it is used from then on |
 //!
@@ -17,6 +17,8 @@
 //!
 //! Does not: decide what happens after a loss; `job::Machine` does.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,13 +30,15 @@ use super::output::{self, Outlet};
 use super::proof::Proof;
 use super::reach::Reach;
 use super::{Error, Settings};
-use crate::agent::{Agent, Change, JobPlan, JobSpec, Options};
+use crate::agent::{Agent, Change, JobPlan, JobSpec, KeptParams, Options};
 use crate::api::{self, Api};
 use crate::config::{Config, Kept, Purpose, Resolved, io::load};
+use crate::events::{Bus, Kind, Sinks};
 use crate::service::is_service;
 use crate::status::Status;
 use livepeer_gateway::endings::io::Endings;
 use livepeer_gateway::http::WallClock;
+use livepeer_gateway::http::io::Client;
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::payment::io::Signers;
 use livepeer_gateway::session::selection::{OfferRules, Pays};
@@ -49,12 +53,15 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let Chosen { resolved, notice, kept } = chosen;
     let config = &resolved.config;
     let clock = Arc::default();
-    let (mut job, payments) = job_plan(config, None, &clock)?;
+    let (mut job, payments) = job_plan(config, settings.file.as_deref(), None, &clock)?;
     // An unattended device runs without the output.
     let ends = |error: &MediaError| {
         config.recovery == Recovery::Exit || (is_unfit(error) && !is_service())
     };
     let outlet = Outlet::open(config, &settings, ends)?;
+    if job.kept.are_kept() {
+        log::info!("the job starts with the parameters that were set last while the agent ran");
+    }
     let (sender, changes) = mpsc::channel(1);
     if let Some(state) = &config.state_directory {
         job.network.endings = Endings::open(job.network.client.clone(), state);
@@ -65,8 +72,13 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     status.set_identity(&config.status, settings.file.as_deref());
     status.set_outputs(outlet.reports());
     status.notice.set(notice.as_deref());
+    let (bus, services) =
+        (Bus::new(&status.identity().instance), options.job.discovery.services.clone());
+    let sinks = Sinks::open(&config.events, &bus, &services);
+    notice.iter().for_each(|notice| refused(&bus, notice));
     let units = AccessUnits::new();
     let agent = Agent::new(options, status.clone(), outlet.sinks()).with_units(units.clone());
+    let agent = agent.with_events(bus.clone());
     let (api, api_options) = watch::channel(config.api.clone());
     let sources = api::Sources {
         status: status.clone(),
@@ -78,15 +90,33 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     // A configuration that runs in place of a refused one is kept already.
     let proof = if notice.is_none() { Proof::AtOnce } else { Proof::Given };
     let running = Running { resolved, proof, kept };
-    let mut reloading =
-        Reloading { running, settings, payments, clock, outlet, changes: sender, status, api };
+    let events = Events { bus, sinks, services };
+    let mut reloading = Reloading {
+        running,
+        settings,
+        payments,
+        clock,
+        outlet,
+        changes: sender,
+        status,
+        api,
+        events,
+    };
     let ended = tokio::select! {
         ended = agent.with_changes(changes).run(stop) => ended.map_err(Error::Agent),
         error = reloading.run() => Err(error),
         never = served.run() => match never {},
     };
-    let closed = reloading.outlet.close().await;
+    let Reloading { events: Events { sinks, .. }, outlet, .. } = reloading;
+    let closed = outlet.close().await;
+    // Nothing else runs now, so this may block for the short time that it takes.
+    sinks.close();
     ended.and(closed)
+}
+
+/// Publishes that the configuration is refused, with the notice that says why.
+fn refused(bus: &Bus, notice: &str) {
+    bus.publish(|| Kind::ConfigurationRefused { reason: notice.to_owned() });
 }
 
 /// Whether the output is a file that must not be written.
@@ -94,9 +124,10 @@ fn is_unfit(error: &MediaError) -> bool {
     matches!(error, MediaError::NotAnOutput(_))
 }
 
-/// The job of the configuration, and how it is paid: by these `signers`, if their options are unchanged.
+/// The job of the configuration in `file`, and how it is paid: by these `signers`, if their options are unchanged.
 fn job_plan(
     config: &Config,
+    file: Option<&Path>,
     signers: Option<Arc<Signers>>,
     clock: &Arc<WallClock>,
 ) -> Result<(JobPlan, Option<PaymentSetup>), Error> {
@@ -109,10 +140,16 @@ fn job_plan(
         clock: Arc::clone(clock),
     };
     let network = Network::with_options(policy, payments.clone());
-    let params = config.job.params.clone();
+    let work = config.runner.as_ref().map_or(&config.job.model, |runner| &runner.options.app);
+    let configured = config.job.params.clone();
+    let state = config.state_directory.as_deref();
+    // Agents that share a state directory have a configuration each.
+    let name = file.and_then(Path::file_stem).unwrap_or(OsStr::new("livepeer-edge"));
+    let kept = KeptParams::open(state, &name.to_string_lossy(), work, configured);
+    let params = kept.params();
     let spec = match config.runner.clone() {
         Some(runner) => JobSpec::Runner { options: runner.options, api: runner.api, params },
-        None => JobSpec::LiveVideo(config.job.clone()),
+        None => JobSpec::LiveVideo(JobOptions { params, ..config.job.clone() }),
     };
     let rules = OfferRules {
         max_price: config.access.max_price,
@@ -122,7 +159,8 @@ fn job_plan(
             (Some(_), JobSpec::LiveVideo(_)) => Pays::Always,
         },
     };
-    Ok((JobPlan { spec, discovery: reach.discovery(config), rules, network }, payments))
+    let discovery = reach.discovery(config);
+    Ok((JobPlan { spec, discovery, rules, network, kept }, payments))
 }
 
 /// The running configuration.
@@ -144,6 +182,32 @@ struct Reloading {
     changes: mpsc::Sender<Change>,
     status: Status,
     api: watch::Sender<api::Options>,
+    events: Events,
+}
+
+/// The events and where they are written.
+struct Events {
+    bus: Bus,
+    sinks: Sinks,
+    /// Posts events to a web server.
+    services: Client,
+}
+
+impl Events {
+    /// Opens the sinks again if they have other options now, or a secret that may have changed.
+    async fn change(&mut self, old: &Config, new: &Config) {
+        let has_secret = new.events.webhook.iter().any(|webhook| webhook.secret.is_some());
+        let is_same = old.events == new.events && old.access.services == new.access.services;
+        if is_same && !has_secret {
+            return;
+        }
+        let old = std::mem::take(&mut self.sinks);
+        // Nothing is published between these two lines, as nothing is awaited.
+        old.end();
+        self.sinks = Sinks::open(&new.events, &self.bus, &self.services);
+        // It fails only if the thread panics.
+        let _ = tokio::task::spawn_blocking(move || old.close()).await;
+    }
 }
 
 impl Running {
@@ -204,23 +268,34 @@ impl Reloading {
     async fn change_to(&mut self, resolved: Resolved) -> Result<(), Error> {
         let new = resolved.config.clone();
         let now = &self.running.resolved.config;
-        if new == *now {
+        let is_same = new == *now;
+        if is_same {
             log::info!("SIGHUP: the configuration is the same as before");
         }
         let is_trusted_alike = now.access.services == new.access.services;
         let payments = self.payments.as_ref().filter(|_| is_trusted_alike);
         let signers = payments.map(|payments| Arc::clone(&payments.signers));
         let has_moved = job_keys(now) != job_keys(&new);
-        let plan = has_moved.then(|| job_plan(&new, signers, &self.clock)).transpose();
+        let plan = has_moved
+            .then(|| job_plan(&new, self.settings.file.as_deref(), signers, &self.clock))
+            .transpose();
         let outlet = match now.output == new.output {
             true => output::check(&new, &self.settings).map(|()| None).map_err(Error::Output),
             false => Outlet::open(&new, &self.settings, is_unfit).map(Some),
         };
         let (plan, outlet) = (plan?, outlet?);
         let old = self.running.change_to(resolved);
+        let was_refused = self.status.notice.get().is_some();
         self.status.notice.set(None);
+        if was_refused || !is_same {
+            self.events.bus.publish(|| Kind::ConfigurationApplied);
+        }
         log::set_max_level(new.log);
         self.status.set_identity(&new.status, self.settings.file.as_deref());
+        if let Some((plan, _)) = &plan {
+            self.events.services = plan.discovery.services.clone();
+        }
+        self.events.change(&old, &new).await;
         if let Some(outlet) = outlet {
             // The previous outlet closes when the agent drops it.
             self.status.set_outputs(outlet.reports());
@@ -249,7 +324,9 @@ impl Reloading {
     /// Reports that the new configuration is refused and the previous one stays.
     fn report_refused(&self, error: &dyn std::error::Error, reason: &str) {
         log::warn!("SIGHUP: the previous configuration stays: {}", chain(error));
-        self.status.notice.set(Some(&notice("the previous one", reason)));
+        let notice = notice("the previous one", reason);
+        self.status.notice.set(Some(&notice));
+        refused(&self.events.bus, &notice);
     }
 
     async fn send(&self, change: Change) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use super::access::{Access, DraftRunner};
+use super::events::DraftEvents;
 use super::options::Output;
 use super::problem::Complaint;
 use super::{Config, Purpose};
@@ -46,6 +47,7 @@ pub struct Draft {
     pub(super) runner: DraftRunner,
     pub(super) output: Output,
     pub(super) status: StatusOptions,
+    pub(super) events: DraftEvents,
     pub(super) log: LevelFilter,
     pub(super) state_directory: Option<PathBuf>,
     pub(super) api: api::Options,
@@ -163,6 +165,7 @@ impl Default for Draft {
             runner: DraftRunner::default(),
             output: Output::default(),
             status: StatusOptions::default(),
+            events: DraftEvents::default(),
             log: LevelFilter::Info,
             state_directory: None,
             api: api::Options::default(),
@@ -201,6 +204,9 @@ impl Draft {
             objections.push(("runner.app", Complaint::Wrong(reason.to_owned())));
         }
         self.access.object(&mut objections);
+        let allow_plain_http = self.access.allow_plain_http;
+        let events = self.events.finish(allow_plain_http, self.output == Output::Stdout);
+        let events = events.map_err(|objection| objections.push(objection)).ok();
         let max_price = self.access.max_price;
         let runner = self.runner.finish(max_price).map_err(|found| objections.extend(found)).ok();
         let trust = match self.trust {
@@ -226,8 +232,8 @@ impl Draft {
             let reason = "an API that other machines can reach needs a token";
             objections.push(missing("api.token", reason));
         }
-        match source.zip(runner) {
-            Some((source, runner)) if objections.is_empty() => Ok(Config {
+        match source.zip(runner).zip(events) {
+            Some(((source, runner), events)) if objections.is_empty() => Ok(Config {
                 media: media::Options {
                     source,
                     video: self.video,
@@ -248,6 +254,7 @@ impl Draft {
                 runner,
                 output: self.output,
                 status: self.status,
+                events,
                 state_directory: self.state_directory,
                 log: self.log,
                 api: self.api,

@@ -9,6 +9,7 @@
 mod access;
 pub mod document;
 mod draft;
+mod events;
 pub mod io;
 pub mod keys;
 mod options;
@@ -28,6 +29,7 @@ pub use resolve::{Layers, Resolved, resolve, resolve_all};
 
 use std::path::PathBuf;
 
+use crate::events::Options as EventOptions;
 use crate::status::StatusOptions;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobOptions, Recovery};
@@ -59,6 +61,8 @@ pub struct Config {
     pub status: StatusOptions,
     /// Where state is kept between runs; with `None`, no state is kept.
     pub state_directory: Option<PathBuf>,
+    /// Where events are written.
+    pub events: EventOptions,
     /// The lowest level that is logged.
     pub log: log::LevelFilter,
     /// Where the API listens, and who may ask.

@@ -196,6 +196,29 @@ const LOGGED: &[(&str, Cause)] = &[
         "{peer}: certificate changed from one that an authority signed to {seen}, which no known authority signed; pinned the new one",
         Reason("needs an authority of this system"),
     ),
+    // Events
+    (
+        "no more events on standard output: {error}",
+        Reason("needs a reader of standard output that leaves"),
+    ),
+    (
+        "{path}: events are lost: {error}",
+        Test("what_cannot_be_written_is_lost_and_what_is_not_ours_is_left_alone"),
+    ),
+    ("events.exec: {}", Test("a_program_that_reads_nothing_or_fails_costs_only_itself")),
+    (
+        "events.webhook: refused: {why}",
+        Test("an_event_that_is_refused_is_dropped_and_a_redirect_is_not_followed"),
+    ),
+    (
+        "events.webhook: not delivered: {why}",
+        Test("an_event_is_posted_again_until_the_server_takes_it"),
+    ),
+    (
+        "events.webhook is not used: {}",
+        Reason("needs a secret that cannot be read: the reader of secrets tests it"),
+    ),
+    ("{key} is not used: no thread: {error}", Reason("needs a system that has no thread left")),
     // The program
     (
         "clock not synchronised: certificates look wrong by it; waiting up to {} s for the time",

@@ -7,6 +7,7 @@
 
 mod bitrate;
 mod facts;
+mod options;
 mod recovery;
 
 use std::sync::Arc;
@@ -16,17 +17,19 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::agent::event::CameraEvent;
 use crate::agent::wait::{began, ended, joined};
+use crate::events::{Bus, Kind};
 use livepeer_gateway::job;
 use livepeer_gateway::job::Recovery;
 use livepeer_gateway::trickle::io::Counters;
 use media::io::{AccessUnits, Capture, End as CaptureEnd};
-use media::{MediaError, OnCameraLoss, Options, Source, Video};
+use media::{MediaError, OnCameraLoss, Options, Source};
 use resilience::backoff::jitter;
 use resilience::fault::chain;
 use resilience::log_throttle::ThrottledLog;
 use resilience::wait::sleep_until;
 
 use bitrate::Bitrate;
+use options::{is_same_camera, slate};
 use recovery::CameraRecovery;
 
 /// The time limit for opening a camera: Argus takes 3 s, a network camera 10 s. After it the watchdog is not fed, because
@@ -57,6 +60,9 @@ pub(super) struct Cameras {
     reason: String,
     /// Its encoder had failed then.
     is_encoder: bool,
+    bus: Bus,
+    /// When the camera was lost, until it gives video again.
+    lost_at: Option<Instant>,
     /// The time limit of the last attempt to open the camera.
     opening_until: Option<Instant>,
     /// The error that ended capture, for the error chain.
@@ -69,7 +75,7 @@ impl Cameras {
         opened: Result<Capture, MediaError>,
         options: Options,
         on_loss: Recovery,
-        units: AccessUnits,
+        (units, bus): (AccessUnits, Bus),
         now: Instant,
     ) -> Self {
         let mut cameras = Self {
@@ -87,6 +93,8 @@ impl Cameras {
             failures: ThrottledLog::new(module_path!(), "the source gives video again"),
             reason: String::new(),
             is_encoder: false,
+            bus,
+            lost_at: None,
             opening_until: None,
             failure: None,
         };
@@ -263,10 +271,14 @@ impl Cameras {
         self.on_loss == Recovery::Exit || matches!(self.options.source, Source::File { .. })
     }
 
-    /// Logs that the camera is lost, and keeps the reason for the status.
+    /// Reports that the camera is lost, and keeps the reason for the status.
     fn report_lost(&mut self, error: &MediaError, now: Instant) {
         let reason = chain(error);
         self.failures.on_failure(&format!("the source gives no video: {reason}"), now);
+        if self.lost_at.is_none() {
+            self.lost_at = Some(now);
+            self.bus.publish(|| Kind::CameraLost { reason: reason.clone() });
+        }
         self.reason = reason;
         self.is_encoder = matches!(error, MediaError::Encoder { .. });
     }
@@ -317,6 +329,11 @@ impl Cameras {
         if !self.failures.on_success(now) {
             log::debug!("the source gives video again after {} ms", lost.as_millis());
         }
+        if let Some(lost) = self.lost_at.take() {
+            let after = now.saturating_duration_since(lost).as_millis();
+            let after_ms = u64::try_from(after).unwrap_or(u64::MAX);
+            self.bus.publish(|| Kind::CameraBack { after_ms });
+        }
         self.stop_slate();
     }
 
@@ -365,27 +382,4 @@ fn play_for_the_store(capture: &Capture, options: &Options) {
     if options.store.is_some() && !matches!(options.source, Source::File { .. }) {
         capture.play();
     }
-}
-
-/// Whether a camera opened with `old` can run on with `new`: they differ only in options that can be changed while it
-/// runs.
-fn is_same_camera(old: &Options, new: &Options) -> bool {
-    let changed = Options {
-        bitrates: new.bitrates,
-        max_latency: new.max_latency,
-        on_camera_loss: new.on_camera_loss,
-        store: new.store.clone(),
-        ..old.clone()
-    };
-    changed == *new
-}
-
-/// The options of a slate: a black picture of the same size, without sound.
-fn slate(options: &Options) -> Options {
-    let Video { width, height, fps, .. } = options.video;
-    let fragment = format!(
-        "videotestsrc is-live=true pattern=black ! video/x-raw,format=I420,width={width},height={height},\
-         framerate={fps}/1"
-    );
-    Options { source: Source::Pipeline { fragment }, audio: None, ..options.clone() }
 }

@@ -3,6 +3,7 @@
 //! Does not: decide what a loss leads to; `job::Machine` does.
 
 use crate::agent::event::Part;
+use crate::events::{Bus, Kind};
 use livepeer_gateway::job::Loss;
 use livepeer_gateway::payment::io::{PayerReport, PaymentOutcome};
 use livepeer_gateway::trickle::{ChannelEnd, TrickleError};
@@ -62,21 +63,25 @@ impl PaymentReport {
         self.failure.as_deref()
     }
 
-    /// Handles a turn of the payer. Returns the loss that it causes, if any.
-    pub(super) fn on_turn(&mut self, turn: PayerReport) -> Option<Loss> {
+    /// Handles a turn of the payer. Returns the loss that it causes, if any. Publishes the beginning and the end of a
+    /// failure on `bus`.
+    pub(super) fn on_turn(&mut self, turn: PayerReport, bus: &Bus) -> Option<Loss> {
         match turn.outcome {
             PaymentOutcome::NotYet => None,
             PaymentOutcome::Paid | PaymentOutcome::Skipped => {
                 if self.failure.take().is_some() {
                     log::info!("payments work again");
+                    bus.publish(|| Kind::PaymentWorks);
                 }
                 None
             }
             PaymentOutcome::Later(error) => {
                 let why = chain(&error);
                 if self.failure.as_ref() != Some(&why) {
-                    let left = turn.paid_for.map(|left| left.as_secs());
-                    let left = left.map(|left| format!("about {left} s are still paid for; "));
+                    let paid_for_s = turn.paid_for.map(|left| left.as_secs());
+                    bus.publish(|| Kind::PaymentTrouble { reason: why.clone(), paid_for_s });
+                    let left =
+                        paid_for_s.map(|left| format!("about {left} s are still paid for; "));
                     log::warn!("payment failed: {why}; {}retrying", left.unwrap_or_default());
                     self.failure = Some(why);
                 }

@@ -9,10 +9,13 @@
 //! Does not: decide; `job::Machine` does.
 
 mod closing;
+mod delivery;
+mod ends;
 mod keep_alive;
 mod losses;
 mod media_flow;
 mod model;
+mod params;
 mod parts;
 mod probes;
 mod reports;
@@ -27,7 +30,6 @@ pub use spec::{DiscoveryOptions, JobSpec};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -36,17 +38,20 @@ use crate::agent::JobPlan;
 use crate::agent::event::{JobsEvent, Part};
 use crate::agent::output::Outputs;
 use crate::agent::wait::joined;
+use crate::events::Bus;
 use crate::status::Status;
 use livepeer_gateway::http::{Url, WallClock};
 use livepeer_gateway::job::{self, Loss, StartedJob};
 use livepeer_gateway::limits::EVENTS;
+use livepeer_gateway::session::selection::OfferRules;
 use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::AccessUnits;
 use resilience::fault::chain;
 use resilience::wait::sleep_until;
 
-use closing::{Closing, Overdue};
+use closing::Closing;
 pub use closing::{DRAIN_TIME, END_TIME};
+use delivery::Delivery;
 use losses::{described, is_failure, loss_of_part};
 use parts::{LiveJob, PartContext};
 use reports::Reports;
@@ -74,7 +79,11 @@ pub(super) struct Jobs {
     arrived: mpsc::Receiver<JobsEvent>,
     keep_alive: Interval,
     closing: Closing,
-    /// Log and status of jobs.
+    /// The parameters and where they are.
+    delivery: Delivery,
+    /// Writes kept parameters.
+    writes: JoinSet<()>,
+    /// Log, status and events of jobs.
     pub(super) reports: Reports,
     /// The number of segments that had been sent at the last keep-alive.
     sent: u64,
@@ -84,7 +93,13 @@ pub(super) struct Jobs {
 
 impl Jobs {
     /// Without a job. A job will publish `units` and write processed video to `outputs`.
-    pub(super) fn new(plan: JobPlan, units: AccessUnits, status: Status, outputs: Outputs) -> Self {
+    pub(super) fn new(
+        plan: JobPlan,
+        units: AccessUnits,
+        status: Status,
+        outputs: Outputs,
+        bus: Bus,
+    ) -> Self {
         let (events, arrived) = mpsc::channel(EVENTS);
         plan.describe(&status);
         let endings = plan.network.endings.clone();
@@ -106,7 +121,9 @@ impl Jobs {
             arrived,
             keep_alive,
             closing: Closing::default(),
-            reports: Reports::new(),
+            delivery: Delivery::default(),
+            writes: JoinSet::new(),
+            reports: Reports::new(bus),
             sent: 0,
             price: None,
         }
@@ -127,6 +144,7 @@ impl Jobs {
             event = self.search.next() => event,
             Some(event) = self.arrived.recv() => event,
             () = sleep_until(closes_at) => JobsEvent::CloseTimeout,
+            () = sleep_until(self.delivery.poll_timeout()) => JobsEvent::ParamsTimeout,
             _ = self.keep_alive.tick(), if is_live => JobsEvent::KeepAlive,
         }
     }
@@ -149,7 +167,7 @@ impl Jobs {
                 job::Event::NoAnswer(url, failure)
             }
             JobsEvent::Reachable => job::Event::Reachable,
-            JobsEvent::Started(number, Ok(job)) => return self.on_started(number, *job),
+            JobsEvent::Started(number, Ok(job)) => return self.on_started(number, *job, now),
             JobsEvent::Started(number, Err(error)) => {
                 if !self.starts.finish(number) {
                     log::debug!("an abandoned start failed: {}", chain(&error));
@@ -174,7 +192,7 @@ impl Jobs {
             JobsEvent::Payment(turn) => {
                 self.status.payment.set(turn.paid_for, now);
                 let failed = is_failure(&turn.outcome);
-                let loss = self.reports.payments.on_turn(turn);
+                let loss = self.reports.on_payment(turn);
                 self.status.payment.report(self.reports.payments.failure(), failed);
                 job::Event::Lost(loss?)
             }
@@ -186,8 +204,7 @@ impl Jobs {
                 job::Event::Output
             }
             JobsEvent::Model(event) => {
-                let host = self.reports.host();
-                self.reports.model.on_event(&event, &host, &self.status, now);
+                self.on_model_event(&event, now);
                 job::Event::JobEvent
             }
             JobsEvent::KeepAlive => {
@@ -197,14 +214,23 @@ impl Jobs {
             JobsEvent::Closed => {
                 self.closing.finish();
                 self.live = None;
+                self.delivery.on_no_job();
                 job::Event::Closed
             }
             JobsEvent::CloseTimeout => {
                 self.on_close_timeout(now);
                 return None;
             }
-            JobsEvent::Updated(result) => {
-                reports::updated(&result);
+            JobsEvent::Updated(change, answer) => {
+                self.on_app_answer(change, answer);
+                return None;
+            }
+            JobsEvent::ParamsSent(change, is_sent) => {
+                self.on_params_sent(change, is_sent, now);
+                return None;
+            }
+            JobsEvent::ParamsTimeout => {
+                self.on_params_timeout(now);
                 return None;
             }
             JobsEvent::PayerEnded | JobsEvent::Stopped => return None,
@@ -278,43 +304,14 @@ impl Jobs {
         self.keep_alive.reset();
         self.search.stop_watch();
         // The parameters may have changed while the job was started.
-        let params = self.plan.spec.params();
-        if params != *self.starts.params() {
-            self.set_params(params);
+        if self.plan.spec.params() != *self.starts.params() {
+            self.send_params();
         }
     }
 
-    /// Closes the live job, but keeps the one that takes over.
-    pub(super) fn hand_over(&mut self, now: Instant) {
-        self.closing.begin(now);
-        self.end_parts(now);
-    }
-
-    /// Closes the live job and every job that was started beside it.
-    pub(super) fn close(&mut self, now: Instant) {
-        self.starts.give_up(&self.plan.network);
-        self.hand_over(now);
-    }
-
-    /// Closes every job for the end of the program. Stop capture before: frames in transit may still be sent and returned.
-    pub(super) fn leave(&mut self, now: Instant) {
-        self.starts.give_up(&self.plan.network);
-        self.closing.leave(now);
-    }
-
-    /// Call it when capture has stopped at the end of the program.
-    pub(super) fn on_capture_stopped(&mut self) {
-        self.closing.on_capture_stopped();
-    }
-
-    /// Sets new parameters: for the live job, and for every later start.
-    pub(super) fn set_params(&mut self, params: Map<String, Value>) {
-        match &self.live {
-            Some(live) => live.set_params(&params, &mut self.tasks),
-            None => log::info!("no job runs: the next one gets the parameters"),
-        }
-        self.reports.model.on_parameters(&self.status);
-        self.plan.spec.set_params(params);
+    /// The rules that candidates must keep to.
+    pub(super) fn rules(&self) -> OfferRules {
+        self.plan.rules
     }
 
     /// Replaces the outputs.
@@ -322,17 +319,27 @@ impl Jobs {
         self.outputs.replace(sinks);
     }
 
-    /// Replaces the job and its candidates. Outstanding stops of earlier jobs are kept, and follow the new plan.
+    /// Replaces the job and its candidates. Outstanding stops of earlier jobs are kept, and follow the new plan; so are
+    /// parameters that a user set, unless the plan has another model or other parameters.
     pub(super) fn set_plan(&mut self, mut plan: JobPlan) {
         self.plan.network.endings.set_client(plan.network.client.clone());
         plan.network.endings = self.plan.network.endings.clone();
+        if plan.kept.is_same_job(&self.plan.kept) {
+            plan.kept = self.plan.kept.clone();
+            plan.spec.set_params(self.plan.spec.params());
+        }
         plan.describe(&self.status);
         self.plan = plan;
         self.search.drop_requests();
     }
 
     /// Handles a started job. Returns `None` and stops the job if it is not wanted any more.
-    fn on_started(&mut self, number: u64, job: StartedJob) -> Option<job::Event<Offered>> {
+    fn on_started(
+        &mut self,
+        number: u64,
+        job: StartedJob,
+        now: Instant,
+    ) -> Option<job::Event<Offered>> {
         let is_wanted = self.starts.finish(number) && !self.closing.is_on();
         let channels = job.channels();
         self.reports.started(job.url(), &channels.manifest_id, &self.plan.spec.name());
@@ -347,6 +354,8 @@ impl Jobs {
         } else {
             self.hold(job);
         }
+        let sent = self.delivery.on_started(self.starts.params(), now);
+        self.reports.publish(sent);
         Some(job::Event::Started { has_output, has_events })
     }
 
@@ -354,32 +363,5 @@ impl Jobs {
         self.reports.model.forget(&self.status);
         self.status.payment.begin(self.price);
         self.live = Some(LiveJob::new(job));
-    }
-
-    fn on_close_timeout(&mut self, now: Instant) {
-        match self.closing.on_timeout(now) {
-            Overdue::Nothing => {}
-            Overdue::EndParts => self.end_parts(now),
-            Overdue::Abort => {
-                log::warn!("not all parts of the job ended in time: aborting them");
-                // Each aborted task is one more event; then the sets are empty.
-                self.tasks.abort_all();
-                if self.closing.is_leaving() {
-                    self.starts.abort();
-                }
-            }
-        }
-    }
-
-    /// Asks every part to end.
-    fn end_parts(&mut self, now: Instant) {
-        let is_starting = self.closing.is_leaving() && !self.starts.are_over();
-        let Some(time) = self.closing.end_parts(is_starting, now) else { return };
-        if is_starting {
-            log::info!("a job is being started; waiting up to {} s to end it", time.as_secs());
-        }
-        if let Some(live) = self.live.take() {
-            live.end(&mut self.tasks);
-        }
     }
 }

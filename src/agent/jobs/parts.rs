@@ -12,7 +12,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::HeaderValue;
 use serde_json::{Map, Value};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::agent::event::{JobsEvent, Part};
@@ -61,14 +61,21 @@ impl LiveJob {
         self.parts.keep_alive();
     }
 
-    /// Sends new parameters: with a call to the app of a runner, else on the control channel.
-    pub(super) fn set_params(&self, params: &Map<String, Value>, tasks: &mut JoinSet<JobsEvent>) {
-        match self.job.update(params) {
-            Some(update) => {
-                tasks.spawn(async move { JobsEvent::Updated(update.await) });
-            }
-            None => self.parts.send_params(params),
+    /// Sends the parameters of this change: with a call to the app of a runner, else on the control channel. Returns
+    /// false if that is impossible, which is logged.
+    pub(super) fn set_params(
+        &self,
+        params: &Map<String, Value>,
+        change: u64,
+        tasks: &mut JoinSet<JobsEvent>,
+    ) -> bool {
+        if let Some(update) = self.job.update(params) {
+            tasks.spawn(async move { JobsEvent::Updated(change, update.await) });
+            return true;
         }
+        let Some(sent) = self.parts.send_params(params) else { return false };
+        tasks.spawn(async move { JobsEvent::ParamsSent(change, sent.await.is_ok()) });
+        true
     }
 
     /// Asks the parts to end, and stops the job at its orchestrator or runner.
@@ -161,21 +168,24 @@ impl Parts {
         }
     }
 
-    /// Queues `params` for the control channel. If that fails, the next job gets them.
-    fn send_params(&self, params: &Map<String, Value>) {
+    /// Queues `params` for the control channel; the receiver is notified when they are sent. If that fails, the next job
+    /// gets them.
+    fn send_params(&self, params: &Map<String, Value>) -> Option<oneshot::Receiver<()>> {
         // A map of JSON values always serialises.
         let message = serde_json::to_vec(params).unwrap_or_default();
-        match self.control(message.into()) {
-            Ok(()) => log::info!("parameters queued for the job's control channel"),
+        let queued = self.control(message.into());
+        match &queued {
+            Ok(_) => log::info!("parameters queued for the job's control channel"),
             Err(why) => log::warn!(
                 "the live job keeps its parameters: {why}; the next job gets the new ones"
             ),
         }
+        queued.ok()
     }
 
-    fn control(&self, message: Bytes) -> Result<(), Unsent> {
+    fn control(&self, message: Bytes) -> Result<oneshot::Receiver<()>, Unsent> {
         let control = self.control.as_ref().ok_or(Unsent::NoChannel)?;
-        control.try_send(message).map_err(|error| match error {
+        control.try_send_notified(message).map_err(|error| match error {
             NotSent::Full(_) => Unsent::Full,
             NotSent::Ended(_) => Unsent::Ended,
         })

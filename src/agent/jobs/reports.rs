@@ -1,4 +1,4 @@
-//! Reports jobs to log and status: where they run, what they cost, why they are lost, how their model does.
+//! Reports jobs to log, status and events: where they run, what they cost, why they are lost, how their model does.
 //!
 //! Does not: decide what a failure leads to.
 
@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::agent::jobs::losses::PaymentReport;
 use crate::agent::jobs::model::ModelReport;
+use crate::events::{Bus, Kind};
 use crate::status::{NoJob, Status};
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{JobError, Loss, Slowness};
+use livepeer_gateway::payment::io::PayerReport;
 use livepeer_gateway::price::Price;
 use livepeer_gateway::session::selection::OfferRules;
 use resilience::fault::chain;
@@ -21,11 +23,16 @@ pub(in crate::agent) struct Reports {
     pub(super) failures: ThrottledLog,
     pub(super) model: ModelReport,
     pub(super) payments: PaymentReport,
+    bus: Bus,
     link: ThrottledLog,
     /// The warning that no maximum price is set was logged.
     warned_of_price: bool,
     /// Where the last job was started.
     orchestrator: Option<Url>,
+    /// The host and port where the last job ran.
+    ran_at: Option<String>,
+    /// The last reason for no job that was published since a job ran.
+    published: Option<String>,
     /// Why no job ran the last time that none did.
     no_job: NoJob,
     /// Bytes of video sent until the last call of [`Reports::video_sent`].
@@ -33,14 +40,17 @@ pub(in crate::agent) struct Reports {
 }
 
 impl Reports {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(bus: Bus) -> Self {
         Self {
             failures: ThrottledLog::new(module_path!(), "the job runs again"),
-            model: ModelReport::new(),
+            model: ModelReport::new(bus.clone()),
             payments: PaymentReport::default(),
+            bus,
             link: ThrottledLog::new(module_path!(), "video gets through again"),
             warned_of_price: false,
             orchestrator: None,
+            ran_at: None,
+            published: None,
             no_job: NoJob::default(),
             sent_bytes: 0,
         }
@@ -72,11 +82,22 @@ impl Reports {
         self.payments = PaymentReport::default();
     }
 
-    /// Logs that the job with this id has started at `url` and runs `work`.
-    pub(super) fn started(&self, url: &Url, manifest_id: &str, work: &str) {
+    /// Publishes these events.
+    pub(super) fn publish(&self, kinds: impl IntoIterator<Item = Kind>) {
+        kinds.into_iter().for_each(|kind| self.bus.publish(|| kind));
+    }
+
+    /// Reports that the job with this id has started at `url` and runs `work`.
+    pub(super) fn started(&mut self, url: &Url, manifest_id: &str, work: &str) {
         // The whole id would be a credential: channel URLs consist of it and the orchestrator's address.
         let id: String = manifest_id.chars().take(4).collect();
-        log::log!(self.failures.level(), "{}: job {id}… started, {work}", url.authority());
+        let at = url.authority().to_string();
+        log::log!(self.failures.level(), "{at}: job {id}… started, {work}");
+        self.published = None;
+        let (to, work) = (at.clone(), work.to_owned());
+        self.bus.publish(|| Kind::JobStarted { at: to, job: id, work });
+        let from = self.ran_at.replace(at.clone()).filter(|from| *from != at);
+        self.publish(from.map(|from| Kind::JobMoved { from, to: at }));
     }
 
     /// Logs the price of a job that is paid, and warns once if no maximum price is set.
@@ -95,6 +116,17 @@ impl Reports {
     pub(in crate::agent) fn lost(&mut self, loss: &Loss, now: Instant) {
         let place = self.orchestrator.as_ref().map(|url| format!("{url}: ")).unwrap_or_default();
         self.failures.on_failure(&format!("{place}the job was lost: {loss}"), now);
+        self.ended(loss);
+    }
+
+    /// Publishes that the job was lost.
+    pub(in crate::agent) fn ended(&self, loss: &Loss) {
+        self.bus.publish(|| Kind::JobEnded { at: self.host(), reason: loss.to_string() });
+    }
+
+    /// Handles a turn of the payer. Returns the loss that it causes, if any.
+    pub(super) fn on_payment(&mut self, turn: PayerReport) -> Option<Loss> {
+        self.payments.on_turn(turn, &self.bus)
     }
 
     /// Logs that the next job is started after this pause.
@@ -113,6 +145,10 @@ impl Reports {
     /// Logs why no job runs. `needs_change`: only another configuration can help.
     pub(in crate::agent) fn no_job(&mut self, why: String, needs_change: bool, now: Instant) {
         self.failures.on_failure(&why, now);
+        if self.published.as_ref() != Some(&why) {
+            self.published = Some(why.clone());
+            self.bus.publish(|| Kind::NoJob { reason: why.clone() });
+        }
         self.no_job = NoJob { why, needs_change };
     }
 
@@ -131,8 +167,10 @@ impl Reports {
         if is_failing {
             let host = self.host();
             self.link.on_failure(&format!("{host}: no video gets through"), now);
+            self.bus.publish(|| Kind::UplinkTrouble { at: host });
         } else {
             self.link.on_success(now);
+            self.bus.publish(|| Kind::UplinkWorks);
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::output::Outlet;
 use super::reach::ReachError;
 use super::{Error, Settings, print_progress};
-use crate::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, Options};
+use crate::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, KeptParams, Options};
 use crate::config::Config;
 use crate::status::Status;
 use livepeer_gateway::http::io::service_client;
@@ -69,6 +69,7 @@ pub async fn run(
         discovery,
         rules: OfferRules::default(),
         network: Network::new(TrustOptions::default(), None, None),
+        kept: KeptParams::default(),
     };
     let options = Options { media: config.media, job, recovery: Recovery::Exit };
     let (stopper, agent_stop) = Stop::new();

@@ -12,6 +12,7 @@ mod api;
 mod audio;
 mod capture;
 mod device;
+mod events;
 mod network;
 mod removed;
 mod runner;
@@ -29,9 +30,18 @@ pub const ENVIRONMENT_PREFIX: &str = "LIVEPEER_EDGE_";
 
 /// Every key, in the order in which a person would fill them in, section by section.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    [capture::KEYS, audio::KEYS, network::KEYS, access::KEYS, runner::KEYS, device::KEYS, api::KEYS]
-        .into_iter()
-        .flatten()
+    [
+        capture::KEYS,
+        audio::KEYS,
+        network::KEYS,
+        access::KEYS,
+        runner::KEYS,
+        device::KEYS,
+        api::KEYS,
+        events::KEYS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The key of this name.

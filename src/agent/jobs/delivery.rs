@@ -1,0 +1,301 @@
+//! Follows the parameters of the job: sent, reported by the model, refused, or never confirmed.
+//!
+//! ```text
+//!            sent                 reported, no error follows
+//! Waiting ──▶ Sending ──▶ Sent ────────────────────────────▶ Applied
+//!    ▲                     ├── an error of the model, a refusal of the app ──▶ Refused
+//!    │ the job ends        └── CONFIRM_TIME without either ──▶ NotConfirmed ──reported──▶ Applied
+//! ```
+//!
+//! Does not: send parameters, or read the clock.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use crate::agent::control::{Parameters, ParamsState};
+use crate::events::{Kind, bounded};
+use livepeer_gateway::job::{JobEvent, ParamsReport};
+
+/// The time for a confirmation: the runner reports its parameters every 10 s.
+const CONFIRM_TIME: Duration = Duration::from_secs(30);
+
+/// The parameters of the job and where they are.
+#[derive(Debug, Default)]
+pub(super) struct Delivery {
+    params: Map<String, Value>,
+    change: u64,
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Waiting,
+    Sending,
+    /// Sent at this time; reported by the model, and in use from the second time on if no error comes before.
+    Sent(Instant, Option<Instant>),
+    /// Not confirmed in time.
+    NotConfirmed,
+    Applied,
+    Refused(String),
+}
+
+impl Delivery {
+    /// Call it when the parameters change.
+    pub(super) fn change(&mut self, params: &Map<String, Value>) {
+        self.params.clone_from(params);
+        self.change += 1;
+        self.state = State::Waiting;
+    }
+
+    /// Call it when the present parameters are queued for the job. Returns the number of the change, for
+    /// [`Delivery::on_sent`].
+    pub(super) fn on_queued(&mut self) -> u64 {
+        self.state = State::Sending;
+        self.change
+    }
+
+    /// Call it when the parameters of this change have been sent.
+    pub(super) fn on_sent(&mut self, change: u64, now: Instant) -> Option<Kind> {
+        let is_present = change == self.change && matches!(self.state, State::Sending);
+        is_present.then(|| self.sent(now))
+    }
+
+    /// Call it when a job was started with `params`.
+    pub(super) fn on_started(&mut self, params: &Map<String, Value>, now: Instant) -> Option<Kind> {
+        self.params.clone_from(params);
+        if params.is_empty() {
+            // Nothing was sent, so nothing can be reported.
+            self.state = State::Applied;
+            return None;
+        }
+        Some(self.sent(now))
+    }
+
+    fn sent(&mut self, now: Instant) -> Kind {
+        self.state = State::Sent(now, None);
+        Kind::ParametersSent { change: self.change, parameters: bounded(&self.params) }
+    }
+
+    /// Call it when the app has answered the call with the parameters of this change; an error is its words.
+    pub(super) fn on_answer(&mut self, change: u64, answer: Result<(), String>) -> Vec<Kind> {
+        if change != self.change || !matches!(self.state, State::Sending) {
+            return Vec::new();
+        }
+        let sent = Kind::ParametersSent { change, parameters: bounded(&self.params) };
+        let result = match answer {
+            Ok(()) => self.apply(),
+            Err(reason) => self.refuse(reason),
+        };
+        vec![sent, result]
+    }
+
+    /// Call it when the parameters could not be sent to the job, or when the job ends: the next job gets them.
+    pub(super) fn on_no_job(&mut self) {
+        self.state = State::Waiting;
+    }
+
+    /// Call it for each event of the job.
+    pub(super) fn on_job_event(&mut self, event: &JobEvent, now: Instant) -> Option<Kind> {
+        let since = match self.state {
+            State::Sent(since, _) => since,
+            // A late confirmation is one.
+            State::NotConfirmed => now,
+            State::Waiting | State::Sending | State::Applied | State::Refused(_) => return None,
+        };
+        match ParamsReport::of(event, &self.params)? {
+            ParamsReport::Refused(words) => Some(self.refuse(words)),
+            ParamsReport::Reported(Duration::ZERO) => Some(self.apply()),
+            ParamsReport::Reported(left) => {
+                self.state = State::Sent(since, Some(now + left));
+                None
+            }
+        }
+    }
+
+    /// When to call [`Delivery::on_timeout`].
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Sent(_, Some(settled)) => Some(settled),
+            State::Sent(since, None) => Some(since + CONFIRM_TIME),
+            State::Waiting
+            | State::Sending
+            | State::NotConfirmed
+            | State::Applied
+            | State::Refused(_) => None,
+        }
+    }
+
+    /// Call it at the time of [`Delivery::poll_timeout`].
+    pub(super) fn on_timeout(&mut self, now: Instant) -> Option<Kind> {
+        match self.state {
+            State::Sent(_, Some(settled)) => (settled <= now).then(|| self.apply()),
+            State::Sent(since, None) if since + CONFIRM_TIME <= now => {
+                self.state = State::NotConfirmed;
+                let after_s = now.saturating_duration_since(since).as_secs();
+                Some(Kind::ParametersNotConfirmed { change: self.change, after_s })
+            }
+            State::Sent(..)
+            | State::Waiting
+            | State::Sending
+            | State::NotConfirmed
+            | State::Applied
+            | State::Refused(_) => None,
+        }
+    }
+
+    /// The parameters, `params` of the next start, and where they are.
+    pub(super) fn parameters(&self, params: Map<String, Value>) -> Parameters {
+        let state = match &self.state {
+            State::Waiting => ParamsState::Waiting,
+            State::Sending => ParamsState::Sending,
+            State::Sent(..) => ParamsState::Sent,
+            State::NotConfirmed => ParamsState::NotConfirmed,
+            State::Applied => ParamsState::Applied,
+            State::Refused(words) => ParamsState::Refused(words.clone()),
+        };
+        Parameters { params, change: self.change, state }
+    }
+
+    fn apply(&mut self) -> Kind {
+        self.state = State::Applied;
+        Kind::ParametersApplied { change: self.change }
+    }
+
+    fn refuse(&mut self, reason: String) -> Kind {
+        self.state = State::Refused(reason.clone());
+        Kind::ParametersRefused { change: self.change, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn params(prompt: &str) -> Map<String, Value> {
+        json!({ "prompt": prompt }).as_object().cloned().unwrap()
+    }
+
+    fn event(body: &Value) -> JobEvent {
+        JobEvent::parse(body.to_string().as_bytes()).unwrap()
+    }
+
+    fn status(prompt: &str, age_ms: u64) -> JobEvent {
+        event(&json!({ "type": "status", "timestamp": 9000 + age_ms, "inference_status": {
+            "last_params": { "prompt": prompt }, "last_params_update_time": 9000 } }))
+    }
+
+    fn error(words: &str) -> JobEvent {
+        event(&json!({ "type": "error", "message": words }))
+    }
+
+    fn name(kind: Option<Kind>) -> &'static str {
+        kind.map_or("", |kind| kind.name())
+    }
+
+    /// Parameters that were sent at the returned time.
+    fn sent(prompt: &str) -> (Delivery, Instant) {
+        let (mut delivery, now) = (Delivery::default(), Instant::now());
+        delivery.change(&params(prompt));
+        let change = delivery.on_queued();
+        assert_eq!(name(delivery.on_sent(change, now)), "parameters_sent");
+        (delivery, now)
+    }
+
+    fn state(delivery: &Delivery) -> ParamsState {
+        delivery.parameters(Map::new()).state
+    }
+
+    #[test]
+    fn parameters_are_sent_only_when_the_peer_has_them() {
+        let (mut delivery, now) = (Delivery::default(), Instant::now());
+        assert_eq!(state(&delivery), ParamsState::Waiting);
+        delivery.change(&params("a"));
+        assert_eq!(delivery.on_sent(1, now), None, "they were never queued");
+        let first = delivery.on_queued();
+        assert_eq!(state(&delivery), ParamsState::Sending);
+        assert_eq!(delivery.on_job_event(&status("a", 5000), now), None);
+        delivery.change(&params("b"));
+        let second = delivery.on_queued();
+        assert_eq!(delivery.on_sent(first, now), None, "others have taken their place");
+        let Some(Kind::ParametersSent { change: 2, parameters }) = delivery.on_sent(second, now)
+        else {
+            panic!()
+        };
+        assert_eq!(parameters, params("b"));
+    }
+
+    #[test]
+    fn a_status_that_reports_them_confirms_them() {
+        let (mut delivery, now) = sent("a");
+        assert_eq!(delivery.on_job_event(&status("other", 5000), now), None);
+        assert_eq!(name(delivery.on_job_event(&status("a", 5000), now)), "parameters_applied");
+        assert_eq!(state(&delivery), ParamsState::Applied);
+        assert_eq!(delivery.on_job_event(&error("out of memory"), now), None);
+        assert_eq!(delivery.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_refusal_that_follows_the_report_wins() {
+        let (mut delivery, now) = sent("a");
+        assert_eq!(delivery.on_job_event(&status("a", 500), now), None);
+        let settled = delivery.poll_timeout().unwrap();
+        assert_eq!(settled - now, Duration::from_millis(1500));
+        assert_eq!(delivery.on_timeout(now), None, "not yet");
+        let refused = delivery.on_job_event(&error("Error updating params: no"), now);
+        let reason = "the words of the model";
+        assert_eq!(name(refused), "parameters_refused", "{reason}");
+        let words = ParamsState::Refused("Error updating params: no".to_owned());
+        assert_eq!((state(&delivery), delivery.poll_timeout()), (words, None));
+
+        let (mut delivery, now) = sent("a");
+        assert_eq!(delivery.on_job_event(&status("a", 500), now), None);
+        let settled = delivery.poll_timeout().unwrap();
+        assert_eq!(name(delivery.on_timeout(settled)), "parameters_applied");
+    }
+
+    #[test]
+    fn a_silent_model_confirms_nothing_until_it_reports_them() {
+        let (mut delivery, now) = sent("a");
+        let late = now + CONFIRM_TIME;
+        assert_eq!(delivery.poll_timeout(), Some(late));
+        let Some(Kind::ParametersNotConfirmed { change: 1, after_s: 30 }) =
+            delivery.on_timeout(late)
+        else {
+            panic!()
+        };
+        assert_eq!((state(&delivery), delivery.poll_timeout()), (ParamsState::NotConfirmed, None));
+        assert_eq!(name(delivery.on_job_event(&status("a", 5000), late)), "parameters_applied");
+    }
+
+    #[test]
+    fn a_call_is_confirmed_by_its_answer() {
+        let mut delivery = Delivery::default();
+        delivery.change(&params("a"));
+        let change = delivery.on_queued();
+        let kinds = delivery.on_answer(change, Ok(()));
+        assert_eq!(
+            kinds.iter().map(Kind::name).collect::<Vec<_>>(),
+            ["parameters_sent", "parameters_applied"]
+        );
+        delivery.change(&params("b"));
+        let change = delivery.on_queued();
+        let kinds = delivery.on_answer(change, Err("422".to_owned()));
+        assert_eq!(kinds.last().map(Kind::name), Some("parameters_refused"));
+        assert_eq!(delivery.on_answer(change, Ok(())), []);
+    }
+
+    #[test]
+    fn a_start_sends_the_parameters_and_a_lost_job_leaves_them_waiting() {
+        let (mut delivery, now) = (Delivery::default(), Instant::now());
+        assert_eq!(delivery.on_started(&Map::new(), now), None);
+        assert_eq!((state(&delivery), delivery.poll_timeout()), (ParamsState::Applied, None));
+        assert_eq!(name(delivery.on_started(&params("a"), now)), "parameters_sent");
+        delivery.on_no_job();
+        assert_eq!((state(&delivery), delivery.poll_timeout()), (ParamsState::Waiting, None));
+        assert_eq!(delivery.on_job_event(&status("a", 5000), now), None);
+    }
+}

@@ -1,0 +1,103 @@
+//! Sends parameters to the live job, follows them, and keeps them for every later start.
+//!
+//! Does not: decide which parameters; the configuration and `Control` do.
+
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use super::{Jobs, reports};
+use crate::agent::STORE_TIME;
+use crate::agent::control::{ControlError, Edit, Parameters, edited};
+use livepeer_gateway::job::{JobError, JobEvent};
+use resilience::fault::chain;
+
+impl Jobs {
+    /// Changes the parameters as a user asks, keeps them, and sends them to the live job.
+    pub(in crate::agent) fn edit_params(
+        &mut self,
+        new: Map<String, Value>,
+        edit: Edit,
+    ) -> Result<Parameters, ControlError> {
+        let params = edited(&self.plan.spec.params(), new, edit)?;
+        self.plan.kept.keep(params.clone());
+        self.write_kept();
+        self.set_params(params);
+        Ok(self.parameters())
+    }
+
+    /// Sets the parameters that the configuration has now, in place of those that a user set.
+    pub(in crate::agent) fn configure_params(&mut self, params: Map<String, Value>) {
+        self.plan.kept.configure(params.clone());
+        self.write_kept();
+        self.set_params(params);
+    }
+
+    /// The present parameters.
+    pub(in crate::agent) fn parameters(&self) -> Parameters {
+        self.delivery.parameters(self.plan.spec.params())
+    }
+
+    fn set_params(&mut self, params: Map<String, Value>) {
+        self.delivery.change(&params);
+        self.plan.spec.set_params(params);
+        self.send_params();
+        if self.live.is_none() {
+            log::info!("no job runs: the next one gets the parameters");
+        }
+    }
+
+    /// Sends the present parameters to the live job.
+    pub(super) fn send_params(&mut self) {
+        if let Some(live) = &self.live {
+            let change = self.delivery.on_queued();
+            if !live.set_params(&self.plan.spec.params(), change, &mut self.tasks) {
+                self.delivery.on_no_job();
+            }
+        }
+        self.reports.model.on_parameters(&self.status);
+    }
+
+    /// Writes the kept parameters in a task.
+    fn write_kept(&mut self) {
+        while self.writes.try_join_next().is_some() {}
+        let kept = self.plan.kept.clone();
+        self.writes.spawn_blocking(move || kept.write());
+    }
+
+    /// Waits a short time until kept parameters are written. Call it at the end.
+    pub(in crate::agent) async fn end_writes(&mut self) {
+        let written = async { while self.writes.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(STORE_TIME, written).await;
+    }
+
+    /// Handles an event of the job's model.
+    pub(super) fn on_model_event(&mut self, event: &JobEvent, now: Instant) {
+        let host = self.reports.host();
+        self.reports.model.on_event(event, &host, &self.status, now);
+        let confirmed = self.delivery.on_job_event(event, now);
+        self.reports.publish(confirmed);
+    }
+
+    /// Handles the end of the attempt to send the parameters of this change on the control channel.
+    pub(super) fn on_params_sent(&mut self, change: u64, is_sent: bool, now: Instant) {
+        if is_sent {
+            let sent = self.delivery.on_sent(change, now);
+            self.reports.publish(sent);
+        }
+    }
+
+    /// Handles the answer of a runner's app to the parameters of this change.
+    pub(super) fn on_app_answer(&mut self, change: u64, answer: Result<(), JobError>) {
+        reports::updated(&answer);
+        let answer = answer.map_err(|error| chain(&error));
+        let kinds = self.delivery.on_answer(change, answer);
+        self.reports.publish(kinds);
+    }
+
+    /// Call it at the time of `Delivery::poll_timeout`.
+    pub(super) fn on_params_timeout(&mut self, now: Instant) {
+        let overdue = self.delivery.on_timeout(now);
+        self.reports.publish(overdue);
+    }
+}
