@@ -15,7 +15,8 @@ packages=(
   gstreamer1.0-plugins-bad                              # H.264 parser, hardware encoders
   gstreamer1.0-plugins-ugly                             # x264
   gstreamer1.0-libav                                    # decoders
-  ffmpeg                                                # ffprobe, a second opinion in the tests
+  gstreamer1.0-rtsp gstreamer1.0-tools                  # RTSP output, and a receiver of SRT in the tests
+  ffmpeg                                                # ffprobe, a second opinion in the tests, and an RTMP server
   python3-gi gir1.2-gst-rtsp-server-1.0                 # the network camera of the tests
   glib-networking                                       # TLS of network cameras
   systemd                                               # systemd-analyze, which judges the units

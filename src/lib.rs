@@ -41,7 +41,7 @@
 //!
 //! 8. `trickle::io::subscriber` reads GETs as `trickle::subscription` decides, into a `SegmentSink`.
 //! 9. `agent::output` is that sink: it counts, joins the segments to one stream with `mpegts::Joiner`, and copies it.
-//! 10. `cli::output` passes the stream on to `media::io::playback`, whose thread writes it to a file or stdout.
+//! 10. `outputs` passes the stream on to `media::io::playback`, of which a thread for each output writes it.
 //!
 //! # The path of a payment
 //!
@@ -82,6 +82,7 @@
 //! | [`api`] | serves state, video, snapshots, parameters and the page over HTTP | every bound is in [`api::limits`]; reads video only while a client watches |
 //! | [`status`] | shares counters and states of all parts | a write is an atomic store or a short lock |
 //! | [`events`] | publishes events, writes them to files, programs and web servers | a sink that hangs holds up nothing else |
+//! | [`outputs`] | opens the outputs of the configuration, and reports their states | an output that fails costs the others nothing |
 //! | [`config`] | merges defaults, file, environment and arguments into `config::Config` | reports all problems at once, with file and line |
 //! | [`service`] | notifies systemd: ready, status, watchdog, stopping | feeds the watchdog only while frames move or during a wait with a limit |
 //!
@@ -103,16 +104,17 @@
 //! | `lookup` (at most [`livepeer_gateway::limits::LOOKUPS`] per connector) | looks up one host name | the name servers; its caller has a time limit |
 //! | `media-ask`, `media-stop`, `microphone` | queries, opens or stops a device whose driver or sound server may hang | the device; its caller has a time limit |
 //! | `stop-session` | stops a runner's session that was dropped without a stop | the network; the dropping thread waits 1 s at most |
-//! | `output` | writes returned video to a file or stdout | its queue, the disk or the reader |
 //! | `events.stdout`, `events.file`, `events.exec`, `events.webhook` (each only if configured) | writes events there | its queue, the receiver; a program and a call have a time limit |
 //! | `hook` (while a program of `events.exec` runs) | waits for its end | the program, which has a time limit |
+//! | `output` (one for each output) | writes returned video or input to its output | its queue, the disk, the reader or the network |
+//! | `input` (one for each output of the input) | segments and muxes input for an output | its queue |
 //! | `log` | writes the log to standard error | its queue, the reader of standard error |
 //! | `store` (only if input is stored) | segments, muxes and writes input to a disk | its queue, the disk |
 //!
 //! | queue | bound | when full |
 //! |---|---|---|
 //! | access units | [`media::limits::ACCESS_UNITS`], [`media::limits::ACCESS_UNIT_BYTES`] | drops to the newest key frame, counted |
-//! | access units to the store | the same two | drops to the next key frame, counted |
+//! | access units to the store, and to each output of the input | the same two | drops to the next key frame, counted |
 //! | pieces of a POST | [`livepeer_gateway::limits::POST_PIECES`] | media waits in the queue of access units; after 5 s the segment fails |
 //! | output chunks | [`media::limits::OUTPUT_CHUNKS`] | drops up to the next segment, counted |
 //! | events to the loop | [`livepeer_gateway::limits::EVENTS`] | the part waits |
@@ -131,5 +133,6 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod events;
+pub mod outputs;
 pub mod service;
 pub mod status;

@@ -9,14 +9,12 @@ use std::time::Duration;
 
 use livepeer_edge::cli::{Topic, help};
 use livepeer_edge::config::keys::{Initial, Takes, keys};
-use livepeer_edge::config::{
-    Config, Error, Layers, Output, Problem, Purpose, document, io, resolve,
-};
+use livepeer_edge::config::{Config, Error, Layers, Problem, Purpose, document, io, resolve};
 use livepeer_gateway::job::runner::Update;
 use livepeer_gateway::orchestrator::{OnChange, TrustOptions};
 use livepeer_gateway::session::selection::CandidateOrder;
 use media::rate::Bounds;
-use media::{CameraFormat, Flip, Microphone, Rotate, Source, Speed};
+use media::{CameraFormat, Flip, Microphone, Rotate, Source, Speed, Target};
 use resilience::secret::SecretSource;
 
 const EXAMPLE: &str = "systemd/livepeer-edge.toml";
@@ -111,7 +109,9 @@ fn every_key_reaches_the_configuration() {
     let params = serde_json::json!({"width": 512, "nested": {"list": [1, 2.5, "x"]}});
     assert_eq!(serde_json::Value::Object(config.job.params), params);
     assert_eq!(config.job.stream_id.as_deref(), Some("front-door"));
-    assert_eq!(config.output, Output::Stdout);
+    let outputs: Vec<(&str, &Target)> =
+        config.outputs.iter().map(|output| (output.name.as_str(), &output.target)).collect();
+    assert_eq!(outputs, [("-", &Target::Stdout)]);
     let store = config.media.store.expect("a store");
     assert_eq!(store.directory, PathBuf::from("/mnt/usb/input"));
     assert_eq!((store.keep, store.bytes), (Duration::from_secs(1800), 200_000_000));
@@ -663,7 +663,8 @@ fn the_example_file_is_the_defaults_and_its_comments_parse() {
     let problems = resolve(&layers(&all, &[], &[]), Purpose::Run).err().unwrap_or_default();
     // These keys exclude each other: trust = "tofu" and a pin, a model and an app of a runner.
     let keys: Vec<&str> = problems.iter().map(|p| p.key.as_str()).collect();
-    assert_eq!(keys, ["orchestrator.pins", "runner.app"]);
+    let outputs = ["output.path", "output.url", "output.credential", "output.fragment"];
+    assert_eq!(keys, [&["orchestrator.pins", "runner.app"][..], &outputs].concat());
 }
 
 #[test]

@@ -23,8 +23,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use edge::{Edge, LIMIT, SMALL, run, temporary};
-use media::MediaError;
-use media::io::{Output, Target};
+use media::io::Output;
+use media::{MediaError, Target};
 use media_capture::block_on;
 use sandbox::{Handle, Options, Sandbox};
 
@@ -43,7 +43,7 @@ fn numbers(stream: &[u8]) -> Vec<u32> {
 }
 
 fn open(path: &Path) -> Output {
-    Output::open(Target::File(path.into()), |_| true).unwrap()
+    Output::open("an output", Target::File(path.into()), |_| true).unwrap()
 }
 
 /// Pushes segments of 100 packets each.
@@ -92,10 +92,11 @@ fn an_output_that_cannot_be_opened_is_an_error_or_is_tried_again() {
     let directory = temporary("later");
     let path = directory.join("out.ts");
     let target = Target::File(path.clone());
-    let error =
-        Output::open(target.clone(), |_| true).map(drop).expect_err("there is no directory");
+    let error = Output::open("an output", target.clone(), |_| true)
+        .map(drop)
+        .expect_err("there is no directory");
     assert!(matches!(&error, MediaError::Write { path: of, .. } if *of == path), "{error}");
-    let mut output = Output::open(target, |_| false).unwrap();
+    let mut output = Output::open("an output", target, |_| false).unwrap();
     fs::create_dir(&directory).unwrap();
     let by = Instant::now() + LIMIT;
     for n in 0.. {
@@ -125,7 +126,7 @@ fn a_file_that_is_not_a_transport_stream_is_left_alone() {
     let path = temporary("notes.txt");
     for text in ["G", "Good morning", &format!("G{}", "o".repeat(400)), &"o".repeat(188)] {
         fs::write(&path, text).unwrap();
-        let opened = Output::open(Target::File(path.clone()), |_| true).map(drop);
+        let opened = Output::open("an output", Target::File(path.clone()), |_| true).map(drop);
         assert_eq!(opened, Err(MediaError::NotAnOutput(path.clone())), "{text}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
@@ -438,4 +439,75 @@ fn an_output_stays_out_of_the_store() {
     let expected = format!("output.path: {output} is in store.directory: name another directory");
     refused(&["--store.directory", directory, "--output.path", output], &path, &expected);
     fs::remove_dir_all(store).unwrap();
+}
+
+/// The paths of the files in a directory, in order.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let by = Instant::now() + LIMIT;
+    while !is_so() {
+        assert!(Instant::now() < by, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn several_outputs_of_a_job_survive_a_kill_and_are_begun_again_on_sighup() {
+    let sandbox = sandbox();
+    let directory = temporary("outputs");
+    fs::create_dir(&directory).unwrap();
+    let (config, secret) = (temporary("outputs.toml"), temporary("studio.url"));
+    fs::write(&secret, "rtmp://127.0.0.1:9/live/key-of-studio").unwrap();
+    let path = |name: &str| directory.join(name).display().to_string();
+    let text = format!(
+        "[[output]]\npath = {:?}\n[[output]]\npath = {:?}\nfile-time = \"1h\"\n[[output]]\npath = {:?}\n\
+         stream = \"input\"\nmax-files = 9\nfile-size = 100\n[[output]]\nkind = \"rtmp\"\nname = \"studio\"\n\
+         credential = \"file:{}\"\n",
+        path("job.ts"),
+        path("job.mp4"),
+        path("input.ts"),
+        secret.display()
+    );
+    fs::write(&config, text).unwrap();
+    let url = sandbox.url();
+    let config_path = config.to_str().unwrap();
+    let job = ["run", "--config", config_path, "--orchestrator.urls", &url, "--job.model", "m"];
+    let job = [&job[..], &SMALL].concat();
+    let count = |start: &str| {
+        let named = |file: &PathBuf| file.file_name().unwrap().to_str().unwrap().starts_with(start);
+        files(&directory).iter().filter(|file| named(file)).count()
+    };
+    let mut edge = Edge::start(&job);
+    let line = edge.hear("output studio: rtmp2sink failed");
+    assert!(!line.contains("key-of-studio"), "{line}");
+    until("all files are begun", || files(&directory).len() == 3).await;
+    returned(&sandbox, 3).await;
+    edge.signal("HUP");
+    edge.hear("the configuration is the same as before");
+    until("numbered files are begun again", || count("job-") == 2).await;
+    edge.signal("KILL");
+    let ended = edge.end();
+    assert!(!ended.stderr.contains("key-of-studio"), "{}", ended.stderr);
+    let before: Vec<u64> =
+        files(&directory).iter().map(|file| fs::metadata(file).unwrap().len()).collect();
+    let old = files(&directory);
+
+    let edge = Edge::start(&job);
+    until("the next files are begun", || count("job-") == 3 && count("input-") >= 2).await;
+    returned(&sandbox, 2).await;
+    edge.signal("TERM");
+    // The server that never came is the only failure.
+    let ended = edge.end().with_code(1);
+    assert!(ended.error().contains("output studio"), "{}", ended.error());
+    for (file, length) in old.iter().zip(before) {
+        assert!(fs::metadata(file).unwrap().len() >= length, "{file:?} is truncated");
+    }
+    [config, secret].iter().for_each(|path| fs::remove_file(path).unwrap());
+    fs::remove_dir_all(directory).unwrap();
 }

@@ -187,6 +187,7 @@ impl Agent {
         let written = tokio::task::spawn_blocking(move || endings.write());
         let _ = tokio::time::timeout(STORE_TIME, written).await;
         units.end_store(STORE_TIME).await;
+        units.end_outputs(STORE_TIME).await;
         result
     }
 }

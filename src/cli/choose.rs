@@ -15,9 +15,10 @@
 
 use std::time::Instant;
 
-use super::{Error, Settings, logger, output};
+use super::{Error, Settings, logger};
 use crate::config::io::load;
 use crate::config::{Kept, Purpose, Resolved};
+use crate::outputs;
 use crate::service::{Service, is_service};
 use resilience::fault::chain;
 use resilience::sanitize;
@@ -81,7 +82,7 @@ fn load_present(settings: &Settings) -> Result<Resolved, Error> {
 
 /// The configuration, if its output does not overwrite another file that is needed.
 fn with_output(resolved: Resolved, settings: &Settings) -> Result<Resolved, Error> {
-    output::check(&resolved.config, settings).map_err(Error::Output)?;
+    outputs::check(&resolved.config, settings.file.as_deref()).map_err(Error::Output)?;
     Ok(resolved)
 }
 

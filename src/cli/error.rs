@@ -5,7 +5,6 @@
 use std::io;
 
 use super::call::CallError;
-use super::output::OutputError;
 use super::parse::UsageError;
 use super::reach::ReachError;
 use super::remote::RemoteError;
@@ -13,6 +12,7 @@ use super::setup::SetupError;
 use super::trust::TrustError;
 use crate::agent::AgentError;
 use crate::config;
+use crate::outputs::OutputError;
 use livepeer_gateway::orchestrator::io::FindError;
 use media::MediaError;
 #[cfg(feature = "sandbox")]

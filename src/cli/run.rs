@@ -6,7 +6,8 @@
 //! |---|---|
 //! | `job.params` | they are sent to the job, in place of parameters that were set while it ran |
 //! | source, video, encoder, audio | the camera is opened again; the job goes on |
-//! | output, name and labels, log level, `job.on-loss`, API, events | set at once |
+//! | an output | it is opened, closed or replaced; the others go on |
+//! | name and labels, log level, `job.on-loss`, API, events | set at once |
 //! | the job, or where it may run | the job is closed, and the next one started; the camera goes on |
 //! | a credential | it is used from then on |
 //!
@@ -26,7 +27,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::choose::{Chosen, notice, warn_of_removed};
-use super::output::{self, Outlet};
 use super::proof::Proof;
 use super::reach::Reach;
 use super::{Error, Settings};
@@ -34,6 +34,7 @@ use crate::agent::{Agent, Change, JobPlan, JobSpec, KeptParams, Options};
 use crate::api::{self, Api};
 use crate::config::{Config, Kept, Purpose, Resolved, io::load};
 use crate::events::{Bus, Kind, Sinks};
+use crate::outputs::Outlets;
 use crate::service::is_service;
 use crate::status::Status;
 use livepeer_gateway::endings::io::Endings;
@@ -58,7 +59,7 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let ends = |error: &MediaError| {
         config.recovery == Recovery::Exit || (is_unfit(error) && !is_service())
     };
-    let outlet = Outlet::open(config, &settings, ends)?;
+    let outlets = Outlets::open(config, settings.file.as_deref(), ends).map_err(Error::Output)?;
     if job.kept.are_kept() {
         log::info!("the job starts with the parameters that were set last while the agent ran");
     }
@@ -70,19 +71,20 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let options = Options { media, job, recovery };
     let status = Status::default();
     status.set_identity(&config.status, settings.file.as_deref());
-    status.set_outputs(outlet.reports());
+    status.set_outputs(outlets.reports());
     status.notice.set(notice.as_deref());
     let (bus, services) =
         (Bus::new(&status.identity().instance), options.job.discovery.services.clone());
     let sinks = Sinks::open(&config.events, &bus, &services);
     notice.iter().for_each(|notice| refused(&bus, notice));
     let units = AccessUnits::new();
-    let agent = Agent::new(options, status.clone(), outlet.sinks()).with_units(units.clone());
+    units.set_outputs(&outlets.of_input());
+    let agent = Agent::new(options, status.clone(), outlets.sinks()).with_units(units.clone());
     let agent = agent.with_events(bus.clone());
     let (api, api_options) = watch::channel(config.api.clone());
     let sources = api::Sources {
         status: status.clone(),
-        units,
+        units: units.clone(),
         outputs: agent.outputs(),
         state_directory: config.state_directory.clone(),
     };
@@ -96,7 +98,8 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
         settings,
         payments,
         clock,
-        outlet,
+        outlets,
+        units,
         changes: sender,
         status,
         api,
@@ -107,11 +110,11 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
         error = reloading.run() => Err(error),
         never = served.run() => match never {},
     };
-    let Reloading { events: Events { sinks, .. }, outlet, .. } = reloading;
-    let closed = outlet.close().await;
+    let Reloading { events: Events { sinks, .. }, outlets, .. } = reloading;
+    let closed = outlets.close().await;
     // Nothing else runs now, so this may block for the short time that it takes.
     sinks.close();
-    ended.and(closed)
+    ended.and(closed.map_err(Error::Output))
 }
 
 /// Publishes that the configuration is refused, with the notice that says why.
@@ -178,7 +181,8 @@ struct Reloading {
     settings: Settings,
     payments: Option<PaymentSetup>,
     clock: Arc<WallClock>,
-    outlet: Outlet,
+    outlets: Outlets,
+    units: AccessUnits,
     changes: mpsc::Sender<Change>,
     status: Status,
     api: watch::Sender<api::Options>,
@@ -245,6 +249,7 @@ impl Reloading {
     }
 
     async fn reload(&mut self) {
+        self.outlets.reopen();
         let settings = &self.settings;
         match load(settings.file.as_deref(), settings.keys.clone(), Purpose::Run) {
             Ok(new) => {
@@ -279,11 +284,9 @@ impl Reloading {
         let plan = has_moved
             .then(|| job_plan(&new, self.settings.file.as_deref(), signers, &self.clock))
             .transpose();
-        let outlet = match now.output == new.output {
-            true => output::check(&new, &self.settings).map(|()| None).map_err(Error::Output),
-            false => Outlet::open(&new, &self.settings, is_unfit).map(Some),
-        };
-        let (plan, outlet) = (plan?, outlet?);
+        let plan = plan?;
+        let outputs = self.outlets.change(&new, self.settings.file.as_deref(), is_unfit);
+        let has_other_outputs = outputs.map_err(Error::Output)?;
         let old = self.running.change_to(resolved);
         let was_refused = self.status.notice.get().is_some();
         self.status.notice.set(None);
@@ -296,11 +299,10 @@ impl Reloading {
             self.events.services = plan.discovery.services.clone();
         }
         self.events.change(&old, &new).await;
-        if let Some(outlet) = outlet {
-            // The previous outlet closes when the agent drops it.
-            self.status.set_outputs(outlet.reports());
-            self.send(Change::Outputs(outlet.sinks())).await;
-            self.outlet = outlet;
+        if has_other_outputs {
+            // An output that is left closes when the agent drops it.
+            self.units.set_outputs(&self.outlets.of_input());
+            self.send(Change::Outputs(self.outlets.sinks())).await;
         }
         if old.api != new.api {
             log::info!("SIGHUP: API changed");

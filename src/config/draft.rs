@@ -10,7 +10,7 @@ use log::LevelFilter;
 
 use super::access::{Access, DraftRunner};
 use super::events::DraftEvents;
-use super::options::Output;
+use super::outputs::DraftOutput;
 use super::problem::Complaint;
 use super::{Config, Purpose};
 use crate::api;
@@ -45,7 +45,14 @@ pub struct Draft {
     pub(super) job: JobOptions,
     pub(super) recovery: Recovery,
     pub(super) runner: DraftRunner,
-    pub(super) output: Output,
+    /// The output of `[output]`, the environment and the arguments.
+    pub(super) plain: DraftOutput,
+    /// The outputs of `[[output]]` tables.
+    pub(super) tables: Vec<DraftOutput>,
+    /// Whether one of `tables` writes to standard output. Set before they are taken.
+    pub(super) has_stdout_table: bool,
+    /// Whether the keys that come now belong to the last of `tables`.
+    pub(super) is_in_table: bool,
     pub(super) status: StatusOptions,
     pub(super) events: DraftEvents,
     pub(super) log: LevelFilter,
@@ -163,7 +170,10 @@ impl Default for Draft {
             // In the field there is nobody to start it again.
             recovery: Recovery::Retry,
             runner: DraftRunner::default(),
-            output: Output::default(),
+            plain: DraftOutput::default(),
+            tables: Vec::new(),
+            has_stdout_table: false,
+            is_in_table: false,
             status: StatusOptions::default(),
             events: DraftEvents::default(),
             log: LevelFilter::Info,
@@ -174,6 +184,14 @@ impl Default for Draft {
 }
 
 impl Draft {
+    /// The output to which the keys belong that come now.
+    pub(super) fn output(&mut self) -> &mut DraftOutput {
+        match (self.is_in_table, self.tables.last_mut()) {
+            (true, Some(table)) => table,
+            (_, None) | (false, Some(_)) => &mut self.plain,
+        }
+    }
+
     /// Checks the rules between keys. Returns the configuration, or all objections.
     pub(super) fn finish(self, purpose: Purpose) -> Result<Config, Vec<Objection>> {
         let mut objections = Vec::new();
@@ -203,9 +221,11 @@ impl Draft {
             let reason = "a job has a model (job.model) or an app of a runner, not both";
             objections.push(("runner.app", Complaint::Wrong(reason.to_owned())));
         }
+        let has_video_on_stdout = self.plain.is_stdout() || self.has_stdout_table;
+        let plain = self.plain.finish(1).map_err(|found| objections.extend(found)).ok();
         self.access.object(&mut objections);
         let allow_plain_http = self.access.allow_plain_http;
-        let events = self.events.finish(allow_plain_http, self.output == Output::Stdout);
+        let events = self.events.finish(allow_plain_http, has_video_on_stdout);
         let events = events.map_err(|objection| objections.push(objection)).ok();
         let max_price = self.access.max_price;
         let runner = self.runner.finish(max_price).map_err(|found| objections.extend(found)).ok();
@@ -243,6 +263,7 @@ impl Draft {
                     max_latency: self.max_latency,
                     on_camera_loss: self.on_camera_loss,
                     store: self.store.finish(),
+                    records: false,
                     state_directory: self.state_directory.clone(),
                 },
                 orchestrators: self.orchestrators,
@@ -252,7 +273,7 @@ impl Draft {
                 job: self.job,
                 recovery: self.recovery,
                 runner,
-                output: self.output,
+                outputs: plain.flatten().into_iter().collect(),
                 status: self.status,
                 events,
                 state_directory: self.state_directory,

@@ -13,6 +13,7 @@ mod events;
 pub mod io;
 pub mod keys;
 mod options;
+mod outputs;
 mod peers;
 mod problem;
 mod quantity;
@@ -23,7 +24,7 @@ pub mod write;
 
 pub use access::{Access, RunnerJobOptions};
 pub use io::{Error, Kept};
-pub use options::Output;
+pub use options::{Output, StreamOf};
 pub use problem::{Complaint, Origin, Problem};
 pub use resolve::{Layers, Resolved, resolve, resolve_all};
 
@@ -55,8 +56,8 @@ pub struct Config {
     pub recovery: Recovery,
     /// The job on a runner, in place of the live video job.
     pub runner: Option<RunnerJobOptions>,
-    /// Where processed video is written.
-    pub output: Output,
+    /// Where processed video and input are written.
+    pub outputs: Vec<Output>,
     /// The name and the labels of this instance.
     pub status: StatusOptions,
     /// Where state is kept between runs; with `None`, no state is kept.

@@ -1,17 +1,26 @@
-//! Options of the job and of its output.
+//! Options of an output.
 //!
 //! Does not: contain options of capture and trust; `media` and `orchestrator` define these.
 
-use std::path::PathBuf;
+use media::Target;
 
-/// Where processed video is written.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Output {
-    /// Nowhere; it is received and dropped.
+/// One output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The name in the log and the status.
+    pub name: String,
+    /// The video that is written.
+    pub stream: StreamOf,
+    /// Where it goes.
+    pub target: Target,
+}
+
+/// The video of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StreamOf {
+    /// The processed video.
     #[default]
-    None,
-    /// To standard output, as MPEG-TS.
-    Stdout,
-    /// Into a file, as MPEG-TS.
-    File(PathBuf),
+    Output,
+    /// The captured video, whether a job runs or not.
+    Input,
 }

@@ -9,8 +9,10 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::draft::Draft;
+use super::draft::{Draft, Objection, missing};
 use super::keys::{Key, REMOVED, Removed, key, keys};
+use super::options::{Output, StreamOf};
+use super::outputs::{self, DraftOutput};
 use super::problem::{Complaint, Origin, Problem};
 use super::toml::{Entry, entries};
 use super::variables::{complaint, has_prefix, is_foreign};
@@ -35,13 +37,18 @@ pub struct Resolved {
     /// Warnings about keys of earlier versions, which are ignored.
     pub removed: Vec<Problem>,
     /// The value of each set key, from its strongest layer.
-    values: BTreeMap<&'static str, Value>,
+    values: Values,
+    /// The values of each `[[output]]` table.
+    tables: Vec<Values>,
 }
+
+/// Keys with their values.
+type Values = BTreeMap<&'static str, Value>;
 
 impl Resolved {
     /// All set keys as one configuration file that begins with `head`.
     pub fn text(&self, head: &str) -> String {
-        write::sections(head, |key| self.values.get(key.name).cloned())
+        write::with_tables(head, &self.values, &self.tables)
     }
 }
 
@@ -55,8 +62,8 @@ pub fn resolve_all(layers: &Layers, purpose: Purpose) -> Result<Resolved, Vec<Pr
     let state_directory = state_directory(&layers.environment);
     let mut merge = Merge {
         draft: Draft { state_directory, ..Draft::default() },
-        values: BTreeMap::new(),
-        origins: BTreeMap::new(),
+        plain: Table::of(Origin::Nowhere),
+        tables: Vec::new(),
         removed: Vec::new(),
         problems: Vec::new(),
         is_readable: true,
@@ -76,12 +83,28 @@ pub fn resolve_all(layers: &Layers, purpose: Purpose) -> Result<Resolved, Vec<Pr
 /// A merge of layers in progress.
 struct Merge {
     draft: Draft,
-    values: BTreeMap<&'static str, Value>,
-    origins: BTreeMap<&'static str, Origin>,
+    /// The keys outside of tables of the same name.
+    plain: Table,
+    /// The keys of each `[[output]]` table.
+    tables: Vec<Table>,
     removed: Vec<Problem>,
     problems: Vec<Problem>,
     /// Whether the file could be parsed; if not, no key can be called missing.
     is_readable: bool,
+}
+
+/// The keys of one table.
+struct Table {
+    /// Where the table begins.
+    origin: Origin,
+    values: Values,
+    origins: BTreeMap<&'static str, Origin>,
+}
+
+impl Table {
+    const fn of(origin: Origin) -> Self {
+        Self { origin, values: BTreeMap::new(), origins: BTreeMap::new() }
+    }
 }
 
 impl Merge {
@@ -98,10 +121,29 @@ impl Merge {
             }
         };
         for entry in entries {
+            let origin = origin(entry.line);
+            match entry.table {
+                None => self.draft.is_in_table = false,
+                Some(number) if section(&entry.key) == OUTPUT => self.enter(number, &origin),
+                Some(_) => {
+                    self.complain(&entry.key, origin, Complaint::Unknown { known: vec![OUTPUT] });
+                    continue;
+                }
+            }
             if is_empty_section(&entry) {
                 continue;
             }
-            self.add(&entry.key, origin(entry.line), |_| entry.value);
+            self.add(&entry.key, origin, |_| entry.value);
+        }
+        self.draft.is_in_table = false;
+    }
+
+    /// Lets the keys that follow belong to the `[[output]]` table with this number.
+    fn enter(&mut self, number: usize, origin: &Origin) {
+        self.draft.is_in_table = true;
+        if number == self.tables.len() {
+            self.tables.push(Table::of(origin.clone()));
+            self.draft.tables.push(DraftOutput::default());
         }
     }
 
@@ -129,14 +171,17 @@ impl Merge {
             if self.is_removed(&origin, |removed| removed.name == name) {
                 return;
             }
-            let section = name.split_once('.').map_or(name, |(section, _)| section);
-            return self.complain(name, origin, unknown(section));
+            return self.complain(name, origin, unknown(section(name)));
         };
         let accept = |value| key.takes.accept(&mut self.draft, &value).map(|()| value);
         match value(key).and_then(accept) {
             Ok(value) => {
-                self.values.insert(key.name, value);
-                self.origins.insert(key.name, origin);
+                let table = match (self.draft.is_in_table, self.tables.last_mut()) {
+                    (true, Some(table)) => table,
+                    (_, None) | (false, Some(_)) => &mut self.plain,
+                };
+                table.values.insert(key.name, value);
+                table.origins.insert(key.name, origin);
             }
             Err(complaint) => self.complain(key.name, origin, complaint),
         }
@@ -157,10 +202,55 @@ impl Merge {
         self.problems.push(Problem { origin, key: key.to_owned(), complaint });
     }
 
-    fn finish(self, purpose: Purpose, nowhere: &Origin) -> Result<Resolved, Vec<Problem>> {
-        let Self { draft, values, origins, removed, mut problems, is_readable } = self;
+    /// The outputs of the tables; objections become problems.
+    fn finish_tables(&mut self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        let drafts = std::mem::take(&mut self.draft.tables);
+        self.draft.has_stdout_table = drafts.iter().any(DraftOutput::is_stdout);
+        let is_sound = self.is_readable && self.problems.iter().all(|p| section(&p.key) != OUTPUT);
+        for ((number, draft), table) in drafts.into_iter().enumerate().zip(&self.tables) {
+            let objections = match draft.finish(number + 1) {
+                Ok(Some(output)) => {
+                    outputs.push(output);
+                    continue;
+                }
+                Ok(None) if table.values.contains_key("output.path") => continue,
+                Ok(None) => vec![missing("output.kind", "an [[output]] needs it, or output.path")],
+                Err(objections) => objections,
+            };
+            let problem = |(key, complaint): Objection| {
+                let origin = table.origins.get(key).unwrap_or(&table.origin).clone();
+                Problem { origin, key: key.to_owned(), complaint }
+            };
+            // A key with a problem of its own may be what is missing.
+            if is_sound {
+                self.problems.extend(objections.into_iter().map(problem));
+            }
+        }
+        outputs
+    }
+
+    fn finish(mut self, purpose: Purpose, nowhere: &Origin) -> Result<Resolved, Vec<Problem>> {
+        let outputs = self.finish_tables();
+        let Self { draft, plain, tables, removed, mut problems, is_readable } = self;
+        let Table { values, origins, .. } = plain;
         match draft.finish(purpose) {
-            Ok(config) if problems.is_empty() => return Ok(Resolved { config, removed, values }),
+            Ok(mut config) if problems.is_empty() => {
+                config.outputs.extend(outputs);
+                let is_input = |output: &Output| output.stream == StreamOf::Input;
+                config.media.records = config.outputs.iter().any(is_input);
+                problems.extend(outputs::repeated(&config.outputs, |number, key| {
+                    // The output outside of tables comes first, if there is one.
+                    let plain = config.outputs.len().saturating_sub(tables.len());
+                    let table = number.checked_sub(plain).and_then(|number| tables.get(number));
+                    let at = table.map(|table| table.origins.get(key).unwrap_or(&table.origin));
+                    at.unwrap_or(nowhere).clone()
+                }));
+                if problems.is_empty() {
+                    let tables = tables.into_iter().map(|table| table.values).collect();
+                    return Ok(Resolved { config, removed, values, tables });
+                }
+            }
             Err(objections) if is_readable => {
                 for (key, complaint) in objections {
                     // One problem for each key is enough.
@@ -175,6 +265,14 @@ impl Merge {
         problems.sort_by(|a, b| a.origin.cmp(&b.origin));
         Err(problems)
     }
+}
+
+/// The section that may be there several times.
+const OUTPUT: &str = "output";
+
+/// The part of a key before the dot.
+fn section(key: &str) -> &str {
+    key.split_once('.').map_or(key, |(section, _)| section)
 }
 
 /// A section in which every key is commented out.

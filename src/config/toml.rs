@@ -19,6 +19,8 @@ pub(super) struct Entry {
     pub(super) value: Result<Value, Complaint>,
     /// The line, from 1.
     pub(super) line: usize,
+    /// The number of its table from 0, if it is in one of several tables of the same name, as `[[output]]`.
+    pub(super) table: Option<usize>,
 }
 
 /// The lines with syntax errors, with their complaints.
@@ -36,18 +38,32 @@ pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Unreadable> {
         syntax.entry(line).or_insert_with(|| Complaint::Syntax(error.message().to_owned()));
     }
     let (mut entries, mut placed) = (Vec::new(), 0);
-    let mut push = |key: String, name: &Spanned<_>, value| {
-        let line = line_of(name.span().start);
+    let mut push = |key: String, at: usize, value, table| {
+        let line = line_of(at);
         let value = syntax.get(&line).cloned().map_or_else(|| json(value), Err);
         placed += usize::from(syntax.contains_key(&line));
-        entries.push(Entry { key, value, line });
+        entries.push(Entry { key, value, line, table });
     };
     for (section, value) in document.get_ref() {
+        if let Some(tables) = tables(value) {
+            for (number, (table, whole)) in tables.into_iter().enumerate() {
+                let (section, number) = (section.get_ref(), Some(number));
+                if table.is_empty() {
+                    push(section.to_string(), whole.span().start, whole, number);
+                }
+                for (name, value) in table {
+                    let key = format!("{section}.{}", name.get_ref());
+                    push(key, name.span().start, value, number);
+                }
+            }
+            continue;
+        }
         match value.get_ref().as_table().filter(|table| !table.is_empty()) {
-            None => push(section.get_ref().to_string(), section, value),
+            None => push(section.get_ref().to_string(), section.span().start, value, None),
             Some(table) => {
                 for (name, value) in table {
-                    push(format!("{}.{}", section.get_ref(), name.get_ref()), name, value);
+                    let key = format!("{}.{}", section.get_ref(), name.get_ref());
+                    push(key, name.span().start, value, None);
                 }
             }
         }
@@ -57,6 +73,14 @@ pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Unreadable> {
     }
     entries.sort_by_key(|entry| entry.line);
     Ok(entries)
+}
+
+/// The tables of a list that has nothing else.
+fn tables<'a, 'b>(
+    value: &'a Spanned<DeValue<'b>>,
+) -> Option<Vec<(&'a DeTable<'b>, &'a Spanned<DeValue<'b>>)>> {
+    let list = value.get_ref().as_array().filter(|list| !list.is_empty())?;
+    list.iter().map(|item| Some((item.get_ref().as_table()?, item))).collect()
 }
 
 fn json(value: &Spanned<DeValue<'_>>) -> Result<Value, Complaint> {
@@ -114,6 +138,20 @@ mod tests {
         check("[a]", Ok(&[("a", "{}", 1)]));
         check("[a]\r\nb = 1_000\r\nc = 2", Ok(&[("a.b", "1000", 2), ("a.c", "2", 3)]));
         check("[a]\nwhen = 2026-01-02", Ok(&[("a.when", "\"2026-01-02\"", 2)]));
+    }
+
+    #[test]
+    fn several_tables_of_one_name_keep_their_order_and_lines() {
+        check(
+            "[[a]]\nb = 1\n\n[[a]]\nb = 2\nc = 3\n",
+            Ok(&[("a.b", "1", 2), ("a.b", "2", 5), ("a.c", "3", 6)]),
+        );
+        let numbers = |text: &str| -> Vec<Option<usize>> {
+            entries(text).unwrap().iter().map(|entry| entry.table).collect()
+        };
+        assert_eq!(numbers("[[a]]\nb = 1\n[[a]]\n[[a]]\nb = 2"), [Some(0), Some(1), Some(2)]);
+        assert_eq!(numbers("a = [{b = 1}, {b = 2}]"), [Some(0), Some(1)]);
+        assert_eq!(numbers("a = [1, 2]\n[b]\nc = [{d = 1}]"), [None, None]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Does not: judge values; [`super::resolve`] does.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::keys::{Key, key, keys};
@@ -24,6 +26,30 @@ pub(super) fn sections(head: &str, value: impl Fn(&Key) -> Option<Value>) -> Str
             text.push_str(&format!("\n[{section}]\n"));
         }
         text.push_str(&format!("{} = {}\n", key.short(), toml(&value)));
+    }
+    text
+}
+
+/// A configuration file that begins with `head`, with these values and these `[[output]]` tables. A file has either
+/// `[output]` or `[[output]]`, so with tables the output of `values` is one of them.
+pub(super) fn with_tables(
+    head: &str,
+    values: &BTreeMap<&'static str, Value>,
+    tables: &[BTreeMap<&'static str, Value>],
+) -> String {
+    let is_output = |key: &Key| key.section() == "output";
+    if tables.is_empty() {
+        return sections(head, |key| values.get(key.name).cloned());
+    }
+    let mut text = sections(head, |key| values.get(key.name).filter(|_| !is_output(key)).cloned());
+    let has_plain = keys().any(|key| is_output(key) && values.contains_key(key.name));
+    for table in has_plain.then_some(values).into_iter().chain(tables) {
+        text.push_str("\n[[output]]\n");
+        for key in keys().filter(|key| is_output(key)) {
+            if let Some(value) = table.get(key.name) {
+                text.push_str(&format!("{} = {}\n", key.short(), toml(value)));
+            }
+        }
     }
     text
 }

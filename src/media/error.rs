@@ -121,7 +121,7 @@ pub enum MediaError {
     #[error("source.pin cannot be checked: {0}")]
     Pin(String),
     /// GLib lacks TLS.
-    #[error("rtsps needs TLS, which GLib lacks here: install the package glib-networking")]
+    #[error("rtsps and rtmps need TLS, which GLib lacks here: install the package glib-networking")]
     NoTls,
     /// The camera's user and password cannot be read.
     #[error("the camera's credential: {0}")]
@@ -207,6 +207,39 @@ pub enum MediaError {
     /// The output's path contains data other than MPEG-TS, or is a directory or a disk.
     #[error("{0} holds something other than MPEG-TS: name another file in output.path")]
     NotAnOutput(PathBuf),
+    /// The pipeline of an output failed.
+    #[error("output {name}: {element} failed: {detail}")]
+    OutputFailed {
+        /// The output.
+        name: String,
+        /// The GStreamer element.
+        element: String,
+        /// GStreamer's error, without secrets.
+        detail: String,
+    },
+    /// The receiver of this output takes nothing for this long.
+    #[error(
+        "output {0}: its receiver takes no video for {1:?}: check the receiver, or the network to it"
+    )]
+    OutputStalled(String, Duration),
+    /// The credential with the output's URL cannot be read, or holds no URL.
+    #[error("output {name}: {detail}")]
+    OutputAddress {
+        /// The output.
+        name: String,
+        /// What is wrong, without the URL.
+        detail: String,
+    },
+    /// This output finds no display.
+    #[error(
+        "output {0}: no display is found: start the agent in a graphical session, or as a user of the group video"
+    )]
+    NoDisplay(String),
+    /// The certificate of this output's server cannot be checked.
+    #[error(
+        "output {0}: its server's certificate cannot be checked while source.pin is set: use one of both"
+    )]
+    OutputUnchecked(String),
     /// Input cannot be stored.
     #[error("cannot store input in {directory}: {detail}; {}", store::advice(*.kind))]
     Store {
@@ -255,6 +288,11 @@ impl MediaError {
             | Self::Store { .. }
             | Self::Write { .. }
             | Self::NoReader(_)
+            | Self::OutputFailed { .. }
+            | Self::OutputStalled(..)
+            | Self::OutputAddress { .. }
+            | Self::NoDisplay(_)
+            | Self::OutputUnchecked(_)
             | Self::Pin(_)
             | Self::Thread(_) => Fault::Retry,
             // The clock may still be set.

@@ -1,12 +1,13 @@
 //! Captures cameras with GStreamer, encodes H.264 access units, and packs them into segments of MPEG-TS.
 //!
-//! Does not: use the network; RTSP cameras are received through GStreamer.
+//! Does not: speak protocols of the network; GStreamer does, for cameras and outputs. UDP datagrams are sent as they are.
 
 pub mod audio;
 pub mod burn;
 pub mod certificate;
 pub mod choice;
 pub mod colours;
+mod condition;
 pub mod devices;
 pub mod encoder;
 mod error;
@@ -18,6 +19,7 @@ pub mod limits;
 pub mod modes;
 pub mod mp4;
 pub mod names;
+mod numbered;
 mod options;
 pub mod output;
 pub mod packages;
@@ -35,10 +37,13 @@ pub mod ssrc;
 pub mod stall;
 pub mod stamps;
 pub mod store;
+pub mod stream;
 pub mod suspend;
+mod target;
 pub mod timeline;
 pub mod verdicts;
 
+pub use condition::{Health, OutputState};
 pub use error::MediaError;
 pub use mpegts::AudioCodec;
 pub use options::{
@@ -47,3 +52,4 @@ pub use options::{
 };
 pub use piece::{Piece, Place};
 pub use store::Store;
+pub use target::{Address, Feed, Numbered, Stream, Target, is_mp4};

@@ -35,6 +35,8 @@ pub struct Options {
     pub on_camera_loss: OnCameraLoss,
     /// The store of captured input; `None` to store nothing.
     pub store: Option<Store>,
+    /// Whether outputs get the input, so that the camera plays without a job.
+    pub records: bool,
     /// Directory for the results of encoder trials; without it encoders are tried at each start.
     pub state_directory: Option<PathBuf>,
 }

@@ -12,7 +12,7 @@ pub(crate) fn package(element: &str) -> Option<&'static str> {
 const PACKAGES: &[(&str, &[&str])] = &[
     (
         "libgstreamer1.0-0",
-        &["capsfilter", "fakesink", "filesrc", "identity", "queue", "tee", "typefind"],
+        &["capsfilter", "fakesink", "fdsink", "filesrc", "identity", "queue", "tee", "typefind"],
     ),
     (
         "gstreamer1.0-plugins-base",
@@ -36,9 +36,12 @@ const PACKAGES: &[(&str, &[&str])] = &[
         &[
             "aacparse",
             "aspectratiocrop",
+            "autovideosink",
             "deinterlace",
+            "flvmux",
             "imagefreeze",
             "jpegdec",
+            "mp4mux",
             "rtph264depay",
             "rtspsrc",
             "udpsrc",
@@ -57,6 +60,8 @@ const PACKAGES: &[(&str, &[&str])] = &[
             "nvh264enc",
             "openh264enc",
             "qsvh264enc",
+            "rtmp2sink",
+            "srtsink",
             "srtsrc",
             "tsdemux",
             "vah264enc",
@@ -68,6 +73,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("gstreamer1.0-pulseaudio", &["pulsesrc"]),
     ("gstreamer1.0-pipewire", &["pipewiresrc"]),
     ("gstreamer1.0-libcamera", &["libcamerasrc"]),
+    ("gstreamer1.0-rtsp", &["rtspclientsink"]),
     ("gstreamer1.0-vaapi", &["vaapih264enc"]),
     ("gstreamer1.0-x", &["clockoverlay", "textoverlay", "timeoverlay", "ximagesink"]),
     ("nvidia-l4t-gstreamer", &["nvarguscamerasrc", "nvv4l2h264enc", "nvvidconv"]),

@@ -74,6 +74,17 @@ const MEDIA: &[(&str, Cause)] = &[
     ("MediaError::NoReader", Test("a_viewer_that_leaves_is_followed_by_the_next_one")),
     ("MediaError::NotAnOutput", Test("a_file_that_is_not_a_transport_stream_is_left_alone")),
     (
+        "MediaError::OutputFailed",
+        Test("an_rtmp_server_is_waited_for_and_waited_for_again_when_it_dies"),
+    ),
+    (
+        "MediaError::OutputStalled",
+        Reason("needs a server that answers and then reads nothing for 10 s"),
+    ),
+    ("MediaError::OutputAddress", Test("what_an_output_lacks_is_named")),
+    ("MediaError::NoDisplay", Reason("a developer's machine has a display")),
+    ("MediaError::OutputUnchecked", Reason("needs a pinned camera and a TLS server at once")),
+    (
         "MediaError::Store",
         Test("a_store_that_is_not_a_directory_is_a_warning_once_and_the_job_goes_on"),
     ),
@@ -112,6 +123,11 @@ const LOGGED: &[(&str, Cause)] = &[
         "the pipeline does not stop within {PIPELINE_STOP_TIME:?}; it ends with the process",
         Test("opening_a_camera_that_hangs_fails_in_time"),
     ),
+    (
+        "output {}: its pipeline does not stop within {PIPELINE_STOP_TIME:?}",
+        Reason("needs a driver or server that holds a pipeline up"),
+    ),
+    ("input is not written: {error}", Reason("needs a system that has no thread left")),
     ("input is not stored: {error}", Reason("needs a system that has no thread left")),
     (
         "the store's disk is too slow: the last of the input is not stored",

@@ -379,7 +379,8 @@ pub(super) async fn open(options: Options, units: AccessUnits) -> Result<Capture
 
 /// Starts the flow of frames before a job is live, if input is stored. A file source waits for the job.
 fn play_for_the_store(capture: &Capture, options: &Options) {
-    if options.store.is_some() && !matches!(options.source, Source::File { .. }) {
+    let is_written = options.store.is_some() || options.records;
+    if is_written && !matches!(options.source, Source::File { .. }) {
         capture.play();
     }
 }

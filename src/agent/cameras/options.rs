@@ -12,6 +12,7 @@ pub(super) fn is_same_camera(old: &Options, new: &Options) -> bool {
         max_latency: new.max_latency,
         on_camera_loss: new.on_camera_loss,
         store: new.store.clone(),
+        records: new.records,
         ..old.clone()
     };
     changed == *new

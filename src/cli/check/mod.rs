@@ -34,9 +34,10 @@ use std::time::Duration;
 
 use self::finding::{Finding, Report};
 use super::setup::service_file;
-use super::{Error, Settings, logger, output};
+use super::{Error, Settings, logger};
 use crate::config::io::load;
 use crate::config::{self, Config, Purpose, Resolved};
+use crate::outputs;
 use resilience::fault::chain;
 use resilience::stop::Stop;
 
@@ -87,7 +88,7 @@ fn name(path: &Path) -> String {
 }
 
 fn with_output(resolved: Resolved, settings: &Settings) -> Result<Resolved, Error> {
-    output::check(&resolved.config, settings).map_err(Error::Output)?;
+    outputs::check(&resolved.config, settings.file.as_deref()).map_err(Error::Output)?;
     Ok(resolved)
 }
 

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::output::Outlet;
 use super::reach::ReachError;
 use super::{Error, Settings, print_progress};
 use crate::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, KeptParams, Options};
 use crate::config::Config;
+use crate::outputs::Outlets;
 use crate::status::Status;
 use livepeer_gateway::http::io::service_client;
 use livepeer_gateway::http::{ServiceTrust, Url};
@@ -50,7 +50,9 @@ pub async fn run(
         Url::parse_base(&sandbox.url(), 443).map_err(|_| Error::Demo("no sandbox".into()))?;
     let (units, status) = (AccessUnits::new(), Status::default());
     units.time_frames();
-    let outlet = Outlet::open(&config, settings, |_| true)?;
+    let outlet =
+        Outlets::open(&config, settings.file.as_deref(), |_| true).map_err(Error::Output)?;
+    units.set_outputs(&outlet.of_input());
     let (probe, seen) = Probe::new(units.clone(), Instant::now);
     let mut outputs = outlet.sinks();
     outputs.push(Box::new(probe));
@@ -95,7 +97,7 @@ pub async fn run(
     };
     print_progress("");
     result.map_err(Error::Agent)?;
-    outlet.close().await?;
+    outlet.close().await.map_err(Error::Output)?;
     let report = Report {
         counts: count(&units, &status, &seen),
         published: sandbox.counters().access_units,

@@ -1,4 +1,4 @@
-//! The keys of the device itself: `[output]`, `[store]`, `[status]`, `[log]`, `[state]`.
+//! The keys of the device itself: `[store]`, `[status]`, `[log]`, `[state]`.
 //!
 //! Does not: create files or directories.
 
@@ -7,26 +7,9 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use super::{Initial, Key, Takes, filled};
-use crate::config::options::Output;
 use crate::status::{checked_labels, checked_name};
 
 pub(super) static KEYS: &[Key] = &[
-    Key {
-        name: "output.path",
-        initial: Initial::Is(r#""""#),
-        what: "Where the returned video goes, as MPEG-TS: a file, to which each run appends, a named pipe, \"-\" for standard output, \"\" for nowhere. Video that cannot be written is dropped; the output is opened again with a later segment.",
-        takes: Takes::Text {
-            kind: "path of a file, - or nothing",
-            keep: |d, text| {
-                d.output = match text {
-                    "" => Output::None,
-                    "-" => Output::Stdout,
-                    path => Output::File(filled(path)?.into()),
-                };
-                Ok(())
-            },
-        },
-    },
     Key {
         name: "store.directory",
         initial: Initial::Unset {

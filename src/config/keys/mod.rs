@@ -14,6 +14,7 @@ mod capture;
 mod device;
 mod events;
 mod network;
+mod output;
 mod removed;
 mod runner;
 
@@ -36,6 +37,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         network::KEYS,
         access::KEYS,
         runner::KEYS,
+        output::KEYS,
         device::KEYS,
         api::KEYS,
         events::KEYS,

@@ -7,6 +7,7 @@
 //!
 //! Does not: build pipelines, or depend on the source.
 
+mod copies;
 mod feed;
 mod flow;
 mod heard;
@@ -33,7 +34,6 @@ use heard::Heard;
 use sink::Sink;
 use storing::Storing;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::timeout;
 use unit::{Unit, running_time};
 use watching::Watchers;
 
@@ -41,7 +41,6 @@ use crate::audio::FRAMES;
 use crate::limits::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
 use crate::queue::{Dropped, MAX_LATENCY, Queue};
 use crate::stamps::Stamps;
-use crate::store::Store;
 use crate::timeline::Timeline;
 use crate::{AudioCodec, MediaError, Video};
 use mpegts::Ticks;
@@ -77,6 +76,8 @@ struct State {
     heard: Heard,
     /// The store that gets the access units too.
     storing: Option<Storing>,
+    /// The outputs of the input.
+    copies: Vec<Storing>,
     /// Closed when the previous store has written its last access units; the next store begins after that.
     stored: Option<oneshot::Receiver<()>>,
     /// Viewers, who get the access units too.
@@ -124,6 +125,7 @@ impl AccessUnits {
             bitrate: None,
             heard: Heard::default(),
             storing: None,
+            copies: Vec::new(),
             stored: None,
             watchers: Watchers::default(),
             newest: 0,
@@ -241,33 +243,6 @@ impl AccessUnits {
         }
     }
 
-    /// Stores access units in `store` from now on, with or without a reader; `None` ends storing.
-    pub fn set_store(&self, store: Option<&Store>) {
-        let mut state = self.0.lock();
-        if state.storing.as_ref().map(Storing::store) == store {
-            return;
-        }
-        let before = state.end_store();
-        let Some(store) = store else {
-            state.stored = before;
-            return;
-        };
-        match Storing::start(store.clone(), before) {
-            Ok(storing) => state.storing = Some(storing),
-            Err(error) => log::warn!("input is not stored: {error}"),
-        }
-    }
-
-    /// Ends storing, and waits until the store has written what it was given, for at most `limit`.
-    pub async fn end_store(&self, limit: Duration) {
-        let stored = self.0.lock().end_store();
-        if let Some(stored) = stored
-            && timeout(limit, stored).await.is_err()
-        {
-            log::warn!("the store's disk is too slow: the last of the input is not stored");
-        }
-    }
-
     /// Takes the audio frames that come out of `bin`. After an end of stream, their running times may start again.
     pub(super) fn attach_audio(&self, bin: &gst::Bin, codec: AudioCodec) -> Result<(), MediaError> {
         let appsink = bin.by_name(FRAMES).and_then(|sink| sink.downcast::<gst_app::AppSink>().ok());
@@ -378,8 +353,8 @@ impl State {
 
     /// Call this when no more access units come from the capture with this number: the store ends its segment.
     fn pause_store(&self, number: u64) {
-        if let Some(storing) = self.storing.as_ref().filter(|_| self.feed <= number) {
-            storing.pause();
+        if self.feed <= number {
+            self.storing.iter().chain(&self.copies).for_each(Storing::pause);
         }
     }
 

@@ -90,7 +90,7 @@ pub(super) fn of_message(
     if BROKEN_INPUT.iter().any(|broken| error.matches(*broken)) {
         return MediaError::Decode(detail);
     }
-    let element = message.src().map_or_else(|| "the pipeline".into(), name);
+    let (element, detail) = parts(message);
     MediaError::Element { element, detail }
 }
 
@@ -126,6 +126,12 @@ fn of_camera(
     }
     let detail = detail(&error, message.debug().as_deref());
     error.is::<gst::ResourceError>().then_some(MediaError::Unreachable { host, detail })
+}
+
+/// The type of the element that failed, and its error for users.
+pub(super) fn parts(message: &gst::message::Error) -> (String, String) {
+    let element = message.src().map_or_else(|| "the pipeline".into(), name);
+    (element, detail(&message.error(), message.debug().as_deref()))
 }
 
 /// The error for a file or device that cannot be opened.

@@ -8,25 +8,28 @@
 //! Does not: decode or show video; a player reads the transport stream. When to open again is decided in
 //! [`output`](crate::output).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::target::{Opened, Target};
+use super::target::{Fit, Opened};
 use crate::MediaError;
+use crate::condition::{Condition, OutputState};
 use crate::limits::OUTPUT_CHUNKS;
 use crate::output::{Lifecycle, Step, WholePackets};
+use crate::target::Target;
 use resilience::log_throttle::{LogLine, ThrottledLog};
 
 /// An output that is being written.
 #[derive(Debug)]
 pub struct Output {
     name: String,
+    kind: &'static str,
     queue: SyncSender<Chunk>,
     /// The thread's result: the failure, if the output is not being written at the end.
     ended: oneshot::Receiver<Option<MediaError>>,
@@ -43,16 +46,37 @@ struct Chunk {
 }
 
 /// The state that the thread and its owner share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     written: AtomicU64,
     dropped: AtomicU64,
     is_left: AtomicBool,
+    /// Whether to open the output again with the next segment.
+    reopens: AtomicBool,
+    condition: Mutex<Condition>,
+}
+
+impl Shared {
+    fn condition(&self) -> MutexGuard<'_, Condition> {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The owner's reference. Dropping it lets the thread end even while it waits for room in a pipe.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Owner(Arc<Shared>);
+
+impl Owner {
+    fn new() -> Self {
+        Self(Arc::new(Shared {
+            written: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            is_left: AtomicBool::new(false),
+            reopens: AtomicBool::new(false),
+            condition: Mutex::new(Condition::new(Instant::now())),
+        }))
+    }
+}
 
 impl Drop for Owner {
     fn drop(&mut self) {
@@ -64,21 +88,31 @@ impl Output {
     /// Opens the output and starts its thread. If the output cannot be opened, and `ends` is true for the error,
     /// returns the error; otherwise logs it and opens the output later. A pipe without a reader is opened once it has
     /// one.
-    pub fn open(target: Target, ends: impl Fn(&MediaError) -> bool) -> Result<Self, MediaError> {
-        let shared = Owner::default();
+    ///
+    /// `name` is its name in the log and in [`Output::state`]; it must hold no secret. Only a file and standard output
+    /// are opened here. Opening the others may block, so their thread opens them with the first segment.
+    pub fn open(
+        name: &str,
+        target: Target,
+        ends: impl Fn(&MediaError) -> bool,
+    ) -> Result<Self, MediaError> {
+        let (shared, kind) = (Owner::new(), target.kind());
         let mut writer = Writer {
-            name: target.path().display().to_string(),
+            name: name.to_owned(),
             target,
             opened: None,
             failing: None,
             life: Lifecycle::new(),
             packets: WholePackets::default(),
+            proof: Proof::default(),
             shared: Arc::clone(&shared.0),
         };
-        match writer.target.open() {
-            Ok(opened) => writer.on_opened(opened),
-            Err(error) if !error.is_no_reader() && ends(&error) => return Err(error),
-            Err(error) => writer.on_failure(error),
+        if let Target::File(_) | Target::Stdout = writer.target {
+            match writer.target.open(name) {
+                Ok(opened) => writer.on_opened(opened),
+                Err(error) if !error.is_no_reader() && ends(&error) => return Err(error),
+                Err(error) => writer.on_failure(error),
+            }
         }
         let name = writer.name.clone();
         let (queue, chunks) = mpsc::sync_channel(OUTPUT_CHUNKS);
@@ -90,7 +124,7 @@ impl Output {
             .map_err(|_| MediaError::Thread("output".into()))?;
         let slow = ThrottledLog::new(module_path!(), format!("{name} takes all video again"));
         let slow = slow.without_reminders();
-        Ok(Self { name, queue, ended, skips: false, slow, shared })
+        Ok(Self { name, kind, queue, ended, skips: false, slow, shared })
     }
 
     /// Queues the next bytes; set `begins` if a segment begins with them. Drops them if the queue is full. Never
@@ -118,6 +152,18 @@ impl Output {
     /// Bytes written so far.
     pub fn written(&self) -> u64 {
         self.shared.0.written.load(Ordering::Relaxed)
+    }
+
+    /// The state for reports.
+    pub fn state(&self) -> OutputState {
+        let (health, since, why) = self.shared.0.condition().view(Instant::now());
+        let (bytes, drops) = (self.written(), self.dropped());
+        OutputState { name: self.name.clone(), kind: self.kind, health, since, why, bytes, drops }
+    }
+
+    /// Begins the next of numbered files with the next segment. Other outputs stay as they are.
+    pub fn reopen(&self) {
+        self.shared.0.reopens.store(true, Ordering::Relaxed);
     }
 
     /// Ends the output: waits until the queued bytes are written, for at most `limit`. Returns the failure if the
@@ -155,7 +201,19 @@ struct Writer {
     failing: Option<MediaError>,
     life: Lifecycle,
     packets: WholePackets,
+    proof: Proof,
     shared: Arc<Shared>,
+}
+
+/// Bytes given to a pipeline. It counts as written once it has taken a whole segment: the first bytes only fill its
+/// queues, as while it connects.
+#[derive(Debug, Default)]
+struct Proof {
+    pushed: u64,
+    /// The bytes that were given when the second segment began.
+    needed: Option<u64>,
+    /// The bytes that were counted as written.
+    counted: u64,
 }
 
 impl Writer {
@@ -171,6 +229,9 @@ impl Writer {
                 self.shared.dropped.fetch_add(count.saturating_sub(written), Ordering::Relaxed);
             }
         }
+        if let Some(opened) = &self.opened {
+            opened.finish();
+        }
         self.failing.filter(|error| !error.is_no_reader())
     }
 
@@ -182,7 +243,7 @@ impl Writer {
         match self.life.on_bytes(begins, now) {
             Step::Drop => return Ok(()),
             Step::Open => {
-                let opened = self.target.open()?;
+                let opened = self.target.open(&self.name)?;
                 self.on_opened(opened);
             }
             Step::Write => {}
@@ -190,7 +251,15 @@ impl Writer {
         let Some(opened) = &mut self.opened else { return Ok(()) };
         for part in self.packets.take(bytes, begins) {
             opened.write(&part, || self.shared.is_left.load(Ordering::Relaxed))?;
-            self.shared.written.fetch_add(part.len() as u64, Ordering::Relaxed);
+            let count = part.len() as u64;
+            let written = match opened.taken() {
+                None => count,
+                Some(taken) => self.proof.on_pushed(count, taken),
+            };
+            if written > 0 {
+                self.shared.written.fetch_add(written, Ordering::Relaxed);
+                self.shared.condition().on_written(now);
+            }
         }
         Ok(())
     }
@@ -199,15 +268,27 @@ impl Writer {
         if let Some(line) = self.life.on_segment(now) {
             log::log!(line.level(), "{} is written again: {line}", self.name);
         }
-        if self.opened.as_ref().is_some_and(|opened| !opened.is_current()) {
-            log::info!("{} was moved or removed: it is opened again", self.name);
-            self.opened = None;
-            self.life.on_moved();
+        self.proof.on_segment();
+        let Some(opened) = &self.opened else { return };
+        // Another file is written as soon as its path leads to another one; a pipe must not lose its reader.
+        let is_numbered = matches!(self.target, Target::Numbered(_));
+        let fit = match self.shared.reopens.swap(false, Ordering::Relaxed) && is_numbered {
+            true => Fit::Full,
+            false => opened.fit(now),
+        };
+        match fit {
+            Fit::Current => return,
+            Fit::Moved => log::info!("{} was moved or removed: it is opened again", self.name),
+            Fit::Full => log::debug!("{}: it is opened again", self.name),
         }
+        opened.finish();
+        self.opened = None;
+        self.life.on_moved();
     }
 
     fn on_opened(&mut self, opened: Opened) {
         self.opened = Some(opened);
+        self.proof = Proof::default();
         self.failing = None;
         self.life.on_opened();
     }
@@ -215,6 +296,10 @@ impl Writer {
     fn on_failure(&mut self, error: MediaError) {
         self.opened = None;
         let now = Instant::now();
+        match error.is_no_reader() {
+            true => self.shared.condition().on_no_reader(error.to_string(), now),
+            false => self.shared.condition().on_failure(error.to_string(), now),
+        }
         let (level, line) = match error.is_no_reader() {
             true => {
                 let what = format!("{error}: returned video is dropped until it has one");
@@ -232,5 +317,26 @@ impl Writer {
             Some(_) | None => log::debug!("{error}"),
         }
         self.failing = Some(error);
+    }
+}
+
+impl Proof {
+    /// Call when a segment begins.
+    fn on_segment(&mut self) {
+        if self.pushed > 0 {
+            self.needed.get_or_insert(self.pushed);
+        }
+    }
+
+    /// Call when `count` bytes were given to a pipeline that has `taken` so many. Returns the bytes that count as written
+    /// from now on.
+    fn on_pushed(&mut self, count: u64, taken: u64) -> u64 {
+        self.pushed += count;
+        if self.needed.is_none_or(|needed| taken < needed) {
+            return 0;
+        }
+        let written = taken.saturating_sub(self.counted);
+        self.counted = taken;
+        written
     }
 }

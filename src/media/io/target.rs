@@ -1,4 +1,4 @@
-//! Opens the output for returned video: a file, a named pipe, or standard output.
+//! Opens an output, and writes to it: a file, a named pipe, standard output, or what `stream` and `datagrams` write to.
 //!
 //! New segments are appended to a file's contents, so the file must be empty or hold MPEG-TS. An incomplete packet at
 //! its end, as a full disk leaves it, is removed first. A pipe is opened and written without waiting for its reader, so
@@ -12,22 +12,19 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
+use super::datagrams::Datagrams;
+use super::numbered::NumberedFile;
+use super::stream::Streaming;
 use crate::MediaError;
+use crate::target::{Numbered, Target};
 use mpegts::{PACKET, SYNC};
 
 /// The pause before a full pipe is tried again; a pipe holds a third of a second at 2 Mbit/s.
-const TURN: Duration = Duration::from_millis(5);
-
-/// The destination of an output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// A file or a named pipe.
-    File(PathBuf),
-    /// Standard output, written `-`.
-    Stdout,
-}
+pub(super) const TURN: Duration = Duration::from_millis(5);
 
 /// Identifies a file to the kernel, independent of its names and links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,32 +45,29 @@ impl Identity {
 }
 
 impl Target {
-    /// The name of the output in the log.
-    pub fn path(&self) -> PathBuf {
-        match self {
-            Self::File(path) => path.clone(),
-            Self::Stdout => "-".into(),
-        }
-    }
-
     /// The identity of the output's file at present, if it exists.
     pub fn identity(&self) -> Option<Identity> {
         match self {
             Self::File(path) => Identity::of(path),
-            Self::Stdout => {
-                stdout().and_then(|file| file.metadata()).ok().map(|m| Identity::known(&m))
-            }
+            Self::Stdout => Identity::of(Path::new("/dev/stdout")),
+            Self::Numbered(_) | Self::Udp(_) | Self::Stream(_) => None,
         }
     }
 
-    /// Opens the output. Opens the output without waiting for the reader of a pipe. Begin to write at the beginning of
-    /// a segment.
-    pub(crate) fn open(&self) -> Result<Opened, MediaError> {
+    /// Opens the output `name`, to write from the beginning of a segment. Never waits for the reader of a pipe. May wait
+    /// for a name server or a driver.
+    pub(super) fn open(&self, name: &str) -> Result<Opened, MediaError> {
         match self {
-            Self::File(path) => open_file(path),
+            Self::File(path) => open_file(path).map(Opened::File),
             Self::Stdout => stdout()
-                .map(|file| Opened { file, path: None })
-                .map_err(|error| MediaError::writing(&self.path(), &error)),
+                .map(|file| Opened::File(OpenFile { file, path: None, numbered: None }))
+                .map_err(|error| MediaError::writing(Path::new("-"), &error)),
+            Self::Numbered(files) if files.is_mp4() => {
+                Streaming::mp4(files, name).map(Box::new).map(Opened::Stream)
+            }
+            Self::Numbered(files) => open_numbered(files).map(Opened::File),
+            Self::Udp(place) => Datagrams::open(place).map(Opened::Datagrams),
+            Self::Stream(stream) => Streaming::open(stream, name).map(Box::new).map(Opened::Stream),
         }
     }
 }
@@ -83,7 +77,15 @@ fn stdout() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
-fn open_file(path: &Path) -> Result<Opened, MediaError> {
+fn open_numbered(files: &Numbered) -> Result<OpenFile, MediaError> {
+    let numbered = NumberedFile::open(files)?;
+    let path = Some(numbered.path().to_owned());
+    let file = numbered.file().try_clone();
+    let file = file.map_err(|error| MediaError::writing(&files.path, &error))?;
+    Ok(OpenFile { file, path, numbered: Some(numbered) })
+}
+
+fn open_file(path: &Path) -> Result<OpenFile, MediaError> {
     let known = fs::metadata(path).ok();
     // Refuse a block device: writing would overwrite it.
     if known.as_ref().is_some_and(|known| known.file_type().is_block_device()) {
@@ -98,7 +100,7 @@ fn open_file(path: &Path) -> Result<Opened, MediaError> {
         _ => MediaError::writing(path, &error),
     })?;
     match is_growable(&file, path) {
-        Ok(true) => Ok(Opened { file, path: Some(path.to_owned()) }),
+        Ok(true) => Ok(OpenFile { file, path: Some(path.to_owned()), numbered: None }),
         Ok(false) => Err(MediaError::NotAnOutput(path.to_owned())),
         Err(error) => Err(MediaError::writing(path, &error)),
     }
@@ -143,26 +145,87 @@ fn whole(length: u64) -> u64 {
 
 /// An output that is open.
 #[derive(Debug)]
-pub(crate) struct Opened {
-    file: File,
-    /// The path at which the file was opened; `None` for standard output.
-    path: Option<PathBuf>,
+pub(super) enum Opened {
+    File(OpenFile),
+    Datagrams(Datagrams),
+    Stream(Box<Streaming>),
+}
+
+/// Whether an open output is written on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// It is.
+    Current,
+    /// The next file is due.
+    Full,
+    /// The path leads to another file or to none.
+    Moved,
 }
 
 impl Opened {
-    /// Whether the path still leads to this file. If the file was moved or removed, open the output again.
-    pub(super) fn is_current(&self) -> bool {
-        let Some(path) = &self.path else { return true };
-        let own = self.file.metadata().ok().map(|known| Identity::known(&known));
-        own == Identity::of(path)
+    /// Whether the output is written on. If not, finish it and open it again. Call it when a segment begins.
+    pub(super) fn fit(&self, now: Instant) -> Fit {
+        match self {
+            Self::File(file) => file.fit(now),
+            Self::Stream(stream) if stream.is_full(now) => Fit::Full,
+            Self::Datagrams(_) | Self::Stream(_) => Fit::Current,
+        }
     }
 
-    /// Writes all of `bytes`. Waits while a pipe is full, until `is_left` returns true.
+    /// Writes all of `bytes`. Waits while the output has no room, until `is_left` returns true.
     pub(super) fn write(
         &mut self,
-        mut bytes: &[u8],
+        bytes: &Bytes,
         is_left: impl Fn() -> bool,
     ) -> Result<(), MediaError> {
+        match self {
+            Self::File(file) => file.write(bytes, is_left),
+            Self::Datagrams(datagrams) => datagrams.write(bytes, is_left),
+            Self::Stream(stream) => stream.write(bytes, is_left),
+        }
+    }
+
+    /// The bytes that the output has taken, if writing alone does not say so.
+    pub(super) fn taken(&self) -> Option<u64> {
+        match self {
+            Self::File(_) | Self::Datagrams(_) => None,
+            Self::Stream(stream) => Some(stream.taken()),
+        }
+    }
+
+    /// Completes what was written, in a limited time. Call it before an output that works is dropped.
+    pub(super) fn finish(&self) {
+        if let Self::Stream(stream) = self {
+            stream.finish();
+        }
+    }
+}
+
+/// A file, a pipe or standard output that is open.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    file: File,
+    /// The path at which the file was opened; `None` for standard output.
+    path: Option<PathBuf>,
+    /// If it is one of numbered files.
+    numbered: Option<NumberedFile>,
+}
+
+impl OpenFile {
+    fn fit(&self, now: Instant) -> Fit {
+        let Some(path) = &self.path else { return Fit::Current };
+        let own = self.file.metadata().ok().map(|known| Identity::known(&known));
+        match &self.numbered {
+            _ if own != Identity::of(path) => Fit::Moved,
+            Some(numbered) if numbered.is_full(now) => Fit::Full,
+            Some(_) | None => Fit::Current,
+        }
+    }
+
+    fn write(&mut self, mut bytes: &[u8], is_left: impl Fn() -> bool) -> Result<(), MediaError> {
+        if let Some(numbered) = &mut self.numbered {
+            numbered.make_room()?;
+        }
         while !bytes.is_empty() {
             match self.file.write(bytes) {
                 Ok(0) => return Err(self.failed(&ErrorKind::WriteZero.into())),

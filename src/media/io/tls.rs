@@ -121,6 +121,18 @@ pub(super) fn trust_authorities() {
     }
 }
 
+/// Whether the servers of output `name` can be checked by this system's authorities. While a camera is pinned, GLib
+/// accepts no authority, so a server cannot be checked.
+pub(super) fn check_authorities(name: &str) -> Result<(), MediaError> {
+    if !gio::TlsBackend::default().supports_tls() {
+        return Err(MediaError::NoTls);
+    }
+    if glib().is_nobody {
+        return Err(MediaError::OutputUnchecked(name.to_owned()));
+    }
+    Ok(())
+}
+
 impl Glib {
     /// Makes GLib accept no authority, so that each certificate is checked by the pin.
     fn trust_nobody(&mut self) -> Result<(), MediaError> {

@@ -11,8 +11,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::cli::check::machine::{Directory, Machine, SETTINGS};
-use crate::config::{Config, Output};
+use crate::config::Config;
 use livepeer_gateway::clock::io::read_clock;
+use media::Target;
 use media::io::free_bytes;
 
 /// The time limit for each fact that may hang: a program that knows the clock, or a network disk.
@@ -89,10 +90,15 @@ fn directories(config: &Config) -> Vec<Wanted> {
     if let Some(path) = config.state_directory.clone() {
         wanted.push(Wanted { key: "state.directory", path, limit: None, is_made: true });
     }
-    if let Output::File(file) = &config.output {
+    for output in &config.outputs {
+        let (file, limit) = match &output.target {
+            Target::File(file) => (file, None),
+            Target::Numbered(files) => (&files.path, files.max_bytes),
+            Target::Stdout | Target::Udp(_) | Target::Stream(_) => continue,
+        };
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         let path = folder.unwrap_or(Path::new(".")).to_owned();
-        wanted.push(Wanted { key: "output.path", path, limit: None, is_made: false });
+        wanted.push(Wanted { key: "output.path", path, limit, is_made: false });
     }
     if let Some(store) = &config.media.store {
         let (path, limit) = (store.directory.clone(), Some(store.bytes));

@@ -260,6 +260,9 @@ impl Feed {
                 storing.push(&unit, codec, segment);
             }
             state.watchers.push(&unit, codec, now);
+            for copy in &mut state.copies {
+                copy.push(&unit, codec, segment);
+            }
             let bytes = unit.bytes();
             state.queue.push(unit, is_key, bytes, now);
         }

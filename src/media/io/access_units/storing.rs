@@ -1,4 +1,5 @@
-//! The bounded queue from GStreamer's thread to the store's thread, which cuts the access units into segments.
+//! The bounded queue from GStreamer's thread to the thread of the store, or of an output of the input, which cuts the
+//! access units into segments.
 //!
 //! When the queue was full, it takes no access units until the next key frame. Those that are lost are counted, and the
 //! store's thread logs them, as GStreamer's thread must not wait for the log. A loss ends the current segment, which
@@ -6,27 +7,30 @@
 //!
 //! Does not: write to the disk; `store` does.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::unit::Unit;
+use crate::io::playback::Output;
 use crate::io::store::Directory;
 use crate::limits::{ACCESS_UNIT_BYTES, ACCESS_UNITS};
 use crate::segmenter::{Placement, Segmenter};
 use crate::store::Store;
 use crate::{AudioCodec, MediaError};
-use mpegts::Muxer;
+use mpegts::{Muxer, Ticks};
 use resilience::log_throttle::LogThrottle;
 
 /// The queue to a store's thread.
 #[derive(Debug)]
 pub(super) struct Storing {
-    store: Store,
+    /// The settings, if it is the store.
+    store: Option<Store>,
     queue: SyncSender<Message>,
     /// Bytes in the queue.
     waiting: Arc<AtomicUsize>,
@@ -59,6 +63,21 @@ impl Storing {
         store: Store,
         before: Option<oneshot::Receiver<()>>,
     ) -> Result<Self, MediaError> {
+        let directory = Directory::new(store.clone());
+        Self::launch(Some(store), Written::Store(Box::new(directory)), before)
+    }
+
+    /// Starts a thread that gives the segments to `output`.
+    pub(super) fn copy(output: Arc<Mutex<Output>>) -> Result<Self, MediaError> {
+        Self::launch(None, Written::Output { output, begins: false }, None)
+    }
+
+    fn launch(
+        store: Option<Store>,
+        written: Written,
+        before: Option<oneshot::Receiver<()>>,
+    ) -> Result<Self, MediaError> {
+        let name = if store.is_some() { "store" } else { "input" };
         let (queue, messages) = mpsc::sync_channel(ACCESS_UNITS);
         let (ending, ended) = oneshot::channel::<()>();
         let waiting = Arc::new(AtomicUsize::new(0));
@@ -66,7 +85,7 @@ impl Storing {
             waiting: Arc::clone(&waiting),
             segmenter: Segmenter::new(Duration::ZERO),
             muxer: Muxer::new(),
-            directory: Directory::new(store.clone()),
+            written,
             loss: LogThrottle::new(),
         };
         let work = move || {
@@ -77,15 +96,15 @@ impl Storing {
             drop(ending);
         };
         thread::Builder::new()
-            .name("store".into())
+            .name(name.into())
             .spawn(work)
-            .map_err(|_| MediaError::Thread("store".into()))?;
+            .map_err(|_| MediaError::Thread(name.into()))?;
         Ok(Self { store, queue, waiting, lost: 0, ended })
     }
 
     /// The settings of the store.
-    pub(super) fn store(&self) -> &Store {
-        &self.store
+    pub(super) fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
     }
 
     /// Adds the next access unit to the queue, or counts it as lost. Never waits.
@@ -121,8 +140,63 @@ struct Thread {
     waiting: Arc<AtomicUsize>,
     segmenter: Segmenter,
     muxer: Muxer,
-    directory: Directory,
+    written: Written,
     loss: LogThrottle,
+}
+
+/// Where the segments go.
+enum Written {
+    Store(Box<Directory>),
+    Output {
+        output: Arc<Mutex<Output>>,
+        /// The next bytes are the first ones of a segment.
+        begins: bool,
+    },
+}
+
+impl Written {
+    fn begin(&mut self, at: Ticks) {
+        match self {
+            Self::Store(directory) => directory.begin(at),
+            Self::Output { begins, .. } => *begins = true,
+        }
+    }
+
+    fn is_writing(&self) -> bool {
+        match self {
+            Self::Store(directory) => directory.is_writing(),
+            Self::Output { .. } => true,
+        }
+    }
+
+    fn write(&mut self, bytes: Bytes, at: Ticks) {
+        match self {
+            Self::Store(directory) => directory.write(&bytes, at),
+            Self::Output { output, begins } => {
+                let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+                output.push(bytes, std::mem::take(begins));
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        match self {
+            Self::Store(directory) => directory.finish(),
+            Self::Output { .. } => {}
+        }
+    }
+
+    /// What is said of access units that the queue did not take.
+    fn loss(&self, lost: u64) -> String {
+        match self {
+            Self::Store(_) => {
+                format!("the store's disk is too slow: {lost} access units are not stored")
+            }
+            Self::Output { .. } => {
+                format!("this device is too slow: {lost} access units of the input are not written")
+            }
+        }
+    }
 }
 
 impl Thread {
@@ -133,18 +207,18 @@ impl Thread {
                     self.waiting.fetch_sub(taken.unit.bytes(), Ordering::Relaxed);
                     self.take(&taken);
                 }
-                Message::Pause if self.segmenter.on_pause() => self.directory.finish(),
+                Message::Pause if self.segmenter.on_pause() => self.written.finish(),
                 Message::Pause => {}
             }
         }
-        self.directory.finish();
+        self.written.finish();
     }
 
     fn take(&mut self, taken: &Taken) {
         let Taken { unit, codec, segment, lost } = taken;
         if *lost > 0 {
             self.segmenter.on_loss();
-            let what = format!("the store's disk is too slow: {lost} access units are not stored");
+            let what = self.written.loss(*lost);
             let now = Instant::now();
             if let Some(line) = self.loss.on_failure(&what, now) {
                 log::warn!("{line}");
@@ -161,11 +235,11 @@ impl Thread {
         };
         if begins {
             self.muxer.set_audio(*codec);
-            self.directory.begin(at);
+            self.written.begin(at);
         }
-        if self.directory.is_writing() {
+        if self.written.is_writing() {
             match unit.mux(&mut self.muxer, begins) {
-                Some(bytes) => self.directory.write(&bytes, at),
+                Some(bytes) => self.written.write(bytes, at),
                 None => self.segmenter.on_loss(),
             }
         }
@@ -181,7 +255,6 @@ mod tests {
     use super::*;
     use crate::store::Stored;
     use crate::timeline::Times;
-    use mpegts::Ticks;
 
     /// The `n`th of ten pictures a second, the first of which is a key frame.
     fn unit(n: u64, bytes: usize) -> Unit {

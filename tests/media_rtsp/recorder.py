@@ -1,0 +1,26 @@
+"""An RTSP server that records, for the tests: writes what is published at /record to the file of its argument.
+
+It takes a free port, which it prints.
+"""
+
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer
+
+Gst.init(None)
+
+factory = GstRtspServer.RTSPMediaFactory()
+factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
+factory.set_launch(
+    f"( rtph264depay name=depay0 ! h264parse ! mpegtsmux ! filesink buffer-mode=2 sync=false location={sys.argv[1]} )"
+)
+server = GstRtspServer.RTSPServer()
+server.set_service("0")
+server.get_mount_points().add_factory("/record", factory)
+server.attach(None)
+print(server.get_bound_port(), flush=True)
+GLib.MainLoop().run()

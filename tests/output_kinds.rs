@@ -1,0 +1,395 @@
+//! Outputs of every kind, each with a real receiver: what arrives is H.264, a receiver that hangs, comes late or dies
+//! costs the other outputs nothing, and files survive a crash.
+//!
+//! Does not: run a job; `outputs` does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod media_capture;
+#[path = "scratch/mod.rs"]
+mod scratch;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use media::io::{Capture, Output, SegmentPieces};
+use media::{
+    Address, Feed, Health, MediaError, Numbered, OutputState, Place, Source, Stream, Target,
+};
+use media_capture::block_on;
+use resilience::secret::SecretSource;
+use scratch::temporary;
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// A child process that ends with its test.
+struct Receiver(Child);
+
+impl Receiver {
+    fn start(command: &mut Command) -> Self {
+        Self(command.stdin(Stdio::null()).spawn().expect("cross/setup.sh installs it"))
+    }
+
+    /// FFmpeg as an RTMP server for one client, which writes to `file`.
+    fn rtmp(port: u16, file: &Path) -> Self {
+        let url = format!("rtmp://127.0.0.1:{port}/live/key-of-studio");
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg
+            .args(["-v", "error", "-y", "-listen", "1", "-i", &url, "-c", "copy", "-f", "mpegts"]);
+        Self::start(ffmpeg.arg("-flush_packets").arg("1").arg(file))
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that is free at present.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A camera that plays: the test picture, in segments of 1 s.
+struct Playing {
+    _capture: Capture,
+    pieces: SegmentPieces,
+}
+
+impl Playing {
+    fn start() -> Self {
+        let (capture, pieces) =
+            media_capture::start(&media_capture::options(Source::Test, (320, 240), 300_000));
+        capture.play();
+        Self { _capture: capture, pieces }
+    }
+
+    /// Gives video to all outputs until `done`.
+    async fn until(&mut self, outputs: &mut [&mut Output], done: impl Fn(&[OutputState]) -> bool) {
+        while let Some(piece) = self.pieces.next().await {
+            for output in &mut *outputs {
+                output.push(piece.bytes.clone(), piece.place == Place::Begin);
+            }
+            let states: Vec<OutputState> = outputs.iter().map(|output| output.state()).collect();
+            if done(&states) {
+                return;
+            }
+        }
+        panic!("the camera ended");
+    }
+}
+
+/// Gives video to one output until `done`.
+fn play(output: &mut Output, done: impl Fn(&OutputState) -> bool) {
+    block_on(async { Playing::start().until(&mut [output], |states| done(&states[0])).await });
+}
+
+fn is_ok(state: &OutputState) -> bool {
+    state.health == Health::Ok
+}
+
+fn open(target: Target) -> Output {
+    Output::open("an output", target, |_| true).unwrap()
+}
+
+fn stream(stream: Stream) -> Output {
+    open(Target::Stream(stream))
+}
+
+/// The pictures of a file of video, as FFmpeg counts them without an index.
+fn pictures(file: &Path) -> usize {
+    let mut ffprobe = Command::new("ffprobe");
+    ffprobe.args(["-v", "error", "-select_streams", "v", "-count_packets", "-show_entries"]);
+    let counted = ffprobe.args(["stream=codec_name,nb_read_packets", "-of", "csv=p=0"]).arg(file);
+    let said = String::from_utf8(counted.output().unwrap().stdout).unwrap();
+    let counts = said.lines().filter_map(|line| line.trim().strip_prefix("h264,")).next();
+    counts.map_or(0, |count| count.trim_end_matches(',').parse().unwrap_or(0))
+}
+
+fn has_pictures(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|known| known.len() > 20_000) && pictures(file) > 10
+}
+
+#[test]
+fn datagrams_hold_whole_packets_that_are_video() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let mut output = open(Target::Udp(socket.local_addr().unwrap().to_string()));
+    let received = std::cell::RefCell::new(Vec::new());
+    play(&mut output, |_| {
+        let mut datagram = [0; 2000];
+        while let Ok(count) = socket.recv(&mut datagram) {
+            assert!(count <= 1316 && count % 188 == 0, "{count}");
+            received.borrow_mut().extend_from_slice(&datagram[..count]);
+        }
+        received.borrow().len() > 60_000
+    });
+    assert!(is_ok(&output.state()), "{:?}", output.state());
+    let file = temporary("udp.ts");
+    fs::write(&file, received.into_inner()).unwrap();
+    assert!(pictures(&file) > 10);
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn an_address_where_nobody_listens_is_an_output_without_a_reader() {
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let place = format!("127.0.0.1:{port}");
+    let mut output = open(Target::Udp(place.clone()));
+    let expected = format!("{place} has no reader");
+    play(&mut output, |state| state.why.as_ref() == Some(&expected));
+    assert_eq!(output.state().health, Health::Waiting);
+}
+
+#[test]
+fn an_srt_receiver_gets_video() {
+    let file = temporary("srt.ts");
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let location = format!("location={}", file.display());
+    let source = format!("uri=srt://127.0.0.1:{port}?mode=listener");
+    let mut launch = Command::new("gst-launch-1.0");
+    let _receiver = Receiver::start(launch.args([
+        "-q",
+        "srtsrc",
+        &source,
+        "!",
+        "filesink",
+        "buffer-mode=2",
+        &location,
+    ]));
+    let mut output = stream(Stream::Srt(Address::Plain(format!("srt://127.0.0.1:{port}"))));
+    play(&mut output, |state| is_ok(state) && has_pictures(&file));
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn an_rtmp_server_is_waited_for_and_waited_for_again_when_it_dies() {
+    let (port, file, place) = (free_port(), temporary("rtmp.ts"), temporary("url"));
+    fs::write(&place, format!("rtmp://127.0.0.1:{port}/live/key-of-studio\n")).unwrap();
+    let address = Address::Secret(SecretSource::File(place.clone()));
+    let mut output = stream(Stream::Rtmp(address));
+    let log = temporary("beside.ts");
+    let mut beside = open(Target::File(log.clone()));
+    let failed = |states: &[OutputState]| states[0].health == Health::Failed;
+    block_on(async {
+        let mut playing = Playing::start();
+        let both = &mut [&mut output, &mut beside];
+        playing.until(both, failed).await;
+        for _server in 0..2 {
+            let server = Receiver::rtmp(port, &file);
+            playing.until(both, |states| is_ok(&states[0]) && has_pictures(&file)).await;
+            drop(server);
+            fs::remove_file(&file).unwrap();
+            playing.until(both, failed).await;
+        }
+    });
+    let why = output.state().why.unwrap();
+    assert!(why.starts_with("output an output: rtmp2sink failed: "), "{why}");
+    assert!(!why.contains("key-of-studio"), "{why}");
+    // The other output lost nothing.
+    assert_eq!((beside.dropped(), beside.state().health), (0, Health::Ok));
+    [log, place].iter().for_each(|path| fs::remove_file(path).unwrap());
+}
+
+#[test]
+fn an_rtsp_server_records_video() {
+    let (file, script) = (temporary("rtsp.ts"), "tests/media_rtsp/recorder.py");
+    let mut server = Command::new("/usr/bin/python3");
+    let server = server.arg(script).arg(&file).stdout(Stdio::piped());
+    let mut server = Receiver::start(server);
+    let mut port = String::new();
+    let said = server.0.stdout.take().unwrap();
+    BufReader::new(said).read_line(&mut port).unwrap();
+    let url = format!("rtsp://127.0.0.1:{}/record", port.trim());
+    let mut output = stream(Stream::Rtsp(Address::Plain(url)));
+    play(&mut output, |state| is_ok(state) && has_pictures(&file));
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_receiver_that_hangs_fails_alone() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("rtmp://{}/live/x", listener.local_addr().unwrap());
+    let mut hanging = stream(Stream::Rtmp(Address::Plain(url)));
+    let file = temporary("beside.ts");
+    let mut beside = open(Target::File(file.clone()));
+    block_on(async {
+        let outputs = &mut [&mut hanging, &mut beside];
+        Playing::start().until(outputs, |states| states[0].health == Health::Failed).await;
+    });
+    assert_eq!((hanging.written(), beside.dropped()), (0, 0));
+    assert!(is_ok(&beside.state()) && beside.written() > 50_000);
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_fragment_gets_the_transport_stream_or_decoded_pictures() {
+    let (ts, jpeg) = (temporary("fragment.ts"), temporary("picture.jpg"));
+    let fragment = format!("filesink buffer-mode=2 location={}", ts.display());
+    let mut output = stream(Stream::Pipeline { fragment, feed: Feed::Ts });
+    play(&mut output, |state| is_ok(state) && has_pictures(&ts));
+    let fragment = format!("jpegenc ! multifilesink location={}", jpeg.display());
+    let mut output = stream(Stream::Pipeline { fragment, feed: Feed::Video });
+    play(&mut output, |state| {
+        is_ok(state) && fs::metadata(&jpeg).is_ok_and(|known| known.len() > 500)
+    });
+    [ts, jpeg].iter().for_each(|path| fs::remove_file(path).unwrap());
+}
+
+#[test]
+fn what_an_output_lacks_is_named() {
+    for (fragment, expected) in [
+        ("nosuchsink", "GStreamer has no element \"nosuchsink\": install the plugin that has it"),
+        (
+            "filesink colour=red",
+            "the pipeline fragment is not valid: no property \"colour\" in element \"filesink\"",
+        ),
+    ] {
+        let fragment = fragment.to_owned();
+        let mut output = stream(Stream::Pipeline { fragment, feed: Feed::Ts });
+        play(&mut output, |state| state.health == Health::Failed);
+        assert_eq!(output.state().why.as_deref(), Some(expected));
+    }
+    let place = temporary("wrong-url");
+    fs::write(&place, "https://studio.example/secret-key").unwrap();
+    let mut output = stream(Stream::Rtmp(Address::Secret(SecretSource::File(place.clone()))));
+    play(&mut output, |state| state.health == Health::Failed);
+    let expected =
+        format!("output an output: {}: it is to hold a URL with rtmp or rtmps", place.display());
+    assert_eq!(output.state().why, Some(expected));
+    fs::remove_file(place).unwrap();
+}
+
+fn numbered(path: &Path, file_bytes: u64, max_files: usize) -> Numbered {
+    Numbered {
+        path: path.to_owned(),
+        file_bytes: Some(file_bytes),
+        file_time: None,
+        max_files: Some(max_files),
+        max_bytes: None,
+    }
+}
+
+/// The files of a directory, from the oldest to the newest.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn numbered_files_go_on_after_a_crash_and_none_is_truncated() {
+    let directory = temporary("numbered");
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join("holiday.ts"), "mine").unwrap();
+    let target = Target::Numbered(numbered(&directory.join("cam.ts"), 30_000, 3));
+    let cams = || -> Vec<PathBuf> {
+        let is_cam =
+            |file: &PathBuf| file.file_name().unwrap().to_str().unwrap().starts_with("cam-");
+        files(&directory).into_iter().filter(is_cam).collect()
+    };
+    let mut output = open(target.clone());
+    play(&mut output, |_| cams().len() == 2);
+    // As after a crash: the output is dropped without being closed, and its last file is incomplete.
+    drop(output);
+    let before: Vec<(PathBuf, u64)> =
+        cams().into_iter().map(|file| (file.clone(), fs::metadata(&file).unwrap().len())).collect();
+    let mut output = open(target);
+    play(&mut output, |_| cams().last().is_some_and(|last| *last > before[1].0));
+    assert!(fs::metadata(&before[1].0).unwrap().len() >= before[1].1, "nothing is truncated");
+    assert!(cams().len() <= 3);
+    play(&mut output, |_| !before[0].0.exists());
+    block_on(output.close(LIMIT)).unwrap();
+    assert!(cams().len() <= 3);
+    cams().iter().for_each(|file| assert!(pictures(file) > 0, "{file:?}"));
+    assert_eq!(fs::read(directory.join("holiday.ts")).unwrap(), b"mine");
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn an_mp4_file_plays_while_it_is_written_and_the_next_one_follows() {
+    let directory = temporary("mp4");
+    fs::create_dir(&directory).unwrap();
+    let mut output = open(Target::Numbered(numbered(&directory.join("cam.mp4"), 60_000, 2)));
+    // It is not closed, as after a power cut.
+    play(&mut output, |state| {
+        is_ok(state) && files(&directory).first().is_some_and(|file| has_pictures(file))
+    });
+    let first = files(&directory).remove(0);
+    play(&mut output, |_| {
+        files(&directory).last().is_some_and(|last| *last > first && has_pictures(last))
+    });
+    let mut stopped = open(Target::Numbered(numbered(&directory.join("other.mp4"), 60_000, 2)));
+    play(&mut stopped, |state| state.bytes > 40_000);
+    block_on(stopped.close(LIMIT)).unwrap();
+    assert!(files(&directory).len() <= 3);
+    files(&directory).iter().for_each(|file| assert!(pictures(file) > 0, "{file:?}"));
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_file_is_begun_again_when_it_is_asked_for() {
+    let directory = temporary("reopened");
+    fs::create_dir(&directory).unwrap();
+    let mut output = open(Target::Numbered(numbered(&directory.join("cam.ts"), 1 << 40, 9)));
+    play(&mut output, is_ok);
+    output.reopen();
+    play(&mut output, |_| files(&directory).len() == 2);
+    block_on(output.close(LIMIT)).unwrap();
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_waited_for() {
+    let directory = temporary("later");
+    let mut output = open(Target::Numbered(numbered(&directory.join("cam.mp4"), 60_000, 2)));
+    play(&mut output, |state| state.health == Health::Failed);
+    let why = output.state().why.unwrap();
+    assert!(why.contains("mount its disk"), "{why}");
+    fs::create_dir(&directory).unwrap();
+    play(&mut output, is_ok);
+    block_on(output.close(LIMIT)).unwrap();
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_disk_that_is_full_fails_an_output() {
+    let error = block_on(async {
+        let mut output = open(Target::File("/dev/full".into()));
+        let full = |states: &[OutputState]| states[0].health == Health::Failed;
+        Playing::start().until(&mut [&mut output], full).await;
+        output.close(LIMIT).await.unwrap_err()
+    });
+    assert!(matches!(error, MediaError::Write { .. }), "{error}");
+}
+
+#[test]
+fn the_input_is_written_by_its_own_thread() {
+    let file = temporary("input.ts");
+    let output = std::sync::Arc::new(std::sync::Mutex::new(open(Target::File(file.clone()))));
+    block_on(async {
+        let units = media::io::AccessUnits::new();
+        units.set_outputs(&[std::sync::Arc::clone(&output)]);
+        let options = media_capture::options(Source::Test, (320, 240), 300_000);
+        let capture = Capture::start(&options, units.clone()).unwrap();
+        capture.play();
+        units.more_than(60).await;
+        capture.stop().await;
+        units.end_outputs(LIMIT).await;
+    });
+    let output = std::sync::Arc::into_inner(output).unwrap().into_inner().unwrap();
+    block_on(output.close(LIMIT)).unwrap();
+    assert!(pictures(&file) > 50);
+    fs::remove_file(file).unwrap();
+}
