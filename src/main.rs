@@ -40,8 +40,7 @@ fn start() -> Result<(), Error> {
         Command::Check { json, settings } => run(|stop| cli::check::run(settings, json, stop))?,
         Command::Setup { settings, replace } => cli::setup(settings, replace)?,
         Command::Devices { json, settings } => {
-            let config = configure(&settings, Purpose::Local)?;
-            cli::devices(&config, json)?;
+            cli::devices(&configure(&settings, Purpose::Local)?, json)?;
         }
         Command::Discover { json, settings } => {
             let config = configure(&settings, Purpose::Find)?;
@@ -53,12 +52,10 @@ fn start() -> Result<(), Error> {
             run(|stop| cli::call::run(config, call, stop))?;
         }
         Command::Trust { forget, settings } => {
-            let config = configure(&settings, Purpose::Local)?;
-            cli::trust(&config, forget.as_deref())?;
+            cli::trust(&configure(&settings, Purpose::Local)?, forget.as_deref())?;
         }
         Command::Ask { question, settings } => {
-            let config = configure(&settings, Purpose::Local)?;
-            cli::ask(&config, &settings, &question)?;
+            cli::ask(&configure(&settings, Purpose::Local)?, &settings, &question)?;
         }
         Command::Run(settings) => {
             let chosen = cli::choose(&settings)?;

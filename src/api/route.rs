@@ -5,7 +5,7 @@
 //! | `/`, `/style.css`, `/page.js` | GET, HEAD | the page |
 //! | `/healthz` | GET, HEAD | 200 while the program answers |
 //! | `/readyz` | GET, HEAD | 200 while video moves from the camera back to this device, else 503 |
-//! | `/status` | GET, HEAD | the state of the agent as JSON |
+//! | `/status`, `/status/schema.json` | GET, HEAD | the state of the agent, and its JSON Schema |
 //! | `/metrics` | GET, HEAD | the same figures for Prometheus |
 //! | `/snapshot.jpg?stream=input\|output` | GET, HEAD | the newest picture as JPEG; of the output if no stream is named |
 //! | `/input.ts`, `/output.ts` | GET, HEAD | live video as MPEG-TS, from a key frame on |
@@ -50,6 +50,8 @@ pub(super) enum Route {
     Ready,
     /// The state of the agent.
     Status,
+    /// The schema of the state.
+    Schema,
     /// The figures of the state, for Prometheus.
     Metrics,
     /// The description of the API.
@@ -69,6 +71,7 @@ impl Route {
             "/healthz" => Self::Health,
             "/readyz" => Self::Ready,
             "/status" => Self::Status,
+            "/status/schema.json" => Self::Schema,
             "/metrics" => Self::Metrics,
             "/openapi.json" => Self::OpenApi,
             "/snapshot.jpg" => Self::Snapshot(Which::of(query)?),
@@ -88,7 +91,7 @@ impl Route {
     pub(super) fn exposure(self) -> Exposure {
         match self {
             Self::Health => Exposure::Nothing,
-            Self::OpenApi | Self::Page(_) => Exposure::Page,
+            Self::OpenApi | Self::Schema | Self::Page(_) => Exposure::Page,
             Self::Ready | Self::Status | Self::Metrics | Self::Snapshot(_) | Self::Video(..) => {
                 Exposure::Private
             }

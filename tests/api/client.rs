@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -52,6 +52,14 @@ impl Client {
             }
         };
         Self { stream, unread: Vec::new() }
+    }
+
+    /// Connects to a URL with the smallest buffer of the kernel, so that a client that does not read is noticed soon.
+    pub(crate) async fn connect_with_small_buffer(address: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let address = address.strip_prefix("http://").unwrap().parse().unwrap();
+        Self { stream: Box::new(socket.connect(address).await.unwrap()), unread: Vec::new() }
     }
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
@@ -126,6 +134,13 @@ impl Client {
     /// Reads until the server closes the connection.
     pub(crate) async fn end(&mut self) {
         while self.read().await > 0 {}
+    }
+
+    /// Waits until the server has closed the connection, without reading: a closed socket answers a byte with a reset.
+    pub(crate) async fn until_cut(&mut self) {
+        while self.stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Reads what has come, and waits if that is nothing.

@@ -20,7 +20,8 @@ use livepeer_edge::agent::Outputs;
 use livepeer_edge::api::limits::{CONNECTIONS, HEAD_BYTES, HEAD_LINES};
 use livepeer_edge::api::{Api, Listen, Options, Sources, Times};
 use livepeer_edge::status::Status;
-use media::io::AccessUnits;
+use media::io::{AccessUnits, Capture};
+use media::{Encoder, Source, Speed, Video};
 use resilience::secret::SecretSource;
 use resilience::wait::AbortOnDrop;
 use tokio::sync::watch;
@@ -37,6 +38,7 @@ struct Served {
     address: String,
     options: watch::Sender<Options>,
     status: Status,
+    units: AccessUnits,
     state: PathBuf,
     _task: AbortOnDrop<std::convert::Infallible>,
 }
@@ -60,9 +62,10 @@ impl Served {
         let (options, changes) = watch::channel(options);
         let (status, state) = (Status::default(), temporary("state"));
         let sources = sources(&status, Some(state.clone()));
+        let units = sources.units.clone();
         let task = AbortOnDrop::spawn(Api::new(changes, sources).with_times(times).run());
         let address = address(&status).await;
-        Self { address, options, status, state, _task: task }
+        Self { address, options, status, units, state, _task: task }
     }
 
     async fn new(listen: &str, token: Option<SecretSource>) -> Self {
@@ -356,6 +359,10 @@ async fn the_state_is_there_for_people_programs_and_prometheus() {
     assert_eq!((status.status, status.header("content-type")), (200, Some("application/json")));
     let report: serde_json::Value = serde_json::from_slice(&status.body).unwrap();
     assert_eq!((&report["version"], &report["ready"]), (&1.into(), &false.into()));
+    let schema = served.ask("GET", "/status/schema.json", &[]).await;
+    assert!(
+        serde_json::from_slice::<serde_json::Value>(&schema.body).unwrap()["$schema"].is_string()
+    );
     let ready = served.ask("GET", "/readyz", &[]).await;
     assert_eq!((ready.status, ready.code().as_str()), (503, "not-ready"));
     let metrics = served.ask("GET", "/metrics", &[]).await;
@@ -363,4 +370,29 @@ async fn the_state_is_there_for_people_programs_and_prometheus() {
     assert!(metrics.body.starts_with(b"# HELP livepeer_edge_"), "{metrics:?}");
     let foreign = served.ask("GET", "/status", &[("Origin", "http://evil.example")]).await;
     assert_eq!(foreign.status, 403);
+}
+
+/// A camera of noise, so that video fills every buffer soon.
+fn noise() -> media::Options {
+    let fragment = "videotestsrc is-live=true pattern=snow".to_owned();
+    media::Options {
+        source: Source::Pipeline { fragment },
+        video: Video { width: 640, height: 360, bitrate: 8_000_000, ..Video::default() },
+        encoder: Encoder { element: None, speed: Speed::Ultrafast },
+        ..media::Options::default()
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_that_does_not_read_is_disconnected() {
+    let times = Times { write: Duration::from_millis(300), ..Times::default() };
+    let served = Served::with_times(times).await;
+    let capture = Capture::start(&noise(), served.units.clone()).unwrap();
+    for path in ["/input.ts", "/input.mp4"] {
+        let mut asleep = Client::connect_with_small_buffer(&served.address).await;
+        asleep.write(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await;
+        assert_eq!(asleep.head().await.unwrap().0, 200);
+        timeout(LIMIT, asleep.until_cut()).await.expect("the server closes the connection");
+    }
+    drop(capture);
 }

@@ -55,6 +55,9 @@ impl Shared {
         Ok(match route {
             Route::Health => whole("text/plain", b"ok\n"),
             Route::OpenApi => whole("application/json", include_bytes!("../openapi.json")),
+            Route::Schema => {
+                whole("application/schema+json", include_bytes!("../../status/schema.json"))
+            }
             Route::Page(file) => whole(file.content_type, file.bytes),
             Route::Ready => self.ready()?,
             Route::Status => {
