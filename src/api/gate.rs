@@ -8,7 +8,8 @@
 //! | the token, where one is configured | everybody else on the network |
 //!
 //! Programs send neither `Origin` nor `Sec-Fetch-Site`. A `Host` that is an IP address is safe, whichever address it
-//! is: rebinding needs a name. The path of the page and its files may be opened by a link of another site.
+//! is: rebinding needs a name. The page and its files need no token and may be opened by a link of another site; the page
+//! asks for the token itself.
 //!
 //! Does not: count failed tokens; a token has at least 16 bytes.
 
@@ -25,10 +26,8 @@ use resilience::secret::Secret;
 /// What a path reveals or does; it decides which checks apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exposure {
-    /// Nothing: whether the program answers.
+    /// Nothing: whether the program answers, and the page, which is the same for everybody.
     Nothing,
-    /// The page: the same for everybody.
-    Page,
     /// The state of the agent, its video, or a change.
     Private,
 }
@@ -69,7 +68,7 @@ impl Gate {
         if exposure == Exposure::Nothing {
             return Ok(());
         }
-        if exposure == Exposure::Private && !is_of_this_site(&head.headers) {
+        if !is_of_this_site(&head.headers) {
             return Err(Refusal::Origin);
         }
         match &self.token {
@@ -252,10 +251,9 @@ mod tests {
     }
 
     #[test]
-    fn only_the_page_may_be_opened_from_another_site() {
+    fn what_reveals_nothing_may_be_opened_from_another_site_without_a_token() {
         let linked = head(&[("host", "localhost"), ("sec-fetch-site", "cross-site")]);
-        assert_eq!(gate(None).sender(&linked, Exposure::Page), Ok(()));
-        assert_eq!(gate(Some(TOKEN)).sender(&linked, Exposure::Page), Err(Refusal::Token));
         assert_eq!(gate(Some(TOKEN)).sender(&linked, Exposure::Nothing), Ok(()));
+        assert_eq!(gate(None).sender(&linked, Exposure::Private), Err(Refusal::Origin));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | path | methods | answer |
 //! |---|---|---|
-//! | `/`, `/style.css`, `/page.js` | GET, HEAD | the page |
+//! | `/`, `/style.css`, `/page.js`, … | GET, HEAD | the files of the page |
 //! | `/healthz` | GET, HEAD | 200 while the program answers |
 //! | `/readyz` | GET, HEAD | 200 while video moves from the camera back to this device, else 503 |
 //! | `/status`, `/status/schema.json` | GET, HEAD | the state of the agent, and its JSON Schema |
@@ -90,8 +90,7 @@ impl Route {
     /// What the route reveals or does.
     pub(super) fn exposure(self) -> Exposure {
         match self {
-            Self::Health => Exposure::Nothing,
-            Self::OpenApi | Self::Schema | Self::Page(_) => Exposure::Page,
+            Self::Health | Self::OpenApi | Self::Schema | Self::Page(_) => Exposure::Nothing,
             Self::Ready | Self::Status | Self::Metrics | Self::Snapshot(_) | Self::Video(..) => {
                 Exposure::Private
             }

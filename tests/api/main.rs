@@ -158,14 +158,16 @@ async fn a_token_is_asked_for_where_one_is_set() {
     let file = temporary("token");
     std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
     let served = Served::new("127.0.0.1:0", Some(SecretSource::File(file.clone()))).await;
-    let refused = served.ask("GET", "/", &[]).await;
+    let refused = served.ask("GET", "/status", &[]).await;
     assert_eq!((refused.status, refused.code().as_str()), (401, "wrong-token"));
     assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
-    let wrong = served.ask("GET", "/", &[("Authorization", "Bearer a token of many byteS")]).await;
-    assert_eq!(wrong.status, 401);
-    let right = served.ask("GET", "/", &[("Authorization", &format!("Bearer {TOKEN}"))]).await;
-    assert_eq!(right.status, 200);
-    assert_eq!(served.ask("GET", "/healthz", &[]).await.status, 200, "reveals nothing");
+    let wrong = [("Authorization", "Bearer a token of many byteS")];
+    assert_eq!(served.ask("GET", "/status", &wrong).await.status, 401);
+    let right = format!("Bearer {TOKEN}");
+    assert_eq!(served.ask("GET", "/status", &[("Authorization", &right)]).await.status, 200);
+    for path in ["/healthz", "/", "/page.js"] {
+        assert_eq!(served.ask("GET", path, &[]).await.status, 200, "{path} reveals nothing");
+    }
     std::fs::remove_file(file).unwrap();
 }
 
@@ -186,7 +188,7 @@ async fn a_short_or_missing_token_keeps_the_api_away() {
     std::fs::write(&file, TOKEN).unwrap();
     options.send_replace(listening("127.0.0.1:0"));
     let address = address(&status).await;
-    assert_eq!(Client::connect(&address).await.ask("GET", "/", &[]).await.status, 401);
+    assert_eq!(Client::connect(&address).await.ask("GET", "/status", &[]).await.status, 401);
     std::fs::remove_file(file).unwrap();
 }
 
