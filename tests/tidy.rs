@@ -527,7 +527,8 @@ fn the_readme_and_ci_run_the_same_test_command() {
 
 #[test]
 fn scripts_pass_shellcheck() {
-    let mut scripts = vec![".ci/run".to_owned(), "tests/fuzz/run.sh".to_owned()];
+    let mut scripts =
+        [".ci/run", "tests/fuzz/run.sh", "tests/page/run"].map(str::to_owned).to_vec();
     scripts.extend(files("cross", ".sh"));
     assert!(scripts.len() > 12, "{scripts:?}");
     let shellcheck = Command::new("shellcheck")
