@@ -296,7 +296,7 @@ const checks = {
     const { page, wrong } = await open(url);
     await bothLive(page);
     await agent.stop();
-    await page.waitForSelector('#silent:has-text("has not answered since")');
+    await page.waitForSelector('#silent:has-text("No answer since")');
     await saysOverall(page, "No answer");
     assert.match(await page.textContent("#input .cover"), /does not answer/);
     // The browser reports each connection that is refused.

@@ -1,7 +1,7 @@
 // The names and numbers of a report, and the diagnosis for a bug report. Does not: contain parameters or secrets.
 
 import { recent } from "./events.js";
-import { byId, clock, coins, count, fps, lasting, make, set, short, size } from "./words.js";
+import { byId, clock, coins, fps, lasting, make, number, set, short, size } from "./words.js";
 
 const [list, text, copied] = ["names", "diagnosis", "copied"].map(byId);
 let latest = null;
@@ -16,14 +16,14 @@ function rows({ camera, encoder, queue, uplink, job, returned, round_trip, payme
     ["Model", job.model ?? "none yet"],
     ["Capability", job.capability],
     ["Picture", encoder.width && `${encoder.width} × ${encoder.height}, ${fps(encoder.fps)}`],
-    ["Frames", `${count(encoder.frames)} sent, ${count(returned.frames)} returned, ${count(full + stale + lost)} dropped`],
+    ["Frames", `${number(encoder.frames)} sent, ${number(returned.frames)} returned, ${number(full + stale + lost)} dropped`],
     ["Video", `${size(uplink.bytes)} sent, ${size(returned.bytes)} returned`],
     ["Round trip", round_trip && `${short(round_trip.p50)}, 95 % ${short(round_trip.p95)}, 99 % ${short(round_trip.p99)}`],
-    ["Jobs", `${count(job.starts)} started, ${count(job.swaps)} lost`],
-    ["Lost and back", `network ${count(uplink.reconnects)} times, camera ${count(camera.losses)} times`],
+    ["Jobs", `${number(job.starts)} started, ${number(job.swaps)} lost`],
+    ["Lost and back", `network ${number(uplink.reconnects)} times, camera ${number(camera.losses)} times`],
     ["Price", payment.wei_per_hour != null && `${coins(payment.wei_per_hour)} an hour`],
-    ["Spent", payment.is_paid && `${coins(payment.wei)} in ${count(payment.payments)} payments`],
-    ["Temperature", device.temperature != null && `${count(device.temperature)} °C`],
+    ["Spent", payment.is_paid && `${coins(payment.wei)} in ${number(payment.payments)} payments`],
+    ["Temperature", device.temperature != null && `${number(device.temperature)} °C`],
     ["Slowed down by", device.throttling?.now.join(", ")],
     ["Running for", lasting(uptime)],
     ...Object.entries(labels ?? {}),

@@ -72,31 +72,32 @@ function show(next) {
 
 async function watchStatus(signal) {
   while (!signal.aborted) {
-    const early = new AbortController();
-    wake = () => early.abort();
-    const timer = setTimeout(wake, 8000);
-    signal.addEventListener("abort", wake);
+    const limit = new AbortController();
+    const end = () => limit.abort();
+    signal.addEventListener("abort", end);
+    const timer = setTimeout(end, 8000);
     try {
-      const next = await (await ask("status", { signal: early.signal })).json();
+      const next = await (await ask("status", { signal: limit.signal })).json();
       silentSince = null;
       silent.hidden = true;
       show(next);
-      clearTimeout(timer);
-      await pause(1000, early.signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (byId("ask-token").open) continue;
-      silentSince ??= Date.now();
-      const why = error instanceof Refused ? error.message : "Is it running, and is this device on the network?";
-      set(silent, `The agent has not answered since ${clock(silentSince)}. ${why} This page tries again by itself.`);
-      silent.hidden = false;
-      showOverall("failed", "No answer");
-      players.forEach(showCover);
-      await pause(1000, signal);
+      if (!byId("ask-token").open) showSilence(error);
     }
     clearTimeout(timer);
-    signal.removeEventListener("abort", wake);
+    signal.removeEventListener("abort", end);
+    await Promise.race([pause(1000, signal), new Promise((resolve) => (wake = resolve))]);
   }
+}
+
+function showSilence(error) {
+  silentSince ??= Date.now();
+  const why = error instanceof Refused ? error.message : "Is it running, and is this device on the network?";
+  set(silent, `No answer since ${clock(silentSince)}. ${why} This page tries again by itself.`);
+  silent.hidden = false;
+  showOverall("failed", "No answer");
+  players.forEach(showCover);
 }
 
 function start() {

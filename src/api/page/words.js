@@ -12,7 +12,8 @@ export function attempt(work) {
   }
 }
 
-const number = (value, digits = 0) => value.toLocaleString("en", { maximumFractionDigits: digits });
+/** A number with so many decimals. */
+export const number = (value, digits = 0) => value.toLocaleString("en", { maximumFractionDigits: digits });
 
 /** A time of day. */
 export const clock = (milliseconds) => new Date(milliseconds).toLocaleTimeString([], { hourCycle: "h23" });
@@ -49,8 +50,6 @@ export function coins(wei) {
   if (wei >= 1e14) return `${number(wei / 1e18, 6)} ETH`;
   return wei >= 1e5 ? `${number(wei / 1e9, 2)} gwei` : `${number(wei)} wei`;
 }
-
-export const count = (value) => number(value);
 
 /** Names of the links and of their states. */
 export const LINKS = {
