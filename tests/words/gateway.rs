@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::net::TcpListener;
 use std::str::FromStr;
+#[cfg(feature = "sandbox")]
 use std::sync::Arc;
 
 use base64::Engine;
