@@ -344,6 +344,7 @@ async function shoot(page, name, size = DESKTOP) {
     return [...new Uint8Array(await blob.arrayBuffer())];
   }, `data:image/png;base64,${picture.toString("base64")}`);
   await studio.close();
+  await page.bringToFront();
   writeFileSync(join(shots, `${name}.webp`), Buffer.from(packed));
 }
 
