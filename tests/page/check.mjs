@@ -331,6 +331,7 @@ const checks = {
 async function shoot(page, name, size = DESKTOP) {
   if (!shots) return;
   await page.setViewportSize(size);
+  await page.evaluate(() => scrollTo(0, 0));
   await page.waitForTimeout(1500);
   const picture = await page.screenshot();
   const studio = await browser.newPage();

@@ -42,7 +42,7 @@ function line(event) {
   const words = WORDS[event.type];
   if (words) return sentence(words.replace(/\{(\w+)\}/g, (_, name) => field(name)));
   const { time, instance, number, type, ...rest } = event;
-  return `${type}: ${JSON.stringify(type === "model" ? event.event : rest)}`.slice(0, 500);
+  return `${type}: ${JSON.stringify(type === "model" ? event.event : rest)}`.slice(0, 120);
 }
 
 /** Adds an event. An event like the last one replaces it and is counted. */
