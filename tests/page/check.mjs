@@ -341,7 +341,7 @@ async function shoot(page, name, size = DESKTOP) {
     await image.decode();
     const canvas = new OffscreenCanvas(image.width, image.height);
     canvas.getContext("2d").drawImage(image, 0, 0);
-    const blob = await canvas.convertToBlob({ type: "image/webp", quality: 0.75 });
+    const blob = await canvas.convertToBlob({ type: "image/webp", quality: 0.7 });
     return [...new Uint8Array(await blob.arrayBuffer())];
   }, `data:image/png;base64,${picture.toString("base64")}`);
   await studio.close();
