@@ -237,7 +237,7 @@ async fn a_name_without_an_address_is_told() {
 }
 
 #[tokio::test]
-async fn an_orchestrator_without_the_model_or_above_the_price_is_no_use() {
+async fn an_orchestrator_without_the_model_or_above_the_price_is_not_usable() {
     let scratch = Scratch::new("check-offers");
     let options = Options { models: vec!["other".into()], ..Options::default() };
     let sandbox = Sandbox::start(options).unwrap();

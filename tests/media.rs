@@ -94,7 +94,10 @@ fn the_test_source_gives_segments_that_stand_alone() {
         let segments = segments(&mut pieces, 4).await;
         let units = check_channel(&segments);
         let last = units.last().unwrap().pts.unwrap();
-        assert!(capture.access_units().entered(last).is_some(), "its way is timed");
+        assert!(
+            capture.access_units().entered(last).is_some(),
+            "the time at which the frame entered is known"
+        );
         let counts = capture.counts();
         capture.stop().await;
         (segments, counts, units)

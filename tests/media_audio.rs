@@ -285,7 +285,10 @@ fn check_ticks(found: &[f64], device: &str) {
 fn check_each_second(found: &[f64], made: f64) {
     for at in found {
         let apart = at - made - (at - made).round();
-        assert!(apart.abs() <= APART, "ticks at {found:?} were made at {made} and each second on");
+        assert!(
+            apart.abs() <= APART,
+            "ticks are at {found:?}, expected at {made} and each second after"
+        );
     }
 }
 
@@ -294,7 +297,7 @@ fn check_sound(codec: AudioCodec, decoder: &str, name: &str) {
     let segments = capture(&options(name, codec), 4);
     let all = segments.concat();
     let (pictures, audio) = times(&all);
-    assert_eq!(pictures.len(), 96, "sound costs no picture");
+    assert_eq!(pictures.len(), 96, "no picture is lost because of sound");
     assert!(audio.windows(2).all(|two| two[0] < two[1]), "{audio:?}");
     let span = |times: &[f64]| times.last().unwrap() - times[0];
     assert!(span(&audio) > span(&pictures) - 0.3, "{} s of sound", span(&audio));
@@ -390,7 +393,7 @@ fn check_comes_back(name: &str) {
     assert!(pictures.windows(2).all(|two| two[1] - two[0] < 0.05), "{pictures:?}");
     assert!(audio.windows(2).all(|two| two[0] < two[1]), "{audio:?}");
     let longest = audio.windows(2).map(|two| two[1] - two[0]).fold(0.0, f64::max);
-    assert!(longest > 1.0, "it was away: {longest} s");
+    assert!(longest > 1.0, "the longest gap in the sound is {longest} s");
     let frames: Vec<usize> = segments.iter().map(|segment| times(segment).1.len()).collect();
     assert!(frames[0] >= 30 && frames[7..].iter().all(|frames| *frames >= 40), "{frames:?}");
 
@@ -461,7 +464,7 @@ fn check_film(name: &str, sound: u32, codec: AudioCodec, decoder: &str) {
 }
 
 #[test]
-fn a_film_is_heard_in_each_round() {
+fn each_round_of_a_repeated_film_has_its_sound() {
     check_film("film.mkv", 2, AudioCodec::Opus, "opusdec");
 }
 
@@ -507,7 +510,7 @@ fn unwanted_sound_of_a_film_is_left_out_and_logged_once() {
 }
 
 #[test]
-fn a_film_without_sound_has_none() {
+fn a_film_without_sound_is_sent_without_audio() {
     let path = film("silent.mkv", 0);
     let (pictures, audio) = times(&capture(&of_film(path, AudioCodec::Opus), 3).concat());
     assert_eq!((pictures.len(), audio.len()), (72, 0));

@@ -114,7 +114,7 @@ fn a_camera_that_refuses_keep_alive_requests_is_captured() {
 
 /// The video has recovery points only, and a segment cannot begin there.
 #[test]
-fn a_camera_without_idr_pictures_is_encoded_anew() {
+fn a_camera_without_idr_pictures_is_encoded_again() {
     let camera = Camera::start(Recording::without_idr(), Switches::default());
     let capture = Capture::open(&options(&camera, CameraFormat::Auto), AccessUnits::new());
     assert!(capture.unwrap().encodes());

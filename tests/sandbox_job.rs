@@ -228,7 +228,7 @@ async fn video_comes_back_as_it_goes_in_piece_by_piece() {
 }
 
 #[tokio::test]
-async fn counters_of_returned_video_begin_anew_in_each_segment_on_request() {
+async fn counters_of_returned_video_restart_in_each_segment_on_request() {
     let sandbox = start(Options { restarts_counters: true, ..Options::default() });
     let job = job(&sandbox, Value::Null).await;
     for (seq, segment) in (0..).zip(&segments(3)) {

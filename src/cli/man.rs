@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_flag_and_key_is_in_it() {
+    fn every_command_flag_and_key_is_in_the_page() {
         let page = page();
         for row in rows() {
             assert!(page.contains(&escaped(row.what)), "{}", row.name);

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_costs_the_rest_of_its_segment_and_is_told_once_with_its_end() {
+    fn a_failure_drops_the_rest_of_its_segment_and_is_reported_once_with_its_end() {
         check(
             "so .x .- 1000 so .w 1000 sw .w",
             &["0: it is full", "2000: recovered after 2 s, 1 attempt"],
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_transport_stream_is_passed_as_it_is() {
+    fn bytes_that_are_not_a_transport_stream_pass_unchanged() {
         assert_eq!(cut(0x1a, &[(5, true), (7, false)]), [5, 7]);
     }
 

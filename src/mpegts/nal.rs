@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_parted_by_start_codes() {
+    fn start_codes_separate_units() {
         let found: Vec<&[u8]> = units(&[
             7, 0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0, 0, 1, 0x65, 0, 0, 3, 1, 0,
         ])
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_slice_tells_an_idr_picture() {
+    fn the_first_slice_shows_whether_a_picture_is_idr() {
         assert!(is_idr(&[0, 0, 1, 0x67, 9, 0, 0, 1, 0x65, 1]));
         assert!(!is_idr(&[0, 0, 1, 0x67, 9, 0, 0, 1, 0x41, 1, 0, 0, 1, 0x65]));
         assert!(!is_idr(&[0, 0, 1, 0x67]));

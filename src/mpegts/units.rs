@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_stream_gives_nothing() {
+    fn bytes_that_are_not_a_stream_give_no_units() {
         assert_eq!(found(&[vec![0x47; 10 * PACKET], vec![0; 1000], b"text".to_vec()]), []);
     }
 

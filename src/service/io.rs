@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_life_is_notified_in_order() {
+    fn start_job_and_stop_are_notified_in_order() {
         let listener = Listener::new("edge-notify");
         let path = listener.path.to_str().expect("UTF-8");
         let now = Instant::now();
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_by_a_service_manager_is_notified_from_one_by_hand() {
+    fn a_start_by_a_service_manager_is_distinguished_from_one_by_hand() {
         #[track_caller]
         fn check(variables: &[(&str, &str)], expected: bool) {
             let of = |name: &str| {

@@ -328,7 +328,7 @@ async fn a_head_that_never_ends_and_an_idle_connection_are_closed() {
 }
 
 #[tokio::test]
-async fn without_video_a_viewer_is_told_so_in_time() {
+async fn without_video_a_viewer_gets_an_error_in_time() {
     let times = Times { first_key: Duration::from_millis(100), ..Times::default() };
     let served = Served::with_times(times).await;
     let streams = ["/input.ts", "/output.ts", "/input.mp4", "/output.mp4"];

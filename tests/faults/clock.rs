@@ -122,7 +122,7 @@ fn boots_in_1970_with_ca(scene: &mut Scene) {
         return scene.lacks(NO_FAKETIME);
     };
     let told = agent.hear(&[NOT_SYNCHRONISED], agent.began, s(15));
-    scene.within("logged as the clock's fault after", told, s(5));
+    scene.within("the log names the clock after", told, s(5));
     let live = until(s(95), || places.good.frames() > 0 || !agent.runs());
     scene.holds("the agent runs", agent.runs());
     let waited = live.map(|live| live.duration_since(agent.began).as_secs());
@@ -138,9 +138,9 @@ fn boots_in_1970_with_ca(scene: &mut Scene) {
     // After the warning, certificates are refused for other reasons than the wrong clock.
     let since = warned.unwrap_or(agent.began);
     for (who, place, reason) in [
-        ("another's name", &places.misnamed, "not valid for name"),
-        ("an unknown authority", &places.strange, "UnknownIssuer"),
-        ("what ended in 2015", &places.ended, "expired"),
+        ("the certificate of another host", &places.misnamed, "not valid for name"),
+        ("the certificate of an unknown authority", &places.strange, "UnknownIssuer"),
+        ("the certificate that ended in 2015", &places.ended, "expired"),
     ] {
         let address = place.address().to_string();
         let refused = agent.said_since(since).iter().any(|line| {
@@ -148,7 +148,7 @@ fn boots_in_1970_with_ca(scene: &mut Scene) {
                 && line.contains("not signed by a known")
                 && line.contains(reason)
         });
-        scene.holds(&format!("{who} is refused still"), refused);
+        scene.holds(&format!("{who} is still refused"), refused);
         scene.at_most("its jobs", place.jobs(), 0);
     }
     scene.right(&places.good.violations());
@@ -170,7 +170,7 @@ fn is_set_after_all(scene: &mut Scene) {
         return scene.lacks(NO_FAKETIME);
     };
     let told = agent.hear(&[NOT_SYNCHRONISED], agent.began, s(15));
-    scene.within("logged as the clock's fault after", told, s(5));
+    scene.within("the log names the clock after", told, s(5));
     wait(s(20));
     scene.at_most("frames before", places.good.frames(), 0);
     let set = Instant::now();
@@ -181,7 +181,7 @@ fn is_set_after_all(scene: &mut Scene) {
     // The job may start before the clock is read again, so the log line may come later.
     let told = agent.hear(&["the clock is synchronised now"], set, s(15));
     scene.within("logged after", told, s(5));
-    scene.holds("never gone on without", !agent.has_said(&[GOES_ON], agent.began));
+    scene.holds("did not continue without the time", !agent.has_said(&[GOES_ON], agent.began));
     scene.right(&places.good.violations());
 }
 

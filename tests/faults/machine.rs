@@ -47,7 +47,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "a good configuration at SIGHUP, of a service",
-        must: "kept once video has come back for 30 s with it, not before",
+        must: "kept after 30 s of returned video with it, not before",
         seconds: 50,
         play: reload_is_kept,
     },
@@ -71,13 +71,13 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "no orchestrator for 30 s under a watchdog of 6 s",
-        must: "fed: a stated wait goes on",
+        must: "the watchdog is fed: the wait has a known end",
         seconds: 40,
         play: fed_while_waiting,
     },
     Row {
         fault: "outage of 2 min",
-        must: "few lines: by the law of src/resilience/log_throttle.rs one hour gives at most 60",
+        must: "at most 10 lines: each `LogThrottle` passes at most 32 an hour",
         seconds: 130,
         play: log_discipline,
     },
@@ -257,7 +257,7 @@ fn reload_without_camera(scene: &mut Scene) {
     agent.signal("HUP");
     let ended = until(s(80), || place.sandbox().manifests().is_empty()).map(|end| end - at);
     scene.within("job ended after", ended, s(66));
-    scene.at_least("s at least", ended.unwrap_or_default().as_secs(), 55);
+    scene.at_least("seconds until then", ended.unwrap_or_default().as_secs(), 55);
     wait(s(90).saturating_sub(at.elapsed()));
     scene.at_most("jobs without a camera", place.jobs() - 1, 0);
     fs::remove_dir(&blocked).unwrap();
@@ -274,15 +274,16 @@ fn reload_is_kept(scene: &mut Scene) {
     let limit = s(60);
     let (agent, _socket) = as_service(scene, &place, limit, &["--config", file.to_str().unwrap()]);
     let words = ["the configuration has worked, and is kept"];
-    scene.within("kept after its start", agent.hear(&words, agent.began, s(20)), s(20));
+    scene.within("the configuration is kept after", agent.hear(&words, agent.began, s(20)), s(20));
     fs::write(&file, "[video]\nfps = 20\n").unwrap();
     let reloaded = Instant::now();
     agent.signal("HUP");
     let kept = agent.hear(&words, reloaded, s(45));
     scene.within("kept after the reload", kept, s(40));
-    scene.at_least("s at least", kept.unwrap_or_default().as_secs(), 29);
+    scene.at_least("seconds until then", kept.unwrap_or_default().as_secs(), 29);
     let kept = fs::read_to_string(scene.path("state").join("last-working.toml"));
-    scene.holds("as it is now", kept.is_ok_and(|text| text.contains("fps = 20\n")));
+    scene
+        .holds("the new configuration is kept", kept.is_ok_and(|text| text.contains("fps = 20\n")));
     scene.right(&place.violations());
 }
 

@@ -30,7 +30,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "no balance until the paid time is over (483)",
-        must: "job ends with the reason; few tries; frames ≤ 70 s after there is some",
+        must: "job ends with the reason; few tries; frames ≤ 70 s after the balance is back",
         seconds: 110,
         play: |scene| unpaid(scene, CallFailure::status(483), "balance", s(70)),
     },
@@ -94,7 +94,11 @@ fn down(scene: &mut Scene) {
     scene.holds("logged", agent.has_said(&["payment failed: "], at));
     let back = Instant::now();
     place.sandbox().clear_failures();
-    scene.within("payments go on after", agent.hear(&["payments work again"], back, s(30)), s(15));
+    scene.within(
+        "payments work again after",
+        agent.hear(&["payments work again"], back, s(30)),
+        s(15),
+    );
     scene.within("longest gap", Some(gap), s(1));
     scene.at_most("jobs", place.jobs(), 1);
     scene.right(&place.violations());
@@ -135,11 +139,15 @@ fn credential(scene: &mut Scene) {
     let at = Instant::now();
     place.sandbox().accept_credentials(Vec::new());
     scene.within("logged after", agent.hear(&["payment failed: "], at, s(40)), s(30));
-    scene.holds("as a credential's fault", agent.has_said(&["credential"], at));
-    scene.holds("without showing it", !agent.has_said(&["hunter2"], agent.began));
+    scene.holds("the log names the credential", agent.has_said(&["credential"], at));
+    scene.holds("the log does not show the credential", !agent.has_said(&["hunter2"], agent.began));
     let back = Instant::now();
     place.sandbox().accept_credentials(credentials());
-    scene.within("payments go on after", agent.hear(&["payments work again"], back, s(40)), s(35));
+    scene.within(
+        "payments work again after",
+        agent.hear(&["payments work again"], back, s(40)),
+        s(35),
+    );
     scene.at_most("jobs", place.jobs(), 1);
 }
 

@@ -60,7 +60,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         fault: "the name has another address",
-        must: "frames there ≤ 5 s after the old one is dead",
+        must: "frames at the new address ≤ 5 s after the old one is dead",
         seconds: 25,
         play: another_address,
     },
@@ -108,7 +108,7 @@ fn new_address(scene: &mut Scene) {
     wait(Duration::from_millis(200));
     let frames = frames.max(place.frames());
     let live = until(s(30), || place.frames() > frames);
-    scene.by("frames from the new one after", at, live, s(5));
+    scene.by("frames from the new address after", at, live, s(5));
     scene.holds("the agent runs", agent.runs());
     scene.right(&place.violations());
 }
@@ -121,7 +121,7 @@ fn other_network(scene: &mut Scene) {
     let at = Instant::now();
     link.give_address(3);
     let live = until(s(30), || place.frames() > frames);
-    scene.by("frames after the new one", at, live, s(2));
+    scene.by("frames from the new address after", at, live, s(2));
     scene.holds("the agent runs", agent.runs());
     scene.right(&place.violations());
 }
@@ -167,7 +167,7 @@ fn another_address(scene: &mut Scene) {
     let at = Instant::now();
     place.die();
     let live = until(s(30), || moved.frames() > 0);
-    scene.by("frames there after", at, live, s(5));
+    scene.by("frames at the new address after", at, live, s(5));
     scene.holds("the agent runs", agent.runs());
     scene.right(&moved.violations());
 }

@@ -31,7 +31,7 @@ const MEDIA: &[(&str, Cause)] = &[
     ("MediaError::NotOpened", Test("a_microphone_that_hangs_costs_the_sound_only")),
     ("MediaError::NoSuchFile", Test("row_files_that_hold_no_video")),
     ("MediaError::NoCamera", Test("auto_takes_the_camera_port_first_and_names_each_failure")),
-    ("MediaError::SeveralDevices", Reason("needs two cameras: the pure part tests it")),
+    ("MediaError::SeveralDevices", Reason("needs two cameras: its unit tests cover it")),
     ("MediaError::Unreachable", Test("row_a_camera_that_is_not_there")),
     (
         "MediaError::Unauthorized",
@@ -42,7 +42,7 @@ const MEDIA: &[(&str, Cause)] = &[
         Test("a_certificate_that_signs_itself_is_named_so_that_it_can_be_pinned"),
     ),
     ("MediaError::PinChanged", Test("another_pin_for_a_camera_that_is_trusted_needs_a_restart")),
-    ("MediaError::Pin", Reason("needs a system without a place for files")),
+    ("MediaError::Pin", Reason("needs a system on which no file can be created")),
     ("MediaError::NoTls", Test("where_glib_has_no_tls_the_package_is_named")),
     ("MediaError::Refused", Test("row_a_camera_that_refuses")),
     ("MediaError::NoTcp", Test("row_a_camera_without_tcp_or_video_or_h264")),
@@ -51,13 +51,13 @@ const MEDIA: &[(&str, Cause)] = &[
         "MediaError::Credential",
         Test("row_a_camera_that_wants_a_credential_and_one_that_refuses_it"),
     ),
-    ("MediaError::StreamEnded", Test("row_a_pipeline_that_ends_is_no_camera")),
-    ("MediaError::NoSuchDevice", Test("row_devices_that_are_none")),
-    ("MediaError::NotACamera", Test("row_devices_that_are_none")),
+    ("MediaError::StreamEnded", Test("row_a_pipeline_that_ends_is_not_called_a_camera")),
+    ("MediaError::NoSuchDevice", Test("row_devices_that_do_not_work")),
+    ("MediaError::NotACamera", Test("row_devices_that_do_not_work")),
     ("MediaError::Denied", Reason("root, who runs tests in containers, is denied nothing")),
     ("MediaError::NoAnswer", Test("opening_a_camera_that_hangs_fails_in_time")),
     ("MediaError::Busy", Reason("needs a camera that another program holds")),
-    ("MediaError::NotOffered", Reason("needs a camera of one format: the pure part tests it")),
+    ("MediaError::NotOffered", Reason("needs a camera of one format: its unit tests cover it")),
     ("MediaError::Fragment", Test("row_fragments_that_do_not_work")),
     (
         "MediaError::UnusableCaps",
@@ -68,7 +68,7 @@ const MEDIA: &[(&str, Cause)] = &[
     ("MediaError::UnknownInput", Test("row_files_that_hold_no_video")),
     ("MediaError::Decode", Test("row_a_film_that_is_cut_off_cannot_be_decoded")),
     ("MediaError::NoFrames", Test("row_fragments_that_do_not_work")),
-    ("MediaError::NoSnapshot", Test("what_is_no_h264_gives_no_snapshot")),
+    ("MediaError::NoSnapshot", Test("bytes_that_are_not_h264_give_no_snapshot")),
     ("MediaError::Element", Test("row_fragments_that_do_not_work")),
     ("MediaError::Write", Test("an_output_that_is_full_at_the_end_is_an_error")),
     ("MediaError::NoReader", Test("a_viewer_that_leaves_is_followed_by_the_next_one")),
@@ -103,7 +103,10 @@ const HANDED_ON: &[(&str, Cause)] = &[
 
 const LOGGED: &[(&str, Cause)] = &[
     // Media
-    ("the source gives no video: {reason}", Test("row_a_pipeline_that_ends_is_no_camera")),
+    (
+        "the source gives no video: {reason}",
+        Test("row_a_pipeline_that_ends_is_not_called_a_camera"),
+    ),
     ("the slate could not be opened: {}", Reason("needs a test picture that fails")),
     ("no sound: {error}", Test("a_microphone_that_is_not_there_costs_the_sound_only")),
     ("no sound any more: {error}", Test("a_microphone_that_dies_costs_the_sound_only")),
@@ -150,7 +153,7 @@ const LOGGED: &[(&str, Cause)] = &[
         "not all parts of the job ended in time: aborting them",
         Reason("played by the fault table: orchestrators that hang at the end"),
     ),
-    ("{host}: no video gets through", Reason("played by the table of links: those that break")),
+    ("{host}: no video gets through", Reason("played by the table of links: links that break")),
     (
         "the live job keeps its parameters: {why}; the next job gets the new ones",
         Reason("needs a control channel that is full or ended at the moment of a reload"),
@@ -179,7 +182,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     (
         "{}: too many jobs wait to be ended; the oldest one, at this peer, ends by its own timeout",
-        Reason("needs more unconfirmed ends than the list holds: its pure part tests it"),
+        Reason("needs more unconfirmed ends than the list holds: its unit tests cover it"),
     ),
     (
         "{}: another agent uses this state directory; jobs to end are kept in memory only: set state.directory",
@@ -254,7 +257,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     (
         "SIGHUP: the old credential stays: {}",
-        Reason("needs a credential that goes while the program runs"),
+        Reason("needs a credential that disappears while the program runs"),
     ),
     (
         "SIGHUP: the previous configuration stays: {}",

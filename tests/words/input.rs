@@ -116,7 +116,7 @@ fn row_a_format_that_nothing_decodes() {
 }
 
 #[test]
-fn row_devices_that_are_none() {
+fn row_devices_that_do_not_work() {
     let device = |device: &str| Source::V4l2 { device: device.into(), format: CameraFormat::Auto };
     check(device("/dev/nowhere"), "no camera at /dev/nowhere: is it plugged in?");
     check(device("/dev/null"), "/dev/null is not a camera");

@@ -19,12 +19,12 @@ fn sandbox() -> Handle {
 
 /// Asserts that the log does not call the source a camera. The log target is a module path and may contain `cameras`.
 #[track_caller]
-fn assert_calls_it_no_camera(said: &str) {
+fn assert_does_not_name_a_camera(said: &str) {
     assert!(!said.replace("[livepeer_edge::agent::cameras]", "").contains("camera"), "{said}");
 }
 
 #[tokio::test]
-async fn row_a_pipeline_that_ends_is_no_camera() {
+async fn row_a_pipeline_that_ends_is_not_called_a_camera() {
     let sandbox = sandbox();
     let fragment = "videotestsrc is-live=true num-buffers=30";
     let mut edge = Edge::start(&arguments(
@@ -35,11 +35,11 @@ async fn row_a_pipeline_that_ends_is_no_camera() {
     edge.hear("the source gives video again: ");
     edge.signal("TERM");
     let said = edge.end().with_code(0).stderr;
-    assert_calls_it_no_camera(&said);
+    assert_does_not_name_a_camera(&said);
 }
 
 #[tokio::test]
-async fn row_a_file_that_is_no_film_is_no_camera() {
+async fn row_a_file_without_video_is_not_called_a_camera() {
     let sandbox = sandbox();
     let path = temporary("empty.mp4");
     std::fs::write(&path, "").unwrap();
@@ -49,7 +49,7 @@ async fn row_a_file_that_is_no_film_is_no_camera() {
     edge.hear("the source gives no video: the input is empty, or nothing that GStreamer knows");
     edge.signal("TERM");
     let said = edge.end().with_code(0).stderr;
-    assert_calls_it_no_camera(&said);
+    assert_does_not_name_a_camera(&said);
     let once = [&source[..], &["--job.on-loss", "exit"]].concat();
     let ended = run(&arguments(&urls, &once)).with_code(1);
     assert_eq!(ended.error(), "error: the input is empty, or nothing that GStreamer knows");
@@ -178,7 +178,7 @@ fn row_trust_without_pins() {
 }
 
 #[test]
-fn row_a_variable_of_other_bytes() {
+fn row_a_variable_that_is_not_utf8() {
     use std::os::unix::ffi::OsStrExt;
     let value = std::ffi::OsStr::from_bytes(b"\xff");
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_livepeer-edge"))

@@ -48,7 +48,7 @@ mod tests {
     use livepeer_gateway::http::ServiceTrust;
 
     #[tokio::test]
-    async fn another_attempt_keeps_the_watch_that_knows_who_was_unreachable() {
+    async fn another_attempt_keeps_the_watch_in_progress() {
         let connector = Arc::new(Connector::new(Arc::new(ServiceTrust::default())));
         let bound = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = bound.local_addr().unwrap();

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_that_the_agent_holds_is_no_failure() {
+    fn a_camera_that_the_agent_holds_is_not_a_failure() {
         let busy = CameraTrial::Failed(MediaError::Busy("/dev/video0".into()));
         let text = "the camera /dev/video0 is in use by another program";
         check(&busy, false, Verdict::Failed, text);

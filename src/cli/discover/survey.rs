@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_what_the_agent_would_make_of_it() {
+    fn each_verdict_is_the_one_of_the_agent() {
         let follow = || TrustOptions::Tofu { on_change: OnChange::Follow };
         let refuse = || TrustOptions::Tofu { on_change: OnChange::Refuse };
         let url = Url::parse("https://o.example:8935").unwrap();

@@ -133,7 +133,7 @@ waiting for video
     }
 
     #[test]
-    fn what_is_no_report_is_shown_without_facts() {
+    fn an_answer_that_is_not_a_report_is_shown_without_facts() {
         assert!(text(&json!([])).starts_with("livepeer-edge"));
         assert!(text(&json!({"chain": [1, null]})).lines().count() >= 4);
     }

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_named_by_a_followed_url_is_no_nearer_than_the_first_peer() {
+    fn a_url_named_by_a_followed_url_may_not_be_nearer_than_the_first_peer() {
         let orchestrator = url("https://o.example:8935");
         let given = AnsweringPeer { url: &orchestrator, zone: Zone::Public };
         let runner = follow(given, url("https://r.example/app")).unwrap();

@@ -167,7 +167,7 @@ impl<T> Machine<T> {
         };
         self.state = match state {
             // Another job would be started after the close: wait for the camera instead.
-            JobState::Closing { then } if self.is_without_camera() && then.starts_anew() => {
+            JobState::Closing { then } if self.is_without_camera() && then.starts_again() => {
                 JobState::Closing { then: AfterClose::Dark }
             }
             state => state,

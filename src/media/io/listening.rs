@@ -113,7 +113,7 @@ impl MicrophoneKeeper {
                 }
                 MicrophoneStep::Wait(until) => tokio::time::sleep_until(until.into()).await,
                 MicrophoneStep::Open => {
-                    self.open_anew(pictures.base_time());
+                    self.open_again(pictures.base_time());
                     opened.await;
                 }
                 MicrophoneStep::Opened => opened.await,
@@ -160,7 +160,7 @@ impl MicrophoneKeeper {
     }
 
     /// Opens the microphone on another thread, and plays it with `base` as the start of its running time.
-    fn open_anew(&self, base: Option<gst::ClockTime>) {
+    fn open_again(&self, base: Option<gst::ClockTime>) {
         let (audio, units, state) = (self.audio.clone(), self.units.clone(), self.state.clone());
         let (opened, pause) = (Arc::clone(&self.opened), self.pause());
         let open = move || {

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_h264_gives_no_snapshot() {
+    async fn bytes_that_are_not_h264_give_no_snapshot() {
         for bytes in [&b""[..], b"not H.264", &[0, 0, 0, 1, 0x65, 1, 2, 3]] {
             let unit = SnapshotUnit { bytes: Bytes::from_static(bytes), pts: Ticks::new(0) };
             assert_eq!(snapshot(vec![unit]).await, Err(MediaError::NoSnapshot));

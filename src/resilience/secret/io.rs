@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_of_other_bytes_is_not_called_unset() {
+    fn a_variable_that_is_not_utf8_is_not_reported_as_unset() {
         let error = of_variable(&VarError::NotUnicode("hunter2".into()), "KEY").to_string();
         assert!(error.starts_with("environment variable KEY: a secret is one line of text"));
         assert!(!error.contains("hunter2"));

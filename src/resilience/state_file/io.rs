@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_content_reads_back_and_an_equal_one_is_not_written() {
+    fn written_content_reads_back_and_equal_content_is_not_written_again() {
         use std::os::unix::fs::MetadataExt;
         let directory = Scratch::new("back");
         let file = StateFile::new(&directory.0.join("made/for/it"), "file", "things", LIMIT);

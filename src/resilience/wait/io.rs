@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_time_in_the_past_returns_at_once_and_none_never() {
+    async fn a_past_time_returns_at_once_and_no_time_never_returns() {
         sleep_until(Some(Instant::now())).await;
         assert!(timeout(Duration::from_millis(20), sleep_until(None)).await.is_err());
     }

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn time_without_media_waits_for_media() {
+    fn time_without_media_is_debited_once_media_arrives() {
         let mut ledger = Ledger::default();
         begin(&mut ledger, "m", true, 100);
         assert_eq!(ledger.debit(seconds(200), EVERY), [""; 0]);
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_counts_once_and_there_are_six_hundred() {
+    fn a_nonce_is_accepted_once_and_six_hundred_per_ticket_parameters() {
         let mut ledger = Ledger::default();
         let seen = |nonce| Err(format!("invalid ticket senderNonce: already seen nonce={nonce}"));
         for nonce in [1, 3, 2] {

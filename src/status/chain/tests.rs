@@ -200,7 +200,7 @@ fn each_step_to_a_job_is_a_wait() {
 }
 
 #[test]
-fn no_wanted_job_is_no_fault() {
+fn a_job_that_is_not_wanted_is_not_a_fault() {
     let idle = |facts: &mut Facts| {
         facts.agent.stage = Stage::Finding;
         facts.wants_job = false;

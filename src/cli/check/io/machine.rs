@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_no_agent_is_not_taken_for_one() {
+    fn another_process_is_not_taken_for_an_agent() {
         assert!(!is_agent(1));
         assert!(!is_agent(u32::MAX));
     }

@@ -89,7 +89,7 @@ impl<T> AfterClose<T> {
     }
 
     /// Whether another job is started after the close, at once or after a pause.
-    pub(super) fn starts_anew(&self) -> bool {
+    pub(super) fn starts_again(&self) -> bool {
         matches!(self, Self::GoOn { .. } | Self::Pause { .. })
     }
 }

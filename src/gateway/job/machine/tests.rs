@@ -349,7 +349,7 @@ fn a_job_is_closed_if_the_camera_stays_away_and_another_follows_its_return() {
 }
 
 #[test]
-fn no_job_is_started_while_there_is_no_camera() {
+fn no_job_starts_without_a_camera() {
     let now = Instant::now();
     // No candidate was asked yet.
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
