@@ -111,7 +111,7 @@ async fn starts_that_fail_after_their_payment_are_not_paid_again_and_again() {
     }
     let mut edge = model(&[&first, &second]);
     edge.hear("out of memory");
-    edge.hear("starts that failed have cost more time than has passed");
+    edge.hear("failed starts were charged for more time than has passed");
     // A start and two failovers, over all orchestrators.
     let payments = first.ledger().payments() + second.ledger().payments();
     assert_eq!(payments, 3, "{:?} {:?}", first.ledger(), second.ledger());

@@ -214,7 +214,7 @@ static ROWS: [Row; 15] = [
             },
         ],
         takes_keys: true,
-        what: "Runs a job on this machine alone: agent and orchestrator in one process, over real \
+        what: "Runs a job on this computer alone: agent and orchestrator in one process, over real \
                sockets. Exit code 1 if anything was lost or violated.",
     },
     Row {
@@ -291,7 +291,7 @@ static ROWS: [Row; 15] = [
         operand: None,
         flags: &[CONFIG, Flag { name: "json", value: "", what: "Prints JSON, for programs." }],
         takes_keys: true,
-        what: "Shows the cameras, encoders and microphones of this machine, by the names that the \
+        what: "Shows the cameras, encoders and microphones of this computer, by the names that the \
                configuration takes, and tests each of them.",
     },
     Row {

@@ -43,7 +43,7 @@ fn as_text(found: &Devices, video: &Video) -> String {
             EncoderVerdict::Fails(why) => format!("fails: {why}"),
             EncoderVerdict::Absent(Some(package)) => format!("not installed (package {package})"),
             EncoderVerdict::Absent(None) => "not installed".to_owned(),
-            EncoderVerdict::NotHere => "not on this machine".to_owned(),
+            EncoderVerdict::NotHere => "not on this computer".to_owned(),
         };
         text.push_str(&format!("  {:14} {verdict}\n", encoder.element));
     }
@@ -132,7 +132,7 @@ fn as_json(found: &Devices) -> Value {
             EncoderVerdict::Absent(package) => {
                 ("not installed", package.map(|package| format!("package {package}")))
             }
-            EncoderVerdict::NotHere => ("not on this machine", None),
+            EncoderVerdict::NotHere => ("not on this computer", None),
         };
         json!({
             "element": encoder.element,
@@ -230,7 +230,7 @@ Encoders (encoder.element), tried at 1280x720, 24 frames/s:
   v4l2h264enc    fails: no frame
   vah264enc      not installed (package p)
   nvv4l2h264enc  not installed
-  qsvh264enc     not on this machine
+  qsvh264enc     not on this computer
   x264enc        works (software), taken
   openh264enc    works (software)
 
@@ -252,7 +252,7 @@ Microphones (audio.kind, audio.device):
         let reason = "the camera /dev/video9 is in use by another program";
         assert_eq!(json["cameras"][1]["reason"], reason);
         assert_eq!(json["encoders"][1]["verdict"], "not installed");
-        assert_eq!(json["encoders"][3]["verdict"], "not on this machine");
+        assert_eq!(json["encoders"][3]["verdict"], "not on this computer");
         let taken = |n: usize| json["encoders"][n]["taken"] == true;
         assert_eq!([4, 5].map(taken), [true, false]);
         assert_eq!(json["microphones"][0]["device"], "hw:1");

@@ -66,7 +66,7 @@ impl Access {
         let discovery = self.discovery.iter().find(open).map(|url| ("discovery.url", url));
         for (key, url) in signer.into_iter().chain(discovery).filter(|_| !self.allow_plain_http) {
             let reason = format!(
-                "{} is another machine on plain HTTP; use https, or set services.allow-plain-http = true",
+                "{} is another computer on plain HTTP; use https, or set services.allow-plain-http = true",
                 url.authority()
             );
             objections.push((key, Complaint::Wrong(reason)));

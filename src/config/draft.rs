@@ -249,7 +249,7 @@ impl Draft {
             objections.push(("orchestrator.pins", Complaint::Wrong(reason.to_owned())));
         }
         if !self.api.listen.is_local() && self.api.token.is_none() {
-            let reason = "an API that other machines can reach needs a token";
+            let reason = "an API that other computers can reach needs a token";
             objections.push(missing("api.token", reason));
         }
         match source.zip(runner).zip(events) {

@@ -170,7 +170,7 @@ pub enum MediaError {
     #[error("the input has no video, but {0}")]
     NoVideo(String),
     /// The input is empty, or GStreamer does not recognise it.
-    #[error("the input is empty, or nothing that GStreamer knows")]
+    #[error("the input is empty, or has a format that GStreamer does not know")]
     UnknownInput,
     /// The input is damaged.
     #[error("the input cannot be decoded: {0}")]

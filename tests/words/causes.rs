@@ -204,7 +204,7 @@ const LOGGED: &[(&str, Cause)] = &[
         Test("the_last_good_list_serves_while_its_endpoint_is_down"),
     ),
     (
-        "trust = \"insecure\": certificates of orchestrators are NOT checked; anybody on the way can read and change the video",
+        "trust = \"insecure\": certificates of orchestrators are NOT checked; anybody on the network path can read and change the video",
         Test("trust_without_checks_is_a_warning"),
     ),
     (

@@ -81,7 +81,7 @@ fn row_files_that_hold_no_video() {
 
     let path = temporary("empty.mp4");
     std::fs::write(&path, "").unwrap();
-    check(file(path.clone()), "the input is empty, or nothing that GStreamer knows");
+    check(file(path.clone()), "the input is empty, or has a format that GStreamer does not know");
     std::fs::remove_file(&path).unwrap();
     check(file(path.clone()), &format!("no file {}", path.display()));
 }

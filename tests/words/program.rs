@@ -46,13 +46,16 @@ async fn row_a_file_without_video_is_not_called_a_camera() {
     let urls = sandbox.url();
     let source = ["--source.kind", "file", "--source.path", path.to_str().unwrap()];
     let mut edge = Edge::start(&arguments(&urls, &source));
-    edge.hear("the source gives no video: the input is empty, or nothing that GStreamer knows");
+    edge.hear("the source gives no video: the input is empty, or has a format that GStreamer does not know");
     edge.signal("TERM");
     let said = edge.end().with_code(0).stderr;
     assert_does_not_name_a_camera(&said);
     let once = [&source[..], &["--job.on-loss", "exit"]].concat();
     let ended = run(&arguments(&urls, &once)).with_code(1);
-    assert_eq!(ended.error(), "error: the input is empty, or nothing that GStreamer knows");
+    assert_eq!(
+        ended.error(),
+        "error: the input is empty, or has a format that GStreamer does not know"
+    );
     std::fs::remove_file(path).unwrap();
 }
 

@@ -136,7 +136,7 @@ impl Reports {
                 "jobs are lost too often: the input or the model is probably at fault"
             }
             Slowness::PaidAhead => {
-                "starts that failed have cost more time than has passed: the model or its parameters are probably at fault"
+                "failed starts were charged for more time than has passed: the model or its parameters are probably at fault"
             }
         };
         self.no_job(format!("{why}; next start in {} s", pause.as_secs()), false, now);

@@ -54,7 +54,7 @@ pub(super) fn camera(source: &Source, trial: &CameraTrial, fps: u32, has_agent: 
         CameraTrial::Late(time) => Finding::failed(
             "camera",
             format!("it did not answer within {} s", time.as_secs()),
-            "unplug it and plug it in again, or restart this machine",
+            "unplug it and plug it in again, or restart this computer",
         ),
     };
     finding.about(name(source))
@@ -110,7 +110,7 @@ fn advice(source: &Source) -> &'static str {
         Source::Pipeline { .. } => "try source.fragment with gst-launch-1.0",
         Source::Test => "reinstall GStreamer's packages",
         Source::Auto | Source::V4l2 { .. } | Source::Libcamera { .. } | Source::NvArgus { .. } => {
-            "`livepeer-edge devices` lists the cameras of this machine, and tests each"
+            "`livepeer-edge devices` lists the cameras of this computer, and tests each"
         }
     }
 }
@@ -132,9 +132,9 @@ fn name(source: &Source) -> String {
 
 /// The finding about the encoder; `None` if its trial did not end.
 pub(super) fn encoder(trial: Option<Result<EncoderFound, MediaError>>) -> Finding {
-    let advice = "`livepeer-edge devices` lists the encoders of this machine, and tries each";
+    let advice = "`livepeer-edge devices` lists the encoders of this computer, and tries each";
     match trial {
-        None => Finding::failed("encoder", "the trial did not end", "restart this machine"),
+        None => Finding::failed("encoder", "the trial did not end", "restart this computer"),
         Some(Err(error)) => Finding::failed("encoder", error.to_string(), advice),
         Some(Ok(EncoderFound { element, kind, verdict })) => match verdict {
             EncoderVerdict::Works => {
@@ -146,7 +146,7 @@ pub(super) fn encoder(trial: Option<Result<EncoderFound, MediaError>>) -> Findin
             }
             EncoderVerdict::Fails(why) => Finding::failed("encoder", why, advice).about(element),
             EncoderVerdict::Absent(_) | EncoderVerdict::NotHere => {
-                Finding::failed("encoder", "is not on this machine", advice).about(element)
+                Finding::failed("encoder", "is not on this computer", advice).about(element)
             }
         },
     }

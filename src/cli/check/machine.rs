@@ -82,7 +82,7 @@ fn clock(state: Option<ClockState>) -> Finding {
         ),
         Some(ClockState::Unknown) => Finding::warning(
             "clock",
-            "no program of this machine knows whether it is right",
+            "no program of this computer knows whether it is right",
             "install systemd-timesyncd or chrony",
         ),
         Some(ClockState::Past) => Finding::failed(

@@ -11,7 +11,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "access.token",
         initial: Initial::Unset { means: "none", example: r#""credential:access-token""# },
-        what: "Where an access token is kept: all settings of the connection in one text. Its settings override the other keys.",
+        what: "Where an access token is kept: one text that contains all settings of the connection. Its settings override the other keys.",
         takes: Takes::Text {
             kind: PLACE,
             keep: |d, text| {
@@ -35,7 +35,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "none",
             example: r#"{ authorization = "credential:discovery" }"#,
         },
-        what: "Headers for the discovery endpoint, by the places where their values are kept.",
+        what: "Headers for the discovery endpoint: each names the place where the header's value is kept.",
         takes: Takes::Table {
             kind: "table of header = file:/path, credential:NAME or env:VARIABLE",
             keep: |d, table| {
@@ -50,7 +50,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "nothing is paid",
             example: r#"["https://signer.example"]"#,
         },
-        what: "Remote signers of one key, the preferred one first. Without a scheme: https, on port 443 if it names none.",
+        what: "Remote signers that use the same key, the preferred one first. A URL without a scheme uses https, and port 443 unless it names another.",
         takes: Takes::Texts { kind: "https URLs", keep: peers::keep_signers },
     },
     Key {
@@ -59,7 +59,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "none",
             example: r#"{ authorization = "credential:signer" }"#,
         },
-        what: "Headers for the signers, by the places where their values are kept.",
+        what: "Headers for the signers: each names the place where the header's value is kept.",
         takes: Takes::Table {
             kind: "table of header = file:/path, credential:NAME or env:VARIABLE",
             keep: |d, table| {
@@ -95,7 +95,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "services.allow-plain-http",
         initial: Initial::Is("false"),
-        what: "Allow http:// to signers and discovery endpoints on other machines: everyone on the path can read the credentials.",
+        what: "Allow http:// to signers and discovery endpoints on other computers: everyone on the path can read the credentials.",
         takes: Takes::Flag(|d, on| d.access.allow_plain_http = on),
     },
     Key {

@@ -11,7 +11,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "the first free port of 127.0.0.1 from 8787 on",
             example: r#""127.0.0.1:8787""#,
         },
-        what: "Where the page and the API are served: an IP address with a port, unix:/path, or off. An address that other machines can reach needs api.token.",
+        what: "Where the page and the API are served: an IP address with a port, unix:/path, or off. An address that other computers can reach needs api.token.",
         takes: Takes::Text {
             kind: "address:port, unix:/path or off",
             keep: |d, text| {
@@ -23,7 +23,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "api.token",
         initial: Initial::Unset { means: "none", example: r#""credential:api-token""# },
-        what: "Where the token is kept that each request to the API must carry, of at least 16 bytes: as Bearer token, or as password of any user.",
+        what: "Where the API's token is kept, a text of at least 16 bytes. Each request must carry it, as Bearer token or as password of any user.",
         takes: Takes::Text {
             kind: "file:/path, credential:NAME or env:VARIABLE",
             keep: |d, text| {

@@ -31,7 +31,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "audio.codec",
         initial: Initial::Is(r#""opus""#),
-        what: "How sound is encoded, in one channel.",
+        what: "The codec of the sound, which is sent in one channel.",
         takes: Takes::OneOf(&[
             ("opus", |d| d.audio.codec = AudioCodec::Opus),
             ("aac", |d| d.audio.codec = AudioCodec::Aac),

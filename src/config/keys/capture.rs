@@ -17,7 +17,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.kind",
         initial: Initial::Is(r#""test""#),
-        what: "Where frames come from: a moving test pattern (test), the first usable camera (auto: on the Pi's camera port, on the Jetson's, then of video4linux by its persistent name, then by its number), a file, a camera of video4linux (v4l2), on the Pi's camera port (libcamera), on the Jetson's (nvargus), on the network (rtsp), or your own GStreamer pipeline.",
+        what: "Where frames come from: a moving test pattern (test), the first usable camera (auto), a file (file), a camera of video4linux (v4l2), on the Pi's camera port (libcamera), on the Jetson's (nvargus) or on the network (rtsp), or your own GStreamer pipeline (pipeline). auto tries the Pi's camera port, then the Jetson's, then video4linux by persistent name, then by number.",
         takes: Takes::OneOf(&[
             ("test", |d| d.source.kind = SourceKind::Test),
             ("auto", |d| d.source.kind = SourceKind::Auto),
@@ -50,7 +50,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "none",
             example: r#""/dev/v4l/by-id/usb-camera-video-index0""#,
         },
-        what: "The camera, as `livepeer-edge devices` shows it. Of v4l2: a path below /dev/v4l/by-id, or a part of its name there, such as the serial number; /dev/videoN changes on replug. Of libcamera: its name. Of nvargus: its number.",
+        what: "The camera, as `livepeer-edge devices` shows it. For v4l2: a path below /dev/v4l/by-id, or a part of its name there, such as the serial number; /dev/videoN changes on replug. For libcamera: its name. For nvargus: its number.",
         takes: Takes::Text {
             kind: "path, name or number of a device",
             keep: |d, text| filled(text).map(|path| d.source.device = Some(path.into())),
@@ -59,7 +59,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.format",
         initial: Initial::Is(r#""auto""#),
-        what: "The format requested from the camera: H.264 passes through, MJPEG is decoded here; auto takes the best one offered in the configured size and rate, and measures H.264 first: it passes through if its key frames are at most 2 s apart, it has no B-frames, is progressive and 4:2:0, and exceeds video.width × video.height and video.max-bitrate by a quarter at most; otherwise it is decoded and encoded again. With h264 it passes in any case, with a warning. With rtsp, raw always encodes again.",
+        what: "The format requested from the camera. H.264 passes through; MJPEG is decoded here. auto takes the best format offered in the configured size and rate, and measures H.264 first: it passes through if its key frames are at most 2 s apart, it has no B-frames, is progressive and 4:2:0, and exceeds video.width × video.height and video.max-bitrate by a quarter at most; otherwise it is decoded and encoded again. With h264, it passes through in any case, with a warning where auto would encode again. With rtsp, raw always encodes again.",
         takes: Takes::OneOf(&[
             ("auto", |d| d.source.format = CameraFormat::Auto),
             ("h264", |d| d.source.format = CameraFormat::H264),
@@ -70,7 +70,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "source.url",
         initial: Initial::Unset { means: "none", example: r#""rtsp://192.168.1.20:554/stream1""# },
-        what: "The camera of `source.kind = \"rtsp\"`, received over TCP. Without user and password: set source.credential for those.",
+        what: "The camera of `source.kind = \"rtsp\"`, received over TCP. The URL must not contain user and password: set source.credential for those.",
         takes: Takes::Text {
             kind: "rtsp or rtsps URL",
             keep: |d, text| rtsp_url(text).map(|url| d.source.url = Some(url.to_owned())),
@@ -94,7 +94,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "a certificate of an authority that this system trusts",
             example: r#""00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF""#,
         },
-        what: "The SHA-256 of the certificate of an rtsps camera with a self-signed certificate; the camera is then trusted by this pin alone. The error for an untrusted certificate names it.",
+        what: "The SHA-256 of the certificate of an rtsps camera with a self-signed certificate; the camera is then trusted by this pin alone. The error for an untrusted certificate contains its SHA-256.",
         takes: Takes::Text {
             kind: "SHA-256 fingerprint",
             keep: |d, text| {
@@ -263,7 +263,7 @@ fn file(text: &str) -> Result<PathBuf, String> {
     let Some(rest) = text.strip_prefix("file://") else { return filled(text).map(Into::into) };
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
     if !path.starts_with('/') {
-        return Err("names another machine; a file of this one is file:///path".to_owned());
+        return Err("names another computer; a file of this one is file:///path".to_owned());
     }
     let bytes = decoded(path).ok_or("has a % that is not followed by two hexadecimal digits")?;
     match bytes.contains(&0) {
@@ -331,7 +331,7 @@ mod tests {
         check("file:///srv/100%25%20a.mp4", Ok("/srv/100% a.mp4"));
         check("file://localhost/srv/%C3%BC.mp4", Ok("/srv/ü.mp4"));
         check("", Err("must not be empty"));
-        let other = Err("names another machine; a file of this one is file:///path");
+        let other = Err("names another computer; a file of this one is file:///path");
         check("file://nas/a.mp4", other);
         check("file://", other);
         let percent = Err("has a % that is not followed by two hexadecimal digits");

@@ -16,7 +16,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "required by `run`",
             example: r#"["https://orchestrator.example:8935"]"#,
         },
-        what: "Orchestrators that may run the job, the preferred one first. Without a scheme: https, on port 8935 if it names none.",
+        what: "Orchestrators that may run the job, the preferred one first. A URL without a scheme uses https, and port 8935 unless it names another.",
         takes: Takes::Texts { kind: "https URLs", keep: peers::keep_urls },
     },
     Key {
@@ -97,7 +97,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "job.on-loss",
         initial: Initial::Is(r#""retry""#),
-        what: "When the job is lost: start it again on another orchestrator, or on the same one once it is back (retry), or end with exit code 1 and the reason (exit). With exit, a lost camera also ends the program.",
+        what: "When the job is lost: start it again on another orchestrator, or on the same one once it is reachable (retry), or end with exit code 1 and the reason (exit). With exit, a lost camera also ends the program.",
         takes: Takes::OneOf(&[
             ("retry", |d| d.recovery = Recovery::Retry),
             ("exit", |d| d.recovery = Recovery::Exit),

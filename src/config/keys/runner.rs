@@ -32,7 +32,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "runner.profile",
         initial: Initial::Is(r#""echo""#),
-        what: "How the app is called: as the example app (echo), with the keys below as exceptions, or as the keys below say (own).",
+        what: "How the app is called: like the example app, except where a key below is set (echo), or only as the keys below say (own).",
         takes: Takes::OneOf(&[
             ("echo", |d| d.runner.is_own = false),
             ("own", |d| d.runner.is_own = true),
@@ -41,7 +41,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "runner.start",
         initial: Initial::Unset { means: OF_PROFILE, example: r#""/echo""# },
-        what: "The path whose POST starts the app.",
+        what: "The path to which a POST starts the app.",
         takes: Takes::Text {
             kind: "path under the app's URL",
             keep: |d, text| {
@@ -89,7 +89,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "runner.update",
         initial: Initial::Unset { means: OF_PROFILE, example: r#""/update""# },
-        what: "Where parameters are posted while the app runs: a path under its URL, or answer: and a JSON pointer to the URL in its answer.",
+        what: "Where parameters are posted while the app runs: a path under the app's URL, or answer: and a JSON pointer to a URL in the answer to the start.",
         takes: Takes::Text {
             kind: "path, or answer: and a JSON pointer",
             keep: |d, text| {

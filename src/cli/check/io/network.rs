@@ -163,7 +163,7 @@ async fn connections(services: &Client, endpoints: &Endpoints) -> Vec<Finding> {
                 Err(error) => Finding::failed(
                     "tls",
                     chain(&error),
-                    "check the address and this machine's clock; services.pins and services.ca-file name what is trusted",
+                    "check the address and this computer's clock; services.pins and services.ca-file name what is trusted",
                 ),
             };
             (at, finding.about(about))

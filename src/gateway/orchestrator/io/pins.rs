@@ -31,7 +31,7 @@ impl PinFile {
     pub fn open(options: TrustOptions, directory: Option<&Path>, configured: &[Url]) -> Self {
         if options == TrustOptions::Insecure {
             log::warn!(
-                "trust = \"insecure\": certificates of orchestrators are NOT checked; anybody on the way can read and change the video"
+                "trust = \"insecure\": certificates of orchestrators are NOT checked; anybody on the network path can read and change the video"
             );
         }
         let open = |directory| {
