@@ -22,7 +22,7 @@ mod tests;
 
 use serde::Serialize;
 
-use super::facts::{AgentFacts, CameraFacts, Facts};
+use super::facts::{CameraFacts, Facts};
 use livepeer_gateway::job::Stage;
 
 pub(super) use memory::Memory;
@@ -116,7 +116,7 @@ pub(super) fn is_ready(links: &[Judged]) -> bool {
 }
 
 /// The chain in one line: where the job is, and each link that is at fault.
-pub(super) fn summary(links: &[Judged], agent: &AgentFacts) -> String {
+pub(super) fn summary(links: &[Judged], Facts { agent, wants_job, .. }: &Facts) -> String {
     let find = |name| links.iter().find(|link| link.name == name);
     let why = |name| find(name).map(|link| link.why.as_str()).unwrap_or_default();
     let mut text = why(LinkName::Orchestrator).to_owned();
@@ -124,13 +124,14 @@ pub(super) fn summary(links: &[Judged], agent: &AgentFacts) -> String {
     let has_failed = matches!(agent.camera, CameraFacts::EncoderFailed(_));
     let reason = why(if has_failed { LinkName::Encoder } else { LinkName::Camera });
     match agent.stage {
-        Stage::Dark => return format!("waiting for video: {reason}"),
+        Stage::Dark if *wants_job => return format!("waiting for video: {reason}"),
         Stage::Live if agent.is_held && is_lost => {
             text.push_str(", without video: ");
             text.push_str(reason);
         }
         Stage::Live => {}
-        Stage::Finding
+        Stage::Dark
+        | Stage::Finding
         | Stage::Selecting { .. }
         | Stage::Starting
         | Stage::Waiting { .. }

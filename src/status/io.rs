@@ -55,7 +55,7 @@ impl Status {
         let facts = self.facts(now);
         let links = chain::judge(&facts);
         let _ = lock(&self.shared.memory).note(&links, now);
-        chain::summary(&links, &facts.agent)
+        chain::summary(&links, &facts)
     }
 
     /// Sets the name and the labels of this instance. `config` is the configuration file.

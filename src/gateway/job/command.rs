@@ -81,6 +81,10 @@ pub enum Event<T> {
     Hold(Duration),
     /// From now on, search for other candidates, whose offers must comply with these rules.
     Replace(OfferRules),
+    /// No job is wanted until [`Event::Resume`]: the one that runs is closed, and none is started.
+    Pause,
+    /// A job is wanted again.
+    Resume,
     /// The user or the system asked the agent to stop.
     Stop,
     /// All parts of the job have ended, and the job is closed at the orchestrator.
@@ -108,7 +112,7 @@ pub enum Stage {
         /// The end of the pause.
         until: Instant,
     },
-    /// No camera: no job runs until the camera is back.
+    /// No camera, or no job is wanted: no job runs until that changes.
     Dark,
     /// The job is being closed; another job may follow.
     Leaving,

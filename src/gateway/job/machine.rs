@@ -29,7 +29,8 @@
 //! offer costs nothing. An orchestrator that refuses the model or its parameters is barred until these change, or for
 //! 10 min to 2 h. A job that has run for a day is handed over to a new one (`renew`). Without a camera, no job is
 //! started. A job that runs when the camera is lost is kept for `hold`, then closed; the next one starts once the
-//! camera is back. Health (protocol.md, section 5): while live, an output segment and an event are due every 30 s.
+//! camera is back. While no job is wanted ([`Event::Pause`]), the same holds at once. Health (protocol.md, section 5):
+//! while live, an output segment and an event are due every 30 s.
 //!
 //! Does not: execute commands, read the clock, or look at the caller's data of an offer.
 
@@ -87,6 +88,8 @@ pub struct Machine<T> {
     hold: Duration,
     /// The end of that time; `None` unless the camera is missing.
     held_until: Option<Instant>,
+    /// No job is wanted.
+    is_paused: bool,
     /// Whether a peer became reachable while others were tried: if the others fail, search again without a pause.
     came_back: bool,
     state: JobState<T>,
@@ -106,6 +109,7 @@ impl<T> Machine<T> {
             order: CandidateOrder::default(),
             hold,
             held_until: None,
+            is_paused: false,
             came_back: false,
             state: JobState::Finding,
         };
@@ -131,6 +135,8 @@ impl<T> Machine<T> {
                 self.held_until.get_or_insert(now + self.hold);
             }
             Event::CameraBack => self.held_until = None,
+            Event::Pause => self.is_paused = true,
+            Event::Resume => self.is_paused = false,
             Event::Recover(recovery) => self.recovery = *recovery,
             Event::Hold(hold) => self.hold = *hold,
             Event::NewParams => {
@@ -145,6 +151,7 @@ impl<T> Machine<T> {
                 darken(state)
             }
             state if matches!(event, Event::Timeout) && hold_is_over => darken(state),
+            state if matches!(event, Event::Pause) => darken(state),
             state if matches!(event, Event::Replace(_)) => self.replace(event, state, now),
             JobState::Finding => self.finding(event, now, jitter),
             JobState::Selecting { selection, .. } => self.selecting(event, selection, now, jitter),
@@ -154,7 +161,8 @@ impl<T> Machine<T> {
             JobState::Live(live) => self.live(event, live, now, jitter),
             JobState::Closing { then } => self.closing(event, then, now),
             JobState::Dark => {
-                at_rest(JobState::Dark, event, |event| matches!(event, Event::CameraBack))
+                let may_start = self.may_start();
+                at_rest(JobState::Dark, event, |event| may_start && is_restart(event))
             }
             JobState::Waiting { until } => {
                 at_rest(JobState::Waiting { until }, event, |event| match event {
@@ -166,8 +174,8 @@ impl<T> Machine<T> {
             JobState::Ended => (JobState::Ended, Commands::new()),
         };
         self.state = match state {
-            // Another job would be started after the close: wait for the camera instead.
-            JobState::Closing { then } if self.is_without_camera() && then.starts_again() => {
+            // Another job would be started after the close: wait until one may be.
+            JobState::Closing { then } if !self.may_start() && then.starts_again() => {
                 JobState::Closing { then: AfterClose::Dark }
             }
             state => state,
@@ -196,6 +204,16 @@ impl<T> Machine<T> {
         self.held_until.is_some()
     }
 
+    /// Whether no job is wanted.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Whether a job may be started: the camera is there, and a job is wanted.
+    fn may_start(&self) -> bool {
+        !self.is_without_camera() && !self.is_paused
+    }
+
     /// The end of the time for which a job is kept without its camera; `None` unless the camera is missing.
     pub fn held_until(&self) -> Option<Instant> {
         self.held_until
@@ -205,6 +223,11 @@ impl<T> Machine<T> {
     pub fn stage(&self) -> Stage {
         self.state.stage()
     }
+}
+
+/// Whether this event ends a time in which no job could be started.
+fn is_restart<T>(event: &Event<T>) -> bool {
+    matches!(event, Event::CameraBack | Event::Resume)
 }
 
 /// Handles `event` while no job runs: searches for candidates if `is_reason` returns true for the event.

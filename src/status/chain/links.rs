@@ -131,8 +131,8 @@ fn orchestrator(agent: &AgentFacts, wants_job: bool) -> Judged {
         Stage::Ending => waiting(name, "stopping"),
         Stage::Leaving => waiting(name, format!("closing the job at {host}")),
         _ if !wants_job => Judged {
-            advice: "start a job to get processed video",
-            ..waiting(name, "no job is wanted")
+            advice: "start the job to get processed video",
+            ..waiting(name, "stopped by the owner")
         },
         Stage::Finding => waiting(name, "looking for orchestrators"),
         Stage::Selecting { .. } => waiting(name, "asking orchestrators"),

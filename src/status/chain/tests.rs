@@ -20,11 +20,7 @@ fn check(trouble: impl FnOnce(&mut Facts), states: &str, line: &str) -> [Judged;
     trouble(&mut facts);
     let links = judge(&facts);
     let found: String = links.iter().map(|link| &link.state.name()[..1]).collect();
-    assert_eq!(
-        (found.as_str(), summary(&links, &facts.agent).as_str()),
-        (states, line),
-        "{links:#?}"
-    );
+    assert_eq!((found.as_str(), summary(&links, &facts).as_str()), (states, line), "{links:#?}");
     assert_eq!(is_ready(&links), found.starts_with("oooooo"));
     let report = report(&facts);
     assert_eq!((report.ready, report.summary.as_str()), (is_ready(&links), line));
@@ -205,7 +201,12 @@ fn a_job_that_is_not_wanted_is_not_a_fault() {
         facts.agent.stage = Stage::Finding;
         facts.wants_job = false;
     };
-    check(idle, "oowwwwwwo", "no job is wanted");
+    check(idle, "oowwwwwwo", "stopped by the owner");
+    let stopped = |facts: &mut Facts| {
+        idle(facts);
+        facts.agent.stage = Stage::Dark;
+    };
+    check(stopped, "oowwwwwwo", "stopped by the owner");
 }
 
 #[test]

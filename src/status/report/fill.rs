@@ -35,7 +35,7 @@ impl Report {
         (links, ages): (&[Judged; 9], &[Duration; 9]),
         moment: Moment,
     ) -> Self {
-        let summary = summary(links, &facts.agent);
+        let summary = summary(links, facts);
         let [model, capability] = moment.job.map(known);
         Self {
             version: VERSION,

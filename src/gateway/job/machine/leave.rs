@@ -140,7 +140,7 @@ impl<T> Machine<T> {
                 (JobState::Waiting { until }, Commands::new())
             }
             (Event::Closed, AfterClose::Dark) => (JobState::Dark, Commands::new()),
-            (Event::CameraBack, AfterClose::Dark) => {
+            (Event::CameraBack | Event::Resume, AfterClose::Dark) if self.may_start() => {
                 (JobState::Closing { then: AfterClose::Pause { until: now } }, Commands::new())
             }
             // The job's parts are ending already, so change only what follows the close.

@@ -94,7 +94,7 @@ impl<T> AfterClose<T> {
     }
 }
 
-/// Closes the job, if one runs, and waits for the camera.
+/// Closes the job, if one runs, and waits until one may be started.
 pub(super) fn darken<T>(state: JobState<T>) -> Transition<T> {
     match state {
         JobState::Finding | JobState::Selecting { .. } | JobState::Waiting { .. } => {

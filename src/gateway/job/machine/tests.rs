@@ -392,6 +392,43 @@ fn no_job_starts_without_a_camera() {
 }
 
 #[test]
+fn a_job_that_is_not_wanted_is_closed_and_none_is_started_until_one_is() {
+    let now = Instant::now();
+    let mut machine = live(2, Recovery::Exit, now);
+    check(&mut machine, Event::Pause, now, &[Command::Close { for_good: false }]);
+    check(&mut machine, Event::Closed, now, &[]);
+    assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
+    // Neither a camera that comes back nor another configuration starts one.
+    check(&mut machine, Event::CameraLost, now, &[]);
+    check(&mut machine, Event::CameraBack, now, &[]);
+    check(&mut machine, Event::Replace(OfferRules::default()), now, &[]);
+    check(&mut machine, Event::NewParams, now, &[]);
+    check(&mut machine, Event::Resume, now, &[Command::Find]);
+
+    // A search and a start under way.
+    let (mut machine, _) = Machine::<u32>::new(OfferRules::default(), Recovery::Retry, HOLD);
+    check(&mut machine, Event::Pause, now, &[]);
+    check(&mut machine, found(urls(1)), now, &[]);
+    check(&mut machine, Event::Resume, now, &[Command::Find]);
+    let _ = machine.on(found(urls(1)), now, SOME);
+    let _ = machine.on(offered(&urls(1)[0]), now, SOME);
+    check(&mut machine, Event::Pause, now, &[Command::Close { for_good: false }]);
+    // It is wanted again before the close has ended.
+    check(&mut machine, Event::Resume, now, &[]);
+    check(&mut machine, Event::Closed, now, &[]);
+    check(&mut machine, Event::Timeout, now, &[Command::Find]);
+
+    // A job that is wanted waits for its camera.
+    let mut machine =
+        Machine::<u32>::without_camera(OfferRules::default(), Recovery::Retry, HOLD, now);
+    check(&mut machine, Event::Pause, now, &[]);
+    check(&mut machine, Event::Resume, now, &[]);
+    check(&mut machine, Event::CameraBack, now, &[Command::Find]);
+    check(&mut machine, Event::Pause, now, &[]);
+    check(&mut machine, Event::Stop, now, &[Command::Finish(Outcome::Done)]);
+}
+
+#[test]
 fn another_configuration_closes_the_job_before_the_next_search() {
     let now = Instant::now();
     let mut machine = live(2, Recovery::Retry, now);
