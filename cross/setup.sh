@@ -24,6 +24,7 @@ packages=(
   faketime                                              # a wrong clock for one program of the tests
   zsh fish                                              # which read their completions in the tests
   bsdutils                                              # script, which gives the tests of setup a terminal
+  mosquitto mosquitto-clients                           # the MQTT broker of the tests
 )
 if [[ ${1-} == --go ]] && ! command -v go >/dev/null; then
   packages+=(golang-go ca-certificates)

@@ -308,7 +308,7 @@ kind = \"test\"
          video.bitrate, video.min-bitrate, video.max-bitrate, video.max-latency, video.segment, video.rotate, video.flip, video.crop",
         "camera.toml:11: orchestrator.urls: scheme `ftp` is not supported; use https",
         "camera.toml:13: sorce.kind: no such key; known: source, video, encoder, audio, orchestrator, job, \
-         access, discovery, signer, services, payment, runner, output, store, status, log, state, api, events",
+         access, discovery, signer, services, payment, runner, output, store, status, log, state, api, mqtt, events",
         "$LIVEPEER_EDGE_LOG_LEVL: no such key; known: log.level",
         "$LIVEPEER_EDGE_VIDEO_HEIGHT: video.height: found \"tall\"; allowed: even, 64 to 2160 pixels",
         "--encoder.sped: no such key; known: encoder.element, encoder.speed",

@@ -7,7 +7,7 @@
 //! | `job.params` | they are sent to the job, in place of parameters that were set while it ran |
 //! | source, video, encoder, audio | the camera is opened again; the job goes on |
 //! | an output | it is opened, closed or replaced; the others go on |
-//! | name and labels, log level, `job.on-loss`, API, events | set at once |
+//! | name and labels, log level, `job.on-loss`, API, events, MQTT | set at once |
 //! | the job, or where it may run | the job is closed, and the next one started; the camera goes on |
 //! | a credential | it is used from then on |
 //!
@@ -34,6 +34,7 @@ use crate::agent::{Agent, Change, JobPlan, JobSpec, KeptParams, Options};
 use crate::api::{self, Api};
 use crate::config::{Config, Kept, Purpose, Resolved, io::load};
 use crate::events::{Bus, Kind, Sinks};
+use crate::mqtt::{self, Mqtt};
 use crate::outputs::Outlets;
 use crate::service::is_service;
 use crate::status::Status;
@@ -89,6 +90,9 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
         state_directory: config.state_directory.clone(),
     };
     let served = Api::new(api_options, sources);
+    let (mqtt, mqtt_options) = watch::channel(config.mqtt.clone());
+    let sources = mqtt::Sources { status: status.clone(), clock: Arc::clone(&clock) };
+    let published = Mqtt::new(mqtt_options, sources);
     // A configuration that runs in place of a refused one is kept already.
     let proof = if notice.is_none() { Proof::AtOnce } else { Proof::Given };
     let running = Running { resolved, proof, kept };
@@ -103,12 +107,14 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
         changes: sender,
         status,
         api,
+        mqtt,
         events,
     };
     let ended = tokio::select! {
         ended = agent.with_changes(changes).run(stop) => ended.map_err(Error::Agent),
         error = reloading.run() => Err(error),
         never = served.run() => match never {},
+        never = published.run() => match never {},
     };
     let Reloading { events: Events { sinks, .. }, outlets, .. } = reloading;
     let closed = outlets.close().await;
@@ -186,6 +192,7 @@ struct Reloading {
     changes: mpsc::Sender<Change>,
     status: Status,
     api: watch::Sender<api::Options>,
+    mqtt: watch::Sender<mqtt::Options>,
     events: Events,
 }
 
@@ -307,6 +314,10 @@ impl Reloading {
         if old.api != new.api {
             log::info!("SIGHUP: API changed");
             self.api.send_replace(new.api.clone());
+        }
+        if old.mqtt != new.mqtt {
+            log::info!("SIGHUP: MQTT changed");
+            self.mqtt.send_replace(new.mqtt.clone());
         }
         if old.recovery != new.recovery {
             self.send(Change::Recovery(new.recovery)).await;

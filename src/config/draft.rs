@@ -14,6 +14,7 @@ use super::outputs::DraftOutput;
 use super::problem::Complaint;
 use super::{Config, Purpose};
 use crate::api;
+use crate::mqtt;
 use crate::status::StatusOptions;
 use livepeer_gateway::http::{Authority, Fingerprint, Url};
 use livepeer_gateway::job::{JobOptions, Recovery};
@@ -58,6 +59,7 @@ pub struct Draft {
     pub(super) log: LevelFilter,
     pub(super) state_directory: Option<PathBuf>,
     pub(super) api: api::Options,
+    pub(super) mqtt: mqtt::Options,
 }
 
 /// `[source]` as written. It may have keys of other kinds of source, so that a higher layer can change the kind alone.
@@ -179,6 +181,7 @@ impl Default for Draft {
             log: LevelFilter::Info,
             state_directory: None,
             api: api::Options::default(),
+            mqtt: mqtt::Options::default(),
         }
     }
 }
@@ -252,6 +255,9 @@ impl Draft {
             let reason = "an API that other computers can reach needs a token";
             objections.push(missing("api.token", reason));
         }
+        if let Some((key, reason)) = self.mqtt.objection() {
+            objections.push((key, Complaint::Wrong(reason)));
+        }
         match source.zip(runner).zip(events) {
             Some(((source, runner), events)) if objections.is_empty() => Ok(Config {
                 media: media::Options {
@@ -279,6 +285,7 @@ impl Draft {
                 state_directory: self.state_directory,
                 log: self.log,
                 api: self.api,
+                mqtt: self.mqtt,
             }),
             _ => Err(objections),
         }

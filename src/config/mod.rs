@@ -68,6 +68,8 @@ pub struct Config {
     pub log: log::LevelFilter,
     /// Where the API listens, and who may ask.
     pub api: crate::api::Options,
+    /// Which MQTT broker is used, and how.
+    pub mqtt: crate::mqtt::Options,
 }
 
 /// The use of a configuration; it decides which keys are required.

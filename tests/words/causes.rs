@@ -102,6 +102,12 @@ const HANDED_ON: &[(&str, Cause)] = &[
 ];
 
 const LOGGED: &[(&str, Cause)] = &[
+    // MQTT
+    ("MQTT: {error}", Test("a_wrong_password_is_refused_and_a_new_one_is_used_without_a_restart")),
+    (
+        "{broker} is on the Internet, and the connection has no TLS: everyone on the path can read the password, watch and send commands",
+        Reason("needs a broker on the Internet"),
+    ),
     // Media
     (
         "the source gives no video: {reason}",

@@ -13,6 +13,7 @@ mod audio;
 mod capture;
 mod device;
 mod events;
+mod mqtt;
 mod network;
 mod output;
 mod removed;
@@ -40,6 +41,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         output::KEYS,
         device::KEYS,
         api::KEYS,
+        mqtt::KEYS,
         events::KEYS,
     ]
     .into_iter()

@@ -42,9 +42,9 @@ pub enum Distrust {
         "certificate is not signed by a known authority ({0}); pin it, or use trust = \"tofu\""
     )]
     NoAuthority(String),
-    /// The same as `NoAuthority`, for a signer or discovery endpoint.
+    /// The same as `NoAuthority`, for a signer, a discovery endpoint or a broker.
     #[error(
-        "certificate is not signed by a known authority ({0}); give its services.pins or services.ca-file"
+        "certificate is not signed by a known authority ({0}); give its services.pins or services.ca-file (mqtt.pin, mqtt.ca-file)"
     )]
     NoService(String),
     /// Another certificate is pinned.
@@ -76,7 +76,7 @@ pub enum Distrust {
     WrongTime(String),
     /// The same as `WrongTime`, for a signer or discovery endpoint, which is never trusted while the clock is wrong.
     #[error(
-        "certificate is not valid now ({0}); check this computer's clock, or pin the certificate in services.pins, which needs no clock"
+        "certificate is not valid now ({0}); check this computer's clock, or pin the certificate in services.pins (a broker's in mqtt.pin), which needs no clock"
     )]
     WrongTimeOfService(String),
 }

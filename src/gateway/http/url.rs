@@ -60,7 +60,7 @@ impl Authority {
     }
 
     /// The zone of an address or of `localhost`; `None` for other names, which must be resolved first.
-    pub(crate) fn zone(&self) -> Option<Zone> {
+    pub fn zone(&self) -> Option<Zone> {
         if self.host == "localhost" || self.host.ends_with(".localhost") {
             return Some(Zone::ThisComputer);
         }

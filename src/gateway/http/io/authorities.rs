@@ -30,13 +30,21 @@ pub fn service_client_by(
     trust: ServiceTrust,
     clock: Arc<WallClock>,
 ) -> Result<Client, CaFileError> {
+    Ok(Client::new(Arc::new(service_connector(trust, clock)?)))
+}
+
+/// A connector to services that speak another protocol than HTTP, under their trust policy. It shares `clock` with other
+/// clients.
+pub fn service_connector(
+    trust: ServiceTrust,
+    clock: Arc<WallClock>,
+) -> Result<Connector, CaFileError> {
     let roots = trust.ca_file.as_deref().map(read).transpose()?;
     let connector = Connector::by(Arc::new(trust), clock);
-    let connector = match roots {
+    Ok(match roots {
         Some(roots) => connector.with_authorities(roots),
         None => connector,
-    };
-    Ok(Client::new(Arc::new(connector)))
+    })
 }
 
 /// The authorities of this system.

@@ -48,6 +48,8 @@ pub enum Alpn {
     Http1,
     /// HTTP/2: gRPC.
     Http2,
+    /// None is offered: for protocols that have a port of their own.
+    Nothing,
 }
 
 /// Makes connections under one trust policy.
@@ -195,7 +197,7 @@ impl Stream {
     }
 
     /// The zone of the peer.
-    pub(crate) fn zone(&self) -> Zone {
+    pub fn zone(&self) -> Zone {
         // A connection that has just broken has no peer address.
         self.tcp().peer_addr().map_or(Zone::Public, |address| Zone::of(address.ip()))
     }

@@ -19,7 +19,7 @@ mod tls_link;
 mod tls_settings;
 mod tuning;
 
-pub use authorities::{CaFileError, service_client, service_client_by};
+pub use authorities::{CaFileError, service_client, service_client_by, service_connector};
 pub use call::{Call, CallError, Client, HttpAnswer};
 pub use congestion::Congestion;
 pub use connect::{Alpn, Connector, Stream};

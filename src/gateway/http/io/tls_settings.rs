@@ -93,10 +93,11 @@ impl TlsSettings {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        config.alpn_protocols = vec![match alpn {
-            Alpn::Http1 => b"http/1.1".to_vec(),
-            Alpn::Http2 => b"h2".to_vec(),
-        }];
+        config.alpn_protocols = match alpn {
+            Alpn::Http1 => vec![b"http/1.1".to_vec()],
+            Alpn::Http2 => vec![b"h2".to_vec()],
+            Alpn::Nothing => Vec::new(),
+        };
         config.resumption = rustls::client::Resumption::in_memory_sessions(4);
         let config = Arc::new(config);
         if configs.len() >= TLS_PEERS {

@@ -1,0 +1,165 @@
+//! Connects to the broker again and again, with a growing pause, and follows changes of the options.
+//!
+//! Does not: run an own thread; it is a part of the agent's thread that never waits for the broker.
+
+mod connection;
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use super::error::BrokerError;
+use super::limits::{FIRST_PAUSE, LASTING, LONGEST_PAUSE};
+use super::topics::Topics;
+use super::{BrokerUrl, Options, Times};
+use crate::status::Status;
+use connection::Connection;
+use livepeer_gateway::http::io::{Alpn, Connector, Stream, service_connector};
+use livepeer_gateway::http::{WallClock, Zone};
+use resilience::backoff::{Backoff, jitter};
+use resilience::fault::chain;
+use resilience::log_throttle::ThrottledLog;
+use resilience::secret::io::read;
+
+/// What is published of the agent.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The agent's state.
+    pub status: Status,
+    /// What certificates show about this machine's clock.
+    pub clock: Arc<WallClock>,
+}
+
+/// The MQTT client of one agent. Call [`Mqtt::run`] beside the agent.
+#[derive(Debug)]
+pub struct Mqtt {
+    options: watch::Receiver<Options>,
+    sources: Sources,
+    times: Times,
+}
+
+impl Mqtt {
+    /// A client with the options that `options` has; it follows their changes.
+    pub fn new(options: watch::Receiver<Options>, sources: Sources) -> Self {
+        Self { options, sources, times: Times::default() }
+    }
+
+    /// The same client with other times, for tests.
+    #[must_use]
+    pub fn with_times(self, times: Times) -> Self {
+        Self { times, ..self }
+    }
+
+    /// Runs until it is dropped, which makes the broker publish the last will.
+    pub async fn run(mut self) -> Infallible {
+        loop {
+            let options = self.options.borrow_and_update().clone();
+            let mut changed = self.options.clone();
+            let client = Client { options: &options, sources: &self.sources, times: self.times };
+            tokio::select! {
+                never = client.run() => match never {},
+                // Without a sender, the options never change again.
+                changed = changed.changed() => if changed.is_err() {
+                    match client.run().await {}
+                },
+            }
+        }
+    }
+}
+
+/// The client with its present options.
+#[derive(Clone, Copy)]
+struct Client<'a> {
+    options: &'a Options,
+    sources: &'a Sources,
+    times: Times,
+}
+
+impl Client<'_> {
+    async fn run(self) -> Infallible {
+        let Some(broker) = &self.options.url else { return pending().await };
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut failing = ThrottledLog::new(module_path!(), format!("{broker}: connected again"));
+        let mut connector = None;
+        loop {
+            let mut opened = None;
+            let error = self.connect(broker, &mut connector, &mut opened, &mut failing).await;
+            let now = Instant::now();
+            // An error of a connection names the broker itself.
+            let error = if let BrokerError::Connect(error) = &error {
+                chain(error)
+            } else {
+                format!("{broker}: {}", chain(&error))
+            };
+            failing.on_failure(&format!("MQTT: {error}"), now);
+            if opened.is_some_and(|opened| now.duration_since(opened) >= LASTING) {
+                backoff.on_success();
+            }
+            tokio::time::sleep(backoff.on_failure(jitter())).await;
+        }
+    }
+
+    /// One connection, until it ends. Sets when the broker accepted it.
+    async fn connect(
+        &self,
+        broker: &BrokerUrl,
+        connector: &mut Option<Connector>,
+        opened: &mut Option<Instant>,
+        failing: &mut ThrottledLog,
+    ) -> BrokerError {
+        match self.open(broker, connector).await {
+            Ok(connection) => {
+                let on_open = || {
+                    let now = Instant::now();
+                    *opened = Some(now);
+                    if !failing.on_success(now) {
+                        log::info!("{broker}: connected");
+                    }
+                };
+                match connection.run(on_open).await {
+                    Ok(never) => match never {},
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        }
+    }
+
+    async fn open(
+        &self,
+        broker: &BrokerUrl,
+        kept: &mut Option<Connector>,
+    ) -> Result<Connection<'_>, BrokerError> {
+        let topics = Topics::new(self.options, &self.sources.status.identity().instance)?;
+        let credential = self.options.credential.as_ref().map(read).transpose();
+        let credential = credential.map_err(BrokerError::Credential)?;
+        let connector = match kept.take() {
+            Some(connector) => connector,
+            None => {
+                let (trust, clock) = (self.options.trust(broker), Arc::clone(&self.sources.clock));
+                service_connector(trust, clock).map_err(BrokerError::Authorities)?
+            }
+        };
+        let connector = kept.insert(connector);
+        let stream = connector.connect(&broker.0, Alpn::Nothing).await?;
+        self.judge(broker, &stream)?;
+        Connection::new(stream, *self, topics, credential.as_ref())
+    }
+
+    /// Refuses a connection without TLS to the Internet, before anything is sent on it.
+    fn judge(&self, broker: &BrokerUrl, stream: &Stream) -> Result<(), BrokerError> {
+        if broker.has_tls() || stream.zone() != Zone::Public {
+            return Ok(());
+        }
+        if !self.options.allow_plain {
+            return Err(BrokerError::Public);
+        }
+        log::warn!(
+            "{broker} is on the Internet, and the connection has no TLS: everyone on the path can read the password, watch and send commands"
+        );
+        Ok(())
+    }
+}

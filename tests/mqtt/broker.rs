@@ -1,0 +1,167 @@
+//! A mosquitto of a test, and a program that listens to everything that is published there.
+//!
+//! Does not: outlive its test; both programs are killed when they are dropped.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::scratch::Scratch;
+
+/// A test that waits longer hangs.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+/// Attempts to find a port: another program may take one between the search and the start.
+const PORTS: usize = 10;
+
+/// A child that is killed when it is dropped.
+pub(crate) struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A running mosquitto.
+pub(crate) struct Broker {
+    program: Option<Program>,
+    /// The port for everyone.
+    pub(crate) port: u16,
+    /// The port with the settings of the test.
+    pub(crate) own_port: u16,
+    settings: String,
+    directory: Scratch,
+}
+
+impl Broker {
+    /// A broker that lets everyone in.
+    pub(crate) fn start() -> Self {
+        Self::with("", &[])
+    }
+
+    /// A broker with a second port, which has these settings; `files` are in its directory `DIR`.
+    pub(crate) fn with(settings: &str, files: &[(&str, &str)]) -> Self {
+        let directory = Scratch::new("mosquitto");
+        std::fs::create_dir_all(&*directory).unwrap();
+        for (name, content) in files {
+            std::fs::write(directory.join(name), content).unwrap();
+        }
+        let settings = settings.replace("DIR", &directory.to_string_lossy());
+        let mut broker = Self { program: None, port: 0, own_port: 0, settings, directory };
+        for _ in 0..PORTS {
+            // Both are held until both are known.
+            let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+            [broker.port, broker.own_port] =
+                free.each_ref().map(|l| l.local_addr().unwrap().port());
+            drop(free);
+            if broker.run() {
+                return broker;
+            }
+        }
+        panic!("mosquitto does not start; cross/setup.sh installs it");
+    }
+
+    /// Starts the program. Returns whether it listens.
+    fn run(&mut self) -> bool {
+        let Self { port, own_port, settings, .. } = self;
+        let config = format!(
+            "per_listener_settings true\nuser root\nlog_dest stderr\nlog_type all\nlistener {port} 127.0.0.1\nallow_anonymous true\nlistener {own_port} 127.0.0.1\n{}\n",
+            if settings.is_empty() { "allow_anonymous true" } else { settings }
+        );
+        let file = self.directory.join("mosquitto.conf");
+        std::fs::write(&file, config).unwrap();
+        let mut child = Command::new("mosquitto")
+            .arg("-c")
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("mosquitto, which cross/setup.sh installs");
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        self.program = Some(Program(child));
+        let runs = lines.by_ref().map_while(Result::ok).any(|line| line.contains(" running"));
+        // Nobody needs the rest, but the program must not wait for a reader.
+        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        runs
+    }
+
+    /// Kills the program.
+    pub(crate) fn stop(&mut self) {
+        self.program = None;
+    }
+
+    /// Starts the program again, on the same ports; it has forgotten everything.
+    pub(crate) fn start_again(&mut self) {
+        assert!(self.run(), "the port was taken meanwhile");
+    }
+
+    /// Listens to everything, from the messages that the broker keeps on.
+    pub(crate) fn listen(&self) -> Ear {
+        let mut child = Command::new("mosquitto_sub")
+            .args(["-h", "127.0.0.1", "-q", "1", "-p", &self.port.to_string()])
+            .args(["-t", "#", "-F", "%r %q %t %p"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("mosquitto_sub, which cross/setup.sh installs");
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (say, heard) = mpsc::channel();
+        thread::spawn(move || {
+            lines.map_while(Result::ok).all(|line| say.send(Message::of(&line)).is_ok());
+        });
+        Ear { _program: Program(child), heard }
+    }
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// The broker had kept it.
+    pub(crate) is_kept: bool,
+    pub(crate) qos: u8,
+    pub(crate) topic: String,
+    pub(crate) payload: String,
+}
+
+impl Message {
+    fn of(line: &str) -> Self {
+        let mut parts = line.splitn(4, ' ');
+        let mut part = || parts.next().unwrap_or_default().to_owned();
+        let (is_kept, qos) = (part() == "1", part().parse().unwrap());
+        Self { is_kept, qos, topic: part(), payload: part() }
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.payload).unwrap_or_else(|e| panic!("{e}: {}", self.payload))
+    }
+}
+
+/// What is heard at a broker.
+pub(crate) struct Ear {
+    _program: Program,
+    heard: Receiver<Message>,
+}
+
+impl Ear {
+    /// Waits for a message whose topic ends with `topic`.
+    #[track_caller]
+    pub(crate) fn hear(&self, topic: &str) -> Message {
+        self.hear_if(topic, |_| true)
+    }
+
+    /// Waits for such a message that also `fits`.
+    #[track_caller]
+    pub(crate) fn hear_if(&self, topic: &str, fits: impl Fn(&Message) -> bool) -> Message {
+        let by = Instant::now() + LIMIT;
+        loop {
+            let left = by.saturating_duration_since(Instant::now());
+            let Ok(message) = self.heard.recv_timeout(left) else { panic!("nothing on {topic}") };
+            if message.topic.ends_with(topic) && fits(&message) {
+                return message;
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The MQTT client against a real mosquitto: what is published, the last will, trust, and brokers that fail or hang.
+//!
+//! Does not: skip anything; `cross/setup.sh` installs mosquitto.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod broker;
+#[path = "../edge/mod.rs"]
+mod edge;
+#[path = "../peers/mod.rs"]
+mod peers;
+mod trust;
+
+use std::time::Duration;
+
+use livepeer_edge::mqtt::{Mqtt, Options, Sources, Times};
+use livepeer_edge::status::Status;
+use resilience::wait::AbortOnDrop;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use broker::{Broker, LIMIT};
+use edge::{Edge, scratch};
+
+/// The program with a job that finds no orchestrator, connected to this broker.
+fn edge(url: &str, more: &[&str]) -> Edge {
+    let job = ["run", "--orchestrator.urls", "https://127.0.0.1:9", "--job.model", "m"];
+    let mqtt = ["--api.listen", "off", "--status.instance", "door", "--mqtt.url", url];
+    Edge::start(&[&job[..], &mqtt, &edge::SMALL, more].concat())
+}
+
+fn url(port: u16) -> String {
+    format!("mqtt://127.0.0.1:{port}")
+}
+
+/// A client in this process, with short times.
+struct Client {
+    options: watch::Sender<Options>,
+    _task: AbortOnDrop<std::convert::Infallible>,
+}
+
+fn client(port: u16, times: Times) -> Client {
+    let options = Options { url: Some(url(port).parse().unwrap()), ..Options::default() };
+    let (options, changes) = watch::channel(options);
+    let sources = Sources { status: Status::default(), clock: std::sync::Arc::default() };
+    let task = AbortOnDrop::spawn(Mqtt::new(changes, sources).with_times(times).run());
+    Client { options, _task: task }
+}
+
+fn short() -> Times {
+    let time = Duration::from_millis(300);
+    Times { answer: time, ping: time / 4, silence: time, look: time, ..Times::default() }
+}
+
+#[test]
+fn the_state_is_kept_by_the_broker_and_a_killed_program_is_shown_as_offline() {
+    let broker = Broker::start();
+    let mut edge = edge(&url(broker.port), &[]);
+    edge.hear("connected");
+    let ear = broker.listen();
+    let status = ear.hear("livepeer-edge/door/status");
+    assert_eq!((status.payload.as_str(), status.qos), ("online", 1));
+    let report = broker.listen().hear("livepeer-edge/door/report");
+    assert!(report.is_kept);
+    assert_eq!(
+        (&report.json()["version"], &report.json()["instance"]),
+        (&1.into(), &"door".into())
+    );
+    edge.signal("KILL");
+    let status = ear.hear_if("/status", |message| message.payload != "online");
+    assert_eq!(status.payload, "offline");
+    let kept = broker.listen().hear("/status");
+    assert_eq!((kept.payload.as_str(), kept.is_kept), ("offline", true));
+}
+
+#[test]
+fn a_program_that_stops_is_shown_as_offline() {
+    let broker = Broker::start();
+    let mut edge = edge(&url(broker.port), &["--mqtt.prefix", "home/door"]);
+    edge.hear("connected");
+    let ear = broker.listen();
+    assert_eq!(ear.hear("home/door/status").payload, "online");
+    edge.signal("TERM");
+    assert_eq!(ear.hear_if("home/door/status", |m| m.payload != "online").payload, "offline");
+    edge.end().with_code(0);
+}
+
+#[test]
+fn after_a_restart_of_the_broker_everything_is_published_again() {
+    let mut broker = Broker::start();
+    let mut edge = edge(&url(broker.port), &[]);
+    edge.hear("connected");
+    broker.stop();
+    edge.hear("MQTT: ");
+    broker.start_again();
+    edge.hear("connected again");
+    let ear = broker.listen();
+    assert_eq!(ear.hear("homeassistant/device/livepeer-edge-door/config").json()["qos"], 1);
+    assert_eq!(ear.hear("/status").payload, "online");
+    ear.hear("/report");
+}
+
+#[tokio::test]
+async fn a_broker_that_accepts_and_hangs_is_given_up_and_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let _client = client(listener.local_addr().unwrap().port(), short());
+    let again = async {
+        let (mut first, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        // The client closes the connection.
+        first.read_to_end(&mut request).await.unwrap();
+        assert!(request.windows(4).any(|bytes| bytes == b"MQTT"));
+        let _second = listener.accept().await.unwrap();
+    };
+    timeout(LIMIT, again).await.expect("another connection");
+}
+
+/// The answer that accepts a connection.
+const ACCEPTED: [u8; 4] = [0x20, 2, 0, 0];
+
+#[tokio::test]
+async fn a_broker_that_reads_nothing_is_given_up() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(1024).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    // So often that the buffers fill up, although the confirmations come.
+    let times =
+        Times { look: Duration::from_millis(1), report: Duration::from_millis(1), ..short() };
+    let _client = client(listener.local_addr().unwrap().port(), times);
+    let (mut first, _) = listener.accept().await.unwrap();
+    first.write_all(&ACCEPTED).await.unwrap();
+    let flood = async {
+        // Signs of life and confirmations of all that was published, without a look at it.
+        let mut id = 0_u16;
+        loop {
+            id = id % 4096 + 1;
+            let [high, low] = id.to_be_bytes();
+            let sent = first.write_all(&[0x40, 2, high, low]).await;
+            if sent.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LIMIT, flood).await.expect("the client gives up");
+    timeout(LIMIT, listener.accept()).await.expect("another connection").unwrap();
+}
+
+#[tokio::test]
+async fn new_options_are_used_at_once() {
+    let [first, second] = [Broker::start(), Broker::start()];
+    let client = client(first.port, Times::default());
+    let ear = first.listen();
+    let heard = tokio::task::spawn_blocking(move || {
+        ear.hear_if("/status", |message| message.payload == "online");
+        ear
+    });
+    let ear = timeout(LIMIT, heard).await.expect("online").unwrap();
+    client.options.send_modify(|options| {
+        options.url = Some(url(second.port).parse().unwrap());
+        options.discovery_prefix = None;
+    });
+    let other = second.listen();
+    let heard = tokio::task::spawn_blocking(move || {
+        assert_eq!(other.hear("/status").payload, "online");
+        ear.hear_if("/status", |message| message.payload == "offline");
+    });
+    timeout(LIMIT, heard).await.expect("moved").unwrap();
+}
