@@ -92,7 +92,7 @@ impl Sinks {
         self.0.iter().for_each(|sink| sink.closer.close());
     }
 
-    /// Ends the sinks, after the events that wait or after [`END_TIME`]. Kills a program that still runs. Blocks.
+    /// Ends the sinks, after the events that wait or after half a second. Kills a program that still runs. Blocks.
     pub fn close(self) {
         self.end();
         let by = Instant::now() + END_TIME;
