@@ -179,6 +179,11 @@ async fn a_command_asks_the_running_agent() {
     assert_eq!(report["version"], 1);
     let screen = ask(&["status"]).await.with_code(0);
     assert!(String::from_utf8(screen.stdout).unwrap().contains("  camera "));
+    let changed = ask(&["params", r#"{"prompt":"fog","steps":2}"#]).await.with_code(0);
+    assert!(!changed.stdout.is_empty());
+    ask(&["params", r#"{"steps":null}"#]).await.with_code(0);
+    let present = ask(&["params"]).await.with_code(0);
+    assert_eq!(String::from_utf8(present.stdout).unwrap(), "{\"prompt\":\"fog\"}\n");
     let refused = ask(&["params", "[1]"]).await.with_code(2);
     assert!(refused.error().contains("not a JSON object"), "{}", refused.stderr);
     let _ = std::fs::remove_dir_all(state);

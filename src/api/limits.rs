@@ -58,6 +58,8 @@ impl Default for Times {
 pub const SNAPSHOT_HOLD: Duration = Duration::from_secs(5);
 /// The time between two looks for the first key frame of a snapshot.
 pub const PICTURE_WAIT: Duration = Duration::from_millis(50);
+/// The longest silence between two messages to a reader of events.
+pub const EVENT_SILENCE: Duration = Duration::from_secs(15);
 /// The shortest token. Shorter ones can be guessed.
 pub const TOKEN_BYTES: usize = 16;
 /// The pause before the next try to listen, and the longest one.

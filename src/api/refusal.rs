@@ -11,7 +11,6 @@ use super::limits::{BODY_BYTES, EVENT_READERS, VIEWERS};
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(dead_code, reason = "the routes of changes use the rest")]
 pub(super) enum Refusal {
     /// The path does not exist.
     NotFound,

@@ -10,6 +10,10 @@
 //! | `/snapshot.jpg?stream=input\|output` | GET, HEAD | the newest picture as JPEG; of the output if no stream is named |
 //! | `/input.ts`, `/output.ts` | GET, HEAD | live video as MPEG-TS, from a key frame on |
 //! | `/input.mp4`, `/output.mp4` | GET, HEAD | the same as fragmented MP4, one fragment for each frame; `Content-Type` names the codec |
+//! | `/events` | GET, HEAD | events from now on, as server-sent events |
+//! | `/params` | GET, HEAD | the parameters of the job |
+//! | `/params?mode=merge\|replace` | POST | changes them by a JSON object; merges if no mode is named |
+//! | `/restart` | POST | closes the job and starts another one |
 //! | `/openapi.json` | GET, HEAD | this table, for programs |
 //!
 //! Does not: answer; `io` does.
@@ -19,9 +23,14 @@ use http::Method;
 use super::gate::Exposure;
 use super::page::{self, PageFile};
 use super::refusal::Refusal;
+use crate::agent::Edit;
 
 /// The methods of a path that is only read.
 const READ: &str = "GET, HEAD";
+/// The methods of a path that is read and changed.
+const READ_OR_POST: &str = "GET, HEAD, POST";
+/// The method of a path that only does something.
+const POST: &str = "POST";
 
 /// One of the two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +69,14 @@ pub(super) enum Route {
     Snapshot(Which),
     /// A stream.
     Video(Which, Container),
+    /// Events from now on.
+    Events,
+    /// The parameters of the job.
+    Params,
+    /// A change of the parameters.
+    Change(Edit),
+    /// A new job.
+    Restart,
     /// A file of the page.
     Page(&'static PageFile),
 }
@@ -79,10 +96,16 @@ impl Route {
             "/output.ts" => Self::Video(Which::Output, Container::Ts),
             "/input.mp4" => Self::Video(Which::Input, Container::Mp4),
             "/output.mp4" => Self::Video(Which::Output, Container::Mp4),
+            "/events" => Self::Events,
+            "/params" if *method == Method::POST => return edit(query).map(Self::Change),
+            "/params" => Self::Params,
+            "/restart" if *method == Method::POST => return Ok(Self::Restart),
+            "/restart" => return Err(Refusal::Method(POST)),
             path => Self::Page(page::file(path).ok_or(Refusal::NotFound)?),
         };
         match *method {
             Method::GET | Method::HEAD => Ok(route),
+            _ if route == Self::Params => Err(Refusal::Method(READ_OR_POST)),
             _ => Err(Refusal::Method(READ)),
         }
     }
@@ -91,9 +114,15 @@ impl Route {
     pub(super) fn exposure(self) -> Exposure {
         match self {
             Self::Health | Self::OpenApi | Self::Schema | Self::Page(_) => Exposure::Nothing,
-            Self::Ready | Self::Status | Self::Metrics | Self::Snapshot(_) | Self::Video(..) => {
-                Exposure::Private
-            }
+            Self::Ready
+            | Self::Status
+            | Self::Metrics
+            | Self::Events
+            | Self::Params
+            | Self::Change(_)
+            | Self::Restart
+            | Self::Snapshot(_)
+            | Self::Video(..) => Exposure::Private,
         }
     }
 }
@@ -106,6 +135,15 @@ impl Which {
             Some("input") => Ok(Self::Input),
             Some(_) => Err(Refusal::Query("stream=input or stream=output")),
         }
+    }
+}
+
+/// How a query changes the parameters.
+fn edit(query: Option<&str>) -> Result<Edit, Refusal> {
+    match value(query, "mode") {
+        None | Some("merge") => Ok(Edit::Merge),
+        Some("replace") => Ok(Edit::Replace),
+        Some(_) => Err(Refusal::Query("mode=merge or mode=replace")),
     }
 }
 
@@ -135,6 +173,14 @@ mod tests {
         let streams = Refusal::Query("stream=input or stream=output");
         check("GET", "/snapshot.jpg", Some("stream=INPUT"), Err(streams));
         check("POST", "/snapshot.jpg", None, Err(Refusal::Method(READ)));
+        check("GET", "/params", None, Ok(Route::Params));
+        check("POST", "/params", None, Ok(Route::Change(Edit::Merge)));
+        check("POST", "/params", Some("mode=replace"), Ok(Route::Change(Edit::Replace)));
+        let modes = Refusal::Query("mode=merge or mode=replace");
+        check("POST", "/params", Some("mode=x"), Err(modes));
+        check("PUT", "/params", None, Err(Refusal::Method(READ_OR_POST)));
+        check("POST", "/restart", None, Ok(Route::Restart));
+        check("GET", "/restart", None, Err(Refusal::Method(POST)));
         check("OPTIONS", "/", None, Err(Refusal::Method(READ)));
         for path in ["", "//", "/index.html", "/healthz/", "/../etc/passwd", "*"] {
             check("GET", path, None, Err(Refusal::NotFound));

@@ -30,7 +30,7 @@ use super::choose::{Chosen, notice, warn_of_removed};
 use super::proof::Proof;
 use super::reach::Reach;
 use super::{Error, Settings};
-use crate::agent::{Agent, Change, JobPlan, JobSpec, KeptParams, Options};
+use crate::agent::{Agent, Change, Control, JobPlan, JobSpec, KeptParams, Options};
 use crate::api::{self, Api};
 use crate::config::{Config, Kept, Purpose, Resolved, io::load};
 use crate::events::{Bus, Kind, Sinks};
@@ -87,6 +87,8 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
         status: status.clone(),
         units: units.clone(),
         outputs: agent.outputs(),
+        control: Control::new(sender.clone()),
+        events: bus.clone(),
         state_directory: config.state_directory.clone(),
     };
     let served = Api::new(api_options, sources);

@@ -16,15 +16,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use livepeer_edge::agent::Outputs;
-use livepeer_edge::api::limits::{CONNECTIONS, HEAD_BYTES, HEAD_LINES};
+use livepeer_edge::agent::{Control, Outputs};
+use livepeer_edge::api::limits::{BODY_BYTES, CONNECTIONS, EVENT_READERS, HEAD_BYTES, HEAD_LINES};
 use livepeer_edge::api::{Api, Listen, Options, Sources, Times};
+use livepeer_edge::events::{Bus, Kind};
 use livepeer_edge::status::Status;
 use media::io::{AccessUnits, Capture};
 use media::{Encoder, Source, Speed, Video};
 use resilience::secret::SecretSource;
 use resilience::wait::AbortOnDrop;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use client::{Answer, Client};
@@ -39,6 +40,7 @@ struct Served {
     options: watch::Sender<Options>,
     status: Status,
     units: AccessUnits,
+    events: Bus,
     state: PathBuf,
     _task: AbortOnDrop<std::convert::Infallible>,
 }
@@ -54,7 +56,16 @@ fn temporary(name: &str) -> PathBuf {
 /// An agent without video.
 fn sources(status: &Status, state_directory: Option<PathBuf>) -> Sources {
     let (units, outputs) = (AccessUnits::new(), Outputs::default());
-    Sources { status: status.clone(), units, outputs, state_directory }
+    // The agent has ended.
+    let control = Control::new(mpsc::channel(1).0);
+    Sources {
+        status: status.clone(),
+        units,
+        outputs,
+        control,
+        events: Bus::default(),
+        state_directory,
+    }
 }
 
 impl Served {
@@ -62,10 +73,10 @@ impl Served {
         let (options, changes) = watch::channel(options);
         let (status, state) = (Status::default(), temporary("state"));
         let sources = sources(&status, Some(state.clone()));
-        let units = sources.units.clone();
+        let (units, events) = (sources.units.clone(), sources.events.clone());
         let task = AbortOnDrop::spawn(Api::new(changes, sources).with_times(times).run());
         let address = address(&status).await;
-        Self { address, options, status, units, state, _task: task }
+        Self { address, options, status, units, events, state, _task: task }
     }
 
     async fn new(listen: &str, token: Option<SecretSource>) -> Self {
@@ -397,4 +408,86 @@ async fn a_viewer_that_does_not_read_is_disconnected() {
         timeout(LIMIT, asleep.until_cut()).await.expect("the server closes the connection");
     }
     drop(capture);
+}
+
+/// Posts a body to the parameters.
+async fn post(served: &Served, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let mut client = served.client().await;
+    let lines: String =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    client
+        .write(format!("POST /params HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n").as_bytes())
+        .await;
+    client.write(body).await;
+    client.answer("POST").await.expect("an answer")
+}
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+#[tokio::test]
+async fn a_body_is_a_json_object_of_bounded_length() {
+    let served = Served::open().await;
+    let check = async |headers: &[(&str, &str)], body: &[u8], status: u16, code: &str| {
+        let answer = post(&served, headers, body).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{headers:?}");
+    };
+    check(&[("Content-Length", "2")], b"{}", 415, "wrong-content-type").await;
+    let plain = [("Content-Type", "text/plain"), ("Content-Length", "2")];
+    check(&plain, b"{}", 415, "wrong-content-type").await;
+    check(&[JSON, ("Content-Length", "2")], b"[]", 400, "wrong-body").await;
+    // This one is well made: the agent of this test has ended.
+    check(&[JSON, ("Content-Length", "2")], b"{}", 400, "wrong-body").await;
+    let long = (BODY_BYTES + 1).to_string();
+    check(&[JSON, ("Content-Length", &long)], b"", 413, "body-too-long").await;
+    let piece =
+        [format!("{BODY_BYTES:x}\r\n").as_bytes(), &vec![b' '; BODY_BYTES], b"\r\n1\r\n{\r\n"]
+            .concat();
+    check(&[JSON, ("Transfer-Encoding", "chunked")], &piece, 413, "body-too-long").await;
+    let foreign = [JSON, ("Content-Length", "2"), ("Origin", "http://evil.example")];
+    check(&foreign, b"{}", 403, "cross-site").await;
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_refused() {
+    let times = Times { body: Duration::from_millis(100), ..Times::default() };
+    let served = Served::with_times(times).await;
+    let answer = post(&served, &[JSON, ("Content-Length", "10")], b"{").await;
+    assert_eq!((answer.status, answer.code().as_str()), (408, "body-too-slow"));
+    assert_eq!(answer.header("connection"), Some("close"));
+}
+
+#[tokio::test]
+async fn events_come_as_they_happen_and_to_few_readers() {
+    let served = Served::open().await;
+    let mut readers = Vec::new();
+    for _ in 0..EVENT_READERS {
+        let mut reader = served.client().await;
+        reader.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let (status, headers) = reader.head().await.unwrap();
+        let kind = ("content-type".to_owned(), "text/event-stream".to_owned());
+        assert!(status == 200 && headers.contains(&kind), "{headers:?}");
+        readers.push(reader);
+    }
+    let refused = served.ask("GET", "/events", &[]).await;
+    assert_eq!((refused.status, refused.code().as_str()), (503, "too-many-readers"));
+    served.events.publish(|| Kind::Stopping);
+    for mut reader in readers {
+        let mut text = String::new();
+        while !text.contains("\n\n") {
+            assert!(timeout(LIMIT, reader.read()).await.unwrap() > 0);
+            text += &String::from_utf8(reader.take()).unwrap();
+        }
+        let (_, data) = text.split_once("\ndata: ").unwrap();
+        let event: serde_json::Value = serde_json::from_str(data.lines().next().unwrap()).unwrap();
+        assert_eq!(event["type"], "stopping", "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_restart_is_posted() {
+    let served = Served::open().await;
+    let got = served.ask("GET", "/restart", &[]).await;
+    assert_eq!((got.status, got.header("allow")), (405, Some("POST")));
+    let foreign = served.ask("POST", "/restart", &[("Sec-Fetch-Site", "cross-site")]).await;
+    assert_eq!(foreign.status, 403);
 }

@@ -12,7 +12,10 @@ use hyper::body::Incoming;
 
 use super::Sources;
 use super::body::Body;
+use super::events::EventStreams;
 use super::live::Live;
+use super::steer;
+use crate::agent::Control;
 use crate::api::gate::Gate;
 use crate::api::refusal::Refusal;
 use crate::api::route::{Container, Route, Which};
@@ -25,19 +28,23 @@ pub(super) struct Shared {
     pub(super) times: Times,
     live: Live,
     status: Status,
+    control: Control,
+    events: EventStreams,
 }
 
 impl Shared {
     /// What an agent's API shows to those that the gate lets in.
     pub(super) fn new(gate: Gate, sources: &Sources, times: Times) -> Self {
         let live = Live::new(sources.units.clone(), sources.outputs.clone(), times.first_key);
-        Self { gate, times, live, status: sources.status.clone() }
+        let events = EventStreams::new(sources.events.clone());
+        let (status, control) = (sources.status.clone(), sources.control.clone());
+        Self { gate, times, live, status, control, events }
     }
 
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let (head, _) = request.into_parts();
-        let mut answer = match self.serve(&head).await {
+        let (head, body) = request.into_parts();
+        let mut answer = match self.serve(&head, body).await {
             Ok(answer) => answer,
             Err(refusal) => answer::refused(&refusal).map(Body::whole),
         };
@@ -45,13 +52,14 @@ impl Shared {
         answer
     }
 
-    async fn serve(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
+    async fn serve(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
         self.gate.host(head)?;
         let route = Route::find(&head.method, head.uri.path(), head.uri.query())?;
         self.gate.sender(head, route.exposure())?;
         let whole = |content_type, body: &'static [u8]| {
             answer::whole(StatusCode::OK, content_type, Bytes::from_static(body)).map(Body::whole)
         };
+        let json = |value| answer::json(StatusCode::OK, &value).map(Body::whole);
         Ok(match route {
             Route::Health => whole("text/plain", b"ok\n"),
             Route::OpenApi => whole("application/json", include_bytes!("../openapi.json")),
@@ -68,6 +76,19 @@ impl Shared {
             Route::Metrics => {
                 let report = self.status.report(Instant::now());
                 text("text/plain; version=0.0.4; charset=utf-8", metrics(&report))
+            }
+            Route::Events if head.method == Method::HEAD => untold(EVENTS),
+            Route::Events => {
+                let events = self.events.subscribe()?;
+                untold(EVENTS).map(|_| Body::Events(events))
+            }
+            Route::Params => json(steer::present(&self.control).await?),
+            Route::Change(edit) => {
+                json(steer::change(&self.control, edit, head, body, self.times.body).await?)
+            }
+            Route::Restart => {
+                let answer = steer::restart(&self.control).await?;
+                answer::json(StatusCode::ACCEPTED, &answer).map(Body::whole)
             }
             Route::Snapshot(_) if head.method == Method::HEAD => untold("image/jpeg"),
             Route::Snapshot(which) => {
@@ -99,6 +120,9 @@ impl Shared {
         Ok(answer)
     }
 }
+
+/// The content type of server-sent events.
+const EVENTS: &str = "text/event-stream";
 
 /// The content type of live video.
 fn kind(container: Container) -> &'static str {

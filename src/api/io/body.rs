@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::events::EventStream;
 use super::live::Viewer;
 
 /// The body of an answer.
@@ -17,6 +18,8 @@ pub(super) enum Body {
     Whole(Option<Bytes>),
     /// Live video, until the client or the agent ends it.
     Live(Viewer),
+    /// Events, until the client or the agent ends them.
+    Events(EventStream),
     /// The body for the answer to a HEAD request, if the length of the GET answer is not known.
     Unknown,
 }
@@ -38,6 +41,9 @@ impl http_body::Body for Body {
         match &mut *self {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Live(viewer) => viewer.poll_next(cx).map(|bytes| Some(Ok(Frame::data(bytes)))),
+            Self::Events(events) => {
+                events.poll_next(cx).map(|message| message.map(|message| Ok(Frame::data(message))))
+            }
             Self::Unknown => Poll::Ready(None),
         }
     }
@@ -45,7 +51,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
-            Self::Live(_) | Self::Unknown => false,
+            Self::Live(_) | Self::Events(_) | Self::Unknown => false,
         }
     }
 
@@ -54,7 +60,7 @@ impl http_body::Body for Body {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Live(_) | Self::Unknown => SizeHint::default(),
+            Self::Live(_) | Self::Events(_) | Self::Unknown => SizeHint::default(),
         }
     }
 }

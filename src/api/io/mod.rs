@@ -9,9 +9,11 @@
 mod answers;
 mod body;
 mod connection;
+mod events;
 mod listener;
 mod live;
 mod place;
+mod steer;
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -25,7 +27,8 @@ use tokio::task::JoinSet;
 use super::gate::Gate;
 use super::limits::{ACCEPT_PAUSE, CONNECTIONS, LISTEN_PAUSE, LISTEN_PAUSE_LIMIT, TOKEN_BYTES};
 use super::{Listen, Options, Times};
-use crate::agent::Outputs;
+use crate::agent::{Control, Outputs};
+use crate::events::Bus;
 use crate::status::Status;
 use answers::Shared;
 use connection::{converse, turn_away};
@@ -48,6 +51,10 @@ pub struct Sources {
     pub units: AccessUnits,
     /// The video that the model gives back.
     pub outputs: Outputs,
+    /// Steers the agent.
+    pub control: Control,
+    /// What happens.
+    pub events: Bus,
     /// Where the file with the API's address is written, besides `$RUNTIME_DIRECTORY`.
     pub state_directory: Option<PathBuf>,
 }

@@ -1,0 +1,90 @@
+//! Changes that clients ask for: parameters and a new job. Reads their bodies, within bounds.
+//!
+//! Does not: apply changes; the agent's loop does.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http_body::Body;
+use serde_json::{Map, Value, json};
+use tokio::time::timeout;
+
+use crate::agent::{Control, ControlError, Edit, Parameters, ParamsState};
+use crate::api::limits::BODY_BYTES;
+use crate::api::refusal::Refusal;
+
+/// Changes the parameters by the JSON object in the body.
+pub(super) async fn change<B>(
+    control: &Control,
+    edit: Edit,
+    head: &Parts,
+    body: B,
+    limit: Duration,
+) -> Result<Value, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    // A page of another site may send other types without asking first.
+    if !kind.trim().eq_ignore_ascii_case("application/json") {
+        return Err(Refusal::MediaType);
+    }
+    let bytes = timeout(limit, collect(body)).await.unwrap_or(Err(Refusal::BodyTime))?;
+    let params: Map<String, Value> = serde_json::from_slice(&bytes)
+        .map_err(|_| Refusal::Body("the body must be a JSON object".to_owned()))?;
+    control.params(params, edit).await.map(|parameters| shown(&parameters)).map_err(refused)
+}
+
+/// The present parameters.
+pub(super) async fn present(control: &Control) -> Result<Value, Refusal> {
+    control.parameters().await.map(|parameters| shown(&parameters)).map_err(refused)
+}
+
+/// Closes the job and starts another one.
+pub(super) async fn restart(control: &Control) -> Result<Value, Refusal> {
+    control.restart().await.map_err(refused)?;
+    Ok(json!({"restart": true}))
+}
+
+fn refused(error: ControlError) -> Refusal {
+    Refusal::Body(error.to_string())
+}
+
+/// The parameters as clients get them.
+fn shown(parameters: &Parameters) -> Value {
+    let (state, why) = match &parameters.state {
+        ParamsState::Waiting => ("waiting", None),
+        ParamsState::Sending => ("sending", None),
+        ParamsState::Sent => ("sent", None),
+        ParamsState::Applied => ("applied", None),
+        ParamsState::Refused(why) => ("refused", Some(why.as_str())),
+        ParamsState::NotConfirmed => ("not-confirmed", None),
+    };
+    json!({"params": parameters.params, "change": parameters.change, "state": state, "why": why})
+}
+
+/// Reads a body of at most [`BODY_BYTES`].
+async fn collect<B>(mut body: B) -> Result<Vec<u8>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut bytes = Vec::new();
+    // A client that says how much it will send need not send it.
+    if body.size_hint().lower() > BODY_BYTES as u64 {
+        return Err(Refusal::BodyLength);
+    }
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|_| Refusal::BodyTime)?;
+        let Ok(piece) = frame.into_data() else { continue };
+        if bytes.len() + piece.len() > BODY_BYTES {
+            return Err(Refusal::BodyLength);
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
