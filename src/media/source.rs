@@ -13,7 +13,7 @@
 //! | rtsp | over TCP; passed through or decoded, as decided before | H.264, or decoded video of any size |
 //! | pipeline | the user's fragment | H.264 or raw video; its caps say which, once the pipeline runs |
 //!
-//! Does not: query devices; `io` does, and passes the result as [`Decided`].
+//! Does not: query devices; `io` does, and passes the result as `Decided`.
 
 use crate::modes::Mode;
 use crate::{CameraFormat, Flip, Rotate, Source, Video};

@@ -1,6 +1,6 @@
 //! Counts durations in buckets of fixed widths: all of them for a histogram, and the recent ones for percentiles.
 //!
-//! Each bucket is 9 % wide: [`PER_OCTAVE`] buckets cover a factor of two. They reach from 1 ms to 65 s; a shorter
+//! Each bucket is 9 % wide: `PER_OCTAVE` buckets cover a factor of two. They reach from 1 ms to 65 s; a shorter
 //! duration counts in the first bucket, a longer one in the last. Percentiles cover the last one to two [`RECENT`]
 //! periods, because a median since the start says nothing about the present.
 //!

@@ -141,12 +141,15 @@ impl Seen {
     }
 }
 
+/// Does something to a camera. Returns when.
+type Action = fn(&mut Camera<'_>) -> Instant;
+
 /// Takes a camera away with `lose` for so many seconds, and brings it back with `give_back`; both return the time.
 fn away(
     scene: &mut Scene,
     camera: for<'a> fn(&'a Scene) -> Camera<'a>,
     seconds: u64,
-    (lose, give_back): (fn(&mut Camera<'_>) -> Instant, fn(&mut Camera<'_>) -> Instant),
+    (lose, give_back): (Action, Action),
 ) {
     let seen = {
         let (mut camera, place, agent) = live_with(scene, camera(scene), "hold");

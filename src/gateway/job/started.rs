@@ -23,7 +23,7 @@ use crate::payment::io::{Payer, PayerReport};
 
 /// A job that has started: its channels exist and wait for video, and the job may cost money until it is ended.
 ///
-/// To end it, delete its publish channel, [confirm](Owed::confirm) its [`StartedJob::end`] if there is one, and call
+/// To end it, delete its publish channel, [confirm](crate::endings::io::EndGuard::confirm) its [`StartedJob::end`] if there is one, and call
 /// [`StartedJob::stop`]. If the job is dropped instead, its end is still requested, and the drop of a job on a runner
 /// may take a second.
 #[derive(Debug)]
