@@ -207,16 +207,17 @@ impl Manager {
         self.path.to_str().expect("UTF-8")
     }
 
-    /// Waits for a status that `wanted` accepts, and returns it.
+    /// Waits for a status that `wanted` accepts, and returns it. The address of the API at its end is left out.
     #[track_caller]
     pub(crate) fn status(&self, wanted: impl Fn(&str) -> bool) -> String {
         let mut seen = Vec::new();
         let mut buffer = [0; 4096];
         while let Ok(length) = self.socket.recv(&mut buffer) {
             let text = String::from_utf8(buffer[..length].to_vec()).expect("UTF-8");
+            let text = text.split_once("; API: ").map_or(text.as_str(), |(status, _)| status);
             match text.strip_prefix("STATUS=") {
                 Some(status) if wanted(status) => return status.to_owned(),
-                _ => seen.push(text),
+                _ => seen.push(text.to_owned()),
             }
         }
         panic!("not the wanted status in {seen:#?}");
