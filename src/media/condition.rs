@@ -64,8 +64,9 @@ impl Condition {
 
     /// Call when bytes were written.
     pub(crate) fn on_written(&mut self, now: Instant) {
-        if self.health != Health::Ok || now.duration_since(self.moved) > QUIET {
-            self.set(Health::Ok, None, now);
+        self.set(Health::Ok, None, now);
+        if now.saturating_duration_since(self.moved) > QUIET {
+            self.since = now;
         }
         self.moved = now;
     }

@@ -236,8 +236,8 @@ mod tests {
     fn an_unusable_answer_is_refused_without_showing_a_url() {
         refused("<html>", "not JSON");
         refused("", "not JSON");
-        refused("[1]", "other types");
-        refused(r#"{"manifest_id":1}"#, "other types");
+        refused("[1]", "does not have the types");
+        refused(r#"{"manifest_id":1}"#, "does not have the types");
         refused("{}", "manifest_id");
         refused(r#"{"manifest_id":"a\nb","publish_url":"https://o/s3cret"}"#, "manifest_id");
         refused(r#"{"manifest_id":"m"}"#, "publish_url");
