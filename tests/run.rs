@@ -236,7 +236,7 @@ fn a_missing_element_is_named_with_its_package() {
     let ended = Edge::start_with(&arguments, &environment).end().with_code(1);
     let package = "install the package gstreamer1.0-plugins-ugly";
     let expected = format!("error: GStreamer has no element \"x264enc\": {package}");
-    assert_eq!(ended.stderr.trim_end(), expected);
+    assert_eq!(ended.error(), expected);
     let fragment = ["--source.kind", "pipeline", "--source.fragment", "rtspsrc ! nosuchthing"];
     let ended = run_job("https://127.0.0.1:9", &fragment).with_code(1);
     assert!(ended.error().starts_with("error: GStreamer has no element \"nosuchthing\": install "));

@@ -131,7 +131,7 @@ async fn a_challenge_is_paid_and_payments_go_on() {
 async fn a_scope_that_does_not_start_says_why() {
     for (status, body, words) in [
         (503, "full", "start of the scope refused: no capacity (503: full)"),
-        (404, "", "start of the scope refused: no such"),
+        (404, "", "start of the scope refused: it starts no scopes"),
         (402, "{}", "set signer.urls"),
         (200, "{}", "`manifest_id` is missing"),
         (200, r#"{"manifest_id":"m","control_url":"http://192.0.2.1/s3cret"}"#, "plain HTTP"),
