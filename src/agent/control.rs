@@ -1,4 +1,4 @@
-//! Steers a running agent: other parameters, a new job.
+//! Steers a running agent: other parameters, a new job, a job or none.
 //!
 //! Does not: apply what is asked for; the agent's loop does.
 
@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::Change;
+use crate::agent::wanted::{Held, Hold, JobWish};
 
 /// The longest parameters, in bytes of JSON. They are one message on the control channel.
 pub const PARAMS_BYTES: usize = 64 << 10;
@@ -73,6 +74,21 @@ pub(super) enum Request {
     Parameters(oneshot::Sender<Parameters>),
     /// Close the job and start another one.
     Restart,
+    /// Start or stop the job, and answer with what follows.
+    Job(JobWish, oneshot::Sender<JobAnswer>),
+    /// Set or lift a hold.
+    Hold(Hold, Option<Held>),
+    /// Something moves in the picture.
+    Motion,
+}
+
+/// What follows a wish of the owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobAnswer {
+    /// Whether a job is wanted now.
+    pub is_wanted: bool,
+    /// Why, in one line.
+    pub why: String,
 }
 
 impl Control {
@@ -103,6 +119,24 @@ impl Control {
     /// Closes the job and starts another one. The camera goes on.
     pub async fn restart(&self) -> Result<(), ControlError> {
         self.request(Request::Restart).await
+    }
+
+    /// Starts or stops the job as the owner wishes, and keeps the wish. Returns what follows: a hold may forbid a job
+    /// that the owner starts. The camera goes on.
+    pub async fn job(&self, wish: JobWish) -> Result<JobAnswer, ControlError> {
+        let (reply, answer) = oneshot::channel();
+        self.request(Request::Job(wish, reply)).await?;
+        answer.await.map_err(|_| ControlError::Ended)
+    }
+
+    /// Forbids a job for a reason, or lifts that.
+    pub async fn hold(&self, hold: Hold, held: Option<Held>) -> Result<(), ControlError> {
+        self.request(Request::Hold(hold, held)).await
+    }
+
+    /// Reports that something moves in the picture. While it goes on, call it at least once in the linger time.
+    pub async fn motion(&self) -> Result<(), ControlError> {
+        self.request(Request::Motion).await
     }
 
     async fn request(&self, request: Request) -> Result<(), ControlError> {
@@ -205,5 +239,8 @@ mod tests {
         assert_eq!(control.params(Map::new(), Edit::Merge).await, Err(ControlError::Ended));
         assert_eq!(control.parameters().await, Err(ControlError::Ended));
         assert_eq!(control.restart().await, Err(ControlError::Ended));
+        assert_eq!(control.job(JobWish::Stop).await, Err(ControlError::Ended));
+        assert_eq!(control.hold(Hold::Budget, None).await, Err(ControlError::Ended));
+        assert_eq!(control.motion().await, Err(ControlError::Ended));
     }
 }

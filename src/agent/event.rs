@@ -23,6 +23,8 @@ pub(super) enum Event {
     Stop,
     /// The timeout of `job::Machine` has expired.
     Timeout,
+    /// The time for another decision whether a job is wanted.
+    Wanted,
     /// The options have changed.
     Change(Change),
     /// An event of the camera or its slate.

@@ -5,6 +5,7 @@
 //!  cameras ─┐                                          ┌─▶ cameras: play, stop
 //!  jobs    ─┼─▶ Event ─▶ owner's on() ─▶ job::Machine ─┼─▶ jobs: find, ask, start, run, close
 //!  clock   ─┤                                          └─▶ finish
+//!  switch  ─┤
 //!  changes, signals, time ─┘
 //! ```
 //!
@@ -20,16 +21,23 @@ mod error;
 mod event;
 mod jobs;
 mod kept_params;
+mod kept_wish;
 mod output;
 mod run;
+mod switch;
 mod systemd;
 mod wait;
+mod wanted;
 
-pub use control::{Asked, Control, ControlError, Edit, PARAMS_BYTES, Parameters, ParamsState};
+pub use control::{
+    Asked, Control, ControlError, Edit, JobAnswer, PARAMS_BYTES, Parameters, ParamsState,
+};
 pub use error::AgentError;
 pub use jobs::{DRAIN_TIME, DiscoveryOptions, END_TIME, JobSpec, MediaFlow};
 pub use kept_params::KeptParams;
+pub use kept_wish::KeptWish;
 pub use output::{Attached, Outputs};
+pub use wanted::{Held, Hold, JobWish, LINGER, WantedOptions, When};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,6 +83,8 @@ pub enum Change {
     Job(Box<JobPlan>),
     /// What the agent does when the job or the camera is lost.
     Recovery(Recovery),
+    /// When a job is wanted.
+    Wanted(WantedOptions),
     /// New outputs, in place of those of the configuration; attached outputs stay.
     Outputs(Vec<Box<dyn SegmentSink>>),
 }
@@ -112,6 +122,7 @@ impl std::fmt::Debug for Change {
             Self::Media(_) => "camera",
             Self::Job(_) => "job",
             Self::Recovery(_) => "recovery",
+            Self::Wanted(_) => "when a job is wanted",
             Self::Outputs(_) => "outputs",
         })
     }
@@ -125,6 +136,7 @@ pub struct Agent {
     outputs: Outputs,
     changes: Option<mpsc::Receiver<Change>>,
     bus: Bus,
+    wanted: (WantedOptions, KeptWish),
 }
 
 impl Agent {
@@ -132,7 +144,15 @@ impl Agent {
     /// Call [`Agent::run`] to start it.
     pub fn new(options: Options, status: Status, outputs: Vec<Box<dyn SegmentSink>>) -> Self {
         let (outputs, bus) = (Outputs::new(outputs), Bus::default());
-        Self { options, units: AccessUnits::new(), status, outputs, changes: None, bus }
+        let (units, wanted) = (AccessUnits::new(), Default::default());
+        Self { options, units, status, outputs, changes: None, bus, wanted }
+    }
+
+    /// The same agent; a job runs when `options` say so, or when the owner's wish does, which `kept` keeps. Without this
+    /// call, a job always runs.
+    #[must_use]
+    pub fn with_wanted(self, options: WantedOptions, kept: KeptWish) -> Self {
+        Self { wanted: (options, kept), ..self }
     }
 
     /// The same agent; it applies the `changes` that it receives while it runs.
@@ -159,7 +179,8 @@ impl Agent {
     }
 
     /// Runs until `stop`, the end of the input, or a failure. The camera is opened first, so that a fault of the camera
-    /// is reported before a job costs anything. It plays once a job is live, or at once if input is stored. A camera
+    /// is reported before a job costs anything. It plays once a job is live, or at once if input is stored or no job is
+    /// wanted. A camera
     /// that is absent but may come is waited for without a job; with [`Recovery::Exit`] it is an error.
     pub async fn run(self, mut stop: Stop) -> Result<(), AgentError> {
         let units = self.units.clone();

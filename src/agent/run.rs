@@ -6,6 +6,7 @@
 //! | [`Cameras`] | the camera, its slate, the encoder's bitrate |
 //! | [`Jobs`] | the live job, starts in progress, the search for candidates |
 //! | [`Clock`] | whether this computer's clock is trusted |
+//! | [`Switch`] | whether a job is wanted |
 //!
 //! Owners do not know each other: the loop passes on what one of them needs from another.
 //!
@@ -22,11 +23,12 @@ use crate::agent::clock::Clock;
 use crate::agent::control::{Asked, Request};
 use crate::agent::event::{Event, JobsEvent};
 use crate::agent::jobs::{Jobs, Offered};
+use crate::agent::switch::Switch;
 use crate::agent::systemd::{View, Watch};
 use crate::agent::wait::changed;
 use crate::agent::{Agent, AgentError, Change, Options};
 use crate::events::{Bus, Kind};
-use crate::status::{AgentFacts, Status};
+use crate::status::{AgentFacts, CameraFacts, Status};
 use livepeer_gateway::job::{self, Command, Loss, Machine, Outcome, Stage};
 use media::MediaError;
 use media::io::Capture;
@@ -44,6 +46,7 @@ struct Loop {
     cameras: Cameras,
     jobs: Jobs,
     clock: Clock,
+    switch: Switch,
     watch: Watch,
     status: Status,
     bus: Bus,
@@ -60,7 +63,7 @@ pub(super) async fn run(
     stop: Stop,
 ) -> Result<(), AgentError> {
     let now = Instant::now();
-    let Agent { options, units, status, outputs, changes, bus } = agent;
+    let Agent { options, units, status, outputs, changes, bus, wanted: (wanted, kept) } = agent;
     let Options { media, job, recovery } = options;
     bus.publish(|| Kind::Started { version: env!("CARGO_PKG_VERSION") });
     let rules = job.rules;
@@ -73,10 +76,29 @@ pub(super) async fn run(
     let jobs = Jobs::new(job, units, status.clone(), outputs, bus.clone());
     jobs.set_send_buffer(cameras.send_buffer());
     let clock = Clock::new(Arc::clone(jobs.wall_clock()));
+    let switch = Switch::new(wanted, kept, bus.clone(), now);
     let watch = Watch::new(now);
     let is_stopping = false;
-    let running =
-        Loop { machine, cameras, jobs, clock, watch, status, bus, changes, stop, is_stopping };
+    let mut running = Loop {
+        machine,
+        cameras,
+        jobs,
+        clock,
+        switch,
+        watch,
+        status,
+        bus,
+        changes,
+        stop,
+        is_stopping,
+    };
+    let first = if running.switch.judge(now) {
+        first
+    } else {
+        // The commands that begin a search are not executed.
+        let pause = running.pause();
+        running.machine.on(pause, now, jitter())
+    };
     running.run(first).await
 }
 
@@ -87,6 +109,7 @@ impl Loop {
             for command in commands {
                 if let Some(outcome) = self.carry_out(command) {
                     self.jobs.end_writes().await;
+                    self.switch.end_writes().await;
                     return if outcome == Outcome::Done {
                         Ok(())
                     } else {
@@ -120,6 +143,7 @@ impl Loop {
                 change = changed(&mut self.changes) => Event::Change(change),
                 () = sleep_until(Some(reading)), if is_live => Event::Reading,
                 () = sleep_until(self.machine.poll_timeout()) => Event::Timeout,
+                () = sleep_until(self.switch.poll_timeout()) => Event::Wanted,
                 () = sleep_until(self.watch.poll_timeout()) => Event::Watchdog,
             }
         };
@@ -156,7 +180,8 @@ impl Loop {
                 self.jobs.on(*event, !self.cameras.are_lost(), now)
             }
             Event::Clock(sample) => self.clock.on(sample),
-            Event::Watchdog => None,
+            // Either is handled after every event.
+            Event::Wanted | Event::Watchdog => None,
         }
     }
 
@@ -167,7 +192,7 @@ impl Loop {
                 self.jobs.configure_params(params);
                 Some(job::Event::NewParams)
             }
-            Change::Control(Asked(request)) => self.request(request),
+            Change::Control(Asked(request)) => self.request(request, now),
             Change::Media(media) => {
                 self.cameras.set_options(*media, now);
                 self.jobs.set_send_buffer(self.cameras.send_buffer());
@@ -176,6 +201,10 @@ impl Loop {
             Change::Recovery(recovery) => {
                 self.cameras.set_recovery(recovery);
                 Some(job::Event::Recover(recovery))
+            }
+            Change::Wanted(options) => {
+                self.switch.set_options(options);
+                None
             }
             Change::Outputs(outputs) => {
                 self.jobs.set_outputs(outputs);
@@ -192,7 +221,7 @@ impl Loop {
     }
 
     /// Carries out a request of a `Control`. The caller may have lost interest in the answer.
-    fn request(&mut self, request: Request) -> Option<job::Event<Offered>> {
+    fn request(&mut self, request: Request, now: Instant) -> Option<job::Event<Offered>> {
         match request {
             Request::Params(params, edit, reply) => {
                 let edited = self.jobs.edit_params(params, edit);
@@ -207,6 +236,18 @@ impl Loop {
             Request::Restart => {
                 log::info!("a new job was asked for");
                 Some(job::Event::Replace(self.jobs.rules()))
+            }
+            Request::Job(wish, reply) => {
+                let _ = reply.send(self.switch.wish(wish, now));
+                None
+            }
+            Request::Hold(hold, held) => {
+                self.switch.hold(hold, held);
+                None
+            }
+            Request::Motion => {
+                self.switch.on_motion(now);
+                None
             }
         }
     }
@@ -254,8 +295,8 @@ impl Loop {
         None
     }
 
-    /// Passes the state of the camera on to the jobs and the machine. Call it after every event, so that every path
-    /// reports a lost camera.
+    /// Passes the state of the camera, and whether a job is wanted, on to the jobs and the machine. Call it after every
+    /// event, so that every path reports a lost camera.
     fn share(&mut self) -> Option<job::Event<Offered>> {
         if self.cameras.have_stopped() {
             self.jobs.on_capture_stopped();
@@ -269,8 +310,21 @@ impl Loop {
                 Some(job::Event::CameraLost)
             }
             (false, true) => Some(job::Event::CameraBack),
-            (true, true) | (false, false) => None,
+            (true, true) | (false, false) => {
+                match (self.switch.judge(Instant::now()), self.machine.is_paused()) {
+                    (false, false) => Some(self.pause()),
+                    (true, true) => Some(job::Event::Resume),
+                    (true, false) | (false, true) => None,
+                }
+            }
         }
+    }
+
+    /// Ends all requests to other computers, and lets the camera go on. Returns the event to report to the machine.
+    fn pause(&mut self) -> job::Event<Offered> {
+        self.jobs.end_search();
+        self.cameras.play_without_job();
+        job::Event::Pause
     }
 
     /// Updates the status, and the service manager's status and watchdog.
@@ -280,6 +334,7 @@ impl Loop {
             stage: self.machine.stage(),
             is_held: self.machine.held_until().is_some(),
             host: reports.host(),
+            unwanted: self.switch.unwanted(),
             no_job: reports.no_job_reason().clone(),
             camera: self.cameras.facts(),
             clock: self.clock.facts(),
@@ -288,6 +343,7 @@ impl Loop {
             stage: self.machine.stage(),
             held_until: self.machine.held_until(),
             opening_until: self.cameras.opening_until(),
+            awaits_job: self.cameras.facts() == CameraFacts::Ready,
         };
         self.watch.update(view, &self.status, Instant::now());
     }

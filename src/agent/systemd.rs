@@ -6,7 +6,8 @@
 //! | live | yes | fed when a segment was sent or returned |
 //! | live without camera | yes | a wait for as long as the job is held |
 //! | waiting | yes | a wait to the next attempt |
-//! | dark (no camera, no job) | yes | a wait for each attempt to open the camera |
+//! | dark (no camera, or no job is wanted) | yes | a wait for each attempt to open the camera; fed when a frame was captured |
+//! | dark, and the source waits for the job | yes | fed: nothing has to move |
 //! | leaving, ending | unchanged | unchanged |
 //!
 //! The status is the line of [`Status::summary`], so it follows from the same facts as every other report. While a
@@ -33,6 +34,8 @@ pub(super) struct Watch {
     opening_until: Option<Instant>,
     /// Segments sent and returned, at the last update.
     moved: u64,
+    /// Frames captured, at the last update.
+    captured: u64,
 }
 
 /// The state of the agent that is reported to the service manager.
@@ -43,6 +46,8 @@ pub(super) struct View {
     pub(super) held_until: Option<Instant>,
     /// The time limit of the last attempt to open the camera.
     pub(super) opening_until: Option<Instant>,
+    /// The source is open and gives no frames before a job is live.
+    pub(super) awaits_job: bool,
 }
 
 impl Watch {
@@ -55,6 +60,7 @@ impl Watch {
             was_held: false,
             opening_until: None,
             moved: 0,
+            captured: 0,
         }
     }
 
@@ -66,7 +72,7 @@ impl Watch {
     /// Call it after every event, and at the time of [`Self::poll_timeout`].
     pub(super) fn update(
         &mut self,
-        View { stage, held_until, opening_until }: View,
+        View { stage, held_until, opening_until, awaits_job }: View,
         status: &Status,
         now: Instant,
     ) {
@@ -101,6 +107,10 @@ impl Watch {
             Stage::Dark => {
                 self.ready();
                 self.service.status(&text);
+                let captured = status.captured(now);
+                if std::mem::replace(&mut self.captured, captured) != captured || awaits_job {
+                    self.service.alive(now);
+                }
             }
             Stage::Ending if is_new => {
                 self.service.status(&text);

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `/`, `/style.css`, `/page.js`, … | GET, HEAD | the files of the page |
 //! | `/healthz` | GET, HEAD | 200 while the program answers |
-//! | `/readyz` | GET, HEAD | 200 while video moves from the camera back to this device, else 503 |
+//! | `/readyz` | GET, HEAD | 200 while video moves from the camera back to this device, or no job is wanted and the camera works; else 503 |
 //! | `/status`, `/status/schema.json` | GET, HEAD | the state of the agent, and its JSON Schema |
 //! | `/metrics` | GET, HEAD | the same figures for Prometheus |
 //! | `/snapshot.jpg?stream=input\|output` | GET, HEAD | the newest picture as JPEG; of the output if no stream is named |

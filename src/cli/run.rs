@@ -30,7 +30,9 @@ use super::choose::{Chosen, notice, warn_of_removed};
 use super::proof::Proof;
 use super::reach::Reach;
 use super::{Error, Settings};
-use crate::agent::{Agent, Change, Control, JobPlan, JobSpec, KeptParams, Options};
+use crate::agent::{
+    Agent, Change, Control, JobPlan, JobSpec, KeptParams, KeptWish, Options, WantedOptions,
+};
 use crate::api::{self, Api};
 use crate::config::{Config, Kept, Purpose, Resolved, io::load};
 use crate::events::{Bus, Kind, Sinks};
@@ -55,12 +57,13 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let Chosen { resolved, notice, kept } = chosen;
     let config = &resolved.config;
     let clock = Arc::default();
-    let (mut job, payments) = job_plan(config, settings.file.as_deref(), None, &clock)?;
+    let file = settings.file.as_deref();
+    let (mut job, payments) = job_plan(config, file, None, &clock)?;
     // An unattended device runs without the output.
     let ends = |error: &MediaError| {
         config.recovery == Recovery::Exit || (is_unfit(error) && !is_service())
     };
-    let outlets = Outlets::open(config, settings.file.as_deref(), ends).map_err(Error::Output)?;
+    let outlets = Outlets::open(config, file, ends).map_err(Error::Output)?;
     if job.kept.are_kept() {
         log::info!("the job starts with the parameters that were set last while the agent ran");
     }
@@ -71,7 +74,7 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let (media, recovery) = (config.media.clone(), config.recovery);
     let options = Options { media, job, recovery };
     let status = Status::default();
-    status.set_identity(&config.status, settings.file.as_deref());
+    status.set_identity(&config.status, file);
     status.set_outputs(outlets.reports());
     status.notice.set(notice.as_deref());
     let (bus, services) =
@@ -81,7 +84,8 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let units = AccessUnits::new();
     units.set_outputs(&outlets.of_input());
     let agent = Agent::new(options, status.clone(), outlets.sinks()).with_units(units.clone());
-    let agent = agent.with_events(bus.clone());
+    let wish = KeptWish::open(config.state_directory.as_deref(), &own_name(file));
+    let agent = agent.with_events(bus.clone()).with_wanted(WantedOptions::default(), wish);
     let (api, api_options) = watch::channel(config.api.clone());
     let sources = api::Sources {
         status: status.clone(),
@@ -154,9 +158,7 @@ fn job_plan(
     let work = config.runner.as_ref().map_or(&config.job.model, |runner| &runner.options.app);
     let configured = config.job.params.clone();
     let state = config.state_directory.as_deref();
-    // Agents that share a state directory have a configuration each.
-    let name = file.and_then(Path::file_stem).unwrap_or(OsStr::new("livepeer-edge"));
-    let kept = KeptParams::open(state, &name.to_string_lossy(), work, configured);
+    let kept = KeptParams::open(state, &own_name(file), work, configured);
     let params = kept.params();
     let spec = match config.runner.clone() {
         Some(runner) => JobSpec::Runner { options: runner.options, api: runner.api, params },
@@ -172,6 +174,12 @@ fn job_plan(
     };
     let discovery = reach.discovery(config);
     Ok((JobPlan { spec, discovery, rules, network, kept }, payments))
+}
+
+/// The name for what this agent keeps: agents that share a state directory have a configuration `file` each.
+fn own_name(file: Option<&Path>) -> String {
+    let name = file.and_then(Path::file_stem).unwrap_or(OsStr::new("livepeer-edge"));
+    name.to_string_lossy().into_owned()
 }
 
 /// The running configuration.

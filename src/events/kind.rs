@@ -54,6 +54,16 @@ pub enum Kind {
         /// The reason.
         reason: String,
     },
+    /// A job is wanted again.
+    JobWanted {
+        /// Why.
+        reason: String,
+    },
+    /// No job is wanted: the one that runs is closed, and nothing is paid.
+    JobNotWanted {
+        /// Why.
+        reason: String,
+    },
     /// The source gives no video.
     CameraLost {
         /// The reason.
@@ -137,6 +147,8 @@ impl Kind {
             Self::JobMoved { .. } => "job_moved",
             Self::JobEnded { .. } => "job_ended",
             Self::NoJob { .. } => "no_job",
+            Self::JobWanted { .. } => "job_wanted",
+            Self::JobNotWanted { .. } => "job_not_wanted",
             Self::CameraLost { .. } => "camera_lost",
             Self::CameraBack { .. } => "camera_back",
             Self::UplinkTrouble { .. } => "uplink_trouble",
@@ -206,6 +218,12 @@ pub const TYPES: &[Type] = &[
     ),
     row("job_ended", "the job was lost", &[("at", "where it ran"), REASON]),
     row("no_job", "no job runs; another attempt follows", &[REASON]),
+    row("job_wanted", "a job is wanted again", &[REASON]),
+    row(
+        "job_not_wanted",
+        "no job is wanted; the one that runs is closed, and nothing is paid",
+        &[REASON],
+    ),
     row("camera_lost", "the source gives no video", &[REASON]),
     row("camera_back", "the source gives video again", &[("after_ms", "since it was lost")]),
     row("uplink_trouble", "no video gets through", &[("at", "host and port")]),
@@ -258,7 +276,9 @@ mod tests {
             Kind::JobStarted { .. } => Kind::JobMoved { from: text(), to: text() },
             Kind::JobMoved { .. } => Kind::JobEnded { at: text(), reason: text() },
             Kind::JobEnded { .. } => Kind::NoJob { reason: text() },
-            Kind::NoJob { .. } => Kind::CameraLost { reason: text() },
+            Kind::NoJob { .. } => Kind::JobWanted { reason: text() },
+            Kind::JobWanted { .. } => Kind::JobNotWanted { reason: text() },
+            Kind::JobNotWanted { .. } => Kind::CameraLost { reason: text() },
             Kind::CameraLost { .. } => Kind::CameraBack { after_ms: 7 },
             Kind::CameraBack { .. } => Kind::UplinkTrouble { at: text() },
             Kind::UplinkTrouble { .. } => Kind::UplinkWorks,

@@ -20,6 +20,8 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
+use std::time::Instant;
+
 use serde::Serialize;
 
 use super::facts::{CameraFacts, Facts};
@@ -103,6 +105,8 @@ pub(super) struct Judged {
     pub(super) why: String,
     /// What a person can do; empty if nothing has to be done.
     pub(super) advice: &'static str,
+    /// Since when, where that is known; else [`Memory`] knows it.
+    pub(super) since: Option<Instant>,
 }
 
 /// Judges all links, in the order of the chain.
@@ -110,13 +114,15 @@ pub(super) fn judge(facts: &Facts) -> [Judged; 9] {
     links::judge(facts)
 }
 
-/// Whether video moves all the way from the camera back to this device.
-pub(super) fn is_ready(links: &[Judged]) -> bool {
-    links.iter().take(6).all(|link| link.state == State::Ok)
+/// Whether video moves all the way from the camera back to this device. While no job is wanted: whether the camera and
+/// the encoder work.
+pub(super) fn is_ready(links: &[Judged], facts: &Facts) -> bool {
+    let needed = if facts.agent.unwanted.is_some() { 2 } else { 6 };
+    links.iter().take(needed).all(|link| link.state == State::Ok)
 }
 
 /// The chain in one line: where the job is, and each link that is at fault.
-pub(super) fn summary(links: &[Judged], Facts { agent, wants_job, .. }: &Facts) -> String {
+pub(super) fn summary(links: &[Judged], Facts { agent, .. }: &Facts) -> String {
     let find = |name| links.iter().find(|link| link.name == name);
     let why = |name| find(name).map(|link| link.why.as_str()).unwrap_or_default();
     let mut text = why(LinkName::Orchestrator).to_owned();
@@ -124,14 +130,13 @@ pub(super) fn summary(links: &[Judged], Facts { agent, wants_job, .. }: &Facts) 
     let has_failed = matches!(agent.camera, CameraFacts::EncoderFailed(_));
     let reason = why(if has_failed { LinkName::Encoder } else { LinkName::Camera });
     match agent.stage {
-        Stage::Dark if *wants_job => return format!("waiting for video: {reason}"),
-        Stage::Live if agent.is_held && is_lost => {
+        Stage::Dark if agent.unwanted.is_none() => return format!("waiting for video: {reason}"),
+        Stage::Dark | Stage::Live if agent.is_held && is_lost => {
             text.push_str(", without video: ");
             text.push_str(reason);
         }
-        Stage::Live => {}
-        Stage::Dark
-        | Stage::Finding
+        Stage::Dark | Stage::Live => {}
+        Stage::Finding
         | Stage::Selecting { .. }
         | Stage::Starting
         | Stage::Waiting { .. }

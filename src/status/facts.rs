@@ -15,8 +15,6 @@ use resilience::meter::Reading;
 pub(super) struct Facts {
     pub(super) now: Instant,
     pub(super) agent: AgentFacts,
-    /// Whether a job is wanted at all.
-    pub(super) wants_job: bool,
     /// Frames that went into the encoder, and access units that came out.
     pub(super) captured: Reading,
     pub(super) encoded: Reading,
@@ -50,6 +48,8 @@ pub struct AgentFacts {
     pub(crate) is_held: bool,
     /// The host where the last job was started; empty before the first.
     pub(crate) host: String,
+    /// Why no job is wanted; `None` while one is.
+    pub(crate) unwanted: Option<Unwanted>,
     /// Why no job ran the last time that none did.
     pub(crate) no_job: NoJob,
     /// The camera.
@@ -64,11 +64,23 @@ impl Default for AgentFacts {
             stage: Stage::Finding,
             is_held: false,
             host: String::new(),
+            unwanted: None,
             no_job: NoJob::default(),
             camera: CameraFacts::Opening,
             clock: ClockFacts::Trusted,
         }
     }
+}
+
+/// Why no job is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unwanted {
+    /// The reason, in one line.
+    pub(crate) why: String,
+    /// What a person can do.
+    pub(crate) advice: &'static str,
+    /// Since when no job is wanted for this reason.
+    pub(crate) since: Instant,
 }
 
 /// Why no job runs.

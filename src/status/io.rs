@@ -58,6 +58,13 @@ impl Status {
         chain::summary(&links, &facts)
     }
 
+    /// The number of frames that were captured so far.
+    pub(crate) fn captured(&self, now: Instant) -> u64 {
+        let [captured, _] =
+            self.shared.units.get().map(|units| units.moves(now)).unwrap_or_default();
+        captured.count
+    }
+
     /// Sets the name and the labels of this instance. `config` is the configuration file.
     pub(crate) fn set_identity(&self, options: &StatusOptions, config: Option<&Path>) {
         let host = fs::read_to_string(HOST_NAME).unwrap_or_default();
@@ -80,7 +87,6 @@ impl Status {
         Facts {
             now,
             agent,
-            wants_job: !self.shared.is_paused.load(Relaxed),
             captured,
             encoded,
             uplink: UplinkFacts {

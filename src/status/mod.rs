@@ -26,7 +26,6 @@ mod sample;
 mod schema;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
@@ -40,7 +39,7 @@ pub use cells::{Payments, Returned, StatusText};
 pub use chain::{LinkName, State};
 pub use device::Throttling;
 pub use facts::AgentFacts;
-pub(crate) use facts::{CameraFacts, ClockFacts, NoJob};
+pub(crate) use facts::{CameraFacts, ClockFacts, NoJob, Unwanted};
 pub use identity::{Identity, StatusOptions};
 pub(crate) use identity::{checked_labels, checked_name};
 pub use latency::Latency;
@@ -78,8 +77,6 @@ struct Shared {
     job: Mutex<[String; 2]>,
     units: OnceLock<AccessUnits>,
     outputs: Mutex<OutputSource>,
-    /// No job is wanted.
-    is_paused: AtomicBool,
     started: OnceLock<Instant>,
 }
 
@@ -117,11 +114,6 @@ impl Status {
     /// Sets the model or app of the job, and the job's capability.
     pub(crate) fn set_job(&self, model: &str, capability: &str) {
         *cells::lock(&self.shared.job) = [model, capability].map(str::to_owned);
-    }
-
-    /// Sets whether a job is wanted.
-    pub fn set_job_wanted(&self, is_wanted: bool) {
-        self.shared.is_paused.store(!is_wanted, Ordering::Relaxed);
     }
 
     /// Sets how the state of the outputs is read. `read` is called for each report and must not wait.

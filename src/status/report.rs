@@ -35,7 +35,8 @@ pub struct Report {
     pub time: f64,
     /// The time since the program began.
     pub uptime: f64,
-    /// Whether video moves all the way from the camera back to this device.
+    /// Whether video moves all the way from the camera back to this device. While no job is wanted: whether the camera
+    /// and the encoder work.
     pub ready: bool,
     /// The state in one line, as the service manager shows it.
     pub summary: String,
@@ -159,6 +160,8 @@ pub struct Uplink {
 pub struct Job {
     /// The stage of the job.
     pub stage: &'static str,
+    /// Whether a job is wanted: by the owner, or by `job.when`.
+    pub wanted: bool,
     /// Host and port of the orchestrator or runner; `null` before the first job.
     pub orchestrator: Option<String>,
     /// The model, or the app of a runner.

@@ -30,11 +30,11 @@ pub(super) fn facts(now: Instant) -> Facts {
             stage: Stage::Live,
             is_held: false,
             host: "o.example:8935".to_owned(),
+            unwanted: None,
             no_job: NoJob::default(),
             camera: CameraFacts::Playing(minute),
             clock: super::ClockFacts::Trusted,
         },
-        wants_job: true,
         captured: moved(1440, now),
         encoded: moved(1439, now),
         uplink: UplinkFacts {

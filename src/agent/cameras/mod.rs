@@ -183,6 +183,17 @@ impl Cameras {
         }
     }
 
+    /// Starts the flow of frames without a job. A file source waits for the job.
+    pub(super) fn play_without_job(&self) {
+        if let Some(capture) = self.capture.as_ref().filter(|_| !self.is_file()) {
+            capture.play();
+        }
+    }
+
+    fn is_file(&self) -> bool {
+        matches!(self.options.source, Source::File { .. })
+    }
+
     /// When the next reading of the network is due, while a job is live.
     pub(super) fn next_reading(&self) -> Instant {
         self.bitrate.poll_timeout()
@@ -268,7 +279,7 @@ impl Cameras {
     }
 
     fn ends_with_its_source(&self) -> bool {
-        self.on_loss == Recovery::Exit || matches!(self.options.source, Source::File { .. })
+        self.on_loss == Recovery::Exit || self.is_file()
     }
 
     /// Reports that the camera is lost, and keeps the reason for the status.

@@ -269,6 +269,11 @@ impl Jobs {
         self.search.await_reach(&self.plan, known);
     }
 
+    /// Ends the search and the watch for peers. Call it when no job is wanted.
+    pub(super) fn end_search(&mut self) {
+        self.search.drop_requests();
+    }
+
     /// Starts the job at `url`.
     pub(super) fn start(&mut self, url: Url, offered: Offered) {
         self.reports.started_at(url.clone());

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Judged, LinkName, State};
-use crate::status::facts::{AgentFacts, CameraFacts, ClockFacts, Facts};
+use crate::status::facts::{AgentFacts, CameraFacts, ClockFacts, Facts, Unwanted};
 use crate::status::output::OutputReport;
 use livepeer_gateway::job::Stage;
 use resilience::meter::Reading;
@@ -29,7 +29,7 @@ pub(super) fn judge(facts: &Facts) -> [Judged; 9] {
     let camera = camera(facts);
     let encoder = encoder(facts, &camera);
     let uplink = uplink(facts, &encoder);
-    let orchestrator = orchestrator(&facts.agent, facts.wants_job);
+    let orchestrator = orchestrator(&facts.agent);
     let model = model(facts, &uplink);
     let back = returned(facts, &uplink);
     let outputs = outputs(&facts.outputs, &back);
@@ -38,15 +38,15 @@ pub(super) fn judge(facts: &Facts) -> [Judged; 9] {
 }
 
 fn ok(name: LinkName) -> Judged {
-    Judged { name, state: State::Ok, why: String::new(), advice: "" }
+    Judged { name, state: State::Ok, why: String::new(), advice: "", since: None }
 }
 
 fn waiting(name: LinkName, why: impl Into<String>) -> Judged {
-    Judged { name, state: State::Waiting, why: why.into(), advice: "" }
+    Judged { name, state: State::Waiting, why: why.into(), advice: "", since: None }
 }
 
 fn failed(name: LinkName, why: impl Into<String>, advice: &'static str) -> Judged {
-    Judged { name, state: State::Failed, why: why.into(), advice }
+    Judged { name, state: State::Failed, why: why.into(), advice, since: None }
 }
 
 /// Whether frames moved recently, measured by the time between the last two.
@@ -125,16 +125,25 @@ fn uplink(facts: &Facts, encoder: &Judged) -> Judged {
     }
 }
 
-fn orchestrator(agent: &AgentFacts, wants_job: bool) -> Judged {
+fn orchestrator(agent: &AgentFacts) -> Judged {
     let (name, host) = (LinkName::Orchestrator, &agent.host);
     match agent.stage {
-        Stage::Ending => waiting(name, "stopping"),
-        Stage::Leaving => waiting(name, format!("closing the job at {host}")),
-        _ if !wants_job => Judged {
-            advice: "start the job to get processed video",
-            ..waiting(name, "stopped by the owner")
-        },
-        Stage::Finding => waiting(name, "looking for orchestrators"),
+        Stage::Ending => return waiting(name, "stopping"),
+        Stage::Leaving => return waiting(name, format!("closing the job at {host}")),
+        Stage::Finding
+        | Stage::Selecting { .. }
+        | Stage::Starting
+        | Stage::Live
+        | Stage::Waiting { .. }
+        | Stage::Dark => {}
+    }
+    if let Some(Unwanted { why, advice, since }) = &agent.unwanted {
+        return Judged { advice, since: Some(*since), ..waiting(name, why.clone()) };
+    }
+    match agent.stage {
+        Stage::Ending | Stage::Leaving | Stage::Finding => {
+            waiting(name, "looking for orchestrators")
+        }
         Stage::Selecting { .. } => waiting(name, "asking orchestrators"),
         Stage::Starting => waiting(name, format!("starting the job at {host}")),
         Stage::Live => Judged { why: format!("live at {host}"), ..ok(name) },

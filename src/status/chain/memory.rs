@@ -22,7 +22,7 @@ impl Memory {
                     now
                 }
             };
-            *age = now.saturating_duration_since(since);
+            *age = now.saturating_duration_since(link.since.unwrap_or(since));
         }
         ages
     }

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::status::facts::{ClockFacts, NoJob};
+use crate::status::facts::{ClockFacts, NoJob, Unwanted};
 use crate::status::sample::{facts, moved, report};
 use crate::status::schema::violations;
 use resilience::meter::Reading;
@@ -21,9 +21,11 @@ fn check(trouble: impl FnOnce(&mut Facts), states: &str, line: &str) -> [Judged;
     let links = judge(&facts);
     let found: String = links.iter().map(|link| &link.state.name()[..1]).collect();
     assert_eq!((found.as_str(), summary(&links, &facts).as_str()), (states, line), "{links:#?}");
-    assert_eq!(is_ready(&links), found.starts_with("oooooo"));
+    let needed = if facts.agent.unwanted.is_some() { "oo" } else { "oooooo" };
+    let is_ready = is_ready(&links, &facts);
+    assert_eq!(is_ready, found.starts_with(needed));
     let report = report(&facts);
-    assert_eq!((report.ready, report.summary.as_str()), (is_ready(&links), line));
+    assert_eq!((report.ready, report.summary.as_str()), (is_ready, line));
     assert_eq!(violations(&serde_json::to_value(&report).unwrap()), [""; 0]);
     for link in &links {
         let must_say = link.state != State::Ok;
@@ -197,16 +199,32 @@ fn each_step_to_a_job_is_a_wait() {
 
 #[test]
 fn a_job_that_is_not_wanted_is_not_a_fault() {
-    let idle = |facts: &mut Facts| {
-        facts.agent.stage = Stage::Finding;
-        facts.wants_job = false;
+    let idle = |stage: Stage| {
+        move |facts: &mut Facts| {
+            let (why, advice) = ("waiting for motion".to_owned(), "nothing");
+            let since = ago(facts, 90);
+            facts.agent.stage = stage;
+            facts.agent.unwanted = Some(Unwanted { why, advice, since });
+        }
     };
-    check(idle, "oowwwwwwo", "stopped by the owner");
-    let stopped = |facts: &mut Facts| {
-        idle(facts);
-        facts.agent.stage = Stage::Dark;
+    check(idle(Stage::Finding), "oowwwwwwo", "waiting for motion");
+    check(idle(Stage::Dark), "oowwwwwwo", "waiting for motion");
+    check(idle(Stage::Leaving), "oowwwwwwo", "closing the job at o.example:8935");
+    let without_camera = |facts: &mut Facts| {
+        idle(Stage::Dark)(facts);
+        facts.agent.is_held = true;
+        facts.agent.camera = CameraFacts::Lost("camera unplugged".to_owned());
     };
-    check(stopped, "oowwwwwwo", "stopped by the owner");
+    let line = "waiting for motion, without video: camera unplugged";
+    check(without_camera, "fwwwwwwwo", line);
+
+    // Its age is that of the reason.
+    let mut facts = facts(Instant::now() + Duration::from_secs(3600));
+    let mut memory = Memory::default();
+    let _ = memory.note(&judge(&facts), facts.now);
+    idle(Stage::Dark)(&mut facts);
+    let [_, _, _, age, ..] = memory.note(&judge(&facts), facts.now);
+    assert_eq!(age, 90 * SECOND);
 }
 
 #[test]

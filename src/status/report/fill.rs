@@ -44,7 +44,7 @@ impl Report {
             labels: moment.identity.labels,
             time: rounded(moment.time.as_secs_f64()),
             uptime: rounded(moment.uptime.as_secs_f64()),
-            ready: is_ready(links),
+            ready: is_ready(links, facts),
             summary: match moment.notice {
                 Some(notice) => format!("{notice}; {summary}"),
                 None => summary,
@@ -56,6 +56,7 @@ impl Report {
             uplink: Uplink::new(facts, figures),
             job: Job {
                 stage: stage_name(facts.agent.stage),
+                wanted: facts.agent.unwanted.is_none(),
                 orchestrator: known(facts.agent.host.clone()),
                 model,
                 capability,
@@ -73,7 +74,7 @@ impl Report {
 
 impl Link {
     fn new(link: &Judged, age: Duration) -> Self {
-        let Judged { name, state, why, advice } = link;
+        let Judged { name, state, why, advice, .. } = link;
         let seconds = rounded(age.as_secs_f64());
         Self { link: *name, state: *state, seconds, why: why.clone(), advice }
     }

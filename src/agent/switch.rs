@@ -1,0 +1,116 @@
+//! Owns whether a job is wanted: passes wishes, holds and motion to [`Wanted`], keeps the owner's wish, and reports each
+//! change in the log, the events and the status.
+//!
+//! Does not: decide; [`Wanted`] does. Nor close or start a job; `job::Machine` does.
+
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+
+use crate::agent::STORE_TIME;
+use crate::agent::control::JobAnswer;
+use crate::agent::kept_wish::KeptWish;
+use crate::agent::wanted::{Held, Hold, JobWish, Verdict, Wanted, WantedOptions};
+use crate::events::{Bus, Kind};
+use crate::status::Unwanted;
+
+/// Whether a job is wanted.
+pub(super) struct Switch {
+    wanted: Wanted,
+    verdict: Verdict,
+    /// Since when the verdict holds.
+    since: Instant,
+    kept: KeptWish,
+    /// Writes the kept wish.
+    writes: JoinSet<()>,
+    bus: Bus,
+}
+
+impl Switch {
+    /// The decision by `options` and the kept wish.
+    pub(super) fn new(options: WantedOptions, kept: KeptWish, bus: Bus, now: Instant) -> Self {
+        let wanted = Wanted::new(options, kept.wish(), now);
+        let verdict = wanted.judge(now);
+        let switch = Self { wanted, verdict, since: now, kept, writes: JoinSet::new(), bus };
+        if !switch.verdict.is_wanted() {
+            switch.report();
+        }
+        switch
+    }
+
+    /// Whether a job is wanted now. Reports a change. Call it after each event.
+    pub(super) fn judge(&mut self, now: Instant) -> bool {
+        let verdict = self.wanted.judge(now);
+        let is_wanted = verdict.is_wanted();
+        if verdict != self.verdict {
+            let was_wanted = self.verdict.is_wanted();
+            self.verdict = verdict;
+            self.since = now;
+            // Another reason for a job that goes on is no news.
+            if !(was_wanted && is_wanted) {
+                self.report();
+            }
+        }
+        is_wanted
+    }
+
+    /// When to call [`Switch::judge`] without an event.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.wanted.poll_timeout(Instant::now())
+    }
+
+    /// Takes a wish of the owner, and keeps it. Returns what follows.
+    pub(super) fn wish(&mut self, wish: JobWish, now: Instant) -> JobAnswer {
+        self.wanted.set_wish(wish, now);
+        self.kept.keep(wish);
+        while self.writes.try_join_next().is_some() {}
+        let kept = self.kept.clone();
+        self.writes.spawn_blocking(move || kept.write());
+        let is_wanted = self.judge(now);
+        JobAnswer { is_wanted, why: self.verdict.to_string() }
+    }
+
+    /// Sets or lifts a hold.
+    pub(super) fn hold(&mut self, hold: Hold, held: Option<Held>) {
+        self.wanted.set_hold(hold, held);
+    }
+
+    /// Something moves in the picture.
+    pub(super) fn on_motion(&mut self, now: Instant) {
+        self.wanted.on_motion(now);
+    }
+
+    /// Replaces the options.
+    pub(super) fn set_options(&mut self, options: WantedOptions) {
+        self.wanted.set_options(options);
+    }
+
+    /// Why no job is wanted, for the status; `None` while one is.
+    pub(super) fn unwanted(&self) -> Option<Unwanted> {
+        match &self.verdict {
+            Verdict::Wanted(_) => None,
+            Verdict::Unwanted(obstacle) => Some(Unwanted {
+                why: self.verdict.to_string(),
+                advice: obstacle.advice(),
+                since: self.since,
+            }),
+        }
+    }
+
+    /// Waits a short time until the wish is written. Call it at the end.
+    pub(super) async fn end_writes(&mut self) {
+        let written = async { while self.writes.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(STORE_TIME, written).await;
+    }
+
+    fn report(&self) {
+        let reason = self.verdict.to_string();
+        if self.verdict.is_wanted() {
+            log::info!("a job is wanted: {reason}");
+            self.bus.publish(|| Kind::JobWanted { reason });
+        } else {
+            log::info!("no job is wanted: {reason}");
+            self.bus.publish(|| Kind::JobNotWanted { reason });
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Decides whether a job is wanted, and why.
+//!
+//! The first row that applies decides:
+//!
+//! | row | a job is wanted |
+//! |---|---|
+//! | the owner has stopped the job ([`JobWish::Stop`]) | no |
+//! | something forbids a job ([`Hold`]) | no |
+//! | the owner has started the job ([`JobWish::Start`]) | yes, up to the end that was set with it |
+//! | [`When::Always`] | yes |
+//! | [`When::Demand`] | no |
+//! | [`When::Motion`] | from a motion until the linger time after the last one |
+//!
+//! Does not: close or start a job; `job::Machine` does.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// The default of [`WantedOptions::linger`].
+pub const LINGER: Duration = Duration::from_secs(30);
+
+/// When a job runs without a wish of the owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum When {
+    /// At all times.
+    #[default]
+    Always,
+    /// Never: only [`JobWish::Start`] starts one.
+    Demand,
+    /// While something moves in the picture.
+    Motion,
+}
+
+/// The options of the decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedOptions {
+    /// When a job runs without a wish of the owner.
+    pub when: When,
+    /// How long a job runs after the last motion.
+    pub linger: Duration,
+}
+
+impl Default for WantedOptions {
+    fn default() -> Self {
+        Self { when: When::Always, linger: LINGER }
+    }
+}
+
+/// What the owner asks for. It lasts until the next wish, over restarts of the program too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JobWish {
+    /// A job runs, whatever [`WantedOptions::when`] says.
+    Start {
+        /// How long; then as with [`JobWish::Auto`]. `None`: until the next wish.
+        time: Option<Duration>,
+    },
+    /// No job runs.
+    Stop,
+    /// [`WantedOptions::when`] decides.
+    #[default]
+    Auto,
+}
+
+/// What forbids a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// The owner has closed the picture.
+    Blackout,
+    /// The budget is spent.
+    Budget,
+    /// The data cap is reached.
+    DataCap,
+}
+
+/// The number of kinds of [`Hold`].
+const HOLDS: usize = 3;
+
+/// Why a [`Hold`] is in force, and how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The reason as the status shows it, in one line: `the budget of 2 ETH per day is spent`. Name no time that counts
+    /// up or down.
+    pub reason: String,
+    /// When the hold ends by itself; `None`: when it is lifted.
+    pub until: Option<Instant>,
+}
+
+/// Whether a job is wanted, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// A job is wanted.
+    Wanted(Cause),
+    /// No job is wanted.
+    Unwanted(Obstacle),
+}
+
+/// Why a job is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// [`When::Always`].
+    Always,
+    /// The owner has started it.
+    Owner,
+    /// Something moves.
+    Motion,
+}
+
+/// Why no job is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// The owner has stopped it.
+    Owner,
+    /// A hold with this reason.
+    Held(String),
+    /// The owner has not started it.
+    Demand,
+    /// Nothing moves.
+    Motion,
+}
+
+/// The owner's wish with its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Started { until: Option<Instant> },
+    Stopped,
+    Auto,
+}
+
+/// Decides whether a job is wanted.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    options: WantedOptions,
+    wish: Wish,
+    holds: [Option<Held>; HOLDS],
+    /// The last motion.
+    moved_at: Option<Instant>,
+}
+
+impl Wanted {
+    /// The decision by these options, with the wish that was kept.
+    pub(super) fn new(options: WantedOptions, wish: JobWish, now: Instant) -> Self {
+        let wish = Wish::new(wish, now);
+        Self { options, wish, holds: [const { None }; HOLDS], moved_at: None }
+    }
+
+    /// Replaces the options.
+    pub(super) fn set_options(&mut self, options: WantedOptions) {
+        self.options = options;
+    }
+
+    /// Replaces the owner's wish.
+    pub(super) fn set_wish(&mut self, wish: JobWish, now: Instant) {
+        self.wish = Wish::new(wish, now);
+    }
+
+    /// Sets or lifts a hold.
+    pub(super) fn set_hold(&mut self, hold: Hold, held: Option<Held>) {
+        if let Some(place) = self.holds.get_mut(hold as usize) {
+            *place = held;
+        }
+    }
+
+    /// Call it when something moves in the picture. While it goes on, call it at least once in the linger time.
+    pub(super) fn on_motion(&mut self, now: Instant) {
+        self.moved_at = Some(now);
+    }
+
+    /// Whether a job is wanted now. Ask after each event, and at the time of [`Wanted::poll_timeout`].
+    pub(super) fn judge(&self, now: Instant) -> Verdict {
+        let hold = self.holds.iter().flatten().find(|held| is_before(now, held.until));
+        match (self.wish, hold, self.options.when) {
+            (Wish::Stopped, _, _) => Verdict::Unwanted(Obstacle::Owner),
+            (_, Some(held), _) => Verdict::Unwanted(Obstacle::Held(held.reason.clone())),
+            (Wish::Started { until }, None, _) if is_before(now, until) => {
+                Verdict::Wanted(Cause::Owner)
+            }
+            (_, None, When::Always) => Verdict::Wanted(Cause::Always),
+            (_, None, When::Demand) => Verdict::Unwanted(Obstacle::Demand),
+            (_, None, When::Motion) if self.lingers_until().is_some_and(|end| now < end) => {
+                Verdict::Wanted(Cause::Motion)
+            }
+            (_, None, When::Motion) => Verdict::Unwanted(Obstacle::Motion),
+        }
+    }
+
+    /// When the verdict may change without an event; always after `now`.
+    pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let started = match self.wish {
+            Wish::Started { until } => until,
+            Wish::Stopped | Wish::Auto => None,
+        };
+        let holds = self.holds.iter().flatten().filter_map(|held| held.until);
+        let ends = holds.chain(started).chain(self.lingers_until());
+        ends.filter(|end| *end > now).min()
+    }
+
+    /// The end of the linger time after the last motion.
+    fn lingers_until(&self) -> Option<Instant> {
+        self.moved_at.and_then(|moved| moved.checked_add(self.options.linger))
+    }
+}
+
+impl Wish {
+    fn new(wish: JobWish, now: Instant) -> Self {
+        match wish {
+            // An end beyond the clock's range never comes.
+            JobWish::Start { time } => {
+                Self::Started { until: time.and_then(|time| now.checked_add(time)) }
+            }
+            JobWish::Stop => Self::Stopped,
+            JobWish::Auto => Self::Auto,
+        }
+    }
+}
+
+impl Verdict {
+    /// Whether a job is wanted.
+    pub(super) fn is_wanted(&self) -> bool {
+        matches!(self, Self::Wanted(_))
+    }
+}
+
+impl Obstacle {
+    /// What a person can do.
+    pub(super) fn advice(&self) -> &'static str {
+        match self {
+            Self::Owner => {
+                "`livepeer-edge job start` starts the job; after `livepeer-edge job auto`, job.when decides"
+            }
+            Self::Demand | Self::Motion => {
+                "nothing: this is what job.when asks for; `livepeer-edge job start` starts the job now"
+            }
+            Self::Held(_) => "nothing: the job starts by itself when this is over",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Wanted(Cause::Always) => "job.when is always",
+            Self::Wanted(Cause::Owner) => "started by the owner",
+            Self::Wanted(Cause::Motion) => "motion",
+            Self::Unwanted(Obstacle::Owner) => "stopped by the owner",
+            Self::Unwanted(Obstacle::Held(reason)) => reason,
+            Self::Unwanted(Obstacle::Demand) => "waiting for a start by the owner",
+            Self::Unwanted(Obstacle::Motion) => "waiting for motion",
+        })
+    }
+}
+
+/// Whether `now` is before an end; `None` is no end.
+fn is_before(now: Instant, end: Option<Instant>) -> bool {
+    end.is_none_or(|end| now < end)
+}
+
+#[cfg(test)]
+mod tests;
