@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use livepeer_gateway::http::Url;
 use livepeer_gateway::job::{
-    Command, Commands, Event, Loss, Machine, RENEW_AFTER, Recovery, Stage,
+    Command, Commands, Loss, Machine, MachineEvent, RENEW_AFTER, Recovery, Stage,
 };
 use livepeer_gateway::orchestrator::Fit;
 use livepeer_gateway::price::{Price, PriceError, PriceUnit};
@@ -266,7 +266,7 @@ impl World {
         world
     }
 
-    fn handle(&mut self, event: Event<u32>, jitter: f64) {
+    fn handle(&mut self, event: MachineEvent<u32>, jitter: f64) {
         let commands = self.machine.on(event, self.now, jitter);
         self.obey(commands);
     }
@@ -339,25 +339,25 @@ impl World {
     }
 
     /// A random outcome of the start of the job that is to take over.
-    fn answer_next(&mut self, random: &mut Random) -> Event<u32> {
+    fn answer_next(&mut self, random: &mut Random) -> MachineEvent<u32> {
         if random.chance(0.7) {
             self.next = Held::Live;
-            return Event::Started { has_output: true, has_events: true };
+            return MachineEvent::Started { has_output: true, has_events: true };
         }
         self.next = Held::Nothing;
-        Event::StartFailed { failure: self.failure(random), is_paid: true }
+        MachineEvent::StartFailed { failure: self.failure(random), is_paid: true }
     }
 
     /// The answer to an open command, if there is one.
-    fn answer(&mut self, random: &mut Random) -> Option<Event<u32>> {
+    fn answer(&mut self, random: &mut Random) -> Option<MachineEvent<u32>> {
         if self.finding {
             self.finding = false;
             let urls = (0..random.below(4)).map(url).collect();
             let failed = random.chance(0.2);
             return Some(if failed {
-                Event::FindFailed(self.failure(random))
+                MachineEvent::FindFailed(self.failure(random))
             } else {
-                Event::Found { urls, order: CandidateOrder::Listed }
+                MachineEvent::Found { urls, order: CandidateOrder::Listed }
             });
         }
         if self.next == Held::Starting && random.chance(0.5) {
@@ -370,26 +370,26 @@ impl World {
                 if !is_paid {
                     self.prepaid -= PREPAID;
                 }
-                Some(Event::StartFailed { failure, is_paid })
+                Some(MachineEvent::StartFailed { failure, is_paid })
             }
             Held::Starting => {
                 self.held = Held::Live;
                 let (has_output, has_events) = (random.chance(0.8), random.chance(0.8));
-                Some(Event::Started { has_output, has_events })
+                Some(MachineEvent::Started { has_output, has_events })
             }
             Held::Closing => {
                 self.held = Held::Nothing;
                 self.closed += 1;
-                Some(Event::Closed)
+                Some(MachineEvent::Closed)
             }
             Held::Nothing | Held::Live => {
                 let url = self.asked.pop()?;
                 if random.chance(0.3) {
-                    return Some(Event::NoAnswer(url, self.failure(random)));
+                    return Some(MachineEvent::NoAnswer(url, self.failure(random)));
                 }
                 let fits = [Fit::Has { warm: true, free: Some(1) }, Fit::NoModel, Fit::Unsaid];
                 let offer = Offer { fit: *random.pick(&fits), price: price() };
-                Some(Event::Offered { url, offer, answer_time: Duration::ZERO, with: 1 })
+                Some(MachineEvent::Offered { url, offer, answer_time: Duration::ZERO, with: 1 })
             }
         }
     }
@@ -410,33 +410,33 @@ impl World {
     fn go_well(&mut self, good: &Url) {
         if std::mem::take(&mut self.finding) {
             let urls = (0..3).map(url).collect();
-            return self.handle(Event::Found { urls, order: CandidateOrder::Listed }, 1.0);
+            return self.handle(MachineEvent::Found { urls, order: CandidateOrder::Listed }, 1.0);
         }
         let event = match self.held {
             _ if self.next == Held::Starting => {
                 self.next = Held::Live;
-                Event::Started { has_output: true, has_events: true }
+                MachineEvent::Started { has_output: true, has_events: true }
             }
             Held::Starting => {
                 self.held = Held::Live;
-                Event::Started { has_output: true, has_events: true }
+                MachineEvent::Started { has_output: true, has_events: true }
             }
             Held::Closing => {
                 self.held = Held::Nothing;
-                Event::Closed
+                MachineEvent::Closed
             }
             Held::Nothing | Held::Live => match self.asked.pop() {
                 Some(url) if url == *good => {
                     let fit = Fit::Has { warm: true, free: Some(1) };
                     let offer = Offer { fit, price: price() };
-                    Event::Offered { url, offer, answer_time: Duration::ZERO, with: 1 }
+                    MachineEvent::Offered { url, offer, answer_time: Duration::ZERO, with: 1 }
                 }
-                Some(url) => Event::NoAnswer(url, failure()),
+                Some(url) => MachineEvent::NoAnswer(url, failure()),
                 None => {
                     let until = self.machine.poll_timeout();
                     self.now =
                         until.unwrap_or_else(|| panic!("it waits for nothing")).max(self.now);
-                    Event::Timeout
+                    MachineEvent::Timeout
                 }
             },
         };
@@ -470,7 +470,7 @@ fn price() -> Result<Option<Price>, PriceError> {
 }
 
 /// A random event that may come at any time.
-fn anything(random: &mut Random) -> Event<u32> {
+fn anything(random: &mut Random) -> MachineEvent<u32> {
     let losses = [
         Loss::Channel("publish", words()),
         Loss::Link("output", words()),
@@ -480,17 +480,17 @@ fn anything(random: &mut Random) -> Event<u32> {
     ];
     let offer = Offer { fit: Fit::Unsaid, price: price() };
     match random.below(16) {
-        15 => Event::Sent(RENEW_AFTER),
-        8 | 9 => Event::CameraLost,
-        10 | 11 => Event::CameraBack,
-        12 => Event::Reachable,
-        14 => Event::NewParams,
-        13 if random.chance(0.3) => Event::Replace(RULES),
-        0 => Event::Output,
-        1 => Event::JobEvent,
-        2 => Event::NoAnswer(url(9), failure()),
-        3 => Event::Offered { url: url(9), offer, answer_time: Duration::ZERO, with: 9 },
-        _ => Event::Lost(random.pick(&losses).clone()),
+        15 => MachineEvent::Sent(RENEW_AFTER),
+        8 | 9 => MachineEvent::CameraLost,
+        10 | 11 => MachineEvent::CameraBack,
+        12 => MachineEvent::Reachable,
+        14 => MachineEvent::NewParams,
+        13 if random.chance(0.3) => MachineEvent::Replace(RULES),
+        0 => MachineEvent::Output,
+        1 => MachineEvent::JobEvent,
+        2 => MachineEvent::NoAnswer(url(9), failure()),
+        3 => MachineEvent::Offered { url: url(9), offer, answer_time: Duration::ZERO, with: 9 },
+        _ => MachineEvent::Lost(random.pick(&losses).clone()),
     }
 }
 
@@ -512,12 +512,12 @@ fn every_started_job_is_closed_and_no_state_is_without_a_way_out() {
             world.now += Duration::from_millis(random.below(pace) as u64);
             let jitter = random.unit();
             let event = match random.below(20) {
-                0..=12 => world.answer(&mut random).unwrap_or(Event::Timeout),
-                13..=15 => Event::Timeout,
+                0..=12 => world.answer(&mut random).unwrap_or(MachineEvent::Timeout),
+                13..=15 => MachineEvent::Timeout,
                 16..=18 => anything(&mut random),
-                _ if random.chance(0.2) => Event::CaptureFailed(words()),
-                _ if random.chance(0.2) => Event::CaptureDone,
-                _ => Event::JobEvent,
+                _ if random.chance(0.2) => MachineEvent::CaptureFailed(words()),
+                _ if random.chance(0.2) => MachineEvent::CaptureDone,
+                _ => MachineEvent::JobEvent,
             };
             world.handle(event, jitter);
         }
@@ -542,8 +542,8 @@ fn with_one_usable_candidate_a_job_runs_soon_whatever_happened_before() {
         for _ in 0..100 {
             world.now += Duration::from_millis(random.below(pace) as u64);
             let event = match random.below(20) {
-                0..=12 => world.answer(&mut random).unwrap_or(Event::Timeout),
-                13..=16 => Event::Timeout,
+                0..=12 => world.answer(&mut random).unwrap_or(MachineEvent::Timeout),
+                13..=16 => MachineEvent::Timeout,
                 _ => anything(&mut random),
             };
             world.handle(event, random.unit());
@@ -551,12 +551,12 @@ fn with_one_usable_candidate_a_job_runs_soon_whatever_happened_before() {
         let good = url(random.below(3));
         // One that was barred is not usable before its time, unless the parameters change.
         let bars = if random.chance(0.5) {
-            world.handle(Event::NewParams, 0.5);
+            world.handle(MachineEvent::NewParams, 0.5);
             Duration::ZERO
         } else {
             BARRED
         };
-        world.handle(Event::CameraBack, 0.5);
+        world.handle(MachineEvent::CameraBack, 0.5);
         let (began, limit) = (world.now, DARK + world.asked_to_wait.mul_f64(1.1) + bars);
         for _ in 0..500 {
             if world.machine.stage() == Stage::Live {
@@ -572,7 +572,7 @@ fn with_one_usable_candidate_a_job_runs_soon_whatever_happened_before() {
 
 /// From any state, a stop ends it once what is open has been closed.
 fn stops(world: &mut World, random: &mut Random) {
-    world.handle(Event::Stop, 0.5);
+    world.handle(MachineEvent::Stop, 0.5);
     for _ in 0..3 {
         if world.finished {
             return;

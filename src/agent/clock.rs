@@ -73,8 +73,8 @@ impl Clock {
         }
     }
 
-    /// Handles a sample. Returns [`job::Event::Reachable`] once the refused peers can be tried again.
-    pub(super) fn on<T>(&mut self, sample: ClockSample) -> Option<job::Event<T>> {
+    /// Handles a sample. Returns [`job::MachineEvent::Reachable`] once the refused peers can be tried again.
+    pub(super) fn on<T>(&mut self, sample: ClockSample) -> Option<job::MachineEvent<T>> {
         let (look, mut late) = sample?;
         // Peers that were refused while the sample was scheduled.
         late.extend(self.wall_clock.take_late());
@@ -86,7 +86,7 @@ impl Clock {
                 self.doubted.clear();
                 was_awaited.then(|| {
                     log::info!("the clock is synchronised now");
-                    job::Event::Reachable
+                    job::MachineEvent::Reachable
                 })
             }
             ClockStep::Wait(at) => {
@@ -110,7 +110,7 @@ impl Clock {
                     "clock still not synchronised: continuing without it for {}; their certificates are accepted unless they expired before this program was built",
                     self.doubted
                 );
-                Some(job::Event::Reachable)
+                Some(job::MachineEvent::Reachable)
             }
         }
     }

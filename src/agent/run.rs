@@ -155,23 +155,23 @@ impl Loop {
     }
 
     /// Passes `event` to its owner. Returns the event to report to the machine, if any.
-    fn on(&mut self, event: Event) -> Option<job::Event<Offered>> {
+    fn on(&mut self, event: Event) -> Option<job::MachineEvent<Offered>> {
         let now = Instant::now();
         match event {
             Event::Stop => {
                 log::info!("stopping");
                 self.bus.publish(|| Kind::Stopping);
                 self.is_stopping = true;
-                Some(job::Event::Stop)
+                Some(job::MachineEvent::Stop)
             }
-            Event::Timeout => Some(job::Event::Timeout),
+            Event::Timeout => Some(job::MachineEvent::Timeout),
             Event::Change(change) => self.change(change, now),
             Event::Cameras(event) => self.cameras.on(*event, self.jobs.is_live(), now),
             Event::Reading => {
                 self.cameras.read_network(&self.status.publish, now);
                 self.jobs.reports.link(&self.status, now);
                 let has_sent = self.jobs.reports.video_sent(&self.status);
-                has_sent.then_some(job::Event::VideoSent)
+                has_sent.then_some(job::MachineEvent::VideoSent)
             }
             Event::Jobs(event) => {
                 if let JobsEvent::KeepAlive = *event {
@@ -186,21 +186,21 @@ impl Loop {
     }
 
     /// Applies a change of the options.
-    fn change(&mut self, change: Change, now: Instant) -> Option<job::Event<Offered>> {
+    fn change(&mut self, change: Change, now: Instant) -> Option<job::MachineEvent<Offered>> {
         match change {
             Change::Params(params) => {
                 self.jobs.configure_params(params);
-                Some(job::Event::NewParams)
+                Some(job::MachineEvent::NewParams)
             }
             Change::Control(Asked(request)) => self.request(request, now),
             Change::Media(media) => {
                 self.cameras.set_options(*media, now);
                 self.jobs.set_send_buffer(self.cameras.send_buffer());
-                Some(job::Event::Hold(self.cameras.hold()))
+                Some(job::MachineEvent::Hold(self.cameras.hold()))
             }
             Change::Recovery(recovery) => {
                 self.cameras.set_recovery(recovery);
-                Some(job::Event::Recover(recovery))
+                Some(job::MachineEvent::Recover(recovery))
             }
             Change::Wanted(options) => {
                 self.switch.set_options(options);
@@ -215,19 +215,19 @@ impl Loop {
                 self.jobs.set_plan(*plan);
                 self.jobs.set_send_buffer(self.cameras.send_buffer());
                 self.clock.set_wall_clock(Arc::clone(self.jobs.wall_clock()));
-                Some(job::Event::Replace(rules))
+                Some(job::MachineEvent::Replace(rules))
             }
         }
     }
 
     /// Carries out a request of a `Control`. The caller may have lost interest in the answer.
-    fn request(&mut self, request: Request, now: Instant) -> Option<job::Event<Offered>> {
+    fn request(&mut self, request: Request, now: Instant) -> Option<job::MachineEvent<Offered>> {
         match request {
             Request::Params(params, edit, reply) => {
                 let edited = self.jobs.edit_params(params, edit);
                 let is_new = edited.is_ok();
                 let _ = reply.send(edited);
-                is_new.then_some(job::Event::NewParams)
+                is_new.then_some(job::MachineEvent::NewParams)
             }
             Request::Parameters(reply) => {
                 let _ = reply.send(self.jobs.parameters());
@@ -235,7 +235,7 @@ impl Loop {
             }
             Request::Restart => {
                 log::info!("a new job was asked for");
-                Some(job::Event::Replace(self.jobs.rules()))
+                Some(job::MachineEvent::Replace(self.jobs.rules()))
             }
             Request::Job(wish, reply) => {
                 let _ = reply.send(self.switch.wish(wish, now));
@@ -297,7 +297,7 @@ impl Loop {
 
     /// Passes the state of the camera, and whether a job is wanted, on to the jobs and the machine. Call it after every
     /// event, so that every path reports a lost camera.
-    fn share(&mut self) -> Option<job::Event<Offered>> {
+    fn share(&mut self) -> Option<job::MachineEvent<Offered>> {
         if self.cameras.have_stopped() {
             self.jobs.on_capture_stopped();
         }
@@ -307,13 +307,13 @@ impl Loop {
         match (self.cameras.are_lost(), self.machine.is_without_camera()) {
             (true, false) => {
                 self.status.returned.camera_losses.fetch_add(1, Relaxed);
-                Some(job::Event::CameraLost)
+                Some(job::MachineEvent::CameraLost)
             }
-            (false, true) => Some(job::Event::CameraBack),
+            (false, true) => Some(job::MachineEvent::CameraBack),
             (true, true) | (false, false) => {
                 match (self.switch.judge(Instant::now()), self.machine.is_paused()) {
                     (false, false) => Some(self.pause()),
-                    (true, true) => Some(job::Event::Resume),
+                    (true, true) => Some(job::MachineEvent::Resume),
                     (true, false) | (false, true) => None,
                 }
             }
@@ -321,10 +321,10 @@ impl Loop {
     }
 
     /// Ends all requests to other computers, and lets the camera go on. Returns the event to report to the machine.
-    fn pause(&mut self) -> job::Event<Offered> {
+    fn pause(&mut self) -> job::MachineEvent<Offered> {
         self.jobs.end_search();
         self.cameras.play_without_job();
-        job::Event::Pause
+        job::MachineEvent::Pause
     }
 
     /// Updates the status, and the service manager's status and watchdog.

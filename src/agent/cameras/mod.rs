@@ -129,7 +129,7 @@ impl Cameras {
         event: CameraEvent,
         is_live: bool,
         now: Instant,
-    ) -> Option<job::Event<T>> {
+    ) -> Option<job::MachineEvent<T>> {
         match event {
             CameraEvent::Ended(end) => return self.on_ended(end, is_live, now),
             CameraEvent::Frame => self.on_frame(now),
@@ -253,12 +253,12 @@ impl Cameras {
         end: CaptureEnd,
         is_live: bool,
         now: Instant,
-    ) -> Option<job::Event<T>> {
+    ) -> Option<job::MachineEvent<T>> {
         let error = match end {
             // A file ends. A pipeline that ends is a camera in the field, and is opened again.
             CaptureEnd::EndOfStream if self.ends_with_its_source() => {
                 self.stop();
-                return Some(job::Event::CaptureDone);
+                return Some(job::MachineEvent::CaptureDone);
             }
             CaptureEnd::EndOfStream => MediaError::StreamEnded,
             CaptureEnd::Failed(error) => error,
@@ -267,7 +267,7 @@ impl Cameras {
         if self.on_loss == Recovery::Exit {
             self.stop();
             self.failure = Some(error);
-            return Some(job::Event::CaptureFailed(reason));
+            return Some(job::MachineEvent::CaptureFailed(reason));
         }
         self.report_lost(&error, now);
         let gave_frames = self.recovery.on_lost(now);

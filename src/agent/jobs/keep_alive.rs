@@ -31,9 +31,9 @@ impl Jobs {
     }
 
     /// Reports the length of the media sent, while video gets through or once a hand-over is urgent.
-    pub(super) fn sent(&self) -> Option<job::Event<Offered>> {
+    pub(super) fn sent(&self) -> Option<job::MachineEvent<Offered>> {
         let length = self.units.span();
         let is_quiet = !self.reports.is_link_failing();
-        (is_quiet || length > RENEW_AFTER + URGENT).then_some(job::Event::Sent(length))
+        (is_quiet || length > RENEW_AFTER + URGENT).then_some(job::MachineEvent::Sent(length))
     }
 }

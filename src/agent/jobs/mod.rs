@@ -155,18 +155,18 @@ impl Jobs {
         event: JobsEvent,
         has_camera: bool,
         now: Instant,
-    ) -> Option<job::Event<Offered>> {
+    ) -> Option<job::MachineEvent<Offered>> {
         Some(match event {
             JobsEvent::Found(Ok(found)) => self.search.on_found(found),
-            JobsEvent::Found(Err(failure)) => job::Event::FindFailed(failure),
+            JobsEvent::Found(Err(failure)) => job::MachineEvent::FindFailed(failure),
             JobsEvent::Asked(url, answer_time, Ok((offer, with))) => {
-                job::Event::Offered { url, offer, answer_time, with }
+                job::MachineEvent::Offered { url, offer, answer_time, with }
             }
             JobsEvent::Asked(url, _, Err(failure)) => {
                 log::log!(self.reports.failures.level(), "{failure}");
-                job::Event::NoAnswer(url, failure)
+                job::MachineEvent::NoAnswer(url, failure)
             }
-            JobsEvent::Reachable => job::Event::Reachable,
+            JobsEvent::Reachable => job::MachineEvent::Reachable,
             JobsEvent::Started(number, Ok(job)) => return self.on_started(number, *job, now),
             JobsEvent::Started(number, Err(error)) => {
                 if !self.starts.finish(number) {
@@ -175,7 +175,7 @@ impl Jobs {
                 }
                 let (failure, is_paid) = (error.failure(), error.is_paid());
                 log::log!(self.reports.failures.level(), "{failure}");
-                job::Event::StartFailed { failure, is_paid }
+                job::MachineEvent::StartFailed { failure, is_paid }
             }
             JobsEvent::PartEnded(part, end) => {
                 log::debug!("{} part ended: {}", part.name(), described(&end));
@@ -187,25 +187,27 @@ impl Jobs {
                 }
                 let is_on_runner = self.live.as_ref().is_some_and(|live| live.job.is_on_runner());
                 let unpaid = self.reports.payments.failure();
-                job::Event::Lost(loss_of_part(part, &end, unpaid, is_on_runner)?)
+                job::MachineEvent::Lost(loss_of_part(part, &end, unpaid, is_on_runner)?)
             }
             JobsEvent::Payment(turn) => {
                 self.status.payment.set(turn.paid_for, now);
                 let failed = is_failure(&turn.outcome);
                 let loss = self.reports.on_payment(turn);
                 self.status.payment.report(self.reports.payments.failure(), failed);
-                job::Event::Lost(loss?)
+                job::MachineEvent::Lost(loss?)
             }
-            JobsEvent::Panicked(what) => job::Event::Lost(Loss::Part("a part of the agent", what)),
+            JobsEvent::Panicked(what) => {
+                job::MachineEvent::Lost(Loss::Part("a part of the agent", what))
+            }
             JobsEvent::Output => {
                 // A job works once a segment returns.
                 self.reports.failures.on_success(now);
                 self.note_works(has_camera);
-                job::Event::Output
+                job::MachineEvent::Output
             }
             JobsEvent::Model(event) => {
                 self.on_model_event(&event, now);
-                job::Event::JobEvent
+                job::MachineEvent::JobEvent
             }
             JobsEvent::KeepAlive => {
                 self.keep_alive(has_camera);
@@ -215,7 +217,7 @@ impl Jobs {
                 self.closing.finish();
                 self.live = None;
                 self.delivery.on_no_job();
-                job::Event::Closed
+                job::MachineEvent::Closed
             }
             JobsEvent::CloseTimeout => {
                 self.on_close_timeout(now);
@@ -344,7 +346,7 @@ impl Jobs {
         number: u64,
         job: StartedJob,
         now: Instant,
-    ) -> Option<job::Event<Offered>> {
+    ) -> Option<job::MachineEvent<Offered>> {
         let is_wanted = self.starts.finish(number) && !self.closing.is_on();
         let channels = job.channels();
         self.reports.started(job.url(), &channels.manifest_id, &self.plan.spec.name());
@@ -361,7 +363,7 @@ impl Jobs {
         }
         let sent = self.delivery.on_started(self.starts.params(), now);
         self.reports.publish(sent);
-        Some(job::Event::Started { has_output, has_events })
+        Some(job::MachineEvent::Started { has_output, has_events })
     }
 
     fn hold(&mut self, job: StartedJob) {

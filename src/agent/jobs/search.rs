@@ -44,9 +44,9 @@ impl Search {
     }
 
     /// Keeps the candidates found. Returns their addresses and order, for the machine.
-    pub(super) fn on_found(&mut self, found: Candidates) -> job::Event<Offered> {
+    pub(super) fn on_found(&mut self, found: Candidates) -> job::MachineEvent<Offered> {
         self.offers = Some(found.offers);
-        job::Event::Found { urls: found.urls, order: found.order }
+        job::MachineEvent::Found { urls: found.urls, order: found.order }
     }
 
     /// Asks the candidate at `url` for its offer and logs that at `level`; the answer is [`JobsEvent::Asked`].

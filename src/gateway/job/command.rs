@@ -14,7 +14,7 @@ use resilience::fault::Failure;
 /// Something that happened, to be passed to [`Machine::on`](super::Machine::on). `T` is the caller's data of an offer,
 /// which comes back in the command that starts the job there.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event<T> {
+pub enum MachineEvent<T> {
     /// The search found these candidates for the job.
     Found {
         /// The candidates, in the order of their list.
@@ -81,7 +81,7 @@ pub enum Event<T> {
     Hold(Duration),
     /// From now on, search for other candidates, whose offers must comply with these rules.
     Replace(OfferRules),
-    /// No job is wanted until [`Event::Resume`]: the one that runs is closed, and none is started.
+    /// No job is wanted until [`MachineEvent::Resume`]: the one that runs is closed, and none is started.
     Pause,
     /// A job is wanted again.
     Resume,
@@ -124,24 +124,24 @@ pub enum Stage {
 #[derive(Debug, PartialEq)]
 #[must_use]
 pub enum Command<T> {
-    /// Search for candidates. Answer with [`Event::Found`] or [`Event::FindFailed`].
+    /// Search for candidates. Answer with [`MachineEvent::Found`] or [`MachineEvent::FindFailed`].
     Find,
-    /// Ask these candidates for their offers, all in parallel. Answer for each with [`Event::Offered`] or
-    /// [`Event::NoAnswer`]. While a job is live, they are asked as spares.
+    /// Ask these candidates for their offers, all in parallel. Answer for each with [`MachineEvent::Offered`] or
+    /// [`MachineEvent::NoAnswer`]. While a job is live, they are asked as spares.
     Ask(Vec<Url>),
-    /// Start the job at this URL. Answer with [`Event::Started`] or [`Event::StartFailed`].
+    /// Start the job at this URL. Answer with [`MachineEvent::Started`] or [`MachineEvent::StartFailed`].
     Start(Url, T),
     /// Start a second job at this URL beside the one that runs. Answer as for [`Command::Start`].
     StartNext(Url, T),
     /// Report that the job is handed over to a new one because its timestamps would wrap.
     Renew,
     /// End the parts of the job that runs and close that job, but keep the job that was started beside it: the next
-    /// [`Command::Run`] is for the kept job. Answer with [`Event::Closed`].
+    /// [`Command::Run`] is for the kept job. Answer with [`MachineEvent::Closed`].
     HandOver,
     /// Run the job's parts: publisher, output, events, control, payments.
     Run,
     /// End the job's parts and close the job, and also a job that was started beside it. Answer with
-    /// [`Event::Closed`].
+    /// [`MachineEvent::Closed`].
     Close {
         /// No other job follows: stop capture first.
         for_good: bool,
@@ -150,8 +150,8 @@ pub enum Command<T> {
     Left(Loss),
     /// Report that the next start is delayed by this pause, and why.
     SlowDown(Slowness, Duration),
-    /// Report why no job runs now. The state machine tries again after a pause, or on [`Event::Reachable`] or
-    /// [`Event::NewParams`].
+    /// Report why no job runs now. The state machine tries again after a pause, or on [`MachineEvent::Reachable`] or
+    /// [`MachineEvent::NewParams`].
     TryLater(Outcome),
     /// The state machine has finished with this outcome: leave the event loop.
     Finish(Outcome),

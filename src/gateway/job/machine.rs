@@ -29,7 +29,7 @@
 //! offer costs nothing. An orchestrator that refuses the model or its parameters is barred until these change, or for
 //! 10 min to 2 h. A job that has run for a day is handed over to a new one (`renew`). Without a camera, no job is
 //! started. A job that runs when the camera is lost is kept for `hold`, then closed; the next one starts once the
-//! camera is back. While no job is wanted ([`Event::Pause`]), the same holds at once. Health (protocol.md, section 5):
+//! camera is back. While no job is wanted ([`MachineEvent::Pause`]), the same holds at once. Health (protocol.md, section 5):
 //! while live, an output segment and an event are due every 30 s.
 //!
 //! Does not: execute commands, read the clock, or look at the caller's data of an offer.
@@ -59,7 +59,7 @@ use state::{AfterClose, JobState, Transition, darken, find, finish, one};
 
 use crate::http::Url;
 use crate::job::swap_limit::SwapLimit;
-use crate::job::{Command, Commands, Event, Outcome, Stage};
+use crate::job::{Command, Commands, MachineEvent, Outcome, Stage};
 use crate::session::selection::{CandidateOrder, OfferRules, Suspensions};
 
 /// What to do after the loss of a live job.
@@ -116,7 +116,7 @@ impl<T> Machine<T> {
         (machine, one(Command::Find))
     }
 
-    /// A state machine for a camera that could not be opened: it returns no commands before [`Event::CameraBack`],
+    /// A state machine for a camera that could not be opened: it returns no commands before [`MachineEvent::CameraBack`],
     /// except to finish.
     pub fn without_camera(
         rules: OfferRules,
@@ -129,17 +129,17 @@ impl<T> Machine<T> {
     }
 
     /// Handles `event`. Execute the returned commands in their order. `jitter` from 0 to 1 spreads pauses.
-    pub fn on(&mut self, event: Event<T>, now: Instant, jitter: f64) -> Commands<T> {
+    pub fn on(&mut self, event: MachineEvent<T>, now: Instant, jitter: f64) -> Commands<T> {
         match &event {
-            Event::CameraLost => {
+            MachineEvent::CameraLost => {
                 self.held_until.get_or_insert(now + self.hold);
             }
-            Event::CameraBack => self.held_until = None,
-            Event::Pause => self.is_paused = true,
-            Event::Resume => self.is_paused = false,
-            Event::Recover(recovery) => self.recovery = *recovery,
-            Event::Hold(hold) => self.hold = *hold,
-            Event::NewParams => {
+            MachineEvent::CameraBack => self.held_until = None,
+            MachineEvent::Pause => self.is_paused = true,
+            MachineEvent::Resume => self.is_paused = false,
+            MachineEvent::Recover(recovery) => self.recovery = *recovery,
+            MachineEvent::Hold(hold) => self.hold = *hold,
+            MachineEvent::NewParams => {
                 self.suspensions.lift_bars();
                 self.pauses.on_new_params();
             }
@@ -147,12 +147,15 @@ impl<T> Machine<T> {
         }
         let hold_is_over = self.held_until.is_some_and(|until| until <= now);
         let (state, commands) = match std::mem::replace(&mut self.state, JobState::Ended) {
-            state if matches!(event, Event::CameraLost) && (hold_is_over || !state.has_job()) => {
+            state
+                if matches!(event, MachineEvent::CameraLost)
+                    && (hold_is_over || !state.has_job()) =>
+            {
                 darken(state)
             }
-            state if matches!(event, Event::Timeout) && hold_is_over => darken(state),
-            state if matches!(event, Event::Pause) => darken(state),
-            state if matches!(event, Event::Replace(_)) => self.replace(event, state, now),
+            state if matches!(event, MachineEvent::Timeout) && hold_is_over => darken(state),
+            state if matches!(event, MachineEvent::Pause) => darken(state),
+            state if matches!(event, MachineEvent::Replace(_)) => self.replace(event, state, now),
             JobState::Finding => self.finding(event, now, jitter),
             JobState::Selecting { selection, .. } => self.selecting(event, selection, now, jitter),
             JobState::Starting { selection, url, prepaid } => {
@@ -166,8 +169,8 @@ impl<T> Machine<T> {
             }
             JobState::Waiting { until } => {
                 at_rest(JobState::Waiting { until }, event, |event| match event {
-                    Event::Timeout => until <= now,
-                    Event::Reachable | Event::NewParams => true,
+                    MachineEvent::Timeout => until <= now,
+                    MachineEvent::Reachable | MachineEvent::NewParams => true,
                     _ => false,
                 })
             }
@@ -183,7 +186,7 @@ impl<T> Machine<T> {
         commands
     }
 
-    /// When to pass [`Event::Timeout`] to [`Machine::on`]. Ask again after each event.
+    /// When to pass [`MachineEvent::Timeout`] to [`Machine::on`]. Ask again after each event.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = match &self.state {
             JobState::Selecting { until, .. } | JobState::Waiting { until } => Some(*until),
@@ -226,19 +229,19 @@ impl<T> Machine<T> {
 }
 
 /// Whether this event ends a time in which no job could be started.
-fn is_restart<T>(event: &Event<T>) -> bool {
-    matches!(event, Event::CameraBack | Event::Resume)
+fn is_restart<T>(event: &MachineEvent<T>) -> bool {
+    matches!(event, MachineEvent::CameraBack | MachineEvent::Resume)
 }
 
 /// Handles `event` while no job runs: searches for candidates if `is_reason` returns true for the event.
 fn at_rest<T>(
     state: JobState<T>,
-    event: Event<T>,
-    is_reason: impl FnOnce(&Event<T>) -> bool,
+    event: MachineEvent<T>,
+    is_reason: impl FnOnce(&MachineEvent<T>) -> bool,
 ) -> Transition<T> {
     match event {
-        Event::Stop | Event::CaptureDone => finish(Outcome::Done),
-        Event::CaptureFailed(reason) => finish(Outcome::Capture(reason)),
+        MachineEvent::Stop | MachineEvent::CaptureDone => finish(Outcome::Done),
+        MachineEvent::CaptureFailed(reason) => finish(Outcome::Capture(reason)),
         event if is_reason(&event) => find(),
         _ => (state, Commands::new()),
     }

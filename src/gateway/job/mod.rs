@@ -18,7 +18,7 @@ mod started;
 mod swap_limit;
 mod wire;
 
-pub use command::{Command, Commands, Event, Outcome, Slowness, Stage};
+pub use command::{Command, Commands, MachineEvent, Outcome, Slowness, Stage};
 pub use error::{JobError, Loss};
 pub use io::{LiveVideoJob, RunError};
 pub use machine::{Machine, RENEW_AFTER, Recovery};

@@ -12,7 +12,7 @@ use super::live::LiveJob;
 use super::pauses::Pauses;
 use super::state::{AfterClose, JobState, Transition, close, find, finish, one};
 use crate::job::swap_limit::SwapTiming;
-use crate::job::{Command, Commands, Event, Loss, Outcome, Recovery, Slowness};
+use crate::job::{Command, Commands, Loss, MachineEvent, Outcome, Recovery, Slowness};
 use crate::session::selection::Suspensions;
 use resilience::fault::{Failure, Fault};
 
@@ -24,14 +24,14 @@ pub(in crate::job) const BRIEFLY: Duration = Duration::from_secs(5 * 60);
 impl<T> Machine<T> {
     pub(super) fn live(
         &mut self,
-        event: Event<T>,
+        event: MachineEvent<T>,
         mut live: LiveJob<T>,
         now: Instant,
         jitter: f64,
     ) -> Transition<T> {
         match event {
-            Event::Lost(loss) => return self.lost(loss, live, now, jitter),
-            Event::Timeout => {
+            MachineEvent::Lost(loss) => return self.lost(loss, live, now, jitter),
+            MachineEvent::Timeout => {
                 if let Some(loss) = live.overdue(now) {
                     return self.lost(loss, live, now, jitter);
                 }
@@ -45,10 +45,10 @@ impl<T> Machine<T> {
                     if urls.is_empty() { Commands::new() } else { one(Command::Ask(urls)) };
                 return (JobState::Live(live), commands);
             }
-            Event::CaptureDone | Event::Stop => return close(Outcome::Done),
-            Event::CaptureFailed(reason) => return close(Outcome::Capture(reason)),
-            Event::Sent(length) => return self.renew(length, live, now),
-            event @ (Event::Started { .. } | Event::StartFailed { .. }) => {
+            MachineEvent::CaptureDone | MachineEvent::Stop => return close(Outcome::Done),
+            MachineEvent::CaptureFailed(reason) => return close(Outcome::Capture(reason)),
+            MachineEvent::Sent(length) => return self.renew(length, live, now),
+            event @ (MachineEvent::Started { .. } | MachineEvent::StartFailed { .. }) => {
                 return self.next_started(event, live);
             }
             other => live.on(other, now),
@@ -91,11 +91,11 @@ impl<T> Machine<T> {
     /// Searches for other candidates, after closing the job that runs.
     pub(super) fn replace(
         &mut self,
-        event: Event<T>,
+        event: MachineEvent<T>,
         state: JobState<T>,
         now: Instant,
     ) -> Transition<T> {
-        if let Event::Replace(rules) = event {
+        if let MachineEvent::Replace(rules) = event {
             (self.rules, self.suspensions) = (rules, Suspensions::default());
             self.pauses = Pauses::default();
         }
@@ -118,34 +118,38 @@ impl<T> Machine<T> {
 
     pub(super) fn closing(
         &mut self,
-        event: Event<T>,
+        event: MachineEvent<T>,
         then: AfterClose<T>,
         now: Instant,
     ) -> Transition<T> {
         match (event, then) {
-            (Event::Closed, AfterClose::Finish(outcome)) => finish(outcome),
+            (MachineEvent::Closed, AfterClose::Finish(outcome)) => finish(outcome),
             // A job ran until now, so if there is no spare, search again at once.
-            (Event::Closed, AfterClose::GoOn { mut selection }) => match selection.spare() {
+            (MachineEvent::Closed, AfterClose::GoOn { mut selection }) => match selection.spare() {
                 Some(spare) => self.start_at(spare, selection, now),
                 None => find(),
             },
-            (Event::Closed, AfterClose::Switch { selection, url, has }) => {
+            (MachineEvent::Closed, AfterClose::Switch { selection, url, has }) => {
                 let mut live = LiveJob::new(selection, url, has, now);
                 if self.is_without_camera() {
                     live.on_camera_lost();
                 }
                 (JobState::Live(live), one(Command::Run))
             }
-            (Event::Closed, AfterClose::Pause { until }) => {
+            (MachineEvent::Closed, AfterClose::Pause { until }) => {
                 (JobState::Waiting { until }, Commands::new())
             }
-            (Event::Closed, AfterClose::Dark) => (JobState::Dark, Commands::new()),
-            (Event::CameraBack | Event::Resume, AfterClose::Dark) if self.may_start() => {
+            (MachineEvent::Closed, AfterClose::Dark) => (JobState::Dark, Commands::new()),
+            (MachineEvent::CameraBack | MachineEvent::Resume, AfterClose::Dark)
+                if self.may_start() =>
+            {
                 (JobState::Closing { then: AfterClose::Pause { until: now } }, Commands::new())
             }
             // The job's parts are ending already, so change only what follows the close.
-            (Event::Stop | Event::CaptureDone, then) if then.goes_on() => close(Outcome::Done),
-            (Event::CaptureFailed(reason), then) if then.goes_on() => {
+            (MachineEvent::Stop | MachineEvent::CaptureDone, then) if then.goes_on() => {
+                close(Outcome::Done)
+            }
+            (MachineEvent::CaptureFailed(reason), then) if then.goes_on() => {
                 close(Outcome::Capture(reason))
             }
             (_, then) => (JobState::Closing { then }, Commands::new()),

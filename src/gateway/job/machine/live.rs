@@ -13,7 +13,7 @@
 use std::time::{Duration, Instant};
 
 use crate::http::Url;
-use crate::job::{Event, Loss};
+use crate::job::{Loss, MachineEvent};
 use crate::session::selection::{
     CandidateOrder, OfferRules, Selection, SelectionStep, Suspensions,
 };
@@ -66,17 +66,17 @@ impl<T> LiveJob<T> {
         [self.output_due, self.event_due, Some(self.spares_due)].into_iter().flatten().min()
     }
 
-    pub(super) fn on(&mut self, event: Event<T>, now: Instant) {
+    pub(super) fn on(&mut self, event: MachineEvent<T>, now: Instant) {
         match event {
-            Event::VideoSent => self.video_sent = now,
-            Event::Output => self.output_due = self.output_due.map(|_| now + OUTPUT_DUE),
-            Event::JobEvent => self.event_due = self.event_due.map(|_| now + EVENT_DUE),
-            Event::CameraLost => self.on_camera_lost(),
-            Event::CameraBack => self.await_signs(now),
-            Event::Offered { url, offer, answer_time, with } => {
+            MachineEvent::VideoSent => self.video_sent = now,
+            MachineEvent::Output => self.output_due = self.output_due.map(|_| now + OUTPUT_DUE),
+            MachineEvent::JobEvent => self.event_due = self.event_due.map(|_| now + EVENT_DUE),
+            MachineEvent::CameraLost => self.on_camera_lost(),
+            MachineEvent::CameraBack => self.await_signs(now),
+            MachineEvent::Offered { url, offer, answer_time, with } => {
                 let _ = self.selection.on_offer(&url, offer, answer_time, with, now);
             }
-            Event::NoAnswer(url, failure) => self.selection.on_no_answer(&url, failure),
+            MachineEvent::NoAnswer(url, failure) => self.selection.on_no_answer(&url, failure),
             _ => {}
         }
     }

@@ -11,14 +11,14 @@
 //!
 //! The old orchestrator is not at fault, so it is not suspended, and the hand-over is not counted as a swap.
 //!
-//! Does not: check that video gets through at the moment; the sender of [`Event::Sent`](crate::job::Event::Sent) does.
+//! Does not: check that video gets through at the moment; the sender of [`MachineEvent::Sent`](crate::job::MachineEvent::Sent) does.
 
 use std::time::{Duration, Instant};
 
 use super::Machine;
 use super::live::LiveJob;
 use super::state::{AfterClose, JobState, Transition, one};
-use crate::job::{Command, Commands, Event};
+use crate::job::{Command, Commands, MachineEvent};
 use crate::session::selection::Candidate;
 
 /// Hand a job over once this length of media was sent to it: 2.5 h before decoders may misread its timestamps.
@@ -54,9 +54,13 @@ impl<T> Machine<T> {
     }
 
     /// Handles the result of the start beside the live job.
-    pub(super) fn next_started(&mut self, event: Event<T>, mut live: LiveJob<T>) -> Transition<T> {
+    pub(super) fn next_started(
+        &mut self,
+        event: MachineEvent<T>,
+        mut live: LiveJob<T>,
+    ) -> Transition<T> {
         match (live.next.take(), event) {
-            (Some((url, _)), Event::Started { has_output, has_events }) => {
+            (Some((url, _)), MachineEvent::Started { has_output, has_events }) => {
                 let then = AfterClose::Switch {
                     selection: live.selection,
                     url,
@@ -64,7 +68,7 @@ impl<T> Machine<T> {
                 };
                 (JobState::Closing { then }, one(Command::HandOver))
             }
-            (Some((url, prepaid)), Event::StartFailed { failure, is_paid }) => {
+            (Some((url, prepaid)), MachineEvent::StartFailed { failure, is_paid }) => {
                 if !is_paid {
                     self.prepaid.on_not_taken(prepaid);
                 }
@@ -87,10 +91,10 @@ mod tests {
     use crate::session::selection::OfferRules;
     use resilience::fault::{Failure, Fault};
 
-    const DUE: Event<u32> = Event::Sent(RENEW_AFTER);
+    const DUE: MachineEvent<u32> = MachineEvent::Sent(RENEW_AFTER);
 
-    fn started() -> Event<u32> {
-        Event::Started { has_output: true, has_events: true }
+    fn started() -> MachineEvent<u32> {
+        MachineEvent::Started { has_output: true, has_events: true }
     }
 
     /// A job that is being handed over, and the URL of the spare that is being started.
@@ -107,13 +111,13 @@ mod tests {
     fn a_job_is_handed_over_to_a_spare_before_its_times_wrap() {
         let now = Instant::now();
         let mut machine = live(2, Recovery::Exit, now);
-        let early = Event::Sent(RENEW_AFTER - Duration::from_secs(1));
+        let early = MachineEvent::Sent(RENEW_AFTER - Duration::from_secs(1));
         check(&mut machine, early, now, &[]);
         let (mut machine, _) = moving(now);
         assert_eq!(machine.stage(), Stage::Live, "the old job goes on meanwhile");
         check(&mut machine, DUE, now, &[]);
         check(&mut machine, started(), now, &[Command::HandOver]);
-        check(&mut machine, Event::Closed, now, &[Command::Run]);
+        check(&mut machine, MachineEvent::Closed, now, &[Command::Run]);
         assert_eq!(machine.stage(), Stage::Live);
         // No orchestrator is suspended: the one that was left is not at fault.
         assert_eq!(machine.poll_timeout().map(|at| at > now), Some(true));
@@ -124,8 +128,8 @@ mod tests {
         let now = Instant::now();
         let mut machine = live(1, Recovery::Retry, now);
         check(&mut machine, DUE, now, &[Command::Close { for_good: false }, Command::Renew]);
-        check(&mut machine, Event::Closed, now, &[]);
-        check(&mut machine, Event::Timeout, now, &[Command::Find]);
+        check(&mut machine, MachineEvent::Closed, now, &[]);
+        check(&mut machine, MachineEvent::Timeout, now, &[Command::Find]);
     }
 
     #[test]
@@ -133,7 +137,7 @@ mod tests {
         let now = Instant::now();
         let (mut machine, _) = moving(now);
         let failure = Failure::of_peer("busy", Fault::Retry);
-        check(&mut machine, Event::StartFailed { failure, is_paid: false }, now, &[]);
+        check(&mut machine, MachineEvent::StartFailed { failure, is_paid: false }, now, &[]);
         assert_eq!(machine.stage(), Stage::Live);
         // No other spare is left.
         check(&mut machine, DUE, now, &[Command::Close { for_good: false }, Command::Renew]);
@@ -146,21 +150,21 @@ mod tests {
         let not_for_good = Command::Close { for_good: false };
         // While it is being started.
         let (mut machine, _) = moving(now);
-        check(&mut machine, Event::Stop, now, &for_good);
+        check(&mut machine, MachineEvent::Stop, now, &for_good);
         let (mut machine, _) = moving(now);
         let loss = Loss::Channel("publish", "gone".into());
-        let commands = machine.on(Event::Lost(loss), now, 1.0);
+        let commands = machine.on(MachineEvent::Lost(loss), now, 1.0);
         assert_eq!(commands.first(), Some(&not_for_good));
         // While the old one is closed.
         for (event, expected) in [
-            (Event::Stop, for_good.as_slice()),
-            (Event::CameraLost, &[Command::Close { for_good: false }]),
-            (Event::Replace(OfferRules::default()), &[Command::Close { for_good: false }]),
+            (MachineEvent::Stop, for_good.as_slice()),
+            (MachineEvent::CameraLost, &[Command::Close { for_good: false }]),
+            (MachineEvent::Replace(OfferRules::default()), &[Command::Close { for_good: false }]),
         ] {
             let (mut machine, _) = moving(now);
             check(&mut machine, started(), now, &[Command::HandOver]);
             check(&mut machine, event, now, expected);
-            assert_ne!(machine.on(Event::Closed, now, 1.0).as_slice(), [Command::Run]);
+            assert_ne!(machine.on(MachineEvent::Closed, now, 1.0).as_slice(), [Command::Run]);
         }
     }
 
@@ -168,9 +172,9 @@ mod tests {
     fn a_job_without_a_camera_waits_for_it() {
         let now = Instant::now();
         let mut machine = live(2, Recovery::Retry, now);
-        check(&mut machine, Event::CameraLost, now, &[]);
+        check(&mut machine, MachineEvent::CameraLost, now, &[]);
         check(&mut machine, DUE, now, &[]);
-        check(&mut machine, Event::CameraBack, now, &[]);
+        check(&mut machine, MachineEvent::CameraBack, now, &[]);
         let commands = machine.on(DUE, now, 1.0);
         assert!(matches!(commands.as_slice(), [Command::StartNext(..), Command::Renew]));
     }

@@ -17,42 +17,49 @@ use super::live::LiveJob;
 use super::state::{JobState, Transition, close, find, finish, one};
 use crate::http::Url;
 use crate::job::swap_limit::SwapTiming;
-use crate::job::{Command, Commands, Event, Outcome, Recovery, Slowness};
+use crate::job::{Command, Commands, MachineEvent, Outcome, Recovery, Slowness};
 use crate::limits::CANDIDATES;
 use crate::session::selection::{ASK_TIME, Candidate, Selection, SelectionStep};
 use resilience::fault::{Failure, Fault, Scope};
 
 impl<T> Machine<T> {
-    pub(super) fn finding(&mut self, event: Event<T>, now: Instant, jitter: f64) -> Transition<T> {
+    pub(super) fn finding(
+        &mut self,
+        event: MachineEvent<T>,
+        now: Instant,
+        jitter: f64,
+    ) -> Transition<T> {
         match event {
-            Event::Found { urls, order } => {
+            MachineEvent::Found { urls, order } => {
                 self.known.clone_from(&urls);
                 self.known.truncate(CANDIDATES);
                 self.order = order;
                 let selection = Selection::new(self.rules, order, urls, &self.suspensions, now);
                 self.select(selection, now, jitter)
             }
-            Event::FindFailed(failure) => self.give_up(Outcome::FindFailed(failure), now, jitter),
+            MachineEvent::FindFailed(failure) => {
+                self.give_up(Outcome::FindFailed(failure), now, jitter)
+            }
             // Drop outstanding requests; they may hang until they time out.
-            Event::Reachable => find(),
-            Event::Stop | Event::CaptureDone => finish(Outcome::Done),
-            Event::CaptureFailed(reason) => finish(Outcome::Capture(reason)),
+            MachineEvent::Reachable => find(),
+            MachineEvent::Stop | MachineEvent::CaptureDone => finish(Outcome::Done),
+            MachineEvent::CaptureFailed(reason) => finish(Outcome::Capture(reason)),
             _ => (JobState::Finding, Commands::new()),
         }
     }
 
     pub(super) fn selecting(
         &mut self,
-        event: Event<T>,
+        event: MachineEvent<T>,
         mut selection: Selection<T>,
         now: Instant,
         jitter: f64,
     ) -> Transition<T> {
         match event {
-            Event::Reachable if !selection.has_good() => return find(),
-            Event::Reachable => self.came_back = true,
-            Event::Stop | Event::CaptureDone => return finish(Outcome::Done),
-            Event::CaptureFailed(reason) => return finish(Outcome::Capture(reason)),
+            MachineEvent::Reachable if !selection.has_good() => return find(),
+            MachineEvent::Reachable => self.came_back = true,
+            MachineEvent::Stop | MachineEvent::CaptureDone => return finish(Outcome::Done),
+            MachineEvent::CaptureFailed(reason) => return finish(Outcome::Capture(reason)),
             other => answered(&mut selection, other, now),
         }
         self.select(selection, now, jitter)
@@ -60,13 +67,13 @@ impl<T> Machine<T> {
 
     pub(super) fn starting(
         &mut self,
-        event: Event<T>,
+        event: MachineEvent<T>,
         (mut selection, url, prepaid): (Selection<T>, Url, Duration),
         now: Instant,
         jitter: f64,
     ) -> Transition<T> {
         match event {
-            Event::Started { has_output, has_events } => {
+            MachineEvent::Started { has_output, has_events } => {
                 self.pauses.on_success();
                 self.came_back = false;
                 let mut live = LiveJob::new(selection, url, [has_output, has_events], now);
@@ -75,7 +82,7 @@ impl<T> Machine<T> {
                 }
                 return (JobState::Live(live), one(Command::Run));
             }
-            Event::StartFailed { failure, is_paid } => {
+            MachineEvent::StartFailed { failure, is_paid } => {
                 if !is_paid {
                     self.prepaid.on_not_taken(prepaid);
                 }
@@ -83,12 +90,12 @@ impl<T> Machine<T> {
                 return self.start_failed(failure, (selection, url, prepaid), now, jitter);
             }
             // The job may run already although its start was not confirmed, so close it.
-            Event::Lost(loss) => {
+            MachineEvent::Lost(loss) => {
                 return self.lost(loss, LiveJob::new(selection, url, [false; 2], now), now, jitter);
             }
-            Event::CaptureFailed(reason) => return close(Outcome::Capture(reason)),
-            Event::Stop | Event::CaptureDone => return close(Outcome::Done),
-            Event::Reachable => self.came_back = true,
+            MachineEvent::CaptureFailed(reason) => return close(Outcome::Capture(reason)),
+            MachineEvent::Stop | MachineEvent::CaptureDone => return close(Outcome::Done),
+            MachineEvent::Reachable => self.came_back = true,
             other => answered(&mut selection, other, now),
         }
         (JobState::Starting { selection, url, prepaid }, Commands::new())
@@ -199,12 +206,12 @@ impl<T> Machine<T> {
 }
 
 /// Passes a candidate's answer to `selection`; ignores all other events.
-fn answered<T>(selection: &mut Selection<T>, event: Event<T>, now: Instant) {
+fn answered<T>(selection: &mut Selection<T>, event: MachineEvent<T>, now: Instant) {
     match event {
-        Event::Offered { url, offer, answer_time, with } => {
+        MachineEvent::Offered { url, offer, answer_time, with } => {
             let _ = selection.on_offer(&url, offer, answer_time, with, now);
         }
-        Event::NoAnswer(url, failure) => selection.on_no_answer(&url, failure),
+        MachineEvent::NoAnswer(url, failure) => selection.on_no_answer(&url, failure),
         _ => {}
     }
 }

@@ -18,9 +18,9 @@ fn urls(n: usize) -> Vec<Url> {
     (0..n).map(|i| Url::parse(&format!("https://o{i}:8935")).unwrap()).collect()
 }
 
-fn offered(url: &Url) -> Event<u32> {
+fn offered(url: &Url) -> MachineEvent<u32> {
     let offer = Offer { fit: Fit::Has { warm: true, free: Some(1) }, price: Ok(None) };
-    Event::Offered { url: url.clone(), offer, answer_time: Duration::ZERO, with: 7 }
+    MachineEvent::Offered { url: url.clone(), offer, answer_time: Duration::ZERO, with: 7 }
 }
 
 fn at(start: Instant, s: u64) -> Instant {
@@ -30,7 +30,7 @@ fn at(start: Instant, s: u64) -> Instant {
 #[track_caller]
 pub(super) fn check(
     machine: &mut Machine<u32>,
-    event: Event<u32>,
+    event: MachineEvent<u32>,
     now: Instant,
     expected: &[Command<u32>],
 ) {
@@ -48,7 +48,7 @@ pub(super) fn live(n: usize, recovery: Recovery, now: Instant) -> Machine<u32> {
     let start = machine.on(offered(&urls(n)[0]), now, SOME);
     let [Command::Start(url, 7)] = start.as_slice() else { panic!("{start:?}") };
     assert!(urls(n).contains(url));
-    let started = Event::Started { has_output: true, has_events: true };
+    let started = MachineEvent::Started { has_output: true, has_events: true };
     check(&mut machine, started, now, &[Command::Run]);
     machine
 }
@@ -57,13 +57,13 @@ fn failed(text: &str) -> Failure {
     Failure::of_peer(text, Fault::Retry)
 }
 
-fn found(urls: Vec<Url>) -> Event<u32> {
-    Event::Found { urls, order: CandidateOrder::Listed }
+fn found(urls: Vec<Url>) -> MachineEvent<u32> {
+    MachineEvent::Found { urls, order: CandidateOrder::Listed }
 }
 
 /// The start failed without costing anything.
-fn refused(text: &str) -> Event<u32> {
-    Event::StartFailed { failure: failed(text), is_paid: false }
+fn refused(text: &str) -> MachineEvent<u32> {
+    MachineEvent::StartFailed { failure: failed(text), is_paid: false }
 }
 
 fn gone() -> Loss {
@@ -74,12 +74,12 @@ fn gone() -> Loss {
 #[track_caller]
 fn lose(machine: &mut Machine<u32>, now: Instant) {
     let left = [Command::Close { for_good: false }, Command::Left(gone())];
-    check(machine, Event::Lost(gone()), now, &left);
+    check(machine, MachineEvent::Lost(gone()), now, &left);
 }
 
 /// Checks that no job runs after `event`, and that the machine tries again later.
 #[track_caller]
-fn try_later(machine: &mut Machine<u32>, event: Event<u32>, now: Instant) {
+fn try_later(machine: &mut Machine<u32>, event: MachineEvent<u32>, now: Instant) {
     let commands = machine.on(event, now, SOME);
     assert!(matches!(commands.as_slice(), [Command::TryLater(_)]), "{commands:?}");
 }
@@ -89,7 +89,7 @@ fn every_candidate_is_tried_and_named_in_the_error() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Exit, HOLD);
     check(&mut machine, found(urls(2)), now, &[Command::Ask(urls(2))]);
-    check(&mut machine, Event::NoAnswer(urls(2).remove(0), failed("refused")), now, &[]);
+    check(&mut machine, MachineEvent::NoAnswer(urls(2).remove(0), failed("refused")), now, &[]);
     let o1 = urls(2).remove(1);
     check(&mut machine, offered(&o1), now, &[Command::Start(o1.clone(), 7)]);
     let commands = machine.on(refused("no capacity"), now, SOME);
@@ -109,24 +109,24 @@ fn a_good_candidate_is_used_without_waiting_for_a_slow_one() {
     check(&mut machine, offered(&urls(2)[1]), now, &[]);
     assert_eq!(machine.poll_timeout(), Some(now + OFFER_TIME));
     let start = [Command::Start(urls(2).remove(1), 7)];
-    check(&mut machine, Event::Timeout, now + OFFER_TIME, &start);
+    check(&mut machine, MachineEvent::Timeout, now + OFFER_TIME, &start);
 }
 
 #[test]
 fn a_started_job_is_closed_after_every_event() {
     let now = Instant::now();
     let table = [
-        (Event::Stop, Outcome::Done),
-        (Event::CaptureDone, Outcome::Done),
-        (Event::CaptureFailed("camera".into()), Outcome::Capture("camera".into())),
-        (Event::Lost(gone()), Outcome::Lost(gone())),
+        (MachineEvent::Stop, Outcome::Done),
+        (MachineEvent::CaptureDone, Outcome::Done),
+        (MachineEvent::CaptureFailed("camera".into()), Outcome::Capture("camera".into())),
+        (MachineEvent::Lost(gone()), Outcome::Lost(gone())),
     ];
     for (event, outcome) in table {
         let mut machine = live(1, Recovery::Exit, now);
         check(&mut machine, event, now, &[Command::Close { for_good: true }]);
-        check(&mut machine, Event::Stop, now, &[]);
-        check(&mut machine, Event::Closed, now, &[Command::Finish(outcome)]);
-        check(&mut machine, Event::Closed, now, &[]);
+        check(&mut machine, MachineEvent::Stop, now, &[]);
+        check(&mut machine, MachineEvent::Closed, now, &[Command::Finish(outcome)]);
+        check(&mut machine, MachineEvent::Closed, now, &[]);
     }
 }
 
@@ -137,8 +137,8 @@ fn a_stop_while_a_job_starts_closes_it_too() {
     let url = urls(1).remove(0);
     check(&mut machine, found(urls(1)), now, &[Command::Ask(urls(1))]);
     check(&mut machine, offered(&url), now, &[Command::Start(url.clone(), 7)]);
-    check(&mut machine, Event::Stop, now, &[Command::Close { for_good: true }]);
-    check(&mut machine, Event::Closed, now, &[Command::Finish(Outcome::Done)]);
+    check(&mut machine, MachineEvent::Stop, now, &[Command::Close { for_good: true }]);
+    check(&mut machine, MachineEvent::Closed, now, &[Command::Finish(Outcome::Done)]);
 }
 
 #[test]
@@ -146,16 +146,16 @@ fn a_job_without_output_or_events_for_30_s_is_lost() {
     let start = Instant::now();
     let mut machine = live(1, Recovery::Exit, start);
     // No other orchestrator can be asked as a spare.
-    check(&mut machine, Event::Timeout, at(start, 20), &[]);
+    check(&mut machine, MachineEvent::Timeout, at(start, 20), &[]);
     assert_eq!(machine.poll_timeout(), Some(at(start, 30)));
-    check(&mut machine, Event::Output, at(start, 20), &[]);
-    check(&mut machine, Event::JobEvent, at(start, 25), &[]);
+    check(&mut machine, MachineEvent::Output, at(start, 20), &[]);
+    check(&mut machine, MachineEvent::JobEvent, at(start, 25), &[]);
     assert_eq!(machine.poll_timeout(), Some(at(start, 50)));
-    check(&mut machine, Event::VideoSent, at(start, 35), &[]);
-    check(&mut machine, Event::Timeout, at(start, 49), &[]);
-    check(&mut machine, Event::Timeout, at(start, 50), &[Command::Close { for_good: true }]);
+    check(&mut machine, MachineEvent::VideoSent, at(start, 35), &[]);
+    check(&mut machine, MachineEvent::Timeout, at(start, 49), &[]);
+    check(&mut machine, MachineEvent::Timeout, at(start, 50), &[Command::Close { for_good: true }]);
     let lost = Outcome::Lost(Loss::NoOutput(OUTPUT_DUE));
-    check(&mut machine, Event::Closed, at(start, 50), &[Command::Finish(lost)]);
+    check(&mut machine, MachineEvent::Closed, at(start, 50), &[Command::Finish(lost)]);
 }
 
 #[test]
@@ -165,11 +165,16 @@ fn an_orchestrator_is_not_suspended_for_video_that_was_not_sent() {
         [(15, Loss::NoOutput(OUTPUT_DUE)), (14, Loss::NoVideoSent(at(start, 30) - at(start, 14)))]
     {
         let mut machine = live(1, Recovery::Exit, start);
-        check(&mut machine, Event::VideoSent, at(start, sent), &[]);
-        check(&mut machine, Event::Timeout, at(start, 30), &[Command::Close { for_good: true }]);
+        check(&mut machine, MachineEvent::VideoSent, at(start, sent), &[]);
         check(
             &mut machine,
-            Event::Closed,
+            MachineEvent::Timeout,
+            at(start, 30),
+            &[Command::Close { for_good: true }],
+        );
+        check(
+            &mut machine,
+            MachineEvent::Closed,
             at(start, 30),
             &[Command::Finish(Outcome::Lost(blames))],
         );
@@ -182,8 +187,8 @@ fn a_risen_price_leads_to_the_spare_even_under_recovery_exit() {
     let mut machine = live(2, Recovery::Exit, now);
     let loss = Loss::Payment("price too high".into());
     let left = [Command::Close { for_good: false }, Command::Left(loss.clone())];
-    check(&mut machine, Event::Lost(loss), now, &left);
-    let commands = machine.on(Event::Closed, now, SOME);
+    check(&mut machine, MachineEvent::Lost(loss), now, &left);
+    let commands = machine.on(MachineEvent::Closed, now, SOME);
     assert!(matches!(commands.as_slice(), [Command::Start(_, 7)]), "{commands:?}");
 }
 
@@ -192,13 +197,13 @@ fn the_only_orchestrator_is_tried_again_after_a_pause() {
     let start = Instant::now();
     let mut machine = live(1, Recovery::Retry, start);
     lose(&mut machine, start);
-    check(&mut machine, Event::Closed, start, &[Command::Find]);
+    check(&mut machine, MachineEvent::Closed, start, &[Command::Find]);
     check(&mut machine, found(urls(1)), start, &[Command::Ask(urls(1))]);
-    try_later(&mut machine, Event::NoAnswer(urls(1).remove(0), failed("refused")), start);
+    try_later(&mut machine, MachineEvent::NoAnswer(urls(1).remove(0), failed("refused")), start);
     let until = start + FIRST_PAUSE;
     assert_eq!(machine.poll_timeout(), Some(until));
-    check(&mut machine, Event::Timeout, start, &[]);
-    check(&mut machine, Event::Timeout, until, &[Command::Find]);
+    check(&mut machine, MachineEvent::Timeout, start, &[]);
+    check(&mut machine, MachineEvent::Timeout, until, &[Command::Find]);
 }
 
 #[test]
@@ -206,17 +211,17 @@ fn repeated_losses_delay_the_next_start() {
     let now = Instant::now();
     let mut machine = live(1, Recovery::Retry, now);
     for lost in 1..=3 {
-        let commands = machine.on(Event::Lost(gone()), now, SOME);
+        let commands = machine.on(MachineEvent::Lost(gone()), now, SOME);
         let [Command::Close { for_good: false }, Command::Left(_), slow @ ..] = commands.as_slice()
         else {
             panic!("{commands:?}")
         };
         assert_eq!(matches!(slow, [Command::SlowDown(Slowness::Losses, _)]), lost == 3, "{slow:?}");
-        let next = machine.on(Event::Closed, now, SOME);
+        let next = machine.on(MachineEvent::Closed, now, SOME);
         assert_eq!(next.as_slice() == [Command::Find], lost < 3, "{next:?}");
         let _ = machine.on(found(urls(1)), now, SOME);
         let _ = machine.on(offered(&urls(1)[0]), now, SOME);
-        let _ = machine.on(Event::Started { has_output: true, has_events: true }, now, SOME);
+        let _ = machine.on(MachineEvent::Started { has_output: true, has_events: true }, now, SOME);
     }
     assert!(machine.poll_timeout() > Some(now));
 }
@@ -226,13 +231,13 @@ fn pauses_grow_to_their_limit_and_a_stop_ends_them() {
     let mut now = Instant::now();
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
     for _ in 0..1000 {
-        try_later(&mut machine, Event::FindFailed(failed("no network")), now);
+        try_later(&mut machine, MachineEvent::FindFailed(failed("no network")), now);
         let until = machine.poll_timeout().unwrap();
         assert!(until <= now + LONGEST_PAUSE);
         now = until;
-        check(&mut machine, Event::Timeout, now, &[Command::Find]);
+        check(&mut machine, MachineEvent::Timeout, now, &[Command::Find]);
     }
-    check(&mut machine, Event::Stop, now, &[Command::Finish(Outcome::Done)]);
+    check(&mut machine, MachineEvent::Stop, now, &[Command::Finish(Outcome::Done)]);
 }
 
 #[test]
@@ -240,28 +245,28 @@ fn a_stop_during_a_swap_ends_the_machine() {
     let now = Instant::now();
     let mut machine = live(2, Recovery::Retry, now);
     lose(&mut machine, now);
-    check(&mut machine, Event::Stop, now, &[Command::Close { for_good: true }]);
-    check(&mut machine, Event::Closed, now, &[Command::Finish(Outcome::Done)]);
+    check(&mut machine, MachineEvent::Stop, now, &[Command::Close { for_good: true }]);
+    check(&mut machine, MachineEvent::Closed, now, &[Command::Finish(Outcome::Done)]);
 }
 
 #[test]
 fn a_reachable_peer_ends_the_pause() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
-    try_later(&mut machine, Event::FindFailed(failed("no network")), now);
-    check(&mut machine, Event::Reachable, now, &[Command::Find]);
+    try_later(&mut machine, MachineEvent::FindFailed(failed("no network")), now);
+    check(&mut machine, MachineEvent::Reachable, now, &[Command::Find]);
 }
 
 #[test]
 fn a_peer_that_becomes_reachable_while_it_is_asked_is_asked_again_at_once() {
     let now = Instant::now();
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
-    check(&mut machine, Event::Reachable, now, &[Command::Find]);
+    check(&mut machine, MachineEvent::Reachable, now, &[Command::Find]);
     let asked = urls(1);
     check(&mut machine, found(asked.clone()), now, &[Command::Ask(asked.clone())]);
-    check(&mut machine, Event::Reachable, now, &[Command::Find]);
+    check(&mut machine, MachineEvent::Reachable, now, &[Command::Find]);
     check(&mut machine, found(asked.clone()), now, &[Command::Ask(asked.clone())]);
-    try_later(&mut machine, Event::NoAnswer(asked[0].clone(), failed("hung up")), now);
+    try_later(&mut machine, MachineEvent::NoAnswer(asked[0].clone(), failed("hung up")), now);
 }
 
 #[test]
@@ -277,7 +282,7 @@ fn a_peer_that_becomes_reachable_while_another_is_tried_is_asked_if_that_fails()
             try_later(&mut machine, refused("refused"), now);
             break;
         }
-        check(&mut machine, Event::Reachable, now, &[]);
+        check(&mut machine, MachineEvent::Reachable, now, &[]);
         check(&mut machine, refused("refused"), now, &[Command::Find]);
     }
 }
@@ -291,24 +296,24 @@ fn spares_are_asked_again_while_a_job_is_live() {
     let mut now = start;
     while now + Duration::from_secs(20) < start + SPARES_EVERY {
         now += Duration::from_secs(20);
-        check(&mut machine, Event::Output, now, &[]);
-        check(&mut machine, Event::JobEvent, now, &[]);
-        check(&mut machine, Event::Timeout, now, &[]);
+        check(&mut machine, MachineEvent::Output, now, &[]);
+        check(&mut machine, MachineEvent::JobEvent, now, &[]);
+        check(&mut machine, MachineEvent::Timeout, now, &[]);
     }
     let due = start + SPARES_EVERY;
     assert_eq!(machine.poll_timeout(), Some(due));
-    let commands = machine.on(Event::Timeout, due, SOME);
+    let commands = machine.on(MachineEvent::Timeout, due, SOME);
     let [Command::Ask(asked)] = commands.as_slice() else { panic!("{commands:?}") };
     let [spare] = asked.as_slice() else { panic!("{asked:?}") };
-    check(&mut machine, Event::NoAnswer(spare.clone(), failed("refused")), due, &[]);
-    check(&mut machine, Event::Output, due, &[]);
-    check(&mut machine, Event::JobEvent, due, &[]);
+    check(&mut machine, MachineEvent::NoAnswer(spare.clone(), failed("refused")), due, &[]);
+    check(&mut machine, MachineEvent::Output, due, &[]);
+    check(&mut machine, MachineEvent::JobEvent, due, &[]);
     // Without a spare, the candidate is asked again sooner.
     let later = due + Duration::from_secs(20);
-    check(&mut machine, Event::Timeout, later, &[Command::Ask(vec![spare.clone()])]);
+    check(&mut machine, MachineEvent::Timeout, later, &[Command::Ask(vec![spare.clone()])]);
     check(&mut machine, offered(spare), later, &[]);
     lose(&mut machine, later);
-    check(&mut machine, Event::Closed, later, &[Command::Start(spare.clone(), 7)]);
+    check(&mut machine, MachineEvent::Closed, later, &[Command::Start(spare.clone(), 7)]);
     assert!(NO_SPARE < SPARES_EVERY);
 }
 
@@ -316,13 +321,13 @@ fn spares_are_asked_again_while_a_job_is_live() {
 fn a_job_without_its_camera_is_kept_and_has_no_deadlines() {
     let start = Instant::now();
     let mut machine = live(1, Recovery::Retry, start);
-    check(&mut machine, Event::CameraLost, start, &[]);
-    check(&mut machine, Event::Timeout, at(start, 59), &[]);
-    check(&mut machine, Event::CameraBack, at(start, 59), &[]);
+    check(&mut machine, MachineEvent::CameraLost, start, &[]);
+    check(&mut machine, MachineEvent::Timeout, at(start, 59), &[]);
+    check(&mut machine, MachineEvent::CameraBack, at(start, 59), &[]);
     // Output and events are due counted from the camera's return.
-    check(&mut machine, Event::Timeout, at(start, 80), &[]);
-    check(&mut machine, Event::VideoSent, at(start, 80), &[]);
-    let commands = machine.on(Event::Timeout, at(start, 89), SOME);
+    check(&mut machine, MachineEvent::Timeout, at(start, 80), &[]);
+    check(&mut machine, MachineEvent::VideoSent, at(start, 80), &[]);
+    let commands = machine.on(MachineEvent::Timeout, at(start, 89), SOME);
     assert!(matches!(commands[1], Command::Left(Loss::NoOutput(_))), "{commands:?}");
 }
 
@@ -331,21 +336,21 @@ fn a_job_is_closed_if_the_camera_stays_away_and_another_follows_its_return() {
     let start = Instant::now();
     let close = [Command::Close { for_good: false }];
     let mut machine = live(1, Recovery::Retry, start);
-    check(&mut machine, Event::CameraLost, start, &[]);
-    check(&mut machine, Event::CameraLost, at(start, 30), &[]);
+    check(&mut machine, MachineEvent::CameraLost, start, &[]);
+    check(&mut machine, MachineEvent::CameraLost, at(start, 30), &[]);
     assert_eq!(machine.held_until(), Some(at(start, 60)));
-    check(&mut machine, Event::Timeout, at(start, 60), &close);
-    check(&mut machine, Event::Closed, at(start, 61), &[]);
+    check(&mut machine, MachineEvent::Timeout, at(start, 60), &close);
+    check(&mut machine, MachineEvent::Closed, at(start, 61), &[]);
     assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
-    check(&mut machine, Event::CameraBack, at(start, 600), &[Command::Find]);
+    check(&mut machine, MachineEvent::CameraBack, at(start, 600), &[Command::Find]);
 
     // If the camera is back before the job is closed, the search for the next one begins at once.
     let mut machine = live(1, Recovery::Retry, start);
-    machine.on(Event::Hold(Duration::ZERO), start, SOME).clear();
-    check(&mut machine, Event::CameraLost, start, &close);
-    check(&mut machine, Event::CameraBack, start, &[]);
-    check(&mut machine, Event::Closed, start, &[]);
-    check(&mut machine, Event::Timeout, start, &[Command::Find]);
+    machine.on(MachineEvent::Hold(Duration::ZERO), start, SOME).clear();
+    check(&mut machine, MachineEvent::CameraLost, start, &close);
+    check(&mut machine, MachineEvent::CameraBack, start, &[]);
+    check(&mut machine, MachineEvent::Closed, start, &[]);
+    check(&mut machine, MachineEvent::Timeout, start, &[Command::Find]);
 }
 
 #[test]
@@ -353,41 +358,41 @@ fn no_job_starts_without_a_camera() {
     let now = Instant::now();
     // No candidate was asked yet.
     let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
-    check(&mut machine, Event::CameraLost, now, &[]);
+    check(&mut machine, MachineEvent::CameraLost, now, &[]);
     assert_eq!(machine.stage(), Stage::Dark);
     check(&mut machine, found(urls(1)), now, &[]);
-    check(&mut machine, Event::CameraBack, now, &[Command::Find]);
+    check(&mut machine, MachineEvent::CameraBack, now, &[Command::Find]);
 
     // A camera that is missing from the start has the same effect as one lost before any candidate is asked.
     let mut machine = Machine::without_camera(OfferRules::default(), Recovery::Retry, HOLD, now);
     assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
     assert!(machine.is_without_camera());
-    check(&mut machine, Event::CameraLost, now, &[]);
+    check(&mut machine, MachineEvent::CameraLost, now, &[]);
     check(&mut machine, found(urls(1)), now, &[]);
-    check(&mut machine, Event::Timeout, now + HOLD, &[]);
-    check(&mut machine, Event::CameraBack, now + HOLD, &[Command::Find]);
+    check(&mut machine, MachineEvent::Timeout, now + HOLD, &[]);
+    check(&mut machine, MachineEvent::CameraBack, now + HOLD, &[Command::Find]);
     assert!(!machine.is_without_camera());
 
     // A start in progress may succeed, but no other job may be started after it.
-    for next in [refused("no capacity"), Event::Lost(gone())] {
+    for next in [refused("no capacity"), MachineEvent::Lost(gone())] {
         let (mut machine, _) = Machine::new(OfferRules::default(), Recovery::Retry, HOLD);
         let _ = machine.on(found(urls(1)), now, SOME);
         let _ = machine.on(offered(&urls(1)[0]), now, SOME);
-        check(&mut machine, Event::CameraLost, now, &[]);
+        check(&mut machine, MachineEvent::CameraLost, now, &[]);
         let _ = machine.on(next, now, SOME);
-        let _ = machine.on(Event::Closed, now, SOME);
+        let _ = machine.on(MachineEvent::Closed, now, SOME);
         assert_eq!(machine.stage(), Stage::Dark);
     }
 
     // A job is lost, or replaced, while the camera is gone: the next one waits for the camera.
-    for end in [Event::Lost(gone()), Event::Replace(OfferRules::default())] {
+    for end in [MachineEvent::Lost(gone()), MachineEvent::Replace(OfferRules::default())] {
         let mut machine = live(2, Recovery::Retry, now);
-        check(&mut machine, Event::CameraLost, now, &[]);
+        check(&mut machine, MachineEvent::CameraLost, now, &[]);
         let commands = machine.on(end, now, SOME);
         assert_eq!(commands.first(), Some(&Command::Close { for_good: false }));
-        check(&mut machine, Event::Closed, now, &[]);
+        check(&mut machine, MachineEvent::Closed, now, &[]);
         assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
-        check(&mut machine, Event::Stop, now, &[Command::Finish(Outcome::Done)]);
+        check(&mut machine, MachineEvent::Stop, now, &[Command::Finish(Outcome::Done)]);
     }
 }
 
@@ -395,48 +400,48 @@ fn no_job_starts_without_a_camera() {
 fn a_job_that_is_not_wanted_is_closed_and_none_is_started_until_one_is() {
     let now = Instant::now();
     let mut machine = live(2, Recovery::Exit, now);
-    check(&mut machine, Event::Pause, now, &[Command::Close { for_good: false }]);
-    check(&mut machine, Event::Closed, now, &[]);
+    check(&mut machine, MachineEvent::Pause, now, &[Command::Close { for_good: false }]);
+    check(&mut machine, MachineEvent::Closed, now, &[]);
     assert_eq!((machine.stage(), machine.poll_timeout()), (Stage::Dark, None));
     // Neither a camera that comes back nor another configuration starts one.
-    check(&mut machine, Event::CameraLost, now, &[]);
-    check(&mut machine, Event::CameraBack, now, &[]);
-    check(&mut machine, Event::Replace(OfferRules::default()), now, &[]);
-    check(&mut machine, Event::NewParams, now, &[]);
-    check(&mut machine, Event::Resume, now, &[Command::Find]);
+    check(&mut machine, MachineEvent::CameraLost, now, &[]);
+    check(&mut machine, MachineEvent::CameraBack, now, &[]);
+    check(&mut machine, MachineEvent::Replace(OfferRules::default()), now, &[]);
+    check(&mut machine, MachineEvent::NewParams, now, &[]);
+    check(&mut machine, MachineEvent::Resume, now, &[Command::Find]);
 
     // A search and a start under way.
     let (mut machine, _) = Machine::<u32>::new(OfferRules::default(), Recovery::Retry, HOLD);
-    check(&mut machine, Event::Pause, now, &[]);
+    check(&mut machine, MachineEvent::Pause, now, &[]);
     check(&mut machine, found(urls(1)), now, &[]);
-    check(&mut machine, Event::Resume, now, &[Command::Find]);
+    check(&mut machine, MachineEvent::Resume, now, &[Command::Find]);
     let _ = machine.on(found(urls(1)), now, SOME);
     let _ = machine.on(offered(&urls(1)[0]), now, SOME);
-    check(&mut machine, Event::Pause, now, &[Command::Close { for_good: false }]);
+    check(&mut machine, MachineEvent::Pause, now, &[Command::Close { for_good: false }]);
     // It is wanted again before the close has ended.
-    check(&mut machine, Event::Resume, now, &[]);
-    check(&mut machine, Event::Closed, now, &[]);
-    check(&mut machine, Event::Timeout, now, &[Command::Find]);
+    check(&mut machine, MachineEvent::Resume, now, &[]);
+    check(&mut machine, MachineEvent::Closed, now, &[]);
+    check(&mut machine, MachineEvent::Timeout, now, &[Command::Find]);
 
     // A job that is wanted waits for its camera.
     let mut machine =
         Machine::<u32>::without_camera(OfferRules::default(), Recovery::Retry, HOLD, now);
-    check(&mut machine, Event::Pause, now, &[]);
-    check(&mut machine, Event::Resume, now, &[]);
-    check(&mut machine, Event::CameraBack, now, &[Command::Find]);
-    check(&mut machine, Event::Pause, now, &[]);
-    check(&mut machine, Event::Stop, now, &[Command::Finish(Outcome::Done)]);
+    check(&mut machine, MachineEvent::Pause, now, &[]);
+    check(&mut machine, MachineEvent::Resume, now, &[]);
+    check(&mut machine, MachineEvent::CameraBack, now, &[Command::Find]);
+    check(&mut machine, MachineEvent::Pause, now, &[]);
+    check(&mut machine, MachineEvent::Stop, now, &[Command::Finish(Outcome::Done)]);
 }
 
 #[test]
 fn another_configuration_closes_the_job_before_the_next_search() {
     let now = Instant::now();
     let mut machine = live(2, Recovery::Retry, now);
-    let replace = || Event::Replace(OfferRules::default());
+    let replace = || MachineEvent::Replace(OfferRules::default());
     check(&mut machine, replace(), now, &[Command::Close { for_good: false }]);
     check(&mut machine, replace(), now, &[]);
-    check(&mut machine, Event::Closed, now, &[]);
-    check(&mut machine, Event::Timeout, now, &[Command::Find]);
+    check(&mut machine, MachineEvent::Closed, now, &[]);
+    check(&mut machine, MachineEvent::Timeout, now, &[Command::Find]);
     check(&mut machine, replace(), now, &[Command::Find]);
 }
 
@@ -447,7 +452,7 @@ fn a_job_without_an_output_channel_has_no_output_deadline() {
     let url = urls(1).remove(0);
     let _ = machine.on(found(urls(1)), now, SOME);
     let _ = machine.on(offered(&url), now, SOME);
-    let _ = machine.on(Event::Started { has_output: false, has_events: false }, now, SOME);
+    let _ = machine.on(MachineEvent::Started { has_output: false, has_events: false }, now, SOME);
     assert_eq!(machine.poll_timeout(), Some(now + Duration::from_secs(20)), "for spares only");
 }
 
@@ -456,15 +461,15 @@ fn paid() -> OfferRules {
     OfferRules { pays: Pays::Always, ..OfferRules::default() }
 }
 
-fn priced(url: &Url) -> Event<u32> {
+fn priced(url: &Url) -> MachineEvent<u32> {
     let price = Price::parse("5", PriceUnit::PixelSeconds720p).map(Some);
     let offer = Offer { fit: Fit::Has { warm: true, free: Some(1) }, price };
-    Event::Offered { url: url.clone(), offer, answer_time: Duration::ZERO, with: 7 }
+    MachineEvent::Offered { url: url.clone(), offer, answer_time: Duration::ZERO, with: 7 }
 }
 
 /// The start failed after its payment.
-fn failed_paid(fault: Fault) -> Event<u32> {
-    Event::StartFailed { failure: Failure::of_peer("status 500", fault), is_paid: true }
+fn failed_paid(fault: Fault) -> MachineEvent<u32> {
+    MachineEvent::StartFailed { failure: Failure::of_peer("status 500", fault), is_paid: true }
 }
 
 /// Runs a search in which all `n` candidates answer with `offer`. Returns the URL at which the job starts, or the last
@@ -472,7 +477,7 @@ fn failed_paid(fault: Fault) -> Event<u32> {
 fn search(
     machine: &mut Machine<u32>,
     n: usize,
-    offer: impl Fn(&Url) -> Event<u32>,
+    offer: impl Fn(&Url) -> MachineEvent<u32>,
     now: Instant,
 ) -> Result<Url, Vec<Command<u32>>> {
     let asked = machine.on(found(urls(n)), now, SOME);
@@ -492,7 +497,7 @@ fn search(
 fn pause(machine: &mut Machine<u32>, now: Instant, seconds: u64) -> Instant {
     let until = machine.poll_timeout().expect("it waits");
     assert_eq!((until - now).as_secs(), seconds);
-    check(machine, Event::Timeout, until, &[Command::Find]);
+    check(machine, MachineEvent::Timeout, until, &[Command::Find]);
     until
 }
 
@@ -510,21 +515,26 @@ fn the_only_usable_orchestrator_gets_the_job_again_at_once() {
         (Loss::Part("output", "disk full".into()), false),
     ] {
         let mut machine = live(2, Recovery::Retry, start);
-        check(&mut machine, Event::NoAnswer(urls(2).remove(1), failed("refused")), start, &[]);
+        check(
+            &mut machine,
+            MachineEvent::NoAnswer(urls(2).remove(1), failed("refused")),
+            start,
+            &[],
+        );
         // The only spare refuses when it is asked again.
         let due = start + SPARES_EVERY;
-        check(&mut machine, Event::CameraLost, start, &[]);
-        check(&mut machine, Event::CameraBack, due, &[]);
-        let spares = machine.on(Event::Timeout, due, SOME);
+        check(&mut machine, MachineEvent::CameraLost, start, &[]);
+        check(&mut machine, MachineEvent::CameraBack, due, &[]);
+        let spares = machine.on(MachineEvent::Timeout, due, SOME);
         assert_eq!(spares.as_slice(), [Command::Ask(vec![urls(2).remove(1)])]);
-        check(&mut machine, Event::NoAnswer(urls(2).remove(1), failed("refused")), due, &[]);
+        check(&mut machine, MachineEvent::NoAnswer(urls(2).remove(1), failed("refused")), due, &[]);
 
-        let _ = machine.on(Event::Lost(loss.clone()), due, SOME);
-        check(&mut machine, Event::Closed, due, &[Command::Find]);
+        let _ = machine.on(MachineEvent::Lost(loss.clone()), due, SOME);
+        check(&mut machine, MachineEvent::Closed, due, &[Command::Find]);
         let both = machine.on(found(urls(2)), due, SOME);
         let expected = if is_last { [1, 0] } else { [0, 1] }.map(|nth| urls(2).remove(nth));
         assert_eq!(both.as_slice(), [Command::Ask(expected.to_vec())], "{loss}");
-        check(&mut machine, Event::NoAnswer(urls(2).remove(1), failed("refused")), due, &[]);
+        check(&mut machine, MachineEvent::NoAnswer(urls(2).remove(1), failed("refused")), due, &[]);
         let again = [Command::Start(urls(2).remove(0), 7)];
         check(&mut machine, offered(&urls(2)[0]), due, &again);
     }
@@ -551,7 +561,7 @@ fn starts_that_fail_after_their_payment_prepay_no_faster_than_real_time() {
         }
         assert!(Duration::from_secs(60 * starts) <= now - start + Duration::from_secs(180));
         now = machine.poll_timeout().expect("it is tried again");
-        check(&mut machine, Event::Timeout, now, &[Command::Find]);
+        check(&mut machine, MachineEvent::Timeout, now, &[Command::Find]);
     }
     assert!((50..=63).contains(&starts), "about one a minute: {starts}");
 }
@@ -563,7 +573,7 @@ fn starts_refused_before_their_payment_cause_no_pause() {
     for _ in 0..20 {
         assert!(search(&mut machine, 1, priced, now).is_ok());
         try_later(&mut machine, refused("no capacity"), now);
-        check(&mut machine, Event::Reachable, now, &[Command::Find]);
+        check(&mut machine, MachineEvent::Reachable, now, &[Command::Find]);
     }
 }
 
@@ -575,7 +585,7 @@ fn a_candidate_that_failed_after_its_payment_comes_after_the_others() {
     let next = [Command::Start(urls(2).remove(1), 7)];
     check(&mut machine, failed_paid(Fault::NextPeer), now, &next);
     try_later(&mut machine, refused("no capacity"), now);
-    check(&mut machine, Event::Reachable, now, &[Command::Find]);
+    check(&mut machine, MachineEvent::Reachable, now, &[Command::Find]);
     assert_eq!(search(&mut machine, 2, priced, now), Ok(urls(2).remove(1)));
 }
 
@@ -602,7 +612,7 @@ fn refused_parameters_are_not_sent_again_until_they_change() {
     assert!(search(&mut machine, 1, priced, now).is_ok());
     try_later(&mut machine, failed_paid(Fault::GiveUp), now);
     // Even if the machine searches again, no job is started there.
-    check(&mut machine, Event::Reachable, at(now, 1), &[Command::Find]);
+    check(&mut machine, MachineEvent::Reachable, at(now, 1), &[Command::Find]);
     let commands = search(&mut machine, 1, priced, at(now, 1)).unwrap_err();
     let [Command::TryLater(Outcome::NoCandidateLeft(none))] = commands.as_slice() else {
         panic!("{commands:?}")
@@ -610,7 +620,7 @@ fn refused_parameters_are_not_sent_again_until_they_change() {
     assert!(none.to_string().contains("or when they change"), "{none}");
     assert!(machine.poll_timeout() >= Some(at(now, 600)), "minutes, not seconds");
 
-    check(&mut machine, Event::NewParams, at(now, 2), &[Command::Find]);
+    check(&mut machine, MachineEvent::NewParams, at(now, 2), &[Command::Find]);
     assert!(search(&mut machine, 1, priced, at(now, 2)).is_ok(), "at once");
 }
 
@@ -625,7 +635,7 @@ fn refused_parameters_are_sent_again_after_a_long_pause() {
             try_later(&mut machine, failed_paid(Fault::GiveUp), now);
         }
         now = machine.poll_timeout().expect("it is tried again");
-        check(&mut machine, Event::Timeout, now, &[Command::Find]);
+        check(&mut machine, MachineEvent::Timeout, now, &[Command::Find]);
     }
     assert!((10..20).contains(&starts), "{starts} in a day");
 }
@@ -644,18 +654,18 @@ fn a_signer_is_not_asked_before_its_retry_after() {
     // Of five orchestrators, the others are not tried.
     let _ = machine.on(found(urls(5)), now, SOME);
     for url in &urls(5)[1..] {
-        let _ = machine.on(Event::NoAnswer(url.clone(), wait.clone()), now, SOME);
+        let _ = machine.on(MachineEvent::NoAnswer(url.clone(), wait.clone()), now, SOME);
     }
-    try_later(&mut machine, Event::NoAnswer(urls(5).remove(0), wait.clone()), now);
+    try_later(&mut machine, MachineEvent::NoAnswer(urls(5).remove(0), wait.clone()), now);
     let now = pause(&mut machine, now, 660);
     // The same when it refuses the payment of a start.
     assert!(search(&mut machine, 5, priced, now).is_ok());
-    try_later(&mut machine, Event::StartFailed { failure: wait, is_paid: false }, now);
+    try_later(&mut machine, MachineEvent::StartFailed { failure: wait, is_paid: false }, now);
     let now = pause(&mut machine, now, 660);
     // The pause is limited, whatever the signer says.
     let ages = of_signer(Fault::Retry, Some(1 << 40));
     assert!(search(&mut machine, 1, priced, now).is_ok());
-    try_later(&mut machine, Event::StartFailed { failure: ages, is_paid: false }, now);
+    try_later(&mut machine, MachineEvent::StartFailed { failure: ages, is_paid: false }, now);
     pause(&mut machine, now, 3960);
 }
 
@@ -665,7 +675,7 @@ fn failures_that_need_a_person_are_retried_after_minutes() {
     let (mut machine, _) = Machine::new(paid(), Recovery::Retry, HOLD);
     for seconds in [15, 30, 60, 120, 240, 300, 300] {
         let failure = of_signer(Fault::GiveUp, None);
-        try_later(&mut machine, Event::FindFailed(failure), now);
+        try_later(&mut machine, MachineEvent::FindFailed(failure), now);
         now = pause(&mut machine, now, seconds);
     }
 }
@@ -675,16 +685,17 @@ fn an_orchestrator_that_is_left_repeatedly_is_tried_after_the_others() {
     let now = Instant::now();
     let mut machine = live(1, Recovery::Retry, now);
     for lost in 1..=3 {
-        let _ = machine.on(Event::Lost(gone()), now, SOME);
-        let _ = machine.on(Event::Closed, now, SOME);
+        let _ = machine.on(MachineEvent::Lost(gone()), now, SOME);
+        let _ = machine.on(MachineEvent::Closed, now, SOME);
         if lost < 3 {
             let _ = machine.on(found(urls(1)), now, SOME);
             let _ = machine.on(offered(&urls(1)[0]), now, SOME);
-            let _ = machine.on(Event::Started { has_output: true, has_events: true }, now, SOME);
+            let _ =
+                machine.on(MachineEvent::Started { has_output: true, has_events: true }, now, SOME);
         }
     }
     let now = machine.poll_timeout().expect("it slows down");
-    check(&mut machine, Event::Timeout, now, &[Command::Find]);
+    check(&mut machine, MachineEvent::Timeout, now, &[Command::Find]);
     let both: Vec<Url> = urls(2).into_iter().rev().collect();
     check(&mut machine, found(urls(2)), now, &[Command::Ask(both)]);
 }
