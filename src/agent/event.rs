@@ -18,7 +18,7 @@ use resilience::fault::Failure;
 
 /// An event of the loop.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum LoopEvent {
     /// A stop was requested.
     Stop,
     /// The timeout of `job::Machine` has expired.

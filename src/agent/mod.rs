@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  cameras ─┐                                          ┌─▶ cameras: play, stop
-//!  jobs    ─┼─▶ Event ─▶ owner's on() ─▶ job::Machine ─┼─▶ jobs: find, ask, start, run, close
+//!  jobs    ─┼─▶ LoopEvent ─▶ owner's on() ─▶ job::Machine ─┼─▶ jobs: find, ask, start, run, close
 //!  clock   ─┤                                          └─▶ finish
 //!  switch  ─┤
 //!  changes, signals, time ─┘

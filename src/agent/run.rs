@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use crate::agent::cameras::Cameras;
 use crate::agent::clock::Clock;
 use crate::agent::control::{Asked, Request};
-use crate::agent::event::{Event, JobsEvent};
+use crate::agent::event::{JobsEvent, LoopEvent};
 use crate::agent::jobs::{Jobs, Offered};
 use crate::agent::switch::Switch;
 use crate::agent::systemd::{View, Watch};
@@ -133,55 +133,55 @@ impl Loop {
     }
 
     /// Waits for the next event. A stop comes before all others.
-    async fn next(&mut self) -> Event {
+    async fn next(&mut self) -> LoopEvent {
         let (is_live, reading) = (self.jobs.is_live(), self.cameras.next_reading());
         let others = async {
             tokio::select! {
-                event = self.jobs.next() => Event::Jobs(Box::new(event)),
-                event = self.cameras.next() => Event::Cameras(Box::new(event)),
-                sample = self.clock.next() => Event::Clock(sample),
-                change = changed(&mut self.changes) => Event::Change(change),
-                () = sleep_until(Some(reading)), if is_live => Event::Reading,
-                () = sleep_until(self.machine.poll_timeout()) => Event::Timeout,
-                () = sleep_until(self.switch.poll_timeout()) => Event::Wanted,
-                () = sleep_until(self.watch.poll_timeout()) => Event::Watchdog,
+                event = self.jobs.next() => LoopEvent::Jobs(Box::new(event)),
+                event = self.cameras.next() => LoopEvent::Cameras(Box::new(event)),
+                sample = self.clock.next() => LoopEvent::Clock(sample),
+                change = changed(&mut self.changes) => LoopEvent::Change(change),
+                () = sleep_until(Some(reading)), if is_live => LoopEvent::Reading,
+                () = sleep_until(self.machine.poll_timeout()) => LoopEvent::Timeout,
+                () = sleep_until(self.switch.poll_timeout()) => LoopEvent::Wanted,
+                () = sleep_until(self.watch.poll_timeout()) => LoopEvent::Watchdog,
             }
         };
         tokio::select! {
             biased;
-            () = self.stop.wait(), if !self.is_stopping => Event::Stop,
+            () = self.stop.wait(), if !self.is_stopping => LoopEvent::Stop,
             event = others => event,
         }
     }
 
     /// Passes `event` to its owner. Returns the event to report to the machine, if any.
-    fn on(&mut self, event: Event) -> Option<job::MachineEvent<Offered>> {
+    fn on(&mut self, event: LoopEvent) -> Option<job::MachineEvent<Offered>> {
         let now = Instant::now();
         match event {
-            Event::Stop => {
+            LoopEvent::Stop => {
                 log::info!("stopping");
                 self.bus.publish(|| Kind::Stopping);
                 self.is_stopping = true;
                 Some(job::MachineEvent::Stop)
             }
-            Event::Timeout => Some(job::MachineEvent::Timeout),
-            Event::Change(change) => self.change(change, now),
-            Event::Cameras(event) => self.cameras.on(*event, self.jobs.is_live(), now),
-            Event::Reading => {
+            LoopEvent::Timeout => Some(job::MachineEvent::Timeout),
+            LoopEvent::Change(change) => self.change(change, now),
+            LoopEvent::Cameras(event) => self.cameras.on(*event, self.jobs.is_live(), now),
+            LoopEvent::Reading => {
                 self.cameras.read_network(&self.status.publish, now);
                 self.jobs.reports.link(&self.status, now);
                 let has_sent = self.jobs.reports.video_sent(&self.status);
                 has_sent.then_some(job::MachineEvent::VideoSent)
             }
-            Event::Jobs(event) => {
+            LoopEvent::Jobs(event) => {
                 if let JobsEvent::KeepAlive = *event {
                     self.clock.check();
                 }
                 self.jobs.on(*event, !self.cameras.are_lost(), now)
             }
-            Event::Clock(sample) => self.clock.on(sample),
+            LoopEvent::Clock(sample) => self.clock.on(sample),
             // Either is handled after every event.
-            Event::Wanted | Event::Watchdog => None,
+            LoopEvent::Wanted | LoopEvent::Watchdog => None,
         }
     }
 
