@@ -30,7 +30,7 @@ use livepeer_gateway::orchestrator::{Capability, OnChange, Pipeline, TrustOption
 use livepeer_gateway::segment::Seq;
 use livepeer_gateway::session::{Network, OrchestratorSession};
 use livepeer_gateway::trickle::io::{SegmentSink, Subscriber};
-use livepeer_gateway::trickle::{Channel, Purpose};
+use livepeer_gateway::trickle::{Channel, ChannelKind};
 use peers::{self_signed, serve_tls, signed};
 use resilience::fault::{Fault, chain};
 use resilience::stop::Stop;
@@ -69,7 +69,7 @@ async fn ways(trust: &TrustOptions, state: Option<&Path>, url: &Url) -> [Option<
     let session = OrchestratorSession::open(&network(), url, &capability()).await;
     let call = network().client.call(Call::get(url.join("/nothing")).within(CALL_TIME)).await;
     // The channel does not exist, which ends the subscription without an error.
-    let channel = Channel::parse(&format!("{url}/ai/trickle/x"), Purpose::Events).unwrap();
+    let channel = Channel::parse(&format!("{url}/ai/trickle/x"), ChannelKind::Events).unwrap();
     let channel = channel.followed(|channel| Ok::<_, ()>(channel.with_reach(url.reach()))).unwrap();
     let (_hold, stop) = Stop::new();
     let subscriber = Subscriber::new(Arc::clone(&network().connector), channel);

@@ -25,7 +25,7 @@ use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
 use livepeer_gateway::trickle::io::{
     PublishTimes, Publisher, SegmentSink, SubscribeTimes, Subscriber,
 };
-use livepeer_gateway::trickle::{Channel, ChannelEnd, Purpose, TrickleError};
+use livepeer_gateway::trickle::{Channel, ChannelEnd, ChannelKind, TrickleError};
 use resilience::fault::{Fault, chain};
 use resilience::sanitize::MESSAGE_CHARS;
 use resilience::sanitize::is_harmful;
@@ -44,7 +44,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nLp-Trickle-Seq: 0\r\n";
 const HUNDRED: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 const NEXT: &str = "HTTP/1.1 200 OK\r\nLp-Trickle-Latest: 0\r\nContent-Length: 1\r\n\r\n0";
 
-fn channel(attacker: &Attacker, purpose: Purpose) -> Channel {
+fn channel(attacker: &Attacker, purpose: ChannelKind) -> Channel {
     Channel::parse(&format!("{}/ai/trickle/s3cret", attacker.http()), purpose).unwrap()
 }
 
@@ -81,7 +81,7 @@ impl Pieces for Endless {
 async fn publish(attacker: &Attacker) -> Result<ChannelEnd, TrickleError> {
     let (_hold, stop) = Stop::new();
     let mime = HeaderValue::from_static("video/mp2t");
-    let channel = channel(attacker, Purpose::Publish);
+    let channel = channel(attacker, ChannelKind::Publish);
     let times = PublishTimes { chunk: TIME, answer: TIME, stop: TIME, ..PublishTimes::default() };
     let publisher = Publisher::new(connector(), channel, mime, Arc::default()).with_times(times);
     publisher.run(Endless(0), stop).await
@@ -122,7 +122,7 @@ async fn check_get(words: &str, parts: &[Part]) -> Fault {
     let attacker = Attacker::start(Begin::Http, parts.to_vec());
     let (_hold, stop) = Stop::new();
     let times = SubscribeTimes { renew: TIME, segment: TIME, stall: TIME, body: BODY };
-    let channel = channel(&attacker, Purpose::Subscribe);
+    let channel = channel(&attacker, ChannelKind::Subscribe);
     let began = Instant::now();
     let subscriber = Subscriber::new(connector(), channel).with_times(times);
     let sink = Count::default();
@@ -244,7 +244,7 @@ async fn a_subscriber_is_not_kept_busy_by_segments_without_end() {
         vec![bytes(format!("{head}Lp-Trickle-Seq: {seq}\r\n\r\n."))]
     });
     let (hold, stop) = Stop::new();
-    let subscriber = Subscriber::new(connector(), channel(&attacker, Purpose::Events));
+    let subscriber = Subscriber::new(connector(), channel(&attacker, ChannelKind::Events));
     let began = Instant::now();
     let over = async {
         enough.notified().await;

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use livepeer_gateway::segment::{Pieces, Place};
 use livepeer_gateway::trickle::io::{Counters, MessageSender, PublishTimes, Publisher, messages};
-use livepeer_gateway::trickle::{ChannelEnd, Purpose, TrickleError};
+use livepeer_gateway::trickle::{ChannelEnd, ChannelKind, TrickleError};
 use resilience::fault::Fault;
 use resilience::stop::{Stop, Stopper};
 use tokio::task::JoinHandle;
@@ -65,7 +65,7 @@ impl Bench {
 
     fn with(raw: Raw, pieces: impl Pieces + 'static, times: PublishTimes) -> Self {
         let counters = Arc::new(Counters::default());
-        let channel = raw.channel(Purpose::Publish);
+        let channel = raw.channel(ChannelKind::Publish);
         let mime = HeaderValue::from_static("video/mp2t");
         let publisher =
             Publisher::new(connector(), channel, mime, Arc::clone(&counters)).with_times(times);
@@ -647,7 +647,7 @@ async fn a_peer_that_refuses_or_is_gone_is_tried_five_times() {
     assert!(matches!(end, Err(TrickleError::Refused(_, 500))), "{end:?}");
     assert!(took >= Duration::from_millis(1200) && took < Duration::from_millis(2600), "{took:?}");
 
-    let channel = Raw::new().await.channel(Purpose::Publish);
+    let channel = Raw::new().await.channel(ChannelKind::Publish);
     let counters = Arc::new(Counters::default());
     let publisher =
         Publisher::new(connector(), channel, HeaderValue::from_static("video/mp2t"), counters);

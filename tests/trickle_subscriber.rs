@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use livepeer_gateway::trickle::io::{Documents, SegmentSink, SubscribeTimes, Subscriber};
-use livepeer_gateway::trickle::{ChannelEnd, Purpose, TrickleError};
+use livepeer_gateway::trickle::{ChannelEnd, ChannelKind, TrickleError};
 use resilience::fault::Fault;
 use resilience::stop::{Stop, Stopper};
 use tokio::task::JoinHandle;
@@ -67,7 +67,7 @@ struct Bench {
 impl Bench {
     async fn new(times: SubscribeTimes, sink: impl SegmentSink + 'static) -> Self {
         let raw = Raw::new().await;
-        let channel = raw.channel(Purpose::Subscribe);
+        let channel = raw.channel(ChannelKind::Subscribe);
         let (stopper, stop) = Stop::new();
         let subscriber = Subscriber::new(connector(), channel).with_times(times);
         let running = tokio::spawn(subscriber.run(sink, stop));

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
 use livepeer_gateway::trickle::io::SegmentSink;
-use livepeer_gateway::trickle::{Channel, Purpose};
+use livepeer_gateway::trickle::{Channel, ChannelKind};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -70,7 +70,7 @@ impl Raw {
         queue
     }
 
-    pub(crate) fn channel(&self, purpose: Purpose) -> Channel {
+    pub(crate) fn channel(&self, purpose: ChannelKind) -> Channel {
         let address = self.listener.local_addr().expect("an address");
         Channel::parse(&format!("http://{address}/ai/trickle/ch"), purpose).expect("a channel")
     }

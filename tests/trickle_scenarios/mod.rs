@@ -18,7 +18,7 @@ use livepeer_gateway::http::Url;
 use livepeer_gateway::http::io::{Call, Client, Connector};
 use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
 use livepeer_gateway::trickle::io::{Counters, Publisher, SegmentSink, Subscriber};
-use livepeer_gateway::trickle::{Channel, ChannelEnd, Purpose, TrickleError};
+use livepeer_gateway::trickle::{Channel, ChannelEnd, ChannelKind, TrickleError};
 use resilience::stop::{Stop, Stopper};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -162,7 +162,7 @@ impl Pair {
         Self { connector: connector(), base: base.to_owned(), name: name.to_owned() }
     }
 
-    fn channel(&self, base: &str, purpose: Purpose) -> Channel {
+    fn channel(&self, base: &str, purpose: ChannelKind) -> Channel {
         Channel::parse(&format!("{base}/{}", self.name), purpose).expect("a channel")
     }
 
@@ -175,7 +175,7 @@ impl Pair {
         let mime = HeaderValue::from_static("video/MP2T");
         let publisher = Publisher::new(
             Arc::clone(&self.connector),
-            self.channel(base, Purpose::Publish),
+            self.channel(base, ChannelKind::Publish),
             mime,
             Arc::clone(&counters),
         );
@@ -185,7 +185,7 @@ impl Pair {
 
     fn subscribe(&self) -> (Running, Stopper, watch::Receiver<Copies>) {
         let (copies, kept) = watch::channel(Copies::new());
-        let channel = self.channel(&self.base, Purpose::Subscribe);
+        let channel = self.channel(&self.base, ChannelKind::Subscribe);
         let subscriber = Subscriber::new(Arc::clone(&self.connector), channel);
         let (stopper, stop) = Stop::new();
         (tokio::spawn(subscriber.run(Keeper { copies, at: 0 }, stop)), stopper, kept)

@@ -14,7 +14,7 @@ use crate::http::{AnsweringPeer, Url, Zone};
 use crate::job::Channels;
 use crate::job::wire::channel;
 use crate::limits::NAME_BYTES;
-use crate::trickle::{Channel, Purpose};
+use crate::trickle::{Channel, ChannelKind};
 use resilience::sanitize::is_harmful;
 
 pub use io::ScopeJob;
@@ -43,10 +43,10 @@ impl ScopeChannels {
     /// wrong with the URLs without showing them.
     pub fn with_media(&self, publish: &str, output: Option<&str>) -> Result<Channels, String> {
         let peer = AnsweringPeer { url: &self.peer, zone: self.zone };
-        let output = output.map(|output| channel(output, Purpose::Subscribe, peer));
+        let output = output.map(|output| channel(output, ChannelKind::Subscribe, peer));
         Ok(Channels {
             manifest_id: self.manifest_id.clone(),
-            publish: channel(publish, Purpose::Publish, peer)?,
+            publish: channel(publish, ChannelKind::Publish, peer)?,
             output: output.transpose()?,
             control: Some(self.control.clone()),
             events: Some(self.events.clone()),
@@ -87,8 +87,8 @@ fn answer(body: &[u8], peer: AnsweringPeer<'_>) -> Result<ScopeChannels, String>
     };
     Ok(ScopeChannels {
         manifest_id,
-        control: named("control_url", answer.control_url, Purpose::Control)?,
-        events: named("events_url", answer.events_url, Purpose::Events)?,
+        control: named("control_url", answer.control_url, ChannelKind::Control)?,
+        events: named("events_url", answer.events_url, ChannelKind::Events)?,
         peer: peer.url.clone(),
         zone: peer.zone,
     })

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::http::{AnsweringPeer, follow};
 use crate::job::JobOptions;
-use crate::trickle::{Channel, Purpose};
+use crate::trickle::{Channel, ChannelKind};
 use resilience::sanitize::{is_harmful, line};
 
 /// Maximum number of values in a peer's JSON text that is parsed into a tree. A value whose text has 8 bytes may take
@@ -93,11 +93,11 @@ pub fn start_answer(body: &[u8], peer: AnsweringPeer<'_>) -> Result<Channels, St
     };
     Ok(Channels {
         manifest_id,
-        publish: channel("publish_url", Purpose::Publish, answer.publish_url)?
+        publish: channel("publish_url", ChannelKind::Publish, answer.publish_url)?
             .ok_or("`publish_url` is missing")?,
-        output: channel("subscribe_url", Purpose::Subscribe, answer.subscribe_url)?,
-        control: channel("control_url", Purpose::Control, answer.control_url)?,
-        events: channel("events_url", Purpose::Events, answer.events_url)?,
+        output: channel("subscribe_url", ChannelKind::Subscribe, answer.subscribe_url)?,
+        control: channel("control_url", ChannelKind::Control, answer.control_url)?,
+        events: channel("events_url", ChannelKind::Events, answer.events_url)?,
     })
 }
 
@@ -115,7 +115,7 @@ pub(super) fn refuses_params(status: u16, words: &str) -> bool {
 /// a credential.
 pub(in crate::job) fn channel(
     text: &str,
-    purpose: Purpose,
+    purpose: ChannelKind,
     peer: AnsweringPeer<'_>,
 ) -> Result<Channel, String> {
     let channel = Channel::parse(text, purpose).map_err(|error| error.to_string())?;

@@ -9,7 +9,7 @@ use crate::segment::Seq;
 
 /// The purpose of a channel; logs name the channel by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum ChannelKind {
     /// Media to the orchestrator.
     Publish,
     /// Processed media from the orchestrator.
@@ -20,7 +20,7 @@ pub enum Purpose {
     Events,
 }
 
-impl fmt::Display for Purpose {
+impl fmt::Display for ChannelKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Publish => "publish",
@@ -35,13 +35,13 @@ impl fmt::Display for Purpose {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Channel {
     url: Url,
-    purpose: Purpose,
+    purpose: ChannelKind,
 }
 
 impl Channel {
     /// Parses the URL that a peer gave for a channel. It needs a scheme and must not have a query. Trailing slashes are
     /// dropped, because the server has no channel at such a path.
-    pub fn parse(text: &str, purpose: Purpose) -> Result<Self, ChannelError> {
+    pub fn parse(text: &str, purpose: ChannelKind) -> Result<Self, ChannelError> {
         let failed = |reason| ChannelError { purpose, reason };
         if !text.contains("://") {
             return Err(failed("it has no scheme"));
@@ -103,7 +103,7 @@ impl fmt::Debug for Channel {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the peer's URL of the {purpose} channel is unusable: {reason}")]
 pub struct ChannelError {
-    purpose: Purpose,
+    purpose: ChannelKind,
     reason: &'static str,
 }
 
@@ -113,7 +113,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Result<&str, &str>) {
-        let channel = Channel::parse(text, Purpose::Publish);
+        let channel = Channel::parse(text, ChannelKind::Publish);
         let paths = channel.as_ref().map(|c| c.segment_path(Seq(7))).map_err(|e| e.reason);
         assert_eq!(paths, expected.map(str::to_owned));
     }
@@ -134,13 +134,15 @@ mod tests {
 
     #[test]
     fn a_channel_never_shows_its_path() {
-        let channel = Channel::parse("https://o.example:8935/ai/trickle/hunter2", Purpose::Events);
+        let channel =
+            Channel::parse("https://o.example:8935/ai/trickle/hunter2", ChannelKind::Events);
         let channel = channel.expect("a channel");
         assert_eq!(channel.to_string(), "events channel at https://o.example:8935");
         assert_eq!(format!("{channel:?}"), "Channel(events channel at https://o.example:8935)");
         assert_eq!(channel.next_path(), "/ai/trickle/hunter2/next");
         assert_eq!(channel.live_path(), "/ai/trickle/hunter2/-2");
-        let error = Channel::parse("https://o example/hunter2", Purpose::Events).expect_err("no");
+        let error =
+            Channel::parse("https://o example/hunter2", ChannelKind::Events).expect_err("no");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
 }

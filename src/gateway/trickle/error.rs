@@ -153,12 +153,12 @@ impl TrickleError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trickle::Purpose;
+    use crate::trickle::ChannelKind;
     use resilience::fault::chain;
 
     #[track_caller]
     fn check(why: EndReason, cause: Option<LinkError>, expected: &str) {
-        let channel = Channel::parse("https://o:1/ai/trickle/hunter2", Purpose::Control);
+        let channel = Channel::parse("https://o:1/ai/trickle/hunter2", ChannelKind::Control);
         let error = TrickleError::judge(why, channel.expect("a channel"), cause);
         let expected = format!("control channel at https://o:1: {expected}");
         assert_eq!(chain(&error.expect_err("an error")), expected);

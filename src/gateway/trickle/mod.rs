@@ -20,7 +20,7 @@ mod publication;
 mod subscription;
 mod wire;
 
-pub use channel::{Channel, ChannelError, Purpose};
+pub use channel::{Channel, ChannelError, ChannelKind};
 pub use error::{ChannelEnd, LinkError, TrickleError};
 pub use publication::{EndReason, PostAttempt, Publication, PublicationDecision, UploadProgress};
 pub use subscription::{SegmentRequest, Subscription, SubscriptionStep};

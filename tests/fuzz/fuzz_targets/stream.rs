@@ -21,7 +21,7 @@ use resilience::stop::Stop;
 use livepeer_gateway::trickle::io::{
     PublishTimes, Publisher, SegmentSink, SubscribeTimes, Subscriber,
 };
-use livepeer_gateway::trickle::{Channel, Purpose};
+use livepeer_gateway::trickle::{Channel, ChannelKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -110,7 +110,7 @@ fuzz_target!(|bytes: &[u8]| {
         let connector = Arc::clone(&ground.connector);
         ground.runtime.block_on(async {
             if choice & 1 == 0 {
-                let channel = Channel::parse(&ground.channel, Purpose::Subscribe).expect("a URL");
+                let channel = Channel::parse(&ground.channel, ChannelKind::Subscribe).expect("a URL");
                 let times =
                     SubscribeTimes { renew: TIME, segment: TIME, stall: TIME, body: 10_000 };
                 let subscriber = Subscriber::new(connector, channel).with_times(times);
@@ -119,7 +119,7 @@ fuzz_target!(|bytes: &[u8]| {
                     () = serve(&ground.listener, parts, 2) => {}
                 }
             } else {
-                let channel = Channel::parse(&ground.channel, Purpose::Publish).expect("a URL");
+                let channel = Channel::parse(&ground.channel, ChannelKind::Publish).expect("a URL");
                 let times = PublishTimes {
                     chunk: TIME,
                     answer: TIME,

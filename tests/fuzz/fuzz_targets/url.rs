@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use livepeer_gateway::http::Url;
-use livepeer_gateway::trickle::{Channel, Purpose};
+use livepeer_gateway::trickle::{Channel, ChannelKind};
 use resilience::sanitize::{is_harmful, line};
 
 fuzz_target!(|text: &str| {
@@ -24,7 +24,7 @@ fuzz_target!(|text: &str| {
             }
         }
     }
-    if let Ok(channel) = Channel::parse(text, Purpose::Publish) {
+    if let Ok(channel) = Channel::parse(text, ChannelKind::Publish) {
         assert!(!channel.to_string().contains(is_harmful));
     }
     let shown = line(text, 40);

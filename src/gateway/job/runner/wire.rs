@@ -12,7 +12,7 @@ use crate::http::{AnsweringPeer, Url, follow_text};
 use crate::job::Channels;
 use crate::job::wire::{channel, is_small};
 use crate::limits::NAME_BYTES;
-use crate::trickle::Purpose;
+use crate::trickle::ChannelKind;
 
 /// A session on a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,11 +95,11 @@ pub(super) fn app_answer(
     };
     let channels = Channels {
         manifest_id: session.id.clone(),
-        publish: channel(&api.publish, Purpose::Publish)?
+        publish: channel(&api.publish, ChannelKind::Publish)?
             .ok_or_else(|| format!("`{}` is missing", api.publish))?,
-        output: optional(&api.output, Purpose::Subscribe)?,
-        control: optional(&api.control, Purpose::Control)?,
-        events: optional(&api.events, Purpose::Events)?,
+        output: optional(&api.output, ChannelKind::Subscribe)?,
+        control: optional(&api.control, ChannelKind::Control)?,
+        events: optional(&api.events, ChannelKind::Events)?,
     };
     let update = match &api.update {
         None => None,
