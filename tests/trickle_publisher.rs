@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderValue;
 use livepeer_gateway::segment::{Pieces, Place};
-use livepeer_gateway::trickle::io::{Counters, MessageSender, PublishTimes, Publisher, messages};
+use livepeer_gateway::trickle::io::{
+    MessageSender, PublishTimes, Publisher, PublisherCounters, messages,
+};
 use livepeer_gateway::trickle::{ChannelEnd, ChannelKind, TrickleError};
 use resilience::fault::Fault;
 use resilience::stop::{Stop, Stopper};
@@ -55,7 +57,7 @@ struct Bench {
     raw: Raw,
     running: Running,
     stopper: Stopper,
-    counters: Arc<Counters>,
+    counters: Arc<PublisherCounters>,
 }
 
 impl Bench {
@@ -64,7 +66,7 @@ impl Bench {
     }
 
     fn with(raw: Raw, pieces: impl Pieces + 'static, times: PublishTimes) -> Self {
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(PublisherCounters::default());
         let channel = raw.channel(ChannelKind::Publish);
         let mime = HeaderValue::from_static("video/mp2t");
         let publisher =
@@ -119,7 +121,7 @@ impl Bench {
 
     fn count(&self) -> (u64, u64, u64) {
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let Counters { segments, lost, in_flight, .. } = &*self.counters;
+        let PublisherCounters { segments, lost, in_flight, .. } = &*self.counters;
         (segments.count(), read(lost), read(in_flight))
     }
 }
@@ -648,7 +650,7 @@ async fn a_peer_that_refuses_or_is_gone_is_tried_five_times() {
     assert!(took >= Duration::from_millis(1200) && took < Duration::from_millis(2600), "{took:?}");
 
     let channel = Raw::new().await.channel(ChannelKind::Publish);
-    let counters = Arc::new(Counters::default());
+    let counters = Arc::new(PublisherCounters::default());
     let publisher =
         Publisher::new(connector(), channel, HeaderValue::from_static("video/mp2t"), counters);
     let (_feeder, pieces) = feed();

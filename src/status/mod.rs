@@ -31,7 +31,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use livepeer_gateway::trickle::io::Counters;
+use livepeer_gateway::trickle::io::PublisherCounters;
 use media::io::AccessUnits;
 use mpegts::Ticks;
 
@@ -51,7 +51,7 @@ pub use report::{Link, Report};
 #[derive(Debug, Clone, Default)]
 pub struct Status {
     /// The counters of the publisher.
-    pub publish: Arc<Counters>,
+    pub publish: Arc<PublisherCounters>,
     /// The counters of processed video and events.
     pub returned: Arc<Returned>,
     /// Payments, and the time that they pay for.

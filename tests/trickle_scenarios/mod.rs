@@ -17,7 +17,7 @@ use http::{HeaderValue, Method};
 use livepeer_gateway::http::Url;
 use livepeer_gateway::http::io::{Call, Client, Connector};
 use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
-use livepeer_gateway::trickle::io::{Counters, Publisher, SegmentSink, Subscriber};
+use livepeer_gateway::trickle::io::{Publisher, PublisherCounters, SegmentSink, Subscriber};
 use livepeer_gateway::trickle::{Channel, ChannelEnd, ChannelKind, TrickleError};
 use resilience::stop::{Stop, Stopper};
 use tokio::net::{TcpListener, TcpStream};
@@ -170,8 +170,8 @@ impl Pair {
         &self,
         base: &str,
         pieces: impl Pieces + 'static,
-    ) -> (Running, Stopper, Arc<Counters>) {
-        let counters = Arc::new(Counters::default());
+    ) -> (Running, Stopper, Arc<PublisherCounters>) {
+        let counters = Arc::new(PublisherCounters::default());
         let mime = HeaderValue::from_static("video/MP2T");
         let publisher = Publisher::new(
             Arc::clone(&self.connector),

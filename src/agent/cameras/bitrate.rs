@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use livepeer_gateway::trickle::io::Counters;
+use livepeer_gateway::trickle::io::PublisherCounters;
 use media::Options;
 use media::io::{AccessUnits, Capture};
 use media::rate::{Controller, Picture, READING_EVERY, Reading};
@@ -51,7 +51,7 @@ impl Bitrate {
     pub(super) fn read(
         &mut self,
         units: &AccessUnits,
-        publishing: &Counters,
+        publishing: &PublisherCounters,
         capture: Option<&Capture>,
         now: Instant,
     ) {
@@ -118,7 +118,7 @@ mod tests {
             assert!(bitrate.controller.is_some() && bitrate.is_due, "the encoder is not known yet");
             capture.play();
             capture.began().await;
-            bitrate.read(&units, &Counters::default(), Some(&capture), Instant::now());
+            bitrate.read(&units, &PublisherCounters::default(), Some(&capture), Instant::now());
             assert_eq!(bitrate.controller.is_some(), is_adapted);
             assert!(!bitrate.is_due || !is_adapted);
             capture.stop().await;

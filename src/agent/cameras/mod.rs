@@ -20,7 +20,7 @@ use crate::agent::wait::{began, ended, joined};
 use crate::events::{Bus, Kind};
 use livepeer_gateway::job;
 use livepeer_gateway::job::Recovery;
-use livepeer_gateway::trickle::io::Counters;
+use livepeer_gateway::trickle::io::PublisherCounters;
 use media::io::{AccessUnits, Capture, End as CaptureEnd};
 use media::{MediaError, OnCameraLoss, Options, Source};
 use resilience::backoff::jitter;
@@ -200,7 +200,7 @@ impl Cameras {
     }
 
     /// Takes a reading of the network, and adapts the encoder.
-    pub(super) fn read_network(&mut self, publishing: &Arc<Counters>, now: Instant) {
+    pub(super) fn read_network(&mut self, publishing: &Arc<PublisherCounters>, now: Instant) {
         let capture = self.capture.as_ref().or(self.slate.as_ref());
         self.bitrate.read(&self.units, publishing, capture, now);
     }

@@ -24,7 +24,8 @@ use livepeer_gateway::limits::CONTROL_MESSAGES;
 use livepeer_gateway::session::Network;
 use livepeer_gateway::trickle::Channel;
 use livepeer_gateway::trickle::io::{
-    Counters, Documents, MessageSender, NotSent, Published, Publisher, Subscriber, messages,
+    Documents, MessageSender, NotSent, Published, Publisher, PublisherCounters, Subscriber,
+    messages,
 };
 use media::io::SegmentPieces;
 use resilience::stop::{Stop, Stopper};
@@ -224,7 +225,11 @@ pub(super) async fn stop_unused(network: Network, job: StartedJob) {
 }
 
 /// The publisher of a job's video.
-fn video_publisher(network: &Network, channels: &Channels, counters: Arc<Counters>) -> Publisher {
+fn video_publisher(
+    network: &Network,
+    channels: &Channels,
+    counters: Arc<PublisherCounters>,
+) -> Publisher {
     publisher(network, &channels.publish, MPEG_TS, counters)
 }
 
@@ -232,7 +237,7 @@ fn publisher(
     network: &Network,
     channel: &Channel,
     mime: HeaderValue,
-    counters: Arc<Counters>,
+    counters: Arc<PublisherCounters>,
 ) -> Publisher {
     Publisher::new(Arc::clone(&network.connector), channel.clone(), mime, counters)
 }

@@ -14,5 +14,5 @@ mod upload;
 
 pub use documents::Documents;
 pub use messages::{MessageSender, Messages, NotSent, messages};
-pub use publisher::{Counters, PublishTimes, Published, Publisher};
+pub use publisher::{PublishTimes, Published, Publisher, PublisherCounters};
 pub use subscriber::{SegmentSink, SubscribeTimes, Subscriber};

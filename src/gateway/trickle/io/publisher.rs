@@ -42,14 +42,14 @@ const CHUNK_TIME: Duration = Duration::from_secs(5);
 
 /// A publisher's counters, which may be read while it runs.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub struct PublisherCounters {
     /// Segments that the peer answered as complete.
     pub segments: Meter,
     /// Bytes given to the transport.
     pub bytes: Meter,
     /// The time from the first piece of each complete segment to its answer.
     pub uploads: Histogram,
-    /// How often [`Counters::is_failing`] became true.
+    /// How often [`PublisherCounters::is_failing`] became true.
     pub outages: AtomicU64,
     /// Segments lost.
     pub lost: AtomicU64,
@@ -60,7 +60,7 @@ pub struct Counters {
     pub(super) gauges: Arc<Gauges>,
 }
 
-impl Counters {
+impl PublisherCounters {
     /// What the kernel reports about the connections; `None` until its first report.
     pub fn flow(&self) -> Option<ConnectionStats> {
         self.gauges.read()
@@ -114,7 +114,7 @@ pub struct Published {
 pub struct Publisher {
     pub(super) route: Arc<ChannelRoute>,
     pub(super) mime: HeaderValue,
-    pub(super) counters: Arc<Counters>,
+    pub(super) counters: Arc<PublisherCounters>,
     pub(super) times: PublishTimes,
 }
 
@@ -124,7 +124,7 @@ impl Publisher {
         connector: Arc<Connector>,
         channel: Channel,
         mime: HeaderValue,
-        counters: Arc<Counters>,
+        counters: Arc<PublisherCounters>,
     ) -> Self {
         let sends = Some(Arc::clone(&counters.gauges));
         let route = Arc::new(ChannelRoute::new(connector, channel, sends));
