@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use attack::{Attacker, Begin, Part, bytes, drip, forever};
 use bytes::Bytes;
 use http::HeaderValue;
-use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
+use livepeer_gateway::segment::{Piece, PiecePlace, Pieces, Seq};
 use livepeer_gateway::trickle::io::{
     PublishTimes, Publisher, SegmentSink, SubscribeTimes, Subscriber,
 };
@@ -68,7 +68,7 @@ impl Pieces for Endless {
     async fn next(&mut self) -> Option<Piece> {
         // The pace of a fast camera.
         tokio::time::sleep(Duration::from_millis(5)).await;
-        let place = if self.0.is_multiple_of(3) { Place::Begin } else { Place::Continue };
+        let place = if self.0.is_multiple_of(3) { PiecePlace::Begin } else { PiecePlace::Continue };
         self.0 += 1;
         Some(Piece { place, bytes: Bytes::from_static(&[7; 1880]) })
     }

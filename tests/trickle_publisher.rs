@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderValue;
-use livepeer_gateway::segment::{Pieces, Place};
+use livepeer_gateway::segment::{PiecePlace, Pieces};
 use livepeer_gateway::trickle::io::{
     MessageSender, PublishTimes, Publisher, PublisherCounters, messages,
 };
@@ -259,7 +259,7 @@ async fn a_peer_that_stops_reading_loses_the_segment_after_the_chunk_time() {
     let filled = async {
         // The socket buffers fill up; then the publisher takes no more pieces.
         for _ in 0..64 {
-            feeder.give(Place::Continue, megabyte.clone()).await;
+            feeder.give(PiecePlace::Continue, megabyte.clone()).await;
         }
     };
     assert!(tokio::time::timeout(Duration::from_millis(350), filled).await.is_err());

@@ -28,7 +28,7 @@ impl fmt::Display for Seq {
 
 /// The place of a piece in its segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum PiecePlace {
     /// The first piece of a segment; the segment before it is complete.
     Begin,
     /// A further piece of the segment that has begun.
@@ -46,7 +46,7 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
     /// The place in its segment.
-    pub place: Place,
+    pub place: PiecePlace,
     /// The bytes to send, unchanged.
     pub bytes: Bytes,
 }

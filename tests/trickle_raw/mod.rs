@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
+use livepeer_gateway::segment::{Piece, PiecePlace, Pieces, Seq};
 use livepeer_gateway::trickle::io::SegmentSink;
 use livepeer_gateway::trickle::{Channel, ChannelKind};
 use tokio::io::AsyncWriteExt;
@@ -147,17 +147,17 @@ pub(crate) fn feed() -> (Feeder, Feed) {
 }
 
 impl Feeder {
-    pub(crate) async fn give(&self, place: Place, bytes: impl Into<Bytes>) {
+    pub(crate) async fn give(&self, place: PiecePlace, bytes: impl Into<Bytes>) {
         let piece = Piece { place, bytes: bytes.into() };
         soon("the publisher to take a piece", self.pieces.send(piece)).await.expect("a publisher");
     }
 
     pub(crate) async fn begin(&self, text: &'static str) {
-        self.give(Place::Begin, text).await;
+        self.give(PiecePlace::Begin, text).await;
     }
 
     pub(crate) async fn go_on(&self, text: &'static str) {
-        self.give(Place::Continue, text).await;
+        self.give(PiecePlace::Continue, text).await;
     }
 
     pub(crate) async fn resynced(&mut self) {

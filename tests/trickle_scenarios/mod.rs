@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method};
 use livepeer_gateway::http::Url;
 use livepeer_gateway::http::io::{Call, Client, Connector};
-use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
+use livepeer_gateway::segment::{Piece, PiecePlace, Pieces, Seq};
 use livepeer_gateway::trickle::io::{Publisher, PublisherCounters, SegmentSink, Subscriber};
 use livepeer_gateway::trickle::{Channel, ChannelEnd, ChannelKind, TrickleError};
 use resilience::stop::{Stop, Stopper};
@@ -69,7 +69,7 @@ impl Pieces for Paced {
             return None;
         }
         self.at = if index + 1 < self.pieces { (seq, index + 1) } else { (seq + 1, 0) };
-        let place = if index == 0 { Place::Begin } else { Place::Continue };
+        let place = if index == 0 { PiecePlace::Begin } else { PiecePlace::Continue };
         Some(Piece { place, bytes: piece_bytes(seq, index) })
     }
 
@@ -96,7 +96,7 @@ fn given() -> (Giver, Given) {
 }
 
 impl Giver {
-    async fn give(&self, place: Place, bytes: Bytes) {
+    async fn give(&self, place: PiecePlace, bytes: Bytes) {
         let given = soon("a piece to be taken", self.pieces.send(Piece { place, bytes })).await;
         given.expect("a publisher");
     }
@@ -104,7 +104,7 @@ impl Giver {
     /// Gives a whole segment; the next segment marks its end.
     async fn segment(&self, seq: u64, pieces: usize) {
         for index in 0..pieces {
-            let place = if index == 0 { Place::Begin } else { Place::Continue };
+            let place = if index == 0 { PiecePlace::Begin } else { PiecePlace::Continue };
             self.give(place, piece_bytes(seq, index)).await;
         }
     }
@@ -306,7 +306,7 @@ pub(crate) async fn reset_after_a_broken_upload(base: &str, name: &str) {
     cut.now();
     let broken = Instant::now();
     soon("a resync", giver.resyncs.wait_for(|times| *times == 1)).await.expect("a publisher");
-    giver.give(Place::Continue, Bytes::from_static(b"the rest of a lost segment")).await;
+    giver.give(PiecePlace::Continue, Bytes::from_static(b"the rest of a lost segment")).await;
     giver.segment(1, 4).await;
     until(&mut kept, "segment 1", |copies| has(copies, 1, &segment_bytes(1, 4))).await;
     assert!(broken.elapsed() < Duration::from_secs(2), "{:?}", broken.elapsed());

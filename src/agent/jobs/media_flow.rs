@@ -4,7 +4,7 @@
 
 use tokio::sync::watch;
 
-use livepeer_gateway::segment::{Piece, Pieces, Place};
+use livepeer_gateway::segment::{Piece, PiecePlace, Pieces};
 use media::io::SegmentPieces;
 
 /// The pieces of a publication.
@@ -26,11 +26,11 @@ impl Pieces for MediaFlow {
     async fn next(&mut self) -> Option<Piece> {
         let media::Piece { place, bytes } = self.pieces.next().await?;
         let place = match place {
-            media::Place::Begin => Place::Begin,
-            media::Place::Continue => Place::Continue,
-            media::Place::End => Place::End,
+            media::Place::Begin => PiecePlace::Begin,
+            media::Place::Continue => PiecePlace::Continue,
+            media::Place::End => PiecePlace::End,
         };
-        if place == Place::Begin {
+        if place == PiecePlace::Begin {
             self.media.send_replace(());
         }
         Some(Piece { place, bytes })

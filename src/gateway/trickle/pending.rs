@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::segment::{Piece, Place, Seq};
+use crate::segment::{Piece, PiecePlace, Seq};
 
 /// The piece that was taken and not yet sent.
 #[derive(Debug, Default)]
@@ -72,13 +72,13 @@ impl PendingPiece {
         self.message.is_some()
     }
 
-    /// Takes `piece`; `has_begun` says whether a segment is open. At [`Place::End`] the caller ends the current POST.
+    /// Takes `piece`; `has_begun` says whether a segment is open. At [`PiecePlace::End`] the caller ends the current POST.
     pub(super) fn put(&mut self, piece: Piece, has_begun: bool, now: Instant) {
         let Piece { place, bytes } = piece;
         self.state = match place {
-            Place::Begin => PendingState::FirstPiece(bytes, now),
-            Place::Whole | Place::Passing => {
-                let is_repeated = place == Place::Whole;
+            PiecePlace::Begin => PendingState::FirstPiece(bytes, now),
+            PiecePlace::Whole | PiecePlace::Passing => {
+                let is_repeated = place == PiecePlace::Whole;
                 let bytes_again = bytes.clone();
                 self.message = Some(PendingMessage {
                     bytes: bytes_again,
@@ -88,10 +88,10 @@ impl PendingPiece {
                 });
                 PendingState::FirstPiece(bytes, now)
             }
-            Place::Continue if has_begun => PendingState::NextPiece(bytes, now),
+            PiecePlace::Continue if has_begun => PendingState::NextPiece(bytes, now),
             // Drop the piece, because its segment was lost.
-            Place::Continue => PendingState::Empty,
-            Place::End => {
+            PiecePlace::Continue => PendingState::Empty,
+            PiecePlace::End => {
                 self.awaits_segment = false;
                 PendingState::Empty
             }
@@ -192,7 +192,7 @@ mod tests {
 
     use super::*;
 
-    fn piece(place: Place) -> Piece {
+    fn piece(place: PiecePlace) -> Piece {
         Piece { place, bytes: Bytes::from_static(b"x") }
     }
 
@@ -201,7 +201,7 @@ mod tests {
         let now = Instant::now();
         let at = |ms| now + Duration::from_millis(ms);
         let mut pending = PendingPiece::default();
-        pending.put(piece(Place::Whole), false, now);
+        pending.put(piece(PiecePlace::Whole), false, now);
         assert!(pending.is_waiting() && !pending.is_free());
         for seq in [7, 8] {
             pending.begin(Seq(seq), now);
@@ -233,12 +233,12 @@ mod tests {
     fn a_lost_keep_alive_is_not_sent_again() {
         let now = Instant::now();
         let mut pending = PendingPiece::default();
-        pending.put(piece(Place::Passing), false, now);
+        pending.put(piece(PiecePlace::Passing), false, now);
         pending.begin(Seq(7), now);
         assert_eq!(pending.message_at(Seq(7)), Some(false));
         pending.lose_message(now, now);
         assert!(pending.is_free() && !pending.is_waiting() && pending.failed_since().is_none());
-        pending.put(piece(Place::Passing), false, now);
+        pending.put(piece(PiecePlace::Passing), false, now);
         pending.keep_message(now);
         assert!(pending.is_free() && !pending.is_waiting());
     }
@@ -247,7 +247,7 @@ mod tests {
     fn a_message_without_a_post_waits_for_one() {
         let now = Instant::now();
         let mut pending = PendingPiece::default();
-        pending.put(piece(Place::Whole), false, now);
+        pending.put(piece(PiecePlace::Whole), false, now);
         pending.keep_message(now);
         pending.keep_message(now + Duration::from_secs(1));
         assert!(pending.is_waiting() && pending.failed_since() == Some(now));
@@ -257,19 +257,19 @@ mod tests {
     fn after_a_loss_media_waits_for_the_next_key_frame() {
         let now = Instant::now();
         let mut pending = PendingPiece::default();
-        pending.put(piece(Place::Continue), false, now);
+        pending.put(piece(PiecePlace::Continue), false, now);
         assert!(pending.is_free() && !pending.is_waiting(), "the rest of a segment that was lost");
-        pending.put(piece(Place::Begin), false, now);
+        pending.put(piece(PiecePlace::Begin), false, now);
         pending.begin(Seq(7), now);
         assert!(pending.take_bytes().is_some() && pending.take_bytes().is_none());
-        pending.put(piece(Place::Continue), true, now);
+        pending.put(piece(PiecePlace::Continue), true, now);
         assert!(!pending.is_waiting());
         pending.lose_media();
         assert!(pending.is_free() && pending.is_waiting());
-        pending.put(piece(Place::Begin), false, now);
+        pending.put(piece(PiecePlace::Begin), false, now);
         pending.drop_first_piece();
         assert!(pending.is_free() && pending.is_waiting(), "for a newer one");
-        pending.put(piece(Place::End), false, now);
+        pending.put(piece(PiecePlace::End), false, now);
         assert!(pending.is_free() && !pending.is_waiting(), "a camera that paused");
     }
 }

@@ -29,7 +29,7 @@ use crate::script::Role;
 use crate::trickle::{Index, Segment, SegmentEnd, SharedChannel};
 use livepeer_gateway::limits::SEGMENT_BODY;
 use media::io::{End, SegmentPieces, Transform};
-use media::{Piece, Place};
+use media::{Piece, PiecePlace};
 use mpegts::Joiner;
 
 /// How long a stopping effect may take to write its last frames.
@@ -224,7 +224,7 @@ pub(super) async fn write_effects(
     while let Some(EffectOutput { mut pieces, done }) = started.recv().await {
         let mut segment: Option<OutputSegment> = None;
         while let Some(Piece { place, bytes }) = pieces.next().await {
-            if place != Place::Continue {
+            if place != PiecePlace::Continue {
                 if let Some(segment) = segment.take() {
                     segment.end(app);
                 }

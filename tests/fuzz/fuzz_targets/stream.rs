@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use libfuzzer_sys::fuzz_target;
 use livepeer_gateway::http::io::Connector;
-use livepeer_gateway::segment::{Piece, Pieces, Place, Seq};
+use livepeer_gateway::segment::{Piece, Pieces, PiecePlace, Seq};
 use resilience::stop::Stop;
 use livepeer_gateway::trickle::io::{
     PublishTimes, Publisher, SegmentSink, SubscribeTimes, Subscriber,
@@ -78,7 +78,7 @@ struct Camera;
 impl Pieces for Camera {
     async fn next(&mut self) -> Option<Piece> {
         tokio::time::sleep(Duration::from_millis(1)).await;
-        Some(Piece { place: Place::Begin, bytes: Bytes::from_static(b"video") })
+        Some(Piece { place: PiecePlace::Begin, bytes: Bytes::from_static(b"video") })
     }
 
     fn resync(&mut self) {}

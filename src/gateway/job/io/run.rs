@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use crate::job::StartedJob;
 use crate::payment::PaymentError;
 use crate::payment::io::PaymentOutcome;
-use crate::segment::{Piece, Pieces, Place};
+use crate::segment::{Piece, PiecePlace, Pieces};
 use crate::session::Network;
 use crate::trickle::io::{Published, Publisher};
 use crate::trickle::{ChannelEnd, TrickleError};
@@ -110,7 +110,7 @@ struct AnnouncedPieces<P> {
 impl<P: Pieces> Pieces for AnnouncedPieces<P> {
     async fn next(&mut self) -> Option<Piece> {
         let piece = self.pieces.next().await?;
-        if matches!(piece.place, Place::Begin | Place::Whole) {
+        if matches!(piece.place, PiecePlace::Begin | PiecePlace::Whole) {
             self.begun.send_replace(());
         }
         Some(piece)

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::limits::CONTROL_MESSAGES;
-use crate::segment::{Piece, Pieces, Place};
+use crate::segment::{Piece, PiecePlace, Pieces};
 
 /// A queue of [`CONTROL_MESSAGES`] messages. The publication ends when every sender is gone.
 pub fn messages() -> (MessageSender, Messages) {
@@ -53,26 +53,26 @@ struct Message {
 impl MessageSender {
     /// Queues `message`. It is sent again until the peer answers it.
     pub fn try_send(&self, message: Bytes) -> Result<(), NotSent> {
-        self.queue(Piece { place: Place::Whole, bytes: message }, None)
+        self.queue(Piece { place: PiecePlace::Whole, bytes: message }, None)
     }
 
     /// As [`MessageSender::try_send`]. The receiver is notified when the peer has answered the message; its sender is
     /// dropped if the publication ends before.
     pub fn try_send_notified(&self, message: Bytes) -> Result<oneshot::Receiver<()>, NotSent> {
         let (sent, notified) = oneshot::channel();
-        self.queue(Piece { place: Place::Whole, bytes: message }, Some(sent))?;
+        self.queue(Piece { place: PiecePlace::Whole, bytes: message }, Some(sent))?;
         Ok(notified)
     }
 
     /// Queues `message`, which is sent only once. Use it for messages that are useless when they are late.
     pub fn try_send_once(&self, message: Bytes) -> Result<(), NotSent> {
-        self.queue(Piece { place: Place::Passing, bytes: message }, None)
+        self.queue(Piece { place: PiecePlace::Passing, bytes: message }, None)
     }
 
     /// Queues `message` as soon as the queue has room. Cancel safe: a dropped future queues nothing. The message is
     /// sent again until the peer answers it.
     pub async fn send(&self, message: Bytes) -> Result<(), NotSent> {
-        let piece = Piece { place: Place::Whole, bytes: message };
+        let piece = Piece { place: PiecePlace::Whole, bytes: message };
         let sent = self.0.send(Message { piece, sent: None }).await;
         sent.map_err(|error| NotSent::Ended(error.0.piece.bytes))
     }
@@ -123,7 +123,7 @@ mod tests {
         let one = Bytes::from_static(b"one too many");
         assert_eq!(sender.try_send(one.clone()), Err(NotSent::Full(one.clone())));
         let first = queue.next().await.expect("a message");
-        assert_eq!(first, Piece { place: Place::Whole, bytes: Bytes::from_static(&[0]) });
+        assert_eq!(first, Piece { place: PiecePlace::Whole, bytes: Bytes::from_static(&[0]) });
         assert_eq!(sender.try_send(one.clone()), Ok(()));
         drop(queue);
         assert_eq!(sender.try_send(one.clone()), Err(NotSent::Ended(one)));

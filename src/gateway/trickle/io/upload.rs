@@ -20,7 +20,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::mpsc::OwnedPermit;
 
-use crate::segment::{Piece, Pieces, Place, Seq};
+use crate::segment::{Piece, PiecePlace, Pieces, Seq};
 use crate::trickle::io::flight::{Flight, PostStage};
 use crate::trickle::io::link::ChannelConnection;
 use crate::trickle::io::post::{Post, PostOutcome};
@@ -222,7 +222,7 @@ impl<P: Pieces> Upload<P> {
                 None
             }
             UploadEvent::Piece(Some(piece)) => {
-                if piece.place == Place::End {
+                if piece.place == PiecePlace::End {
                     self.flight.end_current();
                 }
                 self.pending.put(piece, self.flight.current.is_some(), Instant::now());
