@@ -40,11 +40,11 @@ impl fmt::Debug for NotSent {
 
 /// Puts messages into the queue.
 #[derive(Debug, Clone)]
-pub struct MessageSender(mpsc::Sender<Message>);
+pub struct MessageSender(mpsc::Sender<QueuedMessage>);
 
 /// A message in the queue.
 #[derive(Debug)]
-struct Message {
+struct QueuedMessage {
     piece: Piece,
     /// To be notified when the peer has answered the message.
     sent: Option<oneshot::Sender<()>>,
@@ -73,12 +73,12 @@ impl MessageSender {
     /// sent again until the peer answers it.
     pub async fn send(&self, message: Bytes) -> Result<(), NotSent> {
         let piece = Piece { place: PiecePlace::Whole, bytes: message };
-        let sent = self.0.send(Message { piece, sent: None }).await;
+        let sent = self.0.send(QueuedMessage { piece, sent: None }).await;
         sent.map_err(|error| NotSent::Ended(error.0.piece.bytes))
     }
 
     fn queue(&self, piece: Piece, sent: Option<oneshot::Sender<()>>) -> Result<(), NotSent> {
-        self.0.try_send(Message { piece, sent }).map_err(|error| match error {
+        self.0.try_send(QueuedMessage { piece, sent }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(message) => NotSent::Full(message.piece.bytes),
             mpsc::error::TrySendError::Closed(message) => NotSent::Ended(message.piece.bytes),
         })
@@ -88,7 +88,7 @@ impl MessageSender {
 /// The receiving end of the queue, for a [`Publisher`](super::Publisher).
 #[derive(Debug)]
 pub struct Messages {
-    queue: mpsc::Receiver<Message>,
+    queue: mpsc::Receiver<QueuedMessage>,
     /// To be notified when the message that was taken last is answered.
     sending: Option<oneshot::Sender<()>>,
 }
@@ -100,7 +100,7 @@ impl Pieces for Messages {
             // The sender of the message may have lost interest.
             let _ = sent.send(());
         }
-        let Message { piece, sent } = self.queue.recv().await?;
+        let QueuedMessage { piece, sent } = self.queue.recv().await?;
         self.sending = sent;
         Some(piece)
     }
