@@ -16,7 +16,7 @@ use livepeer_gateway::job::{
 use livepeer_gateway::orchestrator::Fit;
 use livepeer_gateway::price::{Price, PriceError, PriceUnit};
 use livepeer_gateway::segment::Seq;
-use livepeer_gateway::session::selection::{CandidateOrder, Offer, OfferRules, Pays};
+use livepeer_gateway::session::selection::{CandidateOrder, Offer, OfferRules, PaymentPolicy};
 use livepeer_gateway::trickle::{
     EndReason, PostAttempt, Publication, PublicationDecision, TrickleAnswer, UploadProgress,
 };
@@ -211,7 +211,7 @@ fn can_go_on(mut posts: Posts) {
 // ---------------------------------------------------------------------------------------------
 
 /// The time that each start pays ahead.
-const RULES: OfferRules = OfferRules { max_price: None, pays: Pays::Always };
+const RULES: OfferRules = OfferRules { max_price: None, pays: PaymentPolicy::Always };
 const PREPAID: Duration = Duration::from_secs(60);
 
 /// The state of the shell at one orchestrator.

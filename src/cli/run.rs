@@ -45,7 +45,7 @@ use livepeer_gateway::http::WallClock;
 use livepeer_gateway::http::io::Client;
 use livepeer_gateway::job::{JobOptions, Recovery};
 use livepeer_gateway::payment::io::Signers;
-use livepeer_gateway::session::selection::{OfferRules, Pays};
+use livepeer_gateway::session::selection::{OfferRules, PaymentPolicy};
 use livepeer_gateway::session::{Network, NetworkOptions, PaymentSetup};
 use media::MediaError;
 use media::io::AccessUnits;
@@ -167,9 +167,9 @@ fn job_plan(
     let rules = OfferRules {
         max_price: config.access.max_price,
         pays: match (&payments, &spec) {
-            (None, _) => Pays::Nobody,
-            (Some(_), JobSpec::Runner { .. }) => Pays::IfAsked,
-            (Some(_), JobSpec::LiveVideo(_)) => Pays::Always,
+            (None, _) => PaymentPolicy::Never,
+            (Some(_), JobSpec::Runner { .. }) => PaymentPolicy::IfPriced,
+            (Some(_), JobSpec::LiveVideo(_)) => PaymentPolicy::Always,
         },
     };
     let discovery = reach.discovery(config);

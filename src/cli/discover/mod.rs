@@ -28,7 +28,7 @@ use livepeer_gateway::orchestrator::io::{FindError, PinFile, fetch_info};
 use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
 use livepeer_gateway::orchestrator::{Capability, DiscoveryList, DiscoveryQuery, Pipeline};
 use livepeer_gateway::session::Network;
-use livepeer_gateway::session::selection::{OfferRules, Pays};
+use livepeer_gateway::session::selection::{OfferRules, PaymentPolicy};
 use resilience::fault::chain;
 use resilience::stop::Stop;
 
@@ -116,7 +116,11 @@ pub(super) async fn ask(
         gpu: config.runner.as_ref().and_then(|runner| runner.options.gpu.clone()),
         rules: OfferRules {
             max_price: config.access.max_price,
-            pays: if reach.payments.is_some() { Pays::Always } else { Pays::Nobody },
+            pays: if reach.payments.is_some() {
+                PaymentPolicy::Always
+            } else {
+                PaymentPolicy::Never
+            },
         },
     };
     let request = request(&network, sought.model.as_ref()).await;

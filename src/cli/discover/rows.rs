@@ -11,7 +11,7 @@ use livepeer_gateway::http::Url;
 use livepeer_gateway::orchestrator::proto::{ModelConstraint, OrchestratorInfo, PriceInfo};
 use livepeer_gateway::orchestrator::{Capability, DiscoveryEntry, Pipeline, Runner, RunnerMode};
 use livepeer_gateway::price::{Price, PriceError};
-use livepeer_gateway::session::selection::{Offer, OfferRules, Pays};
+use livepeer_gateway::session::selection::{Offer, OfferRules, PaymentPolicy};
 
 /// An offer, or the reason why it is rejected.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,7 +138,7 @@ pub(in crate::cli) fn of_runners(bare: &Row, entry: &DiscoveryEntry, sought: &So
             (Some(wanted), None) => Some(format!("its GPU is not stated; {wanted} is required")),
             (Some(_) | None, _) => None,
         };
-        let rules = OfferRules { pays: Pays::IfAsked, ..sought.rules };
+        let rules = OfferRules { pays: PaymentPolicy::IfPriced, ..sought.rules };
         Row {
             offers: Offers::App(runner.app.clone(), runner.mode),
             price: runner.price,
@@ -206,7 +206,7 @@ mod tests {
 
     fn sought(model: Option<&str>, max: &str) -> Sought {
         let model = model.map(|model| format!("live-video-to-video/{model}").parse().unwrap());
-        let rules = OfferRules { max_price: max.parse().ok(), pays: Pays::Nobody };
+        let rules = OfferRules { max_price: max.parse().ok(), pays: PaymentPolicy::Never };
         Sought { model, rules, ..Sought::default() }
     }
 

@@ -25,7 +25,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-pub use offer::{Offer, OfferRules, Pays};
+pub use offer::{Offer, OfferRules, PaymentPolicy};
 pub use order::CandidateOrder;
 use order::CandidateRank;
 pub use reason::{NoCandidateLeft, Rejection, RejectionReason};

@@ -8,7 +8,7 @@ use super::*;
 use crate::job::{Loss, Slowness};
 use crate::orchestrator::Fit;
 use crate::price::{Price, PriceUnit};
-use crate::session::selection::{ASK_TIME, OFFER_TIME, Offer, Pays};
+use crate::session::selection::{ASK_TIME, OFFER_TIME, Offer, PaymentPolicy};
 use resilience::fault::{Failure, Fault, Scope};
 
 const SOME: f64 = 1.0;
@@ -458,7 +458,7 @@ fn a_job_without_an_output_channel_has_no_output_deadline() {
 
 /// Offers have a price, and a signer pays.
 fn paid() -> OfferRules {
-    OfferRules { pays: Pays::Always, ..OfferRules::default() }
+    OfferRules { pays: PaymentPolicy::Always, ..OfferRules::default() }
 }
 
 fn priced(url: &Url) -> MachineEvent<u32> {

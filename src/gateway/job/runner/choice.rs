@@ -18,7 +18,7 @@ use crate::http::Url;
 use crate::orchestrator::{DiscoveryList, Fit, Runner, RunnerMode};
 use crate::price::MaxPrice;
 use crate::session::selection::{
-    CandidateOrder, Offer, OfferRules, Pays, Selection, SelectionStep, Suspensions,
+    CandidateOrder, Offer, OfferRules, PaymentPolicy, Selection, SelectionStep, Suspensions,
 };
 use resilience::fault::{Failure, Fault};
 
@@ -89,7 +89,7 @@ impl RunnerSelection {
         now: Instant,
     ) -> Self {
         let known = known_runners(list, options, mode, order);
-        let rules = OfferRules { max_price: options.max_price, pays: Pays::IfAsked };
+        let rules = OfferRules { max_price: options.max_price, pays: PaymentPolicy::IfPriced };
         let urls = known.iter().map(|known| known.runner.url.clone());
         // `known` is sorted already.
         let selection =

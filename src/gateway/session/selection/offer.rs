@@ -15,12 +15,12 @@ const FIXED: Duration = Duration::from_secs(60);
 
 /// Whether and how a job is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Pays {
+pub enum PaymentPolicy {
     /// The job is not paid, because no signer is configured.
     #[default]
-    Nobody,
+    Never,
     /// A signer pays, if the candidate names a price.
-    IfAsked,
+    IfPriced,
     /// A signer pays. It cannot pay a candidate without a price, so such candidates are rejected.
     Always,
 }
@@ -31,7 +31,7 @@ pub struct OfferRules {
     /// The maximum price.
     pub max_price: Option<MaxPrice>,
     /// Whether and how the job is paid.
-    pub pays: Pays,
+    pub pays: PaymentPolicy,
 }
 
 /// The offer of a candidate.
@@ -64,7 +64,9 @@ impl OfferRules {
         }
         let price = match &offer.price {
             Err(error) => return Some(RejectionReason::BadPrice(error.clone())),
-            Ok(None) => return (self.pays == Pays::Always).then_some(RejectionReason::NoPrice),
+            Ok(None) => {
+                return (self.pays == PaymentPolicy::Always).then_some(RejectionReason::NoPrice);
+            }
             Ok(Some(price)) => *price,
         };
         let max = self.max_price?;
@@ -78,11 +80,13 @@ impl OfferRules {
     /// The time that the first payment for this offer covers; zero if it is free.
     pub(crate) fn prepaid(&self, offer: &Offer) -> Duration {
         match (self.pays, &offer.price) {
-            (Pays::Nobody, _) | (_, Err(_) | Ok(None)) => Duration::ZERO,
-            (Pays::IfAsked | Pays::Always, Ok(Some(price))) => match price.wei_per_hour() {
-                Some(0) => Duration::ZERO,
-                Some(_) | None => PaymentKind::of_unit(price.unit()).preload().unwrap_or(FIXED),
-            },
+            (PaymentPolicy::Never, _) | (_, Err(_) | Ok(None)) => Duration::ZERO,
+            (PaymentPolicy::IfPriced | PaymentPolicy::Always, Ok(Some(price))) => {
+                match price.wei_per_hour() {
+                    Some(0) => Duration::ZERO,
+                    Some(_) | None => PaymentKind::of_unit(price.unit()).preload().unwrap_or(FIXED),
+                }
+            }
         }
     }
 }
@@ -93,7 +97,7 @@ mod tests {
     use crate::price::PriceUnit;
 
     #[track_caller]
-    fn check(pays: Pays, price: Option<(&str, PriceUnit)>, seconds: u64) {
+    fn check(pays: PaymentPolicy, price: Option<(&str, PriceUnit)>, seconds: u64) {
         let price = price.map(|(wei, unit)| Price::parse(wei, unit)).transpose();
         let rules = OfferRules { pays, ..OfferRules::default() };
         let prepaid = rules.prepaid(&Offer { fit: Fit::Unsaid, price });
@@ -102,11 +106,11 @@ mod tests {
 
     #[test]
     fn the_first_payment_covers_a_time_by_its_unit() {
-        check(Pays::Nobody, Some(("5", PriceUnit::PixelSeconds720p)), 0);
-        check(Pays::IfAsked, None, 0);
-        check(Pays::IfAsked, Some(("0", PriceUnit::Seconds)), 0);
-        check(Pays::IfAsked, Some(("5", PriceUnit::Seconds)), 10);
-        check(Pays::IfAsked, Some(("5", PriceUnit::Fixed)), 60);
-        check(Pays::Always, Some(("5", PriceUnit::PixelSeconds720p)), 60);
+        check(PaymentPolicy::Never, Some(("5", PriceUnit::PixelSeconds720p)), 0);
+        check(PaymentPolicy::IfPriced, None, 0);
+        check(PaymentPolicy::IfPriced, Some(("0", PriceUnit::Seconds)), 0);
+        check(PaymentPolicy::IfPriced, Some(("5", PriceUnit::Seconds)), 10);
+        check(PaymentPolicy::IfPriced, Some(("5", PriceUnit::Fixed)), 60);
+        check(PaymentPolicy::Always, Some(("5", PriceUnit::PixelSeconds720p)), 60);
     }
 }

@@ -348,7 +348,7 @@ fn check(rules: OfferRules, offer: Offer, expected: Option<&str>) {
 #[test]
 fn a_rejected_offer_has_its_reason() {
     let free = OfferRules::default();
-    let paid = OfferRules { pays: Pays::Always, ..free };
+    let paid = OfferRules { pays: PaymentPolicy::Always, ..free };
     let max = "0.5 wei per 720p-pixel-second".parse().ok();
     let max = OfferRules { max_price: max, ..paid };
     check(free, offer(Fit::NoPipeline, "0"), Some("does not have the pipeline"));
