@@ -23,7 +23,7 @@ use bytes::Bytes;
 use edge::{Edge, LIMIT, SMALL, temporary};
 use livepeer_gateway::http::io::{Alpn, Call, Client, Connector};
 use livepeer_gateway::http::{
-    AnsweringPeer, Authority, CaVerdict, Distrust, Fingerprint, Judge, Url, Zone, follow,
+    AnsweringPeer, Authority, CaVerdict, Distrust, Fingerprint, TrustPolicy, Url, Zone, follow,
 };
 use livepeer_gateway::limits::CALL_TIME;
 use livepeer_gateway::orchestrator::{Capability, OnChange, Pipeline, TrustOptions};
@@ -141,7 +141,7 @@ async fn a_peer_on_another_host_cannot_name_an_address_of_this_machine() {
 #[derive(Debug, Default)]
 struct Listing(Mutex<Vec<(String, Option<String>)>>);
 
-impl Judge for Listing {
+impl TrustPolicy for Listing {
     fn judge(
         &self,
         peer: &Authority,

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex};
 
 use livepeer_gateway::http::io::Connector;
-use livepeer_gateway::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge};
+use livepeer_gateway::http::{Authority, CaVerdict, Distrust, Fingerprint, TrustPolicy};
 
 /// Accepts every certificate and keeps the fingerprint of the last one.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub(crate) struct Trusting {
     pub(crate) seen: Mutex<Option<Fingerprint>>,
 }
 
-impl Judge for Trusting {
+impl TrustPolicy for Trusting {
     fn judge(
         &self,
         _: &Authority,

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use livepeer_gateway::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Scheme, Url};
+use livepeer_gateway::http::{
+    Authority, CaVerdict, Distrust, Fingerprint, Scheme, TrustPolicy, Url,
+};
 use livepeer_gateway::orchestrator::{Judgement, Pins, Trust, TrustBasis, TrustOptions};
 
 /// The verdict on a certificate.
@@ -69,7 +71,7 @@ impl Survey {
     }
 }
 
-impl Judge for Survey {
+impl TrustPolicy for Survey {
     fn judge(
         &self,
         peer: &Authority,

@@ -15,7 +15,7 @@ mod zone;
 pub use follow::{AnsweringPeer, RefusedUrl, follow, follow_text, within_reach};
 pub use resilience::fingerprint::Fingerprint;
 pub use service::ServiceTrust;
-pub use tls::{CaVerdict, Distrust, Judge, TlsPeer};
+pub use tls::{CaVerdict, Distrust, TlsPeer, TrustPolicy};
 pub use url::{Authority, Scheme, Url, UrlError};
 pub use wall_clock::{TimeRefusal, WallClock};
 pub use zone::Zone;

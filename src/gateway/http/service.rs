@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge};
+use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, TrustPolicy};
 
 /// The trust policy for signers and discovery endpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,7 +25,7 @@ pub struct ServiceTrust {
     pub ca_file: Option<PathBuf>,
 }
 
-impl Judge for ServiceTrust {
+impl TrustPolicy for ServiceTrust {
     fn judge(
         &self,
         peer: &Authority,

@@ -1,6 +1,6 @@
 //! Verifies a peer's certificate: one verifier for gRPC, HTTP and trickle.
 //!
-//! The verifier first checks the chain against the system's certificate authorities. Then a [`Judge`] decides by the
+//! The verifier first checks the chain against the system's certificate authorities. Then a [`TrustPolicy`] decides by the
 //! policy for this host and port. The TLS signature is always checked too, so that the peer proves that it holds the
 //! private key: otherwise a copied certificate would pass a pin.
 //!
@@ -82,7 +82,7 @@ pub enum Distrust {
 }
 
 /// A trust policy: decides whether to accept a certificate.
-pub trait Judge: fmt::Debug + Send + Sync {
+pub trait TrustPolicy: fmt::Debug + Send + Sync {
     /// Accepts or refuses the certificate `seen` of `peer`. `under` is the orchestrator that named `peer`, if `peer` is
     /// not an orchestrator itself; `ca` is the result of checking the chain.
     fn judge(
@@ -141,7 +141,7 @@ fn is_expired(error: &rustls::Error) -> bool {
 pub struct TlsPeer {
     peer: Authority,
     under: Option<Authority>,
-    judge: Arc<dyn Judge>,
+    judge: Arc<dyn TrustPolicy>,
     clock: Arc<WallClock>,
     ca: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
@@ -152,7 +152,7 @@ impl TlsPeer {
     /// asks `judge`.
     pub(crate) fn new(
         url: &Url,
-        judge: Arc<dyn Judge>,
+        judge: Arc<dyn TrustPolicy>,
         clock: Arc<WallClock>,
         ca: Option<Arc<WebPkiServerVerifier>>,
         provider: Arc<CryptoProvider>,

@@ -25,7 +25,7 @@ use crate::http::io::ConnectError;
 use crate::http::io::lookup::Lookups;
 use crate::http::io::tls_settings::TlsSettings;
 use crate::http::io::tuning::Tuning;
-use crate::http::{Judge, Scheme, Url, WallClock, Zone, within_reach};
+use crate::http::{Scheme, TrustPolicy, Url, WallClock, Zone, within_reach};
 use crate::limits::CONNECT_TIME;
 
 /// Maximum bytes that TLS buffers while the socket is full. rustls' default of 64 KiB is half a second at 1 Mbit/s.
@@ -63,12 +63,12 @@ pub struct Connector {
 
 impl Connector {
     /// A connector with the trust policy `judge`.
-    pub fn new(judge: Arc<dyn Judge>) -> Self {
+    pub fn new(judge: Arc<dyn TrustPolicy>) -> Self {
         Self::by(judge, Arc::default())
     }
 
     /// Like [`Connector::new`], with a [`WallClock`] that other connectors share.
-    pub(crate) fn by(judge: Arc<dyn Judge>, clock: Arc<WallClock>) -> Self {
+    pub(crate) fn by(judge: Arc<dyn TrustPolicy>, clock: Arc<WallClock>) -> Self {
         Self {
             tls: TlsSettings::new(judge, clock),
             lookups: Lookups::new(),
@@ -288,7 +288,7 @@ mod tests {
     #[derive(Debug)]
     struct TrustAll;
 
-    impl Judge for TrustAll {
+    impl TrustPolicy for TrustAll {
         fn judge(
             &self,
             _: &Authority,

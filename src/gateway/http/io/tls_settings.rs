@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::http::io::{Alpn, ConnectError, authorities};
-use crate::http::{Authority, Judge, TlsPeer, Url, WallClock};
+use crate::http::{Authority, TlsPeer, TrustPolicy, Url, WallClock};
 
 /// Peers whose TLS settings (and session tickets) are kept.
 const TLS_PEERS: usize = 32;
@@ -20,7 +20,7 @@ const TLS_PEERS: usize = 32;
 /// The settings under one trust policy.
 #[derive(Debug)]
 pub(super) struct TlsSettings {
-    judge: Arc<dyn Judge>,
+    judge: Arc<dyn TrustPolicy>,
     clock: Arc<WallClock>,
     provider: Arc<CryptoProvider>,
     authorities: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
@@ -39,7 +39,7 @@ type ConfigKey = (Authority, Option<Authority>, Alpn);
 
 impl TlsSettings {
     /// Settings under the trust policy `judge`.
-    pub(super) fn new(judge: Arc<dyn Judge>, clock: Arc<WallClock>) -> Self {
+    pub(super) fn new(judge: Arc<dyn TrustPolicy>, clock: Arc<WallClock>) -> Self {
         Self {
             judge,
             clock,
@@ -139,7 +139,7 @@ mod tests {
     #[derive(Debug)]
     struct ByAuthority;
 
-    impl Judge for ByAuthority {
+    impl TrustPolicy for ByAuthority {
         fn judge(
             &self,
             _: &Authority,
@@ -228,7 +228,11 @@ mod tests {
     }
 
     /// A client with this policy, authority and clock.
-    fn client(judge: Arc<dyn Judge>, authority: &TestAuthority, clock: &Arc<WallClock>) -> Client {
+    fn client(
+        judge: Arc<dyn TrustPolicy>,
+        authority: &TestAuthority,
+        clock: &Arc<WallClock>,
+    ) -> Client {
         let connector = Connector::by(judge, Arc::clone(clock));
         Client::new(Arc::new(connector.with_authorities(authority.roots())))
     }

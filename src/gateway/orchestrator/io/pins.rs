@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
+use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, TrustPolicy, Url};
 use crate::limits::{CANDIDATES, PINS, PINS_UNDER};
 use crate::orchestrator::trust::{Judgement, Trust, TrustOptions};
 use crate::orchestrator::{Pin, Pins, TrustBasis};
@@ -68,7 +68,7 @@ impl PinFile {
     }
 }
 
-impl Judge for PinFile {
+impl TrustPolicy for PinFile {
     fn judge(
         &self,
         peer: &Authority,

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use crate::http::io::{Client, Connector};
-use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, Judge, Url};
+use crate::http::{Authority, CaVerdict, Distrust, Fingerprint, TrustPolicy, Url};
 use resilience::wait::AbortOnDrop;
 
 pub(super) use http_request::Request as RecordedRequest;
@@ -20,7 +20,7 @@ use http_request::read;
 #[derive(Debug)]
 struct TrustNobody;
 
-impl Judge for TrustNobody {
+impl TrustPolicy for TrustNobody {
     fn judge(
         &self,
         _: &Authority,
