@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method};
 use livepeer_gateway::http::Url;
 use livepeer_gateway::http::io::{Call, CallError, HttpAnswer};
-use livepeer_gateway::job::runner::{CallOptions, RunnerError, Single};
+use livepeer_gateway::job::runner::{CallOptions, RunnerError, SingleShotCall};
 use livepeer_gateway::limits::{CALL_TIME, JSON_BODY, RESPONSE_HEAD};
 use livepeer_gateway::orchestrator::io::{Finder, InfoError, fetch_info};
 use livepeer_gateway::orchestrator::proto::OrchestratorRequest;
@@ -346,7 +346,7 @@ async fn check_single(words: &str, parts: &[Part]) {
     let content_type = HeaderValue::from_static("application/json");
     let options = CallOptions { path: None, body: Bytes::from_static(b"{}"), content_type };
     let called = async {
-        let mut answer = Single::start(&network(), &runner, options).await?;
+        let mut answer = SingleShotCall::start(&network(), &runner, options).await?;
         let mut length = 0;
         while let Some(piece) = answer.next().await? {
             length += piece.len();

@@ -18,7 +18,7 @@ use http::HeaderValue;
 use livepeer_gateway::http::ServiceTrust;
 use livepeer_gateway::http::io::service_client;
 use livepeer_gateway::job::runner::{
-    Api, CallOptions, RunnerError, RunnerJob, Single, find_runners,
+    Api, CallOptions, RunnerError, RunnerJob, SingleShotCall, find_runners,
 };
 use livepeer_gateway::job::{JobError, StartedJob};
 use livepeer_gateway::orchestrator::{DiscoveryList, Runner, TrustOptions};
@@ -677,7 +677,8 @@ async fn an_answer_is_passed_on_chunk_by_chunk() {
     let mut chunks = Some(chunks);
     let world =
         World::new(None, move |_| Some(body(Body::Chunks(chunks.take().expect("one call"))))).await;
-    let mut call = Single::start(&network(None), &world.runner, data()).await.expect("an answer");
+    let mut call =
+        SingleShotCall::start(&network(None), &world.runner, data()).await.expect("an answer");
     assert_eq!(call.content_type().expect("a type"), "text/event-stream");
     for event in ["data: 1\n\n", "data: 2\n\n"] {
         send.send(event.as_bytes().to_vec()).expect("the reader waits");
@@ -703,7 +704,7 @@ async fn a_call_is_paid_before_and_while_it_answers() {
     })
     .await;
     let network = network(Some(&signer));
-    let mut call = Single::start(&network, &world.runner, data()).await.expect("an answer");
+    let mut call = SingleShotCall::start(&network, &world.runner, data()).await.expect("an answer");
     assert_eq!(world.orchestrator.lines(), [RESERVE; 3]);
     assert!(world.orchestrator.seen().iter().all(|r| r.body == b"hello"));
     let finish = async {
@@ -734,7 +735,8 @@ async fn a_redirect_to_the_same_peer_is_followed_with_headers_and_body() {
         })
         .await;
         let network = network(Some(&signer));
-        let mut call = Single::start(&network, &world.runner, data()).await.expect("an answer");
+        let mut call =
+            SingleShotCall::start(&network, &world.runner, data()).await.expect("an answer");
         assert_eq!(call.next().await.expect("no error").expect("a piece"), "done");
         let moved_to = "POST /apps/r/session/";
         assert_eq!(world.orchestrator.lines(), [RESERVE, moved_to, moved_to]);
@@ -756,7 +758,7 @@ async fn a_payment_goes_with_its_redirect_and_is_made_once() {
         }
     })
     .await;
-    Single::start(&network(Some(&signer)), &world.runner, data()).await.expect("an answer");
+    SingleShotCall::start(&network(Some(&signer)), &world.runner, data()).await.expect("an answer");
     assert_eq!(world.orchestrator.lines(), [RESERVE, RESERVE, "POST /elsewhere"]);
     assert_eq!(signer.lines().iter().filter(|line| *line == SIGN).count(), 1);
 }
@@ -766,14 +768,16 @@ async fn a_redirect_to_another_place_gets_neither_data_nor_payment() {
     let other = Peer::start(|_| text(200, "mine")).await;
     let elsewhere = other.url.join("/apps/r/app/").to_string();
     let world = World::new(None, move |_| Some(moved(307, &elsewhere))).await;
-    let error =
-        Single::start(&network(None), &world.runner, data()).await.expect_err("another place");
+    let error = SingleShotCall::start(&network(None), &world.runner, data())
+        .await
+        .expect_err("another place");
     assert!(error.to_string().contains("the call is redirected to another host"), "{error}");
     assert_eq!(error.fault(), Fault::NextPeer);
     assert_eq!(other.lines().len(), 0);
 
     let world = World::new(None, |_| Some(moved(307, "/again"))).await;
-    let error = Single::start(&network(None), &world.runner, data()).await.expect_err("no end");
+    let error =
+        SingleShotCall::start(&network(None), &world.runner, data()).await.expect_err("no end");
     assert!(error.to_string().contains("again and again"), "{error}");
     assert_eq!(world.orchestrator.lines().len(), 5);
 }
@@ -787,13 +791,15 @@ async fn a_call_that_fails_says_why() {
     }
     let network = network(None);
     let world = World::new(None, |_| Some(text(503, r#"{"error":{"message":"full"}}"#))).await;
-    let error = Single::start(&network, &world.runner, data()).await.expect_err("no answer");
+    let error =
+        SingleShotCall::start(&network, &world.runner, data()).await.expect_err("no answer");
     check(&error, "call refused: no capacity (503: full)");
     let world = World::new(None, |_| Some(body(Body::Hangup))).await;
-    let error = Single::start(&network, &world.runner, data()).await.expect_err("no answer");
+    let error =
+        SingleShotCall::start(&network, &world.runner, data()).await.expect_err("no answer");
     check(&error, "no HTTP answer");
     let gone = runner(nobody().await.to_string().trim_end_matches('/'), None);
-    let error = Single::start(&network, &gone, data()).await.expect_err("no answer");
+    let error = SingleShotCall::start(&network, &gone, data()).await.expect_err("no answer");
     check(&error, "connection refused");
 }
 

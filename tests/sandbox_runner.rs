@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use livepeer_gateway::job::runner::{Api, CallOptions, RunnerJob, Single};
+use livepeer_gateway::job::runner::{Api, CallOptions, RunnerJob, SingleShotCall};
 use livepeer_gateway::orchestrator::DiscoveryList;
 use livepeer_gateway::orchestrator::proto::PaymentResult;
 use livepeer_gateway::payment::SessionOptions;
@@ -532,7 +532,8 @@ async fn the_agents_own_call_passes_every_check() {
         body: "{}".into(),
         content_type: http::HeaderValue::from_static("application/json"),
     };
-    let mut call = Single::start(&network, &list.entries[0].runners[0], options).await.unwrap();
+    let mut call =
+        SingleShotCall::start(&network, &list.entries[0].runners[0], options).await.unwrap();
     assert_eq!(call.content_type().unwrap(), "text/event-stream");
     let mut text = Vec::new();
     while let Some(piece) = call.next().await.unwrap() {
@@ -555,10 +556,10 @@ async fn the_agents_own_call_reaches_the_path_that_it_names_and_pays_once() {
         body: "{}".into(),
         content_type: http::HeaderValue::from_static("application/json"),
     };
-    let mut answer = Single::start(&network, runner, call(Some("/v1/say"))).await.unwrap();
+    let mut answer = SingleShotCall::start(&network, runner, call(Some("/v1/say"))).await.unwrap();
     assert_eq!(answer.next().await.unwrap().unwrap(), "{\"echo\":{}}");
     assert_eq!(sandbox.ledger().payments(), 1);
     // Without a path the call goes to the app's root, to which the mux redirects.
-    let error = Single::start(&network, runner, call(None)).await.unwrap_err();
+    let error = SingleShotCall::start(&network, runner, call(None)).await.unwrap_err();
     assert!(error.to_string().contains("404 page not found"), "{error}");
 }

@@ -14,7 +14,8 @@ use super::Error;
 use super::reach::Reach;
 use crate::config::Config;
 use livepeer_gateway::job::runner::{
-    CallOptions, RunnerError, RunnerOptions, RunnerSelection, Single, call_path, find_runners,
+    CallOptions, RunnerError, RunnerOptions, RunnerSelection, SingleShotCall, call_path,
+    find_runners,
 };
 use livepeer_gateway::orchestrator::{DiscoveryQuery, RunnerMode};
 use livepeer_gateway::session::selection::CandidateOrder;
@@ -103,7 +104,7 @@ async fn call(
     network: &Network,
     options: &RunnerOptions,
     call: CallOptions,
-) -> Result<Single, CallError> {
+) -> Result<SingleShotCall, CallError> {
     let wanted = DiscoveryQuery { capabilities: Vec::new(), apps: vec![options.app.clone()] };
     let mut finder = reach.finder(config, wanted);
     let mut last = RunnerError::NoRunner(options.app.clone());
@@ -129,7 +130,7 @@ async fn call(
                 }
             };
             log::info!("{}: calling app {}", runner.url.authority(), runner.app);
-            match Single::start(network, &runner, call.clone()).await {
+            match SingleShotCall::start(network, &runner, call.clone()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) if error.fault() == Fault::NextPeer => {
                     log::info!("{error}");
@@ -142,7 +143,7 @@ async fn call(
     Err(CallError::Runner(last))
 }
 
-async fn copy(answer: &mut Single) -> Result<(), CallError> {
+async fn copy(answer: &mut SingleShotCall) -> Result<(), CallError> {
     let mut stdout = io::stdout();
     while let Some(piece) = answer.next().await.map_err(CallError::Runner)? {
         match stdout.write_all(&piece).and_then(|()| stdout.flush()) {

@@ -24,7 +24,7 @@ pub use api::{Api, ApiError, Pointer, Update};
 pub use api::{call_path, path};
 pub use choice::{ListedRunner, RunnerOptions, RunnerSelection, known_runners};
 pub use error::{RunnerError, Step};
-pub use io::{CallOptions, RunnerJob, Single, find_runners};
+pub use io::{CallOptions, RunnerJob, SingleShotCall, find_runners};
 pub use moved::RedirectError;
 pub(crate) use reservation::{Reservation, ReservationStep};
 

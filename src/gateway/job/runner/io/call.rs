@@ -43,9 +43,9 @@ pub struct CallOptions {
     pub content_type: HeaderValue,
 }
 
-/// A call that the runner granted; [`Single::next`] reads the answer.
+/// A call that the runner granted; [`SingleShotCall::next`] reads the answer.
 #[derive(Debug)]
-pub struct Single {
+pub struct SingleShotCall {
     peer: Url,
     answer: Incoming,
     content_type: Option<HeaderValue>,
@@ -53,7 +53,7 @@ pub struct Single {
     _connection: Connection,
 }
 
-impl Single {
+impl SingleShotCall {
     /// Calls `runner`. It may compute for `SINGLE_SHOT_TIME` before its answer begins.
     pub async fn start(
         network: &Network,

@@ -9,7 +9,7 @@ mod open;
 mod payments;
 mod session;
 
-pub use call::{CallOptions, Single};
+pub use call::{CallOptions, SingleShotCall};
 pub use find::find_runners;
 pub use job::RunnerJob;
 
