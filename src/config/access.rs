@@ -7,7 +7,7 @@
 use super::draft::{Objection, missing};
 use super::problem::Complaint;
 use livepeer_gateway::http::{Scheme, ServiceTrust, Url};
-use livepeer_gateway::job::runner::{Api, Pointer, RunnerOptions, Update};
+use livepeer_gateway::job::runner::{Api, JsonPointer, RunnerOptions, Update};
 use livepeer_gateway::orchestrator::{Endpoints, Headers, TokenError};
 use livepeer_gateway::price::MaxPrice;
 use resilience::secret::{Secret, SecretSource};
@@ -90,10 +90,10 @@ pub(super) struct DraftRunner {
     pub(super) gpu: Option<String>,
     pub(super) is_own: bool,
     pub(super) start: Option<String>,
-    pub(super) publish: Option<Pointer>,
-    pub(super) output: Option<Pointer>,
-    pub(super) control: Option<Pointer>,
-    pub(super) events: Option<Pointer>,
+    pub(super) publish: Option<JsonPointer>,
+    pub(super) output: Option<JsonPointer>,
+    pub(super) control: Option<JsonPointer>,
+    pub(super) events: Option<JsonPointer>,
     pub(super) update: Option<Update>,
 }
 

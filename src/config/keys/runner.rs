@@ -3,7 +3,7 @@
 //! Does not: know any application but the example, whose API is the default.
 
 use super::{Initial, Key, Takes, filled};
-use livepeer_gateway::job::runner::{ApiError, Pointer, path};
+use livepeer_gateway::job::runner::{ApiError, JsonPointer, path};
 
 const OF_PROFILE: &str = "the profile's";
 
@@ -100,7 +100,7 @@ pub(super) static KEYS: &[Key] = &[
     },
 ];
 
-fn pointer(text: &str) -> Result<Pointer, String> {
+fn pointer(text: &str) -> Result<JsonPointer, String> {
     text.parse().map_err(text_of)
 }
 

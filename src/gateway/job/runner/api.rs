@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// A JSON pointer (RFC 6901) to a text, such as `/channels/0/url`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pointer(String);
+pub struct JsonPointer(String);
 
 /// Why a text cannot be parsed as a part of an API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum ApiError {
     Path,
 }
 
-impl FromStr for Pointer {
+impl FromStr for JsonPointer {
     type Err = ApiError;
 
     fn from_str(text: &str) -> Result<Self, ApiError> {
@@ -40,13 +40,13 @@ impl FromStr for Pointer {
     }
 }
 
-impl fmt::Display for Pointer {
+impl fmt::Display for JsonPointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Pointer {
+impl JsonPointer {
     /// Returns the string at this place in `answer`; `None` if it is missing, empty, or not a string.
     pub(crate) fn text<'a>(&self, answer: &'a Value) -> Option<&'a str> {
         answer.pointer(&self.0)?.as_str().filter(|text| !text.is_empty())
@@ -59,7 +59,7 @@ pub enum Update {
     /// They are posted to this path under `app_url`.
     Path(String),
     /// They are posted to the URL at this place in the answer to the start.
-    Answer(Pointer),
+    Answer(JsonPointer),
 }
 
 impl FromStr for Update {
@@ -99,13 +99,13 @@ pub struct Api {
     /// The path below `app_url` to which a POST with the job's parameters starts the application.
     pub start: String,
     /// Where the answer to the start contains the URL of the channel for our video.
-    pub publish: Pointer,
+    pub publish: JsonPointer,
     /// Where that answer contains the URL of the channel of the processed video.
-    pub output: Option<Pointer>,
+    pub output: Option<JsonPointer>,
     /// Where that answer contains the URL of the control channel.
-    pub control: Option<Pointer>,
+    pub control: Option<JsonPointer>,
     /// Where that answer contains the URL of the events channel.
-    pub events: Option<Pointer>,
+    pub events: Option<JsonPointer>,
     /// Where new parameters are posted while the application runs; `None` if it accepts none.
     pub update: Option<Update>,
 }
@@ -115,8 +115,8 @@ impl Api {
     pub fn echo() -> Self {
         Self {
             start: "/echo".to_owned(),
-            publish: Pointer("/in".to_owned()),
-            output: Some(Pointer("/out".to_owned())),
+            publish: JsonPointer("/in".to_owned()),
+            output: Some(JsonPointer("/out".to_owned())),
             control: None,
             events: None,
             update: Some(Update::Path("/update".to_owned())),
@@ -133,7 +133,7 @@ mod tests {
     #[track_caller]
     fn check(pointer: &str, expected: Option<&str>) {
         let answer = json!({"in": "a", "deep": [{"url": "b"}], "x/y": "c", "n": 1, "empty": ""});
-        let found = pointer.parse::<Pointer>().map(|p| p.text(&answer).map(str::to_owned));
+        let found = pointer.parse::<JsonPointer>().map(|p| p.text(&answer).map(str::to_owned));
         assert_eq!(found, Ok(expected.map(str::to_owned)), "{pointer}");
     }
 
@@ -147,14 +147,14 @@ mod tests {
         check("/deep", None);
         check("/deep/9/url", None);
         for wrong in ["", "/", "in", "/a~", "/a~2"] {
-            assert_eq!(wrong.parse::<Pointer>(), Err(ApiError::Pointer), "{wrong}");
+            assert_eq!(wrong.parse::<JsonPointer>(), Err(ApiError::Pointer), "{wrong}");
         }
     }
 
     #[test]
     fn updates_go_to_a_path_or_to_a_url_from_the_answer() {
         assert_eq!("/update".parse(), Ok(Update::Path("/update".into())));
-        assert_eq!("answer:/u".parse(), Ok(Update::Answer(Pointer("/u".into()))));
+        assert_eq!("answer:/u".parse(), Ok(Update::Answer(JsonPointer("/u".into()))));
         for wrong in ["", "update", "/a?b", "/a#b", "/../stop", "/a/./b", "/a b", "/%2e%2e/stop"] {
             assert_eq!(wrong.parse::<Update>(), Err(ApiError::Path), "{wrong}");
         }

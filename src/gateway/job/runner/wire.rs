@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::api::{Api, Pointer, Update};
+use super::api::{Api, JsonPointer, Update};
 use crate::http::{AnsweringPeer, Url, follow_text};
 use crate::job::Channels;
 use crate::job::wire::{channel, is_small};
@@ -83,13 +83,13 @@ pub(super) fn app_answer(
         return Err("it is too large".to_owned());
     }
     let answer: Value = serde_json::from_slice(body).map_err(|_| "it is not JSON".to_owned())?;
-    let channel = |pointer: &Pointer, purpose| match pointer.text(&answer) {
+    let channel = |pointer: &JsonPointer, purpose| match pointer.text(&answer) {
         None => Ok(None),
         Some(text) => {
             channel(text, purpose, peer).map(Some).map_err(|e| format!("`{pointer}`: {e}"))
         }
     };
-    let optional = |pointer: &Option<Pointer>, purpose| match pointer {
+    let optional = |pointer: &Option<JsonPointer>, purpose| match pointer {
         None => Ok(None),
         Some(pointer) => channel(pointer, purpose),
     };
