@@ -10,7 +10,7 @@ use std::time::Duration;
 use livepeer_edge::cli::{Topic, help};
 use livepeer_edge::config::keys::{Initial, Takes, keys};
 use livepeer_edge::config::{Config, Error, Layers, Problem, Purpose, document, io, resolve};
-use livepeer_gateway::job::runner::Update;
+use livepeer_gateway::job::runner::UpdateTarget;
 use livepeer_gateway::orchestrator::{OnChange, TrustOptions};
 use livepeer_gateway::session::selection::CandidateOrder;
 use media::rate::Bounds;
@@ -516,7 +516,7 @@ fn keys_of_access_and_runner_reach_the_configuration() {
         ("/echo", "/in".into())
     );
     assert_eq!(runner.api.output.expect("a pointer").to_string(), "/result");
-    assert!(matches!(runner.api.update, Some(Update::Answer(_))));
+    assert!(matches!(runner.api.update, Some(UpdateTarget::Answer(_))));
 }
 
 #[test]

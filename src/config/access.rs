@@ -7,7 +7,7 @@
 use super::draft::{Objection, missing};
 use super::problem::Complaint;
 use livepeer_gateway::http::{Scheme, ServiceTrust, Url};
-use livepeer_gateway::job::runner::{Api, JsonPointer, RunnerOptions, Update};
+use livepeer_gateway::job::runner::{Api, JsonPointer, RunnerOptions, UpdateTarget};
 use livepeer_gateway::orchestrator::{Endpoints, Headers, TokenError};
 use livepeer_gateway::price::MaxPrice;
 use resilience::secret::{Secret, SecretSource};
@@ -94,7 +94,7 @@ pub(super) struct DraftRunner {
     pub(super) output: Option<JsonPointer>,
     pub(super) control: Option<JsonPointer>,
     pub(super) events: Option<JsonPointer>,
-    pub(super) update: Option<Update>,
+    pub(super) update: Option<UpdateTarget>,
 }
 
 impl DraftRunner {

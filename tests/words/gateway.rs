@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use livepeer_gateway::http::io::service_client;
 use livepeer_gateway::http::{ServiceTrust, Url};
-use livepeer_gateway::job::runner::{JsonPointer, Update};
+use livepeer_gateway::job::runner::{JsonPointer, UpdateTarget};
 use livepeer_gateway::orchestrator::{Capability, Endpoints};
 use livepeer_gateway::payment::io::{SignerOptions, Signers, TermsRefresh};
 use livepeer_gateway::payment::{PaymentKind, PaymentSession, SessionOptions, Terms};
@@ -73,7 +73,7 @@ fn row_texts_that_are_refused() {
         "in",
         "is not a JSON pointer; write one such as /in or /channels/0/url",
     );
-    check_text::<Update>("update", "is not a path; write one such as /echo");
+    check_text::<UpdateTarget>("update", "is not a path; write one such as /echo");
     check_text::<MaxPrice>("-1 wei per second", "price `-1` is not a number of wei");
     check_text::<MaxPrice>("1 eth per second", "price in `eth`; only wei is supported");
     check_text::<MaxPrice>("1e30 wei per second", "price `1e30` needs more than 19 digits");

@@ -55,14 +55,14 @@ impl JsonPointer {
 
 /// Where parameters are posted while the application runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Update {
+pub enum UpdateTarget {
     /// They are posted to this path under `app_url`.
     Path(String),
     /// They are posted to the URL at this place in the answer to the start.
     Answer(JsonPointer),
 }
 
-impl FromStr for Update {
+impl FromStr for UpdateTarget {
     type Err = ApiError;
 
     /// Reads `/path`, or `answer:/pointer`.
@@ -107,7 +107,7 @@ pub struct Api {
     /// Where that answer contains the URL of the events channel.
     pub events: Option<JsonPointer>,
     /// Where new parameters are posted while the application runs; `None` if it accepts none.
-    pub update: Option<Update>,
+    pub update: Option<UpdateTarget>,
 }
 
 impl Api {
@@ -119,7 +119,7 @@ impl Api {
             output: Some(JsonPointer("/out".to_owned())),
             control: None,
             events: None,
-            update: Some(Update::Path("/update".to_owned())),
+            update: Some(UpdateTarget::Path("/update".to_owned())),
         }
     }
 }
@@ -153,12 +153,12 @@ mod tests {
 
     #[test]
     fn updates_go_to_a_path_or_to_a_url_from_the_answer() {
-        assert_eq!("/update".parse(), Ok(Update::Path("/update".into())));
-        assert_eq!("answer:/u".parse(), Ok(Update::Answer(JsonPointer("/u".into()))));
+        assert_eq!("/update".parse(), Ok(UpdateTarget::Path("/update".into())));
+        assert_eq!("answer:/u".parse(), Ok(UpdateTarget::Answer(JsonPointer("/u".into()))));
         for wrong in ["", "update", "/a?b", "/a#b", "/../stop", "/a/./b", "/a b", "/%2e%2e/stop"] {
-            assert_eq!(wrong.parse::<Update>(), Err(ApiError::Path), "{wrong}");
+            assert_eq!(wrong.parse::<UpdateTarget>(), Err(ApiError::Path), "{wrong}");
         }
-        assert_eq!("answer:u".parse::<Update>(), Err(ApiError::Pointer));
+        assert_eq!("answer:u".parse::<UpdateTarget>(), Err(ApiError::Pointer));
     }
 
     #[test]

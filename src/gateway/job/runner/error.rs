@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use super::api::Update;
+use super::api::UpdateTarget;
 use super::moved::RedirectError;
 use crate::http::io::CallError;
 use crate::http::{Authority, RefusedUrl};
@@ -105,7 +105,7 @@ pub enum RunnerError {
     NotPaid(PaymentError),
     /// The application does not accept parameters while it runs, according to this part of its API.
     #[error("{}", no_update(.0.is_some()))]
-    NoUpdate(Option<Update>),
+    NoUpdate(Option<UpdateTarget>),
 }
 
 impl RunnerError {

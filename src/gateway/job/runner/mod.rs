@@ -20,7 +20,7 @@ mod moved;
 mod reservation;
 mod wire;
 
-pub use api::{Api, ApiError, JsonPointer, Update};
+pub use api::{Api, ApiError, JsonPointer, UpdateTarget};
 pub use api::{call_path, path};
 pub use choice::{ListedRunner, RunnerOptions, RunnerSelection, known_runners};
 pub use error::{RunnerError, Step};

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::api::{Api, JsonPointer, Update};
+use super::api::{Api, JsonPointer, UpdateTarget};
 use crate::http::{AnsweringPeer, Url, follow_text};
 use crate::job::Channels;
 use crate::job::wire::{channel, is_small};
@@ -103,8 +103,8 @@ pub(super) fn app_answer(
     };
     let update = match &api.update {
         None => None,
-        Some(Update::Path(path)) => Some(session.app_url.join(path)),
-        Some(Update::Answer(pointer)) => match pointer.text(&answer) {
+        Some(UpdateTarget::Path(path)) => Some(session.app_url.join(path)),
+        Some(UpdateTarget::Answer(pointer)) => match pointer.text(&answer) {
             None => None,
             Some(text) => Some(follow_text(peer, text).map_err(|e| format!("`{pointer}` {e}"))?),
         },

@@ -14,7 +14,7 @@ use super::session::RunnerSession;
 use crate::http::Url;
 use crate::http::io::{Call, Client, HttpAnswer};
 use crate::job::runner::wire::{AppAnswer, SessionAnswer, app_answer, session_answer, session_id};
-use crate::job::runner::{Api, RunnerError, Step, Update};
+use crate::job::runner::{Api, RunnerError, Step, UpdateTarget};
 use crate::job::{JobError, StartedJob};
 use crate::limits::{CALL_TIME, JOB_START_TIME};
 use crate::orchestrator::Runner;
@@ -45,7 +45,7 @@ pub(in crate::job) struct AppUpdate {
     /// The URL of the call; `None` if the application has no such call.
     url: Option<Url>,
     /// Where the API says to find that URL; used for the error if the URL is missing.
-    api: Option<Update>,
+    api: Option<UpdateTarget>,
 }
 
 impl AppUpdate {
