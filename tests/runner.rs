@@ -18,7 +18,7 @@ use http::HeaderValue;
 use livepeer_gateway::http::ServiceTrust;
 use livepeer_gateway::http::io::service_client;
 use livepeer_gateway::job::runner::{
-    Api, CallOptions, RunnerError, RunnerJob, SingleShotCall, find_runners,
+    AppApi, CallOptions, RunnerError, RunnerJob, SingleShotCall, find_runners,
 };
 use livepeer_gateway::job::{JobError, StartedJob};
 use livepeer_gateway::orchestrator::{DiscoveryList, Runner, TrustOptions};
@@ -101,7 +101,7 @@ impl World {
     }
 
     async fn start(&self, network: &Network) -> Result<StartedJob, JobError> {
-        RunnerJob::start(network, self.runner.clone(), Api::echo(), &params()).await
+        RunnerJob::start(network, self.runner.clone(), AppApi::echo(), &params()).await
     }
 
     fn count(&self, line: &str) -> usize {
@@ -191,7 +191,7 @@ async fn an_app_that_takes_no_parameters_says_so() {
         (Some("answer:/update"), "the app did not say where parameters go while it runs"),
     ] {
         let world = World::new(None, |_| None).await;
-        let api = Api { update: update.map(|text| text.parse().unwrap()), ..Api::echo() };
+        let api = AppApi { update: update.map(|text| text.parse().unwrap()), ..AppApi::echo() };
         let job = RunnerJob::start(&network(None), world.runner.clone(), api, &params()).await;
         let job = job.expect("a job");
         let error = job.update(&params()).unwrap().await.expect_err("nowhere to send them");
@@ -399,7 +399,7 @@ async fn a_job_is_stopped_when_the_task_that_holds_it_panics_or_is_aborted() {
     let silent = silent.await;
     let (network, runner) = (network(None), silent.runner.clone());
     let starting = tokio::spawn(async move {
-        RunnerJob::start(&network, runner, Api::echo(), &params()).await.map(drop)
+        RunnerJob::start(&network, runner, AppApi::echo(), &params()).await.map(drop)
     });
     silent.orchestrator.asked(START).await;
     starting.abort();

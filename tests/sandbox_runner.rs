@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use livepeer_gateway::job::runner::{Api, CallOptions, RunnerJob, SingleShotCall};
+use livepeer_gateway::job::runner::{AppApi, CallOptions, RunnerJob, SingleShotCall};
 use livepeer_gateway::orchestrator::DiscoveryList;
 use livepeer_gateway::orchestrator::proto::PaymentResult;
 use livepeer_gateway::payment::SessionOptions;
@@ -511,7 +511,7 @@ async fn the_agents_own_runner_job_passes_every_check() {
         let (network, list) = own(&sandbox).await;
         let runner = list.entries[0].runners[0].clone();
         let mode = json!({ "mode": "passthrough" }).as_object().unwrap().clone();
-        let job = RunnerJob::start(&network, runner, Api::echo(), &mode).await.unwrap();
+        let job = RunnerJob::start(&network, runner, AppApi::echo(), &mode).await.unwrap();
         assert_eq!(sandbox.sessions(), [job.channels().manifest_id.clone()]);
         job.update(&mode).unwrap().await.unwrap();
         assert_eq!((sandbox.ledger().payments(), sandbox.ledger().open()), (1, 1), "{unit:?}");

@@ -7,7 +7,7 @@
 use super::draft::{Objection, missing};
 use super::problem::Complaint;
 use livepeer_gateway::http::{Scheme, ServiceTrust, Url};
-use livepeer_gateway::job::runner::{Api, JsonPointer, RunnerOptions, UpdateTarget};
+use livepeer_gateway::job::runner::{AppApi, JsonPointer, RunnerOptions, UpdateTarget};
 use livepeer_gateway::orchestrator::{Endpoints, Headers, TokenError};
 use livepeer_gateway::price::MaxPrice;
 use resilience::secret::{Secret, SecretSource};
@@ -80,7 +80,7 @@ pub struct RunnerJobOptions {
     /// The app, and the requirements for its runner.
     pub options: RunnerOptions,
     /// How the app is started, and which channels it answers with.
-    pub api: Api,
+    pub api: AppApi,
 }
 
 /// `[runner]` as written.
@@ -112,7 +112,7 @@ impl DraftRunner {
         let api = if self.is_own {
             let why = "runner.profile = \"own\" needs it";
             match (self.start, self.publish) {
-                (Some(start), Some(publish)) => Api {
+                (Some(start), Some(publish)) => AppApi {
                     start,
                     publish,
                     output: self.output,
@@ -127,8 +127,8 @@ impl DraftRunner {
                 }
             }
         } else {
-            let echo = Api::echo();
-            Api {
+            let echo = AppApi::echo();
+            AppApi {
                 start: self.start.unwrap_or(echo.start),
                 publish: self.publish.unwrap_or(echo.publish),
                 output: self.output.or(echo.output),

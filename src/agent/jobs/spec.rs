@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use livepeer_gateway::http::io::Client;
 use livepeer_gateway::http::{Authority, Url};
 use livepeer_gateway::job::runner::{
-    Api, ListedRunner, RunnerJob, RunnerOptions, find_runners, known_runners,
+    AppApi, ListedRunner, RunnerJob, RunnerOptions, find_runners, known_runners,
 };
 use livepeer_gateway::job::{JobError, JobOptions, LiveVideoJob, StartedJob};
 use livepeer_gateway::orchestrator::io::Finder;
@@ -39,7 +39,7 @@ pub enum JobSpec {
         /// Which runner.
         options: RunnerOptions,
         /// How the runner's application is started, and which channels its answer names.
-        api: Api,
+        api: AppApi,
         /// The parameters with which the application is started.
         params: Map<String, Value>,
     },
@@ -74,7 +74,7 @@ pub(in crate::agent) enum Offers {
     /// Each orchestrator is asked for its info.
     Asked(JobOptions),
     /// The list that names the runners contains their offers.
-    Listed { runners: HashMap<Url, ListedRunner>, api: Api },
+    Listed { runners: HashMap<Url, ListedRunner>, api: AppApi },
 }
 
 /// What the start of an offered job needs.
@@ -83,7 +83,7 @@ pub(in crate::agent) enum Offered {
     /// An open session.
     Orchestrator { session: Box<OrchestratorSession>, options: JobOptions },
     /// A runner; the start asks it for a session.
-    Runner { runner: Box<Runner>, api: Api },
+    Runner { runner: Box<Runner>, api: AppApi },
 }
 
 impl JobSpec {
@@ -236,7 +236,7 @@ impl Offers {
 }
 
 /// The offer of a listed runner.
-fn listed(known: Option<&ListedRunner>, api: &Api) -> Result<(Offer, Offered), Failure> {
+fn listed(known: Option<&ListedRunner>, api: &AppApi) -> Result<(Offer, Offered), Failure> {
     let known = known.ok_or_else(not_listed)?;
     let offer = known.offer.clone();
     let offer = offer.map_err(|reason| Failure::of_peer(reason, Fault::NextPeer))?;

@@ -1,7 +1,7 @@
 //! Describes the HTTP API of an application under a runner's `app_url`: the calls to make, and where its answer
 //! contains the URLs of the channels.
 //!
-//! Every application has its own API, so the API is configured; [`Api::echo`] is the API of
+//! Every application has its own API, so the API is configured; [`AppApi::echo`] is the API of
 //! `livepeer-example/echo`.
 //!
 //! Does not: make calls.
@@ -95,7 +95,7 @@ pub fn call_path(text: &str) -> Result<String, ApiError> {
 
 /// The HTTP API of an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Api {
+pub struct AppApi {
     /// The path below `app_url` to which a POST with the job's parameters starts the application.
     pub start: String,
     /// Where the answer to the start contains the URL of the channel for our video.
@@ -110,7 +110,7 @@ pub struct Api {
     pub update: Option<UpdateTarget>,
 }
 
-impl Api {
+impl AppApi {
     /// The API of `livepeer-example/echo` (protocol.md, section 6).
     pub fn echo() -> Self {
         Self {

@@ -10,7 +10,7 @@
 //! A session that may exist is always stopped, because it costs capacity and money: its guard (`RunnerSession`)
 //! requests the stop when it is dropped, if nothing else has requested it.
 //!
-//! Does not: move media, or know any application beyond its [`Api`].
+//! Does not: move media, or know any application beyond its [`AppApi`].
 
 mod api;
 mod choice;
@@ -20,7 +20,7 @@ mod moved;
 mod reservation;
 mod wire;
 
-pub use api::{Api, ApiError, JsonPointer, UpdateTarget};
+pub use api::{ApiError, AppApi, JsonPointer, UpdateTarget};
 pub use api::{call_path, path};
 pub use choice::{ListedRunner, RunnerOptions, RunnerSelection, known_runners};
 pub use error::{RunnerError, Step};

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::api::{Api, JsonPointer, UpdateTarget};
+use super::api::{AppApi, JsonPointer, UpdateTarget};
 use crate::http::{AnsweringPeer, Url, follow_text};
 use crate::job::Channels;
 use crate::job::wire::{channel, is_small};
@@ -75,7 +75,7 @@ pub(super) struct AppAnswer {
 /// Parses the answer to the start of an application; `Err` says what is wrong with it.
 pub(super) fn app_answer(
     body: &[u8],
-    api: &Api,
+    api: &AppApi,
     session: &SessionAnswer,
     peer: AnsweringPeer<'_>,
 ) -> Result<AppAnswer, String> {
@@ -169,7 +169,7 @@ mod tests {
     fn the_answer_of_an_echo_app_has_two_channels_and_an_update_url() {
         let body =
             json!({"in": "https://o.example/t/i", "out": "https://o.example/t/o"}).to_string();
-        let answer = app_answer(body.as_bytes(), &Api::echo(), &session(), peer()).unwrap();
+        let answer = app_answer(body.as_bytes(), &AppApi::echo(), &session(), peer()).unwrap();
         assert_eq!(answer.channels.manifest_id, "s-1");
         assert_eq!(answer.channels.publish.expose().path(), "/t/i");
         assert!(answer.channels.output.is_some() && answer.channels.events.is_none());
@@ -178,7 +178,7 @@ mod tests {
 
     #[track_caller]
     fn check_app(body: &str, reason: &str) {
-        let api = Api { update: Some("answer:/update".parse().unwrap()), ..Api::echo() };
+        let api = AppApi { update: Some("answer:/update".parse().unwrap()), ..AppApi::echo() };
         let error = app_answer(body.as_bytes(), &api, &session(), peer()).unwrap_err();
         assert!(error.contains(reason) && !error.contains("s3cret"), "{error}");
     }
@@ -207,12 +207,12 @@ mod tests {
                 let mut flipped = body.clone();
                 flipped[at] = value;
                 let _ = session_answer(&flipped, peer());
-                let _ = app_answer(&flipped, &Api::echo(), &session(), peer());
+                let _ = app_answer(&flipped, &AppApi::echo(), &session(), peer());
             }
             let _ = session_answer(&body[..at], peer());
         }
         let deep = "[".repeat(100_000);
         assert!(session_answer(deep.as_bytes(), peer()).is_err());
-        assert!(app_answer(deep.as_bytes(), &Api::echo(), &session(), peer()).is_err());
+        assert!(app_answer(deep.as_bytes(), &AppApi::echo(), &session(), peer()).is_err());
     }
 }

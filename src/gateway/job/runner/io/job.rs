@@ -14,7 +14,7 @@ use super::session::RunnerSession;
 use crate::http::Url;
 use crate::http::io::{Call, Client, HttpAnswer};
 use crate::job::runner::wire::{AppAnswer, SessionAnswer, app_answer, session_answer, session_id};
-use crate::job::runner::{Api, RunnerError, Step, UpdateTarget};
+use crate::job::runner::{AppApi, RunnerError, Step, UpdateTarget};
 use crate::job::{JobError, StartedJob};
 use crate::limits::{CALL_TIME, JOB_START_TIME};
 use crate::orchestrator::Runner;
@@ -31,7 +31,7 @@ impl RunnerJob {
     pub async fn start(
         network: &Network,
         runner: Runner,
-        api: Api,
+        api: AppApi,
         params: &Map<String, Value>,
     ) -> Result<StartedJob, JobError> {
         start(network, runner, api, params).await.map_err(|error| JobError::Runner(Box::new(error)))
@@ -68,7 +68,7 @@ impl AppUpdate {
 async fn start(
     network: &Network,
     runner: Runner,
-    api: Api,
+    api: AppApi,
     params: &Map<String, Value>,
 ) -> Result<StartedJob, RunnerError> {
     let client = network.client.clone();
@@ -101,7 +101,7 @@ async fn start(
 async fn launch(
     client: &Client,
     runner: &Runner,
-    api: &Api,
+    api: &AppApi,
     params: &Map<String, Value>,
     session: &SessionAnswer,
     payments: Option<&mut RunnerPayments>,
