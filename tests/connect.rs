@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use edge::{Edge, LIMIT, SMALL, temporary};
-use livepeer_gateway::http::io::{Alpn, Call, Client, Connector};
+use livepeer_gateway::http::io::{Alpn, Client, Connector, HttpRequest};
 use livepeer_gateway::http::{
     AnsweringPeer, Authority, CaVerdict, Distrust, Fingerprint, TrustPolicy, Url, Zone, follow,
 };
@@ -67,7 +67,8 @@ fn capability() -> Capability {
 async fn ways(trust: &TrustOptions, state: Option<&Path>, url: &Url) -> [Option<String>; 3] {
     let network = || Network::new(trust.clone(), state, None);
     let session = OrchestratorSession::open(&network(), url, &capability()).await;
-    let call = network().client.call(Call::get(url.join("/nothing")).within(CALL_TIME)).await;
+    let call =
+        network().client.call(HttpRequest::get(url.join("/nothing")).within(CALL_TIME)).await;
     // The channel does not exist, which ends the subscription without an error.
     let channel = Channel::parse(&format!("{url}/ai/trickle/x"), ChannelKind::Events).unwrap();
     let channel = channel.followed(|channel| Ok::<_, ()>(channel.with_reach(url.reach()))).unwrap();
@@ -117,7 +118,7 @@ async fn a_certificate_is_pinned_at_first_sight_over_each_protocol() {
 async fn a_changed_certificate_is_followed_over_each_protocol() {
     let sandbox = sandbox();
     let (url, network) = (url(&sandbox), Network::new(TOFU, None, None));
-    let call = || network.client.call(Call::get(url.join("/nothing")));
+    let call = || network.client.call(HttpRequest::get(url.join("/nothing")));
     OrchestratorSession::open(&network, &url, &capability()).await.unwrap();
     assert_eq!(call().await.unwrap().status, 404);
     sandbox.change_certificate().unwrap();
@@ -177,7 +178,7 @@ async fn a_host_is_judged_under_the_orchestrator_that_named_it_over_each_protoco
     ] {
         drop(connector.connect(&url, Alpn::Http1).await.unwrap());
         // The answer is not HTTP.
-        let _ = client.call(Call::get(url.clone()).within(CALL_TIME)).await;
+        let _ = client.call(HttpRequest::get(url.clone()).within(CALL_TIME)).await;
         expected.extend([(); 2].map(|()| (url.authority().to_string(), under.clone())));
     }
     assert_eq!(*judge.0.lock().unwrap(), expected);

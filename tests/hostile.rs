@@ -19,7 +19,7 @@ use attack::{Attacker, Begin, Part, bytes, drip, forever, frame, settings, statu
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use livepeer_gateway::http::Url;
-use livepeer_gateway::http::io::{Call, CallError, HttpAnswer};
+use livepeer_gateway::http::io::{CallError, HttpAnswer, HttpRequest};
 use livepeer_gateway::job::runner::{CallOptions, RunnerError, SingleShotCall};
 use livepeer_gateway::limits::{CALL_TIME, JSON_BODY, RESPONSE_HEAD};
 use livepeer_gateway::orchestrator::io::{Finder, InfoError, fetch_info};
@@ -69,7 +69,7 @@ async fn call(
 ) -> Result<HttpAnswer, CallError> {
     let attacker = Attacker::start(begin, parts);
     let address = if begin == Begin::Http { attacker.http() } else { attacker.https() };
-    let call = Call { method, ..Call::get(url(&address)) }.within(time);
+    let call = HttpRequest { method, ..HttpRequest::get(url(&address)) }.within(time);
     let client = network().client;
     let began = Instant::now();
     let answer = client.call(call).await;
@@ -120,7 +120,7 @@ async fn a_tls_handshake_that_drips_ends() {
     // A record of 16 KiB that stays incomplete, and endless handshake messages.
     for attack in [drip("\x16\x03\x03\x3f\u{7f}aaaaaaaaaaaaaaaaaaaaaaaaaaaa"), Part::Silence] {
         let attacker = Attacker::start(Begin::AtOnce, vec![attack]);
-        let call = Call::get(url(&attacker.https())).within(TIME);
+        let call = HttpRequest::get(url(&attacker.https())).within(TIME);
         let began = Instant::now();
         let error = network().client.call(call).await.unwrap_err();
         assert!(began.elapsed() < TIME + SLACK, "{:?}: {error}", began.elapsed());
@@ -157,7 +157,7 @@ async fn a_call_ends_at_chunks_without_end() {
     // These chunks are dropped as they arrive, until the time limit.
     let trailers = vec![chunked, bytes("0\r\n"), forever("X-Attack: a\r\n")];
     let attacker = Attacker::start(Begin::Http, trailers);
-    let call = Call::get(url(&attacker.http())).within(TIME);
+    let call = HttpRequest::get(url(&attacker.http())).within(TIME);
     check_line(&network().client.call(call).await.unwrap_err(), "no complete answer within 1 s");
     assert!(attacker.ended().time < TIME + SLACK);
 }

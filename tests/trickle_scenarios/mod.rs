@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use livepeer_gateway::http::Url;
-use livepeer_gateway::http::io::{Call, Client, Connector};
+use livepeer_gateway::http::io::{Client, Connector, HttpRequest};
 use livepeer_gateway::segment::{Piece, PiecePlace, Pieces, Seq};
 use livepeer_gateway::trickle::io::{Publisher, PublisherCounters, SegmentSink, Subscriber};
 use livepeer_gateway::trickle::{Channel, ChannelEnd, ChannelKind, TrickleError};
@@ -194,7 +194,7 @@ impl Pair {
     /// Deletes the channel, as an orchestrator does that ends a job.
     async fn delete(&self) {
         let url = Url::parse(&format!("{}/{}", self.base, self.name)).expect("a URL");
-        let call = Call { method: Method::DELETE, ..Call::get(url) };
+        let call = HttpRequest { method: Method::DELETE, ..HttpRequest::get(url) };
         let answer = Client::new(Arc::clone(&self.connector)).call(call).await.expect("an answer");
         assert_eq!(answer.status, 200);
     }

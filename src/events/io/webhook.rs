@@ -16,7 +16,7 @@ use super::sinks::{END_TIME, Sink};
 use crate::events::io::Subscription;
 use crate::events::post::{Outcome, signature};
 use crate::events::{Event, WebhookOptions};
-use livepeer_gateway::http::io::{Call, CallError, Client};
+use livepeer_gateway::http::io::{CallError, Client, HttpRequest};
 use resilience::backoff::{Backoff, jitter};
 use resilience::fault::chain;
 use resilience::log_throttle::ThrottledLog;
@@ -62,11 +62,11 @@ impl Webhook {
 
     fn post(&self, event: &Event, time: Duration) -> Result<(), Failure> {
         let body = event.line().as_bytes();
-        let mut call = Call {
+        let mut call = HttpRequest {
             method: Method::POST,
             body: body.to_vec(),
             limit: ANSWER_BYTES,
-            ..Call::get(self.options.url.clone()).within(time)
+            ..HttpRequest::get(self.options.url.clone()).within(time)
         };
         call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         call.headers.insert(EVENT, HeaderValue::from_static(event.kind().name()));

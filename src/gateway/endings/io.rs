@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::{OwedEnd, OwedEnds};
 use crate::http::Authority;
-use crate::http::io::{Call, Client};
+use crate::http::io::{Client, HttpRequest};
 use resilience::backoff::jitter;
 use resilience::state_file::io::StateFile;
 
@@ -223,12 +223,12 @@ fn hold(state: &Path) -> io::Result<Option<UnixListener>> {
 }
 
 /// The request that asks for an end.
-fn call(end: &OwedEnd) -> Call {
+fn call(end: &OwedEnd) -> HttpRequest {
     let method = match end {
         OwedEnd::Channel(_) => Method::DELETE,
         OwedEnd::Session(_) => Method::POST,
     };
-    Call { method, ..Call::get(end.url().clone()) }.within(TRY_TIME)
+    HttpRequest { method, ..HttpRequest::get(end.url().clone()) }.within(TRY_TIME)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::endings::io::Endings;
-use crate::http::io::{Call, Client, Connector, HttpAnswer};
+use crate::http::io::{Client, Connector, HttpAnswer, HttpRequest};
 use crate::http::{AnsweringPeer, Url, WallClock, Zone, follow};
 use crate::limits::CALL_TIME;
 use crate::orchestrator::io::{FetchedInfo, PinFile, fetch_info};
@@ -257,7 +257,7 @@ impl OrchestratorSession {
         credentials: &PaymentHeaders,
         time: Duration,
     ) -> Result<HttpAnswer, SessionError> {
-        let mut call = Call::post_json(self.transcoder.join(path), body).within(time);
+        let mut call = HttpRequest::post_json(self.transcoder.join(path), body).within(time);
         credentials.insert_into(&mut call.headers);
         self.network.client.call(call).await.map_err(SessionError::Call)
     }

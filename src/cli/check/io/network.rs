@@ -13,7 +13,7 @@ use crate::cli::check::offers::{List, certificates, lists, orchestrators, price}
 use crate::cli::discover;
 use crate::cli::reach::{Reach, ReachError};
 use crate::config::Config;
-use livepeer_gateway::http::io::{Call, Client};
+use livepeer_gateway::http::io::{Client, HttpRequest};
 use livepeer_gateway::http::{Authority, Scheme, Url};
 use livepeer_gateway::orchestrator::io::FoundList;
 use livepeer_gateway::orchestrator::{DiscoveryList, Endpoints};
@@ -158,7 +158,7 @@ async fn connections(services: &Client, endpoints: &Endpoints) -> Vec<Finding> {
         let client = services.clone();
         calls.spawn(async move {
             let about = url.authority().to_string();
-            let finding = match client.call(Call::get(url).within(TLS_TIME)).await {
+            let finding = match client.call(HttpRequest::get(url).within(TLS_TIME)).await {
                 Ok(_) => Finding::ok("tls", "the certificate is trusted"),
                 Err(error) => Finding::failed(
                     "tls",

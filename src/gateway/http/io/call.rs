@@ -21,7 +21,7 @@ use resilience::sanitize;
 
 /// One request. Mark header values that hold secrets as sensitive. Headers are never logged.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct HttpRequest {
     /// The method: GET, POST or DELETE.
     pub method: Method,
     /// The URL to call.
@@ -36,7 +36,7 @@ pub struct Call {
     pub limit: usize,
 }
 
-impl Call {
+impl HttpRequest {
     /// A GET without headers, with the default limits.
     pub fn get(url: Url) -> Self {
         Self {
@@ -142,7 +142,7 @@ impl Client {
     }
 
     /// Makes `call` on a blocking thread. The result is `Ok` for every HTTP status; an error means that no answer came.
-    pub async fn call(&self, call: Call) -> Result<HttpAnswer, CallError> {
+    pub async fn call(&self, call: HttpRequest) -> Result<HttpAnswer, CallError> {
         let agent = self.agents.agent(&call.url);
         let url = call.url.clone();
         tokio::task::spawn_blocking(move || call_blocking(&agent, &call))
@@ -151,17 +151,17 @@ impl Client {
     }
 
     /// Makes `call` on the current thread, which must be allowed to block. Any status is an answer.
-    pub fn call_blocking(&self, call: &Call) -> Result<HttpAnswer, CallError> {
+    pub fn call_blocking(&self, call: &HttpRequest) -> Result<HttpAnswer, CallError> {
         call_blocking(&self.agents.agent(&call.url), call)
     }
 }
 
-fn call_blocking(agent: &ureq::Agent, call: &Call) -> Result<HttpAnswer, CallError> {
+fn call_blocking(agent: &ureq::Agent, call: &HttpRequest) -> Result<HttpAnswer, CallError> {
     let (answer, zone) = with_origin(|| answer(agent, call));
     answer.map(|answer| HttpAnswer { zone, ..answer })
 }
 
-fn answer(agent: &ureq::Agent, call: &Call) -> Result<HttpAnswer, CallError> {
+fn answer(agent: &ureq::Agent, call: &HttpRequest) -> Result<HttpAnswer, CallError> {
     let failed = |error: ureq::Error| sort(call, error);
     let mut request = http::Request::builder().method(&call.method).uri(call.url.to_string());
     for (name, value) in &call.headers {
@@ -191,7 +191,7 @@ fn run<B: ureq::AsSendBody>(
     agent.run(request)
 }
 
-fn sort(call: &Call, error: ureq::Error) -> CallError {
+fn sort(call: &HttpRequest, error: ureq::Error) -> CallError {
     let url = call.url.clone();
     let peer = url.authority();
     if let ureq::Error::Timeout(kind) = &error {

@@ -280,7 +280,7 @@ mod tests {
 
     use super::*;
     use crate::http::io::lookup::Resolve;
-    use crate::http::io::{Call, Client};
+    use crate::http::io::{Client, HttpRequest};
     use crate::http::{Authority, Distrust};
     use crate::http::{CaVerdict, Fingerprint};
     use resilience::fault::Fault;
@@ -346,7 +346,7 @@ mod tests {
         }
         let client = Client::new(connector);
         for expected in ["second", "first", "second"] {
-            let answer = client.call(Call::get(url("moves.example"))).await.unwrap();
+            let answer = client.call(HttpRequest::get(url("moves.example"))).await.unwrap();
             assert_eq!(answer.body, expected.as_bytes());
         }
     }
@@ -365,7 +365,7 @@ mod tests {
         let client = Client::new(Arc::clone(&connector));
         let began = Instant::now();
         let stream = connect(&connector, "hangs.example");
-        let call = client.call(Call::get(url("hangs-too.example")));
+        let call = client.call(HttpRequest::get(url("hangs-too.example")));
         let other = async {
             connect(&connector, "other.example").await.unwrap();
             began.elapsed()
@@ -424,14 +424,14 @@ mod tests {
         let own = Url::parse(&format!("http://rebind.example:{port}/x")).unwrap();
         // A URL of the user is called first. The call leaves an open connection, which a call to the peer's URL must
         // not reuse.
-        let answer = client.call(Call::get(own.clone())).await.unwrap();
+        let answer = client.call(HttpRequest::get(own.clone())).await.unwrap();
         assert_eq!((answer.status, answer.zone), (200, Zone::ThisComputer));
         assert_eq!(connector.connect(&own, Alpn::Http1).await.unwrap().zone(), Zone::ThisComputer);
         let orchestrator = Url::parse("https://o.example:8935").unwrap().authority().clone();
         for reach in [Zone::Private, Zone::Public] {
             let given = own.clone().with_reach(reach).with_under(Some(orchestrator.clone()));
             let stream = connector.connect(&given, Alpn::Http1).await.unwrap_err();
-            let call = client.call(Call::get(given.clone())).await.unwrap_err();
+            let call = client.call(HttpRequest::get(given.clone())).await.unwrap_err();
             let words = "leads to 127.0.0.1, which is on this computer; refused, as o.example:8935 named it";
             for error in [stream.to_string(), call.to_string()] {
                 assert!(error.contains("rebind.example") && error.contains(words), "{error}");
@@ -455,7 +455,8 @@ mod tests {
         let addresses = connector.addresses(&given).await.unwrap();
         assert_eq!(addresses, ["192.0.2.1:1".parse().unwrap()]);
         // The zone of an answer is the farthest of the addresses that were tried.
-        let answer = Client::new(connector).call(Call::get(url("two.example"))).await.unwrap();
+        let answer =
+            Client::new(connector).call(HttpRequest::get(url("two.example"))).await.unwrap();
         assert_eq!(answer.zone, Zone::Public);
     }
 }

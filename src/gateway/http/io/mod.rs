@@ -20,7 +20,7 @@ mod tls_settings;
 mod tuning;
 
 pub use authorities::{CaFileError, service_client, service_client_by, service_connector};
-pub use call::{Call, CallError, Client, HttpAnswer};
+pub use call::{CallError, Client, HttpAnswer, HttpRequest};
 pub use congestion::Congestion;
 pub use connect::{Alpn, Connector, Stream};
 pub use connect_error::ConnectError;

@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
     use crate::clock::BUILT;
-    use crate::http::io::{Call, Client, Connector};
+    use crate::http::io::{Client, Connector, HttpRequest};
     use crate::http::{CaVerdict, Distrust, Fingerprint, ServiceTrust};
 
     /// Accepts certificates that an authority has signed.
@@ -219,7 +219,7 @@ mod tests {
     }
 
     async fn calls(client: &Client, url: &Url) -> Result<u16, String> {
-        let answer = client.call(Call::get(url.clone())).await;
+        let answer = client.call(HttpRequest::get(url.clone())).await;
         answer.map(|answer| answer.status).map_err(|error| resilience::fault::chain(&error))
     }
 

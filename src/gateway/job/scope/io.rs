@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
 
 use super::{ScopeChannels, answer, request};
-use crate::http::io::Call;
+use crate::http::io::HttpRequest;
 use crate::job::io::request_id;
 use crate::job::runner::{
     GrantedRequest, PaidReply, PaidRequest, RunnerError, RunnerPayments, Step, open,
@@ -70,7 +70,7 @@ impl PaidRequest for ScopeRequest {
         headers: HeaderMap<HeaderValue>,
     ) -> Result<PaidReply<ScopeChannels>, RunnerError> {
         let url = self.session.url().clone();
-        let mut call = Call::post_json(self.session.calls().join(PATH), self.body.clone());
+        let mut call = HttpRequest::post_json(self.session.calls().join(PATH), self.body.clone());
         call.headers.extend(headers);
         // Off-chain, the auth token is the credential. On-chain, the payment is.
         if self.session.network().payments.is_none() {

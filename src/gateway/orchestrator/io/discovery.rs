@@ -14,7 +14,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::http::io::{Call, CallError, Client};
+use crate::http::io::{CallError, Client, HttpRequest};
 use crate::http::{AnsweringPeer, Authority, Scheme, Url, UrlError, Zone};
 use crate::orchestrator::io::cache::ListCache;
 use crate::orchestrator::{
@@ -201,7 +201,7 @@ impl Finder {
         if url.scheme() == Scheme::Http && !peer.is_loopback() && !self.allow_plain_http {
             return Err(FindError::PlainHttp(peer.clone()));
         }
-        let mut call = Call::get(url.clone());
+        let mut call = HttpRequest::get(url.clone());
         call.headers = read_headers(headers).map_err(FindError::Credential)?;
         // The query of a discovery URL may contain a credential.
         let answer = self.client.call(call).await;

@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::http::io::{Call, CallError, Client};
+use crate::http::io::{CallError, Client, HttpRequest};
 use crate::http::{Authority, Url};
 use crate::payment::challenge::{refresh_request, refreshed_terms};
 use crate::payment::{Terms, WireError};
@@ -62,7 +62,7 @@ impl TermsRefresh {
     /// Fetches the current terms of the session with this id.
     pub async fn terms(&self, manifest_id: &str) -> Result<Terms, RefreshError> {
         let body = refresh_request(&self.payer, manifest_id);
-        let answer = self.client.call(Call::post_json(self.url.clone(), body)).await;
+        let answer = self.client.call(HttpRequest::post_json(self.url.clone(), body)).await;
         let answer = answer.map_err(|error| RefreshError::NoAnswer(error.without_path()))?;
         let peer = self.url.authority();
         // The response is a challenge; some orchestrators send it with status 402.

@@ -13,7 +13,7 @@ use http::Method;
 use tokio::sync::{mpsc, watch};
 
 use crate::http::Url;
-use crate::http::io::{Call, CallError, Client};
+use crate::http::io::{CallError, Client, HttpRequest};
 use crate::payment::io::{SignedPayment, Signers, TermsSource};
 use crate::payment::{
     OutgoingPayment, PaidPeriod, PaymentDecision, PaymentError, PaymentHeaders, PaymentSchedule,
@@ -273,7 +273,7 @@ impl Payer {
 
 /// Sends a payment. Ignores the `OrchestratorInfo` in the answer; see [`PaymentSession`].
 async fn deliver(client: &Client, url: &Url, payment: &PaymentHeaders) -> Result<(), PaymentError> {
-    let mut call = Call { method: Method::POST, ..Call::get(url.clone()) };
+    let mut call = HttpRequest { method: Method::POST, ..HttpRequest::get(url.clone()) };
     payment.insert_into(&mut call.headers);
     let sent = call.headers.clone();
     let answer = client.call(call).await.map_err(PaymentError::NotDelivered)?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderValue};
 
 use crate::http::Authority;
-use crate::http::io::{Call, CallError, Client, HttpAnswer};
+use crate::http::io::{CallError, Client, HttpAnswer, HttpRequest};
 use crate::payment::gate::Gate;
 use crate::payment::io::SignerOptions;
 use crate::payment::retry_after::retry_after;
@@ -182,7 +182,7 @@ impl SignerPool {
         let Some(url) = self.options.urls.get(signer) else {
             return Err((origin, SignerCallFailure::Malformed(WireError::Field("signer")), None));
         };
-        let mut call = Call::post_json(url.join(request.path), request.body.clone());
+        let mut call = HttpRequest::post_json(url.join(request.path), request.body.clone());
         call.headers.extend(headers.clone());
         let (refusal, why, asked) = match self.client.call(call).await {
             Err(error) => (Refusal::Down, SignerCallFailure::Unreachable(Arc::new(error)), None),

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use tokio::task::JoinSet;
 
-use crate::http::io::Call;
+use crate::http::io::HttpRequest;
 use crate::http::{AnsweringPeer, Url, Zone};
 use crate::limits::{CANDIDATES_AT_ONCE, RUNNERS};
 use crate::orchestrator::{DiscoveryList, Runner};
@@ -75,7 +75,7 @@ fn followed(own: DiscoveryList, peer: AnsweringPeer<'_>, list: &mut DiscoveryLis
 }
 
 async fn ask(network: &Network, url: &Url) -> Result<(DiscoveryList, Zone), String> {
-    let answer = network.client.call(Call::get(url.join(OWN_LIST))).await;
+    let answer = network.client.call(HttpRequest::get(url.join(OWN_LIST))).await;
     let answer = answer.map_err(|error| error.to_string())?;
     match answer.status {
         200 => {

@@ -12,7 +12,7 @@ use super::open::{GrantedRequest, PaidReply, PaidRequest, open};
 use super::payments::RunnerPayments;
 use super::session::RunnerSession;
 use crate::http::Url;
-use crate::http::io::{Call, Client, HttpAnswer};
+use crate::http::io::{Client, HttpAnswer, HttpRequest};
 use crate::job::runner::wire::{AppAnswer, SessionAnswer, app_answer, session_answer, session_id};
 use crate::job::runner::{AppApi, RunnerError, Step, UpdateTarget};
 use crate::job::{JobError, StartedJob};
@@ -128,7 +128,7 @@ async fn post(
     let peer = url.authority().clone();
     // A map of JSON values always serialises.
     let body = serde_json::to_vec(params).unwrap_or_default();
-    let answer = client.call(Call::post_json(url, body).within(time)).await;
+    let answer = client.call(HttpRequest::post_json(url, body).within(time)).await;
     let answer = answer.map_err(|error| RunnerError::NoAnswer(step, error.without_path()))?;
     match answer.status {
         200..=299 => Ok(answer),
@@ -153,7 +153,8 @@ impl PaidRequest for Reserve {
         &mut self,
         headers: HeaderMap<HeaderValue>,
     ) -> Result<PaidReply<SessionAnswer>, RunnerError> {
-        let call = Call { method: Method::POST, headers, ..Call::get(self.url.clone()) };
+        let call =
+            HttpRequest { method: Method::POST, headers, ..HttpRequest::get(self.url.clone()) };
         let answer = self.client.call(call.within(JOB_START_TIME)).await;
         let answer = answer.map_err(|e| RunnerError::NoAnswer(Step::Reserve, e.without_path()))?;
         if !matches!(answer.status, 200..=299) {

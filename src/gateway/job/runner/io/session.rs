@@ -19,7 +19,7 @@ use http::Method;
 use crate::endings::io::{EndGuard, Endings};
 use crate::endings::{OwedEnd, is_confirmed};
 use crate::http::Url;
-use crate::http::io::{Call, Client};
+use crate::http::io::{Client, HttpRequest};
 use crate::job::runner::wire::is_id;
 use crate::session::Network;
 
@@ -108,6 +108,6 @@ impl Drop for RunnerSession {
     }
 }
 
-fn call(url: &Url) -> Call {
-    Call { method: Method::POST, ..Call::get(url.clone()) }.within(STOP_TIME)
+fn call(url: &Url) -> HttpRequest {
+    HttpRequest { method: Method::POST, ..HttpRequest::get(url.clone()) }.within(STOP_TIME)
 }
