@@ -24,7 +24,7 @@ use crate::mqtt::outbox::{Message, MessageKind, Outbox};
 use crate::mqtt::session::{ONLINE, Reaction, Session, connect};
 use crate::mqtt::topics::Topics;
 use crate::status::{Report, State};
-use livepeer_gateway::http::io::Stream;
+use livepeer_gateway::http::io::MaybeTlsStream;
 use resilience::secret::Secret;
 use resilience::wait::sleep_until;
 
@@ -41,7 +41,7 @@ pub(super) struct Connection<'a> {
 
 /// What comes from the broker.
 struct Input {
-    reader: ReadHalf<Stream>,
+    reader: ReadHalf<MaybeTlsStream>,
     frames: Frames,
     /// Whether `frames` has no whole packet.
     is_used_up: bool,
@@ -51,7 +51,7 @@ struct Input {
 
 /// What goes to the broker.
 struct Output {
-    writer: WriteHalf<Stream>,
+    writer: WriteHalf<MaybeTlsStream>,
     /// Answers, which go before messages.
     answers: Deque<Packet, ANSWERS>,
     /// The packet that is being written, and how much of it was.
@@ -82,7 +82,7 @@ enum Event {
 impl<'a> Connection<'a> {
     /// Takes over `stream`.
     pub(super) fn new(
-        stream: Stream,
+        stream: MaybeTlsStream,
         client: Client<'a>,
         topics: Topics,
         credential: Option<&Secret>,
@@ -259,7 +259,7 @@ impl Input {
 }
 
 impl Output {
-    fn new(writer: WriteHalf<Stream>, now: Instant) -> Self {
+    fn new(writer: WriteHalf<MaybeTlsStream>, now: Instant) -> Self {
         let (answers, packet) = (Deque::new(), Vec::new());
         Self { writer, answers, packet, written: 0, is_flushed: true, moved: now }
     }

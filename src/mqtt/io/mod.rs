@@ -17,7 +17,7 @@ use super::topics::Topics;
 use super::{BrokerUrl, Options, Times};
 use crate::status::Status;
 use connection::Connection;
-use livepeer_gateway::http::io::{Alpn, Connector, Stream, service_connector};
+use livepeer_gateway::http::io::{Alpn, Connector, MaybeTlsStream, service_connector};
 use livepeer_gateway::http::{WallClock, Zone};
 use resilience::backoff::{Backoff, jitter};
 use resilience::fault::chain;
@@ -150,7 +150,7 @@ impl Client<'_> {
     }
 
     /// Refuses a connection without TLS to the Internet, before anything is sent on it.
-    fn judge(&self, broker: &BrokerUrl, stream: &Stream) -> Result<(), BrokerError> {
+    fn judge(&self, broker: &BrokerUrl, stream: &MaybeTlsStream) -> Result<(), BrokerError> {
         if broker.has_tls() || stream.zone() != Zone::Public {
             return Ok(());
         }

@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use socket2::SockRef;
 
-use crate::http::io::Stream;
+use crate::http::io::MaybeTlsStream;
 
 const BBR: &[u8] = b"bbr";
 /// Available in every kernel. Switching to Reno and back resets BBR's state.
@@ -33,7 +33,7 @@ pub struct Congestion(OwnedFd);
 
 impl Congestion {
     /// The congestion control of `stream`.
-    pub(crate) fn of(stream: &Stream) -> io::Result<Self> {
+    pub(crate) fn of(stream: &MaybeTlsStream) -> io::Result<Self> {
         Ok(Self(stream.tcp().as_fd().try_clone_to_owned()?))
     }
 
@@ -57,7 +57,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tcp = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let _ = choose(&SockRef::from(&tcp));
-        let stream = Stream::Plain(tcp);
+        let stream = MaybeTlsStream::Plain(tcp);
         let socket = SockRef::from(stream.tcp());
         let congestion = Congestion::of(&stream).unwrap();
         let chosen = socket.tcp_congestion().unwrap();

@@ -105,7 +105,7 @@ impl Connector {
     }
 
     /// Opens a connection for a stream to the host and port of `url`.
-    pub async fn connect(&self, url: &Url, alpn: Alpn) -> Result<Stream, ConnectError> {
+    pub async fn connect(&self, url: &Url, alpn: Alpn) -> Result<MaybeTlsStream, ConnectError> {
         let (peer, by) = (url.authority(), Instant::now() + CONNECT_TIME);
         let late = |_| Err(ConnectError::ResolveTimeout(peer.clone()));
         let addresses = timeout_at(by, self.addresses(url)).await.unwrap_or_else(late)?;
@@ -120,12 +120,12 @@ impl Connector {
         url: &Url,
         alpn: Alpn,
         by: Instant,
-    ) -> Result<Stream, ConnectError> {
+    ) -> Result<MaybeTlsStream, ConnectError> {
         let peer = url.authority();
         let failed = |error| ConnectError::connecting(peer, error);
         let tcp = self.connect_to_any(addresses, by).await.map_err(failed)?;
         if url.scheme() == Scheme::Http {
-            return Ok(Stream::Plain(tcp));
+            return Ok(MaybeTlsStream::Plain(tcp));
         }
         let (config, name) = self.tls.of(url, alpn)?;
         let stream = TlsConnector::from(config)
@@ -135,7 +135,7 @@ impl Connector {
         if alpn == Alpn::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Err(ConnectError::NoHttp2(peer.clone()));
         }
-        Ok(Stream::Tls(Box::new(stream)))
+        Ok(MaybeTlsStream::Tls(Box::new(stream)))
     }
 
     /// Connects to the first address that answers. Each attempt but the last gets at most half of the remaining time,
@@ -179,14 +179,14 @@ impl Connector {
 
 /// A connection, with or without TLS.
 #[derive(Debug)]
-pub enum Stream {
+pub enum MaybeTlsStream {
     /// Without TLS.
     Plain(TcpStream),
     /// With TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Stream {
+impl MaybeTlsStream {
     /// Makes the connection break when sent data is not acknowledged within [`ACKNOWLEDGE_TIME`]. Use it for sending
     /// connections only: it turns off keepalive, because the kernel would apply the same limit to idle connections.
     pub(crate) fn expect_acknowledgement(&self) -> io::Result<()> {
@@ -211,7 +211,7 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for MaybeTlsStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -224,7 +224,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for MaybeTlsStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -311,7 +311,8 @@ mod tests {
     }
 
     async fn connect(connector: &Connector, host: &str) -> Result<SocketAddr, ConnectError> {
-        let Stream::Plain(stream) = connector.connect(&url(host), Alpn::Http1).await? else {
+        let MaybeTlsStream::Plain(stream) = connector.connect(&url(host), Alpn::Http1).await?
+        else {
             panic!("plain HTTP")
         };
         Ok(stream.peer_addr().unwrap())

@@ -12,7 +12,7 @@ use std::time::Duration;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr as NetlinkAddr};
 
-use crate::http::io::Stream;
+use crate::http::io::MaybeTlsStream;
 use crate::http::sock_diag::{TcpInfo, request, tcp_info};
 
 /// The receive buffer, in bytes; an answer has about 500.
@@ -56,7 +56,7 @@ pub(crate) struct Gauge(#[expect(dead_code, reason = "only its drop matters")] A
 
 impl Gauges {
     /// Includes `stream` in the statistics until the returned gauge is dropped.
-    pub(crate) fn add(&self, stream: &Stream) -> io::Result<Gauge> {
+    pub(crate) fn add(&self, stream: &MaybeTlsStream) -> io::Result<Gauge> {
         let tcp = stream.tcp();
         let ends = [tcp.local_addr()?, tcp.peer_addr()?];
         let gauge = Arc::new(());
@@ -122,18 +122,18 @@ mod tests {
 
     use super::*;
 
-    async fn pair() -> (Stream, TcpStream) {
+    async fn pair() -> (MaybeTlsStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         connected(listener).await
     }
 
-    async fn connected(listener: TcpListener) -> (Stream, TcpStream) {
+    async fn connected(listener: TcpListener) -> (MaybeTlsStream, TcpStream) {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Stream::Plain(stream), listener.accept().await.unwrap().0)
+        (MaybeTlsStream::Plain(stream), listener.accept().await.unwrap().0)
     }
 
     /// Sends this many bytes, and waits until the peer has them.
-    async fn carry(stream: &mut Stream, peer: &mut TcpStream, bytes: usize) {
+    async fn carry(stream: &mut MaybeTlsStream, peer: &mut TcpStream, bytes: usize) {
         stream.write_all(&vec![7; bytes]).await.unwrap();
         peer.read_exact(&mut vec![0; bytes]).await.unwrap();
         // The peer's answer carries its acknowledgement.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::http::io::Stream;
+use crate::http::io::MaybeTlsStream;
 
 /// Maximum number of interim answers to one request in a second. A real trickle server sends one every 10 s to a
 /// waiting publisher.
@@ -60,13 +60,13 @@ impl Allowance {
 /// A connection that reads up to its allowance, and then fails.
 #[derive(Debug)]
 pub(crate) struct GuardedStream {
-    stream: Stream,
+    stream: MaybeTlsStream,
     left: Allowance,
 }
 
 impl GuardedStream {
     /// Limits what is read from `stream` to `left`.
-    pub(crate) fn new(stream: Stream, left: Allowance) -> Self {
+    pub(crate) fn new(stream: MaybeTlsStream, left: Allowance) -> Self {
         Self { stream, left }
     }
 }

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 
 use crate::http::Url;
 use crate::http::io::guarded::{Allowance, GuardedStream};
-use crate::http::io::{Stream, USER_AGENT};
+use crate::http::io::{MaybeTlsStream, USER_AGENT};
 use resilience::wait::AbortOnDrop;
 
 /// An HTTP/1.1 connection. Dropping it closes its socket at once, even during a request.
@@ -34,7 +34,7 @@ where
     /// Starts HTTP/1.1 on `stream`, with at most `buffer` bytes in hyper's buffers and at most `header_lines` in the
     /// head of an answer.
     pub(crate) async fn handshake(
-        stream: Stream,
+        stream: MaybeTlsStream,
         buffer: usize,
         header_lines: usize,
     ) -> Result<Self, hyper::Error> {

@@ -22,7 +22,7 @@ mod tuning;
 pub use authorities::{CaFileError, service_client, service_client_by, service_connector};
 pub use call::{CallError, Client, HttpAnswer, HttpRequest};
 pub use congestion::Congestion;
-pub use connect::{Alpn, Connector, Stream};
+pub use connect::{Alpn, Connector, MaybeTlsStream};
 pub use connect_error::ConnectError;
 pub use gauge::ConnectionStats;
 pub(crate) use gauge::{Gauge, Gauges};
