@@ -24,7 +24,7 @@ use media::Place;
 use media::io::{AccessUnits, Capture, End, Transform};
 use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed};
 use media_capture::{block_on, options, read, segments, start, units};
-use mpegts::{Report, Unit};
+use mpegts::{TsEvent, Unit};
 use scratch::temporary;
 
 fn small() -> Options {
@@ -42,7 +42,7 @@ fn fragment(fragment: &str) -> Options {
 fn check_channel(segments: &[Vec<u8>]) -> Vec<Unit> {
     for (n, segment) in segments.iter().enumerate() {
         let reports = read(segment);
-        let [Report::Pat, Report::Pmt, Report::Unit(first), ..] = reports[..] else {
+        let [TsEvent::Pat, TsEvent::Pmt, TsEvent::Unit(first), ..] = reports[..] else {
             panic!("segment {n} begins {:?}", &reports[..reports.len().min(4)])
         };
         assert!(first.is_key && first.has_parameters, "segment {n}: {first:?}");
@@ -302,7 +302,7 @@ fn a_resync_gets_a_key_frame_at_once() {
         // The next natural key would come after 10 s.
         assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
         assert!(
-            matches!(read(&next.bytes)[..], [Report::Pat, Report::Pmt, Report::Unit(unit)] if unit.is_key)
+            matches!(read(&next.bytes)[..], [TsEvent::Pat, TsEvent::Pmt, TsEvent::Unit(unit)] if unit.is_key)
         );
         capture.stop().await;
     });

@@ -21,7 +21,7 @@ use media::io::{AccessUnits, Capture, End};
 use media::{Audio, AudioCodec, Encoder, Microphone, Options, Source, Speed, Video};
 use mpegts::audio::AUDIO_PID;
 use mpegts::mux::VIDEO_PID;
-use mpegts::{Reader, Report};
+use mpegts::{Reader, TsEvent};
 
 /// A test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -226,7 +226,7 @@ fn capture(options: &Options, most: usize) -> (usize, usize, Option<End>) {
         let capture = Capture::start(options, units).unwrap();
         let (mut pictures, mut audio, mut reader) = (0, 0, Reader::new());
         let mut report = |report| {
-            if let Report::Unit(unit) = report {
+            if let TsEvent::Unit(unit) = report {
                 match unit.pid {
                     VIDEO_PID => pictures += 1,
                     AUDIO_PID => audio += 1,

@@ -19,7 +19,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use livepeer_gateway::orchestrator::proto::SegData;
 use media::Video;
-use mpegts::{Reader, Report};
+use mpegts::{Reader, TsEvent};
 use prost::Message;
 use sandbox::{Handle, Options, Role, Sandbox, Target, Timings};
 use sandbox_client::{Client, LIMIT, call, info};
@@ -121,7 +121,7 @@ async fn an_effect_changes_every_picture() {
     let mut keys = Vec::new();
     let mut reader = Reader::new();
     let mut report = |report| {
-        if let Report::Unit(unit) = report {
+        if let TsEvent::Unit(unit) = report {
             keys.push(unit.is_key && unit.has_parameters);
         }
     };

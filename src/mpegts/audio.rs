@@ -91,9 +91,9 @@ fn control_header(codec: AudioCodec, len: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AccessUnit, Muxer, Reader, Report};
+    use crate::{AccessUnit, Muxer, Reader, TsEvent};
 
-    fn muxed(codec: AudioCodec, lengths: &[usize]) -> (Vec<u8>, Vec<Report>) {
+    fn muxed(codec: AudioCodec, lengths: &[usize]) -> (Vec<u8>, Vec<TsEvent>) {
         let mut muxer = Muxer::new();
         muxer.set_audio(Some(codec));
         let picture = AccessUnit {
@@ -122,13 +122,13 @@ mod tests {
             for len in (1..800).chain([1275, 4096, 8191]) {
                 let (bytes, reports) = muxed(codec, &[len, 3, len]);
                 assert_eq!(bytes.len() % PACKET, 0);
-                let [Report::Pat, Report::Pmt, Report::Unit(_), ref audio @ ..] = reports[..]
+                let [TsEvent::Pat, TsEvent::Pmt, TsEvent::Unit(_), ref audio @ ..] = reports[..]
                 else {
                     panic!("{len}: {reports:?}")
                 };
                 assert_eq!(audio.len(), 3, "{len}: {reports:?}");
                 for (n, (report, len)) in audio.iter().zip([len, 3, len]).enumerate() {
-                    let Report::Unit(unit) = report else { panic!("{reports:?}") };
+                    let TsEvent::Unit(unit) = report else { panic!("{reports:?}") };
                     let added = control_header(codec, len).len();
                     assert_eq!((unit.pid, unit.bytes), (AUDIO_PID, len + added));
                     assert_eq!(unit.pts, Some(Ticks::new(9000 + n as u64 * 1800)));

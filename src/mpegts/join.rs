@@ -171,7 +171,7 @@ impl Joiner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AccessUnit, Muxer, Reader, Report, Ticks};
+    use crate::{AccessUnit, Muxer, Reader, Ticks, TsEvent};
 
     const PID: u16 = 0x100;
 
@@ -218,10 +218,10 @@ mod tests {
         whole
     }
 
-    fn gaps(stream: &[u8]) -> Vec<Report> {
+    fn gaps(stream: &[u8]) -> Vec<TsEvent> {
         let (mut reader, mut gaps) = (Reader::new(), Vec::new());
         reader.push(stream, &mut |report| {
-            if !matches!(report, Report::Pat | Report::Pmt | Report::Unit(_)) {
+            if !matches!(report, TsEvent::Pat | TsEvent::Pmt | TsEvent::Unit(_)) {
                 gaps.push(report);
             }
         });

@@ -24,7 +24,7 @@ pub use codec::AudioCodec;
 pub use frames::Frames;
 pub use join::Joiner;
 pub use mux::{AccessUnit, Muxer};
-pub use read::{Reader, Report, Unit};
+pub use read::{Reader, TsEvent, Unit};
 pub use ticks::Ticks;
 pub use units::Units;
 

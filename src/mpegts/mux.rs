@@ -268,13 +268,13 @@ fn pmt(codec: Option<AudioCodec>, version: u8) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Reader, Report};
+    use crate::{Reader, TsEvent};
 
     fn unit(bytes: &[u8], dts: u64, is_key: bool) -> AccessUnit<'_> {
         AccessUnit { bytes, pts: Ticks::new(dts + 5), dts: Ticks::new(dts), is_key }
     }
 
-    fn read(bytes: &[u8]) -> Vec<Report> {
+    fn read(bytes: &[u8]) -> Vec<TsEvent> {
         let mut reports = Vec::new();
         let mut reader = Reader::new();
         reader.push(bytes, &mut |report| reports.push(report));
@@ -291,7 +291,7 @@ mod tests {
                 let muxed = Muxer::new().mux(&unit(&data, 900_000, true), true);
                 assert_eq!(muxed.len() % PACKET, 0);
                 let reports = read(&muxed);
-                let [Report::Pat, Report::Pmt, Report::Unit(read)] = reports[..] else {
+                let [TsEvent::Pat, TsEvent::Pmt, TsEvent::Unit(read)] = reports[..] else {
                     panic!("{len}: {reports:?}")
                 };
                 let added = if front.len() == 4 { DELIMITER.len() } else { 0 };
@@ -332,7 +332,7 @@ mod tests {
             );
         }
         let reports = read(&channel);
-        assert_eq!(reports.iter().filter(|report| matches!(report, Report::Unit(_))).count(), 100);
+        assert_eq!(reports.iter().filter(|report| matches!(report, TsEvent::Unit(_))).count(), 100);
         assert_eq!(reports.len(), 100 + 10 * 2, "only units and tables: {reports:?}");
     }
 
@@ -367,7 +367,7 @@ mod tests {
             }
         }
         assert_eq!(clocks, expected);
-        let gaps = read(&all).iter().filter(|report| matches!(report, Report::Gap { .. })).count();
+        let gaps = read(&all).iter().filter(|report| matches!(report, TsEvent::Gap { .. })).count();
         assert_eq!(gaps, 0, "the counters are continuous");
     }
 

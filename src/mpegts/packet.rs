@@ -3,7 +3,7 @@
 //! Does not: interpret payloads.
 
 use super::PACKET;
-use super::read::Report;
+use super::read::TsEvent;
 
 pub(super) const PAT_PID: u16 = 0;
 /// PIDs from 1 to here hold tables that the reader skips (the standard's own, DVB's, libav's SDT).
@@ -55,11 +55,15 @@ pub(super) struct ReadContinuity(Option<u8>);
 
 impl ReadContinuity {
     /// Whether the packet has the expected counter; reports a gap if not.
-    pub(super) fn follows(&mut self, packet: &Packet<'_>, report: &mut impl FnMut(Report)) -> bool {
+    pub(super) fn follows(
+        &mut self,
+        packet: &Packet<'_>,
+        report: &mut impl FnMut(TsEvent),
+    ) -> bool {
         let Some(found) = packet.continuity else { return true };
         match self.0.replace((found + 1) & 0x0f) {
             Some(expected) if expected != found && !packet.is_discontinuity => {
-                report(Report::Gap { pid: packet.pid, expected, found });
+                report(TsEvent::Gap { pid: packet.pid, expected, found });
                 false
             }
             _ => true,

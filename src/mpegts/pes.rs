@@ -7,7 +7,7 @@ use heapless::Vec;
 use super::Ticks;
 use super::nal::{Nal, Scanner};
 use super::packet::{Packet, ReadContinuity};
-use super::read::{Report, Unit};
+use super::read::{TsEvent, Unit};
 
 /// Bytes kept of a PES header: those up to PTS and DTS. A header may have up to 255 bytes after its first 9.
 const PES_HEADER: usize = 9 + 10;
@@ -36,7 +36,7 @@ impl ElementaryStream {
         Self { pid, is_h264, continuity: ReadContinuity::default(), pes: Pes::Idle }
     }
 
-    pub(super) fn take(&mut self, packet: &Packet<'_>, report: &mut impl FnMut(Report)) {
+    pub(super) fn take(&mut self, packet: &Packet<'_>, report: &mut impl FnMut(TsEvent)) {
         if !self.continuity.follows(packet, report) {
             match &mut self.pes {
                 Pes::Idle => {}
@@ -51,7 +51,7 @@ impl ElementaryStream {
         self.payload(packet.payload, report);
     }
 
-    fn payload(&mut self, mut payload: &[u8], report: &mut impl FnMut(Report)) {
+    fn payload(&mut self, mut payload: &[u8], report: &mut impl FnMut(TsEvent)) {
         if let Pes::Header { kept, seen, gap } = &mut self.pes {
             while header_len(kept).is_none_or(|len| *seen < len) {
                 let Some((&byte, rest)) = payload.split_first() else { return };
@@ -63,7 +63,7 @@ impl ElementaryStream {
                 Some(opened) => self.pes = opened,
                 None => {
                     self.pes = Pes::Idle;
-                    report(Report::Damaged { pid: self.pid });
+                    report(TsEvent::Damaged { pid: self.pid });
                 }
             }
         }
@@ -81,7 +81,7 @@ impl ElementaryStream {
             if let Some(left) = left {
                 *left -= taken.len();
                 if *left == 0 {
-                    report(Report::Unit(*unit));
+                    report(TsEvent::Unit(*unit));
                     self.pes = Pes::Idle;
                 }
             }
@@ -89,12 +89,12 @@ impl ElementaryStream {
     }
 
     /// Ends the current PES packet, complete or not, and reports it.
-    pub(super) fn close(&mut self, report: &mut impl FnMut(Report)) {
+    pub(super) fn close(&mut self, report: &mut impl FnMut(TsEvent)) {
         match std::mem::replace(&mut self.pes, Pes::Idle) {
             Pes::Idle => {}
-            Pes::Header { .. } => report(Report::Damaged { pid: self.pid }),
+            Pes::Header { .. } => report(TsEvent::Damaged { pid: self.pid }),
             Pes::Body { unit, left, .. } => {
-                report(Report::Unit(Unit { cut_short: unit.cut_short || left.is_some(), ..unit }));
+                report(TsEvent::Unit(Unit { cut_short: unit.cut_short || left.is_some(), ..unit }));
             }
         }
     }

@@ -25,7 +25,7 @@ const STRAYS: usize = 16;
 
 /// Something that [`Reader`] found in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Report {
+pub enum TsEvent {
     /// A program association table.
     Pat,
     /// A program map table.
@@ -108,7 +108,7 @@ impl Reader {
     }
 
     /// Reads the next bytes of the stream; calls `report` for everything that they complete.
-    pub fn push(&mut self, mut bytes: &[u8], report: &mut impl FnMut(Report)) {
+    pub fn push(&mut self, mut bytes: &[u8], report: &mut impl FnMut(TsEvent)) {
         while !bytes.is_empty() {
             let wanted = if self.in_sync { PACKET } else { PACKET + 1 };
             let (taken, rest) =
@@ -121,18 +121,18 @@ impl Reader {
     }
 
     /// Reports the access units that are still open. Call where the stream ends or pauses.
-    pub fn flush(&mut self, report: &mut impl FnMut(Report)) {
+    pub fn flush(&mut self, report: &mut impl FnMut(TsEvent)) {
         for stream in &mut self.streams {
             stream.close(report);
         }
     }
 
-    fn take_packets(&mut self, report: &mut impl FnMut(Report)) {
+    fn take_packets(&mut self, report: &mut impl FnMut(TsEvent)) {
         while let Some(&first) = self.pending.first() {
             if first != SYNC {
                 if self.in_sync {
                     self.in_sync = false;
-                    report(Report::LostSync);
+                    report(TsEvent::LostSync);
                 }
                 self.seek();
             } else if self.in_sync {
@@ -164,20 +164,20 @@ impl Reader {
         self.pending = Vec::from_slice(rest).unwrap_or_default();
     }
 
-    fn packet(&mut self, packet: &[u8; PACKET], report: &mut impl FnMut(Report)) {
+    fn packet(&mut self, packet: &[u8; PACKET], report: &mut impl FnMut(TsEvent)) {
         match Packet::parse(packet) {
             Ok(Some(packet)) => self.take(&packet, report),
             Ok(None) => {}
-            Err(pid) => report(Report::Damaged { pid }),
+            Err(pid) => report(TsEvent::Damaged { pid }),
         }
     }
 
-    fn take(&mut self, packet: &Packet<'_>, report: &mut impl FnMut(Report)) {
+    fn take(&mut self, packet: &Packet<'_>, report: &mut impl FnMut(TsEvent)) {
         let pid = packet.pid;
         if pid == PAT_PID {
             if let Some(section) = self.pat.take(packet, report) {
                 let programs = programs(section);
-                report(Report::Pat);
+                report(TsEvent::Pat);
                 self.programs.retain(|(pid, _)| programs.contains(pid));
                 for pid in programs {
                     if !self.programs.iter().any(|(known, _)| *known == pid) {
@@ -188,7 +188,7 @@ impl Reader {
         } else if let Some((_, table)) = self.programs.iter_mut().find(|(known, _)| *known == pid) {
             if let Some(section) = table.take(packet, report) {
                 let streams = streams(section);
-                report(Report::Pmt);
+                report(TsEvent::Pmt);
                 for (pid, kind) in streams {
                     match self.streams.iter_mut().find(|stream| stream.pid == pid) {
                         Some(stream) => stream.is_h264 = kind == H264,
@@ -199,7 +199,7 @@ impl Reader {
         } else if let Some(stream) = self.streams.iter_mut().find(|stream| stream.pid == pid) {
             stream.take(packet, report);
         } else if !self.strays.contains(&pid) && self.strays.push(pid).is_ok() {
-            report(Report::Stray { pid });
+            report(TsEvent::Stray { pid });
         }
     }
 }
@@ -229,7 +229,7 @@ mod tests {
         stream
     }
 
-    fn read(chunks: &[&[u8]]) -> Vec<Report> {
+    fn read(chunks: &[&[u8]]) -> Vec<TsEvent> {
         let mut reports = Vec::new();
         let mut reader = Reader::new();
         for chunk in chunks {
@@ -239,9 +239,9 @@ mod tests {
         reports
     }
 
-    fn units(reports: &[Report]) -> Vec<Unit> {
+    fn units(reports: &[TsEvent]) -> Vec<Unit> {
         let unit =
-            |report: &Report| if let Report::Unit(unit) = report { Some(*unit) } else { None };
+            |report: &TsEvent| if let TsEvent::Unit(unit) = report { Some(*unit) } else { None };
         reports.iter().filter_map(unit).collect()
     }
 
@@ -278,7 +278,7 @@ mod tests {
         stream.drain(5 * PACKET..6 * PACKET);
         let reports = read(&[&stream]);
         assert!(
-            reports.contains(&Report::Gap { pid: 0x100, expected: 3, found: 4 }),
+            reports.contains(&TsEvent::Gap { pid: 0x100, expected: 3, found: 4 }),
             "{reports:?}"
         );
         let cut: Vec<_> = units(&reports).iter().map(|unit| unit.cut_short).collect();
@@ -289,11 +289,11 @@ mod tests {
     fn packets_before_their_tables_are_stray() {
         let stream = stream();
         let without_tables = &stream[2 * PACKET..];
-        assert_eq!(read(&[without_tables]), [Report::Stray { pid: 0x100 }]);
+        assert_eq!(read(&[without_tables]), [TsEvent::Stray { pid: 0x100 }]);
         let without_pat = &stream[PACKET..];
         assert_eq!(
             read(&[without_pat]),
-            [Report::Stray { pid: 0x1000 }, Report::Stray { pid: 0x100 }]
+            [TsEvent::Stray { pid: 0x1000 }, TsEvent::Stray { pid: 0x100 }]
         );
     }
 
@@ -301,10 +301,10 @@ mod tests {
     fn a_marked_error_and_a_wrong_crc_are_damage() {
         let mut marked = stream();
         marked[2 * PACKET + 1] |= 0x80;
-        assert!(read(&[&marked]).contains(&Report::Damaged { pid: 0x100 }));
+        assert!(read(&[&marked]).contains(&TsEvent::Damaged { pid: 0x100 }));
         let mut wrong = stream();
         wrong[PACKET + 12] ^= 1;
-        assert!(read(&[&wrong]).contains(&Report::Damaged { pid: 0x1000 }));
+        assert!(read(&[&wrong]).contains(&TsEvent::Damaged { pid: 0x1000 }));
     }
 
     #[test]
@@ -314,7 +314,7 @@ mod tests {
             let mut torn = stream.clone();
             torn.drain(8 * PACKET + 20..8 * PACKET + 20 + lost);
             let reports = read(&[&torn]);
-            assert_eq!(reports.iter().filter(|report| **report == Report::LostSync).count(), 1);
+            assert_eq!(reports.iter().filter(|report| **report == TsEvent::LostSync).count(), 1);
             assert_eq!(units(&reports).len(), 5, "{lost}: {reports:?}");
         }
         let mut garbage = vec![SYNC; 3];

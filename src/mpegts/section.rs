@@ -6,7 +6,7 @@ use heapless::Vec;
 
 use super::crc::crc32;
 use super::packet::{Packet, ReadContinuity};
-use super::read::{PROGRAMS, Report, STREAMS};
+use super::read::{PROGRAMS, STREAMS, TsEvent};
 
 /// Maximum length of a PAT or PMT section.
 const SECTION: usize = 1024;
@@ -24,7 +24,7 @@ impl Table {
     pub(super) fn take(
         &mut self,
         packet: &Packet<'_>,
-        report: &mut impl FnMut(Report),
+        report: &mut impl FnMut(TsEvent),
     ) -> Option<&[u8]> {
         self.is_open &= self.continuity.follows(packet, report);
         let mut payload = packet.payload;
@@ -47,7 +47,7 @@ impl Table {
         self.is_open = false;
         let whole = self.section.get(..len).filter(|section| crc32(section) == 0);
         if whole.is_none() {
-            report(Report::Damaged { pid: packet.pid });
+            report(TsEvent::Damaged { pid: packet.pid });
         }
         whole
     }

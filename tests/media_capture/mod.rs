@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use media::io::{AccessUnits, Capture, SegmentPieces};
 use media::{Encoder, Options, Place, Source, Speed, Video};
-use mpegts::{Reader, Report, Unit};
+use mpegts::{Reader, TsEvent, Unit};
 
 /// The longest that a test may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -93,7 +93,7 @@ pub(crate) fn bytes(options: &Options, most: usize) -> Vec<u8> {
 }
 
 /// All that a reader reports of these bytes.
-pub(crate) fn read(bytes: &[u8]) -> Vec<Report> {
+pub(crate) fn read(bytes: &[u8]) -> Vec<TsEvent> {
     let mut reports = Vec::new();
     let mut reader = Reader::new();
     reader.push(bytes, &mut |report| reports.push(report));
@@ -107,8 +107,8 @@ pub(crate) fn units(bytes: &[u8]) -> Vec<Unit> {
     let mut units = Vec::new();
     for report in read(bytes) {
         match report {
-            Report::Pat | Report::Pmt => {}
-            Report::Unit(unit) => units.push(unit),
+            TsEvent::Pat | TsEvent::Pmt => {}
+            TsEvent::Unit(unit) => units.push(unit),
             fault => panic!("{fault:?}"),
         }
     }

@@ -11,7 +11,7 @@ use crate::status::Latency;
 use livepeer_gateway::segment::Seq;
 use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::AccessUnits;
-use mpegts::{Reader, Report, Ticks};
+use mpegts::{Reader, Ticks, TsEvent};
 
 /// The measurements of a probe.
 #[derive(Debug, Default)]
@@ -41,11 +41,11 @@ impl Probe {
         (probe, seen)
     }
 
-    fn watch(&mut self, push: impl FnOnce(&mut Reader, &mut dyn FnMut(Report))) {
+    fn watch(&mut self, push: impl FnOnce(&mut Reader, &mut dyn FnMut(TsEvent))) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let (units, last, now) = (&self.units, &mut self.last, self.now);
         push(&mut self.reader, &mut |report| {
-            let Report::Unit(unit) = report else { return };
+            let TsEvent::Unit(unit) = report else { return };
             let Some(pts) = unit.pts.filter(|_| unit.is_video && !unit.cut_short) else { return };
             if last.is_some_and(|last| pts.since(last) <= 0) {
                 seen.out_of_order += 1;

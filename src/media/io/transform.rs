@@ -14,7 +14,7 @@ use crate::io::{capture, diagnosis, encoders};
 use crate::limits::ACCESS_UNIT_BYTES;
 use crate::pipeline::INPUT;
 use crate::{MediaError, Options, Source, pipeline};
-use mpegts::{Reader, Report};
+use mpegts::{Reader, TsEvent};
 
 /// A stream that is being changed.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Transform {
         let Some(reader) = &mut self.first_key else { return };
         let mut first = None;
         reader.push(bytes, &mut |report| {
-            if let (Report::Unit(unit), None) = (report, first) {
+            if let (TsEvent::Unit(unit), None) = (report, first) {
                 first = unit.dts.or(unit.pts).filter(|_| unit.is_key);
             }
         });

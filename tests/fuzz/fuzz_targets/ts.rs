@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use bytes::Bytes;
-use mpegts::{Joiner, Reader, Report};
+use mpegts::{Joiner, Reader, TsEvent};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&size, stream)) = bytes.split_first() else { return };
@@ -30,7 +30,7 @@ fn join<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     joined
 }
 
-fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Report> {
+fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<TsEvent> {
     let mut reader = Reader::new();
     let mut reports = Vec::new();
     for chunk in chunks {
