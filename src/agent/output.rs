@@ -13,7 +13,7 @@ use crate::agent::event::JobsEvent;
 use crate::status::Status;
 use livepeer_gateway::segment::Seq;
 use livepeer_gateway::trickle::io::SegmentSink;
-use mpegts::{Frames, Joiner};
+use mpegts::{FrameScanner, Joiner};
 
 /// The outputs of processed video and the stream that they receive; both outlive each job. Clones share them. An output
 /// receives whole packets, if the video is a transport stream.
@@ -122,14 +122,14 @@ impl Shared {
 pub(super) struct Fanout {
     outputs: Outputs,
     status: Status,
-    frames: Frames,
+    frames: FrameScanner,
     events: mpsc::Sender<JobsEvent>,
 }
 
 impl Fanout {
     /// Writes to `outputs` and counts in `status`; each segment is an event.
     pub(super) fn new(outputs: Outputs, status: Status, events: mpsc::Sender<JobsEvent>) -> Self {
-        Self { outputs, status, frames: Frames::new(), events }
+        Self { outputs, status, frames: FrameScanner::new(), events }
     }
 
     /// Counts the frames that begin in these packets.

@@ -14,14 +14,14 @@ use super::{H264, PACKET, SYNC, Ticks, pes};
 
 /// Scans one transport stream.
 #[derive(Debug, Clone, Default)]
-pub struct Frames {
+pub struct FrameScanner {
     pat: Table,
     programs: Vec<(u16, Table), PROGRAMS>,
     /// The PIDs of H.264 streams.
     videos: Vec<u16, PROGRAMS>,
 }
 
-impl Frames {
+impl FrameScanner {
     /// A scanner at the start of a stream.
     pub fn new() -> Self {
         Self::default()
@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn found(chunks: &[&[u8]]) -> std::vec::Vec<Option<Ticks>> {
-        let (mut frames, mut found) = (Frames::new(), std::vec::Vec::new());
+        let (mut frames, mut found) = (FrameScanner::new(), std::vec::Vec::new());
         for chunk in chunks {
             frames.push(chunk, &mut |pts| found.push(pts));
         }

@@ -21,7 +21,7 @@ pub mod units;
 
 pub use audio::AudioFrame;
 pub use codec::AudioCodec;
-pub use frames::Frames;
+pub use frames::FrameScanner;
 pub use join::Joiner;
 pub use mux::{AccessUnit, Muxer};
 pub use read::{Reader, TsEvent, Unit};
