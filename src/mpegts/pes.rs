@@ -125,7 +125,7 @@ fn open((pid, is_video): (u16, bool), header: &[u8], whole: usize, cut_short: bo
 
 /// A whole PES header.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Head {
+pub(super) struct PesHeader {
     /// Where the data begin.
     pub(super) start: usize,
     /// Where the packet ends, if the header gives its length.
@@ -135,7 +135,7 @@ pub(super) struct Head {
 }
 
 /// Parses the header that `bytes` begin with; `None` if it is malformed or not complete.
-pub(super) fn head(bytes: &[u8]) -> Option<Head> {
+pub(super) fn head(bytes: &[u8]) -> Option<PesHeader> {
     let start = header_len(bytes)?;
     let header = bytes.get(..start)?;
     let &[0, 0, 1, _, high, low, marks, flags, _, ref stamps @ ..] = header else { return None };
@@ -148,7 +148,7 @@ pub(super) fn head(bytes: &[u8]) -> Option<Head> {
     };
     let pts = (flags & 0x80 != 0).then(|| stamps.get(..5).and_then(stamp)).flatten();
     let dts = (flags & 0x40 != 0).then(|| stamps.get(5..10).and_then(stamp)).flatten();
-    Some(Head { start, end, pts, dts })
+    Some(PesHeader { start, end, pts, dts })
 }
 
 fn stamp(bytes: &[u8]) -> Option<Ticks> {
