@@ -33,7 +33,7 @@
 //! 2. `media::io::access_units::feed` takes each encoded frame on GStreamer's thread, without waiting.
 //! 3. `media::queue` holds the access units; a full queue drops to the newest key frame.
 //! 4. `media::io::access_units::pieces` reads the queue; `media::segmenter` places each unit in a segment.
-//! 5. `mpegts::mux` packs the unit into TS packets: a `media::Piece`.
+//! 5. `mpegts::mux` packs the unit into TS packets: a `media::TsPiece`.
 //! 6. `agent::MediaFlow` converts it to a `livepeer_gateway::segment::Piece`, and reports each new segment to the payer.
 //! 7. `trickle::io::upload` writes pieces to POSTs, each a `trickle::io::post`, as `trickle::publication` decides.
 //!

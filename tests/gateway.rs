@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use livepeer_edge::agent::MediaFlow;
 use livepeer_gateway::{Stop, Url};
-use media::Place;
+use media::TsPiecePlace;
 use media::io::{AccessUnits, Capture};
 use sandbox::{Failure, Handle, Options, Sandbox, SignerOptions, StartFailure};
 use small_camera::camera;
@@ -33,7 +33,7 @@ async fn segments(count: usize) -> Vec<Bytes> {
     let mut segments: Vec<Vec<u8>> = Vec::new();
     loop {
         let piece = pieces.next().await.expect("the camera goes on");
-        if piece.place == Place::Begin {
+        if piece.place == TsPiecePlace::Begin {
             if segments.len() == count {
                 return segments.into_iter().map(Bytes::from).collect();
             }

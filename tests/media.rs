@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use media::Place;
+use media::TsPiecePlace;
 use media::io::{AccessUnits, Capture, End, Transform};
 use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed};
 use media_capture::{block_on, options, read, segments, start, units};
@@ -128,8 +128,8 @@ fn a_capture_that_fails_is_followed_by_another_with_a_segment_of_its_own() {
             loop {
                 let piece = pieces.next().await.unwrap();
                 match piece.place {
-                    Place::Begin => segments.push(piece.bytes.to_vec()),
-                    Place::End => break,
+                    TsPiecePlace::Begin => segments.push(piece.bytes.to_vec()),
+                    TsPiecePlace::End => break,
                     _ => segments.last_mut().unwrap().extend_from_slice(&piece.bytes),
                 }
                 if segments.len() == before + 3 {
@@ -142,7 +142,7 @@ fn a_capture_that_fails_is_followed_by_another_with_a_segment_of_its_own() {
             capture.stop().await;
         }
         while let Some(piece) = pieces.next().await {
-            if piece.place == Place::Continue {
+            if piece.place == TsPiecePlace::Continue {
                 segments.last_mut().unwrap().extend_from_slice(&piece.bytes);
             }
         }
@@ -291,14 +291,14 @@ fn a_resync_gets_a_key_frame_at_once() {
         let capture = Capture::start(&options, AccessUnits::new()).unwrap();
         let mut pieces = capture.pieces();
         let first = pieces.next().await.unwrap();
-        assert_eq!(first.place, Place::Begin);
+        assert_eq!(first.place, TsPiecePlace::Begin);
         for _ in 0..5 {
-            assert_eq!(pieces.next().await.unwrap().place, Place::Continue);
+            assert_eq!(pieces.next().await.unwrap().place, TsPiecePlace::Continue);
         }
         let began = std::time::Instant::now();
         pieces.resync();
         let next = pieces.next().await.unwrap();
-        assert_eq!(next.place, Place::Begin);
+        assert_eq!(next.place, TsPiecePlace::Begin);
         // The next natural key would come after 10 s.
         assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
         assert!(
@@ -479,7 +479,7 @@ fn a_transform_keeps_times_and_frames() {
         let feed = async {
             while let Some(piece) = pieces.next().await {
                 muxed.extend_from_slice(&piece.bytes);
-                transform.push(piece.bytes, piece.place == Place::Begin);
+                transform.push(piece.bytes, piece.place == TsPiecePlace::Begin);
             }
             transform.finish();
         };

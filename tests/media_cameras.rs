@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
-use media::Place;
+use media::TsPiecePlace;
 use media::io::{AccessUnits, Capture, devices};
 use media::{CameraFormat, Encoder, MediaError, Options, Source, Speed, Video};
 use media_camera_fakes::{B_FRAMES, FIT, HANGS, HUNG, IDRS, LONG_GOP, OPENED, TAKEN, plug_in};
@@ -167,12 +167,12 @@ fn auto_takes_the_camera_port_first_and_names_each_failure() {
         assert_eq!(IDRS.load(Ordering::Relaxed), 0, "the first is a key anyhow");
         capture.play();
         let mut pieces = capture.pieces();
-        for place in [Place::Begin, Place::Continue, Place::Continue] {
+        for place in [TsPiecePlace::Begin, TsPiecePlace::Continue, TsPiecePlace::Continue] {
             assert_eq!(pieces.next().await.unwrap().place, place);
         }
         let began = Instant::now();
         pieces.resync();
-        assert_eq!(pieces.next().await.unwrap().place, Place::Begin);
+        assert_eq!(pieces.next().await.unwrap().place, TsPiecePlace::Begin);
         assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
         assert_eq!(IDRS.load(Ordering::Relaxed), 1);
         assert!(capture.set_bitrate(300_000));

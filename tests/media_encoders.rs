@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use gstreamer as gst;
-use media::Place;
+use media::TsPiecePlace;
 use media::devices::EncoderVerdict;
 use media::io::{AccessUnits, Capture, End, SegmentPieces, devices};
 use media::{Encoder, MediaError, Options, Source, Speed};
@@ -48,7 +48,7 @@ fn with(element: &str, options: Options) -> Options {
 async fn segment(pieces: &mut SegmentPieces, open: &mut Vec<u8>) -> Vec<u8> {
     loop {
         let piece = pieces.next().await.expect("more");
-        if piece.place == Place::Begin && !open.is_empty() {
+        if piece.place == TsPiecePlace::Begin && !open.is_empty() {
             return std::mem::replace(open, piece.bytes.to_vec());
         }
         open.extend_from_slice(&piece.bytes);

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use media::{Options, Place, Source};
+use media::{Options, Source, TsPiecePlace};
 use media_capture::{block_on, start, times};
 use mpegts::mux::VIDEO_PID;
 use scratch::temporary;
@@ -61,7 +61,7 @@ async fn capture(options: &Options, time: Duration) -> Captured {
             piece = pieces.next() => piece.expect("more"),
             end = capture.ended() => panic!("{end:?}"),
         };
-        if piece.place != Place::End {
+        if piece.place != TsPiecePlace::End {
             let now = Instant::now();
             wall = Some((wall.map_or(now, |(first, _)| first), now));
         }

@@ -50,6 +50,6 @@ pub use options::{
     Audio, Bitrates, CameraFormat, Encoder, Flip, MaxLatency, Microphone, OnCameraLoss, Options,
     Rotate, Source, Speed, Video,
 };
-pub use piece::{Piece, Place};
+pub use piece::{TsPiece, TsPiecePlace};
 pub use store::Store;
 pub use target::{Address, Feed, Numbered, Stream, Target, is_mp4};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 /// Position of a piece in its segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum TsPiecePlace {
     /// The first piece of a segment; the previous segment is complete.
     Begin,
     /// A further piece of the current segment.
@@ -17,9 +17,9 @@ pub enum Place {
 
 /// One access unit as MPEG-TS packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
+pub struct TsPiece {
     /// Its position in the segment.
-    pub place: Place,
+    pub place: TsPiecePlace,
     /// Whole packets of MPEG-TS.
     pub bytes: Bytes,
 }

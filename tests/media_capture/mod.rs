@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use media::io::{AccessUnits, Capture, SegmentPieces};
-use media::{Encoder, Options, Place, Source, Speed, Video};
+use media::{Encoder, Options, Source, Speed, TsPiecePlace, Video};
 use mpegts::{Reader, TsEvent, Unit};
 
 /// The longest that a test may take.
@@ -48,7 +48,7 @@ pub(crate) async fn segments(pieces: &mut SegmentPieces, most: usize) -> Vec<Vec
     let mut segments: Vec<Vec<u8>> = Vec::new();
     while let Some(piece) = pieces.next().await {
         assert_eq!(piece.bytes.len() % 188, 0);
-        if piece.place == Place::Begin {
+        if piece.place == TsPiecePlace::Begin {
             if segments.len() == most {
                 break;
             }

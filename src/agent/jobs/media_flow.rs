@@ -24,11 +24,11 @@ impl MediaFlow {
 
 impl Pieces for MediaFlow {
     async fn next(&mut self) -> Option<Piece> {
-        let media::Piece { place, bytes } = self.pieces.next().await?;
+        let media::TsPiece { place, bytes } = self.pieces.next().await?;
         let place = match place {
-            media::Place::Begin => PiecePlace::Begin,
-            media::Place::Continue => PiecePlace::Continue,
-            media::Place::End => PiecePlace::End,
+            media::TsPiecePlace::Begin => PiecePlace::Begin,
+            media::TsPiecePlace::Continue => PiecePlace::Continue,
+            media::TsPiecePlace::End => PiecePlace::End,
         };
         if place == PiecePlace::Begin {
             self.media.send_replace(());

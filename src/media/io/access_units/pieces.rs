@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::AccessUnits;
 use super::unit::Unit;
 use crate::segmenter::{Placement, Segmenter};
-use crate::{Piece, Place};
+use crate::{TsPiece, TsPiecePlace};
 use mpegts::Muxer;
 
 /// Access units as pieces of segments.
@@ -28,7 +28,7 @@ impl SegmentPieces {
     }
 
     /// Waits for the next piece; `None` when no more will come. Cancel safe: a dropped future loses nothing.
-    pub async fn next(&mut self) -> Option<Piece> {
+    pub async fn next(&mut self) -> Option<TsPiece> {
         let shared = Arc::clone(&self.units.0);
         loop {
             let (popped, is_closed, has_paused, wants_key) = {
@@ -53,7 +53,7 @@ impl SegmentPieces {
                 }
                 None if is_closed => return None,
                 None if has_paused && self.segmenter.on_pause() => {
-                    return Some(Piece { place: Place::End, bytes: Bytes::new() });
+                    return Some(TsPiece { place: TsPiecePlace::End, bytes: Bytes::new() });
                 }
                 // An access unit that arrives before this wait leaves a permit, so no notification is lost.
                 None => shared.arrived.notified().await,
@@ -77,13 +77,13 @@ impl SegmentPieces {
 
     /// Makes a piece of an access unit. Must not wait, so that `next` stays cancel safe: a unit taken from the queue
     /// has to be returned in the same poll.
-    fn pack(&mut self, unit: &Unit) -> Option<Piece> {
+    fn pack(&mut self, unit: &Unit) -> Option<TsPiece> {
         let place = match self.segmenter.place(unit.is_key, unit.times.dts) {
-            Placement::Begin => Place::Begin,
-            Placement::Continue => Place::Continue,
+            Placement::Begin => TsPiecePlace::Begin,
+            Placement::Continue => TsPiecePlace::Continue,
             Placement::Discard => return None,
         };
-        let begins = place == Place::Begin;
+        let begins = place == TsPiecePlace::Begin;
         let shared = &self.units.0;
         if begins {
             self.muxer.set_audio(shared.lock().heard.codec());
@@ -97,6 +97,6 @@ impl SegmentPieces {
             shared.segments.add(1, now);
         }
         shared.bytes.add(bytes.len() as u64, now);
-        Some(Piece { place, bytes })
+        Some(TsPiece { place, bytes })
     }
 }
