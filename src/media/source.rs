@@ -52,7 +52,7 @@ pub(crate) enum Form {
 
 /// The beginning of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Head {
+pub(crate) struct SourceHead {
     /// The description of its elements.
     pub(crate) text: String,
     /// The form of the video that comes out.
@@ -92,8 +92,8 @@ const LIVE_QUEUE: &str =
     "queue leaky=downstream max-size-buffers=3 max-size-bytes=0 max-size-time=0";
 
 /// The beginning of the pipeline of `source`.
-pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
-    let live = |form, text: String| Head { text: format!("{text} ! {LIVE_QUEUE}"), form };
+pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> SourceHead {
+    let live = |form, text: String| SourceHead { text: format!("{text} ! {LIVE_QUEUE}"), form };
     let Video { width, height, fps, .. } = video;
     let size = format!("width={width},height={height},framerate={fps}/1");
     match source {
@@ -105,7 +105,7 @@ pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
                 shaped(FORMAT, video)
             ),
         ),
-        Source::File { .. } if matches!(decided, Decided::Gif { .. }) => Head {
+        Source::File { .. } if matches!(decided, Decided::Gif { .. }) => SourceHead {
             text: format!(
                 "appsrc name={SOURCE} format=time caps=image/gst-libav-gif,parsed=true ! avdec_gif ! identity name={PACED} sync=true"
             ),
@@ -114,7 +114,7 @@ pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
                 false => Form::Raw,
             },
         },
-        Source::File { .. } => Head {
+        Source::File { .. } => SourceHead {
             text: format!(
                 "filesrc name={SOURCE} ! {}{} identity name={PACED} sync=true",
                 match *decided == (Decided::Still { is_parsed: true }) {
@@ -145,13 +145,13 @@ pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
         ),
         Source::Rtsp { .. } => match decided {
             Decided::PassThrough(true) => {
-                Head { text: format!("{} {}", receive(), depay()), form: Form::H264 }
+                SourceHead { text: format!("{} {}", receive(), depay()), form: Form::H264 }
             }
             Decided::PassThrough(false)
             | Decided::Nothing
             | Decided::Mode(_)
             | Decided::Still { .. }
-            | Decided::Gif { .. } => Head {
+            | Decided::Gif { .. } => SourceHead {
                 text: format!(
                     "{} identity name={RECEIVED} ! {} {LIVE_QUEUE} name={PACED}",
                     receive(),
@@ -160,7 +160,7 @@ pub(crate) fn head(source: &Source, video: &Video, decided: &Decided) -> Head {
                 form: Form::Decoded,
             },
         },
-        Source::Pipeline { fragment } => Head {
+        Source::Pipeline { fragment } => SourceHead {
             text: format!(
                 "{fragment} ! capsfilter name={TAIL} caps=\"video/x-h264; video/x-raw,{size}; video/x-raw\""
             ),
@@ -200,25 +200,26 @@ fn decode() -> String {
     format!("decodebin name={DECODE} caps=video/x-raw(ANY)")
 }
 
-fn camera(decided: &Decided, video: &Video) -> Head {
+fn camera(decided: &Decided, video: &Video) -> SourceHead {
     let from = format!("v4l2src name={SOURCE}");
     let Decided::Mode(mode) = decided else {
-        return Head { text: format!("{from} ! {LIVE_QUEUE}"), form: Form::Raw };
+        return SourceHead { text: format!("{from} ! {LIVE_QUEUE}"), form: Form::Raw };
     };
     let caps = mode.caps();
     match mode.format {
-        CameraFormat::H264 => Head { text: format!("{from} ! {caps}"), form: Form::H264 },
+        CameraFormat::H264 => SourceHead { text: format!("{from} ! {caps}"), form: Form::H264 },
         // Do not use v4l2jpegdec, which stalls for ever on a Pi 4 (field-facts).
-        CameraFormat::Mjpeg => {
-            Head { text: format!("{from} ! {caps} ! {LIVE_QUEUE} ! jpegdec"), form: Form::Raw }
-        }
+        CameraFormat::Mjpeg => SourceHead {
+            text: format!("{from} ! {caps} ! {LIVE_QUEUE} ! jpegdec"),
+            form: Form::Raw,
+        },
         CameraFormat::Raw | CameraFormat::Auto => match mode.shaped(video) {
             // An analogue grabber gives the wanted size and rate too, but interlaced.
-            Some(format) => Head {
+            Some(format) => SourceHead {
                 text: format!("{from} ! {caps} ! {LIVE_QUEUE} ! {DEINTERLACE}"),
                 form: Form::Shaped(format),
             },
-            None => Head { text: format!("{from} ! {caps} ! {LIVE_QUEUE}"), form: Form::Raw },
+            None => SourceHead { text: format!("{from} ! {caps} ! {LIVE_QUEUE}"), form: Form::Raw },
         },
     }
 }
