@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use livepeer_edge::config::{Config, Layers, Problem, Purpose, Resolved, StreamOf, resolve_all};
-use media::{Address, Feed, Numbered, Stream, Target};
+use media::{Address, Feed, Numbered, StreamTarget, Target};
 use resilience::secret::SecretSource;
 
 fn read(file: &str, arguments: &[(&str, &str)]) -> Result<Resolved, Vec<Problem>> {
@@ -83,12 +83,15 @@ fn each_output_table_is_an_output() {
     let expected = [
         ("/srv/out.ts", Target::File("/srv/out.ts".into())),
         ("/srv/out.mp4", Target::Numbered(numbered)),
-        ("studio", Target::Stream(Stream::Rtmp(studio))),
-        ("rtsp-4", Target::Stream(Stream::Rtsp(plain("rtsp://media.example/live")))),
-        ("srt-5", Target::Stream(Stream::Srt(plain("srt://:7001?mode=listener")))),
+        ("studio", Target::StreamTarget(StreamTarget::Rtmp(studio))),
+        ("rtsp-4", Target::StreamTarget(StreamTarget::Rtsp(plain("rtsp://media.example/live")))),
+        ("srt-5", Target::StreamTarget(StreamTarget::Srt(plain("srt://:7001?mode=listener")))),
         ("udp-6", Target::Udp("239.1.2.3:5004".to_owned())),
-        ("pipeline-7", Target::Stream(Stream::Pipeline { fragment, feed: Feed::Video })),
-        ("display-8", Target::Stream(Stream::Display)),
+        (
+            "pipeline-7",
+            Target::StreamTarget(StreamTarget::Pipeline { fragment, feed: Feed::Video }),
+        ),
+        ("display-8", Target::StreamTarget(StreamTarget::Display)),
     ];
     let expected = expected.map(|(name, target)| (name.to_owned(), target));
     let eight = good(EIGHT, &[]);

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use media::io::{Capture, Output, SegmentPieces};
 use media::{
-    Address, Feed, Health, MediaError, Numbered, OutputState, Place, Source, Stream, Target,
+    Address, Feed, Health, MediaError, Numbered, OutputState, Place, Source, StreamTarget, Target,
 };
 use media_capture::block_on;
 use resilience::secret::SecretSource;
@@ -102,8 +102,8 @@ fn open(target: Target) -> Output {
     Output::open("an output", target, |_| true).unwrap()
 }
 
-fn stream(stream: Stream) -> Output {
-    open(Target::Stream(stream))
+fn stream(stream: StreamTarget) -> Output {
+    open(Target::StreamTarget(stream))
 }
 
 /// The pictures of a file of video, as FFmpeg counts them without an index.
@@ -167,7 +167,7 @@ fn an_srt_receiver_gets_video() {
         "buffer-mode=2",
         &location,
     ]));
-    let mut output = stream(Stream::Srt(Address::Plain(format!("srt://127.0.0.1:{port}"))));
+    let mut output = stream(StreamTarget::Srt(Address::Plain(format!("srt://127.0.0.1:{port}"))));
     play(&mut output, |state| is_ok(state) && has_pictures(&file));
     fs::remove_file(file).unwrap();
 }
@@ -177,7 +177,7 @@ fn an_rtmp_server_is_waited_for_and_waited_for_again_when_it_dies() {
     let (port, file, place) = (free_port(), temporary("rtmp.ts"), temporary("url"));
     fs::write(&place, format!("rtmp://127.0.0.1:{port}/live/key-of-studio\n")).unwrap();
     let address = Address::Secret(SecretSource::File(place.clone()));
-    let mut output = stream(Stream::Rtmp(address));
+    let mut output = stream(StreamTarget::Rtmp(address));
     let log = temporary("beside.ts");
     let mut beside = open(Target::File(log.clone()));
     let failed = |states: &[OutputState]| states[0].health == Health::Failed;
@@ -211,7 +211,7 @@ fn an_rtsp_server_records_video() {
     let said = server.0.stdout.take().unwrap();
     BufReader::new(said).read_line(&mut port).unwrap();
     let url = format!("rtsp://127.0.0.1:{}/record", port.trim());
-    let mut output = stream(Stream::Rtsp(Address::Plain(url)));
+    let mut output = stream(StreamTarget::Rtsp(Address::Plain(url)));
     play(&mut output, |state| is_ok(state) && has_pictures(&file));
     fs::remove_file(file).unwrap();
 }
@@ -220,7 +220,7 @@ fn an_rtsp_server_records_video() {
 fn a_receiver_that_hangs_fails_alone() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("rtmp://{}/live/x", listener.local_addr().unwrap());
-    let mut hanging = stream(Stream::Rtmp(Address::Plain(url)));
+    let mut hanging = stream(StreamTarget::Rtmp(Address::Plain(url)));
     let file = temporary("beside.ts");
     let mut beside = open(Target::File(file.clone()));
     block_on(async {
@@ -236,10 +236,10 @@ fn a_receiver_that_hangs_fails_alone() {
 fn a_fragment_gets_the_transport_stream_or_decoded_pictures() {
     let (ts, jpeg) = (temporary("fragment.ts"), temporary("picture.jpg"));
     let fragment = format!("filesink buffer-mode=2 location={}", ts.display());
-    let mut output = stream(Stream::Pipeline { fragment, feed: Feed::Ts });
+    let mut output = stream(StreamTarget::Pipeline { fragment, feed: Feed::Ts });
     play(&mut output, |state| is_ok(state) && has_pictures(&ts));
     let fragment = format!("jpegenc ! multifilesink location={}", jpeg.display());
-    let mut output = stream(Stream::Pipeline { fragment, feed: Feed::Video });
+    let mut output = stream(StreamTarget::Pipeline { fragment, feed: Feed::Video });
     play(&mut output, |state| {
         is_ok(state) && fs::metadata(&jpeg).is_ok_and(|known| known.len() > 500)
     });
@@ -256,13 +256,13 @@ fn what_an_output_lacks_is_named() {
         ),
     ] {
         let fragment = fragment.to_owned();
-        let mut output = stream(Stream::Pipeline { fragment, feed: Feed::Ts });
+        let mut output = stream(StreamTarget::Pipeline { fragment, feed: Feed::Ts });
         play(&mut output, |state| state.health == Health::Failed);
         assert_eq!(output.state().why.as_deref(), Some(expected));
     }
     let place = temporary("wrong-url");
     fs::write(&place, "https://studio.example/secret-key").unwrap();
-    let mut output = stream(Stream::Rtmp(Address::Secret(SecretSource::File(place.clone()))));
+    let mut output = stream(StreamTarget::Rtmp(Address::Secret(SecretSource::File(place.clone()))));
     play(&mut output, |state| state.health == Health::Failed);
     let expected =
         format!("output an output: {}: it is to hold a URL with rtmp or rtmps", place.display());

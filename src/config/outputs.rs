@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::draft::{Objection, missing};
 use super::options::{Output, StreamOf};
 use super::problem::{Complaint, Origin, Problem};
-use media::{Address, Feed, Numbered, Stream, Target, is_mp4, stream};
+use media::{Address, Feed, Numbered, StreamTarget, Target, is_mp4, stream};
 use resilience::secret::SecretSource;
 
 /// The most outputs: each has a thread and a queue.
@@ -111,11 +111,11 @@ impl DraftOutput {
         match kind {
             OutputKind::Stdout => Ok(Target::Stdout),
             OutputKind::File => self.file(),
-            OutputKind::Display => Ok(Target::Stream(Stream::Display)),
+            OutputKind::Display => Ok(Target::StreamTarget(StreamTarget::Display)),
             OutputKind::Pipeline => {
                 let Self { fragment, feed, .. } = self;
                 fragment
-                    .map(|fragment| Target::Stream(Stream::Pipeline { fragment, feed }))
+                    .map(|fragment| Target::StreamTarget(StreamTarget::Pipeline { fragment, feed }))
                     .ok_or_else(|| {
                         missing("output.fragment", "output.kind = \"pipeline\" needs it")
                     })
@@ -133,10 +133,12 @@ impl DraftOutput {
                     .map(|place| Target::Udp(place.to_owned()))
                     .ok_or_else(|| wrong_url("udp://HOST:PORT"))
             }
-            OutputKind::Rtmp => self.address(Stream::Rtmp, "rtmp://HOST/APP/STREAM, or rtmps://"),
-            OutputKind::Rtsp => self.address(Stream::Rtsp, "rtsp://HOST/PATH, or rtsps://"),
+            OutputKind::Rtmp => {
+                self.address(StreamTarget::Rtmp, "rtmp://HOST/APP/STREAM, or rtmps://")
+            }
+            OutputKind::Rtsp => self.address(StreamTarget::Rtsp, "rtsp://HOST/PATH, or rtsps://"),
             OutputKind::Srt => {
-                self.address(Stream::Srt, "srt://HOST:PORT, or srt://:PORT?mode=listener")
+                self.address(StreamTarget::Srt, "srt://HOST:PORT, or srt://:PORT?mode=listener")
             }
         }
     }
@@ -165,7 +167,7 @@ impl DraftOutput {
         })
     }
 
-    fn address(self, of: fn(Address) -> Stream, form: &str) -> Result<Target, Objection> {
+    fn address(self, of: fn(Address) -> StreamTarget, form: &str) -> Result<Target, Objection> {
         let address = match (self.url, self.credential) {
             (Some(_), Some(_)) => {
                 let reason = "would not be used; output.credential holds the whole URL";
@@ -177,7 +179,7 @@ impl DraftOutput {
                     "this kind of output needs it, or output.credential",
                 ));
             }
-            (None, Some(place)) => return Ok(Target::Stream(of(Address::Secret(place)))),
+            (None, Some(place)) => return Ok(Target::StreamTarget(of(Address::Secret(place)))),
             (Some(url), None) => url,
         };
         let target = of(Address::Plain(address.clone()));
@@ -189,7 +191,7 @@ impl DraftOutput {
                 "has a password: put the whole URL into a file, and name that in output.credential";
             return Err(("output.url", Complaint::Wrong(reason.to_owned())));
         }
-        Ok(Target::Stream(target))
+        Ok(Target::StreamTarget(target))
     }
 }
 

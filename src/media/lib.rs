@@ -52,4 +52,4 @@ pub use options::{
 };
 pub use piece::{TsPiece, TsPiecePlace};
 pub use store::Store;
-pub use target::{Address, Feed, Numbered, Stream, Target, is_mp4};
+pub use target::{Address, Feed, Numbered, StreamTarget, Target, is_mp4};

@@ -6,7 +6,7 @@
 //! Does not: build pipelines; `io::stream` does.
 
 use crate::presentable::presentable;
-use crate::target::{Feed, Stream};
+use crate::target::{Feed, StreamTarget};
 
 /// The element that is fed.
 pub(crate) const FED: &str = "fed";
@@ -23,22 +23,24 @@ const VIDEO: &str = "tsdemux name=demux ! h264parse";
 const PICTURES: &str = "decodebin ! videoconvert";
 
 /// The description of a pipeline for `stream`. Set addresses on [`SINK`] afterwards.
-pub(crate) fn description(stream: &Stream) -> String {
+pub(crate) fn description(stream: &StreamTarget) -> String {
     match stream {
-        Stream::Display => format!("{HEAD} ! {PICTURES} ! autovideosink name=sink sync=false"),
-        Stream::Rtmp(_) => {
+        StreamTarget::Display => {
+            format!("{HEAD} ! {PICTURES} ! autovideosink name=sink sync=false")
+        }
+        StreamTarget::Rtmp(_) => {
             format!(
                 "{HEAD} ! {VIDEO} ! flvmux name=mux streamable=true ! rtmp2sink name=sink sync=false"
             )
         }
-        Stream::Rtsp(_) => {
+        StreamTarget::Rtsp(_) => {
             format!("{HEAD} ! {VIDEO} config-interval=-1 ! rtspclientsink name=sink protocols=tcp")
         }
-        Stream::Srt(_) => {
+        StreamTarget::Srt(_) => {
             format!("{HEAD} ! srtsink name=sink sync=false wait-for-connection=false")
         }
-        Stream::Pipeline { fragment, feed: Feed::Ts } => format!("{HEAD} ! {fragment}"),
-        Stream::Pipeline { fragment, feed: Feed::Video } => {
+        StreamTarget::Pipeline { fragment, feed: Feed::Ts } => format!("{HEAD} ! {fragment}"),
+        StreamTarget::Pipeline { fragment, feed: Feed::Video } => {
             format!("{HEAD} ! {PICTURES} ! {fragment}")
         }
     }
@@ -52,12 +54,12 @@ pub(crate) fn mp4() -> String {
 }
 
 /// The schemes that the URL of a stream may have.
-pub fn schemes(stream: &Stream) -> &'static [&'static str] {
+pub fn schemes(stream: &StreamTarget) -> &'static [&'static str] {
     match stream {
-        Stream::Rtmp(_) => &["rtmp", "rtmps"],
-        Stream::Rtsp(_) => &["rtsp", "rtsps"],
-        Stream::Srt(_) => &["srt"],
-        Stream::Display | Stream::Pipeline { .. } => &[],
+        StreamTarget::Rtmp(_) => &["rtmp", "rtmps"],
+        StreamTarget::Rtsp(_) => &["rtsp", "rtsps"],
+        StreamTarget::Srt(_) => &["srt"],
+        StreamTarget::Display | StreamTarget::Pipeline { .. } => &[],
     }
 }
 

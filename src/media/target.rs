@@ -19,7 +19,7 @@ pub enum Target {
     /// UDP datagrams of MPEG-TS to this host and port.
     Udp(String),
     /// A pipeline of GStreamer.
-    Stream(Stream),
+    StreamTarget(StreamTarget),
 }
 
 /// Files that follow each other, none of which is written again after it was closed.
@@ -39,7 +39,7 @@ pub struct Numbered {
 
 /// An output that GStreamer writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stream {
+pub enum StreamTarget {
     /// The display of this machine.
     Display,
     /// An RTMP server.
@@ -83,11 +83,11 @@ impl Target {
             Self::File(_) | Self::Numbered(_) => "file",
             Self::Stdout => "stdout",
             Self::Udp(_) => "udp",
-            Self::Stream(Stream::Display) => "display",
-            Self::Stream(Stream::Rtmp(_)) => "rtmp",
-            Self::Stream(Stream::Rtsp(_)) => "rtsp",
-            Self::Stream(Stream::Srt(_)) => "srt",
-            Self::Stream(Stream::Pipeline { .. }) => "pipeline",
+            Self::Stream(StreamTarget::Display) => "display",
+            Self::Stream(StreamTarget::Rtmp(_)) => "rtmp",
+            Self::Stream(StreamTarget::Rtsp(_)) => "rtsp",
+            Self::Stream(StreamTarget::Srt(_)) => "srt",
+            Self::Stream(StreamTarget::Pipeline { .. }) => "pipeline",
         }
     }
 

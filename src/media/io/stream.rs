@@ -21,7 +21,7 @@ use crate::io::{diagnosis, running, tls};
 use crate::limits::PIPELINE_STOP_TIME;
 use crate::presentable::presentable;
 use crate::stream::{self, DEMUX, FED, MUX, SINK};
-use crate::target::{Address, Numbered, Stream};
+use crate::target::{Address, Numbered, StreamTarget};
 use crate::{MediaError, Source};
 use resilience::secret;
 
@@ -70,12 +70,12 @@ impl Shared {
 
 impl Streaming {
     /// Starts a pipeline for `stream`. Looks up its address, and may block.
-    pub(super) fn open(stream: &Stream, name: &str) -> Result<Self, MediaError> {
+    pub(super) fn open(stream: &StreamTarget, name: &str) -> Result<Self, MediaError> {
         let url = match stream {
-            Stream::Rtmp(address) | Stream::Rtsp(address) | Stream::Srt(address) => {
-                Some(url(address, stream, name)?)
-            }
-            Stream::Display | Stream::Pipeline { .. } => None,
+            StreamTarget::Rtmp(address)
+            | StreamTarget::Rtsp(address)
+            | StreamTarget::Srt(address) => Some(url(address, stream, name)?),
+            StreamTarget::Display | StreamTarget::Pipeline { .. } => None,
         };
         let is_plain = url.as_ref().is_none_or(|(_, is_plain)| *is_plain);
         let url = url.map(|(url, _)| url);
@@ -85,7 +85,7 @@ impl Streaming {
             if url.starts_with("rtmps://") || url.starts_with("rtsps://") {
                 tls::check_authorities(name)?;
             }
-            let is_srt = matches!(stream, Stream::Srt(_));
+            let is_srt = matches!(stream, StreamTarget::Srt(_));
             sink.set_property(if is_srt { "uri" } else { "location" }, url);
             // A lost receiver must become an error; older versions have no such property.
             if is_srt && sink.has_property("auto-reconnect") {
@@ -93,7 +93,7 @@ impl Streaming {
             }
         }
         new.play()?;
-        if matches!(stream, Stream::Display) && new.shows_nothing() {
+        if matches!(stream, StreamTarget::Display) && new.shows_nothing() {
             return Err(MediaError::NoDisplay(name.to_owned()));
         }
         Ok(new)
@@ -102,7 +102,7 @@ impl Streaming {
     /// Starts a pipeline that writes the next MP4 file of `files`.
     pub(super) fn mp4(files: &Numbered, name: &str) -> Result<Self, MediaError> {
         // Only to find out early what is missing: a fragment's errors are the user's, and MP4 has none.
-        let stream = Stream::Display;
+        let stream = StreamTarget::Display;
         let mut new = Self::build(&stream::mp4(), &stream, name, None)?;
         let file = NumberedFile::open(files)?;
         if let Some(sink) = new.pipeline.by_name(SINK) {
@@ -115,14 +115,19 @@ impl Streaming {
 
     fn build(
         description: &str,
-        stream: &Stream,
+        stream: &StreamTarget,
         name: &str,
         secret: Option<String>,
     ) -> Result<Self, MediaError> {
         diagnosis::init()?;
         let source = match stream {
-            Stream::Pipeline { fragment, .. } => Source::Pipeline { fragment: fragment.clone() },
-            Stream::Display | Stream::Rtmp(_) | Stream::Rtsp(_) | Stream::Srt(_) => Source::Test,
+            StreamTarget::Pipeline { fragment, .. } => {
+                Source::Pipeline { fragment: fragment.clone() }
+            }
+            StreamTarget::Display
+            | StreamTarget::Rtmp(_)
+            | StreamTarget::Rtsp(_)
+            | StreamTarget::Srt(_) => Source::Test,
         };
         let pipeline = running::parse(description, &source)?;
         let fed = pipeline
@@ -253,7 +258,7 @@ impl Drop for Streaming {
 }
 
 /// The URL at `address`, and whether it is no secret.
-fn url(address: &Address, stream: &Stream, name: &str) -> Result<(String, bool), MediaError> {
+fn url(address: &Address, stream: &StreamTarget, name: &str) -> Result<(String, bool), MediaError> {
     let wrong = |detail: String| MediaError::OutputAddress { name: name.to_owned(), detail };
     match address {
         Address::Plain(url) => Ok((url.clone(), true)),

@@ -63,11 +63,13 @@ impl Target {
                 .map(|file| Opened::File(OpenFile { file, path: None, numbered: None }))
                 .map_err(|error| MediaError::writing(Path::new("-"), &error)),
             Self::Numbered(files) if files.is_mp4() => {
-                Streaming::mp4(files, name).map(Box::new).map(Opened::Stream)
+                Streaming::mp4(files, name).map(Box::new).map(Opened::StreamTarget)
             }
             Self::Numbered(files) => open_numbered(files).map(Opened::File),
             Self::Udp(place) => Datagrams::open(place).map(Opened::Datagrams),
-            Self::Stream(stream) => Streaming::open(stream, name).map(Box::new).map(Opened::Stream),
+            Self::Stream(stream) => {
+                Streaming::open(stream, name).map(Box::new).map(Opened::StreamTarget)
+            }
         }
     }
 }
@@ -148,7 +150,7 @@ fn whole(length: u64) -> u64 {
 pub(super) enum Opened {
     File(OpenFile),
     Datagrams(Datagrams),
-    Stream(Box<Streaming>),
+    StreamTarget(Box<Streaming>),
 }
 
 /// Whether an open output is written on.
