@@ -17,7 +17,7 @@ use crate::io::clocks;
 use crate::io::find::{self, FoundSource};
 use crate::io::listening::MicrophoneKeeper;
 use crate::io::negotiated::attach_when_negotiated;
-use crate::io::running::{self, End, Ending, Running, Spares, Watch};
+use crate::io::running::{self, End, Ending, RunningPipeline, Spares, Watch};
 use crate::io::title::title;
 use crate::io::{decoded, diagnosis, encoders, measure, pacing, prepare, sound};
 use crate::pipeline::{self, ENCODER, SHAPE};
@@ -36,7 +36,7 @@ const OVERSLEPT: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Capture {
     feed: Feed,
-    running: Running,
+    running: RunningPipeline,
     listening: Option<MicrophoneKeeper>,
     ending: Ending,
     options: Options,
@@ -102,7 +102,7 @@ impl Capture {
         let sound = sound::attach(&built, options, &units);
         let spares = sound.map(|sound| -> Spares { Box::new(move |error| sound.takes(error)) });
         let watch = Watch { spares, ..watching(&source, &feed, &ending) };
-        let running = Running::open(built, watch).inspect_err(|error| {
+        let running = RunningPipeline::open(built, watch).inspect_err(|error| {
             if let MediaError::Encoder { element, detail } = error {
                 encoders::on_failure(options, element, detail);
             }

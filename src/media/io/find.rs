@@ -23,7 +23,7 @@ use gstreamer::prelude::*;
 
 use crate::gop::{Fitness, Wanted};
 use crate::io::measure::{Measured, Measurement, wanted};
-use crate::io::running::{self, End, Ending, Running, Watch};
+use crate::io::running::{self, End, Ending, RunningPipeline, Watch};
 use crate::io::{camera, diagnosis, prepare, rtsp};
 use crate::limits::{CAMERA_TIME, GIF_BYTES};
 use crate::modes::{Mode, pick};
@@ -169,7 +169,7 @@ pub(super) fn gives_a_frame(source: &Source, video: &Video) -> Result<(), MediaE
         ending: ending.clone(),
         spares: None,
     };
-    let running = Running::open(built, watch)?;
+    let running = RunningPipeline::open(built, watch)?;
     running.play(&ending);
     let came = told.recv_timeout(CAMERA_TIME);
     drop(running);

@@ -16,7 +16,7 @@ use gstreamer::prelude::*;
 use heapless::Deque;
 
 use crate::gop::{Fitness, Gop, GopWatch, UnitFacts, Wanted, has_b_slices};
-use crate::io::running::{self, End, Ending, Running};
+use crate::io::running::{self, End, Ending, RunningPipeline};
 use crate::limits::{CAMERA_TIME, CAMERAS_MEASURED};
 use crate::pipeline::{PARSER, UNITS};
 use crate::sps::Shape;
@@ -171,7 +171,7 @@ impl Measurement {
             ending: ending.clone(),
             spares: None,
         };
-        let running = Running::open(pipeline, watch)?;
+        let running = RunningPipeline::open(pipeline, watch)?;
         running.play(&ending);
         let answer = answer_queue.recv_timeout(CAMERA_TIME);
         drop(running);

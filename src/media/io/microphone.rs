@@ -10,7 +10,7 @@ use gstreamer::prelude::*;
 
 use crate::audio::{AAC_ENCODERS, FRAMES, MICROPHONE, describe, source};
 use crate::io::access_units::AccessUnits;
-use crate::io::running::{self, End, Ending, Running, Watch};
+use crate::io::running::{self, End, Ending, RunningPipeline, Watch};
 use crate::stall::{FrameTimes, Limits, StallJudgement};
 use crate::{Audio, AudioCodec, MediaError, Source};
 
@@ -20,7 +20,7 @@ const RATE: u32 = 50;
 /// A microphone that was opened.
 #[derive(Debug)]
 pub(super) struct OpenMicrophone {
-    running: Running,
+    running: RunningPipeline,
     ending: Ending,
     codec: AudioCodec,
     /// The queue that the audio frames go into, once the microphone has been attached.
@@ -73,7 +73,7 @@ impl OpenMicrophone {
             ending: ending.clone(),
             spares: None,
         };
-        let running = Running::open(built, watch)?;
+        let running = RunningPipeline::open(built, watch)?;
         let (codec, opened) = (audio.codec, Instant::now());
         Ok(Self { running, ending, codec, into, opened, played: OnceLock::new(), last })
     }

@@ -69,7 +69,7 @@ impl Ending {
 
 /// A pipeline that was opened; dropping it stops it.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct RunningPipeline {
     pipeline: gst::Pipeline,
     stopped: Arc<Mutex<bool>>,
 }
@@ -106,7 +106,7 @@ pub(super) fn parse(description: &str, source: &Source) -> Result<gst::Pipeline,
     })
 }
 
-impl Running {
+impl RunningPipeline {
     /// Opens the devices of `pipeline`, which blocks, for cameras at most [`CAMERA_TIME`]. Media flow only after
     /// [`play`](Self::play).
     pub(super) fn open<I, E>(
@@ -223,7 +223,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningPipeline {
     fn drop(&mut self) {
         let (tell, told) = mpsc::channel();
         if self.halt(move || {

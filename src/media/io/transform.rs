@@ -9,7 +9,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use crate::io::access_units::{AccessUnits, Feed, SegmentPieces};
-use crate::io::running::{self, End, Ending, Running};
+use crate::io::running::{self, End, Ending, RunningPipeline};
 use crate::io::{capture, diagnosis, encoders};
 use crate::limits::ACCESS_UNIT_BYTES;
 use crate::pipeline::INPUT;
@@ -21,7 +21,7 @@ use mpegts::{Reader, TsEvent};
 pub struct Transform {
     input: gst_app::AppSrc,
     feed: Feed,
-    running: Running,
+    running: RunningPipeline,
     ending: Ending,
     /// Reads the input up to the first key frame, whose time becomes the start of the output.
     first_key: Option<Box<Reader>>,
@@ -49,7 +49,7 @@ impl Transform {
             .and_then(|input| input.downcast::<gst_app::AppSrc>().ok())
             .ok_or_else(|| MediaError::Gstreamer(format!("the pipeline lacks {INPUT}")))?;
         let ending = Ending::new();
-        let running = Running::open(built, capture::watching(&source, &feed, &ending))?;
+        let running = RunningPipeline::open(built, capture::watching(&source, &feed, &ending))?;
         running.play(&ending);
         Ok(Self {
             input,

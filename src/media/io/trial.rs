@@ -15,7 +15,7 @@ use gstreamer::prelude::*;
 
 use crate::encoder::{Element, Kind};
 use crate::io::bounded::within;
-use crate::io::running::{self, End, Ending, Running, Watch};
+use crate::io::running::{self, End, Ending, RunningPipeline, Watch};
 use crate::limits::{HARDWARE_TRIAL_TIME, PIPELINE_STOP_TIME};
 use crate::pipeline::{self, TRIAL_FRAMES, UNITS};
 use crate::{MediaError, Source, Speed, Video};
@@ -67,7 +67,7 @@ fn encode(description: &str, kind: Kind) -> Result<(), String> {
         ending: ending.clone(),
         spares: None,
     };
-    let running = Running::open(built, watch).map_err(said)?;
+    let running = RunningPipeline::open(built, watch).map_err(said)?;
     running.play(&ending);
     let has_ended = told.recv_timeout(time(kind)).is_ok();
     drop(running);
