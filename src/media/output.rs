@@ -45,13 +45,13 @@ pub(crate) enum Step {
 /// The state of one output across failures.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
-    state: State,
+    state: LifecycleState,
     pauses: Backoff,
     failure: LogThrottle,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum LifecycleState {
     Open,
     /// Stays closed until then.
     Closed {
@@ -69,7 +69,7 @@ impl Lifecycle {
     /// An output that has not been opened yet.
     pub(crate) const fn new() -> Self {
         Self {
-            state: State::Closed { until: None },
+            state: LifecycleState::Closed { until: None },
             pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             failure: LogThrottle::new(),
         }
@@ -77,7 +77,7 @@ impl Lifecycle {
 
     /// Call when a segment begins: the previous one is complete unless the output failed. Returns a line to log.
     pub(crate) fn on_segment(&mut self, now: Instant) -> Option<LogLine> {
-        if self.state != State::Open {
+        if self.state != LifecycleState::Open {
             return None;
         }
         self.pauses.on_success();
@@ -87,35 +87,37 @@ impl Lifecycle {
     /// Call with each chunk of bytes; `begins` if a segment begins with it. Do what the result says.
     pub(crate) fn on_bytes(&mut self, begins: bool, now: Instant) -> Step {
         match self.state {
-            State::Open => Step::Write,
-            State::Closed { until } if begins && until.is_none_or(|until| until <= now) => {
+            LifecycleState::Open => Step::Write,
+            LifecycleState::Closed { until }
+                if begins && until.is_none_or(|until| until <= now) =>
+            {
                 Step::Open
             }
-            State::Closed { .. } => Step::Drop,
+            LifecycleState::Closed { .. } => Step::Drop,
         }
     }
 
     /// Call when the path no longer names the open file. The output is opened again with the segment that begins now.
     pub(crate) fn on_moved(&mut self) {
-        self.state = State::Closed { until: None };
+        self.state = LifecycleState::Closed { until: None };
     }
 
     /// Call when the output has been opened.
     pub(crate) fn on_opened(&mut self) {
-        self.state = State::Open;
+        self.state = LifecycleState::Open;
     }
 
     /// Call when opening or writing failed, with the reason `what`. `jitter` from 0 to 1 spreads the pause. Returns a line
     /// to log.
     pub(crate) fn on_failure(&mut self, what: &str, now: Instant, jitter: f64) -> Option<LogLine> {
-        self.state = State::Closed { until: Some(now + self.pauses.on_failure(jitter)) };
+        self.state = LifecycleState::Closed { until: Some(now + self.pauses.on_failure(jitter)) };
         self.failure.on_failure(what, now)
     }
 
     /// Call when the output has no reader; `what` is the text for the log. It is opened with the next segment once a
     /// reader is there. Returns a line to log.
     pub(crate) fn on_no_reader(&mut self, what: &str, now: Instant) -> Option<LogLine> {
-        self.state = State::Closed { until: None };
+        self.state = LifecycleState::Closed { until: None };
         self.failure.on_failure(what, now)
     }
 }
