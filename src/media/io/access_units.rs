@@ -49,10 +49,10 @@ use resilience::meter::Meter;
 
 /// The queue of one channel's access units, from the pipeline to the reader. Clones share one queue.
 #[derive(Clone)]
-pub struct AccessUnits(Arc<Shared>);
+pub struct AccessUnits(Arc<SharedUnits>);
 
-struct Shared {
-    state: Mutex<State>,
+struct SharedUnits {
+    state: Mutex<UnitsState>,
     arrived: Notify,
     came_out: Notify,
     times_frames: AtomicBool,
@@ -64,7 +64,7 @@ struct Shared {
     encoding: Histogram,
 }
 
-struct State {
+struct UnitsState {
     queue: Queue<Unit, ACCESS_UNITS>,
     timeline: Timeline,
     stamps: Stamps,
@@ -116,7 +116,7 @@ pub struct Counts {
 impl AccessUnits {
     /// An empty queue, whose media time begins at the origin of `timeline`.
     pub fn new() -> Self {
-        let state = State {
+        let state = UnitsState {
             queue: Queue::new(ACCESS_UNIT_BYTES, MAX_LATENCY),
             timeline: Timeline::default(),
             stamps: Stamps::default(),
@@ -136,7 +136,7 @@ impl AccessUnits {
             has_paused: false,
             is_closed: false,
         };
-        Self(Arc::new(Shared {
+        Self(Arc::new(SharedUnits {
             state: Mutex::new(state),
             arrived: Notify::new(),
             came_out: Notify::new(),
@@ -338,7 +338,7 @@ impl fmt::Debug for AccessUnits {
     }
 }
 
-impl State {
+impl UnitsState {
     /// Call this for each access unit of the capture with this number. False if a newer capture has taken over, and the
     /// access unit must be dropped.
     fn begin_feed(&mut self, number: u64) -> bool {
@@ -367,8 +367,8 @@ impl State {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedUnits {
+    fn lock(&self) -> MutexGuard<'_, UnitsState> {
         // A poisoned lock is safe to use: a panic cannot leave the data half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -47,7 +47,7 @@ struct Chunk {
 
 /// The state that the thread and its owner share.
 #[derive(Debug)]
-struct Shared {
+struct PlaybackState {
     written: AtomicU64,
     dropped: AtomicU64,
     is_left: AtomicBool,
@@ -56,7 +56,7 @@ struct Shared {
     condition: Mutex<Condition>,
 }
 
-impl Shared {
+impl PlaybackState {
     fn condition(&self) -> MutexGuard<'_, Condition> {
         self.condition.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,11 +64,11 @@ impl Shared {
 
 /// The owner's reference. Dropping it lets the thread end even while it waits for room in a pipe.
 #[derive(Debug)]
-struct Owner(Arc<Shared>);
+struct Owner(Arc<PlaybackState>);
 
 impl Owner {
     fn new() -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(PlaybackState {
             written: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             is_left: AtomicBool::new(false),
@@ -202,7 +202,7 @@ struct Writer {
     life: Lifecycle,
     packets: WholePackets,
     proof: Proof,
-    shared: Arc<Shared>,
+    shared: Arc<PlaybackState>,
 }
 
 /// Bytes given to a pipeline. It counts as written once it has taken a whole segment: the first bytes only fill its

@@ -39,7 +39,7 @@ const SOUND: [(&str, &str); 2] = [("audio/mpeg", "aacparse"), ("audio/x-opus", "
 pub(super) struct Streaming {
     pipeline: gst::Pipeline,
     fed: gst_app::AppSrc,
-    shared: Arc<Shared>,
+    shared: Arc<StreamState>,
     /// The file that the pipeline writes to, if it is MP4.
     file: Option<NumberedFile>,
     name: String,
@@ -51,13 +51,13 @@ pub(super) struct Streaming {
 
 /// What GStreamer's threads report.
 #[derive(Debug, Default)]
-struct Shared {
+struct StreamState {
     taken: AtomicU64,
     end: Mutex<Option<Result<(), MediaError>>>,
     ended: Condvar,
 }
 
-impl Shared {
+impl StreamState {
     fn end(&self) -> MutexGuard<'_, Option<Result<(), MediaError>>> {
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,7 +134,7 @@ impl Streaming {
             .by_name(FED)
             .and_then(|fed| fed.downcast::<gst_app::AppSrc>().ok())
             .ok_or_else(|| MediaError::Gstreamer(format!("the pipeline lacks {FED}")))?;
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::<StreamState>::default();
         if let Some(pad) = fed.static_pad("src") {
             let shared = Arc::clone(&shared);
             pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
@@ -307,7 +307,7 @@ fn link_sound(pipeline: &gst::Pipeline, pad: &gst::Pad, parser: &str) -> Option<
 }
 
 /// Records the end of `pipeline`. The error holds no part of `secret`, a URL.
-fn watch(pipeline: &gst::Pipeline, shared: &Arc<Shared>, name: &str, secret: Option<String>) {
+fn watch(pipeline: &gst::Pipeline, shared: &Arc<StreamState>, name: &str, secret: Option<String>) {
     let Some(bus) = pipeline.bus() else { return };
     let (shared, name) = (Arc::clone(shared), name.to_owned());
     bus.set_sync_handler(move |_, message| {

@@ -31,7 +31,7 @@ use resilience::log_throttle::LogThrottle;
 pub(super) struct Storing {
     /// The settings, if it is the store.
     store: Option<Store>,
-    queue: SyncSender<Message>,
+    queue: SyncSender<StoreInput>,
     /// Bytes in the queue.
     waiting: Arc<AtomicUsize>,
     /// Access units lost since the queue took one.
@@ -41,7 +41,7 @@ pub(super) struct Storing {
 }
 
 #[derive(Debug)]
-enum Message {
+enum StoreInput {
     Unit(Taken),
     /// No access unit follows for a while, so the current segment is complete.
     Pause,
@@ -114,7 +114,7 @@ impl Storing {
         if has_room && (self.lost == 0 || unit.is_key) {
             let taken = Taken { unit: unit.clone(), codec, segment, lost: self.lost };
             self.waiting.fetch_add(bytes, Ordering::Relaxed);
-            if self.queue.try_send(Message::Unit(taken)).is_ok() {
+            if self.queue.try_send(StoreInput::Unit(taken)).is_ok() {
                 self.lost = 0;
                 return;
             }
@@ -126,7 +126,7 @@ impl Storing {
     /// Call this when no access unit follows for a while, to complete the current segment. If the queue is full, the
     /// beginning of the next segment completes it.
     pub(super) fn pause(&self) {
-        let _ = self.queue.try_send(Message::Pause);
+        let _ = self.queue.try_send(StoreInput::Pause);
     }
 
     /// Lets the thread write what is queued and end. The receiver is closed when the thread has ended.
@@ -200,15 +200,15 @@ impl Written {
 }
 
 impl Thread {
-    fn run(&mut self, messages: &Receiver<Message>) {
+    fn run(&mut self, messages: &Receiver<StoreInput>) {
         for message in messages {
             match message {
-                Message::Unit(taken) => {
+                StoreInput::Unit(taken) => {
                     self.waiting.fetch_sub(taken.unit.bytes(), Ordering::Relaxed);
                     self.take(&taken);
                 }
-                Message::Pause if self.segmenter.on_pause() => self.written.finish(),
-                Message::Pause => {}
+                StoreInput::Pause if self.segmenter.on_pause() => self.written.finish(),
+                StoreInput::Pause => {}
             }
         }
         self.written.finish();
