@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use livepeer_edge::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, KeptParams, Options};
-use livepeer_edge::status::{LinkName, Report, State, Status, metrics};
+use livepeer_edge::status::{LinkName, State, Status, StatusReport, metrics};
 use livepeer_gateway::http::io::service_client;
 use livepeer_gateway::http::{ServiceTrust, Url};
 use livepeer_gateway::job::{JobOptions, Recovery};
@@ -72,7 +72,7 @@ fn agent(source: Source, at: &Handle) -> (Status, Stopper, JoinHandle<()>) {
 }
 
 /// Asks for reports until one is `wanted`; each must keep to the schema.
-async fn until(status: &Status, wanted: impl Fn(&Report) -> bool) -> Report {
+async fn until(status: &Status, wanted: impl Fn(&StatusReport) -> bool) -> StatusReport {
     let by = Instant::now() + LIMIT;
     loop {
         let report = status.report(Instant::now());
@@ -86,13 +86,13 @@ async fn until(status: &Status, wanted: impl Fn(&Report) -> bool) -> Report {
     }
 }
 
-fn state(report: &Report, name: LinkName) -> State {
+fn state(report: &StatusReport, name: LinkName) -> State {
     report.chain.iter().find(|link| link.link == name).unwrap().state
 }
 
 /// Has promtool check the metrics of a report.
 #[track_caller]
-fn check_metrics(report: &Report) {
+fn check_metrics(report: &StatusReport) {
     let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/promtool");
     let program = if fetched.exists() { fetched.as_path() } else { Path::new("promtool") };
     let mut promtool = Command::new(program)

@@ -14,7 +14,7 @@ use super::chain;
 use super::device::{Throttling, temperature, throttling};
 use super::facts::{Facts, Figures, UplinkFacts};
 use super::identity::{Identity, StatusOptions};
-use super::report::{Device, Moment, Report};
+use super::report::{Device, Moment, StatusReport};
 use super::{AgentFacts, Status};
 
 /// The directory of the kernel's temperatures.
@@ -28,7 +28,7 @@ const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 impl Status {
     /// The report of this time. Reads some files of the kernel.
-    pub fn report(&self, now: Instant) -> Report {
+    pub fn report(&self, now: Instant) -> StatusReport {
         let facts = self.facts(now);
         let links = chain::judge(&facts);
         let ages = lock(&self.shared.memory).note(&links, now);
@@ -47,7 +47,7 @@ impl Status {
             round_trip: self.returned.round_trip.read(now),
             kernel: self.publish.flow().map(|flow| (flow.unsent, flow.round_trip)),
         };
-        Report::new(&facts, &figures, (&links, &ages), moment)
+        StatusReport::new(&facts, &figures, (&links, &ages), moment)
     }
 
     /// The state in one line, for the service manager.

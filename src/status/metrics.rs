@@ -7,13 +7,13 @@
 
 mod text;
 
-use super::Report;
+use super::StatusReport;
 use super::chain::State;
 use super::report::Latencies;
 use text::{Kind, Text};
 
 /// The metrics of a report, in version 0.0.4 of the text format (`text/plain; version=0.0.4`).
-pub fn metrics(report: &Report) -> String {
+pub fn metrics(report: &StatusReport) -> String {
     let mut text = Text::new(&report.instance, &report.labels);
     program(report, &mut text);
     chain(report, &mut text);
@@ -25,7 +25,7 @@ pub fn metrics(report: &Report) -> String {
     text.finish()
 }
 
-fn program(report: &Report, text: &mut Text) {
+fn program(report: &StatusReport, text: &mut Text) {
     let version = [("version", report.program)];
     text.metric("build_info", Kind::Gauge, "The version of the program; always 1.");
     text.sample(&version, 1.0);
@@ -38,7 +38,7 @@ fn program(report: &Report, text: &mut Text) {
     );
 }
 
-fn chain(report: &Report, text: &mut Text) {
+fn chain(report: &StatusReport, text: &mut Text) {
     let what = "1 for the state that the link has, 0 for the others.";
     text.metric("link_state", Kind::Gauge, what);
     for link in &report.chain {
@@ -53,7 +53,7 @@ fn chain(report: &Report, text: &mut Text) {
     }
 }
 
-fn capture(report: &Report, text: &mut Text) {
+fn capture(report: &StatusReport, text: &mut Text) {
     let (camera, encoder, queue) = (&report.camera, &report.encoder, &report.queue);
     text.counter("camera_frames_total", "Frames that went into the encoder.", camera.frames);
     text.gauge("camera_frames_per_second", "Frames that go into the encoder.", camera.fps);
@@ -82,7 +82,7 @@ fn capture(report: &Report, text: &mut Text) {
     }
 }
 
-fn uplink(report: &Report, text: &mut Text) {
+fn uplink(report: &StatusReport, text: &mut Text) {
     let (uplink, job) = (&report.uplink, &report.job);
     text.counter("uplink_segments_total", "Segments that were confirmed.", uplink.segments);
     text.counter("uplink_lost_segments_total", "Segments that were lost.", uplink.segments_lost);
@@ -115,7 +115,7 @@ fn uplink(report: &Report, text: &mut Text) {
     text.counter("job_swaps_total", "Jobs that were lost and replaced.", job.swaps);
 }
 
-fn returned(report: &Report, text: &mut Text) {
+fn returned(report: &StatusReport, text: &mut Text) {
     let returned = &report.returned;
     text.counter("returned_segments_total", "Segments of processed video.", returned.segments);
     text.counter("returned_bytes_total", "Bytes of processed video.", returned.bytes);
@@ -146,7 +146,7 @@ fn returned(report: &Report, text: &mut Text) {
     }
 }
 
-fn payment(report: &Report, text: &mut Text) {
+fn payment(report: &StatusReport, text: &mut Text) {
     let payment = &report.payment;
     if !payment.is_paid {
         return;
@@ -167,7 +167,7 @@ fn payment(report: &Report, text: &mut Text) {
     );
 }
 
-fn device(report: &Report, text: &mut Text) {
+fn device(report: &StatusReport, text: &mut Text) {
     text.optional(
         "device_temperature_celsius",
         "The highest of the kernel's temperatures.",

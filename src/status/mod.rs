@@ -45,7 +45,7 @@ pub(crate) use identity::{checked_labels, checked_name};
 pub use latency::Latency;
 pub use metrics::metrics;
 pub use output::OutputReport;
-pub use report::{Link, Report};
+pub use report::{Link, StatusReport};
 
 /// Every counter and state of a running agent. Clones share them.
 #[derive(Debug, Clone, Default)]

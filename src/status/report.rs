@@ -22,7 +22,7 @@ pub(super) const VERSION: u32 = 1;
 
 /// The state of the whole program at one time.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct StatusReport {
     /// The version of the JSON: 1.
     pub version: u32,
     /// The version of the program.

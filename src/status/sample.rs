@@ -8,7 +8,7 @@ use super::facts::{
     AgentFacts, CameraFacts, Facts, Figures, PaymentFacts, ReturnedFacts, UplinkFacts,
 };
 use super::output::OutputReport;
-use super::report::{Device, Moment, Report};
+use super::report::{Device, Moment, StatusReport};
 use super::{Identity, NoJob, State, chain};
 use livepeer_gateway::job::Stage;
 use media::io::Flow;
@@ -98,7 +98,7 @@ pub(super) fn figures() -> Figures {
 }
 
 /// The report of these facts, in whose figures everything is known.
-pub(super) fn report(facts: &Facts) -> Report {
+pub(super) fn report(facts: &Facts) -> StatusReport {
     let links = chain::judge(facts);
     let labels = [("site".to_owned(), "roof".to_owned())].into();
     let moment = Moment {
@@ -109,5 +109,5 @@ pub(super) fn report(facts: &Facts) -> Report {
         job: ["m".to_owned(), "live-video-to-video/m".to_owned()],
         device: Device { temperature: Some(54.8), throttling: None },
     };
-    Report::new(facts, &figures(), (&links, &[Duration::ZERO; 9]), moment)
+    StatusReport::new(facts, &figures(), (&links, &[Duration::ZERO; 9]), moment)
 }

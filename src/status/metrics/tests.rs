@@ -5,11 +5,11 @@
 use std::time::Instant;
 
 use super::metrics;
-use crate::status::report::Report;
+use crate::status::report::StatusReport;
 use crate::status::sample;
 
 /// The report of an agent whose video moves.
-fn report() -> Report {
+fn report() -> StatusReport {
     sample::report(&sample::facts(Instant::now()))
 }
 

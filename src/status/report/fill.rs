@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::{
-    Camera, Device, Dropped, Encoder, Job, Latencies, Link, Payment, Processed, Queue, Report,
-    Uplink, VERSION,
+    Camera, Device, Dropped, Encoder, Job, Latencies, Link, Payment, Processed, Queue,
+    StatusReport, Uplink, VERSION,
 };
 use crate::status::chain::{Judged, is_ready, summary};
 use crate::status::facts::{Facts, Figures};
@@ -28,7 +28,7 @@ pub(in crate::status) struct Moment {
     pub(in crate::status) device: Device,
 }
 
-impl Report {
+impl StatusReport {
     pub(in crate::status) fn new(
         facts: &Facts,
         figures: &Figures,
