@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use livepeer_edge::agent::{Agent, DiscoveryOptions, JobPlan, JobSpec, KeptParams, Options};
-use livepeer_edge::status::{LinkName, State, Status, StatusReport, metrics};
+use livepeer_edge::status::{LinkName, LinkState, Status, StatusReport, metrics};
 use livepeer_gateway::http::io::service_client;
 use livepeer_gateway::http::{ServiceTrust, Url};
 use livepeer_gateway::job::{JobOptions, Recovery};
@@ -86,7 +86,7 @@ async fn until(status: &Status, wanted: impl Fn(&StatusReport) -> bool) -> Statu
     }
 }
 
-fn state(report: &StatusReport, name: LinkName) -> State {
+fn state(report: &StatusReport, name: LinkName) -> LinkState {
     report.chain.iter().find(|link| link.link == name).unwrap().state
 }
 
@@ -150,11 +150,12 @@ async fn a_paid_job_shows_what_it_costs() {
     assert!(payment.wei >= hour / 60 && payment.wei < hour / 30, "{payment:?}");
     assert!(payment.seconds_paid_for.unwrap() > 50.0, "{payment:?}");
     assert_eq!((payment.is_paid, payment.failures), (true, 0));
-    assert_eq!(state(&report, LinkName::Payment), State::Ok);
+    assert_eq!(state(&report, LinkName::Payment), LinkState::Ok);
     check_metrics(&report);
     // A signer that refuses is named, and the job goes on.
     only.always(Failure::Call(Endpoint::MakePayment, CallFailure::status(503)));
-    let report = until(&status, |report| state(report, LinkName::Payment) == State::Failed).await;
+    let report =
+        until(&status, |report| state(report, LinkName::Payment) == LinkState::Failed).await;
     assert!(report.payment.failures > 0 && report.summary.contains("; payment failed: "));
     check_metrics(&report);
     drop(stopper);
@@ -170,7 +171,7 @@ async fn an_orchestrator_that_dies_is_not_ok_for_long() {
     let report = until(&status, |report| !report.ready).await;
     check_metrics(&report);
     let report =
-        until(&status, |report| state(report, LinkName::Orchestrator) == State::Failed).await;
+        until(&status, |report| state(report, LinkName::Orchestrator) == LinkState::Failed).await;
     assert!(report.summary.starts_with("no job: "), "{}", report.summary);
     assert_eq!(report.job.swaps, 1);
     drop(stopper);
@@ -183,10 +184,11 @@ async fn a_camera_that_is_not_there_fails_and_says_why() {
     let device = "/dev/nowhere".into();
     let source = Source::V4l2 { device, format: media::CameraFormat::Auto };
     let (status, stopper, running) = agent(source, &only);
-    let report = until(&status, |report| state(report, LinkName::Camera) == State::Failed).await;
+    let report =
+        until(&status, |report| state(report, LinkName::Camera) == LinkState::Failed).await;
     assert!(report.summary.starts_with("waiting for video: "), "{}", report.summary);
     assert!(report.chain.iter().any(|link| link.why.contains("/dev/nowhere")));
-    assert_eq!(state(&report, LinkName::Orchestrator), State::Waiting);
+    assert_eq!(state(&report, LinkName::Orchestrator), LinkState::Waiting);
     check_metrics(&report);
     drop(stopper);
     running.await.unwrap();

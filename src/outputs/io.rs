@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Output as Options, StreamOf};
-use crate::status::{OutputReport, State};
+use crate::status::{LinkState, OutputReport};
 use livepeer_gateway::segment::Seq;
 use livepeer_gateway::trickle::io::SegmentSink;
 use media::io::{Identity, Output};
@@ -207,9 +207,9 @@ fn locked(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
 fn report(state: OutputState) -> OutputReport {
     let OutputState { name, kind, health, why, bytes, drops, .. } = state;
     let state = match health {
-        Health::Ok => State::Ok,
-        Health::Waiting => State::Waiting,
-        Health::Failed => State::Failed,
+        Health::Ok => LinkState::Ok,
+        Health::Waiting => LinkState::Waiting,
+        Health::Failed => LinkState::Failed,
     };
     OutputReport { name, kind, state, bytes, dropped_bytes: drops, why: why.unwrap_or_default() }
 }

@@ -32,7 +32,7 @@ pub(super) use memory::Memory;
 /// The state of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum LinkState {
     /// It works.
     Ok,
     /// It waits for something else.
@@ -41,7 +41,7 @@ pub enum State {
     Failed,
 }
 
-impl State {
+impl LinkState {
     /// All states.
     pub(super) const ALL: [Self; 3] = [Self::Ok, Self::Waiting, Self::Failed];
 
@@ -100,7 +100,7 @@ impl LinkName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Judged {
     pub(super) name: LinkName,
-    pub(super) state: State,
+    pub(super) state: LinkState,
     /// Why it has this state, in one line; empty if there is nothing to say.
     pub(super) why: String,
     /// What a person can do; empty if nothing has to be done.
@@ -118,7 +118,7 @@ pub(super) fn judge(facts: &Facts) -> [Judged; 9] {
 /// the encoder work.
 pub(super) fn is_ready(links: &[Judged], facts: &Facts) -> bool {
     let needed = if facts.agent.unwanted.is_some() { 2 } else { 6 };
-    links.iter().take(needed).all(|link| link.state == State::Ok)
+    links.iter().take(needed).all(|link| link.state == LinkState::Ok)
 }
 
 /// The chain in one line: where the job is, and each link that is at fault.
@@ -146,7 +146,7 @@ pub(super) fn summary(links: &[Judged], Facts { agent, .. }: &Facts) -> String {
     let named = |link: &&Judged| {
         let is_source = matches!(link.name, LinkName::Camera | LinkName::Encoder);
         let is_named = link.name == LinkName::Orchestrator || (is_source && is_lost);
-        link.state == State::Failed && !is_named
+        link.state == LinkState::Failed && !is_named
     };
     for link in links.iter().filter(named) {
         text.push_str("; ");

@@ -8,7 +8,7 @@
 mod text;
 
 use super::StatusReport;
-use super::chain::State;
+use super::chain::LinkState;
 use super::report::Latencies;
 use text::{Kind, Text};
 
@@ -42,7 +42,7 @@ fn chain(report: &StatusReport, text: &mut Text) {
     let what = "1 for the state that the link has, 0 for the others.";
     text.metric("link_state", Kind::Gauge, what);
     for link in &report.chain {
-        for state in State::ALL {
+        for state in LinkState::ALL {
             let labels = [("link", link.link.name()), ("state", state.name())];
             text.sample(&labels, f64::from(u8::from(state == link.state)));
         }

@@ -36,7 +36,7 @@ use media::io::AccessUnits;
 use mpegts::Ticks;
 
 pub use cells::{Payments, Returned, StatusText};
-pub use chain::{LinkName, State};
+pub use chain::{LinkName, LinkState};
 pub use device::Throttling;
 pub use facts::AgentFacts;
 pub(crate) use facts::{CameraFacts, ClockFacts, NoJob, Unwanted};

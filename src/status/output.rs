@@ -12,7 +12,7 @@ pub struct OutputReport {
     /// Its kind, such as `file`.
     pub kind: &'static str,
     /// Whether video is written, waited for, or refused.
-    pub state: super::State,
+    pub state: super::LinkState,
     /// Bytes written.
     pub bytes: u64,
     /// Bytes dropped because the output was too slow or did not work.

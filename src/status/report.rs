@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::chain::{LinkName, State};
+use super::chain::{LinkName, LinkState};
 use super::device::Throttling;
 use super::output::OutputReport;
 
@@ -71,7 +71,7 @@ pub struct Link {
     /// The link.
     pub link: LinkName,
     /// Its state.
-    pub state: State,
+    pub state: LinkState,
     /// How long it has had this state.
     pub seconds: f64,
     /// Why, in one line; may be empty.

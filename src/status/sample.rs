@@ -9,7 +9,7 @@ use super::facts::{
 };
 use super::output::OutputReport;
 use super::report::{Device, Moment, StatusReport};
-use super::{Identity, NoJob, State, chain};
+use super::{Identity, LinkState, NoJob, chain};
 use livepeer_gateway::job::Stage;
 use media::io::Flow;
 use resilience::histogram::Durations;
@@ -66,7 +66,7 @@ pub(super) fn facts(now: Instant) -> Facts {
         outputs: vec![OutputReport {
             name: "output.path".to_owned(),
             kind: "file",
-            state: State::Ok,
+            state: LinkState::Ok,
             bytes: 14_000_000,
             dropped_bytes: 0,
             why: String::new(),

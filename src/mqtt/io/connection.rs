@@ -23,7 +23,7 @@ use crate::mqtt::limits::{ANSWERS, BYTES_PER_SECOND, PACKETS_PER_SECOND, READ_BY
 use crate::mqtt::outbox::{Message, MessageKind, Outbox};
 use crate::mqtt::session::{ONLINE, Reaction, Session, connect};
 use crate::mqtt::topics::Topics;
-use crate::status::{State, StatusReport};
+use crate::status::{LinkState, StatusReport};
 use livepeer_gateway::http::io::MaybeTlsStream;
 use resilience::secret::Secret;
 use resilience::wait::sleep_until;
@@ -69,7 +69,7 @@ struct Looked {
     /// When to publish even if no state has changed.
     publish_at: Instant,
     /// The states that were published last.
-    states: Vec<(State, String)>,
+    states: Vec<(LinkState, String)>,
 }
 
 /// What has happened.
@@ -306,6 +306,6 @@ impl Output {
 }
 
 /// The states of a report, whose changes are published at once.
-fn states(report: &StatusReport) -> Vec<(State, String)> {
+fn states(report: &StatusReport) -> Vec<(LinkState, String)> {
     report.chain.iter().map(|link| (link.state, link.why.clone())).collect()
 }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Judged, LinkName, State};
+use super::{Judged, LinkName, LinkState};
 use crate::status::facts::{AgentFacts, CameraFacts, ClockFacts, Facts, Unwanted};
 use crate::status::output::OutputReport;
 use livepeer_gateway::job::Stage;
@@ -38,15 +38,15 @@ pub(super) fn judge(facts: &Facts) -> [Judged; 9] {
 }
 
 fn ok(name: LinkName) -> Judged {
-    Judged { name, state: State::Ok, why: String::new(), advice: "", since: None }
+    Judged { name, state: LinkState::Ok, why: String::new(), advice: "", since: None }
 }
 
 fn waiting(name: LinkName, why: impl Into<String>) -> Judged {
-    Judged { name, state: State::Waiting, why: why.into(), advice: "", since: None }
+    Judged { name, state: LinkState::Waiting, why: why.into(), advice: "", since: None }
 }
 
 fn failed(name: LinkName, why: impl Into<String>, advice: &'static str) -> Judged {
-    Judged { name, state: State::Failed, why: why.into(), advice, since: None }
+    Judged { name, state: LinkState::Failed, why: why.into(), advice, since: None }
 }
 
 /// Whether frames moved recently, measured by the time between the last two.
@@ -86,7 +86,7 @@ fn encoder(facts: &Facts, camera: &Judged) -> Judged {
         "set encoder.element to another encoder; `livepeer-edge devices` lists those that work";
     match &facts.agent.camera {
         CameraFacts::EncoderFailed(why) => return failed(name, why.clone(), advice),
-        CameraFacts::Playing(since) if camera.state == State::Ok => {
+        CameraFacts::Playing(since) if camera.state == LinkState::Ok => {
             if frames_move(&facts.encoded, facts.now) {
                 return ok(name);
             }
@@ -112,7 +112,7 @@ fn uplink(facts: &Facts, encoder: &Judged) -> Judged {
         let why = format!("no video gets through to {}", facts.agent.host);
         return failed(name, why, advice);
     }
-    if encoder.state != State::Ok {
+    if encoder.state != LinkState::Ok {
         return waiting(name, "waiting for video");
     }
     let delivers = uplink.segments.last.is_some_and(|last| last >= live)
@@ -170,9 +170,11 @@ fn model(facts: &Facts, uplink: &Judged) -> Judged {
     let returned = &facts.returned;
     let answers = if returned.has_output { &returned.bytes } else { &returned.events };
     match (uplink.state, came_since(live, answers, RETURN_QUIET, facts.now)) {
-        (State::Ok, true) => ok(name),
-        (State::Ok, false) => waiting(name, "the model has not answered yet"),
-        (State::Waiting | State::Failed, _) => waiting(name, "waiting for video to arrive there"),
+        (LinkState::Ok, true) => ok(name),
+        (LinkState::Ok, false) => waiting(name, "the model has not answered yet"),
+        (LinkState::Waiting | LinkState::Failed, _) => {
+            waiting(name, "waiting for video to arrive there")
+        }
     }
 }
 
@@ -185,7 +187,7 @@ fn returned(facts: &Facts, uplink: &Judged) -> Judged {
     if came_since(live, &returned.bytes, RETURN_QUIET, now) {
         return ok(name);
     }
-    if uplink.state != State::Ok {
+    if uplink.state != LinkState::Ok {
         return waiting(name, "waiting for video to arrive there");
     }
     let is_new = returned.bytes.last.is_none_or(|last| last < live);
@@ -198,7 +200,7 @@ fn returned(facts: &Facts, uplink: &Judged) -> Judged {
 
 fn outputs(outputs: &[OutputReport], returned: &Judged) -> Judged {
     let name = LinkName::Outputs;
-    if let Some(output) = outputs.iter().find(|output| output.state == State::Failed) {
+    if let Some(output) = outputs.iter().find(|output| output.state == LinkState::Failed) {
         let advice =
             "check the output's disk, reader or address; video for it is dropped meanwhile";
         return failed(name, format!("output {}: {}", output.name, output.why), advice);
@@ -207,8 +209,8 @@ fn outputs(outputs: &[OutputReport], returned: &Judged) -> Judged {
         return Judged { why: "no output is configured".to_owned(), ..ok(name) };
     }
     match returned.state {
-        State::Ok => ok(name),
-        State::Waiting | State::Failed => waiting(name, "waiting for processed video"),
+        LinkState::Ok => ok(name),
+        LinkState::Waiting | LinkState::Failed => waiting(name, "waiting for processed video"),
     }
 }
 

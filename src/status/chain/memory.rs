@@ -4,11 +4,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Judged, State};
+use super::{Judged, LinkState};
 
 /// The states of the links at the last judgement, each with the time of its change.
 #[derive(Debug, Clone, Default)]
-pub(in crate::status) struct Memory([Option<(State, Instant)>; 9]);
+pub(in crate::status) struct Memory([Option<(LinkState, Instant)>; 9]);
 
 impl Memory {
     /// Call it at each judgement. Returns how long each link has had its state.

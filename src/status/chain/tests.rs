@@ -28,9 +28,9 @@ fn check(trouble: impl FnOnce(&mut Facts), states: &str, line: &str) -> [Judged;
     assert_eq!((report.ready, report.summary.as_str()), (is_ready, line));
     assert_eq!(violations(&serde_json::to_value(&report).unwrap()), [""; 0]);
     for link in &links {
-        let must_say = link.state != State::Ok;
+        let must_say = link.state != LinkState::Ok;
         assert!(!must_say || !link.why.is_empty(), "{link:?}");
-        assert!(link.state != State::Failed || !link.advice.is_empty(), "{link:?}");
+        assert!(link.state != LinkState::Failed || !link.advice.is_empty(), "{link:?}");
     }
     links
 }
@@ -270,7 +270,7 @@ fn a_job_that_returns_no_video_is_judged_by_its_events() {
 fn an_output_that_cannot_be_written_fails_alone() {
     let full = |facts: &mut Facts| {
         let output = &mut facts.outputs[0];
-        (output.state, output.why) = (State::Failed, "the disk is full".to_owned());
+        (output.state, output.why) = (LinkState::Failed, "the disk is full".to_owned());
     };
     let line = "live at o.example:8935; output output.path: the disk is full";
     check(full, "oooooofoo", line);
