@@ -101,7 +101,7 @@ pub async fn run(chosen: Chosen, settings: Settings, stop: Stop) -> Result<(), E
     let published = Mqtt::new(mqtt_options, sources);
     // A configuration that runs in place of a refused one is kept already.
     let proof = if notice.is_none() { Proof::AtOnce } else { Proof::Given };
-    let running = Running { resolved, proof, kept };
+    let running = RunningConfig { resolved, proof, kept };
     let events = Events { bus, sinks, services };
     let mut reloading = Reloading {
         running,
@@ -183,7 +183,7 @@ fn own_name(file: Option<&Path>) -> String {
 }
 
 /// The running configuration.
-struct Running {
+struct RunningConfig {
     resolved: Resolved,
     /// Whether it has worked.
     proof: Proof,
@@ -193,7 +193,7 @@ struct Running {
 
 /// Reads the configuration again at each SIGHUP, and keeps one that has worked.
 struct Reloading {
-    running: Running,
+    running: RunningConfig,
     settings: Settings,
     payments: Option<PaymentSetup>,
     clock: Arc<WallClock>,
@@ -231,7 +231,7 @@ impl Events {
     }
 }
 
-impl Running {
+impl RunningConfig {
     /// Replaces the configuration. Returns the previous one.
     fn change_to(&mut self, resolved: Resolved) -> Config {
         if resolved != self.resolved {

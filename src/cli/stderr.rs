@@ -52,12 +52,12 @@ pub(super) fn flush() {
 /// The sender to the writing thread.
 #[derive(Debug)]
 struct Texts {
-    queue: SyncSender<Message>,
+    queue: SyncSender<LogMessage>,
     lost: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
-enum Message {
+enum LogMessage {
     Text(String),
     /// A request to confirm that everything before it is written.
     Flush(SyncSender<()>),
@@ -73,7 +73,7 @@ impl Texts {
     }
 
     fn write(&self, text: String) {
-        if self.queue.try_send(Message::Text(text)).is_err() {
+        if self.queue.try_send(LogMessage::Text(text)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -81,7 +81,7 @@ impl Texts {
     fn flush(&self, limit: Duration) {
         let by = Instant::now() + limit;
         let (done, flushed) = mpsc::sync_channel(1);
-        let mut message = Message::Flush(done);
+        let mut message = LogMessage::Flush(done);
         while let Err(TrySendError::Full(back)) = self.queue.try_send(message) {
             if Instant::now() >= by {
                 return;
@@ -93,17 +93,17 @@ impl Texts {
     }
 }
 
-fn run(messages: &Receiver<Message>, lost: &AtomicU64, mut out: impl Write) {
+fn run(messages: &Receiver<LogMessage>, lost: &AtomicU64, mut out: impl Write) {
     for message in messages {
         match message {
-            Message::Text(text) => {
+            LogMessage::Text(text) => {
                 let _ = out.write_all(text.as_bytes());
                 let count = lost.swap(0, Ordering::Relaxed);
                 if count > 0 {
                     log::warn!("{count} lines of this log are lost: standard error was not read");
                 }
             }
-            Message::Flush(done) => drop(done.send(())),
+            LogMessage::Flush(done) => drop(done.send(())),
         }
     }
 }

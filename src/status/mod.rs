@@ -65,11 +65,11 @@ pub struct Status {
     /// Where the API listens; `None` while it does not.
     pub api: Arc<StatusText>,
     /// What only the program sets and reads.
-    shared: Arc<Shared>,
+    shared: Arc<SharedStatus>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct SharedStatus {
     agent: Mutex<AgentFacts>,
     memory: Mutex<chain::Memory>,
     identity: Mutex<Identity>,

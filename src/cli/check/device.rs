@@ -13,7 +13,7 @@ use media::{MediaError, Source};
 
 /// Frames that came out of a trial of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Frames {
+pub(super) struct TrialFrames {
     pub(super) count: u64,
     /// The time from the first frame on.
     pub(super) time: Duration,
@@ -25,7 +25,7 @@ pub(super) struct Frames {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CameraTrial {
     /// Frames came.
-    Came(Frames),
+    Came(TrialFrames),
     /// The source failed.
     Failed(MediaError),
     /// The source did not answer within this time.
@@ -60,8 +60,8 @@ pub(super) fn camera(source: &Source, trial: &CameraTrial, fps: u32, has_agent: 
     finding.about(name(source))
 }
 
-fn came(frames: Frames, fps: u32) -> Finding {
-    let Frames { count, time, encodes } = frames;
+fn came(frames: TrialFrames, fps: u32) -> Finding {
+    let TrialFrames { count, time, encodes } = frames;
     let how = if encodes { "encoded here" } else { "its H.264 passes through" };
     let tenths = count.saturating_mul(10_000) / u64::try_from(time.as_millis()).unwrap_or(1).max(1);
     let what = format!("{count} frames came, {}.{} a second; {how}", tenths / 10, tenths % 10);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn frames(count: u64, encodes: bool) -> CameraTrial {
-        CameraTrial::Came(Frames { count, time: Duration::from_secs(3), encodes })
+        CameraTrial::Came(TrialFrames { count, time: Duration::from_secs(3), encodes })
     }
 
     #[test]

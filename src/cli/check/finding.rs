@@ -109,12 +109,12 @@ fn line(text: &str) -> String {
 }
 
 /// The findings so far.
-pub(super) struct Report {
+pub(super) struct CheckReport {
     is_json: bool,
     findings: Vec<Finding>,
 }
 
-impl Report {
+impl CheckReport {
     pub(super) fn new(is_json: bool) -> Self {
         Self { is_json, findings: Vec::new() }
     }

@@ -32,7 +32,7 @@ mod offers;
 use std::path::Path;
 use std::time::Duration;
 
-use self::finding::{Finding, Report};
+use self::finding::{CheckReport, Finding};
 use super::setup::service_file;
 use super::{Error, Settings, logger};
 use crate::config::io::load;
@@ -73,7 +73,7 @@ fn configuration(mut settings: Settings, json: bool) -> Result<Checked, Error> {
             } else {
                 vec![chain(&error)]
             };
-            let mut report = Report::new(json);
+            let mut report = CheckReport::new(json);
             if json {
                 report.add(finding::of_wrong_configuration(&text));
                 report.end();
@@ -95,7 +95,7 @@ fn with_output(resolved: Resolved, settings: &Settings) -> Result<Resolved, Erro
 /// Runs all checks and prints what they find, for people as it is found.
 pub async fn run(settings: Settings, json: bool, mut stop: Stop) -> Result<(), Error> {
     let Checked { config, findings } = configuration(settings, json)?;
-    let mut report = Report::new(json);
+    let mut report = CheckReport::new(json);
     let work = async {
         report.add(findings);
         let agents = io::machine::agents();

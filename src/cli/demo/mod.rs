@@ -28,7 +28,7 @@ use livepeer_gateway::session::Network;
 use livepeer_gateway::session::selection::OfferRules;
 use media::io::AccessUnits;
 use probe::{Probe, Seen};
-use report::{Counts, Report};
+use report::{Counts, DemoReport};
 use resilience::stop::Stop;
 use sandbox::{Options as SandboxOptions, Sandbox};
 
@@ -98,7 +98,7 @@ pub async fn run(
     print_progress("");
     result.map_err(Error::Agent)?;
     outlet.close().await.map_err(Error::Output)?;
-    let report = Report {
+    let report = DemoReport {
         counts: count(&units, &status, &seen),
         published: sandbox.counters().access_units,
         violations: sandbox.violations(),

@@ -46,7 +46,7 @@ impl Counts {
 
 /// The summary of a demo.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct DemoReport {
     pub(super) counts: Counts,
     /// Access units that the sandbox received whole.
     pub(super) published: u64,
@@ -58,7 +58,7 @@ pub(super) struct Report {
     pub(super) peak_kib: Option<u64>,
 }
 
-impl Report {
+impl DemoReport {
     /// An error that names violations and losses, if there were any.
     pub(super) fn verdict(&self) -> Result<(), String> {
         let counts = &self.counts;
@@ -82,7 +82,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for DemoReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = &self.counts;
         let [p50, p95, p99] = counts.latency.map(millis);
@@ -124,7 +124,7 @@ mod tests {
 
     #[track_caller]
     fn check(published: u64, counts: Counts, expected: Result<(), &str>) {
-        let report = Report {
+        let report = DemoReport {
             counts,
             published,
             violations: Violations::default(),

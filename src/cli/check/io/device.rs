@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use crate::cli::check::device::{CameraTrial, Frames, camera, encoder};
+use crate::cli::check::device::{CameraTrial, TrialFrames, camera, encoder};
 use crate::cli::check::finding::Finding;
 use crate::config::Config;
 use media::io::{AccessUnits, Capture, End, try_encoder};
@@ -46,7 +46,7 @@ fn is_pipe(source: &Source) -> bool {
 }
 
 /// Counts the frames that come out of the source's pipeline.
-async fn frames(options: Options) -> Result<Frames, MediaError> {
+async fn frames(options: Options) -> Result<TrialFrames, MediaError> {
     let open = move || Capture::open(&options, AccessUnits::new());
     let thread = || MediaError::Thread("opening the camera".to_owned());
     let capture = spawn_blocking(open).await.map_err(|_| thread())??;
@@ -56,7 +56,7 @@ async fn frames(options: Options) -> Result<Frames, MediaError> {
     counted
 }
 
-async fn count(capture: &Capture) -> Result<Frames, MediaError> {
+async fn count(capture: &Capture) -> Result<TrialFrames, MediaError> {
     let first = tokio::select! {
         () = capture.began() => Instant::now(),
         end = capture.ended() => return Err(failure(end)),
@@ -68,7 +68,7 @@ async fn count(capture: &Capture) -> Result<Frames, MediaError> {
         },
     }
     let count = capture.counts().encoded;
-    Ok(Frames { count, time: first.elapsed(), encodes: capture.encodes() })
+    Ok(TrialFrames { count, time: first.elapsed(), encodes: capture.encodes() })
 }
 
 fn failure(end: End) -> MediaError {
