@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use super::{Error, Settings, logger};
 use crate::config::io::load;
-use crate::config::{Kept, Purpose, Resolved};
+use crate::config::{KeptConfig, Purpose, Resolved};
 use crate::outputs;
 use crate::service::{Service, is_service};
 use resilience::fault::chain;
@@ -34,12 +34,12 @@ pub struct Chosen {
     /// The notice in every status, if it is not the present configuration.
     pub notice: Option<String>,
     /// The file that keeps it once it has worked; `None` at a start by hand.
-    pub kept: Option<Kept>,
+    pub kept: Option<KeptConfig>,
 }
 
 /// Chooses the configuration, and sets up the log by it.
 pub fn choose(settings: &Settings) -> Result<Chosen, Error> {
-    let kept = is_service().then(Kept::open).flatten();
+    let kept = is_service().then(KeptConfig::open).flatten();
     let refused = match load_present(settings) {
         Ok(resolved) => {
             logger::init(resolved.config.log);
@@ -48,7 +48,7 @@ pub fn choose(settings: &Settings) -> Result<Chosen, Error> {
         }
         Err(error) => error,
     };
-    let load_kept = |at: &Kept| {
+    let load_kept = |at: &KeptConfig| {
         let resolved = at.load()?.map_err(Error::Config);
         Some(resolved.and_then(|resolved| with_output(resolved, settings)))
     };

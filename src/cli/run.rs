@@ -34,7 +34,7 @@ use crate::agent::{
     Agent, Change, Control, JobPlan, JobSpec, KeptParams, KeptWish, Options, WantedOptions,
 };
 use crate::api::{self, Api};
-use crate::config::{Config, Kept, Purpose, Resolved, io::load};
+use crate::config::{Config, KeptConfig, Purpose, Resolved, io::load};
 use crate::events::{Bus, Kind, Sinks};
 use crate::mqtt::{self, Mqtt};
 use crate::outputs::Outlets;
@@ -188,7 +188,7 @@ struct RunningConfig {
     /// Whether it has worked.
     proof: Proof,
     /// The file that keeps a working configuration, if any.
-    kept: Option<Kept>,
+    kept: Option<KeptConfig>,
 }
 
 /// Reads the configuration again at each SIGHUP, and keeps one that has worked.

@@ -23,7 +23,7 @@ mod variables;
 pub mod write;
 
 pub use access::{Access, RunnerJobOptions};
-pub use io::{Error, Kept};
+pub use io::{Error, KeptConfig};
 pub use options::{Output, StreamOf};
 pub use problem::{Complaint, Origin, Problem};
 pub use resolve::{Layers, Resolved, resolve, resolve_all};

@@ -19,9 +19,9 @@ const HEAD: &str = "# The configuration that worked last, of file, environment a
 
 /// The file of the last working configuration.
 #[derive(Debug)]
-pub struct Kept(StateFile);
+pub struct KeptConfig(StateFile);
 
-impl Kept {
+impl KeptConfig {
     /// The file of this process; `None` without a state directory.
     pub fn open() -> Option<Self> {
         let directory = state_directory(&state_variables())?;

@@ -14,7 +14,7 @@ use super::variables::has_prefix;
 use super::{Complaint, Layers, Problem, Purpose, Resolved, resolve_all};
 use resilience::fault::chain;
 
-pub use kept::Kept;
+pub use kept::KeptConfig;
 
 /// The largest file that is read. A whole example file is a hundredth of it.
 const FILE_BYTES: u64 = 1 << 20;
