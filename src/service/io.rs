@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
-use crate::service::message::Message;
+use crate::service::message::Notification;
 use crate::service::{Feed, Watchdog};
 
 /// Added to the end of a wait when the time limit of the start is extended.
@@ -90,7 +90,7 @@ impl Service {
     /// limit for a camera or an orchestrator.
     pub fn ready(&mut self) {
         self.is_starting = false;
-        self.send(Message::Ready);
+        self.send(Notification::Ready);
     }
 
     /// Sets the status line of `systemctl status`. `text` must not contain a channel's URL, which is a credential.
@@ -121,7 +121,7 @@ impl Service {
         let status = Some(&self.status).filter(|status| !status.is_empty());
         let parts = [self.notice.as_ref(), status, self.remark.as_ref()];
         let text = parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join("; ");
-        self.send(Message::Status(&text));
+        self.send(Notification::Status(&text));
     }
 
     /// Reports that frames moved.
@@ -134,7 +134,7 @@ impl Service {
     pub fn wait(&mut self, until: Instant, now: Instant) {
         if self.is_starting {
             let time = until.saturating_duration_since(now) + START_MARGIN;
-            self.send(Message::Extend(time));
+            self.send(Notification::Extend(time));
         }
         let feed = self.watchdog.as_mut().map(|watchdog| watchdog.on_wait(until, now));
         self.feed(feed);
@@ -153,17 +153,17 @@ impl Service {
 
     /// Reports that the stop has begun.
     pub fn stopping(&mut self) {
-        self.send(Message::Stopping);
+        self.send(Notification::Stopping);
     }
 
     fn feed(&mut self, feed: Option<Feed>) {
         match feed {
-            Some(Feed::Now) => self.send(Message::Watchdog),
+            Some(Feed::Now) => self.send(Notification::Watchdog),
             Some(Feed::No) | None => {}
         }
     }
 
-    fn send(&mut self, message: Message<'_>) {
+    fn send(&mut self, message: Notification<'_>) {
         if let Some(socket) = &mut self.socket {
             socket.send(message);
         }
@@ -181,7 +181,7 @@ impl NotifySocket {
         Ok(Self { socket, address, failed: false })
     }
 
-    fn send(&mut self, message: Message<'_>) {
+    fn send(&mut self, message: Notification<'_>) {
         let sent = self.socket.send_to_addr(message.text().as_bytes(), &self.address);
         if let Err(error) = sent {
             if !self.failed {

@@ -11,7 +11,7 @@ const STATUS_CHARS: usize = 400;
 
 /// A notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Message<'a> {
+pub(super) enum Notification<'a> {
     /// The start has succeeded.
     Ready,
     /// Extends the time limit of start or stop to this long from now.
@@ -24,7 +24,7 @@ pub(super) enum Message<'a> {
     Stopping,
 }
 
-impl Message<'_> {
+impl Notification<'_> {
     /// The text of the datagram.
     pub(super) fn text(self) -> String {
         match self {
@@ -43,25 +43,25 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(message: Message<'_>, expected: &str) {
+    fn check(message: Notification<'_>, expected: &str) {
         assert_eq!(message.text(), expected);
     }
 
     #[test]
     fn each_message_is_one_assignment() {
-        check(Message::Ready, "READY=1");
-        check(Message::Watchdog, "WATCHDOG=1");
-        check(Message::Stopping, "STOPPING=1");
-        check(Message::Extend(Duration::from_millis(1500)), "EXTEND_TIMEOUT_USEC=1500000");
-        check(Message::Status("live at o.example:8935"), "STATUS=live at o.example:8935");
-        check(Message::Status(""), "STATUS=");
+        check(Notification::Ready, "READY=1");
+        check(Notification::Watchdog, "WATCHDOG=1");
+        check(Notification::Stopping, "STOPPING=1");
+        check(Notification::Extend(Duration::from_millis(1500)), "EXTEND_TIMEOUT_USEC=1500000");
+        check(Notification::Status("live at o.example:8935"), "STATUS=live at o.example:8935");
+        check(Notification::Status(""), "STATUS=");
     }
 
     #[test]
     fn a_status_cannot_smuggle_another_assignment() {
-        check(Message::Status("a\nWATCHDOG=1\r\x1b[2Jb"), "STATUS=a WATCHDOG=1  [2Jb");
+        check(Notification::Status("a\nWATCHDOG=1\r\x1b[2Jb"), "STATUS=a WATCHDOG=1  [2Jb");
         let long = "ü".repeat(1000);
         let expected = format!("STATUS={}…", "ü".repeat(STATUS_CHARS - 1));
-        check(Message::Status(&long), &expected);
+        check(Notification::Status(&long), &expected);
     }
 }
