@@ -21,18 +21,18 @@ const FILE_BYTES: u64 = 4 * (WORKS * PARAMS_BYTES) as u64;
 
 /// The kept parameters of one job. Clones share them. The default keeps them in memory only.
 #[derive(Debug, Clone, Default)]
-pub struct KeptParams(Arc<Kept>);
+pub struct KeptParams(Arc<ParamsStore>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct ParamsStore {
     file: Option<StateFile>,
     /// The model or app.
     work: String,
-    state: Mutex<State>,
+    state: Mutex<ParamsState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ParamsState {
     /// The parameters of the configuration.
     configured: Map<String, Value>,
     /// The parameters that were set since; `None` if the configuration's are in use.
@@ -69,8 +69,8 @@ impl KeptParams {
         let entry = file.as_ref().map(read).unwrap_or_default();
         let entry = entry.works.into_iter().find(|entry| entry.work == work);
         let set = entry.filter(|entry| entry.configured == configured).map(|entry| entry.params);
-        let state = Mutex::new(State { configured, set, is_unwritten: false });
-        Self(Arc::new(Kept { file, work: work.to_owned(), state }))
+        let state = Mutex::new(ParamsState { configured, set, is_unwritten: false });
+        Self(Arc::new(ParamsStore { file, work: work.to_owned(), state }))
     }
 
     /// The parameters to start with: those that were kept, else the configuration's.
@@ -100,7 +100,7 @@ impl KeptParams {
     /// Uses other parameters of the configuration from now on, in place of those that were set. Call
     /// [`KeptParams::write`] afterwards.
     pub(super) fn configure(&self, params: Map<String, Value>) {
-        *self.lock() = State { configured: params, set: None, is_unwritten: true };
+        *self.lock() = ParamsState { configured: params, set: None, is_unwritten: true };
     }
 
     /// Writes the file, if it has other parameters. Blocks.
@@ -121,7 +121,7 @@ impl KeptParams {
         file.write(&serde_json::to_vec(&content).unwrap_or_default());
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ParamsState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,10 +18,10 @@ use mpegts::{FrameScanner, Joiner};
 /// The outputs of processed video and the stream that they receive; both outlive each job. Clones share them. An output
 /// receives whole packets, if the video is a transport stream.
 #[derive(Clone, Default)]
-pub struct Outputs(Arc<Mutex<Shared>>);
+pub struct Outputs(Arc<Mutex<SharedOutputs>>);
 
 #[derive(Default)]
-struct Shared {
+struct SharedOutputs {
     outputs: Vec<Output>,
     joiner: Joiner,
     /// The number of the output that is attached next.
@@ -87,12 +87,12 @@ impl Outputs {
         drop::<Vec<_>>(replaced);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared> {
+    fn lock(&self) -> MutexGuard<'_, SharedOutputs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shared {
+impl SharedOutputs {
     fn begin(&mut self, seq: Seq, content_type: &str) {
         self.joiner.begin();
         for output in &mut self.outputs {

@@ -25,11 +25,11 @@ const CONFIRM_TIME: Duration = Duration::from_secs(30);
 pub(super) struct Delivery {
     params: Map<String, Value>,
     change: u64,
-    state: State,
+    state: DeliveryState,
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum DeliveryState {
     #[default]
     Waiting,
     Sending,
@@ -46,19 +46,19 @@ impl Delivery {
     pub(super) fn change(&mut self, params: &Map<String, Value>) {
         self.params.clone_from(params);
         self.change += 1;
-        self.state = State::Waiting;
+        self.state = DeliveryState::Waiting;
     }
 
     /// Call it when the present parameters are queued for the job. Returns the number of the change, for
     /// [`Delivery::on_sent`].
     pub(super) fn on_queued(&mut self) -> u64 {
-        self.state = State::Sending;
+        self.state = DeliveryState::Sending;
         self.change
     }
 
     /// Call it when the parameters of this change have been sent.
     pub(super) fn on_sent(&mut self, change: u64, now: Instant) -> Option<Kind> {
-        let is_present = change == self.change && matches!(self.state, State::Sending);
+        let is_present = change == self.change && matches!(self.state, DeliveryState::Sending);
         is_present.then(|| self.sent(now))
     }
 
@@ -67,20 +67,20 @@ impl Delivery {
         self.params.clone_from(params);
         if params.is_empty() {
             // Nothing was sent, so nothing can be reported.
-            self.state = State::Applied;
+            self.state = DeliveryState::Applied;
             return None;
         }
         Some(self.sent(now))
     }
 
     fn sent(&mut self, now: Instant) -> Kind {
-        self.state = State::Sent(now, None);
+        self.state = DeliveryState::Sent(now, None);
         Kind::ParametersSent { change: self.change, parameters: bounded(&self.params) }
     }
 
     /// Call it when the app has answered the call with the parameters of this change; an error is its words.
     pub(super) fn on_answer(&mut self, change: u64, answer: Result<(), String>) -> Vec<Kind> {
-        if change != self.change || !matches!(self.state, State::Sending) {
+        if change != self.change || !matches!(self.state, DeliveryState::Sending) {
             return Vec::new();
         }
         let sent = Kind::ParametersSent { change, parameters: bounded(&self.params) };
@@ -93,22 +93,25 @@ impl Delivery {
 
     /// Call it when the parameters could not be sent to the job, or when the job ends: the next job gets them.
     pub(super) fn on_no_job(&mut self) {
-        self.state = State::Waiting;
+        self.state = DeliveryState::Waiting;
     }
 
     /// Call it for each event of the job.
     pub(super) fn on_job_event(&mut self, event: &JobEvent, now: Instant) -> Option<Kind> {
         let since = match self.state {
-            State::Sent(since, _) => since,
+            DeliveryState::Sent(since, _) => since,
             // A late confirmation is one.
-            State::NotConfirmed => now,
-            State::Waiting | State::Sending | State::Applied | State::Refused(_) => return None,
+            DeliveryState::NotConfirmed => now,
+            DeliveryState::Waiting
+            | DeliveryState::Sending
+            | DeliveryState::Applied
+            | DeliveryState::Refused(_) => return None,
         };
         match ParamsReport::of(event, &self.params)? {
             ParamsReport::Refused(words) => Some(self.refuse(words)),
             ParamsReport::Reported(Duration::ZERO) => Some(self.apply()),
             ParamsReport::Reported(left) => {
-                self.state = State::Sent(since, Some(now + left));
+                self.state = DeliveryState::Sent(since, Some(now + left));
                 None
             }
         }
@@ -117,54 +120,54 @@ impl Delivery {
     /// When to call [`Delivery::on_timeout`].
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Sent(_, Some(settled)) => Some(settled),
-            State::Sent(since, None) => Some(since + CONFIRM_TIME),
-            State::Waiting
-            | State::Sending
-            | State::NotConfirmed
-            | State::Applied
-            | State::Refused(_) => None,
+            DeliveryState::Sent(_, Some(settled)) => Some(settled),
+            DeliveryState::Sent(since, None) => Some(since + CONFIRM_TIME),
+            DeliveryState::Waiting
+            | DeliveryState::Sending
+            | DeliveryState::NotConfirmed
+            | DeliveryState::Applied
+            | DeliveryState::Refused(_) => None,
         }
     }
 
     /// Call it at the time of [`Delivery::poll_timeout`].
     pub(super) fn on_timeout(&mut self, now: Instant) -> Option<Kind> {
         match self.state {
-            State::Sent(_, Some(settled)) => (settled <= now).then(|| self.apply()),
-            State::Sent(since, None) if since + CONFIRM_TIME <= now => {
-                self.state = State::NotConfirmed;
+            DeliveryState::Sent(_, Some(settled)) => (settled <= now).then(|| self.apply()),
+            DeliveryState::Sent(since, None) if since + CONFIRM_TIME <= now => {
+                self.state = DeliveryState::NotConfirmed;
                 let after_s = now.saturating_duration_since(since).as_secs();
                 Some(Kind::ParametersNotConfirmed { change: self.change, after_s })
             }
-            State::Sent(..)
-            | State::Waiting
-            | State::Sending
-            | State::NotConfirmed
-            | State::Applied
-            | State::Refused(_) => None,
+            DeliveryState::Sent(..)
+            | DeliveryState::Waiting
+            | DeliveryState::Sending
+            | DeliveryState::NotConfirmed
+            | DeliveryState::Applied
+            | DeliveryState::Refused(_) => None,
         }
     }
 
     /// The parameters, `params` of the next start, and where they are.
     pub(super) fn parameters(&self, params: Map<String, Value>) -> Parameters {
         let state = match &self.state {
-            State::Waiting => ParamsState::Waiting,
-            State::Sending => ParamsState::Sending,
-            State::Sent(..) => ParamsState::Sent,
-            State::NotConfirmed => ParamsState::NotConfirmed,
-            State::Applied => ParamsState::Applied,
-            State::Refused(words) => ParamsState::Refused(words.clone()),
+            DeliveryState::Waiting => ParamsState::Waiting,
+            DeliveryState::Sending => ParamsState::Sending,
+            DeliveryState::Sent(..) => ParamsState::Sent,
+            DeliveryState::NotConfirmed => ParamsState::NotConfirmed,
+            DeliveryState::Applied => ParamsState::Applied,
+            DeliveryState::Refused(words) => ParamsState::Refused(words.clone()),
         };
         Parameters { params, change: self.change, state }
     }
 
     fn apply(&mut self) -> Kind {
-        self.state = State::Applied;
+        self.state = DeliveryState::Applied;
         Kind::ParametersApplied { change: self.change }
     }
 
     fn refuse(&mut self, reason: String) -> Kind {
-        self.state = State::Refused(reason.clone());
+        self.state = DeliveryState::Refused(reason.clone());
         Kind::ParametersRefused { change: self.change, reason }
     }
 }
