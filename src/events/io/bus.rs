@@ -17,18 +17,18 @@ use crate::events::{Event, Kind};
 /// Where events are published. Clones publish to the same subscribers; when the last clone is gone, every subscription
 /// ends after the events that wait in it.
 #[derive(Debug, Clone, Default)]
-pub struct Bus(Arc<Shared>);
+pub struct Bus(Arc<SharedBus>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct SharedBus {
     instance: Arc<str>,
     /// The number of subscriptions, so that a publisher without them takes no lock.
     count: AtomicUsize,
-    state: Mutex<State>,
+    state: Mutex<BusState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BusState {
     published: u64,
     subscribers: Vec<Weak<Subscriber>>,
 }
@@ -51,7 +51,7 @@ struct Waiting {
 pub struct Subscription {
     subscriber: Arc<Subscriber>,
     instance: Arc<str>,
-    bus: Weak<Shared>,
+    bus: Weak<SharedBus>,
 }
 
 /// Ends a subscription that another thread waits for.
@@ -62,7 +62,7 @@ impl Bus {
     /// A bus for the events of the agent called `instance`.
     pub fn new(instance: &str) -> Self {
         let (instance, count, state) = (instance.into(), AtomicUsize::new(0), Mutex::default());
-        Self(Arc::new(Shared { instance, count, state }))
+        Self(Arc::new(SharedBus { instance, count, state }))
     }
 
     /// Publishes the event that `kind` makes, to every subscriber. `kind` is not called if there are none.
@@ -97,7 +97,7 @@ impl Bus {
     }
 }
 
-impl Drop for Shared {
+impl Drop for SharedBus {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state

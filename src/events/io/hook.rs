@@ -56,13 +56,13 @@ enum HookError {
 pub(super) struct Hook {
     options: HookOptions,
     instance: String,
-    running: Running,
+    running: RunningProgram,
     failures: ThrottledLog,
 }
 
 /// The process group that runs now, for its end from another thread.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Running(Arc<Mutex<Group>>);
+pub(super) struct RunningProgram(Arc<Mutex<Group>>);
 
 #[derive(Debug, Default)]
 enum Group {
@@ -73,7 +73,7 @@ enum Group {
     Ended,
 }
 
-impl Running {
+impl RunningProgram {
     /// Kills the program that runs, and lets none start any more.
     pub(super) fn end(&self) {
         let mut group = self.lock();
@@ -92,11 +92,16 @@ impl Hook {
     pub(super) fn new(options: HookOptions, instance: &str) -> Self {
         let recovered = format!("events.exec: {} works again", options.program);
         let failures = ThrottledLog::new(module_path!(), recovered);
-        Self { options, instance: instance.to_owned(), running: Running::default(), failures }
+        Self {
+            options,
+            instance: instance.to_owned(),
+            running: RunningProgram::default(),
+            failures,
+        }
     }
 
     /// The handle that ends the program from another thread.
-    pub(super) fn running(&self) -> Running {
+    pub(super) fn running(&self) -> RunningProgram {
         self.running.clone()
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::bus::Closer;
 use super::file::EventFile;
-use super::hook::{Hook, Running};
+use super::hook::{Hook, RunningProgram};
 use super::stdout::Stdout;
 use super::webhook::Webhook;
 use crate::events::io::Subscription;
@@ -38,7 +38,7 @@ struct OpenSink {
     /// Disconnected when its thread has ended.
     ended: Receiver<()>,
     /// The program that it runs, if it runs programs.
-    running: Option<Running>,
+    running: Option<RunningProgram>,
 }
 
 impl Sinks {
@@ -74,7 +74,7 @@ impl Sinks {
         sink: impl Sink,
         types: &Types,
         bus: &Bus,
-        running: Option<Running>,
+        running: Option<RunningProgram>,
     ) {
         let subscription = bus.subscribe();
         let closer = subscription.closer();

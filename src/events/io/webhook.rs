@@ -46,7 +46,7 @@ pub(super) struct Webhook {
 }
 
 /// The result of one post that did not deliver the event.
-enum Failure {
+enum PostFailure {
     Later(String),
     Refused(String),
 }
@@ -60,7 +60,7 @@ impl Webhook {
         Ok(Self { options, secret, client, failures, pauses: PAUSES })
     }
 
-    fn post(&self, event: &Event, time: Duration) -> Result<(), Failure> {
+    fn post(&self, event: &Event, time: Duration) -> Result<(), PostFailure> {
         let body = event.line().as_bytes();
         let mut call = HttpRequest {
             method: Method::POST,
@@ -79,15 +79,17 @@ impl Webhook {
         match self.client.call_blocking(&call) {
             Ok(answer) => match Outcome::of(answer.status) {
                 Outcome::Delivered => Ok(()),
-                Outcome::Again => Err(Failure::Later(format!("{place}: status {}", answer.status))),
+                Outcome::Again => {
+                    Err(PostFailure::Later(format!("{place}: status {}", answer.status)))
+                }
                 Outcome::Refused => {
-                    Err(Failure::Refused(format!("{place}: status {}", answer.status)))
+                    Err(PostFailure::Refused(format!("{place}: status {}", answer.status)))
                 }
             },
             Err(error @ CallError::TooLarge(..)) => {
-                Err(Failure::Refused(chain(&error.without_path())))
+                Err(PostFailure::Refused(chain(&error.without_path())))
             }
-            Err(error) => Err(Failure::Later(chain(&error.without_path()))),
+            Err(error) => Err(PostFailure::Later(chain(&error.without_path()))),
         }
     }
 }
@@ -104,11 +106,11 @@ impl Sink for Webhook {
                     self.failures.on_success(now);
                     return true;
                 }
-                Err(Failure::Refused(why)) => {
+                Err(PostFailure::Refused(why)) => {
                     self.failures.on_failure(&format!("events.webhook: refused: {why}"), now);
                     return true;
                 }
-                Err(Failure::Later(why)) => {
+                Err(PostFailure::Later(why)) => {
                     self.failures.on_failure(&format!("events.webhook: not delivered: {why}"), now);
                 }
             }
