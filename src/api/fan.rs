@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::route::Container;
-use super::seat::{Piece, Seat};
+use super::seat::{Seat, VideoPiece};
 use media::io::{SnapshotUnit, WatchedUnit};
 use media::mp4::{Mp4, Mp4Head};
 use mpegts::{AccessUnit, Muxer, Units};
@@ -80,7 +80,7 @@ impl Fan {
         if has_viewers(&mut self.ts)
             && let Some(bytes) = unit.mux(&mut self.muxer)
         {
-            let piece = Piece { head: None, bytes, is_key: unit.is_key() };
+            let piece = VideoPiece { head: None, bytes, is_key: unit.is_key() };
             push(&self.ts, &piece, now);
         }
         if self.wants_units() {
@@ -91,7 +91,7 @@ impl Fan {
     /// Takes packets of the output's transport stream; set `begins` if a segment begins with them.
     pub(super) fn take_packets(&mut self, packets: &Bytes, begins: bool, now: Instant) {
         if has_viewers(&mut self.ts) {
-            let piece = Piece { head: None, bytes: packets.clone(), is_key: begins };
+            let piece = VideoPiece { head: None, bytes: packets.clone(), is_key: begins };
             push(&self.ts, &piece, now);
         }
         if !self.wants_units() {
@@ -125,13 +125,13 @@ impl Fan {
 }
 
 impl Packer {
-    fn pack(&mut self, unit: &AccessUnit<'_>) -> Option<Piece> {
+    fn pack(&mut self, unit: &AccessUnit<'_>) -> Option<VideoPiece> {
         let bytes = self.mp4.push(unit)?;
         if self.head.as_deref() != self.mp4.head() {
             self.head = self.mp4.head().cloned().map(Arc::new);
         }
         let head = self.head.clone().filter(|_| unit.is_key);
-        Some(Piece { head, bytes, is_key: unit.is_key })
+        Some(VideoPiece { head, bytes, is_key: unit.is_key })
     }
 }
 
@@ -159,7 +159,7 @@ fn has_viewers(seats: &mut Vec<Weak<Seat>>) -> bool {
     !seats.is_empty()
 }
 
-fn push(seats: &[Weak<Seat>], piece: &Piece, now: Instant) {
+fn push(seats: &[Weak<Seat>], piece: &VideoPiece, now: Instant) {
     for seat in seats.iter().filter_map(Weak::upgrade) {
         seat.push(piece.clone(), now);
     }

@@ -19,7 +19,7 @@ use super::limits::{VIEWER_BYTES, VIEWER_PIECES, VIEWER_TIME};
 
 /// A piece of video.
 #[derive(Debug, Clone)]
-pub(super) struct Piece {
+pub(super) struct VideoPiece {
     /// The head of the stream; with key frames only, and in MP4 only.
     pub(super) head: Option<Arc<Mp4Head>>,
     pub(super) bytes: Bytes,
@@ -33,11 +33,11 @@ pub(super) struct Seat(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    queue: Box<Queue<Piece, VIEWER_PIECES>>,
+    queue: Box<Queue<VideoPiece, VIEWER_PIECES>>,
     /// The head that was given out last.
     head: Option<Arc<Mp4Head>>,
     /// The next piece, which waits behind its head or for the viewer's first call.
-    next: Option<Piece>,
+    next: Option<VideoPiece>,
     waker: Option<Waker>,
 }
 
@@ -50,7 +50,7 @@ impl Seat {
     }
 
     /// Adds a piece. Never waits.
-    pub(super) fn push(&self, piece: Piece, now: Instant) {
+    pub(super) fn push(&self, piece: VideoPiece, now: Instant) {
         let mut inner = self.lock();
         let (is_key, length) = (piece.is_key, piece.bytes.len());
         inner.queue.push(piece, is_key, length, now);
@@ -120,9 +120,9 @@ mod tests {
         Arc::new(Mp4Head { bytes: Bytes::from(format!("head {codec}")), codec: codec.to_owned() })
     }
 
-    fn piece(bytes: &'static str, head: Option<&Arc<Mp4Head>>) -> Piece {
+    fn piece(bytes: &'static str, head: Option<&Arc<Mp4Head>>) -> VideoPiece {
         let is_key = bytes.starts_with(char::is_uppercase);
-        Piece { head: head.cloned(), bytes: Bytes::from_static(bytes.as_bytes()), is_key }
+        VideoPiece { head: head.cloned(), bytes: Bytes::from_static(bytes.as_bytes()), is_key }
     }
 
     /// All bytes that are there, with commas between.
@@ -167,7 +167,7 @@ mod tests {
         let long = Bytes::from(vec![b'x'; VIEWER_BYTES / 4]);
         for n in 0..7 {
             let is_key = n % 2 == 0;
-            seat.push(Piece { head: None, bytes: long.clone(), is_key }, now);
+            seat.push(VideoPiece { head: None, bytes: long.clone(), is_key }, now);
         }
         let later = now + Duration::from_secs(1);
         seat.push(piece("z", None), later);

@@ -23,7 +23,7 @@ use crate::api::{Times, answer};
 use crate::status::{Status, metrics};
 
 /// What all connections share.
-pub(super) struct Shared {
+pub(super) struct SharedParts {
     gate: Gate,
     pub(super) times: Times,
     live: Live,
@@ -32,7 +32,7 @@ pub(super) struct Shared {
     events: EventStreams,
 }
 
-impl Shared {
+impl SharedParts {
     /// What an agent's API shows to those that the gate lets in.
     pub(super) fn new(gate: Gate, sources: &Sources, times: Times) -> Self {
         let live = Live::new(sources.units.clone(), sources.outputs.clone(), times.first_key);

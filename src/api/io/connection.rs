@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::answers::Shared;
+use super::answers::SharedParts;
 use super::listener::Socket;
 use crate::api::limits::{HEAD_BYTES, HEAD_LINES};
 
@@ -25,7 +25,7 @@ Content-Type: application/json\r\nContent-Length: 79\r\n\r\n\
 {\"error\":{\"code\":\"too-many-connections\",\"message\":\"all connections are taken\"}}";
 
 /// Serves a connection until it ends.
-pub(super) async fn converse(socket: Socket, shared: Arc<Shared>) {
+pub(super) async fn converse(socket: Socket, shared: Arc<SharedParts>) {
     let times = shared.times;
     let service = service_fn(|request| async { Ok::<_, Infallible>(shared.answer(request).await) });
     let served = Builder::new()

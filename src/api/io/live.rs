@@ -6,7 +6,7 @@
 //!  Outputs ─ attach ─▶ sink ─────┘    └──▶ newest pictures ─▶ JPEG
 //! ```
 //!
-//! Whoever wants a stream holds its [`Stream`]; the last holder ends it. A snapshot holds it for some seconds, so that
+//! Whoever wants a stream holds its [`WatchedStream`]; the last holder ends it. A snapshot holds it for some seconds, so that
 //! a client that asks every second does not wait for a key frame each time.
 //!
 //! Does not: mux or pack; the fan does.
@@ -45,7 +45,7 @@ pub(super) struct Live {
 /// One stream, with or without a client that reads it.
 struct Channel {
     source: Source,
-    stream: Mutex<Weak<Stream>>,
+    stream: Mutex<Weak<WatchedStream>>,
     /// The last snapshot. Locked while one is made, so that others wait for it.
     picture: tokio::sync::Mutex<Option<Picture>>,
     /// Holds the stream for some time after a snapshot.
@@ -63,7 +63,7 @@ struct Picture {
 }
 
 /// A stream that at least one client reads.
-struct Stream {
+struct WatchedStream {
     fan: Arc<Mutex<Fan>>,
     _tap: Tap,
 }
@@ -77,14 +77,14 @@ enum Tap {
 /// A viewer of a stream. Dropping it ends its stream if it was the last one.
 pub(super) struct Viewer {
     seat: Arc<Seat>,
-    _stream: Arc<Stream>,
-    _place: Place,
+    _stream: Arc<WatchedStream>,
+    _place: ViewerPlace,
 }
 
 /// One of the places for viewers.
-struct Place(Arc<AtomicUsize>);
+struct ViewerPlace(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for ViewerPlace {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -144,8 +144,8 @@ impl Live {
         }
     }
 
-    fn take_place(&self) -> Option<Place> {
-        let place = Place(Arc::clone(&self.viewers));
+    fn take_place(&self) -> Option<ViewerPlace> {
+        let place = ViewerPlace(Arc::clone(&self.viewers));
         (self.viewers.fetch_add(1, Ordering::Relaxed) < VIEWERS).then_some(place)
     }
 }
@@ -158,7 +158,7 @@ impl Channel {
     }
 
     /// The stream, which begins now if nobody wanted it before.
-    fn stream(&self) -> Arc<Stream> {
+    fn stream(&self) -> Arc<WatchedStream> {
         let mut kept = lock(&self.stream);
         if let Some(stream) = kept.upgrade() {
             return stream;
@@ -176,7 +176,7 @@ impl Channel {
                 Tap::Output { _attached: outputs.attach(Box::new(sink)) }
             }
         };
-        let stream = Arc::new(Stream { fan, _tap: tap });
+        let stream = Arc::new(WatchedStream { fan, _tap: tap });
         *kept = Arc::downgrade(&stream);
         stream
     }

@@ -30,7 +30,7 @@ use super::{Listen, Options, Times};
 use crate::agent::{Control, Outputs};
 use crate::events::Bus;
 use crate::status::Status;
-use answers::Shared;
+use answers::SharedParts;
 use connection::{converse, turn_away};
 use listener::Listener;
 use media::io::AccessUnits;
@@ -131,7 +131,7 @@ async fn serve(options: &Options, sources: &Sources, times: Times) -> Infallible
     let address = listener.address();
     log::info!("API: {address}");
     let _announced = Announced::new(sources, &address);
-    let shared = Arc::new(Shared::new(gate, sources, times));
+    let shared = Arc::new(SharedParts::new(gate, sources, times));
     accept(listener, &shared).await
 }
 
@@ -173,7 +173,7 @@ fn token(token: Secret) -> Result<Secret, ListenError> {
 }
 
 /// Accepts connections. Each has a task, which ends with this one.
-async fn accept(listener: Listener, shared: &Arc<Shared>) -> Infallible {
+async fn accept(listener: Listener, shared: &Arc<SharedParts>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
