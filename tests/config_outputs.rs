@@ -83,15 +83,12 @@ fn each_output_table_is_an_output() {
     let expected = [
         ("/srv/out.ts", Target::File("/srv/out.ts".into())),
         ("/srv/out.mp4", Target::Numbered(numbered)),
-        ("studio", Target::StreamTarget(StreamTarget::Rtmp(studio))),
-        ("rtsp-4", Target::StreamTarget(StreamTarget::Rtsp(plain("rtsp://media.example/live")))),
-        ("srt-5", Target::StreamTarget(StreamTarget::Srt(plain("srt://:7001?mode=listener")))),
+        ("studio", Target::Stream(StreamTarget::Rtmp(studio))),
+        ("rtsp-4", Target::Stream(StreamTarget::Rtsp(plain("rtsp://media.example/live")))),
+        ("srt-5", Target::Stream(StreamTarget::Srt(plain("srt://:7001?mode=listener")))),
         ("udp-6", Target::Udp("239.1.2.3:5004".to_owned())),
-        (
-            "pipeline-7",
-            Target::StreamTarget(StreamTarget::Pipeline { fragment, feed: Feed::Video }),
-        ),
-        ("display-8", Target::StreamTarget(StreamTarget::Display)),
+        ("pipeline-7", Target::Stream(StreamTarget::Pipeline { fragment, feed: Feed::Video })),
+        ("display-8", Target::Stream(StreamTarget::Display)),
     ];
     let expected = expected.map(|(name, target)| (name.to_owned(), target));
     let eight = good(EIGHT, &[]);

@@ -22,7 +22,8 @@ use std::time::Duration;
 
 use media::io::{Capture, Output, SegmentPieces};
 use media::{
-    Address, Feed, Health, MediaError, Numbered, OutputState, Place, Source, StreamTarget, Target,
+    Address, Feed, Health, MediaError, Numbered, OutputState, Source, StreamTarget, Target,
+    TsPiecePlace,
 };
 use media_capture::block_on;
 use resilience::secret::SecretSource;
@@ -78,7 +79,7 @@ impl Playing {
     async fn until(&mut self, outputs: &mut [&mut Output], done: impl Fn(&[OutputState]) -> bool) {
         while let Some(piece) = self.pieces.next().await {
             for output in &mut *outputs {
-                output.push(piece.bytes.clone(), piece.place == Place::Begin);
+                output.push(piece.bytes.clone(), piece.place == TsPiecePlace::Begin);
             }
             let states: Vec<OutputState> = outputs.iter().map(|output| output.state()).collect();
             if done(&states) {
@@ -103,7 +104,7 @@ fn open(target: Target) -> Output {
 }
 
 fn stream(stream: StreamTarget) -> Output {
-    open(Target::StreamTarget(stream))
+    open(Target::Stream(stream))
 }
 
 /// The pictures of a file of video, as FFmpeg counts them without an index.

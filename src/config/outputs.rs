@@ -111,11 +111,11 @@ impl DraftOutput {
         match kind {
             OutputKind::Stdout => Ok(Target::Stdout),
             OutputKind::File => self.file(),
-            OutputKind::Display => Ok(Target::StreamTarget(StreamTarget::Display)),
+            OutputKind::Display => Ok(Target::Stream(StreamTarget::Display)),
             OutputKind::Pipeline => {
                 let Self { fragment, feed, .. } = self;
                 fragment
-                    .map(|fragment| Target::StreamTarget(StreamTarget::Pipeline { fragment, feed }))
+                    .map(|fragment| Target::Stream(StreamTarget::Pipeline { fragment, feed }))
                     .ok_or_else(|| {
                         missing("output.fragment", "output.kind = \"pipeline\" needs it")
                     })
@@ -179,7 +179,7 @@ impl DraftOutput {
                     "this kind of output needs it, or output.credential",
                 ));
             }
-            (None, Some(place)) => return Ok(Target::StreamTarget(of(Address::Secret(place)))),
+            (None, Some(place)) => return Ok(Target::Stream(of(Address::Secret(place)))),
             (Some(url), None) => url,
         };
         let target = of(Address::Plain(address.clone()));
@@ -191,7 +191,7 @@ impl DraftOutput {
                 "has a password: put the whole URL into a file, and name that in output.credential";
             return Err(("output.url", Complaint::Wrong(reason.to_owned())));
         }
-        Ok(Target::StreamTarget(target))
+        Ok(Target::Stream(target))
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Target {
     /// UDP datagrams of MPEG-TS to this host and port.
     Udp(String),
     /// A pipeline of GStreamer.
-    StreamTarget(StreamTarget),
+    Stream(StreamTarget),
 }
 
 /// Files that follow each other, none of which is written again after it was closed.

@@ -67,7 +67,7 @@ fn check_one(config: &Config, file: Option<&Path>, target: &Target) -> Result<()
                 false => folder,
             })
         }
-        Target::Stdout | Target::Udp(_) | Target::StreamTarget(_) => None,
+        Target::Stdout | Target::Udp(_) | Target::Stream(_) => None,
     };
     let folder = folder.and_then(Identity::of);
     if folder.is_some() && store.and_then(Identity::of) == folder {

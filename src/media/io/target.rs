@@ -63,13 +63,11 @@ impl Target {
                 .map(|file| Opened::File(OpenFile { file, path: None, numbered: None }))
                 .map_err(|error| MediaError::writing(Path::new("-"), &error)),
             Self::Numbered(files) if files.is_mp4() => {
-                Streaming::mp4(files, name).map(Box::new).map(Opened::StreamTarget)
+                Streaming::mp4(files, name).map(Box::new).map(Opened::Stream)
             }
             Self::Numbered(files) => open_numbered(files).map(Opened::File),
             Self::Udp(place) => Datagrams::open(place).map(Opened::Datagrams),
-            Self::Stream(stream) => {
-                Streaming::open(stream, name).map(Box::new).map(Opened::StreamTarget)
-            }
+            Self::Stream(stream) => Streaming::open(stream, name).map(Box::new).map(Opened::Stream),
         }
     }
 }
@@ -150,7 +148,7 @@ fn whole(length: u64) -> u64 {
 pub(super) enum Opened {
     File(OpenFile),
     Datagrams(Datagrams),
-    StreamTarget(Box<Streaming>),
+    Stream(Box<Streaming>),
 }
 
 /// Whether an open output is written on.

@@ -32,7 +32,7 @@ pub(super) struct Heard {
 /// The time of an audio frame: its running time, or its media time in the channel.
 #[derive(Debug, Clone, Copy)]
 enum At {
-    RunningPipeline(Duration),
+    Running(Duration),
     Channel(Ticks),
 }
 
@@ -58,7 +58,7 @@ impl Heard {
             self.waiting.pop_front();
             self.dropped += 1;
         }
-        let _ = self.waiting.push_back((At::RunningPipeline(running), frame));
+        let _ = self.waiting.push_back((At::Running(running), frame));
     }
 
     /// Call this before running times start again: the queued frames get their media times now.
