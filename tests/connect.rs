@@ -195,7 +195,7 @@ async fn only_the_pinned_certificate_is_accepted() {
     let words = format!("certificate {print} is not the pinned one {other}");
     check_refuses(ways(&pin(&sandbox, other), None, &url).await, &url, &words);
     let nobody = TrustOptions::Pin(BTreeMap::new());
-    let words = format!("no certificate is pinned for it; it shows {print}");
+    let words = format!("no certificate is pinned for this peer; it shows {print}");
     check_refuses(ways(&nobody, None, &url).await, &url, &words);
 }
 

@@ -266,7 +266,7 @@ fn what_an_output_lacks_is_named() {
     let mut output = stream(StreamTarget::Rtmp(Address::Secret(SecretSource::File(place.clone()))));
     play(&mut output, |state| state.health == Health::Failed);
     let expected =
-        format!("output an output: {}: it is to hold a URL with rtmp or rtmps", place.display());
+        format!("output an output: {}: it must hold a URL with rtmp or rtmps", place.display());
     assert_eq!(output.state().why, Some(expected));
     fs::remove_file(place).unwrap();
 }

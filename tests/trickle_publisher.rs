@@ -462,7 +462,7 @@ async fn a_message_that_never_arrives_ends_the_publication_with_its_error() {
     assert!(began.elapsed() >= LATER);
     assert_eq!(error.fault(), Fault::Retry);
     let text = resilience::fault::chain(&error);
-    let expected = "what was to be sent did not get through for 0.6 s: \
+    let expected = "nothing was delivered for 0.6 s: \
                     the peer answered with status 500";
     assert!(text.ends_with(expected), "{text}");
 }
@@ -545,7 +545,7 @@ async fn an_outage_is_noticed_and_left_in_time() {
     let took = began.elapsed();
     assert!(took >= LEAVE && took < LEAVE * 4, "{took:?}");
     let text = resilience::fault::chain(&error);
-    let expected = "what was to be sent did not get through for 0.25 s: the connection broke";
+    let expected = "nothing was delivered for 0.25 s: the connection broke";
     assert!(text.contains(expected), "{text}");
 }
 

@@ -3,7 +3,7 @@
 //! | `source.pin` | signed by an authority of this system | the pinned certificate | another certificate |
 //! |---|---|---|---|
 //! | not set | trusted | – | refused |
-//! | set | says nothing | trusted | refused |
+//! | set | has no effect | trusted | refused |
 //!
 //! With a pin, the certificate's names and validity are not checked, because cameras' names and clocks are often wrong.
 //!
@@ -28,24 +28,24 @@ pub struct Certificate {
 /// Why GLib rejects a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
-    /// No certificate authority of this system signed it.
+    /// No certificate authority of this system signed the certificate.
     UnknownAuthority,
-    /// It is for another host.
+    /// The certificate is for another host.
     OtherHost,
-    /// It is not valid yet.
+    /// The certificate is not valid yet.
     NotYetValid,
-    /// It has expired.
+    /// The certificate has expired.
     Expired,
-    /// Its authority revoked it.
+    /// Its authority revoked the certificate.
     Revoked,
-    /// It uses an insecure algorithm.
+    /// The certificate uses an insecure algorithm.
     Insecure,
     /// Another reason, which GLib does not name.
     Unusable,
 }
 
 impl Flaw {
-    /// Whether a wrong clock of this computer can cause it.
+    /// Whether a wrong clock of this computer can cause this flaw.
     fn is_of_time(self) -> bool {
         matches!(self, Self::NotYetValid | Self::Expired)
     }
@@ -68,12 +68,12 @@ impl fmt::Display for Flaw {
 /// Why a certificate is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// It is not the one of `source.pin`.
+    /// The certificate is not the one that `source.pin` names.
     NotPinned {
-        /// The one of `source.pin`.
+        /// The certificate of `source.pin`.
         pinned: Fingerprint,
     },
-    /// No authority of this system vouches for it.
+    /// No authority of this system vouches for the certificate.
     NotVouched(Vec<Flaw>),
 }
 
@@ -165,7 +165,7 @@ pub struct Distrust {
     pub place: String,
     /// The certificate that it presents.
     pub shown: Certificate,
-    /// Why that is refused.
+    /// Why the certificate is refused.
     pub refusal: Refusal,
 }
 

@@ -9,14 +9,14 @@
 //!              or no reader
 //! ```
 //!
-//! Does not: read the clock; the time is given.
+//! Does not: read the clock; the caller passes the time.
 
 use std::time::{Duration, Instant};
 
 /// Without a byte written for this long, an output is not `ok`: the longest segment is shorter.
 pub(crate) const QUIET: Duration = Duration::from_secs(10);
 
-/// How an output is.
+/// The health of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
     /// Video is written.
@@ -34,11 +34,11 @@ pub struct OutputState {
     pub name: String,
     /// The kind in the configuration, such as `file`.
     pub kind: &'static str,
-    /// How it is.
+    /// The health of the output.
     pub health: Health,
-    /// Since when.
+    /// The time since which it has this health.
     pub since: Instant,
-    /// Why it is not `Ok`, in one line without secrets.
+    /// Why the output is not `Ok`, in one line without secrets.
     pub why: Option<String>,
     /// Bytes written.
     pub bytes: u64,
@@ -101,7 +101,7 @@ impl Condition {
     }
 }
 
-const NO_VIDEO: &str = "no video comes to it";
+const NO_VIDEO: &str = "no video arrives";
 
 #[cfg(test)]
 mod tests {

@@ -237,7 +237,7 @@ pub enum MediaError {
     NoDisplay(String),
     /// The certificate of this output's server cannot be checked.
     #[error(
-        "output {0}: its server's certificate cannot be checked while source.pin is set: use one of both"
+        "output {0}: its server's certificate cannot be checked while source.pin is set: use only one of the two"
     )]
     OutputUnchecked(String),
     /// Input cannot be stored.

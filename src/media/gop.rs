@@ -1,6 +1,6 @@
 //! Decides by measuring a stream of H.264 whether it may pass through without being encoded again.
 //!
-//! | it may not, if | because |
+//! | it may not pass if | because |
 //! |---|---|
 //! | its IDR pictures are more than 2 s apart, or it has none | a segment would be too long for the network's runners |
 //! | it has B-frames | B-frames need timestamps that go back, and receivers of RTP do not keep those |
@@ -186,7 +186,7 @@ impl GopWatch {
         Self { gop: Gop::new(wanted), last: None, window: None, is_over: false }
     }
 
-    /// Call for each access unit. Returns once why the stream is not fit, and `None` at all other times.
+    /// Call for each access unit. Returns why the stream is not fit, once; `None` at all other times.
     pub(crate) fn on_unit(&mut self, unit: UnitFacts) -> Option<Fitness> {
         if self.is_over {
             return None;

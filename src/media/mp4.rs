@@ -4,12 +4,12 @@
 //! head: ftyp, moov (size, SPS, PPS)    fragment: moof (time, length), mdat (one access unit)
 //! ```
 //!
-//! Written here and not by GStreamer's `mp4mux`: that holds each frame until the next one has come, and its pipeline
-//! costs four threads for each stream. The format is that of ISO/IEC 14496-12 and 14496-15. Time starts at zero with
-//! the first access unit; a pause of the camera is left out.
+//! GStreamer's `mp4mux` is not used: it holds each frame until the next one has come, and its pipeline costs four
+//! threads for each stream. The format is that of ISO/IEC 14496-12 and 14496-15. Time starts at zero with the first
+//! access unit; a pause of the camera is left out.
 //!
-//! The duration of a frame is unknown before the next one comes; the last distance of two frames stands for it. Players
-//! place frames by the time of each fragment, so an error does not add up.
+//! The duration of a frame is unknown before the next one comes; the distance of the last two frames is used instead.
+//! Players place frames by the time of each fragment, so an error does not add up.
 //!
 //! Does not: carry audio.
 

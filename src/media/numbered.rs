@@ -61,7 +61,7 @@ impl Naming {
     }
 }
 
-/// The files that are there, from the oldest to the newest.
+/// The existing files, from the oldest to the newest.
 #[derive(Debug)]
 pub(crate) struct Files {
     files: VecDeque<File>,
@@ -71,7 +71,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// With the files that were `found`, in any order.
+    /// The list of the files that were `found`, in any order.
     pub(crate) fn new(options: &Numbered, mut found: Vec<File>) -> Self {
         found.sort_unstable();
         let excess = found.len().saturating_sub(FILES);
@@ -102,7 +102,7 @@ impl Files {
         Some(oldest)
     }
 
-    /// The bytes that one more file may have beside these files.
+    /// The bytes that one more file may have.
     pub(crate) fn room(&self) -> u64 {
         self.max_bytes.saturating_sub(self.bytes)
     }

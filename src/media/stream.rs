@@ -46,7 +46,7 @@ pub(crate) fn description(stream: &StreamTarget) -> String {
     }
 }
 
-/// The description of a pipeline that writes MP4 in fragments, so that a file is playable that was not closed.
+/// The description of a pipeline that writes MP4 in fragments, so that a file that was not closed is playable.
 pub(crate) fn mp4() -> String {
     format!(
         "{HEAD} ! {VIDEO} ! mp4mux name=mux fragment-duration=1000 streamable=true ! fdsink name=sink sync=false"
@@ -76,9 +76,9 @@ pub fn has_secret(url: &str) -> bool {
     authority.contains('@') || rest.contains("passphrase=")
 }
 
-/// `text` as one line, in which no part of the secret `url` behind its host is left.
+/// `text` as one line, without the parts of the secret `url` that follow its host.
 pub(crate) fn redact(text: &str, url: &str) -> String {
-    /// A shorter part is left, as it would be found in ordinary words.
+    /// Shorter parts are not replaced, because they also occur in ordinary words.
     const SHORTEST: usize = 3;
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));

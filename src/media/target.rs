@@ -25,7 +25,7 @@ pub enum Target {
 /// Files that follow each other, none of which is written again after it was closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbered {
-    /// The path whose name, with a number and the time, each file gets.
+    /// The path from which the name of each file is made, with a number and the time.
     pub path: PathBuf,
     /// The size at which the next file begins.
     pub file_bytes: Option<u64>,
@@ -40,7 +40,7 @@ pub struct Numbered {
 /// An output that GStreamer writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamTarget {
-    /// The display of this machine.
+    /// The display of this device.
     Display,
     /// An RTMP server.
     Rtmp(Address),
@@ -52,7 +52,7 @@ pub enum StreamTarget {
     Pipeline {
         /// Its description.
         fragment: String,
-        /// What it receives.
+        /// What the pipeline receives.
         feed: Feed,
     },
 }

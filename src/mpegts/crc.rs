@@ -1,6 +1,6 @@
 //! CRC-32 of PSI tables (polynomial 0x04C11DB7, not reflected, initial value all ones).
 //!
-//! Computed bit by bit: a lookup table does not pay for a few dozen bytes per segment.
+//! Computed bit by bit: a lookup table is not worth its memory for a few dozen bytes per segment.
 //!
 //! Does not: compare with a stored CRC; over a section that includes its CRC the result is 0.
 

@@ -8,7 +8,7 @@
 //!
 //! | previous segment | first counter of a PID becomes |
 //! |---|---|
-//! | complete | the last one plus 1; the last one if the packet has no payload |
+//! | complete | the last counter plus 1; the last counter if the packet has no payload |
 //! | cut short | one more than after a complete segment, so that a reader sees that the last picture is incomplete |
 //! | none | as after a complete segment whose last counter was 15 |
 //!

@@ -30,7 +30,7 @@ struct Counted {
     /// The recent durations since `began`.
     present: [u32; BUCKETS],
     began: Option<Instant>,
-    /// The recent durations of the [`RECENT`] before `began`.
+    /// The durations of the [`RECENT`] period that ended at `began`.
     before: [u32; BUCKETS],
 }
 

@@ -117,7 +117,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ("no sound: {error}", Test("a_microphone_that_is_not_there_costs_the_sound_only")),
     ("no sound any more: {error}", Test("a_microphone_that_dies_costs_the_sound_only")),
     (
-        "no sound any more: the microphone has given none for {after:?}",
+        "no sound: the microphone has sent no audio for {after:?}",
         Test("sound_comes_back_from_a_microphone_that_stalled"),
     ),
     (
@@ -170,7 +170,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     // Payment
     (
-        "payment.max-price is not set: any price that an orchestrator asks is paid, now {price}",
+        "payment.max-price is not set: any price is paid; this orchestrator asks {price}",
         Test("refused_parameters_are_not_sent_again"),
     ),
     (
@@ -183,7 +183,7 @@ const LOGGED: &[(&str, Cause)] = &[
         Test("a_start_whose_payment_fails_for_good_is_given_up_and_stopped"),
     ),
     (
-        "{}: a session could not be stopped; it costs until it is stopped or expires",
+        "{}: a session could not be stopped; it costs money until it is stopped or expires",
         Test("a_stop_is_tried_twice_and_a_session_that_is_gone_is_stopped"),
     ),
     (
@@ -198,11 +198,11 @@ const LOGGED: &[(&str, Cause)] = &[
     ("a task for the discovery of runners failed: {error}", Reason("a task that panics")),
     ("a request to an orchestrator failed: {error}", Reason("a task that panics")),
     (
-        "{peer}: {} of its runners are left out; the first {stray}",
+        "{peer}: {} of its runners are ignored; the URL of the first one {stray}",
         Test("orchestrators_are_asked_for_the_runners_that_a_list_does_not_name"),
     ),
     (
-        "{source}: {count} of its URLs are not used; the first {stray}",
+        "{source}: {count} of its URLs are ignored; the first one {stray}",
         Test("plain_http_stays_on_this_machine_unless_allowed"),
     ),
     (
@@ -246,7 +246,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ("{key} is not used: no thread: {error}", Reason("needs a system that has no thread left")),
     // The program
     (
-        "clock not synchronised: certificates look wrong by it; waiting up to {} s for the time",
+        "clock not synchronised: certificates are not valid by it; waiting up to {} s for synchronisation",
         Reason("played by the fault table: clocks that are wrong at boot"),
     ),
     (

@@ -2,7 +2,7 @@
 //!
 //! Does not: start these programs; `io` does.
 
-/// The maximum error of a clock, in microseconds, from which on the kernel counts it as not synchronised
+/// The error of a clock, in microseconds, from which on the kernel reports the clock as not synchronised
 /// (`NTP_PHASE_LIMIT` in `linux/timex.h`). The error is set by the time source and grows by 500 µs a second.
 ///
 /// The flag `STA_UNSYNC` cannot be used: without `rtcsync` in its configuration, chrony leaves the flag set on purpose,

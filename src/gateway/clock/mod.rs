@@ -18,10 +18,10 @@
 //! | synchronised | the certificate is at fault |
 //! | not synchronised | wait for synchronisation, up to [`PATIENCE`] for each peer |
 //! | not synchronised after that wait | ignore the validity period, for this peer only: its chain must be valid otherwise |
-//! | the same, and the peer is a signer or discovery endpoint | keep waiting: for such a peer the clock must be right or a pin must be set |
+//! | not synchronised after that wait, and the peer is a signer or discovery endpoint | keep waiting: for such a peer the clock must be right or a pin must be set |
 //!
-//! A chain that expired before the newest known time (`BUILT`, or a later signature of an authority) is refused by any
-//! clock; `http::TlsPeer` checks this.
+//! A chain that expired before the newest known time (`BUILT`, or a later signature of an authority) is refused
+//! whatever the clock shows; `http::TlsPeer` checks this.
 //!
 //! Does not: set the clock, read it (`io` does), or verify certificates (`http::TlsPeer` does).
 
@@ -129,13 +129,13 @@ struct WaitingPeer {
 }
 
 impl ClockDoubt {
-    /// A clock without doubt.
+    /// A clock that is not doubted.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Call with a new reading when certificates were refused for their validity period (`late`), and at the time of the
-    /// last step.
+    /// Call with a new reading when certificates were refused for their validity period (`late`), and at the time that
+    /// the last step gave.
     pub fn on_reading(
         &mut self,
         reading: ClockReading,

@@ -25,10 +25,10 @@ use resilience::sanitize;
 pub enum CaVerdict {
     /// The chain ends at a known authority and the name matches.
     Valid,
-    /// The chain does not, for this reason from rustls.
+    /// The chain is refused, for this reason from rustls.
     Invalid(String),
-    /// The chain does, but a certificate is not valid by this computer's clock. It is valid at another time that could
-    /// be the present.
+    /// The chain ends at a known authority and the name matches, but a certificate is not valid by this computer's
+    /// clock. The chain is valid at another time that could be the present.
     WrongTime(String),
     /// Like `WrongTime`, while the clock is doubted for this peer.
     Doubtful(String),
@@ -37,14 +37,14 @@ pub enum CaVerdict {
 /// Why a certificate was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
-    /// It is not signed by a known authority, which the policy requires.
+    /// The certificate is not signed by a known authority, which the policy requires.
     #[error(
         "certificate is not signed by a known authority ({0}); pin it, or use trust = \"tofu\""
     )]
     NoAuthority(String),
     /// The same as `NoAuthority`, for a signer, a discovery endpoint or a broker.
     #[error(
-        "certificate is not signed by a known authority ({0}); give its services.pins or services.ca-file (mqtt.pin, mqtt.ca-file)"
+        "certificate is not signed by a known authority ({0}); set services.pins or services.ca-file (for a broker, mqtt.pin or mqtt.ca-file)"
     )]
     NoService(String),
     /// Another certificate is pinned.
@@ -57,16 +57,16 @@ pub enum Distrust {
     },
     /// The peer's last certificate was signed by a known authority, and this one is not.
     #[error(
-        "certificate {seen} is not signed by a known authority ({reason}), and the one before it was; if that is right, use `livepeer-edge trust forget`"
+        "certificate {seen} is not signed by a known authority ({reason}), but the peer's previous one was; if the change is expected, use `livepeer-edge trust forget`"
     )]
     VouchedBefore {
         /// The certificate that the peer showed.
         seen: Fingerprint,
-        /// Why it is not signed by a known authority.
+        /// Why the certificate is not signed by a known authority.
         reason: String,
     },
     /// The policy accepts pinned certificates only, and none is pinned for this peer.
-    #[error("no certificate is pinned for it; it shows {seen}")]
+    #[error("no certificate is pinned for this peer; it shows {seen}")]
     NotPinned {
         /// The certificate that the peer showed.
         seen: Fingerprint,

@@ -6,8 +6,8 @@
 //! | private | RFC 1918, link-local, carrier-grade NAT (100.64.0.0/10), unique-local and site-local IPv6, 192.0.0.0/24, 240.0.0.0/4, local NAT64 |
 //! | public | all others |
 //!
-//! An IPv6 address that stands for an IPv4 address (mapped, compatible, NAT64, 6to4) is in the zone of that one.
-//! 198.18.0.0/15 is public, because some proxies answer every name with an address from it.
+//! An IPv6 address that stands for an IPv4 address (mapped, compatible, NAT64, 6to4) is in the zone of that IPv4
+//! address. 198.18.0.0/15 is public, because some proxies answer every name with an address from it.
 //!
 //! Does not: know the public addresses of this computer or of the user's network.
 

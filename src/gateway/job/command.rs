@@ -112,7 +112,7 @@ pub enum Stage {
         /// The end of the pause.
         until: Instant,
     },
-    /// No camera, or no job is wanted: no job runs until that changes.
+    /// There is no camera, or no job is wanted: no job runs until that changes.
     Dark,
     /// The job is being closed; another job may follow.
     Leaving,

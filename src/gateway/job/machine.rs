@@ -29,8 +29,8 @@
 //! offer costs nothing. An orchestrator that refuses the model or its parameters is barred until these change, or for
 //! 10 min to 2 h. A job that has run for a day is handed over to a new one (`renew`). Without a camera, no job is
 //! started. A job that runs when the camera is lost is kept for `hold`, then closed; the next one starts once the
-//! camera is back. While no job is wanted ([`MachineEvent::Pause`]), the same holds at once. Health (protocol.md, section 5):
-//! while live, an output segment and an event are due every 30 s.
+//! camera is back. While no job is wanted ([`MachineEvent::Pause`]), no job is started either, and a job that runs is
+//! closed at once. Health (protocol.md, section 5): while live, an output segment and an event are due every 30 s.
 //!
 //! Does not: execute commands, read the clock, or look at the caller's data of an offer.
 
@@ -86,7 +86,7 @@ pub struct Machine<T> {
     order: CandidateOrder,
     /// How long to keep a job without a camera.
     hold: Duration,
-    /// The end of that time; `None` unless the camera is missing.
+    /// The end of the time for which the present job is kept; `None` unless the camera is missing.
     held_until: Option<Instant>,
     /// No job is wanted.
     is_paused: bool,
@@ -177,7 +177,7 @@ impl<T> Machine<T> {
             JobState::Ended => (JobState::Ended, Commands::new()),
         };
         self.state = match state {
-            // Another job would be started after the close: wait until one may be.
+            // A job would be started after the close, but none may be started now: wait.
             JobState::Closing { then } if !self.may_start() && then.starts_again() => {
                 JobState::Closing { then: AfterClose::Dark }
             }

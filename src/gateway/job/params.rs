@@ -9,8 +9,8 @@
 //!   `last_error` in the `status`.
 //! - New parameters replace all earlier ones.
 //!
-//! So parameters that are reported are good once an error would have come. Models of other runners may report more
-//! parameters than were sent, such as their defaults.
+//! So reported parameters count as accepted if no error follows within [`ERROR_TIME`]. Models of other runners may
+//! report more parameters than were sent, such as their defaults.
 //!
 //! Does not: know what was sent, or wait; the caller does.
 
@@ -29,9 +29,9 @@ const ERROR_TIME: Duration = Duration::from_secs(2);
 /// What an event says about parameters that were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParamsReport {
-    /// The model reports them. They are in use if no error comes within this time.
+    /// The model reports the parameters. They are in use if no error comes within this time.
     Reported(Duration),
-    /// The model has an error since they were sent: its words, in one line.
+    /// The model has reported an error since the parameters were sent: its message, in one line.
     Refused(String),
 }
 
@@ -60,7 +60,7 @@ impl ParamsReport {
                 let age = age.map_or(ERROR_TIME, Duration::from_millis);
                 Some(Self::Reported(ERROR_TIME.saturating_sub(age)))
             }
-            // Earlier versions of the runner send it as soon as they receive parameters.
+            // Earlier versions of the runner send this event as soon as they receive parameters.
             "params_update" => {
                 let reported = body.get("params")?.as_object()?;
                 covers(reported, params).then_some(Self::Reported(ERROR_TIME))

@@ -46,7 +46,7 @@ pub struct Endpoints {
 /// One strategy to find orchestrators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DiscoveryStrategy<'a> {
-    /// Use the named ones.
+    /// Use these orchestrators.
     Named(&'a [Url]),
     /// Fetch the list of a discovery endpoint.
     Discovery(&'a Url, &'a Headers),

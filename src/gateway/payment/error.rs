@@ -166,7 +166,7 @@ pub enum PaymentError {
         status: u16,
         /// Its reason, made safe for a log line.
         message: String,
-        /// The time until any session asks it again; `None` if it refused only this session.
+        /// The time until any session asks the signer again; `None` if the signer refused only this session.
         retry_after: Option<Duration>,
     },
     /// The signer's answer is invalid.
@@ -174,9 +174,9 @@ pub enum PaymentError {
     Answer {
         /// The signer.
         signer: Authority,
-        /// What is wrong with it.
+        /// What is wrong with the answer.
         error: WireError,
-        /// The time until it is asked again.
+        /// The time until the signer is asked again.
         retry_after: Duration,
     },
     /// The signer's key is no longer the one with which this session began.

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | none, 5xx | 1 s to 10 s, because prepaid time (60 s or 10 s) has to outlast it |
 //! | 429, an unknown status | 15 s to 5 min |
-//! | 401, 403, 402, 483 | 30 s to 10 min: only a person can help; ends when the credential changes |
+//! | 401, 403, 402, 483 | 30 s to 10 min: only a person can help; the pause ends when the credential changes |
 //!
 //! A longer `Retry-After` is obeyed, up to an hour; for 429 it replaces the 15 s. While the gate is shut, callers get
 //! the reason and the time left.

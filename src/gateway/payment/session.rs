@@ -60,9 +60,9 @@ pub struct SignerOrigin {
 /// A payment, ready to be sent to the orchestrator.
 #[derive(Debug, Clone)]
 pub struct OutgoingPayment {
-    /// The headers that carry it.
+    /// The headers that carry the payment.
     pub(crate) headers: PaymentHeaders,
-    /// Whether it opens the session, and so pays ahead.
+    /// Whether the payment opens the session, and so pays ahead.
     pub(crate) opens: bool,
 }
 

@@ -1,9 +1,9 @@
 //! Counts the payments that signers have made, and what they are worth.
 //!
 //! A payment counts when it is signed, whether it arrives or not. A ticket is worth its face value times its chance to
-//! win: what the payer loses to it in the long run.
+//! win, which is what it costs the payer on average.
 //!
-//! Does not: know what was drawn from the payer's deposit; only winning tickets are.
+//! Does not: know what was drawn from the payer's deposit; only winning tickets are drawn from it.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,7 +1,7 @@
 //! Times each payment just below a whole second after the last one, because signers round up.
 //!
-//! For a runner's session a signer bills `ceil(now - last)` seconds, by its own clock, `last` being when it made the
-//! payment before (go-livepeer `server/remote_signer.go:557`): 5.0005 s cost 6 s. The signer reads its clock at some
+//! For a runner's session a signer bills `ceil(now - last)` seconds by its own clock, where `last` is the time of its
+//! previous payment (go-livepeer `server/remote_signer.go:557`): 5.0005 s cost 6 s. The signer reads its clock at some
 //! time during the call. If two calls take equally long, the signer measures the time between the calls. So the margin
 //! is the recent difference between the durations of calls, plus a little for late timers. A margin shortens the
 //! interval a little; exceeding a whole second costs another second.

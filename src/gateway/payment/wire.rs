@@ -200,7 +200,7 @@ pub struct Payment {
     pub(crate) headers: PaymentHeaders,
     /// The state to send with the next request to the signer.
     pub(crate) state: SignerState,
-    /// The address of the key that signed it, if it can be decoded.
+    /// The address of the key that signed the payment, if it can be decoded.
     pub(crate) payer: Option<Bytes>,
     /// The number of its tickets; 0 if it cannot be decoded.
     pub(crate) tickets: usize,

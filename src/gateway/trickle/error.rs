@@ -101,7 +101,7 @@ pub enum TrickleError {
     #[error("{0}: {1} segments in a row did not get through")]
     Lost(Channel, u32, #[source] Option<LinkError>),
     /// Nothing was delivered for this long; with the last cause.
-    #[error("{0}: what was to be sent did not get through for {seconds} s", seconds = .1.as_secs_f64())]
+    #[error("{0}: nothing was delivered for {seconds} s", seconds = .1.as_secs_f64())]
     Stalled(Channel, Duration, #[source] Option<LinkError>),
     /// The peer answers segments more slowly than they are made.
     #[error(
@@ -173,7 +173,7 @@ mod tests {
         let text = "3 segments in a row did not get through: \
                     the peer answered before the segment was complete";
         check(EndReason::Lost(3), Some(LinkError::Answered(200)), text);
-        let text = "what was to be sent did not get through for 4.5 s";
+        let text = "nothing was delivered for 4.5 s";
         check(EndReason::Stalled(Duration::from_millis(4500)), None, text);
         check(EndReason::Refused(503), None, "the peer answers with status 503");
         check(EndReason::NoSeq, None, "the peer does not number its segments; is it trickle?");

@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_says_how_long_it_has_been_up() {
+    fn the_uptime_of_this_computer_is_read() {
         assert!(fs::read_to_string(UPTIME).is_ok_and(|uptime| since_boot(&uptime).is_some()));
         assert!(!is_waking() && !is_waking());
     }

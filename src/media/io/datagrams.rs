@@ -1,6 +1,7 @@
 //! Sends MPEG-TS in UDP datagrams of seven packets, as receivers expect it.
 //!
-//! A host that answers that nobody listens is an output without a reader. A multicast address has no such answer.
+//! If the host answers that nothing listens on the port, the output has no reader. A multicast address gives no such
+//! answer.
 //!
 //! Does not: pace the datagrams; video is sent as it comes.
 

@@ -134,9 +134,7 @@ impl MicrophoneKeeper {
                     }
                     (None, StallJudgement::Stalled { after, .. }) => {
                         self.units.end_audio();
-                        log::warn!(
-                            "no sound any more: the microphone has given none for {after:?}"
-                        );
+                        log::warn!("no sound: the microphone has sent no audio for {after:?}");
                         MediaError::Stalled(after)
                     }
                 };

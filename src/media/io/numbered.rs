@@ -25,7 +25,7 @@ pub(super) struct NumberedFile {
     file: File,
     path: PathBuf,
     opened: Instant,
-    /// The bytes that the file may have beside the others that are there.
+    /// The bytes that the file may have, given the sizes of the existing files.
     room: u64,
 }
 
@@ -40,7 +40,7 @@ impl NumberedFile {
         &self.file
     }
 
-    /// Its path.
+    /// The path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -52,7 +52,7 @@ impl NumberedFile {
             || self.options.most_of_one().is_some_and(|most| self.bytes() >= most)
     }
 
-    /// Removes old files, if this one has grown into their room.
+    /// Removes old files if this one has grown beyond its room.
     pub(super) fn make_room(&mut self) -> Result<(), MediaError> {
         let bytes = self.bytes();
         if bytes <= self.room {
@@ -66,7 +66,7 @@ impl NumberedFile {
                 remove(&directory, &naming, Files::new(&self.options, others.collect()), bytes)
             })
             .map_err(|error| MediaError::writing(&self.options.path, &error))?;
-        // Without a file that can go, nothing more is done until the next file begins.
+        // If no file can be removed, nothing more is done until the next file begins.
         self.room = room.room().max(bytes);
         Ok(())
     }
@@ -98,7 +98,7 @@ fn make(options: &Numbered) -> io::Result<NumberedFile> {
     Err(ErrorKind::AlreadyExists.into())
 }
 
-/// The files of this output that are there.
+/// The existing files of this output.
 fn list(options: &Numbered, naming: &Naming) -> io::Result<Vec<numbered::File>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory(&options.path))? {

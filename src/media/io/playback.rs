@@ -205,8 +205,8 @@ struct Writer {
     shared: Arc<PlaybackState>,
 }
 
-/// Bytes given to a pipeline. It counts as written once it has taken a whole segment: the first bytes only fill its
-/// queues, as while it connects.
+/// Bytes given to a pipeline. They count as written once the pipeline has taken a whole segment: the first bytes only
+/// fill its queues, for example while it connects.
 #[derive(Debug, Default)]
 struct Proof {
     pushed: u64,
@@ -223,7 +223,7 @@ impl Writer {
             if let Err(error) = self.take(bytes, begins) {
                 self.on_failure(error);
             }
-            // Bytes for a pipe without a reader do not count as dropped, as nothing wanted them.
+            // Bytes for a pipe without a reader do not count as dropped, because nothing would have read them.
             if self.failing.as_ref().is_some_and(|error| !error.is_no_reader()) {
                 let written = self.shared.written.load(Ordering::Relaxed) - before;
                 self.shared.dropped.fetch_add(count.saturating_sub(written), Ordering::Relaxed);
@@ -270,7 +270,8 @@ impl Writer {
         }
         self.proof.on_segment();
         let Some(opened) = &self.opened else { return };
-        // Another file is written as soon as its path leads to another one; a pipe must not lose its reader.
+        // A file is opened again if its path leads to another file. A pipe stays open, because it must not lose its
+        // reader.
         let is_numbered = matches!(self.target, Target::Numbered(_));
         let fit = match self.shared.reopens.swap(false, Ordering::Relaxed) && is_numbered {
             true => Fit::Full,
@@ -328,8 +329,8 @@ impl Proof {
         }
     }
 
-    /// Call when `count` bytes were given to a pipeline that has `taken` so many. Returns the bytes that count as written
-    /// from now on.
+    /// Call when `count` bytes were given to a pipeline that has taken `taken` bytes so far. Returns the bytes that
+    /// count as written from now on.
     fn on_pushed(&mut self, count: u64, taken: u64) -> u64 {
         self.pushed += count;
         if self.needed.is_none_or(|needed| taken < needed) {

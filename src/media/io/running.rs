@@ -84,7 +84,7 @@ pub(super) struct Watch<I, E> {
     pub(super) on_end: E,
     /// Set at the pipeline's end.
     pub(super) ending: Ending,
-    /// Whether the pipeline goes on after this error, if it may go on after any.
+    /// Decides whether the pipeline goes on after an error; `None` if it ends at each error.
     pub(super) spares: Option<Spares>,
 }
 
@@ -146,7 +146,7 @@ impl RunningPipeline {
         });
     }
 
-    /// Its pipeline.
+    /// The GStreamer pipeline.
     pub(super) fn pipeline(&self) -> &gst::Pipeline {
         &self.pipeline
     }

@@ -3,7 +3,7 @@
 //! The pipeline exists for one picture: `decodebin` takes whatever decoder this computer has, all pictures but the last
 //! are dropped after the decoder, and `jpegenc` packs that one.
 //!
-//! Does not: keep pictures, or decode while nobody asks.
+//! Does not: keep pictures, or decode without a request.
 
 use std::time::{Duration, Instant};
 
@@ -65,7 +65,7 @@ fn run(pipeline: &gst::Pipeline, units: &[SnapshotUnit]) -> Result<Bytes, MediaE
         let pts = info.buffer().and_then(|buffer| buffer.pts());
         match pts.is_none_or(|pts| pts >= last) {
             true => gst::PadProbeReturn::Ok,
-            // Dropped here.
+            // An earlier picture: drop it.
             false => gst::PadProbeReturn::Handled,
         }
     });

@@ -83,7 +83,7 @@ impl Sound {
         let (Some(pipeline), units) = (self.pipeline.upgrade(), self.units.clone()) else { return };
         pipeline.call_async(move |pipeline| {
             if let Some(branch) = pipeline.by_name(SOUND) {
-                // First, because a pad that is flushed makes the demuxer pause all of its streams.
+                // Unlink first, because a pad that is flushed makes the demuxer pause all of its streams.
                 if let Some(sink) = branch.static_pad("sink")
                     && let Some(peer) = sink.peer()
                 {
@@ -100,7 +100,7 @@ impl Sound {
     fn shield(&self, pad: &gst::Pad) {
         let (has_failed, is_inside) = (Arc::clone(&self.has_failed), AtomicBool::new(false));
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-            // The buffer that this probe itself passes on, on the same thread.
+            // `pad.chain` below calls this probe again, on the same thread, for the buffer that it passes on.
             if is_inside.load(Ordering::Relaxed) {
                 return gst::PadProbeReturn::Ok;
             }
@@ -113,7 +113,7 @@ impl Sound {
             is_inside.store(true, Ordering::Relaxed);
             let flow = pad.chain(buffer);
             is_inside.store(false, Ordering::Relaxed);
-            // A pipeline that stops or ends reports that by these two.
+            // A pipeline that stops or ends returns one of these two errors.
             let goes_on = has_failed.load(Ordering::Relaxed)
                 || !matches!(flow, Err(gst::FlowError::Flushing | gst::FlowError::Eos));
             info.flow_res = if goes_on { Ok(gst::FlowSuccess::Ok) } else { flow };

@@ -45,7 +45,7 @@ pub(super) struct Streaming {
     name: String,
     /// Bytes given to the pipeline.
     pushed: u64,
-    /// The bytes taken so far, and the time at which they last became more.
+    /// The bytes taken so far, and the time of the last increase.
     moved: (u64, Instant),
 }
 
@@ -101,7 +101,8 @@ impl Streaming {
 
     /// Starts a pipeline that writes the next MP4 file of `files`.
     pub(super) fn mp4(files: &Numbered, name: &str) -> Result<Self, MediaError> {
-        // Only to find out early what is missing: a fragment's errors are the user's, and MP4 has none.
+        // `build` takes a target only to name a user's fragment in errors. MP4 has no fragment, so any other target
+        // fits.
         let stream = StreamTarget::Display;
         let mut new = Self::build(&stream::mp4(), &stream, name, None)?;
         let file = NumberedFile::open(files)?;
@@ -210,7 +211,7 @@ impl Streaming {
         Ok(())
     }
 
-    /// Lets the pipeline write what it has, for a limited time. Call it before a pipeline is dropped that works.
+    /// Lets the pipeline write what it has, for a limited time. Call it before you drop a pipeline that works.
     pub(super) fn finish(&self) {
         let _ = self.fed.end_of_stream();
         let end = self.shared.end();
@@ -225,7 +226,7 @@ impl Streaming {
         }
     }
 
-    /// An error of the file, if there is one, names its path.
+    /// Adds the path to an error, if the pipeline writes a file.
     fn own(&self, error: MediaError) -> MediaError {
         match (&self.file, error) {
             (Some(file), MediaError::Write { kind, detail, .. }) => {
@@ -257,7 +258,7 @@ impl Drop for Streaming {
     }
 }
 
-/// The URL at `address`, and whether it is no secret.
+/// The URL at `address`, and whether it may be shown.
 fn url(address: &Address, stream: &StreamTarget, name: &str) -> Result<(String, bool), MediaError> {
     let wrong = |detail: String| MediaError::OutputAddress { name: name.to_owned(), detail };
     match address {
@@ -267,10 +268,9 @@ fn url(address: &Address, stream: &StreamTarget, name: &str) -> Result<(String, 
             let schemes = stream::schemes(stream);
             match stream::is_address(secret.expose(), schemes) {
                 true => Ok((secret.expose().to_owned(), false)),
-                false => Err(wrong(format!(
-                    "{place}: it is to hold a URL with {}",
-                    schemes.join(" or ")
-                ))),
+                false => {
+                    Err(wrong(format!("{place}: it must hold a URL with {}", schemes.join(" or "))))
+                }
             }
         }
     }

@@ -151,10 +151,10 @@ pub(super) enum Opened {
     Stream(Box<Streaming>),
 }
 
-/// Whether an open output is written on.
+/// Whether to continue to write to an open output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// It is.
+    /// Continue.
     Current,
     /// The next file is due.
     Full,
@@ -163,7 +163,7 @@ pub(super) enum Fit {
 }
 
 impl Opened {
-    /// Whether the output is written on. If not, finish it and open it again. Call it when a segment begins.
+    /// Whether to continue to write to the output. If not, finish it and open it again. Call it when a segment begins.
     pub(super) fn fit(&self, now: Instant) -> Fit {
         match self {
             Self::File(file) => file.fit(now),
@@ -207,7 +207,7 @@ pub(super) struct OpenFile {
     file: File,
     /// The path at which the file was opened; `None` for standard output.
     path: Option<PathBuf>,
-    /// If it is one of numbered files.
+    /// The numbered file that is written, if the output has numbered files.
     numbered: Option<NumberedFile>,
 }
 

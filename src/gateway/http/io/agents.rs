@@ -38,7 +38,7 @@ pub(super) struct Agents {
     agents: Arc<Mutex<HashMap<UrlRights, ureq::Agent>>>,
 }
 
-/// What a URL may reach, and the orchestrator that named it. Calls share connections only under equal rights.
+/// What a URL may reach, and the orchestrator that named it. Calls share connections only if both are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct UrlRights {
     reach: Zone,

@@ -433,7 +433,7 @@ mod tests {
             let given = own.clone().with_reach(reach).with_under(Some(orchestrator.clone()));
             let stream = connector.connect(&given, Alpn::Http1).await.unwrap_err();
             let call = client.call(HttpRequest::get(given.clone())).await.unwrap_err();
-            let words = "leads to 127.0.0.1, which is on this computer; refused, as o.example:8935 named it";
+            let words = "leads to 127.0.0.1, which is on this computer; refused, because o.example:8935, which is farther away";
             for error in [stream.to_string(), call.to_string()] {
                 assert!(error.contains("rebind.example") && error.contains(words), "{error}");
             }

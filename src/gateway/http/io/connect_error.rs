@@ -129,10 +129,10 @@ impl ConnectError {
 fn too_near(url: &Url, address: IpAddr) -> String {
     let (peer, zone) = (url.authority(), Zone::of(address));
     let giver = match url.under() {
-        Some(under) => format!("{under} named it, which is farther away"),
-        None => "a peer named it that is farther away".to_owned(),
+        Some(under) => format!("{under}, which is farther away, named it"),
+        None => "a peer that is farther away named it".to_owned(),
     };
     format!(
-        "{peer}: leads to {address}, which is {zone}; refused, as {giver}; if it is yours, name it in your configuration"
+        "{peer}: leads to {address}, which is {zone}; refused, because {giver}; if the host is yours, name it in your configuration"
     )
 }

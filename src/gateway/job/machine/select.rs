@@ -2,10 +2,10 @@
 //!
 //! | cause of a failed start | consequence for the orchestrator |
 //! |---|---|
-//! | concerns every peer (signer, this computer) | none; no other orchestrator is tried before the next search |
-//! | it refuses the model or its parameters | barred until these change, or for 10 min to 2 h |
-//! | it cannot or will not run the job | suspended for [`SUSPENSION`] |
-//! | it is full, or cannot be reached | none; suspended for [`BRIEFLY`] if the start may have cost money |
+//! | it concerns every peer (signer, this computer) | none; no other orchestrator is tried before the next search |
+//! | the orchestrator refuses the model or its parameters | barred until these change, or for 10 min to 2 h |
+//! | the orchestrator cannot or will not run the job | suspended for [`SUSPENSION`] |
+//! | the orchestrator is full, or cannot be reached | none; suspended for [`BRIEFLY`] if the start may have cost money |
 //!
 //! Does not: handle a live job; `live` and `leave` do.
 

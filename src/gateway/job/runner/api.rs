@@ -56,9 +56,9 @@ impl JsonPointer {
 /// Where parameters are posted while the application runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpdateTarget {
-    /// They are posted to this path under `app_url`.
+    /// The parameters are posted to this path under `app_url`.
     Path(String),
-    /// They are posted to the URL at this place in the answer to the start.
+    /// The parameters are posted to the URL at this place in the answer to the start.
     Answer(JsonPointer),
 }
 

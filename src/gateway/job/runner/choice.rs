@@ -25,9 +25,9 @@ use resilience::fault::{Failure, Fault};
 /// The requirements for a runner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunnerOptions {
-    /// The name of the application that it must run.
+    /// The name of the application that the runner must run.
     pub app: String,
-    /// The name of the GPU that it must have; `None` for any.
+    /// The name of the GPU that the runner must have; `None` for any.
     pub gpu: Option<String>,
     /// The maximum price; `None` for any.
     pub max_price: Option<MaxPrice>,

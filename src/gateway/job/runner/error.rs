@@ -80,25 +80,25 @@ pub enum RunnerError {
     #[error("{1}: unusable answer to the {0}: {2}")]
     Nonsense(Step, Authority, String),
     /// The runner asks for a payment, but no signer is configured.
-    #[error("{0}: wants to be paid; set signer.urls")]
+    #[error("{0}: requires a payment; set signer.urls")]
     NeedsSigner(Authority),
     /// The runner asks for a payment, but its list entry names no price.
-    #[error("{0}: wants to be paid, but its runner names no price")]
+    #[error("{0}: requires a payment, but its list entry names no price")]
     NoPrice(Authority),
     /// The runner's payment challenge cannot be parsed.
-    #[error("{0}: demand for payment: {1}")]
+    #[error("{0}: payment challenge: {1}")]
     Challenge(Authority, WireError),
     /// This field of the runner's payment challenge is a URL that must not be followed.
-    #[error("{0}: demand for payment: `{1}` {2}")]
+    #[error("{0}: payment challenge: `{1}` {2}")]
     Stray(Authority, &'static str, RefusedUrl),
     /// The runner redirects the request, and the redirect must not be followed.
     #[error("{1}: the {0} {2}")]
     Redirected(Step, Authority, RedirectError),
     /// The payment took too many challenges of the runner.
-    #[error("{0}: answers each payment with another demand for payment")]
+    #[error("{0}: answers each payment with another payment challenge")]
     NoEnd(Authority),
     /// The runner asks for a payment, but the signer says that none is needed.
-    #[error("{0}: wants to be paid, but the signer sees nothing to pay")]
+    #[error("{0}: requires a payment, but the signer says that none is needed")]
     NothingToPay(Authority),
     /// The payment failed.
     #[error(transparent)]

@@ -44,7 +44,7 @@ impl fmt::Display for RedirectError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub(super) enum RedirectDecision {
-    /// Use it as the final answer.
+    /// Use the answer as the final one.
     No,
     /// Repeat the same request at this URL.
     To(Url),

@@ -1,8 +1,8 @@
 //! Caches the last good discovery list in the state directory, for use when discovery fails.
 //!
-//! The first line of the file has two values. The hash of the list's URL prevents that the list of another endpoint or
-//! for another model is used; it is a hash because the URL may contain a credential. The zone of the endpoint limits
-//! the addresses that the list may name. A damaged file is moved aside.
+//! The first line of the file has two values. The hash of the list's URL prevents the use of a list from another
+//! endpoint or for another model; it is a hash because the URL may contain a credential. The zone of the endpoint
+//! limits the addresses that the list may name. A damaged file is moved aside.
 //!
 //! Does not: fetch lists.
 

@@ -29,7 +29,7 @@ const SIGNER_LIST: &str = "/discover-orchestrators";
 /// Where a list came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListSource {
-    /// The configuration or the token names them.
+    /// The configuration or the token names the orchestrators.
     Named,
     /// A discovery endpoint.
     Discovery(Authority),
@@ -231,6 +231,6 @@ impl Finder {
 fn warn_of_strays(source: &ListSource, list: &DiscoveryList) {
     if let [stray, ..] = list.strays.as_slice() {
         let count = list.strays.len();
-        log::warn!("{source}: {count} of its URLs are not used; the first {stray}");
+        log::warn!("{source}: {count} of its URLs are ignored; the first one {stray}");
     }
 }

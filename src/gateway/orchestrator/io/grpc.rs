@@ -190,7 +190,7 @@ fn grpc_status(url: &Url, headers: &HeaderMap) -> Result<(), InfoError> {
     }
 }
 
-/// Classifies a gRPC error. Go errors are sent with status 2 (unknown), so only the text tells them apart
+/// Classifies a gRPC error. Go errors are sent with status 2 (unknown), so only the text distinguishes them
 /// (go-livepeer `core/orchestrator.go`).
 fn refused(url: &Url, status: u32, message: String) -> InfoError {
     let url = url.clone();

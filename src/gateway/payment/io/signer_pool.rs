@@ -70,8 +70,8 @@ enum SignerCallFailure {
     Unreachable(Arc<CallError>),
 }
 
-/// A signer whose call failed, the reason, and the time until it is asked again; `None` if it refused only this
-/// session.
+/// A signer whose call failed, the reason, and the time until the signer is asked again; `None` if the signer refused
+/// only this session.
 type NoAnswer = (SignerOrigin, SignerCallFailure, Option<Duration>);
 
 impl SignerPool {

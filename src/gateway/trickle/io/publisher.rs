@@ -72,8 +72,8 @@ impl PublisherCounters {
 pub struct PublishTimes {
     /// A piece that the transport does not take within this time makes its segment lost.
     pub chunk: Duration,
-    /// A segment without an answer this long after the end of its body is lost. Three unanswered segments of 2 s are too
-    /// many anyway.
+    /// A segment without an answer this long after the end of its body is lost. A longer limit has no effect on
+    /// segments of 2 s: three unanswered ones end the publication.
     pub answer: Duration,
     /// The longest wait for the oldest answer while the maximum number of segments is in flight. After that time the
     /// publication fails as too slow.

@@ -1,6 +1,6 @@
 //! Describes what moves through the queue at one time, for a status.
 //!
-//! Does not: cost anything while nobody asks; names, size and ages are read on request.
+//! Does not: keep names, size and ages; they are read on request.
 
 use std::time::{Duration, Instant};
 

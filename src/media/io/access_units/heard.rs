@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_when_sound_starts_over_keeps_its_times() {
+    fn queued_audio_keeps_its_times_when_running_times_start_again() {
         gstreamer::init().unwrap();
         let (mut heard, mut timeline) = (Heard::new(Some(AudioCodec::Opus)), Timeline::default());
         let ms = Duration::from_millis;

@@ -1,9 +1,9 @@
 //! The bounded queue from GStreamer's thread to the thread of the store, or of an output of the input, which cuts the
 //! access units into segments.
 //!
-//! When the queue was full, it takes no access units until the next key frame. Those that are lost are counted, and the
-//! store's thread logs them, as GStreamer's thread must not wait for the log. A loss ends the current segment, which
-//! is kept.
+//! Once the queue was full, it takes no access units until the next key frame. Those that are lost are counted, and the
+//! store's thread logs them, as GStreamer's thread must not wait for the log. A loss ends the current segment, which is
+//! kept.
 //!
 //! Does not: write to the disk; `store` does.
 
@@ -186,7 +186,7 @@ impl Written {
         }
     }
 
-    /// What is said of access units that the queue did not take.
+    /// The log text for access units that the queue did not take.
     fn loss(&self, lost: u64) -> String {
         match self {
             Self::Store(_) => {

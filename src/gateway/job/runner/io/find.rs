@@ -68,7 +68,10 @@ fn followed(own: DiscoveryList, peer: AnsweringPeer<'_>, list: &mut DiscoveryLis
     }
     if let [stray, ..] = strays.as_slice() {
         let peer = peer.url.authority();
-        log::warn!("{peer}: {} of its runners are left out; the first {stray}", strays.len());
+        log::warn!(
+            "{peer}: {} of its runners are ignored; the URL of the first one {stray}",
+            strays.len()
+        );
     }
     strays.into_iter().for_each(|stray| list.on_stray(stray));
     runners

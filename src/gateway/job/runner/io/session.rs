@@ -83,7 +83,7 @@ impl RunnerSession {
             }
         }
         log::warn!(
-            "{}: a session could not be stopped; it costs until it is stopped or expires",
+            "{}: a session could not be stopped; it costs money until it is stopped or expires",
             url.authority()
         );
     }
