@@ -137,7 +137,7 @@ fn every_problem_of_every_output_is_reported_at_its_line() {
     );
     refused(
         "[output]\nkind = 'udp'\nurl = 'udp://h'\n",
-        &["camera.toml:3: output.url: is to be udp://HOST:PORT"],
+        &["camera.toml:3: output.url: must be udp://HOST:PORT"],
     );
     refused(
         "[output]\npath = '/a.ts'\nmax-files = 3\n",

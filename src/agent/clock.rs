@@ -1,5 +1,5 @@
 //! Decides with [`ClockDoubt`] whether certificates are judged by this computer's clock: waits for its synchronisation
-//! while certificates look wrong by it, and continues without it after a limit.
+//! while certificates are not valid by it, and continues without it after a limit.
 //!
 //! Does not: change the clock.
 
@@ -14,8 +14,8 @@ use livepeer_gateway::clock::{self, ClockDoubt, ClockReading, ClockStep, PATIENC
 use livepeer_gateway::http::{Authority, TimeRefusal, WallClock};
 use livepeer_gateway::job;
 
-/// A sample of the clock with the peers whose certificates were refused for their time before it; `None` if sampling
-/// failed.
+/// A sample of the clock with the peers whose certificates were refused for their validity period before the sample;
+/// `None` if sampling failed.
 pub(super) type ClockSample = Option<(ClockReading, Vec<TimeRefusal>)>;
 
 /// The trust in this computer's clock.
@@ -31,7 +31,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// A clock that is trusted until certificates look wrong by it. `wall_clock` is what certificates are judged by.
+    /// A clock that is trusted until certificates are not valid by it. Certificates are judged by `wall_clock`.
     pub(super) fn new(wall_clock: Arc<WallClock>) -> Self {
         let samples = JoinSet::new();
         Self {
@@ -62,7 +62,8 @@ impl Clock {
         joined(&mut self.samples).await.ok().flatten()
     }
 
-    /// Samples the clock if certificates were refused for their time. Call it after a failure of a peer, and regularly.
+    /// Samples the clock if certificates were refused for their validity period. Call it after a failure of a peer, and
+    /// regularly.
     pub(super) fn check(&mut self) {
         if !self.samples.is_empty() {
             return;
@@ -92,7 +93,7 @@ impl Clock {
             ClockStep::Wait(at) => {
                 if !was_awaited {
                     log::warn!(
-                        "clock not synchronised: certificates look wrong by it; waiting up to {} s for the time",
+                        "clock not synchronised: certificates are not valid by it; waiting up to {} s for synchronisation",
                         PATIENCE.as_secs()
                     );
                 }

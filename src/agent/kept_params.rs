@@ -1,7 +1,8 @@
 //! Keeps parameters that were set while the agent ran, for the next job and the next start.
 //!
-//! One file for each instance, `parameters-NAME.json` in the state directory, holds them by model or app. They are used
-//! as long as `job.params` of the configuration stays what it was when they were set: a change there wins.
+//! One file for each instance, `parameters-NAME.json` in the state directory, holds the parameters by model or app.
+//! They are used as long as `job.params` of the configuration has the value that it had when they were set; after a
+//! change of `job.params`, the configuration's parameters are used.
 //!
 //! Does not: decide when parameters are kept; the agent's loop does.
 
@@ -14,9 +15,10 @@ use serde_json::{Map, Value};
 use crate::agent::control::PARAMS_BYTES;
 use resilience::state_file::io::StateFile;
 
-/// Models and apps whose parameters are kept; those that were set first go first.
+/// Maximum number of models and apps whose parameters are kept; those that were set first are dropped first.
 const WORKS: usize = 8;
-/// The longest file: each work has its own and the configuration's parameters, which may be longer.
+/// The largest file, in bytes: for each model or app it has the parameters that were set and those of the
+/// configuration, which may be longer.
 const FILE_BYTES: u64 = 4 * (WORKS * PARAMS_BYTES) as u64;
 
 /// The kept parameters of one job. Clones share them. The default keeps them in memory only.
@@ -37,7 +39,7 @@ struct ParamsState {
     configured: Map<String, Value>,
     /// The parameters that were set since; `None` if the configuration's are in use.
     set: Option<Map<String, Value>>,
-    /// Whether the file does not have them yet.
+    /// Whether the parameters are not written to the file yet.
     is_unwritten: bool,
 }
 
@@ -84,7 +86,7 @@ impl KeptParams {
         self.lock().set.is_some()
     }
 
-    /// Whether both are of the same model or app and the same parameters of the configuration.
+    /// Whether both belong to the same model or app, with the same parameters in the configuration.
     pub(super) fn is_same_job(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
             || (self.0.work == other.0.work && self.lock().configured == other.lock().configured)
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_is_there_after_a_restart_for_this_model_and_instance_alone() {
+    fn parameters_that_were_set_survive_a_restart_for_their_model_and_instance_alone() {
         let (state, file) = (Scratch::new("restart"), json!({ "prompt": "configured" }));
         let cat = json!({ "prompt": "a cat" });
         set(&state.open("front", "m", &file), &cat);
@@ -208,7 +210,7 @@ mod tests {
         kept.write();
         assert!(!kept.are_kept());
         state.check("i", "m", &changed, &changed);
-        // And the old ones do not come back with the old configuration.
+        // The old parameters do not come back with the old configuration.
         state.check("i", "m", &file, &file);
     }
 
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn each_model_has_its_own_and_only_the_last_few_are_kept() {
+    fn each_model_has_its_own_parameters_and_only_the_last_few_are_kept() {
         let (state, none) = (Scratch::new("few"), json!({}));
         for n in 0..WORKS + 2 {
             set(&state.open("i", &format!("m{n}"), &none), &json!({ "n": n }));
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_file_is_set_aside_and_without_a_directory_memory_keeps_them() {
+    fn a_torn_file_is_set_aside_and_without_a_directory_memory_keeps_the_parameters() {
         let (state, none) = (Scratch::new("torn"), json!({}));
         fs::write(state.0.join("parameters-a_b_c.json"), "{\"works\":[{").unwrap();
         state.check("a/b c", "m", &none, &none);

@@ -2,9 +2,9 @@
 //! carries out its commands.
 //!
 //! ```text
-//!  cameras ─┐                                          ┌─▶ cameras: play, stop
+//!  cameras ─┐                                              ┌─▶ cameras: play, stop
 //!  jobs    ─┼─▶ LoopEvent ─▶ owner's on() ─▶ job::Machine ─┼─▶ jobs: find, ask, start, run, close
-//!  clock   ─┤                                          └─▶ finish
+//!  clock   ─┤                                              └─▶ finish
 //!  switch  ─┤
 //!  changes, signals, time ─┘
 //! ```

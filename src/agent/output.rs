@@ -49,14 +49,14 @@ impl Drop for Attached {
         let mut shared = self.outputs.lock();
         let at = shared.outputs.iter().position(|output| output.number == Some(self.number));
         let detached = at.map(|at| shared.outputs.swap_remove(at));
-        // A sink may do more when it is dropped, which must not delay the other outputs.
+        // Dropping a sink may take long, which must not delay the other outputs.
         drop(shared);
         drop(detached);
     }
 }
 
 impl Outputs {
-    /// With the outputs of the configuration.
+    /// The outputs of the configuration.
     pub(super) fn new(sinks: Vec<Box<dyn SegmentSink>>) -> Self {
         let outputs = Self::default();
         outputs.replace(sinks);

@@ -234,7 +234,7 @@ impl Loop {
                 None
             }
             Request::Restart => {
-                log::info!("a new job was asked for");
+                log::info!("a new job was requested");
                 Some(job::MachineEvent::Replace(self.jobs.rules()))
             }
             Request::Job(wish, reply) => {

@@ -12,13 +12,14 @@ use super::refusal::Refusal;
 /// The seconds after which a client that was refused for lack of room may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
-/// What every answer says: it is not stored, its type is what it says, and only this origin may use it.
+/// The headers of every answer: browsers must not store it, must not guess another type, and must let only this origin
+/// use it.
 const ALWAYS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    // The page needs its own files, and blobs for video; no other site is asked for anything, or may frame it.
+    // The page loads only its own files, and blobs for video. No other site may show the page in a frame.
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
@@ -61,7 +62,7 @@ pub(super) fn refused(refusal: &Refusal) -> Response<Bytes> {
             headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
         }
         Refusal::Token => {
-            // A browser asks for a password at the second; programs use the first.
+            // The second scheme makes a browser ask for a password; programs use the first one.
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             let basic =
                 HeaderValue::from_static("Basic realm=\"livepeer-edge\", charset=\"UTF-8\"");
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_house_says_when_to_come_again() {
+    fn a_full_server_says_when_to_try_again() {
         let answer = refused(&Refusal::Viewers);
         assert_eq!(
             (answer.status().as_u16(), &answer.headers()[header::RETRY_AFTER]),
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_token_is_asked_for_in_both_ways() {
+    fn a_missing_token_is_asked_for_by_both_schemes() {
         let answer = refused(&Refusal::Token);
         let ways: Vec<_> = answer.headers().get_all(header::WWW_AUTHENTICATE).iter().collect();
         assert_eq!(ways.len(), 2);

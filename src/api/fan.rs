@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_made_that_nobody_wants() {
+    fn no_format_is_made_without_a_viewer() {
         let (mut fan, now) = (Fan::default(), Instant::now());
         let (ts, mp4) = (Arc::new(Seat::new()), Arc::new(Seat::new()));
         let all = packets(3);

@@ -1,4 +1,4 @@
-//! Decides who may ask: by the host that the request names, the page that sends it, and the token.
+//! Decides which requests are allowed: by the host that a request names, the page that sends it, and the token.
 //!
 //! | check | against |
 //! |---|---|
@@ -102,7 +102,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Whether the headers are not those of another site's page.
+/// Whether no header shows that a page of another site sent the request.
 fn is_of_this_site(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let is_own_origin = headers.get_all(header::ORIGIN).iter().all(|origin| {

@@ -56,13 +56,13 @@ impl Default for Times {
 
 /// How long the newest pictures are kept after a snapshot, so that the next one does not wait for a key frame.
 pub const SNAPSHOT_HOLD: Duration = Duration::from_secs(5);
-/// The time between two looks for the first key frame of a snapshot.
+/// The interval at which a snapshot checks for the first key frame.
 pub const PICTURE_WAIT: Duration = Duration::from_millis(50);
 /// The longest silence between two messages to a reader of events.
 pub const EVENT_SILENCE: Duration = Duration::from_secs(15);
 /// The shortest token. Shorter ones can be guessed.
 pub const TOKEN_BYTES: usize = 16;
-/// The pause before the next try to listen, and the longest one.
+/// The first pause before the next try to listen.
 pub const LISTEN_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two tries to listen.
 pub const LISTEN_PAUSE_LIMIT: Duration = Duration::from_secs(60);

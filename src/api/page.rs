@@ -1,6 +1,6 @@
 //! The files of the page, embedded in the program.
 //!
-//! Does not: make the page's content; the files below `page/` are it.
+//! Does not: generate content; the files below `page/` are embedded unchanged.
 
 /// A file of the page.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ mod tests {
         let bytes: usize = FILES.iter().map(|file| file.bytes.len()).sum();
         assert!(bytes <= 60 << 10, "{bytes} bytes");
         for file in &FILES {
-            // The name of a format, which nobody asks for.
+            // The name of an XML namespace, which is never loaded.
             let text = text(file).replace("\"http://www.w3.org/2000/svg\"", "");
             for other in ["://", "\"//", "'//", "`//", "(//"] {
                 assert!(!text.contains(other), "{}: {other}", file.path);

@@ -14,7 +14,7 @@ use super::limits::{BODY_BYTES, EVENT_READERS, VIEWERS};
 pub(super) enum Refusal {
     /// The path does not exist.
     NotFound,
-    /// The path does not take this method; it takes these.
+    /// The path does not accept this method, only these.
     Method(&'static str),
     /// A value of the query is not known.
     Query(&'static str),
@@ -30,7 +30,7 @@ pub(super) enum Refusal {
     BodyLength,
     /// The body did not arrive in time, or broke off.
     BodyTime,
-    /// The body is not what the path takes: what is wrong.
+    /// The path does not accept the body; the text says what is wrong.
     Body(String),
     /// All places for viewers are taken.
     Viewers,
@@ -38,9 +38,9 @@ pub(super) enum Refusal {
     EventReaders,
     /// No key frame came in time.
     NoVideo,
-    /// Video does not move all the way: the state in one line.
+    /// Video does not move from the camera back to this device; the state in one line.
     NotReady(String),
-    /// The newest pictures cannot be decoded: why.
+    /// The newest pictures cannot be decoded, for this reason.
     NoPicture(String),
 }
 

@@ -55,7 +55,7 @@ pub(super) enum Container {
 pub(super) enum Route {
     /// Whether the program answers.
     Health,
-    /// Whether video moves all the way.
+    /// Whether video moves from the camera back to this device.
     Ready,
     /// The state of the agent.
     Status,

@@ -2,7 +2,7 @@
 //! frame.
 //!
 //! A stream of MP4 has a head, which a player needs before its first piece. Each key frame carries the head that it
-//! belongs to; the seat gives a head out before the first piece, and again when it has changed.
+//! belongs to; the seat returns a head before the first piece, and again when it has changed.
 //!
 //! Does not: read the clock.
 
@@ -34,7 +34,7 @@ pub(super) struct Seat(Mutex<Inner>);
 #[derive(Debug)]
 struct Inner {
     queue: Box<Queue<VideoPiece, VIEWER_PIECES>>,
-    /// The head that was given out last.
+    /// The head that was returned last.
     head: Option<Arc<Mp4Head>>,
     /// The next piece, which waits behind its head or for the viewer's first call.
     next: Option<VideoPiece>,

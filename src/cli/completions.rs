@@ -47,7 +47,7 @@ pub fn completions(shell: Shell) -> String {
 enum Values {
     Files,
     Words(Vec<&'static str>),
-    /// Nothing is known of it.
+    /// The possible values are not known.
     Unknown,
 }
 

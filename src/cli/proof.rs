@@ -3,7 +3,7 @@
 //! | after | proof |
 //! |---|---|
 //! | the start of the program | the first processed video |
-//! | a reload | processed video [`SETTLED`] later; earlier video may be of the configuration before |
+//! | a reload | processed video [`SETTLED`] later; earlier video may come from the previous configuration |
 //!
 //! A configuration whose camera or orchestrator is never found has not worked.
 //!

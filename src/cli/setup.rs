@@ -31,7 +31,7 @@ const DEFAULT: &str = "livepeer-edge";
 /// The source if none is chosen.
 const FIRST: &str = "auto";
 
-/// The question for the key of that name.
+/// The question for `payment.max-price`.
 const MAX_PRICE: &str = "Highest price, such as `1200 wei per 720p-pixel-second` (what orchestrators ask: \
     livepeer-edge discover), or nothing for no limit";
 
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn alone_takes_the_first_camera() {
+    fn without_a_terminal_the_first_camera_is_chosen() {
         assert_eq!(fill_alone(Vec::new()), owned(&[("source.kind", "auto")]));
         let given = owned(&[("source.kind", "test")]);
         assert_eq!(fill_alone(given.clone()), given);

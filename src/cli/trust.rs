@@ -1,6 +1,6 @@
 //! `trust`: shows the certificates that are pinned, and forgets them.
 //!
-//! Does not: reach anybody, or tell an agent that runs.
+//! Does not: connect to peers, or notify a running agent.
 
 use super::{Error, print};
 use crate::config::Config;

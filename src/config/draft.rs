@@ -52,7 +52,7 @@ pub struct Draft {
     pub(super) tables: Vec<DraftOutput>,
     /// Whether one of `tables` writes to standard output. Set before they are taken.
     pub(super) has_stdout_table: bool,
-    /// Whether the keys that come now belong to the last of `tables`.
+    /// Whether the present keys belong to the last of `tables`.
     pub(super) is_in_table: bool,
     pub(super) status: StatusOptions,
     pub(super) events: DraftEvents,
@@ -169,7 +169,7 @@ impl Default for Draft {
             pins: BTreeMap::new(),
             access: Access::default(),
             job: JobOptions::default(),
-            // In the field there is nobody to start it again.
+            // On an unattended device nobody would start the job again.
             recovery: Recovery::Retry,
             runner: DraftRunner::default(),
             plain: DraftOutput::default(),
@@ -187,7 +187,7 @@ impl Default for Draft {
 }
 
 impl Draft {
-    /// The output to which the keys belong that come now.
+    /// The output to which the present keys belong.
     pub(super) fn output(&mut self) -> &mut DraftOutput {
         match (self.is_in_table, self.tables.last_mut()) {
             (true, Some(table)) => table,

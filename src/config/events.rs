@@ -63,7 +63,7 @@ impl DraftEvents {
             let is_open = url.scheme() == Scheme::Http && !url.authority().is_loopback();
             if is_open && !allow_plain_http {
                 let reason = format!(
-                    "{} is another machine on plain HTTP; use https, or set services.allow-plain-http = true",
+                    "{} is another computer on plain HTTP; use https, or set services.allow-plain-http = true",
                     url.authority()
                 );
                 return wrong("events.webhook", reason);

@@ -196,11 +196,11 @@ impl DraftOutput {
 }
 
 fn wrong_url(form: &str) -> Objection {
-    ("output.url", Complaint::Wrong(format!("is to be {form}")))
+    ("output.url", Complaint::Wrong(format!("must be {form}")))
 }
 
-/// Problems of outputs beside each other: too many, or two with the same file or name. `origin` tells where a key of the
-/// output with this number is.
+/// Problems of outputs beside each other: too many, or two with the same file or name. `origin` returns where a key of
+/// the output with this number is.
 pub(super) fn repeated(outputs: &[Output], origin: impl Fn(usize, &str) -> Origin) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (number, output) in outputs.iter().enumerate() {

@@ -75,7 +75,7 @@ pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Unreadable> {
     Ok(entries)
 }
 
-/// The tables of a list that has nothing else.
+/// The tables of a list that contains only tables.
 fn tables<'a, 'b>(
     value: &'a Spanned<DeValue<'b>>,
 ) -> Option<Vec<(&'a DeTable<'b>, &'a Spanned<DeValue<'b>>)>> {

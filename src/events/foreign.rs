@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 
 use resilience::sanitize::is_harmful;
 
-/// Bytes of an object at most, about as JSON writes it.
+/// Maximum size of an object: the approximate length of its JSON, in bytes.
 const BYTES: usize = 8 << 10;
-/// Characters of one text at most.
+/// Maximum characters of one text.
 const CHARS: usize = 2000;
-/// Characters of a key at most.
+/// Maximum characters of a key.
 const KEY_CHARS: usize = 64;
-/// Objects and lists inside each other at most.
+/// Maximum depth of objects and lists inside each other.
 const DEPTH: usize = 8;
 /// The bytes that JSON adds to a value: a comma, a colon, quotes.
 const AROUND: usize = 6;

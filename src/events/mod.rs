@@ -6,8 +6,8 @@
 //!  configuration ┘                    └─ ring ─▶ …
 //! ```
 //!
-//! A subscriber that is too slow loses the oldest of its events, and gets [`Kind::EventsLost`] in their place. Without a
-//! subscriber nothing is made. [`TYPES`] is the list of events for the user.
+//! A subscriber that is too slow loses the oldest of its events, and gets [`Kind::EventsLost`] in their place. Without
+//! a subscriber no event is made. [`TYPES`] is the list of events for the user.
 //!
 //! Does not: keep events for a later subscriber, or log; the publishers log by themselves.
 

@@ -6,19 +6,20 @@ use ring::hmac;
 
 use resilience::secret::Secret;
 
-/// What follows an answer.
+/// What to do after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The event is delivered.
     Delivered,
     /// Post it again later.
     Again,
-    /// The server refuses it, as it would again. A redirect is not followed: it might lead the event to another host.
+    /// The server refuses the event, and would refuse it again. A redirect is not followed, because it might lead to
+    /// another host.
     Refused,
 }
 
 impl Outcome {
-    /// What follows an answer with this status.
+    /// What to do after an answer with this status.
     pub(super) fn of(status: u16) -> Self {
         match status {
             200..=299 => Self::Delivered,

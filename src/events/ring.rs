@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::Event;
 
-/// Events that wait for a subscriber at most.
+/// Maximum number of events that wait for one subscriber.
 pub const WAITING: usize = 256;
-/// Bytes of lines that wait for a subscriber at most; one event may be longer.
+/// Maximum bytes of lines that wait for one subscriber; one event may be longer.
 pub const WAITING_BYTES: usize = 512 << 10;
 
 /// The waiting events of one subscriber.

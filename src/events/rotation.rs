@@ -7,8 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// The renames of a rotation, in their order, with `older` older files at most. Without older files, the present one is
-/// to be removed: then there are none.
+/// The renames of a rotation, in their order, with `older` older files at most. There are none if `older` is 0: remove
+/// the present file instead.
 pub(super) fn renames(path: &Path, older: u32) -> Vec<(PathBuf, PathBuf)> {
     (0..older).rev().map(|nth| (nth_name(path, nth), nth_name(path, nth + 1))).collect()
 }

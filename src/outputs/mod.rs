@@ -1,4 +1,4 @@
-//! The outputs of the configuration: opens them, gives them to the agent, and tells how each of them is.
+//! The outputs of the configuration: opens them, gives them to the agent, and reports the state of each.
 //!
 //! Every output has a thread and a queue of its own (`media::io::Output`), so that a slow or dead one costs the others
 //! nothing. Outputs whose options stay the same go on when the configuration changes.

@@ -13,7 +13,7 @@
 //! A link behind one that is not `ok` is `waiting`, unless it is at fault itself. Texts hold no time that counts up, so
 //! that they change only when the state does.
 //!
-//! Does not: read the clock or remember; [`Memory`] keeps since when a state lasts.
+//! Does not: read the clock or remember; [`Memory`] keeps the time since which a state lasts.
 
 mod links;
 mod memory;
@@ -33,11 +33,11 @@ pub(super) use memory::Memory;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkState {
-    /// It works.
+    /// The link works.
     Ok,
-    /// It waits for something else.
+    /// The link waits for something else.
     Waiting,
-    /// It is at fault.
+    /// The link is at fault.
     Failed,
 }
 
@@ -63,13 +63,13 @@ pub enum LinkName {
     Camera,
     /// The encoder, or the parser of H.264 that the camera encodes.
     Encoder,
-    /// The way of the video to the orchestrator.
+    /// The path of the video to the orchestrator.
     Uplink,
     /// The orchestrator or runner, and the job there.
     Orchestrator,
     /// The job's model.
     Model,
-    /// The way of the processed video back.
+    /// The path of the processed video back.
     Return,
     /// The outputs of the processed video.
     Outputs,

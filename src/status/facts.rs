@@ -1,4 +1,4 @@
-//! The facts that a status is judged by, all of one time.
+//! The facts by which a status is judged, all of one time.
 //!
 //! Does not: judge them; [`chain`](super::chain) does.
 
@@ -26,7 +26,7 @@ pub(super) struct Facts {
     pub(super) outputs: Vec<OutputReport>,
 }
 
-/// Figures of the same time that no link is judged by.
+/// Figures of the same time that are not used to judge a link.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Figures {
     /// The camera, the encoder and the queue behind it.
@@ -48,9 +48,9 @@ pub struct AgentFacts {
     pub(crate) is_held: bool,
     /// The host where the last job was started; empty before the first.
     pub(crate) host: String,
-    /// Why no job is wanted; `None` while one is.
+    /// Why no job is wanted; `None` if a job is wanted.
     pub(crate) unwanted: Option<Unwanted>,
-    /// Why no job ran the last time that none did.
+    /// The last reason for which no job ran.
     pub(crate) no_job: NoJob,
     /// The camera.
     pub(crate) camera: CameraFacts,
@@ -95,26 +95,26 @@ pub(crate) struct NoJob {
 /// The state of the camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CameraFacts {
-    /// It is being opened.
+    /// The camera is being opened.
     Opening,
-    /// It is open, and gives no frames before a job is live.
+    /// The camera is open, and gives no frames before a job is live.
     Ready,
-    /// It should give frames since this time.
+    /// The camera should give frames since this time.
     Playing(Instant),
-    /// It was lost for this reason.
+    /// The camera was lost for this reason.
     Lost(String),
-    /// It was stopped because its encoder failed, for this reason.
+    /// The camera was stopped because its encoder failed, for this reason.
     EncoderFailed(String),
 }
 
 /// The trust in this computer's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ClockFacts {
-    /// Certificates are judged by it.
+    /// Certificates are judged by the clock.
     Trusted,
-    /// Its synchronisation is waited for.
+    /// The agent waits for the clock's synchronisation.
     Awaited,
-    /// Certificates of these peers are accepted although they look wrong by it.
+    /// Certificates of these peers are accepted although they are not valid by the clock.
     Doubted(String),
 }
 
@@ -133,7 +133,7 @@ pub(super) struct UplinkFacts {
 /// Processed video and events.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReturnedFacts {
-    /// When the present job went live; `None` while none is.
+    /// When the present job went live; `None` if no job is live.
     pub(super) live_since: Option<Instant>,
     /// Whether the present job returns video.
     pub(super) has_output: bool,

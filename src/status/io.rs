@@ -1,6 +1,6 @@
 //! Collects the facts of one time, and makes the report of them.
 //!
-//! The kernel's figures about the device are read here, so only when somebody asks for a report.
+//! The kernel's figures about the device are read here, so they are read only when a report is requested.
 //!
 //! Does not: judge; [`chain`](super::chain) does.
 

@@ -5,8 +5,8 @@
 //!                                        └─────────┴─────▶ Report ──▶ JSON, metrics
 //! ```
 //!
-//! All readers get the same judgement of the same facts, so that they cannot disagree. Nothing runs while nobody reads:
-//! a part only counts.
+//! All readers get the same judgement of the same facts, so that they cannot disagree. Without a reader, the parts only
+//! count.
 //!
 //! Does not: print or serve; commands and servers do.
 

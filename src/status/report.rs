@@ -126,9 +126,9 @@ pub struct Queue {
 pub struct Dropped {
     /// The queue was full.
     pub full: u64,
-    /// They had waited too long.
+    /// The access units had waited too long.
     pub stale: u64,
-    /// Their segment was lost on the network, or no job was there.
+    /// The segment of the access units was lost on the network, or no job ran.
     pub lost: u64,
 }
 

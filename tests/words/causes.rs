@@ -228,7 +228,7 @@ const LOGGED: &[(&str, Cause)] = &[
     ),
     (
         "{path}: events are lost: {error}",
-        Test("what_cannot_be_written_is_lost_and_what_is_not_ours_is_left_alone"),
+        Test("an_event_that_cannot_be_written_is_lost_and_a_foreign_file_is_left_alone"),
     ),
     ("events.exec: {}", Test("a_program_that_reads_nothing_or_fails_costs_only_itself")),
     (

@@ -58,7 +58,7 @@ pub(super) struct Cameras {
     failures: ThrottledLog,
     /// Why the camera was lost the last time.
     reason: String,
-    /// Its encoder had failed then.
+    /// Whether its encoder had failed when the camera was lost the last time.
     is_encoder: bool,
     bus: Bus,
     /// When the camera was lost, until it gives video again.
@@ -70,7 +70,7 @@ pub(super) struct Cameras {
 }
 
 impl Cameras {
-    /// With a camera that was `opened` with `options`; if that failed, the camera is opened again later.
+    /// The owner of a camera that was `opened` with `options`; if that failed, the camera is opened again later.
     pub(super) fn new(
         opened: Result<Capture, MediaError>,
         options: Options,
@@ -372,7 +372,7 @@ impl Cameras {
         }
     }
 
-    /// Stops a capture in a task. Nothing waits for that.
+    /// Stops a capture in a task; nothing depends on its end.
     fn stop_beside(&mut self, capture: Capture) {
         self.tasks.spawn(async move {
             capture.stop().await;

@@ -62,7 +62,7 @@ impl Closing {
         self.step = CloseStep::Draining { until: now };
     }
 
-    /// Begins the end of the program. Stop capture before.
+    /// Begins the end of the program. Stop capture before you call it.
     pub(super) fn leave(&mut self, now: Instant) {
         self.is_leaving = true;
         self.awaits_capture = true;

@@ -20,7 +20,7 @@ use livepeer_gateway::job::{JobEvent, ParamsReport};
 /// The time for a confirmation: the runner reports its parameters every 10 s.
 const CONFIRM_TIME: Duration = Duration::from_secs(30);
 
-/// The parameters of the job and where they are.
+/// The parameters of the job and the progress of their delivery.
 #[derive(Debug, Default)]
 pub(super) struct Delivery {
     params: Map<String, Value>,
@@ -33,7 +33,8 @@ enum DeliveryState {
     #[default]
     Waiting,
     Sending,
-    /// Sent at this time; reported by the model, and in use from the second time on if no error comes before.
+    /// Sent at the first time. The second is set once the model has reported the parameters: from then on they count as
+    /// applied, if no error came before.
     Sent(Instant, Option<Instant>),
     /// Not confirmed in time.
     NotConfirmed,
@@ -78,7 +79,7 @@ impl Delivery {
         Kind::ParametersSent { change: self.change, parameters: bounded(&self.params) }
     }
 
-    /// Call it when the app has answered the call with the parameters of this change; an error is its words.
+    /// Call it when the app has answered the call with the parameters of this change; an error is the app's message.
     pub(super) fn on_answer(&mut self, change: u64, answer: Result<(), String>) -> Vec<Kind> {
         if change != self.change || !matches!(self.state, DeliveryState::Sending) {
             return Vec::new();
@@ -100,7 +101,7 @@ impl Delivery {
     pub(super) fn on_job_event(&mut self, event: &JobEvent, now: Instant) -> Option<Kind> {
         let since = match self.state {
             DeliveryState::Sent(since, _) => since,
-            // A late confirmation is one.
+            // A confirmation after the time limit counts too.
             DeliveryState::NotConfirmed => now,
             DeliveryState::Waiting
             | DeliveryState::Sending
@@ -148,7 +149,7 @@ impl Delivery {
         }
     }
 
-    /// The parameters, `params` of the next start, and where they are.
+    /// The parameters of the next start, `params`, with the progress of their delivery.
     pub(super) fn parameters(&self, params: Map<String, Value>) -> Parameters {
         let state = match &self.state {
             DeliveryState::Waiting => ParamsState::Waiting,
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_reports_them_confirms_them() {
+    fn a_status_that_reports_the_parameters_confirms_them() {
         let (mut delivery, now) = sent("a");
         assert_eq!(delivery.on_job_event(&status("other", 5000), now), None);
         assert_eq!(name(delivery.on_job_event(&status("a", 5000), now)), "parameters_applied");
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_model_confirms_nothing_until_it_reports_them() {
+    fn a_silent_model_confirms_nothing_until_it_reports_the_parameters() {
         let (mut delivery, now) = sent("a");
         let late = now + CONFIRM_TIME;
         assert_eq!(delivery.poll_timeout(), Some(late));

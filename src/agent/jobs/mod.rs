@@ -79,7 +79,7 @@ pub(super) struct Jobs {
     arrived: mpsc::Receiver<JobsEvent>,
     keep_alive: Interval,
     closing: Closing,
-    /// The parameters and where they are.
+    /// The parameters and the progress of their delivery.
     delivery: Delivery,
     /// Writes kept parameters.
     writes: JoinSet<()>,
@@ -92,7 +92,7 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    /// Without a job. A job will publish `units` and write processed video to `outputs`.
+    /// An owner without a job. A job will publish `units` and write processed video to `outputs`.
     pub(super) fn new(
         plan: JobPlan,
         units: AccessUnits,

@@ -33,7 +33,7 @@ pub(in crate::agent) struct Reports {
     ran_at: Option<String>,
     /// The last reason for no job that was published since a job ran.
     published: Option<String>,
-    /// Why no job ran the last time that none did.
+    /// The last reason for which no job ran.
     no_job: NoJob,
     /// Bytes of video sent until the last call of [`Reports::video_sent`].
     sent_bytes: u64,
@@ -66,7 +66,7 @@ impl Reports {
         self.orchestrator.as_ref().map(|url| url.authority().to_string()).unwrap_or_default()
     }
 
-    /// Why no job ran the last time that none did.
+    /// The last reason for which no job ran.
     pub(in crate::agent) fn no_job_reason(&self) -> &NoJob {
         &self.no_job
     }
@@ -107,7 +107,7 @@ impl Reports {
         log::log!(self.failures.level(), "{}: price {price}", url.authority());
         if rules.max_price.is_none() && !std::mem::replace(&mut self.warned_of_price, true) {
             log::warn!(
-                "payment.max-price is not set: any price that an orchestrator asks is paid, now {price}"
+                "payment.max-price is not set: any price is paid; this orchestrator asks {price}"
             );
         }
     }

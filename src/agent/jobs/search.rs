@@ -83,7 +83,8 @@ impl Search {
         self.probes = Probes::default();
     }
 
-    /// Drops all requests in progress. Call it when the configuration changes: their answers are for the old one.
+    /// Drops all requests in progress. Call it when the configuration changes: their answers belong to the old
+    /// configuration.
     pub(super) fn drop_requests(&mut self) {
         self.asks = JoinSet::new();
         self.probes = Probes::default();

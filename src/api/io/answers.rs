@@ -33,7 +33,7 @@ pub(super) struct SharedParts {
 }
 
 impl SharedParts {
-    /// What an agent's API shows to those that the gate lets in.
+    /// Answers requests that `gate` allows, from `sources`.
     pub(super) fn new(gate: Gate, sources: &Sources, times: Times) -> Self {
         let live = Live::new(sources.units.clone(), sources.outputs.clone(), times.first_key);
         let events = EventStreams::new(sources.events.clone());
@@ -100,7 +100,7 @@ impl SharedParts {
         })
     }
 
-    /// Whether video moves all the way.
+    /// Whether video moves from the camera back to this device.
     fn ready(&self) -> Result<Response<Body>, Refusal> {
         let report = self.status.report(Instant::now());
         match report.ready {

@@ -68,7 +68,7 @@ struct WatchedStream {
     _tap: Tap,
 }
 
-/// What feeds a fan. Dropping it ends that.
+/// The source of a fan. Dropping it ends the feed.
 enum Tap {
     Input { _task: Option<AbortOnDrop<()>> },
     Output { _attached: Attached },
@@ -190,7 +190,7 @@ impl Channel {
             sleep(SNAPSHOT_HOLD).await;
             drop(held);
         });
-        // The hold of an earlier snapshot ends with this.
+        // This ends the hold of an earlier snapshot.
         *lock(&self.hold) = Some(hold);
         loop {
             let group = lock(&stream.fan).group(Instant::now());

@@ -53,7 +53,7 @@ pub struct Sources {
     pub outputs: Outputs,
     /// Steers the agent.
     pub control: Control,
-    /// What happens.
+    /// The agent's events.
     pub events: Bus,
     /// Where the file with the API's address is written, besides `$RUNTIME_DIRECTORY`.
     pub state_directory: Option<PathBuf>,
@@ -135,7 +135,7 @@ async fn serve(options: &Options, sources: &Sources, times: Times) -> Infallible
     accept(listener, &shared).await
 }
 
-/// The address as others find it: in the state and in a file. Dropping it takes both back.
+/// Publishes the API's address in the status and in a file. Dropping it removes both.
 struct Announced<'a> {
     status: &'a Status,
     _file: Option<AddressFile>,

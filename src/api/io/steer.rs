@@ -30,7 +30,7 @@ where
 {
     let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
-    // A page of another site may send other types without asking first.
+    // A browser lets a page of another site send other types without a preflight request.
     if !kind.trim().eq_ignore_ascii_case("application/json") {
         return Err(Refusal::MediaType);
     }
@@ -74,7 +74,7 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let mut bytes = Vec::new();
-    // A client that says how much it will send need not send it.
+    // Refuse a body whose announced length is too long, without waiting for it.
     if body.size_hint().lower() > BODY_BYTES as u64 {
         return Err(Refusal::BodyLength);
     }

@@ -13,7 +13,7 @@
 //! | `credentials` | token, authorities and headers can be read; only shown if not |
 //! | `dns` | the names of the configured peers have addresses |
 //! | `tls` | signers and the discovery endpoint show certificates that are trusted, and so do the orchestrators |
-//! | `signer` | it accepts the credential, by the one question that costs nothing |
+//! | `signer` | a signer accepts the credential; the request for this costs nothing |
 //! | `discovery` | lists of orchestrators come |
 //! | `orchestrators` | one of them offers what the job wants |
 //! | `price` | the lowest price, and whether it is limited |
@@ -51,8 +51,8 @@ struct Checked {
     findings: Vec<Finding>,
 }
 
-/// Checks the configuration, which the other checks need; fails with all of its problems. Without a file and keys, it
-/// is that of the service.
+/// Checks the configuration, which the other checks need; fails with all of its problems. Without a file and keys, the
+/// configuration of the service is checked.
 fn configuration(mut settings: Settings, json: bool) -> Result<Checked, Error> {
     if settings.file.is_none() && settings.keys.is_empty() {
         settings.file = Some(service_file()).filter(|path| path.exists());
@@ -60,7 +60,7 @@ fn configuration(mut settings: Settings, json: bool) -> Result<Checked, Error> {
     let loaded = load(settings.file.as_deref(), settings.keys.clone(), Purpose::Run);
     match loaded.map_err(Error::Config).and_then(|resolved| with_output(resolved, &settings)) {
         Ok(Resolved { config, removed, .. }) => {
-            // The report tells what is wrong; the log would repeat it.
+            // The report names the problems; the log would repeat them.
             let wanted = config.log > log::LevelFilter::Info;
             logger::init(if wanted { config.log } else { log::LevelFilter::Error });
             let name = settings.file.as_deref().map(name);

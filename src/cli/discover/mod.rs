@@ -151,7 +151,7 @@ pub(super) async fn ask(
     (rows, list.malformed)
 }
 
-/// The request to orchestrators. Without the signer's proof of the payer, their answers lack ticket terms only.
+/// The request to orchestrators. Without the signer's signature, the answers lack only the terms for tickets.
 async fn request(network: &Network, model: Option<&Capability>) -> OrchestratorRequest {
     let mut request = OrchestratorRequest {
         capabilities: model.map(Capability::request),

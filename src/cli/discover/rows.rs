@@ -61,7 +61,7 @@ impl Row {
     }
 }
 
-/// The search.
+/// The criteria of the search.
 #[derive(Debug, Clone, Default)]
 pub(in crate::cli) struct Sought {
     pub(in crate::cli) model: Option<Capability>,
@@ -105,7 +105,7 @@ fn of_model(
     price: Result<Option<Price>, PriceError>,
     sought: &Sought,
 ) -> Row {
-    // 0 of 0 comes from orchestrators that do not count.
+    // Orchestrators that do not report their capacity send 0 of 0.
     let counts = model.capacity > 0 || model.capacity_in_use > 0;
     let free = counts.then(|| model.capacity.saturating_sub(model.capacity_in_use));
     let rejected = against(free, &price, &sought.rules);

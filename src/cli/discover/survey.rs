@@ -14,15 +14,15 @@ use livepeer_gateway::orchestrator::{Judgement, Pins, Trust, TrustBasis, TrustOp
 /// The verdict on a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Certificate {
-    /// A known authority has signed it.
+    /// A known authority has signed the certificate.
     Authority,
-    /// It is pinned.
+    /// The certificate is pinned.
     Pinned,
-    /// It would be pinned.
+    /// The certificate would be pinned.
     New,
-    /// It would replace the pinned one.
+    /// The certificate would replace the pinned one.
     Changed,
-    /// It would be refused.
+    /// The certificate would be refused.
     Refused,
     /// Certificates are not checked.
     Unchecked,

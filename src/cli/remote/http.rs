@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_of_all_interfaces_is_reached_on_this_machine() {
+    fn an_address_of_all_interfaces_is_reached_on_this_computer() {
         let place = |text: &str| Place::parse(text).map(|place| place.to_string());
         assert_eq!(place("http://127.0.0.1:80"), Some("http://127.0.0.1:80".into()));
         assert_eq!(place("http://0.0.0.0:80"), Some("http://127.0.0.1:80".into()));

@@ -1,4 +1,4 @@
-//! `params`: shows the parameters of a running job, or changes them and waits for what becomes of them.
+//! `params`: shows the parameters of a running job, or changes them and waits for the result.
 //!
 //! Does not: change the configuration; the agent keeps the parameters in its state directory.
 
@@ -14,9 +14,9 @@ use crate::config::Config;
 
 /// Time for an answer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
-/// How long the answer of the model is waited for.
+/// The longest wait for the model's confirmation.
 const CONFIRM_TIME: Duration = Duration::from_secs(15);
-/// The time between two looks.
+/// The interval at which the agent is asked for the result.
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Prints the present parameters, or changes them: `new` is merged into them, or takes their place.
@@ -62,7 +62,7 @@ fn state(answer: &Value) -> &str {
     answer.get("state").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What became of the parameters.
+/// The result of a change, for the user.
 fn result(state: &str) -> &'static str {
     match state {
         "applied" => "applied",

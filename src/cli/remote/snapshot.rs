@@ -11,7 +11,7 @@ use super::http::Request;
 use super::{Agent, RemoteError, Settings};
 use crate::config::Config;
 
-/// Time for the picture: that for a key frame and for decoding, and some more.
+/// Time for the picture: the times for a key frame and for decoding, with a margin.
 const PICTURE_TIME: Duration = Duration::from_secs(30);
 
 /// Writes the newest picture of `stream` to `path`; `-` is standard output.
@@ -31,8 +31,8 @@ pub(super) fn snapshot(
     written.map_err(|error| RemoteError::Write(path.to_owned(), error))
 }
 
-/// Replaces the file, so that a reader sees the old picture or the new one. What is not a file, such as a device, is
-/// written to.
+/// Replaces the file, so that a reader sees the old picture or the new one. Anything other than a file, such as a
+/// device, is written to.
 fn replace(path: &Path, picture: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|file| !file.is_file()) {
         return fs::write(path, picture);
@@ -42,7 +42,7 @@ fn replace(path: &Path, picture: &[u8]) -> io::Result<()> {
     let new: PathBuf = path.with_file_name(name);
     let written = fs::write(&new, picture).and_then(|()| fs::rename(&new, path));
     if written.is_err() {
-        // What is left would only be in the way.
+        // Remove the incomplete file.
         let _ = fs::remove_file(&new);
     }
     written

@@ -12,7 +12,7 @@ use crate::cli::print;
 use crate::config::Config;
 use resilience::fault::chain;
 
-/// The time between two looks.
+/// The interval of requests.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Time for an answer.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
@@ -37,7 +37,7 @@ pub(super) fn status(
             look(config, settings, json).unwrap_or_else(|error| format!("{}\n", chain(&error)));
         let text = if in_place { format!("{CLEAR}{text}") } else { text };
         if io::stdout().lock().write_all(text.as_bytes()).is_err() {
-            // Nobody reads any more.
+            // Standard output is closed.
             return Ok(());
         }
         sleep(INTERVAL);

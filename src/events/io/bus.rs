@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_made_while_nobody_listens() {
+    fn no_event_is_made_without_a_subscriber() {
         let bus = Bus::default();
         bus.publish(|| panic!("nobody listens"));
         let subscription = bus.subscribe();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_subscriber_loses_the_oldest_and_is_told_how_many() {
+    async fn a_slow_subscriber_loses_the_oldest_and_learns_how_many() {
         let bus = Bus::default();
         let (mut slow, mut fast) = (bus.subscribe(), bus.subscribe());
         for _ in 0..WAITING + 2 {

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_lost_and_what_is_not_ours_is_left_alone() {
+    fn an_event_that_cannot_be_written_is_lost_and_a_foreign_file_is_left_alone() {
         let place = Scratch::new("lost");
         let mut sink = place.sink(9, 1);
         symlink("/dev/full", place.path("e")).unwrap();

@@ -37,16 +37,16 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The variables that a program inherits.
 const KEPT: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 
-/// Why a program has not done its work.
+/// Why a program has failed.
 #[derive(Debug, thiserror::Error)]
 enum HookError {
-    /// It could not be started.
+    /// The program could not be started.
     #[error("cannot start {0}: check events.exec")]
     Start(String, #[source] io::Error),
-    /// It exceeded its time limit.
+    /// The program exceeded its time limit.
     #[error("{0} was killed after {time} ms, the limit of events.exec-time", time = .1.as_millis())]
     Time(String, Duration),
-    /// It ended with an exit code other than 0, or by a signal.
+    /// The program ended with an exit code other than 0, or by a signal.
     #[error("{0} failed: {1}")]
     Failed(String, std::process::ExitStatus),
 }
@@ -74,7 +74,7 @@ enum Group {
 }
 
 impl RunningProgram {
-    /// Kills the program that runs, and lets none start any more.
+    /// Kills the program that runs, and prevents further starts.
     pub(super) fn end(&self) {
         let mut group = self.lock();
         if let Group::Some(pid) = *group {
@@ -179,7 +179,7 @@ impl Hook {
     }
 }
 
-/// Is notified when the process has ended, which is not reaped.
+/// A receiver that is notified when the process has ended. The process is not reaped.
 fn ended(pid: Pid) -> io::Result<Receiver<()>> {
     let (done, ended) = mpsc::sync_channel(1);
     let wait = move || {

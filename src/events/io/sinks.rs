@@ -23,8 +23,8 @@ const KILL_TIME: Duration = Duration::from_millis(200);
 
 /// Where events are written.
 pub(super) trait Sink: Send + 'static {
-    /// Writes `event`, which may block. Returns false if nothing can be written any more. `subscription` tells whether the
-    /// sink is being closed.
+    /// Writes `event`, which may block. Returns false if nothing can be written any more. `subscription` shows whether
+    /// the sink is being closed.
     fn write(&mut self, event: &Event, subscription: &Subscription) -> bool;
 }
 
@@ -87,7 +87,7 @@ impl Sinks {
         }
     }
 
-    /// Lets the sinks get no further events.
+    /// Sends no further events to the sinks.
     pub fn end(&self) {
         self.0.iter().for_each(|sink| sink.closer.close());
     }

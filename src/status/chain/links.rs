@@ -240,7 +240,7 @@ fn clock(agent: &AgentFacts) -> Judged {
         ClockFacts::Trusted => ok(name),
         ClockFacts::Awaited => Judged {
             advice,
-            ..waiting(name, "the clock is not synchronised, and certificates look wrong by it")
+            ..waiting(name, "the clock is not synchronised, and certificates are not valid by it")
         },
         ClockFacts::Doubted(peers) => {
             let why = format!(
@@ -251,12 +251,12 @@ fn clock(agent: &AgentFacts) -> Judged {
     }
 }
 
-/// Since when a job is live; `None` while none is.
+/// The time since which a job is live; `None` if no job is live.
 fn live_since(facts: &Facts) -> Option<Instant> {
     facts.returned.live_since.filter(|_| facts.agent.stage == Stage::Live)
 }
 
-/// Whether something came from this job, and recently.
+/// Whether `reading` has an increment that is recent and from this job.
 fn came_since(live: Instant, reading: &Reading, quiet: Duration, now: Instant) -> bool {
     reading.last.is_some_and(|last| last >= live) && reading.moves(quiet, now)
 }

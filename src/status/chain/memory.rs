@@ -1,4 +1,4 @@
-//! Remembers since when each link has its state.
+//! Remembers for how long each link has had its state.
 //!
 //! Does not: judge.
 

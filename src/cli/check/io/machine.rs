@@ -114,7 +114,7 @@ impl Wanted {
         let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let refused = try_to_write(there).err().map(|error| error.to_string());
         let free = free_bytes(there);
-        // What is stored there already makes room for the next.
+        // Stored files are removed to make room for new ones, so their size counts as free.
         let used = if key == "store.directory" { used(&path) } else { 0 };
         Directory { key, path, refused, free: free.map(|free| free.saturating_add(used)), limit }
     }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_made_is_looked_for_above() {
+    fn a_missing_directory_is_checked_in_its_nearest_parent() {
         let look = |is_made| {
             let path = std::env::temp_dir().join("le-check-missing/below");
             Wanted { key: "state.directory", path, limit: None, is_made }.look()
