@@ -158,21 +158,16 @@ pub struct PaymentResult {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn vector(name: &str) -> Vec<u8> {
+    /// The bytes of a message that an independent implementation encoded, by its name in the file of test vectors.
+    pub(crate) fn vector(name: &str) -> Vec<u8> {
         let all: serde_json::Value =
             serde_json::from_str(include_str!("../../../tests/fixtures/protobuf.json")).unwrap();
-        let hex = all["vectors"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|v| v["name"] == name)
-            .unwrap_or_else(|| panic!("no vector {name}"))["hex"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let vectors = all["vectors"].as_array().unwrap();
+        let found = vectors.iter().find(|vector| vector["name"] == name);
+        let hex = found.unwrap_or_else(|| panic!("no vector {name}"))["hex"].as_str().unwrap();
         (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
     }
 

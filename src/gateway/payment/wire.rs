@@ -378,15 +378,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn vector(name: &str) -> Vec<u8> {
-        let all: serde_json::Value =
-            serde_json::from_str(include_str!("../../../tests/fixtures/protobuf.json")).unwrap();
-        let vectors = all["vectors"].as_array().unwrap();
-        let found = vectors.iter().find(|v| v["name"] == name).expect("a vector of this name");
-        let hex = found["hex"].as_str().unwrap();
-        (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
-    }
+    use crate::orchestrator::proto::tests::vector;
 
     fn request(terms: &Terms) -> PaymentRequest<'_> {
         PaymentRequest {
