@@ -12,7 +12,7 @@ use std::fmt;
 
 use crate::Role;
 use crate::frames::{FrameRule, LibavClock};
-use mpegts::{Reader, Report, SYNC, Ticks, Unit};
+use mpegts::{Reader, SYNC, Ticks, TsEvent, Unit};
 
 /// Maximum number of violations listed; all are counted.
 const LISTED: usize = 100;
@@ -269,7 +269,7 @@ impl Checker {
         self.alone.push(bytes, &mut |report| reports.push(report));
         self.judge(seq, &reports, found);
         self.whole.push(bytes, &mut |report| {
-            if let Report::Gap { pid, expected, found: counter } = report {
+            if let TsEvent::Gap { pid, expected, found: counter } = report {
                 found(Violation::Continuity { seq, pid, expected, found: counter });
             }
         });
@@ -291,21 +291,21 @@ impl Checker {
         self.whole.flush(&mut |_| {});
     }
 
-    fn judge(&mut self, seq: u64, reports: &[Report], found: &mut dyn FnMut(Violation)) {
+    fn judge(&mut self, seq: u64, reports: &[TsEvent], found: &mut dyn FnMut(Violation)) {
         for report in reports {
             match report {
-                Report::Pat if self.content == SegmentContent::Nothing => {
+                TsEvent::Pat if self.content == SegmentContent::Nothing => {
                     self.content = SegmentContent::Pat
                 }
-                Report::Pmt if self.content == SegmentContent::Pat => {
+                TsEvent::Pmt if self.content == SegmentContent::Pat => {
                     self.content = SegmentContent::Tables
                 }
-                Report::Unit(unit) => self.unit(seq, unit, found),
-                Report::Damaged { pid } => found(Violation::Damaged { seq, pid: *pid }),
-                Report::Stray { pid } => found(Violation::Stray { seq, pid: *pid }),
-                Report::LostSync => found(Violation::LostSync { seq }),
+                TsEvent::Unit(unit) => self.unit(seq, unit, found),
+                TsEvent::Damaged { pid } => found(Violation::Damaged { seq, pid: *pid }),
+                TsEvent::Stray { pid } => found(Violation::Stray { seq, pid: *pid }),
+                TsEvent::LostSync => found(Violation::LostSync { seq }),
                 // The other reader reports gaps, including those between segments.
-                Report::Pat | Report::Pmt | Report::Gap { .. } => {}
+                TsEvent::Pat | TsEvent::Pmt | TsEvent::Gap { .. } => {}
             }
         }
     }

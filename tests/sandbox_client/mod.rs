@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use livepeer_gateway::http::io::{Alpn, Connector, Stream, service_client};
+use livepeer_gateway::http::io::{Alpn, Connector, MaybeTlsStream, service_client};
 use livepeer_gateway::http::{Fingerprint, ServiceTrust, Url};
 use livepeer_gateway::orchestrator::TrustOptions;
 use livepeer_gateway::orchestrator::proto::{OrchestratorInfo, OrchestratorRequest};
@@ -42,12 +42,12 @@ pub(crate) fn seconds(seconds: u64) -> Duration {
 }
 
 /// A connection, and the certificate that came with it.
-pub(crate) async fn connect(sandbox: &Handle, alpn: Alpn) -> (Stream, Fingerprint) {
+pub(crate) async fn connect(sandbox: &Handle, alpn: Alpn) -> (MaybeTlsStream, Fingerprint) {
     connect_to(&sandbox.url(), alpn).await
 }
 
 /// The same to any URL. Without TLS the fingerprint is that of `none`.
-pub(crate) async fn connect_to(url: &str, alpn: Alpn) -> (Stream, Fingerprint) {
+pub(crate) async fn connect_to(url: &str, alpn: Alpn) -> (MaybeTlsStream, Fingerprint) {
     let judge = Arc::new(Trusting::default());
     let connector = Connector::new(judge.clone());
     let url = Url::parse_base(url, 0).unwrap();
@@ -76,7 +76,7 @@ impl Answer {
 
 /// An HTTP/1.1 connection.
 pub(crate) struct Client {
-    stream: Stream,
+    stream: MaybeTlsStream,
     unread: Unread,
 }
 

@@ -29,7 +29,7 @@ use crate::script::Role;
 use crate::trickle::{Index, Segment, SegmentEnd, SharedChannel};
 use livepeer_gateway::limits::SEGMENT_BODY;
 use media::io::{End, SegmentPieces, Transform};
-use media::{Piece, PiecePlace};
+use media::{TsPiece, TsPiecePlace};
 use mpegts::Joiner;
 
 /// How long a stopping effect may take to write its last frames.
@@ -223,8 +223,8 @@ pub(super) async fn write_effects(
 ) {
     while let Some(EffectOutput { mut pieces, done }) = started.recv().await {
         let mut segment: Option<OutputSegment> = None;
-        while let Some(Piece { place, bytes }) = pieces.next().await {
-            if place != PiecePlace::Continue {
+        while let Some(TsPiece { place, bytes }) = pieces.next().await {
+            if place != TsPiecePlace::Continue {
                 if let Some(segment) = segment.take() {
                     segment.end(app);
                 }
