@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    /// A state directory that is gone when the test is over.
+    /// A state directory that is removed when the test ends.
     struct Scratch(PathBuf);
 
     impl Scratch {

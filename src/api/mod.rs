@@ -8,8 +8,8 @@
 //! | listens on | who may ask |
 //! |---|---|
 //! | a loopback address (the default) | every program of this computer; no page of another site |
-//! | a Unix socket | whoever may open the socket's file |
-//! | another address | whoever has the token of `api.token`; without a token, such a configuration is refused |
+//! | a Unix socket | every program that may open the socket's file |
+//! | another address | every client that sends the token of `api.token`; without a token, such a configuration is refused |
 //!
 //! Everything that a client can make grow has a bound in [`limits`]. Video is read from the agent only while a
 //! client reads it.

@@ -5,11 +5,11 @@
 /// A file of the page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PageFile {
-    /// Its path.
+    /// The path of the file in URLs.
     path: &'static str,
-    /// Its content type.
+    /// The content type of the file.
     pub(super) content_type: &'static str,
-    /// Its content.
+    /// The content of the file.
     pub(super) bytes: &'static [u8],
 }
 

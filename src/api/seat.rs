@@ -125,7 +125,7 @@ mod tests {
         VideoPiece { head: head.cloned(), bytes: Bytes::from_static(bytes.as_bytes()), is_key }
     }
 
-    /// All bytes that are there, with commas between.
+    /// All queued bytes, separated by commas.
     fn drain(seat: &Seat, now: Instant) -> String {
         let mut cx = Context::from_waker(Waker::noop());
         let mut all = Vec::new();

@@ -143,11 +143,11 @@ pub enum Topic {
 /// A row of the table of commands: for the help texts and the parser.
 #[derive(Debug)]
 pub struct Row {
-    /// Its name.
+    /// The name of the command.
     pub name: &'static str,
-    /// Its arguments without dashes, if it takes any: one word for each argument.
+    /// The arguments of the command without dashes, if it takes any: one word for each argument.
     pub operand: Option<&'static str>,
-    /// Its options.
+    /// The options of the command.
     pub flags: &'static [Flag],
     /// Whether it takes every key of the configuration as `--section.key VALUE`.
     pub takes_keys: bool,
@@ -158,9 +158,9 @@ pub struct Row {
 /// An option.
 #[derive(Debug)]
 pub struct Flag {
-    /// Its name without dashes.
+    /// The name of the option without dashes.
     pub name: &'static str,
-    /// The placeholder of its value; empty for a flag.
+    /// The placeholder of the option's value; empty for a flag.
     pub value: &'static str,
     /// The description for the user.
     pub what: &'static str,

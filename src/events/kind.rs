@@ -173,11 +173,11 @@ pub const MODEL: &str = "model";
 /// The description of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Type {
-    /// Its name.
+    /// The name of the kind.
     pub name: &'static str,
-    /// When it is published.
+    /// When an event of this kind is published.
     pub when: &'static str,
-    /// Its fields beside `time`, `instance`, `number` and `type`, each with its meaning.
+    /// The fields of the kind beside `time`, `instance`, `number` and `type`, each with its meaning.
     pub fields: &'static [(&'static str, &'static str)],
 }
 

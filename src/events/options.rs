@@ -25,7 +25,7 @@ pub struct Options {
 /// A file of events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileOptions {
-    /// Its path. Older events are in the files `PATH.1`, `PATH.2` and so on.
+    /// The path of the file. Older events are in the files `PATH.1`, `PATH.2` and so on.
     pub path: PathBuf,
     /// The size in bytes at which the next file is begun.
     pub bytes: u64,
@@ -40,7 +40,7 @@ pub struct FileOptions {
 pub struct HookOptions {
     /// The program: a path, or a name that is looked up in `PATH`.
     pub program: String,
-    /// Its arguments.
+    /// The arguments of the program.
     pub arguments: Vec<String>,
     /// The time limit of one run.
     pub time: Duration,

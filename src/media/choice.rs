@@ -16,7 +16,7 @@ use crate::verdicts::Verdict;
 pub(crate) struct Candidate {
     /// The encoder.
     pub(crate) element: Element,
-    /// Its earlier verdict.
+    /// The earlier verdict on the encoder.
     pub(crate) known: Option<Verdict>,
 }
 

@@ -21,7 +21,7 @@ pub(crate) const QUIET: Duration = Duration::from_secs(10);
 pub enum Health {
     /// Video is written.
     Ok,
-    /// No video has come, or nobody reads the output.
+    /// No video has come, or the output has no reader.
     Waiting,
     /// The output failed, and is opened again.
     Failed,
@@ -76,7 +76,7 @@ impl Condition {
         self.set(Health::Failed, Some(why), now);
     }
 
-    /// Call when nobody reads the output.
+    /// Call when the output has no reader.
     pub(crate) fn on_no_reader(&mut self, why: String, now: Instant) {
         self.set(Health::Waiting, Some(why), now);
     }

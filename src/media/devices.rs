@@ -39,7 +39,7 @@ pub struct EncoderFound {
     pub element: String,
     /// Hardware or software.
     pub kind: Kind,
-    /// Result of its trial.
+    /// The result of the encoder's trial.
     pub verdict: EncoderVerdict,
 }
 

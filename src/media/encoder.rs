@@ -159,7 +159,7 @@ pub(crate) const ROWS: &[Row] = &[
         plugin: "va",
         kind: Kind::Hardware,
         fixed: "b-frames=0",
-        // Its properties depend on the driver.
+        // The properties of the VA element depend on the driver.
         optional: &[("rate-control", "cbr")],
         speed: None,
         bitrate: Bitrate::Kilobits("bitrate"),
@@ -263,7 +263,7 @@ pub(crate) fn row(element: &str) -> Option<&'static Row> {
 pub(crate) struct Element {
     /// The row of the element.
     pub(crate) row: &'static Row,
-    /// Its name in GStreamer, usually that of its row.
+    /// The element's name in GStreamer, usually that of its row.
     pub(crate) name: String,
     has: Vec<&'static str>,
 }

@@ -72,7 +72,7 @@ pub enum MediaError {
     /// The network camera does not answer, or ends the connection.
     #[error("the camera {host} cannot be received: {detail}")]
     Unreachable {
-        /// Its host.
+        /// The camera's host.
         host: String,
         /// The system's error.
         detail: String,
@@ -80,15 +80,15 @@ pub enum MediaError {
     /// The network camera requires user and password (401).
     #[error("the camera {host} {}", unauthorized(*.was_given))]
     Unauthorized {
-        /// Its host.
+        /// The camera's host.
         host: String,
-        /// Whether it got a user and password, and refused them.
+        /// Whether the camera got a user and password, and refused them.
         was_given: bool,
     },
     /// The network camera answered with another RTSP error.
     #[error("the camera {host} {}", refused(*.status, .reason))]
     Refused {
-        /// Its host.
+        /// The camera's host.
         host: String,
         /// The status.
         status: u32,
@@ -103,9 +103,9 @@ pub enum MediaError {
         "the camera {host} sends {encoding}, and source.format = \"h264\": choose another format"
     )]
     NotH264 {
-        /// Its host.
+        /// The camera's host.
         host: String,
-        /// The RTP encoding name of its video.
+        /// The RTP encoding name of the camera's video.
         encoding: String,
     },
     /// The certificate of the network camera is not trusted.

@@ -108,13 +108,13 @@ impl Wanted {
 /// The properties of an access unit that decide whether its stream may pass through.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UnitFacts {
-    /// Whether it is an IDR picture.
+    /// Whether the access unit is an IDR picture.
     pub(crate) is_key: bool,
-    /// Whether it has slices of type B.
+    /// Whether the access unit has slices of type B.
     pub(crate) has_b: bool,
-    /// When it is shown.
+    /// When the picture is shown.
     pub(crate) shown: Duration,
-    /// Its size.
+    /// The length of the access unit.
     pub(crate) bytes: usize,
     /// The shape of its stream, once that is known.
     pub(crate) shape: Option<Shape>,

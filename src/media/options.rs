@@ -108,17 +108,17 @@ pub enum Source {
     },
     /// A libcamera camera: the Raspberry Pi's camera port.
     Libcamera {
-        /// Its name, as `devices` shows it; `None` for the first.
+        /// The name of the camera, as `devices` shows it; `None` for the first camera.
         camera: Option<String>,
     },
     /// An NVIDIA Argus camera: the Jetson's camera port.
     NvArgus {
-        /// Its number.
+        /// The number of the camera.
         sensor: u32,
     },
     /// A network camera.
     Rtsp {
-        /// Its address, without user and password.
+        /// The address of the camera, without user and password.
         url: String,
         /// Where to read `user:password`, if the camera needs them.
         credential: Option<SecretSource>,

@@ -12,7 +12,8 @@ use std::time::Duration;
 pub(crate) const BEGINNING: usize = 12;
 /// Maximum number of pictures of a GIF that are shown.
 const PICTURES: usize = 10_000;
-/// How long a picture is shown whose time in the file is less than [`SHORTEST`]. Image viewers use the same value.
+/// The time for which a picture is shown if its time in the file is less than [`SHORTEST`]. Image viewers use the same
+/// value.
 const USUAL: Duration = Duration::from_millis(100);
 const SHORTEST: Duration = Duration::from_millis(20);
 
@@ -51,9 +52,9 @@ impl FileKind {
 /// A picture of a GIF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GifPicture {
-    /// Its place in the file, including the blocks before it that the decoder needs.
+    /// The place of the picture in the file, including the blocks before it that the decoder needs.
     pub bytes: Range<usize>,
-    /// How long it is shown.
+    /// How long the picture is shown.
     pub length: Duration,
 }
 

@@ -18,7 +18,7 @@ pub enum TsPiecePlace {
 /// One access unit as MPEG-TS packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TsPiece {
-    /// Its position in the segment.
+    /// The position of the piece in its segment.
     pub place: TsPiecePlace,
     /// Whole packets of MPEG-TS.
     pub bytes: Bytes,

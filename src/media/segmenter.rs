@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use mpegts::Ticks;
 
-/// Minimum length of a segment, except of the one before a loss (the network's `LIVE_AI_MIN_SEG_DUR`).
+/// Minimum length of a segment, except for the segment before a loss (the network's `LIVE_AI_MIN_SEG_DUR`).
 pub(crate) const MIN_LENGTH: Duration = Duration::from_secs(1);
 
 /// What the caller must do with an access unit.

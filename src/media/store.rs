@@ -34,14 +34,14 @@ pub struct Stored {
     pub number: u64,
     /// Start time in UTC, as the digits `YYYYMMDDhhmmss`.
     pub(crate) began: u64,
-    /// Duration of its pictures, in ms.
+    /// Duration of the segment's pictures, in ms.
     pub length: u64,
-    /// Its size in bytes.
+    /// The size of the file in bytes.
     pub bytes: u64,
 }
 
 impl Stored {
-    /// Its file name.
+    /// The name of the file.
     pub(crate) fn name(&self) -> String {
         let Self { number, began, length, .. } = self;
         let (day, time) = (began / 1_000_000, began % 1_000_000);

@@ -50,7 +50,7 @@ pub enum StreamTarget {
     Srt(Address),
     /// The end of a pipeline, written by the user.
     Pipeline {
-        /// Its description.
+        /// The description of the elements.
         fragment: String,
         /// What the pipeline receives.
         feed: Feed,

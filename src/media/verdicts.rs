@@ -65,14 +65,14 @@ pub(crate) enum Verdict {
     Stumbled {
         /// Another failure before this time, since the Unix epoch, counts as the second one.
         until: Duration,
-        /// Its error.
+        /// The error of the encoder.
         why: String,
     },
     /// The encoder failed.
     Fails {
         /// The encoder is skipped until this time, since the Unix epoch.
         until: Duration,
-        /// Its error.
+        /// The error of the encoder.
         why: String,
     },
 }

@@ -74,8 +74,8 @@ pub(super) fn write(
     }
 }
 
-/// The control header before an Opus packet: an 11-bit prefix, no flags, and the size as a sum of bytes that
-/// continues after each 255.
+/// The control header before an Opus packet: an 11-bit prefix, no flags, and the size as a sum of bytes: another byte
+/// follows each 255.
 fn control_header(codec: AudioCodec, len: usize) -> Vec<u8> {
     match codec {
         AudioCodec::Aac => Vec::new(),

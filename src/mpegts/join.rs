@@ -16,8 +16,8 @@
 //! returned. Bytes after the last whole packet of a segment are dropped, so that the next segment begins at a packet
 //! boundary. A segment without sync bytes at offsets 0 and 188 is not a transport stream and is passed on unchanged; so
 //! is the rest of a segment from the first packet without sync byte. A segment of at most 188 bytes that begins with a
-//! sync byte is handled at its end: a whole packet is returned rewritten, a shorter complete segment is returned
-//! unchanged, and any other is dropped.
+//! sync byte is handled at its end: a whole packet is returned with its counter rewritten, a shorter complete segment
+//! is returned unchanged, and any other segment is dropped.
 //!
 //! Does not: change times, tables or pictures.
 

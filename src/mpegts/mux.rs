@@ -1,8 +1,8 @@
 //! Packs access units into transport stream packets, with PAT and PMT before each segment.
 //!
-//! Continuity counters run over the whole channel, so segments can be concatenated. Each access unit is one PES
-//! packet with PTS, DTS and, where 16 bits hold it, its length: with the length, a reader knows at the last byte that
-//! the unit is complete. Without it, the reader must wait for the start of the next unit.
+//! Continuity counters run over the whole channel, so segments can be concatenated. Each access unit is one PES packet
+//! with PTS and DTS, and with its length if 16 bits can hold the length. With the length, a reader knows at the last
+//! byte that the unit is complete. Without it, the reader must wait for the start of the next unit.
 //!
 //! ```text
 //! [PAT][PMT]  first packet                                  full packets        last packet

@@ -38,7 +38,7 @@ impl Backoff {
         whole.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
     }
 
-    /// Call after a success: the next failure waits the first pause again.
+    /// Call after a success: after the next failure the first pause is returned again.
     pub fn on_success(&mut self) {
         self.failures = 0;
     }

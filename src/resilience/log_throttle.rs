@@ -199,7 +199,7 @@ pub struct ThrottledLog {
     throttle: LogThrottle,
     /// The log target: the owner's module path.
     target: &'static str,
-    /// Starts the recovery line.
+    /// The beginning of the recovery line.
     recovered: String,
     reminds: bool,
 }

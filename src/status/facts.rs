@@ -159,6 +159,6 @@ pub(super) struct PaymentFacts {
     pub(super) payments: u64,
     pub(super) wei: u128,
     pub(super) failures: u64,
-    /// The price of the present job; `None` if there is none by time.
+    /// The price of the present job; `None` if the job is not paid by time.
     pub(super) wei_per_hour: Option<u128>,
 }

@@ -1,6 +1,7 @@
 //! Collects the facts of one time, and makes the report of them.
 //!
-//! The kernel's figures about the device are read here, so they are read only when a report is requested.
+//! The temperature and the power of the device are read from the kernel when a report is requested, and at no other
+//! time.
 //!
 //! Does not: judge; [`chain`](super::chain) does.
 

@@ -7,9 +7,9 @@ use serde::Serialize;
 /// The state of one output of processed video.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OutputReport {
-    /// Its name, which no other output has.
+    /// The name of the output, which no other output has.
     pub name: String,
-    /// Its kind, such as `file`.
+    /// The kind of the output, such as `file`.
     pub kind: &'static str,
     /// Whether video is written, waited for, or refused.
     pub state: super::LinkState,
@@ -17,6 +17,6 @@ pub struct OutputReport {
     pub bytes: u64,
     /// Bytes dropped because the output was too slow or did not work.
     pub dropped_bytes: u64,
-    /// Why it is not `ok`, in one line without secrets; empty if it is.
+    /// Why the output is not `ok`, in one line without secrets; empty if it is.
     pub why: String,
 }

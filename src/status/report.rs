@@ -70,11 +70,11 @@ pub struct StatusReport {
 pub struct Link {
     /// The link.
     pub link: LinkName,
-    /// Its state.
+    /// The state of the link.
     pub state: LinkState,
-    /// How long it has had this state.
+    /// How long the link has had this state.
     pub seconds: f64,
-    /// Why, in one line; may be empty.
+    /// The reason for the state, in one line; may be empty.
     pub why: String,
     /// What a person can do; empty if nothing has to be done.
     pub advice: &'static str,
@@ -83,7 +83,7 @@ pub struct Link {
 /// The source of video.
 #[derive(Debug, Clone, Serialize)]
 pub struct Camera {
-    /// Its name; `null` before it was opened.
+    /// The name of the source; `null` before the source was opened.
     pub name: Option<String>,
     /// Frames that went into the encoder.
     pub frames: u64,
@@ -98,17 +98,17 @@ pub struct Camera {
 pub struct Encoder {
     /// The element; `null` if the camera's H.264 is passed through, or is not known yet.
     pub name: Option<String>,
-    /// The size of its picture.
+    /// The width of the encoded picture.
     pub width: Option<u32>,
-    /// The size of its picture.
+    /// The height of the encoded picture.
     pub height: Option<u32>,
     /// Access units that came out.
     pub frames: u64,
     /// Access units a second.
     pub fps: f64,
-    /// The bitrate that it was given.
+    /// The bitrate that the encoder was given.
     pub target_bits_per_second: Option<u32>,
-    /// The time that a frame spends in it.
+    /// The time that a frame spends in the encoder.
     pub latency: Option<Latencies>,
 }
 
@@ -222,7 +222,7 @@ pub struct Device {
 pub struct Latencies {
     /// All durations.
     pub count: u64,
-    /// Their sum.
+    /// The sum of the durations.
     pub sum: f64,
     /// The duration that half of the recent ones do not exceed.
     pub p50: Option<f64>,

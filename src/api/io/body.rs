@@ -14,7 +14,7 @@ use super::live::Viewer;
 
 /// The body of an answer.
 pub(super) enum Body {
-    /// Bytes that are there already; taken when they are sent.
+    /// Bytes that are complete; taken when they are sent.
     Whole(Option<Bytes>),
     /// Live video, until the client or the agent ends it.
     Live(Viewer),

@@ -1,6 +1,6 @@
 //! Opens the socket that the API listens on, and accepts connections.
 //!
-//! A file of a Unix socket that nobody listens on, as a power cut leaves it, is replaced; any other file is not touched.
+//! The file of a Unix socket without a listener, as a power cut leaves it, is replaced; any other file is not touched.
 //!
 //! Does not: retry; the caller does.
 
@@ -63,7 +63,7 @@ impl Listener {
         Ok(Self::Socket(UnixListener::bind(path)?, SocketFile(path.to_owned())))
     }
 
-    /// Its address: a URL, or `unix:` and a path.
+    /// The address of the socket: a URL, or `unix:` and a path.
     pub(super) fn address(&self) -> String {
         match self {
             Self::Address(_, address) => format!("http://{address}"),

@@ -6,8 +6,8 @@
 //!  Outputs ─ attach ─▶ sink ─────┘    └──▶ newest pictures ─▶ JPEG
 //! ```
 //!
-//! Whoever wants a stream holds its [`WatchedStream`]; the last holder ends it. A snapshot holds it for some seconds, so that
-//! a client that asks every second does not wait for a key frame each time.
+//! Each user of a stream holds its [`WatchedStream`]; dropping the last one ends the stream. A snapshot holds it for
+//! some seconds, so that a client that asks every second does not wait for a key frame each time.
 //!
 //! Does not: mux or pack; the fan does.
 
@@ -157,7 +157,7 @@ impl Channel {
         Self { source, stream, picture, hold }
     }
 
-    /// The stream, which begins now if nobody wanted it before.
+    /// The stream; begins it if it has no user yet.
     fn stream(&self) -> Arc<WatchedStream> {
         let mut kept = lock(&self.stream);
         if let Some(stream) = kept.upgrade() {

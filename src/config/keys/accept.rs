@@ -79,7 +79,7 @@ impl Takes {
         }
     }
 
-    /// The value meant by a text of the environment or of an argument, where nobody writes TOML.
+    /// Converts a text of the environment or of an argument, which is not TOML, to a value.
     pub(in crate::config) fn read_text(&self, text: &str) -> Value {
         let plain = || Value::String(text.to_owned());
         match self {

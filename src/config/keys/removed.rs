@@ -21,7 +21,7 @@ pub(in crate::config) const REMOVED: &[Removed] = &[Removed {
 }];
 
 impl Removed {
-    /// Its environment variable.
+    /// The environment variable of the key.
     pub(in crate::config) fn variable(&self) -> String {
         variable(self.name)
     }

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::events::{Bus, Kind, Types};
 
-    /// A directory that is gone when the test is over.
+    /// A directory that is removed when the test ends.
     struct Scratch(PathBuf);
 
     impl Scratch {

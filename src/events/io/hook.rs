@@ -7,9 +7,9 @@
 //! | leaves its process group (`setsid`) | it is not followed |
 //! | runs while further events come | they wait, and the oldest are dropped |
 //!
-//! Standard input is a file in memory: a program that reads nothing, or only a part, blocks nobody. Standard output is
-//! discarded, because it may belong to the video; standard error is that of the agent. No shell is used. The environment
-//! has only the variables in [`KEPT`], `EVENT_TYPE` and `EVENT_INSTANCE`.
+//! Standard input is a file in memory: a program that reads nothing, or only a part, does not block the agent. Standard
+//! output is discarded, because it may belong to the video; standard error is that of the agent. No shell is used. The
+//! environment has only the variables in [`KEPT`], `EVENT_TYPE` and `EVENT_INSTANCE`.
 //!
 //! Does not: run a program again that has failed.
 

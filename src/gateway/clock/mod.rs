@@ -134,8 +134,8 @@ impl ClockDoubt {
         Self::default()
     }
 
-    /// Call with a new reading when certificates were refused for their validity period (`late`), and at the time that
-    /// the last step gave.
+    /// Call with a new reading when certificates were refused for their validity period (`late`), and at the time in
+    /// the last [`ClockStep`].
     pub fn on_reading(
         &mut self,
         reading: ClockReading,
@@ -200,7 +200,7 @@ mod tests {
     }
 
     /// Each event has the second, the clock in Unix seconds, whether the clock is synchronised, the peers refused for
-    /// their validity period, and the expected step. The clock may not be doubted for `signer`.
+    /// their validity period, and the expected step. For the peer `signer` the clock must not be doubted.
     #[track_caller]
     fn check(story: &[(u64, u64, Option<bool>, &str, &str)]) {
         let start = Instant::now();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_date_of_the_build_is_read_or_known() {
+    fn the_build_time_is_the_configured_one_or_that_of_the_release() {
         for (text, expected) in [
             ("1700000000", 1_700_000_000),
             ("0", 0),

@@ -160,11 +160,11 @@ pub enum PaymentError {
     Refused {
         /// The signer.
         signer: Authority,
-        /// The meaning of its status.
+        /// The meaning of the signer's status.
         refusal: Refusal,
-        /// Its HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
-        /// Its reason, made safe for a log line.
+        /// The reason in the answer, made safe for a log line.
         message: String,
         /// The time until any session asks the signer again; `None` if the signer refused only this session.
         retry_after: Option<Duration>,
@@ -199,9 +199,9 @@ pub enum PaymentError {
     NotAccepted {
         /// The orchestrator.
         orchestrator: Authority,
-        /// Its HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
-        /// Its reason, made safe for a log line.
+        /// The reason in the answer, made safe for a log line.
         message: String,
     },
     /// The orchestrator gave no fresh terms.

@@ -411,7 +411,11 @@ mod tests {
         let _ = schedule.on_refused(Refusal::Expired, None, 1.0, now);
         assert_eq!(schedule.on_refresh_failed(1.0, now), PaymentDecision::NotYet);
         assert_eq!(schedule.poll_timeout(), Some(now + seconds(1)));
-        assert_eq!(schedule.on_refreshed(now), PaymentDecision::NotYet, "no payment waits for it");
+        assert_eq!(
+            schedule.on_refreshed(now),
+            PaymentDecision::NotYet,
+            "no payment waits for fresh terms"
+        );
     }
 
     #[test]

@@ -41,7 +41,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// After a microphone has worked for this long, the pauses start again with the shortest.
 const STEADY: Duration = Duration::from_secs(60);
 
-/// A microphone that is kept open, present or not.
+/// Keeps one microphone open, and waits for it while it is missing.
 #[derive(Debug)]
 pub(super) struct MicrophoneKeeper {
     audio: Audio,

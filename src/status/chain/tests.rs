@@ -1,4 +1,4 @@
-//! Tests the judgement of each link, for each trouble.
+//! Tests the judgement of each link, for each failure.
 //!
 //! Does not: test how the facts are collected.
 
@@ -35,7 +35,7 @@ fn check(trouble: impl FnOnce(&mut Facts), states: &str, line: &str) -> [Judged;
     links
 }
 
-/// A time so many seconds before the facts.
+/// The time `seconds` before the time of the facts.
 fn ago(facts: &Facts, seconds: u64) -> Instant {
     facts.now - Duration::from_secs(seconds)
 }

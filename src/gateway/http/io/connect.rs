@@ -48,7 +48,7 @@ pub enum Alpn {
     Http1,
     /// HTTP/2: gRPC.
     Http2,
-    /// None is offered: for protocols that have a port of their own.
+    /// No protocol is offered: for services on a port of their own.
     Nothing,
 }
 

@@ -148,14 +148,14 @@ mod tests {
         let now = Instant::now();
         let for_good = [Command::Close { for_good: true }];
         let not_for_good = Command::Close { for_good: false };
-        // While it is being started.
+        // While the new job is being started.
         let (mut machine, _) = moving(now);
         check(&mut machine, MachineEvent::Stop, now, &for_good);
         let (mut machine, _) = moving(now);
         let loss = Loss::Channel("publish", "gone".into());
         let commands = machine.on(MachineEvent::Lost(loss), now, 1.0);
         assert_eq!(commands.first(), Some(&not_for_good));
-        // While the old one is closed.
+        // While the old job is closed.
         for (event, expected) in [
             (MachineEvent::Stop, for_good.as_slice()),
             (MachineEvent::CameraLost, &[Command::Close { for_good: false }]),

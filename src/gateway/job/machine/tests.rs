@@ -410,7 +410,7 @@ fn a_job_that_is_not_wanted_is_closed_and_none_is_started_until_one_is() {
     check(&mut machine, MachineEvent::NewParams, now, &[]);
     check(&mut machine, MachineEvent::Resume, now, &[Command::Find]);
 
-    // A search and a start under way.
+    // A search and a start are in progress.
     let (mut machine, _) = Machine::<u32>::new(OfferRules::default(), Recovery::Retry, HOLD);
     check(&mut machine, MachineEvent::Pause, now, &[]);
     check(&mut machine, found(urls(1)), now, &[]);
@@ -418,7 +418,7 @@ fn a_job_that_is_not_wanted_is_closed_and_none_is_started_until_one_is() {
     let _ = machine.on(found(urls(1)), now, SOME);
     let _ = machine.on(offered(&urls(1)[0]), now, SOME);
     check(&mut machine, MachineEvent::Pause, now, &[Command::Close { for_good: false }]);
-    // It is wanted again before the close has ended.
+    // A job is wanted again before the close has ended.
     check(&mut machine, MachineEvent::Resume, now, &[]);
     check(&mut machine, MachineEvent::Closed, now, &[]);
     check(&mut machine, MachineEvent::Timeout, now, &[Command::Find]);

@@ -38,7 +38,7 @@ pub struct RunnerOptions {
 pub struct ListedRunner {
     /// The runner.
     pub runner: Runner,
-    /// Its offer, or the reason why it cannot be used.
+    /// The runner's offer, or the reason why the runner cannot be used.
     pub offer: Result<Offer, String>,
 }
 

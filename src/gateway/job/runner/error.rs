@@ -67,13 +67,13 @@ pub enum RunnerError {
     /// The runner refused.
     #[error("{peer}: {step} refused: {} ({status}{})", meaning(*.step, *.status), behind_colon(.message))]
     Refused {
-        /// The step that it refused.
+        /// The step that the runner refused.
         step: Step,
         /// The runner.
         peer: Authority,
-        /// Its HTTP status.
+        /// The runner's HTTP status.
         status: u16,
-        /// Its reason, made safe for a log line.
+        /// The runner's reason, made safe for a log line.
         message: String,
     },
     /// The answer is unusable, for this reason.

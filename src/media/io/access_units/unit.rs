@@ -40,7 +40,7 @@ impl Unit {
     }
 }
 
-/// The running time of a time in this segment, if it is one.
+/// Converts a timestamp to running time; `None` if `segment` is not in time format or does not contain it.
 pub(super) fn running_time(segment: &gst::Segment, time: gst::ClockTime) -> Option<Duration> {
     segment.downcast_ref::<gst::ClockTime>()?.to_running_time(time).map(Duration::from)
 }
