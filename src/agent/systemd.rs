@@ -22,7 +22,7 @@ use crate::status::Status;
 use livepeer_gateway::job::Stage;
 use livepeer_gateway::limits::{CALL_TIME, CONNECT_TIME, JOB_START_TIME};
 
-/// The notifications so far.
+/// The state of the notifications.
 #[derive(Debug)]
 pub(super) struct Watch {
     service: Service,

@@ -26,7 +26,7 @@ use resilience::secret::Secret;
 /// What a path reveals or does; it decides which checks apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exposure {
-    /// Nothing: whether the program answers, and the page, which is the same for everybody.
+    /// Nothing private: whether the program answers, and the page, which is the same for every client.
     Nothing,
     /// The state of the agent, its video, or a change.
     Private,

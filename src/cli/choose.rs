@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | of the service | valid | it runs; once it has worked it is kept |
 //! | of the service | refused, or cannot be read | the last working one runs, with a warning in the log and in every status |
-//! | of the service | the same, and none is kept or the kept one is refused too | exit code 2 |
+//! | of the service | refused, or cannot be read; no working one is kept, or the kept one is refused too | exit code 2 |
 //! | by hand | refused, or cannot be read | exit code 2 |
 //!
 //! The last working configuration runs without the present environment and arguments: a mixture of both was never

@@ -49,8 +49,8 @@ pub fn print_error(error: &Error) {
     stderr::write(lines);
 }
 
-/// Whether standard error is the journal: `$JOURNAL_STREAM` names the device and inode of its socket, because a child with
-/// another standard error inherits the variable.
+/// Whether standard error is the journal. A child with another standard error inherits `$JOURNAL_STREAM`, so the device
+/// and inode that the variable names are compared.
 fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let stderr = std::fs::metadata("/proc/self/fd/2");

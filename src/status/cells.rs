@@ -38,9 +38,9 @@ pub struct Payments(Mutex<Paid>);
 
 #[derive(Debug, Default)]
 struct Paid {
-    /// What the present signers have made.
+    /// The payments that the present signers have made.
     spent: Option<Arc<Spent>>,
-    /// What signers of earlier configurations have made.
+    /// The payments that signers of earlier configurations have made.
     before: Total,
     until: Option<Instant>,
     failure: Option<String>,

@@ -255,7 +255,7 @@ impl Cameras {
         now: Instant,
     ) -> Option<job::MachineEvent<T>> {
         let error = match end {
-            // A file ends. A pipeline that ends is a camera in the field, and is opened again.
+            // Only a file is expected to end. A user's pipeline that ends is treated as a camera, and is opened again.
             CaptureEnd::EndOfStream if self.ends_with_its_source() => {
                 self.stop();
                 return Some(job::MachineEvent::CaptureDone);

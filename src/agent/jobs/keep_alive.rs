@@ -1,4 +1,5 @@
-//! What is due with each keep-alive: the message, a sign of work, and the length of the media sent.
+//! Does what is due with each keep-alive: sends the message, notes whether the job works, and reports the length of the
+//! media sent.
 //!
 //! Does not: decide when; the interval of [`Jobs`] does.
 

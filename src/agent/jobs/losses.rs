@@ -17,7 +17,7 @@ pub(super) fn loss_of_part(
     unpaid: Option<&str>,
     is_on_runner: bool,
 ) -> Option<Loss> {
-    // A publisher finishes when capture does, which is an event of its own.
+    // A publisher finishes when capture does, which capture reports by its own event.
     if matches!((part, end), (Part::Publisher, Ok(ChannelEnd::Finished))) {
         return None;
     }

@@ -14,7 +14,7 @@ pub(super) struct ModelReport {
     health: ModelHealth,
     failures: ThrottledLog,
     bus: Bus,
-    /// Whether the last event that was published about the model's health is of a failure.
+    /// Whether the last published event about the model's health reported a failure.
     is_failing: bool,
 }
 

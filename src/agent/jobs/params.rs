@@ -1,4 +1,4 @@
-//! Sends parameters to the live job, follows them, and keeps them for every later start.
+//! Sends parameters to the live job, follows their delivery, and keeps them for every later start.
 //!
 //! Does not: decide which parameters; the configuration and `Control` do.
 

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use livepeer_gateway::http::Url;
 use livepeer_gateway::http::io::Connector;
 
-/// At most one watch in progress.
+/// Watches for peers to become reachable, with at most one watch in progress.
 #[derive(Default)]
 pub(super) struct Probes {
     tasks: JoinSet<()>,

@@ -1,4 +1,5 @@
-//! Reports jobs to log, status and events: where they run, what they cost, why they are lost, how their model does.
+//! Reports jobs to log, status and events: where they run, what they cost, why they are lost, whether their model
+//! works.
 //!
 //! Does not: decide what a failure leads to.
 

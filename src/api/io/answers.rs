@@ -22,7 +22,7 @@ use crate::api::route::{Container, Route, Which};
 use crate::api::{Times, answer};
 use crate::status::{Status, metrics};
 
-/// What all connections share.
+/// The state that all connections share.
 pub(super) struct SharedParts {
     gate: Gate,
     pub(super) times: Times,

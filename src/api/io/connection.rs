@@ -45,7 +45,7 @@ pub(super) fn turn_away(socket: &Socket) {
     let _ = socket.try_write(FULL);
 }
 
-/// A socket that fails when the client takes no byte for this time.
+/// A socket that fails when the client takes no byte for `limit`.
 struct Timed {
     socket: Socket,
     limit: Duration,
