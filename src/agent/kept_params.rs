@@ -30,11 +30,11 @@ struct ParamsStore {
     file: Option<StateFile>,
     /// The model or app.
     work: String,
-    state: Mutex<ParamsState>,
+    state: Mutex<StoredParams>,
 }
 
 #[derive(Debug, Default)]
-struct ParamsState {
+struct StoredParams {
     /// The parameters of the configuration.
     configured: Map<String, Value>,
     /// The parameters that were set since; `None` if the configuration's are in use.
@@ -71,7 +71,7 @@ impl KeptParams {
         let entry = file.as_ref().map(read).unwrap_or_default();
         let entry = entry.works.into_iter().find(|entry| entry.work == work);
         let set = entry.filter(|entry| entry.configured == configured).map(|entry| entry.params);
-        let state = Mutex::new(ParamsState { configured, set, is_unwritten: false });
+        let state = Mutex::new(StoredParams { configured, set, is_unwritten: false });
         Self(Arc::new(ParamsStore { file, work: work.to_owned(), state }))
     }
 
@@ -102,7 +102,7 @@ impl KeptParams {
     /// Uses other parameters of the configuration from now on, in place of those that were set. Call
     /// [`KeptParams::write`] afterwards.
     pub(super) fn configure(&self, params: Map<String, Value>) {
-        *self.lock() = ParamsState { configured: params, set: None, is_unwritten: true };
+        *self.lock() = StoredParams { configured: params, set: None, is_unwritten: true };
     }
 
     /// Writes the file, if it has other parameters. Blocks.
@@ -123,7 +123,7 @@ impl KeptParams {
         file.write(&serde_json::to_vec(&content).unwrap_or_default());
     }
 
-    fn lock(&self) -> MutexGuard<'_, ParamsState> {
+    fn lock(&self) -> MutexGuard<'_, StoredParams> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
