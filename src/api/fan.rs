@@ -5,7 +5,7 @@
 //! | input | muxed from access units | packed from access units | access units |
 //! | output | as it came | packed from the access units in it | access units in it |
 //!
-//! Each is made once for all viewers, and only while at least one wants it.
+//! Each format is made once for all viewers, and only while at least one viewer wants it.
 //!
 //! Does not: read the clock, or wait.
 

@@ -130,7 +130,8 @@ impl Service {
         self.feed(feed);
     }
 
-    /// Reports that no frames will move before `until`, for a known reason. Extends a start to that time.
+    /// Reports that no frames will move before `until`, for a known reason. Extends the time limit of a start in
+    /// progress to that time.
     pub fn wait(&mut self, until: Instant, now: Instant) {
         if self.is_starting {
             let time = until.saturating_duration_since(now) + START_MARGIN;

@@ -190,7 +190,7 @@ impl Channel {
             sleep(SNAPSHOT_HOLD).await;
             drop(held);
         });
-        // This ends the hold of an earlier snapshot.
+        // The new hold replaces that of an earlier snapshot, which drops the earlier one.
         *lock(&self.hold) = Some(hold);
         loop {
             let group = lock(&stream.fan).group(Instant::now());

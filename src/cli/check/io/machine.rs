@@ -75,7 +75,7 @@ fn available(text: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// A directory to be looked at.
+/// A directory to check.
 struct Wanted {
     key: &'static str,
     path: PathBuf,
