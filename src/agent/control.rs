@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::agent::Change;
 use crate::agent::wanted::{Held, Hold, JobWish};
 
-/// The longest parameters, in bytes of JSON. They are one message on the control channel.
+/// The longest parameters, in bytes of JSON. All parameters go in one message on the control channel.
 pub const PARAMS_BYTES: usize = 64 << 10;
 
 /// A handle to a running agent. Make it with [`Control::new`] from the sender of [`Agent::with_changes`].
@@ -20,37 +20,37 @@ pub struct Control(mpsc::Sender<Change>);
 /// How new parameters change the present ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edit {
-    /// They are merged: objects key by key, `null` removes a key (RFC 7396).
+    /// The new ones are merged into the present ones: objects key by key, `null` removes a key (RFC 7396).
     Merge,
-    /// They take the place of all the present ones.
+    /// The new ones replace all the present ones.
     Replace,
 }
 
 /// The parameters of the job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
-    /// All of them.
+    /// All parameters, not only those that the last change set.
     pub params: Map<String, Value>,
-    /// The number of the last change, as the events have it; 0 before the first one.
+    /// The number of the last change, which the events about it carry too; 0 before the first change.
     pub change: u64,
-    /// Where they are.
+    /// How far these parameters have come on the way to the model.
     pub state: ParamsState,
 }
 
 /// Where the parameters of the job are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParamsState {
-    /// No job has them: the next one is started with them.
+    /// No job has the parameters yet; the next job is started with them.
     Waiting,
-    /// They are being sent to the job.
+    /// The parameters are being sent to the job.
     Sending,
-    /// They were sent; the model has not reported them.
+    /// The parameters were sent; the model has not reported them yet.
     Sent,
-    /// The model reports them, or the app has accepted them.
+    /// The model reports the parameters, or the app has accepted them.
     Applied,
-    /// The model or the app has refused them, with these words.
+    /// The model or the app has refused the parameters; the text is the reason that it gave.
     Refused(String),
-    /// They were sent, and the model has neither reported nor refused them.
+    /// The parameters were sent, and the time in which the model should report or refuse them is over.
     NotConfirmed,
 }
 
@@ -68,13 +68,13 @@ pub enum ControlError {
 /// A request of a [`Control`].
 #[derive(Debug)]
 pub(super) enum Request {
-    /// Change the parameters and answer with all of them.
+    /// Change the parameters, and answer with all parameters.
     Params(Map<String, Value>, Edit, oneshot::Sender<Result<Parameters, ControlError>>),
     /// Answer with the present parameters.
     Parameters(oneshot::Sender<Parameters>),
     /// Close the job and start another one.
     Restart,
-    /// Start or stop the job, and answer with what follows.
+    /// Start or stop the job, and answer whether a job is wanted then.
     Job(JobWish, oneshot::Sender<JobAnswer>),
     /// Set or lift a hold.
     Hold(Hold, Option<Held>),
@@ -82,7 +82,7 @@ pub(super) enum Request {
     Motion,
 }
 
-/// What follows a wish of the owner.
+/// Whether a job is wanted after a wish of the owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobAnswer {
     /// Whether a job is wanted now.
@@ -97,8 +97,8 @@ impl Control {
         Self(changes)
     }
 
-    /// Changes the parameters of the job and keeps them. Returns all parameters and where they are; events report what
-    /// becomes of them, with the same number.
+    /// Changes the parameters of the job and keeps them. Returns all parameters with the number of this change; events
+    /// with the same number report whether the model takes them.
     pub async fn params(
         &self,
         params: Map<String, Value>,
@@ -121,20 +121,20 @@ impl Control {
         self.request(Request::Restart).await
     }
 
-    /// Starts or stops the job as the owner wishes, and keeps the wish. Returns what follows: a hold may forbid a job
-    /// that the owner starts. The camera goes on.
+    /// Starts or stops the job as the owner wishes, and keeps the wish. Returns whether a job is wanted then: a hold
+    /// may forbid a job that the owner starts. The camera goes on.
     pub async fn job(&self, wish: JobWish) -> Result<JobAnswer, ControlError> {
         let (reply, answer) = oneshot::channel();
         self.request(Request::Job(wish, reply)).await?;
         answer.await.map_err(|_| ControlError::Ended)
     }
 
-    /// Forbids a job for a reason, or lifts that.
+    /// Forbids a job for the reason in `held`; `None` lifts the hold.
     pub async fn hold(&self, hold: Hold, held: Option<Held>) -> Result<(), ControlError> {
         self.request(Request::Hold(hold, held)).await
     }
 
-    /// Reports that something moves in the picture. While it goes on, call it at least once in the linger time.
+    /// Reports that something moves in the picture. While the motion goes on, call it at least once in the linger time.
     pub async fn motion(&self) -> Result<(), ControlError> {
         self.request(Request::Motion).await
     }

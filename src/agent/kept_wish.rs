@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::agent::wanted::JobWish;
 use resilience::state_file::io::StateFile;
 
-/// The longest file: it has three short fields.
+/// The longest file, which has three short fields.
 const FILE_BYTES: u64 = 1024;
 
-/// The kept wish of one instance. Clones share it. The default keeps it in memory only.
+/// The kept wish of one instance. Clones share it. The default keeps the wish in memory only.
 #[derive(Debug, Clone, Default)]
 pub struct KeptWish(Arc<Kept>);
 
@@ -30,7 +30,7 @@ struct Kept {
 #[derive(Debug, Default)]
 struct State {
     wish: Option<Entry>,
-    /// Whether the file does not have it yet.
+    /// Whether the wish still has to be written to the file.
     is_unwritten: bool,
 }
 
@@ -39,7 +39,7 @@ struct State {
 #[serde(tag = "wish", rename_all = "snake_case")]
 enum Entry {
     Start {
-        /// The whole time, and its end since the Unix epoch.
+        /// The time that was set with the start, and when it ends, since the Unix epoch.
         timed: Option<(u64, u64)>,
     },
     Stop,
@@ -68,10 +68,10 @@ impl KeptWish {
         *state = State { wish: Some(Entry::of(wish, unix_seconds())), is_unwritten: true };
     }
 
-    /// Writes the file, if it has another wish. Blocks.
+    /// Writes the wish to the file, if it has changed. Blocks.
     pub(super) fn write(&self) {
         let Some(file) = &self.0.file else { return };
-        // Held while writing, so that the last call writes the last wish.
+        // The lock is held while writing, so that the last call writes the last wish.
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(wish) = state.wish.filter(|_| state.is_unwritten) {
             // An enum of numbers always serialises.
@@ -163,7 +163,7 @@ mod tests {
         std::fs::write(state.join("wish-a_b.json"), "{\"wish\":").unwrap();
         assert_eq!(open("a/b").wish(), JobWish::Auto);
         std::fs::remove_dir_all(&state).unwrap();
-        // Without a directory, memory keeps it.
+        // Without a directory, only memory keeps the wish.
         let kept = KeptWish::default();
         kept.keep(JobWish::Stop);
         kept.write();

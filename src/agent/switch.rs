@@ -1,7 +1,7 @@
 //! Owns whether a job is wanted: passes wishes, holds and motion to [`Wanted`], keeps the owner's wish, and reports each
 //! change in the log, the events and the status.
 //!
-//! Does not: decide; [`Wanted`] does. Nor close or start a job; `job::Machine` does.
+//! Does not: decide ([`Wanted`] does), or close or start a job (`job::Machine` does).
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::status::Unwanted;
 pub(super) struct Switch {
     wanted: Wanted,
     verdict: Verdict,
-    /// Since when the verdict holds.
+    /// When the present verdict was given.
     since: Instant,
     kept: KeptWish,
     /// Writes the kept wish.
@@ -46,7 +46,7 @@ impl Switch {
             let was_wanted = self.verdict.is_wanted();
             self.verdict = verdict;
             self.since = now;
-            // Another reason for a job that goes on is no news.
+            // A job that goes on for another reason is not reported.
             if !(was_wanted && is_wanted) {
                 self.report();
             }
@@ -59,7 +59,7 @@ impl Switch {
         self.wanted.poll_timeout(Instant::now())
     }
 
-    /// Takes a wish of the owner, and keeps it. Returns what follows.
+    /// Takes a wish of the owner, and keeps it. Returns whether a job is wanted then.
     pub(super) fn wish(&mut self, wish: JobWish, now: Instant) -> JobAnswer {
         self.wanted.set_wish(wish, now);
         self.kept.keep(wish);
@@ -85,7 +85,7 @@ impl Switch {
         self.wanted.set_options(options);
     }
 
-    /// Why no job is wanted, for the status; `None` while one is.
+    /// Why no job is wanted, for the status; `None` while a job is wanted.
     pub(super) fn unwanted(&self) -> Option<Unwanted> {
         match &self.verdict {
             Verdict::Wanted(_) => None,
@@ -97,7 +97,7 @@ impl Switch {
         }
     }
 
-    /// Waits a short time until the wish is written. Call it at the end.
+    /// Waits a short time until the wish is written. Call it before the agent ends.
     pub(super) async fn end_writes(&mut self) {
         let written = async { while self.writes.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(STORE_TIME, written).await;

@@ -99,7 +99,7 @@ pub(super) enum Verdict {
 pub(super) enum Cause {
     /// [`When::Always`].
     Always,
-    /// The owner has started it.
+    /// The owner has started the job.
     Owner,
     /// Something moves.
     Motion,
@@ -108,11 +108,11 @@ pub(super) enum Cause {
 /// Why no job is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Obstacle {
-    /// The owner has stopped it.
+    /// The owner has stopped the job.
     Owner,
     /// A hold with this reason.
     Held(String),
-    /// The owner has not started it.
+    /// The owner has not started a job.
     Demand,
     /// Nothing moves.
     Motion,
@@ -203,7 +203,7 @@ impl Wanted {
 impl Wish {
     fn new(wish: JobWish, now: Instant) -> Self {
         match wish {
-            // An end beyond the clock's range never comes.
+            // A time that the clock cannot represent never comes.
             JobWish::Start { time } => {
                 Self::Started { until: time.and_then(|time| now.checked_add(time)) }
             }

@@ -101,11 +101,11 @@ impl LinkName {
 pub(super) struct Judged {
     pub(super) name: LinkName,
     pub(super) state: LinkState,
-    /// Why it has this state, in one line; empty if there is nothing to say.
+    /// Why the link has this state, in one line; empty if there is nothing to say.
     pub(super) why: String,
     /// What a person can do; empty if nothing has to be done.
     pub(super) advice: &'static str,
-    /// Since when, where that is known; else [`Memory`] knows it.
+    /// Since when the link has this state; `None` where only [`Memory`] knows it.
     pub(super) since: Option<Instant>,
 }
 
