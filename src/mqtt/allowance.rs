@@ -1,12 +1,13 @@
-//! How much may be read from the broker: a rate with one second of burst.
+//! How much may be read from the broker: a rate, with a burst of what the rate allows in one second.
 //!
-//! What was read is spent afterwards, so the balance may become negative; then reading waits until it is positive again.
+//! An amount is spent after it was read, so the balance may become negative. Reading then waits until the balance is
+//! positive again.
 //!
 //! Does not: read the clock, or wait.
 
 use std::time::{Duration, Instant};
 
-/// A rate of something countable.
+/// A limit on the rate of something countable, such as bytes.
 #[derive(Debug)]
 pub(super) struct Allowance {
     per_second: f64,
@@ -15,7 +16,7 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// Allows `per_second` on average, and at once.
+    /// Allows `per_second` on average, with a burst of the same amount.
     pub(super) fn new(per_second: u32, now: Instant) -> Self {
         let per_second = f64::from(per_second);
         Self { per_second, left: per_second, at: now }
@@ -29,7 +30,7 @@ impl Allowance {
         self.at = now;
     }
 
-    /// When more may be spent; a time that has passed if it may be now.
+    /// When more may be spent; a time in the past if more may be spent now.
     pub(super) fn ready_at(&self) -> Instant {
         let missing = (-self.left / self.per_second).max(0.0);
         self.at + Duration::try_from_secs_f64(missing).unwrap_or(Duration::ZERO)
@@ -49,7 +50,7 @@ mod tests {
         assert_eq!(allowance.ready_at(), start);
         allowance.spend(50, start);
         assert_eq!(allowance.ready_at(), after(500));
-        // Nothing is saved up beyond one second.
+        // At most the amount of one second is saved up.
         allowance.spend(0, after(60_000));
         allowance.spend(200, after(60_000));
         assert_eq!(allowance.ready_at(), after(61_000));

@@ -1,7 +1,7 @@
-//! What Home Assistant has to know: one device with its entities, in one message ("device discovery", Home Assistant
-//! 2024.11 and later).
+//! Describes the device to Home Assistant: one device with its entities, in one message ("device discovery", Home
+//! Assistant 2024.11 and later).
 //!
-//! Values are taken from the report by templates. A figure that is not known is `none`, which Home Assistant shows as
+//! Values are taken from the report by templates. A value that is not known is `none`, which Home Assistant shows as
 //! unknown. Keys and rules: home-assistant.io/integrations/mqtt, "Device discovery payload".
 //!
 //! Does not: publish the values.
@@ -131,8 +131,8 @@ mod tests {
     use super::*;
     use crate::mqtt::Options;
 
-    /// The keys of the message, as home-assistant.io/integrations/mqtt and the schema `DEVICE_DISCOVERY_SCHEMA` of Home
-    /// Assistant list them: required, and others that are allowed.
+    /// The keys of the message, from home-assistant.io/integrations/mqtt and the schema `DEVICE_DISCOVERY_SCHEMA` of
+    /// Home Assistant: the required ones, and the others that are allowed.
     const DEVICE_MESSAGE: Keys = (
         &["device", "origin", "components"],
         &[
@@ -184,7 +184,8 @@ mod tests {
         "payload_not_available",
         "qos",
     ];
-    /// The keys of each platform: required ones beside `platform` and `unique_id`, and others.
+    /// The keys of each platform: those that are required beside `platform` and `unique_id`, and the others that are
+    /// allowed.
     const PLATFORMS: &[(&str, Keys)] = &[
         (
             "sensor",

@@ -1,6 +1,6 @@
 //! The bounds and times of the MQTT client.
 //!
-//! Does not: apply them; each is used by one part.
+//! Does not: apply the limits; the parts that use them do.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ pub(super) const WAITING: usize = 32;
 pub(super) const IN_FLIGHT: usize = 8;
 /// Answers to the broker that wait to be written. When full, reading waits.
 pub(super) const ANSWERS: usize = 32;
-/// What is read from the broker in a second, on average: more than any use needs, and little work for a small board.
+/// The bytes that are read from the broker in a second, on average: more than any use needs, and little work for a
+/// small board.
 pub(super) const PACKETS_PER_SECOND: u32 = 100;
 pub(super) const BYTES_PER_SECOND: u32 = 256 << 10;
 /// The bytes of one read.
@@ -39,7 +40,7 @@ pub struct Times {
     pub silence: Duration,
     /// A connection on which a message is not confirmed for this long is given up.
     pub confirmation: Duration,
-    /// How often the state is looked at.
+    /// How often the agent's state is read, to find a change.
     pub look: Duration,
     /// How often the report is published if no state changes.
     pub report: Duration,

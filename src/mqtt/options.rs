@@ -1,6 +1,6 @@
 //! The options of the MQTT client.
 //!
-//! Does not: contain the credential; only the place where it is kept.
+//! Does not: contain the credential; the options name the place where it is kept.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,22 +16,22 @@ const TLS_PORT: u16 = 8883;
 /// The longest prefix of topics.
 const PREFIX_BYTES: usize = 200;
 
-/// Which broker is used, and how.
+/// The options of the client: the broker, and how it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// The broker; `None` if MQTT is not used.
     pub url: Option<BrokerUrl>,
     /// Where `user:password` is kept.
     pub credential: Option<SecretSource>,
-    /// The SHA-256 of the broker's certificate, which is then trusted by it alone.
+    /// The SHA-256 of the broker's certificate; the certificate is then trusted by this pin alone.
     pub pin: Option<Fingerprint>,
     /// A PEM file of authorities that replace those of the system.
     pub ca_file: Option<PathBuf>,
     /// Allows a broker on the Internet without TLS.
     pub allow_plain: bool,
-    /// What all topics begin with; `None` for `livepeer-edge/` and the name of the instance.
+    /// The beginning of all topics; `None` for `livepeer-edge/` and the name of the instance.
     pub prefix: Option<String>,
-    /// What Home Assistant's discovery topics begin with; `None` to publish none.
+    /// The beginning of the topic in which Home Assistant finds the device; `None` if it must not find the device.
     pub discovery_prefix: Option<String>,
 }
 
@@ -56,7 +56,7 @@ impl Options {
         ServiceTrust { pins: pin.into_iter().collect(), ca_file: self.ca_file.clone() }
     }
 
-    /// What is wrong with them together, with its key.
+    /// The key that does not fit the other options, and why; `None` if all fit.
     pub(crate) fn objection(&self) -> Option<(&'static str, String)> {
         let Some(broker) = &self.url else { return None };
         let authority = broker.0.authority();
@@ -123,7 +123,7 @@ impl fmt::Display for BrokerUrl {
     }
 }
 
-/// Checks what topics begin with.
+/// Checks the beginning of topics.
 pub(crate) fn checked_prefix(text: &str) -> Result<String, String> {
     let is_usable = |c: char| !c.is_control() && !matches!(c, '#' | '+');
     let is_whole = text.split('/').all(|level| !level.is_empty());
@@ -139,7 +139,7 @@ pub(crate) fn checked_prefix(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Checks what discovery topics begin with; `off` for none.
+/// Checks the beginning of discovery topics; `off` for none.
 pub(crate) fn checked_discovery_prefix(text: &str) -> Result<Option<String>, String> {
     if text == "off" { Ok(None) } else { checked_prefix(text).map(Some) }
 }
@@ -178,7 +178,7 @@ mod tests {
         let key = |options: Options| options.objection().map(|(key, _)| key);
         assert_eq!(key(options("mqtt://8.8.8.8")), Some("mqtt.url"));
         assert_eq!(key(Options { allow_plain: true, ..options("mqtt://8.8.8.8") }), None);
-        // The address of a name is judged when it is known.
+        // A name has to be resolved first: its address is judged when the client connects.
         for near in ["mqtt://127.0.0.1", "mqtt://192.168.1.7", "mqtt://broker.example"] {
             assert_eq!(key(options(near)), None, "{near}");
         }

@@ -1,6 +1,6 @@
 //! The messages that wait for the broker: at most [`WAITING`]. A newer state takes the place of an older one.
 //!
-//! Does not: keep anything over a reconnect; the caller puts the present state again.
+//! Does not: keep messages over a reconnect; the caller puts the present state again.
 
 use std::collections::VecDeque;
 
@@ -21,7 +21,7 @@ pub(super) struct Message {
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MessageKind {
-    /// A state: the broker keeps it and confirms it, and only the newest counts.
+    /// A state: the broker keeps and confirms the message, and a newer one replaces it.
     State,
 }
 

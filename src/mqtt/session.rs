@@ -1,4 +1,4 @@
-//! The state of one connection to the broker, without the connection.
+//! The protocol of one connection to the broker, without its input and output.
 //!
 //! ```text
 //!  CONNECT ──▶ Opening ── accepted ──▶ Open ── silence, or no confirmation ──▶ error
@@ -36,7 +36,7 @@ pub(super) struct Session {
 
 #[derive(Debug)]
 enum State {
-    /// The broker has to accept the connection until then.
+    /// The end of the time in which the broker has to accept the connection.
     Opening {
         until: Instant,
     },
@@ -48,11 +48,11 @@ struct Open {
     /// When something came from the broker for the last time.
     heard: Instant,
     ping_at: Instant,
-    /// The messages that the broker has to confirm, and since when: [`IN_FLIGHT`] at most.
+    /// The messages that the broker has not confirmed, with the times when they were sent: [`IN_FLIGHT`] at most.
     in_flight: Vec<(Pid, Instant)>,
 }
 
-/// What follows a packet.
+/// What the caller must do after a packet.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(super) enum Reaction {
@@ -189,7 +189,7 @@ impl Session {
     }
 }
 
-/// The first packet: who this is, and the last will. `credential` is `user:password`.
+/// The first packet: the client's id, the credential and the last will. `credential` is `user:password`.
 pub(super) fn connect(topics: &Topics, credential: Option<&Secret>) -> Result<Packet, BrokerError> {
     let mut connect = Connect::new(format!("livepeer-edge-{}", topics.id).into(), KEEP_ALIVE);
     connect.last_will = Some(LastWill {

@@ -42,7 +42,7 @@ impl Topics {
     }
 }
 
-/// The name with other characters than letters, digits, `-` and `_` replaced, as Home Assistant's ids need it.
+/// The name with `_` for each character that is not a letter, digit, `-` or `_`: Home Assistant's ids allow no others.
 fn id(instance: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     instance.chars().map(safe).collect()

@@ -62,9 +62,9 @@ struct Output {
     moved: Instant,
 }
 
-/// What was published of the state.
+/// The part of the agent's state that was published.
 struct Looked {
-    /// When to look again.
+    /// When to read the agent's state again.
     at: Instant,
     /// When to publish even if no state has changed.
     publish_at: Instant,
@@ -127,7 +127,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Waits for the next event. What it waits for may be cancelled.
+    /// Waits for the next event. Each branch of the `select!` is cancel safe.
     async fn next(&mut self, buffer: &mut [u8], now: Instant) -> Event {
         let ready = self.input.ready_at();
         let may_read = self.input.is_used_up && ready <= now;

@@ -1,6 +1,6 @@
 //! Connects to the broker again and again, with a growing pause, and follows changes of the options.
 //!
-//! Does not: run an own thread; it is a part of the agent's thread that never waits for the broker.
+//! Does not: have a thread of its own; it runs on the agent's thread, which never waits for the broker.
 
 mod connection;
 
