@@ -49,7 +49,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "the certificate must be signed by an authority",
             example: r#""00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF""#,
         },
-        what: "The SHA-256 of the broker's certificate, which is then trusted by it alone.",
+        what: "The SHA-256 of the broker's certificate; it is then trusted by this pin alone.",
         takes: Takes::Text {
             kind: "SHA-256 fingerprint",
             keep: |d, text| {
@@ -70,7 +70,7 @@ pub(super) static KEYS: &[Key] = &[
             means: "livepeer-edge/ and the name of the instance",
             example: r#""home/front-door""#,
         },
-        what: "What all topics begin with. Each agent needs another one.",
+        what: "The beginning of all topics. Each agent needs its own.",
         takes: Takes::Text {
             kind: "beginning of a topic",
             keep: |d, text| {
@@ -82,7 +82,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         name: "mqtt.discovery-prefix",
         initial: Initial::Is(r#""homeassistant""#),
-        what: "What the topic begins with in which Home Assistant finds the device, or off.",
+        what: "The beginning of the topic in which Home Assistant finds the device, or off.",
         takes: Takes::Text {
             kind: "beginning of a topic, or off",
             keep: |d, text| {
