@@ -127,7 +127,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Waits for the next event. Each branch of the `select!` is cancel safe.
+    /// Waits for the next event. What it waits for may be cancelled.
     async fn next(&mut self, buffer: &mut [u8], now: Instant) -> Event {
         let ready = self.input.ready_at();
         let may_read = self.input.is_used_up && ready <= now;
